@@ -1,0 +1,45 @@
+# Two commands do everything: `make demo` and `make test`. Both set up what they need in .venv first.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+OUTPUT ?= demo-snapshots
+
+.PHONY: help demo test lint lock clean
+
+help:
+	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
+	@echo "make test   set up, run the tests"
+	@echo "make lint   ruff, mypy --strict, import-linter"
+	@echo "make lock   resolve requirements/*.txt anew (needs the registry)"
+	@echo "make clean  remove the environment and everything made by the above"
+
+$(VENV)/.runtime: requirements/runtime.txt
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/runtime.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(VENV)/.runtime
+	$(PY) -m crawler demo --output $(OUTPUT)
+
+test: $(VENV)/.dev
+	$(PY) -m pytest -n auto --dist worksteal
+
+lint: $(VENV)/.dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+lock: $(VENV)/.dev
+	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header pyproject.toml -o requirements/runtime.txt
+	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

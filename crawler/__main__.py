@@ -1,0 +1,5 @@
+"""`python -m crawler` is `acs-inventory`."""
+
+from crawler.cli import main
+
+main()

@@ -1,0 +1,167 @@
+"""What a configuration's types can't say: how its values go together, and what this version can't do yet.
+
+Each check raises ConfigError with one sentence. None of them prints a URL, which may hold a password.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import ParamSpec
+
+from crawler import __version__
+from crawler._config_file import Document, KeyPath, dotted, nearest
+from crawler._config_sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
+from crawler.credentials import validate
+from crawler.endpoints import check_allow, check_template
+from crawler.errors import ConfigError
+
+P = ParamSpec("P")
+
+PRODUCTS = ("fc", "fc-open", "opensearch", "sts", "resourcedirectory")
+
+_REGION = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
+_RATE_KEY = re.compile(r"([a-z][a-z0-9-]*)(?:\.[A-Z][A-Za-z0-9]*)?")
+_SHOWN_CREDENTIALS = {"type", "source", "role_session_expiration"}
+_HIDDEN_SECTIONS = {"endpoints", "network", "ping"}
+
+# What may be written and isn't built yet: remove a line when it is.
+_UNSUPPORTED: Sequence[tuple[str, str, Callable[[Settings], bool]]] = (
+    ("output.format other than parquet", 'write "parquet"', lambda settings: settings.output.format != "parquet"),
+    (
+        "output.uri on s3:// or oss://",
+        "name a local folder",
+        lambda settings: bool(BUCKET_URI.fullmatch(settings.output.uri)),
+    ),
+    ("[output.iceberg]", "leave it out", lambda settings: settings.output.iceberg is not None),
+    ("[organization]", "list each account under [[accounts]]", lambda settings: settings.organization is not None),
+    ("crawl.details", "leave it out", lambda settings: bool(settings.crawl.details)),
+    ("network.proxy", "leave it out", lambda settings: settings.network.proxy is not None),
+    ("metrics.textfile", "leave it out", lambda settings: settings.metrics.textfile is not None),
+    ("ping.url", "leave it out", lambda settings: settings.ping.url is not None),
+)
+
+
+def is_secret(path: KeyPath) -> bool:
+    """Whether a message must not show the value at a key: keys and tokens, and whatever may be a URL with a password.
+
+    Everything under `credentials` that isn't known to be harmless counts, since keys get pasted in the wrong line.
+    """
+    names = [part for part in path if isinstance(part, str)]
+    if "credentials" in names:
+        return names[-1] not in _SHOWN_CREDENTIALS
+    return names[0] in _HIDDEN_SECTIONS or names[-1] in {"fingerprint_key", "catalog_uri"}
+
+
+def check(settings: Settings, document: Document) -> None:
+    """Judge the sections against each other and the disk. Raises ConfigError for the first thing that is wrong."""
+    _check_accounts(settings, document)
+    check_uri(document, ("output", "uri"), settings.output.uri)
+    _check_endpoints(settings, document)
+    _check_rate_limits(settings, document)
+    _check_files(settings, document)
+    if settings.ping.url is not None and not settings.ping.url.reveal().lower().startswith("https://"):
+        raise document.error(("ping", "url"), "must be an https URL")
+
+
+def check_supported(settings: Settings, source: str) -> None:
+    """Raise ConfigError for what this version would otherwise have to ignore."""
+    for what, instead, is_asked in _UNSUPPORTED:
+        if is_asked(settings):
+            raise ConfigError(f"{source}: {what} isn't supported by this version ({__version__}): {instead}")
+
+
+def check_uri(document: Document, path: KeyPath, uri: str) -> None:
+    """Judge an output's URI, known to be text. Raises ConfigError."""
+    is_uri = ANY_URI.fullmatch(uri) is not None
+    if is_uri and not FILE_URI.fullmatch(uri) and not BUCKET_URI.fullmatch(uri):
+        raise document.refuse(path, "a path, file:///folder, s3://bucket/prefix or oss://bucket/prefix")
+
+
+def _check_accounts(settings: Settings, document: Document) -> None:
+    if not settings.accounts and settings.organization is None:
+        raise ConfigError(f"{document.source}: there is no account to crawl: add an [[accounts]] table with its id")
+    _check_repeats(document, ("crawl", "regions"), settings.crawl.regions)
+    seen: dict[str, int] = {}
+    for index, account in enumerate(settings.accounts):
+        path: KeyPath = ("accounts", index)
+        if account.id in seen:
+            raise document.error((*path, "id"), f"is {account.id}, which accounts[{seen[account.id]}] has already")
+        seen[account.id] = index
+        _check_repeats(document, (*path, "regions"), account.regions)
+        _check_narrower(document, (*path, "regions"), account, settings)
+        _check_credentials(document, (*path, "credentials"), account)
+
+
+def _check_repeats(document: Document, path: KeyPath, names: str | tuple[str, ...]) -> None:
+    for index, name in enumerate(names if isinstance(names, tuple) else ()):
+        if name == "all" or name in names[:index]:
+            raise document.error(path, f"names {name} twice")
+
+
+def _check_narrower(document: Document, path: KeyPath, account: Account, settings: Settings) -> None:
+    wide = settings.crawl.regions
+    beyond = [name for name in account.regions if name not in wide] if "all" not in (wide, account.regions) else []
+    if beyond:
+        raise document.error(path, f"names {beyond[0]}, which crawl.regions leaves out: add it there")
+
+
+def _check_credentials(document: Document, path: KeyPath, account: Account) -> None:
+    """Which keys go together is for `credentials` to say; here its sentence gets the file and the key's path."""
+    try:
+        validate(account.credential_spec(), "credentials")
+    except ConfigError as error:
+        key, _, sentence = str(error).removeprefix("credentials ").partition(": ")
+        raise ConfigError(f"{document.source}: {dotted((*path, key))}: {sentence}") from None
+
+
+def _check_endpoints(settings: Settings, document: Document) -> None:
+    for pattern in settings.allow:
+        _judge(document, ("endpoints", "allow"), check_allow, pattern)
+    for key, value in settings.endpoints.items():
+        path: KeyPath = ("endpoints", key)
+        if (key == "allow") != isinstance(value, tuple):
+            raise document.refuse(
+                path, "a list of host patterns" if key == "allow" else "an https URL or a table of them"
+            )
+        if key != "allow":
+            _check_product(settings, document, path, key)
+        by_region = value if isinstance(value, dict) else {}
+        for region, url in by_region.items():
+            if not _REGION.fullmatch(region):
+                raise document.error((*path, region), "isn't a region ID such as cn-hangzhou")
+            _judge(document, (*path, region), check_template, url, settings.allow)
+        if isinstance(value, str):
+            _judge(document, path, check_template, value, settings.allow)
+
+
+def _judge(document: Document, path: KeyPath, judge: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    try:
+        judge(*args, **kwargs)
+    except ConfigError as error:
+        raise document.error(path, f"can't be used: {error}") from None
+
+
+def _check_rate_limits(settings: Settings, document: Document) -> None:
+    for key in settings.rate_limits:
+        match = _RATE_KEY.fullmatch(key)
+        if match is None:
+            raise document.error(("rate_limits", key), 'isn\'t "default", a product or "product.Action"')
+        if key != "default":
+            _check_product(settings, document, ("rate_limits", key), match[1])
+
+
+def _check_product(settings: Settings, document: Document, path: KeyPath, product: str) -> None:
+    """A user's own catalog may bring products of its own: then `Config.check_products` judges, with the catalog."""
+    if product not in PRODUCTS and not settings.catalog.extra:
+        raise document.error(path, f"names no product: {nearest(product, list(PRODUCTS))}")
+
+
+def _check_files(settings: Settings, document: Document) -> None:
+    ca_file = settings.tls.ca_file
+    if ca_file is not None and not (ca_file.is_file() and os.access(ca_file, os.R_OK)):
+        raise document.refuse(("tls", "ca_file"), f"a file that can be read (looked for {ca_file})")
+    for index, folder in enumerate(settings.catalog.extra):
+        if not folder.is_dir():
+            raise document.refuse(("catalog", "extra", index), f"a folder (looked for {folder})")

@@ -1,0 +1,162 @@
+"""The doctor: what stands between this configuration and a crawl, with a remedy each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio
+from rich.text import Text
+
+from crawler.catalog import Catalog, Operation
+from crawler.cli.render import console, safe
+from crawler.client import ApiRequest, Tally
+from crawler.config import Config
+from crawler.credentials import describe
+from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError
+from crawler.redaction import load_key
+from crawler.rpc import read_object
+from crawler.run import open_catalog
+from crawler.session import Identity, Session, Surroundings, open_session
+from crawler.snapshot import check_output
+from crawler.targets import chosen_regions
+
+# Services take 15 minutes to either side; from one on a clock is worth a word.
+_SKEW_WORTH_A_WORD_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was looked at, what was seen, and, where it isn't well, what to do."""
+
+    subject: str
+    seen: str
+    remedy: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing needs doing."""
+        return not self.remedy
+
+    def value(self) -> dict[str, str | bool]:
+        """As JSON values."""
+        return {"subject": self.subject, "is_well": self.is_well, "seen": self.seen, "remedy": self.remedy}
+
+
+async def examine(config: Config, surroundings: Surroundings | None = None) -> list[Finding]:
+    """Check everything that can be checked, cheapest first. Sends one identity request an account, DescribeRegions,
+    and the first page of one record of each product's root lists in one region."""
+    surroundings = surroundings or Surroundings()
+    catalog = open_catalog(config)
+    tables = catalog.select(config.crawl.tables, config.crawl.exclude)
+    findings = [Finding("configuration", f"{len(config.accounts)} accounts, {len(tables)} tables")]
+    findings += [_output(config), _key(config, surroundings)]
+    async with open_session(config, catalog, surroundings) as session:
+        identities = await session.identify(surroundings)
+        findings += [_account(identity) for identity in identities]
+        findings += await _cloud(session, identities, catalog, tables)
+        findings.append(_clock(session))
+    return findings
+
+
+def _output(config: Config) -> Finding:
+    try:
+        check_output(config.output.path, (), config.output.umask_bits)
+    except OutputError as error:
+        return Finding("output", str(error), f"Make {config.output.uri} a folder that this user can write.")
+    return Finding("output", f"{config.output.uri} can be written")
+
+
+def _key(config: Config, surroundings: Surroundings) -> Finding:
+    if config.output.secrets != "fingerprint":
+        return Finding("secrets", f"secrets = {config.output.secrets!r}")
+    given = config.output.fingerprint_key
+    try:
+        key = load_key(given.reveal() if given else "", surroundings.state_folder)
+    except OutputError as error:
+        return Finding("secrets", str(error), "See the sentence to the left.")
+    if key is None:
+        remedy = "Make the folder writable, or set [output] fingerprint_key from the environment."
+        return Finding("secrets", f"no fingerprint key can be kept in {surroundings.state_folder}", remedy)
+    return Finding("secrets", "fingerprinted with " + ("the configured key" if given else "this machine's key"))
+
+
+def _account(identity: Identity) -> Finding:
+    subject, source = f"account {identity.account.id}", describe(identity.account.credential_spec())
+    if identity.refusal is None:
+        return Finding(subject, f"{source}: GetCallerIdentity agrees")
+    code, sentence = identity.refusal
+    remedy = "Configure this account's own credentials." if code == "AccountMismatch" else f"Check {source}."
+    return Finding(subject, sentence, remedy)
+
+
+def _clock(session: Session) -> Finding:
+    skew_s = session.client.clock_skew_s
+    if abs(skew_s) < _SKEW_WORTH_A_WORD_S:
+        return Finding("clock", "within the 15 minutes that signatures need")
+    return Finding("clock", f"off by {skew_s:.0f} s from the cloud's", "Set this machine's clock right (NTP).")
+
+
+async def _cloud(
+    session: Session, identities: Sequence[Identity], catalog: Catalog, tables: Sequence[str]
+) -> list[Finding]:
+    working = [identity for identity in identities if identity.refusal is None]
+    if not working:
+        return []
+    operations = [catalog.operations[table] for table in catalog.with_parents(tables)]
+    products = [catalog.products[key] for key in dict.fromkeys(operation.product for operation in operations)]
+    offered = await session.regions(products, working[0].caller)
+    findings: list[Finding] = []
+
+    async def check(identity: Identity, operation: Operation, region_id: str) -> None:
+        findings.append(await _list(session, identity, operation, region_id))
+
+    async with anyio.create_task_group() as tasks:
+        for identity in working:
+            try:
+                regions = chosen_regions(session.config.regions_for(identity.account), offered)
+            except ConfigError as error:
+                return [Finding("regions", str(error), "Correct [crawl] regions, or the account's.")]
+            for operation in operations:
+                region_id = next((region for region in regions if region in offered[operation.product]), None)
+                if region_id is not None and not operation.parents:
+                    tasks.start_soon(check, identity, operation, region_id)
+    return sorted(findings, key=lambda finding: finding.subject)
+
+
+async def _list(session: Session, identity: Identity, operation: Operation, region_id: str) -> Finding:
+    subject = f"{operation.table} in {identity.account.id} {region_id}"
+    limit = {operation.paging.limit_key: "1"} if operation.paging.limit_key else {}
+    request = ApiRequest(
+        operation.product, operation.version, operation.action, region_id, operation.path, {**operation.query, **limit}
+    )
+    channel = session.client.channel(identity.account.id, region_id, operation.product, operation.action)
+    try:
+        await session.client.call(request, identity.caller, channel, read_object, Tally())
+    except UnsupportedError as error:
+        return Finding(subject, f"not offered or not activated there ({error.code})")
+    except (ApiError, PaginationError) as error:
+        return Finding(subject, str(error), _remedy(error, operation))
+    return Finding(subject, "can be listed")
+
+
+def _remedy(error: ApiError | PaginationError, operation: Operation) -> str:
+    if isinstance(error, DeniedError):
+        return f"Allow {operation.ram} in the RAM policy of these credentials."
+    if error.code in {"ConnectionFailed", "DnsFailed", "Timeout"}:
+        return "Check the network, a firewall, and [endpoints]."
+    if error.code == "TlsFailed":
+        return "Check what stands between this machine and the cloud; [tls] ca_file takes a private authority."
+    return "Look the code up in the product's error reference."
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """A line a check; a remedy under what isn't well."""
+    out = console()
+    for finding in findings:
+        mark = Text("✓ ", "green") if finding.is_well else Text("✗ ", "red")
+        out.print(mark + safe(finding.subject, "bold") + safe(f"  {finding.seen}"), soft_wrap=True)
+        if not finding.is_well:
+            out.print(safe(f"    {finding.remedy}", "yellow"), soft_wrap=True)
+    wrong = sum(not finding.is_well for finding in findings)
+    out.print(Text("All is well.", "green") if not wrong else Text(f"{wrong} to mend.", "red"))

@@ -1,0 +1,176 @@
+"""`crawl` and `demo`: the commands that write a snapshot."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from crawler.cli.app import Interrupted, Output, output_options
+
+if TYPE_CHECKING:
+    from crawler.config import Config
+    from crawler.run import CrawlResult, Watch
+    from crawler.session import Surroundings
+
+_Result = TypeVar("_Result")
+
+DEMO_FOLDER = "acs-inventory-demo"
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The configuration; else $ACS_INVENTORY_CONFIG, else ./config.toml.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="The result on stdout as one JSON object.")
+
+
+def load(config_file: Path | None) -> Config:
+    """The configuration of this process's environment. Raises ConfigError."""
+    import os
+
+    from crawler.config import load_config
+
+    return load_config(config_file, os.environ, cwd=Path.cwd())
+
+
+@click.command()
+@config_option
+@click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this configured account; repeatable.")
+@click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
+@click.option("--table", "tables", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
+@click.option("--output", "uri", metavar="URI", help="Where snapshots go, in place of [output] uri.")
+@click.option("--format", "output_format", metavar="NAME", help="parquet, in place of [output] format.")
+@json_option
+@output_options
+@click.pass_obj
+def crawl(
+    output: Output,
+    config_file: Path | None,
+    accounts: tuple[str, ...],
+    regions: tuple[str, ...],
+    tables: tuple[str, ...],
+    uri: str | None,
+    output_format: str | None,
+    as_json: bool,
+) -> int:
+    """Crawl once and commit one snapshot.
+
+    Exit codes: 0 complete; 1 nothing committed; 2 usage or configuration, nothing sent; 3 committed, but some scopes
+    are not complete; 4 the output failed, nothing committed; 11 another crawl holds the output; 12 no account's
+    credentials work; 130 and 143 stopped by a signal, nothing committed.
+    """
+    config = load(config_file).with_overrides(
+        accounts=accounts, regions=regions, tables=tables, output=uri, output_format=output_format
+    )
+    output.start_logging()
+    result = run(config, output)
+    return conclude(result, config, output, as_json=as_json)
+
+
+def run(config: Config, output: Output, surroundings: Surroundings | None = None) -> CrawlResult:
+    """Crawl with a live display where one belongs. Raises Interrupted for SIGINT and SIGTERM."""
+    from crawler.cli.live import live_display
+    from crawler.run import Watch
+    from crawler.run import crawl as crawl_once
+
+    watch = Watch()
+
+    async def main() -> CrawlResult:
+        return await until_signal(lambda: _crawl(watch))
+
+    async def _crawl(watch: Watch) -> CrawlResult:
+        async with live_display(watch) if output.shows_progress else nullcontext():
+            return await crawl_once(config, surroundings, watch)
+
+    return run_async(main)
+
+
+def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
+    """Run a coroutine function to its end; an error of ours comes out of its groups bare."""
+    import anyio
+
+    try:
+        return anyio.run(main)
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+async def until_signal(main: Callable[[], Awaitable[_Result]]) -> _Result:
+    """What `main` returns. The first SIGINT or SIGTERM cancels it and raises Interrupted; a second one ends at once."""
+    import os
+
+    import anyio
+
+    received: list[int] = []
+
+    async def listen(scope: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                if received:
+                    os._exit(128 + number)
+                received.append(number)
+                scope.cancel()
+
+    async with anyio.create_task_group() as listening:
+        with anyio.CancelScope() as scope:
+            listening.start_soon(listen, scope)
+            result = await main()
+            listening.cancel_scope.cancel()
+            return result
+        listening.cancel_scope.cancel()
+    raise Interrupted(received[0])
+
+
+def conclude(result: CrawlResult, config: Config, output: Output, *, as_json: bool) -> int:
+    """Say how a crawl came out, to whoever is listening, and give its exit code."""
+    import orjson
+
+    from crawler.cli.summary import summarize
+
+    summary = summarize(result, config.output.uri)
+    if as_json:
+        click.echo(orjson.dumps(summary).decode())
+    elif not output.is_quiet:
+        from crawler.cli.render import print_summary
+
+        print_summary(summary)
+    if output.log_format == "json":
+        click.echo(orjson.dumps({"event": "summary", **summary}).decode(), err=True)
+    return result.exit_code
+
+
+@click.command()
+@click.option("--output", "folder", metavar="DIR", default=DEMO_FOLDER, show_default=True, help="Where it goes.")
+@click.option("--seed", default=0, show_default=True, help="Another seed is another cloud.")
+@click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 1000), help="How many times as large.")
+@json_option
+@output_options
+@click.pass_obj
+def demo(output: Output, folder: str, seed: int, scale: int, as_json: bool) -> int:
+    """Crawl the built-in cloud on loopback into a real snapshot: two accounts, three regions, all products.
+
+    Needs no credentials and no network. What lands is compared with what the built-in cloud has.
+    """
+    from crawler.cli.demo import check, demo_cloud
+
+    output.start_logging()
+    with demo_cloud(folder, seed, scale) as (config, surroundings, counts):
+        result = run(config, output, surroundings)
+    code = conclude(result, config, output, as_json=as_json)
+    if result.manifest is not None and not as_json and not output.is_quiet:
+        check(result.manifest, counts, folder)
+    sys.stdout.flush()
+    return code
+
+
+COMMANDS = (crawl, demo)

@@ -1,0 +1,91 @@
+"""The demo's cloud: the emulator in a thread of its own, and the configuration that a user of it would write."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio.from_thread
+import orjson
+from rich.text import Text
+
+from crawler.catalog import load_catalog
+from crawler.cli.render import console, safe
+from crawler.config import Config, parse_config
+from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
+from crawler.session import Surroundings
+
+if TYPE_CHECKING:
+    from crawler.snapshot import Manifest
+
+_RATE, _BURST = 5000, 1000
+
+
+@contextmanager
+def demo_cloud(folder: str, seed: int, scale: int) -> Iterator[tuple[Config, Surroundings, Mapping[str, int]]]:
+    """Serve a cloud while the block runs: its configuration, surroundings, and its own count of records by table."""
+    cloud = Cloud(CloudSpec(seed=seed, scale=scale, rate=Rate(_RATE, _BURST), rates={"sts": Rate(_RATE, _BURST)}))
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serve(cloud)) as emulator,
+    ):
+        text, environ = write_config(emulator, folder, rate=_RATE, burst=_BURST)
+        surroundings = Surroundings(environ=environ, home=Path(folder))
+        yield parse_config(text, source="the demo's configuration", environ=environ), surroundings, table_counts(cloud)
+
+
+def table_counts(cloud: Cloud) -> dict[str, int]:
+    """Table → records that the cloud has in all accounts and regions."""
+    tables = {f"{op.product}.{op.action}": table for table, op in load_catalog().operations.items()}
+    counts: Counter[str] = Counter()
+    for (_, _, action), number in cloud.counts().items():
+        if action in tables:
+            counts[tables[action]] += number
+    return counts
+
+
+def write_config(
+    emulator: Emulator, uri: str, *, rate: float, burst: int, ca_file: str = ""
+) -> tuple[str, dict[str, str]]:
+    """A configuration for a served cloud, and the environment variables that its `${…}` name."""
+    spec, environ = emulator.cloud.spec, {"ACS_INVENTORY_DEMO_KEY": "the-demo-has-no-secrets"}
+    lines = ["[crawl]", f"regions = {_toml(spec.regions)}", "", "[output]", f"uri = {_toml(uri)}"]
+    lines += ['fingerprint_key = "${ACS_INVENTORY_DEMO_KEY}"', "", "[rate_limits]"]
+    lines += [f"{key} = {{ rate = {rate}, burst = {burst} }}" for key in ("default", "fc", "fc-open", "sts")]
+    lines += ["", "[tls]", f"ca_file = {_toml(ca_file)}"] if ca_file else []
+    for number, account_id in enumerate(spec.accounts, 1):
+        names = f"EMULATOR_KEY_ID_{number}", f"EMULATOR_KEY_SECRET_{number}"
+        environ.update(zip(names, emulator.cloud.credentials(account_id), strict=True))
+        lines += ["", "[[accounts]]", f"id = {_toml(account_id)}", "[accounts.credentials]", 'type = "access_key"']
+        lines += [f'access_key_id = "${{{names[0]}}}"', f'access_key_secret = "${{{names[1]}}}"']
+    lines += ["", "[endpoints]"]
+    lines += [f"{product} = {_toml(url)}" for product, url in emulator.endpoints.items() if isinstance(url, str)]
+    for product, urls in emulator.endpoints.items():
+        if not isinstance(urls, str):
+            lines += ["", f"[endpoints.{product}]", *(f"{region} = {_toml(url)}" for region, url in urls.items())]
+    return "\n".join(lines) + "\n", environ
+
+
+def _toml(value: str | Sequence[str]) -> str:
+    return orjson.dumps(value if isinstance(value, str) else list(value)).decode()
+
+
+def check(manifest: Manifest, counts: Mapping[str, int], folder: str) -> None:
+    """Say whether the snapshot has what the cloud has, and what to type next."""
+    out = console()
+    rows = {table: entry.rows for table, entry in manifest.tables.items()}
+    odd = [table for table, number in counts.items() if rows.get(table) != number]
+    if odd:
+        out.print(Text("The snapshot differs from the cloud in ", "red") + safe(", ".join(sorted(odd))))
+    else:
+        out.print(
+            Text("✓ ", "green")
+            + f"Every table has exactly the records that the built-in cloud has: {len(rows)} tables."
+        )
+    out.print("\nLook into it:")
+    out.print(safe(f"  acs-inventory snapshots show --output {folder}"), soft_wrap=True)
+    files = f"{folder}/fc_functions/*/*/*/*/*.parquet"
+    out.print(safe(f"  duckdb -c \"FROM '{files}' SELECT account_id, runtime, count(*) GROUP BY ALL\""), soft_wrap=True)

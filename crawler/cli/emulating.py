@@ -1,0 +1,96 @@
+"""`emulate`: the built-in cloud for one's own tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from crawler.cli.app import Output, output_options
+from crawler.cli.crawling import run_async
+
+if TYPE_CHECKING:
+    from crawler.emulator import Cloud, Emulator
+
+_RATE, _BURST = 100, 50
+
+
+@click.command()
+@click.option("--port", default=0, type=click.IntRange(0, 65000), help="STS's port, the regions' follow; 0: free ones.")
+@click.option("--seed", default=0, show_default=True, help="Another seed is another cloud.")
+@click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 1000), help="How many times as large.")
+@click.option(
+    "--faults",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A fault script, JSON or TOML: what goes wrong, and when.",
+)
+@click.option(
+    "--write-config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a configuration for a crawl of it, keys included, readable by this user only.",
+)
+@output_options
+@click.pass_obj
+def emulate(output: Output, port: int, seed: int, scale: int, faults: Path | None, write_config: Path | None) -> None:
+    """Serve the built-in cloud on loopback until Ctrl-C: one port for STS and one for each region.
+
+    It checks signatures, pages with opaque tokens, throttles, and is as strict as the cloud.
+    """
+    from crawler.emulator import Cloud, CloudSpec, FaultScript
+
+    output.start_logging()
+    cloud = Cloud(CloudSpec(seed=seed, scale=scale))
+    if faults is not None:
+        cloud.faults = FaultScript.load(faults)
+    run_async(lambda: _serve(cloud, port, write_config))
+
+
+async def _serve(cloud: Cloud, port: int, config_path: Path | None) -> None:
+    import anyio
+
+    from crawler.emulator import serve
+
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with serve(cloud, port=port) as emulator:
+            _announce(emulator, config_path)
+            async for _ in signals:
+                return
+
+
+def _announce(emulator: Emulator, config_path: Path | None) -> None:
+    if config_path is not None:
+        _write_config(emulator, config_path)
+    for product, urls in emulator.endpoints.items():
+        by_region: Mapping[str, str] = {"": urls} if isinstance(urls, str) else urls
+        for region, url in by_region.items():
+            click.echo(f"{product:<11} {region:<15} {url}")
+    for account_id in emulator.cloud.spec.accounts:
+        key_id, secret = emulator.cloud.credentials(account_id)
+        click.echo(f"{'account':<11} {account_id} {key_id} {secret}")
+    if config_path is not None:
+        click.echo(f"Crawl it: acs-inventory crawl --config {config_path}")
+    sys.stdout.flush()
+
+
+def _write_config(emulator: Emulator, path: Path) -> None:
+    """The configuration with its variables filled in: these keys open nothing but the emulator."""
+    from crawler.cli.demo import write_config
+    from crawler.errors import ConfigError
+
+    text, environ = write_config(emulator, "./snapshots", rate=_RATE, burst=_BURST)
+    for name, value in environ.items():
+        text = text.replace(f"${{{name}}}", value)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(text)
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written: {error.strerror}.") from None
+
+
+COMMANDS = (emulate,)

@@ -1,0 +1,114 @@
+"""`snapshots list` and `snapshots show`: the history of an output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from crawler.cli.app import output_options
+from crawler.cli.crawling import config_option, json_option, load
+from crawler.cli.inspecting import show_json
+from crawler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crawler.snapshot import Manifest, SnapshotSummary
+
+uri_option = click.option("--output", "uri", metavar="URI", help="Where snapshots are, in place of [output] uri.")
+
+
+@click.group()
+def snapshots() -> None:
+    """What has been committed."""
+
+
+def folder_of(config_file: Path | None, uri: str | None) -> Path:
+    """The output's folder: named, or the configuration's. A named one needs no configuration."""
+    from crawler.config import output_folder
+
+    folder = load(config_file).output.path if uri is None else output_folder(uri)
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder; --output names one that a crawl has written.")
+    return folder
+
+
+@snapshots.command("list")
+@config_option
+@uri_option
+@json_option
+@output_options
+def list_command(config_file: Path | None, uri: str | None, as_json: bool) -> None:
+    """All snapshots, newest first."""
+    from crawler.snapshot import list_snapshots
+
+    found = list_snapshots(folder_of(config_file, uri))
+    if as_json:
+        import msgspec
+
+        show_json(msgspec.to_builtins(found))
+    else:
+        _print_list(found)
+
+
+def _print_list(found: list[SnapshotSummary]) -> None:
+    from crawler.cli.render import console, safe, size_text, status_text, table_of
+
+    out = console()
+    if not found:
+        out.print("No snapshot has been committed here.")
+        return
+    rows = [
+        (
+            safe(entry.snapshot_id, "bold" if entry.is_latest else ""),
+            status_text(entry.status) if not entry.error else safe(entry.error, "red"),
+            f"{entry.rows:,}",
+            size_text(entry.bytes),
+            f"{entry.scopes - entry.not_complete}/{entry.scopes}",
+            "latest" if entry.is_latest else "",
+        )
+        for entry in found
+    ]
+    columns = ("snapshot", "status", "rows", "size", "scopes complete", "")
+    out.print(table_of(columns, rows, numbers=("rows", "size", "scopes complete")))
+
+
+@snapshots.command("show")
+@click.argument("snapshot_id", default="latest")
+@config_option
+@uri_option
+@json_option
+@output_options
+def show_command(snapshot_id: str, config_file: Path | None, uri: str | None, as_json: bool) -> None:
+    """One snapshot: its tables, and which scopes aren't complete and why. The newest complete one by default."""
+    import msgspec
+
+    from crawler.snapshot import read_manifest
+
+    manifest = read_manifest(folder_of(config_file, uri), snapshot_id)
+    if as_json:
+        show_json(msgspec.to_builtins(manifest))
+    else:
+        _print_manifest(manifest)
+
+
+def _print_manifest(manifest: Manifest) -> None:
+    from crawler.cli.render import console, print_scopes, safe, size_text, status_text, table_of
+    from crawler.cli.summary import iso, reason
+
+    out = console()
+    out.print(safe(manifest.snapshot_id, "bold"), status_text(manifest.status))
+    out.print(safe(f"{iso(manifest.started_at)} to {iso(manifest.finished_at)}, by acs-inventory {manifest.version}"))
+    out.print(safe(f"secrets: {manifest.secrets} · clock skew {manifest.clock_skew_s:.1f} s"))
+    rows: list[Any] = [
+        (table, f"{entry.rows:,}", len(entry.files), size_text(entry.bytes))
+        for table, entry in sorted(manifest.tables.items())
+    ]
+    columns = ("table", "rows", "files", "size")
+    out.print(table_of(columns, rows, numbers=columns[1:]))
+    print_scopes(out, [reason(row) for row in manifest.scopes.not_complete])
+    counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
+    out.print(safe(f"{manifest.scopes.total} scopes: {counts}"))
+
+
+COMMANDS = (snapshots,)

@@ -1,0 +1,285 @@
+"""One call: credentials → place → signature → exchange → judgement → retry. Each attempt is signed anew.
+
+This is the only retry layer. A call ends with what `read` made of the answer, or with the ApiError of its last
+attempt, whose type says what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Protocol, TypeVar
+from urllib.parse import quote
+
+from crawler.classify import ErrorRules, error_from_response
+from crawler.clock import Clock
+from crawler.credentials import Credentials, Provider
+from crawler.endpoints import Endpoint, Endpoints
+from crawler.errors import (
+    ApiError,
+    CredentialsError,
+    DeniedError,
+    FatalError,
+    ReauthError,
+    ResignError,
+    ThrottledError,
+)
+from crawler.lanes import Lane
+from crawler.ratelimit import Bucket, Buckets, slows
+from crawler.retry import Retries, RetryPolicy, RetryQuota
+from crawler.signing import canonical_query, new_nonce, sign
+from crawler.transport import HttpRequest, HttpResponse
+
+_Result = TypeVar("_Result")
+
+# Beyond this the clock isn't off, it is wrong, and every stamp in the snapshot would be too.
+_MAX_SKEW_S = 12 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """One request to an API, before anything about accounts. `path` is percent-encoded; `form` makes it a POST."""
+
+    product: str
+    version: str
+    action: str
+    region_id: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the account, and where its credentials come from. `provider` None: the call isn't signed."""
+
+    account_id: str
+    provider: Provider | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """What calls cost: `requests` are HTTP attempts, retries included."""
+
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Channel:
+    """The way of one operation in one account and region: its lane, its buckets, its allowance for retries."""
+
+    lane: Lane
+    operation: Bucket
+    product: Bucket
+    quota: RetryQuota
+
+
+class Gate(Protocol):
+    """Who lets requests go."""
+
+    async def acquire(self, lane: Lane) -> None:
+        """Wait for a place."""
+        ...
+
+    def release(self) -> None:
+        """Give the place back."""
+        ...
+
+
+class Sender(Protocol):
+    """One HTTP exchange; `transport.Transport` is the real one."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send once. Raises ApiError."""
+        ...
+
+
+def expand_path(template: str, parameters: Mapping[str, str]) -> str:
+    """The path with each parameter percent-encoded once. Raises FatalError for one that no path can hold."""
+    path = template
+    for name, value in parameters.items():
+        if not value or value in {".", ".."} or "\0" in value:
+            raise FatalError("InvalidName", f"The {name} {value!r} can't be a step of a path.")
+        path = path.replace(f"{{{name}}}", quote(value, safe="~"))
+    return path
+
+
+class Client:
+    """Calls APIs for every account of a crawl."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        gate: Gate,
+        endpoints: Endpoints,
+        rules: ErrorRules,
+        buckets: Buckets,
+        policy: RetryPolicy,
+        clock: Clock,
+        *,
+        timeout_s: float,
+        user_agent: str,
+        random: Callable[[], float],
+    ) -> None:
+        self._sender = sender
+        self._gate = gate
+        self._endpoints = endpoints
+        self._rules = rules
+        self._buckets = buckets
+        self._policy = policy
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._user_agent = user_agent
+        self._random = random
+        self.clock_skew_s = 0.0
+        self.deadline_at: float | None = None
+        self.total = Tally()
+
+    def channel(self, account_id: str, region_id: str, product: str, action: str, depth: int = 0) -> Channel:
+        """A new channel; its buckets are shared with every other channel of the same keys."""
+        operation, whole = self._buckets.pair(account_id, region_id, product, action)
+        return Channel(Lane((operation, whole), depth), operation, whole, RetryQuota())
+
+    async def call(
+        self,
+        request: ApiRequest,
+        caller: Caller,
+        channel: Channel,
+        read: Callable[[bytes], _Result],
+        tally: Tally,
+        *,
+        has_place: bool = False,
+    ) -> _Result:
+        """Call until it succeeds or the policy gives up; `read` makes the result of the answer's body.
+
+        `read` may raise ApiErrors of its own, which are retried as the service's are. `has_place` says that the
+        first attempt's place was taken already. Raises ApiError, and what else `read` raises.
+        """
+        retries = Retries(self._policy, channel.quota)
+        while True:
+            credentials = await self._credentials(caller, has_place=has_place)
+            sent_at = 0.0
+            try:
+                if not has_place:
+                    await self._gate.acquire(channel.lane)
+                has_place = False
+                sent_at = self._clock.monotonic()
+                try:
+                    result = await self._attempt(request, caller, credentials, read, tally)
+                finally:
+                    self._gate.release()
+            except ApiError as error:
+                self._report(error, channel, sent_at, tally)
+                await self._recover(error, retries, caller, credentials)
+                tally.retries += 1
+                self.total.retries += 1
+            else:
+                now = self._clock.monotonic()
+                channel.operation.succeeded(now)
+                channel.product.succeeded(now)
+                retries.succeeded()
+                return result
+
+    async def _credentials(self, caller: Caller, *, has_place: bool) -> Credentials | None:
+        if caller.provider is None:
+            return None
+        try:
+            return await caller.provider.get()
+        except BaseException as error:
+            if has_place:
+                self._gate.release()
+            if isinstance(error, CredentialsError):
+                raise FatalError("InvalidCredentials", str(error)) from None
+            raise
+
+    async def _attempt(
+        self,
+        request: ApiRequest,
+        caller: Caller,
+        credentials: Credentials | None,
+        read: Callable[[bytes], _Result],
+        tally: Tally,
+    ) -> _Result:
+        tally.requests += 1
+        self.total.requests += 1
+        endpoint = self._endpoints.resolve(request.product, request.region_id, caller.account_id)
+        response = await self._sender.send(self._signed(request, endpoint, credentials))
+        now = self._clock.now()
+        error = error_from_response(
+            self._rules,
+            product=request.product,
+            status=response.status,
+            headers=response.headers,
+            body=response.body,
+            now=now,
+        )
+        if error is None:
+            return read(response.body)
+        if isinstance(error, ResignError):
+            self._correct_clock(response.headers.get("Date", ""), now)
+        raise error
+
+    def _signed(self, request: ApiRequest, endpoint: Endpoint, credentials: Credentials | None) -> HttpRequest:
+        query = canonical_query(request.query)
+        body = canonical_query(request.form).encode() if request.form is not None else b""
+        method = "GET" if request.form is None else "POST"
+        headers = {"accept": "application/json", "user-agent": self._user_agent}
+        if request.form is not None:
+            headers["content-type"] = "application/x-www-form-urlencoded"
+        signed = sign(
+            method,
+            endpoint.authority,
+            request.path,
+            query,
+            headers,
+            body,
+            credentials,
+            action=request.action,
+            version=request.version,
+            now=self._clock.now() + timedelta(seconds=self.clock_skew_s),
+            nonce=new_nonce(),
+        )
+        url = f"{endpoint.url}{request.path}" + (f"?{query}" if query else "")
+        return HttpRequest(method, url, signed, body, self._timeout_s)
+
+    def _correct_clock(self, date: str, now: datetime) -> None:
+        try:
+            skew_s = (parsedate_to_datetime(date) - now).total_seconds()
+        except (ValueError, TypeError):
+            return
+        if abs(skew_s) > _MAX_SKEW_S:
+            hours = skew_s / 3600
+            raise FatalError("ClockWrong", f"This machine's clock is off by {hours:.1f} hours; set it right.")
+        self.clock_skew_s = skew_s
+
+    def _report(self, error: ApiError, channel: Channel, sent_at: float, tally: Tally) -> None:
+        if not isinstance(error, ThrottledError):
+            return
+        tally.throttled += 1
+        self.total.throttled += 1
+        bucket = channel.product if slows(error) == "product" else channel.operation
+        bucket.throttled(self._clock.monotonic(), sent_at, error.retry_after_s)
+
+    async def _recover(
+        self, error: ApiError, retries: Retries, caller: Caller, credentials: Credentials | None
+    ) -> None:
+        """Wait, or refresh, for another attempt. Raises `error` to give up."""
+        time_left_s = None if self.deadline_at is None else self.deadline_at - self._clock.monotonic()
+        delay_s = retries.next_delay_s(error, self._random, time_left_s)
+        if delay_s is None:
+            raise error
+        if isinstance(error, ReauthError):
+            await self._refresh(error, caller, credentials)
+        await self._clock.sleep(delay_s)
+
+    async def _refresh(self, error: ApiError, caller: Caller, credentials: Credentials | None) -> None:
+        if caller.provider is None or credentials is None:
+            raise error
+        try:
+            await caller.provider.refresh(credentials)
+        except CredentialsError as failure:
+            raise DeniedError(error.code, str(failure), http_status=error.http_status) from None

@@ -1,0 +1,145 @@
+"""The column tree of a table: how `[columns]` of a schema file reads, and the Arrow type of every node.
+
+A type is text: `string`, `integer`, `number`, `boolean`, `timestamp`, `json`, `map<TYPE>`; a unit may follow in
+parentheses and the word `secret` after it (`integer(MB)`, `timestamp(ms)`, `map<string> secret`). A table is a
+struct, an array with one item a list.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import pyarrow as pa
+
+from crawler.errors import CatalogError
+
+Kind = Literal["string", "integer", "number", "boolean", "timestamp", "json", "struct", "list", "map"]
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+_SCALARS: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "timestamp": TIMESTAMP,
+    "json": pa.string(),
+}
+_TYPE = re.compile(r"(?P<type>[a-z]+(?:<[a-z]+>)?)(?:\((?P<unit>[^()]+)\))?(?P<secret> secret)?")
+_MAP = re.compile(r"map<([a-z]+)>")
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def snake_case(wire: str) -> str:
+    """The column's name for a wire name: `customDNS` → `custom_dns`, `vSwitchId` → `v_switch_id`."""
+    return re.sub(r"[^a-z0-9]+", "_", _WORD.sub("_", wire).lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One node of the tree. `children` are a struct's fields, or the one item of a list or of a map's values."""
+
+    wire: str
+    name: str
+    kind: Kind
+    unit: str = ""
+    secret: bool = False
+    children: tuple[Column, ...] = ()
+    description: str = ""
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """The Arrow type. A secret scalar is text whatever its wire type: what is kept is its fingerprint."""
+        match self.kind:
+            case "struct":
+                return pa.struct([child.arrow_field for child in self.children])
+            case "list":
+                return pa.list_(self.children[0].arrow_type)
+            case "map":
+                return pa.map_(pa.string(), self.children[0].arrow_type)
+            case scalar:
+                return pa.string() if self.secret else _SCALARS[scalar]
+
+    @property
+    def arrow_field(self) -> pa.Field:
+        """The Arrow field, nullable, with wire name, unit, secrecy and description as metadata."""
+        metadata = {
+            "wire": self.wire,
+            "unit": self.unit,
+            "secret": "true" if self.secret else "",
+            "description": self.description,
+        }
+        return pa.field(self.name, self.arrow_type, metadata={k: v for k, v in metadata.items() if v} or None)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether this node or any below it is secret."""
+        return self.secret or any(child.has_secret for child in self.children)
+
+    @property
+    def type_text(self) -> str:
+        """The type for people: `list<struct>`, `map<string>`, `integer(MB)`, `string secret`."""
+        text: str = self.kind
+        if self.kind in {"list", "map"}:
+            text = f"{self.kind}<{self.children[0].type_text}>"
+        return text + (f"({self.unit})" if self.unit else "") + (" secret" if self.secret else "")
+
+
+def build_columns(tree: object, descriptions: dict[str, str], *, where: str) -> tuple[Column, ...]:
+    """The columns of a schema file's `[columns]` table, in its order.
+
+    `descriptions` maps wire paths (`vpcConfig.vpcId`, `layers[].arn`) to a line of text. Raises CatalogError for an
+    unknown type, two wire names with one column name, or a description of a column that isn't there.
+    """
+    unused = set(descriptions)
+    columns = _struct_fields(tree, "", descriptions, unused, where)
+    if unused:
+        raise CatalogError(f"{where}: [descriptions] names {min(unused)!r}, which is no column of the file.")
+    return columns
+
+
+def _struct_fields(
+    tree: object, path: str, descriptions: dict[str, str], unused: set[str], where: str
+) -> tuple[Column, ...]:
+    if not isinstance(tree, dict) or not tree:
+        raise CatalogError(f"{where}: {path or 'columns'} must be a table of wire names and types, and not empty.")
+    fields: dict[str, Column] = {}
+    for wire, node in tree.items():
+        column = _column(wire, node, f"{path}.{wire}" if path else wire, descriptions, unused, where)
+        if column.name in fields:
+            other = fields[column.name].wire
+            raise CatalogError(f"{where}: {other!r} and {wire!r} under {path or 'columns'} are both {column.name!r}.")
+        fields[column.name] = column
+    return tuple(fields.values())
+
+
+def _column(wire: str, node: object, path: str, descriptions: dict[str, str], unused: set[str], where: str) -> Column:
+    unused.discard(path)
+    description, name = descriptions.get(path, ""), snake_case(wire)
+    if isinstance(node, dict):
+        children = _struct_fields(node, path, descriptions, unused, where)
+        return Column(wire, name, "struct", children=children, description=description)
+    if isinstance(node, list):
+        if len(node) != 1:
+            raise CatalogError(f"{where}: {path} is a list and must hold exactly one item, the type of its items.")
+        item = _column("", node[0], f"{path}[]", descriptions, unused, where)
+        return Column(wire, name, "list", children=(item,), description=description)
+    return _typed(wire, name, node, path, description, where)
+
+
+def _typed(wire: str, name: str, node: object, path: str, description: str, where: str) -> Column:
+    match = _TYPE.fullmatch(node) if isinstance(node, str) else None
+    if match is None:
+        raise CatalogError(f"{where}: {path} has the type {node!r}; write TYPE, TYPE(unit) or TYPE secret.")
+    text, unit, secret = match["type"], match["unit"] or "", bool(match["secret"])
+    inner = _MAP.fullmatch(text)
+    if inner and inner[1] in _SCALARS:
+        item = Column("", "value", cast("Kind", inner[1]), unit, secret)
+        return Column(wire, name, "map", children=(item,), description=description)
+    if text not in _SCALARS:
+        raise CatalogError(
+            f"{where}: {path} has the unknown type {text!r}, not one of {', '.join(_SCALARS)}, map<TYPE>."
+        )
+    return Column(wire, name, cast("Kind", text), unit, secret, description=description)

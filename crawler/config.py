@@ -1,0 +1,239 @@
+"""The configuration: one TOML file, judged whole before any request is sent, then frozen.
+
+Relative paths in it (`output.uri`, `tls.ca_file`, `catalog.extra`, `oidc_token_file`) are taken from the working
+directory, as the AWS CLI, restic and DuckDB do, and not from the file's folder: `./snapshots` means the same in the
+file and after `--output`. A cron job, which starts elsewhere, writes absolute paths. A leading `~/` is `$HOME`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from crawler._config_checks import PRODUCTS, check, check_supported, check_uri, is_secret
+from crawler._config_file import Document, KeyPath, Secret, convert, dotted, nearest, read_document
+from crawler._config_sections import ANY_URI, Account, Credentials, Output, RateLimit, Section, Settings
+from crawler.endpoints import Endpoints, ProductHosts
+from crawler.errors import ConfigError
+from crawler.ratelimit import LimitRule
+
+__all__ = ["Account", "Config", "Credentials", "RateLimit", "Secret", "load_config", "parse_config"]
+
+S = TypeVar("S", bound=Section)
+
+_LARGEST_FILE_BYTES = 8 * 1024 * 1024  # a few thousand accounts are 1 MB
+
+
+class Config(Settings, frozen=True, kw_only=True):
+    """Every section of the file as an attribute, with its defaults. Frozen; secrets show as `***`."""
+
+    def public(self) -> dict[str, Any]:
+        """The whole configuration as plain values under the file's own keys, each secret as `***`."""
+        plain: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
+        return plain
+
+    def regions_for(self, account: Account) -> Literal["all"] | tuple[str, ...]:
+        """The regions to crawl in an account: its own, narrowed to `[crawl] regions`."""
+        if account.regions == "all":
+            return self.crawl.regions
+        if self.crawl.regions == "all":
+            return account.regions
+        return tuple(region for region in account.regions if region in self.crawl.regions)
+
+    def limit_rules(self) -> dict[str, LimitRule]:
+        """`[rate_limits]` for `ratelimit`, by its keys: `default`, a product, or `product.Action`."""
+        return {key: LimitRule(rate=limit.rate, burst=limit.burst) for key, limit in self.rate_limits.items()}
+
+    def endpoint_map(self, defaults: Mapping[str, ProductHosts]) -> Endpoints:
+        """The catalog's endpoints with `[endpoints]` over them."""
+        overrides = {key: value for key, value in self.endpoints.items() if not isinstance(value, tuple)}
+        return Endpoints(defaults, overrides, self.allow)
+
+    def check_products(self, operations: Mapping[str, Collection[str]]) -> None:
+        """Judge `[endpoints]` and `[rate_limits]` against the catalog: product key → its actions.
+
+        Raises ConfigError for a key that names a product or an action that nothing has, and so would do nothing.
+        """
+        known = sorted({*operations, *PRODUCTS})
+        keys: list[KeyPath] = [("endpoints", key) for key in self.endpoints if key != "allow"]
+        keys += [("rate_limits", key) for key in self.rate_limits if key != "default"]
+        for path in keys:
+            product, _, action = str(path[1]).partition(".")
+            if product not in known:
+                raise ConfigError(f"{dotted(path)} names no product: {nearest(product, known)}")
+            actions = list(operations.get(product, ()))
+            if action and product in operations and action not in actions:
+                raise ConfigError(f"{dotted(path)} names no operation: {nearest(action, actions)}")
+
+    def with_overrides(
+        self,
+        *,
+        accounts: Sequence[str] = (),
+        regions: Sequence[str] = (),
+        tables: Sequence[str] = (),
+        output: str | None = None,
+        output_format: str | None = None,
+    ) -> Config:
+        """This configuration as the command line changes it; what isn't given stays.
+
+        `accounts` picks among the configured ones; `regions` takes the place of `[crawl] regions` (an account's own
+        still narrow it), `tables` that of `[crawl] tables` (`exclude` still holds). Raises ConfigError, naming the
+        option, for a value that the file couldn't have either or that leaves nothing to crawl.
+        """
+        crawl, target = self.crawl, self.output
+        if regions:
+            names = "all" if list(regions) == ["all"] else list(dict.fromkeys(regions))
+            crawl = _changed(crawl, "regions", names, "--region")
+        if tables:
+            crawl = _changed(crawl, "tables", list(tables), "--table")
+        if output is not None:
+            target = _changed(target, "uri", output, "--output")
+            check_uri(_option("--output", {"uri": output}), ("uri",), output)
+        if output_format is not None:
+            target = _changed(target, "format", output_format, "--format")
+        chosen = self._pick(accounts)
+        config = msgspec.structs.replace(self, crawl=crawl, output=target, accounts=chosen)
+        if regions and chosen and not any(config.regions_for(account) for account in chosen):
+            raise ConfigError("--region: none of these regions is among the accounts' own: nothing would be crawled")
+        check_supported(config, "the command line")
+        return config
+
+    def _pick(self, ids: Sequence[str]) -> tuple[Account, ...]:
+        configured = [account.id for account in self.accounts]
+        for account_id in ids:
+            if account_id not in configured:
+                raise ConfigError(f"--account: {account_id!a} isn't configured, {nearest(account_id, configured)}")
+        return tuple(account for account in self.accounts if not ids or account.id in ids)
+
+
+def output_folder(uri: str) -> Path:
+    """The local folder that an output's URI names. Raises ConfigError for one on another machine."""
+    try:
+        folder: Path = Output(uri=uri).path.expanduser()
+    except ValueError:
+        raise ConfigError(f"--output {uri!r} isn't a local folder, which is all that this version takes.") from None
+    return folder
+
+
+def load_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path) -> Config:
+    """The configuration at `path`, else at `$ACS_INVENTORY_CONFIG`, else `config.toml` in `cwd`.
+
+    Relative paths in it come out absolute, under `cwd`. Raises ConfigError: no file, one that can't be read, one
+    that holds a key in clear and that others may read, and all that `parse_config` finds.
+    """
+    place = _find(path, environ, cwd)
+    text, mode = _read(place)
+    document = read_document(text, source=str(place), environ=environ, is_secret=is_secret)
+    config = _judged(document, environ, cwd)
+    _refuse_open_secrets(config, document, place, mode)
+    return config
+
+
+def parse_config(text: str, *, source: str, environ: Mapping[str, str], cwd: Path | None = None) -> Config:
+    """The configuration that a text holds. `source` names it in messages. Without `cwd`, relative paths stay so.
+
+    Raises ConfigError, one sentence with the key, what was found and what is accepted: malformed TOML, an unset
+    `${NAME}`, an unknown key, a value out of its type or range, sections that contradict each other, a file that
+    isn't there, and what this version doesn't do yet.
+    """
+    return _judged(read_document(text, source=source, environ=environ, is_secret=is_secret), environ, cwd)
+
+
+def _judged(document: Document, environ: Mapping[str, str], cwd: Path | None) -> Config:
+    config = _located(convert(document, Config), environ.get("HOME", ""), cwd)
+    check(config, document)
+    check_supported(config, document.source)
+    return config
+
+
+def _find(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
+    """The file to read. A named one must be there; only the default may be absent, and then there is none."""
+    named = environ.get("ACS_INVENTORY_CONFIG", "")
+    if path is not None or named:
+        place = cwd / (path if path is not None else named)
+        if not place.exists():
+            what = "--config" if path is not None else "$ACS_INVENTORY_CONFIG"
+            raise ConfigError(f"{what} names {place}, which isn't there")
+        return place
+    place = cwd / "config.toml"
+    if not place.exists():
+        raise ConfigError(
+            f"no configuration: --config isn't given, $ACS_INVENTORY_CONFIG isn't set, and {place} isn't there; "
+            "copy config.example.toml to config.toml and fill it in, or try `acs-inventory demo`, which needs none"
+        )
+    return place
+
+
+def _read(place: Path) -> tuple[str, int]:
+    """The file's text and its mode, both of the same open file."""
+    try:
+        with place.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            content = file.read(_LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{place} can't be read: {error.strerror}") from None
+    if len(content) > _LARGEST_FILE_BYTES:
+        raise ConfigError(f"{place} is larger than 8 MiB: this can't be the configuration")
+    try:
+        return content.decode("utf-8-sig"), mode
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{place}: line {line} isn't UTF-8, which TOML must be") from None
+
+
+def _refuse_open_secrets(config: Config, document: Document, place: Path, mode: int) -> None:
+    if not mode & 0o077:
+        return
+    paths: list[KeyPath] = [("output", "fingerprint_key")]
+    for index in range(len(config.accounts)):
+        paths += [("accounts", index, "credentials", key) for key in ("access_key_secret", "security_token")]
+    for path in paths:
+        if document.is_literal(path):
+            sentence = f"is in clear in a file that others may open (mode {mode:04o}): run `chmod 600 "
+            sentence += f"{shlex.quote(str(place))}`, or take it from the environment as ${{NAME}}"
+            raise document.error(path, sentence)
+
+
+def _located(config: Config, home: str, cwd: Path | None) -> Config:
+    """The configuration with its local paths put where they are."""
+
+    def place(path: Path) -> Path:
+        if home and path.parts[:1] == ("~",):
+            path = Path(home, *path.parts[1:])
+        return cwd / path if cwd is not None else path
+
+    uri, ca_file = config.output.uri, config.tls.ca_file
+    if not ANY_URI.fullmatch(uri) and (cwd is not None or uri.startswith("~/")):
+        uri = str(place(Path(uri)))
+    replace = msgspec.structs.replace
+    return replace(
+        config,
+        output=replace(config.output, uri=uri),
+        tls=replace(config.tls, ca_file=place(ca_file) if ca_file else None),
+        catalog=replace(config.catalog, extra=tuple(place(folder) for folder in config.catalog.extra)),
+        accounts=tuple(_account_located(account, place) for account in config.accounts),
+    )
+
+
+def _account_located(account: Account, place: Callable[[Path], Path]) -> Account:
+    file = account.credentials.oidc_token_file
+    if file is None:
+        return account
+    credentials = msgspec.structs.replace(account.credentials, oidc_token_file=place(file))
+    return msgspec.structs.replace(account, credentials=credentials)
+
+
+def _changed(section: S, key: str, value: object, option: str) -> S:
+    """The section with one key as the command line has it, judged as the file's would be."""
+    judged = convert(_option(option, {key: value}), type(section))
+    return msgspec.structs.replace(section, **{key: getattr(judged, key)})
+
+
+def _option(option: str, values: Mapping[str, object]) -> Document:
+    return Document(option, values, values, is_secret)

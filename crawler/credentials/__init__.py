@@ -1,0 +1,27 @@
+"""Who the crawler is: providers of access keys, one for each type of the official credentials library.
+
+Read `values` (what is handed around), `spec` (what a user may write), `build` (spec → provider), then `temporary` (one
+refresh in flight, early and late), and last the sources: `static`, `role`, `metadata`, `profile`, `ini`, `chain`.
+Nothing here opens a connection: STS is asked through `Call`, the metadata service through `Fetch`, both handed in.
+"""
+
+from __future__ import annotations
+
+from crawler.credentials.build import build_provider
+from crawler.credentials.role import assumed_role
+from crawler.credentials.spec import CredentialSpec, describe, validate
+from crawler.credentials.values import Call, Credentials, Fetch, Outside, Provider, mask
+
+__all__ = [
+    "Call",
+    "CredentialSpec",
+    "Credentials",
+    "Fetch",
+    "Outside",
+    "Provider",
+    "assumed_role",
+    "build_provider",
+    "describe",
+    "mask",
+    "validate",
+]

@@ -1,0 +1,105 @@
+"""Services that hand out credentials over plain http: ECS metadata, and whatever listens at the credentials URI.
+
+Paths, headers and answers: alibabacloud-credentials 1.0.12 (`provider/ecs_ram_role.py`, `provider/uri.py`), checked
+2026-11-22. Unlike the library, this never falls back to metadata version 1, which any forged request could read.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from crawler.credentials.files import json_object
+from crawler.credentials.temporary import Temporary
+from crawler.credentials.values import issued
+from crawler.errors import ApiError, CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crawler.credentials.values import Credentials, Outside, Provider
+
+METADATA = "http://100.100.100.200"
+_TOKEN_URL = f"{METADATA}/latest/api/token"
+_ROLES_URL = f"{METADATA}/latest/meta-data/ram/security-credentials/"
+# Long enough for the two requests that follow; each refresh gets its own.
+_TOKEN_TTL_S = 60
+_OK = 200
+_ROLE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METADATA_TOKEN = re.compile(r"[!-~]{1,4096}")
+_ELSEWHERE = "is this an ECS instance with a RAM role and metadata in token mode?"
+
+
+def ecs_role(outside: Outside, role_name: str | None = None) -> Provider:
+    """The RAM role of the ECS instance that this runs on.
+
+    `role_name` None: `$ALIBABA_CLOUD_ECS_METADATA`; where that is empty too, the metadata service names the role.
+    Raises CredentialsError where `$ALIBABA_CLOUD_ECS_METADATA_DISABLED` is true.
+    """
+    if outside.has_set("ALIBABA_CLOUD_ECS_METADATA_DISABLED"):
+        raise CredentialsError(
+            "ECS metadata is switched off by ALIBABA_CLOUD_ECS_METADATA_DISABLED: unset it to use it"
+        )
+    given = outside.environ.get("ALIBABA_CLOUD_ECS_METADATA", "") if role_name is None else role_name
+
+    async def fetch() -> Credentials:
+        token = await _ecs(outside, "PUT", _TOKEN_URL, {"X-aliyun-ecs-metadata-token-ttl-seconds": str(_TOKEN_TTL_S)})
+        header = {"X-aliyun-ecs-metadata-token": _word(_METADATA_TOKEN, token, "token")}
+        name = given or (await _ecs(outside, "GET", _ROLES_URL, header)).decode("ascii", "replace")
+        answer = await _ecs(outside, "GET", _ROLES_URL + _word(_ROLE_NAME, name, "role name"), header)
+        return _successful(answer, f"the ECS metadata service (role {name.strip()})")
+
+    return Temporary(f"ECS RAM role {given}".rstrip(), fetch, outside.clock)
+
+
+def uri_credentials(outside: Outside) -> Provider:
+    """What `$ALIBABA_CLOUD_CREDENTIALS_URI` answers a GET with. Raises CredentialsError where that isn't a URL."""
+    uri = outside.environ.get("ALIBABA_CLOUD_CREDENTIALS_URI", "")
+    url = f"http:{uri}" if uri.startswith("//") else uri
+    host = _host(url)
+    if not host:
+        raise CredentialsError("ALIBABA_CLOUD_CREDENTIALS_URI isn't an http or https URL: correct or unset it")
+    source = f"ALIBABA_CLOUD_CREDENTIALS_URI ({host})"
+
+    async def fetch() -> Credentials:
+        return _successful(await _body(outside, "GET", url, {}, source, "check what listens there"), source)
+
+    return Temporary(f"credentials URI at {host}", fetch, outside.clock)
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
+
+
+async def _ecs(outside: Outside, method: str, url: str, headers: Mapping[str, str]) -> bytes:
+    return await _body(outside, method, url, headers, "the ECS metadata service", _ELSEWHERE)
+
+
+async def _body(outside: Outside, method: str, url: str, headers: Mapping[str, str], source: str, advice: str) -> bytes:
+    try:
+        status, body = await outside.fetch(method, url, headers)
+    except ApiError:
+        status, body = 0, b""
+    if status == _OK:
+        return body
+    what = f"answered HTTP {status}" if status else "doesn't answer"
+    raise CredentialsError(f"{source} {what}: {advice}")
+
+
+def _word(pattern: re.Pattern[str], found: str | bytes, what: str) -> str:
+    text = (found.decode("ascii", "replace") if isinstance(found, bytes) else found).strip()
+    if not pattern.fullmatch(text):
+        raise CredentialsError(f"the ECS metadata service gave no usable {what}: {_ELSEWHERE}")
+    return text
+
+
+def _successful(body: bytes, source: str) -> Credentials:
+    answer = json_object(body)
+    if answer is None or answer.get("Code") != "Success":
+        raise CredentialsError(f"{source} answered without success: check the role's name, or what listens there")
+    return issued(answer, source)

@@ -1,0 +1,160 @@
+"""Profiles of the command-line tool: `~/.aliyun/config.json`.
+
+Modes and the names of their fields: alibabacloud-credentials 1.0.12, `provider/cli_profile.py`, checked 2026-11-22.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crawler.credentials.files import json_object, read_text
+from crawler.credentials.metadata import ecs_role
+from crawler.credentials.role import DEFAULT_SESSION_S, assumed_role, oidc_role
+from crawler.credentials.static import Static
+from crawler.credentials.temporary import Found
+from crawler.credentials.values import UnsupportedProfileError, checked
+from crawler.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from crawler.credentials.values import Outside, Provider
+
+MODES = ("AK", "StsToken", "RamRoleArn", "EcsRamRole", "OIDC", "ChainableRamRoleArn")
+_BY_HAND = (
+    "get temporary keys with the CLI and set ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and "
+    "ALIBABA_CLOUD_SECURITY_TOKEN, or use a profile of another mode"
+)
+_UNSUPPORTED = {
+    "CloudSSO": f"signs in through a browser, which a crawl can't: {_BY_HAND}",
+    "OAuth": f"signs in through a browser, which a crawl can't: {_BY_HAND}",
+    "External": f"runs a program of its own, which a crawl won't: {_BY_HAND}",
+}
+_SHORTEST_SESSION_S = 900
+
+
+def cli_profile(outside: Outside, profile: str = "") -> Provider:
+    """A profile of the CLI: the named one, else `$ALIBABA_CLOUD_PROFILE`, else the file's `current`.
+
+    The file is read at the first `get`, once. Fails there with CredentialsError where it is missing, malformed or
+    switched off (`$ALIBABA_CLOUD_CLI_PROFILE_DISABLED`), or where the profile can't be used.
+    """
+    wanted = profile or outside.environ.get("ALIBABA_CLOUD_PROFILE", "")
+
+    async def find() -> Provider:
+        if outside.has_set("ALIBABA_CLOUD_CLI_PROFILE_DISABLED"):
+            raise CredentialsError("CLI profiles are switched off by ALIBABA_CLOUD_CLI_PROFILE_DISABLED: unset it")
+        profiles = await _Profiles.read(outside)
+        return profiles.provider(wanted or profiles.current, ())
+
+    return Found(f"CLI profile {wanted!r}" if wanted else "the CLI's current profile", find, outside.clock)
+
+
+class _Profiles:
+    """The file's content, and how a profile of each mode becomes a provider."""
+
+    def __init__(self, outside: Outside, path: Path, content: dict[str, Any]) -> None:
+        self._outside = outside
+        self._path = path
+        self._profiles = content.get("profiles") or []
+        self.current = _text(content, "current")
+        if not isinstance(self._profiles, list) or not all(isinstance(profile, dict) for profile in self._profiles):
+            raise _malformed(path)
+
+    @classmethod
+    async def read(cls, outside: Outside) -> _Profiles:
+        path = outside.home / ".aliyun" / "config.json"
+        content = json_object(await read_text(path, "the CLI's configuration"))
+        if content is None:
+            raise _malformed(path)
+        return cls(outside, path, content)
+
+    def provider(self, name: str, above: Sequence[str]) -> Provider:
+        """The provider of one profile; `above` are those whose source it is, which it must not come back to."""
+        if not name:
+            raise CredentialsError(f"{self._path} names no profile: run `aliyun configure`, or name one")
+        if name in above:
+            raise CredentialsError(f"profile {name!r} in {self._path} is its own source: correct its source_profile")
+        profile = next((found for found in self._profiles if found.get("name") == name), None)
+        if profile is None:
+            raise CredentialsError(
+                f"profile {name!r} isn't in {self._path}: run `aliyun configure list` for those that are"
+            )
+        return self._of_mode(profile, name, above)
+
+    def _of_mode(self, profile: dict[str, Any], name: str, above: Sequence[str]) -> Provider:
+        match profile.get("mode"):
+            case "AK":
+                return self._static(profile, name, "AK")
+            case "StsToken":
+                if not _text(profile, "sts_token"):
+                    raise CredentialsError(f"profile {name!r} in {self._path} has no sts_token: run `aliyun configure`")
+                return self._static(profile, name, "StsToken", _text(profile, "sts_token"))
+            case "RamRoleArn":
+                return self._role(profile, name, self._static(profile, name, "AK"))
+            case "ChainableRamRoleArn":
+                return self._role(profile, name, self.provider(_text(profile, "source_profile"), (*above, name)))
+            case "EcsRamRole":
+                named = "ram_role_name" in profile and profile["ram_role_name"] is not None
+                return ecs_role(self._outside, _text(profile, "ram_role_name") if named else None)
+            case "OIDC":
+                return self._oidc(profile, name)
+            case mode:
+                raise self._unsupported(mode, name)
+
+    def _static(self, profile: dict[str, Any], name: str, mode: str, token: str = "") -> Provider:
+        where = f"profile {name!r} in {self._path}"
+        keys = checked(_text(profile, "access_key_id"), _text(profile, "access_key_secret"), token, where)
+        return Static(f"{mode} of profile {name!r}", keys)
+
+    def _role(self, profile: dict[str, Any], name: str, source: Provider) -> Provider:
+        role_arn = _text(profile, "ram_role_arn") or self._outside.environ.get("ALIBABA_CLOUD_ROLE_ARN", "")
+        if not role_arn:
+            raise CredentialsError(f"profile {name!r} in {self._path} has no ram_role_arn: run `aliyun configure`")
+        return assumed_role(
+            self._outside,
+            source,
+            role_arn,
+            session_name=_text(profile, "ram_session_name"),
+            session_s=self._session_s(profile, name),
+            external_id=_text(profile, "external_id"),
+            policy=_text(profile, "policy"),
+        )
+
+    def _oidc(self, profile: dict[str, Any], name: str) -> Provider:
+        return oidc_role(
+            self._outside,
+            role_arn=_text(profile, "ram_role_arn"),
+            provider_arn=_text(profile, "oidc_provider_arn"),
+            token_file=_text(profile, "oidc_token_file"),
+            session_name=_text(profile, "role_session_name") or _text(profile, "ram_session_name"),
+            session_s=self._session_s(profile, name),
+            policy=_text(profile, "policy"),
+        )
+
+    def _session_s(self, profile: dict[str, Any], name: str) -> int:
+        # No upper end: a role's own maximum may be twelve hours, and STS says where it is less.
+        seconds = profile.get("expired_seconds")
+        if seconds is None:
+            return DEFAULT_SESSION_S
+        if not isinstance(seconds, int) or seconds < _SHORTEST_SESSION_S:
+            raise CredentialsError(
+                f"profile {name!r} in {self._path}: expired_seconds must be {_SHORTEST_SESSION_S} or more"
+            )
+        return seconds
+
+    def _unsupported(self, mode: object, name: str) -> CredentialsError:
+        where = f"profile {name!r} in {self._path}"
+        if isinstance(mode, str) and mode in _UNSUPPORTED:
+            return UnsupportedProfileError(f"{where} has mode {mode}, which {_UNSUPPORTED[mode]}")
+        return CredentialsError(f"{where} has a mode that isn't supported: use one of {', '.join(MODES)}")
+
+
+def _malformed(path: Path) -> CredentialsError:
+    return CredentialsError(f"{path} isn't the CLI's configuration in JSON: repair it, or run `aliyun configure` anew")
+
+
+def _text(values: dict[str, Any], key: str) -> str:
+    value = values.get(key)
+    return value if isinstance(value, str) else ""

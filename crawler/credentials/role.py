@@ -1,0 +1,132 @@
+"""Roles: AssumeRole with other credentials, and AssumeRoleWithOIDC with a token from a file.
+
+Parameters and answers: STS 2015-04-01 as alibabacloud-credentials 1.0.12 asks it, checked 2026-11-22.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crawler.credentials.files import read_text
+from crawler.credentials.temporary import Temporary
+from crawler.credentials.values import issued
+from crawler.errors import ApiError, CredentialsError, DeniedError, ReauthError, ThrottledError, TransientError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crawler.credentials.values import Call, Credentials, Outside, Provider
+
+DEFAULT_SESSION_NAME = "acs-inventory"
+DEFAULT_SESSION_S = 3600
+_SHOWN_WORD = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def assumed_role(
+    outside: Outside,
+    source: Provider,
+    role_arn: str,
+    *,
+    session_name: str = "",
+    session_s: int = DEFAULT_SESSION_S,
+    external_id: str = "",
+    policy: str = "",
+) -> Provider:
+    """A role's credentials, assumed with those of `source`, which many roles may share.
+
+    Without `session_name`, `$ALIBABA_CLOUD_ROLE_SESSION_NAME` or "acs-inventory". Where STS refuses the source's token
+    as expired, the source is refreshed once.
+    """
+    parameters = _parameters(outside, role_arn, session_name, session_s, policy)
+    if external_id:
+        parameters["ExternalId"] = external_id
+
+    async def fetch() -> Credentials:
+        credentials = await source.get()
+        answer = await _ask(outside.call, "AssumeRole", parameters, credentials)
+        if isinstance(answer, ReauthError):
+            answer = await _ask(outside.call, "AssumeRole", parameters, await source.refresh(credentials))
+        return _credentials(answer, f"assuming {role_arn} from {source.name}")
+
+    return Temporary(f"role {role_arn}", fetch, outside.clock)
+
+
+def oidc_role(
+    outside: Outside,
+    *,
+    role_arn: str = "",
+    provider_arn: str = "",
+    token_file: str = "",
+    session_name: str = "",
+    session_s: int = DEFAULT_SESSION_S,
+    policy: str = "",
+) -> Provider:
+    """A role's credentials for an OIDC token; what isn't given comes from the environment, as in an ACK pod with RRSA.
+
+    The token file is read anew for each request, since its owner rotates it. Raises CredentialsError where something
+    is neither given nor in the environment.
+    """
+    role_arn = role_arn or _required(outside, "role_arn", "ALIBABA_CLOUD_ROLE_ARN")
+    provider_arn = provider_arn or _required(outside, "oidc_provider_arn", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
+    token_file = token_file or _required(outside, "oidc_token_file", "ALIBABA_CLOUD_OIDC_TOKEN_FILE")
+    parameters = _parameters(outside, role_arn, session_name, session_s, policy)
+
+    async def fetch() -> Credentials:
+        token = (await read_text(Path(token_file), "the OIDC token file")).strip()
+        if not token:
+            raise CredentialsError(f"the OIDC token file {token_file} is empty: check what writes it")
+        asked = parameters | {"OIDCProviderArn": provider_arn, "OIDCToken": token}
+        answer = await _ask(outside.call, "AssumeRoleWithOIDC", asked, None)
+        return _credentials(answer, f"assuming {role_arn} with the OIDC token in {token_file}")
+
+    return Temporary(f"OIDC role {role_arn}", fetch, outside.clock)
+
+
+def _required(outside: Outside, key: str, variable: str) -> str:
+    value = outside.environ.get(variable, "")
+    if not value:
+        raise CredentialsError(f"an OIDC role needs {key}: give it, or set {variable}")
+    return value
+
+
+def _parameters(outside: Outside, role_arn: str, session_name: str, session_s: int, policy: str) -> dict[str, str]:
+    name = session_name or outside.environ.get("ALIBABA_CLOUD_ROLE_SESSION_NAME", "") or DEFAULT_SESSION_NAME
+    parameters = {"RoleArn": role_arn, "RoleSessionName": name, "DurationSeconds": str(session_s)}
+    return parameters | ({"Policy": policy} if policy else {})
+
+
+async def _ask(
+    call: Call, action: str, parameters: Mapping[str, str], credentials: Credentials | None
+) -> Mapping[str, object] | ApiError:
+    """The answer or the error as a value, so that what is raised in its place has no context that quotes a request."""
+    try:
+        return await call("sts", action, parameters, credentials)
+    except ApiError as error:
+        return error
+
+
+def _credentials(answer: Mapping[str, object] | ApiError, doing: str) -> Credentials:
+    if isinstance(answer, ApiError):
+        raise CredentialsError(f"{doing}: {refusal(answer)}")
+    return issued(answer.get("Credentials"), f"{doing}: STS")
+
+
+def refusal(error: ApiError) -> str:
+    """Code, request ID and advice. Never the service's message: SignatureDoesNotMatch quotes the signed headers."""
+    code = error.code if _SHOWN_WORD.fullmatch(error.code) else "an unreadable error"
+    request = f" (request {error.request_id})" if _SHOWN_WORD.fullmatch(error.request_id) else ""
+    return f"STS answered {code}{request}; {_advice(error)}"
+
+
+def _advice(error: ApiError) -> str:
+    match error:
+        case DeniedError():
+            return "grant sts:AssumeRole to who assumes the role, and name them in the role's trust policy"
+        case ReauthError():
+            return "the token has expired: renew what the role is assumed with"
+        case ThrottledError() | TransientError():
+            return "try again later"
+        case _:
+            return "check the role's ARN, its trust policy and external ID, and what it is assumed with"

@@ -1,0 +1,62 @@
+"""The built-in cloud: Function Compute, OpenSearch and STS on loopback ports, as strict as the real ones.
+
+`acs-inventory demo` and `emulate` run it; so can your own tests:
+
+```python
+cloud = Cloud(CloudSpec(seed=7))
+cloud.faults.add(Throttle(retry_after_ms=2000), product="fc", nth=(1,))
+async with serve(cloud) as emulator:
+    url = emulator.url("fc", "cn-hangzhou")
+    key_id, secret = cloud.credentials("1000000000000001")
+```
+
+It is an independent witness: it neither reads the crawler's catalog nor uses its signer. Reading order: `spec`,
+`operations`, `place` (what there is) · `gateway`, `signature`, `service`, `paging` (how it answers) · `effects`,
+`faults` (what goes wrong) · `server`.
+"""
+
+from crawler.emulator.cloud import Cloud
+from crawler.emulator.effects import (
+    Body,
+    Delay,
+    Deny,
+    Drop,
+    Error,
+    Html,
+    Page,
+    Redirect,
+    Refuse,
+    RepeatToken,
+    Slow,
+    Throttle,
+    Truncate,
+)
+from crawler.emulator.faults import FaultScript, Rule
+from crawler.emulator.requestlog import Entry, RequestLog
+from crawler.emulator.server import Emulator, serve
+from crawler.emulator.spec import CloudSpec, Rate
+
+__all__ = [
+    "Body",
+    "Cloud",
+    "CloudSpec",
+    "Delay",
+    "Deny",
+    "Drop",
+    "Emulator",
+    "Entry",
+    "Error",
+    "FaultScript",
+    "Html",
+    "Page",
+    "Rate",
+    "Redirect",
+    "Refuse",
+    "RepeatToken",
+    "RequestLog",
+    "Rule",
+    "Slow",
+    "Throttle",
+    "Truncate",
+    "serve",
+]

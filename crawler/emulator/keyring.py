@@ -1,0 +1,69 @@
+"""Access keys: one lasting pair per account, and temporary ones that STS hands out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from crawler.clock import Clock
+from crawler.emulator.dice import Dice
+from crawler.emulator.spec import CloudSpec
+
+ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An access key and whose it is; a temporary one has a token and an end."""
+
+    key_id: str
+    account_id: str
+    secret: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    expires_at: datetime | None = None
+    role: str = ""
+    session: str = ""
+
+
+class Keyring:
+    """The keys that the cloud knows."""
+
+    def __init__(self, spec: CloudSpec, clock: Clock) -> None:
+        self._seed = spec.seed
+        self._clock = clock
+        self._issued = 0
+        self.lasting = {account: _lasting(spec.seed, account) for account in spec.accounts}
+        self._keys = {key.key_id: key for key in self.lasting.values()}
+
+    def find(self, key_id: str) -> Key | None:
+        """The key with that ID, expired or not."""
+        return self._keys.get(key_id)
+
+    def issue(self, account_id: str, role: str, session: str, duration_s: int) -> Key:
+        """A new temporary key of a role."""
+        self._issued += 1
+        dice = Dice(self._seed, account_id, "sts", self._issued)
+        key = Key(
+            key_id=f"STS.{dice.text(24, ALPHABET)}",
+            account_id=account_id,
+            secret=dice.text(40, ALPHABET),
+            token=f"CAIS{dice.text(200, ALPHABET)}+/=",
+            expires_at=self._clock.now() + timedelta(seconds=duration_s),
+            role=role,
+            session=session,
+        )
+        self._keys[key.key_id] = key
+        return key
+
+    def expire_temporary(self) -> int:
+        """End every temporary key now; the number of keys that were still good."""
+        now = self._clock.now()
+        good = [key for key in self._keys.values() if key.expires_at is not None and key.expires_at > now]
+        for key in good:
+            self._keys[key.key_id] = replace(key, expires_at=now)
+        return len(good)
+
+
+def _lasting(seed: int, account_id: str) -> Key:
+    dice = Dice(seed, account_id, "key")
+    return Key(f"LTAI5t{dice.text(18, ALPHABET)}", account_id, dice.text(30, ALPHABET))

@@ -1,0 +1,178 @@
+"""Where requests go: product, region and account → one host, and no host that the rule doesn't allow.
+
+A signed request carries what an attacker would need to repeat it, so the rule is checked on the finished text, with a
+grammar of its own that is narrower than any URL parser's: a scheme, a host, maybe a port, and nothing else.
+
+- https to a host under `aliyuncs.com`, or to one that a pattern of `[endpoints] allow` matches;
+- http or https to a loopback address (127.0.0.0/8, [::1], localhost), for emulators and tests.
+
+Addresses written as numbers are taken for loopback only, internationalized names never.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from crawler.errors import ConfigError
+
+CLOUD_DOMAIN = "aliyuncs.com"
+PLACEHOLDERS = ("region", "account_id")
+
+_SAMPLE_REGION = "cn-hangzhou"
+_SAMPLE_ACCOUNT = "1000000000000001"
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_LAST_LABEL = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"  # 100.100.100.200 and 0x7f.1 end in a number
+_URL = re.compile(r"(https?)://(\[::1\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?/?")
+_NAME = re.compile(rf"(?:{_LABEL}\.)*{_LAST_LABEL}")
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_LOOPBACK = re.compile(rf"127(?:\.{_OCTET}){{3}}|\[::1\]|localhost")
+_PATTERN = re.compile(rf"(?:[a-z0-9*?-]+\.)+{_LABEL}\.{_LAST_LABEL}|(?:{_LABEL}\.)*{_LAST_LABEL}")
+_REGION = re.compile(r"[a-z0-9-]{1,64}")
+_ACCOUNT = re.compile(r"[0-9]{1,32}")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One place to send requests to.
+
+    `host` is lower case, an IPv6 address without brackets. `authority` is what the Host header says: brackets, and
+    the port unless it is the scheme's own. `url` has no path.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProductHosts:
+    """A product's own hosts, from the catalog: a template, and the regions where another one holds.
+
+    Hosts are names (`fcv3.{region}.aliyuncs.com`, taken as https) or URLs.
+    """
+
+    template: str
+    hosts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Every product's endpoints: the catalog's defaults, the configuration's overrides, the hosts allowed besides.
+
+    An override is one template for all regions, or a table of URLs by region; a region that the table doesn't have
+    keeps its default.
+    """
+
+    defaults: Mapping[str, ProductHosts]
+    overrides: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
+
+    def resolve(self, product: str, region_id: str, account_id: str) -> Endpoint:
+        """The endpoint of a product in a region for an account.
+
+        `region_id` and `account_id` may be empty where the template doesn't ask for them (`sts.aliyuncs.com`). Raises
+        ConfigError where the product has no endpoint or the finished text breaks the rule.
+        """
+        try:
+            return parse_endpoint(fill(self._template(product, region_id), region_id, account_id), self.allow)
+        except ConfigError as error:
+            where = f"{product} in {region_id}" if _REGION.fullmatch(region_id) else product
+            raise ConfigError(f"no endpoint for {where}: {error}") from None
+
+    def _template(self, product: str, region_id: str) -> str:
+        override = self.overrides.get(product)
+        if isinstance(override, str):
+            return override
+        if override is not None and region_id in override:
+            return override[region_id]
+        known = self.defaults.get(product)
+        if known is None:
+            raise ConfigError("neither the catalog nor [endpoints] has one")
+        text = known.hosts.get(region_id, known.template)
+        return text if "://" in text else f"https://{text}"
+
+
+def fill(template: str, region_id: str, account_id: str) -> str:
+    """The template with its placeholders filled in: exactly `{region}` and `{account_id}`, nothing nested.
+
+    Raises ConfigError for any other brace, a region that isn't `[a-z0-9-]+`, an account ID that isn't digits.
+    """
+    values = {"region": region_id, "account_id": account_id}
+    for name in _PLACEHOLDER.findall(template):
+        if name not in values:
+            raise ConfigError("it has a placeholder other than {region} and {account_id}")
+        if not (_REGION if name == "region" else _ACCOUNT).fullmatch(values[name]):
+            wanted = "a region ID" if name == "region" else "an account ID"
+            raise ConfigError(f"its {{{name}}} needs {wanted}, and this isn't one")
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def check_template(template: str, allow: Sequence[str] = ()) -> None:
+    """Judge an override before there is anything to fill in: with a sample region and account. Raises ConfigError."""
+    parse_endpoint(fill(template, _SAMPLE_REGION, _SAMPLE_ACCOUNT), allow)
+
+
+def check_allow(pattern: str) -> None:
+    """Judge one pattern of `[endpoints] allow`. Raises ConfigError.
+
+    `*` and `?` stand in the labels before the last two only: `*` or `*.com` would take the rule away.
+    """
+    if not _PATTERN.fullmatch(pattern.lower()) or _is_international(pattern.lower()):
+        raise ConfigError("it must be a host name, or a pattern that ends in two whole labels such as *.corp.example")
+
+
+def parse_endpoint(text: str, allow: Sequence[str] = ()) -> Endpoint:
+    """The endpoint that a finished URL names. Raises ConfigError, whose message never repeats the text."""
+    match = _URL.fullmatch(text.lower()) if text.isascii() else None
+    port = int(match[3] or 0) if match else 0
+    if match is None or port > 65535:
+        raise ConfigError(_why_malformed(text))
+    scheme, host = match[1], match[2]
+    _check_host(scheme, host, allow)
+    own_port = _DEFAULT_PORTS[scheme]
+    authority = host if port in {0, own_port} else f"{host}:{port}"
+    return Endpoint(scheme, host.strip("[]"), port or own_port, authority, f"{scheme}://{authority}")
+
+
+def _check_host(scheme: str, host: str, allow: Sequence[str]) -> None:
+    if _LOOPBACK.fullmatch(host):
+        return
+    if not _NAME.fullmatch(host) or len(host) > 253 or _is_international(host):
+        raise ConfigError("its host must be a plain DNS name, without a trailing dot, or a loopback address")
+    is_cloud = host.endswith(f".{CLOUD_DOMAIN}")
+    if not is_cloud and not any(fnmatchcase(host, pattern.lower()) for pattern in allow):
+        raise ConfigError(f"its host isn't under {CLOUD_DOMAIN}, and no pattern of [endpoints] allow matches it")
+    if scheme != "https":
+        raise ConfigError("it must be https: plain http is taken for loopback addresses only")
+
+
+def _is_international(host: str) -> bool:
+    """Whether a label is in IDNA's ASCII form, which other software may show, or look up, as something else."""
+    return any(label.startswith("xn--") for label in host.split("."))
+
+
+def _why_malformed(text: str) -> str:
+    """The first thing that keeps a text from being `scheme://host:port`."""
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        return "it has a character that no endpoint has (white space, a control character, a backslash, not ASCII)"
+    if not text.lower().startswith(("https://", "http://")):
+        return "it must begin with https://"
+    rest = text.split("://", 1)[1]
+    for mark, what in (("@", "a user name"), ("?", "a query"), ("#", "a fragment")):
+        if mark in rest:
+            return f"it has {what}, and must be a scheme, a host and maybe a port only"
+    if "/" in rest.rstrip("/") or rest.endswith("//"):
+        return "it has a path, and must be a scheme, a host and maybe a port only"
+    if "{" in rest or "}" in rest:
+        return "it has a brace that is no {region} or {account_id}"
+    if ":" in rest.removeprefix("[::1]"):
+        return "its port must be a number from 1 to 65535, and its host a plain DNS name or a loopback address"
+    return "its host must be a plain DNS name, without a trailing dot, or a loopback address"

@@ -1,0 +1,47 @@
+"""Logs: one event, one line, on stderr. As JSON for programs, with colours for people.
+
+Only structured events are logged, with fields that are known to be harmless; other libraries' own loggers are
+silenced, since their texts hold URLs and headers.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import structlog
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure(style: str, level: str, stream: TextIO | None = None) -> None:
+    """Set up logging for the process. `style`: json or console; `level`: a key of `LEVELS`."""
+    logging.root.handlers[:] = [logging.NullHandler()]
+    logging.lastResort = None
+    stream = stream or sys.stderr
+    renderer: Any = (
+        structlog.processors.JSONRenderer(ensure_ascii=True)
+        if style == "json"
+        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _printable,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+
+
+def printable(text: str) -> str:
+    """The text with everything that could steer a terminal or begin a line replaced by its escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _printable(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}

@@ -1,0 +1,239 @@
+"""How a list ends. Every paging family is walked here, and ends, loops and drift are judged here once.
+
+`walk` decides; fetching, writing and waiting are its caller's. A list ends because the service said so, or with an
+error or a status: never quietly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from crawler.catalog import Paging
+from crawler.errors import InvalidArgumentError, PaginationError
+
+MAX_PAGES = 10_000
+_SMALLER = (50, 20, 10)
+_MAX_RESTARTS = 2
+_MAX_READINGS = 5
+
+WalkStatus = Literal["complete", "truncated", "unstable"]
+
+
+class PageLike(Protocol):
+    """What the walk looks at. `token` and `total` are as received; `keys` and `digests` have one item a record."""
+
+    @property
+    def seen(self) -> int:
+        """How many records the page has."""
+        ...
+
+    @property
+    def keys(self) -> Any:
+        """The records' keys; None for a record without one."""
+        ...
+
+    @property
+    def digests(self) -> Any:
+        """What tells records without a key apart."""
+        ...
+
+    @property
+    def token(self) -> Any:
+        """The token for the next page."""
+        ...
+
+    @property
+    def total(self) -> Any:
+        """How many records the service says there are in all."""
+        ...
+
+
+Fetch = Callable[[Mapping[str, str]], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class Step:
+    """A page, and whether what came before it in this walk is void (`restarts`) because the reading began anew."""
+
+    page: Any
+    restarts: bool
+
+
+class Walk:
+    """One list, walked. Iterate `steps` to its end, then read `status` and `note`.
+
+    `is_settled` says whether the pages given so far stand: a list by page numbers may be read again.
+    """
+
+    def __init__(self, paging: Paging, fetch: Fetch) -> None:
+        self.status: WalkStatus = "complete"
+        self.pages = 0
+        self.readings = 1
+        self.is_settled = paging.style != "page-number"
+        self._paging = paging
+        self._fetch = fetch
+        self._limit = paging.limit
+        self._remark = ""
+
+    @property
+    def note(self) -> str:
+        """How the list was walked, in a few words: `token`, `page-number (2 readings, total said 12, had 10)`."""
+        details = [f"{self.readings} readings"] if self.readings > 1 else []
+        if self._limit != self._paging.limit:
+            details.append(f"{self._limit} a page")
+        details += [self._remark] if self._remark else []
+        return self._paging.style + (f" ({', '.join(details)})" if details else "")
+
+    def steps(self) -> AsyncGenerator[Step]:
+        """The pages in order.
+
+        Raises PaginationError for a repeated token, a token that is no text, a page that comes twice in a row, and
+        more than 10,000 pages; and whatever fetching raises.
+        """
+        match self._paging.style:
+            case "token" | "version":
+                return self._by_token()
+            case "page-number":
+                return self._by_number()
+            case _:
+                return self._single()
+
+    async def _single(self) -> AsyncGenerator[Step]:
+        page = await self._page({})
+        if self._paging.limit_key and page.seen >= self._limit:
+            self.status, self._remark = "truncated", f"{page.seen} records, as many as were asked for"
+        yield Step(page, restarts=False)
+
+    async def _by_token(self) -> AsyncGenerator[Step]:
+        key, restarts = self._paging.input_key, 0
+        token: str | None = None
+        seen: set[str] = set()
+        begins_anew = False
+        while True:
+            try:
+                page = await self._page({key: token} if token is not None else {})
+            except InvalidArgumentError:
+                if token is None or restarts == _MAX_RESTARTS:
+                    raise
+                # A token can expire while its list is walked: begin again, what was read is void.
+                restarts, self.readings = restarts + 1, self.readings + 1
+                token, begins_anew = None, True
+                seen.clear()
+                continue
+            yield Step(page, restarts=begins_anew)
+            begins_anew = False
+            following = self._next_token(page.token, token)
+            if following is None:
+                return
+            if following in seen:
+                raise PaginationError(
+                    "TokenRepeated", f"{key} came a second time, on page {self.pages}: the list loops."
+                )
+            seen.add(following)
+            token = following
+
+    def _next_token(self, received: Any, last: str | None) -> str | None:
+        """The end of a list: absent, null, empty or two quotation marks; 0 ends the version family only."""
+        if received is None or received in ("", '""'):
+            return None
+        if isinstance(received, bool) or not isinstance(received, str | int):
+            raise PaginationError("TokenInvalid", f"{self._paging.output_key} is neither text nor a number.")
+        if self._paging.style == "token":
+            return str(received)
+        try:
+            version, started = int(received), int(last or 0)
+        except ValueError:
+            raise PaginationError("TokenInvalid", f"{self._paging.output_key} is no version number.") from None
+        if version == 0 or version < started:
+            return None
+        return str(version)
+
+    async def _by_number(self) -> AsyncGenerator[Step]:
+        first = await self._page(self._numbered(1))
+        total = _count(first.total)
+        if first.seen < self._limit and total is not None and total <= first.seen:
+            self.is_settled = True
+            yield Step(first, restarts=False)
+            return
+        previous: set[Any] | None = None
+        page = first
+        for reading in range(1, _MAX_READINGS + 1):
+            self.readings = reading
+            identities: set[Any] = set()
+            async with aclosing(self._reading(page, identities, restarts=reading > 1)) as steps:
+                async for step in steps:
+                    yield step
+                    total = _count(step.page.total)
+            if identities == previous:
+                break
+            previous = identities
+            if reading < _MAX_READINGS:
+                page = await self._page(self._numbered(1))
+        else:
+            self.status, self._remark = "unstable", "no two readings in a row were the same"
+        self._judge_total(total, len(identities))
+
+    async def _reading(self, page: Any, identities: set[Any], *, restarts: bool) -> AsyncGenerator[Step]:
+        """One reading from its first page to an empty one; `identities` collects what tells its records apart."""
+        number, last = 1, None
+        while True:
+            yield Step(page, restarts=restarts)
+            restarts = False
+            found = {key if key is not None else digest for key, digest in zip(page.keys, page.digests, strict=True)}
+            if not found:
+                return
+            if found == last:
+                raise PaginationError("PageRepeated", f"Pages {number - 1} and {number} are the same: the list loops.")
+            identities |= found
+            last, number = found, number + 1
+            page = await self._page(self._numbered(number))
+
+    def _judge_total(self, total: int | None, count: int) -> None:
+        if total is None or total == count:
+            return
+        remark = f"total said {total}, had {count}"
+        self._remark = f"{self._remark}, {remark}" if self._remark else remark
+        if total > count and self.status == "complete":
+            self.status = "unstable"  # there may be rows that no page shows
+
+    def _numbered(self, number: int) -> dict[str, str]:
+        return {self._paging.input_key: str(number)}
+
+    async def _page(self, parameters: Mapping[str, str]) -> Any:
+        if self.pages >= MAX_PAGES:
+            raise PaginationError("TooManyPages", f"The list hasn't ended after {MAX_PAGES} pages.")
+        if not self._paging.limit_key:
+            page = await self._fetch(parameters)
+        else:
+            page = await self._sized(parameters)
+        self.pages += 1
+        return page
+
+    async def _sized(self, parameters: Mapping[str, str]) -> Any:
+        """Ask for the largest page; where the very first one is refused, for smaller ones."""
+        key = self._paging.limit_key
+        try:
+            return await self._fetch({**parameters, key: str(self._limit)})
+        except InvalidArgumentError:
+            if self.pages:
+                raise
+            for smaller in _SMALLER:
+                if smaller >= self._limit:
+                    continue
+                try:
+                    page = await self._fetch({**parameters, key: str(smaller)})
+                except InvalidArgumentError:
+                    continue
+                self._limit = smaller
+                return page
+            raise
+
+
+def _count(total: Any) -> int | None:
+    """A total as a number: text of digits counts, anything else is no total."""
+    if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 19:
+        return int(total)
+    return total if isinstance(total, int) and not isinstance(total, bool) else None

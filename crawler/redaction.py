@@ -1,0 +1,142 @@
+"""What becomes of secrets: a keyed fingerprint, a mask, or (asked for, and marked) the value itself.
+
+A fingerprint is `hmac:` and 16 hex digits of HMAC-SHA-256: equal secrets are seen to be equal, night after night,
+and nobody without the key can test a guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets as random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from crawler.errors import OutputError
+from crawler.wire_json import is_encodable, to_text
+
+Mode = Literal["fingerprint", "mask", "keep"]
+
+MASK = "***"
+
+# Never written, not even with secrets = "keep": private keys, and URLs that are credentials.
+_NEVER = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|(?:Signature|security-token)=", re.IGNORECASE)
+_NEVER_BYTES = re.compile(rb"PRIVATE KEY|Signature=|security-token=", re.IGNORECASE)
+
+
+def needs_care(body: bytes) -> bool:
+    """Whether text in these bytes of JSON may hold what is never kept, or what no file can: escapes hide both."""
+    return b"\\u" in body or _NEVER_BYTES.search(body) is not None
+
+
+def is_never_kept(text: str) -> bool:
+    """Whether the text is or holds a private key or a signed URL."""
+    return _NEVER.search(text) is not None
+
+
+class Redaction:
+    """One crawl's way with secrets. `key` None means that no fingerprint can be made: masks stand in."""
+
+    def __init__(self, secrets: Mode, unknown: Literal["fingerprint", "keep"], key: bytes | None) -> None:
+        self.mode: Mode = "mask" if secrets == "fingerprint" and key is None else secrets
+        self._keeps_unknown = unknown == "keep"
+        self._key = None if secrets == "mask" else key
+
+    def hidden(self, text: str) -> str:
+        """The fingerprint of a text, or the mask where there is no key. Empty text stays."""
+        if not text:
+            return text
+        if self._key is None:
+            return MASK
+        return "hmac:" + hmac.new(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
+
+    def secret(self, value: Any) -> str | None:
+        """What is written for a secret scalar. Null stays null; numbers and flags count as their JSON text."""
+        if value is None:
+            return None
+        text = value if isinstance(value, str) else to_text(value)
+        is_kept = self.mode == "keep" and not is_never_kept(text) and is_encodable(text)
+        return text if is_kept else self.hidden(text)
+
+    def secret_tree(self, value: Any) -> Any:
+        """A JSON value with every scalar below it replaced as `secret` does; names and nesting stay."""
+        return _map_leaves(value, self.secret)
+
+    def secret_node(self, value: Any) -> Any:
+        """What stands in `_extra` for a node with a secret in it that has the wrong type: one fingerprint."""
+        return self.secret(value) if value is None or isinstance(value, str) else self.secret(to_text(value))
+
+    def unknown(self, value: Any) -> Any:
+        """What stands in `_extra` for a field that the schema doesn't know: its text leaves are hidden."""
+        return _map_leaves(value, self.guarded if self._keeps_unknown else self._hide_text)
+
+    def guarded(self, value: Any) -> Any:
+        """The value, with text that is never kept hidden."""
+        return self.hidden(value) if isinstance(value, str) and is_never_kept(value) else value
+
+    def guarded_tree(self, value: Any) -> Any:
+        """`guarded` for every leaf of a JSON value."""
+        return _map_leaves(value, self.guarded)
+
+    def _hide_text(self, value: Any) -> Any:
+        return self.hidden(value) if isinstance(value, str) else value
+
+
+def _map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, dict):
+        return {name: _map_leaves(item, change) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_map_leaves(item, change) for item in value]
+    return change(value)
+
+
+def load_key(configured: str, state_folder: Path) -> bytes | None:
+    """The fingerprint key: the configured one, else the file in the state folder, made at the first call.
+
+    Returns None where no file can be kept. Raises OutputError where one is there and can't be trusted: readable by
+    others, or too short to be a key.
+    """
+    if configured:
+        return configured.encode()
+    path = state_folder / "fingerprint.key"
+    try:
+        state_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _read_key(path)
+    except FileNotFoundError:
+        return _make_key(path)
+    except OSError:
+        return None
+
+
+def _read_key(path: Path) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as file:
+        if os.fstat(file.fileno()).st_mode & 0o077:
+            raise OutputError(f"{path}: others can read the fingerprint key; run chmod 600 on it.")
+        key = file.read().strip()
+    if len(key) < 32:
+        raise OutputError(f"{path}: the fingerprint key is cut short; restore it, or remove it to have a new one made.")
+    return key
+
+
+def _make_key(path: Path) -> bytes | None:
+    key = random.token_hex(32).encode()
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(key + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(partial)  # two first crawls at once: one of them makes the key, both read it
+        except FileExistsError:
+            return _read_key(path)
+        finally:
+            partial.unlink()
+    except OSError:
+        return None
+    return key

@@ -1,0 +1,267 @@
+"""One crawl, whole: the one place that wires everything else together.
+
+The order is what makes it safe: everything that can be judged without the network first (catalog, output), then who
+the accounts are and where, then the lists, then the commit. Whatever fails in between leaves the output as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import inf
+
+import structlog
+
+from crawler import __version__
+from crawler.catalog import Catalog, load_catalog
+from crawler.client import Tally
+from crawler.config import Config
+from crawler.errors import ConfigError, CredentialsError, OutputBusyError, OutputError
+from crawler.normalizer import Normalizer
+from crawler.redaction import Redaction, load_key
+from crawler.scheduler import Progress, Scheduler, TargetPlan
+from crawler.session import Identity, Session, Surroundings, open_session
+from crawler.snapshot import (
+    Manifest,
+    ManifestDraft,
+    ScopeRow,
+    SnapshotWriter,
+    Status,
+    check_output,
+    is_whole,
+    new_snapshot_id,
+)
+from crawler.targets import chosen_regions, interleaved
+
+EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlResult:
+    """How a crawl came out. `manifest` is None where nothing was committed; `ledger` has every scope either way."""
+
+    exit_code: int
+    snapshot_id: str
+    manifest: Manifest | None
+    ledger: Sequence[ScopeRow]
+    requests: Tally
+    overhead: Mapping[str, int]
+    unknown_fields: Mapping[str, Mapping[str, int]]
+    started_at: datetime
+    finished_at: datetime
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows in the snapshot."""
+        return sum(row.rows for row in self.ledger if row.written) if self.manifest else 0
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a display may look at while a crawl runs; the crawl fills it in."""
+
+    progress: Progress = field(default_factory=Progress)
+    requests: Tally = field(default_factory=Tally)
+    scheduler: Scheduler | None = None
+    snapshot_id: str = ""
+
+    def time_left_s(self) -> float:
+        """See `Scheduler.time_left_s`; 0 before the lists begin."""
+        return self.scheduler.time_left_s() if self.scheduler else 0.0
+
+
+def open_catalog(config: Config) -> Catalog:
+    """The catalog with the user's own folders, checked against the configuration's rate limits and endpoints."""
+    catalog = load_catalog(config.catalog.extra)
+    actions: dict[str, set[str]] = {key: set() for key in catalog.products}
+    for operation in catalog.operations.values():
+        actions[operation.product].add(operation.action)
+    config.check_products(actions)
+    return catalog
+
+
+async def crawl(config: Config, surroundings: Surroundings | None = None, watch: Watch | None = None) -> CrawlResult:
+    """Crawl once and commit a snapshot.
+
+    Raises ConfigError and CatalogError before any request; CredentialsError where no account's credentials work;
+    OutputBusyError where another crawl holds the output; OutputError where the output fails, with nothing committed.
+    Whatever the cloud does wrong is in the result, not raised.
+    """
+    surroundings, watch = surroundings or Surroundings(), watch or Watch()
+    catalog = open_catalog(config)
+    tables = catalog.select(config.crawl.tables, config.crawl.exclude)
+    if not tables:
+        raise ConfigError("[crawl] exclude leaves no table of [crawl] tables.")
+    redaction, warnings = _redaction(config, surroundings)
+    _preflight(config, tables)
+    started_at = surroundings.clock.now()
+    snapshot_id = watch.snapshot_id = new_snapshot_id(started_at, surroundings.random.random)
+    schemas = {table: catalog.operations[table].schema for table in tables}
+    writer = await SnapshotWriter.begin(
+        config.output.path, snapshot_id, started_at, schemas, umask=config.output.umask_bits
+    )
+    try:
+        async with open_session(config, catalog, surroundings) as session:
+            watch.requests = session.client.total
+            return await _Crawl(session, surroundings, writer, redaction, tables, started_at, warnings).run(watch)
+    finally:
+        await writer.abandon()
+
+
+def _preflight(config: Config, tables: Iterable[str]) -> None:
+    try:
+        check_output(config.output.path, tuple(tables), config.output.umask_bits)
+    except OutputBusyError:
+        raise
+    except OutputError as error:
+        raise ConfigError(f"[output] uri can't be used: {error}") from None
+
+
+def _redaction(config: Config, surroundings: Surroundings) -> tuple[Redaction, tuple[str, ...]]:
+    key = config.output.fingerprint_key
+    try:
+        secret = load_key(key.reveal() if key else "", surroundings.state_folder)
+    except OutputError as error:
+        raise ConfigError(f"[output] secrets: {error}") from None
+    warnings = []
+    if config.output.secrets == "keep":
+        warnings.append("secrets are kept in clear, as [output] secrets asks; the snapshot is marked so")
+    elif secret is None and config.output.secrets == "fingerprint":
+        warnings.append(f"no fingerprint key can be kept under {surroundings.state_folder}: secrets are masked instead")
+    return Redaction(config.output.secrets, config.output.unknown, secret), tuple(warnings)
+
+
+class _Crawl:
+    """The part of a crawl that talks to the cloud, and the commit."""
+
+    def __init__(
+        self,
+        session: Session,
+        surroundings: Surroundings,
+        writer: SnapshotWriter,
+        redaction: Redaction,
+        tables: Sequence[str],
+        started_at: datetime,
+        warnings: tuple[str, ...],
+    ) -> None:
+        self._session = session
+        self._surroundings = surroundings
+        self._writer = writer
+        self._redaction = redaction
+        self._tables = tables
+        self._started_at = started_at
+        self._warnings = warnings
+        self._log = structlog.get_logger()
+
+    async def run(self, watch: Watch) -> CrawlResult:
+        session, config = self._session, self._session.config
+        for warning in self._warnings:
+            self._log.warning("warning", reason=warning)
+        plans = await make_plans(session, self._surroundings, self._tables)
+        self._log.info("crawl_started", snapshot_id=self._writer.snapshot_id, targets=len(plans))
+        scheduler = watch.scheduler = Scheduler(
+            session.catalog,
+            plans,
+            self._tables,
+            session.client,
+            session.dispatcher,
+            self._normalizers(),
+            self._writer,
+            self._surroundings.clock,
+            {"opensearch.functions": config.opensearch.functions},
+            watch.progress,
+        )
+        deadline_s = config.crawl.deadline_s or inf
+        if deadline_s < inf:
+            session.client.deadline_at = self._surroundings.clock.monotonic() + deadline_s
+        await scheduler.run(deadline_s)
+        return await self._conclude(scheduler, plans)
+
+    def _normalizers(self) -> dict[str, Normalizer]:
+        catalog, snapshot_id = self._session.catalog, self._writer.snapshot_id
+        needed = catalog.with_parents(self._tables)
+        return {table: Normalizer(catalog.operations[table], self._redaction, snapshot_id) for table in needed}
+
+    async def _conclude(self, scheduler: Scheduler, plans: Sequence[TargetPlan]) -> CrawlResult:
+        session, ledger = self._session, scheduler.ledger
+        exit_code = _exit_code(ledger, require_complete=session.config.crawl.require_complete)
+        overhead = {name: tally.requests for name, tally in session.overhead.items()}
+        finished_at = self._surroundings.clock.now()
+        draft = ManifestDraft(
+            finished_at=finished_at,
+            version=__version__,
+            secrets=self._redaction.mode,
+            plan_sha256=_plan_sha256(session.catalog, plans, self._tables),
+            clock_skew_s=session.client.clock_skew_s,
+            unknown_fields=scheduler.unknown_fields,
+            overhead=overhead,
+        )
+        manifest = None
+        if exit_code != EXIT_NOTHING:
+            manifest = await self._writer.commit(draft, ledger)
+            self._log.info("snapshot_committed", snapshot_id=manifest.snapshot_id, status=manifest.status)
+        return CrawlResult(
+            exit_code,
+            self._writer.snapshot_id,
+            manifest,
+            ledger,
+            session.client.total,
+            overhead,
+            scheduler.unknown_fields,
+            self._started_at,
+            finished_at,
+            self._warnings,
+        )
+
+
+async def make_plans(session: Session, surroundings: Surroundings, tables: Sequence[str]) -> list[TargetPlan]:
+    """Identify the accounts, ask for the regions, and give every target's tables, parents first.
+
+    Raises CredentialsError where no account's credentials work, ConfigError for a region that no product has.
+    """
+    identities = await session.identify(surroundings)
+    working = [identity for identity in identities if identity.refusal is None]
+    if not working:
+        reasons = "; ".join(f"{i.account.id}: {i.refusal[1]}" for i in identities if i.refusal)
+        raise CredentialsError(f"No account's credentials work. {reasons}")
+    catalog = session.catalog
+    needed = catalog.with_parents(tables)
+    products = [catalog.products[key] for key in dict.fromkeys(catalog.operations[t].product for t in needed)]
+    offered = await session.regions(products, working[0].caller)
+    return _plans(session, identities, needed, offered)
+
+
+def _plans(
+    session: Session, identities: Sequence[Identity], needed: Sequence[str], offered: Mapping[str, Sequence[str]]
+) -> list[TargetPlan]:
+    by_id = {identity.account.id: identity for identity in identities}
+    regions = {
+        account_id: chosen_regions(session.config.regions_for(identity.account), offered)
+        for account_id, identity in by_id.items()
+    }
+    plans = []
+    for target in interleaved(regions):
+        tables = tuple(t for t in needed if target.region_id in offered[session.catalog.operations[t].product])
+        identity = by_id[target.account_id]
+        plans.append(TargetPlan(target, identity.caller, tables, identity.refusal))
+    return plans
+
+
+def _exit_code(ledger: Sequence[ScopeRow], *, require_complete: bool) -> int:
+    if all(is_whole(row.status) for row in ledger):
+        return EXIT_COMPLETE if ledger else EXIT_NOTHING
+    if require_complete or not any(row.status in {Status.COMPLETE, Status.UNSUPPORTED} for row in ledger):
+        return EXIT_NOTHING
+    return EXIT_PARTIAL
+
+
+def _plan_sha256(catalog: Catalog, plans: Iterable[TargetPlan], written: Sequence[str]) -> str:
+    """What two crawls must have in common for one to go on where the other ended: scopes, tables, columns."""
+    tables = {table: str(catalog.operations[table].schema) for table in written}
+    scopes = sorted([p.target.account_id, p.target.region_id, *p.tables] for p in plans)
+    text = json.dumps({"tables": tables, "scopes": scopes}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

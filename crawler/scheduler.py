@@ -1,0 +1,328 @@
+"""Runs a crawl's lists: each scope's root list first, children as soon as a page of their parent is in.
+
+One list's error ends that list and marks its scope; it never touches another. What goes next is decided in `lanes`,
+when it may go in `dispatcher`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from itertools import product
+from math import inf
+
+import anyio
+import anyio.abc
+
+from crawler.catalog import Catalog, Operation, Parent
+from crawler.client import ApiRequest, Caller, Client, expand_path
+from crawler.clock import Clock
+from crawler.dispatcher import Dispatcher
+from crawler.errors import CrawlError, OutputError, VanishedError
+from crawler.normalizer import Normalizer, Page, RowContext, bound_values
+from crawler.pagination import Walk
+from crawler.scopes import MAX_PENDING, ListCounts, Scope
+from crawler.snapshot.ledger import ScopeRow, Status
+from crawler.snapshot import ListWriter, SnapshotWriter
+from crawler.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """What is to be crawled in one target: tables, parents first, with those not asked for among them.
+
+    `refusal`: a code and a sentence that say why nothing can be asked there; its scopes fail with them.
+    """
+
+    target: Target
+    caller: Caller
+    tables: tuple[str, ...]
+    refusal: tuple[str, str] | None = None
+
+
+@dataclass(slots=True)
+class Progress:
+    """What has been done so far, for a display to look at."""
+
+    scopes: int = 0
+    scopes_done: int = 0
+    rows: int = 0
+    by_account: Counter[str] = field(default_factory=Counter)
+    done_by_account: Counter[str] = field(default_factory=Counter)
+    not_complete: int = 0
+    table: str = ""
+
+
+@dataclass(slots=True)
+class Job:
+    """One list to walk. `is_guess`: nobody said that it is there. `has_place`: its first request may go at once."""
+
+    scope: Scope
+    parameters: Mapping[str, str]
+    is_guess: bool
+    has_place: bool = False
+
+
+class Scheduler:
+    """One crawl's run over its targets. Call `run` once; then read `ledger` and `unknown_fields`."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        plans: Sequence[TargetPlan],
+        written: Iterable[str],
+        client: Client,
+        dispatcher: Dispatcher,
+        normalizers: Mapping[str, Normalizer],
+        writer: SnapshotWriter,
+        clock: Clock,
+        settings: Mapping[str, Sequence[str]],
+        progress: Progress,
+    ) -> None:
+        self.ledger: list[ScopeRow] = []
+        self.unknown_fields: dict[str, Counter[str]] = {}
+        self._catalog = catalog
+        self._plans = plans
+        self._written = frozenset(written)
+        self._client = client
+        self._dispatcher = dispatcher
+        self._normalizers = normalizers
+        self._writer = writer
+        self._clock = clock
+        self._settings = settings
+        self._progress = progress
+        self._open: dict[tuple[Target, str], Scope] = {}
+        self._admitted = 0
+        self._done = anyio.Event()
+        self._tasks: anyio.abc.TaskGroup
+
+    async def run(self, deadline_s: float = inf) -> None:
+        """Crawl until everything has ended or the time is over; what hasn't ended then is `not_attempted`.
+
+        Raises OutputError where the disk fails, and nothing else of a list's own.
+        """
+        self._progress.scopes = sum(len(plan.tables) for plan in self._plans)
+        for plan in self._plans:
+            self._progress.by_account[plan.target.account_id] += len(plan.tables)
+        with anyio.move_on_after(deadline_s):
+            async with anyio.create_task_group() as self._tasks:
+                self._dispatcher.feed(self._admissions())
+                await self._done.wait()
+        with anyio.CancelScope(shield=True):
+            await self._abandon_open()
+
+    def time_left_s(self) -> float:
+        """The least time that the rate limits allow for the lists that are known to be waiting."""
+        now, waiting = self._clock.monotonic(), Counter[tuple[str, str, str]]()
+        rates: dict[tuple[str, str, str], float] = {}
+        for scope in self._open.values():
+            key = (scope.target.account_id, scope.target.region_id, scope.operation.product)
+            waiting[key] += scope.pending
+            rates[key] = scope.channel.product.rate(now)
+        return max((number / rates[key] for key, number in waiting.items()), default=0.0)
+
+    def _admissions(self) -> Iterator[bool]:
+        """Each step lets one more target in, and gives whether there was one. The dispatcher asks when it has room."""
+        for plan in self._plans:
+            self._admitted += 1
+            self._admit(plan)
+            yield True
+        self._check_done()
+        while True:
+            yield False
+
+    def _admit(self, plan: TargetPlan) -> None:
+        scopes: dict[str, Scope] = {}
+        for table in plan.tables:
+            scopes[table] = scope = self._scope(plan, self._catalog.operations[table])
+            self._open[plan.target, table] = scope
+            for parent in scope.operation.parent_tables:
+                scopes[parent].children.append(scope)
+                scope.sources += 1
+        for scope in scopes.values():
+            if not scope.operation.parents:
+                if plan.refusal is not None:
+                    scope.judge(Status.FAILED, *plan.refusal)
+                    self._tasks.start_soon(self._end_if_done, scope)
+                else:
+                    self._submit(scope, {}, is_guess=False)
+
+    def _scope(self, plan: TargetPlan, operation: Operation) -> Scope:
+        account_id, region_id = plan.target.account_id, plan.target.region_id
+        is_written = operation.table in self._written
+        return Scope(
+            operation,
+            plan.target,
+            plan.caller,
+            self._client.channel(
+                account_id, region_id, operation.product, operation.action, self._catalog.depth(operation.table)
+            ),
+            ScopeRow(account_id, region_id, operation.table, Status.COMPLETE, written=is_written),
+            self._writer.scope(operation.table, account_id, region_id) if is_written else None,
+        )
+
+    def _submit(self, scope: Scope, parameters: Mapping[str, str], *, is_guess: bool) -> None:
+        job = Job(scope, parameters, is_guess)
+        scope.pending += 1
+        self._dispatcher.submit(scope.channel.lane, lambda: self._begin(job))
+
+    def _begin(self, job: Job) -> None:
+        job.has_place = True
+        self._tasks.start_soon(self._run_job, job)
+
+    async def _run_job(self, job: Job) -> None:
+        scope = job.scope
+        scope.row.started_at = scope.row.started_at or self._clock.now()
+        self._progress.table = scope.row.table
+        try:
+            await self._walk(job)
+        except OutputError:
+            raise
+        except CrawlError as error:
+            scope.judge_error(error)
+            self._doom_below(scope)
+        finally:
+            if job.has_place:
+                self._dispatcher.release()
+        scope.pending -= 1
+        scope.make_room()
+        await self._end_if_done(scope)
+
+    async def _walk(self, job: Job) -> None:
+        scope, counts = job.scope, ListCounts()
+        rows = scope.writer.list() if scope.writer is not None else None
+        walk = Walk(scope.operation.paging, lambda parameters: self._fetch(job, parameters))
+        held: list[Page] = []
+        try:
+            async with aclosing(walk.steps()) as steps:
+                async for step in steps:
+                    if step.restarts:
+                        counts = await self._begin_anew(counts, rows, held)
+                    await self._take(step.page, counts, rows)
+                    if scope.children:
+                        held.append(step.page)
+                    if walk.is_settled:
+                        await self._begin_children(scope, held)
+        except VanishedError:
+            if not job.parameters:
+                raise
+            counts = await self._begin_anew(counts, rows, held)
+            scope.row.vanished += not job.is_guess
+        finally:
+            scope.count(counts, walk.note if walk.pages else "", walk.pages)
+        await self._begin_children(scope, held)
+        scope.has_whole_lists |= counts.seen > 0
+        scope.judge(Status(walk.status), walk.status.capitalize(), walk.note)
+        if rows is not None:
+            rows.finish()
+
+    async def _begin_anew(self, counts: ListCounts, rows: ListWriter | None, held: list[Page]) -> ListCounts:
+        self._progress.rows -= counts.seen
+        held.clear()
+        if rows is not None:
+            await rows.restart()
+        return ListCounts()
+
+    async def _take(self, page: Page, counts: ListCounts, rows: ListWriter | None) -> None:
+        counts.seen += page.seen
+        counts.coerced += page.coerced
+        counts.misfits += page.misfits
+        for path, number in page.unknown.items():
+            counts.unknown[path] = counts.unknown.get(path, 0) + number
+        self._progress.rows += page.seen
+        if rows is not None and page.seen:
+            await rows.write(page.batch, page.keys, page.digests)
+
+    async def _fetch(self, job: Job, parameters: Mapping[str, str]) -> Page:
+        scope, operation = job.scope, job.scope.operation
+        request = ApiRequest(
+            operation.product,
+            operation.version,
+            operation.action,
+            scope.target.region_id,
+            expand_path(operation.path, job.parameters),
+            {**operation.query, **parameters},
+        )
+        normalizer = self._normalizers[operation.table]
+
+        def read(body: bytes) -> Page:
+            target = scope.target
+            return normalizer.read(
+                body, RowContext(target.account_id, target.region_id, self._clock.now(), job.parameters)
+            )
+
+        has_place, job.has_place = job.has_place, False
+        return await self._client.call(request, scope.caller, scope.channel, read, scope.tally, has_place=has_place)
+
+    async def _begin_children(self, scope: Scope, pages: list[Page]) -> None:
+        """Submit the lists that hang from these pages' rows, and wait while too many of them are pending."""
+        for child in scope.children:
+            for parent in child.operation.parents:
+                if parent.table == scope.operation.table and not child.is_doomed:
+                    self._submit_below(child, parent, pages)
+        pages.clear()
+        for child in scope.children:
+            while child.pending > MAX_PENDING:
+                await child.room.wait()
+
+    def _submit_below(self, child: Scope, parent: Parent, pages: list[Page]) -> None:
+        names = [*parent.bind, *parent.values]
+        known = [(*values, *self._settings.get(parent.setting, ())) for values in parent.values.values()]
+        for page in pages:
+            for bound in bound_values(page.batch, list(parent.bind.values())):
+                for guessed in product(*known):
+                    parameters = dict(zip(names, (*bound, *guessed), strict=True))
+                    identity = tuple(parameters[name] for name in child.operation.path_parameters)
+                    if identity not in child.begun:
+                        child.begun.add(identity)
+                        self._submit(child, parameters, is_guess=bool(guessed))
+
+    def _doom_below(self, scope: Scope) -> None:
+        """Where rows won't be kept, neither will those of the lists below: none of them need be asked for."""
+        if not scope.is_doomed:
+            return
+        scope.drop_waiting()
+        for child in scope.children:
+            child.inherit(scope)
+            self._doom_below(child)
+
+    async def _end_if_done(self, scope: Scope) -> None:
+        if scope.pending or scope.sources or scope.is_ended:
+            return
+        await scope.end(self._clock.now())
+        self._record(scope)
+        for child in scope.children:
+            child.sources -= 1
+            child.inherit(scope)
+            if child.is_doomed:
+                child.drop_waiting()
+            await self._end_if_done(child)
+
+    def _record(self, scope: Scope) -> None:
+        self.ledger.append(scope.row)
+        if scope.unknown:
+            self.unknown_fields.setdefault(scope.row.table, Counter()).update(scope.unknown)
+        self._progress.scopes_done += 1
+        self._progress.done_by_account[scope.row.account_id] += 1
+        self._progress.not_complete += scope.row.status not in {Status.COMPLETE, Status.UNSUPPORTED}
+        del self._open[scope.target, scope.row.table]
+        self._check_done()
+
+    def _check_done(self) -> None:
+        if not self._open and self._admitted == len(self._plans):
+            self._done.set()
+
+    async def _abandon_open(self) -> None:
+        """The crawl has ended first: what is open, and what was never let in, wasn't attempted."""
+        for scope in list(self._open.values()):
+            scope.judge(Status.NOT_ATTEMPTED, "Deadline", "The crawl ended before this scope did.")
+            await scope.end(self._clock.now())
+            self._record(scope)
+        for plan in self._plans[self._admitted :]:
+            for table in plan.tables:
+                row = ScopeRow(plan.target.account_id, plan.target.region_id, table, Status.NOT_ATTEMPTED)
+                row.written = table in self._written
+                row.error_code, row.error_message = "Deadline", "The crawl ended before this scope began."
+                self.ledger.append(row)

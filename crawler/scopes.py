@@ -1,0 +1,142 @@
+"""What becomes of a scope: its lists' outcomes, its parents' status, and the one status that the manifest shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import anyio
+
+from crawler.catalog import Operation
+from crawler.client import Caller, Channel, Tally
+from crawler.errors import (
+    ApiError,
+    CrawlError,
+    DeniedError,
+    NormalizeError,
+    PaginationError,
+    UnsupportedError,
+)
+from crawler.snapshot.ledger import ScopeRow, Status, has_rows, worst
+from crawler.snapshot import ScopeWriter
+from crawler.targets import Target
+
+MAX_PENDING = 1000
+_MAX_MESSAGE = 500
+
+
+@dataclass(slots=True)
+class ListCounts:
+    """What one list gave so far; void when its reading begins anew."""
+
+    seen: int = 0
+    coerced: int = 0
+    misfits: int = 0
+    unknown: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """One table in one account and region, while it is crawled.
+
+    `sources` are the parents' scopes that may still give lists, `pending` the lists that haven't ended. `writer` is
+    None for a parent that was walked and not asked for.
+    """
+
+    operation: Operation
+    target: Target
+    caller: Caller
+    channel: Channel
+    row: ScopeRow
+    writer: ScopeWriter | None
+    children: list[Scope] = field(default_factory=list)
+    sources: int = 0
+    pending: int = 0
+    begun: set[tuple[str, ...]] = field(default_factory=set)
+    tally: Tally = field(default_factory=Tally)
+    walks: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    room: anyio.Event = field(default_factory=anyio.Event)
+    is_ended: bool = False
+    has_whole_lists: bool = False
+
+    @property
+    def is_doomed(self) -> bool:
+        """Whether the scope's rows won't be in the snapshot whatever comes: asking on would be in vain."""
+        return not has_rows(self.row.status)
+
+    def drop_waiting(self) -> None:
+        """Forget the lists that haven't begun, here and below."""
+        self.pending -= len(self.channel.lane.waiting)
+        self.channel.lane.waiting.clear()
+        self.make_room()
+
+    def make_room(self) -> None:
+        """Wake the parents that wait for fewer pending lists."""
+        self.room.set()
+        self.room = anyio.Event()
+
+    def judge(self, status: Status, code: str = "", message: str = "", request_id: str = "") -> None:
+        """Count an outcome: the worst stands, with the first reason for it."""
+        if worst((self.row.status, status)) != self.row.status:
+            self.row.status = status
+            self.row.error_code, self.row.request_id = code, request_id
+            self.row.error_message = message[:_MAX_MESSAGE]
+
+    def judge_error(self, error: CrawlError) -> None:
+        """Count a list that ended with an error."""
+        match error:
+            case DeniedError():
+                needed = (
+                    f"{self.operation.ram}: " if self.operation.ram and self.operation.ram not in error.message else ""
+                )
+                self.judge(Status.DENIED, error.code, needed + error.message, error.request_id)
+            case UnsupportedError():
+                self.judge(Status.UNSUPPORTED, error.code, error.message, error.request_id)
+            case ApiError():
+                self.judge(Status.FAILED, error.code, error.message, error.request_id)
+            case PaginationError() | NormalizeError():
+                self.judge(Status.FAILED, error.code, error.message)
+            case _:
+                self.judge(Status.FAILED, type(error).__name__, str(error))
+
+    def inherit(self, parent: Scope) -> None:
+        """A child is never better than its parent."""
+        if parent.row.status is not Status.COMPLETE:
+            reason = f"Its parent {parent.row.table} is {parent.row.status}: {parent.row.error_message}"
+            self.judge(parent.row.status, parent.row.error_code, reason, parent.row.request_id)
+
+    def count(self, counts: ListCounts, note: str, pages: int) -> None:
+        """Add one ended list's counts to the ledger's row."""
+        row = self.row
+        row.lists += 1
+        row.pages += pages
+        row.rows_seen += counts.seen
+        row.coerced += counts.coerced
+        row.misfits += counts.misfits
+        if note:
+            self.walks[note] = self.walks.get(note, 0) + 1
+        for path, number in counts.unknown.items():
+            self.unknown[path] = self.unknown.get(path, 0) + number
+
+    async def end(self, now: datetime) -> None:
+        """Settle the rows and fill in what only the end knows. Raises OutputError."""
+        row = self.row
+        if row.status is Status.UNSUPPORTED and self.has_whole_lists:
+            row.status = Status.FAILED  # some of its lists were there, so the product is: nothing may look gone
+        if self.writer is not None:
+            await (self.writer.keep() if has_rows(row.status) else self.writer.drop())
+            row.duplicates, row.conflicts = self.writer.duplicates, self.writer.conflicts
+            row.rows = self.writer.rows if has_rows(row.status) else 0
+        row.requests, row.retries, row.throttled = self.tally.requests, self.tally.retries, self.tally.throttled
+        row.walk = describe_walks(self.walks)
+        row.finished_at = now if row.started_at else None
+        self.begun.clear()
+        self.is_ended = True
+
+
+def describe_walks(walks: Mapping[str, int]) -> str:
+    """How a scope's lists were walked: the most frequent way first, with how many lists went each other way."""
+    ordered = sorted(walks.items(), key=lambda item: (-item[1], item[0]))
+    return "; ".join(note if len(ordered) == 1 else f"{note} × {number}" for note, number in ordered[:5])

@@ -1,0 +1,209 @@
+"""What every command that talks to the cloud needs: one transport, one client, and who the accounts are."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import structlog
+
+from crawler import __version__
+from crawler.catalog import Catalog, Product, schemas_folder
+from crawler.classify import load_rules
+from crawler.client import Caller, Client, Tally
+from crawler.clock import Clock, SystemClock
+from crawler.config import Account, Config
+from crawler.credentials import Provider, build_provider
+from crawler.dispatcher import Dispatcher
+from crawler.endpoints import ProductHosts
+from crawler.errors import ApiError, CredentialsError, PaginationError
+from crawler.ratelimit import Buckets, LimitRule
+from crawler.retry import RetryPolicy
+from crawler.rpc import STS_ENDPOINT, StsCall, caller_identity, describe_regions
+from crawler.transport import HttpRequest, Transport
+
+# Guesses: the numbers of these operations aren't published. STS allows 100 a second (its documentation, 2026-11-22).
+DEFAULT_LIMITS = {
+    "default": LimitRule(20, 5),
+    "fc": LimitRule(50, 10),
+    "fc-open": LimitRule(50, 10),
+    "sts": LimitRule(50, 10),
+}
+# On a machine outside the cloud nothing answers there, and the default chain asks all the same.
+_METADATA_HOST = "100.100.100.200"
+_METADATA_TIMEOUT_S = 1.0
+_FETCH_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a crawl takes from the machine, so that tests can give something else."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    home: Path = field(default_factory=Path.home)
+    random: random.Random = field(default_factory=random.SystemRandom)
+
+    @property
+    def state_folder(self) -> Path:
+        """Where the fingerprint key is kept: the XDG state folder."""
+        return Path(self.environ.get("XDG_STATE_HOME") or self.home / ".local" / "state") / "acs-inventory"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An account whose credentials were tried. `refusal`: a code and a sentence that say why it can't be crawled."""
+
+    account: Account
+    caller: Caller
+    refusal: tuple[str, str] | None = None
+
+
+class Session:
+    """An open session. `overhead` counts requests that list nothing: identity, roles, regions."""
+
+    def __init__(self, config: Config, catalog: Catalog, client: Client, dispatcher: Dispatcher) -> None:
+        self.config = config
+        self.catalog = catalog
+        self.client = client
+        self.dispatcher = dispatcher
+        self.overhead: dict[str, Tally] = {"sts": Tally(), "regions": Tally()}
+        self.transport: Transport
+        self._log = structlog.get_logger()
+
+    async def identify(self, surroundings: Surroundings) -> list[Identity]:
+        """Try every account's credentials at once, one GetCallerIdentity each, in the configuration's order."""
+        accounts = self.config.accounts
+        found: dict[str, Identity] = {}
+
+        async def one(account: Account) -> None:
+            found[account.id] = await self._identity(account, surroundings)
+
+        async with anyio.create_task_group() as tasks:
+            for account in accounts:
+                tasks.start_soon(one, account)
+        return [found[account.id] for account in accounts]
+
+    async def _identity(self, account: Account, surroundings: Surroundings) -> Identity:
+        call = StsCall(self.client, account.id, self.overhead["sts"])
+        provider = build_provider(
+            account.credential_spec(),
+            account_id=account.id,
+            call=call,
+            fetch=self._fetch,
+            clock=surroundings.clock,
+            environ=surroundings.environ,
+            home=surroundings.home,
+        )
+        caller = Caller(account.id, provider)
+        why_not = await self._why_not(account, call, provider)
+        if why_not is not None:
+            self._log.warning("account_refused", account_id=account.id, code=why_not[0], reason=why_not[1])
+        return Identity(account, caller, why_not)
+
+    async def _why_not(self, account: Account, call: StsCall, provider: Provider) -> tuple[str, str] | None:
+        try:
+            actual = await caller_identity(call, await provider.get())
+        except CredentialsError as error:
+            return "InvalidCredentials", str(error)
+        except ApiError as error:
+            return "InvalidCredentials", _identity_refused(error)
+        if actual == account.id:
+            return None
+        return "AccountMismatch", f"The credentials of account {account.id} belong to account {actual}."
+
+    async def regions(self, products: Iterable[Product], caller: Caller) -> dict[str, tuple[str, ...]]:
+        """Product → its regions: from DescribeRegions where it has one and answers, else the catalog's map."""
+        found: dict[str, tuple[str, ...]] = {}
+        for product in products:
+            try:
+                found[product.key] = await self._ask_regions(product, caller)
+            except (ApiError, PaginationError) as error:
+                self._log.warning("regions_not_described", product=product.key, reason=str(error))
+                found[product.key] = self._known_regions(product)
+        return found
+
+    async def _ask_regions(self, product: Product, caller: Caller) -> tuple[str, ...]:
+        if product.regions is None:
+            return self._known_regions(product)
+        override = self.config.endpoints.get(product.key)
+        ask = min(override) if isinstance(override, dict) and override else product.regions.ask
+        return await describe_regions(self.client, product, caller, ask, self.overhead["regions"])
+
+    def _known_regions(self, product: Product) -> tuple[str, ...]:
+        override = self.config.endpoints.get(product.key)
+        return tuple(sorted({*product.endpoints, *(override if isinstance(override, dict) else ())}))
+
+    async def _fetch(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """One unsigned exchange with a metadata service, for the credentials providers."""
+        timeout_s = _METADATA_TIMEOUT_S if urlsplit(url).hostname == _METADATA_HOST else _FETCH_TIMEOUT_S
+        response = await self.transport.send(HttpRequest(method, url, headers, timeout_s=timeout_s))
+        return response.status, response.body
+
+
+@asynccontextmanager
+async def open_session(config: Config, catalog: Catalog, surroundings: Surroundings) -> AsyncIterator[Session]:
+    """A session that lasts as long as the block. Raises ConfigError and CatalogError before anything is sent."""
+    hosts = {key: ProductHosts(product.endpoint, product.endpoints) for key, product in catalog.products.items()}
+    endpoints = config.endpoint_map({"sts": ProductHosts(STS_ENDPOINT), **hosts})
+    dispatcher = Dispatcher(config.crawl.concurrency, surroundings.clock)
+    async with Transport(
+        connections=config.crawl.concurrency,
+        max_page_bytes=config.transport.max_page_bytes,
+        ca_file=config.tls.ca_file,
+    ) as transport:
+        client = Client(
+            transport,
+            dispatcher,
+            endpoints,
+            load_rules(schemas_folder() / "errors.toml", *_own_rules(config)),
+            _buckets(config, catalog),
+            RetryPolicy(config.retry.max_attempts, config.retry.max_delay_s),
+            surroundings.clock,
+            timeout_s=config.crawl.request_timeout_s,
+            user_agent=f"acs-inventory/{__version__}",
+            random=surroundings.random.random,
+        )
+        session = Session(config, catalog, client, dispatcher)
+        session.transport = transport
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(dispatcher.run)
+            yield session
+            tasks.cancel_scope.cancel()
+
+
+def _identity_refused(error: ApiError) -> str:
+    """Code, request ID and advice; never the service's own words, which may quote what was signed."""
+    advice = {
+        "InvalidAccessKeyId.NotFound": "there is no such access key",
+        "InvalidAccessKeyId.Inactive": "the access key is disabled",
+        "SignatureDoesNotMatch": "the access key's secret is wrong",
+    }.get(error.code, "see the product's error reference")
+    if error.http_status == 0 or error.code in {"InvalidResponse", "TlsFailed", "TooLarge"}:
+        return f"STS can't be asked who the credentials belong to: {error}"
+    return f"STS answered {error.code} to GetCallerIdentity (request {error.request_id or 'unknown'}): {advice}."
+
+
+def _own_rules(config: Config) -> list[Path]:
+    return [path for folder in config.catalog.extra if (path := folder / "errors.toml").is_file()]
+
+
+def limit_rules(config: Config, catalog: Catalog) -> dict[str, LimitRule]:
+    """Every limit in force, by `default`, product, or `product.Action`: ours, the catalog's, the configuration's."""
+    of_operations = {
+        f"{operation.product}.{operation.action}": LimitRule(operation.rate, operation.burst or 1)
+        for operation in catalog.operations.values()
+        if operation.rate is not None
+    }
+    return {**DEFAULT_LIMITS, **of_operations, **config.limit_rules()}
+
+
+def _buckets(config: Config, catalog: Catalog) -> Buckets:
+    rules = limit_rules(config, catalog)
+    return Buckets(rules.pop("default"), rules)

@@ -1,0 +1,40 @@
+"""Snapshots: staging, Parquet parts, the ledger, the manifest, the commit, and reading them back.
+
+Read `writer` first (begin, scope, commit), then `scope` and `spool` (rows on their way), `commit` (the order that makes
+a crash harmless) and `manifest` (what a reader goes by). `disk` is the one door to the operating system.
+"""
+
+from __future__ import annotations
+
+from crawler.snapshot.commit import UnfinishedCommitError
+from crawler.snapshot.history import SnapshotSummary, list_snapshots, parts, read_manifest
+from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, is_whole, worst
+from crawler.snapshot.manifest import Manifest, ManifestDraft, schema_sha256
+from crawler.snapshot.parts import PartFile
+from crawler.snapshot.paths import new_snapshot_id
+from crawler.snapshot.preflight import check_output
+from crawler.snapshot.scope import ListWriter, ScopeWriter
+from crawler.snapshot.writer import SnapshotWriter
+
+__all__ = [
+    "LEDGER_SCHEMA",
+    "ListWriter",
+    "Manifest",
+    "ManifestDraft",
+    "PartFile",
+    "ScopeRow",
+    "ScopeWriter",
+    "SnapshotSummary",
+    "SnapshotWriter",
+    "Status",
+    "UnfinishedCommitError",
+    "check_output",
+    "has_rows",
+    "is_whole",
+    "list_snapshots",
+    "new_snapshot_id",
+    "parts",
+    "read_manifest",
+    "schema_sha256",
+    "worst",
+]

@@ -1,0 +1,265 @@
+"""The only module that touches the disk to write: one small door, so that every step of a commit can be made to fail.
+
+All paths are relative to the root and walked from its descriptor one folder at a time without following symbolic
+links, so that a link planted in the output leads nowhere. Files are made new (`O_EXCL`) or not at all. Every failure of
+the operating system becomes an `OutputError` that names the step, the path and the reason; none is tried again.
+Nothing here is asynchronous: callers run it in worker threads, several at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from crawler.errors import OutputError
+from crawler.snapshot.paths import parent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_UPDATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LINKED = (errno.ELOOP, errno.ENOTDIR)
+
+
+def is_trusted_owner(owner_uid: int, own_uid: int) -> bool:
+    """Whether a folder of this owner may be written in: ours, root's; root itself (containers) takes anyone's."""
+    return own_uid in (0, owner_uid) or owner_uid == 0
+
+
+class Disk:
+    """One output folder. Modes are 0666 and 0777 less `umask`, whatever the process's own umask is.
+
+    Every method raises OutputError where the operating system refuses.
+    """
+
+    def __init__(self, root: Path, umask: int = 0o077) -> None:
+        self.root = root
+        self._file_mode = 0o666 & ~umask
+        self._folder_mode = 0o777 & ~umask
+        with self._door("open the output folder", str(root)):
+            self._root_fd = os.open(root, _FOLDER_FLAGS)
+        if not is_trusted_owner(os.fstat(self._root_fd).st_uid, os.geteuid()):
+            self.close_root()
+            raise OutputError(f"the output folder {root} belongs to another user; use one of your own")
+
+    def close_root(self) -> None:
+        """Let go of the root. Nothing else works afterwards."""
+        os.close(self._root_fd)
+        self._root_fd = -1
+
+    def make_folder(self, path: str) -> bool:
+        """Make one folder in an existing one; False where it exists already."""
+        with self._door("make the folder", path), self._folder(parent(path)) as folder:
+            try:
+                os.mkdir(_name(path), self._folder_mode, dir_fd=folder)
+            except FileExistsError:
+                self._open_child(folder, _name(path), path, closing=True)
+                return False
+            fd = self._open_child(folder, _name(path), path)
+            try:
+                os.fchmod(fd, self._folder_mode)
+            finally:
+                os.close(fd)
+        return True
+
+    def create(self, path: str) -> int:
+        """A new empty file, for writing: its descriptor."""
+        with self._door("create", path), self._folder(parent(path)) as folder:
+            fd = os.open(_name(path), _CREATE_FLAGS, self._file_mode, dir_fd=folder)
+            try:
+                os.fchmod(fd, self._file_mode)
+            except OSError:
+                os.close(fd)
+                raise
+        return fd
+
+    def write(self, fd: int, path: str, data: bytes | bytearray) -> None:
+        """Write all of the data, in as many pieces as the operating system takes it."""
+        rest = memoryview(data)
+        with self._door("write", path, need_bytes=len(data)):
+            while rest:
+                written = os.write(fd, rest)
+                if not written:
+                    raise OSError(errno.EIO, "nothing was written")
+                rest = rest[written:]
+
+    def fsync(self, fd: int, path: str) -> None:
+        """Make the file's content durable. A failure is final: the kernel may have dropped what it couldn't write."""
+        with self._door("flush", path):
+            os.fsync(fd)
+
+    def close(self, fd: int, path: str) -> None:
+        """Close a descriptor; some file systems report a failed write only here."""
+        with self._door("close", path):
+            os.close(fd)
+
+    def fsync_folder(self, path: str) -> None:
+        """Make the folder's entries durable."""
+        with self._door("flush the folder", path), self._folder(path) as folder:
+            os.fsync(folder)
+
+    def rename(self, source: str, destination: str) -> None:
+        """Move a file or folder; a file in its place is replaced, a folder that isn't empty refuses."""
+        with (
+            self._door("move", source, onto=destination),
+            self._folder(parent(source)) as source_folder,
+            self._folder(parent(destination)) as folder,
+        ):
+            os.rename(_name(source), _name(destination), src_dir_fd=source_folder, dst_dir_fd=folder)
+
+    def unlink(self, path: str) -> None:
+        """Remove a file, or a link itself; one that is gone already is fine."""
+        with self._door("remove", path), suppress(FileNotFoundError), self._folder(parent(path)) as folder:
+            os.unlink(_name(path), dir_fd=folder)
+
+    def remove_folder(self, path: str) -> None:
+        """Remove an empty folder; one that is gone already is fine."""
+        with self._door("remove the folder", path), suppress(FileNotFoundError), self._folder(parent(path)) as folder:
+            os.rmdir(_name(path), dir_fd=folder)
+
+    def open_for_update(self, path: str) -> int:
+        """An existing or new regular file, to read and write; refuses a link of either kind. For the lock only."""
+        with self._door("open", path), self._folder(parent(path)) as folder:
+            fd = os.open(_name(path), _UPDATE_FLAGS, self._file_mode, dir_fd=folder)
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                os.close(fd)
+                raise OSError(errno.EMLINK, "it is a link or no regular file")
+            if found.st_uid == os.geteuid():
+                os.fchmod(fd, self._file_mode)
+            return fd
+
+    # --- what only looks -------------------------------------------------------------------------------------------
+
+    def names(self, path: str) -> list[str]:
+        """The folder's entries, sorted; none where there is no such folder."""
+        if not self.has(path):
+            return []
+        with self._door("list", path), self._folder(path) as folder, os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries)
+
+    def stat(self, path: str) -> os.stat_result | None:
+        """What is at the path itself, links not followed; None where nothing is."""
+        try:
+            with self._door("look at", path), self._folder(parent(path)) as folder:
+                return os.stat(_name(path) or ".", dir_fd=folder, follow_symlinks=False)
+        except OutputError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
+
+    def has(self, path: str) -> bool:
+        """Whether anything is at the path."""
+        return self.stat(path) is not None
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a real folder, no link to one, is at the path."""
+        found = self.stat(path)
+        return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def open_for_reading(self, path: str) -> int:
+        """An existing file: its descriptor."""
+        with self._door("open", path), self._folder(parent(path)) as folder:
+            return os.open(_name(path), _READ_FLAGS, dir_fd=folder)
+
+    def read(self, path: str) -> bytes:
+        """A small file's whole content."""
+        with os.fdopen(self.open_for_reading(path), "rb") as file, self._door("read", path):
+            return file.read()
+
+    def free_bytes(self) -> int:
+        """How much an unprivileged user may still write on the root's file system; -1 where it isn't known."""
+        try:
+            found = os.fstatvfs(self._root_fd)
+        except OSError:
+            return -1
+        return found.f_bavail * found.f_frsize
+
+    @contextmanager
+    def _folder(self, path: str) -> Iterator[int]:
+        fd = os.dup(self._root_fd)
+        try:
+            for name in path.split("/") if path else ():
+                deeper = self._open_child(fd, name, path)
+                os.close(fd)
+                fd = deeper
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _open_child(self, folder: int, name: str, path: str, *, closing: bool = False) -> int:
+        fd = os.open(name, _FOLDER_FLAGS, dir_fd=folder)
+        trusted = is_trusted_owner(os.fstat(fd).st_uid, os.geteuid())
+        if closing or not trusted:
+            os.close(fd)
+        if not trusted:
+            raise OutputError(f"the folder {name} in {path} of the output belongs to another user; use one of your own")
+        return fd
+
+    @contextmanager
+    def _door(self, action: str, path: str, *, onto: str = "", need_bytes: int = 0) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(self._describe(error, action, path, onto, need_bytes)) from error
+
+    def _describe(self, error: OSError, action: str, path: str, onto: str, need_bytes: int) -> str:
+        where = path or "the output folder"
+        place = f"{where} to {onto}" if onto else where
+        text = f"can't {action} {place}: {os.strerror(error.errno or 0)} ({errno.errorcode.get(error.errno or 0, '?')})"
+        if error.errno in _FULL:
+            return f"{text}; {need_bytes} bytes were to be written, {self.free_bytes()} are free there: make room"
+        if error.errno in _LINKED:
+            return f"{text}; links are not followed in the output, and folders must be folders"
+        return text
+
+
+def make_folders(disk: Disk, path: str) -> list[str]:
+    """Make a folder and those above it that are missing; gives those that were made, outermost first."""
+    if not path or disk.is_folder(path):
+        return []
+    made = make_folders(disk, parent(path))
+    return [*made, path] if disk.make_folder(path) else made
+
+
+def make_folders_durably(disk: Disk, path: str) -> list[str]:
+    """As `make_folders`, and every folder on the way is flushed, so that the whole way survives a power loss."""
+    made = make_folders(disk, path)
+    while path:
+        path = parent(path)
+        disk.fsync_folder(path)
+    return made
+
+
+def write_file(disk: Disk, path: str, data: bytes) -> None:
+    """A new file with this content, durable but for its folder's entry."""
+    fd = disk.create(path)
+    try:
+        disk.write(fd, path, data)
+        disk.fsync(fd, path)
+    except BaseException:
+        os.close(fd)
+        raise
+    disk.close(fd, path)
+
+
+def remove_tree(disk: Disk, path: str) -> None:
+    """Remove a folder and all that is in it, or a file or link; nothing there is fine. Links are not followed."""
+    if not disk.is_folder(path):
+        disk.unlink(path)
+        return
+    for name in disk.names(path):
+        remove_tree(disk, f"{path}/{name}")
+    disk.remove_folder(path)
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]

@@ -1,0 +1,116 @@
+"""Reading what was committed: the list of snapshots, one manifest, a table's files."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crawler.errors import OutputError
+from crawler.snapshot import manifest as manifests
+from crawler.snapshot.paths import LATEST, SNAPSHOTS, checksum_path, is_snapshot_id, manifest_path
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from crawler.snapshot.manifest import Manifest
+    from crawler.snapshot.parts import PartFile
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSummary:
+    """One line of the history. Where the manifest can't be read `error` says why, and all but the ID is empty."""
+
+    snapshot_id: str
+    status: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    tables: int = 0
+    files: int = 0
+    rows: int = 0
+    bytes: int = 0
+    scopes: int = 0
+    not_complete: int = 0
+    is_latest: bool = False
+    error: str = ""
+
+
+def list_snapshots(root: Path) -> list[SnapshotSummary]:
+    """All committed snapshots, newest first, those with an unreadable manifest too. Raises OutputError."""
+    try:
+        names = [path.name for path in (root / SNAPSHOTS).iterdir()] if (root / SNAPSHOTS).is_dir() else []
+    except OSError as error:
+        raise OutputError(f"can't list {root / SNAPSHOTS}: {os.strerror(error.errno or 0)}") from error
+    ids = [name.removesuffix(".json") for name in names if name.endswith(".json")]
+    latest = _read_latest(root)
+    return [_summarize(root, name, latest) for name in sorted(filter(is_snapshot_id, ids), reverse=True)]
+
+
+def read_manifest(root: Path, snapshot_id: str) -> Manifest:
+    """One snapshot's manifest; `latest` is the newest complete one's.
+
+    Raises OutputError where there is none, where it can't be read, and where it doesn't match its checksum.
+    """
+    if snapshot_id == "latest":
+        snapshot_id = _read_latest(root)
+        if not snapshot_id:
+            raise OutputError(
+                f"{root} has no complete snapshot: crawl first, or name one of `snapshots list` by its ID"
+            )
+    if not is_snapshot_id(snapshot_id):
+        raise OutputError(f"{snapshot_id[:80]!r} is no snapshot's ID: `snapshots list` shows them")
+    path = manifest_path(snapshot_id)
+    text = _read(root, path)
+    if text is None:
+        raise OutputError(f"{root} has no snapshot {snapshot_id}: `snapshots list` shows those that it has")
+    expected = _read(root, checksum_path(snapshot_id))
+    if expected is not None and expected != manifests.checksum_line(text, snapshot_id):
+        raise OutputError(f"{path} doesn't match its checksum: it was changed or damaged after its commit")
+    manifest = manifests.decode(text, path)
+    if manifest.snapshot_id != snapshot_id:
+        raise OutputError(f"{path} is the manifest of another snapshot, {manifest.snapshot_id}")
+    return manifest
+
+
+def parts(manifest: Manifest, table: str) -> list[PartFile]:
+    """A table's files, paths relative to the root. Raises OutputError where the snapshot doesn't have the table."""
+    if table not in manifest.tables:
+        known = ", ".join(sorted(manifest.tables)) or "none"
+        raise OutputError(f"snapshot {manifest.snapshot_id} has no table {table!r}; it has: {known}")
+    return manifest.tables[table].files
+
+
+def _summarize(root: Path, snapshot_id: str, latest: str) -> SnapshotSummary:
+    try:
+        manifest = read_manifest(root, snapshot_id)
+    except OutputError as error:
+        return SnapshotSummary(snapshot_id, is_latest=snapshot_id == latest, error=str(error))
+    entries = manifest.tables.values()
+    return SnapshotSummary(
+        snapshot_id,
+        status=manifest.status,
+        started_at=manifest.started_at,
+        finished_at=manifest.finished_at,
+        tables=len(entries),
+        files=sum(len(entry.files) for entry in entries),
+        rows=sum(entry.rows for entry in entries),
+        bytes=sum(entry.bytes for entry in entries),
+        scopes=manifest.scopes.total,
+        not_complete=len(manifest.scopes.not_complete),
+        is_latest=snapshot_id == latest,
+    )
+
+
+def _read_latest(root: Path) -> str:
+    text = (_read(root, LATEST) or b"").decode("ascii", "replace").strip()
+    return text if is_snapshot_id(text) else ""
+
+
+def _read(root: Path, path: str) -> bytes | None:
+    try:
+        return (root / path).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise OutputError(f"can't read {path} of {root}: {os.strerror(error.errno or 0)}") from error

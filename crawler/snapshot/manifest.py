@@ -1,0 +1,150 @@
+"""The manifest: what a snapshot holds and how whole it is. Its appearing is the commit."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+import pyarrow as pa
+
+from crawler.errors import OutputError
+from crawler.snapshot.ledger import ScopeRow, Status, is_whole, sorted_ledger
+from crawler.snapshot.parts import PartFile
+from crawler.snapshot.paths import is_part_path, is_snapshot_id, ledger_path, manifest_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FORMAT = 1
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class TableEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One table's part of the snapshot. `files` are in the order of their paths; `bytes` is their sum on the disk."""
+
+    rows: int
+    bytes: int
+    schema_sha256: str
+    files: list[PartFile]
+
+
+class ScopeCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How whole the snapshot is: all scopes, all seven statuses, and those that leave something unknown."""
+
+    total: int
+    by_status: dict[str, int]
+    not_complete: list[ScopeRow]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """See the module. Instants are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests."""
+
+    format: int
+    snapshot_id: str
+    status: Literal["complete", "partial"]
+    started_at: Instant
+    finished_at: Instant
+    version: str
+    secrets: str
+    clock_skew_s: float
+    plan_sha256: str
+    tables: dict[str, TableEntry]
+    scopes: ScopeCounts
+    unknown_fields: dict[str, dict[str, int]]
+    overhead: dict[str, int]
+    ledger: PartFile
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestDraft:
+    """What a crawl says about itself; the snapshot's writer knows the rest."""
+
+    finished_at: datetime
+    version: str
+    secrets: str
+    plan_sha256: str
+    clock_skew_s: float
+    unknown_fields: Mapping[str, Mapping[str, int]]
+    overhead: Mapping[str, int]
+
+
+def encode(manifest: Manifest) -> bytes:
+    """Indented JSON in the order of the fields, mappings sorted, with a newline at the end: the same each time."""
+    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=2) + b"\n"
+
+
+def decode(text: bytes, name: str) -> Manifest:
+    """The manifest in this JSON. Fields of later versions are passed over.
+
+    Raises OutputError, which names `name`, for anything that isn't a manifest, for a later format, and for one whose
+    paths aren't those that a snapshot of its ID has.
+    """
+    try:
+        if (found := msgspec.json.decode(text, type=_Head).format) != FORMAT:
+            raise OutputError(f"{name} has format {found}, this version reads {FORMAT}: use a newer acs-inventory")
+        manifest = msgspec.json.decode(text, type=Manifest)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise OutputError(f"{name} is not a readable manifest: {str(error) or type(error).__name__}") from error
+    _check_paths(manifest, name)
+    return manifest
+
+
+def checksum_line(text: bytes, snapshot_id: str) -> bytes:
+    """What `sha256sum` would print for the manifest in its folder."""
+    name = manifest_path(snapshot_id).rpartition("/")[2]
+    return f"{hashlib.sha256(text).hexdigest()}  {name}\n".encode()
+
+
+def count_scopes(ledger: Sequence[ScopeRow]) -> ScopeCounts:
+    """The ledger in short."""
+    by_status = {str(status): sum(row.status is status for row in ledger) for status in Status}
+    rest = sorted_ledger(row for row in ledger if not is_whole(row.status))
+    return ScopeCounts(total=len(ledger), by_status=by_status, not_complete=rest)
+
+
+def schema_sha256(schema: pa.Schema) -> str:
+    """SHA-256, in hex, of the schema's names, types and nullability, in their order; metadata doesn't count."""
+    return hashlib.sha256("\n".join(_describe_field(field) for field in schema).encode()).hexdigest()
+
+
+class _Head(msgspec.Struct):
+    format: int
+
+
+def _check_paths(manifest: Manifest, name: str) -> None:
+    snapshot_id = manifest.snapshot_id
+    if not is_snapshot_id(snapshot_id):
+        raise OutputError(f"{name} is not a readable manifest: {snapshot_id[:80]!r} is no snapshot's ID")
+    foreign = [
+        file.path
+        for table, entry in manifest.tables.items()
+        for file in entry.files
+        if not is_part_path(file.path, table, snapshot_id)
+    ]
+    if manifest.ledger.path != ledger_path(snapshot_id):
+        foreign.append(manifest.ledger.path)
+    if foreign:
+        raise OutputError(f"{name} is not a readable manifest: {foreign[0][:200]!r} is no path of its snapshot")
+
+
+def _describe_field(field: pa.Field) -> str:
+    return f"{field.name!r} {_describe_type(field.type)}{'' if field.nullable else ' not null'}"
+
+
+def _describe_type(kind: pa.DataType) -> str:
+    if pa.types.is_struct(kind):
+        return f"struct<{', '.join(_describe_field(kind.field(i)) for i in range(kind.num_fields))}>"
+    if pa.types.is_map(kind):
+        return f"map<{_describe_type(kind.key_type)}, {_describe_item(kind.item_field)}>"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"list<{_describe_item(kind.value_field)}>"
+    return str(kind)
+
+
+def _describe_item(field: pa.Field) -> str:
+    # The item's own name says nothing, and Parquet readers change it.
+    return f"{_describe_type(field.type)}{'' if field.nullable else ' not null'}"

@@ -1,0 +1,230 @@
+"""One Parquet file, written as its rows come, hashed and counted on the way.
+
+pyarrow closes a file that an exception interrupted into a valid, short one, and never flushes to the disk. So the file
+has a name that no reader takes until it is finished and flushed, and an abandoned one takes no more bytes.
+Everything here blocks: it runs in worker threads, one at a time for a part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crawler.errors import OutputError
+from crawler.snapshot.disk import make_folders
+from crawler.snapshot.paths import parent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crawler.snapshot.disk import Disk
+
+ROW_GROUP_ROWS = 65_536
+_CHUNK_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """A committed file as the manifest names it: the path is relative to the root, the hash is SHA-256 in hex."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class _Sink:
+    """What pyarrow writes into. Once `discard` was called it takes bytes and drops them, for pyarrow's destructors."""
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        self._disk = disk
+        self._path = path
+        self._fd = disk.create(path)
+        self._pending = bytearray()
+        self._hash = hashlib.sha256()
+        self._discarding = False
+        self.bytes = 0
+        self.closed = False
+        self.failure: BaseException | None = None
+
+    def write(self, data: bytes) -> int:
+        if not self._discarding:
+            self._pending += data
+            self.bytes += len(data)
+            if len(self._pending) >= _CHUNK_BYTES:
+                self.drain()
+        return len(data)
+
+    def drain(self) -> None:
+        """Hand what is pending to the operating system."""
+        if not self._pending or self._discarding:
+            return
+        chunk, self._pending = self._pending, bytearray()
+        self._hash.update(chunk)
+        try:
+            self._disk.write(self._fd, self._path, chunk)
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def tell(self) -> int:
+        return self.bytes
+
+    def flush(self) -> None:
+        """pyarrow asks for it at every close; what counts is `settle`."""
+
+    def close(self) -> None:
+        self.closed = True
+
+    def settle(self) -> str:
+        """Everything to the disk and durable: the hash of all of it, in hex."""
+        self.drain()
+        self._disk.fsync(self._fd, self._path)
+        fd, self._fd = self._fd, -1
+        self._disk.close(fd, self._path)
+        return self._hash.hexdigest()
+
+    def discard(self) -> None:
+        self._discarding = True
+        self._pending.clear()
+        if self._fd >= 0:
+            with suppress(OSError):
+                os.close(self._fd)
+            self._fd = -1
+
+
+class PartWriter:
+    """One part: `append` any number of times, then `finish` or `abandon`. The file is made by the first `append`.
+
+    `reserved_rows` counts the rows that were handed over, also those still on their way to the disk; `left_out` holds
+    the positions of rows that turned out to be another list's and must not reach the snapshot. Methods raise
+    OutputError; after one the part is abandoned.
+    """
+
+    __slots__ = (
+        "_disk",
+        "_schema",
+        "_sink",
+        "_state",
+        "_writer",
+        "left_out",
+        "path",
+        "reserved_rows",
+        "rows",
+        "sha256",
+    )
+
+    def __init__(self, disk: Disk, path: str, schema: pa.Schema) -> None:
+        self.path = path
+        self.rows = 0
+        self.reserved_rows = 0
+        self.left_out: set[int] = set()
+        self.sha256 = ""
+        self._disk = disk
+        self._schema = schema
+        self._state: Literal["new", "open", "finished", "abandoned"] = "new"
+        self._sink: _Sink | None = None
+        self._writer: pq.ParquetWriter | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds a file descriptor and takes more rows."""
+        return self._state == "open"
+
+    @property
+    def takes_rows(self) -> bool:
+        """Whether more rows may be appended."""
+        return self._state in ("new", "open")
+
+    @property
+    def bytes(self) -> int:
+        """The file's size so far."""
+        return self._sink.bytes if self._sink else 0
+
+    def append(self, batches: Sequence[pa.RecordBatch]) -> None:
+        """Write the rows as row groups of about equal size, at most `ROW_GROUP_ROWS` each."""
+        try:
+            if self._writer is None:
+                self._open()
+            table = pa.Table.from_batches(batches, schema=self._schema)
+            groups = -(-table.num_rows // ROW_GROUP_ROWS)
+            if groups and self._writer is not None and self._sink is not None:
+                self._writer.write_table(table, row_group_size=-(-table.num_rows // groups))
+                self._sink.drain()
+            self.rows += table.num_rows
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def finish(self) -> None:
+        """Write the footer, flush and close. On return the content is durable."""
+        if self._writer is None or self._sink is None:
+            raise RuntimeError("a part must be appended to before it is finished")
+        try:
+            self._writer.close()
+            self.sha256 = self._sink.settle()
+        except BaseException as error:
+            self._fail(error)
+            raise
+        self._state = "finished"
+        self._writer = None
+
+    def abandon(self) -> None:
+        """Close and remove the file, whole or not. Raises OutputError where it can't be removed."""
+        existed = self._state in ("open", "finished")
+        self._stop()
+        if existed:
+            self._disk.unlink(self.path)
+
+    def _open(self) -> None:
+        make_folders(self._disk, parent(self.path))
+        self._sink = _Sink(self._disk, self.path)
+        self._state = "open"
+        self._writer = pq.ParquetWriter(
+            self._sink,
+            self._schema,
+            compression="zstd",
+            compression_level=3,
+            write_page_index=True,
+            write_page_checksum=True,
+        )
+
+    def _stop(self) -> None:
+        self._state = "abandoned"
+        if self._sink is not None:
+            self._sink.discard()
+        self._writer = None
+
+    def _fail(self, error: BaseException) -> None:
+        with suppress(OutputError):
+            self.abandon()
+        # pyarrow may wrap what the sink raised; the sink remembers it.
+        if self._sink is not None and self._sink.failure not in (None, error):
+            raise self._sink.failure from error
+        if isinstance(error, (pa.ArrowException, OSError)):
+            raise OutputError(f"can't write {self.path}: {type(error).__name__}") from error
+
+
+def rewrite_without(disk: Disk, part: PartWriter, copy: PartWriter) -> PartWriter:
+    """Copy a finished part without the rows that it must leave out, and remove it. Gives the copy, finished."""
+    try:
+        with os.fdopen(disk.open_for_reading(part.path), "rb") as file:
+            source = pq.ParquetFile(file, page_checksum_verification=True)
+            position = 0
+            for number in range(source.num_row_groups):
+                group = source.read_row_group(number)
+                kept = [row for row in range(group.num_rows) if position + row not in part.left_out]
+                position += group.num_rows
+                copy.append(group.take(pa.array(kept, type=pa.int64())).to_batches())
+    except (OSError, pa.ArrowException) as error:
+        copy.abandon()
+        raise OutputError(f"can't read back {part.path}: {type(error).__name__}") from error
+    copy.finish()
+    part.abandon()
+    return copy

@@ -1,0 +1,112 @@
+"""Every path of the output, made from validated pieces only, and the snapshot's own name.
+
+Paths are text with `/`, relative to the output's root. A piece that doesn't fit its pattern is refused, never
+encoded: account IDs are digits, regions and tables are the catalog's, so that nothing that a cloud or a
+configuration says can point outside the root.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from crawler.errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SNAPSHOTS = "_snapshots"
+STAGING = "_staging"
+LOCK = f"{STAGING}/lock"
+LATEST = f"{SNAPSHOTS}/LATEST"
+
+_ACCOUNT = re.compile(r"[0-9]{1,32}")
+_REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_TABLE = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
+_PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
+
+
+def new_snapshot_id(now: datetime, random: Callable[[], float]) -> str:
+    """`20261121T020000Z-7f3a`: the start in UTC, and four hex digits. `random` gives a number in [0, 1)."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{int(random() * 0x10000):04x}"
+
+
+def is_snapshot_id(text: str) -> bool:
+    """Whether the text is the name of a snapshot. IDs sort by their start."""
+    return _SNAPSHOT_ID.fullmatch(text) is not None
+
+
+def snapshot_date(snapshot_id: str) -> str:
+    """The UTC date of the start: `2026-11-21`. Raises OutputError for what isn't an ID."""
+    checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
+    return f"{checked[:4]}-{checked[4:6]}-{checked[6:8]}"
+
+
+def table_folder(table: str, snapshot_id: str) -> str:
+    """The folder that holds one snapshot of one table: what a commit renames into place. Raises OutputError."""
+    return f"{_checked(_TABLE, 'table', table)}/snapshot_date={snapshot_date(snapshot_id)}/snapshot={snapshot_id}"
+
+
+def account_folder(table: str, snapshot_id: str, account_id: str) -> str:
+    """One account's folder within `table_folder`. Raises OutputError."""
+    return f"{table_folder(table, snapshot_id)}/account={_checked(_ACCOUNT, 'account', account_id)}"
+
+
+def scope_folder(table: str, snapshot_id: str, account_id: str, region_id: str) -> str:
+    """The folder of one scope's parts. Raises OutputError."""
+    return f"{account_folder(table, snapshot_id, account_id)}/region={_checked(_REGION, 'region', region_id)}"
+
+
+def part_name(number: int) -> str:
+    """The file name of a scope's n-th part, counted from 0 without gaps."""
+    return f"part-{number}.parquet"
+
+
+def is_part_path(path: str, table: str, snapshot_id: str) -> bool:
+    """Whether a manifest's path is one that a snapshot of this table can have."""
+    folder = table_folder(table, snapshot_id)
+    pieces = path.removeprefix(f"{folder}/").split("/")
+    if not path.startswith(f"{folder}/") or len(pieces) != 3:
+        return False
+    account, region, name = pieces
+    return bool(
+        _ACCOUNT.fullmatch(account.removeprefix("account="))
+        and account.startswith("account=")
+        and _REGION.fullmatch(region.removeprefix("region="))
+        and region.startswith("region=")
+        and _PART.fullmatch(name)
+    )
+
+
+def manifest_path(snapshot_id: str) -> str:
+    """The manifest: its appearing is the commit. Raises OutputError for what isn't an ID."""
+    return f"{SNAPSHOTS}/{_checked(_SNAPSHOT_ID, 'snapshot', snapshot_id)}.json"
+
+
+def checksum_path(snapshot_id: str) -> str:
+    """The manifest's SHA-256, in the format of `sha256sum`."""
+    return f"{manifest_path(snapshot_id)}.sha256"
+
+
+def ledger_path(snapshot_id: str) -> str:
+    """The ledger: one row a scope."""
+    return f"{SNAPSHOTS}/{_checked(_SNAPSHOT_ID, 'snapshot', snapshot_id)}.scopes.parquet"
+
+
+def staged(snapshot_id: str, path: str = "") -> str:
+    """Where a path is while the snapshot isn't committed; without a path, the snapshot's staging folder."""
+    folder = f"{STAGING}/{_checked(_SNAPSHOT_ID, 'snapshot', snapshot_id)}"
+    return f"{folder}/{path}" if path else folder
+
+
+def parent(path: str) -> str:
+    """The folder that a path is in; `""` is the root."""
+    return path.rpartition("/")[0]
+
+
+def _checked(pattern: re.Pattern[str], what: str, text: str) -> str:
+    if pattern.fullmatch(text) is None:
+        raise OutputError(f"{text[:80]!r} can't be a {what} in the output's paths: it must match {pattern.pattern}")
+    return text

@@ -1,0 +1,227 @@
+"""Rows of one scope: several lists write side by side, a key comes once, and a list may begin anew.
+
+While a list is read its rows stay apart from the others', so that reading it again from the start can forget them.
+Once it is whole they become the scope's; rows whose key another list of the scope has brought before are left out then.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+from crawler.errors import NormalizeError
+from crawler.snapshot.parts import PartFile, PartWriter, rewrite_without
+from crawler.snapshot.paths import part_name, scope_folder, staged
+from crawler.snapshot.store import Store, count_columns, take_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from crawler.snapshot.spool import Spool
+
+_Files = list[PartFile]
+
+
+class ScopeWriter:
+    """One table in one account and region. Ends with `keep` or `drop`, once.
+
+    `rows`, `duplicates` and `conflicts` are right once all lists are finished; before, a key that two unfinished
+    lists bring is counted as two rows.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        snapshot_id: str,
+        schema: pa.Schema,
+        scope: tuple[str, str, str],
+        ended: Callable[[tuple[str, str, str], _Files | None], None],
+    ) -> None:
+        """`scope` is table, account and region; `ended` is told the scope's files, None where it was dropped."""
+        self.rows = 0
+        self.duplicates = 0
+        self.conflicts = 0
+        self.schema = schema
+        self.spool = spool
+        self.settled: dict[Hashable, int] = {}
+        self.unfinished: dict[ListWriter, None] = {}
+        self._columns = count_columns(schema)
+        self._folder = scope_folder(scope[0], snapshot_id, scope[1], scope[2])
+        self._staged = staged(snapshot_id, self._folder)
+        self._scope = scope
+        self._ended = ended
+        self._parts = 0
+        self._is_over = False
+        self.store = self._new_store()
+
+    def list(self) -> ListWriter:
+        """A new list to be read into the scope."""
+        self.raise_if_over()
+        writer = ListWriter(self, self._new_store())
+        self.unfinished[writer] = None
+        return writer
+
+    async def keep(self) -> None:
+        """The scope's rows belong to the snapshot: write what is buffered, finish its parts, make them durable.
+
+        All lists must be finished. Raises OutputError.
+        """
+        self.raise_if_over()
+        if self.unfinished:
+            raise RuntimeError(f"{len(self.unfinished)} lists of {self._folder} aren't finished")
+        with anyio.CancelScope(shield=True):
+            async with self.spool.ending(self.store) as batches:
+                files: _Files = []
+                if batches or self.store.parts:
+                    files = await self.spool.run(self._write_parts, batches)
+            self._end(files)
+
+    async def drop(self) -> None:
+        """The scope's rows don't belong to the snapshot: remove all of them. Raises OutputError."""
+        self.raise_if_over()
+        with anyio.CancelScope(shield=True):
+            await self.spool.forget(self.store, *(writer.store for writer in self.unfinished))
+            if self._parts:
+                await self.spool.run(self.spool.disk.remove_folder, self._staged)
+            self.unfinished.clear()
+            self.rows = self.duplicates = self.conflicts = 0
+            self._end(None)
+
+    def raise_if_over(self) -> None:
+        """A scope that was kept or dropped takes nothing more: RuntimeError."""
+        if self._is_over:
+            raise RuntimeError(f"{self._folder} was kept or dropped before")
+
+    def _new_store(self) -> Store:
+        return Store(self._columns, self._new_part)
+
+    def _end(self, files: _Files | None) -> None:
+        self._is_over = True
+        self.settled = {}
+        self.store.parts, self.store.current = [], None
+        self._ended(self._scope, files)
+
+    def _new_part(self) -> PartWriter:
+        self._parts += 1
+        return PartWriter(self.spool.disk, f"{self._staged}/{self._parts}.partial", self.schema)
+
+    def _write_parts(self, batches: Sequence[pa.RecordBatch]) -> _Files:
+        parts = list(self.store.parts)
+        if batches:
+            last = self._new_part()
+            last.append(batches)
+            last.finish()
+            parts.append(last)
+        files = [self._settle_part(part, number) for number, part in enumerate(self._without_left_out(parts))]
+        disk = self.spool.disk
+        if files:
+            disk.fsync_folder(self._staged)
+        else:
+            disk.remove_folder(self._staged)
+        return files
+
+    def _without_left_out(self, parts: Sequence[PartWriter]) -> Iterator[PartWriter]:
+        for part in parts:
+            whole = rewrite_without(self.spool.disk, part, self._new_part()) if part.left_out else part
+            if whole.rows:
+                yield whole
+            else:
+                whole.abandon()
+
+    def _settle_part(self, part: PartWriter, number: int) -> PartFile:
+        name = part_name(number)
+        self.spool.disk.rename(part.path, f"{self._staged}/{name}")
+        return PartFile(f"{self._folder}/{name}", part.rows, part.bytes, part.sha256)
+
+
+class ListWriter:
+    """One list that is being read, by one task. `finish` it when it is whole; a scope that fails is dropped instead."""
+
+    def __init__(self, scope: ScopeWriter, store: Store) -> None:
+        self.store = store
+        self._scope = scope
+        # In the order of the rows; a row without a key stands under an object of its own.
+        self._keys: dict[Hashable, int] = {}
+        self._duplicates = 0
+        self._conflicts = 0
+        self._is_finished = False
+
+    async def write(self, batch: pa.RecordBatch, keys: Sequence[Hashable | None], digests: Sequence[int]) -> None:
+        """Add rows, less those whose key this list has brought before.
+
+        `keys` and `digests` have one entry a row, in the batch's order: the row's key, None for a row without one,
+        which is never a duplicate; and a digest of its content, to tell a duplicate from a conflict. The batch's
+        schema is the table's. Waits while too much is buffered. Raises OutputError, and NormalizeError for a batch
+        of another schema.
+        """
+        self._raise_if_finished()
+        self._check(batch, keys, digests)
+        store = self.store
+        await self._scope.spool.make_room(store, self._scope.store, batch.num_rows, store.cost_of(batch))
+        wanted = self._claim(keys, digests)
+        if wanted:
+            self._scope.rows += len(wanted)
+            whole = len(wanted) == batch.num_rows
+            self._scope.spool.add(store, batch if whole else take_rows(batch, wanted))
+
+    async def restart(self) -> None:
+        """Forget all that this list has brought: rows, keys and counts. The other lists' stay. Raises OutputError."""
+        self._raise_if_finished()
+        with anyio.CancelScope(shield=True):
+            await self._scope.spool.forget(self.store)
+        self._scope.rows -= len(self._keys)
+        self._count(-self._duplicates, -self._conflicts)
+        self._keys = {}
+
+    def finish(self) -> None:
+        """The list is whole: its rows are the scope's, less those whose key another list has brought."""
+        self._raise_if_finished()
+        self._is_finished = True
+        scope = self._scope
+        with scope.spool.recount(self.store, scope.store):
+            if not scope.settled.keys().isdisjoint(self._keys):
+                self._leave_out_settled()
+            scope.store.adopt(self.store)
+        scope.settled.update(self._keys)
+        del scope.unfinished[self]
+        self._keys = {}
+
+    def _claim(self, keys: Sequence[Hashable | None], digests: Sequence[int]) -> list[int]:
+        wanted = []
+        for row, (key, digest) in enumerate(zip(keys, digests, strict=True)):
+            known = None if key is None else self._keys.get(key)
+            if known is None:
+                self._keys[object() if key is None else key] = digest
+                wanted.append(row)
+            else:
+                self._count(known == digest, known != digest)
+        return wanted
+
+    def _leave_out_settled(self) -> None:
+        settled = self._scope.settled
+        positions = [row for row, key in enumerate(self._keys) if key in settled]
+        same = sum(settled[key] == digest for key, digest in self._keys.items() if key in settled)
+        self.store.leave_out(positions)
+        self._scope.rows -= len(positions)
+        self._count(same, len(positions) - same)
+        self._keys = {key: digest for key, digest in self._keys.items() if key not in settled}
+
+    def _count(self, duplicates: int, conflicts: int) -> None:
+        self._duplicates += duplicates
+        self._conflicts += conflicts
+        self._scope.duplicates += duplicates
+        self._scope.conflicts += conflicts
+
+    def _check(self, batch: pa.RecordBatch, keys: Sequence[Hashable | None], digests: Sequence[int]) -> None:
+        if not len(keys) == len(digests) == batch.num_rows:
+            raise ValueError(f"{batch.num_rows} rows came with {len(keys)} keys and {len(digests)} digests")
+        if not batch.schema.equals(self._scope.schema):
+            raise NormalizeError("SchemaMismatch", "a page became rows of another schema than its table's")
+
+    def _raise_if_finished(self) -> None:
+        self._scope.raise_if_over()
+        if self._is_finished:
+            raise RuntimeError("the list was finished before")

@@ -1,0 +1,191 @@
+"""What all scopes of a snapshot share: the bound on buffered rows, the cap on open files, and the way to the disk.
+
+Where a store has a row group's worth of rows, or all stores together hold more than the bound, rows go to the disk, the
+largest store's first. Whatever touches a part that stays open happens under one lock; ending a scope whose rows all
+fit in memory needs it only for a moment, so that several of those reach the disk side by side.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from crawler.errors import OutputError
+from crawler.snapshot.parts import ROW_GROUP_ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    import pyarrow as pa
+
+    from crawler.snapshot.disk import Disk
+    from crawler.snapshot.parts import PartWriter
+    from crawler.snapshot.store import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ENDING_AT_ONCE = 8
+
+
+class Spool:
+    """The shared state of one snapshot's writers, in one event loop.
+
+    `buffered_bytes` counts what waits in stores and what is on its way to the disk. It stays within `memory_bytes`,
+    or within one batch where a single one is larger. At most `max_open_parts` parts are open between calls; the one
+    that was written to the longest ago is finished first, and its list goes on in a new part.
+    """
+
+    def __init__(self, disk: Disk, memory_bytes: int, max_open_parts: int) -> None:
+        self.disk = disk
+        self.buffered_bytes = 0
+        self.open_parts: dict[PartWriter, None] = {}
+        self._memory_bytes = memory_bytes
+        self._max_open_parts = max_open_parts
+        self._stores: dict[Store, None] = {}
+        self._lock = anyio.Lock()
+        self._ending = anyio.CapacityLimiter(_ENDING_AT_ONCE)
+        self._threads = anyio.CapacityLimiter(_ENDING_AT_ONCE + 1)
+        self._landed = anyio.Event()
+        self._in_flight = 0
+        self._failure = ""
+
+    async def make_room(self, store: Store, shared: Store, rows: int, cost_bytes: int) -> None:
+        """Return as soon as `store` may take a batch of this size; it must do so before anything else is awaited.
+
+        Rows of any store may be written to the disk first. Raises OutputError.
+        """
+        self.raise_if_failed()
+        if self._fits(cost_bytes) and store.rows + rows <= ROW_GROUP_ROWS and shared.rows < ROW_GROUP_ROWS:
+            return
+        async with self._lock:
+            if store.rows and store.rows + rows > ROW_GROUP_ROWS:
+                await self._spill(store)
+            if shared.rows >= ROW_GROUP_ROWS:
+                await self._spill(shared)
+            while not self._fits(cost_bytes):
+                if not await self._relieve():
+                    return
+
+    def add(self, store: Store, batch: pa.RecordBatch) -> None:
+        """Let a store hold a batch, after `make_room`."""
+        with self.recount(store):
+            store.append(batch)
+
+    @contextmanager
+    def recount(self, *stores: Store) -> Iterator[None]:
+        """A context in which the stores may change what they hold; nothing may be awaited in it."""
+        before = sum(store.cost_bytes for store in stores)
+        yield
+        self.buffered_bytes += sum(store.cost_bytes for store in stores) - before
+        for store in stores:
+            if store.rows:
+                self._stores[store] = None
+            else:
+                self._stores.pop(store, None)
+
+    @asynccontextmanager
+    async def ending(self, store: Store) -> AsyncIterator[list[pa.RecordBatch]]:
+        """A scope's end: its parts are finished, and the batches that are in none are given out, to be written.
+
+        They count as buffered until the context is left.
+        """
+        async with self._ending:
+            async with self._lock:
+                await self._close_parts(store)
+                cost = store.cost_bytes
+                batches = store.take()
+                self._stores.pop(store, None)
+            self._in_flight += 1
+            try:
+                yield batches
+            finally:
+                self._in_flight -= 1
+                self._release(cost)
+
+    async def forget(self, *stores: Store) -> None:
+        """Drop all rows of the stores, buffered or on the disk. Raises OutputError."""
+        async with self._lock:
+            parts = [part for store in stores for part in store.parts]
+            with self.recount(*stores):
+                for store in stores:
+                    store.take()
+                    store.parts, store.current = [], None
+            for part in parts:
+                self.open_parts.pop(part, None)
+            if parts:
+                await self.run(_abandon_all, parts)
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a blocking function in a worker thread, not interrupted by cancellation.
+
+        After one failure nothing more is written by this snapshot: what reached the disk isn't known any more.
+        """
+        self.raise_if_failed()
+        try:
+            with anyio.CancelScope(shield=True):
+                result = await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), limiter=self._threads)
+        except BaseException as error:
+            self._failure = str(error) or type(error).__name__
+            raise
+        return result
+
+    def raise_if_failed(self) -> None:
+        """Raises OutputError where a step failed earlier."""
+        if self._failure:
+            raise OutputError(f"the output failed earlier, nothing more is written: {self._failure}")
+
+    def _fits(self, cost_bytes: int) -> bool:
+        return self.buffered_bytes + cost_bytes <= self._memory_bytes
+
+    async def _relieve(self) -> bool:
+        largest = max(self._stores, key=lambda store: store.cost_bytes, default=None)
+        if largest is not None:
+            await self._spill(largest)
+        elif self._in_flight:
+            await self._landed.wait()
+        else:
+            return False
+        return True
+
+    async def _spill(self, store: Store) -> None:
+        with anyio.CancelScope(shield=True):
+            # Who owns the store may finish its list meanwhile, so it is left consistent before the first wait.
+            part = store.reserve_part()
+            part.reserved_rows += store.rows
+            cost, batches = store.cost_bytes, store.take()
+            self._stores.pop(store, None)
+            await self._make_open(part)
+            await self.run(part.append, batches)
+            self._release(cost)
+
+    async def _make_open(self, part: PartWriter) -> None:
+        if part not in self.open_parts:
+            while len(self.open_parts) >= self._max_open_parts:
+                await self._close_part(next(iter(self.open_parts)))
+        self.open_parts.pop(part, None)
+        self.open_parts[part] = None
+
+    async def _close_parts(self, store: Store) -> None:
+        if store.rows and store.current is not None and store.current.is_open:
+            await self._spill(store)
+        for part in store.parts:
+            if part in self.open_parts:
+                await self._close_part(part)
+
+    async def _close_part(self, part: PartWriter) -> None:
+        await self.run(part.finish)
+        del self.open_parts[part]
+
+    def _release(self, cost_bytes: int) -> None:
+        self.buffered_bytes -= cost_bytes
+        self._landed.set()
+        self._landed = anyio.Event()
+
+
+def _abandon_all(parts: list[PartWriter]) -> None:
+    for part in parts:
+        part.abandon()

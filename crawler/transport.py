@@ -1,0 +1,167 @@
+"""One HTTP exchange, and nothing more: no redirect, no retry, no proxy, no cookie, no byte beyond the caps.
+
+The only module that knows aiohttp. Its errors become ApiErrors here; none of their texts goes on, since they hold
+URLs with queries and headers with tokens.
+"""
+
+from __future__ import annotations
+
+import ssl
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import anyio
+from yarl import URL
+
+from crawler.errors import ApiError, FatalError, TransientError
+
+_CONNECT_TIMEOUT_S = 10.0
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What is sent. `url` is percent-encoded already and goes out as it is; `timeout_s` bounds the whole exchange."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes = b""
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What came back, decompressed. Header names are found in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or later, certificates and host names verified, by the system's authorities or by `ca_file` alone."""
+    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Transport:
+    """One session for a whole crawl; an async context manager.
+
+    `max_page_bytes` caps a body after decompression; a compressed one may have a quarter of it on the wire.
+    """
+
+    def __init__(self, *, connections: int, max_page_bytes: int, ca_file: Path | None = None) -> None:
+        self._connections = connections
+        self._max_page_bytes = max_page_bytes
+        self._ca_file = ca_file
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(
+            ssl=tls_context(self._ca_file),
+            limit=self._connections,
+            keepalive_timeout=75.0,
+            ttl_dns_cache=60,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+            raise_for_status=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            with anyio.CancelScope(shield=True):
+                await self._session.close()
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send once and read the whole answer, whatever its status.
+
+        Raises TransientError (`Timeout`, `ConnectionFailed`, `DnsFailed`, `InvalidResponse`) where another attempt
+        may help, FatalError (`TlsFailed`, `TooLarge`, `UnknownEncoding`) where none will.
+        """
+        assert self._session is not None, "a Transport is used inside `async with`"
+        try:
+            with anyio.fail_after(request.timeout_s):
+                return await self._exchange(self._session, request)
+        except TimeoutError:
+            raise TransientError("Timeout", f"No whole answer within {request.timeout_s:g} s.") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise _translated(error) from None
+
+    async def _exchange(self, session: aiohttp.ClientSession, request: HttpRequest) -> HttpResponse:
+        async with session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers={**request.headers, "Accept-Encoding": "gzip"},
+            data=request.body or None,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S),
+        ) as response:
+            body = await self._read(response)
+            return HttpResponse(response.status, response.headers, body)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding in {"", "identity"}:
+            return await self._read_plain(response)
+        if encoding not in {"gzip", "x-gzip"}:
+            raise FatalError("UnknownEncoding", "The answer is compressed in a way that wasn't asked for.")
+        return await self._read_gzip(response)
+
+    async def _read_plain(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_any():
+            body += chunk
+            if len(body) > self._max_page_bytes:
+                raise self._too_large()
+        return bytes(body)
+
+    async def _read_gzip(self, response: aiohttp.ClientResponse) -> bytes:
+        decoder, body, received = zlib.decompressobj(_GZIP), bytearray(), 0
+        async for chunk in response.content.iter_any():
+            received += len(chunk)
+            body += self._decompress(decoder, chunk, self._max_page_bytes + 1 - len(body))
+            if len(body) > self._max_page_bytes or received > self._max_page_bytes // 4:
+                raise self._too_large()
+        if not decoder.eof or decoder.unused_data:
+            raise TransientError("InvalidResponse", "The compressed answer was cut, or has more after its end.")
+        return bytes(body)
+
+    @staticmethod
+    def _decompress(decoder: zlib._Decompress, chunk: bytes, room: int) -> bytes:
+        try:
+            return decoder.decompress(chunk, max(1, room))
+        except zlib.error:
+            raise TransientError("InvalidResponse", "The compressed answer is damaged.") from None
+
+    def _too_large(self) -> ApiError:
+        return FatalError(
+            "TooLarge", f"The answer is larger than [transport] max_page_bytes ({self._max_page_bytes}) allows."
+        )
+
+
+def _translated(error: Exception) -> ApiError:
+    """Our error for one of aiohttp's or the system's; only the kind of failure goes on."""
+    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
+        reason = getattr(getattr(error, "certificate_error", error), "reason", "") or type(error).__name__
+        return FatalError("TlsFailed", f"The server's TLS isn't trusted ({reason}); see [tls] ca_file.")
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return TransientError("DnsFailed", "The host's name was not resolved.")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return TransientError("ConnectionFailed", f"No connection: {error.os_error.strerror or 'refused'}.")
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
+        return TransientError("InvalidResponse", "The answer broke off, or isn't HTTP.")
+    return TransientError("ConnectionFailed", "The connection broke.")

@@ -1,0 +1,74 @@
+"""What is kept of a service's own words, and what of a request it echoes is not."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crawler.classify import LONGEST_MESSAGE, clean_message
+
+ECHOES = [
+    (
+        "Specified signature is not matched. server string to sign is:POST&%2F&AccessKeyId%3DLTAI5tCANARY01%26Action",
+        "Specified signature is not matched. [string to sign removed]",
+    ),
+    (
+        "It does not match. server StringToSign is [ACS3-HMAC-SHA256\nCANARY], server CanonicalRequest is [GET\nCANARY",
+        "It does not match. [string to sign removed]",
+    ),
+    ("server canonical request: GET /?CANARY", "[string to sign removed]"),
+    ("invalid access key ID 'LTAI5tCANARY000001'", "invalid access key ID ***'"),
+    ("the key LTAI5tCANARY000001 of STS.NCANARY0000 is gone", "the key *** of *** is gone"),
+    ("see https://h.example/p?AccessKeyId=CANARY&Signature=CANARY for more", "see https://h.example/p for more"),
+    ("at https://user:CANARY@h.example/p", "at https://h.example/p"),
+    ("GET /functions?x-acs-security-token=CANARY failed", "GET /functions failed"),
+    (
+        "Signature=CANARY, AccessKeyId: CANARY; security-token='CANARY'",
+        "Signature=***, AccessKeyId:***; security-token=***'",
+    ),
+    ('{"AccessKeyId":"CANARY","SecurityToken" : "CANARY"}', '{"AccessKeyId":***","SecurityToken" :***"}'),
+    ("Authorization: Bearer CANARY refused", "Authorization:*** refused"),
+    (
+        "Authorization: ACS3-HMAC-SHA256 Credential=CANARY,Signature=CANARY",
+        "Authorization:*** Credential=***,Signature=***",
+    ),
+    ("SignatureNonce%3DCANARY%26x", "SignatureNonce%3D***"),
+]
+
+
+@pytest.mark.parametrize(("message", "kept"), ECHOES)
+def test_t10_what_a_gateway_echoes_of_the_request_is_removed(message, kept):
+    assert clean_message(message) == kept
+    assert "CANARY" not in kept
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'The specified parameter "SecurityToken.Expired" is not valid.',
+        "function 'a?b' does not exist in service 'x'",
+        "Is it over? Yes.",
+        "the caller is not authorized to perform 'fc:ListFunctions' on resource 'acs:fc:cn-hangzhou:1:functions/*'",
+    ],
+)
+def test_an_innocent_message_is_kept_as_it_is(message):
+    assert clean_message(message) == message
+
+
+def test_t26_control_characters_and_bidi_marks_become_spaces():
+    assert clean_message("a\x1b[31m\r\nb\u202ec\x00\ud800d") == "a [31m b c d"
+
+
+@settings(deadline=None)
+@given(st.text(max_size=700) | st.text("?=:/@ 'aS", max_size=5000))
+def test_any_message_comes_out_as_one_bounded_printable_line(message):
+    text = clean_message(message)
+    assert len(text) <= LONGEST_MESSAGE
+    assert text.isprintable()
+
+
+def test_a_message_is_cut_with_a_mark_at_the_length_asked_for():
+    assert clean_message("a" * 500) == "a" * 500
+    assert clean_message("a" * 501) == "a" * 499 + "…"
+    assert clean_message("abcdef", 4) == "abc…"

@@ -5,12 +5,13 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test lint lock clean
+.PHONY: help demo test lint smoke lock clean
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
 	@echo "make test   set up, run the tests"
 	@echo "make lint   ruff, mypy --strict, import-linter"
+	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
 	@echo "make lock   resolve requirements/*.txt anew (needs the registry)"
 	@echo "make clean  remove the environment and everything made by the above"
 
@@ -34,6 +35,10 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+# The wheel in a clean environment, outside of the checkout.
+smoke: $(VENV)/.dev
+	.ci/smoke $(PY)
 
 lock: $(VENV)/.dev
 	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \

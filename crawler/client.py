@@ -20,7 +20,6 @@ from crawler.endpoints import Endpoint, Endpoints
 from crawler.errors import (
     ApiError,
     CredentialsError,
-    DeniedError,
     FatalError,
     ReauthError,
     ResignError,
@@ -282,4 +281,4 @@ class Client:
         try:
             await caller.provider.refresh(credentials)
         except CredentialsError as failure:
-            raise DeniedError(error.code, str(failure), http_status=error.http_status) from None
+            raise FatalError(error.code, str(failure), http_status=error.http_status) from None

@@ -10,15 +10,16 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 
 from crawler import timestamps
 from crawler.columns import Column
 from crawler.redaction import Redaction
-from crawler.wire_json import InvalidJsonError, WireFloat, is_encodable, to_text
+from crawler.wire_json import InvalidJsonError, WireFloat, has_repeated, is_encodable, to_text
 
-_INTEGER = re.compile(r"0|-?[1-9]\d{0,18}")
+_INTEGER = re.compile(r"0|-?[1-9]\d{0,18}", re.ASCII)
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
 
 
@@ -49,9 +50,20 @@ class Drift:
 Convert = Callable[[Any, Drift], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where a field of an object goes. Values of exactly the type `fits` need no reading: they are as declared."""
+
+    name: str
+    convert: Convert
+    misfit: Convert
+    fits: type | None
+
+
 def path_name(name: str) -> str:
-    """A wire name as a step of a path: quoted where it holds a dot, a bracket or nothing."""
-    return json.dumps(name) if not name or any(c in name for c in '.[]"') else name
+    """A wire name as a step of a path: quoted where it holds a dot, a bracket or nothing, or isn't text in UTF-8."""
+    is_plain = name and name != "$" and not any(c in name for c in '.[]"') and is_encodable(name)
+    return name if is_plain else json.dumps(name)
 
 
 def _join(name: str, rest: str) -> str:
@@ -91,7 +103,7 @@ class Compiler:
         self, columns: dict[str, Column], *, misfit: Convert, names: dict[str, str] | None = None
     ) -> Callable[[Any, Drift], dict[str, Any] | None]:
         """The function for an object with these fields, by wire name; `names` overrides the columns' own."""
-        known = {w: ((names or {}).get(w, c.name), self.convert(c)) for w, c in columns.items()}
+        known = {wire: self._target(column, (names or {}).get(wire)) for wire, column in columns.items()}
         by_wire = {swap_case(wire): target for wire, target in known.items()} | known
         unknown = self._redaction.unknown
 
@@ -102,20 +114,31 @@ class Compiler:
             row: dict[str, Any] = {}
             for wire, item in value.items():
                 target = by_wire.get(wire)
-                if target is None or target[0] in row:
+                if target is None:
                     step = path_name(wire)
                     drift.entries.append(Entry(step, step, unknown(item), is_unknown=True))
-                elif item is None:
-                    row[target[0]] = None
-                else:
+                elif item is not None:
+                    name = target.name
+                    if type(item) is target.fits and name not in row:
+                        row[name] = item
+                        continue
                     start = len(drift.entries)
-                    row[target[0]] = target[1](item, drift)
+                    if row.get(name) is None:
+                        row[name] = target.convert(item, drift)
+                    else:  # the same field in both cases of its first letter
+                        target.misfit(item, drift)
                     if len(drift.entries) > start:
                         step = path_name(wire)
                         drift.prefix(start, step, step)
             return row
 
         return convert
+
+    def _target(self, column: Column, name: str | None) -> _Target:
+        fits: type | None = None
+        if not column.secret:
+            fits = {"string": None if self._careful else str, "boolean": bool}.get(column.kind)
+        return _Target(name or column.name, self.convert(column), self._misfit(column), fits)
 
     def _list(self, column: Column) -> Convert:
         item, misfit = self.convert(column.children[0]), self._misfit(column)
@@ -134,10 +157,10 @@ class Compiler:
         return convert
 
     def _map(self, column: Column) -> Convert:
-        item, misfit = self.convert(column.children[0]), self._misfit(column)
+        item, misfit, careful = self.convert(column.children[0]), self._misfit(column), self._careful
 
         def convert(value: Any, drift: Drift) -> Any:
-            if type(value) is not dict or not all(map(is_encodable, value)):
+            if type(value) is not dict or (careful and not all(map(is_encodable, value))):
                 return misfit(value, drift)
             row = []
             for name, element in value.items():
@@ -159,30 +182,28 @@ class Compiler:
         return misfit
 
     def _secret(self, column: Column) -> Convert:
+        """A secret is read as any value, to see whether it fits; what is written is what stands for it."""
         misfit, redaction = self._misfit(column), self._redaction
         if column.kind == "json":
-            return lambda value, drift: _json(redaction.secret_tree(value), drift, misfit)
+            return partial(_json, misfit, redaction.secret_tree)
+        read = _reader(column, misfit)
 
         def convert(value: Any, drift: Drift) -> Any:
-            if isinstance(value, dict | list):
+            if read(value, drift) is None and value != "":
+                return None
+            if redaction.mode == "keep" and isinstance(value, str) and not is_encodable(value):
                 return misfit(value, drift)
-            if column.kind == "string" and not isinstance(value, str):
-                drift.coerced += 1
             return redaction.secret(value)
 
         return convert
 
     def _scalar(self, column: Column) -> Convert:
         misfit = self._misfit(column)
-        if column.kind == "timestamp":
-            return lambda value, drift: _timestamp(value, drift, misfit, column.unit)
         if column.kind == "json":
-            guarded = self._redaction.guarded_tree
-            return lambda value, drift: _json(guarded(value) if self._careful else value, drift, misfit)
+            return partial(_json, misfit, self._redaction.guarded_tree if self._careful else None)
         if column.kind == "string" and self._careful:
             return self._careful_string(misfit)
-        read = _READERS[column.kind]
-        return lambda value, drift: read(value, drift, misfit)
+        return _reader(column, misfit)
 
     def _careful_string(self, misfit: Convert) -> Convert:
         guarded = self._redaction.guarded
@@ -190,12 +211,18 @@ class Compiler:
         def convert(value: Any, drift: Drift) -> Any:
             if isinstance(value, str) and not is_encodable(value):
                 return misfit(value, drift)
-            return _string(guarded(value), drift, misfit)
+            return _string(misfit, guarded(value), drift)
 
         return convert
 
 
-def _string(value: Any, drift: Drift, misfit: Convert) -> Any:
+def _reader(column: Column, misfit: Convert) -> Convert:
+    if column.kind == "timestamp":
+        return partial(_timestamp, misfit, column.unit)
+    return partial(_READERS[column.kind], misfit)
+
+
+def _string(misfit: Convert, value: Any, drift: Drift) -> Any:
     if type(value) is str:
         return value
     if type(value) is int or type(value) is WireFloat:
@@ -204,34 +231,40 @@ def _string(value: Any, drift: Drift, misfit: Convert) -> Any:
     return misfit(value, drift)
 
 
-def _integer(value: Any, drift: Drift, misfit: Convert) -> Any:
+def _integer(misfit: Convert, value: Any, drift: Drift) -> Any:
     if type(value) is int:
         return value if _MIN_INT64 <= value <= _MAX_INT64 else misfit(value, drift)
     number = None
     if type(value) is str and _INTEGER.fullmatch(value):
         number = int(value)
-    elif type(value) is WireFloat and abs(value) < 2.0**64:  # Decimal of 1e999999999 would never end
-        exact = Decimal(value.literal)
-        number = int(exact) if exact == exact.to_integral_value() else None
+    elif type(value) is WireFloat and abs(value) < 2.0**64:  # int(Decimal("1e999999999")) would never end
+        exact = _decimal(value)
+        number = int(exact) if exact is not None and exact == exact.to_integral_value() else None
     if number is None or not _MIN_INT64 <= number <= _MAX_INT64:
         return misfit(value, drift)
     drift.coerced += 1
     return number
 
 
-def _number(value: Any, drift: Drift, misfit: Convert) -> Any:
+def _decimal(value: WireFloat) -> Decimal | None:
+    """The number exactly; None where its exponent is beyond what can be (18 digits)."""
+    try:
+        return Decimal(value.literal)
+    except InvalidOperation:
+        return None
+
+
+def _number(misfit: Convert, value: Any, drift: Drift) -> Any:
     if type(value) is WireFloat:
         shortest = repr(float(value))
-        is_exact = shortest == value.literal or (
-            abs(value) < float("inf") and Decimal(shortest) == Decimal(value.literal)
-        )
+        is_exact = shortest == value.literal or (abs(value) < float("inf") and Decimal(shortest) == _decimal(value))
         return float(value) if is_exact else misfit(value, drift)
     if type(value) is int and abs(value) <= _MAX_INT64 and int(float(value)) == value:
         return float(value)
     return misfit(value, drift)
 
 
-def _boolean(value: Any, drift: Drift, misfit: Convert) -> Any:
+def _boolean(misfit: Convert, value: Any, drift: Drift) -> Any:
     if type(value) is bool:
         return value
     if type(value) is str and value in {"true", "false"}:
@@ -240,28 +273,31 @@ def _boolean(value: Any, drift: Drift, misfit: Convert) -> Any:
     return misfit(value, drift)
 
 
-def _timestamp(value: Any, drift: Drift, misfit: Convert, unit: str) -> Any:
+def _timestamp(misfit: Convert, unit: str, value: Any, drift: Drift) -> Any:
     found: tuple[int | None, bool] | None = None
     if type(value) is str:
         found = timestamps.from_text(value, unit)
     elif type(value) is int and abs(value) < 10**18:
         found = timestamps.from_number(Decimal(value), unit)
-    elif type(value) is WireFloat and abs(value) < 1e18:
-        found = timestamps.from_number(Decimal(value.literal), unit)
+    elif type(value) is WireFloat and abs(value) < 1e18 and (exact := _decimal(value)) is not None:
+        found = timestamps.from_number(exact, unit)
     if found is None:
         return misfit(value, drift)
     drift.coerced += found[1]
     return found[0]
 
 
-def _json(value: Any, drift: Drift, misfit: Convert) -> Any:
+def _json(misfit: Convert, change: Callable[[Any], Any] | None, value: Any, drift: Drift) -> Any:
+    """The JSON text of a value, after `change`, which makes a name that an object has twice look like a list."""
+    if change is not None and has_repeated(value):
+        return misfit(value, drift)
     try:
-        return to_text(value)
+        return to_text(change(value) if change else value)
     except InvalidJsonError:
         return misfit(value, drift)
 
 
-_READERS: dict[str, Callable[[Any, Drift, Convert], Any]] = {
+_READERS: dict[str, Callable[[Convert, Any, Drift], Any]] = {
     "string": _string,
     "integer": _integer,
     "number": _number,

@@ -109,3 +109,10 @@ class OutputError(CrawlError):
 
 class OutputBusyError(OutputError):
     """Another crawl holds the output."""
+
+
+def bare(error: BaseException) -> BaseException:
+    """The first error inside a group of errors, and in the groups inside it; any other error as it is."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

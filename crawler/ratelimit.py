@@ -8,7 +8,7 @@ monotonic clock. Waiting is the caller's work: sleep until `ready_at`, then `tak
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Literal, NamedTuple
 
@@ -27,16 +27,22 @@ LONGEST_BLOCK_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class LimitRule:
-    """In any t seconds at most `burst` + `rate` × t requests. `rate` in requests per second. Raises ConfigError."""
+    """In any t seconds at most `burst` + `rate` × t requests. `rate` in requests per second. Raises ConfigError.
+
+    `lead_s` is how far a bucket's due time may be ahead: in intervals of the full rate, so that a slowed bucket
+    bursts less.
+    """
 
     rate: float
     burst: int = 1
+    lead_s: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (isfinite(self.rate) and self.rate > 0):
             raise ConfigError(f"a rate limit's rate is {self.rate}: give requests per second, above 0")
         if self.burst < 1:
             raise ConfigError(f"a rate limit's burst is {self.burst}: give 1 or more")
+        object.__setattr__(self, "lead_s", (self.burst - 1) / (self.rate * PACE))
 
 
 class BucketKey(NamedTuple):
@@ -78,7 +84,7 @@ class Bucket:
 
     def ready_at(self, now: float) -> float:
         """The first instant from `now` on at which a request may leave, as things stand. Never earlier than `now`."""
-        return max(now, self._due - self._lead_s(), self._blocked_until)
+        return max(now, self._due - self.rule.lead_s, self._blocked_until)
 
     def take(self, now: float) -> None:
         """Count a request that leaves `now`. One that leaves too early counts as well: later ones wait for it."""
@@ -113,14 +119,10 @@ class Bucket:
         if now >= self._blocked_until:
             self._strikes = 0
 
-    def _lead_s(self) -> float:
-        """How far ahead the due time may be: in intervals of the full rate, so that a slowed bucket bursts less."""
-        return (self.rule.burst - 1) / (self.rule.rate * PACE)
-
     def _block_until(self, at: float) -> None:
         self._blocked_until = max(self._blocked_until, at)
         # The burst is spent as well: what has waited for the block to end leaves one by one.
-        self._due = max(self._due, self._blocked_until + self._lead_s())
+        self._due = max(self._due, self._blocked_until + self.rule.lead_s)
 
 
 class Buckets:

@@ -19,7 +19,7 @@ from crawler import __version__
 from crawler.catalog import Catalog, load_catalog
 from crawler.client import Tally
 from crawler.config import Config
-from crawler.errors import ConfigError, CredentialsError, OutputBusyError, OutputError
+from crawler.errors import ConfigError, CredentialsError, OutputBusyError, OutputError, bare
 from crawler.normalizer import Normalizer
 from crawler.redaction import Redaction, load_key
 from crawler.scheduler import Progress, Scheduler, TargetPlan
@@ -108,6 +108,8 @@ async def crawl(config: Config, surroundings: Surroundings | None = None, watch:
         async with open_session(config, catalog, surroundings) as session:
             watch.requests = session.client.total
             return await _Crawl(session, surroundings, writer, redaction, tables, started_at, warnings).run(watch)
+    except BaseExceptionGroup as group:
+        raise bare(group) from None
     finally:
         await writer.abandon()
 

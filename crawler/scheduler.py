@@ -24,8 +24,8 @@ from crawler.errors import CrawlError, OutputError, VanishedError
 from crawler.normalizer import Normalizer, Page, RowContext, bound_values
 from crawler.pagination import Walk
 from crawler.scopes import MAX_PENDING, ListCounts, Scope
-from crawler.snapshot.ledger import ScopeRow, Status
 from crawler.snapshot import ListWriter, SnapshotWriter
+from crawler.snapshot.ledger import ScopeRow, Status
 from crawler.targets import Target
 
 

@@ -18,8 +18,8 @@ from crawler.errors import (
     PaginationError,
     UnsupportedError,
 )
-from crawler.snapshot.ledger import ScopeRow, Status, has_rows, worst
 from crawler.snapshot import ScopeWriter
+from crawler.snapshot.ledger import ScopeRow, Status, has_rows, worst
 from crawler.targets import Target
 
 MAX_PENDING = 1000

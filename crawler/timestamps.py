@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:[.,](\d{1,18}))? ?(Z|[+-]\d\d:?\d\d)"
+    r"(\d{4})-(\d\d)-(\d\d)[T ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:[.,](\d{1,18}))? ?"
+    r"(Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)",
+    re.ASCII,
 )
-_EPOCH = re.compile(r"[1-9]\d{0,17}")
+_EPOCH = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_FIRST_US = (datetime.min.replace(tzinfo=UTC) - _EPOCH_START) // _MICROSECOND
 _LAST_US = (datetime.max.replace(tzinfo=UTC) - _EPOCH_START) // _MICROSECOND
 
 # A number without a documented unit: 1e11 seconds is the year 5138, 1e11 milliseconds March 1973.
 _MILLISECONDS_FROM = 10**11
+
+_EXACT = Context(prec=64, traps=[Inexact])
 
 
 def from_text(text: str, unit: str) -> tuple[int | None, bool] | None:
@@ -35,7 +40,7 @@ def from_text(text: str, unit: str) -> tuple[int | None, bool] | None:
     return None
 
 
-def _from_iso(match: re.Match[str]) -> tuple[int, bool] | None:
+def _from_iso(match: re.Match[str]) -> tuple[int | None, bool] | None:
     *date, hour, minute, second, fraction, zone = match.groups()
     try:
         moment = datetime(*(int(part) for part in (*date, hour, minute, second)), tzinfo=UTC)  # type: ignore[arg-type,misc]
@@ -46,6 +51,8 @@ def _from_iso(match: re.Match[str]) -> tuple[int, bool] | None:
     if zone != "Z":
         offset = int(zone[1:3]) * 60 + int(zone[-2:])
         micros -= offset * 60_000_000 * (1 if zone[0] == "+" else -1)
+    if not _FIRST_US <= micros <= _LAST_US:  # the year 0 or 10000 by UTC, which no reader's calendar has
+        return None
     return micros, any(digit != "0" for digit in fraction[6:])
 
 
@@ -55,7 +62,10 @@ def from_number(number: Decimal, unit: str) -> tuple[int | None, bool] | None:
         return None, False
     if not unit:
         unit = "ms" if abs(number) >= _MILLISECONDS_FROM else "s"
-    micros = number * (1000 if unit == "ms" else 1_000_000)
+    try:
+        micros = _EXACT.multiply(number, Decimal(1000 if unit == "ms" else 1_000_000))
+    except Inexact:  # more digits than an instant has
+        return None
     if micros < 0 or micros > _LAST_US or micros != micros.to_integral_value():
         return None
     return int(micros), False

@@ -22,6 +22,7 @@ from crawler.errors import (
     CredentialsError,
     OutputBusyError,
     OutputError,
+    bare,
 )
 
 EXIT_NOTHING, EXIT_USAGE, EXIT_OUTPUT, EXIT_BUSY, EXIT_CREDENTIALS = 1, 2, 4, 11, 12
@@ -166,15 +167,13 @@ def exit_code_of(error: CrawlError) -> int:
 
 def _unexpected(error: BaseException) -> str:
     """A sentence for a defect of ours: its kind and its place, not its text, which may hold anything."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    place, trace = "", error.__traceback__
+    place, trace = "", bare(error).__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
         if f"{os.sep}crawler{os.sep}" in code.co_filename:
             place = f" at {os.path.basename(code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119 - no file is touched
         trace = trace.tb_next
-    return f"A defect in acs-inventory: {type(error).__name__}{place}. Nothing was committed. Please report it."
+    return f"A defect in acs-inventory: {type(bare(error)).__name__}{place}. Nothing was committed. Please report it."
 
 
 def _fail(output: Output, reason: str, exit_code: int) -> int:

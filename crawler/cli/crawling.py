@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from crawler.cli.app import Interrupted, Output, output_options
+from crawler.errors import bare
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -99,10 +100,7 @@ def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
     try:
         return anyio.run(main)
     except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None
+        raise bare(group) from None
 
 
 async def until_signal(main: Callable[[], Awaitable[_Result]]) -> _Result:

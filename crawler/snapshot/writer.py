@@ -123,8 +123,9 @@ class SnapshotWriter:
     async def commit(self, draft: ManifestDraft, ledger: Sequence[ScopeRow]) -> Manifest:
         """Make the snapshot visible. `ledger` has one row for each planned scope; its statuses decide the snapshot's.
 
-        A scope that `has_rows` must have as many rows as were kept of it, any other none. Raises OutputError, after which nothing is committed (`abandon` then), and UnfinishedCommitError where the snapshot
-        was decided already: the next `begin` completes it.
+        A scope that `has_rows` must have as many rows as were kept of it, any other none. Raises OutputError, after
+        which nothing is committed (`abandon` then), and UnfinishedCommitError where the snapshot was decided already:
+        the next `begin` completes it.
         """
         self._spool.raise_if_failed()
         self._raise_unless_consistent(ledger)

@@ -1,0 +1,75 @@
+"""Crawls of the emulator, for the tests of whole commands: a served cloud, its configuration, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from crawler.cli.demo import write_config
+from crawler.config import Config, parse_config
+from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
+from crawler.run import CrawlResult
+from crawler.run import crawl as crawl_once
+from crawler.session import Surroundings
+
+FAST = Rate(rate=5000, burst=1000)
+BIG, SMALL = "1000000000000001", "1000000000000002"
+
+
+def fast_cloud(**changes) -> Cloud:
+    """The default cloud without limits that a test would wait for."""
+    return Cloud(CloudSpec(**{"rate": FAST, "rates": {"sts": FAST}, **changes}))
+
+
+@dataclass
+class Site:
+    """A served cloud and a folder to crawl it into."""
+
+    cloud: Cloud
+    emulator: Emulator
+    folder: Path
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "snapshots"
+
+    def config(self, more: str = "", *, change: Callable[[str], str] = str, ca_file: str = "", **crawl) -> Config:
+        """The configuration of the served cloud with `[crawl]` keys added, and text put before or changed."""
+        text, environ = write_config(self.emulator, str(self.output), rate=5000, burst=1000, ca_file=ca_file)
+        keys = "".join(f"{key} = {str(value).replace('True', 'true')}\n" for key, value in crawl.items())
+        if "regions" in crawl:
+            text = "\n".join(line for line in text.splitlines() if not line.startswith("regions"))
+        text = change(text.replace("[crawl]\n", f"[crawl]\n{keys}")) + more
+        return parse_config(text, source="test.toml", environ=environ)
+
+    def surroundings(self, **environ: str) -> Surroundings:
+        return Surroundings(environ=environ, home=self.folder)
+
+    async def crawl(self, config: Config | None = None) -> CrawlResult:
+        return await crawl_once(config or self.config(), self.surroundings())
+
+    def rows(self, table: str) -> list[dict]:
+        """All rows of a table, of every snapshot in the folder."""
+        return [
+            row
+            for path in sorted(self.output.glob(f"{table}/**/*.parquet"))
+            for row in pq.read_table(path, partitioning=None).to_pylist()
+        ]
+
+
+@asynccontextmanager
+async def site(folder: Path, cloud: Cloud | None = None, **serving) -> AsyncIterator[Site]:
+    cloud = cloud or fast_cloud()
+    async with serve(cloud, **serving) as emulator:
+        yield Site(cloud, emulator, folder)
+
+
+def scope_statuses(result: CrawlResult) -> dict[tuple[str, str, str], str]:
+    """(account, region, table) → status, of every scope that isn't complete."""
+    return {
+        (row.account_id, row.region_id, row.table): str(row.status) for row in result.ledger if row.status != "complete"
+    }

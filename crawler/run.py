@@ -18,7 +18,7 @@ import structlog
 from crawler import __version__
 from crawler.catalog import Catalog, load_catalog
 from crawler.client import Tally
-from crawler.config import Config
+from crawler.config import Account, Config
 from crawler.errors import ConfigError, CredentialsError, OutputBusyError, OutputError, bare
 from crawler.normalizer import Normalizer
 from crawler.redaction import Redaction, load_key
@@ -203,6 +203,9 @@ class _Crawl:
             overhead=overhead,
         )
         manifest = None
+        for row in ledger:
+            if not is_whole(row.status):
+                self._log_incomplete(row)
         if exit_code != EXIT_NOTHING:
             manifest = await self._writer.commit(draft, ledger)
             self._log.info("snapshot_committed", snapshot_id=manifest.snapshot_id, status=manifest.status)
@@ -217,6 +220,18 @@ class _Crawl:
             self._started_at,
             finished_at,
             self._warnings,
+        )
+
+    def _log_incomplete(self, row: ScopeRow) -> None:
+        self._log.info(
+            "scope_not_complete",
+            account_id=row.account_id,
+            region_id=row.region_id,
+            table=row.table,
+            status=str(row.status),
+            code=row.error_code,
+            reason=row.error_message,
+            request_id=row.request_id,
         )
 
 
@@ -242,15 +257,29 @@ def _plans(
 ) -> list[TargetPlan]:
     by_id = {identity.account.id: identity for identity in identities}
     regions = {
-        account_id: chosen_regions(session.config.regions_for(identity.account), offered)
-        for account_id, identity in by_id.items()
+        account_id: account_regions(session, identity.account, offered) for account_id, identity in by_id.items()
     }
     plans = []
     for target in interleaved(regions):
         tables = tuple(t for t in needed if target.region_id in offered[session.catalog.operations[t].product])
         identity = by_id[target.account_id]
-        plans.append(TargetPlan(target, identity.caller, tables, identity.refusal))
+        if tables:
+            plans.append(TargetPlan(target, identity.caller, tables, identity.refusal))
+    if not plans:
+        raise ConfigError("None of the chosen regions has a product of the chosen tables; see `acs-inventory plan`.")
     return plans
+
+
+def account_regions(session: Session, account: Account, offered: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The regions to crawl in an account. A named one may be of a product that this crawl doesn't need.
+
+    `offered`: product → regions, of the products that are needed. Raises ConfigError for one that no product has.
+    """
+    wanted = session.config.regions_for(account)
+    if wanted == "all":
+        return chosen_regions(wanted, offered)
+    known = {key: session.known_regions(product) for key, product in session.catalog.products.items()}
+    return chosen_regions(wanted, {**known, **offered})
 
 
 def _exit_code(ledger: Sequence[ScopeRow], *, require_complete: bool) -> int:

@@ -24,6 +24,7 @@ from crawler.targets import Target
 
 MAX_PENDING = 1000
 _MAX_MESSAGE = 500
+_INHERITED = "Its parent "
 
 
 @dataclass(slots=True)
@@ -40,8 +41,9 @@ class ListCounts:
 class Scope:
     """One table in one account and region, while it is crawled.
 
-    `sources` are the parents' scopes that may still give lists, `pending` the lists that haven't ended. `writer` is
-    None for a parent that was walked and not asked for.
+    `sources` are the parents' scopes that may still give lists, `pending` the lists that haven't ended, `running` those
+    of them that have begun. `writer` is None for a parent that was walked and not asked for. `is_doomed`: the rows
+    won't be in the snapshot whatever comes, so asking on would be in vain. `has_pages`: some list gave a page.
     """
 
     operation: Operation
@@ -57,25 +59,31 @@ class Scope:
     tally: Tally = field(default_factory=Tally)
     walks: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
-    room: anyio.Event = field(default_factory=anyio.Event)
+    running: set[anyio.CancelScope] = field(default_factory=set)
+    room: anyio.Event | None = None
+    is_doomed: bool = False
     is_ended: bool = False
-    has_whole_lists: bool = False
+    has_pages: bool = False
 
-    @property
-    def is_doomed(self) -> bool:
-        """Whether the scope's rows won't be in the snapshot whatever comes: asking on would be in vain."""
-        return not has_rows(self.row.status)
-
-    def drop_waiting(self) -> None:
-        """Forget the lists that haven't begun, here and below."""
+    def stop(self) -> None:
+        """Forget the lists that haven't begun, and end those that have."""
         self.pending -= len(self.channel.lane.waiting)
         self.channel.lane.waiting.clear()
+        for walk in self.running:
+            walk.cancel()
         self.make_room()
+
+    async def wait_for_room(self) -> None:
+        """Wait while too many lists are pending. Whoever comes back may submit one page's before waiting again."""
+        while self.pending >= MAX_PENDING and not self.is_doomed:
+            self.room = self.room or anyio.Event()
+            await self.room.wait()
 
     def make_room(self) -> None:
         """Wake the parents that wait for fewer pending lists."""
-        self.room.set()
-        self.room = anyio.Event()
+        if self.room is not None and (self.pending < MAX_PENDING or self.is_doomed):
+            self.room.set()
+            self.room = None
 
     def judge(self, status: Status, code: str = "", message: str = "", request_id: str = "") -> None:
         """Count an outcome: the worst stands, with the first reason for it."""
@@ -83,6 +91,8 @@ class Scope:
             self.row.status = status
             self.row.error_code, self.row.request_id = code, request_id
             self.row.error_message = message[:_MAX_MESSAGE]
+            # For good: what was left out then is missing, even where a worse status would have rows.
+            self.is_doomed |= not has_rows(status)
 
     def judge_error(self, error: CrawlError) -> None:
         """Count a list that ended with an error."""
@@ -104,7 +114,12 @@ class Scope:
     def inherit(self, parent: Scope) -> None:
         """A child is never better than its parent."""
         if parent.row.status is not Status.COMPLETE:
-            reason = f"Its parent {parent.row.table} is {parent.row.status}: {parent.row.error_message}"
+            cause = parent.row.error_message
+            reason = (
+                cause
+                if cause.startswith(_INHERITED)
+                else f"{_INHERITED}{parent.row.table} is {parent.row.status}: {cause}"
+            )
             self.judge(parent.row.status, parent.row.error_code, reason, parent.row.request_id)
 
     def count(self, counts: ListCounts, note: str, pages: int) -> None:
@@ -122,8 +137,8 @@ class Scope:
 
     async def end(self, now: datetime) -> None:
         """Settle the rows and fill in what only the end knows. Raises OutputError."""
-        row = self.row
-        if row.status is Status.UNSUPPORTED and self.has_whole_lists:
+        row, self.is_ended = self.row, True
+        if self.is_doomed and (has_rows(row.status) or (row.status is Status.UNSUPPORTED and self.has_pages)):
             row.status = Status.FAILED  # some of its lists were there, so the product is: nothing may look gone
         if self.writer is not None:
             await (self.writer.keep() if has_rows(row.status) else self.writer.drop())
@@ -133,7 +148,6 @@ class Scope:
         row.walk = describe_walks(self.walks)
         row.finished_at = now if row.started_at else None
         self.begun.clear()
-        self.is_ended = True
 
 
 def describe_walks(walks: Mapping[str, int]) -> str:

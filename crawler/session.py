@@ -126,17 +126,18 @@ class Session:
                 found[product.key] = await self._ask_regions(product, caller)
             except (ApiError, PaginationError) as error:
                 self._log.warning("regions_not_described", product=product.key, reason=str(error))
-                found[product.key] = self._known_regions(product)
+                found[product.key] = self.known_regions(product)
         return found
 
     async def _ask_regions(self, product: Product, caller: Caller) -> tuple[str, ...]:
         if product.regions is None:
-            return self._known_regions(product)
+            return self.known_regions(product)
         override = self.config.endpoints.get(product.key)
         ask = min(override) if isinstance(override, dict) and override else product.regions.ask
         return await describe_regions(self.client, product, caller, ask, self.overhead["regions"])
 
-    def _known_regions(self, product: Product) -> tuple[str, ...]:
+    def known_regions(self, product: Product) -> tuple[str, ...]:
+        """A product's regions by the catalog and the configuration, without asking."""
         override = self.config.endpoints.get(product.key)
         return tuple(sorted({*product.endpoints, *(override if isinstance(override, dict) else ())}))
 

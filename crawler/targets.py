@@ -40,7 +40,7 @@ def chosen_regions(wanted: Regions, offered: Mapping[str, Collection[str]]) -> t
         if region not in known:
             near = get_close_matches(region, sorted(known), 1)
             hint = f"did you mean {near[0]!r}?" if near else f"they have {', '.join(sorted(known))}."
-            raise ConfigError(f"None of the products that the tables need has the region {region!r}; {hint}")
+            raise ConfigError(f"No product has the region {region!r}; {hint}")
     return tuple(dict.fromkeys(wanted))
 
 

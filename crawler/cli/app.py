@@ -38,6 +38,10 @@ class Interrupted(BaseException):
         self.exit_code = 128 + signal_number
 
 
+class CommandError(CrawlError):
+    """A command that isn't a crawl has failed: exit code 1."""
+
+
 @dataclass(slots=True)
 class Output:
     """How a command speaks: the options that all of them have."""

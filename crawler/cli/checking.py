@@ -16,10 +16,9 @@ from crawler.credentials import describe
 from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError
 from crawler.redaction import load_key
 from crawler.rpc import read_object
-from crawler.run import open_catalog
+from crawler.run import account_regions, open_catalog
 from crawler.session import Identity, Session, Surroundings, open_session
 from crawler.snapshot import check_output
-from crawler.targets import chosen_regions
 
 # Services take 15 minutes to either side; from one on a clock is worth a word.
 _SKEW_WORTH_A_WORD_S = 60.0
@@ -114,7 +113,7 @@ async def _cloud(
     async with anyio.create_task_group() as tasks:
         for identity in working:
             try:
-                regions = chosen_regions(session.config.regions_for(identity.account), offered)
+                regions = account_regions(session, identity.account, offered)
             except ConfigError as error:
                 return [Finding("regions", str(error), "Correct [crawl] regions, or the account's.")]
             for operation in operations:

@@ -77,7 +77,7 @@ def _rows_below(column: Column, path: str) -> Iterable[tuple[str, str, str, str]
 def print_tables(catalog: Catalog, tables: Iterable[str]) -> None:
     """Every table in a line."""
     rows = []
-    for name in tables:
+    for name in catalog.with_parents(tables):
         operation = catalog.operations[name]
         rows.append(
             (

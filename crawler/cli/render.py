@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ _STATUS_STYLES = {
     "none": "red",
 }
 _MAX_REASONS = 40
+_PARENT = re.compile(r"Its parent \w+ is \w+: ")
 
 
 def console() -> Console:
@@ -51,7 +53,7 @@ def table_of(
     right = set(numbers)
     for column in columns:
         table.add_column(
-            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in right
+            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in {*right, "table"}
         )
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else safe(cell) for cell in row))
@@ -112,19 +114,25 @@ def print_scopes(out: Console, reasons: Sequence[Mapping[str, str]]) -> None:
     """The scopes that aren't complete, and why."""
     if not reasons:
         return
+    # One cause often takes several tables of a target along: they share a line.
+    causes: dict[tuple[str, ...], list[str]] = {}
+    for row in sorted(reasons, key=lambda row: (row["account_id"], row["region_id"])):
+        why = f"{row['error_code']}: {_root_cause(row)}" if row["error_code"] else row["error_message"]
+        causes.setdefault((row["account_id"], row["region_id"], row["status"], why), []).append(row["table"])
     rows = [
-        (
-            row["account_id"],
-            row["region_id"],
-            row["table"],
-            status_text(row["status"]),
-            f"{row['error_code']}: {row['error_message']}" if row["error_code"] else row["error_message"],
-        )
-        for row in reasons[:_MAX_REASONS]
+        (account, region, Text("\n").join(safe(table) for table in tables), status_text(status), why)
+        for (account, region, status, why), tables in list(causes.items())[:_MAX_REASONS]
     ]
     out.print(table_of(("account", "region", "table", "status", "why"), rows, title="Not complete"))
-    if len(reasons) > _MAX_REASONS:
-        out.print(f"… and {len(reasons) - _MAX_REASONS} more; the manifest has them all.")
+    if len(causes) > _MAX_REASONS:
+        out.print(f"… and {len(causes) - _MAX_REASONS} more causes; the manifest has them all.")
+
+
+def _root_cause(row: Mapping[str, str]) -> str:
+    """The message without the words that a child's scope puts before its parent's."""
+    message = row["error_message"]
+    found = _PARENT.match(message)
+    return message[found.end() :] if found else message
 
 
 def _print_unknown(out: Console, unknown: Mapping[str, Mapping[str, int]]) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.app import output_options
+from crawler.cli.app import CommandError, output_options
 from crawler.cli.crawling import config_option, json_option, load
 from crawler.cli.inspecting import show_json
-from crawler.errors import ConfigError
+from crawler.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest, SnapshotSummary
@@ -42,7 +42,10 @@ def list_command(config_file: Path | None, uri: str | None, as_json: bool) -> No
     """All snapshots, newest first."""
     from crawler.snapshot import list_snapshots
 
-    found = list_snapshots(folder_of(config_file, uri))
+    try:
+        found = list_snapshots(folder_of(config_file, uri))
+    except OutputError as error:
+        raise CommandError(str(error)) from None
     if as_json:
         import msgspec
 
@@ -74,18 +77,28 @@ def _print_list(found: list[SnapshotSummary]) -> None:
 
 
 @snapshots.command("show")
-@click.argument("snapshot_id", default="latest")
+@click.argument("snapshot_id", required=False)
 @config_option
 @uri_option
 @json_option
 @output_options
-def show_command(snapshot_id: str, config_file: Path | None, uri: str | None, as_json: bool) -> None:
-    """One snapshot: its tables, and which scopes aren't complete and why. The newest complete one by default."""
+def show_command(snapshot_id: str | None, config_file: Path | None, uri: str | None, as_json: bool) -> None:
+    """One snapshot: its tables, and which scopes aren't complete and why. The newest by default.
+
+    SNAPSHOT_ID is one of `snapshots list`, or `latest`, the newest complete one.
+    """
     import msgspec
 
-    from crawler.snapshot import read_manifest
+    from crawler.snapshot import list_snapshots, read_manifest
 
-    manifest = read_manifest(folder_of(config_file, uri), snapshot_id)
+    folder = folder_of(config_file, uri)
+    try:
+        if snapshot_id is None:
+            found = list_snapshots(folder)
+            snapshot_id = found[0].snapshot_id if found else "latest"
+        manifest = read_manifest(folder, snapshot_id)
+    except OutputError as error:
+        raise CommandError(str(error)) from None
     if as_json:
         show_json(msgspec.to_builtins(manifest))
     else:

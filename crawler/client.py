@@ -6,12 +6,15 @@ attempt, whose type says what it means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar, cast
 from urllib.parse import quote
+
+import structlog
 
 from crawler.classify import ErrorRules, error_from_response
 from crawler.clock import Clock
@@ -30,11 +33,14 @@ from crawler.ratelimit import Bucket, Buckets, slows
 from crawler.retry import Retries, RetryPolicy, RetryQuota
 from crawler.signing import canonical_query, new_nonce, sign
 from crawler.transport import HttpRequest, HttpResponse
+from crawler.wire_json import is_encodable
 
 _Result = TypeVar("_Result")
 
 # Beyond this the clock isn't off, it is wrong, and every stamp in the snapshot would be too.
 _MAX_SKEW_S = 12 * 3600.0
+# The service takes 15 minutes to either side; what differs by less than this isn't why a signature was refused.
+_LEAST_SKEW_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,8 @@ class ApiRequest:
     action: str
     region_id: str
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    form: Mapping[str, str] | None = None
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,42 @@ class Gate(Protocol):
         ...
 
 
+class _Place:
+    """A place that is held; given back once, however often that is asked."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self.is_held = True
+
+    def give_back(self) -> None:
+        if self.is_held:
+            self.is_held = False
+            self._gate.release()
+
+
+class _Watched(Generic[_Result]):
+    """Awaits `work`, and calls `before_waiting` each time before it waits: never where its result is there at once."""
+
+    def __init__(self, work: Coroutine[Any, Any, _Result], before_waiting: Callable[[], None]) -> None:
+        self._work = work
+        self._before_waiting = before_waiting
+
+    def __await__(self) -> Generator[Any, Any, _Result]:
+        go_on: Callable[[], Any] = partial(self._work.send, None)
+        while True:
+            try:
+                waits_for = go_on()
+            except StopIteration as end:
+                return cast(_Result, end.value)
+            self._before_waiting()
+            try:
+                yield waits_for
+            except BaseException as error:  # noqa: BLE001 - it is raised where it belongs, inside the work
+                go_on = partial(self._work.throw, error)
+            else:
+                go_on = partial(self._work.send, None)
+
+
 class Sender(Protocol):
     """One HTTP exchange; `transport.Transport` is the real one."""
 
@@ -101,8 +143,8 @@ def expand_path(template: str, parameters: Mapping[str, str]) -> str:
     """The path with each parameter percent-encoded once. Raises FatalError for one that no path can hold."""
     path = template
     for name, value in parameters.items():
-        if not value or value in {".", ".."} or "\0" in value:
-            raise FatalError("InvalidName", f"The {name} {value!r} can't be a step of a path.")
+        if not value or value in {".", ".."} or "\0" in value or not is_encodable(value):
+            raise FatalError("InvalidName", f"The {name} {value[:100]!a} can't be a step of a path.")
         path = path.replace(f"{{{name}}}", quote(value, safe="~"))
     return path
 
@@ -160,17 +202,14 @@ class Client:
         """
         retries = Retries(self._policy, channel.quota)
         while True:
-            credentials = await self._credentials(caller, has_place=has_place)
-            sent_at = 0.0
+            credentials, place = await self._enter(caller, channel.lane, has_place=has_place)
+            has_place = False
+            sent_at = self._clock.monotonic()
             try:
-                if not has_place:
-                    await self._gate.acquire(channel.lane)
-                has_place = False
-                sent_at = self._clock.monotonic()
                 try:
                     result = await self._attempt(request, caller, credentials, read, tally)
                 finally:
-                    self._gate.release()
+                    place.give_back()
             except ApiError as error:
                 self._report(error, channel, sent_at, tally)
                 await self._recover(error, retries, caller, credentials)
@@ -183,17 +222,32 @@ class Client:
                 retries.succeeded()
                 return result
 
-    async def _credentials(self, caller: Caller, *, has_place: bool) -> Credentials | None:
+    async def _enter(self, caller: Caller, lane: Lane, *, has_place: bool) -> tuple[Credentials | None, _Place]:
+        """A place, and credentials that are good at this moment.
+
+        Whoever has to wait for credentials gives the place back first and queues again: fetching them needs a place
+        too, and what has waited must not leave beside what was let go meanwhile.
+        """
+        while True:
+            if not has_place:
+                await self._credentials(caller)
+                await self._gate.acquire(lane)
+            place, has_place = _Place(self._gate), False
+            try:
+                credentials = await _Watched(self._credentials(caller), place.give_back)
+            except BaseException:
+                place.give_back()
+                raise
+            if place.is_held:
+                return credentials, place
+
+    async def _credentials(self, caller: Caller) -> Credentials | None:
         if caller.provider is None:
             return None
         try:
             return await caller.provider.get()
-        except BaseException as error:
-            if has_place:
-                self._gate.release()
-            if isinstance(error, CredentialsError):
-                raise FatalError("InvalidCredentials", str(error)) from None
-            raise
+        except CredentialsError as error:
+            raise FatalError("InvalidCredentials", str(error)) from None
 
     async def _attempt(
         self,
@@ -207,19 +261,18 @@ class Client:
         self.total.requests += 1
         endpoint = self._endpoints.resolve(request.product, request.region_id, caller.account_id)
         response = await self._sender.send(self._signed(request, endpoint, credentials))
-        now = self._clock.now()
         error = error_from_response(
             self._rules,
             product=request.product,
             status=response.status,
             headers=response.headers,
             body=response.body,
-            now=now,
+            now=self._now(),
         )
         if error is None:
             return read(response.body)
         if isinstance(error, ResignError):
-            self._correct_clock(response.headers.get("Date", ""), now)
+            self._correct_clock(response.headers.get("Date", ""))
         raise error
 
     def _signed(self, request: ApiRequest, endpoint: Endpoint, credentials: Credentials | None) -> HttpRequest:
@@ -229,31 +282,43 @@ class Client:
         headers = {"accept": "application/json", "user-agent": self._user_agent}
         if request.form is not None:
             headers["content-type"] = "application/x-www-form-urlencoded"
-        signed = sign(
-            method,
-            endpoint.authority,
-            request.path,
-            query,
-            headers,
-            body,
-            credentials,
-            action=request.action,
-            version=request.version,
-            now=self._clock.now() + timedelta(seconds=self.clock_skew_s),
-            nonce=new_nonce(),
-        )
+        try:
+            signed = sign(
+                method,
+                endpoint.authority,
+                request.path,
+                query,
+                headers,
+                body,
+                credentials,
+                action=request.action,
+                version=request.version,
+                now=self._now(),
+                nonce=new_nonce(),
+            )
+        except CredentialsError as error:
+            raise FatalError("InvalidCredentials", str(error)) from None
         url = f"{endpoint.url}{request.path}" + (f"?{query}" if query else "")
         return HttpRequest(method, url, signed, body, self._timeout_s)
 
-    def _correct_clock(self, date: str, now: datetime) -> None:
+    def _now(self) -> datetime:
+        """The wall clock, corrected by what a service said of it."""
+        return self._clock.now() + timedelta(seconds=self.clock_skew_s)
+
+    def _correct_clock(self, date: str) -> None:
+        """Go by the service's date where a signature was refused and ours differs."""
         try:
-            skew_s = (parsedate_to_datetime(date) - now).total_seconds()
-        except (ValueError, TypeError):
+            skew_s = (parsedate_to_datetime(date) - self._clock.now()).total_seconds()
+        except (ValueError, TypeError, IndexError, OverflowError):
             return
         if abs(skew_s) > _MAX_SKEW_S:
             hours = skew_s / 3600
             raise FatalError("ClockWrong", f"This machine's clock is off by {hours:.1f} hours; set it right.")
-        self.clock_skew_s = skew_s
+        if abs(skew_s - self.clock_skew_s) > _LEAST_SKEW_S:
+            self.clock_skew_s = skew_s
+            structlog.get_logger().warning(
+                "clock_corrected", skew_s=round(skew_s), reason="this machine's clock is off"
+            )
 
     def _report(self, error: ApiError, channel: Channel, sent_at: float, tally: Tally) -> None:
         if not isinstance(error, ThrottledError):
@@ -261,14 +326,22 @@ class Client:
         tally.throttled += 1
         self.total.throttled += 1
         bucket = channel.product if slows(error) == "product" else channel.operation
-        bucket.throttled(self._clock.monotonic(), sent_at, error.retry_after_s)
+        bucket.throttled(self._clock.monotonic(), sent_at, self._hint_s(error))
+
+    def _hint_s(self, error: ApiError) -> float | None:
+        """How long the server said to wait; None for longer than anyone here would: it fails who got it, no others."""
+        time_left_s = self._time_left_s()
+        longest_s = self._policy.longest_wait_s if time_left_s is None else time_left_s
+        return error.retry_after_s if (error.retry_after_s or 0.0) <= longest_s else None
+
+    def _time_left_s(self) -> float | None:
+        return None if self.deadline_at is None else self.deadline_at - self._clock.monotonic()
 
     async def _recover(
         self, error: ApiError, retries: Retries, caller: Caller, credentials: Credentials | None
     ) -> None:
         """Wait, or refresh, for another attempt. Raises `error` to give up."""
-        time_left_s = None if self.deadline_at is None else self.deadline_at - self._clock.monotonic()
-        delay_s = retries.next_delay_s(error, self._random, time_left_s)
+        delay_s = retries.next_delay_s(error, self._random, self._time_left_s())
         if delay_s is None:
             raise error
         if isinstance(error, ReauthError):
@@ -281,4 +354,6 @@ class Client:
         try:
             await caller.provider.refresh(credentials)
         except CredentialsError as failure:
-            raise FatalError(error.code, str(failure), http_status=error.http_status) from None
+            raise FatalError(
+                error.code, str(failure), http_status=error.http_status, request_id=error.request_id
+            ) from None

@@ -28,8 +28,11 @@ _SCALARS: dict[str, pa.DataType] = {
     "json": pa.string(),
 }
 _TYPE = re.compile(r"(?P<type>[a-z]+(?:<[a-z]+>)?)(?:\((?P<unit>[^()]+)\))?(?P<secret> secret)?")
+_TIMESTAMP_UNITS = {"", "s", "ms"}
 _MAP = re.compile(r"map<([a-z]+)>")
-_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+# A word begins at a capital after a small letter or digit, and at the last capital before a small letter, which a
+# plural's s isn't: `availableAZs` ends in one word.
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z](?:[a-rt-z]|s[a-z]))")
 
 
 def snake_case(wire: str) -> str:
@@ -108,6 +111,8 @@ def _struct_fields(
     fields: dict[str, Column] = {}
     for wire, node in tree.items():
         column = _column(wire, node, f"{path}.{wire}" if path else wire, descriptions, unused, where)
+        if not re.search("[a-z0-9]", column.name):
+            raise CatalogError(f"{where}: {wire!r} under {path or 'columns'} has no letter for a column's name.")
         if column.name in fields:
             other = fields[column.name].wire
             raise CatalogError(f"{where}: {other!r} and {wire!r} under {path or 'columns'} are both {column.name!r}.")
@@ -135,6 +140,8 @@ def _typed(wire: str, name: str, node: object, path: str, description: str, wher
         raise CatalogError(f"{where}: {path} has the type {node!r}; write TYPE, TYPE(unit) or TYPE secret.")
     text, unit, secret = match["type"], match["unit"] or "", bool(match["secret"])
     inner = _MAP.fullmatch(text)
+    if text == "timestamp" and unit not in _TIMESTAMP_UNITS:
+        raise CatalogError(f"{where}: {path} has the unit {unit!r}; a timestamp's is s, ms or none.")
     if inner and inner[1] in _SCALARS:
         item = Column("", "value", cast("Kind", inner[1]), unit, secret)
         return Column(wire, name, "map", children=(item,), description=description)

@@ -6,68 +6,20 @@ the column is then null. Nothing is rounded and nothing is guessed.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
 
-from crawler import timestamps
 from crawler.columns import Column
+from crawler.drift import Convert, Drift, Entry, path_name
 from crawler.redaction import Redaction
-from crawler.wire_json import InvalidJsonError, WireFloat, has_repeated, is_encodable, to_text
+from crawler.scalars import read_json, read_string, reader
+from crawler.wire_json import is_encodable
 
-_INTEGER = re.compile(r"0|-?[1-9]\d{0,18}", re.ASCII)
-_MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
-
-
-@dataclass(slots=True)
-class Entry:
-    """A node that stays out of its column: `path` is exact (`layers[2].size`), `pattern` general (`layers[].size`)."""
-
-    path: str
-    pattern: str
-    value: Any
-    is_unknown: bool
-
-
-@dataclass(slots=True)
-class Drift:
-    """What one record had beside the schema, and how many values were read from another type without loss."""
-
-    entries: list[Entry] = field(default_factory=list)
-    coerced: int = 0
-
-    def prefix(self, start: int, path: str, pattern: str) -> None:
-        """Put a parent's name before the entries from `start` on."""
-        for entry in self.entries[start:]:
-            entry.path = _join(path, entry.path)
-            entry.pattern = _join(pattern, entry.pattern)
-
-
-Convert = Callable[[Any, Drift], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where a field of an object goes. Values of exactly the type `fits` need no reading: they are as declared."""
-
-    name: str
-    convert: Convert
-    misfit: Convert
-    fits: type | None
-
-
-def path_name(name: str) -> str:
-    """A wire name as a step of a path: quoted where it holds a dot, a bracket or nothing, or isn't text in UTF-8."""
-    is_plain = name and name != "$" and not any(c in name for c in '.[]"') and is_encodable(name)
-    return name if is_plain else json.dumps(name)
-
-
-def _join(name: str, rest: str) -> str:
-    return name + rest if not rest or rest.startswith("[") else f"{name}.{rest}"
+# Where a field of an object goes: its column's name, the type whose values need no reading since they are as declared
+# (None: all need it), the function for any other value, and the one for a value that doesn't fit. A tuple: this is
+# taken apart for every field of every record.
+_Target = tuple[str, type | None, Convert, Convert]
 
 
 def swap_case(name: str) -> str:
@@ -112,24 +64,28 @@ class Compiler:
                 misfit(value, drift)
                 return None
             row: dict[str, Any] = {}
+            entries, count = drift.entries, len(drift.entries)
             for wire, item in value.items():
                 target = by_wire.get(wire)
                 if target is None:
                     step = path_name(wire)
-                    drift.entries.append(Entry(step, step, unknown(item), is_unknown=True))
-                elif item is not None:
-                    name = target.name
-                    if type(item) is target.fits and name not in row:
-                        row[name] = item
-                        continue
-                    start = len(drift.entries)
-                    if row.get(name) is None:
-                        row[name] = target.convert(item, drift)
-                    else:  # the same field in both cases of its first letter
-                        target.misfit(item, drift)
-                    if len(drift.entries) > start:
-                        step = path_name(wire)
-                        drift.prefix(start, step, step)
+                    entries.append(Entry(step, step, unknown(item), is_unknown=True))
+                    count += 1
+                    continue
+                name, fits, read, misfit_field = target
+                if item is None:
+                    continue
+                if type(item) is fits and name not in row:
+                    row[name] = item
+                    continue
+                if row.get(name) is None:
+                    row[name] = read(item, drift)
+                else:  # the same field in both cases of its first letter
+                    misfit_field(item, drift)
+                if len(entries) != count:
+                    step = path_name(wire)
+                    drift.prefix(count, step, step)
+                    count = len(entries)
             return row
 
         return convert
@@ -138,7 +94,7 @@ class Compiler:
         fits: type | None = None
         if not column.secret:
             fits = {"string": None if self._careful else str, "boolean": bool}.get(column.kind)
-        return _Target(name or column.name, self.convert(column), self._misfit(column), fits)
+        return name or column.name, fits, self.convert(column), self._misfit(column)
 
     def _list(self, column: Column) -> Convert:
         item, misfit = self.convert(column.children[0]), self._misfit(column)
@@ -147,11 +103,12 @@ class Compiler:
             if type(value) is not list:
                 return misfit(value, drift)
             row = []
+            entries, count = drift.entries, len(drift.entries)
             for index, element in enumerate(value):
-                start = len(drift.entries)
                 row.append(None if element is None else item(element, drift))
-                if len(drift.entries) > start:
-                    drift.prefix(start, f"[{index}]", "[]")
+                if len(entries) != count:
+                    drift.prefix(count, f"[{index}]", "[]")
+                    count = len(entries)
             return row
 
         return convert
@@ -163,11 +120,12 @@ class Compiler:
             if type(value) is not dict or (careful and not all(map(is_encodable, value))):
                 return misfit(value, drift)
             row = []
+            entries, count = drift.entries, len(drift.entries)
             for name, element in value.items():
-                start = len(drift.entries)
                 row.append((name, None if element is None else item(element, drift)))
-                if len(drift.entries) > start:
-                    drift.prefix(start, path_name(name), "*")
+                if len(entries) != count:
+                    drift.prefix(count, path_name(name), "*")
+                    count = len(entries)
             return row
 
         return convert
@@ -185,11 +143,14 @@ class Compiler:
         """A secret is read as any value, to see whether it fits; what is written is what stands for it."""
         misfit, redaction = self._misfit(column), self._redaction
         if column.kind == "json":
-            return partial(_json, misfit, redaction.secret_tree)
-        read = _reader(column, misfit)
+            return partial(read_json, misfit, redaction.secret_tree)
+        read = reader(column, misfit)
+        fits = str if column.kind == "string" and redaction.mode != "keep" else None
 
         def convert(value: Any, drift: Drift) -> Any:
-            if read(value, drift) is None and value != "":
+            if type(value) is fits:
+                return redaction.hidden(value)
+            if read(value, drift) is None:
                 return None
             if redaction.mode == "keep" and isinstance(value, str) and not is_encodable(value):
                 return misfit(value, drift)
@@ -200,10 +161,10 @@ class Compiler:
     def _scalar(self, column: Column) -> Convert:
         misfit = self._misfit(column)
         if column.kind == "json":
-            return partial(_json, misfit, self._redaction.guarded_tree if self._careful else None)
+            return partial(read_json, misfit, self._redaction.guarded_tree if self._careful else None)
         if column.kind == "string" and self._careful:
             return self._careful_string(misfit)
-        return _reader(column, misfit)
+        return reader(column, misfit)
 
     def _careful_string(self, misfit: Convert) -> Convert:
         guarded = self._redaction.guarded
@@ -211,95 +172,6 @@ class Compiler:
         def convert(value: Any, drift: Drift) -> Any:
             if isinstance(value, str) and not is_encodable(value):
                 return misfit(value, drift)
-            return _string(misfit, guarded(value), drift)
+            return read_string(misfit, guarded(value), drift)
 
         return convert
-
-
-def _reader(column: Column, misfit: Convert) -> Convert:
-    if column.kind == "timestamp":
-        return partial(_timestamp, misfit, column.unit)
-    return partial(_READERS[column.kind], misfit)
-
-
-def _string(misfit: Convert, value: Any, drift: Drift) -> Any:
-    if type(value) is str:
-        return value
-    if type(value) is int or type(value) is WireFloat:
-        drift.coerced += 1
-        return to_text(value)
-    return misfit(value, drift)
-
-
-def _integer(misfit: Convert, value: Any, drift: Drift) -> Any:
-    if type(value) is int:
-        return value if _MIN_INT64 <= value <= _MAX_INT64 else misfit(value, drift)
-    number = None
-    if type(value) is str and _INTEGER.fullmatch(value):
-        number = int(value)
-    elif type(value) is WireFloat and abs(value) < 2.0**64:  # int(Decimal("1e999999999")) would never end
-        exact = _decimal(value)
-        number = int(exact) if exact is not None and exact == exact.to_integral_value() else None
-    if number is None or not _MIN_INT64 <= number <= _MAX_INT64:
-        return misfit(value, drift)
-    drift.coerced += 1
-    return number
-
-
-def _decimal(value: WireFloat) -> Decimal | None:
-    """The number exactly; None where its exponent is beyond what can be (18 digits)."""
-    try:
-        return Decimal(value.literal)
-    except InvalidOperation:
-        return None
-
-
-def _number(misfit: Convert, value: Any, drift: Drift) -> Any:
-    if type(value) is WireFloat:
-        shortest = repr(float(value))
-        is_exact = shortest == value.literal or (abs(value) < float("inf") and Decimal(shortest) == _decimal(value))
-        return float(value) if is_exact else misfit(value, drift)
-    if type(value) is int and abs(value) <= _MAX_INT64 and int(float(value)) == value:
-        return float(value)
-    return misfit(value, drift)
-
-
-def _boolean(misfit: Convert, value: Any, drift: Drift) -> Any:
-    if type(value) is bool:
-        return value
-    if type(value) is str and value in {"true", "false"}:
-        drift.coerced += 1
-        return value == "true"
-    return misfit(value, drift)
-
-
-def _timestamp(misfit: Convert, unit: str, value: Any, drift: Drift) -> Any:
-    found: tuple[int | None, bool] | None = None
-    if type(value) is str:
-        found = timestamps.from_text(value, unit)
-    elif type(value) is int and abs(value) < 10**18:
-        found = timestamps.from_number(Decimal(value), unit)
-    elif type(value) is WireFloat and abs(value) < 1e18 and (exact := _decimal(value)) is not None:
-        found = timestamps.from_number(exact, unit)
-    if found is None:
-        return misfit(value, drift)
-    drift.coerced += found[1]
-    return found[0]
-
-
-def _json(misfit: Convert, change: Callable[[Any], Any] | None, value: Any, drift: Drift) -> Any:
-    """The JSON text of a value, after `change`, which makes a name that an object has twice look like a list."""
-    if change is not None and has_repeated(value):
-        return misfit(value, drift)
-    try:
-        return to_text(change(value) if change else value)
-    except InvalidJsonError:
-        return misfit(value, drift)
-
-
-_READERS: dict[str, Callable[[Convert, Any, Drift], Any]] = {
-    "string": _string,
-    "integer": _integer,
-    "number": _number,
-    "boolean": _boolean,
-}

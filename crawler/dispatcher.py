@@ -55,6 +55,10 @@ class Dispatcher:
         self._admissions = admissions
         self._wake.set()
 
+    def ask_again(self) -> None:
+        """Step the admissions again though they gave nothing the last time: there is room now."""
+        self._wake.set()
+
     async def run(self) -> None:
         """Dispatch until cancelled."""
         while True:

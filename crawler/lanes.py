@@ -73,15 +73,16 @@ class ReadyQueue:
         if lane.is_queued or lane.is_empty:
             return
         lane.is_queued = True
-        self._place(lane, lane.ready_at(now), now)
+        self._order += 1
+        self._place(lane, lane.ready_at(now), self._order, now)
 
     def pop(self, now: float) -> Lane | None:
         """The lane that goes next, no longer queued; None where none may go yet."""
         while self._blocked and self._blocked[0][0] <= now:
-            ready_at, _, lane = heapq.heappop(self._blocked)
-            self._place(lane, ready_at, now)
+            ready_at, order, lane = heapq.heappop(self._blocked)
+            self._place(lane, ready_at, order, now)
         while self._ready:
-            _, lane = heapq.heappop(self._ready)
+            (_, _, order), lane = heapq.heappop(self._ready)
             if lane.is_empty:
                 lane.is_queued = False
                 continue
@@ -89,16 +90,16 @@ class ReadyQueue:
             if ready_at <= now:
                 lane.is_queued = False
                 return lane
-            self._place(lane, ready_at, now)
+            # It keeps its order: else whoever has just gone would be ahead of it in their bucket, again and again.
+            self._place(lane, ready_at, order, now)
         return None
 
     def next_at(self) -> float | None:
         """When to ask again: the earliest time at which a blocked lane may go; None where none waits."""
         return self._blocked[0][0] if self._blocked else None
 
-    def _place(self, lane: Lane, ready_at: float, now: float) -> None:
-        self._order += 1
+    def _place(self, lane: Lane, ready_at: float, order: int, now: float) -> None:
         if ready_at <= now:
-            heapq.heappush(self._ready, (precedence(lane, ready_at, self._order), lane))
+            heapq.heappush(self._ready, (precedence(lane, ready_at, order), lane))
         else:
-            heapq.heappush(self._blocked, (ready_at, self._order, lane))
+            heapq.heappush(self._blocked, (ready_at, order, lane))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import product
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crawler.catalog import EXTRA_COLUMN, FIXED_COLUMNS, Operation
-from crawler.converters import Compiler, Convert, Drift, Entry, find
+from crawler.converters import Compiler, find, swap_case
+from crawler.drift import Convert, Drift, Entry, path_name
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.redaction import Redaction, needs_care
-from crawler.wire_json import InvalidJsonError, parse, to_text
+from crawler.wire_json import ExcessiveJsonError, InvalidJsonError, Repeated, parse, to_text
 
 # What every envelope of these APIs may have beside its list (Alibaba Cloud's references, checked 2026-11-22).
 _ENVELOPE = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
@@ -39,8 +43,9 @@ class RowContext:
 class Page:
     """One page, read.
 
-    `batch` has the table's schema and a row a record; `keys[i]` is row i's key, None for a record that is no object
-    and so has none; `digests[i]` tells records of one key apart. `token` and `total` are as received, None where
+    `batch` has the table's schema and a row a record; `keys[i]` is row i's key, None where it has none: a record that
+    is no object, or whose key is of a wrong type. `digests[i]` tells records of one key apart, whatever the order of
+    their fields; it holds within one process. `token` and `total` are as received, None where
     absent. `unknown` counts the paths of fields that the schema doesn't know.
     """
 
@@ -66,24 +71,25 @@ class Normalizer:
         self._operation = operation
         self._redaction = redaction
         self._snapshot_id = snapshot_id
-        self._keys = [name for name in operation.key if name not in operation.parameter_columns.values()]
         self._key_wires = {operation.column_names[c.wire]: c.wire for c in operation.columns}
 
     def read(self, body: bytes, context: RowContext) -> Page:
         """Read a page.
 
         Raises TransientError where the body is no JSON (it may have been cut on its way), PaginationError where the
-        list isn't there or is no list, NormalizeError where a record lacks its key or is nested beyond all measure.
+        list isn't there, is no list or is there twice, NormalizeError where a record lacks its key or the answer is
+        nested, or has a number, beyond all measure.
         """
         try:
-            envelope = parse(body)
-            records, token, total, unknown = self._open(envelope)
+            records, token, total, unknown = self._open(parse(body))
             rows, drifts = self._convert(records, self._careful if needs_care(body) else self._plain)
             return self._page(records, rows, drifts, context, token, total, unknown)
+        except ExcessiveJsonError as error:
+            raise NormalizeError("Excessive", f"The answer is {error}.") from None
+        except RecursionError:
+            raise NormalizeError("Excessive", "The answer is nested too deeply.") from None
         except InvalidJsonError as error:
             raise TransientError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
-        except RecursionError:
-            raise NormalizeError("TooDeep", "A record is nested too deeply to be read.") from None
 
     @cached_property
     def _plain(self) -> Convert:
@@ -104,18 +110,18 @@ class Normalizer:
 
     def _open(self, envelope: Any) -> tuple[list[Any], Any, Any, Counter[str]]:
         """The list, the token, the total, and the names beside them that nobody expects."""
-        operation, node = self._operation, envelope
+        operation, paging = self._operation, self._operation.paging
+        known = {*_ENVELOPE, *operation.envelope, paging.output_key, paging.total_key}
+        node, path, unknown = envelope, "$", Counter[str]()
         for step in operation.records:
-            name = find(node, step) if isinstance(node, dict) else None
-            if name is None:
+            if not isinstance(node, dict) or (name := find(node, step)) is None:
                 raise PaginationError("ListMissing", f"The answer has no {'.'.join(operation.records)!r}.")
-            node = node[name]
-        if not isinstance(node, list):
+            expected = {step, *known, *map(swap_case, (step, *known))}
+            unknown.update(f"{path}.{path_name(other)}" for other in node if other not in expected)
+            node, path, known = _member(node, step), f"{path}.{path_name(name)}", set()
+        if type(node) is not list:
             raise PaginationError("ListMissing", f"{'.'.join(operation.records)!r} of the answer is not a list.")
-        paging = operation.paging
-        known = {*_ENVELOPE, *operation.envelope, operation.records[0], paging.output_key, paging.total_key}
-        unknown = Counter(f"$.{name}" for name in envelope if not any(find({name: 0}, k) for k in known))
-        return node, _value(envelope, paging.output_key), _value(envelope, paging.total_key), unknown
+        return node, _member(envelope, paging.output_key), _member(envelope, paging.total_key), unknown
 
     def _convert(self, records: list[Any], convert: Convert) -> tuple[list[dict[str, Any] | None], list[Drift]]:
         rows, drifts, item = [], [], self._operation.item
@@ -136,12 +142,12 @@ class Normalizer:
         unknown: Counter[str],
     ) -> Page:
         batch = self._batch(rows, drifts, context)
-        names = [entry.pattern for drift in drifts for entry in drift.entries if entry.is_unknown]
-        unknown.update(dict(Counter(names).most_common(_MAX_UNKNOWN_NAMES)))
+        unknown.update(entry.pattern for drift in drifts for entry in drift.entries if entry.is_unknown)
+        unknown = Counter(dict(unknown.most_common(_MAX_UNKNOWN_NAMES)))
         misfits = sum(not entry.is_unknown for drift in drifts for entry in drift.entries)
         coerced = sum(drift.coerced for drift in drifts)
         keys = self._row_keys(batch, rows, drifts)
-        digests = [hash(repr(record)) for record in records]
+        digests = [_digest(record) for record in records]
         return Page(batch, keys, digests, token, total, unknown, coerced, misfits)
 
     def _batch(self, rows: list[dict[str, Any] | None], drifts: list[Drift], context: RowContext) -> pa.RecordBatch:
@@ -162,38 +168,56 @@ class Normalizer:
             elif field.name == EXTRA_COLUMN:
                 arrays.append(pa.array([_extra(drift) for drift in drifts], field.type))
             else:
-                default = parameters.get(field.name)
-                arrays.append(pa.array([_or(row.get(field.name), default) for row in values], field.type))
+                column = [row.get(field.name) for row in values]
+                if (default := parameters.get(field.name)) is not None:
+                    column = [default if value is None else value for value in column]
+                arrays.append(pa.array(column, field.type))
         return pa.record_batch(arrays, schema=operation.schema)
 
     def _row_keys(
         self, batch: pa.RecordBatch, rows: list[dict[str, Any] | None], drifts: list[Drift]
     ) -> list[Hashable | None]:
         columns = [batch.column(name).to_pylist() for name in self._operation.key]
+        required = [name not in self._operation.optional_key for name in self._operation.key]
         keys: list[Hashable | None] = []
         for row, drift, key in zip(rows, drifts, zip(*columns, strict=True), strict=True):
-            if row is not None and None in key:
+            is_whole = not any(part is None and is_needed for part, is_needed in zip(key, required, strict=True))
+            if row is not None and not is_whole:
                 self._check_key(key, drift)
-            keys.append(None if row is None else key)
+            keys.append(key if row is not None and is_whole else None)
         return keys
 
     def _check_key(self, key: tuple[Any, ...], drift: Drift) -> None:
         """A key that is there with another type is a misfit, and stays in `_extra`; one that is absent is an error."""
         misfits = {entry.path for entry in drift.entries}
         for name, value in zip(self._operation.key, key, strict=True):
-            if value is None and name not in self._operation.optional_key and self._key_wires[name] not in misfits:
-                raise NormalizeError(
-                    "KeyMissing", f"A record of {self._operation.table} has no {self._key_wires[name]!r}."
-                )
+            wire = self._key_wires.get(name, name)
+            is_misfit = not misfits.isdisjoint({path_name(wire), path_name(swap_case(wire))})
+            if value is None and name not in self._operation.optional_key and not is_misfit:
+                raise NormalizeError("KeyMissing", f"A record of {self._operation.table} has no {wire!r}.")
 
 
-def _value(envelope: dict[str, Any], name: str) -> Any:
-    key = find(envelope, name) if name else None
-    return envelope[key] if key is not None else None
+def _member(envelope: dict[str, Any], name: str) -> Any:
+    """The envelope's value of this name, in either case of its first letter; None where it hasn't one.
+
+    Raises PaginationError where there are two: nobody can say which of them holds.
+    """
+    values = [envelope[key] for key in (name, swap_case(name)) if name and envelope.get(key) is not None]
+    if len(values) > 1 or any(isinstance(value, Repeated) for value in values):
+        raise PaginationError("RepeatedName", f"The answer has {name!r} twice.")
+    return values[0] if values else None
 
 
-def _or(value: Any, default: str | None) -> Any:
-    return default if value is None else value
+_encode_sorted = msgspec.json.Encoder(
+    order="sorted", enc_hook=lambda number: msgspec.Raw(number.literal.encode())
+).encode
+
+
+def _digest(record: Any) -> int:
+    try:
+        return hash(_encode_sorted(record))
+    except (OverflowError, UnicodeEncodeError):  # 2^64 and more, a lone surrogate
+        return hash(json.dumps(record, sort_keys=True))
 
 
 def _extra(drift: Drift) -> str | None:
@@ -206,22 +230,16 @@ def bound_values(batch: pa.RecordBatch, paths: Sequence[str]) -> list[tuple[str,
     """The parent rows' values that child lists are asked for with: a tuple of text for every row and list item.
 
     A path is a column and the fields below it (`domain.functions.algo[]`); one that ends in `[]` gives a tuple an
-    item. Rows with a null in one of them give none.
+    item. Rows with a null or an empty text in one of them give none: there is no such path to ask. Without any path
+    every row gives the empty tuple.
     """
     columns = [_at(batch, path) for path in paths]
-    tuples: list[tuple[str, ...]] = []
-    for row in zip(*columns, strict=True):
-        found: list[tuple[str, ...]] = [()]
-        for values in row:
-            found = [(*head, str(value)) for head in found for value in values if value is not None]
-        tuples += found
-    return tuples
+    return [found for row in range(batch.num_rows) for found in product(*(column[row] for column in columns))]
 
 
-def _at(batch: pa.RecordBatch, path: str) -> list[list[Any]]:
+def _at(batch: pa.RecordBatch, path: str) -> list[list[str]]:
     column, *steps = path.removesuffix("[]").split(".")
     array = batch.column(column)
     values = (pc.struct_field(array, steps) if steps else array).to_pylist()
-    if not path.endswith("[]"):
-        return [[value] for value in values]
-    return [[item for item in value or [] if item != ""] for value in values]
+    lists = values if path.endswith("[]") else [[value] for value in values]
+    return [[str(value) for value in found or [] if value is not None and value != ""] for found in lists]

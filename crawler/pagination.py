@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from crawler.catalog import Paging
 from crawler.errors import InvalidArgumentError, PaginationError
+from crawler.wire_json import is_encodable
 
 MAX_PAGES = 10_000
 _SMALLER = (50, 20, 10)
@@ -62,6 +63,45 @@ class Step:
     restarts: bool
 
 
+class Reading:
+    """What one reading of a list by page numbers showed; `count` counts its records."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.totals: set[int] = set()
+        self._identities: set[Any] = set()
+        self._pages: set[int] = set()
+        self._has_repeats = False
+
+    def take(self, page: Any) -> bool:
+        """Add a page that has records; False for one that has come before."""
+        found = {key if key is not None else digest for key, digest in zip(page.keys, page.digests, strict=True)}
+        fingerprint = hash(frozenset(found))
+        if fingerprint in self._pages:
+            return False
+        self._pages.add(fingerprint)
+        self.count += page.seen
+        if (total := _count(page.total)) is not None:
+            self.totals.add(total)
+        self._has_repeats |= any(key is not None and key in self._identities for key in page.keys)
+        self._identities |= found
+        return True
+
+    def confirms(self, earlier: Reading) -> bool:
+        """Whether both show the same list, and neither a list that moved under it.
+
+        The same keys twice don't say so alone: what is inserted and deleted in front of the reader pushes a record
+        over a page's edge and back, each time the same one. The total changes then, or, where there is none, a record
+        comes on two pages.
+        """
+        is_same = (self._identities, self.totals, self.count) == (earlier._identities, earlier.totals, earlier.count)
+        return is_same and not self._has_moved and not earlier._has_moved
+
+    @property
+    def _has_moved(self) -> bool:
+        return len(self.totals) > 1 or (not self.totals and self._has_repeats)
+
+
 class Walk:
     """One list, walked. Iterate `steps` to its end, then read `status` and `note`.
 
@@ -90,8 +130,8 @@ class Walk:
     def steps(self) -> AsyncGenerator[Step]:
         """The pages in order.
 
-        Raises PaginationError for a repeated token, a token that is no text, a page that comes twice in a row, and
-        more than 10,000 pages; and whatever fetching raises.
+        Raises PaginationError for a repeated token, a token that is no text, a page by number that comes twice in one
+        reading, and more than 10,000 pages; and whatever fetching raises.
         """
         match self._paging.style:
             case "token" | "version":
@@ -110,7 +150,7 @@ class Walk:
     async def _by_token(self) -> AsyncGenerator[Step]:
         key, restarts = self._paging.input_key, 0
         token: str | None = None
-        seen: set[str] = set()
+        seen: set[int] = set()  # of hashes: 10,000 tokens of 4 KiB each would be 40 MB
         begins_anew = False
         while True:
             try:
@@ -125,74 +165,74 @@ class Walk:
                 continue
             yield Step(page, restarts=begins_anew)
             begins_anew = False
-            following = self._next_token(page.token, token)
+            following = self._next_token(page.token)
             if following is None:
                 return
-            if following in seen:
+            if hash(following) in seen:
                 raise PaginationError(
                     "TokenRepeated", f"{key} came a second time, on page {self.pages}: the list loops."
                 )
-            seen.add(following)
+            if self._paging.style == "version" and int(following) < int(token or 0):
+                return
+            seen.add(hash(following))
             token = following
 
-    def _next_token(self, received: Any, last: str | None) -> str | None:
+    def _next_token(self, received: Any) -> str | None:
         """The end of a list: absent, null, empty or two quotation marks; 0 ends the version family only."""
         if received is None or received in ("", '""'):
             return None
         if isinstance(received, bool) or not isinstance(received, str | int):
             raise PaginationError("TokenInvalid", f"{self._paging.output_key} is neither text nor a number.")
         if self._paging.style == "token":
-            return str(received)
+            return _sendable(str(received), self._paging.output_key)
         try:
-            version, started = int(received), int(last or 0)
+            return str(int(received)) if int(received) else None
         except ValueError:
             raise PaginationError("TokenInvalid", f"{self._paging.output_key} is no version number.") from None
-        if version == 0 or version < started:
-            return None
-        return str(version)
 
     async def _by_number(self) -> AsyncGenerator[Step]:
-        first = await self._page(self._numbered(1))
-        total = _count(first.total)
-        if first.seen < self._limit and total is not None and total <= first.seen:
+        page = await self._page(self._numbered(1))
+        if self._is_whole(page):
             self.is_settled = True
-            yield Step(first, restarts=False)
+            yield Step(page, restarts=False)
+            self._judge_total({total} if (total := _count(page.total)) is not None else set(), page.seen)
             return
-        previous: set[Any] | None = None
-        page = first
-        for reading in range(1, _MAX_READINGS + 1):
-            self.readings = reading
-            identities: set[Any] = set()
-            async with aclosing(self._reading(page, identities, restarts=reading > 1)) as steps:
+        previous: Reading | None = None
+        for number in range(1, _MAX_READINGS + 1):
+            self.readings, reading = number, Reading()
+            async with aclosing(self._reading(page, reading, restarts=number > 1)) as steps:
                 async for step in steps:
                     yield step
-                    total = _count(step.page.total)
-            if identities == previous:
+            if previous is not None and reading.confirms(previous):
                 break
-            previous = identities
-            if reading < _MAX_READINGS:
+            previous = reading
+            if number < _MAX_READINGS:
                 page = await self._page(self._numbered(1))
         else:
             self.status, self._remark = "unstable", "no two readings in a row were the same"
-        self._judge_total(total, len(identities))
+        self._judge_total(reading.totals, reading.count)
 
-    async def _reading(self, page: Any, identities: set[Any], *, restarts: bool) -> AsyncGenerator[Step]:
-        """One reading from its first page to an empty one; `identities` collects what tells its records apart."""
-        number, last = 1, None
+    def _is_whole(self, first: Any) -> bool:
+        """Whether a first page is the whole list. A total of 0 beside rows is no total: nobody has filled it in."""
+        total = _count(first.total)
+        return total is not None and first.seen < self._limit and min(first.seen, 1) <= total <= first.seen
+
+    async def _reading(self, page: Any, reading: Reading, *, restarts: bool) -> AsyncGenerator[Step]:
+        """One reading from its first page to an empty one."""
+        number = 1
         while True:
             yield Step(page, restarts=restarts)
             restarts = False
-            found = {key if key is not None else digest for key, digest in zip(page.keys, page.digests, strict=True)}
-            if not found:
+            if not page.seen:
                 return
-            if found == last:
-                raise PaginationError("PageRepeated", f"Pages {number - 1} and {number} are the same: the list loops.")
-            identities |= found
-            last, number = found, number + 1
+            if not reading.take(page):
+                raise PaginationError("PageRepeated", f"Page {number} is one that came before: the list loops.")
+            number += 1
             page = await self._page(self._numbered(number))
 
-    def _judge_total(self, total: int | None, count: int) -> None:
-        if total is None or total == count:
+    def _judge_total(self, totals: set[int], count: int) -> None:
+        total = max(totals, default=count)
+        if total == count:
             return
         remark = f"total said {total}, had {count}"
         self._remark = f"{self._remark}, {remark}" if self._remark else remark
@@ -237,3 +277,10 @@ def _count(total: Any) -> int | None:
     if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 19:
         return int(total)
     return total if isinstance(total, int) and not isinstance(total, bool) else None
+
+
+def _sendable(token: str, name: str) -> str:
+    """A token that a query can carry. Raises PaginationError for one with a lone surrogate: it has no encoding."""
+    if not is_encodable(token):
+        raise PaginationError("TokenInvalid", f"{name} is no text that can be sent back.")
+    return token

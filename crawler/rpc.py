@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from crawler.wire_json import InvalidJsonError, parse
 # Security Token Service, RPC style (Alibaba Cloud's API reference of STS, checked 2026-11-22).
 STS_VERSION = "2015-04-01"
 STS_ENDPOINT = "https://sts.aliyuncs.com"
+
+# What a host and a folder are named after.
+_REGION = re.compile(r"[a-z0-9-]{1,64}")
 
 
 class Given:
@@ -35,21 +39,25 @@ class Given:
 
 
 class StsCall:
-    """One account's calls to STS: what `credentials.Call` asks for. `tally` counts them all."""
+    """One account's calls to STS: what `credentials.Call` asks for. `tally` counts them all.
+
+    STS limits who calls, so hundreds of roles that are assumed with one key share that key's bucket.
+    """
 
     def __init__(self, client: Client, account_id: str, tally: Tally) -> None:
         self._client = client
         self._account_id = account_id
         self._tally = tally
-        self._channels: dict[str, Channel] = {}
+        self._channels: dict[tuple[str, str], Channel] = {}
 
     async def __call__(
         self, product: str, action: str, parameters: Mapping[str, str], credentials: Credentials | None
     ) -> Mapping[str, object]:
         """The answer's object. Raises ApiError."""
-        channel = self._channels.get(action)
+        key = credentials.access_key_id if credentials else self._account_id, action
+        channel = self._channels.get(key)
         if channel is None:
-            channel = self._channels[action] = self._client.channel(self._account_id, "", product, action)
+            channel = self._channels[key] = self._client.channel(key[0], "", product, action)
         request = ApiRequest(product, STS_VERSION, action, "", "/", {}, parameters)
         caller = Caller(self._account_id, Given(credentials) if credentials else None)
         return await self._client.call(request, caller, channel, read_object, self._tally)
@@ -78,8 +86,11 @@ async def describe_regions(
         node = None if name is None else node[name]
     if not isinstance(node, list) or not node:
         raise PaginationError("ListMissing", f"{product.key} {operation.action} gave no list of regions.")
-    ids = [item.get(find(item, operation.id)) for item in node if isinstance(item, dict)]
-    return tuple(sorted({region for region in ids if isinstance(region, str) and region}))
+    ids = [item.get(find(item, operation.id)) if isinstance(item, dict) else None for item in node]
+    regions = [region for region in ids if isinstance(region, str) and _REGION.fullmatch(region)]
+    if len(regions) < len(ids):
+        raise PaginationError("RegionInvalid", f"{product.key} {operation.action} named something that is no region.")
+    return tuple(sorted(set(regions)))
 
 
 def read_object(body: bytes) -> Mapping[str, Any]:

@@ -10,8 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from itertools import product
+from functools import partial
+from itertools import product, repeat
 from math import inf
+from os import sep
+from pathlib import PurePath
+from traceback import extract_tb
 
 import anyio
 import anyio.abc
@@ -23,10 +27,13 @@ from crawler.dispatcher import Dispatcher
 from crawler.errors import CrawlError, OutputError, VanishedError
 from crawler.normalizer import Normalizer, Page, RowContext, bound_values
 from crawler.pagination import Walk
-from crawler.scopes import MAX_PENDING, ListCounts, Scope
+from crawler.scopes import ListCounts, Scope
 from crawler.snapshot import ListWriter, SnapshotWriter
-from crawler.snapshot.ledger import ScopeRow, Status
+from crawler.snapshot.ledger import ScopeRow, Status, is_whole
 from crawler.targets import Target
+
+# An open scope takes about 5 kB. More than a few hundred are open at once only where most of the cloud throttles.
+MAX_OPEN = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,7 @@ class Scheduler:
         self._open: dict[tuple[Target, str], Scope] = {}
         self._admitted = 0
         self._done = anyio.Event()
+        self._is_over = False
         self._tasks: anyio.abc.TaskGroup
 
     async def run(self, deadline_s: float = inf) -> None:
@@ -108,8 +116,13 @@ class Scheduler:
             self._progress.by_account[plan.target.account_id] += len(plan.tables)
         with anyio.move_on_after(deadline_s):
             async with anyio.create_task_group() as self._tasks:
-                self._dispatcher.feed(self._admissions())
-                await self._done.wait()
+                try:
+                    self._dispatcher.feed(self._admissions())
+                    await self._done.wait()
+                finally:
+                    # The dispatcher outlives this run: what still waits there must not begin.
+                    self._is_over = True
+                    self._dispatcher.feed(repeat(False))
         with anyio.CancelScope(shield=True):
             await self._abandon_open()
 
@@ -126,8 +139,13 @@ class Scheduler:
     def _admissions(self) -> Iterator[bool]:
         """Each step lets one more target in, and gives whether there was one. The dispatcher asks when it has room."""
         for plan in self._plans:
+            while len(self._open) >= MAX_OPEN:
+                yield False
             self._admitted += 1
-            self._admit(plan)
+            if plan.refusal is not None:
+                self._leave_out(plan, Status.FAILED, *plan.refusal)
+            else:
+                self._admit(plan)
             yield True
         self._check_done()
         while True:
@@ -143,11 +161,14 @@ class Scheduler:
                 scope.sources += 1
         for scope in scopes.values():
             if not scope.operation.parents:
-                if plan.refusal is not None:
-                    scope.judge(Status.FAILED, *plan.refusal)
-                    self._tasks.start_soon(self._end_if_done, scope)
-                else:
-                    self._submit(scope, {}, is_guess=False)
+                self._submit(scope, {}, is_guess=False)
+
+    def _leave_out(self, plan: TargetPlan, status: Status, code: str, message: str) -> None:
+        """Nothing was asked there, and why."""
+        for table in plan.tables:
+            row = ScopeRow(plan.target.account_id, plan.target.region_id, table, status, table in self._written)
+            row.error_code, row.error_message = code, message
+            self._record(row)
 
     def _scope(self, plan: TargetPlan, operation: Operation) -> Scope:
         account_id, region_id = plan.target.account_id, plan.target.region_id
@@ -166,9 +187,12 @@ class Scheduler:
     def _submit(self, scope: Scope, parameters: Mapping[str, str], *, is_guess: bool) -> None:
         job = Job(scope, parameters, is_guess)
         scope.pending += 1
-        self._dispatcher.submit(scope.channel.lane, lambda: self._begin(job))
+        self._dispatcher.submit(scope.channel.lane, partial(self._begin, job))
 
     def _begin(self, job: Job) -> None:
+        if self._is_over:
+            self._dispatcher.release()
+            return
         job.has_place = True
         self._tasks.start_soon(self._run_job, job)
 
@@ -176,16 +200,22 @@ class Scheduler:
         scope = job.scope
         scope.row.started_at = scope.row.started_at or self._clock.now()
         self._progress.table = scope.row.table
-        try:
-            await self._walk(job)
-        except OutputError:
-            raise
-        except CrawlError as error:
-            scope.judge_error(error)
-            self._doom_below(scope)
-        finally:
-            if job.has_place:
-                self._dispatcher.release()
+        with anyio.CancelScope() as running:
+            scope.running.add(running)
+            try:
+                if not scope.is_doomed:
+                    await self._walk(job)
+            except OutputError:
+                raise
+            except CrawlError as error:
+                scope.judge_error(error)
+            except Exception as error:  # noqa: BLE001 - a defect that one list shows must not end all the others
+                scope.judge(Status.FAILED, "Defect", _defect(error))
+            finally:
+                scope.running.discard(running)
+                if job.has_place:
+                    self._dispatcher.release()
+        self._doom_below(scope)
         scope.pending -= 1
         scope.make_room()
         await self._end_if_done(scope)
@@ -198,6 +228,7 @@ class Scheduler:
         try:
             async with aclosing(walk.steps()) as steps:
                 async for step in steps:
+                    scope.has_pages = True
                     if step.restarts:
                         counts = await self._begin_anew(counts, rows, held)
                     await self._take(step.page, counts, rows)
@@ -213,7 +244,6 @@ class Scheduler:
         finally:
             scope.count(counts, walk.note if walk.pages else "", walk.pages)
         await self._begin_children(scope, held)
-        scope.has_whole_lists |= counts.seen > 0
         scope.judge(Status(walk.status), walk.status.capitalize(), walk.note)
         if rows is not None:
             rows.finish()
@@ -257,33 +287,31 @@ class Scheduler:
         return await self._client.call(request, scope.caller, scope.channel, read, scope.tally, has_place=has_place)
 
     async def _begin_children(self, scope: Scope, pages: list[Page]) -> None:
-        """Submit the lists that hang from these pages' rows, and wait while too many of them are pending."""
-        for child in scope.children:
-            for parent in child.operation.parents:
-                if parent.table == scope.operation.table and not child.is_doomed:
-                    self._submit_below(child, parent, pages)
+        """Submit the lists that hang from these pages' rows, each page's when not too many of them are pending."""
+        for page in pages:
+            for child in scope.children:
+                await child.wait_for_room()
+                for parent in child.operation.parents:
+                    if parent.table == scope.operation.table and not child.is_doomed:
+                        self._submit_below(child, parent, page)
         pages.clear()
-        for child in scope.children:
-            while child.pending > MAX_PENDING:
-                await child.room.wait()
 
-    def _submit_below(self, child: Scope, parent: Parent, pages: list[Page]) -> None:
+    def _submit_below(self, child: Scope, parent: Parent, page: Page) -> None:
         names = [*parent.bind, *parent.values]
         known = [(*values, *self._settings.get(parent.setting, ())) for values in parent.values.values()]
-        for page in pages:
-            for bound in bound_values(page.batch, list(parent.bind.values())):
-                for guessed in product(*known):
-                    parameters = dict(zip(names, (*bound, *guessed), strict=True))
-                    identity = tuple(parameters[name] for name in child.operation.path_parameters)
-                    if identity not in child.begun:
-                        child.begun.add(identity)
-                        self._submit(child, parameters, is_guess=bool(guessed))
+        for bound in bound_values(page.batch, list(parent.bind.values())):
+            for guessed in product(*known):
+                parameters = dict(zip(names, (*bound, *guessed), strict=True))
+                identity = tuple(parameters[name] for name in child.operation.path_parameters)
+                if identity not in child.begun:
+                    child.begun.add(identity)
+                    self._submit(child, parameters, is_guess=bool(guessed))
 
     def _doom_below(self, scope: Scope) -> None:
         """Where rows won't be kept, neither will those of the lists below: none of them need be asked for."""
         if not scope.is_doomed:
             return
-        scope.drop_waiting()
+        scope.stop()
         for child in scope.children:
             child.inherit(scope)
             self._doom_below(child)
@@ -291,24 +319,28 @@ class Scheduler:
     async def _end_if_done(self, scope: Scope) -> None:
         if scope.pending or scope.sources or scope.is_ended:
             return
-        await scope.end(self._clock.now())
-        self._record(scope)
+        await self._end(scope)
         for child in scope.children:
             child.sources -= 1
-            child.inherit(scope)
-            if child.is_doomed:
-                child.drop_waiting()
+            self._doom_below(child)
             await self._end_if_done(child)
 
-    def _record(self, scope: Scope) -> None:
-        self.ledger.append(scope.row)
+    async def _end(self, scope: Scope) -> None:
+        await scope.end(self._clock.now())
+        for child in scope.children:
+            child.inherit(scope)
         if scope.unknown:
             self.unknown_fields.setdefault(scope.row.table, Counter()).update(scope.unknown)
-        self._progress.scopes_done += 1
-        self._progress.done_by_account[scope.row.account_id] += 1
-        self._progress.not_complete += scope.row.status not in {Status.COMPLETE, Status.UNSUPPORTED}
         del self._open[scope.target, scope.row.table]
+        self._record(scope.row)
         self._check_done()
+        self._dispatcher.ask_again()
+
+    def _record(self, row: ScopeRow) -> None:
+        self.ledger.append(row)
+        self._progress.scopes_done += 1
+        self._progress.done_by_account[row.account_id] += 1
+        self._progress.not_complete += not is_whole(row.status)
 
     def _check_done(self) -> None:
         if not self._open and self._admitted == len(self._plans):
@@ -316,13 +348,18 @@ class Scheduler:
 
     async def _abandon_open(self) -> None:
         """The crawl has ended first: what is open, and what was never let in, wasn't attempted."""
-        for scope in list(self._open.values()):
+        for scope in list(self._open.values()):  # parents first, since a child is never better
+            scope.stop()
             scope.judge(Status.NOT_ATTEMPTED, "Deadline", "The crawl ended before this scope did.")
-            await scope.end(self._clock.now())
-            self._record(scope)
+            await self._end(scope)
         for plan in self._plans[self._admitted :]:
-            for table in plan.tables:
-                row = ScopeRow(plan.target.account_id, plan.target.region_id, table, Status.NOT_ATTEMPTED)
-                row.written = table in self._written
-                row.error_code, row.error_message = "Deadline", "The crawl ended before this scope began."
-                self.ledger.append(row)
+            late = ("Deadline", "The crawl ended before this scope began.")
+            status = Status.FAILED if plan.refusal is not None else Status.NOT_ATTEMPTED
+            self._leave_out(plan, status, *(plan.refusal or late))
+
+
+def _defect(error: Exception) -> str:
+    """A defect's kind and place; not its text, which may hold anything."""
+    ours = [f for f in extract_tb(error.__traceback__) if f"{sep}crawler{sep}" in f.filename]
+    place = f" at {PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    return f"A defect in acs-inventory: {type(error).__name__}{place}. Please report it."

@@ -25,6 +25,7 @@ from crawler.targets import Target
 MAX_PENDING = 1000
 _MAX_MESSAGE = 500
 _INHERITED = "Its parent "
+_WITH_SOME_ROWS = frozenset({Status.TRUNCATED, Status.UNSTABLE})
 
 
 @dataclass(slots=True)
@@ -42,8 +43,8 @@ class Scope:
     """One table in one account and region, while it is crawled.
 
     `sources` are the parents' scopes that may still give lists, `pending` the lists that haven't ended, `running` those
-    of them that have begun. `writer` is None for a parent that was walked and not asked for. `is_doomed`: the rows
-    won't be in the snapshot whatever comes, so asking on would be in vain. `has_pages`: some list gave a page.
+    of them that have begun. `writer` is None for a parent that was walked and not asked for. `has_pages`: some list
+    gave a page.
     """
 
     operation: Operation
@@ -61,16 +62,24 @@ class Scope:
     unknown: dict[str, int] = field(default_factory=dict)
     running: set[anyio.CancelScope] = field(default_factory=set)
     room: anyio.Event | None = None
-    is_doomed: bool = False
     is_ended: bool = False
     has_pages: bool = False
 
+    @property
+    def is_doomed(self) -> bool:
+        """Whether the scope's rows won't be in the snapshot whatever comes: asking on would be in vain."""
+        return not has_rows(self.row.status)
+
     def stop(self) -> None:
-        """Forget the lists that haven't begun, and end those that have."""
+        """Forget the lists that haven't begun, and end those that have.
+
+        Where one list says that the product isn't there, those that have begun may go on: they say whether it's true.
+        """
         self.pending -= len(self.channel.lane.waiting)
         self.channel.lane.waiting.clear()
-        for walk in self.running:
-            walk.cancel()
+        if self.row.status is not Status.UNSUPPORTED:
+            for walk in self.running:
+                walk.cancel()
         self.make_room()
 
     async def wait_for_room(self) -> None:
@@ -87,12 +96,15 @@ class Scope:
 
     def judge(self, status: Status, code: str = "", message: str = "", request_id: str = "") -> None:
         """Count an outcome: the worst stands, with the first reason for it."""
+        if status is Status.UNSUPPORTED and self.row.status in _WITH_SOME_ROWS:
+            status = Status.FAILED  # other lists were there, so this one is missing
+        elif status in _WITH_SOME_ROWS and self.row.status is Status.UNSUPPORTED:
+            self.row.status = Status.FAILED  # the same, the other way round
+            return
         if worst((self.row.status, status)) != self.row.status:
             self.row.status = status
             self.row.error_code, self.row.request_id = code, request_id
             self.row.error_message = message[:_MAX_MESSAGE]
-            # For good: what was left out then is missing, even where a worse status would have rows.
-            self.is_doomed |= not has_rows(status)
 
     def judge_error(self, error: CrawlError) -> None:
         """Count a list that ended with an error."""
@@ -138,7 +150,7 @@ class Scope:
     async def end(self, now: datetime) -> None:
         """Settle the rows and fill in what only the end knows. Raises OutputError."""
         row, self.is_ended = self.row, True
-        if self.is_doomed and (has_rows(row.status) or (row.status is Status.UNSUPPORTED and self.has_pages)):
+        if row.status is Status.UNSUPPORTED and self.has_pages:
             row.status = Status.FAILED  # some of its lists were there, so the product is: nothing may look gone
         if self.writer is not None:
             await (self.writer.keep() if has_rows(row.status) else self.writer.drop())

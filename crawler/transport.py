@@ -9,10 +9,10 @@ from __future__ import annotations
 import ssl
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 import anyio
@@ -26,12 +26,15 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What is sent. `url` is percent-encoded already and goes out as it is; `timeout_s` bounds the whole exchange."""
+    """What is sent. `url` is percent-encoded already and goes out as it is; `timeout_s` bounds the whole exchange.
+
+    Its repr has nothing that may hold a secret.
+    """
 
     method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes = b""
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
     timeout_s: float = 30.0
 
 
@@ -40,8 +43,8 @@ class HttpResponse:
     """What came back, decompressed. Header names are found in any case."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
@@ -49,6 +52,22 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Keeps no more connections idle than may be busy, the newest ones.
+
+    aiohttp bounds the busy ones only, and a crawl of a thousand accounts visits twenty thousand hosts.
+    """
+
+    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
+        super()._release(key, protocol, should_close=should_close)
+        while sum(map(len, self._conns.values())) > self.limit:
+            oldest = min((key for key, idle in self._conns.items() if idle), key=lambda key: self._conns[key][0][1])
+            unused, _ = self._conns[oldest].popleft()
+            if not self._conns[oldest]:
+                del self._conns[oldest]
+            unused.close()
 
 
 class Transport:
@@ -64,7 +83,7 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             ssl=tls_context(self._ca_file),
             limit=self._connections,
             keepalive_timeout=75.0,
@@ -96,6 +115,8 @@ class Transport:
         try:
             with anyio.fail_after(request.timeout_s):
                 return await self._exchange(self._session, request)
+        except aiohttp.ConnectionTimeoutError:
+            raise TransientError("Timeout", f"No connection within {_CONNECT_TIMEOUT_S:g} s.") from None
         except TimeoutError:
             raise TransientError("Timeout", f"No whole answer within {request.timeout_s:g} s.") from None
         except (aiohttp.ClientError, OSError) as error:
@@ -156,12 +177,23 @@ class Transport:
 def _translated(error: Exception) -> ApiError:
     """Our error for one of aiohttp's or the system's; only the kind of failure goes on."""
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        reason = getattr(getattr(error, "certificate_error", error), "reason", "") or type(error).__name__
-        return FatalError("TlsFailed", f"The server's TLS isn't trusted ({reason}); see [tls] ca_file.")
+        return _tls_error(error.os_error if isinstance(error, aiohttp.ClientSSLError) else error)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return TransientError("DnsFailed", "The host's name was not resolved.")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return TransientError("ConnectionFailed", f"No connection: {error.os_error.strerror or 'refused'}.")
+        return TransientError(
+            "ConnectionFailed", f"No connection: {error.os_error.strerror or 'closed by the server'}."
+        )
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
         return TransientError("InvalidResponse", "The answer broke off, or isn't HTTP.")
     return TransientError("ConnectionFailed", "The connection broke.")
+
+
+def _tls_error(error: OSError) -> ApiError:
+    """A connection that was cut in its handshake may succeed the next time; one that isn't trusted won't."""
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
+        return TransientError("ConnectionFailed", "The connection was cut while TLS was being agreed on.")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return FatalError("TlsFailed", f"The server's TLS isn't trusted ({error.verify_message}); see [tls] ca_file.")
+    reason = getattr(error, "reason", None) or type(error).__name__
+    return FatalError("TlsFailed", f"No TLS with the server ({reason}): 1.2 or later is needed.")

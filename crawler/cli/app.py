@@ -1,4 +1,4 @@
-"""The `acs-inventory` command: its options for all commands, and what every error becomes.
+"""What all commands share: their options for logs and progress, and the exit codes.
 
 Importing this must stay cheap, since `--help` and a shell's completion wait for it: whatever is heavy is imported by
 the function that needs it.
@@ -6,15 +6,13 @@ the function that needs it.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import click
 
-from crawler import __version__
 from crawler.errors import (
     CatalogError,
     ConfigError,
@@ -22,7 +20,6 @@ from crawler.errors import (
     CredentialsError,
     OutputBusyError,
     OutputError,
-    bare,
 )
 
 EXIT_NOTHING, EXIT_USAGE, EXIT_OUTPUT, EXIT_BUSY, EXIT_CREDENTIALS = 1, 2, 4, 11, 12
@@ -111,49 +108,6 @@ def output_options(command: _Command) -> _Command:
     return command
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="acs-inventory", message="%(prog)s %(version)s")
-@output_options
-def app() -> None:
-    """Inventory of Alibaba Cloud Function Compute (3.0 and 2.0) and OpenSearch.
-
-    Walks every page of every List operation of many accounts and regions, and commits one Parquet snapshot that says
-    what it has and what it hasn't. Start with `acs-inventory demo`: it needs no account.
-    """
-
-
-def main() -> NoReturn:
-    """Run the command of this process's arguments, and exit."""
-    from crawler.cli import crawling, emulating, inspecting, snapshots
-
-    for module in (crawling, inspecting, snapshots, emulating):
-        for command in module.COMMANDS:
-            app.add_command(command)
-    sys.exit(_run())
-
-
-def _run() -> int:
-    output = Output()
-    try:
-        result = app.main(prog_name="acs-inventory", standalone_mode=False, obj=output)
-    except click.exceptions.Exit as done:
-        return done.exit_code
-    except click.ClickException as error:
-        error.show()
-        return EXIT_USAGE
-    except (Interrupted, click.Abort, KeyboardInterrupt) as stopped:
-        code = stopped.exit_code if isinstance(stopped, Interrupted) else 130
-        return _fail(output, "Stopped; nothing was committed.", code)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_NOTHING
-    except CrawlError as error:
-        return _fail(output, str(error), exit_code_of(error))
-    except Exception as error:  # noqa: BLE001 - whatever it is, people get a sentence and no traceback
-        return _fail(output, _unexpected(error), EXIT_NOTHING)
-    return result if isinstance(result, int) else 0
-
-
 def exit_code_of(error: CrawlError) -> int:
     """The exit code that interface users script against."""
     match error:
@@ -167,27 +121,3 @@ def exit_code_of(error: CrawlError) -> int:
             return EXIT_OUTPUT
         case _:
             return EXIT_NOTHING
-
-
-def _unexpected(error: BaseException) -> str:
-    """A sentence for a defect of ours: its kind and its place, not its text, which may hold anything."""
-    place, trace = "", bare(error).__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if f"{os.sep}crawler{os.sep}" in code.co_filename:
-            place = f" at {os.path.basename(code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119 - no file is touched
-        trace = trace.tb_next
-    return f"A defect in acs-inventory: {type(bare(error)).__name__}{place}. Nothing was committed. Please report it."
-
-
-def _fail(output: Output, reason: str, exit_code: int) -> int:
-    from crawler.log import printable
-
-    if output.log_format == "json":
-        import orjson
-
-        line = {"event": "summary", "level": "error", "exit_code": exit_code, "error": reason}
-        click.echo(orjson.dumps(line).decode(), err=True)
-    else:
-        click.echo(f"acs-inventory: {printable(reason)}", err=True)
-    return exit_code

@@ -8,8 +8,7 @@ from typing import Any
 from rich.text import Text
 
 from crawler.catalog import EXTRA_COLUMN, Catalog
-from crawler.cli.inspecting import rule_text
-from crawler.cli.render import console, safe, table_of
+from crawler.cli.render import console, rule_text, safe, table_of
 from crawler.columns import Column
 from crawler.session import DEFAULT_LIMITS
 

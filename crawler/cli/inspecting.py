@@ -11,7 +11,7 @@ from crawler.cli.app import EXIT_NOTHING, Output, output_options
 from crawler.cli.crawling import config_option, json_option, load, run_async
 
 if TYPE_CHECKING:
-    from crawler.catalog import Catalog
+    pass
 
 
 def show_json(value: Any) -> None:
@@ -96,13 +96,6 @@ def doctor(output: Output, config_file: Path | None, as_json: bool) -> int:
     else:
         checking.print_findings(findings)
     return 0 if all(finding.is_well for finding in findings) else EXIT_NOTHING
-
-
-def rule_text(catalog: Catalog, table: str, rules: Any) -> str:
-    """A table's rate limit for people: `20/s, burst 5`, the operation's own or its product's."""
-    operation = catalog.operations[table]
-    rule = rules.get(f"{operation.product}.{operation.action}") or rules.get(operation.product) or rules["default"]
-    return f"{rule.rate:g}/s, burst {rule.burst}"
 
 
 COMMANDS = (plan, tables, doctor)

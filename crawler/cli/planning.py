@@ -9,8 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from crawler.catalog import Catalog
-from crawler.cli.inspecting import rule_text
-from crawler.cli.render import console, duration_text, safe, table_of
+from crawler.cli.render import console, duration_text, rule_text, safe, table_of
 from crawler.config import Config
 from crawler.ratelimit import LimitRule, least_time_s
 from crawler.run import make_plans, open_catalog

@@ -12,7 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from crawler.catalog import Catalog
 from crawler.log import printable
+from crawler.ratelimit import LimitRule
 
 _PLAIN_WIDTH = 160
 _STATUS_STYLES = {
@@ -164,3 +166,10 @@ def _print_verdict(out: Console, summary: Mapping[str, Any]) -> None:
 def _statuses(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
     found: Mapping[str, int] = summary["scopes"]["by_status"]
     return sorted(found.items(), key=lambda item: -item[1])
+
+
+def rule_text(catalog: Catalog, table: str, rules: Mapping[str, LimitRule]) -> str:
+    """A table's rate limit for people: `20/s, burst 5`, the operation's own or its product's."""
+    operation = catalog.operations[table]
+    rule = rules.get(f"{operation.product}.{operation.action}") or rules.get(operation.product) or rules["default"]
+    return f"{rule.rate:g}/s, burst {rule.burst}"

@@ -1,0 +1,135 @@
+"""What a catalog must be for a crawl to follow it: every refusal names the file, the key, and what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from crawler._catalog_file import OperationFile, PagingPart
+from crawler._catalog_values import Catalog, Operation, Product
+from crawler.errors import CatalogError
+
+_SCALAR_KEYS = {"string", "integer", "boolean", "timestamp"}
+
+# Style → the keys that it needs, and those that it may have besides. A limit is always a key and a number.
+_PAGING = {
+    "token": ({"input_token", "output_token"}, {"limit_key", "limit", "total"}),
+    "version": ({"input_token", "output_token"}, {"limit_key", "limit", "total"}),
+    "page-number": ({"page_key", "limit_key", "limit"}, {"total"}),
+    "limit-only": ({"limit_key", "limit"}, {"total"}),
+    "none": (set[str](), {"total"}),
+}
+
+
+def check_product(product: Product, where: str) -> None:
+    """Refuse a product whose endpoint nobody could fill in. Raises CatalogError."""
+    for key, text in {"endpoint": product.endpoint, **product.endpoints}.items():
+        rest = text.replace("{region}", "").replace("{account_id}", "")
+        if "{" in rest or "}" in rest:
+            raise CatalogError(f"{where}: {key} has a placeholder other than {{region}} and {{account_id}}: {text!r}.")
+    if not product.endpoint.startswith("https://"):
+        raise CatalogError(f"{where}: endpoint must begin with https://, and is {product.endpoint!r}.")
+
+
+def check_paging(raw: PagingPart, where: str) -> None:
+    """Refuse paging of an unknown style, or with keys that the style lacks or doesn't have. Raises CatalogError."""
+    if raw.style not in _PAGING:
+        raise CatalogError(f"{where}: [paging] style is {raw.style!r}, not one of {', '.join(_PAGING)}.")
+    needed, possible = _PAGING[raw.style]
+    present = {name for name in raw.__struct_fields__ if name != "style" and getattr(raw, name)}
+    if missing := sorted(needed - present):
+        raise CatalogError(f"{where}: [paging] of style {raw.style!r} lacks {', '.join(missing)}.")
+    if odd := sorted(present - needed - possible):
+        raise CatalogError(f"{where}: [paging] of style {raw.style!r} has no {', '.join(odd)}.")
+    if bool(raw.limit_key) != bool(raw.limit) or raw.limit < 0:
+        raise CatalogError(f"{where}: [paging] limit and limit_key come together, and limit is a page size.")
+
+
+def check_operation(operation: Operation, product: Product, raw: OperationFile, where: str) -> None:
+    """Refuse an operation that contradicts itself or its product. Raises CatalogError."""
+    _check_columns(operation, where)
+    _check_path(operation, where)
+    _check_key(operation, where)
+    if not operation.table.startswith(product.prefix) or not re.fullmatch(r"[a-z][a-z0-9_]*", operation.table):
+        raise CatalogError(f"{where}: [table] name: a table of {product.key} is named {product.prefix}… in snake case.")
+    if not operation.is_default and not operation.reason:
+        raise CatalogError(f"{where}: [table] reason: a table that isn't on by default needs one.")
+    if raw.rate_limit is not None and (raw.rate_limit.rate <= 0 or raw.rate_limit.burst < 1):
+        raise CatalogError(f"{where}: [rate_limit] rate must be above 0, and burst at least 1.")
+
+
+def _check_columns(operation: Operation, where: str) -> None:
+    names = operation.schema.names
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise CatalogError(f"{where}: the column {min(twice)!r} would be there twice.")
+    if operation.item and [column.wire for column in operation.columns] != [operation.item]:
+        raise CatalogError(f"{where}: [operation] item is {operation.item!r}, which must be the one column there is.")
+
+
+def _check_key(operation: Operation, where: str) -> None:
+    by_name = {operation.column_names[column.wire]: column for column in operation.columns}
+    parameters = set(operation.parameter_columns.values())
+    if not operation.key:
+        raise CatalogError(f"{where}: [table] key names no column.")
+    for name in operation.key:
+        column = by_name.get(name)
+        if column is None and name not in parameters:
+            raise CatalogError(f"{where}: [table] key names {name!r}, which is no column of a record or of the path.")
+        if column is not None and (column.secret or column.kind not in _SCALAR_KEYS):
+            raise CatalogError(f"{where}: [table] key names {name!r}, which can't tell rows apart: {column.type_text}.")
+
+
+def _check_path(operation: Operation, where: str) -> None:
+    path, parameters = operation.path, operation.path_parameters
+    rest = re.sub(r"\{[A-Za-z]+\}", "", path)
+    if not path.startswith("/") or "{" in rest or "}" in rest or len(set(parameters)) < len(parameters):
+        raise CatalogError(
+            f"{where}: [operation] path must begin with / and have placeholders of letters only, each once: {path!r}."
+        )
+    if bool(parameters) != bool(operation.parents):
+        raise CatalogError(f"{where}: a path with parameters needs [[parents]], and only such a path has them.")
+    for parent in operation.parents:
+        if sorted([*parent.bind, *parent.values]) != sorted(parameters):
+            raise CatalogError(
+                f"{where}: [[parents]] of {parent.table!r} must give {', '.join(parameters)}, in bind or values."
+            )
+
+
+def check_parents(catalog: Catalog, files: Mapping[str, str]) -> None:
+    """Refuse parents that aren't there, that lack what is bound, or that hang from their children.
+
+    `files`: table → the file that messages name. Raises CatalogError.
+    """
+    for operation in catalog.operations.values():
+        where = files[operation.table]
+        for parent in operation.parents:
+            if parent.table not in catalog.operations:
+                raise CatalogError(f"{where}: [[parents]] table {parent.table!r} is no table of the catalog.")
+            for path in parent.bind.values():
+                _check_bind(catalog.operations[parent.table], path, where)
+    for table in catalog.operations:
+        _check_no_cycle(catalog, table, (), files)
+
+
+def _check_bind(above: Operation, path: str, where: str) -> None:
+    """`path` must lead to one text or number in a row, or with `[]` at its end to a list of those."""
+    by_name = {above.column_names[column.wire]: column for column in above.columns}
+    first, *steps = path.removesuffix("[]").split(".")
+    node = by_name.get(first)
+    for step in steps:
+        fields = node.children if node is not None and node.kind == "struct" else ()
+        node = next((child for child in fields if child.name == step), None)
+    if path.endswith("[]"):
+        node = node.children[0] if node is not None and node.kind == "list" else None
+    is_same_for_all = path in above.schema.names and path not in by_name
+    if not is_same_for_all and (node is None or node.children or node.secret):
+        raise CatalogError(f"{where}: [[parents]] bind: {above.table} has no value {path!r} to ask for.")
+
+
+def _check_no_cycle(catalog: Catalog, table: str, seen: tuple[str, ...], files: Mapping[str, str]) -> None:
+    if table in seen:
+        way = " → ".join((*seen[seen.index(table) :], table))
+        raise CatalogError(f"{files[table]}: [[parents]] table: {table!r} hangs from itself, by way of {way}.")
+    for parent in catalog.operations[table].parent_tables:
+        _check_no_cycle(catalog, parent, (*seen, table), files)

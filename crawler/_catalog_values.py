@@ -1,0 +1,189 @@
+"""What the catalog says, as frozen values: products, operations, and the questions that a crawl asks of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cached_property
+
+import pyarrow as pa
+
+from crawler.columns import TIMESTAMP, Column, snake_case
+from crawler.errors import CatalogError
+
+FIXED_COLUMNS = ("account_id", "region_id", "snapshot_id", "fetched_at")
+EXTRA_COLUMN = "_extra"
+
+_PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How a list is paged. `style` is token, version, limit-only, page-number or none; keys are wire names.
+
+    `limit` is the page size to ask for; 0 where the operation takes none.
+    """
+
+    style: str
+    input_key: str = ""
+    output_key: str = ""
+    limit_key: str = ""
+    limit: int = 0
+    total_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """Where the path parameters of a child list come from.
+
+    `bind`: wire parameter → path into the parent's row (`service_name`, `domain.functions.algo[]`). `values`: wire
+    parameter → known values that are asked for with every parent row; `setting` names the configuration key that
+    adds to them.
+    """
+
+    table: str
+    bind: Mapping[str, str]
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    setting: str = ""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One List operation and the table that it fills."""
+
+    table: str
+    title: str
+    product: str
+    version: str
+    action: str
+    path: str
+    query: Mapping[str, str]
+    records: tuple[str, ...]
+    envelope: frozenset[str]
+    ram: str
+    paging: Paging
+    parents: tuple[Parent, ...]
+    key: tuple[str, ...]
+    optional_key: frozenset[str]
+    columns: tuple[Column, ...]
+    item: str
+    is_default: bool
+    reason: str
+    source: str
+    checked: str
+    rate: float | None
+    burst: int | None
+
+    @cached_property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The wire names in the path, in its order."""
+        return tuple(_PLACEHOLDER.findall(self.path))
+
+    @cached_property
+    def column_names(self) -> dict[str, str]:
+        """Wire name of a record's field → the table's column. A fixed column's name gets `record_` before it."""
+        reserved = {*FIXED_COLUMNS, EXTRA_COLUMN}
+        return {c.wire: f"record_{c.name}" if c.name in reserved else c.name for c in self.columns}
+
+    @cached_property
+    def parameter_columns(self) -> dict[str, str]:
+        """Wire name of a path parameter → its column."""
+        return {name: snake_case(name) for name in self.path_parameters}
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Fixed columns, path parameters that no record's field overrides, the record's columns, `_extra`."""
+        own = set(self.column_names.values())
+        fields = [pa.field(name, TIMESTAMP if name == "fetched_at" else pa.string()) for name in FIXED_COLUMNS]
+        fields += [pa.field(name, pa.string()) for name in self.parameter_columns.values() if name not in own]
+        fields += [column.arrow_field.with_name(self.column_names[column.wire]) for column in self.columns]
+        fields.append(pa.field(EXTRA_COLUMN, pa.string()))
+        return pa.schema(fields, metadata={"operation": f"{self.product} {self.version} {self.action}"})
+
+    @property
+    def parent_tables(self) -> tuple[str, ...]:
+        """The tables that this one hangs from, each once."""
+        return tuple(dict.fromkeys(parent.table for parent in self.parents))
+
+
+@dataclass(frozen=True, slots=True)
+class RegionsOperation:
+    """A product's DescribeRegions: where the list is and in which region to ask."""
+
+    action: str
+    path: str
+    records: tuple[str, ...]
+    id: str
+    ask: str
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One API of the vendor: its version, how it is called, and where it is."""
+
+    key: str
+    version: str
+    prefix: str
+    style: str
+    endpoint: str
+    endpoints: Mapping[str, str]
+    regions: RegionsOperation | None
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All products and operations, by product key and by table."""
+
+    products: Mapping[str, Product]
+    operations: Mapping[str, Operation]
+
+    def select(self, patterns: Sequence[str], exclude: Sequence[str] = ()) -> tuple[str, ...]:
+        """The tables that the globs name, in the catalog's order; an opt-in table needs its exact name.
+
+        Raises CatalogError for a pattern, also one to exclude, that names no table.
+        """
+        chosen: set[str] = set()
+        for pattern in patterns:
+            matching = self._matching(pattern)
+            named = {table for table in matching if table == pattern or self.operations[table].is_default}
+            if not named:
+                raise CatalogError(f"{pattern!r} matches opt-in tables only, each of which needs its exact name.")
+            chosen |= named
+        for pattern in exclude:
+            chosen -= self._matching(pattern)
+        return tuple(table for table in self.operations if table in chosen)
+
+    def _matching(self, pattern: str) -> set[str]:
+        matching = {table for table in self.operations if fnmatchcase(table, pattern)}
+        if not matching:
+            raise CatalogError(self._unknown(pattern))
+        return matching
+
+    def with_parents(self, tables: Iterable[str]) -> tuple[str, ...]:
+        """These tables and every table above them, parents first."""
+        needed: dict[str, None] = {}
+
+        def add(table: str) -> None:
+            for parent in self.operations[table].parent_tables:
+                add(parent)
+            needed[table] = None
+
+        for table in tables:
+            add(table)
+        return tuple(needed)
+
+    def depth(self, table: str) -> int:
+        """How many levels of parents a table has; 0 for a root list."""
+        return max((self.depth(parent) + 1 for parent in self.operations[table].parent_tables), default=0)
+
+    def children(self, table: str) -> tuple[str, ...]:
+        """The tables that hang directly from this one."""
+        return tuple(name for name, op in self.operations.items() if table in op.parent_tables)
+
+    def _unknown(self, pattern: str) -> str:
+        near = get_close_matches(pattern, self.operations, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "`acs-inventory tables` lists them all."
+        return f"No table is called or matches {pattern!r}; {hint}"

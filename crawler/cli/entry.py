@@ -1,0 +1,79 @@
+"""The `acs-inventory` command itself: its commands put together, and what every error becomes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from crawler import __version__
+from crawler.cli import crawling, emulating, inspecting, snapshots
+from crawler.cli.app import EXIT_NOTHING, EXIT_USAGE, Interrupted, Output, exit_code_of, output_options
+from crawler.errors import CrawlError, bare
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="acs-inventory", message="%(prog)s %(version)s")
+@output_options
+def app() -> None:
+    """Inventory of Alibaba Cloud Function Compute (3.0 and 2.0) and OpenSearch.
+
+    Walks every page of every List operation of many accounts and regions, and commits one Parquet snapshot that says
+    what it has and what it hasn't. Start with `acs-inventory demo`: it needs no account.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command of this process's arguments, and exit."""
+    for module in (crawling, inspecting, snapshots, emulating):
+        for command in module.COMMANDS:
+            app.add_command(command)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    output = Output()
+    try:
+        result = app.main(prog_name="acs-inventory", standalone_mode=False, obj=output)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except (Interrupted, click.Abort, KeyboardInterrupt) as stopped:
+        code = stopped.exit_code if isinstance(stopped, Interrupted) else 130
+        return _fail(output, "Stopped; nothing was committed.", code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NOTHING
+    except CrawlError as error:
+        return _fail(output, str(error), exit_code_of(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, people get a sentence and no traceback
+        return _fail(output, _unexpected(error), EXIT_NOTHING)
+    return result if isinstance(result, int) else 0
+
+
+def _unexpected(error: BaseException) -> str:
+    """A sentence for a defect of ours: its kind and its place, not its text, which may hold anything."""
+    place, trace = "", bare(error).__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if f"{os.sep}crawler{os.sep}" in code.co_filename:
+            place = f" at {os.path.basename(code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119 - no file is touched
+        trace = trace.tb_next
+    return f"A defect in acs-inventory: {type(bare(error)).__name__}{place}. Nothing was committed. Please report it."
+
+
+def _fail(output: Output, reason: str, exit_code: int) -> int:
+    from crawler.log import printable
+
+    if output.log_format == "json":
+        import orjson
+
+        line = {"event": "summary", "level": "error", "exit_code": exit_code, "error": reason}
+        click.echo(orjson.dumps(line).decode(), err=True)
+    else:
+        click.echo(f"acs-inventory: {printable(reason)}", err=True)
+    return exit_code

@@ -1,0 +1,149 @@
+"""Fakes for tests of the crawl and of what is built on it. Production never imports this module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+from crawler.clock import SystemClock
+from crawler.credentials import Credentials
+from crawler.errors import CredentialsError
+from crawler.lanes import Lane
+from crawler.transport import HttpRequest, HttpResponse
+
+START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
+
+
+class FakeClock:
+    """Time that passes only in `sleep` and `advance`. `slept` has every wait in seconds, in order."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self.start = start
+        self.elapsed_s = 0.0
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        """See `Clock.now`."""
+        return self.start + timedelta(seconds=self.elapsed_s)
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return self.elapsed_s
+
+    async def sleep(self, duration_s: float) -> None:
+        """See `Clock.sleep`. Returns at once, with the time gone by."""
+        self.slept.append(duration_s)
+        self.advance(duration_s)
+        await anyio.lowlevel.checkpoint()
+
+    def advance(self, duration_s: float) -> None:
+        """Let time pass."""
+        self.elapsed_s += max(0.0, duration_s)
+
+
+class LoopClock(SystemClock):
+    """The event loop's time for both readings, so that a loop with virtual time drives the dates as well."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self.start = start
+
+    def now(self) -> datetime:
+        """See `Clock.now`."""
+        return self.start + timedelta(seconds=self.monotonic())
+
+
+@dataclass(slots=True)
+class FakePage:
+    """A page of records that are their own keys. `token` and `total` are as received."""
+
+    keys: Sequence[Hashable | None]
+    token: Any = None
+    total: Any = None
+    digests: Sequence[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.digests = [hash(key) for key in self.keys]
+
+    @property
+    def seen(self) -> int:
+        """How many records the page has."""
+        return len(self.keys)
+
+
+class FakeGate:
+    """Lets everyone in at once. `held` counts the places that are held, `entered` those that ever were."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.entered = 0
+
+    async def acquire(self, lane: Lane) -> None:  # noqa: ARG002 - the protocol's
+        """See `Gate.acquire`."""
+        await anyio.lowlevel.checkpoint()
+        self.held += 1
+        self.entered += 1
+
+    def release(self) -> None:
+        """See `Gate.release`."""
+        self.held -= 1
+
+
+Answer = HttpResponse | Exception
+
+
+class FakeSender:
+    """Answers from a script, then over and over with its last entry, or by a function of the request.
+
+    `sent` has every request; an exception in the script is raised.
+    """
+
+    def __init__(self, script: Sequence[Answer] | Callable[[HttpRequest], Answer]) -> None:
+        self.sent: list[HttpRequest] = []
+        self._script = script
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """See `Sender.send`."""
+        self.sent.append(request)
+        await anyio.lowlevel.checkpoint()
+        if callable(self._script):
+            answer = self._script(request)
+        else:
+            answer = self._script[min(len(self.sent), len(self._script)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def answer(status: int = 200, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """An answer as the transport gives it."""
+    return HttpResponse(status, headers or {}, body)
+
+
+class FakeProvider:
+    """Lasting credentials, or temporary ones: `refreshable` of them before it has no more."""
+
+    name = "fake"
+
+    def __init__(self, refreshable: int = 0) -> None:
+        self.credentials = Credentials("LTAI5tFakeFakeFake1234", "fake-secret")
+        self.refreshed = 0
+        self._refreshable = refreshable
+
+    async def get(self) -> Credentials:
+        """See `Provider.get`."""
+        return self.credentials
+
+    async def refresh(self, stale: Credentials) -> Credentials:
+        """See `Provider.refresh`."""
+        await anyio.lowlevel.checkpoint()
+        if self.refreshed == self._refreshable:
+            raise CredentialsError("the credentials have expired and can't be renewed")
+        if stale == self.credentials:
+            self.refreshed += 1
+            self.credentials = Credentials(f"STS.Fake{self.refreshed}", f"fake-secret-{self.refreshed}", "fake-token")
+        return self.credentials

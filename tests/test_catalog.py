@@ -1,0 +1,463 @@
+"""The catalog: what is refused and how, which tables a pattern names, and a user's own files."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pyarrow as pa
+import pytest
+
+from crawler import catalog as module
+from crawler.catalog import EXTRA_COLUMN, FIXED_COLUMNS, load_catalog, schemas_folder
+from crawler.columns import TIMESTAMP
+from crawler.errors import CatalogError
+
+BUILT_IN = load_catalog()
+
+PRODUCT = """
+product = "shop"
+version = "2020-01-01"
+prefix = "shop_"
+style = "ROA"
+endpoint = "https://shop.{region}.aliyuncs.com"
+[endpoints]
+cn-hangzhou = "shop.cn-hangzhou.aliyuncs.com"
+"""
+CARTS = """
+source = "https://www.alibabacloud.com/help/en/shop/listcarts"
+checked = 2026-11-22
+[operation]
+action = "ListCarts"
+path = "/carts"
+records = "carts"
+ram = "shop:ListCarts"
+[paging]
+style = "token"
+input_token = "nextToken"
+output_token = "nextToken"
+limit_key = "limit"
+limit = 50
+[table]
+name = "shop_carts"
+title = "Carts"
+key = ["cart_id"]
+[columns]
+cartId = "string"
+snapshotId = "string"
+extra = "string"
+token = "string secret"
+owner = { name = "string", emails = ["string"], secrets = ["string secret"] }
+"""
+ITEMS = """
+source = "https://www.alibabacloud.com/help/en/shop/listitems"
+checked = 2026-11-22
+[operation]
+action = "ListItems"
+path = "/carts/{cartId}/items"
+records = "items"
+ram = "shop:ListItems"
+[[parents]]
+table = "shop_carts"
+bind = { cartId = "cart_id" }
+[paging]
+style = "none"
+[table]
+name = "shop_items"
+title = "Items"
+key = ["cart_id", "id"]
+[columns]
+id = "integer"
+"""
+
+
+class Folder:
+    """A user's folder of schema files with one product; each test changes a file and loads the catalog with it."""
+
+    def __init__(self, root):
+        self.root = root
+        self.folder = root / "shop" / "2020-01-01"
+        self.folder.mkdir(parents=True)
+        self.write("product", PRODUCT)
+
+    def write(self, name, text, *changes):
+        for old, new in changes:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        (self.folder / f"{name}.toml").write_text(text)
+
+    def load(self):
+        return load_catalog([self.root])
+
+    def refusal(self):
+        with pytest.raises(CatalogError) as caught:
+            self.load()
+        message = str(caught.value)
+        assert "\n" not in message
+        assert message.endswith(".")
+        return message
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path / "mine")
+
+
+# --- a user's own files ---
+
+
+def test_a_folder_of_ones_own_adds_a_product_and_its_tables_without_python(folder):
+    folder.write("carts", CARTS)
+    folder.write("items", ITEMS)
+    catalog = folder.load()
+    assert set(catalog.operations) == {*BUILT_IN.operations, "shop_carts", "shop_items"}
+    assert catalog.products["shop"].endpoints == {"cn-hangzhou": "shop.cn-hangzhou.aliyuncs.com"}
+    assert catalog.select(["shop_*"]) == ("shop_carts", "shop_items")
+    assert catalog.with_parents(["shop_items"]) == ("shop_carts", "shop_items")
+    assert catalog.operations["shop_items"].schema.names == [*FIXED_COLUMNS, "cart_id", "id", EXTRA_COLUMN]
+
+
+def test_a_folder_of_ones_own_adds_a_table_to_a_product_of_the_house(tmp_path):
+    file = tmp_path / "fc" / "2023-03-30" / "carts.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(CARTS.replace("shop_carts", "fc_carts"))
+    assert load_catalog([tmp_path]).operations["fc_carts"].product == "fc"
+
+
+def test_error_rules_beside_the_tables_are_no_table(folder):
+    (folder.root / "errors.toml").write_text("anything = 1")
+    assert set(folder.load().operations) == set(BUILT_IN.operations)
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(
+        CatalogError, match=r"gone: no such folder; \[catalog\] extra lists folders with schema files\.$"
+    ):
+        load_catalog([tmp_path / "gone"])
+
+
+def test_the_wheels_folder_is_used_where_there_is_no_checkout(tmp_path, monkeypatch):
+    package = tmp_path / "crawler"
+    shutil.copytree(schemas_folder(), package / "schemas")
+    monkeypatch.setattr(module, "__file__", str(package / "catalog.py"))
+    monkeypatch.setattr(module, "resources", lambda name: tmp_path / name)
+    assert schemas_folder() == package / "schemas"
+    assert set(load_catalog().operations) == set(BUILT_IN.operations)
+
+
+# --- refusals ---
+
+LETTERS = "[operation] path must begin with / and have placeholders of letters only, each once"
+NO_BIND = "[[parents]] bind: shop_carts has no value"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("title = ", "titel = "), "table: Object contains unknown field titel."),
+        (('title = "Carts"', ""), "table: Object missing required field title."),
+        (('"Carts"', "3"), "table.title: Expected str, got int."),
+        (("limit = 50", 'limit = "50"'), "paging.limit: Expected int, got str."),
+        (("checked = 2026-11-22", 'checked = "yesterday"'), "checked: Invalid RFC3339 encoded date."),
+        (("[columns]", "[colums]"), "Object "),
+        (("[columns]", "[columns"), "not TOML: "),
+        (('cartId = "string"', 'cartId = "text"'), "cartId has the unknown type 'text', not one of string, "),
+        (('cartId = "string"', 'cartId = "string"\nCartId = "string"'), "'cartId' and 'CartId' under columns are both"),
+        (
+            ('extra = "string"', 'record_snapshot_id = "string"'),
+            "the column 'record_snapshot_id' would be there twice.",
+        ),
+        (('key = ["cart_id"]', "key = []"), "[table] key names no column."),
+        (('key = ["cart_id"]', 'key = ["cartId"]'), "[table] key names 'cartId', which is no column of a record or"),
+        (
+            ('key = ["cart_id"]', 'key = ["account_id"]'),
+            "[table] key names 'account_id', which is no column of a record",
+        ),
+        (
+            ('key = ["cart_id"]', 'key = ["token"]'),
+            "[table] key names 'token', which can't tell rows apart: string sec",
+        ),
+        (('key = ["cart_id"]', 'key = ["owner"]'), "[table] key names 'owner', which can't tell rows apart: struct."),
+        (('"shop_carts"', '"fc_carts"'), "[table] name: a table of shop is named shop_… in snake case."),
+        (('"shop_carts"', '"shop_Carts"'), "[table] name: a table of shop is named shop_… in snake case."),
+        (("[columns]", "default = false\n[columns]"), "[table] reason: a table that isn't on by default needs one."),
+        (
+            ('style = "token"', 'style = "tokens"'),
+            "[paging] style is 'tokens', not one of token, version, page-number,",
+        ),
+        (('output_token = "nextToken"', ""), "[paging] of style 'token' lacks output_token."),
+        (
+            ('output_token = "nextToken"', 'output_token = "t"\npage_key = "p"'),
+            "[paging] of style 'token' has no page_key",
+        ),
+        (("limit = 50", ""), "[paging] limit and limit_key come together, and limit is a page size."),
+        (("limit = 50", "limit = -1"), "[paging] limit and limit_key come together, and limit is a page size."),
+        (
+            ("[columns]", "[rate_limit]\nrate = 0.0\n[columns]"),
+            "[rate_limit] rate must be above 0, and burst at least 1",
+        ),
+        (('path = "/carts"', 'path = "carts"'), LETTERS),
+        (('path = "/carts"', 'path = "/carts/{cart-id}"'), LETTERS),
+        (('path = "/carts"', 'path = "/carts/{cartId"'), LETTERS),
+        (('path = "/carts"', 'path = "/{a}/{a}"'), LETTERS),
+        (
+            ('path = "/carts"', 'path = "/carts/{cartId}"'),
+            "a path with parameters needs [[parents]], and only such a path",
+        ),
+        (
+            ('records = "carts"', 'records = "carts"\nitem = "id"'),
+            "[operation] item is 'id', which must be the one column",
+        ),
+        (
+            ("[columns]", '[descriptions]\n"b" = "c"\n[columns]'),
+            "[descriptions] names 'b', which is no column of the file",
+        ),
+    ],
+)
+def test_a_file_that_says_something_wrong_is_refused_with_its_name_and_the_key(folder, change, message):
+    folder.write("carts", CARTS, change)
+    assert folder.refusal().startswith(f"mine/shop/2020-01-01/carts.toml: {message}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ('table = "shop_carts"', 'table = "shop_cards"'),
+            "[[parents]] table 'shop_cards' is no table of the catalog.",
+        ),
+        (('cartId = "cart_id"', 'cartId = "cartId"'), f"{NO_BIND} 'cartId' to ask for."),
+        (('cartId = "cart_id"', 'cartId = "owner"'), f"{NO_BIND} 'owner' to ask for."),
+        (('cartId = "cart_id"', 'cartId = "owner.nam"'), f"{NO_BIND} 'owner.nam' to ask for."),
+        (('cartId = "cart_id"', 'cartId = "cart_id.x"'), f"{NO_BIND} 'cart_id.x' to ask for."),
+        (('cartId = "cart_id"', 'cartId = "cart_id[]"'), f"{NO_BIND} 'cart_id[]' to ask for."),
+        (('cartId = "cart_id"', 'cartId = "owner.emails"'), f"{NO_BIND} 'owner.emails' to ask for."),
+        (('cartId = "cart_id"', 'cartId = "token"'), f"{NO_BIND} 'token' to ask for."),
+        (
+            ('cartId = "cart_id"', 'cart = "cart_id"'),
+            "[[parents]] of 'shop_carts' must give cartId, in bind or values.",
+        ),
+        (
+            ('"cart_id" }', '"cart_id" }\nvalues = { cartId = ["a"] }'),
+            "[[parents]] of 'shop_carts' must give cartId, in",
+        ),
+        (
+            ('path = "/carts/{cartId}/items"', 'path = "/items"'),
+            "a path with parameters needs [[parents]], and only such",
+        ),
+        (('bind = { cartId = "cart_id" }', ""), "parents[0]: Object missing required field bind."),
+    ],
+)
+def test_a_parent_that_gives_no_value_is_refused(folder, change, message):
+    folder.write("carts", CARTS)
+    folder.write("items", ITEMS, change)
+    assert folder.refusal().startswith(f"mine/shop/2020-01-01/items.toml: {message}")
+
+
+@pytest.mark.parametrize("path", ["owner.name", "owner.emails[]", "region_id"])
+def test_a_value_below_a_struct_can_be_bound(folder, path):
+    folder.write("carts", CARTS)
+    folder.write("items", ITEMS, ('cartId = "cart_id"', f'cartId = "{path}"'))
+    assert folder.load().operations["shop_items"].parents[0].bind == {"cartId": path}
+
+
+@pytest.mark.parametrize("path", ["owner.secrets[]", "owner.pin"])
+def test_a_secret_can_not_be_bound_wherever_it_is(folder, path):
+    folder.write("carts", CARTS, ("owner = { ", 'owner = { pin = "string secret", '))
+    folder.write("items", ITEMS, ('cartId = "cart_id"', f'cartId = "{path}"'))
+    assert f"has no value {path!r} to ask for." in folder.refusal()
+
+
+def test_an_unknown_grandparent_is_refused_as_an_unknown_parent(folder):
+    # The child's file is read first: what is above its parent must not be looked up before it is known to be there.
+    folder.write("b_items", ITEMS, ('table = "shop_carts"', 'table = "shop_gone"'))
+    folder.write(
+        "a_parts", ITEMS.replace("shop_carts", "shop_items").replace('"shop_items"\ntitle', '"shop_parts"\ntitle')
+    )
+    assert folder.refusal() == (
+        "mine/shop/2020-01-01/b_items.toml: [[parents]] table 'shop_gone' is no table of the catalog."
+    )
+
+
+def test_tables_that_hang_from_each_other_are_refused(folder):
+    folder.write("a", ITEMS.replace("shop_carts", "shop_b").replace("shop_items", "shop_a"))
+    folder.write("b", ITEMS.replace("shop_carts", "shop_a").replace("shop_items", "shop_b"))
+    message = folder.refusal()
+    assert message.startswith("mine/shop/2020-01-01/a.toml: [[parents]] table: 'shop_a' hangs from itself, by way of ")
+    assert message.endswith(" shop_a → shop_b → shop_a.")
+
+
+def test_a_table_in_two_files_is_refused_and_both_are_named(folder):
+    folder.write("carts", CARTS)
+    folder.write("cards", CARTS)
+    assert folder.refusal() == (
+        "mine/shop/2020-01-01/carts.toml: [table] name 'shop_carts' is that of mine/shop/2020-01-01/cards.toml already."
+    )
+
+
+def test_a_product_in_two_files_is_refused(tmp_path):
+    file = tmp_path / "fc" / "2030-01-01" / "product.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(PRODUCT.replace('"shop"', '"fc"').replace("2020-01-01", "2030-01-01"))
+    with pytest.raises(CatalogError, match=r"product\.toml: product 'fc' is that of another file already\.$"):
+        load_catalog([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('version = "2020-01-01"', 'version = "2021-01-01"'), "must lie in the folder shop/2021-01-01."),
+        (('style = "ROA"', 'style = "REST"'), "style: Invalid enum value 'REST'."),
+        (("{region}", "{zone}"), "endpoint has a placeholder other than {region} and {account_id}: "),
+        (('"shop.cn-hangzhou.', '"{region.'), "cn-hangzhou has a placeholder other than {region} and {account_id}: "),
+        (("https://", "http://"), "endpoint must begin with https://, and is 'http://shop.{region}.aliyuncs.com'."),
+        (("prefix", "prefixes"), "Object "),
+    ],
+)
+def test_a_product_that_nobody_can_reach_is_refused(folder, change, message):
+    folder.write("product", PRODUCT, change)
+    assert folder.refusal().startswith(f"mine/shop/2020-01-01/product.toml: {message}")
+
+
+def test_a_table_in_a_folder_of_no_product_is_refused(folder):
+    other = folder.root / "carts.toml"
+    other.write_text(CARTS)
+    assert folder.refusal() == "mine/carts.toml: no product.toml says what PRODUCT/VERSION folder this file is in."
+
+
+def test_a_file_that_is_no_text_or_can_not_be_opened_is_refused(folder):
+    (folder.folder / "carts.toml").write_bytes(b'a = "\xff"')
+    assert folder.refusal() == "mine/shop/2020-01-01/carts.toml: not UTF-8 at byte 5."
+    (folder.folder / "carts.toml").unlink()
+    (folder.folder / "carts.toml").mkdir()
+    assert folder.refusal() == "mine/shop/2020-01-01/carts.toml: can't be read: Is a directory."
+
+
+# --- questions ---
+
+
+@pytest.fixture
+def with_opt_in(folder):
+    folder.write("carts", CARTS)
+    folder.write("items", ITEMS, ("[columns]", 'default = false\nreason = "large"\n[columns]'))
+    return folder.load()
+
+
+def test_globs_select_in_the_catalogs_order_whatever_their_own():
+    assert BUILT_IN.select(["opensearch_apps", "fc_*"]) == ("fc_functions", "opensearch_apps")
+    assert BUILT_IN.select(["*"]) == tuple(BUILT_IN.operations)
+    assert BUILT_IN.select(["*"], ["fc2_*", "opensearch_a*"]) == ("fc_functions", "opensearch_function_instances")
+    assert BUILT_IN.select(["fc_functions"], ["*"]) == ()
+    assert BUILT_IN.select([]) == ()
+
+
+def test_an_opt_in_table_needs_its_exact_name(with_opt_in):
+    assert with_opt_in.select(["shop_*"]) == ("shop_carts",)
+    assert with_opt_in.select(["shop_*", "shop_items"]) == ("shop_carts", "shop_items")
+    assert with_opt_in.select(["shop_items"], ["shop_i*"]) == ()
+    with pytest.raises(
+        CatalogError, match=r"^'shop_i\*' matches opt-in tables only, each of which needs its exact name"
+    ):
+        with_opt_in.select(["shop_i*"])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [("fc_function", "did you mean 'fc_functions'?"), ("zzz", "`acs-inventory tables` lists them all.")],
+)
+def test_a_pattern_that_names_nothing_is_refused_with_a_hint(pattern, hint):
+    for tables, exclude in (([pattern], []), (["*"], [pattern])):
+        with pytest.raises(CatalogError) as caught:
+            BUILT_IN.select(tables, exclude)
+        assert str(caught.value) == f"No table is called or matches {pattern!r}; {hint}"
+
+
+def test_case_counts_in_a_pattern():
+    with pytest.raises(CatalogError):
+        BUILT_IN.select(["FC_*"])
+
+
+def test_parents_come_before_their_children_each_once():
+    assert BUILT_IN.with_parents(["fc2_instances", "fc2_functions", "fc_functions"]) == (
+        "fc2_services",
+        "fc2_functions",
+        "fc2_instances",
+        "fc_functions",
+    )
+    assert BUILT_IN.with_parents(["opensearch_function_instances"]) == (
+        "opensearch_app_groups",
+        "opensearch_apps",
+        "opensearch_function_instances",
+    )
+
+
+def test_depth_counts_the_levels_above():
+    depths = {table: BUILT_IN.depth(table) for table in BUILT_IN.operations}
+    assert {table for table, depth in depths.items() if depth == 0} == {
+        *("fc_functions", "fc2_services", "fc2_stateful_async_invocation_functions", "opensearch_app_groups"),
+    }
+    assert (depths["fc2_functions"], depths["fc2_instances"], depths["opensearch_function_instances"]) == (1, 2, 2)
+
+
+def test_children_are_those_that_hang_directly():
+    assert BUILT_IN.children("fc2_services") == ("fc2_functions",)
+    assert BUILT_IN.children("fc2_functions") == ("fc2_function_async_invoke_configs", "fc2_instances")
+    assert BUILT_IN.children("opensearch_app_groups") == ("opensearch_apps", "opensearch_function_instances")
+    assert BUILT_IN.children("fc_functions") == ()
+
+
+def test_a_field_that_would_take_a_fixed_columns_name_gets_record_before_it(folder):
+    folder.write("carts", CARTS, ('extra = "string"', '"_extra" = "integer"'))
+    operation = folder.load().operations["shop_carts"]
+    assert operation.schema.names == [
+        *("account_id", "region_id", "snapshot_id", "fetched_at"),
+        *("cart_id", "record_snapshot_id", "record__extra", "token", "owner", "_extra"),
+    ]
+    assert operation.schema.field("record__extra").type == pa.int64()
+    assert operation.schema.field("fetched_at").type == TIMESTAMP
+    assert operation.schema.metadata == {b"operation": b"shop 2020-01-01 ListCarts"}
+
+
+def test_a_records_own_field_takes_the_place_of_a_path_parameter():
+    names = BUILT_IN.operations["opensearch_function_instances"].schema.names
+    assert names.count("function_name") == 1
+    assert names[4] == "app_group_identity"
+    assert names.index("function_name") > 5
+
+
+def test_keys_of_the_built_in_tables():
+    keys = {table: operation.key for table, operation in BUILT_IN.operations.items()}
+    assert keys == {
+        "fc_functions": ("function_name",),
+        "fc2_services": ("service_name",),
+        "fc2_functions": ("service_name", "function_name"),
+        "fc2_instances": ("service_name", "function_name", "instance_id"),
+        "fc2_function_async_invoke_configs": ("service_name", "function_name", "qualifier"),
+        "fc2_stateful_async_invocation_functions": ("service_name", "function_name", "qualifier"),
+        "opensearch_app_groups": ("name",),
+        "opensearch_apps": ("app_group_identity", "id"),
+        "opensearch_function_instances": ("app_group_identity", "function_name", "instance_name"),
+    }
+
+
+def test_an_optional_part_of_a_key_is_marked_with_a_question_mark(folder):
+    folder.write("carts", CARTS, ('key = ["cart_id"]', 'key = ["cart_id", "extra?"]'))
+    operation = folder.load().operations["shop_carts"]
+    assert (operation.key, operation.optional_key) == (("cart_id", "extra"), {"extra"})
+
+
+def test_all_messages_of_a_broken_built_in_file_name_it(tmp_path, monkeypatch):
+    root = tmp_path / "schemas"
+    shutil.copytree(schemas_folder(), root)
+    monkeypatch.setattr(module, "schemas_folder", lambda: root)
+    for path in sorted(root.rglob("*.toml")):
+        if path.name == "errors.toml":
+            continue
+        whole = path.read_text()
+        path.write_text(whole + "\n[nonsense]\nx = 1\n")
+        with pytest.raises(
+            CatalogError, match=rf"^schemas/{re.escape(str(path.relative_to(root)))}: Object contains unkn"
+        ):
+            load_catalog()
+        path.write_text(whole)
+    assert set(load_catalog().operations) == set(BUILT_IN.operations)

@@ -1,0 +1,285 @@
+"""Secrets: what stands in their place, what is never kept, and the key."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crawler.errors import OutputError
+from crawler.redaction import MASK, Redaction, is_never_kept, load_key, needs_care
+from crawler.wire_json import parse
+
+KEY = b"k" * 32
+FINGERPRINT = re.compile(r"hmac:[0-9a-f]{16}")
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----"
+SIGNED = "https://code.oss-cn-hangzhou.aliyuncs.com/x.zip?Expires=1&Signature=abc%3D"
+NEVER = [
+    PEM,
+    PEM.replace("RSA ", ""),
+    PEM.replace("RSA", "ENCRYPTED"),
+    PEM.replace("RSA", "OPENSSH"),
+    PEM.lower(),
+    f"text before {PEM}",
+    json.dumps({"key": PEM}),
+    PEM.replace("KEY", "KEY BLOCK"),
+    "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----",
+    quote(PEM),
+    quote_plus(PEM),
+    *(base64.b64encode(b"x" * shift + PEM.encode()).decode() for shift in range(3)),
+    SIGNED,
+    SIGNED.replace("Signature", "x-oss-signature"),
+    f"https://example.com/?next={quote(SIGNED, safe='')}",
+    "https://example.com/?security-token=abc",
+    "https://example.com/?x-oss-Security-Token=abc",
+]
+KEPT = [
+    "",
+    "-----BEGIN CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----",
+    "before you begin, rotate the private key",
+    "Signature: none",
+    "the signature",
+    base64.b64encode(b"-----BEGIN CERTIFICATE-----").decode(),
+    "https://example.com/?Expires=1",
+]
+
+
+def hmac_of(text, key=KEY):
+    return "hmac:" + hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def fingerprint(key=KEY, unknown="fingerprint"):
+    return Redaction("fingerprint", unknown, key)
+
+
+def keep():
+    return Redaction("keep", "keep", KEY)
+
+
+# --- what stands for a secret ---
+
+
+def test_a_fingerprint_is_16_hex_digits_of_an_hmac_of_the_text():
+    assert fingerprint().secret("password") == hmac_of("password")
+    assert FINGERPRINT.fullmatch(fingerprint().secret("密码"))
+
+
+def test_equal_secrets_have_equal_fingerprints_and_others_have_not():
+    texts = [f"secret-{number}" for number in range(1000)]
+    assert [fingerprint().secret(text) for text in texts] == [fingerprint().secret(text) for text in texts]
+    assert len({fingerprint().secret(text) for text in texts}) == 1000
+
+
+def test_another_key_gives_another_fingerprint_and_no_plain_hash_is_one():
+    secret = "admin"
+    prints = {fingerprint(bytes([number]) * 32).secret(secret) for number in range(50)}
+    assert len(prints) == 50
+    for name in hashlib.algorithms_guaranteed - {"shake_128", "shake_256"}:
+        digest = hashlib.new(name, secret.encode()).hexdigest()
+        assert not any(found.removeprefix("hmac:") in digest for found in prints)
+
+
+def test_null_and_empty_text_stay():
+    for redaction in (fingerprint(), Redaction("mask", "fingerprint", KEY), keep()):
+        assert redaction.secret(None) is None
+        assert redaction.secret("") == ""
+        assert redaction.secret_node(None) is None
+        assert redaction.secret_node("") == ""
+
+
+@pytest.mark.parametrize(
+    ("body", "text"), [(b"true", "true"), (b"12", "12"), (b"1.10", "1.10"), (b"123456789012345678901234567890", None)]
+)
+def test_a_number_or_flag_counts_as_its_json_text(body, text):
+    assert fingerprint().secret(parse(body)) == hmac_of(text or body.decode())
+    assert keep().secret(parse(body)) == (text or body.decode())
+
+
+def test_a_lone_surrogate_has_a_fingerprint():
+    assert FINGERPRINT.fullmatch(fingerprint().secret("a\ud800"))
+    assert FINGERPRINT.fullmatch(keep().secret("a\ud800"))
+
+
+def test_mask_says_nothing_at_all():
+    masked = Redaction("mask", "fingerprint", KEY)
+    assert masked.secret("a") == masked.secret("b") == masked.unknown("c") == MASK
+    assert masked.mode == "mask"
+
+
+def test_without_a_key_masks_stand_in():
+    keyless = Redaction("fingerprint", "fingerprint", None)
+    assert (keyless.mode, keyless.secret("a"), keyless.unknown(["b"])) == ("mask", MASK, [MASK])
+    assert Redaction("keep", "fingerprint", None).secret(PEM) == MASK
+
+
+def test_a_tree_keeps_names_and_nesting_and_hides_each_leaf_by_itself():
+    tree = {"a": ["x", 1, None, ""], "b": {"c": True}}
+    assert fingerprint().secret_tree(tree) == {
+        "a": [hmac_of("x"), hmac_of("1"), None, ""],
+        "b": {"c": hmac_of("true")},
+    }
+    assert keep().secret_tree({**tree, "d": PEM}) == {**tree, "d": hmac_of(PEM)}
+
+
+def test_a_node_of_the_wrong_type_is_one_fingerprint_of_its_json_text():
+    assert fingerprint().secret_node({"a": ["x", 1.5]}) == hmac_of('{"a":["x",1.5]}')
+    assert fingerprint().secret_node("x") == hmac_of('"x"')
+    assert fingerprint().secret_node(7) == hmac_of("7")
+    assert fingerprint().secret_node(parse(b'{"a":1,"a":2}')) == hmac_of('{"a":[1,2]}')
+    assert keep().secret_node({"a": ["x", PEM]}) == {"a": ["x", hmac_of(PEM)]}
+
+
+def test_of_unknown_fields_numbers_and_flags_stay_and_text_is_hidden():
+    value = {"name": "x", "size": 12, "on": True, "list": [None, "", "y"]}
+    assert fingerprint().unknown(value) == {
+        "name": hmac_of("x"),
+        "size": 12,
+        "on": True,
+        "list": [None, "", hmac_of("y")],
+    }
+    assert fingerprint(unknown="keep").unknown({**value, "key": PEM}) == {**value, "key": hmac_of(PEM)}
+
+
+# --- what is never kept ---
+
+
+@pytest.mark.parametrize("text", NEVER)
+def test_private_keys_and_signed_urls_are_never_kept(text):
+    assert is_never_kept(text)
+    hidden = hmac_of(text)
+    assert keep().secret(text) == keep().guarded(text) == keep().unknown(text) == hidden
+    assert keep().guarded_tree({"a": [text, "plain"]}) == {"a": [hidden, "plain"]}
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_what_only_looks_alike_is_kept(text):
+    assert not is_never_kept(text)
+    assert keep().secret(text) == keep().guarded(text) == text
+
+
+@pytest.mark.parametrize("text", NEVER)
+@pytest.mark.parametrize("is_ascii", [True, False])
+def test_bytes_with_what_is_never_kept_need_care(text, is_ascii):
+    assert needs_care(json.dumps({"a": f"é {text}"}, ensure_ascii=is_ascii).encode())
+
+
+def test_escapes_need_care_since_they_hide_what_is_there():
+    assert needs_care(b'"-----BEGIN PRIVATE\\u0020KEY-----"')
+    assert needs_care(b'"\\ud800"')
+    assert not needs_care(b'{"description":"plain \\n text", "key": "value"}')
+
+
+@given(st.text(), st.sampled_from(NEVER), st.text())
+def test_no_text_around_it_hides_what_is_never_kept(before, text, after):
+    assert is_never_kept(f"{before} {text}{after}")
+
+
+# --- the key ---
+
+
+def test_a_configured_key_is_taken_as_it_is(tmp_path):
+    assert load_key("configured", tmp_path / "state") == b"configured"
+    assert load_key(os.fsdecode(b"\xff\xfe"), tmp_path / "state") == b"\xff\xfe"
+    assert not (tmp_path / "state").exists()
+
+
+def test_the_key_is_made_once_and_is_ones_own(tmp_path):
+    old = os.umask(0)
+    try:
+        first = load_key("", tmp_path / "a" / "state")
+    finally:
+        os.umask(old)
+    path = tmp_path / "a" / "state" / "fingerprint.key"
+    assert re.fullmatch(rb"[0-9a-f]{64}", first)
+    assert load_key("", path.parent) == first
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert list(path.parent.iterdir()) == [path]
+    assert load_key("", tmp_path / "b") != first
+
+
+def test_threads_at_once_have_one_key(tmp_path):
+    barrier, keys = threading.Barrier(8), []
+
+    def load():
+        barrier.wait()
+        keys.append(load_key("", tmp_path))
+
+    threads = [threading.Thread(target=load) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keys) == 8
+    assert len(set(keys)) == 1
+    assert keys[0] is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["fingerprint.key"]
+
+
+def test_two_processes_at_once_have_one_key(tmp_path):
+    program = (
+        "import sys, pathlib; from crawler.redaction import load_key; print('ready', flush=True); sys.stdin.readline();"
+        "sys.stdout.write(load_key('', pathlib.Path(sys.argv[1])).decode())"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "state")]
+    root = Path(__file__).parents[1]
+    both = [
+        subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    for process in both:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    keys = [process.communicate(timeout=30)[0] for process in both]
+    assert keys[0] == keys[1] == (tmp_path / "state" / "fingerprint.key").read_text().strip()
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o620, 0o666])
+def test_a_key_that_others_can_read_is_refused(tmp_path, mode):
+    load_key("", tmp_path)
+    path = tmp_path / "fingerprint.key"
+    path.chmod(mode)
+    with pytest.raises(OutputError) as caught:
+        load_key("", tmp_path)
+    assert str(caught.value) == f"{path}: others can read the fingerprint key; run chmod 600 on it."
+
+
+def test_a_key_that_is_cut_short_is_refused_and_not_shown(tmp_path):
+    path = tmp_path / "fingerprint.key"
+    path.write_text("0123456789abcdef0123456789abcde\n")
+    path.chmod(0o600)
+    with pytest.raises(OutputError) as caught:
+        load_key("", tmp_path)
+    assert str(path) in str(caught.value)
+    assert "0123" not in str(caught.value)
+
+
+def test_where_no_key_can_be_kept_there_is_none(tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    assert load_key("", file) is None
+    assert load_key("", file / "below") is None
+    assert load_key("", Path("/proc/nowhere")) is None
+
+
+def test_a_link_in_the_keys_place_is_not_followed(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("k" * 64)
+    elsewhere.chmod(0o600)
+    (tmp_path / "fingerprint.key").symlink_to(elsewhere)
+    assert load_key("", tmp_path) is None

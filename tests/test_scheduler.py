@@ -1,0 +1,512 @@
+"""Whole runs over a cloud of a few dictionaries: what is asked in which order, and what becomes of each scope."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from itertools import zip_longest
+from math import inf
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import anyio
+import pytest
+
+from crawler.catalog import load_catalog, schemas_folder
+from crawler.classify import load_rules
+from crawler.client import Caller, Client
+from crawler.dispatcher import Dispatcher
+from crawler.endpoints import Endpoints, ProductHosts
+from crawler.errors import OutputError, TransientError, bare
+from crawler.normalizer import Normalizer
+from crawler.ratelimit import Buckets, LimitRule
+from crawler.redaction import Redaction
+from crawler.retry import RetryPolicy
+from crawler.scheduler import Progress, Scheduler, TargetPlan
+from crawler.scopes import MAX_PENDING, Scope, describe_walks
+from crawler.snapshot import ScopeRow, SnapshotWriter, Status
+from crawler.targets import Target
+from crawler.testing import START, FakeClock, FakeProvider, LoopClock, answer
+
+CATALOG = load_catalog()
+SERVICES, FUNCTIONS, INSTANCES, CONFIGS = (
+    "fc2_services",
+    "fc2_functions",
+    "fc2_instances",
+    "fc2_function_async_invoke_configs",
+)
+GROUPS, APPS, SEARCH_INSTANCES = "opensearch_app_groups", "opensearch_apps", "opensearch_function_instances"
+FC2 = (SERVICES, FUNCTIONS, INSTANCES, CONFIGS)
+RULES = load_rules(schemas_folder() / "errors.toml")
+HOME = Target("1000000000000001", "cn-hangzhou")
+
+
+def error(status, code, message=""):
+    return answer(status, json.dumps({"Code": code, "Message": message, "RequestId": "R-7"}).encode())
+
+
+DENIED = error(403, "AccessDenied", "not authorized")
+UNSUPPORTED = error(404, "InvalidVersion")
+GONE = error(404, "FunctionNotFound")
+
+
+def page(key, items, token=None, **more):
+    return answer(body=json.dumps({key: items, "nextToken": token, **more}).encode())
+
+
+def services(*names, token=None):
+    return page("services", [{"serviceName": name} for name in names], token)
+
+
+def functions(*names, token=None):
+    return page("functions", [{"functionName": name} for name in names], token)
+
+
+def instances(*names):
+    return page("instances", [{"instanceId": name} for name in names])
+
+
+EMPTY = {SERVICES: services(), FUNCTIONS: functions(), INSTANCES: instances(), CONFIGS: page("configs", [])}
+
+
+class World:
+    """A cloud: (table, path parameters, token) → an answer, an error, or a coroutine function; else an empty list.
+
+    `asked` has every request in order: account, region, table, path parameters and token.
+    """
+
+    def __init__(self, lists) -> None:
+        self.lists = lists
+        self.asked: list[tuple] = []
+        self.under_way = 0
+        self.most = 0
+
+    def of(self, table):
+        return [where for _, named, *where in self.asked if named == table]
+
+    async def send(self, request):
+        url = urlsplit(request.url)
+        action = request.headers["x-acs-action"]
+        query = dict(parse_qsl(url.query))
+        table = next(name for name, of in CATALOG.operations.items() if of.action == action and fits(of.path, url.path))
+        steps, template = url.path.split("/"), CATALOG.operations[table].path.split("/")
+        names = tuple(unquote(step) for step, name in zip(steps, template, strict=True) if name.startswith("{"))
+        where = (table, names, query.get("nextToken", query.get("pageNumber")))
+        self.asked.append((url.hostname.split(".")[0], *where))
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await anyio.sleep(0)
+            found = self.lists.get(where, self.lists.get(table, EMPTY.get(table)))
+            if callable(found):
+                found = await found()
+            if isinstance(found, BaseException):
+                raise found
+            return found
+        finally:
+            self.under_way -= 1
+
+
+def fits(template, path):
+    """Whether a path is one of an operation's: the fixed steps are the same."""
+    pairs = list(zip_longest(template.split("/"), path.split("/")))
+    return all(step == given or (step is not None and step.startswith("{")) for step, given in pairs)
+
+
+class Run:
+    """A crawl of `lists` for `tables`: `ledger` by table (of the first target), what was asked, what was counted."""
+
+    def __init__(self, folder, lists, tables=FC2, *, plans=None, concurrency=8, settings=None):
+        self.world = World(lists)
+        self.folder = folder
+        self.concurrency = concurrency
+        self.clock = FakeClock()
+        self.dispatcher = Dispatcher(concurrency, LoopClock())
+        hosts = ("fc-open", "fc", "opensearch")
+        self.client = Client(
+            self.world,
+            self.dispatcher,
+            Endpoints({key: ProductHosts("{account_id}.{region}.fc.aliyuncs.com") for key in hosts}),
+            RULES,
+            Buckets(LimitRule(1e6, 10**6)),
+            RetryPolicy(max_attempts=3),
+            self.clock,
+            timeout_s=30.0,
+            user_agent="test",
+            random=lambda: 0.0,
+        )
+        needed = CATALOG.with_parents(tables)
+        self.plans = plans or [TargetPlan(HOME, Caller(HOME.account_id, FakeProvider()), needed)]
+        self.written = tables
+        self.progress = Progress()
+        self.settings = settings or {}
+
+    async def __call__(self, deadline_s=inf):
+        schemas = {table: CATALOG.operations[table].schema for table in CATALOG.operations}
+        self.writer = await SnapshotWriter.begin(self.folder, "20261122T020000Z-0001", START, schemas)
+        redaction = Redaction("mask", "keep", None)
+        self.scheduler = Scheduler(
+            CATALOG,
+            self.plans,
+            self.written,
+            self.client,
+            self.dispatcher,
+            {table: Normalizer(CATALOG.operations[table], redaction, "s") for table in CATALOG.operations},
+            self.writer,
+            self.clock,
+            self.settings,
+            self.progress,
+        )
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.dispatcher.run)
+                with anyio.fail_after(20):
+                    await self.scheduler.run(deadline_s)
+                for _ in range(20):
+                    await anyio.sleep(0)
+                tasks.cancel_scope.cancel()
+        finally:
+            await self.writer.abandon()
+        assert self.dispatcher._free == self.concurrency
+        assert not self.scheduler._open
+        assert len(self.scheduler.ledger) == sum(len(plan.tables) for plan in self.plans)
+        return self
+
+    def row(self, table, target=HOME) -> ScopeRow:
+        (found,) = [
+            row
+            for row in self.scheduler.ledger
+            if (row.table, row.account_id, row.region_id) == (table, target.account_id, target.region_id)
+        ]
+        return found
+
+    def statuses(self):
+        return {row.table: str(row.status) for row in self.scheduler.ledger}
+
+
+TREE = {
+    (SERVICES, (), None): services("s1", "s2"),
+    (FUNCTIONS, ("s1",), None): functions("f1", "f2"),
+    (FUNCTIONS, ("s2",), None): functions("g1"),
+    (INSTANCES, ("s1", "f1"), None): instances("i1", "i2"),
+    (CONFIGS, ("s2", "g1"), None): page("configs", [{"qualifier": "LATEST"}]),
+}
+
+
+async def test_every_list_of_the_tree_is_asked_for_once(tmp_path):
+    run = await Run(tmp_path, TREE)()
+    assert set(run.statuses().values()) == {"complete"}
+    assert [run.row(table).rows for table in FC2] == [2, 3, 2, 1]
+    assert max(Counter(run.world.asked).values()) == 1
+    assert len(run.world.asked) == 1 + 2 + 3 + 3
+    assert run.row(INSTANCES).lists == 3
+    assert run.progress.scopes_done == run.progress.scopes == 4
+    assert run.progress.rows == 8
+
+
+async def test_children_begin_as_soon_as_their_parents_page_is_in(tmp_path):
+    lists = dict(TREE)
+    lists[SERVICES, (), None] = services("s1", token="t1")
+    lists[SERVICES, (), "t1"] = services("s2")
+    asked = []
+
+    async def slow():
+        for _ in range(200):
+            await anyio.sleep(0)
+        asked.extend(run.world.asked)
+        return services("s2")
+
+    lists[SERVICES, (), "t1"] = slow
+    run = Run(tmp_path, lists)
+    await run()
+    assert {where[1] for where in asked} == set(FC2), "all levels below the first page, before the second was there"
+
+
+async def test_parents_go_first_where_places_are_scarce(tmp_path):
+    run = Run(tmp_path, {**TREE, (SERVICES, (), None): services(*[f"s{n}" for n in range(30)])}, concurrency=1)
+    await run()
+    order = [where[1] for where in run.world.asked]
+    assert order[:31] == [SERVICES] + [FUNCTIONS] * 30
+    assert run.world.most == 1
+
+
+async def test_a_parent_not_asked_for_is_walked_and_not_written(tmp_path):
+    run = await Run(tmp_path, TREE, (INSTANCES,))()
+    assert (run.row(SERVICES).written, run.row(FUNCTIONS).written, run.row(INSTANCES).written) == (False, False, True)
+    assert (run.row(FUNCTIONS).rows, run.row(FUNCTIONS).rows_seen, run.row(INSTANCES).rows) == (0, 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "code"),
+    [
+        (DENIED, "denied", "AccessDenied"),
+        (UNSUPPORTED, "unsupported", "InvalidVersion"),
+        (error(400, "Odd"), "failed", "Odd"),
+        (TransientError("Timeout", "x"), "failed", "Timeout"),
+        (answer(body=b'{"wrong": []}'), "failed", "ListMissing"),
+        (GONE, "failed", "FunctionNotFound"),
+    ],
+)
+async def test_a_root_that_fails_takes_everything_below_with_it_without_a_request(tmp_path, failure, status, code):
+    run = await Run(tmp_path, {(SERVICES, (), None): failure})()
+    assert set(run.statuses().values()) == {status}
+    assert {row.error_code for row in run.scheduler.ledger} == {code}
+    assert {where[1] for where in run.world.asked} == {SERVICES}
+
+
+async def test_one_list_that_fails_fails_its_scope_and_those_below_and_no_other(tmp_path):
+    run = await Run(tmp_path, {**TREE, (INSTANCES, ("s1", "f2"), None): DENIED})()
+    assert run.statuses() == {SERVICES: "complete", FUNCTIONS: "complete", INSTANCES: "denied", CONFIGS: "complete"}
+    assert (run.row(INSTANCES).rows, run.row(CONFIGS).rows) == (0, 1)
+    assert run.row(INSTANCES).request_id == "R-7"
+    assert "fc:" in run.row(INSTANCES).error_message
+
+
+async def test_the_worst_of_several_lists_counts(tmp_path):
+    lists = {**TREE, (INSTANCES, ("s1", "f1"), None): DENIED, (INSTANCES, ("s1", "f2"), None): error(400, "Odd")}
+    assert (await Run(tmp_path, lists)()).row(INSTANCES).status in {Status.DENIED, Status.FAILED}
+    many = instances(*[f"i{n}" for n in range(1000)])
+    run = await Run(tmp_path / "2", {**TREE, (INSTANCES, ("s1", "f1"), None): many})()
+    assert (run.row(INSTANCES).status, run.row(INSTANCES).rows) == (Status.TRUNCATED, 1000)
+
+
+@pytest.mark.parametrize("other", [instances("i1"), instances(), instances(*[f"i{n}" for n in range(1000)])])
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_a_list_that_is_not_offered_beside_one_that_is_there_is_a_failure(tmp_path, other, is_first):
+    """P5: `unsupported` would say that what the others had is gone."""
+
+    async def later():
+        while run.scheduler._open[HOME, INSTANCES].row.lists < 2:
+            await anyio.sleep(0)
+        return late
+
+    first, late = (UNSUPPORTED, other) if is_first else (other, UNSUPPORTED)
+    lists = {**TREE, (INSTANCES, ("s1", "f1"), None): first, (INSTANCES, ("s1", "f2"), None): later}
+    run = Run(tmp_path, lists)
+    await run()
+    assert (run.row(INSTANCES).status, run.row(INSTANCES).rows) == (Status.FAILED, 0)
+    assert run.row(INSTANCES).error_code == "InvalidVersion"
+
+
+async def test_a_page_before_the_error_shows_that_the_product_is_there(tmp_path):
+    lists = {(SERVICES, (), None): services("s1", token="t"), (SERVICES, (), "t"): UNSUPPORTED}
+    run = await Run(tmp_path, lists)()
+    assert set(run.statuses().values()) == {"failed"}
+
+
+async def test_a_list_whose_parent_vanished_is_empty_and_counted(tmp_path):
+    """F39."""
+    run = await Run(tmp_path, {**TREE, (INSTANCES, ("s1", "f2"), None): GONE})()
+    row = run.row(INSTANCES)
+    assert (row.status, row.vanished, row.rows, row.lists) == (Status.COMPLETE, 1, 2, 3)
+
+
+def groups(*names):
+    return answer(body=json.dumps({"result": [{"name": name} for name in names], "totalCount": len(names)}).encode())
+
+
+def search_instances(*names):
+    items = [{"instanceName": name} for name in names]
+    return answer(body=json.dumps({"Result": items, "totalCount": len(items)}).encode())
+
+
+KNOWN = ("ctr", "pop", "hot", "hint", "suggest", "category_prediction")
+SEARCH = {
+    GROUPS: groups("g1", "g2"),
+    APPS: answer(body=b'{"result": []}'),
+    (APPS, ("g1",), None): answer(
+        body=json.dumps({"result": [{"id": "1", "domain": {"functions": {"algo": ["ctr", "own"]}}}]}).encode()
+    ),
+    SEARCH_INSTANCES: search_instances(),
+}
+
+
+async def test_the_union_of_function_names_is_asked_for_once_each(tmp_path):
+    settings = {"opensearch.functions": ("mine", "ctr")}
+    run = await Run(tmp_path, SEARCH, (SEARCH_INSTANCES,), settings=settings)()
+    asked = sorted(names for _, table, names, _ in run.world.asked if table == SEARCH_INSTANCES)
+    assert asked == sorted([*[("g1", n) for n in {*KNOWN, "mine", "own"}], *[("g2", n) for n in {*KNOWN, "mine"}]])
+    assert set(run.statuses().values()) == {"complete"}
+
+
+async def test_a_guess_that_is_not_there_is_not_counted_as_vanished(tmp_path):
+    lists = {**SEARCH, SEARCH_INSTANCES: error(404, "Instance.NotExist")}
+    run = await Run(tmp_path, lists, (SEARCH_INSTANCES,))()
+    row = run.row(SEARCH_INSTANCES)
+    assert (row.status, row.vanished) == (Status.COMPLETE, 1), "only the name that an app reports"
+
+
+async def test_a_child_of_two_parents_is_no_better_than_either(tmp_path):
+    run = await Run(tmp_path, {**SEARCH, (APPS, ("g2",), None): DENIED}, (SEARCH_INSTANCES,))()
+    assert run.statuses() == {GROUPS: "complete", APPS: "denied", SEARCH_INSTANCES: "denied"}
+
+
+async def test_a_scope_that_is_doomed_asks_no_more(tmp_path):
+    """Neither lists that wait, nor walks that have begun, nor calls between two attempts."""
+    waits = anyio.Event()
+
+    async def denied():
+        await waits.wait()
+        return DENIED
+
+    async def endless():
+        waits.set()
+        for _ in range(30):
+            await anyio.sleep(0)
+        return functions("x", token=f"t{len(run.world.asked)}")
+
+    lists = {FUNCTIONS: endless, (SERVICES, (), None): services(*[f"s{n}" for n in range(100)])}
+    lists[FUNCTIONS, ("s0",), None] = denied
+    run = Run(tmp_path, lists)
+    await run()
+    assert run.statuses() == {SERVICES: "complete", FUNCTIONS: "denied", INSTANCES: "denied", CONFIGS: "denied"}
+    assert len(run.world.asked) <= 1 + 8
+
+
+async def test_pending_lists_are_bounded(tmp_path):
+    """A parent waits while too many lists below it are pending."""
+    most = 0
+    pages = {}
+    for n in range(25):
+        token = f"t{n + 1}" if n < 24 else None
+        pages[SERVICES, (), f"t{n}" if n else None] = services(*[f"s{n}-{m}" for m in range(100)], token=token)
+    run = Run(tmp_path, pages, (FUNCTIONS,))
+
+    async def watching():
+        nonlocal most
+        found = run.scheduler._open.get((HOME, FUNCTIONS))
+        most = max(most, found.pending if found else 0)
+        return functions()
+
+    pages[FUNCTIONS] = watching
+    await run()
+    assert run.row(FUNCTIONS).lists == 2500
+    assert MAX_PENDING * 0.5 < most <= MAX_PENDING + 100
+
+
+async def test_a_deadline_drops_what_is_open_and_keeps_the_rest(tmp_path):
+    async def never():
+        await anyio.sleep_forever()
+
+    other = Target("1000000000000002", "cn-hangzhou")
+    third = Target("1000000000000003", "cn-hangzhou")
+    caller = Caller(HOME.account_id, FakeProvider())
+    needed = CATALOG.with_parents(FC2)
+    plans = [TargetPlan(HOME, caller, needed), TargetPlan(other, caller, needed)]
+    plans += [TargetPlan(third, caller, needed, ("AccountMismatch", "It belongs to another."))]
+    lists = {**TREE, INSTANCES: never}
+    run = Run(tmp_path, lists, plans=plans)
+    await run(deadline_s=0.2)
+    assert run.row(SERVICES).status is Status.COMPLETE
+    assert run.row(CONFIGS).status is Status.COMPLETE
+    assert (run.row(INSTANCES).status, run.row(INSTANCES).error_code) == (Status.NOT_ATTEMPTED, "Deadline")
+    assert run.row(INSTANCES).rows == 0
+    assert run.row(SERVICES, third).status is Status.FAILED
+
+
+async def test_nothing_begins_after_the_deadline(tmp_path):
+    """The dispatcher outlives the run: lists that wait for their turn, and targets that weren't let in, stay so."""
+
+    async def never():
+        await anyio.sleep_forever()
+
+    caller = Caller(HOME.account_id, FakeProvider())
+    targets = [Target(f"{HOME.account_id}{n}", "cn-hangzhou") for n in range(30)]
+    plans = [TargetPlan(target, caller, CATALOG.with_parents(FC2)) for target in targets]
+    run = Run(tmp_path, {SERVICES: services(*"abcdefghijkl"), FUNCTIONS: never}, plans=plans)
+    await run(deadline_s=0.1)
+    assert len(run.world.of(FUNCTIONS)) <= 8
+    assert len(run.world.of(SERVICES)) < 30
+    assert Counter(run.statuses().values()).keys() <= {"complete", "not_attempted"}
+    assert {str(row.status) for row in run.scheduler.ledger if row.table == FUNCTIONS} == {"not_attempted"}
+
+
+async def test_a_refused_account_fails_without_a_request(tmp_path):
+    refusal = ("InvalidCredentials", "The key is disabled.")
+    plan = TargetPlan(HOME, Caller(HOME.account_id, FakeProvider()), CATALOG.with_parents(FC2), refusal)
+    run = await Run(tmp_path, TREE, plans=[plan])()
+    assert run.world.asked == []
+    assert {(row.status, row.error_code, row.error_message) for row in run.scheduler.ledger} == {("failed", *refusal)}
+
+
+async def test_a_crawl_of_nothing_ends(tmp_path):
+    run = Run(tmp_path, {})
+    run.plans = []
+    await run()
+    assert run.scheduler.ledger == []
+
+
+async def test_a_defect_that_one_list_shows_ends_no_other(tmp_path):
+    run = await Run(tmp_path, {**TREE, (INSTANCES, ("s1", "f1"), None): ZeroDivisionError("canary")})()
+    row = run.row(INSTANCES)
+    assert (row.status, row.error_code) == (Status.FAILED, "Defect")
+    assert "ZeroDivisionError" in row.error_message
+    assert "canary" not in row.error_message
+    assert run.row(CONFIGS).status is Status.COMPLETE
+
+
+async def test_an_odd_name_of_a_resource_fails_its_scope_alone(tmp_path):
+    body = b'{"services": [{"serviceName": "a\\u0000b"}, {"serviceName": ".."}]}'
+    run = await Run(tmp_path, {(SERVICES, (), None): answer(body=body)})()
+    assert (run.row(SERVICES).status, run.row(FUNCTIONS).status) == (Status.COMPLETE, Status.FAILED)
+    assert run.row(FUNCTIONS).error_code == "InvalidName"
+
+
+async def test_an_output_that_fails_ends_the_run(tmp_path):
+    run = Run(tmp_path, TREE)
+
+    async def failing():
+        run.writer._spool._failure = "no space left"
+        return functions("f1")
+
+    run.world.lists = {**TREE, (FUNCTIONS, ("s1",), None): failing}
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await run()
+    assert isinstance(bare(caught.value), OutputError)
+
+
+async def test_one_key_from_two_lists_of_a_scope_is_one_row(tmp_path):
+    pages = {(SERVICES, (), None): services("s", token="t"), (SERVICES, (), "t"): services("s", "r")}
+    run = await Run(tmp_path, pages, (SERVICES,))()
+    assert (run.row(SERVICES).rows, run.row(SERVICES).rows_seen, run.row(SERVICES).duplicates) == (2, 3, 1)
+
+
+async def test_what_a_scope_held_is_let_go_when_it_ends(tmp_path):
+    kept = []
+    run = Run(tmp_path, TREE)
+    original = Scope.make_room
+
+    def noting(scope):
+        kept.append(scope)
+        original(scope)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scope, "make_room", noting)
+        await run()
+    assert {scope.row.table for scope in kept} == set(FC2)
+    assert all((scope.begun, scope.running, scope.pending) == (set(), set(), 0) for scope in kept)
+    assert all(scope.channel.lane.is_empty for scope in kept)
+
+
+def test_walks_are_described_by_the_most_frequent_first():
+    assert describe_walks({}) == ""
+    assert describe_walks({"token": 7}) == "token"
+    assert describe_walks({"b": 1, "token": 7, "a": 1}) == "token × 7; a × 1; b × 1"
+
+
+async def test_scopes_that_are_open_at_once_are_bounded(tmp_path, monkeypatch):
+    """P11: an account that throttles keeps its scopes open, and lets more targets in."""
+    monkeypatch.setattr("crawler.scheduler.MAX_OPEN", 12)
+    most = 0
+
+    async def noting():
+        nonlocal most
+        most = max(most, len(run.scheduler._open))
+        return services("s")
+
+    caller = Caller(HOME.account_id, FakeProvider())
+    targets = [Target(f"{HOME.account_id}{n}", "cn-hangzhou") for n in range(20)]
+    plans = [TargetPlan(target, caller, CATALOG.with_parents(FC2)) for target in targets]
+    run = Run(tmp_path, {SERVICES: noting}, plans=plans, concurrency=50)
+    await run()
+    assert set(run.statuses().values()) == {"complete"}
+    assert 12 <= most <= 12 + len(FC2) - 1

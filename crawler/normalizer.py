@@ -230,8 +230,8 @@ def bound_values(batch: pa.RecordBatch, paths: Sequence[str]) -> list[tuple[str,
     """The parent rows' values that child lists are asked for with: a tuple of text for every row and list item.
 
     A path is a column and the fields below it (`domain.functions.algo[]`); one that ends in `[]` gives a tuple an
-    item. Rows with a null or an empty text in one of them give none: there is no such path to ask. Without any path
-    every row gives the empty tuple.
+    item, less nulls and empty texts. Without any path every row gives the empty tuple. Raises NormalizeError for a row
+    whose value is null or empty text: its list can't be asked for, and must not pass for an empty one.
     """
     columns = [_at(batch, path) for path in paths]
     return [found for row in range(batch.num_rows) for found in product(*(column[row] for column in columns))]
@@ -241,5 +241,8 @@ def _at(batch: pa.RecordBatch, path: str) -> list[list[str]]:
     column, *steps = path.removesuffix("[]").split(".")
     array = batch.column(column)
     values = (pc.struct_field(array, steps) if steps else array).to_pylist()
-    lists = values if path.endswith("[]") else [[value] for value in values]
-    return [[str(value) for value in found or [] if value is not None and value != ""] for found in lists]
+    if path.endswith("[]"):
+        return [[str(value) for value in found or [] if value is not None and value != ""] for found in values]
+    if any(value is None or value == "" for value in values):
+        raise NormalizeError("ParentNameless", f"A row has no {path}, which the list below it is asked for with.")
+    return [[str(value)] for value in values]

@@ -24,10 +24,10 @@ from crawler.catalog import Catalog, Operation, Parent
 from crawler.client import ApiRequest, Caller, Client, expand_path
 from crawler.clock import Clock
 from crawler.dispatcher import Dispatcher
-from crawler.errors import CrawlError, OutputError, VanishedError
+from crawler.errors import CrawlError, NormalizeError, OutputError, VanishedError
 from crawler.normalizer import Normalizer, Page, RowContext, bound_values
 from crawler.pagination import Walk
-from crawler.scopes import ListCounts, Scope
+from crawler.scopes import ListCounts, Scope, add_names
 from crawler.snapshot import ListWriter, SnapshotWriter
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole
 from crawler.targets import Target
@@ -89,7 +89,7 @@ class Scheduler:
         progress: Progress,
     ) -> None:
         self.ledger: list[ScopeRow] = []
-        self.unknown_fields: dict[str, Counter[str]] = {}
+        self.unknown_fields: dict[str, dict[str, int]] = {}
         self._catalog = catalog
         self._plans = plans
         self._written = frozenset(written)
@@ -259,8 +259,7 @@ class Scheduler:
         counts.seen += page.seen
         counts.coerced += page.coerced
         counts.misfits += page.misfits
-        for path, number in page.unknown.items():
-            counts.unknown[path] = counts.unknown.get(path, 0) + number
+        add_names(counts.unknown, page.unknown)
         self._progress.rows += page.seen
         if rows is not None and page.seen:
             await rows.write(page.batch, page.keys, page.digests)
@@ -296,10 +295,19 @@ class Scheduler:
                         self._submit_below(child, parent, page)
         pages.clear()
 
+    def _bound(self, child: Scope, parent: Parent, page: Page) -> list[tuple[str, ...]]:
+        """The values that the page's rows give; where a row gives none, the child's scope can't be complete."""
+        try:
+            return bound_values(page.batch, list(parent.bind.values()))
+        except NormalizeError as error:
+            child.judge_error(error)
+            self._doom_below(child)
+            return []
+
     def _submit_below(self, child: Scope, parent: Parent, page: Page) -> None:
         names = [*parent.bind, *parent.values]
         known = [(*values, *self._settings.get(parent.setting, ())) for values in parent.values.values()]
-        for bound in bound_values(page.batch, list(parent.bind.values())):
+        for bound in self._bound(child, parent, page):
             for guessed in product(*known):
                 parameters = dict(zip(names, (*bound, *guessed), strict=True))
                 identity = tuple(parameters[name] for name in child.operation.path_parameters)
@@ -330,7 +338,7 @@ class Scheduler:
         for child in scope.children:
             child.inherit(scope)
         if scope.unknown:
-            self.unknown_fields.setdefault(scope.row.table, Counter()).update(scope.unknown)
+            add_names(self.unknown_fields.setdefault(scope.row.table, {}), scope.unknown)
         del self._open[scope.target, scope.row.table]
         self._record(scope.row)
         self._check_done()

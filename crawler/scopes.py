@@ -24,8 +24,16 @@ from crawler.targets import Target
 
 MAX_PENDING = 1000
 _MAX_MESSAGE = 500
+_MAX_NAMES = 1000
 _INHERITED = "Its parent "
 _WITH_SOME_ROWS = frozenset({Status.TRUNCATED, Status.UNSTABLE})
+
+
+def add_names(names: dict[str, int], found: Mapping[str, int]) -> None:
+    """Count fields by name; beyond 1,000 names, which are data and no names, together as `…`."""
+    for name, number in found.items():
+        kept = name if name in names or len(names) < _MAX_NAMES else "…"
+        names[kept] = names.get(kept, 0) + number
 
 
 @dataclass(slots=True)
@@ -144,8 +152,7 @@ class Scope:
         row.misfits += counts.misfits
         if note:
             self.walks[note] = self.walks.get(note, 0) + 1
-        for path, number in counts.unknown.items():
-            self.unknown[path] = self.unknown.get(path, 0) + number
+        add_names(self.unknown, counts.unknown)
 
     async def end(self, now: datetime) -> None:
         """Settle the rows and fill in what only the end knows. Raises OutputError."""

@@ -697,9 +697,11 @@ def test_bound_values_of_a_list_are_one_tuple_an_item():
     assert bound_values(page.batch, ["domain.functions.algo[]"]) == [("ctr",), ("pop",)]
 
 
-def test_rows_without_a_value_bind_nothing():
-    page = read_functions({"functionName": {"wrong": 1}}, "no object", {"functionName": ""}, function())
-    assert bound_values(page.batch, ["function_name"]) == [("f",)]
+@pytest.mark.parametrize("nameless", [{"functionName": {"wrong": 1}}, "no object", {"functionName": ""}])
+def test_a_row_without_the_name_that_its_list_is_asked_for_with_is_an_error(nameless):
+    page = read_functions(function(), nameless)
+    with pytest.raises(NormalizeError, match="ParentNameless"):
+        bound_values(page.batch, ["function_name"])
 
 
 def test_a_number_is_bound_as_its_decimal_text():

@@ -510,3 +510,23 @@ async def test_scopes_that_are_open_at_once_are_bounded(tmp_path, monkeypatch):
     await run()
     assert set(run.statuses().values()) == {"complete"}
     assert 12 <= most <= 12 + len(FC2) - 1
+
+
+async def test_a_parent_without_a_name_fails_the_lists_below_it_and_not_itself(tmp_path):
+    nameless = page("services", [{"serviceName": "s1"}, {"serviceName": {"odd": 1}}])
+    run = await Run(tmp_path, {**TREE, (SERVICES, (), None): nameless})()
+    assert run.statuses() == {SERVICES: "complete", FUNCTIONS: "failed", INSTANCES: "failed", CONFIGS: "failed"}
+    assert run.row(FUNCTIONS).error_code == "ParentNameless"
+    assert run.row(SERVICES).rows == 2
+
+
+async def test_names_of_unknown_fields_are_counted_and_have_an_end(tmp_path):
+    lists = {(SERVICES, (), None): services("s1", token="t1"), (SERVICES, (), "t1"): services("s2")}
+    for number, key in enumerate(lists):
+        record = {"serviceName": f"s{number}", **{f"new{number}-{n}": 1 for n in range(700)}}
+        lists[key] = page("services", [record], "t1" if number == 0 else None)
+    run = await Run(tmp_path, lists, (SERVICES,))()
+    names = run.scheduler.unknown_fields[SERVICES]
+    assert len(names) == 1001
+    assert names["…"] == 400
+    assert sum(names.values()) == 1400

@@ -13,7 +13,7 @@ import anyio
 from crawler.errors import NormalizeError
 from crawler.snapshot.parts import PartFile, PartWriter, rewrite_without
 from crawler.snapshot.paths import part_name, scope_folder, staged
-from crawler.snapshot.store import Store, count_columns, take_rows
+from crawler.snapshot.store import Store, take_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -37,10 +37,13 @@ class ScopeWriter:
         spool: Spool,
         snapshot_id: str,
         schema: pa.Schema,
+        columns: int,
         scope: tuple[str, str, str],
         ended: Callable[[tuple[str, str, str], _Files | None], None],
     ) -> None:
-        """`scope` is table, account and region; `ended` is told the scope's files, None where it was dropped."""
+        """`columns` counts the schema's, nested ones too; `scope` is table, account and region; `ended` is told the
+        scope's files, None where it was dropped.
+        """
         self.rows = 0
         self.duplicates = 0
         self.conflicts = 0
@@ -48,7 +51,7 @@ class ScopeWriter:
         self.spool = spool
         self.settled: dict[Hashable, int] = {}
         self.unfinished: dict[ListWriter, None] = {}
-        self._columns = count_columns(schema)
+        self._columns = columns
         self._folder = scope_folder(scope[0], snapshot_id, scope[1], scope[2])
         self._staged = staged(snapshot_id, self._folder)
         self._scope = scope

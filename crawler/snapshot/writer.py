@@ -29,6 +29,7 @@ from crawler.snapshot.paths import (
 from crawler.snapshot.preflight import make_root
 from crawler.snapshot.scope import ScopeWriter
 from crawler.snapshot.spool import Spool
+from crawler.snapshot.store import count_columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,6 +68,7 @@ class SnapshotWriter:
         self._lock = lock
         self._started_at = started_at
         self._schemas = schemas
+        self._columns = {table: count_columns(schema) for table, schema in schemas.items()}
         self._spool = spool
         self._kept: dict[_Scope, list[PartFile]] = {}
         self._dropped: set[_Scope] = set()
@@ -116,7 +118,8 @@ class SnapshotWriter:
         key = (table, account_id, region_id)
         if key in self._running or key in self._kept or key in self._dropped:
             raise RuntimeError(f"the scope {key} was begun before")
-        writer = ScopeWriter(self._spool, self.snapshot_id, self._schemas[table], key, self._end_scope)
+        schema, columns = self._schemas[table], self._columns[table]
+        writer = ScopeWriter(self._spool, self.snapshot_id, schema, columns, key, self._end_scope)
         self._running.add(key)
         return writer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -73,6 +74,14 @@ def _toml(value: str | Sequence[str]) -> str:
     return orjson.dumps(value if isinstance(value, str) else list(value)).decode()
 
 
+def this_command() -> str:
+    """How this process was called, for a line that can be typed again."""
+    if Path(sys.argv[0]).name == "acs-inventory":
+        return "acs-inventory"
+    python = Path(sys.executable)
+    return f"{python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python} -m crawler"
+
+
 def check(manifest: Manifest, counts: Mapping[str, int], folder: str) -> None:
     """Say whether the snapshot has what the cloud has, and what to type next."""
     out = console()
@@ -86,6 +95,6 @@ def check(manifest: Manifest, counts: Mapping[str, int], folder: str) -> None:
             + f"Every table has exactly the records that the built-in cloud has: {len(rows)} tables."
         )
     out.print("\nLook into it:")
-    out.print(safe(f"  acs-inventory snapshots show --output {folder}"), soft_wrap=True)
+    out.print(safe(f"  {this_command()} snapshots show --output {folder}"), soft_wrap=True)
     files = f"{folder}/fc_functions/*/*/*/*/*.parquet"
     out.print(safe(f"  duckdb -c \"FROM '{files}' SELECT account_id, runtime, count(*) GROUP BY ALL\""), soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -14,7 +15,12 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
+
+from crawler import log
+from crawler.cli.crawling import heartbeat
+from crawler.run import Watch
 
 ROOT = Path(__file__).parents[1]
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "COLUMNS": "140", "NO_COLOR": "1"}
@@ -366,3 +372,16 @@ def test_demo_says_the_same_to_programs(tmp_path):
 
 def test_the_written_configuration_is_its_owners_alone(cloud):
     assert cloud.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.looptime
+async def test_without_a_display_a_line_a_minute_says_how_far_it_is():
+    watch = Watch()
+    watch.progress.scopes = 7
+    stream = io.StringIO()
+    log.configure("json", "info", stream)
+    async with heartbeat(watch):
+        await anyio.sleep(150)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [line["event"] for line in lines] == ["progress", "progress"]
+    assert lines[0]["scopes"] == 7

@@ -489,7 +489,7 @@ async def test_awkward_names_reach_the_cloud_as_they_are_with_a_good_signature()
     """T18: the emulator verifies the signature of what it received."""
     cloud = Cloud(CloudSpec(accounts=(ACCOUNT,), regions=("cn-hangzhou",)))
     cloud.place(ACCOUNT, "cn-hangzhou").names.add(("fc-open", "s"))
-    names = [name for name in AWKWARD if len(name) < 1000 and unquote(name) == name]
+    names = [name for name in AWKWARD if len(name) < 1000]
     for name in names:
         cloud.edit(ACCOUNT, "cn-hangzhou", CONFIGS, [{"qualifier": f"of {name}"}], ("s", name))
     provider = FakeProvider()

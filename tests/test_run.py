@@ -21,6 +21,7 @@ from crawler import log
 from crawler.catalog import load_catalog
 from crawler.cli.demo import table_counts
 from crawler.emulator import Body, Cloud, CloudSpec, Deny, Drop, Error, Page, Rate, Refuse, RepeatToken, Throttle
+from crawler.emulator.keyring import Keyring
 from crawler.errors import ConfigError, CredentialsError, OutputBusyError
 from crawler.snapshot import SnapshotWriter, read_manifest
 
@@ -216,7 +217,7 @@ def test_throttling_slows_and_loses_nothing(tmp_path):
     )
 
 
-def test_an_assumed_role_lasts_through_its_expiry_with_one_more_assumption(tmp_path):
+def test_an_assumed_role_lasts_through_its_expiry_with_one_more_assumption(tmp_path, monkeypatch):
     def assume(text):
         role = f'type = "ram_role_arn"\nrole_arn = "acs:ram::{BIG}:role/inventory-reader"\n'
         return text.replace('type = "access_key"\n', role, 1)
@@ -230,13 +231,22 @@ def test_an_assumed_role_lasts_through_its_expiry_with_one_more_assumption(tmp_p
                     await anyio.sleep(0.001)
                 here.cloud.expire_sessions()
 
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(expire_once)
-                result = await here.crawl(config)
+            with (tmp_path / "log").open("w") as stream:
+                log.configure("json", "debug", stream)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(expire_once)
+                    result = await here.crawl(config)
             return here, result
 
+    issued = []
+    issue = Keyring.issue
+    monkeypatch.setattr(Keyring, "issue", lambda *given: issued.append(issue(*given)) or issued[-1])
     here, result = anyio.run(main)
     assert result.exit_code == 0
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b'"action": "AssumeRole"' in written
+    assert len(issued) == 2
+    assert not any(part.encode() in written for key in issued for part in (key.secret, key.token, key.token[:40]))
     assert here.cloud.requests.count(action="AssumeRole") == 2
     assert here.cloud.requests.count(outcome="InvalidSecurityToken.Expired") >= 1
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 
 DEMO_FOLDER = "acs-inventory-demo"
+HEARTBEAT_S = 60.0
 
 config_option = click.option(
     "--config",
@@ -87,10 +88,36 @@ def run(config: Config, output: Output, surroundings: Surroundings | None = None
         return await until_signal(lambda: _crawl(watch))
 
     async def _crawl(watch: Watch) -> CrawlResult:
-        async with live_display(watch) if output.shows_progress else nullcontext():
+        async with live_display(watch) if output.shows_progress else heartbeat(watch):
             return await crawl_once(config, surroundings, watch)
 
     return run_async(main)
+
+
+@asynccontextmanager
+async def heartbeat(watch: Watch) -> AsyncIterator[None]:
+    """Log a line a minute on how far the crawl is, for those who have no live display."""
+    import anyio
+    import structlog
+
+    async def beat() -> None:
+        while True:
+            await anyio.sleep(HEARTBEAT_S)
+            structlog.get_logger().info(
+                "progress",
+                scopes=watch.progress.scopes,
+                scopes_done=watch.progress.scopes_done,
+                not_complete=watch.progress.not_complete,
+                rows=watch.progress.rows,
+                requests=watch.requests.requests,
+                throttled=watch.requests.throttled,
+                least_seconds_left=round(watch.time_left_s()),
+            )
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(beat)
+        yield
+        tasks.cancel_scope.cancel()
 
 
 def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:

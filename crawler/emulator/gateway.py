@@ -61,8 +61,9 @@ class _Request:
     listener: Listener
     subject: Subject
     operation: Operation | None
-    parent: tuple[str, ...]
+    segments: tuple[str, ...]  # of the path, as they came
     request_id: str
+    parent: tuple[str, ...] = ()  # the same, decoded
     list_id: str = ""
 
 
@@ -122,7 +123,7 @@ class Gateway:
         return replace(request, subject=replace(subject, page=page), parent=call.parent, list_id=call.list_id)
 
     def _call(self, request: _Request, operation: Operation) -> Call:
-        parent = tuple(decode(segment) for segment in request.parent)
+        parent = tuple(decode(segment) for segment in request.segments)
         account, region = request.subject.account, request.subject.region
         return Call(operation, account, region, parent, request.received.query(), request.request_id)
 

@@ -28,6 +28,9 @@ from crawler.retry import RetryPolicy
 from crawler.rpc import STS_ENDPOINT, StsCall, caller_identity, describe_regions
 from crawler.transport import HttpRequest, Transport
 
+# Why an account can't be crawled, beside InvalidCredentials and AccountMismatch: nobody could be asked.
+UNREACHABLE = "Unreachable"
+
 # Guesses: the numbers of these operations aren't published. STS allows 100 a second (its documentation, 2026-11-22).
 DEFAULT_LIMITS = {
     "default": LimitRule(20, 5),
@@ -113,7 +116,7 @@ class Session:
         except CredentialsError as error:
             return "InvalidCredentials", str(error)
         except ApiError as error:
-            return "InvalidCredentials", _identity_refused(error)
+            return _identity_refused(error)
         if actual == account.id:
             return None
         return "AccountMismatch", f"The credentials of account {account.id} belong to account {actual}."
@@ -179,16 +182,17 @@ async def open_session(config: Config, catalog: Catalog, surroundings: Surroundi
             tasks.cancel_scope.cancel()
 
 
-def _identity_refused(error: ApiError) -> str:
+def _identity_refused(error: ApiError) -> tuple[str, str]:
     """Code, request ID and advice; never the service's own words, which may quote what was signed."""
+    if error.http_status == 0 or error.code in {"InvalidResponse", "TlsFailed", "TooLarge"}:
+        return UNREACHABLE, f"STS can't be asked who the credentials belong to: {error}"
     advice = {
         "InvalidAccessKeyId.NotFound": "there is no such access key",
         "InvalidAccessKeyId.Inactive": "the access key is disabled",
         "SignatureDoesNotMatch": "the access key's secret is wrong",
     }.get(error.code, "see the product's error reference")
-    if error.http_status == 0 or error.code in {"InvalidResponse", "TlsFailed", "TooLarge"}:
-        return f"STS can't be asked who the credentials belong to: {error}"
-    return f"STS answered {error.code} to GetCallerIdentity (request {error.request_id or 'unknown'}): {advice}."
+    request = f"request {error.request_id or 'unknown'}"
+    return "InvalidCredentials", f"STS answered {error.code} to GetCallerIdentity ({request}): {advice}."
 
 
 def _own_rules(config: Config) -> list[Path]:

@@ -9,6 +9,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -385,3 +386,17 @@ async def test_without_a_display_a_line_a_minute_says_how_far_it_is():
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [line["event"] for line in lines] == ["progress", "progress"]
     assert lines[0]["scopes"] == 7
+
+
+def test_doctor_says_when_nobody_can_be_asked(cloud, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    config = tmp_path / "closed.toml"
+    config.write_text(re.sub(r'^sts = "http.*"$', f'sts = "{closed}"', cloud.read_text(), flags=re.MULTILINE))
+    config.chmod(0o600)
+    code, out, _ = acs_inventory("doctor", "--config", config, "--json", cwd=tmp_path)
+    assert code == 1
+    findings = {finding["subject"]: finding for finding in json.loads(out)}
+    assert "ConnectionFailed" in findings["account 1000000000000001"]["seen"]
+    assert "network" in findings["account 1000000000000001"]["remedy"]
+    assert "not compared" in findings["clock"]["seen"]

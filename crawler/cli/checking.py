@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio
+from msgspec.structs import replace
 from rich.text import Text
 
 from crawler.catalog import Catalog, Operation
@@ -17,11 +18,16 @@ from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, Pagi
 from crawler.redaction import load_key
 from crawler.rpc import read_object
 from crawler.run import account_regions, open_catalog
-from crawler.session import Identity, Session, Surroundings, open_session
+from crawler.session import UNREACHABLE, Identity, Session, Surroundings, open_session
 from crawler.snapshot import check_output
 
 # Services take 15 minutes to either side; from one on a clock is worth a word.
 _SKEW_WORTH_A_WORD_S = 60.0
+
+_NETWORK = "Check the network, a firewall, and [endpoints]."
+
+# Someone is waiting: what doesn't answer twice is said not to answer.
+_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ async def examine(config: Config, surroundings: Surroundings | None = None) -> l
     """Check everything that can be checked, cheapest first. Sends one identity request an account, DescribeRegions,
     and the first page of one record of each product's root lists in one region."""
     surroundings = surroundings or Surroundings()
+    config = replace(config, retry=replace(config.retry, max_attempts=min(_ATTEMPTS, config.retry.max_attempts)))
     catalog = open_catalog(config)
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
     findings = [Finding("configuration", f"{len(config.accounts)} accounts, {len(tables)} tables")]
@@ -54,7 +61,7 @@ async def examine(config: Config, surroundings: Surroundings | None = None) -> l
         identities = await session.identify(surroundings)
         findings += [_account(identity) for identity in identities]
         findings += await _cloud(session, identities, catalog, tables)
-        findings.append(_clock(session))
+        findings.append(_clock(session, identities))
     return findings
 
 
@@ -85,11 +92,13 @@ def _account(identity: Identity) -> Finding:
     if identity.refusal is None:
         return Finding(subject, f"{source}: GetCallerIdentity agrees")
     code, sentence = identity.refusal
-    remedy = "Configure this account's own credentials." if code == "AccountMismatch" else f"Check {source}."
-    return Finding(subject, sentence, remedy)
+    remedies = {"AccountMismatch": "Configure this account's own credentials.", UNREACHABLE: _NETWORK}
+    return Finding(subject, sentence, remedies.get(code, f"Check {source}."))
 
 
-def _clock(session: Session) -> Finding:
+def _clock(session: Session, identities: Sequence[Identity]) -> Finding:
+    if all(identity.refusal is not None and identity.refusal[0] == UNREACHABLE for identity in identities):
+        return Finding("clock", "not compared: no service could be asked", "Check again when one can be reached.")
     skew_s = session.client.clock_skew_s
     if abs(skew_s) < _SKEW_WORTH_A_WORD_S:
         return Finding("clock", "within the 15 minutes that signatures need")
@@ -143,7 +152,7 @@ def _remedy(error: ApiError | PaginationError, operation: Operation) -> str:
     if isinstance(error, DeniedError):
         return f"Allow {operation.ram} in the RAM policy of these credentials."
     if error.code in {"ConnectionFailed", "DnsFailed", "Timeout"}:
-        return "Check the network, a firewall, and [endpoints]."
+        return _NETWORK
     if error.code == "TlsFailed":
         return "Check what stands between this machine and the cloud; [tls] ca_file takes a private authority."
     return "Look the code up in the product's error reference."

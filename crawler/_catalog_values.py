@@ -175,6 +175,10 @@ class Catalog:
             add(table)
         return tuple(needed)
 
+    def ram_actions(self, tables: Iterable[str]) -> list[str]:
+        """The RAM actions that a crawl of these tables needs, the walked parents' too, in order."""
+        return sorted({self.operations[table].ram for table in self.with_parents(tables)})
+
     def depth(self, table: str) -> int:
         """How many levels of parents a table has; 0 for a root list."""
         return max((self.depth(parent) + 1 for parent in self.operations[table].parent_tables), default=0)

@@ -21,11 +21,12 @@ import pytest
 
 from crawler import log
 from crawler.cli.crawling import heartbeat
+from crawler.emulator.operations import OPERATIONS
 from crawler.run import Watch
 
 ROOT = Path(__file__).parents[1]
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "COLUMNS": "140", "NO_COLOR": "1"}
-COMMANDS = ("crawl", "demo", "plan", "tables", "doctor", "snapshots", "emulate")
+COMMANDS = ("crawl", "demo", "plan", "tables", "policy", "doctor", "snapshots", "emulate")
 
 
 def acs_inventory(*arguments, cwd, env=None, **options):
@@ -202,6 +203,24 @@ def test_plan_asks_only_who_and_where(cloud, tmp_path):
     code, text, _ = acs_inventory("plan", "--config", cloud, "--table", "fc2_instances", cwd=tmp_path)
     assert code == 0
     assert "walked, not written" in text
+
+
+def test_policy_allows_what_the_chosen_tables_call_and_their_parents(cloud, tmp_path):
+    code, out, _ = acs_inventory("policy", "--table", "opensearch_function_instances", cwd=tmp_path)
+    assert code == 0
+    [statement] = json.loads(out)["Statement"]
+    assert statement["Action"] == ["opensearch:DescribeFunction", "opensearch:ListApp", "opensearch:ListAppGroup"]
+    _, of_all, _ = acs_inventory("policy", cwd=tmp_path)
+    _, of_the_configured, _ = acs_inventory("policy", "--config", cloud, cwd=tmp_path)
+    assert of_all == of_the_configured
+    assert "GetFunctionCode" not in of_all
+
+
+def test_the_policy_is_enough_and_nothing_in_it_is_too_much(tmp_path):
+    """Every action that the emulated cloud checked in a whole crawl is allowed, and no other."""
+    _, out, _ = acs_inventory("policy", cwd=tmp_path)
+    allowed = set(json.loads(out)["Statement"][0]["Action"])
+    assert allowed == {operation.ram for operation in OPERATIONS if operation.action != "DescribeRegions"}
 
 
 def test_tables_for_people_and_programs(tmp_path):

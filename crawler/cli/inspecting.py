@@ -45,6 +45,26 @@ def tables(table: str | None, config_file: Path | None, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--table", "patterns", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Takes its [crawl] tables and [catalog] extra."
+)
+@output_options
+def policy(patterns: tuple[str, ...], config_file: Path | None) -> None:
+    """The least RAM policy that a crawl needs, as JSON: attach it to the user or role that crawls.
+
+    Finding out who the accounts are and where the products are needs no permission.
+    """
+    from crawler.catalog import load_catalog
+    from crawler.config import Config
+
+    config = (load(config_file) if config_file else Config()).with_overrides(tables=patterns)
+    catalog = load_catalog(config.catalog.extra)
+    actions = catalog.ram_actions(catalog.select(config.crawl.tables, config.crawl.exclude))
+    show_json({"Version": "1", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]})
+
+
+@click.command()
 @config_option
 @click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this configured account; repeatable.")
 @click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
@@ -98,4 +118,4 @@ def doctor(output: Output, config_file: Path | None, as_json: bool) -> int:
     return 0 if all(finding.is_well for finding in findings) else EXIT_NOTHING
 
 
-COMMANDS = (plan, tables, doctor)
+COMMANDS = (plan, tables, policy, doctor)

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from test_credentials_fakes import ROLE, FakeCloud
+from credentials_fakes import ROLE, FakeCloud
 
 from crawler.credentials import Credentials, CredentialSpec, assumed_role, build_provider
 from crawler.credentials.chain import default_chain

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_credentials_fakes import KEYS, ROLE, FakeCloud
+from credentials_fakes import KEYS, ROLE, FakeCloud
 
 from crawler.credentials import Credentials, CredentialSpec, assumed_role, build_provider
 from crawler.credentials.metadata import ecs_role, uri_credentials

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 import pytest
-from test_credentials_fakes import KEYS, ROLE, FakeCloud
+from credentials_fakes import KEYS, ROLE, FakeCloud
 
 from crawler.credentials import Credentials, assumed_role
 from crawler.credentials.metadata import ecs_role

@@ -1,4 +1,4 @@
-"""A fake clock, and a client that signs with the official library and can get any part of it wrong."""
+"""A client that signs with the official library and can get any part of it wrong."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import hashlib
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
-import anyio
 import orjson
 import pytest
 from alibabacloud_tea_openapi.utils import Utils
@@ -19,30 +18,11 @@ from darabonba.request import DaraRequest
 from yarl import URL
 
 from crawler.emulator import Cloud, CloudSpec, Emulator, serve
+from crawler.testing import FakeClock
 
 FIRST, SECOND = "1000000000000001", "1000000000000002"
 ALGORITHM = "ACS3-HMAC-SHA256"
 VERSIONS = {"fc": "2023-03-30", "fc-open": "2021-04-06", "opensearch": "2017-12-25", "sts": "2015-04-01"}
-
-
-class FakeClock:
-    """Time that moves only when told; a sleep moves it and returns."""
-
-    def __init__(self) -> None:
-        self.elapsed_s = 0.0
-        self.start = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
-        self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        return self.start + timedelta(seconds=self.elapsed_s)
-
-    def monotonic(self) -> float:
-        return self.elapsed_s
-
-    async def sleep(self, duration_s: float) -> None:
-        self.slept.append(duration_s)
-        self.elapsed_s += duration_s
-        await anyio.lowlevel.checkpoint()
 
 
 @dataclass(frozen=True)
@@ -128,7 +108,7 @@ class Client:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    return FakeClock()
+    return FakeClock(datetime(2026, 11, 22, 8, 0, tzinfo=UTC))
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ attempt, whose type says what it means.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import partial
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 import structlog
@@ -95,42 +94,6 @@ class Gate(Protocol):
         ...
 
 
-class _Place:
-    """A place that is held; given back once, however often that is asked."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self.is_held = True
-
-    def give_back(self) -> None:
-        if self.is_held:
-            self.is_held = False
-            self._gate.release()
-
-
-class _Watched(Generic[_Result]):
-    """Awaits `work`, and calls `before_waiting` each time before it waits: never where its result is there at once."""
-
-    def __init__(self, work: Coroutine[Any, Any, _Result], before_waiting: Callable[[], None]) -> None:
-        self._work = work
-        self._before_waiting = before_waiting
-
-    def __await__(self) -> Generator[Any, Any, _Result]:
-        go_on: Callable[[], Any] = partial(self._work.send, None)
-        while True:
-            try:
-                waits_for = go_on()
-            except StopIteration as end:
-                return cast(_Result, end.value)
-            self._before_waiting()
-            try:
-                yield waits_for
-            except BaseException as error:  # noqa: BLE001 - it is raised where it belongs, inside the work
-                go_on = partial(self._work.throw, error)
-            else:
-                go_on = partial(self._work.send, None)
-
-
 class Sender(Protocol):
     """One HTTP exchange; `transport.Transport` is the real one."""
 
@@ -203,14 +166,14 @@ class Client:
         """
         retries = Retries(self._policy, channel.quota)
         while True:
-            credentials, place = await self._enter(caller, channel.lane, has_place=has_place)
+            credentials = await self._enter(caller, channel.lane, has_place=has_place)
             has_place = False
             sent_at = self._clock.monotonic()
             try:
                 try:
                     result = await self._attempt(request, caller, credentials, read, tally)
                 finally:
-                    place.give_back()
+                    self._gate.release()
             except ApiError as error:
                 self._note(request, caller, sent_at, error.code)
                 self._report(error, channel, sent_at, tally)
@@ -225,30 +188,27 @@ class Client:
                 retries.succeeded()
                 return result
 
-    async def _enter(self, caller: Caller, lane: Lane, *, has_place: bool) -> tuple[Credentials | None, _Place]:
-        """A place, and credentials that are good at this moment.
+    async def _enter(self, caller: Caller, lane: Lane, *, has_place: bool) -> Credentials | None:
+        """Take a place, with credentials that are good at this moment.
 
-        Whoever has to wait for credentials gives the place back first and queues again: fetching them needs a place
+        Whoever has to wait for credentials holds no place meanwhile, and queues again: fetching them needs a place
         too, and what has waited must not leave beside what was let go meanwhile.
         """
         while True:
             if not has_place:
                 await self._credentials(caller)
                 await self._gate.acquire(lane)
-            place, has_place = _Place(self._gate), False
-            try:
-                credentials = await _Watched(self._credentials(caller), place.give_back)
-            except BaseException:
-                place.give_back()
-                raise
-            if place.is_held:
-                return credentials, place
+            has_place = False
+            credentials = caller.provider.ready() if caller.provider else None
+            if credentials is not None or caller.provider is None:
+                return credentials
+            self._gate.release()
 
-    async def _credentials(self, caller: Caller) -> Credentials | None:
-        if caller.provider is None:
-            return None
+    async def _credentials(self, caller: Caller) -> None:
+        """Wait until there are credentials, renewed where that is due."""
         try:
-            return await caller.provider.get()
+            if caller.provider is not None:
+                await caller.provider.get()
         except CredentialsError as error:
             raise FatalError("InvalidCredentials", str(error)) from None
 

@@ -33,6 +33,10 @@ class Given:
         """The credentials."""
         return self._credentials
 
+    def ready(self) -> Credentials | None:
+        """The credentials."""
+        return self._credentials
+
     async def refresh(self, stale: Credentials) -> Credentials:  # noqa: ARG002 - the protocol's
         """Always raises: whoever gave the credentials refreshes them."""
         raise CredentialsError("The credentials have expired.")

@@ -138,6 +138,10 @@ class FakeProvider:
         """See `Provider.get`."""
         return self.credentials
 
+    def ready(self) -> Credentials | None:
+        """See `Provider.ready`."""
+        return self.credentials
+
     async def refresh(self, stale: Credentials) -> Credentials:
         """See `Provider.refresh`."""
         await anyio.lowlevel.checkpoint()

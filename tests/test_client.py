@@ -266,6 +266,9 @@ async def test_credentials_that_fail_are_a_typed_error_and_take_no_place():
         async def get(self):
             raise CredentialsError("nothing is set")
 
+        def ready(self):
+            return None
+
     bench = Bench([answer()])
     bench.provider = Failing()
     error = await bench.fails()
@@ -431,9 +434,16 @@ async def test_the_place_is_given_back_when_the_call_is_cancelled(cancel_s):
     """While credentials are fetched, in the queue, in the exchange, in the wait for a retry."""
 
     class Slow(FakeProvider):
+        is_fetched = False
+
         async def get(self):
-            await anyio.sleep(1)
+            if not self.is_fetched:
+                await anyio.sleep(1)
+            self.is_fetched = True
             return self.credentials
+
+        def ready(self):
+            return self.credentials if self.is_fetched else None
 
     async def send(request):
         await anyio.sleep(1)

@@ -278,3 +278,40 @@ async def test_f16_static_keys_say_at_once_that_they_cannot_be_renewed():
         await Static("sts", temporary).refresh(temporary)
     with pytest.raises(CredentialsError, match="access key was refused"):
         await Static("access_key", KEYS).refresh(KEYS)
+
+
+async def test_ready_gives_what_get_would_give_without_waiting():
+    cloud = FakeCloud(life_s=3600)
+    role = role_of(cloud)
+    assert role.ready() is None
+    first = await role.get()
+    assert role.ready() == first
+    cloud.clock.advance(3600 - 299)
+    assert role.ready() is None, "a renewal is due, and someone has to begin it"
+    cloud.gate = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(role.get)
+        await anyio.wait_all_tasks_blocked()
+        assert role.ready() == first, "while it is renewed the old one is good"
+        cloud.gate.set()
+    second = role.ready()
+    assert second not in {None, first}
+    assert len(cloud.asked) == 2
+
+
+async def test_what_was_refused_is_not_ready():
+    cloud = FakeCloud()
+    role = role_of(cloud)
+    stale = await role.get()
+    cloud.gate = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(role.refresh, stale)
+        await anyio.wait_all_tasks_blocked()
+        assert role.ready() is None
+        cloud.gate.set()
+    assert role.ready() not in {None, stale}
+
+
+def test_fixed_keys_are_always_ready_and_a_provider_that_is_not_found_never():
+    assert Static("access_key", KEYS).ready() == KEYS
+    assert ecs_role(FakeCloud().outside()).ready() is None

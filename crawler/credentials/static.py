@@ -21,6 +21,10 @@ class Static:
         """See `Provider.get`. Never fails."""
         return self._credentials
 
+    def ready(self) -> Credentials | None:
+        """See `Provider.ready`. Always there."""
+        return self._credentials
+
     async def refresh(self, stale: Credentials) -> Credentials:
         """See `Provider.refresh`. Always raises CredentialsError: there is nowhere to get others from."""
         if stale.security_token:
@@ -42,6 +46,10 @@ class Unusable:
     async def get(self) -> Credentials:
         """See `Provider.get`. Always raises CredentialsError."""
         raise self._kind(self._message)
+
+    def ready(self) -> Credentials | None:
+        """See `Provider.ready`. Never there."""
+        return None
 
     async def refresh(self, stale: Credentials) -> Credentials:  # noqa: ARG002  the protocol's parameter
         """See `Provider.refresh`. Always raises CredentialsError."""

@@ -102,6 +102,12 @@ class Temporary:
                 raise
             return held
 
+    def ready(self) -> Credentials | None:
+        """See `Provider.ready`. None also where a renewal is due that nobody has begun."""
+        now = self._clock.monotonic()
+        is_renewed = now < self._early_at or self._flight.is_under_way
+        return self._held if is_renewed and now < self._ends_at else None
+
     async def refresh(self, stale: Credentials) -> Credentials:
         """See `Provider.refresh`. Callers that come late with the same stale ones get what was fetched meanwhile."""
         if self._held is not None and self._held != stale:
@@ -144,6 +150,10 @@ class Found:
     async def get(self) -> Credentials:
         """See `Provider.get`."""
         return await (await self._found()).get()
+
+    def ready(self) -> Credentials | None:
+        """See `Provider.ready`."""
+        return self._provider.ready() if self._provider is not None else None
 
     async def refresh(self, stale: Credentials) -> Credentials:
         """See `Provider.refresh`."""

@@ -54,6 +54,10 @@ class Provider(Protocol):
         """Credentials that are valid now. Raises CredentialsError where there are none."""
         ...
 
+    def ready(self) -> Credentials | None:
+        """What `get` would give without waiting; None where it would have to wait, or fail."""
+        ...
+
     async def refresh(self, stale: Credentials) -> Credentials:
         """Others than `stale`, which the cloud refused as expired: fetched once, however many callers hold them.
 

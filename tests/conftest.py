@@ -10,7 +10,6 @@ import pytest
 import structlog
 from hypothesis import settings
 
-
 # An example may be slow where the machine is busy; what must be fast is measured in benchmarks.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")

@@ -7,6 +7,10 @@ one of these at one door each: `transport` for the network, `snapshot` for the d
 
 from __future__ import annotations
 
+from os import sep
+from pathlib import PurePath
+from traceback import extract_tb
+
 
 class CrawlError(Exception):
     """The root: anything that the crawler raises on purpose."""
@@ -116,3 +120,11 @@ def bare(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def describe_defect(error: BaseException) -> str:
+    """A sentence for a defect of ours: its kind and its place, not its text, which may hold anything."""
+    error = bare(error)
+    ours = [frame for frame in extract_tb(error.__traceback__) if f"{sep}crawler{sep}" in frame.filename]
+    place = f" at {PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    return f"A defect in acs-inventory: {type(error).__name__}{place}."

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from crawler.catalog import Paging
 from crawler.errors import InvalidArgumentError, PaginationError
@@ -52,14 +52,16 @@ class PageLike(Protocol):
         ...
 
 
-Fetch = Callable[[Mapping[str, str]], Awaitable[Any]]
+_Page = TypeVar("_Page", bound=PageLike)
+
+Fetch = Callable[[Mapping[str, str]], Awaitable[_Page]]
 
 
 @dataclass(slots=True)
-class Step:
+class Step(Generic[_Page]):
     """A page, and whether what came before it in this walk is void (`restarts`) because the reading began anew."""
 
-    page: Any
+    page: _Page
     restarts: bool
 
 
@@ -73,7 +75,7 @@ class Reading:
         self._pages: set[int] = set()
         self._has_repeats = False
 
-    def take(self, page: Any) -> bool:
+    def take(self, page: PageLike) -> bool:
         """Add a page that has records; False for one that has come before."""
         found = {key if key is not None else digest for key, digest in zip(page.keys, page.digests, strict=True)}
         fingerprint = hash(frozenset(found))
@@ -102,13 +104,13 @@ class Reading:
         return len(self.totals) > 1 or (not self.totals and self._has_repeats)
 
 
-class Walk:
+class Walk(Generic[_Page]):
     """One list, walked. Iterate `steps` to its end, then read `status` and `note`.
 
     `is_settled` says whether the pages given so far stand: a list by page numbers may be read again.
     """
 
-    def __init__(self, paging: Paging, fetch: Fetch) -> None:
+    def __init__(self, paging: Paging, fetch: Fetch[_Page]) -> None:
         self.status: WalkStatus = "complete"
         self.pages = 0
         self.readings = 1
@@ -127,7 +129,7 @@ class Walk:
         details += [self._remark] if self._remark else []
         return self._paging.style + (f" ({', '.join(details)})" if details else "")
 
-    def steps(self) -> AsyncGenerator[Step]:
+    def steps(self) -> AsyncGenerator[Step[_Page]]:
         """The pages in order.
 
         Raises PaginationError for a repeated token, a token that is no text, a page by number that comes twice in one
@@ -141,13 +143,13 @@ class Walk:
             case _:
                 return self._single()
 
-    async def _single(self) -> AsyncGenerator[Step]:
+    async def _single(self) -> AsyncGenerator[Step[_Page]]:
         page = await self._page({})
         if self._paging.limit_key and page.seen >= self._limit:
             self.status, self._remark = "truncated", f"{page.seen} records, as many as were asked for"
         yield Step(page, restarts=False)
 
-    async def _by_token(self) -> AsyncGenerator[Step]:
+    async def _by_token(self) -> AsyncGenerator[Step[_Page]]:
         key, restarts = self._paging.input_key, 0
         token: str | None = None
         seen: set[int] = set()  # of hashes: 10,000 tokens of 4 KiB each would be 40 MB
@@ -190,7 +192,7 @@ class Walk:
         except ValueError:
             raise PaginationError("TokenInvalid", f"{self._paging.output_key} is no version number.") from None
 
-    async def _by_number(self) -> AsyncGenerator[Step]:
+    async def _by_number(self) -> AsyncGenerator[Step[_Page]]:
         page = await self._page(self._numbered(1))
         if self._is_whole(page):
             self.is_settled = True
@@ -212,12 +214,12 @@ class Walk:
             self.status, self._remark = "unstable", "no two readings in a row were the same"
         self._judge_total(reading.totals, reading.count)
 
-    def _is_whole(self, first: Any) -> bool:
+    def _is_whole(self, first: PageLike) -> bool:
         """Whether a first page is the whole list. A total of 0 beside rows is no total: nobody has filled it in."""
         total = _count(first.total)
         return total is not None and first.seen < self._limit and min(first.seen, 1) <= total <= first.seen
 
-    async def _reading(self, page: Any, reading: Reading, *, restarts: bool) -> AsyncGenerator[Step]:
+    async def _reading(self, page: _Page, reading: Reading, *, restarts: bool) -> AsyncGenerator[Step[_Page]]:
         """One reading from its first page to an empty one."""
         number = 1
         while True:
@@ -242,7 +244,7 @@ class Walk:
     def _numbered(self, number: int) -> dict[str, str]:
         return {self._paging.input_key: str(number)}
 
-    async def _page(self, parameters: Mapping[str, str]) -> Any:
+    async def _page(self, parameters: Mapping[str, str]) -> _Page:
         if self.pages >= MAX_PAGES:
             raise PaginationError("TooManyPages", f"The list hasn't ended after {MAX_PAGES} pages.")
         if not self._paging.limit_key:
@@ -252,7 +254,7 @@ class Walk:
         self.pages += 1
         return page
 
-    async def _sized(self, parameters: Mapping[str, str]) -> Any:
+    async def _sized(self, parameters: Mapping[str, str]) -> _Page:
         """Ask for the largest page; where the very first one is refused, for smaller ones."""
         key = self._paging.limit_key
         try:

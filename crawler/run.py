@@ -19,7 +19,7 @@ from crawler import __version__
 from crawler.catalog import Catalog, load_catalog
 from crawler.client import Tally
 from crawler.config import Account, Config
-from crawler.errors import ConfigError, CredentialsError, OutputBusyError, OutputError, bare
+from crawler.errors import ConfigError, CredentialsError, OutputError, bare
 from crawler.normalizer import Normalizer
 from crawler.redaction import Redaction, load_key
 from crawler.scheduler import Progress, Scheduler, TargetPlan
@@ -117,8 +117,6 @@ async def crawl(config: Config, surroundings: Surroundings | None = None, watch:
 def _preflight(config: Config, tables: Iterable[str]) -> None:
     try:
         check_output(config.output.path, tuple(tables), config.output.umask_bits)
-    except OutputBusyError:
-        raise
     except OutputError as error:
         raise ConfigError(f"[output] uri can't be used: {error}") from None
 

@@ -13,9 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import product, repeat
 from math import inf
-from os import sep
-from pathlib import PurePath
-from traceback import extract_tb
 
 import anyio
 import anyio.abc
@@ -24,7 +21,7 @@ from crawler.catalog import Catalog, Operation, Parent
 from crawler.client import ApiRequest, Caller, Client, expand_path
 from crawler.clock import Clock
 from crawler.dispatcher import Dispatcher
-from crawler.errors import CrawlError, NormalizeError, OutputError, VanishedError
+from crawler.errors import CrawlError, NormalizeError, OutputError, VanishedError, describe_defect
 from crawler.normalizer import Normalizer, Page, RowContext, bound_values
 from crawler.pagination import Walk
 from crawler.scopes import ListCounts, Scope, add_names
@@ -210,7 +207,7 @@ class Scheduler:
             except CrawlError as error:
                 scope.judge_error(error)
             except Exception as error:  # noqa: BLE001 - a defect that one list shows must not end all the others
-                scope.judge(Status.FAILED, "Defect", _defect(error))
+                scope.judge(Status.FAILED, "Defect", f"{describe_defect(error)} Please report it.")
             finally:
                 scope.running.discard(running)
                 if job.has_place:
@@ -364,10 +361,3 @@ class Scheduler:
             late = ("Deadline", "The crawl ended before this scope began.")
             status = Status.FAILED if plan.refusal is not None else Status.NOT_ATTEMPTED
             self._leave_out(plan, status, *(plan.refusal or late))
-
-
-def _defect(error: Exception) -> str:
-    """A defect's kind and place; not its text, which may hold anything."""
-    ours = [f for f in extract_tb(error.__traceback__) if f"{sep}crawler{sep}" in f.filename]
-    place = f" at {PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
-    return f"A defect in acs-inventory: {type(error).__name__}{place}. Please report it."

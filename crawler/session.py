@@ -71,13 +71,15 @@ class Identity:
 class Session:
     """An open session. `overhead` counts requests that list nothing: identity, roles, regions."""
 
-    def __init__(self, config: Config, catalog: Catalog, client: Client, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, config: Config, catalog: Catalog, transport: Transport, client: Client, dispatcher: Dispatcher
+    ) -> None:
         self.config = config
         self.catalog = catalog
         self.client = client
         self.dispatcher = dispatcher
         self.overhead: dict[str, Tally] = {"sts": Tally(), "regions": Tally()}
-        self.transport: Transport
+        self._transport = transport
         self._log = structlog.get_logger()
 
     async def identify(self, surroundings: Surroundings) -> list[Identity]:
@@ -147,7 +149,7 @@ class Session:
     async def _fetch(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """One unsigned exchange with a metadata service, for the credentials providers."""
         timeout_s = _METADATA_TIMEOUT_S if urlsplit(url).hostname == _METADATA_HOST else _FETCH_TIMEOUT_S
-        response = await self.transport.send(HttpRequest(method, url, headers, timeout_s=timeout_s))
+        response = await self._transport.send(HttpRequest(method, url, headers, timeout_s=timeout_s))
         return response.status, response.body
 
 
@@ -174,8 +176,7 @@ async def open_session(config: Config, catalog: Catalog, surroundings: Surroundi
             user_agent=f"acs-inventory/{__version__}",
             random=surroundings.random.random,
         )
-        session = Session(config, catalog, client, dispatcher)
-        session.transport = transport
+        session = Session(config, catalog, transport, client, dispatcher)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(dispatcher.run)
             yield session

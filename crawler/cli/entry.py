@@ -11,7 +11,7 @@ import click
 from crawler import __version__
 from crawler.cli import crawling, emulating, inspecting, snapshots
 from crawler.cli.app import EXIT_NOTHING, EXIT_USAGE, Interrupted, Output, exit_code_of, output_options
-from crawler.errors import CrawlError, bare
+from crawler.errors import CrawlError, describe_defect
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -51,19 +51,8 @@ def _run() -> int:
     except CrawlError as error:
         return _fail(output, str(error), exit_code_of(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, people get a sentence and no traceback
-        return _fail(output, _unexpected(error), EXIT_NOTHING)
+        return _fail(output, f"{describe_defect(error)} Nothing was committed. Please report it.", EXIT_NOTHING)
     return result if isinstance(result, int) else 0
-
-
-def _unexpected(error: BaseException) -> str:
-    """A sentence for a defect of ours: its kind and its place, not its text, which may hold anything."""
-    place, trace = "", bare(error).__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if f"{os.sep}crawler{os.sep}" in code.co_filename:
-            place = f" at {os.path.basename(code.co_filename)}:{trace.tb_lineno}"  # noqa: PTH119 - no file is touched
-        trace = trace.tb_next
-    return f"A defect in acs-inventory: {type(bare(error)).__name__}{place}. Nothing was committed. Please report it."
 
 
 def _fail(output: Output, reason: str, exit_code: int) -> int:

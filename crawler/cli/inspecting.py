@@ -1,17 +1,14 @@
-"""`tables`, `plan` and `doctor`: what could be crawled, what would be, and what stands in the way."""
+"""`tables`, `plan`, `policy` and `doctor`: what could be crawled, what would be, and what stands in the way."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from crawler.cli.app import EXIT_NOTHING, Output, output_options
 from crawler.cli.crawling import config_option, json_option, load, run_async
-
-if TYPE_CHECKING:
-    pass
 
 
 def show_json(value: Any) -> None:

@@ -11,8 +11,8 @@ async with serve(cloud) as emulator:
 ```
 
 It is an independent witness: it neither reads the crawler's catalog nor uses its signer. Reading order: `spec`,
-`operations`, `place` (what there is) · `gateway`, `signature`, `service`, `paging` (how it answers) · `effects`,
-`faults` (what goes wrong) · `server`.
+`operation`, `operations`, `place`, `places` (what there is) · `gateway`, `signature`, `service`, `paging` (how it
+answers) · `effects`, `faults` (what goes wrong) · `server`.
 """
 
 from crawler.emulator.cloud import Cloud

@@ -9,9 +9,12 @@ from crawler.clock import Clock, SystemClock
 from crawler.emulator.answers import camel_keys
 from crawler.emulator.dice import Dice
 from crawler.emulator.faults import FaultScript
+from crawler.emulator.fc_open_place import SECOND_GENERATION
 from crawler.emulator.keyring import Keyring
-from crawler.emulator.operations import BY_NAME, TABLES, Operation
-from crawler.emulator.place import SECOND_GENERATION, Parent, Place, build
+from crawler.emulator.operation import Operation
+from crawler.emulator.operations import BY_NAME, TABLES
+from crawler.emulator.place import Parent, Place
+from crawler.emulator.places import build
 from crawler.emulator.requestlog import RequestLog
 from crawler.emulator.spec import CloudSpec
 

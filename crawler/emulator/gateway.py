@@ -24,7 +24,8 @@ from crawler.emulator.effects import (
 )
 from crawler.emulator.faults import Subject
 from crawler.emulator.keyring import Key
-from crawler.emulator.operations import VERSIONS, Operation, find
+from crawler.emulator.operation import VERSIONS, Operation
+from crawler.emulator.operations import find
 from crawler.emulator.paging import page_number
 from crawler.emulator.received import Received, decode
 from crawler.emulator.requestlog import Entry

@@ -10,7 +10,7 @@ from typing import Any
 
 from crawler.emulator.answers import invalid
 from crawler.emulator.effects import PageTweak
-from crawler.emulator.operations import Bounds, End, Operation, Paging, order
+from crawler.emulator.operation import Bounds, End, Operation, Paging, order
 from crawler.emulator.tokens import Position, Tokens
 
 Record = dict[str, Any]

@@ -9,7 +9,7 @@ from typing import Any
 from crawler.emulator.answers import JSON, Answer, RefusedError, Style, camel_keys, dump, function_envelope, invalid
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.effects import PageTweak
-from crawler.emulator.operations import Operation
+from crawler.emulator.operation import Operation
 from crawler.emulator.paging import TOKEN, Ask, Page, cut
 from crawler.emulator.place import Parent
 from crawler.emulator.tokens import Tokens

@@ -48,12 +48,15 @@ def check_paging(raw: PagingPart, where: str) -> None:
 def check_operation(operation: Operation, product: Product, raw: OperationFile, where: str) -> None:
     """Refuse an operation that contradicts itself or its product. Raises CatalogError."""
     _check_columns(operation, where)
-    _check_path(operation, where)
+    _check_path(operation, product, where)
     _check_key(operation, where)
     if not operation.table.startswith(product.prefix) or not re.fullmatch(r"[a-z][a-z0-9_]*", operation.table):
         raise CatalogError(f"{where}: [table] name: a table of {product.key} is named {product.prefix}… in snake case.")
-    if not operation.is_default and not operation.reason:
-        raise CatalogError(f"{where}: [table] reason: a table that isn't on by default needs one.")
+    if (operation.selection == "default") == bool(operation.reason):
+        raise CatalogError(f"{where}: [table] reason: needed where a table isn't on by default, and only there.")
+    if raw.window is not None and raw.window.hours < 1:
+        raise CatalogError(f"{where}: [window] hours must be at least 1.")
+    _check_details(operation, where)
     if raw.rate_limit is not None and (raw.rate_limit.rate <= 0 or raw.rate_limit.burst < 1):
         raise CatalogError(f"{where}: [rate_limit] rate must be above 0, and burst at least 1.")
 
@@ -70,8 +73,6 @@ def _check_columns(operation: Operation, where: str) -> None:
 def _check_key(operation: Operation, where: str) -> None:
     by_name = {operation.column_names[column.wire]: column for column in operation.columns}
     parameters = set(operation.parameter_columns.values())
-    if not operation.key:
-        raise CatalogError(f"{where}: [table] key names no column.")
     for name in operation.key:
         column = by_name.get(name)
         if column is None and name not in parameters:
@@ -80,15 +81,28 @@ def _check_key(operation: Operation, where: str) -> None:
             raise CatalogError(f"{where}: [table] key names {name!r}, which can't tell rows apart: {column.type_text}.")
 
 
-def _check_path(operation: Operation, where: str) -> None:
-    path, parameters = operation.path, operation.path_parameters
+def _check_details(operation: Operation, where: str) -> None:
+    details = operation.details
+    if details is None:
+        return
+    parameters = re.findall(r"\{([A-Za-z]+)\}", details.path)
+    if not details.path.startswith("/") or sorted(parameters) != sorted(details.bind):
+        raise CatalogError(f"{where}: [details] bind must give the parameters of its path, which begins with /.")
+    for path in details.bind.values():
+        _check_bind(operation, path, where, "[details]")
+
+
+def _check_path(operation: Operation, product: Product, where: str) -> None:
+    path, parameters = operation.path, operation.parameters
     rest = re.sub(r"\{[A-Za-z]+\}", "", path)
+    if product.style == "RPC" and path != "/":
+        raise CatalogError(f"{where}: [operation] path of an RPC operation is '/': its action tells it from others.")
     if not path.startswith("/") or "{" in rest or "}" in rest or len(set(parameters)) < len(parameters):
         raise CatalogError(
             f"{where}: [operation] path must begin with / and have placeholders of letters only, each once: {path!r}."
         )
     if bool(parameters) != bool(operation.parents):
-        raise CatalogError(f"{where}: a path with parameters needs [[parents]], and only such a path has them.")
+        raise CatalogError(f"{where}: a path or query with parameters needs [[parents]], and only such a one has them.")
     for parent in operation.parents:
         if sorted([*parent.bind, *parent.values]) != sorted(parameters):
             raise CatalogError(
@@ -112,7 +126,7 @@ def check_parents(catalog: Catalog, files: Mapping[str, str]) -> None:
         _check_no_cycle(catalog, table, (), files)
 
 
-def _check_bind(above: Operation, path: str, where: str) -> None:
+def _check_bind(above: Operation, path: str, where: str, section: str = "[[parents]]") -> None:
     """`path` must lead to one text or number in a row, or with `[]` at its end to a list of those."""
     by_name = {above.column_names[column.wire]: column for column in above.columns}
     first, *steps = path.removesuffix("[]").split(".")
@@ -124,7 +138,7 @@ def _check_bind(above: Operation, path: str, where: str) -> None:
         node = node.children[0] if node is not None and node.kind == "list" else None
     is_same_for_all = path in above.schema.names and path not in by_name
     if not is_same_for_all and (node is None or node.children or node.secret):
-        raise CatalogError(f"{where}: [[parents]] bind: {above.table} has no value {path!r} to ask for.")
+        raise CatalogError(f"{where}: {section} bind: {above.table} has no value {path!r} to ask for.")
 
 
 def _check_no_cycle(catalog: Catalog, table: str, seen: tuple[str, ...], files: Mapping[str, str]) -> None:

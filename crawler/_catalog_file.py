@@ -35,15 +35,23 @@ class ProductFile(_Strict):
 
 
 class OperationPart(_Strict):
-    """`[operation]`: the call. `item` names the column of a list of scalars."""
+    """`[operation]`: the call. `item` names the column of a list of scalars, `embedded` columns of JSON in a string.
+
+    `filters` are query parameters that are never sent; `accepts` says what is taken in place of a list.
+    """
 
     action: str
     path: str
     records: str
     ram: str
+    ram_assumed: bool = False
     query: dict[str, str] = {}
+    filters: list[str] = []
+    accepts: list[Literal["object", "absent"]] = []
+    empty_codes: list[str] = []
     envelope: list[str] = []
     item: str = ""
+    embedded: list[str] = []
 
 
 class PagingPart(_Strict):
@@ -68,13 +76,37 @@ class ParentFile(_Strict):
 
 
 class TablePart(_Strict):
-    """`[table]`. A column of the key that ends with `?` may be null; default = false makes the table opt-in."""
+    """`[table]`. A column of the key that ends with `?` may be null; a selection other than default needs a reason."""
 
     name: str
     title: str
     key: list[str]
-    default: bool = True
+    selection: Literal["default", "opt-in", "out"] = "default"
     reason: str = ""
+
+
+class WindowPart(_Strict):
+    """`[window]`: the parameters of an operation that must be told a time span, which ends with the crawl's begin."""
+
+    begin: str
+    end: str
+    hours: int
+
+
+class DetailsPart(_Strict):
+    """`[details]`: the operation that says more of a record than the list does."""
+
+    action: str
+    path: str
+    ram: str
+    bind: dict[str, str]
+
+
+class DifferenceFile(_Strict):
+    """One of `[differences]`: what the official SDK has (empty: nothing) where the file has something else, and why."""
+
+    sdk: str
+    reason: str
 
 
 class RatePart(_Strict):
@@ -96,3 +128,6 @@ class OperationFile(_Strict):
     descriptions: dict[str, str] = {}
     parents: list[ParentFile] = []
     rate_limit: RatePart | None = None
+    window: WindowPart | None = None
+    details: DetailsPart | None = None
+    differences: dict[str, DifferenceFile] = {}

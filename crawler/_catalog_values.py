@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import Literal
 
 import pyarrow as pa
 
@@ -17,7 +19,14 @@ from crawler.errors import CatalogError
 FIXED_COLUMNS = ("account_id", "region_id", "snapshot_id", "fetched_at")
 EXTRA_COLUMN = "_extra"
 
+DETAILS_COLUMN = "details_status"
+
+Selection = Literal["default", "opt-in", "out"]
+
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
+# What a query may say of the target that it is sent to.
+TARGET_PARAMETERS = ("account_id", "region_id")
+_QUERY_PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +59,46 @@ class Parent:
     setting: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time span that an operation must be told, in epoch seconds: `hours` up to the crawl's begin."""
+
+    begin_key: str
+    end_key: str
+    hours: int
+
+    def query(self, end: datetime) -> dict[str, str]:
+        """The two parameters."""
+        end_s = int(end.timestamp())
+        return {self.begin_key: str(end_s - self.hours * 3600), self.end_key: str(end_s)}
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """The operation that says more of a record than the list does. `bind`: path parameter → column of the row."""
+
+    action: str
+    path: str
+    ram: str
+    bind: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What the official SDK has where the catalog has something else (`sdk` empty: nothing), and why."""
+
+    sdk: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Operation:
-    """One List operation and the table that it fills."""
+    """One List operation and the table that it fills.
+
+    `filters`: query parameters that narrow the list, never sent. `accepts`: what is taken in place of a list, `object`
+    (it is the one record) or `absent` (no record). `empty_codes`: error codes that mean that there is no such list.
+    `is_ram_assumed`: the documentation discloses no action, `ram` is what its siblings' names suggest.
+    """
 
     table: str
     title: str
@@ -62,16 +108,23 @@ class Operation:
     path: str
     query: Mapping[str, str]
     records: tuple[str, ...]
+    filters: tuple[str, ...]
+    accepts: frozenset[str]
+    empty_codes: frozenset[str]
     envelope: frozenset[str]
     ram: str
+    is_ram_assumed: bool
     paging: Paging
     parents: tuple[Parent, ...]
     key: tuple[str, ...]
     optional_key: frozenset[str]
     columns: tuple[Column, ...]
     item: str
-    is_default: bool
+    selection: Selection
     reason: str
+    window: Window | None
+    details: Details | None
+    differences: Mapping[str, Difference]
     source: str
     checked: str
     rate: float | None
@@ -83,23 +136,43 @@ class Operation:
         return tuple(_PLACEHOLDER.findall(self.path))
 
     @cached_property
+    def query_parameters(self) -> tuple[str, ...]:
+        """The wire names of parameters that a parent's row gives and the query carries, in its order."""
+        found = [name for value in self.query.values() for name in _QUERY_PLACEHOLDER.findall(value)]
+        return tuple(name for name in dict.fromkeys(found) if name not in TARGET_PARAMETERS)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The wire names of all that a parent's row gives: what tells one list of this operation from another."""
+        return (*self.path_parameters, *self.query_parameters)
+
+    def filled_query(self, values: Mapping[str, str]) -> dict[str, str]:
+        """The query with each `{name}` replaced by its value."""
+        return {key: _QUERY_PLACEHOLDER.sub(lambda m: values[m[1]], text) for key, text in self.query.items()}
+
+    @cached_property
     def column_names(self) -> dict[str, str]:
         """Wire name of a record's field → the table's column. A fixed column's name gets `record_` before it."""
-        reserved = {*FIXED_COLUMNS, EXTRA_COLUMN}
+        reserved = {*FIXED_COLUMNS, EXTRA_COLUMN, *([DETAILS_COLUMN] if self.details else [])}
         return {c.wire: f"record_{c.name}" if c.name in reserved else c.name for c in self.columns}
 
     @cached_property
     def parameter_columns(self) -> dict[str, str]:
-        """Wire name of a path parameter → its column."""
-        return {name: snake_case(name) for name in self.path_parameters}
+        """Wire name of a parameter that a parent's row gives → its column."""
+        return {name: snake_case(name) for name in self.parameters}
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Fixed columns, path parameters that no record's field overrides, the record's columns, `_extra`."""
+        """Fixed columns, parameters that no record's field overrides, the record's columns, `_extra`.
+
+        Where a record's details can be fetched, `details_status` comes before the last.
+        """
         own = set(self.column_names.values())
         fields = [pa.field(name, TIMESTAMP if name == "fetched_at" else pa.string()) for name in FIXED_COLUMNS]
         fields += [pa.field(name, pa.string()) for name in self.parameter_columns.values() if name not in own]
         fields += [column.arrow_field.with_name(self.column_names[column.wire]) for column in self.columns]
+        if self.details is not None:
+            fields.append(pa.field(DETAILS_COLUMN, pa.string()))
         fields.append(pa.field(EXTRA_COLUMN, pa.string()))
         return pa.schema(fields, metadata={"operation": f"{self.product} {self.version} {self.action}"})
 
@@ -143,12 +216,14 @@ class Catalog:
     def select(self, patterns: Sequence[str], exclude: Sequence[str] = ()) -> tuple[str, ...]:
         """The tables that the globs name, in the catalog's order; an opt-in table needs its exact name.
 
-        Raises CatalogError for a pattern, also one to exclude, that names no table.
+        Raises CatalogError for a pattern, also one to exclude, that names no table, and for a table that is out.
         """
         chosen: set[str] = set()
         for pattern in patterns:
             matching = self._matching(pattern)
-            named = {table for table in matching if table == pattern or self.operations[table].is_default}
+            if pattern in matching and self.operations[pattern].selection == "out":
+                raise CatalogError(f"{pattern} can't be crawled: {self.operations[pattern].reason}.")
+            named = {t for t in matching if t == pattern or self.operations[t].selection == "default"}
             if not named:
                 raise CatalogError(f"{pattern!r} matches opt-in tables only, each of which needs its exact name.")
             chosen |= named
@@ -175,9 +250,21 @@ class Catalog:
             add(table)
         return tuple(needed)
 
-    def ram_actions(self, tables: Iterable[str]) -> list[str]:
-        """The RAM actions that a crawl of these tables needs, the walked parents' too, in order."""
-        return sorted({self.operations[table].ram for table in self.with_parents(tables)})
+    def select_details(self, patterns: Sequence[str], tables: Collection[str]) -> frozenset[str]:
+        """Those of `tables` whose records are fetched one by one as well. Raises CatalogError where that can't be."""
+        chosen: set[str] = set()
+        for pattern in patterns:
+            able = {table for table in self._matching(pattern) if self.operations[table].details is not None}
+            if not able:
+                known = ", ".join(table for table, op in self.operations.items() if op.details) or "no table"
+                raise CatalogError(f"{pattern!r} matches no table whose records have details to fetch; {known} has.")
+            chosen |= able & set(tables)
+        return frozenset(chosen)
+
+    def ram_actions(self, tables: Iterable[str], details: Collection[str] = ()) -> list[str]:
+        """The RAM actions that a crawl of these tables needs, the walked parents' and the details' too, in order."""
+        lists = {self.operations[table].ram for table in self.with_parents(tables)}
+        return sorted(lists | {found.ram for table in details if (found := self.operations[table].details)})
 
     def depth(self, table: str) -> int:
         """How many levels of parents a table has; 0 for a root list."""

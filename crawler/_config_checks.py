@@ -36,7 +36,6 @@ _UNSUPPORTED: Sequence[tuple[str, str, Callable[[Settings], bool]]] = (
     ),
     ("[output.iceberg]", "leave it out", lambda settings: settings.output.iceberg is not None),
     ("[organization]", "list each account under [[accounts]]", lambda settings: settings.organization is not None),
-    ("crawl.details", "leave it out", lambda settings: bool(settings.crawl.details)),
     ("network.proxy", "leave it out", lambda settings: settings.network.proxy is not None),
     ("metrics.textfile", "leave it out", lambda settings: settings.metrics.textfile is not None),
     ("ping.url", "leave it out", lambda settings: settings.ping.url is not None),

@@ -15,29 +15,37 @@ from typing import TypeVar
 import msgspec
 
 from crawler._catalog_checks import check_operation, check_paging, check_parents, check_product
-from crawler._catalog_file import OperationFile, ParentFile, ProductFile, RegionsFile
+from crawler._catalog_file import DetailsPart, OperationFile, ParentFile, ProductFile, RegionsFile
 from crawler._catalog_values import (
+    DETAILS_COLUMN,
     EXTRA_COLUMN,
     FIXED_COLUMNS,
     Catalog,
+    Details,
+    Difference,
     Operation,
     Paging,
     Parent,
     Product,
     RegionsOperation,
+    Window,
 )
 from crawler.columns import build_columns
 from crawler.errors import CatalogError
 
 __all__ = [
+    "DETAILS_COLUMN",
     "EXTRA_COLUMN",
     "FIXED_COLUMNS",
     "Catalog",
+    "Details",
+    "Difference",
     "Operation",
     "Paging",
     "Parent",
     "Product",
     "RegionsOperation",
+    "Window",
     "load_catalog",
     "schemas_folder",
 ]
@@ -142,16 +150,23 @@ def _read_operation(path: Path, root: Path, product: Product) -> Operation:
         path=raw.operation.path,
         query=raw.operation.query,
         records=tuple(raw.operation.records.split(".")),
+        filters=tuple(raw.operation.filters),
+        accepts=frozenset(raw.operation.accepts),
+        empty_codes=frozenset(raw.operation.empty_codes),
         envelope=frozenset(raw.operation.envelope),
         ram=raw.operation.ram,
+        is_ram_assumed=raw.operation.ram_assumed,
         paging=_paging(raw, where),
         parents=tuple(_parent(parent) for parent in raw.parents),
         key=key,
         optional_key=frozenset(n.removesuffix("?") for n in raw.table.key if n.endswith("?")),
-        columns=build_columns(raw.columns, raw.descriptions, where=where),
+        columns=build_columns(raw.columns, raw.descriptions, raw.operation.embedded, where=where),
         item=raw.operation.item,
-        is_default=raw.table.default,
+        selection=raw.table.selection,
         reason=raw.table.reason,
+        window=Window(raw.window.begin, raw.window.end, raw.window.hours) if raw.window else None,
+        details=_details(raw.details) if raw.details else None,
+        differences={path: Difference(found.sdk, found.reason) for path, found in raw.differences.items()},
         source=raw.source,
         checked=raw.checked.isoformat(),
         rate=raw.rate_limit.rate if raw.rate_limit else None,
@@ -165,6 +180,10 @@ def _paging(raw: OperationFile, where: str) -> Paging:
     p = raw.paging
     check_paging(p, where)
     return Paging(p.style, p.input_token or p.page_key, p.output_token, p.limit_key, p.limit, p.total)
+
+
+def _details(raw: DetailsPart) -> Details:
+    return Details(raw.action, raw.path, raw.ram, raw.bind)
 
 
 def _parent(raw: ParentFile) -> Parent:

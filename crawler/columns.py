@@ -2,13 +2,14 @@
 
 A type is text: `string`, `integer`, `number`, `boolean`, `timestamp`, `json`, `map<TYPE>`; a unit may follow in
 parentheses and the word `secret` after it (`integer(MB)`, `timestamp(ms)`, `map<string> secret`). A table is a
-struct, an array with one item a list.
+struct, one whose only key is `*` a map of any values, an array with one item a list.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import pyarrow as pa
@@ -42,7 +43,10 @@ def snake_case(wire: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One node of the tree. `children` are a struct's fields, or the one item of a list or of a map's values."""
+    """One node of the tree. `children` are a struct's fields, or the one item of a list or of a map's values.
+
+    `is_embedded`: on the wire it is JSON text inside a string; kind and children say what is in that text.
+    """
 
     wire: str
     name: str
@@ -51,6 +55,7 @@ class Column:
     secret: bool = False
     children: tuple[Column, ...] = ()
     description: str = ""
+    is_embedded: bool = False
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -72,6 +77,7 @@ class Column:
             "wire": self.wire,
             "unit": self.unit,
             "secret": "true" if self.secret else "",
+            "embedded": "json" if self.is_embedded else "",
             "description": self.description,
         }
         return pa.field(self.name, self.arrow_type, metadata={k: v for k, v in metadata.items() if v} or None)
@@ -83,70 +89,97 @@ class Column:
 
     @property
     def type_text(self) -> str:
-        """The type for people: `list<struct>`, `map<string>`, `integer(MB)`, `string secret`."""
+        """The type for people: `list<struct>`, `map<string>`, `integer(MB)`, `string secret`, `struct in JSON text`."""
         text: str = self.kind
         if self.kind in {"list", "map"}:
             text = f"{self.kind}<{self.children[0].type_text}>"
+        if self.is_embedded:
+            text += " in JSON text"
         return text + (f"({self.unit})" if self.unit else "") + (" secret" if self.secret else "")
 
 
-def build_columns(tree: object, descriptions: dict[str, str], *, where: str) -> tuple[Column, ...]:
+def build_columns(
+    tree: object, descriptions: Mapping[str, str], embedded: Collection[str] = (), *, where: str
+) -> tuple[Column, ...]:
     """The columns of a schema file's `[columns]` table, in its order.
 
-    `descriptions` maps wire paths (`vpcConfig.vpcId`, `layers[].arn`) to a line of text. Raises CatalogError for an
-    unknown type, two wire names with one column name, or a description of a column that isn't there.
+    `descriptions` maps wire paths (`vpcConfig.vpcId`, `layers[].arn`) to a line of text; `embedded` names those whose
+    value comes as JSON text inside a string. Raises CatalogError for an unknown type, two wire names with one column
+    name, or a path that is no column's.
     """
-    unused = set(descriptions)
-    columns = _struct_fields(tree, "", descriptions, unused, where)
-    if unused:
-        raise CatalogError(f"{where}: [descriptions] names {min(unused)!r}, which is no column of the file.")
+    builder = _Builder(descriptions, embedded, where)
+    columns = builder.struct_fields(tree, "")
+    for key, unused in (("[descriptions]", builder.undescribed), ("[operation] embedded", builder.unembedded)):
+        if unused:
+            raise CatalogError(f"{where}: {key} names {min(unused)!r}, which is no column of the file.")
     return columns
 
 
-def _struct_fields(
-    tree: object, path: str, descriptions: dict[str, str], unused: set[str], where: str
-) -> tuple[Column, ...]:
-    if not isinstance(tree, dict) or not tree:
-        raise CatalogError(f"{where}: {path or 'columns'} must be a table of wire names and types, and not empty.")
-    fields: dict[str, Column] = {}
-    for wire, node in tree.items():
-        column = _column(wire, node, f"{path}.{wire}" if path else wire, descriptions, unused, where)
+class _Builder:
+    """Builds one file's tree; `undescribed` and `unembedded` are the paths that it has met no column for yet."""
+
+    def __init__(self, descriptions: Mapping[str, str], embedded: Collection[str], where: str) -> None:
+        self.undescribed = set(descriptions)
+        self.unembedded = set(embedded)
+        self._descriptions = descriptions
+        self._embedded = frozenset(embedded)
+        self._where = where
+
+    def struct_fields(self, tree: object, path: str) -> tuple[Column, ...]:
+        """The fields of a table of the file."""
+        if not isinstance(tree, dict) or not tree:
+            raise CatalogError(
+                f"{self._where}: {path or 'columns'} must be a table of wire names and types, and not empty."
+            )
+        fields: dict[str, Column] = {}
+        for wire, node in tree.items():
+            column = self._column(wire, node, f"{path}.{wire}" if path else wire)
+            self._check_name(column, fields, path or "columns")
+            fields[column.name] = column
+        return tuple(fields.values())
+
+    def _check_name(self, column: Column, fields: Mapping[str, Column], path: str) -> None:
         if not re.search("[a-z0-9]", column.name):
-            raise CatalogError(f"{where}: {wire!r} under {path or 'columns'} has no letter for a column's name.")
-        if column.name in fields:
-            other = fields[column.name].wire
-            raise CatalogError(f"{where}: {other!r} and {wire!r} under {path or 'columns'} are both {column.name!r}.")
-        fields[column.name] = column
-    return tuple(fields.values())
+            raise CatalogError(f"{self._where}: {column.wire!r} under {path} has no letter for a column's name.")
+        if other := fields.get(column.name):
+            raise CatalogError(
+                f"{self._where}: {other.wire!r} and {column.wire!r} under {path} are both {column.name!r}."
+            )
 
+    def _column(self, wire: str, node: object, path: str) -> Column:
+        column = self._node(wire, node, path)
+        self.undescribed.discard(path)
+        self.unembedded.discard(path)
+        return replace(column, description=self._descriptions.get(path, ""), is_embedded=path in self._embedded)
 
-def _column(wire: str, node: object, path: str, descriptions: dict[str, str], unused: set[str], where: str) -> Column:
-    unused.discard(path)
-    description, name = descriptions.get(path, ""), snake_case(wire)
-    if isinstance(node, dict):
-        children = _struct_fields(node, path, descriptions, unused, where)
-        return Column(wire, name, "struct", children=children, description=description)
-    if isinstance(node, list):
-        if len(node) != 1:
-            raise CatalogError(f"{where}: {path} is a list and must hold exactly one item, the type of its items.")
-        item = _column("", node[0], f"{path}[]", descriptions, unused, where)
-        return Column(wire, name, "list", children=(item,), description=description)
-    return _typed(wire, name, node, path, description, where)
+    def _node(self, wire: str, node: object, path: str) -> Column:
+        name = snake_case(wire)
+        if isinstance(node, dict):
+            if set(node) == {"*"}:
+                values = self._column("", node["*"], f"{path}.*")
+                return Column(wire, name, "map", children=(replace(values, name="value"),))
+            return Column(wire, name, "struct", children=self.struct_fields(node, path))
+        if isinstance(node, list):
+            if len(node) != 1:
+                raise CatalogError(
+                    f"{self._where}: {path} is a list and must hold exactly one item, the type of its items."
+                )
+            return Column(wire, name, "list", children=(self._column("", node[0], f"{path}[]"),))
+        return self._typed(wire, name, node, path)
 
-
-def _typed(wire: str, name: str, node: object, path: str, description: str, where: str) -> Column:
-    match = _TYPE.fullmatch(node) if isinstance(node, str) else None
-    if match is None:
-        raise CatalogError(f"{where}: {path} has the type {node!r}; write TYPE, TYPE(unit) or TYPE secret.")
-    text, unit, secret = match["type"], match["unit"] or "", bool(match["secret"])
-    inner = _MAP.fullmatch(text)
-    if text == "timestamp" and unit not in _TIMESTAMP_UNITS:
-        raise CatalogError(f"{where}: {path} has the unit {unit!r}; a timestamp's is s, ms or none.")
-    if inner and inner[1] in _SCALARS:
-        item = Column("", "value", cast("Kind", inner[1]), unit, secret)
-        return Column(wire, name, "map", children=(item,), description=description)
-    if text not in _SCALARS:
-        raise CatalogError(
-            f"{where}: {path} has the unknown type {text!r}, not one of {', '.join(_SCALARS)}, map<TYPE>."
-        )
-    return Column(wire, name, cast("Kind", text), unit, secret, description=description)
+    def _typed(self, wire: str, name: str, node: object, path: str) -> Column:
+        match = _TYPE.fullmatch(node) if isinstance(node, str) else None
+        if match is None:
+            raise CatalogError(f"{self._where}: {path} has the type {node!r}; write TYPE, TYPE(unit) or TYPE secret.")
+        text, unit, secret = match["type"], match["unit"] or "", bool(match["secret"])
+        inner = _MAP.fullmatch(text)
+        if text == "timestamp" and unit not in _TIMESTAMP_UNITS:
+            raise CatalogError(f"{self._where}: {path} has the unit {unit!r}; a timestamp's is s, ms or none.")
+        if inner and inner[1] in _SCALARS:
+            item = Column("", "value", cast("Kind", inner[1]), unit, secret)
+            return Column(wire, name, "map", children=(item,))
+        if text not in _SCALARS:
+            raise CatalogError(
+                f"{self._where}: {path} has the unknown type {text!r}, not one of {', '.join(_SCALARS)}, map<TYPE>."
+            )
+        return Column(wire, name, cast("Kind", text), unit, secret)

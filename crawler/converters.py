@@ -7,6 +7,7 @@ the column is then null. Nothing is rounded and nothing is guessed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from crawler.columns import Column
 from crawler.drift import Convert, Drift, Entry, path_name
 from crawler.redaction import Redaction
 from crawler.scalars import read_json, read_string, reader
-from crawler.wire_json import is_encodable
+from crawler.wire_json import InvalidJsonError, is_encodable, parse
 
 # Where a field of an object goes: its column's name, the type whose values need no reading since they are as declared
 # (None: all need it), the function for any other value, and the one for a value that doesn't fit. A tuple: this is
@@ -35,12 +36,16 @@ def find(value: dict[str, Any], name: str) -> str | None:
 class Compiler:
     """Makes the functions for one way with secrets. `careful` also looks into every text (see `needs_care`)."""
 
-    def __init__(self, redaction: Redaction, *, careful: bool) -> None:
+    def __init__(self, redaction: Redaction, *, careful: bool, unknown: Callable[[Any], Any] | None = None) -> None:
+        """`unknown` makes what stands in `_extra` for fields that nobody knows; the redaction's own by default."""
         self._redaction = redaction
         self._careful = careful
+        self._unknown = unknown or redaction.unknown
 
     def convert(self, column: Column) -> Convert:
         """The function for a column and everything below it."""
+        if column.is_embedded:
+            return self._embedded(column)
         match column.kind:
             case "struct":
                 return self.struct({child.wire: child for child in column.children}, misfit=self._misfit(column))
@@ -57,7 +62,7 @@ class Compiler:
         """The function for an object with these fields, by wire name; `names` overrides the columns' own."""
         known = {wire: self._target(column, (names or {}).get(wire)) for wire, column in columns.items()}
         by_wire = {swap_case(wire): target for wire, target in known.items()} | known
-        unknown = self._redaction.unknown
+        unknown = self._unknown
 
         def convert(value: Any, drift: Drift) -> dict[str, Any] | None:
             if type(value) is not dict:
@@ -92,7 +97,7 @@ class Compiler:
 
     def _target(self, column: Column, name: str | None) -> _Target:
         fits: type | None = None
-        if not column.secret:
+        if not column.secret and not column.is_embedded:
             fits = {"string": None if self._careful else str, "boolean": bool}.get(column.kind)
         return name or column.name, fits, self.convert(column), self._misfit(column)
 
@@ -127,6 +132,30 @@ class Compiler:
                     drift.prefix(count, path_name(name), "*")
                     count = len(entries)
             return row
+
+        return convert
+
+    def _embedded(self, column: Column) -> Convert:
+        """JSON text inside a string: read as what is in it. Empty text holds nothing; other text that is no JSON is a
+        misfit. An object or list that comes as itself is read too, as nothing is lost.
+
+        Beside secrets nobody can say what an unknown field is: its text is hidden also where unknown fields are kept.
+        """
+        unknown = self._redaction.unknown_beside_secrets if column.has_secret else self._unknown
+        compiler = Compiler(self._redaction, careful=self._careful, unknown=unknown)
+        read, misfit = compiler.convert(replace(column, is_embedded=False)), self._misfit(column)
+
+        def convert(value: Any, drift: Drift) -> Any:
+            if value == "":
+                return None
+            if type(value) is not str:
+                drift.coerced += isinstance(value, dict | list)
+                return read(value, drift) if isinstance(value, dict | list) else misfit(value, drift)
+            try:
+                found = parse(value.encode())
+            except (InvalidJsonError, UnicodeEncodeError):
+                return misfit(value, drift)
+            return None if found is None else read(found, drift)
 
         return convert
 

@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crawler.catalog import EXTRA_COLUMN, FIXED_COLUMNS, Operation
+from crawler.catalog import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.converters import Compiler, find, swap_case
 from crawler.drift import Convert, Drift, Entry, path_name
 from crawler.errors import NormalizeError, PaginationError, TransientError
@@ -64,6 +64,18 @@ class Page:
         return int(self.batch.num_rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What was said of one record beside its list: `status` is fetched, vanished, denied or failed.
+
+    The list says that the record is there; its details may be out of reach.
+    """
+
+    status: str
+    record: Mapping[str, Any] | None = None
+    needs_care: bool = False
+
+
 class Normalizer:
     """Reads the pages of one operation. Holds no state between pages."""
 
@@ -73,16 +85,21 @@ class Normalizer:
         self._snapshot_id = snapshot_id
         self._key_wires = {operation.column_names[c.wire]: c.wire for c in operation.columns}
 
-    def read(self, body: bytes, context: RowContext) -> Page:
-        """Read a page.
+    def read(self, body: bytes, context: RowContext, details: Sequence[Detail | None] = ()) -> Page:
+        """Read a page. `details` has one item a record, where its records' details were asked for.
 
-        Raises TransientError where the body is no JSON (it may have been cut on its way), PaginationError where the
-        list isn't there, is no list or is there twice, NormalizeError where a record lacks its key or the answer is
-        nested, or has a number, beyond all measure.
+        What a detail says of a record stands in place of what the list says. Raises TransientError where the body is no
+        JSON (it may have been cut on its way), PaginationError where the list isn't there, is no list or is there
+        twice, NormalizeError where a record lacks its key or the answer is nested, or has a number, beyond all measure.
         """
         try:
             records, token, total, unknown = self._open(parse(body))
-            rows, drifts = self._convert(records, self._careful if needs_care(body) else self._plain)
+            is_careful = needs_care(body) or any(detail.needs_care for detail in details if detail)
+            records = [_merged(*pair) for pair in zip(records, details, strict=True)] if details else records
+            rows, drifts = self._convert(records, self._careful if is_careful else self._plain)
+            for row, detail in zip(rows, details, strict=False):
+                if row is not None and detail is not None:
+                    row[DETAILS_COLUMN] = detail.status
             return self._page(records, rows, drifts, context, token, total, unknown)
         except ExcessiveJsonError as error:
             raise NormalizeError("Excessive", f"The answer is {error}.") from None
@@ -114,14 +131,28 @@ class Normalizer:
         known = {*_ENVELOPE, *operation.envelope, paging.output_key, paging.total_key}
         node, path, unknown = envelope, "$", Counter[str]()
         for step in operation.records:
-            if not isinstance(node, dict) or (name := find(node, step)) is None:
+            name = find(node, step) if isinstance(node, dict) else None
+            if name is None and not (isinstance(node, dict) and "absent" in operation.accepts):
                 raise PaginationError("ListMissing", f"The answer has no {'.'.join(operation.records)!r}.")
             expected = {step, *known, *map(swap_case, (step, *known))}
             unknown.update(f"{path}.{path_name(other)}" for other in node if other not in expected)
+            if name is None:
+                node = None
+                break
             node, path, known = _member(node, step), f"{path}.{path_name(name)}", set()
+        return self._listed(node), _member(envelope, paging.output_key), _member(envelope, paging.total_key), unknown
+
+    def _listed(self, node: Any) -> list[Any]:
+        """The records: a list's items, or what the catalog names in its place."""
+        accepts = self._operation.accepts
+        if type(node) is dict and "object" in accepts:
+            return [node] if node else []
+        if node is None and "absent" in accepts:
+            return []
         if type(node) is not list:
-            raise PaginationError("ListMissing", f"{'.'.join(operation.records)!r} of the answer is not a list.")
-        return node, _member(envelope, paging.output_key), _member(envelope, paging.total_key), unknown
+            name = ".".join(self._operation.records)
+            raise PaginationError("ListMissing", f"{name!r} of the answer is not a list.")
+        return node
 
     def _convert(self, records: list[Any], convert: Convert) -> tuple[list[dict[str, Any] | None], list[Drift]]:
         rows, drifts, item = [], [], self._operation.item
@@ -177,6 +208,8 @@ class Normalizer:
     def _row_keys(
         self, batch: pa.RecordBatch, rows: list[dict[str, Any] | None], drifts: list[Drift]
     ) -> list[Hashable | None]:
+        if not self._operation.key:
+            return [None] * len(rows)
         columns = [batch.column(name).to_pylist() for name in self._operation.key]
         required = [name not in self._operation.optional_key for name in self._operation.key]
         keys: list[Hashable | None] = []
@@ -195,6 +228,26 @@ class Normalizer:
             is_misfit = not misfits.isdisjoint({path_name(wire), path_name(swap_case(wire))})
             if value is None and name not in self._operation.optional_key and not is_misfit:
                 raise NormalizeError("KeyMissing", f"A record of {self._operation.table} has no {wire!r}.")
+
+
+def read_detail(body: bytes) -> Detail:
+    """One record's details: the answer's object. Raises TransientError where the body is no JSON object."""
+    try:
+        record = parse(body)
+    except ExcessiveJsonError as error:
+        raise NormalizeError("Excessive", f"The answer is {error}.") from None
+    except InvalidJsonError as error:
+        raise TransientError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
+    if type(record) is not dict or not record:
+        raise TransientError("InvalidResponse", "The answer is no JSON object with a record.", http_status=200)
+    return Detail("fetched", record, needs_care(body))
+
+
+def _merged(record: Any, detail: Detail | None) -> Any:
+    if type(record) is not dict or detail is None or detail.record is None:
+        return record
+    said = {find(record, name) or name: value for name, value in detail.record.items() if value is not None}
+    return {**record, **said}
 
 
 def _member(envelope: dict[str, Any], name: str) -> Any:
@@ -237,10 +290,22 @@ def bound_values(batch: pa.RecordBatch, paths: Sequence[str]) -> list[tuple[str,
     return [found for row in range(batch.num_rows) for found in product(*(column[row] for column in columns))]
 
 
-def _at(batch: pa.RecordBatch, path: str) -> list[list[str]]:
-    column, *steps = path.removesuffix("[]").split(".")
+def row_values(batch: pa.RecordBatch, paths: Sequence[str]) -> list[tuple[str, ...] | None]:
+    """For every row the texts at these paths, which lead to one value each; None where one is null or empty."""
+    columns = [_plain_values(batch, path) for path in paths]
+    rows = zip(*columns, strict=True)
+    return [None if any(v is None or v == "" for v in row) else tuple(map(str, row)) for row in rows]
+
+
+def _plain_values(batch: pa.RecordBatch, path: str) -> list[Any]:
+    column, *steps = path.split(".")
     array = batch.column(column)
-    values = (pc.struct_field(array, steps) if steps else array).to_pylist()
+    found: list[Any] = (pc.struct_field(array, steps) if steps else array).to_pylist()
+    return found
+
+
+def _at(batch: pa.RecordBatch, path: str) -> list[list[str]]:
+    values = _plain_values(batch, path.removesuffix("[]"))
     if path.endswith("[]"):
         return [[str(value) for value in found or [] if value is not None and value != ""] for found in values]
     if any(value is None or value == "" for value in values):

@@ -109,6 +109,10 @@ class Redaction:
         """What stands in `_extra` for a field that the schema doesn't know: its text leaves are hidden."""
         return _map_leaves(value, self.guarded if self._keeps_unknown else self._hide_text)
 
+    def unknown_beside_secrets(self, value: Any) -> Any:
+        """The same where secrets are expected: only who keeps secrets keeps its text."""
+        return self.unknown(value) if self.mode == "keep" else _map_leaves(value, self._hide_text)
+
     def guarded(self, value: Any) -> Any:
         """The value, with text that is never kept hidden."""
         return self.hidden(value) if isinstance(value, str) and is_never_kept(value) else value

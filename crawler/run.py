@@ -96,6 +96,7 @@ async def crawl(config: Config, surroundings: Surroundings | None = None, watch:
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
     if not tables:
         raise ConfigError("[crawl] exclude leaves no table of [crawl] tables.")
+    catalog.select_details(config.crawl.details, tables)
     redaction, warnings = _redaction(config, surroundings)
     _preflight(config, tables)
     started_at = surroundings.clock.now()
@@ -174,6 +175,7 @@ class _Crawl:
             self._surroundings.clock,
             {"opensearch.functions": config.opensearch.functions},
             watch.progress,
+            session.catalog.select_details(config.crawl.details, self._tables),
         )
         deadline_s = config.crawl.deadline_s or inf
         if deadline_s < inf:

@@ -7,7 +7,7 @@ when it may go in `dispatcher`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,8 +20,9 @@ import anyio.abc
 from crawler.catalog import Catalog, Operation, Parent
 from crawler.client import ApiRequest, Caller, Client, expand_path
 from crawler.clock import Clock
+from crawler.details import DetailReader
 from crawler.dispatcher import Dispatcher
-from crawler.errors import CrawlError, NormalizeError, OutputError, VanishedError, describe_defect
+from crawler.errors import ApiError, CrawlError, NormalizeError, OutputError, VanishedError, describe_defect
 from crawler.normalizer import Normalizer, Page, RowContext, bound_values
 from crawler.pagination import Walk
 from crawler.scopes import ListCounts, Scope, add_names
@@ -61,12 +62,16 @@ class Progress:
 
 @dataclass(slots=True)
 class Job:
-    """One list to walk. `is_guess`: nobody said that it is there. `has_place`: its first request may go at once."""
+    """One list to walk. `is_guess`: nobody said that it is there. `has_place`: its first request may go at once.
+
+    `body` is the last page as received, kept where its records' details are asked for.
+    """
 
     scope: Scope
     parameters: Mapping[str, str]
     is_guess: bool
     has_place: bool = False
+    body: bytes = b""
 
 
 class Scheduler:
@@ -84,6 +89,7 @@ class Scheduler:
         clock: Clock,
         settings: Mapping[str, Sequence[str]],
         progress: Progress,
+        details: Collection[str] = (),
     ) -> None:
         self.ledger: list[ScopeRow] = []
         self.unknown_fields: dict[str, dict[str, int]] = {}
@@ -97,6 +103,8 @@ class Scheduler:
         self._clock = clock
         self._settings = settings
         self._progress = progress
+        self._details = frozenset(details)
+        self._began_at = clock.now()
         self._open: dict[tuple[Target, str], Scope] = {}
         self._admitted = 0
         self._done = anyio.Event()
@@ -170,6 +178,7 @@ class Scheduler:
     def _scope(self, plan: TargetPlan, operation: Operation) -> Scope:
         account_id, region_id = plan.target.account_id, plan.target.region_id
         is_written = operation.table in self._written
+        has_details = operation.details is not None and is_written and operation.table in self._details
         return Scope(
             operation,
             plan.target,
@@ -179,6 +188,7 @@ class Scheduler:
             ),
             ScopeRow(account_id, region_id, operation.table, Status.COMPLETE, written=is_written),
             self._writer.scope(operation.table, account_id, region_id) if is_written else None,
+            details=DetailReader(self._client, plan.target, plan.caller, operation) if has_details else None,
         )
 
     def _submit(self, scope: Scope, parameters: Mapping[str, str], *, is_guess: bool) -> None:
@@ -228,20 +238,23 @@ class Scheduler:
                     scope.has_pages = True
                     if step.restarts:
                         counts = await self._begin_anew(counts, rows, held)
-                    await self._take(step.page, counts, rows)
+                    page = await self._detailed(job, step.page)
+                    await self._take(page, counts, rows)
                     if scope.children:
-                        held.append(step.page)
+                        held.append(page)
                     if walk.is_settled:
                         await self._begin_children(scope, held)
-        except VanishedError:
-            if not job.parameters:
+        except ApiError as error:
+            is_vanished = isinstance(error, VanishedError) and bool(job.parameters)
+            if not is_vanished and error.code not in scope.operation.empty_codes:
                 raise
             counts = await self._begin_anew(counts, rows, held)
-            scope.row.vanished += not job.is_guess
+            scope.row.vanished += is_vanished and not job.is_guess
         finally:
-            scope.count(counts, walk.note if walk.pages else "", walk.pages)
+            scope.count(counts, _walk_note(scope, walk), walk.pages)
         await self._begin_children(scope, held)
         scope.judge(Status(walk.status), walk.status.capitalize(), walk.note)
+        scope.judge_details()
         if rows is not None:
             rows.finish()
 
@@ -261,6 +274,18 @@ class Scheduler:
         if rows is not None and page.seen:
             await rows.write(page.batch, page.keys, page.digests)
 
+    async def _detailed(self, job: Job, page: Page) -> Page:
+        """The page with its records' details, where they are asked for."""
+        details = job.scope.details
+        if details is None or not page.seen:
+            return page
+        found = await details.fetch(page, job.scope.tally)
+        return self._normalizers[job.scope.operation.table].read(job.body, self._context(job), found)
+
+    def _context(self, job: Job) -> RowContext:
+        target = job.scope.target
+        return RowContext(target.account_id, target.region_id, self._clock.now(), job.parameters)
+
     async def _fetch(self, job: Job, parameters: Mapping[str, str]) -> Page:
         scope, operation = job.scope, job.scope.operation
         request = ApiRequest(
@@ -268,19 +293,25 @@ class Scheduler:
             operation.version,
             operation.action,
             scope.target.region_id,
-            expand_path(operation.path, job.parameters),
-            {**operation.query, **parameters},
+            expand_path(operation.path, {name: job.parameters[name] for name in operation.path_parameters}),
+            {**self._query(job), **parameters},
         )
         normalizer = self._normalizers[operation.table]
 
         def read(body: bytes) -> Page:
-            target = scope.target
-            return normalizer.read(
-                body, RowContext(target.account_id, target.region_id, self._clock.now(), job.parameters)
-            )
+            if scope.details is not None:
+                job.body = body
+            return normalizer.read(body, self._context(job))
 
         has_place, job.has_place = job.has_place, False
         return await self._client.call(request, scope.caller, scope.channel, read, scope.tally, has_place=has_place)
+
+    def _query(self, job: Job) -> dict[str, str]:
+        """What is sent with every page of a list."""
+        target, window = job.scope.target, job.scope.operation.window
+        values = {**job.parameters, "account_id": target.account_id, "region_id": target.region_id}
+        span = window.query(self._began_at) if window is not None else {}
+        return {**job.scope.operation.filled_query(values), **span}
 
     async def _begin_children(self, scope: Scope, pages: list[Page]) -> None:
         """Submit the lists that hang from these pages' rows, each page's when not too many of them are pending."""
@@ -307,7 +338,7 @@ class Scheduler:
         for bound in self._bound(child, parent, page):
             for guessed in product(*known):
                 parameters = dict(zip(names, (*bound, *guessed), strict=True))
-                identity = tuple(parameters[name] for name in child.operation.path_parameters)
+                identity = tuple(parameters[name] for name in child.operation.parameters)
                 if identity not in child.begun:
                     child.begun.add(identity)
                     self._submit(child, parameters, is_guess=bool(guessed))
@@ -361,3 +392,9 @@ class Scheduler:
             late = ("Deadline", "The crawl ended before this scope began.")
             status = Status.FAILED if plan.refusal is not None else Status.NOT_ATTEMPTED
             self._leave_out(plan, status, *(plan.refusal or late))
+
+
+def _walk_note(scope: Scope, walk: Walk[Page]) -> str:
+    if not walk.pages:
+        return ""
+    return f"{walk.note} + {scope.details.action}" if scope.details else walk.note

@@ -10,6 +10,7 @@ import anyio
 
 from crawler.catalog import Operation
 from crawler.client import Caller, Channel, Tally
+from crawler.details import DetailReader
 from crawler.errors import (
     ApiError,
     CrawlError,
@@ -52,7 +53,7 @@ class Scope:
 
     `sources` are the parents' scopes that may still give lists, `pending` the lists that haven't ended, `running` those
     of them that have begun. `writer` is None for a parent that was walked and not asked for. `has_pages`: some list
-    gave a page.
+    gave a page. `details` is None where the records' details aren't asked for.
     """
 
     operation: Operation
@@ -72,6 +73,7 @@ class Scope:
     room: anyio.Event | None = None
     is_ended: bool = False
     has_pages: bool = False
+    details: DetailReader | None = None
 
     @property
     def is_doomed(self) -> bool:
@@ -130,6 +132,16 @@ class Scope:
                 self.judge(Status.FAILED, error.code, error.message)
             case _:
                 self.judge(Status.FAILED, type(error).__name__, str(error))
+
+    def judge_details(self) -> None:
+        """Count rows whose details were asked for and couldn't be had: there is less in them than there should be."""
+        details = self.details
+        if details is None or details.error is None:
+            return
+        error = details.error
+        message = f"{details.action} failed for {details.missing} of {details.asked} rows: {error.message}"
+        request_id = error.request_id if isinstance(error, ApiError) else ""
+        self.judge(Status.TRUNCATED, error.code, message, request_id)
 
     def inherit(self, parent: Scope) -> None:
         """A child is never better than its parent."""

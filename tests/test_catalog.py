@@ -147,6 +147,7 @@ def test_the_wheels_folder_is_used_where_there_is_no_checkout(tmp_path, monkeypa
 
 # --- refusals ---
 
+DETAILS = '[details]\naction = "GetCart"\npath = "/carts/{id}"\nram = "shop:GetCart"\nbind = { cart = "cart" }\n'
 LETTERS = "[operation] path must begin with / and have placeholders of letters only, each once"
 NO_BIND = "[[parents]] bind: shop_carts has no value"
 
@@ -167,7 +168,6 @@ NO_BIND = "[[parents]] bind: shop_carts has no value"
             ('extra = "string"', 'record_snapshot_id = "string"'),
             "the column 'record_snapshot_id' would be there twice.",
         ),
-        (('key = ["cart_id"]', "key = []"), "[table] key names no column."),
         (('key = ["cart_id"]', 'key = ["cartId"]'), "[table] key names 'cartId', which is no column of a record or"),
         (
             ('key = ["cart_id"]', 'key = ["account_id"]'),
@@ -180,7 +180,20 @@ NO_BIND = "[[parents]] bind: shop_carts has no value"
         (('key = ["cart_id"]', 'key = ["owner"]'), "[table] key names 'owner', which can't tell rows apart: struct."),
         (('"shop_carts"', '"fc_carts"'), "[table] name: a table of shop is named shop_… in snake case."),
         (('"shop_carts"', '"shop_Carts"'), "[table] name: a table of shop is named shop_… in snake case."),
-        (("[columns]", "default = false\n[columns]"), "[table] reason: a table that isn't on by default needs one."),
+        (("[columns]", 'selection = "opt-in"\n[columns]'), "[table] reason: needed where a table isn't on by default"),
+        (
+            ("[columns]", 'reason = "large"\n[columns]'),
+            "[table] reason: needed where a table isn't on by default, and o",
+        ),
+        (("[columns]", 'selection = "maybe"\n[columns]'), "table.selection: Invalid enum value 'maybe'."),
+        (("[paging]", 'accepts = ["text"]\n[paging]'), "operation.accepts[0]: Invalid enum value 'text'."),
+        (("[paging]", 'embedded = ["owner.x"]\n[paging]'), "[operation] embedded names 'owner.x', which is no column"),
+        (("[columns]", '[window]\nbegin = "b"\nend = "e"\nhours = 0\n[columns]'), "[window] hours must be at least 1."),
+        (("[columns]", f"{DETAILS}[columns]"), "[details] bind must give the parameters of its path, which begins"),
+        (
+            ("[columns]", f"{DETAILS.replace('{id}', '{cart}')}[columns]"),
+            "[details] bind: shop_carts has no value 'cart' to ask for.",
+        ),
         (
             ('style = "token"', 'style = "tokens"'),
             "[paging] style is 'tokens', not one of token, version, page-number,",
@@ -202,7 +215,7 @@ NO_BIND = "[[parents]] bind: shop_carts has no value"
         (('path = "/carts"', 'path = "/{a}/{a}"'), LETTERS),
         (
             ('path = "/carts"', 'path = "/carts/{cartId}"'),
-            "a path with parameters needs [[parents]], and only such a path",
+            "a path or query with parameters needs [[parents]], and only such",
         ),
         (
             ('records = "carts"', 'records = "carts"\nitem = "id"'),
@@ -243,7 +256,7 @@ def test_a_file_that_says_something_wrong_is_refused_with_its_name_and_the_key(f
         ),
         (
             ('path = "/carts/{cartId}/items"', 'path = "/items"'),
-            "a path with parameters needs [[parents]], and only such",
+            "a path or query with parameters needs [[parents]], and only such",
         ),
         (('bind = { cartId = "cart_id" }', ""), "parents[0]: Object missing required field bind."),
     ],
@@ -339,8 +352,19 @@ def test_a_file_that_is_no_text_or_can_not_be_opened_is_refused(folder):
 @pytest.fixture
 def with_opt_in(folder):
     folder.write("carts", CARTS)
-    folder.write("items", ITEMS, ("[columns]", 'default = false\nreason = "large"\n[columns]'))
+    folder.write("items", ITEMS, ("[columns]", 'selection = "opt-in"\nreason = "large"\n[columns]'))
     return folder.load()
+
+
+def test_a_table_that_is_out_can_not_be_asked_for_and_says_why(folder):
+    folder.write(
+        "carts", CARTS, ("[columns]", 'selection = "out"\nreason = "It needs a text to find"\n[columns]')
+    )
+    folder.write("items", ITEMS)
+    catalog = folder.load()
+    assert "shop_carts" not in catalog.select(["*"])
+    with pytest.raises(CatalogError, match=r"^shop_carts can't be crawled: It needs a text to find\.$"):
+        catalog.select(["shop_items", "shop_carts"])
 
 
 def test_globs_select_in_the_catalogs_order_whatever_their_own():

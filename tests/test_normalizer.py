@@ -36,7 +36,7 @@ def fingerprint(text):
 def read(table, body, redaction=FINGERPRINTS):
     operation = CATALOG.operations[table]
     body = body if isinstance(body, bytes) else json.dumps(body).encode()
-    parameters = {name: PARAMETERS[name] for name in operation.path_parameters}
+    parameters = {name: PARAMETERS[name] for name in operation.parameters}
     context = RowContext("1000000000000001", "cn-hangzhou", NOW, parameters)
     page = Normalizer(operation, redaction, "snapshot-1").read(body, context)
     assert page.batch.schema.equals(operation.schema, check_metadata=True)

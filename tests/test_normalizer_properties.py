@@ -77,7 +77,7 @@ def records(draw, operation, string=texts):
 
 
 def read(operation, body, redaction=KEEPS):
-    parameters = {name: PARAMETERS[name] for name in operation.path_parameters}
+    parameters = {name: PARAMETERS[name] for name in operation.parameters}
     return Normalizer(operation, redaction, "s").read(body, RowContext("1", "r", NOW, parameters))
 
 

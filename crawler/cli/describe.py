@@ -28,7 +28,7 @@ def table_value(catalog: Catalog, table: str) -> dict[str, Any]:
         "parents": list(operation.parent_tables),
         "depth": catalog.depth(table),
         "key": list(operation.key),
-        "default": operation.is_default,
+        "selection": operation.selection,
         "reason": operation.reason,
         "ram_action": operation.ram,
         "rate_limit": rule_text(catalog, table, DEFAULT_LIMITS),
@@ -80,13 +80,13 @@ def print_tables(catalog: Catalog, tables: Iterable[str]) -> None:
         operation = catalog.operations[name]
         rows.append(
             (
-                safe(name, "bold" if operation.is_default else "dim"),
+                safe(name, "bold" if operation.selection == "default" else "dim"),
                 f"{operation.product} {operation.action}",
                 operation.paging.style,
                 " ".join(operation.parent_tables),
                 rule_text(catalog, name, DEFAULT_LIMITS),
                 f"{len(operation.schema.names)}",
-                "" if operation.is_default else f"opt-in: {operation.reason}",
+                "" if not operation.reason else f"{operation.selection}: {operation.reason}",
             )
         )
     columns = ("table", "operation", "paging", "parents", "rate limit", "columns", "")

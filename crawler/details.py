@@ -1,0 +1,74 @@
+"""Records asked for one by one, where a list leaves out what another operation has: ListFunctions and GetFunction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import anyio
+
+from crawler.catalog import Details, Operation
+from crawler.client import ApiRequest, Caller, Client, Tally, expand_path
+from crawler.errors import ApiError, DeniedError, NormalizeError, VanishedError
+from crawler.normalizer import Detail, Page, read_detail, row_values
+from crawler.targets import Target
+
+
+class DetailReader:
+    """Fetches the details of one scope's rows, side by side, each by the rate limits of its operation.
+
+    `asked` counts the rows, `missing` those of them whose details couldn't be had; `error` is the first reason why.
+    A record that has gone since the list named it is no error.
+    """
+
+    def __init__(self, client: Client, target: Target, caller: Caller, operation: Operation) -> None:
+        details = operation.details
+        if details is None:
+            raise ValueError(f"{operation.table} has no details")
+        self.asked = 0
+        self.missing = 0
+        self.error: ApiError | NormalizeError | None = None
+        self._client = client
+        self._target = target
+        self._caller = caller
+        self._operation = operation
+        self._details: Details = details
+        self._channel = client.channel(target.account_id, target.region_id, operation.product, details.action, 1)
+
+    @property
+    def action(self) -> str:
+        """The operation that is asked."""
+        return self._details.action
+
+    async def fetch(self, page: Page, tally: Tally) -> list[Detail | None]:
+        """A detail for each row of a page, None for a row that nothing can be asked with. Raises no ApiError."""
+        names = row_values(page.batch, list(self._details.bind.values()))
+        found: list[Detail | None] = [None] * len(names)
+
+        async def one(row: int, values: tuple[str, ...]) -> None:
+            found[row] = await self._fetch(dict(zip(self._details.bind, values, strict=True)), tally)
+
+        async with anyio.create_task_group() as tasks:
+            for row, values in enumerate(names):
+                if values is not None:
+                    self.asked += 1
+                    tasks.start_soon(one, row, values)
+        return found
+
+    async def _fetch(self, parameters: Mapping[str, str], tally: Tally) -> Detail:
+        if isinstance(self.error, DeniedError):  # as it will be for every other row
+            self.missing += 1
+            return Detail("denied")
+        try:
+            path = expand_path(self._details.path, parameters)
+            operation = self._operation
+            request = ApiRequest(
+                operation.product, operation.version, self._details.action, self._target.region_id, path
+            )
+            return await self._client.call(request, self._caller, self._channel, read_detail, tally)
+        except VanishedError:
+            return Detail("vanished")
+        except (ApiError, NormalizeError) as error:
+            self.missing += 1
+            if self.error is None or isinstance(error, DeniedError):
+                self.error = error
+            return Detail("denied" if isinstance(error, DeniedError) else "failed")

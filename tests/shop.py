@@ -1,0 +1,75 @@
+"""A product that no cloud has, described by schema files: for tests of what a file may say."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from crawler.catalog import load_catalog
+from crawler.normalizer import Normalizer, RowContext
+from crawler.redaction import Redaction
+
+KEY = b"k" * 32
+NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
+FINGERPRINTS = Redaction("fingerprint", "fingerprint", KEY)
+
+PRODUCT = """
+product = "shop"
+version = "2020-01-01"
+prefix = "shop_"
+style = "ROA"
+endpoint = "https://shop.{region}.aliyuncs.com"
+[endpoints]
+cn-hangzhou = "shop.cn-hangzhou.aliyuncs.com"
+"""
+CARTS = """
+source = "https://www.alibabacloud.com/help/en/shop/listcarts"
+checked = 2026-11-22
+[operation]
+action = "ListCarts"
+path = "/carts"
+records = "carts"
+ram = "shop:ListCarts"
+OPERATION
+[paging]
+style = "none"
+[table]
+name = "shop_carts"
+title = "Carts"
+key = [KEY]
+[columns]
+COLUMNS
+"""
+
+
+def carts(folder, columns, *, operation="", key='"id"', more=""):
+    """The operation of a file whose parts are these, loaded from a user's own folder."""
+    root = folder / "shop" / "2020-01-01"
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "product.toml").write_text(PRODUCT)
+    text = CARTS.replace("OPERATION", operation).replace("KEY", key).replace("COLUMNS", columns) + more
+    (root / "carts.toml").write_text(text)
+    return load_catalog([folder]).operations["shop_carts"]
+
+
+def read(operation, records, redaction=FINGERPRINTS, details=()):
+    """One page of these records, or of a whole answer given as a dictionary or as bytes."""
+    body = records if isinstance(records, bytes) else json.dumps(_answer(records)).encode()
+    parameters = dict.fromkeys(operation.parameters, "p")
+    context = RowContext("1000000000000001", "cn-hangzhou", NOW, parameters)
+    page = Normalizer(operation, redaction, "snapshot-1").read(body, context, details)
+    assert page.batch.schema.equals(operation.schema, check_metadata=True)
+    page.batch.validate(full=True)
+    return page
+
+
+def _answer(records):
+    return {"carts": records} if isinstance(records, list) else records
+
+
+def rows(page):
+    return page.batch.to_pylist(maps_as_pydicts="strict")
+
+
+def extra(row):
+    return None if row["_extra"] is None else json.loads(row["_extra"])

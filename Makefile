@@ -5,12 +5,13 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test lint smoke lock clean
+.PHONY: help demo test lint docs smoke lock clean
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
 	@echo "make test   set up, run the tests"
 	@echo "make lint   ruff, mypy --strict, import-linter"
+	@echo "make docs   docs/tables.md anew, from schemas/"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
 	@echo "make lock   resolve requirements/*.txt anew (needs the registry)"
 	@echo "make clean  remove the environment and everything made by the above"
@@ -35,6 +36,10 @@ lint: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+
+docs: $(VENV)/.runtime
+	$(PY) -m crawler tables --markdown > $(VENV)/tables.md
+	mv $(VENV)/tables.md docs/tables.md
 
 # The wheel in a clean environment, outside of the checkout.
 smoke: $(VENV)/.dev

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from crawler._catalog_file import OperationFile, PagingPart
-from crawler._catalog_values import Catalog, Operation, Product
+from crawler._catalog_values import SETTINGS, Catalog, Operation, Product
 from crawler.errors import CatalogError
 
 _SCALAR_KEYS = {"string", "integer", "boolean", "timestamp"}
@@ -104,6 +104,10 @@ def _check_path(operation: Operation, product: Product, where: str) -> None:
     if bool(parameters) != bool(operation.parents):
         raise CatalogError(f"{where}: a path or query with parameters needs [[parents]], and only such a one has them.")
     for parent in operation.parents:
+        if parent.setting and parent.setting not in SETTINGS:
+            raise CatalogError(
+                f"{where}: [[parents]] setting is {parent.setting!r}, not {', '.join(sorted(SETTINGS))}."
+            )
         if sorted([*parent.bind, *parent.values]) != sorted(parameters):
             raise CatalogError(
                 f"{where}: [[parents]] of {parent.table!r} must give {', '.join(parameters)}, in bind or values."

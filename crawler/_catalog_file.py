@@ -23,7 +23,7 @@ class RegionsFile(_Strict):
 
 
 class ProductFile(_Strict):
-    """A product.toml."""
+    """A product.toml. `uncovered`: List operations of the official SDK that have no table, with the reason."""
 
     product: str
     version: str
@@ -31,6 +31,8 @@ class ProductFile(_Strict):
     style: Literal["ROA", "RPC"]
     endpoint: str
     endpoints: dict[str, str]
+    sdk: str = ""
+    uncovered: dict[str, str] = {}
     regions: RegionsFile | None = None
 
 

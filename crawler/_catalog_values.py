@@ -21,6 +21,9 @@ EXTRA_COLUMN = "_extra"
 
 DETAILS_COLUMN = "details_status"
 
+# The configuration keys whose values [[parents]] may add to those that are known.
+SETTINGS = frozenset({"opensearch.functions"})
+
 Selection = Literal["default", "opt-in", "out"]
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
@@ -195,7 +198,10 @@ class RegionsOperation:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One API of the vendor: its version, how it is called, and where it is."""
+    """One API of the vendor: its version, how it is called, and where it is. `sdk` is the official SDK's package.
+
+    `uncovered`: List operations of that SDK that have no table, with the reason.
+    """
 
     key: str
     version: str
@@ -203,6 +209,8 @@ class Product:
     style: str
     endpoint: str
     endpoints: Mapping[str, str]
+    sdk: str
+    uncovered: Mapping[str, str]
     regions: RegionsOperation | None
 
 
@@ -230,6 +238,11 @@ class Catalog:
         for pattern in exclude:
             chosen -= self._matching(pattern)
         return tuple(table for table in self.operations if table in chosen)
+
+    def matching(self, pattern: str) -> tuple[str, ...]:
+        """Every table that a glob names, opt-in and out too, in the catalog's order. Raises CatalogError for none."""
+        found = self._matching(pattern)
+        return tuple(table for table in self.operations if table in found)
 
     def _matching(self, pattern: str) -> set[str]:
         matching = {table for table in self.operations if fnmatchcase(table, pattern)}

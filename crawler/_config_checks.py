@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ParamSpec
 
 from crawler import __version__
@@ -26,6 +27,12 @@ _RATE_KEY = re.compile(r"([a-z][a-z0-9-]*)(?:\.[A-Z][A-Za-z0-9]*)?")
 _SHOWN_CREDENTIALS = {"type", "source", "role_session_expiration"}
 _HIDDEN_SECTIONS = {"endpoints", "network", "ping"}
 
+# Without and with [organization].
+_NO_ACCOUNT = (
+    "there is no account to crawl: add an [[accounts]] table with its id",
+    "[organization] needs an account that asks for its members: add an [[accounts]] table with that one's id",
+)
+
 # What may be written and isn't built yet: remove a line when it is.
 _UNSUPPORTED: Sequence[tuple[str, str, Callable[[Settings], bool]]] = (
     ("output.format other than parquet", 'write "parquet"', lambda settings: settings.output.format != "parquet"),
@@ -35,7 +42,6 @@ _UNSUPPORTED: Sequence[tuple[str, str, Callable[[Settings], bool]]] = (
         lambda settings: bool(BUCKET_URI.fullmatch(settings.output.uri)),
     ),
     ("[output.iceberg]", "leave it out", lambda settings: settings.output.iceberg is not None),
-    ("[organization]", "list each account under [[accounts]]", lambda settings: settings.organization is not None),
     ("network.proxy", "leave it out", lambda settings: settings.network.proxy is not None),
     ("metrics.textfile", "leave it out", lambda settings: settings.metrics.textfile is not None),
     ("ping.url", "leave it out", lambda settings: settings.ping.url is not None),
@@ -56,6 +62,7 @@ def is_secret(path: KeyPath) -> bool:
 def check(settings: Settings, document: Document) -> None:
     """Judge the sections against each other and the disk. Raises ConfigError for the first thing that is wrong."""
     _check_accounts(settings, document)
+    _check_organization(settings, document)
     check_uri(document, ("output", "uri"), settings.output.uri)
     _check_endpoints(settings, document)
     _check_rate_limits(settings, document)
@@ -79,8 +86,8 @@ def check_uri(document: Document, path: KeyPath, uri: str) -> None:
 
 
 def _check_accounts(settings: Settings, document: Document) -> None:
-    if not settings.accounts and settings.organization is None:
-        raise ConfigError(f"{document.source}: there is no account to crawl: add an [[accounts]] table with its id")
+    if not settings.accounts:
+        raise ConfigError(f"{document.source}: {_NO_ACCOUNT[settings.organization is not None]}")
     _check_repeats(document, ("crawl", "regions"), settings.crawl.regions)
     seen: dict[str, int] = {}
     for index, account in enumerate(settings.accounts):
@@ -91,6 +98,24 @@ def _check_accounts(settings: Settings, document: Document) -> None:
         _check_repeats(document, (*path, "regions"), account.regions)
         _check_narrower(document, (*path, "regions"), account, settings)
         _check_credentials(document, (*path, "credentials"), account)
+
+
+def _check_organization(settings: Settings, document: Document) -> None:
+    organization = settings.organization
+    if organization is None:
+        return
+    configured = [account.id for account in settings.accounts]
+    if organization.account is not None and organization.account not in configured:
+        raise document.error(
+            ("organization", "account"), f"is {organization.account}, which isn't among [[accounts]]: add it there"
+        )
+    _check_repeats(document, ("organization", "exclude"), organization.exclude)
+    for account_id in organization.exclude:
+        if account_id in configured:
+            where = f"accounts[{configured.index(account_id)}]"
+            raise document.error(
+                ("organization", "exclude"), f"names {account_id}, which {where} configures: remove one of the two"
+            )
 
 
 def _check_repeats(document: Document, path: KeyPath, names: str | tuple[str, ...]) -> None:
@@ -158,9 +183,15 @@ def _check_product(settings: Settings, document: Document, path: KeyPath, produc
 
 
 def _check_files(settings: Settings, document: Document) -> None:
-    ca_file = settings.tls.ca_file
+    ca_file, path = settings.tls.ca_file, ("tls", "ca_file")
     if ca_file is not None and not (ca_file.is_file() and os.access(ca_file, os.R_OK)):
-        raise document.refuse(("tls", "ca_file"), f"a file that can be read (looked for {ca_file})")
+        raise document.refuse(path, f"a file that can be read{_looked_for(document, path, ca_file)}")
     for index, folder in enumerate(settings.catalog.extra):
+        place: KeyPath = ("catalog", "extra", index)
         if not folder.is_dir():
-            raise document.refuse(("catalog", "extra", index), f"a folder (looked for {folder})")
+            raise document.refuse(place, f"a folder{_looked_for(document, place, folder)}")
+
+
+def _looked_for(document: Document, path: KeyPath, place: Path) -> str:
+    """Where a path led to; nothing where the environment has a part in it, which no message shows."""
+    return "" if document.has_reference(path) else f" (looked for {place})"

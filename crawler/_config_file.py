@@ -79,6 +79,11 @@ class Document:
         value = _at(self.raw, path)
         return isinstance(value, str) and not _WHOLLY_REFERENCES.fullmatch(value)
 
+    def has_reference(self, path: KeyPath) -> bool:
+        """Whether the environment has a part in the text at a key."""
+        value = _at(self.raw, path)
+        return isinstance(value, str) and "${" in value
+
     def _found(self, path: KeyPath) -> str:
         """What stands at a key, in words that a message may hold."""
         raw, value = _at(self.raw, path), _at(self.values, path)

@@ -126,7 +126,15 @@ def _read_product(path: Path, root: Path) -> Product:
     if (path.parent.parent.name, path.parent.name) != (raw.product, raw.version):
         raise CatalogError(f"{_name(path, root)}: must lie in the folder {raw.product}/{raw.version}.")
     product = Product(
-        raw.product, raw.version, raw.prefix, raw.style, raw.endpoint, raw.endpoints, _regions(raw.regions)
+        key=raw.product,
+        version=raw.version,
+        prefix=raw.prefix,
+        style=raw.style,
+        endpoint=raw.endpoint,
+        endpoints=raw.endpoints,
+        sdk=raw.sdk,
+        uncovered=raw.uncovered,
+        regions=_regions(raw.regions),
     )
     check_product(product, _name(path, root))
     return product

@@ -8,6 +8,7 @@ file and after `--output`. A cron job, which starts elsewhere, writes absolute p
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,20 +24,28 @@ from crawler.endpoints import Endpoints, ProductHosts
 from crawler.errors import ConfigError
 from crawler.ratelimit import LimitRule
 
-__all__ = ["Account", "Config", "Credentials", "RateLimit", "Secret", "load_config", "parse_config"]
+__all__ = ["PRODUCTS", "Account", "Config", "Credentials", "RateLimit", "Secret", "load_config", "parse_config"]
 
 S = TypeVar("S", bound=Section)
 
+_ACCOUNT = re.compile(r"[0-9]{1,32}")
 _LARGEST_FILE_BYTES = 8 * 1024 * 1024  # a few thousand accounts are 1 MB
 
 
 class Config(Settings, frozen=True, kw_only=True):
-    """Every section of the file as an attribute, with its defaults. Frozen; secrets show as `***`."""
+    """Every section of the file as an attribute, with its defaults. Frozen; secrets show as `***`.
+
+    `asker` is the account that lists the organization's members, None without [organization]; it stays when the command
+    line picks other accounts. `members` are those to crawl, by their IDs: all of them, or those that it picks.
+    """
+
+    asker: Account | None = None
+    members: Literal["all"] | tuple[str, ...] = "all"
 
     def public(self) -> dict[str, Any]:
         """The whole configuration as plain values under the file's own keys, each secret as `***`."""
         plain: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
-        return plain
+        return {key: plain[key] for key in Settings.__struct_fields__}
 
     def regions_for(self, account: Account) -> Literal["all"] | tuple[str, ...]:
         """The regions to crawl in an account: its own, narrowed to `[crawl] regions`."""
@@ -82,9 +91,10 @@ class Config(Settings, frozen=True, kw_only=True):
     ) -> Config:
         """This configuration as the command line changes it; what isn't given stays.
 
-        `accounts` picks among the configured ones; `regions` takes the place of `[crawl] regions` (an account's own
-        still narrow it), `tables` that of `[crawl] tables` (`exclude` still holds). Raises ConfigError, naming the
-        option, for a value that the file couldn't have either or that leaves nothing to crawl.
+        `accounts` picks among the configured ones, and with [organization] among its members; `regions` takes the place
+        of `[crawl] regions` (an account's own still narrow it), `tables` that of `[crawl] tables` (`exclude` still
+        holds). Raises ConfigError, naming the option, for a value that the file couldn't have either or that leaves
+        nothing to crawl.
         """
         crawl, target = self.crawl, self.output
         if regions:
@@ -97,19 +107,28 @@ class Config(Settings, frozen=True, kw_only=True):
             check_uri(_option("--output", {"uri": output}), ("uri",), output)
         if output_format is not None:
             target = _changed(target, "format", output_format, "--format")
-        chosen = self._pick(accounts)
-        config = msgspec.structs.replace(self, crawl=crawl, output=target, accounts=chosen)
+        config = msgspec.structs.replace(self._picked(accounts), crawl=crawl, output=target)
+        chosen = config.accounts if config.organization is None else ()
         if regions and chosen and not any(config.regions_for(account) for account in chosen):
             raise ConfigError("--region: none of these regions is among the accounts' own: nothing would be crawled")
         check_supported(config, "the command line")
         return config
 
-    def _pick(self, ids: Sequence[str]) -> tuple[Account, ...]:
+    def _picked(self, ids: Sequence[str]) -> Config:
+        """With these accounts only. Where all are configured, nobody need ask for the organization's members."""
+        if not ids:
+            return self
         configured = [account.id for account in self.accounts]
-        for account_id in ids:
-            if account_id not in configured:
+        others = tuple(dict.fromkeys(account_id for account_id in ids if account_id not in configured))
+        for account_id in others:
+            if self.organization is None or not _ACCOUNT.fullmatch(account_id):
                 raise ConfigError(f"--account: {account_id!a} isn't configured, {nearest(account_id, configured)}")
-        return tuple(account for account in self.accounts if not ids or account.id in ids)
+        return msgspec.structs.replace(
+            self,
+            accounts=tuple(account for account in self.accounts if account.id in ids),
+            organization=self.organization if others else None,
+            members=others or "all",
+        )
 
 
 def output_folder(uri: str) -> Path:
@@ -146,10 +165,19 @@ def parse_config(text: str, *, source: str, environ: Mapping[str, str], cwd: Pat
 
 
 def _judged(document: Document, environ: Mapping[str, str], cwd: Path | None) -> Config:
-    config = _located(convert(document, Config), environ.get("HOME", ""), cwd)
-    check(config, document)
-    check_supported(config, document.source)
-    return config
+    settings = _located(convert(document, Settings), environ.get("HOME", ""), cwd)
+    check(settings, document)
+    check_supported(settings, document.source)
+    sections = {key: getattr(settings, key) for key in Settings.__struct_fields__}
+    return Config(**sections, asker=_asker(settings))
+
+
+def _asker(settings: Settings) -> Account | None:
+    """The account that asks for the organization's members: the one that is named, else the first."""
+    if settings.organization is None:
+        return None
+    named = settings.organization.account or settings.accounts[0].id
+    return next(account for account in settings.accounts if account.id == named)
 
 
 def _find(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
@@ -200,24 +228,24 @@ def _refuse_open_secrets(config: Config, document: Document, place: Path, mode: 
             raise document.error(path, sentence)
 
 
-def _located(config: Config, home: str, cwd: Path | None) -> Config:
-    """The configuration with its local paths put where they are."""
+def _located(settings: Settings, home: str, cwd: Path | None) -> Settings:
+    """The sections with their local paths put where they are."""
 
     def place(path: Path) -> Path:
         if home and path.parts[:1] == ("~",):
             path = Path(home, *path.parts[1:])
         return cwd / path if cwd is not None else path
 
-    uri, ca_file = config.output.uri, config.tls.ca_file
+    uri, ca_file = settings.output.uri, settings.tls.ca_file
     if not ANY_URI.fullmatch(uri) and (cwd is not None or uri.startswith("~/")):
         uri = str(place(Path(uri)))
     replace = msgspec.structs.replace
     return replace(
-        config,
-        output=replace(config.output, uri=uri),
-        tls=replace(config.tls, ca_file=place(ca_file) if ca_file else None),
-        catalog=replace(config.catalog, extra=tuple(place(folder) for folder in config.catalog.extra)),
-        accounts=tuple(_account_located(account, place) for account in config.accounts),
+        settings,
+        output=replace(settings.output, uri=uri),
+        tls=replace(settings.tls, ca_file=place(ca_file) if ca_file else None),
+        catalog=replace(settings.catalog, extra=tuple(place(folder) for folder in settings.catalog.extra)),
+        accounts=tuple(_account_located(account, place) for account in settings.accounts),
     )
 
 

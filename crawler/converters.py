@@ -155,7 +155,12 @@ class Compiler:
                 found = parse(value.encode())
             except (InvalidJsonError, UnicodeEncodeError):
                 return misfit(value, drift)
-            return None if found is None else read(found, drift)
+            count = len(drift.entries)
+            row = None if found is None else read(found, drift)
+            if len(drift.entries) > count and not drift.entries[-1].path:  # as received, not as read
+                del drift.entries[count:]
+                return misfit(value, drift)
+            return row
 
         return convert
 

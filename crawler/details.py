@@ -47,11 +47,14 @@ class DetailReader:
         async def one(row: int, values: tuple[str, ...]) -> None:
             found[row] = await self._fetch(dict(zip(self._details.bind, values, strict=True)), tally)
 
+        rows = [(row, values) for row, values in enumerate(names) if values is not None]
+        if rows and not self.asked:  # alone, since it says whether the others may be asked for at all
+            await one(*rows[0])
+        first = 0 if self.asked else 1
+        self.asked += len(rows)
         async with anyio.create_task_group() as tasks:
-            for row, values in enumerate(names):
-                if values is not None:
-                    self.asked += 1
-                    tasks.start_soon(one, row, values)
+            for row, values in rows[first:]:
+                tasks.start_soon(one, row, values)
         return found
 
     async def _fetch(self, parameters: Mapping[str, str], tally: Tally) -> Detail:

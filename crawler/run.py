@@ -21,10 +21,12 @@ from crawler.client import Tally
 from crawler.config import Account, Config
 from crawler.errors import ConfigError, CredentialsError, OutputError, bare
 from crawler.normalizer import Normalizer
+from crawler.organization import Membership, find_members, nobody_left
 from crawler.redaction import Redaction, load_key
 from crawler.scheduler import Progress, Scheduler, TargetPlan
 from crawler.session import Identity, Session, Surroundings, open_session
 from crawler.snapshot import (
+    DirectoryEntry,
     Manifest,
     ManifestDraft,
     ScopeRow,
@@ -33,8 +35,9 @@ from crawler.snapshot import (
     check_output,
     is_whole,
     new_snapshot_id,
+    status_of,
 )
-from crawler.targets import chosen_regions, interleaved
+from crawler.targets import LeftOut, chosen_regions, interleaved
 
 EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
 
@@ -53,6 +56,8 @@ class CrawlResult:
     started_at: datetime
     finished_at: datetime
     warnings: tuple[str, ...] = ()
+    directory: DirectoryEntry | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -80,8 +85,15 @@ def open_catalog(config: Config) -> Catalog:
     actions: dict[str, set[str]] = {key: set() for key in catalog.products}
     for operation in catalog.operations.values():
         actions[operation.product].add(operation.action)
+        if operation.details is not None:
+            actions[operation.product].add(operation.details.action)
     config.check_products(actions)
     return catalog
+
+
+def parameter_settings(config: Config) -> dict[str, Sequence[str]]:
+    """The configuration's own values of parameters, by the key that a schema file's `setting` names."""
+    return {"opensearch.functions": config.opensearch.functions}
 
 
 async def crawl(config: Config, surroundings: Surroundings | None = None, watch: Watch | None = None) -> CrawlResult:
@@ -162,18 +174,18 @@ class _Crawl:
         session, config = self._session, self._session.config
         for warning in self._warnings:
             self._log.warning("warning", reason=warning)
-        plans = await make_plans(session, self._surroundings, self._tables)
-        self._log.info("crawl_started", snapshot_id=self._writer.snapshot_id, targets=len(plans))
+        plan = await make_plan(session, self._surroundings, self._tables)
+        self._log.info("crawl_started", snapshot_id=self._writer.snapshot_id, targets=len(plan.targets))
         scheduler = watch.scheduler = Scheduler(
             session.catalog,
-            plans,
+            plan.targets,
             self._tables,
             session.client,
             session.dispatcher,
             self._normalizers(),
             self._writer,
             self._surroundings.clock,
-            {"opensearch.functions": config.opensearch.functions},
+            parameter_settings(config),
             watch.progress,
             session.catalog.select_details(config.crawl.details, self._tables),
         )
@@ -181,26 +193,28 @@ class _Crawl:
         if deadline_s < inf:
             session.client.deadline_at = self._surroundings.clock.monotonic() + deadline_s
         await scheduler.run(deadline_s)
-        return await self._conclude(scheduler, plans)
+        return await self._conclude(scheduler, plan)
 
     def _normalizers(self) -> dict[str, Normalizer]:
         catalog, snapshot_id = self._session.catalog, self._writer.snapshot_id
         needed = catalog.with_parents(self._tables)
         return {table: Normalizer(catalog.operations[table], self._redaction, snapshot_id) for table in needed}
 
-    async def _conclude(self, scheduler: Scheduler, plans: Sequence[TargetPlan]) -> CrawlResult:
-        session, ledger = self._session, scheduler.ledger
-        exit_code = _exit_code(ledger, require_complete=session.config.crawl.require_complete)
+    async def _conclude(self, scheduler: Scheduler, plan: CrawlPlan) -> CrawlResult:
+        session, ledger, members = self._session, scheduler.ledger, plan.membership
+        exit_code = _exit_code(ledger, members.directory, require_complete=session.config.crawl.require_complete)
         overhead = {name: tally.requests for name, tally in session.overhead.items()}
         finished_at = self._surroundings.clock.now()
         draft = ManifestDraft(
             finished_at=finished_at,
             version=__version__,
             secrets=self._redaction.mode,
-            plan_sha256=_plan_sha256(session.catalog, plans, self._tables),
+            plan_sha256=_plan_sha256(session.catalog, plan.targets, self._tables),
             clock_skew_s=session.client.clock_skew_s,
             unknown_fields=scheduler.unknown_fields,
             overhead=overhead,
+            directory=members.directory,
+            left_out=members.left_out,
         )
         manifest = None
         for row in ledger:
@@ -220,6 +234,8 @@ class _Crawl:
             self._started_at,
             finished_at,
             self._warnings,
+            members.directory,
+            members.left_out,
         )
 
     def _log_incomplete(self, row: ScopeRow) -> None:
@@ -235,24 +251,37 @@ class _Crawl:
         )
 
 
-async def make_plans(session: Session, surroundings: Surroundings, tables: Sequence[str]) -> list[TargetPlan]:
-    """Identify the accounts, ask for the regions, and give every target's tables, parents first.
+@dataclass(frozen=True, slots=True)
+class CrawlPlan:
+    """Where a crawl goes and what it asks for there; `membership` says what came of [organization]."""
 
-    Raises CredentialsError where no account's credentials work, ConfigError for a region that no product has.
+    targets: Sequence[TargetPlan]
+    membership: Membership = field(default_factory=Membership)
+
+
+async def make_plan(session: Session, surroundings: Surroundings, tables: Sequence[str]) -> CrawlPlan:
+    """Identify the accounts, the organization's members with them, ask for the regions, and give every target's tables.
+
+    Raises CredentialsError where no account's credentials work, ConfigError for a region that no product has and where
+    no account is left, CrawlError where only members were to be crawled and they can't be listed.
     """
-    identities = await session.identify(surroundings)
+    configured = await session.identify(surroundings)
+    membership = await find_members(session, surroundings, configured)
+    identities = [*configured, *membership.identities]
+    if not identities:
+        raise nobody_left(membership)
     working = [identity for identity in identities if identity.refusal is None]
     if not working:
-        reasons = "; ".join(f"{i.account.id}: {i.refusal[1]}" for i in identities if i.refusal)
+        reasons = "; ".join(f"{i.account.id}: {i.refusal.message}" for i in identities if i.refusal)
         raise CredentialsError(f"No account's credentials work. {reasons}")
     catalog = session.catalog
     needed = catalog.with_parents(tables)
     products = [catalog.products[key] for key in dict.fromkeys(catalog.operations[t].product for t in needed)]
     offered = await session.regions(products, working[0].caller)
-    return _plans(session, identities, needed, offered)
+    return CrawlPlan(_targets(session, identities, needed, offered), membership)
 
 
-def _plans(
+def _targets(
     session: Session, identities: Sequence[Identity], needed: Sequence[str], offered: Mapping[str, Sequence[str]]
 ) -> list[TargetPlan]:
     by_id = {identity.account.id: identity for identity in identities}
@@ -282,8 +311,8 @@ def account_regions(session: Session, account: Account, offered: Mapping[str, Se
     return chosen_regions(wanted, {**known, **offered})
 
 
-def _exit_code(ledger: Sequence[ScopeRow], *, require_complete: bool) -> int:
-    if all(is_whole(row.status) for row in ledger):
+def _exit_code(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None, *, require_complete: bool) -> int:
+    if status_of(ledger, directory) == "complete":
         return EXIT_COMPLETE if ledger else EXIT_NOTHING
     if require_complete or not any(row.status in {Status.COMPLETE, Status.UNSUPPORTED} for row in ledger):
         return EXIT_NOTHING

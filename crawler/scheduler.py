@@ -35,16 +35,25 @@ MAX_OPEN = 20_000
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing can be asked in an account: a code and a sentence, and the status that its scopes get."""
+
+    code: str
+    message: str
+    status: Status = Status.FAILED
+
+
+@dataclass(frozen=True, slots=True)
 class TargetPlan:
     """What is to be crawled in one target: tables, parents first, with those not asked for among them.
 
-    `refusal`: a code and a sentence that say why nothing can be asked there; its scopes fail with them.
+    `refusal`: why nothing can be asked there; all its scopes end with it.
     """
 
     target: Target
     caller: Caller
     tables: tuple[str, ...]
-    refusal: tuple[str, str] | None = None
+    refusal: Refusal | None = None
 
 
 @dataclass(slots=True)
@@ -148,7 +157,7 @@ class Scheduler:
                 yield False
             self._admitted += 1
             if plan.refusal is not None:
-                self._leave_out(plan, Status.FAILED, *plan.refusal)
+                self._leave_out(plan, plan.refusal)
             else:
                 self._admit(plan)
             yield True
@@ -168,11 +177,11 @@ class Scheduler:
             if not scope.operation.parents:
                 self._submit(scope, {}, is_guess=False)
 
-    def _leave_out(self, plan: TargetPlan, status: Status, code: str, message: str) -> None:
+    def _leave_out(self, plan: TargetPlan, reason: Refusal) -> None:
         """Nothing was asked there, and why."""
         for table in plan.tables:
-            row = ScopeRow(plan.target.account_id, plan.target.region_id, table, status, table in self._written)
-            row.error_code, row.error_message = code, message
+            row = ScopeRow(plan.target.account_id, plan.target.region_id, table, reason.status, table in self._written)
+            row.error_code, row.error_message = reason.code, reason.message
             self._record(row)
 
     def _scope(self, plan: TargetPlan, operation: Operation) -> Scope:
@@ -389,9 +398,8 @@ class Scheduler:
             scope.judge(Status.NOT_ATTEMPTED, "Deadline", "The crawl ended before this scope did.")
             await self._end(scope)
         for plan in self._plans[self._admitted :]:
-            late = ("Deadline", "The crawl ended before this scope began.")
-            status = Status.FAILED if plan.refusal is not None else Status.NOT_ATTEMPTED
-            self._leave_out(plan, status, *(plan.refusal or late))
+            late = Refusal("Deadline", "The crawl ended before this scope began.", Status.NOT_ATTEMPTED)
+            self._leave_out(plan, plan.refusal or late)
 
 
 def _walk_note(scope: Scope, walk: Walk[Page]) -> str:

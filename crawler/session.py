@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,24 +19,29 @@ from crawler.classify import load_rules
 from crawler.client import Caller, Client, Tally
 from crawler.clock import Clock, SystemClock
 from crawler.config import Account, Config
-from crawler.credentials import Provider, build_provider
+from crawler.credentials import Outside, Provider, RoleDeniedError, assumed_role, build_provider
+from crawler.directory import ENDPOINT as DIRECTORY_ENDPOINT
 from crawler.dispatcher import Dispatcher
 from crawler.endpoints import ProductHosts
 from crawler.errors import ApiError, CredentialsError, PaginationError
 from crawler.ratelimit import Buckets, LimitRule
 from crawler.retry import RetryPolicy
 from crawler.rpc import STS_ENDPOINT, StsCall, caller_identity, describe_regions
+from crawler.scheduler import Refusal
+from crawler.snapshot import Status
 from crawler.transport import HttpRequest, Transport
 
 # Why an account can't be crawled, beside InvalidCredentials and AccountMismatch: nobody could be asked.
 UNREACHABLE = "Unreachable"
 
-# Guesses: the numbers of these operations aren't published. STS allows 100 a second (its documentation, 2026-11-22).
+# Guesses: the numbers of these operations aren't published. STS allows 100 a second, ListAccounts 20 (their
+# documentation, 2026-11-22).
 DEFAULT_LIMITS = {
     "default": LimitRule(20, 5),
     "fc": LimitRule(50, 10),
     "fc-open": LimitRule(50, 10),
     "sts": LimitRule(50, 10),
+    "resourcedirectory": LimitRule(15, 5),
 }
 # On a machine outside the cloud nothing answers there, and the default chain asks all the same.
 _METADATA_HOST = "100.100.100.200"
@@ -61,15 +66,15 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An account whose credentials were tried. `refusal`: a code and a sentence that say why it can't be crawled."""
+    """An account whose credentials were tried. `refusal`: why it can't be crawled."""
 
     account: Account
     caller: Caller
-    refusal: tuple[str, str] | None = None
+    refusal: Refusal | None = None
 
 
 class Session:
-    """An open session. `overhead` counts requests that list nothing: identity, roles, regions."""
+    """An open session. `overhead` counts requests that no table is made of: identity, roles, regions, members."""
 
     def __init__(
         self, config: Config, catalog: Catalog, transport: Transport, client: Client, dispatcher: Dispatcher
@@ -78,50 +83,65 @@ class Session:
         self.catalog = catalog
         self.client = client
         self.dispatcher = dispatcher
-        self.overhead: dict[str, Tally] = {"sts": Tally(), "regions": Tally()}
+        self.overhead: dict[str, Tally] = {"sts": Tally(), "regions": Tally(), "directory": Tally()}
         self._transport = transport
         self._log = structlog.get_logger()
 
-    async def identify(self, surroundings: Surroundings) -> list[Identity]:
-        """Try every account's credentials at once, one GetCallerIdentity each, in the configuration's order."""
-        accounts = self.config.accounts
-        found: dict[str, Identity] = {}
+    async def identify(self, surroundings: Surroundings, accounts: Sequence[Account] | None = None) -> list[Identity]:
+        """Try every account's credentials at once, one GetCallerIdentity each: the configured ones, in their order."""
 
-        async def one(account: Account) -> None:
-            found[account.id] = await self._identity(account, surroundings)
+        async def one(account: Account) -> Identity:
+            call = StsCall(self.client, account.id, self.overhead["sts"])
+            provider = build_provider(
+                account.credential_spec(),
+                account_id=account.id,
+                call=call,
+                fetch=self._fetch,
+                clock=surroundings.clock,
+                environ=surroundings.environ,
+                home=surroundings.home,
+            )
+            return await self._tried(account, call, provider)
 
-        async with anyio.create_task_group() as tasks:
-            for account in accounts:
-                tasks.start_soon(one, account)
-        return [found[account.id] for account in accounts]
+        return await _side_by_side(self.config.accounts if accounts is None else accounts, one)
 
-    async def _identity(self, account: Account, surroundings: Surroundings) -> Identity:
-        call = StsCall(self.client, account.id, self.overhead["sts"])
-        provider = build_provider(
-            account.credential_spec(),
-            account_id=account.id,
-            call=call,
-            fetch=self._fetch,
-            clock=surroundings.clock,
-            environ=surroundings.environ,
-            home=surroundings.home,
-        )
-        caller = Caller(account.id, provider)
-        why_not = await self._why_not(account, call, provider)
-        if why_not is not None:
-            self._log.warning("account_refused", account_id=account.id, code=why_not[0], reason=why_not[1])
-        return Identity(account, caller, why_not)
+    async def assume(
+        self, accounts: Sequence[Account], role_name: str, source: Caller, surroundings: Surroundings
+    ) -> list[Identity]:
+        """Try a role in every account at once, assumed with the source's credentials, as `identify` tries them.
 
-    async def _why_not(self, account: Account, call: StsCall, provider: Provider) -> tuple[str, str] | None:
+        AssumeRole counts for who asks: the source's limit paces them all. A role that isn't there or may not be
+        assumed is a refusal with the status denied.
+        """
+        assert source.provider is not None, "whoever asks for the members has credentials"
+        asking, provider = StsCall(self.client, source.account_id, self.overhead["sts"]), source.provider
+        outside = Outside(asking, self._fetch, surroundings.clock, surroundings.environ, surroundings.home)
+
+        async def one(account: Account) -> Identity:
+            role = assumed_role(outside, provider, f"acs:ram::{account.id}:role/{role_name}")
+            call = StsCall(self.client, account.id, self.overhead["sts"])
+            return await self._tried(account, call, role, is_member=True)
+
+        return await _side_by_side(accounts, one)
+
+    async def _tried(self, account: Account, call: StsCall, provider: Provider, *, is_member: bool = False) -> Identity:
+        refusal = await self._why_not(account, call, provider, is_member=is_member)
+        if refusal is not None:
+            self._log.warning("account_refused", account_id=account.id, code=refusal.code, reason=refusal.message)
+        return Identity(account, Caller(account.id, provider), refusal)
+
+    async def _why_not(self, account: Account, call: StsCall, provider: Provider, *, is_member: bool) -> Refusal | None:
         try:
             actual = await caller_identity(call, await provider.get())
         except CredentialsError as error:
-            return "InvalidCredentials", str(error)
+            if is_member and isinstance(error, RoleDeniedError):
+                return Refusal(error.code, str(error), Status.DENIED)
+            return Refusal("InvalidCredentials", str(error))
         except ApiError as error:
             return _identity_refused(error)
         if actual == account.id:
             return None
-        return "AccountMismatch", f"The credentials of account {account.id} belong to account {actual}."
+        return Refusal("AccountMismatch", f"The credentials of account {account.id} belong to account {actual}.")
 
     async def regions(self, products: Iterable[Product], caller: Caller) -> dict[str, tuple[str, ...]]:
         """Product → its regions: from DescribeRegions where it has one and answers, else the catalog's map."""
@@ -157,7 +177,9 @@ class Session:
 async def open_session(config: Config, catalog: Catalog, surroundings: Surroundings) -> AsyncIterator[Session]:
     """A session that lasts as long as the block. Raises ConfigError and CatalogError before anything is sent."""
     hosts = {key: ProductHosts(product.endpoint, product.endpoints) for key, product in catalog.products.items()}
-    endpoints = config.endpoint_map({"sts": ProductHosts(STS_ENDPOINT), **hosts})
+    endpoints = config.endpoint_map(
+        {"sts": ProductHosts(STS_ENDPOINT), "resourcedirectory": ProductHosts(DIRECTORY_ENDPOINT), **hosts}
+    )
     dispatcher = Dispatcher(config.crawl.concurrency, surroundings.clock)
     async with Transport(
         connections=config.crawl.concurrency,
@@ -183,17 +205,31 @@ async def open_session(config: Config, catalog: Catalog, surroundings: Surroundi
             tasks.cancel_scope.cancel()
 
 
-def _identity_refused(error: ApiError) -> tuple[str, str]:
+async def _side_by_side(accounts: Sequence[Account], one: Callable[[Account], Awaitable[Identity]]) -> list[Identity]:
+    """Each account's identity, all asked for at once, in the accounts' order."""
+    found: dict[str, Identity] = {}
+
+    async def keep(account: Account) -> None:
+        found[account.id] = await one(account)
+
+    async with anyio.create_task_group() as tasks:
+        for account in accounts:
+            tasks.start_soon(keep, account)
+    return [found[account.id] for account in accounts]
+
+
+def _identity_refused(error: ApiError) -> Refusal:
     """Code, request ID and advice; never the service's own words, which may quote what was signed."""
     if error.http_status == 0 or error.code in {"InvalidResponse", "TlsFailed", "TooLarge"}:
-        return UNREACHABLE, f"STS can't be asked who the credentials belong to: {error}"
+        return Refusal(UNREACHABLE, f"STS can't be asked who the credentials belong to: {error}")
     advice = {
         "InvalidAccessKeyId.NotFound": "there is no such access key",
         "InvalidAccessKeyId.Inactive": "the access key is disabled",
         "SignatureDoesNotMatch": "the access key's secret is wrong",
     }.get(error.code, "see the product's error reference")
     request = f"request {error.request_id or 'unknown'}"
-    return "InvalidCredentials", f"STS answered {error.code} to GetCallerIdentity ({request}): {advice}."
+    sentence = f"STS answered {error.code} to GetCallerIdentity ({request}): {advice}."
+    return Refusal("InvalidCredentials", sentence)
 
 
 def _own_rules(config: Config) -> list[Path]:

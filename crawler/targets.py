@@ -15,6 +15,15 @@ _SPECIAL = ("-finance", "-gov-", "-acdr-")
 Regions = Literal["all"] | Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A member account of the organization that isn't crawled, and why. `name` is what the directory calls it."""
+
+    account_id: str
+    name: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
     """One account in one region."""

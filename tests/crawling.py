@@ -53,11 +53,11 @@ class Site:
         return await crawl_once(config or self.config(), self.surroundings())
 
     def rows(self, table: str) -> list[dict]:
-        """All rows of a table, of every snapshot in the folder."""
+        """All rows of a table, of every snapshot in the folder; maps are dictionaries."""
         return [
             row
             for path in sorted(self.output.glob(f"{table}/**/*.parquet"))
-            for row in pq.read_table(path, partitioning=None).to_pylist()
+            for row in pq.read_table(path, partitioning=None).to_pylist(maps_as_pydicts="strict")
         ]
 
 

@@ -258,6 +258,10 @@ def test_a_file_that_says_something_wrong_is_refused_with_its_name_and_the_key(f
             ('path = "/carts/{cartId}/items"', 'path = "/items"'),
             "a path or query with parameters needs [[parents]], and only such",
         ),
+        (
+            ('"cart_id" }', '"cart_id" }\nsetting = "opensearch.function"'),
+            "[[parents]] setting is 'opensearch.function', not opensearch.functions.",
+        ),
         (('bind = { cartId = "cart_id" }', ""), "parents[0]: Object missing required field bind."),
     ],
 )
@@ -357,9 +361,7 @@ def with_opt_in(folder):
 
 
 def test_a_table_that_is_out_can_not_be_asked_for_and_says_why(folder):
-    folder.write(
-        "carts", CARTS, ("[columns]", 'selection = "out"\nreason = "It needs a text to find"\n[columns]')
-    )
+    folder.write("carts", CARTS, ("[columns]", 'selection = "out"\nreason = "It needs a text to find"\n[columns]'))
     folder.write("items", ITEMS)
     catalog = folder.load()
     assert "shop_carts" not in catalog.select(["*"])
@@ -368,9 +370,13 @@ def test_a_table_that_is_out_can_not_be_asked_for_and_says_why(folder):
 
 
 def test_globs_select_in_the_catalogs_order_whatever_their_own():
-    assert BUILT_IN.select(["opensearch_apps", "fc_*"]) == ("fc_functions", "opensearch_apps")
-    assert BUILT_IN.select(["*"]) == tuple(BUILT_IN.operations)
-    assert BUILT_IN.select(["*"], ["fc2_*", "opensearch_a*"]) == ("fc_functions", "opensearch_function_instances")
+    assert BUILT_IN.select(["opensearch_apps", "fc_f*"]) == ("fc_function_versions", "fc_functions", "opensearch_apps")
+    default = tuple(table for table, operation in BUILT_IN.operations.items() if operation.selection == "default")
+    assert BUILT_IN.select(["*"]) == default
+    assert BUILT_IN.select(["fc_f*", "opensearch_app*"], ["*_apps", "fc_function_*"]) == (
+        "fc_functions",
+        "opensearch_app_groups",
+    )
     assert BUILT_IN.select(["fc_functions"], ["*"]) == ()
     assert BUILT_IN.select([]) == ()
 
@@ -417,17 +423,19 @@ def test_parents_come_before_their_children_each_once():
 
 def test_depth_counts_the_levels_above():
     depths = {table: BUILT_IN.depth(table) for table in BUILT_IN.operations}
-    assert {table for table, depth in depths.items() if depth == 0} == {
-        *("fc_functions", "fc2_services", "fc2_stateful_async_invocation_functions", "opensearch_app_groups"),
-    }
+    roots = {table for table, depth in depths.items() if depth == 0}
+    assert roots == {table for table, operation in BUILT_IN.operations.items() if not operation.parents}
+    assert {"fc_functions", "fc2_services", "fc2_stateful_async_invocation_functions", "opensearch_app_groups"} <= roots
     assert (depths["fc2_functions"], depths["fc2_instances"], depths["opensearch_function_instances"]) == (1, 2, 2)
 
 
 def test_children_are_those_that_hang_directly():
-    assert BUILT_IN.children("fc2_services") == ("fc2_functions",)
-    assert BUILT_IN.children("fc2_functions") == ("fc2_function_async_invoke_configs", "fc2_instances")
-    assert BUILT_IN.children("opensearch_app_groups") == ("opensearch_apps", "opensearch_function_instances")
-    assert BUILT_IN.children("fc_functions") == ()
+    services = ("fc2_aliases", "fc2_functions", "fc2_service_versions", "fc2_vpc_bindings")
+    assert BUILT_IN.children("fc2_services") == services
+    assert BUILT_IN.children("fc_layers") == ("fc_layer_versions",)
+    assert "opensearch_function_instances" in BUILT_IN.children("opensearch_app_groups")
+    assert "opensearch_function_instances" in BUILT_IN.children("opensearch_apps")
+    assert BUILT_IN.children("fc_aliases") == ()
 
 
 def test_a_field_that_would_take_a_fixed_columns_name_gets_record_before_it(folder):
@@ -449,9 +457,8 @@ def test_a_records_own_field_takes_the_place_of_a_path_parameter():
     assert names.index("function_name") > 5
 
 
-def test_keys_of_the_built_in_tables():
-    keys = {table: operation.key for table, operation in BUILT_IN.operations.items()}
-    assert keys == {
+def test_keys_that_were_promised():
+    promised = {
         "fc_functions": ("function_name",),
         "fc2_services": ("service_name",),
         "fc2_functions": ("service_name", "function_name"),
@@ -462,6 +469,7 @@ def test_keys_of_the_built_in_tables():
         "opensearch_apps": ("app_group_identity", "id"),
         "opensearch_function_instances": ("app_group_identity", "function_name", "instance_name"),
     }
+    assert {table: BUILT_IN.operations[table].key for table in promised} == promised
 
 
 def test_an_optional_part_of_a_key_is_marked_with_a_question_mark(folder):

@@ -18,13 +18,21 @@ from pathlib import Path
 
 import anyio
 import pytest
+from crawling import site
 
 from crawler import log
+from crawler.catalog import load_catalog
 from crawler.cli.crawling import heartbeat
-from crawler.emulator.operations import OPERATIONS
+from crawler.emulator import Cloud, CloudSpec, spec
+from crawler.emulator.operations import BY_NAME
 from crawler.run import Watch
 
 ROOT = Path(__file__).parents[1]
+CATALOG = load_catalog()
+DEFAULT = CATALOG.select(["*"], [])
+# What `emulate` and `demo` serve, without being told otherwise.
+CLOUD = Cloud()
+SPEC = CLOUD.spec
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "COLUMNS": "140", "NO_COLOR": "1"}
 COMMANDS = ("crawl", "demo", "plan", "tables", "policy", "doctor", "snapshots", "emulate")
 
@@ -45,11 +53,26 @@ def acs_inventory(*arguments, cwd, env=None, **options):
     return done.returncode, done.stdout, done.stderr
 
 
+def counted(table, regions=SPEC.regions, cloud=CLOUD):
+    """How many records the cloud has of a table in these regions, in all accounts."""
+    operation = CATALOG.operations[table]
+    name = f"{operation.product}.{operation.action}"
+    return sum(len(cloud.records(account, region, name)) for account in cloud.spec.accounts for region in regions)
+
+
+def scopes_of(tables, within=SPEC):
+    """How many scopes a crawl of these tables and their parents has: OpenSearch isn't in all regions."""
+    products = [CATALOG.operations[table].product for table in CATALOG.with_parents(tables)]
+    return len(within.accounts) * sum(
+        len(within.opensearch_regions if product == "opensearch" else within.regions) for product in products
+    )
+
+
 @contextmanager
-def emulated(folder, faults=""):
+def emulated(folder, faults="", options=()):
     """`emulate` in a process of its own; yields the configuration that it wrote."""
     config = folder / "emulated.toml"
-    arguments = ["--write-config", str(config)]
+    arguments = ["--write-config", str(config), *options]
     if faults:
         (folder / "faults.toml").write_text(faults)
         arguments += ["--faults", str(folder / "faults.toml")]
@@ -74,6 +97,36 @@ def emulated(folder, faults=""):
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory):
     with emulated(tmp_path_factory.mktemp("cloud")) as config:
+        yield config
+
+
+FAULTS = """
+[[rules]]
+effect = "deny"
+account = "1000000000000002"
+product = "fc"
+[[rules]]
+effect = "deny"
+product = "fc-open"
+[[rules]]
+effect = "refuse"
+product = "opensearch"
+"""
+
+
+@pytest.fixture(scope="module")
+def faulty_cloud(tmp_path_factory):
+    with emulated(tmp_path_factory.mktemp("faulty"), FAULTS) as config:
+        config.write_text(config.read_text() + "\n[retry]\nmax_attempts = 1\n")
+        yield config
+
+
+SLOW = '[[rules]]\neffect = "delay"\nseconds = 30.0\naction = "ListFunctions"\n'
+
+
+@pytest.fixture(scope="module")
+def slow_cloud(tmp_path_factory):
+    with emulated(tmp_path_factory.mktemp("slow"), SLOW) as config:
         yield config
 
 
@@ -133,9 +186,10 @@ def test_version(tmp_path):
         (["crawl", "--config", "open.toml"], "chmod"),
         (["crawl", "--config", "good.toml", "--table", "fc_funktions"], "did you mean 'fc_functions'"),
         (["crawl", "--config", "good.toml", "--account", "7"], "7"),
-        (["crawl", "--config", "good.toml", "--output", "s3://bucket"], "s3://"),
+        (["crawl", "--config", "good.toml", "--output", "s3://bucket/a"], "name a local folder"),
         (["crawl", "--config", "good.toml", "--output", "good.toml"], "good.toml"),
         (["tables", "nope"], "No table is called"),
+        (["tables", "fc_functions", "--check-sdk"], "give no TABLE"),
         (["snapshots", "list", "--output", "nowhere"], "nowhere"),
         (["emulate", "--faults", "broken.toml"], "broken.toml"),
         (["no-such-command"], "No such command"),
@@ -163,7 +217,9 @@ def test_crawl_prints_one_json_object_and_ends_its_log_with_the_same(crawled):
     summary = json.loads(out)
     assert (code, summary["exit_code"], summary["status"]) == (0, 0, "complete")
     assert set(summary["tables"]) == {"fc_functions", "fc2_functions"}
-    assert summary["tables"]["fc_functions"]["rows"] == 45 + 23
+    assert {table: entry["rows"] for table, entry in summary["tables"].items()} == {
+        table: counted(table, ["cn-shanghai"]) for table in ("fc_functions", "fc2_functions")
+    }
     lines = [json.loads(line) for line in err.splitlines()]
     assert [line["event"] for line in lines] == ["crawl_started", "snapshot_committed", "summary"]
     assert lines[-1] == {"event": "summary", **summary}
@@ -182,7 +238,7 @@ def test_snapshots_list_and_show_say_what_the_crawl_said(crawled):
     code, text, _ = acs_inventory("snapshots", "show", "--output", "snapshots", cwd=folder)
     assert code == 0
     assert summary["snapshot_id"] in text
-    assert re.search(r"fc_functions +68 ", text)
+    assert re.search(rf"fc_functions +{summary['tables']['fc_functions']['rows']} ", text)
 
 
 def test_a_snapshot_that_is_not_there_is_exit_1(crawled):
@@ -196,13 +252,38 @@ def test_plan_asks_only_who_and_where(cloud, tmp_path):
     code, out, err = acs_inventory("plan", "--config", cloud, "--json", cwd=tmp_path)
     assert code == 0, err
     plan = json.loads(out)
-    assert (plan["targets"], plan["scopes"]) == (6, 48)
-    assert plan["discovery_requests"] == {"sts": 2, "regions": 2}
-    assert plan["least_requests"] == 6 * 3 + 4
+    roots = [table for table in DEFAULT if not CATALOG.operations[table].parents]
+    assert plan["targets"] == len(SPEC.accounts) * len(SPEC.regions)
+    assert plan["scopes"] == scopes_of(DEFAULT)
+    # Who each account is; and the regions of the two products that list them.
+    assert plan["discovery_requests"] == {"sts": len(SPEC.accounts), "regions": 2, "directory": 0}
+    assert plan["least_requests"] == scopes_of(roots)
+    assert (plan["last_snapshot"], plan["expected_requests"], plan["warnings"]) == (None, None, [])
     assert not (tmp_path / "snapshots").exists()
     code, text, _ = acs_inventory("plan", "--config", cloud, "--table", "fc2_instances", cwd=tmp_path)
     assert code == 0
     assert "walked, not written" in text
+    assert "There is no snapshot to go by" in text
+
+
+def test_plan_goes_by_the_last_snapshot(cloud, crawled):
+    folder, (_, out, _) = crawled
+    summary = json.loads(out)
+    arguments = ["plan", "--config", cloud, "--region", "cn-shanghai"]
+    arguments += ["--table", "fc_functions", "--table", "fc2_functions"]
+    code, planned, err = acs_inventory(*arguments, "--json", cwd=folder)
+    assert code == 0, err
+    plan = json.loads(planned)
+    assert plan["expected_requests"] == summary["requests"] - summary["retries"] - sum(summary["overhead"].values())
+    assert plan["expected_requests"] == sum(entry["requests_expected"] for entry in plan["per_target"])
+    assert plan["last_snapshot"]["snapshot_id"] == summary["snapshot_id"]
+    code, screen = on_a_terminal(*arguments, cwd=folder, COLUMNS="100")
+    assert code == 0
+    assert re.search(r"1000000000000001 +cn-shanghai +\d+ +2 +\d+ ", screen)
+    assert re.search(rf"└ fc2_functions +2 +{summary['tables']['fc2_functions']['rows']} ", screen)
+    tables = screen.partition("2 targets")[0]
+    assert max(map(len, tables.splitlines())) <= 100
+    assert f"by snapshot {summary['snapshot_id']}" in screen
 
 
 def test_policy_allows_what_the_chosen_tables_call_and_their_parents(cloud, tmp_path):
@@ -216,11 +297,33 @@ def test_policy_allows_what_the_chosen_tables_call_and_their_parents(cloud, tmp_
     assert "GetFunctionCode" not in of_all
 
 
-def test_the_policy_is_enough_and_nothing_in_it_is_too_much(tmp_path):
-    """Every action that the emulated cloud checked in a whole crawl is allowed, and no other."""
-    _, out, _ = acs_inventory("policy", cwd=tmp_path)
-    allowed = set(json.loads(out)["Statement"][0]["Action"])
-    assert allowed == {operation.ram for operation in OPERATIONS if operation.action != "DescribeRegions"}
+@pytest.mark.parametrize(
+    "crawl",
+    [
+        pytest.param({}, id="what is on by default"),
+        pytest.param(
+            {"tables": [op.table for op in CATALOG.operations.values() if op.selection != "out"]},
+            id="all that can be crawled",
+        ),
+        pytest.param({"tables": ["fc_functions"], "details": ["fc_functions"]}, id="details"),
+    ],
+)
+async def test_the_policy_is_enough_and_nothing_in_it_is_too_much(cloud, tmp_path, crawl):
+    """It allows the actions that the emulated cloud checked in a whole crawl of a region, and no other."""
+    config = tmp_path / "config.toml"
+    keys = "".join(f"{key} = {json.dumps(value)}\n" for key, value in crawl.items())
+    config.write_text(cloud.read_text().replace("[crawl]\n", f"[crawl]\n{keys}"))
+    config.chmod(0o600)
+    code, out, _ = acs_inventory("policy", "--config", config, cwd=tmp_path)
+    assert code == 0
+    [statement] = json.loads(out)["Statement"]
+    async with site(tmp_path) as here:
+        result = await here.crawl(here.config(regions=["ap-southeast-1"], **crawl))
+        asked = {f"{entry.product}.{entry.action}" for entry in here.cloud.requests.entries}
+    assert result.exit_code == 0
+    # Who an account is and where the products are needs no permission.
+    checked = {BY_NAME[name].ram for name in asked if name in BY_NAME and not name.endswith(".DescribeRegions")}
+    assert set(statement["Action"]) == checked
 
 
 def test_tables_for_people_and_programs(tmp_path):
@@ -234,6 +337,14 @@ def test_tables_for_people_and_programs(tmp_path):
     code, one, _ = acs_inventory("tables", "fc_functions", cwd=tmp_path)
     assert re.search(r"environment_variables +map<string secret> +environmentVariables", one)
     assert re.search(r"memory_size +integer\(MB\)", one)
+    assert (code, acs_inventory("tables", "fc_function[s]", cwd=tmp_path)[1]) == (0, one)
+
+
+def test_the_comparison_with_the_sdk_says_by_its_exit_code_whether_all_is_well(tmp_path):
+    code, out, _ = acs_inventory("tables", "--check-sdk", "--json", cwd=tmp_path)
+    said = json.loads(out)
+    assert set(said) == {"packages", "findings"}
+    assert code == (1 if said["findings"] else 0)
 
 
 def test_doctor_finds_all_well_and_what_is_not(cloud, tmp_path):
@@ -254,11 +365,8 @@ def test_doctor_finds_all_well_and_what_is_not(cloud, tmp_path):
     assert not any(secret in out + err for secret in secrets)
 
 
-def test_doctor_names_a_denied_action_and_an_endpoint_that_does_not_answer(tmp_path):
-    faults = '[[rules]]\neffect = "deny"\nproduct = "fc-open"\n[[rules]]\neffect = "refuse"\nproduct = "opensearch"\n'
-    with emulated(tmp_path, faults) as config:
-        config.write_text(config.read_text() + "\n[retry]\nmax_attempts = 1\n")
-        code, out, _ = acs_inventory("doctor", "--config", config, "--json", cwd=tmp_path)
+def test_doctor_names_a_denied_action_and_an_endpoint_that_does_not_answer(faulty_cloud, tmp_path):
+    code, out, _ = acs_inventory("doctor", "--config", faulty_cloud, "--json", cwd=tmp_path)
     assert code == 1
     findings = {finding["subject"]: finding for finding in json.loads(out)}
     assert "fc:ListServices" in findings["fc2_services in 1000000000000001 cn-hangzhou"]["remedy"]
@@ -267,14 +375,12 @@ def test_doctor_names_a_denied_action_and_an_endpoint_that_does_not_answer(tmp_p
     assert all("network" in finding["remedy"] for finding in broken)
 
 
-def test_an_incomplete_crawl_is_exit_3_with_each_reason(tmp_path):
-    faults = '[[rules]]\neffect = "deny"\naccount = "1000000000000002"\nproduct = "fc"\n'
-    with emulated(tmp_path, faults) as config:
-        code, out, err = acs_inventory(
-            "crawl", "--config", config, "--table", "fc_functions", "--region", "cn-shanghai", cwd=tmp_path
-        )
+def test_an_incomplete_crawl_is_exit_3_with_each_reason(faulty_cloud, tmp_path):
+    chosen = ["--table", "fc_functions", "--region", "cn-shanghai"]
+    code, out, err = acs_inventory("crawl", "--config", faulty_cloud, *chosen, cwd=tmp_path)
     assert code == 3
-    assert re.search(r"1000000000000002 +cn-shanghai +fc_functions +denied +AccessDenied", out)
+    cause = r"^denied +AccessDenied: .*fc:ListFunctions.*\n +1000000000000002 in cn-shanghai *\n +fc_functions *$"
+    assert re.search(cause, out, re.MULTILINE)
     assert "is partial" in out
     assert "scope_not_complete" in err
 
@@ -302,39 +408,34 @@ def start(*arguments, cwd, **options):
     )
 
 
-SLOW = '[[rules]]\neffect = "delay"\nseconds = 30.0\naction = "ListFunctions"\n'
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_crawl_soon_with_nothing_committed(tmp_path, number, code):
-    with emulated(tmp_path, SLOW) as config:
-        process = start("crawl", "--config", config, cwd=tmp_path)
-        assert "crawl_started" in process.stderr.readline()
-        asked_at = time.monotonic()
-        process.send_signal(number)
-        _, err = process.communicate(timeout=20)
-        assert time.monotonic() - asked_at < 10
+def test_a_signal_ends_a_crawl_soon_with_nothing_committed(slow_cloud, tmp_path, number, code):
+    process = start("crawl", "--config", slow_cloud, cwd=tmp_path)
+    assert "crawl_started" in process.stderr.readline()
+    asked_at = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert time.monotonic() - asked_at < 10
     assert process.returncode == code
     assert err == "acs-inventory: Stopped; nothing was committed.\n"
     assert [path.name for path in (tmp_path / "snapshots").rglob("*") if path.is_file()] == ["lock"]
 
 
-def test_a_second_crawl_is_exit_11_at_once_and_a_killed_one_leaves_no_lock(tmp_path):
-    with emulated(tmp_path, SLOW) as config:
-        first = start("crawl", "--config", config, cwd=tmp_path)
-        assert "crawl_started" in first.stderr.readline()
-        asked_at = time.monotonic()
-        code, out, err = acs_inventory("crawl", "--config", config, cwd=tmp_path)
-        assert (code, out) == (11, "")
-        assert "another crawl" in err.lower()
-        assert time.monotonic() - asked_at < 5
-        first.kill()
-        first.communicate()
-        code, _, _ = acs_inventory("crawl", "--config", config, "--table", "opensearch_app_groups", cwd=tmp_path)
-        assert code == 0
+def test_a_second_crawl_is_exit_11_at_once_and_a_killed_one_leaves_no_lock(slow_cloud, tmp_path):
+    first = start("crawl", "--config", slow_cloud, cwd=tmp_path)
+    assert "crawl_started" in first.stderr.readline()
+    asked_at = time.monotonic()
+    code, out, err = acs_inventory("crawl", "--config", slow_cloud, cwd=tmp_path)
+    assert (code, out) == (11, "")
+    assert "another crawl" in err.lower()
+    assert time.monotonic() - asked_at < 5
+    first.kill()
+    first.communicate()
+    code, _, _ = acs_inventory("crawl", "--config", slow_cloud, "--table", "opensearch_app_groups", cwd=tmp_path)
+    assert code == 0
 
 
-def on_a_terminal(*arguments, cwd):
+def on_a_terminal(*arguments, cwd, **more):
     """Run the command with stdout and stderr on a terminal: exit code and everything that the terminal was sent."""
     child, terminal = pty.fork()
     if child == 0:
@@ -343,7 +444,7 @@ def on_a_terminal(*arguments, cwd):
         os.execve(
             sys.executable,
             [sys.executable, "-m", "crawler", *map(str, arguments)],
-            {**environ, "HOME": str(cwd), "TERM": "xterm-256color"},
+            {**environ, "HOME": str(cwd), "TERM": "xterm-256color", **more},
         )
     received = b""
     while select.select([terminal], [], [], 60)[0]:
@@ -359,9 +460,11 @@ def on_a_terminal(*arguments, cwd):
 
 
 def test_a_terminal_shows_progress_and_then_the_summary(cloud, tmp_path):
-    code, screen = on_a_terminal("crawl", "--config", cloud, "--table", "fc2_*", cwd=tmp_path)
+    chosen = ["--table", "fc2_*", "--region", "cn-shanghai"]
+    code, screen = on_a_terminal("crawl", "--config", cloud, *chosen, cwd=tmp_path)
     assert code == 0
-    assert re.search(r"\d+/30 scopes", screen)
+    scopes = scopes_of([table for table in DEFAULT if table.startswith("fc2_")]) // len(SPEC.regions)
+    assert re.search(rf"\d+/{scopes} scopes", screen)
     assert re.search(r"requests · \d+/s", screen)
     assert "crawl_started" not in screen
     assert screen.index("scopes complete") > screen.rindex("requests · ", 0, screen.index("is complete")), (
@@ -378,16 +481,44 @@ def test_no_progress_and_quiet(cloud, tmp_path):
 
 
 def test_demo_without_network_or_credentials(tmp_path):
-    code, out, _ = acs_inventory("demo", "--output", "snapshots", cwd=tmp_path)
+    code, screen = on_a_terminal("demo", "--output", "snapshots", cwd=tmp_path, COLUMNS="80")
     assert code == 0
-    assert "✓ Every table has exactly the records that the built-in cloud has: 9 tables." in out
+    assert f"✓ Every table has exactly the records that the built-in cloud has: {len(DEFAULT)} tables." in screen
+    scopes = scopes_of(DEFAULT)
+    rows = sum(counted(table) for table in DEFAULT)
+    assert re.search(rf" all +{len(DEFAULT)} +{rows:,} +\d+ +[\d.]+ MB +{scopes}/{scopes} ", screen)
+    result = screen[screen.rindex(" tables  ") :].splitlines()
+    assert len(result) < 40
+    assert max(len(line) for line in result if not line.startswith("  ")) <= 80, "commands to type are in one line"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["snapshots"], "nothing is left beside the output"
 
 
-def test_demo_says_the_same_to_programs(tmp_path):
-    code, out, _ = acs_inventory("demo", "--output", "snapshots", "--json", cwd=tmp_path)
-    summary = json.loads(out)
-    assert (code, summary["status"], summary["rows"], summary["scopes"]["total"]) == (0, "complete", 3500, 48)
+SMALL = {"accounts": ("1000000000000001",), "regions": ("ap-southeast-1",), "opensearch_regions": ("ap-southeast-1",)}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A cloud of one account and one region, with few records in each list."""
+    monkeypatch.setattr(spec, "SHAPES", {})
+    return Cloud(CloudSpec(**SMALL))
+
+
+def test_demo_says_the_same_to_programs(tmp_path, small):
+    program = f"""
+from crawler.cli import demo, main
+from crawler.emulator import spec
+make, spec.SHAPES = demo.CloudSpec, {{}}
+demo.CloudSpec = lambda **given: make(**{{**given, **{SMALL!r}}})
+main()
+"""
+    command = [sys.executable, "-c", program, "demo", "--output", "snapshots", "--json"]
+    environ = {**ENVIRON, "HOME": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=True)
+    summary = json.loads(done.stdout)
+    rows = {table: counted(table, small.spec.regions, small) for table in DEFAULT}
+    assert {table: entry["rows"] for table, entry in summary["tables"].items()} == rows
+    assert (summary["status"], summary["rows"]) == ("complete", sum(rows.values()))
+    assert summary["scopes"]["total"] == scopes_of(DEFAULT, small.spec)
 
 
 def test_the_written_configuration_is_its_owners_alone(cloud):

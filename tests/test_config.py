@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler import __version__
+from crawler._config_sections import Settings
 from crawler.config import Config, Secret, load_config, parse_config
 from crawler.endpoints import ProductHosts
 from crawler.errors import ConfigError
@@ -397,8 +398,6 @@ UNSUPPORTED = [
     ('[output]\nuri = "s3://bucket/prefix"', "output.uri on s3:// or oss://"),
     ('[output]\nuri = "oss://bucket"', "output.uri on s3:// or oss://"),
     ('[output.iceberg]\nnamespace = "x"', "[output.iceberg]"),
-    ('[organization]\nrole_name = "inventory-reader"', "[organization]"),
-    ('[crawl]\ndetails = ["fc_functions"]', "crawl.details"),
     (f'[network]\nproxy = "https://me:{CANARY}@proxy.example"', "network.proxy"),
     ('[metrics]\ntextfile = "/x.prom"', "metrics.textfile"),
     (f'[ping]\nurl = "https://hc.example/{CANARY}"', "ping.url"),
@@ -408,7 +407,7 @@ UNSUPPORTED = [
 @pytest.mark.parametrize("account", ["", ONE])
 @pytest.mark.parametrize(("text", "what"), UNSUPPORTED)
 def test_what_is_not_built_yet_is_refused_rather_than_ignored(text, what, account):
-    if not account and "organization" not in text:
+    if not account:
         assert "there is no account" in refusal(text)
         return
     message = refusal(f"{text}\n{account}")
@@ -648,6 +647,67 @@ def test_overrides_are_judged_as_the_file_is(overrides, message):
         parse(TWO).with_overrides(**overrides)
 
 
+# The organization
+
+ORGANIZATION = '[organization]\nrole_name = "inventory-reader"\n'
+BOTH = f'{ONE}[[accounts]]\nid = "1000000000000002"\n'
+
+
+def test_the_first_account_asks_for_the_members_unless_another_is_named():
+    assert parse(ORGANIZATION + BOTH).asker.id == "1000000000000001"
+    config = parse(f'{ORGANIZATION}account = "1000000000000002"\n{BOTH}')
+    assert (config.asker.id, config.organization.exclude, config.members) == ("1000000000000002", (), "all")
+    assert parse(BOTH).asker is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (ORGANIZATION, "config.toml: [organization] needs an account that asks for its members: add an [[accounts]]"),
+        (f"[organization]\n{ONE}", "organization.role_name is missing: it must be a RAM role's name, not its ARN"),
+        (
+            f'[organization]\nrole_name = "acs:ram::1:role/x"\n{ONE}',
+            'organization.role_name is "acs:ram::1:role/x", but must be a RAM role\'s name, not its ARN',
+        ),
+        (
+            f'{ORGANIZATION}account = "1000000000000003"\n{BOTH}',
+            "organization.account is 1000000000000003, which isn't among [[accounts]]: add it there",
+        ),
+        (
+            f'{ORGANIZATION}exclude = ["1000000000000002"]\n{BOTH}',
+            "organization.exclude names 1000000000000002, which accounts[1] configures: remove one of the two",
+        ),
+        (f'{ORGANIZATION}exclude = ["3", "3"]\n{ONE}', "organization.exclude names 3 twice"),
+        (
+            f'{ORGANIZATION}exclude = ["prod"]\n{ONE}',
+            'organization.exclude[0] is "prod", but must be a list of account',
+        ),
+        (f"{ORGANIZATION}excluded = []\n{ONE}", 'organization.excluded isn\'t a known key: did you mean "exclude"?'),
+    ],
+)
+def test_an_organization_that_does_not_hold_together_is_one_sentence(text, message):
+    assert message in refusal(text)
+
+
+def test_the_command_line_picks_configured_accounts_and_members():
+    config = parse(f'{ORGANIZATION}account = "1000000000000002"\n{BOTH}')
+    one = config.with_overrides(accounts=["1000000000000001"])
+    assert ([account.id for account in one.accounts], one.organization) == (["1000000000000001"], None)
+    member = config.with_overrides(accounts=["1000000000000009", "1000000000000001", "1000000000000009"])
+    assert [account.id for account in member.accounts] == ["1000000000000001"]
+    assert (member.members, member.asker.id) == (("1000000000000009",), "1000000000000002")
+    assert config.with_overrides(regions=["cn-hangzhou"]).members == "all"
+    with pytest.raises(ConfigError, match="--account: 'prod' isn't configured"):
+        config.with_overrides(accounts=["prod"])
+    with pytest.raises(ConfigError, match="--account: '1000000000000009' isn't configured"):
+        parse(BOTH).with_overrides(accounts=["1000000000000009"])
+
+
+def test_a_region_that_no_configured_account_has_may_be_the_members():
+    config = parse(f'{ORGANIZATION}{ONE}regions = ["cn-shanghai"]\n')
+    assert config.with_overrides(regions=["cn-hangzhou"]).crawl.regions == ("cn-hangzhou",)
+
+
 # The example file
 
 EXAMPLE_ENVIRON = {"PROD_ACCESS_KEY_ID": "LTAI0001", "PROD_ACCESS_KEY_SECRET": CANARY}
@@ -690,7 +750,7 @@ def test_the_example_loads_as_it_is(tmp_path):
 
 def test_the_example_has_every_key():
     wanted = {
-        (("rate_limits", "any") if above == ("rate_limits",) else above, key) for above, key in struct_keys(Config)
+        (("rate_limits", "any") if above == ("rate_limits",) else above, key) for above, key in struct_keys(Settings)
     }
     assert not wanted - example_keys()
     assert len(wanted) > 50
@@ -718,6 +778,13 @@ def test_the_examples_commented_lines_are_the_defaults():
     uncommented = parse("\n".join([head, "[crawl]", *lines]), EXAMPLE_ENVIRON)
     assert sum(a != b for a, b in zip(lines, body.splitlines(), strict=True)) > 15
     assert msgspec.structs.replace(uncommented, endpoints={}) == parse(text, EXAMPLE_ENVIRON)
+
+
+def test_the_examples_organization_is_taken_too():
+    text = EXAMPLE.read_text()
+    part = text[text.index("# [organization]") : text.index("[crawl]\n# tables")]
+    config = parse(re.sub("^# ", "", part, flags=re.MULTILINE) + ONE)
+    assert (config.organization.role_name, config.asker.id) == ("inventory-reader", "1000000000000001")
 
 
 def test_the_examples_examples_are_taken_too():

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from credentials_fakes import KEYS, ROLE, FakeCloud
 
-from crawler.credentials import Credentials, CredentialSpec, assumed_role, build_provider
+from crawler.credentials import Credentials, CredentialSpec, RoleDeniedError, assumed_role, build_provider
 from crawler.credentials.metadata import ecs_role, uri_credentials
 from crawler.credentials.profile import cli_profile
 from crawler.credentials.role import oidc_role
 from crawler.credentials.static import Static
-from crawler.errors import CredentialsError, DeniedError, FatalError, ReauthError, TransientError
+from crawler.errors import CredentialsError, DeniedError, FatalError, ReauthError, ThrottledError, TransientError
 
 OIDC_ARN = "acs:ram::1000000000000001:oidc-provider/ack"
 
@@ -116,6 +116,31 @@ async def test_a_refused_role_says_why_and_what_to_do(error, advice):
     cloud = FakeCloud(errors=[error])
     with pytest.raises(CredentialsError, match=advice):
         await assumed_role(cloud.outside(), Static("k", KEYS), ROLE).get()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_denied"),
+    [
+        (DeniedError("NoPermission", ""), True),
+        (DeniedError("Forbidden.RAM", ""), True),
+        (FatalError("EntityNotExist.Role", ""), True),
+        (FatalError("InvalidParameter.RoleArn", ""), False),
+        (TransientError("Timeout", ""), False),
+        (ThrottledError("Throttling.User", ""), False),
+    ],
+)
+async def test_a_role_that_is_denied_is_told_apart_with_its_code_for_every_caller(error, is_denied):
+    cloud = FakeCloud(errors=[error])
+    role, caught = assumed_role(cloud.outside(), Static("k", KEYS), ROLE), []
+    for _ in range(2):
+        with pytest.raises(CredentialsError) as failure:
+            await role.get()
+        caught.append(failure.value)
+    assert len(cloud.asked) == 1, "the second caller gets the first one's failure"
+    assert caught[0] is not caught[1]
+    assert [isinstance(failure, RoleDeniedError) for failure in caught] == [is_denied] * 2
+    assert {getattr(failure, "code", error.code) for failure in caught} == {error.code}
+    assert str(caught[0]) == str(caught[1])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -16,8 +17,10 @@ import pytest
 from crawler import __version__
 from crawler._catalog_file import OperationFile
 from crawler.catalog import load_catalog
+from crawler.cli import markdown
 from crawler.cli.entry import app
-from crawler.config import parse_config
+from crawler.config import Config, parse_config
+from crawler.session import limit_rules
 from crawler.snapshot import Status
 
 ROOT = Path(__file__).parents[1]
@@ -39,10 +42,21 @@ def demo(tmp_path_factory):
     return folder
 
 
-def test_the_least_policy_is_what_the_catalog_calls():
-    [statement] = json.loads(block("policy"))["Statement"]
-    assert statement["Action"] == sorted({operation.ram for operation in load_catalog().operations.values()})
-    assert statement["Effect"] == "Allow"
+def said(*arguments):
+    """What the command prints."""
+    command = [sys.executable, "-m", "crawler", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_policy_that_is_shown_is_what_the_command_prints():
+    [shown] = re.findall(r"`acs-inventory (policy --table \w+)`", README)
+    assert block("policy") == said(*shown.split())
+
+
+def test_as_many_actions_as_are_promised_are_in_the_whole_policy():
+    [number] = re.findall(r"(\d+) actions for all tables", README)
+    [statement] = json.loads(said("policy"))["Statement"]
+    assert len(statement["Action"]) == int(number)
 
 
 def test_the_first_configuration_loads():
@@ -51,22 +65,66 @@ def test_the_first_configuration_loads():
     assert [account.id for account in config.accounts] == ["1000000000000001"]
 
 
+def test_the_organization_goes_with_the_first_configuration():
+    environ = {"PROD_ACCESS_KEY_ID": "a", "PROD_ACCESS_KEY_SECRET": "b"}
+    config = parse_config(block("config") + block("organization"), source="README", environ=environ)
+    assert (config.asker.id, config.organization.role_name) == ("1000000000000001", "inventory-reader")
+
+
+def landed(folder, table):
+    """How many rows the demo's one manifest says that a table has."""
+    [manifest] = (folder / "demo-snapshots" / "_snapshots").glob("*Z-*.json")
+    return json.loads(manifest.read_text())["tables"][table]["rows"]
+
+
 def test_the_sql_runs(demo, monkeypatch):
     monkeypatch.chdir(demo)
     with duckdb.connect() as connection:
         rows = connection.execute(block("duckdb")).fetchall()
-    assert sum(row[-1] for row in rows) == 505
+    assert sum(row[-1] for row in rows) == landed(demo, "fc_functions")
 
 
 def test_the_python_runs(demo):
     done = subprocess.run([sys.executable, "-c", block("python")], cwd=demo, capture_output=True, text=True, check=True)
     assert "runtime" in done.stdout
-    assert done.stdout.splitlines()[-1] == "136"
+    assert int(done.stdout.splitlines()[-1]) == landed(demo, "fc2_services")
 
 
-def test_the_tables_are_the_catalogs():
-    listed = re.findall(r"^\| `((?:fc2?|opensearch)_\w+)` \|", README, re.MULTILINE)
-    assert sorted(listed) == sorted(load_catalog().operations)
+def test_as_many_tables_as_are_promised_are_there():
+    catalog = load_catalog()
+    selections = [operation.selection for operation in catalog.operations.values()]
+    [promised] = re.findall(r"^(\d+) tables, (\d+) of them by default", README, re.MULTILINE)
+    assert tuple(map(int, promised)) == (len(selections), selections.count("default"))
+    listed = re.findall(r"^\| [\w .]+ \| (\d+) `(\w+)…` \|", README, re.MULTILINE)
+    products = [(product.prefix, product.key) for product in catalog.products.values()]
+    counts = Counter(operation.product for operation in catalog.operations.values())
+    assert listed == [(str(counts[key]), prefix) for prefix, key in products]
+
+
+def test_the_changelogs_numbers_are_the_catalogs():
+    text, operations = (ROOT / "CHANGELOG.md").read_text(), load_catalog().operations.values()
+    lists = [operation for operation in operations if operation.action.startswith("List")]
+    by_default = [operation for operation in operations if operation.selection == "default"]
+    for pattern, found in ((r"^- (\d+) tables", operations), (r"all (\d+) List", lists), (r"^- (\d+) of", by_default)):
+        assert re.findall(pattern, text, re.MULTILINE) == [str(len(found))]
+    assert {operation.action for operation in operations} - {found.action for found in lists} == {"DescribeApps"}
+
+
+def test_tables_with_details_are_those_that_are_named():
+    detailed = [table for table, operation in load_catalog().operations.items() if operation.details]
+    assert re.findall(r"`\[crawl\] details = (\[.*?\])`", README) == [json.dumps(detailed)]
+
+
+def test_the_page_of_tables_is_what_the_catalog_says():
+    catalog = load_catalog()
+    is_fresh = (ROOT / "docs" / "tables.md").read_text() == markdown.page(catalog, limit_rules(Config(), catalog))
+    assert is_fresh, "docs/tables.md is stale: run make docs"
+
+
+def test_make_docs_writes_that_page():
+    catalog = load_catalog()
+    assert said("tables", "--markdown") == markdown.page(catalog, limit_rules(Config(), catalog))
+    assert "-m crawler tables --markdown" in (ROOT / "Makefile").read_text()
 
 
 def test_the_statuses_are_the_ledgers():

@@ -21,7 +21,7 @@ from crawler.normalizer import Normalizer
 from crawler.ratelimit import Buckets, LimitRule
 from crawler.redaction import Redaction
 from crawler.retry import RetryPolicy
-from crawler.scheduler import Progress, Scheduler, TargetPlan
+from crawler.scheduler import Progress, Refusal, Scheduler, TargetPlan
 from crawler.scopes import MAX_PENDING, Scope, describe_walks
 from crawler.snapshot import ScopeRow, SnapshotWriter, Status
 from crawler.targets import Target
@@ -77,6 +77,7 @@ class World:
     def __init__(self, lists) -> None:
         self.lists = lists
         self.asked: list[tuple] = []
+        self.queries: list[tuple] = []
         self.under_way = 0
         self.most = 0
 
@@ -92,6 +93,7 @@ class World:
         names = tuple(unquote(step) for step, name in zip(steps, template, strict=True) if name.startswith("{"))
         where = (table, names, query.get("nextToken", query.get("pageNumber")))
         self.asked.append((url.hostname.split(".")[0], *where))
+        self.queries.append((table, query))
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
@@ -392,7 +394,7 @@ async def test_a_deadline_drops_what_is_open_and_keeps_the_rest(tmp_path):
     caller = Caller(HOME.account_id, FakeProvider())
     needed = CATALOG.with_parents(FC2)
     plans = [TargetPlan(HOME, caller, needed), TargetPlan(other, caller, needed)]
-    plans += [TargetPlan(third, caller, needed, ("AccountMismatch", "It belongs to another."))]
+    plans += [TargetPlan(third, caller, needed, Refusal("AccountMismatch", "It belongs to another."))]
     lists = {**TREE, INSTANCES: never}
     run = Run(tmp_path, lists, plans=plans)
     await run(deadline_s=0.2)
@@ -420,12 +422,15 @@ async def test_nothing_begins_after_the_deadline(tmp_path):
     assert {str(row.status) for row in run.scheduler.ledger if row.table == FUNCTIONS} == {"not_attempted"}
 
 
-async def test_a_refused_account_fails_without_a_request(tmp_path):
-    refusal = ("InvalidCredentials", "The key is disabled.")
+@pytest.mark.parametrize("status", [Status.FAILED, Status.DENIED])
+async def test_a_refused_account_ends_as_refused_without_a_request(tmp_path, status):
+    refusal = Refusal("InvalidCredentials", "The key is disabled.", status)
     plan = TargetPlan(HOME, Caller(HOME.account_id, FakeProvider()), CATALOG.with_parents(FC2), refusal)
     run = await Run(tmp_path, TREE, plans=[plan])()
     assert run.world.asked == []
-    assert {(row.status, row.error_code, row.error_message) for row in run.scheduler.ledger} == {("failed", *refusal)}
+    assert {(row.status, row.error_code, row.error_message) for row in run.scheduler.ledger} == {
+        (status, "InvalidCredentials", "The key is disabled.")
+    }
 
 
 async def test_a_crawl_of_nothing_ends(tmp_path):
@@ -530,3 +535,56 @@ async def test_names_of_unknown_fields_are_counted_and_have_an_end(tmp_path):
     assert len(names) == 1001
     assert names["…"] == 400
     assert sum(names.values()) == 1400
+
+
+# --- what an operation's file says of its requests ---
+
+SCRIPTS, TAGS, SLOW = "opensearch_sort_scripts", "opensearch_tag_resources", "opensearch_slow_query_categories"
+
+
+def groups(*names):
+    records = [{"name": name, "id": f"1{name}"} for name in names]
+    return answer(body=json.dumps({"result": records, "totalCount": len(records)}).encode())
+
+
+def result(*records):
+    return answer(body=json.dumps({"requestId": "R", "result": list(records)}).encode())
+
+
+async def test_a_code_that_means_no_such_list_is_an_empty_list(tmp_path):
+    lists = {
+        (GROUPS, (), "1"): groups("g"),
+        (APPS, ("g",), None): result({"id": "1"}, {"id": "2"}),
+        (SCRIPTS, ("g", "1"), None): error(400, "InvalidAppSpec", "the specification has no scripts"),
+        (SCRIPTS, ("g", "2"), None): result({"scriptName": "s"}),
+    }
+    run = await Run(tmp_path, lists, (SCRIPTS,))()
+    row = run.row(SCRIPTS)
+    assert (row.status, row.rows, row.lists, row.vanished) == ("complete", 1, 2, 0)
+
+
+async def test_any_other_code_fails_the_scope(tmp_path):
+    lists = {
+        (GROUPS, (), "1"): groups("g"),
+        (APPS, ("g",), None): result({"id": "1"}),
+        (SCRIPTS, ("g", "1"), None): error(400, "InvalidApp"),
+    }
+    row = (await Run(tmp_path, lists, (SCRIPTS,))()).row(SCRIPTS)
+    assert (row.status, row.error_code) == ("failed", "InvalidApp")
+
+
+async def test_a_parents_value_goes_into_the_query_and_tells_lists_apart(tmp_path):
+    lists = {(GROUPS, (), "1"): groups("a", "b"), TAGS: result()}
+    run = await Run(tmp_path, lists, (TAGS,))()
+    asked = [query for table, query in run.world.queries if table == TAGS]
+    assert asked == [{"resourceType": "instance", "resourceId": f'["1{name}"]'} for name in "ab"]
+    assert run.row(TAGS).lists == 2
+
+
+async def test_a_span_of_time_ends_with_the_crawls_begin(tmp_path):
+    lists = {(GROUPS, (), "1"): groups("a", "b"), SLOW: answer(body=b'{"result": {}}')}
+    run = await Run(tmp_path, lists, (SLOW,))()
+    end = int(START.timestamp())
+    spans = [query for table, query in run.world.queries if table == SLOW]
+    assert spans == [{"start": str(end - 86_400), "end": str(end)}] * 2
+    assert str(run.row(SLOW).status) == "complete"

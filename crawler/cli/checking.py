@@ -14,17 +14,21 @@ from crawler.cli.render import console, safe
 from crawler.client import ApiRequest, Tally
 from crawler.config import Config
 from crawler.credentials import describe
+from crawler.directory import RAM_ACTION
 from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError
+from crawler.organization import Membership, find_members
 from crawler.redaction import load_key
 from crawler.rpc import read_object
 from crawler.run import account_regions, open_catalog
+from crawler.scheduler import Refusal
 from crawler.session import UNREACHABLE, Identity, Session, Surroundings, open_session
-from crawler.snapshot import check_output
+from crawler.snapshot import DirectoryEntry, Status, check_output
 
 # Services take 15 minutes to either side; from one on a clock is worth a word.
 _SKEW_WORTH_A_WORD_S = 60.0
 
 _NETWORK = "Check the network, a firewall, and [endpoints]."
+_UNREACHED = {"ConnectionFailed", "DnsFailed", "Timeout"}
 
 # Someone is waiting: what doesn't answer twice is said not to answer.
 _ATTEMPTS = 2
@@ -50,7 +54,8 @@ class Finding:
 
 async def examine(config: Config, surroundings: Surroundings | None = None) -> list[Finding]:
     """Check everything that can be checked, cheapest first. Sends one identity request an account, DescribeRegions,
-    and the first page of one record of each product's root lists in one region."""
+    and the first page of one record of each product's root lists in one region. With [organization] it lists the
+    members and assumes the role in each; of them, only the first is asked for lists: the role is the same in all."""
     surroundings = surroundings or Surroundings()
     config = replace(config, retry=replace(config.retry, max_attempts=min(_ATTEMPTS, config.retry.max_attempts)))
     catalog = open_catalog(config)
@@ -60,7 +65,10 @@ async def examine(config: Config, surroundings: Surroundings | None = None) -> l
     async with open_session(config, catalog, surroundings) as session:
         identities = await session.identify(surroundings)
         findings += [_account(identity) for identity in identities]
-        findings += await _cloud(session, identities, catalog, tables)
+        membership = await find_members(session, surroundings, identities)
+        findings += _organization(config, membership)
+        sample = [identity for identity in membership.identities if identity.refusal is None][:1]
+        findings += await _cloud(session, [*identities, *sample], catalog, tables)
         findings.append(_clock(session, identities))
     return findings
 
@@ -91,13 +99,56 @@ def _account(identity: Identity) -> Finding:
     subject, source = f"account {identity.account.id}", describe(identity.account.credential_spec())
     if identity.refusal is None:
         return Finding(subject, f"{source}: GetCallerIdentity agrees")
-    code, sentence = identity.refusal
     remedies = {"AccountMismatch": "Configure this account's own credentials.", UNREACHABLE: _NETWORK}
-    return Finding(subject, sentence, remedies.get(code, f"Check {source}."))
+    return Finding(subject, identity.refusal.message, remedies.get(identity.refusal.code, f"Check {source}."))
+
+
+def _organization(config: Config, membership: Membership) -> list[Finding]:
+    """The resource directory, and each member that can't be entered or is left out; those that can, in one line."""
+    directory, members = membership.directory, membership.identities
+    if directory is None or config.organization is None:
+        return []
+    seen = f"account {directory.account_id} lists {directory.members} members, {len(members)} of them to be crawled"
+    findings = [Finding("resource directory", directory.error_message or seen, _directory_remedy(directory))]
+    role = config.organization.role_name
+    refused = [(member.account.id, member.refusal) for member in members if member.refusal is not None]
+    if members:
+        entered = len(members) - len(refused)
+        findings.append(Finding("members", f"the role {role} can be assumed in {entered} of {len(members)}"))
+    for account_id, refusal in refused:
+        remedy = _member_remedy(refusal, role, directory.account_id)
+        findings.append(Finding(f"member {account_id}", refusal.message, remedy))
+    return findings + [Finding(f"member {left.account_id}", f"left out: {left.reason}") for left in membership.left_out]
+
+
+def _directory_remedy(directory: DirectoryEntry) -> str:
+    match directory.status:
+        case Status.COMPLETE:
+            return ""
+        case Status.UNSTABLE:
+            return "Try again when no members are being added or removed."
+        case Status.DENIED:
+            who = f"account {directory.account_id}, the directory's management account or a delegated administrator"
+            return f"Allow {RAM_ACTION} in the RAM policy of the user or role that asks; it must be of {who}."
+        case _ if directory.error_code == "EntityNotExists.ResourceDirectory":
+            return "Name the directory's management account in [organization] account, or leave [organization] out."
+        case _ if directory.error_code in {UNREACHABLE, *_UNREACHED}:
+            return _NETWORK
+        case _:
+            return f"Mend account {directory.account_id} first, or look the code up in the product's error reference."
+
+
+def _member_remedy(refusal: Refusal, role: str, asker: str) -> str:
+    if refusal.status is not Status.DENIED:
+        return _NETWORK if refusal.code == UNREACHABLE else "Look the code up in the error reference of STS."
+    if refusal.code.startswith("EntityNotExist."):
+        return f"Make the role {role} in this account, with a trust policy that names account {asker}."
+    keys = f"account {asker}'s credentials, which must be a RAM user's or a role's"
+    return f"Allow sts:AssumeRole to {keys}, and name that account in the trust policy of the role {role}."
 
 
 def _clock(session: Session, identities: Sequence[Identity]) -> Finding:
-    if all(identity.refusal is not None and identity.refusal[0] == UNREACHABLE for identity in identities):
+    if all(identity.refusal is not None and identity.refusal.code == UNREACHABLE for identity in identities):
         return Finding("clock", "not compared: no service could be asked", "Check again when one can be reached.")
     skew_s = session.client.clock_skew_s
     if abs(skew_s) < _SKEW_WORTH_A_WORD_S:
@@ -135,8 +186,9 @@ async def _cloud(
 async def _list(session: Session, identity: Identity, operation: Operation, region_id: str) -> Finding:
     subject = f"{operation.table} in {identity.account.id} {region_id}"
     limit = {operation.paging.limit_key: "1"} if operation.paging.limit_key else {}
+    query = operation.filled_query({"account_id": identity.account.id, "region_id": region_id})
     request = ApiRequest(
-        operation.product, operation.version, operation.action, region_id, operation.path, {**operation.query, **limit}
+        operation.product, operation.version, operation.action, region_id, operation.path, {**query, **limit}
     )
     channel = session.client.channel(identity.account.id, region_id, operation.product, operation.action)
     try:
@@ -151,7 +203,7 @@ async def _list(session: Session, identity: Identity, operation: Operation, regi
 def _remedy(error: ApiError | PaginationError, operation: Operation) -> str:
     if isinstance(error, DeniedError):
         return f"Allow {operation.ram} in the RAM policy of these credentials."
-    if error.code in {"ConnectionFailed", "DnsFailed", "Timeout"}:
+    if error.code in _UNREACHED:
         return _NETWORK
     if error.code == "TlsFailed":
         return "Check what stands between this machine and the cloud; [tls] ca_file takes a private authority."

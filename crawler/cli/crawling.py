@@ -44,7 +44,7 @@ def load(config_file: Path | None) -> Config:
 
 @click.command()
 @config_option
-@click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this configured account; repeatable.")
+@click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account; repeatable.")
 @click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
 @click.option("--table", "tables", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
 @click.option("--output", "uri", metavar="URI", help="Where snapshots go, in place of [output] uri.")
@@ -166,7 +166,7 @@ def conclude(result: CrawlResult, config: Config, output: Output, *, as_json: bo
     if as_json:
         click.echo(orjson.dumps(summary).decode())
     elif not output.is_quiet:
-        from crawler.cli.render import print_summary
+        from crawler.cli.outcome import print_summary
 
         print_summary(summary)
     if output.log_format == "json":

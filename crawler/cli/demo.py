@@ -15,7 +15,7 @@ from rich.text import Text
 
 from crawler.catalog import load_catalog
 from crawler.cli.render import console, safe
-from crawler.config import Config, parse_config
+from crawler.config import PRODUCTS, Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
 from crawler.session import Surroundings
 
@@ -35,13 +35,17 @@ def demo_cloud(folder: str, seed: int, scale: int) -> Iterator[tuple[Config, Sur
     ):
         text, environ = write_config(emulator, folder, rate=_RATE, burst=_BURST)
         surroundings = Surroundings(environ=environ, home=Path(folder))
-        yield parse_config(text, source="the demo's configuration", environ=environ), surroundings, table_counts(cloud)
+        config = parse_config(text, source="the demo's configuration", environ=environ)
+        yield config, surroundings, table_counts(cloud, config)
 
 
-def table_counts(cloud: Cloud) -> dict[str, int]:
-    """Table → records that the cloud has in all accounts and regions."""
-    tables = {f"{op.product}.{op.action}": table for table, op in load_catalog().operations.items()}
-    counts: Counter[str] = Counter()
+def table_counts(cloud: Cloud, config: Config) -> dict[str, int]:
+    """Table → records that the cloud has in all accounts and regions, of the tables that a crawl reads."""
+    catalog = load_catalog(config.catalog.extra)
+    chosen = catalog.select(config.crawl.tables, config.crawl.exclude)
+    operations = {table: catalog.operations[table] for table in chosen}
+    tables = {f"{op.product}.{op.action}": table for table, op in operations.items()}
+    counts = Counter(dict.fromkeys(chosen, 0))
     for (_, _, action), number in cloud.counts().items():
         if action in tables:
             counts[tables[action]] += number
@@ -57,7 +61,10 @@ def write_config(
     lines += ['fingerprint_key = "${ACS_INVENTORY_DEMO_KEY}"', "", "[rate_limits]"]
     lines += [f"{key} = {{ rate = {rate}, burst = {burst} }}" for key in ("default", "fc", "fc-open", "sts")]
     lines += ["", "[tls]", f"ca_file = {_toml(ca_file)}"] if ca_file else []
-    for number, account_id in enumerate(spec.accounts, 1):
+    if spec.organization is not None:
+        lines += ["", "[organization]", f"role_name = {_toml(spec.roles[0])}"]
+    configured = spec.accounts if spec.organization is None else spec.accounts[:1]
+    for number, account_id in enumerate(configured, 1):
         names = f"EMULATOR_KEY_ID_{number}", f"EMULATOR_KEY_SECRET_{number}"
         environ.update(zip(names, emulator.cloud.credentials(account_id), strict=True))
         lines += ["", "[[accounts]]", f"id = {_toml(account_id)}", "[accounts.credentials]", 'type = "access_key"']
@@ -65,7 +72,7 @@ def write_config(
     lines += ["", "[endpoints]"]
     lines += [f"{product} = {_toml(url)}" for product, url in emulator.endpoints.items() if isinstance(url, str)]
     for product, urls in emulator.endpoints.items():
-        if not isinstance(urls, str):
+        if not isinstance(urls, str) and product in PRODUCTS:  # others need schema files of one's own
             lines += ["", f"[endpoints.{product}]", *(f"{region} = {_toml(url)}" for region, url in urls.items())]
     return "\n".join(lines) + "\n", environ
 
@@ -86,10 +93,11 @@ def check(manifest: Manifest, counts: Mapping[str, int], folder: str) -> None:
     """Say whether the snapshot has what the cloud has, and what to type next."""
     out = console()
     rows = {table: entry.rows for table, entry in manifest.tables.items()}
-    odd = [table for table, number in counts.items() if rows.get(table) != number]
-    if odd:
-        out.print(Text("The snapshot differs from the cloud in ", "red") + safe(", ".join(sorted(odd))))
-    else:
+    odd = {table for table in {*rows, *counts} if rows.get(table) != counts.get(table)}
+    for table in sorted(odd):
+        numbers = f"{rows.get(table, 0):,} rows, and the built-in cloud has {counts.get(table, 0):,} records"
+        out.print(Text("✗ ", "red") + safe(f"{table} has {numbers}."))
+    if not odd:
         out.print(
             Text("✓ ", "green")
             + f"Every table has exactly the records that the built-in cloud has: {len(rows)} tables."

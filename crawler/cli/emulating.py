@@ -15,7 +15,7 @@ from crawler.cli.app import Output, output_options
 from crawler.cli.crawling import run_async
 
 if TYPE_CHECKING:
-    from crawler.emulator import Cloud, Emulator
+    from crawler.emulator import Cloud, CloudSpec, Emulator
 
 _RATE, _BURST = 100, 50
 
@@ -24,6 +24,12 @@ _RATE, _BURST = 100, 50
 @click.option("--port", default=0, type=click.IntRange(0, 65000), help="STS's port, the regions' follow; 0: free ones.")
 @click.option("--seed", default=0, show_default=True, help="Another seed is another cloud.")
 @click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 1000), help="How many times as large.")
+@click.option(
+    "--organization",
+    "has_organization",
+    is_flag=True,
+    help="A resource directory: the first account manages it, four others are its members, two of them out of order.",
+)
 @click.option(
     "--faults",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -36,7 +42,15 @@ _RATE, _BURST = 100, 50
 )
 @output_options
 @click.pass_obj
-def emulate(output: Output, port: int, seed: int, scale: int, faults: Path | None, write_config: Path | None) -> None:
+def emulate(
+    output: Output,
+    port: int,
+    seed: int,
+    scale: int,
+    has_organization: bool,
+    faults: Path | None,
+    write_config: Path | None,
+) -> None:
     """Serve the built-in cloud on loopback until Ctrl-C: one port for STS and one for each region.
 
     It checks signatures, pages with opaque tokens, throttles, and is as strict as the cloud.
@@ -44,10 +58,19 @@ def emulate(output: Output, port: int, seed: int, scale: int, faults: Path | Non
     from crawler.emulator import Cloud, CloudSpec, FaultScript
 
     output.start_logging()
-    cloud = Cloud(CloudSpec(seed=seed, scale=scale))
+    cloud = Cloud(_with_organization(seed, scale) if has_organization else CloudSpec(seed=seed, scale=scale))
     if faults is not None:
         cloud.faults = FaultScript.load(faults)
     run_async(lambda: _serve(cloud, port, write_config))
+
+
+def _with_organization(seed: int, scale: int) -> CloudSpec:
+    """A management account, two members as they should be, one without the role, and one that is being deleted."""
+    from crawler.emulator import CloudSpec, Organization
+
+    accounts = tuple(str(1_000_000_000_000_001 + number) for number in range(5))
+    odd = Organization(without_role=accounts[3:4], deletions={accounts[4]: "Deleting"})
+    return CloudSpec(seed=seed, scale=scale, accounts=accounts, organization=odd)
 
 
 async def _serve(cloud: Cloud, port: int, config_path: Path | None) -> None:
@@ -68,10 +91,10 @@ def _announce(emulator: Emulator, config_path: Path | None) -> None:
     for product, urls in emulator.endpoints.items():
         by_region: Mapping[str, str] = {"": urls} if isinstance(urls, str) else urls
         for region, url in by_region.items():
-            click.echo(f"{product:<11} {region:<15} {url}")
+            click.echo(f"{product:<17} {region:<15} {url}")
     for account_id in emulator.cloud.spec.accounts:
         key_id, secret = emulator.cloud.credentials(account_id)
-        click.echo(f"{'account':<11} {account_id} {key_id} {secret}")
+        click.echo(f"{'account':<17} {account_id} {key_id} {secret}")
     if config_path is not None:
         click.echo(f"Crawl it: acs-inventory crawl --config {config_path}")
     sys.stdout.flush()

@@ -106,20 +106,21 @@ def show_command(snapshot_id: str | None, config_file: Path | None, uri: str | N
 
 
 def _print_manifest(manifest: Manifest) -> None:
-    from crawler.cli.render import console, print_scopes, safe, size_text, status_text, table_of
-    from crawler.cli.summary import iso, reason
+    from crawler.cli.outcome import print_left_out, print_numbers, print_scopes
+    from crawler.cli.render import console, safe, size_text, status_text
+    from crawler.cli.summary import directory_value, iso, left_out_values, reason
 
     out = console()
     out.print(safe(manifest.snapshot_id, "bold"), status_text(manifest.status))
     out.print(safe(f"{iso(manifest.started_at)} to {iso(manifest.finished_at)}, by acs-inventory {manifest.version}"))
     out.print(safe(f"secrets: {manifest.secrets} · clock skew {manifest.clock_skew_s:.1f} s"))
     rows: list[Any] = [
-        (table, f"{entry.rows:,}", len(entry.files), size_text(entry.bytes))
+        (table, f"{entry.rows:,}", f"{len(entry.files):,}", size_text(entry.bytes))
         for table, entry in sorted(manifest.tables.items())
     ]
-    columns = ("table", "rows", "files", "size")
-    out.print(table_of(columns, rows, numbers=columns[1:]))
+    print_numbers(out, ("table", "rows", "files", "size"), rows)
     print_scopes(out, [reason(row) for row in manifest.scopes.not_complete])
+    print_left_out(out, directory_value(manifest.directory), left_out_values(manifest.left_out))
     counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
     out.print(safe(f"{manifest.scopes.total} scopes: {counts}"))
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from crawler.run import CrawlResult
-    from crawler.snapshot import Manifest, ScopeRow
+    from crawler.snapshot import DirectoryEntry, Manifest, ScopeRow
+    from crawler.targets import LeftOut
 
 _REASON_FIELDS = ("account_id", "region_id", "table", "status", "error_code", "error_message", "request_id")
 
@@ -38,7 +40,22 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "overhead": dict(result.overhead),
         "unknown_fields": {table: dict(names) for table, names in result.unknown_fields.items()},
         "warnings": list(result.warnings),
+        "directory": directory_value(result.directory),
+        "left_out": left_out_values(result.left_out),
     }
+
+
+def directory_value(directory: DirectoryEntry | None) -> dict[str, Any] | None:
+    """How the resource directory was listed, as in the manifest; None without [organization]."""
+    import msgspec
+
+    value: dict[str, Any] | None = msgspec.to_builtins(directory)
+    return value
+
+
+def left_out_values(left_out: Sequence[LeftOut]) -> list[dict[str, str]]:
+    """The organization's members that aren't crawled, with why."""
+    return [asdict(member) for member in left_out]
 
 
 def table_entries(manifest: Manifest, ledger: Sequence[ScopeRow]) -> dict[str, dict[str, int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from crawler.credentials.build import build_provider
 from crawler.credentials.role import assumed_role
 from crawler.credentials.spec import CredentialSpec, describe, validate
-from crawler.credentials.values import Call, Credentials, Fetch, Outside, Provider, mask
+from crawler.credentials.values import Call, Credentials, Fetch, Outside, Provider, RoleDeniedError, mask
 
 __all__ = [
     "Call",
@@ -19,6 +19,7 @@ __all__ = [
     "Fetch",
     "Outside",
     "Provider",
+    "RoleDeniedError",
     "assumed_role",
     "build_provider",
     "describe",

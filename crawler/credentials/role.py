@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from crawler.credentials.files import read_text
 from crawler.credentials.temporary import Temporary
-from crawler.credentials.values import issued
+from crawler.credentials.values import RoleDeniedError, issued
 from crawler.errors import ApiError, CredentialsError, DeniedError, ReauthError, ThrottledError, TransientError
 
 if TYPE_CHECKING:
@@ -109,8 +109,15 @@ async def _ask(
 
 def _credentials(answer: Mapping[str, object] | ApiError, doing: str) -> Credentials:
     if isinstance(answer, ApiError):
+        if isinstance(answer, DeniedError) or _is_absent(answer):
+            raise RoleDeniedError(f"{doing}: {refusal(answer)}", answer.code)
         raise CredentialsError(f"{doing}: {refusal(answer)}")
     return issued(answer.get("Credentials"), f"{doing}: STS")
+
+
+def _is_absent(error: ApiError) -> bool:
+    """Whether there is no such role (STS API reference, error codes of AssumeRole, checked 2026-11-22)."""
+    return error.code.startswith("EntityNotExist.")
 
 
 def refusal(error: ApiError) -> str:
@@ -123,7 +130,12 @@ def refusal(error: ApiError) -> str:
 def _advice(error: ApiError) -> str:
     match error:
         case DeniedError():
-            return "grant sts:AssumeRole to who assumes the role, and name them in the role's trust policy"
+            return (
+                "grant sts:AssumeRole to who assumes the role, which must be a RAM user or role and not the account "
+                "itself, and name them in the role's trust policy"
+            )
+        case _ if _is_absent(error):
+            return "check the role's ARN, or make the role there, with a trust policy that names who assumes it"
         case ReauthError():
             return "the token has expired: renew what the role is assumed with"
         case ThrottledError() | TransientError():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
@@ -39,7 +40,7 @@ class Flight(Generic[T]):
         self._lock = anyio.Lock()
         self._landed = 0
         self._value: T | None = None
-        self._failure: tuple[type[CredentialsError], str] | None = None
+        self._failure: CredentialsError | None = None
         self._failed_at = 0.0
 
     @property
@@ -57,8 +58,7 @@ class Flight(Generic[T]):
             if self._landed == landed_before and not self._has_just_failed():
                 await self._make(attempt)
         if self._failure is not None:
-            kind, message = self._failure
-            raise kind(message)
+            raise copy(self._failure)
         assert self._value is not None
         return self._value
 
@@ -69,7 +69,8 @@ class Flight(Generic[T]):
         try:
             self._value, self._failure = await attempt(), None
         except CredentialsError as error:
-            self._failure, self._failed_at = (type(error), str(error)), self._clock.monotonic()
+            # A copy is without the traceback, which would keep the frames of the attempt alive.
+            self._failure, self._failed_at = copy(error), self._clock.monotonic()
         self._landed += 1
 
 

@@ -99,6 +99,14 @@ class Outside:
         return self.environ.get(variable, "").lower() == "true"
 
 
+class RoleDeniedError(CredentialsError):
+    """A role that isn't there, or that may not be assumed; `code` is STS's."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class UnsupportedProfileError(CredentialsError):
     """A profile names a way to sign in that only the official tools have: the chain must not go on past it."""
 

@@ -11,8 +11,8 @@ async with serve(cloud) as emulator:
 ```
 
 It is an independent witness: it neither reads the crawler's catalog nor uses its signer. Reading order: `spec`,
-`operation`, `operations`, `place`, `places` (what there is) · `gateway`, `signature`, `service`, `paging` (how it
-answers) · `effects`, `faults` (what goes wrong) · `server`.
+`operation`, `operations`, `place`, `places` (what there is) · `gateway`, `signature`, `service`, `paging`,
+`opensearch_rules`, `opensearch_envelopes` (how it answers) · `effects`, `faults` (what goes wrong) · `server`.
 """
 
 from crawler.emulator.cloud import Cloud
@@ -34,7 +34,7 @@ from crawler.emulator.effects import (
 from crawler.emulator.faults import FaultScript, Rule
 from crawler.emulator.requestlog import Entry, RequestLog
 from crawler.emulator.server import Emulator, serve
-from crawler.emulator.spec import CloudSpec, Rate
+from crawler.emulator.spec import CloudSpec, Organization, Rate
 
 __all__ = [
     "Body",
@@ -48,6 +48,7 @@ __all__ = [
     "Error",
     "FaultScript",
     "Html",
+    "Organization",
     "Page",
     "Rate",
     "Redirect",

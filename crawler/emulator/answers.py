@@ -77,7 +77,7 @@ def error_answer(refusal: RefusedError, style: Style, request_id: str, host: str
     code, message = refusal.code, refusal.message
     if refusal.status == 200:
         body: dict[str, Any] = function_envelope([], 0, style, request_id, code=code, message=message)
-    elif refusal.is_gateway or style.product in {"fc", "sts"}:
+    elif refusal.is_gateway or style.product in {"fc", "sts", "resourcedirectory", "fnf"}:
         body = {"Code": code, "Message": message, "RequestId": request_id, "HostId": host}
     elif style.product == "opensearch":
         body = {"code": code, "message": message, "requestId": request_id, "httpCode": refusal.status}

@@ -8,8 +8,10 @@ from typing import Any
 from crawler.clock import Clock, SystemClock
 from crawler.emulator.answers import camel_keys
 from crawler.emulator.dice import Dice
+from crawler.emulator.directory import Directory
 from crawler.emulator.faults import FaultScript
 from crawler.emulator.fc_open_place import SECOND_GENERATION
+from crawler.emulator.fc_place import FUNCTIONS, put_details
 from crawler.emulator.keyring import Keyring
 from crawler.emulator.operation import Operation
 from crawler.emulator.operations import BY_NAME, TABLES
@@ -18,14 +20,15 @@ from crawler.emulator.places import build
 from crawler.emulator.requestlog import RequestLog
 from crawler.emulator.spec import CloudSpec
 
-Record = dict[str, Any]
+Record = Any
 
 
 class Cloud:
     """Everything that the emulator answers from.
 
-    `requests` is the log of what was asked, `faults` the script of what goes wrong, `keys` the access keys. Time is
-    the `clock`'s: dates and nonces go by `now`, rates and delays by `monotonic` and `sleep`.
+    `requests` is the log of what was asked, `faults` the script of what goes wrong, `keys` the access keys,
+    `directory` the organization's members. Time is the `clock`'s: dates and nonces go by `now`, rates and delays by
+    `monotonic` and `sleep`.
     """
 
     def __init__(self, spec: CloudSpec | None = None, clock: Clock | None = None) -> None:
@@ -34,6 +37,7 @@ class Cloud:
         self.faults = FaultScript()
         self.requests = RequestLog(self.spec.log_size)
         self.keys = Keyring(self.spec, self.clock)
+        self.directory = Directory(self.spec)
         self._places: dict[tuple[str, str], Place] = {}
 
     def credentials(self, account_id: str) -> tuple[str, str]:
@@ -59,7 +63,8 @@ class Cloud:
     def lists(self, account_id: str, region_id: str, action_key: str) -> dict[Parent, list[Record]]:
         """The wire records of an operation by the path parameters of their list, in the order in which it is served.
 
-        `fc.ListFunctions`: those of 3.0, as with fcVersion=v3. `opensearch.ListFunctionInstances`: as with source=all
+        `fc.ListFunctions`: those of 3.0, as with fcVersion=v3. `fc.GetFunction`: the details of each of these, by name.
+        Asynchronous tasks: as with includePayload=true. `opensearch.ListFunctionInstances`: as with source=all
         and output=detail.
         """
         lists = self.place(account_id, region_id).lists.get(action_key, {})
@@ -89,11 +94,15 @@ class Cloud:
         records: Sequence[Record],
         parent: Parent = (),
     ) -> None:
-        """Replace one list; the next page shows it. Function instances are given in PascalCase."""
+        """Replace one list; the next page shows it. Function instances are given in PascalCase.
+
+        What hangs on a record that is no longer there goes with it; one that is new may be a parent from now on.
+        """
         place = self.place(account_id, region_id)
         place.put(action_key, records, parent)
-        if parent:
-            place.names.add((BY_NAME[action_key].product, *parent))
+        place.names.update(BY_NAME[action_key].ancestors(parent))
+        if action_key == FUNCTIONS:
+            put_details(place)
 
     def source(
         self, operation: Operation, account: str, region: str, parent: Parent, query: Mapping[str, str]

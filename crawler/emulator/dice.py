@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,12 @@ T = TypeVar("T")
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 EPOCH = datetime(2021, 1, 1, tzinfo=UTC)
+
+
+@functools.cache
+def _table(alphabet: str) -> bytes:
+    """Byte → character of the alphabet, over and over."""
+    return bytes(ord(alphabet[byte % len(alphabet)]) for byte in range(256))
 
 
 class Dice:
@@ -42,7 +49,7 @@ class Dice:
         """`length` characters of the alphabet."""
         self._throws += 1
         stream = hashlib.shake_256(self._stem + str(self._throws).encode()).digest(length)
-        return "".join(alphabet[byte % len(alphabet)] for byte in stream)
+        return stream.translate(_table(alphabet)).decode("latin-1")
 
     def hex(self, length: int) -> str:
         """`length` hexadecimal digits."""

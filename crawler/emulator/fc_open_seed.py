@@ -55,7 +55,7 @@ def services(seed: int, account_id: str, region_id: str, shape: Shape, secrets: 
 def _service(dice: Dice, account_id: str, region_id: str, number: int) -> Record:
     created = dice.moment()
     record: Record = {
-        "serviceName": words.name(dice, number, longest=128),
+        "serviceName": words.name(dice, number, longest=128).ljust(128 if number == 1 else 0, "_"),
         "serviceId": dice.uuid(),
         "description": words.description(dice),
         "internetAccess": dice.chance(0.8),

@@ -1,8 +1,7 @@
-"""Seeded functions of Function Compute 3.0, as fc ListFunctions (2023-03-30) returns them.
+"""Seeded functions of Function Compute 3.0, as fc GetFunction and ListFunctions (2023-03-30) return them.
 
-Fields: the response model of alibabacloud-fc20230330 4.8.3; shapes of values: the operation's documentation page
-(https://www.alibabacloud.com/help/en/functioncompute/fc-3-0/developer-reference/api-fc-2023-03-30-listfunctions,
-checked 2026-11-22).
+Fields: the response model of alibabacloud-fc20230330 4.8.3; shapes of values: ListFunctions' documentation page
+(https://www.alibabacloud.com/help/en/functioncompute/api-fc-2023-03-30-listfunctions, checked 2026-11-22).
 """
 
 from __future__ import annotations
@@ -13,21 +12,46 @@ from typing import Any
 
 from crawler.emulator import words
 from crawler.emulator.dice import Dice, LocalDice, iso_z
+from crawler.emulator.fc_mounts_seed import mounts, registry
 
 Record = dict[str, Any]
 
 RUNTIMES = ("python3.10", "python3.12", "nodejs20", "java11", "go1", "custom.debian10", "custom-container")
 STATES = (("Active", "", ""), ("Pending", "Function creating", "Creating"), ("Inactive", "Idle for 14 days", "Idle"))
+UPDATES = (
+    (
+        "InProgress",
+        "The system is currently processing the acceleration optimization for the image.",
+        "ImageOptimizing",
+    ),
+    ("Successful", "", ""),
+)
+
+
+# What the page of ListFunctions says that its records may lack and GetFunction has (checked 2026-11-22).
+DETAIL_ONLY = (
+    "state",
+    "stateReason",
+    "stateReasonCode",
+    "lastUpdateStatus",
+    "lastUpdateStatusReason",
+    "lastUpdateStatusReasonCode",
+)
 
 
 def functions(seed: int, account_id: str, region_id: str, count: int, secrets: list[str]) -> list[Record]:
-    """`count` functions of version 3.0; the markers of their secret values are added to `secrets`."""
+    """`count` functions of version 3.0 in full; the markers of their secret values are added to `secrets`."""
     made = []
     for number in range(count):
         dice = LocalDice(seed, account_id, region_id, "fc", number)
         made.append(_function(dice, number))
         secrets.extend(dice.secrets)
     return made
+
+
+def listed(detail: Record, number: int) -> Record:
+    """What ListFunctions gives of a function: of the first three all, of the others what it surely has."""
+    return detail if number < 3 else {name: detail[name] for name in detail if name not in DETAIL_ONLY}
 
 
 def _function(dice: LocalDice, number: int) -> Record:
@@ -50,6 +74,7 @@ def _function(dice: LocalDice, number: int) -> Record:
         "createdTime": iso_z(created),
         "lastModifiedTime": iso_z(created + timedelta(minutes=dice.integer(0, 500_000))),
     }
+    record |= _state(number)
     for part, share in PARTS:
         if number < 3 or dice.chance(share):
             record.update(part(dice))
@@ -81,31 +106,25 @@ def _environment(dice: LocalDice) -> Record:
     }
 
 
-def _states(dice: LocalDice) -> Record:
-    state, reason, code = dice.choice(STATES)
+def _state(number: int) -> Record:
+    state, reason, code = STATES[number % len(STATES)]
+    update, update_reason, update_code = UPDATES[number % len(UPDATES)]
     return {
         "state": state,
         "stateReason": reason,
         "stateReasonCode": code,
-        "lastUpdateStatus": "InProgress",
-        "lastUpdateStatusReason": "The system is currently processing the acceleration optimization for the image.",
-        "lastUpdateStatusReasonCode": "ImageOptimizing",
+        "lastUpdateStatus": update,
+        "lastUpdateStatusReason": update_reason,
+        "lastUpdateStatusReasonCode": update_code,
+    }
+
+
+def _restriction(dice: LocalDice) -> Record:
+    return {
         "invocationRestriction": {
             "disable": dice.chance(0.5),
             "reason": "Disabled by the operator",
             "lastModifiedTime": iso_z(dice.moment()),
-        },
-    }
-
-
-def _registry(dice: Dice) -> Record:
-    return {
-        "authConfig": {"userName": dice.secret("robot-{}"), "password": dice.secret("p@ss/{}")},
-        "certConfig": {"insecure": dice.chance(0.5), "rootCaCertBase64": dice.secret("{}==")},
-        "networkConfig": {
-            "vpcId": f"vpc-{dice.text(20)}",
-            "vSwitchId": f"vsw-{dice.text(20)}",
-            "securityGroupId": f"sg-{dice.text(20)}",
         },
     }
 
@@ -134,7 +153,7 @@ def _container(dice: LocalDice) -> Record:
             "entrypoint": ["/code/bootstrap", dice.secret("--license={}")],
             "command": ["serve", dice.secret("--token={}")],
             "healthCheckConfig": _health(dice),
-            "registryConfig": _registry(dice),
+            "registryConfig": registry(dice),
         }
     }
 
@@ -166,52 +185,6 @@ def _network(dice: LocalDice) -> Record:
             "nameServers": ["10.0.0.2", "10.0.0.3"],
             "searches": ["svc.cluster.example"],
             "dnsOptions": [{"name": "ndots", "value": "2"}],
-        },
-    }
-
-
-def _mounts(dice: LocalDice) -> Record:
-    return {
-        "nasConfig": {
-            "userId": 100,
-            "groupId": -1,
-            "mountPoints": [{"serverAddr": f"{dice.hex(10)}.nas.com:/", "mountDir": "/mnt/nas", "enableTLS": True}],
-        },
-        "ossMountConfig": {
-            "mountPoints": [
-                {
-                    "bucketName": f"bucket-{dice.text(6)}",
-                    "bucketPath": "/",
-                    "endpoint": f"http://oss-{dice.region_id}-internal.aliyuncs.com",
-                    "mountDir": "/mnt/oss",
-                    "readOnly": dice.chance(0.5),
-                }
-            ]
-        },
-        "polarFsConfig": {
-            "userId": 0,
-            "groupId": 0,
-            "mountPoints": [
-                {
-                    "instanceId": f"pfs-{dice.text(12)}",
-                    "mountDir": "/mnt/polar",
-                    "remoteDir": "/",
-                    "readOnly": False,
-                    "extraOptions": dice.secret("auth={}"),
-                }
-            ],
-        },
-        "juiceFsConfig": {
-            "envs": {"ACCESS_KEY": dice.secret()},
-            "mountPoints": [
-                {
-                    "volumeName": f"vol-{dice.text(4)}",
-                    "mountDir": "/mnt/jfs",
-                    "remoteDir": "/",
-                    "token": dice.secret(),
-                    "args": ["--cache-size=1024", dice.secret("--secret={}")],
-                }
-            ],
         },
     }
 
@@ -248,7 +221,7 @@ def _sandbox(dice: LocalDice) -> Record:
             "osType": "linux",
             "startCommand": dice.secret("start --key {}"),
             "readyCommand": dice.secret("curl -H 'Authorization: {}' localhost"),
-            "registryConfig": _registry(dice),
+            "registryConfig": registry(dice),
         },
         "gpuConfig": {"gpuType": "fc.gpu.ampere.1", "gpuMemorySize": dice.choice((8192, 24576))},
         "sessionAffinity": "HEADER_FIELD",
@@ -275,11 +248,11 @@ def _lock(dice: LocalDice) -> Record:
 PARTS: tuple[tuple[Callable[[LocalDice], Record], float], ...] = (
     (_text, 0.8),
     (_environment, 0.5),
-    (_states, 0.4),
+    (_restriction, 0.4),
     (_container, 0.2),
     (_runtime, 0.2),
     (_network, 0.4),
-    (_mounts, 0.1),
+    (mounts, 0.1),
     (_observability, 0.5),
     (_sandbox, 0.1),
     (_lock, 0.05),

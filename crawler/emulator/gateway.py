@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass, replace
 from email.utils import format_datetime
 
+from crawler.emulator import directory
 from crawler.emulator.answers import JSON, Answer, RefusedError, Style, dump, error_answer, refuse_at_gateway
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.effects import (
@@ -40,7 +41,7 @@ HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gate
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One port: the region that it serves (empty: STS) and the Host headers that reach it."""
+    """One port: the region that it serves (empty: the central services) and the Host headers that reach it."""
 
     region: str
     hosts: frozenset[str]
@@ -105,14 +106,11 @@ class Gateway:
         key = self._cloud.keys.find(claim.key_id) if claim else None
         account = key.account_id if key else ""
         request_id = self._cloud.request_id(next(self._numbers))
-        found = find(received.path) if listener.region and received.method == "GET" else None
+        action = _rpc_parameter(received, "x-acs-action", "Action")
+        found = find(received.path, action) if listener.region and received.method == "GET" else None
         if found is None:
-            product, action = (
-                ("", "") if listener.region else ("sts", _rpc_parameter(received, "x-acs-action", "Action"))
-            )
-            return _Request(
-                received, listener, Subject(account, listener.region, product, action), None, (), request_id
-            )
+            subject = Subject(account, listener.region, "", "") if listener.region else _central(received, account)
+            return _Request(received, listener, subject, None, (), request_id)
         operation, segments = found
         subject = Subject(account, listener.region, operation.product, operation.action)
         request = _Request(received, listener, subject, operation, segments, request_id)
@@ -124,9 +122,10 @@ class Gateway:
         return replace(request, subject=replace(subject, page=page), parent=call.parent, list_id=call.list_id)
 
     def _call(self, request: _Request, operation: Operation) -> Call:
-        parent = tuple(decode(segment) for segment in request.segments)
-        account, region = request.subject.account, request.subject.region
-        return Call(operation, account, region, parent, request.received.query(), request.request_id)
+        account, region, query = request.subject.account, request.subject.region, request.received.query()
+        named = [decode(segment) for segment in request.segments]
+        parent = (*named, *(query.get(name, "") for name in operation.asks))
+        return Call(operation, account, region, parent, query, request.request_id)
 
     def _answer(self, request: _Request, effects: tuple[Effect, ...]) -> Answer:
         received, operation = request.received, request.operation
@@ -135,7 +134,7 @@ class Gateway:
         if not received.target.isascii():
             raise refuse_at_gateway(400, "InvalidParameter", "The request target isn't percent-encoded.")
         if not request.listener.region:
-            return self._answer_sts(request, effects)
+            return self._answer_central(request, effects)
         if operation is None or (operation.product == "opensearch" and not self._has_opensearch(request)):
             raise refuse_at_gateway(404, "InvalidAction.NotFound", "Specified api is not found.")
         _check_api(received, operation.action, operation.version)
@@ -148,19 +147,26 @@ class Gateway:
         call = self._call(request, operation)
         return self._service.answer(call, tweak(effects), lambda token: self._repeat(token, call.list_id, effects))
 
-    def _answer_sts(self, request: _Request, effects: tuple[Effect, ...]) -> Answer:
-        received, action = request.received, request.subject.action
-        if received.path != "/" or received.method not in {"GET", "POST"} or action not in ACTIONS:
+    def _answer_central(self, request: _Request, effects: tuple[Effect, ...]) -> Answer:
+        """STS, or the resource directory."""
+        received, product, action = request.received, request.subject.product, request.subject.action
+        is_directory = product == directory.PRODUCT
+        if received.path != "/" or received.method not in {"GET", "POST"} or not (is_directory or action in ACTIONS):
             raise refuse_at_gateway(404, "InvalidAction.NotFound", "Specified api is not found.")
-        if _rpc_parameter(received, "x-acs-version", "Version") != VERSIONS["sts"]:
+        version = directory.VERSION if is_directory else VERSIONS["sts"]
+        if _rpc_parameter(received, "x-acs-version", "Version") != version:
             raise refuse_at_gateway(400, "InvalidVersion", "Specified parameter Version is not valid.")
         is_unsigned = action in UNSIGNED and not received.header("authorization")
         key = None if is_unsigned else self._verifier.verify(received)
-        faulty = _faulty(effects, request.subject, f"sts:{action}")
+        faulty = _faulty(effects, request.subject, directory.RAM if is_directory else f"sts:{action}")
         if faulty is not None:
             return faulty
-        self._throttler.take(request.subject.account, "", "sts", action)
-        body = self._sts.answer(action, {**received.query(), **received.form()}, key)
+        self._throttler.take(request.subject.account, "", product, action)
+        parameters = {**received.query(), **received.form()}
+        if is_directory and key is not None:
+            body = self._cloud.directory.page(key.account_id, parameters, tweak(effects))
+        else:
+            body = self._sts.answer(action, parameters, key)
         return Answer(200, dump({"RequestId": request.request_id, **body}), {"Content-Type": JSON})
 
     def _has_opensearch(self, request: _Request) -> bool:
@@ -188,8 +194,9 @@ class Gateway:
 
     def _note(self, request: _Request, outcome: str, status: int) -> None:
         subject, clock = request.subject, self._cloud.clock
+        has_query = request.operation is not None or subject.product == directory.PRODUCT
         try:
-            query = {} if request.operation is None else request.received.query()
+            query = request.received.query() if has_query else {}
         except RefusedError:
             query = {}
         self._cloud.requests.add(
@@ -207,6 +214,15 @@ class Gateway:
                 status=status,
             )
         )
+
+
+def _central(received: Received, account: str) -> Subject:
+    """What an RPC request is about: it has no path to tell."""
+    action = _rpc_parameter(received, "x-acs-action", "Action")
+    if action != directory.ACTION:
+        return Subject(account, "", "sts", action)
+    number = _rpc_parameter(received, "", "PageNumber")
+    return Subject(account, "", directory.PRODUCT, action, directory.page_number(number))
 
 
 def _rpc_parameter(received: Received, header: str, parameter: str) -> str:

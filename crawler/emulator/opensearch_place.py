@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from crawler.emulator import opensearch_seed
+from crawler.emulator import (
+    opensearch_abtest_seed,
+    opensearch_dictionary_seed,
+    opensearch_function_seed,
+    opensearch_rank_seed,
+    opensearch_report_seed,
+    opensearch_seed,
+    opensearch_upkeep_seed,
+)
 from crawler.emulator.fc_place import local_name
+from crawler.emulator.opensearch_spot import Record, Spot
 from crawler.emulator.place import Place
 from crawler.emulator.spec import CloudSpec
 
@@ -11,8 +20,25 @@ from crawler.emulator.spec import CloudSpec
 def fill(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None:
     """Put the seeded lists; every region knows where OpenSearch is, also one that hasn't got it."""
     place.put("opensearch.DescribeRegions", [_region(region) for region in filter(spec.has_opensearch, spec.regions)])
-    if spec.has_opensearch(region_id):
-        _put_app_groups(place, spec, account_id, region_id)
+    if not spec.has_opensearch(region_id):
+        return
+    shape = spec.shape(account_id, region_id)
+    account, region = spec.accounts.index(account_id), spec.regions.index(region_id)
+    spot = Spot(
+        place,
+        spec.seed,
+        account_id,
+        region_id,
+        is_older=account % 2 == 1,
+        is_plain=(account, region) == (0, 0),
+        is_big=shape.longest > 3,
+    )
+    groups = opensearch_seed.groups(spot, shape.app_groups)
+    for number, group in enumerate(groups):
+        _put_group(spot, group, number)
+    opensearch_upkeep_seed.put_tags(spot, groups)
+    opensearch_dictionary_seed.put(spot, [group["name"] for group in groups])
+    opensearch_report_seed.put_sources(spot)
 
 
 def _region(region: str) -> dict[str, str]:
@@ -24,12 +50,13 @@ def _region(region: str) -> dict[str, str]:
     }
 
 
-def _put_app_groups(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None:
-    count = spec.shape(account_id, region_id).app_groups
-    made = opensearch_seed.app_groups(spec.seed, account_id, region_id, count, place.secrets)
-    place.put("opensearch.ListAppGroups", made.groups)
-    for parent, apps in made.apps.items():
-        place.put("opensearch.DescribeApps", apps, parent)
-    for parent, instances in made.instances.items():
-        place.put("opensearch.ListFunctionInstances", instances, parent)
-    place.names.update(("opensearch", *parent) for parent in (*made.apps, *made.instances))
+def _put_group(spot: Spot, group: Record, number: int) -> None:
+    name = group["name"]
+    apps = opensearch_seed.apps(spot, name, number)
+    for app in apps:
+        opensearch_rank_seed.put(spot, name, app)
+    functions = apps[0]["domain"]["functions"]["algo"] if apps else []
+    opensearch_function_seed.put(spot, name, functions, is_first=number == 0)
+    opensearch_upkeep_seed.put(spot, group, number)
+    opensearch_report_seed.put(spot, name, number)
+    opensearch_abtest_seed.put(spot, name, 2 if number == 0 else number % 2)

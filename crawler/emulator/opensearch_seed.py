@@ -1,54 +1,37 @@
-"""Seeded app groups, apps and function instances, as opensearch (2017-12-25) returns them.
+"""Seeded app groups and their apps, as opensearch ListAppGroups and DescribeApps (2017-12-25) return them.
 
 Fields: the response models of alibabacloud-opensearch20171225 5.2.0; shapes of values, oddities among them: the
 operations' documentation pages (https://help.aliyun.com/zh/open-search/developer-reference/, checked 2026-11-22):
-strings that hold quotation marks, an integer for a boolean, times as epoch seconds and milliseconds.
+strings that hold quotation marks, an integer for a boolean, times as epoch seconds.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
-
 from crawler.emulator import words
 from crawler.emulator.dice import Dice, epoch_s
-
-Record = dict[str, Any]
+from crawler.emulator.opensearch_spot import Record, Spot
 
 # The documented names of an app group's functions.
 FUNCTIONS = ("ctr", "pop", "hot", "hint", "suggest", "category_prediction")
+# Applications of the smallest specification have no sort scripts.
+SMALL = "opensearch.share.junior"
+SPECS = (SMALL, "opensearch.share.common", "opensearch.private.compute")
 
 
-@dataclass(slots=True)
-class AppGroups:
-    """All of OpenSearch in one account and region; apps by group, instances by group and function name."""
-
-    groups: list[Record] = field(default_factory=list)
-    apps: dict[tuple[str, ...], list[Record]] = field(default_factory=dict)
-    instances: dict[tuple[str, ...], list[Record]] = field(default_factory=dict)
+def groups(spot: Spot, count: int) -> list[Record]:
+    """`count` app groups, put and returned in the order in which they were made."""
+    made = [_group(spot.dice(number), number) for number in range(count)]
+    spot.put("ListAppGroups", made)
+    return made
 
 
-def app_groups(seed: int, account_id: str, region_id: str, count: int, secrets: list[str]) -> AppGroups:
-    """`count` app groups with their apps; function instances are in PascalCase, with every field.
-
-    The functions that an app group has are those that its apps report; one that is reported may have no instances.
-    The markers of secret values are added to `secrets`.
-    """
-    made = AppGroups()
-    for number in range(count):
-        dice = Dice(seed, account_id, region_id, "opensearch", number)
-        group = _group(dice, number)
-        name = group["name"]
-        made.groups.append(group)
-        algorithms = _algorithms(dice, number)
-        made.apps[(name,)] = [
-            _app(dice, name, algorithms, turn) for turn in range(dice.integer(1, 3) if algorithms else number % 2)
-        ]
-        for function in algorithms:
-            made.instances[(name, function)] = _instances(
-                dice, function, 27 if number == 0 and function == "ctr" else 0
-            )
-        secrets.extend(dice.secrets)
+def apps(spot: Spot, group: str, number: int) -> list[Record]:
+    """The apps of a group, put and returned; all report the same functions. Some groups have no app."""
+    dice = spot.dice("apps", number)
+    algorithms = _algorithms(dice, number)
+    count = dice.integer(1, 2) if algorithms else number % 2
+    made = [_app(dice, group, algorithms, turn) for turn in range(max(count, 2 if number == 0 else 0))]
+    spot.put("DescribeApps", made, (group,))
     return made
 
 
@@ -73,21 +56,21 @@ def _group(dice: Dice, number: int) -> Record:
         "commodityCode": dice.choice(("opensearch", "opensearch_post")),
         "created": created,
         "updated": created + dice.integer(0, 10_000_000),
-        "switchedTime": dice.choice((0, created + 3600)),
-        "produced": dice.integer(0, 1),
-        "description": dice.choice((words.description(dice), '""', '"')),
-        "hasPendingQuotaReviewTask": dice.integer(0, 1),
-        "lockMode": dice.choice(("Unlock", "LockByExpiration")),
-        "lockedByExpiration": 0,
+        "switchedTime": created + 3600 if number == 0 else dice.choice((0, created + 3600)),
+        "produced": 1 if number == 0 else dice.integer(0, 1),
+        "description": '""' if number == 0 else dice.choice((words.description(dice), '""', '"', "-")),
+        "hasPendingQuotaReviewTask": 1 if number == 0 else dice.integer(0, 1),
+        "lockMode": dice.choice(("Unlock", "LockByExpiration", "ManualLock")),
+        "lockedByExpiration": 1 if number == 0 else 0,
     }
     if number < 2 or dice.chance(0.6):
         record |= {
             "domain": dice.choice(("general", "ecommerce", "it_content")),
             "engineType": "ha3",
-            "expireOn": dice.choice(("2027-01-01T00:00:00Z", '""', "")),
+            "expireOn": dice.choice(("2027-01-01T00:00:00Z", '""', "")) if number else '""',
             "projectId": f'"{dice.digits(6)}"',
-            "quota": {"docSize": dice.integer(1, 100), "computeResource": dice.integer(1, 900), "spec": "share-common"},
-            "tags": [{"key": "部门", "value": dice.choice(("搜索", "ads"))}],
+            "quota": {"docSize": dice.integer(1, 100), "computeResource": dice.integer(1, 900), "spec": SPECS[1]},
+            "tags": [{"key": "部门", "value": dice.choice(("搜索", "ads"))}, {"key": "env", "value": "prod"}],
         }
     return record
 
@@ -101,13 +84,18 @@ def _app(dice: Dice, group: str, algorithms: list[str], turn: int) -> Record:
         "status": dice.choice(("ok", "indexing", "draft")),
         "type": "standard",
         # The documentation declares a boolean and shows an integer.
-        "isCurrent": turn == 0 if dice.chance(0.7) else int(turn == 0),
+        "isCurrent": turn == 0 if dice.chance(0.5) else int(turn == 0),
         "autoSwitch": dice.chance(0.5),
         "realtimeShared": dice.chance(0.5),
         "progressPercent": dice.integer(0, 100),
         "clusterName": f"cluster-{dice.text(4)}",
         "cluster": {"maxQueryClauseLength": 1024, "maxTimeoutMS": 500},
-        "quota": {"docSize": 1, "computeResource": 20, "qps": dice.integer(1, 500), "spec": "share-common"},
+        "quota": {
+            "docSize": 1,
+            "computeResource": 20,
+            "qps": dice.integer(1, 500),
+            "spec": SMALL if turn else dice.choice(SPECS[1:]),
+        },
         "fetchFields": ["id", "title", "price"],
         "domain": {
             "name": "ecommerce",
@@ -182,28 +170,4 @@ def _query_processor(dice: Dice) -> Record:
         "domain": "ecommerce",
         "indexes": ["default"],
         "processors": [{"name": "stop_word", "use_system_dictionary": dice.chance(0.5)}],
-    }
-
-
-def _instances(dice: Dice, function: str, count: int) -> list[Record]:
-    return [_instance(dice, function, number) for number in range(count or dice.integer(0, 3))]
-
-
-def _instance(dice: Dice, function: str, number: int) -> Record:
-    created = epoch_s(dice.moment())
-    return {
-        "InstanceName": f"{function}_{dice.choice(words.STAGES)}_{number:02d}",
-        "FunctionName": function,
-        "FunctionType": "PAAS",
-        "ModelType": dice.choice(("tf_checkpoint", "offline_inference")),
-        "VersionId": dice.integer(1, 900),
-        "Status": dice.choice(("available", "unavailable")),
-        "Source": "builtin" if number % 4 == 3 else "user",
-        "Description": words.description(dice),
-        "CreateTime": dice.choice((created, created * 1000 + 42, 0)),
-        "Belongs": {"Domain": "ecommerce", "Category": "general", "Language": "zh"},
-        "Cron": dice.choice(("", "0 3 ? * 0,1,3,5")),
-        "CreateParameters": [{"Name": "odps_key", "Value": dice.secret()}, {"Name": "epochs", "Value": "3"}],
-        "UsageParameters": [{"Name": "endpoint", "Value": dice.secret("https://model/{}")}],
-        "ExtendInfo": '{"dataReport":{},"errors":{}}',
     }

@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from crawler.emulator import fc_open_operations, fc_operations, opensearch_operations
+from crawler.emulator import fc_open_operations, fc_operations, fnf_operations, opensearch_operations
 from crawler.emulator.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *fc_operations.OPERATIONS,
     *fc_open_operations.OPERATIONS,
     *opensearch_operations.OPERATIONS,
+    *fnf_operations.OPERATIONS,
 )
 BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
-TABLES = tuple(operation.name for operation in OPERATIONS if operation.action != "DescribeRegions")
+TABLES = tuple(operation.name for operation in OPERATIONS if operation.is_inventory)
 
 
 def _pattern(path: str) -> re.Pattern[str]:
@@ -27,11 +28,18 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile("([^/]+)".join(re.escape(part) for part in parts))
 
 
-PATTERNS = tuple((_pattern(operation.path), operation) for operation in OPERATIONS)
+PATTERNS = tuple((_pattern(operation.path), operation) for operation in OPERATIONS if operation.path != "/")
+BY_ACTION = {operation.action: operation for operation in OPERATIONS if operation.path == "/"}
 
 
-def find(path: str) -> tuple[Operation, tuple[str, ...]] | None:
-    """The operation of a raw path with its still encoded path parameters, None where no operation has that path."""
+def find(path: str, action: str) -> tuple[Operation, tuple[str, ...]] | None:
+    """The operation of a raw path with its still encoded path parameters, None where no operation has that path.
+
+    An RPC operation, whose path is `/`, is found by the action that the request names.
+    """
+    if path == "/":
+        found = BY_ACTION.get(action)
+        return None if found is None else (found, ())
     for pattern, operation in PATTERNS:
         match = pattern.fullmatch(path)
         if match:

@@ -1,4 +1,4 @@
-"""The cloud on loopback ports: one for STS, one for each region."""
+"""The cloud on loopback ports: one for STS and the resource directory, one for each region."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ SHUTDOWN_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """A served cloud. `endpoints`: product → region → URL; `sts` has one URL. URLs end with the port."""
+    """A served cloud. `endpoints`: product → region → URL; `sts` and `resourcedirectory` share one. URLs end with the
+    port."""
 
     cloud: Cloud
     endpoints: Mapping[str, Mapping[str, str] | str]
@@ -87,7 +88,14 @@ def _endpoints(cloud: Cloud, scheme: str, host: str, ports: Mapping[str, int]) -
     urls = {region: f"{scheme}://{host}:{number}" for region, number in ports.items()}
     everywhere = {region: urls[region] for region in cloud.spec.regions}
     search = {region: url for region, url in everywhere.items() if cloud.spec.has_opensearch(region)}
-    return {"fc": everywhere, "fc-open": everywhere, "opensearch": search, "sts": urls[""]}
+    return {
+        "fc": everywhere,
+        "fc-open": everywhere,
+        "opensearch": search,
+        "fnf": everywhere,
+        "sts": urls[""],
+        "resourcedirectory": urls[""],
+    }
 
 
 def _handler(cloud: Cloud, listeners: Mapping[int, Listener]) -> Handler:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from crawler.emulator.answers import JSON, Answer, RefusedError, Style, camel_keys, dump, function_envelope, invalid
+from crawler.emulator import opensearch_rules
+from crawler.emulator.answers import JSON, Answer, RefusedError, Style, dump, invalid
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.effects import PageTweak
+from crawler.emulator.opensearch_envelopes import ENVELOPES, Around
 from crawler.emulator.operation import Operation
-from crawler.emulator.paging import TOKEN, Ask, Page, cut
+from crawler.emulator.paging import Ask, Page, cut
 from crawler.emulator.place import Parent
 from crawler.emulator.tokens import Tokens
 
-Record = dict[str, Any]
+Record = Any
 
 COMPARE: Mapping[str, Callable[[str, str], bool]] = {
     "prefix": lambda value, wanted: value.startswith(wanted),
     "from": lambda value, wanted: value >= wanted,
     "equal": lambda value, wanted: value == wanted,
     "contains": lambda value, wanted: wanted in value,
+    "part": lambda value, wanted: wanted in re.split("[:/#]", value),  # of an ARN
+    "flag": lambda value, wanted: wanted.lower() != "true" or value == "1",
+    "same": lambda value, wanted: value.lower() == wanted.lower(),
+    "since": lambda value, wanted: int(value or 0) >= int(wanted),
+    "until": lambda value, wanted: 0 < int(value or 0) <= int(wanted),  # 0: not yet
 }
-BASIC = ("InstanceName", "FunctionName", "FunctionType", "ModelType", "VersionId", "Status", "Source", "Description")
-SIMPLE = (*BASIC, "CreateTime", "Belongs")
-NORMAL = (*SIMPLE, "Cron", "CreateParameters", "UsageParameters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Call:
     @property
     def list_id(self) -> str:
         """What makes a list that list: a token of one isn't good for another. The page's size isn't part of it."""
-        pager = {self.operation.bounds.parameter, TOKEN}
+        pager = {self.operation.bounds.parameter, self.operation.token}
         filters = sorted((name, value) for name, value in self.query.items() if name not in pager)
         return repr((self.account, self.region, self.operation.name, self.parent, filters))
 
@@ -55,57 +60,75 @@ class Service:
 
     def answer(self, call: Call, tweak: PageTweak, next_token: Callable[[str], str]) -> Answer:
         """One page. `next_token` may put another token in place of the one given. Raises `RefusedError`."""
-        page = cut(Ask(call.operation, call.query, call.list_id, tweak), self._records(call), self._tokens)
+        if call.operation.product == "opensearch":
+            call = replace(call, operation=opensearch_rules.settled(call.operation, call.parent, call.query))
+        records = self._records(call)
+        page = cut(Ask(call.operation, call.query, call.list_id, tweak), records, self._tokens)
         extra = dict(page.extra)
-        if extra.get(TOKEN) not in {None, "", '""'}:
-            extra[TOKEN] = next_token(str(extra[TOKEN]))
-        return Answer(200, dump(self._envelope(call, Page(page.records, extra))), {"Content-Type": JSON})
+        name, given = call.operation.next_name, page.extra.get(call.operation.next_name)
+        if given not in {None, "", '""', 0}:
+            token = next_token(str(given))
+            extra[name] = int(token) if isinstance(given, int) else token
+        if call.operation.request_id:
+            extra[call.operation.request_id] = call.request_id
+        body = self._envelope(call, Page(page.records, extra), len(records))
+        return Answer(200, dump(body), {"Content-Type": JSON})
 
     def _records(self, call: Call) -> list[Record]:
         self._check_parent(call)
         _check_choices(call)
+        if call.operation.product == "opensearch":
+            opensearch_rules.check(call.operation.action, call.query, is_older=self._cloud.is_older(call.account))
         records = self._cloud.source(call.operation, call.account, call.region, call.parent, call.query)
         for parameter, (field, how) in call.operation.filters.items():
             wanted = call.query.get(parameter)
             if wanted:
-                records = [record for record in records if COMPARE[how](str(record.get(field) or ""), wanted)]
-        source = call.query.get("source", "user")
-        if call.operation.select == "source" and source != "all":
-            records = [record for record in records if record["Source"] == source]
-        return records
+                records = [record for record in records if COMPARE[how](_text(record, field), wanted)]
+        for parameter, fields in call.operation.hides.items():
+            if call.query.get(parameter, "").lower() == "false":
+                records = [{name: record[name] for name in record if name not in fields} for record in records]
+        sift = opensearch_rules.SIFT.get(call.operation.name)
+        return records if sift is None else sift(records, call.query)
 
     def _check_parent(self, call: Call) -> None:
-        names = self._cloud.place(call.account, call.region).names
-        for depth, code in enumerate(call.operation.missing, start=1):
-            path = call.parent[:depth]
-            if (call.operation.product, *path) in names:
+        operation, place = call.operation, self._cloud.place(call.account, call.region)
+        for depth, (name, code) in enumerate(zip(operation.ancestors(call.parent), operation.missing, strict=False)):
+            if name in place.names:
                 continue
             # A name under an app group that has no such function comes as an error inside a 200, as its page shows.
-            status = 200 if call.operation.envelope == "function" and depth == 2 else 404
-            raise RefusedError(status, code, f"{code.partition('.')[0]} '{path[-1]}' does not exist.")
+            status = 200 if operation.envelope == "function" and depth > 0 else 404
+            raise RefusedError(status, code, f"{code.partition('.')[0]} '{name[-1]}' does not exist.")
+        if operation.without and call.parent not in place.lists.get(operation.name, {}):
+            raise RefusedError(400, operation.without, f"There is no {operation.records} of {operation.action} here.")
 
-    def _envelope(self, call: Call, page: Page) -> Any:
-        if call.operation.envelope == "function":
-            fields = {"simple": SIMPLE, "detail": None}.get(call.query.get("output", "normal"), NORMAL)
-            records = [_only(record, fields) for record in page.records]
-            style = Style(call.operation.product, self._cloud.is_older(call.account))
-            total = page.extra["totalCount"]
-            wire = camel_keys(records) if style.is_older else records
-            return function_envelope(wire, total, style, call.request_id)
-        key, _, inner = call.operation.records.partition(".")
-        records_value: Any = {inner: page.records} if inner else page.records
-        body = {key: records_value, **page.extra}
-        return {"requestId": call.request_id, **body} if call.operation.envelope == "result" else body
+    def _envelope(self, call: Call, page: Page, total: int) -> Any:
+        operation = call.operation
+        if operation.envelope == "object":
+            return page.records[0]
+        if operation.envelope in ENVELOPES:
+            style = Style(operation.product, self._cloud.is_older(call.account))
+            names = (operation.request_id or "requestId", call.request_id)
+            return ENVELOPES[operation.envelope](Around(page.records, page.extra, total, call.query, style, *names))
+        key, _, inner = operation.records.partition(".")
+        return {key: {inner: page.records} if inner else page.records, **page.extra}
 
 
 def _check_choices(call: Call) -> None:
-    choices = {"fc_version": {"fcVersion": ("", "v2", "v3")}}.get(call.operation.select, {})
-    if call.operation.select == "source":
-        choices = {"source": ("user", "builtin", "all"), "output": ("normal", "simple", "detail")}
+    operation = call.operation
+    needed = [name for parameter, name in operation.needs.items() if call.query.get(parameter)]
+    for parameter in (*operation.required, *needed):
+        if not call.query.get(parameter):
+            raise invalid(f"{parameter} is required")
+    given = {**call.query, **dict(zip(operation.parameters, call.parent, strict=True))}
+    choices = dict(operation.choices)
+    if operation.turn is not None:
+        choices[operation.turn.parameter] = (operation.turn.usual, operation.turn.other)
     for parameter, accepted in choices.items():
-        if call.query.get(parameter, accepted[0]) not in accepted:
+        if given.get(parameter, accepted[0]) not in accepted:
             raise invalid(f"{parameter} must be one of {', '.join(filter(None, accepted))}")
 
 
-def _only(record: Record, fields: tuple[str, ...] | None) -> Record:
-    return record if fields is None else {name: record[name] for name in fields if name in record}
+def _text(record: Record, field: str) -> str:
+    """A field as a filter sees it; what isn't an object has none."""
+    value = record.get(field) if isinstance(record, dict) else None
+    return "" if value is None else str(value)

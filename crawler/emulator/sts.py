@@ -13,7 +13,7 @@ from typing import Any
 from crawler.emulator.answers import RefusedError
 from crawler.emulator.dice import iso_z
 from crawler.emulator.keyring import Key, Keyring
-from crawler.emulator.spec import CloudSpec
+from crawler.emulator.spec import CloudSpec, Organization
 
 ACTIONS = ("GetCallerIdentity", "AssumeRole", "AssumeRoleWithOIDC")
 UNSIGNED = ("AssumeRoleWithOIDC",)
@@ -66,7 +66,11 @@ class TokenService:
                 400, "InvalidParameter.RoleSessionName", "The parameter RoleSessionName is wrongly formed."
             )
         account, name = role.groups()
-        if account not in self._spec.accounts or name not in self._spec.roles:
+        organization = self._spec.organization or Organization()
+        if account in organization.distrustful:
+            message = "You are not authorized to do this action. You should be authorized by RAM."
+            raise RefusedError(403, "NoPermission", message)
+        if account not in self._spec.accounts or name not in self._spec.roles or account in organization.without_role:
             raise RefusedError(404, "EntityNotExist.Role", f"The role not exists: {role[0]}.")
         key = self._keys.issue(account, name, session, _duration_s(parameters))
         return _credentials(key)

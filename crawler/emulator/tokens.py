@@ -17,7 +17,7 @@ SEAL_BYTES = 16
 class Position:
     """Where a walk stands: after which record, and the number of the page that the token asks for."""
 
-    after: tuple[str, ...]
+    after: tuple[str | int, ...]
     page: int
 
 

@@ -7,9 +7,16 @@ a crash harmless) and `manifest` (what a reader goes by). `disk` is the one door
 from __future__ import annotations
 
 from crawler.snapshot.commit import UnfinishedCommitError
-from crawler.snapshot.history import SnapshotSummary, list_snapshots, parts, read_manifest
+from crawler.snapshot.history import (
+    SnapshotSummary,
+    list_snapshots,
+    newest_snapshot_id,
+    parts,
+    read_ledger,
+    read_manifest,
+)
 from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, is_whole, worst
-from crawler.snapshot.manifest import Manifest, ManifestDraft, schema_sha256
+from crawler.snapshot.manifest import DirectoryEntry, Manifest, ManifestDraft, schema_sha256, status_of
 from crawler.snapshot.parts import PartFile
 from crawler.snapshot.paths import new_snapshot_id
 from crawler.snapshot.preflight import check_output
@@ -18,6 +25,7 @@ from crawler.snapshot.writer import SnapshotWriter
 
 __all__ = [
     "LEDGER_SCHEMA",
+    "DirectoryEntry",
     "ListWriter",
     "Manifest",
     "ManifestDraft",
@@ -33,8 +41,11 @@ __all__ = [
     "is_whole",
     "list_snapshots",
     "new_snapshot_id",
+    "newest_snapshot_id",
     "parts",
+    "read_ledger",
     "read_manifest",
     "schema_sha256",
+    "status_of",
     "worst",
 ]

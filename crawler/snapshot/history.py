@@ -1,19 +1,22 @@
-"""Reading what was committed: the list of snapshots, one manifest, a table's files."""
+"""Reading what was committed: the list of snapshots, one manifest, its ledger, a table's files."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
+from crawler.snapshot.ledger import decode_ledger
 from crawler.snapshot.paths import LATEST, SNAPSHOTS, checksum_path, is_snapshot_id, manifest_path
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.manifest import Manifest
     from crawler.snapshot.parts import PartFile
 
@@ -38,13 +41,13 @@ class SnapshotSummary:
 
 def list_snapshots(root: Path) -> list[SnapshotSummary]:
     """All committed snapshots, newest first, those with an unreadable manifest too. Raises OutputError."""
-    try:
-        names = [path.name for path in (root / SNAPSHOTS).iterdir()] if (root / SNAPSHOTS).is_dir() else []
-    except OSError as error:
-        raise OutputError(f"can't list {root / SNAPSHOTS}: {os.strerror(error.errno or 0)}") from error
-    ids = [name.removesuffix(".json") for name in names if name.endswith(".json")]
-    latest = _read_latest(root)
-    return [_summarize(root, name, latest) for name in sorted(filter(is_snapshot_id, ids), reverse=True)]
+    snapshot_ids, latest = _snapshot_ids(root), _read_latest(root)
+    return [_summarize(root, snapshot_id, latest) for snapshot_id in snapshot_ids]
+
+
+def newest_snapshot_id(root: Path) -> str:
+    """The ID of the newest snapshot, complete or not; empty where there is none. Raises OutputError."""
+    return next(iter(_snapshot_ids(root)), "")
 
 
 def read_manifest(root: Path, snapshot_id: str) -> Manifest:
@@ -73,12 +76,33 @@ def read_manifest(root: Path, snapshot_id: str) -> Manifest:
     return manifest
 
 
+def read_ledger(root: Path, manifest: Manifest) -> list[ScopeRow]:
+    """What became of every scope. Raises OutputError where the file is gone, isn't the manifest's, or can't be read."""
+    path = manifest.ledger.path
+    content = _read(root, path)
+    if content is None:
+        raise OutputError(f"{path} isn't in {root}: it was removed after its commit")
+    if hashlib.sha256(content).hexdigest() != manifest.ledger.sha256:
+        raise OutputError(f"{path} isn't what its manifest names: it was changed or damaged after its commit")
+    return decode_ledger(content, path)
+
+
 def parts(manifest: Manifest, table: str) -> list[PartFile]:
     """A table's files, paths relative to the root. Raises OutputError where the snapshot doesn't have the table."""
     if table not in manifest.tables:
         known = ", ".join(sorted(manifest.tables)) or "none"
         raise OutputError(f"snapshot {manifest.snapshot_id} has no table {table!r}; it has: {known}")
     return manifest.tables[table].files
+
+
+def _snapshot_ids(root: Path) -> list[str]:
+    """Newest first."""
+    try:
+        names = [path.name for path in (root / SNAPSHOTS).iterdir()] if (root / SNAPSHOTS).is_dir() else []
+    except OSError as error:
+        raise OutputError(f"can't list {root / SNAPSHOTS}: {os.strerror(error.errno or 0)}") from error
+    ids = [name.removesuffix(".json") for name in names if name.endswith(".json")]
+    return sorted(filter(is_snapshot_id, ids), reverse=True)
 
 
 def _summarize(root: Path, snapshot_id: str, latest: str) -> SnapshotSummary:

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crawler.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,6 +83,7 @@ class ScopeRow:
     finished_at: datetime | None = None
 
 
+_BATCH_ROWS = 10_000
 _INSTANT = pa.timestamp("us", tz="UTC")
 _ARROW_TYPES = {
     "str": pa.string(),
@@ -105,3 +110,15 @@ def ledger_batch(rows: Sequence[ScopeRow]) -> pa.RecordBatch:
     """The rows in `LEDGER_SCHEMA`, in the order given."""
     columns = [pa.array([getattr(row, field.name) for row in rows], type=field.type) for field in LEDGER_SCHEMA]
     return pa.RecordBatch.from_arrays(columns, schema=LEDGER_SCHEMA)
+
+
+def decode_ledger(content: bytes, name: str) -> list[ScopeRow]:
+    """The rows of a ledger's file. Columns of later versions are passed over, those that it lacks have their defaults.
+
+    Raises OutputError, which names `name`, for anything that isn't a ledger.
+    """
+    try:
+        batches = pq.ParquetFile(pa.BufferReader(content)).iter_batches(batch_size=_BATCH_ROWS)
+        return [row for batch in batches for row in msgspec.convert(batch.to_pylist(), list[ScopeRow])]
+    except (pa.ArrowException, OSError, msgspec.ValidationError) as error:
+        raise OutputError(f"{name} is not a readable ledger: {error}") from error

@@ -14,6 +14,7 @@ from crawler.errors import OutputError
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole, sorted_ledger
 from crawler.snapshot.parts import PartFile
 from crawler.snapshot.paths import is_part_path, is_snapshot_id, ledger_path, manifest_path
+from crawler.targets import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,8 +41,31 @@ class ScopeCounts(msgspec.Struct, frozen=True, kw_only=True):
     not_complete: list[ScopeRow]
 
 
+class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """How the organization's resource directory was listed: by whom, how whole the list is, how many members it has.
+
+    `status` is complete, unstable, denied or failed. Anything but complete makes the snapshot partial: there may be
+    accounts that it knows nothing of.
+    """
+
+    account_id: str
+    status: Status
+    members: int = 0
+    error_code: str = ""
+    error_message: str = ""
+    request_id: str = ""
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether there is a list of members at all."""
+        return self.status in {Status.COMPLETE, Status.UNSTABLE}
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """See the module. Instants are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests."""
+    """See the module. Instants are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
+
+    `directory` is None without an organization; `left_out` are its members that were not crawled, each with its reason.
+    """
 
     format: int
     snapshot_id: str
@@ -56,6 +80,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     scopes: ScopeCounts
     unknown_fields: dict[str, dict[str, int]]
     overhead: dict[str, int]
+    directory: DirectoryEntry | None = None
+    left_out: list[LeftOut] = []
     ledger: PartFile
 
 
@@ -70,6 +96,8 @@ class ManifestDraft:
     clock_skew_s: float
     unknown_fields: Mapping[str, Mapping[str, int]]
     overhead: Mapping[str, int]
+    directory: DirectoryEntry | None = None
+    left_out: Sequence[LeftOut] = ()
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -104,6 +132,12 @@ def count_scopes(ledger: Sequence[ScopeRow]) -> ScopeCounts:
     by_status = {str(status): sum(row.status is status for row in ledger) for status in Status}
     rest = sorted_ledger(row for row in ledger if not is_whole(row.status))
     return ScopeCounts(total=len(ledger), by_status=by_status, not_complete=rest)
+
+
+def status_of(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None) -> Literal["complete", "partial"]:
+    """A snapshot's status: complete where every scope is whole and no member account can be missing."""
+    knows_all = directory is None or is_whole(directory.status)
+    return "complete" if knows_all and all(is_whole(row.status) for row in ledger) else "partial"
 
 
 def schema_sha256(schema: pa.Schema) -> str:

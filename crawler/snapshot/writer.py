@@ -14,7 +14,7 @@ from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.commit import decide, prepare_destinations, publish, recover
 from crawler.snapshot.disk import Disk, make_folders, remove_tree
-from crawler.snapshot.ledger import LEDGER_SCHEMA, Status, has_rows, is_whole, ledger_batch, sorted_ledger
+from crawler.snapshot.ledger import LEDGER_SCHEMA, Status, has_rows, ledger_batch, sorted_ledger
 from crawler.snapshot.lock import OutputLock
 from crawler.snapshot.parts import PartFile, PartWriter
 from crawler.snapshot.paths import (
@@ -227,7 +227,7 @@ class SnapshotWriter:
         return manifests.Manifest(
             format=manifests.FORMAT,
             snapshot_id=self.snapshot_id,
-            status="complete" if all(is_whole(row.status) for row in ledger) else "partial",
+            status=manifests.status_of(ledger, draft.directory),
             started_at=self._started_at,
             finished_at=draft.finished_at,
             version=draft.version,
@@ -238,6 +238,8 @@ class SnapshotWriter:
             scopes=manifests.count_scopes(ledger),
             unknown_fields={table: dict(counts) for table, counts in draft.unknown_fields.items()},
             overhead=dict(draft.overhead),
+            directory=draft.directory,
+            left_out=list(draft.left_out),
             ledger=ledger_file,
         )
 

@@ -22,7 +22,13 @@ from crawler.testing import FakeClock
 
 FIRST, SECOND = "1000000000000001", "1000000000000002"
 ALGORITHM = "ACS3-HMAC-SHA256"
-VERSIONS = {"fc": "2023-03-30", "fc-open": "2021-04-06", "opensearch": "2017-12-25", "sts": "2015-04-01"}
+VERSIONS = {
+    "fc": "2023-03-30",
+    "fc-open": "2021-04-06",
+    "opensearch": "2017-12-25",
+    "sts": "2015-04-01",
+    "resourcedirectory": "2022-04-19",
+}
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,7 @@ async def test_empty_and_short_pages_lose_nothing(client, cloud):
 
 
 async def test_a_wrong_total_and_a_lower_cap(client, cloud):
+    cloud.edit(FIRST, "cn-hangzhou", "opensearch.ListAppGroups", [{"name": f"group{n}"} for n in range(130)])
     cloud.faults.add(Page(total="12"), times=1)
     cloud.faults.add(Page(caps=50), action="ListAppGroups")
     assert (await client.groups()).json["totalCount"] == "12"

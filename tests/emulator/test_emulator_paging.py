@@ -40,8 +40,8 @@ async def test_the_default_limit_is_twenty(client):
 async def test_without_fc_version_functions_of_both_generations_are_listed(client, cloud):
     both, _ = await walk(client, "fc.ListFunctions", "/2023-03-30/functions", "functions", limit="100")
     old, _ = await walk(client, "fc.ListFunctions", "/2023-03-30/functions", "functions", limit="100", fcVersion="v2")
-    assert len(old) == len(cloud.records(FIRST, "cn-hangzhou", "fc-open.ListFunctions")) == 40
-    assert len(both) == 40 + 236
+    assert len(old) == len(cloud.records(FIRST, "cn-hangzhou", "fc-open.ListFunctions")) == 24
+    assert len(both) == 24 + 103
     assert {record["functionName"] for record in old} < {record["functionName"] for record in both}
 
 
@@ -110,7 +110,7 @@ async def test_the_last_page_ends_as_each_operation_documents_it(client, cloud):
     assert inner.json["nextToken"] is None
     stateful, bodies = await walk(client, *STATEFUL, "data", limit="100")
     assert bodies[-1]["nextToken"] == '""'
-    assert [len(body["data"]) for body in bodies] == [100, 23]
+    assert [len(body["data"]) for body in bodies] == [100, 1]
     assert stateful == cloud.records(FIRST, "cn-hangzhou", STATEFUL[0])
 
 
@@ -129,6 +129,7 @@ async def test_filters_narrow_a_list(client, cloud):
 
 
 async def test_numbered_pages_give_every_group_and_then_nothing(client, cloud):
+    cloud.edit(FIRST, "cn-hangzhou", "opensearch.ListAppGroups", [{"name": f"group{n}"} for n in range(130)])
     pages = [(await client.groups(pageNumber=str(number), pageSize="50")).json for number in (1, 2, 3, 4)]
     assert [len(page["result"]) for page in pages] == [50, 50, 30, 0]
     assert {page["totalCount"] for page in pages} == {130}
@@ -191,7 +192,7 @@ async def test_an_edited_list_is_served_at_once(client, cloud):
     cloud.edit(FIRST, "cn-hangzhou", "fc-open.ListServices", [{"serviceName": "zz"}, {"serviceName": "aa"}])
     got = await client.get("fc-open.ListServices", "/2021-04-06/services")
     assert got.json["services"] == [{"serviceName": "aa"}, {"serviceName": "zz"}]
-    assert len(services) == 105
+    assert len(services) == 6
 
 
 async def test_a_token_walk_keeps_every_function_that_stays_while_others_come_and_go(client, cloud):

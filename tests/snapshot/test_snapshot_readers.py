@@ -32,6 +32,7 @@ from snapshot_fakes import (
 from crawler.errors import OutputError
 from crawler.snapshot import (
     LEDGER_SCHEMA,
+    DirectoryEntry,
     Status,
     has_rows,
     list_snapshots,
@@ -42,6 +43,7 @@ from crawler.snapshot import (
     worst,
 )
 from crawler.snapshot import manifest as manifests
+from crawler.targets import LeftOut
 
 FUNCTIONS = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}"
 
@@ -73,7 +75,8 @@ def test_manifest_says_all_that_is_promised(root):
     assert text.endswith("}\n")
     assert list(manifest) == [
         "format", "snapshot_id", "status", "started_at", "finished_at", "version", "secrets", "clock_skew_s",
-        "plan_sha256", "tables", "scopes", "unknown_fields", "overhead", "ledger",
+        "plan_sha256", "tables", "scopes", "unknown_fields", "overhead", "directory", "left_out",
+        "ledger",
     ]  # fmt: skip
     assert (manifest["format"], manifest["snapshot_id"], manifest["status"]) == (1, NEW, "complete")
     assert (manifest["started_at"], manifest["finished_at"]) == ("2026-11-21T02:00:00Z", "2026-11-21T02:05:00Z")
@@ -99,6 +102,35 @@ def test_checksum_is_what_sha256sum_checks(root):
 def test_manifest_encodes_and_decodes_to_itself(root):
     text = (root / f"_snapshots/{NEW}.json").read_bytes()
     assert manifests.encode(manifests.decode(text, "it")) == text
+
+
+def test_a_manifest_of_before_there_were_organizations_is_read(root):
+    value = json.loads((root / f"_snapshots/{NEW}.json").read_text())
+    assert (value.pop("directory"), value.pop("left_out")) == (None, [])
+    manifest = manifests.decode(json.dumps(value).encode(), "it")
+    assert (manifest.directory, manifest.left_out) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("directory", "snapshot"),
+    [
+        (None, "complete"),
+        ("complete", "complete"),
+        ("unstable", "partial"),
+        ("denied", "partial"),
+        ("failed", "partial"),
+    ],
+)
+async def test_a_directory_that_is_not_known_whole_makes_the_snapshot_partial(tmp_path, directory, snapshot):
+    entry = directory and DirectoryEntry(account_id=ACCOUNT, status=Status(directory), members=3)
+    left_out = [LeftOut(OTHER, "other", "It isn't active.")]
+    writer = await begin(tmp_path)
+    ledger = await write_scopes(writer)
+    manifest = await writer.commit(draft(directory=entry, left_out=left_out), ledger)
+    assert manifest.status == snapshot
+    found = read_manifest(tmp_path, NEW)
+    assert (found.directory, found.left_out) == (entry, left_out)
+    assert (tmp_path / "_snapshots/LATEST").exists() == (snapshot == "complete")
 
 
 def test_ledger_has_a_row_for_each_scope(root):

@@ -1,0 +1,141 @@
+"""The resource directory: ListAccounts, RPC style, version 2022-04-19.
+
+Parameters, bounds and fields: https://www.alibabacloud.com/help/en/resource-management/developer-reference/
+api-resourcedirectorymaster-2022-04-19-listaccounts and alibabacloud-resourcedirectorymaster20220419 2.3.1, whose
+tokens the page doesn't have yet (checked 2026-11-22). Names of refused parameters are guesses in the gateway's style.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from crawler.emulator.answers import RefusedError
+from crawler.emulator.dice import Dice, iso_z
+from crawler.emulator.effects import PageTweak
+from crawler.emulator.spec import CloudSpec
+from crawler.emulator.tokens import Position, Tokens
+
+PRODUCT, VERSION = "resourcedirectory", "2022-04-19"
+ACTION = "ListAccounts"
+RAM = "resourcemanager:ListAccounts"
+LARGEST_PAGE, DEFAULT_PAGE = 100, 10
+LIST_ID = f"{PRODUCT}.{ACTION}"
+COMMON = {"Action", "Version", "Format", "RegionId"}
+PARAMETERS = {"PageNumber", "PageSize", "MaxResults", "NextToken", "QueryKeyword", "IncludeTags", *COMMON}
+
+Record = dict[str, Any]
+
+
+class Directory:
+    """The members of the cloud's organization. `members` are their records in the order served; tests may change it."""
+
+    def __init__(self, spec: CloudSpec) -> None:
+        self._organization = spec.organization
+        self._manager = spec.accounts[0]
+        self._tokens = Tokens(spec.seed)
+        self.members = _members(spec)
+
+    def page(self, account_id: str, parameters: Mapping[str, str], tweak: PageTweak) -> Record:
+        """One page for an account that asks, without its RequestId. Raises `RefusedError`."""
+        self._check_caller(account_id)
+        unknown = sorted(parameters.keys() - PARAMETERS)
+        if unknown:
+            raise _invalid(unknown[0], "is not a parameter of ListAccounts")
+        keyword = parameters.get("QueryKeyword", "")
+        records = [record for record in self.members if keyword in record["DisplayName"]]
+        if not _flag(parameters, "IncludeTags"):
+            records = [{key: value for key, value in record.items() if key != "Tags"} for record in records]
+        total = tweak.total if tweak.has_total else len(records)
+        if "MaxResults" in parameters:
+            return {"TotalCount": total, **self._after_token(records, parameters, tweak)}
+        return {"TotalCount": total, **_numbered(records, parameters, tweak)}
+
+    def _check_caller(self, account_id: str) -> None:
+        if self._organization is None:
+            message = "The resource directory for the account is not enabled. We recommend that you first enable it."
+            raise RefusedError(404, "EntityNotExists.ResourceDirectory", message)
+        if account_id != self._manager and account_id not in self._organization.delegates:
+            message = "ResourceDirectory Member Account is not authorized to perform this operation."
+            raise RefusedError(409, "NoPermission.ResourceDirectory.MemberAccount", message)
+
+    def _after_token(self, records: list[Record], parameters: Mapping[str, str], tweak: PageTweak) -> Record:
+        size, token = _size(parameters, "MaxResults", tweak), parameters.get("NextToken", "")
+        position = self._tokens.open(LIST_ID, token) if token else Position((), 1)
+        if position is None:
+            raise _invalid("NextToken", "is not a token of this list")
+        start = next((n for n, record in enumerate(records, 1) if (record["AccountId"],) == position.after), 0)
+        rows = records[start : start + size]
+        page: Record = {"Accounts": {"Account": rows}, "PageSize": size}
+        if start + size < len(records):
+            following = Position((rows[-1]["AccountId"],), position.page + 1)
+            page["NextToken"] = self._tokens.seal(LIST_ID, following)
+        return page
+
+
+def page_number(text: str) -> int:
+    """The number of the page that a request asks for, 1 where it says nothing usable: for fault rules."""
+    return int(text) if re.fullmatch(r"[1-9][0-9]{0,8}", text) else 1
+
+
+def _numbered(records: list[Record], parameters: Mapping[str, str], tweak: PageTweak) -> Record:
+    number, size = _integer(parameters, "PageNumber", 1, 2**31 - 1, 1), _size(parameters, "PageSize", tweak)
+    first = (number - 1) * size
+    rows = records[first : first + size][: size if tweak.rows is None else tweak.rows]
+    return {"PageNumber": number, "PageSize": size, "Accounts": {"Account": rows}}
+
+
+def _size(parameters: Mapping[str, str], name: str, tweak: PageTweak) -> int:
+    return _integer(parameters, name, 1, min(LARGEST_PAGE, tweak.caps or LARGEST_PAGE), DEFAULT_PAGE)
+
+
+def _integer(parameters: Mapping[str, str], name: str, low: int, high: int, default: int) -> int:
+    text = parameters.get(name, str(default))
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not low <= int(text) <= high:
+        raise _invalid(name, f"must be an integer from {low} to {high}")
+    return int(text)
+
+
+def _flag(parameters: Mapping[str, str], name: str) -> bool:
+    text = parameters.get(name, "false").lower()
+    if text not in {"true", "false"}:
+        raise _invalid(name, "must be true or false")
+    return text == "true"
+
+
+def _invalid(name: str, rule: str) -> RefusedError:
+    return RefusedError(400, f"InvalidParameter.{name}", f"The parameter {name} {rule}.")
+
+
+def _members(spec: CloudSpec) -> list[Record]:
+    """All accounts but the first, newest first: no order that a client could lean on."""
+    if spec.organization is None:
+        return []
+    directory_id = f"rd-{Dice(spec.seed, 'directory').text(6)}"
+    return [_member(spec, directory_id, number, account) for number, account in enumerate(spec.accounts) if number][
+        ::-1
+    ]
+
+
+def _member(spec: CloudSpec, directory_id: str, number: int, account_id: str) -> Record:
+    assert spec.organization is not None
+    dice = Dice(spec.seed, account_id, "member")
+    is_invited = dice.chance(0.3)
+    folder, joined = f"fd-{dice.text(10)}", f"{iso_z(dice.moment())[:-1]}.{dice.integer(0, 999):03}Z"
+    record = {
+        "AccountId": account_id,
+        "AccountName": f"member-{number}@{directory_id}.aliyunid.example",
+        "DisplayName": f"member {number}",
+        "FolderId": folder,
+        "JoinMethod": "invited" if is_invited else "created",
+        "JoinTime": joined,
+        "ModifyTime": joined,
+        "ResourceDirectoryId": directory_id,
+        "ResourceDirectoryPath": f"{directory_id}/r-{dice.text(6)}/{folder}/{account_id}",
+        "Status": spec.organization.statuses.get(account_id, "InviteSuccess" if is_invited else "CreateSuccess"),
+        "Tags": {"Tag": [{"Key": "team", "Value": dice.text(4)}]},
+        "Type": "CloudAccount" if is_invited else "ResourceAccount",
+    }
+    deletion = spec.organization.deletions.get(account_id)
+    return record if deletion is None else {**record, "DeletionStatus": deletion}

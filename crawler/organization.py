@@ -1,0 +1,104 @@
+"""`[organization]`: the member accounts that are crawled besides the configured ones, and those that aren't."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from crawler.config import Account
+from crawler.directory import Listing, Member, choose_members, list_members
+from crawler.errors import ApiError, ConfigError, CrawlError, DeniedError, PaginationError
+from crawler.session import Identity, Session, Surroundings
+from crawler.snapshot import DirectoryEntry, Status
+from crawler.targets import LeftOut
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Who is crawled besides the configured accounts. `directory` is None without [organization]."""
+
+    identities: tuple[Identity, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    directory: DirectoryEntry | None = None
+
+
+async def find_members(session: Session, surroundings: Surroundings, identities: Sequence[Identity]) -> Membership:
+    """List the organization's members and try the role in each that is to be crawled.
+
+    `identities` are the configured accounts'. A directory that can't be listed is said in `directory`: its members are
+    unknown then, and the configured accounts go on without them. Raises ConfigError for a member that the command line
+    names and the directory doesn't have.
+    """
+    config = session.config
+    if config.organization is None or config.asker is None:
+        return Membership()
+    asking = next((found for found in identities if found.account.id == config.asker.id), None)
+    if asking is None:
+        [asking] = await session.identify(surroundings, [config.asker])
+    listing, directory = await _list(session, asking)
+    if listing is None:
+        return Membership(directory=directory)
+    _check_named(session, listing)
+    configured = [account.id for account in config.accounts]
+    chosen, left_out = choose_members(listing.members, configured, config.organization.exclude, config.members)
+    members = await session.assume(
+        [_account(member) for member in chosen], config.organization.role_name, asking.caller, surroundings
+    )
+    for member in left_out:
+        structlog.get_logger().info("member_left_out", account_id=member.account_id, reason=member.reason)
+    return Membership(tuple(members), tuple(left_out), directory)
+
+
+async def _list(session: Session, asking: Identity) -> tuple[Listing | None, DirectoryEntry]:
+    """The members, None where they can't be had, and what the manifest says of it."""
+    account_id = asking.account.id
+    if asking.refusal is not None:
+        refusal = asking.refusal
+        entry = _failed(account_id, Status.FAILED, refusal.code, refusal.message)
+        return None, entry
+    try:
+        listing = await list_members(session.client, asking.caller, session.overhead["directory"])
+    except (ApiError, PaginationError) as error:
+        status = Status.DENIED if isinstance(error, DeniedError) else Status.FAILED
+        request_id = error.request_id if isinstance(error, ApiError) else ""
+        return None, _failed(account_id, status, error.code, error.message, request_id)
+    note = "" if listing.status == "complete" else f"Members may be missing: {listing.note}."
+    code = "" if listing.status == "complete" else listing.status.capitalize()
+    entry = DirectoryEntry(
+        account_id=account_id,
+        status=Status(listing.status),
+        members=len(listing.members),
+        error_code=code,
+        error_message=note,
+    )
+    return listing, entry
+
+
+def _failed(account_id: str, status: Status, code: str, message: str, request_id: str = "") -> DirectoryEntry:
+    reason = f"The resource directory can't be listed, so its members aren't crawled: {message}"
+    structlog.get_logger().warning("directory_not_listed", account_id=account_id, code=code, reason=reason)
+    return DirectoryEntry(
+        account_id=account_id, status=status, error_code=code, error_message=reason, request_id=request_id
+    )
+
+
+def _check_named(session: Session, listing: Listing) -> None:
+    known = {member.account_id for member in listing.members}
+    for account_id in session.config.members if session.config.members != "all" else ():
+        if account_id not in known:
+            raise ConfigError(f"--account: {account_id} is neither configured nor a member of the resource directory.")
+
+
+def _account(member: Member) -> Account:
+    return Account(id=member.account_id, name=member.name or None)
+
+
+def nobody_left(membership: Membership) -> CrawlError:
+    """Why there is no account to crawl, for a crawl of members only."""
+    directory = membership.directory
+    if directory is not None and not directory.is_listed:
+        return CrawlError(directory.error_message)
+    reasons = " ".join(f"{member.account_id}: {member.reason}" for member in membership.left_out)
+    return ConfigError(f"No account is left to crawl. {reasons}".rstrip())

@@ -1,0 +1,280 @@
+"""The catalog against the official SDK packages that are installed: what either has that the other hasn't.
+
+The SDK's clients and models are read, not called: a method's source says path, version and parameters, a model's
+constructor its fields' types. What differs on purpose is written down in the schema file's `[differences]`; anything
+else, and a difference that is no longer one, is a finding.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from crawler.catalog import Catalog, Operation, Product
+from crawler.columns import Column, snake_case
+from crawler.errors import ConfigError
+
+# A type in the words of the schema files: a scalar's name, a struct's fields, one item in a list, `*` for a map.
+Tree = Any
+
+_PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", typing.Any: "json", dict: "map<json>"}
+# What every answer of these products may have beside its list.
+_ENVELOPE = {"requestid", "code", "message", "status", "httpcode", "latency", "success", "hostid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference that nobody has written down. `where` is as in `[differences]`; "" stands for nothing there."""
+
+    subject: str
+    where: str
+    ours: str
+    sdk: str
+
+    def __str__(self) -> str:
+        ours, sdk = self.ours or "nothing", self.sdk or "nothing"
+        return f"{self.subject}: {self.where}: the catalog has {ours}, the SDK {sdk}"
+
+
+class Sdk:
+    """One product's installed SDK package. Raises ConfigError where it isn't installed."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        try:
+            self.version = version(package.replace("_", "-"))
+            self._client = import_module(f"{package}.client").Client
+        except (PackageNotFoundError, ImportError):
+            raise ConfigError(
+                f"the SDK package {package} isn't installed: pip install 'acs-inventory[dev]' brings it along"
+            ) from None
+
+    @cached_property
+    def calls(self) -> dict[str, Call]:
+        """Action → its call, of every operation that the client has."""
+        found = {}
+        for name, method in inspect.getmembers(self._client, inspect.isfunction):
+            if name.endswith("_with_options"):
+                call = Call(inspect.getsource(method), typing.get_type_hints(method))
+                found[call.action] = call
+        return found
+
+    @cached_property
+    def hosts(self) -> dict[str, str]:
+        """Region → host, from the client's own map (which has white space in it)."""
+        source = inspect.getsource(self._client.__init__)
+        pairs = re.findall(r"'([^']+)'\s*:\s*'([^']+)'", source)
+        return {region.strip(): host.strip() for region, host in pairs if "." in host}
+
+
+class Call:
+    """What a client's method says of one operation."""
+
+    def __init__(self, source: str, hints: Mapping[str, Any]) -> None:
+        self._source = source
+        self._hints = hints
+        self.action = self._named("action")
+        self.version = self._named("version")
+        self.method = self._named("method")
+        self.style = self._named("style")
+        self.path = re.sub(r"\{[\w.]+\((\w+)\)\}", r"{\1}", self._named("pathname"))
+
+    def _named(self, name: str) -> str:
+        match = re.search(rf"\b{name}\s*=\s*f?['\"]([^'\"]+)['\"]", self._source)
+        return match[1] if match else ""
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """Query parameter → its type in the request's model."""
+        request = next((hint for name, hint in self._hints.items() if name in {"request", "tmp_req"}), None)
+        types = tree_of(request) if request is not None else {}
+        named = re.findall(r"query\['([^']+)'\]", self._source)
+        is_whole = "request.to_map()" in self._source  # newer clients send all that the model has
+        return {name: type_text(types.get(name)) for name in (types if is_whole else named)}
+
+    @cached_property
+    def body(self) -> Tree:
+        """The tree of the answer's body."""
+        return tree_of(_constructor_hints(self._hints["return"]).get("body", dict))
+
+
+def tree_of(hint: Any) -> Tree:
+    """An annotation of an SDK model as a tree."""
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is list:
+        return [tree_of(arguments[0])]
+    if typing.get_origin(hint) is dict:
+        return {"*": tree_of(arguments[1])}
+    if not hasattr(hint, "from_map"):
+        return str(getattr(hint, "__name__", hint))
+    return {wire: tree_of(inner) for wire, inner in _model_fields(hint).items()}
+
+
+def _constructor_hints(model: Any) -> dict[str, Any]:
+    return typing.get_type_hints(model.__init__)
+
+
+def _model_fields(model: Any) -> dict[str, Any]:
+    """Wire name → annotation of a model's field, from its constructor and the source of its `from_map`."""
+    hints = _constructor_hints(model)
+    pairs = re.findall(r"m\.get\('([^']+)'\) is not None:.*?self\.(\w+)", inspect.getsource(model.from_map), re.DOTALL)
+    return {wire: hints[attribute] for wire, attribute in pairs if attribute in hints}
+
+
+def tree_of_column(column: Column) -> Tree:
+    """A column as a tree."""
+    if column.is_embedded:
+        return "string"
+    match column.kind:
+        case "struct":
+            return {child.wire: tree_of_column(child) for child in column.children}
+        case "list":
+            return [tree_of_column(column.children[0])]
+        case "map":
+            return {"*": tree_of_column(column.children[0])}
+        case kind:
+            return kind
+
+
+def type_text(tree: Tree) -> str:
+    """A tree in a few words: `list<struct>`, `map<json>`."""
+    if isinstance(tree, list):
+        return f"list<{type_text(tree[0])}>"
+    if isinstance(tree, dict):
+        return f"map<{type_text(tree['*'])}>" if set(tree) == {"*"} else "struct"
+    return tree or ""
+
+
+def differences(ours: Tree, sdk: Tree, path: str) -> Iterator[tuple[str, str, str]]:
+    """(path, our type, the SDK's) wherever two trees aren't the same; "" for what one of them lacks.
+
+    The SDK has no type for instants: a timestamp of ours stands for its text or number.
+    """
+    if isinstance(ours, dict) and isinstance(sdk, dict) and (set(ours) == {"*"}) == (set(sdk) == {"*"}):
+        for wire in dict.fromkeys([*ours, *sdk]):
+            yield from differences(ours.get(wire), sdk.get(wire), f"{path}.{wire}")
+    elif isinstance(ours, list) and isinstance(sdk, list):
+        yield from differences(ours[0], sdk[0], f"{path}[]")
+    elif type_text(ours) != type_text(sdk) and not (ours == "timestamp" and sdk in {"string", "integer"}):
+        yield path, type_text(ours), type_text(sdk)
+
+
+def check(catalog: Catalog) -> tuple[dict[str, str], list[Finding]]:
+    """Compare every product whose file names an SDK package: package → version, and what was found.
+
+    Raises ConfigError where a package isn't installed.
+    """
+    versions, findings = {}, []
+    for product in catalog.products.values():
+        if product.sdk:
+            sdk = Sdk(product.sdk)
+            versions[sdk.package] = sdk.version
+            findings += check_product(catalog, product, sdk)
+    return versions, findings
+
+
+def check_product(catalog: Catalog, product: Product, sdk: Sdk) -> list[Finding]:
+    """What differs in one product: its hosts, its List operations, and each of its tables."""
+    operations = [operation for operation in catalog.operations.values() if operation.product == product.key]
+    known = {operation.action for operation in operations} | product.uncovered.keys()
+    findings = [
+        Finding(product.key, "operations", "", action)
+        for action in sorted(sdk.calls)
+        if action.startswith("List") and action not in known
+    ]
+    ours = {region: host.replace("{account_id}", "account-id") for region, host in product.endpoints.items()}
+    if not sdk.hosts:
+        findings.append(Finding(product.key, "endpoints", "a map of hosts", ""))
+    findings += [
+        Finding(product.key, f"endpoints.{region}", ours.get(region, ""), sdk.hosts.get(region, ""))
+        for region in sorted({*ours, *sdk.hosts} if sdk.hosts else ())
+        if ours.get(region) != sdk.hosts.get(region)
+    ]
+    for operation in operations:
+        findings += check_operation(operation, product.style, sdk)
+    return findings
+
+
+def check_operation(operation: Operation, style: str, sdk: Sdk) -> list[Finding]:
+    """What differs in one table and isn't written down, and what is written down and doesn't differ."""
+    call = sdk.calls.get(operation.action)
+    if call is None:
+        return [Finding(operation.table, "operation", operation.action, "")]
+    found = {where: (ours, theirs) for where, ours, theirs in _compare(operation, style, call, sdk)}
+    written = operation.differences
+    findings = [
+        Finding(operation.table, where, ours, theirs)
+        for where, (ours, theirs) in found.items()
+        if where not in written or written[where].sdk != theirs
+    ]
+    stale = [where for where in written if where not in found]
+    return findings + [Finding(operation.table, f"[differences] {where}", "a difference", "none") for where in stale]
+
+
+def _compare(operation: Operation, style: str, call: Call, sdk: Sdk) -> Iterator[tuple[str, str, str]]:
+    path = re.sub(r"\{(\w+)\}", lambda match: f"{{{snake_case(match[1])}}}", operation.path)
+    for where, ours, theirs in (
+        ("path", path, call.path),
+        ("version", operation.version, call.version),
+        ("style", style, call.style),
+    ):
+        if ours != theirs:
+            yield where, ours, theirs
+    yield from _compare_query(operation, call)
+    yield from _compare_answer(operation, call)
+    if operation.details is not None:
+        yield from _compare_details(operation, sdk)
+
+
+def _compare_query(operation: Operation, call: Call) -> Iterator[tuple[str, str, str]]:
+    paging, window = operation.paging, operation.window
+    keys = {paging.input_key, paging.limit_key, *operation.query, *operation.filters}
+    keys |= {window.begin_key, window.end_key} if window else set()
+    for name in sorted((keys - {""}) ^ call.query.keys()):
+        yield f"query.{name}", "a parameter" if name in keys else "", call.query.get(name, "")
+
+
+def _compare_answer(operation: Operation, call: Call) -> Iterator[tuple[str, str, str]]:
+    node: Tree = dict(call.body) if isinstance(call.body, dict) else {}
+    outer = node
+    for step in operation.records[:-1]:
+        node = node.get(step) if isinstance(node.get(step), dict) else {}
+    records = node.pop(operation.records[-1], None) if isinstance(node, dict) else None
+    known = {name.lower() for name in (operation.paging.output_key, operation.paging.total_key, *operation.envelope)}
+    for name in outer:
+        if name.lower() not in known | _ENVELOPE and name not in operation.records:
+            yield f"answer.{name}", "", type_text(outer[name])
+    record = records[0] if isinstance(records, list) else records
+    ours: Mapping[str, Tree] = {column.wire: tree_of_column(column) for column in operation.columns}
+    if operation.item:
+        [item] = ours.values()
+        yield from differences(item, record, "fields")
+        return
+    if isinstance(records, dict) and "object" not in operation.accepts:
+        yield "fields", "list<struct>", type_text(records)
+    if not isinstance(record, dict) or set(record) == {"*"}:
+        yield "fields", "struct", type_text(record)
+        return
+    yield from differences(ours, record, "fields")
+
+
+def _compare_details(operation: Operation, sdk: Sdk) -> Iterator[tuple[str, str, str]]:
+    details = operation.details
+    call = sdk.calls.get(details.action) if details else None
+    if details is None or call is None:
+        yield "details", details.action if details else "", ""
+        return
+    path = re.sub(r"\{(\w+)\}", lambda match: f"{{{snake_case(match[1])}}}", details.path)
+    if path != call.path:
+        yield "details.path", path, call.path
+    ours = {column.wire: tree_of_column(column) for column in operation.columns}
+    yield from differences(ours, call.body, "details")

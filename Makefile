@@ -5,13 +5,15 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test lint docs smoke lock clean
+.PHONY: help demo test test-browser lint docs screenshots smoke lock clean
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
 	@echo "make test   set up, run the tests"
+	@echo "make test-browser  set up, install Chromium where there is none, run the tests of the report in it"
 	@echo "make lint   ruff, mypy --strict, import-linter"
-	@echo "make docs   docs/tables.md anew, from schemas/"
+	@echo "make docs   docs/tables.md and docs/reference.md anew, from schemas/ and the commands"
+	@echo "make screenshots  docs/images/ anew, from the program, in Chromium"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
 	@echo "make lock   resolve requirements/*.txt anew (needs the registry)"
 	@echo "make clean  remove the environment and everything made by the above"
@@ -25,11 +27,20 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
+$(VENV)/.browser: $(VENV)/.dev requirements/browser.txt
+	test -x /usr/bin/chromium || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+	$(PIP) install --require-hashes -r requirements/browser.txt
+	@touch $@
+
 demo: $(VENV)/.runtime
 	$(PY) -m crawler demo --output $(OUTPUT)
 
 test: $(VENV)/.dev
 	$(PY) -m pytest -n auto --dist worksteal
+
+# Chromium is Debian's: as root, or install the package chromium first.
+test-browser: $(VENV)/.browser
+	$(PY) -m pytest -m browser tests/audit
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -40,6 +51,11 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.runtime
 	$(PY) -m crawler tables --markdown > $(VENV)/tables.md
 	mv $(VENV)/tables.md docs/tables.md
+	$(PY) -m crawler.cli.reference > $(VENV)/reference.md
+	mv $(VENV)/reference.md docs/reference.md
+
+screenshots: $(VENV)/.browser
+	$(PY) docs/images/make_screenshots.py
 
 # The wheel in a clean environment, outside of the checkout.
 smoke: $(VENV)/.dev
@@ -50,6 +66,8 @@ lock: $(VENV)/.dev
 	  --no-header pyproject.toml -o requirements/runtime.txt
 	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header -c requirements/dev.txt requirements/browser.in -o requirements/browser.txt
 
 clean:
 	rm -rf $(VENV) $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

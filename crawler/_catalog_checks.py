@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from crawler._catalog_file import OperationFile, PagingPart
 from crawler._catalog_values import SETTINGS, Catalog, Operation, Product
+from crawler.columns import Column
 from crawler.errors import CatalogError
 
 _SCALAR_KEYS = {"string", "integer", "boolean", "timestamp"}
@@ -79,6 +80,9 @@ def _check_key(operation: Operation, where: str) -> None:
             raise CatalogError(f"{where}: [table] key names {name!r}, which is no column of a record or of the path.")
         if column is not None and (column.secret or column.kind not in _SCALAR_KEYS):
             raise CatalogError(f"{where}: [table] key names {name!r}, which can't tell rows apart: {column.type_text}.")
+    for path in operation.volatile:
+        if path in operation.key or _node(operation, path) is None:
+            raise CatalogError(f"{where}: [table] volatile names {path!r}, which is no column beside the key.")
 
 
 def _check_details(operation: Operation, where: str) -> None:
@@ -132,17 +136,22 @@ def check_parents(catalog: Catalog, files: Mapping[str, str]) -> None:
 
 def _check_bind(above: Operation, path: str, where: str, section: str = "[[parents]]") -> None:
     """`path` must lead to one text or number in a row, or with `[]` at its end to a list of those."""
-    by_name = {above.column_names[column.wire]: column for column in above.columns}
-    first, *steps = path.removesuffix("[]").split(".")
-    node = by_name.get(first)
+    node = _node(above, path.removesuffix("[]"))
+    if path.endswith("[]"):
+        node = node.children[0] if node is not None and node.kind == "list" else None
+    is_same_for_all = path in above.schema.names and path not in above.column_names.values()
+    if not is_same_for_all and (node is None or node.children or node.secret):
+        raise CatalogError(f"{where}: {section} bind: {above.table} has no value {path!r} to ask for.")
+
+
+def _node(operation: Operation, path: str) -> Column | None:
+    """The column, or the field of a struct below one, that a dotted path leads to."""
+    first, *steps = path.split(".")
+    node = next((column for column in operation.columns if operation.column_names[column.wire] == first), None)
     for step in steps:
         fields = node.children if node is not None and node.kind == "struct" else ()
         node = next((child for child in fields if child.name == step), None)
-    if path.endswith("[]"):
-        node = node.children[0] if node is not None and node.kind == "list" else None
-    is_same_for_all = path in above.schema.names and path not in by_name
-    if not is_same_for_all and (node is None or node.children or node.secret):
-        raise CatalogError(f"{where}: {section} bind: {above.table} has no value {path!r} to ask for.")
+    return node
 
 
 def _check_no_cycle(catalog: Catalog, table: str, seen: tuple[str, ...], files: Mapping[str, str]) -> None:

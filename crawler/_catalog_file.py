@@ -78,11 +78,14 @@ class ParentFile(_Strict):
 
 
 class TablePart(_Strict):
-    """`[table]`. A column of the key that ends with `?` may be null; a selection other than default needs a reason."""
+    """`[table]`. A column of the key that ends with `?` may be null; a selection other than default needs a reason;
+    `volatile` values are made anew for every answer.
+    """
 
     name: str
     title: str
     key: list[str]
+    volatile: list[str] = []
     selection: Literal["default", "opt-in", "out"] = "default"
     reason: str = ""
 

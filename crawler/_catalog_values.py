@@ -100,7 +100,8 @@ class Operation:
 
     `filters`: query parameters that narrow the list, never sent. `accepts`: what is taken in place of a list, `object`
     (it is the one record) or `absent` (no record). `empty_codes`: error codes that mean that there is no such list.
-    `is_ram_assumed`: the documentation discloses no action, `ram` is what its siblings' names suggest.
+    `is_ram_assumed`: the documentation discloses no action, `ram` is what its siblings' names suggest. `volatile`: the
+    paths of columns whose values the API makes anew for every answer, so that another one means nothing.
     """
 
     table: str
@@ -132,6 +133,7 @@ class Operation:
     checked: str
     rate: float | None
     burst: int | None
+    volatile: tuple[str, ...] = ()
 
     @cached_property
     def path_parameters(self) -> tuple[str, ...]:

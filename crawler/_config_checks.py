@@ -15,7 +15,7 @@ from crawler import __version__
 from crawler._config_file import Document, KeyPath, dotted, nearest
 from crawler._config_sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
 from crawler.credentials import validate
-from crawler.endpoints import check_allow, check_template
+from crawler.endpoints import check_allow, check_template, split_hook
 from crawler.errors import ConfigError
 
 P = ParamSpec("P")
@@ -35,16 +35,7 @@ _NO_ACCOUNT = (
 
 # What may be written and isn't built yet: remove a line when it is.
 _UNSUPPORTED: Sequence[tuple[str, str, Callable[[Settings], bool]]] = (
-    ("output.format other than parquet", 'write "parquet"', lambda settings: settings.output.format != "parquet"),
-    (
-        "output.uri on s3:// or oss://",
-        "name a local folder",
-        lambda settings: bool(BUCKET_URI.fullmatch(settings.output.uri)),
-    ),
-    ("[output.iceberg]", "leave it out", lambda settings: settings.output.iceberg is not None),
     ("network.proxy", "leave it out", lambda settings: settings.network.proxy is not None),
-    ("metrics.textfile", "leave it out", lambda settings: settings.metrics.textfile is not None),
-    ("ping.url", "leave it out", lambda settings: settings.ping.url is not None),
 )
 
 
@@ -67,8 +58,8 @@ def check(settings: Settings, document: Document) -> None:
     _check_endpoints(settings, document)
     _check_rate_limits(settings, document)
     _check_files(settings, document)
-    if settings.ping.url is not None and not settings.ping.url.reveal().lower().startswith("https://"):
-        raise document.error(("ping", "url"), "must be an https URL")
+    if settings.ping.url is not None:
+        _judge(document, ("ping", "url"), split_hook, settings.ping.url.reveal())
 
 
 def check_supported(settings: Settings, source: str) -> None:
@@ -160,7 +151,7 @@ def _check_endpoints(settings: Settings, document: Document) -> None:
             _judge(document, path, check_template, value, settings.allow)
 
 
-def _judge(document: Document, path: KeyPath, judge: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+def _judge(document: Document, path: KeyPath, judge: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
     try:
         judge(*args, **kwargs)
     except ConfigError as error:

@@ -123,6 +123,11 @@ class Output(Section, frozen=True, kw_only=True):
         return int(self.umask, 8)
 
     @property
+    def is_bucket(self) -> bool:
+        """Whether the output is in an object store."""
+        return BUCKET_URI.fullmatch(self.uri) is not None
+
+    @property
     def path(self) -> Path:
         """The folder of a local output. Raises ValueError for one that isn't on this machine."""
         if match := FILE_URI.fullmatch(self.uri):

@@ -179,6 +179,7 @@ def _read_operation(path: Path, root: Path, product: Product) -> Operation:
         checked=raw.checked.isoformat(),
         rate=raw.rate_limit.rate if raw.rate_limit else None,
         burst=raw.rate_limit.burst if raw.rate_limit else None,
+        volatile=tuple(raw.table.volatile),
     )
     check_operation(operation, product, raw, where)
     return operation

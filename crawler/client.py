@@ -36,6 +36,8 @@ from crawler.wire_json import is_encodable
 
 _Result = TypeVar("_Result")
 
+CLOCK_WRONG = "ClockWrong"
+
 # Beyond this the clock isn't off, it is wrong, and every stamp in the snapshot would be too.
 _MAX_SKEW_S = 12 * 3600.0
 # The service takes 15 minutes to either side; what differs by less than this isn't why a signature was refused.
@@ -276,7 +278,7 @@ class Client:
             return
         if abs(skew_s) > _MAX_SKEW_S:
             hours = skew_s / 3600
-            raise FatalError("ClockWrong", f"This machine's clock is off by {hours:.1f} hours; set it right.")
+            raise FatalError(CLOCK_WRONG, f"This machine's clock is off by {hours:.1f} hours; set it right.")
         if abs(skew_s - self.clock_skew_s) > _LEAST_SKEW_S:
             self.clock_skew_s = skew_s
             self._log.warning("clock_corrected", skew_s=round(skew_s), reason="this machine's clock is off")

@@ -76,11 +76,16 @@ class Column:
         metadata = {
             "wire": self.wire,
             "unit": self.unit,
-            "secret": "true" if self.secret else "",
+            "secret": "true" if self.is_all_secret else "",
             "embedded": "json" if self.is_embedded else "",
             "description": self.description,
         }
         return pa.field(self.name, self.arrow_type, metadata={k: v for k, v in metadata.items() if v} or None)
+
+    @property
+    def is_all_secret(self) -> bool:
+        """Whether the value is secret, or each item of it: those have no field of their own in a schema."""
+        return self.secret or (self.kind in {"list", "map"} and self.children[0].is_all_secret)
 
     @property
     def has_secret(self) -> bool:

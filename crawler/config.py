@@ -1,6 +1,6 @@
 """The configuration: one TOML file, judged whole before any request is sent, then frozen.
 
-Relative paths in it (`output.uri`, `tls.ca_file`, `catalog.extra`, `oidc_token_file`) are taken from the working
+Relative paths in it (`output.uri`, `tls.ca_file`, `metrics.textfile`, …) are taken from the working
 directory, as the AWS CLI, restic and DuckDB do, and not from the file's folder: `./snapshots` means the same in the
 file and after `--output`. A cron job, which starts elsewhere, writes absolute paths. A leading `~/` is `$HOME`.
 """
@@ -19,17 +19,37 @@ import msgspec
 
 from crawler._config_checks import PRODUCTS, check, check_supported, check_uri, is_secret
 from crawler._config_file import Document, KeyPath, Secret, convert, dotted, nearest, read_document
-from crawler._config_sections import ANY_URI, Account, Credentials, Output, RateLimit, Section, Settings
+from crawler._config_sections import ANY_URI, Account, Credentials, Iceberg, Output, RateLimit, Section, Settings
 from crawler.endpoints import Endpoints, ProductHosts
 from crawler.errors import ConfigError
 from crawler.ratelimit import LimitRule
 
-__all__ = ["PRODUCTS", "Account", "Config", "Credentials", "RateLimit", "Secret", "load_config", "parse_config"]
+__all__ = [
+    "PRODUCTS",
+    "Account",
+    "Config",
+    "Credentials",
+    "Iceberg",
+    "RateLimit",
+    "Secret",
+    "load_config",
+    "parse_config",
+]
 
 S = TypeVar("S", bound=Section)
 
 _ACCOUNT = re.compile(r"[0-9]{1,32}")
 _LARGEST_FILE_BYTES = 8 * 1024 * 1024  # a few thousand accounts are 1 MB
+
+
+class OpenSecretsError(ConfigError):
+    """The file holds a key in clear, and others may read it. `config` is what it says, all the same."""
+
+    def __init__(self, seen: str, remedy: str, config: Config) -> None:
+        super().__init__(f"{seen}: {remedy}")
+        self.seen = seen
+        self.remedy = remedy
+        self.config = config
 
 
 class Config(Settings, frozen=True, kw_only=True):
@@ -223,9 +243,9 @@ def _refuse_open_secrets(config: Config, document: Document, place: Path, mode: 
         paths += [("accounts", index, "credentials", key) for key in ("access_key_secret", "security_token")]
     for path in paths:
         if document.is_literal(path):
-            sentence = f"is in clear in a file that others may open (mode {mode:04o}): run `chmod 600 "
-            sentence += f"{shlex.quote(str(place))}`, or take it from the environment as ${{NAME}}"
-            raise document.error(path, sentence)
+            seen = document.error(path, f"is in clear in a file that others may open (mode {mode:04o})")
+            remedy = f"run `chmod 600 {shlex.quote(str(place))}`, or take it from the environment as ${{NAME}}"
+            raise OpenSecretsError(str(seen), remedy, config)
 
 
 def _located(settings: Settings, home: str, cwd: Path | None) -> Settings:
@@ -236,7 +256,7 @@ def _located(settings: Settings, home: str, cwd: Path | None) -> Settings:
             path = Path(home, *path.parts[1:])
         return cwd / path if cwd is not None else path
 
-    uri, ca_file = settings.output.uri, settings.tls.ca_file
+    uri, ca_file, textfile = settings.output.uri, settings.tls.ca_file, settings.metrics.textfile
     if not ANY_URI.fullmatch(uri) and (cwd is not None or uri.startswith("~/")):
         uri = str(place(Path(uri)))
     replace = msgspec.structs.replace
@@ -244,6 +264,7 @@ def _located(settings: Settings, home: str, cwd: Path | None) -> Settings:
         settings,
         output=replace(settings.output, uri=uri),
         tls=replace(settings.tls, ca_file=place(ca_file) if ca_file else None),
+        metrics=replace(settings.metrics, textfile=place(textfile) if textfile else None),
         catalog=replace(settings.catalog, extra=tuple(place(folder) for folder in settings.catalog.extra)),
         accounts=tuple(_account_located(account, place) for account in settings.accounts),
     )

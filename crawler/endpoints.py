@@ -31,6 +31,7 @@ _URL = re.compile(r"(https?)://(\[::1\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?/?")
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LAST_LABEL}")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _LOOPBACK = re.compile(rf"127(?:\.{_OCTET}){{3}}|\[::1\]|localhost")
+_HOOK = re.compile(r"(https?://[^/?#@]+)((?:/[!-~]*?)?)((?:\?[!-~]*)?)", re.IGNORECASE)
 _PATTERN = re.compile(rf"(?:[a-z0-9*?-]+\.)+{_LABEL}\.{_LAST_LABEL}|(?:{_LABEL}\.)*{_LAST_LABEL}")
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
 _ACCOUNT = re.compile(r"[0-9]{1,32}")
@@ -140,6 +141,19 @@ def parse_endpoint(text: str, allow: Sequence[str] = ()) -> Endpoint:
     own_port = _DEFAULT_PORTS[scheme]
     authority = host if port in {0, own_port} else f"{host}:{port}"
     return Endpoint(scheme, host.strip("[]"), port or own_port, authority, f"{scheme}://{authority}")
+
+
+def split_hook(text: str) -> tuple[str, str, str]:
+    """Scheme and host, path, and query with its mark, of a URL that is called to tell somebody something.
+
+    https to any host by its name, http to loopback. Raises ConfigError, whose message never repeats the text.
+    """
+    match = _HOOK.fullmatch(text)
+    if match is None or "#" in text:
+        raise ConfigError("it must be an https URL, without a user name, a fragment or white space")
+    host = match[1].split("://", 1)[1].rsplit(":", 1)[0]
+    parse_endpoint(match[1], (host,))
+    return match[1], match[2], match[3]
 
 
 def _check_host(scheme: str, host: str, allow: Sequence[str]) -> None:

@@ -107,6 +107,10 @@ class NormalizeError(CrawlError):
         self.message = message
 
 
+class QueryError(CrawlError):
+    """SQL over a snapshot failed while it ran: a value that can't be converted, no memory left."""
+
+
 class OutputError(CrawlError):
     """The snapshot can't be written or read. Nothing was committed by the crawl that raised it."""
 

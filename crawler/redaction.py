@@ -73,6 +73,11 @@ class Redaction:
         self._keeps_unknown = unknown == "keep"
         self._key = None if secrets == "mask" else key
 
+    @property
+    def key_id(self) -> str:
+        """Sixteen hex digits that differ from key to key, by which nobody finds the key; empty without one."""
+        return "" if self._key is None else hmac.digest(self._key, b"the key's own fingerprint", "sha256").hex()[:16]
+
     def hidden(self, text: str) -> str:
         """The fingerprint of a text, or the mask where there is no key. Empty text stays."""
         if not text:

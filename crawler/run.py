@@ -6,45 +6,59 @@ the accounts are and where, then the lists, then the commit. Whatever fails in b
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
+from typing import Any
 
+import anyio
+import anyio.to_thread
 import structlog
 
 from crawler import __version__
 from crawler.catalog import Catalog, load_catalog
 from crawler.client import Tally
-from crawler.config import Account, Config
+from crawler.config import Account, Config, Iceberg
 from crawler.errors import ConfigError, CredentialsError, OutputError, bare
 from crawler.normalizer import Normalizer
 from crawler.organization import Membership, find_members, nobody_left
+from crawler.output import open_bucket
 from crawler.redaction import Redaction, load_key
 from crawler.scheduler import Progress, Scheduler, TargetPlan
 from crawler.session import Identity, Session, Surroundings, open_session
 from crawler.snapshot import (
+    Bucket,
+    BucketSnapshotWriter,
     DirectoryEntry,
+    Lake,
+    LakeSettings,
     Manifest,
     ManifestDraft,
+    ScopeRecord,
     ScopeRow,
     SnapshotWriter,
     Status,
+    check_bucket,
     check_output,
     is_whole,
     new_snapshot_id,
+    open_lake,
+    publish_lake,
     status_of,
 )
 from crawler.targets import LeftOut, chosen_regions, interleaved
+from crawler.terms import conditions, families, plan_sha256
 
 EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlResult:
-    """How a crawl came out. `manifest` is None where nothing was committed; `ledger` has every scope either way."""
+    """How a crawl came out. `manifest` is None where nothing was committed; `ledger` has every scope either way.
+
+    `resumed_scopes` were finished by a crawl that this one went on with: `requests` doesn't count theirs.
+    """
 
     exit_code: int
     snapshot_id: str
@@ -58,6 +72,7 @@ class CrawlResult:
     warnings: tuple[str, ...] = ()
     directory: DirectoryEntry | None = None
     left_out: tuple[LeftOut, ...] = ()
+    resumed_scopes: int = 0
 
     @property
     def rows(self) -> int:
@@ -73,6 +88,7 @@ class Watch:
     requests: Tally = field(default_factory=Tally)
     scheduler: Scheduler | None = None
     snapshot_id: str = ""
+    can_resume: bool = False
 
     def time_left_s(self) -> float:
         """See `Scheduler.time_left_s`; 0 before the lists begin."""
@@ -96,12 +112,15 @@ def parameter_settings(config: Config) -> dict[str, Sequence[str]]:
     return {"opensearch.functions": config.opensearch.functions}
 
 
-async def crawl(config: Config, surroundings: Surroundings | None = None, watch: Watch | None = None) -> CrawlResult:
-    """Crawl once and commit a snapshot.
+async def crawl(
+    config: Config, surroundings: Surroundings | None = None, watch: Watch | None = None, *, resume: bool = False
+) -> CrawlResult:
+    """Crawl once and commit a snapshot; with `resume`, go on with the newest crawl of the same plan that never ended.
 
-    Raises ConfigError and CatalogError before any request; CredentialsError where no account's credentials work;
-    OutputBusyError where another crawl holds the output; OutputError where the output fails, with nothing committed.
-    Whatever the cloud does wrong is in the result, not raised.
+    Cancelled, it leaves what it has for that, and says so in `watch`. Raises ConfigError and CatalogError before any
+    request; CredentialsError where no account's credentials work; OutputBusyError where another crawl holds the output;
+    OutputError where the output fails, with nothing committed. Where there is nothing to go on with, ConfigError says
+    why, perhaps after the discovery requests. Whatever the cloud does wrong is in the result, not raised.
     """
     surroundings, watch = surroundings or Surroundings(), watch or Watch()
     catalog = open_catalog(config)
@@ -110,28 +129,80 @@ async def crawl(config: Config, surroundings: Surroundings | None = None, watch:
         raise ConfigError("[crawl] exclude leaves no table of [crawl] tables.")
     catalog.select_details(config.crawl.details, tables)
     redaction, warnings = _redaction(config, surroundings)
-    _preflight(config, tables)
-    started_at = surroundings.clock.now()
-    snapshot_id = watch.snapshot_id = new_snapshot_id(started_at, surroundings.random.random)
-    schemas = {table: catalog.operations[table].schema for table in tables}
-    writer = await SnapshotWriter.begin(
-        config.output.path, snapshot_id, started_at, schemas, umask=config.output.umask_bits
-    )
     try:
-        async with open_session(config, catalog, surroundings) as session:
-            watch.requests = session.client.total
-            return await _Crawl(session, surroundings, writer, redaction, tables, started_at, warnings).run(watch)
+        async with open_bucket(config, surroundings) as bucket:
+            await _preflight(config, bucket, tables)
+            lake = await anyio.to_thread.run_sync(_open_lake, config, bucket)
+            schemas = {table: catalog.operations[table].schema for table in tables}
+            begin = _resume if resume else _begin
+            writer = await begin(config, bucket, surroundings, schemas)
+            watch.snapshot_id = writer.snapshot_id
+            try:
+                async with open_session(config, catalog, surroundings) as session:
+                    watch.requests = session.client.total
+                    whole = _Crawl(session, surroundings, writer, redaction, tables, warnings)
+                    return await _published(lake, await whole.run(watch), schemas)
+            except anyio.get_cancelled_exc_class():
+                watch.can_resume = writer.leave_unfinished()
+                raise
+            finally:
+                await writer.abandon()
     except BaseExceptionGroup as group:
         raise bare(group) from None
-    finally:
-        await writer.abandon()
 
 
-def _preflight(config: Config, tables: Iterable[str]) -> None:
+async def _begin(
+    config: Config, bucket: Bucket | None, surroundings: Surroundings, schemas: Mapping[str, Any]
+) -> SnapshotWriter:
+    started_at = surroundings.clock.now()
+    snapshot_id = new_snapshot_id(started_at, surroundings.random.random)
+    if bucket is not None:
+        return await BucketSnapshotWriter.begin_in(bucket, snapshot_id, started_at, schemas)
+    folder, umask = config.output.path, config.output.umask_bits
+    return await SnapshotWriter.begin(folder, snapshot_id, started_at, schemas, umask=umask)
+
+
+async def _resume(
+    config: Config, bucket: Bucket | None, surroundings: Surroundings, schemas: Mapping[str, Any]
+) -> SnapshotWriter:
+    if bucket is not None:
+        raise ConfigError(f"--resume: {config.output.uri} is a bucket, where no unfinished crawl is kept; leave it out")
+    folder, umask = config.output.path, config.output.umask_bits
+    return await SnapshotWriter.resume(folder, surroundings.clock.now(), schemas, umask=umask)
+
+
+async def _preflight(config: Config, bucket: Bucket | None, tables: Iterable[str]) -> None:
     try:
-        check_output(config.output.path, tuple(tables), config.output.umask_bits)
+        await try_output(config, bucket, tables)
     except OutputError as error:
         raise ConfigError(f"[output] uri can't be used: {error}") from None
+
+
+async def _published(lake: Lake | None, result: CrawlResult, schemas: Mapping[str, Any]) -> CrawlResult:
+    """The result, once the lake's tables have what was committed."""
+    if lake is not None and result.manifest is not None:
+        await anyio.to_thread.run_sync(publish_lake, lake, result.manifest, schemas, result.ledger)
+    return result
+
+
+def _open_lake(config: Config, bucket: Bucket | None) -> Lake | None:
+    """The lake tables that `[output] format` asks for besides the files. Raises ConfigError."""
+    output = config.output
+    if output.format == "parquet":
+        return None
+    given = output.iceberg or Iceberg()
+    uri = given.catalog_uri.reveal() if given.catalog_uri is not None else ""
+    root = bucket.place if bucket is not None else output.path
+    names = {"namespace": given.namespace} if given.namespace else {}
+    return open_lake(LakeSettings(output.format, root, uri, given.warehouse or "", **names))
+
+
+async def try_output(config: Config, bucket: Bucket | None, tables: Iterable[str] = ()) -> None:
+    """Try in the output what a commit does; `bucket` is None for a local folder. Raises OutputError."""
+    if bucket is not None:
+        await check_bucket(bucket)
+    else:
+        check_output(config.output.path, tuple(tables), config.output.umask_bits)
 
 
 def _redaction(config: Config, surroundings: Surroundings) -> tuple[Redaction, tuple[str, ...]]:
@@ -158,7 +229,6 @@ class _Crawl:
         writer: SnapshotWriter,
         redaction: Redaction,
         tables: Sequence[str],
-        started_at: datetime,
         warnings: tuple[str, ...],
     ) -> None:
         self._session = session
@@ -166,7 +236,8 @@ class _Crawl:
         self._writer = writer
         self._redaction = redaction
         self._tables = tables
-        self._started_at = started_at
+        self._plan_sha256 = ""
+        self._taken_over = 0
         self._warnings = warnings
         self._log = structlog.get_logger()
 
@@ -175,6 +246,8 @@ class _Crawl:
         for warning in self._warnings:
             self._log.warning("warning", reason=warning)
         plan = await make_plan(session, self._surroundings, self._tables)
+        details = session.catalog.select_details(config.crawl.details, self._tables)
+        finished = await self._open_journal(plan, details)
         self._log.info("crawl_started", snapshot_id=self._writer.snapshot_id, targets=len(plan.targets))
         scheduler = watch.scheduler = Scheduler(
             session.catalog,
@@ -187,13 +260,25 @@ class _Crawl:
             self._surroundings.clock,
             parameter_settings(config),
             watch.progress,
-            session.catalog.select_details(config.crawl.details, self._tables),
+            details,
+            finished,
         )
         deadline_s = config.crawl.deadline_s or inf
         if deadline_s < inf:
             session.client.deadline_at = self._surroundings.clock.monotonic() + deadline_s
         await scheduler.run(deadline_s)
         return await self._conclude(scheduler, plan)
+
+    async def _open_journal(self, plan: CrawlPlan, details: Collection[str]) -> list[ScopeRecord]:
+        """What an unfinished crawl had finished, where this one goes on with it."""
+        catalog, config = self._session.catalog, self._session.config
+        self._plan_sha256 = plan_sha256(catalog, plan.targets, self._tables)
+        same = conditions(config, self._redaction, details)
+        finished = await self._writer.open_journal(self._plan_sha256, same, families(catalog, self._tables))
+        self._taken_over = len(finished)
+        if finished:
+            self._log.info("crawl_resumed", snapshot_id=self._writer.snapshot_id, scopes=len(finished))
+        return finished
 
     def _normalizers(self) -> dict[str, Normalizer]:
         catalog, snapshot_id = self._session.catalog, self._writer.snapshot_id
@@ -209,7 +294,8 @@ class _Crawl:
             finished_at=finished_at,
             version=__version__,
             secrets=self._redaction.mode,
-            plan_sha256=_plan_sha256(session.catalog, plan.targets, self._tables),
+            fingerprint_key_id=self._redaction.key_id,
+            plan_sha256=self._plan_sha256,
             clock_skew_s=session.client.clock_skew_s,
             unknown_fields=scheduler.unknown_fields,
             overhead=overhead,
@@ -231,11 +317,12 @@ class _Crawl:
             session.client.total,
             overhead,
             scheduler.unknown_fields,
-            self._started_at,
+            self._writer.started_at,
             finished_at,
             self._warnings,
             members.directory,
             members.left_out,
+            self._taken_over,
         )
 
     def _log_incomplete(self, row: ScopeRow) -> None:
@@ -317,11 +404,3 @@ def _exit_code(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None, *, 
     if require_complete or not any(row.status in {Status.COMPLETE, Status.UNSUPPORTED} for row in ledger):
         return EXIT_NOTHING
     return EXIT_PARTIAL
-
-
-def _plan_sha256(catalog: Catalog, plans: Iterable[TargetPlan], written: Sequence[str]) -> str:
-    """What two crawls must have in common for one to go on where the other ended: scopes, tables, columns."""
-    tables = {table: str(catalog.operations[table].schema) for table in written}
-    scopes = sorted([p.target.account_id, p.target.region_id, *p.tables] for p in plans)
-    text = json.dumps({"tables": tables, "scopes": scopes}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

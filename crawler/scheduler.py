@@ -26,7 +26,7 @@ from crawler.errors import ApiError, CrawlError, NormalizeError, OutputError, Va
 from crawler.normalizer import Normalizer, Page, RowContext, bound_values
 from crawler.pagination import Walk
 from crawler.scopes import ListCounts, Scope, add_names
-from crawler.snapshot import ListWriter, SnapshotWriter
+from crawler.snapshot import ListWriter, ScopeRecord, SnapshotWriter
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole
 from crawler.targets import Target
 
@@ -84,7 +84,10 @@ class Job:
 
 
 class Scheduler:
-    """One crawl's run over its targets. Call `run` once; then read `ledger` and `unknown_fields`."""
+    """One crawl's run over its targets. Call `run` once; then read `ledger` and `unknown_fields`.
+
+    `finished` are scopes of a crawl that this one goes on with: they are counted, and not asked for.
+    """
 
     def __init__(
         self,
@@ -99,6 +102,7 @@ class Scheduler:
         settings: Mapping[str, Sequence[str]],
         progress: Progress,
         details: Collection[str] = (),
+        finished: Iterable[ScopeRecord] = (),
     ) -> None:
         self.ledger: list[ScopeRow] = []
         self.unknown_fields: dict[str, dict[str, int]] = {}
@@ -113,6 +117,7 @@ class Scheduler:
         self._settings = settings
         self._progress = progress
         self._details = frozenset(details)
+        self._finished = {record.scope: record for record in finished}
         self._began_at = clock.now()
         self._open: dict[tuple[Target, str], Scope] = {}
         self._admitted = 0
@@ -168,18 +173,51 @@ class Scheduler:
     def _admit(self, plan: TargetPlan) -> None:
         scopes: dict[str, Scope] = {}
         for table in plan.tables:
+            if self._take_over(plan, table):
+                continue
             scopes[table] = scope = self._scope(plan, self._catalog.operations[table])
             self._open[plan.target, table] = scope
             for parent in scope.operation.parent_tables:
-                scopes[parent].children.append(scope)
-                scope.sources += 1
+                if parent in scopes:
+                    scopes[parent].children.append(scope)
+                    scope.sources += 1
         for scope in scopes.values():
             if not scope.operation.parents:
                 self._submit(scope, {}, is_guess=False)
+            elif len(scopes) < len(plan.tables):
+                self._submit_known(scope)
+
+    def _take_over(self, plan: TargetPlan, table: str) -> bool:
+        """Count a scope that a crawl before this one has finished; whether there is one."""
+        record = self._finished.get((table, plan.target.account_id, plan.target.region_id))
+        if record is None:
+            return False
+        if record.unknown:
+            add_names(self.unknown_fields.setdefault(table, {}), record.unknown)
+        self._progress.rows += record.row.rows_seen
+        self._record(record.row)
+        return True
+
+    def _submit_known(self, scope: Scope) -> None:
+        """Submit the lists that rows of finished parents gave; where nothing is left to wait for, the scope ends."""
+        target = scope.target
+        for parent in scope.operation.parent_tables:
+            record = self._finished.get((parent, target.account_id, target.region_id))
+            if record is None:
+                continue
+            scope.inherit(record.row)
+            for known in record.lists[scope.operation.table] or ():
+                self._submit_once(
+                    scope, dict(zip(scope.operation.parameters, known.values, strict=True)), is_guess=known.is_guess
+                )
+        if not scope.sources and not scope.pending:
+            self._tasks.start_soon(self._end_if_done, scope)
 
     def _leave_out(self, plan: TargetPlan, reason: Refusal) -> None:
-        """Nothing was asked there, and why."""
+        """Nothing was asked there, and why; what a crawl before this one has finished there counts all the same."""
         for table in plan.tables:
+            if self._take_over(plan, table):
+                continue
             row = ScopeRow(plan.target.account_id, plan.target.region_id, table, reason.status, table in self._written)
             row.error_code, row.error_message = reason.code, reason.message
             self._record(row)
@@ -328,7 +366,7 @@ class Scheduler:
             for child in scope.children:
                 await child.wait_for_room()
                 for parent in child.operation.parents:
-                    if parent.table == scope.operation.table and not child.is_doomed:
+                    if parent.table == scope.operation.table:
                         self._submit_below(child, parent, page)
         pages.clear()
 
@@ -337,6 +375,7 @@ class Scheduler:
         try:
             return bound_values(page.batch, list(parent.bind.values()))
         except NormalizeError as error:
+            child.has_unknown_lists = True
             child.judge_error(error)
             self._doom_below(child)
             return []
@@ -346,11 +385,16 @@ class Scheduler:
         known = [(*values, *self._settings.get(parent.setting, ())) for values in parent.values.values()]
         for bound in self._bound(child, parent, page):
             for guessed in product(*known):
-                parameters = dict(zip(names, (*bound, *guessed), strict=True))
-                identity = tuple(parameters[name] for name in child.operation.parameters)
-                if identity not in child.begun:
-                    child.begun.add(identity)
-                    self._submit(child, parameters, is_guess=bool(guessed))
+                self._submit_once(child, dict(zip(names, (*bound, *guessed), strict=True)), is_guess=bool(guessed))
+
+    def _submit_once(self, scope: Scope, parameters: Mapping[str, str], *, is_guess: bool) -> None:
+        """Submit a list that no row gave before. Where the scope is doomed it is only remembered, for a journal."""
+        identity = tuple(parameters[name] for name in scope.operation.parameters)
+        if identity in scope.begun:
+            return
+        scope.begun[identity] = is_guess
+        if not scope.is_doomed:
+            self._submit(scope, parameters, is_guess=is_guess)
 
     def _doom_below(self, scope: Scope) -> None:
         """Where rows won't be kept, neither will those of the lists below: none of them need be asked for."""
@@ -358,7 +402,7 @@ class Scheduler:
             return
         scope.stop()
         for child in scope.children:
-            child.inherit(scope)
+            child.inherit(scope.row)
             self._doom_below(child)
 
     async def _end_if_done(self, scope: Scope) -> None:
@@ -373,13 +417,21 @@ class Scheduler:
     async def _end(self, scope: Scope) -> None:
         await scope.end(self._clock.now())
         for child in scope.children:
-            child.inherit(scope)
+            child.inherit(scope.row)
+        await self._note(scope)
         if scope.unknown:
             add_names(self.unknown_fields.setdefault(scope.row.table, {}), scope.unknown)
         del self._open[scope.target, scope.row.table]
         self._record(scope.row)
         self._check_done()
         self._dispatcher.ask_again()
+
+    async def _note(self, scope: Scope) -> None:
+        """Have a whole scope noted with the lists below it, for a crawl that may have to go on where this one ends."""
+        if is_whole(scope.row.status):
+            lists = {child.operation.table: child.known_lists() for child in scope.children}
+            with anyio.CancelScope(shield=True):
+                await self._writer.note(scope.row, scope.unknown, lists)
 
     def _record(self, row: ScopeRow) -> None:
         self.ledger.append(row)

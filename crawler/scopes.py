@@ -19,7 +19,7 @@ from crawler.errors import (
     PaginationError,
     UnsupportedError,
 )
-from crawler.snapshot import ScopeWriter
+from crawler.snapshot import KnownList, ScopeWriter
 from crawler.snapshot.ledger import ScopeRow, Status, has_rows, worst
 from crawler.targets import Target
 
@@ -53,7 +53,8 @@ class Scope:
 
     `sources` are the parents' scopes that may still give lists, `pending` the lists that haven't ended, `running` those
     of them that have begun. `writer` is None for a parent that was walked and not asked for. `has_pages`: some list
-    gave a page. `details` is None where the records' details aren't asked for.
+    gave a page. `details` is None where the records' details aren't asked for. `begun` has every list that a parent's
+    row gave, by its parameters, and whether it's a guess; with `has_unknown_lists` some row didn't say which.
     """
 
     operation: Operation
@@ -65,7 +66,7 @@ class Scope:
     children: list[Scope] = field(default_factory=list)
     sources: int = 0
     pending: int = 0
-    begun: set[tuple[str, ...]] = field(default_factory=set)
+    begun: dict[tuple[str, ...], bool] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
     walks: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
@@ -73,6 +74,7 @@ class Scope:
     room: anyio.Event | None = None
     is_ended: bool = False
     has_pages: bool = False
+    has_unknown_lists: bool = False
     details: DetailReader | None = None
 
     @property
@@ -143,16 +145,19 @@ class Scope:
         request_id = error.request_id if isinstance(error, ApiError) else ""
         self.judge(Status.TRUNCATED, error.code, message, request_id)
 
-    def inherit(self, parent: Scope) -> None:
+    def inherit(self, parent: ScopeRow) -> None:
         """A child is never better than its parent."""
-        if parent.row.status is not Status.COMPLETE:
-            cause = parent.row.error_message
-            reason = (
-                cause
-                if cause.startswith(_INHERITED)
-                else f"{_INHERITED}{parent.row.table} is {parent.row.status}: {cause}"
-            )
-            self.judge(parent.row.status, parent.row.error_code, reason, parent.row.request_id)
+        if parent.status is not Status.COMPLETE:
+            cause = parent.error_message
+            is_inherited = cause.startswith(_INHERITED)
+            reason = cause if is_inherited else f"{_INHERITED}{parent.table} is {parent.status}: {cause}"
+            self.judge(parent.status, parent.error_code, reason, parent.request_id)
+
+    def known_lists(self) -> list[KnownList] | None:
+        """All lists that the parents' rows gave so far; None where a row didn't say which."""
+        if self.has_unknown_lists:
+            return None
+        return [KnownList(values, is_guess) for values, is_guess in self.begun.items()]
 
     def count(self, counts: ListCounts, note: str, pages: int) -> None:
         """Add one ended list's counts to the ledger's row."""

@@ -16,10 +16,10 @@ import structlog
 from crawler import __version__
 from crawler.catalog import Catalog, Product, schemas_folder
 from crawler.classify import load_rules
-from crawler.client import Caller, Client, Tally
+from crawler.client import CLOCK_WRONG, Caller, Client, Tally
 from crawler.clock import Clock, SystemClock
 from crawler.config import Account, Config
-from crawler.credentials import Outside, Provider, RoleDeniedError, assumed_role, build_provider
+from crawler.credentials import CredentialSpec, Outside, Provider, RoleDeniedError, assumed_role, build_provider
 from crawler.directory import ENDPOINT as DIRECTORY_ENDPOINT
 from crawler.dispatcher import Dispatcher
 from crawler.endpoints import ProductHosts
@@ -92,15 +92,7 @@ class Session:
 
         async def one(account: Account) -> Identity:
             call = StsCall(self.client, account.id, self.overhead["sts"])
-            provider = build_provider(
-                account.credential_spec(),
-                account_id=account.id,
-                call=call,
-                fetch=self._fetch,
-                clock=surroundings.clock,
-                environ=surroundings.environ,
-                home=surroundings.home,
-            )
+            provider = self._provider(account.credential_spec(), account.id, call, surroundings)
             return await self._tried(account, call, provider)
 
         return await _side_by_side(self.config.accounts if accounts is None else accounts, one)
@@ -123,6 +115,22 @@ class Session:
             return await self._tried(account, call, role, is_member=True)
 
         return await _side_by_side(accounts, one)
+
+    def default_provider(self, surroundings: Surroundings) -> Provider:
+        """The official default chain, for whoever is no account of the crawl. Asks for nothing yet."""
+        call = StsCall(self.client, "output", self.overhead["sts"])
+        return self._provider(CredentialSpec(), "output", call, surroundings)
+
+    def _provider(self, spec: CredentialSpec, account_id: str, call: StsCall, surroundings: Surroundings) -> Provider:
+        return build_provider(
+            spec,
+            account_id=account_id,
+            call=call,
+            fetch=self._fetch,
+            clock=surroundings.clock,
+            environ=surroundings.environ,
+            home=surroundings.home,
+        )
 
     async def _tried(self, account: Account, call: StsCall, provider: Provider, *, is_member: bool = False) -> Identity:
         refusal = await self._why_not(account, call, provider, is_member=is_member)
@@ -220,6 +228,8 @@ async def _side_by_side(accounts: Sequence[Account], one: Callable[[Account], Aw
 
 def _identity_refused(error: ApiError) -> Refusal:
     """Code, request ID and advice; never the service's own words, which may quote what was signed."""
+    if error.code == CLOCK_WRONG:
+        return Refusal(CLOCK_WRONG, error.message)
     if error.http_status == 0 or error.code in {"InvalidResponse", "TlsFailed", "TooLarge"}:
         return Refusal(UNREACHABLE, f"STS can't be asked who the credentials belong to: {error}")
     advice = {

@@ -32,6 +32,7 @@ total = "total"
 name = "shop_carts"
 title = "Carts | baskets, <b>not *bold*</b>"
 key = ["id", "name?"]
+volatile = ["note.author"]
 [details]
 action = "GetCart"
 path = "/carts/{id}"

@@ -178,6 +178,14 @@ NO_BIND = "[[parents]] bind: shop_carts has no value"
             "[table] key names 'token', which can't tell rows apart: string sec",
         ),
         (('key = ["cart_id"]', 'key = ["owner"]'), "[table] key names 'owner', which can't tell rows apart: struct."),
+        (
+            ('key = ["cart_id"]', 'key = ["cart_id"]\nvolatile = ["owner.nobody"]'),
+            "[table] volatile names 'owner.nobody', which is no column beside the key.",
+        ),
+        (
+            ('key = ["cart_id"]', 'key = ["cart_id"]\nvolatile = ["cart_id"]'),
+            "[table] volatile names 'cart_id', which is no column beside the key.",
+        ),
         (('"shop_carts"', '"fc_carts"'), "[table] name: a table of shop is named shop_… in snake case."),
         (('"shop_carts"', '"shop_Carts"'), "[table] name: a table of shop is named shop_… in snake case."),
         (("[columns]", 'selection = "opt-in"\n[columns]'), "[table] reason: needed where a table isn't on by default"),

@@ -34,7 +34,20 @@ DEFAULT = CATALOG.select(["*"], [])
 CLOUD = Cloud()
 SPEC = CLOUD.spec
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "COLUMNS": "140", "NO_COLOR": "1"}
-COMMANDS = ("crawl", "demo", "plan", "tables", "policy", "doctor", "snapshots", "emulate")
+COMMANDS = (
+    "crawl",
+    "demo",
+    "plan",
+    "tables",
+    "policy",
+    "doctor",
+    "snapshots",
+    "query",
+    "export",
+    "diff",
+    "report",
+    "emulate",
+)
 
 
 def acs_inventory(*arguments, cwd, env=None, **options):
@@ -186,7 +199,7 @@ def test_version(tmp_path):
         (["crawl", "--config", "open.toml"], "chmod"),
         (["crawl", "--config", "good.toml", "--table", "fc_funktions"], "did you mean 'fc_functions'"),
         (["crawl", "--config", "good.toml", "--account", "7"], "7"),
-        (["crawl", "--config", "good.toml", "--output", "s3://bucket/a"], "name a local folder"),
+        (["crawl", "--config", "good.toml", "--output", "s3://bucket/a?b"], "s3://bucket/prefix"),
         (["crawl", "--config", "good.toml", "--output", "good.toml"], "good.toml"),
         (["tables", "nope"], "No table is called"),
         (["tables", "fc_functions", "--check-sdk"], "give no TABLE"),
@@ -222,7 +235,7 @@ def test_crawl_prints_one_json_object_and_ends_its_log_with_the_same(crawled):
     }
     lines = [json.loads(line) for line in err.splitlines()]
     assert [line["event"] for line in lines] == ["crawl_started", "snapshot_committed", "summary"]
-    assert lines[-1] == {"event": "summary", **summary}
+    assert lines[-1] == {"event": "summary", "level": "info", **summary}
 
 
 def test_snapshots_list_and_show_say_what_the_crawl_said(crawled):
@@ -503,7 +516,8 @@ def small(monkeypatch):
     return Cloud(CloudSpec(**SMALL))
 
 
-def test_demo_says_the_same_to_programs(tmp_path, small):
+def small_demo(folder, *options):
+    """What `demo` says of that cloud."""
     program = f"""
 from crawler.cli import demo, main
 from crawler.emulator import spec
@@ -511,14 +525,49 @@ make, spec.SHAPES = demo.CloudSpec, {{}}
 demo.CloudSpec = lambda **given: make(**{{**given, **{SMALL!r}}})
 main()
 """
-    command = [sys.executable, "-c", program, "demo", "--output", "snapshots", "--json"]
-    environ = {**ENVIRON, "HOME": str(tmp_path)}
-    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=True)
-    summary = json.loads(done.stdout)
+    command = [sys.executable, "-c", program, "demo", "--output", "snapshots", *options]
+    environ = {**ENVIRON, "HOME": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout
+
+
+def test_demo_says_the_same_to_programs(tmp_path, small):
+    summary = json.loads(small_demo(tmp_path, "--json"))
     rows = {table: counted(table, small.spec.regions, small) for table in DEFAULT}
     assert {table: entry["rows"] for table, entry in summary["tables"].items()} == rows
     assert (summary["status"], summary["rows"]) == ("complete", sum(rows.values()))
     assert summary["scopes"]["total"] == scopes_of(DEFAULT, small.spec)
+
+
+def test_demo_of_two_nights_shows_what_differs_and_explains_the_denied_account(tmp_path):
+    out = small_demo(tmp_path, "--nights", "2")
+    after = out.partition("The night after\n")[2]
+    assert f"account {SMALL['accounts'][0]} may no longer list OpenSearch" in after
+    assert "exit code 3" in after
+    assert re.search(r"^ fc_functions +\d* +\d* +\d", after, re.MULTILINE)
+    assert "complete → denied" in after
+    command = after.strip().splitlines()[-1].split(" -m crawler ")[1].split()
+    code, said, _ = acs_inventory(*command, "--exit-code", cwd=tmp_path)
+    assert (code, said.splitlines()[-1]) == (1, re.search(r"^.* in \d+ tables\.$", said, re.MULTILINE)[0])
+    code, _, err = acs_inventory("demo", "--nights", "2", "--json", cwd=tmp_path)
+    assert (code, "--json" in err) == (2, True)
+
+
+def test_emulate_serves_another_day_with_its_own_fault_beside_those_of_a_script(tmp_path):
+    faults = '[[rules]]\neffect = "deny"\nproduct = "fc"\nregion = "cn-shanghai"\n'
+    with emulated(tmp_path, faults, ["--day", "2"]) as config:
+        tables = [option for table in ("fc_layers", "opensearch_user_analyzers") for option in ("--table", table)]
+        code, out, err = acs_inventory("crawl", "--config", config, *tables, "--json", "--quiet", cwd=tmp_path)
+    assert code == 3, err
+    found = {
+        (scope["account_id"][-1], scope["table"], scope["status"])
+        for scope in json.loads(out)["scopes"]["not_complete"]
+    }
+    assert found == {
+        ("1", "fc_layers", "denied"),
+        ("2", "fc_layers", "denied"),
+        ("2", "opensearch_user_analyzers", "denied"),
+    }
 
 
 def test_the_written_configuration_is_its_owners_alone(cloud):

@@ -90,6 +90,16 @@ def test_a_field_carries_wire_name_unit_secrecy_and_description():
     assert token.arrow_field.metadata == {b"wire": b"token", b"secret": b"true"}
 
 
+@pytest.mark.parametrize("node", ["map<string> secret", ["string secret"], {"*": ["string secret"]}])
+def test_a_field_says_that_all_its_items_are_secret_since_they_have_no_field(node):
+    assert only(node).arrow_field.metadata[b"secret"] == b"true"
+
+
+@pytest.mark.parametrize("node", ["map<string>", [{"token": "string secret"}], {"token": "string secret"}])
+def test_a_field_does_not_say_so_of_secrets_among_others(node):
+    assert b"secret" not in only(node).arrow_field.metadata
+
+
 def test_secrecy_is_seen_from_above():
     tree = {"a": {"b": [{"c": "string secret"}]}, "d": {"e": "string"}, "m": "map<json> secret"}
     assert [column.has_secret for column in build(tree)] == [True, False, True]

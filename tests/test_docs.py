@@ -143,9 +143,10 @@ def test_the_exit_codes_are_the_commands():
 
 
 def test_every_command_that_is_shown_is_there_and_every_one_there_is_shown():
-    from crawler.cli import crawling, emulating, inspecting, snapshots
+    from crawler.cli import auditing, comparing, crawling, emulating, inspecting, reporting, snapshots
 
-    commands = {c.name for module in (crawling, emulating, inspecting, snapshots) for c in module.COMMANDS}
+    modules = (auditing, comparing, crawling, emulating, inspecting, reporting, snapshots)
+    commands = {c.name for module in modules for c in module.COMMANDS}
     shown = set(
         re.findall(
             r"acs-inventory (?:\S*/)?([a-z]+)\b", " ".join(re.findall(r"`[^`]*`|^acs-.*$", README, re.MULTILINE))

@@ -11,6 +11,7 @@ import anyio
 import pytest
 from crawling import BIG, SMALL, fast_cloud, site
 
+from crawler import run
 from crawler.catalog import load_catalog
 from crawler.cli.planning import plan_value, print_plan
 from crawler.clock import SystemClock
@@ -18,6 +19,8 @@ from crawler.emulator import Deny, spec
 from crawler.emulator.spec import Shape
 from crawler.run import open_catalog
 from crawler.snapshot import list_snapshots, read_manifest
+
+CATALOG = load_catalog()
 
 
 async def plan(here, config=None, clock=None):
@@ -44,17 +47,18 @@ def by_target(value, key):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def shapes():
+def briefly():
     """A cloud of few records, but for lists of several pages in one place: what a crawl asks for is told apart there,
-    and asking for more of the same would only take longer."""
+    and asking for more of the same would only take longer. So would reading the schema files for every plan."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "load_catalog", lambda extra: CATALOG)
         long = Shape(functions=3, services=2, service_functions=3, stateful=101, app_groups=2, longest=103)
         patch.setattr(spec, "SHAPES", {(0, 0): long})
         yield
 
 
 @pytest.fixture(scope="module")
-def crawled(tmp_path_factory, shapes):
+def crawled(tmp_path_factory, briefly):
     """A cloud's default tables, all of them: planned, crawled, planned, crawled again."""
 
     async def main():
@@ -68,7 +72,7 @@ def crawled(tmp_path_factory, shapes):
 
 def test_a_first_plan_has_what_is_sure_only(crawled):
     before, first, _, _ = crawled
-    operations = load_catalog().operations
+    operations = CATALOG.operations
     roots = Counter((row.account_id, row.region_id) for row in first.ledger if not operations[row.table].parents)
     assert by_target(before, "requests_at_least") == by_target(before, "lists_at_least") == roots
     assert before["least_requests"] == roots.total() < sent(first)[0].total()
@@ -82,7 +86,7 @@ def test_a_later_plan_has_exactly_the_requests_that_the_next_crawl_sends(crawled
     _, _, after, second = crawled
     requests, lists = sent(second)
     assert second.requests.retries == 0
-    assert {row.table for row in second.ledger} == set(load_catalog().select(["*"], []))
+    assert {row.table for row in second.ledger} == set(CATALOG.select(["*"], []))
     assert any("2 readings" in row.walk for row in second.ledger), "a list that is read twice is among them"
     paged = {row.table for row in second.ledger if row.walk.startswith("token") and row.pages > row.lists}
     assert paged >= {"fc_aliases", "fc2_stateful_async_invocation_functions"}, "and lists of several pages"
@@ -236,13 +240,13 @@ async def test_the_snapshots_age_is_told(tmp_path, capsys):
             path.write_text(text.replace(written, (finished_at + moved).isoformat(), 1))
             value = await plan(here, config)
             assert value["last_snapshot"]["age_seconds"] >= least_s
-            print_plan(value, load_catalog())
+            print_plan(value, CATALOG)
             assert re.search(rf"by snapshot {result.snapshot_id}, {said}, complete\.", capsys.readouterr().out)
 
 
 def test_few_targets_are_all_shown_and_of_many_the_slowest(crawled, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
-    value, catalog = crawled[2], load_catalog()
+    value, catalog = crawled[2], CATALOG
     print_plan(value, catalog)
     text = capsys.readouterr().out
     assert all(re.search(rf"{account} +{region} ", text) for account, region in by_target(value, "bucket"))
@@ -266,7 +270,7 @@ def test_accounts_that_cannot_be_crawled_come_first_and_not_among_the_targets(cr
     value = crawled[2]
     refused = [{**entry, "refusal": "AccountMismatch: \x1b[2Jnot\nyours"} for entry in value["accounts"][1:]]
     targets = [{**entry, "refused": entry["account_id"] == SMALL} for entry in value["per_target"]]
-    print_plan({**value, "accounts": value["accounts"][:1] + refused, "per_target": targets}, load_catalog())
+    print_plan({**value, "accounts": value["accounts"][:1] + refused, "per_target": targets}, CATALOG)
     text = capsys.readouterr().out
     assert "\x1b" not in text
     [line] = [line for line in text.splitlines() if SMALL in line]

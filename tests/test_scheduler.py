@@ -488,7 +488,7 @@ async def test_what_a_scope_held_is_let_go_when_it_ends(tmp_path):
         patch.setattr(Scope, "make_room", noting)
         await run()
     assert {scope.row.table for scope in kept} == set(FC2)
-    assert all((scope.begun, scope.running, scope.pending) == (set(), set(), 0) for scope in kept)
+    assert all((scope.begun, scope.running, scope.pending) == ({}, set(), 0) for scope in kept)
     assert all(scope.channel.lane.is_empty for scope in kept)
 
 

@@ -306,6 +306,7 @@ def test_programs_get_all_of_it(show, config):
         "depth": 0,
         "key": ["id", "name"],
         "optional_key": ["name"],
+        "volatile": ["note.author"],
         "selection": "default",
         "reason": "",
         "ram_action": "shop:ListCarts",

@@ -28,11 +28,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class Interrupted(BaseException):
-    """A signal ended the command."""
+    """A signal ended the command. `advice`: a sentence on what to do next, where there is one."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.exit_code = 128 + signal_number
+        self.advice = ""
 
 
 class CommandError(CrawlError):

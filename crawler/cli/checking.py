@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,23 +11,25 @@ from msgspec.structs import replace
 from rich.text import Text
 
 from crawler.catalog import Catalog, Operation
-from crawler.cli.render import console, safe
-from crawler.client import ApiRequest, Tally
-from crawler.config import Config
+from crawler.cli.render import console, duration_text, safe
+from crawler.client import CLOCK_WRONG, ApiRequest, Tally
+from crawler.config import Config, OpenSecretsError
 from crawler.credentials import describe
 from crawler.directory import RAM_ACTION
-from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError
+from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare
 from crawler.organization import Membership, find_members
+from crawler.output import open_bucket
 from crawler.redaction import load_key
 from crawler.rpc import read_object
-from crawler.run import account_regions, open_catalog
+from crawler.run import account_regions, open_catalog, try_output
 from crawler.scheduler import Refusal
 from crawler.session import UNREACHABLE, Identity, Session, Surroundings, open_session
-from crawler.snapshot import DirectoryEntry, Status, check_output
+from crawler.snapshot import DirectoryEntry, Status
 
 # Services take 15 minutes to either side; from one on a clock is worth a word.
 _SKEW_WORTH_A_WORD_S = 60.0
 
+_SET_CLOCK = "Set this machine's clock right, by NTP."
 _NETWORK = "Check the network, a firewall, and [endpoints]."
 _UNREACHED = {"ConnectionFailed", "DnsFailed", "Timeout"}
 
@@ -52,16 +55,24 @@ class Finding:
         return {"subject": self.subject, "is_well": self.is_well, "seen": self.seen, "remedy": self.remedy}
 
 
-async def examine(config: Config, surroundings: Surroundings | None = None) -> list[Finding]:
+async def examine(
+    config: Config, surroundings: Surroundings | None = None, opened: OpenSecretsError | None = None
+) -> list[Finding]:
     """Check everything that can be checked, cheapest first. Sends one identity request an account, DescribeRegions,
     and the first page of one record of each product's root lists in one region. With [organization] it lists the
-    members and assumes the role in each; of them, only the first is asked for lists: the role is the same in all."""
+    members and assumes the role in each; of them, only the first is asked for lists: the role is the same in all.
+    `opened`: the configuration's file was found to hold a key in clear that others may read."""
     surroundings = surroundings or Surroundings()
     config = replace(config, retry=replace(config.retry, max_attempts=min(_ATTEMPTS, config.retry.max_attempts)))
     catalog = open_catalog(config)
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
-    findings = [Finding("configuration", f"{len(config.accounts)} accounts, {len(tables)} tables")]
-    findings += [_output(config), _key(config, surroundings)]
+    findings = [Finding("configuration", f"{_counted(config.accounts, 'account')}, {_counted(tables, 'table')}")]
+    findings += (
+        [Finding("configuration file", opened.seen, f"{opened.remedy[0].upper()}{opened.remedy[1:]}.")]
+        if opened
+        else []
+    )
+    findings += [await _output(config, surroundings), _key(config, surroundings), *_textfile(config)]
     async with open_session(config, catalog, surroundings) as session:
         identities = await session.identify(surroundings)
         findings += [_account(identity) for identity in identities]
@@ -73,12 +84,35 @@ async def examine(config: Config, surroundings: Surroundings | None = None) -> l
     return findings
 
 
-def _output(config: Config) -> Finding:
+def _counted(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+async def _output(config: Config, surroundings: Surroundings) -> Finding:
     try:
-        check_output(config.output.path, (), config.output.umask_bits)
-    except OutputError as error:
-        return Finding("output", str(error), f"Make {config.output.uri} a folder that this user can write.")
+        async with open_bucket(config, surroundings) as bucket:
+            await try_output(config, bucket)
+    except BaseExceptionGroup as group:
+        return _unusable(config, str(bare(group)))
+    except (OutputError, ConfigError) as error:
+        return _unusable(config, str(error))
     return Finding("output", f"{config.output.uri} can be written")
+
+
+def _unusable(config: Config, why: str) -> Finding:
+    if config.output.is_bucket:
+        return Finding("output", why, "See the sentence to the left; docs/outputs.md says what a bucket needs.")
+    return Finding("output", why, f"Make {config.output.uri} a folder that this user can write.")
+
+
+def _textfile(config: Config) -> list[Finding]:
+    """Whether the metrics' file can be replaced, which takes a folder that can be written in."""
+    path = config.metrics.textfile
+    if path is None:
+        return []
+    if path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK) and not path.is_dir():
+        return [Finding("metrics", f"{path} can be written")]
+    return [Finding("metrics", f"{path} can't be written", f"Make {path.parent} a folder that this user can write.")]
 
 
 def _key(config: Config, surroundings: Surroundings) -> Finding:
@@ -99,8 +133,23 @@ def _account(identity: Identity) -> Finding:
     subject, source = f"account {identity.account.id}", describe(identity.account.credential_spec())
     if identity.refusal is None:
         return Finding(subject, f"{source}: GetCallerIdentity agrees")
-    remedies = {"AccountMismatch": "Configure this account's own credentials.", UNREACHABLE: _NETWORK}
+    remedies = {
+        "AccountMismatch": "Configure this account's own credentials.",
+        CLOCK_WRONG: _SET_CLOCK,
+        UNREACHABLE: _NETWORK,
+        "InvalidCredentials": _key_remedy(identity, source),
+    }
     return Finding(subject, identity.refusal.message, remedies.get(identity.refusal.code, f"Check {source}."))
+
+
+def _key_remedy(identity: Identity, source: str) -> str:
+    match identity.account.credential_spec().type:
+        case "access_key":
+            return f"Compare ID and secret of {source} with the RAM console's; a new key is made there, too."
+        case "sts":
+            return f"Get new temporary keys in place of {source}: key, secret and token go together, and expire."
+        case _:
+            return f"Check {source}."
 
 
 def _organization(config: Config, membership: Membership) -> list[Finding]:
@@ -150,10 +199,14 @@ def _member_remedy(refusal: Refusal, role: str, asker: str) -> str:
 def _clock(session: Session, identities: Sequence[Identity]) -> Finding:
     if all(identity.refusal is not None and identity.refusal.code == UNREACHABLE for identity in identities):
         return Finding("clock", "not compared: no service could be asked", "Check again when one can be reached.")
+    wrong = [found.refusal.message for found in identities if found.refusal and found.refusal.code == CLOCK_WRONG]
+    if wrong:
+        return Finding("clock", wrong[0], _SET_CLOCK)
     skew_s = session.client.clock_skew_s
     if abs(skew_s) < _SKEW_WORTH_A_WORD_S:
         return Finding("clock", "within the 15 minutes that signatures need")
-    return Finding("clock", f"off by {skew_s:.0f} s from the cloud's", "Set this machine's clock right (NTP).")
+    side = "behind" if skew_s > 0 else "ahead of"
+    return Finding("clock", f"{duration_text(abs(skew_s))} {side} the cloud's, which crawls correct for", _SET_CLOCK)
 
 
 async def _cloud(

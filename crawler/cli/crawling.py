@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from crawler.cli.app import Interrupted, Output, output_options
+from crawler.cli.telling import told
 from crawler.errors import bare
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def load(config_file: Path | None) -> Config:
 @click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
 @click.option("--table", "tables", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
 @click.option("--output", "uri", metavar="URI", help="Where snapshots go, in place of [output] uri.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with the newest crawl of this plan that never ended, up to 6 h old."
+)
 @click.option("--format", "output_format", metavar="NAME", help="parquet, in place of [output] format.")
 @json_option
 @output_options
@@ -60,6 +64,7 @@ def crawl(
     tables: tuple[str, ...],
     uri: str | None,
     output_format: str | None,
+    resume: bool,
     as_json: bool,
 ) -> int:
     """Crawl once and commit one snapshot.
@@ -72,13 +77,17 @@ def crawl(
         accounts=accounts, regions=regions, tables=tables, output=uri, output_format=output_format
     )
     output.start_logging()
-    result = run(config, output)
+    with told(config) as telling:
+        result = telling.result = run(config, output, resume=resume)
     return conclude(result, config, output, as_json=as_json)
 
 
-def run(config: Config, output: Output, surroundings: Surroundings | None = None) -> CrawlResult:
+def run(
+    config: Config, output: Output, surroundings: Surroundings | None = None, *, resume: bool = False
+) -> CrawlResult:
     """Crawl with a live display where one belongs. Raises Interrupted for SIGINT and SIGTERM."""
     from crawler.cli.live import live_display
+    from crawler.ping import announced
     from crawler.run import Watch
     from crawler.run import crawl as crawl_once
 
@@ -88,10 +97,15 @@ def run(config: Config, output: Output, surroundings: Surroundings | None = None
         return await until_signal(lambda: _crawl(watch))
 
     async def _crawl(watch: Watch) -> CrawlResult:
-        async with live_display(watch) if output.shows_progress else heartbeat(watch):
-            return await crawl_once(config, surroundings, watch)
+        async with announced(config), live_display(watch) if output.shows_progress else heartbeat(watch):
+            return await crawl_once(config, surroundings, watch, resume=resume)
 
-    return run_async(main)
+    try:
+        return run_async(main)
+    except Interrupted as stopped:
+        if watch.can_resume:
+            stopped.advice = "`crawl --resume` goes on from there within 6 hours."
+        raise
 
 
 @asynccontextmanager
@@ -170,7 +184,8 @@ def conclude(result: CrawlResult, config: Config, output: Output, *, as_json: bo
 
         print_summary(summary)
     if output.log_format == "json":
-        click.echo(orjson.dumps({"event": "summary", **summary}).decode(), err=True)
+        level = "warning" if result.exit_code else "info"
+        click.echo(orjson.dumps({"event": "summary", "level": level, **summary}).decode(), err=True)
     return result.exit_code
 
 
@@ -178,22 +193,33 @@ def conclude(result: CrawlResult, config: Config, output: Output, *, as_json: bo
 @click.option("--output", "folder", metavar="DIR", default=DEMO_FOLDER, show_default=True, help="Where it goes.")
 @click.option("--seed", default=0, show_default=True, help="Another seed is another cloud.")
 @click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 1000), help="How many times as large.")
+@click.option(
+    "--nights",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 2),
+    help="2: crawl it again as it is a day later, and show what differs.",
+)
 @json_option
 @output_options
 @click.pass_obj
-def demo(output: Output, folder: str, seed: int, scale: int, as_json: bool) -> int:
+def demo(output: Output, folder: str, seed: int, scale: int, nights: int, as_json: bool) -> int:
     """Crawl the built-in cloud on loopback into a real snapshot: two accounts, three regions, all products.
 
     Needs no credentials and no network. What lands is compared with what the built-in cloud has.
     """
-    from crawler.cli.demo import check, demo_cloud
+    from crawler.cli.demo import check, demo_cloud, second_night
 
+    if as_json and nights > 1:
+        raise click.UsageError("--json is the result of one crawl; it doesn't go with --nights 2.")
     output.start_logging()
     with demo_cloud(folder, seed, scale) as (config, surroundings, counts):
         result = run(config, output, surroundings)
     code = conclude(result, config, output, as_json=as_json)
     if result.manifest is not None and not as_json and not output.is_quiet:
         check(result.manifest, counts, folder)
+    if nights > 1 and code == 0:
+        code = second_night(output, folder, seed, scale, result.snapshot_id)
     sys.stdout.flush()
     return code
 

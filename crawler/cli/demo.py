@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,21 +15,31 @@ import orjson
 from rich.text import Text
 
 from crawler.catalog import load_catalog
+from crawler.cli.app import EXIT_NOTHING, Output
+from crawler.cli.describe import product_name
 from crawler.cli.render import console, safe
 from crawler.config import PRODUCTS, Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
+from crawler.emulator.days import denied
+from crawler.run import EXIT_PARTIAL
 from crawler.session import Surroundings
 
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest
 
 _RATE, _BURST = 5000, 1000
+# What the second night shows the differences of: functions and what hangs on them, and what nobody may list any more.
+_MOST_SHOWN = 16
+_COMPARED = ("fc_functions", "fc_triggers", "fc_async_invoke_configs", "opensearch_app_groups")
 
 
 @contextmanager
-def demo_cloud(folder: str, seed: int, scale: int) -> Iterator[tuple[Config, Surroundings, Mapping[str, int]]]:
+def demo_cloud(
+    folder: str, seed: int, scale: int, day: int = 1
+) -> Iterator[tuple[Config, Surroundings, Mapping[str, int]]]:
     """Serve a cloud while the block runs: its configuration, surroundings, and its own count of records by table."""
-    cloud = Cloud(CloudSpec(seed=seed, scale=scale, rate=Rate(_RATE, _BURST), rates={"sts": Rate(_RATE, _BURST)}))
+    rate = Rate(_RATE, _BURST)
+    cloud = Cloud(CloudSpec(seed=seed, day=day, scale=scale, rate=rate, rates={"sts": rate}))
     with (
         anyio.from_thread.start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(cloud)) as emulator,
@@ -106,3 +117,45 @@ def check(manifest: Manifest, counts: Mapping[str, int], folder: str) -> None:
     out.print(safe(f"  {this_command()} snapshots show --output {folder}"), soft_wrap=True)
     files = f"{folder}/fc_functions/*/*/*/*/*.parquet"
     out.print(safe(f"  duckdb -c \"FROM '{files}' SELECT account_id, runtime, count(*) GROUP BY ALL\""), soft_wrap=True)
+
+
+def second_night(output: Output, folder: str, seed: int, scale: int, first_id: str) -> int:
+    """Crawl the same cloud a day later and show some of what differs. The exit code is 0 where it went as it should:
+    the second crawl itself ends with 3, since an account is denied a product from that day on.
+    """
+    from crawler.cli.crawling import run
+
+    # Each scope that isn't complete would be a line in the log; they are shown together.
+    replace(output, log_level=output.log_level or "warning").start_logging()
+    with demo_cloud(folder, seed, scale, day=2) as (config, surroundings, _):
+        result = run(config, output, surroundings)
+    if result.manifest is None:
+        return result.exit_code
+    if not output.is_quiet:
+        _explain(result.manifest, CloudSpec(seed=seed, scale=scale, day=2))
+        _show_differences(Path(folder), first_id, result.snapshot_id)
+    return 0 if result.exit_code == EXIT_PARTIAL else EXIT_NOTHING
+
+
+def _explain(manifest: Manifest, spec: CloudSpec) -> None:
+    account, product = denied(spec) or ("", "")
+    gaps = f"{len(manifest.scopes.not_complete)} of {manifest.scopes.total} scopes"
+    out = console()
+    out.print("\nThe night after", style="bold")
+    out.print(safe(f"The cloud has changed, and account {account} may no longer list {product_name(product)}."))
+    out.print(safe(f"A crawl ends with exit code 3 then: committed, but {gaps} aren't complete."))
+    out.print("LATEST stays at the first night's snapshot. Some of what differs, in four of the tables:\n")
+
+
+def _show_differences(folder: Path, old_id: str, new_id: str) -> None:
+    from crawler.audit.diff import compare, keyings
+    from crawler.audit.opened import open_snapshot
+    from crawler.cli.differing import MOST_READ, print_differences
+
+    old, new = open_snapshot(folder, old_id), open_snapshot(folder, new_id)
+    with compare(old, new, keyings(load_catalog()), _COMPARED) as tables:
+        changes = [table.read(MOST_READ) for table in tables.values()]
+    print_differences(old.manifest, new.manifest, changes, _MOST_SHOWN)
+    out = console()
+    out.print("\nAll of it, in all tables:")
+    out.print(safe(f"  {this_command()} diff --output {folder}"), soft_wrap=True)

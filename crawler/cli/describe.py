@@ -148,6 +148,7 @@ def table_value(catalog: Catalog, table: str, rules: Rules) -> dict[str, Any]:
         "depth": catalog.depth(table),
         "key": list(operation.key),
         "optional_key": [name for name in operation.key if name in operation.optional_key],
+        "volatile": list(operation.volatile),
         "selection": operation.selection,
         "reason": operation.reason,
         "ram_action": operation.ram,
@@ -233,6 +234,7 @@ def facts(catalog: Catalog, table: str, rules: Rules) -> dict[str, list[str]]:
         "parents": [_parent_text(parent) for parent in operation.parents] or ["none"],
         "children": [_names(catalog.children(table))],
         "key": [key_text(operation)],
+        "volatile": [_volatile_text(operation)],
         "RAM action": [ram_text(operation)],
         "details": _details_lines(operation),
         "rate limit": [limit_text(catalog, operation, rules)],
@@ -261,6 +263,10 @@ def key_text(operation: Operation) -> str:
     """The columns that tell rows apart."""
     names = [f"`{name}`{' (may be null)' if name in operation.optional_key else ''}" for name in operation.key]
     return ", ".join(names) or "none: no field tells its records apart"
+
+
+def _volatile_text(operation: Operation) -> str:
+    return f"{_names(operation.volatile)}, made anew for every answer" if operation.volatile else ""
 
 
 def ram_text(operation: Operation) -> str:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,13 @@ _RATE, _BURST = 100, 50
 @click.option("--port", default=0, type=click.IntRange(0, 65000), help="STS's port, the regions' follow; 0: free ones.")
 @click.option("--seed", default=0, show_default=True, help="Another seed is another cloud.")
 @click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 1000), help="How many times as large.")
+@click.option(
+    "--day",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 400),
+    help="The same cloud so many days on: 2 is a day later; on even days OpenSearch is denied to the last account.",
+)
 @click.option(
     "--organization",
     "has_organization",
@@ -47,6 +55,7 @@ def emulate(
     port: int,
     seed: int,
     scale: int,
+    day: int,
     has_organization: bool,
     faults: Path | None,
     write_config: Path | None,
@@ -58,19 +67,20 @@ def emulate(
     from crawler.emulator import Cloud, CloudSpec, FaultScript
 
     output.start_logging()
-    cloud = Cloud(_with_organization(seed, scale) if has_organization else CloudSpec(seed=seed, scale=scale))
+    spec = CloudSpec(seed=seed, scale=scale, day=day)
+    cloud = Cloud(_with_organization(spec) if has_organization else spec)
     if faults is not None:
-        cloud.faults = FaultScript.load(faults)
+        cloud.faults.rules += FaultScript.load(faults).rules
     run_async(lambda: _serve(cloud, port, write_config))
 
 
-def _with_organization(seed: int, scale: int) -> CloudSpec:
+def _with_organization(spec: CloudSpec) -> CloudSpec:
     """A management account, two members as they should be, one without the role, and one that is being deleted."""
-    from crawler.emulator import CloudSpec, Organization
+    from crawler.emulator import Organization
 
     accounts = tuple(str(1_000_000_000_000_001 + number) for number in range(5))
     odd = Organization(without_role=accounts[3:4], deletions={accounts[4]: "Deleting"})
-    return CloudSpec(seed=seed, scale=scale, accounts=accounts, organization=odd)
+    return replace(spec, accounts=accounts, organization=odd)
 
 
 async def _serve(cloud: Cloud, port: int, config_path: Path | None) -> None:

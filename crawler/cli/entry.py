@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from crawler import __version__
-from crawler.cli import crawling, emulating, inspecting, snapshots
+from crawler.cli import auditing, comparing, crawling, emulating, inspecting, keeping, reporting, snapshots
 from crawler.cli.app import EXIT_NOTHING, EXIT_USAGE, Interrupted, Output, exit_code_of, output_options
 from crawler.errors import CrawlError, describe_defect
 
@@ -25,11 +25,19 @@ def app() -> None:
     """
 
 
-def main() -> NoReturn:
-    """Run the command of this process's arguments, and exit."""
-    for module in (crawling, inspecting, snapshots, emulating):
+def whole_command() -> click.Group:
+    """The command with all its commands."""
+    for module in (crawling, inspecting, snapshots, auditing, comparing, reporting, emulating):
         for command in module.COMMANDS:
             app.add_command(command)
+    for command in keeping.SNAPSHOT_COMMANDS:
+        snapshots.snapshots.add_command(command)
+    return app
+
+
+def main() -> NoReturn:
+    """Run the command of this process's arguments, and exit."""
+    whole_command()
     sys.exit(_run())
 
 
@@ -43,8 +51,8 @@ def _run() -> int:
         error.show()
         return EXIT_USAGE
     except (Interrupted, click.Abort, KeyboardInterrupt) as stopped:
-        code = stopped.exit_code if isinstance(stopped, Interrupted) else 130
-        return _fail(output, "Stopped; nothing was committed.", code)
+        code, advice = (stopped.exit_code, stopped.advice) if isinstance(stopped, Interrupted) else (130, "")
+        return _fail(output, f"Stopped; nothing was committed. {advice}".strip(), code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NOTHING

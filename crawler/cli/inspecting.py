@@ -13,7 +13,7 @@ from crawler.cli.crawling import config_option, json_option, load, run_async
 
 if TYPE_CHECKING:
     from crawler.catalog import Catalog
-    from crawler.config import Config
+    from crawler.config import Config, OpenSecretsError
     from crawler.ratelimit import LimitRule
 
 
@@ -172,15 +172,25 @@ def doctor(output: Output, config_file: Path | None, as_json: bool) -> int:
     """
     from crawler.cli import checking
 
-    config = load(config_file)
+    config, opened = _load_open(config_file)
     output.log_level = output.log_level or "error"
     output.start_logging()
-    findings = run_async(lambda: checking.examine(config))
+    findings = run_async(lambda: checking.examine(config, opened=opened))
     if as_json:
         show_json([finding.value() for finding in findings])
     else:
         checking.print_findings(findings)
     return 0 if all(finding.is_well for finding in findings) else EXIT_NOTHING
+
+
+def _load_open(config_file: Path | None) -> tuple[Config, OpenSecretsError | None]:
+    """The configuration, and what a crawl would refuse it for: keys in clear that others may read."""
+    from crawler.config import OpenSecretsError
+
+    try:
+        return load(config_file), None
+    except OpenSecretsError as error:
+        return error.config, error
 
 
 COMMANDS = (plan, tables, policy, doctor)

@@ -100,23 +100,23 @@ def _is_complete(entry: Mapping[str, int]) -> bool:
     return entry["scopes_complete"] == entry["scopes"]
 
 
-def print_scopes(out: Console, reasons: Sequence[Mapping[str, str]]) -> None:
+def print_scopes(out: Console, reasons: Sequence[Mapping[str, str]], title: str = "Not complete") -> None:
     """All scopes that aren't complete, and why; those that have the reason in common stand together."""
     if not reasons:
         return
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for accounts, regions, tables, (status,), (why,) in _causes(reasons):
+    for accounts, regions, tables, (status,), (why,) in causes(reasons):
         grid.add_row(status_text(status), safe(why))
         grid.add_row("", safe(f"{', '.join(accounts)} in {', '.join(regions)}"))
         grid.add_row("", safe(", ".join(tables), "bold"))
-    out.print(safe(f"Not complete: {len(reasons):,} scopes" if len(reasons) > 1 else "Not complete: 1 scope", "bold"))
+    out.print(safe(f"{title}: {len(reasons):,} scopes" if len(reasons) > 1 else f"{title}: 1 scope", "bold"))
     out.print(grid)
     out.print()
 
 
-def _causes(reasons: Iterable[Mapping[str, str]]) -> list[Cause]:
+def causes(reasons: Iterable[Mapping[str, str]]) -> list[Cause]:
     """One cause often takes several tables of a target along, and is the same elsewhere."""
     ordered = sorted(reasons, key=lambda row: (row["account_id"], row["region_id"]))
     causes: list[Cause] = [

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 from rich.console import Console
 from rich.text import Text
 
@@ -20,11 +20,12 @@ from crawler.cli.summary import directory_value, iso, left_out_values
 from crawler.config import Config
 from crawler.errors import OutputError
 from crawler.forecast import Forecast, TargetForecast, forecast
+from crawler.output import open_place
 from crawler.ratelimit import LimitRule
 from crawler.run import CrawlPlan, make_plan, parameter_settings
 from crawler.scheduler import TargetPlan
 from crawler.session import Surroundings, limit_rules, open_session
-from crawler.snapshot import Manifest, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
+from crawler.snapshot import Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
 
 _MAX_SHOWN = 20
 _DAY_S = 86_400
@@ -45,7 +46,7 @@ async def plan_value(config: Config, catalog: Catalog, surroundings: Surrounding
     is a warning."""
     surroundings = surroundings or Surroundings()
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
-    details, last = catalog.select_details(config.crawl.details, tables), _last(config.output.path)
+    details, last = catalog.select_details(config.crawl.details, tables), await _last(config, surroundings)
     async with open_session(config, catalog, surroundings) as session:
         plan = await make_plan(session, surroundings, tables)
         overhead = {name: tally.requests for name, tally in session.overhead.items()}
@@ -64,15 +65,20 @@ async def plan_value(config: Config, catalog: Catalog, surroundings: Surrounding
     }
 
 
-def _last(root: Path) -> _Last:
+async def _last(config: Config, surroundings: Surroundings) -> _Last:
     try:
-        snapshot_id = newest_snapshot_id(root)
-        if not snapshot_id:
-            return _Last()
-        manifest = read_manifest(root, snapshot_id)
-        return _Last(manifest, read_ledger(root, manifest))
+        place = await open_place(config.output.uri, surroundings, config)
+        return await anyio.to_thread.run_sync(_read_last, place)
     except OutputError as error:
         return _Last(warning=f"the last snapshot can't be gone by: {error}")
+
+
+def _read_last(root: Place) -> _Last:
+    snapshot_id = newest_snapshot_id(root)
+    if not snapshot_id:
+        return _Last()
+    manifest = read_manifest(root, snapshot_id)
+    return _Last(manifest, read_ledger(root, manifest))
 
 
 def _places(plan: CrawlPlan, config: Config) -> dict[str, Any]:

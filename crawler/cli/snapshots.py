@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.app import CommandError, output_options
-from crawler.cli.crawling import config_option, json_option, load
+from crawler.cli.crawling import config_option, json_option, load, run_async
 from crawler.cli.inspecting import show_json
 from crawler.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
-    from crawler.snapshot import Manifest, SnapshotSummary
+    from crawler.config import Config
+    from crawler.snapshot import Manifest, Place, SnapshotSummary
 
 uri_option = click.option("--output", "uri", metavar="URI", help="Where snapshots are, in place of [output] uri.")
 
@@ -23,14 +24,30 @@ def snapshots() -> None:
     """What has been committed."""
 
 
-def folder_of(config_file: Path | None, uri: str | None) -> Path:
-    """The output's folder: named, or the configuration's. A named one needs no configuration."""
+def place_of(config_file: Path | None, uri: str | None) -> Place:
+    """Where the snapshots are: named, or the configuration's. A named place needs no configuration."""
     from crawler.config import output_folder
 
-    folder = load(config_file).output.path if uri is None else output_folder(uri)
+    config = load(config_file) if uri is None else None
+    where = config.output.uri if config is not None else uri or ""
+    if where.startswith(("s3://", "oss://")):
+        return _bucket(where, config)
+    folder = output_folder(where)
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder; --output names one that a crawl has written.")
     return folder
+
+
+def _bucket(uri: str, config: Config | None) -> Place:
+    from functools import partial
+
+    from crawler.output import open_place
+    from crawler.session import Surroundings
+
+    try:
+        return run_async(partial(open_place, uri, Surroundings(), config))
+    except OutputError as error:
+        raise CommandError(str(error)) from None
 
 
 @snapshots.command("list")
@@ -43,7 +60,7 @@ def list_command(config_file: Path | None, uri: str | None, as_json: bool) -> No
     from crawler.snapshot import list_snapshots
 
     try:
-        found = list_snapshots(folder_of(config_file, uri))
+        found = list_snapshots(place_of(config_file, uri))
     except OutputError as error:
         raise CommandError(str(error)) from None
     if as_json:
@@ -91,7 +108,7 @@ def show_command(snapshot_id: str | None, config_file: Path | None, uri: str | N
 
     from crawler.snapshot import list_snapshots, read_manifest
 
-    folder = folder_of(config_file, uri)
+    folder = place_of(config_file, uri)
     try:
         if snapshot_id is None:
             found = list_snapshots(folder)

@@ -34,6 +34,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "rows": result.rows,
         "tables": table_entries(manifest, result.ledger) if manifest else {},
         "scopes": scope_counts(result.ledger),
+        "resumed_scopes": result.resumed_scopes,
         "requests": result.requests.requests,
         "retries": result.requests.retries,
         "throttled": result.requests.throttled,

@@ -12,10 +12,12 @@ async with serve(cloud) as emulator:
 
 It is an independent witness: it neither reads the crawler's catalog nor uses its signer. Reading order: `spec`,
 `operation`, `operations`, `place`, `places` (what there is) · `gateway`, `signature`, `service`, `paging`,
-`opensearch_rules`, `opensearch_envelopes` (how it answers) · `effects`, `faults` (what goes wrong) · `server`.
+`opensearch_rules`, `opensearch_envelopes` (how it answers) · `effects`, `faults` (what goes wrong) · `days`,
+`day_rules`, `day_values`, `differences` (what a day changes) · `server`.
 """
 
 from crawler.emulator.cloud import Cloud
+from crawler.emulator.differences import Difference, difference
 from crawler.emulator.effects import (
     Body,
     Delay,
@@ -42,6 +44,7 @@ __all__ = [
     "CloudSpec",
     "Delay",
     "Deny",
+    "Difference",
     "Drop",
     "Emulator",
     "Entry",
@@ -59,5 +62,6 @@ __all__ = [
     "Slow",
     "Throttle",
     "Truncate",
+    "difference",
     "serve",
 ]

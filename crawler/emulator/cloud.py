@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crawler.clock import Clock, SystemClock
+from crawler.emulator import days
 from crawler.emulator.answers import camel_keys
 from crawler.emulator.dice import Dice
 from crawler.emulator.directory import Directory
@@ -26,15 +27,15 @@ Record = Any
 class Cloud:
     """Everything that the emulator answers from.
 
-    `requests` is the log of what was asked, `faults` the script of what goes wrong, `keys` the access keys,
-    `directory` the organization's members. Time is the `clock`'s: dates and nonces go by `now`, rates and delays by
-    `monotonic` and `sleep`.
+    `requests` is the log of what was asked, `faults` the script of what goes wrong, where the day's own faults are from
+    the start, `keys` the access keys, `directory` the organization's members. Time is the `clock`'s: dates and nonces
+    go by `now`, rates and delays by `monotonic` and `sleep`.
     """
 
     def __init__(self, spec: CloudSpec | None = None, clock: Clock | None = None) -> None:
         self.spec = spec or CloudSpec()
         self.clock = clock or SystemClock()
-        self.faults = FaultScript()
+        self.faults = FaultScript(days.faults(self.spec))
         self.requests = RequestLog(self.spec.log_size)
         self.keys = Keyring(self.spec, self.clock)
         self.directory = Directory(self.spec)

@@ -39,7 +39,7 @@ def fill(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None
     for parent, instances in made.instances.items():
         place.put("fc-open.ListInstances", instances, parent)
         place.put("fc-open.ListFunctionAsyncInvokeConfigs", made.configs[parent], parent)
-    place.put(SECOND_GENERATION, [_as_third(service, record) for service, record in _flat(made.functions)])
+    put_second_generation(place)
     services = [record["serviceName"] for record in made.services]
     _put_below_services(place, where, services, shape)
     _put_below_functions(place, where, list(made.instances))
@@ -47,8 +47,10 @@ def fill(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None
     _put_layers(place, where, shape)
 
 
-def _flat(lists: dict[Parent, list[Record]]) -> list[tuple[str, Record]]:
-    return [(parent[0], record) for parent, records in lists.items() for record in records]
+def put_second_generation(place: Place) -> None:
+    """Bring what fc ListFunctions shows of 2.0 in line with the functions of 2.0."""
+    lists = place.lists.get("fc-open.ListFunctions", {})
+    place.put(SECOND_GENERATION, [_as_third(parent[0], record) for parent, found in lists.items() for record in found])
 
 
 def _put_below_services(place: Place, where: Where, services: list[str], shape: Shape) -> None:

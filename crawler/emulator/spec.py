@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from crawler.errors import ConfigError
 
+MAX_DAY = 400
 REGION = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+")
 
 
@@ -80,6 +81,7 @@ OTHER_SHAPE = Shape(functions=7, services=3, service_functions=3, stateful=2, ap
 class CloudSpec:
     """The recipe of a `Cloud`; equal recipes give equal clouds, in any process and on any Python.
 
+    `day` 2 is the same cloud a day later, as `days` has it.
     `scale` multiplies the functions, services, stateful functions and app groups, and with them what hangs on them.
     `rate` holds for each operation, per account and region; `rates` overrides it by product (`"fc"`) or operation
     (`"fc.ListFunctions"`). STS has 100 a second per account unless `rates` says otherwise. `first_function_instances`
@@ -91,6 +93,7 @@ class CloudSpec:
     """
 
     seed: int = 0
+    day: int = 1
     accounts: tuple[str, ...] = ("1000000000000001", "1000000000000002")
     regions: tuple[str, ...] = ("cn-hangzhou", "cn-shanghai", "ap-southeast-1")
     opensearch_regions: tuple[str, ...] = ("cn-hangzhou", "ap-southeast-1")
@@ -111,6 +114,7 @@ class CloudSpec:
         _check(all(REGION.fullmatch(region) for region in self.regions), "regions: names look like cn-hangzhou")
         _check(bool(self.regions) and len(set(self.regions)) == len(self.regions), "regions: one or more, once each")
         _check(self.scale >= 1, "scale: 1 or more")
+        _check(1 <= self.day <= MAX_DAY, f"day: 1 to {MAX_DAY}")
         odd = self.organization.named - set(self.accounts[1:]) if self.organization is not None else set()
         _check(not odd, "organization: its members are the accounts but the first")
         rules = (self.rate, *self.rates.values())

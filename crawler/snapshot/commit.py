@@ -97,14 +97,22 @@ def recover(disk: Disk) -> list[str]:
 
     Needs the lock. Names that aren't a snapshot's are left alone. Raises OutputError.
     """
-    completed = []
+    completed = complete_decided(disk)
     for name in disk.names(STAGING):
-        if not is_snapshot_id(name):
-            continue
-        manifest = _decided_manifest(disk, name)
-        if manifest is None:
+        if is_snapshot_id(name):
             remove_tree(disk, staged(name))
-        else:
+    return completed
+
+
+def complete_decided(disk: Disk) -> list[str]:
+    """Put the decided snapshots under `_staging` in place, oldest first: their IDs. The others stay as they are.
+
+    Needs the lock. Raises OutputError.
+    """
+    completed = []
+    for name in filter(is_snapshot_id, disk.names(STAGING)):
+        manifest = _decided_manifest(disk, name)
+        if manifest is not None:
             _check_files(disk, manifest)
             publish(disk, manifest)
             completed.append(name)

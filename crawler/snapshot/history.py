@@ -1,9 +1,11 @@
-"""Reading what was committed: the list of snapshots, one manifest, its ledger, a table's files."""
+"""Reading what was committed: the list of snapshots, one manifest, its ledger, a table's files.
+
+`root` is a local folder, or a bucket opened for reading: see `storage`.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,14 +13,15 @@ from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.ledger import decode_ledger
 from crawler.snapshot.paths import LATEST, SNAPSHOTS, checksum_path, is_snapshot_id, manifest_path
+from crawler.snapshot.storage import storage_of
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.manifest import Manifest
     from crawler.snapshot.parts import PartFile
+    from crawler.snapshot.storage import Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +42,18 @@ class SnapshotSummary:
     error: str = ""
 
 
-def list_snapshots(root: Path) -> list[SnapshotSummary]:
+def list_snapshots(root: Place) -> list[SnapshotSummary]:
     """All committed snapshots, newest first, those with an unreadable manifest too. Raises OutputError."""
-    snapshot_ids, latest = _snapshot_ids(root), _read_latest(root)
-    return [_summarize(root, snapshot_id, latest) for snapshot_id in snapshot_ids]
+    latest = _read_latest(root)
+    return [_summarize(root, snapshot_id, latest) for snapshot_id in snapshot_ids(root)]
 
 
-def newest_snapshot_id(root: Path) -> str:
+def newest_snapshot_id(root: Place) -> str:
     """The ID of the newest snapshot, complete or not; empty where there is none. Raises OutputError."""
-    return next(iter(_snapshot_ids(root)), "")
+    return next(iter(snapshot_ids(root)), "")
 
 
-def read_manifest(root: Path, snapshot_id: str) -> Manifest:
+def read_manifest(root: Place, snapshot_id: str) -> Manifest:
     """One snapshot's manifest; `latest` is the newest complete one's.
 
     Raises OutputError where there is none, where it can't be read, and where it doesn't match its checksum.
@@ -76,7 +79,7 @@ def read_manifest(root: Path, snapshot_id: str) -> Manifest:
     return manifest
 
 
-def read_ledger(root: Path, manifest: Manifest) -> list[ScopeRow]:
+def read_ledger(root: Place, manifest: Manifest) -> list[ScopeRow]:
     """What became of every scope. Raises OutputError where the file is gone, isn't the manifest's, or can't be read."""
     path = manifest.ledger.path
     content = _read(root, path)
@@ -95,17 +98,13 @@ def parts(manifest: Manifest, table: str) -> list[PartFile]:
     return manifest.tables[table].files
 
 
-def _snapshot_ids(root: Path) -> list[str]:
-    """Newest first."""
-    try:
-        names = [path.name for path in (root / SNAPSHOTS).iterdir()] if (root / SNAPSHOTS).is_dir() else []
-    except OSError as error:
-        raise OutputError(f"can't list {root / SNAPSHOTS}: {os.strerror(error.errno or 0)}") from error
-    ids = [name.removesuffix(".json") for name in names if name.endswith(".json")]
+def snapshot_ids(root: Place) -> list[str]:
+    """The IDs of all committed snapshots, newest first. Raises OutputError."""
+    ids = [name.removesuffix(".json") for name in storage_of(root).names(SNAPSHOTS) if name.endswith(".json")]
     return sorted(filter(is_snapshot_id, ids), reverse=True)
 
 
-def _summarize(root: Path, snapshot_id: str, latest: str) -> SnapshotSummary:
+def _summarize(root: Place, snapshot_id: str, latest: str) -> SnapshotSummary:
     try:
         manifest = read_manifest(root, snapshot_id)
     except OutputError as error:
@@ -126,15 +125,10 @@ def _summarize(root: Path, snapshot_id: str, latest: str) -> SnapshotSummary:
     )
 
 
-def _read_latest(root: Path) -> str:
+def _read_latest(root: Place) -> str:
     text = (_read(root, LATEST) or b"").decode("ascii", "replace").strip()
     return text if is_snapshot_id(text) else ""
 
 
-def _read(root: Path, path: str) -> bytes | None:
-    try:
-        return (root / path).read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise OutputError(f"can't read {path} of {root}: {os.strerror(error.errno or 0)}") from error
+def _read(root: Place, path: str) -> bytes | None:
+    return storage_of(root).read(path)

@@ -64,6 +64,8 @@ class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """See the module. Instants are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
 
+    `fingerprint_key_id` tells one key of fingerprints from another, and nothing of the key; empty where there is none.
+
     `directory` is None without an organization; `left_out` are its members that were not crawled, each with its reason.
     """
 
@@ -74,6 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: Instant
     version: str
     secrets: str
+    fingerprint_key_id: str = ""
     clock_skew_s: float
     plan_sha256: str
     tables: dict[str, TableEntry]
@@ -98,6 +101,7 @@ class ManifestDraft:
     overhead: Mapping[str, int]
     directory: DirectoryEntry | None = None
     left_out: Sequence[LeftOut] = ()
+    fingerprint_key_id: str = ""
 
 
 def encode(manifest: Manifest) -> bytes:

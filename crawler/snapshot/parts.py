@@ -11,6 +11,7 @@ import hashlib
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
@@ -103,12 +104,13 @@ class PartWriter:
     """One part: `append` any number of times, then `finish` or `abandon`. The file is made by the first `append`.
 
     `reserved_rows` counts the rows that were handed over, also those still on their way to the disk; `left_out` holds
-    the positions of rows that turned out to be another list's and must not reach the snapshot. Methods raise
-    OutputError; after one the part is abandoned.
+    the positions of rows that turned out to be another list's and must not reach the snapshot. From `max_bytes` on it
+    asks for another part to take its place. Methods raise OutputError; after one the part is abandoned.
     """
 
     __slots__ = (
         "_disk",
+        "_max_bytes",
         "_schema",
         "_sink",
         "_state",
@@ -120,7 +122,7 @@ class PartWriter:
         "sha256",
     )
 
-    def __init__(self, disk: Disk, path: str, schema: pa.Schema) -> None:
+    def __init__(self, disk: Disk, path: str, schema: pa.Schema, max_bytes: float = inf) -> None:
         self.path = path
         self.rows = 0
         self.reserved_rows = 0
@@ -128,6 +130,7 @@ class PartWriter:
         self.sha256 = ""
         self._disk = disk
         self._schema = schema
+        self._max_bytes = max_bytes
         self._state: Literal["new", "open", "finished", "abandoned"] = "new"
         self._sink: _Sink | None = None
         self._writer: pq.ParquetWriter | None = None
@@ -139,8 +142,8 @@ class PartWriter:
 
     @property
     def takes_rows(self) -> bool:
-        """Whether more rows may be appended."""
-        return self._state in ("new", "open")
+        """Whether more rows should be appended."""
+        return self._state in ("new", "open") and self.bytes < self._max_bytes
 
     @property
     def bytes(self) -> int:

@@ -20,6 +20,7 @@ SNAPSHOTS = "_snapshots"
 STAGING = "_staging"
 LOCK = f"{STAGING}/lock"
 LATEST = f"{SNAPSHOTS}/LATEST"
+_PRUNE = "prune-"
 
 _ACCOUNT = re.compile(r"[0-9]{1,32}")
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -38,10 +39,24 @@ def is_snapshot_id(text: str) -> bool:
     return _SNAPSHOT_ID.fullmatch(text) is not None
 
 
+def is_table(text: str) -> bool:
+    """Whether the text can be a table's name."""
+    return _TABLE.fullmatch(text) is not None
+
+
 def snapshot_date(snapshot_id: str) -> str:
     """The UTC date of the start: `2026-11-21`. Raises OutputError for what isn't an ID."""
     checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
     return f"{checked[:4]}-{checked[4:6]}-{checked[6:8]}"
+
+
+def started_at(snapshot_id: str) -> datetime:
+    """The start that an ID names, to the second. Raises OutputError for what isn't an ID."""
+    checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
+    try:
+        return datetime.strptime(checked[:16], "%Y%m%dT%H%M%S%z")
+    except ValueError:
+        raise OutputError(f"{checked!r} can't be a snapshot: there is no such day or time") from None
 
 
 def table_folder(table: str, snapshot_id: str) -> str:
@@ -99,6 +114,18 @@ def staged(snapshot_id: str, path: str = "") -> str:
     """Where a path is while the snapshot isn't committed; without a path, the snapshot's staging folder."""
     folder = f"{STAGING}/{_checked(_SNAPSHOT_ID, 'snapshot', snapshot_id)}"
     return f"{folder}/{path}" if path else folder
+
+
+def pruned(snapshot_id: str, path: str = "") -> str:
+    """Where a path is while the snapshot is being removed; without a path, the folder of the removal."""
+    folder = f"{STAGING}/{_PRUNE}{_checked(_SNAPSHOT_ID, 'snapshot', snapshot_id)}"
+    return f"{folder}/{path}" if path else folder
+
+
+def pruned_id(name: str) -> str:
+    """The snapshot of which a name in the staging folder is the removal; empty where it is none."""
+    snapshot_id = name.removeprefix(_PRUNE)
+    return snapshot_id if name.startswith(_PRUNE) and is_snapshot_id(snapshot_id) else ""
 
 
 def parent(path: str) -> str:

@@ -16,7 +16,7 @@ from crawler.snapshot.paths import part_name, scope_folder, staged
 from crawler.snapshot.store import Store, take_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -40,9 +40,10 @@ class ScopeWriter:
         columns: int,
         scope: tuple[str, str, str],
         ended: Callable[[tuple[str, str, str], _Files | None], None],
+        land: Callable[[_Files], Awaitable[None]],
     ) -> None:
         """`columns` counts the schema's, nested ones too; `scope` is table, account and region; `ended` is told the
-        scope's files, None where it was dropped.
+        scope's files, None where it was dropped; `land` takes the finished files further, if they must go further.
         """
         self.rows = 0
         self.duplicates = 0
@@ -56,6 +57,7 @@ class ScopeWriter:
         self._staged = staged(snapshot_id, self._folder)
         self._scope = scope
         self._ended = ended
+        self._land = land
         self._parts = 0
         self._is_over = False
         self.store = self._new_store()
@@ -80,7 +82,8 @@ class ScopeWriter:
                 files: _Files = []
                 if batches or self.store.parts:
                     files = await self.spool.run(self._write_parts, batches)
-            self._end(files)
+        await self._land(files)
+        self._end(files)
 
     async def drop(self) -> None:
         """The scope's rows don't belong to the snapshot: remove all of them. Raises OutputError."""
@@ -109,7 +112,8 @@ class ScopeWriter:
 
     def _new_part(self) -> PartWriter:
         self._parts += 1
-        return PartWriter(self.spool.disk, f"{self._staged}/{self._parts}.partial", self.schema)
+        path = f"{self._staged}/{self._parts}.partial"
+        return PartWriter(self.spool.disk, path, self.schema, self.spool.max_part_bytes)
 
     def _write_parts(self, batches: Sequence[pa.RecordBatch]) -> _Files:
         parts = list(self.store.parts)

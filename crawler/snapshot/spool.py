@@ -8,6 +8,7 @@ fit in memory needs it only for a moment, so that several of those reach the dis
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
+from math import inf
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio
@@ -36,11 +37,13 @@ class Spool:
 
     `buffered_bytes` counts what waits in stores and what is on its way to the disk. It stays within `memory_bytes`,
     or within one batch where a single one is larger. At most `max_open_parts` parts are open between calls; the one
-    that was written to the longest ago is finished first, and its list goes on in a new part.
+    that was written to the longest ago is finished first, and its list goes on in a new part, as it does from
+    `max_part_bytes` on.
     """
 
-    def __init__(self, disk: Disk, memory_bytes: int, max_open_parts: int) -> None:
+    def __init__(self, disk: Disk, memory_bytes: int, max_open_parts: int, max_part_bytes: float = inf) -> None:
         self.disk = disk
+        self.max_part_bytes = max_part_bytes
         self.buffered_bytes = 0
         self.open_parts: dict[PartWriter, None] = {}
         self._memory_bytes = memory_bytes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Self
 
 import anyio
 import anyio.lowlevel
@@ -12,24 +13,18 @@ import anyio.to_thread
 
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.commit import decide, prepare_destinations, publish, recover
-from crawler.snapshot.disk import Disk, make_folders, remove_tree
-from crawler.snapshot.ledger import LEDGER_SCHEMA, Status, has_rows, ledger_batch, sorted_ledger
-from crawler.snapshot.lock import OutputLock
-from crawler.snapshot.parts import PartFile, PartWriter
-from crawler.snapshot.paths import (
-    account_folder,
-    ledger_path,
-    manifest_path,
-    parent,
-    part_name,
-    scope_folder,
-    staged,
-)
+from crawler.snapshot.assembly import Assembly
+from crawler.snapshot.commit import decide, prepare_destinations, publish
+from crawler.snapshot.disk import Disk, remove_tree
+from crawler.snapshot.journal import Journal, ScopeRecord, Terms
+from crawler.snapshot.ledger import has_rows, sorted_ledger
+from crawler.snapshot.paths import staged
 from crawler.snapshot.preflight import make_root
+from crawler.snapshot.resume import check_terms, take_over
 from crawler.snapshot.scope import ScopeWriter
 from crawler.snapshot.spool import Spool
 from crawler.snapshot.store import count_columns
+from crawler.snapshot.taking import take_for_new, take_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,8 +33,11 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from crawler.snapshot.journal import KnownList
     from crawler.snapshot.ledger import ScopeRow
+    from crawler.snapshot.lock import OutputLock
     from crawler.snapshot.manifest import Manifest, ManifestDraft
+    from crawler.snapshot.parts import PartFile
 
 MEMORY_BYTES = 64 * 1024 * 1024
 MAX_OPEN_PARTS = 64
@@ -48,9 +46,11 @@ _Scope = tuple[str, str, str]
 
 
 class SnapshotWriter:
-    """One snapshot on a local disk. `begin` it, write its scopes, end with `commit` or `abandon`, which lets the
-    output go again. A process that dies leaves nothing that the next `begin` doesn't set right.
+    """One snapshot on a local disk. `begin` or `resume` it, write its scopes, end with `commit` or `abandon`, which
+    lets the output go again. A process that dies leaves nothing that the next `begin` doesn't set right.
     """
+
+    _has_journal = True
 
     def __init__(
         self,
@@ -63,10 +63,13 @@ class SnapshotWriter:
     ) -> None:
         """Not called directly: see `begin`."""
         self.snapshot_id = snapshot_id
+        self.started_at = started_at
         self.recovered: list[str] = []
         self._disk = disk
         self._lock = lock
-        self._started_at = started_at
+        self._unfinished: tuple[Terms, list[ScopeRecord]] | None = None
+        self._journal: Journal | None = None
+        self._stays = False
         self._schemas = schemas
         self._columns = {table: count_columns(schema) for table, schema in schemas.items()}
         self._spool = spool
@@ -90,8 +93,9 @@ class SnapshotWriter:
         umask: int = 0o077,
         memory_bytes: int = MEMORY_BYTES,
         max_open_parts: int = MAX_OPEN_PARTS,
+        max_part_bytes: float = inf,
         disk: Disk | None = None,
-    ) -> SnapshotWriter:
+    ) -> Self:
         """Take the output, set right what a crash left in it (`recovered`: the snapshots completed), start staging.
 
         Raises OutputBusyError where another crawl holds the output, OutputError where it can't be written.
@@ -99,14 +103,84 @@ class SnapshotWriter:
 
         def begin_blocking() -> tuple[Disk, OutputLock, list[str]]:
             make_root(root, umask)
-            return _take_output(disk or Disk(root, umask), snapshot_id, started_at)
+            return take_for_new(disk or Disk(root, umask), snapshot_id, started_at)
 
         with anyio.CancelScope(shield=True):
             taken, lock, recovered = await anyio.to_thread.run_sync(begin_blocking)
-        spool = Spool(taken, memory_bytes, max_open_parts)
+        spool = Spool(taken, memory_bytes, max_open_parts, max_part_bytes)
         writer = cls(taken, lock, snapshot_id, started_at, schemas, spool)
         writer.recovered = recovered
         return writer
+
+    @classmethod
+    async def resume(
+        cls,
+        root: Path,
+        now: datetime,
+        schemas: Mapping[str, pa.Schema],
+        *,
+        umask: int = 0o077,
+        disk: Disk | None = None,
+    ) -> Self:
+        """Take the output to go on with its newest unfinished crawl, under that one's ID; `open_journal` says how far.
+
+        Until that has returned, nothing of it is changed. Raises ConfigError, which says why, where there is none to go
+        on with; and as `begin` does.
+        """
+
+        def resume_blocking() -> tuple[Disk, OutputLock, tuple[Terms, list[ScopeRecord]]]:
+            return take_unfinished(disk or Disk(root, umask), now)
+
+        with anyio.CancelScope(shield=True):
+            taken, lock, (terms, records) = await anyio.to_thread.run_sync(resume_blocking)
+        spool = Spool(taken, MEMORY_BYTES, MAX_OPEN_PARTS)
+        writer = cls(taken, lock, terms.snapshot_id, terms.started_at, schemas, spool)
+        writer._unfinished, writer._stays = (terms, records), True
+        return writer
+
+    async def open_journal(
+        self, plan_sha256: str, conditions: Mapping[str, str], families: Mapping[str, Sequence[str]]
+    ) -> list[ScopeRecord]:
+        """Begin to note scopes, where this kind of output can: those that are whole already, after `resume`.
+
+        `conditions`: what must be the same, besides the plan, for another crawl to go on where this one ends, by its
+        name for messages. `families`: every table of the plan → the tables right above it. Raises ConfigError where
+        what is to go on was begun otherwise, and OutputError.
+        """
+        terms = Terms(
+            snapshot_id=self.snapshot_id,
+            started_at=self.started_at,
+            plan_sha256=plan_sha256,
+            conditions=dict(conditions),
+        )
+        records: list[ScopeRecord] = []
+        if self._unfinished is not None:
+            then, noted = self._unfinished
+            check_terms(then, terms)
+            self._stays = False
+            records = await self._spool.run(take_over, self._disk, self.snapshot_id, noted, families)
+        if self._has_journal:
+            self._journal = await Journal.start(self._spool, terms, records)
+        for record in records:
+            if record.row.written:
+                self._end_scope(record.scope, record.files if has_rows(record.row.status) else None)
+        return records
+
+    async def note(
+        self, row: ScopeRow, unknown: Mapping[str, int], lists: Mapping[str, list[KnownList] | None]
+    ) -> None:
+        """A scope is whole and has ended: note it with its files, durably, where there is a journal.
+
+        `unknown` and `lists` are `ScopeRecord`'s. Raises OutputError.
+        """
+        if self._journal is not None:
+            files = self._kept.get((row.table, row.account_id, row.region_id), [])
+            await self._journal.add(ScopeRecord(row=row, files=files, unknown=dict(unknown), lists=dict(lists)))
+
+    def leave_unfinished(self) -> bool:
+        """Let what is staged stay when the snapshot is abandoned, for a `resume`; whether anything is worth it."""
+        self._stays = self._stays or (self._journal is not None and self._journal.count > 0)
+        return self._stays
 
     @property
     def buffered_bytes(self) -> int:
@@ -119,7 +193,7 @@ class SnapshotWriter:
         if key in self._running or key in self._kept or key in self._dropped:
             raise RuntimeError(f"the scope {key} was begun before")
         schema, columns = self._schemas[table], self._columns[table]
-        writer = ScopeWriter(self._spool, self.snapshot_id, schema, columns, key, self._end_scope)
+        writer = ScopeWriter(self._spool, self.snapshot_id, schema, columns, key, self._end_scope, self._land)
         self._running.add(key)
         return writer
 
@@ -138,9 +212,15 @@ class SnapshotWriter:
         return manifest
 
     async def abandon(self) -> None:
-        """Give the snapshot up and let the output go: nothing of it stays. After `commit` this does nothing."""
+        """Give the snapshot up and let the output go: nothing of it stays, unless `leave_unfinished` has said so.
+
+        After `commit` this does nothing.
+        """
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._abandon)
+
+    async def _land(self, files: Sequence[PartFile]) -> None:
+        """Take a scope's finished files further. On a local disk they are where they must be."""
 
     def _end_scope(self, scope: _Scope, files: list[PartFile] | None) -> None:
         self._running.discard(scope)
@@ -168,12 +248,15 @@ class SnapshotWriter:
 
     def _stage(self, draft: ManifestDraft, ledger: Sequence[ScopeRow]) -> Manifest:
         with self._busy:
-            files = self._stage_empty_tables(ledger)
-            self._flush_folders(files)
-            rows = self._write_part(ledger_path(self.snapshot_id), LEDGER_SCHEMA, [ledger_batch(ledger)])
-            manifest = self._manifest(draft, ledger, files, rows)
+            manifest = self._assemble(draft, ledger)
             self._made = prepare_destinations(self._disk, manifest)
             return manifest
+
+    def _assemble(self, draft: ManifestDraft, ledger: Sequence[ScopeRow]) -> Manifest:
+        """Everything staged but the manifest, which is given."""
+        assembly = Assembly(self._disk, self.snapshot_id, self._schemas)
+        tables = assembly.tables(self._kept, self._dropped, ledger)
+        return self._manifest(draft, ledger, tables, assembly.ledger(ledger))
 
     def _publish(self, manifest: Manifest) -> None:
         with self._busy:
@@ -184,57 +267,25 @@ class SnapshotWriter:
             finally:
                 self._let_go()
 
-    def _stage_empty_tables(self, ledger: Sequence[ScopeRow]) -> dict[str, list[PartFile]]:
-        files: dict[str, list[PartFile]] = {}
-        for scope in sorted(self._kept):
-            files.setdefault(scope[0], []).extend(self._kept[scope])
-        for row in sorted(ledger, key=lambda row: (row.status is not Status.COMPLETE, row.account_id, row.region_id)):
-            if row.written and has_rows(row.status) and not files.get(row.table):
-                folder = scope_folder(row.table, self.snapshot_id, row.account_id, row.region_id)
-                files[row.table] = [self._write_part(f"{folder}/{part_name(0)}", self._schemas[row.table], [])]
-        return {table: found for table, found in files.items() if found}
-
-    def _write_part(self, path: str, schema: pa.Schema, batches: Sequence[pa.RecordBatch]) -> PartFile:
-        place = staged(self.snapshot_id, path)
-        part = PartWriter(self._disk, f"{place}.partial", schema)
-        part.append(batches)
-        part.finish()
-        self._disk.rename(part.path, place)
-        self._disk.fsync_folder(parent(place))
-        return PartFile(path, part.rows, part.bytes, part.sha256)
-
-    def _flush_folders(self, files: Mapping[str, Sequence[PartFile]]) -> None:
-        """Flush every folder above the parts', which are flushed already; take empty accounts' away."""
-        used = {parent(parent(file.path)) for found in files.values() for file in found}
-        for table, account_id, _ in self._dropped | self._kept.keys():
-            folder = account_folder(table, self.snapshot_id, account_id)
-            if folder not in used:
-                self._disk.remove_folder(staged(self.snapshot_id, folder))
-        folders = set(used)
-        for folder in used:
-            while folder := parent(folder):
-                folders.add(folder)
-        for folder in sorted(folders, reverse=True):
-            self._disk.fsync_folder(staged(self.snapshot_id, folder))
-
     def _manifest(
         self,
         draft: ManifestDraft,
         ledger: Sequence[ScopeRow],
-        files: Mapping[str, Sequence[PartFile]],
+        tables: dict[str, manifests.TableEntry],
         ledger_file: PartFile,
     ) -> Manifest:
         return manifests.Manifest(
             format=manifests.FORMAT,
             snapshot_id=self.snapshot_id,
             status=manifests.status_of(ledger, draft.directory),
-            started_at=self._started_at,
+            started_at=self.started_at,
             finished_at=draft.finished_at,
             version=draft.version,
             secrets=draft.secrets,
+            fingerprint_key_id=draft.fingerprint_key_id,
             clock_skew_s=draft.clock_skew_s,
             plan_sha256=draft.plan_sha256,
-            tables={table: self._table_entry(table, found) for table, found in files.items()},
+            tables=tables,
             scopes=manifests.count_scopes(ledger),
             unknown_fields={table: dict(counts) for table, counts in draft.unknown_fields.items()},
             overhead=dict(draft.overhead),
@@ -243,21 +294,14 @@ class SnapshotWriter:
             ledger=ledger_file,
         )
 
-    def _table_entry(self, table: str, files: Sequence[PartFile]) -> manifests.TableEntry:
-        return manifests.TableEntry(
-            rows=sum(file.rows for file in files),
-            bytes=sum(file.bytes for file in files),
-            schema_sha256=manifests.schema_sha256(self._schemas[table]),
-            files=sorted(files, key=lambda file: file.path),
-        )
-
     def _abandon(self) -> None:
         with self._busy:
             if self._is_over:
                 return
             if not self._is_decided:
-                with suppress(OutputError):
-                    remove_tree(self._disk, staged(self.snapshot_id))
+                if not self._stays:
+                    with suppress(OutputError):
+                        remove_tree(self._disk, staged(self.snapshot_id))
                 for folder in reversed(self._made):
                     with suppress(OutputError):
                         self._disk.remove_folder(folder)
@@ -266,25 +310,8 @@ class SnapshotWriter:
     def _let_go(self) -> None:
         if not self._is_over:
             self._is_over = True
+            if self._journal is not None:
+                with suppress(OutputError):
+                    self._journal.close()
             self._lock.release()
             self._disk.close_root()
-
-
-def _take_output(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple[Disk, OutputLock, list[str]]:
-    lock = None
-    try:
-        lock = OutputLock.take(disk, started_at)
-        recovered = recover(disk)
-        _refuse_committed(disk, snapshot_id)
-        make_folders(disk, staged(snapshot_id))
-    except BaseException:
-        if lock is not None:
-            lock.release()
-        disk.close_root()
-        raise
-    return disk, lock, recovered
-
-
-def _refuse_committed(disk: Disk, snapshot_id: str) -> None:
-    if disk.has(manifest_path(snapshot_id)):
-        raise OutputError(f"the output has a snapshot {snapshot_id} already")

@@ -1,0 +1,216 @@
+"""What of a table's columns two snapshots can be compared in, told from the Arrow schemas of their files.
+
+Columns and fields that only one side has, or that have another type there, stand apart: a release that adds a column
+changes no row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crawler.audit.opened import unreadable
+from crawler.catalog import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS
+
+Kind = Literal["scalar", "struct", "list", "map", "extra"]
+
+SCOPE_COLUMNS = ("account_id", "region_id")
+VOLATILE_COLUMNS = frozenset(FIXED_COLUMNS) - frozenset(SCOPE_COLUMNS)
+
+ONLY_OLD, ONLY_NEW, OTHER_TYPE = "only the older snapshot has it", "only the newer snapshot has it", "its type differs"
+
+
+@dataclass(frozen=True, slots=True)
+class Keying:
+    """What the catalog says of a table: the columns that tell its rows apart within a scope, those of them that may be
+    null, and the paths of values that the API makes anew for every answer.
+    """
+
+    key: tuple[str, ...] = ()
+    optional: frozenset[str] = frozenset()
+    volatile: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A column, or a field below one, that both sides have. `children` are a struct's fields, or the one item of a list
+    or of a map's values. `path` is dotted, with `[]` for items and `.*` for values of maps.
+    """
+
+    name: str
+    path: str
+    kind: Kind
+    is_secret: bool = False
+    is_same: bool = True
+    children: tuple[Part, ...] = ()
+
+
+@dataclass(slots=True)
+class Columns:
+    """How a table is compared. `key`: its columns, account and region first; none where rows are told by content.
+
+    `apart`: path → why it isn't compared. `one_sided` finds the entries of `_extra` for what is a column on the other
+    side.
+    """
+
+    key: tuple[str, ...]
+    optional: frozenset[str]
+    parts: tuple[Part, ...]
+    apart: dict[str, str] = field(default_factory=dict)
+    one_sided: re.Pattern[str] | None = None
+    has_details: bool = False
+
+
+def match_columns(old_file: str, new_file: str, keying: Keying) -> Columns:
+    """What a Parquet file of either side has in common with the other. Raises OutputError for what isn't one."""
+    old, new = _schema(old_file), _schema(new_file)
+    key = (*SCOPE_COLUMNS, *keying.key)
+    is_keyed = bool(keying.key) and all(_type(old, name) == _type(new, name) is not None for name in key)
+    matcher = _Matcher(
+        {*VOLATILE_COLUMNS, *SCOPE_COLUMNS, DETAILS_COLUMN, *keying.volatile, *(key if is_keyed else ())}
+    )
+    parts = matcher.fields(list(old), list(new), "", "")
+    has_details = DETAILS_COLUMN in old.names and DETAILS_COLUMN in new.names
+    finder = _finder(matcher.one_sided)
+    return Columns(key if is_keyed else (), keying.optional, tuple(parts), matcher.apart, finder, has_details)
+
+
+def _schema(path: str) -> pa.Schema:
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(str(error)) from None
+
+
+def _type(schema: pa.Schema, name: str) -> pa.DataType | None:
+    return schema.field(name).type if name in schema.names else None
+
+
+class _Matcher:
+    """Walks two schemas side by side; notes what is apart, and the wire paths of what one side lacks."""
+
+    def __init__(self, skipped: Collection[str]) -> None:
+        self.apart: dict[str, str] = {}
+        self.one_sided: list[str] = []
+        self._skipped = skipped
+
+    def fields(self, old: Sequence[pa.Field], new: Sequence[pa.Field], path: str, wire: str) -> list[Part]:
+        """The parts that both structs have, in the newer one's order."""
+        before = {field.name: field for field in old}
+        names = {field.name for field in new}
+        for one in old:
+            if one.name not in names:
+                self._set_apart(one, path, wire, ONLY_OLD)
+        found = []
+        for one in new:
+            at = f"{path}{one.name}"
+            if at in self._skipped:
+                continue
+            if one.name not in before:
+                self._set_apart(one, path, wire, ONLY_NEW)
+                continue
+            is_secret = any(_is_secret(side) for side in (before[one.name], one))
+            part = self._part(one.name, at, wire + _wire(one), before[one.name].type, one.type, is_secret=is_secret)
+            if part is not None:
+                found.append(part)
+        return found
+
+    def _set_apart(self, one: pa.Field, path: str, wire: str, why: str) -> None:
+        if f"{path}{one.name}" not in self._skipped:
+            self.apart[f"{path}{one.name}"] = why
+            self.one_sided.append(wire + _wire(one))
+
+    def _part(
+        self, name: str, path: str, wire: str, old: pa.DataType, new: pa.DataType, *, is_secret: bool
+    ) -> Part | None:
+        kind = _kind(new)
+        if kind != _kind(old) or (kind == "scalar" and old != new):
+            self.apart[path] = OTHER_TYPE
+            return None
+        if kind == "scalar":
+            return Part(name, path, "extra" if path == EXTRA_COLUMN else kind, is_secret)
+        children: list[Part] = []
+        if kind == "struct":
+            children = self.fields(_struct_fields(old), _struct_fields(new), f"{path}.", f"{wire}.")
+        else:
+            mark, values = ("[]", "value_type") if kind == "list" else (".*", "item_type")
+            inner = (getattr(old, values), getattr(new, values))
+            item = self._part("", path + mark, wire + mark, *inner, is_secret=is_secret)
+            children = [] if item is None else [item]
+        is_same = len(children) == _size(old) == _size(new) and all(child.is_same for child in children)
+        return Part(name, path, kind, is_secret, is_same, tuple(children)) if children else None
+
+
+def _kind(kind: pa.DataType) -> Kind:
+    if pa.types.is_struct(kind):
+        return "struct"
+    if pa.types.is_map(kind):
+        return "map"
+    return "list" if pa.types.is_list(kind) or pa.types.is_large_list(kind) else "scalar"
+
+
+def _struct_fields(kind: pa.DataType) -> list[pa.Field]:
+    return [kind.field(number) for number in range(kind.num_fields)]
+
+
+def _size(kind: pa.DataType) -> int:
+    return int(kind.num_fields) if pa.types.is_struct(kind) else 1
+
+
+def _is_secret(one: pa.Field) -> bool:
+    return (one.metadata or {}).get(b"secret") == b"true"
+
+
+def _wire(one: pa.Field) -> str:
+    return (one.metadata or {}).get(b"wire", b"").decode() or str(one.name)
+
+
+def _finder(paths: Sequence[str]) -> re.Pattern[str] | None:
+    """Finds the keys of `_extra` that are one of these wire paths or below one; a name's first letter has any case."""
+    if not paths:
+        return None
+    patterns = [
+        re.escape(path).replace(r"\[\]", r"\[\d+\]").replace(r"\.\*", r'\.(?:"(?:[^"\\]|\\.)*"|[^.\[]+)')
+        for path in paths
+    ]
+    return re.compile(rf"(?:{'|'.join(patterns)})(?=[.\[]|$)", re.IGNORECASE)
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def selected(part: Part) -> str:
+    """SQL for a column as far as both sides have it: the same type on either."""
+    return _projected(quoted(part.name), part, 0)
+
+
+def _projected(value: str, part: Part, depth: int) -> str:
+    if part.is_same:
+        return value
+    if part.kind == "struct":
+        inner = ", ".join(
+            f"{quoted(child.name)}: {_projected(f'{value}.{quoted(child.name)}', child, depth)}"
+            for child in part.children
+        )
+        return f"CASE WHEN {value} IS NOT NULL THEN {{{inner}}} END"
+    name, (item,) = f"x{depth}", part.children
+    changed = f"lambda {name}: {_projected(name, item, depth + 1)}"
+    if part.kind == "list":
+        return f"list_transform({value}, {changed})"
+    return (
+        f"CASE WHEN {value} IS NOT NULL THEN map(map_keys({value}), list_transform(map_values({value}), {changed})) END"
+    )
+
+
+def walk(parts: Sequence[Part]) -> Iterator[Part]:
+    """Every part, outer ones first."""
+    for part in parts:
+        yield part
+        yield from walk(part.children)

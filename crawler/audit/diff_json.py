@@ -1,0 +1,101 @@
+"""A comparison as one JSON object, written as it is read: memory doesn't grow with the number of differences."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from crawler.audit.diff import Difference, Kind, TableDiff
+from crawler.audit.diff_scopes import ScopePair
+
+_KINDS: tuple[Kind, ...] = ("added", "removed", "changed")
+_IN_MEMORY_BYTES = 4_000_000
+_CHUNK = 1 << 16
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a comparison comes to."""
+
+    is_different: bool = False
+    has_unknown: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 the same, 1 different, 3 the same as far as it is known: something isn't."""
+        return 1 if self.is_different else 3 if self.has_unknown else 0
+
+
+def write_json(old_id: str, new_id: str, tables: Mapping[str, TableDiff], write: Callable[[str], Any]) -> Verdict:
+    """Write the object, a difference a line, and say what it comes to.
+
+    Beside the lists that every table has, there are `unknown_columns` and `not_compared`, path → why, where needed.
+    """
+    verdict = Verdict()
+    write(f'{{\n"from": {_json(old_id)},\n"to": {_json(new_id)},\n"tables": {{')
+    for number, (table, diff) in enumerate(tables.items()):
+        write(f"{',' if number else ''}\n{_json(table)}: {{\n")
+        for text in _table(diff, verdict):
+            write(text)
+        write("}")
+    write("\n}\n}\n")
+    return verdict
+
+
+def _table(diff: TableDiff, verdict: Verdict) -> Iterator[str]:
+    """The lists one after the other, though the differences come in the order of their keys: each waits in a file."""
+    with ExitStack() as files:
+        lists = {kind: _List(files.enter_context(_spooled())) for kind in _KINDS}
+        for difference in diff.differences():
+            verdict.is_different = True
+            lists[difference.kind].add(_value(difference))
+        for kind in _KINDS:
+            yield f'"{kind}": ['
+            yield from lists[kind].text()
+            yield "],\n"
+    verdict.has_unknown |= bool(diff.unknown_scopes or diff.unknown_columns)
+    yield f'"unknown_scopes": {_json([scope_value(pair) for pair in diff.unknown_scopes])}'
+    for name, columns in (("unknown_columns", diff.unknown_columns), ("not_compared", diff.not_compared)):
+        if columns:
+            yield f',\n"{name}": {_json(dict(sorted(columns.items())))}'
+    yield "\n"
+
+
+def _spooled() -> SpooledTemporaryFile[str]:
+    return SpooledTemporaryFile(_IN_MEMORY_BYTES, "w+", encoding="utf-8", newline="\n")
+
+
+class _List:
+    """A list of JSON that grows in memory, and in a file where it grows large."""
+
+    def __init__(self, file: SpooledTemporaryFile[str]) -> None:
+        self._file = file
+        self._is_empty = True
+
+    def add(self, value: Any) -> None:
+        self._file.write(("\n" if self._is_empty else ",\n") + _json(value))
+        self._is_empty = False
+
+    def text(self) -> Iterator[str]:
+        self._file.seek(0)
+        while chunk := self._file.read(_CHUNK):
+            yield chunk
+
+
+def _value(difference: Difference) -> Any:
+    if difference.kind != "changed":
+        return difference.key
+    return {"key": difference.key, "columns": {path: list(values) for path, values in difference.columns.items()}}
+
+
+def scope_value(pair: ScopePair) -> dict[str, str]:
+    """A scope that isn't known, with the status that says why."""
+    return {"account_id": pair.account_id, "region_id": pair.region_id, "status": pair.status}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,183 @@
+"""The rows of two snapshots that differ, found by DuckDB: those with a key by a join, the others by counting.
+
+Inside the queries key columns are called k0, k1 … (account and region first), and what is compared c0, c1 …
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crawler.audit.diff_columns import SCOPE_COLUMNS, Columns, quoted, selected
+from crawler.audit.opened import OpenSnapshot, session, source, unreadable
+from crawler.catalog import DETAILS_COLUMN
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+_SETTINGS = {"memory_limit": "1GB"}  # beyond that DuckDB spills to a folder of the session's
+_AT_ONCE = 2_000  # rows of a result that are Python objects at the same time, at most
+_SIDES = ("old_rows", "new_rows")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """One side of some scopes: their files, and any file of the table, which tells the columns where there are none."""
+
+    paths: Sequence[str]
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The files of some scopes on both sides."""
+
+    old: Files
+    new: Files
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A key whose row is on one side only (`kind` added or removed), or differs: part's number → both values.
+
+    `old_details`, `new_details`: the rows' `details_status`.
+    """
+
+    kind: str
+    key: tuple[Any, ...]
+    values: Mapping[int, tuple[Any, Any]]
+    old_details: str | None = None
+    new_details: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A row that one side has more often than the other: `surplus` times, negative where the older one has."""
+
+    key: tuple[Any, ...]
+    values: Sequence[Any]
+    surplus: int
+
+
+class Reader:
+    """Asks a connection for what differs. `load` a batch, then ask. Raises OutputError where a file can't be read."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def load(self, batch: Batch, columns: Columns) -> None:
+        """What the questions that follow are about, in place of the batch before."""
+        for side, files in zip(_SIDES, (batch.old, batch.new), strict=True):
+            with _readable():
+                self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_source(files, columns)}")
+
+    def pairs(self, columns: Columns) -> Iterator[Pair]:
+        """The rows that aren't the same on both sides, by their key and in its order.
+
+        A key that has a hole, or comes twice on a side, makes no pairs to go by: see `rows`.
+        """
+        parts = range(len(columns.parts))
+        is_same = [f"o.{key} {_equals(columns, number)} n.{key}" for number, key in enumerate(_keys(columns))]
+        is_other = [f"o.c{n} IS DISTINCT FROM n.c{n}" for n in parts]
+        is_both = "o.k0 IS NOT NULL AND n.k0 IS NOT NULL"
+        shown = [
+            *(f"coalesce(o.{key}, n.{key}) AS {key}" for key in _keys(columns)),
+            "CASE WHEN o.k0 IS NULL THEN 'added' WHEN n.k0 IS NULL THEN 'removed' ELSE 'changed' END AS kind",
+            *(["o.d AS old_details", "n.d AS new_details"] if columns.has_details else []),
+            *(f"CASE WHEN {is_both} AND {is_other[n]} THEN {{'o': o.c{n}, 'n': n.c{n}}} END AS c{n}" for n in parts),
+        ]
+        query = f"""
+            SELECT {", ".join(shown)} FROM old_rows AS o FULL JOIN new_rows AS n ON {" AND ".join(is_same)}
+            WHERE {" OR ".join(["o.k0 IS NULL", "n.k0 IS NULL", *is_other])} ORDER BY {", ".join(_keys(columns))}
+        """  # noqa: S608 - names are quoted, all else is ours
+        for rows in self._read(query):
+            yield from _pairs(rows, columns)
+
+    def rows(self, columns: Columns, keys: Sequence[tuple[Any, ...]] | None = None) -> Iterator[Counted]:
+        """The rows that one side has more often, told apart by all that they hold; those of some keys only."""
+        if keys is None:
+            return self._counted(columns, "")
+        wanted, places = ", ".join(_keys(columns)), ", ".join("?" for _ in columns.key)
+        none = f"SELECT {wanted} FROM old_rows LIMIT 0"  # noqa: S608 - ours
+        with _readable():
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {none}")
+            self._connection.executemany(f"INSERT INTO keys VALUES ({places})", keys)  # noqa: S608 - ours
+        is_same = " AND ".join(f"kept.{key} IS NOT DISTINCT FROM keys.{key}" for key in _keys(columns))
+        return self._counted(columns, f"AS kept SEMI JOIN keys ON {is_same}")
+
+    def _counted(self, columns: Columns, chosen: str) -> Iterator[Counted]:
+        keys, parts = _keys(columns), [f"c{n}" for n in range(len(columns.parts))]
+        names = ", ".join([*keys, *parts])
+        query = f"""
+            WITH sides AS (
+                SELECT {names}, -1 AS w FROM old_rows {chosen} UNION ALL SELECT {names}, 1 AS w FROM new_rows {chosen}
+            )
+            SELECT {names}, CAST(sum(w) AS BIGINT) AS surplus FROM sides
+            GROUP BY {names} HAVING sum(w) <> 0 ORDER BY k0, k1
+        """  # noqa: S608 - ours
+        for rows in self._read(query):
+            values = [rows.column(name).to_pylist() for name in (*keys, *parts)]
+            for surplus, *row in zip(rows.column("surplus").to_pylist(), *values, strict=True):
+                yield Counted(tuple(row[: len(keys)]), row[len(keys) :], surplus)
+
+    def _read(self, query: str) -> Iterator[pa.RecordBatch]:
+        with _readable():
+            reader = self._connection.sql(query).to_arrow_reader(_AT_ONCE)
+        while True:
+            with _readable():
+                rows = next(reader, None)
+            if rows is None:
+                return
+            for start in range(0, rows.num_rows, _AT_ONCE):
+                yield rows.slice(start, _AT_ONCE)
+
+
+def _pairs(rows: pa.RecordBatch, columns: Columns) -> Iterator[Pair]:
+    keys = list(zip(*(rows.column(name).to_pylist() for name in _keys(columns)), strict=True))
+    kinds, nothing = rows.column("kind").to_pylist(), [None] * rows.num_rows
+    names = ("old_details", "new_details")
+    statuses = [rows.column(name).to_pylist() if columns.has_details else nothing for name in names]
+    differing = {n: rows.column(f"c{n}") for n in range(len(columns.parts))}
+    values = {n: found.to_pylist() for n, found in differing.items() if found.null_count < rows.num_rows}
+    for number, (key, kind, old, new) in enumerate(zip(keys, kinds, *statuses, strict=True)):
+        found = {n: (pair["o"], pair["n"]) for n, pairs in values.items() if (pair := pairs[number]) is not None}
+        yield Pair(kind, key, found, old, new)
+
+
+def _keys(columns: Columns) -> list[str]:
+    return [f"k{n}" for n in range(len(columns.key or SCOPE_COLUMNS))]
+
+
+def _equals(columns: Columns, number: int) -> str:
+    return "IS NOT DISTINCT FROM" if columns.key[number] in columns.optional else "="
+
+
+def _source(files: Files, columns: Columns) -> str:
+    """SQL for one side's rows."""
+    shown = [f"{quoted(name)} AS {key}" for name, key in zip(columns.key or SCOPE_COLUMNS, _keys(columns), strict=True)]
+    shown += [f"{selected(part)} AS c{n}" for n, part in enumerate(columns.parts)]
+    shown += [f"{DETAILS_COLUMN} AS d"] if columns.has_details else []
+    rows = source(files.paths or [files.pattern])
+    nothing = "" if files.paths else " WHERE false"
+    return f"SELECT {', '.join(shown)} FROM {rows}{nothing}"  # noqa: S608 - quoted
+
+
+@contextmanager
+def open_reader(old: OpenSnapshot, new: OpenSnapshot) -> Iterator[Reader]:
+    """What asks of two snapshots, for a block."""
+    with session(new, (), _SETTINGS, (old,)) as connection:
+        yield Reader(connection)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    import duckdb
+    import pyarrow as pa
+
+    try:
+        yield
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise unreadable(str(error)) from None

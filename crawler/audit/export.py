@@ -1,0 +1,257 @@
+"""Tables of a snapshot as files for others, and the evidence that goes along.
+
+One table is one file, with `NAME.scopes.csv` (the ledger of its scopes) and `NAME.snapshot.json` (which snapshot, by
+ID and by its manifest's SHA-256; how whole it is; what was written) beside it. Several are a folder of files with
+`_scopes.csv` and `_snapshot.json` in it. A workbook has all of this as sheets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import pyarrow as pa
+
+from crawler import __version__
+from crawler.audit import rowfiles, target
+from crawler.audit.failures import Statement
+from crawler.audit.opened import SCOPES_VIEW, session
+from crawler.audit.query import SETTINGS, Rows, ask
+from crawler.audit.selection import Selection, asked
+from crawler.audit.workbook import Workbook, check_installed, check_rows, sheet_names
+from crawler.errors import OutputError
+from crawler.snapshot import is_whole
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from crawler.audit.failures import Tables
+    from crawler.audit.opened import OpenSnapshot
+
+Format = Literal["csv", "jsonl", "xlsx", "parquet"]
+
+_FACTS_SHEET = "_snapshot"
+_FACTS = f"{_FACTS_SHEET}.json"
+_SCOPES = f"{SCOPES_VIEW}.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to export and where to; `at` is now, for the record."""
+
+    selection: Selection
+    file_format: Format
+    path: Path
+    at: datetime
+    is_raw: bool = False
+    may_replace: bool = False
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether `path` becomes a folder: several tables, but for a workbook, which has them as sheets."""
+        return len(self.selection.tables) > 1 and self.file_format != "xlsx"
+
+
+class Exported(msgspec.Struct, kw_only=True):
+    """One table as it was written; `file` is a file's name, or a sheet's. `bytes` and `sha256` are the file's."""
+
+    file: str
+    rows: int
+    snapshot_rows: int
+    guarded_cells: int = 0
+    cut_cells: dict[str, int] = {}
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+class _Record(msgspec.Struct):
+    """What is read of an earlier export's facts."""
+
+    tables: dict[str, Exported]
+
+
+def export(request: Request, tables: Tables) -> dict[str, Exported]:
+    """Write what is asked for; by table, what was written. Nothing stands under its name before all of it is whole.
+
+    Raises ConfigError for what can't be done as asked, QueryError for a `where` that fails on the way, OutputError
+    where the snapshot's files aren't those of its manifest or the disk refuses.
+    """
+    snapshot, chosen = tables.snapshot, request.selection.tables
+    if request.file_format == "xlsx":
+        check_installed()
+        for table in chosen if not request.selection.where else ():
+            check_rows(table, snapshot.manifest.tables[table].rows)
+    _check_free(request)
+    _check_files(snapshot, chosen)
+    with session(snapshot, chosen, SETTINGS) as connection, target.staging(request.path.parent) as place:
+        work = _Work(request, tables, connection, place)
+        written = work.workbook() if request.file_format == "xlsx" else work.files()
+        if request.is_folder:
+            target.publish_folder(place / request.path.name, request.path)
+        else:
+            target.publish([place / path.name for path in _paths(request)], request.path.parent)
+    return written
+
+
+def _paths(request: Request) -> list[Path]:
+    """The files that an export leaves, where it isn't a folder; the table's own comes last."""
+    if request.file_format == "xlsx":
+        return [request.path]
+    return [request.path.with_name(f"{request.path.name}{ending}") for ending in (".scopes.csv", ".snapshot.json", "")]
+
+
+def _check_free(request: Request) -> None:
+    if request.is_folder:
+        earlier = _earlier(request.path)
+        target.check_folder_free(request.path, replaceable=earlier, may_replace=request.may_replace)
+    else:
+        target.check_free(_paths(request), may_replace=request.may_replace)
+
+
+def _earlier(folder: Path) -> set[str]:
+    """The names of the files that an export has written into a folder, by its own record; none where there is none."""
+    try:
+        tables = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Record).tables
+    except (OSError, msgspec.MsgspecError):
+        return set()
+    return {_FACTS, _SCOPES, *(entry.file for entry in tables.values())}
+
+
+def _check_files(snapshot: OpenSnapshot, chosen: tuple[str, ...]) -> None:
+    """Raise OutputError where a file isn't what the manifest, which the export will name, says that it is."""
+    for table in chosen:
+        for file in snapshot.manifest.tables[table].files:
+            path = snapshot.local(file)
+            with target.door(Path(path), "read"):
+                found = _sha256(Path(path))
+            if found != file.sha256:
+                raise OutputError(f"{path} isn't what its manifest names: it was changed or damaged after its commit")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """An export being made in the folder `place`, under its final names."""
+
+    request: Request
+    tables: Tables
+    connection: duckdb.DuckDBPyConnection
+    place: Path
+
+    def files(self) -> dict[str, Exported]:
+        """Every table as a file, and what goes along."""
+        request, folder = self.request, self.place / self.request.path.name
+        if request.is_folder:
+            with target.door(request.path):
+                folder.mkdir(0o700)
+            paths = {table: folder / f"{table}.{request.file_format}" for table in request.selection.tables}
+            scopes, facts = folder / _SCOPES, folder / _FACTS
+        else:
+            paths = {request.selection.tables[0]: folder}
+            scopes, facts = (self.place / path.name for path in _paths(request)[:2])
+        written = {table: self._file(table, path) for table, path in paths.items()}
+        rowfiles.write_file(self._scopes(), scopes, "csv", is_raw=request.is_raw)
+        with target.new_file(facts) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(self._facts(written)), indent=2) + b"\n")
+        return written
+
+    def _file(self, table: str, path: Path) -> Exported:
+        part = asked(self.request.selection, table, self.tables)
+        rows = ask(self.connection, part.statement, self.tables)
+        written = rowfiles.write_file(
+            rows, path, self.request.file_format, is_raw=self.request.is_raw, schema=part.schema
+        )
+        return Exported(
+            file=shown_path(Path(path.name)),
+            rows=written.rows,
+            snapshot_rows=self._snapshot_rows(table),
+            guarded_cells=written.guarded_cells,
+            bytes=path.stat().st_size,
+            sha256=_sha256(path),
+        )
+
+    def workbook(self) -> dict[str, Exported]:
+        """Every table as a sheet, and what goes along as two more."""
+        path, finished_at = self.place / self.request.path.name, self.tables.snapshot.manifest.finished_at
+        names = sheet_names((*self.request.selection.tables, SCOPES_VIEW, _FACTS_SHEET))
+        with target.door(self.request.path), Workbook(path, self.place, finished_at) as book:
+            written = {table: self._sheet(table, names[table], book) for table in self.request.selection.tables}
+            book.add(names[SCOPES_VIEW], self._scopes())
+            book.add(names[_FACTS_SHEET], _as_rows(self._facts(written)))
+        return written
+
+    def _sheet(self, table: str, name: str, book: Workbook) -> Exported:
+        part = asked(self.request.selection, table, self.tables)
+        sheet = book.add(name, ask(self.connection, part.statement, self.tables), title=table)
+        return Exported(
+            file=sheet.name,
+            rows=sheet.rows,
+            snapshot_rows=self._snapshot_rows(table),
+            guarded_cells=sheet.guarded_cells,
+            cut_cells=dict(sheet.cut_cells),
+        )
+
+    def _snapshot_rows(self, table: str) -> int:
+        return self.tables.snapshot.manifest.tables[table].rows
+
+    def _scopes(self) -> Rows:
+        """The ledger of these tables."""
+        listed = ", ".join(f"'{table}'" for table in self.request.selection.tables)
+        sql = f'SELECT * FROM {SCOPES_VIEW} WHERE "table" IN ({listed})'  # noqa: S608 - names that a manifest may have
+        return ask(self.connection, Statement(sql), self.tables)
+
+    def _facts(self, written: Mapping[str, Exported]) -> dict[str, Any]:
+        """Which snapshot this is of, how whole that is, and what was written of it."""
+        request, manifest = self.request, self.tables.snapshot.manifest
+        statuses = [row.status for row in self.tables.snapshot.ledger if row.table in request.selection.tables]
+        return {
+            "snapshot_id": manifest.snapshot_id,
+            "status": manifest.status,
+            "manifest_sha256": self.tables.snapshot.manifest_sha256,
+            "started_at": _iso(manifest.started_at),
+            "finished_at": _iso(manifest.finished_at),
+            "crawled_by": f"acs-inventory {manifest.version}",
+            "secrets": manifest.secrets,
+            "exported_at": _iso(request.at),
+            "exported_by": f"acs-inventory {__version__}",
+            "format": request.file_format,
+            "columns": list(request.selection.columns) or None,
+            "where": request.selection.where or None,
+            "raw_csv": request.is_raw,
+            "scopes": {"total": len(statuses), "not_complete": sum(not is_whole(status) for status in statuses)},
+            "tables": dict(written),
+        }
+
+
+def shown_path(path: Path) -> str:
+    """The path as text that any encoding of JSON takes, whatever its bytes are."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
+def _iso(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _as_rows(facts: Mapping[str, Any]) -> Rows:
+    """Facts as rows of two columns, those within others under dotted names."""
+    pairs = list(_flat(msgspec.to_builtins(facts), ""))
+    columns = [pa.array([pair[place] for pair in pairs], pa.string()) for place in (0, 1)]
+    batch = pa.RecordBatch.from_arrays(columns, names=["fact", "value"])
+    return Rows(batch.schema, iter([batch]))
+
+
+def _flat(value: Any, path: str) -> list[tuple[str, str | None]]:
+    if isinstance(value, dict):
+        return [pair for key, inner in value.items() for pair in _flat(inner, f"{path}.{key}" if path else key)]
+    if isinstance(value, list):
+        value = ", ".join(value)
+    return [(path, None if value is None else str(value))]

@@ -1,0 +1,18 @@
+-- severity: high
+-- title: Functions that anyone on the internet may call
+-- tables: fc_triggers, fc2_triggers
+-- reason: An HTTP trigger with authType anonymous checks nobody, and its public address is on: whoever learns the
+--   address runs the function, at your cost and with its role.
+-- remedy: Set authType to function or jwt, or disable the public address where only your own network calls.
+SELECT account_id, region_id, function_name AS function, trigger_name, qualifier,
+       array_to_string(trigger_config.methods, ' ') AS methods, http_trigger.url_internet AS address
+FROM fc_triggers
+WHERE lower(trigger_type) = 'http' AND lower(trim(trigger_config.auth_type)) = 'anonymous'
+  AND trigger_config.disable_url_internet IS DISTINCT FROM true
+UNION ALL
+SELECT account_id, region_id, service_name || '/' || function_name, trigger_name, qualifier,
+       array_to_string(trigger_config.methods, ' '), url_internet
+FROM fc2_triggers
+WHERE lower(trigger_type) = 'http' AND lower(trim(trigger_config.auth_type)) = 'anonymous'
+  AND trigger_config.disable_url_internet IS DISTINCT FROM true
+ORDER BY ALL

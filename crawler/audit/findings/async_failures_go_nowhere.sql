@@ -1,0 +1,16 @@
+-- severity: low
+-- title: Asynchronous calls whose failures go nowhere
+-- tables: fc_async_invoke_configs, fc2_function_async_invoke_configs
+-- reason: There is a configuration for asynchronous calls, but no destination for those that fail after the last
+--   retry: such events are gone, and nobody is told.
+-- remedy: Set a destination on failure: a queue, a topic, or a function that keeps the event.
+SELECT account_id, region_id, regexp_extract(function_arn, 'functions/(.+)$', 1) AS function,
+       max_async_retry_attempts AS retries, destination_config.on_success.destination AS on_success
+FROM fc_async_invoke_configs
+WHERE coalesce(destination_config.on_failure.destination, '') = ''
+UNION ALL
+SELECT account_id, region_id, service_name || '/' || function_name || '/' || coalesce(qualifier, ''),
+       max_async_retry_attempts, destination_config.on_success.destination
+FROM fc2_function_async_invoke_configs
+WHERE coalesce(destination_config.on_failure.destination, '') = ''
+ORDER BY ALL

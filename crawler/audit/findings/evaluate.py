@@ -1,0 +1,118 @@
+"""Findings asked of a snapshot: their SQL run over its tables, and what is known of them beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crawler.audit.findings.knowledge import Knowledge, judge
+from crawler.audit.opened import create_view, session, unreadable
+from crawler.errors import ConfigError
+from crawler.snapshot import schema_sha256
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from crawler.audit.findings.files import Finding
+    from crawler.audit.opened import OpenSnapshot
+    from crawler.catalog import Catalog
+
+MAX_ROWS = 2000
+
+Cell = str | int | float | bool | None
+
+_AS_IT_IS = ("VARCHAR", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE")
+_INSTANT = "TIMESTAMP WITH TIME ZONE"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finding's answer. `rows` are the first of `total`; where something isn't known, `gaps` says what."""
+
+    finding: Finding
+    knowledge: Knowledge
+    gaps: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = ()
+    total: int = 0
+
+
+def evaluate(
+    snapshot: OpenSnapshot, findings: Sequence[Finding], catalog: Catalog, *, max_rows: int = MAX_ROWS
+) -> list[Outcome]:
+    """Every finding's outcome, in the order given; of each at most `max_rows` rows, and the number of all.
+
+    A table that the snapshot doesn't have is empty to the SQL, and a column that it doesn't have is null: the catalog
+    knows both. Raises ConfigError for a user's own finding whose SQL doesn't run, OutputError where a file of the
+    snapshot can't be read.
+    """
+    with session(snapshot, ()) as connection:
+        for table in sorted({table for finding in findings for table in (*finding.tables, *finding.lookups)}):
+            _offer(connection, snapshot, catalog, table)
+        return [_evaluate(connection, snapshot, finding, max_rows) for finding in findings]
+
+
+def _offer(connection: duckdb.DuckDBPyConnection, snapshot: OpenSnapshot, catalog: Catalog, table: str) -> None:
+    """Make the table a view, with all columns that the catalog declares."""
+    entry, operation = snapshot.manifest.tables.get(table), catalog.operations.get(table)
+    is_as_declared = (
+        entry is not None and operation is not None and entry.schema_sha256 == schema_sha256(operation.schema)
+    )
+    if entry is not None and (operation is None or is_as_declared):
+        create_view(connection, table, snapshot.files(table))
+        return
+    parts = []
+    if entry is not None:
+        create_view(connection, f"_stored_{table}", snapshot.files(table))
+        parts.append(f'SELECT * FROM "_stored_{table}"')  # noqa: S608 - a table's name is letters, digits and _
+    if operation is not None:
+        connection.register(f"_declared_{table}", operation.schema.empty_table())
+        parts.append(f'SELECT * FROM "_declared_{table}"')  # noqa: S608 - as above
+    if parts:
+        connection.execute(f'CREATE VIEW "{table}" AS {" UNION ALL BY NAME ".join(parts)}')
+
+
+def _evaluate(
+    connection: duckdb.DuckDBPyConnection, snapshot: OpenSnapshot, finding: Finding, max_rows: int
+) -> Outcome:
+    import duckdb
+
+    knowledge, gaps = judge(snapshot, finding)
+    if knowledge is Knowledge.UNKNOWN:
+        return Outcome(finding, knowledge, gaps)
+    try:
+        columns, rows, total = _ask(connection, finding.sql, max_rows)
+    except duckdb.IOException as error:
+        raise unreadable(str(error)) from None
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        if finding.is_own:
+            raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None
+        return Outcome(finding, Knowledge.UNKNOWN, (*gaps, f"its question doesn't run on this snapshot: {reason}"))
+    return Outcome(finding, knowledge, gaps, columns, rows, total)
+
+
+def _ask(
+    connection: duckdb.DuckDBPyConnection, sql: str, max_rows: int
+) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ...], int]:
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE _found AS {sql}")
+    described = connection.execute("DESCRIBE _found").fetchall()
+    shown = ", ".join(_shown(name, kind) for name, kind, *_ in described)
+    rows = connection.execute(f"SELECT {shown} FROM _found ORDER BY rowid LIMIT {max_rows:d}").fetchall()  # noqa: S608
+    [(total,)] = connection.execute("SELECT count(*) FROM _found").fetchall()
+    return tuple(name for name, *_ in described), tuple(rows), total
+
+
+def _shown(name: str, kind: str) -> str:
+    """A column as something that a cell can hold: instants as text in UTC, lists of text joined, the rest as JSON."""
+    column = '"' + name.replace('"', '""') + '"'
+    if kind in _AS_IT_IS:
+        return column
+    if kind == _INSTANT:
+        return f"strftime({column}, '%Y-%m-%d %H:%M:%S')"
+    if kind == "VARCHAR[]":
+        return f"array_to_string({column}, ', ')"
+    if kind.startswith(("STRUCT", "MAP", "LIST")) or kind.endswith("]"):
+        return f"to_json({column})::VARCHAR"
+    return f"{column}::VARCHAR"

@@ -1,0 +1,164 @@
+"""The files of findings: a header of `-- key: value` lines, then one SELECT over the tables that the header names.
+
+```sql
+-- severity: high | medium | low | info
+-- title: Functions that anyone on the internet may call
+-- tables: fc_triggers, fc2_triggers
+-- reason: why it matters;
+--   a line that begins further in goes on with the value
+-- remedy: what to do
+SELECT account_id, region_id, …
+```
+
+`lookups` names tables that rows are looked up in rather than found in: where one of them isn't known at all, nothing
+can be said. `secrets: fingerprint` asks for a snapshot whose secrets are fingerprints. `source` and `checked` say where
+a list in the SQL is from, and on which day it was compared with that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Literal, get_args
+
+from crawler.errors import ConfigError
+from crawler.snapshot.paths import is_table
+
+Severity = Literal["high", "medium", "low", "info"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+
+_KEYS = ("severity", "title", "tables", "reason", "remedy", "lookups", "secrets", "source", "checked")
+_REQUIRED = ("severity", "title", "tables", "reason")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_ENTRY = re.compile(r"--\s?([a-z]+):\s*(.*)")
+_MORE = re.compile(r"--\s{2,}(\S.*)")
+_LARGEST_FILE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One question. `name` is the file's name without its ending; `is_own` says that a user wrote it."""
+
+    name: str
+    severity: Severity
+    title: str
+    reason: str
+    sql: str
+    tables: tuple[str, ...]
+    lookups: tuple[str, ...] = ()
+    remedy: str = ""
+    secrets: str = ""
+    source: str = ""
+    checked: str = ""
+    is_own: bool = False
+
+
+def load_findings(folders: Sequence[Path] = ()) -> list[Finding]:
+    """The built-in findings and those of the user's folders, by severity and name.
+
+    A user's file takes the place of a built-in one of the same name. Raises ConfigError for a folder or a file that
+    can't be read, and for a file that isn't a finding.
+    """
+    found = {finding.name: finding for finding in _built_in()}
+    for folder in folders:
+        found |= {finding.name: finding for finding in _own(folder)}
+    return sorted(found.values(), key=lambda finding: (SEVERITIES.index(finding.severity), finding.name))
+
+
+def parse_finding(name: str, text: str, where: str, *, is_own: bool = False) -> Finding:
+    """The finding in a file's text. Raises ConfigError, which names `where`, for a header or SQL that can't be used."""
+    header, sql = _split(text, where)
+    if missing := [key for key in _REQUIRED if not header.get(key)]:
+        raise ConfigError(f"{where}: the header has no `-- {missing[0]}: …` line")
+    severity = header["severity"]
+    if severity not in SEVERITIES:
+        raise ConfigError(f"{where}: severity {severity[:40]!a} isn't one of {', '.join(SEVERITIES)}")
+    if header.get("secrets", "fingerprint") != "fingerprint":
+        raise ConfigError(f"{where}: secrets can only ask for fingerprint")
+    _check_sql(sql, where)
+    return Finding(
+        name=name,
+        severity=severity,
+        title=header["title"],
+        reason=header["reason"],
+        sql=sql,
+        tables=_tables(header["tables"], where),
+        lookups=_tables(header.get("lookups", ""), where),
+        remedy=header.get("remedy", ""),
+        secrets=header.get("secrets", ""),
+        source=header.get("source", ""),
+        checked=header.get("checked", ""),
+        is_own=is_own,
+    )
+
+
+def _built_in() -> Iterable[Finding]:
+    for entry in sorted(resources(__package__).iterdir(), key=lambda entry: entry.name):
+        if entry.name.endswith(".sql"):
+            yield parse_finding(entry.name.removesuffix(".sql"), entry.read_text("utf-8"), entry.name)
+
+
+def _own(folder: Path) -> Iterable[Finding]:
+    if not folder.is_dir():
+        raise ConfigError(f"--findings {folder}: no such folder; it names one with .sql files")
+    paths = sorted(folder.glob("*.sql"))
+    if not paths:
+        raise ConfigError(f"--findings {folder}: there is no .sql file in it")
+    for path in paths:
+        if not _NAME.fullmatch(path.stem):
+            raise ConfigError(f"{path}: a finding's file is named with small letters, digits and _: public_buckets.sql")
+        yield parse_finding(path.stem, _read(path), str(path), is_own=True)
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE_BYTES + 1)
+        if len(content) > _LARGEST_FILE_BYTES:
+            raise ConfigError(f"{path}: larger than 1 MiB, which no finding is")
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+
+
+def _split(text: str, where: str) -> tuple[dict[str, str], str]:
+    """The header's values by key, and the SQL after it."""
+    header: dict[str, str] = {}
+    lines, key = text.strip().splitlines(), ""
+    for number, line in enumerate(lines):
+        if not line.startswith("--"):
+            return header, "\n".join(lines[number:]).strip()
+        if entry := _ENTRY.fullmatch(line.rstrip()):
+            key = entry[1]
+            if key not in _KEYS:
+                raise ConfigError(f"{where}: line {number + 1}: unknown key {key!r}; a header has {', '.join(_KEYS)}")
+            header[key] = entry[2].strip()
+        elif key and (more := _MORE.fullmatch(line.rstrip())):
+            header[key] = f"{header[key]} {more[1]}".strip()
+        else:
+            raise ConfigError(f"{where}: line {number + 1}: a header's lines are `-- key: value`, or go on further in")
+    return header, ""
+
+
+def _tables(text: str, where: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if not is_table(name):
+            raise ConfigError(f"{where}: {name[:40]!a} can't be a table's name; tables are parted by commas")
+    return names
+
+
+def _check_sql(sql: str, where: str) -> None:
+    import duckdb
+
+    try:
+        statements = duckdb.extract_statements(sql)
+    except duckdb.Error as error:
+        raise ConfigError(f"{where}: not SQL: {str(error).splitlines()[0]}") from None
+    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+        raise ConfigError(f"{where}: there must be one SELECT below the header, and nothing else")

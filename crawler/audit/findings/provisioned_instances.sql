@@ -1,0 +1,15 @@
+-- severity: info
+-- title: Instances that are kept ready, and cost while nobody calls
+-- tables: fc_provision_configs, fc2_provision_configs
+-- reason: Provisioned instances are charged for the time that they stand by. The snapshot has no traffic: whether
+--   they are needed is unknown.
+-- remedy: Compare with the calls of the last weeks; scale by schedule or by load, or let them go.
+SELECT account_id, region_id, regexp_extract(function_arn, 'functions/(.+)$', 1) AS function, target, current,
+       always_allocate_cpu
+FROM fc_provision_configs WHERE target > 0
+UNION ALL
+SELECT account_id, region_id, CASE WHEN resource LIKE '%#%#%#%'
+         THEN concat_ws('/', split_part(resource, '#', 2), split_part(resource, '#', 4), split_part(resource, '#', 3))
+         ELSE resource END, target, current, always_allocate_cpu
+FROM fc2_provision_configs WHERE target > 0
+ORDER BY ALL

@@ -1,0 +1,15 @@
+-- severity: medium
+-- title: Provisioned instances that can't be started
+-- tables: fc_provision_configs, fc2_provision_configs
+-- reason: The service reports an error for these instances: the function runs with fewer than were asked for, or
+--   with none.
+-- remedy: Read the error, mend what it names, and watch whether current reaches target.
+SELECT account_id, region_id, regexp_extract(function_arn, 'functions/(.+)$', 1) AS function, target, current,
+       current_error AS error
+FROM fc_provision_configs WHERE coalesce(current_error, '') <> ''
+UNION ALL
+SELECT account_id, region_id, CASE WHEN resource LIKE '%#%#%#%'
+         THEN concat_ws('/', split_part(resource, '#', 2), split_part(resource, '#', 4), split_part(resource, '#', 3))
+         ELSE resource END, target, current, current_error
+FROM fc2_provision_configs WHERE coalesce(current_error, '') <> ''
+ORDER BY ALL

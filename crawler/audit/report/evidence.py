@@ -1,0 +1,63 @@
+"""What ties the page to the snapshot: its ID, what its manifest's bytes come to, and how both can be checked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from crawler import __version__
+from crawler.audit.report.markup import Child, Html, element, joined
+from crawler.snapshot.paths import manifest_path
+
+if TYPE_CHECKING:
+    from crawler.snapshot import Manifest
+
+_SECRETS = {
+    "fingerprint": "fingerprint: a keyed hash stands in each secret's place; equal secrets look equal",
+    "mask": "mask: nothing of a secret is in the snapshot",
+    "keep": "keep: the snapshot holds secrets in clear, guard it; what is built into this page shows none of them",
+}
+
+
+def evidence_section(manifest: Manifest, sha256: str) -> Html:
+    """The whole section's content."""
+    files = sum(len(entry.files) for entry in manifest.tables.values())
+    size = sum(entry.bytes for entry in manifest.tables.values())
+    entries: list[tuple[str, Child]] = [
+        ("Snapshot", _code(manifest.snapshot_id)),
+        ("Status", manifest.status),
+        ("Manifest", _code(manifest_path(manifest.snapshot_id))),
+        ("Manifest's SHA-256", _code(sha256)),
+        ("Ledger's SHA-256", _code(manifest.ledger.sha256)),
+        ("Plan's SHA-256", _code(manifest.plan_sha256)),
+        ("Crawl started", moment(manifest.started_at)),
+        ("Crawl finished", moment(manifest.finished_at)),
+        ("Clock skew", f"{manifest.clock_skew_s:g} s"),
+        ("Secrets", _SECRETS.get(manifest.secrets, manifest.secrets)),
+        ("Crawled by", f"acs-inventory {manifest.version}"),
+        ("Report by", f"acs-inventory {__version__}"),
+        ("Data", f"{files:,} files, {size:,} bytes; the manifest has the SHA-256 of each"),
+    ]
+    listed = [element("div", element("dt", name), element("dd", value)) for name, value in entries]
+    check = f"acs-inventory snapshots verify {manifest.snapshot_id}"
+    return joined(
+        [
+            element("dl", *listed, class_="evidence"),
+            element(
+                "p",
+                "The same snapshot and version give the same page, byte for byte. ",
+                "To check the data against the manifest: ",
+                _code(check),
+                ". All times are UTC.",
+            ),
+        ]
+    )
+
+
+def moment(value: datetime) -> str:
+    """An instant in UTC, to the second."""
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _code(text: str) -> Html:
+    return element("code", text)

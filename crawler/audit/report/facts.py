@@ -1,0 +1,137 @@
+"""What a snapshot holds, counted: by product, account, region and runtime, and how complete each place is."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crawler.audit.opened import session
+from crawler.snapshot import is_whole
+
+if TYPE_CHECKING:
+    from crawler.audit.opened import OpenSnapshot
+    from crawler.catalog import Catalog
+
+_PRODUCTS = {"fc": "Function Compute 3.0", "fc-open": "Function Compute 2.0", "opensearch": "OpenSearch"}
+OTHER = "own tables"
+
+# What people count first, and the tables that it is in.
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "functions": ("fc_functions", "fc2_functions"),
+    "services": ("fc2_services",),
+    "triggers": ("fc_triggers", "fc2_triggers"),
+    "custom domains": ("fc_custom_domains", "fc2_custom_domains"),
+    "layers": ("fc_layers", "fc2_layers"),
+    "OpenSearch applications": ("opensearch_app_groups",),
+}
+
+
+@dataclass(slots=True)
+class Place:
+    """One account in one region: rows by table, scopes, and those of them that aren't complete."""
+
+    account_id: str
+    region_id: str
+    rows: Counter[str] = field(default_factory=Counter)
+    scopes: int = 0
+    open_scopes: int = 0
+
+    def count(self, kind: str) -> int:
+        """The rows of one of `KINDS`."""
+        return sum(self.rows[table] for table in KINDS[kind])
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """One table: its product's name, what it is about, and how much of it there is."""
+
+    table: str
+    product: str
+    title: str
+    rows: int
+    scopes: int
+    open_scopes: int
+    is_stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All of it. `runtimes`: runtime → product → functions."""
+
+    places: Sequence[Place]
+    tables: Sequence[TableFacts]
+    products: tuple[str, ...]
+    runtimes: Mapping[str, Mapping[str, int]]
+
+    @property
+    def rows(self) -> int:
+        """All rows of the snapshot."""
+        return sum(table.rows for table in self.tables)
+
+    def by(self, attribute: str) -> dict[str, dict[str, int]]:
+        """`account_id` or `region_id` → product → rows."""
+        product_of = {table.table: table.product for table in self.tables}
+        found: dict[str, dict[str, int]] = {}
+        for place in self.places:
+            sums = found.setdefault(getattr(place, attribute), defaultdict(int))
+            for table, rows in place.rows.items():
+                sums[product_of[table]] += rows
+        return found
+
+    def total(self, kind: str) -> int | None:
+        """The rows of one of `KINDS`; None where none of its tables is in the snapshot."""
+        tables = [table for table in self.tables if table.table in KINDS[kind] and table.is_stored]
+        return sum(table.rows for table in tables) if tables else None
+
+
+def take_stock(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
+    """Count what the snapshot has. The ledger has nearly all of it; only runtimes are read from the tables."""
+    places: dict[tuple[str, str], Place] = {}
+    scopes: dict[str, list[bool]] = defaultdict(list)
+    for row in snapshot.ledger:
+        if not row.written:
+            continue
+        place = places.setdefault((row.account_id, row.region_id), Place(row.account_id, row.region_id))
+        place.rows[row.table] += row.rows
+        place.scopes += 1
+        place.open_scopes += not is_whole(row.status)
+        scopes[row.table].append(is_whole(row.status))
+    tables = [_table_facts(snapshot, catalog, table, scopes[table]) for table in sorted(scopes)]
+    products = tuple(dict.fromkeys([*_PRODUCTS.values(), *sorted({table.product for table in tables})]))
+    ordered = [places[key] for key in sorted(places)]
+    return Inventory(ordered, tables, products, _runtimes(snapshot))
+
+
+def product_of(catalog: Catalog, table: str) -> str:
+    """The name of a table's product."""
+    operation = catalog.operations.get(table)
+    return _PRODUCTS.get(operation.product, operation.product) if operation else OTHER
+
+
+def _table_facts(snapshot: OpenSnapshot, catalog: Catalog, table: str, scopes: Sequence[bool]) -> TableFacts:
+    entry, operation = snapshot.manifest.tables.get(table), catalog.operations.get(table)
+    return TableFacts(
+        table,
+        product_of(catalog, table),
+        operation.title if operation else "",
+        entry.rows if entry else 0,
+        len(scopes),
+        scopes.count(False),
+        entry is not None,
+    )
+
+
+def _runtimes(snapshot: OpenSnapshot) -> dict[str, dict[str, int]]:
+    tables = [table for table in KINDS["functions"] if table in snapshot.manifest.tables]
+    names = {"fc_functions": _PRODUCTS["fc"], "fc2_functions": _PRODUCTS["fc-open"]}
+    found: dict[str, dict[str, int]] = {}
+    with session(snapshot, tables) as connection:
+        for table in tables:
+            counted = connection.execute(
+                f"SELECT coalesce(nullif(runtime, ''), 'not told'), count(*) FROM {table} GROUP BY ALL"  # noqa: S608
+            )
+            for runtime, number in counted.fetchall():
+                found.setdefault(runtime, {})[names[table]] = number
+    return found

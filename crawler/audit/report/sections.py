@@ -1,0 +1,239 @@
+"""The page's sections but coverage and evidence: the summary, findings, what changed, and what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from crawler.audit.findings import SEVERITIES, Knowledge, Outcome
+from crawler.audit.report.changes import CHANGE_KINDS, COLUMNS, NOT_COMPARED_COLUMNS, UNKNOWN_COLUMNS, Changes
+from crawler.audit.report.charts import Bar, Chart, bar_chart, meter, stacked
+from crawler.audit.report.coverage import verdict
+from crawler.audit.report.facts import KINDS, Inventory
+from crawler.audit.report.markup import Html, element, joined
+from crawler.audit.report.tables import DataTable, Row, data_table, listing
+
+if TYPE_CHECKING:
+    from crawler.snapshot import Manifest
+
+
+def summary_section(
+    manifest: Manifest, inventory: Inventory, outcomes: Sequence[Outcome], changes: Changes | None
+) -> Html:
+    """How complete it is, the numbers that people ask for first, and how many findings of which severity."""
+    accounts = len({place.account_id for place in inventory.places})
+    regions = len({place.region_id for place in inventory.places})
+    tiles = [_tile("accounts", accounts), _tile("regions", regions)]
+    tiles += [_tile(kind, inventory.total(kind)) for kind in KINDS]
+    tiles.append(_tile("rows in all", inventory.rows))
+    kind = "good" if manifest.status == "complete" else "bad"
+    return joined(
+        [
+            element("p", verdict(manifest), class_=f"verdict {kind}"),
+            element("dl", *tiles, class_="tiles"),
+            findings_line(outcomes),
+            _changes_line(changes) if changes else None,
+        ]
+    )
+
+
+def _tile(name: str, number: int | None) -> Html:
+    value = "–" if number is None else f"{number:,}"
+    return element("div", element("dt", name), element("dd", value))
+
+
+def findings_line(outcomes: Sequence[Outcome]) -> Html:
+    """How many findings there are of each severity, and how many can't be answered."""
+    found = [outcome.finding.severity for outcome in outcomes if outcome.total]
+    parts = [(f"sev-{severity}", str(severity), found.count(severity)) for severity in SEVERITIES]
+    unsure = sum(outcome.knowledge is not Knowledge.WHOLE and not outcome.total for outcome in outcomes)
+    nothing = len(outcomes) - len(found) - unsure
+    parts += [("sev-unknown", "not known", unsure), ("sev-none", "with nothing found", nothing)]
+    return element("div", element("h3", "Findings"), meter(parts, "Findings by severity"), class_="strip")
+
+
+def _changes_line(changes: Changes) -> Html:
+    numbers = [(f"change-{kind}", str(kind), changes.total(kind)) for kind in CHANGE_KINDS]
+    title = f"Changes since {changes.before}"
+    return element(
+        "div",
+        element("h3", title),
+        meter(numbers, title) if changes.differing else element("p", "Nothing is known to have changed."),
+        element("p", _unknown_text(changes), class_="gap") if changes.unknown_scopes else None,
+        class_="strip",
+    )
+
+
+def findings_section(outcomes: Sequence[Outcome]) -> Html:
+    """Every finding: those with rows, those that can't be answered, those with nothing found."""
+    found = [outcome for outcome in outcomes if outcome.total]
+    unsure = [outcome for outcome in outcomes if not outcome.total and outcome.knowledge is not Knowledge.WHOLE]
+    nothing = [outcome for outcome in outcomes if not outcome.total and outcome.knowledge is Knowledge.WHOLE]
+    groups = (
+        ("Found", "found", found),
+        ("Not known, or only in part", "not-known", unsure),
+        ("Nothing found", "nothing-found", nothing),
+    )
+    return joined(_group(title, kind, group) for title, kind, group in groups if group)
+
+
+def _group(title: str, kind: str, outcomes: Sequence[Outcome]) -> Html:
+    heading = element("h3", f"{title} ({len(outcomes)})")
+    return element("div", heading, *(_finding(outcome) for outcome in outcomes), class_=f"findings {kind}")
+
+
+def result_text(outcome: Outcome) -> str:
+    """What came out, in two or three words: never `none` where something isn't known."""
+    match outcome.knowledge:
+        case Knowledge.UNKNOWN:
+            return "unknown"
+        case Knowledge.PARTLY if outcome.total:
+            return f"{outcome.total:,} or more"
+        case Knowledge.PARTLY:
+            return "partly unknown"
+        case _:
+            return f"{outcome.total:,}" if outcome.total else "none"
+
+
+def _finding(outcome: Outcome) -> Html:
+    finding = outcome.finding
+    summary = element(
+        "summary",
+        element("span", finding.severity, class_=f"badge sev-{finding.severity}"),
+        element("span", finding.title, class_="title"),
+        element("span", result_text(outcome), class_="result"),
+    )
+    paragraphs = [
+        element("p", finding.reason),
+        element("p", element("strong", "What to do: "), finding.remedy) if finding.remedy else None,
+        _gaps(outcome),
+        _rows(outcome),
+        _how(outcome),
+    ]
+    return element("details", summary, *paragraphs, class_="finding", id=f"finding-{finding.name}")
+
+
+def _gaps(outcome: Outcome) -> Html | None:
+    if not outcome.gaps:
+        return None
+    lead = "Not known: " if outcome.knowledge is Knowledge.UNKNOWN else "Known in part only: "
+    return element("p", element("strong", lead), "; ".join(outcome.gaps), ".", class_="gap")
+
+
+def _rows(outcome: Outcome) -> Html | None:
+    if not outcome.total:
+        return None
+    name, title = outcome.finding.name, outcome.finding.title
+    return data_table(DataTable(name, title, outcome.columns, outcome.rows, outcome.total, has_heading=False))
+
+
+def _how(outcome: Outcome) -> Html:
+    finding = outcome.finding
+    origin = "a file of your own" if finding.is_own else "built in"
+    tables = ", ".join((*finding.tables, *finding.lookups))
+    source = f"By {finding.source}, checked {finding.checked}." if finding.source else None
+    return element(
+        "details",
+        element("summary", f"How it was asked: {finding.name}"),
+        element("p", source) if source else None,
+        element("p", f"Tables: {tables}. This finding is {origin}; `acs-inventory query` runs the same SQL."),
+        element("pre", element("code", _lines(finding.sql)), tabindex=0),
+        class_="how",
+    )
+
+
+def _lines(sql: str) -> Html:
+    """SQL with its line breaks, which other text doesn't keep."""
+    return joined((element("span", line or " ", class_="line") for line in sql.splitlines()), "\n")
+
+
+def changes_section(changes: Changes | None, max_rows: int) -> Html:
+    """What came, went and changed, by table and one by one; and where that isn't known."""
+    if changes is None:
+        return element("p", "There is no earlier snapshot that this one was compared with.")
+    bars = [Bar(table.table, [table.counts.get(kind, 0) for kind in CHANGE_KINDS]) for table in changes.differing]
+    chart = Chart("Resources by table", CHANGE_KINDS, bars, most=15)
+    counted = ", ".join(f"{changes.total(kind):,} {kind}" for kind in CHANGE_KINDS)
+    rows, total = changes.rows(), sum(table.total for table in changes.tables)
+    missing = total - sum(len(table.shown) for table in changes.tables)
+    return joined(
+        [
+            element("p", f"Compared with {changes.before}: {counted}. {_unknown_text(changes)}"),
+            element("div", bar_chart(chart), class_="charts changes") if bars else None,
+            listing("changes", "One by one", COLUMNS, rows, max_rows, missing),
+            listing(
+                "unknown-changes", "Scopes in which changes aren't known", UNKNOWN_COLUMNS, changes.unknown(), max_rows
+            ),
+            listing(
+                "not-compared", "Columns that can't be compared", NOT_COMPARED_COLUMNS, changes.not_compared(), max_rows
+            ),
+        ]
+    )
+
+
+def _unknown_text(changes: Changes) -> str:
+    if not changes.unknown_scopes:
+        return "Every scope is complete on both sides."
+    unknown = f"In {changes.unknown_scopes:,} scopes one side or both aren't complete: "
+    return unknown + "what is missing there isn't said to be removed."
+
+
+def inventory_section(inventory: Inventory, max_rows: int) -> Html:
+    """Charts by runtime, account, region and product, then every place and every table."""
+    products = inventory.products
+    left = [Chart("Functions by runtime", products, stacked(inventory.runtimes, products))]
+    right = [
+        Chart("Rows by product", products, stacked(_by_product(inventory), products), is_named=True),
+        Chart("Rows by account", products, stacked(inventory.by("account_id"), products)),
+        Chart("Rows by region", products, stacked(inventory.by("region_id"), products)),
+    ]
+    halves = [element("div", *(bar_chart(chart) for chart in half if chart.bars)) for half in (left, right)]
+    return joined(
+        [
+            element("div", *halves, class_="charts"),
+            _places(inventory, max_rows),
+            _tables(inventory, max_rows),
+        ]
+    )
+
+
+def _by_product(inventory: Inventory) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for table in inventory.tables:
+        sums = found.setdefault(table.product, {table.product: 0})
+        sums[table.product] += table.rows
+    return found
+
+
+def _places(inventory: Inventory, max_rows: int) -> Html | None:
+    kinds = [kind for kind in KINDS if inventory.total(kind) is not None]
+    columns = ("account_id", "region_id", *kinds, "rows", "scopes", "not_complete")
+    rows: list[Row] = [
+        (
+            place.account_id,
+            place.region_id,
+            *(place.count(kind) for kind in kinds),
+            place.rows.total(),
+            place.scopes,
+            place.open_scopes,
+        )
+        for place in inventory.places
+    ]
+    return listing("places", "Accounts and regions", columns, rows, max_rows)
+
+
+def _tables(inventory: Inventory, max_rows: int) -> Html | None:
+    rows: list[Row] = [
+        (
+            table.table,
+            table.product,
+            table.title,
+            table.rows if table.is_stored else None,
+            table.scopes,
+            table.open_scopes,
+        )
+        for table in inventory.tables
+    ]
+    return listing(
+        "tables", "Tables", ("table", "product", "what_of", "rows", "scopes", "not_complete"), rows, max_rows
+    )

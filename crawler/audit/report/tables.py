@@ -1,0 +1,148 @@
+"""Tables that sort and filter: their first rows as HTML, all of them as JSON that the page's script reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from crawler.audit.report.markup import Html, element, joined, shown, verbatim
+
+Cell = str | int | float | bool | None
+Row = tuple[Cell, ...]
+
+# Rows that are there without the script, on paper too; and how exact JavaScript's numbers are.
+FIRST_ROWS = 10
+_LARGEST_EXACT = 2**53 - 1
+_LABELS = {"account_id": "account", "region_id": "region"}
+# Short values that read better unbroken.
+_TIGHT = frozenset({"account_id", "region_id", "what", "status", "product", "runtime", "severity"})
+# Characters that end a script element, or that some parsers take for the end of a line.
+_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
+
+
+@dataclass(frozen=True, slots=True)
+class DataTable:
+    """A table's columns and rows. `total` is larger than the number of rows where only the first are in the file.
+
+    `has_heading`: whether the caption is shown above the table; else it is only there for who can't see the page.
+    """
+
+    name: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: Sequence[Sequence[Cell]]
+    total: int = 0
+    has_heading: bool = True
+
+    @property
+    def left_out(self) -> int:
+        """Rows that aren't in the file."""
+        return max(0, self.total - len(self.rows))
+
+
+def data_table(table: DataTable) -> Html:
+    """The table with its first rows, and its data for the script beside it."""
+    kinds = [_kind(table, at) for at in range(len(table.columns))]
+    labels = [label(column) for column in table.columns]
+    head = [element("th", name, scope="col", class_=kind) for name, kind in zip(labels, kinds, strict=True)]
+    body = [_row(row, labels, kinds) for row in table.rows[:FIRST_ROWS]]
+    grid = element(
+        "table",
+        element("caption", table.caption),
+        element("thead", element("tr", *head)),
+        element("tbody", *body),
+    )
+    return element(
+        "div",
+        element("h3", table.caption) if table.has_heading else None,
+        element("div", grid, class_="scroll", tabindex=0, role="region", aria_label=table.caption),
+        _note(table),
+        _data(table, labels, kinds),
+        class_="data",
+        data_table=table.name,
+        data_first=FIRST_ROWS,
+    )
+
+
+def listing(
+    name: str,
+    caption: str,
+    columns: tuple[str, ...],
+    rows: Sequence[Sequence[Cell]],
+    max_rows: int,
+    missing: int = 0,
+) -> Html | None:
+    """A table where there are rows, at most so many of them; `missing` counts those that weren't even read."""
+    return data_table(DataTable(name, caption, columns, rows[:max_rows], len(rows) + missing)) if rows else None
+
+
+def label(column: str) -> str:
+    """A column's heading: `function_name` → `function name`."""
+    return _LABELS.get(column, column.replace("_", " "))
+
+
+def cell_text(value: Cell) -> str:
+    """A value as it is shown; the script shows it the same."""
+    match value:
+        case None | "":
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)
+
+
+def json_text(value: Any) -> str:
+    """JSON that may stand inside of a script element."""
+    import msgspec
+
+    return msgspec.json.encode(value).decode().translate(_ESCAPES)
+
+
+def _row(row: Sequence[Cell], labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
+    cells = [
+        element("td", cell_text(value), data_label=name, class_=kind)
+        for value, name, kind in zip(row, labels, kinds, strict=True)
+    ]
+    return element("tr", *cells)
+
+
+def _note(table: DataTable) -> Html | None:
+    hidden = len(table.rows) - FIRST_ROWS
+    parts = []
+    if hidden > 0:
+        parts.append(
+            element("span", f"The first {FIRST_ROWS} of {len(table.rows):,} rows.", class_="count"),
+        )
+    if table.left_out:
+        parts.append(
+            element("strong", f"This file has {len(table.rows):,} of {table.total:,} rows; `query` has all of them."),
+        )
+    return element("p", joined(parts, " "), class_="note") if parts else None
+
+
+def _data(table: DataTable, labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
+    columns = [[name, kind or ""] for name, kind in zip(labels, kinds, strict=True)]
+    rows = [[_plain(value) for value in row] for row in table.rows]
+    return verbatim("script", json_text({"columns": columns, "rows": rows}), type="application/json")
+
+
+def _plain(value: Cell) -> Cell:
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, int) and abs(value) > _LARGEST_EXACT:
+        return f"{value:,}"
+    if isinstance(value, float) and value - value != 0:
+        return str(value)
+    return value
+
+
+def _kind(table: DataTable, at: int) -> str | None:
+    """How a column is set: numbers to the right, short words unbroken."""
+    values = [row[at] for row in table.rows if row[at] is not None]
+    if values and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+        return "number"
+    return "tight" if table.columns[at] in _TIGHT else None

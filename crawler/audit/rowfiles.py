@@ -1,0 +1,157 @@
+"""Rows as a file: CSV, a JSON array, JSON lines, Parquet. Batch by batch, so that memory doesn't grow with the rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crawler.audit.cells import Texts, guarded, is_bare, is_formula, object_texts, plain_texts
+from crawler.audit.query import Rows
+from crawler.audit.target import as_text, new_file
+from crawler.errors import ConfigError
+
+Emit = Callable[[str], object]
+
+_SPECIAL = re.compile(r'[",\r\n]')
+_ROW_GROUP_ROWS = 65_536
+_ROW_GROUP_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many rows were written, and in how many cells an apostrophe keeps a spreadsheet from running the text."""
+
+    rows: int
+    guarded_cells: int = 0
+
+
+def write_file(
+    rows: Rows, path: Path, file_format: str, *, is_raw: bool = False, schema: pa.Schema | None = None
+) -> Written:
+    """The rows as a new file: csv, json, jsonl or parquet. Raises TargetError where the disk refuses."""
+    with new_file(path) as file:
+        if file_format == "parquet":
+            return write_parquet(rows, file, schema)
+        with as_text(file) as emit:
+            if file_format == "csv":
+                return write_csv(rows, emit, is_raw=is_raw)
+            return write_json(rows, emit) if file_format == "json" else write_jsonl(rows, emit)
+
+
+def write_csv(rows: Rows, emit: Emit, *, is_raw: bool = False) -> Written:
+    """RFC 4180: a header, CRLF, quotes where they are needed. Null is nothing, the empty text is `""`.
+
+    Texts that a spreadsheet would run get an apostrophe before them, unless `is_raw`.
+    """
+    names = rows.schema.names
+    emit(_csv_line([_csv_cell(name if is_raw else guarded(name)) for name in names]))
+    null = '""' if len(names) == 1 else ""  # an empty line would be no row to most readers
+    count = changed = 0
+    for batch in rows.batches:
+        columns = []
+        for array in batch.columns:
+            texts = plain_texts(array)
+            if not is_raw and not is_bare(array.type):
+                changed += _guard(texts)
+            columns.append(_csv_cells(texts, null))
+        emit("".join(map(_csv_line, zip(*columns, strict=True))))
+        count += batch.num_rows
+    return Written(count, changed)
+
+
+def _guard(texts: Texts) -> int:
+    """Put an apostrophe before a column's formulas; how many those are."""
+    places = [place for place, text in enumerate(texts) if text and is_formula(text)]
+    for place in places:
+        texts[place] = f"'{texts[place]}"
+    return len(places)
+
+
+def _csv_cells(texts: Texts, null: str) -> list[str]:
+    return [null if text is None else _csv_cell(text) for text in texts]
+
+
+def _csv_cell(text: str) -> str:
+    if text.isalnum():  # most are, and this is quick
+        return text
+    is_plain = text and not _SPECIAL.search(text) and not text[0].isspace() and not text[-1].isspace()
+    return text if is_plain else '"' + text.replace('"', '""') + '"'
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    return ",".join(cells) + "\r\n"
+
+
+def write_jsonl(rows: Rows, emit: Emit) -> Written:
+    """One JSON object a line, nested values as they are."""
+    check_names(rows, "jsonl")
+    count = 0
+    for batch in rows.batches:
+        emit("".join(f"{text}\n" for text in object_texts(rows.schema.names, batch.columns)))
+        count += batch.num_rows
+    return Written(count)
+
+
+def write_json(rows: Rows, emit: Emit) -> Written:
+    """One JSON array of objects, a row a line."""
+    check_names(rows, "json")
+    count = 0
+    for batch in rows.batches:
+        lines = ",\n".join(object_texts(rows.schema.names, batch.columns))
+        if lines:
+            emit(f"{',' if count else '['}\n{lines}")
+        count += batch.num_rows
+    emit("\n]\n" if count else "[]\n")
+    return Written(count)
+
+
+def write_parquet(rows: Rows, file: BinaryIO, schema: pa.Schema | None = None) -> Written:
+    """Parquet as snapshots have it: zstd, page index, checksums. `schema` is what the rows are cast to.
+
+    What fails on the way leaves a file that looks whole: it must be one that goes then. Raises ConfigError for a type
+    that Parquet doesn't have.
+    """
+    check_names(rows, "parquet")
+    try:
+        writer = pq.ParquetWriter(
+            file,
+            schema or rows.schema,
+            compression="zstd",
+            compression_level=3,
+            write_page_index=True,
+            write_page_checksum=True,
+        )
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise ConfigError(f"Parquet has no such type, cast it to VARCHAR: {error}") from None
+    count = 0
+    with writer:
+        for table in _row_groups(rows):
+            writer.write_table(table.cast(schema) if schema else table)
+            count += table.num_rows
+    return Written(count)
+
+
+def _row_groups(rows: Rows) -> Iterator[pa.Table]:
+    batches: list[pa.RecordBatch] = []
+    count = size = 0
+    for batch in rows.batches:
+        batches.append(batch)
+        count, size = count + batch.num_rows, size + batch.nbytes
+        if count >= _ROW_GROUP_ROWS or size >= _ROW_GROUP_BYTES:
+            yield pa.Table.from_batches(batches)
+            batches, count, size = [], 0, 0
+    if batches:
+        yield pa.Table.from_batches(batches)
+
+
+def check_names(rows: Rows, file_format: str) -> None:
+    """Raise ConfigError where two columns have one name, which this format can't tell apart."""
+    if twice := [name for name, number in Counter(rows.schema.names).items() if number > 1]:
+        raise ConfigError(f"two columns are called {twice[0]!r}, which {file_format} can't have: rename one with AS")

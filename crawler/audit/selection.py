@@ -1,0 +1,117 @@
+"""What an export takes: which tables by their patterns, which columns by their names, which rows by SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from crawler.audit.failures import Statement
+from crawler.audit.opened import SCOPES_VIEW
+from crawler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from crawler.audit.failures import Tables
+
+_MOST_NAMED = 12
+_PATTERN_MARKS = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`columns` are names, or paths into structs as in `vpc_config.vpc_id`; none means all. `where` is SQL."""
+
+    tables: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One table's part of a selection: the SQL, and the schema that its rows have in the snapshot."""
+
+    statement: Statement
+    schema: pa.Schema
+
+
+def choose(patterns: Sequence[str], tables: Tables) -> tuple[str, ...]:
+    """The snapshot's tables that patterns mean, each once, in order. Raises ConfigError for one that means none."""
+    own = sorted(tables.snapshot.manifest.tables)
+    chosen: dict[str, None] = {}
+    for pattern in patterns:
+        if pattern == SCOPES_VIEW:
+            raise ConfigError(f"{SCOPES_VIEW} goes along with every export; the whole ledger is `query 'FROM _scopes'`")
+        found = [table for table in own if fnmatchcase(table, pattern)]
+        if not found and _PATTERN_MARKS & set(pattern):
+            raise ConfigError(f"{pattern!r} matches no table of the snapshot; `query 'SHOW TABLES'` lists them")
+        if not found:
+            raise ConfigError(tables.missing(pattern))
+        chosen.update(dict.fromkeys(found))
+    return tuple(chosen)
+
+
+def column_paths(text: str) -> tuple[str, ...]:
+    """The columns of `a,b.c`. Raises ConfigError for one that is empty or comes twice."""
+    paths = tuple(part.strip() for part in text.split(","))
+    if not all(paths) or len(set(paths)) < len(paths):
+        raise ConfigError(f"--columns {text[:80]!r} must be different names with one comma between two")
+    return paths
+
+
+def asked(selection: Selection, table: str, tables: Tables) -> Asked:
+    """One of the selection's tables. Raises ConfigError for a column that it doesn't have."""
+    stored = pq.read_schema(tables.snapshot.files(table)[0])
+    paths = selection.columns or tuple(stored.names)
+    schema = pa.schema([_field(stored, path, table) for path in paths], stored.metadata)
+    items = ", ".join(_item(path, stored) for path in paths)
+    lead = f'SELECT {items} FROM "{table}"'  # noqa: S608 - names of the snapshot's own, quoted
+    if not selection.where:
+        return Asked(Statement(lead, f"the SQL for {table}"), schema)
+    # The line's end closes a comment at the end of the user's text.
+    where = Statement(selection.where, f"--where for {table}", f"{lead} WHERE (", "\n)")
+    return Asked(where, schema)
+
+
+def _field(stored: pa.Schema, path: str, table: str) -> pa.Field:
+    """The field that a path leads to, under the path's name."""
+    name, *rest = [path] if path in stored.names else path.split(".")
+    found = _child(stored, name, f"{table} has no column")
+    for step in rest:
+        if not pa.types.is_struct(found.type):
+            raise ConfigError(f"--columns: {found.name!r} of {table} has no fields by name, so there is no {path!r}")
+        found = _child(found.type, step, f"{path.rpartition('.')[0]!r} of {table} has no field")
+    return found.with_name(path)
+
+
+def _child(place: pa.Schema | pa.StructType, name: str, absent: str) -> pa.Field:
+    fields = {place.field(number).name: place.field(number) for number in range(_length(place))}
+    if name in fields:
+        return fields[name]
+    near = get_close_matches(name, fields, n=3)
+    some = ", ".join(list(fields)[:_MOST_NAMED]) + (" …" if len(fields) > _MOST_NAMED else "")
+    hint = f"did you mean {' or '.join(near)}?" if near else f"it has {some}"
+    raise ConfigError(f"--columns: {absent} {name[:80]!r}: {hint}")
+
+
+def _length(place: pa.Schema | pa.StructType) -> int:
+    return len(place) if isinstance(place, pa.Schema) else place.num_fields
+
+
+def _item(path: str, stored: pa.Schema) -> str:
+    """The path as SQL, which is known to lead somewhere."""
+    name, *rest = [path] if path in stored.names else path.split(".")
+    item = _quoted(name)
+    for step in rest:
+        literal = step.replace("'", "''")
+        item = f"struct_extract({item}, '{literal}')"
+    return f"{item} AS {_quoted(path)}"
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'

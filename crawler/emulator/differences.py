@@ -1,0 +1,104 @@
+"""What truly differs between two clouds, such as one on two days: known without asking either of them anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from crawler.emulator.day_rules import identity
+from crawler.emulator.operations import BY_NAME, TABLES
+
+if TYPE_CHECKING:
+    from crawler.emulator.cloud import Cloud
+    from crawler.emulator.place import Parent
+
+Record = Any
+# The path parameters of a record's list, then the fields that tell records of the list apart, as text.
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record and the path parameters of its list."""
+
+    parent: Parent
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A record of both clouds. `fields` are the wire names whose values differ, at the record's top level."""
+
+    parent: Parent
+    old: Record
+    new: Record
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One operation's lists in one account and region. Records that nothing tells apart never count as changed."""
+
+    added: Mapping[Key, Found] = field(default_factory=dict)
+    removed: Mapping[Key, Found] = field(default_factory=dict)
+    changed: Mapping[Key, Changed] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether both clouds have the same."""
+        return not (self.added or self.removed or self.changed)
+
+
+def difference(old: Cloud, new: Cloud) -> dict[tuple[str, str, str], Difference]:
+    """{(account, region, "fc.ListFunctions"): what differs}, for whatever does, where both clouds have the place.
+
+    It is about what the clouds have, not about what they let anybody see: see `days.denied`.
+    """
+    places = [
+        (account, region)
+        for account in old.spec.accounts
+        for region in old.spec.regions
+        if account in new.spec.accounts and region in new.spec.regions
+    ]
+    found = {(*where, name): _compared(old, new, *where, name) for where in places for name in TABLES}
+    return {place: differs for place, differs in found.items() if not differs.is_empty}
+
+
+def _compared(old: Cloud, new: Cloud, account: str, region: str, name: str) -> Difference:
+    before, after = (_by_key(name, cloud.lists(account, region, name)) for cloud in (old, new))
+    both = [key for key in before if key in after and before[key].record != after[key].record]
+    return Difference(
+        added={key: found for key, found in after.items() if key not in before},
+        removed={key: found for key, found in before.items() if key not in after},
+        changed={key: _change(before[key], after[key]) for key in both},
+    )
+
+
+def _by_key(name: str, lists: Mapping[Parent, Iterable[Record]]) -> dict[Key, Found]:
+    """Records by their key; those without one by all that is in them, and which of their like they are."""
+    fields, found, like = identity(BY_NAME[name]), dict[Key, Found](), Counter[Key]()
+    for parent, records in lists.items():
+        for record in records:
+            names = [_spelled(record, field) for field in fields] if isinstance(record, dict) else []
+            key = (*parent, *(str(record[known]) for known in names if known))
+            if not names or None in names or key in found:
+                key = (*parent, orjson.dumps(record, option=orjson.OPT_SORT_KEYS).decode())
+                like[key] += 1
+                key = (*key, str(like[key]))
+            found[key] = Found(parent, record)
+    return found
+
+
+def _spelled(record: Mapping[str, Any], name: str) -> str | None:
+    """The name as this record has it: older envelopes begin with a small letter."""
+    return next((known for known in (name, name[:1].lower() + name[1:]) if record.get(known) is not None), None)
+
+
+def _change(old: Found, new: Found) -> Changed:
+    names = [*old.record, *(name for name in new.record if name not in old.record)]
+    differing = tuple(name for name in names if old.record.get(name, ...) != new.record.get(name, ...))
+    return Changed(old.parent, old.record, new.record, differing)

@@ -1,0 +1,78 @@
+"""Telling a watchdog of the kind of Healthchecks that a crawl begins, has succeeded or has failed.
+
+`URL/start` when it begins; `URL` when it ends with exit code 0, `URL/fail` with any other; each a POST with a line or
+two of text. Whatever becomes of a ping, the crawl isn't touched by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import anyio
+import structlog
+
+from crawler import __version__
+from crawler.clock import Clock, SystemClock
+from crawler.config import Config
+from crawler.endpoints import split_hook
+from crawler.errors import ApiError, ConfigError
+from crawler.transport import HttpRequest, Transport
+
+Event = Literal["start", "success", "fail"]
+
+_TIMEOUT_S = 5.0
+_PAUSES_S = (0.0, 1.0, 3.0)
+_MAX_ANSWER_BYTES = 64 * 1024
+_MAX_TEXT_BYTES = 4096
+_PATHS = {"start": "/start", "success": "", "fail": "/fail"}
+
+
+def ping_url(url: str, event: Event) -> str:
+    """The URL to call for an event: a path's end comes before a query. Raises ConfigError for what is no such URL."""
+    place, path, query = split_hook(url)
+    return f"{place}{path.rstrip('/')}{_PATHS[event]}{query}" if _PATHS[event] else url
+
+
+async def ping(config: Config, event: Event, text: str = "", clock: Clock | None = None) -> bool:
+    """Call the configured URL; whether it was taken. Three attempts in about 20 s; a failure is a line in the log."""
+    if config.ping.url is None:
+        return False
+    reason = ""
+    try:
+        url = ping_url(config.ping.url.reveal(), event)
+        headers = {"User-Agent": f"acs-inventory/{__version__}", "Content-Type": "text/plain; charset=utf-8"}
+        request = HttpRequest("POST", url, headers, text.encode()[:_MAX_TEXT_BYTES], timeout_s=_TIMEOUT_S)
+        async with Transport(connections=1, max_page_bytes=_MAX_ANSWER_BYTES, ca_file=config.tls.ca_file) as transport:
+            for pause_s in _PAUSES_S:
+                await (clock or SystemClock()).sleep(pause_s)
+                reason, is_final = await _send(transport, request)
+                if is_final:
+                    break
+    except (ConfigError, OSError) as error:
+        reason = type(error).__name__
+    if reason:
+        structlog.get_logger().warning("ping_failed", ping=event, reason=reason)
+    return not reason
+
+
+@asynccontextmanager
+async def announced(config: Config) -> AsyncIterator[None]:
+    """Say that a crawl begins, beside the block, which doesn't wait for it."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ping, config, "start")
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def _send(transport: Transport, request: HttpRequest) -> tuple[str, bool]:
+    """Why it wasn't taken, empty where it was; and whether another attempt is of no use."""
+    try:
+        response = await transport.send(request)
+    except ApiError as error:
+        # Its sentence has no URL; that is a secret, since whoever knows it can call it.
+        return str(error), False
+    if 200 <= response.status < 300:
+        return "", True
+    return f"HTTP status {response.status}", response.status < 500 and response.status != 429

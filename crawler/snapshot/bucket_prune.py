@@ -1,0 +1,58 @@
+"""`prune` in a bucket. There is no rename and no lock there: what is to be removed is noted first, then the manifest
+goes, then the files that it named. Readers go by manifests, and crawls never touch each other's files, so that nothing
+else need wait; a removal that was cut short is completed by the next crawl or `prune`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from crawler.snapshot import manifest as manifests
+from crawler.snapshot.notes import settle_others
+from crawler.snapshot.paths import STAGING, checksum_path, manifest_path, pruned, pruned_id
+from crawler.snapshot.prune import plan_prune
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from crawler.snapshot.bucket import Bucket
+    from crawler.snapshot.keep import KeepRules
+    from crawler.snapshot.manifest import Manifest
+    from crawler.snapshot.prune import PrunePlan
+    from crawler.snapshot.storage import BucketReader
+
+
+async def prune_bucket(bucket: Bucket, reader: BucketReader, rules: KeepRules, now: datetime) -> PrunePlan:
+    """Complete what was left half done, then remove what no rule keeps: what was done. Raises OutputError.
+
+    What a crawl left a day ago or more that was killed goes as well, without being told of.
+    """
+    await finish_removals(bucket)
+    await settle_others(bucket, now)
+    plan = await anyio.to_thread.run_sync(plan_prune, reader, rules, now)
+    for entry in reversed(plan.removed):
+        found = await bucket.read(manifest_path(entry.snapshot_id))
+        if found is not None:
+            manifest = manifests.decode(found.data, manifest_path(entry.snapshot_id))
+            await bucket.put(pruned(entry.snapshot_id), found.data)
+            await _finish(bucket, manifest)
+    return plan
+
+
+async def finish_removals(bucket: Bucket) -> None:
+    """Go on with the removals that were begun and not ended. Raises OutputError."""
+    for entry in await bucket.list(STAGING):
+        found = await bucket.read(entry.path) if pruned_id(entry.path.removeprefix(f"{STAGING}/")) else None
+        if found is not None:
+            await _finish(bucket, manifests.decode(found.data, entry.path))
+
+
+async def _finish(bucket: Bucket, manifest: Manifest) -> None:
+    """Everything after the note. Each step may be done again."""
+    snapshot_id = manifest.snapshot_id
+    await bucket.delete([manifest_path(snapshot_id)])
+    await bucket.delete([file.path for entry in manifest.tables.values() for file in entry.files])
+    await bucket.delete([manifest.ledger.path, checksum_path(snapshot_id)])
+    await bucket.delete([pruned(snapshot_id)])

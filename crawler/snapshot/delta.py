@@ -1,0 +1,92 @@
+"""Delta: a table's log lies in the table's own folder, `_delta_log`, and names the files that are there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crawler.errors import OutputError
+from crawler.snapshot.lake import SNAPSHOT_PROPERTY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from deltalake.transaction import AddAction
+
+    from crawler.snapshot.lake import LakeSettings
+    from crawler.snapshot.parts import PartFile
+    from crawler.snapshot.place import BucketPlace
+
+_ATTEMPTS = 5
+# Others may have committed since (an OPTIMIZE, say): the newest commit of ours is looked for among so many.
+_LOOKED_AT = 50
+
+
+class DeltaLake:
+    """See `lake.Lake`."""
+
+    def __init__(self, settings: LakeSettings) -> None:
+        local = isinstance(settings.root, Path)
+        self._base = settings.base.removeprefix("file://") if local else settings.base
+        self._options = None if isinstance(settings.root, Path) else _storage(settings.root)
+
+    def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
+        """See `Lake.move`. Raises OutputError where others keep changing the table."""
+        from deltalake.exceptions import CommitFailedError
+
+        for _ in range(_ATTEMPTS):
+            try:
+                self._commit(table, schema, files, snapshot_id)
+            except CommitFailedError:
+                continue
+            return
+        raise OutputError("others change it all the time")
+
+    def _commit(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
+        from deltalake import CommitProperties, DeltaTable, Schema
+        from deltalake.transaction import create_table_with_add_actions
+
+        place = f"{self._base}/{table}"
+        actions = [_add(table, file) for file in files]
+        properties = CommitProperties(custom_metadata={SNAPSHOT_PROPERTY: snapshot_id})
+        columns = Schema.from_arrow(schema)
+        if not DeltaTable.is_deltatable(place, self._options):
+            create_table_with_add_actions(
+                place, columns, actions, storage_options=self._options, commit_properties=properties
+            )
+            return
+        found = DeltaTable(place, storage_options=self._options)
+        if _newest(found) < snapshot_id:
+            found.create_write_transaction([*actions], "overwrite", columns, commit_properties=properties)
+
+
+def _add(table: str, file: PartFile) -> AddAction:
+    from deltalake.transaction import AddAction
+
+    return AddAction(
+        path=file.path.removeprefix(f"{table}/"),
+        size=file.bytes,
+        partition_values={},
+        modification_time=0,
+        data_change=True,
+        stats=json.dumps({"numRecords": file.rows}),
+    )
+
+
+def _newest(table: Any) -> str:
+    return max((str(entry.get(SNAPSHOT_PROPERTY, "")) for entry in table.history(_LOOKED_AT)), default="")
+
+
+def _storage(root: BucketPlace) -> dict[str, str]:
+    """How delta-rs reaches the bucket; commits are put create-only, so that writers can't overwrite each other's."""
+    found = {"region": root.region, "endpoint": root.endpoint, "conditional_put": "etag"}
+    found["virtual_hosted_style_request"] = str(root.is_virtual_host).lower()
+    if root.endpoint.startswith("http://"):
+        found["allow_http"] = "true"
+    if root.keys is not None:
+        found["access_key_id"] = root.keys.access_key_id
+        found["secret_access_key"] = root.keys.access_key_secret
+        found["session_token"] = root.keys.security_token
+    return {f"aws_{name}": value for name, value in found.items() if value}

@@ -1,0 +1,135 @@
+"""Iceberg: one table a catalog table, partitioned by account and region, a tag for each snapshot's ID."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from crawler.errors import ConfigError, OutputError
+from crawler.snapshot.lake import SNAPSHOT_PROPERTY
+from crawler.snapshot.place import BucketPlace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from pyiceberg.catalog import Catalog
+    from pyiceberg.table import Table
+
+    from crawler.snapshot.lake import LakeSettings
+    from crawler.snapshot.parts import PartFile
+
+_FOLDER = "_iceberg"
+_ATTEMPTS = 5
+
+
+class IcebergLake:
+    """See `lake.Lake`. Without a catalog's URI, a SQLite file beside a local output is the catalog."""
+
+    def __init__(self, settings: LakeSettings) -> None:
+        self._base = settings.base
+        self._namespace = settings.namespace
+        self._catalog = _open_catalog(settings)
+
+    def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
+        """See `Lake.move`. Raises OutputError where others keep changing the table."""
+        from pyiceberg.exceptions import CommitFailedException
+
+        found = self._catalog.create_table_if_not_exists((self._namespace, table), schema=schema)
+        for _ in range(_ATTEMPTS):
+            if found.properties.get(SNAPSHOT_PROPERTY, "") >= snapshot_id:
+                return
+            try:
+                _replace(found, schema, [f"{self._base}/{file.path}" for file in files], snapshot_id)
+            except CommitFailedException:
+                found.refresh()
+            else:
+                return
+        raise OutputError("others change it all the time")
+
+
+def _replace(table: Table, schema: pa.Schema, paths: list[str], snapshot_id: str) -> None:
+    from pyiceberg.expressions import AlwaysTrue
+    from pyiceberg.table.update.snapshot import ManageSnapshots
+
+    properties = {SNAPSHOT_PROPERTY: snapshot_id}
+    current = table.current_snapshot()
+    has_files = current is not None and current.summary is not None and current.summary["total-data-files"] != "0"
+    with table.transaction() as change:
+        with change.update_schema() as update:
+            update.union_by_name(schema)
+        if table.spec().is_unpartitioned():
+            with change.update_spec() as spec:
+                for column in ("account_id", "region_id"):
+                    spec.add_identity(column)
+        if has_files:
+            change.delete(AlwaysTrue(), snapshot_properties=properties)
+        if paths:
+            change.add_files(paths, snapshot_properties=properties, check_duplicate_files=False)
+        elif not has_files:
+            with change.update_snapshot(snapshot_properties=properties).fast_append():
+                pass
+        change.set_properties(properties)
+        made = change.table_metadata.current_snapshot_id
+        if made is not None:
+            ManageSnapshots(change).create_tag(made, snapshot_id).commit()
+
+
+def _open_catalog(settings: LakeSettings) -> Catalog:
+    """Raises ConfigError."""
+    from pyiceberg.catalog import load_catalog
+
+    properties = {**_location(settings), **_storage(settings.root)}
+    try:
+        catalog = load_catalog("acs-inventory", **properties)
+        catalog.create_namespace_if_not_exists(settings.namespace)
+    except Exception as error:  # noqa: BLE001 - SQLAlchemy, requests, pyiceberg: whatever it is, a sentence
+        raise ConfigError(
+            f"[output.iceberg] the catalog can't be reached ({type(error).__name__}): check catalog_uri and warehouse"
+        ) from None
+    return catalog
+
+
+def _location(settings: LakeSettings) -> dict[str, str]:
+    uri, warehouse = settings.catalog_uri, settings.warehouse
+    if uri.startswith(("http://", "https://")):
+        parts = urlsplit(uri)
+        if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+            raise ConfigError("[output.iceberg] catalog_uri must be https: plain http is taken for this machine only")
+        return {"type": "rest", "uri": uri, **({"warehouse": warehouse} if warehouse else {})}
+    warehouse = warehouse or f"{settings.base}/{_FOLDER}"
+    if uri:
+        return {"type": "sql", "uri": uri, "warehouse": warehouse}
+    if not isinstance(settings.root, Path):
+        raise ConfigError(
+            "[output.iceberg] catalog_uri is missing: an output in a bucket needs a catalog elsewhere, REST as "
+            "https://…, or SQL such as sqlite:////var/lib/acs-inventory/catalog.db"
+        )
+    return {"type": "sql", "uri": f"sqlite:///{_own_file(settings.root)}", "warehouse": warehouse}
+
+
+def _own_file(root: Path) -> Path:
+    """The SQLite file's place, in a folder that is private whatever the process's umask."""
+    folder = root.resolve() / _FOLDER
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(folder / "catalog.db", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise ConfigError(f"the catalog {folder} can't be made: {os.strerror(error.errno or 0)}") from None
+    return folder / "catalog.db"
+
+
+def _storage(root: Path | BucketPlace) -> dict[str, str]:
+    """How pyiceberg reaches the bucket."""
+    if isinstance(root, Path):
+        return {}
+    found = {"s3.region": root.region, "s3.endpoint": root.endpoint}
+    if root.endpoint and root.is_virtual_host:
+        found |= {"s3.endpoint": root.endpoint.replace(f"{root.bucket}.", "", 1), "s3.force-virtual-addressing": "true"}
+    if root.keys is not None:
+        found["s3.access-key-id"] = root.keys.access_key_id
+        found["s3.secret-access-key"] = root.keys.access_key_secret
+        found["s3.session-token"] = root.keys.security_token
+    return {name: value for name, value in found.items() if value}

@@ -1,0 +1,149 @@
+"""Where an output on an object store is: what its URI and the environment say, before anything is asked of anyone.
+
+`s3://` goes by the AWS CLI's variables and profile, `oss://` by ossutil's and the aliyun CLI's region. Everything that
+a request needs besides keys is settled here: the endpoint, the region, and how the bucket is addressed.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from crawler.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_URI = re.compile(r"(s3|oss)://([a-z0-9][a-z0-9.-]{1,62})(?:/(.*))?")
+_PREFIX_PART = re.compile(r"[A-Za-z0-9_=.+-]{1,200}")
+_OSS_REGION = re.compile(r"oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
+_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}|\[?::1\]?|(?:[a-z0-9-]+\.)*localhost")
+_OSS_REGION_VARIABLES = ("OSS_REGION", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION")
+_NO_REGION = "oss:// needs to know the bucket's region: set OSS_REGION to it, such as cn-hangzhou, or OSS_ENDPOINT"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Keys:
+    """What signs requests. `expires_at`: when others must be asked for; None for never. Never shows itself."""
+
+    access_key_id: str
+    access_key_secret: str
+    security_token: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPlace:
+    """One bucket and a prefix in it. `endpoint` is empty where AWS's own for the region is meant; with
+    `is_virtual_host` it has the bucket's name in its host. `keys` are those of the environment or a profile, None where
+    somebody else gives them: the machine's own role, or the crawl's credentials.
+    """
+
+    uri: str
+    kind: Literal["s3", "oss"]
+    bucket: str
+    prefix: str
+    region: str
+    endpoint: str
+    is_virtual_host: bool
+    keys: Keys | None = None
+
+
+def bucket_place(uri: str, environ: Mapping[str, str], home: Path) -> BucketPlace:
+    """The place that an `s3://` or `oss://` URI names. Raises ConfigError."""
+    found = _URI.fullmatch(uri)
+    prefix = (found[3] or "").strip("/") if found else ""
+    parts = prefix.split("/") if prefix else []
+    if found is None or not all(_PREFIX_PART.fullmatch(part) and part.strip(".") for part in parts):
+        raise ConfigError(
+            f"{uri[:200]!a} is no place in a bucket: write s3://bucket/prefix or oss://bucket/prefix, the prefix of "
+            "letters, digits and _ = . + - between slashes"
+        )
+    if found[1] == "oss":
+        return _oss(uri, found[2], prefix, environ)
+    return _s3(uri, found[2], prefix, environ, home)
+
+
+def _oss(uri: str, bucket: str, prefix: str, environ: Mapping[str, str]) -> BucketPlace:
+    named = environ.get("OSS_ENDPOINT", "")
+    region = next((environ[name] for name in _OSS_REGION_VARIABLES if environ.get(name)), "")
+    if named:
+        scheme, host = _split(named, "OSS_ENDPOINT", environ)
+        in_host = _OSS_REGION.search(host)
+        region = in_host[1] if in_host else region
+    else:
+        scheme, host = "https", f"oss-{region}.aliyuncs.com"
+    if not region:
+        raise ConfigError(_NO_REGION)
+    # The endpoint of the S3 protocol; the native one's name is what people know.
+    host = f"s3.{host}" if host.startswith("oss-") and host.endswith(".aliyuncs.com") else host
+    keys = _keys_of(environ, "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")
+    return BucketPlace(uri, "oss", bucket, prefix, region, f"{scheme}://{bucket}.{host}", True, keys)
+
+
+def _s3(uri: str, bucket: str, prefix: str, environ: Mapping[str, str], home: Path) -> BucketPlace:
+    profile = _profile(environ, home)
+    keys = _keys_of(environ, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    if keys is None:
+        keys = _keys_of(profile, "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+        _raise_if_keyless(uri, environ, has_keys=keys is not None)
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.get("region") or "us-east-1"
+    named = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url") or ""
+    if not named:
+        return BucketPlace(uri, "s3", bucket, prefix, region, "", "." not in bucket, keys)
+    scheme, host = _split(named, "AWS_ENDPOINT_URL", environ)
+    # As the AWS CLI does: AWS itself by the bucket's host name, other servers by path unless told otherwise.
+    is_virtual = environ.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "").lower() == "true"
+    endpoint = f"{scheme}://{bucket}.{host}" if is_virtual else f"{scheme}://{host}"
+    return BucketPlace(uri, "s3", bucket, prefix, region, endpoint, is_virtual, keys)
+
+
+def _split(url: str, variable: str, environ: Mapping[str, str]) -> tuple[str, str]:
+    """Scheme and host with port of an endpoint; its text isn't shown, since it may hold a password."""
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
+        raise ConfigError(f"{variable} must be a host or https://host, without a path, user or password")
+    is_allowed = _LOOPBACK.fullmatch(parts.hostname) or environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
+    if parts.scheme == "http" and not is_allowed:
+        raise ConfigError(f"{variable} must be https: plain http is taken for this machine only (AWS_ALLOW_HTTP=true)")
+    return parts.scheme, parts.netloc
+
+
+def _keys_of(values: Mapping[str, str], key_id: str, secret: str, token: str) -> Keys | None:
+    found_id, found_secret, found_token = (values.get(name, "").strip() for name in (key_id, secret, token))
+    return Keys(found_id, found_secret, found_token) if found_id and found_secret else None
+
+
+def _raise_if_keyless(uri: str, environ: Mapping[str, str], *, has_keys: bool) -> None:
+    """A named profile must have keys; without any, the machine's role is asked, unless the environment forbids it."""
+    name = environ.get("AWS_PROFILE", "")
+    if name and not has_keys:
+        raise ConfigError(
+            f"AWS_PROFILE names {name[:80]!a}, which has no access key in ~/.aws: other ways to sign in aren't known "
+            "here; export the keys as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+        )
+    if not has_keys and environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+        raise ConfigError(f"{uri} needs an access key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+
+
+def _profile(environ: Mapping[str, str], home: Path) -> dict[str, str]:
+    """The AWS profile's values, of both files; empty where there is none."""
+    config = _ini(Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config"))
+    credentials = _ini(Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials"))
+    section = environ.get("AWS_PROFILE") or "default"
+    named = section if section == "default" else f"profile {section}"
+    return {**config.get(named, {}), **credentials.get(section, {})}
+
+
+def _ini(path: Path) -> dict[str, dict[str, str]]:
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, configparser.Error):
+        return {}
+    return {section: dict(parser.items(section)) for section in parser.sections()}

@@ -1,0 +1,77 @@
+"""Moving `_snapshots/LATEST` in a bucket: forwards only, whoever else moves it at the same time.
+
+Where the store can swap, that is a compare-and-swap. OSS can't: there crawls that end at the same time announce
+themselves by an object each, and take turns: whoever announced itself and then sees no other announcement moves it;
+the older takes its announcement back while there is a newer one. One that isn't renewed for minutes is of a dead crawl.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import anyio
+
+from crawler.errors import OutputError
+from crawler.snapshot.paths import LATEST, STAGING, is_snapshot_id, manifest_path
+
+if TYPE_CHECKING:
+    from crawler.snapshot.bucket import Bucket, Content
+
+_TURNS = f"{STAGING}/turns"
+# Longer than any announced crawl can take: two small requests, each with its own limit.
+_DEAD_AFTER = timedelta(minutes=3)
+_ROUND_S = 0.2
+_MOST_SWAPS = 50
+
+
+async def advance_latest(bucket: Bucket, snapshot_id: str) -> None:
+    """Let LATEST name this snapshot, unless it names a newer one. Raises OutputError."""
+    if bucket.can_swap:
+        await _swap(bucket, snapshot_id)
+    else:
+        await _take_turn(bucket, snapshot_id)
+
+
+async def _swap(bucket: Bucket, snapshot_id: str) -> None:
+    for _ in range(_MOST_SWAPS):
+        found = await bucket.read(LATEST)
+        if await _named(bucket, found) >= snapshot_id:
+            return
+        if await bucket.swap(LATEST, f"{snapshot_id}\n".encode(), found):
+            return
+    raise OutputError(f"{LATEST} in {bucket.place.uri} changes all the time: who else moves it?")
+
+
+async def _take_turn(bucket: Bucket, snapshot_id: str) -> None:
+    own = f"{_TURNS}/{snapshot_id}"
+    try:
+        # Put again in each round: whose announcement isn't renewed is seen to be dead by that.
+        await bucket.put(own, b"")
+        while others := await _others(bucket, snapshot_id):
+            if max(others) > snapshot_id:
+                await bucket.delete([own])
+            await anyio.sleep(_ROUND_S * (1 + random.random()))  # noqa: S311 - apart from each other, no secret
+            await bucket.put(own, b"")
+        if await _named(bucket, await bucket.read(LATEST)) < snapshot_id:
+            await bucket.put(LATEST, f"{snapshot_id}\n".encode())
+    finally:
+        with anyio.CancelScope(shield=True):
+            await bucket.delete([own])
+
+
+async def _others(bucket: Bucket, snapshot_id: str) -> list[str]:
+    """Whose announcements stand, by the store's own clock as the newest of them shows it; the dead are removed."""
+    found = await bucket.list(_TURNS)
+    now = max((entry.modified_at for entry in found), default=None)
+    dead = [entry.path for entry in found if now is not None and now - entry.modified_at > _DEAD_AFTER]
+    await bucket.delete([path for path in dead if not path.endswith(snapshot_id)])
+    names = [entry.path.rpartition("/")[2] for entry in found if entry.path not in dead]
+    return [name for name in names if name != snapshot_id]
+
+
+async def _named(bucket: Bucket, found: Content | None) -> str:
+    """What LATEST names, where that is a snapshot with a manifest; else an ID before all others."""
+    text = found.data.decode("ascii", "replace").strip() if found is not None else ""
+    return text if is_snapshot_id(text) and await bucket.read(manifest_path(text)) is not None else ""

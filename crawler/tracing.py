@@ -1,0 +1,117 @@
+"""Spans for OpenTelemetry: one for the crawl, one below it for each scope, sent when the crawl has ended.
+
+Only where the environment configures an exporter (`OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_ENDPOINT` …), or the
+process already has a tracer provider of somebody else's, and only with the extra `otel`. A scope is the finest grain:
+a span takes about 22 µs, too much for every request. Attributes are the ledger's, which hold no secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from crawler import __version__
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from crawler.metrics import CrawlFigures
+    from crawler.snapshot.ledger import ScopeRow
+
+_NAME = "acs-inventory"
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_EXPORTERS = {"otlp", "console"}
+# The SDK's queue holds 2,048 spans and drops what comes besides.
+_FLUSH_EVERY = 1000
+_FLUSH_TIMEOUT_MS = 10_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND_NS = 1000
+
+
+def chosen_exporter(environ: Mapping[str, str]) -> str:
+    """What the environment wants spans to be exported by: `otlp`, `console`, another name; empty for not at all."""
+    named = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or named == "none":
+        return ""
+    return named or ("otlp" if any(environ.get(name) for name in _ENDPOINTS) else "")
+
+
+def export_spans(figures: CrawlFigures, snapshot_id: str, environ: Mapping[str, str]) -> str:
+    """Send a crawl's spans, where that is wanted: why it wasn't done, empty where all is well. Blocks; never raises."""
+    exporter = chosen_exporter(environ)
+    try:
+        from opentelemetry import trace
+
+        known = trace.get_tracer_provider()
+        if not isinstance(known, trace.ProxyTracerProvider):
+            _send(known, figures, snapshot_id)
+        elif exporter in _EXPORTERS:
+            own = _own_provider(exporter)
+            _send(own, figures, snapshot_id)
+            own.shutdown()
+        elif exporter:
+            return f"OTEL_TRACES_EXPORTER is {exporter[:40]!a}, and only otlp, console and none are known here"
+    except ImportError:
+        return f"the extra otel isn't installed: pip install '{_NAME}[otel]'" if exporter else ""
+    except Exception as error:  # noqa: BLE001 - spans are for whoever watches; the crawl is done
+        return f"{type(error).__name__} while sending"
+    return ""
+
+
+def _own_provider(exporter: str) -> TracerProvider:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+
+    resource = Resource.create({"service.name": _NAME, "service.version": __version__})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    if exporter == "console":
+        import sys
+
+        provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
+    else:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return provider
+
+
+def _send(provider: Any, figures: CrawlFigures, snapshot_id: str) -> None:
+    from opentelemetry import trace
+
+    tracer = provider.get_tracer(_NAME, __version__)
+    start, end = _ns(figures.started_at), _ns(figures.ended_at)
+    attributes = {"acs_inventory.snapshot_id": snapshot_id, "acs_inventory.exit_code": figures.exit_code}
+    crawl = tracer.start_span("crawl", start_time=start, attributes=attributes)
+    if figures.exit_code:
+        crawl.set_status(trace.StatusCode.ERROR, f"exit code {figures.exit_code}")
+    context = trace.set_span_in_context(crawl)
+    flush = getattr(provider, "force_flush", None)
+    for number, row in enumerate(figures.ledger, 1):
+        begun = _ns(row.started_at) if row.started_at else end
+        scope = tracer.start_span(f"scope {row.table}", context=context, start_time=begun, attributes=_attributes(row))
+        if str(row.status) in {"failed", "denied"}:
+            scope.set_status(trace.StatusCode.ERROR, row.error_code)
+        scope.end(_ns(row.finished_at) if row.finished_at else end)
+        if flush is not None and number % _FLUSH_EVERY == 0:
+            flush(_FLUSH_TIMEOUT_MS)
+    crawl.end(end)
+    if flush is not None:
+        flush(_FLUSH_TIMEOUT_MS)
+
+
+def _attributes(row: ScopeRow) -> dict[str, str | int]:
+    names = ("table", "account_id", "region_id", "status", "rows", "lists", "pages", "requests", "retries", "throttled")
+    values: dict[str, str | int] = {}
+    for name in (*names, "error_code", "request_id"):
+        value = getattr(row, name)
+        if value != "":
+            values[f"acs_inventory.{name}"] = value if isinstance(value, int) else str(value)
+    return values
+
+
+def _ns(moment: datetime) -> int:
+    """Nanoseconds since 1970, exactly."""
+    since = moment - _EPOCH
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * _MICROSECOND_NS

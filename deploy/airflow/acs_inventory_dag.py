@@ -1,0 +1,60 @@
+"""A nightly crawl as an Airflow task: the command is run, and its exit code says what becomes of the task.
+
+0 succeeds. 3 (committed, but some scopes aren't complete) succeeds with a warning in the log and `partial` in the
+result, so that what comes after may decide. 11 (another crawl is at it) skips. 2, 4 and 12 need a person: the task
+fails without being tried again. Any other, a lost worker too, is tried again. The result is the summary, an XCom.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.decorators import dag, task
+from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+COMMAND = [
+    os.environ.get("ACS_INVENTORY_COMMAND", "/opt/acs-inventory/bin/acs-inventory"),
+    "crawl",
+    "--config",
+    os.environ.get("ACS_INVENTORY_CONFIG", "/etc/acs-inventory/config.toml"),
+    "--log-format",
+    "json",
+    "--json",
+]
+NEEDS_A_PERSON = {2: "usage or configuration", 4: "the output failed", 12: "no account's credentials work"}
+
+
+@dag(
+    schedule="0 2 * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    tags=["inventory"],
+)
+def acs_inventory() -> None:
+    """One crawl a night."""
+
+    @task(retries=1, retry_delay=timedelta(minutes=15), execution_timeout=timedelta(hours=6))
+    def crawl() -> dict[str, Any]:
+        done = subprocess.run(COMMAND, stdout=subprocess.PIPE, check=False)  # noqa: S603 - what the operator configures
+        if done.returncode in NEEDS_A_PERSON:
+            raise AirflowFailException(f"exit code {done.returncode}: {NEEDS_A_PERSON[done.returncode]}")
+        if done.returncode == 11:
+            raise AirflowSkipException("another crawl holds the output")
+        if done.returncode not in {0, 3}:
+            raise AirflowException(f"exit code {done.returncode}: nothing was committed")
+        summary = json.loads(done.stdout)
+        kept = {name: summary[name] for name in ("snapshot_id", "status", "exit_code", "rows", "seconds", "uri")}
+        if done.returncode == 3:
+            logging.getLogger(__name__).warning("partial: %s", summary["scopes"]["by_status"])
+        return {**kept, "partial": done.returncode == 3}
+
+    crawl()
+
+
+acs_inventory()

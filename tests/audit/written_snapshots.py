@@ -1,0 +1,109 @@
+"""Snapshots of rows that a test names, written as a crawl writes them, with the catalog's own schemas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pyarrow as pa
+
+from crawler.audit.opened import OpenSnapshot, open_snapshot
+from crawler.catalog import load_catalog
+from crawler.snapshot import ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
+
+CATALOG = load_catalog()
+ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
+REGION, OTHER_REGION = "cn-hangzhou", "cn-shanghai"
+SNAPSHOT = "20261121T020000Z-7f3a"
+START = datetime(2026, 11, 21, 2, 0, 0, tzinfo=UTC)
+
+Row = Mapping[str, Any]
+
+
+def write(
+    root: Path,
+    tables: Mapping[str, Sequence[Row]],
+    statuses: Mapping[str, Status] | None = None,
+    *,
+    snapshot_id: str = SNAPSHOT,
+    secrets: str = "fingerprint",
+    without: Sequence[str] = (),
+    **draft: Any,
+) -> OpenSnapshot:
+    """Commit a snapshot of these rows and open it. A row without account and region is in the first of both.
+
+    `statuses` gives a table's scopes another status than complete, in the first account and region only where the key
+    is the table's name and "here"; `without` names columns that the files don't have, as an older version's wouldn't.
+    """
+    anyio.run(_write, root, tables, statuses or {}, snapshot_id, secrets, without, draft)
+    return open_snapshot(root, snapshot_id)
+
+
+async def _write(root, tables, statuses, snapshot_id, secrets, without, draft):
+    schemas = {table: _schema(table, without) for table in {*tables, *statuses}}
+    writer = await SnapshotWriter.begin(root, snapshot_id, START, schemas)
+    ledger = []
+    for table in schemas:
+        status = statuses.get(table, Status.COMPLETE)
+        by_place: dict[tuple[str, str], list[Row]] = {(ACCOUNT, REGION): []}
+        for row in tables.get(table, ()):
+            by_place.setdefault((row.get("account_id", ACCOUNT), row.get("region_id", REGION)), []).append(row)
+        for (account, region), rows in by_place.items():
+            if has_rows(status):
+                await _write_scope(writer, table, account, region, rows, schemas[table])
+            ledger.append(_ledger_row(table, account, region, status, len(rows)))
+    fields = {
+        "finished_at": START + timedelta(minutes=5),
+        "version": "0.1.0",
+        "secrets": secrets,
+        "plan_sha256": "ab" * 32,
+        "clock_skew_s": 0.25,
+        "unknown_fields": {},
+        "overhead": {},
+    }
+    await writer.commit(ManifestDraft(**(fields | draft)), ledger)
+
+
+def _schema(table: str, without: Sequence[str]) -> pa.Schema:
+    schema = CATALOG.operations[table].schema
+    return pa.schema([field for field in schema if field.name not in without])
+
+
+async def _write_scope(writer, table, account, region, rows, schema):
+    scope = writer.scope(table, account, region)
+    reading = scope.list()
+    if rows:
+        await reading.write(_batch(rows, account, region, schema), list(range(len(rows))), list(range(len(rows))))
+    reading.finish()
+    await scope.keep()
+
+
+def _batch(rows, account, region, schema):
+    fixed = {"account_id": account, "region_id": region, "snapshot_id": SNAPSHOT, "fetched_at": START}
+    for row in rows:
+        assert set(row) <= set(schema.names), set(row) - set(schema.names)
+    return pa.RecordBatch.from_pylist([fixed | row for row in rows], schema=schema)
+
+
+def _ledger_row(table, account, region, status, rows):
+    kept = rows if has_rows(status) else 0
+    code, message = ("AccessDenied", f"fc:List of {table} is missing") if status is Status.DENIED else ("", "")
+    return ScopeRow(
+        account,
+        region,
+        table,
+        status,
+        rows=kept,
+        rows_seen=kept,
+        lists=1,
+        pages=1,
+        requests=1,
+        walk="token",
+        error_code=code,
+        error_message=message,
+        started_at=START,
+        finished_at=START,
+    )

@@ -1,0 +1,265 @@
+"""Object stores for tests: a real S3 server on loopback, and a fake that refuses what OSS does and fails on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+import obstore
+from aiohttp import web
+
+from crawler.snapshot.bucket import open_store
+from crawler.snapshot.place import bucket_place
+
+KEY_ID, KEY_SECRET = "testkeyid0001", "testkeysecret0001"
+BUCKET = "inventory"
+HOST = "oss-test.localhost"
+
+
+@contextmanager
+def s3_server(folder: Path) -> Iterator[dict[str, str]]:
+    """A real S3 server with the bucket: the environment that names it, and its REST catalog as `CATALOG`."""
+    identity = {"name": "t", "actions": ["Admin"], "credentials": [{"accessKey": KEY_ID, "secretKey": KEY_SECRET}]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    roles = ["master", "volume", "filer", "s3"]
+    ports = free_ports(2 * len(roles) + 1)
+    command = [Path(sys.executable).with_name("weed"), "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
+    command += [f"-dir={folder}", "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=20", "-filer"]
+    command += ["-s3", f"-s3.config={folder / 's3.json'}", f"-s3.port.iceberg={ports[-1]}", "-s3.port.lance=0"]
+    for number, role in enumerate(roles):
+        command += [f"-{role}.port={ports[2 * number]}", f"-{role}.port.grpc={ports[2 * number + 1]}"]
+    url = f"http://127.0.0.1:{ports[6]}"
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+    try:
+        wait_for(url, process, folder / "log")
+        environ = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY_SECRET}
+        # Its buckets come with their first object.
+        obstore.put(open_store(bucket_place(f"s3://{BUCKET}", environ, folder)), "first", b"")
+        make_table_bucket(ports)
+        yield {**environ, "CATALOG": f"http://127.0.0.1:{ports[-1]}"}
+    finally:
+        process.kill()
+        process.wait()
+        for port in ports:
+            for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                left.unlink()
+
+
+def make_table_bucket(ports: list[int]) -> None:
+    """What the server's REST catalog calls a warehouse: `lake`."""
+    shell = [Path(sys.executable).with_name("weed"), "shell"]
+    shell += [f"-master=127.0.0.1:{ports[0]}.{ports[1]}", f"-filer=127.0.0.1:{ports[4]}.{ports[5]}"]
+    command = b"s3tables.bucket -create -name lake -account 000000000000\n"
+    subprocess.run(shell, input=command, check=True, capture_output=True, timeout=60)
+
+
+def free_ports(number: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(number)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    found = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return found
+
+
+def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
+    for _ in range(600):
+        try:
+            urllib.request.urlopen(f"{url}/healthz", timeout=5).close()
+        except urllib.error.HTTPError as answered:
+            answered.close()
+            return
+        except OSError:
+            assert process.poll() is None, log.read_text()[-2000:]
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(log.read_text()[-2000:])
+
+
+class FakeStore:
+    """Objects of one bucket in memory. `kind` "oss" refuses what OSS refuses, "s3" has conditional PUTs.
+
+    `fault` is asked before each request with its number from 1, method and key, and may give: "refuse" (403), "break"
+    (the connection, before anything is done), "lose" (done, and the connection breaks), "error" (done, and 500 is
+    answered), "hang" (never answered), else None.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.objects: dict[str, tuple[bytes, datetime]] = {}
+        self.requests: list[str] = []
+        self.fault: Callable[[int, str, str], str | None] = lambda number, method, key: None
+        self.ignores_conditions = False
+        self.age = timedelta()
+
+    def put(self, key: str, data: bytes) -> None:
+        # To the millisecond, as stores tell it.
+        now = datetime.now(UTC) - self.age
+        self.objects[key] = data, now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        target = urlsplit(request.raw_path)
+        path = unquote(target.path).lstrip("/")
+        if self.kind == "oss" and not request.host.startswith(f"{BUCKET}."):
+            return failure(403, "SecondLevelDomainForbidden")
+        key = path if self.kind == "oss" else path.removeprefix(f"{BUCKET}").lstrip("/")
+        self.requests.append(f"{request.method} {key}")
+        kind = self.fault(len(self.requests), request.method, key)
+        if kind == "refuse":
+            return failure(403, "AccessDenied")
+        if kind != "break":
+            refusal = self.refusal(request, body)
+            done = refusal or self.carry_out(request, key, body, parse_qs(target.query))
+            if kind is None:
+                return done
+            if kind == "error":
+                return failure(500, "InternalError")
+        if kind == "hang":
+            await request.content.wait_eof()
+            while request.transport is not None:
+                await asyncio.sleep(0.01)
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()
+
+    def refusal(self, request: web.Request, body: bytes) -> web.Response | None:
+        headers = request.headers
+        if signature(request) != headers.get("Authorization", "").rpartition("Signature=")[2]:
+            return failure(403, "SignatureDoesNotMatch")
+        if headers["x-amz-content-sha256"] != hashlib.sha256(body).hexdigest() or "chunked" in str(headers).lower():
+            return failure(400, "InvalidArgument")
+        if self.kind == "oss":
+            if request.method == "PUT" and {"if-match", "if-none-match"} & {name.lower() for name in headers}:
+                return failure(501, "NotImplemented")
+            if request.method == "POST":
+                return failure(501, "NotImplemented")
+        return None
+
+    def carry_out(self, request: web.Request, key: str, body: bytes, query: dict[str, list[str]]) -> web.Response:
+        found = self.objects.get(key)
+        tag = f'"{hashlib.md5(found[0]).hexdigest()}"' if found else ""
+        match request.method:
+            case "PUT":
+                headers = request.headers
+                if not self.ignores_conditions:
+                    if found and headers.get("If-None-Match") == "*":
+                        return failure(412, "PreconditionFailed")
+                    if "If-Match" in headers and headers["If-Match"] != tag:
+                        return failure(412, "PreconditionFailed")
+                    if found and headers.get("x-oss-forbid-overwrite") == "true":
+                        return failure(409, "FileAlreadyExists")
+                source = unquote(headers.get("x-amz-copy-source", "")).removeprefix(f"{BUCKET}/")
+                self.put(key, self.objects[source][0] if source else body)
+                tag = f'"{hashlib.md5(self.objects[key][0]).hexdigest()}"'
+                text = f"<CopyObjectResult><ETag>{escape(tag)}</ETag></CopyObjectResult>" if source else ""
+                return web.Response(text=text, headers={"ETag": tag})
+            case "GET" if "list-type" in query:
+                return self.listing(query)
+            case "GET" if found:
+                at = found[1].strftime("%a, %d %b %Y %H:%M:%S GMT")
+                return web.Response(body=found[0], headers={"ETag": tag, "Last-Modified": at})
+            case "DELETE":
+                self.objects.pop(key, None)
+                return web.Response(status=204)
+            case "POST":
+                keys = re.findall(r"<Key>(.*?)</Key>", body.decode())
+                for one in keys:
+                    self.objects.pop(one, None)
+                deleted = "".join(f"<Deleted><Key>{one}</Key></Deleted>" for one in keys)
+                return web.Response(text=f"<DeleteResult>{deleted}</DeleteResult>")
+        return failure(404, "NoSuchKey")
+
+    def listing(self, query: dict[str, list[str]]) -> web.Response:
+        prefix, delimiter = query.get("prefix", [""])[0], query.get("delimiter", [""])[0]
+        rows = [
+            f"<Contents><Key>{escape(key)}</Key><Size>{len(data)}</Size><ETag>x</ETag>"
+            f"<LastModified>{at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}</LastModified></Contents>"
+            for key, (data, at) in sorted(self.objects.items())
+            if key.startswith(prefix) and not (delimiter and delimiter in key[len(prefix) :])
+        ]
+        start = int(query.get("continuation-token", ["0"])[0])
+        page, rest = rows[start : start + 7], rows[start + 7 :]
+        more = f"<NextContinuationToken>{start + 7}</NextContinuationToken>" if rest else ""
+        truncated = f"<IsTruncated>{'true' if rest else 'false'}</IsTruncated>"
+        return web.Response(text=f"<ListBucketResult>{truncated}{more}{''.join(page)}</ListBucketResult>")
+
+
+def failure(status: int, code: str) -> web.Response:
+    return web.Response(status=status, text=f"<Error><Code>{code}</Code><Message>{KEY_ID} and such</Message></Error>")
+
+
+def signature(request: web.Request) -> str:
+    """The signature that AWS's version 4 asks for, over the headers that the request says are signed."""
+    found = re.search(
+        r"Credential=([^/]+)/(\d+)/([^/]+)/s3/aws4_request, SignedHeaders=([^,]+)", request.headers["Authorization"]
+    )
+    assert found is not None
+    key_id, date, region, names = found.groups()
+    owned = [name.lower() for name in request.headers if name.lower().startswith(("x-amz-", "x-oss-"))]
+    assert key_id != KEY_ID or {"host", *owned} <= set(names.split(";")), "every header that means something is signed"
+    target = urlsplit(request.raw_path)
+    query = "&".join(
+        f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
+        for name, values in sorted(parse_qs(target.query, keep_blank_values=True).items())
+        for value in values
+    )
+    headers = "".join(f"{name}:{request.headers[name].strip()}\n" for name in names.split(";"))
+    canonical = "\n".join([request.method, target.path, query, headers, names, request.headers["x-amz-content-sha256"]])
+    scope = f"{date}/{region}/s3/aws4_request"
+    text = "\n".join(["AWS4-HMAC-SHA256", request.headers["x-amz-date"], scope, sha256(canonical)])
+    key = f"AWS4{KEY_SECRET}".encode()
+    for part in (date, region, "s3", "aws4_request", text):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key.hex()
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@asynccontextmanager
+async def served(store: FakeStore) -> AsyncIterator[dict[str, str]]:
+    """The fake on loopback: the environment that names it. OSS wants the bucket in the host: it is its own proxy."""
+    application = web.Application(client_max_size=1 << 30)
+    application.router.add_route("*", "/{path:.*}", store.answer)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+    try:
+        if store.kind == "oss":
+            yield {
+                "OSS_ENDPOINT": f"http://{HOST}",
+                "OSS_REGION": "cn-hangzhou",
+                "OSS_ACCESS_KEY_ID": KEY_ID,
+                "OSS_ACCESS_KEY_SECRET": KEY_SECRET,
+                "HTTP_PROXY": f"http://127.0.0.1:{port}",
+            }
+        else:
+            yield {
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+                "AWS_ACCESS_KEY_ID": KEY_ID,
+                "AWS_SECRET_ACCESS_KEY": KEY_SECRET,
+            }
+    finally:
+        await runner.cleanup()

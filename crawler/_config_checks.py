@@ -1,4 +1,4 @@
-"""What a configuration's types can't say: how its values go together, and what this version can't do yet.
+"""What a configuration's types can't say: how its values go together.
 
 Each check raises ConfigError with one sentence. None of them prints a URL, which may hold a password.
 """
@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec
 
-from crawler import __version__
 from crawler._config_file import Document, KeyPath, dotted, nearest
 from crawler._config_sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
 from crawler.credentials import validate
-from crawler.endpoints import check_allow, check_template, split_hook
+from crawler.endpoints import check_allow, check_proxy, check_template, split_hook
 from crawler.errors import ConfigError
 
 P = ParamSpec("P")
@@ -31,11 +30,6 @@ _HIDDEN_SECTIONS = {"endpoints", "network", "ping"}
 _NO_ACCOUNT = (
     "there is no account to crawl: add an [[accounts]] table with its id",
     "[organization] needs an account that asks for its members: add an [[accounts]] table with that one's id",
-)
-
-# What may be written and isn't built yet: remove a line when it is.
-_UNSUPPORTED: Sequence[tuple[str, str, Callable[[Settings], bool]]] = (
-    ("network.proxy", "leave it out", lambda settings: settings.network.proxy is not None),
 )
 
 
@@ -60,13 +54,8 @@ def check(settings: Settings, document: Document) -> None:
     _check_files(settings, document)
     if settings.ping.url is not None:
         _judge(document, ("ping", "url"), split_hook, settings.ping.url.reveal())
-
-
-def check_supported(settings: Settings, source: str) -> None:
-    """Raise ConfigError for what this version would otherwise have to ignore."""
-    for what, instead, is_asked in _UNSUPPORTED:
-        if is_asked(settings):
-            raise ConfigError(f"{source}: {what} isn't supported by this version ({__version__}): {instead}")
+    if settings.network.proxy is not None:
+        _judge(document, ("network", "proxy"), check_proxy, settings.network.proxy.reveal())
 
 
 def check_uri(document: Document, path: KeyPath, uri: str) -> None:

@@ -211,6 +211,11 @@ class Network(Section, frozen=True, kw_only=True):
 
     proxy: Annotated[Secret | None, Meta(description="a proxy's URL")] = None
 
+    @property
+    def proxy_url(self) -> str:
+        """The proxy's URL in clear, for the moment of use; empty without one."""
+        return self.proxy.reveal() if self.proxy is not None else ""
+
 
 class Metrics(Section, frozen=True, kw_only=True):
     """`[metrics]`."""

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from crawler._config_checks import PRODUCTS, check, check_supported, check_uri, is_secret
+from crawler._config_checks import PRODUCTS, check, check_uri, is_secret
 from crawler._config_file import Document, KeyPath, Secret, convert, dotted, nearest, read_document
 from crawler._config_sections import ANY_URI, Account, Credentials, Iceberg, Output, RateLimit, Section, Settings
 from crawler.endpoints import Endpoints, ProductHosts
@@ -131,7 +131,6 @@ class Config(Settings, frozen=True, kw_only=True):
         chosen = config.accounts if config.organization is None else ()
         if regions and chosen and not any(config.regions_for(account) for account in chosen):
             raise ConfigError("--region: none of these regions is among the accounts' own: nothing would be crawled")
-        check_supported(config, "the command line")
         return config
 
     def _picked(self, ids: Sequence[str]) -> Config:
@@ -179,7 +178,7 @@ def parse_config(text: str, *, source: str, environ: Mapping[str, str], cwd: Pat
 
     Raises ConfigError, one sentence with the key, what was found and what is accepted: malformed TOML, an unset
     `${NAME}`, an unknown key, a value out of its type or range, sections that contradict each other, a file that
-    isn't there, and what this version doesn't do yet.
+    isn't there.
     """
     return _judged(read_document(text, source=source, environ=environ, is_secret=is_secret), environ, cwd)
 
@@ -187,7 +186,6 @@ def parse_config(text: str, *, source: str, environ: Mapping[str, str], cwd: Pat
 def _judged(document: Document, environ: Mapping[str, str], cwd: Path | None) -> Config:
     settings = _located(convert(document, Settings), environ.get("HOME", ""), cwd)
     check(settings, document)
-    check_supported(settings, document.source)
     sections = {key: getattr(settings, key) for key in Settings.__struct_fields__}
     return Config(**sections, asker=_asker(settings))
 

@@ -32,6 +32,10 @@ _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LAST_LABEL}")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _LOOPBACK = re.compile(rf"127(?:\.{_OCTET}){{3}}|\[::1\]|localhost")
 _HOOK = re.compile(r"(https?://[^/?#@]+)((?:/[!-~]*?)?)((?:\?[!-~]*)?)", re.IGNORECASE)
+_PROXY = re.compile(
+    r"https?://(?:[!-.0-9;-?A-~]+(?::[!-.0-~]*)?@)?(?:\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::([1-9][0-9]{0,4}))?/?",
+    re.IGNORECASE,
+)
 _PATTERN = re.compile(rf"(?:[a-z0-9*?-]+\.)+{_LABEL}\.{_LAST_LABEL}|(?:{_LABEL}\.)*{_LAST_LABEL}")
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
 _ACCOUNT = re.compile(r"[0-9]{1,32}")
@@ -154,6 +158,13 @@ def split_hook(text: str) -> tuple[str, str, str]:
     host = match[1].split("://", 1)[1].rsplit(":", 1)[0]
     parse_endpoint(match[1], (host,))
     return match[1], match[2], match[3]
+
+
+def check_proxy(text: str) -> None:
+    """Judge a proxy's URL: http or https, any host, maybe a user's name and password. Raises ConfigError."""
+    match = _PROXY.fullmatch(text)
+    if match is None or int(match[1] or 0) > 65535:
+        raise ConfigError("it must be a proxy's URL such as http://proxy.corp.example:3128, without a path")
 
 
 def _check_host(scheme: str, host: str, allow: Sequence[str]) -> None:

@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from crawler.catalog import load_catalog
-from crawler.config import Config, output_folder
+from crawler.config import Config, Iceberg, output_folder
 from crawler.credentials import Provider
 from crawler.errors import CredentialsError, OutputError
 from crawler.session import Surroundings, open_session
 from crawler.snapshot.bucket import Bucket
+from crawler.snapshot.lake import LakeSettings
 from crawler.snapshot.place import BucketPlace, Keys, bucket_place
 from crawler.snapshot.storage import BucketReader
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crawler.snapshot.storage import Place
 
 
@@ -36,7 +39,7 @@ async def open_bucket(config: Config, surroundings: Surroundings) -> AsyncIterat
     if not config.output.is_bucket:
         yield None
         return
-    place = bucket_place(config.output.uri, surroundings.environ, surroundings.home)
+    place = _place(config.output.uri, surroundings, config)
     if not _needs_provider(place):
         yield Bucket(place)
         return
@@ -55,7 +58,7 @@ async def open_place(uri: str, surroundings: Surroundings, config: Config | None
     """
     if not uri.startswith(("s3://", "oss://")):
         return output_folder(uri)
-    place = bucket_place(uri, surroundings.environ, surroundings.home)
+    place = _place(uri, surroundings, config or Config())
     if _needs_provider(place):
         async with _provider(config or Config(), surroundings) as provider:
             try:
@@ -64,6 +67,22 @@ async def open_place(uri: str, surroundings: Surroundings, config: Config | None
                 raise OutputError(f"{uri} can't be read: {error}") from None
         place = dataclasses.replace(place, keys=keys)
     return BucketReader(place)
+
+
+def lake_settings(config: Config, root: Path | BucketPlace) -> LakeSettings | None:
+    """The lake over an output that the configuration asks for; None for files alone."""
+    output = config.output
+    if output.format == "parquet":
+        return None
+    given = output.iceberg or Iceberg()
+    uri = given.catalog_uri.reveal() if given.catalog_uri is not None else ""
+    names = {"namespace": given.namespace} if given.namespace else {}
+    return LakeSettings(output.format, root, uri, given.warehouse or "", **names)
+
+
+def _place(uri: str, surroundings: Surroundings, config: Config) -> BucketPlace:
+    place = bucket_place(uri, surroundings.environ, surroundings.home)
+    return dataclasses.replace(place, proxy=config.network.proxy_url)
 
 
 def _needs_provider(place: BucketPlace) -> bool:

@@ -44,7 +44,12 @@ async def ping(config: Config, event: Event, text: str = "", clock: Clock | None
         url = ping_url(config.ping.url.reveal(), event)
         headers = {"User-Agent": f"acs-inventory/{__version__}", "Content-Type": "text/plain; charset=utf-8"}
         request = HttpRequest("POST", url, headers, text.encode()[:_MAX_TEXT_BYTES], timeout_s=_TIMEOUT_S)
-        async with Transport(connections=1, max_page_bytes=_MAX_ANSWER_BYTES, ca_file=config.tls.ca_file) as transport:
+        async with Transport(
+            connections=1,
+            max_page_bytes=_MAX_ANSWER_BYTES,
+            ca_file=config.tls.ca_file,
+            proxy=config.network.proxy_url,
+        ) as transport:
             for pause_s in _PAUSES_S:
                 await (clock or SystemClock()).sleep(pause_s)
                 reason, is_final = await _send(transport, request)

@@ -19,11 +19,11 @@ import structlog
 from crawler import __version__
 from crawler.catalog import Catalog, load_catalog
 from crawler.client import Tally
-from crawler.config import Account, Config, Iceberg
+from crawler.config import Account, Config
 from crawler.errors import ConfigError, CredentialsError, OutputError, bare
 from crawler.normalizer import Normalizer
 from crawler.organization import Membership, find_members, nobody_left
-from crawler.output import open_bucket
+from crawler.output import lake_settings, open_bucket
 from crawler.redaction import Redaction, load_key
 from crawler.scheduler import Progress, Scheduler, TargetPlan
 from crawler.session import Identity, Session, Surroundings, open_session
@@ -32,7 +32,6 @@ from crawler.snapshot import (
     BucketSnapshotWriter,
     DirectoryEntry,
     Lake,
-    LakeSettings,
     Manifest,
     ManifestDraft,
     ScopeRecord,
@@ -187,14 +186,8 @@ async def _published(lake: Lake | None, result: CrawlResult, schemas: Mapping[st
 
 def _open_lake(config: Config, bucket: Bucket | None) -> Lake | None:
     """The lake tables that `[output] format` asks for besides the files. Raises ConfigError."""
-    output = config.output
-    if output.format == "parquet":
-        return None
-    given = output.iceberg or Iceberg()
-    uri = given.catalog_uri.reveal() if given.catalog_uri is not None else ""
-    root = bucket.place if bucket is not None else output.path
-    names = {"namespace": given.namespace} if given.namespace else {}
-    return open_lake(LakeSettings(output.format, root, uri, given.warehouse or "", **names))
+    settings = lake_settings(config, bucket.place if bucket is not None else config.output.path)
+    return open_lake(settings) if settings is not None else None
 
 
 async def try_output(config: Config, bucket: Bucket | None, tables: Iterable[str] = ()) -> None:

@@ -193,6 +193,7 @@ async def open_session(config: Config, catalog: Catalog, surroundings: Surroundi
         connections=config.crawl.concurrency,
         max_page_bytes=config.transport.max_page_bytes,
         ca_file=config.tls.ca_file,
+        proxy=config.network.proxy_url,
     ) as transport:
         client = Client(
             transport,

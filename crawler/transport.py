@@ -1,4 +1,4 @@
-"""One HTTP exchange, and nothing more: no redirect, no retry, no proxy, no cookie, no byte beyond the caps.
+"""One HTTP exchange, and nothing more: no redirect, no retry, no cookie, no byte beyond the caps.
 
 The only module that knows aiohttp. Its errors become ApiErrors here; none of their texts goes on, since they hold
 URLs with queries and headers with tokens.
@@ -73,13 +73,16 @@ class _Connector(aiohttp.TCPConnector):
 class Transport:
     """One session for a whole crawl; an async context manager.
 
-    `max_page_bytes` caps a body after decompression; a compressed one may have a quarter of it on the wire.
+    `max_page_bytes` caps a body after decompression; a compressed one may have a quarter of it on the wire. `proxy`,
+    a URL with the user's name and password where it wants them, carries what goes to https; plain http is for loopback
+    and a machine's own metadata service, which no proxy can reach. The environment's proxies are never used.
     """
 
-    def __init__(self, *, connections: int, max_page_bytes: int, ca_file: Path | None = None) -> None:
+    def __init__(self, *, connections: int, max_page_bytes: int, ca_file: Path | None = None, proxy: str = "") -> None:
         self._connections = connections
         self._max_page_bytes = max_page_bytes
         self._ca_file = ca_file
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -129,6 +132,7 @@ class Transport:
             headers={**request.headers, "Accept-Encoding": "gzip"},
             data=request.body or None,
             allow_redirects=False,
+            proxy=self._proxy or None if request.url.startswith("https:") else None,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S),
         ) as response:
             body = await self._read(response)
@@ -176,6 +180,10 @@ class Transport:
 
 def _translated(error: Exception) -> ApiError:
     """Our error for one of aiohttp's or the system's; only the kind of failure goes on."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return _proxy_error(error.status)
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return TransientError("ConnectionFailed", "No connection to the proxy; see [network] proxy.")
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
         return _tls_error(error.os_error if isinstance(error, aiohttp.ClientSSLError) else error)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -187,6 +195,13 @@ def _translated(error: Exception) -> ApiError:
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
         return TransientError("InvalidResponse", "The answer broke off, or isn't HTTP.")
     return TransientError("ConnectionFailed", "The connection broke.")
+
+
+def _proxy_error(status: int) -> ApiError:
+    """A proxy that is asked for what it doesn't allow says no the next time, too."""
+    if status in {401, 403, 407}:
+        return FatalError("ProxyRefused", f"The proxy refused the connection ({status}); see [network] proxy.")
+    return TransientError("ConnectionFailed", f"The proxy made no connection ({status}).")
 
 
 def _tls_error(error: OSError) -> ApiError:

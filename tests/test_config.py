@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler import __version__
 from crawler._config_sections import Settings
 from crawler.config import Config, Secret, load_config, parse_config
 from crawler.endpoints import ProductHosts
@@ -392,20 +391,37 @@ def test_tables_nested_without_end_are_refused():
     assert "nested too deeply" in refusal(".".join("a" * 5000) + ' = "${X}"')
 
 
-UNSUPPORTED = [
-    (f'[network]\nproxy = "https://me:{CANARY}@proxy.example"', "network.proxy"),
-]
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://proxy.example:3128",
+        "https://proxy.example",
+        f"http://me:{CANARY}@10.1.2.3:3128/",
+        f"HTTP://corp%5Cme:{CANARY}%40!@proxy:8080",
+        "http://[2001:db8::1]:3128",
+    ],
+)
+def test_a_proxy_is_taken_and_never_shown(url):
+    config = parse(f'[network]\nproxy = "{url}"\n{ONE}')
+    assert config.network.proxy_url == url
+    assert CANARY not in repr(config)
 
 
-@pytest.mark.parametrize("account", ["", ONE])
-@pytest.mark.parametrize(("text", "what"), UNSUPPORTED)
-def test_what_is_not_built_yet_is_refused_rather_than_ignored(text, what, account):
-    if not account:
-        assert "there is no account" in refusal(text)
-        return
-    message = refusal(f"{text}\n{account}")
-    assert f"config.toml: {what}" in message
-    assert f"isn't supported by this version ({__version__})" in message
+@pytest.mark.parametrize(
+    "url",
+    [
+        "proxy.example:3128",
+        f"socks5://{CANARY}:1080",
+        f"http://{CANARY}/path",
+        f"http://{CANARY}:70000",
+        f"http://a@{CANARY}@b",
+        f"http://{CANARY} :1",
+    ],
+)
+def test_what_is_no_proxy_is_refused_unseen(url):
+    message = refusal(f'[network]\nproxy = "{url}"\n{ONE}')
+    assert re.search(r"network\.proxy .*must be a proxy's URL", message)
+    assert CANARY not in message
 
 
 def test_products_of_a_users_own_catalog_are_taken_and_judged_with_it(tmp_path):
@@ -745,10 +761,8 @@ def test_the_example_has_every_key():
 
 
 def test_the_examples_commented_lines_are_the_defaults():
-    """Uncommented, the plain settings between [crawl] and what isn't built yet change nothing."""
-    text = EXAMPLE.read_text()
-    head, rest = text.split("[crawl]\n", 1)
-    body = rest.split("# Known, but not in this version", 1)[0]
+    """Uncommented, the plain settings from [crawl] on change nothing."""
+    head, body = EXAMPLE.read_text().split("[crawl]\n", 1)
     examples = (
         "fingerprint_key",
         "ca_file",
@@ -763,6 +777,7 @@ def test_the_examples_commented_lines_are_the_defaults():
         "catalog_uri",
         "warehouse",
         "namespace",
+        "proxy",
     )
     lines = []
     for line in body.splitlines():
@@ -770,7 +785,7 @@ def test_the_examples_commented_lines_are_the_defaults():
         lines.append(line.removeprefix("# ") if key and key[1] not in examples else line)
     uncommented = parse("\n".join([head, "[crawl]", *lines]), EXAMPLE_ENVIRON)
     assert sum(a != b for a, b in zip(lines, body.splitlines(), strict=True)) > 15
-    assert msgspec.structs.replace(uncommented, endpoints={}) == parse(text, EXAMPLE_ENVIRON)
+    assert msgspec.structs.replace(uncommented, endpoints={}) == parse(EXAMPLE.read_text(), EXAMPLE_ENVIRON)
 
 
 def test_the_examples_organization_is_taken_too():

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import zlib
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -63,8 +63,10 @@ async def server(answer, tls: ssl.SSLContext | None = None):
         await asyncio.sleep(0)
 
 
-async def sent(url: str, *, timeout_s: float = 5.0, ca_file: Path | None = None, **request) -> HttpResponse:
-    async with Transport(connections=4, max_page_bytes=CAP, ca_file=ca_file) as transport:
+async def sent(
+    url: str, *, timeout_s: float = 5.0, ca_file: Path | None = None, proxy: str = "", **request
+) -> HttpResponse:
+    async with Transport(connections=4, max_page_bytes=CAP, ca_file=ca_file, proxy=proxy) as transport:
         return await transport.send(HttpRequest("GET", url, request.pop("headers", {}), timeout_s=timeout_s, **request))
 
 
@@ -479,6 +481,89 @@ async def test_a_server_without_tls_1_2_is_refused(authority, ca_file):
         with pytest.raises(ApiError, match=r"TlsFailed|ConnectionFailed"):
             await sent(url, ca_file=ca_file)
     assert received == []
+
+
+@asynccontextmanager
+async def proxy(refusal: bytes = b""):
+    """A proxy that opens tunnels, or refuses to. Gives its authority, and the heads of what it was asked."""
+    asked: list[bytes] = []
+    writers: list[asyncio.StreamWriter] = []
+
+    async def pipe(reader, writer):
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+        writer.close()
+
+    async def serve(reader, writer):
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        host, _, port = asked[-1].split(b" ")[1].decode().partition(":")
+        if refusal:
+            writer.write(refusal)
+            writer.close()
+            return
+        there = await asyncio.open_connection(host, int(port))
+        writers.extend((writer, there[1]))
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(pipe(reader, there[1]), pipe(there[0], writer))
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{listening.sockets[0].getsockname()[1]}", asked
+    finally:
+        listening.close()
+        for writer in writers:
+            writer.close()
+        for writer in writers:
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+        await asyncio.sleep(0)
+
+
+async def test_https_goes_through_the_configured_proxy_whose_password_the_server_never_sees(authority, ca_file):
+    async with server(whole(JSON), server_context(authority)) as (url, received), proxy() as (place, asked):
+        assert (await sent(url, ca_file=ca_file, proxy=f"http://me:canary@{place}")).body == JSON
+    head = asked[0].decode()
+    assert head.startswith(f"CONNECT {url.removeprefix('https://')} HTTP/1.1\r\n")
+    assert "Proxy-Authorization: Basic bWU6Y2FuYXJ5" in head
+    assert b"uthorization" not in received[0]
+
+
+async def test_the_server_behind_a_proxy_must_be_trusted_all_the_same(ca_file):
+    """T19."""
+    async with server(whole(JSON), server_context(trustme.CA())) as (url, received), proxy() as (place, _):
+        with pytest.raises(FatalError) as caught:
+            await sent(url, ca_file=ca_file, proxy=f"http://{place}")
+    assert (caught.value.code, received) == ("TlsFailed", [])
+
+
+async def test_plain_http_which_is_loopback_or_a_metadata_service_goes_by_no_proxy():
+    async with server(whole(JSON)) as (url, _), proxy() as (place, asked):
+        assert (await sent(url, proxy=f"http://{place}")).body == JSON
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        ("407 Proxy Authentication Required", FatalError, "ProxyRefused"),
+        ("403 Forbidden", FatalError, "ProxyRefused"),
+        ("502 Bad Gateway", TransientError, "ConnectionFailed"),
+    ],
+)
+async def test_a_proxy_that_opens_no_tunnel_is_named_without_its_password(status, kind, code):
+    async with proxy(whole(b"<html>", status=status)) as (place, asked):
+        with pytest.raises(ApiError) as caught:
+            await sent("https://fc.example", proxy=f"http://me:canary@{place}")
+    assert (type(caught.value), caught.value.code) == (kind, code)
+    assert status[:3] in str(caught.value)
+    assert "canary" not in str(caught.value)
+    assert len(asked) == 1
+
+
+async def test_a_proxy_that_is_not_there_is_named():
+    with pytest.raises(TransientError, match=r"proxy; see \[network\] proxy"):
+        await sent("https://fc.example", proxy="http://127.0.0.1:1")
 
 
 def test_tls_is_1_2_or_later_with_names_and_certificates_checked(ca_file):

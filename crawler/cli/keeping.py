@@ -17,7 +17,8 @@ from crawler.cli.snapshots import place_of, uri_option
 from crawler.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
-    from crawler.snapshot import Place, SnapshotSummary
+    from crawler.config import Config
+    from crawler.snapshot import Lake, Place, SnapshotSummary
     from crawler.snapshot.keep import KeepRules
     from crawler.snapshot.prune import PrunePlan
     from crawler.snapshot.verify import BadFile, Verdict
@@ -143,7 +144,8 @@ def prune(
 ) -> None:
     """Remove snapshots that no rule keeps. The rules are those of `restic forget`, and add up; periods are in UTC.
 
-    Always kept: the newest complete snapshot, the one that LATEST names, and any whose manifest can't be read. What a
+    Always kept: the newest complete snapshot, the one that LATEST names, one whose files are the content of an Iceberg or
+    Delta table, which forgets the others before their files go, and any whose manifest can't be read. What a
     crawl left that was killed more than 24 hours ago is removed; stray files never are.
     """
     from crawler.snapshot.keep import Duration, KeepRules
@@ -165,12 +167,28 @@ def _pruned(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_
     from crawler.snapshot.prune import plan_prune, prune
 
     place, now = place_of(config_file, uri), datetime.now(UTC)
+    config = load(config_file) if uri is None else None
+    lakes = _lakes(place, config)
     if dry_run:
-        return plan_prune(place, rules, now)
+        return plan_prune(place, rules, now, lakes)
     if not isinstance(place, Path):
-        return run_async(lambda: prune_bucket(Bucket(place.place), place, rules, now))
-    umask = load(config_file).output.umask_bits if uri is None else 0o077
-    return prune(place, rules, now, umask)
+        return run_async(lambda: prune_bucket(Bucket(place.place), place, rules, now, lakes))
+    umask = config.output.umask_bits if config is not None else 0o077
+    return prune(place, rules, now, umask, lakes=lakes)
+
+
+def _lakes(place: Place, config: Config | None) -> list[Lake]:
+    """The lakes over an output: the one that the configuration says, and those whose catalogs lie in it."""
+    from crawler.output import lake_settings
+    from crawler.snapshot import open_lake
+    from crawler.snapshot.lake import lakes_beside
+
+    root = place if isinstance(place, Path) else place.place
+    found = lakes_beside(root) if isinstance(root, Path) else []
+    configured = lake_settings(config, root) if config is not None else None
+    if configured is not None and configured not in found:
+        found.append(configured)
+    return [open_lake(settings) for settings in found]
 
 
 def _prune_value(done: PrunePlan, *, dry_run: bool) -> dict[str, Any]:

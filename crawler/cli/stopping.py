@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
@@ -24,40 +24,34 @@ def stoppable(work: Callable[[], _Result]) -> _Result:
     The first SIGINT or SIGTERM ends its queries and raises Interrupted when it has cleaned up, unless it was done; a
     second one ends the process at once.
     """
-    with ThreadPoolExecutor(1) as executor, _raising_signals():
-        future = executor.submit(work)
-        try:
-            return future.result()
-        except Interrupted:
-            _end(future)
-            if future.exception() is not None:
-                raise
-            return future.result()
-
-
-def _end(future: Future[_Result]) -> None:
     from crawler.audit.opened import interrupt_sessions
 
-    while not future.done():
-        # More than once, as it may be between two queries.
-        interrupt_sessions()
-        wait([future], _PAUSE_S)
+    with ThreadPoolExecutor(1) as executor, _noted_signals() as received:
+        future = executor.submit(work)
+        while not future.done():
+            # Not without an end: a signal that comes just before a wait begins is heard only when that wait is over.
+            wait([future], _PAUSE_S)
+            if received:
+                # More than once, as it may be between two queries.
+                interrupt_sessions()
+        if received and future.exception() is not None:
+            raise Interrupted(received[0])
+        return future.result()
 
 
 @contextmanager
-def _raising_signals() -> Iterator[None]:
-    """SIGINT and SIGTERM as Interrupted, once."""
+def _noted_signals() -> Iterator[list[int]]:
+    """The numbers of the signals received so far; never more than one, for a second one ends the process."""
     received: list[int] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
         if received:
             os._exit(128 + number)
         received.append(number)
-        raise Interrupted(number)
 
     before = {number: signal.signal(number, receive) for number in _SIGNALS}
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

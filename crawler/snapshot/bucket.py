@@ -217,6 +217,8 @@ def open_store(place: BucketPlace, provider: Callable[[], object] | None = None)
             "disable_tagging": True,
         }
     client: Any = {"allow_http": place.endpoint.startswith("http://"), "connect_timeout": "10s", "timeout": "300s"}
+    if place.proxy and not client["allow_http"]:  # plain http is for loopback only
+        client["proxy_url"] = place.proxy
     retries: Any = _RETRIES
     return S3Store(
         place.bucket,

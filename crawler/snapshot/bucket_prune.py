@@ -12,26 +12,31 @@ import anyio.to_thread
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.notes import settle_others
 from crawler.snapshot.paths import STAGING, checksum_path, manifest_path, pruned, pruned_id
-from crawler.snapshot.prune import plan_prune
+from crawler.snapshot.prune import expire_from, plan_prune
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from crawler.snapshot.bucket import Bucket
     from crawler.snapshot.keep import KeepRules
+    from crawler.snapshot.lake import Lake
     from crawler.snapshot.manifest import Manifest
     from crawler.snapshot.prune import PrunePlan
     from crawler.snapshot.storage import BucketReader
 
 
-async def prune_bucket(bucket: Bucket, reader: BucketReader, rules: KeepRules, now: datetime) -> PrunePlan:
+async def prune_bucket(
+    bucket: Bucket, reader: BucketReader, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()
+) -> PrunePlan:
     """Complete what was left half done, then remove what no rule keeps: what was done. Raises OutputError.
 
     What a crawl left a day ago or more that was killed goes as well, without being told of.
     """
     await finish_removals(bucket)
     await settle_others(bucket, now)
-    plan = await anyio.to_thread.run_sync(plan_prune, reader, rules, now)
+    plan = await anyio.to_thread.run_sync(plan_prune, reader, rules, now, lakes)
+    await anyio.to_thread.run_sync(expire_from, lakes, reader, plan)
     for entry in reversed(plan.removed):
         found = await bucket.read(manifest_path(entry.snapshot_id))
         if found is not None:

@@ -10,7 +10,7 @@ from crawler.errors import OutputError
 from crawler.snapshot.lake import SNAPSHOT_PROPERTY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import pyarrow as pa
     from deltalake.transaction import AddAction
@@ -43,6 +43,26 @@ class DeltaLake:
                 continue
             return
         raise OutputError("others change it all the time")
+
+    def heads(self, tables: Iterable[str]) -> dict[str, str]:
+        """See `Lake.heads`."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        found = {}
+        for name in tables:
+            try:
+                if not DeltaTable.is_deltatable(f"{self._base}/{name}", self._options):
+                    continue
+                table = DeltaTable(f"{self._base}/{name}", storage_options=self._options)
+                if table.file_uris():
+                    found[name] = _newest(table)
+            except (DeltaError, OSError) as error:
+                raise OutputError(f"the Delta table {name} can't be read ({type(error).__name__})") from None
+        return found
+
+    def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
+        """See `Lake.expire`. A log keeps its versions for as long as its own retention says; they can't be opened."""
 
     def _commit(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
         from deltalake import CommitProperties, DeltaTable, Schema

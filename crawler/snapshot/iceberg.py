@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,11 +13,12 @@ from crawler.snapshot.lake import SNAPSHOT_PROPERTY
 from crawler.snapshot.place import BucketPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     import pyarrow as pa
     from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
+    from pyiceberg.table.snapshots import Snapshot
 
     from crawler.snapshot.lake import LakeSettings
     from crawler.snapshot.parts import PartFile
@@ -49,14 +51,70 @@ class IcebergLake:
                 return
         raise OutputError("others change it all the time")
 
+    def heads(self, tables: Iterable[str]) -> dict[str, str]:
+        """See `Lake.heads`."""
+        with _sentence("read"):
+            return {
+                table.name()[-1]: table.properties.get(SNAPSHOT_PROPERTY, "")
+                for table in self._known(tables)
+                if _has_files(table.current_snapshot())
+            }
+
+    def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
+        """See `Lake.expire`: their tags and versions go, and the lists of files that only those had."""
+        with _sentence("changed"):
+            for table in self._known(tables):
+                _expire(table, snapshot_ids)
+
+    def _known(self, tables: Iterable[str]) -> Iterator[Table]:
+        for name in tables:
+            if self._catalog.table_exists((self._namespace, name)):
+                yield self._catalog.load_table((self._namespace, name))
+
+
+@contextmanager
+def _sentence(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - SQLAlchemy, requests, pyiceberg: whatever it is, a sentence
+        raise OutputError(f"the Iceberg catalog can't be {what} ({type(error).__name__})") from None
+
+
+def _expire(table: Table, snapshot_ids: Collection[str]) -> None:
+    tags = [name for name in table.refs() if name in snapshot_ids]
+    if tags:
+        with table.manage_snapshots() as change:
+            for tag in tags:
+                change.remove_tag(tag)
+    kept = {reference.snapshot_id for reference in table.refs().values()}
+    # A commit that replaces files makes two versions, one of them between the tags: both carry the snapshot's ID.
+    gone = [
+        version
+        for version in table.snapshots()
+        if version.snapshot_id not in kept and version.summary and version.summary[SNAPSHOT_PROPERTY] in snapshot_ids
+    ]
+    if gone:
+        table.maintenance.expire_snapshots().by_ids([version.snapshot_id for version in gone]).commit()
+        _remove_lists(table, gone)
+
+
+def _remove_lists(table: Table, gone: Sequence[Snapshot]) -> None:
+    """Remove what lists the files of versions that are gone, less what versions that stay share with them."""
+    shared = {manifest.manifest_path for version in table.snapshots() for manifest in version.manifests(table.io)}
+    for version in gone:
+        with suppress(FileNotFoundError):  # removed by an expiry that was cut short
+            for manifest in version.manifests(table.io):
+                if manifest.manifest_path not in shared:
+                    table.io.delete(manifest.manifest_path)
+            table.io.delete(version.manifest_list)
+
 
 def _replace(table: Table, schema: pa.Schema, paths: list[str], snapshot_id: str) -> None:
     from pyiceberg.expressions import AlwaysTrue
     from pyiceberg.table.update.snapshot import ManageSnapshots
 
     properties = {SNAPSHOT_PROPERTY: snapshot_id}
-    current = table.current_snapshot()
-    has_files = current is not None and current.summary is not None and current.summary["total-data-files"] != "0"
+    has_files = _has_files(table.current_snapshot())
     with table.transaction() as change:
         with change.update_schema() as update:
             update.union_by_name(schema)
@@ -75,6 +133,10 @@ def _replace(table: Table, schema: pa.Schema, paths: list[str], snapshot_id: str
         made = change.table_metadata.current_snapshot_id
         if made is not None:
             ManageSnapshots(change).create_tag(made, snapshot_id).commit()
+
+
+def _has_files(version: Snapshot | None) -> bool:
+    return version is not None and version.summary is not None and version.summary["total-data-files"] != "0"
 
 
 def _open_catalog(settings: LakeSettings) -> Catalog:

@@ -7,7 +7,7 @@ table moves by one atomic commit, forwards only, and carries the snapshot's ID, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,10 +49,18 @@ class LakeSettings:
 
 
 class Lake(Protocol):
-    """The tables of one output in one format. Blocks."""
+    """The tables of one output in one format. Blocks. `move` raises what libraries raise, the others OutputError."""
 
     def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
         """Make these files the table's content by one commit; nothing where it has a snapshot as new already."""
+        ...
+
+    def heads(self, tables: Iterable[str]) -> dict[str, str]:
+        """Table → the ID of the snapshot whose files are its content now; of these tables, those with any content."""
+        ...
+
+    def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
+        """Let no version of these tables name the files of these snapshots, none of which is a head."""
         ...
 
 
@@ -75,6 +83,16 @@ def open_lake(settings: LakeSettings) -> Lake:
     from crawler.snapshot.delta import DeltaLake
 
     return DeltaLake(settings)
+
+
+def lakes_beside(root: Path) -> list[LakeSettings]:
+    """The lakes that crawls have made in a local output, whose catalogs are there as well."""
+    found = []
+    if (root / "_iceberg" / "catalog.db").is_file():
+        found.append(LakeSettings("iceberg", root))
+    if root.is_dir() and any(root.glob("*/_delta_log")):
+        found.append(LakeSettings("delta", root))
+    return found
 
 
 def publish(lake: Lake, manifest: Manifest, schemas: Mapping[str, pa.Schema], ledger: Sequence[ScopeRow]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import configparser
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -52,6 +52,8 @@ class BucketPlace:
     endpoint: str
     is_virtual_host: bool
     keys: Keys | None = None
+    # A proxy's URL, which may hold a password; without one the environment's proxies are used.
+    proxy: str = field(default="", repr=False)
 
 
 def bucket_place(uri: str, environ: Mapping[str, str], home: Path) -> BucketPlace:

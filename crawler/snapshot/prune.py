@@ -36,9 +36,10 @@ from crawler.snapshot.paths import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from crawler.snapshot.history import SnapshotSummary
+    from crawler.snapshot.lake import Lake
     from crawler.snapshot.manifest import Manifest
     from crawler.snapshot.storage import Place
 
@@ -57,11 +58,11 @@ class PrunePlan:
     unfinished: list[str] = field(default_factory=list)
 
 
-def plan_prune(root: Place, rules: KeepRules, now: datetime) -> PrunePlan:
+def plan_prune(root: Place, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()) -> PrunePlan:
     """What `prune` would do now. Writes nothing and takes no lock. Raises OutputError.
 
-    Whatever the rules say, the newest complete snapshot stays, that which LATEST names, and any whose manifest can't be
-    read: its files aren't known.
+    Whatever the rules say, the newest complete snapshot stays, that which LATEST names, one whose files are a lake
+    table's content, and any whose manifest can't be read: its files aren't known.
     """
     found = list_snapshots(root)
     starts = {entry.snapshot_id: entry.started_at for entry in found if entry.started_at is not None}
@@ -75,6 +76,9 @@ def plan_prune(root: Place, rules: KeepRules, now: datetime) -> PrunePlan:
         ]:
             if holds:
                 reasons.setdefault(entry.snapshot_id, []).append(reason)
+    for snapshot_id, tables in _held_by(lakes, root, [e.snapshot_id for e in found if e.snapshot_id not in reasons]):
+        more = f" and {len(tables) - 1} more" if len(tables) > 1 else ""
+        reasons[snapshot_id] = [f"the lake's {tables[0]}{more} is at it"]
     return PrunePlan(
         [entry for entry in found if entry.snapshot_id in reasons],
         [entry for entry in found if entry.snapshot_id not in reasons],
@@ -83,8 +87,24 @@ def plan_prune(root: Place, rules: KeepRules, now: datetime) -> PrunePlan:
     )
 
 
-def prune(root: Path, rules: KeepRules, now: datetime, umask: int = 0o077, disk: Disk | None = None) -> PrunePlan:
-    """Complete what was left half done, then remove what no rule keeps: what was done.
+def expire_from(lakes: Sequence[Lake], root: Place, plan: PrunePlan) -> None:
+    """Let the lakes forget what is to be removed, before its files go. Raises OutputError."""
+    gone = [entry.snapshot_id for entry in plan.removed]
+    if lakes and gone:
+        tables = _tables_of(root, gone)
+        for lake in lakes:
+            lake.expire(tables, gone)
+
+
+def prune(
+    root: Path,
+    rules: KeepRules,
+    now: datetime,
+    umask: int = 0o077,
+    disk: Disk | None = None,
+    lakes: Sequence[Lake] = (),
+) -> PrunePlan:
+    """Complete what was left half done, then remove what no rule keeps: what was done. `lakes` are over its files.
 
     Raises OutputBusyError where a crawl holds the output; OutputError where a step fails: the next call goes on there.
     """
@@ -92,7 +112,8 @@ def prune(root: Path, rules: KeepRules, now: datetime, umask: int = 0o077, disk:
     with _held(disk, now):
         finish_removals(disk)
         complete_decided(disk)
-        plan = plan_prune(root, rules, now)
+        plan = plan_prune(root, rules, now, lakes)
+        expire_from(lakes, root, plan)
         for entry in reversed(plan.removed):
             _remove(disk, read_manifest(root, entry.snapshot_id))
         for snapshot_id in plan.unfinished:
@@ -123,6 +144,20 @@ def _held(disk: Disk, now: datetime) -> Iterator[None]:
             lock.release()
     finally:
         disk.close_root()
+
+
+def _held_by(lakes: Sequence[Lake], root: Place, snapshot_ids: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Those of these snapshots that are the content of lake tables, with the tables."""
+    if not lakes or not snapshot_ids:
+        return []
+    names = _tables_of(root, snapshot_ids)
+    heads = [head for lake in lakes for head in lake.heads(names).items()]
+    held = {snapshot_id: sorted(table for table, at in heads if at == snapshot_id) for snapshot_id in snapshot_ids}
+    return [(snapshot_id, tables) for snapshot_id, tables in held.items() if tables]
+
+
+def _tables_of(root: Place, snapshot_ids: Iterable[str]) -> list[str]:
+    return sorted({table for snapshot_id in snapshot_ids for table in read_manifest(root, snapshot_id).tables})
 
 
 def _dead_crawls(root: Place, now: datetime) -> list[str]:

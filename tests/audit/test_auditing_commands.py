@@ -358,7 +358,10 @@ def test_a_signal_stops_it_and_nothing_is_left(output, tmp_path, number, code, a
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    try:
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert (process.returncode, out) == (code, b"")
     assert b"Stopped; nothing was committed." in err
     assert [path.name for path in tmp_path.rglob("*")] == ["tmp"]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,22 +31,27 @@ from snapshot_fakes import (
     write_snapshot,
 )
 
-from crawler.errors import ConfigError
+from crawler.errors import ConfigError, OutputError
 from crawler.snapshot import (
     Bucket,
     BucketSnapshotWriter,
     LakeSettings,
     Status,
     UnfinishedCommitError,
+    list_snapshots,
     open_lake,
     publish_lake,
     read_ledger,
     read_manifest,
 )
+from crawler.snapshot.keep import KeepRules
+from crawler.snapshot.lake import lakes_beside
 from crawler.snapshot.place import bucket_place
+from crawler.snapshot.prune import prune
 
 FORMATS = ["iceberg", "delta"]
 LATER = "20261122T020000Z-0000"
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 COLUMNS = ["account_id", "region_id", "name"]
 
 
@@ -122,6 +130,77 @@ async def test_next_snapshot_takes_the_place_of_the_last_and_the_last_is_reached
     assert lake.names("fc_functions", OLD) == ["f1", "f2", "f3"]
     assert lake.commits("fc_functions") == sorted([OLD, NEW])
     assert lake.commits("opensearch_apps") == [OLD], "it wasn't asked for the second time"
+
+
+def pruned(lake, **rules):
+    return prune(lake.root, KeepRules(**rules), NOW, lakes=[open_lake(lake.settings)])
+
+
+async def test_what_prune_removes_the_lake_forgets_first_and_the_rest_is_read_as_before(lake):
+    for number, snapshot_id in enumerate([OLD, NEW, LATER]):
+        await lake.write(snapshot_id, {scope: [f"f{number}"] for scope in ROWS})
+    assert [entry.snapshot_id for entry in pruned(lake, last=2).removed] == [OLD]
+    assert lake.names("fc_functions") == ["f2", "f2"]
+    assert lake.names("fc_functions", NEW) == ["f1", "f1"]
+    if lake.kind == "iceberg":
+        assert lake.commits("fc_functions") == [NEW, LATER]
+
+
+async def test_an_expired_iceberg_table_has_no_file_that_only_expired_versions_had(tmp_path):
+    lake = Local("iceberg", tmp_path / "out")
+    for snapshot_id in (OLD, NEW, LATER):
+        await lake.write(snapshot_id)
+    before = lists_of_files(lake)
+    pruned(lake, last=1)
+    table = lake.table("fc_functions")
+    versions = table.snapshots()
+    assert {version.summary["acs-inventory.snapshot-id"] for version in versions} == {LATER}
+    named = {version.manifest_list for version in versions}
+    named |= {manifest.manifest_path for version in versions for manifest in version.manifests(table.io)}
+    assert lists_of_files(lake) == {path.removeprefix("file://") for path in named} < before
+    assert lake.names("fc_functions") == ["f1", "f2", "f3"]
+
+
+async def test_a_snapshot_that_is_a_lake_tables_content_stays_and_the_reason_is_said(lake):
+    await lake.write(OLD, {**ROWS, ("opensearch_apps", ACCOUNT, "cn-hangzhou"): ["a1"]})
+    await lake.write(NEW, {("fc_functions", ACCOUNT, "cn-hangzhou"): ["f1"]})
+    done = pruned(lake, last=1)
+    assert done.removed == []
+    assert done.reasons[OLD] == ["the lake's opensearch_apps is at it"]
+    assert lake.names("opensearch_apps") == ["a1"]
+
+
+async def test_prune_that_cannot_ask_the_lake_removes_nothing(tmp_path):
+    lake = Local("iceberg", tmp_path / "out")
+    await lake.write(OLD)
+    await lake.write(NEW)
+    opened = open_lake(lake.settings)
+    with sqlite3.connect(lake.root / "_iceberg/catalog.db") as catalog:
+        catalog.execute("DROP TABLE iceberg_tables")
+    with pytest.raises(OutputError, match=r"^the Iceberg catalog can't be read \(OperationalError\)$"):
+        prune(lake.root, KeepRules(last=1), NOW, lakes=[opened])
+    assert [entry.snapshot_id for entry in list_snapshots(lake.root)] == [NEW, OLD]
+
+
+async def test_the_command_finds_the_lakes_that_lie_in_the_output(lake):
+    await lake.write(OLD)
+    await lake.write(NEW)
+    assert lakes_beside(lake.root) == [lake.settings]
+    assert lakes_beside(lake.root / "none") == []
+    shown = subprocess.run(
+        [sys.executable, "-m", "crawler", "snapshots", "prune", "--keep-last", "1", "--output", str(lake.root)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Removed" in shown.stdout
+    if lake.kind == "iceberg":
+        assert lake.commits("fc_functions") == [NEW]
+    assert lake.names("fc_functions") == ["f1", "f2", "f3"]
+
+
+def lists_of_files(lake):
+    return {str(path) for path in (lake.root / "_iceberg").rglob("fc_functions/metadata/*.avro")}
 
 
 async def test_partial_snapshot_is_not_in_the_lake(lake):

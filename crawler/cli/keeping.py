@@ -144,9 +144,9 @@ def prune(
 ) -> None:
     """Remove snapshots that no rule keeps. The rules are those of `restic forget`, and add up; periods are in UTC.
 
-    Always kept: the newest complete snapshot, the one that LATEST names, one whose files are the content of an Iceberg or
-    Delta table, which forgets the others before their files go, and any whose manifest can't be read. What a
-    crawl left that was killed more than 24 hours ago is removed; stray files never are.
+    Always kept: the newest complete snapshot, the one that LATEST names, one whose files are the content of an Iceberg
+    or Delta table, and any whose manifest can't be read. An Iceberg table forgets a snapshot before its files go. What
+    a crawl left that was killed more than 24 hours ago is removed; stray files never are.
     """
     from crawler.snapshot.keep import Duration, KeepRules
 

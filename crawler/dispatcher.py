@@ -59,6 +59,10 @@ class Dispatcher:
         """Step the admissions again though they gave nothing the last time: there is room now."""
         self._wake.set()
 
+    def next_at(self) -> float | None:
+        """When a lane that waits for its buckets may go; None where none does."""
+        return self._queue.next_at()
+
     async def run(self) -> None:
         """Dispatch until cancelled."""
         while True:

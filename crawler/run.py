@@ -6,8 +6,9 @@ the accounts are and where, then the lists, then the commit. Whatever fails in b
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import inf
 from typing import Any
@@ -48,6 +49,7 @@ from crawler.snapshot import (
 )
 from crawler.targets import LeftOut, chosen_regions, interleaved
 from crawler.terms import conditions, families, plan_sha256
+from crawler.watchdog import StuckError, WaitingClock, watch_progress
 
 EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
 
@@ -81,13 +83,17 @@ class CrawlResult:
 
 @dataclass(slots=True)
 class Watch:
-    """What a display may look at while a crawl runs; the crawl fills it in."""
+    """What a display may look at while a crawl runs; the crawl fills it in.
+
+    `on_stuck` is called before a crawl that doesn't move any more is cancelled, which may not come to an end either.
+    """
 
     progress: Progress = field(default_factory=Progress)
     requests: Tally = field(default_factory=Tally)
     scheduler: Scheduler | None = None
     snapshot_id: str = ""
     can_resume: bool = False
+    on_stuck: Callable[[], object] = lambda: None
 
     def time_left_s(self) -> float:
         """See `Scheduler.time_left_s`; 0 before the lists begin."""
@@ -122,6 +128,8 @@ async def crawl(
     why, perhaps after the discovery requests. Whatever the cloud does wrong is in the result, not raised.
     """
     surroundings, watch = surroundings or Surroundings(), watch or Watch()
+    clock = WaitingClock(surroundings.clock)
+    surroundings = replace(surroundings, clock=clock)
     catalog = open_catalog(config)
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
     if not tables:
@@ -139,10 +147,11 @@ async def crawl(
             try:
                 async with open_session(config, catalog, surroundings) as session:
                     watch.requests = session.client.total
-                    whole = _Crawl(session, surroundings, writer, redaction, tables, warnings)
+                    whole = _Crawl(session, surroundings, clock, writer, redaction, tables, warnings)
                     return await _published(lake, await whole.run(watch), schemas)
-            except anyio.get_cancelled_exc_class():
-                watch.can_resume = writer.leave_unfinished()
+            except BaseException as error:
+                if isinstance(bare(error), (anyio.get_cancelled_exc_class(), StuckError)):
+                    watch.can_resume = writer.leave_unfinished()
                 raise
             finally:
                 await writer.abandon()
@@ -219,6 +228,7 @@ class _Crawl:
         self,
         session: Session,
         surroundings: Surroundings,
+        clock: WaitingClock,
         writer: SnapshotWriter,
         redaction: Redaction,
         tables: Sequence[str],
@@ -226,6 +236,7 @@ class _Crawl:
     ) -> None:
         self._session = session
         self._surroundings = surroundings
+        self._clock = clock
         self._writer = writer
         self._redaction = redaction
         self._tables = tables
@@ -235,10 +246,34 @@ class _Crawl:
         self._log = structlog.get_logger()
 
     async def run(self, watch: Watch) -> CrawlResult:
-        session, config = self._session, self._session.config
         for warning in self._warnings:
             self._log.warning("warning", reason=warning)
-        plan = await make_plan(session, self._surroundings, self._tables)
+        async with self._watched(watch):
+            plan = await make_plan(self._session, self._surroundings, self._tables)
+            scheduler = await self._read(plan, watch)
+        return await self._conclude(scheduler, plan)
+
+    @asynccontextmanager
+    async def _watched(self, watch: Watch) -> AsyncIterator[None]:
+        """Raises StuckError where nothing moves in the block any more."""
+        clock, dispatcher = self._clock, self._session.dispatcher
+
+        def marks() -> tuple[int, ...]:
+            return watch.requests.requests, watch.progress.scopes_done, watch.progress.rows
+
+        def last_due() -> float:
+            return max(clock.last_due(), dispatcher.next_at() or -inf)
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(watch_progress, marks, last_due, clock.inner, watch.on_stuck)
+                yield
+                tasks.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise bare(group) from None
+
+    async def _read(self, plan: CrawlPlan, watch: Watch) -> Scheduler:
+        session, config = self._session, self._session.config
         details = session.catalog.select_details(config.crawl.details, self._tables)
         finished = await self._open_journal(plan, details)
         self._log.info("crawl_started", snapshot_id=self._writer.snapshot_id, targets=len(plan.targets))
@@ -260,7 +295,7 @@ class _Crawl:
         if deadline_s < inf:
             session.client.deadline_at = self._surroundings.clock.monotonic() + deadline_s
         await scheduler.run(deadline_s)
-        return await self._conclude(scheduler, plan)
+        return scheduler
 
     async def _open_journal(self, plan: CrawlPlan, details: Collection[str]) -> list[ScopeRecord]:
         """What an unfinished crawl had finished, where this one goes on with it."""

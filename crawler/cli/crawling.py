@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from crawler.cli.app import Interrupted, Output, output_options
+from crawler.cli.app import EXIT_NOTHING, Interrupted, Output, output_options
 from crawler.cli.telling import told
 from crawler.errors import bare
 
@@ -24,6 +24,8 @@ _Result = TypeVar("_Result")
 
 DEMO_FOLDER = "acs-inventory-demo"
 HEARTBEAT_S = 60.0
+# How long a crawl that got stuck may take to clean up.
+_LAST_S = 30.0
 
 config_option = click.option(
     "--config",
@@ -91,7 +93,7 @@ def run(
     from crawler.run import Watch
     from crawler.run import crawl as crawl_once
 
-    watch = Watch()
+    watch = Watch(on_stuck=_end_anyway)
 
     async def main() -> CrawlResult:
         return await until_signal(lambda: _crawl(watch))
@@ -106,6 +108,16 @@ def run(
         if watch.can_resume:
             stopped.advice = "`crawl --resume` goes on from there within 6 hours."
         raise
+
+
+def _end_anyway() -> None:
+    """End the process in a while, whatever still holds it up."""
+    import os
+    import threading
+
+    ending = threading.Timer(_LAST_S, os._exit, [EXIT_NOTHING])
+    ending.daemon = True
+    ending.start()
 
 
 @asynccontextmanager

@@ -1,0 +1,114 @@
+"""A crawl that doesn't move any more is ended, with a list of what waits where: a hang at night tells nobody why.
+
+A wait that somebody has set an end to (a retry's pause, a server's hint, a bucket's turn) is no standstill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from math import inf
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import structlog
+
+from crawler.clock import Clock
+from crawler.errors import CrawlError
+
+PATIENCE_S = 300.0
+_LOOK_S = 15.0
+_MAX_STACKS = 50
+
+
+class StuckError(CrawlError):
+    """Nothing has moved for too long. The log has what waits."""
+
+
+class WaitingClock:
+    """A clock that knows who sleeps on it."""
+
+    def __init__(self, inner: Clock) -> None:
+        self.inner = inner
+        self._due: Counter[float] = Counter()
+
+    def now(self) -> datetime:
+        """See `Clock.now`."""
+        return self.inner.now()
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return self.inner.monotonic()
+
+    async def sleep(self, duration_s: float) -> None:
+        """See `Clock.sleep`."""
+        with self._noted(self.monotonic() + max(0.0, duration_s)):
+            await self.inner.sleep(duration_s)
+
+    def last_due(self) -> float:
+        """When the last of those that sleep now wakes up; -inf where nobody sleeps."""
+        return max(self._due, default=-inf)
+
+    @contextmanager
+    def _noted(self, due: float) -> Iterator[None]:
+        self._due[due] += 1
+        try:
+            yield
+        finally:
+            self._due[due] -= 1
+            if not self._due[due]:
+                del self._due[due]
+
+
+async def watch_progress(
+    marks: Callable[[], object],
+    last_due: Callable[[], float],
+    clock: Clock,
+    on_stuck: Callable[[], object],
+    patience_s: float = PATIENCE_S,
+) -> None:
+    """Look again and again whether `marks` has changed, or a wait's end `last_due` is still to come.
+
+    Where neither was so for `patience_s` it logs an event `stuck` with the stacks of all tasks, calls `on_stuck`, and
+    raises StuckError.
+    """
+    seen, moved_at = marks(), clock.monotonic()
+    while clock.monotonic() - moved_at < patience_s:
+        await clock.sleep(_LOOK_S)
+        found, now = marks(), clock.monotonic()
+        if found != seen:
+            seen, moved_at = found, now
+        moved_at = max(moved_at, min(now, last_due()))
+    structlog.get_logger().error("stuck", seconds=round(patience_s), waiting=waiting())
+    on_stuck()
+    raise StuckError(
+        f"Nothing has moved for {patience_s:g} s; the log's event `stuck` has what waits. Please report it."
+    )
+
+
+def waiting() -> list[str]:
+    """Where every task of this loop waits, `3 × outermost < … < innermost`, the most frequent first.
+
+    Places in the code only: no variable, no argument.
+    """
+    stacks = Counter(" < ".join(_places(task.get_coro())) for task in asyncio.all_tasks())
+    return [f"{number} × {stack}" for stack, number in stacks.most_common(_MAX_STACKS)]
+
+
+def _places(awaited: Any) -> Iterator[str]:
+    """A coroutine's place, and those of what it awaits, as far as Python can see."""
+    while awaited is not None:
+        prefix = next((prefix for prefix in ("cr", "gi", "ag") if hasattr(awaited, f"{prefix}_code")), "")
+        if not prefix:
+            return
+        frame, code = getattr(awaited, f"{prefix}_frame"), getattr(awaited, f"{prefix}_code")
+        yield _place(code, frame.f_lineno if frame is not None else code.co_firstlineno)
+        awaited = getattr(awaited, "gi_yieldfrom" if prefix == "gi" else f"{prefix}_await")
+
+
+def _place(code: CodeType, line: int) -> str:
+    return f"{code.co_qualname} ({Path(code.co_filename).name}:{line})"

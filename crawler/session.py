@@ -24,6 +24,7 @@ from crawler.directory import ENDPOINT as DIRECTORY_ENDPOINT
 from crawler.dispatcher import Dispatcher
 from crawler.endpoints import ProductHosts
 from crawler.errors import ApiError, CredentialsError, PaginationError
+from crawler.process import shares
 from crawler.ratelimit import Buckets, LimitRule
 from crawler.retry import RetryPolicy
 from crawler.rpc import STS_ENDPOINT, StsCall, caller_identity, describe_regions
@@ -181,6 +182,16 @@ class Session:
         return response.status, response.body
 
 
+def _concurrency(config: Config) -> int:
+    """As many requests at once as are configured, or fewer where this process may not open as many connections."""
+    most = shares().connections
+    if config.crawl.concurrency > most:
+        structlog.get_logger().warning(
+            "concurrency_lowered", concurrency=most, reason="the limit of open files (ulimit -n) allows no more"
+        )
+    return min(config.crawl.concurrency, most)
+
+
 @asynccontextmanager
 async def open_session(config: Config, catalog: Catalog, surroundings: Surroundings) -> AsyncIterator[Session]:
     """A session that lasts as long as the block. Raises ConfigError and CatalogError before anything is sent."""
@@ -188,9 +199,10 @@ async def open_session(config: Config, catalog: Catalog, surroundings: Surroundi
     endpoints = config.endpoint_map(
         {"sts": ProductHosts(STS_ENDPOINT), "resourcedirectory": ProductHosts(DIRECTORY_ENDPOINT), **hosts}
     )
-    dispatcher = Dispatcher(config.crawl.concurrency, surroundings.clock)
+    concurrency = _concurrency(config)
+    dispatcher = Dispatcher(concurrency, surroundings.clock)
     async with Transport(
-        connections=config.crawl.concurrency,
+        connections=concurrency,
         max_page_bytes=config.transport.max_page_bytes,
         ca_file=config.tls.ca_file,
         proxy=config.network.proxy_url,

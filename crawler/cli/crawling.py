@@ -37,11 +37,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="The result o
 
 
 def load(config_file: Path | None) -> Config:
-    """The configuration of this process's environment. Raises ConfigError."""
+    """The configuration of this process's environment, which may hold keys. Raises ConfigError."""
     import os
 
     from crawler.config import load_config
+    from crawler.process import keep_memory_private
 
+    keep_memory_private()
     return load_config(config_file, os.environ, cwd=Path.cwd())
 
 
@@ -90,9 +92,11 @@ def run(
     """Crawl with a live display where one belongs. Raises Interrupted for SIGINT and SIGTERM."""
     from crawler.cli.live import live_display
     from crawler.ping import announced
+    from crawler.process import raise_limit
     from crawler.run import Watch
     from crawler.run import crawl as crawl_once
 
+    raise_limit()
     watch = Watch(on_stuck=_end_anyway)
 
     async def main() -> CrawlResult:

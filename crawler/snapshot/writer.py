@@ -12,6 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from crawler.errors import OutputError
+from crawler.process import shares
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.assembly import Assembly
 from crawler.snapshot.commit import decide, prepare_destinations, publish
@@ -92,13 +93,14 @@ class SnapshotWriter:
         *,
         umask: int = 0o077,
         memory_bytes: int = MEMORY_BYTES,
-        max_open_parts: int = MAX_OPEN_PARTS,
+        max_open_parts: int | None = None,
         max_part_bytes: float = inf,
         disk: Disk | None = None,
     ) -> Self:
         """Take the output, set right what a crash left in it (`recovered`: the snapshots completed), start staging.
 
-        Raises OutputBusyError where another crawl holds the output, OutputError where it can't be written.
+        `max_open_parts` is by what this process may open unless given. Raises OutputBusyError where another crawl holds
+        the output, OutputError where it can't be written.
         """
 
         def begin_blocking() -> tuple[Disk, OutputLock, list[str]]:
@@ -107,7 +109,7 @@ class SnapshotWriter:
 
         with anyio.CancelScope(shield=True):
             taken, lock, recovered = await anyio.to_thread.run_sync(begin_blocking)
-        spool = Spool(taken, memory_bytes, max_open_parts, max_part_bytes)
+        spool = Spool(taken, memory_bytes, max_open_parts or _open_parts(), max_part_bytes)
         writer = cls(taken, lock, snapshot_id, started_at, schemas, spool)
         writer.recovered = recovered
         return writer
@@ -133,7 +135,7 @@ class SnapshotWriter:
 
         with anyio.CancelScope(shield=True):
             taken, lock, (terms, records) = await anyio.to_thread.run_sync(resume_blocking)
-        spool = Spool(taken, MEMORY_BYTES, MAX_OPEN_PARTS)
+        spool = Spool(taken, MEMORY_BYTES, _open_parts())
         writer = cls(taken, lock, terms.snapshot_id, terms.started_at, schemas, spool)
         writer._unfinished, writer._stays = (terms, records), True
         return writer
@@ -315,3 +317,7 @@ class SnapshotWriter:
                     self._journal.close()
             self._lock.release()
             self._disk.close_root()
+
+
+def _open_parts() -> int:
+    return min(MAX_OPEN_PARTS, shares().parts)

@@ -1,0 +1,48 @@
+"""This process and the machine: how much it may have open, and that nobody reads its memory, which has keys in it."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import dataclass
+
+# Python's own, the event loop, the lock, the log, the journal, name lookups, what a commit opens for a moment.
+_OTHERS = 32
+_INFINITE = 1 << 20
+_PR_SET_DUMPABLE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What may be open: `connections` busy ones, with as many idle ones kept beside them; `parts` being written."""
+
+    connections: int
+    parts: int
+
+
+def shares(limit: int | None = None) -> Shares:
+    """The shares of a limit; without one, of this process's soft `RLIMIT_NOFILE`. An eighth is left for others."""
+    if limit is None:
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limit = _INFINITE if soft == resource.RLIM_INFINITY else soft
+    free = max(0, limit * 7 // 8 - _OTHERS)
+    return Shares(connections=max(1, free // 3), parts=max(1, free // 3))
+
+
+def raise_limit() -> None:
+    """Let this process have as many as it may: shells start it with few, for programs of another age."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        return
+
+
+def keep_memory_private() -> None:
+    """Leave no core dump, and let no process of the same user read this one's memory, as far as the system can."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        import ctypes
+
+        # An old kernel or a strict sandbox may refuse: the limit above is set all the same.
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,0 +1,85 @@
+"""F25: where few files may be open the crawl does with fewer. T13: nobody reads keys out of the process's memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+from crawling import fast_cloud, site
+
+from crawler.cli.demo import write_config
+from crawler.process import shares
+
+# The command, with a /proc folder that whoever runs the tests may look into.
+OPEN = """
+import sys
+from crawler import process
+process.keep_memory_private = lambda: None
+from crawler.cli import main
+main()
+"""
+CHILD = """
+import ctypes, resource
+from crawler.cli.crawling import load
+from crawler.errors import ConfigError
+try:
+    load(None)
+except ConfigError:
+    print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+"""
+LIMIT = 128
+ALLOWED = 112
+
+
+@pytest.mark.parametrize("limit", [1, 32, 64, 100, 128, 256, 1024, 1 << 20])
+def test_all_shares_together_leave_room(limit):
+    found = shares(limit)
+    assert found.connections >= 1
+    assert found.parts >= 1
+    if limit >= 64:
+        assert 2 * found.connections + found.parts + 32 <= limit * 7 / 8
+
+
+def test_the_usual_limit_takes_nothing_away():
+    found = shares(1024)
+    assert found.connections >= 64
+    assert found.parts >= 64
+
+
+async def test_a_crawl_under_a_low_limit_is_complete_and_stays_below_it(tmp_path):
+    """F25."""
+    most = 0
+    async with site(tmp_path, fast_cloud(accounts=tuple(f"100000000000000{n}" for n in range(6)))) as place:
+        text, environ = write_config(place.emulator, str(place.output), rate=5000, burst=1000)
+        (tmp_path / "config.toml").write_text(text)
+        (tmp_path / "config.toml").chmod(0o600)
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-c", OPEN, "crawl", "--table", "fc*functions", "--log-format", "json"],
+            env={**os.environ, **environ, "HOME": str(tmp_path), "ACS_INVENTORY_CONFIG": str(tmp_path / "config.toml")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT)),
+        )
+        told = asyncio.create_task(process.communicate())
+        while not told.done():
+            with suppress(FileNotFoundError):
+                most = max(most, len(os.listdir(f"/proc/{process.pid}/fd")))
+            await asyncio.sleep(0.005)
+    _, lines = await told
+    events = [json.loads(line) for line in lines.splitlines()]
+    assert (process.returncode, events[-1]["status"]) == (0, "complete")
+    assert [event["concurrency"] for event in events if event["event"] == "concurrency_lowered"] == [26]
+    assert 20 < most <= ALLOWED
+
+
+def test_a_process_that_reads_a_configuration_leaves_no_dump_and_cannot_be_looked_into(tmp_path):
+    """T13, P15: before anything is read that may be a key."""
+    environ = {**os.environ, "ACS_INVENTORY_CONFIG": str(tmp_path / "none.toml")}
+    child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, env=environ, check=True)
+    assert child.stdout.split() == ["(0,", "0)", "0"]

@@ -1,4 +1,4 @@
-"""docs/reference.md: every command with its options, made from the commands themselves.
+"""docs/reference.md: every command with its options and every key of the configuration, made from the code.
 
 `python -m crawler.cli.reference` prints it.
 """
@@ -11,12 +11,13 @@ from collections.abc import Iterator
 import click
 
 from crawler.cli.app import output_options
+from crawler.cli.configuration import EXAMPLE, section_page
 
-_HEAD = """# Commands
+_HEAD = """# Commands and configuration
 
-Made by `make docs` from the commands themselves: don't edit it. What to do with them every night is in
-[operations.md](operations.md), the tables are in [tables.md](tables.md), the configuration is in
-[config.example.toml](../config.example.toml).
+Made by `make docs` from the code and config.example.toml: don't edit it. What to do with them every night is in
+[operations.md](operations.md), the tables are in [tables.md](tables.md), the keys of the configuration are
+[below](#configuration).
 """
 _EVERYWHERE = """## Options that all commands have
 
@@ -30,7 +31,7 @@ def page(command: click.Group) -> str:
     contents = "".join(f"- [`{path}`](#{_anchor(path)}): {_first_sentence(found)}\n" for path, found in commands)
     everywhere = _EVERYWHERE + "\n" + _table(_common())
     sections = (_section(path, found) for path, found in commands)
-    return "\n".join([_HEAD, contents, everywhere, *sections])
+    return "\n".join([_HEAD, contents, everywhere, *sections, section_page(EXAMPLE.read_text("utf-8"))])
 
 
 def walk(command: click.Command, path: str = "acs-inventory") -> Iterator[tuple[str, click.Command]]:

@@ -66,7 +66,7 @@ def _common(dice: LocalDice, number: int) -> Record:
             "privateKey": dice.secret("-----BEGIN RSA PRIVATE KEY-----\nMIIE{}\n-----END RSA PRIVATE KEY-----\n"),
         },
         "tlsConfig": {
-            "minVersion": "TLSv1.2",
+            "minVersion": "TLSv1.0" if number % 4 == 3 else "TLSv1.2",
             "maxVersion": "TLSv1.3",
             "cipherSuites": ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
         },
@@ -83,7 +83,7 @@ def _route(function: str, number: int) -> Record:
     rule = {"match": "/old/*", "replacement": "/new/$1"}
     return {
         "path": f"/v{number}/*",
-        "functionName": function,
+        "functionName": f"{function[:60]}-old" if number % 5 == 4 else function,  # a function that was deleted
         "qualifier": "LATEST",
         "methods": ["GET", "POST"],
         "rewriteConfig": {"equalRules": [rule], "regexRules": [rule], "wildcardRules": [rule]},

@@ -82,7 +82,14 @@ def _function(dice: LocalDice, number: int) -> Record:
         record[dice.choice(("description", "role", "layers", "vpcConfig"))] = None
     if "environmentVariables" not in record and dice.chance(0.1):
         record["environmentVariables"] = dice.choice((None, {}))
+    if number in {1, 2}:
+        record["environmentVariables"]["CACHE_PASSWORD"] = _shared_secret(dice)
     return record
+
+
+def _shared_secret(dice: LocalDice) -> str:
+    """One for the whole account, by throws of its own. It has no marker: each marker occurs once."""
+    return "pw-" + Dice("fc/shared", dice.account_id).hex(24)
 
 
 def _text(dice: LocalDice) -> Record:

@@ -86,7 +86,7 @@ def _http(dice: LocalDice) -> str:
     return _text(
         {
             "methods": ["GET", "POST"],
-            "authType": dice.choice(("function", "jwt")),
+            "authType": dice.choice(("function", "jwt", "function", "anonymous")),
             "authConfig": orjson.dumps(keys).decode(),
             "disableURLInternet": dice.chance(0.3),
         }

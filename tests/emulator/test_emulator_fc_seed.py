@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,8 @@ from crawler.emulator import Cloud, CloudSpec
 from crawler.emulator.operations import OPERATIONS
 
 FIRST, REGION = "1000000000000001", "cn-hangzhou"
+ACCOUNTS = (FIRST, "1000000000000002")
+FUNCTIONS = "fc.ListFunctions"
 LAYOUT = "2006-01-02T15:04:05Z07:00"
 ISO_Z = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 CANARY = re.compile(r"canary[0-9a-f]{24}")
@@ -259,3 +262,30 @@ def test_no_other_field_holds_a_secret(records):
             for holder in below(left, way):
                 holder.clear() if last == "*" else holder.pop(last, None)
         assert not CANARY.search(orjson.dumps(left).decode()), operation.name
+
+
+def test_the_weaknesses_that_a_report_looks_for_are_there(cloud, records):
+    """A few of each, so that nobody's first report is empty where it matters."""
+    kinds = Counter(
+        orjson.loads(record["triggerConfig"])["authType"]
+        for name in ("fc.ListTriggers", "fc-open.ListTriggers")
+        for record in records(name)
+        if record["triggerType"] == "http"
+    )
+    assert kinds.keys() == {"function", "jwt", "anonymous"}
+    domains = [record for account in ACCOUNTS for record in cloud.records(account, REGION, "fc.ListCustomDomains")]
+    versions = Counter(record["tlsConfig"]["minVersion"] for record in domains if record.get("tlsConfig"))
+    assert versions["TLSv1.2"] > versions["TLSv1.0"] > 0
+    functions = {record["functionName"] for account in ACCOUNTS for record in cloud.records(account, REGION, FUNCTIONS)}
+    routed = [route["functionName"] for record in domains for route in record["routeConfig"]["routes"]]
+    assert 0 < len([name for name in routed if name not in functions]) < len(routed) / 2
+
+
+def test_two_functions_of_an_account_share_a_secret_in_every_region(cloud):
+    shared = [
+        record["environmentVariables"]["CACHE_PASSWORD"]
+        for record in cloud.records(FIRST, REGION, FUNCTIONS)
+        if "CACHE_PASSWORD" in (record.get("environmentVariables") or {})
+    ]
+    assert len(shared) == 2
+    assert len(set(shared)) == 1

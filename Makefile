@@ -5,14 +5,15 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test test-browser lint docs screenshots smoke lock clean
+.PHONY: help demo test test-browser lint docs site screenshots smoke lock clean
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
 	@echo "make test   set up, run the tests"
 	@echo "make test-browser  set up, install Chromium where there is none, run the tests of the report in it"
 	@echo "make lint   ruff, mypy --strict, import-linter"
-	@echo "make docs   docs/tables.md and docs/reference.md anew, from schemas/ and the commands"
+	@echo "make docs   docs/tables.md and docs/reference.md anew, from schemas/, the commands and the configuration"
+	@echo "make site   the documentation as a static site in build/site; a link that leads nowhere fails it"
 	@echo "make screenshots  docs/images/ anew, from the program, in Chromium"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
 	@echo "make lock   resolve requirements/*.txt anew (needs the registry)"
@@ -40,7 +41,7 @@ test: $(VENV)/.dev
 
 # Chromium is Debian's: as root, or install the package chromium first.
 test-browser: $(VENV)/.browser
-	$(PY) -m pytest -m browser tests/audit
+	$(PY) -m pytest -m browser tests
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -53,6 +54,10 @@ docs: $(VENV)/.runtime
 	mv $(VENV)/tables.md docs/tables.md
 	$(PY) -m crawler.cli.reference > $(VENV)/reference.md
 	mv $(VENV)/reference.md docs/reference.md
+
+# Not with --quiet: then ProperDocs doesn't count its warnings, and a broken link would pass.
+site: $(VENV)/.dev
+	$(VENV)/bin/properdocs build --strict
 
 screenshots: $(VENV)/.browser
 	$(PY) docs/images/make_screenshots.py

@@ -26,7 +26,7 @@ BLOCKS = dict(re.findall(r"<!-- ([\w-]+) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL
 async def crawl_twice(place):
     async with site(place, fast_cloud(accounts=(SMALL,))) as cloud:
         for _ in range(2):
-            await cloud.crawl(cloud.config(tables=["fc_functions"]))
+            await cloud.crawl(cloud.config(tables=["fc_functions", "fc_layers"]))
         return cloud.output
 
 
@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
     (place / "demo-snapshots").symlink_to(output)
     (place / "lake").symlink_to(output)
     manifest = read_manifest(output, "latest")
-    schemas = {"fc_functions": load_catalog().operations["fc_functions"].schema}
+    schemas = {table: load_catalog().operations[table].schema for table in manifest.tables}
     for kind in ("iceberg", "delta"):
         publish_lake(open_lake(LakeSettings(kind, output)), manifest, schemas, read_ledger(output, manifest))
     return place
@@ -58,19 +58,34 @@ def typed(folder, name):
 
 
 def test_every_block_of_the_page_is_tried():
-    assert BLOCKS.keys() == {"duckdb-latest", "polars", "pyarrow", "pyspark", "iceberg", "delta"}
+    assert BLOCKS.keys() == {"duckdb-latest", "duckdb-views", "polars", "pyarrow", "pyspark", "iceberg", "delta"}
 
 
 def test_duckdb_shows_the_latest_snapshot_with_accounts_as_text(folder, manifest, monkeypatch):
     monkeypatch.chdir(folder)
     with duckdb.connect() as connection:
-        view, question = BLOCKS["duckdb-latest"].strip().removesuffix(";").split(";\n")
-        connection.execute(view)
+        macro, question = BLOCKS["duckdb-latest"].strip().removesuffix(";").split(";\n")
+        connection.execute(macro)
         rows = connection.execute(question).fetchall()
-        found = connection.execute("SELECT DISTINCT snapshot_id FROM fc_functions_latest").fetchall()
-    assert found == [(manifest.snapshot_id,)]
+        asked = {table: f"SELECT count(*), any_value(snapshot_id) FROM latest('{table}')" for table in manifest.tables}
+        found = {table: connection.execute(sql).fetchone() for table, sql in asked.items()}
+    assert found == {table: (kept.rows, manifest.snapshot_id) for table, kept in manifest.tables.items()}
+    assert len(found) == 2
     assert sum(row[-1] for row in rows) == manifest.tables["fc_functions"].rows
     assert {row[0] for row in rows} == {SMALL}
+
+
+def test_the_database_has_a_view_for_each_table_that_follows_latest(folder, manifest):
+    tables = list(manifest.tables)
+    assert typed(folder, "duckdb-views") == f"{[(f'{table}_latest',) for table in tables]}\n"
+    latest = folder / "snapshots/_snapshots/LATEST"
+    [older] = {path.stem for path in latest.parent.glob("*Z-????.json")} - {manifest.snapshot_id}
+    with duckdb.connect(folder / "inventory.duckdb", read_only=True) as connection:
+        for snapshot_id in (older, manifest.snapshot_id):
+            latest.write_text(f"{snapshot_id}\n")
+            for table in tables:
+                found = connection.execute(f"SELECT count(*), any_value(snapshot_id) FROM {table}_latest").fetchone()
+                assert found == (manifest.tables[table].rows, snapshot_id)
 
 
 def test_polars_shows_the_latest_snapshot_with_accounts_as_text(folder, manifest):

@@ -184,6 +184,27 @@ def test_links_between_pages_lead_somewhere():
             assert (page.parent / link).exists(), (page.name, link)
 
 
+def slug(heading):
+    """A heading's anchor, as forges and the site make it."""
+    return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading.strip().lower()))
+
+
+def test_anchors_of_other_pages_are_headings_there():
+    tried = 0
+    for page in PAGES:
+        for link, anchor in re.findall(r"\]\((?!https?://)([^)#]+\.md)#([^)]+)\)", page.read_text()):
+            text = re.sub(r"```.*?```", "", (page.parent / link).read_text(), flags=re.DOTALL)
+            assert anchor in map(slug, re.findall(r"^#+ (.+)$", text, re.MULTILINE)), (page.name, link, anchor)
+            tried += 1
+    assert tried > 10
+
+
+def test_every_page_is_on_the_start_page_and_readme_leads_there():
+    linked = set(re.findall(r"\]\(([\w-]+\.md)", (ROOT / "docs" / "index.md").read_text()))
+    assert linked == {path.name for path in ROOT.glob("docs/*.md")} - {"index.md"}
+    assert "](docs/index.md)" in README
+
+
 def test_no_file_names_one_machine_or_a_registrys_host():
     # Put together here, so that this file isn't found by itself.
     forbidden = re.compile(

@@ -46,7 +46,7 @@ def photograph(browser: Browser, page_file: Path, name: str, *, width: int, heig
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     page = context.new_page()
     page.goto(page_file.as_uri())
-    page.locator("#finding-opensearch_locked > summary").click()
+    page.locator("#finding-anonymous_public_urls > summary").click()
     page.mouse.move(0, 0)
     target = FOLDER / name
     page.screenshot(path=target)

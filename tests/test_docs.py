@@ -184,6 +184,14 @@ def test_links_between_pages_lead_somewhere():
             assert (page.parent / link).exists(), (page.name, link)
 
 
+def test_pages_that_the_program_names_are_there():
+    sources = [*ROOT.glob("crawler/**/*.py"), *ROOT.glob("deploy/*/*"), ROOT / "config.example.toml"]
+    named = {(path.name, page) for path in sources for page in re.findall(r"docs/[\w-]+\.md", path.read_text())}
+    assert len(named) > 5
+    for source, page in named:
+        assert (ROOT / page).exists(), (source, page)
+
+
 def slug(heading):
     """A heading's anchor, as forges and the site make it."""
     return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading.strip().lower()))

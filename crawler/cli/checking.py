@@ -101,7 +101,7 @@ async def _output(config: Config, surroundings: Surroundings) -> Finding:
 
 def _unusable(config: Config, why: str) -> Finding:
     if config.output.is_bucket:
-        return Finding("output", why, "See the sentence to the left; docs/outputs.md says what a bucket needs.")
+        return Finding("output", why, "See the sentence to the left; docs/reading.md says what a bucket needs.")
     return Finding("output", why, f"Make {config.output.uri} a folder that this user can write.")
 
 

@@ -32,6 +32,8 @@ of it to programs.
 
 {contents}
 
+Which of them a crawl takes along:
+
 - **default**: `tables = ["*"]` takes it along, and so does every other glob that matches.
 - **opt-in**: it costs or carries more than an inventory should by itself; `[crawl] tables` or `--table` must give its
   exact name.

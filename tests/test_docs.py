@@ -38,7 +38,7 @@ def demo(tmp_path_factory):
     """A folder in which `make demo` has been run, without make."""
     folder = tmp_path_factory.mktemp("docs")
     command = [sys.executable, "-m", "crawler", "demo", "--output", "demo-snapshots", "--quiet"]
-    subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=120)
+    subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=300)
     return folder
 
 

@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test test-browser lint docs site screenshots smoke lock clean
+.PHONY: help demo test test-browser lint docs site screenshots bench bench-quick smoke lock clean
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
@@ -15,6 +15,8 @@ help:
 	@echo "make docs   docs/tables.md and docs/reference.md anew, from schemas/, the commands and the configuration"
 	@echo "make site   the documentation as a static site in build/site; a link that leads nowhere fails it"
 	@echo "make screenshots  docs/images/ anew, from the program, in Chromium"
+	@echo "make bench  crawl, floor, SDK and dlt on the same static cloud, into docs/performance.md (half an hour)"
+	@echo "make bench-quick  the same on a small one, once, only shown"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
 	@echo "make lock   resolve requirements/*.txt anew (needs the registry)"
 	@echo "make clean  remove the environment and everything made by the above"
@@ -62,6 +64,18 @@ site: $(VENV)/.dev
 screenshots: $(VENV)/.browser
 	$(PY) docs/images/make_screenshots.py
 
+# nginx is Debian's: as root, or install the package nginx-light first. dlt gets an environment of its own in .bench.
+.bench/.nginx:
+	test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light; }
+	@mkdir -p .bench
+	@touch $@
+
+bench: $(VENV)/.dev .bench/.nginx
+	$(PY) -m benchmarks --write
+
+bench-quick: $(VENV)/.dev .bench/.nginx
+	$(PY) -m benchmarks --quick --rounds 1
+
 # The wheel in a clean environment, outside of the checkout.
 smoke: $(VENV)/.dev
 	.ci/smoke $(PY)
@@ -75,4 +89,4 @@ lock: $(VENV)/.dev
 	  --no-header -c requirements/dev.txt requirements/browser.in -o requirements/browser.txt
 
 clean:
-	rm -rf $(VENV) $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .bench $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,47 @@
+"""The crawl's configuration for the static cloud: rates that nothing waits for, a key of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import orjson
+
+TABLES = ("fc_functions", "fc_layers", "fc_layer_versions")
+SMALL_TABLES = ("fc_layers", "fc_layer_versions")
+
+
+def configuration(description: Path, output: Path, tables: tuple[str, ...] = TABLES) -> str:
+    """A config.toml for the cloud that `description` tells of."""
+    cloud = orjson.loads(description.read_bytes())
+    rate = "{ rate = 10000, burst = 1000 }"
+    lines = [
+        "[crawl]",
+        f"tables = {_toml(tables)}",
+        f"regions = {_toml(list(cloud['hosts']))}",
+        "[output]",
+        f"uri = {_toml(str(output))}",
+        'fingerprint_key = "the-benchmark-has-no-secrets"',
+        "[rate_limits]",
+        *(f"{product} = {rate}" for product in ("default", "fc", "sts")),
+        "[endpoints]",
+        f'sts = "http://{cloud["sts"]}"',
+        "[endpoints.fc]",
+        *(f'{region} = "http://{host}"' for region, host in cloud["hosts"].items()),
+    ]
+    for account in cloud["accounts"]:
+        lines += ["[[accounts]]", f'id = "{account["id"]}"', "[accounts.credentials]", 'type = "access_key"']
+        lines += [f'access_key_id = "{account["key_id"]}"', f'access_key_secret = "{account["secret"]}"']
+    return "\n".join(lines) + "\n"
+
+
+def command(description: Path, output: Path, tables: tuple[str, ...] = TABLES) -> list[str]:
+    """What runs one crawl into `output`."""
+    config = output.parent / f"{output.name}.toml"
+    config.touch(mode=0o600)
+    config.write_text(configuration(description, output, tables))
+    return [sys.executable, "-m", "crawler", "crawl", "--config", str(config), "--quiet", "--json"]
+
+
+def _toml(value: object) -> str:
+    return orjson.dumps(value).decode()

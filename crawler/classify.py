@@ -47,16 +47,15 @@ def error_from_response(
     `success: false` is that error. Whether the JSON holds the list that was asked for is for pagination to judge.
     """
     fields = _fields(body)
+    problem = _problem(fields or {})
+    if 200 <= status < 300 and fields is not None and not problem.code:
+        return None
     request_id = _request_id(headers, fields or {})
     if 300 <= status < 400:
         return FatalError("RedirectRefused", _redirect(headers), http_status=status, request_id=request_id)
-    problem = _problem(fields or {})
-    if 200 <= status < 300:
-        if fields is None:
-            message = _bare("no complete JSON", status, headers, body)
-            return TransientError("InvalidResponse", message, http_status=status, request_id=request_id)
-        if not problem.code:
-            return None
+    if 200 <= status < 300 and fields is None:
+        message = _bare("no complete JSON", status, headers, body)
+        return TransientError("InvalidResponse", message, http_status=status, request_id=request_id)
     return error_for_code(
         rules,
         product,
@@ -108,6 +107,7 @@ _ENVELOPE = frozenset(
         "accessDeniedDetail",
     )
 )
+_ONLY_ID = {"requestId"}
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -170,7 +170,12 @@ class _Problem:
     action: str
 
 
+_NO_PROBLEM = _Problem("", "", "")
+
+
 def _problem(fields: Mapping[str, object]) -> _Problem:
+    if not fields or fields.keys() == _ONLY_ID:
+        return _NO_PROBLEM
     code = _text(fields.get("code")) or _text(fields.get("errorCode"))
     message = _text(fields.get("message")) or _text(fields.get("errorMessage"))
     errors, detail = fields.get("errors"), fields.get("accessDeniedDetail")

@@ -6,10 +6,12 @@ attempt, whose type says what it means.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Protocol, TypeVar
 from urllib.parse import quote
 
@@ -40,6 +42,8 @@ CLOCK_WRONG = "ClockWrong"
 
 # Beyond this the clock isn't off, it is wrong, and every stamp in the snapshot would be too.
 _MAX_SKEW_S = 12 * 3600.0
+# Those of the targets that are crawled at the same time, not of all.
+_MAX_ENDPOINTS = 4096
 # The service takes 15 minutes to either side; what differs by less than this isn't why a signature was refused.
 _LEAST_SKEW_S = 60.0
 
@@ -133,7 +137,7 @@ class Client:
     ) -> None:
         self._sender = sender
         self._gate = gate
-        self._endpoints = endpoints
+        self._resolve = lru_cache(_MAX_ENDPOINTS)(endpoints.resolve)
         self._rules = rules
         self._buckets = buckets
         self._policy = policy
@@ -144,7 +148,8 @@ class Client:
         self.clock_skew_s = 0.0
         self.deadline_at: float | None = None
         self.total = Tally()
-        self._log = structlog.get_logger()
+        self._log = structlog.get_logger().bind()
+        self._is_noting = self._log.is_enabled_for(logging.DEBUG)
 
     def channel(self, account_id: str, region_id: str, product: str, action: str, depth: int = 0) -> Channel:
         """A new channel; its buckets are shared with every other channel of the same keys."""
@@ -224,7 +229,7 @@ class Client:
     ) -> _Result:
         tally.requests += 1
         self.total.requests += 1
-        endpoint = self._endpoints.resolve(request.product, request.region_id, caller.account_id)
+        endpoint = self._resolve(request.product, request.region_id, caller.account_id)
         response = await self._sender.send(self._signed(request, endpoint, credentials))
         error = error_from_response(
             self._rules,
@@ -268,7 +273,8 @@ class Client:
 
     def _now(self) -> datetime:
         """The wall clock, corrected by what a service said of it."""
-        return self._clock.now() + timedelta(seconds=self.clock_skew_s)
+        now = self._clock.now()
+        return now + timedelta(seconds=self.clock_skew_s) if self.clock_skew_s else now
 
     def _correct_clock(self, date: str) -> None:
         """Go by the service's date where a signature was refused and ours differs."""
@@ -285,6 +291,8 @@ class Client:
 
     def _note(self, request: ApiRequest, caller: Caller, sent_at: float, outcome: str) -> None:
         """One line a request for whoever looks into a night: no path, no query, no header."""
+        if not self._is_noting:
+            return
         self._log.debug(
             "request",
             product=request.product,

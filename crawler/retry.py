@@ -10,7 +10,6 @@ No I/O, no clock, no sleeping. `RetryPolicy` is the rule, `RetryQuota` what all 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -121,14 +120,14 @@ class Retries:
         self._policy = policy
         self._quota = quota
         self._spent = 0
-        self._met: Counter[type[ApiError]] = Counter()
+        self._met: dict[type[ApiError], int] = {}
 
     def next_delay_s(
         self, error: ApiError, random: Callable[[], float], time_left_s: float | None = None
     ) -> float | None:
         """Count an attempt that ended in `error`; seconds to wait before the next one, or None to give up."""
         self.attempts += 1
-        self._met[type(error)] += 1
+        self._met[type(error)] = self._met.get(type(error), 0) + 1
         delay_s = self._policy.delay_s(
             error, self.attempts, random, repeats=self._met[type(error)], time_left_s=time_left_s
         )

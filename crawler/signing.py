@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import quote
@@ -20,6 +21,10 @@ from urllib.parse import quote
 from crawler.errors import CredentialsError
 
 ALGORITHM = "ACS3-HMAC-SHA256"
+
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]*")
+_SENDABLE = re.compile(r"[!-~]+")
+_NOTHING_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 class SigningKey(Protocol):
@@ -46,7 +51,7 @@ def percent_encode(text: str) -> str:
 
     A lone surrogate has no UTF-8: UnicodeEncodeError (a ValueError).
     """
-    return quote(text, safe="")
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def canonical_query(query: Mapping[str, str]) -> str:
@@ -56,10 +61,11 @@ def canonical_query(query: Mapping[str, str]) -> str:
 
 def signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that a signature covers (host, content-type, x-acs-*): lower-case names, sorted, values stripped."""
-    lowered = {name.lower(): value.strip() for name, value in headers.items()}
-    return {
-        name: lowered[name] for name in sorted(lowered) if name in {"host", "content-type"} or name.startswith("x-acs-")
-    }
+    return dict(_covered((name.lower(), value.strip()) for name, value in headers.items()))
+
+
+def _covered(lowered: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return sorted(pair for pair in lowered if pair[0].startswith("x-acs-") or pair[0] in {"host", "content-type"})
 
 
 def canonical_request(method: str, path: str, query: str, headers: Mapping[str, str], body_sha256: str) -> str:
@@ -68,9 +74,14 @@ def canonical_request(method: str, path: str, query: str, headers: Mapping[str, 
     `path` and `query` are percent-encoded exactly as they are sent; an empty path counts as `/`. Of `headers`, those
     that `signed_headers` picks. `body_sha256` is the body's hash in hex, as in x-acs-content-sha256.
     """
-    signed = signed_headers(headers)
-    lines = "".join(f"{name}:{value}\n" for name, value in signed.items())
-    return "\n".join([method, path or "/", query, lines, ";".join(signed), body_sha256])
+    return _joined(method, path, query, list(signed_headers(headers).items()), body_sha256)[0]
+
+
+def _joined(method: str, path: str, query: str, signed: Sequence[tuple[str, str]], body_sha256: str) -> tuple[str, str]:
+    """The canonical request, and the names of what it covers."""
+    lines = "".join([f"{name}:{value}\n" for name, value in signed])
+    names = ";".join([name for name, _ in signed])
+    return f"{method}\n{path or '/'}\n{query}\n{lines}\n{names}\n{body_sha256}", names
 
 
 def string_to_sign(request: str) -> str:
@@ -80,7 +91,7 @@ def string_to_sign(request: str) -> str:
 
 def signature(access_key_secret: str, text: str) -> str:
     """HMAC-SHA256 of a string to sign, in hex."""
-    return hmac.new(access_key_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(access_key_secret.encode(), text.encode(), "sha256").hex()
 
 
 def sign(
@@ -106,35 +117,36 @@ def sign(
     Raises CredentialsError where the key or token can't stand in a header, ValueError where `now` is naive.
     """
     sent = {name.lower(): value.strip() for name, value in headers.items()}
-    sent |= {"host": host, "x-acs-action": action, "x-acs-version": version}
-    sent |= {"x-acs-date": _stamp(now), "x-acs-signature-nonce": nonce}
-    sent["x-acs-content-sha256"] = hashlib.sha256(body).hexdigest()
+    sent["host"], sent["x-acs-action"], sent["x-acs-version"] = host, action, version
+    sent["x-acs-date"], sent["x-acs-signature-nonce"] = _stamp(now), nonce
+    body_sha256 = hashlib.sha256(body).hexdigest() if body else _NOTHING_SHA256
+    sent["x-acs-content-sha256"] = body_sha256
     if credentials is None:
         return sent
     key_id = _sendable("access key ID", credentials.access_key_id)
     if credentials.security_token:
         sent["x-acs-accesskey-id"] = key_id
         sent["x-acs-security-token"] = _sendable("security token", credentials.security_token)
-    text = string_to_sign(canonical_request(method, path, query, sent, sent["x-acs-content-sha256"]))
-    names = ";".join(signed_headers(sent))
-    digest = signature(credentials.access_key_secret, text)
-    return sent | {"Authorization": f"{ALGORITHM} Credential={key_id},SignedHeaders={names},Signature={digest}"}
+    request, names = _joined(method, path, query, _covered(sent.items()), body_sha256)
+    digest = signature(credentials.access_key_secret, string_to_sign(request))
+    sent["Authorization"] = f"{ALGORITHM} Credential={key_id},SignedHeaders={names},Signature={digest}"
+    return sent
 
 
 def new_nonce() -> str:
     """32 hex digits from the system's generator: a fork or a second machine shares no state that could repeat one."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def _stamp(now: datetime) -> str:
     if now.tzinfo is None:
         raise ValueError("a signature's date needs a time with a zone, not a naive one")
-    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{now.astimezone(UTC).isoformat(timespec='seconds')[:19]}Z"
 
 
 def _sendable(what: str, value: str) -> str:
     """`value`, if a header can carry it: a line break in one would end the header and begin another."""
-    if not value or not all("!" <= character <= "~" for character in value):
+    if not _SENDABLE.fullmatch(value):
         raise CredentialsError(
             f"the {what} is empty or holds a space, a line break or a character that isn't ASCII: copy it again"
         )

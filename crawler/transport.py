@@ -10,6 +10,7 @@ import ssl
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +23,8 @@ from crawler.errors import ApiError, FatalError, TransientError
 
 _CONNECT_TIMEOUT_S = 10.0
 _GZIP = 16 + zlib.MAX_WBITS
+# What aiohttp would otherwise work out for every request.
+_OWN_HEADERS = frozenset({"Accept", "Accept-Encoding", "User-Agent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +119,7 @@ class Transport:
         """
         assert self._session is not None, "a Transport is used inside `async with`"
         try:
-            with anyio.fail_after(request.timeout_s):
-                return await self._exchange(self._session, request)
+            return await self._exchange(self._session, request)
         except aiohttp.ConnectionTimeoutError:
             raise TransientError("Timeout", f"No connection within {_CONNECT_TIMEOUT_S:g} s.") from None
         except TimeoutError:
@@ -129,17 +131,18 @@ class Transport:
         async with session.request(
             request.method,
             URL(request.url, encoded=True),
-            headers={**request.headers, "Accept-Encoding": "gzip"},
+            headers={**request.headers, "accept-encoding": "gzip"},
+            skip_auto_headers=_OWN_HEADERS,
             data=request.body or None,
             allow_redirects=False,
             proxy=self._proxy or None if request.url.startswith("https:") else None,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S),
+            timeout=_timeout(request.timeout_s),
         ) as response:
             body = await self._read(response)
             return HttpResponse(response.status, response.headers, body)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        encoding = response.headers.get("Content-Encoding", "").strip().lower()
         if encoding in {"", "identity"}:
             return await self._read_plain(response)
         if encoding not in {"gzip", "x-gzip"}:
@@ -147,6 +150,8 @@ class Transport:
         return await self._read_gzip(response)
 
     async def _read_plain(self, response: aiohttp.ClientResponse) -> bytes:
+        if response.content_length is not None and response.content_length <= self._max_page_bytes:
+            return await response.read()
         body = bytearray()
         async for chunk in response.content.iter_any():
             body += chunk
@@ -176,6 +181,12 @@ class Transport:
         return FatalError(
             "TooLarge", f"The answer is larger than [transport] max_page_bytes ({self._max_page_bytes}) allows."
         )
+
+
+@lru_cache(8)
+def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
+    """For the whole exchange, and for the connection within it."""
+    return aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S)
 
 
 def _translated(error: Exception) -> ApiError:

@@ -152,10 +152,14 @@ async def heartbeat(watch: Watch) -> AsyncIterator[None]:
 
 def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
     """Run a coroutine function to its end; an error of ours comes out of its groups bare."""
+    from importlib.util import find_spec
+
     import anyio
 
+    # A third less CPU for a small request than asyncio's own loop takes; of the extra `speed`.
+    options = {"use_uvloop": find_spec("uvloop") is not None}
     try:
-        return anyio.run(main)
+        return anyio.run(main, backend_options=options)
     except BaseExceptionGroup as group:
         raise bare(group) from None
 

@@ -1,6 +1,6 @@
-"""Pacing: keyed buckets that never let more through than their limit, and that slow down when the server says so.
+"""Pacing: keyed buckets that never let more through than their limit, and that find a lower one that nobody told.
 
-A bucket is a GCRA (one instant, no queue, no timer): each request moves the bucket's due time on by one interval, and
+A bucket is a GCRA (two instants, no queue, no timer): each request moves the bucket's due time on by one interval, and
 a request may leave once the due time is at most a burst ahead. Time is an argument everywhere: seconds of one
 monotonic clock. Waiting is the caller's work: sleep until `ready_at`, then `take` without another await in between.
 """
@@ -14,14 +14,28 @@ from typing import Literal, NamedTuple
 
 from crawler.errors import ApiError, ConfigError
 
-# Requests bunch up on their way, so that a server counts more in some second than left in any.
+# Requests bunch up on their way, so that a server counts more in some second than left in any. Where the way takes up
+# to BUNCH_S longer for some than for others, PACE makes up for it in a second, and that much less in a burst.
 PACE = 0.97
-CUT = 0.7
+BUNCH_S = 0.03
+# A loop wakes up late by a few milliseconds; that much is caught up with, within the rule.
+LATE_S = 0.005
 FLOOR_SHARE = 0.02
 FLOOR_RATE = 0.05
-# From the floor, 80 % of the cap is back within 60 s: 0.02 + 60 × this is 0.82.
-RECOVERY_SHARE_PER_S = 0.8 / 60
+# A refusal soon after a cut, or the first of all, says that the limit is far below; one after a while, that it's near.
+DEEP_CUT, NEAR_CUT = 0.7, 0.92
+DEEP_GOAL, NEAR_GOAL = 0.85, 0.97
+NEAR_AFTER_S = 2.0
+MOST_NEAR_CUTS = 2
+# From a cut the rate is at its goal after so long, stays there for so many requests, and is at the cap at the end.
+RETURN_S = 3.0
+STAY_REQUESTS = 60
+LONGEST_STAY_S = 20.0
+REACH_S = 55.0
 FIRST_BLOCK_S = 0.5
+NEAR_BLOCK_S = 0.25
+NEAR_BLOCK_REQUESTS = 2
+LONGEST_NEAR_BLOCK_S = 5.0
 LONGEST_BLOCK_S = 30.0
 
 
@@ -29,20 +43,22 @@ LONGEST_BLOCK_S = 30.0
 class LimitRule:
     """In any t seconds at most `burst` + `rate` × t requests. `rate` in requests per second. Raises ConfigError.
 
-    `lead_s` is how far a bucket's due time may be ahead: in intervals of the full rate, so that a slowed bucket
-    bursts less.
+    `lead_s` is how far a bucket's due time may be ahead: in seconds and not in requests, so that a slowed bucket
+    bursts less. `bound_s` is the same at the full rate, where `PACE` and what bunches up aren't taken off.
     """
 
     rate: float
     burst: int = 1
     lead_s: float = field(init=False, repr=False, compare=False)
+    bound_s: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not (isfinite(self.rate) and self.rate > 0):
             raise ConfigError(f"a rate limit's rate is {self.rate}: give requests per second, above 0")
         if self.burst < 1:
             raise ConfigError(f"a rate limit's burst is {self.burst}: give 1 or more")
-        object.__setattr__(self, "lead_s", (self.burst - 1) / (self.rate * PACE))
+        object.__setattr__(self, "bound_s", (self.burst - 1) / self.rate)
+        object.__setattr__(self, "lead_s", max(0.0, self.bound_s / PACE - BUNCH_S))
 
 
 class BucketKey(NamedTuple):
@@ -55,7 +71,7 @@ class BucketKey(NamedTuple):
 
 
 def least_time_s(requests: int, rule: LimitRule) -> float:
-    """The least seconds in which a bucket of `rule` lets `requests` leave, from a full burst on."""
+    """The least seconds in which a bucket of `rule` lets `requests` leave, from a full burst on; to about `BUNCH_S`."""
     return max(0, requests - rule.burst) / (rule.rate * PACE)
 
 
@@ -66,36 +82,45 @@ def slows(error: ApiError) -> Literal["operation", "product"]:
 
 
 class Bucket:
-    """One limit's state. Never faster than its rule; slower for a while after each throttling answer.
+    """One limit's state. Never faster than its rule; slower after throttling answers, at about what the server takes.
 
     A throttling answer to a request that left after the last cut begins an epoch: the rate is cut once, whatever number
-    of older requests come back throttled too. It then recovers by the second to the rule's rate.
+    of older requests come back throttled too. From the cut it returns quickly to just below where it was refused, stays
+    there, and then climbs, ever faster, until it's refused again or at the rule's rate, a minute after the cut.
     """
 
-    __slots__ = ("_blocked_until", "_cut_at", "_cut_rate", "_due", "_strikes", "rule")
+    __slots__ = ("_blocked_until", "_bound", "_cut_at", "_cut_rate", "_due", "_goal", "_near_cuts", "_strikes", "rule")
 
     def __init__(self, rule: LimitRule) -> None:
         self.rule = rule
         self._due = -inf
+        self._bound = -inf
         self._blocked_until = -inf
         self._cut_at = -inf
-        self._cut_rate = rule.rate
+        self._cut_rate = self._goal = rule.rate
+        self._near_cuts = MOST_NEAR_CUTS
         self._strikes = 0
 
     def ready_at(self, now: float) -> float:
         """The first instant from `now` on at which a request may leave, as things stand. Never earlier than `now`."""
-        return max(now, self._due - self.rule.lead_s, self._blocked_until)
+        return max(now, self._due - self.rule.lead_s, self._bound - self.rule.bound_s, self._blocked_until)
 
     def take(self, now: float) -> None:
         """Count a request that leaves `now`. One that leaves too early counts as well: later ones wait for it."""
-        self._due = max(now, self._due) + 1 / (self.rate(now) * PACE)
+        due = self._due if self._due >= now - LATE_S else now
+        self._due = due + 1 / (self.rate(now) * PACE)
+        self._bound = max(now, self._bound) + 1 / self.rule.rate
 
     def rate(self, now: float) -> float:
         """Requests per second at `now`: the rule's, or less after throttling; `PACE` is not in it."""
-        if self._cut_at == -inf:
-            return self.rule.rate
-        recovered = self.rule.rate * RECOVERY_SHARE_PER_S * max(0.0, now - self._cut_at)
-        return min(self.rule.rate, self._cut_rate + recovered)
+        passed_s, cap, goal = now - self._cut_at, self.rule.rate, self._goal
+        if passed_s >= REACH_S:
+            return cap
+        if passed_s < RETURN_S:
+            return goal - (goal - self._cut_rate) * (1 - max(0.0, passed_s) / RETURN_S) ** 3
+        stay_s = min(LONGEST_STAY_S, max(RETURN_S, STAY_REQUESTS / goal))
+        climbed = (max(0.0, passed_s - stay_s) / (REACH_S - stay_s)) ** 3
+        return min(cap, goal * float((cap / goal) ** climbed))
 
     def throttled(self, now: float, sent_at: float, hint_s: float | None) -> None:
         """The server refused, at `now`, a request that left at `sent_at`. `hint_s`: how long it said to wait, or None.
@@ -104,20 +129,35 @@ class Bucket:
         0.5 s, 1 s, 2 s … 30 s.
         """
         is_new_epoch = sent_at > self._cut_at
+        is_near = is_new_epoch and self._is_near(sent_at)
         if is_new_epoch:
             floor = min(self.rule.rate, max(FLOOR_SHARE * self.rule.rate, FLOOR_RATE))
-            self._cut_rate = max(floor, CUT * self.rate(now))
+            refused = self.rate(now)
+            self._cut_rate = max(floor, (NEAR_CUT if is_near else DEEP_CUT) * refused)
+            self._goal = max(floor, (NEAR_GOAL if is_near else DEEP_GOAL) * refused)
             self._cut_at = now
-        if hint_s:
-            self._block_until(now + hint_s)
+        if is_near and not self._strikes:
+            least_s = min(LONGEST_NEAR_BLOCK_S, max(NEAR_BLOCK_S, NEAR_BLOCK_REQUESTS / self._goal))
+            self._block_until(now + max(least_s, hint_s or 0.0))
+        elif hint_s:
+            self._block_until(now + max(NEAR_BLOCK_S if is_new_epoch else 0.0, hint_s))
         elif is_new_epoch:
             self._block_until(now + min(LONGEST_BLOCK_S, FIRST_BLOCK_S * 2.0 ** min(self._strikes, 10)))
-            self._strikes += 1
+        self._strikes += is_new_epoch and not hint_s
 
     def succeeded(self, now: float) -> None:
         """A request was answered without throttling at `now`. After the block that ends the growth of blocks."""
         if now >= self._blocked_until:
             self._strikes = 0
+
+    def _is_near(self, sent_at: float) -> bool:
+        """Whether the server's limit can't be far below: what left before `sent_at` was taken for a while."""
+        if self._cut_at == -inf:
+            return False
+        if sent_at - max(self._cut_at, self._blocked_until) >= NEAR_AFTER_S:
+            self._near_cuts = 0
+        self._near_cuts += 1
+        return self._near_cuts <= MOST_NEAR_CUTS
 
     def _block_until(self, at: float) -> None:
         self._blocked_until = max(self._blocked_until, at)

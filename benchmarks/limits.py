@@ -1,0 +1,286 @@
+"""Against the cloud's limit: how long a crawl takes beside the least that the limits allow, in virtual time.
+
+    .venv/bin/python benchmarks/limits.py
+
+The least time of a shape is the largest of
+- buckets: requests ÷ rate, of the busiest account, region and product;
+- chain: requests that need each other's answers × latency, the longest of them;
+- places: all requests' latencies ÷ `[crawl] concurrency`, which is the user's own limit.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import structlog
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.virtual_cloud import (
+    Latency,
+    Limit,
+    NoWriter,
+    Records,
+    TokenBucket,
+    VirtualCloud,
+    VirtualLoop,
+    Where,
+)
+from crawler.catalog import Catalog, load_catalog, schemas_folder
+from crawler.classify import load_rules
+from crawler.client import Caller, Client
+from crawler.dispatcher import Dispatcher
+from crawler.endpoints import Endpoints, ProductHosts
+from crawler.normalizer import Normalizer
+from crawler.ratelimit import Buckets, LimitRule
+from crawler.redaction import Redaction
+from crawler.retry import RetryPolicy
+from crawler.scheduler import Progress, Scheduler, TargetPlan
+from crawler.snapshot import ScopeRow
+from crawler.targets import interleaved
+from crawler.testing import FakeProvider, LoopClock
+
+_Result = TypeVar("_Result")
+
+RULES = {"default": LimitRule(20, 5), "fc": LimitRule(50, 10), "fc-open": LimitRule(50, 10)}
+SLOW = Latency(2.0, 0.2)
+
+
+def in_virtual_time(work: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
+    """Run to the end in a loop whose time passes only while everything waits."""
+    loop = VirtualLoop()
+    try:
+        return loop.run_until_complete(work())
+    finally:
+        loop.close()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A cloud and a crawl of it. `chain_s`: the longest chain of requests that wait for each other, at mean latency."""
+
+    name: str
+    accounts: int
+    regions: Sequence[str]
+    tables: Sequence[str]
+    records: Records
+    chain_s: float
+    concurrency: int = 64
+    slow: Mapping[str, Latency] = field(default_factory=dict)
+    rules: Mapping[str, LimitRule] = field(default_factory=lambda: RULES)
+    limits: Callable[[Where], Limit | None] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a crawl of a shape took; times in virtual seconds but for `cpu_s`."""
+
+    shape: Shape
+    time_s: float
+    requests: int
+    refused: int
+    rows: int
+    buckets_s: float
+    places_s: float
+    cpu_s: float
+    ledger: Sequence[ScopeRow]
+    by_table: Mapping[str, int]
+
+    @property
+    def least_s(self) -> float:
+        return max(self.buckets_s, self.shape.chain_s, self.places_s)
+
+    @property
+    def ratio(self) -> float:
+        return self.time_s / self.least_s
+
+
+def crawl(shape: Shape, catalog: Catalog, *, seed: int = 1) -> Outcome:
+    """Crawl a shape in virtual time."""
+    begun = time.process_time()
+    cloud = VirtualCloud(
+        catalog, shape.records, shape.limits or partial(_right_limit, shape), slow=shape.slow, seed=seed
+    )
+    writer = NoWriter()
+    scheduler, time_s = in_virtual_time(lambda: _crawl(shape, catalog, cloud, writer))
+    return Outcome(
+        shape,
+        time_s,
+        cloud.arrived.total(),
+        cloud.refused.total(),
+        sum(row.rows for row in scheduler.ledger),
+        max(count / _rule(shape, where[2]).rate for where, count in cloud.arrived.items()),
+        cloud.waited_s / shape.concurrency,
+        time.process_time() - begun,
+        scheduler.ledger,
+        cloud.by_table,
+    )
+
+
+def _rule(shape: Shape, product: str) -> LimitRule:
+    return shape.rules.get(product, shape.rules["default"])
+
+
+def _right_limit(shape: Shape, where: Where) -> Limit:
+    """The limit that the crawl is told of."""
+    rule = _rule(shape, where[2])
+    return TokenBucket(rule.rate, rule.burst)
+
+
+async def _crawl(shape: Shape, catalog: Catalog, cloud: VirtualCloud, writer: NoWriter) -> tuple[Scheduler, float]:
+    clock = LoopClock()
+    dispatcher = Dispatcher(shape.concurrency, clock)
+    rules = dict(shape.rules)
+    client = Client(
+        cloud,
+        dispatcher,
+        Endpoints({key: ProductHosts(f"{key}.{{account_id}}.{{region}}.aliyuncs.com") for key in catalog.products}),
+        load_rules(schemas_folder() / "errors.toml"),
+        Buckets(rules.pop("default"), rules),
+        RetryPolicy(),
+        clock,
+        timeout_s=30.0,
+        user_agent="benchmark",
+        random=lambda: 0.5,
+    )
+    needed = catalog.with_parents(shape.tables)
+    targets = interleaved({str(10**15 + n): tuple(shape.regions) for n in range(shape.accounts)})
+    plans = [TargetPlan(target, Caller(target.account_id, FakeProvider()), needed) for target in targets]
+    redaction = Redaction("mask", "keep", None)
+    normalizers = {table: Normalizer(catalog.operations[table], redaction, "s") for table in needed}
+    scheduler = Scheduler(
+        catalog,
+        plans,
+        shape.tables,
+        client,
+        dispatcher,
+        normalizers,
+        writer,
+        clock,
+        {},
+        Progress(),  # type: ignore[arg-type]
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(dispatcher.run)
+        begun_at = anyio.current_time()
+        await scheduler.run()
+        time_s = anyio.current_time() - begun_at
+        tasks.cancel_scope.cancel()
+    return scheduler, time_s
+
+
+# --- the shapes ---
+
+
+def functions_only(count: int, name: Callable[[int], str] = "f{:06d}".format) -> Records:
+    """Regions of `count` functions with nothing below them."""
+    functions = [{"functionName": name(n)} for n in range(count)]
+    return lambda table: functions if table == "fc_functions" else ()
+
+
+def functions_with_triggers(count: int) -> Records:
+    """Regions of `count` functions with a trigger each."""
+    functions = [{"functionName": f"f{n:06d}"} for n in range(count)]
+    triggers = [{"triggerName": "t"}]
+    below = {"fc_triggers": triggers, "fc_aliases": [{"aliasName": "a"}]}
+    return lambda table: functions if table == "fc_functions" else below.get(table, ())
+
+
+def tree(*widths: int) -> Records:
+    """The A/B tests of OpenSearch: so many app groups, so many scenes in each, and so on down."""
+    levels = [
+        ("opensearch_app_groups", "name"),
+        ("opensearch_ab_test_scenes", "id"),
+        ("opensearch_ab_test_groups", "id"),
+        ("opensearch_ab_test_experiments", "id"),
+    ]
+    lists = {table: [{key: f"{key}{n}"} for n in range(w)] for (table, key), w in zip(levels, widths, strict=True)}
+    return lambda table: lists.get(table, ())
+
+
+def regions(count: int) -> list[str]:
+    return [f"cn-r{n:02d}" for n in range(count)]
+
+
+FC_FEW = ("fc_functions", "fc_layers", "fc_custom_domains", "fc_aliases", "fc_triggers")
+TREE = "opensearch_ab_test_fixed_flow_dividers"
+
+
+def shapes() -> list[Shape]:
+    """The shapes of the report."""
+    few = functions_with_triggers(2)
+    return [
+        Shape(
+            "1 account, 50,000 functions, the list alone", 1, regions(1), ["fc_functions"], functions_only(50_000), 40.0
+        ),
+        Shape(
+            "1 account, 5,000 functions, four tables below",
+            1,
+            regions(1),
+            ["fc_functions", "fc_aliases", "fc_triggers", "fc_function_versions", "fc_vpc_bindings"],
+            functions_with_triggers(5_000),
+            50 * 0.08,
+        ),
+        Shape("200 accounts × 20 regions with few", 200, regions(20), FC_FEW, few, 0.16),
+        Shape("the same, 1,000 places", 200, regions(20), FC_FEW, few, 0.16, concurrency=1000),
+        Shape(
+            "8 regions of 5,000 functions, the list alone, one region at 2 s a call",
+            1,
+            regions(8),
+            ["fc_functions"],
+            functions_only(5000),
+            50 * 2.0,
+            slow={"cn-r03": SLOW},
+        ),
+        Shape(
+            "8 regions of 500 functions, two tables below, one region at 2 s a call",
+            1,
+            regions(8),
+            FC_FEW,
+            functions_with_triggers(500),
+            6 * 2.0,
+            slow={"cn-r03": SLOW},
+        ),
+        Shape(
+            "2 regions of 12,000 functions, a table below, one at 2 s a call, 256 places",
+            1,
+            regions(2),
+            ["fc_functions", "fc_triggers"],
+            functions_with_triggers(12_000),
+            121 * 2.0,
+            concurrency=256,
+            slow={"cn-r01": SLOW},
+        ),
+        Shape("5 levels of parents, wide", 2, regions(3), [TREE], tree(20, 2, 2, 3), 5 * 0.08),
+        Shape("5 levels of parents, narrow", 1, regions(1), [TREE], tree(1, 1, 1, 1), 5 * 0.08),
+    ]
+
+
+def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    catalog = load_catalog()
+    wanted = sys.argv[1:]
+    print("| shape | requests | refused | buckets s | chain s | places s | took s | ratio | CPU s |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for number, shape in enumerate(shapes()):
+        if wanted and str(number) not in wanted:
+            continue
+        found = crawl(shape, catalog)
+        print(
+            f"| {shape.name} | {found.requests:,} | {found.refused} | {found.buckets_s:.1f} | {shape.chain_s:.1f} "
+            f"| {found.places_s:.1f} | {found.time_s:.1f} | {found.ratio:.3f} | {found.cpu_s:.0f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -207,11 +207,18 @@ def tree(*widths: int) -> Records:
     return lambda table: lists.get(table, ())
 
 
+def numbered(count: int) -> Records:
+    """Regions of so many user analyzers, which are listed by page numbers and read twice."""
+    analyzers = [{"name": f"a{n:05d}", "id": str(n)} for n in range(count)]
+    return lambda table: analyzers if table == NUMBERED else ()
+
+
 def regions(count: int) -> list[str]:
     return [f"cn-r{n:02d}" for n in range(count)]
 
 
 FC_FEW = ("fc_functions", "fc_layers", "fc_custom_domains", "fc_aliases", "fc_triggers")
+NUMBERED = "opensearch_user_analyzers"
 TREE = "opensearch_ab_test_fixed_flow_dividers"
 
 
@@ -260,6 +267,7 @@ def shapes() -> list[Shape]:
             concurrency=256,
             slow={"cn-r01": SLOW},
         ),
+        Shape("1 account, a numbered list of 9,950 rows", 1, regions(1), [NUMBERED], numbered(9_950), 0.8),
         Shape("5 levels of parents, wide", 2, regions(3), [TREE], tree(20, 2, 2, 3), 5 * 0.08),
         Shape("5 levels of parents, narrow", 1, regions(1), [TREE], tree(1, 1, 1, 1), 5 * 0.08),
     ]

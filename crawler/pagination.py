@@ -13,6 +13,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from crawler.catalog import Paging
 from crawler.errors import InvalidArgumentError, PaginationError
+from crawler.lookahead import Lookahead, Spawn
 from crawler.wire_json import is_encodable
 
 MAX_PAGES = 10_000
@@ -66,10 +67,11 @@ class Step(Generic[_Page]):
 
 
 class Reading:
-    """What one reading of a list by page numbers showed; `count` counts its records."""
+    """What one reading of a list by page numbers showed; `count` counts its records, `pages` those that had any."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.pages = 0
         self.totals: set[int] = set()
         self._identities: set[Any] = set()
         self._pages: set[int] = set()
@@ -82,6 +84,7 @@ class Reading:
         if fingerprint in self._pages:
             return False
         self._pages.add(fingerprint)
+        self.pages += 1
         self.count += page.seen
         if (total := _count(page.total)) is not None:
             self.totals.add(total)
@@ -107,16 +110,18 @@ class Reading:
 class Walk(Generic[_Page]):
     """One list, walked. Iterate `steps` to its end, then read `status` and `note`.
 
-    `is_settled` says whether the pages given so far stand: a list by page numbers may be read again.
+    `is_settled` says whether the pages given so far stand: a list by page numbers may be read again. `spawn` begins a
+    task; with it pages whose number is known to be there are fetched side by side.
     """
 
-    def __init__(self, paging: Paging, fetch: Fetch[_Page]) -> None:
+    def __init__(self, paging: Paging, fetch: Fetch[_Page], spawn: Spawn | None = None) -> None:
         self.status: WalkStatus = "complete"
         self.pages = 0
         self.readings = 1
         self.is_settled = paging.style != "page-number"
         self._paging = paging
         self._fetch = fetch
+        self._spawn = spawn
         self._limit = paging.limit
         self._remark = ""
 
@@ -202,14 +207,13 @@ class Walk(Generic[_Page]):
         previous: Reading | None = None
         for number in range(1, _MAX_READINGS + 1):
             self.readings, reading = number, Reading()
-            async with aclosing(self._reading(page, reading, restarts=number > 1)) as steps:
+            ahead = self._ahead(page, previous)
+            async with aclosing(self._reading(page if previous is None else None, reading, ahead)) as steps:
                 async for step in steps:
                     yield step
             if previous is not None and reading.confirms(previous):
                 break
             previous = reading
-            if number < _MAX_READINGS:
-                page = await self._page(self._numbered(1))
         else:
             self.status, self._remark = "unstable", "no two readings in a row were the same"
         self._judge_total(reading.totals, reading.count)
@@ -219,18 +223,36 @@ class Walk(Generic[_Page]):
         total = _count(first.total)
         return total is not None and first.seen < self._limit and min(first.seen, 1) <= total <= first.seen
 
-    async def _reading(self, page: _Page, reading: Reading, *, restarts: bool) -> AsyncGenerator[Step[_Page]]:
-        """One reading from its first page to an empty one."""
-        number = 1
-        while True:
-            yield Step(page, restarts=restarts)
-            restarts = False
-            if not page.seen:
-                return
-            if not reading.take(page):
-                raise PaginationError("PageRepeated", f"Page {number} is one that came before: the list loops.")
-            number += 1
-            page = await self._page(self._numbered(number))
+    def _ahead(self, first: _Page, previous: Reading | None) -> Lookahead[_Page]:
+        """What to fetch ahead: a reading asks for the empty page after the last as well.
+
+        A total says how many pages there are, the reading before says it better. Without a total pages go one by one.
+        """
+        last, total = 0, _count(first.total)
+        if total is not None and first.seen:
+            last = min(MAX_PAGES, -(-total // first.seen)) + 1 if previous is None else previous.pages + 1
+        return Lookahead(
+            lambda number: self._page(self._numbered(number)), self._spawn, last, sure=previous is not None
+        )
+
+    async def _reading(
+        self, first: _Page | None, reading: Reading, ahead: Lookahead[_Page]
+    ) -> AsyncGenerator[Step[_Page]]:
+        """One reading to an empty page. `first`: its first page, where that is there already."""
+        number, restarts = 1, first is None
+        try:
+            while True:
+                page = first if first is not None else await ahead.take(number)
+                first = None
+                yield Step(page, restarts=restarts)
+                restarts = False
+                if not page.seen:
+                    return
+                if not reading.take(page):
+                    raise PaginationError("PageRepeated", f"Page {number} is one that came before: the list loops.")
+                number += 1
+        finally:
+            ahead.drop()
 
     def _judge_total(self, totals: set[int], count: int) -> None:
         total = max(totals, default=count)

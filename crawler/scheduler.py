@@ -277,7 +277,9 @@ class Scheduler:
     async def _walk(self, job: Job) -> None:
         scope, counts = job.scope, ListCounts()
         rows = scope.writer.list() if scope.writer is not None else None
-        walk = Walk(scope.operation.paging, lambda parameters: self._fetch(job, parameters))
+        # A page's details are asked for with that page's body: with details pages come one by one.
+        spawn = self._tasks.start_soon if scope.details is None else None
+        walk = Walk(scope.operation.paging, lambda parameters: self._fetch(job, parameters), spawn)
         held: list[Page] = []
         try:
             async with aclosing(walk.steps()) as steps:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.adaptation import chase, pursue, servers
-from benchmarks.limits import FC_FEW, SLOW, TREE, Shape, crawl, functions_only, functions_with_triggers, regions, tree
+from benchmarks.limits import (
+    FC_FEW,
+    NUMBERED,
+    SLOW,
+    TREE,
+    Shape,
+    crawl,
+    functions_only,
+    functions_with_triggers,
+    numbered,
+    regions,
+    tree,
+)
 from benchmarks.virtual_cloud import TokenBucket, Windows
 from crawler.catalog import load_catalog
 from crawler.ratelimit import LimitRule
@@ -29,6 +41,7 @@ CATALOG = load_catalog()
             concurrency=8,
             slow={"cn-r01": SLOW},
         ),
+        Shape("pages by number", 1, regions(1), [NUMBERED], numbered(1950), 0.8),
         Shape("five levels", 1, regions(1), [TREE], tree(20, 2, 2, 3), 0.4),
     ],
     ids=lambda shape: shape.name,

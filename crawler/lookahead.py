@@ -1,0 +1,76 @@
+"""Pages of one list by number, some of them fetched before their turn, side by side, and given in order."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import anyio
+
+MOST_AHEAD = 8
+
+_Page = TypeVar("_Page")
+Spawn = Callable[[Callable[[], Awaitable[Any]]], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Slot(Generic[_Page]):
+    """A page on its way. Its error waits for its turn: a page before it may end the list."""
+
+    running: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    done: anyio.Event = field(default_factory=anyio.Event)
+    page: _Page | None = None
+    error: Exception | None = None
+
+
+class Lookahead(Generic[_Page]):
+    """Fetches pages up to `last` ahead of who takes them; at most `MOST_AHEAD` are held or on their way.
+
+    `last`: the number of the last page that reading on would ask for, as far as anybody knows; 0: nobody does, and
+    pages are fetched one by one. Where that isn't `sure`, pages that come show whether it can be trusted: first one is
+    fetched ahead, then two, then four. `spawn` begins a task that nobody waits for; without it, one by one.
+    """
+
+    def __init__(self, fetch: Callable[[int], Awaitable[_Page]], spawn: Spawn | None, last: int, *, sure: bool) -> None:
+        self._fetch = fetch
+        self._spawn = spawn
+        self._last = last
+        self._width = MOST_AHEAD if sure else 1
+        self._begun = 0
+        self._slots: dict[int, _Slot[_Page]] = {}
+
+    async def take(self, number: int) -> _Page:
+        """The page of that number, to be asked for in order. Raises what fetching it raised."""
+        if self._spawn is None or number > self._last:
+            return await self._fetch(number)
+        for ahead in range(max(number, self._begun + 1), min(self._last, number + self._width - 1) + 1):
+            self._begin(ahead, self._spawn)
+        slot = self._slots[number]
+        await slot.done.wait()
+        del self._slots[number]
+        self._width = min(MOST_AHEAD, 2 * self._width)
+        if slot.error is not None:
+            raise slot.error
+        assert slot.page is not None
+        return slot.page
+
+    def drop(self) -> None:
+        """Stop what is on its way: nobody will take it."""
+        for slot in self._slots.values():
+            slot.running.cancel()
+        self._slots.clear()
+
+    def _begin(self, number: int, spawn: Spawn) -> None:
+        slot = self._slots[number] = _Slot[_Page]()
+        self._begun = number
+
+        async def run() -> None:
+            with slot.running:
+                try:
+                    slot.page = await self._fetch(number)
+                except Exception as error:  # noqa: BLE001 - kept for who takes the page
+                    slot.error = error
+            slot.done.set()
+
+        spawn(run)

@@ -14,7 +14,7 @@ _SCALAR_KEYS = {"string", "integer", "boolean", "timestamp"}
 
 # Style → the keys that it needs, and those that it may have besides. A limit is always a key and a number.
 _PAGING = {
-    "token": ({"input_token", "output_token"}, {"limit_key", "limit", "total"}),
+    "token": ({"input_token", "output_token"}, {"limit_key", "limit", "total", "prefix"}),
     "version": ({"input_token", "output_token"}, {"limit_key", "limit", "total"}),
     "page-number": ({"page_key", "limit_key", "limit"}, {"total"}),
     "limit-only": ({"limit_key", "limit"}, {"total"}),

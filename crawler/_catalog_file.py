@@ -66,6 +66,7 @@ class PagingPart(_Strict):
     limit_key: str = ""
     limit: int = 0
     total: str = ""
+    prefix: str = ""
 
 
 class ParentFile(_Strict):

@@ -36,7 +36,8 @@ _QUERY_PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 class Paging:
     """How a list is paged. `style` is token, version, limit-only, page-number or none; keys are wire names.
 
-    `limit` is the page size to ask for; 0 where the operation takes none.
+    `limit` is the page size to ask for; 0 where the operation takes none. `prefix_key`: the parameter that narrows the
+    list to keys with a prefix, where a long list may be split by it.
     """
 
     style: str
@@ -45,6 +46,7 @@ class Paging:
     limit_key: str = ""
     limit: int = 0
     total_key: str = ""
+    prefix_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ def _read_operation(path: Path, root: Path, product: Product) -> Operation:
 def _paging(raw: OperationFile, where: str) -> Paging:
     p = raw.paging
     check_paging(p, where)
-    return Paging(p.style, p.input_token or p.page_key, p.output_token, p.limit_key, p.limit, p.total)
+    return Paging(p.style, p.input_token or p.page_key, p.output_token, p.limit_key, p.limit, p.total, p.prefix)
 
 
 def _details(raw: DetailsPart) -> Details:

@@ -18,7 +18,7 @@ class Dispatcher:
     """Run `run` beside those that use it. At most `concurrency` requests hold a place at a time."""
 
     def __init__(self, concurrency: int, clock: Clock) -> None:
-        self._free = concurrency
+        self._free = self._concurrency = concurrency
         self._clock = clock
         self._queue = ReadyQueue()
         self._wake = anyio.Event()
@@ -49,6 +49,11 @@ class Dispatcher:
         """A request is over."""
         self._free += 1
         self._wake.set()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether half of the places are free."""
+        return self._free * 2 >= self._concurrency
 
     def feed(self, admissions: Iterator[bool]) -> None:
         """Step `admissions` whenever a request could go and none waits: it submits more and gives whether it did."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +11,7 @@ import anyio
 MOST_AHEAD = 8
 
 _Page = TypeVar("_Page")
-Spawn = Callable[[Callable[[], Awaitable[Any]]], None]
+Spawn = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 
 
 @dataclass(slots=True, eq=False)

@@ -6,14 +6,21 @@ error or a status: never quietly.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from functools import partial
+from typing import Any, Generic, Literal, TypeVar
+
+import anyio
+from anyio.streams.memory import MemoryObjectSendStream
 
 from crawler.catalog import Paging
 from crawler.errors import InvalidArgumentError, PaginationError
+from crawler.listing import PageLike, Reading, count
 from crawler.lookahead import Lookahead, Spawn
+from crawler.prefixes import LEAST_PAGES, MOST_EXTRA, MOST_PAGES, WALKS, OddListError, Split, Watch, ascending
 from crawler.wire_json import is_encodable
 
 MAX_PAGES = 10_000
@@ -22,35 +29,6 @@ _MAX_RESTARTS = 2
 _MAX_READINGS = 5
 
 WalkStatus = Literal["complete", "truncated", "unstable"]
-
-
-class PageLike(Protocol):
-    """What the walk looks at. `token` and `total` are as received; `keys` and `digests` have one item a record."""
-
-    @property
-    def seen(self) -> int:
-        """How many records the page has."""
-        ...
-
-    @property
-    def keys(self) -> Any:
-        """The records' keys; None for a record without one."""
-        ...
-
-    @property
-    def digests(self) -> Any:
-        """What tells records without a key apart."""
-        ...
-
-    @property
-    def token(self) -> Any:
-        """The token for the next page."""
-        ...
-
-    @property
-    def total(self) -> Any:
-        """How many records the service says there are in all."""
-        ...
 
 
 _Page = TypeVar("_Page", bound=PageLike)
@@ -66,55 +44,21 @@ class Step(Generic[_Page]):
     restarts: bool
 
 
-class Reading:
-    """What one reading of a list by page numbers showed; `count` counts its records, `pages` those that had any."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.pages = 0
-        self.totals: set[int] = set()
-        self._identities: set[Any] = set()
-        self._pages: set[int] = set()
-        self._has_repeats = False
-
-    def take(self, page: PageLike) -> bool:
-        """Add a page that has records; False for one that has come before."""
-        found = {key if key is not None else digest for key, digest in zip(page.keys, page.digests, strict=True)}
-        fingerprint = hash(frozenset(found))
-        if fingerprint in self._pages:
-            return False
-        self._pages.add(fingerprint)
-        self.pages += 1
-        self.count += page.seen
-        if (total := _count(page.total)) is not None:
-            self.totals.add(total)
-        self._has_repeats |= any(key is not None and key in self._identities for key in page.keys)
-        self._identities |= found
-        return True
-
-    def confirms(self, earlier: Reading) -> bool:
-        """Whether both show the same list, and neither a list that moved under it.
-
-        The same keys twice don't say so alone: what is inserted and deleted in front of the reader pushes a record
-        over a page's edge and back, each time the same one. The total changes then, or, where there is none, a record
-        comes on two pages.
-        """
-        is_same = (self._identities, self.totals, self.count) == (earlier._identities, earlier.totals, earlier.count)
-        return is_same and not self._has_moved and not earlier._has_moved
-
-    @property
-    def _has_moved(self) -> bool:
-        return len(self.totals) > 1 or (not self.totals and self._has_repeats)
-
-
 class Walk(Generic[_Page]):
     """One list, walked. Iterate `steps` to its end, then read `status` and `note`.
 
     `is_settled` says whether the pages given so far stand: a list by page numbers may be read again. `spawn` begins a
-    task; with it pages whose number is known to be there are fetched side by side.
+    task; with it pages whose number is known to be there are fetched side by side. `pays` says whether it would pay to
+    go on in several chains, for so many requests more, after so many pages.
     """
 
-    def __init__(self, paging: Paging, fetch: Fetch[_Page], spawn: Spawn | None = None) -> None:
+    def __init__(
+        self,
+        paging: Paging,
+        fetch: Fetch[_Page],
+        spawn: Spawn | None = None,
+        pays: Callable[[int, int], bool] | None = None,
+    ) -> None:
         self.status: WalkStatus = "complete"
         self.pages = 0
         self.readings = 1
@@ -122,6 +66,7 @@ class Walk(Generic[_Page]):
         self._paging = paging
         self._fetch = fetch
         self._spawn = spawn
+        self._pays = pays if paging.prefix_key and spawn is not None else None
         self._limit = paging.limit
         self._remark = ""
 
@@ -159,6 +104,7 @@ class Walk(Generic[_Page]):
         token: str | None = None
         seen: set[int] = set()  # of hashes: 10,000 tokens of 4 KiB each would be 40 MB
         begins_anew = False
+        watch = Watch() if self._pays is not None else None
         while True:
             try:
                 page = await self._page({key: token} if token is not None else {})
@@ -167,7 +113,7 @@ class Walk(Generic[_Page]):
                     raise
                 # A token can expire while its list is walked: begin again, what was read is void.
                 restarts, self.readings = restarts + 1, self.readings + 1
-                token, begins_anew = None, True
+                token, begins_anew, watch = None, True, None
                 seen.clear()
                 continue
             yield Step(page, restarts=begins_anew)
@@ -175,14 +121,99 @@ class Walk(Generic[_Page]):
             following = self._next_token(page.token)
             if following is None:
                 return
-            if hash(following) in seen:
-                raise PaginationError(
-                    "TokenRepeated", f"{key} came a second time, on page {self.pages}: the list loops."
-                )
-            if self._paging.style == "version" and int(following) < int(token or 0):
+            if watch is not None and (split := self._where_to_split(watch, page)) is not None:
+                try:
+                    async with aclosing(self._split(split, following)) as steps:
+                        async for step in steps:
+                            yield step
+                except OddListError as odd:
+                    self._remark, self.readings = f"not by prefix: {odd}", self.readings + 1
+                    token, begins_anew, watch = None, True, None
+                    seen.clear()
+                    continue
+                self._remark = f"by {len(split.prefixes)} prefixes from page {watch.pages} on"
                 return
-            seen.add(hash(following))
+            is_below = self._paging.style == "version" and int(following) < int(token or 0)
+            if is_below and hash(following) not in seen:
+                return
+            self._see(following, seen)
             token = following
+
+    def _where_to_split(self, watch: Watch, page: _Page) -> Split | None:
+        """Where to split the list after this page; None where it can't be, or wouldn't pay."""
+        watch.take(page.keys, self._limit)
+        if not watch.is_even or watch.pages % LEAST_PAGES or watch.pages > MOST_PAGES or self._pays is None:
+            return None
+        split = watch.split()
+        extra = len(split.prefixes)
+        return split if extra <= MOST_EXTRA * watch.pages and self._pays(watch.pages, extra) else None
+
+    async def _split(self, split: Split, token: str) -> AsyncGenerator[Step[_Page]]:
+        """The rest of a list in several chains: its own from `token` on, and one a prefix. Pages come in any order."""
+        below = [partial(self._below, prefix) for prefix in split.prefixes]
+        chains = deque[Callable[[], AsyncGenerator[_Page]]]([partial(self._own, split, token), *below])
+        send, receive = anyio.create_memory_object_stream[_Page | Exception](WALKS)
+        walks = [(anyio.CancelScope(), send.clone()) for _ in range(min(WALKS, len(chains)))]
+        send.close()
+        assert self._spawn is not None
+        for running, out in walks:
+            self._spawn(partial(_in_turn, chains, running, out))
+        try:
+            async for found in receive:
+                if isinstance(found, Exception):
+                    raise found
+                yield Step(found, restarts=False)
+        finally:
+            receive.close()
+            for running, out in walks:
+                running.cancel()
+                out.close()
+
+    async def _below(self, prefix: str) -> AsyncGenerator[_Page]:
+        """The pages of all names with a prefix."""
+        narrowed, last = {self._paging.prefix_key: prefix}, ""
+        asked, seen = narrowed, set[int]()
+        while True:
+            page = await self._asked(asked)
+            last = (ascending(page.keys, last, prefix) or [last])[-1]
+            yield page
+            following = self._next_token(page.token)
+            if following is None:
+                return
+            self._see(following, seen)
+            asked = {**narrowed, self._paging.input_key: following}
+
+    async def _own(self, split: Split, token: str) -> AsyncGenerator[_Page]:
+        """The walk's own pages. The one on which its names end is asked for again, no longer than they are."""
+        asked, last, seen = {self._paging.input_key: token}, split.last, {hash(token)}
+        while True:
+            page = await self._asked(asked)
+            names = ascending(page.keys, last)
+            owned = split.owned(names)
+            if owned < len(names):
+                if not owned:
+                    return
+                asked = {**asked, self._paging.limit_key: str(owned)}
+                continue
+            last = names[-1] if names else last
+            yield page
+            following = self._next_token(page.token)
+            if following is None:
+                return
+            self._see(following, seen)
+            asked = {self._paging.input_key: following}
+
+    def _see(self, token: str, seen: set[int]) -> None:
+        if hash(token) in seen:
+            message = f"{self._paging.input_key} came a second time, on page {self.pages}: the list loops."
+            raise PaginationError("TokenRepeated", message)
+        seen.add(hash(token))
+
+    async def _asked(self, parameters: Mapping[str, str]) -> _Page:
+        try:
+            return await self._page(parameters)
+        except InvalidArgumentError:
+            raise OddListError("a prefix or its token was refused") from None
 
     def _next_token(self, received: Any) -> str | None:
         """The end of a list: absent, null, empty or two quotation marks; 0 ends the version family only."""
@@ -202,7 +233,7 @@ class Walk(Generic[_Page]):
         if self._is_whole(page):
             self.is_settled = True
             yield Step(page, restarts=False)
-            self._judge_total({total} if (total := _count(page.total)) is not None else set(), page.seen)
+            self._judge_total({total} if (total := count(page.total)) is not None else set(), page.seen)
             return
         previous: Reading | None = None
         for number in range(1, _MAX_READINGS + 1):
@@ -220,7 +251,7 @@ class Walk(Generic[_Page]):
 
     def _is_whole(self, first: PageLike) -> bool:
         """Whether a first page is the whole list. A total of 0 beside rows is no total: nobody has filled it in."""
-        total = _count(first.total)
+        total = count(first.total)
         return total is not None and first.seen < self._limit and min(first.seen, 1) <= total <= first.seen
 
     def _ahead(self, first: _Page, previous: Reading | None) -> Lookahead[_Page]:
@@ -228,7 +259,7 @@ class Walk(Generic[_Page]):
 
         A total says how many pages there are, the reading before says it better. Without a total pages go one by one.
         """
-        last, total = 0, _count(first.total)
+        last, total = 0, count(first.total)
         if total is not None and first.seen:
             last = min(MAX_PAGES, -(-total // first.seen)) + 1 if previous is None else previous.pages + 1
         return Lookahead(
@@ -254,13 +285,13 @@ class Walk(Generic[_Page]):
         finally:
             ahead.drop()
 
-    def _judge_total(self, totals: set[int], count: int) -> None:
-        total = max(totals, default=count)
-        if total == count:
+    def _judge_total(self, totals: set[int], found: int) -> None:
+        total = max(totals, default=found)
+        if total == found:
             return
-        remark = f"total said {total}, had {count}"
+        remark = f"total said {total}, had {found}"
         self._remark = f"{self._remark}, {remark}" if self._remark else remark
-        if total > count and self.status == "complete":
+        if total > found and self.status == "complete":
             self.status = "unstable"  # there may be rows that no page shows
 
     def _numbered(self, number: int) -> dict[str, str]:
@@ -280,7 +311,7 @@ class Walk(Generic[_Page]):
         """Ask for the largest page; where the very first one is refused, for smaller ones."""
         key = self._paging.limit_key
         try:
-            return await self._fetch({**parameters, key: str(self._limit)})
+            return await self._fetch({key: str(self._limit), **parameters})
         except InvalidArgumentError:
             if self.pages:
                 raise
@@ -296,11 +327,19 @@ class Walk(Generic[_Page]):
             raise
 
 
-def _count(total: Any) -> int | None:
-    """A total as a number: text of digits counts, anything else is no total."""
-    if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 19:
-        return int(total)
-    return total if isinstance(total, int) and not isinstance(total, bool) else None
+async def _in_turn(
+    chains: deque[Callable[[], AsyncGenerator[Any]]], running: anyio.CancelScope, out: MemoryObjectSendStream[Any]
+) -> None:
+    """Walk chains that nobody else has taken, one after the other. An error goes the way of the pages."""
+    with running, out:
+        try:
+            while chains:
+                async with aclosing(chains.popleft()()) as pages:
+                    async for page in pages:
+                        await out.send(page)
+        except Exception as error:  # noqa: BLE001 - raised by who takes the pages
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                await out.send(error)
 
 
 def _sendable(token: str, name: str) -> str:

@@ -75,6 +75,29 @@ async def test_fc_functions_async(emulator):
     assert same(found, emulator.cloud.records(FIRST, REGION, "fc.ListFunctions"))
 
 
+def functions_below(client: FcClient, prefix: str) -> list[str]:
+    found, token = [], None
+    while True:
+        request = fc_models.ListFunctionsRequest(fc_version="v3", limit=7, next_token=token, prefix=prefix)
+        body = client.list_functions(request).body
+        found += [function.function_name for function in body.functions]
+        token = body.next_token
+        if token in ENDS:
+            return found
+
+
+async def test_fc_functions_by_prefix_are_the_list_divided(emulator):
+    client = FcClient(config(emulator, "fc"))
+    names = [function.function_name for function in await to_thread.run_sync(all_functions, client)]
+    firsts = sorted({name[0] for name in names} | {"Q"})
+    found = [await to_thread.run_sync(functions_below, client, first) for first in firsts]
+    assert [name for part in found for name in part] == names
+    assert all(name.startswith(first) for first, part in zip(firsts, found, strict=True) for name in part)
+    begin = names[0][:3]
+    below = await to_thread.run_sync(functions_below, client, begin)
+    assert below == [name for name in names if name.startswith(begin)]
+
+
 async def test_fc_regions(emulator):
     client = FcClient(config(emulator, "fc"))
     body = (await client.describe_regions_async(fc_models.DescribeRegionsRequest())).body

@@ -1,0 +1,251 @@
+"""A long list that is split by prefix: the union is exact, whatever the names, the order and the service do."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crawler.catalog import Paging, load_catalog
+from crawler.errors import InvalidArgumentError, ThrottledError, bare
+from crawler.pagination import Walk
+from crawler.prefixes import ALPHABET, LEAST_PAGES, MOST_EXTRA, OddListError, Split, Watch
+from crawler.testing import FakePage
+
+LIMIT = 4
+PAGING = Paging("token", "nextToken", "nextToken", "limit", LIMIT, prefix_key="prefix")
+
+
+class Names:
+    """A list of names by token, in the order of `order`. `changes`: what happens to it before which request."""
+
+    def __init__(self, names, order=str, changes=()) -> None:
+        self.names = set(names)
+        self.order = order
+        self.changes = list(changes)
+        self.asked: list[dict[str, str]] = []
+
+    def __call__(self, parameters):
+        while self.changes and self.changes[0][0] <= len(self.asked):
+            _, change, name = self.changes.pop(0)
+            getattr(self.names, change)(name)
+        self.asked.append(parameters)
+        found = sorted((name for name in self.names if self.fits(name, parameters)), key=self.order)
+        found = [name for name in found if self.order(name) > self.order(parameters.get("nextToken", ""))]
+        shown = found[: int(parameters["limit"])]
+        return FakePage([(name,) for name in shown], shown[-1] if len(shown) < len(found) else None)
+
+    def fits(self, name, parameters):
+        return name.startswith(parameters.get("prefix", ""))
+
+    @property
+    def prefixes(self):
+        return [asked["prefix"] for asked in self.asked if "prefix" in asked and "nextToken" not in asked]
+
+
+async def walk_of(service, *, pays=True, dice=None):
+    """The walk, and the names it kept."""
+    dice, kept = dice or random.Random(1), []
+
+    async def fetch(parameters):
+        for _ in range(dice.randint(0, 3)):
+            await asyncio.sleep(0)
+        return service(dict(parameters))
+
+    async with anyio.create_task_group() as tasks:
+        walk = Walk(PAGING, fetch, tasks.start_soon, lambda pages, extra: pays)
+        async for step in walk.steps():
+            if step.restarts:
+                kept.clear()
+            kept += [name for (name,) in step.page.keys]
+    return walk, kept
+
+
+def plain_requests(names):
+    return max(1, -(-len(names) // LIMIT))
+
+
+def numbered(count, begin="app-"):
+    return [f"{begin}{n:04d}" for n in range(count)]
+
+
+async def test_a_long_list_is_split_and_every_name_comes_once():
+    names = [*numbered(500, ""), *numbered(300, "m-"), *numbered(200, "z")]
+    service = Names(names)
+    walk, kept = await walk_of(service)
+    assert sorted(kept) == sorted(names)
+    assert walk.status == "complete"
+    assert walk.note.startswith("token (by ")
+    assert len(set(service.prefixes)) == len(service.prefixes) <= MOST_EXTRA * len(service.asked)
+
+
+async def test_what_a_split_costs_is_a_request_a_prefix_and_what_is_cut_short():
+    names = numbered(1000, "")
+    service = Names(names)
+    _, kept = await walk_of(service)
+    assert sorted(kept) == names
+    partial_pages = len(service.prefixes) + 2  # a list's last page may be short; the walk's own end is asked for twice
+    assert len(service.asked) <= plain_requests(names) + partial_pages
+
+
+@pytest.mark.parametrize("count", [0, 1, LIMIT, LIMIT * LEAST_PAGES])
+async def test_a_list_that_is_not_long_costs_not_one_request_more(count):
+    service = Names(numbered(count))
+    walk, kept = await walk_of(service)
+    assert sorted(kept) == numbered(count)
+    assert len(service.asked) == plain_requests(numbered(count))
+    assert walk.note == "token"
+
+
+async def test_nor_does_one_that_it_would_not_pay_to_split():
+    service = Names(numbered(900))
+    walk, _ = await walk_of(service, pays=False)
+    assert (len(service.asked), walk.note) == (225, "token")
+
+
+letters = st.sampled_from("-09AZaz_b")
+names_drawn = st.sets(st.text(letters, min_size=1, max_size=5), min_size=60, max_size=400)
+
+
+@settings(max_examples=60)
+@given(names_drawn, st.sampled_from(["", "a", "prod-", "A0"]), st.integers(0, 10**6))
+def test_the_union_is_exact_for_any_names(drawn, begin, seed):
+    names = [begin + name for name in drawn]
+    walk, kept = asyncio.run(walk_of(Names(names), dice=random.Random(seed)))
+    assert sorted(kept) == sorted(names)
+    assert walk.status == "complete"
+
+
+def by_letters(name):
+    """An order without regard to case, which only then tells names apart."""
+    return (name.lower(), name)
+
+
+@settings(max_examples=60)
+@given(names_drawn, st.sampled_from(["", "a", "B-"]), st.integers(0, 10**6))
+def test_the_union_is_exact_in_an_order_without_regard_to_case(drawn, begin, seed):
+    names = [begin + name for name in drawn]
+    _, kept = asyncio.run(walk_of(Names(names, by_letters), dice=random.Random(seed)))
+    assert sorted(kept) == sorted(names)
+
+
+def changes_of(dice, names, count):
+    """Names that come and go, and those that stay all the time."""
+    stable, changes, there = set(names), [], set(names)
+    for at in sorted(dice.randint(0, 150) for _ in range(count)):
+        if dice.random() < 0.5:
+            name = dice.choice(sorted(there))
+            there.discard(name)
+            stable.discard(name)
+            changes.append((at, "discard", name))
+        else:
+            name = dice.choice(sorted(names)) + dice.choice("-0zZ")
+            there.add(name)
+            changes.append((at, "add", name))
+    return stable, changes
+
+
+async def test_f34_every_name_that_stays_comes_exactly_once_while_others_come_and_go():
+    splits = 0
+    for seed in range(60):
+        dice = random.Random(seed)
+        begin = dice.choice(["", "", "a"])
+        names = {begin + "".join(dice.choice("09afmzZ_-") for _ in range(4)) for _ in range(dice.randint(400, 700))}
+        stable, changes = changes_of(dice, names, 40)
+        walk, kept = await walk_of(Names(names, changes=changes), dice=dice)
+        counts = Counter(kept)
+        assert {name for name in stable if counts[name] != 1} == set(), f"seed {seed}"
+        assert walk.status == "complete"
+        splits += "prefixes" in walk.note
+    assert splits > 40
+
+
+class NoPrefix(Names):
+    def fits(self, name, parameters):
+        return True
+
+
+class Refusing(Names):
+    def __call__(self, parameters):
+        if "prefix" in parameters:
+            self.asked.append(parameters)
+            raise InvalidArgumentError("InvalidArgument", "no such parameter")
+        return super().__call__(parameters)
+
+
+class AnyCase(Names):
+    def fits(self, name, parameters):
+        return name.lower().startswith(parameters.get("prefix", "").lower())
+
+
+ODD = [
+    pytest.param(NoPrefix(numbered(600, "")), "without the prefix", id="prefix ignored"),
+    pytest.param(Refusing(numbered(600, "")), "refused", id="prefix refused"),
+    pytest.param(AnyCase([*numbered(400, ""), *numbered(200, "a"), *numbered(200, "A")]), "prefix", id="any case"),
+    pytest.param(Names([*numbered(500, ""), "99 "]), "characters", id="another alphabet"),
+    pytest.param(
+        Names(
+            numbered(600, ""), order=lambda name: (name >= "0300" and -int(name or 0), name) if name else (-9999, "")
+        ),
+        "",
+        id="not in order",
+    ),
+]
+
+
+@pytest.mark.parametrize(("service", "reason"), ODD)
+async def test_where_the_service_is_odd_the_list_is_walked_in_one_chain_and_is_whole(service, reason):
+    walk, kept = await walk_of(service)
+    assert sorted(kept) == sorted(service.names)
+    assert reason in walk.note
+    assert "by " not in walk.note or "not by prefix" in walk.note
+
+
+async def test_any_other_error_is_the_lists():
+    class Failing(Names):
+        def __call__(self, parameters):
+            if parameters.get("prefix") == "z":
+                raise ThrottledError("Throttling", "")
+            return super().__call__(parameters)
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await walk_of(Failing(numbered(600, "")))
+    assert isinstance(bare(caught.value), ThrottledError)
+
+
+def test_a_split_divides_all_names_that_are_left():
+    watch = Watch()
+    watch.take([("ab-",), ("ab-1",), ("ab1",), ("ac",)], 4)
+    split = watch.split()
+    assert split.rest == "ac"
+    assert len(split.prefixes) == len(set(split.prefixes)) == 63 + 62
+    for letter in ALPHABET:
+        for other in ALPHABET:
+            found = [split.rest] * (letter + other).startswith(split.rest)
+            found += [prefix for prefix in split.prefixes if (letter + other).startswith(prefix)]
+            assert len(found) == (letter + other != "ab"), letter + other
+
+
+def test_a_watch_gives_up_on_the_first_thing_that_is_odd():
+    for keys in ([("b",), ("a",)], [("a",), ("a",)], [("a",), ("ü",)], [("a",), (1,)], [("a",), None], [("a",)]):
+        watch = Watch()
+        watch.take(keys, 2)
+        assert not watch.is_even
+
+
+def test_names_of_two_cases_that_come_mixed_do_not_end_the_walk():
+    split = Split("S0", "S", ())
+    assert split.owned(["S1", "S2", "T"]) == 2
+    with pytest.raises(OddListError):
+        split.owned(["S1", "s2"])
+
+
+def test_functions_can_be_split_and_their_key_is_their_name():
+    operation = load_catalog().operations["fc_functions"]
+    assert operation.paging.prefix_key == "prefix"
+    assert operation.key == ("function_name",)

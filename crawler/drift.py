@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from crawler.wire_json import is_encodable
+from crawler.wire_json import is_encodable, to_text
 
 
 def path_name(name: str) -> str:
@@ -43,6 +43,13 @@ class Drift:
         for entry in self.entries[start:]:
             entry.path = join(path, entry.path)
             entry.pattern = join(pattern, entry.pattern)
+
+
+def extra_text(drift: Drift) -> str | None:
+    """A record's `_extra`: one JSON object, its paths in order. None where there is nothing to say."""
+    if not drift.entries:
+        return None
+    return to_text({entry.path: entry.value for entry in sorted(drift.entries, key=lambda entry: entry.path)})
 
 
 Convert = Callable[[Any, Drift], Any]

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -17,39 +16,30 @@ import pyarrow.compute as pc
 
 from crawler.catalog import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.converters import Compiler, find, swap_case
-from crawler.drift import Convert, Drift, Entry, path_name
+from crawler.decode.gate import ENVELOPE
+from crawler.decode.reader import QUICK_FROM_BYTES, QuickPage, Reader
+from crawler.decode.rows import RowContext, Undecoded
+from crawler.drift import Convert, Drift, Entry, extra_text, path_name
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.redaction import Redaction, needs_care
-from crawler.wire_json import ExcessiveJsonError, InvalidJsonError, Repeated, parse, to_text
-
-# What every envelope of these APIs may have beside its list (Alibaba Cloud's references, checked 2026-11-22).
-_ENVELOPE = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
+from crawler.wire_json import ExcessiveJsonError, InvalidJsonError, Repeated, parse
 
 # How many names of unknown fields one page may add: a map of data where an object is declared has no end of names.
 _MAX_UNKNOWN_NAMES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class RowContext:
-    """What a page's rows have in common. `parameters`: the path's, by wire name."""
-
-    account_id: str
-    region_id: str
-    fetched_at: datetime
-    parameters: Mapping[str, str]
 
 
 @dataclass(slots=True)
 class Page:
     """One page, read.
 
-    `batch` has the table's schema and a row a record; `keys[i]` is row i's key, None where it has none: a record that
-    is no object, or whose key is of a wrong type. `digests[i]` tells records of one key apart, whatever the order of
-    their fields; it holds within one process. `token` and `total` are as received, None where
-    absent. `unknown` counts the paths of fields that the schema doesn't know.
+    `rows` are a batch with the table's schema and a row a record, or wait to become one. `keys[i]` is row i's key,
+    None where it has none: a record that is no object, or whose key is of a wrong type. `digests[i]` tells records of
+    one key apart, whatever the order of their fields; it holds within one process. `token` and `total` are as received,
+    None where absent. `unknown` counts the paths of fields that the schema doesn't know. `quick` is what the quick way
+    still has of the records, None where the page was read the slow way.
     """
 
-    batch: pa.RecordBatch
+    rows: pa.RecordBatch | Undecoded
     keys: Sequence[Hashable | None]
     digests: Sequence[int]
     token: Any
@@ -57,11 +47,25 @@ class Page:
     unknown: Counter[str]
     coerced: int
     misfits: int
+    quick: QuickPage | None = None
 
     @property
     def seen(self) -> int:
         """How many records the page had."""
-        return int(self.batch.num_rows)
+        return int(self.rows.num_rows)
+
+    @property
+    def batch(self) -> pa.RecordBatch:
+        """The rows as a batch, decoded now where they wait for it."""
+        return self.rows.batch() if isinstance(self.rows, Undecoded) else self.rows
+
+    def bound_values(self, paths: Sequence[str]) -> list[tuple[str, ...]]:
+        """See `bound_values`. Read from the records where they have the values as they are."""
+        if self.quick is not None and paths:
+            columns = [self.quick.values(path) for path in paths]
+            if all(column is not None and None not in column and "" not in column for column in columns):
+                return [tuple(map(str, row)) for row in zip(*columns, strict=True)]
+        return bound_values(self.batch, paths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,24 @@ class Detail:
 
 
 class Normalizer:
-    """Reads the pages of one operation. Holds no state between pages."""
+    """Reads the pages of one operation: the quick way where a page is exactly in schema, else the slow way.
 
-    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str) -> None:
+    Both say the same. Between pages it only remembers how they differ from the schema, to know them the quick way.
+    `quick_from_bytes` is for tests: None takes the slow way always, as the reference.
+    """
+
+    def __init__(
+        self,
+        operation: Operation,
+        redaction: Redaction,
+        snapshot_id: str,
+        *,
+        quick_from_bytes: int | None = QUICK_FROM_BYTES,
+    ) -> None:
         self._operation = operation
+        self._quick: Reader | None = None
+        if quick_from_bytes is not None:
+            self._quick = Reader(operation, redaction, snapshot_id, quick_from_bytes)
         self._redaction = redaction
         self._snapshot_id = snapshot_id
         self._key_wires = {operation.column_names[c.wire]: c.wire for c in operation.columns}
@@ -92,6 +110,16 @@ class Normalizer:
         JSON (it may have been cut on its way), PaginationError where the list isn't there, is no list or is there
         twice, NormalizeError where a record lacks its key or the answer is nested, or has a number, beyond all measure.
         """
+        if details or self._quick is None:
+            return self._read(body, context, details)
+        if (found := self._quick.read(body, context)) is not None:
+            unknown = Counter(found.unknown)
+            return Page(found.rows, found.keys, found.digests, found.token, found.total, unknown, 0, 0, found)
+        page = self._read(body, context, details)
+        self._quick.learn(page.unknown)
+        return page
+
+    def _read(self, body: bytes, context: RowContext, details: Sequence[Detail | None]) -> Page:
         try:
             records, token, total, unknown = self._open(parse(body))
             is_careful = needs_care(body) or any(detail.needs_care for detail in details if detail)
@@ -128,7 +156,7 @@ class Normalizer:
     def _open(self, envelope: Any) -> tuple[list[Any], Any, Any, Counter[str]]:
         """The list, the token, the total, and the names beside them that nobody expects."""
         operation, paging = self._operation, self._operation.paging
-        known = {*_ENVELOPE, *operation.envelope, paging.output_key, paging.total_key}
+        known = {*ENVELOPE, *operation.envelope, paging.output_key, paging.total_key}
         node, path, unknown = envelope, "$", Counter[str]()
         for step in operation.records:
             name = find(node, step) if isinstance(node, dict) else None
@@ -197,7 +225,7 @@ class Normalizer:
             if field.name in fixed:
                 arrays.append(pa.repeat(pa.scalar(fixed[field.name], field.type), count))
             elif field.name == EXTRA_COLUMN:
-                arrays.append(pa.array([_extra(drift) for drift in drifts], field.type))
+                arrays.append(pa.array([extra_text(drift) for drift in drifts], field.type))
             else:
                 column = [row.get(field.name) for row in values]
                 if (default := parameters.get(field.name)) is not None:
@@ -271,12 +299,6 @@ def _digest(record: Any) -> int:
         return hash(_encode_sorted(record))
     except (OverflowError, UnicodeEncodeError):  # 2^64 and more, a lone surrogate
         return hash(json.dumps(record, sort_keys=True))
-
-
-def _extra(drift: Drift) -> str | None:
-    if not drift.entries:
-        return None
-    return to_text({entry.path: entry.value for entry in sorted(drift.entries, key=lambda entry: entry.path)})
 
 
 def bound_values(batch: pa.RecordBatch, paths: Sequence[str]) -> list[tuple[str, ...]]:

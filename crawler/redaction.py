@@ -41,7 +41,7 @@ _SPACE = r"(?: |\+|%20)"
 _NEVER = re.compile(
     rf"--{_SPACE}?BEGIN(?:[A-Z0-9 +]|%20){{1,80}}?PRIVATE{_SPACE}KEY|(?:Signature|security-token)(?:=|%3D)|"
     + "|".join(map(re.escape, _KEY_CORES)),
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _MARKS = tuple(
     mark.lower().encode()
@@ -50,6 +50,8 @@ _MARKS = tuple(
         *("Signature=", "Signature%3D", "security-token=", "security-token%3D"),
     )
 )
+# The marks as a regular expression for a search without regard to case, in RE2's syntax.
+MARKS = "|".join(re.escape(mark.decode()) for mark in _MARKS)
 
 
 def needs_care(body: bytes) -> bool:

@@ -20,10 +20,11 @@ import anyio.abc
 from crawler.catalog import Catalog, Operation, Parent
 from crawler.client import ApiRequest, Caller, Client, expand_path
 from crawler.clock import Clock
+from crawler.decode.rows import RowContext
 from crawler.details import DetailReader
 from crawler.dispatcher import Dispatcher
 from crawler.errors import ApiError, CrawlError, NormalizeError, OutputError, VanishedError, describe_defect
-from crawler.normalizer import Normalizer, Page, RowContext, bound_values
+from crawler.normalizer import Normalizer, Page
 from crawler.pagination import Walk
 from crawler.ratelimit import PACE
 from crawler.scopes import ListCounts, Scope, add_names
@@ -389,7 +390,7 @@ class Scheduler:
     def _bound(self, child: Scope, parent: Parent, page: Page) -> list[tuple[str, ...]]:
         """The values that the page's rows give; where a row gives none, the child's scope can't be complete."""
         try:
-            return bound_values(page.batch, list(parent.bind.values()))
+            return page.bound_values(list(parent.bind.values()))
         except NormalizeError as error:
             child.has_unknown_lists = True
             child.judge_error(error)

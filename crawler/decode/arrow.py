@@ -1,0 +1,249 @@
+"""Pages that are proven to be in schema → one Arrow batch, without a Python object per field. Runs in worker threads.
+
+arro3 reads whatever looks near enough (512.5 for an integer, text for a number): only what `gate` has let through may
+get here. It reads instants as text and leaves secrets as they are; both become what they must be in whole columns.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain, repeat
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crawler.catalog import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
+from crawler.columns import TIMESTAMP, Column
+from crawler.decode.rows import Undecoded
+from crawler.decode.variant import Path, Variant
+from crawler.redaction import MARKS, Redaction
+
+_MILLISECONDS_FROM = 10**11
+_SCALARS = {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(), "number": pa.float64()}
+_MAX_CACHED = 8192
+
+
+class Decoder:
+    """Makes the batches of one operation and variant, from pages whose list has this name."""
+
+    def __init__(
+        self, operation: Operation, variant: Variant, list_name: str, redaction: Redaction, snapshot_id: str
+    ) -> None:
+        self.schema: pa.Schema = operation.schema
+        self._operation = operation
+        self._variant = variant
+        self._list_name = list_name
+        self._snapshot_id = snapshot_id
+        self._columns = Columns(variant, redaction)
+        self._wire = _wire_schema(list_name, pa.list_(self._columns.record_type(operation.columns)))
+
+    def decode(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
+        """The rows of pages of one scope, in their order."""
+        read = read_json(b"\n".join(page.body for page in pages), self._wire, len(pages))
+        records = read.column(0).combine_chunks().flatten()
+        if len(records) != sum(page.num_rows for page in pages) or records.offset:
+            raise ValueError("the pages have other records than were counted")
+        made = self._columns.fields(self._operation.columns, (), records)
+        by_name = {self._operation.column_names[wire]: array for wire, array in made.items()}
+        arrays = [self._array(field, by_name.get(field.name), pages) for field in self.schema]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _array(self, field: pa.Field, array: pa.Array | None, pages: Sequence[Undecoded]) -> pa.Array:
+        context = pages[0].context
+        fixed = dict(zip(FIXED_COLUMNS, (context.account_id, context.region_id, self._snapshot_id), strict=False))
+        if field.name in fixed:
+            return pa.repeat(pa.scalar(fixed[field.name], field.type), sum(page.num_rows for page in pages))
+        if field.name == "fetched_at":
+            return _each([page.context.fetched_at for page in pages], field.type, pages)
+        if field.name == EXTRA_COLUMN:
+            return _extra(pages, field.type)
+        wire = {column: wire for wire, column in self._operation.parameter_columns.items()}.get(field.name)
+        if wire is not None:
+            given = _each([page.context.parameters[wire] for page in pages], pa.string(), pages)
+            return given if array is None else pc.coalesce(array, given)
+        if array is None:
+            if field.name != DETAILS_COLUMN:
+                raise ValueError(f"{field.name} is no column of {self._operation.table}")
+            return pa.nulls(sum(page.num_rows for page in pages), field.type)
+        return array
+
+
+def _each(values: Sequence[Any], kind: pa.DataType, pages: Sequence[Undecoded]) -> pa.Array:
+    """A column with one value a page."""
+    if len(set(values)) == 1:
+        return pa.repeat(pa.scalar(values[0], kind), sum(page.num_rows for page in pages))
+    indices = chain.from_iterable(repeat(index, page.num_rows) for index, page in enumerate(pages))
+    return pa.array(values, kind).take(pa.array(list(indices), pa.int32()))
+
+
+def _extra(pages: Sequence[Undecoded], kind: pa.DataType) -> pa.Array:
+    if not any(page.extra for page in pages):
+        return pa.nulls(sum(page.num_rows for page in pages), kind)
+    return pa.array(list(chain.from_iterable(page.extra or repeat(None, page.num_rows) for page in pages)), kind)
+
+
+def _wire_schema(name: str, kind: pa.DataType) -> Any:
+    from arro3.core import Schema
+
+    return Schema.from_arrow(pa.schema([pa.field(name, kind)]))
+
+
+def read_json(documents: bytes, schema: Any, count: int) -> pa.Table:
+    """The documents as a table of one row each. What the schema doesn't name is passed over."""
+    from arro3.io import read_json as read
+
+    return pa.table(read(io.BytesIO(documents), schema, batch_size=count))
+
+
+class Columns:
+    """From arrays as the wire has them to arrays as the schema has them."""
+
+    def __init__(self, variant: Variant, redaction: Redaction) -> None:
+        self._variant = variant
+        self._redaction = redaction
+        self._hidden: dict[Any, str | None] = {}
+
+    def record_type(self, columns: Sequence[Column], path: Path = ()) -> pa.DataType:
+        """What arro3 is to read an object with these fields as."""
+        fields = []
+        for column in columns:
+            inner = (*path, column.wire)
+            fields.append(pa.field(self._variant.spelled(inner, column), self._wire_type(column, inner)))
+        return pa.struct(fields)
+
+    def _wire_type(self, column: Column, path: Path) -> pa.DataType:
+        if column.is_embedded:
+            return pa.string()
+        match column.kind:
+            case "struct":
+                return self.record_type(column.children, path)
+            case "list":
+                return pa.list_(self._wire_type(column.children[0], (*path, "[]")))
+            case "map":
+                return pa.map_(pa.string(), self._wire_type(column.children[0], (*path, "[]")))
+            case "timestamp" if path in self._variant.numeric:
+                return pa.int64()
+            case kind:
+                return _SCALARS.get(kind, pa.string())
+
+    def fields(self, columns: Sequence[Column], path: Path, records: pa.StructArray) -> dict[str, pa.Array]:
+        """The finished array of each column, by wire name."""
+        is_careful = _has_marks([records.field(i) for i in range(records.type.num_fields)], columns)
+        return {
+            column.wire: self._made(column, (*path, column.wire), records.field(index), careful=is_careful)
+            for index, column in enumerate(columns)
+        }
+
+    def _made(self, column: Column, path: Path, array: pa.Array, *, careful: bool) -> pa.Array:
+        if column.is_embedded:
+            return self._embedded(column, array)
+        match column.kind:
+            case "struct":
+                inner = [
+                    self._made(child, (*path, child.wire), array.field(index), careful=careful)
+                    for index, child in enumerate(column.children)
+                ]
+                return _rebuilt(column.arrow_type, array, inner)
+            case "list":
+                values = self._made(column.children[0], (*path, "[]"), array.values, careful=careful)
+                return _rebuilt(column.arrow_type, array, [values])
+            case "map":
+                items = self._made(column.children[0], (*path, "[]"), array.items, careful=careful)
+                kind = column.arrow_type
+                entries = pa.StructArray.from_arrays([array.keys, items], fields=[kind.key_field, kind.item_field])
+                return _rebuilt(kind, array, [entries])
+            case _:
+                return self._scalar(column, array, careful=careful)
+
+    def _scalar(self, column: Column, array: pa.Array, *, careful: bool) -> pa.Array:
+        if array.null_count == len(array):
+            return pa.nulls(len(array), column.arrow_type)
+        if column.secret:
+            return self._mapped(array, self._redaction.secret)
+        if column.kind == "timestamp":
+            return _instants(array, column.unit)
+        if column.kind == "string" and careful and _has_marks([array], [column]):
+            return self._mapped(array, self._redaction.guarded)
+        return array
+
+    def _mapped(self, array: pa.Array, change: Any) -> pa.Array:
+        """Every different value changed once."""
+        encoded = array.dictionary_encode()
+        is_secret_text = change == self._redaction.secret and pa.types.is_string(array.type)
+        known = self._hidden if is_secret_text else {}  # 1 and True are one key, and two secrets
+        if len(known) > _MAX_CACHED:
+            known.clear()
+        texts = []
+        for value in encoded.dictionary.to_pylist():
+            if value not in known:
+                known[value] = change(value)
+            texts.append(known[value])
+        return pa.array(texts, pa.string()).take(encoded.indices)
+
+    def _embedded(self, column: Column, texts: pa.Array) -> pa.Array:
+        inner = replace(column, is_embedded=False)
+        if texts.null_count == len(texts):
+            return pa.nulls(len(texts), column.arrow_type)
+        texts = pc.if_else(pc.equal(texts, ""), None, texts)
+        wrapped = pc.binary_join_element_wise('{"v":', pc.coalesce(texts, "null"), "}\n", "")
+        documents = b"".join(_values_of(wrapped))
+        plain = Columns(Variant(), self._redaction)
+        schema = _wire_schema("v", plain._wire_type(inner, ()))
+        found = read_json(documents, schema, len(texts)).column(0).combine_chunks()
+        return plain._made(inner, (), found, careful=_has_marks([found], [inner]))
+
+
+def _rebuilt(kind: pa.DataType, array: pa.Array, children: list[pa.Array]) -> pa.Array:
+    """The same array of another type, with other children: nulls and offsets stay."""
+    buffers = array.buffers()[: 1 if pa.types.is_struct(kind) else 2]
+    return pa.Array.from_buffers(kind, len(array), buffers, array.null_count, array.offset, children)
+
+
+def _instants(array: pa.Array, unit: str) -> pa.Array:
+    if pa.types.is_string(array.type):
+        is_empty = pc.equal(array, "")
+        return (pc.if_else(is_empty, None, array) if pc.any(is_empty).as_py() else array).cast(TIMESTAMP)
+    numbers = pc.if_else(pc.equal(array, 0), None, array)
+    if not unit:
+        seconds = pc.multiply(pc.if_else(pc.less(numbers, _MILLISECONDS_FROM), numbers, None), 1_000_000)
+        return pc.coalesce(seconds, pc.multiply(numbers, 1000)).cast(TIMESTAMP)
+    return pc.multiply(numbers, 1000 if unit == "ms" else 1_000_000).cast(TIMESTAMP)
+
+
+def _has_marks(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> bool:
+    """Whether a text that is no secret may hold what is never kept. All of them are searched as one."""
+    texts = [part for array, column in zip(arrays, columns, strict=True) for part in _texts(array, column)]
+    whole = b"".join(texts)
+    if not whole:
+        return False
+    ends = pa.array([0, len(whole)], pa.int64()).buffers()[1]
+    one = pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(whole)])
+    return bool(pc.match_substring_regex(one, MARKS, ignore_case=True)[0].as_py())
+
+
+def _texts(array: pa.Array, column: Column) -> list[memoryview]:
+    if column.is_embedded or array.null_count == len(array):
+        return []
+    match column.kind:
+        case "struct":
+            pairs = enumerate(column.children)
+            return [part for index, child in pairs for part in _texts(array.field(index), child)]
+        case "list":
+            return _texts(array.values, column.children[0])
+        case "map":
+            return _texts(array.items, column.children[0])
+        case "string" if not column.secret:
+            return _values_of(array)
+    return []
+
+
+def _values_of(array: pa.Array) -> list[memoryview]:
+    """The bytes of all texts of an array, one after the other."""
+    _, offsets, values = array.buffers()
+    if values is None or offsets is None:
+        return []
+    ends = memoryview(offsets).cast("i")
+    return [memoryview(values)[ends[array.offset] : ends[array.offset + len(array)]]]

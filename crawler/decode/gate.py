@@ -1,0 +1,185 @@
+"""Proves that a page is exactly in schema: every field known, every value of its type, nothing twice, nothing odd.
+
+Whatever is refused here is read the slow way, so the gate may refuse too much and must never let too much through.
+msgspec lets through neither another type, nor text that is no UTF-8, nor a lone surrogate; what it can't see is looked
+at afterwards: numbers with more digits than a float has, instants that are none, JSON inside text, and names that come
+twice in one object, of which it takes the last.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Union
+
+import msgspec
+
+from crawler.catalog import Operation
+from crawler.columns import Column
+from crawler.converters import swap_case
+from crawler.decode.exact import are_instants, are_numbers
+from crawler.decode.tree import INT64, Tree, Watched, attributes
+from crawler.decode.variant import Variant
+from crawler.drift import path_name
+from crawler.wire_json import parse
+
+# Escapes that arro3 0.9 reads wrongly, characters beyond U+FFFF in two halves, and the one that may hide them in text
+# that is JSON itself.
+_MISREAD = re.compile(rb"\\u(?:[dD][89abAB]|005[cC])")
+
+# What every envelope of these APIs may have beside its list (Alibaba Cloud's references, checked 2026-11-22).
+ENVELOPE = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
+
+_SCALAR = Union[str, bool, INT64, float, None]  # noqa: UP007 - a type for msgspec
+_TOKEN = Union[str, INT64, None]  # noqa: UP007
+
+_encode = msgspec.json.Encoder(
+    order="deterministic", enc_hook=lambda number: msgspec.Raw(number.literal.encode())
+).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A field that nobody knows, in one record: its exact path, its path in general, and its value, parsed."""
+
+    path: str
+    pattern: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A page that is in schema. `texts` are the records as JSON, their names in order, as digests are made of.
+
+    `found` has the learned fields of each record, and is empty where nothing was learned; `beside` the names beside the
+    list that nobody knows. `list_name` is the list's name as received.
+    """
+
+    records: Sequence[Any]
+    texts: Sequence[bytes]
+    token: Any
+    total: Any
+    list_name: str
+    found: Sequence[Sequence[Found]]
+    beside: Sequence[str]
+
+
+class Gate:
+    """The gate of one operation for one variant of its pages. Made when first needed: it takes some milliseconds."""
+
+    def __init__(self, operation: Operation, variant: Variant) -> None:
+        paging = operation.paging
+        tree = Tree(variant)
+        record = tree.record(operation.columns)
+        [name] = operation.records
+        self._beside = variant.unknown_below(("$",))
+        fields: dict[str, Any] = dict.fromkeys(_both({*ENVELOPE, *operation.envelope}), _SCALAR)
+        fields |= dict.fromkeys(_both({paging.output_key, paging.total_key} - {""}), _TOKEN)
+        fields |= dict.fromkeys(_both({name}), list[record])  # type: ignore[valid-type]
+        fields |= dict.fromkeys(self._beside, msgspec.Raw)
+        self._names = attributes(fields)
+        self._decode = msgspec.json.Decoder(tree.define(fields)).decode
+        self._list, self._token, self._total = ((n, swap_case(n)) for n in (name, paging.output_key, paging.total_key))
+        self.attributes = {c.wire: tree.names[variant.spelled((c.wire,), c)] for c in operation.columns}
+        self._learned = tree.learned
+        self._checks = [_check(watched) for watched in tree.watched]
+
+    def open(self, body: bytes) -> Opened | None:
+        """The page; None where it isn't in schema.
+
+        Raises msgspec.ValidationError where msgspec says why it isn't, and other errors of msgspec and Python for what
+        is no JSON.
+        """
+        if b"\\" in body and _MISREAD.search(body):
+            return None
+        answer = self._decode(body)
+        lists, tokens, totals = (self._given(answer, names) for names in (self._list, self._token, self._total))
+        if len(lists) != 1 or len(tokens) > 1 or len(totals) > 1:
+            return None
+        [(list_name, records)] = lists.items()
+        if not all(check(records) for check in self._checks):
+            return None
+        found = [self._find(record) for record in records] if self._learned else []
+        texts = [_encode(record) for record in records]
+        setattr(answer, self._names[list_name], [])
+        if not has_all(body, [_encode(answer), b"," * max(len(texts) - 1, 0), *texts]):
+            return None
+        token, total = (next(iter(given.values()), None) for given in (tokens, totals))
+        return Opened(records, texts, token, total, list_name, found, self._unknown_beside(answer))
+
+    def _given(self, answer: Any, names: tuple[str, str]) -> dict[str, Any]:
+        """What the envelope has under these names and isn't null."""
+        values = {name: getattr(answer, self._names[name]) for name in names if name}
+        return {name: value for name, value in values.items() if value is not None and value is not msgspec.UNSET}
+
+    def _unknown_beside(self, answer: Any) -> list[str]:
+        found = []
+        for name in self._beside:
+            if (raw := getattr(answer, self._names[name])) is not msgspec.UNSET:
+                parse(bytes(raw))
+                found.append(f"$.{path_name(name)}")
+        return found
+
+    def _find(self, record: Any) -> list[Found]:
+        """A record's learned fields. In the record each becomes what it says, so that its names get in order too."""
+        found = []
+        for learned in self._learned:
+            for path, node, attribute in list(learned.found(record)):
+                value = parse(bytes(getattr(node, attribute)))
+                setattr(node, attribute, value)
+                found.append(Found(path, learned.pattern, value))
+        return found
+
+
+def _both(names: Iterable[str]) -> list[str]:
+    return [each for name in names for each in (name, swap_case(name))]
+
+
+def has_all(received: bytes, parts: Sequence[bytes]) -> bool:
+    """Whether these parts of a document have all that was received: what had a name twice would have lost one.
+
+    Written anew, JSON is never longer, and as long only where nothing is gone. Else its quotation marks are counted,
+    which neither white space nor another escape makes more or fewer: each name that is gone takes its own along.
+    """
+    if len(received.strip()) == sum(map(len, parts)):
+        return True
+    return _quotes(received) == _quotes(b"".join(parts))
+
+
+def _quotes(text: bytes) -> int:
+    return text.count(b'"') - (text.count(b'\\"') if b"\\" in text else 0)
+
+
+def _check(watched: Watched) -> Callable[[Sequence[Any]], bool]:
+    """The second look at a place: whether all values there are what they must be."""
+    if watched.column.is_embedded:
+        judge: Callable[[Sequence[Any]], bool] = _Embedded(watched.column).are_in_schema
+    else:
+        judge = are_instants if watched.column.kind == "timestamp" else are_numbers
+
+    def check(judge: Callable[[Sequence[Any]], bool], records: Sequence[Any]) -> bool:
+        values = watched.values(records)
+        return not values or judge(values)
+
+    return partial(check, judge)
+
+
+class _Embedded:
+    """The gate of JSON text inside a string."""
+
+    def __init__(self, column: Column) -> None:
+        tree = Tree(Variant())
+        self._decode = msgspec.json.Decoder(tree.embedded(replace(column, is_embedded=False))).decode
+        self._checks = [_check(watched) for watched in tree.watched]
+
+    def are_in_schema(self, texts: Sequence[str]) -> bool:
+        try:
+            found = [self._decode(text) for text in texts]
+        except (msgspec.MsgspecError, UnicodeError):
+            return False
+        if not all(has_all(text.encode(), [_encode(value)]) for text, value in zip(texts, found, strict=True)):
+            return False
+        values = [value for value in found if value is not None]
+        return all(check(values) for check in self._checks)

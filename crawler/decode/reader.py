@@ -1,0 +1,152 @@
+"""The quick reading of one operation's pages: what the event loop needs at once, and the rows still as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from crawler.catalog import Operation
+from crawler.columns import Column
+from crawler.decode.arrow import Decoder
+from crawler.decode.gate import Found, Gate, Opened
+from crawler.decode.rows import RowContext, Undecoded
+from crawler.decode.variant import Variant, learn
+from crawler.drift import Drift, Entry, extra_text
+from crawler.redaction import Redaction, needs_care
+from crawler.wire_json import InvalidJsonError
+
+# From this many bytes of an operation's pages on a gate pays, which takes as long to make as to read these slowly.
+QUICK_FROM_BYTES = 65_536
+
+# Of these a column's values are what the wire has.
+_PLAIN_KINDS = frozenset({"string", "integer", "boolean"})
+
+_REFUSALS = (msgspec.MsgspecError, InvalidJsonError, UnicodeError, RecursionError, OverflowError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class QuickPage:
+    """A page that was read the quick way. `digests` and `keys` are as the normalizer's; `unknown` has paths."""
+
+    rows: Undecoded
+    keys: Sequence[Hashable | None]
+    digests: Sequence[int]
+    token: Any
+    total: Any
+    unknown: Sequence[str]
+    records: Sequence[Any]
+    reader: Reader
+    gate: Gate
+
+    def values(self, column: str) -> list[Any] | None:
+        """The rows' values in a column; None where that takes the batch."""
+        return self.reader.values(self.gate, self.records, self.rows.context, column)
+
+
+class Reader:
+    """Reads the pages of one operation that are in schema, and learns how they differ where they differ slightly.
+
+    The first pages, as many as `from_bytes` has bytes, are left to the slow way.
+    """
+
+    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, from_bytes: int) -> None:
+        self._operation = operation
+        self._redaction = redaction
+        self._snapshot_id = snapshot_id
+        self._columns = {operation.column_names[column.wire]: column for column in operation.columns}
+        self._parameters = {column: wire for wire, column in operation.parameter_columns.items()}
+        self._is_able = not operation.item and len(operation.records) == 1 and all(map(self._is_plain, operation.key))
+        self._variant = Variant()
+        self._gate: Gate | None = None
+        self._decoders: dict[str, Decoder] = {}
+        self._refusal = ""
+        self._bytes_left = from_bytes
+
+    def read(self, body: bytes, context: RowContext) -> QuickPage | None:
+        """The page; None where it has to be read the slow way."""
+        self._refusal = ""
+        if not self._is_able:
+            return None
+        if self._bytes_left > 0:
+            self._bytes_left -= len(body)
+            if self._bytes_left > 0:
+                return None
+        self._gate = self._gate or Gate(self._operation, self._variant)
+        try:
+            opened = self._gate.open(body)
+            return None if opened is None else self._page(self._gate, opened, body, context)
+        except msgspec.ValidationError as error:
+            self._refusal = str(error)
+        except _REFUSALS:
+            pass
+        return None
+
+    def learn(self, unknown: Iterable[str]) -> None:
+        """Learn from the page that was just refused, and has turned out to have these unknown fields."""
+        if not self._is_able:
+            return
+        variant = learn(self._variant, self._operation, self._refusal, unknown)
+        if variant != self._variant:
+            self._variant, self._gate, self._decoders = variant, None, {}
+
+    def _is_plain(self, name: str) -> bool:
+        column = self._columns.get(name)
+        return name in self._parameters if column is None else _is_plain(column)
+
+    def _page(self, gate: Gate, opened: Opened, body: bytes, context: RowContext) -> QuickPage | None:
+        keys = self._keys(gate, opened.records, context)
+        if keys is None:
+            return None
+        extra = [self._extra(found) for found in opened.found]
+        unknown = [*opened.beside, *(each.pattern for found in opened.found for each in found)]
+        decoder = self._decoder(opened.list_name)
+        rows = Undecoded(decoder, body, len(opened.records), context, extra if any(extra) else ())
+        digests = [hash(text) for text in opened.texts]
+        return QuickPage(rows, keys, digests, opened.token, opened.total, unknown, opened.records, self, gate)
+
+    def _decoder(self, list_name: str) -> Decoder:
+        decoder = self._decoders.get(list_name)
+        if decoder is None:
+            decoder = Decoder(self._operation, self._variant, list_name, self._redaction, self._snapshot_id)
+            self._decoders[list_name] = decoder
+        return decoder
+
+    def _extra(self, found: Sequence[Found]) -> str | None:
+        hide = self._redaction.unknown
+        return extra_text(Drift([Entry(each.path, each.pattern, hide(each.value), is_unknown=True) for each in found]))
+
+    def _keys(self, gate: Gate, records: Sequence[Any], context: RowContext) -> Sequence[Hashable | None] | None:
+        """The records' keys; None where a record lacks a part of its key."""
+        names, optional = self._operation.key, self._operation.optional_key
+        if not names:
+            return [None] * len(records)
+        columns = []
+        for name in names:
+            values = self.values(gate, records, context, name)
+            if values is None or (name not in optional and None in values):
+                return None
+            columns.append(values)
+        return list(zip(*columns, strict=True))
+
+    def values(self, gate: Gate, records: Sequence[Any], context: RowContext, name: str) -> list[Any] | None:
+        """What the rows will have in a column; None where that is more than what the records have."""
+        column, parameter = self._columns.get(name), self._parameters.get(name)
+        given = context.parameters[parameter] if parameter is not None else None
+        if column is None:
+            return None if parameter is None else [given] * len(records)
+        if not _is_plain(column):
+            return None
+        values = list(map(attrgetter(gate.attributes[column.wire]), records))
+        if None in values or msgspec.UNSET in values:
+            values = [given if value is None or value is msgspec.UNSET else value for value in values]
+        if column.kind == "string" and needs_care("".join(value or "" for value in values).encode()):
+            return None
+        return values
+
+
+def _is_plain(column: Column) -> bool:
+    return column.kind in _PLAIN_KINDS and not column.secret and not column.is_embedded

@@ -1,0 +1,48 @@
+"""Pages that are proven to be in schema and wait as bytes to become Arrow, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from crawler.decode.arrow import Decoder
+
+
+@dataclass(frozen=True, slots=True)
+class RowContext:
+    """What a page's rows have in common. `parameters`: the path's, by wire name."""
+
+    account_id: str
+    region_id: str
+    fetched_at: datetime
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Undecoded:
+    """A page's rows as received. `extra` is their `_extra`, empty where none has any. `decoder` makes the batch."""
+
+    decoder: Decoder
+    body: bytes
+    num_rows: int
+    context: RowContext
+    extra: Sequence[str | None] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema that the rows will have."""
+        return self.decoder.schema
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held."""
+        return len(self.body) + sum(len(text) for text in self.extra if text)
+
+    def batch(self) -> pa.RecordBatch:
+        """The rows, decoded now."""
+        return self.decoder.decode([self])

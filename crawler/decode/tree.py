@@ -1,0 +1,181 @@
+"""The Structs that msgspec decodes an operation's records into, and the ways from a record to what lies in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Annotated, Any, Optional, Union
+
+import msgspec
+
+from crawler.columns import Column
+from crawler.decode.variant import Path, Variant
+from crawler.drift import join, path_name
+
+INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+# The last second and the last millisecond of the year 9999.
+_SECONDS = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
+_MILLISECONDS = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+_EPOCHS = {"s": _SECONDS, "ms": _MILLISECONDS, "": _MILLISECONDS}
+_SCALARS: dict[str, Any] = {"string": str, "integer": INT64, "boolean": bool}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step down: into a field by its attribute (`name` is the wire's), or to all items or values of a node."""
+
+    kind: str
+    attribute: str = ""
+    name: str = ""
+
+    def down(self, nodes: Sequence[Any]) -> list[Any]:
+        """What lies one step below these nodes. What is null, absent or empty is left out."""
+        if self.kind == "field":
+            get = attrgetter(self.attribute)
+            return [found for node in nodes if (found := get(node))]
+        if self.kind == "items":
+            return [found for node in nodes for found in node if found]
+        return [found for node in nodes for found in node.values() if found]
+
+
+Trail = tuple[Step, ...]
+Check = Callable[[Sequence[Any]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A place whose values have to be looked at once more: instants, numbers, JSON inside text."""
+
+    trail: Trail
+    column: Column
+
+    def values(self, records: Sequence[Any]) -> Sequence[Any]:
+        """All values there, in no particular order; nulls and empty texts are left out."""
+        for step in self.trail:
+            records = step.down(records)
+        return records
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A field that the schema doesn't know and the gate lets through as it is. The trail ends with its own step."""
+
+    trail: Trail
+
+    @property
+    def pattern(self) -> str:
+        """Its path with `[]` for any item and `*` for any value."""
+        general = {"items": "[]", "values": "*"}
+        return _joined([general.get(step.kind) or path_name(step.name) for step in self.trail])
+
+    def found(self, record: Any) -> Iterator[tuple[str, Any, str]]:
+        """Every place in a record that has the field: its exact path, the object, and the attribute."""
+        yield from _places(record, self.trail, [])
+
+
+def _places(node: Any, trail: Trail, steps: list[str]) -> Iterator[tuple[str, Any, str]]:
+    step, below = trail[0], trail[1:]
+    if step.kind == "field":
+        value = getattr(node, step.attribute)
+        if not below:
+            if value is not msgspec.UNSET:
+                yield _joined([*steps, path_name(step.name)]), node, step.attribute
+            return
+        inner = [(path_name(step.name), value)]
+    elif step.kind == "items":
+        inner = [(f"[{index}]", value) for index, value in enumerate(node)]
+    else:
+        inner = [(path_name(name), value) for name, value in node.items()]
+    for name, value in inner:
+        if value:
+            yield from _places(value, below, [*steps, name])
+
+
+def _joined(steps: Sequence[str]) -> str:
+    path = ""
+    for step in reversed(steps):
+        path = join(step, path)
+    return path
+
+
+class Tree:
+    """Makes the Structs for one variant; then `watched` and `learned` say where to look, `attributes` how to get there.
+
+    Fields are in the order of their names, so that a record's JSON is the same whatever the order on the wire. `names`
+    are the attributes of a record by wire name.
+    """
+
+    def __init__(self, variant: Variant) -> None:
+        self.names: dict[str, str] = {}
+        self.watched: list[Watched] = []
+        self.learned: list[Learned] = []
+        self._variant = variant
+        self._count = 0
+
+    def record(self, columns: Sequence[Column]) -> type[Any]:
+        """The Struct of a record."""
+        return self._struct(columns, (), ())
+
+    def embedded(self, column: Column) -> Any:
+        """The type of what is in the text of an embedded column."""
+        return optional(self._value(column, (), ()))
+
+    def define(self, fields: Mapping[str, Any]) -> type[Any]:
+        """A Struct with these fields by wire name, all optional, and no others."""
+        self._count += 1
+        names = attributes(fields)
+        ordered = [(names[name], fields[name], msgspec.UNSET) for name in names]
+        rename = {attribute: name for name, attribute in names.items()}
+        return msgspec.defstruct(
+            f"Node{self._count}", ordered, rename=rename, forbid_unknown_fields=True, gc=False, kw_only=True
+        )
+
+    def _struct(self, columns: Sequence[Column], path: Path, trail: Trail) -> type[Any]:
+        spelled = {self._variant.spelled((*path, column.wire), column): column for column in columns}
+        unknown = self._variant.unknown_below(path)
+        names = attributes([*spelled, *unknown])
+        if not trail:
+            self.names = names
+        fields: dict[str, Any] = dict.fromkeys(unknown, msgspec.Raw)
+        self.learned += [Learned((*trail, Step("field", names[name], name))) for name in unknown]
+        for name, column in spelled.items():
+            kind = self._value(column, (*path, column.wire), (*trail, Step("field", names[name], name)))
+            fields[name] = kind if kind is msgspec.Raw else Union[kind, None, msgspec.UnsetType]  # noqa: UP007
+        return self.define(fields)
+
+    def _value(self, column: Column, path: Path, trail: Trail) -> Any:
+        if column.is_embedded:
+            self.watched.append(Watched(trail, column))
+            return str
+        match column.kind:
+            case "struct":
+                return self._struct(column.children, path, trail)
+            case "list":
+                inner = self._value(column.children[0], (*path, "[]"), (*trail, Step("items")))
+                return list[optional(inner)]  # type: ignore[misc]
+            case "map":
+                inner = self._value(column.children[0], (*path, "[]"), (*trail, Step("values")))
+                return dict[str, optional(inner)]  # type: ignore[misc]
+            case _:
+                return self._scalar(column, path, trail)
+
+    def _scalar(self, column: Column, path: Path, trail: Trail) -> Any:
+        if column.kind in _SCALARS:
+            return _SCALARS[column.kind]
+        if column.kind == "json" or column.secret:  # kept as the wire's own text, which no column of Arrow's has
+            return None
+        if column.kind == "timestamp" and path in self._variant.numeric:
+            return _EPOCHS[column.unit]
+        self.watched.append(Watched(trail, column))
+        return str if column.kind == "timestamp" else msgspec.Raw
+
+
+def attributes(names: Mapping[str, Any] | Sequence[str]) -> dict[str, str]:
+    """The attribute of each wire name in a Struct, in the order of the names' bytes."""
+    return {name: f"f{index}" for index, name in enumerate(sorted(names, key=str.encode))}
+
+
+def optional(kind: Any) -> Any:
+    """The type or null. `Raw` is both already."""
+    return kind if kind is msgspec.Raw else Optional[kind]  # noqa: UP045

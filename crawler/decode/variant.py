@@ -1,0 +1,119 @@
+"""How an operation's pages differ from what its file says, where they can be read as quickly all the same: it is learned.
+
+A column may come with its first letter in the other case, an instant as a number, and with fields that nobody knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from crawler.catalog import Operation
+from crawler.columns import Column
+from crawler.converters import swap_case
+
+# The wire names from the record down; `[]` for a list's item, `*` for a map's value.
+Path = tuple[str, ...]
+
+# A page of data where names are expected has no end of new ones.
+MAX_LEARNED = 16
+_MAX_SPELLED = 32
+
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]+)`(?: - at `\$(.*)`)?")
+_NUMBER = re.compile(r"Expected `str \| null`, got `int` - at `\$(.*)`")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """`swapped` columns have the other first letter, `numeric` instants are numbers; `learned` are unknown fields.
+
+    `changes` counts how often a variant was made from another.
+    """
+
+    swapped: frozenset[Path] = frozenset()
+    numeric: frozenset[Path] = frozenset()
+    learned: frozenset[Path] = frozenset()
+    changes: int = 0
+
+    def spelled(self, path: Path, column: Column) -> str:
+        """The column's name as these pages have it."""
+        return swap_case(column.wire) if path in self.swapped else column.wire
+
+    def unknown_below(self, path: Path) -> list[str]:
+        """The unknown fields of the object at a path."""
+        return sorted(found[-1] for found in self.learned if found[:-1] == path)
+
+
+def learn(variant: Variant, operation: Operation, refusal: str, unknown: Iterable[str]) -> Variant:
+    """The variant that lets the next page through, from why the gate refused one and the names that nobody knew in it.
+
+    The same one where there is nothing to learn from it, or where too much was learned already.
+    """
+    if variant.changes >= _MAX_SPELLED:
+        return variant
+    found = _learn_names(variant, operation, unknown)
+    if match := _UNKNOWN.match(refusal):
+        found = _learn_case(found, operation, match[1], match[2] or "")
+    elif match := _NUMBER.match(refusal):
+        at = _resolve(found, operation, match[1])
+        if at is not None and at[1] is not None and at[1].kind == "timestamp":
+            found = replace(found, numeric=found.numeric ^ {at[0]})
+    return found if found == variant else replace(found, changes=variant.changes + 1)
+
+
+def _learn_names(variant: Variant, operation: Operation, unknown: Iterable[str]) -> Variant:
+    learned = set(variant.learned)
+    for pattern in unknown:
+        *steps, name = re.findall(r"\[\]|[^.\[\]]+", pattern)
+        if '"' in pattern or not _NAME.fullmatch(name):
+            continue
+        if steps == ["$"] and len(learned) < MAX_LEARNED:
+            learned.add(("$", name))
+            continue
+        at = _resolve_steps(variant, operation, steps)
+        if at is not None and len(learned) < MAX_LEARNED:
+            learned.add((*at[0], name))
+    return replace(variant, learned=frozenset(learned))
+
+
+def _learn_case(variant: Variant, operation: Operation, name: str, where: str) -> Variant:
+    at = _resolve(variant, operation, where)
+    if at is None:
+        return variant
+    path, column = at
+    for child in column.children if column else operation.columns:
+        inner = (*path, child.wire)
+        if name in (child.wire, swap_case(child.wire)) and name != variant.spelled(inner, child):
+            return replace(variant, swapped=variant.swapped ^ {inner})
+    return variant
+
+
+def _resolve(variant: Variant, operation: Operation, where: str) -> tuple[Path, Column | None] | None:
+    """The path and the column of a place as msgspec writes it, `.functions[3].vpcConfig`."""
+    matches = list(_STEP.finditer(where))
+    if "".join(match[0] for match in matches) != where or len(matches) < 2 or matches[1][2] is None:
+        return None
+    return _resolve_steps(variant, operation, [match[1] or "[]" for match in matches[2:]])
+
+
+def _resolve_steps(variant: Variant, operation: Operation, steps: Iterable[str]) -> tuple[Path, Column | None] | None:
+    """The path and the column below the record, None for the record itself; None where there is none."""
+    path: Path = ()
+    column: Column | None = None
+    for step in steps:
+        if column is not None and (column.is_embedded or column.kind in ("list", "map")):
+            if column.is_embedded or (step == "[]") != (column.kind == "list" or step == "[]"):
+                return None
+            path, column = (*path, "[]"), column.children[0]
+            continue
+        children = column.children if column is not None else operation.columns
+        found = next((c for c in children if variant.spelled((*path, c.wire), c) == step), None)
+        if found is None:
+            return None
+        path, column = (*path, found.wire), found
+    if column is not None and column.is_embedded:
+        return None
+    return path, column

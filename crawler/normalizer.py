@@ -98,7 +98,7 @@ class Normalizer:
         self._operation = operation
         self._quick: Reader | None = None
         if quick_from_bytes is not None:
-            self._quick = Reader(operation, redaction, snapshot_id, quick_from_bytes)
+            self._quick = Reader(operation, redaction, snapshot_id, self._slow_batch, quick_from_bytes)
         self._redaction = redaction
         self._snapshot_id = snapshot_id
         self._key_wires = {operation.column_names[c.wire]: c.wire for c in operation.columns}
@@ -118,6 +118,9 @@ class Normalizer:
         page = self._read(body, context, details)
         self._quick.learn(page.unknown)
         return page
+
+    def _slow_batch(self, body: bytes, context: RowContext) -> pa.RecordBatch:
+        return self._read(body, context, ()).batch
 
     def _read(self, body: bytes, context: RowContext, details: Sequence[Detail | None]) -> Page:
         try:

@@ -336,7 +336,7 @@ class Scheduler:
         add_names(counts.unknown, page.unknown)
         self._progress.rows += page.seen
         if rows is not None and page.seen:
-            await rows.write(page.batch, page.keys, page.digests)
+            await rows.write(page.rows, page.keys, page.digests)
 
     async def _detailed(self, job: Job, page: Page) -> Page:
         """The page with its records' details, where they are asked for."""

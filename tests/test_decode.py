@@ -33,7 +33,7 @@ def outcome(normalizer, body, where):
 
 def assert_same(quick, slow, paths):
     if not isinstance(slow, tuple):
-        batch = quick.batch
+        batch = quick.rows.decoder.decode_quickly([quick.rows]) if isinstance(quick.rows, Undecoded) else quick.batch
         batch.validate(full=True)
         assert batch.schema.equals(slow.batch.schema, check_metadata=True)
         assert batch.to_pylist() == slow.batch.to_pylist()

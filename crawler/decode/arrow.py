@@ -7,7 +7,7 @@ get here. It reads instants as text and leaves secrets as they are; both become 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from crawler.catalog import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.columns import TIMESTAMP, Column
-from crawler.decode.rows import Undecoded
+from crawler.decode.rows import RowContext, Undecoded
 from crawler.decode.variant import Path, Variant
 from crawler.redaction import MARKS, Redaction
 
@@ -25,23 +25,40 @@ _MILLISECONDS_FROM = 10**11
 _SCALARS = {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(), "number": pa.float64()}
 _MAX_CACHED = 8192
 
+# Reads one page without any shortcut.
+SlowWay = Callable[[bytes, RowContext], pa.RecordBatch]
+
 
 class Decoder:
     """Makes the batches of one operation and variant, from pages whose list has this name."""
 
     def __init__(
-        self, operation: Operation, variant: Variant, list_name: str, redaction: Redaction, snapshot_id: str
+        self,
+        operation: Operation,
+        variant: Variant,
+        list_name: str,
+        redaction: Redaction,
+        snapshot_id: str,
+        slow: SlowWay,
     ) -> None:
         self.schema: pa.Schema = operation.schema
         self._operation = operation
         self._variant = variant
         self._list_name = list_name
         self._snapshot_id = snapshot_id
+        self._slow = slow
         self._columns = Columns(variant, redaction)
         self._wire = _wire_schema(list_name, pa.list_(self._columns.record_type(operation.columns)))
 
     def decode(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
-        """The rows of pages of one scope, in their order."""
+        """The rows of pages of one scope, in their order. Should arro3 refuse them all the same, read the slow way."""
+        try:
+            return self.decode_quickly(pages)
+        except Exception:  # noqa: BLE001 - the pages are whole, and there is another way to read them
+            return pa.concat_batches([self._slow(page.body, page.context) for page in pages])
+
+    def decode_quickly(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
+        """The rows, by arro3. Raises what it raises."""
         read = read_json(b"\n".join(page.body for page in pages), self._wire, len(pages))
         records = read.column(0).combine_chunks().flatten()
         if len(records) != sum(page.num_rows for page in pages) or records.offset:

@@ -11,7 +11,7 @@ import msgspec
 
 from crawler.catalog import Operation
 from crawler.columns import Column
-from crawler.decode.arrow import Decoder
+from crawler.decode.arrow import Decoder, SlowWay
 from crawler.decode.gate import Found, Gate, Opened
 from crawler.decode.rows import RowContext, Undecoded
 from crawler.decode.variant import Variant, learn
@@ -50,13 +50,16 @@ class QuickPage:
 class Reader:
     """Reads the pages of one operation that are in schema, and learns how they differ where they differ slightly.
 
-    The first pages, as many as `from_bytes` has bytes, are left to the slow way.
+    The first pages, as many as `from_bytes` has bytes, are left to the slow way, `slow`.
     """
 
-    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, from_bytes: int) -> None:
+    def __init__(
+        self, operation: Operation, redaction: Redaction, snapshot_id: str, slow: SlowWay, from_bytes: int
+    ) -> None:
         self._operation = operation
         self._redaction = redaction
         self._snapshot_id = snapshot_id
+        self._slow = slow
         self._columns = {operation.column_names[column.wire]: column for column in operation.columns}
         self._parameters = {column: wire for wire, column in operation.parameter_columns.items()}
         self._is_able = not operation.item and len(operation.records) == 1 and all(map(self._is_plain, operation.key))
@@ -111,7 +114,7 @@ class Reader:
     def _decoder(self, list_name: str) -> Decoder:
         decoder = self._decoders.get(list_name)
         if decoder is None:
-            decoder = Decoder(self._operation, self._variant, list_name, self._redaction, self._snapshot_id)
+            decoder = Decoder(self._operation, self._variant, list_name, self._redaction, self._snapshot_id, self._slow)
             self._decoders[list_name] = decoder
         return decoder
 

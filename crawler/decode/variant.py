@@ -1,4 +1,4 @@
-"""How an operation's pages differ from what its file says, where they can be read as quickly all the same: it is learned.
+"""How an operation's pages differ from what its file says, where they can be read as quickly all the same.
 
 A column may come with its first letter in the other case, an instant as a number, and with fields that nobody knows.
 """

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 import anyio
 
 from crawler.errors import NormalizeError
+from crawler.snapshot.chunks import Waiting, choose, resolved
 from crawler.snapshot.parts import PartFile, PartWriter, rewrite_without
 from crawler.snapshot.paths import part_name, scope_folder, staged
-from crawler.snapshot.store import Store, take_rows
+from crawler.snapshot.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 
     import pyarrow as pa
 
+    from crawler.snapshot.chunks import Chunk
     from crawler.snapshot.spool import Spool
 
 _Files = list[PartFile]
@@ -78,10 +80,10 @@ class ScopeWriter:
         if self.unfinished:
             raise RuntimeError(f"{len(self.unfinished)} lists of {self._folder} aren't finished")
         with anyio.CancelScope(shield=True):
-            async with self.spool.ending(self.store) as batches:
+            async with self.spool.ending(self.store) as chunks:
                 files: _Files = []
-                if batches or self.store.parts:
-                    files = await self.spool.run(self._write_parts, batches)
+                if chunks or self.store.parts:
+                    files = await self.spool.run(self._write_parts, chunks)
         await self._land(files)
         self._end(files)
 
@@ -115,11 +117,11 @@ class ScopeWriter:
         path = f"{self._staged}/{self._parts}.partial"
         return PartWriter(self.spool.disk, path, self.schema, self.spool.max_part_bytes)
 
-    def _write_parts(self, batches: Sequence[pa.RecordBatch]) -> _Files:
+    def _write_parts(self, chunks: Sequence[Chunk]) -> _Files:
         parts = list(self.store.parts)
-        if batches:
+        if chunks:
             last = self._new_part()
-            last.append(batches)
+            last.append(resolved(chunks))
             last.finish()
             parts.append(last)
         files = [self._settle_part(part, number) for number, part in enumerate(self._without_left_out(parts))]
@@ -156,23 +158,24 @@ class ListWriter:
         self._conflicts = 0
         self._is_finished = False
 
-    async def write(self, batch: pa.RecordBatch, keys: Sequence[Hashable | None], digests: Sequence[int]) -> None:
-        """Add rows, less those whose key this list has brought before.
+    async def write(
+        self, page: pa.RecordBatch | Waiting, keys: Sequence[Hashable | None], digests: Sequence[int]
+    ) -> None:
+        """Add a page's rows, less those whose key this list has brought before; a batch, or bytes to become one later.
 
-        `keys` and `digests` have one entry a row, in the batch's order: the row's key, None for a row without one,
-        which is never a duplicate; and a digest of its content, to tell a duplicate from a conflict. The batch's
-        schema is the table's. Waits while too much is buffered. Raises OutputError, and NormalizeError for a batch
+        `keys` and `digests` have one entry a row, in the page's order: the row's key, None for a row without one,
+        which is never a duplicate; and a digest of its content, to tell a duplicate from a conflict. The page's
+        schema is the table's. Waits while too much is buffered. Raises OutputError, and NormalizeError for rows
         of another schema.
         """
         self._raise_if_finished()
-        self._check(batch, keys, digests)
+        self._check(page, keys, digests)
         store = self.store
-        await self._scope.spool.make_room(store, self._scope.store, batch.num_rows, store.cost_of(batch))
+        await self._scope.spool.make_room(store, self._scope.store, page.num_rows, store.cost_of(page))
         wanted = self._claim(keys, digests)
         if wanted:
             self._scope.rows += len(wanted)
-            whole = len(wanted) == batch.num_rows
-            self._scope.spool.add(store, batch if whole else take_rows(batch, wanted))
+            self._scope.spool.add(store, page if len(wanted) == page.num_rows else choose(page, wanted))
 
     async def restart(self) -> None:
         """Forget all that this list has brought: rows, keys and counts. The other lists' stay. Raises OutputError."""
@@ -222,10 +225,11 @@ class ListWriter:
         self._scope.duplicates += duplicates
         self._scope.conflicts += conflicts
 
-    def _check(self, batch: pa.RecordBatch, keys: Sequence[Hashable | None], digests: Sequence[int]) -> None:
-        if not len(keys) == len(digests) == batch.num_rows:
-            raise ValueError(f"{batch.num_rows} rows came with {len(keys)} keys and {len(digests)} digests")
-        if not batch.schema.equals(self._scope.schema):
+    def _check(self, page: pa.RecordBatch | Waiting, keys: Sequence[Hashable | None], digests: Sequence[int]) -> None:
+        if not len(keys) == len(digests) == page.num_rows:
+            raise ValueError(f"{page.num_rows} rows came with {len(keys)} keys and {len(digests)} digests")
+        schema = page.schema
+        if schema is not self._scope.schema and not schema.equals(self._scope.schema):
             raise NormalizeError("SchemaMismatch", "a page became rows of another schema than its table's")
 
     def _raise_if_finished(self) -> None:

@@ -1,5 +1,7 @@
 """What all scopes of a snapshot share: the bound on buffered rows, the cap on open files, and the way to the disk.
 
+Pages that wait as bytes are decoded in a thread as soon as a store has a good many of them.
+
 Where a store has a row group's worth of rows, or all stores together hold more than the bound, rows go to the disk, the
 largest store's first. Whatever touches a part that stays open happens under one lock; ending a scope whose rows all
 fit in memory needs it only for a moment, so that several of those reach the disk side by side.
@@ -7,6 +9,7 @@ fit in memory needs it only for a moment, so that several of those reach the dis
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -15,13 +18,15 @@ import anyio
 import anyio.to_thread
 
 from crawler.errors import OutputError
+from crawler.snapshot.chunks import RUN_BYTES, resolved
 from crawler.snapshot.parts import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     import pyarrow as pa
 
+    from crawler.snapshot.chunks import Chunk, Waiting
     from crawler.snapshot.disk import Disk
     from crawler.snapshot.parts import PartWriter
     from crawler.snapshot.store import Store
@@ -52,6 +57,7 @@ class Spool:
         self._lock = anyio.Lock()
         self._ending = anyio.CapacityLimiter(_ENDING_AT_ONCE)
         self._threads = anyio.CapacityLimiter(_ENDING_AT_ONCE + 1)
+        self._decoder: ThreadPoolExecutor | None = None
         self._landed = anyio.Event()
         self._in_flight = 0
         self._failure = ""
@@ -73,16 +79,20 @@ class Spool:
                 if not await self._relieve():
                     return
 
-    def add(self, store: Store, batch: pa.RecordBatch) -> None:
-        """Let a store hold a batch, after `make_room`."""
+    def add(self, store: Store, chunk: Chunk) -> None:
+        """Let a store hold a chunk, after `make_room`."""
         with self.recount(store):
-            store.append(batch)
+            store.append(chunk)
 
     @contextmanager
     def recount(self, *stores: Store) -> Iterator[None]:
         """A context in which the stores may change what they hold; nothing may be awaited in it."""
         before = sum(store.cost_bytes for store in stores)
         yield
+        for store in stores:
+            if store.waiting_bytes >= RUN_BYTES:
+                store.decode(self._decode)
+            store.settle()
         self.buffered_bytes += sum(store.cost_bytes for store in stores) - before
         for store in stores:
             if store.rows:
@@ -91,8 +101,8 @@ class Spool:
                 self._stores.pop(store, None)
 
     @asynccontextmanager
-    async def ending(self, store: Store) -> AsyncIterator[list[pa.RecordBatch]]:
-        """A scope's end: its parts are finished, and the batches that are in none are given out, to be written.
+    async def ending(self, store: Store) -> AsyncIterator[list[Chunk]]:
+        """A scope's end: its parts are finished, and the chunks that are in none are given out, to be written.
 
         They count as buffered until the context is left.
         """
@@ -100,11 +110,11 @@ class Spool:
             async with self._lock:
                 await self._close_parts(store)
                 cost = store.cost_bytes
-                batches = store.take()
+                chunks = store.take()
                 self._stores.pop(store, None)
             self._in_flight += 1
             try:
-                yield batches
+                yield chunks
             finally:
                 self._in_flight -= 1
                 self._release(cost)
@@ -141,6 +151,12 @@ class Spool:
         if self._failure:
             raise OutputError(f"the output failed earlier, nothing more is written: {self._failure}")
 
+    def _decode(self, pages: Sequence[Waiting]) -> Future[pa.RecordBatch]:
+        """Begin to decode pages beside the event loop, while their list goes on. One thread: it is all computing."""
+        if self._decoder is None:
+            self._decoder = ThreadPoolExecutor(1, "decode")
+        return self._decoder.submit(pages[0].decoder.decode, pages)
+
     def _fits(self, cost_bytes: int) -> bool:
         return self.buffered_bytes + cost_bytes <= self._memory_bytes
 
@@ -159,10 +175,10 @@ class Spool:
             # Who owns the store may finish its list meanwhile, so it is left consistent before the first wait.
             part = store.reserve_part()
             part.reserved_rows += store.rows
-            cost, batches = store.cost_bytes, store.take()
+            cost, chunks = store.cost_bytes, store.take()
             self._stores.pop(store, None)
             await self._make_open(part)
-            await self.run(part.append, batches)
+            await self.run(_append, part, chunks)
             self._release(cost)
 
     async def _make_open(self, part: PartWriter) -> None:
@@ -187,6 +203,10 @@ class Spool:
         self.buffered_bytes -= cost_bytes
         self._landed.set()
         self._landed = anyio.Event()
+
+
+def _append(part: PartWriter, chunks: Sequence[Chunk]) -> None:
+    part.append(resolved(chunks))
 
 
 def _abandon_all(parts: list[PartWriter]) -> None:

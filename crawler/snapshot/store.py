@@ -1,4 +1,4 @@
-"""Rows on their way to the disk: buffered batches, and the parts that hold the rows before them."""
+"""Rows on their way to the disk: buffered chunks, and the parts that hold the rows before them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crawler.snapshot.parts import PartWriter
+from crawler.snapshot.chunks import Chosen, Chunk, Decoding, choose, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from crawler.snapshot.chunks import Waiting
+    from crawler.snapshot.parts import PartWriter
 
 _SMALL_BATCHES = 64
 # A batch costs its buffers, and about this much for each of its columns, nested ones included: measured with
 # pyarrow 26 on batches of one row, where it is nearly all of it.
 _COLUMN_BYTES = 700
+# What a page costs beside its bytes, and each cell of it once it is decoded, empty ones included.
+_PAGE_BYTES = 500
+_CELL_BYTES = 5
 
 
 def count_columns(kind: pa.Schema | pa.DataType) -> int:
@@ -24,42 +31,87 @@ def count_columns(kind: pa.Schema | pa.DataType) -> int:
 
 
 class Store:
-    """Rows of one list, or of a scope's finished lists, in their order: first those in `parts`, then `batches`.
+    """Rows of one list, or of a scope's finished lists, in their order: first those in `parts`, then `chunks`.
 
-    `cost_bytes` is what the batches take in memory, about. Nothing here waits or touches the disk.
+    `cost_bytes` is what the chunks take in memory, about; `waiting_bytes` counts the pages among them that nobody has
+    begun to decode. Nothing here waits or touches the disk.
     """
 
-    __slots__ = ("_column_bytes", "_new_part", "_small", "batches", "cost_bytes", "current", "parts", "rows")
+    __slots__ = (
+        "_column_bytes",
+        "_columns",
+        "_decoding",
+        "_new_part",
+        "_small",
+        "chunks",
+        "cost_bytes",
+        "current",
+        "parts",
+        "rows",
+        "waiting_bytes",
+    )
 
     def __init__(self, columns: int, new_part: Callable[[], PartWriter]) -> None:
+        self._columns = columns
         self._column_bytes = columns * _COLUMN_BYTES
         self._new_part = new_part
         self._small = 0
-        self.batches: list[pa.RecordBatch] = []
+        self._decoding: list[Decoding] = []
+        self.chunks: list[Chunk] = []
         self.rows = 0
         self.cost_bytes = 0
+        self.waiting_bytes = 0
         self.parts: list[PartWriter] = []
         self.current: PartWriter | None = None
 
-    def cost_of(self, batch: pa.RecordBatch) -> int:
-        """What holding the batch takes, in bytes, about."""
-        return int(batch.nbytes) + self._column_bytes
+    def cost_of(self, chunk: Chunk) -> int:
+        """What holding the chunk takes, in bytes, about. A page costs its bytes and what it will be."""
+        if isinstance(chunk, pa.RecordBatch):
+            return int(chunk.nbytes) + self._column_bytes
+        if isinstance(chunk, Decoding):
+            return chunk.cost_bytes
+        if isinstance(chunk, Chosen):
+            return self.cost_of(chunk.chunk)
+        cells = chunk.num_rows * self._columns
+        return chunk.nbytes + _PAGE_BYTES + cells * _CELL_BYTES
 
-    def append(self, batch: pa.RecordBatch) -> None:
-        """Hold one more batch. Many small ones in a row are joined: each would cost more than its rows."""
-        cost = self.cost_of(batch)
-        self.batches.append(batch)
-        self.rows += batch.num_rows
+    def append(self, chunk: Chunk) -> None:
+        """Hold one more chunk. Many small batches in a row are joined: each would cost more than its rows."""
+        cost = self.cost_of(chunk)
+        self.chunks.append(chunk)
+        self.rows += chunk.num_rows
         self.cost_bytes += cost
-        self._small = self._small + 1 if cost < 2 * self._column_bytes else 0
-        if self._small == _SMALL_BATCHES:
-            self._join_small()
+        if isinstance(chunk, pa.RecordBatch):
+            self._small = self._small + 1 if cost < 2 * self._column_bytes else 0
+            if self._small == _SMALL_BATCHES:
+                self._join_small()
+            return
+        self._small = 0
+        if isinstance(chunk, Decoding):
+            self._decoding.append(chunk)
+        elif not isinstance(chunk, Chosen):
+            self.waiting_bytes += chunk.nbytes
 
-    def take(self) -> list[pa.RecordBatch]:
-        """Give the batches away; the store holds none afterwards, and its parts still."""
-        batches, self.batches = self.batches, []
-        self.rows = self.cost_bytes = self._small = 0
-        return batches
+    def take(self) -> list[Chunk]:
+        """Give the chunks away; the store holds none afterwards, and its parts still."""
+        chunks, self.chunks = self.chunks, []
+        self._decoding = []
+        self.rows = self.cost_bytes = self.waiting_bytes = self._small = 0
+        return chunks
+
+    def decode(self, submit: Callable[[Sequence[Waiting]], Future[pa.RecordBatch]]) -> None:
+        """Have all waiting pages decoded."""
+        for chunk in list(started(self.take(), submit, self.cost_of)):
+            self.append(chunk)
+
+    def settle(self) -> None:
+        """Count what has been decoded as what it is now."""
+        for chunk in self._decoding:
+            if chunk.future.done() and not chunk.future.exception():
+                cost = self.cost_of(chunk.future.result())
+                self.cost_bytes += cost - chunk.cost_bytes
+                chunk.cost_bytes = cost
+        self._decoding = [chunk for chunk in self._decoding if not chunk.future.done()]
 
     def reserve_part(self) -> PartWriter:
         """The part that takes the next rows: the open one, else a new one."""
@@ -70,8 +122,8 @@ class Store:
 
     def adopt(self, other: Store) -> None:
         """Take over all that the other has; it is empty afterwards."""
-        for batch in other.take():
-            self.append(batch)
+        for chunk in other.take():
+            self.append(chunk)
         self.parts += other.parts
         if self.current is None or not self.current.takes_rows:
             self.current = other.current
@@ -87,22 +139,17 @@ class Store:
         if not unwanted:
             return
         kept, first = [], 0
-        for batch in self.take():
-            rows = [row for row in range(batch.num_rows) if first + row not in unwanted]
-            first += batch.num_rows
+        for chunk in self.take():
+            rows = [row for row in range(chunk.num_rows) if first + row not in unwanted]
+            first += chunk.num_rows
             if rows:
-                kept.append(batch if len(rows) == batch.num_rows else take_rows(batch, rows))
-        for batch in kept:
-            self.append(batch)
+                kept.append(chunk if len(rows) == chunk.num_rows else choose(chunk, rows))
+        for chunk in kept:
+            self.append(chunk)
 
     def _join_small(self) -> None:
-        small = self.batches[-_SMALL_BATCHES:]
+        small = self.chunks[-_SMALL_BATCHES:]
         joined = pa.concat_batches(small)
         self.cost_bytes += self.cost_of(joined) - sum(map(self.cost_of, small))
-        self.batches[-_SMALL_BATCHES:] = [joined]
+        self.chunks[-_SMALL_BATCHES:] = [joined]
         self._small = 1 if self.cost_of(joined) < 2 * self._column_bytes else 0
-
-
-def take_rows(batch: pa.RecordBatch, rows: Sequence[int]) -> pa.RecordBatch:
-    """A copy of these rows, by position."""
-    return batch.take(pa.array(rows, type=pa.int64()))

@@ -1,0 +1,128 @@
+"""What a store holds: batches, pages that wait as bytes to become some, and those on their way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+
+# As many bytes of pages become one batch: the more at a time the less each costs, but for the memory.
+RUN_BYTES = 2 * 1024 * 1024
+
+
+class Decoder(Protocol):
+    """Makes one batch of pages."""
+
+    def decode(self, pages: Sequence[Waiting]) -> pa.RecordBatch:
+        """The pages' rows in their order. It may take long, and may be called in any thread."""
+        ...
+
+
+class Waiting(Protocol):
+    """One page's rows as bytes."""
+
+    @property
+    def decoder(self) -> Decoder:
+        """Who makes the batch. Pages in a row with the same one become a batch together."""
+        ...
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it has."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held."""
+        ...
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema that the rows will have."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Decoding:
+    """Rows that are being decoded. `cost_bytes` is an estimate until it is done and counted."""
+
+    future: Future[pa.RecordBatch]
+    num_rows: int
+    cost_bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """Some of the rows of a chunk that isn't decoded yet, by position."""
+
+    chunk: Chunk
+    rows: Sequence[int]
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows were chosen."""
+        return len(self.rows)
+
+
+Chunk: TypeAlias = "pa.RecordBatch | Waiting | Decoding | Chosen"
+
+
+def is_waiting(chunk: Chunk) -> TypeGuard[Waiting]:
+    """Whether a chunk is a page as bytes that nobody decodes yet."""
+    return not isinstance(chunk, pa.RecordBatch | Decoding | Chosen)
+
+
+def choose(chunk: Chunk, rows: Sequence[int]) -> Chunk:
+    """These rows of a chunk, by position: a copy of a batch's, a note of another's."""
+    return chunk.take(pa.array(rows, type=pa.int64())) if isinstance(chunk, pa.RecordBatch) else Chosen(chunk, rows)
+
+
+def runs(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """The chunks in their order: pages to be decoded together as one list, every other chunk as a list of its own."""
+    run: list[Chunk] = []
+    decoder: Decoder | None = None
+    size = 0
+    for chunk in chunks:
+        its = chunk.decoder if is_waiting(chunk) else None
+        if run and (its is None or its is not decoder or size >= RUN_BYTES):
+            yield run
+            run, size = [], 0
+        run.append(chunk)
+        decoder = its
+        size += chunk.nbytes if is_waiting(chunk) else 0
+    if run:
+        yield run
+
+
+def resolved(chunks: Iterable[Chunk]) -> list[pa.RecordBatch]:
+    """The chunks as batches, decoded here or waited for. Blocks: for worker threads."""
+    return [_resolved(run) for run in runs(chunks)]
+
+
+def _resolved(run: Sequence[Chunk]) -> pa.RecordBatch:
+    first = run[0]
+    if is_waiting(first):
+        return first.decoder.decode([page for page in run if is_waiting(page)])
+    if isinstance(first, Decoding):
+        return first.future.result()
+    if isinstance(first, Chosen):
+        return choose(_resolved([first.chunk]), first.rows)
+    return first
+
+
+def started(
+    chunks: Iterable[Chunk],
+    submit: Callable[[Sequence[Waiting]], Future[pa.RecordBatch]],
+    cost_of: Callable[[Chunk], int],
+) -> Iterator[Chunk]:
+    """The chunks, with decoding begun for the pages among them."""
+    for run in runs(chunks):
+        if pages := [page for page in run if is_waiting(page)]:
+            yield Decoding(submit(pages), sum(page.num_rows for page in pages), sum(map(cost_of, pages)))
+        else:
+            yield from run

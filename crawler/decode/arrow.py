@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import Any
 
@@ -47,8 +47,8 @@ class Decoder:
         self._list_name = list_name
         self._snapshot_id = snapshot_id
         self._slow = slow
-        self._columns = Columns(variant, redaction)
-        self._wire = _wire_schema(list_name, pa.list_(self._columns.record_type(operation.columns)))
+        self._columns = Columns(operation.columns, variant, redaction)
+        self._wire = _wire_schema(list_name, pa.list_(self._columns.wire_type))
 
     def decode(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
         """The rows of pages of one scope, in their order. Should arro3 refuse them all the same, read the slow way."""
@@ -63,8 +63,9 @@ class Decoder:
         records = read.column(0).combine_chunks().flatten()
         if len(records) != sum(page.num_rows for page in pages) or records.offset:
             raise ValueError("the pages have other records than were counted")
-        made = self._columns.fields(self._operation.columns, (), records)
-        by_name = {self._operation.column_names[wire]: array for wire, array in made.items()}
+        made = self._columns.made([records.field(index) for index in range(records.type.num_fields)])
+        names = self._operation.column_names.values()
+        by_name = dict(zip(names, made, strict=True))
         arrays = [self._array(field, by_name.get(field.name), pages) for field in self.schema]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
@@ -115,78 +116,93 @@ def read_json(documents: bytes, schema: Any, count: int) -> pa.Table:
     return pa.table(read(io.BytesIO(documents), schema, batch_size=count))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One column, ready: `name` and `wire` are the field's name and type for arro3, `kind` is the finished type."""
+
+    column: Column
+    name: str
+    wire: pa.DataType
+    kind: pa.DataType
+    children: tuple[Node, ...]
+
+    @classmethod
+    def of(cls, column: Column, variant: Variant, path: Path = ()) -> Node:
+        """The node of a column and everything below it; what is in JSON text is a tree of its own."""
+        inner = (*path, column.wire or "[]")
+        below = () if column.is_embedded else column.children
+        children = tuple(cls.of(child, variant, inner) for child in below)
+        wire = _wire_type(column, children, is_number=inner in variant.numeric)
+        return cls(column, variant.spelled(inner, column), wire, column.arrow_type, children)
+
+
+def _wire_type(column: Column, children: Sequence[Node], *, is_number: bool) -> pa.DataType:
+    if column.is_embedded:
+        return pa.string()
+    match column.kind:
+        case "struct":
+            return pa.struct([pa.field(child.name, child.wire) for child in children])
+        case "list":
+            return pa.list_(children[0].wire)
+        case "map":
+            return pa.map_(pa.string(), children[0].wire)
+        case "timestamp" if is_number:
+            return pa.int64()
+        case kind:
+            return _SCALARS.get(kind, pa.string())
+
+
 class Columns:
     """From arrays as the wire has them to arrays as the schema has them."""
 
-    def __init__(self, variant: Variant, redaction: Redaction) -> None:
-        self._variant = variant
+    def __init__(self, columns: Sequence[Column], variant: Variant, redaction: Redaction) -> None:
+        self.nodes = [Node.of(column, variant) for column in columns]
         self._redaction = redaction
         self._hidden: dict[Any, str | None] = {}
+        self._inner: dict[Node, tuple[Columns, Any]] = {}
 
-    def record_type(self, columns: Sequence[Column], path: Path = ()) -> pa.DataType:
+    @property
+    def wire_type(self) -> pa.DataType:
         """What arro3 is to read an object with these fields as."""
-        fields = []
-        for column in columns:
-            inner = (*path, column.wire)
-            fields.append(pa.field(self._variant.spelled(inner, column), self._wire_type(column, inner)))
-        return pa.struct(fields)
+        return pa.struct([pa.field(node.name, node.wire) for node in self.nodes])
 
-    def _wire_type(self, column: Column, path: Path) -> pa.DataType:
-        if column.is_embedded:
-            return pa.string()
-        match column.kind:
-            case "struct":
-                return self.record_type(column.children, path)
-            case "list":
-                return pa.list_(self._wire_type(column.children[0], (*path, "[]")))
-            case "map":
-                return pa.map_(pa.string(), self._wire_type(column.children[0], (*path, "[]")))
-            case "timestamp" if path in self._variant.numeric:
-                return pa.int64()
-            case kind:
-                return _SCALARS.get(kind, pa.string())
+    def made(self, arrays: Sequence[pa.Array]) -> list[pa.Array]:
+        """The finished arrays of the columns, in their order."""
+        is_careful = _has_marks(arrays, self.nodes)
+        return [self._made(node, array, is_careful=is_careful) for node, array in zip(self.nodes, arrays, strict=True)]
 
-    def fields(self, columns: Sequence[Column], path: Path, records: pa.StructArray) -> dict[str, pa.Array]:
-        """The finished array of each column, by wire name."""
-        is_careful = _has_marks([records.field(i) for i in range(records.type.num_fields)], columns)
-        return {
-            column.wire: self._made(column, (*path, column.wire), records.field(index), careful=is_careful)
-            for index, column in enumerate(columns)
-        }
-
-    def _made(self, column: Column, path: Path, array: pa.Array, *, careful: bool) -> pa.Array:
-        if column.is_embedded:
-            return self._embedded(column, array)
-        match column.kind:
+    def _made(self, node: Node, array: pa.Array, *, is_careful: bool) -> pa.Array:
+        if array.null_count == len(array):
+            return pa.nulls(len(array), node.kind)
+        if node.column.is_embedded:
+            return self._embedded(node, array)
+        match node.column.kind:
             case "struct":
                 inner = [
-                    self._made(child, (*path, child.wire), array.field(index), careful=careful)
-                    for index, child in enumerate(column.children)
+                    self._made(child, array.field(index), is_careful=is_careful)
+                    for index, child in enumerate(node.children)
                 ]
-                return _rebuilt(column.arrow_type, array, inner)
             case "list":
-                values = self._made(column.children[0], (*path, "[]"), array.values, careful=careful)
-                return _rebuilt(column.arrow_type, array, [values])
+                inner = [self._made(node.children[0], array.values, is_careful=is_careful)]
             case "map":
-                items = self._made(column.children[0], (*path, "[]"), array.items, careful=careful)
-                kind = column.arrow_type
-                entries = pa.StructArray.from_arrays([array.keys, items], fields=[kind.key_field, kind.item_field])
-                return _rebuilt(kind, array, [entries])
+                items = self._made(node.children[0], array.items, is_careful=is_careful)
+                fields = [node.kind.key_field, node.kind.item_field]
+                inner = [pa.StructArray.from_arrays([array.keys, items], fields=fields)]
             case _:
-                return self._scalar(column, array, careful=careful)
+                return self._scalar(node, array, is_careful=is_careful)
+        return _rebuilt(node.kind, array, inner)
 
-    def _scalar(self, column: Column, array: pa.Array, *, careful: bool) -> pa.Array:
-        if array.null_count == len(array):
-            return pa.nulls(len(array), column.arrow_type)
+    def _scalar(self, node: Node, array: pa.Array, *, is_careful: bool) -> pa.Array:
+        column = node.column
         if column.secret:
             return self._mapped(array, self._redaction.secret)
         if column.kind == "timestamp":
             return _instants(array, column.unit)
-        if column.kind == "string" and careful and _has_marks([array], [column]):
+        if column.kind == "string" and is_careful and _has_marks([array], [node]):
             return self._mapped(array, self._redaction.guarded)
         return array
 
-    def _mapped(self, array: pa.Array, change: Any) -> pa.Array:
+    def _mapped(self, array: pa.Array, change: Callable[[Any], str | None]) -> pa.Array:
         """Every different value changed once."""
         encoded = array.dictionary_encode()
         is_secret_text = change == self._redaction.secret and pa.types.is_string(array.type)
@@ -200,17 +216,17 @@ class Columns:
             texts.append(known[value])
         return pa.array(texts, pa.string()).take(encoded.indices)
 
-    def _embedded(self, column: Column, texts: pa.Array) -> pa.Array:
-        inner = replace(column, is_embedded=False)
-        if texts.null_count == len(texts):
-            return pa.nulls(len(texts), column.arrow_type)
+    def _embedded(self, node: Node, texts: pa.Array) -> pa.Array:
+        columns, schema = self._inner.get(node) or self._embed(node)
         texts = pc.if_else(pc.equal(texts, ""), None, texts)
         wrapped = pc.binary_join_element_wise('{"v":', pc.coalesce(texts, "null"), "}\n", "")
-        documents = b"".join(_values_of(wrapped))
-        plain = Columns(Variant(), self._redaction)
-        schema = _wire_schema("v", plain._wire_type(inner, ()))
-        found = read_json(documents, schema, len(texts)).column(0).combine_chunks()
-        return plain._made(inner, (), found, careful=_has_marks([found], [inner]))
+        found = read_json(b"".join(_values_of(wrapped)), schema, len(texts)).column(0).combine_chunks()
+        return columns.made([found])[0]
+
+    def _embed(self, node: Node) -> tuple[Columns, Any]:
+        inner = Columns([replace(node.column, wire="v", is_embedded=False)], Variant(), self._redaction)
+        self._inner[node] = inner, _wire_schema("v", inner.nodes[0].wire)
+        return self._inner[node]
 
 
 def _rebuilt(kind: pa.DataType, array: pa.Array, children: list[pa.Array]) -> pa.Array:
@@ -230,10 +246,9 @@ def _instants(array: pa.Array, unit: str) -> pa.Array:
     return pc.multiply(numbers, 1000 if unit == "ms" else 1_000_000).cast(TIMESTAMP)
 
 
-def _has_marks(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> bool:
+def _has_marks(arrays: Sequence[pa.Array], nodes: Sequence[Node]) -> bool:
     """Whether a text that is no secret may hold what is never kept. All of them are searched as one."""
-    texts = [part for array, column in zip(arrays, columns, strict=True) for part in _texts(array, column)]
-    whole = b"".join(texts)
+    whole = b"".join(part for array, node in zip(arrays, nodes, strict=True) for part in _texts(array, node))
     if not whole:
         return False
     ends = pa.array([0, len(whole)], pa.int64()).buffers()[1]
@@ -241,18 +256,18 @@ def _has_marks(arrays: Sequence[pa.Array], columns: Sequence[Column]) -> bool:
     return bool(pc.match_substring_regex(one, MARKS, ignore_case=True)[0].as_py())
 
 
-def _texts(array: pa.Array, column: Column) -> list[memoryview]:
-    if column.is_embedded or array.null_count == len(array):
+def _texts(array: pa.Array, node: Node) -> list[memoryview]:
+    if node.column.is_embedded or array.null_count == len(array):
         return []
-    match column.kind:
+    match node.column.kind:
         case "struct":
-            pairs = enumerate(column.children)
+            pairs = enumerate(node.children)
             return [part for index, child in pairs for part in _texts(array.field(index), child)]
         case "list":
-            return _texts(array.values, column.children[0])
+            return _texts(array.values, node.children[0])
         case "map":
-            return _texts(array.items, column.children[0])
-        case "string" if not column.secret:
+            return _texts(array.items, node.children[0])
+        case "string" if not node.column.secret:
             return _values_of(array)
     return []
 

@@ -12,12 +12,13 @@ import anyio
 
 from crawler.errors import NormalizeError
 from crawler.snapshot.chunks import Waiting, choose, resolved
+from crawler.snapshot.keys import Keys
 from crawler.snapshot.parts import PartFile, PartWriter, rewrite_without
 from crawler.snapshot.paths import part_name, scope_folder, staged
 from crawler.snapshot.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -52,7 +53,7 @@ class ScopeWriter:
         self.conflicts = 0
         self.schema = schema
         self.spool = spool
-        self.settled: dict[Hashable, int] = {}
+        self.settled = Keys()
         self.unfinished: dict[ListWriter, None] = {}
         self._columns = columns
         self._folder = scope_folder(scope[0], snapshot_id, scope[1], scope[2])
@@ -108,7 +109,7 @@ class ScopeWriter:
 
     def _end(self, files: _Files | None) -> None:
         self._is_over = True
-        self.settled = {}
+        self.settled = Keys()
         self.store.parts, self.store.current = [], None
         self._ended(self._scope, files)
 
@@ -152,8 +153,7 @@ class ListWriter:
     def __init__(self, scope: ScopeWriter, store: Store) -> None:
         self.store = store
         self._scope = scope
-        # In the order of the rows; a row without a key stands under an object of its own.
-        self._keys: dict[Hashable, int] = {}
+        self._keys = Keys()
         self._duplicates = 0
         self._conflicts = 0
         self._is_finished = False
@@ -184,7 +184,7 @@ class ListWriter:
             await self._scope.spool.forget(self.store)
         self._scope.rows -= len(self._keys)
         self._count(-self._duplicates, -self._conflicts)
-        self._keys = {}
+        self._keys = Keys()
 
     def finish(self) -> None:
         """The list is whole: its rows are the scope's, less those whose key another list has brought."""
@@ -192,32 +192,31 @@ class ListWriter:
         self._is_finished = True
         scope = self._scope
         with scope.spool.recount(self.store, scope.store):
-            if not scope.settled.keys().isdisjoint(self._keys):
-                self._leave_out_settled()
+            if found := self._keys.found_in(scope.settled):
+                self._leave_out(found)
             scope.store.adopt(self.store)
-        scope.settled.update(self._keys)
+        scope.settled.adopt(self._keys)
         del scope.unfinished[self]
-        self._keys = {}
+        self._keys = Keys()
 
     def _claim(self, keys: Sequence[Hashable | None], digests: Sequence[int]) -> list[int]:
         wanted = []
         for row, (key, digest) in enumerate(zip(keys, digests, strict=True)):
             known = None if key is None else self._keys.get(key)
             if known is None:
-                self._keys[object() if key is None else key] = digest
+                self._keys.add(key, digest)
                 wanted.append(row)
             else:
                 self._count(known == digest, known != digest)
         return wanted
 
-    def _leave_out_settled(self) -> None:
-        settled = self._scope.settled
-        positions = [row for row, key in enumerate(self._keys) if key in settled]
-        same = sum(settled[key] == digest for key, digest in self._keys.items() if key in settled)
-        self.store.leave_out(positions)
-        self._scope.rows -= len(positions)
-        self._count(same, len(positions) - same)
-        self._keys = {key: digest for key, digest in self._keys.items() if key not in settled}
+    def _leave_out(self, found: Mapping[int, bool]) -> None:
+        """Take back the rows at these positions; which of them are the same as the scope's."""
+        self.store.leave_out(list(found))
+        self._scope.rows -= len(found)
+        same = sum(found.values())
+        self._count(same, len(found) - same)
+        self._keys = self._keys.without(found)
 
     def _count(self, duplicates: int, conflicts: int) -> None:
         self._duplicates += duplicates

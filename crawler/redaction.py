@@ -7,6 +7,7 @@ and nobody without the key can test a guess.
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 import os
 import re
@@ -67,6 +68,21 @@ def is_never_kept(text: str) -> bool:
     return _NEVER.search(text) is not None
 
 
+class _Hmac:
+    """HMAC-SHA-256 (RFC 2104) with the key's two blocks hashed once: `hmac.digest` takes twice as long a text."""
+
+    def __init__(self, key: bytes) -> None:
+        block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def digest(self, text: bytes) -> bytes:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.digest()
+
+
 class Redaction:
     """One crawl's way with secrets. `key` None means that no fingerprint can be made: masks stand in."""
 
@@ -74,6 +90,7 @@ class Redaction:
         self.mode: Mode = "mask" if secrets == "fingerprint" and key is None else secrets
         self._keeps_unknown = unknown == "keep"
         self._key = None if secrets == "mask" else key
+        self._hmac = None if self._key is None else _Hmac(self._key)
 
     @property
     def key_id(self) -> str:
@@ -84,9 +101,9 @@ class Redaction:
         """The fingerprint of a text, or the mask where there is no key. Empty text stays."""
         if not text:
             return text
-        if self._key is None:
+        if self._hmac is None:
             return MASK
-        return "hmac:" + hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:16]
+        return "hmac:" + self._hmac.digest(text.encode("utf-8", "surrogatepass")).hex()[:16]
 
     def secret(self, value: Any) -> str | None:
         """What is written for a secret scalar. Null stays null; numbers and flags count as their JSON text."""

@@ -283,3 +283,10 @@ def test_a_link_in_the_keys_place_is_not_followed(tmp_path):
     elsewhere.chmod(0o600)
     (tmp_path / "fingerprint.key").symlink_to(elsewhere)
     assert load_key("", tmp_path) is None
+
+
+@pytest.mark.parametrize("key", [b"", b"k", b"k" * 64, b"k" * 65, bytes(range(256))])
+@pytest.mark.parametrize("text", ["x", "a secret" * 100, "ü\ud800"])
+def test_a_fingerprint_is_hmac_sha_256(key, text):
+    expected = hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:16]
+    assert Redaction("fingerprint", "fingerprint", key).hidden(text) == f"hmac:{expected}"

@@ -1,8 +1,8 @@
 """The keys that rows have brought, each with a digest of its row: whole while they are few, as hashes where not.
 
 A key as it is takes some 200 bytes, which for a million rows would be most of a crawl's memory. Beyond `EXACT_KEYS`
-each is 24 bytes: its 64-bit hash, its digest, its place in a table. That two of a million keys have one hash, and a row
-of them were counted as a conflict, has a chance of 1 in 30 million.
+each is 22 to 28 bytes: its 64-bit hash, its digest, its place in a table. That two of a million keys have one hash, and
+a row of them were counted as a conflict, has a chance of 1 in 30 million.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 65_536
 _CHUNK_BYTES = 256 * 1024
+# A column whose different values take more has too many of them: a dictionary would cost time and space.
+_DICTIONARY_BYTES = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,8 @@ class PartWriter:
             self._sink,
             self._schema,
             compression="zstd",
-            compression_level=3,
+            compression_level=1,
+            dictionary_pagesize_limit=_DICTIONARY_BYTES,
             write_page_index=True,
             write_page_checksum=True,
         )

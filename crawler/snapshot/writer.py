@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.manifest import Manifest, ManifestDraft
     from crawler.snapshot.parts import PartFile
 
-MEMORY_BYTES = 64 * 1024 * 1024
+MEMORY_BYTES = 40 * 1024 * 1024
 MAX_OPEN_PARTS = 64
 
 _Scope = tuple[str, str, str]

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from crawler.catalog import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.converters import Compiler, find, swap_case
 from crawler.decode.gate import ENVELOPE
-from crawler.decode.reader import QUICK_FROM_BYTES, QuickPage, Reader
+from crawler.decode.reader import QuickPage, Reader
 from crawler.decode.rows import RowContext, Undecoded
 from crawler.drift import Convert, Drift, Entry, extra_text, path_name
 from crawler.errors import NormalizeError, PaginationError, TransientError
@@ -84,21 +84,12 @@ class Normalizer:
     """Reads the pages of one operation: the quick way where a page is exactly in schema, else the slow way.
 
     Both say the same. Between pages it only remembers how they differ from the schema, to know them the quick way.
-    `quick_from_bytes` is for tests: None takes the slow way always, as the reference.
+    `is_quick` False takes the slow way always: it is there for tests, as the reference.
     """
 
-    def __init__(
-        self,
-        operation: Operation,
-        redaction: Redaction,
-        snapshot_id: str,
-        *,
-        quick_from_bytes: int | None = QUICK_FROM_BYTES,
-    ) -> None:
+    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, *, is_quick: bool = True) -> None:
         self._operation = operation
-        self._quick: Reader | None = None
-        if quick_from_bytes is not None:
-            self._quick = Reader(operation, redaction, snapshot_id, self._slow_batch, quick_from_bytes)
+        self._quick = Reader(operation, redaction, snapshot_id, self._slow_batch) if is_quick else None
         self._redaction = redaction
         self._snapshot_id = snapshot_id
         self._key_wires = {operation.column_names[c.wire]: c.wire for c in operation.columns}

@@ -50,12 +50,10 @@ class QuickPage:
 class Reader:
     """Reads the pages of one operation that are in schema, and learns how they differ where they differ slightly.
 
-    The first pages, as many as `from_bytes` has bytes, are left to the slow way, `slow`.
+    The first pages, as many as `QUICK_FROM_BYTES` has bytes, are left to the slow way, `slow`.
     """
 
-    def __init__(
-        self, operation: Operation, redaction: Redaction, snapshot_id: str, slow: SlowWay, from_bytes: int
-    ) -> None:
+    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, slow: SlowWay) -> None:
         self._operation = operation
         self._redaction = redaction
         self._snapshot_id = snapshot_id
@@ -67,7 +65,7 @@ class Reader:
         self._gate: Gate | None = None
         self._decoders: dict[str, Decoder] = {}
         self._refusal = ""
-        self._bytes_left = from_bytes
+        self._bytes_left = QUICK_FROM_BYTES
 
     def read(self, body: bytes, context: RowContext) -> QuickPage | None:
         """The page; None where it has to be read the slow way."""

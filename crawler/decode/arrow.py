@@ -30,7 +30,10 @@ SlowWay = Callable[[bytes, RowContext], pa.RecordBatch]
 
 
 class Decoder:
-    """Makes the batches of one operation and variant, from pages whose list has this name."""
+    """Makes the batches of one operation and variant, from pages whose list has this name.
+
+    `wire` is the schema that arro3 reads a page by.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class Decoder:
         self._snapshot_id = snapshot_id
         self._slow = slow
         self._columns = Columns(operation.columns, variant, redaction)
-        self._wire = _wire_schema(list_name, pa.list_(self._columns.wire_type))
+        self.wire = _wire_schema(list_name, pa.list_(self._columns.wire_type))
 
     def decode(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
         """The rows of pages of one scope, in their order. Should arro3 refuse them all the same, read the slow way."""
@@ -59,7 +62,7 @@ class Decoder:
 
     def decode_quickly(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
         """The rows, by arro3. Raises what it raises."""
-        read = read_json(b"\n".join(page.body for page in pages), self._wire, len(pages))
+        read = read_json(b"\n".join(page.body for page in pages), self.wire, len(pages))
         records = read.column(0).combine_chunks().flatten()
         if len(records) != sum(page.num_rows for page in pages) or records.offset:
             raise ValueError("the pages have other records than were counted")

@@ -73,8 +73,7 @@ def column_rows(catalog: Catalog, table: str) -> list[ColumnRow]:
     by_name = {operation.column_names[column.wire]: column for column in operation.columns}
     parameters = {column: wire for wire, column in operation.parameter_columns.items()}
     rows: list[ColumnRow] = []
-    for field in operation.schema:
-        name = field.name
+    for name in operation.row_columns:
         if name in by_name:
             rows += _below(by_name[name], name, name, 0)
         elif name in parameters:

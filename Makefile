@@ -5,12 +5,13 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test test-browser lint docs site screenshots bench bench-quick smoke lock clean
+.PHONY: help demo test test-browser test-trust lint docs site screenshots bench bench-quick smoke lock clean
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
 	@echo "make test   set up, run the tests"
 	@echo "make test-browser  set up, install Chromium where there is none, run the tests of the report in it"
+	@echo "make test-trust  set up, install what it takes from Debian, run the long tests of what must never go wrong"
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make docs   docs/tables.md and docs/reference.md anew, from schemas/, the commands and the configuration"
 	@echo "make site   the documentation as a static site in build/site; a link that leads nowhere fails it"
@@ -44,6 +45,14 @@ test: $(VENV)/.dev
 # Chromium is Debian's: as root, or install the package chromium first.
 test-browser: $(VENV)/.browser
 	$(PY) -m pytest -m browser tests
+
+# As root, or install the package first. Nothing is skipped: what can't be had fails.
+TRUST_TOOLS := strace
+
+test-trust: $(VENV)/.dev
+	for tool in $(TRUST_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; }
+	$(PY) -m pytest -n auto --dist worksteal -m trust
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -46,6 +46,9 @@ def decide(disk: Disk, manifest: Manifest) -> None:
     text = manifests.encode(manifest)
     write_file(disk, staged(snapshot_id, checksum_path(snapshot_id)), manifests.checksum_line(text, snapshot_id))
     write_file(disk, f"{final}.partial", text)
+    if manifest.status == "complete":
+        # Here, so that there is room for it, too, before anything is decided.
+        write_file(disk, _fresh_latest(snapshot_id), _latest_text(snapshot_id))
     for flushed in (folder, staged(snapshot_id), STAGING, ""):
         disk.fsync_folder(flushed)
     try:
@@ -114,6 +117,8 @@ def complete_decided(disk: Disk) -> list[str]:
         manifest = _decided_manifest(disk, name)
         if manifest is not None:
             _check_files(disk, manifest)
+            # A recovery that died may have left it, unflushed.
+            disk.unlink(_fresh_latest(name))
             publish(disk, manifest)
             completed.append(name)
     return completed
@@ -159,11 +164,19 @@ def _move(disk: Disk, snapshot_id: str, path: str) -> None:
 def _advance_latest(disk: Disk, snapshot_id: str) -> None:
     if _latest(disk) > snapshot_id:
         return
-    fresh = staged(snapshot_id, "LATEST")
-    disk.unlink(fresh)
-    write_file(disk, fresh, f"{snapshot_id}\n".encode())
+    fresh = _fresh_latest(snapshot_id)
+    if not disk.has(fresh):
+        write_file(disk, fresh, _latest_text(snapshot_id))
     disk.rename(fresh, LATEST)
     disk.fsync_folder(SNAPSHOTS)
+
+
+def _fresh_latest(snapshot_id: str) -> str:
+    return staged(snapshot_id, "LATEST")
+
+
+def _latest_text(snapshot_id: str) -> bytes:
+    return f"{snapshot_id}\n".encode()
 
 
 def _latest(disk: Disk) -> str:

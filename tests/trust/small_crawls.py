@@ -57,7 +57,7 @@ class Small:
         return supervised(self.command(output, *more), output, judge, cwd=self.folder, env=self.environ)
 
     def copy(self, to: Path) -> Path:
-        """The output with its one snapshot, elsewhere; by hard links, since no file but the lock is changed in place."""
+        """The output with its one snapshot, elsewhere; by hard links: no file but the lock is ever changed in place."""
         shutil.rmtree(to, ignore_errors=True)
         shutil.copytree(self.old, to, copy_function=os.link, ignore=shutil.ignore_patterns("lock"))
         return to

@@ -1,0 +1,217 @@
+"""A disk that loses power: what was done to it is recorded, and played back with some of what wasn't flushed lost.
+
+Each operation on names (a folder made, a file created, moved or removed) is one that either reached the disk or didn't,
+in any order among those that nothing was flushed between; it is sure to be there once one of the folders that it touches
+was flushed. Content is sure up to the last flush of its file; beyond, any of it may be missing or zeros.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from crawler.snapshot.disk import Disk
+from crawler.snapshot.paths import parent
+
+
+@dataclass
+class Content:
+    """What was written to a file since it was made, and how much of it was flushed."""
+
+    data: bytearray = field(default_factory=bytearray)
+    flushed: int = 0
+
+
+@dataclass
+class Step:
+    """One operation on names."""
+
+    kind: str
+    path: str
+    to: str = ""
+    content: Content | None = None
+
+    @property
+    def folders(self) -> set[str]:
+        """The folders whose entries it changes."""
+        return {parent(self.path), parent(self.to)} if self.to else {parent(self.path)}
+
+
+Record = tuple[str, object]
+
+
+class RecordingDisk(Disk):
+    """Does everything but flushing, and remembers all of it in its order. The lock is nobody's business."""
+
+    def __init__(self, root: Path) -> None:
+        self.records: list[Record] = []
+        self._contents: dict[int, Content] = {}
+        super().__init__(root)
+
+    def make_folder(self, path):
+        made = super().make_folder(path)
+        if made:
+            self.records.append(("step", Step("mkdir", path)))
+        return made
+
+    def create(self, path):
+        fd = super().create(path)
+        content = self._contents[fd] = Content()
+        self.records.append(("step", Step("create", path, content=content)))
+        return fd
+
+    def write(self, fd, path, data):
+        super().write(fd, path, data)
+        self.records.append(("write", (self._contents[fd], bytes(data))))
+
+    def fsync(self, fd, path):
+        self.records.append(("flush", self._contents[fd]))
+
+    def fsync_folder(self, path):
+        assert self.is_folder(path), path
+        self.records.append(("flush_folder", path))
+
+    def rename(self, source, destination):
+        super().rename(source, destination)
+        self.records.append(("step", Step("rename", source, destination)))
+
+    def unlink(self, path):
+        if self.has(path):
+            super().unlink(path)
+            self.records.append(("step", Step("unlink", path)))
+
+    def remove_folder(self, path):
+        if self.has(path):
+            super().remove_folder(path)
+            self.records.append(("step", Step("rmdir", path)))
+
+
+@dataclass
+class Loss:
+    """The disk at one moment: what is sure to be there, and what may be lost."""
+
+    sure: list[bool]
+    steps: list[Step]
+    sizes: dict[int, tuple[int, int]]
+
+    @property
+    def open_steps(self) -> list[int]:
+        """The steps that may be lost."""
+        return [number for number, is_sure in enumerate(self.sure) if not is_sure]
+
+
+def losses(records: Sequence[Record]) -> Iterator[Loss]:
+    """The disk after each number of records, from none to all. `sizes`: by content, (flushed, written) bytes."""
+    steps: list[Step] = []
+    sure: list[bool] = []
+    sizes: dict[int, tuple[int, int]] = {}
+    yield Loss([], [], {})
+    for kind, what in records:
+        if kind == "step":
+            steps.append(what)
+            sure.append(False)
+        elif kind == "write":
+            content, data = what
+            flushed, written = sizes.get(id(content), (0, 0))
+            sizes[id(content)] = flushed, written + len(data)
+        elif kind == "flush":
+            written = sizes.get(id(what), (0, 0))[1]
+            sizes[id(what)] = written, written
+        else:
+            for number, step in enumerate(steps):
+                if not sure[number] and moved(what, steps[number:]) & step.folders:
+                    _make_sure(number, steps, sure)
+        yield Loss(list(sure), list(steps), dict(sizes))
+
+
+def _make_sure(number: int, steps: Sequence[Step], sure: list[bool]) -> None:
+    """A folder that is sure to be gone had nothing in it any more."""
+    sure[number] = True
+    if steps[number].kind == "rmdir":
+        inside = f"{steps[number].path}/"
+        for earlier in range(number):
+            if steps[earlier].kind in ("unlink", "rmdir") and steps[earlier].path.startswith(inside):
+                sure[earlier] = True
+
+
+def moved(folder: str, since: Sequence[Step]) -> set[str]:
+    """The names that a folder had since these steps began: it may have been renamed, or one above it."""
+    names = {folder}
+    for step in reversed(since):
+        if step.kind == "rename":
+            names |= {step.path + name.removeprefix(step.to) for name in names if f"{name}/".startswith(f"{step.to}/")}
+    return names
+
+
+def fill_in(records: Sequence[Record]) -> None:
+    """Give each content all that was ever written to it."""
+    for kind, what in records:
+        if kind == "write":
+            content, data = what
+            content.data += data
+
+
+def choices(loss: Loss, dice: random.Random, at_most: int) -> Iterator[set[int]]:
+    """Sets of steps to lose: none, all, each alone, all but each, and some at random; without repetition."""
+    may = loss.open_steps
+    wanted: list[set[int]] = [set(), set(may)]
+    wanted += [{one} for one in may] + [set(may) - {one} for one in may]
+    wanted += [{one for one in may if dice.random() < 0.5} for _ in range(at_most)]
+    known: set[frozenset[int]] = set()
+    for lost in wanted:
+        if frozenset(lost) not in known and len(known) < at_most:
+            known.add(frozenset(lost))
+            yield lost
+
+
+def replay(base: Path, to: Path, loss: Loss, lost: set[int], cut: Callable[[int, int], tuple[int, int]]) -> Path:
+    """The output as it is found after the power is back. A step on what was lost is lost, too.
+
+    `cut` gives, for (flushed, written) bytes, how many are there and how many of these aren't zeros.
+    """
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(base, to, copy_function=os.link, ignore=shutil.ignore_patterns("lock"))
+    for number, step in enumerate(loss.steps):
+        if number in lost:
+            continue
+        path = to / step.path
+        match step.kind:
+            case "mkdir" if path.parent.is_dir() and not path.exists():
+                path.mkdir()
+            case "create" if path.parent.is_dir() and not path.exists():
+                path.write_bytes(_content(step, loss, cut))
+            case "unlink" if path.is_file():
+                path.unlink()
+            case "rmdir" if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+            case "rename" if path.exists() and (to / step.to).parent.is_dir():
+                _move(path, to / step.to)
+    return to
+
+
+def _move(path: Path, target: Path) -> None:
+    if target.is_dir() and any(target.iterdir()):
+        return
+    path.rename(target)
+
+
+def _content(step: Step, loss: Loss, cut: Callable[[int, int], tuple[int, int]]) -> bytes:
+    assert step.content is not None
+    flushed, written = loss.sizes.get(id(step.content), (0, 0))
+    if flushed == written:
+        return bytes(step.content.data[:written])
+    there, real = cut(flushed, written)
+    return bytes(step.content.data[:real]) + bytes(there - real)
+
+
+# What may become of bytes that weren't flushed: gone, all there, only the length there, half of them.
+CUTS: tuple[Callable[[int, int], tuple[int, int]], ...] = (
+    lambda flushed, written: (flushed, flushed),
+    lambda flushed, written: (written, written),
+    lambda flushed, written: (written, flushed),
+    lambda flushed, written: ((flushed + written) // 2,) * 2,
+)

@@ -109,6 +109,7 @@ def test_every_list_operation_of_a_product_has_a_table(product, client):
 
 
 def test_what_is_not_inventory_is_not_on_by_default():
+    """T07."""
     chosen = {op.table: op.selection for op in CATALOG.operations.values() if op.selection != "default"}
     assert chosen == {
         **dict.fromkeys(("fc_async_tasks", "fc_instances", "fc_sessions"), "opt-in"),
@@ -264,6 +265,7 @@ def is_below(path, pattern):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_exactly_what_is_known_to_be_secret_is_marked_so(table):
+    """T01, T03, T05, T07."""
     found = dict(leaves_of(CATALOG.operations[table]))
     patterns = SECRETS.get(table, set())
     expected = {path for path in found if any(is_below(path, pattern) for pattern in patterns)}
@@ -273,6 +275,7 @@ def test_exactly_what_is_known_to_be_secret_is_marked_so(table):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_what_is_named_like_a_secret_is_one(table):
+    """T01, T08."""
     # The words of a text that was analysed, and which way a function gets its credentials.
     harmless = {"tokens[].token", "token", "disableInjectCredentials"}
     named = re.compile(r"password|passwd|secret|credential|privatekey|accesskey|token$", re.IGNORECASE)

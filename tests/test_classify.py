@@ -105,6 +105,7 @@ CODES = [
 def test_f41_a_code_means_what_the_rules_say_and_an_unknown_one_goes_by_its_status(
     product, status, code, message, error_type
 ):
+    """F41."""
     error = answer(status, {"Code": code, "Message": message, "RequestId": "R-1"}, product)
     assert type(error) is error_type
     assert (error.code, error.http_status, error.request_id) == (code, status, "R-1")
@@ -126,6 +127,7 @@ def test_f41_a_code_means_what_the_rules_say_and_an_unknown_one_goes_by_its_stat
 )
 @pytest.mark.parametrize("status", [200, 400])
 def test_f23_every_envelope_is_read_inside_any_status(status, body):
+    """F23."""
     error = answer(status, body, "opensearch")
     assert type(error) is ThrottledError
     assert (error.code, error.message, error.request_id, error.http_status) == ("Throttling", "slow", "R-1", status)
@@ -141,6 +143,7 @@ def test_f23_every_envelope_is_read_inside_any_status(status, body):
     ],
 )
 def test_f23_a_failure_without_a_text_code_is_an_error_all_the_same(body, code):
+    """F23."""
     error = answer(200, body, "opensearch")
     assert type(error) is FatalError
     assert error.code == code
@@ -178,6 +181,7 @@ def test_an_answer_without_a_code_of_its_own_is_no_error(body):
     ],
 )
 def test_f22_a_success_whose_body_is_no_complete_json_is_tried_again(body):
+    """F22."""
     error = answer(200, body, headers={"Content-Type": "text/html", "x-acs-request-id": "R-2"})
     assert type(error) is TransientError
     assert (error.code, error.request_id) == ("InvalidResponse", "R-2")
@@ -185,6 +189,7 @@ def test_f22_a_success_whose_body_is_no_complete_json_is_tried_again(body):
 
 
 def test_f19_no_cut_of_a_page_is_taken_for_an_answer():
+    """F19."""
     page = json.dumps({"functions": [{"name": "é", "n": 1.5e3, "x": None}] * 3, "nextToken": "t"}).encode()
     assert answer(200, page) is None
     assert {type(answer(200, page[:cut])) for cut in range(len(page))} == {TransientError}
@@ -197,6 +202,7 @@ def test_json_that_is_only_odd_is_left_to_the_reader(body):
 
 @pytest.mark.parametrize("body", [b'{"a":' + b"[" * 10**5, b'{"Code":' + b"[" * 10**5 + b"]" * 10**5 + b"}"])
 def test_t21_endless_nesting_is_a_typed_error(body):
+    """T21."""
     assert isinstance(answer(200, body), ApiError)
     assert type(answer(404, body)) is FatalError
 
@@ -223,6 +229,7 @@ BARE = [
     "body", [b"", b"<html><h1>Too Many Requests</h1></html>", b"{}", b"[]", b"null", b'{"Code": ""}']
 )
 def test_f03_an_answer_without_a_code_goes_by_its_status(status, error_type, body):
+    """F03."""
     error = answer(status, body, headers={"content-type": "text/html"})
     assert type(error) is error_type
     assert error.code == f"Http{status}"
@@ -231,6 +238,7 @@ def test_f03_an_answer_without_a_code_goes_by_its_status(status, error_type, bod
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 399])
 def test_t15_a_redirect_is_refused_and_names_only_the_host(status):
+    """T15."""
     location = "https://user:canary@evil.example:8443/canary?x-acs-security-token=canary"
     error = answer(status, b"<html>moved</html>", headers={"Location": location})
     assert type(error) is FatalError
@@ -267,6 +275,7 @@ def test_the_missing_action_is_named_even_where_the_message_does_not_show_it():
 
 
 def test_t10_neither_code_nor_message_nor_request_id_keeps_a_secret():
+    """T10."""
     body = {
         "Code": "Signature=CANARY",
         "Message": "server string to sign is:GET CANARY",
@@ -345,6 +354,7 @@ def test_no_answer_whatever_raises_and_every_status_but_2xx_is_an_error(status, 
     ],
 )
 def test_f04_a_hint_is_read_in_its_unit(headers, hint_s):
+    """F04."""
     assert retry_after_s(headers, NOW) == hint_s
     assert retry_after_s(CIMultiDictProxy(CIMultiDict(headers)), NOW) == hint_s
 
@@ -359,10 +369,12 @@ def test_f04_a_hint_is_read_in_its_unit(headers, hint_s):
     ],
 )
 def test_f02_a_malformed_hint_counts_as_absent(name, value):
+    """F02."""
     assert retry_after_s({name: value}, NOW) is None
 
 
 def test_f02_a_header_that_comes_twice_counts_as_absent():
+    """F02."""
     doubled = CIMultiDict([("Retry-After", "3"), ("retry-after", "9")])
     assert retry_after_s(doubled, NOW) is None
 
@@ -384,6 +396,7 @@ hint_texts = st.one_of(
     )
 )
 def test_f02_no_header_text_raises_or_gives_a_hint_out_of_bounds(headers):
+    """F02."""
     hint_s = retry_after_s(headers, NOW)
     assert hint_s is None or 0 <= hint_s <= LONGEST_HINT_S
 

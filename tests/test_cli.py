@@ -322,7 +322,7 @@ def test_policy_allows_what_the_chosen_tables_call_and_their_parents(cloud, tmp_
     ],
 )
 async def test_the_policy_is_enough_and_nothing_in_it_is_too_much(cloud, tmp_path, crawl):
-    """It allows the actions that the emulated cloud checked in a whole crawl of a region, and no other."""
+    """T29: It allows the actions that the emulated cloud checked in a whole crawl of a region, and no other."""
     config = tmp_path / "config.toml"
     keys = "".join(f"{key} = {json.dumps(value)}\n" for key, value in crawl.items())
     config.write_text(cloud.read_text().replace("[crawl]\n", f"[crawl]\n{keys}"))
@@ -389,6 +389,7 @@ def test_doctor_names_a_denied_action_and_an_endpoint_that_does_not_answer(fault
 
 
 def test_an_incomplete_crawl_is_exit_3_with_each_reason(faulty_cloud, tmp_path):
+    """F40, P4."""
     chosen = ["--table", "fc_functions", "--region", "cn-shanghai"]
     code, out, err = acs_inventory("crawl", "--config", faulty_cloud, *chosen, cwd=tmp_path)
     assert code == 3
@@ -399,6 +400,7 @@ def test_an_incomplete_crawl_is_exit_3_with_each_reason(faulty_cloud, tmp_path):
 
 
 def test_no_account_that_works_is_exit_12(cloud, tmp_path):
+    """T28."""
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(re.sub(r'access_key_secret = ".*"', 'access_key_secret = "canary"', cloud.read_text()))
     wrong.chmod(0o600)

@@ -131,6 +131,7 @@ async def test_what_may_pass_is_tried_again_and_ends_with_the_last_error(respons
 
 
 async def test_every_attempt_is_signed_anew():
+    """F12."""
     bench = Bench([failure(503), failure(429), TransientError("Timeout", ""), answer()])
     await bench.call()
     assert len(set(bench.sent("x-acs-signature-nonce"))) == 4
@@ -162,6 +163,7 @@ async def test_a_hint_is_waited_for_and_slows_one_bucket_alone():
 
 
 async def test_a_hint_longer_than_anyone_waits_fails_the_call_and_blocks_no_other():
+    """F04."""
     bench = Bench([failure(429, "Throttling.User", Retry_After="86400")])
     assert (await bench.fails()).retry_after_s == 86400
     assert len(bench.sender.sent) == 1
@@ -169,6 +171,7 @@ async def test_a_hint_longer_than_anyone_waits_fails_the_call_and_blocks_no_othe
 
 
 async def test_a_hint_beyond_the_deadline_fails_at_once():
+    """F04, P8."""
     bench = Bench([failure(429, "Throttling", x_acs_retry_after="20000"), answer()])
     bench.client.deadline_at = 10.0
     assert isinstance(await bench.fails(), ThrottledError)
@@ -176,6 +179,7 @@ async def test_a_hint_beyond_the_deadline_fails_at_once():
 
 
 async def test_no_wait_goes_beyond_the_deadline():
+    """P8, P10."""
     bench = Bench([failure(503)], max_attempts=50)
     bench.client.deadline_at = 10.0
     await bench.fails()
@@ -225,6 +229,7 @@ async def test_a_clock_that_is_off_is_corrected_once_and_stays_so(minutes):
 
 
 async def test_a_clock_that_is_wrong_by_half_a_day_is_a_sentence():
+    """F13."""
     bench = Bench([])
     bench.sender._script = [failure(400, "InvalidTimeStamp.Expired", **dated(bench.clock, timedelta(hours=13)))]
     error = await bench.fails()
@@ -235,6 +240,7 @@ async def test_a_clock_that_is_wrong_by_half_a_day_is_a_sentence():
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Sun, 22 Nov 2026 02:00:00", ",", "0", "Sun, 99 Nov 9999 9:00 GMT"])
 async def test_a_date_that_is_none_corrects_nothing(date):
+    """F13."""
     bench = Bench([failure(400, "InvalidTimeStamp.Expired", Date=date), answer()])
     await bench.call()
     assert bench.client.clock_skew_s == 0
@@ -253,6 +259,7 @@ async def test_a_static_token_that_has_expired_fails_without_another_try():
 
 
 async def test_a_token_that_can_be_renewed_is_renewed_and_the_call_goes_on():
+    """F15."""
     for code, message in (("InvalidSecurityToken.Expired", ""), ("InvalidParameter", '"SecurityToken.Expired"')):
         bench = Bench([failure(400, code, message), answer()])
         bench.provider = FakeProvider(refreshable=1)
@@ -353,7 +360,7 @@ async def test_a_token_that_expires_under_200_calls_is_renewed_once():
 @pytest.mark.looptime
 @pytest.mark.parametrize("concurrency", [1, 4])
 async def test_places_that_wait_for_credentials_are_free_for_fetching_them(concurrency):
-    """All places granted to lists, and none of them has credentials: asking STS needs a place too."""
+    """F15: All places granted to lists, and none of them has credentials: asking STS needs a place too."""
 
     async def use(sts, made, dispatcher, provider):
         channel = made.channel(ACCOUNT, "cn-hangzhou", "fc", "ListFunctions")
@@ -400,6 +407,7 @@ async def test_many_roles_that_one_key_assumes_are_paced_together():
 
 
 async def test_who_the_credentials_belong_to_is_asked_in_one_request():
+    """F17."""
     bench = Bench([answer(body=b'{"AccountId": "1000000000000001"}')])
     call = StsCall(bench.client, ACCOUNT, bench.tally)
     assert await caller_identity(call, bench.provider.credentials) == ACCOUNT
@@ -472,6 +480,7 @@ AWKWARD += ["x" * 4096]
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_a_name_is_encoded_once(name):
+    """T18."""
     path = expand_path("/services/{serviceName}/functions", {"serviceName": name})
     head, services, step, tail = path.split("/")
     assert (head, services, tail) == ("", "services", "functions")
@@ -480,6 +489,7 @@ def test_a_name_is_encoded_once(name):
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a\0b", "\ud800"])
 def test_a_name_that_no_path_can_hold_is_refused(name):
+    """T18."""
     with pytest.raises(FatalError, match="InvalidName") as caught:
         expand_path("/services/{serviceName}", {"serviceName": name})
     assert str(caught.value).isprintable()
@@ -487,6 +497,7 @@ def test_a_name_that_no_path_can_hold_is_refused(name):
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_any_names_that_are_taken_come_back_from_the_path(first, second):
+    """T18."""
     try:
         path = expand_path("/a/{first}/b/{second}", {"first": first, "second": second})
     except FatalError:

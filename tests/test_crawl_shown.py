@@ -175,6 +175,7 @@ def test_unknown_fields_that_are_too_many_are_counted(shown):
 
 
 def test_what_the_server_says_cannot_move_the_cursor(shown):
+    """T26."""
     reasons = [reason(ACCOUNTS[0], REGIONS[0], "fc_functions", code="\x1b[2J", message="[red]\x1b]0;x\x07\nno")]
     text = "\n".join(shown(summary({"fc_functions": entry()}, reasons)))
     assert "\x1b" not in text

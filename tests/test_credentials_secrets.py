@@ -222,6 +222,7 @@ def _undecodable(home: Path) -> Awaitable[object]:
 
 @pytest.mark.parametrize("name", FAILURES)
 async def test_t11_a_failure_never_holds_a_secret(tmp_path, name):
+    """T11."""
     with pytest.raises(CredentialsError) as caught:
         await FAILURES[name](tmp_path)
     texts = texts_of(caught.value)
@@ -240,6 +241,7 @@ def test_the_sweep_finds_a_secret_in_an_error_and_in_one_that_hangs_from_it():
 
 
 async def test_t10_a_provider_and_what_it_holds_never_show_a_secret():
+    """T10."""
     outside = issuing().outside(ALIBABA_CLOUD_ACCESS_KEY_ID=PLAIN, ALIBABA_CLOUD_ACCESS_KEY_SECRET=CANARY)
     static, chain = Static("sts", KEYS), default_chain(outside)
     role = assumed_role(outside, static, ROLE, external_id=CANARY)

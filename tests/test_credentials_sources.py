@@ -202,6 +202,7 @@ async def test_an_unusable_token_file_is_named(tmp_path, content, says):
 
 
 async def test_t29_metadata_is_read_in_token_mode_and_names_its_role():
+    """T29."""
     cloud = FakeCloud()
     await ecs_role(cloud.outside()).get()
     base = "http://100.100.100.200/latest"
@@ -224,6 +225,7 @@ async def test_a_named_ecs_role_is_not_asked_for(given):
 
 @pytest.mark.parametrize("status", [403, 404, 500])
 async def test_t29_without_a_metadata_token_nothing_else_is_asked(status):
+    """T29."""
     cloud = FakeCloud(statuses={"token": status})
     with pytest.raises(CredentialsError, match=f"HTTP {status}"):
         await ecs_role(cloud.outside(), "node").get()

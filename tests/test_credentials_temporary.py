@@ -34,6 +34,7 @@ async def all_at_once(ask, callers: int = CALLERS) -> list[Credentials | str]:
 
 
 async def test_f15_200_callers_at_the_start_make_one_assume_role():
+    """F15."""
     cloud = FakeCloud()
     outcomes = await all_at_once(role_of(cloud).get)
     assert len(cloud.asked) == 1
@@ -42,6 +43,7 @@ async def test_f15_200_callers_at_the_start_make_one_assume_role():
 
 
 async def test_f15_200_callers_refused_with_the_same_token_make_one_assume_role():
+    """F15."""
     cloud = FakeCloud()
     role = role_of(cloud)
     stale = await role.get()
@@ -61,6 +63,7 @@ async def test_a_caller_that_is_refused_late_gets_what_was_fetched_meanwhile():
 
 
 async def test_f15_200_callers_after_the_end_make_one_assume_role():
+    """F15."""
     cloud = FakeCloud()
     role = role_of(cloud)
     await role.get()
@@ -231,6 +234,7 @@ async def test_a_waiting_caller_s_cancellation_disturbs_nobody():
 
 
 async def test_f14_a_wall_clock_that_steps_back_neither_shortens_nor_prolongs_a_life():
+    """F14."""
     cloud = FakeCloud()
     role = role_of(cloud)
     old = await role.get()
@@ -273,6 +277,7 @@ async def test_credentials_that_come_again_after_their_refusal_are_an_error():
 
 
 async def test_f16_static_keys_say_at_once_that_they_cannot_be_renewed():
+    """F16."""
     temporary = Credentials("STS.FakeFakeFake0001", "secret", "token")
     with pytest.raises(CredentialsError, match="security token has expired"):
         await Static("sts", temporary).refresh(temporary)

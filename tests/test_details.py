@@ -87,6 +87,7 @@ def test_one_request_a_function_and_no_more(detailed):
 
 
 def test_no_secret_of_the_details_is_written(detailed):
+    """T01."""
     here, _ = detailed
     written = b"\0".join(path.read_bytes() for path in here.folder.rglob("*") if path.is_file())
     rows = repr(here.rows("fc_functions")).encode()
@@ -94,6 +95,7 @@ def test_no_secret_of_the_details_is_written(detailed):
 
 
 def test_a_function_that_is_gone_between_list_and_get_is_no_error(tmp_path):
+    """F39."""
     here, result = crawl(tmp_path, (GONE, {"nth": (3, 7)}))
     assert result.exit_code == 0
     assert statuses(here)["vanished"] == 2
@@ -139,6 +141,7 @@ def test_details_keep_the_operations_own_rate(tmp_path):
 
 
 def test_policy_asks_for_get_function_only_where_details_do(tmp_path):
+    """T29."""
     file = tmp_path / "config.toml"
     for details, expected in (
         ("[]", {"fc:ListFunctions"}),

@@ -209,7 +209,7 @@ requests = st.tuples(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(requests, min_size=1, max_size=25), st.integers(1, 4))
 def test_no_place_is_ever_lost(drawn, concurrency):
-    """Requests that begin at any time, take any time, fail, or are cancelled at any time, waiting or under way."""
+    """P10: Requests that begin at any time, take any time, fail, or are cancelled at any time, waiting or under way."""
     import looptime
 
     async def main():

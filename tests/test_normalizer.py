@@ -100,6 +100,7 @@ def test_a_function_of_fc_3_comes_back_whole():
 
 
 def test_a_functions_secrets_are_fingerprints_and_their_names_stay():
+    """T01."""
     page = read("fc_functions", sample("fc_functions"))
     row = row_of(page)
     registry = row["custom_container_config"]["registry_config"]
@@ -207,6 +208,7 @@ def test_nulls_in_lists_and_maps_keep_their_place():
     ],
 )
 def test_what_can_be_read_without_loss_is_read(table, wire, text, expected):
+    """F42."""
     page = read_functions(f'{{"functionName":"f","{wire}":{text}}}'.encode())
     row = row_of(page)
     assert row[CATALOG.operations[table].column_names[wire]] == expected
@@ -259,6 +261,7 @@ def test_what_can_be_read_without_loss_is_read(table, wire, text, expected):
     ],
 )
 def test_what_does_not_fit_is_null_and_stays_in_extra_as_received(wire, text):
+    """F42."""
     page = read_functions(f'{{"functionName":"f","{wire}":{text}}}'.encode())
     row = row_of(page)
     assert row[CATALOG.operations["fc_functions"].column_names[wire]] is None
@@ -352,6 +355,7 @@ def test_extras_keys_are_sorted_and_its_values_as_received():
 
 
 def test_text_of_unknown_fields_is_hidden_unless_it_is_asked_for():
+    """T08."""
     record = function(new={"key": "canary", "n": 1, "on": True, "none": None, "empty": "", "list": ["canary"]})
     hidden = fingerprint("canary")
     expected = {"key": hidden, "n": 1, "on": True, "none": None, "empty": "", "list": [hidden]}
@@ -380,6 +384,7 @@ def test_text_of_unknown_fields_is_hidden_unless_it_is_asked_for():
     ],
 )
 def test_a_node_with_a_secret_that_has_the_wrong_type_is_one_fingerprint(fields, path, json_text):
+    """T04."""
     for unknown in ("fingerprint", "keep"):
         page = read_functions(function(**fields), redaction=Redaction("fingerprint", unknown, KEY))
         assert extra_of(page) == {path: fingerprint(json_text)}
@@ -393,11 +398,13 @@ def test_a_secret_number_is_text_like_any_and_counted():
 
 
 def test_a_misfit_without_a_secret_keeps_its_value():
+    """F42."""
     assert extra_of(read_functions(function(vpcConfig="vpc-1"))) == {"vpcConfig": "vpc-1"}
 
 
 @pytest.mark.parametrize("record", [b"null", b"7", b'"canary"', b"[]", b'["canary"]', b"1.50"])
 def test_a_record_that_is_no_object_is_a_row_without_a_key(record):
+    """F42."""
     page = read_functions(record, function())
     row, _ = page.batch.to_pylist()
     assert row["_extra"] == '{"$":' + record.decode().replace("canary", fingerprint("canary")) + "}"
@@ -421,6 +428,7 @@ def test_a_field_in_both_cases_keeps_the_second_value_in_extra():
 
 
 def test_a_secret_in_both_cases_is_hidden_in_both():
+    """T04."""
     record = function(environmentVariables={"A": "canary"}, EnvironmentVariables={"B": "canary", "C": 12345})
     page = read_functions(record, redaction=Redaction("fingerprint", "keep", KEY))
     assert extra_of(page) == {"EnvironmentVariables": fingerprint('{"B":"canary","C":12345}')}
@@ -440,6 +448,7 @@ def test_unexpected_names_beside_the_list_are_counted():
 
 
 def test_the_names_that_one_page_adds_have_an_end():
+    """F42."""
     page = read_functions(function(**{f"new{number}": number for number in range(3000)}))
     assert len(page.unknown) == 1000
     assert len(extra_of(page)) == 3000
@@ -450,6 +459,7 @@ def test_the_names_that_one_page_adds_have_an_end():
 
 @pytest.mark.parametrize("record", [{}, {"functionName": None}, {"handler": "h"}])
 def test_a_record_without_its_key_fails_the_page(record):
+    """F42."""
     with pytest.raises(NormalizeError) as caught:
         read_functions(function(), record)
     assert str(caught.value) == "KeyMissing: A record of fc_functions has no 'functionName'."
@@ -457,6 +467,7 @@ def test_a_record_without_its_key_fails_the_page(record):
 
 @pytest.mark.parametrize("wire", ["functionName", "FunctionName"])
 def test_a_key_of_a_wrong_type_is_null_and_stays_in_extra(wire):
+    """F42."""
     page = read_functions({wire: {"a": 1}}, {wire: {"a": 2}})
     assert page.batch.column("function_name").to_pylist() == [None, None]
     assert page.batch.column(EXTRA_COLUMN).to_pylist() == [f'{{"{wire}":{{"a":1}}}}', f'{{"{wire}":{{"a":2}}}}']
@@ -465,6 +476,7 @@ def test_a_key_of_a_wrong_type_is_null_and_stays_in_extra(wire):
 
 
 def test_digests_tell_contents_apart_whatever_the_order_of_fields():
+    """F33."""
     texts = [
         b'{"functionName":"f","cpu":1.5,"tags":[{"Key":"a","Value":"b"}]}',
         b'{"tags":[{"Value":"b","Key":"a"}],"cpu":1.5,"functionName":"f"}',
@@ -479,6 +491,7 @@ def test_digests_tell_contents_apart_whatever_the_order_of_fields():
 
 
 def test_digests_tell_secrets_apart_that_are_masked():
+    """F33."""
     records = [function(environmentVariables={"A": value}) for value in ("x", "y", "x", "\ud800", 2**70)]
     digests = read_functions(*records, redaction=Redaction("mask", "fingerprint", KEY)).digests
     assert digests[0] == digests[2]
@@ -497,6 +510,7 @@ def test_digests_tell_secrets_apart_that_are_masked():
     ],
 )
 def test_an_answer_without_its_list_is_a_paging_error(body):
+    """F22."""
     with pytest.raises(PaginationError):
         read("fc_functions", body)
 
@@ -509,18 +523,21 @@ def test_an_answer_without_its_list_is_a_paging_error(body):
     ],
 )
 def test_an_answer_with_two_lists_or_tokens_is_a_paging_error(body):
+    """F22."""
     with pytest.raises(PaginationError, match=r"^RepeatedName: The answer has '\w+' twice\.$"):
         read("fc_functions", body)
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>503</html>", b'{"functions":[NaN]}', b"\xff\xfe", b'{"functions":[]}x'])
 def test_an_answer_that_is_no_json_is_transient(body):
+    """F22."""
     with pytest.raises(TransientError) as caught:
         read("fc_functions", body)
     assert (caught.value.code, caught.value.http_status) == ("InvalidResponse", 200)
 
 
 def test_a_page_that_is_cut_anywhere_is_never_rows():
+    """F19."""
     records = [function(description=f"é {number}", environmentVariables={"A": "b"}) for number in range(12)]
     body = json.dumps({"functions": records, "nextToken": "t"}, ensure_ascii=False).encode()
     assert 900 < len(body) < 1300
@@ -539,6 +556,7 @@ def test_an_empty_page_has_the_schema_and_no_rows():
 
 
 def test_strange_text_and_numbers_are_kept_and_survive_parquet(tmp_path):
+    """F43."""
     text = json.dumps(
         {
             **function(description="a\0b", handler="x" * 2**20, runtime="😀\u2028\x7f"),
@@ -574,6 +592,7 @@ def test_strange_text_and_numbers_are_kept_and_survive_parquet(tmp_path):
 
 
 def test_a_lone_surrogate_in_a_name_is_written_as_its_escape():
+    """F43."""
     page = read_functions(b'{"functionName":"f","new\\ud800":1,"juiceFsConfig":{"envs":{"\\ud800":"canary"}}}')
     assert extra_of(page) == {
         '"new\\ud800"': 1,
@@ -585,6 +604,7 @@ def test_a_lone_surrogate_in_a_name_is_written_as_its_escape():
 
 
 def test_a_kept_secret_that_no_file_can_hold_goes_to_extra():
+    """F43."""
     page = read_functions(b'{"functionName":"f","environmentVariables":{"A":"x\\ud800"}}', redaction=KEEPS)
     assert row_of(page)["environment_variables"] == {"A": None}
     assert row_of(page)["_extra"] == '{"environmentVariables.A":"x\\ud800"}'
@@ -593,6 +613,7 @@ def test_a_kept_secret_that_no_file_can_hold_goes_to_extra():
 @pytest.mark.parametrize("wire", ["new", "environmentVariables", "description", "functionName"])
 @pytest.mark.parametrize("depth", [66, 200, 900, 100_000])
 def test_a_record_that_is_nested_beyond_measure_fails_the_page(wire, depth):
+    """F43, T21."""
     record = f'{{"functionName":"f","{wire}":'.replace('"functionName":"f","functionName"', '"functionName"').encode()
     for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
         with pytest.raises(NormalizeError, match=r"^Excessive: The answer is nested "):
@@ -600,12 +621,14 @@ def test_a_record_that_is_nested_beyond_measure_fails_the_page(wire, depth):
 
 
 def test_a_record_that_is_nested_within_measure_is_kept_whole():
+    """F43."""
     value = b"[" * 60 + b"1" + b"]" * 60
     page = read_functions(b'{"functionName":"f","new":' + value + b"}")
     assert row_of(page)["_extra"] == f'{{"new":{value.decode()}}}'
 
 
 def test_a_number_of_100000_digits_fails_the_page():
+    """F43, T21."""
     with pytest.raises(
         NormalizeError, match=r"^Excessive: The answer is a document with a number of thousands of digits"
     ):
@@ -625,12 +648,14 @@ def test_a_number_of_100000_digits_fails_the_page():
     ],
 )
 def test_a_name_that_a_record_has_twice_keeps_all_its_values(record, expected):
+    """F43."""
     page = read_functions(record, redaction=KEEPS)
     assert extra_of(page) == expected
     assert page.misfits + page.unknown.total() == 1
 
 
 def test_a_secret_that_a_record_has_twice_is_one_fingerprint():
+    """F43, T04."""
     page = read_functions(b'{"functionName":"f","environmentVariables":{"A":"canary","A":"x","B":"y"}}')
     assert row_of(page)["environment_variables"] == {"A": None, "B": fingerprint("y")}
     assert extra_of(page) == {"environmentVariables.A": fingerprint('["canary","x"]')}
@@ -649,6 +674,7 @@ def test_a_name_twice_within_json_text_goes_to_extra_too():
 
 
 def test_private_keys_and_signed_urls_are_never_written():
+    """T02, T06."""
     signed = "https://x.aliyuncs.com/c.zip?Signature=abc"
     record = function(
         description=PEM,

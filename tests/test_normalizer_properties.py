@@ -248,6 +248,7 @@ def is_instant(value, got):
 @settings(deadline=None, max_examples=200)
 @given(st.data())
 def test_every_leaf_of_a_changed_record_is_in_its_column_or_in_extra(data):
+    """F42."""
     operation = CATALOG.operations[data.draw(tables)]
     record = data.draw(mutated(data.draw(records(operation)), junk))
     with suppress(NormalizeError):  # only for a key that is gone
@@ -299,6 +300,7 @@ def _wires(columns):
 @settings(deadline=None, max_examples=150)
 @given(st.data(), st.sampled_from(HIDES), st.booleans())
 def test_no_canary_in_a_secret_or_an_unknown_field_gets_out(data, redaction, is_careful):
+    """T04, T08."""
     operation = CATALOG.operations[data.draw(tables)]
     canaries = st.just(CANARY) | texts.map(lambda text: text + CANARY)
     record = data.draw(with_canaries(operation.columns, data.draw(records(operation, canaries))))
@@ -323,6 +325,7 @@ def written(batch):
 @settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_any_page_is_read_or_refused_with_one_of_three_errors(data):
+    """F43, T21."""
     operation = CATALOG.operations[data.draw(tables)]
     many = st.lists(st.one_of(junk, records(operation).flatmap(lambda record: mutated(record, junk))), max_size=3)
     pages = st.fixed_dictionaries({}, optional={operation.records[0]: many, "nextToken": junk, "totalCount": junk})

@@ -298,6 +298,8 @@ def test_sts_out_of_reach_fails_the_members_and_denies_them_nothing(tmp_path):
 
 
 def test_a_name_from_the_directory_steers_no_terminal(tmp_path):
+    """T26."""
+
     def rename(cloud):
         cloud.directory.members[0]["DisplayName"] = "\x1b[31mred\nlast " + "x" * 400
         cloud.directory.members[0]["Status"] = "CreateFailed"

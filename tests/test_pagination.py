@@ -109,12 +109,14 @@ class Numbered:
 
 @pytest.mark.parametrize("end", [None, "", '""'])
 def test_a_token_list_ends_where_the_token_is_absent_empty_or_two_quotation_marks(end):
+    """F30."""
     result = walked(TOKEN, lambda parameters: FakePage(["a"], end))
     assert (result.kept, len(result.asked), result.walk.status) == (["a"], 1, "complete")
 
 
 @pytest.mark.parametrize("token", ["null", "0", "None", "false", " ", "x" * 4096, "übergröße/…&=%2F", "𝒳", "\n"])
 def test_any_other_token_is_opaque_and_sent_back_as_it_came(token):
+    """F30."""
     result = walked(TOKEN, by_token(chain([["a"], ["b"]], [token])))
     assert result.kept == ["a", "b"]
     assert result.asked[1]["nextToken"] == token
@@ -122,18 +124,21 @@ def test_any_other_token_is_opaque_and_sent_back_as_it_came(token):
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (7, "7"), (10**30, "1" + "0" * 30)])
 def test_a_number_is_a_token_too(number, text):
+    """F30."""
     pages = {None: FakePage(["a"], number), text: FakePage(["b"])}
     assert walked(TOKEN, by_token(pages)).kept == ["a", "b"]
 
 
 @pytest.mark.parametrize("token", [True, False, 1.5, ["t"], {"t": 1}, "\ud800"])
 def test_a_token_that_cannot_be_sent_back_is_an_error(token):
+    """F30."""
     result = walked(TOKEN, lambda parameters: FakePage(["a"], token))
     assert (result.code, len(result.asked)) == ("TokenInvalid", 1)
 
 
 @pytest.mark.parametrize("count", [1, 5, 50])
 def test_empty_pages_with_a_token_do_not_end_the_list(count):
+    """F27."""
     chunks = [["a"], *([[]] * count), ["b"]]
     result = walked(TOKEN, by_token(chain(chunks, [f"t{n}" for n in range(count + 1)])))
     assert result.kept == ["a", "b"]
@@ -184,6 +189,7 @@ def test_an_expired_token_begins_the_list_anew(page, times):
 
 
 def test_a_token_that_is_refused_a_third_time_fails_the_list():
+    """F31."""
     service = by_token(chain([["a"], ["b"]], ["t1"]))
     result = walked(TOKEN, refusing(service, "t1", 99))
     assert isinstance(result.error, InvalidArgumentError)
@@ -191,6 +197,7 @@ def test_a_token_that_is_refused_a_third_time_fails_the_list():
 
 
 def test_a_list_that_began_anew_may_meet_the_same_tokens_again():
+    """F31."""
     pages = chain([["a"], ["b"], ["c"]], ["t1", "t2"])
     result = walked(TOKEN, refusing(by_token(pages), "t2", 1))
     assert (result.error, result.kept) == (None, ["a", "b", "c"])
@@ -223,6 +230,7 @@ def test_a_refused_page_size_is_made_smaller(paging, most, asked):
 
 
 def test_the_smaller_page_size_stays_for_the_other_pages():
+    """F26."""
     pages = chain([["a"], ["b"], ["c"]], ["t1", "t2"])
 
     def answer(parameters):
@@ -271,6 +279,7 @@ def test_a_version_below_the_last_one_ends_the_list():
 
 @pytest.mark.parametrize("cycle", [[3], [3, 5], [3, 5, 9]])
 def test_a_version_that_comes_again_is_an_error(cycle):
+    """F28."""
     following = dict(zip([None, *map(str, cycle)], [*cycle, cycle[0]], strict=True))
     result = walked(VERSION, lambda parameters: FakePage([0], following[parameters.get("startVersion")]))
     assert result.code == "TokenRepeated"
@@ -375,17 +384,21 @@ def test_a_wrong_total_loses_nothing_and_is_noted(total, status, note):
 
 
 def test_a_total_below_a_single_pages_rows_is_noted():
+    """F37."""
     result = walked(numbered(), Numbered(range(5), total=3))
     assert (result.walk.note, result.walk.status) == ("page-number (total said 3, had 5)", "complete")
 
 
 def test_a_server_that_ignores_the_page_number_is_an_error():
+    """F28."""
     result = walked(numbered(), lambda parameters: FakePage(range(100), total=500))
     assert (result.code, len(result.asked)) == ("PageRepeated", 2)
 
 
 @pytest.mark.parametrize("length", range(1, 8))
 def test_pages_that_come_around_again_are_an_error(length):
+    """F28."""
+
     def answer(parameters):
         page = (int(parameters["pageNumber"]) - 1) % length
         return FakePage(range(100 * page, 100 * page + 100))
@@ -395,13 +408,14 @@ def test_pages_that_come_around_again_are_an_error(length):
 
 
 def test_pages_without_end_are_cut_off():
+    """F29."""
     result = walked(numbered(1), lambda parameters: FakePage([parameters["pageNumber"]]))
     assert (result.code, len(result.asked)) == ("TooManyPages", MAX_PAGES)
 
 
 @pytest.mark.parametrize(("before", "readings"), [(3, 3), (4, 4)])
 def test_a_list_that_changes_is_read_until_two_readings_agree(before, readings):
-    """A reading during which it changed agrees with none."""
+    """F36: A reading during which it changed agrees with none."""
     service = Numbered(range(150), changes=[(before, lambda items: items.append("new"))])
     result = walked(numbered(), service)
     assert result.kept == [*range(150), "new"]
@@ -409,6 +423,7 @@ def test_a_list_that_changes_is_read_until_two_readings_agree(before, readings):
 
 
 def test_a_list_that_never_holds_still_is_unstable_with_the_rows_of_the_last_reading():
+    """F36."""
     changes = [(request, lambda items, n=request: items.append(f"new {n}")) for request in range(60)]
     result = walked(numbered(), Numbered(range(150), changes=changes))
     assert (result.walk.status, result.walk.readings, result.restarts) == ("unstable", 5, 4)
@@ -509,6 +524,7 @@ tokens = st.text(min_size=1, max_size=20).filter(lambda token: token != '""')
 
 @given(split(), st.data())
 def test_any_list_in_any_pages_comes_back_whole_once_in_order(chunks, data):
+    """P6, F30."""
     names = data.draw(st.lists(tokens, min_size=len(chunks), max_size=len(chunks), unique=True))
     result = walked(TOKEN, by_token(chain(chunks, names)))
     assert result.kept == [item for chunk in chunks for item in chunk]
@@ -517,6 +533,7 @@ def test_any_list_in_any_pages_comes_back_whole_once_in_order(chunks, data):
 
 @given(split(), st.sets(st.integers(1, 10**6), min_size=9, max_size=9))
 def test_any_list_in_any_versions_comes_back_whole_once_in_order(chunks, versions):
+    """P6."""
     starts = [None, *map(str, sorted(versions))][: len(chunks)]
     pages = {
         start: FakePage(chunk, following)
@@ -533,5 +550,6 @@ def test_any_list_in_any_versions_comes_back_whole_once_in_order(chunks, version
     st.sampled_from([..., None]),
 )
 def test_any_list_by_any_page_size_comes_back_whole_once_in_order(items, limit, cap, total):
+    """P6, F26."""
     result = walked(numbered(limit), Numbered(items, total=total, cap=cap))
     assert (result.kept, result.walk.status) == (items, "complete")

@@ -56,12 +56,14 @@ def assert_within(rule, left):
 @settings(deadline=None)
 @given(rules, gaps)
 def test_no_window_of_any_arrival_list_holds_more_than_burst_and_rate_allow(rule, gap_list):
+    """P9."""
     assert_within(rule, departures(Bucket(rule), running(gap_list)))
 
 
 @settings(deadline=None)
 @given(rules, gaps, st.lists(st.tuples(st.integers(0, 149), st.none() | st.floats(0.001, 30)), max_size=20))
 def test_no_window_holds_more_when_throttling_and_recovery_come_between(rule, gap_list, refusals):
+    """P9."""
     bucket, left, now = Bucket(rule), [], -math.inf
     for number, arrival in enumerate(running(gap_list)):
         now = bucket.ready_at(max(now, arrival))
@@ -99,6 +101,7 @@ def test_ready_at_never_falls_behind_now_and_never_decreases_as_time_passes(rule
 
 @given(rules, st.none() | st.floats(0.001, 900))
 def test_neither_taking_nor_throttling_lets_the_next_one_leave_earlier(rule, hint_s):
+    """P9."""
     bucket = Bucket(rule)
     before = bucket.ready_at(5.0)
     bucket.take(5.0)
@@ -108,6 +111,7 @@ def test_neither_taking_nor_throttling_lets_the_next_one_leave_earlier(rule, hin
 
 
 def test_f01_a_hint_blocks_the_bucket_until_it_is_over_and_no_other():
+    """F01."""
     buckets = Buckets(LimitRule(20, 5))
     slow, product = buckets.pair("1", "cn-hangzhou", "fc", "ListFunctions")
     others = [
@@ -146,6 +150,7 @@ def test_after_a_block_what_waited_leaves_one_by_one_at_the_lower_rate():
 
 
 def test_f07_fifty_refusals_in_flight_cut_the_rate_once():
+    """F07."""
     bucket = Bucket(LimitRule(100, 50))
     sent = departures(bucket, [10.0] * 50)
     for number, sent_at in enumerate(sent):
@@ -154,6 +159,7 @@ def test_f07_fifty_refusals_in_flight_cut_the_rate_once():
 
 
 def test_f07_requests_sent_at_the_very_instant_of_the_cut_do_not_cut_again():
+    """F07."""
     bucket = Bucket(LimitRule(100, 50))
     for _ in range(50):
         bucket.throttled(10.0, 10.0, None)
@@ -179,6 +185,7 @@ def test_the_rate_never_falls_below_its_floor_or_rises_above_its_cap(cap, times)
 
 @given(st.floats(0.05, 500), st.integers(1, 100))
 def test_f08_four_fifths_of_the_cap_are_back_a_minute_after_the_last_refusal(cap, times):
+    """F08."""
     bucket = Bucket(LimitRule(cap))
     now = 0.0
     for _ in range(times):
@@ -190,6 +197,7 @@ def test_f08_four_fifths_of_the_cap_are_back_a_minute_after_the_last_refusal(cap
 
 
 def test_f08_departures_follow_the_rate_back_up():
+    """F08."""
     bucket = Bucket(LimitRule(20))
     for number in range(30):
         bucket.throttled(number + 1.0, number + 0.5, None)
@@ -236,6 +244,7 @@ def test_a_success_within_the_longest_block_does_not_end_the_growth():
 
 
 def test_f09_a_key_has_one_bucket_and_operations_share_their_products():
+    """F09."""
     buckets = Buckets(LimitRule(20))
     first, product = buckets.pair("1", "r", "fc", "ListFunctions")
     again, same_product = buckets.pair("1", "r", "fc", "ListFunctions")

@@ -74,6 +74,7 @@ def keep():
 
 
 def test_a_fingerprint_is_16_hex_digits_of_an_hmac_of_the_text():
+    """T09."""
     assert fingerprint().secret("password") == hmac_of("password")
     assert FINGERPRINT.fullmatch(fingerprint().secret("密码"))
 
@@ -85,6 +86,7 @@ def test_equal_secrets_have_equal_fingerprints_and_others_have_not():
 
 
 def test_another_key_gives_another_fingerprint_and_no_plain_hash_is_one():
+    """T09."""
     secret = "admin"
     prints = {fingerprint(bytes([number]) * 32).secret(secret) for number in range(50)}
     assert len(prints) == 50
@@ -121,6 +123,7 @@ def test_mask_says_nothing_at_all():
 
 
 def test_without_a_key_masks_stand_in():
+    """T09."""
     keyless = Redaction("fingerprint", "fingerprint", None)
     assert (keyless.mode, keyless.secret("a"), keyless.unknown(["b"])) == ("mask", MASK, [MASK])
     assert Redaction("keep", "fingerprint", None).secret(PEM) == MASK
@@ -144,6 +147,7 @@ def test_a_node_of_the_wrong_type_is_one_fingerprint_of_its_json_text():
 
 
 def test_of_unknown_fields_numbers_and_flags_stay_and_text_is_hidden():
+    """T08."""
     value = {"name": "x", "size": 12, "on": True, "list": [None, "", "y"]}
     assert fingerprint().unknown(value) == {
         "name": hmac_of("x"),
@@ -159,6 +163,7 @@ def test_of_unknown_fields_numbers_and_flags_stay_and_text_is_hidden():
 
 @pytest.mark.parametrize("text", NEVER)
 def test_private_keys_and_signed_urls_are_never_kept(text):
+    """T02, T06."""
     assert is_never_kept(text)
     hidden = hmac_of(text)
     assert keep().secret(text) == keep().guarded(text) == keep().unknown(text) == hidden
@@ -185,6 +190,7 @@ def test_escapes_need_care_since_they_hide_what_is_there():
 
 @given(st.text(), st.sampled_from(NEVER), st.text())
 def test_no_text_around_it_hides_what_is_never_kept(before, text, after):
+    """T02."""
     assert is_never_kept(f"{before} {text}{after}")
 
 
@@ -198,6 +204,7 @@ def test_a_configured_key_is_taken_as_it_is(tmp_path):
 
 
 def test_the_key_is_made_once_and_is_ones_own(tmp_path):
+    """T09."""
     old = os.umask(0)
     try:
         first = load_key("", tmp_path / "a" / "state")
@@ -251,6 +258,7 @@ def test_two_processes_at_once_have_one_key(tmp_path):
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o620, 0o666])
 def test_a_key_that_others_can_read_is_refused(tmp_path, mode):
+    """T09."""
     load_key("", tmp_path)
     path = tmp_path / "fingerprint.key"
     path.chmod(mode)
@@ -270,6 +278,7 @@ def test_a_key_that_is_cut_short_is_refused_and_not_shown(tmp_path):
 
 
 def test_where_no_key_can_be_kept_there_is_none(tmp_path):
+    """T09."""
     file = tmp_path / "file"
     file.touch()
     assert load_key("", file) is None
@@ -278,6 +287,7 @@ def test_where_no_key_can_be_kept_there_is_none(tmp_path):
 
 
 def test_a_link_in_the_keys_place_is_not_followed(tmp_path):
+    """T09, T23."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text("k" * 64)
     elsewhere.chmod(0o600)

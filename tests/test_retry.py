@@ -49,11 +49,13 @@ def test_the_wait_is_full_jitter_that_doubles_up_to_the_longest_delay(error):
 
 @given(st.integers(1, 7), chances)
 def test_f01_a_hint_of_two_seconds_waits_two_to_seven(attempt, chance):
+    """F01."""
     assert 2.0 <= RetryPolicy().delay_s(hinted(2.0), attempt, lambda: chance) <= 7.0
 
 
 @given(st.integers(1, 10**6), chances, st.none() | st.floats(0, 900), st.none() | st.floats(0, 10**5))
 def test_a_wait_is_never_shorter_than_the_hint_nor_longer_than_what_is_left(attempt, chance, hint_s, time_left_s):
+    """P8."""
     policy = RetryPolicy(max_attempts=10**7)
     delay_s = policy.delay_s(hinted(hint_s), attempt, lambda: chance, time_left_s=time_left_s)
     if delay_s is None:
@@ -65,6 +67,7 @@ def test_a_wait_is_never_shorter_than_the_hint_nor_longer_than_what_is_left(atte
 
 
 def test_a_hint_beyond_a_quarter_of_an_hour_gives_up_where_there_is_no_deadline():
+    """F04."""
     policy = RetryPolicy()
     assert policy.delay_s(hinted(900.0), 1, highest) == 900.0
     assert policy.delay_s(hinted(900.1), 1, lowest) is None
@@ -72,6 +75,7 @@ def test_a_hint_beyond_a_quarter_of_an_hour_gives_up_where_there_is_no_deadline(
 
 
 def test_with_a_deadline_a_hint_is_measured_by_the_time_left():
+    """F04."""
     policy = RetryPolicy()
     assert policy.delay_s(hinted(3600.0), 1, lowest, time_left_s=7200.0) == 3600.0
     assert policy.delay_s(hinted(30.0), 1, lowest, time_left_s=29.0) is None
@@ -80,6 +84,7 @@ def test_with_a_deadline_a_hint_is_measured_by_the_time_left():
 
 
 def test_the_last_attempt_is_not_followed_by_a_wait():
+    """P8."""
     policy = RetryPolicy(max_attempts=3)
     waits = [policy.delay_s(THROTTLED, attempt, lowest) for attempt in (1, 2, 3, 4)]
     assert waits == [0.0, 0.0, None, None]
@@ -87,6 +92,7 @@ def test_the_last_attempt_is_not_followed_by_a_wait():
 
 @pytest.mark.parametrize("error_type", [DeniedError, UnsupportedError, VanishedError, InvalidArgumentError, FatalError])
 def test_f10_a_final_error_has_one_attempt(error_type):
+    """F10."""
     quota = RetryQuota()
     assert Retries(RetryPolicy(), quota).next_delay_s(error_type("X", "", retry_after_s=1.0), lowest) is None
     assert quota.tokens == 500
@@ -94,6 +100,7 @@ def test_f10_a_final_error_has_one_attempt(error_type):
 
 @pytest.mark.parametrize("error_type", [ResignError, ReauthError])
 def test_f12_a_new_signature_or_token_is_tried_twice_at_once_and_free(error_type):
+    """F12."""
     quota = RetryQuota()
     retries = Retries(RetryPolicy(), quota)
     waits = [retries.next_delay_s(error_type("X", ""), highest) for _ in range(3)]
@@ -124,11 +131,13 @@ def requests_of(calls, error, quota, policy):
 
 @pytest.mark.parametrize("calls", [1, 14, 15, 1000])
 def test_f05_total_throttling_costs_at_most_a_hundred_retries(calls):
+    """F05."""
     assert requests_of(calls, THROTTLED, RetryQuota(), RetryPolicy()) == calls + min(7 * calls, 100)
 
 
 @pytest.mark.parametrize("calls", [1, 5, 6, 1000])
 def test_f06_total_failure_costs_at_most_thirty_five_retries(calls):
+    """F06."""
     assert requests_of(calls, TRANSIENT, RetryQuota(), RetryPolicy()) == calls + min(7 * calls, 35)
 
 
@@ -154,6 +163,7 @@ def test_a_success_at_once_gives_back_one_and_never_more_than_there_was():
 
 
 def test_a_retry_that_the_quota_cannot_pay_is_not_made_and_costs_nothing():
+    """P8, F06."""
     quota = RetryQuota(capacity=13)
     assert Retries(RetryPolicy(), quota).next_delay_s(TRANSIENT, lowest) is None
     assert quota.tokens == 13
@@ -162,6 +172,7 @@ def test_a_retry_that_the_quota_cannot_pay_is_not_made_and_costs_nothing():
 
 @given(st.lists(st.sampled_from([THROTTLED, TRANSIENT, None]), max_size=300))
 def test_the_quota_stays_between_nothing_and_its_capacity(outcomes):
+    """P8."""
     quota = RetryQuota()
     retries = Retries(RetryPolicy(), quota)
     for error in outcomes:

@@ -100,6 +100,7 @@ def written(whole):
 
 
 def test_every_table_has_the_rows_that_the_cloud_has(whole):
+    """P6."""
     here, result = whole
     assert result.exit_code == 0
     assert result.manifest.status == "complete"
@@ -153,7 +154,7 @@ def test_duckdb_polars_and_pyarrow_read_the_same(whole, connection, table):
 
 
 def test_a_key_comes_once_in_a_table(written):
-    """Records that have a key; those of a list of texts or of free objects have none and may be equal."""
+    """P7: Records that have a key; those of a list of texts or of free objects have none and may be equal."""
     keyed = {table: operation.key for table, operation in DEFAULT.items() if operation.key}
     assert len(keyed) > len(DEFAULT) / 2
     for table, key in keyed.items():
@@ -179,7 +180,7 @@ def requests_for(name, records):
 
 
 def test_no_request_too_many(whole):
-    """What each list takes, an identity an account, the regions of a product, and one for every guess that fails."""
+    """P8: What a list takes, an identity an account, the regions of a product, and one for every guess that fails."""
     here, result = whole
     cloud = here.cloud
     assert result.requests.requests == cloud.requests.count()
@@ -219,6 +220,7 @@ def test_files_are_what_the_manifest_says(whole):
 
 
 def test_no_secret_is_in_any_byte_written_or_logged(whole, written):
+    """P14, P15."""
     here, _ = whole
     cloud = here.cloud
     with_secrets = {table for table, op in DEFAULT.items() if any(column.has_secret for column in op.columns)}
@@ -240,6 +242,8 @@ def lengthen(cloud, account, region, name, key):
 
 
 def test_one_denied_account_one_dead_region_and_one_loop_leave_the_rest_complete(tmp_path):
+    """F40, F18, F28, P4."""
+
     async def main():
         async with site(tmp_path) as here:
             faults = here.cloud.faults
@@ -317,6 +321,7 @@ def empty(cloud):
 
 
 def test_throttling_slows_and_loses_nothing(tmp_path):
+    """F01."""
     limits = CloudSpec(rate=Rate(rate=5, burst=1), rates={"sts": FAST})
     here, result = crawl_with(
         tmp_path, cloud=Cloud(limits), tables='["fc2_functions"]', regions='["cn-shanghai", "ap-southeast-1"]'
@@ -331,6 +336,8 @@ def test_throttling_slows_and_loses_nothing(tmp_path):
 
 
 def test_an_assumed_role_lasts_through_its_expiry_with_one_more_assumption(tmp_path, monkeypatch):
+    """F15, T10."""
+
     def assume(text):
         role = f'type = "ram_role_arn"\nrole_arn = "acs:ram::{BIG}:role/inventory-reader"\n'
         return text.replace('type = "access_key"\n', role, 1)
@@ -365,6 +372,8 @@ def test_an_assumed_role_lasts_through_its_expiry_with_one_more_assumption(tmp_p
 
 
 def test_credentials_of_another_account_stop_that_account_only(tmp_path):
+    """T28."""
+
     def swap(text):
         return text.replace("EMULATOR_KEY_ID_2", "EMULATOR_KEY_ID_1").replace(
             "EMULATOR_KEY_SECRET_2", "EMULATOR_KEY_SECRET_1"
@@ -380,6 +389,8 @@ def test_credentials_of_another_account_stop_that_account_only(tmp_path):
 
 
 def test_no_working_account_is_said_with_each_reason_and_nothing_is_listed(tmp_path):
+    """T28."""
+
     async def main():
         async with site(tmp_path) as here:
             config = here.config(change=lambda text: text.replace("EMULATOR_KEY_SECRET_1", "EMULATOR_KEY_SECRET_2"))
@@ -393,6 +404,7 @@ def test_no_working_account_is_said_with_each_reason_and_nothing_is_listed(tmp_p
 
 
 def test_tls_by_the_configured_authority_and_by_no_other(tmp_path):
+    """T19."""
     authority, other = trustme.CA(), trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -410,6 +422,8 @@ def test_tls_by_the_configured_authority_and_by_no_other(tmp_path):
 
 
 def test_a_clock_that_is_20_minutes_off_is_corrected_once(tmp_path):
+    """F13."""
+
     class Ahead:
         def now(self):
             return datetime.now(UTC) + timedelta(minutes=20)
@@ -429,6 +443,8 @@ def test_a_clock_that_is_20_minutes_off_is_corrected_once(tmp_path):
 
 
 def test_a_deadline_commits_what_there_is(tmp_path):
+    """P10, P4."""
+
     def stall(cloud):
         cloud.faults.add(Throttle(retry_after_ms=600_000), account=SMALL, product="fc")
 
@@ -452,6 +468,7 @@ def test_require_complete_commits_nothing_unless_all_is_complete(tmp_path):
 
 
 def test_nothing_readable_anywhere_is_exit_1_and_leaves_the_output_as_it_was(tmp_path):
+    """P4."""
     here, result = crawl_with(
         tmp_path, prepare=lambda cloud: cloud.faults.add(Deny(), product="fc"), tables='["fc_functions"]'
     )
@@ -475,6 +492,7 @@ def test_nothing_readable_anywhere_is_exit_1_and_leaves_the_output_as_it_was(tmp
     ],
 )
 def test_an_odd_answer_is_a_reason_and_never_zero_rows(tmp_path, body, code):
+    """F22, F23."""
     here, result = crawl_with(
         tmp_path,
         prepare=lambda cloud: cloud.faults.add(Body(body=body), account=SMALL, action="ListFunctions", product="fc"),
@@ -489,6 +507,7 @@ def test_an_odd_answer_is_a_reason_and_never_zero_rows(tmp_path, body, code):
 
 
 def test_a_product_that_is_not_activated_is_unsupported_and_the_snapshot_complete(tmp_path):
+    """F41."""
     refusal = Error(status=403, code="AccessDenied", message="FC service is not enabled for current user.")
     here, result = crawl_with(
         tmp_path,
@@ -503,6 +522,7 @@ def test_a_product_that_is_not_activated_is_unsupported_and_the_snapshot_complet
 
 
 def test_a_full_limit_only_list_is_truncated_and_its_rows_are_there(tmp_path):
+    """P4, P6."""
     cloud = fast_cloud(accounts=(BIG,), first_function_instances=1000)
     _, result = crawl_with(tmp_path, cloud=cloud, tables='["fc2_instances"]', regions='["cn-hangzhou"]')
     assert result.exit_code == 3
@@ -512,6 +532,8 @@ def test_a_full_limit_only_list_is_truncated_and_its_rows_are_there(tmp_path):
 
 
 def test_a_page_that_broke_on_its_way_is_asked_for_again(tmp_path):
+    """F11."""
+
     def breakages(cloud):
         cloud.faults.add(Drop(when="after"), action="ListFunctions", product="fc", nth=(1, 3))
         cloud.faults.add(
@@ -536,6 +558,8 @@ def test_a_page_that_broke_on_its_way_is_asked_for_again(tmp_path):
 
 
 def test_a_list_whose_total_is_too_large_is_unstable(tmp_path):
+    """F37."""
+
     def lie(cloud):
         cloud.faults.add(Page(total=10**12), account=SMALL, action="ListAppGroups")
 
@@ -573,6 +597,7 @@ def test_a_second_crawl_of_the_same_output_leaves_at_once(tmp_path):
 
 
 def test_secrets_kept_are_marked_and_warned_of(tmp_path):
+    """P14, T01."""
     here, result = crawl_with(
         tmp_path,
         change=lambda text: text.replace("[output]\n", '[output]\nsecrets = "keep"\n'),
@@ -586,6 +611,8 @@ def test_secrets_kept_are_marked_and_warned_of(tmp_path):
 
 
 def test_equal_secrets_look_equal_night_after_night_and_others_do_not(tmp_path):
+    """T09."""
+
     async def main():
         async with site(tmp_path) as here:
             config = here.config(tables='["fc_functions"]', regions='["cn-shanghai"]')
@@ -610,6 +637,8 @@ def test_equal_secrets_look_equal_night_after_night_and_others_do_not(tmp_path):
 
 
 def test_a_new_field_is_kept_counted_and_hidden(tmp_path):
+    """T08."""
+
     def add_field(cloud):
         records = cloud.records(BIG, "cn-shanghai", "fc.ListFunctions")
         changed = [{**record, "brandNew": {"flag": True, "text": "canary-in-a-new-field"}} for record in records]

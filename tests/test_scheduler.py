@@ -249,6 +249,7 @@ async def test_a_parent_not_asked_for_is_walked_and_not_written(tmp_path):
     ],
 )
 async def test_a_root_that_fails_takes_everything_below_with_it_without_a_request(tmp_path, failure, status, code):
+    """P5."""
     run = await Run(tmp_path, {(SERVICES, (), None): failure})()
     assert set(run.statuses().values()) == {status}
     assert {row.error_code for row in run.scheduler.ledger} == {code}
@@ -256,6 +257,7 @@ async def test_a_root_that_fails_takes_everything_below_with_it_without_a_reques
 
 
 async def test_one_list_that_fails_fails_its_scope_and_those_below_and_no_other(tmp_path):
+    """F40."""
     run = await Run(tmp_path, {**TREE, (INSTANCES, ("s1", "f2"), None): DENIED})()
     assert run.statuses() == {SERVICES: "complete", FUNCTIONS: "complete", INSTANCES: "denied", CONFIGS: "complete"}
     assert (run.row(INSTANCES).rows, run.row(CONFIGS).rows) == (0, 1)
@@ -365,7 +367,7 @@ async def test_a_scope_that_is_doomed_asks_no_more(tmp_path):
 
 
 async def test_pending_lists_are_bounded(tmp_path):
-    """A parent waits while too many lists below it are pending."""
+    """P11: A parent waits while too many lists below it are pending."""
     most = 0
     pages = {}
     for n in range(25):
@@ -386,6 +388,8 @@ async def test_pending_lists_are_bounded(tmp_path):
 
 
 async def test_a_deadline_drops_what_is_open_and_keeps_the_rest(tmp_path):
+    """P10."""
+
     async def never():
         await anyio.sleep_forever()
 
@@ -406,7 +410,7 @@ async def test_a_deadline_drops_what_is_open_and_keeps_the_rest(tmp_path):
 
 
 async def test_nothing_begins_after_the_deadline(tmp_path):
-    """The dispatcher outlives the run: lists that wait for their turn, and targets that weren't let in, stay so."""
+    """P10: The dispatcher outlives the run: lists that wait for their turn, and targets that weren't let in, stay."""
 
     async def never():
         await anyio.sleep_forever()
@@ -470,12 +474,14 @@ async def test_an_output_that_fails_ends_the_run(tmp_path):
 
 
 async def test_one_key_from_two_lists_of_a_scope_is_one_row(tmp_path):
+    """P7, F32."""
     pages = {(SERVICES, (), None): services("s", token="t"), (SERVICES, (), "t"): services("s", "r")}
     run = await Run(tmp_path, pages, (SERVICES,))()
     assert (run.row(SERVICES).rows, run.row(SERVICES).rows_seen, run.row(SERVICES).duplicates) == (2, 3, 1)
 
 
 async def test_what_a_scope_held_is_let_go_when_it_ends(tmp_path):
+    """P11."""
     kept = []
     run = Run(tmp_path, TREE)
     original = Scope.make_room
@@ -518,6 +524,7 @@ async def test_scopes_that_are_open_at_once_are_bounded(tmp_path, monkeypatch):
 
 
 async def test_a_parent_without_a_name_fails_the_lists_below_it_and_not_itself(tmp_path):
+    """F42."""
     nameless = page("services", [{"serviceName": "s1"}, {"serviceName": {"odd": 1}}])
     run = await Run(tmp_path, {**TREE, (SERVICES, (), None): nameless})()
     assert run.statuses() == {SERVICES: "complete", FUNCTIONS: "failed", INSTANCES: "failed", CONFIGS: "failed"}
@@ -526,6 +533,7 @@ async def test_a_parent_without_a_name_fails_the_lists_below_it_and_not_itself(t
 
 
 async def test_names_of_unknown_fields_are_counted_and_have_an_end(tmp_path):
+    """F42, T08."""
     lists = {(SERVICES, (), None): services("s1", token="t1"), (SERVICES, (), "t1"): services("s2")}
     for number, key in enumerate(lists):
         record = {"serviceName": f"s{number}", **{f"new{number}-{n}": 1 for n in range(700)}}

@@ -39,6 +39,7 @@ ECHOES = [
 
 @pytest.mark.parametrize(("message", "kept"), ECHOES)
 def test_t10_what_a_gateway_echoes_of_the_request_is_removed(message, kept):
+    """T10."""
     assert clean_message(message) == kept
     assert "CANARY" not in kept
 
@@ -57,6 +58,7 @@ def test_an_innocent_message_is_kept_as_it_is(message):
 
 
 def test_t26_control_characters_and_bidi_marks_become_spaces():
+    """T26."""
     assert clean_message("a\x1b[31m\r\nb\u202ec\x00\ud800d") == "a [31m b c d"
 
 

@@ -245,6 +245,7 @@ def test_the_caller_cannot_replace_a_signed_header():
 
 @pytest.mark.parametrize("bad", ["", "key\r\nx-injected: 1", "key with space", "clé"])
 def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(bad):
+    """T11."""
     with pytest.raises(CredentialsError, match="access key ID") as caught:
         _sign(Key(access_key_id=bad))
     assert not bad or bad not in str(caught.value)
@@ -261,6 +262,7 @@ def nonces(count: int) -> list[str]:
 
 
 def test_nonces_are_distinct_over_100_000_calls_in_4_processes():
+    """F12."""
     # Forks of one process that has imported the module: state that they shared would repeat itself here.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["crawler.signing"])

@@ -195,24 +195,28 @@ async def test_gzip_that_is_cut_doubled_or_damaged_is_asked_for_again(body):
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip", "rot13"])
 async def test_an_encoding_that_was_not_asked_for_is_refused(encoding):
+    """T20."""
     error = await refused(whole(zlib.compress(JSON), f"Content-Encoding: {encoding}"))
     assert isinstance(error, FatalError)
     assert error.code == "UnknownEncoding"
 
 
 async def test_a_body_of_exactly_the_cap_is_taken_and_one_more_byte_is_not():
+    """T20."""
     async with server(whole(b"x" * CAP)) as (url, _):
         assert len((await sent(url)).body) == CAP
     assert (await refused(whole(b"x" * (CAP + 1)))).code == "TooLarge"
 
 
 async def test_a_decompressed_body_of_exactly_the_cap_is_taken_and_one_more_byte_is_not():
+    """T20."""
     async with server(whole(packed(b"x" * CAP), "Content-Encoding: gzip")) as (url, _):
         assert len((await sent(url)).body) == CAP
     assert (await refused(whole(packed(b"x" * (CAP + 1)), "Content-Encoding: gzip"))).code == "TooLarge"
 
 
 async def test_a_compressed_body_has_a_quarter_of_the_cap_on_the_wire():
+    """T20."""
     noise = random.Random(1).randbytes(CAP // 2)
     assert (await refused(whole(packed(noise), "Content-Encoding: gzip"))).code == "TooLarge"
 
@@ -439,6 +443,7 @@ def server_context(authority: trustme.CA, *names: str, **issue) -> ssl.SSLContex
 
 
 async def test_a_server_of_the_configured_authority_is_trusted(authority, ca_file):
+    """T19."""
     async with server(whole(JSON), server_context(authority)) as (url, _):
         assert (await sent(url, ca_file=ca_file)).body == JSON
 
@@ -458,21 +463,24 @@ async def test_a_self_signed_server_is_refused(ca_file):
 
 
 async def test_the_configured_authority_is_needed(authority):
+    """T19."""
     await untrusted(server_context(authority), None)
 
 
 async def test_a_certificate_of_another_host_is_refused(authority, ca_file):
+    """T19."""
     assert "127.0.0.1" in str(await untrusted(server_context(authority, "fc.example"), ca_file))
 
 
 async def test_an_expired_certificate_is_refused(authority, ca_file):
+    """T19."""
     long_ago = datetime.now(UTC) - timedelta(days=1)
     assert "expired" in str(await untrusted(server_context(authority, not_after=long_ago), ca_file))
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_a_server_without_tls_1_2_is_refused(authority, ca_file):
-    """Some servers say why, others just close: whether that may pass can't be told then."""
+    """T19: Some servers say why, others just close: whether that may pass can't be told then."""
     context = server_context(authority)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.TLSv1
@@ -521,6 +529,7 @@ async def proxy(refusal: bytes = b""):
 
 
 async def test_https_goes_through_the_configured_proxy_whose_password_the_server_never_sees(authority, ca_file):
+    """T17."""
     async with server(whole(JSON), server_context(authority)) as (url, received), proxy() as (place, asked):
         assert (await sent(url, ca_file=ca_file, proxy=f"http://me:canary@{place}")).body == JSON
     head = asked[0].decode()
@@ -538,6 +547,7 @@ async def test_the_server_behind_a_proxy_must_be_trusted_all_the_same(ca_file):
 
 
 async def test_plain_http_which_is_loopback_or_a_metadata_service_goes_by_no_proxy():
+    """T17."""
     async with server(whole(JSON)) as (url, _), proxy() as (place, asked):
         assert (await sent(url, proxy=f"http://{place}")).body == JSON
     assert asked == []
@@ -552,6 +562,7 @@ async def test_plain_http_which_is_loopback_or_a_metadata_service_goes_by_no_pro
     ],
 )
 async def test_a_proxy_that_opens_no_tunnel_is_named_without_its_password(status, kind, code):
+    """T17."""
     async with proxy(whole(b"<html>", status=status)) as (place, asked):
         with pytest.raises(ApiError) as caught:
             await sent("https://fc.example", proxy=f"http://me:canary@{place}")
@@ -567,6 +578,7 @@ async def test_a_proxy_that_is_not_there_is_named():
 
 
 def test_tls_is_1_2_or_later_with_names_and_certificates_checked(ca_file):
+    """T19."""
     for context in (tls_context(None), tls_context(ca_file)):
         assert context.minimum_version == ssl.TLSVersion.TLSv1_2
         assert context.check_hostname
@@ -606,6 +618,7 @@ async def test_no_error_repeats_the_query_a_header_or_the_answer(answer):
 
 
 def test_neither_request_nor_answer_shows_what_may_be_secret():
+    """T10."""
     request = HttpRequest("GET", f"https://h/?t={CANARY}", {"authorization": CANARY}, CANARY.encode())
     response = HttpResponse(200, {"x": CANARY}, json.dumps(CANARY).encode())
     assert CANARY not in repr(request) + repr(response)

@@ -51,6 +51,7 @@ def test_any_value_reads_back_from_its_text(value):
 
 
 def test_a_float_is_a_number_that_remembers_its_literal():
+    """F43."""
     number = parse(b"1.10")
     assert isinstance(number, float)
     assert (number, number.literal, repr(number)) == (1.1, "1.10", "1.10")
@@ -83,11 +84,13 @@ def test_what_is_no_json_is_refused(body, reason):
 
 @pytest.mark.parametrize("body", [b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000])
 def test_a_document_that_is_nested_beyond_measure_is_refused(body):
+    """T21."""
     with pytest.raises(ExcessiveJsonError, match="nested too deeply"):
         parse(body)
 
 
 def test_an_integer_of_100000_digits_is_refused():
+    """T21."""
     with pytest.raises(ExcessiveJsonError, match="a number of thousands of digits"):
         parse(b"[" + b"9" * 100_000 + b"]")
 
@@ -108,6 +111,7 @@ def test_text_is_written_down_to_64_levels():
 
 
 def test_a_name_that_an_object_has_twice_has_all_of_its_values():
+    """F43."""
     value = parse(b'{"a":1,"b":2,"a":{"c":3,"c":3,"c":null}}')
     assert value == {"a": [1, {"c": [3, 3, None]}], "b": 2}
     assert list(value) == ["a", "b"]
@@ -128,6 +132,7 @@ def test_a_repeated_name_is_found_and_never_written_as_one(body, expected):
 
 
 def test_many_repeated_names_take_no_more_than_linear_time():
+    """T21."""
     names = ",".join(f'"{number % 50_000}":{number}' for number in range(100_000))
     value = parse(f"{{{names}}}".encode())
     assert len(value) == 50_000
@@ -135,6 +140,7 @@ def test_many_repeated_names_take_no_more_than_linear_time():
 
 
 def test_lone_surrogates_can_not_be_encoded():
+    """F43."""
     assert is_encodable("plain")
     assert is_encodable("é 😀 \0")
     assert not is_encodable("a\ud800")
@@ -142,5 +148,6 @@ def test_lone_surrogates_can_not_be_encoded():
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(body):
+    """T21, F43."""
     with suppress(InvalidJsonError):  # any other exception is a failure
         to_text(parse(body))

@@ -117,6 +117,7 @@ def test_decimals_and_instants_in_a_struct_keep_their_digits():
 
 @pytest.mark.parametrize("text", FORMULAS, ids=ascii)
 def test_what_a_spreadsheet_may_run_gets_an_apostrophe_t24(text):
+    """T24."""
     assert is_formula(text)
     assert guarded(text) == f"'{text}"
 
@@ -129,5 +130,6 @@ def test_other_texts_stay_what_they_are(text):
 
 @given(st.text(st.sampled_from(" \t\r\n\"'=+-@＝－a1\x00\xa0\ufeff"), max_size=6))
 def test_no_text_that_begins_like_a_formula_is_left_without_an_apostrophe(text):
+    """T24."""
     shown = guarded(text)
     assert shown.startswith("'") or not shown.strip(" \"'\x00\xa0\ufeff").startswith(tuple("=+-@＝－\t\r\n"))

@@ -60,6 +60,7 @@ def leftovers(folder):
 
 
 def test_csv_has_every_row_and_an_apostrophe_before_formulas_t24(snapshot, tmp_path):
+    """T24."""
     written = run(snapshot, tmp_path / "f.csv")
     rows = read_csv(tmp_path / "f.csv")
     assert rows[0] == SCHEMA.names
@@ -88,6 +89,7 @@ def test_csv_is_rfc_4180(snapshot, tmp_path):
 
 
 def test_raw_csv_leaves_texts_as_they_are(snapshot, tmp_path):
+    """T24."""
     written = run(snapshot, tmp_path / "f.csv", is_raw=True)
     assert column(read_csv(tmp_path / "f.csv"), "description") == [text or "" for text in TEXTS]
     assert written["fc_functions"].guarded_cells == 0
@@ -99,6 +101,7 @@ def test_a_single_column_has_a_line_for_every_row(snapshot, tmp_path):
 
 
 def test_headers_and_instants_before_our_era_are_guarded_too():
+    """T24."""
     batch = pa.RecordBatch.from_arrays([pa.array(["a"])], ["=a"])
     lines = []
     rowfiles.write_csv(Rows(batch.schema, iter([batch])), lines.append)
@@ -137,6 +140,7 @@ def sheet(path, name):
 
 
 def test_xlsx_has_text_as_text_and_no_formula_t24(snapshot, tmp_path):
+    """T24."""
     written = run(snapshot, tmp_path / "f.xlsx", "xlsx")
     rows = sheet(tmp_path / "f.xlsx", "fc_functions")
     header = [cell.value for cell in rows[0]]
@@ -280,6 +284,7 @@ def test_a_table_without_rows_has_its_columns(snapshot, tmp_path, file_format):
 
 
 def test_files_are_for_their_owner_only_whatever_the_umask_t14(snapshot, tmp_path):
+    """T14."""
     before = os.umask(0)
     try:
         run(snapshot, tmp_path / "f.csv")
@@ -350,6 +355,7 @@ def test_odd_places_are_refused(snapshot, tmp_path):
 
 
 def test_a_link_in_the_files_place_is_replaced_and_not_followed_t23(snapshot, tmp_path):
+    """T23."""
     (tmp_path / "target").write_text("mine")
     (tmp_path / "f.csv").symlink_to(tmp_path / "target")
     run(snapshot, tmp_path / "f.csv", may_replace=True)
@@ -401,6 +407,7 @@ def test_a_folder_in_which_nothing_can_be_made_is_the_outputs_error(snapshot, tm
 
 
 def test_a_part_that_is_not_its_manifests_is_not_exported_p13(snapshot, tmp_path):
+    """P13."""
     shutil.copytree(snapshot.root, tmp_path / "snapshots")
     changed = open_snapshot(tmp_path / "snapshots", SNAPSHOT)
     path = Path(changed.files("fc_functions")[-1])

@@ -267,6 +267,7 @@ def test_changed_columns_have_their_old_and_new_value(tmp_path):
 
 @pytest.mark.parametrize("column", ["environment_variables", "custom_container_config", "_extra"])
 def test_t01_t08_no_secret_of_a_snapshot_that_keeps_them_is_on_the_page(tmp_path, column):
+    """T01, T08."""
     values = {
         "environment_variables": [[("TOKEN", f"canary-{at}")] for at in (0, 1)],
         "custom_container_config": [{"command": [f"--password=canary-{at}"]} for at in (0, 1)],
@@ -279,6 +280,7 @@ def test_t01_t08_no_secret_of_a_snapshot_that_keeps_them_is_on_the_page(tmp_path
 
 
 def test_t01_no_secret_of_the_cloud_is_on_the_page(nights, html):
+    """T01."""
     (_, _, before), (_, _, now) = nights
     assert len(now) > 100
     assert not [secret for secret in {*before, *now} if secret in html]
@@ -321,6 +323,7 @@ ATTRIBUTES = {
 
 
 def test_t25_nothing_from_outside_becomes_an_element_or_an_attribute(hostile):
+    """T25."""
     page = read_page(hostile)
     assert {name for name, _ in page.elements} <= ELEMENTS
     assert {attribute for _, attributes in page.elements for attribute in attributes} <= ATTRIBUTES
@@ -328,6 +331,7 @@ def test_t25_nothing_from_outside_becomes_an_element_or_an_attribute(hostile):
 
 
 def test_t25_every_hostile_text_is_there_as_text(hostile):
+    """T25."""
     page = read_page(hostile)
     shown = {row["function"] for row in rows_of(page, "internet_without_vpc")}
     assert len(shown) == len(PAYLOADS)
@@ -337,21 +341,25 @@ def test_t25_every_hostile_text_is_there_as_text(hostile):
 
 
 def test_t25_data_cannot_end_its_script_element(hostile):
+    """T25."""
     scripts = re.findall(r'<script type="application/json">(.*?)</script>', hostile, re.DOTALL)
     assert len(scripts) == len(read_page(hostile).data) > 5
     assert not [script for script in scripts if re.search("[<>&\u2028\u2029]", script)]
 
 
 def test_t25_no_control_or_direction_character_reaches_the_page(hostile):
+    """T25."""
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", hostile)
 
 
 def test_t25_texts_do_not_go_on_without_end(hostile):
+    """T25."""
     longest = max(len(str(cell)) for data in read_page(hostile).data.values() for row in data["rows"] for cell in row)
     assert longest <= 1001 + 50
 
 
 def test_t25_the_policy_lets_in_our_style_and_script_and_nothing_else(hostile):
+    """T25."""
     page = read_page(hostile)
     [policy] = [found["content"] for found in page.having("meta", http_equiv="Content-Security-Policy")]
     [style], [script] = page.styles, page.scripts

@@ -173,6 +173,7 @@ def column(page, name, label):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_t25_hostile_names_and_descriptions_do_not_run_and_nothing_is_asked_for(hostile, open_page, scheme):
+    """T25."""
     page = open_page(hostile, scheme=scheme)
     open_all(page)
     page.evaluate(
@@ -198,6 +199,7 @@ def test_t25_hostile_names_and_descriptions_do_not_run_and_nothing_is_asked_for(
 
 
 def test_t25_hostile_texts_are_shown_as_they_are(hostile, open_page):
+    """T25."""
     page = open_page(hostile)
     open_all(page)
     shown = column(page, "internet_without_vpc", "function")
@@ -207,6 +209,7 @@ def test_t25_hostile_texts_are_shown_as_they_are(hostile, open_page):
 
 
 def test_t25_the_policy_stops_what_would_be_put_in(hostile, open_page):
+    """T25."""
     page = open_page(hostile)
     page.evaluate(
         """() => {

@@ -79,12 +79,14 @@ def test_the_first_snapshot_has_nothing_before_it(output, tmp_path):
 
 
 def test_t14_only_its_owner_may_read_the_page(output, tmp_path):
+    """T14."""
     target = tmp_path / "report.html"
     run("--to", target, "--output", output, "--against", "none", preexec_fn=lambda: os.umask(0))
     assert target.stat().st_mode & 0o777 == 0o600
 
 
 def test_t23_an_older_page_is_replaced_and_a_planted_link_is_not_followed(output, tmp_path, monkeypatch, capsys):
+    """T23."""
     victim, link = tmp_path / "victim", tmp_path / "report.html"
     victim.write_text("untouched")
     link.symlink_to(victim)

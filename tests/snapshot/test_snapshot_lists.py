@@ -69,6 +69,7 @@ async def test_restart_drops_the_rows_of_its_own_list_only(writer):
 
 
 async def test_key_that_another_list_brought_is_left_out_and_counted(writer):
+    """F32, F33, P7."""
     scope = writer.scope("fc_functions", ACCOUNT, "cn-hangzhou")
     first, second = scope.list(), scope.list()
     await write_names(first, ["a", "b"], size=1)
@@ -82,7 +83,7 @@ async def test_key_that_another_list_brought_is_left_out_and_counted(writer):
 
 
 async def test_key_of_a_reading_that_was_given_up_is_not_missed(writer):
-    """The row that another list has under the same key stays, however the reading that had it too began and ended."""
+    """P7: The row that another list has of a key stays, however the reading that had it too began and ended."""
     scope = writer.scope("fc_functions", ACCOUNT, "cn-hangzhou")
     first, second = scope.list(), scope.list()
     await write_names(first, ["moved"])
@@ -106,6 +107,7 @@ async def test_list_of_nothing_but_known_keys_leaves_no_file(writer):
 
 
 async def test_key_within_a_list_is_written_the_first_time(writer):
+    """F32, F33, P7."""
     scope = writer.scope("fc_functions", ACCOUNT, "cn-hangzhou")
     reading = scope.list()
     await write_names(reading, ["a", "b", "a"], size=1)

@@ -1,0 +1,179 @@
+"""P14, P15, T01–T11: no secret in any byte that the command writes, logs or says, whatever goes wrong meanwhile."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from urllib.parse import quote
+
+import pytest
+from hostile_cloud import ACCOUNTS, commands, stage
+from planting import Planter
+from sweeping import MARKER, Sweep, readings, texts
+
+from crawler.catalog import load_catalog
+from crawler.columns import Column
+
+CATALOG = load_catalog()
+CRAWLED = {table: operation for table, operation in CATALOG.operations.items() if operation.selection != "out"}
+SECRET = {
+    table: operation for table, operation in CRAWLED.items() if any(column.has_secret for column in operation.columns)
+}
+FUNCTIONS = "fc.ListFunctions"
+NEVER = re.compile(rb"BEGIN[A-Z ]*PRIVATE KEY|(?:Signature|security-token)=", re.IGNORECASE)
+
+
+def encoded(text):
+    """A text as it may come out, by the name of the encoding."""
+    raw = text.encode()
+    return {
+        "raw": text,
+        "upper": text.upper(),
+        **{f"base64 at {at}": base64.b64encode(b"x" * at + raw).decode() for at in range(3)},
+        "base64 for URLs": base64.urlsafe_b64encode(b"\xfb\xff" + raw).decode(),
+        "base64 twice": base64.b64encode(base64.b64encode(raw)).decode(),
+        "percent": quote(text) + "".join(f"%{byte:02x}" for byte in raw),
+        "JSON": "".join(f"\\u{byte:04X}" for byte in raw),
+        "JSON in JSON": json.dumps("".join(f"\\u{byte:04x}" for byte in raw)),
+        "hex": raw.hex(),
+        "HEX at an odd place": "a" + raw.hex().upper(),
+        "repr": "".join(f"\\x{byte:02x}" for byte in raw),
+        "UTF-16 in base64": base64.b64encode(text.encode("utf-16-le")).decode(),
+    }
+
+
+@pytest.mark.parametrize("name", encoded("x"))
+def test_the_sweep_finds_a_marker_in_every_encoding(name):
+    """Control: without it the absence of markers would show nothing."""
+    marker = Planter().marker()
+    around = f'{{"event": "request", "said": "{encoded(marker)[name]}", "n": 5}}'.encode()
+    assert Sweep().found(around) == {marker}
+    assert Sweep(marker).found(around) == {marker}
+
+
+def control(stage):
+    """Plant markers in a field that is nobody's secret: the sweep must find exactly these."""
+    cloud, marker = stage.cloud, stage.planter.marker
+    records = cloud.records(ACCOUNTS[0], "cn-hangzhou", FUNCTIONS)
+    found = {}
+    for index, name in enumerate(["raw", "base64 at 1", "JSON", "hex"]):
+        found[name] = marker()
+        record = records[index % len(records)]
+        record["handler" if index < len(records) else "runtime"] = encoded(found[name])[name]
+    cloud.edit(ACCOUNTS[0], "cn-hangzhou", FUNCTIONS, records)
+    return set(found.values())
+
+
+SOME = {table: SECRET[table] for table in ("fc_functions", "fc_triggers", "fc2_custom_domains")}
+QUICK = [("export", "*", "--to", "exported-csv", "--format", "csv", "--snapshot", "newest")]
+
+
+@pytest.fixture(scope="module", params=["some", pytest.param("all", marks=pytest.mark.trust)])
+def swept(tmp_path_factory, request):
+    """Crawls at DEBUG through faults of every kind, everything that reads a snapshot, and what the sweep found.
+
+    Quickly: of three tables, once. In full: of all tables, twice, with each command.
+    """
+    is_all = request.param == "all"
+    with stage(tmp_path_factory.mktemp("swept"), CRAWLED if is_all else SOME, faulty=True) as here:
+        controls = control(here)
+        crawls = [("crawl", "--log-format", kind) for kind in ("json", "console")[: 1 + is_all]]
+        asked = [*crawls, *(commands() if is_all else QUICK)]
+        codes = {command: here.run(*command, "--log-level", "debug").returncode for command in asked}
+        served = here.cloud.requests.entries
+        yield here, controls, codes, Sweep().found_in_folder(here.out), served
+
+
+def test_no_secret_is_in_any_byte_written_said_or_logged(swept):
+    """P14, P15, T01, T03, T04, T05, T07, T08, T10, T11: and the markers that were planted on purpose are found."""
+    here, controls, codes, found, _ = swept
+    wanted = {"crawl": 3, "doctor": 1}
+    assert codes == {command: wanted.get(command[0], 0) for command in codes}
+    assert set().union(*found.values()) == controls
+    assert len(here.planter.planted) > 5000
+    where = {name.split("/")[0] for name in found}
+    written = {"exported-csv", "exported-jsonl", "exported-parquet", "exported.xlsx", "said"}
+    assert where >= ({"snapshots"} | written if len(codes) > 2 else {"snapshots", "exported-csv"})
+
+
+def test_every_fault_has_hit(swept):
+    """T10: what the sweep looked through includes what is said of each kind of failure."""
+    here, _, _, _, served = swept
+    assert [rule for rule in here.cloud.faults.rules if rule.fired == 0] == []
+    lines = b"".join(path.read_bytes() for path in (here.out / "said").glob("*.err"))
+    assert lines.count(b"request") > len(served) / 2, "every request is logged at DEBUG"
+    codes = {b"AccessDenied", b"Redirected", b"TokenRepeated", b"SignatureDoesNotMatch", b"InvalidResponse"}
+    assert {code for code in codes if code not in lines} == set()
+    assert b"Traceback" not in lines
+
+
+def test_no_private_key_and_no_signed_url_is_anywhere(swept):
+    """T02, T06."""
+    here, *_ = swept
+    files = [path for path in here.out.rglob("*") if path.is_file()]
+    assert len(files) > 300
+    for path in files:
+        assert not [hit for reading in readings(path.read_bytes(), 1) for hit in NEVER.findall(reading)], path
+
+
+def test_code_is_never_asked_for(swept):
+    """T06: GetFunctionCode would sign a URL to it."""
+    *_, served = swept
+    assert {entry.action for entry in served if entry.action.startswith("Get")} == {"GetFunction", "GetCallerIdentity"}
+
+
+def secret_paths(column: Column, path: str = ""):
+    """Where below a column secrets are."""
+    here = f"{path}.{column.wire}" if column.wire else f"{path}.*"
+    if not any(child.has_secret for child in column.children):
+        return [here] if column.has_secret else []
+    return [found for child in column.children if child.has_secret for found in secret_paths(child, here)]
+
+
+def has_marker(value, path):
+    """Whether there is a marker at a path of wire names."""
+    if isinstance(value, str) and (path or value[:1] in "{["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return False
+    if not path:
+        return any(MARKER.search(text.encode()) for text in texts(value))
+    name, *rest = path
+    if isinstance(value, list):
+        return any(has_marker(inner, rest if name == "*" else path) for inner in value)
+    if isinstance(value, dict):
+        inner = value.values() if name == "*" else [value[name]] if name in value else []
+        return any(has_marker(item, rest) for item in inner)
+    return False
+
+
+@pytest.mark.parametrize("table", SECRET)
+def test_every_secret_of_every_table_has_had_a_marker_in_it(swept, table):
+    """Control: a secret field without one shows nothing."""
+    here, *_ = swept
+    operation = SECRET[table]
+    lists = [place.lists.get(f"{operation.product}.{operation.action}", {}) for place in here.cloud._places.values()]
+    records = [record for found in lists for rows in found.values() for record in rows]
+    paths = [path for column in operation.columns for path in secret_paths(column)]
+    assert paths
+    missing = [path for path in paths if not any(has_marker(record, path.split(".")[1:]) for record in records)]
+    assert missing == []
+
+
+@pytest.mark.parametrize("mode", ["keep", "mask"])
+def test_secrets_are_kept_only_where_asked_for_and_keys_and_signed_urls_never(tmp_path, mode):
+    """T01, T02, T06, P14: `keep` warns and marks the manifest; `mask` says nothing at all."""
+    tables = SECRET if mode == "keep" else dict(list(SECRET.items())[:3])
+    with stage(tmp_path, tables, faulty=False, output=f'secrets = "{mode}"\n') as here:
+        done = here.run("crawl", "--log-level", "debug", "--log-format", "json")
+        found = Sweep().found_in_folder(here.out)
+    assert done.returncode == 0
+    [manifest] = here.out.glob("snapshots/_snapshots/*Z-*.json")
+    assert json.loads(manifest.read_bytes())["secrets"] == mode
+    assert (b"kept in clear" in done.stderr) is (mode == "keep")
+    hits = set().union(*found.values()) if found else set()
+    assert not hits & here.planter.never
+    assert all(name.startswith("snapshots/fc") or "opensearch" in name for name in found), "in rows only"
+    assert (len(hits) > 300) is (mode == "keep")

@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test test-browser test-trust lint docs site screenshots bench bench-quick smoke lock clean
+.PHONY: help demo test test-browser test-trust lint docs site screenshots bench bench-quick smoke sbom audit lock clean
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
@@ -19,6 +19,8 @@ help:
 	@echo "make bench  crawl, floor, SDK and dlt on the same static cloud, into docs/performance.md (half an hour)"
 	@echo "make bench-quick  the same on a small one, once, only shown"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
+	@echo "make sbom   build/sbom.cdx.json: what is shipped, from requirements/runtime.txt"
+	@echo "make audit  ask PyPI for known vulnerabilities in what is shipped (needs the network)"
 	@echo "make lock   resolve requirements/*.txt anew (needs the registry)"
 	@echo "make clean  remove the environment and everything made by the above"
 
@@ -36,6 +38,10 @@ $(VENV)/.browser: $(VENV)/.dev requirements/browser.txt
 	$(PIP) install --require-hashes -r requirements/browser.txt
 	@touch $@
 
+$(VENV)/.trust: $(VENV)/.dev requirements/trust.txt
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/trust.txt
+	@touch $@
+
 demo: $(VENV)/.runtime
 	$(PY) -m crawler demo --output $(OUTPUT)
 
@@ -49,7 +55,7 @@ test-browser: $(VENV)/.browser
 # As root, or install the package first. Nothing is skipped: what can't be had fails.
 TRUST_TOOLS := strace
 
-test-trust: $(VENV)/.dev
+test-trust: $(VENV)/.trust
 	for tool in $(TRUST_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; }
 	$(PY) -m pytest -n auto --dist worksteal -m trust
@@ -89,6 +95,14 @@ bench-quick: $(VENV)/.dev .bench/.nginx
 smoke: $(VENV)/.dev
 	.ci/smoke $(PY)
 
+SBOM ?= build/sbom.cdx.json
+sbom: $(VENV)/.trust
+	@mkdir -p $(dir $(SBOM))
+	$(PY) -m cyclonedx_py requirements requirements/runtime.txt --pyproject pyproject.toml --output-reproducible --of JSON -o $(SBOM)
+
+audit: $(VENV)/.trust
+	$(PY) -m pip_audit --require-hashes --disable-pip -r requirements/runtime.txt
+
 lock: $(VENV)/.dev
 	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header pyproject.toml -o requirements/runtime.txt
@@ -96,6 +110,8 @@ lock: $(VENV)/.dev
 	  --no-header --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
 	  --no-header -c requirements/dev.txt requirements/browser.in -o requirements/browser.txt
+	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
+	  --no-header -c requirements/dev.txt requirements/trust.in -o requirements/trust.txt
 
 clean:
 	rm -rf $(VENV) .bench $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -14,7 +14,7 @@ _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{0,15}://)[^/\s@?#]*@", re.IGNORECAS
 _QUERY = re.compile(r"\?[^\s\"'<>?=]*=[^\s\"'<>]*")
 _NAMED_SECRET = re.compile(
     r"((?:signature(?:nonce)?|(?:oss)?access[-_ ]?key[-_ ]?(?:id|secret)|security[-_ ]?token|credential|authorization)"
-    r"[\"']?\s*(?:=|:|%3D|(?=['\"])))\s*[\"']?(?:(?:Bearer|Basic)\s+)?[^\s&,;'\"<>]+",
+    r"[\"']?\s*(?:=|:|%3D|(?=['\"])))\s*[\"']?(?:(?:Bearer|Basic|ACS3[\w-]*)\s+(?![\w-]+=))?[^\s&,;'\"<>]+",
     re.IGNORECASE,
 )
 _KEY_ID = re.compile(r"\b(?:LTAI|STS\.|TMP\.)[A-Za-z0-9]{8,}")

@@ -29,6 +29,7 @@ ECHOES = [
     ),
     ('{"AccessKeyId":"CANARY","SecurityToken" : "CANARY"}', '{"AccessKeyId":***","SecurityToken" :***"}'),
     ("Authorization: Bearer CANARY refused", "Authorization:*** refused"),
+    ("Authorization: ACS3 CANARY refused", "Authorization:*** refused"),
     (
         "Authorization: ACS3-HMAC-SHA256 Credential=CANARY,Signature=CANARY",
         "Authorization:*** Credential=***,Signature=***",

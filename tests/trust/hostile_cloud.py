@@ -15,7 +15,7 @@ from anyio.from_thread import start_blocking_portal
 from crawling import FAST
 from planting import Planter, plant
 
-from crawler.catalog import Operation
+from crawler.catalog import load_catalog
 from crawler.cli.demo import write_config
 from crawler.emulator import (
     Body,
@@ -29,7 +29,6 @@ from crawler.emulator import (
     Page,
     Redirect,
     Refuse,
-    RepeatToken,
     Slow,
     Throttle,
     Truncate,
@@ -37,6 +36,7 @@ from crawler.emulator import (
 )
 
 ROOT = Path(__file__).parents[2]
+CRAWLED = {name: operation for name, operation in load_catalog().operations.items() if operation.selection != "out"}
 ACCOUNTS = tuple(f"100000000000000{n}" for n in range(1, 6))
 # Two accounts where everything is, the other kinds of credentials where OpenSearch isn't.
 REGIONS = dict(zip(ACCOUNTS, ("cn-hangzhou", "cn-hangzhou", "cn-shanghai", "cn-shanghai", "cn-shanghai"), strict=True))
@@ -74,11 +74,12 @@ class Stage:
         return done
 
 
-def hostile(operations: Mapping[str, Operation], *, faulty: bool) -> tuple[Cloud, Planter]:
+def hostile(*, faulty: bool) -> tuple[Cloud, Planter]:
     """The cloud: its secrets, unknown fields and keys are markers; `faulty`: with faults of every kind."""
     cloud = Cloud(CloudSpec(accounts=ACCOUNTS, regions=("cn-hangzhou", "cn-shanghai"), rate=FAST, rates={"sts": FAST}))
     planter = Planter()
-    plant(cloud, dict(operations), planter)
+    for where in REGIONS.items():
+        plant(cloud, where, CRAWLED, planter)
     for account, key in cloud.keys.lasting.items():
         planted = replace(key, secret=planter.marker())
         cloud.keys.lasting[account] = cloud.keys._keys[key.key_id] = planted
@@ -124,15 +125,14 @@ def _add_faults(cloud: Cloud, planter: Planter) -> None:
     add(Redirect(location=away), action="ListProvisionConfigs", account=ACCOUNTS[1])
     add(Body(body=html), action="ListVpcBindings", account=ACCOUNTS[2])
     add(Deny(), action="ListScalingConfigs", account=ACCOUNTS[3])
-    add(RepeatToken(), action="ListCustomDomains", account=ACCOUNTS[4])
     endless = Throttle(code="Throttling.User", message=echo, retry_after_ms=5)
     add(endless, action="ListTagResources", account=ACCOUNTS[4])
 
 
 @contextmanager
-def stage(folder: Path, operations: Mapping[str, Operation], *, faulty: bool, output: str = "") -> Iterator[Stage]:
+def stage(folder: Path, tables: Sequence[str], *, faulty: bool, output: str = "") -> Iterator[Stage]:
     """Serve the cloud in a thread, and write the configuration: one kind of credentials an account."""
-    cloud, planter = hostile(operations, faulty=faulty)
+    cloud, planter = hostile(faulty=faulty)
     given, out = folder / "given", folder / "out"
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(serve(cloud)) as emulator:
         for path in (given / ".aliyun", out / "tmp"):
@@ -140,7 +140,7 @@ def stage(folder: Path, operations: Mapping[str, Operation], *, faulty: bool, ou
         text, environ = write_config(emulator, str(out / "snapshots"), rate=5000, burst=1000)
         environ["ACS_INVENTORY_DEMO_KEY"] = planter.marker()
         text = _with_credentials(text, cloud, planter, given, environ)
-        chosen = f'tables = {json.dumps(list(operations))}\ndetails = ["fc_functions"]\n'
+        chosen = f'tables = {json.dumps(list(tables))}\ndetails = ["fc_functions"]\n'
         text = text.replace("[crawl]\n", f"[crawl]\n{chosen}")
         text = text.replace("[output]\n", f"[output]\n{output}")
         text += "\n[retry]\nmax_attempts = 5\nmax_delay = 0.01\n"

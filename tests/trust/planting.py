@@ -136,25 +136,23 @@ class Planter:
         return planted
 
 
-def plant(cloud: Cloud, operations: dict[str, Operation], planter: Planter) -> None:
-    """Leave the first records of each list and plant in them; the emulator's own markers stay.
+def plant(cloud: Cloud, where: tuple[str, str], operations: dict[str, Operation], planter: Planter) -> None:
+    """Leave the first records of each list of an account in a region, and plant in them; the emulator's markers stay.
 
     Lists of IDs and of free objects have no field that could be unknown.
     """
-    numbers = itertools.count()
-    for account, region in ((account, region) for account in cloud.spec.accounts for region in cloud.spec.regions):
-        place = cloud.place(account, region)
-        for text in _leaves(place.lists):
-            markers = set(_MARKER.findall(text))
-            planter.planted |= markers
-            if _NEVER.search(text):
-                planter.never |= markers
-        for operation in sorted(operations.values(), key=lambda operation: len(operation.parameters)):
-            name = f"{operation.product}.{operation.action}"
-            for parent, records in list(place.lists.get(name, {}).items()):
-                kept = records[:KEPT]
-                planted = kept if operation.item else _planted(planter, operation, kept, numbers)
-                cloud.edit(account, region, name, planted, parent)
+    numbers, place = itertools.count(), cloud.place(*where)
+    for text in _leaves(place.lists):
+        markers = set(_MARKER.findall(text))
+        planter.planted |= markers
+        if _NEVER.search(text):
+            planter.never |= markers
+    for operation in sorted(operations.values(), key=lambda operation: len(operation.parameters)):
+        name = f"{operation.product}.{operation.action}"
+        for parent, records in list(place.lists.get(name, {}).items()):
+            kept = records[:KEPT]
+            planted = kept if operation.item else _planted(planter, operation, kept, numbers)
+            cloud.edit(*where, name, planted, parent)
 
 
 def _planted(planter: Planter, operation: Operation, records: list[Any], numbers: Any) -> list[Any]:

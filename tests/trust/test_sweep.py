@@ -8,15 +8,12 @@ import re
 from urllib.parse import quote
 
 import pytest
-from hostile_cloud import ACCOUNTS, commands, stage
+from hostile_cloud import ACCOUNTS, CRAWLED, commands, stage
 from planting import Planter
 from sweeping import MARKER, Sweep, readings, texts
 
-from crawler.catalog import load_catalog
 from crawler.columns import Column
 
-CATALOG = load_catalog()
-CRAWLED = {table: operation for table, operation in CATALOG.operations.items() if operation.selection != "out"}
 SECRET = {
     table: operation for table, operation in CRAWLED.items() if any(column.has_secret for column in operation.columns)
 }
@@ -65,7 +62,11 @@ def control(stage):
     return set(found.values())
 
 
-SOME = {table: SECRET[table] for table in ("fc_functions", "fc_triggers", "fc2_custom_domains")}
+# Every list that a fault is for.
+SOME = [
+    *("fc_functions", "fc_triggers", "fc_custom_domains", "fc_concurrency_configs", "fc_provision_configs"),
+    *("fc_vpc_bindings", "fc_scaling_configs", "fc_tag_resources", "fc_aliases", "fc_layers", "fc2_services"),
+]
 QUICK = [("export", "*", "--to", "exported-csv", "--format", "csv", "--snapshot", "newest")]
 
 
@@ -76,7 +77,7 @@ def swept(tmp_path_factory, request):
     Quickly: of three tables, once. In full: of all tables, twice, with each command.
     """
     is_all = request.param == "all"
-    with stage(tmp_path_factory.mktemp("swept"), CRAWLED if is_all else SOME, faulty=True) as here:
+    with stage(tmp_path_factory.mktemp("swept"), list(CRAWLED) if is_all else SOME, faulty=True) as here:
         controls = control(here)
         crawls = [("crawl", "--log-format", kind) for kind in ("json", "console")[: 1 + is_all]]
         asked = [*crawls, *(commands() if is_all else QUICK)]
@@ -103,7 +104,7 @@ def test_every_fault_has_hit(swept):
     assert [rule for rule in here.cloud.faults.rules if rule.fired == 0] == []
     lines = b"".join(path.read_bytes() for path in (here.out / "said").glob("*.err"))
     assert lines.count(b"request") > len(served) / 2, "every request is logged at DEBUG"
-    codes = {b"AccessDenied", b"Redirected", b"TokenRepeated", b"SignatureDoesNotMatch", b"InvalidResponse"}
+    codes = {b"AccessDenied", b"RedirectRefused", b"SignatureDoesNotMatch", b"InvalidResponse", b"Throttling.User"}
     assert {code for code in codes if code not in lines} == set()
     assert b"Traceback" not in lines
 
@@ -112,7 +113,7 @@ def test_no_private_key_and_no_signed_url_is_anywhere(swept):
     """T02, T06."""
     here, *_ = swept
     files = [path for path in here.out.rglob("*") if path.is_file()]
-    assert len(files) > 300
+    assert len(files) > 60
     for path in files:
         assert not [hit for reading in readings(path.read_bytes(), 1) for hit in NEVER.findall(reading)], path
 
@@ -162,11 +163,11 @@ def test_every_secret_of_every_table_has_had_a_marker_in_it(swept, table):
     assert missing == []
 
 
+@pytest.mark.trust
 @pytest.mark.parametrize("mode", ["keep", "mask"])
 def test_secrets_are_kept_only_where_asked_for_and_keys_and_signed_urls_never(tmp_path, mode):
     """T01, T02, T06, P14: `keep` warns and marks the manifest; `mask` says nothing at all."""
-    tables = SECRET if mode == "keep" else dict(list(SECRET.items())[:3])
-    with stage(tmp_path, tables, faulty=False, output=f'secrets = "{mode}"\n') as here:
+    with stage(tmp_path, list(SECRET), faulty=False, output=f'secrets = "{mode}"\n') as here:
         done = here.run("crawl", "--log-level", "debug", "--log-format", "json")
         found = Sweep().found_in_folder(here.out)
     assert done.returncode == 0

@@ -1,0 +1,107 @@
+"""T30: what is installed is what was locked, by its hash; and what is shipped is told in a bill of materials."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+MAKEFILE = (ROOT / "Makefile").read_text()
+_ENTRY = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9._-]*)==(?P<version>[^ ;]+)(?: ; [^\\]+)?(?P<hashes>(?: \\\n +--hash=\S+)*)\n"
+)
+
+
+def locked(text: str) -> dict[str, tuple[str, list[str]]]:
+    """Name → version and hashes. Raises ValueError where a line isn't of an entry: an option, an address, a path."""
+    found = {}
+    at = 0
+    for entry in _ENTRY.finditer(text):
+        if text[at : entry.start()].strip():
+            raise ValueError(f"not an entry: {text[at : entry.start()].strip()[:80]}")
+        found[entry["name"]] = (entry["version"], re.findall(r"--hash=(\S+)", entry["hashes"]))
+        at = entry.end()
+    if text[at:].strip():
+        raise ValueError(f"not an entry: {text[at:].strip()[:80]}")
+    return found
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_every_requirement_has_one_version_and_its_hashes(path):
+    """T30."""
+    entries = locked(path.read_text())
+    assert len(entries) >= 3
+    for name, (_, hashes) in entries.items():
+        assert hashes, name
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", found) for found in hashes), name
+        assert len(hashes) == len(set(hashes)), name
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "aiohttp>=3.12\n",
+        "--index-url https://elsewhere.example/simple\n",
+        "--trusted-host elsewhere.example\n",
+        "-e .\n",
+        "git+https://elsewhere.example/x.git\n",
+        "x @ https://elsewhere.example/x.whl\n",
+        "./x.whl\n",
+    ],
+)
+def test_anything_else_in_a_lock_is_found(line):
+    """Control."""
+    with pytest.raises(ValueError, match="not an entry"):
+        locked((ROOT / "requirements/runtime.txt").read_text() + line)
+
+
+def test_every_dependency_is_locked_once_for_all_uses():
+    """T30: the locks agree, and runtime.txt has what pyproject.toml asks for."""
+    locks = {path.stem: locked(path.read_text()) for path in LOCKS}
+    assert locks.keys() >= {"runtime", "dev", "browser", "trust"}
+    for name, entry in locks["runtime"].items():
+        assert all(lock.get(name, entry) == entry for lock in locks.values()), name
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {re.match(r"[a-z0-9-]+", text)[0] for text in project["dependencies"]}
+    assert wanted <= locks["runtime"].keys()
+
+
+def test_installing_checks_hashes_and_takes_no_source_for_what_runs():
+    """T30: a source distribution would run its own code on the way in."""
+    installs = re.findall(r"\$\(PIP\) install (.*)", MAKEFILE)
+    assert len(installs) >= 4
+    assert all("--require-hashes" in install for install in installs)
+    wheels = {install.split()[-1] for install in installs if "--only-binary :all:" in install}
+    assert wheels == {"requirements/runtime.txt", "requirements/trust.txt"}
+
+
+def test_what_gates_a_landing_installs_nothing_unlocked():
+    """T30: `.ci/run` installs by make, and its smoke test from the lock and the wheel that it has built."""
+    lines = [line for path in (ROOT / ".ci").iterdir() for line in path.read_text().splitlines()]
+    installs = [line for line in lines if re.search(r"\bpip\b.*\binstall\b", line)]
+    assert len(installs) == 2
+    assert all("--require-hashes --only-binary :all:" in line or "--no-deps" in line for line in installs)
+
+
+@pytest.mark.trust
+def test_the_bill_of_materials_has_exactly_what_is_locked(tmp_path):
+    """T30."""
+    path = tmp_path / "sbom.cdx.json"
+    subprocess.run(["make", "-s", "sbom", f"SBOM={path}", f"PY={sys.executable}"], cwd=ROOT, check=True, timeout=120)
+    bill = json.loads(path.read_text())
+    entries = locked((ROOT / "requirements/runtime.txt").read_text())
+    found = {part["name"]: part for part in bill["components"]}
+    versions = {name: entry[0] for name, entry in entries.items()}
+    assert {name: part["version"] for name, part in found.items()} == versions
+    for name, part in found.items():
+        listed = {each["content"] for source in part["externalReferences"] for each in source.get("hashes", [])}
+        assert {f"sha256:{each}" for each in listed} == set(entries[name][1]), name
+        assert part["purl"] == f"pkg:pypi/{name}@{entries[name][0]}"
+    assert bill["metadata"]["component"]["name"] == "acs-inventory"

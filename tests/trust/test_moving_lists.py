@@ -1,0 +1,203 @@
+"""F34, F36: lists that change while they are walked, as state machines. The oracle is the list's own history."""
+
+from __future__ import annotations
+
+import traceback
+from bisect import bisect_right, insort
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from crawler.catalog import Paging
+from crawler.errors import PaginationError
+from crawler.pagination import Walk
+from crawler.testing import FakePage
+
+TOKEN = Paging("token", "nextToken", "nextToken", "limit", 100)
+NAMES = st.integers(0, 30).map(lambda number: f"f{number:02}")
+MOST_CHANGES = 5
+
+
+def done_at_once(work):
+    """Run a coroutine that never waits, without a loop: a thousand loops are slow."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits")
+
+
+class MovingList(RuleBasedStateMachine):
+    """A list, its changes and a walk through it, a page at a time; `stable` is what was there all the time."""
+
+    has_total = True
+
+    @initialize(names=st.sets(NAMES, max_size=14), size=st.integers(1, 5))
+    def begin(self, names, size):
+        self.size = size
+        self.items = self.ordered(names)
+        self.set_out()
+
+    def set_out(self):
+        """A walk begins, through the list as it is."""
+        self.stable, self.ever = set(self.items), set(self.items)
+        self.kept, self.changes, self.is_over, self.failed = [], 0, False, ""
+        self.walk = Walk(self.paging(self.size), self.fetch)
+        self.steps = self.walk.steps()
+
+    def ordered(self, names):
+        return sorted(names)
+
+    async def fetch(self, parameters):
+        return self.page(parameters)
+
+    @rule()
+    def read_on(self):
+        if self.is_over:
+            self.set_out()
+        try:
+            step = done_at_once(anext(self.steps))
+        except StopAsyncIteration:
+            self.is_over = True
+        except PaginationError as error:
+            self.is_over, self.failed = True, error.code
+        else:
+            if step.restarts:
+                self.kept.clear()
+            self.kept += step.page.keys
+        if self.is_over:
+            self.judge()
+
+    @precondition(lambda self: self.changes < MOST_CHANGES and self.items)
+    @rule(data=st.data())
+    def delete(self, data):
+        self.changes += 1
+        gone = data.draw(st.sampled_from(self.items))
+        self.items.remove(gone)
+        self.stable.discard(gone)
+
+    @precondition(lambda self: self.changes < MOST_CHANGES)
+    @rule(name=NAMES, place=st.integers(0, 20))
+    def create(self, name, place):
+        if name in self.items or (name in self.ever and not self.has_total):
+            return  # without a total, a name that comes back can't be told from one that stayed
+        self.changes += 1
+        self.ever.add(name)
+        self.insert(name, place)
+
+    def insert(self, name, place):
+        insort(self.items, name)
+
+    def teardown(self):
+        if not hasattr(self, "steps"):
+            return
+        for _ in range(200):  # to the end: an interleaving that nobody judges shows nothing
+            if self.is_over:
+                break
+            self.read_on()
+        assert self.is_over
+        done_at_once(self.steps.aclose())
+
+
+class TokenWalk(MovingList):
+    """F34: FC's tokens lead on behind the record that they name, whether it is still there or not."""
+
+    def paging(self, size):
+        return TOKEN
+
+    def page(self, parameters):
+        start = bisect_right(self.items, parameters.get("nextToken", ""))
+        rows = self.items[start : start + self.size]
+        return FakePage(list(rows), rows[-1] if start + self.size < len(self.items) else None)
+
+    def judge(self):
+        assert self.failed == ""
+        assert self.walk.status == "complete"
+        assert len(self.kept) == len(set(self.kept)), "twice"
+        assert self.stable <= set(self.kept), "missing"
+        assert set(self.kept) <= self.ever, "made up"
+
+
+class NumberWalk(MovingList):
+    """F36: never `complete` while a record that was there all the time is missing."""
+
+    def paging(self, size):
+        return Paging("page-number", "pageNumber", limit_key="pageSize", limit=size, total_key="totalCount")
+
+    def ordered(self, names):
+        return sorted(names, key=hash)
+
+    def insert(self, name, place):
+        self.items.insert(place, name)
+
+    def page(self, parameters):
+        size, number = int(parameters["pageSize"]), int(parameters["pageNumber"])
+        rows = self.items[(number - 1) * size : number * size]
+        return FakePage(list(rows), total=len(self.items) if self.has_total else None)
+
+    def judge(self):
+        if self.failed:
+            assert self.failed == "PageRepeated"
+            return
+        assert self.walk.status in {"complete", "unstable"}
+        if self.walk.status == "complete":
+            assert self.stable <= set(self.kept), "missing, and nobody says so"
+            assert set(self.kept) <= self.ever, "made up"
+
+
+class NumberWalkWithoutTotal(NumberWalk):
+    """The same where the service says no total."""
+
+    has_total = False
+
+
+def run(machine, examples):
+    quiet = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
+    run_state_machine_as_test(
+        machine,
+        settings=settings(max_examples=examples, stateful_step_count=20, deadline=None, suppress_health_check=quiet),
+    )
+
+
+MACHINES = {"token": TokenWalk, "number": NumberWalk, "number, no total": NumberWalkWithoutTotal}
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_what_was_there_all_the_time_is_there_or_the_list_says_that_it_moved(name):
+    """F34, F36, P6: some of the interleavings; thousands of another kind are in test_pagination."""
+    run(MACHINES[name], 60)
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize(("name", "interleavings"), [("token", 3000), ("number", 10_000), ("number, no total", 3000)])
+def test_what_was_there_all_the_time_is_there_in_thousands_of_interleavings(name, interleavings):
+    """F34, F36, P6."""
+    run(MACHINES[name], interleavings)
+
+
+class OffByOne(TokenWalk):
+    """A service that skips a record at every token."""
+
+    def page(self, parameters):
+        page = super().page(parameters)
+        page.keys = list(page.keys)[bool(parameters.get("nextToken")) :]
+        return page
+
+
+def shows_what_is_missing(machine):
+    with pytest.raises((AssertionError, ExceptionGroup)) as caught:
+        run(machine, 2000)
+    return "missing" in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_machines_find_a_record_that_a_token_skips():
+    """Control."""
+    assert shows_what_is_missing(OffByOne)
+
+
+def test_the_machines_find_a_walk_that_is_content_with_any_two_readings(monkeypatch):
+    """Control: the guard taken out."""
+    monkeypatch.setattr("crawler.pagination.Reading.confirms", lambda *_: True)
+    assert shows_what_is_missing(NumberWalk)

@@ -63,7 +63,7 @@ def check_operation(operation: Operation, product: Product, raw: OperationFile, 
 
 
 def _check_columns(operation: Operation, where: str) -> None:
-    names = operation.schema.names
+    names = operation.row_columns
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise CatalogError(f"{where}: the column {min(twice)!r} would be there twice.")
@@ -139,7 +139,7 @@ def _check_bind(above: Operation, path: str, where: str, section: str = "[[paren
     node = _node(above, path.removesuffix("[]"))
     if path.endswith("[]"):
         node = node.children[0] if node is not None and node.kind == "list" else None
-    is_same_for_all = path in above.schema.names and path not in above.column_names.values()
+    is_same_for_all = path in above.row_columns and path not in above.column_names.values()
     if not is_same_for_all and (node is None or node.children or node.secret):
         raise CatalogError(f"{where}: {section} bind: {above.table} has no value {path!r} to ask for.")
 

@@ -9,12 +9,13 @@ from datetime import datetime
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pyarrow as pa
-
-from crawler.columns import TIMESTAMP, Column, snake_case
+from crawler.columns import Column, snake_case
 from crawler.errors import CatalogError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FIXED_COLUMNS = ("account_id", "region_id", "snapshot_id", "fetched_at")
 EXTRA_COLUMN = "_extra"
@@ -148,7 +149,7 @@ class Operation:
         found = [name for value in self.query.values() for name in _QUERY_PLACEHOLDER.findall(value)]
         return tuple(name for name in dict.fromkeys(found) if name not in TARGET_PARAMETERS)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The wire names of all that a parent's row gives: what tells one list of this operation from another."""
         return (*self.path_parameters, *self.query_parameters)
@@ -169,18 +170,30 @@ class Operation:
         return {name: snake_case(name) for name in self.parameters}
 
     @cached_property
-    def schema(self) -> pa.Schema:
-        """Fixed columns, parameters that no record's field overrides, the record's columns, `_extra`.
+    def row_columns(self) -> tuple[str, ...]:
+        """The columns of a row: fixed ones, parameters that no record's field overrides, the record's, `_extra`.
 
         Where a record's details can be fetched, `details_status` comes before the last.
         """
-        own = set(self.column_names.values())
-        fields = [pa.field(name, TIMESTAMP if name == "fetched_at" else pa.string()) for name in FIXED_COLUMNS]
-        fields += [pa.field(name, pa.string()) for name in self.parameter_columns.values() if name not in own]
-        fields += [column.arrow_field.with_name(self.column_names[column.wire]) for column in self.columns]
-        if self.details is not None:
-            fields.append(pa.field(DETAILS_COLUMN, pa.string()))
-        fields.append(pa.field(EXTRA_COLUMN, pa.string()))
+        own = tuple(self.column_names[column.wire] for column in self.columns)
+        given = tuple(name for name in self.parameter_columns.values() if name not in own)
+        details = (DETAILS_COLUMN,) if self.details is not None else ()
+        return (*FIXED_COLUMNS, *given, *own, *details, EXTRA_COLUMN)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """`row_columns` with their types."""
+        import pyarrow as pa
+
+        from crawler.columns import TIMESTAMP
+
+        own = {self.column_names[column.wire]: column.arrow_field for column in self.columns}
+        fields = [
+            own[name].with_name(name)
+            if name in own
+            else pa.field(name, TIMESTAMP if name == "fetched_at" else pa.string())
+            for name in self.row_columns
+        ]
         return pa.schema(fields, metadata={"operation": f"{self.product} {self.version} {self.action}"})
 
     @property

@@ -10,30 +10,44 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, cast
-
-import pyarrow as pa
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from crawler.errors import CatalogError
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 Kind = Literal["string", "integer", "number", "boolean", "timestamp", "json", "struct", "list", "map"]
 
-TIMESTAMP = pa.timestamp("us", tz="UTC")
-
-_SCALARS: dict[str, pa.DataType] = {
-    "string": pa.string(),
-    "integer": pa.int64(),
-    "number": pa.float64(),
-    "boolean": pa.bool_(),
-    "timestamp": TIMESTAMP,
-    "json": pa.string(),
-}
+_SCALARS = tuple(kind for kind in get_args(Kind) if kind not in {"struct", "list", "map"})
 _TYPE = re.compile(r"(?P<type>[a-z]+(?:<[a-z]+>)?)(?:\((?P<unit>[^()]+)\))?(?P<secret> secret)?")
 _TIMESTAMP_UNITS = {"", "s", "ms"}
 _MAP = re.compile(r"map<([a-z]+)>")
 # A word begins at a capital after a small letter or digit, and at the last capital before a small letter, which a
 # plural's s isn't: `availableAZs` ends in one word.
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z](?:[a-rt-z]|s[a-z]))")
+
+
+def __getattr__(name: str) -> Any:
+    """`TIMESTAMP`, the Arrow type of every instant: whoever only reads the tree needs no Arrow."""
+    if name != "TIMESTAMP":
+        raise AttributeError(f"module 'crawler.columns' has no attribute {name!r}")
+    return _scalar_types()["timestamp"]
+
+
+@cache
+def _scalar_types() -> Mapping[str, pa.DataType]:
+    import pyarrow as pa
+
+    return {
+        "string": pa.string(),
+        "integer": pa.int64(),
+        "number": pa.float64(),
+        "boolean": pa.bool_(),
+        "timestamp": pa.timestamp("us", tz="UTC"),
+        "json": pa.string(),
+    }
 
 
 def snake_case(wire: str) -> str:
@@ -60,6 +74,8 @@ class Column:
     @property
     def arrow_type(self) -> pa.DataType:
         """The Arrow type. A secret scalar is text whatever its wire type: what is kept is its fingerprint."""
+        import pyarrow as pa
+
         match self.kind:
             case "struct":
                 return pa.struct([child.arrow_field for child in self.children])
@@ -68,11 +84,13 @@ class Column:
             case "map":
                 return pa.map_(pa.string(), self.children[0].arrow_type)
             case scalar:
-                return pa.string() if self.secret else _SCALARS[scalar]
+                return pa.string() if self.secret else _scalar_types()[scalar]
 
     @property
     def arrow_field(self) -> pa.Field:
         """The Arrow field, nullable, with wire name, unit, secrecy and description as metadata."""
+        import pyarrow as pa
+
         metadata = {
             "wire": self.wire,
             "unit": self.unit,
@@ -155,7 +173,10 @@ class _Builder:
         column = self._node(wire, node, path)
         self.undescribed.discard(path)
         self.unembedded.discard(path)
-        return replace(column, description=self._descriptions.get(path, ""), is_embedded=path in self._embedded)
+        description, is_embedded = self._descriptions.get(path, ""), path in self._embedded
+        if not description and not is_embedded:
+            return column
+        return replace(column, description=description, is_embedded=is_embedded)
 
     def _node(self, wire: str, node: object, path: str) -> Column:
         name = snake_case(wire)

@@ -97,7 +97,7 @@ def forecast(
 ) -> Forecast:
     """What the crawl of these plans will take.
 
-    `rules` as in `session.limit_rules`; `ledger` is the last crawl's, None without one; `details` names the tables
+    `rules` as in `limits.limit_rules`; `ledger` is the last crawl's, None without one; `details` names the tables
     whose records are asked for one by one; `settings` are the configuration's own values of parameters, by key.
     """
     forecaster = _Forecaster(catalog, rules, ledger, details, settings or {})

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import structlog
+if TYPE_CHECKING:
+    import structlog
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def configure(style: str, level: str, stream: TextIO | None = None) -> None:
     """Set up logging for the process. `style`: json or console; `level`: a key of `LEVELS`."""
+    import structlog
+
     logging.root.handlers[:] = [logging.NullHandler()]
     logging.lastResort = None
     stream = stream or sys.stderr

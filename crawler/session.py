@@ -24,8 +24,9 @@ from crawler.directory import ENDPOINT as DIRECTORY_ENDPOINT
 from crawler.dispatcher import Dispatcher
 from crawler.endpoints import ProductHosts
 from crawler.errors import ApiError, CredentialsError, PaginationError
+from crawler.limits import limit_rules
 from crawler.process import shares
-from crawler.ratelimit import Buckets, LimitRule
+from crawler.ratelimit import Buckets
 from crawler.retry import RetryPolicy
 from crawler.rpc import STS_ENDPOINT, StsCall, caller_identity, describe_regions
 from crawler.scheduler import Refusal
@@ -35,15 +36,6 @@ from crawler.transport import HttpRequest, Transport
 # Why an account can't be crawled, beside InvalidCredentials and AccountMismatch: nobody could be asked.
 UNREACHABLE = "Unreachable"
 
-# Guesses: the numbers of these operations aren't published. STS allows 100 a second, ListAccounts 20 (their
-# documentation, 2026-11-22).
-DEFAULT_LIMITS = {
-    "default": LimitRule(20, 5),
-    "fc": LimitRule(50, 10),
-    "fc-open": LimitRule(50, 10),
-    "sts": LimitRule(50, 10),
-    "resourcedirectory": LimitRule(15, 5),
-}
 # On a machine outside the cloud nothing answers there, and the default chain asks all the same.
 _METADATA_HOST = "100.100.100.200"
 _METADATA_TIMEOUT_S = 1.0
@@ -257,16 +249,6 @@ def _identity_refused(error: ApiError) -> Refusal:
 
 def _own_rules(config: Config) -> list[Path]:
     return [path for folder in config.catalog.extra if (path := folder / "errors.toml").is_file()]
-
-
-def limit_rules(config: Config, catalog: Catalog) -> dict[str, LimitRule]:
-    """Every limit in force, by `default`, product, or `product.Action`: ours, the catalog's, the configuration's."""
-    of_operations = {
-        f"{operation.product}.{operation.action}": LimitRule(operation.rate, operation.burst or 1)
-        for operation in catalog.operations.values()
-        if operation.rate is not None
-    }
-    return {**DEFAULT_LIMITS, **of_operations, **config.limit_rules()}
 
 
 def _buckets(config: Config, catalog: Catalog) -> Buckets:

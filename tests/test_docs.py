@@ -20,7 +20,7 @@ from crawler.catalog import load_catalog
 from crawler.cli import markdown
 from crawler.cli.entry import app
 from crawler.config import Config, parse_config
-from crawler.session import limit_rules
+from crawler.limits import limit_rules
 from crawler.snapshot import Status
 
 ROOT = Path(__file__).parents[1]

@@ -16,8 +16,9 @@ from crawler.cli.checking import examine
 from crawler.directory import Member, choose_members, list_members
 from crawler.emulator import Body, Cloud, CloudSpec, Deny, Error, Organization, Page, Refuse
 from crawler.errors import ConfigError, CrawlError, CredentialsError, PaginationError
+from crawler.limits import DEFAULT_LIMITS
 from crawler.organization import find_members
-from crawler.session import DEFAULT_LIMITS, Surroundings, open_session
+from crawler.session import Surroundings, open_session
 from crawler.targets import LeftOut
 from crawler.testing import LoopClock
 

@@ -17,7 +17,7 @@ from crawler.cli.inspecting import tables as command
 from crawler.cli.listing import print_tables
 from crawler.config import Config
 from crawler.errors import CatalogError, ConfigError
-from crawler.session import limit_rules
+from crawler.limits import limit_rules
 
 CATALOG = load_catalog()
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")

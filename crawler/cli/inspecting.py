@@ -45,7 +45,7 @@ def tables(
     """
     from crawler.catalog import load_catalog
     from crawler.config import Config
-    from crawler.session import limit_rules
+    from crawler.limits import limit_rules
 
     if (check_sdk or as_markdown) and (table or (check_sdk and as_markdown) or (as_markdown and as_json)):
         raise click.UsageError("--check-sdk and --markdown are each about all tables: give no TABLE, and one of them.")

@@ -100,7 +100,7 @@ def _tight(table: Table) -> Table:
 
 def _cells(operation: Operation) -> dict[str, str]:
     return {
-        "columns": f"{len(operation.schema.names)}",
+        "columns": f"{len(operation.row_columns)}",
         "operation": operation.action,
         "paging": operation.paging.style,
         "RAM action": operation.ram + (" ?" if operation.is_ram_assumed else ""),

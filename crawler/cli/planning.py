@@ -20,11 +20,12 @@ from crawler.cli.summary import directory_value, iso, left_out_values
 from crawler.config import Config
 from crawler.errors import OutputError
 from crawler.forecast import Forecast, TargetForecast, forecast
+from crawler.limits import limit_rules
 from crawler.output import open_place
 from crawler.ratelimit import LimitRule
 from crawler.run import CrawlPlan, make_plan, parameter_settings
 from crawler.scheduler import TargetPlan
-from crawler.session import Surroundings, limit_rules, open_session
+from crawler.session import Surroundings, open_session
 from crawler.snapshot import Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
 
 _MAX_SHOWN = 20

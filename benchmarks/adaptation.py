@@ -12,6 +12,7 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 if __name__ == "__main__":
@@ -104,7 +105,7 @@ def pursue(
 
 def servers() -> dict[str, Callable[[float], Server]]:
     made: dict[str, Callable[[float], Server]] = {
-        f"bucket, burst {burst}": lambda rate, burst=burst: TokenBucket(rate, burst) for burst in (5, 10, 20)
+        f"bucket, burst {burst}": partial(TokenBucket, burst=burst) for burst in (5, 10, 20)
     }
     return {**made, "bucket, a second's worth": lambda rate: TokenBucket(rate, rate), "windows of 1 s": Windows}
 

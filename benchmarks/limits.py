@@ -164,10 +164,10 @@ async def _crawl(shape: Shape, catalog: Catalog, cloud: VirtualCloud, writer: No
         client,
         dispatcher,
         normalizers,
-        writer,
+        writer,  # type: ignore[arg-type]
         clock,
         {},
-        Progress(),  # type: ignore[arg-type]
+        Progress(),
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(dispatcher.run)

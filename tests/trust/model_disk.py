@@ -1,8 +1,8 @@
 """A disk that loses power: what was done to it is recorded, and played back with some of what wasn't flushed lost.
 
 Each operation on names (a folder made, a file created, moved or removed) is one that either reached the disk or didn't,
-in any order among those that nothing was flushed between; it is sure to be there once one of the folders that it touches
-was flushed. Content is sure up to the last flush of its file; beyond, any of it may be missing or zeros.
+in any order among those that nothing was flushed between; it is sure to be there once one of the folders that it
+touches was flushed. Content is sure up to the last flush of its file; beyond, any of it may be missing or zeros.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ async def test_power_that_goes_during_a_crawl_leaves_the_old_snapshot_or_the_new
     root = replay_of(old, tmp_path / "crawled")
     disk = RecordingDisk(root)
     writer = await begin(root, disk=disk)
-    await writer.open_journal("ab" * 32, {}, {table: () for table in SCHEMAS})
+    await writer.open_journal("ab" * 32, {}, dict.fromkeys(SCHEMAS, ()))
     await writer.commit(draft(), await write_scopes(writer))
     before, after = table_files(old), table_files(root)
     found = set()

@@ -401,7 +401,7 @@ async def test_a_deadline_drops_what_is_open_and_keeps_the_rest(tmp_path):
     plans += [TargetPlan(third, caller, needed, Refusal("AccountMismatch", "It belongs to another."))]
     lists = {**TREE, INSTANCES: never}
     run = Run(tmp_path, lists, plans=plans)
-    await run(deadline_s=0.2)
+    await run(deadline_s=1.0)
     assert run.row(SERVICES).status is Status.COMPLETE
     assert run.row(CONFIGS).status is Status.COMPLETE
     assert (run.row(INSTANCES).status, run.row(INSTANCES).error_code) == (Status.NOT_ATTEMPTED, "Deadline")

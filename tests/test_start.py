@@ -47,9 +47,3 @@ def test_what_needs_no_crawl_loads_nothing_heavy(arguments):
 
 def test_help_loads_nothing_but_click():
     assert not loaded("--help") & {*HEAVY, "anyio", "asyncio", "msgspec", "orjson", "rich"}
-
-
-def test_a_crawl_needs_no_aiohttp():
-    command = [sys.executable, "-c", "import sys, crawler.run; assert 'pyarrow' in sys.modules; print(*sys.modules)"]
-    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not {"aiohttp", "yarl", "duckdb"} & set(out.stdout.split())

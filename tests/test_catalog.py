@@ -212,6 +212,13 @@ NO_BIND = "[[parents]] bind: shop_carts has no value"
             "[paging] of style 'token' has no page_key",
         ),
         (("limit = 50", ""), "[paging] limit and limit_key come together, and limit is a page size."),
+        (
+            (
+                'limit = 50\n[table]\nname = "shop_carts"\ntitle = "Carts"\nkey = ["cart_id"]',
+                'limit = 50\nprefix = "prefix"\n[table]\nname = "shop_carts"\ntitle = "Carts"\nkey = ["extra", "token"]',
+            ),
+            "[paging] prefix is for a list whose key is one column: what the prefix is of.",
+        ),
         (("limit = 50", "limit = -1"), "[paging] limit and limit_key come together, and limit is a page size."),
         (
             ("[columns]", "[rate_limit]\nrate = 0.0\n[columns]"),

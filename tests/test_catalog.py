@@ -215,8 +215,10 @@ NO_BIND = "[[parents]] bind: shop_carts has no value"
         (
             (
                 'limit = 50\n[table]\nname = "shop_carts"\ntitle = "Carts"\nkey = ["cart_id"]',
-                'limit = 50\nprefix = "prefix"\n[table]\nname = "shop_carts"\ntitle = "Carts"\n'
-                'key = ["cart_id", "extra"]',
+                (
+                    'limit = 50\nprefix = "prefix"\n[table]\nname = "shop_carts"\ntitle = "Carts"\n'
+                    'key = ["cart_id", "extra"]'
+                ),
             ),
             "[paging] prefix is for a list whose key is one column: what the prefix is of.",
         ),

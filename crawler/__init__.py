@@ -2,8 +2,8 @@
 
 The package reads best from the run towards the leaves: `run` wires everything; `scheduler` runs the lists, with
 `dispatcher` and `lanes` deciding what goes when; `client` makes one call, with `signing`, `transport`, `classify`,
-`retry` and `ratelimit` below it; `pagination` walks a list; `normalizer` turns pages into rows, and `decode` the plain
-ones quickly; `snapshot` keeps them. What is crawled is in no module: `catalog` reads it from files under `schemas/`.
+`retry` and `ratelimit` below it; `pagination` walks a list; `normalizer` turns pages into rows, `decode` the plain ones
+quickly; `snapshot` keeps them. What is crawled is in no module: `catalog` reads it from the files under `schemas/`.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from typing import Any, Union
 
 import msgspec
@@ -49,7 +50,7 @@ class Found:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened:
     """A page that is in schema. `texts` are the records as JSON, their names in order, as digests are made of.
 
@@ -81,7 +82,10 @@ class Gate:
         fields |= dict.fromkeys(self._beside, msgspec.Raw)
         self._names = attributes(fields)
         self._decode = msgspec.json.Decoder(tree.define(fields)).decode
-        self._list, self._token, self._total = ((n, swap_case(n)) for n in (name, paging.output_key, paging.total_key))
+        self._list = (name, swap_case(name))
+        self._lists, self._tokens, self._totals = (
+            self._getter(each) for each in (name, paging.output_key, paging.total_key)
+        )
         self.attributes = {c.wire: tree.names[variant.spelled((c.wire,), c)] for c in operation.columns}
         self._learned = tree.learned
         self._checks = [_check(watched) for watched in tree.watched]
@@ -95,24 +99,25 @@ class Gate:
         if b"\\" in body and _MISREAD.search(body):
             return None
         answer = self._decode(body)
-        lists, tokens, totals = (self._given(answer, names) for names in (self._list, self._token, self._total))
-        if len(lists) != 1 or len(tokens) > 1 or len(totals) > 1:
+        one, other = self._lists(answer)
+        token, total = _either(self._tokens(answer)), _either(self._totals(answer))
+        is_one = (one is msgspec.UNSET) is not (other is msgspec.UNSET)
+        if not is_one or token is _TWICE or total is _TWICE:
             return None
-        [(list_name, records)] = lists.items()
-        if not all(check(records) for check in self._checks):
+        records, list_name = (other, self._list[1]) if one is msgspec.UNSET else (one, self._list[0])
+        if records and not all(check(records) for check in self._checks):
             return None
         found = [self._find(record) for record in records] if self._learned else []
         texts = [_encode(record) for record in records]
         setattr(answer, self._names[list_name], [])
         if not has_all(body, [_encode(answer), b"," * max(len(texts) - 1, 0), *texts]):
             return None
-        token, total = (next(iter(given.values()), None) for given in (tokens, totals))
-        return Opened(records, texts, token, total, list_name, found, self._unknown_beside(answer))
+        beside = self._unknown_beside(answer) if self._beside else ()
+        return Opened(records, texts, token, total, list_name, found, beside)
 
-    def _given(self, answer: Any, names: tuple[str, str]) -> dict[str, Any]:
-        """What the envelope has under these names and isn't null."""
-        values = {name: getattr(answer, self._names[name]) for name in names if name}
-        return {name: value for name, value in values.items() if value is not None and value is not msgspec.UNSET}
+    def _getter(self, name: str) -> Callable[[Any], tuple[Any, Any]]:
+        """What the envelope has under a name in both cases of its first letter."""
+        return attrgetter(*(self._names[each] for each in (name, swap_case(name)))) if name else _nothing
 
     def _unknown_beside(self, answer: Any) -> list[str]:
         found = []
@@ -131,6 +136,21 @@ class Gate:
                 setattr(node, attribute, value)
                 found.append(Found(path, learned.pattern, value))
         return found
+
+
+_TWICE = object()
+
+
+def _nothing(_: Any) -> tuple[Any, Any]:
+    return None, None
+
+
+def _either(pair: tuple[Any, Any]) -> Any:
+    """The one of two that is there and not null; `_TWICE` where both are."""
+    one, other = (None if value is msgspec.UNSET else value for value in pair)
+    if one is None or other is None:
+        return other if one is None else one
+    return _TWICE
 
 
 def _both(names: Iterable[str]) -> list[str]:

@@ -28,7 +28,7 @@ _PLAIN_KINDS = frozenset({"string", "integer", "boolean"})
 _REFUSALS = (msgspec.MsgspecError, InvalidJsonError, UnicodeError, RecursionError, OverflowError, MemoryError)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class QuickPage:
     """A page that was read the quick way. `digests` and `keys` are as the normalizer's; `unknown` has paths."""
 
@@ -102,10 +102,12 @@ class Reader:
         keys = self._keys(gate, opened.records, context)
         if keys is None:
             return None
-        extra = [self._extra(found) for found in opened.found]
+        extra: Sequence[str | None] = [self._extra(found) for found in opened.found]
         unknown = [*opened.beside, *(each.pattern for found in opened.found for each in found)]
         decoder = self._decoder(opened.list_name)
-        rows = Undecoded(decoder, body, len(opened.records), context, extra if any(extra) else ())
+        extra = extra if any(extra) else ()
+        size = len(body) + sum(len(text) for text in extra if text)
+        rows = Undecoded(decoder, body, len(opened.records), context, extra, size)
         digests = [hash(text) for text in opened.texts]
         return QuickPage(rows, keys, digests, opened.token, opened.total, unknown, opened.records, self, gate)
 

@@ -23,25 +23,24 @@ class RowContext:
     parameters: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Undecoded:
-    """A page's rows as received. `extra` is their `_extra`, empty where none has any. `decoder` makes the batch."""
+    """A page's rows as received. `extra` is their `_extra`, empty where none has any. `decoder` makes the batch.
+
+    `nbytes` counts what is held. Not to be changed; it isn't frozen since that would double what making one takes.
+    """
 
     decoder: Decoder
     body: bytes
     num_rows: int
     context: RowContext
-    extra: Sequence[str | None] = ()
+    extra: Sequence[str | None]
+    nbytes: int
 
     @property
     def schema(self) -> pa.Schema:
         """The schema that the rows will have."""
         return self.decoder.schema
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that are held."""
-        return len(self.body) + sum(len(text) for text in self.extra if text)
 
     def batch(self) -> pa.RecordBatch:
         """The rows, decoded now."""

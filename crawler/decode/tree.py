@@ -28,11 +28,17 @@ class Step:
     kind: str
     attribute: str = ""
     name: str = ""
+    get: Callable[[Any], Any] = repr  # of a field: from the node to its value
+
+    @classmethod
+    def field(cls, attribute: str, name: str) -> Step:
+        """Into a field."""
+        return cls("field", attribute, name, attrgetter(attribute))
 
     def down(self, nodes: Sequence[Any]) -> list[Any]:
         """What lies one step below these nodes. What is null, absent or empty is left out."""
         if self.kind == "field":
-            get = attrgetter(self.attribute)
+            get = self.get
             return [found for node in nodes if (found := get(node))]
         if self.kind == "items":
             return [found for node in nodes for found in node if found]
@@ -138,9 +144,9 @@ class Tree:
         if not trail:
             self.names = names
         fields: dict[str, Any] = dict.fromkeys(unknown, msgspec.Raw)
-        self.learned += [Learned((*trail, Step("field", names[name], name))) for name in unknown]
+        self.learned += [Learned((*trail, Step.field(names[name], name))) for name in unknown]
         for name, column in spelled.items():
-            kind = self._value(column, (*path, column.wire), (*trail, Step("field", names[name], name)))
+            kind = self._value(column, (*path, column.wire), (*trail, Step.field(names[name], name)))
             fields[name] = kind if kind is msgspec.Raw else Union[kind, None, msgspec.UnsetType]  # noqa: UP007
         return self.define(fields)
 

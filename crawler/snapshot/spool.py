@@ -92,7 +92,8 @@ class Spool:
         for store in stores:
             if store.waiting_bytes >= RUN_BYTES:
                 store.decode(self._decode)
-            store.settle()
+            if store.decoding:
+                store.settle()
         self.buffered_bytes += sum(store.cost_bytes for store in stores) - before
         for store in stores:
             if store.rows:

@@ -34,18 +34,18 @@ class Store:
     """Rows of one list, or of a scope's finished lists, in their order: first those in `parts`, then `chunks`.
 
     `cost_bytes` is what the chunks take in memory, about; `waiting_bytes` counts the pages among them that nobody has
-    begun to decode. Nothing here waits or touches the disk.
+    begun to decode, `decoding` are those that somebody has. Nothing here waits or touches the disk.
     """
 
     __slots__ = (
         "_column_bytes",
         "_columns",
-        "_decoding",
         "_new_part",
         "_small",
         "chunks",
         "cost_bytes",
         "current",
+        "decoding",
         "parts",
         "rows",
         "waiting_bytes",
@@ -56,7 +56,7 @@ class Store:
         self._column_bytes = columns * _COLUMN_BYTES
         self._new_part = new_part
         self._small = 0
-        self._decoding: list[Decoding] = []
+        self.decoding: list[Decoding] = []
         self.chunks: list[Chunk] = []
         self.rows = 0
         self.cost_bytes = 0
@@ -88,14 +88,14 @@ class Store:
             return
         self._small = 0
         if isinstance(chunk, Decoding):
-            self._decoding.append(chunk)
+            self.decoding.append(chunk)
         elif not isinstance(chunk, Chosen):
             self.waiting_bytes += chunk.nbytes
 
     def take(self) -> list[Chunk]:
         """Give the chunks away; the store holds none afterwards, and its parts still."""
         chunks, self.chunks = self.chunks, []
-        self._decoding = []
+        self.decoding = []
         self.rows = self.cost_bytes = self.waiting_bytes = self._small = 0
         return chunks
 
@@ -106,12 +106,12 @@ class Store:
 
     def settle(self) -> None:
         """Count what has been decoded as what it is now."""
-        for chunk in self._decoding:
+        for chunk in self.decoding:
             if chunk.future.done() and not chunk.future.exception():
                 cost = self.cost_of(chunk.future.result())
                 self.cost_bytes += cost - chunk.cost_bytes
                 chunk.cost_bytes = cost
-        self._decoding = [chunk for chunk in self._decoding if not chunk.future.done()]
+        self.decoding = [chunk for chunk in self.decoding if not chunk.future.done()]
 
     def reserve_part(self) -> PartWriter:
         """The part that takes the next rows: the open one, else a new one."""

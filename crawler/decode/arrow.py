@@ -214,9 +214,10 @@ class Columns:
             known.clear()
         texts = []
         for value in encoded.dictionary.to_pylist():
-            if value not in known:
-                known[value] = change(value)
-            texts.append(known[value])
+            text = known.get(value)  # another thread may empty it at any moment
+            if text is None:
+                text = known[value] = change(value)
+            texts.append(text)
         return pa.array(texts, pa.string()).take(encoded.indices)
 
     def _embedded(self, node: Node, texts: pa.Array) -> pa.Array:

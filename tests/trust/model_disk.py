@@ -1,8 +1,8 @@
 """A disk that loses power: what was done to it is recorded, and played back with some of what wasn't flushed lost.
 
-Each operation on names (a folder made, a file created, moved or removed) is one that either reached the disk or didn't,
-in any order among those that nothing was flushed between; it is sure to be there once one of the folders that it
-touches was flushed. Content is sure up to the last flush of its file; beyond, any of it may be missing or zeros.
+Each operation on names (a folder made, a file created, moved or removed) either reached the disk or didn't, in any
+order; it is sure to be there once one of the folders that it touches was flushed. Content is sure up to the last flush
+of its file; beyond, any of it may be missing or zeros.
 """
 
 from __future__ import annotations
@@ -129,13 +129,21 @@ def losses(records: Sequence[Record]) -> Iterator[Loss]:
 
 
 def _make_sure(number: int, steps: Sequence[Step], sure: list[bool]) -> None:
-    """A folder that is sure to be gone had nothing in it any more."""
+    """And with it what it can't have happened without: a folder that is gone had nothing in it any more, what was moved
+    had been made, and where something was made there was nothing before.
+    """
     sure[number] = True
-    if steps[number].kind == "rmdir":
-        inside = f"{steps[number].path}/"
-        for earlier in range(number):
-            if steps[earlier].kind in ("unlink", "rmdir") and steps[earlier].path.startswith(inside):
-                sure[earlier] = True
+    step = steps[number]
+    for earlier in reversed(range(number)):
+        before = steps[earlier]
+        if step.kind == "rmdir":
+            needed = before.kind in ("unlink", "rmdir") and before.path.startswith(f"{step.path}/")
+        elif step.kind == "rename":
+            needed = step.path in (before.path, before.to)
+        else:
+            needed = before.path == step.path
+        if needed and not sure[earlier]:
+            _make_sure(earlier, steps, sure)
 
 
 def moved(folder: str, since: Sequence[Step]) -> set[str]:

@@ -26,6 +26,7 @@ from pathlib import Path
 KILL = "kill"
 LIE = "lie"  # 0 is returned, and nothing done
 SHORT = "short"  # of a write, half is done
+HOLD = "hold"  # it never comes back, while others do
 
 # Of calls by a descriptor (or a folder's), by two folders' and two names, and by a path; x86-64's numbers.
 BY_FD = {
@@ -102,7 +103,8 @@ def supervised(
 ) -> Ended:
     """Run a command. Before each call on what is in `folder` the judge is asked, with its number from 1.
 
-    None lets it go on, a number of `errno` has it fail; see KILL, LIE and SHORT.
+    None lets it go on, a number of `errno` has it fail; see KILL, LIE, SHORT and HOLD.
+    The judge must not wait: a thread that gets a signal meanwhile asks, too.
     """
     ours, theirs = socket.socketpair()
     launcher = [sys.executable, "-I", "-c", _LAUNCH, str(theirs.fileno()), _filter().hex(), *map(str, command)]
@@ -163,6 +165,8 @@ class _Supervisor:
         value, error, flags = 0, 0, 0
         if verdict == KILL:
             os.kill(self._process.pid, signal.SIGKILL)
+            return
+        if verdict == HOLD:
             return
         if verdict == SHORT:
             value = self._write_half(tid, args)

@@ -243,7 +243,7 @@ class Outputs(RuleBasedStateMachine):
             prune(self.root, rules, self.now, disk=FaultyDisk(self.root, **fault))
         except (Crash, OutputError) as error:
             event(f"removal ended early: {type(error).__name__}")
-        self.settle(swept=False)
+        self.settle(swept=False, removed=False)
         gone = self.there.keys() - manifest_ids(self.root)
         assert not gone & self.kept_by(rules)
         self.going |= gone
@@ -286,8 +286,10 @@ class Outputs(RuleBasedStateMachine):
 
     # --- what always holds ---------------------------------------------------------------------------------------
 
-    def settle(self, *, swept=True):
-        """Somebody has taken the output: what was decided is in place, what wasn't is gone where it was swept away."""
+    def settle(self, *, swept=True, removed=True):
+        """Somebody has taken the output: what was decided is in place, what wasn't is gone where it was swept away, and
+        removals that others had begun are ended.
+        """
         present = manifest_ids(self.root)
         for name in [name for name in self.in_doubt if name in present]:
             snapshot = self.in_doubt.pop(name)
@@ -295,7 +297,8 @@ class Outputs(RuleBasedStateMachine):
             assert self.there[name].is_complete == snapshot.is_complete
         if swept:
             self.in_doubt.clear()
-        self.going.clear()
+        if removed:
+            self.going.clear()
 
     def doubt_settled_by_begin(self):
         """A crawl that died at once may or may not have completed and swept away what others left."""

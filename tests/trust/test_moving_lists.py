@@ -197,6 +197,7 @@ def test_the_machines_find_a_record_that_a_token_skips():
     assert shows_what_is_missing(OffByOne)
 
 
+@pytest.mark.trust
 def test_the_machines_find_a_walk_that_is_content_with_any_two_readings(monkeypatch):
     """Control: the guard taken out."""
     monkeypatch.setattr("crawler.pagination.Reading.confirms", lambda *_: True)

@@ -35,10 +35,10 @@ def markdown(runs: Mapping[str, Sequence[Measured]], shape: Shape, size_bytes: i
         f"{shape.requests:,} requests, {shape.rows:,} records, {size_bytes / 1e6:,.0f} MB: {places}, in each of them",
         f"{shape.pages} pages of 100 functions, and {shape.layers} layers whose versions are lists of 3 records.",
         "",
-        _row(_HEAD),
-        _row(["---", *["---:"] * (len(_HEAD) - 1)]),
+        row(_HEAD),
+        row(["---", *["---:"] * (len(_HEAD) - 1)]),
     ]
-    lines += [_row(_cells(contender.title, contender.key, runs)) for contender in CONTENDERS if contender.key in runs]
+    lines += [row(_cells(contender.title, contender.key, runs)) for contender in CONTENDERS if contender.key in runs]
     return "\n".join(lines)
 
 
@@ -63,7 +63,8 @@ def _cells(title: str, key: str, runs: Mapping[str, Sequence[Measured]]) -> list
     ]
 
 
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """One line of a table."""
     return "| " + " | ".join(cells) + " |"
 
 

@@ -107,6 +107,7 @@ _ENVELOPE = frozenset(
         "accessDeniedDetail",
     )
 )
+_SPELLINGS = _ENVELOPE | {name[0].upper() + name[1:] for name in _ENVELOPE}
 _ONLY_ID = {"requestId"}
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -123,7 +124,7 @@ def _fields(body: bytes) -> dict[str, object] | None:
     except (ValueError, RecursionError):
         found = _lenient(body)
     else:
-        found = {name: _value(raw) for name, raw in raws.items() if _envelope_name(name) in _ENVELOPE}
+        found = {name: _value(raw) for name, raw in raws.items() if name in _SPELLINGS}
     if found is None:
         return None
     fields: dict[str, object] = {}

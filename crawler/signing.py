@@ -56,7 +56,7 @@ def percent_encode(text: str) -> str:
 
 def canonical_query(query: Mapping[str, str]) -> str:
     """`name=value` pairs, both encoded, sorted by name, without the `?`. This very string is signed and sent."""
-    return "&".join(f"{percent_encode(name)}={percent_encode(value)}" for name, value in sorted(query.items()))
+    return "&".join([f"{percent_encode(name)}={percent_encode(value)}" for name, value in sorted(query.items())])
 
 
 def signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -65,7 +65,7 @@ def signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _covered(lowered: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return sorted(pair for pair in lowered if pair[0].startswith("x-acs-") or pair[0] in {"host", "content-type"})
+    return sorted([pair for pair in lowered if pair[0].startswith("x-acs-") or pair[0] in {"host", "content-type"}])
 
 
 def canonical_request(method: str, path: str, query: str, headers: Mapping[str, str], body_sha256: str) -> str:

@@ -1,0 +1,166 @@
+"""`python -m benchmarks.scale`: what a list costs, and how much memory a crawl takes, from 100 accounts to 1,000.
+
+1,000 accounts × 20 regions × every table that is on by default, all lists empty: a million scopes. The cloud is a
+transport in the same process that gives the empty page of each operation, so that what is measured is the crawl alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from benchmarks import table
+from benchmarks.measure import measure
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+REGIONS = 20
+_HEAD = ("accounts", "scopes", "requests", "CPU s", "µs a scope", "µs a request", "peak MB")
+
+
+class EmptyCloud:
+    """In the place of `transport.Transport`: the empty page of each operation, by its version and action."""
+
+    pages: Mapping[tuple[str, str], bytes] = {}
+
+    def __init__(self, **_: Any) -> None:
+        """Takes what a transport takes."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing is open."""
+
+    async def send(self, request: Any) -> Any:
+        """See `client.Sender.send`."""
+        from crawler.transport import HttpResponse
+
+        await asyncio.sleep(0)
+        headers = request.headers
+        if headers["x-acs-action"] == "GetCallerIdentity":
+            key_id = headers["Authorization"].partition("Credential=")[2].partition(",")[0]
+            return HttpResponse(200, {}, orjson.dumps({"AccountId": key_id.removeprefix("key")}))
+        return HttpResponse(200, {}, self.pages[headers["x-acs-version"], headers["x-acs-action"]])
+
+
+def empty_pages() -> dict[tuple[str, str], bytes]:
+    """Each operation's answer without records; the regions are invented."""
+    from crawler.catalog import load_catalog
+
+    catalog = load_catalog()
+    pages = {}
+    for operation in catalog.operations.values():
+        body: Any = {operation.paging.total_key: 0} if operation.paging.total_key else {}
+        body[operation.records[-1]] = []
+        for step in reversed(operation.records[:-1]):
+            body = {step: body}
+        pages[operation.version, operation.action] = orjson.dumps(body)
+    for product in catalog.products.values():
+        if product.regions is not None:
+            body = [{product.regions.id: f"cn-region-{number:02d}"} for number in range(REGIONS)]
+            for step in reversed(product.regions.records):
+                body = {step: body}
+            pages[product.version, product.regions.action] = orjson.dumps(body)
+    return pages
+
+
+def configuration(accounts: int, output: Path) -> str:
+    """A config.toml with so many accounts and rates that nothing waits for."""
+    rate = "{ rate = 10000, burst = 1000 }"
+    lines = ["[output]", f"uri = {json.dumps(str(output))}", 'fingerprint_key = "the-benchmark-has-no-secrets"']
+    lines += ["[rate_limits]", *(f"{product} = {rate}" for product in ("default", "fc", "fc-open", "sts"))]
+    for number in range(accounts):
+        account = f"{1_000_000_000_000_000 + number}"
+        lines += ["[[accounts]]", f'id = "{account}"', "[accounts.credentials]", 'type = "access_key"']
+        lines += [f'access_key_id = "key{account}"', 'access_key_secret = "secret"']
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What one crawl took. `cpu_s` is the crawl's own, without the start of Python."""
+
+    accounts: int
+    scopes: int
+    requests: int
+    cpu_s: float
+    peak_mb: float
+
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table."""
+        each_scope, each_request = (self.cpu_s / number * 1e6 for number in (self.scopes, self.requests))
+        figures = (f"{self.cpu_s:.1f}", f"{each_scope:.0f}", f"{each_request:.0f}", f"{self.peak_mb:.0f}")
+        return (f"{self.accounts:,}", f"{self.scopes:,}", f"{self.requests:,}", *figures)
+
+
+def crawl_once(accounts: int) -> Scale:
+    """Crawl the empty cloud in this process."""
+    import logging
+
+    import structlog
+
+    from crawler import session
+    from crawler.config import parse_config
+    from crawler.run import crawl
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    EmptyCloud.pages = empty_pages()
+    vars(session)["Transport"] = EmptyCloud
+    with tempfile.TemporaryDirectory(prefix="acs-inventory-scale-") as folder:
+        config = parse_config(configuration(accounts, Path(folder, "output")), source="scale", environ={})
+        surroundings = session.Surroundings(environ={}, home=Path(folder))
+        began_s = time.process_time()
+        result = asyncio.run(crawl(config, surroundings))
+        cpu_s = time.process_time() - began_s
+    assert result.exit_code == 0, [row for row in result.ledger if row.status != "complete"][:3]
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Scale(accounts, len(result.ledger), result.requests.requests, cpu_s, peak_mb)
+
+
+def markdown(found: list[Scale], day: str) -> str:
+    """The table of all sizes."""
+    lines = [f"{day}, {table.machine()}.", "", table.row(_HEAD), table.row(["---:"] * len(_HEAD))]
+    return "\n".join([*lines, *(table.row(scale.cells()) for scale in found)])
+
+
+def main() -> None:
+    """Measure each size in a process of its own, print, and with `--write` put the table into docs/performance.md."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
+    parser.add_argument("--accounts", type=int, nargs="+", default=[100, 1000], help="sizes")
+    parser.add_argument("--here", action="store_true", help="crawl one size in this process and print its figures")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
+    options = parser.parse_args()
+    if options.here:
+        print(orjson.dumps(crawl_once(options.accounts[0])).decode())
+        return
+    found = []
+    for accounts in options.accounts:
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder, "log")
+            measure([sys.executable, "-m", "benchmarks.scale", "--here", "--accounts", str(accounts)], log, os.environ)
+            found.append(Scale(**orjson.loads(log.read_bytes().splitlines()[-1])))
+        print(found[-1], flush=True)
+    text = markdown(found, datetime.now(UTC).date().isoformat())
+    print(text)
+    if options.write:
+        table.put(PAGE, "the scale", text)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import msgspec
 
+from crawler.errors import OutputError
 from crawler.snapshot.ledger import ScopeRow
 from crawler.snapshot.manifest import Instant
 from crawler.snapshot.parts import PartFile
@@ -64,6 +65,15 @@ class ScopeRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.row.table, self.row.account_id, self.row.region_id
 
 
+class _Group:
+    """The lines that are flushed together, and whether they were."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.landed = anyio.Event()
+        self.is_durable = False
+
+
 class Journal:
     """The open journal of one crawl, in one event loop. Everything raises OutputError where the disk fails."""
 
@@ -73,7 +83,7 @@ class Journal:
         self._spool = spool
         self._path = path
         self._fd = fd
-        self._pending: list[bytes] = []
+        self._group = _Group()
         self._lock = anyio.Lock()
 
     @classmethod
@@ -86,13 +96,28 @@ class Journal:
         return journal
 
     async def add(self, record: ScopeRecord) -> None:
-        """Note a scope; on return it is durable. Those that come while the disk is busy are flushed together."""
-        self._pending.append(_line(record))
-        async with self._lock:
-            lines, self._pending = self._pending, []
-            if lines:
-                await self._spool.run(self._append, b"".join(lines))
-                self.count += len(lines)
+        """Note a scope; on return it is durable. Those that come while the disk is busy are flushed together.
+
+        The first of them flushes for all, who then go on at once: a queue of its own for each would be worked off more
+        slowly than it grows.
+        """
+        group = self._group
+        group.lines.append(_line(record))
+        if len(group.lines) > 1:
+            await group.landed.wait()
+            if not group.is_durable:
+                raise OutputError("the journal of this crawl can't be written")
+            return
+        try:
+            async with self._lock:
+                self._group = _Group()
+                await self._spool.run(self._append, b"".join(group.lines))
+                group.is_durable = True
+                self.count += len(group.lines)
+        finally:
+            if self._group is group:
+                self._group = _Group()
+            group.landed.set()
 
     def close(self) -> None:
         """Close the file. Nothing can be added any more."""

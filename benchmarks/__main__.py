@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +26,7 @@ _ENVIRON = {"RUNTIME__DLTHUB_TELEMETRY": "false", "PYTHONHASHSEED": "0"}
 
 def main() -> None:
     """Measure, print, and with `--write` put the table into docs/performance.md."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nginx is stopped on the way out
     options = _options()
     shape = replace(QUICK if options.quick else FULL, times=options.times)
     work: Path = options.work.resolve()

@@ -34,6 +34,8 @@ from crawler.targets import Target
 
 # An open scope takes about 5 kB. More than a few hundred are open at once only where most of the cloud throttles.
 MAX_OPEN = 20_000
+# Where the disk is slower than the cloud, scopes that have been read wait for it; no more are begun then.
+MAX_ENDING = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ class Scheduler:
         self._began_at = clock.now()
         self._open: dict[tuple[Target, str], Scope] = {}
         self._admitted = 0
+        self._ending = 0
         self._done = anyio.Event()
         self._is_over = False
         self._tasks: anyio.abc.TaskGroup
@@ -160,7 +163,7 @@ class Scheduler:
     def _admissions(self) -> Iterator[bool]:
         """Each step lets one more target in, and gives whether there was one. The dispatcher asks when it has room."""
         for plan in self._plans:
-            while len(self._open) >= MAX_OPEN:
+            while len(self._open) >= MAX_OPEN or self._ending >= MAX_ENDING:
                 yield False
             self._admitted += 1
             if plan.refusal is not None:
@@ -432,10 +435,12 @@ class Scheduler:
             await self._end_if_done(child)
 
     async def _end(self, scope: Scope) -> None:
+        self._ending += 1
         await scope.end(self._clock.now())
         for child in scope.children:
             child.inherit(scope.row)
         await self._note(scope)
+        self._ending -= 1
         if scope.unknown:
             add_names(self.unknown_fields.setdefault(scope.row.table, {}), scope.unknown)
         del self._open[scope.target, scope.row.table]

@@ -425,6 +425,7 @@ def start(*arguments, cwd, **options):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_crawl_soon_with_nothing_committed(slow_cloud, tmp_path, number, code):
+    """F57."""
     process = start("crawl", "--config", slow_cloud, cwd=tmp_path)
     assert "crawl_started" in process.stderr.readline()
     asked_at = time.monotonic()
@@ -437,6 +438,7 @@ def test_a_signal_ends_a_crawl_soon_with_nothing_committed(slow_cloud, tmp_path,
 
 
 def test_a_second_crawl_is_exit_11_at_once_and_a_killed_one_leaves_no_lock(slow_cloud, tmp_path):
+    """F51, P12."""
     with start("crawl", "--config", slow_cloud, cwd=tmp_path) as first:
         try:
             assert "crawl_started" in first.stderr.readline()

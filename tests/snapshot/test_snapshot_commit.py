@@ -1,4 +1,4 @@
-"""P1, P3: at whichever step a crawl dies or its disk fails, readers see the old snapshot whole, or the new one."""
+"""P1, P3, F44, F47, F48, F50: at whichever step a crawl dies or its disk fails, readers see old or new, and whole."""
 
 from __future__ import annotations
 

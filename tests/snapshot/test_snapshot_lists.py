@@ -331,7 +331,7 @@ async def test_cancelled_writing_and_every_failing_write_leave_no_file_under_a_f
 
 
 async def test_cancellation_while_waiting_for_room_forgets_nothing(tmp_path):
-    """A write that was cancelled has claimed no keys: the same page can be written again."""
+    """F46: a write that was cancelled has claimed no keys: the same page can be written again."""
     writer = await begin(tmp_path, memory_bytes=SPILLING)
     scope = writer.scope("fc_functions", ACCOUNT, "cn-hangzhou")
     reading = scope.list()

@@ -1,4 +1,4 @@
-"""The output folder: one writer (P12), what is refused before a request is sent (F55), planted links (T23)."""
+"""The output folder: one writer (P12), what is refused before any request (F55), planted links (T23), paths (T22)."""
 
 from __future__ import annotations
 

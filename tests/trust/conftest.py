@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 sys.path.append(str(Path(__file__).parents[1] / "snapshot"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     from small_crawls import small_cloud
 

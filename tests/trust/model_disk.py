@@ -1,7 +1,7 @@
 """A disk that loses power: what was done to it is recorded, and played back with some of what wasn't flushed lost.
 
 Each operation on names (a folder made, a file created, moved or removed) either reached the disk or didn't, in any
-order; it is sure to be there once one of the folders that it touches was flushed. Content is sure up to the last flush
+order; it is sure to be there once the folder that it adds to, or takes from, was flushed. Content is sure up to the last flush
 of its file; beyond, any of it may be missing or zeros.
 """
 
@@ -37,8 +37,8 @@ class Step:
 
     @property
     def folders(self) -> set[str]:
-        """The folders whose entries it changes."""
-        return {parent(self.path), parent(self.to)} if self.to else {parent(self.path)}
+        """The folders whose flush makes it sure: of a move, the one that it leads to."""
+        return {parent(self.to or self.path)}
 
 
 Record = tuple[str, object]

@@ -31,7 +31,7 @@ from crawler.snapshot.verify import verify_all
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 # Every n-th moment, and how many ways to lose what may be lost then.
 TIERS = pytest.mark.parametrize(
-    ("stride", "at_most"), [(3, 3), pytest.param(1, 60, marks=pytest.mark.trust)], ids=["some", "all"]
+    ("stride", "at_most"), [(6, 3), pytest.param(1, 60, marks=pytest.mark.trust)], ids=["some", "all"]
 )
 
 

@@ -47,6 +47,7 @@ async def test_an_output_that_can_not_be_stops_a_crawl_before_anything_is_asked(
         assert sorted(path for path in tmp_path.rglob("*") if "_staging" not in path.parts) == before
 
 
+@pytest.mark.trust
 def test_an_output_with_too_long_a_name_is_exit_2_before_anything_is_asked(small, tmp_path):
     """F55"""
     before = requests(small)
@@ -97,7 +98,9 @@ def test_another_device_or_one_that_is_read_only_is_exit_2_before_anything_is_as
     assert requests(small) == before
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.trust)]
+)
 def test_a_second_signal_ends_at_once_what_the_first_can_not(small, tmp_path, number, code):
     """F57: a flush never comes back, and the crawl waits for it."""
     root = small.copy(tmp_path / "out")

@@ -69,6 +69,7 @@ def multipart_uploads(environ):
     return re.findall("<Key>(.*?)</Key>", listing)
 
 
+@pytest.mark.trust
 def test_the_server_would_show_an_upload_that_was_not_ended(server):
     store = open_store(bucket_place(f"s3://{BUCKET}", server, Path("/nowhere")))
     upload = obstore.open_writer(store, "begun", buffer_size=5 * 1024 * 1024, max_concurrency=1)
@@ -82,6 +83,7 @@ def test_the_server_would_show_an_upload_that_was_not_ended(server):
     assert multipart_uploads(server) == []
 
 
+@pytest.mark.trust
 @pytest.mark.parametrize("ends", ["commit", "abandon"])
 async def test_a_crawl_begins_none(server, ends):
     bucket = Bucket(bucket_place(f"s3://{BUCKET}/{ends}", server, Path("/nowhere")))
@@ -94,7 +96,8 @@ async def test_a_crawl_begins_none(server, ends):
     assert multipart_uploads(server) == []
 
 
-@pytest.mark.parametrize("after_s", [0.02, *(pytest.param(after_s, marks=pytest.mark.trust) for after_s in (0.0, 0.1))])
+@pytest.mark.trust
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.1])
 def test_a_process_that_dies_while_it_sends_leaves_the_whole_object_or_none(server, after_s):
     """The largest part that there is."""
     uri = f"s3://{BUCKET}/died{after_s}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputBusyError, OutputError
@@ -36,7 +37,6 @@ class OutputLock:
         fd = disk.open_for_update(LOCK)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _note_holder(fd, now)
         except BlockingIOError as error:
             message = f"another crawl{_describe_holder(fd)} holds the output {disk.root}; let it end, or stop it"
             os.close(fd)
@@ -44,6 +44,9 @@ class OutputLock:
         except OSError as error:
             os.close(fd)
             raise OutputError(f"can't lock {LOCK}: {os.strerror(error.errno or 0)}") from error
+        # A courtesy to who finds it held: a disk that is too full for it says so by what must be written.
+        with suppress(OSError):
+            _note_holder(fd, now)
         return cls(fd)
 
     def release(self) -> None:

@@ -63,6 +63,19 @@ async def test_unreadable_note_in_the_lock_does_not_matter(tmp_path):
     await writer.abandon()
 
 
+async def test_note_in_the_lock_that_can_not_be_written_does_not_matter(tmp_path, monkeypatch):
+    """F48: what must be written says that the disk is full, and how full."""
+
+    def pwrite(fd, data, offset):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    writer = await begin(tmp_path)
+    with pytest.raises(OutputBusyError, match="another crawl holds"):
+        await begin(tmp_path, OLD)
+    await writer.abandon()
+
+
 async def test_commit_lets_the_output_go(tmp_path):
     await write_snapshot(tmp_path, OLD)
     await write_snapshot(tmp_path, NEW)

@@ -1,8 +1,8 @@
 """A disk that loses power: what was done to it is recorded, and played back with some of what wasn't flushed lost.
 
 Each operation on names (a folder made, a file created, moved or removed) either reached the disk or didn't, in any
-order; it is sure to be there once the folder that it adds to, or takes from, was flushed. Content is sure up to the last flush
-of its file; beyond, any of it may be missing or zeros.
+order; it is sure to be there once the folder was flushed that it adds to or takes from; a move, once that it leads to
+was. Content is sure up to the last flush of its file; beyond, any of it may be missing or zeros.
 """
 
 from __future__ import annotations

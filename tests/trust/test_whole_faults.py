@@ -212,7 +212,8 @@ def test_what_the_service_says_makes_no_line_and_moves_no_cursor(tmp_path, style
 
     try:
         crawl(tmp_path, prepare=prepare)
-        structlog.get_logger().info("told", reason=HOSTILE)  # whoever forgets to clean a text
+        # Whoever forgets to clean a text; one without a space is not quoted.
+        structlog.get_logger().info("told", reason=HOSTILE, name="\x1b[2Jx\u202e")
     finally:
         structlog.reset_defaults()
     text = stream.getvalue()

@@ -167,7 +167,7 @@ MACHINES = {"token": TokenWalk, "number": NumberWalk, "number, no total": Number
 @pytest.mark.parametrize("name", MACHINES)
 def test_what_was_there_all_the_time_is_there_or_the_list_says_that_it_moved(name):
     """F34, F36, P6: some of the interleavings; thousands of another kind are in test_pagination."""
-    run(MACHINES[name], 60)
+    run(MACHINES[name], 30)
 
 
 @pytest.mark.trust

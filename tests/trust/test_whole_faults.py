@@ -288,7 +288,7 @@ READERS = {
 }
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(
     config=configs,
     table=st.sampled_from(["fc_triggers", "fc2_triggers"]),

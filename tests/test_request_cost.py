@@ -71,7 +71,8 @@ async def server():
 async def test_a_request_takes_at_most_so_many_calls(server):
     """From the client's call to the body, with limits, signature, connection and judgement.
 
-    367 calls of Python functions when this was written, the server's two among them; 509 before aiohttp was asked for less.
+    367 calls of Python functions when this was written, the server's two among them; 509 before aiohttp was
+    asked for less.
     """
     dispatcher = Dispatcher(64, SystemClock())
     dispatching = asyncio.create_task(dispatcher.run())

@@ -132,7 +132,7 @@ def test_no_secret_is_in_any_byte_written_said_or_logged(tmp_path):
 
 @pytest.mark.trust
 def test_no_secret_of_any_table_gets_out_of_any_command(tmp_path):
-    """P14, P15, T01–T08, T10, T11: the same of all tables, crawled twice, and of every command that reads them."""
+    """P14, P15, T01–T08, T10, T11: the same of all tables, crawled twice, and of the commands that read them."""
     with swept(tmp_path, is_all=True) as found:
         for check in CHECKS:
             check(*found)

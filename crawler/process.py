@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 _OTHERS = 32
 _INFINITE = 1 << 20
 _PR_SET_DUMPABLE = 4
+_M_ARENA_MAX = -8
+_ARENAS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +49,18 @@ def keep_memory_private() -> None:
 
         # An old kernel or a strict sandbox may refuse: the limit above is set all the same.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def keep_memory_compact() -> None:
+    """Before threads begin: have few heaps that all threads share, or each keeps what it once needed.
+
+    Measured on 100,000 functions (2026-11-22): 311 MB at the peak in place of 465, for 5 % more CPU. A choice of the
+    user's own stays: `ARROW_DEFAULT_MEMORY_POOL`, `MALLOC_ARENA_MAX`.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    if "MALLOC_ARENA_MAX" not in os.environ and sys.platform == "linux":
+        import ctypes
+
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's; musl has one heap anyway
+        if set_option is not None:
+            set_option(_M_ARENA_MAX, _ARENAS)

@@ -83,3 +83,20 @@ def test_a_process_that_reads_a_configuration_leaves_no_dump_and_cannot_be_looke
     environ = {**os.environ, "ACS_INVENTORY_CONFIG": str(tmp_path / "none.toml")}
     child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, env=environ, check=True)
     assert child.stdout.split() == ["(0,", "0)", "0"]
+
+
+@pytest.mark.parametrize(("chosen", "found"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")])
+def test_all_threads_share_few_heaps_unless_the_user_has_chosen_others(chosen, found):
+    """P11."""
+    program = "from crawler import process; process.keep_memory_compact(); import pyarrow as p; "
+    program += "print(p.default_memory_pool().backend_name)"
+    environ = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    command = [sys.executable, "-c", program]
+    child = subprocess.run(command, capture_output=True, text=True, env={**environ, **chosen}, check=True)
+    assert child.stdout.strip() == found
+
+
+def test_a_crawl_chooses_its_heaps_before_anything_is_loaded_that_makes_some():
+    program = "import sys; from crawler.cli import crawling; print({'pyarrow', 'aiohttp', 'arro3'} & set(sys.modules))"
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == "set()"

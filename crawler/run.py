@@ -20,14 +20,14 @@ import structlog
 from crawler import __version__
 from crawler.catalog import Catalog, load_catalog
 from crawler.client import Tally
-from crawler.config import Account, Config
-from crawler.errors import ConfigError, CredentialsError, OutputError, bare
+from crawler.config import Config
+from crawler.crawl_plan import CrawlPlan, make_plan
+from crawler.errors import ConfigError, OutputError, bare
 from crawler.normalizer import Normalizer
-from crawler.organization import Membership, find_members, nobody_left
 from crawler.output import lake_settings, open_bucket
 from crawler.redaction import Redaction, load_key
-from crawler.scheduler import Progress, Scheduler, TargetPlan
-from crawler.session import Identity, Session, Surroundings, open_session
+from crawler.scheduler import Progress, Scheduler
+from crawler.session import Session, Surroundings, open_session
 from crawler.snapshot import (
     Bucket,
     BucketSnapshotWriter,
@@ -47,7 +47,7 @@ from crawler.snapshot import (
     publish_lake,
     status_of,
 )
-from crawler.targets import LeftOut, chosen_regions, interleaved
+from crawler.targets import LeftOut
 from crawler.terms import conditions, families, plan_sha256
 from crawler.watchdog import StuckError, WaitingClock, watch_progress
 
@@ -364,66 +364,6 @@ class _Crawl:
             reason=row.error_message,
             request_id=row.request_id,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class CrawlPlan:
-    """Where a crawl goes and what it asks for there; `membership` says what came of [organization]."""
-
-    targets: Sequence[TargetPlan]
-    membership: Membership = field(default_factory=Membership)
-
-
-async def make_plan(session: Session, surroundings: Surroundings, tables: Sequence[str]) -> CrawlPlan:
-    """Identify the accounts, the organization's members with them, ask for the regions, and give every target's tables.
-
-    Raises CredentialsError where no account's credentials work, ConfigError for a region that no product has and where
-    no account is left, CrawlError where only members were to be crawled and they can't be listed.
-    """
-    configured = await session.identify(surroundings)
-    membership = await find_members(session, surroundings, configured)
-    identities = [*configured, *membership.identities]
-    if not identities:
-        raise nobody_left(membership)
-    working = [identity for identity in identities if identity.refusal is None]
-    if not working:
-        reasons = "; ".join(f"{i.account.id}: {i.refusal.message}" for i in identities if i.refusal)
-        raise CredentialsError(f"No account's credentials work. {reasons}")
-    catalog = session.catalog
-    needed = catalog.with_parents(tables)
-    products = [catalog.products[key] for key in dict.fromkeys(catalog.operations[t].product for t in needed)]
-    offered = await session.regions(products, working[0].caller)
-    return CrawlPlan(_targets(session, identities, needed, offered), membership)
-
-
-def _targets(
-    session: Session, identities: Sequence[Identity], needed: Sequence[str], offered: Mapping[str, Sequence[str]]
-) -> list[TargetPlan]:
-    by_id = {identity.account.id: identity for identity in identities}
-    regions = {
-        account_id: account_regions(session, identity.account, offered) for account_id, identity in by_id.items()
-    }
-    plans = []
-    for target in interleaved(regions):
-        tables = tuple(t for t in needed if target.region_id in offered[session.catalog.operations[t].product])
-        identity = by_id[target.account_id]
-        if tables:
-            plans.append(TargetPlan(target, identity.caller, tables, identity.refusal))
-    if not plans:
-        raise ConfigError("None of the chosen regions has a product of the chosen tables; see `acs-inventory plan`.")
-    return plans
-
-
-def account_regions(session: Session, account: Account, offered: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The regions to crawl in an account. A named one may be of a product that this crawl doesn't need.
-
-    `offered`: product → regions, of the products that are needed. Raises ConfigError for one that no product has.
-    """
-    wanted = session.config.regions_for(account)
-    if wanted == "all":
-        return chosen_regions(wanted, offered)
-    known = {key: session.known_regions(product) for key, product in session.catalog.products.items()}
-    return chosen_regions(wanted, {**known, **offered})
 
 
 def _exit_code(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None, *, require_complete: bool) -> int:

@@ -14,6 +14,7 @@ from crawler.catalog import Catalog, Operation
 from crawler.cli.render import console, duration_text, safe
 from crawler.client import CLOCK_WRONG, ApiRequest, Tally
 from crawler.config import Config, OpenSecretsError
+from crawler.crawl_plan import account_regions
 from crawler.credentials import describe
 from crawler.directory import RAM_ACTION
 from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare
@@ -21,7 +22,7 @@ from crawler.organization import Membership, find_members
 from crawler.output import open_bucket
 from crawler.redaction import load_key
 from crawler.rpc import read_object
-from crawler.run import account_regions, open_catalog, try_output
+from crawler.run import open_catalog, try_output
 from crawler.scheduler import Refusal
 from crawler.session import UNREACHABLE, Identity, Session, Surroundings, open_session
 from crawler.snapshot import DirectoryEntry, Status

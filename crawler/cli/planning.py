@@ -18,12 +18,13 @@ from crawler.cli.outcome import print_left_out
 from crawler.cli.render import console, duration_text, rule_text, safe, status_text, table_of
 from crawler.cli.summary import directory_value, iso, left_out_values
 from crawler.config import Config
+from crawler.crawl_plan import CrawlPlan, make_plan
 from crawler.errors import OutputError
 from crawler.forecast import Forecast, TargetForecast, forecast
 from crawler.limits import limit_rules
 from crawler.output import open_place
 from crawler.ratelimit import LimitRule
-from crawler.run import CrawlPlan, make_plan, parameter_settings
+from crawler.run import parameter_settings
 from crawler.scheduler import TargetPlan
 from crawler.session import Surroundings, open_session
 from crawler.snapshot import Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
@@ -43,7 +44,7 @@ class _Last:
 
 async def plan_value(config: Config, catalog: Catalog, surroundings: Surroundings | None = None) -> dict[str, Any]:
     """The plan as JSON values; `catalog` is the configuration's. Sends GetCallerIdentity and DescribeRegions only, and
-    with [organization] ListAccounts and AssumeRole. Raises as `run.make_plan` does; a last snapshot that can't be read
+    with [organization] ListAccounts and AssumeRole. Raises as `crawl_plan.make_plan` does; a last snapshot that can't be read
     is a warning."""
     surroundings = surroundings or Surroundings()
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)

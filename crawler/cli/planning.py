@@ -44,8 +44,8 @@ class _Last:
 
 async def plan_value(config: Config, catalog: Catalog, surroundings: Surroundings | None = None) -> dict[str, Any]:
     """The plan as JSON values; `catalog` is the configuration's. Sends GetCallerIdentity and DescribeRegions only, and
-    with [organization] ListAccounts and AssumeRole. Raises as `crawl_plan.make_plan` does; a last snapshot that can't be read
-    is a warning."""
+    with [organization] ListAccounts and AssumeRole. Raises as `crawl_plan.make_plan` does; a last snapshot that can't
+    be read is a warning."""
     surroundings = surroundings or Surroundings()
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
     details, last = catalog.select_details(config.crawl.details, tables), await _last(config, surroundings)

@@ -75,8 +75,11 @@ class Dispatcher:
             self._wake = anyio.Event()
             self._grant(now)
             next_at = self._queue.next_at() if self._free else None
-            with anyio.move_on_after(None if next_at is None else max(0.0, next_at - now)):
+            if next_at is None:  # the usual case, and a scope that times nothing costs as much as a grant
                 await self._wake.wait()
+            else:
+                with anyio.move_on_after(max(0.0, next_at - now)):
+                    await self._wake.wait()
 
     def _grant(self, now: float) -> None:
         has_more = True

@@ -41,7 +41,10 @@ class Lane:
 
     def ready_at(self, now: float) -> float:
         """When the next request of this lane may leave: when every bucket allows it."""
-        return max((bucket.ready_at(now) for bucket in self.buckets), default=now)
+        ready_at = now
+        for bucket in self.buckets:
+            ready_at = max(ready_at, bucket.ready_at(now))
+        return ready_at
 
     @property
     def is_empty(self) -> bool:

@@ -262,7 +262,8 @@ class _Crawl:
             return watch.requests.requests, watch.progress.scopes_done, watch.progress.rows
 
         def last_due() -> float:
-            return max(clock.last_due(), dispatcher.next_at() or -inf)
+            next_at = dispatcher.next_at()
+            return max(clock.last_due(), -inf if next_at is None else next_at)
 
         try:
             async with anyio.create_task_group() as tasks:

@@ -56,7 +56,9 @@ def load(config_file: Path | None) -> Config:
 @click.option(
     "--resume", is_flag=True, help="Go on with the newest crawl of this plan that never ended, up to 6 h old."
 )
-@click.option("--format", "output_format", metavar="NAME", help="parquet, in place of [output] format.")
+@click.option(
+    "--format", "output_format", metavar="NAME", help="parquet, iceberg or delta, in place of [output] format."
+)
 @json_option
 @output_options
 @click.pass_obj

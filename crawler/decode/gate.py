@@ -147,10 +147,10 @@ def _nothing(_: Any) -> tuple[Any, Any]:
 
 def _either(pair: tuple[Any, Any]) -> Any:
     """The one of two that is there and not null; `_TWICE` where both are."""
-    one, other = (None if value is msgspec.UNSET else value for value in pair)
-    if one is None or other is None:
-        return other if one is None else one
-    return _TWICE
+    one, other = pair
+    if one is None or one is msgspec.UNSET:
+        return None if other is msgspec.UNSET else other
+    return one if other is None or other is msgspec.UNSET else _TWICE
 
 
 def _both(names: Iterable[str]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from dataclasses import dataclass
 
 # Python's own, the event loop, the lock, the log, the journal, name lookups, what a commit opens for a moment.
 _OTHERS = 32
@@ -15,21 +14,15 @@ _M_ARENA_MAX = -8
 _ARENAS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Shares:
-    """What may be open: `connections` busy ones, with as many idle ones kept beside them; `parts` being written."""
+def open_share(limit: int | None = None) -> int:
+    """How many each of three may have open: busy connections, idle ones kept beside them, parts being written.
 
-    connections: int
-    parts: int
-
-
-def shares(limit: int | None = None) -> Shares:
-    """The shares of a limit; without one, of this process's soft `RLIMIT_NOFILE`. An eighth is left for others."""
+    `limit`: of open files, for all; without one, this process's soft `RLIMIT_NOFILE`. An eighth is left for others.
+    """
     if limit is None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         limit = _INFINITE if soft == resource.RLIM_INFINITY else soft
-    free = max(0, limit * 7 // 8 - _OTHERS)
-    return Shares(connections=max(1, free // 3), parts=max(1, free // 3))
+    return max(1, (limit * 7 // 8 - _OTHERS) // 3)
 
 
 def raise_limit() -> None:

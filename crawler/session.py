@@ -25,7 +25,7 @@ from crawler.dispatcher import Dispatcher
 from crawler.endpoints import ProductHosts
 from crawler.errors import ApiError, CredentialsError, PaginationError
 from crawler.limits import limit_rules
-from crawler.process import shares
+from crawler.process import open_share
 from crawler.ratelimit import Buckets
 from crawler.retry import RetryPolicy
 from crawler.rpc import STS_ENDPOINT, StsCall, caller_identity, describe_regions
@@ -176,7 +176,7 @@ class Session:
 
 def _concurrency(config: Config) -> int:
     """As many requests at once as are configured, or fewer where this process may not open as many connections."""
-    most = shares().connections
+    most = open_share()
     if config.crawl.concurrency > most:
         structlog.get_logger().warning(
             "concurrency_lowered", concurrency=most, reason="the limit of open files (ulimit -n) allows no more"

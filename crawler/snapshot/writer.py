@@ -12,7 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from crawler.errors import OutputError
-from crawler.process import shares
+from crawler.process import open_share
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.assembly import Assembly
 from crawler.snapshot.commit import decide, prepare_destinations, publish
@@ -320,4 +320,4 @@ class SnapshotWriter:
 
 
 def _open_parts() -> int:
-    return min(MAX_OPEN_PARTS, shares().parts)
+    return min(MAX_OPEN_PARTS, open_share())

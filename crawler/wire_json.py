@@ -12,6 +12,8 @@ from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, NoReturn, Self
 
 MAX_DEPTH = 64
+# Names and texts of one document, about. A page of 300 kB has some 15,000; a million unknown names would take 400 MB.
+MAX_TEXTS = 500_000
 
 
 class WireFloat(float):
@@ -40,11 +42,13 @@ class InvalidJsonError(ValueError):
 
 
 class ExcessiveJsonError(InvalidJsonError):
-    """A document that is nested too deeply, or has a number of thousands of digits: asking again won't help."""
+    """A document beyond all measure, in depth, in names or in a number's digits: asking again won't help."""
 
 
 def parse(body: bytes) -> Any:
     """Decode a document. Raises InvalidJsonError, never another exception; its text holds nothing of the body."""
+    if body.count(b'"') > 2 * MAX_TEXTS:
+        raise ExcessiveJsonError(f"a document with more than {MAX_TEXTS} names and texts")
     try:
         return json.loads(
             body.decode("utf-8"), parse_float=WireFloat, parse_constant=_refuse, object_pairs_hook=_object

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from crawler.wire_json import (
     MAX_DEPTH,
+    MAX_TEXTS,
     ExcessiveJsonError,
     InvalidJsonError,
     Repeated,
@@ -93,6 +94,21 @@ def test_an_integer_of_100000_digits_is_refused():
     """T21."""
     with pytest.raises(ExcessiveJsonError, match="a number of thousands of digits"):
         parse(b"[" + b"9" * 100_000 + b"]")
+
+
+@pytest.mark.parametrize(
+    ("opening", "text", "closing"), [(b"{", b'"%d":1', b"}"), (b"[", b'"x%d"', b"]")], ids=["names", "texts"]
+)
+def test_a_million_names_are_refused_before_they_are_read(opening, text, closing):
+    """T21."""
+    body = opening + b",".join(text % number for number in range(10**6)) + closing
+    with pytest.raises(ExcessiveJsonError, match="more than 500000 names and texts"):
+        parse(body)
+
+
+def test_as_many_texts_as_the_largest_pages_could_have_are_read():
+    """T21."""
+    assert parse(b'["x"%s]' % (b',"x"' * (MAX_TEXTS - 1))) == ["x"] * MAX_TEXTS
 
 
 @pytest.mark.parametrize("body", [b'{"secret-value', b'["secret-value" 1]', b'{"secret-value": NaN}'])

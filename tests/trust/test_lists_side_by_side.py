@@ -1,0 +1,228 @@
+"""F34, F36: lists that change while several of their pages are on their way, and are answered in any order.
+
+As in test_moving_lists, and the machine also says which request the service answers next, at which moment of the list's
+history. Lists by number are fetched ahead, lists by token split by prefix.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right, insort
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from crawler.catalog import Paging
+from crawler.errors import PaginationError
+from crawler.pagination import Walk
+from crawler.prefixes import Split
+from crawler.testing import FakePage
+from tests.trust.test_moving_lists import run
+
+MOST_CHANGES = 5
+NAMES = st.text("ab-Z_", min_size=1, max_size=3)
+
+
+class Service(RuleBasedStateMachine):
+    """A list, its changes, a walk through it in a loop of its own, and requests that wait for their answers."""
+
+    least, most = 0, 14
+
+    @initialize(data=st.data(), size=st.integers(1, 3))
+    def begin(self, data, size):
+        self.size, self.most_asked = size, 0
+        self.items = self.ordered(data.draw(st.sets(NAMES, min_size=self.least, max_size=self.most)))
+        self.runner = asyncio.Runner()
+        self.loop = self.runner.get_loop()
+        self.tasks = set()
+        self.set_out()
+
+    def set_out(self):
+        """A walk begins, through the list as it is."""
+        self.stable, self.ever, self.changes = set(self.items), set(self.items), 0
+        self.kept, self.asked, self.failed = [], [], ""
+        self.walking = self.loop.create_task(self.walk_on())
+        self.settle()
+
+    async def walk_on(self):
+        self.walk = Walk(self.paging(), self.fetch, self.spawn, lambda *_: True)
+        try:
+            async for step in self.walk.steps():
+                if step.restarts:
+                    self.kept.clear()
+                self.kept += step.page.keys
+        except PaginationError as error:
+            self.failed = error.code
+
+    def spawn(self, begin):
+        task = self.loop.create_task(begin())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def fetch(self, parameters):
+        answer = self.loop.create_future()
+        self.asked.append((parameters, answer))
+        self.most_asked = max(self.most_asked, len(self.asked))
+        return await answer
+
+    def settle(self):
+        """Run whatever can go on until everything waits for an answer."""
+
+        async def turns():
+            for _ in range(20):
+                await asyncio.sleep(0)
+
+        self.runner.run(turns())
+        self.asked = [(parameters, answer) for parameters, answer in self.asked if not answer.done()]
+
+    @rule(which=st.integers(0, 15))
+    def answer(self, which):
+        if self.walking.done():
+            self.set_out()
+        parameters, answer = self.asked.pop(which % len(self.asked))
+        answer.set_result(self.page(parameters))
+        self.settle()
+        if self.walking.done():
+            self.walking.result()
+            self.judge()
+
+    @precondition(lambda self: self.changes < MOST_CHANGES and self.items)
+    @rule(data=st.data())
+    def delete(self, data):
+        self.changes += 1
+        gone = data.draw(st.sampled_from(self.items))
+        self.items.remove(gone)
+        self.stable.discard(gone)
+
+    @precondition(lambda self: self.changes < MOST_CHANGES)
+    @rule(name=NAMES, place=st.integers(0, 20))
+    def create(self, name, place):
+        if name in self.items:
+            return
+        self.changes += 1
+        self.ever.add(name)
+        self.insert(name, place)
+
+    def teardown(self):
+        if not hasattr(self, "runner"):
+            return
+        try:
+            for _ in range(2000):  # to the end: an interleaving that nobody judges shows nothing
+                if self.walking.done():
+                    break
+                self.answer(0)
+            assert self.walking.done()
+        finally:
+            self.runner.close()
+
+
+class NumbersAhead(Service):
+    """F36: a list by page numbers with a total."""
+
+    def paging(self):
+        return Paging("page-number", "pageNumber", limit_key="pageSize", limit=self.size, total_key="totalCount")
+
+    def ordered(self, names):
+        return sorted(names, key=lambda name: name[::-1])
+
+    def insert(self, name, place):
+        self.items.insert(place, name)
+
+    def page(self, parameters):
+        number = int(parameters["pageNumber"])
+        return FakePage(self.items[(number - 1) * self.size : number * self.size], total=len(self.items))
+
+    def judge(self):
+        if self.failed:
+            assert self.failed == "PageRepeated"
+        elif self.walk.status == "complete":
+            assert self.stable <= set(self.kept), "missing, and nobody says so"
+            assert set(self.kept) <= self.ever, "made up"
+
+
+class PrefixesAhead(Service):
+    """F34: a list by token that is split after some pages. A service's order is the bytes'."""
+
+    least, most = 6, 30
+
+    def paging(self):
+        return Paging("token", "nextToken", "nextToken", "limit", self.size, prefix_key="prefix")
+
+    def ordered(self, names):
+        return sorted(names)
+
+    def insert(self, name, place):
+        insort(self.items, name)
+
+    def page(self, parameters):
+        size, prefix = int(parameters["limit"]), parameters.get("prefix", "")
+        found = [name for name in self.items if name.startswith(prefix)]
+        start = bisect_right(found, parameters.get("nextToken", ""))
+        rows = found[start : start + size]
+        return FakePage([(name,) for name in rows], rows[-1] if start + size < len(found) else None)
+
+    def judge(self):
+        kept = [name for (name,) in self.kept]
+        assert self.failed == ""
+        assert self.walk.status == "complete"
+        assert len(kept) == len(set(kept)), "twice"
+        assert self.stable <= set(kept), "missing"
+        assert set(kept) <= self.ever, "made up"
+
+
+MACHINES = {"number": NumbersAhead, "prefix": PrefixesAhead}
+
+
+@pytest.fixture
+def splits_early(monkeypatch):
+    """Lists of a few pages are split, for more requests than it saves."""
+    monkeypatch.setattr("crawler.pagination.LEAST_PAGES", 2)
+    monkeypatch.setattr("crawler.pagination.MOST_EXTRA", 1000)
+
+
+@pytest.mark.usefixtures("splits_early")
+@pytest.mark.parametrize("name", MACHINES)
+def test_what_was_there_all_the_time_is_there_whichever_answer_comes_first(name):
+    """F34, F36, P6: some of the interleavings."""
+    run(MACHINES[name], 25)
+
+
+@pytest.mark.trust
+@pytest.mark.usefixtures("splits_early")
+@pytest.mark.parametrize(("name", "interleavings"), [("number", 10_000), ("prefix", 3000)])
+def test_what_was_there_all_the_time_is_there_in_thousands_of_orders(name, interleavings):
+    """F34, F36, P6."""
+    run(MACHINES[name], interleavings)
+
+
+@pytest.mark.usefixtures("splits_early")
+def test_the_machines_see_several_requests_at_once():
+    """Control: without it they would be those of test_moving_lists."""
+    seen = dict.fromkeys(MACHINES, 0)
+    for name, machine in MACHINES.items():
+
+        class Counting(machine):
+            def teardown(self, name=name):
+                super().teardown()
+                seen[name] = max(seen[name], getattr(self, "most_asked", 0))
+
+        run(Counting, 25)
+    assert min(seen.values()) > 2, seen
+
+
+@pytest.mark.trust
+@pytest.mark.usefixtures("splits_early")
+def test_the_machines_find_a_walk_that_takes_the_rest_of_a_page_for_its_own(monkeypatch):
+    """Control: the guard taken out."""
+    monkeypatch.setattr(Split, "owned", lambda _self, names: len(names))
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        run(PrefixesAhead, 2000)
+
+
+@pytest.mark.trust
+def test_the_machines_find_a_reading_ahead_that_nothing_confirms(monkeypatch):
+    """Control: the guard taken out."""
+    monkeypatch.setattr("crawler.pagination.Reading.confirms", lambda *_: True)
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        run(NumbersAhead, 3000)

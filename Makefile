@@ -53,10 +53,10 @@ test-browser: $(VENV)/.browser
 	$(PY) -m pytest -m browser tests
 
 # As root, or install the package first. Nothing is skipped: what can't be had fails.
-TRUST_TOOLS := strace
+TRUST_TOOLS := strace=strace soffice=libreoffice-calc-nogui
 
 test-trust: $(VENV)/.trust
-	for tool in $(TRUST_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	for tool in $(TRUST_TOOLS); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \
 	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; }
 	$(PY) -m pytest -n auto --dist worksteal -m trust
 

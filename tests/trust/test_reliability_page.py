@@ -51,14 +51,7 @@ def test_a_file_that_is_named_is_there_and_has_the_first_test_after_it():
 
 def test_every_long_test_of_the_output_is_named():
     named = set(re.findall(r"`(test_\w+)`", PAGE))
-    here = {
-        name
-        for path, tests in FILES.items()
-        if path.name
-        in ("test_kill_points.py", "test_failing_disk.py", "test_power_loss.py", "test_stops_and_refusals.py")
-        for name, is_long in tests.items()
-        if is_long
-    }
+    here = {name for path, tests in FILES.items() if path.name in LONG for name, is_long in tests.items() if is_long}
     assert here - named == set()
 
 

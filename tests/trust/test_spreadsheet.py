@@ -1,0 +1,68 @@
+"""T24: what a real spreadsheet makes of an export: LibreOffice opens it and writes what it has understood."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from crawler.audit.export import Request, export
+from crawler.audit.failures import Tables
+from crawler.audit.selection import Selection, choose, column_paths
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "audit"))
+from hostile_rows import FORMULAS, TEXTS, hostile_snapshot
+from written_snapshots import CATALOG
+
+NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+FORMULA = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}formula"
+CELL = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}table-cell"
+
+
+@pytest.fixture(scope="module")
+def understood(tmp_path_factory):
+    """The cells, and those with a formula, of each kind of export, as LibreOffice has read it."""
+    folder = tmp_path_factory.mktemp("spreadsheet")
+    snapshot = hostile_snapshot(folder / "snapshots")
+    known = Tables(snapshot, lambda: CATALOG.operations)
+    selection = Selection(choose(("fc_functions",), known), column_paths("function_name,description"), "")
+    for name, kind, is_raw in (("guarded.csv", "csv", False), ("raw.csv", "csv", True), ("book.xlsx", "xlsx", False)):
+        export(Request(selection, kind, folder / name, NOW, is_raw=is_raw), known)
+    # UTF-8, quoted by ", formulas evaluated as a person's spreadsheet does.
+    reading = "CSV:44,34,76,1,,0,false,true,false,false,false,-1,true"
+    office = ["soffice", f"-env:UserInstallation=file://{folder}/profile", "--headless", "--convert-to", "fods"]
+    for name in ("guarded.csv", "raw.csv", "book.xlsx"):
+        filters = [f"--infilter={reading}"] if name.endswith("csv") else []
+        command = [*office, *filters, "--outdir", str(folder / "out" / name), str(folder / name)]
+        done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr.decode()[:500]
+    return {path.parent.name: cells(path) for path in (folder / "out").glob("*/*.fods")}
+
+
+def cells(path):
+    found = list(ET.parse(path).iter(CELL))
+    formulas = {cell.get(FORMULA) for cell in found} - {None, "of:=TRUE()", "of:=FALSE()"}  # flags are written so
+    return ["".join(cell.itertext()).strip() for cell in found], formulas
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("name", ["guarded.csv", "book.xlsx"])
+def test_no_cell_of_an_export_is_a_formula(understood, name):
+    """T24."""
+    texts, formulas = understood[name]
+    assert formulas == set()
+    assert "f00" in texts
+    own = sum(text.startswith("'") for text in TEXTS if text)
+    assert sum(text.startswith("'") for text in texts) == (len(FORMULAS) if name == "guarded.csv" else own)
+
+
+@pytest.mark.trust
+def test_the_same_texts_unguarded_are_formulas(understood):
+    """Control: else the absence of formulas would show nothing."""
+    _, formulas = understood["raw.csv"]
+    assert formulas >= {"of:=1+1"}
+    assert len(TEXTS) > len(FORMULAS) > 3

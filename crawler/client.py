@@ -156,6 +156,10 @@ class Client:
         operation, whole = self._buckets.pair(account_id, region_id, product, action)
         return Channel(Lane((operation, whole), depth), operation, whole, RetryQuota())
 
+    def close(self, channel: Channel) -> None:
+        """Nothing more will be asked through the channel: its buckets may be forgotten once they have rested."""
+        self._buckets.let_go((channel.operation, channel.product), self._clock.monotonic())
+
     async def call(
         self,
         request: ApiRequest,

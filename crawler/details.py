@@ -34,6 +34,10 @@ class DetailReader:
         self._details: Details = details
         self._channel = client.channel(target.account_id, target.region_id, operation.product, details.action, 1)
 
+    def close(self) -> None:
+        """No more rows will come."""
+        self._client.close(self._channel)
+
     @property
     def action(self) -> str:
         """The operation that is asked."""

@@ -7,6 +7,7 @@ monotonic clock. Waiting is the caller's work: sleep until `ready_at`, then `tak
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite
@@ -37,6 +38,8 @@ NEAR_BLOCK_S = 0.25
 NEAR_BLOCK_REQUESTS = 2
 LONGEST_NEAR_BLOCK_S = 5.0
 LONGEST_BLOCK_S = 30.0
+# More than a pair, so that what was put back is worked off.
+_LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +92,25 @@ class Bucket:
     there, and then climbs, ever faster, until it's refused again or at the rule's rate, a minute after the cut.
     """
 
-    __slots__ = ("_blocked_until", "_bound", "_cut_at", "_cut_rate", "_due", "_goal", "_near_cuts", "_strikes", "rule")
+    __slots__ = (
+        "_blocked_until",
+        "_bound",
+        "_cut_at",
+        "_cut_rate",
+        "_due",
+        "_goal",
+        "_near_cuts",
+        "_strikes",
+        "key",
+        "rule",
+        "users",
+    )
 
-    def __init__(self, rule: LimitRule) -> None:
+    def __init__(self, rule: LimitRule, key: BucketKey | None = None) -> None:
+        """`key` and `users`, whoever still asks through it, are for `Buckets`."""
         self.rule = rule
+        self.key = key
+        self.users = 0
         self._due = -inf
         self._bound = -inf
         self._blocked_until = -inf
@@ -145,6 +163,11 @@ class Bucket:
             self._block_until(now + min(LONGEST_BLOCK_S, FIRST_BLOCK_S * 2.0 ** min(self._strikes, 10)))
         self._strikes += is_new_epoch and not hint_s
 
+    def has_rested(self, now: float) -> bool:
+        """Whether a new bucket would do the same: the burst is whole, the rate the rule's, and nothing blocked."""
+        last = max(self._due + LATE_S, self._bound, self._blocked_until, self._cut_at + REACH_S)
+        return last < now and not self._strikes
+
     def succeeded(self, now: float) -> None:
         """A request was answered without throttling at `now`. After the block that ends the growth of blocks."""
         if now >= self._blocked_until:
@@ -166,7 +189,8 @@ class Bucket:
 
 
 class Buckets:
-    """All buckets of a crawl, made when first asked for.
+    """All buckets of a crawl, made when first asked for. Those of targets that are done are forgotten once they have
+    rested, since a crawl may have a million.
 
     `rules` are by product (`fc`) or product and operation (`fc-open.ListInstances`); `default` is for a product
     without one. An operation without a rule has its product's limit, and still a bucket of its own, so that it can
@@ -177,6 +201,7 @@ class Buckets:
         self._default = default
         self._rules = dict(rules or {})
         self._buckets: dict[BucketKey, Bucket] = {}
+        self._unused: deque[Bucket] = deque()
 
     def rule(self, product: str, action: str | None = None) -> LimitRule:
         """The limit of an operation, or of all operations of a product together."""
@@ -187,10 +212,31 @@ class Buckets:
         """The one bucket of `key`."""
         found = self._buckets.get(key)
         if found is None:
-            found = self._buckets[key] = Bucket(self.rule(key.product, key.action))
+            found = self._buckets[key] = Bucket(self.rule(key.product, key.action), key)
         return found
 
     def pair(self, account_id: str, region_id: str, product: str, action: str) -> tuple[Bucket, Bucket]:
         """The operation's bucket and its product's: a request waits for both and is taken from both."""
-        operation = BucketKey(account_id, region_id, product, action)
-        return self.bucket(operation), self.bucket(operation._replace(action=None))
+        operation = self.bucket(BucketKey(account_id, region_id, product, action))
+        whole = self.bucket(BucketKey(account_id, region_id, product, None))
+        operation.users += 1
+        whole.users += 1
+        return operation, whole
+
+    def let_go(self, pair: tuple[Bucket, Bucket], now: float) -> None:
+        """Whoever was given a pair won't ask for it any more.
+
+        Each time a few that nobody uses are looked at, in turn, so that one that was slowed doesn't hold up the others.
+        """
+        for bucket in pair:
+            bucket.users -= 1
+            if not bucket.users:
+                self._unused.append(bucket)
+        for _ in range(min(_LOOKS, len(self._unused))):
+            bucket = self._unused.popleft()
+            if bucket.users or bucket.key is None or self._buckets.get(bucket.key) is not bucket:
+                continue
+            if bucket.has_rested(now):
+                del self._buckets[bucket.key]
+            else:
+                self._unused.append(bucket)

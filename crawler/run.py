@@ -33,12 +33,12 @@ from crawler.snapshot import (
     BucketSnapshotWriter,
     DirectoryEntry,
     Lake,
+    Ledger,
     Manifest,
     ManifestDraft,
     ScopeRecord,
     ScopeRow,
     SnapshotWriter,
-    Status,
     check_bucket,
     check_output,
     is_whole,
@@ -78,7 +78,7 @@ class CrawlResult:
     @property
     def rows(self) -> int:
         """Rows in the snapshot."""
-        return sum(row.rows for row in self.ledger if row.written) if self.manifest else 0
+        return sum(entry.rows for entry in self.manifest.tables.values()) if self.manifest else 0
 
 
 @dataclass(slots=True)
@@ -332,9 +332,8 @@ class _Crawl:
             left_out=members.left_out,
         )
         manifest = None
-        for row in ledger:
-            if not is_whole(row.status):
-                self._log_incomplete(row)
+        for row in ledger.not_whole():
+            self._log_incomplete(row)
         if exit_code != EXIT_NOTHING:
             manifest = await self._writer.commit(draft, ledger)
             self._log.info("snapshot_committed", snapshot_id=manifest.snapshot_id, status=manifest.status)
@@ -367,9 +366,9 @@ class _Crawl:
         )
 
 
-def _exit_code(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None, *, require_complete: bool) -> int:
+def _exit_code(ledger: Ledger, directory: DirectoryEntry | None, *, require_complete: bool) -> int:
     if status_of(ledger, directory) == "complete":
         return EXIT_COMPLETE if ledger else EXIT_NOTHING
-    if require_complete or not any(row.status in {Status.COMPLETE, Status.UNSUPPORTED} for row in ledger):
+    if require_complete or not any(map(is_whole, ledger.by_status)):
         return EXIT_NOTHING
     return EXIT_PARTIAL

@@ -28,7 +28,7 @@ from crawler.normalizer import Normalizer, Page
 from crawler.pagination import Walk
 from crawler.ratelimit import PACE
 from crawler.scopes import ListCounts, Scope, add_names
-from crawler.snapshot import ListWriter, ScopeRecord, SnapshotWriter
+from crawler.snapshot import Ledger, ListWriter, ScopeRecord, SnapshotWriter
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole
 from crawler.targets import Target
 
@@ -108,7 +108,7 @@ class Scheduler:
         details: Collection[str] = (),
         finished: Iterable[ScopeRecord] = (),
     ) -> None:
-        self.ledger: list[ScopeRow] = []
+        self.ledger = Ledger()
         self.unknown_fields: dict[str, dict[str, int]] = {}
         self._catalog = catalog
         self._plans = plans
@@ -444,6 +444,7 @@ class Scheduler:
         if scope.unknown:
             add_names(self.unknown_fields.setdefault(scope.row.table, {}), scope.unknown)
         del self._open[scope.target, scope.row.table]
+        self._client.close(scope.channel)
         self._record(scope.row)
         self._check_done()
         self._dispatcher.ask_again()

@@ -184,6 +184,8 @@ class Scope:
         row.walk = describe_walks(self.walks)
         row.finished_at = now if row.started_at else None
         self.begun.clear()
+        if self.details is not None:
+            self.details.close()
 
 
 def describe_walks(walks: Mapping[str, int]) -> str:

@@ -441,7 +441,7 @@ async def test_a_crawl_of_nothing_ends(tmp_path):
     run = Run(tmp_path, {})
     run.plans = []
     await run()
-    assert run.scheduler.ledger == []
+    assert list(run.scheduler.ledger) == []
 
 
 async def test_a_defect_that_one_list_shows_ends_no_other(tmp_path):

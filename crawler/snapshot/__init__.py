@@ -24,6 +24,7 @@ from crawler.snapshot.lake import Lake, LakeSettings, open_lake
 from crawler.snapshot.lake import publish as publish_lake
 from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, is_whole, worst
 from crawler.snapshot.manifest import DirectoryEntry, Manifest, ManifestDraft, schema_sha256, status_of
+from crawler.snapshot.packed import Ledger
 from crawler.snapshot.parts import PartFile
 from crawler.snapshot.paths import new_snapshot_id
 from crawler.snapshot.preflight import check_output
@@ -41,6 +42,7 @@ __all__ = [
     "KnownList",
     "Lake",
     "LakeSettings",
+    "Ledger",
     "ListWriter",
     "Manifest",
     "ManifestDraft",

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crawler.snapshot.ledger import LEDGER_SCHEMA, Status, has_rows, ledger_batch
+from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, ledger_batch
 from crawler.snapshot.manifest import TableEntry, schema_sha256
-from crawler.snapshot.parts import PartFile, PartWriter
-from crawler.snapshot.paths import account_folder, ledger_path, parent, part_name, scope_folder, staged
+from crawler.snapshot.parts import ROW_GROUP_ROWS, PartFile, PartWriter
+from crawler.snapshot.paths import ledger_path, parent, part_name, scope_folder, staged
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.ledger import ScopeRow
+    from crawler.snapshot.packed import Ledger
 
 # Table, account and region.
 _Scope = tuple[str, str, str]
+_BATCH_ROWS = 4096
 
 
 class Assembly:
@@ -30,47 +31,46 @@ class Assembly:
         self._schemas = schemas
 
     def tables(
-        self, kept: Mapping[_Scope, Sequence[PartFile]], dropped: Collection[_Scope], ledger: Sequence[ScopeRow]
+        self, kept: Mapping[_Scope, Sequence[PartFile]], emptied: Collection[str], ledger: Ledger
     ) -> dict[str, TableEntry]:
         """What the manifest says of each table. One without any row gets a file with its schema, under its first
-        complete scope.
+        complete scope. `emptied` are accounts' folders that may have no file any more.
         """
         files = self._with_empty_tables(kept, ledger)
-        self._flush_folders(files, {*dropped, *kept})
+        self._flush_folders(files, emptied)
         return {table: self._entry(table, found) for table, found in files.items()}
 
-    def ledger(self, ledger: Sequence[ScopeRow]) -> PartFile:
-        """The ledger's file."""
-        return self._write_part(ledger_path(self._snapshot_id), LEDGER_SCHEMA, [ledger_batch(ledger)])
+    def ledger(self, ledger: Ledger) -> PartFile:
+        """The ledger's file, by table, account and region."""
+        return self._write_part(ledger_path(self._snapshot_id), LEDGER_SCHEMA, _row_groups(ledger.in_order()))
 
     def _with_empty_tables(
-        self, kept: Mapping[_Scope, Sequence[PartFile]], ledger: Sequence[ScopeRow]
+        self, kept: Mapping[_Scope, Sequence[PartFile]], ledger: Ledger
     ) -> dict[str, list[PartFile]]:
         files: dict[str, list[PartFile]] = {}
         for scope in sorted(kept):
             files.setdefault(scope[0], []).extend(kept[scope])
-        for row in sorted(ledger, key=lambda row: (row.status is not Status.COMPLETE, row.account_id, row.region_id)):
-            if row.written and has_rows(row.status) and not files.get(row.table):
-                folder = scope_folder(row.table, self._snapshot_id, row.account_id, row.region_id)
-                files[row.table] = [self._write_part(f"{folder}/{part_name(0)}", self._schemas[row.table], [])]
-        return {table: found for table, found in files.items() if found}
+        for table in ledger.tables:
+            if table not in files and (first := _first_of(ledger.of_table(table))) is not None:
+                folder = scope_folder(table, self._snapshot_id, first.account_id, first.region_id)
+                files[table] = [self._write_part(f"{folder}/{part_name(0)}", self._schemas[table], [[]])]
+        return files
 
-    def _write_part(self, path: str, schema: pa.Schema, batches: Sequence[pa.RecordBatch]) -> PartFile:
+    def _write_part(self, path: str, schema: pa.Schema, row_groups: Iterable[Sequence[pa.RecordBatch]]) -> PartFile:
         place = staged(self._snapshot_id, path)
         part = PartWriter(self._disk, f"{place}.partial", schema)
-        part.append(batches)
+        for batches in row_groups:
+            part.append(batches)
         part.finish()
         self._disk.rename(part.path, place)
         self._disk.fsync_folder(parent(place))
         return PartFile(path, part.rows, part.bytes, part.sha256)
 
-    def _flush_folders(self, files: Mapping[str, Sequence[PartFile]], scopes: Collection[_Scope]) -> None:
+    def _flush_folders(self, files: Mapping[str, Sequence[PartFile]], emptied: Collection[str]) -> None:
         """Flush every folder above the parts', which are flushed already; take empty accounts' away."""
         used = {parent(parent(file.path)) for found in files.values() for file in found}
-        for table, account_id, _ in scopes:
-            folder = account_folder(table, self._snapshot_id, account_id)
-            if folder not in used:
-                self._disk.remove_folder(staged(self._snapshot_id, folder))
+        for folder in sorted({*emptied} - used):
+            self._disk.remove_folder(staged(self._snapshot_id, folder))
         folders = set(used)
         for folder in used:
             while folder := parent(folder):
@@ -85,3 +85,25 @@ class Assembly:
             schema_sha256=schema_sha256(self._schemas[table]),
             files=sorted(files, key=lambda file: file.path),
         )
+
+
+def _first_of(rows: Iterable[ScopeRow]) -> ScopeRow | None:
+    """The scope whose folder shows that its table has no row: the first complete one, else the first with rows."""
+    whole = (row for row in rows if row.written and has_rows(row.status))
+    return min(whole, key=lambda row: (row.status is not Status.COMPLETE, row.account_id, row.region_id), default=None)
+
+
+def _row_groups(rows: Iterable[ScopeRow]) -> Iterator[list[pa.RecordBatch]]:
+    """The rows as batches, a row group's at a time."""
+    batches: list[pa.RecordBatch] = []
+    pending: list[ScopeRow] = []
+    for row in rows:
+        pending.append(row)
+        if len(pending) == _BATCH_ROWS:
+            batches.append(ledger_batch(pending))
+            pending = []
+        if len(batches) * _BATCH_ROWS == ROW_GROUP_ROWS:
+            yield batches
+            batches = []
+    if pending or batches:
+        yield [*batches, ledger_batch(pending)]

@@ -11,7 +11,8 @@ import msgspec
 import pyarrow as pa
 
 from crawler.errors import OutputError
-from crawler.snapshot.ledger import ScopeRow, Status, is_whole, sorted_ledger
+from crawler.snapshot.ledger import ScopeRow, Status, is_whole
+from crawler.snapshot.packed import Ledger
 from crawler.snapshot.parts import PartFile
 from crawler.snapshot.paths import is_part_path, is_snapshot_id, ledger_path, manifest_path
 from crawler.targets import LeftOut
@@ -133,15 +134,15 @@ def checksum_line(text: bytes, snapshot_id: str) -> bytes:
 
 def count_scopes(ledger: Sequence[ScopeRow]) -> ScopeCounts:
     """The ledger in short."""
-    by_status = {str(status): sum(row.status is status for row in ledger) for status in Status}
-    rest = sorted_ledger(row for row in ledger if not is_whole(row.status))
-    return ScopeCounts(total=len(ledger), by_status=by_status, not_complete=rest)
+    rows = Ledger.of(ledger)
+    by_status = {str(status): rows.by_status[status] for status in Status}
+    return ScopeCounts(total=len(rows), by_status=by_status, not_complete=rows.not_whole())
 
 
 def status_of(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None) -> Literal["complete", "partial"]:
     """A snapshot's status: complete where every scope is whole and no member account can be missing."""
     knows_all = directory is None or is_whole(directory.status)
-    return "complete" if knows_all and all(is_whole(row.status) for row in ledger) else "partial"
+    return "complete" if knows_all and Ledger.of(ledger).is_whole else "partial"
 
 
 def schema_sha256(schema: pa.Schema) -> str:

@@ -23,8 +23,8 @@ from crawler.snapshot import manifest as manifests
 from crawler.snapshot.bucket import UncertainError
 from crawler.snapshot.bucket_prune import finish_removals
 from crawler.snapshot.commit import UnfinishedCommitError
-from crawler.snapshot.ledger import sorted_ledger
 from crawler.snapshot.notes import announce, settle_others
+from crawler.snapshot.packed import Ledger
 from crawler.snapshot.paths import checksum_path, manifest_path, parent, staged, table_folder
 from crawler.snapshot.pointer import advance_latest
 from crawler.snapshot.scratch import ScratchDisk, make_scratch
@@ -99,8 +99,9 @@ class BucketSnapshotWriter(SnapshotWriter):
         lost and it can't be asked: the snapshot is whole then, and committed or not.
         """
         self._spool.raise_if_failed()
-        self._raise_unless_consistent(ledger)
-        manifest = await self._spool.run(self._assemble, draft, sorted_ledger(ledger))
+        rows = Ledger.of(ledger)
+        self._raise_unless_consistent(rows)
+        manifest = await self._spool.run(self._assemble, draft, rows)
         files = [file for entry in manifest.tables.values() for file in entry.files]
         await self._land([file for file in [*files, manifest.ledger] if file.path not in self._landed])
         await self._raise_unless_stored(manifest)

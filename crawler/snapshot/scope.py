@@ -42,11 +42,12 @@ class ScopeWriter:
         schema: pa.Schema,
         columns: int,
         scope: tuple[str, str, str],
-        ended: Callable[[tuple[str, str, str], _Files | None], None],
+        ended: Callable[[tuple[str, str, str], _Files | None, bool], None],
         land: Callable[[_Files], Awaitable[None]],
     ) -> None:
         """`columns` counts the schema's, nested ones too; `scope` is table, account and region; `ended` is told the
-        scope's files, None where it was dropped; `land` takes the finished files further, if they must go further.
+        scope's files, None where it was dropped, and whether there ever was one; `land` takes the finished files
+        further, if they must go further.
         """
         self.rows = 0
         self.duplicates = 0
@@ -111,7 +112,7 @@ class ScopeWriter:
         self._is_over = True
         self.settled = Keys()
         self.store.parts, self.store.current = [], None
-        self._ended(self._scope, files)
+        self._ended(self._scope, files, self._parts > 0)
 
     def _new_part(self) -> PartWriter:
         self._parts += 1

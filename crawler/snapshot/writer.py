@@ -18,11 +18,13 @@ from crawler.snapshot.assembly import Assembly
 from crawler.snapshot.commit import decide, prepare_destinations, publish
 from crawler.snapshot.disk import Disk, remove_tree
 from crawler.snapshot.journal import Journal, ScopeRecord, Terms
-from crawler.snapshot.ledger import has_rows, sorted_ledger
-from crawler.snapshot.paths import staged
+from crawler.snapshot.ledger import has_rows
+from crawler.snapshot.packed import Ledger
+from crawler.snapshot.paths import account_folder, staged
 from crawler.snapshot.preflight import make_root
 from crawler.snapshot.resume import check_terms, take_over
 from crawler.snapshot.scope import ScopeWriter
+from crawler.snapshot.scope_set import ScopeSet
 from crawler.snapshot.spool import Spool
 from crawler.snapshot.store import count_columns
 from crawler.snapshot.taking import take_for_new, take_unfinished
@@ -74,9 +76,12 @@ class SnapshotWriter:
         self._schemas = schemas
         self._columns = {table: count_columns(schema) for table, schema in schemas.items()}
         self._spool = spool
+        # Scopes without a file are most of a large crawl: they are in `_ended` only.
         self._kept: dict[_Scope, list[PartFile]] = {}
-        self._dropped: set[_Scope] = set()
+        self._ended = ScopeSet()
+        self._dropped = ScopeSet()
         self._running: set[_Scope] = set()
+        self._emptied: set[str] = set()
         self._made: list[str] = []
         self._is_decided = False
         self._is_over = False
@@ -165,7 +170,8 @@ class SnapshotWriter:
             self._journal = await Journal.start(self._spool, terms, records)
         for record in records:
             if record.row.written:
-                self._end_scope(record.scope, record.files if has_rows(record.row.status) else None)
+                files = record.files if has_rows(record.row.status) else None
+                self._end_scope(record.scope, files, had_parts=False)
         return records
 
     async def note(
@@ -192,7 +198,7 @@ class SnapshotWriter:
     def scope(self, table: str, account_id: str, region_id: str) -> ScopeWriter:
         """A scope to be written, once. Raises OutputError for names that no path can have."""
         key = (table, account_id, region_id)
-        if key in self._running or key in self._kept or key in self._dropped:
+        if key in self._running or key in self._ended:
             raise RuntimeError(f"the scope {key} was begun before")
         schema, columns = self._schemas[table], self._columns[table]
         writer = ScopeWriter(self._spool, self.snapshot_id, schema, columns, key, self._end_scope, self._land)
@@ -207,8 +213,9 @@ class SnapshotWriter:
         the next `begin` completes it.
         """
         self._spool.raise_if_failed()
-        self._raise_unless_consistent(ledger)
-        manifest = await self._spool.run(self._stage, draft, sorted_ledger(ledger))
+        rows = Ledger.of(ledger)
+        self._raise_unless_consistent(rows)
+        manifest = await self._spool.run(self._stage, draft, rows)
         await anyio.lowlevel.checkpoint()
         await self._spool.run(self._publish, manifest)
         return manifest
@@ -224,24 +231,31 @@ class SnapshotWriter:
     async def _land(self, files: Sequence[PartFile]) -> None:
         """Take a scope's finished files further. On a local disk they are where they must be."""
 
-    def _end_scope(self, scope: _Scope, files: list[PartFile] | None) -> None:
+    def _end_scope(self, scope: _Scope, files: list[PartFile] | None, had_parts: bool) -> None:
         self._running.discard(scope)
+        self._ended.add(scope)
         if files is None:
             self._dropped.add(scope)
-        else:
+        if files:
             self._kept[scope] = files
+        elif had_parts:
+            self._emptied.add(account_folder(scope[0], self.snapshot_id, scope[1]))
 
-    def _raise_unless_consistent(self, ledger: Sequence[ScopeRow]) -> None:
+    def _raise_unless_consistent(self, ledger: Ledger) -> None:
         if not ledger:
             raise OutputError("a snapshot without any scope is not committed")
-        rows = {
-            (row.table, row.account_id, row.region_id): row.rows
-            for row in ledger
-            if row.written and has_rows(row.status)
-        }
         kept = {scope: sum(file.rows for file in files) for scope, files in self._kept.items()}
-        odd = {scope for scope in rows.keys() | kept.keys() if rows.get(scope, 0) != kept.get(scope, 0)}
-        odd |= self._running | (self._dropped & rows.keys())
+        # Of a million scopes only those with rows are held, and what is odd.
+        rows: dict[_Scope, int] = {}
+        odd = {*self._running}
+        for row in ledger:
+            if row.written and has_rows(row.status):
+                scope = (row.table, row.account_id, row.region_id)
+                if row.rows or scope in self._dropped:
+                    rows[scope] = row.rows
+                if scope in self._dropped:
+                    odd.add(scope)
+        odd |= {scope for scope in rows.keys() | kept.keys() if rows.get(scope, 0) != kept.get(scope, 0)}
         if odd:
             raise OutputError(
                 f"the ledger and the files disagree about {len(odd)} scopes, nothing is committed; the first is "
@@ -250,14 +264,14 @@ class SnapshotWriter:
 
     def _stage(self, draft: ManifestDraft, ledger: Sequence[ScopeRow]) -> Manifest:
         with self._busy:
-            manifest = self._assemble(draft, ledger)
+            manifest = self._assemble(draft, Ledger.of(ledger))
             self._made = prepare_destinations(self._disk, manifest)
             return manifest
 
-    def _assemble(self, draft: ManifestDraft, ledger: Sequence[ScopeRow]) -> Manifest:
+    def _assemble(self, draft: ManifestDraft, ledger: Ledger) -> Manifest:
         """Everything staged but the manifest, which is given."""
         assembly = Assembly(self._disk, self.snapshot_id, self._schemas)
-        tables = assembly.tables(self._kept, self._dropped, ledger)
+        tables = assembly.tables(self._kept, self._emptied, ledger)
         return self._manifest(draft, ledger, tables, assembly.ledger(ledger))
 
     def _publish(self, manifest: Manifest) -> None:
@@ -272,7 +286,7 @@ class SnapshotWriter:
     def _manifest(
         self,
         draft: ManifestDraft,
-        ledger: Sequence[ScopeRow],
+        ledger: Ledger,
         tables: dict[str, manifests.TableEntry],
         ledger_file: PartFile,
     ) -> Manifest:

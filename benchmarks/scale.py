@@ -117,8 +117,11 @@ def crawl_once(accounts: int) -> Scale:
 
     from crawler import session
     from crawler.config import parse_config
+    from crawler.process import collect_rarely, keep_memory_compact
     from crawler.run import crawl
 
+    keep_memory_compact()  # as the command does
+    collect_rarely()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     EmptyCloud.pages = empty_pages()
     vars(session)["Transport"] = EmptyCloud

@@ -50,10 +50,13 @@ def _targets(
     regions = {
         account_id: account_regions(session, identity.account, offered) for account_id, identity in by_id.items()
     }
+    there = {
+        region_id: tuple(t for t in needed if region_id in offered[session.catalog.operations[t].product])
+        for region_id in {region_id for found in regions.values() for region_id in found}
+    }
     plans = []
     for target in interleaved(regions):
-        tables = tuple(t for t in needed if target.region_id in offered[session.catalog.operations[t].product])
-        identity = by_id[target.account_id]
+        identity, tables = by_id[target.account_id], there[target.region_id]
         if tables:
             plans.append(TargetPlan(target, identity.caller, tables, identity.refusal))
     if not plans:

@@ -34,8 +34,9 @@ from crawler.targets import Target
 
 # An open scope takes about 5 kB. More than a few hundred are open at once only where most of the cloud throttles.
 MAX_OPEN = 20_000
-# Where the disk is slower than the cloud, scopes that have been read wait for it; no more are begun then.
-MAX_ENDING = 500
+# Where the disk is slower than the cloud, scopes that have been read wait for it; no more are begun then. Each holds
+# the scopes below it open, and so many in one flush are as quick as more.
+MAX_ENDING = 128
 
 
 @dataclass(frozen=True, slots=True)

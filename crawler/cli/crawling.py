@@ -97,12 +97,12 @@ def run(
     """Crawl with a live display where one belongs. Raises Interrupted for SIGINT and SIGTERM."""
     from crawler.cli.live import live_display
     from crawler.ping import announced
-    from crawler.process import raise_limit
+    from crawler.process import collect_rarely, raise_limit
     from crawler.run import Watch
     from crawler.run import crawl as crawl_once
 
     raise_limit()
-    _collect_rarely()
+    collect_rarely()
     watch = Watch(on_stuck=_end_anyway)
 
     async def main() -> CrawlResult:
@@ -118,14 +118,6 @@ def run(
         if watch.can_resume:
             stopped.advice = "`crawl --resume` goes on from there within 6 hours."
         raise
-
-
-def _collect_rarely() -> None:
-    """Have the garbage collector look at a crawl's own objects only, and less often: pages make many, and no cycles."""
-    import gc
-
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def _end_anyway() -> None:

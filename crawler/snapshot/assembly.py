@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, ledger_batch
 from crawler.snapshot.manifest import TableEntry, schema_sha256
-from crawler.snapshot.parts import ROW_GROUP_ROWS, PartFile, PartWriter
+from crawler.snapshot.parts import PartFile, PartWriter
 from crawler.snapshot.paths import ledger_path, parent, part_name, scope_folder, staged
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 # Table, account and region.
 _Scope = tuple[str, str, str]
+# Of the ledger: objects that become a batch, and rows that become a row group. What waits is held a second time.
 _BATCH_ROWS = 4096
+_GROUP_BATCHES = 4
 
 
 class Assembly:
@@ -102,7 +104,7 @@ def _row_groups(rows: Iterable[ScopeRow]) -> Iterator[list[pa.RecordBatch]]:
         if len(pending) == _BATCH_ROWS:
             batches.append(ledger_batch(pending))
             pending = []
-        if len(batches) * _BATCH_ROWS == ROW_GROUP_ROWS:
+        if len(batches) == _GROUP_BATCHES:
             yield batches
             batches = []
     if pending or batches:

@@ -35,6 +35,25 @@ class ScopeWriter:
     lists bring is counted as two rows.
     """
 
+    __slots__ = (
+        "_columns",
+        "_ended",
+        "_folder",
+        "_is_over",
+        "_land",
+        "_parts",
+        "_scope",
+        "_staged",
+        "conflicts",
+        "duplicates",
+        "rows",
+        "schema",
+        "settled",
+        "spool",
+        "store",
+        "unfinished",
+    )
+
     def __init__(
         self,
         spool: Spool,
@@ -111,7 +130,7 @@ class ScopeWriter:
     def _end(self, files: _Files | None) -> None:
         self._is_over = True
         self.settled = Keys()
-        self.store.parts, self.store.current = [], None
+        self.store.close()
         self._ended(self._scope, files, self._parts > 0)
 
     def _new_part(self) -> PartWriter:
@@ -150,6 +169,8 @@ class ScopeWriter:
 
 class ListWriter:
     """One list that is being read, by one task. `finish` it when it is whole; a scope that fails is dropped instead."""
+
+    __slots__ = ("_conflicts", "_duplicates", "_is_finished", "_keys", "_scope", "store")
 
     def __init__(self, scope: ScopeWriter, store: Store) -> None:
         self.store = store

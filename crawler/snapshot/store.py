@@ -129,6 +129,13 @@ class Store:
             self.current = other.current
         other.parts, other.current = [], None
 
+    def close(self) -> None:
+        """Nothing more will come. It lets go of whoever makes parts, who holds the store: neither waits for the
+        garbage collector then.
+        """
+        self.parts, self.current = [], None
+        self._new_part = _no_part
+
     def leave_out(self, positions: Sequence[int]) -> None:
         """Take rows back by their position among all rows, parts first. Those on the disk are only marked."""
         start = 0
@@ -153,3 +160,7 @@ class Store:
         self.cost_bytes += self.cost_of(joined) - sum(map(self.cost_of, small))
         self.chunks[-_SMALL_BATCHES:] = [joined]
         self._small = 1 if self.cost_of(joined) < 2 * self._column_bytes else 0
+
+
+def _no_part() -> PartWriter:
+    raise RuntimeError("a store that was closed takes no rows")

@@ -44,12 +44,12 @@ def markdown(runs: Mapping[str, Sequence[Measured]], shape: Shape, size_bytes: i
 
 def put(page: Path, name: str, text: str) -> None:
     """Replace what stands between the page's marks of this name. Raises ValueError where it has none."""
-    begin, end = BEGIN.format(name=name), END.format(name=name)
-    before, found, rest = page.read_text("utf-8").partition(begin)
-    _, found_end, after = rest.partition(end)
-    if not found or not found_end:
-        raise ValueError(f"{page} has no marks for {name}: {begin} … {end}")
-    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
+    content = page.read_text("utf-8")
+    begin, end = re.search(rf"<!-- {re.escape(name)}: made by [^\n]* -->", content), END.format(name=name)
+    _, found_end, after = content[begin.end() :].partition(end) if begin else ("", "", "")
+    if begin is None or not found_end:
+        raise ValueError(f"{page} has no marks for {name}: {BEGIN.format(name=name)} … {end}")
+    page.write_text(f"{content[: begin.end()]}\n{text}\n{end}{after}", "utf-8")
 
 
 def _cells(title: str, key: str, runs: Mapping[str, Sequence[Measured]]) -> list[str]:

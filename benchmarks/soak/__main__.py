@@ -1,0 +1,110 @@
+"""`python -m benchmarks.soak`: three crawls of the emulator through faults of all kinds, and every row judged.
+
+1. children: functions, aliases, versions and triggers of a share of the accounts (no option of a crawl picks functions,
+   so that a share of the accounts is crawled with the children), with the cloud's clock 20 minutes ahead: exit 0.
+2. failures: functions of a twentieth of the accounts, where some places never answer as they should: exit 3.
+3. functions: those of all accounts: exit 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import table
+from benchmarks.soak.crawling import crawl
+from benchmarks.soak.faults import LASTING
+from benchmarks.soak.figures import Run, markdown
+from benchmarks.soak.judge import judge
+from benchmarks.soak.served import Plan
+from benchmarks.soak.world import World, kinds
+
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+AHEAD_S = 1200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One crawl: of how many accounts, of which tables, and what is wrong with the cloud."""
+
+    title: str
+    accounts: int
+    tables: tuple[str, ...]
+    ahead_s: float = 0.0
+    breaks: bool = False
+
+
+def phases(accounts: int, regions: int, children: float) -> tuple[Phase, ...]:
+    """The three crawls of a soak; `children` is in percent."""
+    every = tuple(kind.table for kind in kinds())
+    enough = len(LASTING) // regions + 1  # so that something works, too
+    return (
+        Phase("children", max(1, round(accounts * children / 100)), every, ahead_s=AHEAD_S),
+        Phase("failures", min(accounts, max(enough, accounts // 20)), every[:1], breaks=True),
+        Phase("functions", accounts, every[:1]),
+    )
+
+
+def soak(options: argparse.Namespace) -> Iterator[Run]:
+    """Crawl and judge, phase by phase; an output is removed when it was judged."""
+    for phase in phases(options.accounts, options.regions, options.children):
+        if phase.title not in options.only:
+            continue
+        folder = options.work.resolve() / phase.title
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        plan = Plan(
+            world=World(phase.accounts, options.regions, options.functions),
+            share=options.share,
+            ahead_s=phase.ahead_s,
+            breaks=phase.breaks,
+            ready=str(folder / "ready.json"),
+            report=str(folder / "report.json"),
+        )
+        crawled = crawl(plan, phase.tables, folder, options.max_delay)
+        run = Run(phase.title, plan, crawled, judge(plan, phase.tables, folder / "output", crawled))
+        if not options.keep:
+            shutil.rmtree(folder / "output", ignore_errors=True)
+        yield run
+
+
+def main() -> None:
+    """Crawl, judge, print; with `--write` put the figures into docs/reliability.md. Exit 1 where anything is wrong."""
+    options = _options()
+    runs = []
+    for run in soak(options):
+        runs.append(run)
+        print(f"{run.title}: {run.crawled.wall_s:.0f} s, {run.judged.wrong or 'as it must be'}", flush=True)
+    text = markdown(runs, options.share, datetime.now(UTC).date().isoformat())
+    print(text)
+    if any(run.judged.wrong for run in runs):
+        sys.exit(1)
+    if options.write:
+        table.put(PAGE, "the soak", text)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description="The soak.")
+    titles = ["children", "failures", "functions"]
+    parser.add_argument("--accounts", type=int, default=200)
+    parser.add_argument("--regions", type=int, default=25)
+    parser.add_argument("--functions", type=int, default=1000, help="in each account and region")
+    parser.add_argument(
+        "--children", type=float, default=1.0, help="percent of the accounts with what hangs on functions"
+    )
+    parser.add_argument("--share", type=float, default=0.01, help="of the requests that meet a fault")
+    parser.add_argument("--max-delay", type=float, default=60.0, help="[retry] max_delay of the crawls, in seconds")
+    parser.add_argument("--only", nargs="+", choices=titles, default=titles, help="these crawls")
+    parser.add_argument("--work", type=Path, default=Path(".bench/soak"), help="configurations, logs and snapshots")
+    parser.add_argument("--keep", action="store_true", help="keep the snapshots")
+    parser.add_argument("--write", action="store_true", help="put the figures into docs/reliability.md")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

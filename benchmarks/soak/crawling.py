@@ -1,0 +1,132 @@
+"""One crawl of the soak from outside: the emulator and the command as processes, measured while they run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from benchmarks.soak.served import Plan
+
+ROLE = "inventory-reader"
+FINGERPRINT_KEY = "the-soak-has-no-secrets"
+EVERY_S = 0.25
+_START_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Crawled:
+    """How the command ended, and what it took. `most_mb` was sampled, `peak_mb` is the system's word at its end.
+
+    `left` is `watched`'s report, `summary` the command's, `served` the emulator's.
+    """
+
+    exit_code: int
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+    most_mb: float
+    left: dict[str, Any]
+    summary: dict[str, Any]
+    served: dict[str, Any]
+    log: str
+
+
+def crawl(plan: Plan, tables: tuple[str, ...], folder: Path, max_delay_s: float) -> Crawled:
+    """Serve the plan's world, and crawl it into `folder`/output. Raises RuntimeError where that can't begin."""
+    with _served(plan, folder) as described:
+        config = folder / "config.toml"
+        config.touch(mode=0o600)
+        config.write_text(configuration(plan, described, tables, folder / "output", max_delay_s))
+        status, usage, wall_s, most_kb = _run(config, folder)
+    return Crawled(
+        exit_code=os.waitstatus_to_exitcode(status),
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        wall_s=wall_s,
+        peak_mb=usage.ru_maxrss / 1024,
+        most_mb=most_kb / 1024,
+        left=orjson.loads((folder / "left.json").read_bytes()),
+        summary=orjson.loads((folder / "summary.json").read_bytes() or b"{}"),
+        served=orjson.loads(Path(plan.report).read_bytes()),
+        log=(folder / "crawl.log").read_text("utf-8"),
+    )
+
+
+def configuration(
+    plan: Plan, described: Mapping[str, Any], tables: tuple[str, ...], output: Path, max_delay_s: float
+) -> str:
+    """A config.toml. Every tenth account is reached by a role, with the keys of the account before it."""
+    accounts = plan.world.account_ids
+    lines = ["[crawl]", f"tables = {_toml(tables)}", f"regions = {_toml(plan.world.region_ids)}"]
+    lines += ["[output]", f"uri = {_toml(str(output))}", f'fingerprint_key = "{FINGERPRINT_KEY}"']
+    lines += ["[rate_limits]", "fc = { rate = 150, burst = 20 }", "sts = { rate = 80, burst = 20 }"]
+    lines += ["[retry]", f"max_delay = {max_delay_s}"]
+    lines += ["[endpoints]", f"sts = {_toml(described['sts'])}", "[endpoints.fc]"]
+    lines += [f"{region} = {_toml(url)}" for region, url in described["fc"].items()]
+    for number, account in enumerate(accounts):
+        is_role = number % 10 == 1
+        key_id, secret = described["keys"][accounts[number - 1] if is_role else account]
+        lines += ["[[accounts]]", f'id = "{account}"', "[accounts.credentials]"]
+        lines += [f'type = "{"ram_role_arn" if is_role else "access_key"}"']
+        lines += [f'access_key_id = "{key_id}"', f'access_key_secret = "{secret}"']
+        lines += [f'role_arn = "acs:ram::{account}:role/{ROLE}"'] if is_role else []
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def _served(plan: Plan, folder: Path) -> Iterator[dict[str, Any]]:
+    (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
+    command = [sys.executable, "-m", "benchmarks.soak.served", str(folder / "plan.json")]
+    ready = Path(plan.ready)
+    with (folder / "served.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+        try:
+            until = time.monotonic() + _START_S
+            while not ready.exists():
+                if server.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError(f"the emulator doesn't serve: {(folder / 'served.log').read_text()[-2000:]}")
+                time.sleep(0.02)
+            yield orjson.loads(ready.read_bytes())
+        finally:
+            server.terminate()
+
+
+def _run(config: Path, folder: Path) -> tuple[int, Any, float, int]:
+    """The command to its end: status, usage, seconds, and the most memory that was seen, in kB."""
+    options = ["--config", str(config), "--json", "--no-progress", "--log-format", "json"]
+    python = [sys.executable, "-W", "always::ResourceWarning", "-m", "benchmarks.soak.watched"]
+    most_kb, began = 0, time.monotonic()
+    with (folder / "summary.json").open("wb") as out, (folder / "crawl.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*python, str(folder / "left.json"), "crawl", *options], stdin=subprocess.DEVNULL, stdout=out, stderr=log
+        )
+        try:
+            while True:
+                pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if pid:
+                    process.returncode = os.waitstatus_to_exitcode(status)
+                    return status, usage, time.monotonic() - began, most_kb
+                most_kb = max(most_kb, _most_kb(process.pid))
+                time.sleep(EVERY_S)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+
+
+def _most_kb(pid: int) -> int:
+    found = re.search(r"^VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def _toml(value: object) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,161 @@
+"""What goes wrong in the soak: a share of all requests, one kind after the other; and lists that never work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from benchmarks.soak.world import World
+from crawler.emulator import (
+    Body,
+    Delay,
+    Deny,
+    Drop,
+    Error,
+    FaultScript,
+    Html,
+    Page,
+    Redirect,
+    Refuse,
+    Slow,
+    Throttle,
+    Truncate,
+)
+from crawler.emulator.effects import Effect
+from crawler.emulator.faults import Subject
+
+SESSIONS = "every session ends at once"
+# Requests between two ends of all sessions: more than are under way, so that no call meets it three times.
+_SESSIONS_APART = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A kind that passes. `once`: a second one for the same page may be the end of its list, so there is none.
+
+    `pages`: only these pages of a list, or `later` ones than the first.
+    """
+
+    name: str
+    make: Callable[[Random], Effect | None]
+    once: bool = False
+    pages: str = "all"
+
+    def fits(self, subject: Subject) -> bool:
+        """Whether a page is one of those that it is for."""
+        return self.pages == "all" or (self.pages == "first") == (subject.page == 1)
+
+
+PASSING: tuple[Passing, ...] = (
+    Passing("429, a hint in milliseconds", lambda chance: Throttle(retry_after_ms=chance.randrange(20, 300))),
+    Passing("429, Retry-After", lambda _: Throttle(hint="http", retry_after_ms=1000)),
+    Passing(
+        "400 Throttling.Api, the window's rest",
+        lambda chance: Throttle(
+            status=400, code="Throttling.Api", hint="ratelimit", retry_after_ms=chance.randrange(20, 300)
+        ),
+    ),
+    Passing("429 without a hint", lambda _: Throttle(hint="none")),
+    Passing("500", lambda _: Error()),
+    Passing("503", lambda _: Error(status=503, code="ServiceUnavailable", message="Try again later.")),
+    Passing("409 ConcurrentUpdateError", lambda _: Error(status=409, code="ConcurrentUpdateError", message="Busy.")),
+    Passing("HTML with 502", lambda _: Html()),
+    Passing("HTML with 200", lambda _: Html(status=200)),
+    Passing("200, JSON that is cut", lambda _: Body(body=b'{"functions": [{"functionName": "fn-0')),
+    Passing("200, no body", lambda _: Body(body=b"")),
+    Passing("body cut, by its length", lambda chance: Truncate(at=chance.randrange(9000))),
+    Passing("body cut, in a chunk", lambda chance: Truncate(at=chance.randrange(9000), framing="chunk")),
+    Passing("body cut, by a close", lambda chance: Truncate(at=chance.randrange(9000), framing="close")),
+    Passing("hung up before the request is handled", lambda _: Drop(when="before")),
+    Passing("hung up after it", lambda _: Drop(when="after")),
+    Passing("out of reach", lambda _: Refuse()),
+    Passing("body in drops", lambda chance: Slow(every_s=0.02, size=chance.randrange(1000, 4000))),
+    Passing("answer late", lambda chance: Delay(seconds=chance.random())),
+    Passing("empty page with a token", lambda _: Page(rows=0)),
+    Passing("short page", lambda chance: Page(rows=chance.randrange(1, 100))),
+    Passing("page size refused", lambda _: Page(caps=50), once=True, pages="first"),
+    Passing(
+        "token refused",
+        lambda _: Error(status=400, code="InvalidArgument", message="nextToken is not a token of this list"),
+        once=True,
+        pages="later",
+    ),
+    Passing(
+        "nonce used",
+        lambda _: Error(status=400, code="SignatureNonceUsed", message="Specified signature nonce was used already."),
+        once=True,
+    ),
+    Passing(
+        "time stamp expired",
+        lambda _: Error(status=400, code="InvalidTimeStamp.Expired", message="Specified time stamp is expired."),
+        once=True,
+    ),
+    Passing(SESSIONS, lambda _: None),
+)
+
+# What never passes: its effect, and the status and the code of the scope that has it.
+LASTING: tuple[tuple[Effect, str, str], ...] = (
+    (Deny(), "denied", "AccessDenied"),
+    (Refuse(), "failed", "ConnectionFailed"),
+    (Body(body=b'{"functions": [], "nextToken": "again"}'), "failed", "TokenRepeated"),
+    (Html(status=200), "failed", "InvalidResponse"),
+    (Body(body=b'{"functions": null}'), "failed", "ListMissing"),
+    (Redirect(location="http://127.0.0.1:9/elsewhere"), "failed", "RedirectRefused"),
+    (Throttle(retry_after_ms=50), "failed", "Throttling.User"),
+    (Error(status=503, code="ServiceUnavailable"), "failed", "ServiceUnavailable"),
+    (Truncate(at=100), "failed", "InvalidResponse"),
+)
+
+
+def broken(world: World) -> dict[tuple[str, str], tuple[Effect, str, str]]:
+    """(account, region) → what is wrong with its functions for good: a place for each of `LASTING`, spread out."""
+    places = [(account, region) for account in world.account_ids for region in world.region_ids]
+    apart = max(1, len(places) // len(LASTING))
+    return dict(zip(places[::apart], LASTING, strict=False))
+
+
+class SoakFaults(FaultScript):
+    """A fault script whose faults come by chance, besides its rules. `counts` are those that came, by kind."""
+
+    def __init__(self, share: float, seed: int, end_sessions: Callable[[], object]) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+        self._share, self._chance, self._end_sessions = share, Random(seed), end_sessions
+        self._turn, self._seen, self._sessions_at = 0, 0, 0
+        self._met: set[tuple[str, Subject]] = set()
+
+    def break_for_good(self, places: Mapping[tuple[str, str], tuple[Effect, str, str]]) -> None:
+        """Make the lists of these places fail always."""
+        for (account, region), (effect, _, _) in places.items():
+            self.add(effect, account=account, region=region, product="fc", action="List*")
+
+    def effects(self, subject: Subject) -> tuple[Effect, ...]:
+        """See `FaultScript.effects`."""
+        held = super().effects(subject)
+        if held or subject.product != "fc" or not subject.action.startswith("List"):
+            return held
+        self._seen += 1
+        if self._chance.random() >= self._share:
+            return ()
+        kind = self._next(subject)
+        self.counts[kind.name] += 1
+        effect = kind.make(self._chance)
+        if effect is None:
+            self._sessions_at = self._seen
+            self._end_sessions()
+        return () if effect is None else (effect,)
+
+    def _next(self, subject: Subject) -> Passing:
+        """The next kind whose turn it is and that this page may have."""
+        while True:
+            kind = PASSING[self._turn % len(PASSING)]
+            self._turn += 1
+            if not kind.fits(subject) or (kind.name, subject) in self._met:
+                continue
+            if kind.name == SESSIONS and self._seen - self._sessions_at < _SESSIONS_APART:
+                continue
+            if kind.once:
+                self._met.add((kind.name, subject))
+            return kind

@@ -1,0 +1,178 @@
+"""Whether a crawl of the soak came out as it must have: every row, every scope, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.soak.crawling import Crawled
+from benchmarks.soak.expected import LEFT_OUT, Expected
+from benchmarks.soak.faults import broken
+from benchmarks.soak.served import Plan
+from crawler.snapshot import Manifest, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
+from crawler.snapshot.paths import STAGING
+from crawler.snapshot.verify import verify_all
+
+MOST_MB = 512
+# The cloud's Date header has whole seconds, and the answer was under way.
+_SKEW_S = 3.0
+_SHOWN = 10
+
+Scope = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was compared, and what is wrong, in sentences; none where all is well. `rows` and `bytes` are by table."""
+
+    rows: dict[str, int]
+    bytes: int
+    scopes: Counter[str]
+    requests: int
+    retries: int
+    throttled: int
+    wrong: tuple[str, ...]
+
+
+def judge(plan: Plan, tables: Sequence[str], root: Path, crawled: Crawled) -> Judgement:
+    """Compare the newest snapshot with the world, and the process with what it had to be."""
+    snapshot_id = newest_snapshot_id(root)
+    if not snapshot_id:
+        return Judgement(
+            {}, 0, Counter(), 0, 0, 0, (f"exit {crawled.exit_code} and no snapshot: {crawled.log[-1500:]}",)
+        )
+    manifest = read_manifest(root, snapshot_id)
+    ledger = read_ledger(root, manifest)
+    wrong = [*_process(plan, crawled), *_output(root, manifest, plan), *_scopes(plan, tables, ledger)]
+    wrong += _rows(plan, tables, root, manifest, ledger)
+    return Judgement(
+        rows={table: manifest.tables[table].rows for table in tables},
+        bytes=sum(entry.bytes for entry in manifest.tables.values()),
+        scopes=Counter(row.status.value for row in ledger),
+        requests=sum(row.requests for row in ledger),
+        retries=sum(row.retries for row in ledger),
+        throttled=sum(row.throttled for row in ledger),
+        wrong=tuple(wrong),
+    )
+
+
+def _process(plan: Plan, crawled: Crawled) -> Iterator[str]:
+    due = 3 if plan.breaks else 0
+    if crawled.exit_code != due:
+        yield f"the exit code is {crawled.exit_code}, not {due}"
+    if max(crawled.peak_mb, crawled.most_mb) >= MOST_MB:
+        yield f"the peak was {crawled.peak_mb:.0f} MiB"
+    for what in ("files_left", "tasks_left", "threads_left"):
+        if crawled.left[what]:
+            yield f"{what}: {crawled.left[what]}"
+    for word in ("ResourceWarning", "Traceback", "never awaited", "never retrieved"):
+        if word in crawled.log:
+            yield f"{word} in the log"
+
+
+def _output(root: Path, manifest: Manifest, plan: Plan) -> Iterator[str]:
+    due = "partial" if plan.breaks else "complete"
+    if manifest.status != due:
+        yield f"the snapshot is {manifest.status}, not {due}"
+    if abs(manifest.clock_skew_s - plan.ahead_s) > _SKEW_S:
+        yield f"clock_skew_s is {manifest.clock_skew_s}, not {plan.ahead_s}"
+    staged = sorted(path.name for path in (root / STAGING).iterdir())
+    if staged != ["lock"]:
+        yield f"left in {STAGING}: {staged[:_SHOWN]}"
+    verdicts, loose = verify_all(root)
+    bad = [*(file for verdict in verdicts for file in verdict.bad_files), *loose]
+    if bad or len(verdicts) != 1:
+        yield f"verify: {len(verdicts)} snapshots, {bad[:_SHOWN]}"
+
+
+def _scopes(plan: Plan, tables: Sequence[str], ledger: Sequence[ScopeRow]) -> Iterator[str]:
+    """Each scope once, complete, or with exactly the reason that it was given."""
+    failing = broken(plan.world) if plan.breaks else {}
+    due: dict[Scope, tuple[str, str]] = {}
+    for account, region in (
+        (account, region) for account in plan.world.account_ids for region in plan.world.region_ids
+    ):
+        reason = failing[account, region][1:] if (account, region) in failing else ("complete", "")
+        due |= {(account, region, table): reason for table in tables}
+    found = {(row.account_id, row.region_id, row.table): (row.status.value, row.error_code) for row in ledger}
+    if len(ledger) != len(due) or found.keys() != due.keys():
+        yield f"{len(ledger)} scopes in the ledger, not {len(due)}"
+    odd = [(scope, found[scope], due[scope]) for scope in found.keys() & due.keys() if found[scope] != due[scope]]
+    yield from (f"{scope} is {has}, not {should}" for scope, has, should in sorted(odd)[:_SHOWN])
+    for row in ledger:
+        if row.duplicates or row.conflicts or row.vanished:
+            yield f"{row.table} of {row.account_id} in {row.region_id} has duplicates, conflicts or vanished lists"
+
+
+def _rows(
+    plan: Plan, tables: Sequence[str], root: Path, manifest: Manifest, ledger: Sequence[ScopeRow]
+) -> Iterator[str]:
+    expected, files = Expected(plan.world), _files(manifest)
+    counted = {(row.account_id, row.region_id, row.table): row.rows for row in ledger}
+    failing = broken(plan.world) if plan.breaks else {}
+    for account in plan.world.account_ids:
+        for region in plan.world.region_ids:
+            for table in tables:
+                scope = (account, region, table)
+                paths = [root / path for path in files.pop(scope, ())]
+                if (account, region) in failing:
+                    yield from [f"{scope} has rows of a list that failed"] if _read(paths) is not None else []
+                    continue
+                due, found = expected.rows(*_named(scope)), _read(paths)
+                if counted.get(scope) != due.num_rows:
+                    yield f"the ledger has {counted.get(scope)} rows for {scope}, not {due.num_rows}"
+                yield from (f"{scope}: {reason}" for reason in _differences(due, found, expected.key(table), manifest))
+    yield from (f"{scope} is nobody's" for scope in list(files)[:_SHOWN])
+
+
+def _named(scope: Scope) -> tuple[str, str, str]:
+    account, region, table = scope
+    return table, account, region
+
+
+def _files(manifest: Manifest) -> dict[Scope, list[str]]:
+    found: defaultdict[Scope, list[str]] = defaultdict(list)
+    for table, entry in manifest.tables.items():
+        for file in entry.files:
+            parts = dict(part.split("=") for part in file.path.split("/") if "=" in part)
+            found[parts["account"], parts["region"], table].append(file.path)
+    return dict(found)
+
+
+def _read(paths: Iterable[Path]) -> pa.Table | None:
+    """All rows of some files; None where there are none."""
+    tables = [pq.ParquetFile(path).read() for path in paths]
+    found = pa.concat_tables(tables) if tables else None
+    return found if found is not None and found.num_rows else None
+
+
+def _differences(due: pa.Table, found: pa.Table | None, key: Sequence[str], manifest: Manifest) -> Iterator[str]:
+    """Where a scope's rows are not those that they must be: lost, too many, twice, or another content."""
+    if found is None:
+        yield from [f"all {due.num_rows} rows are lost"] if due.num_rows else []
+        return
+    if set(found["snapshot_id"].unique().to_pylist()) != {manifest.snapshot_id}:
+        yield "a row names another snapshot"
+    order = [(name, "ascending") for name in key]
+    has = found.drop_columns(list(LEFT_OUT)).sort_by(order).combine_chunks()
+    should = due.sort_by(order).combine_chunks()
+    if has.equals(should):
+        return
+    has_keys, due_keys = (Counter(_keys(table, key)) for table in (has, should))
+    lost, more = sum((due_keys - has_keys).values()), sum((has_keys - due_keys).values())
+    changed = [name for name in should.column_names if not _is_same(has, should, name)]
+    yield f"{lost} rows lost, {more} that should not be there or are there twice, others changed in {changed}"
+
+
+def _keys(table: pa.Table, key: Sequence[str]) -> list[tuple[Any, ...]]:
+    return list(zip(*(table[name].to_pylist() for name in key), strict=True))
+
+
+def _is_same(has: pa.Table, should: pa.Table, name: str) -> bool:
+    return name in has.column_names and bool(has[name].equals(should[name]))

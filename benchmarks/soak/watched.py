@@ -1,0 +1,95 @@
+"""`python -m benchmarks.soak.watched REPORT.json crawl …`: the command itself, and what it leaves when it has ended.
+
+The report has the files that were open before the command was imported, at most (sampled four times a second) and at
+exit; the tasks that were pending when the event loop's main function had returned; and the threads that were alive at
+exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+EVERY_S = 0.25
+
+
+def open_files() -> list[str]:
+    """What is open in this process, but for the listing itself."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):  # noqa: PTH208 - of paths there is no use
+        try:
+            found.append(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")  # noqa: PTH115
+        except FileNotFoundError:
+            continue
+    return found
+
+
+def _warm_up() -> None:
+    """Make and close a loop: libuv keeps a pair of pipes for as long as the process lives from its first one on."""
+    with suppress(ImportError):
+        import uvloop
+
+        uvloop.new_event_loop().close()
+
+
+class Watch:
+    """Samples from a thread of its own, and writes the report at exit."""
+
+    def __init__(self, report: Path) -> None:
+        self._report = report
+        _warm_up()
+        self._at_start = open_files()
+        self._most = len(self._at_start)
+        self._pending: list[str] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def start(self) -> None:
+        """From now on."""
+        runners = vars(asyncio.runners)
+        cancel_all = runners["_cancel_all_tasks"]
+
+        def counted(loop: asyncio.AbstractEventLoop) -> None:
+            self._pending += [str(task.get_coro()) for task in asyncio.all_tasks(loop)]
+            cancel_all(loop)
+
+        runners["_cancel_all_tasks"] = counted
+        self._thread.start()
+        atexit.register(self._write)
+
+    def _sample(self) -> None:
+        while not self._ended.wait(EVERY_S):
+            self._most = max(self._most, len(open_files()))
+
+    def _write(self) -> None:
+        import orjson
+
+        self._ended.set()
+        self._thread.join()
+        at_end = open_files()
+        found = {
+            "files_at_start": len(self._at_start),
+            "files_at_most": max(self._most, len(at_end)),
+            "files_left": sorted(set(at_end) - set(self._at_start)),
+            "tasks_left": self._pending,
+            "threads_left": [each.name for each in threading.enumerate() if each is not threading.main_thread()],
+        }
+        self._report.write_bytes(orjson.dumps(found))
+
+
+def main() -> None:
+    """Run the command with the rest of the arguments."""
+    report = Path(sys.argv.pop(1))
+    Watch(report).start()
+    from crawler.cli import main as command
+
+    command()
+
+
+if __name__ == "__main__":
+    main()

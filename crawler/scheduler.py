@@ -37,6 +37,8 @@ MAX_OPEN = 20_000
 # Where the disk is slower than the cloud, scopes that have been read wait for it; no more are begun then. Each holds
 # the scopes below it open, and so many in one flush are as quick as more.
 MAX_ENDING = 128
+# The same for lists whose pages wait: each holds one, and another scope would only take its share of a full buffer.
+MAX_WRITING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Scheduler:
         self._open: dict[tuple[Target, str], Scope] = {}
         self._admitted = 0
         self._ending = 0
+        self._writing = 0
         self._done = anyio.Event()
         self._is_over = False
         self._tasks: anyio.abc.TaskGroup
@@ -164,7 +167,7 @@ class Scheduler:
     def _admissions(self) -> Iterator[bool]:
         """Each step lets one more target in, and gives whether there was one. The dispatcher asks when it has room."""
         for plan in self._plans:
-            while len(self._open) >= MAX_OPEN or self._ending >= MAX_ENDING:
+            while len(self._open) >= MAX_OPEN or self._ending >= MAX_ENDING or self._writing >= MAX_WRITING:
                 yield False
             self._admitted += 1
             if plan.refusal is not None:
@@ -340,7 +343,13 @@ class Scheduler:
         add_names(counts.unknown, page.unknown)
         self._progress.rows += page.seen
         if rows is not None and page.seen:
-            await rows.write(page.rows, page.keys, page.digests)
+            self._writing += 1
+            try:
+                await rows.write(page.rows, page.keys, page.digests)
+            finally:
+                self._writing -= 1
+            if self._writing == MAX_WRITING - 1:
+                self._dispatcher.ask_again()
 
     async def _detailed(self, job: Job, page: Page) -> Page:
         """The page with its records' details, where they are asked for."""

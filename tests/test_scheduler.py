@@ -21,9 +21,9 @@ from crawler.normalizer import Normalizer
 from crawler.ratelimit import Buckets, LimitRule
 from crawler.redaction import Redaction
 from crawler.retry import RetryPolicy
-from crawler.scheduler import Progress, Refusal, Scheduler, TargetPlan
+from crawler.scheduler import MAX_WRITING, Progress, Refusal, Scheduler, TargetPlan
 from crawler.scopes import MAX_PENDING, Scope, describe_walks
-from crawler.snapshot import ScopeRow, SnapshotWriter, Status
+from crawler.snapshot import ListWriter, ScopeRow, SnapshotWriter, Status
 from crawler.targets import Target
 from crawler.testing import START, FakeClock, FakeProvider, LoopClock, answer
 
@@ -521,6 +521,30 @@ async def test_scopes_that_are_open_at_once_are_bounded(tmp_path, monkeypatch):
     await run()
     assert set(run.statuses().values()) == {"complete"}
     assert 12 <= most <= 12 + len(FC2) - 1
+
+
+async def test_where_the_disk_is_slow_no_more_targets_are_let_in(tmp_path, monkeypatch):
+    """P11: each that were would hold a page, and have its share of a buffer that is full."""
+    write, waiting, most = ListWriter.write, 0, 0
+
+    async def slowly(*page):
+        nonlocal waiting, most
+        waiting += 1
+        most = max(most, waiting)
+        for _ in range(200):
+            await anyio.sleep(0)
+        await write(*page)
+        waiting -= 1
+
+    monkeypatch.setattr(ListWriter, "write", slowly)
+    caller = Caller(HOME.account_id, FakeProvider())
+    targets = [Target(f"{HOME.account_id}{n}", "cn-hangzhou") for n in range(40)]
+    plans = [TargetPlan(target, caller, (SERVICES,)) for target in targets]
+    run = Run(tmp_path, {SERVICES: services("s")}, (SERVICES,), plans=plans, concurrency=4)
+    await run()
+    assert set(run.statuses().values()) == {"complete"}
+    assert len(run.world.asked) == 40
+    assert MAX_WRITING <= most <= MAX_WRITING + 4
 
 
 async def test_a_parent_without_a_name_fails_the_lists_below_it_and_not_itself(tmp_path):

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from benchmarks import table
-from benchmarks.soak.crawling import crawl
+from benchmarks.soak.crawling import Crawled, crawl
 from benchmarks.soak.faults import LASTING
 from benchmarks.soak.figures import Run, markdown
 from benchmarks.soak.judge import judge
@@ -26,6 +28,8 @@ from benchmarks.soak.world import World, kinds
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 AHEAD_S = 1200.0
+TITLES = ("children", "failures", "functions")
+RUN = "run.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +55,44 @@ def phases(accounts: int, regions: int, children: float) -> tuple[Phase, ...]:
 
 
 def soak(options: argparse.Namespace) -> Iterator[Run]:
-    """Crawl and judge, phase by phase; an output is removed when it was judged."""
+    """Crawl and judge, phase by phase. What came of each stays in its folder; its snapshot with `--keep`."""
     for phase in phases(options.accounts, options.regions, options.children):
         if phase.title not in options.only:
             continue
         folder = options.work.resolve() / phase.title
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        plan = Plan(
-            world=World(phase.accounts, options.regions, options.functions),
-            share=options.share,
-            ahead_s=phase.ahead_s,
-            breaks=phase.breaks,
-            ready=str(folder / "ready.json"),
-            report=str(folder / "report.json"),
-        )
-        crawled = crawl(plan, phase.tables, folder, options.max_delay)
+        if not options.again:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            plan = _plan(phase, options, folder)
+            crawled = crawl(plan, phase.tables, folder, options.max_delay)
+            (folder / "crawled.json").write_bytes(msgspec.json.encode((plan, crawled)))
+        plan, crawled = msgspec.json.decode((folder / "crawled.json").read_bytes(), type=tuple[Plan, Crawled])
         run = Run(phase.title, plan, crawled, judge(plan, phase.tables, folder / "output", crawled))
+        (folder / RUN).write_bytes(msgspec.json.encode(run))
         if not options.keep:
             shutil.rmtree(folder / "output", ignore_errors=True)
         yield run
 
 
+def _plan(phase: Phase, options: argparse.Namespace, folder: Path) -> Plan:
+    return Plan(
+        world=World(phase.accounts, options.regions, options.functions),
+        share=options.share,
+        ahead_s=phase.ahead_s,
+        breaks=phase.breaks,
+        ready=str(folder / "ready.json"),
+        report=str(folder / "report.json"),
+    )
+
+
 def main() -> None:
     """Crawl, judge, print; with `--write` put the figures into docs/reliability.md. Exit 1 where anything is wrong."""
     options = _options()
-    runs = []
     for run in soak(options):
-        runs.append(run)
         print(f"{run.title}: {run.crawled.wall_s:.0f} s, {run.judged.wrong or 'as it must be'}", flush=True)
-    text = markdown(runs, options.share, datetime.now(UTC).date().isoformat())
+    found = [options.work.resolve() / title / RUN for title in TITLES]
+    runs = [msgspec.json.decode(path.read_bytes(), type=Run) for path in found if path.exists()]
+    text = markdown(runs, datetime.now(UTC).date().isoformat())
     print(text)
     if any(run.judged.wrong for run in runs):
         sys.exit(1)
@@ -90,7 +102,6 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description="The soak.")
-    titles = ["children", "failures", "functions"]
     parser.add_argument("--accounts", type=int, default=200)
     parser.add_argument("--regions", type=int, default=25)
     parser.add_argument("--functions", type=int, default=1000, help="in each account and region")
@@ -99,9 +110,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--share", type=float, default=0.01, help="of the requests that meet a fault")
     parser.add_argument("--max-delay", type=float, default=60.0, help="[retry] max_delay of the crawls, in seconds")
-    parser.add_argument("--only", nargs="+", choices=titles, default=titles, help="these crawls")
+    parser.add_argument("--only", nargs="+", choices=TITLES, default=TITLES, help="these crawls")
     parser.add_argument("--work", type=Path, default=Path(".bench/soak"), help="configurations, logs and snapshots")
     parser.add_argument("--keep", action="store_true", help="keep the snapshots")
+    parser.add_argument("--again", action="store_true", help="judge the snapshots that were kept, without a crawl")
     parser.add_argument("--write", action="store_true", help="put the figures into docs/reliability.md")
     return parser.parse_args()
 

@@ -24,8 +24,9 @@ class Run:
 
 _ROWS: tuple[tuple[str, Callable[[Run], str]], ...] = (
     ("accounts × regions × functions", lambda run: _size(run.plan)),
+    ("requests for lists that met a fault by chance", lambda run: f"{run.plan.share:.0%}"),
     ("exit code", lambda run: str(run.crawled.exit_code)),
-    ("scopes", lambda run: ", ".join(f"{number:,} {status}" for status, number in run.judged.scopes.most_common())),
+    ("scopes", lambda run: ", ".join(f"{number:,} {status}" for status, number in run.judged.scopes.items())),
     ("rows", lambda run: "; ".join(f"{name} {number:,}" for name, number in run.judged.rows.items())),
     ("rows lost, doubled or changed", lambda run: "none" if not run.judged.wrong else "see below"),
     ("snapshot, MB", lambda run: f"{run.judged.bytes / 1e6:,.0f}"),
@@ -43,10 +44,10 @@ _ROWS: tuple[tuple[str, Callable[[Run], str]], ...] = (
 )
 
 
-def markdown(runs: Sequence[Run], share: float, day: str) -> str:
+def markdown(runs: Sequence[Run], day: str) -> str:
     """Both tables."""
     titles = [run.title for run in runs]
-    lines = [f"{day}, {table.machine()}. {share:.0%} of all requests for lists met a fault by chance.", ""]
+    lines = [f"{day}, {table.machine()}.", ""]
     lines += [table.row(["", *titles]), table.row(["---", *["---:"] * len(runs)])]
     lines += [table.row([title, *(cell(run) for run in runs)]) for title, cell in _ROWS]
     lines += ["", table.row(["fault", *titles]), table.row(["---", *["---:"] * len(runs)])]

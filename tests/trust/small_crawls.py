@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import anyio.from_thread
 import pyarrow.parquet as pq
 from snapshot_fakes import assert_manifest_holds, manifest_ids
 from supervision import Ended, Judge, go_on, supervised
+from warm import Warm, warm
 
 from crawler.cli.demo import write_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
@@ -37,24 +39,31 @@ class Small:
     folder: Path
     config: Path
     environ: dict[str, str]
+    parent: Warm
     old: Path
     old_id: str
 
+    def arguments(self, output: Path, *more: str) -> list[str | Path]:
+        """Of a crawl into a folder."""
+        return ["crawl", "--config", self.config, "--output", output, "--quiet", "--json", *more]
+
     def command(self, output: Path, *more: str) -> list[str | Path]:
-        """A crawl into a folder."""
-        options = ["--config", self.config, "--output", output, "--quiet", "--json"]
-        return [sys.executable, "-m", "crawler", "crawl", *options, *more]
+        """That crawl in a Python started anew."""
+        return [sys.executable, "-m", "crawler", *self.arguments(output, *more)]
 
     def crawl(self, output: Path, *more: str) -> subprocess.CompletedProcess[str]:
         """A crawl that nobody disturbs."""
-        return subprocess.run(
-            self.command(output, *more), cwd=self.folder, env=self.environ, capture_output=True, text=True,
-            timeout=120, check=False,
-        )  # fmt: skip
+        arguments = self.arguments(output, *more)
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            child = self.parent.start(arguments, cwd=self.folder, out=out.fileno(), err=err.fileno())
+            returncode = child.wait()
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(arguments, returncode, out.read(), err.read())
 
     def judged(self, output: Path, judge: Judge = go_on, *more: str) -> Ended:
         """A crawl whose changes to the output are asked for."""
-        return supervised(self.command(output, *more), output, judge, cwd=self.folder, env=self.environ)
+        return supervised(self.parent, self.arguments(output, *more), output, judge, cwd=self.folder)
 
     def copy(self, to: Path) -> Path:
         """The output with its one snapshot, elsewhere; by hard links: no file but the lock is ever changed in place."""
@@ -79,11 +88,12 @@ def small_cloud(folder: Path) -> Iterator[Small]:
         config.write_text(text.replace("[crawl]\n", f"[crawl]\ntables = {json.dumps(TABLES)}\n"))
         config.chmod(0o600)
         environ = {**os.environ, **names, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "HOME": str(folder)}
-        small = Small(cloud, folder, config, environ, folder / "old", "")
-        done = small.crawl(small.old)
-        assert done.returncode == 0, done.stderr
-        [small.old_id] = manifest_ids(small.old)
-        yield small
+        with warm(environ, cwd=folder) as parent:
+            small = Small(cloud, folder, config, environ, parent, folder / "old", "")
+            done = small.crawl(small.old)
+            assert done.returncode == 0, done.stderr
+            [small.old_id] = manifest_ids(small.old)
+            yield small
 
 
 def staged_ids(root: Path) -> list[str]:

@@ -16,12 +16,12 @@ import select
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from warm import Warm
 
 KILL = "kill"
 LIE = "lie"  # 0 is returned, and nothing done
@@ -47,20 +47,6 @@ _ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
 _CONTINUE = 1
 _PIDFD_GETFD = 438
-
-_LAUNCH = """
-import ctypes, os, socket, struct, sys
-channel, program = socket.socket(fileno=int(sys.argv[1])), bytes.fromhex(sys.argv[2])
-libc = ctypes.CDLL(None, use_errno=True)
-libc.prctl(38, 1, 0, 0, 0)
-code = ctypes.create_string_buffer(program, len(program))
-listener = libc.syscall(317, 1, 8, struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code)))
-if listener < 0:
-    sys.exit(f"the kernel lets no one supervise: {os.strerror(ctypes.get_errno())}")
-socket.send_fds(channel, [b"x"], [listener])
-channel.close()
-os.execv(sys.argv[3], sys.argv[3:])
-"""
 
 
 @dataclass(frozen=True)
@@ -99,35 +85,34 @@ def go_on(number: int, call: Call) -> None:
 
 
 def supervised(
-    command: Sequence[str | Path], folder: Path, judge: Judge = go_on, *, cwd: Path, env: Mapping[str, str]
+    parent: Warm, arguments: Sequence[str | Path], folder: Path, judge: Judge = go_on, *, cwd: Path
 ) -> Ended:
-    """Run a command. Before each call on what is in `folder` the judge is asked, with its number from 1.
+    """Run the command. Before each call on what is in `folder` the judge is asked, with its number from 1.
 
     None lets it go on, a number of `errno` has it fail; see KILL, LIE, SHORT and HOLD.
     The judge must not wait: a thread that gets a signal meanwhile asks, too.
     """
     ours, theirs = socket.socketpair()
-    launcher = [sys.executable, "-I", "-c", _LAUNCH, str(theirs.fileno()), _filter().hex(), *map(str, command)]
     with ours, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with theirs:
-            process = subprocess.Popen(
-                launcher, cwd=cwd, env=dict(env), stdout=out, stderr=err, pass_fds=[theirs.fileno()]
+            child = parent.start(
+                arguments, cwd=cwd, out=out.fileno(), err=err.fileno(), filter_=_filter(), ask=theirs.fileno()
             )
         try:
             _, fds, _, _ = socket.recv_fds(ours, 1, 1)
-            calls = _Supervisor(process, fds[0], folder.resolve(), judge).serve() if fds else []
-            returncode = process.wait(60)
-        finally:
-            process.kill()
-            process.wait()
+            calls = _Supervisor(child.pid, fds[0], folder.resolve(), judge).serve() if fds else []
+        except BaseException:
+            child.kill()
+            raise
+        returncode = child.wait()
         out.seek(0)
         err.seek(0)
         return Ended(returncode, out.read().decode(), err.read().decode(), calls)
 
 
 class _Supervisor:
-    def __init__(self, process: subprocess.Popen, listener: int, folder: Path, judge: Judge) -> None:
-        self._process = process
+    def __init__(self, pid: int, listener: int, folder: Path, judge: Judge) -> None:
+        self._pid = pid
         self._listener = listener
         self._root = str(folder)
         self._judge = judge
@@ -164,7 +149,7 @@ class _Supervisor:
             verdict = self._judge(len(self._calls), call)
         value, error, flags = 0, 0, 0
         if verdict == KILL:
-            os.kill(self._process.pid, signal.SIGKILL)
+            os.kill(self._pid, signal.SIGKILL)
             return
         if verdict == HOLD:
             return
@@ -193,7 +178,7 @@ class _Supervisor:
         if not any(path == self._root or path.startswith(f"{self._root}/") for path in paths):
             return None
         shown = " -> ".join(plain(path.removeprefix(self._root).lstrip("/")) for path in paths)
-        return Call(name, shown, args[2] if name in ("write", "pwrite64") else 0, self._process.pid)
+        return Call(name, shown, args[2] if name in ("write", "pwrite64") else 0, self._pid)
 
     def _named(self, tid: int, folder: int, address: int) -> str:
         name = os.fsdecode(_read(tid, address, 4096).split(b"\0")[0])
@@ -205,7 +190,7 @@ class _Supervisor:
     def _write_half(self, tid: int, args: Sequence[int]) -> int:
         """The file's own descriptor is borrowed, so that its position moves on as it would."""
         data = _read(tid, args[1], args[2])[: args[2] // 2 or 1]
-        pidfd = os.pidfd_open(self._process.pid)
+        pidfd = os.pidfd_open(self._pid)
         fd = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, pidfd, ctypes.c_int(args[0]), 0)
         os.close(pidfd)
         assert fd >= 0, os.strerror(ctypes.get_errno())

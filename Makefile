@@ -45,6 +45,10 @@ $(VENV)/.trust: $(VENV)/.dev requirements/trust.txt
 demo: $(VENV)/.runtime
 	$(PY) -m crawler demo --output $(OUTPUT)
 
+# Where the environment says that no bytecode is written, every worker and every command that a test starts would
+# compile all of it anew.
+test test-trust: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(VENV)/.dev
 	$(PY) -m pytest -n auto --dist worksteal
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+import warm
 from hypothesis import settings
 
 # An example may be slow where the machine is busy; what must be fast is measured in benchmarks.
@@ -22,6 +23,13 @@ def main_loop() -> Iterator[None]:
     asyncio.set_event_loop(loop)
     yield
     loop.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_process() -> Iterator[None]:
+    """Ended with the session, if any test has asked for it."""
+    yield
+    warm.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from contextlib import AsyncExitStack
 
 import pytest
+import warm
 from crawling import Site, fast_cloud, site
 from object_stores import KEY_ID, KEY_SECRET, FakeStore, s3_server, served
 
@@ -144,11 +143,10 @@ async def test_bucket_that_cannot_be_written_is_exit_2_before_anything_is_asked(
 @pytest.mark.parametrize("output", ["server"], indirect=True)
 async def test_commands_read_a_bucket(output, tmp_path):
     result = await output.crawl()
-    environ = {**os.environ, **output.environ, "PYTHONWARNINGS": "error", "HOME": str(tmp_path)}
+    environ = {**os.environ, **output.environ, "HOME": str(tmp_path)}
 
     def command(*arguments):
-        line = [sys.executable, "-m", "crawler", *arguments, "--output", output.uri]
-        return subprocess.run(line, capture_output=True, text=True, env=environ, check=False)
+        return warm.run([*arguments, "--output", output.uri], cwd=tmp_path, env=environ)
 
     done = await asyncio.to_thread(command, "snapshots", "list", "--json")
     assert done.returncode == 0, done.stderr

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+import warm
 from crawling import site
 
 from crawler import log
@@ -50,18 +49,9 @@ COMMANDS = (
 )
 
 
-def acs_inventory(*arguments, cwd, env=None, **options):
+def acs_inventory(*arguments, cwd, env=None):
     """The command's exit code, stdout and stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", "crawler", *map(str, arguments)],
-        cwd=cwd,
-        env={**ENVIRON, "HOME": str(cwd), **(env or {})},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        **options,
-    )
+    done = warm.run(arguments, cwd=cwd, env={**ENVIRON, "HOME": str(cwd), **(env or {})})
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 
@@ -89,22 +79,19 @@ def emulated(folder, faults="", options=()):
     if faults:
         (folder / "faults.toml").write_text(faults)
         arguments += ["--faults", str(folder / "faults.toml")]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "crawler", "emulate", *arguments],
-        cwd=folder,
-        env={**ENVIRON, "HOME": str(folder)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    ours, theirs = os.pipe()
     try:
-        for line in process.stdout:
-            if line.startswith("Crawl it:"):
-                break
-        yield config
+        environ = {**ENVIRON, "HOME": str(folder)}
+        process = warm.start(["emulate", *arguments], cwd=folder, env=environ, files=(theirs, theirs, 2))
     finally:
-        process.send_signal(signal.SIGINT)
-        process.stdout.close()
-        assert process.wait(20) == 0
+        os.close(theirs)
+    with process, open(ours) as said:
+        try:
+            assert any(line.startswith("Crawl it:") for line in said)
+            yield config
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
 
 
 @pytest.fixture(scope="module")
@@ -454,26 +441,10 @@ def test_a_second_crawl_is_exit_11_at_once_and_a_killed_one_leaves_no_lock(slow_
 
 def on_a_terminal(*arguments, cwd, **more):
     """Run the command with stdout and stderr on a terminal: exit code and everything that the terminal was sent."""
-    child, terminal = pty.fork()
-    if child == 0:
-        environ = {key: value for key, value in ENVIRON.items() if key not in {"NO_COLOR", "PYTHONWARNINGS"}}
-        os.chdir(cwd)
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "crawler", *map(str, arguments)],
-            {**environ, "HOME": str(cwd), "TERM": "xterm-256color", **more},
-        )
-    received = b""
-    while select.select([terminal], [], [], 60)[0]:
-        try:
-            chunk = os.read(terminal, 65536)
-        except OSError:  # Linux's way to say that the other side is closed
-            break
-        if not chunk:
-            break
-        received += chunk
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", received.decode())
+    environ = {key: value for key, value in ENVIRON.items() if key != "NO_COLOR"}
+    environ |= {"HOME": str(cwd), "TERM": "xterm-256color", **more}
+    code, screen = warm.on_terminal(arguments, cwd=cwd, env=environ)
+    return code, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)
 
 
 def test_a_terminal_shows_progress_and_then_the_summary(cloud, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import msgspec
 import pytest
+import warm
 
 from crawler import __version__
 from crawler._catalog_file import OperationFile
@@ -37,15 +38,16 @@ def block(name: str) -> str:
 def demo(tmp_path_factory):
     """A folder in which `make demo` has been run, without make."""
     folder = tmp_path_factory.mktemp("docs")
-    command = [sys.executable, "-m", "crawler", "demo", "--output", "demo-snapshots", "--quiet"]
-    subprocess.run(command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=300)
+    done = warm.run(["demo", "--output", "demo-snapshots", "--quiet"], cwd=folder, env=os.environ)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
 def said(*arguments):
     """What the command prints."""
-    command = [sys.executable, "-m", "crawler", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    done = warm.run(arguments, cwd=ROOT, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_policy_that_is_shown_is_what_the_command_prints():
@@ -135,11 +137,8 @@ def test_the_statuses_are_the_ledgers():
 def test_the_exit_codes_are_the_commands():
     listed = README.split("| code | means |")[1].split("##")[0]
     codes = {int(code) for group in re.findall(r"^\| ([\d, ]+) \|", listed, re.MULTILINE) for code in group.split(",")}
-    done = subprocess.run(
-        [sys.executable, "-m", "crawler", "crawl", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    said = re.search(r"Exit codes:(.*?)\n\n", done.stdout, re.DOTALL)[1]
-    assert codes == {int(number) for number in re.findall(r"\b\d+\b", said)}
+    listing = re.search(r"Exit codes:(.*?)\n\n", said("crawl", "--help"), re.DOTALL)[1]
+    assert codes == {int(number) for number in re.findall(r"\b\d+\b", listing)}
 
 
 def test_every_command_that_is_shown_is_there_and_every_one_there_is_shown():

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 import pytest
+import warm
 from crawling import BIG, FAST, fast_cloud, site
 
 from crawler.cli.checking import examine
@@ -142,12 +141,8 @@ def test_a_configuration_that_others_may_read_is_found_and_everything_else_is_lo
             return [await run("doctor", "--json"), await run("crawl"), environ]
 
     async def run(*arguments):
-        return await anyio.run_process(
-            [sys.executable, "-m", "crawler", *arguments, "--config", "config.toml"],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"},
-            check=False,
-        )
+        command = [*arguments, "--config", "config.toml"]
+        return await anyio.to_thread.run_sync(lambda: warm.run(command, cwd=tmp_path, env=os.environ, text=False))
 
     doctor, crawl, environ = anyio.run(main)
     findings = {finding["subject"]: finding for finding in json.loads(doctor.stdout)}
@@ -165,13 +160,6 @@ def test_a_configuration_that_others_may_read_is_found_and_everything_else_is_lo
 
 def test_a_configuration_that_can_not_be_read_at_all_is_exit_2(tmp_path):
     (tmp_path / "config.toml").write_text("[crawl]\nnonsense = 1\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "crawler", "doctor"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run(["doctor"], cwd=tmp_path, env=os.environ)
     assert (done.returncode, done.stdout) == (2, "")
     assert "nonsense" in done.stderr

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import subprocess
-import sys
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
+import warm
 from crawling import BIG, scope_statuses, site
 from records import Comparison
 
@@ -126,7 +126,7 @@ def test_the_files_say_what_the_official_sdk_says(folder):
 
 
 def command(*arguments):
-    done = subprocess.run([sys.executable, "-m", "crawler", *arguments], capture_output=True, text=True)
+    done = warm.run(arguments, cwd=".", env=os.environ)
     return done.returncode, done.stdout, done.stderr
 
 

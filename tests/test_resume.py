@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 import anyio.from_thread
 import pytest
+import warm
 from crawling import BIG, SMALL, fast_cloud, site
 
 from crawler.catalog import load_catalog
@@ -245,6 +246,12 @@ def command(served, folder, *more):
     }
 
 
+def resumed(served, folder):
+    """`--resume` to its end."""
+    asked = command(served, folder, "--resume")
+    return warm.run(asked["args"][3:], cwd=asked["cwd"], env=asked["env"])
+
+
 def stop_after(process, folder, scopes, number):
     """Send a signal once so many scopes are noted; its stderr."""
     deadline = time.monotonic() + 60
@@ -264,7 +271,7 @@ def test_killed_after_some_scopes_it_goes_on_in_another_process(served, tmp_path
     time.sleep(0.2)  # for what was under way when it died
     [staged], noted = folder.glob("_staging/2*"), noted_in(folder)
     before = requests_by_scope(cloud)
-    done = subprocess.run(**command(served, folder, "--resume"), timeout=60, check=False)
+    done = resumed(served, folder)
     assert done.returncode == 0, done.stderr
     asked = requests_by_scope(cloud) - before
     assert not {scope_of(row) for row in noted} & asked.keys()
@@ -275,7 +282,7 @@ def test_killed_after_some_scopes_it_goes_on_in_another_process(served, tmp_path
     assert {table: entry["rows"] for table, entry in summary["tables"].items()} == {
         table: cloud.counts()[BIG, REGION, names[table]] for table in TABLES
     }
-    again = subprocess.run(**command(served, folder, "--resume"), timeout=60, check=False)
+    again = resumed(served, folder)
     assert again.returncode == 2
     assert "no unfinished crawl; crawl without --resume" in again.stderr
 
@@ -287,5 +294,5 @@ def test_stopped_by_a_signal_it_says_that_another_can_go_on(served, tmp_path):
     assert crawl.returncode == 143
     assert "Stopped; nothing was committed. `crawl --resume` goes on from there within 6 hours." in err
     assert list(folder.glob("*/snapshot_date=*")) == []
-    done = subprocess.run(**command(served, folder, "--resume"), timeout=60, check=False)
+    done = resumed(served, folder)
     assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "complete")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import anyio
 import anyio.from_thread
 import pytest
 import structlog
+import warm
 from crawling import BIG, fast_cloud
 from prometheus_client.parser import text_string_to_metric_families
 from test_ping import SECRET, watchdog
@@ -44,15 +43,8 @@ def crawl(served, folder, url, *more, textfile="acs.prom"):
     text, environ = write_config(served, str(folder / "out"), rate=5000, burst=1000)
     text += f'\n[metrics]\ntextfile = "{textfile}"\n[ping]\nurl = "${{PING_URL}}"\n'
     (folder / "config.toml").write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "crawler", "crawl", "--config", "config.toml", "--table", "fc_layers", "--json", *more],
-        cwd=folder,
-        env={**os.environ, **environ, "PING_URL": url, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    command = ["crawl", "--config", "config.toml", "--table", "fc_layers", "--json", *more]
+    done = warm.run(command, cwd=folder, env={**os.environ, **environ, "PING_URL": url})
     assert SECRET not in done.stdout + done.stderr
     return done.returncode, done.stdout, done.stderr.splitlines()
 

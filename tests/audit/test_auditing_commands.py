@@ -6,9 +6,7 @@ import csv
 import io
 import json
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import warm
 from hostile_rows import FORMULAS, TEXTS, hostile_snapshot
 from written_snapshots import SNAPSHOT, write
 
@@ -271,26 +270,9 @@ def test_a_plan_is_shown_as_it_is(run):
 
 def on_a_terminal(*arguments, output, width):
     """The exit code and the raw screen."""
-    leader, follower = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "crawler", *arguments, "--output", str(output), "--snapshot", NEWER, "--quiet"],
-        env={**ENVIRON, "COLUMNS": str(width), "TERM": "xterm"},
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-    )
-    os.close(follower)
-    screen = b""
-    while select.select([leader], [], [], 60)[0]:
-        try:
-            piece = os.read(leader, 65536)
-        except OSError:
-            break
-        if not piece:
-            break
-        screen += piece
-    os.close(leader)
-    return process.wait(20), screen.decode().replace("\r\n", "\n")
+    command = [*arguments, "--output", output, "--snapshot", NEWER, "--quiet"]
+    code, screen = warm.on_terminal(command, cwd=".", env={**ENVIRON, "COLUMNS": str(width), "TERM": "xterm"})
+    return code, screen.replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("file_format", ["table", "csv", "json"])

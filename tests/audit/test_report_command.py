@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import warm
 from page_reader import read_page
 from written_snapshots import SNAPSHOT, write
 
@@ -28,10 +28,8 @@ def output(tmp_path_factory):
     return folder
 
 
-def run(*arguments, cwd=None, **options):
-    command = [sys.executable, "-m", "crawler", "report", *map(str, arguments)]
-    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environ, timeout=120, **options)
+def run(*arguments, cwd="."):
+    return warm.run(["report", *arguments], cwd=cwd, env=os.environ)
 
 
 def inside(monkeypatch, capsys, *arguments):
@@ -81,7 +79,11 @@ def test_the_first_snapshot_has_nothing_before_it(output, tmp_path):
 def test_t14_only_its_owner_may_read_the_page(output, tmp_path):
     """T14."""
     target = tmp_path / "report.html"
-    run("--to", target, "--output", output, "--against", "none", preexec_fn=lambda: os.umask(0))
+    previous = os.umask(0)
+    try:
+        run("--to", target, "--output", output, "--against", "none")
+    finally:
+        os.umask(previous)
     assert target.stat().st_mode & 0o777 == 0o600
 
 

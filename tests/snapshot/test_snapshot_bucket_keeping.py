@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import warm
 from snapshot_fakes import ACCOUNT, NEW, OLD
 from test_snapshot_buckets import Site, assert_whole, fake, impatient, server, site
 
@@ -133,9 +132,12 @@ async def test_the_commands_take_a_bucket(server):
     await here.write()
 
     def snapshots(*arguments):
-        command = [sys.executable, "-m", "crawler", "snapshots", *arguments, "--output", here.uri, "--json"]
-        environ = {**os.environ, **server, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONWARNINGS": "error"}
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        command = ["snapshots", *arguments, "--output", here.uri, "--json"]
+        environ = {
+            **os.environ,
+            **server,
+        }
+        done = warm.run(command, cwd=".", env=environ)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+import warm
 from snapshot_fakes import ACCOUNT, NEW, OLD, write_snapshot
 
 from crawler.snapshot.disk import Disk
@@ -29,15 +28,8 @@ async def root(tmp_path):
 
 def snapshots(*arguments, root):
     """Exit code, stdout and stderr of a `snapshots` command on an output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "crawler", "snapshots", *arguments, "--output", root],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "COLUMNS": "120", "NO_COLOR": "1"},
-        cwd=root.parent,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environ = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+    done = warm.run(["snapshots", *arguments, "--output", root], cwd=root.parent, env=environ)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 

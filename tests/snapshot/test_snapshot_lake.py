@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyiceberg.utils.config
 import pytest
+import warm
 from deltalake import DeltaTable
 from object_stores import KEY_ID, KEY_SECRET, s3_server
 from pyiceberg.catalog import load_catalog
@@ -187,12 +187,8 @@ async def test_the_command_finds_the_lakes_that_lie_in_the_output(lake):
     await lake.write(NEW)
     assert lakes_beside(lake.root) == [lake.settings]
     assert lakes_beside(lake.root / "none") == []
-    shown = subprocess.run(
-        [sys.executable, "-m", "crawler", "snapshots", "prune", "--keep-last", "1", "--output", str(lake.root)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    shown = warm.run(["snapshots", "prune", "--keep-last", "1", "--output", lake.root], cwd=".", env=os.environ)
+    assert shown.returncode == 0
     assert "Removed" in shown.stdout
     if lake.kind == "iceberg":
         assert lake.commits("fc_functions") == [NEW]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import warm
 from anyio.from_thread import start_blocking_portal
 from crawling import FAST
 from planting import Planter, plant
@@ -58,14 +58,7 @@ class Stage:
 
     def run(self, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
         """The command in a process of its own; what it said is in `out/said`."""
-        done = subprocess.run(
-            [sys.executable, "-m", "crawler", *arguments],
-            cwd=self.out,
-            env={**self.environ, **(environ or {})},
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )
+        done = warm.run(arguments, cwd=self.out, env={**self.environ, **(environ or {})}, text=False)
         self.runs += 1
         said = self.out / "said"
         said.mkdir(exist_ok=True)

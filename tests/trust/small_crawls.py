@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,9 @@ from pathlib import Path
 
 import anyio.from_thread
 import pyarrow.parquet as pq
+import warm
 from snapshot_fakes import assert_manifest_holds, manifest_ids
 from supervision import Ended, Judge, go_on, supervised
-from warm import Warm, warm
 
 from crawler.cli.demo import write_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
@@ -39,7 +38,6 @@ class Small:
     folder: Path
     config: Path
     environ: dict[str, str]
-    parent: Warm
     old: Path
     old_id: str
 
@@ -53,17 +51,11 @@ class Small:
 
     def crawl(self, output: Path, *more: str) -> subprocess.CompletedProcess[str]:
         """A crawl that nobody disturbs."""
-        arguments = self.arguments(output, *more)
-        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-            child = self.parent.start(arguments, cwd=self.folder, out=out.fileno(), err=err.fileno())
-            returncode = child.wait()
-            out.seek(0)
-            err.seek(0)
-            return subprocess.CompletedProcess(arguments, returncode, out.read(), err.read())
+        return warm.run(self.arguments(output, *more), cwd=self.folder, env=self.environ)
 
     def judged(self, output: Path, judge: Judge = go_on, *more: str) -> Ended:
         """A crawl whose changes to the output are asked for."""
-        return supervised(self.parent, self.arguments(output, *more), output, judge, cwd=self.folder)
+        return supervised(self.arguments(output, *more), output, judge, cwd=self.folder, env=self.environ)
 
     def copy(self, to: Path) -> Path:
         """The output with its one snapshot, elsewhere; by hard links: no file but the lock is ever changed in place."""
@@ -88,12 +80,11 @@ def small_cloud(folder: Path) -> Iterator[Small]:
         config.write_text(text.replace("[crawl]\n", f"[crawl]\ntables = {json.dumps(TABLES)}\n"))
         config.chmod(0o600)
         environ = {**os.environ, **names, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "HOME": str(folder)}
-        with warm(environ, cwd=folder) as parent:
-            small = Small(cloud, folder, config, environ, parent, folder / "old", "")
-            done = small.crawl(small.old)
-            assert done.returncode == 0, done.stderr
-            [small.old_id] = manifest_ids(small.old)
-            yield small
+        small = Small(cloud, folder, config, environ, folder / "old", "")
+        done = small.crawl(small.old)
+        assert done.returncode == 0, done.stderr
+        [small.old_id] = manifest_ids(small.old)
+        yield small
 
 
 def staged_ids(root: Path) -> list[str]:

@@ -17,11 +17,11 @@ import signal
 import socket
 import struct
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from warm import Warm
+import warm
 
 KILL = "kill"
 LIE = "lie"  # 0 is returned, and nothing done
@@ -85,7 +85,7 @@ def go_on(number: int, call: Call) -> None:
 
 
 def supervised(
-    parent: Warm, arguments: Sequence[str | Path], folder: Path, judge: Judge = go_on, *, cwd: Path
+    arguments: Sequence[object], folder: Path, judge: Judge = go_on, *, cwd: Path, env: Mapping[str, str]
 ) -> Ended:
     """Run the command. Before each call on what is in `folder` the judge is asked, with its number from 1.
 
@@ -93,21 +93,16 @@ def supervised(
     The judge must not wait: a thread that gets a signal meanwhile asks, too.
     """
     ours, theirs = socket.socketpair()
-    with ours, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with ours, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, open(os.devnull) as nothing:
         with theirs:
-            child = parent.start(
-                arguments, cwd=cwd, out=out.fileno(), err=err.fileno(), filter_=_filter(), ask=theirs.fileno()
-            )
-        try:
+            files = (nothing.fileno(), out.fileno(), err.fileno())
+            child = warm.start(arguments, cwd=cwd, env=env, files=files, filter_=_filter(), ask=theirs.fileno())
+        with child:
             _, fds, _, _ = socket.recv_fds(ours, 1, 1)
             calls = _Supervisor(child.pid, fds[0], folder.resolve(), judge).serve() if fds else []
-        except BaseException:
-            child.kill()
-            raise
-        returncode = child.wait()
         out.seek(0)
         err.seek(0)
-        return Ended(returncode, out.read().decode(), err.read().decode(), calls)
+        return Ended(child.wait(), out.read().decode(), err.read().decode(), calls)
 
 
 class _Supervisor:

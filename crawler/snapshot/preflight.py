@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
@@ -15,6 +17,10 @@ from crawler.snapshot.paths import SNAPSHOTS, STAGING
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
+
+# A check takes less: whoever began one before then was killed.
+_FORSAKEN_AFTER = timedelta(hours=1)
+_PROBE = re.compile(r"probe-[0-9a-f]{16}(-renamed)?")
 
 
 def check_output(root: Path, tables: Collection[str] = (), umask: int = 0o077) -> None:
@@ -34,6 +40,19 @@ def check_output(root: Path, tables: Collection[str] = (), umask: int = 0o077) -
                 raise OutputError(f"{name} of the output {root} is on another device than {STAGING}: put them on one")
     finally:
         disk.close_root()
+
+
+def sweep_probes(disk: Disk, now: datetime) -> None:
+    """Remove what a check that was killed has left. Those of the last hour may be another crawl's, and stay.
+
+    Needs the lock. Raises OutputError.
+    """
+    for name in filter(_PROBE.fullmatch, disk.names(STAGING)):
+        found = disk.stat(f"{STAGING}/{name}")
+        if found is None or not stat.S_ISREG(found.st_mode):
+            continue
+        if now - datetime.fromtimestamp(found.st_mtime, UTC) > _FORSAKEN_AFTER:
+            disk.unlink(f"{STAGING}/{name}")
 
 
 def make_root(root: Path, umask: int) -> None:

@@ -34,6 +34,7 @@ from crawler.snapshot.paths import (
     started_at,
     table_folder,
 )
+from crawler.snapshot.preflight import sweep_probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -110,6 +111,7 @@ def prune(
     """
     disk = disk or Disk(root, umask)
     with _held(disk, now):
+        sweep_probes(disk, now)
         finish_removals(disk)
         complete_decided(disk)
         plan = plan_prune(root, rules, now, lakes)

@@ -10,6 +10,7 @@ from crawler.snapshot.commit import complete_decided, recover
 from crawler.snapshot.disk import make_folders
 from crawler.snapshot.lock import OutputLock
 from crawler.snapshot.paths import STAGING, is_snapshot_id, manifest_path, staged
+from crawler.snapshot.preflight import sweep_probes
 from crawler.snapshot.prune import finish_removals
 from crawler.snapshot.resume import newest_unfinished
 
@@ -61,6 +62,8 @@ def _hold(disk: Disk, now: datetime, prepare: Callable[[Disk], _T]) -> tuple[Dis
         # What keeps a removal from being completed is for the next `prune` to say.
         with suppress(OutputError):
             finish_removals(disk)
+        with suppress(OutputError):
+            sweep_probes(disk, now)
         return disk, lock, prepare(disk)
     except BaseException:
         if lock is not None:

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from snapshot_fakes import ACCOUNT, NEW, OLD, START, FaultyDisk, begin, write_snapshot
+from snapshot_fakes import ACCOUNT, NEW, OLD, SCHEMAS, START, FaultyDisk, begin, write_snapshot
 
 from crawler.errors import OutputBusyError, OutputError
-from crawler.snapshot import check_output, paths
+from crawler.snapshot import SnapshotWriter, check_output, paths
 from crawler.snapshot.disk import Disk, is_trusted_owner
+from crawler.snapshot.keep import KeepRules
 from crawler.snapshot.lock import OutputLock
+from crawler.snapshot.prune import prune
 
 HOLD = """
 import sys
@@ -86,6 +88,35 @@ def test_preflight_makes_the_folder_private_and_leaves_nothing_else(tmp_path):
     check_output(root, ["fc_functions"])
     assert [str(path.relative_to(root)) for path in root.rglob("*")] == ["_staging"]
     assert root.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("take", ["crawl", "resume", "prune"])
+async def test_what_a_killed_preflight_left_is_cleared_an_hour_later(tmp_path, take):
+    """F44: a younger one may be that of a crawl that is just beginning; folders and links are nobody's probes."""
+    await write_snapshot(tmp_path, OLD)
+    writer = await begin(tmp_path, NEW)
+    await writer.open_journal("ab" * 32, {}, dict.fromkeys(SCHEMAS, ()))
+    writer._lock.release()  # it died
+    staging = tmp_path / "_staging"
+    old = [f"probe-{digit * 16}" for digit in "01"]
+    old[1] += "-renamed"
+    others = [f"probe-{'2' * 16}", "probe-mine", f"probe-{'3' * 16}", f"probe-{'4' * 16}"]
+    for name in [*old, *others[:2]]:
+        (staging / name).write_text("acs-inventory\n")
+    (staging / others[2]).mkdir()
+    (staging / others[3]).symlink_to(tmp_path / "_snapshots")
+    for name in (*old, *others[1:]):
+        os.utime(staging / name, (START.timestamp() - 3601,) * 2, follow_symlinks=False)
+    os.utime(staging / others[0], (START.timestamp() - 3599,) * 2)
+    if take == "prune":
+        prune(tmp_path, KeepRules(last=1), START)
+    else:
+        taker = SnapshotWriter.resume if take == "resume" else SnapshotWriter.begin
+        given = () if take == "resume" else ("20261122T020000Z-0000",)
+        taken = await taker(tmp_path, *given, START, SCHEMAS)
+        await taken.abandon()
+    left = {path.name for path in staging.iterdir() if path.name.startswith("probe-")}
+    assert left == set(others)
 
 
 def make_file(root, outside):

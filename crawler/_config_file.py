@@ -30,6 +30,8 @@ _WHOLLY_REFERENCES = re.compile(r"(?:\$\{[A-Za-z_][A-Za-z0-9_]*\})+")
 _SECRET_TEXT = re.compile(r"[!-~]+")
 _ITEM = re.compile(r"\[(\d+)\]")
 _LONGEST_SHOWN = 60
+# tomllib takes a time that grows with the square of a dotted key's length: minutes for 200 KB.
+_MOST_DOTS = 200
 
 
 class Secret:
@@ -98,10 +100,14 @@ class Document:
 def read_document(
     text: str, *, source: str, environ: Mapping[str, str], is_secret: Callable[[KeyPath], bool]
 ) -> Document:
-    """Parse the text and put in the environment. Raises ConfigError: malformed TOML, an unset or malformed `${NAME}`.
+    """Parse the text and put in the environment. Raises ConfigError: malformed TOML, an unset or malformed `${NAME}`,
+    a line with hundreds of dots.
 
     `$${` is a literal `${`. A lone `$`, or `$NAME`, is itself.
     """
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _MOST_DOTS and not line.lstrip().startswith("#"):
+            raise ConfigError(f"{source}: line {number} has more than {_MOST_DOTS} dots, as no key or value here needs")
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

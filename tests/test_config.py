@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -388,7 +389,30 @@ def test_malformed_toml_is_placed_and_never_quoted(text, place):
 
 
 def test_tables_nested_without_end_are_refused():
-    assert "nested too deeply" in refusal(".".join("a" * 5000) + ' = "${X}"')
+    deep = ".".join("a" * 200)
+    assert "nested too deeply" in refusal(f"{deep} = [\n" + f"{{{deep} = [\n" * 5 + '"${X}"' + "]}" * 5 + "]")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ".".join("a" * 100_000) + " = 1",
+        "[" + ".".join("a" * 100_000) + "]",
+        "x = { " + " . ".join("a" * 50_000) + " = 1 }",
+    ],
+    ids=["key", "table", "inline"],
+)
+def test_a_key_of_a_hundred_thousand_parts_is_one_sentence_at_once(line):
+    """T21: reading it would take minutes."""
+    began = time.process_time()
+    said = refusal(f"[crawl]\n{line}\n")
+    assert said == "config.toml: line 2 has more than 200 dots, as no key or value here needs"
+    assert time.process_time() - began < 1
+
+
+def test_dots_are_counted_by_line_and_not_in_comments():
+    config = parse(ONE + "#" + "." * 500 + "\n" + "# a.b.c.d\n" * 200)
+    assert len(config.accounts) == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reliability.md").read_text()
 # By the letter of a heading: the numbers that stand under it.
@@ -32,15 +34,18 @@ def functions_of(path):
     return found
 
 
-FILES = {path: functions_of(path) for path in (ROOT / "tests").rglob("test_*.py")}
-TESTS = {name: is_long for tests in FILES.values() for name, is_long in tests.items()}
+@pytest.fixture(scope="module")
+def files():
+    """File → its tests. Reading them all takes a second: not at import, which every worker does."""
+    return {path: functions_of(path) for path in (ROOT / "tests").rglob("test_*.py")}
 
 
-def test_every_test_that_is_named_is_there_and_marked_by_its_tier():
+def test_every_test_that_is_named_is_there_and_marked_by_its_tier(files):
+    is_long = {name: is_long for tests in files.values() for name, is_long in tests.items()}
     named = re.findall(r"`(test_\w+)`(†?)", PAGE)
     assert len(named) > 60
-    assert {name for name, _ in named} <= TESTS.keys()
-    assert {name for name, mark in named if bool(mark) != TESTS[name]} == set()
+    assert {name for name, _ in named} <= is_long.keys()
+    assert {name for name, mark in named if bool(mark) != is_long[name]} == set()
 
 
 def test_a_file_that_is_named_is_there_and_has_the_first_test_after_it():
@@ -49,9 +54,9 @@ def test_a_file_that_is_named_is_there_and_has_the_first_test_after_it():
         assert not name or f"def {name}(" in (ROOT / file).read_text(), name
 
 
-def test_every_long_test_of_the_output_is_named():
+def test_every_long_test_of_the_output_is_named(files):
     named = set(re.findall(r"`(test_\w+)`", PAGE))
-    here = {name for path, tests in FILES.items() if path.name in LONG for name, is_long in tests.items() if is_long}
+    here = {name for path, tests in files.items() if path.name in LONG for name, is_long in tests.items() if is_long}
     assert here - named == set()
 
 

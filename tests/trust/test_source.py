@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in (ROOT / "crawler").rglob("*.py")}
 UNSAFE_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle", "yaml", "telnetlib"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "system", "popen", "mktemp", "_create_unverified_context"}
 UNSAFE_NAMES = {"CERT_NONE", "CERT_OPTIONAL", "_create_default_https_context", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1"}
@@ -32,6 +31,12 @@ UNSAFE_KEYWORDS = {
 }
 # `re.compile` is a pattern, `connection.execute` is SQL in a sandbox.
 METHODS_OF = {"compile": {"re"}}
+
+
+@pytest.fixture(scope="module")
+def sources():
+    """File → its syntax tree. Parsing them all takes a second: not at import, which every worker does."""
+    return {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in (ROOT / "crawler").rglob("*.py")}
 
 
 def offences(source: ast.Module) -> list[str]:
@@ -58,9 +63,9 @@ def offences(source: ast.Module) -> list[str]:
     return [f"{line}: {what}" for line, what in found]
 
 
-def test_no_source_turns_a_check_off_or_runs_what_it_reads():
+def test_no_source_turns_a_check_off_or_runs_what_it_reads(sources):
     """T19, T30."""
-    found = {path: offences(source) for path, source in SOURCES.items()}
+    found = {path: offences(source) for path, source in sources.items()}
     assert {path: what for path, what in found.items() if what} == {}
     assert len(found) > 150
 
@@ -89,11 +94,11 @@ def test_the_rules_find_what_they_are_for(source):
     assert len(offences(ast.parse(source))) == 1
 
 
-def test_tls_contexts_are_made_in_one_place():
+def test_tls_contexts_are_made_in_one_place(sources):
     """T19: whoever opens a connection to the cloud takes the one context that checks names and certificates."""
     makers = {
         path
-        for path, source in SOURCES.items()
+        for path, source in sources.items()
         for node in ast.walk(source)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)

@@ -210,7 +210,7 @@ def _make_key(path: Path) -> bytes | None:
 
 def _flush_folder(folder: Path) -> None:
     """A key that is lost with the power would make every secret look changed. Not every file system can do it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):
             os.fsync(descriptor)

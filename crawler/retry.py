@@ -140,4 +140,3 @@ class Retries:
         """Count an attempt that was answered: the quota gets back what this call's retries cost, or 1."""
         self.attempts += 1
         self._quota.give_back(self._spent or 1)
-        self._spent = 0

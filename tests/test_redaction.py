@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import hmac
 import json
@@ -20,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import OutputError
-from crawler.redaction import MASK, Redaction, is_never_kept, load_key, needs_care
+from crawler.redaction import MASK, Redaction, _base64_cores, is_never_kept, load_key, needs_care
 from crawler.wire_json import parse
 
 KEY = b"k" * 32
@@ -126,7 +127,8 @@ def test_without_a_key_masks_stand_in():
     """T09."""
     keyless = Redaction("fingerprint", "fingerprint", None)
     assert (keyless.mode, keyless.secret("a"), keyless.unknown(["b"])) == ("mask", MASK, [MASK])
-    assert Redaction("keep", "fingerprint", None).secret(PEM) == MASK
+    keeping = Redaction("keep", "fingerprint", None)
+    assert (keeping.mode, keeping.secret("plain"), keeping.secret(PEM)) == ("keep", "plain", MASK)
 
 
 def test_a_tree_keeps_names_and_nesting_and_hides_each_leaf_by_itself():
@@ -156,6 +158,16 @@ def test_of_unknown_fields_numbers_and_flags_stay_and_text_is_hidden():
         "list": [None, "", hmac_of("y")],
     }
     assert fingerprint(unknown="keep").unknown({**value, "key": PEM}) == {**value, "key": hmac_of(PEM)}
+
+
+def test_beside_secrets_only_who_keeps_secrets_keeps_unknown_text():
+    """T08."""
+    value = {"name": "x", "size": 12, "list": [None, PEM]}
+    hidden = {"name": hmac_of("x"), "size": 12, "list": [None, hmac_of(PEM)]}
+    assert fingerprint().unknown_beside_secrets(value) == hidden
+    assert fingerprint(unknown="keep").unknown_beside_secrets(value) == hidden
+    assert keep().unknown_beside_secrets(value) == {**value, "list": [None, hmac_of(PEM)]}
+    assert Redaction("keep", "fingerprint", KEY).unknown_beside_secrets(value) == hidden
 
 
 # --- what is never kept ---
@@ -192,6 +204,25 @@ def test_escapes_need_care_since_they_hide_what_is_there():
 def test_no_text_around_it_hides_what_is_never_kept(before, text, after):
     """T02."""
     assert is_never_kept(f"{before} {text}{after}")
+
+
+@given(st.binary(max_size=8), st.binary(min_size=3, max_size=20), st.binary(max_size=8))
+def test_whatever_is_around_a_text_one_of_its_cores_is_in_the_base64_of_both(before, text, after):
+    """T02."""
+    cores = _base64_cores(text)
+    assert cores[len(before) % 3] in base64.b64encode(before + text + after).decode()
+
+
+@pytest.mark.parametrize("text", [b"PRIVATE KEY", b"abc", b"abcd", b"abcde"])
+def test_a_core_has_every_base64_character_that_is_the_texts_alone(text):
+    """T02: a shorter one would find what isn't there."""
+    assert len(_base64_cores(text)) == 3
+    for shift, core in enumerate(_base64_cores(text)):
+        around = [bytes([byte]) * shift + text + bytes([byte]) * (6 - shift) for byte in (0x00, 0x55, 0xAA, 0xFF)]
+        encoded = [base64.b64encode(each).decode() for each in around]
+        same = [len(set(letters)) == 1 for letters in zip(*encoded, strict=True)]
+        is_text = [alike and letter != "=" for letter, alike in zip(encoded[0], same, strict=True)]
+        assert core == "".join(letter for letter, is_its in zip(encoded[0], is_text, strict=True) if is_its)
 
 
 # --- the key ---
@@ -275,6 +306,50 @@ def test_a_key_that_is_cut_short_is_refused_and_not_shown(tmp_path):
         load_key("", tmp_path)
     assert str(path) in str(caught.value)
     assert "0123" not in str(caught.value)
+
+
+def test_a_key_of_32_characters_is_long_enough(tmp_path):
+    path = tmp_path / "fingerprint.key"
+    path.write_text("0123456789abcdef0123456789abcdef\n")
+    path.chmod(0o600)
+    assert load_key("", tmp_path) == b"0123456789abcdef0123456789abcdef"
+
+
+def test_a_key_that_another_crawl_made_in_the_meantime_is_taken(tmp_path, monkeypatch):
+    """T09."""
+    others = "f" * 64
+
+    def too_late(path, target):
+        path.write_text(f"{others}\n")
+        path.chmod(0o600)
+        raise FileExistsError
+
+    monkeypatch.setattr(Path, "hardlink_to", too_late)
+    assert load_key("", tmp_path) == others.encode()
+    assert [path.name for path in tmp_path.iterdir()] == ["fingerprint.key"]
+
+
+def test_a_link_in_the_place_of_a_key_that_is_being_made_is_not_written_through(tmp_path, monkeypatch):
+    """T23."""
+    monkeypatch.setattr("secrets.token_hex", lambda length: "ab" * length)
+    (tmp_path / f"fingerprint.key.{'ab' * 8}").symlink_to(tmp_path / "elsewhere")
+    assert load_key("", tmp_path) is None
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize(("is_folder", "has_key"), [(True, True), (False, False)])
+def test_a_key_that_can_not_be_flushed_is_none_but_its_folder_may_be(tmp_path, monkeypatch, is_folder, has_key):
+    """T09: not every file system flushes folders."""
+    flush = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode) is is_folder:
+            raise OSError(errno.EINVAL, "no")
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert (load_key("", tmp_path) is not None) is has_key
+    assert (tmp_path / "fingerprint.key").exists() is has_key
 
 
 def test_where_no_key_can_be_kept_there_is_none(tmp_path):

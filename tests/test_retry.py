@@ -162,6 +162,22 @@ def test_a_success_at_once_gives_back_one_and_never_more_than_there_was():
     assert quota.tokens == 500
 
 
+def test_a_success_after_a_retry_gives_back_what_that_cost_and_no_more():
+    quota = RetryQuota()
+    assert quota.spend(10)
+    retries = Retries(RetryPolicy(), quota)
+    assert retries.next_delay_s(THROTTLED, lowest) == 0.0
+    retries.succeeded()
+    assert quota.tokens == 490
+
+
+def test_a_call_gives_up_where_the_hint_is_longer_than_the_time_left_to_it():
+    """F04, P8."""
+    retries = Retries(RetryPolicy(), RetryQuota())
+    assert retries.next_delay_s(hinted(30.0), lowest, 31.0) == 30.0
+    assert retries.next_delay_s(hinted(30.0), lowest, 29.0) is None
+
+
 def test_a_retry_that_the_quota_cannot_pay_is_not_made_and_costs_nothing():
     """P8, F06."""
     quota = RetryQuota(capacity=13)

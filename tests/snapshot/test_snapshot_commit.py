@@ -15,6 +15,7 @@ from snapshot_fakes import (
     assert_manifest_holds,
     begin,
     draft,
+    ledger_row,
     manifest_ids,
     staging_names,
     table_files,
@@ -23,8 +24,8 @@ from snapshot_fakes import (
 )
 
 from crawler.errors import OutputError
-from crawler.snapshot import UnfinishedCommitError, read_manifest
-from crawler.snapshot.commit import recover
+from crawler.snapshot import Status, UnfinishedCommitError, read_manifest
+from crawler.snapshot.commit import prepare_destinations, recover
 from crawler.snapshot.disk import Disk
 
 
@@ -264,10 +265,6 @@ async def test_recovery_that_misses_a_file_says_which_and_publishes_nothing(tmp_
 
 
 async def test_partial_snapshot_leaves_the_bytes_of_latest(tmp_path, old):
-    from snapshot_fakes import ledger_row
-
-    from crawler.snapshot import Status
-
     pointer = old / "_snapshots/LATEST"
     before = (pointer.read_bytes(), pointer.stat().st_mtime_ns, pointer.stat().st_ino)
     denied = ledger_row("opensearch_apps", region="cn-shanghai", status=Status.DENIED, error_code="Forbidden")
@@ -283,3 +280,98 @@ async def test_same_snapshot_is_not_committed_twice(tmp_path, old):
         await begin(old, OLD)
     writer = await begin(old, NEW)
     await writer.abandon()
+
+
+LATER = "20261122T020000Z-0001"
+
+
+async def decided(old, to):
+    """An output whose crawl died right after it was decided."""
+    steps = (await crawl(copy(old, to)))[0].steps
+    _, ended = await crawl(copy(old, to), crash_at=decision(steps) + 1)
+    assert isinstance(ended, Crash)
+    return to
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+async def test_there_is_room_for_the_pointer_before_anything_is_decided_and_none_is_made_in_vain(
+    tmp_path, old, is_complete
+):
+    """F48."""
+    disk = FaultyDisk(old)
+    denied = ledger_row("opensearch_apps", region="cn-shanghai", status=Status.DENIED, error_code="Forbidden")
+    await write_snapshot(old, disk=disk, extra_rows=[] if is_complete else [denied])
+    made = [n for n, step in enumerate(disk.steps, 1) if step == f"create _staging/{NEW}/LATEST"]
+    assert len(made) == is_complete
+    assert all(n < decision(disk.steps) for n in made)
+
+
+async def test_a_disk_that_dies_on_the_deciding_step_is_reported_by_what_that_step_said(tmp_path, old, files):
+    """F47: what is tried afterwards fails too, and says nothing of the reason."""
+
+    class Dying(FaultyDisk):
+        def _step(self, name, path):
+            super()._step(name, path)
+            if self.steps[-1].endswith(f"-> _staging/{NEW}/_snapshots/{NEW}.json"):
+                self._fail_at = len(self.steps) + 1
+                self._errno = errno.EIO
+                with self._door(name, path):
+                    raise OSError(errno.EDQUOT, "no")
+
+    root = copy(old, tmp_path / "x")
+    writer = await begin(root, disk=Dying(root))
+    with pytest.raises(OutputError, match=r"can't rename .*EDQUOT"):
+        await writer.commit(draft(), await write_scopes(writer))
+    await writer.abandon()
+    assert_settled(root, files, new=False)
+
+
+async def test_all_folders_that_a_commit_needs_are_made_before_it_is_decided_and_named_outermost_first(tmp_path, old):
+    """F55."""
+    manifest = read_manifest(old, OLD)
+    (tmp_path / "new").mkdir()
+    disk = Disk(tmp_path / "new")
+    assert prepare_destinations(disk, manifest) == [
+        "_snapshots",
+        "fc_functions",
+        "fc_functions/snapshot_date=2026-11-20",
+        "opensearch_apps",
+        "opensearch_apps/snapshot_date=2026-11-20",
+    ]
+    assert prepare_destinations(disk, manifest) == []
+    disk.close_root()
+
+
+async def test_a_folder_that_was_tidied_away_since_the_decision_is_made_again(tmp_path, old, files):
+    """F45: whoever removes empty folders doesn't keep a recovery from its end."""
+    root = await decided(old, tmp_path / "x")
+    (root / "fc_functions/snapshot_date=2026-11-21").rmdir()
+    recover_on(root)
+    assert_settled(root, files, new=True)
+
+
+async def test_a_decided_snapshot_without_its_checksum_is_not_published_and_what_is_missing_is_named(
+    tmp_path, old, files
+):
+    root = await decided(old, tmp_path / "x")
+    (root / f"_staging/{NEW}/_snapshots/{NEW}.json.sha256").unlink()
+    with pytest.raises(
+        UnfinishedCommitError, match=rf": _snapshots/{NEW}\.json\.sha256 is missing, staged or in place$"
+    ):
+        recover_on(root)
+    assert manifest_ids(root) == {OLD}
+
+
+async def test_a_decided_manifest_that_is_damaged_is_named(tmp_path, old):
+    root = await decided(old, tmp_path / "x")
+    (root / f"_staging/{NEW}/_snapshots/{NEW}.json").write_bytes(b"{")
+    with pytest.raises(OutputError, match=f"_staging/{NEW}/_snapshots/{NEW}.json"):
+        recover_on(root)
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe\n", b"~\n", f"{LATER}\n".encode()])
+async def test_a_pointer_to_no_snapshot_is_replaced(tmp_path, old, text):
+    """LATER has no manifest."""
+    (old / "_snapshots/LATEST").write_bytes(text)
+    await write_snapshot(old)
+    assert (old / "_snapshots/LATEST").read_text() == f"{NEW}\n"

@@ -57,9 +57,10 @@ async def test_second_crawl_in_the_same_process_is_refused_too(tmp_path):
     await writer.abandon()
 
 
-async def test_unreadable_note_in_the_lock_does_not_matter(tmp_path):
+@pytest.mark.parametrize("note", [b"\x1b[31m 99 evil\n", b"\xff\xfe 2026-11-21T02:00:00Z\n", b""])
+async def test_unreadable_note_in_the_lock_does_not_matter(tmp_path, note):
     writer = await begin(tmp_path)
-    (tmp_path / "_staging/lock").write_bytes(b"\x1b[31m 99 evil\n")
+    (tmp_path / "_staging/lock").write_bytes(note)
     with pytest.raises(OutputBusyError, match="another crawl holds"):
         await begin(tmp_path, OLD)
     await writer.abandon()
@@ -76,6 +77,16 @@ async def test_note_in_the_lock_that_can_not_be_written_does_not_matter(tmp_path
     with pytest.raises(OutputBusyError, match="another crawl holds"):
         await begin(tmp_path, OLD)
     await writer.abandon()
+
+
+def test_a_lock_is_let_go_once_whatever_the_number_of_its_descriptor(monkeypatch):
+    """It is 0 where a crawl was begun with its standard input closed."""
+    closed = []
+    monkeypatch.setattr(os, "close", closed.append)
+    lock = OutputLock(0)
+    lock.release()
+    lock.release()
+    assert closed == [0]
 
 
 async def test_commit_lets_the_output_go(tmp_path):

@@ -42,6 +42,7 @@ class Walked:
 
     async def run(self) -> None:
         async for step in self.walk.steps():
+            assert isinstance(step.restarts, bool)
             if step.restarts:
                 self.kept.clear()
                 self.restarts += 1
@@ -134,6 +135,8 @@ def test_a_token_that_cannot_be_sent_back_is_an_error(token):
     """F30."""
     result = walked(TOKEN, lambda parameters: FakePage(["a"], token))
     assert (result.code, len(result.asked)) == ("TokenInvalid", 1)
+    what = "no text that can be sent back" if isinstance(token, str) else "neither text nor a number"
+    assert str(result.error) == f"TokenInvalid: nextToken is {what}."
 
 
 @pytest.mark.parametrize("count", [1, 5, 50])
@@ -154,6 +157,8 @@ def test_a_repeated_token_is_an_error_as_soon_as_it_is_seen(length, before):
     result = walked(TOKEN, lambda parameters: FakePage(["a"], following[parameters.get("nextToken")]))
     assert result.code == "TokenRepeated"
     assert len(result.asked) == before + length + 1
+    said = f"TokenRepeated: nextToken came a second time, on page {before + length + 1}: the list loops."
+    assert str(result.error) == said
 
 
 def test_tokens_without_end_are_cut_off_at_the_page_cap():
@@ -272,6 +277,12 @@ def test_a_version_list_ends_at_0_as_well(end):
     assert (result.kept, result.walk.status) == ([1, 2, 3], "complete")
 
 
+@pytest.mark.parametrize("end", [0, "0", "00"])
+def test_a_version_list_may_end_at_0_on_its_first_page(end):
+    result = walked(VERSION, by_version({None: FakePage([1, 2], end)}))
+    assert (result.kept, len(result.asked), result.walk.status) == ([1, 2], 1, "complete")
+
+
 def test_a_version_below_the_last_one_ends_the_list():
     result = walked(VERSION, by_version({None: FakePage([1, 2], 5), "5": FakePage([5], 4)}))
     assert (result.kept, result.error) == ([1, 2, 5], None)
@@ -288,7 +299,9 @@ def test_a_version_that_comes_again_is_an_error(cycle):
 
 @pytest.mark.parametrize("token", ["three", 1.5, True, "1" * 5000])
 def test_a_version_that_is_no_number_is_an_error(token):
-    assert walked(VERSION, lambda parameters: FakePage([0], token)).code == "TokenInvalid"
+    result = walked(VERSION, lambda parameters: FakePage([0], token))
+    what = "no version number" if isinstance(token, str) else "neither text nor a number"
+    assert str(result.error) == f"TokenInvalid: nextVersion is {what}."
 
 
 # --- one page ---
@@ -315,6 +328,7 @@ def test_a_limit_only_list_is_judged_by_the_page_size_that_was_granted():
 def test_a_list_without_paging_is_one_request_without_parameters():
     result = walked(NONE, lambda parameters: FakePage(range(5000)))
     assert (len(result.kept), result.asked, result.walk.status) == (5000, [{}], "complete")
+    assert (result.restarts, result.settled) == (0, [True])
 
 
 # --- pages by number ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from contextlib import aclosing
 
 import anyio
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from crawler.catalog import Paging, load_catalog
 from crawler.errors import InvalidArgumentError, ThrottledError, bare
 from crawler.pagination import Walk
-from crawler.prefixes import ALPHABET, LEAST_PAGES, MOST_EXTRA, OddListError, Split, Watch
+from crawler.prefixes import ALPHABET, LEAST_PAGES, MOST_EXTRA, MOST_PAGES, OddListError, Split, Watch
 from crawler.testing import FakePage
 
 LIMIT = 4
@@ -49,7 +50,7 @@ class Names:
 
 
 async def walk_of(service, *, pays=True, dice=None):
-    """The walk, and the names it kept."""
+    """The walk, and the names it kept. `pays`: whether to split, or a function of the pages and what is to be added."""
     dice, kept = dice or random.Random(1), []
 
     async def fetch(parameters):
@@ -58,8 +59,9 @@ async def walk_of(service, *, pays=True, dice=None):
         return service(dict(parameters))
 
     async with anyio.create_task_group() as tasks:
-        walk = Walk(PAGING, fetch, tasks.start_soon, lambda pages, extra: pays)
+        walk = Walk(PAGING, fetch, tasks.start_soon, pays if callable(pays) else lambda pages, extra: pays)
         async for step in walk.steps():
+            assert isinstance(step.restarts, bool)
             if step.restarts:
                 kept.clear()
             kept += [name for (name,) in step.page.keys]
@@ -106,6 +108,41 @@ async def test_nor_does_one_that_it_would_not_pay_to_split():
     service = Names(numbered(900))
     walk, _ = await walk_of(service, pays=False)
     assert (len(service.asked), walk.note) == (225, "token")
+
+
+async def test_whether_it_pays_is_asked_every_twenty_pages_with_what_it_would_cost_and_not_beyond_three_hundred():
+    names, asked = numbered(1300, "0"), []
+
+    def pays(pages, extra):
+        asked.append((pages, extra))
+        return False
+
+    walk, kept = await walk_of(Names(names), pays=pays)
+    assert (kept, walk.note) == (names, "token")
+    watch, expected = Watch(), []
+    for pages in range(1, MOST_PAGES + 1):
+        watch.take([(name,) for name in names[LIMIT * (pages - 1) : LIMIT * pages]], LIMIT)
+        if pages % LEAST_PAGES == 0 and (extra := len(watch.split().prefixes)) <= MOST_EXTRA * pages:
+            expected.append((pages, extra))
+    assert asked == expected
+    assert (asked[0][0] % LEAST_PAGES, asked[-1][0]) == (0, MOST_PAGES)
+
+
+async def test_a_list_may_still_be_split_after_three_hundred_pages():
+    names = numbered(1300, "0")
+    walk, kept = await walk_of(Names(names), pays=lambda pages, extra: pages == MOST_PAGES)
+    assert sorted(kept) == names
+    assert walk.note.endswith(f" prefixes from page {MOST_PAGES} on)")
+
+
+async def test_two_requests_more_for_each_page_are_not_too_many():
+    """24 first letters are met in 20 pages, so that 40 prefixes are left."""
+    first = [f"{letter}{n}" for at, letter in enumerate(ALPHABET[:24]) for n in range(4 if at < 8 else 3)]
+    names = [*first, *numbered(60, "z")]
+    asked = []
+    walk, kept = await walk_of(Names(names), pays=lambda pages, extra: asked.append((pages, extra)) or True)
+    assert sorted(kept) == sorted(names)
+    assert asked == [(LEAST_PAGES, MOST_EXTRA * LEAST_PAGES)]
 
 
 letters = st.sampled_from("-09AZaz_b")
@@ -185,7 +222,7 @@ class AnyCase(Names):
 
 ODD = [
     pytest.param(NoPrefix(numbered(600, "")), "without the prefix", id="prefix ignored"),
-    pytest.param(Refusing(numbered(600, "")), "refused", id="prefix refused"),
+    pytest.param(Refusing(numbered(600, "")), ": a prefix or its token was refused)", id="prefix refused"),
     pytest.param(AnyCase([*numbered(400, ""), *numbered(200, "a"), *numbered(200, "A")]), "prefix", id="any case"),
     pytest.param(Names([*numbered(500, ""), "99 "]), "characters", id="another alphabet"),
     pytest.param(
@@ -203,7 +240,94 @@ async def test_where_the_service_is_odd_the_list_is_walked_in_one_chain_and_is_w
     walk, kept = await walk_of(service)
     assert sorted(kept) == sorted(service.names)
     assert reason in walk.note
-    assert "by " not in walk.note or "not by prefix" in walk.note
+    assert "by " not in walk.note or walk.note.startswith("token (2 readings, not by prefix: ")
+
+
+class Own(Names):
+    """`own` says what becomes of the walk's own n-th page once the list is split, from 1."""
+
+    def __init__(self, names, own) -> None:
+        super().__init__(names)
+        self.own = own
+        self.own_pages = 0
+        self.is_split = False
+
+    def __call__(self, parameters):
+        page = super().__call__(parameters)
+        self.is_split |= "prefix" in parameters or len(self.asked) > LEAST_PAGES
+        if "prefix" in parameters or "nextToken" not in parameters or not self.is_split:
+            return page
+        self.own_pages += 1
+        return self.own(self.own_pages, parameters["nextToken"], page)
+
+
+SPLIT_SOON = [*(f"{letter}{n}" for letter in ALPHABET[:24] for n in range(3)), *numbered(300, "M-"), *numbered(60, "z")]
+
+
+async def test_an_empty_page_with_a_token_does_not_end_the_walks_own_chain():
+    """F27."""
+
+    def own(number, token, page):
+        return FakePage([], token + "-") if number == 2 else page
+
+    service = Own(SPLIT_SOON, own)
+    walk, kept = await walk_of(service)
+    assert sorted(kept) == sorted(SPLIT_SOON)
+    assert "prefixes from page" in walk.note
+
+
+async def test_names_that_go_back_from_one_page_to_the_next_are_noticed_in_the_walks_own_chain():
+    def own(number, token, page):
+        return FakePage([("M-0003-",)], page.token) if number == 9 else page
+
+    walk, _ = await walk_of(Own(SPLIT_SOON, own))
+    assert "not by prefix: names aren't ascending" in walk.note
+
+
+async def test_a_token_that_leads_to_itself_is_an_error_at_once_in_the_walks_own_chain():
+    """F28."""
+
+    def own(number, token, page):
+        return FakePage(page.keys, token)
+
+    service = Own(SPLIT_SOON, own)
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await walk_of(service)
+    assert bare(caught.value).code == "TokenRepeated"
+    assert service.own_pages == 1
+
+
+class Breaking(Names):
+    """Every chain by prefix breaks on its second page."""
+
+    def __call__(self, parameters):
+        if {"prefix", "nextToken"} <= parameters.keys():
+            raise ThrottledError("Throttling", "")
+        return super().__call__(parameters)
+
+
+async def test_who_gives_up_a_split_list_hears_no_more_of_it():
+    """Its chains have pages and errors that nobody took, and errors that come of being stopped."""
+    service = Breaking([letter + name for letter in ALPHABET for name in numbered(40, "")])
+
+    async def fetch(parameters):
+        try:
+            await asyncio.sleep(0)
+            if "prefix" not in parameters and service.prefixes:
+                await anyio.sleep_forever()
+        except asyncio.CancelledError:
+            raise ThrottledError("Stopped", "") from None
+        return service(dict(parameters))
+
+    async with anyio.create_task_group() as tasks:
+        walk = Walk(PAGING, fetch, tasks.start_soon, lambda pages, extra: True)
+        async with aclosing(walk.steps()) as steps:
+            async for _ in steps:
+                if service.prefixes:
+                    break
+            for _ in range(100):
+                await asyncio.sleep(0)
+    assert len(service.prefixes) > 1
 
 
 async def test_any_other_error_is_the_lists():

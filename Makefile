@@ -5,13 +5,14 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test test-browser test-trust lint docs site screenshots bench bench-quick smoke sbom audit lock clean
+.PHONY: help demo test test-browser test-trust mutation lint docs site screenshots bench bench-quick smoke sbom audit lock clean
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
 	@echo "make test   set up, run the tests"
 	@echo "make test-browser  set up, install Chromium where there is none, run the tests of the report in it"
 	@echo "make test-trust  set up, install what it takes from Debian, run the long tests of what must never go wrong"
+	@echo "make mutation  mutants of retry, paging, redaction and commit against their tests; the score by module (an hour)"
 	@echo "make lint   ruff, mypy --strict, import-linter"
 	@echo "make docs   docs/tables.md and docs/reference.md anew, from schemas/, the commands and the configuration"
 	@echo "make site   the documentation as a static site in build/site; a link that leads nowhere fails it"
@@ -63,6 +64,13 @@ test-trust: $(VENV)/.trust
 	for tool in $(TRUST_TOOLS); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \
 	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; }
 	$(PY) -m pytest -n auto --dist worksteal -m trust
+
+# Which modules and which tests: [tool.mutmut] in pyproject.toml. In memory where that can be had: a commit flushes often.
+MUTANTS_AT_ONCE ?= 1
+mutation: $(VENV)/.trust
+	rm -rf mutants
+	TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo /tmp) $(VENV)/bin/mutmut run --max-children $(MUTANTS_AT_ONCE)
+	$(PY) tests/mutation/score.py
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -118,4 +126,4 @@ lock: $(VENV)/.dev
 	  --no-header -c requirements/dev.txt requirements/trust.in -o requirements/trust.txt
 
 clean:
-	rm -rf $(VENV) .bench $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .bench mutants $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

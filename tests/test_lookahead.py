@@ -66,6 +66,52 @@ async def test_a_page_size_that_is_capped_in_silence_costs_nothing_either(cap):
     assert len(asked) == 2 * (-(-55 // cap) + 1)
 
 
+async def rounds_of(service, *, limit=10):
+    """Which pages are asked for side by side, where those that wait are all answered when nobody asks for another."""
+    rounds, waiting = [], []
+
+    async def fetch(parameters):
+        answered = anyio.Event()
+        waiting.append((int(parameters["pageNumber"]), answered))
+        await answered.wait()
+        return service(parameters)
+
+    async with anyio.create_task_group() as tasks:
+
+        async def run():
+            async for _ in Walk(numbered(limit), fetch, tasks.start_soon).steps():
+                pass
+
+        walking = asyncio.ensure_future(run())
+        while not walking.done():
+            for _ in range(50):
+                await asyncio.sleep(0)
+            if waiting:
+                rounds.append([number for number, _ in waiting])
+            while waiting:
+                waiting.pop()[1].set()
+        await walking
+    return rounds
+
+
+@pytest.mark.parametrize("count", [51, 55, 60])
+async def test_a_total_is_trusted_more_with_each_page_and_the_reading_before_at_once(count):
+    assert await rounds_of(Numbered(range(count))) == [[1], [2], [3, 4], [5, 6, 7], [1, 2, 3, 4, 5, 6, 7]]
+
+
+async def test_of_a_long_list_eight_pages_are_on_their_way_at_most():
+    first = [[1], [2], [3, 4], [*range(5, 13)], [*range(13, 21)], [21]]
+    assert await rounds_of(Numbered(range(200))) == [*first, [*range(1, 9)], [*range(9, 17)], [*range(17, 22)]]
+
+
+async def test_without_a_total_pages_go_one_by_one():
+    assert await rounds_of(Numbered(range(25), total=None)) == [[1], [2], [3], [4]] * 2
+
+
+async def test_a_total_that_is_too_small_is_not_relied_upon():
+    assert await rounds_of(Numbered(range(45), total=20)) == [[1], [2], [3], [4], [5], [6], [1, 2, 3, 4, 5, 6]]
+
+
 async def test_no_more_pages_are_on_their_way_or_held_than_the_few_that_are_fetched_ahead():
     begun = 0
     async with anyio.create_task_group() as tasks:

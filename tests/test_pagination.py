@@ -419,12 +419,14 @@ def test_pages_that_come_around_again_are_an_error(length):
 
     result = walked(numbered(), answer)
     assert (result.code, len(result.asked)) == ("PageRepeated", length + 1)
+    assert str(result.error) == f"PageRepeated: Page {length + 1} is one that came before: the list loops."
 
 
 def test_pages_without_end_are_cut_off():
     """F29."""
     result = walked(numbered(1), lambda parameters: FakePage([parameters["pageNumber"]]))
     assert (result.code, len(result.asked)) == ("TooManyPages", MAX_PAGES)
+    assert str(result.error) == "TooManyPages: The list hasn't ended after 10000 pages."
 
 
 @pytest.mark.parametrize(("before", "readings"), [(3, 3), (4, 4)])

@@ -140,7 +140,7 @@ async def test_two_requests_more_for_each_page_are_not_too_many():
     first = [f"{letter}{n}" for at, letter in enumerate(ALPHABET[:24]) for n in range(4 if at < 8 else 3)]
     names = [*first, *numbered(60, "z")]
     asked = []
-    walk, kept = await walk_of(Names(names), pays=lambda pages, extra: asked.append((pages, extra)) or True)
+    _, kept = await walk_of(Names(names), pays=lambda pages, extra: asked.append((pages, extra)) or True)
     assert sorted(kept) == sorted(names)
     assert asked == [(LEAST_PAGES, MOST_EXTRA * LEAST_PAGES)]
 

@@ -1,7 +1,7 @@
 """What the mutants of the last `mutmut run` came to, by module, as a table: `python tests/mutation/score.py`.
 
-A mutant that no test can tell from the code stands in equivalent.toml with the reason, by what it changes. Fails where a
-mutant wasn't run, where fewer than nine in ten of a module's other mutants were killed, and where equivalent.toml
+A mutant that no test can tell from the code stands in equivalent.toml with the reason, by what it changes. Fails where
+a mutant wasn't run, where fewer than nine in ten of a module's other mutants were killed, and where equivalent.toml
 names one that isn't there or was killed.
 """
 

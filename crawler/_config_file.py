@@ -32,6 +32,7 @@ _ITEM = re.compile(r"\[(\d+)\]")
 _LONGEST_SHOWN = 60
 # tomllib takes a time that grows with the square of a dotted key's length: minutes for 200 KB.
 _MOST_DOTS = 200
+_TEXT_OR_COMMENT = re.compile(r"""#.*|"(?:[^"\\]|\\.)*"|'[^']*'""")
 
 
 class Secret:
@@ -106,8 +107,8 @@ def read_document(
     `$${` is a literal `${`. A lone `$`, or `$NAME`, is itself.
     """
     for number, line in enumerate(text.split("\n"), 1):
-        if line.count(".") > _MOST_DOTS and not line.lstrip().startswith("#"):
-            raise ConfigError(f"{source}: line {number} has more than {_MOST_DOTS} dots, as no key or value here needs")
+        if line.count(".") > _MOST_DOTS and _TEXT_OR_COMMENT.sub("", line).count(".") > _MOST_DOTS:
+            raise ConfigError(f"{source}: line {number} has a key of more than {_MOST_DOTS} steps: no setting has that")
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -13,24 +13,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
-EXACT_KEYS = 65_536
+EXACT_KEYS = 1024
+# A key as it is, its digest and their place in a dict, about.
+_EXACT_BYTES = 200
 
 _KEYLESS = 0
 _EMPTY = -1
 
 
+_NONE = array("q")
+_NO_SLOTS = array("i")
+
+
 class Keys:
     """Keys in the order of their rows. A row without a key has its place too; no key is like it."""
 
+    __slots__ = ("_digests", "_exact", "_marks", "_slots")
+
     def __init__(self) -> None:
         self._exact: dict[Hashable, int] | None = {}
-        self._marks = array("q")
-        self._digests = array("q")
-        self._slots = array("i", [_EMPTY]) * 8
+        # Of most scopes nothing is ever a hash: they share these.
+        self._marks = self._digests = _NONE
+        self._slots = _NO_SLOTS
 
     def __len__(self) -> int:
         """How many rows there are."""
         return len(self._marks) if self._exact is None else len(self._exact)
+
+    @property
+    def cost_bytes(self) -> int:
+        """What holding them takes, about."""
+        if self._exact is not None:
+            return len(self._exact) * _EXACT_BYTES
+        return 8 * (len(self._marks) + len(self._digests)) + 4 * len(self._slots)
 
     def get(self, key: Hashable) -> int | None:
         """The digest of the row with this key; None where there is none."""
@@ -83,7 +98,7 @@ class Keys:
             pairs = enumerate(self._exact.items())
             kept._exact = {key: digest for row, (key, digest) in pairs if row not in unwanted}
             return kept
-        kept._exact = None
+        kept._begin_hashes()
         for row, (mark, digest) in enumerate(self._rows()):
             if row not in unwanted:
                 kept._add(mark, digest)
@@ -104,9 +119,14 @@ class Keys:
     def _compact(self) -> None:
         if self._exact is not None:
             rows = list(self._rows())
-            self._exact = None
+            self._begin_hashes()
             for mark, digest in rows:
                 self._add(mark, digest)
+
+    def _begin_hashes(self) -> None:
+        self._exact = None
+        self._marks, self._digests = array("q"), array("q")
+        self._slots = array("i", [_EMPTY]) * 8
 
     def _add(self, mark: int, digest: int) -> None:
         if 3 * len(self._marks) >= 2 * len(self._slots):

@@ -40,6 +40,7 @@ class ScopeWriter:
         "_ended",
         "_folder",
         "_is_over",
+        "_keys_bytes",
         "_land",
         "_parts",
         "_scope",
@@ -82,6 +83,7 @@ class ScopeWriter:
         self._ended = ended
         self._land = land
         self._parts = 0
+        self._keys_bytes = 0
         self._is_over = False
         self.store = self._new_store()
 
@@ -119,6 +121,11 @@ class ScopeWriter:
             self.rows = self.duplicates = self.conflicts = 0
             self._end(None)
 
+    def count_keys(self, more_bytes: int) -> None:
+        """The keys of the scope and of its lists take so much more, or less."""
+        self._keys_bytes += more_bytes
+        self.spool.keys_bytes += more_bytes
+
     def raise_if_over(self) -> None:
         """A scope that was kept or dropped takes nothing more: RuntimeError."""
         if self._is_over:
@@ -130,6 +137,7 @@ class ScopeWriter:
     def _end(self, files: _Files | None) -> None:
         self._is_over = True
         self.settled = Keys()
+        self.count_keys(-self._keys_bytes)
         self.store.close()
         self._ended(self._scope, files, self._parts > 0)
 
@@ -194,7 +202,9 @@ class ListWriter:
         self._check(page, keys, digests)
         store = self.store
         await self._scope.spool.make_room(store, self._scope.store, page.num_rows, store.cost_of(page))
+        held_bytes = self._keys.cost_bytes
         wanted = self._claim(keys, digests)
+        self._scope.count_keys(self._keys.cost_bytes - held_bytes)
         if wanted:
             self._scope.rows += len(wanted)
             self._scope.spool.add(store, page if len(wanted) == page.num_rows else choose(page, wanted))
@@ -206,6 +216,7 @@ class ListWriter:
             await self._scope.spool.forget(self.store)
         self._scope.rows -= len(self._keys)
         self._count(-self._duplicates, -self._conflicts)
+        self._scope.count_keys(-self._keys.cost_bytes)
         self._keys = Keys()
 
     def finish(self) -> None:
@@ -213,11 +224,13 @@ class ListWriter:
         self._raise_if_finished()
         self._is_finished = True
         scope = self._scope
+        held_bytes = self._keys.cost_bytes + scope.settled.cost_bytes
         with scope.spool.recount(self.store, scope.store):
             if found := self._keys.found_in(scope.settled):
                 self._leave_out(found)
             scope.store.adopt(self.store)
         scope.settled.adopt(self._keys)
+        scope.count_keys(scope.settled.cost_bytes - held_bytes)
         del scope.unfinished[self]
         self._keys = Keys()
 

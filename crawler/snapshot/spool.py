@@ -40,8 +40,10 @@ _ENDING_AT_ONCE = 8
 class Spool:
     """The shared state of one snapshot's writers, in one event loop.
 
-    `buffered_bytes` counts what waits in stores and what is on its way to the disk. It stays within `memory_bytes`,
-    or within one batch where a single one is larger. At most `max_open_parts` parts are open between calls; the one
+    `buffered_bytes` counts what waits in stores and what is on its way to the disk, `keys_bytes` the keys of the rows
+    that scopes have brought. Together they stay within `memory_bytes`, but a quarter of it is always the rows': keys
+    can't go to the disk, and a row group of few rows costs more than it frees. A batch that is larger than that is
+    taken alone. At most `max_open_parts` parts are open between calls; the one
     that was written to the longest ago is finished first, and its list goes on in a new part, as it does from
     `max_part_bytes` on.
     """
@@ -50,8 +52,10 @@ class Spool:
         self.disk = disk
         self.max_part_bytes = max_part_bytes
         self.buffered_bytes = 0
+        self.keys_bytes = 0
         self.open_parts: dict[PartWriter, None] = {}
         self._memory_bytes = memory_bytes
+        self._least_bytes = memory_bytes // 4
         self._max_open_parts = max_open_parts
         self._stores: dict[Store, None] = {}
         self._lock = anyio.Lock()
@@ -159,7 +163,8 @@ class Spool:
         return self._decoder.submit(pages[0].decoder.decode, pages)
 
     def _fits(self, cost_bytes: int) -> bool:
-        return self.buffered_bytes + cost_bytes <= self._memory_bytes
+        bound = max(self._memory_bytes - self.keys_bytes, self._least_bytes)
+        return self.buffered_bytes + cost_bytes <= bound
 
     async def _relieve(self) -> bool:
         largest = max(self._stores, key=lambda store: store.cost_bytes, default=None)

@@ -193,8 +193,9 @@ async def test_million_small_rows_stay_within_the_bound(tmp_path):
         for number in range(8):
             group.start_soon(read, number * 125_000, 125_000, 1000)
     await scope.keep()
-    assert bound / 2 < peak <= bound
-    assert writer.buffered_bytes == 0
+    # A million keys are more than the bound: the rows have the quarter of it that is always theirs.
+    assert bound / 4 < peak <= bound / 2
+    assert writer.buffered_bytes == writer._spool.keys_bytes == 0
     manifest = await writer.commit(draft(), [ledger_row("t", rows=1_000_000)])
     table = pq.read_table([tmp_path / file.path for file in manifest.tables["t"].files])
     assert table.num_rows == 1_000_000

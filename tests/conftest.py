@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import pytest
 import structlog
 import warm
+from examples import examples
 from hypothesis import settings
 
 # An example may be slow where the machine is busy; what must be fast is measured in benchmarks.
-settings.register_profile("unhurried", deadline=None)
+settings.register_profile("unhurried", deadline=None, max_examples=examples(100))
 settings.load_profile("unhurried")
 
 

@@ -8,6 +8,7 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -389,7 +390,7 @@ hint_texts = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(
     st.dictionaries(
         st.sampled_from(["x-acs-retry-after", "X-RateLimit-User-Api", "x-ratelimit-user", "Retry-After"]), hint_texts

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -843,7 +844,7 @@ def complaint(text):
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_text_is_a_configuration_or_one_sentence(text):
     assert "\n" not in complaint(text)
 
@@ -873,7 +874,7 @@ def toml(value):
 
 
 @given(st.sampled_from(PATHS), VALUES)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_any_value_at_any_key_is_taken_or_refused_at_that_key(path, value):
     above, key = path
     line = f"{key} = {toml(value)}\n"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from crawling import fast_cloud
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_normalizer_properties import CATALOG, HIDES, KEEPS, junk, leaves, mutated, names, records, texts
@@ -159,7 +160,7 @@ def answer(operation, found, **beside):
     return {operation.records[0]: found, "requestId": "1", **beside}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.data())
 def test_pages_as_declared_are_read_the_quick_way_and_say_the_same(data):
     operation = CATALOG.operations[data.draw(tables.filter(lambda name: not CATALOG.operations[name].item))]
@@ -173,7 +174,7 @@ def test_pages_as_declared_are_read_the_quick_way_and_say_the_same(data):
         assert is_quick or b"\\u" in body
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.data())
 def test_records_as_declared_in_every_form_say_the_same(data):
     operation = CATALOG.operations[data.draw(tables.filter(lambda name: not CATALOG.operations[name].item))]
@@ -182,7 +183,7 @@ def test_records_as_declared_in_every_form_say_the_same(data):
     check(operation, [body_of(answer(operation, found), layout) for found in pages], data.draw(redactions))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.data())
 def test_pages_that_drift_say_the_same_whatever_was_learned_before(data):
     operation = CATALOG.operations[data.draw(tables)]

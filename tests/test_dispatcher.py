@@ -9,6 +9,7 @@ from typing import Self
 
 import anyio
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -206,7 +207,7 @@ requests = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(requests, min_size=1, max_size=25), st.integers(1, 4))
 def test_no_place_is_ever_lost(drawn, concurrency):
     """P10: Requests that begin at any time, take any time, fail, or are cancelled at any time, waiting or under way."""

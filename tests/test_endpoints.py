@@ -6,6 +6,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
@@ -404,7 +405,7 @@ def is_in_the_rule(scheme, host):
 
 @given(texts())
 @example("https://fc.aliyuncs.com:80\\@evil.tld")
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 def test_nothing_accepted_parses_to_a_host_outside_the_rule(text):
     try:
         endpoint = parse_endpoint(text, ALLOW)
@@ -424,7 +425,7 @@ def test_nothing_accepted_parses_to_a_host_outside_the_rule(text):
 
 
 @given(texts(), st.text(max_size=20), st.text(max_size=20))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_no_template_region_or_account_resolves_outside_the_rule(template, region, account):
     endpoints = Endpoints({"own": ProductHosts(template)}, {"fc": template}, ALLOW)
     for product in ("own", "fc"):

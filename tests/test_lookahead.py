@@ -180,12 +180,14 @@ async def outcome(seed):
     return walk.status, moves.stable - set(kept)
 
 
-async def test_f36_no_moving_list_is_complete_while_a_record_that_stayed_is_missing_in_any_order_of_answers():
+# Some, in two of which a record that stayed is missed and the list says that it moved; and all.
+@pytest.mark.parametrize("seeds", [range(1000, 1400), pytest.param(range(1500), marks=pytest.mark.trust)], ids=len)
+async def test_f36_no_moving_list_is_complete_while_a_record_that_stayed_is_missing_in_any_order_of_answers(seeds):
     outcomes = Counter()
-    for seed in range(1500):
+    for seed in seeds:
         status, lost = await outcome(seed)
         outcomes[status, bool(lost)] += 1
         assert not (status == "complete" and lost), f"seed {seed}"
-    assert outcomes["complete", False] > 1000
+    assert outcomes["complete", False] > len(seeds) / 2
     assert outcomes["unstable", True] > 0
     assert {status for status, _ in outcomes} == {"complete", "unstable", "PaginationError"}

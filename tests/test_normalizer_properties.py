@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pyarrow as pa
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -245,7 +246,7 @@ def is_instant(value, got):
     return micros in {Fraction(value) * 1000, Fraction(value) * 1_000_000}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.data())
 def test_every_leaf_of_a_changed_record_is_in_its_column_or_in_extra(data):
     """F42."""
@@ -297,7 +298,7 @@ def _wires(columns):
     return {wire for column in columns for wire in (column.wire, swap_case(column.wire))}
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.data(), st.sampled_from(HIDES), st.booleans())
 def test_no_canary_in_a_secret_or_an_unknown_field_gets_out(data, redaction, is_careful):
     """T04, T08."""
@@ -322,7 +323,7 @@ def written(batch):
 # --- anything at all ---
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.data())
 def test_any_page_is_read_or_refused_with_one_of_three_errors(data):
     """F43, T21."""

@@ -7,6 +7,7 @@ from collections import Counter
 
 import pyarrow as pa
 from diff_fakes import FIRST, HERE, SECOND, TABLE, THERE, Night, Scope, compared, schema_of
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,7 +84,7 @@ def check_unknown(found, old, new):
     assert [(scope["account_id"], scope["region_id"]) for scope in found["unknown_scopes"]] == sorted(unknown)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(nights(KEYED_ROWS), nights(KEYED_ROWS))
 def test_rows_with_a_key_differ_as_their_definition_says(old, new):
     found = compare_nights(old, new, ("name", "part"))
@@ -117,7 +118,7 @@ def _at(row, path):
     return row[name][inner] if inner else row[name]
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(nights(st.lists(ROWS, max_size=6)), nights(st.lists(ROWS, max_size=6)))
 def test_rows_without_a_key_count_as_often_as_they_come(old, new):
     found = compare_nights(old, new, ())

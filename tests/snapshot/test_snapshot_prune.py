@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from snapshot_fakes import (
@@ -292,7 +293,7 @@ def snapshot_id(day, kind):
     return f"202611{day:02}T020000Z-000{kind}"
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     chosen=st.sets(st.tuples(st.sampled_from(DAYS), st.sampled_from("c0")), min_size=1),
     unfinished=st.sets(st.integers(20, 22)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,7 +39,7 @@ def story(first, second):
 
 
 @pytest.mark.parametrize("limit", [0, 3, 12])
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(first=rows, second=rows)
 def test_hashes_say_what_whole_keys_say(limit, first, second):
     whole = story(first, second)

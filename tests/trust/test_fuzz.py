@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from examples import examples
 from fuzz_targets import CORPUS, ROOT, TARGETS
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +60,7 @@ def mutated(draw, name):
 def test_what_is_like_the_corpus_is_read_or_refused(name):
     """T21, F02, F43."""
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     @given(mutated(name))
     def run(data):
         TARGETS[name](data)

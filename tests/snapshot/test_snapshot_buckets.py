@@ -315,20 +315,42 @@ async def test_foreign_manifest_in_our_place_is_a_conflict_and_stays(fake):
 
 
 @pytest.mark.parametrize("kind", ["lose", "break"])
+async def test_lost_answer_with_anothers_manifest_in_our_place_is_a_conflict(fake, kind):
+    """F53: what is read back isn't ours."""
+    writer = await fake.begin()
+    ledger = await write_scopes(writer)
+
+    def fault(number, method, key):
+        if (method, key) != ("PUT", f"lake/x/{MANIFEST}"):
+            return None
+        fake.fake.put(key, b"another's")
+        return kind
+
+    fake.fake.fault = fault
+    with pytest.raises(OutputError, match=f"has another snapshot {NEW}") as caught:
+        await writer.commit(draft(), ledger)
+    assert not isinstance(caught.value, UnfinishedCommitError)
+    await writer.abandon()
+    assert fake.fake.objects[f"lake/x/{MANIFEST}"][0] == b"another's"
+
+
+@pytest.mark.parametrize("kind", ["lose", "lose once", "break"])
 async def test_commit_that_nobody_can_confirm_keeps_its_files_and_the_next_crawl_settles_it(fake, kind):
     """F53: with the answer lost and reading refused, the parts must stay: the manifest may name them."""
     is_down = False
 
     def fault(number, method, key):
         nonlocal is_down
-        is_down = is_down or (method, key) == ("PUT", f"lake/x/{MANIFEST}")
-        return (kind if method == "PUT" else "break") if is_down else None
+        was_down, is_down = is_down, is_down or (method, key) == ("PUT", f"lake/x/{MANIFEST}")
+        if kind == "lose once" and method == "PUT" and was_down:
+            return None  # told that there is something, nobody can say whose
+        return (kind.removesuffix(" once") if method == "PUT" else "break") if is_down else None
 
     fake.fake.fault = fault
     with pytest.raises(UnfinishedCommitError, match=r"isn't known, `snapshots list` tells"):
         await fake.write()
     fake.fake.fault = lambda number, method, key: None
-    is_committed = kind == "lose"
+    is_committed = kind != "break"
     assert (f"lake/x/{MANIFEST}" in fake.fake.objects) is is_committed
     next_id = "20261122T020000Z-0000"
     writer = await fake.begin(next_id)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
+from collections import Counter
 
 import anyio
+import anyio.from_thread
+import anyio.lowlevel
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -329,6 +333,50 @@ async def test_cancelled_writing_and_every_failing_write_leave_no_file_under_a_f
             await writer.abandon()
         assert staging_names(root) == []
     assert renamed == 1  # the flush after the last rename failed
+
+
+class CancellingDisk(FaultyDisk):
+    """At the k-th step the crawl is cancelled; what a thread has begun goes on."""
+
+    def __init__(self, root, cancel_at, scope):
+        self._cancel_at, self._scope = cancel_at, scope
+        super().__init__(root)
+
+    def _step(self, name, path):
+        super()._step(name, path)
+        if len(self.steps) == self._cancel_at:
+            anyio.from_thread.run_sync(self._scope.cancel)
+
+
+async def test_cancelled_at_any_step_leaves_no_file_under_a_final_name_and_a_scope_whole_or_not_at_all(tmp_path):
+    """F46: and giving up clears all of it away."""
+    counts = Counter()
+    for k in itertools.count(1):
+        root, kept, writer = tmp_path / f"{k}", False, None
+        root.mkdir()
+        with anyio.CancelScope() as crawl:
+            disk = CancellingDisk(root, k, crawl)
+            writer = await begin(root, memory_bytes=SPILLING, disk=disk)
+            scope = writer.scope("fc_functions", ACCOUNT, "cn-hangzhou")
+            reading = scope.list()
+            for page in range(3):
+                await write_names(reading, [f"{page}"])
+                await anyio.lowlevel.checkpoint()
+            reading.finish()
+            await scope.keep()
+            kept = True
+            await anyio.lowlevel.checkpoint()
+        parts = list(root.rglob("*.parquet"))
+        assert all(path.is_relative_to(root / "_staging") for path in parts)
+        assert len(parts) == kept, "a scope that was begun to be kept is kept whole"
+        if writer is not None:
+            await writer.abandon()
+        assert staging_names(root) == []
+        counts[crawl.cancelled_caught, kept] += 1
+        if not crawl.cancelled_caught:
+            break
+    assert counts[True, False] > 3
+    assert counts[True, True] > 1
 
 
 async def test_cancellation_while_waiting_for_room_forgets_nothing(tmp_path):

@@ -63,7 +63,7 @@ TRUST_TOOLS := strace=strace soffice=libreoffice-calc-nogui
 test-trust: $(VENV)/.trust
 	for tool in $(TRUST_TOOLS); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \
 	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; }
-	$(PY) -m pytest -n auto --dist worksteal -m trust
+	WHOLE_EXAMPLES=1 $(PY) -m pytest -n auto --dist worksteal -m "trust or hypothesis"
 
 # Which modules and which tests: [tool.mutmut] in pyproject.toml. In memory where that can be had: a commit flushes often.
 MUTANTS_AT_ONCE ?= 1

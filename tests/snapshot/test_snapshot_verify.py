@@ -232,6 +232,21 @@ def test_a_snapshot_that_is_pruned_while_it_is_read_is_no_finding(root, monkeypa
         verify_snapshot(root, NEW)
 
 
+def test_among_all_one_that_is_pruned_while_it_is_read_is_passed_over(root, monkeypatch):
+    def prune_then_check(where, manifest):
+        if manifest.snapshot_id == OLD:
+            for path in (manifest_path(OLD), checksum_path(OLD), ledger_path(OLD)):
+                (root / path).unlink()
+            for folder in list(root.glob(f"*/*/snapshot={OLD}")):
+                shutil.rmtree(folder)
+        return original(where, manifest)
+
+    original = verify._check_files
+    monkeypatch.setattr(verify, "_check_files", prune_then_check)
+    verdicts, loose = verify_all(root)
+    assert ([verdict.snapshot_id for verdict in verdicts], loose) == ([NEW], [])
+
+
 @pytest.mark.parametrize("name", ["20260101T000000Z-0000", "../../etc/passwd", "LATEST"])
 def test_a_snapshot_that_is_not_there_is_an_error(root, name):
     with pytest.raises(OutputError, match="snapshot"):

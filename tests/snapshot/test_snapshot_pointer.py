@@ -70,6 +70,7 @@ class Shelf:
         return found
 
     async def put(self, path: str, data: bytes) -> None:
+        assert path == LATEST or data == b"", "an announcement says by its name all that it says"
         self.objects[path] = data
         self.ages[path] = 0
         await self._note("put", path)
@@ -271,6 +272,13 @@ async def test_ones_own_announcement_is_never_taken_for_a_dead_ones(no_jitter):
     shelf.withdraw(OLD)
     await task
     assert shelf.count("delete", f"_staging/turns/{NEW}") == 1
+
+
+async def test_who_was_taken_for_dead_meanwhile_and_sees_no_other_announcement_moves_the_pointer():
+    shelf = Shelf(False, f"{OLD}\n")
+    shelf.meanwhile = lambda asked: shelf.withdraw(NEW) if asked == ("put", f"_staging/turns/{NEW}") else None
+    await advance_latest(shelf, NEW)
+    assert shelf.latest == f"{NEW}\n"
 
 
 @pytest.mark.parametrize("method", ["list", "read", "put"])

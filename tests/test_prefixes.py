@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from crawler.catalog import Paging, load_catalog
 from crawler.errors import InvalidArgumentError, ThrottledError, bare
 from crawler.pagination import Walk
-from crawler.prefixes import ALPHABET, LEAST_PAGES, MOST_EXTRA, MOST_PAGES, OddListError, Split, Watch
+from crawler.prefixes import ALPHABET, LEAST_PAGES, MOST_EXTRA, MOST_PAGES, OddListError, Split, Watch, ascending
 from crawler.testing import FakePage
 
 LIMIT = 4
@@ -222,11 +222,13 @@ class AnyCase(Names):
         return name.lower().startswith(parameters.get("prefix", "").lower())
 
 
+UNASKED = "names come without the prefix that was asked for"
+LETTERS = "names have other characters than were expected"
 ODD = [
-    pytest.param(NoPrefix(numbered(600, "")), "without the prefix", id="prefix ignored"),
-    pytest.param(Refusing(numbered(600, "")), ": a prefix or its token was refused)", id="prefix refused"),
-    pytest.param(AnyCase([*numbered(400, ""), *numbered(200, "a"), *numbered(200, "A")]), "prefix", id="any case"),
-    pytest.param(Names([*numbered(500, ""), "99 "]), "characters", id="another alphabet"),
+    pytest.param(NoPrefix(numbered(600, "")), UNASKED, id="prefix ignored"),
+    pytest.param(Refusing(numbered(600, "")), "a prefix or its token was refused", id="prefix refused"),
+    pytest.param(AnyCase([*numbered(400, ""), *numbered(200, "a"), *numbered(200, "A")]), UNASKED, id="any case"),
+    pytest.param(Names([*numbered(500, ""), "99 "]), LETTERS, id="another alphabet"),
     pytest.param(
         Names(
             numbered(600, ""), order=lambda name: (name >= "0300" and -int(name or 0), name) if name else (-9999, "")
@@ -241,8 +243,7 @@ ODD = [
 async def test_where_the_service_is_odd_the_list_is_walked_in_one_chain_and_is_whole(service, reason):
     walk, kept = await walk_of(service)
     assert sorted(kept) == sorted(service.names)
-    assert reason in walk.note
-    assert "by " not in walk.note or walk.note.startswith("token (2 readings, not by prefix: ")
+    assert walk.note == (f"token (2 readings, not by prefix: {reason})" if reason else "token")
 
 
 class Own(Names):
@@ -367,8 +368,31 @@ def test_a_watch_gives_up_on_the_first_thing_that_is_odd():
 def test_names_of_two_cases_that_come_mixed_do_not_end_the_walk():
     split = Split("S0", "S", ())
     assert split.owned(["S1", "S2", "T"]) == 2
-    with pytest.raises(OddListError):
+    with pytest.raises(OddListError, match=r"^the order of names isn't known$"):
         split.owned(["S1", "s2"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "after", "prefix", "reason"),
+    [
+        ([("b",), ("a",)], "", "", "names aren't ascending"),
+        ([("a",)], "a", "", "names aren't ascending"),
+        ([("ab",), ("b",)], "", "a", UNASKED),
+        ([("a", "b")], "", "", LETTERS),
+        (["a"], "", "", LETTERS),
+        ([("",)], "", "", LETTERS),
+        ([(None,)], "", "", LETTERS),
+    ],
+)
+def test_a_page_that_is_odd_is_refused_with_the_reason(keys, after, prefix, reason):
+    with pytest.raises(OddListError, match=f"^{reason}$"):
+        ascending(keys, after, prefix)
+
+
+def test_a_page_of_names_follows_the_one_before_it():
+    assert ascending([("ab",), ("ac",)], "aa", "a") == ["ab", "ac"]
+    assert ascending([("-",)], "") == ["-"]
+    assert ascending([], "z") == []
 
 
 def test_functions_can_be_split_and_their_key_is_their_name():

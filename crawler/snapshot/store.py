@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from crawler.snapshot.chunks import Waiting
     from crawler.snapshot.parts import PartWriter
 
-_SMALL_BATCHES = 64
+# Fewer, and joining shows in the time that a page takes; more, and a store holds little but the cost of its batches:
+# where many share the buffer, their rows came to the disk by the dozen, in row groups that are nothing but columns.
+_SMALL_BATCHES = 16
 # A batch costs its buffers, and about this much for each of its columns, nested ones included: measured with
 # pyarrow 26 on batches of one row, where it is nearly all of it.
 _COLUMN_BYTES = 700

@@ -29,6 +29,7 @@ from snapshot_fakes import (
 
 from crawler.errors import NormalizeError, OutputError
 from crawler.snapshot import SnapshotWriter
+from crawler.snapshot.store import Store, count_columns
 
 FOLDER = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/account={ACCOUNT}/region=cn-hangzhou"
 # Every write goes to the disk at once.
@@ -204,6 +205,19 @@ async def test_million_small_rows_stay_within_the_bound(tmp_path):
     table = pq.read_table([tmp_path / file.path for file in manifest.tables["t"].files])
     assert table.num_rows == 1_000_000
     assert table["name"].combine_chunks().unique().__len__() == 1_000_000
+
+
+def test_a_store_holds_few_batches_of_one_row_however_many_come():
+    """P11: where a hundred scopes share the buffer, each must not fill its share with the cost of columns alone."""
+    schema = pa.schema([pa.field(f"c{n}", pa.int64()) for n in range(100)])
+    page = pa.RecordBatch.from_arrays([pa.array([1], pa.int64())] * 100, schema=schema)
+    store = Store(count_columns(schema), lambda: pytest.fail("nothing is written here"))
+    one, most = store.cost_of(page), 0
+    for _ in range(200):
+        store.append(page)
+        most = max(most, store.cost_bytes)
+    assert most < 20 * one
+    assert sum(chunk.num_rows for chunk in store.take()) == 200
 
 
 async def test_row_groups_are_large_however_small_the_pages(tmp_path):

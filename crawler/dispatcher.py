@@ -23,6 +23,7 @@ class Dispatcher:
         self._queue = ReadyQueue()
         self._wake = anyio.Event()
         self._admissions: Iterator[bool] = repeat(False)
+        self._is_held: Callable[[], bool] = bool
 
     def submit(self, lane: Lane, job: Callable[[], None]) -> None:
         """Let a list begin when its lane may go: `job` is called then, holding one place until `release`."""
@@ -55,13 +56,16 @@ class Dispatcher:
         """Whether half of the places are free."""
         return self._free * 2 >= self._concurrency
 
-    def feed(self, admissions: Iterator[bool]) -> None:
-        """Step `admissions` whenever a request could go and none waits: it submits more and gives whether it did."""
-        self._admissions = admissions
+    def feed(self, admissions: Iterator[bool], is_held: Callable[[], bool] = bool) -> None:
+        """Step `admissions` whenever a request could go and none waits: it submits more and gives whether it did.
+
+        While `is_held` says so nothing goes; `ask_again` when that has changed.
+        """
+        self._admissions, self._is_held = admissions, is_held
         self._wake.set()
 
     def ask_again(self) -> None:
-        """Step the admissions again though they gave nothing the last time: there is room now."""
+        """Look again though nothing could go, or the admissions gave nothing, the last time: there is room now."""
         self._wake.set()
 
     def next_at(self) -> float | None:
@@ -74,7 +78,7 @@ class Dispatcher:
             now = self._clock.monotonic()
             self._wake = anyio.Event()
             self._grant(now)
-            next_at = self._queue.next_at() if self._free else None
+            next_at = self._queue.next_at() if self._free and not self._is_held() else None
             if next_at is None:  # the usual case, and a scope that times nothing costs as much as a grant
                 await self._wake.wait()
             else:
@@ -83,7 +87,7 @@ class Dispatcher:
 
     def _grant(self, now: float) -> None:
         has_more = True
-        while self._free > 0:
+        while self._free > 0 and not self._is_held():
             lane = self._queue.pop(now)
             if lane is not None:
                 self._free -= 1

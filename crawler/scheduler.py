@@ -37,8 +37,8 @@ MAX_OPEN = 20_000
 # Where the disk is slower than the cloud, scopes that have been read wait for it; no more are begun then. Each holds
 # the scopes below it open, and so many in one flush are as quick as more.
 MAX_ENDING = 128
-# The same for lists whose pages wait: each holds one, and another scope would only take its share of a full buffer.
-MAX_WRITING = 8
+# Nor is anything asked for while so many pages wait for the disk: each is held, and nothing else bounds them.
+MAX_WRITING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Scheduler:
         with anyio.move_on_after(deadline_s):
             async with anyio.create_task_group() as self._tasks:
                 try:
-                    self._dispatcher.feed(self._admissions())
+                    self._dispatcher.feed(self._admissions(), lambda: self._writing >= MAX_WRITING)
                     await self._done.wait()
                 finally:
                     # The dispatcher outlives this run: what still waits there must not begin.
@@ -167,7 +167,7 @@ class Scheduler:
     def _admissions(self) -> Iterator[bool]:
         """Each step lets one more target in, and gives whether there was one. The dispatcher asks when it has room."""
         for plan in self._plans:
-            while len(self._open) >= MAX_OPEN or self._ending >= MAX_ENDING or self._writing >= MAX_WRITING:
+            while len(self._open) >= MAX_OPEN or self._ending >= MAX_ENDING:
                 yield False
             self._admitted += 1
             if plan.refusal is not None:

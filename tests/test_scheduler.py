@@ -523,8 +523,9 @@ async def test_scopes_that_are_open_at_once_are_bounded(tmp_path, monkeypatch):
     assert 12 <= most <= 12 + len(FC2) - 1
 
 
-async def test_where_the_disk_is_slow_no_more_targets_are_let_in(tmp_path, monkeypatch):
-    """P11: each that were would hold a page, and have its share of a buffer that is full."""
+@pytest.mark.parametrize("is_below", [False, True])
+async def test_where_the_disk_is_slow_nothing_more_is_asked_for(tmp_path, monkeypatch, is_below):
+    """P11: each page that is read meanwhile is held, of new targets and of lists below one parent alike."""
     write, waiting, most = ListWriter.write, 0, 0
 
     async def slowly(*page):
@@ -538,12 +539,15 @@ async def test_where_the_disk_is_slow_no_more_targets_are_let_in(tmp_path, monke
 
     monkeypatch.setattr(ListWriter, "write", slowly)
     caller = Caller(HOME.account_id, FakeProvider())
-    targets = [Target(f"{HOME.account_id}{n}", "cn-hangzhou") for n in range(40)]
-    plans = [TargetPlan(target, caller, (SERVICES,)) for target in targets]
-    run = Run(tmp_path, {SERVICES: services("s")}, (SERVICES,), plans=plans, concurrency=4)
+    tables = (SERVICES, FUNCTIONS) if is_below else (SERVICES,)
+    targets = [Target(f"{HOME.account_id}{n}", "cn-hangzhou") for n in range(1 if is_below else 60)]
+    plans = [TargetPlan(target, caller, tables) for target in targets]
+    names = [f"s{n}" for n in range(60 if is_below else 1)]
+    lists = {SERVICES: services(*names), **{(FUNCTIONS, (name,), None): functions("f") for name in names}}
+    run = Run(tmp_path, lists, tables, plans=plans, concurrency=4)
     await run()
     assert set(run.statuses().values()) == {"complete"}
-    assert len(run.world.asked) == 40
+    assert len(run.world.asked) == 60 + is_below
     assert MAX_WRITING <= most <= MAX_WRITING + 4
 
 

@@ -5,7 +5,8 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test test-browser test-trust mutation lint docs site screenshots bench bench-quick smoke sbom audit lock clean
+.PHONY: help demo test test-browser test-trust mutation lint docs site screenshots bench bench-quick soak smoke sbom audit lock
+.PHONY: clean
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
@@ -19,6 +20,7 @@ help:
 	@echo "make screenshots  docs/images/ anew, from the program, in Chromium"
 	@echo "make bench  crawl, floor, SDK and dlt on the same static cloud, into docs/performance.md (half an hour)"
 	@echo "make bench-quick  the same on a small one, once, only shown"
+	@echo "make soak   five million functions through faults of all kinds, every row judged, into docs/reliability.md (an hour)"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
 	@echo "make sbom   build/sbom.cdx.json: what is shipped, from requirements/runtime.txt"
 	@echo "make audit  ask PyPI for known vulnerabilities in what is shipped (needs the network)"
@@ -102,6 +104,9 @@ bench: $(VENV)/.dev .bench/.nginx
 
 bench-quick: $(VENV)/.dev .bench/.nginx
 	$(PY) -m benchmarks --quick --rounds 1
+
+soak: $(VENV)/.dev
+	$(PY) -m benchmarks.soak --write
 
 # The wheel in a clean environment, outside of the checkout.
 smoke: $(VENV)/.dev

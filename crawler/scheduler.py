@@ -348,8 +348,8 @@ class Scheduler:
                 await rows.write(page.rows, page.keys, page.digests)
             finally:
                 self._writing -= 1
-            if self._writing == MAX_WRITING - 1:
-                self._dispatcher.ask_again()
+                if self._writing == MAX_WRITING - 1:
+                    self._dispatcher.ask_again()
 
     async def _detailed(self, job: Job, page: Page) -> Page:
         """The page with its records' details, where they are asked for."""

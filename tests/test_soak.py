@@ -148,6 +148,7 @@ from benchmarks.soak.watched import Watch
 Watch(Path({str(tmp_path / "left.json")!r})).start()
 kept = open({str(tmp_path / "kept")!r}, "w")
 threading.Thread(target=threading.Event().wait, daemon=True, name="stays").start()
+bytearray(b"x" * (64 << 20))
 async def main():
     global task
     task = asyncio.create_task(asyncio.sleep(60))
@@ -160,3 +161,4 @@ asyncio.run(main())
     assert ["sleep" in name for name in found["tasks_left"]] == [True]
     assert found["threads_left"] == ["stays"]
     assert found["files_at_most"] > found["files_at_start"] >= 3
+    assert 64 << 10 < found["peak_kb"] < 512 << 10

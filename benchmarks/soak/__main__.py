@@ -110,7 +110,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--share", type=float, default=0.01, help="of the requests that meet a fault")
     parser.add_argument("--max-delay", type=float, default=60.0, help="[retry] max_delay of the crawls, in seconds")
-    parser.add_argument("--only", nargs="+", choices=TITLES, default=TITLES, help="these crawls")
+    parser.add_argument("--only", nargs="*", default=TITLES, help="these crawls; none: the figures of those before")
     parser.add_argument("--work", type=Path, default=Path(".bench/soak"), help="configurations, logs and snapshots")
     parser.add_argument("--keep", action="store_true", help="keep the snapshots")
     parser.add_argument("--again", action="store_true", help="judge the snapshots that were kept, without a crawl")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -17,16 +16,26 @@ import msgspec
 import orjson
 
 from benchmarks.soak.served import Plan
+from benchmarks.soak.watched import peak_kb
 
 ROLE = "inventory-reader"
 FINGERPRINT_KEY = "the-soak-has-no-secrets"
 EVERY_S = 0.25
 _START_S = 60.0
+# In place of `watched`'s report where the command did not come to its end by itself.
+KILLED: dict[str, Any] = {
+    "peak_kb": 0,
+    "files_at_start": 0,
+    "files_at_most": 0,
+    "files_left": ["killed: nobody looked"],
+    "tasks_left": [],
+    "threads_left": [],
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Crawled:
-    """How the command ended, and what it took. `most_mb` was sampled, `peak_mb` is the system's word at its end.
+    """How the command ended, and what it took. `most_mb` was seen from outside, `peak_mb` is its own word at its end.
 
     `left` is `watched`'s report, `summary` the command's, `served` the emulator's.
     """
@@ -49,13 +58,15 @@ def crawl(plan: Plan, tables: tuple[str, ...], folder: Path, max_delay_s: float)
         config.touch(mode=0o600)
         config.write_text(configuration(plan, described, tables, folder / "output", max_delay_s))
         status, usage, wall_s, most_kb = _run(config, folder)
+    found = folder / "left.json"
+    left = orjson.loads(found.read_bytes()) if found.exists() else KILLED
     return Crawled(
         exit_code=os.waitstatus_to_exitcode(status),
         cpu_s=usage.ru_utime + usage.ru_stime,
         wall_s=wall_s,
-        peak_mb=usage.ru_maxrss / 1024,
+        peak_mb=left["peak_kb"] / 1024,
         most_mb=most_kb / 1024,
-        left=orjson.loads((folder / "left.json").read_bytes()),
+        left=left,
         summary=orjson.loads((folder / "summary.json").read_bytes() or b"{}"),
         served=orjson.loads(Path(plan.report).read_bytes()),
         log=(folder / "crawl.log").read_text("utf-8"),
@@ -115,17 +126,12 @@ def _run(config: Path, folder: Path) -> tuple[int, Any, float, int]:
                 if pid:
                     process.returncode = os.waitstatus_to_exitcode(status)
                     return status, usage, time.monotonic() - began, most_kb
-                most_kb = max(most_kb, _most_kb(process.pid))
+                most_kb = max(most_kb, peak_kb(process.pid))
                 time.sleep(EVERY_S)
         except BaseException:
             process.kill()
             process.wait()
             raise
-
-
-def _most_kb(pid: int) -> int:
-    found = re.search(r"^VmHWM:\s*(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return int(found[1]) if found else 0
 
 
 def _toml(value: object) -> str:

@@ -1,8 +1,8 @@
 """`python -m benchmarks.soak.watched REPORT.json crawl …`: the command itself, and what it leaves when it has ended.
 
-The report has the files that were open before the command was imported, at most (sampled four times a second) and at
-exit; the tasks that were pending when the event loop's main function had returned; and the threads that were alive at
-exit.
+The report has the peak of its memory; the files that were open before the command was imported, at most (sampled four
+times a second) and at exit; the tasks that were pending when the event loop's main function had returned; and the
+threads that were alive at exit.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import re
 import sys
 import threading
 from contextlib import suppress
@@ -35,6 +36,19 @@ def _warm_up() -> None:
         import uvloop
 
         uvloop.new_event_loop().close()
+
+
+def peak_kb(process: int | str) -> int:
+    """The most memory that a process has held since its program began; 0 where it has ended.
+
+    Not `ru_maxrss`: that counts what whoever started the process held at that moment, such as a judge with many rows.
+    """
+    try:
+        text = Path(f"/proc/{process}/status").read_text("utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = re.search(r"^VmHWM:\s*(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 class Watch:
@@ -73,6 +87,7 @@ class Watch:
         self._thread.join()
         at_end = open_files()
         found = {
+            "peak_kb": peak_kb("self"),
             "files_at_start": len(self._at_start),
             "files_at_most": max(self._most, len(at_end)),
             "files_left": sorted(set(at_end) - set(self._at_start)),

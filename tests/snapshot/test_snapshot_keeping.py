@@ -50,6 +50,14 @@ def test_verify_says_by_its_exit_code_whether_all_is_whole_and_names_what_is_not
     assert snapshots("verify", "latest", root=root)[0] == 1
 
 
+def test_verify_is_exit_1_for_what_belongs_to_no_snapshot_alone(root):
+    (root / "_snapshots/LATEST").write_text(f"{OLD}\n")
+    code, out, _ = snapshots("verify", root=root)
+    assert code == 1
+    assert "_snapshots/LATEST names" in out
+    assert out.count("✓") == 2
+
+
 def test_verify_for_programs(root):
     (root / PART).unlink()
     code, out, _ = snapshots("verify", "--json", root=root)

@@ -311,3 +311,19 @@ def test_piece_that_no_path_can_have_is_refused(text):
     ):
         with pytest.raises(OutputError, match="can't be a"):
             make()
+
+
+@pytest.mark.parametrize("end", ["/../..", "\n", "٣", "\0", "A000", "00aaa", ""])
+def test_what_only_begins_like_a_snapshot_is_refused(end):
+    """T22"""
+    text = f"20261121T020000Z-{end}"
+    for make in (
+        lambda: paths.scope_folder("fc_functions", text, ACCOUNT, "cn-hangzhou"),
+        lambda: paths.manifest_path(text),
+        lambda: paths.checksum_path(text),
+        lambda: paths.ledger_path(text),
+        lambda: paths.staged(text),
+        lambda: paths.pruned(text),
+    ):
+        with pytest.raises(OutputError, match="can't be a snapshot"):
+            make()

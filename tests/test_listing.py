@@ -43,6 +43,13 @@ def test_records_without_a_key_are_told_apart_by_their_digests():
     assert reading(Keyless(1, 2), Keyless(2, 3)).confirms(reading(Keyless(1, 2), Keyless(2, 3)))
 
 
+def test_a_page_with_another_number_of_keys_than_of_digests_is_a_mistake_and_not_read_in_part():
+    page = FakePage(["a", "b"])
+    page.digests = page.digests[:1]
+    with pytest.raises(ValueError, match="shorter"):
+        Reading().take(page)
+
+
 @pytest.mark.parametrize("total", [None, 3])
 def test_the_same_records_confirm_a_reading_however_they_are_cut_into_pages(total):
     first = reading(FakePage(["a", "b"], total=total), FakePage(["c"], total=total))
@@ -72,11 +79,12 @@ def test_two_readings_that_moved_alike_do_not_confirm_each_other():
     def of_two_totals():
         return reading(FakePage(["a", "b"], total=3), FakePage(["c"], total=4))
 
-    def of_a_record_on_two_pages(total=None):
-        return reading(FakePage(["a", "b"], total=total), FakePage(["b", "c"], total=total))
+    def of_a_record_on_two_pages(total=None, then=()):
+        return reading(*(FakePage(keys, total=total) for keys in (["a", "b"], ["b", "c"], then)))
 
     assert not of_two_totals().confirms(of_two_totals())
     assert not of_a_record_on_two_pages().confirms(of_a_record_on_two_pages())
+    assert not of_a_record_on_two_pages(then=["d"]).confirms(of_a_record_on_two_pages(then=["d"]))
     assert of_a_record_on_two_pages(4).confirms(of_a_record_on_two_pages(4))
 
 

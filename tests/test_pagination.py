@@ -340,7 +340,7 @@ def test_a_first_page_that_says_it_is_the_whole_list_is_one_request(count):
     service = Numbered(range(count))
     result = walked(numbered(), service)
     assert (len(result.kept), service.requests, result.walk.status) == (count, 1, "complete")
-    assert result.settled == [True]
+    assert (result.settled, result.restarts) == ([True], 0)
     assert result.walk.note == "page-number"
 
 
@@ -398,10 +398,19 @@ def test_a_wrong_total_loses_nothing_and_is_noted(total, status, note):
     assert service.requests <= 20
 
 
-def test_a_total_below_a_single_pages_rows_is_noted():
+@pytest.mark.parametrize("total", [1, 3, 4])
+def test_a_total_below_a_single_pages_rows_is_noted(total):
     """F37."""
-    result = walked(numbered(), Numbered(range(5), total=3))
-    assert (result.walk.note, result.walk.status) == ("page-number (total said 3, had 5)", "complete")
+    result = walked(numbered(), Numbered(range(5), total=total))
+    assert (result.walk.note, result.walk.status) == (f"page-number (total said {total}, had 5)", "complete")
+    assert len(result.asked) == 1
+
+
+def test_a_list_of_which_no_two_readings_were_the_same_says_so():
+    """F36."""
+    result = walked(numbered(1), Numbered(range(2), total=lambda request, shown: request))
+    said = "5 readings, no two readings in a row were the same, total said 14, had 2"
+    assert (result.walk.note, result.walk.status) == (f"page-number ({said})", "unstable")
 
 
 def test_a_server_that_ignores_the_page_number_is_an_error():

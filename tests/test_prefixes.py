@@ -358,6 +358,23 @@ def test_a_split_divides_all_names_that_are_left():
             assert len(found) == (letter + other != "ab"), letter + other
 
 
+def test_a_split_asks_for_nothing_that_the_walk_has_left_behind():
+    watch = Watch()
+    watch.take([("a",), ("ba",), ("bb",)], 3)
+    split = watch.split()
+    assert (split.last, split.rest) == ("bb", "b")
+    assert set(split.prefixes) == set(ALPHABET) - {"a", "b"}
+
+
+@pytest.mark.parametrize("letter", ["-", "X", "z"])
+def test_a_name_may_be_the_beginning_of_all_others(letter):
+    watch = Watch()
+    watch.take([("a",), (f"a{letter}",)], 2)
+    split = watch.split()
+    assert split.rest == f"a{letter}"
+    assert set(split.prefixes) == (set(ALPHABET) - {"a"}) | {f"a{other}" for other in ALPHABET if other != letter}
+
+
 def test_a_watch_gives_up_on_the_first_thing_that_is_odd():
     for keys in ([("b",), ("a",)], [("a",), ("a",)], [("a",), ("ü",)], [("a",), (1,)], [("a",), None], [("a",)]):
         watch = Watch()

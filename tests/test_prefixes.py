@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import aclosing
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -109,6 +110,21 @@ async def test_nor_does_one_that_it_would_not_pay_to_split():
     service = Names(numbered(900))
     walk, _ = await walk_of(service, pays=False)
     assert (len(service.asked), walk.note) == (225, "token")
+
+
+@pytest.mark.parametrize(("prefix_key", "has_tasks"), [("", True), ("prefix", False), ("", False)])
+async def test_without_a_prefix_or_without_tasks_nobody_asks_whether_it_pays(prefix_key, has_tasks):
+    service, kept = Names(numbered(900)), []
+
+    async def fetch(parameters):
+        return service(dict(parameters))
+
+    async with anyio.create_task_group() as tasks:
+        paging = replace(PAGING, prefix_key=prefix_key)
+        walk = Walk(paging, fetch, tasks.start_soon if has_tasks else None, lambda pages, extra: pytest.fail("asked"))
+        async for step in walk.steps():
+            kept += [name for (name,) in step.page.keys]
+    assert (kept, walk.note) == (numbered(900), "token")
 
 
 async def test_whether_it_pays_is_asked_every_twenty_pages_with_what_it_would_cost_and_not_beyond_three_hundred():

@@ -297,7 +297,7 @@ async def test_an_empty_page_with_a_token_does_not_end_the_walks_own_chain():
 
 async def test_names_that_go_back_from_one_page_to_the_next_are_noticed_in_the_walks_own_chain():
     def own(number, token, page):
-        return FakePage([("M-0003-",)], page.token) if number == 9 else page
+        return FakePage([("M-0012-",)], page.token) if number == 9 else page
 
     walk, _ = await walk_of(Own(SPLIT_SOON, own))
     assert "not by prefix: names aren't ascending" in walk.note
@@ -395,7 +395,27 @@ def test_a_watch_gives_up_on_the_first_thing_that_is_odd():
     for keys in ([("b",), ("a",)], [("a",), ("a",)], [("a",), ("ü",)], [("a",), (1,)], [("a",), None], [("a",)]):
         watch = Watch()
         watch.take(keys, 2)
-        assert not watch.is_even
+        assert watch.is_even is False
+        watch.take([("x",), ("y",)], 2)
+        assert (watch.is_even, watch.pages) == (False, 1)
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c", "d"])
+def test_a_watch_notices_a_page_that_does_not_follow_the_one_before_it(name):
+    watch = Watch()
+    watch.take([("b",), ("c",), ("d",)], 3)
+    assert watch.is_even
+    watch.take([(name,), ("e",), ("f",)], 3)
+    assert not watch.is_even
+
+
+def test_a_watch_ends_after_three_hundred_pages():
+    watch = Watch()
+    for number in range(MOST_PAGES):
+        watch.take([(f"{number:03}",)], 1)
+    assert (watch.is_even, watch.pages) == (True, MOST_PAGES)
+    watch.take([("z",)], 1)
+    assert (watch.is_even, watch.pages) == (False, MOST_PAGES)
 
 
 def test_names_of_two_cases_that_come_mixed_do_not_end_the_walk():

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,23 +112,17 @@ def _samples(figures: CrawlFigures, before: str) -> Iterator[tuple[str, str, flo
 
 
 def _of_tables(figures: CrawlFigures) -> Iterator[tuple[str, str, float]]:
-    rows = figures.ledger
-    columns = {
-        "rows": ((row.table, row.rows) for row in rows if row.written and figures.has_committed),
-        "requests": ((row.table, row.requests) for row in rows),
-        "retries": ((row.table, row.retries) for row in rows),
-        "throttled": ((row.table, row.throttled) for row in rows),
-        "table_scopes_not_complete": ((row.table, int(not is_whole(row.status))) for row in rows),
-    }
-    for name, values in columns.items():
-        yield from _each(f"acs_inventory_{name}", "table", _summed(values))
-
-
-def _summed(values: Iterable[tuple[str, int]]) -> Counter[str]:
-    sums: Counter[str] = Counter()
-    for name, value in values:
-        sums[name] += value
-    return sums
+    names = ("rows", "requests", "retries", "throttled", "table_scopes_not_complete")
+    rows, requests, retries, throttled, not_complete = sums = [Counter[str]() for _ in names]
+    for row in figures.ledger:  # once: a ledger decodes its rows at each walk
+        if row.written and figures.has_committed:
+            rows[row.table] += row.rows
+        requests[row.table] += row.requests
+        retries[row.table] += row.retries
+        throttled[row.table] += row.throttled
+        not_complete[row.table] += not is_whole(row.status)
+    for name, values in zip(names, sums, strict=True):
+        yield from _each(f"acs_inventory_{name}", "table", values)
 
 
 def _worst(accounts: Counter[str]) -> dict[str, int]:

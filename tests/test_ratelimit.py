@@ -16,6 +16,7 @@ from crawler.ratelimit import (
     FLOOR_SHARE,
     LATE_S,
     PACE,
+    REACH_S,
     Bucket,
     BucketKey,
     Buckets,
@@ -303,3 +304,33 @@ def test_a_rate_that_is_not_a_positive_number_is_refused(rate):
 def test_a_burst_below_one_is_refused():
     with pytest.raises(ConfigError, match="1 or more"):
         LimitRule(1, 0)
+
+
+def test_a_bucket_is_forgotten_once_nobody_uses_it_and_a_new_one_would_do_the_same():
+    buckets = Buckets(LimitRule(10, 2))
+    pair = buckets.pair("1", "r", "fc", "A")
+    other = buckets.pair("1", "r", "fc", "B")
+    for bucket in pair:
+        bucket.take(100.0)
+    buckets.let_go(pair, 100.01)
+    assert buckets.pair("1", "r", "fc", "A")[0] is pair[0], "it still counts what has just left"
+    buckets.let_go(pair, 101.0)
+    assert buckets.bucket(pair[1].key) is other[1], "B still uses the product's"
+    assert buckets.bucket(pair[0].key) is not pair[0]
+    buckets.let_go(other, 102.0)
+    assert buckets.bucket(other[1].key) is not other[1]
+
+
+def test_a_bucket_that_was_slowed_is_remembered_until_it_is_back_and_holds_up_no_other():
+    buckets = Buckets(LimitRule(10, 2))
+    slowed = buckets.pair("1", "r", "fc", "A")
+    slowed[0].throttled(100.0, 99.0, None)
+    buckets.let_go(slowed, 100.0)
+    for number in range(20):
+        buckets.let_go(buckets.pair("2", "r", "fc", f"B{number}"), 101.0)
+    assert len(buckets._buckets) <= 3
+    assert buckets.bucket(slowed[0].key) is slowed[0]
+    slowed[0].succeeded(102.0)
+    for number in range(3):
+        buckets.let_go(buckets.pair("2", "r", "fc", f"C{number}"), 100.0 + REACH_S + 1)
+    assert buckets.bucket(slowed[0].key) is not slowed[0]

@@ -35,6 +35,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ENDING_AT_ONCE = 8
+# What open parts may hold of their footers. Many lists that are read side by side have small row groups each.
+_FOOTERS_BYTES = 24 * 1024 * 1024
 
 
 class Spool:
@@ -45,7 +47,7 @@ class Spool:
     can't go to the disk, and a row group of few rows costs more than it frees. A batch that is larger than that is
     taken alone. At most `max_open_parts` parts are open between calls; the one
     that was written to the longest ago is finished first, and its list goes on in a new part, as it does from
-    `max_part_bytes` on.
+    `max_part_bytes` on. So is the one with most to put into its footer, where all footers together pass a bound.
     """
 
     def __init__(self, disk: Disk, memory_bytes: int, max_open_parts: int, max_part_bytes: float = inf) -> None:
@@ -186,6 +188,8 @@ class Spool:
             await self._make_open(part)
             await self.run(_append, part, chunks)
             self._release(cost)
+            while sum(each.held_bytes for each in self.open_parts) > _FOOTERS_BYTES:
+                await self._close_part(max(self.open_parts, key=lambda each: each.held_bytes))
 
     async def _make_open(self, part: PartWriter) -> None:
         if part not in self.open_parts:

@@ -18,7 +18,6 @@ import anyio
 import pytest
 import structlog
 from crawling import BIG, FAST, SMALL, fast_cloud, scope_statuses, site
-from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -289,7 +288,7 @@ READERS = {
 }
 
 
-@settings(max_examples=examples(80))
+@settings(max_examples=80)
 @given(
     config=configs,
     table=st.sampled_from(["fc_triggers", "fc2_triggers"]),

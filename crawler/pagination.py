@@ -20,7 +20,7 @@ from crawler.catalog import Paging
 from crawler.errors import InvalidArgumentError, PaginationError
 from crawler.listing import PageLike, Reading, count
 from crawler.lookahead import Lookahead, Spawn
-from crawler.prefixes import LEAST_PAGES, MOST_EXTRA, MOST_PAGES, WALKS, OddListError, Split, Watch, ascending
+from crawler.prefixes import LEAST_PAGES, MOST_EXTRA, WALKS, OddListError, Split, Watch, ascending
 from crawler.wire_json import is_encodable
 
 MAX_PAGES = 10_000
@@ -142,7 +142,7 @@ class Walk(Generic[_Page]):
     def _where_to_split(self, watch: Watch, page: _Page) -> Split | None:
         """Where to split the list after this page; None where it can't be, or wouldn't pay."""
         watch.take(page.keys, self._limit)
-        if not watch.is_even or watch.pages % LEAST_PAGES or watch.pages > MOST_PAGES or self._pays is None:
+        if not watch.is_even or watch.pages % LEAST_PAGES or self._pays is None:
             return None
         split = watch.split()
         extra = len(split.prefixes)

@@ -41,11 +41,13 @@ from crawler.client import Caller, Client
 from crawler.dispatcher import Dispatcher
 from crawler.endpoints import Endpoints, ProductHosts
 from crawler.normalizer import Normalizer
+from crawler.progress import Progress
 from crawler.ratelimit import Buckets, LimitRule
 from crawler.redaction import Redaction
 from crawler.retry import RetryPolicy
-from crawler.scheduler import Progress, Scheduler, TargetPlan
+from crawler.scheduler import Scheduler
 from crawler.snapshot import ScopeRow
+from crawler.target_plans import TargetPlan
 from crawler.targets import interleaved
 from crawler.testing import FakeProvider, LoopClock
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from crawler.config import Account
 from crawler.errors import ConfigError, CredentialsError
 from crawler.organization import Membership, find_members, nobody_left
-from crawler.scheduler import TargetPlan
 from crawler.session import Identity, Session, Surroundings
+from crawler.target_plans import TargetPlan
 from crawler.targets import chosen_regions, interleaved
 
 

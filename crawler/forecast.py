@@ -15,8 +15,8 @@ from typing import Literal
 
 from crawler.catalog import Catalog, Operation, Parent
 from crawler.ratelimit import Buckets, LimitRule, least_time_s
-from crawler.scheduler import TargetPlan
 from crawler.snapshot import ScopeRow, has_rows, is_whole
+from crawler.target_plans import TargetPlan
 from crawler.targets import Target
 
 _Calls = Counter[tuple[str, str]]  # of a product and one of its actions

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import product, repeat
 from math import inf
@@ -18,18 +17,20 @@ import anyio
 import anyio.abc
 
 from crawler.catalog import Catalog, Operation, Parent
-from crawler.client import ApiRequest, Caller, Client, expand_path
+from crawler.client import Client
 from crawler.clock import Clock
-from crawler.decode.rows import RowContext
 from crawler.details import DetailReader
 from crawler.dispatcher import Dispatcher
 from crawler.errors import ApiError, CrawlError, NormalizeError, OutputError, VanishedError, describe_defect
 from crawler.normalizer import Normalizer, Page
+from crawler.page_reader import Job, PageReader
 from crawler.pagination import Walk
+from crawler.progress import Progress
 from crawler.ratelimit import PACE
 from crawler.scopes import ListCounts, Scope, add_names
 from crawler.snapshot import Ledger, ListWriter, ScopeRecord, SnapshotWriter
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole
+from crawler.target_plans import Refusal, TargetPlan
 from crawler.targets import Target
 
 # An open scope takes about 5 kB. More than a few hundred are open at once only where most of the cloud throttles.
@@ -39,55 +40,6 @@ MAX_OPEN = 20_000
 MAX_ENDING = 128
 # Nor is anything asked for while so many pages wait for the disk: each is held, and nothing else bounds them.
 MAX_WRITING = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why nothing can be asked in an account: a code and a sentence, and the status that its scopes get."""
-
-    code: str
-    message: str
-    status: Status = Status.FAILED
-
-
-@dataclass(frozen=True, slots=True)
-class TargetPlan:
-    """What is to be crawled in one target: tables, parents first, with those not asked for among them.
-
-    `refusal`: why nothing can be asked there; all its scopes end with it.
-    """
-
-    target: Target
-    caller: Caller
-    tables: tuple[str, ...]
-    refusal: Refusal | None = None
-
-
-@dataclass(slots=True)
-class Progress:
-    """What has been done so far, for a display to look at."""
-
-    scopes: int = 0
-    scopes_done: int = 0
-    rows: int = 0
-    by_account: Counter[str] = field(default_factory=Counter)
-    done_by_account: Counter[str] = field(default_factory=Counter)
-    not_complete: int = 0
-    table: str = ""
-
-
-@dataclass(slots=True)
-class Job:
-    """One list to walk. `is_guess`: nobody said that it is there. `has_place`: its first request may go at once.
-
-    `body` is the last page as received, kept where its records' details are asked for.
-    """
-
-    scope: Scope
-    parameters: Mapping[str, str]
-    is_guess: bool
-    has_place: bool = False
-    body: bytes = b""
 
 
 class Scheduler:
@@ -118,14 +70,13 @@ class Scheduler:
         self._written = frozenset(written)
         self._client = client
         self._dispatcher = dispatcher
-        self._normalizers = normalizers
+        self._reader = PageReader(client, normalizers, clock)
         self._writer = writer
         self._clock = clock
         self._settings = settings
         self._progress = progress
         self._details = frozenset(details)
         self._finished = {record.scope: record for record in finished}
-        self._began_at = clock.now()
         self._open: dict[tuple[Target, str], Scope] = {}
         self._admitted = 0
         self._ending = 0
@@ -289,7 +240,7 @@ class Scheduler:
         # A page's details are asked for with that page's body: with details pages come one by one.
         spawn = self._tasks.start_soon if scope.details is None else None
         pays = partial(self._pays, scope, self._clock.monotonic())
-        walk = Walk(scope.operation.paging, lambda parameters: self._fetch(job, parameters), spawn, pays)
+        walk = Walk(scope.operation.paging, partial(self._reader.fetch, job), spawn, pays)
         held: list[Page] = []
         try:
             async with aclosing(walk.steps()) as steps:
@@ -297,7 +248,7 @@ class Scheduler:
                     scope.has_pages = True
                     if step.restarts:
                         counts = await self._begin_anew(counts, rows, held)
-                    page = await self._detailed(job, step.page)
+                    page = await self._reader.detailed(job, step.page)
                     await self._take(page, counts, rows)
                     if scope.children:
                         held.append(page)
@@ -350,45 +301,6 @@ class Scheduler:
                 self._writing -= 1
                 if self._writing == MAX_WRITING - 1:
                     self._dispatcher.ask_again()
-
-    async def _detailed(self, job: Job, page: Page) -> Page:
-        """The page with its records' details, where they are asked for."""
-        details = job.scope.details
-        if details is None or not page.seen:
-            return page
-        found = await details.fetch(page, job.scope.tally)
-        return self._normalizers[job.scope.operation.table].read(job.body, self._context(job), found)
-
-    def _context(self, job: Job) -> RowContext:
-        target = job.scope.target
-        return RowContext(target.account_id, target.region_id, self._clock.now(), job.parameters)
-
-    async def _fetch(self, job: Job, parameters: Mapping[str, str]) -> Page:
-        scope, operation = job.scope, job.scope.operation
-        request = ApiRequest(
-            operation.product,
-            operation.version,
-            operation.action,
-            scope.target.region_id,
-            expand_path(operation.path, {name: job.parameters[name] for name in operation.path_parameters}),
-            {**self._query(job), **parameters},
-        )
-        normalizer = self._normalizers[operation.table]
-
-        def read(body: bytes) -> Page:
-            if scope.details is not None:
-                job.body = body
-            return normalizer.read(body, self._context(job))
-
-        has_place, job.has_place = job.has_place, False
-        return await self._client.call(request, scope.caller, scope.channel, read, scope.tally, has_place=has_place)
-
-    def _query(self, job: Job) -> dict[str, str]:
-        """What is sent with every page of a list."""
-        target, window = job.scope.target, job.scope.operation.window
-        values = {**job.parameters, "account_id": target.account_id, "region_id": target.region_id}
-        span = window.query(self._began_at) if window is not None else {}
-        return {**job.scope.operation.filled_query(values), **span}
 
     async def _begin_children(self, scope: Scope, pages: list[Page]) -> None:
         """Submit the lists that hang from these pages' rows, each page's when not too many of them are pending."""

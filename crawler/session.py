@@ -29,8 +29,8 @@ from crawler.process import open_share
 from crawler.ratelimit import Buckets
 from crawler.retry import RetryPolicy
 from crawler.rpc import STS_ENDPOINT, StsCall, caller_identity, describe_regions
-from crawler.scheduler import Refusal
 from crawler.snapshot import Status
+from crawler.target_plans import Refusal
 from crawler.transport import HttpRequest, Transport
 
 # Why an account can't be crawled, beside InvalidCredentials and AccountMismatch: nobody could be asked.

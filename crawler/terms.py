@@ -10,7 +10,7 @@ from crawler import __version__
 from crawler.catalog import Catalog
 from crawler.config import Config
 from crawler.redaction import Redaction
-from crawler.scheduler import TargetPlan
+from crawler.target_plans import TargetPlan
 
 
 def plan_sha256(catalog: Catalog, plans: Iterable[TargetPlan], written: Sequence[str]) -> str:

@@ -13,8 +13,8 @@ from crawler.catalog import Catalog, Details, Parent, load_catalog
 from crawler.client import Caller
 from crawler.forecast import Load, forecast
 from crawler.ratelimit import BUNCH_S, PACE, Buckets, LimitRule
-from crawler.scheduler import Refusal, TargetPlan
 from crawler.snapshot import ScopeRow, Status
+from crawler.target_plans import Refusal, TargetPlan
 from crawler.targets import Target
 
 BUILT_IN = load_catalog()

@@ -18,12 +18,14 @@ from crawler.dispatcher import Dispatcher
 from crawler.endpoints import Endpoints, ProductHosts
 from crawler.errors import OutputError, TransientError, bare
 from crawler.normalizer import Normalizer
+from crawler.progress import Progress
 from crawler.ratelimit import Buckets, LimitRule
 from crawler.redaction import Redaction
 from crawler.retry import RetryPolicy
-from crawler.scheduler import MAX_WRITING, Progress, Refusal, Scheduler, TargetPlan
+from crawler.scheduler import MAX_WRITING, Scheduler
 from crawler.scopes import MAX_PENDING, Scope, describe_walks
 from crawler.snapshot import ListWriter, ScopeRow, SnapshotWriter, Status
+from crawler.target_plans import Refusal, TargetPlan
 from crawler.targets import Target
 from crawler.testing import START, FakeClock, FakeProvider, LoopClock, answer
 

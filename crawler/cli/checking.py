@@ -23,9 +23,9 @@ from crawler.output import open_bucket
 from crawler.redaction import load_key
 from crawler.rpc import read_object
 from crawler.run import open_catalog, try_output
-from crawler.scheduler import Refusal
 from crawler.session import UNREACHABLE, Identity, Session, Surroundings, open_session
 from crawler.snapshot import DirectoryEntry, Status
+from crawler.target_plans import Refusal
 
 # Services take 15 minutes to either side; from one on a clock is worth a word.
 _SKEW_WORTH_A_WORD_S = 60.0

@@ -25,9 +25,9 @@ from crawler.limits import limit_rules
 from crawler.output import open_place
 from crawler.ratelimit import LimitRule
 from crawler.run import parameter_settings
-from crawler.scheduler import TargetPlan
 from crawler.session import Surroundings, open_session
 from crawler.snapshot import Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
+from crawler.target_plans import TargetPlan
 
 _MAX_SHOWN = 20
 _DAY_S = 86_400

@@ -1,0 +1,76 @@
+"""The pages of one list: what is asked for, and what the answer becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crawler.client import ApiRequest, Client, expand_path
+from crawler.clock import Clock
+from crawler.decode.rows import RowContext
+from crawler.normalizer import Normalizer, Page
+from crawler.scopes import Scope
+
+
+@dataclass(slots=True)
+class Job:
+    """One list to walk. `is_guess`: nobody said that it is there. `has_place`: its first request may go at once.
+
+    `body` is the last page as received, kept where its records' details are asked for.
+    """
+
+    scope: Scope
+    parameters: Mapping[str, str]
+    is_guess: bool
+    has_place: bool = False
+    body: bytes = b""
+
+
+class PageReader:
+    """Asks for pages. `normalizers` are by table; windows of time end where it was made."""
+
+    def __init__(self, client: Client, normalizers: Mapping[str, Normalizer], clock: Clock) -> None:
+        self._client = client
+        self._normalizers = normalizers
+        self._clock = clock
+        self._began_at = clock.now()
+
+    async def fetch(self, job: Job, parameters: Mapping[str, str]) -> Page:
+        """One page of a list, by what paging adds to its request. Raises as `Client.call` and `Normalizer.read` do."""
+        scope, operation = job.scope, job.scope.operation
+        request = ApiRequest(
+            operation.product,
+            operation.version,
+            operation.action,
+            scope.target.region_id,
+            expand_path(operation.path, {name: job.parameters[name] for name in operation.path_parameters}),
+            {**self._query(job), **parameters},
+        )
+        normalizer = self._normalizers[operation.table]
+
+        def read(body: bytes) -> Page:
+            if scope.details is not None:
+                job.body = body
+            return normalizer.read(body, self._context(job))
+
+        has_place, job.has_place = job.has_place, False
+        return await self._client.call(request, scope.caller, scope.channel, read, scope.tally, has_place=has_place)
+
+    async def detailed(self, job: Job, page: Page) -> Page:
+        """The page that was fetched last, with its records' details where they are asked for."""
+        details = job.scope.details
+        if details is None or not page.seen:
+            return page
+        found = await details.fetch(page, job.scope.tally)
+        return self._normalizers[job.scope.operation.table].read(job.body, self._context(job), found)
+
+    def _query(self, job: Job) -> dict[str, str]:
+        """What is sent with every page of a list."""
+        target, window = job.scope.target, job.scope.operation.window
+        values = {**job.parameters, "account_id": target.account_id, "region_id": target.region_id}
+        span = window.query(self._began_at) if window is not None else {}
+        return {**job.scope.operation.filled_query(values), **span}
+
+    def _context(self, job: Job) -> RowContext:
+        target = job.scope.target
+        return RowContext(target.account_id, target.region_id, self._clock.now(), job.parameters)

@@ -163,7 +163,7 @@ class Run:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self.dispatcher.run)
-                with anyio.fail_after(20):
+                with anyio.fail_after(120):
                     await self.scheduler.run(deadline_s)
                 for _ in range(20):
                     await anyio.sleep(0)

@@ -217,7 +217,7 @@ def test_the_machines_find_a_walk_that_takes_the_rest_of_a_page_for_its_own(monk
     """Control: the guard taken out."""
     monkeypatch.setattr(Split, "owned", lambda _self, names: len(names))
     with pytest.raises((AssertionError, ExceptionGroup)):
-        run(PrefixesAhead, 2000, phases=FIRST_FAILURE)
+        run(PrefixesAhead, 50_000, phases=FIRST_FAILURE)
 
 
 @pytest.mark.trust
@@ -225,4 +225,4 @@ def test_the_machines_find_a_reading_ahead_that_nothing_confirms(monkeypatch):
     """Control: the guard taken out."""
     monkeypatch.setattr("crawler.pagination.Reading.confirms", lambda *_: True)
     with pytest.raises((AssertionError, ExceptionGroup)):
-        run(NumbersAhead, 3000, phases=FIRST_FAILURE)
+        run(NumbersAhead, 50_000, phases=FIRST_FAILURE)

@@ -14,7 +14,9 @@ _PR_SET_DUMPABLE = 4
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
 _ARENAS = 2
 # Pages and row groups are larger and go back to the system, in place of leaving holes.
-_LARGE_BYTES = 128 * 1024
+# A page is smaller: to map each anew takes 3 % more CPU and saves nothing.
+_LARGE_BYTES = 1024 * 1024
+_TRIM_BYTES = 128 * 1024
 
 
 def open_share(limit: int | None = None) -> int:
@@ -71,7 +73,7 @@ def keep_memory_compact() -> None:
     for name, option, value in (
         ("MALLOC_ARENA_MAX", _M_ARENA_MAX, _ARENAS),
         ("MALLOC_MMAP_THRESHOLD_", _M_MMAP_THRESHOLD, _LARGE_BYTES),
-        ("MALLOC_TRIM_THRESHOLD_", _M_TRIM_THRESHOLD, _LARGE_BYTES),
+        ("MALLOC_TRIM_THRESHOLD_", _M_TRIM_THRESHOLD, _TRIM_BYTES),
     ):
         if name not in os.environ:
             set_option(option, value)

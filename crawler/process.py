@@ -13,8 +13,8 @@ _INFINITE = 1 << 20
 _PR_SET_DUMPABLE = 4
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
 _ARENAS = 2
-# Pages and row groups are larger and go back to the system, in place of leaving holes.
-# A page is smaller: to map each anew takes 3 % more CPU and saves nothing.
+# Row groups are larger and go back to the system, in place of leaving holes. To map each page anew as well takes 3 %
+# more CPU and saves nothing.
 _LARGE_BYTES = 1024 * 1024
 _TRIM_BYTES = 128 * 1024
 

@@ -192,7 +192,8 @@ def test_links_between_pages_lead_somewhere():
 
 def test_pages_that_the_program_names_are_there():
     sources = [*ROOT.glob("crawler/**/*.py"), *ROOT.glob("deploy/*/*"), ROOT / "config.example.toml"]
-    named = {(path.name, page) for path in sources for page in re.findall(r"docs/[\w-]+\.md", path.read_text())}
+    texts = {path.name: path.read_text() for path in sources if path.is_file()}
+    named = {(name, page) for name, text in texts.items() for page in re.findall(r"docs/[\w-]+\.md", text)}
     assert len(named) > 5
     for source, page in named:
         assert (ROOT / page).exists(), (source, page)

@@ -261,7 +261,7 @@ class Scheduler:
             counts = await self._begin_anew(counts, rows, held)
             scope.row.vanished += is_vanished and not job.is_guess
         finally:
-            scope.count(counts, _walk_note(scope, walk), walk.pages)
+            scope.count(counts, walk.note, walk.pages)
         await self._begin_children(scope, held)
         scope.judge(Status(walk.status), walk.status.capitalize(), walk.note)
         scope.judge_details()
@@ -397,9 +397,3 @@ class Scheduler:
         for plan in self._plans[self._admitted :]:
             late = Refusal("Deadline", "The crawl ended before this scope began.", Status.NOT_ATTEMPTED)
             self._leave_out(plan, plan.refusal or late)
-
-
-def _walk_note(scope: Scope, walk: Walk[Page]) -> str:
-    if not walk.pages:
-        return ""
-    return f"{walk.note} + {scope.details.action}" if scope.details else walk.note

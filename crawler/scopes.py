@@ -160,15 +160,16 @@ class Scope:
         return [KnownList(values, is_guess) for values, is_guess in self.begun.items()]
 
     def count(self, counts: ListCounts, note: str, pages: int) -> None:
-        """Add one ended list's counts to the ledger's row."""
+        """Add one ended list's counts to the ledger's row. `note`: how it was walked, if any page came."""
         row = self.row
         row.lists += 1
         row.pages += pages
         row.rows_seen += counts.seen
         row.coerced += counts.coerced
         row.misfits += counts.misfits
-        if note:
-            self.walks[note] = self.walks.get(note, 0) + 1
+        if pages:
+            way = f"{note} + {self.details.action}" if self.details else note
+            self.walks[way] = self.walks.get(way, 0) + 1
         add_names(self.unknown, counts.unknown)
 
     async def end(self, now: datetime) -> None:

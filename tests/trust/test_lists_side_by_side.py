@@ -7,26 +7,26 @@ history. Lists by number are fetched ahead, lists by token split by prefix.
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right, insort
+from bisect import bisect_right
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 
 from crawler.catalog import Paging
 from crawler.errors import PaginationError
 from crawler.pagination import Walk
 from crawler.prefixes import Split
 from crawler.testing import FakePage
-from tests.trust.test_moving_lists import FIRST_FAILURE, run
+from tests.trust.test_moving_lists import FIRST_FAILURE, ChangingList, run
 
-MOST_CHANGES = 5
 NAMES = st.text("ab-Z_", min_size=1, max_size=3)
 
 
-class Service(RuleBasedStateMachine):
-    """A list, its changes, a walk through it in a loop of its own, and requests that wait for their answers."""
+class Service(ChangingList):
+    """The list, a walk through it in a loop of its own, and requests that wait for their answers."""
 
+    names = NAMES
     least, most = 0, 14
 
     @initialize(data=st.data(), size=st.integers(1, 3))
@@ -87,23 +87,6 @@ class Service(RuleBasedStateMachine):
             self.walking.result()
             self.judge()
 
-    @precondition(lambda self: self.changes < MOST_CHANGES and self.items)
-    @rule(data=st.data())
-    def delete(self, data):
-        self.changes += 1
-        gone = data.draw(st.sampled_from(self.items))
-        self.items.remove(gone)
-        self.stable.discard(gone)
-
-    @precondition(lambda self: self.changes < MOST_CHANGES)
-    @rule(name=NAMES, place=st.integers(0, 20))
-    def create(self, name, place):
-        if name in self.items:
-            return
-        self.changes += 1
-        self.ever.add(name)
-        self.insert(name, place)
-
     def teardown(self):
         if not hasattr(self, "runner"):
             return
@@ -151,9 +134,6 @@ class PrefixesAhead(Service):
 
     def ordered(self, names):
         return sorted(names)
-
-    def insert(self, name, place):
-        insort(self.items, name)
 
     def page(self, parameters):
         size, prefix = int(parameters["limit"]), parameters.get("prefix", "")

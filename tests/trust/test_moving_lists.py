@@ -29,8 +29,38 @@ def done_at_once(work):
     raise AssertionError("it waits")
 
 
-class MovingList(RuleBasedStateMachine):
-    """A list, its changes and a walk through it, a page at a time; `stable` is what was there all the time."""
+class ChangingList(RuleBasedStateMachine):
+    """A list and its changes; `stable` is what was there all the time, `ever` what was there at any."""
+
+    names = NAMES
+
+    @precondition(lambda self: self.changes < MOST_CHANGES and self.items)
+    @rule(data=st.data())
+    def delete(self, data):
+        self.changes += 1
+        gone = data.draw(st.sampled_from(self.items))
+        self.items.remove(gone)
+        self.stable.discard(gone)
+
+    @precondition(lambda self: self.changes < MOST_CHANGES)
+    @rule(data=st.data(), place=st.integers(0, 20))
+    def create(self, data, place):
+        name = data.draw(self.names)
+        if name in self.items or not self.may_come(name):
+            return
+        self.changes += 1
+        self.ever.add(name)
+        self.insert(name, place)
+
+    def may_come(self, name):
+        return True
+
+    def insert(self, name, place):
+        insort(self.items, name)
+
+
+class MovingList(ChangingList):
+    """The list, and a walk through it, a page at a time."""
 
     has_total = True
 
@@ -70,25 +100,8 @@ class MovingList(RuleBasedStateMachine):
         if self.is_over:
             self.judge()
 
-    @precondition(lambda self: self.changes < MOST_CHANGES and self.items)
-    @rule(data=st.data())
-    def delete(self, data):
-        self.changes += 1
-        gone = data.draw(st.sampled_from(self.items))
-        self.items.remove(gone)
-        self.stable.discard(gone)
-
-    @precondition(lambda self: self.changes < MOST_CHANGES)
-    @rule(name=NAMES, place=st.integers(0, 20))
-    def create(self, name, place):
-        if name in self.items or (name in self.ever and not self.has_total):
-            return  # without a total, a name that comes back can't be told from one that stayed
-        self.changes += 1
-        self.ever.add(name)
-        self.insert(name, place)
-
-    def insert(self, name, place):
-        insort(self.items, name)
+    def may_come(self, name):
+        return self.has_total or name not in self.ever  # without a total it can't be told from one that stayed
 
     def teardown(self):
         if not hasattr(self, "steps"):

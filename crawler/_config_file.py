@@ -102,7 +102,7 @@ def read_document(
     text: str, *, source: str, environ: Mapping[str, str], is_secret: Callable[[KeyPath], bool]
 ) -> Document:
     """Parse the text and put in the environment. Raises ConfigError: malformed TOML, an unset or malformed `${NAME}`,
-    a line with hundreds of dots.
+    a key of hundreds of steps.
 
     `$${` is a literal `${`. A lone `$`, or `$NAME`, is itself.
     """

@@ -116,6 +116,7 @@ class PartWriter:
 
     __slots__ = (
         "_disk",
+        "_footer_bytes",
         "_max_bytes",
         "_schema",
         "_sink",
@@ -139,6 +140,7 @@ class PartWriter:
         self._disk = disk
         self._schema = schema
         self._max_bytes = max_bytes
+        self._footer_bytes = 0
         self._state: Literal["new", "open", "finished", "abandoned"] = "new"
         self._sink: _Sink | None = None
         self._writer: pq.ParquetWriter | None = None
@@ -167,7 +169,7 @@ class PartWriter:
             groups = -(-table.num_rows // ROW_GROUP_ROWS)
             if groups and self._writer is not None and self._sink is not None:
                 self._writer.write_table(table, row_group_size=-(-table.num_rows // groups))
-                self.held_bytes += groups * count_leaves(self._schema) * _FOOTER_BYTES
+                self.held_bytes += groups * self._footer_bytes
                 self._sink.drain()
             self.rows += table.num_rows
         except BaseException as error:
@@ -199,6 +201,7 @@ class PartWriter:
         make_folders(self._disk, parent(self.path))
         self._sink = _Sink(self._disk, self.path)
         self._state = "open"
+        self._footer_bytes = count_leaves(self._schema) * _FOOTER_BYTES
         self._writer = pq.ParquetWriter(
             self._sink,
             self._schema,

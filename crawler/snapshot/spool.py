@@ -45,9 +45,9 @@ class Spool:
     `buffered_bytes` counts what waits in stores and what is on its way to the disk, `keys_bytes` the keys of the rows
     that scopes have brought. Together they stay within `memory_bytes`, but a quarter of it is always the rows': keys
     can't go to the disk, and a row group of few rows costs more than it frees. A batch that is larger than that is
-    taken alone. At most `max_open_parts` parts are open between calls; the one
-    that was written to the longest ago is finished first, and its list goes on in a new part, as it does from
-    `max_part_bytes` on. So is the one with most to put into its footer, where all footers together pass a bound.
+    taken alone. At most `max_open_parts` parts are open between calls; the one that was written to the longest ago is
+    finished first, and its list goes on in a new part, as it does from `max_part_bytes` on. So is the one with most to
+    put into its footer, where all footers together pass a bound.
     """
 
     def __init__(self, disk: Disk, memory_bytes: int, max_open_parts: int, max_part_bytes: float = inf) -> None:

@@ -262,9 +262,9 @@ class SnapshotWriter:
                 f"{min(odd)}, with {rows.get(min(odd), 'no')} rows in the ledger and {kept.get(min(odd), 'no')} kept"
             )
 
-    def _stage(self, draft: ManifestDraft, ledger: Sequence[ScopeRow]) -> Manifest:
+    def _stage(self, draft: ManifestDraft, ledger: Ledger) -> Manifest:
         with self._busy:
-            manifest = self._assemble(draft, Ledger.of(ledger))
+            manifest = self._assemble(draft, ledger)
             self._made = prepare_destinations(self._disk, manifest)
             return manifest
 

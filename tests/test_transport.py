@@ -234,21 +234,18 @@ async def test_chunks_without_end_are_cut_off_at_the_cap():
 
 
 BOMB = """
-import asyncio, re, sys
-from pathlib import Path
+import asyncio, sys
+from benchmarks.soak.watched import peak_kb
 from crawler.errors import FatalError
 from crawler.transport import HttpRequest, Transport
 
-def peak_kib():  # not ru_maxrss, which begins with what the process that forked this one held
-    return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
-
 async def main():
     async with Transport(connections=1, max_page_bytes=16 << 20) as transport:
-        before = peak_kib()
+        before = peak_kb("self")
         try:
             await transport.send(HttpRequest("GET", sys.argv[1], {}, timeout_s=30))
         except FatalError as error:
-            print(error.code, peak_kib() - before)
+            print(error.code, peak_kb("self") - before)
 
 asyncio.run(main())
 """

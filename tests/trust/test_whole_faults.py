@@ -333,12 +333,13 @@ def test_two_hundred_thousand_functions_in_one_scope_stream(tmp_path):
 
 # Not `ru_maxrss`: a child's begins with what the process that forked it held.
 PEAK = """
-import atexit, re
+import atexit
 from pathlib import Path
+from benchmarks.soak.watched import peak_kb
 from crawler.cli import main
 @atexit.register
 def note_peak():
-    Path("peak").write_text(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+    Path("peak").write_text(str(peak_kb("self")))
 main()
 """
 

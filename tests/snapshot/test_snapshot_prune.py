@@ -35,6 +35,7 @@ from crawler.snapshot.commit import decide
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.keep import KeepRules
 from crawler.snapshot.lock import OutputLock
+from crawler.snapshot.packed import Ledger
 from crawler.snapshot.paths import manifest_path, pruned, staged
 from crawler.snapshot.prune import finish_removals, plan_prune, prune
 from crawler.snapshot.verify import verify_all
@@ -142,7 +143,7 @@ async def test_a_crawl_that_was_decided_is_put_in_place_and_not_removed(root):
     decided = "20261119T020000Z-de1d"
     writer = await begin(root, decided)
     ledger = await write_scopes(writer, snapshot_id=decided)
-    manifest = writer._stage(draft(), ledger)
+    manifest = writer._stage(draft(), Ledger(ledger))
     decide(writer._disk, manifest)
     writer._lock.release()
     assert plan_prune(root, LAST, NOW).unfinished == []

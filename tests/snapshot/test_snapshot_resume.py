@@ -30,6 +30,7 @@ from crawler.snapshot import KnownList, SnapshotWriter, Status, read_manifest
 from crawler.snapshot.commit import decide
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.journal import journal_path, read_journal
+from crawler.snapshot.packed import Ledger
 from crawler.snapshot.paths import staged
 from crawler.snapshot.verify import verify_all
 
@@ -285,7 +286,7 @@ async def test_with_other_terms_it_says_which_and_leaves_everything(tmp_path, pl
 async def test_one_that_was_decided_is_put_in_place_instead(tmp_path):
     writer = await begin(tmp_path)
     await open_journal(writer)
-    decide(writer._disk, writer._stage(draft(), await write(writer)))
+    decide(writer._disk, writer._stage(draft(), Ledger(await write(writer))))
     die(writer)
     with pytest.raises(ConfigError, match=f"snapshot {NEW} was whole already, and is in place now"):
         await resume(tmp_path)
@@ -316,7 +317,7 @@ async def test_what_a_stopped_crawl_leaves_can_be_gone_on_with(tmp_path):
 async def test_one_that_is_stopped_while_it_commits_leaves_no_empty_folders_beside(tmp_path):
     writer = await begin(tmp_path)
     await open_journal(writer)
-    writer._stage(draft(), await write(writer))
+    writer._stage(draft(), Ledger(await write(writer)))
     assert (tmp_path / "fc_functions/snapshot_date=2026-11-21").is_dir()
     assert writer.leave_unfinished()
     await writer.abandon()

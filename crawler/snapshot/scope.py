@@ -203,11 +203,13 @@ class ListWriter:
         store = self.store
         await self._scope.spool.make_room(store, self._scope.store, page.num_rows, store.cost_of(page))
         held_bytes = self._keys.cost_bytes
-        wanted = self._claim(keys, digests)
+        repeated = self._keys.claim(keys, digests)
         self._scope.count_keys(self._keys.cost_bytes - held_bytes)
-        if wanted:
-            self._scope.rows += len(wanted)
-            self._scope.spool.add(store, page if len(wanted) == page.num_rows else choose(page, wanted))
+        self._count_repeated(repeated)
+        if count := page.num_rows - len(repeated):
+            self._scope.rows += count
+            wanted = [row for row in range(page.num_rows) if row not in repeated] if repeated else []
+            self._scope.spool.add(store, choose(page, wanted) if repeated else page)
 
     async def restart(self) -> None:
         """Forget all that this list has brought: rows, keys and counts. The other lists' stay. Raises OutputError."""
@@ -234,24 +236,17 @@ class ListWriter:
         del scope.unfinished[self]
         self._keys = Keys()
 
-    def _claim(self, keys: Sequence[Hashable | None], digests: Sequence[int]) -> list[int]:
-        wanted = []
-        for row, (key, digest) in enumerate(zip(keys, digests, strict=True)):
-            known = None if key is None else self._keys.get(key)
-            if known is None:
-                self._keys.add(key, digest)
-                wanted.append(row)
-            else:
-                self._count(known == digest, known != digest)
-        return wanted
-
     def _leave_out(self, found: Mapping[int, bool]) -> None:
         """Take back the rows at these positions; which of them are the same as the scope's."""
         self.store.leave_out(list(found))
         self._scope.rows -= len(found)
-        same = sum(found.values())
-        self._count(same, len(found) - same)
+        self._count_repeated(found)
         self._keys = self._keys.without(found)
+
+    def _count_repeated(self, found: Mapping[int, bool]) -> None:
+        if found:
+            same = sum(found.values())
+            self._count(same, len(found) - same)
 
     def _count(self, duplicates: int, conflicts: int) -> None:
         self._duplicates += duplicates

@@ -14,15 +14,12 @@ parts = st.one_of(st.none(), st.integers(-3, 3), st.sampled_from(["a", "b", "Non
 rows = st.lists(st.tuples(st.none() | st.tuples(parts, parts), st.integers(-2, 2)), max_size=30)
 
 
-def claimed(found):
-    """The keys of rows, each once, as a list writer claims them; and the positions of those that came before."""
+def claimed(found, page=5):
+    """The keys of rows, each once, as a list writer claims them; and the rows of each page that came before."""
     keys, repeated = Keys(), []
-    for position, (key, digest) in enumerate(found):
-        known = None if key is None else keys.get(key)
-        if known is None:
-            keys.add(key, digest)
-        else:
-            repeated.append((position, known == digest))
+    for first in range(0, len(found), page):
+        rows = found[first : first + page]
+        repeated.append(keys.claim([key for key, _ in rows], [digest for _, digest in rows]))
     return keys, repeated
 
 
@@ -48,11 +45,24 @@ def test_hashes_say_what_whole_keys_say(limit, first, second):
         assert story(first, second) == whole
 
 
+@settings(deadline=None, max_examples=examples(150))
+@given(rows)
+def test_a_page_says_what_its_rows_say_one_by_one(found):
+    keys, repeated = claimed(found)
+    single, each = claimed(found, page=1)
+    assert [at + 5 * number for number, page in enumerate(repeated) for at in page] == [
+        number for number, page in enumerate(each) if page
+    ]
+    assert [same for page in repeated for same in page.values()] == [same for page in each for same in page.values()]
+    assert len(keys) == len(single) == len(found) - sum(map(len, repeated))
+
+
 def test_a_million_keys_take_little_memory():
     keys = Keys()
-    for number in range(200_000):
-        keys.add((f"function-{number}",), number)
+    for first in range(0, 200_000, 100):
+        numbers = range(first, first + 100)
+        assert not keys.claim([(f"function-{number}",) for number in numbers], numbers)
     arrays = (keys._marks, keys._digests, keys._slots)
     assert sum(len(each) * each.itemsize for each in arrays) < 28 * 200_000
-    assert keys.get(("function-199999",)) == 199_999
-    assert keys.get(("function-200000",)) is None
+    asked = [("function-199999",), ("function-200000",), ("function-0",)]
+    assert keys.claim(asked, [199_999, 1, 1]) == {0: True, 2: False}

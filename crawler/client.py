@@ -168,12 +168,14 @@ class Client:
         read: Callable[[bytes], _Result],
         tally: Tally,
         *,
+        quick: Callable[[bytes], _Result | None] | None = None,
         has_place: bool = False,
     ) -> _Result:
         """Call until it succeeds or the policy gives up; `read` makes the result of the answer's body.
 
-        `read` may raise ApiErrors of its own, which are retried as the service's are. `has_place` says that the
-        first attempt's place was taken already. Raises ApiError, and what else `read` raises.
+        `read` may raise ApiErrors of its own, which are retried as the service's are. `quick` is tried before an answer
+        is judged: it gives None for a body that isn't beyond doubt an answer without an error. `has_place` says that
+        the first attempt's place was taken already. Raises ApiError, and what else `read` raises.
         """
         retries = Retries(self._policy, channel.quota)
         while True:
@@ -182,7 +184,7 @@ class Client:
             sent_at = self._clock.monotonic()
             try:
                 try:
-                    result = await self._attempt(request, caller, credentials, read, tally)
+                    result = await self._attempt(request, caller, credentials, quick, read, tally)
                 finally:
                     self._gate.release()
             except ApiError as error:
@@ -228,6 +230,7 @@ class Client:
         request: ApiRequest,
         caller: Caller,
         credentials: Credentials | None,
+        quick: Callable[[bytes], _Result | None] | None,
         read: Callable[[bytes], _Result],
         tally: Tally,
     ) -> _Result:
@@ -235,6 +238,8 @@ class Client:
         self.total.requests += 1
         endpoint = self._resolve(request.product, request.region_id, caller.account_id)
         response = await self._sender.send(self._signed(request, endpoint, credentials))
+        if quick is not None and response.status // 100 == 2 and (result := quick(response.body)) is not None:
+            return result
         error = error_from_response(
             self._rules,
             product=request.product,

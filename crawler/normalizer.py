@@ -101,13 +101,22 @@ class Normalizer:
         JSON (it may have been cut on its way), PaginationError where the list isn't there, is no list or is there
         twice, NormalizeError where a record lacks its key or the answer is nested, or has a number, beyond all measure.
         """
-        if details or self._quick is None:
+        if details:
             return self._read(body, context, details)
-        if (found := self._quick.read(body, context)) is not None:
-            unknown = Counter(found.unknown)
-            return Page(found.rows, found.keys, found.digests, found.token, found.total, unknown, 0, 0, found)
-        page = self._read(body, context, details)
-        self._quick.learn(page.unknown)
+        return self.read_quickly(body, context) or self.read_slowly(body, context)
+
+    def read_quickly(self, body: bytes, context: RowContext) -> Page | None:
+        """The page, where it is exactly in schema and says nothing of an error; None where it has to be read slowly."""
+        if self._quick is None or (found := self._quick.read(body, context)) is None:
+            return None
+        unknown = Counter(found.unknown)
+        return Page(found.rows, found.keys, found.digests, found.token, found.total, unknown, 0, 0, found)
+
+    def read_slowly(self, body: bytes, context: RowContext) -> Page:
+        """The page that `read_quickly` has just refused. Raises as `read` does."""
+        page = self._read(body, context, ())
+        if self._quick is not None:
+            self._quick.learn(page.unknown)
         return page
 
     def _slow_batch(self, body: bytes, context: RowContext) -> pa.RecordBatch:

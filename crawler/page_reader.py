@@ -48,13 +48,18 @@ class PageReader:
         )
         normalizer = self._normalizers[operation.table]
 
-        def read(body: bytes) -> Page:
+        def quick(body: bytes) -> Page | None:
             if scope.details is not None:
                 job.body = body
-            return normalizer.read(body, self._context(job))
+            return normalizer.read_quickly(body, self._context(job))
+
+        def read(body: bytes) -> Page:
+            return normalizer.read_slowly(body, self._context(job))
 
         has_place, job.has_place = job.has_place, False
-        return await self._client.call(request, scope.caller, scope.channel, read, scope.tally, has_place=has_place)
+        return await self._client.call(
+            request, scope.caller, scope.channel, read, scope.tally, quick=quick, has_place=has_place
+        )
 
     async def detailed(self, job: Job, page: Page) -> Page:
         """The page that was fetched last, with its records' details where they are asked for."""

@@ -96,6 +96,14 @@ async def test_an_answer_is_read_and_the_place_given_back():
     assert bench.sender.sent[0].timeout_s == 30.0
 
 
+async def test_what_can_be_read_at_once_is_not_judged_and_all_else_is():
+    refused = answer(body=b'{"code": "Oops", "functions": []}')
+    for response, quick, result in ((refused, len, 33), (answer(body=b"[]"), lambda _: None, b"[]")):
+        assert await Bench([response]).call(quick=quick) == result
+    for response, quick in ((refused, lambda _: None), (answer(403, body=b'{"code": "Oops"}'), len)):
+        assert (await Bench([response]).fails(quick=quick)).code == "Oops"
+
+
 @pytest.mark.parametrize(
     ("response", "kind"),
     [

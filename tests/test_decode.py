@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_normalizer_properties import CATALOG, HIDES, KEEPS, junk, leaves, mutated, names, records, texts
 
+from crawler.catalog import schemas_folder
+from crawler.classify import error_from_response, load_rules
 from crawler.converters import swap_case
 from crawler.decode import arrow, reader
 from crawler.decode.rows import Undecoded
@@ -24,6 +26,7 @@ from crawler.normalizer import Normalizer, RowContext
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 tables = st.sampled_from(sorted(CATALOG.operations))
+RULES = load_rules(schemas_folder() / "errors.toml")
 redactions = st.sampled_from([KEEPS, *HIDES])
 
 
@@ -398,6 +401,43 @@ def test_should_arro3_refuse_a_page_it_is_read_the_slow_way(monkeypatch):
     monkeypatch.setattr(arrow, "read_json", refuse)
     slow = Normalizer(FUNCTIONS, KEEPS, "s", is_quick=False).read(functions(1, 2), context(FUNCTIONS))
     assert page.batch.equals(slow.batch)
+
+
+said = st.sampled_from(
+    ["", " ", "OK", "Throttling", "false", "true", "False", 0, 1, 0.0, True, False, None, [], [{"code": "Oops"}], {}]
+)
+telling = st.dictionaries(
+    st.sampled_from(
+        [
+            *("code", "Code", "message", "Message", "success", "Success", "status", "requestId", "errors", "Errors"),
+            *("errorCode", "ErrorCode", "errorMessage", "accessDeniedDetail", "AccessDeniedDetail", "other"),
+        ]
+    ),
+    said,
+    max_size=3,
+)
+
+
+@settings(deadline=None, max_examples=examples(300))
+@given(tables, st.lists(telling, min_size=1, max_size=4))
+def test_what_is_read_before_it_is_judged_is_no_error(table, envelopes):
+    """P8: whatever stands beside the list, and was learned from the pages before."""
+    operation = CATALOG.operations[table]
+    normalizer = Normalizer(operation, KEEPS, "s")
+    for envelope in envelopes:
+        body = body_of({**answer(operation, []), **envelope}, {})
+        error = error_from_response(RULES, product=operation.product, status=200, headers={}, body=body, now=NOW)
+        page = normalizer.read_quickly(body, context(operation))
+        assert page is None or error is None, (body, error)
+        if page is None:
+            outcome(normalizer, body, context(operation))
+
+
+def test_a_page_that_says_that_all_went_well_is_read_quickly():
+    normalizer = Normalizer(FUNCTIONS, KEEPS, "s")
+    for envelope in ({}, {"requestId": "r"}, {"code": "", "message": "", "success": True}, {"code": None}):
+        body = body_of({**json.loads(functions(1, 2)), **envelope}, {})
+        assert normalizer.read_quickly(body, context(FUNCTIONS)) is not None, envelope
 
 
 # --- what it costs ---

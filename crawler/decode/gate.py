@@ -32,6 +32,8 @@ _MISREAD = re.compile(rb"\\u(?:[dD][89abAB]|005[cC])")
 
 # What every envelope of these APIs may have beside its list (Alibaba Cloud's references, checked 2026-11-22).
 ENVELOPE = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
+# What beside a list may say that the answer is an error, as `classify` reads it.
+_TELLING = frozenset({"code", "success", "errorCode", "errors", "accessDeniedDetail"})
 
 _SCALAR = Union[str, bool, INT64, float, None]  # noqa: UP007 - a type for msgspec
 _TOKEN = Union[str, INT64, None]  # noqa: UP007
@@ -86,12 +88,14 @@ class Gate:
         self._lists, self._tokens, self._totals = (
             self._getter(each) for each in (name, paging.output_key, paging.total_key)
         )
+        telling = [self._names[name] for name in _both(_TELLING) if name in self._names]
+        self._telling: Callable[[Any], Sequence[Any]] = attrgetter(*telling)
         self.attributes = {c.wire: tree.names[variant.spelled((c.wire,), c)] for c in operation.columns}
         self._learned = tree.learned
         self._checks = [_check(watched) for watched in tree.watched]
 
     def open(self, body: bytes) -> Opened | None:
-        """The page; None where it isn't in schema.
+        """The page; None where it isn't in schema, or may be an error.
 
         Raises msgspec.ValidationError where msgspec says why it isn't, and other errors of msgspec and Python for what
         is no JSON.
@@ -102,7 +106,7 @@ class Gate:
         one, other = self._lists(answer)
         token, total = _either(self._tokens(answer)), _either(self._totals(answer))
         is_one = (one is msgspec.UNSET) is not (other is msgspec.UNSET)
-        if not is_one or token is _TWICE or total is _TWICE:
+        if not is_one or token is _TWICE or total is _TWICE or not all(map(_is_silent, self._telling(answer))):
             return None
         records, list_name = (other, self._list[1]) if one is msgspec.UNSET else (one, self._list[0])
         if records and not all(check(records) for check in self._checks):
@@ -143,6 +147,11 @@ _TWICE = object()
 
 def _nothing(_: Any) -> tuple[Any, Any]:
     return None, None
+
+
+def _is_silent(value: Any) -> bool:
+    """Whether a code, or what says that all went well, says nothing of an error: absent, null, empty or true."""
+    return value is True or value in (None, msgspec.UNSET, "")
 
 
 def _either(pair: tuple[Any, Any]) -> Any:

@@ -59,6 +59,12 @@ class Page:
         """The rows as a batch, decoded now where they wait for it."""
         return self.rows.batch() if isinstance(self.rows, Undecoded) else self.rows
 
+    def forget_records(self) -> None:
+        """Nobody asks for the records' values any more. They take several times what the page takes as bytes, and a
+        list holds its last page while it waits for the next.
+        """
+        self.quick = None
+
     def bound_values(self, paths: Sequence[str]) -> list[tuple[str, ...]]:
         """See `bound_values`. Read from the records where they have the values as they are."""
         if self.quick is not None and paths:

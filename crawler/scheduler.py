@@ -249,9 +249,11 @@ class Scheduler:
                     if step.restarts:
                         counts = await self._begin_anew(counts, rows, held)
                     page = await self._reader.detailed(job, step.page)
-                    await self._take(page, counts, rows)
                     if scope.children:
                         held.append(page)
+                    else:
+                        page.forget_records()
+                    await self._take(page, counts, rows)
                     if walk.is_settled:
                         await self._begin_children(scope, held)
         except ApiError as error:
@@ -310,6 +312,7 @@ class Scheduler:
                 for parent in child.operation.parents:
                     if parent.table == scope.operation.table:
                         self._submit_below(child, parent, page)
+            page.forget_records()
         pages.clear()
 
     def _bound(self, child: Scope, parent: Parent, page: Page) -> list[tuple[str, ...]]:

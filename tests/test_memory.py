@@ -5,11 +5,17 @@ from __future__ import annotations
 import gc
 import sys
 
+from crawling import site
+
 from benchmarks import scale
 from crawler import session
 from crawler.config import parse_config
+from crawler.decode import reader
+from crawler.decode.rows import Undecoded
+from crawler.normalizer import Page
 from crawler.run import crawl
 from crawler.scheduler import Scheduler
+from crawler.snapshot.scope import ListWriter
 
 TABLES = ("fc_functions", "fc_layers", "fc_custom_domains", "opensearch_app_groups")
 # Rows of a table are packed this many at a time here, so that both sizes end with whole blocks.
@@ -54,3 +60,22 @@ async def test_a_scope_that_has_ended_leaves_next_to_nothing_and_no_cycles(tmp_p
     assert (few_scopes, many_scopes) == (FEW * len(TABLES), MANY * len(TABLES))
     assert (many - few) / (many_scopes - few_scopes) < 2, "a row as an object is more than ten blocks"
     assert in_cycles < many_scopes / 4, "what is in cycles waits for the collector, which looks seldom"
+
+
+async def test_a_page_that_waits_for_the_disk_is_held_as_bytes_alone(tmp_path, monkeypatch):
+    """Its records take several times as much, and of the pages on their way all may have to wait."""
+    monkeypatch.setattr(reader, "QUICK_FROM_BYTES", 0)
+    waiting = []
+    write = ListWriter.write
+
+    async def watched(self, page, keys, digests):
+        waiting.extend(each for each in gc.get_objects() if type(each) is Page and each.rows is page)
+        await write(self, page, keys, digests)
+
+    monkeypatch.setattr(ListWriter, "write", watched)
+    async with site(tmp_path) as found:
+        result = await found.crawl(found.config(tables=["fc_functions"]))
+        assert result.exit_code == 0
+    assert len(waiting) > 1
+    assert {type(page.rows) for page in waiting} == {Undecoded}
+    assert {page.quick for page in waiting} == {None}

@@ -1,8 +1,9 @@
-"""What a store holds: batches, pages that wait as bytes to become some, and those on their way."""
+"""What a store holds: batches, pages that wait as bytes to become some, those on their way, and what became of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeGuard
 
 import pyarrow as pa
@@ -11,8 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
-# As many bytes of pages become one batch: the more at a time the less each costs, but for the memory.
-RUN_BYTES = 2 * 1024 * 1024
+# As many bytes of pages become one batch. Fewer cost more: of wide tables one page alone takes twice as long as one of
+# four, and more than these gain nothing.
+RUN_BYTES = 1024 * 1024
+# As many bytes of rows become one row group at most: what is packed takes so much memory while it is written.
+GROUP_BYTES = 16 * 1024 * 1024
 
 
 class Decoder(Protocol):
@@ -47,11 +51,44 @@ class Waiting(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """A batch, compressed until it is written: five times as many rows wait in the same memory, for larger row groups.
+
+    `unpacked_bytes` is what the batch takes.
+    """
+
+    schema: pa.Schema
+    num_rows: int
+    unpacked_bytes: int
+    _data: bytes
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch) -> Packed:
+        """Pack a batch."""
+        message = batch.serialize()
+        return cls(batch.schema, batch.num_rows, message.size, _codec().compress(message, asbytes=True))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held."""
+        return len(self._data)
+
+    def batch(self) -> pa.RecordBatch:
+        """The batch again."""
+        return pa.ipc.read_record_batch(_codec().decompress(self._data, self.unpacked_bytes), self.schema)
+
+
+@cache
+def _codec() -> pa.Codec:
+    return pa.Codec("zstd", compression_level=1)
+
+
 @dataclass(slots=True, eq=False)
 class Decoding:
     """Rows that are being decoded. `cost_bytes` is an estimate until it is done and counted."""
 
-    future: Future[pa.RecordBatch]
+    future: Future[Packed]
     num_rows: int
     cost_bytes: int
 
@@ -99,6 +136,38 @@ def runs(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
         yield run
 
 
+def groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
+    """The chunks in their order, about as many bytes of rows in each group, `GROUP_BYTES` at most but for one chunk."""
+    sizes = list(map(_unpacked_bytes, chunks))
+    share = sum(sizes) / max(1, -(-sum(sizes) // GROUP_BYTES))
+    group: list[Chunk] = []
+    held = 0
+    for chunk, size in zip(chunks, sizes, strict=True):
+        if group and held + size > GROUP_BYTES:
+            yield group
+            group, held = [], 0
+        group.append(chunk)
+        held += size
+        if held >= share:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
+
+
+def _unpacked_bytes(chunk: Chunk) -> int:
+    if isinstance(chunk, Chosen):
+        return _unpacked_bytes(chunk.chunk)
+    if isinstance(chunk, Decoding):
+        return chunk.future.result().unpacked_bytes
+    return int(chunk.nbytes)
+
+
+def decoded(pages: Sequence[Waiting]) -> Packed:
+    """Pages of one decoder, decoded and packed. Takes long: for worker threads."""
+    return Packed.of(pages[0].decoder.decode(pages))
+
+
 def resolved(chunks: Iterable[Chunk]) -> list[pa.RecordBatch]:
     """The chunks as batches, decoded here or waited for. Blocks: for worker threads."""
     return [_resolved(run) for run in runs(chunks)]
@@ -109,7 +178,7 @@ def _resolved(run: Sequence[Chunk]) -> pa.RecordBatch:
     if is_waiting(first):
         return first.decoder.decode([page for page in run if is_waiting(page)])
     if isinstance(first, Decoding):
-        return first.future.result()
+        return first.future.result().batch()
     if isinstance(first, Chosen):
         return choose(_resolved([first.chunk]), first.rows)
     return first
@@ -117,7 +186,7 @@ def _resolved(run: Sequence[Chunk]) -> pa.RecordBatch:
 
 def started(
     chunks: Iterable[Chunk],
-    submit: Callable[[Sequence[Waiting]], Future[pa.RecordBatch]],
+    submit: Callable[[Sequence[Waiting]], Future[Packed]],
     cost_of: Callable[[Chunk], int],
 ) -> Iterator[Chunk]:
     """The chunks, with decoding begun for the pages among them."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from crawler.errors import NormalizeError
-from crawler.snapshot.chunks import Waiting, choose, resolved
+from crawler.snapshot.chunks import Waiting, choose
 from crawler.snapshot.keys import Keys
 from crawler.snapshot.parts import PartFile, PartWriter, rewrite_without
 from crawler.snapshot.paths import part_name, scope_folder, staged
@@ -150,7 +150,7 @@ class ScopeWriter:
         parts = list(self.store.parts)
         if chunks:
             last = self._new_part()
-            last.append(resolved(chunks))
+            self.spool.append(last, chunks)
             last.finish()
             parts.append(last)
         files = [self._settle_part(part, number) for number, part in enumerate(self._without_left_out(parts))]

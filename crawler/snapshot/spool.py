@@ -1,6 +1,6 @@
 """What all scopes of a snapshot share: the bound on buffered rows, the cap on open files, and the way to the disk.
 
-Pages that wait as bytes are decoded in a thread as soon as a store has a good many of them.
+Pages that wait as bytes are decoded in a thread as soon as a store has a good many of them, and packed.
 
 Where a store has a row group's worth of rows, or all stores together hold more than the bound, rows go to the disk, the
 largest store's first. Whatever touches a part that stays open happens under one lock; ending a scope whose rows all
@@ -9,24 +9,24 @@ fit in memory needs it only for a moment, so that several of those reach the dis
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager, contextmanager
 from math import inf
+from operator import attrgetter
+from threading import Lock
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import anyio
 import anyio.to_thread
 
 from crawler.errors import OutputError
-from crawler.snapshot.chunks import RUN_BYTES, resolved
+from crawler.snapshot.chunks import RUN_BYTES, decoded, groups, resolved
 from crawler.snapshot.parts import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    import pyarrow as pa
-
-    from crawler.snapshot.chunks import Chunk, Waiting
+    from crawler.snapshot.chunks import Chunk, Packed, Waiting
     from crawler.snapshot.disk import Disk
     from crawler.snapshot.parts import PartWriter
     from crawler.snapshot.store import Store
@@ -64,6 +64,7 @@ class Spool:
         self._ending = anyio.CapacityLimiter(_ENDING_AT_ONCE)
         self._threads = anyio.CapacityLimiter(_ENDING_AT_ONCE + 1)
         self._decoder: ThreadPoolExecutor | None = None
+        self._unpacking = Lock()
         self._landed = anyio.Event()
         self._in_flight = 0
         self._failure = ""
@@ -158,19 +159,31 @@ class Spool:
         if self._failure:
             raise OutputError(f"the output failed earlier, nothing more is written: {self._failure}")
 
-    def _decode(self, pages: Sequence[Waiting]) -> Future[pa.RecordBatch]:
+    def append(self, part: PartWriter, chunks: Sequence[Chunk]) -> None:
+        """Write chunks into a part, a row group's worth at a time. Blocks: for worker threads."""
+        with self._unpacking:
+            for group in groups(chunks):
+                part.append(resolved(group))
+
+    def _decode(self, pages: Sequence[Waiting]) -> Future[Packed]:
         """Begin to decode pages beside the event loop, while their list goes on. One thread: it is all computing."""
         if self._decoder is None:
             self._decoder = ThreadPoolExecutor(1, "decode")
-        return self._decoder.submit(pages[0].decoder.decode, pages)
+        return self._decoder.submit(decoded, pages)
 
     def _fits(self, cost_bytes: int) -> bool:
         bound = max(self._memory_bytes - self.keys_bytes, self._least_bytes)
         return self.buffered_bytes + cost_bytes <= bound
 
     async def _relieve(self) -> bool:
-        largest = max(self._stores, key=lambda store: store.cost_bytes, default=None)
-        if largest is not None:
+        largest = max(self._stores, key=_cost_bytes, default=None)
+        if largest is not None and (largest.decoding or largest.waiting_bytes >= RUN_BYTES // 2):
+            with self.recount(largest):
+                largest.decode(self._decode)
+            await self.run(wait, [each.future for each in largest.decoding])
+            with self.recount(largest):
+                pass
+        elif largest is not None:
             await self._spill(largest)
         elif self._in_flight:
             await self._landed.wait()
@@ -186,7 +199,7 @@ class Spool:
             cost, chunks = store.cost_bytes, store.take()
             self._stores.pop(store, None)
             await self._make_open(part)
-            await self.run(_append, part, chunks)
+            await self.run(self.append, part, chunks)
             self._release(cost)
             while sum(each.held_bytes for each in self.open_parts) > _FOOTERS_BYTES:
                 await self._close_part(max(self.open_parts, key=lambda each: each.held_bytes))
@@ -215,8 +228,7 @@ class Spool:
         self._landed = anyio.Event()
 
 
-def _append(part: PartWriter, chunks: Sequence[Chunk]) -> None:
-    part.append(resolved(chunks))
+_cost_bytes = attrgetter("cost_bytes")
 
 
 def _abandon_all(parts: list[PartWriter]) -> None:

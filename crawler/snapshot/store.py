@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from crawler.snapshot.chunks import Waiting
+    from crawler.snapshot.chunks import Packed, Waiting
     from crawler.snapshot.parts import PartWriter
 
 # Fewer, and joining shows in the time that a page takes; more, and a store holds little but the cost of its batches:
@@ -101,7 +101,7 @@ class Store:
         self.rows = self.cost_bytes = self.waiting_bytes = self._small = 0
         return chunks
 
-    def decode(self, submit: Callable[[Sequence[Waiting]], Future[pa.RecordBatch]]) -> None:
+    def decode(self, submit: Callable[[Sequence[Waiting]], Future[Packed]]) -> None:
         """Have all waiting pages decoded."""
         for chunk in list(started(self.take(), submit, self.cost_of)):
             self.append(chunk)
@@ -110,7 +110,7 @@ class Store:
         """Count what has been decoded as what it is now."""
         for chunk in self.decoding:
             if chunk.future.done() and not chunk.future.exception():
-                cost = self.cost_of(chunk.future.result())
+                cost = chunk.future.result().nbytes
                 self.cost_bytes += cost - chunk.cost_bytes
                 chunk.cost_bytes = cost
         self.decoding = [chunk for chunk in self.decoding if not chunk.future.done()]

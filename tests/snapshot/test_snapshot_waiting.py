@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from examples import examples
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from snapshot_fakes import ACCOUNT, NEW, SCHEMA, START
 
 from crawler.errors import OutputError
@@ -150,6 +153,64 @@ async def test_pages_that_wait_count_in_what_is_buffered(tmp_path):
     assert chunks.RUN_BYTES < most <= limit
     assert await kept(writer, scope) == [str(number) for number in range(64)]
     assert writer.buffered_bytes == 0
+    await writer.abandon()
+
+
+def wide(rows):
+    """A batch with every kind of column, of text that compresses well."""
+    fields = {
+        "name": [f"function-{row}-of-the-shop" for row in range(rows)],
+        "size": [row or None for row in range(rows)],
+        "ratio": [row / 7 for row in range(rows)],
+        "is_on": [bool(row % 2) for row in range(rows)],
+        "at": pa.array([row * 10**6 for row in range(rows)], pa.timestamp("us", tz="UTC")),
+        "labels": pa.array([[("a", "b")], None] * (rows // 2), pa.map_(pa.string(), pa.string())),
+        "layers": [[{"arn": "acs:fc:cn-hangzhou"}] * (row % 3) for row in range(rows)],
+        "none": pa.nulls(rows, pa.string()),
+    }
+    return pa.record_batch({name: pa.array(values) for name, values in fields.items()})
+
+
+def test_what_is_packed_comes_back_and_holds_no_more_than_it_says():
+    page = wide(1000)
+    held = pa.total_allocated_bytes()
+    packed = [chunks.Packed.of(page) for _ in range(20)]
+    assert pa.total_allocated_bytes() == held, "a buffer of Arrow's keeps room for what didn't compress"
+    for each in packed:
+        assert each.batch().equals(page, check_metadata=True)
+        each.batch().validate(full=True)
+        assert each.num_rows == 1000
+        assert 0 < each.nbytes < each.unpacked_bytes / 4 <= page.nbytes / 2
+
+
+@settings(deadline=None, max_examples=examples(100))
+@given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 60))
+def test_row_groups_are_alike_and_none_is_too_large(sizes, most):
+    held = [Bytes(None, [str(at)], size) for at, size in enumerate(sizes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "GROUP_BYTES", most)
+        found = list(chunks.groups(held))
+    assert [each for group in found for each in group] == held
+    totals = [sum(each.nbytes for each in group) for group in found]
+    assert all(total <= most or len(group) == 1 for total, group in zip(totals, found, strict=True))
+    if sum(sizes) <= most:
+        assert len(found) <= 1
+
+
+async def test_many_rows_wait_in_little_memory_and_become_few_row_groups(tmp_path):
+    """Where decoded rows waited as they are, 300 of a wide table were a row group where many lists were open."""
+    limit = 8 * chunks.RUN_BYTES
+    writer = await SnapshotWriter.begin(tmp_path / "out", NEW, START, {TABLE: SCHEMA}, memory_bytes=limit)
+    scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
+    rows = scope.list()
+    for number in range(256):
+        names = [f"a-name-that-takes-its-place-{number}-{row}" for row in range(100)]
+        await rows.write(Bytes(decoder, names, chunks.RUN_BYTES // 4), *keys(names))
+        assert writer.buffered_bytes <= limit
+    rows.finish()
+    assert len(await kept(writer, scope)) == 25_600
+    [part] = (writer._disk.root / "_staging").glob(f"**/{TABLE}/**/*.parquet")
+    assert pq.ParquetFile(part).metadata.num_row_groups == 1
     await writer.abandon()
 
 

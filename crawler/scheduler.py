@@ -32,6 +32,7 @@ from crawler.snapshot import Ledger, ListWriter, ScopeRecord, SnapshotWriter
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole
 from crawler.target_plans import Refusal, TargetPlan
 from crawler.targets import Target
+from crawler.workers import Workers
 
 # An open scope takes about 5 kB. More than a few hundred are open at once only where most of the cloud throttles.
 MAX_OPEN = 20_000
@@ -82,8 +83,8 @@ class Scheduler:
         self._ending = 0
         self._writing = 0
         self._done = anyio.Event()
-        self._is_over = False
         self._tasks: anyio.abc.TaskGroup
+        self._workers: Workers[Job]
 
     async def run(self, deadline_s: float = inf) -> None:
         """Crawl until everything has ended or the time is over; what hasn't ended then is `not_attempted`.
@@ -95,12 +96,13 @@ class Scheduler:
             self._progress.by_account[plan.target.account_id] += len(plan.tables)
         with anyio.move_on_after(deadline_s):
             async with anyio.create_task_group() as self._tasks:
+                self._workers = Workers(self._tasks, self._run_job, self._settle)
                 try:
                     self._dispatcher.feed(self._admissions(), lambda: self._writing >= MAX_WRITING)
                     await self._done.wait()
                 finally:
                     # The dispatcher outlives this run: what still waits there must not begin.
-                    self._is_over = True
+                    self._workers.end()
                     self._dispatcher.feed(repeat(False))
         with anyio.CancelScope(shield=True):
             await self._abandon_open()
@@ -199,36 +201,35 @@ class Scheduler:
         )
 
     def _submit(self, scope: Scope, parameters: Mapping[str, str], *, is_guess: bool) -> None:
-        job = Job(scope, parameters, is_guess)
         scope.pending += 1
-        self._dispatcher.submit(scope.channel.lane, partial(self._begin, job))
+        self._dispatcher.submit(scope.channel.lane, partial(self._begin, Job(scope, parameters, is_guess)))
 
     def _begin(self, job: Job) -> None:
-        if self._is_over:
+        job.has_place = self._workers.begin(job)
+        if not job.has_place:
             self._dispatcher.release()
-            return
-        job.has_place = True
-        self._tasks.start_soon(self._run_job, job)
 
-    async def _run_job(self, job: Job) -> None:
+    async def _run_job(self, job: Job, running: anyio.CancelScope) -> None:
         scope = job.scope
         scope.row.started_at = scope.row.started_at or self._clock.now()
         self._progress.table = scope.row.table
-        with anyio.CancelScope() as running:
-            scope.running.add(running)
-            try:
-                if not scope.is_doomed:
-                    await self._walk(job)
-            except OutputError:
-                raise
-            except CrawlError as error:
-                scope.judge_error(error)
-            except Exception as error:  # noqa: BLE001 - a defect that one list shows must not end all the others
-                scope.judge(Status.FAILED, "Defect", f"{describe_defect(error)} Please report it.")
-            finally:
-                scope.running.discard(running)
-                if job.has_place:
-                    self._dispatcher.release()
+        scope.running.add(running)
+        try:
+            if not scope.is_doomed:
+                await self._walk(job)
+        except OutputError:
+            raise
+        except CrawlError as error:
+            scope.judge_error(error)
+        except Exception as error:  # noqa: BLE001 - a defect that one list shows must not end all the others
+            scope.judge(Status.FAILED, "Defect", f"{describe_defect(error)} Please report it.")
+        finally:
+            scope.running.discard(running)
+            if job.has_place:
+                self._dispatcher.release()
+
+    async def _settle(self, job: Job) -> None:
+        scope = job.scope
         self._doom_below(scope)
         scope.pending -= 1
         scope.make_room()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,12 +92,14 @@ async def list_members(client: Client, caller: Caller, tally: Tally) -> Listing:
 
     walk = Walk(_PAGING, fetch)
     members: dict[str, Member] = {}
-    async with aclosing(walk.steps()) as steps:
-        async for step in steps:
-            if step.restarts:
-                members.clear()
-            for member in step.page.members:
-                members.setdefault(member.account_id, member)
+
+    async def take(page: _Page, *, restarts: bool) -> None:
+        if restarts:
+            members.clear()
+        for member in page.members:
+            members.setdefault(member.account_id, member)
+
+    await walk.run(take)
     return Listing(tuple(members[account_id] for account_id in sorted(members)), walk.status, walk.note)
 
 

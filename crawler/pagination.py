@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
@@ -32,20 +31,20 @@ WalkStatus = Literal["complete", "truncated", "unstable"]
 
 
 _Page = TypeVar("_Page", bound=PageLike)
+_Taken = TypeVar("_Taken", bound=PageLike, contravariant=True)
 
 Fetch = Callable[[Mapping[str, str]], Awaitable[_Page]]
 
 
-@dataclass(slots=True)
-class Step(Generic[_Page]):
-    """A page, and whether what came before it in this walk is void (`restarts`) because the reading began anew."""
+class Take(Protocol[_Taken]):
+    """Who is given a list's pages."""
 
-    page: _Page
-    restarts: bool
+    async def __call__(self, page: _Taken, *, restarts: bool) -> None:
+        """Take a page; `restarts`: what came before it in this walk is void, because the reading began anew."""
 
 
 class Walk(Generic[_Page]):
-    """One list, walked. Iterate `steps` to its end, then read `status` and `note`.
+    """One list, walked. `run` it, then read `status` and `note`.
 
     `is_settled` says whether the pages given so far stand: a list by page numbers may be read again. `spawn` begins a
     task; with it pages whose number is known to be there are fetched side by side. `pays` says whether it would pay to
@@ -79,27 +78,27 @@ class Walk(Generic[_Page]):
         details += [self._remark] if self._remark else []
         return self._paging.style + (f" ({', '.join(details)})" if details else "")
 
-    def steps(self) -> AsyncGenerator[Step[_Page]]:
-        """The pages in order.
+    def run(self, take: Take[_Page]) -> Awaitable[None]:
+        """Give the pages to `take`, in order, one at a time.
 
         Raises PaginationError for a repeated token, a token that is no text, a page by number that comes twice in one
-        reading, and more than 10,000 pages; and whatever fetching raises.
+        reading, and more than 10,000 pages; and whatever fetching and `take` raise.
         """
         match self._paging.style:
             case "token" | "version":
-                return self._by_token()
+                return self._by_token(take)
             case "page-number":
-                return self._by_number()
+                return self._by_number(take)
             case _:
-                return self._single()
+                return self._single(take)
 
-    async def _single(self) -> AsyncGenerator[Step[_Page]]:
+    async def _single(self, take: Take[_Page]) -> None:
         page = await self._page({})
         if self._paging.limit_key and page.seen >= self._limit:
             self.status, self._remark = "truncated", f"{page.seen} records, as many as were asked for"
-        yield Step(page, restarts=False)
+        await take(page, restarts=False)
 
-    async def _by_token(self) -> AsyncGenerator[Step[_Page]]:
+    async def _by_token(self, take: Take[_Page]) -> None:
         key, restarts = self._paging.input_key, 0
         token: str | None = None
         seen: set[int] = set()  # of hashes: 10,000 tokens of 4 KiB each would be 40 MB
@@ -116,16 +115,14 @@ class Walk(Generic[_Page]):
                 token, begins_anew, watch = None, True, None
                 seen.clear()
                 continue
-            yield Step(page, restarts=begins_anew)
+            await take(page, restarts=begins_anew)
             begins_anew = False
             following = self._next_token(page.token)
             if following is None:
                 return
             if watch is not None and (split := self._where_to_split(watch, page)) is not None:
                 try:
-                    async with aclosing(self._split(split, following)) as steps:
-                        async for step in steps:
-                            yield step
+                    await self._split(split, following, take)
                 except OddListError as odd:
                     self._remark, self.readings = f"not by prefix: {odd}", self.readings + 1
                     token, begins_anew, watch = None, True, None
@@ -148,7 +145,7 @@ class Walk(Generic[_Page]):
         extra = len(split.prefixes)
         return split if extra <= MOST_EXTRA * watch.pages and self._pays(watch.pages, extra) else None
 
-    async def _split(self, split: Split, token: str) -> AsyncGenerator[Step[_Page]]:
+    async def _split(self, split: Split, token: str, take: Take[_Page]) -> None:
         """The rest of a list in several chains: its own from `token` on, and one a prefix. Pages come in any order."""
         below = [partial(self._below, prefix) for prefix in split.prefixes]
         chains = deque[Callable[[], AsyncGenerator[_Page]]]([partial(self._own, split, token), *below])
@@ -162,7 +159,7 @@ class Walk(Generic[_Page]):
             async for found in receive:
                 if isinstance(found, Exception):
                     raise found
-                yield Step(found, restarts=False)
+                await take(found, restarts=False)
         finally:
             receive.close()
             for running, out in walks:
@@ -228,20 +225,18 @@ class Walk(Generic[_Page]):
         except ValueError:
             raise PaginationError("TokenInvalid", f"{self._paging.output_key} is no version number.") from None
 
-    async def _by_number(self) -> AsyncGenerator[Step[_Page]]:
+    async def _by_number(self, take: Take[_Page]) -> None:
         page = await self._page(self._numbered(1))
         if self._is_whole(page):
             self.is_settled = True
-            yield Step(page, restarts=False)
+            await take(page, restarts=False)
             self._judge_total({total} if (total := count(page.total)) is not None else set(), page.seen)
             return
         previous: Reading | None = None
         for number in range(1, _MAX_READINGS + 1):
             self.readings, reading = number, Reading()
             ahead = self._ahead(page, previous)
-            async with aclosing(self._reading(page if previous is None else None, reading, ahead)) as steps:
-                async for step in steps:
-                    yield step
+            await self._read(page if previous is None else None, reading, ahead, take)
             if previous is not None and reading.confirms(previous):
                 break
             previous = reading
@@ -266,16 +261,14 @@ class Walk(Generic[_Page]):
             lambda number: self._page(self._numbered(number)), self._spawn, last, sure=previous is not None
         )
 
-    async def _reading(
-        self, first: _Page | None, reading: Reading, ahead: Lookahead[_Page]
-    ) -> AsyncGenerator[Step[_Page]]:
+    async def _read(self, first: _Page | None, reading: Reading, ahead: Lookahead[_Page], take: Take[_Page]) -> None:
         """One reading to an empty page. `first`: its first page, where that is there already."""
         number, restarts = 1, first is None
         try:
             while True:
                 page = first if first is not None else await ahead.take(number)
                 first = None
-                yield Step(page, restarts=restarts)
+                await take(page, restarts=restarts)
                 restarts = False
                 if not page.seen:
                     return
@@ -300,31 +293,29 @@ class Walk(Generic[_Page]):
     async def _page(self, parameters: Mapping[str, str]) -> _Page:
         if self.pages >= MAX_PAGES:
             raise PaginationError("TooManyPages", f"The list hasn't ended after {MAX_PAGES} pages.")
-        if not self._paging.limit_key:
-            page = await self._fetch(parameters)
-        else:
-            page = await self._sized(parameters)
+        key = self._paging.limit_key
+        try:
+            page = await self._fetch({key: str(self._limit), **parameters} if key else parameters)
+        except InvalidArgumentError:
+            smaller = await self._smaller(parameters) if key and not self.pages else None
+            if smaller is None:
+                raise
+            page = smaller
         self.pages += 1
         return page
 
-    async def _sized(self, parameters: Mapping[str, str]) -> _Page:
-        """Ask for the largest page; where the very first one is refused, for smaller ones."""
-        key = self._paging.limit_key
-        try:
-            return await self._fetch({key: str(self._limit), **parameters})
-        except InvalidArgumentError:
-            if self.pages:
-                raise
-            for smaller in _SMALLER:
-                if smaller >= self._limit:
-                    continue
-                try:
-                    page = await self._fetch({**parameters, key: str(smaller)})
-                except InvalidArgumentError:
-                    continue
-                self._limit = smaller
-                return page
-            raise
+    async def _smaller(self, parameters: Mapping[str, str]) -> _Page | None:
+        """The very first page where the largest was refused: smaller; None where every size is."""
+        for smaller in _SMALLER:
+            if smaller >= self._limit:
+                continue
+            try:
+                page = await self._fetch({**parameters, self._paging.limit_key: str(smaller)})
+            except InvalidArgumentError:
+                continue
+            self._limit = smaller
+            return page
+        return None
 
 
 async def _in_turn(

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing
 from functools import partial
 from itertools import product, repeat
 from math import inf
 
 import anyio
-import anyio.abc
 
 from crawler.catalog import Catalog, Operation, Parent
 from crawler.client import Client
@@ -83,8 +81,6 @@ class Scheduler:
         self._ending = 0
         self._writing = 0
         self._done = anyio.Event()
-        self._tasks: anyio.abc.TaskGroup
-        self._workers: Workers[Job]
 
     async def run(self, deadline_s: float = inf) -> None:
         """Crawl until everything has ended or the time is over; what hasn't ended then is `not_attempted`.
@@ -243,20 +239,23 @@ class Scheduler:
         pays = partial(self._pays, scope, self._clock.monotonic())
         walk = Walk(scope.operation.paging, partial(self._reader.fetch, job), spawn, pays)
         held: list[Page] = []
+
+        async def take(page: Page, *, restarts: bool) -> None:
+            nonlocal counts
+            scope.has_pages = True
+            if restarts:
+                counts = await self._begin_anew(counts, rows, held)
+            page = await self._reader.detailed(job, page)
+            if scope.children:
+                held.append(page)
+            else:
+                page.forget_records()
+            await self._take(page, counts, rows)
+            if walk.is_settled:
+                await self._begin_children(scope, held)
+
         try:
-            async with aclosing(walk.steps()) as steps:
-                async for step in steps:
-                    scope.has_pages = True
-                    if step.restarts:
-                        counts = await self._begin_anew(counts, rows, held)
-                    page = await self._reader.detailed(job, step.page)
-                    if scope.children:
-                        held.append(page)
-                    else:
-                        page.forget_records()
-                    await self._take(page, counts, rows)
-                    if walk.is_settled:
-                        await self._begin_children(scope, held)
+            await walk.run(take)
         except ApiError as error:
             is_vanished = isinstance(error, VanishedError) and bool(job.parameters)
             if not is_vanished and error.code not in scope.operation.empty_codes:
@@ -265,7 +264,8 @@ class Scheduler:
             scope.row.vanished += is_vanished and not job.is_guess
         finally:
             scope.count(counts, walk.note, walk.pages)
-        await self._begin_children(scope, held)
+        if held:
+            await self._begin_children(scope, held)
         scope.judge(Status(walk.status), walk.status.capitalize(), walk.note)
         scope.judge_details()
         if rows is not None:

@@ -29,12 +29,14 @@ async def walked(service, dice, *, limit=10, side_by_side=True):
             await asyncio.sleep(0)
         return page
 
+    async def take(page, *, restarts):
+        if restarts:
+            kept.clear()
+        kept.extend(page.keys)
+
     async with anyio.create_task_group() as tasks:
         walk = Walk(numbered(limit), fetch, tasks.start_soon if side_by_side else None)
-        async for step in walk.steps():
-            if step.restarts:
-                kept.clear()
-            kept += step.page.keys
+        await walk.run(take)
     return walk, kept, asked
 
 
@@ -76,13 +78,11 @@ async def rounds_of(service, *, limit=10):
         await answered.wait()
         return service(parameters)
 
+    async def take(page, *, restarts):
+        pass
+
     async with anyio.create_task_group() as tasks:
-
-        async def run():
-            async for _ in Walk(numbered(limit), fetch, tasks.start_soon).steps():
-                pass
-
-        walking = asyncio.ensure_future(run())
+        walking = asyncio.ensure_future(Walk(numbered(limit), fetch, tasks.start_soon).run(take))
         while not walking.done():
             for _ in range(50):
                 await asyncio.sleep(0)

@@ -42,13 +42,15 @@ class Walked:
         self.walk = Walk(paging, fetch)
 
     async def run(self) -> None:
-        async for step in self.walk.steps():
-            assert isinstance(step.restarts, bool)
-            if step.restarts:
-                self.kept.clear()
-                self.restarts += 1
-            self.kept += step.page.keys
-            self.settled.append(self.walk.is_settled)
+        await self.walk.run(self.take)
+
+    async def take(self, page, *, restarts):
+        assert isinstance(restarts, bool)
+        if restarts:
+            self.kept.clear()
+            self.restarts += 1
+        self.kept += page.keys
+        self.settled.append(self.walk.is_settled)
 
     @property
     def code(self) -> str:
@@ -511,12 +513,14 @@ async def missed(seed: int, *, has_total: bool) -> tuple[str, set[str]]:
     async def fetch(parameters):
         return moves.page(parameters, has_total=has_total)
 
+    async def take(page, *, restarts):
+        if restarts:
+            kept.clear()
+        kept.extend(page.keys)
+
     walk, kept = Walk(numbered(dice.choice([2, 3, 4])), fetch), []
     try:
-        async for step in walk.steps():
-            if step.restarts:
-                kept.clear()
-            kept += step.page.keys
+        await walk.run(take)
     except PaginationError:
         return "failed", set()
     return walk.status, moves.stable - set(kept)

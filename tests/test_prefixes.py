@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from contextlib import aclosing
 from dataclasses import replace
 
 import anyio
@@ -60,13 +59,15 @@ async def walk_of(service, *, pays=True, dice=None):
             await asyncio.sleep(0)
         return service(dict(parameters))
 
+    async def take(page, *, restarts):
+        assert isinstance(restarts, bool)
+        if restarts:
+            kept.clear()
+        kept.extend(name for (name,) in page.keys)
+
     async with anyio.create_task_group() as tasks:
         walk = Walk(PAGING, fetch, tasks.start_soon, pays if callable(pays) else lambda pages, extra: pays)
-        async for step in walk.steps():
-            assert isinstance(step.restarts, bool)
-            if step.restarts:
-                kept.clear()
-            kept += [name for (name,) in step.page.keys]
+        await walk.run(take)
     return walk, kept
 
 
@@ -119,11 +120,13 @@ async def test_without_a_prefix_or_without_tasks_nobody_asks_whether_it_pays(pre
     async def fetch(parameters):
         return service(dict(parameters))
 
+    async def take(page, *, restarts):
+        kept.extend(name for (name,) in page.keys)
+
     async with anyio.create_task_group() as tasks:
         paging = replace(PAGING, prefix_key=prefix_key)
         walk = Walk(paging, fetch, tasks.start_soon if has_tasks else None, lambda pages, extra: pytest.fail("asked"))
-        async for step in walk.steps():
-            kept += [name for (name,) in step.page.keys]
+        await walk.run(take)
     assert (kept, walk.note) == (numbered(900), "token")
 
 
@@ -338,14 +341,15 @@ async def test_who_gives_up_a_split_list_hears_no_more_of_it():
             raise ThrottledError("Stopped", "") from None
         return service(dict(parameters))
 
-    async with anyio.create_task_group() as tasks:
-        walk = Walk(PAGING, fetch, tasks.start_soon, lambda pages, extra: True)
-        async with aclosing(walk.steps()) as steps:
-            async for _ in steps:
-                if service.prefixes:
-                    break
+    async def take(page, *, restarts):
+        if service.prefixes:
             for _ in range(100):
                 await asyncio.sleep(0)
+            raise KeyError
+
+    async with anyio.create_task_group() as tasks:
+        with pytest.raises(KeyError):
+            await Walk(PAGING, fetch, tasks.start_soon, lambda pages, extra: True).run(take)
     assert len(service.prefixes) > 1
 
 

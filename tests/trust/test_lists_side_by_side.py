@@ -48,12 +48,14 @@ class Service(ChangingList):
     async def walk_on(self):
         self.walk = Walk(self.paging(), self.fetch, self.spawn, lambda *_: True)
         try:
-            async for step in self.walk.steps():
-                if step.restarts:
-                    self.kept.clear()
-                self.kept += step.page.keys
+            await self.walk.run(self.take)
         except PaginationError as error:
             self.failed = error.code
+
+    async def take(self, page, *, restarts):
+        if restarts:
+            self.kept.clear()
+        self.kept += page.keys
 
     def spawn(self, begin):
         task = self.loop.create_task(begin())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import types
 from bisect import bisect_right, insort
 
 import pytest
@@ -20,13 +21,10 @@ NAMES = st.integers(0, 30).map(lambda number: f"f{number:02}")
 MOST_CHANGES = 5
 
 
-def done_at_once(work):
-    """Run a coroutine that never waits, without a loop: a thousand loops are slow."""
-    try:
-        work.send(None)
-    except StopIteration as end:
-        return end.value
-    raise AssertionError("it waits")
+@types.coroutine
+def next_page():
+    """Wait until the walk is sent on, without a loop: a thousand loops are slow."""
+    yield
 
 
 class ChangingList(RuleBasedStateMachine):
@@ -75,7 +73,7 @@ class MovingList(ChangingList):
         self.stable, self.ever = set(self.items), set(self.items)
         self.kept, self.changes, self.is_over, self.failed = [], 0, False, ""
         self.walk = Walk(self.paging(self.size), self.fetch)
-        self.steps = self.walk.steps()
+        self.walking = self.walk.run(self.take)
 
     def ordered(self, names):
         return sorted(names)
@@ -83,20 +81,22 @@ class MovingList(ChangingList):
     async def fetch(self, parameters):
         return self.page(parameters)
 
+    async def take(self, page, *, restarts):
+        if restarts:
+            self.kept.clear()
+        self.kept += page.keys
+        await next_page()
+
     @rule()
     def read_on(self):
         if self.is_over:
             self.set_out()
         try:
-            step = done_at_once(anext(self.steps))
-        except StopAsyncIteration:
+            self.walking.send(None)
+        except StopIteration:
             self.is_over = True
         except PaginationError as error:
             self.is_over, self.failed = True, error.code
-        else:
-            if step.restarts:
-                self.kept.clear()
-            self.kept += step.page.keys
         if self.is_over:
             self.judge()
 
@@ -104,14 +104,14 @@ class MovingList(ChangingList):
         return self.has_total or name not in self.ever  # without a total it can't be told from one that stayed
 
     def teardown(self):
-        if not hasattr(self, "steps"):
+        if not hasattr(self, "walking"):
             return
         for _ in range(200):  # to the end: an interleaving that nobody judges shows nothing
             if self.is_over:
                 break
             self.read_on()
         assert self.is_over
-        done_at_once(self.steps.aclose())
+        self.walking.close()
 
 
 class TokenWalk(MovingList):

@@ -227,10 +227,11 @@ class ListWriter:
         self._is_finished = True
         scope = self._scope
         held_bytes = self._keys.cost_bytes + scope.settled.cost_bytes
-        with scope.spool.recount(self.store, scope.store):
-            if found := self._keys.found_in(scope.settled):
-                self._leave_out(found)
-            scope.store.adopt(self.store)
+        before = self.store.cost_bytes + scope.store.cost_bytes
+        if found := self._keys.found_in(scope.settled):
+            self._leave_out(found)
+        scope.store.adopt(self.store)
+        scope.spool.recount(before, self.store, scope.store)
         scope.settled.adopt(self._keys)
         scope.count_keys(scope.settled.cost_bytes - held_bytes)
         del scope.unfinished[self]

@@ -10,7 +10,7 @@ fit in memory needs it only for a moment, so that several of those reach the dis
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from math import inf
 from operator import attrgetter
 from threading import Lock
@@ -24,7 +24,7 @@ from crawler.snapshot.chunks import RUN_BYTES, decoded, groups, resolved
 from crawler.snapshot.parts import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from crawler.snapshot.chunks import Chunk, Packed, Waiting
     from crawler.snapshot.disk import Disk
@@ -88,21 +88,19 @@ class Spool:
 
     def add(self, store: Store, chunk: Chunk) -> None:
         """Let a store hold a chunk, after `make_room`."""
-        with self.recount(store):
-            store.append(chunk)
+        before = store.cost_bytes
+        store.append(chunk)
+        self.recount(before, store)
 
-    @contextmanager
-    def recount(self, *stores: Store) -> Iterator[None]:
-        """A context in which the stores may change what they hold; nothing may be awaited in it."""
-        before = sum(store.cost_bytes for store in stores)
-        yield
+    def recount(self, before: int, *stores: Store) -> None:
+        """Count what a change has made of the stores, which held `before` bytes. Nothing was awaited meanwhile."""
+        self.buffered_bytes -= before
         for store in stores:
             if store.waiting_bytes >= RUN_BYTES:
                 store.decode(self._decode)
             if store.decoding:
                 store.settle()
-        self.buffered_bytes += sum(store.cost_bytes for store in stores) - before
-        for store in stores:
+            self.buffered_bytes += store.cost_bytes
             if store.rows:
                 self._stores[store] = None
             else:
@@ -131,10 +129,11 @@ class Spool:
         """Drop all rows of the stores, buffered or on the disk. Raises OutputError."""
         async with self._lock:
             parts = [part for store in stores for part in store.parts]
-            with self.recount(*stores):
-                for store in stores:
-                    store.take()
-                    store.parts, store.current = [], None
+            before = sum(store.cost_bytes for store in stores)
+            for store in stores:
+                store.take()
+                store.parts, store.current = [], None
+            self.recount(before, *stores)
             for part in parts:
                 self.open_parts.pop(part, None)
             if parts:
@@ -178,11 +177,11 @@ class Spool:
     async def _relieve(self) -> bool:
         largest = max(self._stores, key=_cost_bytes, default=None)
         if largest is not None and (largest.decoding or largest.waiting_bytes >= RUN_BYTES // 2):
-            with self.recount(largest):
-                largest.decode(self._decode)
+            before = largest.cost_bytes
+            largest.decode(self._decode)
+            self.recount(before, largest)
             await self.run(wait, [each.future for each in largest.decoding])
-            with self.recount(largest):
-                pass
+            self.recount(largest.cost_bytes, largest)
         elif largest is not None:
             await self._spill(largest)
         elif self._in_flight:

@@ -51,6 +51,8 @@ _MARKS = tuple(
         *("Signature=", "Signature%3D", "security-token=", "security-token%3D"),
     )
 )
+# What all marks begin with: half as many searches.
+_STEMS = tuple(stem.lower().encode() for stem in ("PRIVATE", *_KEY_CORES, "Signature", "security-token"))
 # The marks as a regular expression for a search without regard to case, in RE2's syntax.
 MARKS = "|".join(re.escape(mark.decode()) for mark in _MARKS)
 
@@ -60,7 +62,10 @@ def needs_care(body: bytes) -> bool:
     if b"\\u" in body:
         return True
     lower = body.lower()  # a search without regard to case takes 15 times as long
-    return any(mark in lower for mark in _MARKS)
+    for stem in _STEMS:  # most pages have none
+        if stem in lower:
+            return any(mark in lower for mark in _MARKS)
+    return False
 
 
 def is_never_kept(text: str) -> bool:

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import OutputError
-from crawler.redaction import MASK, Redaction, _base64_cores, is_never_kept, load_key, needs_care
+from crawler.redaction import MARKS, MASK, Redaction, _base64_cores, is_never_kept, load_key, needs_care
 from crawler.wire_json import parse
 
 KEY = b"k" * 32
@@ -192,6 +192,17 @@ def test_what_only_looks_alike_is_kept(text):
 @pytest.mark.parametrize("is_ascii", [True, False])
 def test_bytes_with_what_is_never_kept_need_care(text, is_ascii):
     assert needs_care(json.dumps({"a": f"é {text}"}, ensure_ascii=is_ascii).encode())
+
+
+@pytest.mark.parametrize("mark", MARKS.split("|"))
+def test_every_mark_is_found_in_any_case(mark):
+    text = mark.replace("\\", "")
+    assert needs_care(f'{{"a": "x{text}"}}'.encode())
+    assert needs_care(f'{{"a": "{text.upper()}x"}}'.encode())
+
+
+def test_what_marks_begin_with_needs_no_care_by_itself():
+    assert not needs_care(b'{"private": "Signature", "security-token": "PRIVATE"}')
 
 
 def test_escapes_need_care_since_they_hide_what_is_there():

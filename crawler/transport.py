@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import zlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -23,8 +23,6 @@ from crawler.errors import ApiError, FatalError, TransientError
 
 _CONNECT_TIMEOUT_S = 10.0
 _GZIP = 16 + zlib.MAX_WBITS
-# What aiohttp would otherwise work out for every request.
-_OWN_HEADERS = frozenset({"Accept", "Accept-Encoding", "User-Agent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,13 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
+
+
+class _Request(aiohttp.ClientRequest):
+    """Sends the headers that it was given, and no others."""
+
+    def update_auto_headers(self, skip_auto_headers: object) -> None:
+        """Nothing is added, and nothing need be worked out."""
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -97,6 +102,7 @@ class Transport:
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
+            request_class=_Request,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
@@ -119,7 +125,20 @@ class Transport:
         """
         assert self._session is not None, "a Transport is used inside `async with`"
         try:
-            return await self._exchange(self._session, request)
+            response = await self._session.request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers={**request.headers, "accept-encoding": "gzip"},
+                data=request.body or None,
+                allow_redirects=False,
+                proxy=self._proxy or None if request.url.startswith("https:") else None,
+                timeout=_timeout(request.timeout_s),
+            )
+            try:
+                return HttpResponse(response.status, response.headers, await self._read(response))
+            except BaseException:
+                response.close()  # once it has been read it has given its connection back
+                raise
         except aiohttp.ConnectionTimeoutError:
             raise TransientError("Timeout", f"No connection within {_CONNECT_TIMEOUT_S:g} s.") from None
         except TimeoutError:
@@ -127,30 +146,17 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise _translated(error) from None
 
-    async def _exchange(self, session: aiohttp.ClientSession, request: HttpRequest) -> HttpResponse:
-        async with session.request(
-            request.method,
-            URL(request.url, encoded=True),
-            headers={**request.headers, "accept-encoding": "gzip"},
-            skip_auto_headers=_OWN_HEADERS,
-            data=request.body or None,
-            allow_redirects=False,
-            proxy=self._proxy or None if request.url.startswith("https:") else None,
-            timeout=_timeout(request.timeout_s),
-        ) as response:
-            body = await self._read(response)
-            return HttpResponse(response.status, response.headers, body)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+    def _read(self, response: aiohttp.ClientResponse) -> Awaitable[bytes]:
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         if encoding in {"", "identity"}:
-            return await self._read_plain(response)
+            return self._read_plain(response)
         if encoding not in {"gzip", "x-gzip"}:
             raise FatalError("UnknownEncoding", "The answer is compressed in a way that wasn't asked for.")
-        return await self._read_gzip(response)
+        return self._read_gzip(response)
 
     async def _read_plain(self, response: aiohttp.ClientResponse) -> bytes:
-        if response.content_length is not None and response.content_length <= self._max_page_bytes:
+        announced = response.content_length
+        if announced is not None and announced <= self._max_page_bytes:
             return await response.read()
         body = bytearray()
         async for chunk in response.content.iter_any():

@@ -70,6 +70,16 @@ async def sent(
         return await transport.send(HttpRequest("GET", url, request.pop("headers", {}), timeout_s=timeout_s, **request))
 
 
+async def test_an_answer_that_is_given_up_gives_its_place_back():
+    answer = whole(b"x" * (2 * CAP))[: -CAP + 10]
+    async with server(answer) as (url, _), Transport(connections=1, max_page_bytes=CAP) as transport:
+        errors = []  # they hold what the answer was read from
+        for _ in range(3):
+            with pytest.raises(FatalError) as caught:
+                await transport.send(HttpRequest("GET", url, {}, timeout_s=5.0))
+            errors.append(caught)
+
+
 async def refused(answer, *, timeout_s: float = 5.0) -> ApiError:
     async with server(answer) as (url, _):
         with pytest.raises(ApiError) as caught:
@@ -105,10 +115,8 @@ async def test_headers_go_out_as_given_with_gzip_and_without_cookies():
         for _ in range(2):
             await transport.send(HttpRequest("GET", url, request))
     for head in received:
-        lines = head.decode().lower().split("\r\n")
-        assert {"host: fc.example", "x-acs-date: d", "accept: a/b", "accept-encoding: gzip"} <= set(lines)
-        assert len([line for line in lines if line.startswith("accept-encoding")]) == 1
-        assert not any(line.startswith(("cookie", "authorization")) for line in lines)
+        lines = head.decode().lower().split("\r\n")[1:-2]
+        assert sorted(lines) == ["accept-encoding: gzip", "accept: a/b", "host: fc.example", "x-acs-date: d"]
 
 
 async def test_no_proxy_and_no_netrc_of_the_environment_is_used(monkeypatch, tmp_path):

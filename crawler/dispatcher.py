@@ -5,6 +5,7 @@ What waits for a bucket holds no place among the requests in flight, so a thrott
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from itertools import repeat
 
@@ -21,7 +22,7 @@ class Dispatcher:
         self._free = self._concurrency = concurrency
         self._clock = clock
         self._queue = ReadyQueue()
-        self._wake = anyio.Event()
+        self._wake = asyncio.Event()
         self._admissions: Iterator[bool] = repeat(False)
         self._is_held: Callable[[], bool] = bool
 
@@ -76,7 +77,7 @@ class Dispatcher:
         """Dispatch until cancelled."""
         while True:
             now = self._clock.monotonic()
-            self._wake = anyio.Event()
+            self._wake = asyncio.Event()
             self._grant(now)
             next_at = self._queue.next_at() if self._free and not self._is_held() else None
             if next_at is None:  # the usual case, and a scope that times nothing costs as much as a grant

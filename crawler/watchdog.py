@@ -9,7 +9,6 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from math import inf
 from pathlib import Path
 from types import CodeType
@@ -30,19 +29,13 @@ class StuckError(CrawlError):
 
 
 class WaitingClock:
-    """A clock that knows who sleeps on it."""
+    """A clock that knows who sleeps on it. It reads as the one within, by that one's own functions."""
 
     def __init__(self, inner: Clock) -> None:
         self.inner = inner
+        self.now = inner.now
+        self.monotonic = inner.monotonic
         self._due: Counter[float] = Counter()
-
-    def now(self) -> datetime:
-        """See `Clock.now`."""
-        return self.inner.now()
-
-    def monotonic(self) -> float:
-        """See `Clock.monotonic`."""
-        return self.inner.monotonic()
 
     async def sleep(self, duration_s: float) -> None:
         """See `Clock.sleep`."""

@@ -188,13 +188,15 @@ class Client:
                 finally:
                     self._gate.release()
             except ApiError as error:
-                self._note(request, caller, sent_at, error.code)
+                if self._is_noting:
+                    self._note(request, caller, sent_at, error.code)
                 self._report(error, channel, sent_at, tally)
                 await self._recover(error, retries, caller, credentials)
                 tally.retries += 1
                 self.total.retries += 1
             else:
-                self._note(request, caller, sent_at, "OK")
+                if self._is_noting:
+                    self._note(request, caller, sent_at, "OK")
                 now = self._clock.monotonic()
                 channel.operation.succeeded(now)
                 channel.product.succeeded(now)
@@ -300,8 +302,6 @@ class Client:
 
     def _note(self, request: ApiRequest, caller: Caller, sent_at: float, outcome: str) -> None:
         """One line a request for whoever looks into a night: no path, no query, no header."""
-        if not self._is_noting:
-            return
         self._log.debug(
             "request",
             product=request.product,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
 from crawler.client import ApiRequest, Client, expand_path
@@ -35,8 +35,11 @@ class PageReader:
         self._clock = clock
         self._began_at = clock.now()
 
-    async def fetch(self, job: Job, parameters: Mapping[str, str]) -> Page:
-        """One page of a list, by what paging adds to its request. Raises as `Client.call` and `Normalizer.read` do."""
+    def fetch(self, job: Job, parameters: Mapping[str, str]) -> Awaitable[Page]:
+        """One page of a list, by what paging adds to its request. Raises as `Client.call` and `Normalizer.read` do.
+
+        What it gives is awaited at once.
+        """
         scope, operation = job.scope, job.scope.operation
         request = ApiRequest(
             operation.product,
@@ -57,7 +60,7 @@ class PageReader:
             return normalizer.read_slowly(body, self._context(job))
 
         has_place, job.has_place = job.has_place, False
-        return await self._client.call(
+        return self._client.call(
             request, scope.caller, scope.channel, read, scope.tally, quick=quick, has_place=has_place
         )
 

@@ -236,7 +236,7 @@ class Scheduler:
         rows = scope.writer.list() if scope.writer is not None else None
         # A page's details are asked for with that page's body: with details pages come one by one.
         spawn = self._tasks.start_soon if scope.details is None else None
-        pays = partial(self._pays, scope, self._clock.monotonic())
+        pays = partial(self._pays, scope, self._clock.monotonic()) if scope.operation.paging.prefix_key else None
         walk = Walk(scope.operation.paging, partial(self._reader.fetch, job), spawn, pays)
         held: list[Page] = []
 
@@ -245,13 +245,17 @@ class Scheduler:
             scope.has_pages = True
             if restarts:
                 counts = await self._begin_anew(counts, rows, held)
-            page = await self._reader.detailed(job, page)
+            if scope.details is not None:
+                page = await self._reader.detailed(job, page)
+            counts.add(page)
+            self._progress.rows += page.seen
             if scope.children:
                 held.append(page)
             else:
                 page.forget_records()
-            await self._take(page, counts, rows)
-            if walk.is_settled:
+            if rows is not None and page.seen:
+                await self._write(page, rows)
+            if walk.is_settled and held:
                 await self._begin_children(scope, held)
 
         try:
@@ -266,7 +270,8 @@ class Scheduler:
             scope.count(counts, walk.note, walk.pages)
         if held:
             await self._begin_children(scope, held)
-        scope.judge(Status(walk.status), walk.status.capitalize(), walk.note)
+        if walk.status != "complete":
+            scope.judge(Status(walk.status), walk.status.capitalize(), walk.note)
         scope.judge_details()
         if rows is not None:
             rows.finish()
@@ -290,20 +295,14 @@ class Scheduler:
             await rows.restart()
         return ListCounts()
 
-    async def _take(self, page: Page, counts: ListCounts, rows: ListWriter | None) -> None:
-        counts.seen += page.seen
-        counts.coerced += page.coerced
-        counts.misfits += page.misfits
-        add_names(counts.unknown, page.unknown)
-        self._progress.rows += page.seen
-        if rows is not None and page.seen:
-            self._writing += 1
-            try:
-                await rows.write(page.rows, page.keys, page.digests)
-            finally:
-                self._writing -= 1
-                if self._writing == MAX_WRITING - 1:
-                    self._dispatcher.ask_again()
+    async def _write(self, page: Page, rows: ListWriter) -> None:
+        self._writing += 1
+        try:
+            await rows.write(page.rows, page.keys, page.digests)
+        finally:
+            self._writing -= 1
+            if self._writing == MAX_WRITING - 1:
+                self._dispatcher.ask_again()
 
     async def _begin_children(self, scope: Scope, pages: list[Page]) -> None:
         """Submit the lists that hang from these pages' rows, each page's when not too many of them are pending."""
@@ -335,7 +334,7 @@ class Scheduler:
 
     def _submit_once(self, scope: Scope, parameters: Mapping[str, str], *, is_guess: bool) -> None:
         """Submit a list that no row gave before. Where the scope is doomed it is only remembered, for a journal."""
-        identity = tuple(parameters[name] for name in scope.operation.parameters)
+        identity = tuple(map(parameters.__getitem__, scope.operation.parameters))
         if identity in scope.begun:
             return
         scope.begun[identity] = is_guess

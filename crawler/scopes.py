@@ -19,6 +19,7 @@ from crawler.errors import (
     PaginationError,
     UnsupportedError,
 )
+from crawler.normalizer import Page
 from crawler.snapshot import KnownList, ScopeWriter
 from crawler.snapshot.ledger import ScopeRow, Status, has_rows, worst
 from crawler.targets import Target
@@ -45,6 +46,14 @@ class ListCounts:
     coerced: int = 0
     misfits: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
+
+    def add(self, page: Page) -> None:
+        """Count one more page."""
+        self.seen += page.seen
+        self.coerced += page.coerced
+        self.misfits += page.misfits
+        if page.unknown:
+            add_names(self.unknown, page.unknown)
 
 
 @dataclass(slots=True, eq=False)
@@ -170,7 +179,8 @@ class Scope:
         if pages:
             way = f"{note} + {self.details.action}" if self.details else note
             self.walks[way] = self.walks.get(way, 0) + 1
-        add_names(self.unknown, counts.unknown)
+        if counts.unknown:
+            add_names(self.unknown, counts.unknown)
 
     async def end(self, now: datetime) -> None:
         """Settle the rows and fill in what only the end knows. Raises OutputError."""

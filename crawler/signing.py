@@ -141,7 +141,7 @@ def new_nonce() -> str:
 def _stamp(now: datetime) -> str:
     if now.tzinfo is None:
         raise ValueError("a signature's date needs a time with a zone, not a naive one")
-    return f"{now.astimezone(UTC).isoformat(timespec='seconds')[:19]}Z"
+    return f"{now.astimezone(UTC).isoformat()[:19]}Z"
 
 
 def _sendable(what: str, value: str) -> str:

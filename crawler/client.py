@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Protocol, TypeVar
-from urllib.parse import quote
 
 import structlog
 
@@ -32,7 +31,7 @@ from crawler.errors import (
 from crawler.lanes import Lane
 from crawler.ratelimit import Bucket, Buckets, slows
 from crawler.retry import Retries, RetryPolicy, RetryQuota
-from crawler.signing import canonical_query, new_nonce, sign
+from crawler.signing import canonical_query, new_nonce, percent_encode, sign
 from crawler.transport import HttpRequest, HttpResponse
 from crawler.wire_json import is_encodable
 
@@ -114,7 +113,7 @@ def expand_path(template: str, parameters: Mapping[str, str]) -> str:
     for name, value in parameters.items():
         if not value or value in {".", ".."} or "\0" in value or not is_encodable(value):
             raise FatalError("InvalidName", f"The {name} {value[:100]!a} can't be a step of a path.")
-        path = path.replace(f"{{{name}}}", quote(value, safe="~"))
+        path = path.replace(f"{{{name}}}", percent_encode(value))
     return path
 
 

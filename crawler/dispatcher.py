@@ -34,7 +34,7 @@ class Dispatcher:
 
     async def acquire(self, lane: Lane) -> None:
         """Wait until a request may leave in this lane; the place is held until `release`."""
-        granted = anyio.Event()
+        granted = asyncio.Event()
         lane.going.append(granted.set)
         self._queue.push(lane, self._clock.monotonic())
         self._wake.set()

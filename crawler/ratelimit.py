@@ -23,20 +23,17 @@ BUNCH_S = 0.03
 LATE_S = 0.005
 FLOOR_SHARE = 0.02
 FLOOR_RATE = 0.05
-# A refusal soon after a cut, or the first of all, says that the limit is far below; one after a while, that it's near.
-DEEP_CUT, NEAR_CUT = 0.7, 0.92
-DEEP_GOAL, NEAR_GOAL = 0.85, 0.97
-NEAR_AFTER_S = 2.0
-MOST_NEAR_CUTS = 2
-# From a cut the rate is at its goal after so long, stays there for so many requests, and is at the cap at the end.
-RETURN_S = 3.0
-STAY_REQUESTS = 60
-LONGEST_STAY_S = 20.0
-REACH_S = 55.0
+# A cut goes down to what was taken since the last one; at least by LEAST_CUT, so that it doesn't end at once where it
+# began, and to no less than MOST_CUT, where too little was sent to tell.
+LEAST_CUT, MOST_CUT = 0.97, 0.7
+# What was let through after a refusal is all there is if the next one comes so soon.
+SOON_S = 2.0
+# From a cut the rate is after so long where it was refused (sooner while the limit isn't known), and then at the cap.
+SEARCH_S, CLIMB_S, REACH_S = 20.0, 45.0, 58.0
+# Fast at first and then ever slower up to where it was refused; ever faster after that.
+APPROACH, DEPART = 3.0, 1.5
 FIRST_BLOCK_S = 0.5
 NEAR_BLOCK_S = 0.25
-NEAR_BLOCK_REQUESTS = 2
-LONGEST_NEAR_BLOCK_S = 5.0
 LONGEST_BLOCK_S = 30.0
 # More than a pair, so that what was put back is worked off.
 _LOOKS = 4
@@ -88,19 +85,22 @@ class Bucket:
     """One limit's state. Never faster than its rule; slower after throttling answers, at about what the server takes.
 
     A throttling answer to a request that left after the last cut begins an epoch: the rate is cut once, whatever number
-    of older requests come back throttled too. From the cut it returns quickly to just below where it was refused, stays
-    there, and then climbs, ever faster, until it's refused again or at the rule's rate, a minute after the cut.
+    of older requests come back throttled too. At a refusal a server has nothing left, whatever its burst. So what it
+    took between two refusals is what it gives in that time, or less where less was asked of it; and its limit lies
+    between that and the rate that was refused. The rate climbs from the one to the other, slowly at the end, so that
+    it's refused seldom and little above the limit; and then faster, up to the rule's, a minute after the cut.
     """
 
     __slots__ = (
         "_blocked_until",
         "_bound",
+        "_climb_s",
         "_cut_at",
-        "_cut_rate",
         "_due",
-        "_goal",
-        "_near_cuts",
+        "_high",
+        "_low",
         "_strikes",
+        "_taken",
         "key",
         "rule",
         "users",
@@ -115,8 +115,9 @@ class Bucket:
         self._bound = -inf
         self._blocked_until = -inf
         self._cut_at = -inf
-        self._cut_rate = self._goal = rule.rate
-        self._near_cuts = MOST_NEAR_CUTS
+        self._low = self._high = rule.rate
+        self._climb_s = SEARCH_S
+        self._taken = 0
         self._strikes = 0
 
     def ready_at(self, now: float) -> float:
@@ -131,14 +132,14 @@ class Bucket:
 
     def rate(self, now: float) -> float:
         """Requests per second at `now`: the rule's, or less after throttling; `PACE` is not in it."""
-        passed_s, cap, goal = now - self._cut_at, self.rule.rate, self._goal
+        passed_s, cap, high = max(0.0, now - self._cut_at), self.rule.rate, self._high
         if passed_s >= REACH_S:
             return cap
-        if passed_s < RETURN_S:
-            return goal - (goal - self._cut_rate) * (1 - max(0.0, passed_s) / RETURN_S) ** 3
-        stay_s = min(LONGEST_STAY_S, max(RETURN_S, STAY_REQUESTS / goal))
-        climbed = (max(0.0, passed_s - stay_s) / (REACH_S - stay_s)) ** 3
-        return min(cap, goal * float((cap / goal) ** climbed))
+        left = 1 - passed_s / self._climb_s
+        if left > 0:
+            return max(self._low, high * float((self._low / high) ** left**APPROACH))
+        beyond = (passed_s - self._climb_s) / (REACH_S - self._climb_s)
+        return min(cap, high * float((cap / high) ** beyond**DEPART))
 
     def throttled(self, now: float, sent_at: float, hint_s: float | None) -> None:
         """The server refused, at `now`, a request that left at `sent_at`. `hint_s`: how long it said to wait, or None.
@@ -147,16 +148,9 @@ class Bucket:
         0.5 s, 1 s, 2 s … 30 s.
         """
         is_new_epoch = sent_at > self._cut_at
-        is_near = is_new_epoch and self._is_near(sent_at)
-        if is_new_epoch:
-            floor = min(self.rule.rate, max(FLOOR_SHARE * self.rule.rate, FLOOR_RATE))
-            refused = self.rate(now)
-            self._cut_rate = max(floor, (NEAR_CUT if is_near else DEEP_CUT) * refused)
-            self._goal = max(floor, (NEAR_GOAL if is_near else DEEP_GOAL) * refused)
-            self._cut_at = now
+        is_near = is_new_epoch and self._cut(now, sent_at)
         if is_near and not self._strikes:
-            least_s = min(LONGEST_NEAR_BLOCK_S, max(NEAR_BLOCK_S, NEAR_BLOCK_REQUESTS / self._goal))
-            self._block_until(now + max(least_s, hint_s or 0.0))
+            self._block_until(now + max(NEAR_BLOCK_S, hint_s or 0.0))
         elif hint_s:
             self._block_until(now + max(NEAR_BLOCK_S if is_new_epoch else 0.0, hint_s))
         elif is_new_epoch:
@@ -170,17 +164,23 @@ class Bucket:
 
     def succeeded(self, now: float) -> None:
         """A request was answered without throttling at `now`. After the block that ends the growth of blocks."""
+        self._taken += 1
         if now >= self._blocked_until:
             self._strikes = 0
 
-    def _is_near(self, sent_at: float) -> bool:
-        """Whether the server's limit can't be far below: what left before `sent_at` was taken for a while."""
-        if self._cut_at == -inf:
-            return False
-        if sent_at - max(self._cut_at, self._blocked_until) >= NEAR_AFTER_S:
-            self._near_cuts = 0
-        self._near_cuts += 1
-        return self._near_cuts <= MOST_NEAR_CUTS
+    def _cut(self, now: float, sent_at: float) -> bool:
+        """Begin an epoch. Returns whether the server's limit can't be far below: some while passed since the last."""
+        refused, passed_s = self.rate(now), now - self._cut_at
+        is_soon = sent_at - max(self._cut_at, self._blocked_until) < SOON_S
+        is_near = self._cut_at > -inf and not is_soon
+        low = min(LEAST_CUT * refused, self._taken / passed_s)
+        if not (is_soon and self._taken):
+            low = max(low, MOST_CUT * refused)
+        self._low = max(low, min(self.rule.rate, max(FLOOR_SHARE * self.rule.rate, FLOOR_RATE)))
+        self._high = max(self._low, refused)
+        self._climb_s = CLIMB_S if is_near else SEARCH_S
+        self._cut_at, self._taken = now, 0
+        return is_near
 
     def _block_until(self, at: float) -> None:
         self._blocked_until = max(self._blocked_until, at)

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from crawler.errors import ConfigError, ThrottledError
 from crawler.ratelimit import (
     BUNCH_S,
+    CLIMB_S,
     FLOOR_RATE,
     FLOOR_SHARE,
     LATE_S,
     PACE,
     REACH_S,
+    SEARCH_S,
     Bucket,
     BucketKey,
     Buckets,
@@ -167,12 +169,68 @@ def test_f07_requests_sent_at_the_very_instant_of_the_cut_do_not_cut_again():
     assert bucket.rate(10.0) == pytest.approx(70.0)
 
 
+def answered(bucket, times, at):
+    for _ in range(times):
+        bucket.succeeded(at)
+
+
 def test_a_refusal_of_a_request_sent_after_the_cut_cuts_again():
     bucket = Bucket(LimitRule(100))
     bucket.throttled(10.0, 9.0, None)
     bucket.throttled(11.0, 10.9, None)
-    returned = 85 - (85 - 70) * (2 / 3) ** 3  # after 1 of the 3 seconds
-    assert bucket.rate(11.0) == pytest.approx(returned * 0.7)
+    climbed = 100 * 0.7 ** ((1 - 1 / SEARCH_S) ** 3)
+    assert bucket.rate(11.0) == pytest.approx(climbed * 0.7), "nothing was taken, which says nothing of the rate"
+
+
+def test_a_cut_goes_down_to_what_was_taken_since_the_last_one():
+    bucket = Bucket(LimitRule(100))
+    bucket.throttled(10.0, 9.9, None)
+    answered(bucket, 1700, 30.0)
+    bucket.throttled(30.0, 29.9, None)
+    assert bucket.rate(30.0) == pytest.approx(85.0), "1700 in 20 s"
+    assert bucket.rate(30.0 + CLIMB_S) == pytest.approx(100.0), "where it was refused"
+    assert bucket.rate(30.0 + 0.4 * CLIMB_S) > 96, "near there it climbs slowly"
+
+
+def test_soon_after_a_cut_a_few_that_were_taken_say_how_low_the_limit_is():
+    bucket = Bucket(LimitRule(20, 5))
+    bucket.throttled(10.0, 9.9, None)
+    answered(bucket, 2, 10.9)
+    bucket.throttled(11.0, 10.9, None)
+    assert bucket.rate(11.0) == pytest.approx(2.0), "2 in a second, where a factor would need seven cuts"
+
+
+def test_a_while_after_a_cut_few_that_were_taken_may_mean_that_few_were_sent():
+    bucket = Bucket(LimitRule(20))
+    bucket.throttled(10.0, 9.9, None)
+    answered(bucket, 2, 29.0)
+    bucket.throttled(30.0, 29.9, None)
+    assert bucket.rate(30.0) == pytest.approx(0.7 * 20)
+
+
+def test_a_cut_lowers_the_rate_even_where_more_was_taken():
+    bucket = Bucket(LimitRule(20))
+    bucket.throttled(10.0, 9.9, None)
+    answered(bucket, 1000, 29.0)
+    bucket.throttled(30.0, 29.9, None)
+    assert bucket.rate(30.0) == pytest.approx(0.97 * 20)
+
+
+def test_a_refusal_that_says_the_limit_is_near_blocks_shortly():
+    bucket = Bucket(LimitRule(20))
+    bucket.throttled(10.0, 9.9, None)
+    answered(bucket, 100, 29.0)
+    bucket.throttled(30.0, 29.9, None)
+    assert bucket.ready_at(30.0) == 30.25
+
+
+def test_what_was_taken_before_a_cut_does_not_count_after_it():
+    bucket = Bucket(LimitRule(20))
+    answered(bucket, 1000, 9.0)
+    bucket.throttled(10.0, 9.9, None)
+    answered(bucket, 3, 10.9)
+    bucket.throttled(11.0, 10.9, None)
+    assert bucket.rate(11.0) == pytest.approx(3.0)
 
 
 @given(st.floats(0.01, 500), st.integers(1, 200))

@@ -138,18 +138,19 @@ class Shelves:
 async def test_a_small_list_takes_at_most_so_many_calls_beside_its_exchange(tmp_path):
     """From its parent's row to its rows in the buffer: what 200 lists more take.
 
-    211 calls of Python functions when this was written; 331 with a task, a cancel scope and layers of async generators
-    for each.
+    196 calls of Python functions when this was written; 331 with a task, a cancel scope and layers of async generators
+    for each, and a second look at what the gate has seen.
     """
     calls, c_calls = Counter(), 0
     for layers in (100, 300):
         with Counted() as counted:
             run = Run(tmp_path / str(layers), {}, ("fc_layers", "fc_layer_versions"))
             run.client._sender = Shelves(layers)
+            run.client._is_noting = False  # whatever another test has logging show
             row = (await run()).row("fc_layer_versions")
         assert (row.status, row.lists, row.rows) == ("complete", layers, 3 * layers)
         calls = Counter({name: number - calls[name] for name, number in counted.python.items()})
         c_calls = counted.c - c_calls
     most_called = [(name, number / 200) for name, number in calls.most_common()]
-    assert 100 < sum(calls.values()) / 200 < 225, most_called
-    assert c_calls / 200 < 190
+    assert 100 < sum(calls.values()) / 200 < 205, most_called
+    assert c_calls / 200 < 175

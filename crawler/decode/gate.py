@@ -90,6 +90,7 @@ class Gate:
         )
         telling = [self._names[name] for name in _both(_TELLING) if name in self._names]
         self._telling: Callable[[Any], Sequence[Any]] = attrgetter(*telling)
+        self._untold = (msgspec.UNSET,) * len(telling)
         self.attributes = {c.wire: tree.names[variant.spelled((c.wire,), c)] for c in operation.columns}
         self._learned = tree.learned
         self._checks = [_check(watched) for watched in tree.watched]
@@ -106,7 +107,10 @@ class Gate:
         one, other = self._lists(answer)
         token, total = _either(self._tokens(answer)), _either(self._totals(answer))
         is_one = (one is msgspec.UNSET) is not (other is msgspec.UNSET)
-        if not is_one or token is _TWICE or total is _TWICE or not all(map(_is_silent, self._telling(answer))):
+        if not is_one or token is _TWICE or total is _TWICE:
+            return None
+        told = self._telling(answer)
+        if told != self._untold and not all(map(_is_silent, told)):
             return None
         records, list_name = (other, self._list[1]) if one is msgspec.UNSET else (one, self._list[0])
         if records and not all(check(records) for check in self._checks):

@@ -9,7 +9,7 @@ fit in memory needs it only for a moment, so that several of those reach the dis
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
 from math import inf
 from operator import attrgetter
@@ -176,12 +176,15 @@ class Spool:
 
     async def _relieve(self) -> bool:
         largest = max(self._stores, key=_cost_bytes, default=None)
-        if largest is not None and (largest.decoding or largest.waiting_bytes >= RUN_BYTES // 2):
+        if decoding := [store for store in self._stores if store.decoding]:
+            # The first that is done makes room: whoever waited for the last would leave the thread without work.
+            await self.run(wait, [store.decoding[0].future for store in decoding], return_when=FIRST_COMPLETED)
+            for store in decoding:
+                self.recount(store.cost_bytes, store)
+        elif largest is not None and largest.waiting_bytes >= RUN_BYTES // 2:
             before = largest.cost_bytes
             largest.decode(self._decode)
             self.recount(before, largest)
-            await self.run(wait, [each.future for each in largest.decoding])
-            self.recount(largest.cost_bytes, largest)
         elif largest is not None:
             await self._spill(largest)
         elif self._in_flight:

@@ -277,10 +277,8 @@ class Scheduler:
             rows.finish()
 
     def _pays(self, scope: Scope, began_at: float, pages: int, extra: int) -> bool:
-        """Whether to go on with a list in several chains for so many requests more, if it has as much left as it had.
-
-        It pays where they take the limits less time than the chain spends on its way, nothing else waits for the limits
-        and places are free. Lists that hang from the rows take longer than the chain anyway.
+        """Whether several chains, for so many requests more, would end a list sooner, if it has as much left as it had:
+        where nothing else waits for the limits and places are free. Lists below take longer than the chain anyway.
         """
         now, channel = self._clock.monotonic(), scope.channel
         if scope.children or channel.lane.ready_at(now) > now or not self._dispatcher.has_room:

@@ -19,7 +19,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.virtual_cloud import Latency, TokenBucket, Windows
-from crawler.ratelimit import Bucket, LimitRule
+from crawler.client.rate_limit import Bucket, LimitRule
 
 Server = TokenBucket | Windows
 USUAL = Latency()

@@ -35,16 +35,17 @@ from benchmarks.virtual_cloud import (
     VirtualLoop,
     Where,
 )
-from crawler.catalog import Catalog, load_catalog, schemas_folder
-from crawler.classify import load_rules
-from crawler.client import Caller, Client
-from crawler.dispatcher import Dispatcher
-from crawler.endpoints import Endpoints, ProductHosts
+from crawler._catalog_values import Catalog
+from crawler.catalog import load_catalog, schemas_folder
+from crawler.client.client import Caller, Client
+from crawler.client.dispatcher import Dispatcher
+from crawler.client.endpoints import Endpoints, ProductHosts
+from crawler.client.error_rules import load_rules
+from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.retry import RetryPolicy
 from crawler.normalizer import Normalizer
 from crawler.progress import Progress
-from crawler.ratelimit import Buckets, LimitRule
 from crawler.redaction import Redaction
-from crawler.retry import RetryPolicy
 from crawler.scheduler import Scheduler
 from crawler.snapshot import ScopeRow
 from crawler.target_plans import TargetPlan

@@ -49,7 +49,7 @@ class EmptyCloud:
 
     async def send(self, request: Any) -> Any:
         """See `client.Sender.send`."""
-        from crawler.transport import HttpResponse
+        from crawler.client.transport import HttpResponse
 
         await asyncio.sleep(0)
         headers = request.headers

@@ -20,9 +20,9 @@ from urllib.parse import parse_qsl, urlsplit
 import anyio
 import anyio.lowlevel
 
-from crawler.catalog import Catalog, Operation
+from crawler._catalog_values import Catalog, Operation
+from crawler.client.transport import HttpRequest, HttpResponse
 from crawler.testing import answer
-from crawler.transport import HttpRequest, HttpResponse
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

@@ -13,8 +13,8 @@ from typing import ParamSpec
 
 from crawler._config_file import Document, KeyPath, dotted, nearest
 from crawler._config_sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
-from crawler.credentials import validate
-from crawler.endpoints import check_allow, check_proxy, check_template, split_hook
+from crawler.client.credentials import validate
+from crawler.client.endpoints import check_allow, check_proxy, check_template, split_hook
 from crawler.errors import ConfigError
 
 P = ParamSpec("P")

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, field
 
 from crawler._config_file import Secret
-from crawler.credentials import CredentialSpec
+from crawler.client.credentials import CredentialSpec
 
 BUCKET_URI = re.compile(r"(?:s3|oss)://[a-z0-9][a-z0-9.-]+(?:/.*)?")
 FILE_URI = re.compile(r"file://(?:localhost)?(/.+)")

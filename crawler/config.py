@@ -20,9 +20,9 @@ import msgspec
 from crawler._config_checks import PRODUCTS, check, check_uri, is_secret
 from crawler._config_file import Document, KeyPath, Secret, convert, dotted, nearest, read_document
 from crawler._config_sections import ANY_URI, Account, Credentials, Iceberg, Output, RateLimit, Section, Settings
-from crawler.endpoints import Endpoints, ProductHosts
+from crawler.client.endpoints import Endpoints, ProductHosts
+from crawler.client.rate_limit import LimitRule
 from crawler.errors import ConfigError
-from crawler.ratelimit import LimitRule
 
 __all__ = [
     "PRODUCTS",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import anyio
 
-from crawler.catalog import Details, Operation
-from crawler.client import ApiRequest, Caller, Client, Tally, expand_path
+from crawler._catalog_values import Details, Operation
+from crawler.client.client import ApiRequest, Caller, Client, Tally, expand_path
 from crawler.errors import ApiError, DeniedError, NormalizeError, VanishedError
 from crawler.normalizer import Detail, Page, read_detail, row_values
 from crawler.targets import Target

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from crawler.catalog import Paging
-from crawler.client import ApiRequest, Caller, Client, Tally
+from crawler._catalog_values import Paging
+from crawler.client.client import ApiRequest, Caller, Client, Tally
 from crawler.converters import find
 from crawler.errors import PaginationError
 from crawler.log import printable

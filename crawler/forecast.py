@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from crawler.catalog import Catalog, Operation, Parent
-from crawler.ratelimit import Buckets, LimitRule, least_time_s
+from crawler._catalog_values import Catalog, Operation, Parent
+from crawler.client.rate_limit import Buckets, LimitRule, least_time_s
 from crawler.snapshot import ScopeRow, has_rows, is_whole
 from crawler.target_plans import TargetPlan
 from crawler.targets import Target

@@ -4,9 +4,9 @@ that only shows them needs no session.
 
 from __future__ import annotations
 
-from crawler.catalog import Catalog
+from crawler._catalog_values import Catalog
+from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
-from crawler.ratelimit import LimitRule
 
 # Guesses: the numbers of these operations aren't published. STS allows 100 a second, ListAccounts 20 (their
 # documentation, 2026-11-22).

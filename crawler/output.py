@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from crawler._config_sections import Iceberg
 from crawler.catalog import load_catalog
-from crawler.config import Config, Iceberg, output_folder
-from crawler.credentials import Provider
+from crawler.client.credentials import Provider
+from crawler.config import Config, output_folder
 from crawler.errors import CredentialsError, OutputError
 from crawler.session import Surroundings, open_session
 from crawler.snapshot.bucket import Bucket

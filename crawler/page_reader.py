@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
-from crawler.client import ApiRequest, Client, expand_path
+from crawler.client.client import ApiRequest, Client, expand_path
 from crawler.clock import Clock
 from crawler.decode.rows import RowContext
 from crawler.normalizer import Normalizer, Page

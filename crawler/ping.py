@@ -14,11 +14,11 @@ import anyio
 import structlog
 
 from crawler import __version__
+from crawler.client.endpoints import split_hook
+from crawler.client.transport import HttpRequest, Transport
 from crawler.clock import Clock, SystemClock
 from crawler.config import Config
-from crawler.endpoints import split_hook
 from crawler.errors import ApiError, ConfigError
-from crawler.transport import HttpRequest, Transport
 
 Event = Literal["start", "success", "fail"]
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from crawler.catalog import Product
-from crawler.client import ApiRequest, Caller, Channel, Client, Tally
+from crawler._catalog_values import Product
+from crawler.client.client import ApiRequest, Caller, Channel, Client, Tally
+from crawler.client.credentials import Credentials
 from crawler.converters import find
-from crawler.credentials import Credentials
 from crawler.errors import CredentialsError, FatalError, PaginationError, TransientError
 from crawler.wire_json import InvalidJsonError, parse
 

@@ -18,8 +18,9 @@ import anyio.to_thread
 import structlog
 
 from crawler import __version__
-from crawler.catalog import Catalog, load_catalog
-from crawler.client import Tally
+from crawler._catalog_values import Catalog
+from crawler.catalog import load_catalog
+from crawler.client.client import Tally
 from crawler.config import Config
 from crawler.crawl_plan import CrawlPlan, make_plan
 from crawler.errors import ConfigError, OutputError, bare

@@ -14,17 +14,17 @@ from math import inf
 
 import anyio
 
-from crawler.catalog import Catalog, Operation, Parent
-from crawler.client import Client
+from crawler._catalog_values import Catalog, Operation, Parent
+from crawler.client.client import Client
+from crawler.client.dispatcher import Dispatcher
+from crawler.client.rate_limit import PACE
 from crawler.clock import Clock
 from crawler.details import DetailReader
-from crawler.dispatcher import Dispatcher
 from crawler.errors import ApiError, CrawlError, NormalizeError, OutputError, VanishedError, describe_defect
 from crawler.normalizer import Normalizer, Page
 from crawler.page_reader import Job, PageReader
 from crawler.pagination import Walk
 from crawler.progress import Progress
-from crawler.ratelimit import PACE
 from crawler.scopes import ListCounts, Scope, add_names
 from crawler.snapshot import Ledger, ListWriter, ScopeRecord, SnapshotWriter
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole

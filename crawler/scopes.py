@@ -8,8 +8,8 @@ from datetime import datetime
 
 import anyio
 
-from crawler.catalog import Operation
-from crawler.client import Caller, Channel, Tally
+from crawler._catalog_values import Operation
+from crawler.client.client import Caller, Channel, Tally
 from crawler.details import DetailReader
 from crawler.errors import (
     ApiError,

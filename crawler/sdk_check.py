@@ -17,7 +17,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from crawler.catalog import Catalog, Operation, Product
+from crawler._catalog_values import Catalog, Operation, Product
 from crawler.columns import Column, snake_case
 from crawler.errors import ConfigError
 

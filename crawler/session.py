@@ -14,24 +14,26 @@ import anyio
 import structlog
 
 from crawler import __version__
-from crawler.catalog import Catalog, Product, schemas_folder
-from crawler.classify import load_rules
-from crawler.client import CLOCK_WRONG, Caller, Client, Tally
+from crawler._catalog_values import Catalog, Product
+from crawler._config_sections import Account
+from crawler.catalog import schemas_folder
+from crawler.client.client import CLOCK_WRONG, Caller, Client, Tally
+from crawler.client.credentials import CredentialSpec, Outside, Provider, RoleDeniedError, assumed_role, build_provider
+from crawler.client.dispatcher import Dispatcher
+from crawler.client.endpoints import ProductHosts
+from crawler.client.error_rules import load_rules
+from crawler.client.rate_limit import Buckets
+from crawler.client.retry import RetryPolicy
+from crawler.client.transport import HttpRequest, Transport
 from crawler.clock import Clock, SystemClock
-from crawler.config import Account, Config
-from crawler.credentials import CredentialSpec, Outside, Provider, RoleDeniedError, assumed_role, build_provider
+from crawler.config import Config
 from crawler.directory import ENDPOINT as DIRECTORY_ENDPOINT
-from crawler.dispatcher import Dispatcher
-from crawler.endpoints import ProductHosts
 from crawler.errors import ApiError, CredentialsError, PaginationError
 from crawler.limits import limit_rules
 from crawler.process import open_share
-from crawler.ratelimit import Buckets
-from crawler.retry import RetryPolicy
 from crawler.rpc import STS_ENDPOINT, StsCall, caller_identity, describe_regions
 from crawler.snapshot import Status
 from crawler.target_plans import Refusal
-from crawler.transport import HttpRequest, Transport
 
 # Why an account can't be crawled, beside InvalidCredentials and AccountMismatch: nobody could be asked.
 UNREACHABLE = "Unreachable"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crawler.client import Caller
+from crawler.client.client import Caller
 from crawler.snapshot.ledger import Status
 from crawler.targets import Target
 

@@ -10,11 +10,11 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
+from crawler.client.credentials import Credentials
+from crawler.client.request_queue import Lane
+from crawler.client.transport import HttpRequest, HttpResponse
 from crawler.clock import SystemClock
-from crawler.credentials import Credentials
 from crawler.errors import CredentialsError
-from crawler.lanes import Lane
-from crawler.transport import HttpRequest, HttpResponse
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""A clock that is set by hand, and a cloud that hands out credentials: shared by the tests of `crawler.credentials`."""
+"""A clock that is set by hand, and a cloud that hands out credentials, for tests of `crawler.client.credentials`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from crawler.credentials import Credentials, Outside
+from crawler.client.credentials import Credentials, Outside
 from crawler.errors import ApiError
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)

@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime
 
 from crawler.catalog import load_catalog
-from crawler.normalizer import Normalizer, RowContext
+from crawler.decode.rows import RowContext
+from crawler.normalizer import Normalizer
 from crawler.redaction import Redaction
 
 KEY = b"k" * 32

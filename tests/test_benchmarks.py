@@ -18,7 +18,8 @@ from benchmarks.pages import rendered, size_bytes
 from benchmarks.shape import Shape, account_id
 from crawler.catalog import load_catalog
 from crawler.config import parse_config
-from crawler.normalizer import Normalizer, RowContext
+from crawler.decode.rows import RowContext
+from crawler.normalizer import Normalizer
 from crawler.redaction import Redaction
 
 CATALOG = load_catalog()

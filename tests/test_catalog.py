@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from crawler import catalog as module
-from crawler.catalog import EXTRA_COLUMN, FIXED_COLUMNS, load_catalog, schemas_folder
+from crawler._catalog_values import EXTRA_COLUMN, FIXED_COLUMNS
+from crawler.catalog import load_catalog, schemas_folder
 from crawler.columns import TIMESTAMP
 from crawler.errors import CatalogError
 

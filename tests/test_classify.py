@@ -13,14 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from crawler.classify import (
-    LONGEST_HINT_S,
-    LONGEST_MESSAGE,
-    error_for_code,
-    error_from_response,
-    load_rules,
-    retry_after_s,
-)
+from crawler._service_text import LONGEST_MESSAGE
+from crawler.client.error_parsing import LONGEST_HINT_S, error_for_code, error_from_response, retry_after_s
+from crawler.client.error_rules import load_rules
 from crawler.errors import (
     ApiError,
     DeniedError,

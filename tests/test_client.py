@@ -14,13 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import schemas_folder
-from crawler.classify import load_rules
-from crawler.client import ApiRequest, Caller, Client, Tally, expand_path
+from crawler.client.client import ApiRequest, Caller, Client, Tally, expand_path
+from crawler.client.credentials import Credentials, CredentialSpec, build_provider
+from crawler.client.dispatcher import Dispatcher
+from crawler.client.endpoints import Endpoints, ProductHosts
+from crawler.client.error_rules import load_rules
+from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.retry import RetryPolicy
+from crawler.client.transport import HttpRequest, Transport
 from crawler.clock import SystemClock
-from crawler.credentials import Credentials, CredentialSpec, build_provider
-from crawler.dispatcher import Dispatcher
 from crawler.emulator import Cloud, CloudSpec, serve
-from crawler.endpoints import Endpoints, ProductHosts
 from crawler.errors import (
     ApiError,
     CredentialsError,
@@ -31,11 +34,8 @@ from crawler.errors import (
     ThrottledError,
     TransientError,
 )
-from crawler.ratelimit import Buckets, LimitRule
-from crawler.retry import RetryPolicy
 from crawler.rpc import StsCall, caller_identity, read_object
 from crawler.testing import FakeClock, FakeGate, FakeProvider, FakeSender, LoopClock, answer
-from crawler.transport import HttpRequest, Transport
 
 ACCOUNT = "1000000000000001"
 RULES = load_rules(schemas_folder() / "errors.toml")

@@ -15,11 +15,12 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crawler._config_file import Secret
 from crawler._config_sections import Settings
-from crawler.config import Config, Secret, load_config, parse_config
-from crawler.endpoints import ProductHosts
+from crawler.client.endpoints import ProductHosts
+from crawler.client.rate_limit import LimitRule
+from crawler.config import Config, load_config, parse_config
 from crawler.errors import ConfigError
-from crawler.ratelimit import LimitRule
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config.example.toml"

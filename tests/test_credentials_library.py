@@ -322,8 +322,8 @@ def _library_network(down: str, asked: list[dict[str, str]]) -> Any:
 
 
 async def our_outcome(case: dict[str, Any]) -> dict[str, Any]:
+    from crawler.client.credentials import Credentials, CredentialSpec, build_provider
     from crawler.clock import SystemClock
-    from crawler.credentials import Credentials, CredentialSpec, build_provider
     from crawler.errors import CredentialsError, FatalError
 
     asked: list[dict[str, str]] = []

@@ -12,13 +12,13 @@ from urllib.parse import quote
 import pytest
 from credentials_fakes import ROLE, FakeCloud
 
-from crawler.credentials import Credentials, CredentialSpec, assumed_role, build_provider
-from crawler.credentials.chain import default_chain
-from crawler.credentials.ini import ini_profile
-from crawler.credentials.metadata import ecs_role, uri_credentials
-from crawler.credentials.profile import cli_profile
-from crawler.credentials.role import oidc_role
-from crawler.credentials.static import Static
+from crawler.client.credentials import Credentials, CredentialSpec, assumed_role, build_provider
+from crawler.client.credentials.chain import default_chain
+from crawler.client.credentials.ini import ini_profile
+from crawler.client.credentials.metadata import ecs_role, uri_credentials
+from crawler.client.credentials.profiles import cli_profile
+from crawler.client.credentials.static import Static
+from crawler.client.credentials.sts import oidc_role
 from crawler.errors import CredentialsError, FatalError, TransientError
 
 CANARY = 'cAnArY+7f3a/"s3cret'

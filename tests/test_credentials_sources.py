@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from credentials_fakes import KEYS, ROLE, FakeCloud
 
-from crawler.credentials import Credentials, CredentialSpec, RoleDeniedError, assumed_role, build_provider
-from crawler.credentials.metadata import ecs_role, uri_credentials
-from crawler.credentials.profile import cli_profile
-from crawler.credentials.role import oidc_role
-from crawler.credentials.static import Static
+from crawler.client.credentials import Credentials, CredentialSpec, RoleDeniedError, assumed_role, build_provider
+from crawler.client.credentials.metadata import ecs_role, uri_credentials
+from crawler.client.credentials.profiles import cli_profile
+from crawler.client.credentials.static import Static
+from crawler.client.credentials.sts import oidc_role
 from crawler.errors import CredentialsError, DeniedError, FatalError, ReauthError, ThrottledError, TransientError
 
 OIDC_ARN = "acs:ram::1000000000000001:oidc-provider/ack"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crawler.credentials import Credentials, CredentialSpec, describe, mask, validate
-from crawler.credentials.values import checked
+from crawler.client.credentials import Credentials, CredentialSpec, describe, mask, validate
+from crawler.client.credentials.base import checked
 from crawler.errors import ConfigError, CredentialsError
 
 ROLE = "acs:ram::1000000000000001:role/inventory-reader"

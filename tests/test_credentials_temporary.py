@@ -1,4 +1,4 @@
-"""`crawler.credentials.temporary`: one refresh in flight, early and late, whoever is cancelled. F15, F16."""
+"""`crawler.client.credentials.refresh`: one refresh in flight, early and late, whoever is cancelled. F15, F16."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import anyio
 import pytest
 from credentials_fakes import KEYS, ROLE, FakeCloud
 
-from crawler.credentials import Credentials, assumed_role
-from crawler.credentials.metadata import ecs_role
-from crawler.credentials.static import Static
+from crawler.client.credentials import Credentials, assumed_role
+from crawler.client.credentials.metadata import ecs_role
+from crawler.client.credentials.static import Static
 from crawler.errors import CredentialsError, TransientError
 
 CALLERS = 200

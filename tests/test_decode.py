@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from test_normalizer_properties import CATALOG, HIDES, KEEPS, junk, leaves, mutated, names, records, texts
 
 from crawler.catalog import schemas_folder
-from crawler.classify import error_from_response, load_rules
+from crawler.client.error_parsing import error_from_response
+from crawler.client.error_rules import load_rules
 from crawler.converters import swap_case
 from crawler.decode import arrow, reader
-from crawler.decode.rows import Undecoded
+from crawler.decode.rows import RowContext, Undecoded
 from crawler.decode.variant import MAX_LEARNED
 from crawler.errors import CrawlError
-from crawler.normalizer import Normalizer, RowContext
+from crawler.normalizer import Normalizer
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 tables = st.sampled_from(sorted(CATALOG.operations))

@@ -12,9 +12,8 @@ import pytest
 from crawling import BIG, fast_cloud, scope_statuses, site
 from records import Comparison
 
-from crawler.config import ConfigError
 from crawler.emulator import Deny, Error, Rate
-from crawler.errors import CatalogError
+from crawler.errors import CatalogError, ConfigError
 from crawler.redaction import Redaction
 
 KEY = b"the-demo-has-no-secrets"

@@ -13,10 +13,10 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crawler.client.dispatcher import Dispatcher
+from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.request_queue import Lane
 from crawler.clock import SystemClock
-from crawler.dispatcher import Dispatcher
-from crawler.lanes import Lane
-from crawler.ratelimit import Buckets, LimitRule
 
 pytestmark = pytest.mark.looptime
 

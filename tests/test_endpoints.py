@@ -11,7 +11,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from crawler.endpoints import Endpoint, Endpoints, ProductHosts, check_allow, check_template, fill, parse_endpoint
+from crawler.client.endpoints import (
+    Endpoint,
+    Endpoints,
+    ProductHosts,
+    check_allow,
+    check_template,
+    fill,
+    parse_endpoint,
+)
 from crawler.errors import ConfigError
 
 

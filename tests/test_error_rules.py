@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.classify import CLASSES, load_rules
+from crawler.client.error_rules import CLASSES, load_rules
 from crawler.errors import CatalogError, DeniedError, FatalError, ThrottledError, UnsupportedError, VanishedError
 
 ERRORS_TOML = Path(__file__).parents[1] / "schemas" / "errors.toml"

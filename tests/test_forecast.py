@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.catalog import Catalog, Details, Parent, load_catalog
-from crawler.client import Caller
+from crawler._catalog_values import Catalog, Details, Parent
+from crawler.catalog import load_catalog
+from crawler.client.client import Caller
+from crawler.client.rate_limit import BUNCH_S, PACE, Buckets, LimitRule
 from crawler.forecast import Load, forecast
-from crawler.ratelimit import BUNCH_S, PACE, Buckets, LimitRule
 from crawler.snapshot import ScopeRow, Status
 from crawler.target_plans import Refusal, TargetPlan
 from crawler.targets import Target

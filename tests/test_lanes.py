@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.lanes import Lane, ReadyQueue, precedence
-from crawler.ratelimit import Bucket, LimitRule
+from crawler.client.rate_limit import Bucket, LimitRule
+from crawler.client.request_queue import Lane, ReadyQueue, precedence
 
 
 @dataclass

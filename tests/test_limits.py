@@ -21,7 +21,7 @@ from benchmarks.limits import (
 )
 from benchmarks.virtual_cloud import TokenBucket, Windows
 from crawler.catalog import load_catalog
-from crawler.ratelimit import LimitRule
+from crawler.client.rate_limit import LimitRule
 
 CATALOG = load_catalog()
 

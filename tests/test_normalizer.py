@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crawler.catalog import EXTRA_COLUMN, FIXED_COLUMNS, load_catalog
+from crawler._catalog_values import EXTRA_COLUMN, FIXED_COLUMNS
+from crawler.catalog import load_catalog
+from crawler.decode.rows import RowContext
 from crawler.errors import NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Normalizer, RowContext, bound_values
+from crawler.normalizer import Normalizer, bound_values
 from crawler.redaction import MASK, Redaction
 
 CATALOG = load_catalog()

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from crawler.catalog import load_catalog
 from crawler.converters import swap_case
+from crawler.decode.rows import RowContext
 from crawler.drift import path_name
 from crawler.errors import NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Normalizer, RowContext
+from crawler.normalizer import Normalizer
 from crawler.redaction import Redaction
 
 CATALOG = load_catalog()

@@ -463,7 +463,7 @@ class OnePage:
 
 
 async def read_members(body):
-    from crawler.client import Caller, Tally
+    from crawler.client.client import Caller, Tally
 
     return await list_members(OnePage(body), Caller(MANAGER, None), Tally())
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from crawler.errors import ConfigError, ThrottledError
-from crawler.ratelimit import (
+from crawler.client.rate_limit import (
     BUNCH_S,
     CLIMB_S,
     FLOOR_RATE,
@@ -26,6 +25,7 @@ from crawler.ratelimit import (
     least_time_s,
     slows,
 )
+from crawler.errors import ConfigError, ThrottledError
 
 rules = st.builds(LimitRule, rate=st.floats(0.05, 500), burst=st.integers(1, 50))
 gaps = st.lists(st.one_of(st.just(0.0), st.floats(0, 0.01), st.floats(0, 5)), min_size=1, max_size=150)

@@ -15,15 +15,15 @@ import pytest
 from test_scheduler import Run
 
 from crawler.catalog import schemas_folder
-from crawler.classify import load_rules
-from crawler.client import ApiRequest, Caller, Client, Tally
+from crawler.client.client import ApiRequest, Caller, Client, Tally
+from crawler.client.dispatcher import Dispatcher
+from crawler.client.endpoints import Endpoints, ProductHosts
+from crawler.client.error_rules import load_rules
+from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.retry import RetryPolicy
+from crawler.client.transport import HttpResponse, Transport
 from crawler.clock import SystemClock
-from crawler.dispatcher import Dispatcher
-from crawler.endpoints import Endpoints, ProductHosts
-from crawler.ratelimit import Buckets, LimitRule
-from crawler.retry import RetryPolicy
 from crawler.testing import FakeProvider, answer
-from crawler.transport import HttpResponse, Transport
 
 BODY = b'{"requestId":"r","layers":[{"layerName":"a"},{"layerName":"b"},{"layerName":"c"}],"nextVersion":null}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-acs-request-id: r\r\nContent-Length: %d\r\n\r\n" % len(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crawler.client.retry import Retries, RetryPolicy, RetryQuota, cost
 from crawler.errors import (
     DeniedError,
     FatalError,
@@ -19,7 +20,6 @@ from crawler.errors import (
     UnsupportedError,
     VanishedError,
 )
-from crawler.retry import Retries, RetryPolicy, RetryQuota, cost
 
 THROTTLED = ThrottledError("Throttling", "slow down")
 TRANSIENT = TransientError("ServiceUnavailable", "")

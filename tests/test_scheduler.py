@@ -12,16 +12,16 @@ import anyio
 import pytest
 
 from crawler.catalog import load_catalog, schemas_folder
-from crawler.classify import load_rules
-from crawler.client import Caller, Client
-from crawler.dispatcher import Dispatcher
-from crawler.endpoints import Endpoints, ProductHosts
+from crawler.client.client import Caller, Client
+from crawler.client.dispatcher import Dispatcher
+from crawler.client.endpoints import Endpoints, ProductHosts
+from crawler.client.error_rules import load_rules
+from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.retry import RetryPolicy
 from crawler.errors import OutputError, TransientError, bare
 from crawler.normalizer import Normalizer
 from crawler.progress import Progress
-from crawler.ratelimit import Buckets, LimitRule
 from crawler.redaction import Redaction
-from crawler.retry import RetryPolicy
 from crawler.scheduler import MAX_WRITING, Scheduler
 from crawler.scopes import MAX_PENDING, Scope, describe_walks
 from crawler.snapshot import ListWriter, ScopeRow, SnapshotWriter, Status

@@ -18,7 +18,7 @@ from alibabacloud_tea_openapi import utils as official
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler import signing
+from crawler.client import signing
 from crawler.errors import CredentialsError
 
 VECTORS = sorted((Path(__file__).parent / "vectors" / "acs3").iterdir())
@@ -265,7 +265,7 @@ def test_nonces_are_distinct_over_100_000_calls_in_4_processes():
     """F12."""
     # Forks of one process that has imported the module: state that they shared would repeat itself here.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["crawler.signing"])
+    context.set_forkserver_preload(["crawler.client.signing"])
     with context.Pool(4) as pool:
         made = [nonce for part in pool.map(nonces, [25_000] * 4, chunksize=1) for nonce in part]
         pool.close()

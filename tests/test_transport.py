@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from crawler.client.transport import HttpRequest, HttpResponse, Transport, tls_context
 from crawler.errors import ApiError, FatalError, TransientError
-from crawler.transport import HttpRequest, HttpResponse, Transport, tls_context
 
 CAP = 1 << 20
 JSON = b'{"functions": []}'

@@ -12,7 +12,7 @@ import pytest
 from crawling import site
 
 from crawler import log
-from crawler.client import Client
+from crawler.client.client import Client
 from crawler.clock import SystemClock
 from crawler.run import Watch, crawl
 from crawler.watchdog import StuckError, WaitingClock, waiting, watch_progress

@@ -10,12 +10,12 @@ import anyio
 from msgspec.structs import replace
 from rich.text import Text
 
-from crawler.catalog import Catalog, Operation
+from crawler._catalog_values import Catalog, Operation
 from crawler.cli.render import console, duration_text, safe
-from crawler.client import CLOCK_WRONG, ApiRequest, Tally
+from crawler.client.client import CLOCK_WRONG, ApiRequest, Tally
+from crawler.client.credentials import describe
 from crawler.config import Config, OpenSecretsError
 from crawler.crawl_plan import account_regions
-from crawler.credentials import describe
 from crawler.directory import RAM_ACTION
 from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare
 from crawler.organization import Membership, find_members

@@ -9,10 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.catalog import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Catalog, Difference, Operation, Paging, Parent
+from crawler._catalog_values import (
+    DETAILS_COLUMN,
+    EXTRA_COLUMN,
+    FIXED_COLUMNS,
+    Catalog,
+    Difference,
+    Operation,
+    Paging,
+    Parent,
+)
 from crawler.cli.render import rule_text
+from crawler.client.rate_limit import LimitRule
 from crawler.columns import Column
-from crawler.ratelimit import LimitRule
 
 Rules = Mapping[str, LimitRule]
 

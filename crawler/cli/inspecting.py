@@ -12,9 +12,9 @@ from crawler.cli.app import EXIT_NOTHING, Output, output_options
 from crawler.cli.crawling import config_option, json_option, load, run_async
 
 if TYPE_CHECKING:
-    from crawler.catalog import Catalog
+    from crawler._catalog_values import Catalog
+    from crawler.client.rate_limit import LimitRule
     from crawler.config import Config, OpenSecretsError
-    from crawler.ratelimit import LimitRule
 
 
 def show_json(value: Any) -> None:

@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from crawler.catalog import Catalog, Operation, Product
+from crawler._catalog_values import Catalog, Operation, Product
 from crawler.cli.describe import (
     Branch,
     ColumnRow,

@@ -12,18 +12,18 @@ import anyio.to_thread
 from rich.console import Console
 from rich.text import Text
 
-from crawler.catalog import Catalog
+from crawler._catalog_values import Catalog
 from crawler.cli.describe import branches
 from crawler.cli.outcome import print_left_out
 from crawler.cli.render import console, duration_text, rule_text, safe, status_text, table_of
 from crawler.cli.summary import directory_value, iso, left_out_values
+from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
 from crawler.crawl_plan import CrawlPlan, make_plan
 from crawler.errors import OutputError
 from crawler.forecast import Forecast, TargetForecast, forecast
 from crawler.limits import limit_rules
 from crawler.output import open_place
-from crawler.ratelimit import LimitRule
 from crawler.run import parameter_settings
 from crawler.session import Surroundings, open_session
 from crawler.snapshot import Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest

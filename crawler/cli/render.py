@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crawler.catalog import Catalog
+from crawler._catalog_values import Catalog
+from crawler.client.rate_limit import LimitRule
 from crawler.log import printable
-from crawler.ratelimit import LimitRule
 
 _PLAIN_WIDTH = 160
 _STATUS_STYLES = {

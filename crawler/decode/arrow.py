@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crawler.catalog import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
+from crawler._catalog_values import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.columns import TIMESTAMP, Column
 from crawler.decode.rows import RowContext, Undecoded
 from crawler.decode.variant import Path, Variant

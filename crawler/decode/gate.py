@@ -17,7 +17,7 @@ from typing import Any, Union
 
 import msgspec
 
-from crawler.catalog import Operation
+from crawler._catalog_values import Operation
 from crawler.columns import Column
 from crawler.converters import swap_case
 from crawler.decode.exact import are_instants, are_numbers

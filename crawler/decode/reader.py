@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from crawler.catalog import Operation
+from crawler._catalog_values import Operation
 from crawler.columns import Column
 from crawler.decode.arrow import Decoder, SlowWay
 from crawler.decode.gate import Found, Gate, Opened

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from crawler.catalog import Operation
+from crawler._catalog_values import Operation
 from crawler.columns import Column
 from crawler.converters import swap_case
 

@@ -163,7 +163,8 @@ def test_every_command_on_the_page_works(crawled, tmp_path, monkeypatch, capsys)
 
 
 def test_the_page_names_every_option():
-    from crawler.cli.auditing import export, query
+    from crawler.cli.auditing import query
+    from crawler.cli.exporting import export
 
     options = {option for command in (query, export) for param in command.params for option in param.opts}
     common = {"--config", "--output", "--log-format", "--log-level", "--quiet", "--no-progress", "--json"}

@@ -19,10 +19,12 @@ TABLES = ("fc_functions", "fc_triggers", "fc2_instances", "opensearch_apps", "op
 
 def _targets() -> dict[str, Callable[[bytes], None]]:
     from crawler.catalog import load_catalog, schemas_folder
-    from crawler.classify import LONGEST_HINT_S, error_from_response, load_rules, retry_after_s
+    from crawler.client.error_parsing import LONGEST_HINT_S, error_from_response, retry_after_s
+    from crawler.client.error_rules import load_rules
     from crawler.config import parse_config
+    from crawler.decode.rows import RowContext
     from crawler.errors import ApiError, ConfigError, NormalizeError, OutputError, PaginationError, TransientError
-    from crawler.normalizer import Normalizer, RowContext
+    from crawler.normalizer import Normalizer
     from crawler.redaction import Redaction
     from crawler.snapshot import Manifest
     from crawler.snapshot.manifest import decode, encode

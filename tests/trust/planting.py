@@ -12,7 +12,7 @@ import random
 import re
 from typing import Any
 
-from crawler.catalog import Operation
+from crawler._catalog_values import Operation
 from crawler.columns import Column
 from crawler.emulator import Cloud
 

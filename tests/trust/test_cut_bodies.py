@@ -13,16 +13,17 @@ from datetime import UTC, datetime
 import pytest
 
 from crawler.catalog import load_catalog, schemas_folder
-from crawler.classify import load_rules
-from crawler.client import ApiRequest, Caller, Client, Tally
-from crawler.endpoints import Endpoints, ProductHosts
+from crawler.client.client import ApiRequest, Caller, Client, Tally
+from crawler.client.endpoints import Endpoints, ProductHosts
+from crawler.client.error_rules import load_rules
+from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.retry import RetryPolicy
+from crawler.client.transport import Transport
+from crawler.decode.rows import RowContext
 from crawler.errors import CrawlError
-from crawler.normalizer import Normalizer, RowContext
-from crawler.ratelimit import Buckets, LimitRule
+from crawler.normalizer import Normalizer
 from crawler.redaction import Redaction
-from crawler.retry import RetryPolicy
 from crawler.testing import FakeClock, FakeGate, FakeProvider
-from crawler.transport import Transport
 
 ACCOUNT = "1000000000000001"
 OPERATION = load_catalog().operations["fc_functions"]

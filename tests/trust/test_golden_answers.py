@@ -13,8 +13,9 @@ import pytest
 
 from crawler.catalog import load_catalog
 from crawler.converters import swap_case
+from crawler.decode.rows import RowContext
 from crawler.errors import CrawlError, NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Normalizer, RowContext
+from crawler.normalizer import Normalizer
 from crawler.redaction import Redaction
 from crawler.snapshot import schema_sha256
 

@@ -25,9 +25,10 @@ from crawler.catalog import load_catalog
 from crawler.cli.demo import write_config
 from crawler.cli.entry import whole_command
 from crawler.clock import SystemClock
+from crawler.decode.rows import RowContext
 from crawler.emulator import CloudSpec, Error, Throttle
 from crawler.errors import CatalogError, ConfigError, CredentialsError
-from crawler.normalizer import Normalizer, RowContext
+from crawler.normalizer import Normalizer
 from crawler.redaction import Redaction
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ from crawler.errors import CredentialsError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from crawler.client.credentials.base import Credentials, Provider
     from crawler.clock import Clock
-    from crawler.credentials.values import Credentials, Provider
 
 T = TypeVar("T")
 

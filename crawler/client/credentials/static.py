@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from crawler.errors import CredentialsError
 
 if TYPE_CHECKING:
-    from crawler.credentials.values import Credentials
+    from crawler.client.credentials.base import Credentials
 
 
 class Static:

@@ -7,10 +7,10 @@ Nothing here opens a connection: STS is asked through `Call`, the metadata servi
 
 from __future__ import annotations
 
-from crawler.credentials.build import build_provider
-from crawler.credentials.role import assumed_role
-from crawler.credentials.spec import CredentialSpec, describe, validate
-from crawler.credentials.values import Call, Credentials, Fetch, Outside, Provider, RoleDeniedError, mask
+from crawler.client.credentials.base import Call, Credentials, Fetch, Outside, Provider, RoleDeniedError, mask
+from crawler.client.credentials.build import build_provider
+from crawler.client.credentials.spec import CredentialSpec, describe, validate
+from crawler.client.credentials.sts import assumed_role
 
 __all__ = [
     "Call",

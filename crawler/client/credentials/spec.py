@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 
-from crawler.credentials.values import mask
+from crawler.client.credentials.base import mask
 from crawler.errors import ConfigError
 
 SHORTEST_SESSION_S = 900

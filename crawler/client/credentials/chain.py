@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crawler.credentials.ini import ini_profile
-from crawler.credentials.metadata import ecs_role, uri_credentials
-from crawler.credentials.profile import cli_profile
-from crawler.credentials.role import oidc_role
-from crawler.credentials.static import Static
-from crawler.credentials.temporary import Found
-from crawler.credentials.values import UnsupportedProfileError, checked
+from crawler.client.credentials.base import UnsupportedProfileError, checked
+from crawler.client.credentials.ini import ini_profile
+from crawler.client.credentials.metadata import ecs_role, uri_credentials
+from crawler.client.credentials.profiles import cli_profile
+from crawler.client.credentials.refresh import Found
+from crawler.client.credentials.static import Static
+from crawler.client.credentials.sts import oidc_role
 from crawler.errors import CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from crawler.credentials.values import Outside, Provider
+    from crawler.client.credentials.base import Outside, Provider
 
 _OIDC = ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
 

@@ -11,8 +11,8 @@ from itertools import repeat
 
 import anyio
 
+from crawler.client.request_queue import Lane, ReadyQueue
 from crawler.clock import Clock
-from crawler.lanes import Lane, ReadyQueue
 
 
 class Dispatcher:

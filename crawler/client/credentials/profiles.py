@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crawler.credentials.files import json_object, read_text
-from crawler.credentials.metadata import ecs_role
-from crawler.credentials.role import DEFAULT_SESSION_S, assumed_role, oidc_role
-from crawler.credentials.static import Static
-from crawler.credentials.temporary import Found
-from crawler.credentials.values import UnsupportedProfileError, checked
+from crawler.client.credentials.base import UnsupportedProfileError, checked
+from crawler.client.credentials.files import json_object, read_text
+from crawler.client.credentials.metadata import ecs_role
+from crawler.client.credentials.refresh import Found
+from crawler.client.credentials.static import Static
+from crawler.client.credentials.sts import DEFAULT_SESSION_S, assumed_role, oidc_role
 from crawler.errors import CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from crawler.credentials.values import Outside, Provider
+    from crawler.client.credentials.base import Outside, Provider
 
 MODES = ("AK", "StsToken", "RamRoleArn", "EcsRamRole", "OIDC", "ChainableRamRoleArn")
 _BY_HAND = (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crawler.credentials.chain import default_chain
-from crawler.credentials.metadata import ecs_role
-from crawler.credentials.profile import cli_profile
-from crawler.credentials.role import assumed_role, oidc_role
-from crawler.credentials.spec import CredentialSpec, describe, source_of, validate
-from crawler.credentials.static import Static, Unusable
-from crawler.credentials.values import Call, Fetch, Outside, Provider, checked
+from crawler.client.credentials.base import Call, Fetch, Outside, Provider, checked
+from crawler.client.credentials.chain import default_chain
+from crawler.client.credentials.metadata import ecs_role
+from crawler.client.credentials.profiles import cli_profile
+from crawler.client.credentials.spec import CredentialSpec, describe, source_of, validate
+from crawler.client.credentials.static import Static, Unusable
+from crawler.client.credentials.sts import assumed_role, oidc_role
 from crawler.errors import CredentialsError
 
 if TYPE_CHECKING:

@@ -9,18 +9,18 @@ from configparser import ConfigParser, Error
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.credentials.files import read_text
-from crawler.credentials.metadata import ecs_role
-from crawler.credentials.role import assumed_role, oidc_role
-from crawler.credentials.static import Static
-from crawler.credentials.temporary import Found
-from crawler.credentials.values import UnsupportedProfileError, checked
+from crawler.client.credentials.base import UnsupportedProfileError, checked
+from crawler.client.credentials.files import read_text
+from crawler.client.credentials.metadata import ecs_role
+from crawler.client.credentials.refresh import Found
+from crawler.client.credentials.static import Static
+from crawler.client.credentials.sts import assumed_role, oidc_role
 from crawler.errors import CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crawler.credentials.values import Outside, Provider
+    from crawler.client.credentials.base import Outside, Provider
 
 _TYPES = ("access_key", "ram_role_arn", "oidc_role_arn", "ecs_ram_role")
 

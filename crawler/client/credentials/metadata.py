@@ -10,15 +10,15 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from crawler.credentials.files import json_object
-from crawler.credentials.temporary import Temporary
-from crawler.credentials.values import issued
+from crawler.client.credentials.base import issued
+from crawler.client.credentials.files import json_object
+from crawler.client.credentials.refresh import Temporary
 from crawler.errors import ApiError, CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crawler.credentials.values import Credentials, Outside, Provider
+    from crawler.client.credentials.base import Credentials, Outside, Provider
 
 METADATA = "http://100.100.100.200"
 _TOKEN_URL = f"{METADATA}/latest/api/token"

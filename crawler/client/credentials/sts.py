@@ -9,15 +9,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.credentials.files import read_text
-from crawler.credentials.temporary import Temporary
-from crawler.credentials.values import RoleDeniedError, issued
+from crawler.client.credentials.base import RoleDeniedError, issued
+from crawler.client.credentials.files import read_text
+from crawler.client.credentials.refresh import Temporary
 from crawler.errors import ApiError, CredentialsError, DeniedError, ReauthError, ThrottledError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crawler.credentials.values import Call, Credentials, Outside, Provider
+    from crawler.client.credentials.base import Call, Credentials, Outside, Provider
 
 DEFAULT_SESSION_NAME = "acs-inventory"
 DEFAULT_SESSION_S = 3600

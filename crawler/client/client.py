@@ -16,10 +16,16 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from crawler.classify import ErrorRules, error_from_response
+from crawler.client.credentials import Credentials, Provider
+from crawler.client.endpoints import Endpoint, Endpoints
+from crawler.client.error_parsing import error_from_response
+from crawler.client.error_rules import ErrorRules
+from crawler.client.rate_limit import Bucket, Buckets, slows
+from crawler.client.request_queue import Lane
+from crawler.client.retry import Retries, RetryPolicy, RetryQuota
+from crawler.client.signing import canonical_query, new_nonce, percent_encode, sign
+from crawler.client.transport import HttpRequest, HttpResponse
 from crawler.clock import Clock
-from crawler.credentials import Credentials, Provider
-from crawler.endpoints import Endpoint, Endpoints
 from crawler.errors import (
     ApiError,
     CredentialsError,
@@ -28,11 +34,6 @@ from crawler.errors import (
     ResignError,
     ThrottledError,
 )
-from crawler.lanes import Lane
-from crawler.ratelimit import Bucket, Buckets, slows
-from crawler.retry import Retries, RetryPolicy, RetryQuota
-from crawler.signing import canonical_query, new_nonce, percent_encode, sign
-from crawler.transport import HttpRequest, HttpResponse
 from crawler.wire_json import is_encodable
 
 _Result = TypeVar("_Result")

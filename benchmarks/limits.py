@@ -35,8 +35,8 @@ from benchmarks.virtual_cloud import (
     VirtualLoop,
     Where,
 )
-from crawler._catalog_values import Catalog
 from crawler.catalog import load_catalog, schemas_folder
+from crawler.catalog.model import Catalog
 from crawler.client.client import Caller, Client
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints, ProductHosts

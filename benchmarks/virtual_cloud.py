@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 import anyio
 import anyio.lowlevel
 
-from crawler._catalog_values import Catalog, Operation
+from crawler.catalog.model import Catalog, Operation
 from crawler.client.transport import HttpRequest, HttpResponse
 from crawler.testing import answer
 

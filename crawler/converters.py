@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from crawler.columns import Column
+from crawler.catalog.columns import Column
 from crawler.drift import Convert, Drift, Entry, path_name
 from crawler.redaction import Redaction
 from crawler.scalars import read_json, read_string, reader

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import anyio
 
-from crawler._catalog_values import Details, Operation
+from crawler.catalog.model import Details, Operation
 from crawler.client.client import ApiRequest, Caller, Client, Tally, expand_path
 from crawler.errors import ApiError, DeniedError, NormalizeError, VanishedError
 from crawler.normalizer import Detail, Page, read_detail, row_values

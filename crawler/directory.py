@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from crawler._catalog_values import Paging
+from crawler.catalog.model import Paging
 from crawler.client.client import ApiRequest, Caller, Client, Tally
 from crawler.converters import find
 from crawler.errors import PaginationError

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from crawler._catalog_values import Catalog, Operation, Parent
+from crawler.catalog.model import Catalog, Operation, Parent
 from crawler.client.rate_limit import Buckets, LimitRule, least_time_s
 from crawler.snapshot import ScopeRow, has_rows, is_whole
 from crawler.target_plans import TargetPlan

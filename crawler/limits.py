@@ -4,7 +4,7 @@ that only shows them needs no session.
 
 from __future__ import annotations
 
-from crawler._catalog_values import Catalog
+from crawler.catalog.model import Catalog
 from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
 

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crawler._catalog_values import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
+from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.converters import Compiler, find, swap_case
 from crawler.decode.gate import ENVELOPE
 from crawler.decode.reader import QuickPage, Reader

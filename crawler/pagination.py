@@ -15,7 +15,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
-from crawler._catalog_values import Paging
+from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, PaginationError
 from crawler.listing import PageLike, Reading, count
 from crawler.lookahead import Lookahead, Spawn

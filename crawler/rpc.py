@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from crawler._catalog_values import Product
+from crawler.catalog.model import Product
 from crawler.client.client import ApiRequest, Caller, Channel, Client, Tally
 from crawler.client.credentials import Credentials
 from crawler.converters import find

@@ -18,8 +18,8 @@ import anyio.to_thread
 import structlog
 
 from crawler import __version__
-from crawler._catalog_values import Catalog
 from crawler.catalog import load_catalog
+from crawler.catalog.model import Catalog
 from crawler.client.client import Tally
 from crawler.config import Config
 from crawler.crawl_plan import CrawlPlan, make_plan

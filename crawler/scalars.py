@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from crawler import timestamps
-from crawler.columns import Column
+from crawler.catalog.columns import Column
 from crawler.drift import Convert, Drift
 from crawler.wire_json import InvalidJsonError, WireFloat, has_repeated, to_text
 

@@ -14,7 +14,7 @@ from math import inf
 
 import anyio
 
-from crawler._catalog_values import Catalog, Operation, Parent
+from crawler.catalog.model import Catalog, Operation, Parent
 from crawler.client.client import Client
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.rate_limit import PACE

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import anyio
 
-from crawler._catalog_values import Operation
+from crawler.catalog.model import Operation
 from crawler.client.client import Caller, Channel, Tally
 from crawler.details import DetailReader
 from crawler.errors import (

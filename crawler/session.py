@@ -14,9 +14,9 @@ import anyio
 import structlog
 
 from crawler import __version__
-from crawler._catalog_values import Catalog, Product
 from crawler._config_sections import Account
 from crawler.catalog import schemas_folder
+from crawler.catalog.model import Catalog, Product
 from crawler.client.client import CLOCK_WRONG, Caller, Client, Tally
 from crawler.client.credentials import CredentialSpec, Outside, Provider, RoleDeniedError, assumed_role, build_provider
 from crawler.client.dispatcher import Dispatcher

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from crawler import __version__
-from crawler._catalog_values import Catalog
+from crawler.catalog.model import Catalog
 from crawler.config import Config
 from crawler.redaction import Redaction
 from crawler.target_plans import TargetPlan

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from crawler.columns import snake_case
+from crawler.catalog.columns import snake_case
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIXED = ("account_id", "region_id", "snapshot_id", "fetched_at", "_extra", "details_status")

@@ -8,10 +8,10 @@ import shutil
 import pyarrow as pa
 import pytest
 
-from crawler import catalog as module
-from crawler._catalog_values import EXTRA_COLUMN, FIXED_COLUMNS
 from crawler.catalog import load_catalog, schemas_folder
-from crawler.columns import TIMESTAMP
+from crawler.catalog import loader as module
+from crawler.catalog.columns import TIMESTAMP
+from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
 from crawler.errors import CatalogError
 
 BUILT_IN = load_catalog()

@@ -12,7 +12,7 @@ from alibabacloud_fc_open20210406.client import Client as FcOpenClient
 from alibabacloud_opensearch20171225.client import Client as OpenSearchClient
 
 from crawler.catalog import load_catalog, schemas_folder
-from crawler.columns import snake_case
+from crawler.catalog.columns import snake_case
 
 CATALOG = load_catalog()
 TABLES = sorted(CATALOG.operations)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from crawler.columns import TIMESTAMP, build_columns, snake_case
+from crawler.catalog.columns import TIMESTAMP, build_columns, snake_case
 from crawler.errors import CatalogError
 
 

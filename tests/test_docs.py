@@ -18,8 +18,8 @@ import warm
 from crawling import site
 
 from crawler import __version__
-from crawler._catalog_file import OperationFile
 from crawler.catalog import load_catalog
+from crawler.catalog.file_format import OperationFile
 from crawler.cli import markdown
 from crawler.cli.entry import app
 from crawler.config import Config, parse_config

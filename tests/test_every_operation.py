@@ -15,7 +15,7 @@ from crawling import site
 from records import Comparison
 
 from crawler.catalog import load_catalog
-from crawler.columns import snake_case
+from crawler.catalog.columns import snake_case
 from crawler.decode import reader
 from crawler.emulator.operations import BY_NAME
 from crawler.redaction import Redaction

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler._catalog_values import Catalog, Details, Parent
 from crawler.catalog import load_catalog
+from crawler.catalog.model import Catalog, Details, Parent
 from crawler.client.client import Caller
 from crawler.client.rate_limit import BUNCH_S, PACE, Buckets, LimitRule
 from crawler.forecast import Load, forecast

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from crawler._catalog_values import EXTRA_COLUMN, FIXED_COLUMNS
 from crawler.catalog import load_catalog
+from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
 from crawler.decode.rows import RowContext
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.normalizer import Normalizer, bound_values

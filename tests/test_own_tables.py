@@ -16,11 +16,11 @@ from crawling import BIG, scope_statuses, site
 from records import Comparison
 
 from crawler.catalog import load_catalog
+from crawler.catalog.sdk_check import Sdk, check_product
 from crawler.cli.demo import write_config
 from crawler.emulator import Deny, Error
 from crawler.errors import ConfigError
 from crawler.redaction import Redaction
-from crawler.sdk_check import Sdk, check_product
 
 PAGE = Path(__file__).parents[1] / "docs" / "own-tables.md"
 KEY = b"the-demo-has-no-secrets"

@@ -10,7 +10,7 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler._catalog_values import Paging
+from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, PaginationError, ThrottledError
 from crawler.pagination import MAX_PAGES, Walk
 from crawler.testing import FakePage

@@ -13,8 +13,8 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler._catalog_values import Paging
 from crawler.catalog import load_catalog
+from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, ThrottledError, bare
 from crawler.pagination import Walk
 from crawler.prefixes import ALPHABET, LEAST_PAGES, MOST_EXTRA, MOST_PAGES, OddListError, Split, Watch, ascending

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shop import FINGERPRINTS, KEY, carts, extra, read, rows
 
-from crawler._catalog_values import DETAILS_COLUMN
-from crawler.columns import build_columns
+from crawler.catalog.columns import build_columns
+from crawler.catalog.model import DETAILS_COLUMN
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.normalizer import Detail, read_detail, row_values
 from crawler.redaction import Redaction

@@ -9,8 +9,8 @@ import pytest
 from shop import CARTS, PRODUCT
 
 from crawler.catalog import load_catalog
+from crawler.catalog.sdk_check import Sdk, check, check_product, differences
 from crawler.errors import ConfigError
-from crawler.sdk_check import Sdk, check, check_product, differences
 
 CATALOG = load_catalog()
 

@@ -95,7 +95,7 @@ def test_every_operation_is_in_the_overview_with_all_about_it(built_in):
 
 def test_every_list_operation_of_the_sdks_is_there(built_in):
     """Counted by the clients' own methods: 69 lists, and DescribeApps, whose name hides that it is one."""
-    from crawler.sdk_check import Sdk
+    from crawler.catalog.sdk_check import Sdk
 
     actions = {
         (product.key, action)

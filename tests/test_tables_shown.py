@@ -11,8 +11,7 @@ import catalog_extra
 import click
 import pytest
 
-from crawler import sdk_check
-from crawler.catalog import load_catalog
+from crawler.catalog import load_catalog, sdk_check
 from crawler.cli.inspecting import tables as command
 from crawler.cli.listing import print_tables
 from crawler.config import Config

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.columns import TIMESTAMP
+from crawler.catalog.columns import TIMESTAMP
 from crawler.timestamps import from_number, from_text
 
 START = datetime(1970, 1, 1, tzinfo=UTC)

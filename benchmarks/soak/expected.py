@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from benchmarks.soak.crawling import FINGERPRINT_KEY
 from benchmarks.soak.world import Kind, World, kinds
-from crawler._catalog_values import Operation
 from crawler.catalog import load_catalog
+from crawler.catalog.model import Operation
 from crawler.decode.rows import RowContext
 from crawler.normalizer import Normalizer
 from crawler.redaction import Redaction

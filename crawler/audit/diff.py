@@ -22,7 +22,7 @@ from crawler.audit.diff_values import Side, Weigher, plain
 from crawler.audit.opened import OpenSnapshot
 
 if TYPE_CHECKING:
-    from crawler._catalog_values import Catalog
+    from crawler.catalog.model import Catalog
     from crawler.snapshot import PartFile
 
 Kind = Literal["added", "removed", "changed"]

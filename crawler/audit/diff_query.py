@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler._catalog_values import DETAILS_COLUMN
 from crawler.audit.diff_columns import SCOPE_COLUMNS, Columns, quoted, selected
 from crawler.audit.opened import OpenSnapshot, session, source, unreadable
+from crawler.catalog.model import DETAILS_COLUMN
 
 if TYPE_CHECKING:
     import duckdb

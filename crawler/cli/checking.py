@@ -10,7 +10,7 @@ import anyio
 from msgspec.structs import replace
 from rich.text import Text
 
-from crawler._catalog_values import Catalog, Operation
+from crawler.catalog.model import Catalog, Operation
 from crawler.cli.render import console, duration_text, safe
 from crawler.client.client import CLOCK_WRONG, ApiRequest, Tally
 from crawler.client.credentials import describe

@@ -17,10 +17,10 @@ from crawler.errors import ConfigError, OutputError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from crawler._catalog_values import Catalog
     from crawler.audit.diff import TableChanges, TableDiff
     from crawler.audit.diff_json import Verdict
     from crawler.audit.opened import OpenSnapshot
+    from crawler.catalog.model import Catalog
     from crawler.snapshot import Place
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crawler._catalog_values import (
+from crawler.catalog.columns import Column
+from crawler.catalog.model import (
     DETAILS_COLUMN,
     EXTRA_COLUMN,
     FIXED_COLUMNS,
@@ -21,7 +22,6 @@ from crawler._catalog_values import (
 )
 from crawler.cli.render import rule_text
 from crawler.client.rate_limit import LimitRule
-from crawler.columns import Column
 
 Rules = Mapping[str, LimitRule]
 

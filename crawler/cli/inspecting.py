@@ -12,7 +12,7 @@ from crawler.cli.app import EXIT_NOTHING, Output, output_options
 from crawler.cli.crawling import config_option, json_option, load, run_async
 
 if TYPE_CHECKING:
-    from crawler._catalog_values import Catalog
+    from crawler.catalog.model import Catalog
     from crawler.client.rate_limit import LimitRule
     from crawler.config import Config, OpenSecretsError
 
@@ -79,8 +79,8 @@ def _show_tables(catalog: Catalog, pattern: str | None, rules: Mapping[str, Limi
 def _check_sdk(catalog: Catalog, *, as_json: bool) -> int:
     from dataclasses import asdict
 
+    from crawler.catalog.sdk_check import check
     from crawler.cli.listing import print_check
-    from crawler.sdk_check import check
 
     versions, findings = check(catalog)
     if as_json:

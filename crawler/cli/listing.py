@@ -14,7 +14,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from crawler._catalog_values import Catalog, Operation, Product
+from crawler.catalog.model import Catalog, Operation, Product
+from crawler.catalog.sdk_check import Finding
 from crawler.cli.describe import (
     Branch,
     ColumnRow,
@@ -27,7 +28,6 @@ from crawler.cli.describe import (
     selection_text,
 )
 from crawler.cli.render import console, rule_text, safe, table_of
-from crawler.sdk_check import Finding
 
 _WIDE = 1000
 # What a table needs besides its cells: between two columns, and at its edges.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 
-from crawler._catalog_values import EXTRA_COLUMN, FIXED_COLUMNS, Catalog, Operation, Product
+from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS, Catalog, Operation, Product
 from crawler.cli.describe import (
     FIXED_DESCRIPTIONS,
     Rules,

@@ -12,7 +12,7 @@ import anyio.to_thread
 from rich.console import Console
 from rich.text import Text
 
-from crawler._catalog_values import Catalog
+from crawler.catalog.model import Catalog
 from crawler.cli.describe import branches
 from crawler.cli.outcome import print_left_out
 from crawler.cli.render import console, duration_text, rule_text, safe, status_text, table_of

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crawler._catalog_values import Catalog
+from crawler.catalog.model import Catalog
 from crawler.client.rate_limit import LimitRule
 from crawler.log import printable
 

@@ -15,10 +15,10 @@ from crawler.cli.opening import opened_tables, snapshot_option
 from crawler.cli.snapshots import place_of, uri_option
 
 if TYPE_CHECKING:
-    from crawler._catalog_values import Catalog
     from crawler.audit.findings import Outcome
     from crawler.audit.opened import OpenSnapshot
     from crawler.audit.report import Report
+    from crawler.catalog.model import Catalog
     from crawler.snapshot import Place
 
 PREVIOUS, NOTHING = "previous", "none"

@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crawler._catalog_values import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
-from crawler.columns import TIMESTAMP, Column
+from crawler.catalog.columns import TIMESTAMP, Column
+from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.decode.rows import RowContext, Undecoded
 from crawler.decode.variant import Path, Variant
 from crawler.redaction import MARKS, Redaction

@@ -17,8 +17,8 @@ from typing import Any, Union
 
 import msgspec
 
-from crawler._catalog_values import Operation
-from crawler.columns import Column
+from crawler.catalog.columns import Column
+from crawler.catalog.model import Operation
 from crawler.converters import swap_case
 from crawler.decode.exact import are_instants, are_numbers
 from crawler.decode.tree import INT64, Tree, Watched, attributes

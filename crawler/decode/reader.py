@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from crawler._catalog_values import Operation
-from crawler.columns import Column
+from crawler.catalog.columns import Column
+from crawler.catalog.model import Operation
 from crawler.decode.arrow import Decoder, SlowWay
 from crawler.decode.gate import Found, Gate, Opened
 from crawler.decode.rows import RowContext, Undecoded

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Optional, Union
 
 import msgspec
 
-from crawler.columns import Column
+from crawler.catalog.columns import Column
 from crawler.decode.variant import Path, Variant
 from crawler.drift import join, path_name
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from crawler._catalog_values import Operation
-from crawler.columns import Column
+from crawler.catalog.columns import Column
+from crawler.catalog.model import Operation
 from crawler.converters import swap_case
 
 # The wire names from the record down; `[]` for a list's item, `*` for a map's value.

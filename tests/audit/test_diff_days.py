@@ -15,7 +15,7 @@ from crawler.audit.diff import compare, keyings
 from crawler.audit.diff_json import write_json
 from crawler.audit.opened import open_snapshot
 from crawler.catalog import load_catalog
-from crawler.columns import snake_case
+from crawler.catalog.columns import snake_case
 from crawler.emulator import difference
 from crawler.emulator.days import denied
 from crawler.emulator.operations import BY_NAME

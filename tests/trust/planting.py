@@ -12,8 +12,8 @@ import random
 import re
 from typing import Any
 
-from crawler._catalog_values import Operation
-from crawler.columns import Column
+from crawler.catalog.columns import Column
+from crawler.catalog.model import Operation
 from crawler.emulator import Cloud
 
 KEPT = 3

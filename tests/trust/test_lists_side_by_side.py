@@ -13,7 +13,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from crawler._catalog_values import Paging
+from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
 from crawler.pagination import Walk
 from crawler.prefixes import Split

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from crawler._catalog_values import Paging
+from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
 from crawler.pagination import Walk
 from crawler.testing import FakePage

@@ -13,7 +13,7 @@ from hostile_cloud import ACCOUNTS, CRAWLED, commands, hostile, stage
 from planting import Planter
 from sweeping import MARKER, Sweep, readings, texts
 
-from crawler.columns import Column
+from crawler.catalog.columns import Column
 
 SECRET = {
     table: operation for table, operation in CRAWLED.items() if any(column.has_secret for column in operation.columns)

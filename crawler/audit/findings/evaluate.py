@@ -14,9 +14,9 @@ from crawler.snapshot import schema_sha256
 if TYPE_CHECKING:
     import duckdb
 
-    from crawler._catalog_values import Catalog
     from crawler.audit.findings.files import Finding
     from crawler.audit.opened import OpenSnapshot
+    from crawler.catalog.model import Catalog
 
 MAX_ROWS = 2000
 

@@ -21,8 +21,8 @@ from crawler.audit.report.page import page
 from crawler.audit.report.sections import changes_section, findings_section, inventory_section, summary_section
 
 if TYPE_CHECKING:
-    from crawler._catalog_values import Catalog
     from crawler.audit.opened import OpenSnapshot
+    from crawler.catalog.model import Catalog
     from crawler.snapshot import Manifest
 
 __all__ = ["Report", "make_report"]

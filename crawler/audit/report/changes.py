@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler._catalog_values import EXTRA_COLUMN
 from crawler.audit.diff import Difference, Kind, TableChanges, compare, keyings
 from crawler.audit.report.coverage import words
 from crawler.audit.report.tables import Row
+from crawler.catalog.model import EXTRA_COLUMN
 
 if TYPE_CHECKING:
-    from crawler._catalog_values import Catalog
     from crawler.audit.opened import OpenSnapshot
+    from crawler.catalog.model import Catalog
 
 CHANGE_KINDS: tuple[Kind, ...] = ("added", "removed", "changed")
 COLUMNS = ("what", "table", "account_id", "region_id", "resource", "column", "before", "now")

@@ -13,8 +13,8 @@ from crawler.audit.report.tables import Row, listing
 from crawler.snapshot import Status, is_whole
 
 if TYPE_CHECKING:
-    from crawler._catalog_values import Catalog
     from crawler.audit.opened import OpenSnapshot
+    from crawler.catalog.model import Catalog
     from crawler.snapshot import Manifest, ScopeRow
 
 STATUS_TEXTS = {

@@ -11,8 +11,8 @@ from crawler.audit.opened import session
 from crawler.snapshot import is_whole
 
 if TYPE_CHECKING:
-    from crawler._catalog_values import Catalog
     from crawler.audit.opened import OpenSnapshot
+    from crawler.catalog.model import Catalog
 
 _PRODUCTS = {"fc": "Function Compute 3.0", "fc-open": "Function Compute 2.0", "opensearch": "OpenSearch"}
 OTHER = "own tables"

@@ -17,8 +17,8 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from crawler._catalog_values import Catalog, Operation, Product
-from crawler.columns import Column, snake_case
+from crawler.catalog.columns import Column, snake_case
+from crawler.catalog.model import Catalog, Operation, Product
 from crawler.errors import ConfigError
 
 # A type in the words of the schema files: a scalar's name, a struct's fields, one item in a list, `*` for a map.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from crawler._catalog_file import OperationFile, PagingPart
-from crawler._catalog_values import SETTINGS, Catalog, Operation, Product
-from crawler.columns import Column
+from crawler.catalog.columns import Column
+from crawler.catalog.file_format import OperationFile, PagingPart
+from crawler.catalog.model import SETTINGS, Catalog, Operation, Product
 from crawler.errors import CatalogError
 
 _SCALAR_KEYS = {"string", "integer", "boolean", "timestamp"}

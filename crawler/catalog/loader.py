@@ -15,9 +15,10 @@ from typing import TypeVar
 
 import msgspec
 
-from crawler._catalog_checks import check_operation, check_paging, check_parents, check_product
-from crawler._catalog_file import DetailsPart, OperationFile, ParentFile, ProductFile, RegionsFile
-from crawler._catalog_values import (
+from crawler.catalog.checks import check_operation, check_paging, check_parents, check_product
+from crawler.catalog.columns import build_columns
+from crawler.catalog.file_format import DetailsPart, OperationFile, ParentFile, ProductFile, RegionsFile
+from crawler.catalog.model import (
     DETAILS_COLUMN,
     EXTRA_COLUMN,
     FIXED_COLUMNS,
@@ -31,7 +32,6 @@ from crawler._catalog_values import (
     RegionsOperation,
     Window,
 )
-from crawler.columns import build_columns
 from crawler.errors import CatalogError
 
 __all__ = [
@@ -56,7 +56,7 @@ _File = TypeVar("_File")
 
 def schemas_folder() -> Path:
     """The folder of the built-in files: the checkout's, else the one that the wheel carries."""
-    checkout = Path(__file__).parents[1] / "schemas"
+    checkout = Path(__file__).parents[2] / "schemas"
     return checkout if checkout.is_dir() else Path(str(resources("crawler") / "schemas"))
 
 

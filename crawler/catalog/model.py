@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from crawler.columns import Column, snake_case
+from crawler.catalog.columns import Column, snake_case
 from crawler.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ class Operation:
         """`row_columns` with their types."""
         import pyarrow as pa
 
-        from crawler.columns import TIMESTAMP
+        from crawler.catalog.columns import TIMESTAMP
 
         own = {self.column_names[column.wire]: column.arrow_field for column in self.columns}
         fields = [

@@ -32,7 +32,7 @@ _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z](?:[a-rt-z]|s[a-z]
 def __getattr__(name: str) -> Any:
     """`TIMESTAMP`, the Arrow type of every instant: whoever only reads the tree needs no Arrow."""
     if name != "TIMESTAMP":
-        raise AttributeError(f"module 'crawler.columns' has no attribute {name!r}")
+        raise AttributeError(f"module 'crawler.catalog.columns' has no attribute {name!r}")
     return _scalar_types()["timestamp"]
 
 

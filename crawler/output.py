@@ -20,9 +20,9 @@ from crawler.client.credentials import Provider
 from crawler.config import Config, output_folder
 from crawler.errors import CredentialsError, OutputError
 from crawler.session import Surroundings, open_session
-from crawler.snapshot.bucket import Bucket
-from crawler.snapshot.lake import LakeSettings
-from crawler.snapshot.place import BucketPlace, Keys, bucket_place
+from crawler.snapshot.lake.publish import LakeSettings
+from crawler.snapshot.location import BucketPlace, Keys, bucket_place
+from crawler.snapshot.object_store import Bucket
 from crawler.snapshot.storage import BucketReader
 
 if TYPE_CHECKING:

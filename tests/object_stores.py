@@ -23,8 +23,8 @@ from xml.sax.saxutils import escape
 import obstore
 from aiohttp import web
 
-from crawler.snapshot.bucket import open_store
-from crawler.snapshot.place import bucket_place
+from crawler.snapshot.location import bucket_place
+from crawler.snapshot.object_store import open_store
 
 KEY_ID, KEY_SECRET = "testkeyid0001", "testkeysecret0001"
 BUCKET = "inventory"

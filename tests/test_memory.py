@@ -15,7 +15,7 @@ from crawler.decode.rows import Undecoded
 from crawler.normalizer import Page
 from crawler.run import crawl
 from crawler.scheduler import Scheduler
-from crawler.snapshot.scope import ListWriter
+from crawler.snapshot.rows.scope_writer import ListWriter
 
 TABLES = ("fc_functions", "fc_layers", "fc_custom_domains", "opensearch_app_groups")
 # Rows of a table are packed this many at a time here, so that both sizes end with whole blocks.

@@ -17,7 +17,7 @@ from benchmarks.soak.expected import LEFT_OUT, Expected
 from benchmarks.soak.faults import broken
 from benchmarks.soak.served import Plan
 from crawler.snapshot import Manifest, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
-from crawler.snapshot.paths import STAGING
+from crawler.snapshot.layout import STAGING
 from crawler.snapshot.verify import verify_all
 
 MOST_MB = 512

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
 from crawler.snapshot import BucketReader, Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
-from crawler.snapshot.paths import manifest_path
+from crawler.snapshot.layout import manifest_path
 from crawler.snapshot.storage import storage_of
 
 if TYPE_CHECKING:

@@ -94,7 +94,7 @@ def _catalog(config_file: Path | None, uri: str | None) -> Catalog:
 def _chosen(place: Place, older: str | None, newer: str | None) -> tuple[str, str]:
     """The IDs that are meant. Raises ConfigError for what is none, OutputError where there aren't two."""
     from crawler.snapshot import snapshot_ids
-    from crawler.snapshot.paths import is_snapshot_id
+    from crawler.snapshot.layout import is_snapshot_id
 
     for name in (older, newer):
         if name is not None and name != "latest" and not is_snapshot_id(name):

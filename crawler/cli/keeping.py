@@ -19,8 +19,8 @@ from crawler.errors import ConfigError, OutputError
 if TYPE_CHECKING:
     from crawler.config import Config
     from crawler.snapshot import Lake, Place, SnapshotSummary
-    from crawler.snapshot.keep import KeepRules
-    from crawler.snapshot.prune import PrunePlan
+    from crawler.snapshot.folder.prune import PrunePlan
+    from crawler.snapshot.retention import KeepRules
     from crawler.snapshot.verify import BadFile, Verdict
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -148,7 +148,7 @@ def prune(
     or Delta table, and any whose manifest can't be read. An Iceberg table forgets a snapshot before its files go. What
     a crawl left that was killed more than 24 hours ago is removed; stray files never are.
     """
-    from crawler.snapshot.keep import Duration, KeepRules
+    from crawler.snapshot.retention import Duration, KeepRules
 
     given = {name: count for name, count in counts.items() if count is not None}
     rules = KeepRules(**given, within=Duration.parse(within) if within else None)
@@ -163,8 +163,8 @@ def prune(
 
 def _pruned(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool) -> PrunePlan:
     from crawler.snapshot import Bucket
-    from crawler.snapshot.bucket_prune import prune_bucket
-    from crawler.snapshot.prune import plan_prune, prune
+    from crawler.snapshot.bucket.prune import prune_bucket
+    from crawler.snapshot.folder.prune import plan_prune, prune
 
     place, now = place_of(config_file, uri), datetime.now(UTC)
     config = load(config_file) if uri is None else None
@@ -181,7 +181,7 @@ def _lakes(place: Place, config: Config | None) -> list[Lake]:
     """The lakes over an output: the one that the configuration says, and those whose catalogs lie in it."""
     from crawler.output import lake_settings
     from crawler.snapshot import open_lake
-    from crawler.snapshot.lake import lakes_beside
+    from crawler.snapshot.lake.publish import lakes_beside
 
     root = place if isinstance(place, Path) else place.place
     found = lakes_beside(root) if isinstance(root, Path) else []

@@ -7,10 +7,20 @@ there are `remote` (the writer), `pointer` and `notes` on top of `bucket`, the o
 
 from __future__ import annotations
 
-from crawler.snapshot.bucket import Bucket
-from crawler.snapshot.bucket_check import check_bucket
-from crawler.snapshot.commit import UnfinishedCommitError
-from crawler.snapshot.history import (
+from crawler.snapshot.bucket.preflight import check_bucket
+from crawler.snapshot.bucket.writer import BucketSnapshotWriter
+from crawler.snapshot.folder.commit import UnfinishedCommitError
+from crawler.snapshot.folder.journal import KnownList, ScopeRecord
+from crawler.snapshot.folder.preflight import check_output
+from crawler.snapshot.folder.writer import SnapshotWriter
+from crawler.snapshot.lake.publish import Lake, LakeSettings, open_lake
+from crawler.snapshot.lake.publish import publish as publish_lake
+from crawler.snapshot.layout import new_snapshot_id
+from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, is_whole, worst
+from crawler.snapshot.manifest import DirectoryEntry, Manifest, ManifestDraft, schema_sha256, status_of
+from crawler.snapshot.object_store import Bucket
+from crawler.snapshot.packed import Ledger
+from crawler.snapshot.reader import (
     SnapshotSummary,
     list_snapshots,
     newest_snapshot_id,
@@ -19,19 +29,9 @@ from crawler.snapshot.history import (
     read_manifest,
     snapshot_ids,
 )
-from crawler.snapshot.journal import KnownList, ScopeRecord
-from crawler.snapshot.lake import Lake, LakeSettings, open_lake
-from crawler.snapshot.lake import publish as publish_lake
-from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, is_whole, worst
-from crawler.snapshot.manifest import DirectoryEntry, Manifest, ManifestDraft, schema_sha256, status_of
-from crawler.snapshot.packed import Ledger
-from crawler.snapshot.parts import PartFile
-from crawler.snapshot.paths import new_snapshot_id
-from crawler.snapshot.preflight import check_output
-from crawler.snapshot.remote import BucketSnapshotWriter
-from crawler.snapshot.scope import ListWriter, ScopeWriter
+from crawler.snapshot.rows.parquet import PartFile
+from crawler.snapshot.rows.scope_writer import ListWriter, ScopeWriter
 from crawler.snapshot.storage import BucketReader, Place
-from crawler.snapshot.writer import SnapshotWriter
 
 __all__ = [
     "LEDGER_SCHEMA",

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
-from crawler.snapshot.paths import parent
+from crawler.snapshot.layout import parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,10 @@ import msgspec
 import pyarrow as pa
 
 from crawler.errors import OutputError
+from crawler.snapshot.layout import is_part_path, is_snapshot_id, ledger_path, manifest_path
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole
 from crawler.snapshot.packed import Ledger
-from crawler.snapshot.parts import PartFile
-from crawler.snapshot.paths import is_part_path, is_snapshot_id, ledger_path, manifest_path
+from crawler.snapshot.rows.parquet import PartFile
 from crawler.targets import LeftOut
 
 if TYPE_CHECKING:

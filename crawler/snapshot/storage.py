@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from crawler.errors import OutputError
-from crawler.snapshot.bucket import open_store, translate
+from crawler.snapshot.object_store import open_store, translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crawler.snapshot.parts import PartFile
-    from crawler.snapshot.place import BucketPlace
+    from crawler.snapshot.location import BucketPlace
+    from crawler.snapshot.rows.parquet import PartFile
 
 
 class Storage(Protocol):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
-from crawler.snapshot.paths import SNAPSHOTS, STAGING, is_snapshot_id, is_table, pruned_id, table_folder
+from crawler.snapshot.layout import SNAPSHOTS, STAGING, is_snapshot_id, is_table, pruned_id, table_folder
 from crawler.snapshot.storage import storage_of
 
 if TYPE_CHECKING:

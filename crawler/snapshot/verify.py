@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
+from crawler.snapshot.layout import LATEST, checksum_path, is_snapshot_id, manifest_path
 from crawler.snapshot.ledger import decode_ledger
-from crawler.snapshot.paths import LATEST, checksum_path, is_snapshot_id, manifest_path
 from crawler.snapshot.storage import storage_of
 from crawler.snapshot.strays import known_ids, on_their_way, orphan_folders, stray_files
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from crawler.snapshot.manifest import Manifest, TableEntry
-    from crawler.snapshot.parts import PartFile
+    from crawler.snapshot.rows.parquet import PartFile
     from crawler.snapshot.storage import Place
 
 # A bucket takes its time to answer; on a disk it is the hashing that counts.

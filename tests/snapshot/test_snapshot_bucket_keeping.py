@@ -15,10 +15,10 @@ from test_snapshot_buckets import Site, assert_whole, fake, impatient, server, s
 
 from crawler.errors import OutputError
 from crawler.snapshot import Bucket, BucketReader, list_snapshots
-from crawler.snapshot.bucket_prune import finish_removals, prune_bucket
-from crawler.snapshot.keep import KeepRules
-from crawler.snapshot.paths import checksum_path, manifest_path, pruned
-from crawler.snapshot.place import bucket_place
+from crawler.snapshot.bucket.prune import finish_removals, prune_bucket
+from crawler.snapshot.layout import checksum_path, manifest_path, pruned
+from crawler.snapshot.location import bucket_place
+from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all, verify_snapshot
 
 __all__ = ["fake", "impatient", "server", "site"]  # fixtures

@@ -38,14 +38,14 @@ from crawler.snapshot import (
     UnfinishedCommitError,
     check_bucket,
     list_snapshots,
-    parts,
     read_ledger,
     read_manifest,
 )
-from crawler.snapshot.bucket import UncertainError
-from crawler.snapshot.paths import manifest_path, staged
-from crawler.snapshot.place import bucket_place
-from crawler.snapshot.pointer import advance_latest
+from crawler.snapshot.bucket.latest import advance_latest
+from crawler.snapshot.layout import manifest_path, staged
+from crawler.snapshot.location import bucket_place
+from crawler.snapshot.object_store import UncertainError
+from crawler.snapshot.rows import parquet as parts
 
 MANIFEST = f"_snapshots/{NEW}.json"
 
@@ -60,7 +60,7 @@ def server():
 def impatient(monkeypatch):
     quick = {"init_backoff": timedelta(milliseconds=1), "max_backoff": timedelta(milliseconds=2), "base": 2}
     retries = {"max_retries": 1, "backoff": quick, "retry_timeout": timedelta(seconds=5)}
-    monkeypatch.setattr("crawler.snapshot.bucket._RETRIES", retries)
+    monkeypatch.setattr("crawler.snapshot.object_store._RETRIES", retries)
 
 
 @dataclass
@@ -255,7 +255,7 @@ async def test_crawl_of_an_id_that_another_has_is_refused_and_leaves_the_other_a
 @pytest.mark.parametrize("seeds", [20, pytest.param(100, marks=pytest.mark.trust)])
 async def test_pointer_ends_on_the_newest_of_any_crawls_at_once_and_never_goes_back(fake, monkeypatch, seeds):
     """F52"""
-    monkeypatch.setattr("crawler.snapshot.pointer._ROUND_S", 0.001)
+    monkeypatch.setattr("crawler.snapshot.bucket.latest._ROUND_S", 0.001)
     bucket, store = fake.bucket(), fake.fake
     seen: list[str] = []
 
@@ -489,7 +489,7 @@ async def test_store_that_is_not_there_is_one_sentence(monkeypatch):
 
 
 async def test_store_that_hangs_is_not_waited_for(fake, monkeypatch):
-    monkeypatch.setattr("crawler.snapshot.bucket._PATIENCE_S", 0.1)
+    monkeypatch.setattr("crawler.snapshot.object_store._PATIENCE_S", 0.1)
     fake.fake.fault = lambda number, method, key: "hang"
     with pytest.raises(OutputError, match="or doesn't answer"):
         await fake.bucket().read("x")

@@ -25,8 +25,8 @@ from snapshot_fakes import (
 
 from crawler.errors import OutputError
 from crawler.snapshot import Status, UnfinishedCommitError, read_manifest
-from crawler.snapshot.commit import prepare_destinations, recover
 from crawler.snapshot.disk import Disk
+from crawler.snapshot.folder.commit import prepare_destinations, recover
 
 
 @pytest.fixture

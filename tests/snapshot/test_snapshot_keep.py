@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import ConfigError
-from crawler.snapshot.keep import Duration, KeepRules, keep
+from crawler.snapshot.retention import Duration, KeepRules, keep
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER = datetime(9000, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ import warm
 from snapshot_fakes import ACCOUNT, NEW, OLD, write_snapshot
 
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.lock import OutputLock
+from crawler.snapshot.folder.lock import OutputLock
 
 ROOT = Path(__file__).parents[2]
 PART = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet"

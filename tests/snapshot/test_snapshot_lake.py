@@ -44,10 +44,10 @@ from crawler.snapshot import (
     read_ledger,
     read_manifest,
 )
-from crawler.snapshot.keep import KeepRules
-from crawler.snapshot.lake import lakes_beside
-from crawler.snapshot.place import bucket_place
-from crawler.snapshot.prune import prune
+from crawler.snapshot.folder.prune import prune
+from crawler.snapshot.lake.publish import lakes_beside
+from crawler.snapshot.location import bucket_place
+from crawler.snapshot.retention import KeepRules
 
 FORMATS = ["iceberg", "delta"]
 LATER = "20261122T020000Z-0000"
@@ -350,7 +350,7 @@ async def test_rest_catalog_holds_the_same_rows(server, tmp_path, monkeypatch):
 
 
 def test_extra_that_is_not_installed_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("crawler.snapshot.lake.find_spec", lambda name: None)
+    monkeypatch.setattr("crawler.snapshot.lake.publish.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r'pip install "acs-inventory\[delta\]"'):
         open_lake(LakeSettings("delta", tmp_path))
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.snapshot import packed
+from crawler.snapshot.folder.ended_scopes import ScopeSet
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole, sorted_ledger
 from crawler.snapshot.packed import Ledger
-from crawler.snapshot.scope_set import ScopeSet
 
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)
 instants = st.none() | st.integers(0, 10**15).map(lambda us: START + timedelta(microseconds=us))

@@ -29,7 +29,7 @@ from snapshot_fakes import (
 
 from crawler.errors import NormalizeError, OutputError
 from crawler.snapshot import SnapshotWriter
-from crawler.snapshot.store import Store, count_columns
+from crawler.snapshot.rows.row_store import Store, count_columns
 
 FOLDER = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/account={ACCOUNT}/region=cn-hangzhou"
 # Every write goes to the disk at once.

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from snapshot_fakes import ACCOUNT, NEW, OLD, SCHEMAS, START, FaultyDisk, begin, write_snapshot
 
 from crawler.errors import OutputBusyError, OutputError
-from crawler.snapshot import SnapshotWriter, check_output, paths
+from crawler.snapshot import SnapshotWriter, check_output
+from crawler.snapshot import layout as paths
 from crawler.snapshot.disk import Disk, is_trusted_owner
-from crawler.snapshot.keep import KeepRules
-from crawler.snapshot.lock import OutputLock
-from crawler.snapshot.prune import prune
+from crawler.snapshot.folder.lock import OutputLock
+from crawler.snapshot.folder.prune import prune
+from crawler.snapshot.retention import KeepRules
 
 HOLD = """
 import sys

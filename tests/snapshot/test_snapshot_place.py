@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from crawler.errors import ConfigError
-from crawler.snapshot.place import bucket_place
+from crawler.snapshot.location import bucket_place
 
 AWS = {"AWS_ACCESS_KEY_ID": "AK", "AWS_SECRET_ACCESS_KEY": "SECRET"}
 PROFILES = """

@@ -12,9 +12,9 @@ import pytest
 from snapshot_fakes import NEW, OLD, START
 
 from crawler.errors import OutputError
-from crawler.snapshot.bucket import Content, Stored
-from crawler.snapshot.paths import LATEST, manifest_path
-from crawler.snapshot.pointer import advance_latest
+from crawler.snapshot.bucket.latest import advance_latest
+from crawler.snapshot.layout import LATEST, manifest_path
+from crawler.snapshot.object_store import Content, Stored
 
 OLDER, NEWER = "20261119T020000Z-ffff", "20261122T020000Z-0001"
 

@@ -31,13 +31,13 @@ from snapshot_fakes import (
 
 from crawler.errors import OutputBusyError, OutputError
 from crawler.snapshot import Status
-from crawler.snapshot.commit import decide
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.keep import KeepRules
-from crawler.snapshot.lock import OutputLock
+from crawler.snapshot.folder.commit import decide
+from crawler.snapshot.folder.lock import OutputLock
+from crawler.snapshot.folder.prune import finish_removals, plan_prune, prune
+from crawler.snapshot.layout import manifest_path, pruned, staged
 from crawler.snapshot.packed import Ledger
-from crawler.snapshot.paths import manifest_path, pruned, staged
-from crawler.snapshot.prune import finish_removals, plan_prune, prune
+from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

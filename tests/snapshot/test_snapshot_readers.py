@@ -37,12 +37,12 @@ from crawler.snapshot import (
     has_rows,
     list_snapshots,
     new_snapshot_id,
-    parts,
     read_manifest,
     schema_sha256,
     worst,
 )
 from crawler.snapshot import manifest as manifests
+from crawler.snapshot.rows import parquet as parts
 from crawler.targets import LeftOut
 
 FUNCTIONS = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}"

@@ -27,11 +27,11 @@ from snapshot_fakes import (
 
 from crawler.errors import ConfigError, OutputBusyError, OutputError
 from crawler.snapshot import KnownList, SnapshotWriter, Status, read_manifest
-from crawler.snapshot.commit import decide
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.journal import journal_path, read_journal
+from crawler.snapshot.folder.commit import decide
+from crawler.snapshot.folder.journal import journal_path, read_journal
+from crawler.snapshot.layout import staged
 from crawler.snapshot.packed import Ledger
-from crawler.snapshot.paths import staged
 from crawler.snapshot.verify import verify_all
 
 PLAN = "ab" * 32

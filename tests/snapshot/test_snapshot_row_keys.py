@@ -7,8 +7,8 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.snapshot import keys as module
-from crawler.snapshot.keys import Keys
+from crawler.snapshot.rows import keys as module
+from crawler.snapshot.rows.keys import Keys
 
 parts = st.one_of(st.none(), st.integers(-3, 3), st.sampled_from(["a", "b", "None", "1", ""]))
 rows = st.lists(st.tuples(st.none() | st.tuples(parts, parts), st.integers(-2, 2)), max_size=30)

@@ -15,7 +15,7 @@ from snapshot_fakes import ACCOUNT, NEW, OLD, OTHER, ledger_row, write_snapshot
 
 from crawler.errors import OutputError
 from crawler.snapshot import Status, manifest, read_manifest, verify
-from crawler.snapshot.paths import checksum_path, ledger_path, manifest_path, pruned, staged
+from crawler.snapshot.layout import checksum_path, ledger_path, manifest_path, pruned, staged
 from crawler.snapshot.verify import verify_all, verify_snapshot
 
 MANIFEST, CHECKSUM, LEDGER, LATEST = manifest_path(NEW), checksum_path(NEW), ledger_path(NEW), "_snapshots/LATEST"

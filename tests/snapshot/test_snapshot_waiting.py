@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from snapshot_fakes import ACCOUNT, NEW, SCHEMA, START
 
 from crawler.errors import OutputError
-from crawler.snapshot import SnapshotWriter, chunks
+from crawler.snapshot import SnapshotWriter
+from crawler.snapshot.rows import chunks
 
 TABLE = "fc_functions"
 

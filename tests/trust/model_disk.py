@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.paths import parent
+from crawler.snapshot.layout import parent
 
 
 @dataclass

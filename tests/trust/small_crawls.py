@@ -21,8 +21,8 @@ from supervision import Ended, Judge, go_on, supervised
 
 from crawler.cli.demo import write_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
+from crawler.snapshot.layout import manifest_path, staged
 from crawler.snapshot.manifest import Manifest, decode
-from crawler.snapshot.paths import manifest_path, staged
 from crawler.snapshot.verify import verify_all
 
 ROOT = Path(__file__).parents[2]

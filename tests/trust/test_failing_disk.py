@@ -14,8 +14,8 @@ from small_crawls import TABLES, assert_clean, assert_old_or_new, decided, rows,
 from snapshot_fakes import manifest_ids
 from supervision import LIE, SHORT
 
-from crawler.snapshot.commit import recover
 from crawler.snapshot.disk import Disk
+from crawler.snapshot.folder.commit import recover
 
 SHARDS = 4
 # What takes room: a full disk lets one remove, and change what needs none.

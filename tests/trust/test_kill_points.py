@@ -17,7 +17,7 @@ from supervision import KILL, NUMBERS, plain
 
 from crawler.catalog import load_catalog
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.journal import read_journal
+from crawler.snapshot.folder.journal import read_journal
 
 SHARDS = 6
 OPERATIONS = load_catalog().operations

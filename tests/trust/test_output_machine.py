@@ -40,9 +40,9 @@ from snapshot_fakes import (
 from crawler.errors import ConfigError, OutputBusyError, OutputError
 from crawler.snapshot import SnapshotWriter, Status, read_manifest
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.keep import KeepRules, keep
-from crawler.snapshot.paths import pruned, staged, started_at
-from crawler.snapshot.prune import prune
+from crawler.snapshot.folder.prune import prune
+from crawler.snapshot.layout import pruned, staged, started_at
+from crawler.snapshot.retention import KeepRules, keep
 from crawler.snapshot.verify import verify_all
 
 FIRST = datetime(2026, 3, 1, 2, tzinfo=UTC)

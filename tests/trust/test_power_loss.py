@@ -22,10 +22,10 @@ from snapshot_fakes import (
     write_snapshot,
 )
 
-from crawler.snapshot.commit import recover
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.keep import KeepRules
-from crawler.snapshot.prune import prune
+from crawler.snapshot.folder.commit import recover
+from crawler.snapshot.folder.prune import prune
+from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

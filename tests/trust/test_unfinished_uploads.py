@@ -20,8 +20,8 @@ from object_stores import BUCKET, KEY_ID, KEY_SECRET, s3_server
 from snapshot_fakes import NEW, ROWS, SCHEMAS, START, draft, write_scopes
 
 from crawler.snapshot import Bucket, BucketSnapshotWriter
-from crawler.snapshot.bucket import open_store
-from crawler.snapshot.place import bucket_place
+from crawler.snapshot.location import bucket_place
+from crawler.snapshot.object_store import open_store
 
 ROOT = Path(__file__).parents[2]
 BYTES = 32 * 1024 * 1024

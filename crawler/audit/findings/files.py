@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from crawler.errors import ConfigError
-from crawler.snapshot.paths import is_table
+from crawler.snapshot.layout import is_table
 
 Severity = Literal["high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)

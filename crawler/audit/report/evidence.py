@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from crawler import __version__
 from crawler.audit.report.markup import Child, Html, element, joined
-from crawler.snapshot.paths import manifest_path
+from crawler.snapshot.layout import manifest_path
 
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest

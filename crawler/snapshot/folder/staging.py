@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crawler.snapshot.layout import ledger_path, parent, part_name, scope_folder, staged
 from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, ledger_batch
 from crawler.snapshot.manifest import TableEntry, schema_sha256
-from crawler.snapshot.parts import PartFile, PartWriter
-from crawler.snapshot.paths import ledger_path, parent, part_name, scope_folder, staged
+from crawler.snapshot.rows.parquet import PartFile, PartWriter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

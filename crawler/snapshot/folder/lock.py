@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from crawler.errors import OutputBusyError, OutputError
 from crawler.snapshot.disk import make_folders_durably
-from crawler.snapshot.paths import LOCK, STAGING
+from crawler.snapshot.layout import LOCK, STAGING
 
 if TYPE_CHECKING:
     from datetime import datetime

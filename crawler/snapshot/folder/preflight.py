@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
 from crawler.snapshot.disk import Disk, make_folders, write_file
-from crawler.snapshot.paths import SNAPSHOTS, STAGING
+from crawler.snapshot.layout import SNAPSHOTS, STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Collection

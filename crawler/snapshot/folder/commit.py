@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import make_folders_durably, remove_tree, write_file
-from crawler.snapshot.paths import (
+from crawler.snapshot.layout import (
     LATEST,
     SNAPSHOTS,
     STAGING,
@@ -28,7 +28,7 @@ from crawler.snapshot.paths import (
 if TYPE_CHECKING:
     from crawler.snapshot.disk import Disk
     from crawler.snapshot.manifest import Manifest
-    from crawler.snapshot.parts import PartFile
+    from crawler.snapshot.rows.parquet import PartFile
 
 
 class UnfinishedCommitError(OutputError):

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 import anyio
 
 from crawler.errors import NormalizeError
-from crawler.snapshot.chunks import Waiting, choose
-from crawler.snapshot.keys import Keys
-from crawler.snapshot.parts import PartFile, PartWriter, rewrite_without
-from crawler.snapshot.paths import part_name, scope_folder, staged
-from crawler.snapshot.store import Store
+from crawler.snapshot.layout import part_name, scope_folder, staged
+from crawler.snapshot.rows.chunks import Waiting, choose
+from crawler.snapshot.rows.keys import Keys
+from crawler.snapshot.rows.parquet import PartFile, PartWriter, rewrite_without
+from crawler.snapshot.rows.row_store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
-    from crawler.snapshot.chunks import Chunk
-    from crawler.snapshot.spool import Spool
+    from crawler.snapshot.rows.chunks import Chunk
+    from crawler.snapshot.rows.spool import Spool
 
 _Files = list[PartFile]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from crawler.errors import OutputError
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.paths import LOCK
+from crawler.snapshot.layout import LOCK
 
 _PREFIX = "acs-inventory-scratch-"
 

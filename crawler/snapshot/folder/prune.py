@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.commit import complete_decided
 from crawler.snapshot.disk import Disk, make_folders_durably, remove_tree
-from crawler.snapshot.history import list_snapshots, read_manifest
-from crawler.snapshot.keep import KeepRules, keep
-from crawler.snapshot.lock import OutputLock
-from crawler.snapshot.paths import (
+from crawler.snapshot.folder.commit import complete_decided
+from crawler.snapshot.folder.lock import OutputLock
+from crawler.snapshot.folder.preflight import sweep_probes
+from crawler.snapshot.layout import (
     SNAPSHOTS,
     STAGING,
     checksum_path,
@@ -34,14 +33,15 @@ from crawler.snapshot.paths import (
     started_at,
     table_folder,
 )
-from crawler.snapshot.preflight import sweep_probes
+from crawler.snapshot.reader import list_snapshots, read_manifest
+from crawler.snapshot.retention import KeepRules, keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from crawler.snapshot.history import SnapshotSummary
-    from crawler.snapshot.lake import Lake
+    from crawler.snapshot.lake.publish import Lake
     from crawler.snapshot.manifest import Manifest
+    from crawler.snapshot.reader import SnapshotSummary
     from crawler.snapshot.storage import Place
 
 # A crawl that hasn't ended after so long holds no lock any more, and nobody may go on with it.

@@ -20,15 +20,15 @@ import anyio.to_thread
 
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.bucket import UncertainError
-from crawler.snapshot.bucket_prune import finish_removals
-from crawler.snapshot.commit import UnfinishedCommitError
-from crawler.snapshot.notes import announce, settle_others
+from crawler.snapshot.bucket.latest import advance_latest
+from crawler.snapshot.bucket.notes import announce, settle_others
+from crawler.snapshot.bucket.prune import finish_removals
+from crawler.snapshot.bucket.scratch import ScratchDisk, make_scratch
+from crawler.snapshot.folder.commit import UnfinishedCommitError
+from crawler.snapshot.folder.writer import SnapshotWriter
+from crawler.snapshot.layout import checksum_path, manifest_path, parent, staged, table_folder
+from crawler.snapshot.object_store import UncertainError
 from crawler.snapshot.packed import Ledger
-from crawler.snapshot.paths import checksum_path, manifest_path, parent, staged, table_folder
-from crawler.snapshot.pointer import advance_latest
-from crawler.snapshot.scratch import ScratchDisk, make_scratch
-from crawler.snapshot.writer import SnapshotWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from crawler.snapshot.bucket import Bucket
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.manifest import Manifest, ManifestDraft
-    from crawler.snapshot.parts import PartFile
+    from crawler.snapshot.object_store import Bucket
+    from crawler.snapshot.rows.parquet import PartFile
 
 # One PUT a part: S3 takes 5 GiB in one, and what is in flight is in memory.
 MAX_PART_BYTES = 32 * 1024 * 1024

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
+from crawler.snapshot.layout import LATEST, SNAPSHOTS, checksum_path, is_snapshot_id, manifest_path
 from crawler.snapshot.ledger import decode_ledger
-from crawler.snapshot.paths import LATEST, SNAPSHOTS, checksum_path, is_snapshot_id, manifest_path
 from crawler.snapshot.storage import storage_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.manifest import Manifest
-    from crawler.snapshot.parts import PartFile
+    from crawler.snapshot.rows.parquet import PartFile
     from crawler.snapshot.storage import Place
 
 

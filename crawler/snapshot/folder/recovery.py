@@ -6,20 +6,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from crawler.errors import ConfigError, OutputError
-from crawler.snapshot.commit import complete_decided, recover
 from crawler.snapshot.disk import make_folders
-from crawler.snapshot.lock import OutputLock
-from crawler.snapshot.paths import STAGING, is_snapshot_id, manifest_path, staged
-from crawler.snapshot.preflight import sweep_probes
-from crawler.snapshot.prune import finish_removals
-from crawler.snapshot.resume import newest_unfinished
+from crawler.snapshot.folder.commit import complete_decided, recover
+from crawler.snapshot.folder.lock import OutputLock
+from crawler.snapshot.folder.preflight import sweep_probes
+from crawler.snapshot.folder.prune import finish_removals
+from crawler.snapshot.folder.resume import newest_unfinished
+from crawler.snapshot.layout import STAGING, is_snapshot_id, manifest_path, staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.journal import ScopeRecord, Terms
+    from crawler.snapshot.folder.journal import ScopeRecord, Terms
 
 _T = TypeVar("_T")
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from crawler.errors import CrawlError, OutputError
-from crawler.snapshot.paths import STAGING
+from crawler.snapshot.layout import STAGING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from obstore.store import S3Store
 
-    from crawler.snapshot.place import BucketPlace, Keys
+    from crawler.snapshot.location import BucketPlace, Keys
 
     KeySource = Callable[[], Awaitable[Keys]]
 

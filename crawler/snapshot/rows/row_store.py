@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crawler.snapshot.chunks import Chosen, Chunk, Decoding, choose, started
+from crawler.snapshot.rows.chunks import Chosen, Chunk, Decoding, choose, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from crawler.snapshot.chunks import Packed, Waiting
-    from crawler.snapshot.parts import PartWriter
+    from crawler.snapshot.rows.chunks import Packed, Waiting
+    from crawler.snapshot.rows.parquet import PartWriter
 
 # Fewer, and joining shows in the time that a page takes; more, and a store holds little but the cost of its batches:
 # where many share the buffer, their rows came to the disk by the dozen, in row groups that are nothing but columns.

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.notes import settle_others
-from crawler.snapshot.paths import STAGING, checksum_path, manifest_path, pruned, pruned_id
-from crawler.snapshot.prune import expire_from, plan_prune
+from crawler.snapshot.bucket.notes import settle_others
+from crawler.snapshot.folder.prune import expire_from, plan_prune
+from crawler.snapshot.layout import STAGING, checksum_path, manifest_path, pruned, pruned_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from crawler.snapshot.bucket import Bucket
-    from crawler.snapshot.keep import KeepRules
-    from crawler.snapshot.lake import Lake
+    from crawler.snapshot.folder.prune import PrunePlan
+    from crawler.snapshot.lake.publish import Lake
     from crawler.snapshot.manifest import Manifest
-    from crawler.snapshot.prune import PrunePlan
+    from crawler.snapshot.object_store import Bucket
+    from crawler.snapshot.retention import KeepRules
     from crawler.snapshot.storage import BucketReader
 
 

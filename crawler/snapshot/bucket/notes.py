@@ -11,7 +11,8 @@ import msgspec
 
 from crawler.errors import OutputBusyError, OutputError
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.paths import (
+from crawler.snapshot.bucket.latest import advance_latest
+from crawler.snapshot.layout import (
     SNAPSHOTS,
     STAGING,
     is_snapshot_id,
@@ -21,12 +22,11 @@ from crawler.snapshot.paths import (
     staged,
     table_folder,
 )
-from crawler.snapshot.pointer import advance_latest
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from crawler.snapshot.bucket import Bucket
+    from crawler.snapshot.object_store import Bucket
 
 _FORSAKEN_AFTER = timedelta(days=1)
 

@@ -15,16 +15,16 @@ import anyio
 import msgspec
 
 from crawler.errors import OutputError
+from crawler.snapshot.layout import parent, staged
 from crawler.snapshot.ledger import ScopeRow
 from crawler.snapshot.manifest import Instant
-from crawler.snapshot.parts import PartFile
-from crawler.snapshot.paths import parent, staged
+from crawler.snapshot.rows.parquet import PartFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.spool import Spool
+    from crawler.snapshot.rows.spool import Spool
 
 FORMAT = 1
 

@@ -14,20 +14,20 @@ import anyio.to_thread
 from crawler.errors import OutputError
 from crawler.process import open_share
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.assembly import Assembly
-from crawler.snapshot.commit import decide, prepare_destinations, publish
 from crawler.snapshot.disk import Disk, remove_tree
-from crawler.snapshot.journal import Journal, ScopeRecord, Terms
+from crawler.snapshot.folder.commit import decide, prepare_destinations, publish
+from crawler.snapshot.folder.ended_scopes import ScopeSet
+from crawler.snapshot.folder.journal import Journal, ScopeRecord, Terms
+from crawler.snapshot.folder.preflight import make_root
+from crawler.snapshot.folder.recovery import take_for_new, take_unfinished
+from crawler.snapshot.folder.resume import check_terms, take_over
+from crawler.snapshot.folder.staging import Assembly
+from crawler.snapshot.layout import account_folder, staged
 from crawler.snapshot.ledger import has_rows
 from crawler.snapshot.packed import Ledger
-from crawler.snapshot.paths import account_folder, staged
-from crawler.snapshot.preflight import make_root
-from crawler.snapshot.resume import check_terms, take_over
-from crawler.snapshot.scope import ScopeWriter
-from crawler.snapshot.scope_set import ScopeSet
-from crawler.snapshot.spool import Spool
-from crawler.snapshot.store import count_columns
-from crawler.snapshot.taking import take_for_new, take_unfinished
+from crawler.snapshot.rows.row_store import count_columns
+from crawler.snapshot.rows.scope_writer import ScopeWriter
+from crawler.snapshot.rows.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from crawler.snapshot.journal import KnownList
+    from crawler.snapshot.folder.journal import KnownList
+    from crawler.snapshot.folder.lock import OutputLock
     from crawler.snapshot.ledger import ScopeRow
-    from crawler.snapshot.lock import OutputLock
     from crawler.snapshot.manifest import Manifest, ManifestDraft
-    from crawler.snapshot.parts import PartFile
+    from crawler.snapshot.rows.parquet import PartFile
 
 MEMORY_BYTES = 40 * 1024 * 1024
 MAX_OPEN_PARTS = 64

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from crawler.errors import OutputError
 from crawler.snapshot.disk import make_folders
-from crawler.snapshot.paths import parent
+from crawler.snapshot.layout import parent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

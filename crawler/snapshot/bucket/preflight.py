@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from crawler.errors import OutputError
-from crawler.snapshot.paths import STAGING
+from crawler.snapshot.layout import STAGING
 
 if TYPE_CHECKING:
-    from crawler.snapshot.bucket import Bucket
+    from crawler.snapshot.object_store import Bucket
 
 
 async def check_bucket(bucket: Bucket) -> None:

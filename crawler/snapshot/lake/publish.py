@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from crawler.errors import ConfigError, OutputError
-from crawler.snapshot.commit import UnfinishedCommitError
-from crawler.snapshot.place import BucketPlace
+from crawler.snapshot.folder.commit import UnfinishedCommitError
+from crawler.snapshot.location import BucketPlace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.manifest import Manifest
-    from crawler.snapshot.parts import PartFile
+    from crawler.snapshot.rows.parquet import PartFile
 
 # The property of a commit that names the snapshot.
 SNAPSHOT_PROPERTY = "acs-inventory.snapshot-id"
@@ -77,10 +77,10 @@ def open_lake(settings: LakeSettings) -> Lake:
             'write "parquet", which does'
         )
     if settings.format == "iceberg":
-        from crawler.snapshot.iceberg import IcebergLake
+        from crawler.snapshot.lake.iceberg import IcebergLake
 
         return IcebergLake(settings)
-    from crawler.snapshot.delta import DeltaLake
+    from crawler.snapshot.lake.delta import DeltaLake
 
     return DeltaLake(settings)
 

@@ -20,16 +20,16 @@ import anyio
 import anyio.to_thread
 
 from crawler.errors import OutputError
-from crawler.snapshot.chunks import RUN_BYTES, decoded, groups, resolved
-from crawler.snapshot.parts import ROW_GROUP_ROWS
+from crawler.snapshot.rows.chunks import RUN_BYTES, decoded, groups, resolved
+from crawler.snapshot.rows.parquet import ROW_GROUP_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from crawler.snapshot.chunks import Chunk, Packed, Waiting
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.parts import PartWriter
-    from crawler.snapshot.store import Store
+    from crawler.snapshot.rows.chunks import Chunk, Packed, Waiting
+    from crawler.snapshot.rows.parquet import PartWriter
+    from crawler.snapshot.rows.row_store import Store
 
 P = ParamSpec("P")
 T = TypeVar("T")

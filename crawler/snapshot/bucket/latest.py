@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import anyio
 
 from crawler.errors import OutputError
-from crawler.snapshot.paths import LATEST, STAGING, is_snapshot_id, manifest_path
+from crawler.snapshot.layout import LATEST, STAGING, is_snapshot_id, manifest_path
 
 if TYPE_CHECKING:
-    from crawler.snapshot.bucket import Bucket, Content
+    from crawler.snapshot.object_store import Bucket, Content
 
 _TURNS = f"{STAGING}/turns"
 # Longer than any announced crawl can take: two small requests, each with its own limit.

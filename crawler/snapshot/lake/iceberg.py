@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from crawler.errors import ConfigError, OutputError
-from crawler.snapshot.lake import SNAPSHOT_PROPERTY
-from crawler.snapshot.place import BucketPlace
+from crawler.snapshot.lake.publish import SNAPSHOT_PROPERTY
+from crawler.snapshot.location import BucketPlace
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-    from crawler.snapshot.lake import LakeSettings
-    from crawler.snapshot.parts import PartFile
+    from crawler.snapshot.lake.publish import LakeSettings
+    from crawler.snapshot.rows.parquet import PartFile
 
 _FOLDER = "_iceberg"
 _ATTEMPTS = 5

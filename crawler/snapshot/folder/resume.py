@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot.disk import remove_tree
-from crawler.snapshot.journal import journal_path, read_journal
+from crawler.snapshot.folder.journal import journal_path, read_journal
+from crawler.snapshot.layout import STAGING, is_snapshot_id, staged
 from crawler.snapshot.ledger import has_rows, is_whole
-from crawler.snapshot.paths import STAGING, is_snapshot_id, staged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.journal import ScopeRecord, Terms
-    from crawler.snapshot.parts import PartFile
+    from crawler.snapshot.folder.journal import ScopeRecord, Terms
+    from crawler.snapshot.rows.parquet import PartFile
 
 # Rows of one snapshot shouldn't be further apart in time than this.
 MAX_AGE = timedelta(hours=6)

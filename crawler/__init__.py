@@ -15,11 +15,11 @@ __version__ = "0.1.0"
 __all__ = ["Config", "CrawlResult", "Surroundings", "__version__", "crawl", "load_config"]
 
 _HOMES = {
-    "Config": "crawler.config",
+    "Config": "crawler.config.load",
     "CrawlResult": "crawler.run",
     "Surroundings": "crawler.session",
     "crawl": "crawler.run",
-    "load_config": "crawler.config",
+    "load_config": "crawler.config.load",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from crawler._config_sections import Account
+from crawler.config.sections import Account
 from crawler.errors import ConfigError, CredentialsError
 from crawler.organization import Membership, find_members, nobody_left
 from crawler.session import Identity, Session, Surroundings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from crawler._config_sections import Account
+from crawler.config.sections import Account
 from crawler.directory import Listing, Member, choose_members, list_members
 from crawler.errors import ApiError, ConfigError, CrawlError, DeniedError, PaginationError
 from crawler.session import Identity, Session, Surroundings

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from crawler._config_sections import Iceberg
 from crawler.catalog import load_catalog
 from crawler.client.credentials import Provider
-from crawler.config import Config, output_folder
+from crawler.config import Config
+from crawler.config.load import output_folder
+from crawler.config.sections import Iceberg
 from crawler.errors import CredentialsError, OutputError
 from crawler.session import Surroundings, open_session
 from crawler.snapshot.lake.publish import LakeSettings

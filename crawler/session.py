@@ -14,7 +14,6 @@ import anyio
 import structlog
 
 from crawler import __version__
-from crawler._config_sections import Account
 from crawler.catalog import schemas_folder
 from crawler.catalog.model import Catalog, Product
 from crawler.client.client import CLOCK_WRONG, Caller, Client, Tally
@@ -27,9 +26,10 @@ from crawler.client.retry import RetryPolicy
 from crawler.client.transport import HttpRequest, Transport
 from crawler.clock import Clock, SystemClock
 from crawler.config import Config
+from crawler.config.resolve import limit_rules
+from crawler.config.sections import Account
 from crawler.directory import ENDPOINT as DIRECTORY_ENDPOINT
 from crawler.errors import ApiError, CredentialsError, PaginationError
-from crawler.limits import limit_rules
 from crawler.process import open_share
 from crawler.rpc import STS_ENDPOINT, StsCall, caller_identity, describe_regions
 from crawler.snapshot import Status

@@ -15,11 +15,11 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler._config_file import Secret
-from crawler._config_sections import Settings
 from crawler.client.endpoints import ProductHosts
 from crawler.client.rate_limit import LimitRule
 from crawler.config import Config, load_config, parse_config
+from crawler.config.document import Secret
+from crawler.config.sections import Settings
 from crawler.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
@@ -890,7 +890,8 @@ def test_any_value_at_any_key_is_taken_or_refused_at_that_key(path, value):
 
 
 def test_importing_the_configuration_is_light():
-    code = "import sys, crawler.config; print(sorted({'aiohttp', 'pyarrow', 'ssl', 'yarl', 'rich'} & set(sys.modules)))"
+    heavy = {"aiohttp", "pyarrow", "ssl", "yarl", "rich"}
+    code = f"import sys, crawler.config; print(sorted({heavy} & set(sys.modules)))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

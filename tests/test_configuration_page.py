@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from test_config import struct_keys
 
-from crawler._config_sections import Settings
 from crawler.cli.configuration import EXAMPLE, section_page
+from crawler.config.sections import Settings
 
 PAGE = (Path(__file__).parents[1] / "docs" / "reference.md").read_text().split("\n## Configuration\n", 1)[1]
 SECTIONS = dict(re.findall(r"^### `\[+([\w.]+)\]+`\n(.*?)(?=^###|\Z)", PAGE, re.MULTILINE | re.DOTALL))

@@ -23,7 +23,7 @@ from crawler.catalog.file_format import OperationFile
 from crawler.cli import markdown
 from crawler.cli.entry import app
 from crawler.config import Config, parse_config
-from crawler.limits import limit_rules
+from crawler.config.resolve import limit_rules
 from crawler.snapshot import Status
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 from crawler.catalog import load_catalog
 from crawler.cli.markdown import page
 from crawler.config import Config
-from crawler.limits import limit_rules
+from crawler.config.resolve import limit_rules
 
 ROOT = Path(__file__).parents[1]
 CATALOG = load_catalog()

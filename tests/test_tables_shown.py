@@ -15,8 +15,8 @@ from crawler.catalog import load_catalog, sdk_check
 from crawler.cli.inspecting import tables as command
 from crawler.cli.listing import print_tables
 from crawler.config import Config
+from crawler.config.resolve import limit_rules
 from crawler.errors import CatalogError, ConfigError
-from crawler.limits import limit_rules
 
 CATALOG = load_catalog()
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")

@@ -14,7 +14,8 @@ from crawler.catalog.model import Catalog, Operation
 from crawler.cli.render import console, duration_text, safe
 from crawler.client.client import CLOCK_WRONG, ApiRequest, Tally
 from crawler.client.credentials import describe
-from crawler.config import Config, OpenSecretsError
+from crawler.config import Config
+from crawler.config.load import OpenSecretsError
 from crawler.crawl_plan import account_regions
 from crawler.directory import RAM_ACTION
 from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare

@@ -14,8 +14,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from crawler._config_file import Secret
-from crawler._config_sections import Account, Credentials, Organization, RateLimit, Section, Settings
+from crawler.config.document import Secret
+from crawler.config.sections import Account, Credentials, Organization, RateLimit, Section, Settings
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 # Sections by the way they are written; those whose keys are names of one's own take theirs from the example.

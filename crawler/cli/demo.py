@@ -14,12 +14,12 @@ import anyio.from_thread
 import orjson
 from rich.text import Text
 
-from crawler._config_checks import PRODUCTS
 from crawler.catalog import load_catalog
 from crawler.cli.app import EXIT_NOTHING, Output
 from crawler.cli.describe import product_name
 from crawler.cli.render import console, safe
 from crawler.config import Config, parse_config
+from crawler.config.checks import PRODUCTS
 from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
 from crawler.emulator.days import denied
 from crawler.run import EXIT_PARTIAL

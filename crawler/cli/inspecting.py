@@ -14,7 +14,8 @@ from crawler.cli.crawling import config_option, json_option, load, run_async
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
     from crawler.client.rate_limit import LimitRule
-    from crawler.config import Config, OpenSecretsError
+    from crawler.config import Config
+    from crawler.config.load import OpenSecretsError
 
 
 def show_json(value: Any) -> None:
@@ -45,7 +46,7 @@ def tables(
     """
     from crawler.catalog import load_catalog
     from crawler.config import Config
-    from crawler.limits import limit_rules
+    from crawler.config.resolve import limit_rules
 
     if (check_sdk or as_markdown) and (table or (check_sdk and as_markdown) or (as_markdown and as_json)):
         raise click.UsageError("--check-sdk and --markdown are each about all tables: give no TABLE, and one of them.")
@@ -185,7 +186,7 @@ def doctor(output: Output, config_file: Path | None, as_json: bool) -> int:
 
 def _load_open(config_file: Path | None) -> tuple[Config, OpenSecretsError | None]:
     """The configuration, and what a crawl would refuse it for: keys in clear that others may read."""
-    from crawler.config import OpenSecretsError
+    from crawler.config.load import OpenSecretsError
 
     try:
         return load(config_file), None

@@ -19,10 +19,10 @@ from crawler.cli.render import console, duration_text, rule_text, safe, status_t
 from crawler.cli.summary import directory_value, iso, left_out_values
 from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
+from crawler.config.resolve import limit_rules
 from crawler.crawl_plan import CrawlPlan, make_plan
 from crawler.errors import OutputError
 from crawler.forecast import Forecast, TargetForecast, forecast
-from crawler.limits import limit_rules
 from crawler.output import open_place
 from crawler.run import parameter_settings
 from crawler.session import Surroundings, open_session

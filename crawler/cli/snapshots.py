@@ -26,7 +26,7 @@ def snapshots() -> None:
 
 def place_of(config_file: Path | None, uri: str | None) -> Place:
     """Where the snapshots are: named, or the configuration's. A named place needs no configuration."""
-    from crawler.config import output_folder
+    from crawler.config.load import output_folder
 
     config = load(config_file) if uri is None else None
     where = config.output.uri if config is not None else uri or ""

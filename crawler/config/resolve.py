@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from crawler.catalog.model import Catalog
 from crawler.client.rate_limit import LimitRule
-from crawler.config import Config
+from crawler.config.load import Config
 
 # Guesses: the numbers of these operations aren't published. STS allows 100 a second, ListAccounts 20 (their
 # documentation, 2026-11-22).

@@ -17,11 +17,11 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from crawler._config_checks import PRODUCTS, check, check_uri, is_secret
-from crawler._config_file import Document, KeyPath, Secret, convert, dotted, nearest, read_document
-from crawler._config_sections import ANY_URI, Account, Credentials, Iceberg, Output, RateLimit, Section, Settings
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.rate_limit import LimitRule
+from crawler.config.checks import PRODUCTS, check, check_uri, is_secret
+from crawler.config.document import Document, KeyPath, Secret, convert, dotted, nearest, read_document
+from crawler.config.sections import ANY_URI, Account, Credentials, Iceberg, Output, RateLimit, Section, Settings
 from crawler.errors import ConfigError
 
 __all__ = [

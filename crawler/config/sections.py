@@ -13,8 +13,8 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Meta, field
 
-from crawler._config_file import Secret
 from crawler.client.credentials import CredentialSpec
+from crawler.config.document import Secret
 
 BUCKET_URI = re.compile(r"(?:s3|oss)://[a-z0-9][a-z0-9.-]+(?:/.*)?")
 FILE_URI = re.compile(r"file://(?:localhost)?(/.+)")

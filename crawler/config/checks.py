@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec
 
-from crawler._config_file import Document, KeyPath, dotted, nearest
-from crawler._config_sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
 from crawler.client.credentials import validate
 from crawler.client.endpoints import check_allow, check_proxy, check_template, split_hook
+from crawler.config.document import Document, KeyPath, dotted, nearest
+from crawler.config.sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
 from crawler.errors import ConfigError
 
 P = ParamSpec("P")

@@ -15,11 +15,12 @@ from typing import Any
 import orjson
 
 from crawler.catalog import load_catalog
-from crawler.decode import arrow, gate, reader
-from crawler.decode.rows import RowContext
-from crawler.decode.variant import Variant
 from crawler.normalizer import Normalizer
-from crawler.redaction import Redaction
+from crawler.normalizer.fast import decoder as arrow
+from crawler.normalizer.fast import gate, reader
+from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.fast.variants import Variant
+from crawler.normalizer.redaction import Redaction
 
 PAGES, RECORDS, JOINED, ROUNDS = 40, 100, 8, 5
 CONTEXT = RowContext("1000000000000001", "cn-hangzhou", datetime(2026, 11, 22, tzinfo=UTC), {})

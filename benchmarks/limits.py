@@ -44,8 +44,8 @@ from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import Buckets, LimitRule
 from crawler.client.retry import RetryPolicy
 from crawler.normalizer import Normalizer
+from crawler.normalizer.redaction import Redaction
 from crawler.progress import Progress
-from crawler.redaction import Redaction
 from crawler.scheduler import Scheduler
 from crawler.snapshot import ScopeRow
 from crawler.target_plans import TargetPlan

@@ -9,7 +9,8 @@ import anyio
 from crawler.catalog.model import Details, Operation
 from crawler.client.client import ApiRequest, Caller, Client, Tally, expand_path
 from crawler.errors import ApiError, DeniedError, NormalizeError, VanishedError
-from crawler.normalizer import Detail, Page, read_detail, row_values
+from crawler.normalizer import Page
+from crawler.normalizer.normalizer import Detail, read_detail, row_values
 from crawler.targets import Target
 
 

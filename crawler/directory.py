@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from crawler.catalog.model import Paging
 from crawler.client.client import ApiRequest, Caller, Client, Tally
-from crawler.converters import find
 from crawler.errors import PaginationError
 from crawler.log import printable
+from crawler.normalizer.converters import find
 from crawler.pagination import Walk, WalkStatus
 from crawler.rpc import read_object
 from crawler.targets import LeftOut

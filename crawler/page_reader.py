@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from crawler.client.client import ApiRequest, Client, expand_path
 from crawler.clock import Clock
-from crawler.decode.rows import RowContext
 from crawler.normalizer import Normalizer, Page
+from crawler.normalizer.fast.rows import RowContext
 from crawler.scopes import Scope
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from crawler.catalog.model import Product
 from crawler.client.client import ApiRequest, Caller, Channel, Client, Tally
 from crawler.client.credentials import Credentials
-from crawler.converters import find
 from crawler.errors import CredentialsError, FatalError, PaginationError, TransientError
-from crawler.wire_json import InvalidJsonError, parse
+from crawler.normalizer.converters import find
+from crawler.normalizer.exact_json import InvalidJsonError, parse
 
 # Security Token Service, RPC style (Alibaba Cloud's API reference of STS, checked 2026-11-22).
 STS_VERSION = "2015-04-01"

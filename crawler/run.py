@@ -25,9 +25,9 @@ from crawler.config import Config
 from crawler.crawl_plan import CrawlPlan, make_plan
 from crawler.errors import ConfigError, OutputError, bare
 from crawler.normalizer import Normalizer
+from crawler.normalizer.redaction import Redaction, load_key
 from crawler.output import lake_settings, open_bucket
 from crawler.progress import Progress
-from crawler.redaction import Redaction, load_key
 from crawler.scheduler import Scheduler
 from crawler.session import Session, Surroundings, open_session
 from crawler.snapshot import (

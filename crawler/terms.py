@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from crawler import __version__
 from crawler.catalog.model import Catalog
 from crawler.config import Config
-from crawler.redaction import Redaction
+from crawler.normalizer.redaction import Redaction
 from crawler.target_plans import TargetPlan
 
 

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 
 from crawler.catalog import load_catalog
-from crawler.decode.rows import RowContext
 from crawler.normalizer import Normalizer
-from crawler.redaction import Redaction
+from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.redaction import Redaction
 
 KEY = b"k" * 32
 NOW = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)

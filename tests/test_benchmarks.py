@@ -18,9 +18,9 @@ from benchmarks.pages import rendered, size_bytes
 from benchmarks.shape import Shape, account_id
 from crawler.catalog import load_catalog
 from crawler.config import parse_config
-from crawler.decode.rows import RowContext
 from crawler.normalizer import Normalizer
-from crawler.redaction import Redaction
+from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.redaction import Redaction
 
 CATALOG = load_catalog()
 SMALL = Shape(accounts=1, regions=("cn-hangzhou",), pages=2, layers=3)

@@ -18,12 +18,13 @@ from test_normalizer_properties import CATALOG, HIDES, KEEPS, junk, leaves, muta
 from crawler.catalog import schemas_folder
 from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import load_rules
-from crawler.converters import swap_case
-from crawler.decode import arrow, reader
-from crawler.decode.rows import RowContext, Undecoded
-from crawler.decode.variant import MAX_LEARNED
 from crawler.errors import CrawlError
 from crawler.normalizer import Normalizer
+from crawler.normalizer.converters import swap_case
+from crawler.normalizer.fast import decoder as arrow
+from crawler.normalizer.fast import reader
+from crawler.normalizer.fast.rows import RowContext, Undecoded
+from crawler.normalizer.fast.variants import MAX_LEARNED
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 tables = st.sampled_from(sorted(CATALOG.operations))

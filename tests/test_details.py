@@ -14,7 +14,7 @@ from records import Comparison
 
 from crawler.emulator import Deny, Error, Rate
 from crawler.errors import CatalogError, ConfigError
-from crawler.redaction import Redaction
+from crawler.normalizer.redaction import Redaction
 
 KEY = b"the-demo-has-no-secrets"
 HOME = {"regions": ["cn-hangzhou"], "tables": ["fc_functions"], "details": ["fc_functions"]}

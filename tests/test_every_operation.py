@@ -16,9 +16,9 @@ from records import Comparison
 
 from crawler.catalog import load_catalog
 from crawler.catalog.columns import snake_case
-from crawler.decode import reader
 from crawler.emulator.operations import BY_NAME
-from crawler.redaction import Redaction
+from crawler.normalizer.fast import reader
+from crawler.normalizer.redaction import Redaction
 
 CATALOG = load_catalog()
 CRAWLED = {table: op for table, op in CATALOG.operations.items() if op.selection != "out"}

@@ -10,9 +10,9 @@ from crawling import site
 from benchmarks import scale
 from crawler import session
 from crawler.config import parse_config
-from crawler.decode import reader
-from crawler.decode.rows import Undecoded
 from crawler.normalizer import Page
+from crawler.normalizer.fast import reader
+from crawler.normalizer.fast.rows import Undecoded
 from crawler.run import crawl
 from crawler.scheduler import Scheduler
 from crawler.snapshot.rows.scope_writer import ListWriter

@@ -12,10 +12,11 @@ import pytest
 
 from crawler.catalog import load_catalog
 from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
-from crawler.decode.rows import RowContext
 from crawler.errors import NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Normalizer, bound_values
-from crawler.redaction import MASK, Redaction
+from crawler.normalizer import Normalizer
+from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.normalizer import bound_values
+from crawler.normalizer.redaction import MASK, Redaction
 
 CATALOG = load_catalog()
 SAMPLES = Path(__file__).parent / "fixtures" / "documentation"

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.catalog import load_catalog
-from crawler.converters import swap_case
-from crawler.decode.rows import RowContext
-from crawler.drift import path_name
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.normalizer import Normalizer
-from crawler.redaction import Redaction
+from crawler.normalizer.converters import swap_case
+from crawler.normalizer.extra import path_name
+from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.redaction import Redaction
 
 CATALOG = load_catalog()
 KEEPS = Redaction("keep", "keep", b"k" * 32)

@@ -20,7 +20,7 @@ from crawler.catalog.sdk_check import Sdk, check_product
 from crawler.cli.demo import write_config
 from crawler.emulator import Deny, Error
 from crawler.errors import ConfigError
-from crawler.redaction import Redaction
+from crawler.normalizer.redaction import Redaction
 
 PAGE = Path(__file__).parents[1] / "docs" / "own-tables.md"
 KEY = b"the-demo-has-no-secrets"

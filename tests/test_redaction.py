@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import OutputError
-from crawler.redaction import MARKS, MASK, Redaction, _base64_cores, is_never_kept, load_key, needs_care
-from crawler.wire_json import parse
+from crawler.normalizer.exact_json import parse
+from crawler.normalizer.redaction import MARKS, MASK, Redaction, _base64_cores, is_never_kept, load_key, needs_care
 
 KEY = b"k" * 32
 FINGERPRINT = re.compile(r"hmac:[0-9a-f]{16}")
@@ -281,7 +281,8 @@ def test_threads_at_once_have_one_key(tmp_path):
 
 def test_two_processes_at_once_have_one_key(tmp_path):
     program = (
-        "import sys, pathlib; from crawler.redaction import load_key; print('ready', flush=True); sys.stdin.readline();"
+        "import sys, pathlib; from crawler.normalizer.redaction import load_key; print('ready', flush=True);"
+        "sys.stdin.readline();"
         "sys.stdout.write(load_key('', pathlib.Path(sys.argv[1])).decode())"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "state")]

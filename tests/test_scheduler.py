@@ -20,8 +20,8 @@ from crawler.client.rate_limit import Buckets, LimitRule
 from crawler.client.retry import RetryPolicy
 from crawler.errors import OutputError, TransientError, bare
 from crawler.normalizer import Normalizer
+from crawler.normalizer.redaction import Redaction
 from crawler.progress import Progress
-from crawler.redaction import Redaction
 from crawler.scheduler import MAX_WRITING, Scheduler
 from crawler.scopes import MAX_PENDING, Scope, describe_walks
 from crawler.snapshot import ListWriter, ScopeRow, SnapshotWriter, Status

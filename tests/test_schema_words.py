@@ -12,8 +12,8 @@ from shop import FINGERPRINTS, KEY, carts, extra, read, rows
 from crawler.catalog.columns import build_columns
 from crawler.catalog.model import DETAILS_COLUMN
 from crawler.errors import NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Detail, read_detail, row_values
-from crawler.redaction import Redaction
+from crawler.normalizer.normalizer import Detail, read_detail, row_values
+from crawler.normalizer.redaction import Redaction
 
 TRIGGER = """
 id = "string"

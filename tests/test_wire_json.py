@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.wire_json import (
+from crawler.normalizer.exact_json import (
     MAX_DEPTH,
     MAX_TEXTS,
     ExcessiveJsonError,

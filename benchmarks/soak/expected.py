@@ -18,9 +18,9 @@ from benchmarks.soak.crawling import FINGERPRINT_KEY
 from benchmarks.soak.world import Kind, World, kinds
 from crawler.catalog import load_catalog
 from crawler.catalog.model import Operation
-from crawler.decode.rows import RowContext
 from crawler.normalizer import Normalizer
-from crawler.redaction import Redaction
+from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.redaction import Redaction
 
 # They tell one crawl from another, and are judged by themselves.
 LEFT_OUT = ("snapshot_id", "fetched_at")

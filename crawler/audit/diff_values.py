@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from crawler.audit.diff_columns import Part
-from crawler.redaction import MASK
+from crawler.normalizer.redaction import MASK
 
 OTHER_SECRETS = "secrets are kept in another way"
 OTHER_KEY = "secrets are fingerprints by another key"

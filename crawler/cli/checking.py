@@ -19,9 +19,9 @@ from crawler.config.load import OpenSecretsError
 from crawler.crawl_plan import account_regions
 from crawler.directory import RAM_ACTION
 from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare
+from crawler.normalizer.redaction import load_key
 from crawler.organization import Membership, find_members
 from crawler.output import open_bucket
-from crawler.redaction import load_key
 from crawler.rpc import read_object
 from crawler.run import open_catalog, try_output
 from crawler.session import UNREACHABLE, Identity, Session, Surroundings, open_session

@@ -34,7 +34,7 @@ from crawler.errors import (
     ResignError,
     ThrottledError,
 )
-from crawler.wire_json import is_encodable
+from crawler.normalizer.exact_json import is_encodable
 
 _Result = TypeVar("_Result")
 

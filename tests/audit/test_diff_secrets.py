@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from diff_fakes import changed, compared_rows, schema_of, secret
 
-from crawler.redaction import Redaction
+from crawler.normalizer.redaction import Redaction
 
 SCHEMA = schema_of(
     "name",

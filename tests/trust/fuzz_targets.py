@@ -22,10 +22,10 @@ def _targets() -> dict[str, Callable[[bytes], None]]:
     from crawler.client.error_parsing import LONGEST_HINT_S, error_from_response, retry_after_s
     from crawler.client.error_rules import load_rules
     from crawler.config import parse_config
-    from crawler.decode.rows import RowContext
     from crawler.errors import ApiError, ConfigError, NormalizeError, OutputError, PaginationError, TransientError
     from crawler.normalizer import Normalizer
-    from crawler.redaction import Redaction
+    from crawler.normalizer.fast.rows import RowContext
+    from crawler.normalizer.redaction import Redaction
     from crawler.snapshot import Manifest
     from crawler.snapshot.manifest import decode, encode
 

@@ -19,10 +19,10 @@ from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import Buckets, LimitRule
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import Transport
-from crawler.decode.rows import RowContext
 from crawler.errors import CrawlError
 from crawler.normalizer import Normalizer
-from crawler.redaction import Redaction
+from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.redaction import Redaction
 from crawler.testing import FakeClock, FakeGate, FakeProvider
 
 ACCOUNT = "1000000000000001"

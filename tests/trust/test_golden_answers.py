@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.catalog import load_catalog
-from crawler.converters import swap_case
-from crawler.decode.rows import RowContext
 from crawler.errors import CrawlError, NormalizeError, PaginationError, TransientError
 from crawler.normalizer import Normalizer
-from crawler.redaction import Redaction
+from crawler.normalizer.converters import swap_case
+from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.redaction import Redaction
 from crawler.snapshot import schema_sha256
 
 CATALOG = load_catalog()

@@ -25,11 +25,11 @@ from crawler.catalog import load_catalog
 from crawler.cli.demo import write_config
 from crawler.cli.entry import whole_command
 from crawler.clock import SystemClock
-from crawler.decode.rows import RowContext
 from crawler.emulator import CloudSpec, Error, Throttle
 from crawler.errors import CatalogError, ConfigError, CredentialsError
 from crawler.normalizer import Normalizer
-from crawler.redaction import Redaction
+from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.redaction import Redaction
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = load_catalog().operations

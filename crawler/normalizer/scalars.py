@@ -12,10 +12,10 @@ from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any
 
-from crawler import timestamps
 from crawler.catalog.columns import Column
-from crawler.drift import Convert, Drift
-from crawler.wire_json import InvalidJsonError, WireFloat, has_repeated, to_text
+from crawler.normalizer import timestamps
+from crawler.normalizer.exact_json import InvalidJsonError, WireFloat, has_repeated, to_text
+from crawler.normalizer.extra import Convert, Drift
 
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,18}", re.ASCII)
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Optional, Union
 import msgspec
 
 from crawler.catalog.columns import Column
-from crawler.decode.variant import Path, Variant
-from crawler.drift import join, path_name
+from crawler.normalizer.extra import join, path_name
+from crawler.normalizer.fast.variants import Path, Variant
 
 INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 # The last second and the last millisecond of the year 9999.

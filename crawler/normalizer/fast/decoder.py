@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from crawler.catalog.columns import TIMESTAMP, Column
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
-from crawler.decode.rows import RowContext, Undecoded
-from crawler.decode.variant import Path, Variant
-from crawler.redaction import MARKS, Redaction
+from crawler.normalizer.fast.rows import RowContext, Undecoded
+from crawler.normalizer.fast.variants import Path, Variant
+from crawler.normalizer.redaction import MARKS, Redaction
 
 _MILLISECONDS_FROM = 10**11
 _SCALARS = {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(), "number": pa.float64()}

@@ -11,13 +11,13 @@ import msgspec
 
 from crawler.catalog.columns import Column
 from crawler.catalog.model import Operation
-from crawler.decode.arrow import Decoder, SlowWay
-from crawler.decode.gate import Found, Gate, Opened
-from crawler.decode.rows import RowContext, Undecoded
-from crawler.decode.variant import Variant, learn
-from crawler.drift import Drift, Entry, extra_text
-from crawler.redaction import Redaction, needs_care
-from crawler.wire_json import InvalidJsonError
+from crawler.normalizer.exact_json import InvalidJsonError
+from crawler.normalizer.extra import Drift, Entry, extra_text
+from crawler.normalizer.fast.decoder import Decoder, SlowWay
+from crawler.normalizer.fast.gate import Found, Gate, Opened
+from crawler.normalizer.fast.rows import RowContext, Undecoded
+from crawler.normalizer.fast.variants import Variant, learn
+from crawler.normalizer.redaction import Redaction, needs_care
 
 # From this many bytes of an operation's pages on a gate pays, which takes as long to make as to read these slowly.
 QUICK_FROM_BYTES = 65_536

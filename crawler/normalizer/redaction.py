@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from crawler.errors import OutputError
-from crawler.wire_json import is_encodable, to_text
+from crawler.normalizer.exact_json import is_encodable, to_text
 
 Mode = Literal["fingerprint", "mask", "keep"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from crawler.decode.arrow import Decoder
+    from crawler.normalizer.fast.decoder import Decoder
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ import msgspec
 
 from crawler.catalog.columns import Column
 from crawler.catalog.model import Operation
-from crawler.converters import swap_case
-from crawler.decode.exact import are_instants, are_numbers
-from crawler.decode.tree import INT64, Tree, Watched, attributes
-from crawler.decode.variant import Variant
-from crawler.drift import path_name
-from crawler.wire_json import parse
+from crawler.normalizer.converters import swap_case
+from crawler.normalizer.exact_json import parse
+from crawler.normalizer.extra import path_name
+from crawler.normalizer.fast.exact import are_instants, are_numbers
+from crawler.normalizer.fast.structs import INT64, Tree, Watched, attributes
+from crawler.normalizer.fast.variants import Variant
 
 # Escapes that arro3 0.9 reads wrongly, characters beyond U+FFFF in two halves, and the one that may hide them in text
 # that is JSON itself.

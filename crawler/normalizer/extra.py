@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from crawler.wire_json import is_encodable, to_text
+from crawler.normalizer.exact_json import is_encodable, to_text
 
 
 def path_name(name: str) -> str:

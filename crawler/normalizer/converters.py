@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 from crawler.catalog.columns import Column
-from crawler.drift import Convert, Drift, Entry, path_name
-from crawler.redaction import Redaction
-from crawler.scalars import read_json, read_string, reader
-from crawler.wire_json import InvalidJsonError, is_encodable, parse
+from crawler.normalizer.exact_json import InvalidJsonError, is_encodable, parse
+from crawler.normalizer.extra import Convert, Drift, Entry, path_name
+from crawler.normalizer.redaction import Redaction
+from crawler.normalizer.scalars import read_json, read_string, reader
 
 # Where a field of an object goes: its column's name, the type whose values need no reading since they are as declared
 # (None: all need it), the function for any other value, and the one for a value that doesn't fit. A tuple: this is

@@ -45,11 +45,11 @@ from crawler.client.rate_limit import Buckets, LimitRule
 from crawler.client.retry import RetryPolicy
 from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction
-from crawler.progress import Progress
-from crawler.scheduler import Scheduler
+from crawler.run.progress import Progress
+from crawler.run.scheduler import Scheduler
+from crawler.run.target_plans import TargetPlan
+from crawler.run.targets import interleaved
 from crawler.snapshot import ScopeRow
-from crawler.target_plans import TargetPlan
-from crawler.targets import interleaved
 from crawler.testing import FakeProvider, LoopClock
 
 _Result = TypeVar("_Result")

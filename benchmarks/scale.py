@@ -115,10 +115,10 @@ def crawl_once(accounts: int) -> Scale:
 
     import structlog
 
-    from crawler import session
     from crawler.config import parse_config
     from crawler.process import collect_rarely, keep_memory_compact
-    from crawler.run import crawl
+    from crawler.run import session
+    from crawler.run.run import crawl
 
     keep_memory_compact()  # as the command does
     collect_rarely()

@@ -16,9 +16,9 @@ __all__ = ["Config", "CrawlResult", "Surroundings", "__version__", "crawl", "loa
 
 _HOMES = {
     "Config": "crawler.config.load",
-    "CrawlResult": "crawler.run",
-    "Surroundings": "crawler.session",
-    "crawl": "crawler.run",
+    "CrawlResult": "crawler.run.run",
+    "Surroundings": "crawler.run.session",
+    "crawl": "crawler.run.run",
     "load_config": "crawler.config.load",
 }
 

@@ -17,9 +17,9 @@ from crawler.audit.opened import connect, open_snapshot
 from crawler.cli.checking import examine
 from crawler.cli.planning import plan_value
 from crawler.errors import ConfigError, OutputError
-from crawler.output import open_place
-from crawler.run import crawl, open_catalog
-from crawler.session import Surroundings
+from crawler.run.output import open_place
+from crawler.run.run import crawl, open_catalog
+from crawler.run.session import Surroundings
 
 TABLES = ["fc_functions", "fc_layers"]
 

@@ -24,7 +24,7 @@ from crawler.catalog import load_catalog
 from crawler.cli.crawling import heartbeat
 from crawler.emulator import Cloud, CloudSpec, spec
 from crawler.emulator.operations import BY_NAME
-from crawler.run import Watch
+from crawler.run.run import Watch
 
 ROOT = Path(__file__).parents[1]
 CATALOG = load_catalog()

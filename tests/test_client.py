@@ -34,7 +34,7 @@ from crawler.errors import (
     ThrottledError,
     TransientError,
 )
-from crawler.rpc import StsCall, caller_identity, read_object
+from crawler.run.discovery import StsCall, caller_identity, read_object
 from crawler.testing import FakeClock, FakeGate, FakeProvider, FakeSender, LoopClock, answer
 
 ACCOUNT = "1000000000000001"

@@ -13,10 +13,10 @@ from crawler.catalog import load_catalog
 from crawler.catalog.model import Catalog, Details, Parent
 from crawler.client.client import Caller
 from crawler.client.rate_limit import BUNCH_S, PACE, Buckets, LimitRule
-from crawler.forecast import Load, forecast
+from crawler.run.forecast import Load, forecast
+from crawler.run.target_plans import Refusal, TargetPlan
+from crawler.run.targets import Target
 from crawler.snapshot import ScopeRow, Status
-from crawler.target_plans import Refusal, TargetPlan
-from crawler.targets import Target
 
 BUILT_IN = load_catalog()
 HERE, THERE = Target("1", "cn-hangzhou"), Target("2", "cn-shanghai")

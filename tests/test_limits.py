@@ -67,8 +67,8 @@ def test_a_long_chain_is_split_where_that_ends_the_crawl_earlier_and_nowhere_els
 
 @pytest.mark.parametrize(("tables", "is_split"), [(["fc_functions"], True), (["fc_functions", "fc_triggers"], False)])
 def test_a_chain_that_lists_below_outlast_is_not_split(monkeypatch, tables, is_split):
-    monkeypatch.setattr("crawler.pagination.LEAST_PAGES", 2)
-    monkeypatch.setattr("crawler.pagination.MOST_EXTRA", 100)
+    monkeypatch.setattr("crawler.run.pagination.walk.LEAST_PAGES", 2)
+    monkeypatch.setattr("crawler.run.pagination.walk.MOST_EXTRA", 100)
     slow = {"cn-r00": SLOW}
     found = crawl(Shape("", 1, regions(1), tables, named(450), 1.0, slow=slow), CATALOG)
     assert ["prefixes" in row.walk for row in found.ledger if row.table == "fc_functions"] == [is_split]

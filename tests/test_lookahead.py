@@ -11,8 +11,8 @@ import pytest
 from test_pagination import Moves, Numbered, numbered
 
 from crawler.errors import InvalidArgumentError, bare
-from crawler.lookahead import MOST_AHEAD, Lookahead
-from crawler.pagination import Walk
+from crawler.run.pagination.lookahead import MOST_AHEAD, Lookahead
+from crawler.run.pagination.walk import Walk
 from crawler.testing import FakePage
 
 

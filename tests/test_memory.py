@@ -8,13 +8,13 @@ import sys
 from crawling import site
 
 from benchmarks import scale
-from crawler import session
 from crawler.config import parse_config
 from crawler.normalizer import Page
 from crawler.normalizer.fast import reader
 from crawler.normalizer.fast.rows import Undecoded
-from crawler.run import crawl
-from crawler.scheduler import Scheduler
+from crawler.run import session
+from crawler.run.run import crawl
+from crawler.run.scheduler import Scheduler
 from crawler.snapshot.rows.scope_writer import ListWriter
 
 TABLES = ("fc_functions", "fc_layers", "fc_custom_domains", "opensearch_app_groups")

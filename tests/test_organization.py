@@ -14,12 +14,12 @@ from test_cli import acs_inventory, emulated
 from crawler.catalog import load_catalog
 from crawler.cli.checking import examine
 from crawler.config.resolve import DEFAULT_LIMITS
-from crawler.directory import Member, choose_members, list_members
 from crawler.emulator import Body, Cloud, CloudSpec, Deny, Error, Organization, Page, Refuse
 from crawler.errors import ConfigError, CrawlError, CredentialsError, PaginationError
-from crawler.organization import find_members
-from crawler.session import Surroundings, open_session
-from crawler.targets import LeftOut
+from crawler.run.organization import find_members
+from crawler.run.resource_directory import Member, choose_members, list_members
+from crawler.run.session import Surroundings, open_session
+from crawler.run.targets import LeftOut
 from crawler.testing import LoopClock
 
 MANAGER = "1000000000000001"

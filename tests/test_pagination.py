@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, PaginationError, ThrottledError
-from crawler.pagination import MAX_PAGES, Walk
+from crawler.run.pagination.walk import MAX_PAGES, Walk
 from crawler.testing import FakePage
 
 TOKEN = Paging("token", "nextToken", "nextToken", "limit", 100)

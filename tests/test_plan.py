@@ -11,13 +11,13 @@ import anyio
 import pytest
 from crawling import BIG, SMALL, fast_cloud, site
 
-from crawler import run
 from crawler.catalog import load_catalog
 from crawler.cli.planning import plan_value, print_plan
 from crawler.clock import SystemClock
 from crawler.emulator import Deny, spec
 from crawler.emulator.spec import Shape
-from crawler.run import open_catalog
+from crawler.run import run
+from crawler.run.run import open_catalog
 from crawler.snapshot import list_snapshots, read_manifest
 
 CATALOG = load_catalog()

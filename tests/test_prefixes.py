@@ -16,8 +16,17 @@ from hypothesis import strategies as st
 from crawler.catalog import load_catalog
 from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, ThrottledError, bare
-from crawler.pagination import Walk
-from crawler.prefixes import ALPHABET, LEAST_PAGES, MOST_EXTRA, MOST_PAGES, OddListError, Split, Watch, ascending
+from crawler.run.pagination.prefixes import (
+    ALPHABET,
+    LEAST_PAGES,
+    MOST_EXTRA,
+    MOST_PAGES,
+    OddListError,
+    Split,
+    Watch,
+    ascending,
+)
+from crawler.run.pagination.walk import Walk
 from crawler.testing import FakePage
 
 LIMIT = 4

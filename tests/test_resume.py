@@ -21,8 +21,8 @@ from crawler.catalog import load_catalog
 from crawler.cli.demo import write_config
 from crawler.emulator import Deny, Throttle, serve
 from crawler.errors import ConfigError
-from crawler.run import Watch
-from crawler.run import crawl as crawl_once
+from crawler.run.run import Watch
+from crawler.run.run import crawl as crawl_once
 
 ROOT = Path(__file__).parents[1]
 CATALOG = load_catalog()

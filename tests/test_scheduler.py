@@ -21,12 +21,12 @@ from crawler.client.retry import RetryPolicy
 from crawler.errors import OutputError, TransientError, bare
 from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction
-from crawler.progress import Progress
-from crawler.scheduler import MAX_WRITING, Scheduler
-from crawler.scopes import MAX_PENDING, Scope, describe_walks
+from crawler.run.progress import Progress
+from crawler.run.scheduler import MAX_WRITING, Scheduler
+from crawler.run.scope import MAX_PENDING, Scope, describe_walks
+from crawler.run.target_plans import Refusal, TargetPlan
+from crawler.run.targets import Target
 from crawler.snapshot import ListWriter, ScopeRow, SnapshotWriter, Status
-from crawler.target_plans import Refusal, TargetPlan
-from crawler.targets import Target
 from crawler.testing import START, FakeClock, FakeProvider, LoopClock, answer
 
 CATALOG = load_catalog()
@@ -508,7 +508,7 @@ def test_walks_are_described_by_the_most_frequent_first():
 
 async def test_scopes_that_are_open_at_once_are_bounded(tmp_path, monkeypatch):
     """P11: an account that throttles keeps its scopes open, and lets more targets in."""
-    monkeypatch.setattr("crawler.scheduler.MAX_OPEN", 12)
+    monkeypatch.setattr("crawler.run.scheduler.MAX_OPEN", 12)
     most = 0
 
     async def noting():

@@ -14,8 +14,8 @@ from crawling import site
 from crawler import log
 from crawler.client.client import Client
 from crawler.clock import SystemClock
-from crawler.run import Watch, crawl
-from crawler.watchdog import StuckError, WaitingClock, waiting, watch_progress
+from crawler.run.run import Watch, crawl
+from crawler.run.watchdog import StuckError, WaitingClock, waiting, watch_progress
 
 
 def never() -> float:

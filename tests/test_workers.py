@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from crawler.errors import bare
-from crawler.workers import MOST_IDLE, Workers
+from crawler.run.worker_pool import MOST_IDLE, Workers
 
 
 class Job:

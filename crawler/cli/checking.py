@@ -16,17 +16,17 @@ from crawler.client.client import CLOCK_WRONG, ApiRequest, Tally
 from crawler.client.credentials import describe
 from crawler.config import Config
 from crawler.config.load import OpenSecretsError
-from crawler.crawl_plan import account_regions
-from crawler.directory import RAM_ACTION
 from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare
 from crawler.normalizer.redaction import load_key
-from crawler.organization import Membership, find_members
-from crawler.output import open_bucket
-from crawler.rpc import read_object
-from crawler.run import open_catalog, try_output
-from crawler.session import UNREACHABLE, Identity, Session, Surroundings, open_session
+from crawler.run.discovery import read_object
+from crawler.run.organization import Membership, find_members
+from crawler.run.output import open_bucket
+from crawler.run.plan import account_regions
+from crawler.run.resource_directory import RAM_ACTION
+from crawler.run.run import open_catalog, try_output
+from crawler.run.session import UNREACHABLE, Identity, Session, Surroundings, open_session
+from crawler.run.target_plans import Refusal
 from crawler.snapshot import DirectoryEntry, Status
-from crawler.target_plans import Refusal
 
 # Services take 15 minutes to either side; from one on a clock is worth a word.
 _SKEW_WORTH_A_WORD_S = 60.0

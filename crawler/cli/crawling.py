@@ -17,8 +17,8 @@ from crawler.errors import bare
 
 if TYPE_CHECKING:
     from crawler.config import Config
-    from crawler.run import CrawlResult, Watch
-    from crawler.session import Surroundings
+    from crawler.run.run import CrawlResult, Watch
+    from crawler.run.session import Surroundings
 
 _Result = TypeVar("_Result")
 
@@ -98,8 +98,8 @@ def run(
     from crawler.cli.live import live_display
     from crawler.ping import announced
     from crawler.process import collect_rarely, raise_limit
-    from crawler.run import Watch
-    from crawler.run import crawl as crawl_once
+    from crawler.run.run import Watch
+    from crawler.run.run import crawl as crawl_once
 
     raise_limit()
     collect_rarely()

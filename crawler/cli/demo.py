@@ -22,8 +22,8 @@ from crawler.config import Config, parse_config
 from crawler.config.checks import PRODUCTS
 from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
 from crawler.emulator.days import denied
-from crawler.run import EXIT_PARTIAL
-from crawler.session import Surroundings
+from crawler.run.run import EXIT_PARTIAL
+from crawler.run.session import Surroundings
 
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest

@@ -118,7 +118,7 @@ def _organization_statements(config: Config) -> list[dict[str, Any]]:
     """What the account that asks for the members needs besides: to list them, and to assume the role in each."""
     if config.organization is None:
         return []
-    from crawler.directory import RAM_ACTION
+    from crawler.run.resource_directory import RAM_ACTION
 
     role = f"acs:ram:*:*:role/{config.organization.role_name}"
     return [
@@ -149,7 +149,7 @@ def plan(
     snapshot in [output]. Asks only who the accounts and the organization's members are and where the products are.
     """
     from crawler.cli import planning
-    from crawler.run import open_catalog
+    from crawler.run.run import open_catalog
 
     config = load(config_file).with_overrides(accounts=accounts, regions=regions, tables=patterns)
     output.start_logging()

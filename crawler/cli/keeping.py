@@ -179,7 +179,7 @@ def _pruned(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_
 
 def _lakes(place: Place, config: Config | None) -> list[Lake]:
     """The lakes over an output: the one that the configuration says, and those whose catalogs lie in it."""
-    from crawler.output import lake_settings
+    from crawler.run.output import lake_settings
     from crawler.snapshot import open_lake
     from crawler.snapshot.lake.publish import lakes_beside
 

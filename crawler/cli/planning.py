@@ -20,14 +20,14 @@ from crawler.cli.summary import directory_value, iso, left_out_values
 from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
 from crawler.config.resolve import limit_rules
-from crawler.crawl_plan import CrawlPlan, make_plan
 from crawler.errors import OutputError
-from crawler.forecast import Forecast, TargetForecast, forecast
-from crawler.output import open_place
-from crawler.run import parameter_settings
-from crawler.session import Surroundings, open_session
+from crawler.run.forecast import Forecast, TargetForecast, forecast
+from crawler.run.output import open_place
+from crawler.run.plan import CrawlPlan, make_plan
+from crawler.run.run import parameter_settings
+from crawler.run.session import Surroundings, open_session
+from crawler.run.target_plans import TargetPlan
 from crawler.snapshot import Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
-from crawler.target_plans import TargetPlan
 
 _MAX_SHOWN = 20
 _DAY_S = 86_400

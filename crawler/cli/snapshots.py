@@ -41,8 +41,8 @@ def place_of(config_file: Path | None, uri: str | None) -> Place:
 def _bucket(uri: str, config: Config | None) -> Place:
     from functools import partial
 
-    from crawler.output import open_place
-    from crawler.session import Surroundings
+    from crawler.run.output import open_place
+    from crawler.run.session import Surroundings
 
     try:
         return run_async(partial(open_place, uri, Surroundings(), config))

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from crawler.run import CrawlResult
+    from crawler.run.run import CrawlResult
+    from crawler.run.targets import LeftOut
     from crawler.snapshot import DirectoryEntry, Manifest, ScopeRow
-    from crawler.targets import LeftOut
 
 _REASON_FIELDS = ("account_id", "region_id", "table", "status", "error_code", "error_message", "request_id")
 

@@ -15,7 +15,7 @@ from crawler.errors import CrawlError, OutputError
 if TYPE_CHECKING:
     from crawler.config import Config
     from crawler.metrics import CrawlFigures
-    from crawler.run import CrawlResult
+    from crawler.run.run import CrawlResult
 
 
 @dataclass(slots=True)

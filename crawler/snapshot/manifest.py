@@ -11,11 +11,11 @@ import msgspec
 import pyarrow as pa
 
 from crawler.errors import OutputError
+from crawler.run.targets import LeftOut
 from crawler.snapshot.layout import is_part_path, is_snapshot_id, ledger_path, manifest_path
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole
 from crawler.snapshot.packed import Ledger
 from crawler.snapshot.rows.parquet import PartFile
-from crawler.targets import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -30,6 +30,7 @@ from snapshot_fakes import (
 )
 
 from crawler.errors import OutputError
+from crawler.run.targets import LeftOut
 from crawler.snapshot import (
     LEDGER_SCHEMA,
     DirectoryEntry,
@@ -43,7 +44,6 @@ from crawler.snapshot import (
 )
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.rows import parquet as parts
-from crawler.targets import LeftOut
 
 FUNCTIONS = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}"
 

@@ -15,8 +15,8 @@ from hypothesis.stateful import initialize, rule
 
 from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
-from crawler.pagination import Walk
-from crawler.prefixes import Split
+from crawler.run.pagination.prefixes import Split
+from crawler.run.pagination.walk import Walk
 from crawler.testing import FakePage
 from tests.trust.test_moving_lists import FIRST_FAILURE, ChangingList, run
 
@@ -159,8 +159,8 @@ MACHINES = {"number": NumbersAhead, "prefix": PrefixesAhead}
 @pytest.fixture
 def splits_early(monkeypatch):
     """Lists of a few pages are split, for more requests than it saves."""
-    monkeypatch.setattr("crawler.pagination.LEAST_PAGES", 2)
-    monkeypatch.setattr("crawler.pagination.MOST_EXTRA", 1000)
+    monkeypatch.setattr("crawler.run.pagination.walk.LEAST_PAGES", 2)
+    monkeypatch.setattr("crawler.run.pagination.walk.MOST_EXTRA", 1000)
 
 
 @pytest.mark.usefixtures("splits_early")
@@ -205,6 +205,6 @@ def test_the_machines_find_a_walk_that_takes_the_rest_of_a_page_for_its_own(monk
 @pytest.mark.trust
 def test_the_machines_find_a_reading_ahead_that_nothing_confirms(monkeypatch):
     """Control: the guard taken out."""
-    monkeypatch.setattr("crawler.pagination.Reading.confirms", lambda *_: True)
+    monkeypatch.setattr("crawler.run.pagination.walk.Reading.confirms", lambda *_: True)
     with pytest.raises((AssertionError, ExceptionGroup)):
         run(NumbersAhead, 50_000, phases=FIRST_FAILURE)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
-from crawler.pagination import Walk
+from crawler.run.pagination.walk import Walk
 from crawler.testing import FakePage
 
 TOKEN = Paging("token", "nextToken", "nextToken", "limit", 100)
@@ -219,5 +219,5 @@ def test_the_machines_find_a_record_that_a_token_skips():
 @pytest.mark.trust
 def test_the_machines_find_a_walk_that_is_content_with_any_two_readings(monkeypatch):
     """Control: the guard taken out."""
-    monkeypatch.setattr("crawler.pagination.Reading.confirms", lambda *_: True)
+    monkeypatch.setattr("crawler.run.pagination.walk.Reading.confirms", lambda *_: True)
     assert shows_what_is_missing(NumberWalk)

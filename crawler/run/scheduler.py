@@ -19,18 +19,18 @@ from crawler.client.client import Client
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.rate_limit import PACE
 from crawler.clock import Clock
-from crawler.details import DetailReader
 from crawler.errors import ApiError, CrawlError, NormalizeError, OutputError, VanishedError, describe_defect
 from crawler.normalizer import Normalizer, Page
-from crawler.page_reader import Job, PageReader
-from crawler.pagination import Walk
-from crawler.progress import Progress
-from crawler.scopes import ListCounts, Scope, add_names
+from crawler.run.details import DetailReader
+from crawler.run.list_walker import Job, PageReader
+from crawler.run.pagination.walk import Walk
+from crawler.run.progress import Progress
+from crawler.run.scope import ListCounts, Scope, add_names
+from crawler.run.target_plans import Refusal, TargetPlan
+from crawler.run.targets import Target
+from crawler.run.worker_pool import Workers
 from crawler.snapshot import Ledger, ListWriter, ScopeRecord, SnapshotWriter
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole
-from crawler.target_plans import Refusal, TargetPlan
-from crawler.targets import Target
-from crawler.workers import Workers
 
 # An open scope takes about 5 kB. More than a few hundred are open at once only where most of the cloud throttles.
 MAX_OPEN = 20_000

@@ -20,7 +20,7 @@ from crawler.config import Config
 from crawler.config.load import output_folder
 from crawler.config.sections import Iceberg
 from crawler.errors import CredentialsError, OutputError
-from crawler.session import Surroundings, open_session
+from crawler.run.session import Surroundings, open_session
 from crawler.snapshot.lake.publish import LakeSettings
 from crawler.snapshot.location import BucketPlace, Keys, bucket_place
 from crawler.snapshot.object_store import Bucket

@@ -10,7 +10,7 @@ from crawler import __version__
 from crawler.catalog.model import Catalog
 from crawler.config import Config
 from crawler.normalizer.redaction import Redaction
-from crawler.target_plans import TargetPlan
+from crawler.run.target_plans import TargetPlan
 
 
 def plan_sha256(catalog: Catalog, plans: Iterable[TargetPlan], written: Sequence[str]) -> str:

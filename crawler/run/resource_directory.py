@@ -17,9 +17,9 @@ from crawler.client.client import ApiRequest, Caller, Client, Tally
 from crawler.errors import PaginationError
 from crawler.log import printable
 from crawler.normalizer.converters import find
-from crawler.pagination import Walk, WalkStatus
-from crawler.rpc import read_object
-from crawler.targets import LeftOut
+from crawler.run.discovery import read_object
+from crawler.run.pagination.walk import Walk, WalkStatus
+from crawler.run.targets import LeftOut
 
 PRODUCT = "resourcedirectory"
 VERSION = "2022-04-19"

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from crawler.config.sections import Account
 from crawler.errors import ConfigError, CredentialsError
-from crawler.organization import Membership, find_members, nobody_left
-from crawler.session import Identity, Session, Surroundings
-from crawler.target_plans import TargetPlan
-from crawler.targets import chosen_regions, interleaved
+from crawler.run.organization import Membership, find_members, nobody_left
+from crawler.run.session import Identity, Session, Surroundings
+from crawler.run.target_plans import TargetPlan
+from crawler.run.targets import chosen_regions, interleaved
 
 
 @dataclass(frozen=True, slots=True)

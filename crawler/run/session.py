@@ -28,12 +28,12 @@ from crawler.clock import Clock, SystemClock
 from crawler.config import Config
 from crawler.config.resolve import limit_rules
 from crawler.config.sections import Account
-from crawler.directory import ENDPOINT as DIRECTORY_ENDPOINT
 from crawler.errors import ApiError, CredentialsError, PaginationError
 from crawler.process import open_share
-from crawler.rpc import STS_ENDPOINT, StsCall, caller_identity, describe_regions
+from crawler.run.discovery import STS_ENDPOINT, StsCall, caller_identity, describe_regions
+from crawler.run.resource_directory import ENDPOINT as DIRECTORY_ENDPOINT
+from crawler.run.target_plans import Refusal
 from crawler.snapshot import Status
-from crawler.target_plans import Refusal
 
 # Why an account can't be crawled, beside InvalidCredentials and AccountMismatch: nobody could be asked.
 UNREACHABLE = "Unreachable"

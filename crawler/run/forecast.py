@@ -15,9 +15,9 @@ from typing import Literal
 
 from crawler.catalog.model import Catalog, Operation, Parent
 from crawler.client.rate_limit import Buckets, LimitRule, least_time_s
+from crawler.run.target_plans import TargetPlan
+from crawler.run.targets import Target
 from crawler.snapshot import ScopeRow, has_rows, is_whole
-from crawler.target_plans import TargetPlan
-from crawler.targets import Target
 
 _Calls = Counter[tuple[str, str]]  # of a product and one of its actions
 _ScopeKey = tuple[str, str, str]  # account, region, table

@@ -9,7 +9,7 @@ from crawler.client.client import ApiRequest, Client, expand_path
 from crawler.clock import Clock
 from crawler.normalizer import Normalizer, Page
 from crawler.normalizer.fast.rows import RowContext
-from crawler.scopes import Scope
+from crawler.run.scope import Scope
 
 
 @dataclass(slots=True)

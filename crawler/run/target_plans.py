@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from crawler.client.client import Caller
+from crawler.run.targets import Target
 from crawler.snapshot.ledger import Status
-from crawler.targets import Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import structlog
 
 from crawler.config.sections import Account
-from crawler.directory import Listing, Member, choose_members, list_members
 from crawler.errors import ApiError, ConfigError, CrawlError, DeniedError, PaginationError
-from crawler.session import Identity, Session, Surroundings
+from crawler.run.resource_directory import Listing, Member, choose_members, list_members
+from crawler.run.session import Identity, Session, Surroundings
+from crawler.run.targets import LeftOut
 from crawler.snapshot import DirectoryEntry, Status
-from crawler.targets import LeftOut
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from crawler.client.client import ApiRequest, Caller, Client, Tally, expand_path
 from crawler.errors import ApiError, DeniedError, NormalizeError, VanishedError
 from crawler.normalizer import Page
 from crawler.normalizer.normalizer import Detail, read_detail, row_values
-from crawler.targets import Target
+from crawler.run.targets import Target
 
 
 class DetailReader:

@@ -10,7 +10,6 @@ import anyio
 
 from crawler.catalog.model import Operation
 from crawler.client.client import Caller, Channel, Tally
-from crawler.details import DetailReader
 from crawler.errors import (
     ApiError,
     CrawlError,
@@ -20,9 +19,10 @@ from crawler.errors import (
     UnsupportedError,
 )
 from crawler.normalizer import Page
+from crawler.run.details import DetailReader
+from crawler.run.targets import Target
 from crawler.snapshot import KnownList, ScopeWriter
 from crawler.snapshot.ledger import ScopeRow, Status, has_rows, worst
-from crawler.targets import Target
 
 MAX_PENDING = 1000
 _MAX_MESSAGE = 500

@@ -22,14 +22,17 @@ from crawler.catalog import load_catalog
 from crawler.catalog.model import Catalog
 from crawler.client.client import Tally
 from crawler.config import Config
-from crawler.crawl_plan import CrawlPlan, make_plan
 from crawler.errors import ConfigError, OutputError, bare
 from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction, load_key
-from crawler.output import lake_settings, open_bucket
-from crawler.progress import Progress
-from crawler.scheduler import Scheduler
-from crawler.session import Session, Surroundings, open_session
+from crawler.run.output import lake_settings, open_bucket
+from crawler.run.plan import CrawlPlan, make_plan
+from crawler.run.progress import Progress
+from crawler.run.scheduler import Scheduler
+from crawler.run.session import Session, Surroundings, open_session
+from crawler.run.targets import LeftOut
+from crawler.run.terms import conditions, families, plan_sha256
+from crawler.run.watchdog import StuckError, WaitingClock, watch_progress
 from crawler.snapshot import (
     Bucket,
     BucketSnapshotWriter,
@@ -49,9 +52,6 @@ from crawler.snapshot import (
     publish_lake,
     status_of,
 )
-from crawler.targets import LeftOut
-from crawler.terms import conditions, families, plan_sha256
-from crawler.watchdog import StuckError, WaitingClock, watch_progress
 
 EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
 

@@ -1,0 +1,1 @@
+"""How a list is walked to its end, by the paging family of its operation."""

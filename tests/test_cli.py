@@ -19,12 +19,12 @@ import pytest
 import warm
 from crawling import site
 
-from crawler import log
 from crawler.catalog import load_catalog
 from crawler.cli.crawling import heartbeat
 from crawler.emulator import Cloud, CloudSpec, spec
 from crawler.emulator.operations import BY_NAME
 from crawler.run.run import Watch
+from crawler.telemetry import logs as log
 
 ROOT = Path(__file__).parents[1]
 CATALOG = load_catalog()

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from crawler import __version__
 from crawler.errors import OutputError
-from crawler.metrics import MAX_ACCOUNTS, METRICS, CrawlFigures, render, write_textfile
 from crawler.snapshot import ScopeRow, Status
+from crawler.telemetry.metrics import MAX_ACCOUNTS, METRICS, CrawlFigures, render, write_textfile
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 END = START + timedelta(minutes=7, milliseconds=500)

@@ -24,7 +24,7 @@ import yaml
 from crawler.cli import crawling, reference
 from crawler.cli.entry import whole_command
 from crawler.config import parse_config
-from crawler.metrics import METRICS
+from crawler.telemetry.metrics import METRICS
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

@@ -12,10 +12,10 @@ import anyio
 import pytest
 import trustme
 
-from crawler import log
 from crawler.config import parse_config
 from crawler.errors import ConfigError
-from crawler.ping import announced, ping, ping_url
+from crawler.telemetry import logs as log
+from crawler.telemetry.ping import announced, ping, ping_url
 from crawler.testing import FakeClock
 
 ACCOUNT = '[[accounts]]\nid = "1000000000000001"\n'

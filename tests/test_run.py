@@ -18,7 +18,6 @@ import structlog
 import trustme
 from crawling import BIG, FAST, SMALL, fast_cloud, scope_statuses, site
 
-from crawler import log
 from crawler.catalog import load_catalog
 from crawler.emulator import Body, Cloud, CloudSpec, Deny, Drop, Error, Page, Rate, Refuse, RepeatToken, Throttle
 from crawler.emulator.keyring import Keyring
@@ -26,6 +25,7 @@ from crawler.emulator.operation import Paging
 from crawler.emulator.operations import BY_NAME
 from crawler.errors import ConfigError, CredentialsError, OutputBusyError
 from crawler.snapshot import SnapshotWriter, read_manifest
+from crawler.telemetry import logs as log
 
 CATALOG = load_catalog()
 DEFAULT = {table: op for table, op in CATALOG.operations.items() if op.selection == "default"}

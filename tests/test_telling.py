@@ -16,13 +16,13 @@ from crawling import BIG, fast_cloud
 from prometheus_client.parser import text_string_to_metric_families
 from test_ping import SECRET, watchdog
 
-from crawler import log
 from crawler.cli.app import CommandError, Interrupted
 from crawler.cli.demo import write_config
 from crawler.cli.telling import told
 from crawler.config import parse_config
 from crawler.emulator import Deny, serve
 from crawler.errors import ConfigError, CredentialsError, OutputBusyError, OutputError
+from crawler.telemetry import logs as log
 
 ROOT = Path(__file__).parents[1]
 

@@ -17,10 +17,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from crawler import tracing
-from crawler.metrics import CrawlFigures
 from crawler.snapshot import ScopeRow, Status
-from crawler.tracing import chosen_exporter, export_spans
+from crawler.telemetry import tracing
+from crawler.telemetry.metrics import CrawlFigures
+from crawler.telemetry.tracing import chosen_exporter, export_spans
 
 ROOT = Path(__file__).parents[1]
 START = datetime(2026, 11, 22, 2, 0, 0, 123456, tzinfo=UTC)

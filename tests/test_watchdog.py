@@ -11,11 +11,11 @@ import anyio
 import pytest
 from crawling import site
 
-from crawler import log
 from crawler.client.client import Client
 from crawler.clock import SystemClock
 from crawler.run.run import Watch, crawl
 from crawler.run.watchdog import StuckError, WaitingClock, waiting, watch_progress
+from crawler.telemetry import logs as log
 
 
 def never() -> float:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from crawler.audit.cells import Texts, is_number, plain_texts
 from crawler.cli.render import safe
-from crawler.log import printable
+from crawler.telemetry.logs import printable
 
 if TYPE_CHECKING:
     from crawler.audit.query import Rows

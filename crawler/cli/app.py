@@ -56,7 +56,7 @@ class Output:
 
     def start_logging(self) -> None:
         """Set up logging for the process; a live display leaves the lines to it that only say that all goes well."""
-        from crawler import log
+        from crawler.telemetry import logs as log
 
         level = self.log_level or ("error" if self.is_quiet else "warning" if self.shows_progress else "info")
         log.configure(self.log_format, level)

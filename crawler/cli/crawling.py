@@ -96,10 +96,10 @@ def run(
 ) -> CrawlResult:
     """Crawl with a live display where one belongs. Raises Interrupted for SIGINT and SIGTERM."""
     from crawler.cli.live import live_display
-    from crawler.ping import announced
     from crawler.process import collect_rarely, raise_limit
     from crawler.run.run import Watch
     from crawler.run.run import crawl as crawl_once
+    from crawler.telemetry.ping import announced
 
     raise_limit()
     collect_rarely()

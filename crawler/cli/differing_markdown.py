@@ -18,8 +18,8 @@ from crawler.cli.differing import (
     value_text,
 )
 from crawler.cli.outcome import causes
-from crawler.log import printable
 from crawler.snapshot import Manifest
+from crawler.telemetry.logs import printable
 
 MOST_READ = 1000
 _MOST_SHOWN = 500

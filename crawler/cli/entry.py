@@ -64,7 +64,7 @@ def _run() -> int:
 
 
 def _fail(output: Output, reason: str, exit_code: int) -> int:
-    from crawler.log import printable
+    from crawler.telemetry.logs import printable
 
     if output.log_format == "json":
         import orjson

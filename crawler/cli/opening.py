@@ -94,7 +94,7 @@ def warn(output: Output, sentence: str) -> None:
     """A line on stderr, for people or for programs."""
     import orjson
 
-    from crawler.log import printable
+    from crawler.telemetry.logs import printable
 
     if output.log_format == "json":
         click.echo(orjson.dumps({"event": "warning", "level": "warning", "message": sentence}).decode(), err=True)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from crawler.catalog.model import Catalog
 from crawler.client.rate_limit import LimitRule
-from crawler.log import printable
+from crawler.telemetry.logs import printable
 
 _PLAIN_WIDTH = 160
 _STATUS_STYLES = {

@@ -14,8 +14,8 @@ from crawler.errors import CrawlError, OutputError
 
 if TYPE_CHECKING:
     from crawler.config import Config
-    from crawler.metrics import CrawlFigures
     from crawler.run.run import CrawlResult
+    from crawler.telemetry.metrics import CrawlFigures
 
 
 @dataclass(slots=True)
@@ -48,8 +48,8 @@ def told(config: Config) -> Iterator[Told]:
 def _tell(config: Config, result: CrawlResult | None, exit_code: int, began_at: datetime) -> None:
     import structlog
 
-    from crawler.metrics import CrawlFigures, write_textfile
-    from crawler.tracing import export_spans
+    from crawler.telemetry.metrics import CrawlFigures, write_textfile
+    from crawler.telemetry.tracing import export_spans
 
     log = structlog.get_logger()
     figures = CrawlFigures(exit_code, began_at, datetime.now(UTC), result.ledger if result is not None else ())
@@ -68,7 +68,7 @@ def _ping(config: Config, figures: CrawlFigures, result: CrawlResult | None) -> 
     if config.ping.url is None:
         return
     from crawler.cli.crawling import run_async
-    from crawler.ping import Event, ping
+    from crawler.telemetry.ping import Event, ping
 
     event: Event = "fail" if figures.exit_code else "success"
     # Whoever is tired of waiting stops the ping, and not what the crawl has come to.

@@ -15,11 +15,11 @@ from typing import Any, Literal
 from crawler.catalog.model import Paging
 from crawler.client.client import ApiRequest, Caller, Client, Tally
 from crawler.errors import PaginationError
-from crawler.log import printable
 from crawler.normalizer.converters import find
 from crawler.run.discovery import read_object
 from crawler.run.pagination.walk import Walk, WalkStatus
 from crawler.run.targets import LeftOut
+from crawler.telemetry.logs import printable
 
 PRODUCT = "resourcedirectory"
 VERSION = "2022-04-19"

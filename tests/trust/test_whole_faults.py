@@ -20,7 +20,6 @@ from crawling import BIG, FAST, SMALL, fast_cloud, scope_statuses, site
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler import log
 from crawler.catalog import load_catalog
 from crawler.cli.demo import write_config
 from crawler.cli.entry import whole_command
@@ -30,6 +29,7 @@ from crawler.errors import CatalogError, ConfigError, CredentialsError
 from crawler.normalizer import Normalizer
 from crawler.normalizer.fast.rows import RowContext
 from crawler.normalizer.redaction import Redaction
+from crawler.telemetry import logs as log
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = load_catalog().operations

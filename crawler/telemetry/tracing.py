@@ -16,8 +16,8 @@ from crawler import __version__
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-    from crawler.metrics import CrawlFigures
     from crawler.snapshot.ledger import ScopeRow
+    from crawler.telemetry.metrics import CrawlFigures
 
 _NAME = "acs-inventory"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")

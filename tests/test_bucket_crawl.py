@@ -13,7 +13,7 @@ import warm
 from crawling import Site, fast_cloud, site
 from object_stores import KEY_ID, KEY_SECRET, FakeStore, s3_server, served
 
-from crawler.audit.opened import connect, open_snapshot
+from crawler.audit.database import connect, open_snapshot
 from crawler.cli.checking import examine
 from crawler.cli.planning import plan_value
 from crawler.errors import ConfigError, OutputError

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crawler.audit.failures import Statement, failed, refused
-from crawler.audit.opened import SCOPES_VIEW, mentioned_tables, session
+from crawler.audit.database import SCOPES_VIEW, mentioned_tables, session
+from crawler.audit.sql_errors import Statement, failed, refused
 from crawler.errors import ConfigError
 
 if TYPE_CHECKING:
     import duckdb
 
-    from crawler.audit.failures import Tables
-    from crawler.audit.opened import OpenSnapshot
+    from crawler.audit.database import OpenSnapshot
+    from crawler.audit.sql_errors import Tables
 
 BATCH_ROWS = 1000
 

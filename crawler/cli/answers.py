@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crawler.audit.cells import Texts, is_number, plain_texts
+from crawler.audit.export.cell_text import Texts, is_number, plain_texts
 from crawler.cli.render import safe
 from crawler.telemetry.logs import printable
 

@@ -62,8 +62,8 @@ def query(
     Exit codes: 0 answered; 1 the snapshot can't be read, or the SQL failed on the way; 2 usage, or SQL that can't be
     run; 4 the file can't be written; 130 and 143 stopped by a signal.
     """
+    from crawler.audit.export.atomic_files import check_free
     from crawler.audit.query import asking
-    from crawler.audit.target import check_free
     from crawler.cli.stopping import stoppable
 
     _check_options(file_format, path, is_raw=is_raw, may_replace=may_replace)
@@ -114,7 +114,7 @@ def _print(rows: Rows, max_rows: int, source: str) -> None:
 
 def _write(output: Output, rows: Rows, file_format: str, *, is_raw: bool) -> None:
     """The answer on stdout: exact for programs, and on a terminal nothing that could steer it."""
-    from crawler.audit.rowfiles import write_csv, write_json
+    from crawler.audit.export.files import write_csv, write_json
     from crawler.cli.answers import on_screen
 
     def emit(text: str) -> None:
@@ -131,8 +131,8 @@ def _write(output: Output, rows: Rows, file_format: str, *, is_raw: bool) -> Non
 
 def _save(output: Output, rows: Rows, path: Path, file_format: str, *, is_raw: bool) -> None:
     """The answer as a file, whole or not at all."""
-    from crawler.audit.rowfiles import write_file
-    from crawler.audit.target import publish, staging
+    from crawler.audit.export.atomic_files import publish, staging
+    from crawler.audit.export.files import write_file
 
     with staging(path.parent) as folder:
         written = write_file(rows, folder / path.name, file_format, is_raw=is_raw)

@@ -17,9 +17,9 @@ from crawler.errors import ConfigError, OutputError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from crawler.audit.diff import TableChanges, TableDiff
-    from crawler.audit.diff_json import Verdict
-    from crawler.audit.opened import OpenSnapshot
+    from crawler.audit.database import OpenSnapshot
+    from crawler.audit.diff.comparison import TableChanges, TableDiff
+    from crawler.audit.diff.json_output import Verdict
     from crawler.catalog.model import Catalog
     from crawler.snapshot import Place
 
@@ -65,8 +65,8 @@ def diff(
     Exit codes: 0 compared; with --exit-code 0 the same, 1 different, 3 unknown: nothing known differs, and something
     isn't known; 2 usage; 4 a snapshot can't be read; 130 and 143 stopped by a signal.
     """
-    from crawler.audit.diff import compare, keyings
-    from crawler.audit.opened import open_snapshot
+    from crawler.audit.database import open_snapshot
+    from crawler.audit.diff.comparison import compare, keyings
     from crawler.cli.stopping import stoppable
 
     def work() -> Verdict:
@@ -123,7 +123,7 @@ def _matching(patterns: Sequence[str], old: OpenSnapshot, new: OpenSnapshot) -> 
 def _show(
     old: OpenSnapshot, new: OpenSnapshot, tables: Mapping[str, TableDiff], style: str, *, is_quiet: bool
 ) -> Verdict:
-    from crawler.audit.diff_json import Verdict, write_json
+    from crawler.audit.diff.json_output import Verdict, write_json
     from crawler.cli import differing, differing_markdown
 
     if style == "json":

@@ -149,8 +149,8 @@ def _explain(manifest: Manifest, spec: CloudSpec) -> None:
 
 
 def _show_differences(folder: Path, old_id: str, new_id: str) -> None:
-    from crawler.audit.diff import compare, keyings
-    from crawler.audit.opened import open_snapshot
+    from crawler.audit.database import open_snapshot
+    from crawler.audit.diff.comparison import compare, keyings
     from crawler.cli.differing import MOST_READ, print_differences
 
     old, new = open_snapshot(folder, old_id), open_snapshot(folder, new_id)

@@ -14,8 +14,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from crawler.audit.diff import Difference, Kind, TableChanges
-from crawler.audit.diff_columns import SCOPE_COLUMNS
+from crawler.audit.diff.columns import SCOPE_COLUMNS
+from crawler.audit.diff.comparison import Difference, Kind, TableChanges
 from crawler.cli.outcome import print_scopes
 from crawler.cli.render import console, safe, table_of
 from crawler.snapshot import Manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from crawler.audit.diff import TableChanges
+from crawler.audit.diff.comparison import TableChanges
 from crawler.cli.differing import (
     Shown,
     choose,

@@ -21,7 +21,7 @@ from crawler.cli.opening import (
 from crawler.cli.snapshots import uri_option
 
 if TYPE_CHECKING:
-    from crawler.audit.export import Exported, Format, Request
+    from crawler.audit.export.exporter import Exported, Format, Request
 
 _FORMATS = ("csv", "jsonl", "xlsx", "parquet")
 
@@ -67,9 +67,9 @@ def export(
     Exit codes: 0 written; 1 the snapshot can't be read, or --where failed on the way; 2 usage, an unknown table or
     column, a --where that can't be run; 4 the files can't be written; 130 and 143 stopped by a signal.
     """
-    from crawler.audit.export import Request
-    from crawler.audit.export import export as write
-    from crawler.audit.selection import Selection, choose, column_paths
+    from crawler.audit.export.exporter import Request
+    from crawler.audit.export.exporter import export as write
+    from crawler.audit.export.selection import Selection, choose, column_paths
     from crawler.cli.stopping import stoppable
     from crawler.clock import SystemClock
 
@@ -113,7 +113,7 @@ def _warn_of_changes(output: Output, request: Request, written: Mapping[str, Exp
 def _show_value(request: Request, written: Mapping[str, Exported]) -> None:
     import msgspec
 
-    from crawler.audit.export import shown_path
+    from crawler.audit.export.exporter import shown_path
     from crawler.cli.inspecting import show_json
 
     show_json({"path": shown_path(request.path), "format": request.file_format, "tables": msgspec.to_builtins(written)})

@@ -15,8 +15,8 @@ from crawler.cli.snapshots import place_of
 from crawler.errors import OutputError
 
 if TYPE_CHECKING:
-    from crawler.audit.failures import Tables
-    from crawler.audit.opened import OpenSnapshot
+    from crawler.audit.database import OpenSnapshot
+    from crawler.audit.sql_errors import Tables
     from crawler.snapshot import Place
 
 snapshot_option = click.option(
@@ -38,9 +38,9 @@ def opened_tables(output: Output, config_file: Path | None, uri: str | None, sna
 
     What can't be read in the block is a CommandError; a file that can't be written stays an OutputError.
     """
-    from crawler.audit.failures import Tables
-    from crawler.audit.opened import open_snapshot
-    from crawler.audit.target import TargetError
+    from crawler.audit.database import open_snapshot
+    from crawler.audit.export.atomic_files import TargetError
+    from crawler.audit.sql_errors import Tables
 
     try:
         place = place_of(config_file, uri)

@@ -15,8 +15,8 @@ from crawler.cli.opening import opened_tables, snapshot_option
 from crawler.cli.snapshots import place_of, uri_option
 
 if TYPE_CHECKING:
+    from crawler.audit.database import OpenSnapshot
     from crawler.audit.findings import Outcome
-    from crawler.audit.opened import OpenSnapshot
     from crawler.audit.report import Report
     from crawler.catalog.model import Catalog
     from crawler.snapshot import Place
@@ -61,7 +61,7 @@ def report(
     Exit codes: 0 written; 1 the snapshot can't be read; 2 usage, or a finding that can't be used; 4 the file can't be
     written; 130 and 143 stopped by a signal.
     """
-    from crawler.audit.target import check_free
+    from crawler.audit.export.atomic_files import check_free
     from crawler.cli.stopping import stoppable
 
     def work() -> tuple[Report, OpenSnapshot]:
@@ -93,7 +93,7 @@ def _catalog(config_file: Path | None, uri: str | None) -> Catalog:
 
 def _other(place: Place, snapshot: OpenSnapshot, against: str) -> OpenSnapshot | None:
     """The snapshot to compare with; the one before, complete or not, where none is named."""
-    from crawler.audit.opened import open_snapshot
+    from crawler.audit.database import open_snapshot
     from crawler.snapshot import snapshot_ids
 
     if against == PREVIOUS:
@@ -103,7 +103,7 @@ def _other(place: Place, snapshot: OpenSnapshot, against: str) -> OpenSnapshot |
 
 def _write(target: Path, html: str) -> None:
     """Put the file in place whole or not at all, readable by its owner only. Raises OutputError."""
-    from crawler.audit.target import new_file, publish, staging
+    from crawler.audit.export.atomic_files import new_file, publish, staging
 
     with staging(target.parent) as folder:
         staged = folder / target.name

@@ -24,7 +24,7 @@ def stoppable(work: Callable[[], _Result]) -> _Result:
     The first SIGINT or SIGTERM ends its queries and raises Interrupted when it has cleaned up, unless it was done; a
     second one ends the process at once.
     """
-    from crawler.audit.opened import interrupt_sessions
+    from crawler.audit.database import interrupt_sessions
 
     with ThreadPoolExecutor(1) as executor, _noted_signals() as received:
         future = executor.submit(work)

@@ -11,10 +11,10 @@ from pathlib import Path
 import anyio
 import pyarrow as pa
 
-from crawler.audit.diff import compare
-from crawler.audit.diff_columns import Keying
-from crawler.audit.diff_json import write_json
-from crawler.audit.opened import open_snapshot
+from crawler.audit.database import open_snapshot
+from crawler.audit.diff.columns import Keying
+from crawler.audit.diff.comparison import compare
+from crawler.audit.diff.json_output import write_json
 from crawler.snapshot import ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
 
 OLD, NEW = "20261121T020000Z-00aa", "20261122T020000Z-00bb"

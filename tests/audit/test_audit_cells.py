@@ -13,7 +13,7 @@ from hostile_rows import FORMULAS, HARMLESS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.audit.cells import guarded, is_formula, json_texts, object_texts, plain_texts
+from crawler.audit.export.cell_text import guarded, is_formula, json_texts, object_texts, plain_texts
 
 TYPES = [
     ("NULL", None, "null"),

@@ -19,13 +19,14 @@ from hostile_rows import FORMULAS, MOMENT, TEXTS, hostile_functions, hostile_sna
 from written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, SNAPSHOT, write
 
 from crawler import __version__
-from crawler.audit import rowfiles, workbook
-from crawler.audit.export import Request, export
-from crawler.audit.failures import Tables
-from crawler.audit.opened import open_snapshot
+from crawler.audit.database import open_snapshot
+from crawler.audit.export import files as rowfiles
+from crawler.audit.export import workbook
+from crawler.audit.export.atomic_files import TargetError
+from crawler.audit.export.exporter import Request, export
+from crawler.audit.export.selection import Selection, choose, column_paths
 from crawler.audit.query import Rows
-from crawler.audit.selection import Selection, choose, column_paths
-from crawler.audit.target import TargetError
+from crawler.audit.sql_errors import Tables
 from crawler.errors import ConfigError, OutputError, QueryError
 from crawler.snapshot import LEDGER_SCHEMA, Status
 

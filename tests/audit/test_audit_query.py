@@ -11,9 +11,9 @@ import pytest
 from hostile_rows import TEXTS, hostile_snapshot
 from written_snapshots import ACCOUNT, SNAPSHOT, write
 
-from crawler.audit.failures import Tables
-from crawler.audit.opened import interrupt_sessions, open_snapshot
+from crawler.audit.database import interrupt_sessions, open_snapshot
 from crawler.audit.query import BATCH_ROWS, asking
+from crawler.audit.sql_errors import Tables
 from crawler.catalog import load_catalog
 from crawler.errors import ConfigError, OutputError, QueryError
 from crawler.snapshot import ScopeRow, Status

@@ -12,7 +12,7 @@ from diff_fakes import FIRST, HERE, SECOND, Night, Scope, schema_of, write
 from hostile_rows import FORMULAS
 from markdown_it import MarkdownIt
 
-from crawler.audit.diff import Difference, TableChanges
+from crawler.audit.diff.comparison import Difference, TableChanges
 from crawler.cli import differing, differing_markdown
 from crawler.cli.entry import main
 from crawler.emulator.words import DESCRIPTIONS

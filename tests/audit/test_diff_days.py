@@ -11,9 +11,9 @@ import anyio
 import pytest
 from crawling import SMALL, fast_cloud, scope_statuses, site
 
-from crawler.audit.diff import compare, keyings
-from crawler.audit.diff_json import write_json
-from crawler.audit.opened import open_snapshot
+from crawler.audit.database import open_snapshot
+from crawler.audit.diff.comparison import compare, keyings
+from crawler.audit.diff.json_output import write_json
 from crawler.catalog import load_catalog
 from crawler.catalog.columns import snake_case
 from crawler.emulator import difference

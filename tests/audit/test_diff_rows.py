@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from diff_fakes import FIRST, HERE, TABLE, Night, Scope, changed, compared, compared_rows, names, schema_of
 
-from crawler.audit import diff
+from crawler.audit.diff import comparison as diff
 from crawler.emulator.words import DESCRIPTIONS
 
 VPC = pa.struct([pa.field("vpc_id", pa.string()), pa.field("switches", pa.list_(pa.string()))])

@@ -14,9 +14,9 @@ import pytest
 from crawling import fast_cloud, site
 from written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, REGION, START, write
 
-from crawler.audit.failures import Tables
-from crawler.audit.opened import open_snapshot
+from crawler.audit.database import open_snapshot
 from crawler.audit.query import asking
+from crawler.audit.sql_errors import Tables
 from crawler.cli.entry import main
 from crawler.snapshot import Status
 

@@ -15,8 +15,8 @@ from hostile_pages import PAYLOADS, hostile_page
 from page_reader import read_page
 from written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, OTHER_REGION, REGION, SNAPSHOT, write
 
-from crawler.audit.diff import compare, keyings
-from crawler.audit.opened import open_snapshot
+from crawler.audit.database import open_snapshot
+from crawler.audit.diff.comparison import compare, keyings
 from crawler.audit.report import make_report
 from crawler.audit.report.charts import Bar, Chart, bar_chart
 from crawler.audit.report.markup import Html, element

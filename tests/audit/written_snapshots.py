@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pyarrow as pa
 
-from crawler.audit.opened import OpenSnapshot, open_snapshot
+from crawler.audit.database import OpenSnapshot, open_snapshot
 from crawler.catalog import load_catalog
 from crawler.snapshot import ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from crawler.audit.export import Request, export
-from crawler.audit.failures import Tables
-from crawler.audit.selection import Selection, choose, column_paths
+from crawler.audit.export.exporter import Request, export
+from crawler.audit.export.selection import Selection, choose, column_paths
+from crawler.audit.sql_errors import Tables
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "audit"))
 from hostile_rows import FORMULAS, TEXTS, hostile_snapshot

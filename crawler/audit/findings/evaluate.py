@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crawler.audit.database import create_view, session, unreadable
 from crawler.audit.findings.knowledge import Knowledge, judge
-from crawler.audit.opened import create_view, session, unreadable
 from crawler.errors import ConfigError
 from crawler.snapshot import schema_sha256
 
 if TYPE_CHECKING:
     import duckdb
 
+    from crawler.audit.database import OpenSnapshot
     from crawler.audit.findings.files import Finding
-    from crawler.audit.opened import OpenSnapshot
     from crawler.catalog.model import Catalog
 
 MAX_ROWS = 2000

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from crawler.snapshot import has_rows, is_whole
 
 if TYPE_CHECKING:
+    from crawler.audit.database import OpenSnapshot
     from crawler.audit.findings.files import Finding
-    from crawler.audit.opened import OpenSnapshot
     from crawler.snapshot import Manifest
 
 

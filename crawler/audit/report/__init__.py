@@ -21,7 +21,7 @@ from crawler.audit.report.page import page
 from crawler.audit.report.sections import changes_section, findings_section, inventory_section, summary_section
 
 if TYPE_CHECKING:
-    from crawler.audit.opened import OpenSnapshot
+    from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
     from crawler.snapshot import Manifest
 

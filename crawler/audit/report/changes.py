@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.diff import Difference, Kind, TableChanges, compare, keyings
+from crawler.audit.diff.comparison import Difference, Kind, TableChanges, compare, keyings
 from crawler.audit.report.coverage import words
 from crawler.audit.report.tables import Row
 from crawler.catalog.model import EXTRA_COLUMN
 
 if TYPE_CHECKING:
-    from crawler.audit.opened import OpenSnapshot
+    from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
 
 CHANGE_KINDS: tuple[Kind, ...] = ("added", "removed", "changed")

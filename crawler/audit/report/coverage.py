@@ -13,7 +13,7 @@ from crawler.audit.report.tables import Row, listing
 from crawler.snapshot import Status, is_whole
 
 if TYPE_CHECKING:
-    from crawler.audit.opened import OpenSnapshot
+    from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
     from crawler.snapshot import Manifest, ScopeRow
 

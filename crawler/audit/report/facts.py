@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from crawler.audit.opened import session
+from crawler.audit.database import session
 from crawler.snapshot import is_whole
 
 if TYPE_CHECKING:
-    from crawler.audit.opened import OpenSnapshot
+    from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
 
 _PRODUCTS = {"fc": "Function Compute 3.0", "fc-open": "Function Compute 2.0", "opensearch": "OpenSearch"}

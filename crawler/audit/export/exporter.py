@@ -18,20 +18,21 @@ import msgspec
 import pyarrow as pa
 
 from crawler import __version__
-from crawler.audit import rowfiles, target
-from crawler.audit.failures import Statement
-from crawler.audit.opened import SCOPES_VIEW, session
+from crawler.audit.database import SCOPES_VIEW, session
+from crawler.audit.export import atomic_files as target
+from crawler.audit.export import files as rowfiles
+from crawler.audit.export.selection import Selection, asked
+from crawler.audit.export.workbook import Workbook, check_installed, check_rows, sheet_names
 from crawler.audit.query import SETTINGS, Rows, ask
-from crawler.audit.selection import Selection, asked
-from crawler.audit.workbook import Workbook, check_installed, check_rows, sheet_names
+from crawler.audit.sql_errors import Statement
 from crawler.errors import OutputError
 from crawler.snapshot import is_whole
 
 if TYPE_CHECKING:
     import duckdb
 
-    from crawler.audit.failures import Tables
-    from crawler.audit.opened import OpenSnapshot
+    from crawler.audit.database import OpenSnapshot
+    from crawler.audit.sql_errors import Tables
 
 Format = Literal["csv", "jsonl", "xlsx", "parquet"]
 

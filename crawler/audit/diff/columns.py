@@ -14,7 +14,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.audit.opened import unreadable
+from crawler.audit.database import unreadable
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS
 
 Kind = Literal["scalar", "struct", "list", "map", "extra"]

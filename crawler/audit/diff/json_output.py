@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-from crawler.audit.diff import Difference, Kind, TableDiff
-from crawler.audit.diff_scopes import ScopePair
+from crawler.audit.diff.comparison import Difference, Kind, TableDiff
+from crawler.audit.diff.scopes import ScopePair
 
 _KINDS: tuple[Kind, ...] = ("added", "removed", "changed")
 _IN_MEMORY_BYTES = 4_000_000

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.diff_columns import SCOPE_COLUMNS, Columns, quoted, selected
-from crawler.audit.opened import OpenSnapshot, session, source, unreadable
+from crawler.audit.database import OpenSnapshot, session, source, unreadable
+from crawler.audit.diff.columns import SCOPE_COLUMNS, Columns, quoted, selected
 from crawler.catalog.model import DETAILS_COLUMN
 
 if TYPE_CHECKING:

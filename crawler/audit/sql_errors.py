@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.opened import SCOPES_VIEW, unreadable
+from crawler.audit.database import SCOPES_VIEW, unreadable
 from crawler.errors import ConfigError, CrawlError, QueryError
 
 if TYPE_CHECKING:
-    from crawler.audit.opened import OpenSnapshot
+    from crawler.audit.database import OpenSnapshot
 
 _LONGEST_REASON = 600
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")

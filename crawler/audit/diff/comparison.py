@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from itertools import chain, groupby, islice, repeat
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from crawler.audit.diff_columns import SCOPE_COLUMNS, Columns, Keying, match_columns
-from crawler.audit.diff_query import Batch, Counted, Files, Pair, Reader, open_reader
-from crawler.audit.diff_scopes import ScopePair, Where, pair_scopes, unknown
-from crawler.audit.diff_values import Side, Weigher, plain
-from crawler.audit.opened import OpenSnapshot
+from crawler.audit.database import OpenSnapshot
+from crawler.audit.diff.columns import SCOPE_COLUMNS, Columns, Keying, match_columns
+from crawler.audit.diff.join import Batch, Counted, Files, Pair, Reader, open_reader
+from crawler.audit.diff.scopes import ScopePair, Where, pair_scopes, unknown
+from crawler.audit.diff.values import Side, Weigher, plain
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from crawler.audit.diff_columns import Part
+from crawler.audit.diff.columns import Part
 from crawler.normalizer.redaction import MASK
 
 OTHER_SECRETS = "secrets are kept in another way"

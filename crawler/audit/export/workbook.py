@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from crawler.audit.cells import is_formula, is_number, plain_texts
+from crawler.audit.export.cell_text import is_formula, is_number, plain_texts
 from crawler.audit.query import Rows
 from crawler.errors import ConfigError
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.audit.failures import Statement
-from crawler.audit.opened import SCOPES_VIEW
+from crawler.audit.database import SCOPES_VIEW
+from crawler.audit.sql_errors import Statement
 from crawler.errors import ConfigError
 
 if TYPE_CHECKING:
-    from crawler.audit.failures import Tables
+    from crawler.audit.sql_errors import Tables
 
 _MOST_NAMED = 12
 _PATTERN_MARKS = frozenset("*?[")

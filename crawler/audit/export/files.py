@@ -12,9 +12,9 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.audit.cells import Texts, guarded, is_bare, is_formula, object_texts, plain_texts
+from crawler.audit.export.atomic_files import as_text, new_file
+from crawler.audit.export.cell_text import Texts, guarded, is_bare, is_formula, object_texts, plain_texts
 from crawler.audit.query import Rows
-from crawler.audit.target import as_text, new_file
 from crawler.errors import ConfigError
 
 Emit = Callable[[str], object]

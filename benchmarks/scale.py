@@ -115,8 +115,8 @@ def crawl_once(accounts: int) -> Scale:
 
     import structlog
 
+    from crawler.cli.process import collect_rarely, keep_memory_compact
     from crawler.config import parse_config
-    from crawler.process import collect_rarely, keep_memory_compact
     from crawler.run import session
     from crawler.run.run import crawl
 

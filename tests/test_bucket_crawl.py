@@ -14,8 +14,8 @@ from crawling import Site, fast_cloud, site
 from object_stores import KEY_ID, KEY_SECRET, FakeStore, s3_server, served
 
 from crawler.audit.database import connect, open_snapshot
-from crawler.cli.checking import examine
-from crawler.cli.planning import plan_value
+from crawler.cli.doctor import examine
+from crawler.cli.plan import plan_value
 from crawler.errors import ConfigError, OutputError
 from crawler.run.output import open_place
 from crawler.run.run import crawl, open_catalog

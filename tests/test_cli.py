@@ -20,7 +20,7 @@ import warm
 from crawling import site
 
 from crawler.catalog import load_catalog
-from crawler.cli.crawling import heartbeat
+from crawler.cli.crawl import heartbeat
 from crawler.emulator import Cloud, CloudSpec, spec
 from crawler.emulator.operations import BY_NAME
 from crawler.run.run import Watch
@@ -156,7 +156,7 @@ def test_help_names_every_command_and_is_quick_to_come(tmp_path):
     code, out, _ = acs_inventory("--help", cwd=tmp_path)
     assert code == 0
     assert all(re.search(rf"^  {command} ", out, re.MULTILINE) for command in COMMANDS)
-    heavy = "import sys, crawler.cli.crawling, crawler.cli.inspecting, crawler.cli.snapshots, crawler.cli.emulating;"
+    heavy = "import sys, crawler.cli.crawl, crawler.cli.tables.command, crawler.cli.snapshots, crawler.cli.emulate;"
     heavy += "print(sorted({'aiohttp', 'pyarrow', 'rich', 'structlog', 'msgspec'} & sys.modules.keys()))"
     loaded = subprocess.run([sys.executable, "-c", heavy], env=ENVIRON, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from crawler.catalog import load_catalog
-from crawler.cli import demo, outcome
+from crawler.cli import crawl_summary as outcome
+from crawler.cli import demo
 
 TABLES = load_catalog().select(["*"], [])
 LONGEST = max(TABLES, key=len)

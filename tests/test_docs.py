@@ -21,7 +21,7 @@ from crawler import __version__
 from crawler.catalog import load_catalog
 from crawler.catalog.file_format import OperationFile
 from crawler.cli import markdown
-from crawler.cli.entry import app
+from crawler.cli.main import app
 from crawler.config import Config, parse_config
 from crawler.config.resolve import limit_rules
 from crawler.snapshot import Status
@@ -149,7 +149,13 @@ def test_the_exit_codes_are_the_commands():
 
 
 def test_every_command_that_is_shown_is_there_and_every_one_there_is_shown():
-    from crawler.cli import auditing, comparing, crawling, emulating, inspecting, reporting, snapshots
+    from crawler.cli import crawl as crawling
+    from crawler.cli import emulate as emulating
+    from crawler.cli import query as auditing
+    from crawler.cli import report as reporting
+    from crawler.cli import snapshots
+    from crawler.cli.diff import command as comparing
+    from crawler.cli.tables import command as inspecting
 
     modules = (auditing, comparing, crawling, emulating, inspecting, reporting, snapshots)
     commands = {c.name for module in modules for c in module.COMMANDS}

@@ -21,8 +21,9 @@ import pytest
 import warm
 import yaml
 
-from crawler.cli import crawling, reference
-from crawler.cli.entry import whole_command
+from crawler.cli import crawl as crawling
+from crawler.cli import reference
+from crawler.cli.main import whole_command
 from crawler.config import parse_config
 from crawler.telemetry.metrics import METRICS
 

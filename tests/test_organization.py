@@ -12,7 +12,7 @@ from crawling import FAST, scope_statuses, site
 from test_cli import acs_inventory, emulated
 
 from crawler.catalog import load_catalog
-from crawler.cli.checking import examine
+from crawler.cli.doctor import examine
 from crawler.config.resolve import DEFAULT_LIMITS
 from crawler.emulator import Body, Cloud, CloudSpec, Deny, Error, Organization, Page, Refuse
 from crawler.errors import ConfigError, CrawlError, CredentialsError, PaginationError

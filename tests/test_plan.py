@@ -12,7 +12,7 @@ import pytest
 from crawling import BIG, SMALL, fast_cloud, site
 
 from crawler.catalog import load_catalog
-from crawler.cli.planning import plan_value, print_plan
+from crawler.cli.plan import plan_value, print_plan
 from crawler.clock import SystemClock
 from crawler.emulator import Deny, spec
 from crawler.emulator.spec import Shape

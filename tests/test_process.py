@@ -14,7 +14,7 @@ import pytest
 from crawling import fast_cloud, site
 
 from crawler.cli.demo import write_config
-from crawler.process import open_share
+from crawler.cli.process import open_share
 
 # The command, with a /proc folder that whoever runs the tests may look into.
 OPEN = """

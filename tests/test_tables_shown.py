@@ -12,8 +12,8 @@ import click
 import pytest
 
 from crawler.catalog import load_catalog, sdk_check
-from crawler.cli.inspecting import tables as command
-from crawler.cli.listing import print_tables
+from crawler.cli.tables.command import tables as command
+from crawler.cli.tables.text import print_tables
 from crawler.config import Config
 from crawler.config.resolve import limit_rules
 from crawler.errors import CatalogError, ConfigError

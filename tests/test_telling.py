@@ -16,9 +16,9 @@ from crawling import BIG, fast_cloud
 from prometheus_client.parser import text_string_to_metric_families
 from test_ping import SECRET, watchdog
 
-from crawler.cli.app import CommandError, Interrupted
 from crawler.cli.demo import write_config
-from crawler.cli.telling import told
+from crawler.cli.notifications import told
+from crawler.cli.options import CommandError, Interrupted
 from crawler.config import parse_config
 from crawler.emulator import Deny, serve
 from crawler.errors import ConfigError, CredentialsError, OutputBusyError, OutputError

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from crawler.cli.entry import main
+from crawler.cli.main import main
 
 __all__ = ["main"]

@@ -15,9 +15,9 @@ import orjson
 from rich.text import Text
 
 from crawler.catalog import load_catalog
-from crawler.cli.app import EXIT_NOTHING, Output
-from crawler.cli.describe import product_name
+from crawler.cli.options import EXIT_NOTHING, Output
 from crawler.cli.render import console, safe
+from crawler.cli.tables.describe import product_name
 from crawler.config import Config, parse_config
 from crawler.config.checks import PRODUCTS
 from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
@@ -124,7 +124,7 @@ def second_night(output: Output, folder: str, seed: int, scale: int, first_id: s
     """Crawl the same cloud a day later and show some of what differs. The exit code is 0 where it went as it should:
     the second crawl itself ends with 3, since an account is denied a product from that day on.
     """
-    from crawler.cli.crawling import run
+    from crawler.cli.crawl import run
 
     # Each scope that isn't complete would be a line in the log; they are shown together.
     replace(output, log_level=output.log_level or "warning").start_logging()
@@ -151,7 +151,7 @@ def _explain(manifest: Manifest, spec: CloudSpec) -> None:
 def _show_differences(folder: Path, old_id: str, new_id: str) -> None:
     from crawler.audit.database import open_snapshot
     from crawler.audit.diff.comparison import compare, keyings
-    from crawler.cli.differing import MOST_READ, print_differences
+    from crawler.cli.diff.text import MOST_READ, print_differences
 
     old, new = open_snapshot(folder, old_id), open_snapshot(folder, new_id)
     with compare(old, new, keyings(load_catalog()), _COMPARED) as tables:

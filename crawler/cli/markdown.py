@@ -6,7 +6,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 
 from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS, Catalog, Operation, Product
-from crawler.cli.describe import (
+from crawler.cli.tables.describe import (
     FIXED_DESCRIPTIONS,
     Rules,
     counts_text,

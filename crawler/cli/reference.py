@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import click
 
-from crawler.cli.app import output_options
 from crawler.cli.configuration import EXAMPLE, section_page
+from crawler.cli.options import output_options
 
 _HEAD = """# Commands and configuration
 
@@ -99,6 +99,6 @@ def _anchor(path: str) -> str:
 
 
 if __name__ == "__main__":
-    from crawler.cli.entry import whole_command
+    from crawler.cli.main import whole_command
 
     sys.stdout.write(page(whole_command()))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.app import CommandError, output_options
-from crawler.cli.crawling import config_option, json_option, load, run_async
-from crawler.cli.inspecting import show_json
+from crawler.cli.crawl import config_option, json_option, load, run_async
+from crawler.cli.options import CommandError, output_options
+from crawler.cli.tables.command import show_json
 from crawler.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def show_command(snapshot_id: str | None, config_file: Path | None, uri: str | N
 
 
 def _print_manifest(manifest: Manifest) -> None:
-    from crawler.cli.outcome import print_left_out, print_numbers, print_scopes
+    from crawler.cli.crawl_summary import print_left_out, print_numbers, print_scopes
     from crawler.cli.render import console, safe, size_text, status_text
     from crawler.cli.summary import directory_value, iso, left_out_values, reason
 

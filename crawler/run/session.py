@@ -16,6 +16,7 @@ import structlog
 from crawler import __version__
 from crawler.catalog import schemas_folder
 from crawler.catalog.model import Catalog, Product
+from crawler.cli.process import open_share
 from crawler.client.client import CLOCK_WRONG, Caller, Client, Tally
 from crawler.client.credentials import CredentialSpec, Outside, Provider, RoleDeniedError, assumed_role, build_provider
 from crawler.client.dispatcher import Dispatcher
@@ -29,7 +30,6 @@ from crawler.config import Config
 from crawler.config.resolve import limit_rules
 from crawler.config.sections import Account
 from crawler.errors import ApiError, CredentialsError, PaginationError
-from crawler.process import open_share
 from crawler.run.discovery import STS_ENDPOINT, StsCall, caller_identity, describe_regions
 from crawler.run.resource_directory import ENDPOINT as DIRECTORY_ENDPOINT
 from crawler.run.target_plans import Refusal

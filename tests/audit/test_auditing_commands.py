@@ -19,7 +19,7 @@ import warm
 from hostile_rows import FORMULAS, TEXTS, hostile_snapshot
 from written_snapshots import SNAPSHOT, write
 
-from crawler.cli.entry import main
+from crawler.cli.main import main
 from crawler.snapshot import Status
 
 ROOT = Path(__file__).parents[2]
@@ -361,7 +361,7 @@ def test_a_reader_that_leaves_early_is_no_error_to_speak_of(output, tmp_path):
 
 
 def test_help_is_quick_to_come():
-    heavy = "import sys, crawler.cli.auditing; "
+    heavy = "import sys, crawler.cli.query; "
     heavy += "print(sorted({'duckdb', 'pyarrow', 'rich', 'xlsxwriter', 'msgspec', 'structlog'} & sys.modules.keys()))"
     loaded = subprocess.run([sys.executable, "-c", heavy], env=ENVIRON, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

@@ -13,8 +13,9 @@ from hostile_rows import FORMULAS
 from markdown_it import MarkdownIt
 
 from crawler.audit.diff.comparison import Difference, TableChanges
-from crawler.cli import differing, differing_markdown
-from crawler.cli.entry import main
+from crawler.cli.diff import markdown as differing_markdown
+from crawler.cli.diff import text as differing
+from crawler.cli.main import main
 from crawler.emulator.words import DESCRIPTIONS
 from crawler.snapshot import Status
 

@@ -17,7 +17,7 @@ from written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, REGION, START, wr
 from crawler.audit.database import open_snapshot
 from crawler.audit.query import asking
 from crawler.audit.sql_errors import Tables
-from crawler.cli.entry import main
+from crawler.cli.main import main
 from crawler.snapshot import Status
 
 PAGE = (Path(__file__).parents[2] / "docs" / "query.md").read_text()
@@ -163,8 +163,8 @@ def test_every_command_on_the_page_works(crawled, tmp_path, monkeypatch, capsys)
 
 
 def test_the_page_names_every_option():
-    from crawler.cli.auditing import query
-    from crawler.cli.exporting import export
+    from crawler.cli.export import export
+    from crawler.cli.query import query
 
     options = {option for command in (query, export) for param in command.params for option in param.opts}
     common = {"--config", "--output", "--log-format", "--log-level", "--quiet", "--no-progress", "--json"}

@@ -12,7 +12,7 @@ import warm
 from page_reader import read_page
 from written_snapshots import SNAPSHOT, write
 
-from crawler.cli.entry import main
+from crawler.cli.main import main
 from crawler.snapshot import Status
 
 OLD, NEW, PARTIAL = "20261119T020000Z-00aa", "20261120T020000Z-00bb", SNAPSHOT

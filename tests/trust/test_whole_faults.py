@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from crawler.catalog import load_catalog
 from crawler.cli.demo import write_config
-from crawler.cli.entry import whole_command
+from crawler.cli.main import whole_command
 from crawler.clock import SystemClock
 from crawler.emulator import CloudSpec, Error, Throttle
 from crawler.errors import CatalogError, ConfigError, CredentialsError

@@ -11,8 +11,8 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from crawler.cli.process import open_share
 from crawler.errors import OutputError
-from crawler.process import open_share
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import Disk, remove_tree
 from crawler.snapshot.folder.commit import decide, prepare_destinations, publish

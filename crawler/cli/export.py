@@ -8,16 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from crawler.cli.app import Output, output_options
-from crawler.cli.crawling import config_option, json_option
-from crawler.cli.opening import (
-    opened_tables,
-    overwrite_option,
-    raw_option,
-    snapshot_option,
-    warn,
-    warn_of_guarded,
-)
+from crawler.cli.crawl import config_option, json_option
+from crawler.cli.inputs import opened_tables, overwrite_option, raw_option, snapshot_option, warn, warn_of_guarded
+from crawler.cli.options import Output, output_options
 from crawler.cli.snapshots import uri_option
 
 if TYPE_CHECKING:
@@ -70,7 +63,7 @@ def export(
     from crawler.audit.export.exporter import Request
     from crawler.audit.export.exporter import export as write
     from crawler.audit.export.selection import Selection, choose, column_paths
-    from crawler.cli.stopping import stoppable
+    from crawler.cli.signals import stoppable
     from crawler.clock import SystemClock
 
     chosen_format = _format_of(path, file_format, is_raw=is_raw)
@@ -114,7 +107,7 @@ def _show_value(request: Request, written: Mapping[str, Exported]) -> None:
     import msgspec
 
     from crawler.audit.export.exporter import shown_path
-    from crawler.cli.inspecting import show_json
+    from crawler.cli.tables.command import show_json
 
     show_json({"path": shown_path(request.path), "format": request.file_format, "tables": msgspec.to_builtins(written)})
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.app import Output, output_options
-from crawler.cli.crawling import config_option
-from crawler.cli.exporting import export
-from crawler.cli.opening import opened_tables, overwrite_option, raw_option, snapshot_option, warn_of_guarded
+from crawler.cli.crawl import config_option
+from crawler.cli.export import export
+from crawler.cli.inputs import opened_tables, overwrite_option, raw_option, snapshot_option, warn_of_guarded
+from crawler.cli.options import Output, output_options
 from crawler.cli.snapshots import uri_option
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def query(
     """
     from crawler.audit.export.atomic_files import check_free
     from crawler.audit.query import asking
-    from crawler.cli.stopping import stoppable
+    from crawler.cli.signals import stoppable
 
     _check_options(file_format, path, is_raw=is_raw, may_replace=may_replace)
     text = _stdin() if sql == "-" else sql

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crawler.cli.app import EXIT_NOTHING, Interrupted, exit_code_of
+from crawler.cli.options import EXIT_NOTHING, Interrupted, exit_code_of
 from crawler.errors import CrawlError, OutputError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _tell(config: Config, result: CrawlResult | None, exit_code: int, began_at: 
 def _ping(config: Config, figures: CrawlFigures, result: CrawlResult | None) -> None:
     if config.ping.url is None:
         return
-    from crawler.cli.crawling import run_async
+    from crawler.cli.crawl import run_async
     from crawler.telemetry.ping import Event, ping
 
     event: Event = "fail" if figures.exit_code else "success"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.app import CommandError, Output, output_options
-from crawler.cli.crawling import config_option, load
+from crawler.cli.crawl import config_option, load
+from crawler.cli.options import CommandError, Output, output_options
 from crawler.cli.snapshots import place_of, uri_option
 from crawler.errors import ConfigError, OutputError
 
@@ -67,7 +67,7 @@ def diff(
     """
     from crawler.audit.database import open_snapshot
     from crawler.audit.diff.comparison import compare, keyings
-    from crawler.cli.stopping import stoppable
+    from crawler.cli.signals import stoppable
 
     def work() -> Verdict:
         place, catalog = place_of(config_file, uri), _catalog(config_file, uri)
@@ -124,7 +124,8 @@ def _show(
     old: OpenSnapshot, new: OpenSnapshot, tables: Mapping[str, TableDiff], style: str, *, is_quiet: bool
 ) -> Verdict:
     from crawler.audit.diff.json_output import Verdict, write_json
-    from crawler.cli import differing, differing_markdown
+    from crawler.cli.diff import markdown as differing_markdown
+    from crawler.cli.diff import text as differing
 
     if style == "json":
         return write_json(old.manifest.snapshot_id, new.manifest.snapshot_id, tables, sys.stdout.write)

@@ -9,8 +9,15 @@ from typing import NoReturn
 import click
 
 from crawler import __version__
-from crawler.cli import auditing, comparing, crawling, emulating, inspecting, keeping, reporting, snapshots
-from crawler.cli.app import EXIT_NOTHING, EXIT_USAGE, Interrupted, Output, exit_code_of, output_options
+from crawler.cli import crawl as crawling
+from crawler.cli import emulate as emulating
+from crawler.cli import prune as keeping
+from crawler.cli import query as auditing
+from crawler.cli import report as reporting
+from crawler.cli import snapshots
+from crawler.cli.diff import command as comparing
+from crawler.cli.options import EXIT_NOTHING, EXIT_USAGE, Interrupted, Output, exit_code_of, output_options
+from crawler.cli.tables import command as inspecting
 from crawler.errors import CrawlError, describe_defect
 
 

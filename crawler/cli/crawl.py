@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from crawler.cli.app import EXIT_NOTHING, Interrupted, Output, output_options
-from crawler.cli.telling import told
+from crawler.cli.notifications import told
+from crawler.cli.options import EXIT_NOTHING, Interrupted, Output, output_options
 from crawler.errors import bare
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def load(config_file: Path | None) -> Config:
     """The configuration of this process's environment, which may hold keys. Raises ConfigError."""
     import os
 
+    from crawler.cli.process import keep_memory_private
     from crawler.config import load_config
-    from crawler.process import keep_memory_private
 
     keep_memory_private()
     return load_config(config_file, os.environ, cwd=Path.cwd())
@@ -79,7 +79,7 @@ def crawl(
     are not complete; 4 the output failed, nothing committed; 11 another crawl holds the output; 12 no account's
     credentials work; 130 and 143 stopped by a signal, nothing committed.
     """
-    from crawler.process import keep_memory_compact
+    from crawler.cli.process import keep_memory_compact
 
     keep_memory_compact()
     config = load(config_file).with_overrides(
@@ -96,7 +96,7 @@ def run(
 ) -> CrawlResult:
     """Crawl with a live display where one belongs. Raises Interrupted for SIGINT and SIGTERM."""
     from crawler.cli.live import live_display
-    from crawler.process import collect_rarely, raise_limit
+    from crawler.cli.process import collect_rarely, raise_limit
     from crawler.run.run import Watch
     from crawler.run.run import crawl as crawl_once
     from crawler.telemetry.ping import announced
@@ -206,7 +206,7 @@ def conclude(result: CrawlResult, config: Config, output: Output, *, as_json: bo
     if as_json:
         click.echo(orjson.dumps(summary).decode())
     elif not output.is_quiet:
-        from crawler.cli.outcome import print_summary
+        from crawler.cli.crawl_summary import print_summary
 
         print_summary(summary)
     if output.log_format == "json":

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.app import Output, output_options
-from crawler.cli.crawling import config_option, load
-from crawler.cli.opening import opened_tables, snapshot_option
+from crawler.cli.crawl import config_option, load
+from crawler.cli.inputs import opened_tables, snapshot_option
+from crawler.cli.options import Output, output_options
 from crawler.cli.snapshots import place_of, uri_option
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def report(
     written; 130 and 143 stopped by a signal.
     """
     from crawler.audit.export.atomic_files import check_free
-    from crawler.cli.stopping import stoppable
+    from crawler.cli.signals import stoppable
 
     def work() -> tuple[Report, OpenSnapshot]:
         catalog = _catalog(config_file, uri)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from crawler.audit.diff.columns import SCOPE_COLUMNS
 from crawler.audit.diff.comparison import Difference, Kind, TableChanges
-from crawler.cli.outcome import print_scopes
+from crawler.cli.crawl_summary import print_scopes
 from crawler.cli.render import console, safe, table_of
 from crawler.snapshot import Manifest
 

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from crawler.catalog.model import Catalog, Operation, Product
 from crawler.catalog.sdk_check import Finding
-from crawler.cli.describe import (
+from crawler.cli.render import console, rule_text, safe, table_of
+from crawler.cli.tables.describe import (
     Branch,
     ColumnRow,
     Rules,
@@ -27,7 +28,6 @@ from crawler.cli.describe import (
     product_name,
     selection_text,
 )
-from crawler.cli.render import console, rule_text, safe, table_of
 
 _WIDE = 1000
 # What a table needs besides its cells: between two columns, and at its edges.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.app import EXIT_NOTHING, Output, output_options
-from crawler.cli.crawling import config_option, json_option, load, run_async
+from crawler.cli.crawl import config_option, json_option, load, run_async
+from crawler.cli.options import EXIT_NOTHING, Output, output_options
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
@@ -65,7 +65,8 @@ def tables(
 
 
 def _show_tables(catalog: Catalog, pattern: str | None, rules: Mapping[str, LimitRule], *, as_json: bool) -> None:
-    from crawler.cli import describe, listing
+    from crawler.cli.tables import describe
+    from crawler.cli.tables import text as listing
 
     chosen = catalog.matching(pattern) if pattern else tuple(catalog.operations)
     if as_json:
@@ -81,7 +82,7 @@ def _check_sdk(catalog: Catalog, *, as_json: bool) -> int:
     from dataclasses import asdict
 
     from crawler.catalog.sdk_check import check
-    from crawler.cli.listing import print_check
+    from crawler.cli.tables.text import print_check
 
     versions, findings = check(catalog)
     if as_json:
@@ -148,7 +149,7 @@ def plan(
     Tells the requests of each account and region: those that are sure, and what they come to by the counts of the last
     snapshot in [output]. Asks only who the accounts and the organization's members are and where the products are.
     """
-    from crawler.cli import planning
+    from crawler.cli import plan as planning
     from crawler.run.run import open_catalog
 
     config = load(config_file).with_overrides(accounts=accounts, regions=regions, tables=patterns)
@@ -171,7 +172,7 @@ def doctor(output: Output, config_file: Path | None, as_json: bool) -> int:
 
     Exit codes: 0 all is well; 1 something isn't; 2 the configuration can't be read.
     """
-    from crawler.cli import checking
+    from crawler.cli import doctor as checking
 
     config, opened = _load_open(config_file)
     output.log_level = output.log_level or "error"

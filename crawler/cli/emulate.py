@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.app import Output, output_options
-from crawler.cli.crawling import run_async
+from crawler.cli.crawl import run_async
+from crawler.cli.options import Output, output_options
 
 if TYPE_CHECKING:
     from crawler.emulator import Cloud, CloudSpec, Emulator

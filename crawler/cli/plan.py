@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from crawler.catalog.model import Catalog
-from crawler.cli.describe import branches
-from crawler.cli.outcome import print_left_out
+from crawler.cli.crawl_summary import print_left_out
 from crawler.cli.render import console, duration_text, rule_text, safe, status_text, table_of
 from crawler.cli.summary import directory_value, iso, left_out_values
+from crawler.cli.tables.describe import branches
 from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
 from crawler.config.resolve import limit_rules

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.app import CommandError, Output
-from crawler.cli.crawling import load
+from crawler.cli.crawl import load
+from crawler.cli.options import CommandError, Output
 from crawler.cli.snapshots import place_of
 from crawler.errors import OutputError
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from crawler.cli.app import EXIT_NOTHING, CommandError, output_options
-from crawler.cli.crawling import config_option, json_option, load, run_async
-from crawler.cli.inspecting import show_json
+from crawler.cli.crawl import config_option, json_option, load, run_async
+from crawler.cli.options import EXIT_NOTHING, CommandError, output_options
 from crawler.cli.snapshots import place_of, uri_option
+from crawler.cli.tables.command import show_json
 from crawler.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-from crawler.cli.app import Interrupted
+from crawler.cli.options import Interrupted
 
 _Result = TypeVar("_Result")
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from crawler.audit.diff.comparison import TableChanges
-from crawler.cli.differing import (
+from crawler.cli.crawl_summary import causes
+from crawler.cli.diff.text import (
     Shown,
     choose,
     column_notes,
@@ -17,7 +18,6 @@ from crawler.cli.differing import (
     sentence,
     value_text,
 )
-from crawler.cli.outcome import causes
 from crawler.snapshot import Manifest
 from crawler.telemetry.logs import printable
 

@@ -1,0 +1,1 @@
+"""The command `diff`, with its output as text and as Markdown."""

@@ -22,7 +22,7 @@ from crawling import site
 from crawler.catalog import load_catalog
 from crawler.cli.crawl import heartbeat
 from crawler.emulator import Cloud, CloudSpec, spec
-from crawler.emulator.operations import BY_NAME
+from crawler.emulator.apis.operations import BY_NAME
 from crawler.run.run import Watch
 from crawler.telemetry import logs as log
 

@@ -16,7 +16,7 @@ from records import Comparison
 
 from crawler.catalog import load_catalog
 from crawler.catalog.columns import snake_case
-from crawler.emulator.operations import BY_NAME
+from crawler.emulator.apis.operations import BY_NAME
 from crawler.normalizer.fast import reader
 from crawler.normalizer.redaction import Redaction
 

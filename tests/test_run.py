@@ -20,9 +20,9 @@ from crawling import BIG, FAST, SMALL, fast_cloud, scope_statuses, site
 
 from crawler.catalog import load_catalog
 from crawler.emulator import Body, Cloud, CloudSpec, Deny, Drop, Error, Page, Rate, Refuse, RepeatToken, Throttle
+from crawler.emulator.apis.operation import Paging
+from crawler.emulator.apis.operations import BY_NAME
 from crawler.emulator.keyring import Keyring
-from crawler.emulator.operation import Paging
-from crawler.emulator.operations import BY_NAME
 from crawler.errors import ConfigError, CredentialsError, OutputBusyError
 from crawler.snapshot import SnapshotWriter, read_manifest
 from crawler.telemetry import logs as log

@@ -20,8 +20,8 @@ from benchmarks.soak.figures import markdown
 from benchmarks.soak.judge import _differences, judge
 from benchmarks.soak.served import Plan, SoakCloud
 from benchmarks.soak.world import Functions, World, kinds
-from crawler.emulator.faults import Subject
-from crawler.emulator.operations import BY_NAME
+from crawler.emulator.apis.operations import BY_NAME
+from crawler.emulator.faults.script import Subject
 
 ROOT = Path(__file__).parents[1]
 SMALL = World(accounts=3, regions=4, functions=30)

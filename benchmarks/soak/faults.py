@@ -23,8 +23,8 @@ from crawler.emulator import (
     Throttle,
     Truncate,
 )
-from crawler.emulator.effects import Effect
-from crawler.emulator.faults import Subject
+from crawler.emulator.faults.effects import Effect
+from crawler.emulator.faults.script import Subject
 
 SESSIONS = "every session ends at once"
 # Requests between two ends of all sessions: more than are under way, so that no call meets it three times.

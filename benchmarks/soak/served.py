@@ -22,8 +22,8 @@ from benchmarks.soak.faults import SoakFaults, broken
 from benchmarks.soak.world import Functions, World, kinds
 from crawler.clock import SystemClock
 from crawler.emulator import Cloud, CloudSpec, serve
-from crawler.emulator.operation import Operation
-from crawler.emulator.place import Parent, Place
+from crawler.emulator.apis.operation import Operation
+from crawler.emulator.data.region import Parent, Place
 
 _FC = "fc"
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from benchmarks import records
 from crawler.emulator import Cloud, CloudSpec
-from crawler.emulator.operation import order
-from crawler.emulator.operations import BY_NAME
+from crawler.emulator.apis.operation import order
+from crawler.emulator.apis.operations import BY_NAME
 
 Record = dict[str, Any]
 

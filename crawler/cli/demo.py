@@ -21,7 +21,7 @@ from crawler.cli.tables.describe import product_name
 from crawler.config import Config, parse_config
 from crawler.config.checks import PRODUCTS
 from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
-from crawler.emulator.days import denied
+from crawler.emulator.days.days import denied
 from crawler.run.run import EXIT_PARTIAL
 from crawler.run.session import Surroundings
 

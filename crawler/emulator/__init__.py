@@ -18,7 +18,7 @@ It is an independent witness: it neither reads the crawler's catalog nor uses it
 
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.differences import Difference, difference
-from crawler.emulator.effects import (
+from crawler.emulator.faults.effects import (
     Body,
     Delay,
     Deny,
@@ -33,9 +33,9 @@ from crawler.emulator.effects import (
     Throttle,
     Truncate,
 )
-from crawler.emulator.faults import FaultScript, Rule
-from crawler.emulator.requestlog import Entry, RequestLog
-from crawler.emulator.server import Emulator, serve
+from crawler.emulator.faults.script import FaultScript, Rule
+from crawler.emulator.request_log import Entry, RequestLog
+from crawler.emulator.server.server import Emulator, serve
 from crawler.emulator.spec import CloudSpec, Organization, Rate
 
 __all__ = [

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from crawler.clock import Clock, SystemClock
-from crawler.emulator import days
 from crawler.emulator.answers import camel_keys
-from crawler.emulator.dice import Dice
+from crawler.emulator.apis.operation import Operation
+from crawler.emulator.apis.operations import BY_NAME, TABLES
+from crawler.emulator.data.fc import FUNCTIONS, put_details
+from crawler.emulator.data.fc_open import SECOND_GENERATION
+from crawler.emulator.data.region import Parent, Place
+from crawler.emulator.data.seeded import Dice
+from crawler.emulator.days import days
 from crawler.emulator.directory import Directory
-from crawler.emulator.faults import FaultScript
-from crawler.emulator.fc_open_place import SECOND_GENERATION
-from crawler.emulator.fc_place import FUNCTIONS, put_details
+from crawler.emulator.faults.script import FaultScript
 from crawler.emulator.keyring import Keyring
-from crawler.emulator.operation import Operation
-from crawler.emulator.operations import BY_NAME, TABLES
-from crawler.emulator.place import Parent, Place
 from crawler.emulator.places import build
-from crawler.emulator.requestlog import RequestLog
+from crawler.emulator.request_log import RequestLog
 from crawler.emulator.spec import CloudSpec
 
 Record = Any

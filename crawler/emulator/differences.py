@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from crawler.emulator.day_rules import identity
-from crawler.emulator.operations import BY_NAME, TABLES
+from crawler.emulator.apis.operations import BY_NAME, TABLES
+from crawler.emulator.days.rules import identity
 
 if TYPE_CHECKING:
     from crawler.emulator.cloud import Cloud
-    from crawler.emulator.place import Parent
+    from crawler.emulator.data.region import Parent
 
 Record = Any
 # The path parameters of a record's list, then the fields that tell records of the list apart, as text.

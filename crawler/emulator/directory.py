@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.emulator.answers import RefusedError
-from crawler.emulator.dice import Dice, iso_z
-from crawler.emulator.effects import PageTweak
+from crawler.emulator.data.seeded import Dice, iso_z
+from crawler.emulator.faults.effects import PageTweak
 from crawler.emulator.spec import CloudSpec
 from crawler.emulator.tokens import Position, Tokens
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from crawler.clock import Clock
-from crawler.emulator.dice import Dice
+from crawler.emulator.data.seeded import Dice
 from crawler.emulator.spec import CloudSpec
 
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from crawler.emulator import days, fc_open_place, fc_place, fnf_place, opensearch_place
-from crawler.emulator.place import Place
+from crawler.emulator.data import fc as fc_place
+from crawler.emulator.data import fc_open as fc_open_place
+from crawler.emulator.data import fnf as fnf_place
+from crawler.emulator.data import opensearch as opensearch_place
+from crawler.emulator.data.region import Place
+from crawler.emulator.days import days
 from crawler.emulator.spec import CloudSpec
 
 

@@ -17,8 +17,8 @@ from crawler.audit.diff.json_output import write_json
 from crawler.catalog import load_catalog
 from crawler.catalog.columns import snake_case
 from crawler.emulator import difference
-from crawler.emulator.days import denied
-from crawler.emulator.operations import BY_NAME
+from crawler.emulator.apis.operations import BY_NAME
+from crawler.emulator.days.days import denied
 
 CATALOG = load_catalog()
 CRAWLED = {table: op for table, op in CATALOG.operations.items() if op.selection != "out"}

@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from crawler.emulator import Cloud, CloudSpec, Deny, Organization, difference
-from crawler.emulator.day_rules import FIELDS, NEVER_ADDED, STILL, identity
-from crawler.emulator.days import denied
-from crawler.emulator.operations import BY_NAME, TABLES
+from crawler.emulator.apis.operations import BY_NAME, TABLES
+from crawler.emulator.days.days import denied
+from crawler.emulator.days.rules import FIELDS, NEVER_ADDED, STILL, identity
 from crawler.errors import ConfigError
 
 FIRST, SECOND = "1000000000000001", "1000000000000002"

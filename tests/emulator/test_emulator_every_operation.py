@@ -26,8 +26,8 @@ from darabonba.model import DaraModel
 from Tea.model import TeaModel
 
 from crawler.emulator import Cloud, CloudSpec, Emulator, Rate
-from crawler.emulator.operation import Operation, Paging
-from crawler.emulator.operations import OPERATIONS
+from crawler.emulator.apis.operation import Operation, Paging
+from crawler.emulator.apis.operations import OPERATIONS
 
 FIRST, REGION = "1000000000000001", "cn-hangzhou"
 ENDS = (None, "", '""', 0)

@@ -7,9 +7,9 @@ from urllib.parse import quote
 import pytest
 
 from crawler.emulator import Cloud, CloudSpec, Error, Page, Rate, RepeatToken
-from crawler.emulator.operation import Paging
-from crawler.emulator.operations import BY_NAME, OPERATIONS
-from crawler.emulator.place import Place
+from crawler.emulator.apis.operation import Paging
+from crawler.emulator.apis.operations import BY_NAME, OPERATIONS
+from crawler.emulator.data.region import Place
 from crawler.emulator.places import build
 
 FIRST, REGION = "1000000000000001", "cn-hangzhou"

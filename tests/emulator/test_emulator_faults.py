@@ -25,7 +25,7 @@ from crawler.emulator import (
     Throttle,
     Truncate,
 )
-from crawler.emulator.faults import Subject
+from crawler.emulator.faults.script import Subject
 from crawler.errors import ConfigError
 
 FIRST, SECOND = "1000000000000001", "1000000000000002"

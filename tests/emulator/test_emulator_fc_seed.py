@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from crawler.emulator import Cloud, CloudSpec
-from crawler.emulator.operations import OPERATIONS
+from crawler.emulator.apis.operations import OPERATIONS
 
 FIRST, REGION = "1000000000000001", "cn-hangzhou"
 ACCOUNTS = (FIRST, "1000000000000002")

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from crawler.emulator import Cloud, CloudSpec, Rate
-from crawler.emulator.operation import Paging
-from crawler.emulator.operations import BY_NAME, OPERATIONS
+from crawler.emulator.apis.operation import Paging
+from crawler.emulator.apis.operations import BY_NAME, OPERATIONS
 
 FIRST, SECOND = "1000000000000001", "1000000000000002"
 NEAR, FAR = "cn-hangzhou", "ap-southeast-1"

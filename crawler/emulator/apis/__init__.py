@@ -1,0 +1,4 @@
+"""The operations of the emulated products: paths, parameters, answers.
+
+Read `operation` first; `operations` collects those of all products.
+"""

@@ -1,0 +1,189 @@
+"""How a record is on another day: a field of it changed, or all of it copied for something new."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from crawler.emulator.apis.operation import Operation
+from crawler.emulator.data import words
+from crawler.emulator.data.seeded import Dice, epoch_s, iso_offset, iso_z
+from crawler.emulator.days.rules import DESCRIPTIONS, FIELDS, NAMED
+
+Record = dict[str, Any]
+Copy = Callable[[Any], Any]
+
+MARKER = re.compile("canary[0-9a-f]{24}")
+FIRST_DAY = datetime(2026, 11, 21, tzinfo=UTC)
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SHORTEST = 30  # an app group's name may have so many letters
+# Shorter names may stand in a text by chance.
+_LEAST_TELLING = 6
+
+# What comes after a value that is one of a few.
+_NEXT: Mapping[str, str] = {
+    "python3.10": "python3.12",
+    "python3.12": "python3.13",
+    "nodejs20": "nodejs22",
+    "java11": "java17",
+    "go1": "custom.debian12",
+    "custom.debian10": "custom.debian12",
+    "Running": "Destroyed",
+    "HTTP": "HTTPS",
+    "HTTPS": "HTTP,HTTPS",
+    "HTTP,HTTPS": "HTTPS",
+    "Random": "Policy",
+    "Policy": "Random",
+    "HIGH": "MIDDLE",
+    "MIDDLE": "LOW",
+    "LOW": "HIGH",
+    "available": "unavailable",
+    "unavailable": "available",
+    "running": "success",
+    "success": "failed",
+    "ACTIVE": "ACTIVE_PENDING",
+    "PENDING_ACTIVE": "ACTIVE",
+    "ACTIVE_PENDING": "ACTIVE",
+    "add": "delete",
+    "delete": "add",
+    "chn_ecommerce": "chn_standard",
+    "configurable": "compile successful",
+    "compile successful": "released",
+}
+_SIZES = frozenset({"memorySize", "diskSizeMB"})
+_ONE_OR_NONE = frozenset({"acl", "status", "produced"})
+_MODIFIED = ("lastModifiedTime", "LastModifiedTime", "ModifyTime", "updated")
+
+
+def changed(operation: Operation, record: Record, dice: Dice, day: int, turn: int) -> Record:
+    """A copy of the record with another value in one field, and a new time of its last change.
+
+    The record itself where it has none of the fields. `turn` decides which field is tried first.
+    """
+    copy: Record = orjson.loads(orjson.dumps(record))
+    for path in _fields(operation, turn):
+        found = _holder(copy, path)
+        if found is None:
+            continue
+        holder, last = found
+        before = holder[last]
+        holder[last] = _other(last, before, dice, day)
+        if holder[last] != before:
+            _stamp(copy, FIRST_DAY + timedelta(days=day - 1, seconds=dice.integer(0, 80_000)))
+            return copy
+    return record
+
+
+def has_first(operation: Operation, record: Any, turn: int) -> bool:
+    """Whether the record has the field that this turn tries first."""
+    return isinstance(record, dict) and _holder(record, _fields(operation, turn)[0]) is not None
+
+
+def _fields(operation: Operation, turn: int) -> tuple[str, ...]:
+    fields = FIELDS.get(operation.name, DESCRIPTIONS)
+    start = turn % len(fields)
+    return fields[start:] + fields[:start]
+
+
+def _holder(record: Record, path: str) -> tuple[Record, str] | None:
+    """The object that has a path's last field, and that field; None where there is nothing in it."""
+    *outer, last = path.split(".")
+    holder: Any = record
+    for name in outer:
+        holder = holder.get(name) if isinstance(holder, dict) else None
+    return (holder, last) if isinstance(holder, dict) and holder.get(last) not in (None, "") else None
+
+
+def signed_anew(record: Record, dice: Dice) -> Record:
+    """A copy of a layer with another address of its code."""
+    copy: Record = orjson.loads(orjson.dumps(record))
+    copy["code"]["location"] = MARKER.sub(lambda _: f"canary{dice.hex(24)}", copy["code"]["location"])
+    return copy
+
+
+def _other(field: str, value: Any, dice: Dice, day: int) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if field in _ONE_OR_NONE and value in (0, 1, "0", "1"):
+        return type(value)(1 - int(value))
+    if isinstance(value, int | float):
+        return value + 1 if field not in _SIZES else value * 2 if value < 16_384 else value // 2
+    if not isinstance(value, str):
+        return value
+    if MARKER.search(value) and field != "triggerConfig":
+        return MARKER.sub(lambda _: f"canary{dice.hex(24)}", value)
+    if field == "triggerConfig":
+        return _other_config(value)
+    if value.isdecimal():
+        return str(int(value) + 1)
+    return _NEXT.get(value) or f"{value} (day {day})".strip()
+
+
+def _other_config(text: str) -> str:
+    """A trigger's configuration with one flag the other way, as text with line breaks; text that is none stays."""
+    try:
+        config = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    flags = [name for name, value in config.items() if isinstance(value, bool)] if isinstance(config, dict) else []
+    if not flags:
+        return text
+    config[flags[0]] = not config[flags[0]]
+    return orjson.dumps(config, option=orjson.OPT_INDENT_2).decode()
+
+
+def _stamp(record: Record, moment: datetime) -> None:
+    """Set the time of the last change, in the notation that the record has."""
+    for name in _MODIFIED:
+        match record.get(name):
+            case str(text) if text.endswith("Z"):
+                record[name] = iso_z(moment)
+            case str(text) if text.endswith("+0000"):
+                record[name] = iso_offset(moment, 0)
+            case str(text) if text.isdecimal():
+                record[name] = str(epoch_s(moment))
+            case int(number) if number > 10**11:
+                record[name] = epoch_s(moment) * 1000
+            case int(number) if number:
+                record[name] = epoch_s(moment)
+
+
+def copier(dice: Dice, renamed: Collection[tuple[Any, Any]]) -> Copy:
+    """What copies a record: with markers and IDs of its own, and the new names wherever the old ones were."""
+
+    def copy(record: Any) -> Any:
+        text = orjson.dumps(record).decode()
+        text = MARKER.sub(lambda _: f"canary{dice.hex(24)}", text)
+        text = _UUID.sub(lambda _: dice.uuid(), text)
+        for old, new in renamed:
+            if isinstance(old, str) and len(old) >= _LEAST_TELLING:
+                text = text.replace(orjson.dumps(old).decode()[1:-1], orjson.dumps(new).decode()[1:-1])
+        return orjson.loads(text)
+
+    return copy
+
+
+def fresh_key(operation: Operation, dice: Dice, day: int, value: Any, taken: Collection[str]) -> Any:
+    """A value that no other record of the list has: a number, a name, or something like the one given."""
+    if isinstance(value, int):
+        return max(map(int, taken)) + 1
+    if value.isdecimal():
+        return str(max(int(other) for other in taken if other.isdecimal()) + 1)
+    for attempt in range(1000 * day, 1000 * day + 1000):
+        fresh = _named(operation, dice, value, attempt)
+        if fresh not in taken:
+            return fresh
+    raise RuntimeError(f"{operation.name} has no name left for day {day}")
+
+
+def _named(operation: Operation, dice: Dice, value: str, attempt: int) -> str:
+    if operation.name in NAMED:
+        return words.name(dice, attempt, longest=_SHORTEST)
+    if _UUID.search(value):
+        return _UUID.sub(lambda _: dice.uuid(), value)
+    mark = f"d{attempt}"
+    return f"{mark}.{value}" if "." in value else f"{value}-{mark}"

@@ -1,0 +1,1 @@
+"""Faults on demand: scripts of faults, their effects on a response, and their TOML form."""

@@ -1,0 +1,121 @@
+"""The Security Token Service: who am I, and temporary keys of roles (RPC style, version 2015-04-01).
+
+Parameters and answers: https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-assumerole and
+its siblings (checked 2026-11-22).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from crawler.emulator.answers import RefusedError
+from crawler.emulator.data.seeded import iso_z
+from crawler.emulator.keyring import Key, Keyring
+from crawler.emulator.spec import CloudSpec, Organization
+
+ACTIONS = ("GetCallerIdentity", "AssumeRole", "AssumeRoleWithOIDC")
+UNSIGNED = ("AssumeRoleWithOIDC",)
+ROLE = re.compile(r"acs:ram::([0-9]+):role/([A-Za-z0-9.@_-]{1,64})")
+PROVIDER = re.compile(r"acs:ram::([0-9]+):oidc-provider/.+")
+SESSION = re.compile(r"[A-Za-z0-9.@_-]{2,64}")
+TOKEN_LIFE_S = (900, 3600)
+
+
+class TokenService:
+    """Answers the three actions; every answer is a JSON object without its RequestId."""
+
+    def __init__(self, spec: CloudSpec, keys: Keyring) -> None:
+        self._spec = spec
+        self._keys = keys
+
+    def answer(self, action: str, parameters: Mapping[str, str], key: Key | None) -> dict[str, Any]:
+        """The answer to an action. Raises `RefusedError` for bad parameters."""
+        if action == "GetCallerIdentity" and key is not None:
+            return _identity(key)
+        if action == "AssumeRoleWithOIDC":
+            return self._assume_with_oidc(parameters)
+        return self._assume(parameters)
+
+    def _assume(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        if self._spec.external_id and parameters.get("ExternalId") != self._spec.external_id:
+            raise RefusedError(
+                403, "NoPermission", "You are not authorized to do this action. The external ID is wrong."
+            )
+        return self._hand_out(parameters)
+
+    def _assume_with_oidc(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        provider = PROVIDER.fullmatch(_required(parameters, "OIDCProviderArn"))
+        if provider is None:
+            raise RefusedError(
+                400, "InvalidParameter.OIDCProviderArn", "The parameter OIDCProviderArn is wrongly formed."
+            )
+        if _required(parameters, "OIDCToken").count(".") != 2:
+            raise RefusedError(400, "AuthenticationFail.OIDCToken.Invalid", "The OIDC token is invalid.")
+        answer = self._hand_out(parameters)
+        return {**answer, "OIDCTokenInfo": {"Issuer": "https://issuer.example", "Subject": "cluster:default:reader"}}
+
+    def _hand_out(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        role = ROLE.fullmatch(_required(parameters, "RoleArn"))
+        if role is None:
+            raise RefusedError(400, "InvalidParameter.RoleArn", "The parameter RoleArn is wrongly formed.")
+        session = _required(parameters, "RoleSessionName")
+        if not SESSION.fullmatch(session):
+            raise RefusedError(
+                400, "InvalidParameter.RoleSessionName", "The parameter RoleSessionName is wrongly formed."
+            )
+        account, name = role.groups()
+        organization = self._spec.organization or Organization()
+        if account in organization.distrustful:
+            message = "You are not authorized to do this action. You should be authorized by RAM."
+            raise RefusedError(403, "NoPermission", message)
+        if account not in self._spec.accounts or name not in self._spec.roles or account in organization.without_role:
+            raise RefusedError(404, "EntityNotExist.Role", f"The role not exists: {role[0]}.")
+        key = self._keys.issue(account, name, session, _duration_s(parameters))
+        return _credentials(key)
+
+
+def _required(parameters: Mapping[str, str], name: str) -> str:
+    value = parameters.get(name, "")
+    if not value:
+        raise RefusedError(400, f"Missing{name}", f"{name} is mandatory for this action.")
+    return value
+
+
+def _duration_s(parameters: Mapping[str, str]) -> int:
+    low, high = TOKEN_LIFE_S
+    text = parameters.get("DurationSeconds", str(high))
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+        message = f"The Min/Max value of DurationSeconds is {low}/{high} seconds."
+        raise RefusedError(400, "InvalidParameter.DurationSeconds", message)
+    return int(text)
+
+
+def _arn(key: Key) -> str:
+    return f"acs:ram::{key.account_id}:assumed-role/{key.role}/{key.session}"
+
+
+def _credentials(key: Key) -> dict[str, Any]:
+    return {
+        "AssumedRoleUser": {"Arn": _arn(key), "AssumedRoleId": f"3{key.account_id[1:]}:{key.session}"},
+        "Credentials": {
+            "AccessKeyId": key.key_id,
+            "AccessKeySecret": key.secret,
+            "SecurityToken": key.token,
+            "Expiration": iso_z(key.expires_at) if key.expires_at else "",
+        },
+    }
+
+
+def _identity(key: Key) -> dict[str, Any]:
+    if key.role:
+        found = {"IdentityType": "AssumedRoleUser", "Arn": _arn(key), "RoleId": f"3{key.account_id[1:]}"}
+        return {**found, "AccountId": key.account_id, "PrincipalId": f"3{key.account_id[1:]}:{key.session}"}
+    return {
+        "IdentityType": "Account",
+        "Arn": f"acs:ram::{key.account_id}:root",
+        "AccountId": key.account_id,
+        "PrincipalId": key.account_id,
+        "UserId": key.account_id,
+    }

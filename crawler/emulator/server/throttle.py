@@ -1,0 +1,61 @@
+"""Rate limits as the cloud keeps them: a token bucket per account, region and operation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from crawler.clock import Clock
+from crawler.emulator.answers import RefusedError, refuse_at_gateway
+from crawler.emulator.faults.effects import Throttle
+from crawler.emulator.spec import CloudSpec, Rate
+
+
+@dataclass(slots=True)
+class _Bucket:
+    rate: Rate
+    level: float
+    filled_at: float
+
+
+class Throttler:
+    """Takes one token per request; a refused request costs none."""
+
+    def __init__(self, spec: CloudSpec, clock: Clock) -> None:
+        self._spec = spec
+        self._clock = clock
+        self._buckets: dict[tuple[str, str, str, str], _Bucket] = {}
+
+    def take(self, account: str, region: str, product: str, action: str) -> None:
+        """Raises the product's throttling `RefusedError` where the bucket is empty."""
+        now = self._clock.monotonic()
+        rate = self._spec.rate_of(product, action)
+        bucket = self._buckets.setdefault((account, region, product, action), _Bucket(rate, rate.burst, now))
+        bucket.level = min(rate.burst, bucket.level + (now - bucket.filled_at) * rate.rate)
+        bucket.filled_at = now
+        if bucket.level < 1:
+            wait_ms = max(1, math.ceil((1 - bucket.level) / rate.rate * 1000))
+            raise throttled(_answer(product, wait_ms), product)
+        bucket.level -= 1
+
+
+def _answer(product: str, wait_ms: int) -> Throttle:
+    if product == "opensearch":
+        return Throttle(status=400, code="Throttling", retry_after_ms=wait_ms, hint="ratelimit")
+    if product == "fc-open":
+        return Throttle(code="ResourceExhausted", message="Too many requests.", retry_after_ms=wait_ms)
+    return Throttle(retry_after_ms=wait_ms)
+
+
+def throttled(effect: Throttle, product: str) -> RefusedError:
+    """The refusal, with the header that tells how long to wait."""
+    wait_ms = effect.retry_after_ms
+    headers = {
+        "acs": {"x-acs-retry-after": str(wait_ms)},
+        "ratelimit": {"x-ratelimit-user-api": f"Limit:1,Remain:0,TimeLeft:{wait_ms},Reset:{wait_ms}"},
+        "http": {"Retry-After": str(math.ceil(wait_ms / 1000))},
+        "none": {},
+    }[effect.hint]
+    if product == "fc-open":
+        return RefusedError(effect.status, effect.code, effect.message, headers=headers)
+    return refuse_at_gateway(effect.status, effect.code, effect.message, headers)

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from crawler._service_text import LONGEST_MESSAGE
 from crawler.client.error_parsing import LONGEST_HINT_S, error_for_code, error_from_response, retry_after_s
 from crawler.client.error_rules import load_rules
 from crawler.errors import (
@@ -28,6 +27,7 @@ from crawler.errors import (
     UnsupportedError,
     VanishedError,
 )
+from crawler.text import LONGEST_MESSAGE
 
 ERRORS_TOML = Path(__file__).parents[1] / "schemas" / "errors.toml"
 RULES = load_rules(ERRORS_TOML)

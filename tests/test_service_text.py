@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler._service_text import LONGEST_MESSAGE, clean_message
+from crawler.text import LONGEST_MESSAGE, clean_message
 
 ECHOES = [
     (

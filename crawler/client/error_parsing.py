@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from crawler._service_text import ACTION, LONGEST_MESSAGE, clean_message, missing_action
 from crawler.client.error_rules import CLASSES, ErrorRule, ErrorRules, load_rules
 from crawler.errors import ApiError, DeniedError, FatalError, TransientError
+from crawler.text import ACTION, LONGEST_MESSAGE, clean_message, missing_action
 
 __all__ = [
     "CLASSES",

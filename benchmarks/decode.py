@@ -18,7 +18,7 @@ from crawler.catalog import load_catalog
 from crawler.normalizer import Normalizer
 from crawler.normalizer.fast import decoder as arrow
 from crawler.normalizer.fast import gate, reader
-from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.fast.variants import Variant
 from crawler.normalizer.redaction import Redaction
 

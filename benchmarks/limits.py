@@ -47,8 +47,7 @@ from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction
 from crawler.run.progress import Progress
 from crawler.run.scheduler import Scheduler
-from crawler.run.target_plans import TargetPlan
-from crawler.run.targets import interleaved
+from crawler.run.targets import TargetPlan, interleaved
 from crawler.snapshot import ScopeRow
 from crawler.testing import FakeProvider, LoopClock
 

@@ -10,6 +10,10 @@ from __future__ import annotations
 from os import sep
 from pathlib import PurePath
 from traceback import extract_tb
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
 
 
 class CrawlError(Exception):
@@ -132,3 +136,7 @@ def describe_defect(error: BaseException) -> str:
     ours = [frame for frame in extract_tb(error.__traceback__) if f"{sep}crawler{sep}" in frame.filename]
     place = f" at {PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
     return f"A defect in acs-inventory: {type(error).__name__}{place}."
+
+
+class UnfinishedCommitError(OutputError):
+    """The snapshot is decided and whole, but not in place; the next crawl's beginning puts it there."""

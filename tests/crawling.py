@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from crawler.cli.demo import write_config
+from crawler.cli.emulate import write_config
 from crawler.config import Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
-from crawler.run.run import CrawlResult
+from crawler.run.result import CrawlResult
 from crawler.run.run import crawl as crawl_once
-from crawler.run.session import Surroundings
+from crawler.run.system import Surroundings
 
 FAST = Rate(rate=5000, burst=1000)
 BIG, SMALL = "1000000000000001", "1000000000000002"

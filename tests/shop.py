@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from crawler.catalog import load_catalog
 from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
 
 KEY = b"k" * 32

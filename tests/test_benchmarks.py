@@ -19,7 +19,7 @@ from benchmarks.shape import Shape, account_id
 from crawler.catalog import load_catalog
 from crawler.config import parse_config
 from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
 
 CATALOG = load_catalog()

@@ -16,10 +16,11 @@ from object_stores import KEY_ID, KEY_SECRET, FakeStore, s3_server, served
 from crawler.audit.database import connect, open_snapshot
 from crawler.cli.doctor import examine
 from crawler.cli.plan import plan_value
+from crawler.config.resolve import open_catalog
 from crawler.errors import ConfigError, OutputError
 from crawler.run.output import open_place
-from crawler.run.run import crawl, open_catalog
-from crawler.run.session import Surroundings
+from crawler.run.run import crawl
+from crawler.run.system import Surroundings
 
 TABLES = ["fc_functions", "fc_layers"]
 

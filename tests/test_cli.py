@@ -23,7 +23,7 @@ from crawler.catalog import load_catalog
 from crawler.cli.crawl import heartbeat
 from crawler.emulator import Cloud, CloudSpec, spec
 from crawler.emulator.apis.operations import BY_NAME
-from crawler.run.run import Watch
+from crawler.run.progress import Watch
 from crawler.telemetry import logs as log
 
 ROOT = Path(__file__).parents[1]

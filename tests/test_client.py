@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import schemas_folder
-from crawler.client.client import ApiRequest, Caller, Client, Tally, expand_path
+from crawler.client.client import Caller, Client, Tally
 from crawler.client.credentials import Credentials, CredentialSpec, build_provider
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.request import ApiRequest, expand_path
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import HttpRequest, Transport
 from crawler.clock import SystemClock

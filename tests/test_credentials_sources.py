@@ -9,9 +9,9 @@ import pytest
 from credentials_fakes import KEYS, ROLE, FakeCloud
 
 from crawler.client.credentials import Credentials, CredentialSpec, RoleDeniedError, assumed_role, build_provider
+from crawler.client.credentials.base import Static
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
 from crawler.client.credentials.profiles import cli_profile
-from crawler.client.credentials.static import Static
 from crawler.client.credentials.sts import oidc_role
 from crawler.errors import CredentialsError, DeniedError, FatalError, ReauthError, ThrottledError, TransientError
 

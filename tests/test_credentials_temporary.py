@@ -7,8 +7,8 @@ import pytest
 from credentials_fakes import KEYS, ROLE, FakeCloud
 
 from crawler.client.credentials import Credentials, assumed_role
+from crawler.client.credentials.base import Static
 from crawler.client.credentials.metadata import ecs_role
-from crawler.client.credentials.static import Static
 from crawler.errors import CredentialsError, TransientError
 
 CALLERS = 200

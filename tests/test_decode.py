@@ -20,10 +20,10 @@ from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import load_rules
 from crawler.errors import CrawlError
 from crawler.normalizer import Normalizer
-from crawler.normalizer.converters import swap_case
+from crawler.normalizer.exact_json import swap_case
 from crawler.normalizer.fast import decoder as arrow
 from crawler.normalizer.fast import reader
-from crawler.normalizer.fast.rows import RowContext, Undecoded
+from crawler.normalizer.fast.decoder import RowContext, Undecoded
 from crawler.normalizer.fast.variants import MAX_LEARNED
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -13,8 +13,8 @@ import pytest
 import warm
 from crawling import BIG, FAST, fast_cloud, site
 
-from crawler.cli.demo import write_config
 from crawler.cli.doctor import examine
+from crawler.cli.emulate import write_config
 from crawler.emulator import Cloud, CloudSpec, Deny, Refuse, serve
 
 ROOT = Path(__file__).parents[1]

@@ -14,8 +14,7 @@ from crawler.catalog.model import Catalog, Details, Parent
 from crawler.client.client import Caller
 from crawler.client.rate_limit import BUNCH_S, PACE, Buckets, LimitRule
 from crawler.run.forecast import Load, forecast
-from crawler.run.target_plans import Refusal, TargetPlan
-from crawler.run.targets import Target
+from crawler.run.targets import Refusal, Target, TargetPlan
 from crawler.snapshot import ScopeRow, Status
 
 BUILT_IN = load_catalog()

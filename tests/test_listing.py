@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.run.pagination.listing import Reading, count
+from crawler.run.pagination.by_number import Reading, count
 from crawler.testing import FakePage
 
 

@@ -11,7 +11,7 @@ import pytest
 from test_pagination import Moves, Numbered, numbered
 
 from crawler.errors import InvalidArgumentError, bare
-from crawler.run.pagination.lookahead import MOST_AHEAD, Lookahead
+from crawler.run.pagination.by_number import MOST_AHEAD, Lookahead
 from crawler.run.pagination.walk import Walk
 from crawler.testing import FakePage
 

@@ -11,10 +11,11 @@ from benchmarks import scale
 from crawler.config import parse_config
 from crawler.normalizer import Page
 from crawler.normalizer.fast import reader
-from crawler.normalizer.fast.rows import Undecoded
+from crawler.normalizer.fast.decoder import Undecoded
 from crawler.run import session
 from crawler.run.run import crawl
 from crawler.run.scheduler import Scheduler
+from crawler.run.system import Surroundings
 from crawler.snapshot.rows.scope_writer import ListWriter
 
 TABLES = ("fc_functions", "fc_layers", "fc_custom_domains", "opensearch_app_groups")
@@ -43,7 +44,7 @@ async def left_behind(accounts, folder, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(Scheduler, "run", measured)
         config = parse_config(text, source="test", environ={})
-        result = await crawl(config, session.Surroundings(environ={}, home=folder))
+        result = await crawl(config, Surroundings(environ={}, home=folder))
     assert result.exit_code == 0
     return found[0]
 
@@ -52,7 +53,7 @@ async def test_a_scope_that_has_ended_leaves_next_to_nothing_and_no_cycles(tmp_p
     monkeypatch.setattr(session, "Transport", scale.EmptyCloud)
     monkeypatch.setattr(scale, "REGIONS", 1)
     monkeypatch.setattr(scale.EmptyCloud, "pages", scale.empty_pages())
-    monkeypatch.setattr("crawler.snapshot.packed._BLOCK_ROWS", BLOCK)
+    monkeypatch.setattr("crawler.snapshot.ledger._BLOCK_ROWS", BLOCK)
     monkeypatch.setattr("crawler.client.client._MAX_ENDPOINTS", 1)  # a cache, which is full at some size
     await left_behind(1, tmp_path / "first", monkeypatch)  # what a process makes once
     few, few_scopes, _ = await left_behind(FEW, tmp_path / "few", monkeypatch)

@@ -18,8 +18,9 @@ from crawler.emulator import Body, Cloud, CloudSpec, Deny, Error, Organization, 
 from crawler.errors import ConfigError, CrawlError, CredentialsError, PaginationError
 from crawler.run.organization import find_members
 from crawler.run.resource_directory import Member, choose_members, list_members
-from crawler.run.session import Surroundings, open_session
-from crawler.run.targets import LeftOut
+from crawler.run.session import open_session
+from crawler.run.system import Surroundings
+from crawler.snapshot.manifest import LeftOut
 from crawler.testing import LoopClock
 
 MANAGER = "1000000000000001"

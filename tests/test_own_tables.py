@@ -17,7 +17,7 @@ from records import Comparison
 
 from crawler.catalog import load_catalog
 from crawler.catalog.sdk_check import Sdk, check_product
-from crawler.cli.demo import write_config
+from crawler.cli.emulate import write_config
 from crawler.emulator import Deny, Error
 from crawler.errors import ConfigError
 from crawler.normalizer.redaction import Redaction

@@ -14,10 +14,10 @@ from crawling import BIG, SMALL, fast_cloud, site
 from crawler.catalog import load_catalog
 from crawler.cli.plan import plan_value, print_plan
 from crawler.clock import SystemClock
+from crawler.config import resolve
+from crawler.config.resolve import open_catalog
 from crawler.emulator import Deny, spec
 from crawler.emulator.spec import Shape
-from crawler.run import run
-from crawler.run.run import open_catalog
 from crawler.snapshot import list_snapshots, read_manifest
 
 CATALOG = load_catalog()
@@ -51,7 +51,7 @@ def briefly():
     """A cloud of few records, but for lists of several pages in one place: what a crawl asks for is told apart there,
     and asking for more of the same would only take longer. So would reading the schema files for every plan."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "load_catalog", lambda extra: CATALOG)
+        patch.setattr(resolve, "load_catalog", lambda extra: CATALOG)
         long = Shape(functions=3, services=2, service_functions=3, stateful=101, app_groups=2, longest=103)
         patch.setattr(spec, "SHAPES", {(0, 0): long})
         yield

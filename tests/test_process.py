@@ -13,8 +13,8 @@ from contextlib import suppress
 import pytest
 from crawling import fast_cloud, site
 
-from crawler.cli.demo import write_config
-from crawler.cli.process import open_share
+from crawler.cli.emulate import write_config
+from crawler.run.system import open_share
 
 # The command, with a /proc folder that whoever runs the tests may look into.
 OPEN = """

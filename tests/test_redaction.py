@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from crawler.errors import OutputError
 from crawler.normalizer.exact_json import parse
-from crawler.normalizer.redaction import MARKS, MASK, Redaction, _base64_cores, is_never_kept, load_key, needs_care
+from crawler.normalizer.fingerprint_key import load_key
+from crawler.normalizer.redaction import MARKS, MASK, Redaction, _base64_cores, is_never_kept, needs_care
 
 KEY = b"k" * 32
 FINGERPRINT = re.compile(r"hmac:[0-9a-f]{16}")

@@ -15,11 +15,12 @@ import pytest
 from test_scheduler import Run
 
 from crawler.catalog import schemas_folder
-from crawler.client.client import ApiRequest, Caller, Client, Tally
+from crawler.client.client import Caller, Client, Tally
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.request import ApiRequest
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import HttpResponse, Transport
 from crawler.clock import SystemClock

@@ -18,10 +18,10 @@ import warm
 from crawling import BIG, SMALL, fast_cloud, site
 
 from crawler.catalog import load_catalog
-from crawler.cli.demo import write_config
+from crawler.cli.emulate import write_config
 from crawler.emulator import Deny, Throttle, serve
 from crawler.errors import ConfigError
-from crawler.run.run import Watch
+from crawler.run.progress import Watch
 from crawler.run.run import crawl as crawl_once
 
 ROOT = Path(__file__).parents[1]

@@ -24,8 +24,7 @@ from crawler.normalizer.redaction import Redaction
 from crawler.run.progress import Progress
 from crawler.run.scheduler import MAX_WRITING, Scheduler
 from crawler.run.scope import MAX_PENDING, Scope, describe_walks
-from crawler.run.target_plans import Refusal, TargetPlan
-from crawler.run.targets import Target
+from crawler.run.targets import Refusal, Target, TargetPlan
 from crawler.snapshot import ListWriter, ScopeRow, SnapshotWriter, Status
 from crawler.testing import START, FakeClock, FakeProvider, LoopClock, answer
 

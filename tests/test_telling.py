@@ -16,7 +16,7 @@ from crawling import BIG, fast_cloud
 from prometheus_client.parser import text_string_to_metric_families
 from test_ping import SECRET, watchdog
 
-from crawler.cli.demo import write_config
+from crawler.cli.emulate import write_config
 from crawler.cli.notifications import told
 from crawler.cli.options import CommandError, Interrupted
 from crawler.config import parse_config

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog.columns import TIMESTAMP
-from crawler.normalizer.timestamps import from_number, from_text
+from crawler.normalizer.scalars import from_number, from_text
 
 START = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -13,7 +13,8 @@ from crawling import site
 
 from crawler.client.client import Client
 from crawler.clock import SystemClock
-from crawler.run.run import Watch, crawl
+from crawler.run.progress import Watch
+from crawler.run.run import crawl
 from crawler.run.watchdog import StuckError, WaitingClock, waiting, watch_progress
 from crawler.telemetry import logs as log
 

@@ -19,10 +19,10 @@ from crawler.normalizer.exact_json import (
     Repeated,
     WireFloat,
     has_repeated,
-    is_encodable,
     parse,
     to_text,
 )
+from crawler.text import is_encodable
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters()),

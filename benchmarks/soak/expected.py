@@ -19,7 +19,7 @@ from benchmarks.soak.world import Kind, World, kinds
 from crawler.catalog import load_catalog
 from crawler.catalog.model import Operation
 from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
 
 # They tell one crawl from another, and are judged by themselves.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from crawler.errors import OutputError
 from crawler.snapshot import BucketReader, Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
 from crawler.snapshot.layout import manifest_path
-from crawler.snapshot.storage import storage_of
+from crawler.snapshot.reader import storage_of
 
 if TYPE_CHECKING:
     import duckdb

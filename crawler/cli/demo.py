@@ -4,34 +4,40 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio.from_thread
-import orjson
+import click
 from rich.text import Text
 
 from crawler.catalog import load_catalog
-from crawler.cli.options import EXIT_NOTHING, Output
+from crawler.cli.crawl import conclude, run
+from crawler.cli.emulate import write_config
+from crawler.cli.options import EXIT_NOTHING, Output, json_option, output_options
 from crawler.cli.render import console, safe
 from crawler.cli.tables.describe import product_name
 from crawler.config import Config, parse_config
-from crawler.config.checks import PRODUCTS
-from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
+from crawler.emulator import Cloud, CloudSpec, Rate, serve
 from crawler.emulator.days.days import denied
-from crawler.run.run import EXIT_PARTIAL
-from crawler.run.session import Surroundings
+from crawler.run.result import EXIT_PARTIAL
+from crawler.run.system import Surroundings
 
 if TYPE_CHECKING:
+    from crawler.config import Config
+    from crawler.run.system import Surroundings
     from crawler.snapshot import Manifest
 
 _RATE, _BURST = 5000, 1000
+
+
 # What the second night shows the differences of: functions and what hangs on them, and what nobody may list any more.
 _MOST_SHOWN = 16
 _COMPARED = ("fc_functions", "fc_triggers", "fc_async_invoke_configs", "opensearch_app_groups")
+DEMO_FOLDER = "acs-inventory-demo"
 
 
 @contextmanager
@@ -62,35 +68,6 @@ def table_counts(cloud: Cloud, config: Config) -> dict[str, int]:
         if action in tables:
             counts[tables[action]] += number
     return counts
-
-
-def write_config(
-    emulator: Emulator, uri: str, *, rate: float, burst: int, ca_file: str = ""
-) -> tuple[str, dict[str, str]]:
-    """A configuration for a served cloud, and the environment variables that its `${…}` name."""
-    spec, environ = emulator.cloud.spec, {"ACS_INVENTORY_DEMO_KEY": "the-demo-has-no-secrets"}
-    lines = ["[crawl]", f"regions = {_toml(spec.regions)}", "", "[output]", f"uri = {_toml(uri)}"]
-    lines += ['fingerprint_key = "${ACS_INVENTORY_DEMO_KEY}"', "", "[rate_limits]"]
-    lines += [f"{key} = {{ rate = {rate}, burst = {burst} }}" for key in ("default", "fc", "fc-open", "sts")]
-    lines += ["", "[tls]", f"ca_file = {_toml(ca_file)}"] if ca_file else []
-    if spec.organization is not None:
-        lines += ["", "[organization]", f"role_name = {_toml(spec.roles[0])}"]
-    configured = spec.accounts if spec.organization is None else spec.accounts[:1]
-    for number, account_id in enumerate(configured, 1):
-        names = f"EMULATOR_KEY_ID_{number}", f"EMULATOR_KEY_SECRET_{number}"
-        environ.update(zip(names, emulator.cloud.credentials(account_id), strict=True))
-        lines += ["", "[[accounts]]", f"id = {_toml(account_id)}", "[accounts.credentials]", 'type = "access_key"']
-        lines += [f'access_key_id = "${{{names[0]}}}"', f'access_key_secret = "${{{names[1]}}}"']
-    lines += ["", "[endpoints]"]
-    lines += [f"{product} = {_toml(url)}" for product, url in emulator.endpoints.items() if isinstance(url, str)]
-    for product, urls in emulator.endpoints.items():
-        if not isinstance(urls, str) and product in PRODUCTS:  # others need schema files of one's own
-            lines += ["", f"[endpoints.{product}]", *(f"{region} = {_toml(url)}" for region, url in urls.items())]
-    return "\n".join(lines) + "\n", environ
-
-
-def _toml(value: str | Sequence[str]) -> str:
-    return orjson.dumps(value if isinstance(value, str) else list(value)).decode()
 
 
 def this_command() -> str:
@@ -160,3 +137,37 @@ def _show_differences(folder: Path, old_id: str, new_id: str) -> None:
     out = console()
     out.print("\nAll of it, in all tables:")
     out.print(safe(f"  {this_command()} diff --output {folder}"), soft_wrap=True)
+
+
+@click.command()
+@click.option("--output", "folder", metavar="DIR", default=DEMO_FOLDER, show_default=True, help="Where it goes.")
+@click.option("--seed", default=0, show_default=True, help="Another seed is another cloud.")
+@click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 1000), help="How many times as large.")
+@click.option(
+    "--nights",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 2),
+    help="2: crawl it again as it is a day later, and show what differs.",
+)
+@json_option
+@output_options
+@click.pass_obj
+def demo(output: Output, folder: str, seed: int, scale: int, nights: int, as_json: bool) -> int:
+    """Crawl the built-in cloud on loopback into a real snapshot: two accounts, three regions, all products.
+
+    Needs no credentials and no network. What lands is compared with what the built-in cloud has.
+    """
+
+    if as_json and nights > 1:
+        raise click.UsageError("--json is the result of one crawl; it doesn't go with --nights 2.")
+    output.start_logging()
+    with demo_cloud(folder, seed, scale) as (config, surroundings, counts):
+        result = run(config, output, surroundings)
+    code = conclude(result, config, output, as_json=as_json)
+    if result.manifest is not None and not as_json and not output.is_quiet:
+        check(result.manifest, counts, folder)
+    if nights > 1 and code == 0:
+        code = second_night(output, folder, seed, scale, result.snapshot_id)
+    sys.stdout.flush()
+    return code

@@ -5,35 +5,49 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
+import click
 from msgspec.structs import replace
 from rich.text import Text
 
 from crawler.catalog.model import Catalog, Operation
-from crawler.cli.render import console, duration_text, safe
-from crawler.client.client import CLOCK_WRONG, ApiRequest, Tally
+from crawler.cli.inputs import load
+from crawler.cli.options import EXIT_NOTHING, Output, config_option, json_option, output_options
+from crawler.cli.render import console, duration_text, safe, show_json
+from crawler.cli.signals import run_async
+from crawler.client.client import Tally
+from crawler.client.clock_skew import CLOCK_WRONG
 from crawler.client.credentials import describe
+from crawler.client.request import ApiRequest
 from crawler.config import Config
 from crawler.config.load import OpenSecretsError
+from crawler.config.resolve import open_catalog
 from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare
-from crawler.normalizer.redaction import load_key
+from crawler.normalizer.fingerprint_key import load_key
 from crawler.run.discovery import read_object
 from crawler.run.organization import Membership, find_members
-from crawler.run.output import open_bucket
+from crawler.run.output import open_bucket, try_output
 from crawler.run.plan import account_regions
 from crawler.run.resource_directory import RAM_ACTION
-from crawler.run.run import open_catalog, try_output
-from crawler.run.session import UNREACHABLE, Identity, Session, Surroundings, open_session
-from crawler.run.target_plans import Refusal
+from crawler.run.session import UNREACHABLE, Identity, Session, open_session
+from crawler.run.system import Surroundings
+from crawler.run.targets import Refusal
 from crawler.snapshot import DirectoryEntry, Status
+
+if TYPE_CHECKING:
+    from crawler.catalog.model import Catalog
+    from crawler.config import Config
+    from crawler.config.load import OpenSecretsError
 
 # Services take 15 minutes to either side; from one on a clock is worth a word.
 _SKEW_WORTH_A_WORD_S = 60.0
-
 _SET_CLOCK = "Set this machine's clock right, by NTP."
 _NETWORK = "Check the network, a firewall, and [endpoints]."
 _UNREACHED = {"ConnectionFailed", "DnsFailed", "Timeout"}
+
 
 # Someone is waiting: what doesn't answer twice is said not to answer.
 _ATTEMPTS = 2
@@ -275,3 +289,36 @@ def print_findings(findings: Sequence[Finding]) -> None:
             out.print(safe(f"    {finding.remedy}", "yellow"), soft_wrap=True)
     wrong = sum(not finding.is_well for finding in findings)
     out.print(Text("All is well.", "green") if not wrong else Text(f"{wrong} to mend.", "red"))
+
+
+@click.command()
+@config_option
+@json_option
+@output_options
+@click.pass_obj
+def doctor(output: Output, config_file: Path | None, as_json: bool) -> int:
+    """Check configuration, credentials, endpoints, clock, permissions and output; say what to fix.
+
+    Exit codes: 0 all is well; 1 something isn't; 2 the configuration can't be read.
+    """
+    from crawler.cli import doctor as checking
+
+    config, opened = _load_open(config_file)
+    output.log_level = output.log_level or "error"
+    output.start_logging()
+    findings = run_async(lambda: checking.examine(config, opened=opened))
+    if as_json:
+        show_json([finding.value() for finding in findings])
+    else:
+        checking.print_findings(findings)
+    return 0 if all(finding.is_well for finding in findings) else EXIT_NOTHING
+
+
+def _load_open(config_file: Path | None) -> tuple[Config, OpenSecretsError | None]:
+    """The configuration, and what a crawl would refuse it for: keys in clear that others may read."""
+    from crawler.config.load import OpenSecretsError
+
+    try:
+        return load(config_file), None
+    except OpenSecretsError as error:
+        return error.config, error

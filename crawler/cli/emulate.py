@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import orjson
 
-from crawler.cli.crawl import run_async
 from crawler.cli.options import Output, output_options
+from crawler.cli.signals import run_async
+from crawler.config.checks import PRODUCTS
+from crawler.emulator import Cloud, CloudSpec, Emulator, serve
 
 if TYPE_CHECKING:
     from crawler.emulator import Cloud, CloudSpec, Emulator
@@ -86,8 +89,6 @@ def _with_organization(spec: CloudSpec) -> CloudSpec:
 async def _serve(cloud: Cloud, port: int, config_path: Path | None) -> None:
     import anyio
 
-    from crawler.emulator import serve
-
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with serve(cloud, port=port) as emulator:
             _announce(emulator, config_path)
@@ -112,7 +113,6 @@ def _announce(emulator: Emulator, config_path: Path | None) -> None:
 
 def _write_config(emulator: Emulator, path: Path) -> None:
     """The configuration with its variables filled in: these keys open nothing but the emulator."""
-    from crawler.cli.demo import write_config
     from crawler.errors import ConfigError
 
     text, environ = write_config(emulator, "./snapshots", rate=_RATE, burst=_BURST)
@@ -126,4 +126,30 @@ def _write_config(emulator: Emulator, path: Path) -> None:
         raise ConfigError(f"{path} can't be written: {error.strerror}.") from None
 
 
-COMMANDS = (emulate,)
+def write_config(
+    emulator: Emulator, uri: str, *, rate: float, burst: int, ca_file: str = ""
+) -> tuple[str, dict[str, str]]:
+    """A configuration for a served cloud, and the environment variables that its `${…}` name."""
+    spec, environ = emulator.cloud.spec, {"ACS_INVENTORY_DEMO_KEY": "the-demo-has-no-secrets"}
+    lines = ["[crawl]", f"regions = {_toml(spec.regions)}", "", "[output]", f"uri = {_toml(uri)}"]
+    lines += ['fingerprint_key = "${ACS_INVENTORY_DEMO_KEY}"', "", "[rate_limits]"]
+    lines += [f"{key} = {{ rate = {rate}, burst = {burst} }}" for key in ("default", "fc", "fc-open", "sts")]
+    lines += ["", "[tls]", f"ca_file = {_toml(ca_file)}"] if ca_file else []
+    if spec.organization is not None:
+        lines += ["", "[organization]", f"role_name = {_toml(spec.roles[0])}"]
+    configured = spec.accounts if spec.organization is None else spec.accounts[:1]
+    for number, account_id in enumerate(configured, 1):
+        names = f"EMULATOR_KEY_ID_{number}", f"EMULATOR_KEY_SECRET_{number}"
+        environ.update(zip(names, emulator.cloud.credentials(account_id), strict=True))
+        lines += ["", "[[accounts]]", f"id = {_toml(account_id)}", "[accounts.credentials]", 'type = "access_key"']
+        lines += [f'access_key_id = "${{{names[0]}}}"', f'access_key_secret = "${{{names[1]}}}"']
+    lines += ["", "[endpoints]"]
+    lines += [f"{product} = {_toml(url)}" for product, url in emulator.endpoints.items() if isinstance(url, str)]
+    for product, urls in emulator.endpoints.items():
+        if not isinstance(urls, str) and product in PRODUCTS:  # others need schema files of one's own
+            lines += ["", f"[endpoints.{product}]", *(f"{region} = {_toml(url)}" for region, url in urls.items())]
+    return "\n".join(lines) + "\n", environ
+
+
+def _toml(value: str | Sequence[str]) -> str:
+    return orjson.dumps(value if isinstance(value, str) else list(value)).decode()

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from crawler.cli.crawl import config_option, json_option
-from crawler.cli.inputs import opened_tables, overwrite_option, raw_option, snapshot_option, warn, warn_of_guarded
-from crawler.cli.options import Output, output_options
-from crawler.cli.snapshots import uri_option
+from crawler.cli.inputs import opened_tables
+from crawler.cli.options import (
+    Output,
+    config_option,
+    json_option,
+    output_options,
+    overwrite_option,
+    raw_option,
+    snapshot_option,
+    uri_option,
+)
+from crawler.cli.render import warn, warn_of_guarded
 
 if TYPE_CHECKING:
     from crawler.audit.export.exporter import Exported, Format, Request
@@ -107,7 +115,7 @@ def _show_value(request: Request, written: Mapping[str, Exported]) -> None:
     import msgspec
 
     from crawler.audit.export.exporter import shown_path
-    from crawler.cli.tables.command import show_json
+    from crawler.cli.render import show_json
 
     show_json({"path": shown_path(request.path), "format": request.file_format, "tables": msgspec.to_builtins(written)})
 

@@ -7,29 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from crawler.cli.crawl import load
-from crawler.cli.options import CommandError, Output
-from crawler.cli.snapshots import place_of
-from crawler.errors import OutputError
+from crawler.cli.options import (
+    CommandError,
+    Output,
+)
+from crawler.cli.render import warn
+from crawler.cli.signals import run_async
+from crawler.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.audit.sql_errors import Tables
+    from crawler.config import Config
     from crawler.snapshot import Place
-
-snapshot_option = click.option(
-    "--snapshot",
-    "snapshot_id",
-    default="latest",
-    metavar="ID",
-    help="One of `snapshots list`, or newest; else the newest complete one.",
-)
-overwrite_option = click.option("--overwrite", "may_replace", is_flag=True, help="Replace what is there.")
-raw_option = click.option(
-    "--raw-csv", "is_raw", is_flag=True, help="csv: no apostrophe before texts that a spreadsheet would run."
-)
 
 
 @contextmanager
@@ -83,20 +73,38 @@ def _warn_of_newer(output: Output, place: Place, snapshot_id: str) -> None:
         warn(output, f"snapshot {snapshot_id} is the newest complete one; {newest} is newer, and partial")
 
 
-def warn_of_guarded(output: Output, name: str, cells: int) -> None:
-    """Say how many texts aren't as they were."""
-    if cells:
-        what = "1 text begins" if cells == 1 else f"{cells:,} texts begin"
-        warn(output, f"{name}: {what} like a formula, and got an apostrophe; --raw-csv leaves it out")
+def load(config_file: Path | None) -> Config:
+    """The configuration of this process's environment, which may hold keys. Raises ConfigError."""
+    import os
+
+    from crawler.cli.process import keep_memory_private
+    from crawler.config import load_config
+
+    keep_memory_private()
+    return load_config(config_file, os.environ, cwd=Path.cwd())
 
 
-def warn(output: Output, sentence: str) -> None:
-    """A line on stderr, for people or for programs."""
-    import orjson
+def place_of(config_file: Path | None, uri: str | None) -> Place:
+    """Where the snapshots are: named, or the configuration's. A named place needs no configuration."""
+    from crawler.config.load import output_folder
 
-    from crawler.telemetry.logs import printable
+    config = load(config_file) if uri is None else None
+    where = config.output.uri if config is not None else uri or ""
+    if where.startswith(("s3://", "oss://")):
+        return _bucket(where, config)
+    folder = output_folder(where)
+    if not folder.is_dir():
+        raise ConfigError(f"{folder} is no folder; --output names one that a crawl has written.")
+    return folder
 
-    if output.log_format == "json":
-        click.echo(orjson.dumps({"event": "warning", "level": "warning", "message": sentence}).decode(), err=True)
-    elif not output.is_quiet:
-        click.echo(f"acs-inventory: warning: {printable(sentence)}", err=True)
+
+def _bucket(uri: str, config: Config | None) -> Place:
+    from functools import partial
+
+    from crawler.run.output import open_place
+    from crawler.run.system import Surroundings
+
+    try:
+        return run_async(partial(open_place, uri, Surroundings(), config))
+    except OutputError as error:
+        raise CommandError(str(error)) from None

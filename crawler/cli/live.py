@@ -18,7 +18,7 @@ from rich.text import Text
 from crawler.cli.render import duration_text, safe
 
 if TYPE_CHECKING:
-    from crawler.run.run import Watch
+    from crawler.run.progress import Watch
 
 _REFRESHES_PER_S = 8
 _MAX_ACCOUNTS = 8

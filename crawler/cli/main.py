@@ -9,15 +9,21 @@ from typing import NoReturn
 import click
 
 from crawler import __version__
-from crawler.cli import crawl as crawling
-from crawler.cli import emulate as emulating
-from crawler.cli import prune as keeping
-from crawler.cli import query as auditing
-from crawler.cli import report as reporting
-from crawler.cli import snapshots
-from crawler.cli.diff import command as comparing
+from crawler.cli.crawl import crawl
+from crawler.cli.demo import demo
+from crawler.cli.diff.command import diff
+from crawler.cli.doctor import doctor
+from crawler.cli.emulate import emulate
+from crawler.cli.export import export
 from crawler.cli.options import EXIT_NOTHING, EXIT_USAGE, Interrupted, Output, exit_code_of, output_options
-from crawler.cli.tables import command as inspecting
+from crawler.cli.plan import plan
+from crawler.cli.policy import policy
+from crawler.cli.prune import prune
+from crawler.cli.query import query
+from crawler.cli.report import report
+from crawler.cli.snapshots import snapshots
+from crawler.cli.tables.command import tables
+from crawler.cli.verify import verify
 from crawler.errors import CrawlError, describe_defect
 
 
@@ -32,13 +38,16 @@ def app() -> None:
     """
 
 
+COMMANDS = (crawl, demo, plan, tables, policy, doctor, snapshots, query, export, diff, report, emulate)
+SNAPSHOT_COMMANDS = (verify, prune)
+
+
 def whole_command() -> click.Group:
     """The command with all its commands."""
-    for module in (crawling, inspecting, snapshots, auditing, comparing, reporting, emulating):
-        for command in module.COMMANDS:
-            app.add_command(command)
-    for command in keeping.SNAPSHOT_COMMANDS:
-        snapshots.snapshots.add_command(command)
+    for command in COMMANDS:
+        app.add_command(command)
+    for command in SNAPSHOT_COMMANDS:
+        snapshots.add_command(command)
     return app
 
 
@@ -71,7 +80,7 @@ def _run() -> int:
 
 
 def _fail(output: Output, reason: str, exit_code: int) -> int:
-    from crawler.telemetry.logs import printable
+    from crawler.text import printable
 
     if output.log_format == "json":
         import orjson

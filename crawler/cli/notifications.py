@@ -14,7 +14,7 @@ from crawler.errors import CrawlError, OutputError
 
 if TYPE_CHECKING:
     from crawler.config import Config
-    from crawler.run.run import CrawlResult
+    from crawler.run.result import CrawlResult
     from crawler.telemetry.metrics import CrawlFigures
 
 
@@ -67,7 +67,7 @@ def _tell(config: Config, result: CrawlResult | None, exit_code: int, began_at: 
 def _ping(config: Config, figures: CrawlFigures, result: CrawlResult | None) -> None:
     if config.ping.url is None:
         return
-    from crawler.cli.crawl import run_async
+    from crawler.cli.signals import run_async
     from crawler.telemetry.ping import Event, ping
 
     event: Event = "fail" if figures.exit_code else "success"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -22,9 +23,36 @@ from crawler.errors import (
     OutputError,
 )
 
-EXIT_NOTHING, EXIT_USAGE, EXIT_OUTPUT, EXIT_BUSY, EXIT_CREDENTIALS = 1, 2, 4, 11, 12
+if TYPE_CHECKING:
+    pass
 
+EXIT_NOTHING, EXIT_USAGE, EXIT_OUTPUT, EXIT_BUSY, EXIT_CREDENTIALS = 1, 2, 4, 11, 12
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="The configuration; else $ACS_INVENTORY_CONFIG, else ./config.toml.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="The result on stdout as one JSON object.")
+uri_option = click.option("--output", "uri", metavar="URI", help="Where snapshots are, in place of [output] uri.")
+
+
+snapshot_option = click.option(
+    "--snapshot",
+    "snapshot_id",
+    default="latest",
+    metavar="ID",
+    help="One of `snapshots list`, or newest; else the newest complete one.",
+)
+overwrite_option = click.option("--overwrite", "may_replace", is_flag=True, help="Replace what is there.")
+
+
+raw_option = click.option(
+    "--raw-csv", "is_raw", is_flag=True, help="csv: no apostrophe before texts that a spreadsheet would run."
+)
 
 
 class Interrupted(BaseException):

@@ -6,28 +6,37 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
+import click
 from rich.console import Console
 from rich.text import Text
 
 from crawler.catalog.model import Catalog
-from crawler.cli.crawl_summary import print_left_out
-from crawler.cli.render import console, duration_text, rule_text, safe, status_text, table_of
-from crawler.cli.summary import directory_value, iso, left_out_values
+from crawler.cli.crawl_summary import directory_value, iso, left_out_values, print_left_out
+from crawler.cli.inputs import load
+from crawler.cli.options import Output, config_option, json_option, output_options
+from crawler.cli.render import console, duration_text, rule_text, safe, show_json, status_text, table_of
+from crawler.cli.signals import run_async
 from crawler.cli.tables.describe import branches
 from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
-from crawler.config.resolve import limit_rules
+from crawler.config.resolve import limit_rules, parameter_settings
 from crawler.errors import OutputError
 from crawler.run.forecast import Forecast, TargetForecast, forecast
 from crawler.run.output import open_place
 from crawler.run.plan import CrawlPlan, make_plan
-from crawler.run.run import parameter_settings
-from crawler.run.session import Surroundings, open_session
-from crawler.run.target_plans import TargetPlan
+from crawler.run.session import open_session
+from crawler.run.system import Surroundings
+from crawler.run.targets import TargetPlan
 from crawler.snapshot import Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
+
+if TYPE_CHECKING:
+    from crawler.catalog.model import Catalog
+    from crawler.client.rate_limit import LimitRule
+    from crawler.config import Config
 
 _MAX_SHOWN = 20
 _DAY_S = 86_400
@@ -320,3 +329,37 @@ def _print_last(out: Console, value: Mapping[str, Any]) -> None:
 
 def _age_text(seconds: float) -> str:
     return duration_text(seconds) if seconds < 2 * _DAY_S else f"{seconds // _DAY_S:.0f} days"
+
+
+@click.command()
+@config_option
+@click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account; repeatable.")
+@click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
+@click.option("--table", "patterns", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
+@json_option
+@output_options
+@click.pass_obj
+def plan(
+    output: Output,
+    config_file: Path | None,
+    accounts: tuple[str, ...],
+    regions: tuple[str, ...],
+    patterns: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """What a crawl would do: targets, tables, rate limits, and the least time that they allow.
+
+    Tells the requests of each account and region: those that are sure, and what they come to by the counts of the last
+    snapshot in [output]. Asks only who the accounts and the organization's members are and where the products are.
+    """
+    from crawler.cli import plan as planning
+    from crawler.config.resolve import open_catalog
+
+    config = load(config_file).with_overrides(accounts=accounts, regions=regions, tables=patterns)
+    output.start_logging()
+    catalog = open_catalog(config)
+    value = run_async(lambda: planning.plan_value(config, catalog))
+    if as_json:
+        show_json(value)
+    else:
+        planning.print_plan(value, catalog)

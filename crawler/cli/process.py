@@ -7,36 +7,15 @@ import os
 import resource
 import sys
 
-# Python's own, the event loop, the lock, the log, the journal, name lookups, what a commit opens for a moment.
-_OTHERS = 32
-_INFINITE = 1 << 20
 _PR_SET_DUMPABLE = 4
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
 _ARENAS = 2
+
+
 # Row groups are larger and go back to the system, in place of leaving holes. To map each page anew as well takes 3 %
 # more CPU and saves nothing.
 _LARGE_BYTES = 1024 * 1024
 _TRIM_BYTES = 128 * 1024
-
-
-def open_share(limit: int | None = None) -> int:
-    """How many each of three may have open: busy connections, idle ones kept beside them, parts being written.
-
-    `limit`: of open files, for all; without one, this process's soft `RLIMIT_NOFILE`. An eighth is left for others.
-    """
-    if limit is None:
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        limit = _INFINITE if soft == resource.RLIM_INFINITY else soft
-    return max(1, (limit * 7 // 8 - _OTHERS) // 3)
-
-
-def raise_limit() -> None:
-    """Let this process have as many as it may: shells start it with few, for programs of another age."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):
-        return
 
 
 def keep_memory_private() -> None:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from crawler.catalog.model import Catalog
+from crawler.cli.options import (
+    Output,
+)
 from crawler.client.rate_limit import LimitRule
-from crawler.telemetry.logs import printable
+from crawler.text import printable
+
+if TYPE_CHECKING:
+    from crawler.catalog.model import Catalog
+    from crawler.client.rate_limit import LimitRule
 
 _PLAIN_WIDTH = 160
+
+
 _STATUS_STYLES = {
     "complete": "green",
     "partial": "yellow",
@@ -81,3 +92,29 @@ def rule_text(catalog: Catalog, table: str, rules: Mapping[str, LimitRule]) -> s
     operation = catalog.operations[table]
     rule = rules.get(f"{operation.product}.{operation.action}") or rules.get(operation.product) or rules["default"]
     return f"{rule.rate:g}/s, burst {rule.burst}"
+
+
+def warn_of_guarded(output: Output, name: str, cells: int) -> None:
+    """Say how many texts aren't as they were."""
+    if cells:
+        what = "1 text begins" if cells == 1 else f"{cells:,} texts begin"
+        warn(output, f"{name}: {what} like a formula, and got an apostrophe; --raw-csv leaves it out")
+
+
+def warn(output: Output, sentence: str) -> None:
+    """A line on stderr, for people or for programs."""
+    import orjson
+
+    from crawler.text import printable
+
+    if output.log_format == "json":
+        click.echo(orjson.dumps({"event": "warning", "level": "warning", "message": sentence}).decode(), err=True)
+    elif not output.is_quiet:
+        click.echo(f"acs-inventory: warning: {printable(sentence)}", err=True)
+
+
+def show_json(value: Any) -> None:
+    """One JSON value on stdout."""
+    import orjson
+
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

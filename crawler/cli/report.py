@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.crawl import config_option, load
-from crawler.cli.inputs import opened_tables, snapshot_option
-from crawler.cli.options import Output, output_options
-from crawler.cli.snapshots import place_of, uri_option
+from crawler.cli.inputs import load, opened_tables, place_of
+from crawler.cli.options import Output, config_option, output_options, snapshot_option, uri_option
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
@@ -130,6 +128,3 @@ def findings_text(outcomes: Sequence[Outcome]) -> str:
     parts = [f"{counted[severity]} {severity}" for severity in SEVERITIES if counted[severity]] or ["none"]
     unsure = sum(outcome.knowledge is not Knowledge.WHOLE for outcome in outcomes)
     return ", ".join(parts) + (f"; {unsure} not known, or only in part" if unsure else "")
-
-
-COMMANDS = (report,)

@@ -7,47 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.crawl import config_option, json_option, load, run_async
-from crawler.cli.options import CommandError, output_options
-from crawler.cli.tables.command import show_json
-from crawler.errors import ConfigError, OutputError
+from crawler.cli.inputs import place_of
+from crawler.cli.options import CommandError, config_option, json_option, output_options, uri_option
+from crawler.cli.render import show_json
+from crawler.errors import OutputError
 
 if TYPE_CHECKING:
-    from crawler.config import Config
-    from crawler.snapshot import Manifest, Place, SnapshotSummary
-
-uri_option = click.option("--output", "uri", metavar="URI", help="Where snapshots are, in place of [output] uri.")
+    from crawler.snapshot import Manifest, SnapshotSummary
 
 
 @click.group()
 def snapshots() -> None:
     """What has been committed."""
-
-
-def place_of(config_file: Path | None, uri: str | None) -> Place:
-    """Where the snapshots are: named, or the configuration's. A named place needs no configuration."""
-    from crawler.config.load import output_folder
-
-    config = load(config_file) if uri is None else None
-    where = config.output.uri if config is not None else uri or ""
-    if where.startswith(("s3://", "oss://")):
-        return _bucket(where, config)
-    folder = output_folder(where)
-    if not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder; --output names one that a crawl has written.")
-    return folder
-
-
-def _bucket(uri: str, config: Config | None) -> Place:
-    from functools import partial
-
-    from crawler.run.output import open_place
-    from crawler.run.session import Surroundings
-
-    try:
-        return run_async(partial(open_place, uri, Surroundings(), config))
-    except OutputError as error:
-        raise CommandError(str(error)) from None
 
 
 @snapshots.command("list")
@@ -123,9 +94,16 @@ def show_command(snapshot_id: str | None, config_file: Path | None, uri: str | N
 
 
 def _print_manifest(manifest: Manifest) -> None:
-    from crawler.cli.crawl_summary import print_left_out, print_numbers, print_scopes
+    from crawler.cli.crawl_summary import (
+        directory_value,
+        iso,
+        left_out_values,
+        print_left_out,
+        print_numbers,
+        print_scopes,
+        reason,
+    )
     from crawler.cli.render import console, safe, size_text, status_text
-    from crawler.cli.summary import directory_value, iso, left_out_values, reason
 
     out = console()
     out.print(safe(manifest.snapshot_id, "bold"), status_text(manifest.status))
@@ -140,6 +118,3 @@ def _print_manifest(manifest: Manifest) -> None:
     print_left_out(out, directory_value(manifest.directory), left_out_values(manifest.left_out))
     counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
     out.print(safe(f"{manifest.scopes.total} scopes: {counts}"))
-
-
-COMMANDS = (snapshots,)

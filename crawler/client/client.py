@@ -7,8 +7,8 @@ attempt, whose type says what it means.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -16,14 +16,16 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from crawler.client.clock_skew import _LEAST_SKEW_S, _MAX_SKEW_S, CLOCK_WRONG
 from crawler.client.credentials import Credentials, Provider
 from crawler.client.endpoints import Endpoint, Endpoints
 from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import ErrorRules
 from crawler.client.rate_limit import Bucket, Buckets, slows
+from crawler.client.request import ApiRequest
 from crawler.client.request_queue import Lane
 from crawler.client.retry import Retries, RetryPolicy, RetryQuota
-from crawler.client.signing import canonical_query, new_nonce, percent_encode, sign
+from crawler.client.signing import canonical_query, new_nonce, sign
 from crawler.client.transport import HttpRequest, HttpResponse
 from crawler.clock import Clock
 from crawler.errors import (
@@ -34,31 +36,12 @@ from crawler.errors import (
     ResignError,
     ThrottledError,
 )
-from crawler.normalizer.exact_json import is_encodable
 
 _Result = TypeVar("_Result")
 
-CLOCK_WRONG = "ClockWrong"
 
-# Beyond this the clock isn't off, it is wrong, and every stamp in the snapshot would be too.
-_MAX_SKEW_S = 12 * 3600.0
 # Those of the targets that are crawled at the same time, not of all.
 _MAX_ENDPOINTS = 4096
-# The service takes 15 minutes to either side; what differs by less than this isn't why a signature was refused.
-_LEAST_SKEW_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class ApiRequest:
-    """One request to an API, before anything about accounts. `path` is percent-encoded; `form` makes it a POST."""
-
-    product: str
-    version: str
-    action: str
-    region_id: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict, repr=False)
-    form: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +89,6 @@ class Sender(Protocol):
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send once. Raises ApiError."""
         ...
-
-
-def expand_path(template: str, parameters: Mapping[str, str]) -> str:
-    """The path with each parameter percent-encoded once. Raises FatalError for one that no path can hold."""
-    path = template
-    for name, value in parameters.items():
-        if not value or value in {".", ".."} or "\0" in value or not is_encodable(value):
-            raise FatalError("InvalidName", f"The {name} {value[:100]!a} can't be a step of a path.")
-        path = path.replace(f"{{{name}}}", percent_encode(value))
-    return path
 
 
 class Client:

@@ -1,4 +1,8 @@
-"""crawler.config.load."""
+"""The configuration: one TOML file, checked as a whole before any request, then frozen.
+
+Read `load` first, then `sections` (the keys), `document` (TOML to values, with errors that name the key), `checks`, and
+`resolve` (configuration and catalog together).
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,10 @@ from crawler.clock import Clock, SystemClock
 from crawler.emulator.answers import camel_keys
 from crawler.emulator.apis.operation import Operation
 from crawler.emulator.apis.operations import BY_NAME, TABLES
+from crawler.emulator.data import fc as fc_place
+from crawler.emulator.data import fc_open as fc_open_place
+from crawler.emulator.data import fnf as fnf_place
+from crawler.emulator.data import opensearch as opensearch_place
 from crawler.emulator.data.fc import FUNCTIONS, put_details
 from crawler.emulator.data.fc_open import SECOND_GENERATION
 from crawler.emulator.data.region import Parent, Place
@@ -17,7 +21,6 @@ from crawler.emulator.days import days
 from crawler.emulator.directory import Directory
 from crawler.emulator.faults.script import FaultScript
 from crawler.emulator.keyring import Keyring
-from crawler.emulator.places import build
 from crawler.emulator.request_log import RequestLog
 from crawler.emulator.spec import CloudSpec
 
@@ -133,3 +136,13 @@ class Cloud:
 
 def _function_name(record: Record) -> str:
     return str(record["functionName"])
+
+
+def build(spec: CloudSpec, account_id: str, region_id: str) -> Place:
+    """The seeded resources of one account in one region, on the day that the recipe names."""
+    place = Place()
+    for product in (fc_place, fc_open_place, opensearch_place, fnf_place):
+        product.fill(place, spec, account_id, region_id)
+    for day in range(2, spec.day + 1):
+        days.pass_day(place, spec, account_id, region_id, day)
+    return place

@@ -12,25 +12,16 @@ from functools import partial
 from typing import Any
 
 from crawler.catalog.columns import Column
-from crawler.normalizer.exact_json import InvalidJsonError, is_encodable, parse
+from crawler.normalizer.exact_json import InvalidJsonError, parse, swap_case
 from crawler.normalizer.extra import Convert, Drift, Entry, path_name
 from crawler.normalizer.redaction import Redaction
 from crawler.normalizer.scalars import read_json, read_string, reader
+from crawler.text import is_encodable
 
 # Where a field of an object goes: its column's name, the type whose values need no reading since they are as declared
 # (None: all need it), the function for any other value, and the one for a value that doesn't fit. A tuple: this is
 # taken apart for every field of every record.
 _Target = tuple[str, type | None, Convert, Convert]
-
-
-def swap_case(name: str) -> str:
-    """The name with its first letter in the other case: the documentation shows both."""
-    return name[:1].swapcase() + name[1:]
-
-
-def find(value: dict[str, Any], name: str) -> str | None:
-    """The key under which a JSON object has this name, in either case of its first letter; None where it hasn't."""
-    return next((key for key in (name, swap_case(name)) if key in value), None)
 
 
 class Compiler:

@@ -11,7 +11,11 @@ import json
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, NoReturn, Self
 
+from crawler.text import is_encodable
+
 MAX_DEPTH = 64
+
+
 # Names and texts of one document, about. A page of 300 kB has some 15,000; a million unknown names would take 400 MB.
 MAX_TEXTS = 500_000
 
@@ -123,12 +127,11 @@ def _string(text: str) -> str:
     return encode_basestring(text) if is_encodable(text) else encode_basestring_ascii(text)
 
 
-def is_encodable(text: str) -> bool:
-    """Whether the text has no lone surrogate, and so can be written as UTF-8."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def swap_case(name: str) -> str:
+    """The name with its first letter in the other case: the documentation shows both."""
+    return name[:1].swapcase() + name[1:]
+
+
+def find(value: dict[str, Any], name: str) -> str | None:
+    """The key under which a JSON object has this name, in either case of its first letter; None where it hasn't."""
+    return next((key for key in (name, swap_case(name)) if key in value), None)

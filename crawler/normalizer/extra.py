@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from crawler.normalizer.exact_json import is_encodable, to_text
+from crawler.normalizer.exact_json import to_text
+from crawler.text import is_encodable
 
 
 def path_name(name: str) -> str:

@@ -16,12 +16,12 @@ import pyarrow.compute as pc
 
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.errors import NormalizeError, PaginationError, TransientError
-from crawler.normalizer.converters import Compiler, find, swap_case
-from crawler.normalizer.exact_json import ExcessiveJsonError, InvalidJsonError, Repeated, parse
+from crawler.normalizer.converters import Compiler
+from crawler.normalizer.exact_json import ExcessiveJsonError, InvalidJsonError, Repeated, find, parse, swap_case
 from crawler.normalizer.extra import Convert, Drift, Entry, extra_text, path_name
+from crawler.normalizer.fast.decoder import RowContext, Undecoded
 from crawler.normalizer.fast.gate import ENVELOPE
 from crawler.normalizer.fast.reader import QuickPage, Reader
-from crawler.normalizer.fast.rows import RowContext, Undecoded
 from crawler.normalizer.redaction import Redaction, needs_care
 
 # How many names of unknown fields one page may add: a map of data where an object is declared has no end of names.

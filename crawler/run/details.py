@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import anyio
 
 from crawler.catalog.model import Details, Operation
-from crawler.client.client import ApiRequest, Caller, Client, Tally, expand_path
+from crawler.client.client import Caller, Client, Tally
+from crawler.client.request import ApiRequest, expand_path
 from crawler.errors import ApiError, DeniedError, NormalizeError, VanishedError
 from crawler.normalizer import Page
 from crawler.normalizer.normalizer import Detail, read_detail, row_values

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.catalog.model import Product
-from crawler.client.client import ApiRequest, Caller, Channel, Client, Tally
+from crawler.client.client import Caller, Channel, Client, Tally
 from crawler.client.credentials import Credentials
+from crawler.client.request import ApiRequest
 from crawler.errors import CredentialsError, FatalError, PaginationError, TransientError
-from crawler.normalizer.converters import find
-from crawler.normalizer.exact_json import InvalidJsonError, parse
+from crawler.normalizer.exact_json import InvalidJsonError, find, parse
 
 # Security Token Service, RPC style (Alibaba Cloud's API reference of STS, checked 2026-11-22).
 STS_VERSION = "2015-04-01"

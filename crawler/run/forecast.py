@@ -15,8 +15,7 @@ from typing import Literal
 
 from crawler.catalog.model import Catalog, Operation, Parent
 from crawler.client.rate_limit import Buckets, LimitRule, least_time_s
-from crawler.run.target_plans import TargetPlan
-from crawler.run.targets import Target
+from crawler.run.targets import Target, TargetPlan
 from crawler.snapshot import ScopeRow, has_rows, is_whole
 
 _Calls = Counter[tuple[str, str]]  # of a product and one of its actions

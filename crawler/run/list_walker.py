@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 
-from crawler.client.client import ApiRequest, Client, expand_path
+from crawler.client.client import Client
+from crawler.client.request import ApiRequest, expand_path
 from crawler.clock import Clock
 from crawler.normalizer import Normalizer, Page
-from crawler.normalizer.fast.rows import RowContext
-from crawler.run.scope import Scope
-
-
-@dataclass(slots=True)
-class Job:
-    """One list to walk. `is_guess`: nobody said that it is there. `has_place`: its first request may go at once.
-
-    `body` is the last page as received, kept where its records' details are asked for.
-    """
-
-    scope: Scope
-    parameters: Mapping[str, str]
-    is_guess: bool
-    has_place: bool = False
-    body: bytes = b""
+from crawler.normalizer.fast.decoder import RowContext
+from crawler.run.scope import Job
 
 
 class PageReader:

@@ -10,9 +10,10 @@ import structlog
 from crawler.config.sections import Account
 from crawler.errors import ApiError, ConfigError, CrawlError, DeniedError, PaginationError
 from crawler.run.resource_directory import Listing, Member, choose_members, list_members
-from crawler.run.session import Identity, Session, Surroundings
-from crawler.run.targets import LeftOut
+from crawler.run.session import Identity, Session
+from crawler.run.system import Surroundings
 from crawler.snapshot import DirectoryEntry, Status
+from crawler.snapshot.manifest import LeftOut
 
 
 @dataclass(frozen=True, slots=True)

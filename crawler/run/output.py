@@ -8,10 +8,12 @@ file, ECS role.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.to_thread
 import msgspec
 
 from crawler.catalog import load_catalog
@@ -19,17 +21,30 @@ from crawler.client.credentials import Provider
 from crawler.config import Config
 from crawler.config.load import output_folder
 from crawler.config.sections import Iceberg
-from crawler.errors import CredentialsError, OutputError
-from crawler.run.session import Surroundings, open_session
-from crawler.snapshot.lake.publish import LakeSettings
+from crawler.errors import ConfigError, CredentialsError, OutputError
+from crawler.run.result import CrawlResult
+from crawler.run.session import open_session
+from crawler.run.system import Surroundings, open_share
+from crawler.snapshot import (
+    BucketSnapshotWriter,
+    Lake,
+    SnapshotWriter,
+    check_bucket,
+    check_output,
+    new_snapshot_id,
+    open_lake,
+    publish_lake,
+)
+from crawler.snapshot.folder.writer import MAX_OPEN_PARTS
+from crawler.snapshot.lake.base import LakeSettings
 from crawler.snapshot.location import BucketPlace, Keys, bucket_place
 from crawler.snapshot.object_store import Bucket
-from crawler.snapshot.storage import BucketReader
+from crawler.snapshot.reader import BucketReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crawler.snapshot.storage import Place
+    from crawler.snapshot.reader import Place
 
 
 @asynccontextmanager
@@ -102,3 +117,65 @@ async def _provider(config: Config, surroundings: Surroundings) -> AsyncIterator
 async def _keys(provider: Provider) -> Keys:
     found = await provider.get()
     return Keys(found.access_key_id, found.access_key_secret, found.security_token, found.expires_at)
+
+
+async def begin_writer(
+    config: Config, bucket: Bucket | None, surroundings: Surroundings, schemas: Mapping[str, Any]
+) -> SnapshotWriter:
+    """Begin a new snapshot in the configured output. Raises OutputBusyError and OutputError."""
+    started_at = surroundings.clock.now()
+    snapshot_id = new_snapshot_id(started_at, surroundings.random.random)
+    if bucket is not None:
+        return await BucketSnapshotWriter.begin_in(
+            bucket, snapshot_id, started_at, schemas, max_open_parts=_max_open_parts()
+        )
+    folder, umask = config.output.path, config.output.umask_bits
+    return await SnapshotWriter.begin(
+        folder, snapshot_id, started_at, schemas, umask=umask, max_open_parts=_max_open_parts()
+    )
+
+
+async def resume_writer(
+    config: Config, bucket: Bucket | None, surroundings: Surroundings, schemas: Mapping[str, Any]
+) -> SnapshotWriter:
+    """Resume the unfinished snapshot of a folder. Raises ConfigError where there is none or the output is a bucket."""
+    if bucket is not None:
+        raise ConfigError(f"--resume: {config.output.uri} is a bucket, where no unfinished crawl is kept; leave it out")
+    folder, umask = config.output.path, config.output.umask_bits
+    return await SnapshotWriter.resume(
+        folder, surroundings.clock.now(), schemas, umask=umask, max_open_parts=_max_open_parts()
+    )
+
+
+def _max_open_parts() -> int:
+    """How many parts the crawl may hold open, within the process's limit of open files."""
+    return min(MAX_OPEN_PARTS, open_share())
+
+
+async def preflight(config: Config, bucket: Bucket | None, tables: Iterable[str]) -> None:
+    """Try the output before anything is asked. Raises ConfigError, which names `[output] uri`."""
+    try:
+        await try_output(config, bucket, tables)
+    except OutputError as error:
+        raise ConfigError(f"[output] uri can't be used: {error}") from None
+
+
+async def publish(lake: Lake | None, result: CrawlResult, schemas: Mapping[str, Any]) -> CrawlResult:
+    """The result, once the lake's tables have what was committed."""
+    if lake is not None and result.manifest is not None:
+        await anyio.to_thread.run_sync(publish_lake, lake, result.manifest, schemas, result.ledger)
+    return result
+
+
+def open_configured_lake(config: Config, bucket: Bucket | None) -> Lake | None:
+    """The lake tables that `[output] format` asks for besides the files. Raises ConfigError."""
+    settings = lake_settings(config, bucket.place if bucket is not None else config.output.path)
+    return open_lake(settings) if settings is not None else None
+
+
+async def try_output(config: Config, bucket: Bucket | None, tables: Iterable[str] = ()) -> None:
+    """Try in the output what a commit does; `bucket` is None for a local folder. Raises OutputError."""
+    if bucket is not None:
+        await check_bucket(bucket)
+    else:
+        check_output(config.output.path, tuple(tables), config.output.umask_bits)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from crawler import __version__
+from crawler.catalog.model import Catalog
+from crawler.config import Config
 from crawler.config.sections import Account
 from crawler.errors import ConfigError, CredentialsError
+from crawler.normalizer.redaction import Redaction
 from crawler.run.organization import Membership, find_members, nobody_left
-from crawler.run.session import Identity, Session, Surroundings
-from crawler.run.target_plans import TargetPlan
-from crawler.run.targets import chosen_regions, interleaved
+from crawler.run.session import Identity, Session
+from crawler.run.system import Surroundings
+from crawler.run.targets import TargetPlan, chosen_regions, interleaved
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +80,28 @@ def account_regions(session: Session, account: Account, offered: Mapping[str, Se
         return chosen_regions(wanted, offered)
     known = {key: session.known_regions(product) for key, product in session.catalog.products.items()}
     return chosen_regions(wanted, {**known, **offered})
+
+
+def plan_sha256(catalog: Catalog, plans: Iterable[TargetPlan], written: Sequence[str]) -> str:
+    """A hash of the plan: scopes, tables, columns. It is the manifest's, too."""
+    tables = {table: str(catalog.operations[table].schema) for table in written}
+    scopes = sorted([p.target.account_id, p.target.region_id, *p.tables] for p in plans)
+    text = json.dumps({"tables": tables, "scopes": scopes}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def conditions(config: Config, redaction: Redaction, details: Iterable[str]) -> dict[str, str]:
+    """What else makes rows what they are, each by its name for a sentence. The key itself isn't in it."""
+    return {
+        "version of acs-inventory": __version__,
+        "[output] secrets": redaction.mode,
+        "[output] unknown": config.output.unknown,
+        "fingerprint key": redaction.hidden("the key of this crawl"),
+        "[crawl] details": ", ".join(sorted(details)),
+        "[opensearch] functions": ", ".join(sorted(config.opensearch.functions)),
+    }
+
+
+def families(catalog: Catalog, tables: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Every table that a crawl of these walks → the tables right above it."""
+    return {table: catalog.operations[table].parent_tables for table in catalog.with_parents(tables)}

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from crawler.client.client import Tally
 
 
 @dataclass(slots=True)
@@ -17,3 +20,19 @@ class Progress:
     done_by_account: Counter[str] = field(default_factory=Counter)
     not_complete: int = 0
     table: str = ""
+
+
+@dataclass(slots=True)
+class Watch:
+    """What a display may look at while a crawl runs; the crawl fills it in.
+
+    `on_stuck` is called before a crawl that doesn't move any more is cancelled, which may not come to an end either.
+    `time_left_s` is the scheduler's estimate; 0 before the lists begin.
+    """
+
+    progress: Progress = field(default_factory=Progress)
+    requests: Tally = field(default_factory=Tally)
+    snapshot_id: str = ""
+    can_resume: bool = False
+    on_stuck: Callable[[], object] = lambda: None
+    time_left_s: Callable[[], float] = lambda: 0.0

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from crawler.catalog.model import Paging
-from crawler.client.client import ApiRequest, Caller, Client, Tally
+from crawler.client.client import Caller, Client, Tally
+from crawler.client.request import ApiRequest
 from crawler.errors import PaginationError
-from crawler.normalizer.converters import find
+from crawler.normalizer.exact_json import find
 from crawler.run.discovery import read_object
 from crawler.run.pagination.walk import Walk, WalkStatus
-from crawler.run.targets import LeftOut
-from crawler.telemetry.logs import printable
+from crawler.snapshot.manifest import LeftOut
+from crawler.text import printable
 
 PRODUCT = "resourcedirectory"
 VERSION = "2022-04-19"

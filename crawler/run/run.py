@@ -6,117 +6,36 @@ the accounts are and where, then the lists, then the commit. Whatever fails in b
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from math import inf
-from typing import Any
 
 import anyio
 import anyio.to_thread
 import structlog
 
 from crawler import __version__
-from crawler.catalog import load_catalog
-from crawler.catalog.model import Catalog
-from crawler.client.client import Tally
 from crawler.config import Config
+from crawler.config.resolve import open_catalog, parameter_settings
 from crawler.errors import ConfigError, OutputError, bare
 from crawler.normalizer import Normalizer
-from crawler.normalizer.redaction import Redaction, load_key
-from crawler.run.output import lake_settings, open_bucket
-from crawler.run.plan import CrawlPlan, make_plan
-from crawler.run.progress import Progress
+from crawler.normalizer.fingerprint_key import load_key
+from crawler.normalizer.redaction import Redaction
+from crawler.run.output import begin_writer, open_bucket, open_configured_lake, preflight, publish, resume_writer
+from crawler.run.plan import CrawlPlan, conditions, families, make_plan, plan_sha256
+from crawler.run.progress import Watch
+from crawler.run.result import EXIT_NOTHING, CrawlResult, exit_code_of
 from crawler.run.scheduler import Scheduler
-from crawler.run.session import Session, Surroundings, open_session
-from crawler.run.targets import LeftOut
-from crawler.run.terms import conditions, families, plan_sha256
+from crawler.run.session import Session, open_session
+from crawler.run.system import Surroundings
 from crawler.run.watchdog import StuckError, WaitingClock, watch_progress
 from crawler.snapshot import (
-    Bucket,
-    BucketSnapshotWriter,
-    DirectoryEntry,
-    Lake,
-    Ledger,
-    Manifest,
     ManifestDraft,
     ScopeRecord,
     ScopeRow,
     SnapshotWriter,
-    check_bucket,
-    check_output,
-    is_whole,
-    new_snapshot_id,
-    open_lake,
-    publish_lake,
-    status_of,
 )
-
-EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
-
-
-@dataclass(frozen=True, slots=True)
-class CrawlResult:
-    """How a crawl came out. `manifest` is None where nothing was committed; `ledger` has every scope either way.
-
-    `resumed_scopes` were finished by a crawl that this one went on with: `requests` doesn't count theirs.
-    """
-
-    exit_code: int
-    snapshot_id: str
-    manifest: Manifest | None
-    ledger: Sequence[ScopeRow]
-    requests: Tally
-    overhead: Mapping[str, int]
-    unknown_fields: Mapping[str, Mapping[str, int]]
-    started_at: datetime
-    finished_at: datetime
-    warnings: tuple[str, ...] = ()
-    directory: DirectoryEntry | None = None
-    left_out: tuple[LeftOut, ...] = ()
-    resumed_scopes: int = 0
-
-    @property
-    def rows(self) -> int:
-        """Rows in the snapshot."""
-        return sum(entry.rows for entry in self.manifest.tables.values()) if self.manifest else 0
-
-
-@dataclass(slots=True)
-class Watch:
-    """What a display may look at while a crawl runs; the crawl fills it in.
-
-    `on_stuck` is called before a crawl that doesn't move any more is cancelled, which may not come to an end either.
-    """
-
-    progress: Progress = field(default_factory=Progress)
-    requests: Tally = field(default_factory=Tally)
-    scheduler: Scheduler | None = None
-    snapshot_id: str = ""
-    can_resume: bool = False
-    on_stuck: Callable[[], object] = lambda: None
-
-    def time_left_s(self) -> float:
-        """See `Scheduler.time_left_s`; 0 before the lists begin."""
-        return self.scheduler.time_left_s() if self.scheduler else 0.0
-
-
-def open_catalog(config: Config) -> Catalog:
-    """The catalog with the user's own folders, checked against the configuration's rate limits and endpoints."""
-    catalog = load_catalog(config.catalog.extra)
-    actions: dict[str, set[str]] = {key: set() for key in catalog.products}
-    for operation in catalog.operations.values():
-        actions[operation.product].add(operation.action)
-        if operation.details is not None:
-            actions[operation.product].add(operation.details.action)
-    config.check_products(actions)
-    return catalog
-
-
-def parameter_settings(config: Config) -> dict[str, Sequence[str]]:
-    """The configuration's own values of parameters, by the key that a schema file's `setting` names."""
-    return {"opensearch.functions": config.opensearch.functions}
 
 
 async def crawl(
@@ -140,17 +59,17 @@ async def crawl(
     redaction, warnings = _redaction(config, surroundings)
     try:
         async with open_bucket(config, surroundings) as bucket:
-            await _preflight(config, bucket, tables)
-            lake = await anyio.to_thread.run_sync(_open_lake, config, bucket)
+            await preflight(config, bucket, tables)
+            lake = await anyio.to_thread.run_sync(open_configured_lake, config, bucket)
             schemas = {table: catalog.operations[table].schema for table in tables}
-            begin = _resume if resume else _begin
+            begin = resume_writer if resume else begin_writer
             writer = await begin(config, bucket, surroundings, schemas)
             watch.snapshot_id = writer.snapshot_id
             try:
                 async with open_session(config, catalog, surroundings) as session:
                     watch.requests = session.client.total
                     whole = _Crawl(session, surroundings, clock, writer, redaction, tables, warnings)
-                    return await _published(lake, await whole.run(watch), schemas)
+                    return await publish(lake, await whole.run(watch), schemas)
             except BaseException as error:
                 if isinstance(bare(error), (anyio.get_cancelled_exc_class(), StuckError)):
                     watch.can_resume = writer.leave_unfinished()
@@ -159,54 +78,6 @@ async def crawl(
                 await writer.abandon()
     except BaseExceptionGroup as group:
         raise bare(group) from None
-
-
-async def _begin(
-    config: Config, bucket: Bucket | None, surroundings: Surroundings, schemas: Mapping[str, Any]
-) -> SnapshotWriter:
-    started_at = surroundings.clock.now()
-    snapshot_id = new_snapshot_id(started_at, surroundings.random.random)
-    if bucket is not None:
-        return await BucketSnapshotWriter.begin_in(bucket, snapshot_id, started_at, schemas)
-    folder, umask = config.output.path, config.output.umask_bits
-    return await SnapshotWriter.begin(folder, snapshot_id, started_at, schemas, umask=umask)
-
-
-async def _resume(
-    config: Config, bucket: Bucket | None, surroundings: Surroundings, schemas: Mapping[str, Any]
-) -> SnapshotWriter:
-    if bucket is not None:
-        raise ConfigError(f"--resume: {config.output.uri} is a bucket, where no unfinished crawl is kept; leave it out")
-    folder, umask = config.output.path, config.output.umask_bits
-    return await SnapshotWriter.resume(folder, surroundings.clock.now(), schemas, umask=umask)
-
-
-async def _preflight(config: Config, bucket: Bucket | None, tables: Iterable[str]) -> None:
-    try:
-        await try_output(config, bucket, tables)
-    except OutputError as error:
-        raise ConfigError(f"[output] uri can't be used: {error}") from None
-
-
-async def _published(lake: Lake | None, result: CrawlResult, schemas: Mapping[str, Any]) -> CrawlResult:
-    """The result, once the lake's tables have what was committed."""
-    if lake is not None and result.manifest is not None:
-        await anyio.to_thread.run_sync(publish_lake, lake, result.manifest, schemas, result.ledger)
-    return result
-
-
-def _open_lake(config: Config, bucket: Bucket | None) -> Lake | None:
-    """The lake tables that `[output] format` asks for besides the files. Raises ConfigError."""
-    settings = lake_settings(config, bucket.place if bucket is not None else config.output.path)
-    return open_lake(settings) if settings is not None else None
-
-
-async def try_output(config: Config, bucket: Bucket | None, tables: Iterable[str] = ()) -> None:
-    """Try in the output what a commit does; `bucket` is None for a local folder. Raises OutputError."""
-    if bucket is not None:
-        await check_bucket(bucket)
-    else:
-        check_output(config.output.path, tuple(tables), config.output.umask_bits)
 
 
 def _redaction(config: Config, surroundings: Surroundings) -> tuple[Redaction, tuple[str, ...]]:
@@ -280,7 +151,7 @@ class _Crawl:
         details = session.catalog.select_details(config.crawl.details, self._tables)
         finished = await self._open_journal(plan, details)
         self._log.info("crawl_started", snapshot_id=self._writer.snapshot_id, targets=len(plan.targets))
-        scheduler = watch.scheduler = Scheduler(
+        scheduler = Scheduler(
             session.catalog,
             plan.targets,
             self._tables,
@@ -294,6 +165,7 @@ class _Crawl:
             details,
             finished,
         )
+        watch.time_left_s = scheduler.time_left_s
         deadline_s = config.crawl.deadline_s or inf
         if deadline_s < inf:
             session.client.deadline_at = self._surroundings.clock.monotonic() + deadline_s
@@ -318,7 +190,7 @@ class _Crawl:
 
     async def _conclude(self, scheduler: Scheduler, plan: CrawlPlan) -> CrawlResult:
         session, ledger, members = self._session, scheduler.ledger, plan.membership
-        exit_code = _exit_code(ledger, members.directory, require_complete=session.config.crawl.require_complete)
+        exit_code = exit_code_of(ledger, members.directory, require_complete=session.config.crawl.require_complete)
         overhead = {name: tally.requests for name, tally in session.overhead.items()}
         finished_at = self._surroundings.clock.now()
         draft = ManifestDraft(
@@ -366,11 +238,3 @@ class _Crawl:
             reason=row.error_message,
             request_id=row.request_id,
         )
-
-
-def _exit_code(ledger: Ledger, directory: DirectoryEntry | None, *, require_complete: bool) -> int:
-    if status_of(ledger, directory) == "complete":
-        return EXIT_COMPLETE if ledger else EXIT_NOTHING
-    if require_complete or not any(map(is_whole, ledger.by_status)):
-        return EXIT_NOTHING
-    return EXIT_PARTIAL

@@ -22,12 +22,11 @@ from crawler.clock import Clock
 from crawler.errors import ApiError, CrawlError, NormalizeError, OutputError, VanishedError, describe_defect
 from crawler.normalizer import Normalizer, Page
 from crawler.run.details import DetailReader
-from crawler.run.list_walker import Job, PageReader
+from crawler.run.list_walker import PageReader
 from crawler.run.pagination.walk import Walk
 from crawler.run.progress import Progress
-from crawler.run.scope import ListCounts, Scope, add_names
-from crawler.run.target_plans import Refusal, TargetPlan
-from crawler.run.targets import Target
+from crawler.run.scope import Job, ListCounts, Scope, add_names
+from crawler.run.targets import Refusal, Target, TargetPlan
 from crawler.run.worker_pool import Workers
 from crawler.snapshot import Ledger, ListWriter, ScopeRecord, SnapshotWriter
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole

@@ -203,3 +203,17 @@ def describe_walks(walks: Mapping[str, int]) -> str:
     """How a scope's lists were walked: the most frequent way first, with how many lists went each other way."""
     ordered = sorted(walks.items(), key=lambda item: (-item[1], item[0]))
     return "; ".join(note if len(ordered) == 1 else f"{note} × {number}" for note, number in ordered[:5])
+
+
+@dataclass(slots=True)
+class Job:
+    """One list to walk. `is_guess`: nobody said that it is there. `has_place`: its first request may go at once.
+
+    `body` is the last page as received, kept where its records' details are asked for.
+    """
+
+    scope: Scope
+    parameters: Mapping[str, str]
+    is_guess: bool
+    has_place: bool = False
+    body: bytes = b""

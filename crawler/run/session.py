@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,8 +14,8 @@ import structlog
 from crawler import __version__
 from crawler.catalog import schemas_folder
 from crawler.catalog.model import Catalog, Product
-from crawler.cli.process import open_share
-from crawler.client.client import CLOCK_WRONG, Caller, Client, Tally
+from crawler.client.client import Caller, Client, Tally
+from crawler.client.clock_skew import CLOCK_WRONG
 from crawler.client.credentials import CredentialSpec, Outside, Provider, RoleDeniedError, assumed_role, build_provider
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import ProductHosts
@@ -25,38 +23,24 @@ from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import Buckets
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import HttpRequest, Transport
-from crawler.clock import Clock, SystemClock
 from crawler.config import Config
 from crawler.config.resolve import limit_rules
 from crawler.config.sections import Account
 from crawler.errors import ApiError, CredentialsError, PaginationError
 from crawler.run.discovery import STS_ENDPOINT, StsCall, caller_identity, describe_regions
 from crawler.run.resource_directory import ENDPOINT as DIRECTORY_ENDPOINT
-from crawler.run.target_plans import Refusal
+from crawler.run.system import Surroundings, open_share
+from crawler.run.targets import Refusal
 from crawler.snapshot import Status
 
 # Why an account can't be crawled, beside InvalidCredentials and AccountMismatch: nobody could be asked.
 UNREACHABLE = "Unreachable"
 
+
 # On a machine outside the cloud nothing answers there, and the default chain asks all the same.
 _METADATA_HOST = "100.100.100.200"
 _METADATA_TIMEOUT_S = 1.0
 _FETCH_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a crawl takes from the machine, so that tests can give something else."""
-
-    clock: Clock = field(default_factory=SystemClock)
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    home: Path = field(default_factory=Path.home)
-    random: random.Random = field(default_factory=random.SystemRandom)
-
-    @property
-    def state_folder(self) -> Path:
-        """Where the fingerprint key is kept: the XDG state folder."""
-        return Path(self.environ.get("XDG_STATE_HOME") or self.home / ".local" / "state") / "acs-inventory"
 
 
 @dataclass(frozen=True, slots=True)

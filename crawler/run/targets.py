@@ -7,21 +7,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from crawler.client.client import Caller
 from crawler.errors import ConfigError
+from crawler.snapshot.ledger import Status
 
 # Regions for finance, for government and for one customer's disaster recovery: crawled only when named.
 _SPECIAL = ("-finance", "-gov-", "-acdr-")
-
 Regions = Literal["all"] | Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A member account of the organization that isn't crawled, and why. `name` is what the directory calls it."""
-
-    account_id: str
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,3 +54,25 @@ def interleaved(by_account: Mapping[str, Iterable[str]]) -> list[Target]:
                 rounds.append([])
             rounds[position].append(Target(account_id, region))
     return [target for targets in rounds for target in targets]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing can be asked in an account: a code and a sentence, and the status that its scopes get."""
+
+    code: str
+    message: str
+    status: Status = Status.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class TargetPlan:
+    """What is to be crawled in one target: tables, parents first, with those not asked for among them.
+
+    `refusal`: why nothing can be asked there; all its scopes end with it.
+    """
+
+    target: Target
+    caller: Caller
+    tables: tuple[str, ...]
+    refusal: Refusal | None = None

@@ -7,20 +7,22 @@ there are `remote` (the writer), `pointer` and `notes` on top of `bucket`, the o
 
 from __future__ import annotations
 
+from crawler.errors import UnfinishedCommitError
 from crawler.snapshot.bucket.preflight import check_bucket
 from crawler.snapshot.bucket.writer import BucketSnapshotWriter
-from crawler.snapshot.folder.commit import UnfinishedCommitError
 from crawler.snapshot.folder.journal import KnownList, ScopeRecord
 from crawler.snapshot.folder.preflight import check_output
 from crawler.snapshot.folder.writer import SnapshotWriter
-from crawler.snapshot.lake.publish import Lake, LakeSettings, open_lake
+from crawler.snapshot.lake.base import Lake, LakeSettings
+from crawler.snapshot.lake.publish import open_lake
 from crawler.snapshot.lake.publish import publish as publish_lake
 from crawler.snapshot.layout import new_snapshot_id
-from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, is_whole, worst
-from crawler.snapshot.manifest import DirectoryEntry, Manifest, ManifestDraft, schema_sha256, status_of
+from crawler.snapshot.ledger import LEDGER_SCHEMA, Ledger, ScopeRow, Status, has_rows, is_whole, worst
+from crawler.snapshot.manifest import DirectoryEntry, Manifest, ManifestDraft, PartFile, schema_sha256, status_of
 from crawler.snapshot.object_store import Bucket
-from crawler.snapshot.packed import Ledger
 from crawler.snapshot.reader import (
+    BucketReader,
+    Place,
     SnapshotSummary,
     list_snapshots,
     newest_snapshot_id,
@@ -29,9 +31,7 @@ from crawler.snapshot.reader import (
     read_manifest,
     snapshot_ids,
 )
-from crawler.snapshot.rows.parquet import PartFile
 from crawler.snapshot.rows.scope_writer import ListWriter, ScopeWriter
-from crawler.snapshot.storage import BucketReader, Place
 
 __all__ = [
     "LEDGER_SCHEMA",

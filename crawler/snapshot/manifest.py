@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,17 +12,14 @@ import msgspec
 import pyarrow as pa
 
 from crawler.errors import OutputError
-from crawler.run.targets import LeftOut
 from crawler.snapshot.layout import is_part_path, is_snapshot_id, ledger_path, manifest_path
-from crawler.snapshot.ledger import ScopeRow, Status, is_whole
-from crawler.snapshot.packed import Ledger
-from crawler.snapshot.rows.parquet import PartFile
+from crawler.snapshot.ledger import Ledger, ScopeRow, Status, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FORMAT = 1
 
+FORMAT = 1
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -187,3 +185,22 @@ def _describe_type(kind: pa.DataType) -> str:
 def _describe_item(field: pa.Field) -> str:
     # The item's own name says nothing, and Parquet readers change it.
     return f"{_describe_type(field.type)}{'' if field.nullable else ' not null'}"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A member account of the organization that isn't crawled, and why. `name` is what the directory calls it."""
+
+    account_id: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """A committed file as the manifest names it: the path is relative to the root, the hash is SHA-256 in hex."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str

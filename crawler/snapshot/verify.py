@@ -20,23 +20,33 @@ import pyarrow.parquet as pq
 
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.layout import LATEST, checksum_path, is_snapshot_id, manifest_path
+from crawler.snapshot.layout import (
+    LATEST,
+    SNAPSHOTS,
+    STAGING,
+    checksum_path,
+    is_snapshot_id,
+    is_table,
+    manifest_path,
+    pruned_id,
+    table_folder,
+)
 from crawler.snapshot.ledger import decode_ledger
-from crawler.snapshot.storage import storage_of
-from crawler.snapshot.strays import known_ids, on_their_way, orphan_folders, stray_files
+from crawler.snapshot.reader import storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from crawler.snapshot.manifest import Manifest, TableEntry
-    from crawler.snapshot.rows.parquet import PartFile
-    from crawler.snapshot.storage import Place
+    from crawler.snapshot.manifest import Manifest, PartFile, TableEntry
+    from crawler.snapshot.reader import Place
 
 # A bucket takes its time to answer; on a disk it is the hashing that counts.
 _THREADS_BUCKET, _THREADS_DISK = 8, 2
 _SHOWN = 12
 _STRAY = "isn't in the snapshot's manifest, and a reader by glob takes it along"
 _ORPHAN = "is of a snapshot that has no manifest, and a reader by glob takes it along"
+_OWN_NAME = re.compile(r"(.+?)\.(json|json\.sha256|scopes\.parquet)")
+_TABLE_SNAPSHOT = "snapshot_date=*/snapshot=*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +248,56 @@ def _content(root: Place, path: str) -> tuple[bytes | None, str]:
     except OutputError as error:
         return None, str(error)
     return content, "" if content is not None else "is missing"
+
+
+def known_ids(root: Place) -> list[str]:
+    """Of snapshots that have a file of their own beside the manifests, newest first; not of those on their way.
+
+    One is on its way while a crawl puts it in place or a `prune` removes it, and after either has died doing so.
+    Raises OutputError where the folders can't be listed.
+    """
+    found: dict[str, set[str]] = {}
+    for name in storage_of(root).names(SNAPSHOTS):
+        if match := _OWN_NAME.fullmatch(name):
+            found.setdefault(match[1], set()).add(match[2])
+    moving = on_their_way(root)
+    ids = (name for name, kinds in found.items() if is_snapshot_id(name) and ("json" in kinds or name not in moving))
+    return sorted(ids, reverse=True)
+
+
+def on_their_way(root: Place) -> set[str]:
+    """IDs that crawls are at, and those that a `prune` is removing. Raises OutputError."""
+    names = storage_of(root).names(STAGING)
+    return {name for name in names if is_snapshot_id(name)} | {pruned_id(name) for name in names} - {""}
+
+
+def stray_files(root: Place, manifest: Manifest) -> Iterator[str]:
+    """Files between the snapshot's that its manifest doesn't name. Readers pass over names with a dot or `_` first.
+
+    Only in local folders: a bucket is written by whoever has its keys, and is read by the manifest.
+    """
+    if not isinstance(root, Path):
+        return
+    for table, entry in manifest.tables.items():
+        known = {file.path for file in entry.files}
+        for folder, _, names in os.walk(root / table_folder(table, manifest.snapshot_id)):
+            for name in sorted(names):
+                path = os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - os.walk gives text
+                if path not in known and not name.startswith((".", "_")):
+                    yield path
+
+
+def orphan_folders(root: Place) -> Iterator[str]:
+    """Tables' folders of snapshots of which there is nothing else, in local folders. Raises OutputError."""
+    if not isinstance(root, Path):
+        return
+    try:
+        tables = sorted(path for path in root.iterdir() if is_table(path.name))
+        folders = [folder for table in tables for folder in sorted(table.glob(_TABLE_SNAPSHOT))]
+    except OSError as error:
+        raise OutputError(f"can't list {root}: {os.strerror(error.errno or 0)}") from error
+    theirs = on_their_way(root).union(known_ids(root))
+    for folder in folders:
+        snapshot_id = folder.name.removeprefix("snapshot=")
+        if is_snapshot_id(snapshot_id) and snapshot_id not in theirs:
+            yield str(folder.relative_to(root))

@@ -10,6 +10,8 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from crawler.text import printable
+
 if TYPE_CHECKING:
     import structlog
 
@@ -32,7 +34,7 @@ def configure(style: str, level: str, stream: TextIO | None = None) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _printable,
+            _escape_values,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
@@ -41,10 +43,5 @@ def configure(style: str, level: str, stream: TextIO | None = None) -> None:
     )
 
 
-def printable(text: str) -> str:
-    """The text with everything that could steer a terminal or begin a line replaced by its escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
-
-
-def _printable(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+def _escape_values(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}

@@ -8,8 +8,8 @@ from pathlib import Path
 from written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, SNAPSHOT, START, write
 
 from crawler.audit.report import make_report
-from crawler.run.targets import LeftOut
 from crawler.snapshot import DirectoryEntry, Status
+from crawler.snapshot.manifest import LeftOut
 
 BEFORE = "20261120T020000Z-00aa"
 

@@ -16,7 +16,7 @@ from crawler.audit.diff.comparison import Difference, TableChanges
 from crawler.cli.diff import markdown as differing_markdown
 from crawler.cli.diff import text as differing
 from crawler.cli.main import main
-from crawler.emulator.data.words import DESCRIPTIONS
+from crawler.emulator.data.seeded import DESCRIPTIONS
 from crawler.snapshot import Status
 
 FIRST_NIGHT, SECOND_NIGHT, THIRD_NIGHT = "20261119T020000Z-00aa", "20261120T020000Z-00bb", "20261121T020000Z-00cc"

@@ -9,7 +9,7 @@ import pytest
 from diff_fakes import FIRST, HERE, TABLE, Night, Scope, changed, compared, compared_rows, names, schema_of
 
 from crawler.audit.diff import comparison as diff
-from crawler.emulator.data.words import DESCRIPTIONS
+from crawler.emulator.data.seeded import DESCRIPTIONS
 
 VPC = pa.struct([pa.field("vpc_id", pa.string()), pa.field("switches", pa.list_(pa.string()))])
 LAYER = pa.struct([pa.field("arn", pa.string()), pa.field("size", pa.int64())])

@@ -22,8 +22,8 @@ from crawler.audit.report.charts import Bar, Chart, bar_chart
 from crawler.audit.report.markup import Html, element
 from crawler.audit.report.page import asset
 from crawler.audit.report.tables import FIRST_ROWS, DataTable, data_table
-from crawler.run.targets import LeftOut
 from crawler.snapshot import DirectoryEntry, Status
+from crawler.snapshot.manifest import LeftOut
 
 TABLES = ["fc_functions", "fc_layers", "fc2_functions", "fc2_services", "opensearch_app_groups"]
 DAY_1, DAY_2 = "20261120T020000Z-00aa", SNAPSHOT

@@ -9,8 +9,8 @@ import pytest
 from crawler.emulator import Cloud, CloudSpec, Error, Page, Rate, RepeatToken
 from crawler.emulator.apis.operation import Paging
 from crawler.emulator.apis.operations import BY_NAME, OPERATIONS
+from crawler.emulator.cloud import build
 from crawler.emulator.data.region import Place
-from crawler.emulator.places import build
 
 FIRST, REGION = "1000000000000001", "cn-hangzhou"
 FC = [operation for operation in OPERATIONS if operation.product in {"fc", "fc-open"}]

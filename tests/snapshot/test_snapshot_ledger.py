@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.snapshot import packed
+from crawler.snapshot import ledger as packed
 from crawler.snapshot.folder.ended_scopes import ScopeSet
-from crawler.snapshot.ledger import ScopeRow, Status, is_whole, sorted_ledger
-from crawler.snapshot.packed import Ledger
+from crawler.snapshot.ledger import Ledger, ScopeRow, Status, is_whole, sorted_ledger
 
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)
 instants = st.none() | st.integers(0, 10**15).map(lambda us: START + timedelta(microseconds=us))

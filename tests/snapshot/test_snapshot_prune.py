@@ -36,7 +36,7 @@ from crawler.snapshot.folder.commit import decide
 from crawler.snapshot.folder.lock import OutputLock
 from crawler.snapshot.folder.prune import finish_removals, plan_prune, prune
 from crawler.snapshot.layout import manifest_path, pruned, staged
-from crawler.snapshot.packed import Ledger
+from crawler.snapshot.ledger import Ledger
 from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all
 

@@ -30,7 +30,6 @@ from snapshot_fakes import (
 )
 
 from crawler.errors import OutputError
-from crawler.run.targets import LeftOut
 from crawler.snapshot import (
     LEDGER_SCHEMA,
     DirectoryEntry,
@@ -43,6 +42,7 @@ from crawler.snapshot import (
     worst,
 )
 from crawler.snapshot import manifest as manifests
+from crawler.snapshot.manifest import LeftOut
 from crawler.snapshot.rows import parquet as parts
 
 FUNCTIONS = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}"

@@ -31,7 +31,7 @@ from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.commit import decide
 from crawler.snapshot.folder.journal import journal_path, read_journal
 from crawler.snapshot.layout import staged
-from crawler.snapshot.packed import Ledger
+from crawler.snapshot.ledger import Ledger
 from crawler.snapshot.verify import verify_all
 
 PLAN = "ab" * 32

@@ -16,7 +16,7 @@ from crawling import FAST
 from planting import Planter, plant
 
 from crawler.catalog import load_catalog
-from crawler.cli.demo import write_config
+from crawler.cli.emulate import write_config
 from crawler.emulator import (
     Body,
     Cloud,

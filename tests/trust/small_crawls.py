@@ -19,7 +19,7 @@ import warm
 from snapshot_fakes import assert_manifest_holds, manifest_ids
 from supervision import Ended, Judge, go_on, supervised
 
-from crawler.cli.demo import write_config
+from crawler.cli.emulate import write_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
 from crawler.snapshot.layout import manifest_path, staged
 from crawler.snapshot.manifest import Manifest, decode

@@ -13,15 +13,16 @@ from datetime import UTC, datetime
 import pytest
 
 from crawler.catalog import load_catalog, schemas_folder
-from crawler.client.client import ApiRequest, Caller, Client, Tally
+from crawler.client.client import Caller, Client, Tally
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.request import ApiRequest
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import Transport
 from crawler.errors import CrawlError
 from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
 from crawler.testing import FakeClock, FakeGate, FakeProvider
 

@@ -21,13 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.catalog import load_catalog
-from crawler.cli.demo import write_config
+from crawler.cli.emulate import write_config
 from crawler.cli.main import whole_command
 from crawler.clock import SystemClock
 from crawler.emulator import CloudSpec, Error, Throttle
 from crawler.errors import CatalogError, ConfigError, CredentialsError
 from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.rows import RowContext
+from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
 from crawler.telemetry import logs as log
 

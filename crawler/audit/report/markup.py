@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from crawler.telemetry.logs import printable
+from crawler.text import printable
 
 _VOID = frozenset({"meta", "link", "input", "br"})
 # No cell of a table holds more; what is longer is cut, and shows that it is.

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.crawl import config_option, load
-from crawler.cli.options import CommandError, Output, output_options
-from crawler.cli.snapshots import place_of, uri_option
+from crawler.cli.inputs import load, place_of
+from crawler.cli.options import CommandError, Output, config_option, output_options, uri_option
 from crawler.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
@@ -136,6 +135,3 @@ def _show(
     elif style == "markdown":
         click.echo(differing_markdown.page(old.manifest, new.manifest, changes), nl=False)
     return Verdict(any(table.total for table in changes), differing.has_unknown(changes))
-
-
-COMMANDS = (diff,)

@@ -19,7 +19,7 @@ from crawler.cli.diff.text import (
     value_text,
 )
 from crawler.snapshot import Manifest
-from crawler.telemetry.logs import printable
+from crawler.text import printable
 
 MOST_READ = 1000
 _MOST_SHOWN = 500

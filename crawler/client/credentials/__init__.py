@@ -8,7 +8,7 @@ Nothing here opens a connection: STS is asked through `Call`, the metadata servi
 from __future__ import annotations
 
 from crawler.client.credentials.base import Call, Credentials, Fetch, Outside, Provider, RoleDeniedError, mask
-from crawler.client.credentials.build import build_provider
+from crawler.client.credentials.chain import build_provider
 from crawler.client.credentials.spec import CredentialSpec, describe, validate
 from crawler.client.credentials.sts import assumed_role
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+
+import anyio
 
 from crawler.errors import CredentialsError
 
@@ -149,3 +152,70 @@ def _instant(text: object) -> datetime | None:
     except ValueError:
         return None
     return instant.astimezone(UTC) if instant and instant.tzinfo else None
+
+
+class Static:
+    """The keys that it was given, until the cloud refuses them."""
+
+    def __init__(self, name: str, credentials: Credentials) -> None:
+        self.name = name
+        self._credentials = credentials
+
+    async def get(self) -> Credentials:
+        """See `Provider.get`. Never fails."""
+        return self._credentials
+
+    def ready(self) -> Credentials | None:
+        """See `Provider.ready`. Always there."""
+        return self._credentials
+
+    async def refresh(self, stale: Credentials) -> Credentials:
+        """See `Provider.refresh`. Always raises CredentialsError: there is nowhere to get others from."""
+        if stale.security_token:
+            raise CredentialsError(
+                f"{self.name}: the security token has expired and can't be renewed from here; "
+                "set fresh ones, or use a role (ram_role_arn), which is renewed by itself"
+            )
+        raise CredentialsError(f"{self.name}: the access key was refused as expired; set another one")
+
+
+class Unusable:
+    """Stands where a provider couldn't be built: one account's trouble, told when that account is asked for keys."""
+
+    def __init__(self, name: str, error: CredentialsError) -> None:
+        self.name = name
+        self._kind = type(error)
+        self._message = str(error)
+
+    async def get(self) -> Credentials:
+        """See `Provider.get`. Always raises CredentialsError."""
+        raise self._kind(self._message)
+
+    def ready(self) -> Credentials | None:
+        """See `Provider.ready`. Never there."""
+        return None
+
+    async def refresh(self, stale: Credentials) -> Credentials:  # noqa: ARG002  the protocol's parameter
+        """See `Provider.refresh`. Always raises CredentialsError."""
+        raise self._kind(self._message)
+
+
+async def read_text(path: Path, what: str) -> str:
+    """The file's text. Raises CredentialsError, which names the file and the reason, where it can't be read."""
+    try:
+        return await anyio.Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+    except ValueError:
+        reason = "not UTF-8 text"
+    # Raised out here, so that the decoder's error, which holds the file's bytes, isn't its context.
+    raise CredentialsError(f"{what} {path} can't be read: {reason}")
+
+
+def json_object(text: str | bytes) -> dict[str, Any] | None:
+    """The JSON object in `text`; None where there is none, since the decoder's own error holds the whole text."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

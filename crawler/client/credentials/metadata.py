@@ -10,8 +10,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from crawler.client.credentials.base import issued
-from crawler.client.credentials.files import json_object
+from crawler.client.credentials.base import issued, json_object
 from crawler.client.credentials.refresh import Temporary
 from crawler.errors import ApiError, CredentialsError
 

@@ -9,8 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.client.credentials.base import RoleDeniedError, issued
-from crawler.client.credentials.files import read_text
+from crawler.client.credentials.base import RoleDeniedError, issued, read_text
 from crawler.client.credentials.refresh import Temporary
 from crawler.errors import ApiError, CredentialsError, DeniedError, ReauthError, ThrottledError, TransientError
 

@@ -13,8 +13,7 @@ from typing import Any
 
 import orjson
 
-from crawler.emulator.data.seeded import LocalDice, iso_z
-from crawler.emulator.data.sparse_seed import sparse
+from crawler.emulator.data.seeded import LocalDice, iso_z, sparse
 
 Record = dict[str, Any]
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from crawler.emulator.data.seeded import LocalDice, epoch_s, iso_z
-from crawler.emulator.data.sparse_seed import sparse
+from crawler.emulator.data.seeded import LocalDice, epoch_s, iso_z, sparse
 
 Record = dict[str, Any]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from crawler.emulator.data import words
+from crawler.emulator.data import seeded as words
 from crawler.emulator.data.fc_mounts import mounts, registry
 from crawler.emulator.data.seeded import Dice, LocalDice, iso_z
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from crawler.emulator.data import words
+from crawler.emulator.data import seeded as words
 from crawler.emulator.data.fc_configs import provisioned
-from crawler.emulator.data.seeded import LocalDice, epoch_s, iso_offset, iso_z
-from crawler.emulator.data.sparse_seed import sparse
+from crawler.emulator.data.seeded import LocalDice, epoch_s, iso_offset, iso_z, sparse
 
 Record = dict[str, Any]
 

@@ -10,10 +10,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from crawler.emulator.data import words
+from crawler.emulator.data import seeded as words
 from crawler.emulator.data.fc_mounts import mounts
-from crawler.emulator.data.seeded import LocalDice, iso_z
-from crawler.emulator.data.sparse_seed import WHOLE, sparse
+from crawler.emulator.data.seeded import WHOLE, LocalDice, iso_z, sparse
 
 Record = dict[str, Any]
 

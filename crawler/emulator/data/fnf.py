@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from crawler.emulator.data import words
+from crawler.emulator.data import seeded as words
 from crawler.emulator.data.region import Place
 from crawler.emulator.data.seeded import LocalDice
 from crawler.emulator.spec import CloudSpec

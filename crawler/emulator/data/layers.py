@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from crawler.emulator.data import words
-from crawler.emulator.data.seeded import LocalDice, iso_z
-from crawler.emulator.data.sparse_seed import sparse
+from crawler.emulator.data import seeded as words
+from crawler.emulator.data.seeded import LocalDice, iso_z, sparse
 from crawler.emulator.spec import Shape
 
 Record = dict[str, Any]

@@ -7,7 +7,7 @@ strings that hold quotation marks, an integer for a boolean, times as epoch seco
 
 from __future__ import annotations
 
-from crawler.emulator.data import words
+from crawler.emulator.data import seeded as words
 from crawler.emulator.data.opensearch_context import Record, Spot
 from crawler.emulator.data.seeded import Dice, epoch_s
 

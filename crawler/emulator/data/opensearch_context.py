@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crawler.emulator.data.region import Parent, Place
-from crawler.emulator.data.seeded import Dice
-from crawler.emulator.data.sparse_seed import sparse
+from crawler.emulator.data.seeded import Dice, sparse
 
 Record = dict[str, Any]
 

@@ -8,7 +8,7 @@ of instances in either unit.
 
 from __future__ import annotations
 
-from crawler.emulator.data import words
+from crawler.emulator.data import seeded as words
 from crawler.emulator.data.opensearch_context import Record, Spot
 from crawler.emulator.data.seeded import Dice, epoch_s
 

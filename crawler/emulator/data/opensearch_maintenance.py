@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crawler.emulator.data import words
+from crawler.emulator.data import seeded as words
 from crawler.emulator.data.opensearch_context import Record, Spot
 from crawler.emulator.data.seeded import Dice, epoch_s, iso_offset
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from crawler.emulator.data import words
+from crawler.emulator.data import seeded as words
 from crawler.emulator.data.opensearch_apps import SMALL
 from crawler.emulator.data.opensearch_context import Record, Spot
 from crawler.emulator.data.seeded import Dice, epoch_s

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from crawler.emulator.data.seeded import LocalDice, epoch_s
-from crawler.emulator.data.sparse_seed import sparse
+from crawler.emulator.data.seeded import LocalDice, epoch_s, sparse
 
 Record = dict[str, Any]
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import orjson
 
-from crawler.emulator.data import words
-from crawler.emulator.data.seeded import LocalDice, iso_offset, iso_z
-from crawler.emulator.data.sparse_seed import sparse
+from crawler.emulator.data import seeded as words
+from crawler.emulator.data.seeded import LocalDice, iso_offset, iso_z, sparse
 
 Record = dict[str, Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from crawler.emulator.apis.operation import Operation
-from crawler.emulator.data import words
+from crawler.emulator.data import seeded as words
 from crawler.emulator.data.seeded import Dice, epoch_s, iso_offset, iso_z
 from crawler.emulator.days.rules import DESCRIPTIONS, FIELDS, NAMED
 

@@ -7,8 +7,9 @@ get here. It reads instants as text and leaves secrets as they are; both become 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import chain, repeat
 from typing import Any
 
@@ -17,7 +18,6 @@ import pyarrow.compute as pc
 
 from crawler.catalog.columns import TIMESTAMP, Column
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
-from crawler.normalizer.fast.rows import RowContext, Undecoded
 from crawler.normalizer.fast.variants import Path, Variant
 from crawler.normalizer.redaction import MARKS, Redaction
 
@@ -25,8 +25,43 @@ _MILLISECONDS_FROM = 10**11
 _SCALARS = {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(), "number": pa.float64()}
 _MAX_CACHED = 8192
 
+
+@dataclass(frozen=True, slots=True)
+class RowContext:
+    """What a page's rows have in common. `parameters`: the path's, by wire name."""
+
+    account_id: str
+    region_id: str
+    fetched_at: datetime
+    parameters: Mapping[str, str]
+
+
 # Reads one page without any shortcut.
 SlowWay = Callable[[bytes, RowContext], pa.RecordBatch]
+
+
+@dataclass(slots=True, eq=False)
+class Undecoded:
+    """A page's rows as received. `extra` is their `_extra`, empty where none has any. `decoder` makes the batch.
+
+    `nbytes` counts what is held. Not to be changed; it isn't frozen since that would double what making one takes.
+    """
+
+    decoder: Decoder
+    body: bytes
+    num_rows: int
+    context: RowContext
+    extra: Sequence[str | None]
+    nbytes: int
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema that the rows will have."""
+        return self.decoder.schema
+
+    def batch(self) -> pa.RecordBatch:
+        """The rows, decoded now."""
+        return self.decoder.decode([self])
 
 
 class Decoder:

@@ -9,8 +9,10 @@ twice in one object, of which it takes the last.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from operator import attrgetter
 from typing import Any, Union
@@ -19,10 +21,8 @@ import msgspec
 
 from crawler.catalog.columns import Column
 from crawler.catalog.model import Operation
-from crawler.normalizer.converters import swap_case
-from crawler.normalizer.exact_json import parse
+from crawler.normalizer.exact_json import parse, swap_case
 from crawler.normalizer.extra import path_name
-from crawler.normalizer.fast.exact import are_instants, are_numbers
 from crawler.normalizer.fast.structs import INT64, Tree, Watched, attributes
 from crawler.normalizer.fast.variants import Variant
 
@@ -30,17 +30,59 @@ from crawler.normalizer.fast.variants import Variant
 # that is JSON itself.
 _MISREAD = re.compile(rb"\\u(?:[dD][89abAB]|005[cC])")
 
+
 # What every envelope of these APIs may have beside its list (Alibaba Cloud's references, checked 2026-11-22).
 ENVELOPE = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
+
+
 # What beside a list may say that the answer is an error, as `classify` reads it.
 _TELLING = frozenset({"code", "success", "errorCode", "errors", "accessDeniedDetail"})
-
 _SCALAR = Union[str, bool, INT64, float, None]  # noqa: UP007 - a type for msgspec
 _TOKEN = Union[str, INT64, None]  # noqa: UP007
+
 
 _encode = msgspec.json.Encoder(
     order="deterministic", enc_hook=lambda number: msgspec.Raw(number.literal.encode())
 ).encode
+
+
+# Up to 15 digits: each such decimal has a float of its own, which is written back as the same number.
+_NUMBER = r"(?=[^,]{1,16}(?:,|\Z))(?:-(?=[\d.]*[1-9]))?(?:0|[1-9]\d{0,14})(?:\.\d+)?"
+_NUMBERS = re.compile(rf"(?:(?:null|{_NUMBER})(?:,|\Z))*".encode())
+_ZONE = r"(?:Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)"
+_INSTANT = re.compile(rf"\d{{4}}-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{{1,6}})?{_ZONE}", re.ASCII)
+_TO_ZERO = str.maketrans("123456789", "000000000")
+
+
+_SHAPES = frozenset(
+    f"0000-00-00{between}00:00:00{'.' * bool(digits)}{'0' * digits}Z" for between in "T " for digits in range(7)
+)
+
+
+def are_numbers(literals: Sequence[Any]) -> bool:
+    """Whether JSON literals are nulls, or numbers that a float holds exactly, written without an exponent."""
+    return _NUMBERS.fullmatch(b",".join(map(bytes, literals))) is not None
+
+
+def are_instants(texts: Sequence[str]) -> bool:
+    """Whether texts are instants of the calendar to the microsecond, with their zone, far from its first and last day.
+
+    Most have one shape: it is compared for all at once.
+    """
+    whole = "".join(texts)
+    shape = texts[0].translate(_TO_ZERO)
+    is_same = shape in _SHAPES and whole.translate(_TO_ZERO) == shape * len(texts)
+    if not is_same and not all(map(_INSTANT.fullmatch, texts)):
+        return False
+    if is_same and ("T24" in whole or " 24" in whole):  # midnight at the day's end, which newer Pythons take
+        return False
+    if min(texts) < "0002" or max(texts) >= "9999":
+        return False
+    try:
+        deque(map(datetime.fromisoformat, texts), maxlen=0)
+    except ValueError:  # the 30th of February
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,8 @@ from crawler.catalog.columns import Column
 from crawler.catalog.model import Operation
 from crawler.normalizer.exact_json import InvalidJsonError
 from crawler.normalizer.extra import Drift, Entry, extra_text
-from crawler.normalizer.fast.decoder import Decoder, SlowWay
+from crawler.normalizer.fast.decoder import Decoder, RowContext, SlowWay, Undecoded
 from crawler.normalizer.fast.gate import Found, Gate, Opened
-from crawler.normalizer.fast.rows import RowContext, Undecoded
 from crawler.normalizer.fast.variants import Variant, learn
 from crawler.normalizer.redaction import Redaction, needs_care
 

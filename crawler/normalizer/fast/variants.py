@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from crawler.catalog.columns import Column
 from crawler.catalog.model import Operation
-from crawler.normalizer.converters import swap_case
+from crawler.normalizer.exact_json import swap_case
 
 # The wire names from the record down; `[]` for a list's item, `*` for a map's value.
 Path = tuple[str, ...]

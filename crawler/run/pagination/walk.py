@@ -17,10 +17,10 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, PaginationError
-from crawler.normalizer.exact_json import is_encodable
-from crawler.run.pagination.listing import PageLike, Reading, count
-from crawler.run.pagination.lookahead import Lookahead, Spawn
+from crawler.run.pagination.by_number import Lookahead, Reading, Spawn, count
+from crawler.run.pagination.page import PageLike
 from crawler.run.pagination.prefixes import LEAST_PAGES, MOST_EXTRA, WALKS, OddListError, Split, Watch, ascending
+from crawler.text import is_encodable
 
 MAX_PAGES = 10_000
 _SMALLER = (50, 20, 10)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crawler.snapshot.folder.prune import PrunePlan
-    from crawler.snapshot.lake.publish import Lake
+    from crawler.snapshot.lake.base import Lake
     from crawler.snapshot.manifest import Manifest
     from crawler.snapshot.object_store import Bucket
+    from crawler.snapshot.reader import BucketReader
     from crawler.snapshot.retention import KeepRules
-    from crawler.snapshot.storage import BucketReader
 
 
 async def prune_bucket(

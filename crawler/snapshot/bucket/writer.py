@@ -18,17 +18,16 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from crawler.errors import OutputError
+from crawler.errors import OutputError, UnfinishedCommitError
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.bucket.latest import advance_latest
 from crawler.snapshot.bucket.notes import announce, settle_others
 from crawler.snapshot.bucket.prune import finish_removals
 from crawler.snapshot.bucket.scratch import ScratchDisk, make_scratch
-from crawler.snapshot.folder.commit import UnfinishedCommitError
-from crawler.snapshot.folder.writer import SnapshotWriter
+from crawler.snapshot.folder.writer import MAX_OPEN_PARTS, SnapshotWriter
 from crawler.snapshot.layout import checksum_path, manifest_path, parent, staged, table_folder
+from crawler.snapshot.ledger import Ledger
 from crawler.snapshot.object_store import UncertainError
-from crawler.snapshot.packed import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,9 +37,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from crawler.snapshot.ledger import ScopeRow
-    from crawler.snapshot.manifest import Manifest, ManifestDraft
+    from crawler.snapshot.manifest import Manifest, ManifestDraft, PartFile
     from crawler.snapshot.object_store import Bucket
-    from crawler.snapshot.rows.parquet import PartFile
 
 # One PUT a part: S3 takes 5 GiB in one, and what is in flight is in memory.
 MAX_PART_BYTES = 32 * 1024 * 1024
@@ -67,6 +65,7 @@ class BucketSnapshotWriter(SnapshotWriter):
         started_at: datetime,
         schemas: Mapping[str, pa.Schema],
         *,
+        max_open_parts: int = MAX_OPEN_PARTS,
         max_part_bytes: float = MAX_PART_BYTES,
     ) -> BucketSnapshotWriter:
         """Announce the snapshot, settle what crawls before left (`recovered`: the snapshots completed).
@@ -79,7 +78,15 @@ class BucketSnapshotWriter(SnapshotWriter):
         recovered = await settle_others(bucket, started_at)
         scratch = await anyio.to_thread.run_sync(make_scratch)
         disk = ScratchDisk(scratch)
-        writer = await cls.begin(scratch, snapshot_id, started_at, schemas, max_part_bytes=max_part_bytes, disk=disk)
+        writer = await cls.begin(
+            scratch,
+            snapshot_id,
+            started_at,
+            schemas,
+            max_open_parts=max_open_parts,
+            max_part_bytes=max_part_bytes,
+            disk=disk,
+        )
         writer.recovered = recovered
         await writer.announce(bucket, scratch)
         return writer

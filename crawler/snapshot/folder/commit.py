@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from crawler.errors import OutputError
+from crawler.errors import OutputError, UnfinishedCommitError
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import make_folders_durably, remove_tree, write_file
 from crawler.snapshot.layout import (
@@ -27,12 +27,7 @@ from crawler.snapshot.layout import (
 
 if TYPE_CHECKING:
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.manifest import Manifest
-    from crawler.snapshot.rows.parquet import PartFile
-
-
-class UnfinishedCommitError(OutputError):
-    """The snapshot is decided and whole, but not in place; the next crawl's beginning puts it there."""
+    from crawler.snapshot.manifest import Manifest, PartFile
 
 
 def decide(disk: Disk, manifest: Manifest) -> None:

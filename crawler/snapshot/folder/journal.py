@@ -17,8 +17,7 @@ import msgspec
 from crawler.errors import OutputError
 from crawler.snapshot.layout import parent, staged
 from crawler.snapshot.ledger import ScopeRow
-from crawler.snapshot.manifest import Instant
-from crawler.snapshot.rows.parquet import PartFile
+from crawler.snapshot.manifest import Instant, PartFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

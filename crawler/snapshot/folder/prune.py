@@ -39,10 +39,9 @@ from crawler.snapshot.retention import KeepRules, keep
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from crawler.snapshot.lake.publish import Lake
+    from crawler.snapshot.lake.base import Lake
     from crawler.snapshot.manifest import Manifest
-    from crawler.snapshot.reader import SnapshotSummary
-    from crawler.snapshot.storage import Place
+    from crawler.snapshot.reader import Place, SnapshotSummary
 
 # A crawl that hasn't ended after so long holds no lock any more, and nobody may go on with it.
 UNFINISHED_FOR = timedelta(hours=24)

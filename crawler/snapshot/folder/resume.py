@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.disk import Disk
     from crawler.snapshot.folder.journal import ScopeRecord, Terms
-    from crawler.snapshot.rows.parquet import PartFile
+    from crawler.snapshot.manifest import PartFile
 
 # Rows of one snapshot shouldn't be further apart in time than this.
 MAX_AGE = timedelta(hours=6)

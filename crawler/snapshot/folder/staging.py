@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from crawler.snapshot.layout import ledger_path, parent, part_name, scope_folder, staged
 from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, ledger_batch
-from crawler.snapshot.manifest import TableEntry, schema_sha256
-from crawler.snapshot.rows.parquet import PartFile, PartWriter
+from crawler.snapshot.manifest import PartFile, TableEntry, schema_sha256
+from crawler.snapshot.rows.parquet import PartWriter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.packed import Ledger
+    from crawler.snapshot.ledger import Ledger
 
 # Table, account and region.
 _Scope = tuple[str, str, str]

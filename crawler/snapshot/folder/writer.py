@@ -11,7 +11,6 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from crawler.cli.process import open_share
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import Disk, remove_tree
@@ -23,8 +22,7 @@ from crawler.snapshot.folder.recovery import take_for_new, take_unfinished
 from crawler.snapshot.folder.resume import check_terms, take_over
 from crawler.snapshot.folder.staging import Assembly
 from crawler.snapshot.layout import account_folder, staged
-from crawler.snapshot.ledger import has_rows
-from crawler.snapshot.packed import Ledger
+from crawler.snapshot.ledger import Ledger, has_rows
 from crawler.snapshot.rows.row_store import count_columns
 from crawler.snapshot.rows.scope_writer import ScopeWriter
 from crawler.snapshot.rows.spool import Spool
@@ -39,8 +37,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.folder.journal import KnownList
     from crawler.snapshot.folder.lock import OutputLock
     from crawler.snapshot.ledger import ScopeRow
-    from crawler.snapshot.manifest import Manifest, ManifestDraft
-    from crawler.snapshot.rows.parquet import PartFile
+    from crawler.snapshot.manifest import Manifest, ManifestDraft, PartFile
 
 MEMORY_BYTES = 40 * 1024 * 1024
 MAX_OPEN_PARTS = 64
@@ -98,13 +95,13 @@ class SnapshotWriter:
         *,
         umask: int = 0o077,
         memory_bytes: int = MEMORY_BYTES,
-        max_open_parts: int | None = None,
+        max_open_parts: int = MAX_OPEN_PARTS,
         max_part_bytes: float = inf,
         disk: Disk | None = None,
     ) -> Self:
         """Take the output, set right what a crash left in it (`recovered`: the snapshots completed), start staging.
 
-        `max_open_parts` is by what this process may open unless given. Raises OutputBusyError where another crawl holds
+        `max_open_parts` bounds the files that are open at once. Raises OutputBusyError where another crawl holds
         the output, OutputError where it can't be written.
         """
 
@@ -114,7 +111,7 @@ class SnapshotWriter:
 
         with anyio.CancelScope(shield=True):
             taken, lock, recovered = await anyio.to_thread.run_sync(begin_blocking)
-        spool = Spool(taken, memory_bytes, max_open_parts or _open_parts(), max_part_bytes)
+        spool = Spool(taken, memory_bytes, max_open_parts, max_part_bytes)
         writer = cls(taken, lock, snapshot_id, started_at, schemas, spool)
         writer.recovered = recovered
         return writer
@@ -127,6 +124,7 @@ class SnapshotWriter:
         schemas: Mapping[str, pa.Schema],
         *,
         umask: int = 0o077,
+        max_open_parts: int = MAX_OPEN_PARTS,
         disk: Disk | None = None,
     ) -> Self:
         """Take the output to go on with its newest unfinished crawl, under that one's ID; `open_journal` says how far.
@@ -140,7 +138,7 @@ class SnapshotWriter:
 
         with anyio.CancelScope(shield=True):
             taken, lock, (terms, records) = await anyio.to_thread.run_sync(resume_blocking)
-        spool = Spool(taken, MEMORY_BYTES, _open_parts())
+        spool = Spool(taken, MEMORY_BYTES, max_open_parts)
         writer = cls(taken, lock, terms.snapshot_id, terms.started_at, schemas, spool)
         writer._unfinished, writer._stays = (terms, records), True
         return writer
@@ -331,7 +329,3 @@ class SnapshotWriter:
                     self._journal.close()
             self._lock.release()
             self._disk.close_root()
-
-
-def _open_parts() -> int:
-    return min(MAX_OPEN_PARTS, open_share())

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crawler.errors import OutputError
-from crawler.snapshot.lake.publish import SNAPSHOT_PROPERTY
+from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake.transaction import AddAction
 
-    from crawler.snapshot.lake.publish import LakeSettings
+    from crawler.snapshot.lake.base import LakeSettings
     from crawler.snapshot.location import BucketPlace
-    from crawler.snapshot.rows.parquet import PartFile
+    from crawler.snapshot.manifest import PartFile
 
 _ATTEMPTS = 5
 # Others may have committed since (an OPTIMIZE, say): the newest commit of ours is looked for among so many.

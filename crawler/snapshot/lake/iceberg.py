@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from crawler.errors import ConfigError, OutputError
-from crawler.snapshot.lake.publish import SNAPSHOT_PROPERTY
+from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
 from crawler.snapshot.location import BucketPlace
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
-    from crawler.snapshot.lake.publish import LakeSettings
-    from crawler.snapshot.rows.parquet import PartFile
+    from crawler.snapshot.lake.base import LakeSettings
+    from crawler.snapshot.manifest import PartFile
 
 _FOLDER = "_iceberg"
 _ATTEMPTS = 5

@@ -7,14 +7,13 @@ table moves by one atomic commit, forwards only, and carries the snapshot's ID, 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
-from crawler.errors import ConfigError, OutputError
-from crawler.snapshot.folder.commit import UnfinishedCommitError
+from crawler.errors import ConfigError, OutputError, UnfinishedCommitError
+from crawler.snapshot.lake.base import Lake, LakeSettings
 from crawler.snapshot.location import BucketPlace
 
 if TYPE_CHECKING:
@@ -22,46 +21,8 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.manifest import Manifest
-    from crawler.snapshot.rows.parquet import PartFile
-
-# The property of a commit that names the snapshot.
-SNAPSHOT_PROPERTY = "acs-inventory.snapshot-id"
 
 _MODULES = {"iceberg": "pyiceberg", "delta": "deltalake"}
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class LakeSettings:
-    """A lake over an output. The catalog's URI may hold a password, so it never shows itself in a message."""
-
-    format: Literal["iceberg", "delta"]
-    root: Path | BucketPlace
-    catalog_uri: str = ""
-    warehouse: str = ""
-    namespace: str = "acs_inventory"
-
-    @property
-    def base(self) -> str:
-        """The output as a URI that other libraries take, without a slash at its end."""
-        if isinstance(self.root, Path):
-            return f"file://{self.root.resolve()}"
-        return f"s3://{self.root.bucket}/{self.root.prefix}".rstrip("/")
-
-
-class Lake(Protocol):
-    """The tables of one output in one format. Blocks. `move` raises what libraries raise, the others OutputError."""
-
-    def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """Make these files the table's content by one commit; nothing where it has a snapshot as new already."""
-        ...
-
-    def heads(self, tables: Iterable[str]) -> dict[str, str]:
-        """Table → the ID of the snapshot whose files are its content now; of these tables, those with any content."""
-        ...
-
-    def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
-        """Let no version of these tables name the files of these snapshots, none of which is a head."""
-        ...
 
 
 def open_lake(settings: LakeSettings) -> Lake:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Literal
 
@@ -27,23 +26,19 @@ if TYPE_CHECKING:
     from crawler.snapshot.disk import Disk
 
 ROW_GROUP_ROWS = 65_536
+
+
 # pyarrow hands over some hundred bytes at a time, each with the interpreter's lock: so many are gathered first.
 _BUFFER_BYTES = 64 * 1024
+
+
 # A column whose different values take more has too many of them: a dictionary would cost time and space.
 _DICTIONARY_BYTES = 128 * 1024
+
+
 # What pyarrow holds of a column of a row group until the file's footer is written: measured with pyarrow 26, 0.24 MB
 # for a row group of 140 columns, half of it the page index.
 _FOOTER_BYTES = 1700
-
-
-@dataclass(frozen=True, slots=True)
-class PartFile:
-    """A committed file as the manifest names it: the path is relative to the root, the hash is SHA-256 in hex."""
-
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
 
 
 class _Sink:

@@ -12,9 +12,10 @@ import anyio
 
 from crawler.errors import NormalizeError
 from crawler.snapshot.layout import part_name, scope_folder, staged
+from crawler.snapshot.manifest import PartFile
 from crawler.snapshot.rows.chunks import Waiting, choose
 from crawler.snapshot.rows.keys import Keys
-from crawler.snapshot.rows.parquet import PartFile, PartWriter, rewrite_without
+from crawler.snapshot.rows.parquet import PartWriter, rewrite_without
 from crawler.snapshot.rows.row_store import Store
 
 if TYPE_CHECKING:

@@ -1,0 +1,52 @@
+"""The settings of a lake, and the protocol of its two formats."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from crawler.snapshot.location import BucketPlace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from crawler.snapshot.manifest import PartFile
+
+# The property of a commit that names the snapshot.
+SNAPSHOT_PROPERTY = "acs-inventory.snapshot-id"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LakeSettings:
+    """A lake over an output. The catalog's URI may hold a password, so it never shows itself in a message."""
+
+    format: Literal["iceberg", "delta"]
+    root: Path | BucketPlace
+    catalog_uri: str = ""
+    warehouse: str = ""
+    namespace: str = "acs_inventory"
+
+    @property
+    def base(self) -> str:
+        """The output as a URI that other libraries take, without a slash at its end."""
+        if isinstance(self.root, Path):
+            return f"file://{self.root.resolve()}"
+        return f"s3://{self.root.bucket}/{self.root.prefix}".rstrip("/")
+
+
+class Lake(Protocol):
+    """The tables of one output in one format. Blocks. `move` raises what libraries raise, the others OutputError."""
+
+    def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
+        """Make these files the table's content by one commit; nothing where it has a snapshot as new already."""
+        ...
+
+    def heads(self, tables: Iterable[str]) -> dict[str, str]:
+        """Table → the ID of the snapshot whose files are its content now; of these tables, those with any content."""
+        ...
+
+    def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
+        """Let no version of these tables name the files of these snapshots, none of which is a head."""
+        ...

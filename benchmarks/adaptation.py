@@ -18,10 +18,10 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.virtual_cloud import Latency, TokenBucket, Windows
-from crawler.client.rate_limit import Bucket, LimitRule
+from benchmarks.virtual_cloud import Latency, ServerBucket, Windows
+from crawler.client.rate_limit import LimitRule, TokenBucket
 
-Server = TokenBucket | Windows
+Server = ServerBucket | Windows
 USUAL = Latency()
 # Told, and real. The least that can be refused: the first one, and what leaves until its answer is there (80 ms); the
 # same again at 0.7 of the rate, since one refusal may cut no deeper; and one a minute, since what was told has to be
@@ -74,7 +74,7 @@ def pursue(
 
     `late_s`: how late at most each request leaves after it may, as on a busy machine.
     """
-    dice, bucket, run = random.Random(seed), Bucket(rule), Run()
+    dice, bucket, run = random.Random(seed), TokenBucket(rule), Run()
     changes = list(changes)
     events: list[tuple[float, int, str, float, float]] = [(0.0, 0, "leave", 0.0, 0.0)]
     number = 0
@@ -110,9 +110,9 @@ def pursue(
 
 def servers() -> dict[str, Callable[[float], Server]]:
     made: dict[str, Callable[[float], Server]] = {
-        f"bucket, burst {burst}": partial(TokenBucket, burst=burst) for burst in (5, 10, 20)
+        f"bucket, burst {burst}": partial(ServerBucket, burst=burst) for burst in (5, 10, 20)
     }
-    return {**made, "bucket, a second's worth": lambda rate: TokenBucket(rate, rate), "windows of 1 s": Windows}
+    return {**made, "bucket, a second's worth": lambda rate: ServerBucket(rate, rate), "windows of 1 s": Windows}
 
 
 @dataclass(frozen=True)

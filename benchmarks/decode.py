@@ -19,7 +19,7 @@ from crawler.normalizer import Normalizer
 from crawler.normalizer.fast import decoder as arrow
 from crawler.normalizer.fast import gate, reader
 from crawler.normalizer.fast.decoder import RowContext
-from crawler.normalizer.fast.variants import Variant
+from crawler.normalizer.fast.variants import SchemaVariant
 from crawler.normalizer.redaction import Redaction
 
 PAGES, RECORDS, JOINED, ROUNDS = 40, 100, 8, 5
@@ -162,7 +162,7 @@ def main() -> None:
     slow = Normalizer(operation, redaction, "s", is_quick=False)
     rows = [quick.read(body, CONTEXT).rows for body in pages]
     runs = [rows[at : at + JOINED] for at in range(0, PAGES, JOINED)]
-    decoder, opening = rows[0].decoder, gate.Gate(operation, Variant())
+    decoder, opening = rows[0].decoder, gate.SchemaGate(operation, SchemaVariant())
     wire, tail = decoder.wire, slice(0, PAGES // 10)
 
     def arro3() -> None:

@@ -30,22 +30,22 @@ from benchmarks.virtual_cloud import (
     Limit,
     NoWriter,
     Records,
-    TokenBucket,
+    ServerBucket,
     VirtualCloud,
     VirtualLoop,
     Where,
 )
 from crawler.catalog import load_catalog, schemas_folder
 from crawler.catalog.model import Catalog
-from crawler.client.client import Caller, Client
+from crawler.client.client import Client, SignedAccount
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
-from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.retry import RetryPolicy
 from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction
-from crawler.run.progress import Progress
+from crawler.run.progress import CrawlProgress
 from crawler.run.scheduler import Scheduler
 from crawler.run.targets import TargetPlan, interleaved
 from crawler.snapshot import ScopeRow
@@ -135,7 +135,7 @@ def _rule(shape: Shape, product: str) -> LimitRule:
 def _right_limit(shape: Shape, where: Where) -> Limit:
     """The limit that the crawl is told of."""
     rule = _rule(shape, where[2])
-    return TokenBucket(rule.rate, rule.burst)
+    return ServerBucket(rule.rate, rule.burst)
 
 
 async def _crawl(shape: Shape, catalog: Catalog, cloud: VirtualCloud, writer: NoWriter) -> tuple[Scheduler, float]:
@@ -147,7 +147,7 @@ async def _crawl(shape: Shape, catalog: Catalog, cloud: VirtualCloud, writer: No
         dispatcher,
         Endpoints({key: ProductHosts(f"{key}.{{account_id}}.{{region}}.aliyuncs.com") for key in catalog.products}),
         load_rules(schemas_folder() / "errors.toml"),
-        Buckets(rules.pop("default"), rules),
+        TokenBuckets(rules.pop("default"), rules),
         RetryPolicy(),
         clock,
         timeout_s=30.0,
@@ -156,7 +156,7 @@ async def _crawl(shape: Shape, catalog: Catalog, cloud: VirtualCloud, writer: No
     )
     needed = catalog.with_parents(shape.tables)
     targets = interleaved({str(10**15 + n): tuple(shape.regions) for n in range(shape.accounts)})
-    plans = [TargetPlan(target, Caller(target.account_id, FakeProvider()), needed) for target in targets]
+    plans = [TargetPlan(target, SignedAccount(target.account_id, FakeProvider()), needed) for target in targets]
     redaction = Redaction("mask", "keep", None)
     normalizers = {table: Normalizer(catalog.operations[table], redaction, "s") for table in needed}
     scheduler = Scheduler(
@@ -169,7 +169,7 @@ async def _crawl(shape: Shape, catalog: Catalog, cloud: VirtualCloud, writer: No
         writer,  # type: ignore[arg-type]
         clock,
         {},
-        Progress(),
+        CrawlProgress(),
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(dispatcher.run)

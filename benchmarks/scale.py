@@ -119,7 +119,7 @@ def crawl_once(accounts: int) -> Scale:
     from crawler.config import parse_config
     from crawler.run import session
     from crawler.run.run import crawl
-    from crawler.run.system import Surroundings
+    from crawler.run.system import System
 
     keep_memory_compact()  # as the command does
     collect_rarely()
@@ -128,7 +128,7 @@ def crawl_once(accounts: int) -> Scale:
     vars(session)["Transport"] = EmptyCloud
     with tempfile.TemporaryDirectory(prefix="acs-inventory-scale-") as folder:
         config = parse_config(configuration(accounts, Path(folder, "output")), source="scale", environ={})
-        surroundings = Surroundings(environ={}, home=Path(folder))
+        surroundings = System(environ={}, home=Path(folder))
         began_s = time.process_time()
         result = asyncio.run(crawl(config, surroundings))
         cpu_s = time.process_time() - began_s

@@ -59,7 +59,7 @@ class Limit(Protocol):
     def refuse(self, now: float) -> float: ...
 
 
-class TokenBucket:
+class ServerBucket:
     """`rate` a second in the long run, `burst` at once. `rate` may be changed while it is asked."""
 
     def __init__(self, rate: float, burst: float) -> None:

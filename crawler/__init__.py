@@ -1,9 +1,9 @@
 """acs-inventory: a nightly inventory of Alibaba Cloud Function Compute and OpenSearch, as one Parquet snapshot.
 
-The package reads best from the run towards the leaves: `run` wires everything; `scheduler` runs the lists, with
-`dispatcher` and `lanes` deciding what goes when; `client` makes one call, with `signing`, `transport`, `classify`,
-`retry` and `ratelimit` below it; `pagination` walks a list; `normalizer` turns pages into rows, `decode` the plain ones
-quickly; `snapshot` keeps them. What is crawled is in no module: `catalog` reads it from the files under `schemas/`.
+Read the packages from the top down: `cli` (one file per command), `run` (one crawl), `audit` (the uses of a snapshot),
+`telemetry`, `config`, `normalizer` (page bytes to Arrow rows), `client` (one API call), `catalog` (the operations, read
+from the files under `schemas/`), `snapshot` (rows, files, manifest, commit), `emulator` (the built-in cloud). A package
+imports from the layers below its own only; its `__init__` gives the order in which to read it.
 """
 
 from __future__ import annotations
@@ -12,21 +12,23 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Config", "CrawlResult", "Surroundings", "__version__", "crawl", "load_config"]
+__all__ = ["Config", "CrawlResult", "Surroundings", "System", "__version__", "crawl", "load_config"]
 
 _HOMES = {
-    "Config": "crawler.config.load",
-    "CrawlResult": "crawler.run.run",
-    "Surroundings": "crawler.run.session",
-    "crawl": "crawler.run.run",
-    "load_config": "crawler.config.load",
+    "Config": ("crawler.config.load", "Config"),
+    "CrawlResult": ("crawler.run.result", "CrawlResult"),
+    "Surroundings": ("crawler.run.system", "System"),  # its name until 0.1.0
+    "System": ("crawler.run.system", "System"),
+    "crawl": ("crawler.run.run", "crawl"),
+    "load_config": ("crawler.config.load", "load_config"),
 }
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when first used: `--help` needs none of them."""
+    """Import a public name when it is first used, since `--help` needs none of them."""
     if name not in _HOMES:
         raise AttributeError(f"module 'crawler' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

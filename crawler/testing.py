@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from crawler.client.credentials import Credentials
-from crawler.client.request_queue import Lane
+from crawler.client.request_queue import RequestLane
 from crawler.client.transport import HttpRequest, HttpResponse
 from crawler.clock import SystemClock
 from crawler.errors import CredentialsError
@@ -82,7 +82,7 @@ class FakeGate:
         self.held = 0
         self.entered = 0
 
-    async def acquire(self, lane: Lane) -> None:  # noqa: ARG002 - the protocol's
+    async def acquire(self, lane: RequestLane) -> None:  # noqa: ARG002 - the protocol's
         """See `Gate.acquire`."""
         await anyio.lowlevel.checkpoint()
         self.held += 1

@@ -14,7 +14,7 @@ from crawler.config import Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Emulator, Rate, serve
 from crawler.run.result import CrawlResult
 from crawler.run.run import crawl as crawl_once
-from crawler.run.system import Surroundings
+from crawler.run.system import System
 
 FAST = Rate(rate=5000, burst=1000)
 BIG, SMALL = "1000000000000001", "1000000000000002"
@@ -46,8 +46,8 @@ class Site:
         text = change(text.replace("[crawl]\n", f"[crawl]\n{keys}")) + more
         return parse_config(text, source="test.toml", environ=environ)
 
-    def surroundings(self, **environ: str) -> Surroundings:
-        return Surroundings(environ=environ, home=self.folder)
+    def surroundings(self, **environ: str) -> System:
+        return System(environ=environ, home=self.folder)
 
     async def crawl(self, config: Config | None = None) -> CrawlResult:
         return await crawl_once(config or self.config(), self.surroundings())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from crawler.client.credentials import Credentials, Outside
+from crawler.client.credentials import Credentials, ProviderContext
 from crawler.errors import ApiError
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
@@ -92,5 +92,5 @@ class FakeCloud:
         number = len(self.fetched) if self.rotates else 1
         return status, json.dumps({"Code": "Success", **self.issue(number)}).encode()
 
-    def outside(self, home: Path = Path("/nonexistent"), **environ: str) -> Outside:
-        return Outside(self.call, self.fetch, self.clock, environ, home)
+    def outside(self, home: Path = Path("/nonexistent"), **environ: str) -> ProviderContext:
+        return ProviderContext(self.call, self.fetch, self.clock, environ, home)

@@ -20,7 +20,7 @@ from crawler.config.resolve import open_catalog
 from crawler.errors import ConfigError, OutputError
 from crawler.run.output import open_place
 from crawler.run.run import crawl
-from crawler.run.system import Surroundings
+from crawler.run.system import System
 
 TABLES = ["fc_functions", "fc_layers"]
 
@@ -38,7 +38,7 @@ class Output:
         self.cloud = cloud
         self.uri = uri
         self.environ = environ
-        self.surroundings = Surroundings(environ=environ, home=cloud.folder)
+        self.surroundings = System(environ=environ, home=cloud.folder)
 
     def config(self, **crawl_keys):
         folder = json.dumps(str(self.cloud.output))

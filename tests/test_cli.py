@@ -23,7 +23,7 @@ from crawler.catalog import load_catalog
 from crawler.cli.crawl import heartbeat
 from crawler.emulator import Cloud, CloudSpec, spec
 from crawler.emulator.apis.operations import BY_NAME
-from crawler.run.progress import Watch
+from crawler.run.progress import CrawlMonitor
 from crawler.telemetry import logs as log
 
 ROOT = Path(__file__).parents[1]
@@ -551,7 +551,7 @@ def test_the_written_configuration_is_its_owners_alone(cloud):
 
 @pytest.mark.looptime
 async def test_without_a_display_a_line_a_minute_says_how_far_it_is():
-    watch = Watch()
+    watch = CrawlMonitor()
     watch.progress.scopes = 7
     stream = io.StringIO()
     log.configure("json", "info", stream)

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import schemas_folder
-from crawler.client.client import Caller, Client, Tally
+from crawler.client.client import Client, RequestCounts, SignedAccount
 from crawler.client.credentials import Credentials, CredentialSpec, build_provider
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
-from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.request import ApiRequest, expand_path
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import HttpRequest, Transport
@@ -55,7 +55,7 @@ def client(sender, clock=None, gate=None, endpoints=HOSTS, **policy):
         gate or FakeGate(),
         endpoints,
         RULES,
-        Buckets(LimitRule(1000, 1000)),
+        TokenBuckets(LimitRule(1000, 1000)),
         RetryPolicy(**policy),
         clock or FakeClock(),
         timeout_s=30.0,
@@ -73,10 +73,10 @@ class Bench:
         self.provider = FakeProvider()
         self.client = client(self.sender, self.clock, self.gate, **policy)
         self.channel = self.client.channel(ACCOUNT, "cn-hangzhou", "fc", "ListFunctions")
-        self.tally = Tally()
+        self.tally = RequestCounts()
 
     async def call(self, request=LIST, read=bytes, **more):
-        caller = Caller(ACCOUNT, self.provider)
+        caller = SignedAccount(ACCOUNT, self.provider)
         return await self.client.call(request, caller, self.channel, read, self.tally, **more)
 
     async def fails(self, **more) -> ApiError:
@@ -92,7 +92,7 @@ class Bench:
 async def test_an_answer_is_read_and_the_place_given_back():
     bench = Bench([answer(body=b'{"functions": []}')])
     assert await bench.call(read=len) == 17
-    assert (bench.gate.held, bench.gate.entered, bench.tally) == (0, 1, Tally(1, 0, 0))
+    assert (bench.gate.held, bench.gate.entered, bench.tally) == (0, 1, RequestCounts(1, 0, 0))
     assert bench.sender.sent[0].url == "https://fcv3.cn-hangzhou.aliyuncs.com/2023-03-30/functions?limit=100"
     assert bench.sender.sent[0].timeout_s == 30.0
 
@@ -134,7 +134,7 @@ async def test_what_may_pass_is_tried_again_and_ends_with_the_last_error(respons
     """F03."""
     bench = Bench([response], max_attempts=5)
     assert isinstance(await bench.fails(), ThrottledError | TransientError)
-    assert bench.tally == bench.client.total == Tally(requests=5, retries=4, throttled=throttled)
+    assert bench.tally == bench.client.total == RequestCounts(requests=5, retries=4, throttled=throttled)
     assert len(bench.sender.sent) == 5
     assert bench.clock.slept == [0.25, 0.5, 1.0, 2.0]
 
@@ -335,7 +335,7 @@ async def with_role(concurrency, use):
     provider = build_provider(
         spec,
         account_id=ACCOUNT,
-        call=StsCall(made, ACCOUNT, Tally()),
+        call=StsCall(made, ACCOUNT, RequestCounts()),
         fetch=None,
         clock=clock,
         environ={},
@@ -359,7 +359,7 @@ async def test_a_token_that_expires_under_200_calls_is_renewed_once():
         sts.issued += 1  # what was issued so far is expired
         async with anyio.create_task_group() as calls:
             for _ in range(200):
-                calls.start_soon(made.call, LIST, Caller(ACCOUNT, provider), channel, bytes, Tally())
+                calls.start_soon(made.call, LIST, SignedAccount(ACCOUNT, provider), channel, bytes, RequestCounts())
 
     sts = await with_role(200, use)
     assert sts.actions["AssumeRole"] == 2, "the first one, and one renewal"
@@ -376,7 +376,9 @@ async def test_places_that_wait_for_credentials_are_free_for_fetching_them(concu
         done = []
 
         async def one():
-            done.append(await made.call(LIST, Caller(ACCOUNT, provider), channel, bytes, Tally(), has_place=True))
+            done.append(
+                await made.call(LIST, SignedAccount(ACCOUNT, provider), channel, bytes, RequestCounts(), has_place=True)
+            )
 
         with anyio.fail_after(60):
             async with anyio.create_task_group() as calls:
@@ -402,13 +404,13 @@ async def test_many_roles_that_one_key_assumes_are_paced_together():
     clock = LoopClock()
     dispatcher = Dispatcher(500, clock)
     made = client(Noting(clock), clock, dispatcher)
-    made._buckets = Buckets(LimitRule(50, 10))
+    made._buckets = TokenBuckets(LimitRule(50, 10))
     key = Credentials("LTAI5tFakeFakeFake1234", "secret")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(dispatcher.run)
         async with anyio.create_task_group() as calls:
             for n in range(300):
-                call = StsCall(made, f"{ACCOUNT}{n}", Tally())
+                call = StsCall(made, f"{ACCOUNT}{n}", RequestCounts())
                 calls.start_soon(call, "sts", "AssumeRole", {"RoleArn": f"{n}"}, key)
         tasks.cancel_scope.cancel()
     assert len(times) == 300
@@ -475,7 +477,7 @@ async def test_the_place_is_given_back_when_the_call_is_cancelled(cancel_s):
         made = client(sender, clock, gate)
         channel = made.channel(ACCOUNT, "cn-hangzhou", "fc", "ListFunctions")
         with anyio.move_on_after(cancel_s):
-            await made.call(LIST, Caller(ACCOUNT, Slow()), channel, bytes, Tally(), has_place=has_place)
+            await made.call(LIST, SignedAccount(ACCOUNT, Slow()), channel, bytes, RequestCounts(), has_place=has_place)
         assert gate.held == 0
 
 
@@ -531,7 +533,7 @@ async def test_awkward_names_reach_the_cloud_as_they_are_with_a_good_signature()
         for name in names:
             path = expand_path(CONFIGS_PATH, {"serviceName": "s", "functionName": name})
             request = ApiRequest("fc-open", "2021-04-06", CONFIGS.split(".")[1], "cn-hangzhou", path, {"limit": "100"})
-            found = await made.call(request, Caller(ACCOUNT, provider), channel, read_object, Tally())
+            found = await made.call(request, SignedAccount(ACCOUNT, provider), channel, read_object, RequestCounts())
             assert [config["qualifier"] for config in found["configs"]] == [f"of {name}"]
     assert [entry.parent for entry in cloud.requests.entries] == [("s", name) for name in names]
 

@@ -13,7 +13,7 @@ import pytest
 from credentials_fakes import ROLE, FakeCloud
 
 from crawler.client.credentials import Credentials, CredentialSpec, assumed_role, build_provider
-from crawler.client.credentials.base import Static
+from crawler.client.credentials.base import StaticProvider
 from crawler.client.credentials.chain import default_chain
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
 from crawler.client.credentials.profiles import cli_profile, ini_profile
@@ -122,7 +122,7 @@ def ini_case(content: str) -> Callable[[Path], Awaitable[object]]:
 
 def role_case(cloud: FakeCloud) -> Callable[[Path], Awaitable[object]]:
     return lambda _home: assumed_role(
-        cloud.outside(), Static("sts", KEYS), ROLE, external_id=CANARY, policy=json.dumps({"x": CANARY})
+        cloud.outside(), StaticProvider("sts", KEYS), ROLE, external_id=CANARY, policy=json.dumps({"x": CANARY})
     ).get()
 
 
@@ -153,7 +153,7 @@ def uri_case(cloud: FakeCloud) -> Callable[[Path], Awaitable[object]]:
 
 
 async def refused_refresh(_home: Path) -> object:
-    role = assumed_role(issuing().outside(), Static("sts", KEYS), ROLE)
+    role = assumed_role(issuing().outside(), StaticProvider("sts", KEYS), ROLE)
     return await role.refresh(await role.get())
 
 
@@ -208,7 +208,7 @@ FAILURES: dict[str, Callable[[Path], Awaitable[object]]] = {
     "URI silent": uri_case(refusing(QUOTING)),
     "URI answers HTML": uri_case(leaky(CANARY.encode())),
     "the whole chain": chain_case,
-    "fixed keys refused": lambda _home: Static("sts", KEYS).refresh(KEYS),
+    "fixed keys refused": lambda _home: StaticProvider("sts", KEYS).refresh(KEYS),
     "keys with a stray character": refused_config,
 }
 
@@ -242,7 +242,7 @@ def test_the_sweep_finds_a_secret_in_an_error_and_in_one_that_hangs_from_it():
 async def test_t10_a_provider_and_what_it_holds_never_show_a_secret():
     """T10."""
     outside = issuing().outside(ALIBABA_CLOUD_ACCESS_KEY_ID=PLAIN, ALIBABA_CLOUD_ACCESS_KEY_SECRET=CANARY)
-    static, chain = Static("sts", KEYS), default_chain(outside)
+    static, chain = StaticProvider("sts", KEYS), default_chain(outside)
     role = assumed_role(outside, static, ROLE, external_id=CANARY)
     for provider in (static, chain, role):
         found = await provider.get()

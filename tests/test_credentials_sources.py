@@ -9,7 +9,7 @@ import pytest
 from credentials_fakes import KEYS, ROLE, FakeCloud
 
 from crawler.client.credentials import Credentials, CredentialSpec, RoleDeniedError, assumed_role, build_provider
-from crawler.client.credentials.base import Static
+from crawler.client.credentials.base import StaticProvider
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
 from crawler.client.credentials.profiles import cli_profile
 from crawler.client.credentials.sts import oidc_role
@@ -56,8 +56,8 @@ async def test_a_role_is_assumed_with_the_keys_beside_it():
 
 async def test_a_role_has_a_session_name_and_an_hour_by_default():
     cloud = FakeCloud()
-    await assumed_role(cloud.outside(), Static("k", KEYS), ROLE).get()
-    await assumed_role(cloud.outside(ALIBABA_CLOUD_ROLE_SESSION_NAME="from-env"), Static("k", KEYS), ROLE).get()
+    await assumed_role(cloud.outside(), StaticProvider("k", KEYS), ROLE).get()
+    await assumed_role(cloud.outside(ALIBABA_CLOUD_ROLE_SESSION_NAME="from-env"), StaticProvider("k", KEYS), ROLE).get()
     assert [parameters["RoleSessionName"] for _, parameters, _ in cloud.asked] == ["acs-inventory", "from-env"]
     assert cloud.asked[0][1]["DurationSeconds"] == "3600"
     assert set(cloud.asked[0][1]) == {"RoleArn", "RoleSessionName", "DurationSeconds"}
@@ -86,7 +86,7 @@ async def test_a_role_is_assumed_from_its_source(more, environ, source):
 
 async def test_a_role_whose_source_has_expired_is_assumed_with_a_refreshed_one():
     cloud = FakeCloud()
-    first = assumed_role(cloud.outside(), Static("k", KEYS), ROLE)
+    first = assumed_role(cloud.outside(), StaticProvider("k", KEYS), ROLE)
     second = assumed_role(cloud.outside(), first, ROLE + "-2")
     await first.get()
     cloud.errors = [ReauthError("InvalidSecurityToken.Expired", "")]
@@ -97,7 +97,7 @@ async def test_a_role_whose_source_has_expired_is_assumed_with_a_refreshed_one()
 
 async def test_a_role_whose_fixed_source_has_expired_fails_after_one_request():
     cloud = FakeCloud(errors=[ReauthError("InvalidSecurityToken.Expired", "")])
-    source = Static("sts", Credentials("STS.FakeFakeFake0009", "s", "t"))
+    source = StaticProvider("sts", Credentials("STS.FakeFakeFake0009", "s", "t"))
     with pytest.raises(CredentialsError, match="security token has expired"):
         await assumed_role(cloud.outside(), source, ROLE).get()
     assert len(cloud.asked) == 1
@@ -115,7 +115,7 @@ async def test_a_role_whose_fixed_source_has_expired_fails_after_one_request():
 async def test_a_refused_role_says_why_and_what_to_do(error, advice):
     cloud = FakeCloud(errors=[error])
     with pytest.raises(CredentialsError, match=advice):
-        await assumed_role(cloud.outside(), Static("k", KEYS), ROLE).get()
+        await assumed_role(cloud.outside(), StaticProvider("k", KEYS), ROLE).get()
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_a_refused_role_says_why_and_what_to_do(error, advice):
 )
 async def test_a_role_that_is_denied_is_told_apart_with_its_code_for_every_caller(error, is_denied):
     cloud = FakeCloud(errors=[error])
-    role, caught = assumed_role(cloud.outside(), Static("k", KEYS), ROLE), []
+    role, caught = assumed_role(cloud.outside(), StaticProvider("k", KEYS), ROLE), []
     for _ in range(2):
         with pytest.raises(CredentialsError) as failure:
             await role.get()
@@ -152,7 +152,7 @@ async def test_an_incomplete_answer_of_sts_is_an_error(change):
     issue = cloud.issue
     cloud.issue = lambda number: issue(number) | change
     with pytest.raises(CredentialsError, match="without complete credentials"):
-        await assumed_role(cloud.outside(), Static("k", KEYS), ROLE).get()
+        await assumed_role(cloud.outside(), StaticProvider("k", KEYS), ROLE).get()
 
 
 async def test_oidc_is_unsigned_and_reads_its_token_anew_each_time(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from credentials_fakes import KEYS, ROLE, FakeCloud
 
 from crawler.client.credentials import Credentials, assumed_role
-from crawler.client.credentials.base import Static
+from crawler.client.credentials.base import StaticProvider
 from crawler.client.credentials.metadata import ecs_role
 from crawler.errors import CredentialsError, TransientError
 
@@ -15,7 +15,7 @@ CALLERS = 200
 
 
 def role_of(cloud: FakeCloud):
-    return assumed_role(cloud.outside(), Static("access_key", KEYS), ROLE)
+    return assumed_role(cloud.outside(), StaticProvider("access_key", KEYS), ROLE)
 
 
 async def all_at_once(ask, callers: int = CALLERS) -> list[Credentials | str]:
@@ -280,9 +280,9 @@ async def test_f16_static_keys_say_at_once_that_they_cannot_be_renewed():
     """F16."""
     temporary = Credentials("STS.FakeFakeFake0001", "secret", "token")
     with pytest.raises(CredentialsError, match="security token has expired"):
-        await Static("sts", temporary).refresh(temporary)
+        await StaticProvider("sts", temporary).refresh(temporary)
     with pytest.raises(CredentialsError, match="access key was refused"):
-        await Static("access_key", KEYS).refresh(KEYS)
+        await StaticProvider("access_key", KEYS).refresh(KEYS)
 
 
 async def test_ready_gives_what_get_would_give_without_waiting():
@@ -318,5 +318,5 @@ async def test_what_was_refused_is_not_ready():
 
 
 def test_fixed_keys_are_always_ready_and_a_provider_that_is_not_found_never():
-    assert Static("access_key", KEYS).ready() == KEYS
+    assert StaticProvider("access_key", KEYS).ready() == KEYS
     assert ecs_role(FakeCloud().outside()).ready() is None

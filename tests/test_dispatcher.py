@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.client.dispatcher import Dispatcher
-from crawler.client.rate_limit import Buckets, LimitRule
-from crawler.client.request_queue import Lane
+from crawler.client.rate_limit import LimitRule, TokenBuckets
+from crawler.client.request_queue import RequestLane
 from crawler.clock import SystemClock
 
 pytestmark = pytest.mark.looptime
@@ -30,7 +30,7 @@ class Traffic:
         self.under_way = 0
         self.most = 0
 
-    async def one(self, lane: Lane, name: object, duration_s: float) -> None:
+    async def one(self, lane: RequestLane, name: object, duration_s: float) -> None:
         await self.dispatcher.acquire(lane)
         await self.begun(name, duration_s)
 
@@ -74,7 +74,7 @@ def free_places(dispatcher: Dispatcher) -> int:
 async def test_no_more_than_so_many_requests_are_under_way(concurrency):
     async with Running(concurrency) as running:
         for n in range(20):
-            running.tasks.start_soon(running.traffic.one, Lane(()), n, 1.0)
+            running.tasks.start_soon(running.traffic.one, RequestLane(()), n, 1.0)
     assert running.traffic.most == concurrency
     assert anyio.current_time() == pytest.approx(-(-20 // concurrency), abs=0.1)
     assert free_places(running.dispatcher) == concurrency
@@ -86,10 +86,10 @@ def most_in_any_window(times, window_s):
 
 async def test_no_window_holds_more_than_the_burst_and_the_rate_allow():
     """P9, with the real buckets: two operations within one product, requests of every length."""
-    buckets = Buckets(LimitRule(20, 5), {"fc": LimitRule(10, 4), "fc.B": LimitRule(3, 2)})
+    buckets = TokenBuckets(LimitRule(20, 5), {"fc": LimitRule(10, 4), "fc.B": LimitRule(3, 2)})
     async with Running(50) as running:
         for action in "AB":
-            lane = Lane(buckets.pair("1", "r", "fc", action))
+            lane = RequestLane(buckets.pair("1", "r", "fc", action))
             for n in range(60):
                 running.tasks.start_soon(running.traffic.one, lane, action, n % 7 / 10)
     left = running.traffic.left
@@ -103,7 +103,7 @@ async def test_no_window_holds_more_than_the_burst_and_the_rate_allow():
 
 async def leaving_times(*, throttled: bool):
     """When three calm accounts' requests leave, beside one whose every request is throttled, or not."""
-    buckets = Buckets(LimitRule(10, 2))
+    buckets = TokenBuckets(LimitRule(10, 2))
     async with Running(8) as running:
 
         async def refused(lane, bucket):
@@ -116,9 +116,9 @@ async def leaving_times(*, throttled: bool):
         if throttled:
             operation, product = buckets.pair("bad", "r", "fc", "A")
             for _ in range(30):
-                running.tasks.start_soon(refused, Lane((operation, product)), product)
+                running.tasks.start_soon(refused, RequestLane((operation, product)), product)
         for account in "xyz":
-            lane = Lane(buckets.pair(account, "r", "fc", "A"))
+            lane = RequestLane(buckets.pair(account, "r", "fc", "A"))
             for _ in range(20):
                 running.tasks.start_soon(running.traffic.one, lane, account, 0.05)
     return running.traffic.left
@@ -137,7 +137,7 @@ async def test_an_account_that_is_throttled_all_the_time_slows_no_other():
 async def test_admissions_are_asked_for_only_when_a_place_is_free_and_nothing_may_go():
     asked = []
     async with Running(2) as running:
-        traffic, lane = running.traffic, Lane(())
+        traffic, lane = running.traffic, RequestLane(())
 
         def admissions():
             for n in range(3):
@@ -156,16 +156,18 @@ async def test_admissions_are_asked_for_only_when_a_place_is_free_and_nothing_ma
 
 
 async def test_a_lane_that_is_blocked_lets_more_be_admitted():
-    bucket = Buckets(LimitRule(0.1)).pair("1", "r", "fc", "A")
+    bucket = TokenBuckets(LimitRule(0.1)).pair("1", "r", "fc", "A")
     admitted = []
     async with Running(2) as running:
-        slow = Lane(bucket)
+        slow = RequestLane(bucket)
         for _ in range(2):
             running.tasks.start_soon(running.traffic.one, slow, "slow", 0.1)
 
         def admissions():
             admitted.append(anyio.current_time())
-            running.dispatcher.submit(Lane(()), lambda: running.tasks.start_soon(running.traffic.begun, "new", 0.1))
+            running.dispatcher.submit(
+                RequestLane(()), lambda: running.tasks.start_soon(running.traffic.begun, "new", 0.1)
+            )
             yield True
             yield from repeat(False)
 
@@ -177,7 +179,7 @@ async def test_a_lane_that_is_blocked_lets_more_be_admitted():
 
 async def test_a_waiter_that_is_cancelled_leaves_its_lane_and_takes_no_place():
     async with Running(1) as running:
-        lane = Lane(())
+        lane = RequestLane(())
         running.tasks.start_soon(running.traffic.one, lane, "first", 5)
         await anyio.sleep(1)
         with anyio.move_on_after(1):
@@ -191,7 +193,7 @@ async def test_a_waiter_that_is_cancelled_leaves_its_lane_and_takes_no_place():
 async def test_a_waiter_that_is_cancelled_when_its_place_was_granted_gives_it_back():
     """The grant and the cancellation come in one turn of the loop: first the one, then the other."""
     async with Running(1) as running:
-        lane = Lane(())
+        lane = RequestLane(())
         waiter = asyncio.get_running_loop().create_task(running.dispatcher.acquire(lane))
         while lane.is_empty:
             await anyio.sleep(0)
@@ -214,8 +216,8 @@ def test_no_place_is_ever_lost(drawn, concurrency):
     import looptime
 
     async def main():
-        buckets = Buckets(LimitRule(4, 2))
-        lanes = [Lane(buckets.pair(f"{n}", "r", "fc", "A")) for n in range(3)]
+        buckets = TokenBuckets(LimitRule(4, 2))
+        lanes = [RequestLane(buckets.pair(f"{n}", "r", "fc", "A")) for n in range(3)]
         async with Running(concurrency) as running:
 
             async def one(which, begin_s, duration_s, cancel_s, fails):

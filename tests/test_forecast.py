@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from crawler.catalog import load_catalog
 from crawler.catalog.model import Catalog, Details, Parent
-from crawler.client.client import Caller
-from crawler.client.rate_limit import BUNCH_S, PACE, Buckets, LimitRule
+from crawler.client.client import SignedAccount
+from crawler.client.rate_limit import BUNCH_S, PACE, LimitRule, TokenBuckets
 from crawler.run.forecast import Load, forecast
-from crawler.run.targets import Refusal, Target, TargetPlan
+from crawler.run.targets import SkipReason, Target, TargetPlan
 from crawler.snapshot import ScopeRow, Status
 
 BUILT_IN = load_catalog()
@@ -37,7 +37,7 @@ def catalog_of(*operations):
 
 
 def plan_of(catalog, target=HERE, refusal=None):
-    return TargetPlan(target, Caller(target.account_id, None), tuple(catalog.operations), refusal)
+    return TargetPlan(target, SignedAccount(target.account_id, None), tuple(catalog.operations), refusal)
 
 
 def row(table, target=HERE, status=Status.COMPLETE, **counts):
@@ -91,7 +91,7 @@ def test_targets_run_side_by_side():
 
 
 def test_in_a_refused_target_nothing_is_sent():
-    refusal = Refusal("InvalidCredentials", "The key is disabled.")
+    refusal = SkipReason("InvalidCredentials", "The key is disabled.")
     for ledger in (None, [row("carts", requests=9)]):
         whole = forecast([plan_of(SHOP, refusal=refusal)], SHOP, LIMITS, ledger)
         assert whole.sure == whole.best == Load()
@@ -232,7 +232,7 @@ def test_the_limiters_buckets_need_the_least_time_or_more_in_whatever_order_requ
     found = of_one(catalog, [row(table, requests=number) for table, number in numbers.items()], limits)
     queue = list(Counter(numbers).elements())
     random.shuffle(queue)
-    buckets, now = Buckets(limits["default"], limits), 1000.0
+    buckets, now = TokenBuckets(limits["default"], limits), 1000.0
     for table in queue:
         pair = buckets.pair("1", "cn-hangzhou", "shop", table.upper())
         now = max([now, *(bucket.ready_at(now) for bucket in pair)])

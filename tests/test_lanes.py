@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.client.rate_limit import Bucket, LimitRule
-from crawler.client.request_queue import Lane, ReadyQueue, precedence
+from crawler.client.rate_limit import LimitRule, TokenBucket
+from crawler.client.request_queue import ReadyQueue, RequestLane, precedence
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Interval:
 
 
 def lane(*buckets, depth=0, waiting=("job",), going=()):
-    made = Lane(buckets, depth)
+    made = RequestLane(buckets, depth)
     made.waiting.extend(waiting)
     made.going.extend(going)
     return made
@@ -168,8 +168,10 @@ def test_the_queue_gives_a_lane_exactly_when_one_may_go_and_of_the_least_depth(d
 @given(st.lists(st.integers(0, 2), min_size=1, max_size=6))
 def test_the_order_is_a_function_of_what_waits_and_the_time_alone(depths):
     def run():
-        shared = Bucket(LimitRule(10, 2))
-        made = [lane(Bucket(LimitRule(5)), shared, depth=depth, waiting=[f"{n}"] * 3) for n, depth in enumerate(depths)]
+        shared = TokenBucket(LimitRule(10, 2))
+        made = [
+            lane(TokenBucket(LimitRule(5)), shared, depth=depth, waiting=[f"{n}"] * 3) for n, depth in enumerate(depths)
+        ]
         ready = queue(0, *made)
         return [drained(ready, tick / 10) for tick in range(60)]
 

@@ -19,7 +19,7 @@ from benchmarks.limits import (
     regions,
     tree,
 )
-from benchmarks.virtual_cloud import TokenBucket, Windows
+from benchmarks.virtual_cloud import ServerBucket, Windows
 from crawler.catalog import load_catalog
 from crawler.client.rate_limit import LimitRule
 
@@ -78,7 +78,7 @@ def test_a_chain_that_lists_below_outlast_is_not_split(monkeypatch, tables, is_s
 @pytest.mark.parametrize("rate", [5, 20, 50])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_nobody_is_refused_where_the_rate_is_right(rate, seed):
-    for server in (TokenBucket(rate, 5), TokenBucket(rate, 20), Windows(rate)):
+    for server in (ServerBucket(rate, 5), ServerBucket(rate, 20), Windows(rate)):
         burst = 1 if isinstance(server, Windows) else int(server.burst)
         run = pursue(LimitRule(rate, burst), server, 60, seed=seed)
         assert run.refused == []

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.run.pagination.by_number import Reading, count
+from crawler.run.pagination.by_number import ListReading, count
 from crawler.testing import FakePage
 
 
 def reading(*pages):
-    found = Reading()
+    found = ListReading()
     for page in pages:
         assert found.take(page)
     return found
@@ -47,7 +47,7 @@ def test_a_page_with_another_number_of_keys_than_of_digests_is_a_mistake_and_not
     page = FakePage(["a", "b"])
     page.digests = page.digests[:1]
     with pytest.raises(ValueError, match="shorter"):
-        Reading().take(page)
+        ListReading().take(page)
 
 
 @pytest.mark.parametrize("total", [None, 3])

@@ -11,8 +11,8 @@ import pytest
 from test_pagination import Moves, Numbered, numbered
 
 from crawler.errors import InvalidArgumentError, bare
-from crawler.run.pagination.by_number import MOST_AHEAD, Lookahead
-from crawler.run.pagination.walk import Walk
+from crawler.run.pagination.by_number import MOST_AHEAD, Prefetcher
+from crawler.run.pagination.walk import ListWalk
 from crawler.testing import FakePage
 
 
@@ -35,7 +35,7 @@ async def walked(service, dice, *, limit=10, side_by_side=True):
         kept.extend(page.keys)
 
     async with anyio.create_task_group() as tasks:
-        walk = Walk(numbered(limit), fetch, tasks.start_soon if side_by_side else None)
+        walk = ListWalk(numbered(limit), fetch, tasks.start_soon if side_by_side else None)
         await walk.run(take)
     return walk, kept, asked
 
@@ -82,7 +82,7 @@ async def rounds_of(service, *, limit=10):
         pass
 
     async with anyio.create_task_group() as tasks:
-        walking = asyncio.ensure_future(Walk(numbered(limit), fetch, tasks.start_soon).run(take))
+        walking = asyncio.ensure_future(ListWalk(numbered(limit), fetch, tasks.start_soon).run(take))
         while not walking.done():
             for _ in range(50):
                 await asyncio.sleep(0)
@@ -121,7 +121,7 @@ async def test_no_more_pages_are_on_their_way_or_held_than_the_few_that_are_fetc
             begun += 1
             return FakePage([number])
 
-        ahead = Lookahead(fetch, tasks.start_soon, 100, sure=True)
+        ahead = Prefetcher(fetch, tasks.start_soon, 100, sure=True)
         for number in range(1, 101):
             assert list((await ahead.take(number)).keys) == [number]
             for _ in range(5):
@@ -137,10 +137,10 @@ async def test_an_error_waits_for_its_pages_turn_and_beyond_the_end_is_never_see
         return FakePage([number] if number < 3 else [])
 
     async with anyio.create_task_group() as tasks:
-        ahead = Lookahead(fetch, tasks.start_soon, 9, sure=True)
+        ahead = Prefetcher(fetch, tasks.start_soon, 9, sure=True)
         assert [(await ahead.take(number)).seen for number in (1, 2, 3)] == [1, 1, 0]
         ahead.drop()
-        again = Lookahead(fetch, tasks.start_soon, 9, sure=True)
+        again = Prefetcher(fetch, tasks.start_soon, 9, sure=True)
         for number in (1, 2, 3):
             await again.take(number)
         with pytest.raises(InvalidArgumentError):
@@ -158,7 +158,7 @@ async def test_what_is_dropped_is_stopped():
             stopped.append(number)
 
     async with anyio.create_task_group() as tasks:
-        ahead = Lookahead(fetch, tasks.start_soon, 3, sure=True)
+        ahead = Prefetcher(fetch, tasks.start_soon, 3, sure=True)
         with anyio.move_on_after(0.01):
             await ahead.take(1)
         ahead.drop()

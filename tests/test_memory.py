@@ -9,13 +9,13 @@ from crawling import site
 
 from benchmarks import scale
 from crawler.config import parse_config
-from crawler.normalizer import Page
+from crawler.normalizer import RowPage
 from crawler.normalizer.fast import reader
 from crawler.normalizer.fast.decoder import Undecoded
 from crawler.run import session
 from crawler.run.run import crawl
 from crawler.run.scheduler import Scheduler
-from crawler.run.system import Surroundings
+from crawler.run.system import System
 from crawler.snapshot.rows.scope_writer import ListWriter
 
 TABLES = ("fc_functions", "fc_layers", "fc_custom_domains", "opensearch_app_groups")
@@ -44,7 +44,7 @@ async def left_behind(accounts, folder, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(Scheduler, "run", measured)
         config = parse_config(text, source="test", environ={})
-        result = await crawl(config, Surroundings(environ={}, home=folder))
+        result = await crawl(config, System(environ={}, home=folder))
     assert result.exit_code == 0
     return found[0]
 
@@ -70,7 +70,7 @@ async def test_a_page_that_waits_for_the_disk_is_held_as_bytes_alone(tmp_path, m
     write = ListWriter.write
 
     async def watched(self, page, keys, digests):
-        waiting.extend(each for each in gc.get_objects() if type(each) is Page and each.rows is page)
+        waiting.extend(each for each in gc.get_objects() if type(each) is RowPage and each.rows is page)
         await write(self, page, keys, digests)
 
     monkeypatch.setattr(ListWriter, "write", watched)

@@ -14,13 +14,13 @@ from test_cli import acs_inventory, emulated
 from crawler.catalog import load_catalog
 from crawler.cli.doctor import examine
 from crawler.config.resolve import DEFAULT_LIMITS
-from crawler.emulator import Body, Cloud, CloudSpec, Deny, Error, Organization, Page, Refuse
+from crawler.emulator import Body, Cloud, CloudOrganization, CloudSpec, Deny, Error, PageFault, Refuse
 from crawler.errors import ConfigError, CrawlError, CredentialsError, PaginationError
 from crawler.run.organization import find_members
 from crawler.run.resource_directory import Member, choose_members, list_members
 from crawler.run.session import open_session
-from crawler.run.system import Surroundings
-from crawler.snapshot.manifest import LeftOut
+from crawler.run.system import System
+from crawler.snapshot.manifest import SkippedMember
 from crawler.testing import LoopClock
 
 MANAGER = "1000000000000001"
@@ -37,7 +37,7 @@ def accounts(number):
 def organized(members=4, *, clock=None, sts=FAST, **odd):
     """A cloud whose first account manages the others; `odd` is what isn't as it should be with some."""
     rates = {"sts": sts, "resourcedirectory": FAST}
-    spec = CloudSpec(accounts=accounts(members), rate=FAST, rates=rates, organization=Organization(**odd))
+    spec = CloudSpec(accounts=accounts(members), rate=FAST, rates=rates, organization=CloudOrganization(**odd))
     return Cloud(spec, clock)
 
 
@@ -256,7 +256,9 @@ def test_require_complete_commits_nothing_without_the_members(tmp_path):
 
 def test_a_total_that_promises_more_members_is_unstable_and_those_seen_are_crawled(tmp_path):
     cloud = organized()
-    here, result = crawl_with(tmp_path, cloud, prepare=lambda c: c.faults.add(Page(total=99), action="ListAccounts"))
+    here, result = crawl_with(
+        tmp_path, cloud, prepare=lambda c: c.faults.add(PageFault(total=99), action="ListAccounts")
+    )
     assert (result.exit_code, result.directory.status, result.directory.members) == (3, "unstable", 4)
     assert "total said 99, had 4" in result.directory.error_message
     assert rows_by_account(here) == functions_of(cloud, *accounts(4))
@@ -356,7 +358,7 @@ async def membership(tmp_path, cloud, *, change=str):
     """What a session finds, without a crawl."""
     async with site(tmp_path, cloud) as here:
         config = here.config(change=change, **HERE)
-        surroundings = Surroundings(clock=cloud.clock, environ={}, home=tmp_path)
+        surroundings = System(clock=cloud.clock, environ={}, home=tmp_path)
         async with open_session(config, load_catalog(), surroundings) as session:
             identities = await session.identify(surroundings)
             return session, await find_members(session, surroundings, identities)
@@ -377,7 +379,7 @@ async def test_every_page_of_the_directory_is_read(tmp_path, number):
 
 async def test_a_smaller_largest_page_is_asked_for_where_the_directory_has_one(tmp_path):
     cloud = organized(70)
-    cloud.faults.add(Page(caps=20), product="resourcedirectory")
+    cloud.faults.add(PageFault(caps=20), product="resourcedirectory")
     _, found = await membership(tmp_path, cloud)
     assert (found.directory.status, len(found.identities)) == ("complete", 70)
 
@@ -446,7 +448,7 @@ def test_configured_accounts_are_neither_chosen_nor_left_out():
     members = [Member(str(number), status="CreateFailed" if number == 1 else "") for number in range(1, 6)]
     chosen, left_out = choose_members(members, ["1"], ["2", "9"], "all")
     assert [member.account_id for member in chosen] == ["3", "4", "5"]
-    assert left_out == [LeftOut("2", "", "[organization] exclude names it.")]
+    assert left_out == [SkippedMember("2", "", "[organization] exclude names it.")]
     assert choose_members(members, ["1"], ["2"], ["4", "1"]) == ([Member("4")], [])
 
 
@@ -464,9 +466,9 @@ class OnePage:
 
 
 async def read_members(body):
-    from crawler.client.client import Caller, Tally
+    from crawler.client.client import RequestCounts, SignedAccount
 
-    return await list_members(OnePage(body), Caller(MANAGER, None), Tally())
+    return await list_members(OnePage(body), SignedAccount(MANAGER, None), RequestCounts())
 
 
 async def test_the_documented_sample_is_read():
@@ -596,7 +598,7 @@ REMEDIES = {
         "Name the directory's management account",
     ),
     "defective": (Body(body=b"{}"), "ListAccounts", "resource directory", "Mend account 1000000000000001 first"),
-    "unstable": (Page(total=9), "ListAccounts", "resource directory", "Try again when"),
+    "unstable": (PageFault(total=9), "ListAccounts", "resource directory", "Try again when"),
     "no permission": (
         Error(status=403, code="NoPermission"),
         "AssumeRole",

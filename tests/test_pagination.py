@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, PaginationError, ThrottledError
-from crawler.run.pagination.walk import MAX_PAGES, Walk
+from crawler.run.pagination.walk import MAX_PAGES, ListWalk
 from crawler.testing import FakePage
 
 TOKEN = Paging("token", "nextToken", "nextToken", "limit", 100)
@@ -39,7 +39,7 @@ class Walked:
             self.asked.append(dict(parameters))
             return answer(dict(parameters))
 
-        self.walk = Walk(paging, fetch)
+        self.walk = ListWalk(paging, fetch)
 
     async def run(self) -> None:
         await self.walk.run(self.take)
@@ -518,7 +518,7 @@ async def missed(seed: int, *, has_total: bool) -> tuple[str, set[str]]:
             kept.clear()
         kept.extend(page.keys)
 
-    walk, kept = Walk(numbered(dice.choice([2, 3, 4])), fetch), []
+    walk, kept = ListWalk(numbered(dice.choice([2, 3, 4])), fetch), []
     try:
         await walk.run(take)
     except PaginationError:

@@ -26,7 +26,7 @@ from crawler.run.pagination.prefixes import (
     Watch,
     ascending,
 )
-from crawler.run.pagination.walk import Walk
+from crawler.run.pagination.walk import ListWalk
 from crawler.testing import FakePage
 
 LIMIT = 4
@@ -76,7 +76,7 @@ async def walk_of(service, *, pays=True, dice=None):
         kept.extend(name for (name,) in page.keys)
 
     async with anyio.create_task_group() as tasks:
-        walk = Walk(PAGING, fetch, tasks.start_soon, pays if callable(pays) else lambda pages, extra: pays)
+        walk = ListWalk(PAGING, fetch, tasks.start_soon, pays if callable(pays) else lambda pages, extra: pays)
         await walk.run(take)
     return walk, kept
 
@@ -135,7 +135,9 @@ async def test_without_a_prefix_or_without_tasks_nobody_asks_whether_it_pays(pre
 
     async with anyio.create_task_group() as tasks:
         paging = replace(PAGING, prefix_key=prefix_key)
-        walk = Walk(paging, fetch, tasks.start_soon if has_tasks else None, lambda pages, extra: pytest.fail("asked"))
+        walk = ListWalk(
+            paging, fetch, tasks.start_soon if has_tasks else None, lambda pages, extra: pytest.fail("asked")
+        )
         await walk.run(take)
     assert (kept, walk.note) == (numbered(900), "token")
 
@@ -359,7 +361,7 @@ async def test_who_gives_up_a_split_list_hears_no_more_of_it():
 
     async with anyio.create_task_group() as tasks:
         with pytest.raises(KeyError):
-            await Walk(PAGING, fetch, tasks.start_soon, lambda pages, extra: True).run(take)
+            await ListWalk(PAGING, fetch, tasks.start_soon, lambda pages, extra: True).run(take)
     assert len(service.prefixes) > 1
 
 

@@ -19,14 +19,14 @@ from crawler.run.system import open_share
 # The command, with a /proc folder that whoever runs the tests may look into.
 OPEN = """
 import sys
-from crawler import process
+from crawler.cli import process
 process.keep_memory_private = lambda: None
 from crawler.cli import main
 main()
 """
 CHILD = """
 import ctypes, resource
-from crawler.cli.crawling import load
+from crawler.cli.inputs import load
 from crawler.errors import ConfigError
 try:
     load(None)
@@ -85,7 +85,7 @@ def test_a_process_that_reads_a_configuration_leaves_no_dump_and_cannot_be_looke
 @pytest.mark.parametrize(("chosen", "found"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")])
 def test_all_threads_share_few_heaps_unless_the_user_has_chosen_others(chosen, found):
     """P11."""
-    program = "from crawler import process; process.keep_memory_compact(); import pyarrow as p; "
+    program = "from crawler.cli import process; process.keep_memory_compact(); import pyarrow as p; "
     program += "print(p.default_memory_pool().backend_name)"
     environ = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
     command = [sys.executable, "-c", program]
@@ -94,6 +94,6 @@ def test_all_threads_share_few_heaps_unless_the_user_has_chosen_others(chosen, f
 
 
 def test_a_crawl_chooses_its_heaps_before_anything_is_loaded_that_makes_some():
-    program = "import sys; from crawler.cli import crawling; print({'pyarrow', 'aiohttp', 'arro3'} & set(sys.modules))"
+    program = "import sys; from crawler.cli import crawl; print({'pyarrow', 'aiohttp', 'arro3'} & set(sys.modules))"
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert child.stdout.strip() == "set()"

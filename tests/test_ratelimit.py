@@ -18,10 +18,10 @@ from crawler.client.rate_limit import (
     PACE,
     REACH_S,
     SEARCH_S,
-    Bucket,
     BucketKey,
-    Buckets,
     LimitRule,
+    TokenBucket,
+    TokenBuckets,
     least_time_s,
     slows,
 )
@@ -60,14 +60,14 @@ def assert_within(rule, left):
 @given(rules, gaps)
 def test_no_window_of_any_arrival_list_holds_more_than_burst_and_rate_allow(rule, gap_list):
     """P9."""
-    assert_within(rule, departures(Bucket(rule), running(gap_list)))
+    assert_within(rule, departures(TokenBucket(rule), running(gap_list)))
 
 
 @settings(deadline=None)
 @given(rules, gaps, st.lists(st.tuples(st.integers(0, 149), st.none() | st.floats(0.001, 30)), max_size=20))
 def test_no_window_holds_more_when_throttling_and_recovery_come_between(rule, gap_list, refusals):
     """P9."""
-    bucket, left, now = Bucket(rule), [], -math.inf
+    bucket, left, now = TokenBucket(rule), [], -math.inf
     for number, arrival in enumerate(running(gap_list)):
         now = bucket.ready_at(max(now, arrival))
         bucket.take(now)
@@ -80,14 +80,14 @@ def test_no_window_holds_more_when_throttling_and_recovery_come_between(rule, ga
 
 
 def test_a_busy_bucket_paces_three_percent_under_its_rate_after_the_burst():
-    left = departures(Bucket(LimitRule(10, 3)), [0.0] * 103)
+    left = departures(TokenBucket(LimitRule(10, 3)), [0.0] * 103)
     assert left[1] == 0.0
     assert left[2] == pytest.approx(BUNCH_S), "the burst's last ones wait for what may bunch up on the way"
     assert left[-1] == pytest.approx(100 / 9.7 + BUNCH_S)
 
 
 def test_a_rested_bucket_has_its_burst_again():
-    bucket = Bucket(LimitRule(10, 5))
+    bucket = TokenBucket(LimitRule(10, 5))
     departures(bucket, [0.0] * 50)
     assert departures(bucket, [60.0] * 5) == pytest.approx([60.0] * 4 + [60.0 + BUNCH_S])
     assert bucket.ready_at(60.0) > 60.0
@@ -95,7 +95,7 @@ def test_a_rested_bucket_has_its_burst_again():
 
 @given(rules, gaps, st.lists(st.floats(0, 100), min_size=2, max_size=10))
 def test_ready_at_never_falls_behind_now_and_never_decreases_as_time_passes(rule, gap_list, probes):
-    bucket = Bucket(rule)
+    bucket = TokenBucket(rule)
     departures(bucket, running(gap_list))
     instants = [bucket.ready_at(1000.0 + probe) for probe in sorted(probes)]
     assert instants == sorted(instants)
@@ -105,7 +105,7 @@ def test_ready_at_never_falls_behind_now_and_never_decreases_as_time_passes(rule
 @given(rules, st.none() | st.floats(0.001, 900))
 def test_neither_taking_nor_throttling_lets_the_next_one_leave_earlier(rule, hint_s):
     """P9."""
-    bucket = Bucket(rule)
+    bucket = TokenBucket(rule)
     before = bucket.ready_at(5.0)
     bucket.take(5.0)
     after_take = bucket.ready_at(5.0)
@@ -115,7 +115,7 @@ def test_neither_taking_nor_throttling_lets_the_next_one_leave_earlier(rule, hin
 
 def test_f01_a_hint_blocks_the_bucket_until_it_is_over_and_no_other():
     """F01."""
-    buckets = Buckets(LimitRule(20, 5))
+    buckets = TokenBuckets(LimitRule(20, 5))
     slow, product = buckets.pair("1", "cn-hangzhou", "fc", "ListFunctions")
     others = [
         buckets.pair("1", "cn-hangzhou", "fc", "ListLayers")[0],
@@ -125,7 +125,7 @@ def test_f01_a_hint_blocks_the_bucket_until_it_is_over_and_no_other():
         product,
     ]
     before = [departures(bucket, [100.0] * 20) for bucket in others]
-    fresh = Buckets(LimitRule(20, 5))
+    fresh = TokenBuckets(LimitRule(20, 5))
     slow.throttled(100.0, 99.9, 2.0)
     assert slow.ready_at(100.0) == 102.0
     assert before == [departures(fresh.bucket(BucketKey("x", "y", "z", None)), [100.0] * 20)] * 5
@@ -134,7 +134,7 @@ def test_f01_a_hint_blocks_the_bucket_until_it_is_over_and_no_other():
 
 def test_a_loop_that_wakes_up_late_loses_nothing_of_the_rate_and_breaks_no_rule():
     rule, left, now = LimitRule(50), [], 0.0
-    bucket = Bucket(rule)
+    bucket = TokenBucket(rule)
     for number in range(1000):
         now = bucket.ready_at(now) + 0.001 * (number % 2)  # as a loop does that counts milliseconds
         bucket.take(now)
@@ -145,7 +145,7 @@ def test_a_loop_that_wakes_up_late_loses_nothing_of_the_rate_and_breaks_no_rule(
 
 
 def test_after_a_block_what_waited_leaves_one_by_one_at_the_lower_rate():
-    bucket = Bucket(LimitRule(10, 5))
+    bucket = TokenBucket(LimitRule(10, 5))
     bucket.throttled(100.0, 99.0, 2.0)
     left = departures(bucket, [100.0] * 5)
     assert left[0] == 102.0
@@ -154,7 +154,7 @@ def test_after_a_block_what_waited_leaves_one_by_one_at_the_lower_rate():
 
 def test_f07_fifty_refusals_in_flight_cut_the_rate_once():
     """F07."""
-    bucket = Bucket(LimitRule(100, 50))
+    bucket = TokenBucket(LimitRule(100, 50))
     sent = departures(bucket, [10.0] * 50)
     for number, sent_at in enumerate(sent):
         bucket.throttled(10.5 + number / 1000, sent_at, None)
@@ -163,7 +163,7 @@ def test_f07_fifty_refusals_in_flight_cut_the_rate_once():
 
 def test_f07_requests_sent_at_the_very_instant_of_the_cut_do_not_cut_again():
     """F07."""
-    bucket = Bucket(LimitRule(100, 50))
+    bucket = TokenBucket(LimitRule(100, 50))
     for _ in range(50):
         bucket.throttled(10.0, 10.0, None)
     assert bucket.rate(10.0) == pytest.approx(70.0)
@@ -175,7 +175,7 @@ def answered(bucket, times, at):
 
 
 def test_a_refusal_of_a_request_sent_after_the_cut_cuts_again():
-    bucket = Bucket(LimitRule(100))
+    bucket = TokenBucket(LimitRule(100))
     bucket.throttled(10.0, 9.0, None)
     bucket.throttled(11.0, 10.9, None)
     climbed = 100 * 0.7 ** ((1 - 1 / SEARCH_S) ** 3)
@@ -183,7 +183,7 @@ def test_a_refusal_of_a_request_sent_after_the_cut_cuts_again():
 
 
 def test_a_cut_goes_down_to_what_was_taken_since_the_last_one():
-    bucket = Bucket(LimitRule(100))
+    bucket = TokenBucket(LimitRule(100))
     bucket.throttled(10.0, 9.9, None)
     answered(bucket, 1700, 30.0)
     bucket.throttled(30.0, 29.9, None)
@@ -193,7 +193,7 @@ def test_a_cut_goes_down_to_what_was_taken_since_the_last_one():
 
 
 def test_soon_after_a_cut_a_few_that_were_taken_say_how_low_the_limit_is():
-    bucket = Bucket(LimitRule(20, 5))
+    bucket = TokenBucket(LimitRule(20, 5))
     bucket.throttled(10.0, 9.9, None)
     answered(bucket, 2, 10.9)
     bucket.throttled(11.0, 10.9, None)
@@ -201,7 +201,7 @@ def test_soon_after_a_cut_a_few_that_were_taken_say_how_low_the_limit_is():
 
 
 def test_a_while_after_a_cut_few_that_were_taken_may_mean_that_few_were_sent():
-    bucket = Bucket(LimitRule(20))
+    bucket = TokenBucket(LimitRule(20))
     bucket.throttled(10.0, 9.9, None)
     answered(bucket, 2, 29.0)
     bucket.throttled(30.0, 29.9, None)
@@ -209,7 +209,7 @@ def test_a_while_after_a_cut_few_that_were_taken_may_mean_that_few_were_sent():
 
 
 def test_a_cut_lowers_the_rate_even_where_more_was_taken():
-    bucket = Bucket(LimitRule(20))
+    bucket = TokenBucket(LimitRule(20))
     bucket.throttled(10.0, 9.9, None)
     answered(bucket, 1000, 29.0)
     bucket.throttled(30.0, 29.9, None)
@@ -217,7 +217,7 @@ def test_a_cut_lowers_the_rate_even_where_more_was_taken():
 
 
 def test_a_refusal_that_says_the_limit_is_near_blocks_shortly():
-    bucket = Bucket(LimitRule(20))
+    bucket = TokenBucket(LimitRule(20))
     bucket.throttled(10.0, 9.9, None)
     answered(bucket, 100, 29.0)
     bucket.throttled(30.0, 29.9, None)
@@ -225,7 +225,7 @@ def test_a_refusal_that_says_the_limit_is_near_blocks_shortly():
 
 
 def test_what_was_taken_before_a_cut_does_not_count_after_it():
-    bucket = Bucket(LimitRule(20))
+    bucket = TokenBucket(LimitRule(20))
     answered(bucket, 1000, 9.0)
     bucket.throttled(10.0, 9.9, None)
     answered(bucket, 3, 10.9)
@@ -235,7 +235,7 @@ def test_what_was_taken_before_a_cut_does_not_count_after_it():
 
 @given(st.floats(0.01, 500), st.integers(1, 200))
 def test_the_rate_never_falls_below_its_floor_or_rises_above_its_cap(cap, times):
-    bucket = Bucket(LimitRule(cap))
+    bucket = TokenBucket(LimitRule(cap))
     for number in range(times):
         bucket.throttled(number * 0.01, number * 0.01 - 0.001, None)
         assert min(cap, max(FLOOR_SHARE * cap, FLOOR_RATE)) <= bucket.rate(number * 0.01) <= cap
@@ -245,7 +245,7 @@ def test_the_rate_never_falls_below_its_floor_or_rises_above_its_cap(cap, times)
 @given(st.floats(0.05, 500), st.integers(1, 100))
 def test_f08_four_fifths_of_the_cap_are_back_a_minute_after_the_last_refusal(cap, times):
     """F08."""
-    bucket = Bucket(LimitRule(cap))
+    bucket = TokenBucket(LimitRule(cap))
     now = 0.0
     for _ in range(times):
         now += 1.0
@@ -257,7 +257,7 @@ def test_f08_four_fifths_of_the_cap_are_back_a_minute_after_the_last_refusal(cap
 
 def test_f08_departures_follow_the_rate_back_up():
     """F08."""
-    bucket = Bucket(LimitRule(20))
+    bucket = TokenBucket(LimitRule(20))
     for number in range(30):
         bucket.throttled(number + 1.0, number + 0.5, None)
     left = departures(bucket, [30.0] * 3000)
@@ -266,7 +266,7 @@ def test_f08_departures_follow_the_rate_back_up():
 
 
 def test_refusals_without_a_hint_block_longer_each_time_until_a_success_after_the_block():
-    bucket, now, blocks = Bucket(LimitRule(1000)), 0.0, []
+    bucket, now, blocks = TokenBucket(LimitRule(1000)), 0.0, []
     for _ in range(9):
         now += 1.0
         bucket.throttled(now, now - 0.1, None)
@@ -282,7 +282,7 @@ def test_refusals_without_a_hint_block_longer_each_time_until_a_success_after_th
 
 
 def test_a_late_refusal_with_a_hint_still_blocks_and_a_shorter_one_does_not_shorten():
-    bucket = Bucket(LimitRule(100))
+    bucket = TokenBucket(LimitRule(100))
     bucket.throttled(10.0, 9.0, 5.0)
     rate = bucket.rate(10.5)
     bucket.throttled(10.5, 9.0, 10.0)
@@ -293,7 +293,7 @@ def test_a_late_refusal_with_a_hint_still_blocks_and_a_shorter_one_does_not_shor
 
 
 def test_a_success_within_the_longest_block_does_not_end_the_growth():
-    bucket = Bucket(LimitRule(100))
+    bucket = TokenBucket(LimitRule(100))
     bucket.throttled(10.0, 9.0, None)
     bucket.throttled(11.0, 10.9, 60.0)
     bucket.throttled(12.0, 9.0, 1.0)
@@ -304,7 +304,7 @@ def test_a_success_within_the_longest_block_does_not_end_the_growth():
 
 def test_f09_a_key_has_one_bucket_and_operations_share_their_products():
     """F09."""
-    buckets = Buckets(LimitRule(20))
+    buckets = TokenBuckets(LimitRule(20))
     first, product = buckets.pair("1", "r", "fc", "ListFunctions")
     again, same_product = buckets.pair("1", "r", "fc", "ListFunctions")
     other, shared = buckets.pair("1", "r", "fc", "ListLayers")
@@ -316,7 +316,7 @@ def test_f09_a_key_has_one_bucket_and_operations_share_their_products():
 
 def test_an_operation_takes_its_own_rule_then_its_products_then_the_default():
     own, product, default = LimitRule(5), LimitRule(50, 10), LimitRule(20, 5)
-    buckets = Buckets(default, {"fc-open": product, "fc-open.ListInstances": own})
+    buckets = TokenBuckets(default, {"fc-open": product, "fc-open.ListInstances": own})
     assert buckets.rule("fc-open", "ListInstances") is own
     assert buckets.rule("fc-open", "ListServices") is product
     assert buckets.rule("fc-open") is product
@@ -343,7 +343,7 @@ def test_throttling_of_the_user_slows_the_product_and_all_else_the_operation(cod
 
 @given(rules, st.integers(0, 300))
 def test_the_least_time_is_what_a_busy_bucket_takes(rule, requests):
-    expected = departures(Bucket(rule), [0.0] * requests)[-1] if requests else 0.0
+    expected = departures(TokenBucket(rule), [0.0] * requests)[-1] if requests else 0.0
     assert least_time_s(requests, rule) == pytest.approx(expected, rel=1e-6, abs=BUNCH_S + 1e-9)
 
 
@@ -365,7 +365,7 @@ def test_a_burst_below_one_is_refused():
 
 
 def test_a_bucket_is_forgotten_once_nobody_uses_it_and_a_new_one_would_do_the_same():
-    buckets = Buckets(LimitRule(10, 2))
+    buckets = TokenBuckets(LimitRule(10, 2))
     pair = buckets.pair("1", "r", "fc", "A")
     other = buckets.pair("1", "r", "fc", "B")
     for bucket in pair:
@@ -380,7 +380,7 @@ def test_a_bucket_is_forgotten_once_nobody_uses_it_and_a_new_one_would_do_the_sa
 
 
 def test_a_bucket_that_was_slowed_is_remembered_until_it_is_back_and_holds_up_no_other():
-    buckets = Buckets(LimitRule(10, 2))
+    buckets = TokenBuckets(LimitRule(10, 2))
     slowed = buckets.pair("1", "r", "fc", "A")
     slowed[0].throttled(100.0, 99.0, None)
     buckets.let_go(slowed, 100.0)

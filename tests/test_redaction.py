@@ -282,7 +282,7 @@ def test_threads_at_once_have_one_key(tmp_path):
 
 def test_two_processes_at_once_have_one_key(tmp_path):
     program = (
-        "import sys, pathlib; from crawler.normalizer.redaction import load_key; print('ready', flush=True);"
+        "import sys, pathlib; from crawler.normalizer.fingerprint_key import load_key; print('ready', flush=True);"
         "sys.stdin.readline();"
         "sys.stdout.write(load_key('', pathlib.Path(sys.argv[1])).decode())"
     )

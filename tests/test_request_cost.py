@@ -15,11 +15,11 @@ import pytest
 from test_scheduler import Run
 
 from crawler.catalog import schemas_folder
-from crawler.client.client import Caller, Client, Tally
+from crawler.client.client import Client, RequestCounts, SignedAccount
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
-from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.request import ApiRequest
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import HttpResponse, Transport
@@ -88,7 +88,7 @@ async def test_a_request_takes_at_most_so_many_calls(server):
             dispatcher,
             Endpoints({"fc": ProductHosts(server)}),
             load_rules(schemas_folder() / "errors.toml"),
-            Buckets(LimitRule(10_000, 10_000)),
+            TokenBuckets(LimitRule(10_000, 10_000)),
             RetryPolicy(),
             SystemClock(),
             timeout_s=30.0,
@@ -96,14 +96,14 @@ async def test_a_request_takes_at_most_so_many_calls(server):
             random=lambda: 0.0,
         )
         caller, channel = (
-            Caller("1000000000000001", FakeProvider()),
+            SignedAccount("1000000000000001", FakeProvider()),
             client.channel("1", "r", "fc", "ListLayerVersions"),
         )
         request = ApiRequest("fc", "2023-03-30", "ListLayerVersions", "cn-hangzhou", PATH, {"limit": "100"})
-        assert await client.call(request, caller, channel, bytes, Tally()) == BODY
+        assert await client.call(request, caller, channel, bytes, RequestCounts()) == BODY
         with Counted() as counted:
             for _ in range(REQUESTS):
-                await client.call(request, caller, channel, bytes, Tally())
+                await client.call(request, caller, channel, bytes, RequestCounts())
     dispatching.cancel()
     calls = {name: number / REQUESTS for name, number in counted.python.items() if "looptime" not in name}
     most_called = sorted(calls.items(), key=lambda item: -item[1])

@@ -21,7 +21,7 @@ from crawler.catalog import load_catalog
 from crawler.cli.emulate import write_config
 from crawler.emulator import Deny, Throttle, serve
 from crawler.errors import ConfigError
-from crawler.run.progress import Watch
+from crawler.run.progress import CrawlMonitor
 from crawler.run.run import crawl as crawl_once
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ def whole(tmp_path_factory):
 
 async def stopped(here, config, when):
     """A crawl that is stopped as soon as something holds; what was to be seen of it."""
-    watch = Watch()
+    watch = CrawlMonitor()
     async with anyio.create_task_group() as tasks:
 
         async def run():

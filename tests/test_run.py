@@ -19,8 +19,8 @@ import trustme
 from crawling import BIG, FAST, SMALL, fast_cloud, scope_statuses, site
 
 from crawler.catalog import load_catalog
-from crawler.emulator import Body, Cloud, CloudSpec, Deny, Drop, Error, Page, Rate, Refuse, RepeatToken, Throttle
-from crawler.emulator.apis.operation import Paging
+from crawler.emulator import Body, Cloud, CloudSpec, Deny, Drop, Error, PageFault, Rate, Refuse, RepeatToken, Throttle
+from crawler.emulator.apis.operation import EmulatedPaging
 from crawler.emulator.apis.operations import BY_NAME
 from crawler.emulator.keyring import Keyring
 from crawler.errors import ConfigError, CredentialsError, OutputBusyError
@@ -171,11 +171,11 @@ def requests_for(name, records):
     operation = BY_NAME[name]
     pages = -(-records // operation.bounds.high)
     match operation.paging:
-        case Paging.NONE | Paging.LIMIT:
+        case EmulatedPaging.NONE | EmulatedPaging.LIMIT:
             return 1
-        case Paging.TOKEN | Paging.VERSION:
+        case EmulatedPaging.TOKEN | EmulatedPaging.VERSION:
             return max(1, pages)
-        case Paging.NUMBER:
+        case EmulatedPaging.NUMBER:
             return 1 if operation.total and records < operation.bounds.high else 2 * (pages + 1)
 
 
@@ -561,7 +561,7 @@ def test_a_list_whose_total_is_too_large_is_unstable(tmp_path):
     """F37."""
 
     def lie(cloud):
-        cloud.faults.add(Page(total=10**12), account=SMALL, action="ListAppGroups")
+        cloud.faults.add(PageFault(total=10**12), account=SMALL, action="ListAppGroups")
 
     _, result = crawl_with(tmp_path, prepare=lie, tables='["opensearch_app_groups"]', regions='["cn-hangzhou"]')
     assert result.exit_code == 3

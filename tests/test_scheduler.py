@@ -12,19 +12,19 @@ import anyio
 import pytest
 
 from crawler.catalog import load_catalog, schemas_folder
-from crawler.client.client import Caller, Client
+from crawler.client.client import Client, SignedAccount
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
-from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.retry import RetryPolicy
 from crawler.errors import OutputError, TransientError, bare
 from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction
-from crawler.run.progress import Progress
+from crawler.run.progress import CrawlProgress
 from crawler.run.scheduler import MAX_WRITING, Scheduler
 from crawler.run.scope import MAX_PENDING, Scope, describe_walks
-from crawler.run.targets import Refusal, Target, TargetPlan
+from crawler.run.targets import SkipReason, Target, TargetPlan
 from crawler.snapshot import ListWriter, ScopeRow, SnapshotWriter, Status
 from crawler.testing import START, FakeClock, FakeProvider, LoopClock, answer
 
@@ -130,7 +130,7 @@ class Run:
             self.dispatcher,
             Endpoints({key: ProductHosts("{account_id}.{region}.fc.aliyuncs.com") for key in hosts}),
             RULES,
-            Buckets(LimitRule(1e6, 10**6)),
+            TokenBuckets(LimitRule(1e6, 10**6)),
             RetryPolicy(max_attempts=3),
             self.clock,
             timeout_s=30.0,
@@ -138,9 +138,9 @@ class Run:
             random=lambda: 0.0,
         )
         needed = CATALOG.with_parents(tables)
-        self.plans = plans or [TargetPlan(HOME, Caller(HOME.account_id, FakeProvider()), needed)]
+        self.plans = plans or [TargetPlan(HOME, SignedAccount(HOME.account_id, FakeProvider()), needed)]
         self.written = tables
-        self.progress = Progress()
+        self.progress = CrawlProgress()
         self.settings = settings or {}
 
     async def __call__(self, deadline_s=inf):
@@ -396,10 +396,10 @@ async def test_a_deadline_drops_what_is_open_and_keeps_the_rest(tmp_path):
 
     other = Target("1000000000000002", "cn-hangzhou")
     third = Target("1000000000000003", "cn-hangzhou")
-    caller = Caller(HOME.account_id, FakeProvider())
+    caller = SignedAccount(HOME.account_id, FakeProvider())
     needed = CATALOG.with_parents(FC2)
     plans = [TargetPlan(HOME, caller, needed), TargetPlan(other, caller, needed)]
-    plans += [TargetPlan(third, caller, needed, Refusal("AccountMismatch", "It belongs to another."))]
+    plans += [TargetPlan(third, caller, needed, SkipReason("AccountMismatch", "It belongs to another."))]
     lists = {**TREE, INSTANCES: never}
     run = Run(tmp_path, lists, plans=plans)
     await run(deadline_s=1.0)
@@ -416,7 +416,7 @@ async def test_nothing_begins_after_the_deadline(tmp_path):
     async def never():
         await anyio.sleep_forever()
 
-    caller = Caller(HOME.account_id, FakeProvider())
+    caller = SignedAccount(HOME.account_id, FakeProvider())
     targets = [Target(f"{HOME.account_id}{n}", "cn-hangzhou") for n in range(30)]
     plans = [TargetPlan(target, caller, CATALOG.with_parents(FC2)) for target in targets]
     run = Run(tmp_path, {SERVICES: services(*"abcdefghijkl"), FUNCTIONS: never}, plans=plans)
@@ -429,8 +429,8 @@ async def test_nothing_begins_after_the_deadline(tmp_path):
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.DENIED])
 async def test_a_refused_account_ends_as_refused_without_a_request(tmp_path, status):
-    refusal = Refusal("InvalidCredentials", "The key is disabled.", status)
-    plan = TargetPlan(HOME, Caller(HOME.account_id, FakeProvider()), CATALOG.with_parents(FC2), refusal)
+    refusal = SkipReason("InvalidCredentials", "The key is disabled.", status)
+    plan = TargetPlan(HOME, SignedAccount(HOME.account_id, FakeProvider()), CATALOG.with_parents(FC2), refusal)
     run = await Run(tmp_path, TREE, plans=[plan])()
     assert run.world.asked == []
     assert {(row.status, row.error_code, row.error_message) for row in run.scheduler.ledger} == {
@@ -515,7 +515,7 @@ async def test_scopes_that_are_open_at_once_are_bounded(tmp_path, monkeypatch):
         most = max(most, len(run.scheduler._open))
         return services("s")
 
-    caller = Caller(HOME.account_id, FakeProvider())
+    caller = SignedAccount(HOME.account_id, FakeProvider())
     targets = [Target(f"{HOME.account_id}{n}", "cn-hangzhou") for n in range(20)]
     plans = [TargetPlan(target, caller, CATALOG.with_parents(FC2)) for target in targets]
     run = Run(tmp_path, {SERVICES: noting}, plans=plans, concurrency=50)
@@ -539,7 +539,7 @@ async def test_where_the_disk_is_slow_nothing_more_is_asked_for(tmp_path, monkey
         waiting -= 1
 
     monkeypatch.setattr(ListWriter, "write", slowly)
-    caller = Caller(HOME.account_id, FakeProvider())
+    caller = SignedAccount(HOME.account_id, FakeProvider())
     tables = (SERVICES, FUNCTIONS) if is_below else (SERVICES,)
     targets = [Target(f"{HOME.account_id}{n}", "cn-hangzhou") for n in range(1 if is_below else 60)]
     plans = [TargetPlan(target, caller, tables) for target in targets]

@@ -352,7 +352,7 @@ def test_a_column_has_the_name_that_the_snapshot_has(show):
 # --- the comparison with the SDK ---
 
 
-FINDING = sdk_check.Finding("fc_aliases", "fields.weight", "number", "")
+FINDING = sdk_check.SdkDifference("fc_aliases", "fields.weight", "number", "")
 
 
 @pytest.fixture
@@ -375,7 +375,7 @@ def test_no_difference_is_exit_0_and_names_what_was_compared(show, found):
 
 @pytest.mark.parametrize("width", [None, 80])
 def test_a_difference_is_exit_1_and_is_shown(show, found, width):
-    found(FINDING, sdk_check.Finding("fc", "operations", "", "ListNews"))
+    found(FINDING, sdk_check.SdkDifference("fc", "operations", "", "ListNews"))
     code, text = show("--check-sdk", width=width)
     assert code == 1
     assert "shop_sdk 1.2.3" in text

@@ -127,7 +127,7 @@ SENDER = """
 import os, sys
 sys.path[:0] = [{root!r}, {tests!r}]
 from test_tracing import SNAPSHOT, figures, row
-from crawler.tracing import export_spans
+from crawler.telemetry.tracing import export_spans
 print(export_spans(figures([row() for _ in range({number})]), SNAPSHOT, os.environ))
 """
 

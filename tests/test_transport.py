@@ -245,7 +245,7 @@ BOMB = """
 import asyncio, sys
 from benchmarks.soak.watched import peak_kb
 from crawler.errors import FatalError
-from crawler.transport import HttpRequest, Transport
+from crawler.client.transport import HttpRequest, Transport
 
 async def main():
     async with Transport(connections=1, max_page_bytes=16 << 20) as transport:

@@ -13,9 +13,9 @@ from crawling import site
 
 from crawler.client.client import Client
 from crawler.clock import SystemClock
-from crawler.run.progress import Watch
+from crawler.run.progress import CrawlMonitor
 from crawler.run.run import crawl
-from crawler.run.watchdog import StuckError, WaitingClock, waiting, watch_progress
+from crawler.run.watchdog import StuckError, TrackedClock, waiting, watch_progress
 from crawler.telemetry import logs as log
 
 
@@ -57,7 +57,7 @@ async def test_whatever_moves_starts_the_patience_anew():
 
 @pytest.mark.looptime
 async def test_a_wait_that_has_an_end_is_no_standstill_until_it_is_over():
-    clock = WaitingClock(SystemClock())
+    clock = TrackedClock(SystemClock())
     ended_at = []
 
     async def watched():
@@ -124,7 +124,7 @@ async def test_a_lost_answer_ends_the_crawl_which_another_can_go_on_with(tmp_pat
 
     monkeypatch.setattr(Client, "_attempt", lost)
     calls = []
-    watch = Watch(on_stuck=lambda: calls.append("stuck"))
+    watch = CrawlMonitor(on_stuck=lambda: calls.append("stuck"))
     async with site(tmp_path) as place:
         config = place.config(tables=["fc_functions", "fc2_services"], regions=["cn-hangzhou"])
         with pytest.raises(StuckError):

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from crawler.errors import bare
-from crawler.run.worker_pool import MOST_IDLE, Workers
+from crawler.run.worker_pool import MOST_IDLE, WorkerPool
 
 
 class Job:
@@ -48,7 +48,7 @@ async def turns():
 async def test_a_task_that_has_ended_its_job_takes_the_next_one():
     jobs = [Job() for _ in range(20)]
     async with anyio.create_task_group() as tasks:
-        workers = Workers(tasks, run, settle)
+        workers = WorkerPool(tasks, run, settle)
         for job in jobs:
             assert workers.begin(job)
             await turns()
@@ -60,7 +60,7 @@ async def test_a_task_that_has_ended_its_job_takes_the_next_one():
 async def test_jobs_run_side_by_side():
     jobs = [Job(go=False) for _ in range(20)]
     async with anyio.create_task_group() as tasks:
-        workers = Workers(tasks, run, settle)
+        workers = WorkerPool(tasks, run, settle)
         for job in jobs:
             workers.begin(job)
         await turns()
@@ -74,7 +74,7 @@ async def test_jobs_run_side_by_side():
 async def test_a_job_that_is_cancelled_is_settled_and_the_next_in_its_task_is_not_cancelled():
     stopped, following, last = Job(go=False), Job(go=False), Job()
     async with anyio.create_task_group() as tasks:
-        workers = Workers(tasks, run, settle)
+        workers = WorkerPool(tasks, run, settle)
         workers.begin(stopped)
         await turns()
         stopped.running.cancel()
@@ -94,7 +94,7 @@ async def test_a_job_that_is_cancelled_is_settled_and_the_next_in_its_task_is_no
 async def test_a_job_that_ends_in_the_moment_it_is_cancelled_is_settled_all_the_same():
     stopped, following = Job(go=False), Job()
     async with anyio.create_task_group() as tasks:
-        workers = Workers(tasks, run, settle)
+        workers = WorkerPool(tasks, run, settle)
         workers.begin(stopped)
         await turns()
         stopped.go.set()
@@ -117,7 +117,7 @@ async def test_an_error_of_a_job_ends_all_of_them():
 
     async def crawl():
         async with anyio.create_task_group() as tasks:
-            workers = Workers(tasks, fail, settle)
+            workers = WorkerPool(tasks, fail, settle)
             workers.begin(running)
             await turns()
             workers.begin(Job())
@@ -131,7 +131,7 @@ async def test_an_error_of_a_job_ends_all_of_them():
 async def test_after_the_end_nothing_begins_and_what_runs_comes_to_its_end():
     running, late = Job(go=False), Job()
     async with anyio.create_task_group() as tasks:
-        workers = Workers(tasks, run, settle)
+        workers = WorkerPool(tasks, run, settle)
         workers.begin(running)
         await turns()
         workers.end()
@@ -144,7 +144,7 @@ async def test_after_the_end_nothing_begins_and_what_runs_comes_to_its_end():
 async def test_a_job_that_comes_while_all_are_being_stopped_begins_and_is_stopped():
     first, late = Job(), Job(go=False)
     async with anyio.create_task_group() as tasks:
-        workers = Workers(tasks, run, settle)
+        workers = WorkerPool(tasks, run, settle)
         workers.begin(first)
         await turns()
         tasks.cancel_scope.cancel()  # who waits for a job has been woken up to end
@@ -156,7 +156,7 @@ async def test_who_waits_for_a_job_holds_nothing_of_the_last_one():
     job = Job()
     gone = weakref.ref(job)
     async with anyio.create_task_group() as tasks:
-        workers = Workers(tasks, run, settle)
+        workers = WorkerPool(tasks, run, settle)
         workers.begin(job)
         del job
         await turns()
@@ -169,7 +169,7 @@ async def test_only_so_many_wait_after_a_rush():
     jobs = [Job() for _ in range(MOST_IDLE + 50)]
     before = len(asyncio.all_tasks())
     async with anyio.create_task_group() as tasks:
-        workers = Workers(tasks, run, settle)
+        workers = WorkerPool(tasks, run, settle)
         for job in jobs:
             workers.begin(job)
         await turns()

@@ -22,8 +22,8 @@ from benchmarks.soak.faults import SoakFaults, broken
 from benchmarks.soak.world import Functions, World, kinds
 from crawler.clock import SystemClock
 from crawler.emulator import Cloud, CloudSpec, serve
-from crawler.emulator.apis.operation import Operation
-from crawler.emulator.data.region import Parent, Place
+from crawler.emulator.apis.operation import EmulatedOperation
+from crawler.emulator.data.region import Parent, RegionData
 
 _FC = "fc"
 
@@ -76,17 +76,17 @@ class SoakCloud(Cloud):
         if plan.breaks:
             self.chance.break_for_good(broken(world))
         self._children = {f"fc.{kind.action}": kind for kind in kinds()[1:]}
-        self._light: dict[tuple[str, str], Place] = {}
+        self._light: dict[tuple[str, str], RegionData] = {}
 
-    def place(self, account_id: str, region_id: str) -> Place:
+    def place(self, account_id: str, region_id: str) -> RegionData:
         """See `Cloud.place`: the names only."""
         where = (account_id, region_id)
         if where not in self._light:
-            self._light[where] = Place(names=_Names(self.world, account_id, region_id))
+            self._light[where] = RegionData(names=_Names(self.world, account_id, region_id))
         return self._light[where]
 
     def source(
-        self, operation: Operation, account: str, region: str, parent: Parent, query: Mapping[str, str]
+        self, operation: EmulatedOperation, account: str, region: str, parent: Parent, query: Mapping[str, str]
     ) -> list[Any]:
         """See `Cloud.source`."""
         if operation.name == "fc.DescribeRegions":

@@ -15,7 +15,15 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
-from crawler.snapshot import BucketReader, Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
+from crawler.snapshot import (
+    BucketReader,
+    Manifest,
+    OutputLocation,
+    ScopeRow,
+    newest_snapshot_id,
+    read_ledger,
+    read_manifest,
+)
 from crawler.snapshot.layout import manifest_path
 from crawler.snapshot.reader import storage_of
 
@@ -75,7 +83,7 @@ class OpenSnapshot:
         return str(place)
 
 
-def open_snapshot(root: Place, snapshot_id: str = "latest") -> OpenSnapshot:
+def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnapshot:
     """Open a snapshot by its ID; `latest` is the newest complete one, `newest` the newest of all.
 
     Raises OutputError where there is none, or where its manifest or ledger isn't what was committed.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from crawler.audit.database import OpenSnapshot
-    from crawler.audit.sql_errors import Tables
+    from crawler.audit.sql_errors import TableNames
 
 BATCH_ROWS = 1000
 
@@ -50,7 +50,7 @@ class Rows:
 
 
 @contextmanager
-def asking(snapshot: OpenSnapshot, sql: str, tables: Tables) -> Iterator[Rows]:
+def asking(snapshot: OpenSnapshot, sql: str, tables: TableNames) -> Iterator[Rows]:
     """The rows of one reading statement, for a block.
 
     Raises ConfigError for SQL that can't be run or that would write, QueryError for what fails on the way, OutputError
@@ -61,7 +61,7 @@ def asking(snapshot: OpenSnapshot, sql: str, tables: Tables) -> Iterator[Rows]:
         yield ask(connection, statement, tables)
 
 
-def ask(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: Tables) -> Rows:
+def ask(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> Rows:
     """See `asking`; the connection must have been made with `SETTINGS`."""
     import duckdb
 
@@ -73,7 +73,7 @@ def ask(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: Tab
     return Rows(reader.schema, _batches(reader, statement, tables))
 
 
-def _batches(reader: pa.RecordBatchReader, statement: Statement, tables: Tables) -> Iterator[pa.RecordBatch]:
+def _batches(reader: pa.RecordBatchReader, statement: Statement, tables: TableNames) -> Iterator[pa.RecordBatch]:
     try:
         for batch in reader:
             # There may be more in it than was asked for.
@@ -83,7 +83,7 @@ def _batches(reader: pa.RecordBatchReader, statement: Statement, tables: Tables)
         raise failed(error, statement, tables) from None
 
 
-def _check(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: Tables) -> None:
+def _check(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> None:
     """Raise ConfigError for anything but one statement that can be run and only reads."""
     import duckdb
 

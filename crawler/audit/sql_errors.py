@@ -52,7 +52,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Tables:
+class TableNames:
     """What a table's name could have meant. `catalog` gives the names of all that can be crawled; asked when needed."""
 
     snapshot: OpenSnapshot
@@ -80,7 +80,7 @@ class Tables:
         return f": did you mean {' or '.join(near)}?" if near else f"; SHOW TABLES lists all {len(own) + 1}"
 
 
-def refused(error: Exception, statement: Statement, tables: Tables) -> CrawlError:
+def refused(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
     """The error of ours for SQL that DuckDB doesn't take."""
     kind, found = _parsed(str(error))
     if found.get("type") == "Table" and found.get("error_subtype") == "MISSING_ENTRY":
@@ -94,7 +94,7 @@ def refused(error: Exception, statement: Statement, tables: Tables) -> CrawlErro
     return ConfigError(f"{statement.label}: {_place(found, statement)}{reason}")
 
 
-def failed(error: Exception, statement: Statement, tables: Tables) -> CrawlError:
+def failed(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
     """The error of ours for SQL that failed while it ran; DuckDB's own, or what Arrow's stream over it made of that."""
     kind, found = _parsed(str(error))
     reason = _reason(found)

@@ -90,7 +90,7 @@ class Details:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class DeclaredDifference:
     """What the official SDK has where the catalog has something else (`sdk` empty: nothing), and why."""
 
     sdk: str
@@ -131,7 +131,7 @@ class Operation:
     reason: str
     window: Window | None
     details: Details | None
-    differences: Mapping[str, Difference]
+    differences: Mapping[str, DeclaredDifference]
     source: str
     checked: str
     rate: float | None

@@ -30,7 +30,7 @@ _ENVELOPE = {"requestid", "code", "message", "status", "httpcode", "latency", "s
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SdkDifference:
     """One difference that nobody has written down. `where` is as in `[differences]`; "" stands for nothing there."""
 
     subject: str
@@ -57,12 +57,12 @@ class Sdk:
             ) from None
 
     @cached_property
-    def calls(self) -> dict[str, Call]:
+    def calls(self) -> dict[str, SdkCall]:
         """Action → its call, of every operation that the client has."""
         found = {}
         for name, method in inspect.getmembers(self._client, inspect.isfunction):
             if name.endswith("_with_options"):
-                call = Call(inspect.getsource(method), typing.get_type_hints(method))
+                call = SdkCall(inspect.getsource(method), typing.get_type_hints(method))
                 found[call.action] = call
         return found
 
@@ -74,7 +74,7 @@ class Sdk:
         return {region.strip(): host.strip() for region, host in pairs if "." in host}
 
 
-class Call:
+class SdkCall:
     """What a client's method says of one operation."""
 
     def __init__(self, source: str, hints: Mapping[str, Any]) -> None:
@@ -168,7 +168,7 @@ def differences(ours: Tree, sdk: Tree, path: str) -> Iterator[tuple[str, str, st
         yield path, type_text(ours), type_text(sdk)
 
 
-def check(catalog: Catalog) -> tuple[dict[str, str], list[Finding]]:
+def check(catalog: Catalog) -> tuple[dict[str, str], list[SdkDifference]]:
     """Compare every product whose file names an SDK package: package → version, and what was found.
 
     Raises ConfigError where a package isn't installed.
@@ -182,20 +182,20 @@ def check(catalog: Catalog) -> tuple[dict[str, str], list[Finding]]:
     return versions, findings
 
 
-def check_product(catalog: Catalog, product: Product, sdk: Sdk) -> list[Finding]:
+def check_product(catalog: Catalog, product: Product, sdk: Sdk) -> list[SdkDifference]:
     """What differs in one product: its hosts, its List operations, and each of its tables."""
     operations = [operation for operation in catalog.operations.values() if operation.product == product.key]
     known = {operation.action for operation in operations} | product.uncovered.keys()
     findings = [
-        Finding(product.key, "operations", "", action)
+        SdkDifference(product.key, "operations", "", action)
         for action in sorted(sdk.calls)
         if action.startswith("List") and action not in known
     ]
     ours = {region: host.replace("{account_id}", "account-id") for region, host in product.endpoints.items()}
     if not sdk.hosts:
-        findings.append(Finding(product.key, "endpoints", "a map of hosts", ""))
+        findings.append(SdkDifference(product.key, "endpoints", "a map of hosts", ""))
     findings += [
-        Finding(product.key, f"endpoints.{region}", ours.get(region, ""), sdk.hosts.get(region, ""))
+        SdkDifference(product.key, f"endpoints.{region}", ours.get(region, ""), sdk.hosts.get(region, ""))
         for region in sorted({*ours, *sdk.hosts} if sdk.hosts else ())
         if ours.get(region) != sdk.hosts.get(region)
     ]
@@ -204,23 +204,25 @@ def check_product(catalog: Catalog, product: Product, sdk: Sdk) -> list[Finding]
     return findings
 
 
-def check_operation(operation: Operation, style: str, sdk: Sdk) -> list[Finding]:
+def check_operation(operation: Operation, style: str, sdk: Sdk) -> list[SdkDifference]:
     """What differs in one table and isn't written down, and what is written down and doesn't differ."""
     call = sdk.calls.get(operation.action)
     if call is None:
-        return [Finding(operation.table, "operation", operation.action, "")]
+        return [SdkDifference(operation.table, "operation", operation.action, "")]
     found = {where: (ours, theirs) for where, ours, theirs in _compare(operation, style, call, sdk)}
     written = operation.differences
     findings = [
-        Finding(operation.table, where, ours, theirs)
+        SdkDifference(operation.table, where, ours, theirs)
         for where, (ours, theirs) in found.items()
         if where not in written or written[where].sdk != theirs
     ]
     stale = [where for where in written if where not in found]
-    return findings + [Finding(operation.table, f"[differences] {where}", "a difference", "none") for where in stale]
+    return findings + [
+        SdkDifference(operation.table, f"[differences] {where}", "a difference", "none") for where in stale
+    ]
 
 
-def _compare(operation: Operation, style: str, call: Call, sdk: Sdk) -> Iterator[tuple[str, str, str]]:
+def _compare(operation: Operation, style: str, call: SdkCall, sdk: Sdk) -> Iterator[tuple[str, str, str]]:
     path = re.sub(r"\{(\w+)\}", lambda match: f"{{{snake_case(match[1])}}}", operation.path)
     for where, ours, theirs in (
         ("path", path, call.path),
@@ -235,7 +237,7 @@ def _compare(operation: Operation, style: str, call: Call, sdk: Sdk) -> Iterator
         yield from _compare_details(operation, sdk)
 
 
-def _compare_query(operation: Operation, call: Call) -> Iterator[tuple[str, str, str]]:
+def _compare_query(operation: Operation, call: SdkCall) -> Iterator[tuple[str, str, str]]:
     paging, window = operation.paging, operation.window
     keys = {paging.input_key, paging.limit_key, *operation.query, *operation.filters}
     keys |= {window.begin_key, window.end_key} if window else set()
@@ -243,7 +245,7 @@ def _compare_query(operation: Operation, call: Call) -> Iterator[tuple[str, str,
         yield f"query.{name}", "a parameter" if name in keys else "", call.query.get(name, "")
 
 
-def _compare_answer(operation: Operation, call: Call) -> Iterator[tuple[str, str, str]]:
+def _compare_answer(operation: Operation, call: SdkCall) -> Iterator[tuple[str, str, str]]:
     node: Tree = dict(call.body) if isinstance(call.body, dict) else {}
     outer = node
     for step in operation.records[:-1]:

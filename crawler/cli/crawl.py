@@ -11,14 +11,14 @@ import click
 
 from crawler.cli.inputs import load
 from crawler.cli.notifications import told
-from crawler.cli.options import Interrupted, Output, config_option, json_option, output_options
+from crawler.cli.options import Interrupted, OutputOptions, config_option, json_option, output_options
 from crawler.cli.signals import exit_after_grace, run_async, until_signal
 
 if TYPE_CHECKING:
     from crawler.config import Config
-    from crawler.run.progress import Watch
+    from crawler.run.progress import CrawlMonitor
     from crawler.run.result import CrawlResult
-    from crawler.run.system import Surroundings
+    from crawler.run.system import System
 
 HEARTBEAT_S = 60.0
 
@@ -39,7 +39,7 @@ HEARTBEAT_S = 60.0
 @output_options
 @click.pass_obj
 def crawl(
-    output: Output,
+    output: OutputOptions,
     config_file: Path | None,
     accounts: tuple[str, ...],
     regions: tuple[str, ...],
@@ -68,24 +68,24 @@ def crawl(
 
 
 def run(
-    config: Config, output: Output, surroundings: Surroundings | None = None, *, resume: bool = False
+    config: Config, output: OutputOptions, surroundings: System | None = None, *, resume: bool = False
 ) -> CrawlResult:
     """Crawl with a live display where one belongs. Raises Interrupted for SIGINT and SIGTERM."""
     from crawler.cli.live import live_display
     from crawler.cli.process import collect_rarely
-    from crawler.run.progress import Watch
+    from crawler.run.progress import CrawlMonitor
     from crawler.run.run import crawl as crawl_once
     from crawler.run.system import raise_limit
     from crawler.telemetry.ping import announced
 
     raise_limit()
     collect_rarely()
-    watch = Watch(on_stuck=exit_after_grace)
+    watch = CrawlMonitor(on_stuck=exit_after_grace)
 
     async def main() -> CrawlResult:
         return await until_signal(lambda: _crawl(watch))
 
-    async def _crawl(watch: Watch) -> CrawlResult:
+    async def _crawl(watch: CrawlMonitor) -> CrawlResult:
         async with announced(config), live_display(watch) if output.shows_progress else heartbeat(watch):
             return await crawl_once(config, surroundings, watch, resume=resume)
 
@@ -98,7 +98,7 @@ def run(
 
 
 @asynccontextmanager
-async def heartbeat(watch: Watch) -> AsyncIterator[None]:
+async def heartbeat(watch: CrawlMonitor) -> AsyncIterator[None]:
     """Log a line a minute on how far the crawl is, for those who have no live display."""
     import anyio
     import structlog
@@ -123,7 +123,7 @@ async def heartbeat(watch: Watch) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
-def conclude(result: CrawlResult, config: Config, output: Output, *, as_json: bool) -> int:
+def conclude(result: CrawlResult, config: Config, output: OutputOptions, *, as_json: bool) -> int:
     """Say how a crawl came out, to whoever is listening, and give its exit code."""
     import orjson
 

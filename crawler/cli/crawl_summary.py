@@ -17,7 +17,7 @@ from crawler.cli.render import console, duration_text, safe, size_text, status_t
 if TYPE_CHECKING:
     from crawler.run.result import CrawlResult
     from crawler.snapshot import DirectoryEntry, Manifest, ScopeRow
-    from crawler.snapshot.manifest import LeftOut
+    from crawler.snapshot.manifest import SkippedMember
 
 # More tables than these are summed up; then at least so many of them are shown, those that aren't complete first.
 _MAX_TABLES = 20
@@ -238,7 +238,7 @@ def directory_value(directory: DirectoryEntry | None) -> dict[str, Any] | None:
     return value
 
 
-def left_out_values(left_out: Sequence[LeftOut]) -> list[dict[str, str]]:
+def left_out_values(left_out: Sequence[SkippedMember]) -> list[dict[str, str]]:
     """The organization's members that aren't crawled, with why."""
     return [asdict(member) for member in left_out]
 

@@ -17,18 +17,18 @@ from rich.text import Text
 from crawler.catalog import load_catalog
 from crawler.cli.crawl import conclude, run
 from crawler.cli.emulate import write_config
-from crawler.cli.options import EXIT_NOTHING, Output, json_option, output_options
+from crawler.cli.options import EXIT_NOTHING, OutputOptions, json_option, output_options
 from crawler.cli.render import console, safe
 from crawler.cli.tables.describe import product_name
 from crawler.config import Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
 from crawler.emulator.days.days import denied
 from crawler.run.result import EXIT_PARTIAL
-from crawler.run.system import Surroundings
+from crawler.run.system import System
 
 if TYPE_CHECKING:
     from crawler.config import Config
-    from crawler.run.system import Surroundings
+    from crawler.run.system import System
     from crawler.snapshot import Manifest
 
 _RATE, _BURST = 5000, 1000
@@ -41,9 +41,7 @@ DEMO_FOLDER = "acs-inventory-demo"
 
 
 @contextmanager
-def demo_cloud(
-    folder: str, seed: int, scale: int, day: int = 1
-) -> Iterator[tuple[Config, Surroundings, Mapping[str, int]]]:
+def demo_cloud(folder: str, seed: int, scale: int, day: int = 1) -> Iterator[tuple[Config, System, Mapping[str, int]]]:
     """Serve a cloud while the block runs: its configuration, surroundings, and its own count of records by table."""
     rate = Rate(_RATE, _BURST)
     cloud = Cloud(CloudSpec(seed=seed, day=day, scale=scale, rate=rate, rates={"sts": rate}))
@@ -52,7 +50,7 @@ def demo_cloud(
         portal.wrap_async_context_manager(serve(cloud)) as emulator,
     ):
         text, environ = write_config(emulator, folder, rate=_RATE, burst=_BURST)
-        surroundings = Surroundings(environ=environ, home=Path(folder))
+        surroundings = System(environ=environ, home=Path(folder))
         config = parse_config(text, source="the demo's configuration", environ=environ)
         yield config, surroundings, table_counts(cloud, config)
 
@@ -97,7 +95,7 @@ def check(manifest: Manifest, counts: Mapping[str, int], folder: str) -> None:
     out.print(safe(f"  duckdb -c \"FROM '{files}' SELECT account_id, runtime, count(*) GROUP BY ALL\""), soft_wrap=True)
 
 
-def second_night(output: Output, folder: str, seed: int, scale: int, first_id: str) -> int:
+def second_night(output: OutputOptions, folder: str, seed: int, scale: int, first_id: str) -> int:
     """Crawl the same cloud a day later and show some of what differs. The exit code is 0 where it went as it should:
     the second crawl itself ends with 3, since an account is denied a product from that day on.
     """
@@ -153,7 +151,7 @@ def _show_differences(folder: Path, old_id: str, new_id: str) -> None:
 @json_option
 @output_options
 @click.pass_obj
-def demo(output: Output, folder: str, seed: int, scale: int, nights: int, as_json: bool) -> int:
+def demo(output: OutputOptions, folder: str, seed: int, scale: int, nights: int, as_json: bool) -> int:
     """Crawl the built-in cloud on loopback into a real snapshot: two accounts, three regions, all products.
 
     Needs no credentials and no network. What lands is compared with what the built-in cloud has.

@@ -15,10 +15,10 @@ from rich.text import Text
 
 from crawler.catalog.model import Catalog, Operation
 from crawler.cli.inputs import load
-from crawler.cli.options import EXIT_NOTHING, Output, config_option, json_option, output_options
+from crawler.cli.options import EXIT_NOTHING, OutputOptions, config_option, json_option, output_options
 from crawler.cli.render import console, duration_text, safe, show_json
 from crawler.cli.signals import run_async
-from crawler.client.client import Tally
+from crawler.client.client import RequestCounts
 from crawler.client.clock_skew import CLOCK_WRONG
 from crawler.client.credentials import describe
 from crawler.client.request import ApiRequest
@@ -32,9 +32,9 @@ from crawler.run.organization import Membership, find_members
 from crawler.run.output import open_bucket, try_output
 from crawler.run.plan import account_regions
 from crawler.run.resource_directory import RAM_ACTION
-from crawler.run.session import UNREACHABLE, Identity, Session, open_session
-from crawler.run.system import Surroundings
-from crawler.run.targets import Refusal
+from crawler.run.session import UNREACHABLE, ResolvedAccount, Session, open_session
+from crawler.run.system import System
+from crawler.run.targets import SkipReason
 from crawler.snapshot import DirectoryEntry, Status
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorCheck:
     """One check: what was looked at, what was seen, and, where it isn't well, what to do."""
 
     subject: str
@@ -72,19 +72,19 @@ class Finding:
 
 
 async def examine(
-    config: Config, surroundings: Surroundings | None = None, opened: OpenSecretsError | None = None
-) -> list[Finding]:
+    config: Config, surroundings: System | None = None, opened: OpenSecretsError | None = None
+) -> list[DoctorCheck]:
     """Check everything that can be checked, cheapest first. Sends one identity request an account, DescribeRegions,
     and the first page of one record of each product's root lists in one region. With [organization] it lists the
     members and assumes the role in each; of them, only the first is asked for lists: the role is the same in all.
     `opened`: the configuration's file was found to hold a key in clear that others may read."""
-    surroundings = surroundings or Surroundings()
+    surroundings = surroundings or System()
     config = replace(config, retry=replace(config.retry, max_attempts=min(_ATTEMPTS, config.retry.max_attempts)))
     catalog = open_catalog(config)
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
-    findings = [Finding("configuration", f"{_counted(config.accounts, 'account')}, {_counted(tables, 'table')}")]
+    findings = [DoctorCheck("configuration", f"{_counted(config.accounts, 'account')}, {_counted(tables, 'table')}")]
     findings += (
-        [Finding("configuration file", opened.seen, f"{opened.remedy[0].upper()}{opened.remedy[1:]}.")]
+        [DoctorCheck("configuration file", opened.seen, f"{opened.remedy[0].upper()}{opened.remedy[1:]}.")]
         if opened
         else []
     )
@@ -104,7 +104,7 @@ def _counted(things: Sequence[object], name: str) -> str:
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
-async def _output(config: Config, surroundings: Surroundings) -> Finding:
+async def _output(config: Config, surroundings: System) -> DoctorCheck:
     try:
         async with open_bucket(config, surroundings) as bucket:
             await try_output(config, bucket)
@@ -112,53 +112,55 @@ async def _output(config: Config, surroundings: Surroundings) -> Finding:
         return _unusable(config, str(bare(group)))
     except (OutputError, ConfigError) as error:
         return _unusable(config, str(error))
-    return Finding("output", f"{config.output.uri} can be written")
+    return DoctorCheck("output", f"{config.output.uri} can be written")
 
 
-def _unusable(config: Config, why: str) -> Finding:
+def _unusable(config: Config, why: str) -> DoctorCheck:
     if config.output.is_bucket:
-        return Finding("output", why, "See the sentence to the left; docs/reading.md says what a bucket needs.")
-    return Finding("output", why, f"Make {config.output.uri} a folder that this user can write.")
+        return DoctorCheck("output", why, "See the sentence to the left; docs/reading.md says what a bucket needs.")
+    return DoctorCheck("output", why, f"Make {config.output.uri} a folder that this user can write.")
 
 
-def _textfile(config: Config) -> list[Finding]:
+def _textfile(config: Config) -> list[DoctorCheck]:
     """Whether the metrics' file can be replaced, which takes a folder that can be written in."""
     path = config.metrics.textfile
     if path is None:
         return []
     if path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK) and not path.is_dir():
-        return [Finding("metrics", f"{path} can be written")]
-    return [Finding("metrics", f"{path} can't be written", f"Make {path.parent} a folder that this user can write.")]
+        return [DoctorCheck("metrics", f"{path} can be written")]
+    return [
+        DoctorCheck("metrics", f"{path} can't be written", f"Make {path.parent} a folder that this user can write.")
+    ]
 
 
-def _key(config: Config, surroundings: Surroundings) -> Finding:
+def _key(config: Config, surroundings: System) -> DoctorCheck:
     if config.output.secrets != "fingerprint":
-        return Finding("secrets", f"secrets = {config.output.secrets!r}")
+        return DoctorCheck("secrets", f"secrets = {config.output.secrets!r}")
     given = config.output.fingerprint_key
     try:
         key = load_key(given.reveal() if given else "", surroundings.state_folder)
     except OutputError as error:
-        return Finding("secrets", str(error), "See the sentence to the left.")
+        return DoctorCheck("secrets", str(error), "See the sentence to the left.")
     if key is None:
         remedy = "Make the folder writable, or set [output] fingerprint_key from the environment."
-        return Finding("secrets", f"no fingerprint key can be kept in {surroundings.state_folder}", remedy)
-    return Finding("secrets", "fingerprinted with " + ("the configured key" if given else "this machine's key"))
+        return DoctorCheck("secrets", f"no fingerprint key can be kept in {surroundings.state_folder}", remedy)
+    return DoctorCheck("secrets", "fingerprinted with " + ("the configured key" if given else "this machine's key"))
 
 
-def _account(identity: Identity) -> Finding:
+def _account(identity: ResolvedAccount) -> DoctorCheck:
     subject, source = f"account {identity.account.id}", describe(identity.account.credential_spec())
     if identity.refusal is None:
-        return Finding(subject, f"{source}: GetCallerIdentity agrees")
+        return DoctorCheck(subject, f"{source}: GetCallerIdentity agrees")
     remedies = {
         "AccountMismatch": "Configure this account's own credentials.",
         CLOCK_WRONG: _SET_CLOCK,
         UNREACHABLE: _NETWORK,
         "InvalidCredentials": _key_remedy(identity, source),
     }
-    return Finding(subject, identity.refusal.message, remedies.get(identity.refusal.code, f"Check {source}."))
+    return DoctorCheck(subject, identity.refusal.message, remedies.get(identity.refusal.code, f"Check {source}."))
 
 
-def _key_remedy(identity: Identity, source: str) -> str:
+def _key_remedy(identity: ResolvedAccount, source: str) -> str:
     match identity.account.credential_spec().type:
         case "access_key":
             return f"Compare ID and secret of {source} with the RAM console's; a new key is made there, too."
@@ -168,22 +170,24 @@ def _key_remedy(identity: Identity, source: str) -> str:
             return f"Check {source}."
 
 
-def _organization(config: Config, membership: Membership) -> list[Finding]:
+def _organization(config: Config, membership: Membership) -> list[DoctorCheck]:
     """The resource directory, and each member that can't be entered or is left out; those that can, in one line."""
     directory, members = membership.directory, membership.identities
     if directory is None or config.organization is None:
         return []
     seen = f"account {directory.account_id} lists {directory.members} members, {len(members)} of them to be crawled"
-    findings = [Finding("resource directory", directory.error_message or seen, _directory_remedy(directory))]
+    findings = [DoctorCheck("resource directory", directory.error_message or seen, _directory_remedy(directory))]
     role = config.organization.role_name
     refused = [(member.account.id, member.refusal) for member in members if member.refusal is not None]
     if members:
         entered = len(members) - len(refused)
-        findings.append(Finding("members", f"the role {role} can be assumed in {entered} of {len(members)}"))
+        findings.append(DoctorCheck("members", f"the role {role} can be assumed in {entered} of {len(members)}"))
     for account_id, refusal in refused:
         remedy = _member_remedy(refusal, role, directory.account_id)
-        findings.append(Finding(f"member {account_id}", refusal.message, remedy))
-    return findings + [Finding(f"member {left.account_id}", f"left out: {left.reason}") for left in membership.left_out]
+        findings.append(DoctorCheck(f"member {account_id}", refusal.message, remedy))
+    return findings + [
+        DoctorCheck(f"member {left.account_id}", f"left out: {left.reason}") for left in membership.left_out
+    ]
 
 
 def _directory_remedy(directory: DirectoryEntry) -> str:
@@ -203,7 +207,7 @@ def _directory_remedy(directory: DirectoryEntry) -> str:
             return f"Mend account {directory.account_id} first, or look the code up in the product's error reference."
 
 
-def _member_remedy(refusal: Refusal, role: str, asker: str) -> str:
+def _member_remedy(refusal: SkipReason, role: str, asker: str) -> str:
     if refusal.status is not Status.DENIED:
         return _NETWORK if refusal.code == UNREACHABLE else "Look the code up in the error reference of STS."
     if refusal.code.startswith("EntityNotExist."):
@@ -212,31 +216,33 @@ def _member_remedy(refusal: Refusal, role: str, asker: str) -> str:
     return f"Allow sts:AssumeRole to {keys}, and name that account in the trust policy of the role {role}."
 
 
-def _clock(session: Session, identities: Sequence[Identity]) -> Finding:
+def _clock(session: Session, identities: Sequence[ResolvedAccount]) -> DoctorCheck:
     if all(identity.refusal is not None and identity.refusal.code == UNREACHABLE for identity in identities):
-        return Finding("clock", "not compared: no service could be asked", "Check again when one can be reached.")
+        return DoctorCheck("clock", "not compared: no service could be asked", "Check again when one can be reached.")
     wrong = [found.refusal.message for found in identities if found.refusal and found.refusal.code == CLOCK_WRONG]
     if wrong:
-        return Finding("clock", wrong[0], _SET_CLOCK)
+        return DoctorCheck("clock", wrong[0], _SET_CLOCK)
     skew_s = session.client.clock_skew_s
     if abs(skew_s) < _SKEW_WORTH_A_WORD_S:
-        return Finding("clock", "within the 15 minutes that signatures need")
+        return DoctorCheck("clock", "within the 15 minutes that signatures need")
     side = "behind" if skew_s > 0 else "ahead of"
-    return Finding("clock", f"{duration_text(abs(skew_s))} {side} the cloud's, which crawls correct for", _SET_CLOCK)
+    return DoctorCheck(
+        "clock", f"{duration_text(abs(skew_s))} {side} the cloud's, which crawls correct for", _SET_CLOCK
+    )
 
 
 async def _cloud(
-    session: Session, identities: Sequence[Identity], catalog: Catalog, tables: Sequence[str]
-) -> list[Finding]:
+    session: Session, identities: Sequence[ResolvedAccount], catalog: Catalog, tables: Sequence[str]
+) -> list[DoctorCheck]:
     working = [identity for identity in identities if identity.refusal is None]
     if not working:
         return []
     operations = [catalog.operations[table] for table in catalog.with_parents(tables)]
     products = [catalog.products[key] for key in dict.fromkeys(operation.product for operation in operations)]
     offered = await session.regions(products, working[0].caller)
-    findings: list[Finding] = []
+    findings: list[DoctorCheck] = []
 
-    async def check(identity: Identity, operation: Operation, region_id: str) -> None:
+    async def check(identity: ResolvedAccount, operation: Operation, region_id: str) -> None:
         findings.append(await _list(session, identity, operation, region_id))
 
     async with anyio.create_task_group() as tasks:
@@ -244,7 +250,7 @@ async def _cloud(
             try:
                 regions = account_regions(session, identity.account, offered)
             except ConfigError as error:
-                return [Finding("regions", str(error), "Correct [crawl] regions, or the account's.")]
+                return [DoctorCheck("regions", str(error), "Correct [crawl] regions, or the account's.")]
             for operation in operations:
                 region_id = next((region for region in regions if region in offered[operation.product]), None)
                 if region_id is not None and not operation.parents:
@@ -252,7 +258,7 @@ async def _cloud(
     return sorted(findings, key=lambda finding: finding.subject)
 
 
-async def _list(session: Session, identity: Identity, operation: Operation, region_id: str) -> Finding:
+async def _list(session: Session, identity: ResolvedAccount, operation: Operation, region_id: str) -> DoctorCheck:
     subject = f"{operation.table} in {identity.account.id} {region_id}"
     limit = {operation.paging.limit_key: "1"} if operation.paging.limit_key else {}
     query = operation.filled_query({"account_id": identity.account.id, "region_id": region_id})
@@ -261,12 +267,12 @@ async def _list(session: Session, identity: Identity, operation: Operation, regi
     )
     channel = session.client.channel(identity.account.id, region_id, operation.product, operation.action)
     try:
-        await session.client.call(request, identity.caller, channel, read_object, Tally())
+        await session.client.call(request, identity.caller, channel, read_object, RequestCounts())
     except UnsupportedError as error:
-        return Finding(subject, f"not offered or not activated there ({error.code})")
+        return DoctorCheck(subject, f"not offered or not activated there ({error.code})")
     except (ApiError, PaginationError) as error:
-        return Finding(subject, str(error), _remedy(error, operation))
-    return Finding(subject, "can be listed")
+        return DoctorCheck(subject, str(error), _remedy(error, operation))
+    return DoctorCheck(subject, "can be listed")
 
 
 def _remedy(error: ApiError | PaginationError, operation: Operation) -> str:
@@ -279,7 +285,7 @@ def _remedy(error: ApiError | PaginationError, operation: Operation) -> str:
     return "Look the code up in the product's error reference."
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
+def print_findings(findings: Sequence[DoctorCheck]) -> None:
     """A line a check; a remedy under what isn't well."""
     out = console()
     for finding in findings:
@@ -296,7 +302,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
 @json_option
 @output_options
 @click.pass_obj
-def doctor(output: Output, config_file: Path | None, as_json: bool) -> int:
+def doctor(output: OutputOptions, config_file: Path | None, as_json: bool) -> int:
     """Check configuration, credentials, endpoints, clock, permissions and output; say what to fix.
 
     Exit codes: 0 all is well; 1 something isn't; 2 the configuration can't be read.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import orjson
 
-from crawler.cli.options import Output, output_options
+from crawler.cli.options import OutputOptions, output_options
 from crawler.cli.signals import run_async
 from crawler.config.checks import PRODUCTS
 from crawler.emulator import Cloud, CloudSpec, Emulator, serve
@@ -54,7 +54,7 @@ _RATE, _BURST = 100, 50
 @output_options
 @click.pass_obj
 def emulate(
-    output: Output,
+    output: OutputOptions,
     port: int,
     seed: int,
     scale: int,
@@ -79,10 +79,10 @@ def emulate(
 
 def _with_organization(spec: CloudSpec) -> CloudSpec:
     """A management account, two members as they should be, one without the role, and one that is being deleted."""
-    from crawler.emulator import Organization
+    from crawler.emulator import CloudOrganization
 
     accounts = tuple(str(1_000_000_000_000_001 + number) for number in range(5))
-    odd = Organization(without_role=accounts[3:4], deletions={accounts[4]: "Deleting"})
+    odd = CloudOrganization(without_role=accounts[3:4], deletions={accounts[4]: "Deleting"})
     return replace(spec, accounts=accounts, organization=odd)
 
 

@@ -10,7 +10,7 @@ import click
 
 from crawler.cli.inputs import opened_tables
 from crawler.cli.options import (
-    Output,
+    OutputOptions,
     config_option,
     json_option,
     output_options,
@@ -42,7 +42,7 @@ _FORMATS = ("csv", "jsonl", "xlsx", "parquet")
 @output_options
 @click.pass_obj
 def export(
-    output: Output,
+    output: OutputOptions,
     /,
     patterns: tuple[str, ...],
     file_format: str | None,
@@ -101,7 +101,7 @@ def _format_of(path: Path, named: str | None, *, is_raw: bool) -> Format:
     return cast("Format", found)
 
 
-def _warn_of_changes(output: Output, request: Request, written: Mapping[str, Exported]) -> None:
+def _warn_of_changes(output: OutputOptions, request: Request, written: Mapping[str, Exported]) -> None:
     """Say what isn't in the files as it is in the snapshot."""
     for table, entry in written.items():
         if request.file_format == "csv":

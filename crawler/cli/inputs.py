@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crawler.cli.options import (
     CommandError,
-    Output,
+    OutputOptions,
 )
 from crawler.cli.render import warn
 from crawler.cli.signals import run_async
@@ -17,20 +17,22 @@ from crawler.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
-    from crawler.audit.sql_errors import Tables
+    from crawler.audit.sql_errors import TableNames
     from crawler.config import Config
-    from crawler.snapshot import Place
+    from crawler.snapshot import OutputLocation
 
 
 @contextmanager
-def opened_tables(output: Output, config_file: Path | None, uri: str | None, snapshot_id: str) -> Iterator[Tables]:
+def opened_tables(
+    output: OutputOptions, config_file: Path | None, uri: str | None, snapshot_id: str
+) -> Iterator[TableNames]:
     """The tables of the snapshot that is meant, after a warning where it isn't whole or there is a newer one.
 
     What can't be read in the block is a CommandError; a file that can't be written stays an OutputError.
     """
     from crawler.audit.database import open_snapshot
     from crawler.audit.export.atomic_files import TargetError
-    from crawler.audit.sql_errors import Tables
+    from crawler.audit.sql_errors import TableNames
 
     try:
         place = place_of(config_file, uri)
@@ -38,7 +40,7 @@ def opened_tables(output: Output, config_file: Path | None, uri: str | None, sna
         _warn_of_gaps(output, snapshot)
         if snapshot_id == "latest":
             _warn_of_newer(output, place, snapshot.manifest.snapshot_id)
-        yield Tables(snapshot, lambda: _catalog(config_file, uri))
+        yield TableNames(snapshot, lambda: _catalog(config_file, uri))
     except TargetError:
         raise
     except OutputError as error:
@@ -53,7 +55,7 @@ def _catalog(config_file: Path | None, uri: str | None) -> list[str]:
     return list(load_catalog(load(config_file).catalog.extra if has_config else ()).operations)
 
 
-def _warn_of_gaps(output: Output, snapshot: OpenSnapshot) -> None:
+def _warn_of_gaps(output: OutputOptions, snapshot: OpenSnapshot) -> None:
     if snapshot.is_complete:
         return
     manifest = snapshot.manifest
@@ -65,7 +67,7 @@ def _warn_of_gaps(output: Output, snapshot: OpenSnapshot) -> None:
     )
 
 
-def _warn_of_newer(output: Output, place: Place, snapshot_id: str) -> None:
+def _warn_of_newer(output: OutputOptions, place: OutputLocation, snapshot_id: str) -> None:
     from crawler.snapshot import newest_snapshot_id
 
     newest = newest_snapshot_id(place)
@@ -84,7 +86,7 @@ def load(config_file: Path | None) -> Config:
     return load_config(config_file, os.environ, cwd=Path.cwd())
 
 
-def place_of(config_file: Path | None, uri: str | None) -> Place:
+def place_of(config_file: Path | None, uri: str | None) -> OutputLocation:
     """Where the snapshots are: named, or the configuration's. A named place needs no configuration."""
     from crawler.config.load import output_folder
 
@@ -98,13 +100,13 @@ def place_of(config_file: Path | None, uri: str | None) -> Place:
     return folder
 
 
-def _bucket(uri: str, config: Config | None) -> Place:
+def _bucket(uri: str, config: Config | None) -> OutputLocation:
     from functools import partial
 
     from crawler.run.output import open_place
-    from crawler.run.system import Surroundings
+    from crawler.run.system import System
 
     try:
-        return run_async(partial(open_place, uri, Surroundings(), config))
+        return run_async(partial(open_place, uri, System(), config))
     except OutputError as error:
         raise CommandError(str(error)) from None

@@ -18,14 +18,14 @@ from rich.text import Text
 from crawler.cli.render import duration_text, safe
 
 if TYPE_CHECKING:
-    from crawler.run.progress import Watch
+    from crawler.run.progress import CrawlMonitor
 
 _REFRESHES_PER_S = 8
 _MAX_ACCOUNTS = 8
 
 
 @asynccontextmanager
-async def live_display(watch: Watch) -> AsyncIterator[None]:
+async def live_display(watch: CrawlMonitor) -> AsyncIterator[None]:
     """Show the crawl that `watch` follows while the block runs; nothing of it stays on the screen."""
     console = Console(file=sys.stderr, highlight=False)
     started = time.monotonic()
@@ -42,7 +42,7 @@ async def live_display(watch: Watch) -> AsyncIterator[None]:
             tasks.cancel_scope.cancel()
 
 
-def view(watch: Watch, elapsed_s: float) -> Group:
+def view(watch: CrawlMonitor, elapsed_s: float) -> Group:
     """The display after `elapsed_s` seconds: a bar an account, and a line of figures."""
     progress = watch.progress
     grid = Table.grid(padding=(0, 2))
@@ -58,7 +58,7 @@ def view(watch: Watch, elapsed_s: float) -> Group:
     return Group(_headline(watch), grid, _figures(watch, elapsed_s))
 
 
-def _headline(watch: Watch) -> Text:
+def _headline(watch: CrawlMonitor) -> Text:
     progress = watch.progress
     if not progress.scopes:
         return Text("asking who the accounts are, and where", "dim")
@@ -69,7 +69,7 @@ def _headline(watch: Watch) -> Text:
     return line.append(f" · {progress.table}", "dim")
 
 
-def _figures(watch: Watch, elapsed_s: float) -> Text:
+def _figures(watch: CrawlMonitor, elapsed_s: float) -> Text:
     tally = watch.requests
     line = Text(f"{tally.requests:,} requests · {tally.requests / max(elapsed_s, 0.1):.0f}/s", "dim")
     if tally.throttled:

@@ -15,7 +15,7 @@ from crawler.cli.diff.command import diff
 from crawler.cli.doctor import doctor
 from crawler.cli.emulate import emulate
 from crawler.cli.export import export
-from crawler.cli.options import EXIT_NOTHING, EXIT_USAGE, Interrupted, Output, exit_code_of, output_options
+from crawler.cli.options import EXIT_NOTHING, EXIT_USAGE, Interrupted, OutputOptions, exit_code_of, output_options
 from crawler.cli.plan import plan
 from crawler.cli.policy import policy
 from crawler.cli.prune import prune
@@ -58,7 +58,7 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    output = Output()
+    output = OutputOptions()
     try:
         result = app.main(prog_name="acs-inventory", standalone_mode=False, obj=output)
     except click.exceptions.Exit as done:
@@ -79,7 +79,7 @@ def _run() -> int:
     return result if isinstance(result, int) else 0
 
 
-def _fail(output: Output, reason: str, exit_code: int) -> int:
+def _fail(output: OutputOptions, reason: str, exit_code: int) -> int:
     from crawler.text import printable
 
     if output.log_format == "json":

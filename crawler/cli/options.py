@@ -69,7 +69,7 @@ class CommandError(CrawlError):
 
 
 @dataclass(slots=True)
-class Output:
+class OutputOptions:
     """How a command speaks: the options that all of them have."""
 
     log_format: str = "console"
@@ -91,10 +91,10 @@ class Output:
 
 
 def output_options(command: _Command) -> _Command:
-    """Give a command the options for logs and progress; they land in the context's `Output`."""
+    """Give a command the options for logs and progress; they land in the context's `OutputOptions`."""
 
     def store(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-        output = context.ensure_object(Output)
+        output = context.ensure_object(OutputOptions)
         if value is not None and parameter.name is not None:
             setattr(output, parameter.name, value)
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from crawler.catalog.model import Catalog
 from crawler.cli.crawl_summary import directory_value, iso, left_out_values, print_left_out
 from crawler.cli.inputs import load
-from crawler.cli.options import Output, config_option, json_option, output_options
+from crawler.cli.options import OutputOptions, config_option, json_option, output_options
 from crawler.cli.render import console, duration_text, rule_text, safe, show_json, status_text, table_of
 from crawler.cli.signals import run_async
 from crawler.cli.tables.describe import branches
@@ -29,9 +29,9 @@ from crawler.run.forecast import Forecast, TargetForecast, forecast
 from crawler.run.output import open_place
 from crawler.run.plan import CrawlPlan, make_plan
 from crawler.run.session import open_session
-from crawler.run.system import Surroundings
+from crawler.run.system import System
 from crawler.run.targets import TargetPlan
-from crawler.snapshot import Manifest, Place, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
+from crawler.snapshot import Manifest, OutputLocation, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
@@ -51,11 +51,11 @@ class _Last:
     warning: str = ""
 
 
-async def plan_value(config: Config, catalog: Catalog, surroundings: Surroundings | None = None) -> dict[str, Any]:
+async def plan_value(config: Config, catalog: Catalog, surroundings: System | None = None) -> dict[str, Any]:
     """The plan as JSON values; `catalog` is the configuration's. Sends GetCallerIdentity and DescribeRegions only, and
     with [organization] ListAccounts and AssumeRole. Raises as `crawl_plan.make_plan` does; a last snapshot that can't
     be read is a warning."""
-    surroundings = surroundings or Surroundings()
+    surroundings = surroundings or System()
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
     details, last = catalog.select_details(config.crawl.details, tables), await _last(config, surroundings)
     async with open_session(config, catalog, surroundings) as session:
@@ -76,7 +76,7 @@ async def plan_value(config: Config, catalog: Catalog, surroundings: Surrounding
     }
 
 
-async def _last(config: Config, surroundings: Surroundings) -> _Last:
+async def _last(config: Config, surroundings: System) -> _Last:
     try:
         place = await open_place(config.output.uri, surroundings, config)
         return await anyio.to_thread.run_sync(_read_last, place)
@@ -84,7 +84,7 @@ async def _last(config: Config, surroundings: Surroundings) -> _Last:
         return _Last(warning=f"the last snapshot can't be gone by: {error}")
 
 
-def _read_last(root: Place) -> _Last:
+def _read_last(root: OutputLocation) -> _Last:
     snapshot_id = newest_snapshot_id(root)
     if not snapshot_id:
         return _Last()
@@ -340,7 +340,7 @@ def _age_text(seconds: float) -> str:
 @output_options
 @click.pass_obj
 def plan(
-    output: Output,
+    output: OutputOptions,
     config_file: Path | None,
     accounts: tuple[str, ...],
     regions: tuple[str, ...],

@@ -18,7 +18,7 @@ from crawler.errors import ConfigError
 
 if TYPE_CHECKING:
     from crawler.config import Config
-    from crawler.snapshot import Lake, Place, SnapshotSummary
+    from crawler.snapshot import Lake, OutputLocation, SnapshotSummary
     from crawler.snapshot.folder.prune import PrunePlan
     from crawler.snapshot.retention import KeepRules
 
@@ -82,7 +82,7 @@ def prune(
 
 
 def _pruned(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool) -> PrunePlan:
-    from crawler.snapshot import Bucket
+    from crawler.snapshot import ObjectStore
     from crawler.snapshot.bucket.prune import prune_bucket
     from crawler.snapshot.folder.prune import plan_prune, prune
 
@@ -92,12 +92,12 @@ def _pruned(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_
     if dry_run:
         return plan_prune(place, rules, now, lakes)
     if not isinstance(place, Path):
-        return run_async(lambda: prune_bucket(Bucket(place.place), place, rules, now, lakes))
+        return run_async(lambda: prune_bucket(ObjectStore(place.place), place, rules, now, lakes))
     umask = config.output.umask_bits if config is not None else 0o077
     return prune(place, rules, now, umask, lakes=lakes)
 
 
-def _lakes(place: Place, config: Config | None) -> list[Lake]:
+def _lakes(place: OutputLocation, config: Config | None) -> list[Lake]:
     """The lakes over an output: the one that the configuration says, and those whose catalogs lie in it."""
     from crawler.run.output import lake_settings
     from crawler.snapshot import open_lake

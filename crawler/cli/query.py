@@ -17,7 +17,7 @@ from rich.text import Text
 from crawler.audit.export.cell_text import Texts, is_number, plain_texts
 from crawler.cli.inputs import opened_tables
 from crawler.cli.options import (
-    Output,
+    OutputOptions,
     config_option,
     output_options,
     overwrite_option,
@@ -65,7 +65,7 @@ _NULL = "null"
 @output_options
 @click.pass_obj
 def query(
-    output: Output,
+    output: OutputOptions,
     /,
     sql: str,
     snapshot_id: str,
@@ -134,7 +134,7 @@ def _print(rows: Rows, max_rows: int, source: str) -> None:
     print_rows(rows, max_rows, source)
 
 
-def _write(output: Output, rows: Rows, file_format: str, *, is_raw: bool) -> None:
+def _write(output: OutputOptions, rows: Rows, file_format: str, *, is_raw: bool) -> None:
     """The answer on stdout: exact for programs, and on a terminal nothing that could steer it."""
     from crawler.audit.export.files import write_csv, write_json
 
@@ -150,7 +150,7 @@ def _write(output: Output, rows: Rows, file_format: str, *, is_raw: bool) -> Non
         write_json(rows, emit)
 
 
-def _save(output: Output, rows: Rows, path: Path, file_format: str, *, is_raw: bool) -> None:
+def _save(output: OutputOptions, rows: Rows, path: Path, file_format: str, *, is_raw: bool) -> None:
     """The answer as a file, whole or not at all."""
     from crawler.audit.export.atomic_files import publish, staging
     from crawler.audit.export.files import write_file

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from crawler.catalog.model import Catalog
 from crawler.cli.options import (
-    Output,
+    OutputOptions,
 )
 from crawler.client.rate_limit import LimitRule
 from crawler.text import printable
@@ -94,14 +94,14 @@ def rule_text(catalog: Catalog, table: str, rules: Mapping[str, LimitRule]) -> s
     return f"{rule.rate:g}/s, burst {rule.burst}"
 
 
-def warn_of_guarded(output: Output, name: str, cells: int) -> None:
+def warn_of_guarded(output: OutputOptions, name: str, cells: int) -> None:
     """Say how many texts aren't as they were."""
     if cells:
         what = "1 text begins" if cells == 1 else f"{cells:,} texts begin"
         warn(output, f"{name}: {what} like a formula, and got an apostrophe; --raw-csv leaves it out")
 
 
-def warn(output: Output, sentence: str) -> None:
+def warn(output: OutputOptions, sentence: str) -> None:
     """A line on stderr, for people or for programs."""
     import orjson
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.inputs import load, opened_tables, place_of
-from crawler.cli.options import Output, config_option, output_options, snapshot_option, uri_option
+from crawler.cli.options import OutputOptions, config_option, output_options, snapshot_option, uri_option
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.audit.findings import Outcome
     from crawler.audit.report import Report
     from crawler.catalog.model import Catalog
-    from crawler.snapshot import Place
+    from crawler.snapshot import OutputLocation
 
 PREVIOUS, NOTHING = "previous", "none"
 
@@ -44,7 +44,7 @@ PREVIOUS, NOTHING = "previous", "none"
 @output_options
 @click.pass_obj
 def report(
-    output: Output,
+    output: OutputOptions,
     target: Path,
     snapshot_id: str,
     against: str,
@@ -89,7 +89,7 @@ def _catalog(config_file: Path | None, uri: str | None) -> Catalog:
     return load_catalog(load(config_file).catalog.extra if has_config else ())
 
 
-def _other(place: Place, snapshot: OpenSnapshot, against: str) -> OpenSnapshot | None:
+def _other(place: OutputLocation, snapshot: OpenSnapshot, against: str) -> OpenSnapshot | None:
     """The snapshot to compare with; the one before, complete or not, where none is named."""
     from crawler.audit.database import open_snapshot
     from crawler.snapshot import snapshot_ids
@@ -122,9 +122,9 @@ def _say(made: Report, snapshot: OpenSnapshot, target: Path) -> None:
 
 def findings_text(outcomes: Sequence[Outcome]) -> str:
     """How many findings there are of each severity, and how many can't be answered whole."""
-    from crawler.audit.findings import SEVERITIES, Knowledge
+    from crawler.audit.findings import SEVERITIES, Coverage
 
     counted = Counter(outcome.finding.severity for outcome in outcomes if outcome.total)
     parts = [f"{counted[severity]} {severity}" for severity in SEVERITIES if counted[severity]] or ["none"]
-    unsure = sum(outcome.knowledge is not Knowledge.WHOLE for outcome in outcomes)
+    unsure = sum(outcome.knowledge is not Coverage.WHOLE for outcome in outcomes)
     return ", ".join(parts) + (f"; {unsure} not known, or only in part" if unsure else "")

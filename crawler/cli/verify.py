@@ -14,8 +14,8 @@ from crawler.cli.render import show_json
 from crawler.errors import OutputError
 
 if TYPE_CHECKING:
-    from crawler.snapshot import Place
-    from crawler.snapshot.verify import BadFile, Verdict
+    from crawler.snapshot import OutputLocation
+    from crawler.snapshot.verify import BadFile, VerifyResult
 
 
 @click.command("verify")
@@ -47,7 +47,7 @@ def verify(
     return EXIT_NOTHING if loose or any(verdict.bad_files for verdict in verdicts) else 0
 
 
-def _verified(place: Place, snapshot_ids: Sequence[str]) -> tuple[list[Verdict], list[BadFile]]:
+def _verified(place: OutputLocation, snapshot_ids: Sequence[str]) -> tuple[list[VerifyResult], list[BadFile]]:
     from crawler.snapshot import read_manifest
     from crawler.snapshot.verify import verify_all, verify_snapshot
 
@@ -60,7 +60,7 @@ def _verified(place: Place, snapshot_ids: Sequence[str]) -> tuple[list[Verdict],
     return verdicts, loose
 
 
-def _value(verdicts: Sequence[Verdict], loose: Sequence[BadFile]) -> dict[str, Any]:
+def _value(verdicts: Sequence[VerifyResult], loose: Sequence[BadFile]) -> dict[str, Any]:
     import msgspec
 
     snapshots = [{"is_whole": verdict.is_whole, **msgspec.to_builtins(verdict)} for verdict in verdicts]
@@ -68,7 +68,7 @@ def _value(verdicts: Sequence[Verdict], loose: Sequence[BadFile]) -> dict[str, A
     return {"is_whole": is_whole, "snapshots": snapshots, "bad_files": msgspec.to_builtins(list(loose))}
 
 
-def _print(verdicts: Sequence[Verdict], loose: Sequence[BadFile]) -> None:
+def _print(verdicts: Sequence[VerifyResult], loose: Sequence[BadFile]) -> None:
     """A line a snapshot, a line a bad file under its snapshot, and a verdict."""
     from rich.text import Text
 

@@ -21,9 +21,9 @@ from crawler.client.credentials import Credentials, Provider
 from crawler.client.endpoints import Endpoint, Endpoints
 from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import ErrorRules
-from crawler.client.rate_limit import Bucket, Buckets, slows
+from crawler.client.rate_limit import TokenBucket, TokenBuckets, slows
 from crawler.client.request import ApiRequest
-from crawler.client.request_queue import Lane
+from crawler.client.request_queue import RequestLane
 from crawler.client.retry import Retries, RetryPolicy, RetryQuota
 from crawler.client.signing import canonical_query, new_nonce, sign
 from crawler.client.transport import HttpRequest, HttpResponse
@@ -45,7 +45,7 @@ _MAX_ENDPOINTS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class SignedAccount:
     """Who calls: the account, and where its credentials come from. `provider` None: the call isn't signed."""
 
     account_id: str
@@ -53,7 +53,7 @@ class Caller:
 
 
 @dataclass(slots=True)
-class Tally:
+class RequestCounts:
     """What calls cost: `requests` are HTTP attempts, retries included."""
 
     requests: int = 0
@@ -62,19 +62,19 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Channel:
+class RequestChannel:
     """The way of one operation in one account and region: its lane, its buckets, its allowance for retries."""
 
-    lane: Lane
-    operation: Bucket
-    product: Bucket
+    lane: RequestLane
+    operation: TokenBucket
+    product: TokenBucket
     quota: RetryQuota
 
 
-class Gate(Protocol):
+class RequestLimiter(Protocol):
     """Who lets requests go."""
 
-    async def acquire(self, lane: Lane) -> None:
+    async def acquire(self, lane: RequestLane) -> None:
         """Wait for a place."""
         ...
 
@@ -97,10 +97,10 @@ class Client:
     def __init__(
         self,
         sender: Sender,
-        gate: Gate,
+        gate: RequestLimiter,
         endpoints: Endpoints,
         rules: ErrorRules,
-        buckets: Buckets,
+        buckets: TokenBuckets,
         policy: RetryPolicy,
         clock: Clock,
         *,
@@ -120,26 +120,26 @@ class Client:
         self._random = random
         self.clock_skew_s = 0.0
         self.deadline_at: float | None = None
-        self.total = Tally()
+        self.total = RequestCounts()
         self._log = structlog.get_logger().bind()
         self._is_noting = self._log.is_enabled_for(logging.DEBUG)
 
-    def channel(self, account_id: str, region_id: str, product: str, action: str, depth: int = 0) -> Channel:
+    def channel(self, account_id: str, region_id: str, product: str, action: str, depth: int = 0) -> RequestChannel:
         """A new channel; its buckets are shared with every other channel of the same keys."""
         operation, whole = self._buckets.pair(account_id, region_id, product, action)
-        return Channel(Lane((operation, whole), depth), operation, whole, RetryQuota())
+        return RequestChannel(RequestLane((operation, whole), depth), operation, whole, RetryQuota())
 
-    def close(self, channel: Channel) -> None:
+    def close(self, channel: RequestChannel) -> None:
         """Nothing more will be asked through the channel: its buckets may be forgotten once they have rested."""
         self._buckets.let_go((channel.operation, channel.product), self._clock.monotonic())
 
     async def call(
         self,
         request: ApiRequest,
-        caller: Caller,
-        channel: Channel,
+        caller: SignedAccount,
+        channel: RequestChannel,
         read: Callable[[bytes], _Result],
-        tally: Tally,
+        tally: RequestCounts,
         *,
         quick: Callable[[bytes], _Result | None] | None = None,
         has_place: bool = False,
@@ -176,7 +176,7 @@ class Client:
                 retries.succeeded()
                 return result
 
-    async def _enter(self, caller: Caller, lane: Lane, *, has_place: bool) -> Credentials | None:
+    async def _enter(self, caller: SignedAccount, lane: RequestLane, *, has_place: bool) -> Credentials | None:
         """Take a place, with credentials that are good at this moment.
 
         Whoever has to wait for credentials holds no place meanwhile, and queues again: fetching them needs a place
@@ -192,7 +192,7 @@ class Client:
                 return credentials
             self._gate.release()
 
-    async def _credentials(self, caller: Caller) -> None:
+    async def _credentials(self, caller: SignedAccount) -> None:
         """Wait until there are credentials, renewed where that is due."""
         try:
             if caller.provider is not None:
@@ -203,11 +203,11 @@ class Client:
     async def _attempt(
         self,
         request: ApiRequest,
-        caller: Caller,
+        caller: SignedAccount,
         credentials: Credentials | None,
         quick: Callable[[bytes], _Result | None] | None,
         read: Callable[[bytes], _Result],
-        tally: Tally,
+        tally: RequestCounts,
     ) -> _Result:
         tally.requests += 1
         self.total.requests += 1
@@ -273,7 +273,7 @@ class Client:
             self.clock_skew_s = skew_s
             self._log.warning("clock_corrected", skew_s=round(skew_s), reason="this machine's clock is off")
 
-    def _note(self, request: ApiRequest, caller: Caller, sent_at: float, outcome: str) -> None:
+    def _note(self, request: ApiRequest, caller: SignedAccount, sent_at: float, outcome: str) -> None:
         """One line a request for whoever looks into a night: no path, no query, no header."""
         self._log.debug(
             "request",
@@ -285,7 +285,7 @@ class Client:
             ms=round((self._clock.monotonic() - sent_at) * 1000),
         )
 
-    def _report(self, error: ApiError, channel: Channel, sent_at: float, tally: Tally) -> None:
+    def _report(self, error: ApiError, channel: RequestChannel, sent_at: float, tally: RequestCounts) -> None:
         if not isinstance(error, ThrottledError):
             return
         tally.throttled += 1
@@ -303,7 +303,7 @@ class Client:
         return None if self.deadline_at is None else self.deadline_at - self._clock.monotonic()
 
     async def _recover(
-        self, error: ApiError, retries: Retries, caller: Caller, credentials: Credentials | None
+        self, error: ApiError, retries: Retries, caller: SignedAccount, credentials: Credentials | None
     ) -> None:
         """Wait, or refresh, for another attempt. Raises `error` to give up."""
         delay_s = retries.next_delay_s(error, self._random, self._time_left_s())
@@ -313,7 +313,7 @@ class Client:
             await self._refresh(error, caller, credentials)
         await self._clock.sleep(delay_s)
 
-    async def _refresh(self, error: ApiError, caller: Caller, credentials: Credentials | None) -> None:
+    async def _refresh(self, error: ApiError, caller: SignedAccount, credentials: Credentials | None) -> None:
         if caller.provider is None or credentials is None:
             raise error
         try:

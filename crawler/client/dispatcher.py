@@ -11,7 +11,7 @@ from itertools import repeat
 
 import anyio
 
-from crawler.client.request_queue import Lane, ReadyQueue
+from crawler.client.request_queue import ReadyQueue, RequestLane
 from crawler.clock import Clock
 
 
@@ -26,13 +26,13 @@ class Dispatcher:
         self._admissions: Iterator[bool] = repeat(False)
         self._is_held: Callable[[], bool] = bool
 
-    def submit(self, lane: Lane, job: Callable[[], None]) -> None:
+    def submit(self, lane: RequestLane, job: Callable[[], None]) -> None:
         """Let a list begin when its lane may go: `job` is called then, holding one place until `release`."""
         lane.waiting.append(job)
         self._queue.push(lane, self._clock.monotonic())
         self._wake.set()
 
-    async def acquire(self, lane: Lane) -> None:
+    async def acquire(self, lane: RequestLane) -> None:
         """Wait until a request may leave in this lane; the place is held until `release`."""
         granted = asyncio.Event()
         lane.going.append(granted.set)

@@ -81,7 +81,7 @@ def slows(error: ApiError) -> Literal["operation", "product"]:
     return "product" if code == "throttling.user" or code.startswith("throttling.user.") else "operation"
 
 
-class Bucket:
+class TokenBucket:
     """One limit's state. Never faster than its rule; slower after throttling answers, at about what the server takes.
 
     A throttling answer to a request that left after the last cut begins an epoch: the rate is cut once, whatever number
@@ -107,7 +107,7 @@ class Bucket:
     )
 
     def __init__(self, rule: LimitRule, key: BucketKey | None = None) -> None:
-        """`key` and `users`, whoever still asks through it, are for `Buckets`."""
+        """`key` and `users`, whoever still asks through it, are for `TokenBuckets`."""
         self.rule = rule
         self.key = key
         self.users = 0
@@ -188,7 +188,7 @@ class Bucket:
         self._due = max(self._due, self._blocked_until + self.rule.lead_s)
 
 
-class Buckets:
+class TokenBuckets:
     """All buckets of a crawl, made when first asked for. Those of targets that are done are forgotten once they have
     rested, since a crawl may have a million.
 
@@ -200,22 +200,22 @@ class Buckets:
     def __init__(self, default: LimitRule, rules: Mapping[str, LimitRule] | None = None) -> None:
         self._default = default
         self._rules = dict(rules or {})
-        self._buckets: dict[BucketKey, Bucket] = {}
-        self._unused: deque[Bucket] = deque()
+        self._buckets: dict[BucketKey, TokenBucket] = {}
+        self._unused: deque[TokenBucket] = deque()
 
     def rule(self, product: str, action: str | None = None) -> LimitRule:
         """The limit of an operation, or of all operations of a product together."""
         of_product = self._rules.get(product, self._default)
         return of_product if action is None else self._rules.get(f"{product}.{action}", of_product)
 
-    def bucket(self, key: BucketKey) -> Bucket:
+    def bucket(self, key: BucketKey) -> TokenBucket:
         """The one bucket of `key`."""
         found = self._buckets.get(key)
         if found is None:
-            found = self._buckets[key] = Bucket(self.rule(key.product, key.action), key)
+            found = self._buckets[key] = TokenBucket(self.rule(key.product, key.action), key)
         return found
 
-    def pair(self, account_id: str, region_id: str, product: str, action: str) -> tuple[Bucket, Bucket]:
+    def pair(self, account_id: str, region_id: str, product: str, action: str) -> tuple[TokenBucket, TokenBucket]:
         """The operation's bucket and its product's: a request waits for both and is taken from both."""
         operation = self.bucket(BucketKey(account_id, region_id, product, action))
         whole = self.bucket(BucketKey(account_id, region_id, product, None))
@@ -223,7 +223,7 @@ class Buckets:
         whole.users += 1
         return operation, whole
 
-    def let_go(self, pair: tuple[Bucket, Bucket], now: float) -> None:
+    def let_go(self, pair: tuple[TokenBucket, TokenBucket], now: float) -> None:
         """Whoever was given a pair won't ask for it any more.
 
         Each time a few that nobody uses are looked at, in turn, so that one that was slowed doesn't hold up the others.

@@ -27,7 +27,7 @@ class BucketLike(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
+class RequestLane:
     """One operation in one account and region. `depth`: its table's levels of parents.
 
     `going` holds walks that wait for their next page, `waiting` lists that haven't begun.
@@ -58,7 +58,7 @@ class Lane:
         return self.going.popleft() if self.going else self.waiting.popleft()
 
 
-def precedence(lane: Lane, ready_at: float, order: int) -> tuple[int, float, int]:
+def precedence(lane: RequestLane, ready_at: float, order: int) -> tuple[int, float, int]:
     """Parents before children, since a parent's chain of pages is what takes longest; else who could go first."""
     return lane.depth, ready_at, order
 
@@ -67,11 +67,11 @@ class ReadyQueue:
     """The lanes in which something waits, each once."""
 
     def __init__(self) -> None:
-        self._ready: list[tuple[tuple[int, float, int], Lane]] = []
-        self._blocked: list[tuple[float, int, Lane]] = []
+        self._ready: list[tuple[tuple[int, float, int], RequestLane]] = []
+        self._blocked: list[tuple[float, int, RequestLane]] = []
         self._order = 0
 
-    def push(self, lane: Lane, now: float) -> None:
+    def push(self, lane: RequestLane, now: float) -> None:
         """Queue a lane in which something waits; one that is queued already stays where it is."""
         if lane.is_queued or lane.is_empty:
             return
@@ -79,7 +79,7 @@ class ReadyQueue:
         self._order += 1
         self._place(lane, lane.ready_at(now), self._order, now)
 
-    def pop(self, now: float) -> Lane | None:
+    def pop(self, now: float) -> RequestLane | None:
         """The lane that goes next, no longer queued; None where none may go yet."""
         while self._blocked and self._blocked[0][0] <= now:
             ready_at, order, lane = heapq.heappop(self._blocked)
@@ -101,7 +101,7 @@ class ReadyQueue:
         """When to ask again: the earliest time at which a blocked lane may go; None where none waits."""
         return self._blocked[0][0] if self._blocked else None
 
-    def _place(self, lane: Lane, ready_at: float, order: int, now: float) -> None:
+    def _place(self, lane: RequestLane, ready_at: float, order: int, now: float) -> None:
         if ready_at <= now:
             heapq.heappush(self._ready, (precedence(lane, ready_at, order), lane))
         else:

@@ -17,15 +17,15 @@ It is an independent witness: it neither reads the crawler's catalog nor uses it
 """
 
 from crawler.emulator.cloud import Cloud
-from crawler.emulator.differences import Difference, difference
+from crawler.emulator.differences import ExpectedChange, difference
 from crawler.emulator.faults.effects import (
     Body,
     Delay,
     Deny,
     Drop,
     Error,
-    Html,
-    Page,
+    HtmlFault,
+    PageFault,
     Redirect,
     Refuse,
     RepeatToken,
@@ -34,25 +34,25 @@ from crawler.emulator.faults.effects import (
     Truncate,
 )
 from crawler.emulator.faults.script import FaultScript, Rule
-from crawler.emulator.request_log import Entry, RequestLog
+from crawler.emulator.request_log import LoggedRequest, RequestLog
 from crawler.emulator.server.server import Emulator, serve
-from crawler.emulator.spec import CloudSpec, Organization, Rate
+from crawler.emulator.spec import CloudOrganization, CloudSpec, Rate
 
 __all__ = [
     "Body",
     "Cloud",
+    "CloudOrganization",
     "CloudSpec",
     "Delay",
     "Deny",
-    "Difference",
     "Drop",
     "Emulator",
-    "Entry",
     "Error",
+    "ExpectedChange",
     "FaultScript",
-    "Html",
-    "Organization",
-    "Page",
+    "HtmlFault",
+    "LoggedRequest",
+    "PageFault",
     "Rate",
     "Redirect",
     "Refuse",

@@ -7,7 +7,7 @@ from typing import Any
 
 from crawler.clock import Clock, SystemClock
 from crawler.emulator.answers import camel_keys
-from crawler.emulator.apis.operation import Operation
+from crawler.emulator.apis.operation import EmulatedOperation
 from crawler.emulator.apis.operations import BY_NAME, TABLES
 from crawler.emulator.data import fc as fc_place
 from crawler.emulator.data import fc_open as fc_open_place
@@ -15,8 +15,8 @@ from crawler.emulator.data import fnf as fnf_place
 from crawler.emulator.data import opensearch as opensearch_place
 from crawler.emulator.data.fc import FUNCTIONS, put_details
 from crawler.emulator.data.fc_open import SECOND_GENERATION
-from crawler.emulator.data.region import Parent, Place
-from crawler.emulator.data.seeded import Dice
+from crawler.emulator.data.region import Parent, RegionData
+from crawler.emulator.data.seeded import SeededRandom
 from crawler.emulator.days import days
 from crawler.emulator.directory import Directory
 from crawler.emulator.faults.script import FaultScript
@@ -42,7 +42,7 @@ class Cloud:
         self.requests = RequestLog(self.spec.log_size)
         self.keys = Keyring(self.spec, self.clock)
         self.directory = Directory(self.spec)
-        self._places: dict[tuple[str, str], Place] = {}
+        self._places: dict[tuple[str, str], RegionData] = {}
 
     def credentials(self, account_id: str) -> tuple[str, str]:
         """The account's lasting access key: (access key ID, secret)."""
@@ -53,7 +53,7 @@ class Cloud:
         """End every temporary key now, as if its time were up; returns how many were still good."""
         return self.keys.expire_temporary()
 
-    def place(self, account_id: str, region_id: str) -> Place:
+    def place(self, account_id: str, region_id: str) -> RegionData:
         """The resources of one account in one region, built when first asked for."""
         where = (account_id, region_id)
         if where not in self._places:
@@ -109,7 +109,7 @@ class Cloud:
             put_details(place)
 
     def source(
-        self, operation: Operation, account: str, region: str, parent: Parent, query: Mapping[str, str]
+        self, operation: EmulatedOperation, account: str, region: str, parent: Parent, query: Mapping[str, str]
     ) -> list[Record]:
         """The list that a request draws on, before its filters; the generations of functions are told apart here."""
         lists = self.place(account, region).lists
@@ -131,16 +131,16 @@ class Cloud:
 
     def request_id(self, number: int) -> str:
         """The ID of the answer to the request of that number."""
-        return Dice(self.spec.seed, "request", number).uuid().upper()
+        return SeededRandom(self.spec.seed, "request", number).uuid().upper()
 
 
 def _function_name(record: Record) -> str:
     return str(record["functionName"])
 
 
-def build(spec: CloudSpec, account_id: str, region_id: str) -> Place:
+def build(spec: CloudSpec, account_id: str, region_id: str) -> RegionData:
     """The seeded resources of one account in one region, on the day that the recipe names."""
-    place = Place()
+    place = RegionData()
     for product in (fc_place, fc_open_place, opensearch_place, fnf_place):
         product.fill(place, spec, account_id, region_id)
     for day in range(2, spec.day + 1):

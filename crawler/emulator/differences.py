@@ -22,7 +22,7 @@ Key = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Change:
     """A record and the path parameters of its list."""
 
     parent: Parent
@@ -40,11 +40,11 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ExpectedChange:
     """One operation's lists in one account and region. Records that nothing tells apart never count as changed."""
 
-    added: Mapping[Key, Found] = field(default_factory=dict)
-    removed: Mapping[Key, Found] = field(default_factory=dict)
+    added: Mapping[Key, Change] = field(default_factory=dict)
+    removed: Mapping[Key, Change] = field(default_factory=dict)
     changed: Mapping[Key, Changed] = field(default_factory=dict)
 
     @property
@@ -53,7 +53,7 @@ class Difference:
         return not (self.added or self.removed or self.changed)
 
 
-def difference(old: Cloud, new: Cloud) -> dict[tuple[str, str, str], Difference]:
+def difference(old: Cloud, new: Cloud) -> dict[tuple[str, str, str], ExpectedChange]:
     """{(account, region, "fc.ListFunctions"): what differs}, for whatever does, where both clouds have the place.
 
     It is about what the clouds have, not about what they let anybody see: see `days.denied`.
@@ -68,19 +68,19 @@ def difference(old: Cloud, new: Cloud) -> dict[tuple[str, str, str], Difference]
     return {place: differs for place, differs in found.items() if not differs.is_empty}
 
 
-def _compared(old: Cloud, new: Cloud, account: str, region: str, name: str) -> Difference:
+def _compared(old: Cloud, new: Cloud, account: str, region: str, name: str) -> ExpectedChange:
     before, after = (_by_key(name, cloud.lists(account, region, name)) for cloud in (old, new))
     both = [key for key in before if key in after and before[key].record != after[key].record]
-    return Difference(
+    return ExpectedChange(
         added={key: found for key, found in after.items() if key not in before},
         removed={key: found for key, found in before.items() if key not in after},
         changed={key: _change(before[key], after[key]) for key in both},
     )
 
 
-def _by_key(name: str, lists: Mapping[Parent, Iterable[Record]]) -> dict[Key, Found]:
+def _by_key(name: str, lists: Mapping[Parent, Iterable[Record]]) -> dict[Key, Change]:
     """Records by their key; those without one by all that is in them, and which of their like they are."""
-    fields, found, like = identity(BY_NAME[name]), dict[Key, Found](), Counter[Key]()
+    fields, found, like = identity(BY_NAME[name]), dict[Key, Change](), Counter[Key]()
     for parent, records in lists.items():
         for record in records:
             names = [_spelled(record, field) for field in fields] if isinstance(record, dict) else []
@@ -89,7 +89,7 @@ def _by_key(name: str, lists: Mapping[Parent, Iterable[Record]]) -> dict[Key, Fo
                 key = (*parent, orjson.dumps(record, option=orjson.OPT_SORT_KEYS).decode())
                 like[key] += 1
                 key = (*key, str(like[key]))
-            found[key] = Found(parent, record)
+            found[key] = Change(parent, record)
     return found
 
 
@@ -98,7 +98,7 @@ def _spelled(record: Mapping[str, Any], name: str) -> str | None:
     return next((known for known in (name, name[:1].lower() + name[1:]) if record.get(known) is not None), None)
 
 
-def _change(old: Found, new: Found) -> Changed:
+def _change(old: Change, new: Change) -> Changed:
     names = [*old.record, *(name for name in new.record if name not in old.record)]
     differing = tuple(name for name in names if old.record.get(name, ...) != new.record.get(name, ...))
     return Changed(old.parent, old.record, new.record, differing)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.emulator.answers import RefusedError
-from crawler.emulator.data.seeded import Dice, iso_z
+from crawler.emulator.data.seeded import SeededRandom, iso_z
 from crawler.emulator.faults.effects import PageTweak
 from crawler.emulator.spec import CloudSpec
 from crawler.emulator.tokens import Position, Tokens
@@ -112,7 +112,7 @@ def _members(spec: CloudSpec) -> list[Record]:
     """All accounts but the first, newest first: no order that a client could lean on."""
     if spec.organization is None:
         return []
-    directory_id = f"rd-{Dice(spec.seed, 'directory').text(6)}"
+    directory_id = f"rd-{SeededRandom(spec.seed, 'directory').text(6)}"
     return [_member(spec, directory_id, number, account) for number, account in enumerate(spec.accounts) if number][
         ::-1
     ]
@@ -120,7 +120,7 @@ def _members(spec: CloudSpec) -> list[Record]:
 
 def _member(spec: CloudSpec, directory_id: str, number: int, account_id: str) -> Record:
     assert spec.organization is not None
-    dice = Dice(spec.seed, account_id, "member")
+    dice = SeededRandom(spec.seed, account_id, "member")
     is_invited = dice.chance(0.3)
     folder, joined = f"fd-{dice.text(10)}", f"{iso_z(dice.moment())[:-1]}.{dice.integer(0, 999):03}Z"
     record = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from crawler.clock import Clock
-from crawler.emulator.data.seeded import Dice
+from crawler.emulator.data.seeded import SeededRandom
 from crawler.emulator.spec import CloudSpec
 
 ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
@@ -42,7 +42,7 @@ class Keyring:
     def issue(self, account_id: str, role: str, session: str, duration_s: int) -> Key:
         """A new temporary key of a role."""
         self._issued += 1
-        dice = Dice(self._seed, account_id, "sts", self._issued)
+        dice = SeededRandom(self._seed, account_id, "sts", self._issued)
         key = Key(
             key_id=f"STS.{dice.text(24, ALPHABET)}",
             account_id=account_id,
@@ -65,5 +65,5 @@ class Keyring:
 
 
 def _lasting(seed: int, account_id: str) -> Key:
-    dice = Dice(seed, account_id, "key")
+    dice = SeededRandom(seed, account_id, "key")
     return Key(f"LTAI5t{dice.text(18, ALPHABET)}", account_id, dice.text(30, ALPHABET))

@@ -9,7 +9,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LoggedRequest:
     """One request. `outcome`: `OK`, the error's code, or `fault:` and the effect. Both times are the cloud's."""
 
     at: datetime
@@ -29,10 +29,10 @@ class RequestLog:
     """The newest entries, and how many there were of each kind."""
 
     def __init__(self, size: int) -> None:
-        self.entries: deque[Entry] = deque(maxlen=size)
+        self.entries: deque[LoggedRequest] = deque(maxlen=size)
         self.counts: Counter[tuple[str, str, str, str, str]] = Counter()
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LoggedRequest) -> None:
         """Note one request."""
         self.entries.append(entry)
         self.counts[entry.account, entry.region, entry.product, entry.action, entry.outcome] += 1

@@ -28,7 +28,7 @@ DIRECTORY_RATE = Rate(rate=20.0, burst=20)
 
 
 @dataclass(frozen=True, slots=True)
-class Organization:
+class CloudOrganization:
     """A resource directory: the cloud's first account manages it, all others are its members.
 
     `statuses` and `deletions` give members another Status than that of a member that is there, and a DeletionStatus.
@@ -103,7 +103,7 @@ class CloudSpec:
     first_function_instances: int | None = None
     roles: tuple[str, ...] = ("inventory-reader",)
     external_id: str = ""
-    organization: Organization | None = None
+    organization: CloudOrganization | None = None
     log_size: int = 100_000
 
     def __post_init__(self) -> None:

@@ -7,9 +7,9 @@ exact path is `exact_json`, `converters` and `scalars`; `extra` collects the fie
 
 from __future__ import annotations
 
-from crawler.normalizer.normalizer import Normalizer, Page
+from crawler.normalizer.normalizer import Normalizer, RowPage
 
 __all__ = [
     "Normalizer",
-    "Page",
+    "RowPage",
 ]

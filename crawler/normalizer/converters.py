@@ -1,6 +1,6 @@
 """Values as received → values as declared, one compiled function per column.
 
-Whatever the schema doesn't know, or knows with another type, is reported to a `Drift` with its path; the value in
+Whatever the schema doesn't know, or knows with another type, is reported to a `ExtraFields` with its path; the value in
 the column is then null. Nothing is rounded and nothing is guessed.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from crawler.catalog.columns import Column
 from crawler.normalizer.exact_json import InvalidJsonError, parse, swap_case
-from crawler.normalizer.extra import Convert, Drift, Entry, path_name
+from crawler.normalizer.extra import Convert, ExtraEntry, ExtraFields, path_name
 from crawler.normalizer.redaction import Redaction
 from crawler.normalizer.scalars import read_json, read_string, reader
 from crawler.text import is_encodable
@@ -49,13 +49,13 @@ class Compiler:
 
     def struct(
         self, columns: dict[str, Column], *, misfit: Convert, names: dict[str, str] | None = None
-    ) -> Callable[[Any, Drift], dict[str, Any] | None]:
+    ) -> Callable[[Any, ExtraFields], dict[str, Any] | None]:
         """The function for an object with these fields, by wire name; `names` overrides the columns' own."""
         known = {wire: self._target(column, (names or {}).get(wire)) for wire, column in columns.items()}
         by_wire = {swap_case(wire): target for wire, target in known.items()} | known
         unknown = self._unknown
 
-        def convert(value: Any, drift: Drift) -> dict[str, Any] | None:
+        def convert(value: Any, drift: ExtraFields) -> dict[str, Any] | None:
             if type(value) is not dict:
                 misfit(value, drift)
                 return None
@@ -65,7 +65,7 @@ class Compiler:
                 target = by_wire.get(wire)
                 if target is None:
                     step = path_name(wire)
-                    entries.append(Entry(step, step, unknown(item), is_unknown=True))
+                    entries.append(ExtraEntry(step, step, unknown(item), is_unknown=True))
                     count += 1
                     continue
                 name, fits, read, misfit_field = target
@@ -95,7 +95,7 @@ class Compiler:
     def _list(self, column: Column) -> Convert:
         item, misfit = self.convert(column.children[0]), self._misfit(column)
 
-        def convert(value: Any, drift: Drift) -> Any:
+        def convert(value: Any, drift: ExtraFields) -> Any:
             if type(value) is not list:
                 return misfit(value, drift)
             row = []
@@ -112,7 +112,7 @@ class Compiler:
     def _map(self, column: Column) -> Convert:
         item, misfit, careful = self.convert(column.children[0]), self._misfit(column), self._careful
 
-        def convert(value: Any, drift: Drift) -> Any:
+        def convert(value: Any, drift: ExtraFields) -> Any:
             if type(value) is not dict or (careful and not all(map(is_encodable, value))):
                 return misfit(value, drift)
             row = []
@@ -136,7 +136,7 @@ class Compiler:
         compiler = Compiler(self._redaction, careful=self._careful, unknown=unknown)
         read, misfit = compiler.convert(replace(column, is_embedded=False)), self._misfit(column)
 
-        def convert(value: Any, drift: Drift) -> Any:
+        def convert(value: Any, drift: ExtraFields) -> Any:
             if value == "":
                 return None
             if type(value) is not str:
@@ -158,9 +158,9 @@ class Compiler:
     def _misfit(self, column: Column) -> Convert:
         keep = self._redaction.secret_node if column.has_secret else self._redaction.guarded_tree
 
-        def misfit(value: Any, drift: Drift) -> None:
+        def misfit(value: Any, drift: ExtraFields) -> None:
             if value is not None:
-                drift.entries.append(Entry("", "", keep(value), is_unknown=False))
+                drift.entries.append(ExtraEntry("", "", keep(value), is_unknown=False))
 
         return misfit
 
@@ -172,7 +172,7 @@ class Compiler:
         read = reader(column, misfit)
         fits = str if column.kind == "string" and redaction.mode != "keep" else None
 
-        def convert(value: Any, drift: Drift) -> Any:
+        def convert(value: Any, drift: ExtraFields) -> Any:
             if type(value) is fits:
                 return redaction.hidden(value)
             if read(value, drift) is None:
@@ -194,7 +194,7 @@ class Compiler:
     def _careful_string(self, misfit: Convert) -> Convert:
         guarded = self._redaction.guarded
 
-        def convert(value: Any, drift: Drift) -> Any:
+        def convert(value: Any, drift: ExtraFields) -> Any:
             if isinstance(value, str) and not is_encodable(value):
                 return misfit(value, drift)
             return read_string(misfit, guarded(value), drift)

@@ -23,7 +23,7 @@ def join(name: str, rest: str) -> str:
 
 
 @dataclass(slots=True)
-class Entry:
+class ExtraEntry:
     """A node that stays out of its column: `path` is exact (`layers[2].size`), `pattern` general (`layers[].size`)."""
 
     path: str
@@ -33,10 +33,10 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Drift:
+class ExtraFields:
     """What one record had beside the schema, and how many values were read from another type without loss."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[ExtraEntry] = field(default_factory=list)
     coerced: int = 0
 
     def prefix(self, start: int, path: str, pattern: str) -> None:
@@ -46,11 +46,11 @@ class Drift:
             entry.pattern = join(pattern, entry.pattern)
 
 
-def extra_text(drift: Drift) -> str | None:
+def extra_text(drift: ExtraFields) -> str | None:
     """A record's `_extra`: one JSON object, its paths in order. None where there is nothing to say."""
     if not drift.entries:
         return None
     return to_text({entry.path: entry.value for entry in sorted(drift.entries, key=lambda entry: entry.path)})
 
 
-Convert = Callable[[Any, Drift], Any]
+Convert = Callable[[Any, ExtraFields], Any]

@@ -18,10 +18,10 @@ from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, O
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.normalizer.converters import Compiler
 from crawler.normalizer.exact_json import ExcessiveJsonError, InvalidJsonError, Repeated, find, parse, swap_case
-from crawler.normalizer.extra import Convert, Drift, Entry, extra_text, path_name
+from crawler.normalizer.extra import Convert, ExtraEntry, ExtraFields, extra_text, path_name
 from crawler.normalizer.fast.decoder import RowContext, Undecoded
 from crawler.normalizer.fast.gate import ENVELOPE
-from crawler.normalizer.fast.reader import QuickPage, Reader
+from crawler.normalizer.fast.reader import FastPage, FastReader
 from crawler.normalizer.redaction import Redaction, needs_care
 
 # How many names of unknown fields one page may add: a map of data where an object is declared has no end of names.
@@ -29,7 +29,7 @@ _MAX_UNKNOWN_NAMES = 1000
 
 
 @dataclass(slots=True)
-class Page:
+class RowPage:
     """One page, read.
 
     `rows` are a batch with the table's schema and a row a record, or wait to become one. `keys[i]` is row i's key,
@@ -47,7 +47,7 @@ class Page:
     unknown: Counter[str]
     coerced: int
     misfits: int
-    quick: QuickPage | None = None
+    quick: FastPage | None = None
 
     @property
     def seen(self) -> int:
@@ -95,12 +95,12 @@ class Normalizer:
 
     def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, *, is_quick: bool = True) -> None:
         self._operation = operation
-        self._quick = Reader(operation, redaction, snapshot_id, self._slow_batch) if is_quick else None
+        self._quick = FastReader(operation, redaction, snapshot_id, self._slow_batch) if is_quick else None
         self._redaction = redaction
         self._snapshot_id = snapshot_id
         self._key_wires = {operation.column_names[c.wire]: c.wire for c in operation.columns}
 
-    def read(self, body: bytes, context: RowContext, details: Sequence[Detail | None] = ()) -> Page:
+    def read(self, body: bytes, context: RowContext, details: Sequence[Detail | None] = ()) -> RowPage:
         """Read a page. `details` has one item a record, where its records' details were asked for.
 
         What a detail says of a record stands in place of what the list says. Raises TransientError where the body is no
@@ -111,14 +111,14 @@ class Normalizer:
             return self._read(body, context, details)
         return self.read_quickly(body, context) or self.read_slowly(body, context)
 
-    def read_quickly(self, body: bytes, context: RowContext) -> Page | None:
+    def read_quickly(self, body: bytes, context: RowContext) -> RowPage | None:
         """The page, where it is exactly in schema and says nothing of an error; None where it has to be read slowly."""
         if self._quick is None or (found := self._quick.read(body, context)) is None:
             return None
         unknown = Counter(found.unknown)
-        return Page(found.rows, found.keys, found.digests, found.token, found.total, unknown, 0, 0, found)
+        return RowPage(found.rows, found.keys, found.digests, found.token, found.total, unknown, 0, 0, found)
 
-    def read_slowly(self, body: bytes, context: RowContext) -> Page:
+    def read_slowly(self, body: bytes, context: RowContext) -> RowPage:
         """The page that `read_quickly` has just refused. Raises as `read` does."""
         page = self._read(body, context, ())
         if self._quick is not None:
@@ -128,7 +128,7 @@ class Normalizer:
     def _slow_batch(self, body: bytes, context: RowContext) -> pa.RecordBatch:
         return self._read(body, context, ()).batch
 
-    def _read(self, body: bytes, context: RowContext, details: Sequence[Detail | None]) -> Page:
+    def _read(self, body: bytes, context: RowContext, details: Sequence[Detail | None]) -> RowPage:
         try:
             records, token, total, unknown = self._open(parse(body))
             is_careful = needs_care(body) or any(detail.needs_care for detail in details if detail)
@@ -159,8 +159,8 @@ class Normalizer:
         compiler = Compiler(self._redaction, careful=careful)
         return compiler.struct(by_wire, misfit=self._no_object, names=operation.column_names)
 
-    def _no_object(self, value: Any, drift: Drift) -> None:
-        drift.entries.append(Entry("$", "$", self._redaction.unknown(value), is_unknown=False))
+    def _no_object(self, value: Any, drift: ExtraFields) -> None:
+        drift.entries.append(ExtraEntry("$", "$", self._redaction.unknown(value), is_unknown=False))
 
     def _open(self, envelope: Any) -> tuple[list[Any], Any, Any, Counter[str]]:
         """The list, the token, the total, and the names beside them that nobody expects."""
@@ -191,10 +191,10 @@ class Normalizer:
             raise PaginationError("ListMissing", f"{name!r} of the answer is not a list.")
         return node
 
-    def _convert(self, records: list[Any], convert: Convert) -> tuple[list[dict[str, Any] | None], list[Drift]]:
+    def _convert(self, records: list[Any], convert: Convert) -> tuple[list[dict[str, Any] | None], list[ExtraFields]]:
         rows, drifts, item = [], [], self._operation.item
         for record in records:
-            drift = Drift()
+            drift = ExtraFields()
             rows.append(convert({item: record} if item else record, drift))
             drifts.append(drift)
         return rows, drifts
@@ -203,12 +203,12 @@ class Normalizer:
         self,
         records: list[Any],
         rows: list[dict[str, Any] | None],
-        drifts: list[Drift],
+        drifts: list[ExtraFields],
         context: RowContext,
         token: Any,
         total: Any,
         unknown: Counter[str],
-    ) -> Page:
+    ) -> RowPage:
         batch = self._batch(rows, drifts, context)
         unknown.update(entry.pattern for drift in drifts for entry in drift.entries if entry.is_unknown)
         unknown = Counter(dict(unknown.most_common(_MAX_UNKNOWN_NAMES)))
@@ -216,9 +216,11 @@ class Normalizer:
         coerced = sum(drift.coerced for drift in drifts)
         keys = self._row_keys(batch, rows, drifts)
         digests = [_digest(record) for record in records]
-        return Page(batch, keys, digests, token, total, unknown, coerced, misfits)
+        return RowPage(batch, keys, digests, token, total, unknown, coerced, misfits)
 
-    def _batch(self, rows: list[dict[str, Any] | None], drifts: list[Drift], context: RowContext) -> pa.RecordBatch:
+    def _batch(
+        self, rows: list[dict[str, Any] | None], drifts: list[ExtraFields], context: RowContext
+    ) -> pa.RecordBatch:
         operation, count = self._operation, len(rows)
         fixed = dict(
             zip(
@@ -243,7 +245,7 @@ class Normalizer:
         return pa.record_batch(arrays, schema=operation.schema)
 
     def _row_keys(
-        self, batch: pa.RecordBatch, rows: list[dict[str, Any] | None], drifts: list[Drift]
+        self, batch: pa.RecordBatch, rows: list[dict[str, Any] | None], drifts: list[ExtraFields]
     ) -> list[Hashable | None]:
         if not self._operation.key:
             return [None] * len(rows)
@@ -257,7 +259,7 @@ class Normalizer:
             keys.append(key if row is not None and is_whole else None)
         return keys
 
-    def _check_key(self, key: tuple[Any, ...], drift: Drift) -> None:
+    def _check_key(self, key: tuple[Any, ...], drift: ExtraFields) -> None:
         """A key that is there with another type is a misfit, and stays in `_extra`; one that is absent is an error."""
         misfits = {entry.path for entry in drift.entries}
         for name, value in zip(self._operation.key, key, strict=True):

@@ -1,7 +1,7 @@
 """Scalars as received → scalars as declared: what can be read without loss is read, all else is a misfit.
 
-Every reader is called with what to do with a misfit, the value (never null), and the record's `Drift`, which counts
-the values that were read from another type.
+A reader gets the action for a misfit, the value (never null), and the record's `ExtraFields`, which counts the values
+that were read from another type.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from crawler.catalog.columns import Column
 from crawler.normalizer import scalars as timestamps
 from crawler.normalizer.exact_json import InvalidJsonError, WireFloat, has_repeated, to_text
-from crawler.normalizer.extra import Convert, Drift
+from crawler.normalizer.extra import Convert, ExtraFields
 
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,18}", re.ASCII)
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
@@ -94,7 +94,7 @@ def reader(column: Column, misfit: Convert) -> Convert:
     return partial(_READERS[column.kind], misfit)
 
 
-def read_string(misfit: Convert, value: Any, drift: Drift) -> Any:
+def read_string(misfit: Convert, value: Any, drift: ExtraFields) -> Any:
     """Text; a number as it was on the wire."""
     if type(value) is str:
         return value
@@ -104,7 +104,7 @@ def read_string(misfit: Convert, value: Any, drift: Drift) -> Any:
     return misfit(value, drift)
 
 
-def _integer(misfit: Convert, value: Any, drift: Drift) -> Any:
+def _integer(misfit: Convert, value: Any, drift: ExtraFields) -> Any:
     if type(value) is int:
         return value if _MIN_INT64 <= value <= _MAX_INT64 else misfit(value, drift)
     number = None
@@ -127,7 +127,7 @@ def _decimal(value: WireFloat) -> Decimal | None:
         return None
 
 
-def _number(misfit: Convert, value: Any, drift: Drift) -> Any:
+def _number(misfit: Convert, value: Any, drift: ExtraFields) -> Any:
     if type(value) is WireFloat:
         shortest = repr(float(value))
         is_exact = shortest == value.literal or (abs(value) < float("inf") and Decimal(shortest) == _decimal(value))
@@ -137,7 +137,7 @@ def _number(misfit: Convert, value: Any, drift: Drift) -> Any:
     return misfit(value, drift)
 
 
-def _boolean(misfit: Convert, value: Any, drift: Drift) -> Any:
+def _boolean(misfit: Convert, value: Any, drift: ExtraFields) -> Any:
     if type(value) is bool:
         return value
     if type(value) is str and value in {"true", "false"}:
@@ -146,7 +146,7 @@ def _boolean(misfit: Convert, value: Any, drift: Drift) -> Any:
     return misfit(value, drift)
 
 
-def _timestamp(misfit: Convert, unit: str, value: Any, drift: Drift) -> Any:
+def _timestamp(misfit: Convert, unit: str, value: Any, drift: ExtraFields) -> Any:
     found: tuple[int | None, bool] | None = None
     if type(value) is str:
         found = timestamps.from_text(value, unit)
@@ -160,7 +160,7 @@ def _timestamp(misfit: Convert, unit: str, value: Any, drift: Drift) -> Any:
     return found[0]
 
 
-def read_json(misfit: Convert, change: Callable[[Any], Any] | None, value: Any, drift: Drift) -> Any:
+def read_json(misfit: Convert, change: Callable[[Any], Any] | None, value: Any, drift: ExtraFields) -> Any:
     """The JSON text of a value, after `change`, which makes a name that an object has twice look like a list."""
     if change is not None and has_repeated(value):
         return misfit(value, drift)
@@ -170,7 +170,7 @@ def read_json(misfit: Convert, change: Callable[[Any], Any] | None, value: Any, 
         return misfit(value, drift)
 
 
-_READERS: dict[str, Callable[[Convert, Any, Drift], Any]] = {
+_READERS: dict[str, Callable[[Convert, Any, ExtraFields], Any]] = {
     "string": read_string,
     "integer": _integer,
     "number": _number,

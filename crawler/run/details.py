@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import anyio
 
 from crawler.catalog.model import Details, Operation
-from crawler.client.client import Caller, Client, Tally
+from crawler.client.client import Client, RequestCounts, SignedAccount
 from crawler.client.request import ApiRequest, expand_path
 from crawler.errors import ApiError, DeniedError, NormalizeError, VanishedError
-from crawler.normalizer import Page
+from crawler.normalizer import RowPage
 from crawler.normalizer.normalizer import Detail, read_detail, row_values
 from crawler.run.targets import Target
 
@@ -22,7 +22,7 @@ class DetailReader:
     A record that has gone since the list named it is no error.
     """
 
-    def __init__(self, client: Client, target: Target, caller: Caller, operation: Operation) -> None:
+    def __init__(self, client: Client, target: Target, caller: SignedAccount, operation: Operation) -> None:
         details = operation.details
         if details is None:
             raise ValueError(f"{operation.table} has no details")
@@ -45,7 +45,7 @@ class DetailReader:
         """The operation that is asked."""
         return self._details.action
 
-    async def fetch(self, page: Page, tally: Tally) -> list[Detail | None]:
+    async def fetch(self, page: RowPage, tally: RequestCounts) -> list[Detail | None]:
         """A detail for each row of a page, None for a row that nothing can be asked with. Raises no ApiError."""
         names = row_values(page.batch, list(self._details.bind.values()))
         found: list[Detail | None] = [None] * len(names)
@@ -63,7 +63,7 @@ class DetailReader:
                 tasks.start_soon(one, row, values)
         return found
 
-    async def _fetch(self, parameters: Mapping[str, str], tally: Tally) -> Detail:
+    async def _fetch(self, parameters: Mapping[str, str], tally: RequestCounts) -> Detail:
         if isinstance(self.error, DeniedError):  # as it will be for every other row
             self.missing += 1
             return Detail("denied")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from crawler.catalog.model import Product
-from crawler.client.client import Caller, Channel, Client, Tally
+from crawler.client.client import Client, RequestChannel, RequestCounts, SignedAccount
 from crawler.client.credentials import Credentials
 from crawler.client.request import ApiRequest
 from crawler.errors import CredentialsError, FatalError, PaginationError, TransientError
@@ -21,7 +21,7 @@ STS_ENDPOINT = "https://sts.aliyuncs.com"
 _REGION = re.compile(r"[a-z0-9-]{1,64}")
 
 
-class Given:
+class FixedProvider:
     """A provider of credentials that are already at hand: they can't be refreshed here."""
 
     name = "given"
@@ -48,11 +48,11 @@ class StsCall:
     STS limits who calls, so hundreds of roles that are assumed with one key share that key's bucket.
     """
 
-    def __init__(self, client: Client, account_id: str, tally: Tally) -> None:
+    def __init__(self, client: Client, account_id: str, tally: RequestCounts) -> None:
         self._client = client
         self._account_id = account_id
         self._tally = tally
-        self._channels: dict[tuple[str, str], Channel] = {}
+        self._channels: dict[tuple[str, str], RequestChannel] = {}
 
     async def __call__(
         self, product: str, action: str, parameters: Mapping[str, str], credentials: Credentials | None
@@ -63,7 +63,7 @@ class StsCall:
         if channel is None:
             channel = self._channels[key] = self._client.channel(key[0], "", product, action)
         request = ApiRequest(product, STS_VERSION, action, "", "/", {}, parameters)
-        caller = Caller(self._account_id, Given(credentials) if credentials else None)
+        caller = SignedAccount(self._account_id, FixedProvider(credentials) if credentials else None)
         return await self._client.call(request, caller, channel, read_object, self._tally)
 
 
@@ -77,7 +77,7 @@ async def caller_identity(call: StsCall, credentials: Credentials) -> str:
 
 
 async def describe_regions(
-    client: Client, product: Product, caller: Caller, region_id: str, tally: Tally
+    client: Client, product: Product, caller: SignedAccount, region_id: str, tally: RequestCounts
 ) -> tuple[str, ...]:
     """The regions that a product says it is in. Raises ApiError, and PaginationError where the list isn't there."""
     assert product.regions is not None, "the catalog says which products have the operation"

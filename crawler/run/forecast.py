@@ -14,7 +14,7 @@ from math import prod
 from typing import Literal
 
 from crawler.catalog.model import Catalog, Operation, Parent
-from crawler.client.rate_limit import Buckets, LimitRule, least_time_s
+from crawler.client.rate_limit import LimitRule, TokenBuckets, least_time_s
 from crawler.run.targets import Target, TargetPlan
 from crawler.snapshot import ScopeRow, has_rows, is_whole
 
@@ -131,7 +131,7 @@ class _Forecaster:
         settings: Mapping[str, Sequence[str]],
     ) -> None:
         self._catalog = catalog
-        self._buckets = Buckets(rules["default"], rules)
+        self._buckets = TokenBuckets(rules["default"], rules)
         self._known: dict[_ScopeKey, ScopeRow] | None = None if ledger is None else _known_rows(ledger)
         self._details = frozenset(details)
         self._settings = settings

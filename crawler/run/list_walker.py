@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Mapping
 from crawler.client.client import Client
 from crawler.client.request import ApiRequest, expand_path
 from crawler.clock import Clock
-from crawler.normalizer import Normalizer, Page
+from crawler.normalizer import Normalizer, RowPage
 from crawler.normalizer.fast.decoder import RowContext
 from crawler.run.scope import Job
 
@@ -21,7 +21,7 @@ class PageReader:
         self._clock = clock
         self._began_at = clock.now()
 
-    def fetch(self, job: Job, parameters: Mapping[str, str]) -> Awaitable[Page]:
+    def fetch(self, job: Job, parameters: Mapping[str, str]) -> Awaitable[RowPage]:
         """One page of a list, by what paging adds to its request. Raises as `Client.call` and `Normalizer.read` do.
 
         What it gives is awaited at once.
@@ -37,12 +37,12 @@ class PageReader:
         )
         normalizer = self._normalizers[operation.table]
 
-        def quick(body: bytes) -> Page | None:
+        def quick(body: bytes) -> RowPage | None:
             if scope.details is not None:
                 job.body = body
             return normalizer.read_quickly(body, self._context(job))
 
-        def read(body: bytes) -> Page:
+        def read(body: bytes) -> RowPage:
             return normalizer.read_slowly(body, self._context(job))
 
         has_place, job.has_place = job.has_place, False
@@ -50,7 +50,7 @@ class PageReader:
             request, scope.caller, scope.channel, read, scope.tally, quick=quick, has_place=has_place
         )
 
-    async def detailed(self, job: Job, page: Page) -> Page:
+    async def detailed(self, job: Job, page: RowPage) -> RowPage:
         """The page that was fetched last, with its records' details where they are asked for."""
         details = job.scope.details
         if details is None or not page.seen:

@@ -10,22 +10,22 @@ import structlog
 from crawler.config.sections import Account
 from crawler.errors import ApiError, ConfigError, CrawlError, DeniedError, PaginationError
 from crawler.run.resource_directory import Listing, Member, choose_members, list_members
-from crawler.run.session import Identity, Session
-from crawler.run.system import Surroundings
+from crawler.run.session import ResolvedAccount, Session
+from crawler.run.system import System
 from crawler.snapshot import DirectoryEntry, Status
-from crawler.snapshot.manifest import LeftOut
+from crawler.snapshot.manifest import SkippedMember
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
     """Who is crawled besides the configured accounts. `directory` is None without [organization]."""
 
-    identities: tuple[Identity, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    identities: tuple[ResolvedAccount, ...] = ()
+    left_out: tuple[SkippedMember, ...] = ()
     directory: DirectoryEntry | None = None
 
 
-async def find_members(session: Session, surroundings: Surroundings, identities: Sequence[Identity]) -> Membership:
+async def find_members(session: Session, surroundings: System, identities: Sequence[ResolvedAccount]) -> Membership:
     """List the organization's members and try the role in each that is to be crawled.
 
     `identities` are the configured accounts'. A directory that can't be listed is said in `directory`: its members are
@@ -52,7 +52,7 @@ async def find_members(session: Session, surroundings: Surroundings, identities:
     return Membership(tuple(members), tuple(left_out), directory)
 
 
-async def _list(session: Session, asking: Identity) -> tuple[Listing | None, DirectoryEntry]:
+async def _list(session: Session, asking: ResolvedAccount) -> tuple[Listing | None, DirectoryEntry]:
     """The members, None where they can't be had, and what the manifest says of it."""
     account_id = asking.account.id
     if asking.refusal is not None:

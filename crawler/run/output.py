@@ -24,7 +24,7 @@ from crawler.config.sections import Iceberg
 from crawler.errors import ConfigError, CredentialsError, OutputError
 from crawler.run.result import CrawlResult
 from crawler.run.session import open_session
-from crawler.run.system import Surroundings, open_share
+from crawler.run.system import System, open_share
 from crawler.snapshot import (
     BucketSnapshotWriter,
     Lake,
@@ -37,18 +37,18 @@ from crawler.snapshot import (
 )
 from crawler.snapshot.folder.writer import MAX_OPEN_PARTS
 from crawler.snapshot.lake.base import LakeSettings
-from crawler.snapshot.location import BucketPlace, Keys, bucket_place
-from crawler.snapshot.object_store import Bucket
+from crawler.snapshot.location import AccessKeys, BucketLocation, bucket_place
+from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.reader import BucketReader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crawler.snapshot.reader import Place
+    from crawler.snapshot.reader import OutputLocation
 
 
 @asynccontextmanager
-async def open_bucket(config: Config, surroundings: Surroundings) -> AsyncIterator[Bucket | None]:
+async def open_bucket(config: Config, surroundings: System) -> AsyncIterator[ObjectStore | None]:
     """The output's bucket for as long as the block; None where the output is a local folder.
 
     Raises ConfigError for a place that the environment doesn't tell fully. Nothing is asked of the bucket.
@@ -58,17 +58,17 @@ async def open_bucket(config: Config, surroundings: Surroundings) -> AsyncIterat
         return
     place = _place(config.output.uri, surroundings, config)
     if not _needs_provider(place):
-        yield Bucket(place)
+        yield ObjectStore(place)
         return
     async with _provider(config, surroundings) as provider:
 
-        async def keys() -> Keys:
+        async def keys() -> AccessKeys:
             return await _keys(provider)
 
-        yield Bucket(place, keys)
+        yield ObjectStore(place, keys)
 
 
-async def open_place(uri: str, surroundings: Surroundings, config: Config | None = None) -> Place:
+async def open_place(uri: str, surroundings: System, config: Config | None = None) -> OutputLocation:
     """Where an output's snapshots are read from. `config` says how the cloud is reached, where keys must be asked for.
 
     Raises ConfigError for a URI that names no place, OutputError where no keys are found.
@@ -86,7 +86,7 @@ async def open_place(uri: str, surroundings: Surroundings, config: Config | None
     return BucketReader(place)
 
 
-def lake_settings(config: Config, root: Path | BucketPlace) -> LakeSettings | None:
+def lake_settings(config: Config, root: Path | BucketLocation) -> LakeSettings | None:
     """The lake over an output that the configuration asks for; None for files alone."""
     output = config.output
     if output.format == "parquet":
@@ -97,30 +97,30 @@ def lake_settings(config: Config, root: Path | BucketPlace) -> LakeSettings | No
     return LakeSettings(output.format, root, uri, given.warehouse or "", **names)
 
 
-def _place(uri: str, surroundings: Surroundings, config: Config) -> BucketPlace:
+def _place(uri: str, surroundings: System, config: Config) -> BucketLocation:
     place = bucket_place(uri, surroundings.environ, surroundings.home)
     return dataclasses.replace(place, proxy=config.network.proxy_url)
 
 
-def _needs_provider(place: BucketPlace) -> bool:
+def _needs_provider(place: BucketLocation) -> bool:
     return place.kind == "oss" and place.keys is None
 
 
 @asynccontextmanager
-async def _provider(config: Config, surroundings: Surroundings) -> AsyncIterator[Provider]:
+async def _provider(config: Config, surroundings: System) -> AsyncIterator[Provider]:
     """The default chain, which may have to ask STS or a metadata service: by a session of its own."""
     reaching = msgspec.structs.replace(config, accounts=(), organization=None)
     async with open_session(reaching, load_catalog(config.catalog.extra), surroundings) as session:
         yield session.default_provider(surroundings)
 
 
-async def _keys(provider: Provider) -> Keys:
+async def _keys(provider: Provider) -> AccessKeys:
     found = await provider.get()
-    return Keys(found.access_key_id, found.access_key_secret, found.security_token, found.expires_at)
+    return AccessKeys(found.access_key_id, found.access_key_secret, found.security_token, found.expires_at)
 
 
 async def begin_writer(
-    config: Config, bucket: Bucket | None, surroundings: Surroundings, schemas: Mapping[str, Any]
+    config: Config, bucket: ObjectStore | None, surroundings: System, schemas: Mapping[str, Any]
 ) -> SnapshotWriter:
     """Begin a new snapshot in the configured output. Raises OutputBusyError and OutputError."""
     started_at = surroundings.clock.now()
@@ -136,7 +136,7 @@ async def begin_writer(
 
 
 async def resume_writer(
-    config: Config, bucket: Bucket | None, surroundings: Surroundings, schemas: Mapping[str, Any]
+    config: Config, bucket: ObjectStore | None, surroundings: System, schemas: Mapping[str, Any]
 ) -> SnapshotWriter:
     """Resume the unfinished snapshot of a folder. Raises ConfigError where there is none or the output is a bucket."""
     if bucket is not None:
@@ -152,7 +152,7 @@ def _max_open_parts() -> int:
     return min(MAX_OPEN_PARTS, open_share())
 
 
-async def preflight(config: Config, bucket: Bucket | None, tables: Iterable[str]) -> None:
+async def preflight(config: Config, bucket: ObjectStore | None, tables: Iterable[str]) -> None:
     """Try the output before anything is asked. Raises ConfigError, which names `[output] uri`."""
     try:
         await try_output(config, bucket, tables)
@@ -167,13 +167,13 @@ async def publish(lake: Lake | None, result: CrawlResult, schemas: Mapping[str, 
     return result
 
 
-def open_configured_lake(config: Config, bucket: Bucket | None) -> Lake | None:
+def open_configured_lake(config: Config, bucket: ObjectStore | None) -> Lake | None:
     """The lake tables that `[output] format` asks for besides the files. Raises ConfigError."""
     settings = lake_settings(config, bucket.place if bucket is not None else config.output.path)
     return open_lake(settings) if settings is not None else None
 
 
-async def try_output(config: Config, bucket: Bucket | None, tables: Iterable[str] = ()) -> None:
+async def try_output(config: Config, bucket: ObjectStore | None, tables: Iterable[str] = ()) -> None:
     """Try in the output what a commit does; `bucket` is None for a local folder. Raises OutputError."""
     if bucket is not None:
         await check_bucket(bucket)

@@ -14,8 +14,8 @@ from crawler.config.sections import Account
 from crawler.errors import ConfigError, CredentialsError
 from crawler.normalizer.redaction import Redaction
 from crawler.run.organization import Membership, find_members, nobody_left
-from crawler.run.session import Identity, Session
-from crawler.run.system import Surroundings
+from crawler.run.session import ResolvedAccount, Session
+from crawler.run.system import System
 from crawler.run.targets import TargetPlan, chosen_regions, interleaved
 
 
@@ -27,7 +27,7 @@ class CrawlPlan:
     membership: Membership = field(default_factory=Membership)
 
 
-async def make_plan(session: Session, surroundings: Surroundings, tables: Sequence[str]) -> CrawlPlan:
+async def make_plan(session: Session, surroundings: System, tables: Sequence[str]) -> CrawlPlan:
     """Identify the accounts, the organization's members with them, ask for the regions, and give every target's tables.
 
     Raises CredentialsError where no account's credentials work, ConfigError for a region that no product has and where
@@ -50,7 +50,7 @@ async def make_plan(session: Session, surroundings: Surroundings, tables: Sequen
 
 
 def _targets(
-    session: Session, identities: Sequence[Identity], needed: Sequence[str], offered: Mapping[str, Sequence[str]]
+    session: Session, identities: Sequence[ResolvedAccount], needed: Sequence[str], offered: Mapping[str, Sequence[str]]
 ) -> list[TargetPlan]:
     by_id = {identity.account.id: identity for identity in identities}
     regions = {

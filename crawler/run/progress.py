@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from crawler.client.client import Tally
+from crawler.client.client import RequestCounts
 
 
 @dataclass(slots=True)
-class Progress:
+class CrawlProgress:
     """What has been done so far, for a display to look at."""
 
     scopes: int = 0
@@ -23,15 +23,15 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Watch:
+class CrawlMonitor:
     """What a display may look at while a crawl runs; the crawl fills it in.
 
     `on_stuck` is called before a crawl that doesn't move any more is cancelled, which may not come to an end either.
     `time_left_s` is the scheduler's estimate; 0 before the lists begin.
     """
 
-    progress: Progress = field(default_factory=Progress)
-    requests: Tally = field(default_factory=Tally)
+    progress: CrawlProgress = field(default_factory=CrawlProgress)
+    requests: RequestCounts = field(default_factory=RequestCounts)
     snapshot_id: str = ""
     can_resume: bool = False
     on_stuck: Callable[[], object] = lambda: None

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from crawler.catalog.model import Paging
-from crawler.client.client import Caller, Client, Tally
+from crawler.client.client import Client, RequestCounts, SignedAccount
 from crawler.client.request import ApiRequest
 from crawler.errors import PaginationError
 from crawler.normalizer.exact_json import find
 from crawler.run.discovery import read_object
-from crawler.run.pagination.walk import Walk, WalkStatus
-from crawler.snapshot.manifest import LeftOut
+from crawler.run.pagination.walk import ListWalk, WalkStatus
+from crawler.snapshot.manifest import SkippedMember
 from crawler.text import printable
 
 PRODUCT = "resourcedirectory"
@@ -80,7 +80,7 @@ class _Page:
     digests = keys
 
 
-async def list_members(client: Client, caller: Caller, tally: Tally) -> Listing:
+async def list_members(client: Client, caller: SignedAccount, tally: RequestCounts) -> Listing:
     """Every page of ListAccounts.
 
     Raises ApiError, and PaginationError where the list isn't there, doesn't end, or has a member without an account ID.
@@ -91,7 +91,7 @@ async def list_members(client: Client, caller: Caller, tally: Tally) -> Listing:
         request = ApiRequest(PRODUCT, VERSION, "ListAccounts", "", "/", parameters, {})
         return await client.call(request, caller, channel, _read, tally)
 
-    walk = Walk(_PAGING, fetch)
+    walk = ListWalk(_PAGING, fetch)
     members: dict[str, Member] = {}
 
     async def take(page: _Page, *, restarts: bool) -> None:
@@ -109,7 +109,7 @@ def choose_members(
     configured: Collection[str],
     exclude: Collection[str],
     only: Literal["all"] | Sequence[str],
-) -> tuple[list[Member], list[LeftOut]]:
+) -> tuple[list[Member], list[SkippedMember]]:
     """The members to crawl, and those left out. A configured account is neither, nor one that `only` doesn't name."""
     chosen, left_out = [], []
     for member in members:
@@ -117,7 +117,7 @@ def choose_members(
             continue
         reason = _EXCLUDED if member.account_id in exclude else why_not_active(member)
         if reason:
-            left_out.append(LeftOut(member.account_id, member.name, reason))
+            left_out.append(SkippedMember(member.account_id, member.name, reason))
         else:
             chosen.append(member)
     return chosen, left_out

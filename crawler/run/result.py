@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from crawler.client.client import Tally
+from crawler.client.client import RequestCounts
 from crawler.snapshot import (
     DirectoryEntry,
     Ledger,
@@ -15,7 +15,7 @@ from crawler.snapshot import (
     is_whole,
     status_of,
 )
-from crawler.snapshot.manifest import LeftOut
+from crawler.snapshot.manifest import SkippedMember
 
 EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
 
@@ -31,14 +31,14 @@ class CrawlResult:
     snapshot_id: str
     manifest: Manifest | None
     ledger: Sequence[ScopeRow]
-    requests: Tally
+    requests: RequestCounts
     overhead: Mapping[str, int]
     unknown_fields: Mapping[str, Mapping[str, int]]
     started_at: datetime
     finished_at: datetime
     warnings: tuple[str, ...] = ()
     directory: DirectoryEntry | None = None
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[SkippedMember, ...] = ()
     resumed_scopes: int = 0
 
     @property

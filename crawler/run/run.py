@@ -24,22 +24,22 @@ from crawler.normalizer.fingerprint_key import load_key
 from crawler.normalizer.redaction import Redaction
 from crawler.run.output import begin_writer, open_bucket, open_configured_lake, preflight, publish, resume_writer
 from crawler.run.plan import CrawlPlan, conditions, families, make_plan, plan_sha256
-from crawler.run.progress import Watch
+from crawler.run.progress import CrawlMonitor
 from crawler.run.result import EXIT_NOTHING, CrawlResult, exit_code_of
 from crawler.run.scheduler import Scheduler
 from crawler.run.session import Session, open_session
-from crawler.run.system import Surroundings
-from crawler.run.watchdog import StuckError, WaitingClock, watch_progress
+from crawler.run.system import System
+from crawler.run.watchdog import StuckError, TrackedClock, watch_progress
 from crawler.snapshot import (
+    JournalEntry,
     ManifestDraft,
-    ScopeRecord,
     ScopeRow,
     SnapshotWriter,
 )
 
 
 async def crawl(
-    config: Config, surroundings: Surroundings | None = None, watch: Watch | None = None, *, resume: bool = False
+    config: Config, surroundings: System | None = None, watch: CrawlMonitor | None = None, *, resume: bool = False
 ) -> CrawlResult:
     """Crawl once and commit a snapshot; with `resume`, go on with the newest crawl of the same plan that never ended.
 
@@ -48,8 +48,8 @@ async def crawl(
     OutputError where the output fails, with nothing committed. Where there is nothing to go on with, ConfigError says
     why, perhaps after the discovery requests. Whatever the cloud does wrong is in the result, not raised.
     """
-    surroundings, watch = surroundings or Surroundings(), watch or Watch()
-    clock = WaitingClock(surroundings.clock)
+    surroundings, watch = surroundings or System(), watch or CrawlMonitor()
+    clock = TrackedClock(surroundings.clock)
     surroundings = replace(surroundings, clock=clock)
     catalog = open_catalog(config)
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
@@ -80,7 +80,7 @@ async def crawl(
         raise bare(group) from None
 
 
-def _redaction(config: Config, surroundings: Surroundings) -> tuple[Redaction, tuple[str, ...]]:
+def _redaction(config: Config, surroundings: System) -> tuple[Redaction, tuple[str, ...]]:
     key = config.output.fingerprint_key
     try:
         secret = load_key(key.reveal() if key else "", surroundings.state_folder)
@@ -100,8 +100,8 @@ class _Crawl:
     def __init__(
         self,
         session: Session,
-        surroundings: Surroundings,
-        clock: WaitingClock,
+        surroundings: System,
+        clock: TrackedClock,
         writer: SnapshotWriter,
         redaction: Redaction,
         tables: Sequence[str],
@@ -118,7 +118,7 @@ class _Crawl:
         self._warnings = warnings
         self._log = structlog.get_logger()
 
-    async def run(self, watch: Watch) -> CrawlResult:
+    async def run(self, watch: CrawlMonitor) -> CrawlResult:
         for warning in self._warnings:
             self._log.warning("warning", reason=warning)
         async with self._watched(watch):
@@ -127,7 +127,7 @@ class _Crawl:
         return await self._conclude(scheduler, plan)
 
     @asynccontextmanager
-    async def _watched(self, watch: Watch) -> AsyncIterator[None]:
+    async def _watched(self, watch: CrawlMonitor) -> AsyncIterator[None]:
         """Raises StuckError where nothing moves in the block any more."""
         clock, dispatcher = self._clock, self._session.dispatcher
 
@@ -146,7 +146,7 @@ class _Crawl:
         except BaseExceptionGroup as group:
             raise bare(group) from None
 
-    async def _read(self, plan: CrawlPlan, watch: Watch) -> Scheduler:
+    async def _read(self, plan: CrawlPlan, watch: CrawlMonitor) -> Scheduler:
         session, config = self._session, self._session.config
         details = session.catalog.select_details(config.crawl.details, self._tables)
         finished = await self._open_journal(plan, details)
@@ -172,7 +172,7 @@ class _Crawl:
         await scheduler.run(deadline_s)
         return scheduler
 
-    async def _open_journal(self, plan: CrawlPlan, details: Collection[str]) -> list[ScopeRecord]:
+    async def _open_journal(self, plan: CrawlPlan, details: Collection[str]) -> list[JournalEntry]:
         """What an unfinished crawl had finished, where this one goes on with it."""
         catalog, config = self._session.catalog, self._session.config
         self._plan_sha256 = plan_sha256(catalog, plan.targets, self._tables)

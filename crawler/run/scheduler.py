@@ -20,15 +20,15 @@ from crawler.client.dispatcher import Dispatcher
 from crawler.client.rate_limit import PACE
 from crawler.clock import Clock
 from crawler.errors import ApiError, CrawlError, NormalizeError, OutputError, VanishedError, describe_defect
-from crawler.normalizer import Normalizer, Page
+from crawler.normalizer import Normalizer, RowPage
 from crawler.run.details import DetailReader
 from crawler.run.list_walker import PageReader
-from crawler.run.pagination.walk import Walk
-from crawler.run.progress import Progress
-from crawler.run.scope import Job, ListCounts, Scope, add_names
-from crawler.run.targets import Refusal, Target, TargetPlan
-from crawler.run.worker_pool import Workers
-from crawler.snapshot import Ledger, ListWriter, ScopeRecord, SnapshotWriter
+from crawler.run.pagination.walk import ListWalk
+from crawler.run.progress import CrawlProgress
+from crawler.run.scope import Job, ListRowCounts, Scope, add_names
+from crawler.run.targets import SkipReason, Target, TargetPlan
+from crawler.run.worker_pool import WorkerPool
+from crawler.snapshot import JournalEntry, Ledger, ListWriter, SnapshotWriter
 from crawler.snapshot.ledger import ScopeRow, Status, is_whole
 
 # An open scope takes about 5 kB. More than a few hundred are open at once only where most of the cloud throttles.
@@ -57,9 +57,9 @@ class Scheduler:
         writer: SnapshotWriter,
         clock: Clock,
         settings: Mapping[str, Sequence[str]],
-        progress: Progress,
+        progress: CrawlProgress,
         details: Collection[str] = (),
-        finished: Iterable[ScopeRecord] = (),
+        finished: Iterable[JournalEntry] = (),
     ) -> None:
         self.ledger = Ledger()
         self.unknown_fields: dict[str, dict[str, int]] = {}
@@ -91,7 +91,7 @@ class Scheduler:
             self._progress.by_account[plan.target.account_id] += len(plan.tables)
         with anyio.move_on_after(deadline_s):
             async with anyio.create_task_group() as self._tasks:
-                self._workers = Workers(self._tasks, self._run_job, self._settle)
+                self._workers = WorkerPool(self._tasks, self._run_job, self._settle)
                 try:
                     self._dispatcher.feed(self._admissions(), lambda: self._writing >= MAX_WRITING)
                     await self._done.wait()
@@ -170,7 +170,7 @@ class Scheduler:
         if not scope.sources and not scope.pending:
             self._tasks.start_soon(self._end_if_done, scope)
 
-    def _leave_out(self, plan: TargetPlan, reason: Refusal) -> None:
+    def _leave_out(self, plan: TargetPlan, reason: SkipReason) -> None:
         """Nothing was asked there, and why; what a crawl before this one has finished there counts all the same."""
         for table in plan.tables:
             if self._take_over(plan, table):
@@ -231,15 +231,15 @@ class Scheduler:
         await self._end_if_done(scope)
 
     async def _walk(self, job: Job) -> None:
-        scope, counts = job.scope, ListCounts()
+        scope, counts = job.scope, ListRowCounts()
         rows = scope.writer.list() if scope.writer is not None else None
         # A page's details are asked for with that page's body: with details pages come one by one.
         spawn = self._tasks.start_soon if scope.details is None else None
         pays = partial(self._pays, scope, self._clock.monotonic()) if scope.operation.paging.prefix_key else None
-        walk = Walk(scope.operation.paging, partial(self._reader.fetch, job), spawn, pays)
-        held: list[Page] = []
+        walk = ListWalk(scope.operation.paging, partial(self._reader.fetch, job), spawn, pays)
+        held: list[RowPage] = []
 
-        async def take(page: Page, *, restarts: bool) -> None:
+        async def take(page: RowPage, *, restarts: bool) -> None:
             nonlocal counts
             scope.has_pages = True
             if restarts:
@@ -285,14 +285,14 @@ class Scheduler:
         request_s = 1 / (PACE * min(channel.operation.rate(now), channel.product.rate(now)))
         return extra * request_s < now - began_at - pages * request_s
 
-    async def _begin_anew(self, counts: ListCounts, rows: ListWriter | None, held: list[Page]) -> ListCounts:
+    async def _begin_anew(self, counts: ListRowCounts, rows: ListWriter | None, held: list[RowPage]) -> ListRowCounts:
         self._progress.rows -= counts.seen
         held.clear()
         if rows is not None:
             await rows.restart()
-        return ListCounts()
+        return ListRowCounts()
 
-    async def _write(self, page: Page, rows: ListWriter) -> None:
+    async def _write(self, page: RowPage, rows: ListWriter) -> None:
         self._writing += 1
         try:
             await rows.write(page.rows, page.keys, page.digests)
@@ -301,7 +301,7 @@ class Scheduler:
             if self._writing == MAX_WRITING - 1:
                 self._dispatcher.ask_again()
 
-    async def _begin_children(self, scope: Scope, pages: list[Page]) -> None:
+    async def _begin_children(self, scope: Scope, pages: list[RowPage]) -> None:
         """Submit the lists that hang from these pages' rows, each page's when not too many of them are pending."""
         for page in pages:
             for child in scope.children:
@@ -312,7 +312,7 @@ class Scheduler:
             page.forget_records()
         pages.clear()
 
-    def _bound(self, child: Scope, parent: Parent, page: Page) -> list[tuple[str, ...]]:
+    def _bound(self, child: Scope, parent: Parent, page: RowPage) -> list[tuple[str, ...]]:
         """The values that the page's rows give; where a row gives none, the child's scope can't be complete."""
         try:
             return page.bound_values(list(parent.bind.values()))
@@ -322,7 +322,7 @@ class Scheduler:
             self._doom_below(child)
             return []
 
-    def _submit_below(self, child: Scope, parent: Parent, page: Page) -> None:
+    def _submit_below(self, child: Scope, parent: Parent, page: RowPage) -> None:
         names = [*parent.bind, *parent.values]
         known = [(*values, *self._settings.get(parent.setting, ())) for values in parent.values.values()]
         for bound in self._bound(child, parent, page):
@@ -395,5 +395,5 @@ class Scheduler:
             scope.judge(Status.NOT_ATTEMPTED, "Deadline", "The crawl ended before this scope did.")
             await self._end(scope)
         for plan in self._plans[self._admitted :]:
-            late = Refusal("Deadline", "The crawl ended before this scope began.", Status.NOT_ATTEMPTED)
+            late = SkipReason("Deadline", "The crawl ended before this scope began.", Status.NOT_ATTEMPTED)
             self._leave_out(plan, plan.refusal or late)

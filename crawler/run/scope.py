@@ -9,7 +9,7 @@ from datetime import datetime
 import anyio
 
 from crawler.catalog.model import Operation
-from crawler.client.client import Caller, Channel, Tally
+from crawler.client.client import RequestChannel, RequestCounts, SignedAccount
 from crawler.errors import (
     ApiError,
     CrawlError,
@@ -18,10 +18,10 @@ from crawler.errors import (
     PaginationError,
     UnsupportedError,
 )
-from crawler.normalizer import Page
+from crawler.normalizer import RowPage
 from crawler.run.details import DetailReader
 from crawler.run.targets import Target
-from crawler.snapshot import KnownList, ScopeWriter
+from crawler.snapshot import ChildList, ScopeWriter
 from crawler.snapshot.ledger import ScopeRow, Status, has_rows, worst
 
 MAX_PENDING = 1000
@@ -39,7 +39,7 @@ def add_names(names: dict[str, int], found: Mapping[str, int]) -> None:
 
 
 @dataclass(slots=True)
-class ListCounts:
+class ListRowCounts:
     """What one list gave so far; void when its reading begins anew."""
 
     seen: int = 0
@@ -47,7 +47,7 @@ class ListCounts:
     misfits: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
 
-    def add(self, page: Page) -> None:
+    def add(self, page: RowPage) -> None:
         """Count one more page."""
         self.seen += page.seen
         self.coerced += page.coerced
@@ -68,15 +68,15 @@ class Scope:
 
     operation: Operation
     target: Target
-    caller: Caller
-    channel: Channel
+    caller: SignedAccount
+    channel: RequestChannel
     row: ScopeRow
     writer: ScopeWriter | None
     children: list[Scope] = field(default_factory=list)
     sources: int = 0
     pending: int = 0
     begun: dict[tuple[str, ...], bool] = field(default_factory=dict)
-    tally: Tally = field(default_factory=Tally)
+    tally: RequestCounts = field(default_factory=RequestCounts)
     walks: dict[str, int] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     running: set[anyio.CancelScope] = field(default_factory=set)
@@ -162,13 +162,13 @@ class Scope:
             reason = cause if is_inherited else f"{_INHERITED}{parent.table} is {parent.status}: {cause}"
             self.judge(parent.status, parent.error_code, reason, parent.request_id)
 
-    def known_lists(self) -> list[KnownList] | None:
+    def known_lists(self) -> list[ChildList] | None:
         """All lists that the parents' rows gave so far; None where a row didn't say which."""
         if self.has_unknown_lists:
             return None
-        return [KnownList(values, is_guess) for values, is_guess in self.begun.items()]
+        return [ChildList(values, is_guess) for values, is_guess in self.begun.items()]
 
-    def count(self, counts: ListCounts, note: str, pages: int) -> None:
+    def count(self, counts: ListRowCounts, note: str, pages: int) -> None:
         """Add one ended list's counts to the ledger's row. `note`: how it was walked, if any page came."""
         row = self.row
         row.lists += 1

@@ -14,13 +14,20 @@ import structlog
 from crawler import __version__
 from crawler.catalog import schemas_folder
 from crawler.catalog.model import Catalog, Product
-from crawler.client.client import Caller, Client, Tally
+from crawler.client.client import Client, RequestCounts, SignedAccount
 from crawler.client.clock_skew import CLOCK_WRONG
-from crawler.client.credentials import CredentialSpec, Outside, Provider, RoleDeniedError, assumed_role, build_provider
+from crawler.client.credentials import (
+    CredentialSpec,
+    Provider,
+    ProviderContext,
+    RoleDeniedError,
+    assumed_role,
+    build_provider,
+)
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import ProductHosts
 from crawler.client.error_rules import load_rules
-from crawler.client.rate_limit import Buckets
+from crawler.client.rate_limit import TokenBuckets
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import HttpRequest, Transport
 from crawler.config import Config
@@ -29,8 +36,8 @@ from crawler.config.sections import Account
 from crawler.errors import ApiError, CredentialsError, PaginationError
 from crawler.run.discovery import STS_ENDPOINT, StsCall, caller_identity, describe_regions
 from crawler.run.resource_directory import ENDPOINT as DIRECTORY_ENDPOINT
-from crawler.run.system import Surroundings, open_share
-from crawler.run.targets import Refusal
+from crawler.run.system import System, open_share
+from crawler.run.targets import SkipReason
 from crawler.snapshot import Status
 
 # Why an account can't be crawled, beside InvalidCredentials and AccountMismatch: nobody could be asked.
@@ -44,12 +51,12 @@ _FETCH_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ResolvedAccount:
     """An account whose credentials were tried. `refusal`: why it can't be crawled."""
 
     account: Account
-    caller: Caller
-    refusal: Refusal | None = None
+    caller: SignedAccount
+    refusal: SkipReason | None = None
 
 
 class Session:
@@ -62,14 +69,18 @@ class Session:
         self.catalog = catalog
         self.client = client
         self.dispatcher = dispatcher
-        self.overhead: dict[str, Tally] = {"sts": Tally(), "regions": Tally(), "directory": Tally()}
+        self.overhead: dict[str, RequestCounts] = {
+            "sts": RequestCounts(),
+            "regions": RequestCounts(),
+            "directory": RequestCounts(),
+        }
         self._transport = transport
         self._log = structlog.get_logger()
 
-    async def identify(self, surroundings: Surroundings, accounts: Sequence[Account] | None = None) -> list[Identity]:
+    async def identify(self, surroundings: System, accounts: Sequence[Account] | None = None) -> list[ResolvedAccount]:
         """Try every account's credentials at once, one GetCallerIdentity each: the configured ones, in their order."""
 
-        async def one(account: Account) -> Identity:
+        async def one(account: Account) -> ResolvedAccount:
             call = StsCall(self.client, account.id, self.overhead["sts"])
             provider = self._provider(account.credential_spec(), account.id, call, surroundings)
             return await self._tried(account, call, provider)
@@ -77,8 +88,8 @@ class Session:
         return await _side_by_side(self.config.accounts if accounts is None else accounts, one)
 
     async def assume(
-        self, accounts: Sequence[Account], role_name: str, source: Caller, surroundings: Surroundings
-    ) -> list[Identity]:
+        self, accounts: Sequence[Account], role_name: str, source: SignedAccount, surroundings: System
+    ) -> list[ResolvedAccount]:
         """Try a role in every account at once, assumed with the source's credentials, as `identify` tries them.
 
         AssumeRole counts for who asks: the source's limit paces them all. A role that isn't there or may not be
@@ -86,21 +97,21 @@ class Session:
         """
         assert source.provider is not None, "whoever asks for the members has credentials"
         asking, provider = StsCall(self.client, source.account_id, self.overhead["sts"]), source.provider
-        outside = Outside(asking, self._fetch, surroundings.clock, surroundings.environ, surroundings.home)
+        outside = ProviderContext(asking, self._fetch, surroundings.clock, surroundings.environ, surroundings.home)
 
-        async def one(account: Account) -> Identity:
+        async def one(account: Account) -> ResolvedAccount:
             role = assumed_role(outside, provider, f"acs:ram::{account.id}:role/{role_name}")
             call = StsCall(self.client, account.id, self.overhead["sts"])
             return await self._tried(account, call, role, is_member=True)
 
         return await _side_by_side(accounts, one)
 
-    def default_provider(self, surroundings: Surroundings) -> Provider:
+    def default_provider(self, surroundings: System) -> Provider:
         """The official default chain, for whoever is no account of the crawl. Asks for nothing yet."""
         call = StsCall(self.client, "output", self.overhead["sts"])
         return self._provider(CredentialSpec(), "output", call, surroundings)
 
-    def _provider(self, spec: CredentialSpec, account_id: str, call: StsCall, surroundings: Surroundings) -> Provider:
+    def _provider(self, spec: CredentialSpec, account_id: str, call: StsCall, surroundings: System) -> Provider:
         return build_provider(
             spec,
             account_id=account_id,
@@ -111,26 +122,30 @@ class Session:
             home=surroundings.home,
         )
 
-    async def _tried(self, account: Account, call: StsCall, provider: Provider, *, is_member: bool = False) -> Identity:
+    async def _tried(
+        self, account: Account, call: StsCall, provider: Provider, *, is_member: bool = False
+    ) -> ResolvedAccount:
         refusal = await self._why_not(account, call, provider, is_member=is_member)
         if refusal is not None:
             self._log.warning("account_refused", account_id=account.id, code=refusal.code, reason=refusal.message)
-        return Identity(account, Caller(account.id, provider), refusal)
+        return ResolvedAccount(account, SignedAccount(account.id, provider), refusal)
 
-    async def _why_not(self, account: Account, call: StsCall, provider: Provider, *, is_member: bool) -> Refusal | None:
+    async def _why_not(
+        self, account: Account, call: StsCall, provider: Provider, *, is_member: bool
+    ) -> SkipReason | None:
         try:
             actual = await caller_identity(call, await provider.get())
         except CredentialsError as error:
             if is_member and isinstance(error, RoleDeniedError):
-                return Refusal(error.code, str(error), Status.DENIED)
-            return Refusal("InvalidCredentials", str(error))
+                return SkipReason(error.code, str(error), Status.DENIED)
+            return SkipReason("InvalidCredentials", str(error))
         except ApiError as error:
             return _identity_refused(error)
         if actual == account.id:
             return None
-        return Refusal("AccountMismatch", f"The credentials of account {account.id} belong to account {actual}.")
+        return SkipReason("AccountMismatch", f"The credentials of account {account.id} belong to account {actual}.")
 
-    async def regions(self, products: Iterable[Product], caller: Caller) -> dict[str, tuple[str, ...]]:
+    async def regions(self, products: Iterable[Product], caller: SignedAccount) -> dict[str, tuple[str, ...]]:
         """Product → its regions: from DescribeRegions where it has one and answers, else the catalog's map."""
         found: dict[str, tuple[str, ...]] = {}
         for product in products:
@@ -141,7 +156,7 @@ class Session:
                 found[product.key] = self.known_regions(product)
         return found
 
-    async def _ask_regions(self, product: Product, caller: Caller) -> tuple[str, ...]:
+    async def _ask_regions(self, product: Product, caller: SignedAccount) -> tuple[str, ...]:
         if product.regions is None:
             return self.known_regions(product)
         override = self.config.endpoints.get(product.key)
@@ -171,7 +186,7 @@ def _concurrency(config: Config) -> int:
 
 
 @asynccontextmanager
-async def open_session(config: Config, catalog: Catalog, surroundings: Surroundings) -> AsyncIterator[Session]:
+async def open_session(config: Config, catalog: Catalog, surroundings: System) -> AsyncIterator[Session]:
     """A session that lasts as long as the block. Raises ConfigError and CatalogError before anything is sent."""
     hosts = {key: ProductHosts(product.endpoint, product.endpoints) for key, product in catalog.products.items()}
     endpoints = config.endpoint_map(
@@ -204,9 +219,11 @@ async def open_session(config: Config, catalog: Catalog, surroundings: Surroundi
             tasks.cancel_scope.cancel()
 
 
-async def _side_by_side(accounts: Sequence[Account], one: Callable[[Account], Awaitable[Identity]]) -> list[Identity]:
+async def _side_by_side(
+    accounts: Sequence[Account], one: Callable[[Account], Awaitable[ResolvedAccount]]
+) -> list[ResolvedAccount]:
     """Each account's identity, all asked for at once, in the accounts' order."""
-    found: dict[str, Identity] = {}
+    found: dict[str, ResolvedAccount] = {}
 
     async def keep(account: Account) -> None:
         found[account.id] = await one(account)
@@ -217,12 +234,12 @@ async def _side_by_side(accounts: Sequence[Account], one: Callable[[Account], Aw
     return [found[account.id] for account in accounts]
 
 
-def _identity_refused(error: ApiError) -> Refusal:
+def _identity_refused(error: ApiError) -> SkipReason:
     """Code, request ID and advice; never the service's own words, which may quote what was signed."""
     if error.code == CLOCK_WRONG:
-        return Refusal(CLOCK_WRONG, error.message)
+        return SkipReason(CLOCK_WRONG, error.message)
     if error.http_status == 0 or error.code in {"InvalidResponse", "TlsFailed", "TooLarge"}:
-        return Refusal(UNREACHABLE, f"STS can't be asked who the credentials belong to: {error}")
+        return SkipReason(UNREACHABLE, f"STS can't be asked who the credentials belong to: {error}")
     advice = {
         "InvalidAccessKeyId.NotFound": "there is no such access key",
         "InvalidAccessKeyId.Inactive": "the access key is disabled",
@@ -230,13 +247,13 @@ def _identity_refused(error: ApiError) -> Refusal:
     }.get(error.code, "see the product's error reference")
     request = f"request {error.request_id or 'unknown'}"
     sentence = f"STS answered {error.code} to GetCallerIdentity ({request}): {advice}."
-    return Refusal("InvalidCredentials", sentence)
+    return SkipReason("InvalidCredentials", sentence)
 
 
 def _own_rules(config: Config) -> list[Path]:
     return [path for folder in config.catalog.extra if (path := folder / "errors.toml").is_file()]
 
 
-def _buckets(config: Config, catalog: Catalog) -> Buckets:
+def _buckets(config: Config, catalog: Catalog) -> TokenBuckets:
     rules = limit_rules(config, catalog)
-    return Buckets(rules.pop("default"), rules)
+    return TokenBuckets(rules.pop("default"), rules)

@@ -17,7 +17,7 @@ _INFINITE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class System:
     """What a crawl takes from the machine, so that tests can give something else."""
 
     clock: Clock = field(default_factory=SystemClock)

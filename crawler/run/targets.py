@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from crawler.client.client import Caller
+from crawler.client.client import SignedAccount
 from crawler.errors import ConfigError
 from crawler.snapshot.ledger import Status
 
@@ -57,7 +57,7 @@ def interleaved(by_account: Mapping[str, Iterable[str]]) -> list[Target]:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class SkipReason:
     """Why nothing can be asked in an account: a code and a sentence, and the status that its scopes get."""
 
     code: str
@@ -73,6 +73,6 @@ class TargetPlan:
     """
 
     target: Target
-    caller: Caller
+    caller: SignedAccount
     tables: tuple[str, ...]
-    refusal: Refusal | None = None
+    refusal: SkipReason | None = None

@@ -28,7 +28,7 @@ class StuckError(CrawlError):
     """Nothing has moved for too long. The log has what waits."""
 
 
-class WaitingClock:
+class TrackedClock:
     """A clock that knows who sleeps on it. It reads as the one within, by that one's own functions."""
 
     def __init__(self, inner: Clock) -> None:

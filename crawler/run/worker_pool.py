@@ -15,7 +15,7 @@ MOST_IDLE = 256
 _Job = TypeVar("_Job")
 
 
-class Workers(Generic[_Job]):
+class WorkerPool(Generic[_Job]):
     """Runs each job at once, as a task of its own would. What it raises ends the task group.
 
     `run` is told the cancel scope in which it runs, and may be cancelled by it as long as it hasn't returned. `settle`

@@ -10,7 +10,7 @@ from __future__ import annotations
 from crawler.errors import UnfinishedCommitError
 from crawler.snapshot.bucket.preflight import check_bucket
 from crawler.snapshot.bucket.writer import BucketSnapshotWriter
-from crawler.snapshot.folder.journal import KnownList, ScopeRecord
+from crawler.snapshot.folder.journal import ChildList, JournalEntry
 from crawler.snapshot.folder.preflight import check_output
 from crawler.snapshot.folder.writer import SnapshotWriter
 from crawler.snapshot.lake.base import Lake, LakeSettings
@@ -19,10 +19,10 @@ from crawler.snapshot.lake.publish import publish as publish_lake
 from crawler.snapshot.layout import new_snapshot_id
 from crawler.snapshot.ledger import LEDGER_SCHEMA, Ledger, ScopeRow, Status, has_rows, is_whole, worst
 from crawler.snapshot.manifest import DirectoryEntry, Manifest, ManifestDraft, PartFile, schema_sha256, status_of
-from crawler.snapshot.object_store import Bucket
+from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.reader import (
     BucketReader,
-    Place,
+    OutputLocation,
     SnapshotSummary,
     list_snapshots,
     newest_snapshot_id,
@@ -35,20 +35,20 @@ from crawler.snapshot.rows.scope_writer import ListWriter, ScopeWriter
 
 __all__ = [
     "LEDGER_SCHEMA",
-    "Bucket",
     "BucketReader",
     "BucketSnapshotWriter",
+    "ChildList",
     "DirectoryEntry",
-    "KnownList",
+    "JournalEntry",
     "Lake",
     "LakeSettings",
     "Ledger",
     "ListWriter",
     "Manifest",
     "ManifestDraft",
+    "ObjectStore",
+    "OutputLocation",
     "PartFile",
-    "Place",
-    "ScopeRecord",
     "ScopeRow",
     "ScopeWriter",
     "SnapshotSummary",

@@ -28,7 +28,7 @@ _NO_REGION = "oss:// needs to know the bucket's region: set OSS_REGION to it, su
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Keys:
+class AccessKeys:
     """What signs requests. `expires_at`: when others must be asked for; None for never. Never shows itself."""
 
     access_key_id: str
@@ -38,7 +38,7 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class BucketPlace:
+class BucketLocation:
     """One bucket and a prefix in it. `endpoint` is empty where AWS's own for the region is meant; with
     `is_virtual_host` it has the bucket's name in its host. `keys` are those of the environment or a profile, None where
     somebody else gives them: the machine's own role, or the crawl's credentials.
@@ -51,12 +51,12 @@ class BucketPlace:
     region: str
     endpoint: str
     is_virtual_host: bool
-    keys: Keys | None = None
+    keys: AccessKeys | None = None
     # A proxy's URL, which may hold a password; without one the environment's proxies are used.
     proxy: str = field(default="", repr=False)
 
 
-def bucket_place(uri: str, environ: Mapping[str, str], home: Path) -> BucketPlace:
+def bucket_place(uri: str, environ: Mapping[str, str], home: Path) -> BucketLocation:
     """The place that an `s3://` or `oss://` URI names. Raises ConfigError."""
     found = _URI.fullmatch(uri)
     prefix = (found[3] or "").strip("/") if found else ""
@@ -71,7 +71,7 @@ def bucket_place(uri: str, environ: Mapping[str, str], home: Path) -> BucketPlac
     return _s3(uri, found[2], prefix, environ, home)
 
 
-def _oss(uri: str, bucket: str, prefix: str, environ: Mapping[str, str]) -> BucketPlace:
+def _oss(uri: str, bucket: str, prefix: str, environ: Mapping[str, str]) -> BucketLocation:
     named = environ.get("OSS_ENDPOINT", "")
     region = next((environ[name] for name in _OSS_REGION_VARIABLES if environ.get(name)), "")
     if named:
@@ -85,10 +85,10 @@ def _oss(uri: str, bucket: str, prefix: str, environ: Mapping[str, str]) -> Buck
     # The endpoint of the S3 protocol; the native one's name is what people know.
     host = f"s3.{host}" if host.startswith("oss-") and host.endswith(".aliyuncs.com") else host
     keys = _keys_of(environ, "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")
-    return BucketPlace(uri, "oss", bucket, prefix, region, f"{scheme}://{bucket}.{host}", True, keys)
+    return BucketLocation(uri, "oss", bucket, prefix, region, f"{scheme}://{bucket}.{host}", True, keys)
 
 
-def _s3(uri: str, bucket: str, prefix: str, environ: Mapping[str, str], home: Path) -> BucketPlace:
+def _s3(uri: str, bucket: str, prefix: str, environ: Mapping[str, str], home: Path) -> BucketLocation:
     profile = _profile(environ, home)
     keys = _keys_of(environ, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     if keys is None:
@@ -97,12 +97,12 @@ def _s3(uri: str, bucket: str, prefix: str, environ: Mapping[str, str], home: Pa
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.get("region") or "us-east-1"
     named = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url") or ""
     if not named:
-        return BucketPlace(uri, "s3", bucket, prefix, region, "", "." not in bucket, keys)
+        return BucketLocation(uri, "s3", bucket, prefix, region, "", "." not in bucket, keys)
     scheme, host = _split(named, "AWS_ENDPOINT_URL", environ)
     # As the AWS CLI does: AWS itself by the bucket's host name, other servers by path unless told otherwise.
     is_virtual = environ.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "").lower() == "true"
     endpoint = f"{scheme}://{bucket}.{host}" if is_virtual else f"{scheme}://{host}"
-    return BucketPlace(uri, "s3", bucket, prefix, region, endpoint, is_virtual, keys)
+    return BucketLocation(uri, "s3", bucket, prefix, region, endpoint, is_virtual, keys)
 
 
 def _split(url: str, variable: str, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -116,9 +116,9 @@ def _split(url: str, variable: str, environ: Mapping[str, str]) -> tuple[str, st
     return parts.scheme, parts.netloc
 
 
-def _keys_of(values: Mapping[str, str], key_id: str, secret: str, token: str) -> Keys | None:
+def _keys_of(values: Mapping[str, str], key_id: str, secret: str, token: str) -> AccessKeys | None:
     found_id, found_secret, found_token = (values.get(name, "").strip() for name in (key_id, secret, token))
-    return Keys(found_id, found_secret, found_token) if found_id and found_secret else None
+    return AccessKeys(found_id, found_secret, found_token) if found_id and found_secret else None
 
 
 def _raise_if_keyless(uri: str, environ: Mapping[str, str], *, has_keys: bool) -> None:

@@ -32,7 +32,7 @@ class TableEntry(msgspec.Struct, frozen=True, kw_only=True):
     files: list[PartFile]
 
 
-class ScopeCounts(msgspec.Struct, frozen=True, kw_only=True):
+class StatusCounts(msgspec.Struct, frozen=True, kw_only=True):
     """How whole the snapshot is: all scopes, all seven statuses, and those that leave something unknown."""
 
     total: int
@@ -79,11 +79,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     clock_skew_s: float
     plan_sha256: str
     tables: dict[str, TableEntry]
-    scopes: ScopeCounts
+    scopes: StatusCounts
     unknown_fields: dict[str, dict[str, int]]
     overhead: dict[str, int]
     directory: DirectoryEntry | None = None
-    left_out: list[LeftOut] = []
+    left_out: list[SkippedMember] = []
     ledger: PartFile
 
 
@@ -99,7 +99,7 @@ class ManifestDraft:
     unknown_fields: Mapping[str, Mapping[str, int]]
     overhead: Mapping[str, int]
     directory: DirectoryEntry | None = None
-    left_out: Sequence[LeftOut] = ()
+    left_out: Sequence[SkippedMember] = ()
     fingerprint_key_id: str = ""
 
 
@@ -130,11 +130,11 @@ def checksum_line(text: bytes, snapshot_id: str) -> bytes:
     return f"{hashlib.sha256(text).hexdigest()}  {name}\n".encode()
 
 
-def count_scopes(ledger: Sequence[ScopeRow]) -> ScopeCounts:
+def count_scopes(ledger: Sequence[ScopeRow]) -> StatusCounts:
     """The ledger in short."""
     rows = Ledger.of(ledger)
     by_status = {str(status): rows.by_status[status] for status in Status}
-    return ScopeCounts(total=len(rows), by_status=by_status, not_complete=rows.not_whole())
+    return StatusCounts(total=len(rows), by_status=by_status, not_complete=rows.not_whole())
 
 
 def status_of(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None) -> Literal["complete", "partial"]:
@@ -188,7 +188,7 @@ def _describe_item(field: pa.Field) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class SkippedMember:
     """A member account of the organization that isn't crawled, and why. `name` is what the directory calls it."""
 
     account_id: str

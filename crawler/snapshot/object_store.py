@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
     from obstore.store import S3Store
 
-    from crawler.snapshot.location import BucketPlace, Keys
+    from crawler.snapshot.location import AccessKeys, BucketLocation
 
-    KeySource = Callable[[], Awaitable[Keys]]
+    KeySource = Callable[[], Awaitable[AccessKeys]]
 
 _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
@@ -53,7 +53,7 @@ class UncertainError(OutputError):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredObject:
     """One object of a listing, its path relative to the output."""
 
     path: str
@@ -69,13 +69,13 @@ class Content:
     tag: str
 
 
-class Bucket:
+class ObjectStore:
     """The output in a bucket, for one event loop. All paths are relative to the output's prefix.
 
     Every method raises OutputError where the store refuses or doesn't answer.
     """
 
-    def __init__(self, place: BucketPlace, keys: KeySource | None = None) -> None:
+    def __init__(self, place: BucketLocation, keys: KeySource | None = None) -> None:
         self.place = place
         self._refusal = ""
         self._store = open_store(place, self._watched(keys) if keys is not None else None)
@@ -132,12 +132,12 @@ class Bucket:
                     raise
         return None
 
-    async def list(self, folder: str) -> list[Stored]:
+    async def list(self, folder: str) -> list[StoredObject]:
         """Everything below a folder, by path."""
         found = []
         with self._door("list", folder):
             async for chunk in _obstore().list(self._store, f"{folder}/"):
-                found += [Stored(entry["path"], entry["size"], entry["last_modified"]) for entry in chunk]
+                found += [StoredObject(entry["path"], entry["size"], entry["last_modified"]) for entry in chunk]
         return sorted(found, key=lambda entry: entry.path)
 
     async def delete(self, paths: Sequence[str]) -> None:
@@ -197,7 +197,7 @@ class _NoAnswerError(OutputError):
     """The request may have been carried out."""
 
 
-def open_store(place: BucketPlace, provider: Callable[[], object] | None = None) -> S3Store:
+def open_store(place: BucketLocation, provider: Callable[[], object] | None = None) -> S3Store:
     """obstore's store for a place. Without a provider the place's keys sign; without those, the machine's role."""
     from obstore.store import S3Store
 
@@ -230,7 +230,7 @@ def open_store(place: BucketPlace, provider: Callable[[], object] | None = None)
     )
 
 
-def as_credential(keys: Keys) -> dict[str, Any]:
+def as_credential(keys: AccessKeys) -> dict[str, Any]:
     """Keys as obstore takes them."""
     return {
         "access_key_id": keys.access_key_id,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crawler.snapshot.ledger import ScopeRow
-    from crawler.snapshot.location import BucketPlace
+    from crawler.snapshot.location import BucketLocation
     from crawler.snapshot.manifest import Manifest, PartFile
 
 
@@ -69,7 +69,7 @@ class Folder:
 class BucketReader:
     """An output in a bucket. The place's keys must be there, or the machine have a role."""
 
-    def __init__(self, place: BucketPlace) -> None:
+    def __init__(self, place: BucketLocation) -> None:
         self.place = place
         self._store = open_store(place)
 
@@ -120,10 +120,10 @@ class BucketReader:
             raise translate(error, action, path, str(self)) from None
 
 
-Place = Path | BucketReader
+OutputLocation = Path | BucketReader
 
 
-def storage_of(place: Place) -> Storage:
+def storage_of(place: OutputLocation) -> Storage:
     """The storage at a place."""
     return Folder(place) if isinstance(place, Path) else place
 
@@ -146,18 +146,18 @@ class SnapshotSummary:
     error: str = ""
 
 
-def list_snapshots(root: Place) -> list[SnapshotSummary]:
+def list_snapshots(root: OutputLocation) -> list[SnapshotSummary]:
     """All committed snapshots, newest first, those with an unreadable manifest too. Raises OutputError."""
     latest = _read_latest(root)
     return [_summarize(root, snapshot_id, latest) for snapshot_id in snapshot_ids(root)]
 
 
-def newest_snapshot_id(root: Place) -> str:
+def newest_snapshot_id(root: OutputLocation) -> str:
     """The ID of the newest snapshot, complete or not; empty where there is none. Raises OutputError."""
     return next(iter(snapshot_ids(root)), "")
 
 
-def read_manifest(root: Place, snapshot_id: str) -> Manifest:
+def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
     """One snapshot's manifest; `latest` is the newest complete one's.
 
     Raises OutputError where there is none, where it can't be read, and where it doesn't match its checksum.
@@ -183,7 +183,7 @@ def read_manifest(root: Place, snapshot_id: str) -> Manifest:
     return manifest
 
 
-def read_ledger(root: Place, manifest: Manifest) -> list[ScopeRow]:
+def read_ledger(root: OutputLocation, manifest: Manifest) -> list[ScopeRow]:
     """What became of every scope. Raises OutputError where the file is gone, isn't the manifest's, or can't be read."""
     path = manifest.ledger.path
     content = _read(root, path)
@@ -202,13 +202,13 @@ def parts(manifest: Manifest, table: str) -> list[PartFile]:
     return manifest.tables[table].files
 
 
-def snapshot_ids(root: Place) -> list[str]:
+def snapshot_ids(root: OutputLocation) -> list[str]:
     """The IDs of all committed snapshots, newest first. Raises OutputError."""
     ids = [name.removesuffix(".json") for name in storage_of(root).names(SNAPSHOTS) if name.endswith(".json")]
     return sorted(filter(is_snapshot_id, ids), reverse=True)
 
 
-def _summarize(root: Place, snapshot_id: str, latest: str) -> SnapshotSummary:
+def _summarize(root: OutputLocation, snapshot_id: str, latest: str) -> SnapshotSummary:
     try:
         manifest = read_manifest(root, snapshot_id)
     except OutputError as error:
@@ -229,10 +229,10 @@ def _summarize(root: Place, snapshot_id: str, latest: str) -> SnapshotSummary:
     )
 
 
-def _read_latest(root: Place) -> str:
+def _read_latest(root: OutputLocation) -> str:
     text = (_read(root, LATEST) or b"").decode("ascii", "replace").strip()
     return text if is_snapshot_id(text) else ""
 
 
-def _read(root: Place, path: str) -> bytes | None:
+def _read(root: OutputLocation, path: str) -> bytes | None:
     return storage_of(root).read(path)

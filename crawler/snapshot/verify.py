@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from crawler.snapshot.manifest import Manifest, PartFile, TableEntry
-    from crawler.snapshot.reader import Place
+    from crawler.snapshot.reader import OutputLocation
 
 # A bucket takes its time to answer; on a disk it is the hashing that counts.
 _THREADS_BUCKET, _THREADS_DISK = 8, 2
@@ -58,7 +58,7 @@ class BadFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class VerifyResult:
     """One snapshot, re-read. Where its manifest can't be read, all that it would say is empty."""
 
     snapshot_id: str
@@ -75,7 +75,7 @@ class Verdict:
         return not self.bad_files
 
 
-def verify_snapshot(root: Place, snapshot_id: str) -> Verdict:
+def verify_snapshot(root: OutputLocation, snapshot_id: str) -> VerifyResult:
     """Re-read one snapshot. Raises OutputError where there is nothing of it, or where it was removed meanwhile."""
     if not is_snapshot_id(snapshot_id):
         raise OutputError(f"{snapshot_id[:80]!r} is no snapshot's ID: `snapshots list` shows them")
@@ -87,7 +87,7 @@ def verify_snapshot(root: Place, snapshot_id: str) -> Verdict:
     return verdict
 
 
-def verify_all(root: Place) -> tuple[list[Verdict], list[BadFile]]:
+def verify_all(root: OutputLocation) -> tuple[list[VerifyResult], list[BadFile]]:
     """Re-read every snapshot, newest first, and what belongs to none: LATEST, and tables' folders without a manifest.
 
     Raises OutputError where the output can't be listed.
@@ -102,23 +102,23 @@ def verify_all(root: Place) -> tuple[list[Verdict], list[BadFile]]:
     return verdicts, [*_check_latest(root, verdicts), *(BadFile(path, _ORPHAN) for path in orphan_folders(root))]
 
 
-def _verify(root: Place, snapshot_id: str) -> Verdict:
+def _verify(root: OutputLocation, snapshot_id: str) -> VerifyResult:
     path = manifest_path(snapshot_id)
     text, reason = _content(root, path)
     if text is None:
-        return Verdict(snapshot_id, bad_files=(BadFile(path, reason),))
+        return VerifyResult(snapshot_id, bad_files=(BadFile(path, reason),))
     bad = list(_check_checksum(root, snapshot_id, text))
     sha256 = hashlib.sha256(text).hexdigest()
     try:
         manifest = manifests.decode(text, path)
     except OutputError as error:
-        return Verdict(snapshot_id, manifest_sha256=sha256, bad_files=(BadFile(path, str(error)), *bad))
+        return VerifyResult(snapshot_id, manifest_sha256=sha256, bad_files=(BadFile(path, str(error)), *bad))
     if manifest.snapshot_id != snapshot_id:
         bad.append(BadFile(path, f"is the manifest of another snapshot, {manifest.snapshot_id}"))
-        return Verdict(snapshot_id, manifest_sha256=sha256, bad_files=tuple(bad))
+        return VerifyResult(snapshot_id, manifest_sha256=sha256, bad_files=tuple(bad))
     bad += _check_files(root, manifest)
     tables = manifest.tables.values()
-    return Verdict(
+    return VerifyResult(
         snapshot_id,
         manifest.status,
         files=sum(len(entry.files) for entry in tables) + 1,
@@ -129,7 +129,7 @@ def _verify(root: Place, snapshot_id: str) -> Verdict:
     )
 
 
-def _check_checksum(root: Place, snapshot_id: str, text: bytes) -> Iterator[BadFile]:
+def _check_checksum(root: OutputLocation, snapshot_id: str, text: bytes) -> Iterator[BadFile]:
     path = checksum_path(snapshot_id)
     line, reason = _content(root, path)
     name = manifest_path(snapshot_id).rpartition("/")[2]
@@ -142,7 +142,7 @@ def _check_checksum(root: Place, snapshot_id: str, text: bytes) -> Iterator[BadF
         yield BadFile(manifest_path(snapshot_id), reason)
 
 
-def _check_files(root: Place, manifest: Manifest) -> list[BadFile]:
+def _check_files(root: OutputLocation, manifest: Manifest) -> list[BadFile]:
     jobs = [(file, entry) for entry in manifest.tables.values() for file in entry.files]
     owners = {file.sha256: file.path for file, _ in jobs}
 
@@ -157,7 +157,7 @@ def _check_files(root: Place, manifest: Manifest) -> list[BadFile]:
     return [*bad, *_wrong_sums(manifest), *(BadFile(path, _STRAY) for path in stray_files(root, manifest))]
 
 
-def _wrong_bytes(root: Place, file: PartFile, owners: dict[str, str]) -> str:
+def _wrong_bytes(root: OutputLocation, file: PartFile, owners: dict[str, str]) -> str:
     """In which way the file isn't byte by byte what the manifest names; `owners`: hash → path."""
     try:
         with _opened(root, file.path) as stream:
@@ -179,7 +179,7 @@ def _wrong_bytes(root: Place, file: PartFile, owners: dict[str, str]) -> str:
     return f"isn't what was committed: its SHA-256 is {sha256[:_SHOWN]}…, its manifest says {file.sha256[:_SHOWN]}…"
 
 
-def _wrong_part(root: Place, file: PartFile, entry: TableEntry) -> str:
+def _wrong_part(root: OutputLocation, file: PartFile, entry: TableEntry) -> str:
     """What a part with the right bytes may still be: one that was written wrongly."""
     try:
         with _opened(root, file.path) as stream, pq.ParquetFile(stream) as part:
@@ -193,7 +193,7 @@ def _wrong_part(root: Place, file: PartFile, entry: TableEntry) -> str:
     return ""
 
 
-def _wrong_ledger(root: Place, manifest: Manifest) -> str:
+def _wrong_ledger(root: OutputLocation, manifest: Manifest) -> str:
     content, reason = _content(root, manifest.ledger.path)
     if content is None:
         return reason
@@ -215,7 +215,7 @@ def _wrong_sums(manifest: Manifest) -> Iterator[BadFile]:
             yield BadFile(manifest_path(manifest.snapshot_id), f"doesn't add up: {table}'s files have other sums")
 
 
-def _check_latest(root: Place, verdicts: Iterable[Verdict]) -> Iterator[BadFile]:
+def _check_latest(root: OutputLocation, verdicts: Iterable[VerifyResult]) -> Iterator[BadFile]:
     """LATEST names the newest complete snapshot; for as long as a crawl is still at it, an older one."""
     complete = [verdict.snapshot_id for verdict in verdicts if verdict.status == "complete"]
     unreadable = {verdict.snapshot_id for verdict in verdicts if not verdict.status}
@@ -231,7 +231,7 @@ def _check_latest(root: Place, verdicts: Iterable[Verdict]) -> Iterator[BadFile]
         yield BadFile(LATEST, f"names {named}, and the newest complete snapshot is {complete[0]}")
 
 
-def _opened(root: Place, path: str) -> io.BufferedIOBase:
+def _opened(root: OutputLocation, path: str) -> io.BufferedIOBase:
     """A file to read. A bucket's parts are small enough to be held whole. Raises OSError or OutputError."""
     if isinstance(root, Path):
         return (root / path).open("rb")
@@ -241,7 +241,7 @@ def _opened(root: Place, path: str) -> io.BufferedIOBase:
     return io.BytesIO(content)
 
 
-def _content(root: Place, path: str) -> tuple[bytes | None, str]:
+def _content(root: OutputLocation, path: str) -> tuple[bytes | None, str]:
     """A small file's content; None and the reason where there is none."""
     try:
         content = storage_of(root).read(path)
@@ -250,7 +250,7 @@ def _content(root: Place, path: str) -> tuple[bytes | None, str]:
     return content, "" if content is not None else "is missing"
 
 
-def known_ids(root: Place) -> list[str]:
+def known_ids(root: OutputLocation) -> list[str]:
     """Of snapshots that have a file of their own beside the manifests, newest first; not of those on their way.
 
     One is on its way while a crawl puts it in place or a `prune` removes it, and after either has died doing so.
@@ -265,13 +265,13 @@ def known_ids(root: Place) -> list[str]:
     return sorted(ids, reverse=True)
 
 
-def on_their_way(root: Place) -> set[str]:
+def on_their_way(root: OutputLocation) -> set[str]:
     """IDs that crawls are at, and those that a `prune` is removing. Raises OutputError."""
     names = storage_of(root).names(STAGING)
     return {name for name in names if is_snapshot_id(name)} | {pruned_id(name) for name in names} - {""}
 
 
-def stray_files(root: Place, manifest: Manifest) -> Iterator[str]:
+def stray_files(root: OutputLocation, manifest: Manifest) -> Iterator[str]:
     """Files between the snapshot's that its manifest doesn't name. Readers pass over names with a dot or `_` first.
 
     Only in local folders: a bucket is written by whoever has its keys, and is read by the manifest.
@@ -287,7 +287,7 @@ def stray_files(root: Place, manifest: Manifest) -> Iterator[str]:
                     yield path
 
 
-def orphan_folders(root: Place) -> Iterator[str]:
+def orphan_folders(root: OutputLocation) -> Iterator[str]:
     """Tables' folders of snapshots of which there is nothing else, in local folders. Raises OutputError."""
     if not isinstance(root, Path):
         return

@@ -12,7 +12,7 @@ import anyio
 import pyarrow as pa
 
 from crawler.audit.database import open_snapshot
-from crawler.audit.diff.columns import Keying
+from crawler.audit.diff.columns import TableKey
 from crawler.audit.diff.comparison import compare
 from crawler.audit.diff.json_output import write_json
 from crawler.snapshot import ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
@@ -118,7 +118,7 @@ def compared(root, old, new, *, key=("name",), optional=(), volatile=(), tables=
 
 
 def diff_value(root, old=OLD, new=NEW, *, key=("name",), optional=(), volatile=(), tables=None):
-    keying = Keying(tuple(key), frozenset(optional), frozenset(volatile))
+    keying = TableKey(tuple(key), frozenset(optional), frozenset(volatile))
     snapshots = [open_snapshot(Path(root), snapshot_id) for snapshot_id in (old, new)]
     names = {row.table for snapshot in snapshots for row in snapshot.ledger}
     said = []

@@ -9,7 +9,7 @@ from written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, SNAPSHOT, START, 
 
 from crawler.audit.report import make_report
 from crawler.snapshot import DirectoryEntry, Status
-from crawler.snapshot.manifest import LeftOut
+from crawler.snapshot.manifest import SkippedMember
 
 BEFORE = "20261120T020000Z-00aa"
 
@@ -66,7 +66,7 @@ def hostile_page(folder: Path) -> str:
     )
     more = {
         "unknown_fields": {"fc_functions": dict.fromkeys(PAYLOADS, 1)},
-        "left_out": [LeftOut(OTHER_ACCOUNT, payload, payload) for payload in PAYLOADS],
+        "left_out": [SkippedMember(OTHER_ACCOUNT, payload, payload) for payload in PAYLOADS],
         "directory": directory,
         "version": PAYLOADS[2],
     }

@@ -26,7 +26,7 @@ from crawler.audit.export.atomic_files import TargetError
 from crawler.audit.export.exporter import Request, export
 from crawler.audit.export.selection import Selection, choose, column_paths
 from crawler.audit.query import Rows
-from crawler.audit.sql_errors import Tables
+from crawler.audit.sql_errors import TableNames
 from crawler.errors import ConfigError, OutputError, QueryError
 from crawler.snapshot import LEDGER_SCHEMA, Status
 
@@ -40,7 +40,7 @@ def snapshot(tmp_path_factory):
 
 
 def run(snapshot, path, file_format="csv", tables=("fc_functions",), columns="", where="", **options):
-    known = Tables(snapshot, lambda: CATALOG.operations)
+    known = TableNames(snapshot, lambda: CATALOG.operations)
     paths = column_paths(columns) if columns else ()
     selection = Selection(choose(tables, known), paths, where)
     return export(Request(selection, file_format, path, NOW, **options), known)

@@ -13,7 +13,7 @@ from written_snapshots import ACCOUNT, SNAPSHOT, write
 
 from crawler.audit.database import interrupt_sessions, open_snapshot
 from crawler.audit.query import BATCH_ROWS, asking
-from crawler.audit.sql_errors import Tables
+from crawler.audit.sql_errors import TableNames
 from crawler.catalog import load_catalog
 from crawler.errors import ConfigError, OutputError, QueryError
 from crawler.snapshot import ScopeRow, Status
@@ -25,7 +25,7 @@ def snapshot(tmp_path_factory):
 
 
 def tables_of(snapshot):
-    return Tables(snapshot, lambda: load_catalog().operations)
+    return TableNames(snapshot, lambda: load_catalog().operations)
 
 
 def ask(snapshot, sql):

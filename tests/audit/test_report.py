@@ -23,7 +23,7 @@ from crawler.audit.report.markup import Html, element
 from crawler.audit.report.page import asset
 from crawler.audit.report.tables import FIRST_ROWS, DataTable, data_table
 from crawler.snapshot import DirectoryEntry, Status
-from crawler.snapshot.manifest import LeftOut
+from crawler.snapshot.manifest import SkippedMember
 
 TABLES = ["fc_functions", "fc_layers", "fc2_functions", "fc2_services", "opensearch_app_groups"]
 DAY_1, DAY_2 = "20261120T020000Z-00aa", SNAPSHOT
@@ -153,7 +153,7 @@ def test_opt_in_tables_and_those_that_were_left_out_are_named_with_the_reason(pa
 
 
 def test_members_left_out_and_a_directory_that_could_not_be_read_are_said(tmp_path):
-    left_out = [LeftOut(OTHER_ACCOUNT, "staging", "excluded by [organization] exclude")]
+    left_out = [SkippedMember(OTHER_ACCOUNT, "staging", "excluded by [organization] exclude")]
     directory = DirectoryEntry(
         account_id=ACCOUNT, status=Status.DENIED, error_code="NoPermission", error_message="ListAccounts is missing."
     )

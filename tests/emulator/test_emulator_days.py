@@ -8,7 +8,7 @@ from collections import Counter
 import orjson
 import pytest
 
-from crawler.emulator import Cloud, CloudSpec, Deny, Organization, difference
+from crawler.emulator import Cloud, CloudOrganization, CloudSpec, Deny, difference
 from crawler.emulator.apis.operations import BY_NAME, TABLES
 from crawler.emulator.days.days import denied
 from crawler.emulator.days.rules import FIELDS, NEVER_ADDED, STILL, identity
@@ -203,7 +203,7 @@ def test_on_even_days_one_account_is_denied_one_product():
 
 def test_the_account_that_is_denied_is_one_that_would_be_crawled():
     accounts = tuple(str(1_000_000_000_000_001 + number) for number in range(4))
-    odd = Organization(without_role=accounts[2:3], deletions={accounts[3]: "Deleting"})
+    odd = CloudOrganization(without_role=accounts[2:3], deletions={accounts[3]: "Deleting"})
     assert denied(CloudSpec(day=2, accounts=accounts, organization=odd)) == (accounts[1], "opensearch")
 
 

@@ -9,12 +9,12 @@ from alibabacloud_tea_openapi.exceptions import ClientException
 from alibabacloud_tea_openapi.models import Config
 from anyio import to_thread
 
-from crawler.emulator import Cloud, CloudSpec, Deny, Organization, Page
+from crawler.emulator import Cloud, CloudOrganization, CloudSpec, Deny, PageFault
 from crawler.errors import ConfigError
 
 ACCOUNTS = tuple(str(1000000000000001 + number) for number in range(26))
 MANAGER, MEMBER, DELEGATE = ACCOUNTS[:3]
-ODD = Organization(
+ODD = CloudOrganization(
     statuses={ACCOUNTS[3]: "CreateFailed"},
     deletions={ACCOUNTS[4]: "Deleting"},
     without_role=(ACCOUNTS[5],),
@@ -127,7 +127,7 @@ async def test_twenty_requests_a_second(client, clock):
 
 async def test_faults_go_by_the_pages_number_and_name_the_action(client, cloud):
     cloud.faults.add(Deny(), product="resourcedirectory", page=(2,))
-    cloud.faults.add(Page(total="many", rows=3), product="resourcedirectory", page=(3,))
+    cloud.faults.add(PageFault(total="many", rows=3), product="resourcedirectory", page=(3,))
     assert (await listed(client, PageNumber="1")).status == 200
     denied = await listed(client, PageNumber="2")
     assert (denied.status, "resourcemanager:ListAccounts" in denied.json["Message"]) == (403, True)
@@ -157,7 +157,7 @@ class TestWithout:
 
 def test_an_organization_of_strangers_is_refused():
     with pytest.raises(ConfigError, match="its members are the accounts but the first"):
-        CloudSpec(organization=Organization(without_role=("1000000000000001",)))
+        CloudSpec(organization=CloudOrganization(without_role=("1000000000000001",)))
 
 
 class TestSdk:

@@ -26,7 +26,7 @@ from darabonba.model import DaraModel
 from Tea.model import TeaModel
 
 from crawler.emulator import Cloud, CloudSpec, Emulator, Rate
-from crawler.emulator.apis.operation import Operation, Paging
+from crawler.emulator.apis.operation import EmulatedOperation, EmulatedPaging
 from crawler.emulator.apis.operations import OPERATIONS
 
 FIRST, REGION = "1000000000000001", "cn-hangzhou"
@@ -66,7 +66,7 @@ def cloud() -> Cloud:
 class Sdk:
     """One operation of the official client, which is asked in the API's own names."""
 
-    def __init__(self, emulator: Emulator, operation: Operation) -> None:
+    def __init__(self, emulator: Emulator, operation: EmulatedOperation) -> None:
         self._emulator = emulator
         self._operation = operation
         self._client, self._models = SDKS[operation.product]
@@ -108,28 +108,28 @@ def normal(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def pages(sdk: Sdk, operation: Operation, parent: tuple[str, ...]) -> Iterator[Any]:
+def pages(sdk: Sdk, operation: EmulatedOperation, parent: tuple[str, ...]) -> Iterator[Any]:
     """The bodies of all pages of a list, as the operation's family ends it."""
     asked: dict[str, Any] = dict(ASKED.get(operation.name, {}))
-    if operation.paging is Paging.NONE or UNPAGED in parent:
+    if operation.paging is EmulatedPaging.NONE or UNPAGED in parent:
         yield sdk.page(parent, asked)
         return
-    is_limited = operation.paging is Paging.LIMIT
+    is_limited = operation.paging is EmulatedPaging.LIMIT
     size = (
         {operation.bounds.parameter: operation.bounds.high if is_limited else 40} if operation.bounds.parameter else {}
     )
     token: Any = None
     for number in range(1, 100):
-        where = {"pageNumber": number} if operation.paging is Paging.NUMBER else {operation.token: token}
+        where = {"pageNumber": number} if operation.paging is EmulatedPaging.NUMBER else {operation.token: token}
         body = sdk.page(parent, {**asked, **size, **({} if None in where.values() else where)})
         yield body
         token = body.to_map().get(operation.next_name)
-        if not wire(body, operation) if operation.paging is Paging.NUMBER else token in ENDS:
+        if not wire(body, operation) if operation.paging is EmulatedPaging.NUMBER else token in ENDS:
             return
     pytest.fail(f"{operation.name} doesn't end")
 
 
-def models(body: Any, operation: Operation) -> list[Any]:
+def models(body: Any, operation: EmulatedOperation) -> list[Any]:
     """The records of a page as the SDK has them: models, or plain values where it has no model for them."""
     if operation.name in WITHOUT_RECORDS:
         return []
@@ -147,7 +147,7 @@ def as_json(value: Any) -> Any:
     return value.to_map() if hasattr(value, "to_map") else value
 
 
-def wire(body: Any, operation: Operation) -> list[Any]:
+def wire(body: Any, operation: EmulatedOperation) -> list[Any]:
     """The same as JSON values."""
     return [as_json(record) for record in models(body, operation)]
 

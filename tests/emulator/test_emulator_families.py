@@ -6,18 +6,18 @@ from urllib.parse import quote
 
 import pytest
 
-from crawler.emulator import Cloud, CloudSpec, Error, Page, Rate, RepeatToken
-from crawler.emulator.apis.operation import Paging
+from crawler.emulator import Cloud, CloudSpec, Error, PageFault, Rate, RepeatToken
+from crawler.emulator.apis.operation import EmulatedPaging
 from crawler.emulator.apis.operations import BY_NAME, OPERATIONS
 from crawler.emulator.cloud import build
-from crawler.emulator.data.region import Place
+from crawler.emulator.data.region import RegionData
 
 FIRST, REGION = "1000000000000001", "cn-hangzhou"
 FC = [operation for operation in OPERATIONS if operation.product in {"fc", "fc-open"}]
-PAGED = [operation for operation in FC if operation.paging is not Paging.NONE]
-TOKENS = [operation for operation in FC if operation.paging is Paging.TOKEN]
+PAGED = [operation for operation in FC if operation.paging is not EmulatedPaging.NONE]
+TOKENS = [operation for operation in FC if operation.paging is EmulatedPaging.TOKEN]
 BELOW = [operation for operation in FC if operation.missing]
-LAYER_VERSIONS = [operation for operation in FC if operation.paging is Paging.VERSION]
+LAYER_VERSIONS = [operation for operation in FC if operation.paging is EmulatedPaging.VERSION]
 ASKED = {"fc.ListTagResources": {"ResourceType": "ALIYUN::FC::FUNCTION"}, "fc.ListFunctions": {"fcVersion": "v3"}}
 
 
@@ -26,7 +26,7 @@ def named(operation):
 
 
 @pytest.fixture(scope="module")
-def seeded() -> Place:
+def seeded() -> RegionData:
     """The first account's resources in the first region, which take longer to make than most of these tests."""
     return build(CloudSpec(), FIRST, REGION)
 
@@ -35,7 +35,7 @@ def seeded() -> Place:
 def cloud(seeded, clock, monkeypatch) -> Cloud:
     """Without limits that a walk would run into; what a test edits is its own."""
     lists = {name: dict(lists) for name, lists in seeded.lists.items()}
-    own = {(FIRST, REGION): Place(lists, set(seeded.names), list(seeded.secrets))}
+    own = {(FIRST, REGION): RegionData(lists, set(seeded.names), list(seeded.secrets))}
     monkeypatch.setattr("crawler.emulator.cloud.build", lambda _, *where: own[where])
     return Cloud(CloudSpec(rate=Rate(rate=5000, burst=5000)), clock)
 
@@ -157,7 +157,7 @@ async def test_faults_hit_the_pages_of_a_list_by_version_too(client, cloud):
     cloud.faults.add(RepeatToken(cycle=1), times=2)
     got = [await ask(client, operation, parent, limit="50", startVersion=start) for start in ("1", "53", "53")]
     assert [answer.json.get("nextVersion") for answer in got] == [53, 53, 103]
-    cloud.faults.add(Page(endless=True), times=2)
+    cloud.faults.add(PageFault(endless=True), times=2)
     got = [await ask(client, operation, parent, limit="50", startVersion=start) for start in ("103", "106")]
     assert [answer.json["nextVersion"] for answer in got] == [106, 107]
 

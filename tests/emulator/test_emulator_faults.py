@@ -15,8 +15,8 @@ from crawler.emulator import (
     Drop,
     Error,
     FaultScript,
-    Html,
-    Page,
+    HtmlFault,
+    PageFault,
     Redirect,
     Refuse,
     RepeatToken,
@@ -152,7 +152,7 @@ async def test_a_cut_gzip_stream(client, cloud):
 
 async def test_other_bodies(client, cloud):
     cloud.faults.add(Body(body=b"null"), times=1)
-    cloud.faults.add(Html(), times=1)
+    cloud.faults.add(HtmlFault(), times=1)
     cloud.faults.add(Redirect(location="http://127.0.0.1:9/x", status=307), times=1)
     assert (await client.functions()).body == b"null"
     html = await client.functions()
@@ -188,14 +188,14 @@ async def test_a_token_repeats(client, cloud, cycle):
 
 async def test_a_walk_never_ends(client, cloud):
     client.region = "cn-shanghai"
-    cloud.faults.add(Page(endless=True))
+    cloud.faults.add(PageFault(endless=True))
     tokens = await next_tokens(client, 30)
     assert len(set(tokens)) == 30
 
 
 async def test_empty_and_short_pages_lose_nothing(client, cloud):
-    cloud.faults.add(Page(rows=0), page=(2, 3))
-    cloud.faults.add(Page(rows=7))
+    cloud.faults.add(PageFault(rows=0), page=(2, 3))
+    cloud.faults.add(PageFault(rows=7))
     found, sizes, token = [], [], ""
     while token is not None:
         query = {"limit": "100", "fcVersion": "v3", **({"nextToken": token} if token else {})}
@@ -209,8 +209,8 @@ async def test_empty_and_short_pages_lose_nothing(client, cloud):
 
 async def test_a_wrong_total_and_a_lower_cap(client, cloud):
     cloud.edit(FIRST, "cn-hangzhou", "opensearch.ListAppGroups", [{"name": f"group{n}"} for n in range(130)])
-    cloud.faults.add(Page(total="12"), times=1)
-    cloud.faults.add(Page(caps=50), action="ListAppGroups")
+    cloud.faults.add(PageFault(total="12"), times=1)
+    cloud.faults.add(PageFault(caps=50), action="ListAppGroups")
     assert (await client.groups()).json["totalCount"] == "12"
     assert (await client.groups(pageSize="51")).code == "InvalidArgument"
     assert (await client.groups(pageSize="50")).json["totalCount"] == 130
@@ -272,7 +272,10 @@ def test_a_script_as_text():
         effect=Throttle(retry_after_ms=2000, hint="ratelimit"), product="fc", action="List*", nth=(1, 2)
     )
     assert rules[1] == Rule(effect=Body(body=b"<oops>"), page=(3,), times=2)
-    assert [rule.effect for rule in FaultScript.from_text(JSON).rules] == [Delay(seconds=2), Page(total=None, rows=0)]
+    assert [rule.effect for rule in FaultScript.from_text(JSON).rules] == [
+        Delay(seconds=2),
+        PageFault(total=None, rows=0),
+    ]
     assert FaultScript.from_text("").rules == []
 
 

@@ -9,14 +9,14 @@ import orjson
 import pytest
 
 from crawler.emulator import Cloud, CloudSpec, Rate
-from crawler.emulator.apis.operation import Paging
+from crawler.emulator.apis.operation import EmulatedPaging
 from crawler.emulator.apis.operations import BY_NAME, OPERATIONS
 
 FIRST, SECOND = "1000000000000001", "1000000000000002"
 NEAR, FAR = "cn-hangzhou", "ap-southeast-1"
 PLACES = [(FIRST, NEAR), (FIRST, FAR), (SECOND, NEAR), (SECOND, FAR)]
 SEARCH = [operation for operation in OPERATIONS if operation.product == "opensearch"]
-NUMBERED = [operation for operation in SEARCH if operation.paging is Paging.NUMBER]
+NUMBERED = [operation for operation in SEARCH if operation.paging is EmulatedPaging.NUMBER]
 BELOW = [operation for operation in SEARCH if operation.missing]
 SPAN = {"start": "1589986800", "end": "1589990340"}
 PARAMS = {"params": '{"dbName":"shop"}'}
@@ -74,19 +74,19 @@ async def read(client, operation, parent):
     """All records of a list, and how many pages were asked for."""
     found, query = [], {}
     for number in range(1, 50):
-        if operation.paging is Paging.NUMBER:
+        if operation.paging is EmulatedPaging.NUMBER:
             query = {"pageNumber": str(number), "pageSize": "100"}
         got = await ask(client, operation.action, parent, **query)
         assert got.status == 200, got.body
         page = records_of(got.json, operation.action)
         found += page
-        if operation.paging is Paging.NONE or "data-quality" in parent:
+        if operation.paging is EmulatedPaging.NONE or "data-quality" in parent:
             return found
-        if operation.paging is Paging.TOKEN and not got.json["nextToken"]:
+        if operation.paging is EmulatedPaging.TOKEN and not got.json["nextToken"]:
             return found
-        if operation.paging is Paging.NUMBER and not page:
+        if operation.paging is EmulatedPaging.NUMBER and not page:
             return found
-        query = {"nextToken": got.json["nextToken"]} if operation.paging is Paging.TOKEN else {}
+        query = {"nextToken": got.json["nextToken"]} if operation.paging is EmulatedPaging.TOKEN else {}
     pytest.fail(f"{operation.name} doesn't end")
 
 
@@ -264,7 +264,7 @@ def expected_body(operation):
         return {"requestId", "result", "nextToken"}
     if operation.action == "ListQueryProcessorAnalyzerResults":
         return {"RequestId", "result"}
-    numbered = operation.envelope == "result" and operation.paging is Paging.NUMBER and operation.total
+    numbered = operation.envelope == "result" and operation.paging is EmulatedPaging.NUMBER and operation.total
     return BODIES["counted" if numbered else operation.envelope]
 
 

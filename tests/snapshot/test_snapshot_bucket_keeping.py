@@ -14,7 +14,7 @@ from snapshot_fakes import ACCOUNT, NEW, OLD
 from test_snapshot_buckets import Site, assert_whole, fake, impatient, server, site
 
 from crawler.errors import OutputError
-from crawler.snapshot import Bucket, BucketReader, list_snapshots
+from crawler.snapshot import BucketReader, ObjectStore, list_snapshots
 from crawler.snapshot.bucket.prune import finish_removals, prune_bucket
 from crawler.snapshot.layout import checksum_path, manifest_path, pruned
 from crawler.snapshot.location import bucket_place
@@ -67,7 +67,7 @@ async def test_cut_short_at_any_request_it_is_completed_by_the_next(fake):
     await fake.write()
     alone = await fake.keys()
 
-    class Cut(Bucket):
+    class Cut(ObjectStore):
         """Lets so many changes through."""
 
         def spend(self):

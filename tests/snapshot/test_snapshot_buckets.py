@@ -31,13 +31,14 @@ from snapshot_fakes import (
 
 from crawler.errors import OutputBusyError, OutputError
 from crawler.snapshot import (
-    Bucket,
     BucketReader,
     BucketSnapshotWriter,
+    ObjectStore,
     Status,
     UnfinishedCommitError,
     check_bucket,
     list_snapshots,
+    parts,
     read_ledger,
     read_manifest,
 )
@@ -45,7 +46,6 @@ from crawler.snapshot.bucket.latest import advance_latest
 from crawler.snapshot.layout import manifest_path, staged
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.object_store import UncertainError
-from crawler.snapshot.rows import parquet as parts
 
 MANIFEST = f"_snapshots/{NEW}.json"
 
@@ -71,11 +71,11 @@ class Site:
     environ: dict[str, str]
     fake: FakeStore | None = None
 
-    opened: Bucket | None = None
+    opened: ObjectStore | None = None
 
-    def bucket(self) -> Bucket:
+    def bucket(self) -> ObjectStore:
         """Opened once: a client takes longer to make than a small crawl."""
-        self.opened = self.opened or Bucket(bucket_place(self.uri, self.environ, Path("/nowhere")))
+        self.opened = self.opened or ObjectStore(bucket_place(self.uri, self.environ, Path("/nowhere")))
         return self.opened
 
     async def read(self, function, *args):
@@ -400,14 +400,14 @@ async def test_failure_at_every_request_leaves_the_old_snapshot_or_the_new_one(f
 
 async def test_part_that_fails_for_good_commits_nothing(site, monkeypatch):
     """F58"""
-    real = Bucket.put
+    real = ObjectStore.put
 
     async def put(self, path, data):
         if "cn-shanghai" in path:
             raise OutputError("can't write it")
         await real(self, path, data)
 
-    monkeypatch.setattr(Bucket, "put", put)
+    monkeypatch.setattr(ObjectStore, "put", put)
     with pytest.raises(OutputError, match="can't write it"):
         await site.write()
     assert await site.keys() == []

@@ -33,9 +33,9 @@ from snapshot_fakes import (
 
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot import (
-    Bucket,
     BucketSnapshotWriter,
     LakeSettings,
+    ObjectStore,
     Status,
     UnfinishedCommitError,
     list_snapshots,
@@ -304,7 +304,7 @@ async def test_lake_in_a_bucket_holds_the_same_rows(server, tmp_path, kind):
     place = bucket_place(f"s3://inventory/{kind}", server, tmp_path)
     settings = LakeSettings(kind, place, f"sqlite:///{tmp_path}/catalog.db")
     for snapshot_id, names in ((OLD, ["a", "b"]), (NEW, ["b", "c"])):
-        writer = await BucketSnapshotWriter.begin_in(Bucket(place), snapshot_id, START, SCHEMAS)
+        writer = await BucketSnapshotWriter.begin_in(ObjectStore(place), snapshot_id, START, SCHEMAS)
         ledger = await write_scopes(writer, {("fc_functions", ACCOUNT, "cn-hangzhou"): names}, snapshot_id)
         manifest = await writer.commit(draft(), ledger)
         await writer.abandon()
@@ -334,7 +334,7 @@ async def test_rest_catalog_holds_the_same_rows(server, tmp_path, monkeypatch):
     place = bucket_place("s3://inventory/rest", server, tmp_path)
     settings = LakeSettings("iceberg", place, server["CATALOG"], "lake")
     for snapshot_id, names in ((OLD, ["a", "b"]), (NEW, ["b", "c"])):
-        writer = await BucketSnapshotWriter.begin_in(Bucket(place), snapshot_id, START, SCHEMAS)
+        writer = await BucketSnapshotWriter.begin_in(ObjectStore(place), snapshot_id, START, SCHEMAS)
         ledger = await write_scopes(writer, {("fc_functions", ACCOUNT, "cn-hangzhou"): names}, snapshot_id)
         manifest = await writer.commit(draft(), ledger)
         await writer.abandon()

@@ -29,7 +29,7 @@ from snapshot_fakes import (
 
 from crawler.errors import NormalizeError, OutputError
 from crawler.snapshot import SnapshotWriter
-from crawler.snapshot.rows.row_store import Store, count_columns
+from crawler.snapshot.rows.row_store import RowStore, count_columns
 
 FOLDER = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/account={ACCOUNT}/region=cn-hangzhou"
 # Every write goes to the disk at once.
@@ -211,7 +211,7 @@ def test_a_store_holds_few_batches_of_one_row_however_many_come():
     """P11: where a hundred scopes share the buffer, each must not fill its share with the cost of columns alone."""
     schema = pa.schema([pa.field(f"c{n}", pa.int64()) for n in range(100)])
     page = pa.RecordBatch.from_arrays([pa.array([1], pa.int64())] * 100, schema=schema)
-    store = Store(count_columns(schema), lambda: pytest.fail("nothing is written here"))
+    store = RowStore(count_columns(schema), lambda: pytest.fail("nothing is written here"))
     one, most = store.cost_of(page), 0
     for _ in range(200):
         store.append(page)

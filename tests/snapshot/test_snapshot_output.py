@@ -28,7 +28,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.lock import OutputLock
+from crawler.snapshot.folder.lock import OutputLock
 held = OutputLock.take(Disk(Path(sys.argv[1])), datetime(2026, 11, 21, 2, tzinfo=UTC))
 print("held", flush=True)
 sys.stdin.read()

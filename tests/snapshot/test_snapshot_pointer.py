@@ -14,7 +14,7 @@ from snapshot_fakes import NEW, OLD, START
 from crawler.errors import OutputError
 from crawler.snapshot.bucket.latest import advance_latest
 from crawler.snapshot.layout import LATEST, manifest_path
-from crawler.snapshot.object_store import Content, Stored
+from crawler.snapshot.object_store import Content, StoredObject
 
 OLDER, NEWER = "20261119T020000Z-ffff", "20261122T020000Z-0001"
 
@@ -88,9 +88,9 @@ class Shelf:
             self.objects.pop(path, None)
             await self._note("delete", path)
 
-    async def list(self, folder: str) -> list[Stored]:
+    async def list(self, folder: str) -> list[StoredObject]:
         found = [
-            Stored(path, 0, START - timedelta(seconds=self.ages[path]))
+            StoredObject(path, 0, START - timedelta(seconds=self.ages[path]))
             for path in sorted(self.objects)
             if path.startswith(f"{folder}/")
         ]

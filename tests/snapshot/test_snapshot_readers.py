@@ -37,13 +37,13 @@ from crawler.snapshot import (
     has_rows,
     list_snapshots,
     new_snapshot_id,
+    parts,
     read_manifest,
     schema_sha256,
     worst,
 )
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.manifest import LeftOut
-from crawler.snapshot.rows import parquet as parts
+from crawler.snapshot.manifest import SkippedMember
 
 FUNCTIONS = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}"
 
@@ -123,7 +123,7 @@ def test_a_manifest_of_before_there_were_organizations_is_read(root):
 )
 async def test_a_directory_that_is_not_known_whole_makes_the_snapshot_partial(tmp_path, directory, snapshot):
     entry = directory and DirectoryEntry(account_id=ACCOUNT, status=Status(directory), members=3)
-    left_out = [LeftOut(OTHER, "other", "It isn't active.")]
+    left_out = [SkippedMember(OTHER, "other", "It isn't active.")]
     writer = await begin(tmp_path)
     ledger = await write_scopes(writer)
     manifest = await writer.commit(draft(directory=entry, left_out=left_out), ledger)

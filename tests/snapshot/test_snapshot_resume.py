@@ -26,7 +26,7 @@ from snapshot_fakes import (
 )
 
 from crawler.errors import ConfigError, OutputBusyError, OutputError
-from crawler.snapshot import KnownList, SnapshotWriter, Status, read_manifest
+from crawler.snapshot import ChildList, SnapshotWriter, Status, read_manifest
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.commit import decide
 from crawler.snapshot.folder.journal import journal_path, read_journal
@@ -45,7 +45,7 @@ SCOPES = {
     ("fc_functions", *HERE): ["f1", "f2"],
     ("fc_functions", *THERE): ["f3"],
 }
-LISTS = [KnownList(("x",), False), KnownList(("y",), True)]
+LISTS = [ChildList(("x",), False), ChildList(("y",), True)]
 
 
 async def write(writer, scopes=SCOPES, noted=(), lists=LISTS):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.snapshot.rows import keys as module
-from crawler.snapshot.rows.keys import Keys
+from crawler.snapshot.rows.keys import SeenKeys
 
 parts = st.one_of(st.none(), st.integers(-3, 3), st.sampled_from(["a", "b", "None", "1", ""]))
 rows = st.lists(st.tuples(st.none() | st.tuples(parts, parts), st.integers(-2, 2)), max_size=30)
@@ -16,7 +16,7 @@ rows = st.lists(st.tuples(st.none() | st.tuples(parts, parts), st.integers(-2, 2
 
 def claimed(found, page=5):
     """The keys of rows, each once, as a list writer claims them; and the rows of each page that came before."""
-    keys, repeated = Keys(), []
+    keys, repeated = SeenKeys(), []
     for first in range(0, len(found), page):
         rows = found[first : first + page]
         repeated.append(keys.claim([key for key, _ in rows], [digest for _, digest in rows]))
@@ -25,7 +25,7 @@ def claimed(found, page=5):
 
 def story(first, second):
     """All that can be asked of two lists that end one after the other, and a third that asks for every key."""
-    settled, mine = Keys(), []
+    settled, mine = SeenKeys(), []
     for found in (first, second, [*first, *second]):
         keys, repeated = claimed(found)
         shared = keys.found_in(settled)
@@ -58,7 +58,7 @@ def test_a_page_says_what_its_rows_say_one_by_one(found):
 
 
 def test_a_million_keys_take_little_memory():
-    keys = Keys()
+    keys = SeenKeys()
     for first in range(0, 200_000, 100):
         numbers = range(first, first + 100)
         assert not keys.claim([(f"function-{number}",) for number in numbers], numbers)

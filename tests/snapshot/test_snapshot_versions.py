@@ -10,8 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.catalog import load_catalog
-from crawler.snapshot import is_whole, list_snapshots, read_ledger, read_manifest
-from crawler.snapshot.rows import parquet as parts
+from crawler.snapshot import is_whole, list_snapshots, parts, read_ledger, read_manifest
 
 KEPT = Path(__file__).parent.parent / "fixtures/snapshots"
 VERSIONS = sorted(path.name for path in KEPT.iterdir())

@@ -175,7 +175,7 @@ def wide(rows):
 def test_what_is_packed_comes_back_and_holds_no_more_than_it_says():
     page = wide(1000)
     held = pa.total_allocated_bytes()
-    packed = [chunks.Packed.of(page) for _ in range(20)]
+    packed = [chunks.CompressedBatch.of(page) for _ in range(20)]
     assert pa.total_allocated_bytes() == held, "a buffer of Arrow's keeps room for what didn't compress"
     for each in packed:
         assert each.batch().equals(page, check_metadata=True)

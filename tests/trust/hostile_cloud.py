@@ -25,8 +25,8 @@ from crawler.emulator import (
     Drop,
     Emulator,
     Error,
-    Html,
-    Page,
+    HtmlFault,
+    PageFault,
     Redirect,
     Refuse,
     Slow,
@@ -101,7 +101,7 @@ def _add_faults(cloud: Cloud, planter: Planter) -> None:
     html = f"<html>{planter.marker()}</html>".encode()
     passing = [
         *(Throttle(retry_after_ms=5, hint=hint) for hint in ("acs", "ratelimit", "none")),
-        *(Error(), Error(status=503, code="ServiceUnavailable", message=echo), Html(), Html(status=200)),
+        *(Error(), Error(status=503, code="ServiceUnavailable", message=echo), HtmlFault(), HtmlFault(status=200)),
         *(Error(status=400, code="InvalidTimeStamp.Expired", message=echo), Body(body=html)),
         *(Drop(), Drop(when="after"), Refuse()),
         *(Truncate(at=at, framing=framing) for framing in ("length", "chunk", "close") for at in (0, 40)),
@@ -111,7 +111,7 @@ def _add_faults(cloud: Cloud, planter: Planter) -> None:
         add(effect, product=product, action=action, nth=(1 + number // 3,))
     add(Error(status=400, code="InvalidSecurityToken.Expired", message=echo), account=ACCOUNTS[3], nth=(3,))
     add(Slow(every_s=0.0005, size=400), action="ListAliases", nth=(1,))
-    add(Page(rows=1), action="ListLayers")
+    add(PageFault(rows=1), action="ListLayers")
     # Those that last, each for lists that nothing hangs on.
     refused = Error(status=400, code="SignatureDoesNotMatch", message=echo)
     add(refused, action="ListConcurrencyConfigs", account=ACCOUNTS[0])

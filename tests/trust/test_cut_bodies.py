@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 import pytest
 
 from crawler.catalog import load_catalog, schemas_folder
-from crawler.client.client import Caller, Client, Tally
+from crawler.client.client import Client, RequestCounts, SignedAccount
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
-from crawler.client.rate_limit import Buckets, LimitRule
+from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.request import ApiRequest
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import Transport
@@ -119,7 +119,7 @@ async def server():
 
 def client(transport, url):
     hosts = Endpoints({"fc": ProductHosts(url)})
-    rate, policy = Buckets(LimitRule(1e6, 1000)), RetryPolicy(max_attempts=3)
+    rate, policy = TokenBuckets(LimitRule(1e6, 1000)), RetryPolicy(max_attempts=3)
     settings = {"timeout_s": 10.0, "user_agent": "test", "random": lambda: 0.5}
     return Client(transport, FakeGate(), hosts, RULES, rate, policy, FakeClock(), **settings)
 
@@ -139,9 +139,13 @@ async def odd_places(kind, body, places):
             plan["cut"], plan["asked"] = KINDS[kind](body, at), 0
             channel = made.channel(ACCOUNT, "cn-hangzhou", "fc", "ListFunctions")
             try:
-                tally = Tally()
+                tally = RequestCounts()
                 page = await made.call(
-                    LIST, Caller(ACCOUNT, FakeProvider()), channel, lambda body: normalizer.read(body, CONTEXT), tally
+                    LIST,
+                    SignedAccount(ACCOUNT, FakeProvider()),
+                    channel,
+                    lambda body: normalizer.read(body, CONTEXT),
+                    tally,
                 )
             except CrawlError as error:
                 odd.append((at, str(error)))

@@ -16,7 +16,7 @@ from hypothesis.stateful import initialize, rule
 from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
 from crawler.run.pagination.prefixes import Split
-from crawler.run.pagination.walk import Walk
+from crawler.run.pagination.walk import ListWalk
 from crawler.testing import FakePage
 from tests.trust.test_moving_lists import FIRST_FAILURE, ChangingList, run
 
@@ -46,7 +46,7 @@ class Service(ChangingList):
         self.settle()
 
     async def walk_on(self):
-        self.walk = Walk(self.paging(), self.fetch, self.spawn, lambda *_: True)
+        self.walk = ListWalk(self.paging(), self.fetch, self.spawn, lambda *_: True)
         try:
             await self.walk.run(self.take)
         except PaginationError as error:
@@ -205,6 +205,6 @@ def test_the_machines_find_a_walk_that_takes_the_rest_of_a_page_for_its_own(monk
 @pytest.mark.trust
 def test_the_machines_find_a_reading_ahead_that_nothing_confirms(monkeypatch):
     """Control: the guard taken out."""
-    monkeypatch.setattr("crawler.run.pagination.walk.Reading.confirms", lambda *_: True)
+    monkeypatch.setattr("crawler.run.pagination.walk.ListReading.confirms", lambda *_: True)
     with pytest.raises((AssertionError, ExceptionGroup)):
         run(NumbersAhead, 50_000, phases=FIRST_FAILURE)

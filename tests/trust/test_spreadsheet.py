@@ -12,7 +12,7 @@ import pytest
 
 from crawler.audit.export.exporter import Request, export
 from crawler.audit.export.selection import Selection, choose, column_paths
-from crawler.audit.sql_errors import Tables
+from crawler.audit.sql_errors import TableNames
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "audit"))
 from hostile_rows import FORMULAS, TEXTS, hostile_snapshot
@@ -28,7 +28,7 @@ def understood(tmp_path_factory):
     """The cells, and those with a formula, of each kind of export, as LibreOffice has read it."""
     folder = tmp_path_factory.mktemp("spreadsheet")
     snapshot = hostile_snapshot(folder / "snapshots")
-    known = Tables(snapshot, lambda: CATALOG.operations)
+    known = TableNames(snapshot, lambda: CATALOG.operations)
     selection = Selection(choose(("fc_functions",), known), column_paths("function_name,description"), "")
     for name, kind, is_raw in (("guarded.csv", "csv", False), ("raw.csv", "csv", True), ("book.xlsx", "xlsx", False)):
         export(Request(selection, kind, folder / name, NOW, is_raw=is_raw), known)

@@ -19,7 +19,7 @@ import pytest
 from object_stores import BUCKET, KEY_ID, KEY_SECRET, s3_server
 from snapshot_fakes import NEW, ROWS, SCHEMAS, START, draft, write_scopes
 
-from crawler.snapshot import Bucket, BucketSnapshotWriter
+from crawler.snapshot import BucketSnapshotWriter, ObjectStore
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.object_store import open_store
 
@@ -29,11 +29,11 @@ BYTES = 32 * 1024 * 1024
 UPLOAD = """
 import asyncio, sys
 from pathlib import Path
-from crawler.snapshot import Bucket
-from crawler.snapshot.place import bucket_place
+from crawler.snapshot import ObjectStore
+from crawler.snapshot.location import bucket_place
 import os
 async def main():
-    bucket = Bucket(bucket_place(sys.argv[1], os.environ, Path("/nowhere")))
+    bucket = ObjectStore(bucket_place(sys.argv[1], os.environ, Path("/nowhere")))
     await bucket.put("before", b"")
     print("sending", flush=True)
     await bucket.put("part", bytes(int(sys.argv[2])))
@@ -86,7 +86,7 @@ def test_the_server_would_show_an_upload_that_was_not_ended(server):
 @pytest.mark.trust
 @pytest.mark.parametrize("ends", ["commit", "abandon"])
 async def test_a_crawl_begins_none(server, ends):
-    bucket = Bucket(bucket_place(f"s3://{BUCKET}/{ends}", server, Path("/nowhere")))
+    bucket = ObjectStore(bucket_place(f"s3://{BUCKET}/{ends}", server, Path("/nowhere")))
     writer = await BucketSnapshotWriter.begin_in(bucket, NEW, START, SCHEMAS)
     ledger = await write_scopes(writer, ROWS)
     assert multipart_uploads(server) == []

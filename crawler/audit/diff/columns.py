@@ -26,7 +26,7 @@ ONLY_OLD, ONLY_NEW, OTHER_TYPE = "only the older snapshot has it", "only the new
 
 
 @dataclass(frozen=True, slots=True)
-class Keying:
+class TableKey:
     """What the catalog says of a table: the columns that tell its rows apart within a scope, those of them that may be
     null, and the paths of values that the API makes anew for every answer.
     """
@@ -37,7 +37,7 @@ class Keying:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FieldPath:
     """A column, or a field below one, that both sides have. `children` are a struct's fields, or the one item of a list
     or of a map's values. `path` is dotted, with `[]` for items and `.*` for values of maps.
     """
@@ -47,11 +47,11 @@ class Part:
     kind: Kind
     is_secret: bool = False
     is_same: bool = True
-    children: tuple[Part, ...] = ()
+    children: tuple[FieldPath, ...] = ()
 
 
 @dataclass(slots=True)
-class Columns:
+class ComparedColumns:
     """How a table is compared. `key`: its columns, account and region first; none where rows are told by content.
 
     `apart`: path → why it isn't compared. `one_sided` finds the entries of `_extra` for what is a column on the other
@@ -60,13 +60,13 @@ class Columns:
 
     key: tuple[str, ...]
     optional: frozenset[str]
-    parts: tuple[Part, ...]
+    parts: tuple[FieldPath, ...]
     apart: dict[str, str] = field(default_factory=dict)
     one_sided: re.Pattern[str] | None = None
     has_details: bool = False
 
 
-def match_columns(old_file: str, new_file: str, keying: Keying) -> Columns:
+def match_columns(old_file: str, new_file: str, keying: TableKey) -> ComparedColumns:
     """What a Parquet file of either side has in common with the other. Raises OutputError for what isn't one."""
     old, new = _schema(old_file), _schema(new_file)
     key = (*SCOPE_COLUMNS, *keying.key)
@@ -77,7 +77,7 @@ def match_columns(old_file: str, new_file: str, keying: Keying) -> Columns:
     parts = matcher.fields(list(old), list(new), "", "")
     has_details = DETAILS_COLUMN in old.names and DETAILS_COLUMN in new.names
     finder = _finder(matcher.one_sided)
-    return Columns(key if is_keyed else (), keying.optional, tuple(parts), matcher.apart, finder, has_details)
+    return ComparedColumns(key if is_keyed else (), keying.optional, tuple(parts), matcher.apart, finder, has_details)
 
 
 def _schema(path: str) -> pa.Schema:
@@ -99,7 +99,7 @@ class _Matcher:
         self.one_sided: list[str] = []
         self._skipped = skipped
 
-    def fields(self, old: Sequence[pa.Field], new: Sequence[pa.Field], path: str, wire: str) -> list[Part]:
+    def fields(self, old: Sequence[pa.Field], new: Sequence[pa.Field], path: str, wire: str) -> list[FieldPath]:
         """The parts that both structs have, in the newer one's order."""
         before = {field.name: field for field in old}
         names = {field.name for field in new}
@@ -127,14 +127,14 @@ class _Matcher:
 
     def _part(
         self, name: str, path: str, wire: str, old: pa.DataType, new: pa.DataType, *, is_secret: bool
-    ) -> Part | None:
+    ) -> FieldPath | None:
         kind = _kind(new)
         if kind != _kind(old) or (kind == "scalar" and old != new):
             self.apart[path] = OTHER_TYPE
             return None
         if kind == "scalar":
-            return Part(name, path, "extra" if path == EXTRA_COLUMN else kind, is_secret)
-        children: list[Part] = []
+            return FieldPath(name, path, "extra" if path == EXTRA_COLUMN else kind, is_secret)
+        children: list[FieldPath] = []
         if kind == "struct":
             children = self.fields(_struct_fields(old), _struct_fields(new), f"{path}.", f"{wire}.")
         else:
@@ -143,7 +143,7 @@ class _Matcher:
             item = self._part("", path + mark, wire + mark, *inner, is_secret=is_secret)
             children = [] if item is None else [item]
         is_same = len(children) == _size(old) == _size(new) and all(child.is_same for child in children)
-        return Part(name, path, kind, is_secret, is_same, tuple(children)) if children else None
+        return FieldPath(name, path, kind, is_secret, is_same, tuple(children)) if children else None
 
 
 def _kind(kind: pa.DataType) -> Kind:
@@ -186,12 +186,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def selected(part: Part) -> str:
+def selected(part: FieldPath) -> str:
     """SQL for a column as far as both sides have it: the same type on either."""
     return _projected(quoted(part.name), part, 0)
 
 
-def _projected(value: str, part: Part, depth: int) -> str:
+def _projected(value: str, part: FieldPath, depth: int) -> str:
     if part.is_same:
         return value
     if part.kind == "struct":
@@ -209,7 +209,7 @@ def _projected(value: str, part: Part, depth: int) -> str:
     )
 
 
-def walk(parts: Sequence[Part]) -> Iterator[Part]:
+def walk(parts: Sequence[FieldPath]) -> Iterator[FieldPath]:
     """Every part, outer ones first."""
     for part in parts:
         yield part

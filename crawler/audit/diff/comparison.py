@@ -16,10 +16,10 @@ from itertools import chain, groupby, islice, repeat
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from crawler.audit.database import OpenSnapshot
-from crawler.audit.diff.columns import SCOPE_COLUMNS, Columns, Keying, match_columns
-from crawler.audit.diff.join import Batch, Counted, Files, Pair, Reader, open_reader
+from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, TableKey, match_columns
+from crawler.audit.diff.join import Batch, Files, JoinReader, Pair, RowCounts, open_reader
 from crawler.audit.diff.scopes import ScopePair, Where, pair_scopes, unknown
-from crawler.audit.diff.values import Side, Weigher, plain
+from crawler.audit.diff.values import Side, ValueComparer, plain
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
@@ -64,17 +64,17 @@ class TableChanges:
         return bool(self.unknown_scopes or self.unknown_columns)
 
 
-def keyings(catalog: Catalog) -> dict[str, Keying]:
+def keyings(catalog: Catalog) -> dict[str, TableKey]:
     """How the tables of a catalog are compared."""
     return {
-        table: Keying(operation.key, operation.optional_key, frozenset(operation.volatile))
+        table: TableKey(operation.key, operation.optional_key, frozenset(operation.volatile))
         for table, operation in catalog.operations.items()
     }
 
 
 @contextmanager
 def compare(
-    old: OpenSnapshot, new: OpenSnapshot, keying: Mapping[str, Keying], tables: Collection[str] | None = None
+    old: OpenSnapshot, new: OpenSnapshot, keying: Mapping[str, TableKey], tables: Collection[str] | None = None
 ) -> Iterator[dict[str, TableDiff]]:
     """The tables of both snapshots, or those of `tables`, by name. Read one after the other, while the block lasts.
 
@@ -85,7 +85,7 @@ def compare(
     chosen = [table for table in pairs if tables is None or table in tables]
     with open_reader(old, new) as reader:
         yield {
-            table: TableDiff(table, pairs[table], keying.get(table, Keying()), (old, new), reader) for table in chosen
+            table: TableDiff(table, pairs[table], keying.get(table, TableKey()), (old, new), reader) for table in chosen
         }
 
 
@@ -100,9 +100,9 @@ class TableDiff:
         self,
         table: str,
         scopes: Mapping[Where, ScopePair],
-        keying: Keying,
+        keying: TableKey,
         snapshots: tuple[OpenSnapshot, OpenSnapshot],
-        reader: Reader,
+        reader: JoinReader,
     ) -> None:
         self.table = table
         self.unknown_scopes: Sequence[ScopePair] = unknown(scopes)
@@ -112,7 +112,7 @@ class TableDiff:
         self._snapshots = snapshots
         self._reader = reader
         self._sides = [_files_by_scope(snapshot, table) for snapshot in snapshots]
-        self._columns: Columns | None = None
+        self._columns: ComparedColumns | None = None
 
     @property
     def not_compared(self) -> Mapping[str, str]:
@@ -143,7 +143,7 @@ class TableDiff:
             counts[difference.kind] += 1
         return TableChanges(self.table, counts, shown, self.unknown_scopes, self.unknown_columns, self.not_compared)
 
-    def _keyed(self, columns: Columns, weigher: Weigher) -> Iterator[Difference]:
+    def _keyed(self, columns: ComparedColumns, weigher: ValueComparer) -> Iterator[Difference]:
         odd = []
         for key, pairs in groupby(self._reader.pairs(columns), key=lambda pair: pair.key):
             first, *more = islice(pairs, 2)
@@ -154,7 +154,7 @@ class TableDiff:
         if odd:
             yield from self._by_content(self._reader.rows(columns, odd), columns, weigher)
 
-    def _by_key(self, pair: Pair, columns: Columns, weigher: Weigher) -> Iterator[Difference]:
+    def _by_key(self, pair: Pair, columns: ComparedColumns, weigher: ValueComparer) -> Iterator[Difference]:
         key = dict(zip(columns.key, map(plain, pair.key), strict=True))
         if pair.kind != "changed":
             if self._is_told(pair.kind, pair.key):
@@ -170,7 +170,9 @@ class TableDiff:
         if found:
             yield Difference("changed", key, found)
 
-    def _by_content(self, rows: Iterator[Counted], columns: Columns, weigher: Weigher) -> Iterator[Difference]:
+    def _by_content(
+        self, rows: Iterator[RowCounts], columns: ComparedColumns, weigher: ValueComparer
+    ) -> Iterator[Difference]:
         for where, found in groupby(rows, key=lambda row: row.key[:2]):
             surplus: Counter[str] = Counter()
             for row in found:
@@ -186,10 +188,10 @@ class TableDiff:
         scope = self._scopes[key[0], key[1]]
         return scope.tells_added if kind == "added" else scope.tells_removed
 
-    def _weigher(self, columns: Columns) -> Weigher:
+    def _weigher(self, columns: ComparedColumns) -> ValueComparer:
         old, new = (snapshot.manifest for snapshot in self._snapshots)
         is_same_key = old.fingerprint_key_id == new.fingerprint_key_id
-        return Weigher(old.secrets == new.secrets, is_same_key, columns.one_sided, self.unknown_columns)
+        return ValueComparer(old.secrets == new.secrets, is_same_key, columns.one_sided, self.unknown_columns)
 
     def _patterns(self) -> list[str]:
         """A file of each side, for its columns; the other's where a side has none: it may have no such product."""
@@ -230,17 +232,17 @@ def _files_by_scope(snapshot: OpenSnapshot, table: str) -> dict[Where, list[Part
     return found
 
 
-def _has_hole(key: tuple[Any, ...], columns: Columns) -> bool:
+def _has_hole(key: tuple[Any, ...], columns: ComparedColumns) -> bool:
     """Whether a part of the key that no row should lack is null: nobody knows which row it is."""
     return any(part is None and name not in columns.optional for part, name in zip(key, columns.key, strict=True))
 
 
-def _content(row: Counted, columns: Columns, weigher: Weigher) -> str:
+def _content(row: RowCounts, columns: ComparedColumns, weigher: ValueComparer) -> str:
     """All that a row holds, less its nulls, as JSON text: the same for the same content."""
     values = [weigher.content(part, value) for part, value in zip(columns.parts, row.values, strict=True)]
     pairs = zip(_names(columns), (*map(plain, row.key), *values), strict=True)
     return json.dumps({name: value for name, value in pairs if value is not None}, sort_keys=True)
 
 
-def _names(columns: Columns) -> tuple[str, ...]:
+def _names(columns: ComparedColumns) -> tuple[str, ...]:
     return (*(columns.key or SCOPE_COLUMNS), *(part.name for part in columns.parts))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crawler.audit.database import OpenSnapshot, session, source, unreadable
-from crawler.audit.diff.columns import SCOPE_COLUMNS, Columns, quoted, selected
+from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, quoted, selected
 from crawler.catalog.model import DETAILS_COLUMN
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class RowCounts:
     """A row that one side has more often than the other: `surplus` times, negative where the older one has."""
 
     key: tuple[Any, ...]
@@ -62,19 +62,19 @@ class Counted:
     surplus: int
 
 
-class Reader:
+class JoinReader:
     """Asks a connection for what differs. `load` a batch, then ask. Raises OutputError where a file can't be read."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
-    def load(self, batch: Batch, columns: Columns) -> None:
+    def load(self, batch: Batch, columns: ComparedColumns) -> None:
         """What the questions that follow are about, in place of the batch before."""
         for side, files in zip(_SIDES, (batch.old, batch.new), strict=True):
             with _readable():
                 self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_source(files, columns)}")
 
-    def pairs(self, columns: Columns) -> Iterator[Pair]:
+    def pairs(self, columns: ComparedColumns) -> Iterator[Pair]:
         """The rows that aren't the same on both sides, by their key and in its order.
 
         A key that has a hole, or comes twice on a side, makes no pairs to go by: see `rows`.
@@ -96,7 +96,7 @@ class Reader:
         for rows in self._read(query):
             yield from _pairs(rows, columns)
 
-    def rows(self, columns: Columns, keys: Sequence[tuple[Any, ...]] | None = None) -> Iterator[Counted]:
+    def rows(self, columns: ComparedColumns, keys: Sequence[tuple[Any, ...]] | None = None) -> Iterator[RowCounts]:
         """The rows that one side has more often, told apart by all that they hold; those of some keys only."""
         if keys is None:
             return self._counted(columns, "")
@@ -108,7 +108,7 @@ class Reader:
         is_same = " AND ".join(f"kept.{key} IS NOT DISTINCT FROM keys.{key}" for key in _keys(columns))
         return self._counted(columns, f"AS kept SEMI JOIN keys ON {is_same}")
 
-    def _counted(self, columns: Columns, chosen: str) -> Iterator[Counted]:
+    def _counted(self, columns: ComparedColumns, chosen: str) -> Iterator[RowCounts]:
         keys, parts = _keys(columns), [f"c{n}" for n in range(len(columns.parts))]
         names = ", ".join([*keys, *parts])
         query = f"""
@@ -121,7 +121,7 @@ class Reader:
         for rows in self._read(query):
             values = [rows.column(name).to_pylist() for name in (*keys, *parts)]
             for surplus, *row in zip(rows.column("surplus").to_pylist(), *values, strict=True):
-                yield Counted(tuple(row[: len(keys)]), row[len(keys) :], surplus)
+                yield RowCounts(tuple(row[: len(keys)]), row[len(keys) :], surplus)
 
     def _read(self, query: str) -> Iterator[pa.RecordBatch]:
         with _readable():
@@ -135,7 +135,7 @@ class Reader:
                 yield rows.slice(start, _AT_ONCE)
 
 
-def _pairs(rows: pa.RecordBatch, columns: Columns) -> Iterator[Pair]:
+def _pairs(rows: pa.RecordBatch, columns: ComparedColumns) -> Iterator[Pair]:
     keys = list(zip(*(rows.column(name).to_pylist() for name in _keys(columns)), strict=True))
     kinds, nothing = rows.column("kind").to_pylist(), [None] * rows.num_rows
     names = ("old_details", "new_details")
@@ -147,15 +147,15 @@ def _pairs(rows: pa.RecordBatch, columns: Columns) -> Iterator[Pair]:
         yield Pair(kind, key, found, old, new)
 
 
-def _keys(columns: Columns) -> list[str]:
+def _keys(columns: ComparedColumns) -> list[str]:
     return [f"k{n}" for n in range(len(columns.key or SCOPE_COLUMNS))]
 
 
-def _equals(columns: Columns, number: int) -> str:
+def _equals(columns: ComparedColumns, number: int) -> str:
     return "IS NOT DISTINCT FROM" if columns.key[number] in columns.optional else "="
 
 
-def _source(files: Files, columns: Columns) -> str:
+def _source(files: Files, columns: ComparedColumns) -> str:
     """SQL for one side's rows."""
     shown = [f"{quoted(name)} AS {key}" for name, key in zip(columns.key or SCOPE_COLUMNS, _keys(columns), strict=True)]
     shown += [f"{selected(part)} AS c{n}" for n, part in enumerate(columns.parts)]
@@ -166,10 +166,10 @@ def _source(files: Files, columns: Columns) -> str:
 
 
 @contextmanager
-def open_reader(old: OpenSnapshot, new: OpenSnapshot) -> Iterator[Reader]:
+def open_reader(old: OpenSnapshot, new: OpenSnapshot) -> Iterator[JoinReader]:
     """What asks of two snapshots, for a block."""
     with session(new, (), _SETTINGS, (old,)) as connection:
-        yield Reader(connection)
+        yield JoinReader(connection)
 
 
 @contextmanager

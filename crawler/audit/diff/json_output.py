@@ -18,7 +18,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass(slots=True)
-class Verdict:
+class DiffResult:
     """What a comparison comes to."""
 
     is_different: bool = False
@@ -30,12 +30,12 @@ class Verdict:
         return 1 if self.is_different else 3 if self.has_unknown else 0
 
 
-def write_json(old_id: str, new_id: str, tables: Mapping[str, TableDiff], write: Callable[[str], Any]) -> Verdict:
+def write_json(old_id: str, new_id: str, tables: Mapping[str, TableDiff], write: Callable[[str], Any]) -> DiffResult:
     """Write the object, a difference a line, and say what it comes to.
 
     Beside the lists that every table has, there are `unknown_columns` and `not_compared`, path → why, where needed.
     """
-    verdict = Verdict()
+    verdict = DiffResult()
     write(f'{{\n"from": {_json(old_id)},\n"to": {_json(new_id)},\n"tables": {{')
     for number, (table, diff) in enumerate(tables.items()):
         write(f"{',' if number else ''}\n{_json(table)}: {{\n")
@@ -46,7 +46,7 @@ def write_json(old_id: str, new_id: str, tables: Mapping[str, TableDiff], write:
     return verdict
 
 
-def _table(diff: TableDiff, verdict: Verdict) -> Iterator[str]:
+def _table(diff: TableDiff, verdict: DiffResult) -> Iterator[str]:
     """The lists one after the other, though the differences come in the order of their keys: each waits in a file."""
     with ExitStack() as files:
         lists = {kind: _List(files.enter_context(_spooled())) for kind in _KINDS}

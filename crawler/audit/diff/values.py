@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from crawler.audit.diff.columns import Part
+from crawler.audit.diff.columns import FieldPath
 from crawler.normalizer.redaction import MASK
 
 OTHER_SECRETS = "secrets are kept in another way"
@@ -30,7 +30,7 @@ Side = Literal["", "old", "new"]
 
 
 @dataclass(slots=True)
-class Weigher:
+class ValueComparer:
     """Compares values of one table. `is_same_mode`, `is_same_key`: whether both snapshots hide secrets alike.
 
     `unknown` gathers, while values are compared, where something can't be known: path → why. Paths are those of the
@@ -42,14 +42,14 @@ class Weigher:
     one_sided: re.Pattern[str] | None = None
     unknown: dict[str, str] = field(default_factory=dict)
 
-    def differences(self, part: Part, old: Any, new: Any, without_details: Side = "") -> Iterator[Leaf]:
+    def differences(self, part: FieldPath, old: Any, new: Any, without_details: Side = "") -> Iterator[Leaf]:
         """The paths below a column at which two values differ, with both values.
 
         `without_details`: the side of which only the list was asked for; what it lacks, it may have.
         """
         return self._compare(part, part.path, old, new, without_details)
 
-    def content(self, part: Part, value: Any) -> Any:
+    def content(self, part: FieldPath, value: Any) -> Any:
         """A value as far as it can be compared with another row's: what tells rows apart that have no key."""
         match part.kind:
             case _ if value is None:
@@ -67,13 +67,13 @@ class Weigher:
             case _:
                 return self._shown(part, plain(value))
 
-    def _shown(self, part: Part, value: Any) -> Any:
+    def _shown(self, part: FieldPath, value: Any) -> Any:
         why = self._why_unknown(part, value, value)
         if why:
             self.unknown[part.path] = why
         return MASK if why else value
 
-    def _compare(self, part: Part, path: str, old: Any, new: Any, side: Side) -> Iterator[Leaf]:
+    def _compare(self, part: FieldPath, path: str, old: Any, new: Any, side: Side) -> Iterator[Leaf]:
         if old == new:
             return
         if (old is None and side == "old") or (new is None and side == "new"):
@@ -91,7 +91,7 @@ class Weigher:
             yield from self._compare_lists(part, path, old, new, side)
 
     def _compare_maps(
-        self, part: Part, path: str, old: Mapping[str, Any], new: Mapping[str, Any], side: Side
+        self, part: FieldPath, path: str, old: Mapping[str, Any], new: Mapping[str, Any], side: Side
     ) -> Iterator[Leaf]:
         for name in [*old, *(name for name in new if name not in old)]:
             at = f"{path}.{step(name)}"
@@ -101,7 +101,7 @@ class Weigher:
                 yield from self._leaf(part.children[0], at, old.get(name), new.get(name))
 
     def _compare_lists(
-        self, part: Part, path: str, old: Sequence[Any], new: Sequence[Any], side: Side
+        self, part: FieldPath, path: str, old: Sequence[Any], new: Sequence[Any], side: Side
     ) -> Iterator[Leaf]:
         if len(old) != len(new) or part.children[0].kind == "scalar":
             yield from self._leaf(part, path, old, new)
@@ -109,7 +109,7 @@ class Weigher:
         for number, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from self._compare(part.children[0], f"{path}[{number}]", before, after, side)
 
-    def _compare_extra(self, part: Part, path: str, old: str | None, new: str | None) -> Iterator[Leaf]:
+    def _compare_extra(self, part: FieldPath, path: str, old: str | None, new: str | None) -> Iterator[Leaf]:
         before, after = parse_extra(old), parse_extra(new)
         if before is None or after is None:
             yield from self._leaf(part, path, old, new)
@@ -121,7 +121,7 @@ class Weigher:
     def _is_apart(self, name: str) -> bool:
         return self.one_sided is not None and self.one_sided.match(name) is not None
 
-    def _leaf(self, part: Part, path: str, old: Any, new: Any) -> Iterator[Leaf]:
+    def _leaf(self, part: FieldPath, path: str, old: Any, new: Any) -> Iterator[Leaf]:
         if part.kind == "list" and len(old or ()) == len(new or ()) and self._are_items_unknown(part, old, new):
             return
         why = "" if part.kind == "list" else self._why_unknown(part, old, new)
@@ -130,7 +130,7 @@ class Weigher:
         else:
             yield path, shown(part, old), shown(part, new)
 
-    def _are_items_unknown(self, part: Part, old: Any, new: Any) -> bool:
+    def _are_items_unknown(self, part: FieldPath, old: Any, new: Any) -> bool:
         """Whether two lists of scalars differ in nothing but items that can't be known."""
         item, whys = part.children[0], []
         for before, after in zip(old or (), new or (), strict=True):
@@ -141,7 +141,7 @@ class Weigher:
         self.unknown[item.path] = whys[0]
         return True
 
-    def _why_unknown(self, part: Part, old: Any, new: Any) -> str:
+    def _why_unknown(self, part: FieldPath, old: Any, new: Any) -> str:
         """Why two values that aren't the same may be; empty where they can't. What is empty stays so in every mode."""
         if (self.is_same_mode and self.is_same_key) or _is_empty(old) or _is_empty(new):
             return ""
@@ -170,7 +170,7 @@ def step(name: str) -> str:
     return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
-def shown(part: Part, value: Any) -> Any:
+def shown(part: FieldPath, value: Any) -> Any:
     """A value as JSON has it: maps as objects, instants as ISO 8601 with Z."""
     match part.kind:
         case _ if value is None:

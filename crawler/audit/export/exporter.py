@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from crawler.audit.database import OpenSnapshot
-    from crawler.audit.sql_errors import Tables
+    from crawler.audit.sql_errors import TableNames
 
 Format = Literal["csv", "jsonl", "xlsx", "parquet"]
 
@@ -76,7 +76,7 @@ class _Record(msgspec.Struct):
     tables: dict[str, Exported]
 
 
-def export(request: Request, tables: Tables) -> dict[str, Exported]:
+def export(request: Request, tables: TableNames) -> dict[str, Exported]:
     """Write what is asked for; by table, what was written. Nothing stands under its name before all of it is whole.
 
     Raises ConfigError for what can't be done as asked, QueryError for a `where` that fails on the way, OutputError
@@ -144,7 +144,7 @@ class _Work:
     """An export being made in the folder `place`, under its final names."""
 
     request: Request
-    tables: Tables
+    tables: TableNames
     connection: duckdb.DuckDBPyConnection
     place: Path
 

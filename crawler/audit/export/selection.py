@@ -16,7 +16,7 @@ from crawler.audit.sql_errors import Statement
 from crawler.errors import ConfigError
 
 if TYPE_CHECKING:
-    from crawler.audit.sql_errors import Tables
+    from crawler.audit.sql_errors import TableNames
 
 _MOST_NAMED = 12
 _PATTERN_MARKS = frozenset("*?[")
@@ -32,14 +32,14 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TableSelection:
     """One table's part of a selection: the SQL, and the schema that its rows have in the snapshot."""
 
     statement: Statement
     schema: pa.Schema
 
 
-def choose(patterns: Sequence[str], tables: Tables) -> tuple[str, ...]:
+def choose(patterns: Sequence[str], tables: TableNames) -> tuple[str, ...]:
     """The snapshot's tables that patterns mean, each once, in order. Raises ConfigError for one that means none."""
     own = sorted(tables.snapshot.manifest.tables)
     chosen: dict[str, None] = {}
@@ -63,7 +63,7 @@ def column_paths(text: str) -> tuple[str, ...]:
     return paths
 
 
-def asked(selection: Selection, table: str, tables: Tables) -> Asked:
+def asked(selection: Selection, table: str, tables: TableNames) -> TableSelection:
     """One of the selection's tables. Raises ConfigError for a column that it doesn't have."""
     stored = pq.read_schema(tables.snapshot.files(table)[0])
     paths = selection.columns or tuple(stored.names)
@@ -71,10 +71,10 @@ def asked(selection: Selection, table: str, tables: Tables) -> Asked:
     items = ", ".join(_item(path, stored) for path in paths)
     lead = f'SELECT {items} FROM "{table}"'  # noqa: S608 - names of the snapshot's own, quoted
     if not selection.where:
-        return Asked(Statement(lead, f"the SQL for {table}"), schema)
+        return TableSelection(Statement(lead, f"the SQL for {table}"), schema)
     # The line's end closes a comment at the end of the user's text.
     where = Statement(selection.where, f"--where for {table}", f"{lead} WHERE (", "\n)")
-    return Asked(where, schema)
+    return TableSelection(where, schema)
 
 
 def _field(stored: pa.Schema, path: str, table: str) -> pa.Field:

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from crawler.audit.findings.evaluate import MAX_ROWS, Cell, Outcome, evaluate
 from crawler.audit.findings.files import SEVERITIES, Finding, load_findings
-from crawler.audit.findings.knowledge import Knowledge
+from crawler.audit.findings.knowledge import Coverage
 
-__all__ = ["MAX_ROWS", "SEVERITIES", "Cell", "Finding", "Knowledge", "Outcome", "evaluate", "load_findings"]
+__all__ = ["MAX_ROWS", "SEVERITIES", "Cell", "Coverage", "Finding", "Outcome", "evaluate", "load_findings"]

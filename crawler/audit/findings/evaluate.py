@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crawler.audit.database import create_view, session, unreadable
-from crawler.audit.findings.knowledge import Knowledge, judge
+from crawler.audit.findings.knowledge import Coverage, judge
 from crawler.errors import ConfigError
 from crawler.snapshot import schema_sha256
 
@@ -31,7 +31,7 @@ class Outcome:
     """A finding's answer. `rows` are the first of `total`; where something isn't known, `gaps` says what."""
 
     finding: Finding
-    knowledge: Knowledge
+    knowledge: Coverage
     gaps: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
@@ -79,7 +79,7 @@ def _evaluate(
     import duckdb
 
     knowledge, gaps = judge(snapshot, finding)
-    if knowledge is Knowledge.UNKNOWN:
+    if knowledge is Coverage.UNKNOWN:
         return Outcome(finding, knowledge, gaps)
     try:
         columns, rows, total = _ask(connection, finding.sql, max_rows)
@@ -89,7 +89,7 @@ def _evaluate(
         reason = str(error).splitlines()[0]
         if finding.is_own:
             raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None
-        return Outcome(finding, Knowledge.UNKNOWN, (*gaps, f"its question doesn't run on this snapshot: {reason}"))
+        return Outcome(finding, Coverage.UNKNOWN, (*gaps, f"its question doesn't run on this snapshot: {reason}"))
     return Outcome(finding, knowledge, gaps, columns, rows, total)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crawler.snapshot import Manifest
 
 
-class Knowledge(enum.StrEnum):
+class Coverage(enum.StrEnum):
     """How far an answer can be trusted: nothing is missing, something is, or there is no answer."""
 
     WHOLE = "whole"
@@ -24,7 +24,7 @@ class Knowledge(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class TableCoverage:
     """One table: its scopes, those that aren't whole, and those that have rows or have none for sure."""
 
     table: str
@@ -42,10 +42,10 @@ class Coverage:
         return ""
 
 
-def coverage_of(snapshot: OpenSnapshot, table: str) -> Coverage:
+def coverage_of(snapshot: OpenSnapshot, table: str) -> TableCoverage:
     """What the snapshot knows of a table. One that was only walked for its children counts as not crawled."""
     rows = [row for row in snapshot.ledger if row.table == table and row.written]
-    return Coverage(
+    return TableCoverage(
         table,
         scopes=len(rows),
         open_scopes=sum(not is_whole(row.status) for row in rows),
@@ -53,18 +53,18 @@ def coverage_of(snapshot: OpenSnapshot, table: str) -> Coverage:
     )
 
 
-def judge(snapshot: OpenSnapshot, finding: Finding) -> tuple[Knowledge, tuple[str, ...]]:
+def judge(snapshot: OpenSnapshot, finding: Finding) -> tuple[Coverage, tuple[str, ...]]:
     """How far the snapshot can answer, and what is missing for it."""
     tables = [coverage_of(snapshot, table) for table in finding.tables]
     lookups = [coverage_of(snapshot, table) for table in finding.lookups]
     gaps = [coverage.gap for coverage in (*tables, *lookups) if coverage.gap]
     if finding.secrets and snapshot.manifest.secrets != finding.secrets:
-        return Knowledge.UNKNOWN, (f"secrets are {snapshot.manifest.secrets} in this snapshot, not {finding.secrets}s",)
+        return Coverage.UNKNOWN, (f"secrets are {snapshot.manifest.secrets} in this snapshot, not {finding.secrets}s",)
     if not _is_known(tables) or not all(coverage.known_scopes for coverage in lookups):
-        return Knowledge.UNKNOWN, tuple(gaps)
+        return Coverage.UNKNOWN, tuple(gaps)
     if gap := directory_gap(snapshot.manifest):
         gaps.append(gap)
-    return (Knowledge.PARTLY if gaps else Knowledge.WHOLE), tuple(gaps)
+    return (Coverage.PARTLY if gaps else Coverage.WHOLE), tuple(gaps)
 
 
 def directory_gap(manifest: Manifest) -> str:
@@ -75,5 +75,5 @@ def directory_gap(manifest: Manifest) -> str:
     return f"the list of the organization's members is {directory.status}, so accounts may be missing"
 
 
-def _is_known(tables: Iterable[Coverage]) -> bool:
+def _is_known(tables: Iterable[TableCoverage]) -> bool:
     return any(coverage.known_scopes for coverage in tables)

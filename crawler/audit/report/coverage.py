@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crawler.audit.report.charts import meter
-from crawler.audit.report.facts import Inventory, Place, product_of
+from crawler.audit.report.facts import Inventory, TargetFacts, product_of
 from crawler.audit.report.markup import Html, element, joined
 from crawler.audit.report.tables import Row, listing
 from crawler.snapshot import Status, is_whole
@@ -78,7 +78,7 @@ def _meter(manifest: Manifest) -> Html:
     return joined([meter(parts, "Scopes by status"), element("dl", *rows, class_="terms")])
 
 
-def _grid(places: Sequence[Place]) -> Html | None:
+def _grid(places: Sequence[TargetFacts]) -> Html | None:
     """Accounts by regions, with what share of the scopes is complete."""
     regions = sorted({place.region_id for place in places})
     gaps: dict[str, int] = {}
@@ -107,7 +107,7 @@ def _grid(places: Sequence[Place]) -> Html | None:
     return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
-def _grid_cell(place: Place | None) -> Html:
+def _grid_cell(place: TargetFacts | None) -> Html:
     if place is None:
         return element("td", "–", class_="none")
     whole = place.scopes - place.open_scopes

@@ -29,7 +29,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(slots=True)
-class Place:
+class TargetFacts:
     """One account in one region: rows by table, scopes, and those of them that aren't complete."""
 
     account_id: str
@@ -60,7 +60,7 @@ class TableFacts:
 class Inventory:
     """All of it. `runtimes`: runtime → product → functions."""
 
-    places: Sequence[Place]
+    places: Sequence[TargetFacts]
     tables: Sequence[TableFacts]
     products: tuple[str, ...]
     runtimes: Mapping[str, Mapping[str, int]]
@@ -88,12 +88,12 @@ class Inventory:
 
 def take_stock(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
     """Count what the snapshot has. The ledger has nearly all of it; only runtimes are read from the tables."""
-    places: dict[tuple[str, str], Place] = {}
+    places: dict[tuple[str, str], TargetFacts] = {}
     scopes: dict[str, list[bool]] = defaultdict(list)
     for row in snapshot.ledger:
         if not row.written:
             continue
-        place = places.setdefault((row.account_id, row.region_id), Place(row.account_id, row.region_id))
+        place = places.setdefault((row.account_id, row.region_id), TargetFacts(row.account_id, row.region_id))
         place.rows[row.table] += row.rows
         place.scopes += 1
         place.open_scopes += not is_whole(row.status)

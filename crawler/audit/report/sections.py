@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from crawler.audit.findings import SEVERITIES, Knowledge, Outcome
+from crawler.audit.findings import SEVERITIES, Coverage, Outcome
 from crawler.audit.report.changes import CHANGE_KINDS, COLUMNS, NOT_COMPARED_COLUMNS, UNKNOWN_COLUMNS, Changes
 from crawler.audit.report.charts import Bar, Chart, bar_chart, meter, stacked
 from crawler.audit.report.coverage import verdict
@@ -46,7 +46,7 @@ def findings_line(outcomes: Sequence[Outcome]) -> Html:
     """How many findings there are of each severity, and how many can't be answered."""
     found = [outcome.finding.severity for outcome in outcomes if outcome.total]
     parts = [(f"sev-{severity}", str(severity), found.count(severity)) for severity in SEVERITIES]
-    unsure = sum(outcome.knowledge is not Knowledge.WHOLE and not outcome.total for outcome in outcomes)
+    unsure = sum(outcome.knowledge is not Coverage.WHOLE and not outcome.total for outcome in outcomes)
     nothing = len(outcomes) - len(found) - unsure
     parts += [("sev-unknown", "not known", unsure), ("sev-none", "with nothing found", nothing)]
     return element("div", element("h3", "Findings"), meter(parts, "Findings by severity"), class_="strip")
@@ -67,8 +67,8 @@ def _changes_line(changes: Changes) -> Html:
 def findings_section(outcomes: Sequence[Outcome]) -> Html:
     """Every finding: those with rows, those that can't be answered, those with nothing found."""
     found = [outcome for outcome in outcomes if outcome.total]
-    unsure = [outcome for outcome in outcomes if not outcome.total and outcome.knowledge is not Knowledge.WHOLE]
-    nothing = [outcome for outcome in outcomes if not outcome.total and outcome.knowledge is Knowledge.WHOLE]
+    unsure = [outcome for outcome in outcomes if not outcome.total and outcome.knowledge is not Coverage.WHOLE]
+    nothing = [outcome for outcome in outcomes if not outcome.total and outcome.knowledge is Coverage.WHOLE]
     groups = (
         ("Found", "found", found),
         ("Not known, or only in part", "not-known", unsure),
@@ -85,11 +85,11 @@ def _group(title: str, kind: str, outcomes: Sequence[Outcome]) -> Html:
 def result_text(outcome: Outcome) -> str:
     """What came out, in two or three words: never `none` where something isn't known."""
     match outcome.knowledge:
-        case Knowledge.UNKNOWN:
+        case Coverage.UNKNOWN:
             return "unknown"
-        case Knowledge.PARTLY if outcome.total:
+        case Coverage.PARTLY if outcome.total:
             return f"{outcome.total:,} or more"
-        case Knowledge.PARTLY:
+        case Coverage.PARTLY:
             return "partly unknown"
         case _:
             return f"{outcome.total:,}" if outcome.total else "none"
@@ -116,7 +116,7 @@ def _finding(outcome: Outcome) -> Html:
 def _gaps(outcome: Outcome) -> Html | None:
     if not outcome.gaps:
         return None
-    lead = "Not known: " if outcome.knowledge is Knowledge.UNKNOWN else "Known in part only: "
+    lead = "Not known: " if outcome.knowledge is Coverage.UNKNOWN else "Known in part only: "
     return element("p", element("strong", lead), "; ".join(outcome.gaps), ".", class_="gap")
 
 

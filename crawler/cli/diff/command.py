@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.inputs import load, place_of
-from crawler.cli.options import CommandError, Output, config_option, output_options, uri_option
+from crawler.cli.options import CommandError, OutputOptions, config_option, output_options, uri_option
 from crawler.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from crawler.audit.database import OpenSnapshot
     from crawler.audit.diff.comparison import TableChanges, TableDiff
-    from crawler.audit.diff.json_output import Verdict
+    from crawler.audit.diff.json_output import DiffResult
     from crawler.catalog.model import Catalog
-    from crawler.snapshot import Place
+    from crawler.snapshot import OutputLocation
 
 
 @click.command()
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @output_options
 @click.pass_obj
 def diff(
-    output: Output,
+    output: OutputOptions,
     /,
     older: str | None,
     newer: str | None,
@@ -68,7 +68,7 @@ def diff(
     from crawler.audit.diff.comparison import compare, keyings
     from crawler.cli.signals import stoppable
 
-    def work() -> Verdict:
+    def work() -> DiffResult:
         place, catalog = place_of(config_file, uri), _catalog(config_file, uri)
         old, new = (open_snapshot(place, snapshot_id) for snapshot_id in _chosen(place, older, newer))
         with compare(old, new, keyings(catalog), _matching(patterns, old, new)) as tables:
@@ -90,7 +90,7 @@ def _catalog(config_file: Path | None, uri: str | None) -> Catalog:
     return load_catalog(load(config_file).catalog.extra if has_config else ())
 
 
-def _chosen(place: Place, older: str | None, newer: str | None) -> tuple[str, str]:
+def _chosen(place: OutputLocation, older: str | None, newer: str | None) -> tuple[str, str]:
     """The IDs that are meant. Raises ConfigError for what is none, OutputError where there aren't two."""
     from crawler.snapshot import snapshot_ids
     from crawler.snapshot.layout import is_snapshot_id
@@ -121,8 +121,8 @@ def _matching(patterns: Sequence[str], old: OpenSnapshot, new: OpenSnapshot) -> 
 
 def _show(
     old: OpenSnapshot, new: OpenSnapshot, tables: Mapping[str, TableDiff], style: str, *, is_quiet: bool
-) -> Verdict:
-    from crawler.audit.diff.json_output import Verdict, write_json
+) -> DiffResult:
+    from crawler.audit.diff.json_output import DiffResult, write_json
     from crawler.cli.diff import markdown as differing_markdown
     from crawler.cli.diff import text as differing
 
@@ -134,4 +134,4 @@ def _show(
         differing.print_differences(old.manifest, new.manifest, changes)
     elif style == "markdown":
         click.echo(differing_markdown.page(old.manifest, new.manifest, changes), nl=False)
-    return Verdict(any(table.total for table in changes), differing.has_unknown(changes))
+    return DiffResult(any(table.total for table in changes), differing.has_unknown(changes))

@@ -15,7 +15,7 @@ from crawler.catalog.model import (
     EXTRA_COLUMN,
     FIXED_COLUMNS,
     Catalog,
-    Difference,
+    DeclaredDifference,
     Operation,
     Paging,
     Parent,
@@ -350,5 +350,5 @@ def _count_text(rows: Iterable[ColumnRow], attribute: str, what: str) -> str:
     return f"{number} column{'' if number == 1 else 's'}, {what}" if number else ""
 
 
-def _difference_text(path: str, found: Difference) -> str:
+def _difference_text(path: str, found: DeclaredDifference) -> str:
     return f"`{path}`: the SDK has {found.sdk or 'nothing'}; {found.reason}"

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crawler.catalog.model import Catalog, Operation, Product
-from crawler.catalog.sdk_check import Finding
+from crawler.catalog.sdk_check import SdkDifference
 from crawler.cli.render import console, rule_text, safe, table_of
 from crawler.cli.tables.describe import (
     Branch,
@@ -178,7 +178,7 @@ def _wrapping_last(table: Table) -> Table:
     return table
 
 
-def print_check(versions: Mapping[str, str], findings: Sequence[Finding], number: int) -> None:
+def print_check(versions: Mapping[str, str], findings: Sequence[SdkDifference], number: int) -> None:
     """How the catalog's tables compare with the SDK packages."""
     out = _console()
     for package, version in versions.items():

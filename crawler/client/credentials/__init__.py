@@ -2,24 +2,33 @@
 
 Read `values` (what is handed around), `spec` (what a user may write), `build` (spec → provider), then `temporary` (one
 refresh in flight, early and late), and last the sources: `static`, `role`, `metadata`, `profile`, `ini`, `chain`.
-Nothing here opens a connection: STS is asked through `Call`, the metadata service through `Fetch`, both handed in.
+Nothing here opens a connection: STS is asked through `StsClient`, the metadata service through `HttpFetch`.
+The caller passes both.
 """
 
 from __future__ import annotations
 
-from crawler.client.credentials.base import Call, Credentials, Fetch, Outside, Provider, RoleDeniedError, mask
+from crawler.client.credentials.base import (
+    Credentials,
+    HttpFetch,
+    Provider,
+    ProviderContext,
+    RoleDeniedError,
+    StsClient,
+    mask,
+)
 from crawler.client.credentials.chain import build_provider
 from crawler.client.credentials.spec import CredentialSpec, describe, validate
 from crawler.client.credentials.sts import assumed_role
 
 __all__ = [
-    "Call",
     "CredentialSpec",
     "Credentials",
-    "Fetch",
-    "Outside",
+    "HttpFetch",
     "Provider",
+    "ProviderContext",
     "RoleDeniedError",
+    "StsClient",
     "assumed_role",
     "build_provider",
     "describe",

@@ -69,7 +69,7 @@ class Provider(Protocol):
         ...
 
 
-class Call(Protocol):
+class StsClient(Protocol):
     """One RPC-style request to STS, rate limited and retried. Raises ApiError."""
 
     async def __call__(
@@ -79,7 +79,7 @@ class Call(Protocol):
         ...
 
 
-class Fetch(Protocol):
+class HttpFetch(Protocol):
     """One unsigned exchange with a credentials service: soon timed out, no redirects, no proxy. Raises ApiError."""
 
     async def __call__(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -88,11 +88,11 @@ class Fetch(Protocol):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Outside:
+class ProviderContext:
     """Everything that a provider may touch outside of itself."""
 
-    call: Call
-    fetch: Fetch
+    call: StsClient
+    fetch: HttpFetch
     clock: Clock
     environ: Mapping[str, str]
     home: Path
@@ -154,7 +154,7 @@ def _instant(text: object) -> datetime | None:
     return instant.astimezone(UTC) if instant and instant.tzinfo else None
 
 
-class Static:
+class StaticProvider:
     """The keys that it was given, until the cloud refuses them."""
 
     def __init__(self, name: str, credentials: Credentials) -> None:
@@ -179,7 +179,7 @@ class Static:
         raise CredentialsError(f"{self.name}: the access key was refused as expired; set another one")
 
 
-class Unusable:
+class FailedProvider:
     """Stands where a provider couldn't be built: one account's trouble, told when that account is asked for keys."""
 
     def __init__(self, name: str, error: CredentialsError) -> None:

@@ -10,18 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crawler.client.credentials.base import (
-    Call,
-    Fetch,
-    Outside,
+    FailedProvider,
+    HttpFetch,
     Provider,
-    Static,
+    ProviderContext,
+    StaticProvider,
+    StsClient,
     UnsupportedProfileError,
-    Unusable,
     checked,
 )
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
 from crawler.client.credentials.profiles import cli_profile, ini_profile
-from crawler.client.credentials.refresh import Found
+from crawler.client.credentials.refresh import DiscoveredProvider
 from crawler.client.credentials.spec import CredentialSpec, describe, source_of, validate
 from crawler.client.credentials.sts import assumed_role, oidc_role
 from crawler.errors import CredentialsError
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from crawler.client.credentials.base import Outside, Provider
+    from crawler.client.credentials.base import Provider, ProviderContext
     from crawler.clock import Clock
 
 _OIDC = ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
 
 
-def default_chain(outside: Outside) -> Provider:
+def default_chain(outside: ProviderContext) -> Provider:
     """The first place that has credentials, found at the first `get`.
 
     Fails there with CredentialsError, which lists every place and why it had none.
@@ -60,18 +60,18 @@ def default_chain(outside: Outside) -> Provider:
             f"[accounts.credentials] another type than default (tried: {tried})"
         )
 
-    return Found("default chain", find, outside.clock)
+    return DiscoveredProvider("default chain", find, outside.clock)
 
 
-def environment_keys(outside: Outside) -> Provider:
+def environment_keys(outside: ProviderContext) -> Provider:
     """The keys in the environment, with a security token where there is one. Raises CredentialsError without keys."""
     key_id = outside.environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID", "")
     secret = outside.environ.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "")
     token = outside.environ.get("ALIBABA_CLOUD_SECURITY_TOKEN", "")
-    return Static("environment", checked(key_id, secret, token, "the environment"))
+    return StaticProvider("environment", checked(key_id, secret, token, "the environment"))
 
 
-def _places(outside: Outside) -> Iterator[tuple[str, Callable[[Outside], Provider]]]:
+def _places(outside: ProviderContext) -> Iterator[tuple[str, Callable[[ProviderContext], Provider]]]:
     yield "environment", environment_keys
     if all(outside.environ.get(variable) for variable in _OIDC):
         yield "OIDC", oidc_role
@@ -87,8 +87,8 @@ def build_provider(
     spec: CredentialSpec,
     *,
     account_id: str,
-    call: Call,
-    fetch: Fetch,
+    call: StsClient,
+    fetch: HttpFetch,
     clock: Clock,
     environ: Mapping[str, str],
     home: Path,
@@ -100,16 +100,16 @@ def build_provider(
     """
     validate(spec, f"account {account_id}: [accounts.credentials]")
     try:
-        return _provider(spec, Outside(call, fetch, clock, environ, home))
+        return _provider(spec, ProviderContext(call, fetch, clock, environ, home))
     except CredentialsError as error:
-        return Unusable(describe(spec), error)
+        return FailedProvider(describe(spec), error)
 
 
-def _provider(spec: CredentialSpec, outside: Outside) -> Provider:
+def _provider(spec: CredentialSpec, outside: ProviderContext) -> Provider:
     match spec.type:
         case "access_key" | "sts":
             keys = checked(spec.access_key_id, spec.access_key_secret, spec.security_token, "[accounts.credentials]")
-            return Static(spec.type, keys)
+            return StaticProvider(spec.type, keys)
         case "ram_role_arn":
             return _role(spec, outside)
         case "oidc_role_arn":
@@ -122,7 +122,7 @@ def _provider(spec: CredentialSpec, outside: Outside) -> Provider:
             return default_chain(outside)
 
 
-def _role(spec: CredentialSpec, outside: Outside) -> Provider:
+def _role(spec: CredentialSpec, outside: ProviderContext) -> Provider:
     return assumed_role(
         outside,
         _provider(source_of(spec), outside),
@@ -134,7 +134,7 @@ def _role(spec: CredentialSpec, outside: Outside) -> Provider:
     )
 
 
-def _oidc(spec: CredentialSpec, outside: Outside) -> Provider:
+def _oidc(spec: CredentialSpec, outside: ProviderContext) -> Provider:
     return oidc_role(
         outside,
         role_arn=spec.role_arn,

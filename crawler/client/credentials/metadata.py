@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from crawler.client.credentials.base import issued, json_object
-from crawler.client.credentials.refresh import Temporary
+from crawler.client.credentials.refresh import RefreshingProvider
 from crawler.errors import ApiError, CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crawler.client.credentials.base import Credentials, Outside, Provider
+    from crawler.client.credentials.base import Credentials, Provider, ProviderContext
 
 METADATA = "http://100.100.100.200"
 _TOKEN_URL = f"{METADATA}/latest/api/token"
@@ -30,7 +30,7 @@ _METADATA_TOKEN = re.compile(r"[!-~]{1,4096}")
 _ELSEWHERE = "is this an ECS instance with a RAM role and metadata in token mode?"
 
 
-def ecs_role(outside: Outside, role_name: str | None = None) -> Provider:
+def ecs_role(outside: ProviderContext, role_name: str | None = None) -> Provider:
     """The RAM role of the ECS instance that this runs on.
 
     `role_name` None: `$ALIBABA_CLOUD_ECS_METADATA`; where that is empty too, the metadata service names the role.
@@ -49,10 +49,10 @@ def ecs_role(outside: Outside, role_name: str | None = None) -> Provider:
         answer = await _ecs(outside, "GET", _ROLES_URL + _word(_ROLE_NAME, name, "role name"), header)
         return _successful(answer, f"the ECS metadata service (role {name.strip()})")
 
-    return Temporary(f"ECS RAM role {given}".rstrip(), fetch, outside.clock)
+    return RefreshingProvider(f"ECS RAM role {given}".rstrip(), fetch, outside.clock)
 
 
-def uri_credentials(outside: Outside) -> Provider:
+def uri_credentials(outside: ProviderContext) -> Provider:
     """What `$ALIBABA_CLOUD_CREDENTIALS_URI` answers a GET with. Raises CredentialsError where that isn't a URL."""
     uri = outside.environ.get("ALIBABA_CLOUD_CREDENTIALS_URI", "")
     url = f"http:{uri}" if uri.startswith("//") else uri
@@ -64,7 +64,7 @@ def uri_credentials(outside: Outside) -> Provider:
     async def fetch() -> Credentials:
         return _successful(await _body(outside, "GET", url, {}, source, "check what listens there"), source)
 
-    return Temporary(f"credentials URI at {host}", fetch, outside.clock)
+    return RefreshingProvider(f"credentials URI at {host}", fetch, outside.clock)
 
 
 def _host(url: str) -> str:
@@ -75,11 +75,13 @@ def _host(url: str) -> str:
     return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
 
 
-async def _ecs(outside: Outside, method: str, url: str, headers: Mapping[str, str]) -> bytes:
+async def _ecs(outside: ProviderContext, method: str, url: str, headers: Mapping[str, str]) -> bytes:
     return await _body(outside, method, url, headers, "the ECS metadata service", _ELSEWHERE)
 
 
-async def _body(outside: Outside, method: str, url: str, headers: Mapping[str, str], source: str, advice: str) -> bytes:
+async def _body(
+    outside: ProviderContext, method: str, url: str, headers: Mapping[str, str], source: str, advice: str
+) -> bytes:
     try:
         status, body = await outside.fetch(method, url, headers)
     except ApiError:

@@ -9,9 +9,9 @@ from configparser import ConfigParser, Error
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crawler.client.credentials.base import Static, UnsupportedProfileError, checked, json_object, read_text
+from crawler.client.credentials.base import StaticProvider, UnsupportedProfileError, checked, json_object, read_text
 from crawler.client.credentials.metadata import ecs_role
-from crawler.client.credentials.refresh import Found
+from crawler.client.credentials.refresh import DiscoveredProvider
 from crawler.client.credentials.sts import DEFAULT_SESSION_S, assumed_role, oidc_role
 from crawler.errors import CredentialsError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from crawler.client.credentials.base import Outside, Provider
+    from crawler.client.credentials.base import Provider, ProviderContext
 
 MODES = ("AK", "StsToken", "RamRoleArn", "EcsRamRole", "OIDC", "ChainableRamRoleArn")
 
@@ -39,7 +39,7 @@ _SHORTEST_SESSION_S = 900
 _TYPES = ("access_key", "ram_role_arn", "oidc_role_arn", "ecs_ram_role")
 
 
-def ini_profile(outside: Outside) -> Provider:
+def ini_profile(outside: ProviderContext) -> Provider:
     """The section `$ALIBABA_CLOUD_PROFILE` (else `default`) of `$ALIBABA_CLOUD_CREDENTIALS_FILE` (else the home's).
 
     The file is read at the first `get`, once; fails there with CredentialsError.
@@ -56,7 +56,7 @@ def ini_profile(outside: Outside) -> Provider:
             raise CredentialsError(f"{path} has no section [{section}]: add it, or set ALIBABA_CLOUD_PROFILE")
         return _provider(outside, sections[section], f"[{section}] in {path}")
 
-    return Found(f"section [{section}] of {path}", find, outside.clock)
+    return DiscoveredProvider(f"section [{section}] of {path}", find, outside.clock)
 
 
 def _sections(text: str) -> dict[str, dict[str, str]] | None:
@@ -72,7 +72,7 @@ def _sections(text: str) -> dict[str, dict[str, str]] | None:
     }
 
 
-def _provider(outside: Outside, options: Mapping[str, str], where: str) -> Provider:
+def _provider(outside: ProviderContext, options: Mapping[str, str], where: str) -> Provider:
     match options.get("type"):
         case "access_key":
             return _static(options, where)
@@ -99,10 +99,10 @@ def _provider(outside: Outside, options: Mapping[str, str], where: str) -> Provi
 
 def _static(options: Mapping[str, str], where: str) -> Provider:
     keys = checked(options.get("access_key_id", ""), options.get("access_key_secret", ""), "", where)
-    return Static("access_key", keys)
+    return StaticProvider("access_key", keys)
 
 
-def _role(outside: Outside, options: Mapping[str, str], where: str) -> Provider:
+def _role(outside: ProviderContext, options: Mapping[str, str], where: str) -> Provider:
     role_arn = options.get("role_arn") or outside.environ.get("ALIBABA_CLOUD_ROLE_ARN", "")
     if not role_arn:
         raise CredentialsError(f"{where} has no role_arn: add it, or set ALIBABA_CLOUD_ROLE_ARN")
@@ -115,7 +115,7 @@ def _role(outside: Outside, options: Mapping[str, str], where: str) -> Provider:
     )
 
 
-def cli_profile(outside: Outside, profile: str = "") -> Provider:
+def cli_profile(outside: ProviderContext, profile: str = "") -> Provider:
     """A profile of the CLI: the named one, else `$ALIBABA_CLOUD_PROFILE`, else the file's `current`.
 
     The file is read at the first `get`, once. Fails there with CredentialsError where it is missing, malformed or
@@ -129,13 +129,13 @@ def cli_profile(outside: Outside, profile: str = "") -> Provider:
         profiles = await _Profiles.read(outside)
         return profiles.provider(wanted or profiles.current, ())
 
-    return Found(f"CLI profile {wanted!r}" if wanted else "the CLI's current profile", find, outside.clock)
+    return DiscoveredProvider(f"CLI profile {wanted!r}" if wanted else "the CLI's current profile", find, outside.clock)
 
 
 class _Profiles:
     """The file's content, and how a profile of each mode becomes a provider."""
 
-    def __init__(self, outside: Outside, path: Path, content: dict[str, Any]) -> None:
+    def __init__(self, outside: ProviderContext, path: Path, content: dict[str, Any]) -> None:
         self._outside = outside
         self._path = path
         self._profiles = content.get("profiles") or []
@@ -144,7 +144,7 @@ class _Profiles:
             raise _malformed(path)
 
     @classmethod
-    async def read(cls, outside: Outside) -> _Profiles:
+    async def read(cls, outside: ProviderContext) -> _Profiles:
         path = outside.home / ".aliyun" / "config.json"
         content = json_object(await read_text(path, "the CLI's configuration"))
         if content is None:
@@ -187,7 +187,7 @@ class _Profiles:
     def _static(self, profile: dict[str, Any], name: str, mode: str, token: str = "") -> Provider:
         where = f"profile {name!r} in {self._path}"
         keys = checked(_text(profile, "access_key_id"), _text(profile, "access_key_secret"), token, where)
-        return Static(f"{mode} of profile {name!r}", keys)
+        return StaticProvider(f"{mode} of profile {name!r}", keys)
 
     def _role(self, profile: dict[str, Any], name: str, source: Provider) -> Provider:
         role_arn = _text(profile, "ram_role_arn") or self._outside.environ.get("ALIBABA_CLOUD_ROLE_ARN", "")

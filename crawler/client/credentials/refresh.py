@@ -29,7 +29,7 @@ FAILURE_HELD_S = 5.0
 EXPIRED_ON_ARRIVAL_S = 60.0
 
 
-class Flight(Generic[T]):
+class SingleFlight(Generic[T]):
     """One attempt at a time, its outcome shared by all who waited for it.
 
     A caller that is cancelled in the middle of its attempt leaves no outcome; the next one in line makes its own.
@@ -74,14 +74,14 @@ class Flight(Generic[T]):
         self._landed += 1
 
 
-class Temporary:
+class RefreshingProvider:
     """A provider around one function that fetches. Lives are measured on the monotonic clock from their arrival."""
 
     def __init__(self, name: str, fetch: Callable[[], Awaitable[Credentials]], clock: Clock) -> None:
         self.name = name
         self._fetch = fetch
         self._clock = clock
-        self._flight: Flight[Credentials] = Flight(clock)
+        self._flight: SingleFlight[Credentials] = SingleFlight(clock)
         self._held: Credentials | None = None
         self._refused: Credentials | None = None
         self._early_at = 0.0
@@ -134,13 +134,13 @@ class Temporary:
         return left_s if left_s > 0 else EXPIRED_ON_ARRIVAL_S
 
 
-class Found:
+class DiscoveredProvider:
     """A provider that must first be found (in a file, along a chain), once; from then on it is that one."""
 
     def __init__(self, name: str, find: Callable[[], Awaitable[Provider]], clock: Clock) -> None:
         self._name = name
         self._find = find
-        self._flight: Flight[Provider] = Flight(clock)
+        self._flight: SingleFlight[Provider] = SingleFlight(clock)
         self._provider: Provider | None = None
 
     @property

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.client.credentials.base import RoleDeniedError, issued, read_text
-from crawler.client.credentials.refresh import Temporary
+from crawler.client.credentials.refresh import RefreshingProvider
 from crawler.errors import ApiError, CredentialsError, DeniedError, ReauthError, ThrottledError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crawler.client.credentials.base import Call, Credentials, Outside, Provider
+    from crawler.client.credentials.base import Credentials, Provider, ProviderContext, StsClient
 
 DEFAULT_SESSION_NAME = "acs-inventory"
 DEFAULT_SESSION_S = 3600
@@ -24,7 +24,7 @@ _SHOWN_WORD = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def assumed_role(
-    outside: Outside,
+    outside: ProviderContext,
     source: Provider,
     role_arn: str,
     *,
@@ -49,11 +49,11 @@ def assumed_role(
             answer = await _ask(outside.call, "AssumeRole", parameters, await source.refresh(credentials))
         return _credentials(answer, f"assuming {role_arn} from {source.name}")
 
-    return Temporary(f"role {role_arn}", fetch, outside.clock)
+    return RefreshingProvider(f"role {role_arn}", fetch, outside.clock)
 
 
 def oidc_role(
-    outside: Outside,
+    outside: ProviderContext,
     *,
     role_arn: str = "",
     provider_arn: str = "",
@@ -80,24 +80,26 @@ def oidc_role(
         answer = await _ask(outside.call, "AssumeRoleWithOIDC", asked, None)
         return _credentials(answer, f"assuming {role_arn} with the OIDC token in {token_file}")
 
-    return Temporary(f"OIDC role {role_arn}", fetch, outside.clock)
+    return RefreshingProvider(f"OIDC role {role_arn}", fetch, outside.clock)
 
 
-def _required(outside: Outside, key: str, variable: str) -> str:
+def _required(outside: ProviderContext, key: str, variable: str) -> str:
     value = outside.environ.get(variable, "")
     if not value:
         raise CredentialsError(f"an OIDC role needs {key}: give it, or set {variable}")
     return value
 
 
-def _parameters(outside: Outside, role_arn: str, session_name: str, session_s: int, policy: str) -> dict[str, str]:
+def _parameters(
+    outside: ProviderContext, role_arn: str, session_name: str, session_s: int, policy: str
+) -> dict[str, str]:
     name = session_name or outside.environ.get("ALIBABA_CLOUD_ROLE_SESSION_NAME", "") or DEFAULT_SESSION_NAME
     parameters = {"RoleArn": role_arn, "RoleSessionName": name, "DurationSeconds": str(session_s)}
     return parameters | ({"Policy": policy} if policy else {})
 
 
 async def _ask(
-    call: Call, action: str, parameters: Mapping[str, str], credentials: Credentials | None
+    call: StsClient, action: str, parameters: Mapping[str, str], credentials: Credentials | None
 ) -> Mapping[str, object] | ApiError:
     """The answer or the error as a value, so that what is raised in its place has no context that quotes a request."""
     try:

@@ -7,27 +7,27 @@ documented for 2.0 only, that tasks do and how many instances a page holds not a
 
 from __future__ import annotations
 
-from crawler.emulator.apis.operation import Bounds, End, Operation, Paging, Turn
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, End, Turn
 
 FUNCTION_PATH = "/2023-03-30/functions/{functionName}"
 IN_FUNCTION = ("FunctionNotFound",)
 LAYERS = "fc-layers"
 
-OPERATIONS: tuple[Operation, ...] = (
-    Operation(
+OPERATIONS: tuple[EmulatedOperation, ...] = (
+    EmulatedOperation(
         product="fc",
         action="DescribeRegions",
         path="/2023-03-30/regions",
-        paging=Paging.NONE,
+        paging=EmulatedPaging.NONE,
         ram="fc:DescribeRegions",
         records="Regions.Region",
         key=("RegionId",),
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListFunctions",
         path="/2023-03-30/functions",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctions",
         records="functions",
         key=("functionName",),
@@ -42,31 +42,31 @@ OPERATIONS: tuple[Operation, ...] = (
         choices={"fcVersion": ("", "v2", "v3")},
         select="fc_version",
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="GetFunction",
         path=FUNCTION_PATH,
-        paging=Paging.NONE,
+        paging=EmulatedPaging.NONE,
         ram="fc:GetFunction",
         missing=IN_FUNCTION,
         envelope="object",
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListAliases",
         path=f"{FUNCTION_PATH}/aliases",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListAliases",
         records="aliases",
         key=("aliasName",),
         missing=IN_FUNCTION,
         filters={"prefix": ("aliasName", "prefix")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListFunctionVersions",
         path=f"{FUNCTION_PATH}/versions",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctionVersions",
         records="versions",
         key=("versionId",),
@@ -75,22 +75,22 @@ OPERATIONS: tuple[Operation, ...] = (
         missing=IN_FUNCTION,
         end=End.EMPTY,
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListTriggers",
         path=f"{FUNCTION_PATH}/triggers",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListTriggers",
         records="triggers",
         key=("triggerName",),
         missing=IN_FUNCTION,
         filters={"prefix": ("triggerName", "prefix")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListInstances",
         path=f"{FUNCTION_PATH}/instances",
-        paging=Paging.LIMIT,
+        paging=EmulatedPaging.LIMIT,
         ram="fc:ListInstances",
         records="instances",
         key=("instanceId",),
@@ -98,11 +98,11 @@ OPERATIONS: tuple[Operation, ...] = (
         request_id="requestId",
         filters={"startKey": ("instanceId", "from")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListSessions",
         path=f"{FUNCTION_PATH}/sessions",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListSessions",
         records="sessions",
         key=("sessionId",),
@@ -115,11 +115,11 @@ OPERATIONS: tuple[Operation, ...] = (
         },
         choices={"sessionStatus": ("", "Active", "Expired")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListAsyncTasks",
         path=f"{FUNCTION_PATH}/async-tasks",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListAsyncTasks",
         records="tasks",
         key=("startedTime", "taskId"),
@@ -134,71 +134,71 @@ OPERATIONS: tuple[Operation, ...] = (
         },
         hides={"includePayload": ("taskPayload",)},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListVpcBindings",
         path=f"{FUNCTION_PATH}/vpc-bindings",
-        paging=Paging.NONE,
+        paging=EmulatedPaging.NONE,
         ram="fc:ListVpcBindings",
         records="vpcIds",
         missing=IN_FUNCTION,
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListAsyncInvokeConfigs",
         path="/2023-03-30/async-invoke-configs",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctionAsyncInvokeConfigs",
         records="configs",
         key=("functionArn",),
         filters={"functionName": ("functionArn", "part")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListConcurrencyConfigs",
         path="/2023-03-30/concurrency-configs",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListConcurrencyConfigs",
         records="configs",
         key=("functionArn",),
         filters={"functionName": ("functionArn", "part")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListProvisionConfigs",
         path="/2023-03-30/provision-configs",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListProvisionConfigs",
         records="provisionConfigs",
         key=("functionArn",),
         filters={"functionName": ("functionArn", "part")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListScalingConfigs",
         path="/2023-03-30/scaling-configs",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListScalingConfigs",
         records="scalingConfigs",
         key=("functionArn",),
         end=End.EMPTY,
         filters={"functionName": ("functionArn", "part")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListCustomDomains",
         path="/2023-03-30/custom-domains",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListCustomDomains",
         records="customDomains",
         key=("domainName",),
         filters={"prefix": ("domainName", "prefix")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListLayers",
         path="/2023-03-30/layers",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListLayers",
         records="layers",
         key=("layerName",),
@@ -206,11 +206,11 @@ OPERATIONS: tuple[Operation, ...] = (
         end=End.QUOTES,
         filters={"prefix": ("layerName", "prefix"), "public": ("acl", "flag"), "official": ("official", "flag")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListLayerVersions",
         path="/2023-03-30/layers/{layerName}/versions",
-        paging=Paging.VERSION,
+        paging=EmulatedPaging.VERSION,
         ram="fc:ListLayerVersions",
         records="layers",
         key=("version",),
@@ -220,11 +220,11 @@ OPERATIONS: tuple[Operation, ...] = (
         token="startVersion",  # noqa: S106 - the name of a parameter
         next_key="nextVersion",
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListSnapshots",
         path="/2023-03-30/snapshots",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListSnapshots",
         records="snapshots",
         key=("createdTime", "snapshotId"),
@@ -237,11 +237,11 @@ OPERATIONS: tuple[Operation, ...] = (
         },
         needs={"sessionId": "functionName"},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc",
         action="ListTagResources",
         path="/2023-03-30/tags-v2",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListTagResources",
         records="TagResources",
         key=("ResourceId", "TagKey"),

@@ -5,7 +5,7 @@ Paths, parameters and bounds: the official SDK package and the documentation pag
 
 from __future__ import annotations
 
-from crawler.emulator.apis.operation import Bounds, End, Operation, Paging, Turn
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, End, Turn
 
 SERVICE_PATH = "/2021-04-06/services/{serviceName}"
 FUNCTION_PATH = f"{SERVICE_PATH}/functions/{{functionName}}"
@@ -13,12 +13,12 @@ IN_SERVICE = ("ServiceNotFound",)
 IN_FUNCTION = ("ServiceNotFound", "FunctionNotFound")
 LAYERS = "fc-open-layers"
 
-OPERATIONS: tuple[Operation, ...] = (
-    Operation(
+OPERATIONS: tuple[EmulatedOperation, ...] = (
+    EmulatedOperation(
         product="fc-open",
         action="ListServices",
         path="/2021-04-06/services",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListServices",
         records="services",
         key=("serviceName",),
@@ -26,22 +26,22 @@ OPERATIONS: tuple[Operation, ...] = (
         end=End.EMPTY,
         filters={"prefix": ("serviceName", "prefix"), "startKey": ("serviceName", "from")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListAliases",
         path=f"{SERVICE_PATH}/aliases",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListAliases",
         records="aliases",
         key=("aliasName",),
         missing=IN_SERVICE,
         filters={"prefix": ("aliasName", "prefix"), "startKey": ("aliasName", "from")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListServiceVersions",
         path=f"{SERVICE_PATH}/versions",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListServiceVersions",
         records="versions",
         key=("versionId",),
@@ -50,20 +50,20 @@ OPERATIONS: tuple[Operation, ...] = (
         missing=IN_SERVICE,
         end=End.EMPTY,
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListVpcBindings",
         path=f"{SERVICE_PATH}/bindings",
-        paging=Paging.NONE,
+        paging=EmulatedPaging.NONE,
         ram="fc:ListVpcBindings",
         records="vpcIds",
         missing=IN_SERVICE,
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListFunctions",
         path=f"{SERVICE_PATH}/functions",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctions",
         records="functions",
         key=("functionName",),
@@ -72,53 +72,53 @@ OPERATIONS: tuple[Operation, ...] = (
         end=End.NULL,
         filters={"prefix": ("functionName", "prefix"), "startKey": ("functionName", "from")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListInstances",
         path=f"{FUNCTION_PATH}/instances",
-        paging=Paging.LIMIT,
+        paging=EmulatedPaging.LIMIT,
         ram="fc:ListInstances",
         records="instances",
         key=("instanceId",),
         missing=IN_FUNCTION,
         bounds=Bounds("limit", 0, 1000, 20),
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListFunctionAsyncInvokeConfigs",
         path=f"{FUNCTION_PATH}/async-invoke-configs",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctionAsyncInvokeConfigs",
         records="configs",
         key=("qualifier",),
         missing=IN_FUNCTION,
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListTriggers",
         path=f"{FUNCTION_PATH}/triggers",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListTriggers",
         records="triggers",
         key=("triggerName",),
         missing=IN_FUNCTION,
         filters={"prefix": ("triggerName", "prefix"), "startKey": ("triggerName", "from")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListEventSources",
         path=f"{FUNCTION_PATH}/event-sources",
-        paging=Paging.NONE,
+        paging=EmulatedPaging.NONE,
         ram="fc:ListEventSources",
         records="eventSources",
         key=("sourceArn",),
         missing=IN_FUNCTION,
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListStatefulAsyncInvocations",
         path=f"{FUNCTION_PATH}/stateful-async-invocations",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListStatefulAsyncInvocations",
         records="invocations",
         key=("startedTime", "invocationId"),
@@ -134,53 +134,53 @@ OPERATIONS: tuple[Operation, ...] = (
         },
         hides={"includePayload": ("invocationPayload",)},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListStatefulAsyncInvocationFunctions",
         path="/2021-04-06/stateful-async-invocation-functions",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListStatefulAsyncInvocationFunctions",
         records="data",
         key=("serviceName", "functionName", "qualifier"),
         end=End.QUOTES,
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListOnDemandConfigs",
         path="/2021-04-06/on-demand-configs",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListOnDemandConfigs",
         records="configs",
         key=("resource",),
         filters={"prefix": ("resource", "prefix"), "startKey": ("resource", "from")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListProvisionConfigs",
         path="/2021-04-06/provision-configs",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListProvisionConfigs",
         records="provisionConfigs",
         key=("resource",),
         filters={"serviceName": ("resource", "part"), "qualifier": ("resource", "part")},
         needs={"qualifier": "serviceName"},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListCustomDomains",
         path="/2021-04-06/custom-domains",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListCustomDomains",
         records="customDomains",
         key=("domainName",),
         bounds=Bounds("limit", 0, 100, 20),
         filters={"prefix": ("domainName", "prefix"), "startKey": ("domainName", "from")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListLayers",
         path="/2021-04-06/layers",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListLayers",
         records="layers",
         key=("layerName",),
@@ -192,11 +192,11 @@ OPERATIONS: tuple[Operation, ...] = (
             "official": ("official", "flag"),
         },
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListLayerVersions",
         path="/2021-04-06/layers/{layerName}/versions",
-        paging=Paging.VERSION,
+        paging=EmulatedPaging.VERSION,
         ram="fc:ListLayerVersions",
         records="layers",
         key=("version",),
@@ -207,21 +207,21 @@ OPERATIONS: tuple[Operation, ...] = (
         next_key="nextVersion",
         end=End.ZERO,
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListReservedCapacities",
         path="/2021-04-06/reserved-capacities",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListReservedCapacities",
         records="reservedCapacities",
         key=("instanceId",),
         end=End.EMPTY,
     ),
-    Operation(
+    EmulatedOperation(
         product="fc-open",
         action="ListTaggedResources",
         path="/2021-04-06/tags",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fc:ListTaggedResources",
         records="resources",
         key=("resourceArn",),

@@ -7,14 +7,14 @@ That tokens are opaque is the emulator's assumption: the pages show names.
 
 from __future__ import annotations
 
-from crawler.emulator.apis.operation import Bounds, Operation, Paging
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging
 
-OPERATIONS: tuple[Operation, ...] = (
-    Operation(
+OPERATIONS: tuple[EmulatedOperation, ...] = (
+    EmulatedOperation(
         product="fnf",
         action="ListFlows",
         path="/",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fnf:ListFlows",
         records="Flows",
         key=("Name",),
@@ -24,12 +24,12 @@ OPERATIONS: tuple[Operation, ...] = (
         request_id="RequestId",
         filters={"ResourceGroupId": ("ResourceGroupId", "equal")},
     ),
-    Operation(
+    EmulatedOperation(
         product="fnf",
         action="ListSchedules",
         path="/",
         asks=("FlowName",),
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="fnf:ListSchedules",
         records="Schedules",
         key=("ScheduleName",),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from crawler.emulator.apis.operation import PAGE_SIZE, Bounds, End, Operation, Paging
+from crawler.emulator.apis.operation import PAGE_SIZE, Bounds, EmulatedOperation, EmulatedPaging, End
 
 GROUPS = "/v4/openapi/app-groups"
 GROUP = f"{GROUPS}/{{appGroupIdentity}}"
@@ -39,11 +39,13 @@ SPAN = ("start", "end")
 SORTS = ("", "max", "avg", "sum", "queryProportion")
 
 # A list in one piece, and a list by page numbers.
-_whole = partial(Operation, product="opensearch", paging=Paging.NONE, records="result", envelope="result")
-_paged = partial(_whole, paging=Paging.NUMBER, bounds=PAGE_SIZE)
+_whole = partial(
+    EmulatedOperation, product="opensearch", paging=EmulatedPaging.NONE, records="result", envelope="result"
+)
+_paged = partial(_whole, paging=EmulatedPaging.NUMBER, bounds=PAGE_SIZE)
 _function = partial(_paged, records="Result", space=IN_FUNCTIONS, envelope="function")
 
-ROOTS: tuple[Operation, ...] = (
+ROOTS: tuple[EmulatedOperation, ...] = (
     _whole(
         action="DescribeRegions",
         path="/v4/openapi/regions",
@@ -66,7 +68,7 @@ ROOTS: tuple[Operation, ...] = (
     _whole(
         action="ListTagResources",
         path="/v4/openapi/resource-tags",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="opensearch:ListTagResources",
         key=("resourceId", "tagKey"),
         bounds=Bounds("", 50, 50, 50),  # there is no parameter for the size
@@ -97,7 +99,7 @@ ROOTS: tuple[Operation, ...] = (
     ),
 )
 
-DICTIONARY: tuple[Operation, ...] = (
+DICTIONARY: tuple[EmulatedOperation, ...] = (
     _paged(
         action="ListInterventionDictionaries",
         path=DICTIONARIES,
@@ -150,7 +152,7 @@ DICTIONARY: tuple[Operation, ...] = (
     ),
 )
 
-OF_GROUP: tuple[Operation, ...] = (
+OF_GROUP: tuple[EmulatedOperation, ...] = (
     _whole(
         action="DescribeApps",
         path=f"{GROUP}/apps",
@@ -169,7 +171,7 @@ OF_GROUP: tuple[Operation, ...] = (
     _whole(
         action="ListElasticPlans",
         path=f"{GROUP}/elastic-plans",
-        paging=Paging.TOKEN,
+        paging=EmulatedPaging.TOKEN,
         ram="opensearch:ListElasticPlans",
         key=("id",),
         rank="up",
@@ -237,7 +239,7 @@ OF_GROUP: tuple[Operation, ...] = (
     ),
 )
 
-OF_APP: tuple[Operation, ...] = (
+OF_APP: tuple[EmulatedOperation, ...] = (
     _whole(
         action="ListFirstRanks",
         path=f"{APP}/first-ranks",
@@ -304,7 +306,7 @@ OF_APP: tuple[Operation, ...] = (
     ),
 )
 
-OF_FUNCTION: tuple[Operation, ...] = (
+OF_FUNCTION: tuple[EmulatedOperation, ...] = (
     _function(
         action="ListFunctionInstances",
         path=f"{FUNCTION}/instances",
@@ -342,7 +344,7 @@ OF_FUNCTION: tuple[Operation, ...] = (
     ),
 )
 
-AB_TESTS: tuple[Operation, ...] = (
+AB_TESTS: tuple[EmulatedOperation, ...] = (
     _whole(
         action="ListABTestScenes",
         path=SCENES,
@@ -378,4 +380,4 @@ AB_TESTS: tuple[Operation, ...] = (
     ),
 )
 
-OPERATIONS: tuple[Operation, ...] = (*ROOTS, *DICTIONARY, *OF_GROUP, *OF_APP, *OF_FUNCTION, *AB_TESTS)
+OPERATIONS: tuple[EmulatedOperation, ...] = (*ROOTS, *DICTIONARY, *OF_GROUP, *OF_APP, *OF_FUNCTION, *AB_TESTS)

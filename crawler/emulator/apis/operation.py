@@ -20,7 +20,7 @@ Filter = Literal["prefix", "from", "equal", "contains", "part", "flag", "same", 
 Envelope = Literal["plain", "object", "result", "counted", "single", "bare", "entries", "plans", "function"]
 
 
-class Paging(Enum):
+class EmulatedPaging(Enum):
     """How a list is cut into pages."""
 
     TOKEN = "token"  # noqa: S105 - the name of a paging family
@@ -71,7 +71,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class EmulatedOperation:
     """One operation.
 
     What the answer is:
@@ -100,7 +100,7 @@ class Operation:
     product: str
     action: str
     path: str
-    paging: Paging
+    paging: EmulatedPaging
     ram: str
     records: str = ""
     key: tuple[str, ...] = ()
@@ -158,14 +158,14 @@ class Operation:
         """The answer's key for the next page's token."""
         return self.next_key or self.token
 
-    def turned(self, query: Mapping[str, str]) -> Operation:
+    def turned(self, query: Mapping[str, str]) -> EmulatedOperation:
         """The operation with the order that a request asks for."""
         if self.turn is None or query.get(self.turn.parameter) != self.turn.other:
             return self
         return replace(self, rank="up" if self.rank == "down" else "down")
 
 
-def order(operation: Operation, record: Any) -> tuple[str | int, ...]:
+def order(operation: EmulatedOperation, record: Any) -> tuple[str | int, ...]:
     """A record's place in its list."""
     first, *rest = operation.key or ("",)
     if not first:

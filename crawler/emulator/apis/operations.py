@@ -14,15 +14,15 @@ from crawler.emulator.apis import fc as fc_operations
 from crawler.emulator.apis import fc_open as fc_open_operations
 from crawler.emulator.apis import fnf as fnf_operations
 from crawler.emulator.apis import opensearch as opensearch_operations
-from crawler.emulator.apis.operation import Operation
+from crawler.emulator.apis.operation import EmulatedOperation
 
-OPERATIONS: tuple[Operation, ...] = (
+OPERATIONS: tuple[EmulatedOperation, ...] = (
     *fc_operations.OPERATIONS,
     *fc_open_operations.OPERATIONS,
     *opensearch_operations.OPERATIONS,
     *fnf_operations.OPERATIONS,
 )
-BY_NAME: Mapping[str, Operation] = {operation.name: operation for operation in OPERATIONS}
+BY_NAME: Mapping[str, EmulatedOperation] = {operation.name: operation for operation in OPERATIONS}
 TABLES = tuple(operation.name for operation in OPERATIONS if operation.is_inventory)
 
 
@@ -35,7 +35,7 @@ PATTERNS = tuple((_pattern(operation.path), operation) for operation in OPERATIO
 BY_ACTION = {operation.action: operation for operation in OPERATIONS if operation.path == "/"}
 
 
-def find(path: str, action: str) -> tuple[Operation, tuple[str, ...]] | None:
+def find(path: str, action: str) -> tuple[EmulatedOperation, tuple[str, ...]] | None:
     """The operation of a raw path with its still encoded path parameters, None where no operation has that path.
 
     An RPC operation, whose path is `/`, is found by the action that the request names.

@@ -13,12 +13,12 @@ from typing import Any
 
 import orjson
 
-from crawler.emulator.data.seeded import LocalDice, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, iso_z, sparse
 
 Record = dict[str, Any]
 
 
-def third(dice: LocalDice, function: str, number: int) -> Record:
+def third(dice: LocalSeededRandom, function: str, number: int) -> Record:
     """A domain, as fc ListCustomDomains returns it."""
     record = {
         **_common(dice, number),
@@ -38,7 +38,7 @@ def third(dice: LocalDice, function: str, number: int) -> Record:
     return sparse(dice, number, record, "corsConfig", "isE2B", "subdomainCount", "wafConfig", "tlsConfig")
 
 
-def second(dice: LocalDice, service: str, function: str, number: int) -> Record:
+def second(dice: LocalSeededRandom, service: str, function: str, number: int) -> Record:
     """A domain, as fc-open ListCustomDomains returns it; the second has tabs behind its values."""
     record = {
         **_common(dice, number),
@@ -50,7 +50,7 @@ def second(dice: LocalDice, service: str, function: str, number: int) -> Record:
     return sparse(dice, number, record, "wafConfig", "tlsConfig", "apiVersion")
 
 
-def _common(dice: LocalDice, number: int) -> Record:
+def _common(dice: LocalSeededRandom, number: int) -> Record:
     created = dice.moment()
     return {
         "domainName": f"{dice.text(6, 'abcdefghijklmnopqrstuvwxyz')}-{number:02d}.example.com",
@@ -73,7 +73,7 @@ def _common(dice: LocalDice, number: int) -> Record:
     }
 
 
-def _auth_info(dice: LocalDice, number: int) -> object:
+def _auth_info(dice: LocalSeededRandom, number: int) -> object:
     keys = {"jwks": {"keys": [{"kty": "oct", "k": dice.secret()}]}}
     return keys if number == 1 else orjson.dumps(keys).decode()
 

@@ -13,12 +13,12 @@ from crawler.emulator.data import fc_sessions as fc_session_seed
 from crawler.emulator.data import layers as layer_seed
 from crawler.emulator.data import tasks as task_seed
 from crawler.emulator.data import triggers as trigger_seed
-from crawler.emulator.data.region import Place
-from crawler.emulator.data.seeded import LocalDice
+from crawler.emulator.data.region import RegionData
+from crawler.emulator.data.seeded import LocalSeededRandom
 from crawler.emulator.spec import CloudSpec, Shape
 
 Record = dict[str, Any]
-Make = Callable[[LocalDice, str, int], Record]
+Make = Callable[[LocalSeededRandom, str, int], Record]
 
 LOCAL_NAMES = {"cn-hangzhou": "华东1（杭州）", "cn-shanghai": "华东2（上海）", "ap-southeast-1": "Singapore"}
 FUNCTIONS, DETAILS = "fc.ListFunctions", "fc.GetFunction"
@@ -29,7 +29,7 @@ def local_name(region_id: str) -> str:
     return LOCAL_NAMES.get(region_id, region_id)
 
 
-def fill(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None:
+def fill(place: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> None:
     """Put the seeded lists."""
     regions = [{"RegionId": region, "LocalName": local_name(region)} for region in spec.regions]
     place.put("fc.DescribeRegions", regions)
@@ -46,7 +46,7 @@ def fill(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None
     place.put("fc.ListTagResources", [tag for detail in functions for tag in _tags(detail)])
 
 
-def put_details(place: Place) -> None:
+def put_details(place: RegionData) -> None:
     """Bring the details of functions in line with their list after an edit: the list says more than it did before."""
     details = place.lists.setdefault(DETAILS, {})
     for record in place.lists[FUNCTIONS][()]:
@@ -56,10 +56,10 @@ def put_details(place: Place) -> None:
         details[name] = [{**more, **record}]
 
 
-def _put_children(place: Place, where: tuple[int, str, str], names: list[str], shape: Shape) -> None:
+def _put_children(place: RegionData, where: tuple[int, str, str], names: list[str], shape: Shape) -> None:
     """What each function has; the first has the longest lists, and a trigger of every kind."""
     for number, name in enumerate(names):
-        dice = LocalDice(*where, "fc/children", number)
+        dice = LocalSeededRandom(*where, "fc/children", number)
         longest = shape.longest if number == 0 else 0
         made: dict[str, list[Any]] = {
             "ListAliases": _some(dice, longest, fc_child_seed.alias),
@@ -75,18 +75,18 @@ def _put_children(place: Place, where: tuple[int, str, str], names: list[str], s
         place.secrets.extend(dice.secrets)
 
 
-def _some(dice: LocalDice, longest: int, make: Callable[[LocalDice, int], Record]) -> list[Record]:
+def _some(dice: LocalSeededRandom, longest: int, make: Callable[[LocalSeededRandom, int], Record]) -> list[Record]:
     return [make(dice, number) for number in range(longest or dice.integer(0, 3))]
 
 
-def _many(dice: LocalDice, name: str, number: int, make: Make, most: int) -> list[Record]:
+def _many(dice: LocalSeededRandom, name: str, number: int, make: Make, most: int) -> list[Record]:
     """All the kinds of the first function; none, one or two of the others, each starting with another kind."""
     if number == 0:
         return [make(dice, name, turn) for turn in range(most)]
     return [make(dice, name, number + turn) for turn in range(dice.choice((0, 0, 1, 2)))]
 
 
-def _put_configs(place: Place, where: tuple[int, str, str], names: list[str]) -> None:
+def _put_configs(place: RegionData, where: tuple[int, str, str], names: list[str]) -> None:
     """What is listed for the whole region, for every so manieth function."""
     makes: tuple[tuple[str, int, Make], ...] = (
         ("ListAsyncInvokeConfigs", 3, fc_config_seed.async_invoke),
@@ -97,13 +97,13 @@ def _put_configs(place: Place, where: tuple[int, str, str], names: list[str]) ->
         ("ListCustomDomains", 12, domain_seed.third),
     )
     for action, every, make in makes:
-        dice = LocalDice(*where, "fc", action)
+        dice = LocalSeededRandom(*where, "fc", action)
         chosen = [name for number, name in enumerate(names) if number < 3 or number % every == 0]
         place.put(f"fc.{action}", [make(dice, name, number) for number, name in enumerate(chosen)])
         place.secrets.extend(dice.secrets)
 
 
-def _put_layers(place: Place, where: tuple[int, str, str], shape: Shape) -> None:
+def _put_layers(place: RegionData, where: tuple[int, str, str], shape: Shape) -> None:
     made = layer_seed.layers(*where, "fc", shape, place.secrets)
     place.put("fc.ListLayers", made.layers)
     for parent, versions in made.versions.items():

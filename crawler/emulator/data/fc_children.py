@@ -10,14 +10,14 @@ from datetime import timedelta
 from typing import Any
 
 from crawler.emulator.data import seeded as words
-from crawler.emulator.data.seeded import LocalDice, epoch_s, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_z, sparse
 
 Record = dict[str, Any]
 
 LAYOUT = "2006-01-02T15:04:05Z07:00"
 
 
-def alias(dice: LocalDice, number: int) -> Record:
+def alias(dice: LocalSeededRandom, number: int) -> Record:
     """An alias, as fc ListAliases returns it."""
     record: Record = {
         "aliasName": f"{dice.choice(words.STAGES)}-{number:03d}",
@@ -29,7 +29,7 @@ def alias(dice: LocalDice, number: int) -> Record:
     return sparse(dice, number, record, "description", "additionalVersionWeight")
 
 
-def version(dice: LocalDice, number: int) -> Record:
+def version(dice: LocalSeededRandom, number: int) -> Record:
     """A version, as fc ListFunctionVersions returns it; the first is 1, and the third was deleted."""
     record: Record = {
         "versionId": str(number + 1 if number < 2 else number + 2),
@@ -39,13 +39,13 @@ def version(dice: LocalDice, number: int) -> Record:
     return sparse(dice, number, record, "description")
 
 
-def _times(dice: LocalDice, number: int) -> Record:
+def _times(dice: LocalSeededRandom, number: int) -> Record:
     created = dice.moment()
     modified = iso_z(created + timedelta(minutes=dice.integer(0, 500_000)))
     return {"createdTime": LAYOUT if number == 1 else iso_z(created), "lastModifiedTime": modified}
 
 
-def instance(dice: LocalDice, number: int) -> Record:
+def instance(dice: LocalSeededRandom, number: int) -> Record:
     """An instance, as fc ListInstances returns it; every other one has nothing but its ID."""
     if number % 2:
         unknown: Record = dict.fromkeys(("status", "qualifier", "resourceType"), "")
@@ -63,6 +63,6 @@ def instance(dice: LocalDice, number: int) -> Record:
     }
 
 
-def vpc_ids(dice: LocalDice, count: int) -> list[str]:
+def vpc_ids(dice: LocalSeededRandom, count: int) -> list[str]:
     """The IDs of the VPCs that may call a function."""
     return [f"vpc-{dice.text(20)}" for _ in range(count)]

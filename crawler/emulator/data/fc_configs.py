@@ -10,14 +10,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from crawler.emulator.data.seeded import LocalDice, epoch_s, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_z, sparse
 
 Record = dict[str, Any]
 
 LAYOUT = "2006-01-02T15:04:05Z07:00"
 
 
-def async_invoke(dice: LocalDice, function: str, number: int) -> Record:
+def async_invoke(dice: LocalSeededRandom, function: str, number: int) -> Record:
     """As fc ListAsyncInvokeConfigs returns it."""
     created = dice.moment()
     here = f"acs:fc:{dice.region_id}:{dice.account_id}"
@@ -35,13 +35,13 @@ def async_invoke(dice: LocalDice, function: str, number: int) -> Record:
     return sparse(dice, number, record, *optional)
 
 
-def concurrency(dice: LocalDice, function: str) -> Record:
+def concurrency(dice: LocalSeededRandom, function: str) -> Record:
     """As fc ListConcurrencyConfigs returns it."""
     arn = f"acs:fc:{dice.region_id}:{dice.account_id}:functions/{function}"
     return {"functionArn": arn, "reservedConcurrency": dice.integer(1, 300)}
 
 
-def provision(dice: LocalDice, function: str, number: int) -> Record:
+def provision(dice: LocalSeededRandom, function: str, number: int) -> Record:
     """As fc ListProvisionConfigs returns it."""
     record: Record = {
         "functionArn": f"acs:fc:{dice.region_id}:{dice.account_id}:functions/{function}/prod",
@@ -54,7 +54,7 @@ def provision(dice: LocalDice, function: str, number: int) -> Record:
     return sparse(dice, number, record, "scheduledActions", "targetTrackingPolicies", "currentError", "defaultTarget")
 
 
-def provisioned(dice: LocalDice) -> Record:
+def provisioned(dice: LocalSeededRandom) -> Record:
     """What provision configurations of 3.0 and 2.0 have in common."""
     start = dice.moment()
     span = {"startTime": iso_z(start), "endTime": iso_z(start + timedelta(days=dice.integer(1, 90)))}
@@ -80,7 +80,7 @@ def provisioned(dice: LocalDice) -> Record:
     }
 
 
-def scaling(dice: LocalDice, function: str, number: int) -> Record:
+def scaling(dice: LocalSeededRandom, function: str, number: int) -> Record:
     """As fc ListScalingConfigs returns it."""
     start = dice.moment()
     record: Record = {

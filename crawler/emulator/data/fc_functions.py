@@ -12,7 +12,7 @@ from typing import Any
 
 from crawler.emulator.data import seeded as words
 from crawler.emulator.data.fc_mounts import mounts, registry
-from crawler.emulator.data.seeded import Dice, LocalDice, iso_z
+from crawler.emulator.data.seeded import LocalSeededRandom, SeededRandom, iso_z
 
 Record = dict[str, Any]
 
@@ -43,7 +43,7 @@ def functions(seed: int, account_id: str, region_id: str, count: int, secrets: l
     """`count` functions of version 3.0 in full; the markers of their secret values are added to `secrets`."""
     made = []
     for number in range(count):
-        dice = LocalDice(seed, account_id, region_id, "fc", number)
+        dice = LocalSeededRandom(seed, account_id, region_id, "fc", number)
         made.append(_function(dice, number))
         secrets.extend(dice.secrets)
     return made
@@ -54,7 +54,7 @@ def listed(detail: Record, number: int) -> Record:
     return detail if number < 3 else {name: detail[name] for name in detail if name not in DETAIL_ONLY}
 
 
-def _function(dice: LocalDice, number: int) -> Record:
+def _function(dice: LocalSeededRandom, number: int) -> Record:
     name = words.name(dice, number)
     created = dice.moment()
     record: Record = {
@@ -87,12 +87,12 @@ def _function(dice: LocalDice, number: int) -> Record:
     return record
 
 
-def _shared_secret(dice: LocalDice) -> str:
+def _shared_secret(dice: LocalSeededRandom) -> str:
     """One for the whole account, by throws of its own. It has no marker: each marker occurs once."""
-    return "pw-" + Dice("fc/shared", dice.account_id).hex(24)
+    return "pw-" + SeededRandom("fc/shared", dice.account_id).hex(24)
 
 
-def _text(dice: LocalDice) -> Record:
+def _text(dice: LocalSeededRandom) -> Record:
     return {
         "description": words.description(dice),
         "role": f"acs:ram::{dice.account_id}:role/fc-{dice.choice(words.SUBJECTS)}",
@@ -100,7 +100,7 @@ def _text(dice: LocalDice) -> Record:
     }
 
 
-def _environment(dice: LocalDice) -> Record:
+def _environment(dice: LocalSeededRandom) -> Record:
     return {
         "environmentVariables": {
             "DATABASE_URL": dice.secret("mysql://app:{}@rm-bp1.mysql.rds.aliyuncs.com:3306/app?charset=utf8"),
@@ -126,7 +126,7 @@ def _state(number: int) -> Record:
     }
 
 
-def _restriction(dice: LocalDice) -> Record:
+def _restriction(dice: LocalSeededRandom) -> Record:
     return {
         "invocationRestriction": {
             "disable": dice.chance(0.5),
@@ -136,7 +136,7 @@ def _restriction(dice: LocalDice) -> Record:
     }
 
 
-def _health(dice: Dice) -> Record:
+def _health(dice: SeededRandom) -> Record:
     return {
         "httpGetUrl": "/ready",
         "initialDelaySeconds": dice.integer(0, 120),
@@ -147,7 +147,7 @@ def _health(dice: Dice) -> Record:
     }
 
 
-def _container(dice: LocalDice) -> Record:
+def _container(dice: LocalSeededRandom) -> Record:
     image = f"registry-vpc.{dice.region_id}.aliyuncs.com/team/{dice.choice(words.VERBS)}"
     return {
         "customContainerConfig": {
@@ -165,7 +165,7 @@ def _container(dice: LocalDice) -> Record:
     }
 
 
-def _runtime(dice: LocalDice) -> Record:
+def _runtime(dice: LocalSeededRandom) -> Record:
     return {
         "customRuntimeConfig": {
             "command": ["/code/bootstrap", dice.secret("--password={}")],
@@ -180,7 +180,7 @@ def _runtime(dice: LocalDice) -> Record:
     }
 
 
-def _network(dice: LocalDice) -> Record:
+def _network(dice: LocalSeededRandom) -> Record:
     return {
         "vpcConfig": {
             "vpcId": f"vpc-{dice.text(20)}",
@@ -196,7 +196,7 @@ def _network(dice: LocalDice) -> Record:
     }
 
 
-def _observability(dice: LocalDice) -> Record:
+def _observability(dice: LocalSeededRandom) -> Record:
     return {
         "logConfig": {
             "project": f"project-{dice.region_id}",
@@ -220,7 +220,7 @@ def _observability(dice: LocalDice) -> Record:
     }
 
 
-def _sandbox(dice: LocalDice) -> Record:
+def _sandbox(dice: LocalSeededRandom) -> Record:
     return {
         "microSandboxConfig": {
             "image": f"registry.{dice.region_id}.aliyuncs.com/sandbox/base:latest",
@@ -241,7 +241,7 @@ def _sandbox(dice: LocalDice) -> Record:
     }
 
 
-def _lock(dice: LocalDice) -> Record:
+def _lock(dice: LocalSeededRandom) -> Record:
     return {
         "lockInfo": {
             "lockedAt": iso_z(dice.moment()),
@@ -252,7 +252,7 @@ def _lock(dice: LocalDice) -> Record:
 
 
 # Each part of a function with the share of functions that have it. The first three functions have every part.
-PARTS: tuple[tuple[Callable[[LocalDice], Record], float], ...] = (
+PARTS: tuple[tuple[Callable[[LocalSeededRandom], Record], float], ...] = (
     (_text, 0.8),
     (_environment, 0.5),
     (_restriction, 0.4),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from crawler.emulator.data.seeded import LocalDice
+from crawler.emulator.data.seeded import LocalSeededRandom
 
 Record = dict[str, Any]
 
 
-def mounts(dice: LocalDice) -> Record:
+def mounts(dice: LocalSeededRandom) -> Record:
     """One mount of each kind; those of JuiceFS and PolarFS carry secrets."""
     return {
         "nasConfig": _nas(dice),
@@ -19,7 +19,7 @@ def mounts(dice: LocalDice) -> Record:
     }
 
 
-def registry(dice: LocalDice) -> Record:
+def registry(dice: LocalSeededRandom) -> Record:
     """How an image registry is reached; name, password and the CA's certificate are secrets."""
     return {
         "authConfig": {"userName": dice.secret("robot-{}"), "password": dice.secret("p@ss/{}")},
@@ -32,7 +32,7 @@ def registry(dice: LocalDice) -> Record:
     }
 
 
-def _nas(dice: LocalDice) -> Record:
+def _nas(dice: LocalSeededRandom) -> Record:
     return {
         "userId": 100,
         "groupId": -1,
@@ -40,7 +40,7 @@ def _nas(dice: LocalDice) -> Record:
     }
 
 
-def _oss(dice: LocalDice) -> Record:
+def _oss(dice: LocalSeededRandom) -> Record:
     return {
         "mountPoints": [
             {
@@ -54,7 +54,7 @@ def _oss(dice: LocalDice) -> Record:
     }
 
 
-def _polar(dice: LocalDice) -> Record:
+def _polar(dice: LocalSeededRandom) -> Record:
     return {
         "userId": 0,
         "groupId": 0,
@@ -70,7 +70,7 @@ def _polar(dice: LocalDice) -> Record:
     }
 
 
-def _juice(dice: LocalDice) -> Record:
+def _juice(dice: LocalSeededRandom) -> Record:
     return {
         "envs": {"ACCESS_KEY": dice.secret()},
         "mountPoints": [

@@ -12,8 +12,8 @@ from crawler.emulator.data import fc_open_functions as fc_open_seed
 from crawler.emulator.data import layers as layer_seed
 from crawler.emulator.data import tasks as task_seed
 from crawler.emulator.data import triggers as trigger_seed
-from crawler.emulator.data.region import Parent, Place
-from crawler.emulator.data.seeded import LocalDice
+from crawler.emulator.data.region import Parent, RegionData
+from crawler.emulator.data.seeded import LocalSeededRandom
 from crawler.emulator.spec import CloudSpec, Shape
 
 Record = dict[str, Any]
@@ -23,7 +23,7 @@ Where = tuple[int, str, str]
 SECOND_GENERATION = "fc.ListFunctions/v2"
 
 
-def fill(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None:
+def fill(place: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> None:
     """Put the seeded lists."""
     shape = spec.shape(account_id, region_id)
     where = (spec.seed, account_id, region_id)
@@ -45,16 +45,16 @@ def fill(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None
     _put_layers(place, where, shape)
 
 
-def put_second_generation(place: Place) -> None:
+def put_second_generation(place: RegionData) -> None:
     """Bring what fc ListFunctions shows of 2.0 in line with the functions of 2.0."""
     lists = place.lists.get("fc-open.ListFunctions", {})
     place.put(SECOND_GENERATION, [_as_third(parent[0], record) for parent, found in lists.items() for record in found])
 
 
-def _put_below_services(place: Place, where: Where, services: list[str], shape: Shape) -> None:
+def _put_below_services(place: RegionData, where: Where, services: list[str], shape: Shape) -> None:
     """What each service has; the first has the longest lists."""
     for number, service in enumerate(services):
-        dice = LocalDice(*where, "fc-open/service children", number)
+        dice = LocalSeededRandom(*where, "fc-open/service children", number)
         longest = shape.longest if number == 0 else 0
         made: dict[str, list[Any]] = {
             "ListAliases": [fc_open_child_seed.alias(dice, turn) for turn in range(longest or dice.integer(0, 3))],
@@ -67,10 +67,10 @@ def _put_below_services(place: Place, where: Where, services: list[str], shape: 
             place.put(f"fc-open.{action}", records, (service,))
 
 
-def _put_below_functions(place: Place, where: Where, functions: list[Parent]) -> None:
+def _put_below_functions(place: RegionData, where: Where, functions: list[Parent]) -> None:
     """What each function has; the first has a trigger of every kind."""
     for number, (service, name) in enumerate(functions):
-        dice = LocalDice(*where, "fc-open/children", number)
+        dice = LocalSeededRandom(*where, "fc-open/children", number)
         few = range(number, number + dice.choice((0, 0, 1, 2)))
         made = {
             "ListTriggers": [
@@ -86,7 +86,7 @@ def _put_below_functions(place: Place, where: Where, functions: list[Parent]) ->
         place.secrets.extend(dice.secrets)
 
 
-def _put_configs(place: Place, where: Where, functions: list[Parent], services: list[str]) -> None:
+def _put_configs(place: RegionData, where: Where, functions: list[Parent], services: list[str]) -> None:
     """What is listed for the whole region."""
     makes: tuple[tuple[str, Callable[..., Record]], ...] = (
         ("ListOnDemandConfigs", fc_open_child_seed.on_demand),
@@ -94,17 +94,17 @@ def _put_configs(place: Place, where: Where, functions: list[Parent], services: 
         ("ListCustomDomains", domain_seed.second),
     )
     for action, make in makes:
-        dice = LocalDice(*where, "fc-open", action)
+        dice = LocalSeededRandom(*where, "fc-open", action)
         chosen = [parent for number, parent in enumerate(functions) if number < 3 or number % 4 == 0]
         place.put(f"fc-open.{action}", [make(dice, *parent, number) for number, parent in enumerate(chosen)])
         place.secrets.extend(dice.secrets)
-    dice = LocalDice(*where, "fc-open/account")
+    dice = LocalSeededRandom(*where, "fc-open/account")
     reserved = [fc_open_child_seed.reserved(dice, number) for number in range(len(functions) // 2)]
     place.put("fc-open.ListReservedCapacities", reserved)
     place.put("fc-open.ListTaggedResources", [fc_open_child_seed.tagged(dice, service) for service in services[:-1]])
 
 
-def _put_layers(place: Place, where: Where, shape: Shape) -> None:
+def _put_layers(place: RegionData, where: Where, shape: Shape) -> None:
     made = layer_seed.layers(*where, "fc-open", shape, place.secrets)
     place.put("fc-open.ListLayers", made.layers)
     for parent, versions in made.versions.items():

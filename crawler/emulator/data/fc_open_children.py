@@ -12,12 +12,12 @@ from typing import Any
 
 from crawler.emulator.data import seeded as words
 from crawler.emulator.data.fc_configs import provisioned
-from crawler.emulator.data.seeded import LocalDice, epoch_s, iso_offset, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_offset, iso_z, sparse
 
 Record = dict[str, Any]
 
 
-def alias(dice: LocalDice, number: int) -> Record:
+def alias(dice: LocalSeededRandom, number: int) -> Record:
     """An alias of a service, as fc-open ListAliases returns it."""
     created = dice.moment()
     item = {"type": "header", "key": "x-team", "operator": "=", "value": dice.choice(words.SUBJECTS)}
@@ -34,7 +34,7 @@ def alias(dice: LocalDice, number: int) -> Record:
     return sparse(dice, number, record, "additionalVersionWeight", "routePolicy", "resolvePolicy", "description")
 
 
-def version(dice: LocalDice, number: int) -> Record:
+def version(dice: LocalSeededRandom, number: int) -> Record:
     """A version of a service, as fc-open ListServiceVersions returns it; the third was deleted."""
     created = dice.moment()
     record: Record = {
@@ -46,13 +46,13 @@ def version(dice: LocalDice, number: int) -> Record:
     return sparse(dice, number, record, "description")
 
 
-def event_source(dice: LocalDice, number: int) -> Record:
+def event_source(dice: LocalSeededRandom, number: int) -> Record:
     """Where a function's events come from, as fc-open ListEventSources returns it."""
     arn = f"acs:oss:{dice.region_id}:{dice.account_id}:bucket-{number}"
     return {"sourceArn": arn, "createdTime": iso_z(dice.moment())}
 
 
-def on_demand(dice: LocalDice, service: str, function: str, number: int) -> Record:
+def on_demand(dice: LocalSeededRandom, service: str, function: str, number: int) -> Record:
     """As fc-open ListOnDemandConfigs returns it."""
     resource = f"services/{service}.prod/functions/{function}"
     if number % 2:
@@ -60,13 +60,13 @@ def on_demand(dice: LocalDice, service: str, function: str, number: int) -> Reco
     return {"resource": resource, "maximumInstanceCount": dice.integer(1, 300)}
 
 
-def provision(dice: LocalDice, service: str, function: str, number: int) -> Record:
+def provision(dice: LocalSeededRandom, service: str, function: str, number: int) -> Record:
     """As fc-open ListProvisionConfigs returns it."""
     record = {"resource": f"{dice.account_id}#{service}#prod#{function}", **provisioned(dice)}
     return sparse(dice, number, record, "scheduledActions", "targetTrackingPolicies", "currentError")
 
 
-def reserved(dice: LocalDice, number: int) -> Record:
+def reserved(dice: LocalSeededRandom, number: int) -> Record:
     """Capacity paid for in advance, as fc-open ListReservedCapacities returns it."""
     created = dice.moment()
     record: Record = {
@@ -80,7 +80,7 @@ def reserved(dice: LocalDice, number: int) -> Record:
     return sparse(dice, number, record, "isRefunded")
 
 
-def tagged(dice: LocalDice, service: str) -> Record:
+def tagged(dice: LocalSeededRandom, service: str) -> Record:
     """The tags of a service, as fc-open ListTaggedResources returns them."""
     tags = {"team": dice.choice(("搜索", "payments")), "cost-center": dice.digits(5), "empty": ""}
     return {"resourceArn": f"acs:fc:{dice.region_id}:{dice.account_id}:services/{service}", "tags": tags}

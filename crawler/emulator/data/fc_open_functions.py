@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from crawler.emulator.data import seeded as words
-from crawler.emulator.data.seeded import Dice, iso_offset, iso_z
+from crawler.emulator.data.seeded import SeededRandom, iso_offset, iso_z
 from crawler.emulator.spec import Shape
 
 Record = dict[str, Any]
@@ -37,22 +37,22 @@ def services(seed: int, account_id: str, region_id: str, shape: Shape, secrets: 
     """
     made = Services()
     for number in range(shape.services):
-        dice = Dice(seed, account_id, region_id, "fc-open", number)
+        dice = SeededRandom(seed, account_id, region_id, "fc-open", number)
         made.services.append(_service(dice, account_id, region_id, number))
         made.functions[(made.services[-1]["serviceName"],)] = []
         secrets.extend(dice.secrets)
     names = [record["serviceName"] for record in made.services]
     for number in range(shape.service_functions):
-        dice = Dice(seed, account_id, region_id, "fc-open/function", number)
+        dice = SeededRandom(seed, account_id, region_id, "fc-open/function", number)
         is_first = number < 2 + shape.service_functions // 3
         service = names[0] if is_first else names[1 + number % max(1, len(names) - 2)]
         _add_function(made, dice, service, number, region_id)
         secrets.extend(dice.secrets)
-    made.stateful = _stateful(Dice(seed, account_id, region_id, "fc-open/stateful"), made, shape.stateful)
+    made.stateful = _stateful(SeededRandom(seed, account_id, region_id, "fc-open/stateful"), made, shape.stateful)
     return made
 
 
-def _service(dice: Dice, account_id: str, region_id: str, number: int) -> Record:
+def _service(dice: SeededRandom, account_id: str, region_id: str, number: int) -> Record:
     created = dice.moment()
     record: Record = {
         "serviceName": words.name(dice, number, longest=128).ljust(128 if number == 1 else 0, "_"),
@@ -70,7 +70,7 @@ def _service(dice: Dice, account_id: str, region_id: str, number: int) -> Record
     return record
 
 
-def _service_settings(dice: Dice, account_id: str, region_id: str) -> Record:
+def _service_settings(dice: SeededRandom, account_id: str, region_id: str) -> Record:
     return {
         "useSLRAuthentication": dice.chance(0.5),
         "logConfig": {
@@ -106,7 +106,7 @@ def _service_settings(dice: Dice, account_id: str, region_id: str) -> Record:
     }
 
 
-def _add_function(made: Services, dice: Dice, service: str, number: int, region_id: str) -> None:
+def _add_function(made: Services, dice: SeededRandom, service: str, number: int, region_id: str) -> None:
     record = _function(dice, number, region_id)
     made.functions[(service,)].append(record)
     parent = (service, record["functionName"])
@@ -114,7 +114,7 @@ def _add_function(made: Services, dice: Dice, service: str, number: int, region_
     made.configs[parent] = _configs(dice, service, record["functionName"], 23 if number == 0 else dice.integer(0, 3))
 
 
-def _function(dice: Dice, number: int, region_id: str) -> Record:
+def _function(dice: SeededRandom, number: int, region_id: str) -> Record:
     created = dice.moment()
     modified = iso_offset(created + timedelta(days=dice.integer(0, 300)), dice.integer(0, 999))
     record: Record = {
@@ -140,7 +140,7 @@ def _function(dice: Dice, number: int, region_id: str) -> Record:
     return record
 
 
-def _function_settings(dice: Dice, region_id: str) -> Record:
+def _function_settings(dice: SeededRandom, region_id: str) -> Record:
     return {
         "environmentVariables": {
             "DB_PASSWORD": dice.secret("pw-{}"),
@@ -184,7 +184,7 @@ def _function_settings(dice: Dice, region_id: str) -> Record:
     }
 
 
-def _instances(dice: Dice, count: int, number: int) -> list[Record]:
+def _instances(dice: SeededRandom, count: int, number: int) -> list[Record]:
     version: object = str(dice.integer(0, 9))
     if number % 2:
         version = dice.integer(0, 9)
@@ -193,15 +193,15 @@ def _instances(dice: Dice, count: int, number: int) -> list[Record]:
 
 def instances(seed: int, account_id: str, region_id: str, count: int) -> list[Record]:
     """Exactly `count` instances."""
-    return _instances(Dice(seed, account_id, region_id, "fc-open/instances"), count, 0)
+    return _instances(SeededRandom(seed, account_id, region_id, "fc-open/instances"), count, 0)
 
 
-def _configs(dice: Dice, service: str, function: str, count: int) -> list[Record]:
+def _configs(dice: SeededRandom, service: str, function: str, count: int) -> list[Record]:
     qualifiers = ["LATEST", *(f"alias-{number:02d}" for number in range(1, count))]
     return [_config(dice, service, function, qualifier) for qualifier in qualifiers[:count]]
 
 
-def _config(dice: Dice, service: str, function: str, qualifier: str) -> Record:
+def _config(dice: SeededRandom, service: str, function: str, qualifier: str) -> Record:
     created = dice.moment()
     success = {"destination": f"acs:fc:cn-hangzhou:1:services/{service}/functions/{function}"}
     return {
@@ -219,7 +219,7 @@ def _config(dice: Dice, service: str, function: str, qualifier: str) -> Record:
     }
 
 
-def _stateful(dice: Dice, made: Services, count: int) -> list[Record]:
+def _stateful(dice: SeededRandom, made: Services, count: int) -> list[Record]:
     parents = sorted(made.instances)
     records: list[Record] = []
     for number in range(count if parents else 0):

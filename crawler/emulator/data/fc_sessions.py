@@ -12,12 +12,12 @@ from typing import Any
 
 from crawler.emulator.data import seeded as words
 from crawler.emulator.data.fc_mounts import mounts
-from crawler.emulator.data.seeded import WHOLE, LocalDice, iso_z, sparse
+from crawler.emulator.data.seeded import WHOLE, LocalSeededRandom, iso_z, sparse
 
 Record = dict[str, Any]
 
 
-def session(dice: LocalDice, function: str, number: int) -> Record:
+def session(dice: LocalSeededRandom, function: str, number: int) -> Record:
     """A session, as fc ListSessions returns it."""
     created = dice.moment()
     record: Record = {
@@ -42,7 +42,7 @@ def session(dice: LocalDice, function: str, number: int) -> Record:
     return sparse(dice, number, record, "allowInternetAccess", "enableAutoPause", "enableAutoResume", "qualifier")
 
 
-def _network(dice: LocalDice) -> Record:
+def _network(dice: LocalSeededRandom) -> Record:
     return {
         "allowOut": ["api.example.com:443"],
         "denyOut": ["0.0.0.0/0"],
@@ -62,7 +62,7 @@ def _network(dice: LocalDice) -> Record:
     }
 
 
-def snapshot(dice: LocalDice, function: str, number: int) -> Record:
+def snapshot(dice: LocalSeededRandom, function: str, number: int) -> Record:
     """A snapshot, as fc ListSnapshots returns it."""
     created = dice.moment()
     record: Record = {

@@ -10,18 +10,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crawler.emulator.data import seeded as words
-from crawler.emulator.data.region import Place
-from crawler.emulator.data.seeded import LocalDice
+from crawler.emulator.data.region import RegionData
+from crawler.emulator.data.seeded import LocalSeededRandom
 from crawler.emulator.spec import CloudSpec
 
 Record = dict[str, Any]
 
 
-def fill(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None:
+def fill(place: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> None:
     """Put the seeded lists: as many flows as the longest list of the region's shape has, schedules for some."""
     flows = []
     for number in range(spec.shape(account_id, region_id).longest):
-        dice = LocalDice(spec.seed, account_id, region_id, "fnf", number)
+        dice = LocalSeededRandom(spec.seed, account_id, region_id, "fnf", number)
         flows.append(_flow(dice, number))
         schedules = [_schedule(dice, index) for index in range(number % 3)]
         place.put("fnf.ListSchedules", schedules, (flows[-1]["Name"],))
@@ -29,7 +29,7 @@ def fill(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None
     place.put("fnf.ListFlows", flows)
 
 
-def _flow(dice: LocalDice, number: int) -> Record:
+def _flow(dice: LocalSeededRandom, number: int) -> Record:
     created = dice.moment()
     record: Record = {
         "Name": words.name(dice, number),
@@ -49,7 +49,7 @@ def _flow(dice: LocalDice, number: int) -> Record:
     return record
 
 
-def _schedule(dice: LocalDice, number: int) -> Record:
+def _schedule(dice: LocalSeededRandom, number: int) -> Record:
     created = dice.moment()
     return {
         "ScheduleName": f"nightly-{number}",

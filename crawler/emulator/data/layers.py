@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from crawler.emulator.data import seeded as words
-from crawler.emulator.data.seeded import LocalDice, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, iso_z, sparse
 from crawler.emulator.spec import Shape
 
 Record = dict[str, Any]
@@ -32,7 +32,7 @@ def layers(
     functions = shape.functions if kind == "fc" else shape.service_functions
     made = Layers()
     for number in range(min(functions, 2) + functions // 25):
-        dice = LocalDice(seed, account_id, region_id, f"{kind}/layer", number)
+        dice = LocalSeededRandom(seed, account_id, region_id, f"{kind}/layer", number)
         name = words.name(dice, number)
         count = shape.longest + 2 if number == 0 else dice.integer(1, 4)
         numbers = [version for version in range(1, count + 1) if version not in {2, 7}]
@@ -44,7 +44,7 @@ def layers(
     return made
 
 
-def _version(dice: LocalDice, kind: str, name: str, version: int) -> Record:
+def _version(dice: LocalSeededRandom, kind: str, name: str, version: int) -> Record:
     arn = f"acs:fc:{dice.region_id}:{dice.account_id}:layers/{name}/versions/{version}"
     acl = dice.integer(0, 1)
     record: Record = {
@@ -63,7 +63,7 @@ def _version(dice: LocalDice, kind: str, name: str, version: int) -> Record:
     return sparse(dice, version - 1, record, "description", "license", "compatibleRuntime")
 
 
-def _code(dice: LocalDice) -> Record:
+def _code(dice: LocalSeededRandom) -> Record:
     host = f"https://fc-layers-{dice.region_id}.oss-{dice.region_id}.aliyuncs.com"
     access = "Expires=1700000000&OSSAccessKeyId=LTAI5tLayers"
     return {"repositoryType": "OSS", "location": dice.secret(f"{host}/{dice.hex(16)}.zip?{access}&Signature={{}}")}

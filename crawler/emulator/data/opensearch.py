@@ -10,19 +10,19 @@ from crawler.emulator.data import opensearch_maintenance as opensearch_upkeep_se
 from crawler.emulator.data import opensearch_ranks as opensearch_rank_seed
 from crawler.emulator.data import opensearch_reports as opensearch_report_seed
 from crawler.emulator.data.fc import local_name
-from crawler.emulator.data.opensearch_context import Record, Spot
-from crawler.emulator.data.region import Place
+from crawler.emulator.data.opensearch_context import Record, SeedContext
+from crawler.emulator.data.region import RegionData
 from crawler.emulator.spec import CloudSpec
 
 
-def fill(place: Place, spec: CloudSpec, account_id: str, region_id: str) -> None:
+def fill(place: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> None:
     """Put the seeded lists; every region knows where OpenSearch is, also one that hasn't got it."""
     place.put("opensearch.DescribeRegions", [_region(region) for region in filter(spec.has_opensearch, spec.regions)])
     if not spec.has_opensearch(region_id):
         return
     shape = spec.shape(account_id, region_id)
     account, region = spec.accounts.index(account_id), spec.regions.index(region_id)
-    spot = Spot(
+    spot = SeedContext(
         place,
         spec.seed,
         account_id,
@@ -48,7 +48,7 @@ def _region(region: str) -> dict[str, str]:
     }
 
 
-def _put_group(spot: Spot, group: Record, number: int) -> None:
+def _put_group(spot: SeedContext, group: Record, number: int) -> None:
     name = group["name"]
     apps = opensearch_seed.apps(spot, name, number)
     for app in apps:

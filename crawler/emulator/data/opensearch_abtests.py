@@ -8,13 +8,13 @@ a white list once a list in a list; names hold colons; what was made may be newe
 
 from __future__ import annotations
 
-from crawler.emulator.data.opensearch_context import Record, Spot
-from crawler.emulator.data.seeded import Dice, epoch_s
+from crawler.emulator.data.opensearch_context import Record, SeedContext
+from crawler.emulator.data.seeded import SeededRandom, epoch_s
 
 PARAMETERS = ("first_formula_name", "formula_name", "qp_chain_name", "cate_predict_model")
 
 
-def put(spot: Spot, group: str, count: int) -> None:
+def put(spot: SeedContext, group: str, count: int) -> None:
     """`count` scenes with what is below them: at least one of each in the first."""
     dice = spot.dice("abtest", group)
     scenes = [_scene(spot, dice) for _ in range(count)]
@@ -27,7 +27,7 @@ def put(spot: Spot, group: str, count: int) -> None:
             _put_experiments(spot, dice, (*parent, test["id"]), 2 if turn == 0 else dice.integer(0, 1))
 
 
-def _put_experiments(spot: Spot, dice: Dice, parent: tuple[str, ...], count: int) -> None:
+def _put_experiments(spot: SeedContext, dice: SeededRandom, parent: tuple[str, ...], count: int) -> None:
     is_odd = not spot.is_plain and not spot.is_older
     experiments = [_experiment(spot, dice, is_odd=is_odd and number == 1) for number in range(count)]
     spot.put("ListABTestExperiments", experiments, parent)
@@ -38,12 +38,12 @@ def _put_experiments(spot: Spot, dice: Dice, parent: tuple[str, ...], count: int
         spot.put("ListABTestFixedFlowDividers", dividers, (*parent, str(experiment["id"])))
 
 
-def _identity(spot: Spot, dice: Dice) -> int | str:
+def _identity(spot: SeedContext, dice: SeededRandom) -> int | str:
     text = dice.digits(5)
     return text if spot.is_older else int(text)
 
 
-def _named(dice: Dice) -> Record:
+def _named(dice: SeededRandom) -> Record:
     moment = dice.moment()
     updated = epoch_s(moment)
     return {
@@ -53,7 +53,7 @@ def _named(dice: Dice) -> Record:
     }
 
 
-def _scene(spot: Spot, dice: Dice) -> Record:
+def _scene(spot: SeedContext, dice: SeededRandom) -> Record:
     value = f"tag{dice.integer(1, 9)}"
     values: list[object] = [value, "组"] if spot.is_plain else [[value]]
     if spot.is_older:
@@ -61,12 +61,12 @@ def _scene(spot: Spot, dice: Dice) -> Record:
     return {"id": _identity(spot, dice), **_named(dice), "status": dice.integer(0, 1), "values": values}
 
 
-def _group(spot: Spot, dice: Dice) -> Record:
+def _group(spot: SeedContext, dice: SeededRandom) -> Record:
     record: Record = {"id": dice.digits(5), **_named(dice), "status": dice.integer(0, 1)}
     return spot.thin("ab group", dice, record, "status", "updated")
 
 
-def _experiment(spot: Spot, dice: Dice, *, is_odd: bool) -> Record:
+def _experiment(spot: SeedContext, dice: SeededRandom, *, is_odd: bool) -> Record:
     parameters = {} if is_odd else {name: dice.secret("rank-{}") for name in PARAMETERS[: dice.integer(1, 4)]}
     record: Record = {
         "id": _identity(spot, dice),

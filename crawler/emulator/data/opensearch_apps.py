@@ -8,8 +8,8 @@ strings that hold quotation marks, an integer for a boolean, times as epoch seco
 from __future__ import annotations
 
 from crawler.emulator.data import seeded as words
-from crawler.emulator.data.opensearch_context import Record, Spot
-from crawler.emulator.data.seeded import Dice, epoch_s
+from crawler.emulator.data.opensearch_context import Record, SeedContext
+from crawler.emulator.data.seeded import SeededRandom, epoch_s
 
 # The documented names of an app group's functions.
 FUNCTIONS = ("ctr", "pop", "hot", "hint", "suggest", "category_prediction")
@@ -18,14 +18,14 @@ SMALL = "opensearch.share.junior"
 SPECS = (SMALL, "opensearch.share.common", "opensearch.private.compute")
 
 
-def groups(spot: Spot, count: int) -> list[Record]:
+def groups(spot: SeedContext, count: int) -> list[Record]:
     """`count` app groups, put and returned in the order in which they were made."""
     made = [_group(spot.dice(number), number) for number in range(count)]
     spot.put("ListAppGroups", made)
     return made
 
 
-def apps(spot: Spot, group: str, number: int) -> list[Record]:
+def apps(spot: SeedContext, group: str, number: int) -> list[Record]:
     """The apps of a group, put and returned; all report the same functions. Some groups have no app."""
     dice = spot.dice("apps", number)
     algorithms = _algorithms(dice, number)
@@ -35,13 +35,13 @@ def apps(spot: Spot, group: str, number: int) -> list[Record]:
     return made
 
 
-def _algorithms(dice: Dice, number: int) -> list[str]:
+def _algorithms(dice: SeededRandom, number: int) -> list[str]:
     if number == 0:
         return [*FUNCTIONS[:5], "custom_rank"]
     return [function for function in FUNCTIONS if dice.chance(0.3)] if dice.chance(0.6) else []
 
 
-def _group(dice: Dice, number: int) -> Record:
+def _group(dice: SeededRandom, number: int) -> Record:
     created = epoch_s(dice.moment())
     version = dice.digits(9)
     record: Record = {
@@ -75,7 +75,7 @@ def _group(dice: Dice, number: int) -> Record:
     return record
 
 
-def _app(dice: Dice, group: str, algorithms: list[str], turn: int) -> Record:
+def _app(dice: SeededRandom, group: str, algorithms: list[str], turn: int) -> Record:
     identity = dice.digits(9)
     schema = _schema(dice, group)
     return {
@@ -125,7 +125,7 @@ def _app(dice: Dice, group: str, algorithms: list[str], turn: int) -> Record:
     }
 
 
-def _data_source(dice: Dice) -> Record:
+def _data_source(dice: SeededRandom) -> Record:
     return {
         "type": "rds",
         "keyField": "id",
@@ -146,7 +146,7 @@ def _data_source(dice: Dice) -> Record:
     }
 
 
-def _schema(dice: Dice, group: str) -> Record:
+def _schema(dice: SeededRandom, group: str) -> Record:
     return {
         "name": group,
         "routeField": "id",
@@ -162,7 +162,7 @@ def _schema(dice: Dice, group: str) -> Record:
     }
 
 
-def _query_processor(dice: Dice) -> Record:
+def _query_processor(dice: SeededRandom) -> Record:
     return {
         "name": "qp",
         "active": True,

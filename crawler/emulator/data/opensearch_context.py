@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crawler.emulator.data.region import Parent, Place
-from crawler.emulator.data.seeded import Dice, sparse
+from crawler.emulator.data.region import Parent, RegionData
+from crawler.emulator.data.seeded import SeededRandom, sparse
 
 Record = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Spot:
+class SeedContext:
     """One account in one region.
 
     `is_older`: the account gets the shapes of older pages. `is_plain`: only shapes that the official SDK's models can
@@ -22,7 +22,7 @@ class Spot:
     have several pages.
     """
 
-    place: Place
+    place: RegionData
     seed: int
     account_id: str
     region_id: str
@@ -31,9 +31,9 @@ class Spot:
     is_big: bool
     _made: Counter[str] = field(default_factory=Counter)
 
-    def dice(self, *path: object) -> Dice:
+    def dice(self, *path: object) -> SeededRandom:
         """Dice for one list or record; the markers of their secrets are noted in the place."""
-        dice = Dice(self.seed, self.account_id, self.region_id, "opensearch", *path)
+        dice = SeededRandom(self.seed, self.account_id, self.region_id, "opensearch", *path)
         dice.secrets = self.place.secrets
         return dice
 
@@ -45,7 +45,7 @@ class Spot:
         """Make something known that is a parent without being a record."""
         self.place.names.add((f"opensearch/{space}", *path))
 
-    def thin(self, kind: str, dice: Dice, record: Record, *optional: str) -> Record:
+    def thin(self, kind: str, dice: SeededRandom, record: Record, *optional: str) -> Record:
         """The record; not all of it where the region has three whole ones of its kind."""
         self._made[kind] += 1
         return sparse(dice, self._made[kind] - 1, record, *optional)

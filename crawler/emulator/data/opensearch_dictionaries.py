@@ -9,8 +9,8 @@ object in the place of a list.
 
 from __future__ import annotations
 
-from crawler.emulator.data.opensearch_context import Record, Spot
-from crawler.emulator.data.seeded import Dice, epoch_s
+from crawler.emulator.data.opensearch_context import Record, SeedContext
+from crawler.emulator.data.seeded import SeededRandom, epoch_s
 
 # Several pages and two full pages in one place; few entries elsewhere.
 BIG = (("synonym", 230), ("category_prediction", 100), ("ner", 3), ("stopword", 0))
@@ -24,7 +24,7 @@ PRIORITIES = (
 )
 
 
-def put(spot: Spot, groups: list[str]) -> None:
+def put(spot: SeedContext, groups: list[str]) -> None:
     """All of it in one region; dictionaries don't belong to an app group, but are used by some of `groups`."""
     dice = spot.dice("dictionaries")
     kinds = BIG if spot.is_big else FEW
@@ -44,7 +44,7 @@ def put(spot: Spot, groups: list[str]) -> None:
     spot.put("ListQueryProcessorNers", priorities)
 
 
-def _dictionary(spot: Spot, dice: Dice, kind: str, number: int) -> Record:
+def _dictionary(spot: SeedContext, dice: SeededRandom, kind: str, number: int) -> Record:
     created = epoch_s(dice.moment())
     times = {"created": created, "updated": created + dice.integer(0, 10_000_000)}
     return {
@@ -56,12 +56,12 @@ def _dictionary(spot: Spot, dice: Dice, kind: str, number: int) -> Record:
     }
 
 
-def _entries(spot: Spot, kind: str, count: int) -> list[Record]:
+def _entries(spot: SeedContext, kind: str, count: int) -> list[Record]:
     dice = spot.dice("entries", kind)
     return [_entry(spot, dice, kind, number) for number in range(count)]
 
 
-def _entry(spot: Spot, dice: Dice, kind: str, number: int) -> Record:
+def _entry(spot: SeedContext, dice: SeededRandom, kind: str, number: int) -> Record:
     created = epoch_s(dice.moment())
     word = dice.choice(("手机", "iphone", "连衣裙", r"\u8fc7\u513f", "スマホ 🚀", 'a "b"')) + f"{number:03d}"
     record: Record = {
@@ -87,13 +87,13 @@ def _token(order: int, text: str) -> Record:
     }
 
 
-def _related(dice: Dice, group: str) -> Record:
+def _related(dice: SeededRandom, group: str) -> Record:
     """Free-form; that a query processor comes whole is what the page says of it."""
     rule = {"name": "qp", "domain": "ECOMMERCE", "indexes": ["default"], "active": dice.chance(0.5), "processors": []}
     return {"appGroup": group, "queryProcessor": rule}
 
 
-def _put_analyzers(spot: Spot) -> None:
+def _put_analyzers(spot: SeedContext) -> None:
     dice = spot.dice("analyzers")
     analyzers = [_analyzer(spot, dice, number) for number in range(3)]
     spot.put("ListUserAnalyzers", analyzers)
@@ -102,7 +102,7 @@ def _put_analyzers(spot: Spot) -> None:
         spot.put("ListUserAnalyzerEntries", [_analyzer_entry(dice, turn) for turn in range(count)], (analyzer["name"],))
 
 
-def _analyzer(spot: Spot, dice: Dice, number: int) -> Record:
+def _analyzer(spot: SeedContext, dice: SeededRandom, number: int) -> Record:
     created = epoch_s(dice.moment())
     times = {"created": created, "updated": created + dice.integer(0, 10_000_000)}
     entries = {
@@ -125,7 +125,7 @@ def _analyzer(spot: Spot, dice: Dice, number: int) -> Record:
     }
 
 
-def _analyzer_entry(dice: Dice, number: int) -> Record:
+def _analyzer_entry(dice: SeededRandom, number: int) -> Record:
     created = epoch_s(dice.moment())
     record: Record = {
         "key": f"kevin{number // 2}",

@@ -9,11 +9,11 @@ of instances in either unit.
 from __future__ import annotations
 
 from crawler.emulator.data import seeded as words
-from crawler.emulator.data.opensearch_context import Record, Spot
-from crawler.emulator.data.seeded import Dice, epoch_s
+from crawler.emulator.data.opensearch_context import Record, SeedContext
+from crawler.emulator.data.seeded import SeededRandom, epoch_s
 
 
-def put(spot: Spot, group: str, functions: list[str], *, is_first: bool) -> None:
+def put(spot: SeedContext, group: str, functions: list[str], *, is_first: bool) -> None:
     """The functions that a group's apps report. Of the first group's, `ctr` has 27 instances and the last has none."""
     for function in functions:
         spot.name("functions", group, function)
@@ -34,7 +34,7 @@ def put(spot: Spot, group: str, functions: list[str], *, is_first: bool) -> None
             spot.put("ListFunctionTasks", tasks, (group, function, name))
 
 
-def _instance(dice: Dice, function: str, number: int) -> Record:
+def _instance(dice: SeededRandom, function: str, number: int) -> Record:
     created = epoch_s(dice.moment())
     return {
         "InstanceName": f"{function}_{dice.choice(words.STAGES)}_{number:02d}",
@@ -54,7 +54,7 @@ def _instance(dice: Dice, function: str, number: int) -> Record:
     }
 
 
-def _resource(spot: Spot, dice: Dice, function: str, instances: list[str], number: int) -> Record:
+def _resource(spot: SeedContext, dice: SeededRandom, function: str, instances: list[str], number: int) -> Record:
     created = epoch_s(dice.moment()) * 1000
     is_file = number % 2 == 0
     generator: Record = {
@@ -75,7 +75,7 @@ def _resource(spot: Spot, dice: Dice, function: str, instances: list[str], numbe
     return spot.thin("resource", dice, record, "Description", "ModifyTime", "ReferencedInstances")
 
 
-def _task(spot: Spot, dice: Dice, function: str, number: int) -> Record:
+def _task(spot: SeedContext, dice: SeededRandom, function: str, number: int) -> Record:
     started = epoch_s(dice.moment()) * 1000 + dice.integer(1, 999)
     is_running = number > 0 and dice.chance(0.5)
     record: Record = {

@@ -11,14 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 from crawler.emulator.data import seeded as words
-from crawler.emulator.data.opensearch_context import Record, Spot
-from crawler.emulator.data.seeded import Dice, epoch_s, iso_offset
+from crawler.emulator.data.opensearch_context import Record, SeedContext
+from crawler.emulator.data.seeded import SeededRandom, epoch_s, iso_offset
 
 DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 SPECS = ("opensearch.share.common", "opensearch.private.compute", "opensearch.private.storage")
 
 
-def put(spot: Spot, group: Record, number: int) -> None:
+def put(spot: SeedContext, group: Record, number: int) -> None:
     """What hangs on one app group and isn't an app, a function or a test; `number` counts the groups."""
     parent, dice = (group["name"],), spot.dice("upkeep", number)
     few = 2 if number == 0 else dice.integer(0, 2)
@@ -30,7 +30,7 @@ def put(spot: Spot, group: Record, number: int) -> None:
     spot.put("ListProceedings", [] if number or spot.is_plain else [_proceeding(dice)], parent)
 
 
-def put_tags(spot: Spot, groups: list[Record]) -> None:
+def put_tags(spot: SeedContext, groups: list[Record]) -> None:
     """The tags of all app groups, by the group's ID."""
     spot.put(
         "ListTagResources",
@@ -42,7 +42,7 @@ def put_tags(spot: Spot, groups: list[Record]) -> None:
     )
 
 
-def _collection(spot: Spot, dice: Dice, group: Record) -> Record:
+def _collection(spot: SeedContext, dice: SeededRandom, group: Record) -> Record:
     created = epoch_s(dice.moment())
     record: Record = {
         "id": dice.digits(4),
@@ -58,7 +58,7 @@ def _collection(spot: Spot, dice: Dice, group: Record) -> Record:
     return spot.thin("collection", dice, record, "sundialId", "industryName")
 
 
-def _plan(spot: Spot, dice: Dice, group: Record, turn: int) -> Record:
+def _plan(spot: SeedContext, dice: SeededRandom, group: Record, turn: int) -> Record:
     created = epoch_s(dice.moment())
     start = dice.integer(0, 22)
     record: Record = {
@@ -78,7 +78,7 @@ def _plan(spot: Spot, dice: Dice, group: Record, turn: int) -> Record:
     return spot.thin("plan", dice, record, "description", "customDates", "updated")
 
 
-def _review(spot: Spot, dice: Dice, group: Record) -> Record:
+def _review(spot: SeedContext, dice: SeededRandom, group: Record) -> Record:
     moment = dice.moment()
     record: Record = {
         "id": dice.integer(1, 99_999),
@@ -101,14 +101,14 @@ def _review(spot: Spot, dice: Dice, group: Record) -> Record:
     return spot.thin("review", dice, record, "newSpec", "gmtModified")
 
 
-def _tasks(spot: Spot, dice: Dice, group: Record, number: int) -> list[Any]:
+def _tasks(spot: SeedContext, dice: SeededRandom, group: Record, number: int) -> list[Any]:
     """Free-form objects; once the empty list of the documentation's sample."""
     if number == 1 and not spot.is_plain:
         return [[]]
     return [_task(dice, group) for _ in range(1 if number == 0 else dice.integer(0, 1))]
 
 
-def _task(dice: Dice, group: Record) -> Record:
+def _task(dice: SeededRandom, group: Record) -> Record:
     created = epoch_s(dice.moment())
     return {
         "id": dice.uuid(),
@@ -130,7 +130,7 @@ def _task(dice: Dice, group: Record) -> Record:
     }
 
 
-def _proceeding(dice: Dice) -> Record:
+def _proceeding(dice: SeededRandom) -> Record:
     """As the SDK's model of that name has it, which no answer of the SDK uses."""
     inner = {"type": "build", "status": "running", "progress": 0.5, "detail": {}, "subTasks": None}
     detail = {"appId": dice.digits(9), "step": 2}

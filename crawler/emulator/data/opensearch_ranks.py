@@ -12,15 +12,15 @@ from datetime import timedelta
 
 from crawler.emulator.data import seeded as words
 from crawler.emulator.data.opensearch_apps import SMALL
-from crawler.emulator.data.opensearch_context import Record, Spot
-from crawler.emulator.data.seeded import Dice, epoch_s
+from crawler.emulator.data.opensearch_context import Record, SeedContext
+from crawler.emulator.data.seeded import SeededRandom, epoch_s
 
 PROCESSORS = ("stop_word", "spell_check", "term_weighting", "synonym")
 SCRIPT_STATUSES = ("configurable", "not compiled", "compile failed", "compile successful", "released")
 SPACED = "%Y-%m-%d %H:%M:%S"
 
 
-def put(spot: Spot, group: str, app: Record) -> None:
+def put(spot: SeedContext, group: str, app: Record) -> None:
     """All that hangs on one app. An app of the smallest specification has no list of sort scripts, not an empty one."""
     parent = (group, app["id"])
     dice = spot.dice("ranks", *parent)
@@ -39,7 +39,7 @@ def put(spot: Spot, group: str, app: Record) -> None:
         spot.put("ListQueryProcessorAnalyzerResults", tested, (*parent, rule["name"]))
 
 
-def _first_rank(spot: Spot, dice: Dice, number: int) -> Record:
+def _first_rank(spot: SeedContext, dice: SeededRandom, number: int) -> Record:
     created = epoch_s(dice.moment())
     record: Record = {
         "name": "default" if number == 0 else f"rough_{number}",
@@ -60,7 +60,7 @@ def _first_rank(spot: Spot, dice: Dice, number: int) -> Record:
     return {**record, "type": "STRUCT"}
 
 
-def _second_rank(spot: Spot, dice: Dice, number: int) -> Record:
+def _second_rank(spot: SeedContext, dice: SeededRandom, number: int) -> Record:
     created = epoch_s(dice.moment())
     record: Record = {
         "id": dice.digits(6),
@@ -76,14 +76,14 @@ def _second_rank(spot: Spot, dice: Dice, number: int) -> Record:
     return spot.thin("second rank", dice, record, "description", "updated", "isSys")
 
 
-def _expression(spot: Spot, dice: Dice, rank: Record) -> Record:
+def _expression(spot: SeedContext, dice: SeededRandom, rank: Record) -> Record:
     """A rank of either kind as the list of both has it."""
     fields = ("name", "active", "description", "created", "updated")
     record = {name: rank.get(name) for name in fields}
     return spot.thin("expression", dice, record, "description")
 
 
-def _script(spot: Spot, dice: Dice, number: int) -> Record:
+def _script(spot: SeedContext, dice: SeededRandom, number: int) -> Record:
     created = dice.moment()
     record: Record = {
         "scriptName": f"script_{dice.text(4)}_{number}",
@@ -96,14 +96,14 @@ def _script(spot: Spot, dice: Dice, number: int) -> Record:
     return spot.thin("script", dice, record, "modifyTime")
 
 
-def _strategies(spot: Spot, dice: Dice) -> list[Record]:
+def _strategies(spot: SeedContext, dice: SeededRandom) -> list[Record]:
     """None in most apps, as in the sample; one where it is to come as an object, two where it is to come as a list."""
     if spot.is_plain or dice.chance(0.5):
         return []
     return [_strategy(dice, number) for number in range(1 if spot.is_older else 2)]
 
 
-def _strategy(dice: Dice, number: int) -> Record:
+def _strategy(dice: SeededRandom, number: int) -> Record:
     return {
         "name": f"strategy_{number}",
         "status": 1,
@@ -117,7 +117,7 @@ def _strategy(dice: Dice, number: int) -> Record:
     }
 
 
-def _rule(spot: Spot, dice: Dice, number: int) -> Record:
+def _rule(spot: SeedContext, dice: SeededRandom, number: int) -> Record:
     created = epoch_s(dice.moment())
     record: Record = {
         "name": f"qp_{dice.text(4)}_{number}",
@@ -136,6 +136,6 @@ def _rule(spot: Spot, dice: Dice, number: int) -> Record:
     return spot.thin("rule", dice, record, "domain", "updated")
 
 
-def _processor(dice: Dice, name: str) -> Record:
+def _processor(dice: SeededRandom, name: str) -> Record:
     dictionary = dice.choice(("", "synonym_000"))
     return {"name": name, "use_system_dictionary": dice.chance(0.5), "intervention_dictionary": dictionary}

@@ -10,14 +10,14 @@ Slow queries and reports don't depend on the time span that is asked for.
 
 from __future__ import annotations
 
-from crawler.emulator.data.opensearch_context import Record, Spot
-from crawler.emulator.data.seeded import Dice, epoch_s
+from crawler.emulator.data.opensearch_context import Record, SeedContext
+from crawler.emulator.data.seeded import SeededRandom, epoch_s
 
 MODULES = ("app", "app-query", "abtest", "suggest", "hot", "hint", "data-quality", "es")
 SOURCE_TYPES = ("rds", "polardb", "odps", "mysql", "drds")
 
 
-def put(spot: Spot, group: str, number: int) -> None:
+def put(spot: SeedContext, group: str, number: int) -> None:
     """The telemetry of one app group; `number` counts the groups."""
     dice = spot.dice("reports", group)
     _put_slow_queries(spot, dice, group, number)
@@ -31,7 +31,7 @@ def put(spot: Spot, group: str, number: int) -> None:
         spot.put("ListStatisticReport", reports, (group, module))
 
 
-def put_sources(spot: Spot) -> None:
+def put_sources(spot: SeedContext) -> None:
     """What a data source of each type would answer, whatever its parameters."""
     for number, kind in enumerate(SOURCE_TYPES):
         tables = ["{}"] if spot.is_older else [f"{kind}_items", f"{kind}_shops"][: 2 - number % 2]
@@ -40,7 +40,7 @@ def put_sources(spot: Spot) -> None:
         spot.put("ListDataSourceTableFields", [fields] if number == 0 else [], (kind,))
 
 
-def _put_slow_queries(spot: Spot, dice: Dice, group: str, number: int) -> None:
+def _put_slow_queries(spot: SeedContext, dice: SeededRandom, group: str, number: int) -> None:
     start = epoch_s(dice.moment()) // 3600 * 3600
     span = {"start": start, "end": start + 3540}
     status = dice.choice(("PENDING", "SUCCESS", "RUNNING", "FAILED", "N/A"))
@@ -57,7 +57,7 @@ def _put_slow_queries(spot: Spot, dice: Dice, group: str, number: int) -> None:
         spot.put("ListSlowQueryQueries", [{"index": index, "appQuery": query, **span}], (group, str(index)))
 
 
-def _report(dice: Dice) -> Record:
+def _report(dice: SeededRandom) -> Record:
     return {
         "date": dice.moment().strftime("%Y%m%d"),
         "pv": dice.integer(0, 9999),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from crawler.emulator.apis.operation import Operation, order
+from crawler.emulator.apis.operation import EmulatedOperation, order
 from crawler.emulator.apis.operations import BY_NAME, OPERATIONS
 
 Record = Any  # an object; in lists of IDs and the like, what is in the list
@@ -14,8 +14,8 @@ Parent = tuple[str, ...]
 
 
 @dataclass(slots=True)
-class Place:
-    """The lists, each in the order in which it is served, and what a path may name (see `Operation.ancestors`)."""
+class RegionData:
+    """The lists in the order in which they are served, and the paths (see `EmulatedOperation.ancestors`)."""
 
     lists: dict[str, dict[Parent, list[Any]]] = field(default_factory=dict)
     names: set[Parent] = field(default_factory=set)
@@ -32,7 +32,7 @@ class Place:
             self._forget(operation, {_name(operation, parent, record) for record in before} - after)
             self.names.update((operation.names, *name) for name in after)
 
-    def _forget(self, operation: Operation, gone: Iterable[Parent]) -> None:
+    def _forget(self, operation: EmulatedOperation, gone: Iterable[Parent]) -> None:
         """Drop what hangs on parents that are gone."""
         for name in gone:
             depth = len(name)
@@ -44,7 +44,7 @@ class Place:
                         del lists[parent]
 
 
-def _name(operation: Operation, parent: Parent, record: Record) -> Parent:
+def _name(operation: EmulatedOperation, parent: Parent, record: Record) -> Parent:
     return (*parent, str(record.get(operation.key[0])))
 
 

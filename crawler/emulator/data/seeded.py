@@ -46,7 +46,7 @@ def _table(alphabet: str) -> bytes:
     return bytes(ord(alphabet[byte % len(alphabet)]) for byte in range(256))
 
 
-class Dice:
+class SeededRandom:
     """A stream of throws named by a path, such as (seed, account, region, kind, number)."""
 
     def __init__(self, *path: object) -> None:
@@ -100,7 +100,7 @@ class Dice:
         return template.format(marker)
 
 
-class LocalDice(Dice):
+class LocalSeededRandom(SeededRandom):
     """Dice of one account in one region, which the records name."""
 
     def __init__(self, seed: int, account_id: str, region_id: str, *path: object) -> None:
@@ -124,12 +124,12 @@ def epoch_s(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-def description(dice: Dice) -> str:
+def description(dice: SeededRandom) -> str:
     """Free text in several scripts."""
     return dice.choice(DESCRIPTIONS)
 
 
-def name(dice: Dice, number: int, longest: int = 64) -> str:
+def name(dice: SeededRandom, number: int, longest: int = 64) -> str:
     """A unique resource name of `[A-Za-z0-9_-]`; about one in twenty is as long as the service allows."""
     stem = f"{dice.choice(SUBJECTS)}{dice.choice('-_')}{dice.choice(VERBS)}-{dice.choice(STAGES)}"
     if dice.chance(0.2):
@@ -138,7 +138,7 @@ def name(dice: Dice, number: int, longest: int = 64) -> str:
     return unique + "_" + dice.text(longest - len(unique) - 1) if dice.chance(0.05) else unique
 
 
-def sparse(dice: Dice, number: int, record: dict[str, Any], *optional: str) -> dict[str, Any]:
+def sparse(dice: SeededRandom, number: int, record: dict[str, Any], *optional: str) -> dict[str, Any]:
     """The record, from the fourth on without some of its optional fields, or with null in them.
 
     Fields with secrets are never optional: every planted marker stays in the data.

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from crawler.emulator.data.seeded import LocalDice, epoch_s, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, sparse
 
 Record = dict[str, Any]
 
 STATUSES = ("Succeeded", "Failed", "Running", "Enqueued", "Stopped", "Expired", "Retrying")
 
 
-def third(dice: LocalDice, function: str, number: int) -> Record:
+def third(dice: LocalSeededRandom, function: str, number: int) -> Record:
     """A task, as fc ListAsyncTasks returns it."""
     arn = f"acs:fc:{dice.region_id}:{dice.account_id}:functions/{function}"
     record: Record = {
@@ -28,7 +28,7 @@ def third(dice: LocalDice, function: str, number: int) -> Record:
     return sparse(dice, number, record, "taskErrorMessage", "events", "destinationStatus", "endTime", "instanceId")
 
 
-def second(dice: LocalDice, service: str, function: str, number: int) -> Record:
+def second(dice: LocalSeededRandom, service: str, function: str, number: int) -> Record:
     """A stateful invocation, as fc-open ListStatefulAsyncInvocations returns it."""
     record: Record = {
         **_common(dice),
@@ -41,7 +41,7 @@ def second(dice: LocalDice, service: str, function: str, number: int) -> Record:
     return sparse(dice, number, record, "invocationErrorMessage", "events", "destinationStatus", "endTime")
 
 
-def _common(dice: LocalDice) -> Record:
+def _common(dice: LocalSeededRandom) -> Record:
     started = epoch_s(dice.moment()) * 1000 + dice.integer(0, 999)
     lasted = dice.integer(1, 86_400_000)
     return {

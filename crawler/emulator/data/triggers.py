@@ -14,12 +14,12 @@ from typing import Any
 import orjson
 
 from crawler.emulator.data import seeded as words
-from crawler.emulator.data.seeded import LocalDice, iso_offset, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, iso_offset, iso_z, sparse
 
 Record = dict[str, Any]
 
 
-def third(dice: LocalDice, function: str, number: int) -> Record:
+def third(dice: LocalSeededRandom, function: str, number: int) -> Record:
     """A trigger of a function of 3.0, as fc ListTriggers returns it; `number` also chooses the type."""
     kind, config = KINDS[number % len(KINDS)]
     created = dice.moment()
@@ -41,7 +41,7 @@ def third(dice: LocalDice, function: str, number: int) -> Record:
     return sparse(dice, number, record, "description", "status", "qualifier")
 
 
-def second(dice: LocalDice, function: str, number: int) -> Record:
+def second(dice: LocalSeededRandom, function: str, number: int) -> Record:
     """A trigger of a function of 2.0, as fc-open ListTriggers returns it; `number` also chooses the type."""
     kind, config = KINDS[number % len(KINDS)]
     created = dice.moment()
@@ -60,7 +60,7 @@ def second(dice: LocalDice, function: str, number: int) -> Record:
     return sparse(dice, number, record, "description", "invocationRole", "urlIntranet")
 
 
-def _common(dice: LocalDice, kind: str, config: Callable[[LocalDice], str], number: int) -> Record:
+def _common(dice: LocalSeededRandom, kind: str, config: Callable[[LocalSeededRandom], str], number: int) -> Record:
     return {
         "triggerName": f"{kind}_{dice.choice(words.VERBS)}-{number:02d}",
         "triggerId": dice.uuid(),
@@ -80,7 +80,7 @@ def _text(config: object) -> str:
     return orjson.dumps(config, option=orjson.OPT_INDENT_2).decode()
 
 
-def _http(dice: LocalDice) -> str:
+def _http(dice: LocalSeededRandom) -> str:
     keys = {"jwks": {"keys": [{"kty": "oct", "k": dice.secret()}]}, "tokenLookup": "header:Authorization:Bearer "}
     return _text(
         {
@@ -92,18 +92,18 @@ def _http(dice: LocalDice) -> str:
     )
 
 
-def _timer(dice: LocalDice) -> str:
+def _timer(dice: LocalSeededRandom) -> str:
     return _text(
         {"cronExpression": "@every 5m", "enable": dice.chance(0.8), "payload": dice.secret('{{"token":"{}"}}')}
     )
 
 
-def _oss(dice: LocalDice) -> str:
+def _oss(dice: LocalSeededRandom) -> str:
     filters = {"key": {"prefix": "incoming/", "suffix": dice.choice((".zip", ".png", ""))}}
     return _text({"events": ["oss:ObjectCreated:*", "oss:ObjectRemoved:DeleteObject"], "filter": filters})
 
 
-def _log(dice: LocalDice) -> str:
+def _log(dice: LocalSeededRandom) -> str:
     return _text(
         {
             "sourceConfig": {"logstore": "source"},
@@ -115,21 +115,21 @@ def _log(dice: LocalDice) -> str:
     )
 
 
-def _tablestore(dice: LocalDice) -> str:  # noqa: ARG001 - it is configured at its source
+def _tablestore(dice: LocalSeededRandom) -> str:  # noqa: ARG001 - it is configured at its source
     return ""
 
 
-def _cdn(dice: LocalDice) -> str:
+def _cdn(dice: LocalSeededRandom) -> str:
     filters = {"filter": {"domain": [f"{dice.text(6)}.example.com"]}}
     return _text({"eventName": "CachedObjectsRefreshed", "eventVersion": "1.0.0", "notes": "refresh", **filters})
 
 
-def _mns(dice: LocalDice) -> str:
+def _mns(dice: LocalSeededRandom) -> str:
     strategy = dice.choice(("BACKOFF_RETRY", "EXPONENTIAL_DECAY_RETRY"))
     return _text({"notifyContentFormat": "JSON", "notifyStrategy": strategy, "filterTag": ""})
 
 
-def _rocketmq(dice: LocalDice) -> str:
+def _rocketmq(dice: LocalSeededRandom) -> str:
     parameters = {
         "RegionId": dice.region_id,
         "InstanceId": f"MQ_INST_{dice.digits(12)}",
@@ -144,7 +144,7 @@ def _rocketmq(dice: LocalDice) -> str:
     return _text(_eventbridge(dice, "RocketMQ", {"sourceRocketMQParameters": parameters}))
 
 
-def _dts(dice: LocalDice) -> str:
+def _dts(dice: LocalSeededRandom) -> str:
     """Encoded twice: a JSON string that holds JSON."""
     parameters = {
         "BrokerUrl": f"dts-{dice.region_id}-vpc.aliyuncs.com:18001",
@@ -159,7 +159,7 @@ def _dts(dice: LocalDice) -> str:
     return orjson.dumps(orjson.dumps(config).decode()).decode()
 
 
-def _eventbridge(dice: LocalDice, kind: str, parameters: Record) -> Record:
+def _eventbridge(dice: LocalSeededRandom, kind: str, parameters: Record) -> Record:
     return {
         "triggerEnable": True,
         "asyncInvocationType": dice.chance(0.5),
@@ -174,13 +174,13 @@ def _eventbridge(dice: LocalDice, kind: str, parameters: Record) -> Record:
     }
 
 
-def _cut(dice: LocalDice) -> str:
+def _cut(dice: LocalSeededRandom) -> str:
     """A timer's configuration that ends too early to be JSON."""
     return f'{{\n  "cronExpression": "0 0 4 * * *",\n  "payload": "{dice.secret()}'
 
 
 # A function with that many triggers has one of each.
-KINDS: tuple[tuple[str, Callable[[LocalDice], str]], ...] = (
+KINDS: tuple[tuple[str, Callable[[LocalSeededRandom], str]], ...] = (
     ("http", _http),
     ("timer", _timer),
     ("eventbridge", _rocketmq),

@@ -14,12 +14,12 @@ from typing import Any
 
 import orjson
 
-from crawler.emulator.apis.operation import Operation
+from crawler.emulator.apis.operation import EmulatedOperation
 from crawler.emulator.apis.operations import BY_NAME, OPERATIONS
 from crawler.emulator.data.fc import put_details
 from crawler.emulator.data.fc_open import put_second_generation
-from crawler.emulator.data.region import Parent, Place
-from crawler.emulator.data.seeded import Dice, LocalDice
+from crawler.emulator.data.region import Parent, RegionData
+from crawler.emulator.data.seeded import LocalSeededRandom, SeededRandom
 from crawler.emulator.days.rules import (
     ALSO_NEW,
     ENVELOPES_OF_ONE,
@@ -71,15 +71,15 @@ def faults(spec: CloudSpec) -> list[Rule]:
     return [Rule(effect=Deny(), account=account, product=product, action=name) for name in ("List*", "DescribeApps")]
 
 
-def pass_day(place: Place, spec: CloudSpec, account_id: str, region_id: str, day: int) -> None:
+def pass_day(place: RegionData, spec: CloudSpec, account_id: str, region_id: str, day: int) -> None:
     """Bring what an account has in a region from the day before to this one."""
     is_first = (account_id, region_id) == (spec.accounts[0], spec.regions[0])
     newcomers: set[str] = set()
     for operation in _LISTS:
-        dice = LocalDice(spec.seed, account_id, region_id, "day", day, operation.name)
+        dice = LocalSeededRandom(spec.seed, account_id, region_id, "day", day, operation.name)
         _Turn(place, operation, dice, day, newcomers).run(1.0 if is_first else _SHARE)
     for name in sorted(SIGNED):
-        dice = LocalDice(spec.seed, account_id, region_id, "signature", day, name)
+        dice = LocalSeededRandom(spec.seed, account_id, region_id, "signature", day, name)
         for parent, records in place.lists.get(name, {}).items():
             place.lists[name][parent] = [signed_anew(record, dice) for record in records]
     put_details(place)
@@ -90,7 +90,9 @@ def pass_day(place: Place, spec: CloudSpec, account_id: str, region_id: str, day
 class _Turn:
     """One operation's lists on one day. `newcomers` are the names of parents that came today: they stay as they are."""
 
-    def __init__(self, place: Place, operation: Operation, dice: Dice, day: int, newcomers: set[str]) -> None:
+    def __init__(
+        self, place: RegionData, operation: EmulatedOperation, dice: SeededRandom, day: int, newcomers: set[str]
+    ) -> None:
         self._place = place
         self._operation = operation
         self._dice = dice
@@ -143,7 +145,7 @@ class _Turn:
         name = (*parent, str(record[self._operation.key[0]]))
         return sum(len(self._place.lists[child.name][where]) for child, where in self._children(name))
 
-    def _children(self, name: Parent) -> list[tuple[Operation, Parent]]:
+    def _children(self, name: Parent) -> list[tuple[EmulatedOperation, Parent]]:
         """The lists below one parent."""
         depth = len(name)
         return [
@@ -222,7 +224,7 @@ def _is_plain(record: Record) -> bool:
     return isinstance(record, str) or (isinstance(record, dict) and bool(record))
 
 
-def _markers(place: Place) -> Sequence[str]:
+def _markers(place: RegionData) -> Sequence[str]:
     """The markers of secrets that are in the place, each once, in the order of the lists."""
     tables = [name for name in place.lists if name in BY_NAME and BY_NAME[name].is_inventory]
     lists = [list(place.lists[name].values()) for name in tables]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from crawler.emulator.apis.operation import Operation
+from crawler.emulator.apis.operation import EmulatedOperation
 
 DESCRIPTIONS = ("description", "Description")
 
@@ -160,7 +160,7 @@ REFERENCES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
 }
 
 
-def identity(operation: Operation) -> tuple[str, ...]:
+def identity(operation: EmulatedOperation) -> tuple[str, ...]:
     """The fields that tell an operation's records apart within a list; none where nothing does."""
     return IDENTITIES.get(operation.name, operation.key)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from crawler.emulator.apis.operation import Operation
+from crawler.emulator.apis.operation import EmulatedOperation
 from crawler.emulator.data import seeded as words
-from crawler.emulator.data.seeded import Dice, epoch_s, iso_offset, iso_z
+from crawler.emulator.data.seeded import SeededRandom, epoch_s, iso_offset, iso_z
 from crawler.emulator.days.rules import DESCRIPTIONS, FIELDS, NAMED
 
 Record = dict[str, Any]
@@ -59,7 +59,7 @@ _ONE_OR_NONE = frozenset({"acl", "status", "produced"})
 _MODIFIED = ("lastModifiedTime", "LastModifiedTime", "ModifyTime", "updated")
 
 
-def changed(operation: Operation, record: Record, dice: Dice, day: int, turn: int) -> Record:
+def changed(operation: EmulatedOperation, record: Record, dice: SeededRandom, day: int, turn: int) -> Record:
     """A copy of the record with another value in one field, and a new time of its last change.
 
     The record itself where it has none of the fields. `turn` decides which field is tried first.
@@ -78,12 +78,12 @@ def changed(operation: Operation, record: Record, dice: Dice, day: int, turn: in
     return record
 
 
-def has_first(operation: Operation, record: Any, turn: int) -> bool:
+def has_first(operation: EmulatedOperation, record: Any, turn: int) -> bool:
     """Whether the record has the field that this turn tries first."""
     return isinstance(record, dict) and _holder(record, _fields(operation, turn)[0]) is not None
 
 
-def _fields(operation: Operation, turn: int) -> tuple[str, ...]:
+def _fields(operation: EmulatedOperation, turn: int) -> tuple[str, ...]:
     fields = FIELDS.get(operation.name, DESCRIPTIONS)
     start = turn % len(fields)
     return fields[start:] + fields[:start]
@@ -98,14 +98,14 @@ def _holder(record: Record, path: str) -> tuple[Record, str] | None:
     return (holder, last) if isinstance(holder, dict) and holder.get(last) not in (None, "") else None
 
 
-def signed_anew(record: Record, dice: Dice) -> Record:
+def signed_anew(record: Record, dice: SeededRandom) -> Record:
     """A copy of a layer with another address of its code."""
     copy: Record = orjson.loads(orjson.dumps(record))
     copy["code"]["location"] = MARKER.sub(lambda _: f"canary{dice.hex(24)}", copy["code"]["location"])
     return copy
 
 
-def _other(field: str, value: Any, dice: Dice, day: int) -> Any:
+def _other(field: str, value: Any, dice: SeededRandom, day: int) -> Any:
     if isinstance(value, bool):
         return not value
     if field in _ONE_OR_NONE and value in (0, 1, "0", "1"):
@@ -152,7 +152,7 @@ def _stamp(record: Record, moment: datetime) -> None:
                 record[name] = epoch_s(moment)
 
 
-def copier(dice: Dice, renamed: Collection[tuple[Any, Any]]) -> Copy:
+def copier(dice: SeededRandom, renamed: Collection[tuple[Any, Any]]) -> Copy:
     """What copies a record: with markers and IDs of its own, and the new names wherever the old ones were."""
 
     def copy(record: Any) -> Any:
@@ -167,7 +167,7 @@ def copier(dice: Dice, renamed: Collection[tuple[Any, Any]]) -> Copy:
     return copy
 
 
-def fresh_key(operation: Operation, dice: Dice, day: int, value: Any, taken: Collection[str]) -> Any:
+def fresh_key(operation: EmulatedOperation, dice: SeededRandom, day: int, value: Any, taken: Collection[str]) -> Any:
     """A value that no other record of the list has: a number, a name, or something like the one given."""
     if isinstance(value, int):
         return max(map(int, taken)) + 1
@@ -180,7 +180,7 @@ def fresh_key(operation: Operation, dice: Dice, day: int, value: Any, taken: Col
     raise RuntimeError(f"{operation.name} has no name left for day {day}")
 
 
-def _named(operation: Operation, dice: Dice, value: str, attempt: int) -> str:
+def _named(operation: EmulatedOperation, dice: SeededRandom, value: str, attempt: int) -> str:
     if operation.name in NAMED:
         return words.name(dice, attempt, longest=_SHORTEST)
     if _UUID.search(value):

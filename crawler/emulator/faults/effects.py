@@ -71,7 +71,7 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Html:
+class HtmlFault:
     """What a proxy in between answers: a page of HTML."""
 
     status: int = 502
@@ -101,7 +101,7 @@ class RepeatToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class PageFault:
     """The page is legal or not, but odd.
 
     `rows`: at most so many records (0: an empty page). `endless`: there is always a next token, always a new one.
@@ -114,12 +114,26 @@ class Page:
     caps: int | None = None
 
 
-Effect = Throttle | Error | Deny | Delay | Drop | Refuse | Truncate | Body | Html | Slow | Redirect | RepeatToken | Page
+Effect = (
+    Throttle
+    | Error
+    | Deny
+    | Delay
+    | Drop
+    | Refuse
+    | Truncate
+    | Body
+    | HtmlFault
+    | Slow
+    | Redirect
+    | RepeatToken
+    | PageFault
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PageTweak:
-    """What the `Page` effects of one request come to."""
+    """What the `PageFault` effects of one request come to."""
 
     rows: int | None = None
     is_endless: bool = False
@@ -129,9 +143,9 @@ class PageTweak:
 
 
 def tweak(effects: tuple[Effect, ...]) -> PageTweak:
-    """The first `Page` effect as what paging needs."""
+    """The first `PageFault` effect as what paging needs."""
     for effect in effects:
-        if isinstance(effect, Page):
+        if isinstance(effect, PageFault):
             has_total = effect.total is not ...
             return PageTweak(effect.rows, effect.endless, has_total, effect.total if has_total else None, effect.caps)
     return PageTweak()

@@ -23,11 +23,11 @@ EFFECTS: Mapping[str, type[Effect]] = {
     "refuse": effects.Refuse,
     "truncate": effects.Truncate,
     "body": effects.Body,
-    "html": effects.Html,
+    "html": effects.HtmlFault,
     "slow": effects.Slow,
     "redirect": effects.Redirect,
     "repeat-token": effects.RepeatToken,
-    "page": effects.Page,
+    "page": effects.PageFault,
 }
 GLOBS = ("account", "region", "product", "action")
 SELECTORS = (*GLOBS, "page", "nth", "times", "effect")

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 
 from crawler.emulator import directory
 from crawler.emulator.answers import JSON, Answer, RefusedError, Style, dump, error_answer, refuse_at_gateway
-from crawler.emulator.apis.operation import VERSIONS, Operation
+from crawler.emulator.apis.operation import VERSIONS, EmulatedOperation
 from crawler.emulator.apis.operations import find
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.faults.effects import (
@@ -18,7 +18,7 @@ from crawler.emulator.faults.effects import (
     Drop,
     Effect,
     Error,
-    Html,
+    HtmlFault,
     Redirect,
     Refuse,
     RepeatToken,
@@ -27,10 +27,10 @@ from crawler.emulator.faults.effects import (
 )
 from crawler.emulator.faults.script import Subject
 from crawler.emulator.keyring import Key
-from crawler.emulator.request_log import Entry
+from crawler.emulator.request_log import LoggedRequest
 from crawler.emulator.server.paging import page_number
 from crawler.emulator.server.received import Received, decode
-from crawler.emulator.server.service import Call, Service
+from crawler.emulator.server.service import ReceivedCall, Service
 from crawler.emulator.server.signature import Verifier, claim_of
 from crawler.emulator.server.sts import ACTIONS, UNSIGNED, TokenService
 from crawler.emulator.server.throttle import Throttler, throttled
@@ -62,7 +62,7 @@ class _Request:
     received: Received
     listener: Listener
     subject: Subject
-    operation: Operation | None
+    operation: EmulatedOperation | None
     segments: tuple[str, ...]  # of the path, as they came
     request_id: str
     parent: tuple[str, ...] = ()  # the same, decoded
@@ -121,11 +121,11 @@ class Gateway:
         page = page_number(operation, call.query, call.list_id, self._tokens)
         return replace(request, subject=replace(subject, page=page), parent=call.parent, list_id=call.list_id)
 
-    def _call(self, request: _Request, operation: Operation) -> Call:
+    def _call(self, request: _Request, operation: EmulatedOperation) -> ReceivedCall:
         account, region, query = request.subject.account, request.subject.region, request.received.query()
         named = [decode(segment) for segment in request.segments]
         parent = (*named, *(query.get(name, "") for name in operation.asks))
-        return Call(operation, account, region, parent, query, request.request_id)
+        return ReceivedCall(operation, account, region, parent, query, request.request_id)
 
     def _answer(self, request: _Request, effects: tuple[Effect, ...]) -> Answer:
         received, operation = request.received, request.operation
@@ -200,7 +200,7 @@ class Gateway:
         except RefusedError:
             query = {}
         self._cloud.requests.add(
-            Entry(
+            LoggedRequest(
                 at=clock.now(),
                 monotonic_s=clock.monotonic(),
                 account=subject.account,
@@ -248,7 +248,7 @@ def _faulty(effects: tuple[Effect, ...], subject: Subject, ram: str) -> Answer |
             raise RefusedError(effect.status, effect.code, effect.message)
         if isinstance(effect, Deny):
             raise denied(subject, ram)
-        if isinstance(effect, Html):
+        if isinstance(effect, HtmlFault):
             return Answer(effect.status, HTML, {"Content-Type": "text/html"}, "fault:html")
         if isinstance(effect, Body):
             return Answer(effect.status, effect.body, {"Content-Type": effect.content_type}, "fault:body")

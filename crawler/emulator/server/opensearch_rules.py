@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from crawler.emulator.answers import invalid
-from crawler.emulator.apis.operation import PAGE_SIZE, Operation, Paging
+from crawler.emulator.apis.operation import PAGE_SIZE, EmulatedOperation, EmulatedPaging
 
 Query = Mapping[str, str]
 BY_NUMBER, BY_TOKEN = ("pageNumber", "pageSize"), ("nextToken", "maxResults")
@@ -27,7 +27,7 @@ LEVELS = {"simple": SIMPLE, "normal": (*SIMPLE, "Cron", "CreateParameters", "Usa
 DICTIONARY_TYPES = ("stopword", "synonym", "correction", "category_prediction", "ner", "term_weighting")
 
 
-def settled(operation: Operation, parent: tuple[str, ...], query: Query) -> Operation:
+def settled(operation: EmulatedOperation, parent: tuple[str, ...], query: Query) -> EmulatedOperation:
     """The operation as one request asks for it: elastic plans by numbers or tokens, a report with pages or without.
 
     Raises `InvalidArgument` where a request pages both ways at once.
@@ -35,9 +35,9 @@ def settled(operation: Operation, parent: tuple[str, ...], query: Query) -> Oper
     if operation.envelope == "plans" and any(name in query for name in BY_NUMBER):
         if any(name in query for name in BY_TOKEN):
             raise invalid("pageNumber and pageSize don't go with nextToken and maxResults")
-        return replace(operation, paging=Paging.NUMBER, bounds=PAGE_SIZE)
+        return replace(operation, paging=EmulatedPaging.NUMBER, bounds=PAGE_SIZE)
     if operation.action == "ListStatisticReport" and parent[-1] == "data-quality":
-        return replace(operation, paging=Paging.NONE, envelope="counted")
+        return replace(operation, paging=EmulatedPaging.NONE, envelope="counted")
     return operation
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from crawler.emulator.answers import JSON, Answer, RefusedError, Style, dump, invalid
-from crawler.emulator.apis.operation import Operation
+from crawler.emulator.apis.operation import EmulatedOperation
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.data.region import Parent
 from crawler.emulator.faults.effects import PageTweak
 from crawler.emulator.server import opensearch_rules
 from crawler.emulator.server.opensearch_envelopes import ENVELOPES, Around
-from crawler.emulator.server.paging import Ask, Page, cut
+from crawler.emulator.server.paging import Ask, ServedPage, cut
 from crawler.emulator.tokens import Tokens
 
 Record = Any
@@ -33,10 +33,10 @@ COMPARE: Mapping[str, Callable[[str, str], bool]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ReceivedCall:
     """A request that has passed the gateway."""
 
-    operation: Operation
+    operation: EmulatedOperation
     account: str
     region: str
     parent: Parent
@@ -58,7 +58,7 @@ class Service:
         self._cloud = cloud
         self._tokens = tokens
 
-    def answer(self, call: Call, tweak: PageTweak, next_token: Callable[[str], str]) -> Answer:
+    def answer(self, call: ReceivedCall, tweak: PageTweak, next_token: Callable[[str], str]) -> Answer:
         """One page. `next_token` may put another token in place of the one given. Raises `RefusedError`."""
         if call.operation.product == "opensearch":
             call = replace(call, operation=opensearch_rules.settled(call.operation, call.parent, call.query))
@@ -71,10 +71,10 @@ class Service:
             extra[name] = int(token) if isinstance(given, int) else token
         if call.operation.request_id:
             extra[call.operation.request_id] = call.request_id
-        body = self._envelope(call, Page(page.records, extra), len(records))
+        body = self._envelope(call, ServedPage(page.records, extra), len(records))
         return Answer(200, dump(body), {"Content-Type": JSON})
 
-    def _records(self, call: Call) -> list[Record]:
+    def _records(self, call: ReceivedCall) -> list[Record]:
         self._check_parent(call)
         _check_choices(call)
         if call.operation.product == "opensearch":
@@ -90,7 +90,7 @@ class Service:
         sift = opensearch_rules.SIFT.get(call.operation.name)
         return records if sift is None else sift(records, call.query)
 
-    def _check_parent(self, call: Call) -> None:
+    def _check_parent(self, call: ReceivedCall) -> None:
         operation, place = call.operation, self._cloud.place(call.account, call.region)
         for depth, (name, code) in enumerate(zip(operation.ancestors(call.parent), operation.missing, strict=False)):
             if name in place.names:
@@ -101,7 +101,7 @@ class Service:
         if operation.without and call.parent not in place.lists.get(operation.name, {}):
             raise RefusedError(400, operation.without, f"There is no {operation.records} of {operation.action} here.")
 
-    def _envelope(self, call: Call, page: Page, total: int) -> Any:
+    def _envelope(self, call: ReceivedCall, page: ServedPage, total: int) -> Any:
         operation = call.operation
         if operation.envelope == "object":
             return page.records[0]
@@ -113,7 +113,7 @@ class Service:
         return {key: {inner: page.records} if inner else page.records, **page.extra}
 
 
-def _check_choices(call: Call) -> None:
+def _check_choices(call: ReceivedCall) -> None:
     operation = call.operation
     needed = [name for parameter, name in operation.needs.items() if call.query.get(parameter)]
     for parameter in (*operation.required, *needed):

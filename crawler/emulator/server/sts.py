@@ -13,7 +13,7 @@ from typing import Any
 from crawler.emulator.answers import RefusedError
 from crawler.emulator.data.seeded import iso_z
 from crawler.emulator.keyring import Key, Keyring
-from crawler.emulator.spec import CloudSpec, Organization
+from crawler.emulator.spec import CloudOrganization, CloudSpec
 
 ACTIONS = ("GetCallerIdentity", "AssumeRole", "AssumeRoleWithOIDC")
 UNSIGNED = ("AssumeRoleWithOIDC",)
@@ -66,7 +66,7 @@ class TokenService:
                 400, "InvalidParameter.RoleSessionName", "The parameter RoleSessionName is wrongly formed."
             )
         account, name = role.groups()
-        organization = self._spec.organization or Organization()
+        organization = self._spec.organization or CloudOrganization()
         if account in organization.distrustful:
             message = "You are not authorized to do this action. You should be authorized by RAM."
             raise RefusedError(403, "NoPermission", message)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from crawler.catalog.columns import TIMESTAMP, Column
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
-from crawler.normalizer.fast.variants import Path, Variant
+from crawler.normalizer.fast.variants import Path, SchemaVariant
 from crawler.normalizer.redaction import MARKS, Redaction
 
 _MILLISECONDS_FROM = 10**11
@@ -37,7 +37,7 @@ class RowContext:
 
 
 # Reads one page without any shortcut.
-SlowWay = Callable[[bytes, RowContext], pa.RecordBatch]
+ExactReader = Callable[[bytes, RowContext], pa.RecordBatch]
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +47,7 @@ class Undecoded:
     `nbytes` counts what is held. Not to be changed; it isn't frozen since that would double what making one takes.
     """
 
-    decoder: Decoder
+    decoder: ArrowDecoder
     body: bytes
     num_rows: int
     context: RowContext
@@ -64,7 +64,7 @@ class Undecoded:
         return self.decoder.decode([self])
 
 
-class Decoder:
+class ArrowDecoder:
     """Makes the batches of one operation and variant, from pages whose list has this name.
 
     `wire` is the schema that arro3 reads a page by.
@@ -73,11 +73,11 @@ class Decoder:
     def __init__(
         self,
         operation: Operation,
-        variant: Variant,
+        variant: SchemaVariant,
         list_name: str,
         redaction: Redaction,
         snapshot_id: str,
-        slow: SlowWay,
+        slow: ExactReader,
     ) -> None:
         self.schema: pa.Schema = operation.schema
         self._operation = operation
@@ -85,7 +85,7 @@ class Decoder:
         self._list_name = list_name
         self._snapshot_id = snapshot_id
         self._slow = slow
-        self._columns = Columns(operation.columns, variant, redaction)
+        self._columns = ArrowColumns(operation.columns, variant, redaction)
         self.wire = _wire_schema(list_name, pa.list_(self._columns.wire_type))
 
     def decode(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
@@ -165,7 +165,7 @@ class Node:
     children: tuple[Node, ...]
 
     @classmethod
-    def of(cls, column: Column, variant: Variant, path: Path = ()) -> Node:
+    def of(cls, column: Column, variant: SchemaVariant, path: Path = ()) -> Node:
         """The node of a column and everything below it; what is in JSON text is a tree of its own."""
         inner = (*path, column.wire or "[]")
         below = () if column.is_embedded else column.children
@@ -190,14 +190,14 @@ def _wire_type(column: Column, children: Sequence[Node], *, is_number: bool) -> 
             return _SCALARS.get(kind, pa.string())
 
 
-class Columns:
+class ArrowColumns:
     """From arrays as the wire has them to arrays as the schema has them."""
 
-    def __init__(self, columns: Sequence[Column], variant: Variant, redaction: Redaction) -> None:
+    def __init__(self, columns: Sequence[Column], variant: SchemaVariant, redaction: Redaction) -> None:
         self.nodes = [Node.of(column, variant) for column in columns]
         self._redaction = redaction
         self._hidden: dict[Any, str | None] = {}
-        self._inner: dict[Node, tuple[Columns, Any]] = {}
+        self._inner: dict[Node, tuple[ArrowColumns, Any]] = {}
 
     @property
     def wire_type(self) -> pa.DataType:
@@ -262,8 +262,8 @@ class Columns:
         found = read_json(b"".join(_values_of(wrapped)), schema, len(texts)).column(0).combine_chunks()
         return columns.made([found])[0]
 
-    def _embed(self, node: Node) -> tuple[Columns, Any]:
-        inner = Columns([replace(node.column, wire="v", is_embedded=False)], Variant(), self._redaction)
+    def _embed(self, node: Node) -> tuple[ArrowColumns, Any]:
+        inner = ArrowColumns([replace(node.column, wire="v", is_embedded=False)], SchemaVariant(), self._redaction)
         self._inner[node] = inner, _wire_schema("v", inner.nodes[0].wire)
         return self._inner[node]
 

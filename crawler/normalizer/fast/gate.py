@@ -24,7 +24,7 @@ from crawler.catalog.model import Operation
 from crawler.normalizer.exact_json import parse, swap_case
 from crawler.normalizer.extra import path_name
 from crawler.normalizer.fast.structs import INT64, Tree, Watched, attributes
-from crawler.normalizer.fast.variants import Variant
+from crawler.normalizer.fast.variants import SchemaVariant
 
 # Escapes that arro3 0.9 reads wrongly, characters beyond U+FFFF in two halves, and the one that may hide them in text
 # that is JSON itself.
@@ -86,7 +86,7 @@ def are_instants(texts: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class UnknownField:
     """A field that nobody knows, in one record: its exact path, its path in general, and its value, parsed."""
 
     path: str
@@ -95,7 +95,7 @@ class Found:
 
 
 @dataclass(slots=True)
-class Opened:
+class GatedPage:
     """A page that is in schema. `texts` are the records as JSON, their names in order, as digests are made of.
 
     `found` has the learned fields of each record, and is empty where nothing was learned; `beside` the names beside the
@@ -107,14 +107,14 @@ class Opened:
     token: Any
     total: Any
     list_name: str
-    found: Sequence[Sequence[Found]]
+    found: Sequence[Sequence[UnknownField]]
     beside: Sequence[str]
 
 
-class Gate:
+class SchemaGate:
     """The gate of one operation for one variant of its pages. Made when first needed: it takes some milliseconds."""
 
-    def __init__(self, operation: Operation, variant: Variant) -> None:
+    def __init__(self, operation: Operation, variant: SchemaVariant) -> None:
         paging = operation.paging
         tree = Tree(variant)
         record = tree.record(operation.columns)
@@ -137,7 +137,7 @@ class Gate:
         self._learned = tree.learned
         self._checks = [_check(watched) for watched in tree.watched]
 
-    def open(self, body: bytes) -> Opened | None:
+    def open(self, body: bytes) -> GatedPage | None:
         """The page; None where it isn't in schema, or may be an error.
 
         Raises msgspec.ValidationError where msgspec says why it isn't, and other errors of msgspec and Python for what
@@ -163,7 +163,7 @@ class Gate:
         if not has_all(body, [_encode(answer), b"," * max(len(texts) - 1, 0), *texts]):
             return None
         beside = self._unknown_beside(answer) if self._beside else ()
-        return Opened(records, texts, token, total, list_name, found, beside)
+        return GatedPage(records, texts, token, total, list_name, found, beside)
 
     def _getter(self, name: str) -> Callable[[Any], tuple[Any, Any]]:
         """What the envelope has under a name in both cases of its first letter."""
@@ -177,14 +177,14 @@ class Gate:
                 found.append(f"$.{path_name(name)}")
         return found
 
-    def _find(self, record: Any) -> list[Found]:
+    def _find(self, record: Any) -> list[UnknownField]:
         """A record's learned fields. In the record each becomes what it says, so that its names get in order too."""
         found = []
         for learned in self._learned:
             for path, node, attribute in list(learned.found(record)):
                 value = parse(bytes(getattr(node, attribute)))
                 setattr(node, attribute, value)
-                found.append(Found(path, learned.pattern, value))
+                found.append(UnknownField(path, learned.pattern, value))
         return found
 
 
@@ -245,7 +245,7 @@ class _Embedded:
     """The gate of JSON text inside a string."""
 
     def __init__(self, column: Column) -> None:
-        tree = Tree(Variant())
+        tree = Tree(SchemaVariant())
         self._decode = msgspec.json.Decoder(tree.embedded(replace(column, is_embedded=False))).decode
         self._checks = [_check(watched) for watched in tree.watched]
 

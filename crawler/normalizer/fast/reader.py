@@ -12,10 +12,10 @@ import msgspec
 from crawler.catalog.columns import Column
 from crawler.catalog.model import Operation
 from crawler.normalizer.exact_json import InvalidJsonError
-from crawler.normalizer.extra import Drift, Entry, extra_text
-from crawler.normalizer.fast.decoder import Decoder, RowContext, SlowWay, Undecoded
-from crawler.normalizer.fast.gate import Found, Gate, Opened
-from crawler.normalizer.fast.variants import Variant, learn
+from crawler.normalizer.extra import ExtraEntry, ExtraFields, extra_text
+from crawler.normalizer.fast.decoder import ArrowDecoder, ExactReader, RowContext, Undecoded
+from crawler.normalizer.fast.gate import GatedPage, SchemaGate, UnknownField
+from crawler.normalizer.fast.variants import SchemaVariant, learn
 from crawler.normalizer.redaction import Redaction, needs_care
 
 # From this many bytes of an operation's pages on a gate pays, which takes as long to make as to read these slowly.
@@ -28,7 +28,7 @@ _REFUSALS = (msgspec.MsgspecError, InvalidJsonError, UnicodeError, RecursionErro
 
 
 @dataclass(slots=True)
-class QuickPage:
+class FastPage:
     """A page that was read the quick way. `digests` and `keys` are as the normalizer's; `unknown` has paths."""
 
     rows: Undecoded
@@ -38,21 +38,21 @@ class QuickPage:
     total: Any
     unknown: Sequence[str]
     records: Sequence[Any]
-    reader: Reader
-    gate: Gate
+    reader: FastReader
+    gate: SchemaGate
 
     def values(self, column: str) -> list[Any] | None:
         """The rows' values in a column; None where that takes the batch."""
         return self.reader.values(self.gate, self.records, self.rows.context, column)
 
 
-class Reader:
+class FastReader:
     """Reads the pages of one operation that are in schema, and learns how they differ where they differ slightly.
 
     The first pages, as many as `QUICK_FROM_BYTES` has bytes, are left to the slow way, `slow`.
     """
 
-    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, slow: SlowWay) -> None:
+    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, slow: ExactReader) -> None:
         self._operation = operation
         self._redaction = redaction
         self._snapshot_id = snapshot_id
@@ -60,13 +60,13 @@ class Reader:
         self._columns = {operation.column_names[column.wire]: column for column in operation.columns}
         self._parameters = {column: wire for wire, column in operation.parameter_columns.items()}
         self._is_able = not operation.item and len(operation.records) == 1 and all(map(self._is_plain, operation.key))
-        self._variant = Variant()
-        self._gate: Gate | None = None
-        self._decoders: dict[str, Decoder] = {}
+        self._variant = SchemaVariant()
+        self._gate: SchemaGate | None = None
+        self._decoders: dict[str, ArrowDecoder] = {}
         self._refusal = ""
         self._bytes_left = QUICK_FROM_BYTES
 
-    def read(self, body: bytes, context: RowContext) -> QuickPage | None:
+    def read(self, body: bytes, context: RowContext) -> FastPage | None:
         """The page; None where it has to be read the slow way."""
         self._refusal = ""
         if not self._is_able:
@@ -75,7 +75,7 @@ class Reader:
             self._bytes_left -= len(body)
             if self._bytes_left > 0:
                 return None
-        self._gate = self._gate or Gate(self._operation, self._variant)
+        self._gate = self._gate or SchemaGate(self._operation, self._variant)
         try:
             opened = self._gate.open(body)
             return None if opened is None else self._page(self._gate, opened, body, context)
@@ -97,7 +97,7 @@ class Reader:
         column = self._columns.get(name)
         return name in self._parameters if column is None else _is_plain(column)
 
-    def _page(self, gate: Gate, opened: Opened, body: bytes, context: RowContext) -> QuickPage | None:
+    def _page(self, gate: SchemaGate, opened: GatedPage, body: bytes, context: RowContext) -> FastPage | None:
         keys = self._keys(gate, opened.records, context)
         if keys is None:
             return None
@@ -108,20 +108,24 @@ class Reader:
         size = len(body) + sum(len(text) for text in extra if text)
         rows = Undecoded(decoder, body, len(opened.records), context, extra, size)
         digests = [hash(text) for text in opened.texts]
-        return QuickPage(rows, keys, digests, opened.token, opened.total, unknown, opened.records, self, gate)
+        return FastPage(rows, keys, digests, opened.token, opened.total, unknown, opened.records, self, gate)
 
-    def _decoder(self, list_name: str) -> Decoder:
+    def _decoder(self, list_name: str) -> ArrowDecoder:
         decoder = self._decoders.get(list_name)
         if decoder is None:
-            decoder = Decoder(self._operation, self._variant, list_name, self._redaction, self._snapshot_id, self._slow)
+            decoder = ArrowDecoder(
+                self._operation, self._variant, list_name, self._redaction, self._snapshot_id, self._slow
+            )
             self._decoders[list_name] = decoder
         return decoder
 
-    def _extra(self, found: Sequence[Found]) -> str | None:
+    def _extra(self, found: Sequence[UnknownField]) -> str | None:
         hide = self._redaction.unknown
-        return extra_text(Drift([Entry(each.path, each.pattern, hide(each.value), is_unknown=True) for each in found]))
+        return extra_text(
+            ExtraFields([ExtraEntry(each.path, each.pattern, hide(each.value), is_unknown=True) for each in found])
+        )
 
-    def _keys(self, gate: Gate, records: Sequence[Any], context: RowContext) -> Sequence[Hashable | None] | None:
+    def _keys(self, gate: SchemaGate, records: Sequence[Any], context: RowContext) -> Sequence[Hashable | None] | None:
         """The records' keys; None where a record lacks a part of its key."""
         names, optional = self._operation.key, self._operation.optional_key
         if not names:
@@ -134,7 +138,7 @@ class Reader:
             columns.append(values)
         return list(zip(*columns, strict=True))
 
-    def values(self, gate: Gate, records: Sequence[Any], context: RowContext, name: str) -> list[Any] | None:
+    def values(self, gate: SchemaGate, records: Sequence[Any], context: RowContext, name: str) -> list[Any] | None:
         """What the rows will have in a column; None where that is more than what the records have."""
         column, parameter = self._columns.get(name), self._parameters.get(name)
         given = context.parameters[parameter] if parameter is not None else None

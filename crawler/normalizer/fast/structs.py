@@ -11,7 +11,7 @@ import msgspec
 
 from crawler.catalog.columns import Column
 from crawler.normalizer.extra import join, path_name
-from crawler.normalizer.fast.variants import Path, Variant
+from crawler.normalizer.fast.variants import Path, SchemaVariant
 
 INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 # The last second and the last millisecond of the year 9999.
@@ -112,7 +112,7 @@ class Tree:
     are the attributes of a record by wire name.
     """
 
-    def __init__(self, variant: Variant) -> None:
+    def __init__(self, variant: SchemaVariant) -> None:
         self.names: dict[str, str] = {}
         self.watched: list[Watched] = []
         self.learned: list[Learned] = []

@@ -27,7 +27,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class SchemaVariant:
     """`swapped` columns have the other first letter, `numeric` instants are numbers; `learned` are unknown fields.
 
     `changes` counts how often a variant was made from another.
@@ -47,7 +47,7 @@ class Variant:
         return sorted(found[-1] for found in self.learned if found[:-1] == path)
 
 
-def learn(variant: Variant, operation: Operation, refusal: str, unknown: Iterable[str]) -> Variant:
+def learn(variant: SchemaVariant, operation: Operation, refusal: str, unknown: Iterable[str]) -> SchemaVariant:
     """The variant that lets the next page through, from why the gate refused one and the names that nobody knew in it.
 
     The same one where there is nothing to learn from it, or where too much was learned already.
@@ -64,7 +64,7 @@ def learn(variant: Variant, operation: Operation, refusal: str, unknown: Iterabl
     return found if found == variant else replace(found, changes=variant.changes + 1)
 
 
-def _learn_names(variant: Variant, operation: Operation, unknown: Iterable[str]) -> Variant:
+def _learn_names(variant: SchemaVariant, operation: Operation, unknown: Iterable[str]) -> SchemaVariant:
     learned = set(variant.learned)
     for pattern in unknown:
         *steps, name = re.findall(r"\[\]|[^.\[\]]+", pattern)
@@ -79,7 +79,7 @@ def _learn_names(variant: Variant, operation: Operation, unknown: Iterable[str])
     return replace(variant, learned=frozenset(learned))
 
 
-def _learn_case(variant: Variant, operation: Operation, name: str, where: str) -> Variant:
+def _learn_case(variant: SchemaVariant, operation: Operation, name: str, where: str) -> SchemaVariant:
     at = _resolve(variant, operation, where)
     if at is None:
         return variant
@@ -91,7 +91,7 @@ def _learn_case(variant: Variant, operation: Operation, name: str, where: str) -
     return variant
 
 
-def _resolve(variant: Variant, operation: Operation, where: str) -> tuple[Path, Column | None] | None:
+def _resolve(variant: SchemaVariant, operation: Operation, where: str) -> tuple[Path, Column | None] | None:
     """The path and the column of a place as msgspec writes it, `.functions[3].vpcConfig`."""
     matches = list(_STEP.finditer(where))
     if "".join(match[0] for match in matches) != where or len(matches) < 2 or matches[1][2] is None:
@@ -99,7 +99,9 @@ def _resolve(variant: Variant, operation: Operation, where: str) -> tuple[Path, 
     return _resolve_steps(variant, operation, [match[1] or "[]" for match in matches[2:]])
 
 
-def _resolve_steps(variant: Variant, operation: Operation, steps: Iterable[str]) -> tuple[Path, Column | None] | None:
+def _resolve_steps(
+    variant: SchemaVariant, operation: Operation, steps: Iterable[str]
+) -> tuple[Path, Column | None] | None:
     """The path and the column below the record, None for the record itself; None where there is none."""
     path: Path = ()
     column: Column | None = None

@@ -15,7 +15,7 @@ _Page = TypeVar("_Page")
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 
 
-class Reading:
+class ListReading:
     """What one reading of a list by page numbers showed; `count` counts its records, `pages` those that had any."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Reading:
         self._identities |= found
         return True
 
-    def confirms(self, earlier: Reading) -> bool:
+    def confirms(self, earlier: ListReading) -> bool:
         """Whether both show the same list, and neither a list that moved under it.
 
         The same keys twice don't say so alone: what is inserted and deleted in front of the reader pushes a record
@@ -73,7 +73,7 @@ class _Slot(Generic[_Page]):
     error: Exception | None = None
 
 
-class Lookahead(Generic[_Page]):
+class Prefetcher(Generic[_Page]):
     """Fetches pages up to `last` ahead of who takes them; at most `MOST_AHEAD` are held or on their way.
 
     `last`: the number of the last page that reading on would ask for, as far as anybody knows; 0: nobody does, and

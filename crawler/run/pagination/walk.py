@@ -17,7 +17,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, PaginationError
-from crawler.run.pagination.by_number import Lookahead, Reading, Spawn, count
+from crawler.run.pagination.by_number import ListReading, Prefetcher, Spawn, count
 from crawler.run.pagination.page import PageLike
 from crawler.run.pagination.prefixes import LEAST_PAGES, MOST_EXTRA, WALKS, OddListError, Split, Watch, ascending
 from crawler.text import is_encodable
@@ -43,7 +43,7 @@ class Take(Protocol[_Taken]):
         """Take a page; `restarts`: what came before it in this walk is void, because the reading began anew."""
 
 
-class Walk(Generic[_Page]):
+class ListWalk(Generic[_Page]):
     """One list, walked. `run` it, then read `status` and `note`.
 
     `is_settled` says whether the pages given so far stand: a list by page numbers may be read again. `spawn` begins a
@@ -232,9 +232,9 @@ class Walk(Generic[_Page]):
             await take(page, restarts=False)
             self._judge_total({total} if (total := count(page.total)) is not None else set(), page.seen)
             return
-        previous: Reading | None = None
+        previous: ListReading | None = None
         for number in range(1, _MAX_READINGS + 1):
-            self.readings, reading = number, Reading()
+            self.readings, reading = number, ListReading()
             ahead = self._ahead(page, previous)
             await self._read(page if previous is None else None, reading, ahead, take)
             if previous is not None and reading.confirms(previous):
@@ -249,7 +249,7 @@ class Walk(Generic[_Page]):
         total = count(first.total)
         return total is not None and first.seen < self._limit and min(first.seen, 1) <= total <= first.seen
 
-    def _ahead(self, first: _Page, previous: Reading | None) -> Lookahead[_Page]:
+    def _ahead(self, first: _Page, previous: ListReading | None) -> Prefetcher[_Page]:
         """What to fetch ahead: a reading asks for the empty page after the last as well.
 
         A total says how many pages there are, the reading before says it better. Without a total pages go one by one.
@@ -257,11 +257,13 @@ class Walk(Generic[_Page]):
         last, total = 0, count(first.total)
         if total is not None and first.seen:
             last = min(MAX_PAGES, -(-total // first.seen)) + 1 if previous is None else previous.pages + 1
-        return Lookahead(
+        return Prefetcher(
             lambda number: self._page(self._numbered(number)), self._spawn, last, sure=previous is not None
         )
 
-    async def _read(self, first: _Page | None, reading: Reading, ahead: Lookahead[_Page], take: Take[_Page]) -> None:
+    async def _read(
+        self, first: _Page | None, reading: ListReading, ahead: Prefetcher[_Page], take: Take[_Page]
+    ) -> None:
         """One reading to an empty page. `first`: its first page, where that is there already."""
         number, restarts = 1, first is None
         try:

@@ -17,7 +17,7 @@ from crawler.errors import OutputError
 from crawler.snapshot.layout import LATEST, STAGING, is_snapshot_id, manifest_path
 
 if TYPE_CHECKING:
-    from crawler.snapshot.object_store import Bucket, Content
+    from crawler.snapshot.object_store import Content, ObjectStore
 
 _TURNS = f"{STAGING}/turns"
 # Longer than any announced crawl can take: two small requests, each with its own limit.
@@ -26,7 +26,7 @@ _ROUND_S = 0.2
 _MOST_SWAPS = 50
 
 
-async def advance_latest(bucket: Bucket, snapshot_id: str) -> None:
+async def advance_latest(bucket: ObjectStore, snapshot_id: str) -> None:
     """Let LATEST name this snapshot, unless it names a newer one. Raises OutputError."""
     if bucket.can_swap:
         await _swap(bucket, snapshot_id)
@@ -34,7 +34,7 @@ async def advance_latest(bucket: Bucket, snapshot_id: str) -> None:
         await _take_turn(bucket, snapshot_id)
 
 
-async def _swap(bucket: Bucket, snapshot_id: str) -> None:
+async def _swap(bucket: ObjectStore, snapshot_id: str) -> None:
     for _ in range(_MOST_SWAPS):
         found = await bucket.read(LATEST)
         if await _named(bucket, found) >= snapshot_id:
@@ -44,7 +44,7 @@ async def _swap(bucket: Bucket, snapshot_id: str) -> None:
     raise OutputError(f"{LATEST} in {bucket.place.uri} changes all the time: who else moves it?")
 
 
-async def _take_turn(bucket: Bucket, snapshot_id: str) -> None:
+async def _take_turn(bucket: ObjectStore, snapshot_id: str) -> None:
     own = f"{_TURNS}/{snapshot_id}"
     try:
         # Put again in each round: whose announcement isn't renewed is seen to be dead by that.
@@ -61,7 +61,7 @@ async def _take_turn(bucket: Bucket, snapshot_id: str) -> None:
             await bucket.delete([own])
 
 
-async def _others(bucket: Bucket, snapshot_id: str) -> list[str]:
+async def _others(bucket: ObjectStore, snapshot_id: str) -> list[str]:
     """Whose announcements stand, by the store's own clock as the newest of them shows it; the dead are removed."""
     found = await bucket.list(_TURNS)
     now = max((entry.modified_at for entry in found), default=None)
@@ -71,7 +71,7 @@ async def _others(bucket: Bucket, snapshot_id: str) -> list[str]:
     return [name for name in names if name != snapshot_id]
 
 
-async def _named(bucket: Bucket, found: Content | None) -> str:
+async def _named(bucket: ObjectStore, found: Content | None) -> str:
     """What LATEST names, where that is a snapshot with a manifest; else an ID before all others."""
     text = found.data.decode("ascii", "replace").strip() if found is not None else ""
     return text if is_snapshot_id(text) and await bucket.read(manifest_path(text)) is not None else ""

@@ -26,7 +26,7 @@ from crawler.snapshot.layout import (
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from crawler.snapshot.object_store import Bucket
+    from crawler.snapshot.object_store import ObjectStore
 
 _FORSAKEN_AFTER = timedelta(days=1)
 
@@ -38,7 +38,7 @@ class _Note(msgspec.Struct, frozen=True):
     token: str
 
 
-async def announce(bucket: Bucket, snapshot_id: str, tables: list[str]) -> None:
+async def announce(bucket: ObjectStore, snapshot_id: str, tables: list[str]) -> None:
     """Put the note of a snapshot that begins.
 
     Raises OutputBusyError where a crawl is at it under the same ID, OutputError where that one has committed.
@@ -50,7 +50,7 @@ async def announce(bucket: Bucket, snapshot_id: str, tables: list[str]) -> None:
         raise OutputBusyError(f"another crawl began in {bucket.place.uri} under the same ID, {snapshot_id}: try again")
 
 
-async def settle_others(bucket: Bucket, now: datetime) -> list[str]:
+async def settle_others(bucket: ObjectStore, now: datetime) -> list[str]:
     """Set right what the notes tell of: the IDs of the snapshots that were committed and are now settled.
 
     LATEST moves to a committed one; what was left a day ago or more without a commit is removed. Raises OutputError.
@@ -77,7 +77,7 @@ async def settle_others(bucket: Bucket, now: datetime) -> list[str]:
     return completed
 
 
-async def _sweep(bucket: Bucket, snapshot_id: str, note_path: str) -> None:
+async def _sweep(bucket: ObjectStore, snapshot_id: str, note_path: str) -> None:
     """Take away what a crawl left that didn't commit."""
     note = await bucket.read(note_path)
     with suppress(msgspec.MsgspecError):

@@ -11,10 +11,10 @@ from crawler.errors import OutputError
 from crawler.snapshot.layout import STAGING
 
 if TYPE_CHECKING:
-    from crawler.snapshot.object_store import Bucket
+    from crawler.snapshot.object_store import ObjectStore
 
 
-async def check_bucket(bucket: Bucket) -> None:
+async def check_bucket(bucket: ObjectStore) -> None:
     """Try in the bucket what a commit does. Raises OutputError, also for a store that doesn't keep to conditions."""
     probe = f"{STAGING}/probe-{secrets.token_hex(8)}"
     uri = bucket.place.uri

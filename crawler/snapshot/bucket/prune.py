@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from crawler.snapshot.folder.prune import PrunePlan
     from crawler.snapshot.lake.base import Lake
     from crawler.snapshot.manifest import Manifest
-    from crawler.snapshot.object_store import Bucket
+    from crawler.snapshot.object_store import ObjectStore
     from crawler.snapshot.reader import BucketReader
     from crawler.snapshot.retention import KeepRules
 
 
 async def prune_bucket(
-    bucket: Bucket, reader: BucketReader, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()
+    bucket: ObjectStore, reader: BucketReader, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()
 ) -> PrunePlan:
     """Complete what was left half done, then remove what no rule keeps: what was done. Raises OutputError.
 
@@ -46,7 +46,7 @@ async def prune_bucket(
     return plan
 
 
-async def finish_removals(bucket: Bucket) -> None:
+async def finish_removals(bucket: ObjectStore) -> None:
     """Go on with the removals that were begun and not ended. Raises OutputError."""
     for entry in await bucket.list(STAGING):
         found = await bucket.read(entry.path) if pruned_id(entry.path.removeprefix(f"{STAGING}/")) else None
@@ -54,7 +54,7 @@ async def finish_removals(bucket: Bucket) -> None:
             await _finish(bucket, manifests.decode(found.data, entry.path))
 
 
-async def _finish(bucket: Bucket, manifest: Manifest) -> None:
+async def _finish(bucket: ObjectStore, manifest: Manifest) -> None:
     """Everything after the note. Each step may be done again."""
     snapshot_id = manifest.snapshot_id
     await bucket.delete([manifest_path(snapshot_id)])

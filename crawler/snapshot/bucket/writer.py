@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.manifest import Manifest, ManifestDraft, PartFile
-    from crawler.snapshot.object_store import Bucket
+    from crawler.snapshot.object_store import ObjectStore
 
 # One PUT a part: S3 takes 5 GiB in one, and what is in flight is in memory.
 MAX_PART_BYTES = 32 * 1024 * 1024
@@ -52,7 +52,7 @@ class BucketSnapshotWriter(SnapshotWriter):
     # The scratch folder ends with its crawl: there is nothing that another could go on with.
     _has_journal = False
 
-    _bucket: Bucket
+    _bucket: ObjectStore
     _scratch: Path
     _landed: set[str]
     _uploads: anyio.CapacityLimiter
@@ -60,7 +60,7 @@ class BucketSnapshotWriter(SnapshotWriter):
     @classmethod
     async def begin_in(
         cls,
-        bucket: Bucket,
+        bucket: ObjectStore,
         snapshot_id: str,
         started_at: datetime,
         schemas: Mapping[str, pa.Schema],
@@ -91,7 +91,7 @@ class BucketSnapshotWriter(SnapshotWriter):
         await writer.announce(bucket, scratch)
         return writer
 
-    async def announce(self, bucket: Bucket, scratch: Path) -> None:
+    async def announce(self, bucket: ObjectStore, scratch: Path) -> None:
         """See `begin_in`, which calls this once."""
         self._bucket, self._scratch, self._landed = bucket, scratch, set()
         self._uploads = anyio.CapacityLimiter(_UPLOADS_AT_ONCE)

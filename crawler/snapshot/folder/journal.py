@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.rows.spool import Spool
+    from crawler.snapshot.rows.spool import RowBuffer
 
 FORMAT = 1
 
 _Entry = TypeVar("_Entry")
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class ResumeConditions(msgspec.Struct, frozen=True, kw_only=True):
     """What a crawl was begun with. `conditions`: what else must be the same for another to go on, by its name."""
 
     format: int = FORMAT
@@ -40,14 +40,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     conditions: dict[str, str]
 
 
-class KnownList(msgspec.Struct, frozen=True, array_like=True):
+class ChildList(msgspec.Struct, frozen=True, array_like=True):
     """A list of a child's scope that a parent's rows gave: its parameters' values, and whether it is a guess."""
 
     values: tuple[str, ...]
     is_guess: bool
 
 
-class ScopeRecord(msgspec.Struct, frozen=True, kw_only=True):
+class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     """A scope that is whole. `unknown` counts the fields that its schema doesn't know.
 
     `lists` has, for each table below it, every list to ask for; None where a row didn't say which.
@@ -56,7 +56,7 @@ class ScopeRecord(msgspec.Struct, frozen=True, kw_only=True):
     row: ScopeRow
     files: list[PartFile]
     unknown: dict[str, int]
-    lists: dict[str, list[KnownList] | None]
+    lists: dict[str, list[ChildList] | None]
 
     @property
     def scope(self) -> tuple[str, str, str]:
@@ -76,7 +76,7 @@ class _Group:
 class Journal:
     """The open journal of one crawl, in one event loop. Everything raises OutputError where the disk fails."""
 
-    def __init__(self, spool: Spool, path: str, fd: int) -> None:
+    def __init__(self, spool: RowBuffer, path: str, fd: int) -> None:
         """Not called directly: see `start`."""
         self.count = 0
         self._spool = spool
@@ -86,7 +86,7 @@ class Journal:
         self._lock = anyio.Lock()
 
     @classmethod
-    async def start(cls, spool: Spool, terms: Terms, records: Sequence[ScopeRecord] = ()) -> Journal:
+    async def start(cls, spool: RowBuffer, terms: ResumeConditions, records: Sequence[JournalEntry] = ()) -> Journal:
         """A new journal in place of one that may be there, durable with all of these records or not made at all."""
         path = journal_path(terms.snapshot_id)
         text = _line(terms) + b"".join(map(_line, records))
@@ -94,7 +94,7 @@ class Journal:
         journal.count = len(records)
         return journal
 
-    async def add(self, record: ScopeRecord) -> None:
+    async def add(self, record: JournalEntry) -> None:
         """Note a scope; on return it is durable. Those that come while the disk is busy are flushed together.
 
         The first of them flushes for all, who then go on at once: a queue of its own for each would be worked off more
@@ -134,26 +134,26 @@ def journal_path(snapshot_id: str) -> str:
     return staged(snapshot_id, "journal")
 
 
-def read_journal(disk: Disk, snapshot_id: str) -> tuple[Terms, list[ScopeRecord]] | None:
+def read_journal(disk: Disk, snapshot_id: str) -> tuple[ResumeConditions, list[JournalEntry]] | None:
     """The terms and every record up to the first line that isn't whole; None where the first one isn't.
 
     Raises OutputError where the file can't be read.
     """
     path = journal_path(snapshot_id)
     lines = disk.read(path).split(b"\n")[:-1] if disk.has(path) else []
-    terms = _entry(lines[0], Terms) if lines else None
+    terms = _entry(lines[0], ResumeConditions) if lines else None
     if terms is None or (terms.format, terms.snapshot_id) != (FORMAT, snapshot_id):
         return None
     records = []
     for line in lines[1:]:
-        record = _entry(line, ScopeRecord)
+        record = _entry(line, JournalEntry)
         if record is None:
             break
         records.append(record)
     return terms, records
 
 
-def _line(entry: Terms | ScopeRecord) -> bytes:
+def _line(entry: ResumeConditions | JournalEntry) -> bytes:
     text = msgspec.json.encode(entry)
     return b"%08x %s\n" % (zlib.crc32(text), text)
 

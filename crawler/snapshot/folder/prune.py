@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.lake.base import Lake
     from crawler.snapshot.manifest import Manifest
-    from crawler.snapshot.reader import Place, SnapshotSummary
+    from crawler.snapshot.reader import OutputLocation, SnapshotSummary
 
 # A crawl that hasn't ended after so long holds no lock any more, and nobody may go on with it.
 UNFINISHED_FOR = timedelta(hours=24)
@@ -58,7 +58,7 @@ class PrunePlan:
     unfinished: list[str] = field(default_factory=list)
 
 
-def plan_prune(root: Place, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()) -> PrunePlan:
+def plan_prune(root: OutputLocation, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()) -> PrunePlan:
     """What `prune` would do now. Writes nothing and takes no lock. Raises OutputError.
 
     Whatever the rules say, the newest complete snapshot stays, that which LATEST names, one whose files are a lake
@@ -87,7 +87,7 @@ def plan_prune(root: Place, rules: KeepRules, now: datetime, lakes: Sequence[Lak
     )
 
 
-def expire_from(lakes: Sequence[Lake], root: Place, plan: PrunePlan) -> None:
+def expire_from(lakes: Sequence[Lake], root: OutputLocation, plan: PrunePlan) -> None:
     """Let the lakes forget what is to be removed, before its files go. Raises OutputError."""
     gone = [entry.snapshot_id for entry in plan.removed]
     if lakes and gone:
@@ -147,7 +147,7 @@ def _held(disk: Disk, now: datetime) -> Iterator[None]:
         disk.close_root()
 
 
-def _held_by(lakes: Sequence[Lake], root: Place, snapshot_ids: Sequence[str]) -> list[tuple[str, list[str]]]:
+def _held_by(lakes: Sequence[Lake], root: OutputLocation, snapshot_ids: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Those of these snapshots that are the content of lake tables, with the tables."""
     if not lakes or not snapshot_ids:
         return []
@@ -157,11 +157,11 @@ def _held_by(lakes: Sequence[Lake], root: Place, snapshot_ids: Sequence[str]) ->
     return [(snapshot_id, tables) for snapshot_id, tables in held.items() if tables]
 
 
-def _tables_of(root: Place, snapshot_ids: Iterable[str]) -> list[str]:
+def _tables_of(root: OutputLocation, snapshot_ids: Iterable[str]) -> list[str]:
     return sorted({table for snapshot_id in snapshot_ids for table in read_manifest(root, snapshot_id).tables})
 
 
-def _dead_crawls(root: Place, now: datetime) -> list[str]:
+def _dead_crawls(root: OutputLocation, now: datetime) -> list[str]:
     """Staged snapshots that were given up long ago; one that is decided will be put in place. In local folders."""
     if not isinstance(root, Path):
         return []

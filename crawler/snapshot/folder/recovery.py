@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.folder.journal import ScopeRecord, Terms
+    from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
 
 _T = TypeVar("_T")
 
@@ -40,13 +40,13 @@ def take_for_new(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple[Di
     return _hold(disk, started_at, prepare)
 
 
-def take_unfinished(disk: Disk, now: datetime) -> tuple[Disk, OutputLock, tuple[Terms, list[ScopeRecord]]]:
+def take_unfinished(disk: Disk, now: datetime) -> tuple[Disk, OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:
     """The disk, its lock, and the journal of the newest unfinished crawl.
 
     Raises ConfigError where there is none to go on with, and as `take_for_new`.
     """
 
-    def prepare(disk: Disk) -> tuple[Terms, list[ScopeRecord]]:
+    def prepare(disk: Disk) -> tuple[ResumeConditions, list[JournalEntry]]:
         completed = complete_decided(disk)
         if completed and not any(is_snapshot_id(name) for name in disk.names(STAGING)):
             raise ConfigError(f"--resume: snapshot {completed[-1]} was whole already, and is in place now")

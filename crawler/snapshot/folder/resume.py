@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.folder.journal import ScopeRecord, Terms
+    from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
     from crawler.snapshot.manifest import PartFile
 
 # Rows of one snapshot shouldn't be further apart in time than this.
@@ -32,7 +32,7 @@ MAX_AGE = timedelta(hours=6)
 _ANEW = "crawl without --resume, which begins anew"
 
 
-def newest_unfinished(disk: Disk, now: datetime) -> tuple[Terms, list[ScopeRecord]]:
+def newest_unfinished(disk: Disk, now: datetime) -> tuple[ResumeConditions, list[JournalEntry]]:
     """The newest crawl that was neither committed nor decided, as its journal has it.
 
     Raises ConfigError, which says why, where there is none to go on with; OutputError where it can't be read.
@@ -50,7 +50,7 @@ def newest_unfinished(disk: Disk, now: datetime) -> tuple[Terms, list[ScopeRecor
     return found
 
 
-def check_terms(then: Terms, now: Terms) -> None:
+def check_terms(then: ResumeConditions, now: ResumeConditions) -> None:
     """Raise ConfigError, which says what differs, unless a crawl may go on where another ended."""
     if then.plan_sha256 != now.plan_sha256:
         what = "other accounts, regions, tables or columns"
@@ -62,13 +62,13 @@ def check_terms(then: Terms, now: Terms) -> None:
 
 
 def take_over(
-    disk: Disk, snapshot_id: str, records: Sequence[ScopeRecord], families: Mapping[str, Sequence[str]]
-) -> list[ScopeRecord]:
+    disk: Disk, snapshot_id: str, records: Sequence[JournalEntry], families: Mapping[str, Sequence[str]]
+) -> list[JournalEntry]:
     """The records to go on with, parents first; all else that was staged is removed. Raises OutputError.
 
     `families`: every table of the plan → the tables right above it.
     """
-    taken: dict[tuple[str, str, str], ScopeRecord] = {}
+    taken: dict[tuple[str, str, str], JournalEntry] = {}
     for record in records:
         table, *target = record.scope
         has_parents = all((parent, *target) in taken for parent in families[table])
@@ -85,14 +85,14 @@ def take_over(
     return list(taken.values())
 
 
-def _is_usable(record: ScopeRecord, below: set[str]) -> bool:
+def _is_usable(record: JournalEntry, below: set[str]) -> bool:
     """Whether it was whole, adds up, and says which lists to ask for in every table below."""
     row, rows = record.row, sum(file.rows for file in record.files)
     wanted = row.rows if row.written and has_rows(row.status) else 0
     return is_whole(row.status) and rows == wanted and all(record.lists.get(table) is not None for table in below)
 
 
-def _is_intact(disk: Disk, snapshot_id: str, record: ScopeRecord) -> bool:
+def _is_intact(disk: Disk, snapshot_id: str, record: JournalEntry) -> bool:
     return all(_is_same(disk, staged(snapshot_id, file.path), file) for file in record.files)
 
 

@@ -24,7 +24,7 @@ _BATCH_ROWS = 4096
 _GROUP_BATCHES = 4
 
 
-class Assembly:
+class StagedSnapshot:
     """The last files of one snapshot, staged and durable. Methods raise OutputError."""
 
     def __init__(self, disk: Disk, snapshot_id: str, schemas: Mapping[str, pa.Schema]) -> None:

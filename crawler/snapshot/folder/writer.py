@@ -16,16 +16,16 @@ from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import Disk, remove_tree
 from crawler.snapshot.folder.commit import decide, prepare_destinations, publish
 from crawler.snapshot.folder.ended_scopes import ScopeSet
-from crawler.snapshot.folder.journal import Journal, ScopeRecord, Terms
+from crawler.snapshot.folder.journal import Journal, JournalEntry, ResumeConditions
 from crawler.snapshot.folder.preflight import make_root
 from crawler.snapshot.folder.recovery import take_for_new, take_unfinished
 from crawler.snapshot.folder.resume import check_terms, take_over
-from crawler.snapshot.folder.staging import Assembly
+from crawler.snapshot.folder.staging import StagedSnapshot
 from crawler.snapshot.layout import account_folder, staged
 from crawler.snapshot.ledger import Ledger, has_rows
 from crawler.snapshot.rows.row_store import count_columns
 from crawler.snapshot.rows.scope_writer import ScopeWriter
-from crawler.snapshot.rows.spool import Spool
+from crawler.snapshot.rows.spool import RowBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from crawler.snapshot.folder.journal import KnownList
+    from crawler.snapshot.folder.journal import ChildList
     from crawler.snapshot.folder.lock import OutputLock
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.manifest import Manifest, ManifestDraft, PartFile
@@ -59,7 +59,7 @@ class SnapshotWriter:
         snapshot_id: str,
         started_at: datetime,
         schemas: Mapping[str, pa.Schema],
-        spool: Spool,
+        spool: RowBuffer,
     ) -> None:
         """Not called directly: see `begin`."""
         self.snapshot_id = snapshot_id
@@ -67,7 +67,7 @@ class SnapshotWriter:
         self.recovered: list[str] = []
         self._disk = disk
         self._lock = lock
-        self._unfinished: tuple[Terms, list[ScopeRecord]] | None = None
+        self._unfinished: tuple[ResumeConditions, list[JournalEntry]] | None = None
         self._journal: Journal | None = None
         self._stays = False
         self._schemas = schemas
@@ -111,7 +111,7 @@ class SnapshotWriter:
 
         with anyio.CancelScope(shield=True):
             taken, lock, recovered = await anyio.to_thread.run_sync(begin_blocking)
-        spool = Spool(taken, memory_bytes, max_open_parts, max_part_bytes)
+        spool = RowBuffer(taken, memory_bytes, max_open_parts, max_part_bytes)
         writer = cls(taken, lock, snapshot_id, started_at, schemas, spool)
         writer.recovered = recovered
         return writer
@@ -133,32 +133,32 @@ class SnapshotWriter:
         on with; and as `begin` does.
         """
 
-        def resume_blocking() -> tuple[Disk, OutputLock, tuple[Terms, list[ScopeRecord]]]:
+        def resume_blocking() -> tuple[Disk, OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:
             return take_unfinished(disk or Disk(root, umask), now)
 
         with anyio.CancelScope(shield=True):
             taken, lock, (terms, records) = await anyio.to_thread.run_sync(resume_blocking)
-        spool = Spool(taken, MEMORY_BYTES, max_open_parts)
+        spool = RowBuffer(taken, MEMORY_BYTES, max_open_parts)
         writer = cls(taken, lock, terms.snapshot_id, terms.started_at, schemas, spool)
         writer._unfinished, writer._stays = (terms, records), True
         return writer
 
     async def open_journal(
         self, plan_sha256: str, conditions: Mapping[str, str], families: Mapping[str, Sequence[str]]
-    ) -> list[ScopeRecord]:
+    ) -> list[JournalEntry]:
         """Begin to note scopes, where this kind of output can: those that are whole already, after `resume`.
 
         `conditions`: what must be the same, besides the plan, for another crawl to go on where this one ends, by its
         name for messages. `families`: every table of the plan → the tables right above it. Raises ConfigError where
         what is to go on was begun otherwise, and OutputError.
         """
-        terms = Terms(
+        terms = ResumeConditions(
             snapshot_id=self.snapshot_id,
             started_at=self.started_at,
             plan_sha256=plan_sha256,
             conditions=dict(conditions),
         )
-        records: list[ScopeRecord] = []
+        records: list[JournalEntry] = []
         if self._unfinished is not None:
             then, noted = self._unfinished
             check_terms(then, terms)
@@ -173,15 +173,15 @@ class SnapshotWriter:
         return records
 
     async def note(
-        self, row: ScopeRow, unknown: Mapping[str, int], lists: Mapping[str, list[KnownList] | None]
+        self, row: ScopeRow, unknown: Mapping[str, int], lists: Mapping[str, list[ChildList] | None]
     ) -> None:
         """A scope is whole and has ended: note it with its files, durably, where there is a journal.
 
-        `unknown` and `lists` are `ScopeRecord`'s. Raises OutputError.
+        `unknown` and `lists` are `JournalEntry`'s. Raises OutputError.
         """
         if self._journal is not None:
             files = self._kept.get((row.table, row.account_id, row.region_id), [])
-            await self._journal.add(ScopeRecord(row=row, files=files, unknown=dict(unknown), lists=dict(lists)))
+            await self._journal.add(JournalEntry(row=row, files=files, unknown=dict(unknown), lists=dict(lists)))
 
     def leave_unfinished(self) -> bool:
         """Let what is staged stay when the snapshot is abandoned, for a `resume`; whether anything is worth it."""
@@ -268,7 +268,7 @@ class SnapshotWriter:
 
     def _assemble(self, draft: ManifestDraft, ledger: Ledger) -> Manifest:
         """Everything staged but the manifest, which is given."""
-        assembly = Assembly(self._disk, self.snapshot_id, self._schemas)
+        assembly = StagedSnapshot(self._disk, self.snapshot_id, self._schemas)
         tables = assembly.tables(self._kept, self._emptied, ledger)
         return self._manifest(draft, ledger, tables, assembly.ledger(ledger))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from crawler.snapshot.location import BucketPlace
+from crawler.snapshot.location import BucketLocation
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,7 +23,7 @@ class LakeSettings:
     """A lake over an output. The catalog's URI may hold a password, so it never shows itself in a message."""
 
     format: Literal["iceberg", "delta"]
-    root: Path | BucketPlace
+    root: Path | BucketLocation
     catalog_uri: str = ""
     warehouse: str = ""
     namespace: str = "acs_inventory"

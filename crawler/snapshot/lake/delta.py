@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from deltalake.transaction import AddAction
 
     from crawler.snapshot.lake.base import LakeSettings
-    from crawler.snapshot.location import BucketPlace
+    from crawler.snapshot.location import BucketLocation
     from crawler.snapshot.manifest import PartFile
 
 _ATTEMPTS = 5
@@ -99,7 +99,7 @@ def _newest(table: Any) -> str:
     return max((str(entry.get(SNAPSHOT_PROPERTY, "")) for entry in table.history(_LOOKED_AT)), default="")
 
 
-def _storage(root: BucketPlace) -> dict[str, str]:
+def _storage(root: BucketLocation) -> dict[str, str]:
     """How delta-rs reaches the bucket; commits are put create-only, so that writers can't overwrite each other's."""
     found = {"region": root.region, "endpoint": root.endpoint, "conditional_put": "etag"}
     found["virtual_hosted_style_request"] = str(root.is_virtual_host).lower()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
-from crawler.snapshot.location import BucketPlace
+from crawler.snapshot.location import BucketLocation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -183,7 +183,7 @@ def _own_file(root: Path) -> Path:
     return folder / "catalog.db"
 
 
-def _storage(root: Path | BucketPlace) -> dict[str, str]:
+def _storage(root: Path | BucketLocation) -> dict[str, str]:
     """How pyiceberg reaches the bucket."""
     if isinstance(root, Path):
         return {}

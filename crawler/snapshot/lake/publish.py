@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError, OutputError, UnfinishedCommitError
 from crawler.snapshot.lake.base import Lake, LakeSettings
-from crawler.snapshot.location import BucketPlace
+from crawler.snapshot.location import BucketLocation
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,7 @@ def open_lake(settings: LakeSettings) -> Lake:
     if find_spec(_MODULES[settings.format]) is None:
         extra = f"acs-inventory[{settings.format}]"
         raise ConfigError(f'output.format is "{settings.format}", which needs an extra: pip install "{extra}"')
-    if isinstance(settings.root, BucketPlace) and settings.root.kind == "oss":
+    if isinstance(settings.root, BucketLocation) and settings.root.kind == "oss":
         raise ConfigError(
             f'output.format is "{settings.format}", which this version writes to local disks and S3, not to oss://: '
             'write "parquet", which does'

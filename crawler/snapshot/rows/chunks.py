@@ -52,7 +52,7 @@ class Waiting(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Packed:
+class CompressedBatch:
     """A batch, compressed until it is written: five times as many rows wait in the same memory, for larger row groups.
 
     `unpacked_bytes` is what the batch takes.
@@ -64,7 +64,7 @@ class Packed:
     _data: bytes
 
     @classmethod
-    def of(cls, batch: pa.RecordBatch) -> Packed:
+    def of(cls, batch: pa.RecordBatch) -> CompressedBatch:
         """Pack a batch."""
         message = batch.serialize()
         return cls(batch.schema, batch.num_rows, message.size, _codec().compress(message, asbytes=True))
@@ -85,16 +85,16 @@ def _codec() -> pa.Codec:
 
 
 @dataclass(slots=True, eq=False)
-class Decoding:
+class DecodeTask:
     """Rows that are being decoded. `cost_bytes` is an estimate until it is done and counted."""
 
-    future: Future[Packed]
+    future: Future[CompressedBatch]
     num_rows: int
     cost_bytes: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chosen:
+class RowSelection:
     """Some of the rows of a chunk that isn't decoded yet, by position."""
 
     chunk: Chunk
@@ -106,17 +106,19 @@ class Chosen:
         return len(self.rows)
 
 
-Chunk: TypeAlias = "pa.RecordBatch | Waiting | Decoding | Chosen"
+Chunk: TypeAlias = "pa.RecordBatch | Waiting | DecodeTask | RowSelection"
 
 
 def is_waiting(chunk: Chunk) -> TypeGuard[Waiting]:
     """Whether a chunk is a page as bytes that nobody decodes yet."""
-    return not isinstance(chunk, pa.RecordBatch | Decoding | Chosen)
+    return not isinstance(chunk, pa.RecordBatch | DecodeTask | RowSelection)
 
 
 def choose(chunk: Chunk, rows: Sequence[int]) -> Chunk:
     """These rows of a chunk, by position: a copy of a batch's, a note of another's."""
-    return chunk.take(pa.array(rows, type=pa.int64())) if isinstance(chunk, pa.RecordBatch) else Chosen(chunk, rows)
+    return (
+        chunk.take(pa.array(rows, type=pa.int64())) if isinstance(chunk, pa.RecordBatch) else RowSelection(chunk, rows)
+    )
 
 
 def runs(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
@@ -156,16 +158,16 @@ def groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
 
 
 def _unpacked_bytes(chunk: Chunk) -> int:
-    if isinstance(chunk, Chosen):
+    if isinstance(chunk, RowSelection):
         return _unpacked_bytes(chunk.chunk)
-    if isinstance(chunk, Decoding):
+    if isinstance(chunk, DecodeTask):
         return chunk.future.result().unpacked_bytes
     return int(chunk.nbytes)
 
 
-def decoded(pages: Sequence[Waiting]) -> Packed:
+def decoded(pages: Sequence[Waiting]) -> CompressedBatch:
     """Pages of one decoder, decoded and packed. Takes long: for worker threads."""
-    return Packed.of(pages[0].decoder.decode(pages))
+    return CompressedBatch.of(pages[0].decoder.decode(pages))
 
 
 def resolved(chunks: Iterable[Chunk]) -> list[pa.RecordBatch]:
@@ -177,21 +179,21 @@ def _resolved(run: Sequence[Chunk]) -> pa.RecordBatch:
     first = run[0]
     if is_waiting(first):
         return first.decoder.decode([page for page in run if is_waiting(page)])
-    if isinstance(first, Decoding):
+    if isinstance(first, DecodeTask):
         return first.future.result().batch()
-    if isinstance(first, Chosen):
+    if isinstance(first, RowSelection):
         return choose(_resolved([first.chunk]), first.rows)
     return first
 
 
 def started(
     chunks: Iterable[Chunk],
-    submit: Callable[[Sequence[Waiting]], Future[Packed]],
+    submit: Callable[[Sequence[Waiting]], Future[CompressedBatch]],
     cost_of: Callable[[Chunk], int],
 ) -> Iterator[Chunk]:
     """The chunks, with decoding begun for the pages among them."""
     for run in runs(chunks):
         if pages := [page for page in run if is_waiting(page)]:
-            yield Decoding(submit(pages), sum(page.num_rows for page in pages), sum(map(cost_of, pages)))
+            yield DecodeTask(submit(pages), sum(page.num_rows for page in pages), sum(map(cost_of, pages)))
         else:
             yield from run

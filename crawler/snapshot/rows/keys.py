@@ -28,7 +28,7 @@ _NONE = array("q")
 _NO_SLOTS = array("i")
 
 
-class Keys:
+class SeenKeys:
     """Keys in the order of their rows. A row without a key has its place too; no key is like it."""
 
     __slots__ = ("_digests", "_exact", "_marks", "_slots")
@@ -62,7 +62,7 @@ class Keys:
             self._compact()
         return found
 
-    def adopt(self, other: Keys) -> None:
+    def adopt(self, other: SeenKeys) -> None:
         """Take over another's rows, whose keys are all new here. The other must not be used afterwards."""
         if not len(self):
             self._exact, self._marks, self._digests, self._slots = (
@@ -79,7 +79,7 @@ class Keys:
             self._compact()
             self._extend(*other._rows())
 
-    def found_in(self, settled: Keys) -> dict[int, bool]:
+    def found_in(self, settled: SeenKeys) -> dict[int, bool]:
         """Which rows have a key that is settled: their positions, and whether the digest is the same."""
         if not len(settled):
             return {}
@@ -93,9 +93,9 @@ class Keys:
             known = enumerate(zip(mine, settled._digests_of(marks), strict=True))
         return {row: digest == their for row, (digest, their) in known if their is not None}
 
-    def without(self, rows: Collection[int]) -> Keys:
+    def without(self, rows: Collection[int]) -> SeenKeys:
         """The same less these rows."""
-        kept = Keys()
+        kept = SeenKeys()
         wanted = [row not in rows for row in range(len(self))]
         if self._exact is not None:
             kept._exact = dict(compress(self._exact.items(), wanted))

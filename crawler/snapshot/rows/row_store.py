@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crawler.snapshot.rows.chunks import Chosen, Chunk, Decoding, choose, started
+from crawler.snapshot.rows.chunks import Chunk, DecodeTask, RowSelection, choose, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from crawler.snapshot.rows.chunks import Packed, Waiting
+    from crawler.snapshot.rows.chunks import CompressedBatch, Waiting
     from crawler.snapshot.rows.parquet import PartWriter
 
 # Fewer, and joining shows in the time that a page takes; more, and a store holds little but the cost of its batches:
@@ -32,7 +32,7 @@ def count_columns(kind: pa.Schema | pa.DataType) -> int:
     return sum(1 + count_columns(kind.field(i).type) for i in range(length))
 
 
-class Store:
+class RowStore:
     """Rows of one list, or of a scope's finished lists, in their order: first those in `parts`, then `chunks`.
 
     `cost_bytes` is what the chunks take in memory, about; `waiting_bytes` counts the pages among them that nobody has
@@ -58,7 +58,7 @@ class Store:
         self._column_bytes = columns * _COLUMN_BYTES
         self._new_part = new_part
         self._small = 0
-        self.decoding: list[Decoding] = []
+        self.decoding: list[DecodeTask] = []
         self.chunks: list[Chunk] = []
         self.rows = 0
         self.cost_bytes = 0
@@ -70,9 +70,9 @@ class Store:
         """What holding the chunk takes, in bytes, about. A page costs its bytes and what it will be."""
         if isinstance(chunk, pa.RecordBatch):
             return int(chunk.nbytes) + self._column_bytes
-        if isinstance(chunk, Decoding):
+        if isinstance(chunk, DecodeTask):
             return chunk.cost_bytes
-        if isinstance(chunk, Chosen):
+        if isinstance(chunk, RowSelection):
             return self.cost_of(chunk.chunk)
         cells = chunk.num_rows * self._columns
         return chunk.nbytes + _PAGE_BYTES + cells * _CELL_BYTES
@@ -89,9 +89,9 @@ class Store:
                 self._join_small()
             return
         self._small = 0
-        if isinstance(chunk, Decoding):
+        if isinstance(chunk, DecodeTask):
             self.decoding.append(chunk)
-        elif not isinstance(chunk, Chosen):
+        elif not isinstance(chunk, RowSelection):
             self.waiting_bytes += chunk.nbytes
 
     def take(self) -> list[Chunk]:
@@ -101,7 +101,7 @@ class Store:
         self.rows = self.cost_bytes = self.waiting_bytes = self._small = 0
         return chunks
 
-    def decode(self, submit: Callable[[Sequence[Waiting]], Future[Packed]]) -> None:
+    def decode(self, submit: Callable[[Sequence[Waiting]], Future[CompressedBatch]]) -> None:
         """Have all waiting pages decoded."""
         for chunk in list(started(self.take(), submit, self.cost_of)):
             self.append(chunk)
@@ -122,7 +122,7 @@ class Store:
             self.parts.append(self.current)
         return self.current
 
-    def adopt(self, other: Store) -> None:
+    def adopt(self, other: RowStore) -> None:
         """Take over all that the other has; it is empty afterwards."""
         for chunk in other.take():
             self.append(chunk)

@@ -14,9 +14,9 @@ from crawler.errors import NormalizeError
 from crawler.snapshot.layout import part_name, scope_folder, staged
 from crawler.snapshot.manifest import PartFile
 from crawler.snapshot.rows.chunks import Waiting, choose
-from crawler.snapshot.rows.keys import Keys
+from crawler.snapshot.rows.keys import SeenKeys
 from crawler.snapshot.rows.parquet import PartWriter, rewrite_without
-from crawler.snapshot.rows.row_store import Store
+from crawler.snapshot.rows.row_store import RowStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from crawler.snapshot.rows.chunks import Chunk
-    from crawler.snapshot.rows.spool import Spool
+    from crawler.snapshot.rows.spool import RowBuffer
 
 _Files = list[PartFile]
 
@@ -58,7 +58,7 @@ class ScopeWriter:
 
     def __init__(
         self,
-        spool: Spool,
+        spool: RowBuffer,
         snapshot_id: str,
         schema: pa.Schema,
         columns: int,
@@ -75,7 +75,7 @@ class ScopeWriter:
         self.conflicts = 0
         self.schema = schema
         self.spool = spool
-        self.settled = Keys()
+        self.settled = SeenKeys()
         self.unfinished: dict[ListWriter, None] = {}
         self._columns = columns
         self._folder = scope_folder(scope[0], snapshot_id, scope[1], scope[2])
@@ -132,12 +132,12 @@ class ScopeWriter:
         if self._is_over:
             raise RuntimeError(f"{self._folder} was kept or dropped before")
 
-    def _new_store(self) -> Store:
-        return Store(self._columns, self._new_part)
+    def _new_store(self) -> RowStore:
+        return RowStore(self._columns, self._new_part)
 
     def _end(self, files: _Files | None) -> None:
         self._is_over = True
-        self.settled = Keys()
+        self.settled = SeenKeys()
         self.count_keys(-self._keys_bytes)
         self.store.close()
         self._ended(self._scope, files, self._parts > 0)
@@ -181,10 +181,10 @@ class ListWriter:
 
     __slots__ = ("_conflicts", "_duplicates", "_is_finished", "_keys", "_scope", "store")
 
-    def __init__(self, scope: ScopeWriter, store: Store) -> None:
+    def __init__(self, scope: ScopeWriter, store: RowStore) -> None:
         self.store = store
         self._scope = scope
-        self._keys = Keys()
+        self._keys = SeenKeys()
         self._duplicates = 0
         self._conflicts = 0
         self._is_finished = False
@@ -220,7 +220,7 @@ class ListWriter:
         self._scope.rows -= len(self._keys)
         self._count(-self._duplicates, -self._conflicts)
         self._scope.count_keys(-self._keys.cost_bytes)
-        self._keys = Keys()
+        self._keys = SeenKeys()
 
     def finish(self) -> None:
         """The list is whole: its rows are the scope's, less those whose key another list has brought."""
@@ -236,7 +236,7 @@ class ListWriter:
         scope.settled.adopt(self._keys)
         scope.count_keys(scope.settled.cost_bytes - held_bytes)
         del scope.unfinished[self]
-        self._keys = Keys()
+        self._keys = SeenKeys()
 
     def _leave_out(self, found: Mapping[int, bool]) -> None:
         """Take back the rows at these positions; which of them are the same as the scope's."""

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.rows.chunks import Chunk, Packed, Waiting
+    from crawler.snapshot.rows.chunks import Chunk, CompressedBatch, Waiting
     from crawler.snapshot.rows.parquet import PartWriter
-    from crawler.snapshot.rows.row_store import Store
+    from crawler.snapshot.rows.row_store import RowStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,7 +39,7 @@ _ENDING_AT_ONCE = 8
 _FOOTERS_BYTES = 24 * 1024 * 1024
 
 
-class Spool:
+class RowBuffer:
     """The shared state of one snapshot's writers, in one event loop.
 
     `buffered_bytes` counts what waits in stores and what is on its way to the disk, `keys_bytes` the keys of the rows
@@ -59,7 +59,7 @@ class Spool:
         self._memory_bytes = memory_bytes
         self._least_bytes = memory_bytes // 4
         self._max_open_parts = max_open_parts
-        self._stores: dict[Store, None] = {}
+        self._stores: dict[RowStore, None] = {}
         self._lock = anyio.Lock()
         self._ending = anyio.CapacityLimiter(_ENDING_AT_ONCE)
         self._threads = anyio.CapacityLimiter(_ENDING_AT_ONCE + 1)
@@ -69,7 +69,7 @@ class Spool:
         self._in_flight = 0
         self._failure = ""
 
-    async def make_room(self, store: Store, shared: Store, rows: int, cost_bytes: int) -> None:
+    async def make_room(self, store: RowStore, shared: RowStore, rows: int, cost_bytes: int) -> None:
         """Return as soon as `store` may take a batch of this size; it must do so before anything else is awaited.
 
         Rows of any store may be written to the disk first. Raises OutputError.
@@ -86,13 +86,13 @@ class Spool:
                 if not await self._relieve():
                     return
 
-    def add(self, store: Store, chunk: Chunk) -> None:
+    def add(self, store: RowStore, chunk: Chunk) -> None:
         """Let a store hold a chunk, after `make_room`."""
         before = store.cost_bytes
         store.append(chunk)
         self.recount(before, store)
 
-    def recount(self, before: int, *stores: Store) -> None:
+    def recount(self, before: int, *stores: RowStore) -> None:
         """Count what a change has made of the stores, which held `before` bytes. Nothing was awaited meanwhile."""
         self.buffered_bytes -= before
         for store in stores:
@@ -107,7 +107,7 @@ class Spool:
                 self._stores.pop(store, None)
 
     @asynccontextmanager
-    async def ending(self, store: Store) -> AsyncIterator[list[Chunk]]:
+    async def ending(self, store: RowStore) -> AsyncIterator[list[Chunk]]:
         """A scope's end: its parts are finished, and the chunks that are in none are given out, to be written.
 
         They count as buffered until the context is left.
@@ -125,7 +125,7 @@ class Spool:
                 self._in_flight -= 1
                 self._release(cost)
 
-    async def forget(self, *stores: Store) -> None:
+    async def forget(self, *stores: RowStore) -> None:
         """Drop all rows of the stores, buffered or on the disk. Raises OutputError."""
         async with self._lock:
             parts = [part for store in stores for part in store.parts]
@@ -164,7 +164,7 @@ class Spool:
             for group in groups(chunks):
                 part.append(resolved(group))
 
-    def _decode(self, pages: Sequence[Waiting]) -> Future[Packed]:
+    def _decode(self, pages: Sequence[Waiting]) -> Future[CompressedBatch]:
         """Begin to decode pages beside the event loop, while their list goes on. One thread: it is all computing."""
         if self._decoder is None:
             self._decoder = ThreadPoolExecutor(1, "decode")
@@ -193,7 +193,7 @@ class Spool:
             return False
         return True
 
-    async def _spill(self, store: Store) -> None:
+    async def _spill(self, store: RowStore) -> None:
         with anyio.CancelScope(shield=True):
             # Who owns the store may finish its list meanwhile, so it is left consistent before the first wait.
             part = store.reserve_part()
@@ -213,7 +213,7 @@ class Spool:
         self.open_parts.pop(part, None)
         self.open_parts[part] = None
 
-    async def _close_parts(self, store: Store) -> None:
+    async def _close_parts(self, store: RowStore) -> None:
         if store.rows and store.current is not None and store.current.is_open:
             await self._spill(store)
         for part in store.parts:

@@ -44,7 +44,7 @@ def table_rows(text, after):
 
 
 def test_every_exit_code_of_the_command_has_its_advice():
-    listed = table_rows(PAGE, "What an exit code asks of you")
+    listed = table_rows(PAGE, "## Exit codes")
     assert {int(code) for cells in listed for code in cells[0].split(",")} == CODES
     said = re.search(r"Exit codes:(.*?)\n\n", crawling.crawl.help + "\n\n", re.DOTALL)[1]
     assert {int(number) for number in re.findall(r"\b\d+\b", said)} == CODES

@@ -1,8 +1,8 @@
-"""A nightly crawl as an Airflow task: the command is run, and its exit code says what becomes of the task.
+"""A nightly crawl as an Airflow task. The exit code of the command determines the outcome of the task.
 
 0 succeeds. 3 (committed, but some scopes aren't complete) succeeds with a warning in the log and `partial` in the
-result, so that what comes after may decide. 11 (another crawl is at it) skips. 2, 4 and 12 need a person: the task
-fails without being tried again. Any other, a lost worker too, is tried again. The result is the summary, an XCom.
+result, so that later tasks can check it. 11 (another crawl holds the output) skips the task. 2, 4 and 12 need a person:
+the task fails without a retry. Any other code, or a lost worker, is retried. The result, an XCom, is a short summary.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ NEEDS_A_PERSON = {2: "usage or configuration", 4: "the output failed", 12: "no a
     tags=["inventory"],
 )
 def acs_inventory() -> None:
-    """One crawl a night."""
+    """One crawl per night."""
 
     @task(retries=1, retry_delay=timedelta(minutes=15), execution_timeout=timedelta(hours=6))
     def crawl() -> dict[str, Any]:
-        done = subprocess.run(COMMAND, stdout=subprocess.PIPE, check=False)  # noqa: S603 - what the operator configures
+        done = subprocess.run(COMMAND, stdout=subprocess.PIPE, check=False)  # noqa: S603 - configured by the operator
         if done.returncode in NEEDS_A_PERSON:
             raise AirflowFailException(f"exit code {done.returncode}: {NEEDS_A_PERSON[done.returncode]}")
         if done.returncode == 11:

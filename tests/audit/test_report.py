@@ -203,7 +203,12 @@ def test_a_finding_that_is_unknown_never_says_none(tmp_path):
 def test_what_was_found_is_in_the_page_with_its_reason_and_its_sql(tmp_path):
     page = report_of(write(tmp_path, CASES["anonymous_public_urls"].rows))
     assert {row["function"] for row in rows_of(page, "anonymous_public_urls")} == {"open", "unsaid", "svc/open2"}
-    for text in ("Functions that anyone on the internet may call", "checks nobody", "What to do:", "FROM fc_triggers"):
+    for text in (
+        "Functions that anyone on the internet may call",
+        "doesn't authenticate callers",
+        "What to do:",
+        "FROM fc_triggers",
+    ):
         assert text in page.text
 
 

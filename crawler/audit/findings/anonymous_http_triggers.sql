@@ -1,10 +1,10 @@
 -- severity: medium
--- title: HTTP triggers without authentication, their public address off
+-- title: Unauthenticated HTTP triggers (public URL disabled)
 -- tables: fc_triggers, fc2_triggers
--- reason: Nobody is checked, and only the disabled public address keeps the internet out. Custom domains and
+-- reason: Callers aren't authenticated, and only the disabled public URL keeps the internet out. Custom domains and
 --   addresses inside the network still lead to the function.
--- remedy: Set authType to function or jwt; where that can't be, check callers in the function and restrict it to
---   your VPCs.
+-- remedy: Set authType to function or jwt. If that isn't possible, authenticate callers in the function and
+--   restrict it to your VPCs.
 SELECT account_id, region_id, function_name AS function, trigger_name, qualifier,
        array_to_string(trigger_config.methods, ' ') AS methods
 FROM fc_triggers

@@ -1,9 +1,9 @@
 -- severity: high
 -- title: Functions that anyone on the internet may call
 -- tables: fc_triggers, fc2_triggers
--- reason: An HTTP trigger with authType anonymous checks nobody, and its public address is on: whoever learns the
---   address runs the function, at your cost and with its role.
--- remedy: Set authType to function or jwt, or disable the public address where only your own network calls.
+-- reason: An HTTP trigger with authType anonymous doesn't authenticate callers, and its public URL is enabled.
+--   Anyone who knows the URL can run the function, at your cost and with its role.
+-- remedy: Set authType to function or jwt, or disable the public URL if only your own network calls the function.
 SELECT account_id, region_id, function_name AS function, trigger_name, qualifier,
        array_to_string(trigger_config.methods, ' ') AS methods, http_trigger.url_internet AS address
 FROM fc_triggers

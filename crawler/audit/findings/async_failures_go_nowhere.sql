@@ -1,9 +1,9 @@
 -- severity: low
--- title: Asynchronous calls whose failures go nowhere
+-- title: Asynchronous calls without a destination for failures
 -- tables: fc_async_invoke_configs, fc2_function_async_invoke_configs
--- reason: There is a configuration for asynchronous calls, but no destination for those that fail after the last
---   retry: such events are gone, and nobody is told.
--- remedy: Set a destination on failure: a queue, a topic, or a function that keeps the event.
+-- reason: There is a configuration for asynchronous calls, but no destination for calls that fail after the last
+--   retry. These events are lost without notice.
+-- remedy: Set a destination on failure: a queue, a topic, or a function that stores the event.
 SELECT account_id, region_id, regexp_extract(function_arn, 'functions/(.+)$', 1) AS function,
        max_async_retry_attempts AS retries, destination_config.on_success.destination AS on_success
 FROM fc_async_invoke_configs

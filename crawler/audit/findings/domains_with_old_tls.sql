@@ -1,8 +1,8 @@
 -- severity: medium
--- title: Custom domains that take old TLS
+-- title: Custom domains that accept old TLS
 -- tables: fc_custom_domains, fc2_custom_domains
--- reason: TLS 1.0 and 1.1, and cipher suites with RC4, DES or export keys, can be broken by who listens.
--- remedy: Set the least version to TLSv1.2 and take the old suites off the list.
+-- reason: An eavesdropper can break TLS 1.0 and 1.1, and cipher suites with RC4, DES or export keys.
+-- remedy: Set the minimum version to TLSv1.2 and remove the old cipher suites.
 WITH domains AS (
   SELECT account_id, region_id, domain_name AS domain, tls_config FROM fc_custom_domains
   UNION ALL

@@ -1,10 +1,10 @@
 -- severity: low
--- title: Functions that events start, without a configuration for asynchronous calls
+-- title: Event-driven functions without a configuration for asynchronous calls
 -- tables: fc_triggers
 -- lookups: fc_async_invoke_configs
--- reason: Timers, OSS, CDN and message topics call asynchronously. Without a configuration the defaults hold: three
---   tries, then the event is gone without a trace.
--- remedy: Add a configuration with a destination on failure, and the retries and the age that fit the work.
+-- reason: Timers, OSS, CDN and message topics call asynchronously. Without a configuration the defaults apply:
+--   after three tries the event is lost without notice.
+-- remedy: Add a configuration with a destination on failure, and with retries and a maximum age that fit the work.
 WITH whole AS (
   SELECT account_id, region_id FROM _scopes
   WHERE "table" = 'fc_async_invoke_configs' AND written AND status = 'complete'

@@ -1,8 +1,8 @@
 -- severity: low
 -- title: File systems that are mounted without encryption
 -- tables: fc_functions, fc2_services
--- reason: What the function reads and writes on NAS crosses the network in clear.
--- remedy: Switch TLS on for the mount point, where the file system offers it.
+-- reason: The data that the function reads and writes on NAS crosses the network unencrypted.
+-- remedy: Enable TLS for the mount point if the file system supports it.
 WITH mounts AS (
   SELECT account_id, region_id, function_name AS function_or_service, unnest(nas_config.mount_points) AS mount
   FROM fc_functions

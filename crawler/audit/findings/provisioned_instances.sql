@@ -1,9 +1,9 @@
 -- severity: info
--- title: Instances that are kept ready, and cost while nobody calls
+-- title: Provisioned instances (charged even when idle)
 -- tables: fc_provision_configs, fc2_provision_configs
--- reason: Provisioned instances are charged for the time that they stand by. The snapshot has no traffic: whether
---   they are needed is unknown.
--- remedy: Compare with the calls of the last weeks; scale by schedule or by load, or let them go.
+-- reason: Provisioned instances are charged for the time that they are ready. The snapshot has no traffic data, so
+--   it is unknown whether they are needed.
+-- remedy: Compare with the calls of the last weeks. Scale by schedule or by load, or remove the instances.
 SELECT account_id, region_id, regexp_extract(function_arn, 'functions/(.+)$', 1) AS function, target, current,
        always_allocate_cpu
 FROM fc_provision_configs WHERE target > 0

@@ -1,9 +1,9 @@
 -- severity: medium
 -- title: Provisioned instances that can't be started
 -- tables: fc_provision_configs, fc2_provision_configs
--- reason: The service reports an error for these instances: the function runs with fewer than were asked for, or
---   with none.
--- remedy: Read the error, mend what it names, and watch whether current reaches target.
+-- reason: The service reports an error for these instances: the function runs with fewer instances than requested,
+--   or with none.
+-- remedy: Read the error, fix its cause, and check that current reaches target.
 SELECT account_id, region_id, regexp_extract(function_arn, 'functions/(.+)$', 1) AS function, target, current,
        current_error AS error
 FROM fc_provision_configs WHERE coalesce(current_error, '') <> ''

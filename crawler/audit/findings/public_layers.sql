@@ -1,9 +1,8 @@
 -- severity: high
--- title: Layers that everyone may use
+-- title: Public layers
 -- tables: fc_layers, fc2_layers
--- reason: A layer whose access is public can be downloaded by any account: its code, and whatever else was packed
---   into it.
--- remedy: Make the layer private, unless it is meant to be published; look through all its versions for keys and
+-- reason: Any account can download a layer with public access, with its code and all other files in it.
+-- remedy: Make the layer private unless it is meant to be public. Search all its versions for keys and
 --   configuration.
 SELECT account_id, region_id, layer_name AS layer, version, license, create_time AS created
 FROM fc_layers WHERE trim(acl) = '1'

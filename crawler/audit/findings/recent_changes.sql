@@ -1,9 +1,8 @@
 -- severity: info
 -- title: Functions created or changed in the 30 days before the crawl
 -- tables: fc_functions, fc2_functions
--- reason: What changed lately is what to look at first after an incident, and what a review of changes should know
---   of.
--- remedy: Compare with the changes that were announced.
+-- reason: Recent changes are the first thing to check after an incident, and a change review should know them.
+-- remedy: Compare with the announced changes.
 WITH functions AS (
   SELECT account_id, region_id, function_name AS function, runtime, created_time, last_modified_time FROM fc_functions
   UNION ALL

@@ -1,10 +1,10 @@
 -- severity: medium
--- title: Custom domains that lead to functions which aren't there
+-- title: Custom domains that route to missing functions
 -- tables: fc_custom_domains
 -- lookups: fc_functions
--- reason: The path answers with an error today. Whoever may create a function with that name tomorrow answers in
---   your domain's name.
--- remedy: Take the route out, or point it at the function that was meant.
+-- reason: The path returns an error today. A user who creates a function with that name can answer under your
+--   domain.
+-- remedy: Remove the route, or point it at the right function.
 WITH whole AS (
   SELECT account_id, region_id FROM _scopes WHERE "table" = 'fc_functions' AND written AND status = 'complete'
 ), routes AS (

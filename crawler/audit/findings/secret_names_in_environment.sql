@@ -1,9 +1,10 @@
 -- severity: medium
 -- title: Environment variables whose names look like secrets
 -- tables: fc_functions, fc2_functions
--- reason: Environment variables are readable for everyone who may read the function's configuration, and stay in
---   each of its versions. Judged by the names; the snapshot has no values.
--- remedy: Keep secrets in a secrets manager that the function asks by its role, and change those that stood here.
+-- reason: Every user who may read the function's configuration can read its environment variables, and each version
+--   keeps them. This finding is based on names; the snapshot has no values.
+-- remedy: Keep secrets in a secrets manager that the function reads with its role, and replace the secrets listed
+--   here.
 WITH variables AS (
   SELECT account_id, region_id, function_name AS function, entry.key AS variable
   FROM fc_functions, unnest(map_entries(environment_variables)) AS u(entry) WHERE entry.value <> ''

@@ -1,9 +1,9 @@
 -- severity: low
--- title: Roles that ten functions or more share
+-- title: Roles that ten or more functions share
 -- tables: fc_functions, fc2_services, fc2_functions
--- reason: A role that many functions share has the permissions of all of them together: the least of them can do
---   what the most trusted needs.
--- remedy: Give functions that do different work roles of their own, each with what it needs.
+-- reason: A role that many functions share has the permissions of all of them. The least trusted function can do
+--   everything that the most trusted one needs.
+-- remedy: Give functions with different work separate roles, each with only the permissions that it needs.
 WITH uses AS (
   SELECT account_id, region_id, role, function_name AS function FROM fc_functions
   UNION ALL

@@ -2,10 +2,10 @@
 -- title: Secrets that several functions share
 -- tables: fc_functions, fc2_functions
 -- secrets: fingerprint
--- reason: Equal fingerprints are equal values. A secret that many functions hold leaks with the weakest of them,
---   and can't be changed for one alone; one that two accounts hold joins what was meant to be apart.
--- remedy: Give each function or service a secret of its own, from a secrets manager; begin with those in more than
---   one account.
+-- reason: Equal fingerprints are equal values. A secret that many functions hold is as safe as the weakest of them,
+--   and can't be changed for one function only. A secret in two accounts links accounts that should be separate.
+-- remedy: Give each function or service its own secret from a secrets manager. Start with secrets in more than one
+--   account.
 WITH variables AS (
   SELECT account_id, account_id || ' ' || region_id || ' ' || function_name AS function,
          entry.key AS variable, entry.value AS fingerprint

@@ -1,8 +1,8 @@
 -- severity: medium
--- title: Triggers of versions and aliases that aren't there
+-- title: Triggers of versions and aliases that don't exist
 -- tables: fc_triggers
 -- lookups: fc_aliases, fc_function_versions
--- reason: The trigger names a version or an alias that the function doesn't have: what should start, doesn't.
+-- reason: The trigger names a version or an alias that the function doesn't have, so it starts nothing.
 -- remedy: Point the trigger at an alias that exists, or delete it.
 WITH whole AS (
   SELECT account_id, region_id FROM _scopes

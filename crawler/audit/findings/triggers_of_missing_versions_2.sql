@@ -1,8 +1,8 @@
 -- severity: medium
--- title: Triggers of 2.0 whose version or alias isn't there
+-- title: Triggers of 2.0 whose version or alias doesn't exist
 -- tables: fc2_triggers
 -- lookups: fc2_aliases, fc2_service_versions
--- reason: The trigger names a version or an alias that the service doesn't have: what should start, doesn't.
+-- reason: The trigger names a version or an alias that the service doesn't have, so it starts nothing.
 -- remedy: Point the trigger at an alias that exists, or delete it.
 WITH whole AS (
   SELECT account_id, region_id FROM _scopes

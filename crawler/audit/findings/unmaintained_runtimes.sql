@@ -1,11 +1,11 @@
 -- severity: low
--- title: Languages that their makers no longer maintain
+-- title: Runtimes whose language is no longer maintained
 -- tables: fc_functions, fc2_functions
 -- source: the release schedules of nodejs/Release, devguide.python.org/versions, php.net/eol.php and
 --   dotnet.microsoft.com/platform/support/policy
 -- checked: 2026-11-22
--- reason: The vendor still offers these runtimes, but the language's own project had ended its security updates
---   when the crawl began.
+-- reason: The vendor still offers these runtimes, but the language's own project had ended security updates before
+--   the crawl.
 -- remedy: Plan the move to a later version before the vendor retires the runtime.
 WITH ended (runtime, language, maintained_until) AS (
   VALUES ('nodejs14', 'Node.js 14', DATE '2023-04-30'),

@@ -8,13 +8,22 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-import warm
-from examples import examples
 from hypothesis import settings
+
+from tests.support import command_server
+from tests.support.examples import examples
 
 # An example may be slow where the machine is busy; what must be fast is measured in benchmarks.
 settings.register_profile("unhurried", deadline=None, max_examples=examples(100))
 settings.load_profile("unhurried")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cold", action="store_true", help="start Python for each command instead of a fork")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    command_server.is_cold = config.getoption("--cold")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,7 +39,7 @@ def main_loop() -> Iterator[None]:
 def warm_process() -> Iterator[None]:
     """Ended with the session, if any test has asked for it."""
     yield
-    warm.stop()
+    command_server.stop()
 
 
 @pytest.fixture(autouse=True)

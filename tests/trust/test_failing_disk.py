@@ -8,14 +8,15 @@ import re
 import subprocess
 import sys
 from itertools import count
+from pathlib import Path
 
 import pytest
-from small_crawls import TABLES, assert_clean, assert_old_or_new, decided, rows, staged_ids
-from snapshot_fakes import manifest_ids
-from supervision import LIE, SHORT
 
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.commit import recover
+from tests.support.small_crawls import TABLES, assert_clean, assert_old_or_new, decided, rows, staged_ids
+from tests.support.snapshot_fakes import manifest_ids
+from tests.support.supervision import LIE, SHORT
 
 SHARDS = 4
 # What takes room: a full disk lets one remove, and change what needs none.
@@ -165,8 +166,8 @@ def test_a_full_disk_is_exit_4_and_says_how_much_is_free(small, tmp_path):
 IN_A_SMALL_ROOM = """
 import json, os, subprocess, sys
 from pathlib import Path
-sys.path[:0] = [{trust!r}, {snapshot!r}]
-from snapshot_fakes import assert_manifest_holds, manifest_ids
+sys.path[:0] = [{root!r}]
+from tests.support.snapshot_fakes import assert_manifest_holds, manifest_ids
 room, command = Path({room!r}), {command!r}
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", room], check=True)
 def crawl():
@@ -202,10 +203,8 @@ def test_in_a_file_system_that_is_too_small(small, tmp_path):
     """F48: a real one, with a little more room for each crawl until it is enough."""
     room = tmp_path / "room"
     room.mkdir()
-    here = __file__.rpartition("/")[0]
     script = IN_A_SMALL_ROOM.format(
-        trust=here,
-        snapshot=f"{here}/../snapshot",
+        root=str(Path(__file__).parents[2]),
         room=str(room),
         command=[str(part) for part in small.command(room / "out")],
     )

@@ -10,10 +10,11 @@ import subprocess
 import sys
 
 import pytest
-from examples import examples
-from fuzz_targets import CORPUS, ROOT, TARGETS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from tests.support.examples import examples
+from tests.support.fuzz_targets import CORPUS, ROOT, TARGETS
 
 SEEDS = {name: sorted((CORPUS / name).iterdir()) for name in TARGETS}
 # What readers stumble over, to be put anywhere.
@@ -69,8 +70,8 @@ def test_what_is_like_the_corpus_is_read_or_refused(name):
 
 
 HOSTILE = """
-import sys; sys.path[:0] = ["tests/trust"]
-from fuzz_targets import TARGETS
+import sys; sys.path[:0] = ["."]
+from tests.support.fuzz_targets import TARGETS
 for name, data in [
     ("page", b'\\0{"functions":' + b"[" * 10**6),
     ("page", b'\\0{"functions":[' + b'{"a":' * 10**6),
@@ -107,7 +108,7 @@ def test_what_is_beyond_all_measure_is_refused_soon():
 def test_two_minutes_of_coverage_guided_fuzzing_find_nothing(name, tmp_path):
     """T21, F02, F43: atheris, two minutes a target."""
     done = subprocess.run(
-        [sys.executable, "tests/trust/fuzz_targets.py", name, "120", str(tmp_path), str(CORPUS / name)],
+        [sys.executable, "tests/support/fuzz_targets.py", name, "120", str(tmp_path), str(CORPUS / name)],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -11,13 +11,13 @@ from collections import Counter
 from itertools import count
 
 import pytest
-from small_crawls import ACCOUNT, TABLES, assert_clean, assert_old_or_new, decided, rows, staged_ids
-from snapshot_fakes import manifest_ids
-from supervision import KILL, NUMBERS, plain
 
 from crawler.catalog import load_catalog
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.journal import read_journal
+from tests.support.small_crawls import ACCOUNT, TABLES, assert_clean, assert_old_or_new, decided, rows, staged_ids
+from tests.support.snapshot_fakes import manifest_ids
+from tests.support.supervision import KILL, NUMBERS, plain
 
 SHARDS = 6
 OPERATIONS = load_catalog().operations

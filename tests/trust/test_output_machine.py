@@ -24,7 +24,15 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from snapshot_fakes import (
+
+from crawler.errors import ConfigError, OutputBusyError, OutputError
+from crawler.snapshot import SnapshotWriter, Status, read_manifest
+from crawler.snapshot.disk import Disk
+from crawler.snapshot.folder.prune import prune
+from crawler.snapshot.layout import pruned, staged, started_at
+from crawler.snapshot.retention import KeepRules, keep
+from crawler.snapshot.verify import verify_all
+from tests.support.snapshot_fakes import (
     ROWS,
     SCHEMAS,
     Crash,
@@ -36,14 +44,6 @@ from snapshot_fakes import (
     staging_names,
     write_names,
 )
-
-from crawler.errors import ConfigError, OutputBusyError, OutputError
-from crawler.snapshot import SnapshotWriter, Status, read_manifest
-from crawler.snapshot.disk import Disk
-from crawler.snapshot.folder.prune import prune
-from crawler.snapshot.layout import pruned, staged, started_at
-from crawler.snapshot.retention import KeepRules, keep
-from crawler.snapshot.verify import verify_all
 
 FIRST = datetime(2026, 3, 1, 2, tzinfo=UTC)
 FILES = {"fc_functions": 2, "opensearch_apps": 1}

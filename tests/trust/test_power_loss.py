@@ -7,8 +7,14 @@ import random
 from datetime import UTC, datetime
 
 import pytest
-from model_disk import CUTS, RecordingDisk, choices, fill_in, losses, replay
-from snapshot_fakes import (
+
+from crawler.snapshot.disk import Disk
+from crawler.snapshot.folder.commit import recover
+from crawler.snapshot.folder.prune import prune
+from crawler.snapshot.retention import KeepRules
+from crawler.snapshot.verify import verify_all
+from tests.support.model_disk import CUTS, RecordingDisk, choices, fill_in, losses, replay
+from tests.support.snapshot_fakes import (
     NEW,
     OLD,
     SCHEMAS,
@@ -21,12 +27,6 @@ from snapshot_fakes import (
     write_scopes,
     write_snapshot,
 )
-
-from crawler.snapshot.disk import Disk
-from crawler.snapshot.folder.commit import recover
-from crawler.snapshot.folder.prune import prune
-from crawler.snapshot.retention import KeepRules
-from crawler.snapshot.verify import verify_all
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 # Every n-th moment, and how many ways to lose what may be lost then.

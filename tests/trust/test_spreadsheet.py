@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from crawler.audit.export.exporter import Request, export
 from crawler.audit.export.selection import Selection, choose, column_paths
 from crawler.audit.sql_errors import TableNames
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "audit"))
-from hostile_rows import FORMULAS, TEXTS, hostile_snapshot
-from written_snapshots import CATALOG
+from tests.support.hostile_rows import FORMULAS, TEXTS, hostile_snapshot
+from tests.support.written_snapshots import CATALOG
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 FORMULA = "{urn:oasis:names:tc:opendocument:xmlns:table:1.0}formula"

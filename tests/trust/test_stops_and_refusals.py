@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from crawling import BIG, fast_cloud, site
-from small_crawls import assert_clean, assert_old_or_new, decided
-from snapshot_fakes import manifest_ids
-from supervision import HOLD
 
 from crawler.errors import ConfigError
+from tests.support.crawl_runner import BIG, fast_cloud, site
+from tests.support.small_crawls import assert_clean, assert_old_or_new, decided
+from tests.support.snapshot_fakes import manifest_ids
+from tests.support.supervision import HOLD
 
 
 def requests(small):

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 import pytest
-from hostile_cloud import ACCOUNTS, CRAWLED, commands, hostile, stage
-from planting import Planter
-from sweeping import MARKER, Sweep, readings, texts
 
 from crawler.catalog.columns import Column
+from tests.support.hostile_cloud import ACCOUNTS, CRAWLED, commands, hostile, stage
+from tests.support.planted_secrets import Planter
+from tests.support.secret_sweep import MARKER, Sweep, readings, texts
 
 SECRET = {
     table: operation for table, operation in CRAWLED.items() if any(column.has_secret for column in operation.columns)

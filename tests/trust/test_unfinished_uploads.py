@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 import obstore
 import pytest
-from object_stores import BUCKET, KEY_ID, KEY_SECRET, s3_server
-from snapshot_fakes import NEW, ROWS, SCHEMAS, START, draft, write_scopes
 
 from crawler.snapshot import BucketSnapshotWriter, ObjectStore
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.object_store import open_store
+from tests.support.object_stores import BUCKET, KEY_ID, KEY_SECRET, s3_server
+from tests.support.snapshot_fakes import NEW, ROWS, SCHEMAS, START, draft, write_scopes
 
 ROOT = Path(__file__).parents[2]
 BYTES = 32 * 1024 * 1024

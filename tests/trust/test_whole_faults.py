@@ -16,7 +16,6 @@ from pathlib import Path
 import anyio
 import pytest
 import structlog
-from crawling import BIG, FAST, SMALL, fast_cloud, scope_statuses, site
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +29,7 @@ from crawler.normalizer import Normalizer
 from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
 from crawler.telemetry import logs as log
+from tests.support.crawl_runner import BIG, FAST, SMALL, fast_cloud, scope_statuses, site
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = load_catalog().operations

@@ -1,0 +1,263 @@
+"""Findings: what each one finds and passes over, what it says where something isn't known, and files of one's own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from crawler.audit.findings import SEVERITIES, Coverage, Finding, evaluate, load_findings
+from crawler.audit.findings.files import parse_finding
+from crawler.errors import ConfigError
+from crawler.snapshot import DirectoryEntry, Status
+from tests.support.finding_cases import CASES
+from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_REGION, REGION, write
+
+FINDINGS = {finding.name: finding for finding in load_findings()}
+TABLES = sorted({table for finding in FINDINGS.values() for table in (*finding.tables, *finding.lookups)})
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "report.md").read_text()
+HEADER = "-- severity: low\n-- title: Mine\n-- tables: fc_functions\n-- reason: because\n"
+
+
+def ask(snapshot, name, **options):
+    [outcome] = evaluate(snapshot, [FINDINGS[name]], CATALOG, **options)
+    return outcome
+
+
+def texts(outcome):
+    return {str(cell) for row in outcome.rows for cell in row}
+
+
+def mine(sql, **changes):
+    fields = {"severity": "low", "title": "Mine", "reason": "because", "tables": ("fc_functions",), "is_own": True}
+    return Finding(name="mine", sql=sql, **(fields | changes))
+
+
+def test_every_finding_has_a_case():
+    assert set(CASES) == set(FINDINGS)
+    assert len(FINDINGS) >= 15
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_finding_finds_what_it_is_about_and_passes_over_the_rest(tmp_path, name):
+    case, finding = CASES[name], FINDINGS[name]
+    empty = {table: [] for table in (*finding.tables, *finding.lookups)}
+    assert set(case.rows) <= set(empty), "a case has a table that the finding doesn't ask for"
+    outcome = ask(write(tmp_path, empty | case.rows), name)
+    assert outcome.knowledge is Coverage.WHOLE, outcome.gaps
+    assert set(case.found) <= texts(outcome)
+    assert not set(case.passed) & texts(outcome)
+    assert outcome.total == len(outcome.rows) > 0
+
+
+def test_where_all_is_known_and_nothing_is_there_every_finding_says_so(tmp_path):
+    outcomes = evaluate(write(tmp_path, {table: [] for table in TABLES}), load_findings(), CATALOG)
+    assert {(outcome.knowledge, outcome.gaps, outcome.total) for outcome in outcomes} == {(Coverage.WHOLE, (), 0)}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_no_finding_says_none_where_one_of_its_tables_is_not_known(tmp_path, table):
+    rest = {other: [] for other in TABLES if other != table}
+    asking = [finding for finding in FINDINGS.values() if table in (*finding.tables, *finding.lookups)]
+    for outcome in evaluate(write(tmp_path / "missing", rest), asking, CATALOG):
+        assert outcome.knowledge is not Coverage.WHOLE, outcome.finding.name
+        assert f"{table} wasn't crawled" in outcome.gaps
+    for outcome in evaluate(write(tmp_path / "denied", rest, {table: Status.DENIED}), asking, CATALOG):
+        assert outcome.knowledge is not Coverage.WHOLE, outcome.finding.name
+        assert f"1 of 1 scopes of {table} aren't complete" in outcome.gaps
+
+
+def test_a_finding_whose_tables_are_not_there_is_unknown(tmp_path):
+    outcome = ask(write(tmp_path, {"fc_functions": []}), "opensearch_locked")
+    assert (outcome.knowledge, outcome.gaps) == (Coverage.UNKNOWN, ("opensearch_app_groups wasn't crawled",))
+
+
+def test_rows_of_what_is_known_are_found_beside_what_is_not(tmp_path):
+    rows = CASES["retired_runtimes"].rows["fc_functions"]
+    outcome = ask(write(tmp_path, {"fc_functions": rows}, {"fc2_functions": Status.FAILED}), "retired_runtimes")
+    assert (outcome.knowledge, outcome.total) == (Coverage.PARTLY, 1)
+
+
+def test_a_product_that_is_not_offered_is_known_to_have_nothing(tmp_path):
+    snapshot = write(tmp_path, {"fc_functions": []}, {"opensearch_app_groups": Status.UNSUPPORTED})
+    assert ask(snapshot, "opensearch_locked").knowledge is Coverage.WHOLE
+
+
+def test_a_table_that_was_only_walked_was_not_crawled(tmp_path):
+    snapshot = write(tmp_path, {"fc_functions": [], "fc2_functions": []})
+    for row in snapshot.ledger:
+        row.written = False
+    assert ask(snapshot, "retired_runtimes").knowledge is Coverage.UNKNOWN
+
+
+def test_members_that_nobody_knows_leave_findings_open(tmp_path):
+    directory = DirectoryEntry(account_id=ACCOUNT, status=Status.DENIED, error_code="NoPermission", error_message="…")
+    outcome = ask(write(tmp_path, {"opensearch_app_groups": []}, directory=directory), "opensearch_locked")
+    assert outcome.knowledge is Coverage.PARTLY
+    assert outcome.gaps == ("the list of the organization's members is denied, so accounts may be missing",)
+
+
+def test_what_is_looked_up_where_the_list_is_not_whole_is_not_said_to_be_missing(tmp_path):
+    case = CASES["routes_to_missing_functions"]
+    snapshot = write(tmp_path, dict(case.rows), {"fc_functions": Status.UNSTABLE})
+    outcome = ask(snapshot, "routes_to_missing_functions")
+    assert (outcome.knowledge, outcome.total) == (Coverage.PARTLY, 0)
+
+
+def test_equal_secrets_are_not_looked_for_where_all_of_them_are_masked(tmp_path):
+    rows = CASES["shared_secrets"].rows
+    outcome = ask(write(tmp_path, rows, secrets="mask"), "shared_secrets")
+    assert (outcome.knowledge, outcome.total) == (Coverage.UNKNOWN, 0)
+    assert outcome.gaps == ("secrets are mask in this snapshot, not fingerprints",)
+
+
+def test_columns_that_an_older_snapshot_lacks_are_null(tmp_path):
+    rows = [{"function_name": "outside", "internet_access": True}]
+    outcome = ask(write(tmp_path, {"fc_functions": rows}, without=("vpc_config", "role")), "internet_without_vpc")
+    assert (outcome.knowledge, texts(outcome) >= {"outside", "None"}) == (Coverage.WHOLE, True)
+
+
+def test_rows_beyond_the_limit_are_counted_and_not_kept(tmp_path):
+    rows = [{"name": f"group-{number:02d}"} for number in range(30)]
+    outcome = ask(write(tmp_path, {"opensearch_app_groups": rows}), "opensearch_without_quota", max_rows=7)
+    assert (outcome.total, len(outcome.rows)) == (30, 7)
+    assert [row[2] for row in outcome.rows] == [f"group-{number:02d}" for number in range(7)]
+
+
+def test_nested_values_instants_and_lists_become_text_that_a_cell_can_hold(tmp_path):
+    sql = (
+        "SELECT TIMESTAMPTZ '2026-11-21 02:00:00.5+00' AS instant, DATE '2026-11-21' AS day, ['a', 'b'] AS list, "
+        "{'x': 1} AS struct, map {'k': 2} AS map, 12.50::DECIMAL(9, 2) AS price, 3 AS number, true AS flag, "
+        "count(*) AS rows FROM fc_functions"
+    )
+    [outcome] = evaluate(write(tmp_path, {"fc_functions": []}), [mine(sql)], CATALOG)
+    assert outcome.rows == (("2026-11-21 02:00:00", "2026-11-21", "a, b", '{"x":1}', '{"k":2}', "12.50", 3, True, 0),)
+
+
+def test_findings_come_by_severity_and_name():
+    order = [(SEVERITIES.index(finding.severity), finding.name) for finding in load_findings()]
+    assert order == sorted(order)
+
+
+@pytest.mark.parametrize("finding", FINDINGS.values(), ids=lambda finding: finding.name)
+def test_built_in_findings_say_what_to_do_and_name_their_tables(finding):
+    assert finding.reason.endswith(".")
+    assert finding.remedy.endswith(".")
+    assert not finding.title.endswith(".")
+    asked = set(re.findall(r"\b(?:fc2?|opensearch)_[a-z_]+", finding.sql)) & set(CATALOG.operations)
+    assert asked == {*finding.tables, *finding.lookups}
+    assert bool(finding.source) == bool(finding.checked)
+
+
+def test_own_findings_are_added_and_take_the_place_of_built_in_ones(tmp_path):
+    (tmp_path / "mine.sql").write_text(HEADER + "SELECT function_name FROM fc_functions")
+    (tmp_path / "no_tracing.sql").write_text(HEADER + "SELECT 1 AS one")
+    found = {finding.name: finding for finding in load_findings([tmp_path])}
+    assert set(found) == {*FINDINGS, "mine"}
+    assert (found["mine"].is_own, found["no_tracing"].title, found["no_log_project"].is_own) == (True, "Mine", False)
+
+
+def test_a_value_goes_on_in_lines_that_begin_further_in():
+    text = "-- severity: high\n-- title: One\n-- tables: fc_functions,\n--   fc2_functions\n"
+    finding = parse_finding("one", text + "-- reason: first\n--   second\nSELECT 1", "one.sql")
+    assert (finding.tables, finding.reason) == (("fc_functions", "fc2_functions"), "first second")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SELECT 1", "no `-- severity: …` line"),
+        (HEADER.replace("low", "urgent") + "SELECT 1", "severity 'urgent' isn't one of high, medium, low, info"),
+        (HEADER + "-- owner: me\nSELECT 1", "line 5: unknown key 'owner'"),
+        (HEADER + "-- just a remark\nSELECT 1", "line 5: a header's lines are"),
+        (HEADER.replace("fc_functions", "../etc") + "SELECT 1", "'../etc' can't be a table's name"),
+        (HEADER + "SELEKT 1", "not SQL"),
+        (HEADER, "there must be one SELECT"),
+        (HEADER + "SELECT 1; SELECT 2", "there must be one SELECT"),
+        (HEADER + "COPY (SELECT 1) TO 'x.csv'", "there must be one SELECT"),
+        (HEADER + "-- secrets: keep\nSELECT 1", "secrets can only ask for fingerprint"),
+    ],
+)
+def test_a_file_that_is_no_finding_is_refused_with_its_name_and_the_reason(tmp_path, text, message):
+    (tmp_path / "mine.sql").write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
+        load_findings([tmp_path])
+    assert "mine.sql" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("Mine.sql", b"", "named with small letters"),
+        ("mine.sql", b"\xff\xfe", "not UTF-8 at byte 0"),
+        ("mine.txt", b"", "there is no .sql file"),
+        ("mine.sql", b"-" * (1 << 20) + b"-", "larger than 1 MiB"),
+    ],
+)
+def test_a_folder_with_something_else_is_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        load_findings([tmp_path])
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no such folder"):
+        load_findings([tmp_path / "none"])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM fc_triggers",
+        "SELECT nothing FROM fc_functions",
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM read_csv('https://example.com/x.csv')",
+        "SELECT getenv('HOME')",
+        "SELECT function_name::INTEGER FROM fc_functions",
+    ],
+)
+def test_an_own_finding_that_does_not_run_is_refused_and_reaches_nothing_else(tmp_path, sql):
+    snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
+    with pytest.raises(ConfigError, match=r"the finding mine doesn't run on this snapshot: .+"):
+        evaluate(snapshot, [mine(sql)], CATALOG)
+
+
+def test_a_built_in_finding_that_does_not_run_is_unknown(tmp_path):
+    snapshot = write(tmp_path, {"fc_functions": []})
+    [outcome] = evaluate(snapshot, [mine("SELECT nothing FROM fc_functions", is_own=False)], CATALOG)
+    assert outcome.knowledge is Coverage.UNKNOWN
+    assert "its question doesn't run on this snapshot" in outcome.gaps[0]
+
+
+def test_tables_of_ones_own_can_be_asked_without_the_catalog(tmp_path):
+    snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
+    bare = type(CATALOG)(CATALOG.products, {})
+    [outcome] = evaluate(snapshot, [mine("SELECT function_name FROM fc_functions")], bare)
+    assert outcome.rows == (("f",),)
+
+
+def test_the_same_name_in_another_region_is_another_resource(tmp_path):
+    rows = {
+        "fc_custom_domains": [
+            {"domain_name": "d.example", "route_config": {"routes": [{"path": "/", "function_name": "f"}]}}
+        ],
+        "fc_functions": [{"function_name": "f", "region_id": OTHER_REGION}],
+    }
+    outcome = ask(write(tmp_path, rows), "routes_to_missing_functions")
+    assert [row[:3] for row in outcome.rows] == [(ACCOUNT, REGION, "d.example")]
+
+
+def test_the_documentation_lists_the_findings_that_there_are():
+    listed = re.findall(r"^\| (high|medium|low|info) \| `(\w+)` \| (.+) \|$", DOCUMENT, re.MULTILINE)
+    assert listed == [(finding.severity, finding.name, finding.title) for finding in load_findings()]
+
+
+def test_the_finding_that_the_documentation_shows_runs(tmp_path):
+    text = re.search(r"<!-- finding -->\n```sql\n(.*?)```", DOCUMENT, re.DOTALL)[1]
+    rows = [
+        {"function_name": name, "timeout": seconds} for name, seconds in (("a-prod", 600), ("b-prod", 60), ("c", 600))
+    ]
+    snapshot = write(tmp_path, {"fc_functions": rows, "fc2_functions": []})
+    [outcome] = evaluate(snapshot, [parse_finding("shown", text, "docs/report.md", is_own=True)], CATALOG)
+    assert [row[2:] for row in outcome.rows] == [("a-prod", 600)]

@@ -1,0 +1,451 @@
+"""The report: what it says of a snapshot, that it says the same each time, and that a page can do nothing but show."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from itertools import pairwise
+
+import anyio
+import pytest
+
+from crawler.audit.database import open_snapshot
+from crawler.audit.diff.comparison import compare, keyings
+from crawler.audit.report import make_report
+from crawler.audit.report.charts import Bar, Chart, bar_chart
+from crawler.audit.report.markup import Html, element
+from crawler.audit.report.page import asset
+from crawler.audit.report.tables import FIRST_ROWS, DataTable, data_table
+from crawler.snapshot import DirectoryEntry, Status
+from crawler.snapshot.manifest import SkippedMember
+from tests.support.crawl_runner import BIG, SMALL, fast_cloud, scope_statuses, site
+from tests.support.finding_cases import CASES
+from tests.support.hostile_pages import PAYLOADS, hostile_page
+from tests.support.report_page import read_page
+from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, OTHER_REGION, REGION, SNAPSHOT, write
+
+TABLES = ["fc_functions", "fc_layers", "fc2_functions", "fc2_services", "opensearch_app_groups"]
+DAY_1, DAY_2 = "20261120T020000Z-00aa", SNAPSHOT
+
+
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory):
+    """A small cloud crawled on two days: the result, the snapshot, and the secrets that the cloud has.
+
+    On the second day OpenSearch is denied to one account.
+    """
+    folder = tmp_path_factory.mktemp("report")
+
+    async def crawl(day):
+        async with site(folder, fast_cloud(day=day, regions=("cn-shanghai", "ap-southeast-1"))) as place:
+            result = await place.crawl(place.config(tables=TABLES))
+            return result, open_snapshot(place.output, result.manifest.snapshot_id), place.cloud.canaries
+
+    return [anyio.run(crawl, day) for day in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def html(nights):
+    (_, old, _), (_, new, _) = nights
+    return make_report(new, CATALOG, against=old).html
+
+
+@pytest.fixture(scope="module")
+def page(html):
+    return read_page(html)
+
+
+def report_of(snapshot, **options):
+    return read_page(make_report(snapshot, CATALOG, **options).html)
+
+
+def rows_of(page, table):
+    """A table's rows as dictionaries, by its headings."""
+    data = page.data[table]
+    return [dict(zip((name for name, _ in data["columns"]), row, strict=True)) for row in data["rows"]]
+
+
+def test_the_sections_are_there_and_the_navigation_leads_to_them(page):
+    targets = [found["href"] for found in page.having("a") if found.get("class") != "skip"]
+    sections = [found["id"] for found in page.having("section")]
+    assert targets == [f"#{name}" for name in sections]
+    assert sections == ["summary", "findings", "changes", "inventory", "coverage", "evidence"]
+
+
+def test_what_there_is_adds_up_to_the_manifest(page, nights):
+    manifest = nights[1][0].manifest
+    tables = {row["table"]: row for row in rows_of(page, "tables")}
+    assert {name: row["rows"] for name, row in tables.items()} == {n: e.rows for n, e in manifest.tables.items()}
+    places = rows_of(page, "places")
+    assert sum(row["rows"] for row in places) == sum(entry.rows for entry in manifest.tables.values())
+    assert sum(row["not complete"] for row in places) == len(manifest.scopes.not_complete)
+    assert {(row["account"], row["region"]) for row in places} == {
+        (account, region) for account in (BIG, SMALL) for region in ("cn-shanghai", "ap-southeast-1")
+    }
+
+
+def test_a_partial_snapshot_says_so_first_and_names_every_scope_with_its_reason(page, nights):
+    result = nights[1][0]
+    statuses = scope_statuses(result)
+    assert statuses, "the second day denies something"
+    assert f"Partial: {len(statuses)} of {result.manifest.scopes.total} scopes aren't complete" in page.text
+    named = {(row["account"], row["region"], row["table"]): row["status"] for row in rows_of(page, "scopes")}
+    assert named == statuses
+    assert all("not authorized" in row["why"] for row in rows_of(page, "scopes"))
+
+
+def test_a_finding_about_what_was_denied_says_that_it_knows_only_a_part(page):
+    assert "Known in part only: 1 of 2 scopes of opensearch_app_groups aren't complete" in page.text
+
+
+def test_a_complete_snapshot_says_so_and_names_nothing(nights):
+    first = report_of(nights[0][1])
+    assert f"Complete: all {nights[0][0].manifest.scopes.total} scopes were read to their end." in first.text
+    assert "scopes" not in first.data
+    assert "There is no earlier snapshot that this one was compared with." in first.text
+
+
+def test_the_changes_are_those_of_diff(page, nights):
+    (_, old, _), (_, new, _) = nights
+    with compare(old, new, keyings(CATALOG)) as tables:
+        read = [table.read(10_000) for table in tables.values()]
+    counts = {kind: sum(table.counts.get(kind, 0) for table in read) for kind in ("added", "removed", "changed")}
+    assert all(counts.values())
+    assert ", ".join(f"{number} {kind}" for kind, number in counts.items()) in page.text
+    rows = rows_of(page, "changes")
+    assert [sum(row["what"] == kind for row in rows) for kind in ("added", "removed")] == [
+        counts["added"],
+        counts["removed"],
+    ]
+    unknown = {(s.account_id, s.region_id, table.table) for table in read for s in table.unknown_scopes}
+    assert unknown == {(row["account"], row["region"], row["table"]) for row in rows_of(page, "unknown-changes")}
+
+
+def test_nothing_changed_is_said_in_words(nights):
+    _, old, _ = nights[0]
+    page = report_of(old, against=old)
+    assert "0 added, 0 removed, 0 changed. Every scope is complete on both sides." in page.text
+    assert "Nothing is known to have changed." in page.text
+
+
+def test_the_evidence_is_that_of_the_files(nights, page):
+    _, snapshot, _ = nights[1]
+    path = snapshot.root / "_snapshots" / f"{snapshot.manifest.snapshot_id}.json"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path.with_name(f"{path.name}.sha256").read_text().startswith(digest)
+    assert page.text.count(digest) == 2
+    for text in (snapshot.manifest.snapshot_id, snapshot.manifest.ledger.sha256, "fingerprint: a keyed hash"):
+        assert text in page.text
+
+
+def test_the_same_snapshot_gives_the_same_page_byte_for_byte(nights, html):
+    (_, old, _), (_, new, _) = nights
+    assert make_report(new, CATALOG, against=old).html == html
+
+
+def test_opt_in_tables_and_those_that_were_left_out_are_named_with_the_reason(page):
+    why = {row["table"]: row["why"] for row in rows_of(page, "not-crawled")}
+    assert set(why) == set(CATALOG.operations) - set(TABLES)
+    assert why["fc_triggers"] == "left out of this crawl, or no account has the product"
+    assert why["fc_sessions"].startswith("opt-in: ")
+    assert why["opensearch_data_source_tables"].startswith("out: ")
+
+
+def test_members_left_out_and_a_directory_that_could_not_be_read_are_said(tmp_path):
+    left_out = [SkippedMember(OTHER_ACCOUNT, "staging", "excluded by [organization] exclude")]
+    directory = DirectoryEntry(
+        account_id=ACCOUNT, status=Status.DENIED, error_code="NoPermission", error_message="ListAccounts is missing."
+    )
+    page = report_of(write(tmp_path, {"fc_functions": []}, directory=directory, left_out=left_out))
+    assert rows_of(page, "left-out") == [
+        {"account": OTHER_ACCOUNT, "name": "staging", "why": "excluded by [organization] exclude"}
+    ]
+    assert f"listed by {ACCOUNT}: denied, 0 members. NoPermission: ListAccounts is missing." in page.text
+    assert "Partial: all scopes were read to their end, but accounts may be missing." in page.text
+
+
+def test_a_directory_that_was_read_whole_is_said_in_one_line(tmp_path):
+    directory = DirectoryEntry(account_id=ACCOUNT, status=Status.COMPLETE, members=12)
+    page = report_of(write(tmp_path, {"fc_functions": []}, directory=directory))
+    assert f"listed by {ACCOUNT}: complete, 12 members." in page.text
+
+
+def test_fields_that_no_schema_knows_are_counted(tmp_path):
+    page = report_of(write(tmp_path, {"fc_functions": []}, unknown_fields={"fc_functions": {"newField": 3}}))
+    assert rows_of(page, "unknown-fields") == [{"table": "fc_functions", "field": "newField", "records": 3}]
+
+
+def test_scopes_of_one_cause_stand_together(tmp_path):
+    snapshot = write(tmp_path, {"fc_functions": []}, {"fc_triggers": Status.DENIED, "fc_aliases": Status.DENIED})
+    scopes = snapshot.manifest.scopes.not_complete
+    scopes[0].error_message = scopes[1].error_message = "fc:ListFunctions is missing"
+    scopes[1].error_message = f"Its parent fc_functions is denied: {scopes[1].error_message}"
+    [cause] = rows_of(report_of(snapshot), "causes")
+    assert (cause["why"], cause["scopes"], cause["tables"]) == (
+        "AccessDenied: fc:ListFunctions is missing",
+        2,
+        "fc_aliases, fc_triggers",
+    )
+
+
+def test_a_finding_that_is_unknown_never_says_none(tmp_path):
+    html = make_report(write(tmp_path, {"fc_functions": []}), CATALOG).html
+    [summary] = re.findall(r'id="finding-opensearch_locked"><summary>.*?</summary>', html)
+    assert "unknown" in summary
+    assert "none" not in summary
+    [summary] = re.findall(r'id="finding-no_tracing"><summary>.*?</summary>', html)
+    assert "partly unknown" in summary
+    [summary] = re.findall(r'id="finding-internet_without_vpc"><summary>.*?</summary>', html)
+    assert "none" in summary
+
+
+def test_what_was_found_is_in_the_page_with_its_reason_and_its_sql(tmp_path):
+    page = report_of(write(tmp_path, CASES["anonymous_public_urls"].rows))
+    assert {row["function"] for row in rows_of(page, "anonymous_public_urls")} == {"open", "unsaid", "svc/open2"}
+    for text in (
+        "Functions that anyone on the internet may call",
+        "doesn't authenticate callers",
+        "What to do:",
+        "FROM fc_triggers",
+    ):
+        assert text in page.text
+
+
+def test_the_source_of_a_list_is_named_with_the_day_it_was_checked(page):
+    assert "By Cloud Config's rule fc-function-runtime-check" in page.text
+    assert "checked 2026-11-22." in page.text
+
+
+def test_own_findings_are_on_the_page_and_said_to_be_ones_own(tmp_path):
+    folder = tmp_path / "findings"
+    folder.mkdir()
+    header = "-- severity: high\n-- title: Mine\n-- tables: fc_functions\n-- reason: because\n"
+    (folder / "mine.sql").write_text(f"{header}SELECT function_name FROM fc_functions")
+    page = report_of(write(tmp_path / "s", {"fc_functions": [{"function_name": "f"}]}), findings=[folder])
+    assert rows_of(page, "mine") == [{"function name": "f"}]
+    assert "This finding is a file of your own" in page.text
+
+
+def test_rows_beyond_the_limit_are_left_out_and_that_is_said(tmp_path):
+    rows = [{"name": f"group-{number:03d}"} for number in range(120)]
+    page = report_of(write(tmp_path, {"opensearch_app_groups": rows}), max_rows=50)
+    assert len(rows_of(page, "opensearch_without_quota")) == 50
+    assert "This file has 50 of 120 rows; `query` has all of them." in page.text
+    assert "The first 10 of 50 rows." in page.text
+
+
+def test_rows_of_changes_beyond_the_limit_are_counted(tmp_path):
+    rows = [{"name": f"group-{number:03d}"} for number in range(120)]
+    old = write(tmp_path, {"opensearch_app_groups": []}, snapshot_id=DAY_1)
+    new = write(tmp_path, {"opensearch_app_groups": rows}, snapshot_id=DAY_2)
+    page = report_of(new, against=old, max_rows=50)
+    assert len(rows_of(page, "changes")) == 50
+    assert "120 added" in page.text
+    assert "This file has 50 of 120 rows" in page.text
+
+
+def changed(tmp_path, secrets, **columns):
+    """The rows of changes of one function whose columns have an old and a new value."""
+    before, after = ({"function_name": "f", **{n: v[at] for n, v in columns.items()}} for at in (0, 1))
+    old = write(tmp_path, {"fc_functions": [before]}, snapshot_id=DAY_1, secrets=secrets)
+    new = write(tmp_path, {"fc_functions": [after]}, snapshot_id=DAY_2, secrets=secrets)
+    html = make_report(new, CATALOG, against=old).html
+    return html, {row["column"]: (row["before"], row["now"]) for row in rows_of(read_page(html), "changes")}
+
+
+def test_changed_columns_have_their_old_and_new_value(tmp_path):
+    _, rows = changed(
+        tmp_path,
+        "fingerprint",
+        runtime=("nodejs18", "nodejs20"),
+        memory_size=(512, 1024),
+        vpc_config=(None, {"vpc_id": "vpc-1"}),
+        environment_variables=([("TOKEN", "hmac:0011223344556677")], [("TOKEN", "hmac:8899aabbccddeeff")]),
+    )
+    assert rows["runtime"] == ("nodejs18", "nodejs20")
+    assert rows["memory_size"] == ("512", "1024")
+    assert rows["vpc_config"][0] == "null"
+    assert '"vpc_id": "vpc-1"' in rows["vpc_config"][1]
+    assert rows["environment_variables.TOKEN"] == ("hmac:0011223344556677", "hmac:8899aabbccddeeff")
+
+
+@pytest.mark.parametrize("column", ["environment_variables", "custom_container_config", "_extra"])
+def test_t01_t08_no_secret_of_a_snapshot_that_keeps_them_is_on_the_page(tmp_path, column):
+    """T01, T08."""
+    values = {
+        "environment_variables": [[("TOKEN", f"canary-{at}")] for at in (0, 1)],
+        "custom_container_config": [{"command": [f"--password=canary-{at}"]} for at in (0, 1)],
+        "_extra": [f'{{"newSecret":"canary-{at}"}}' for at in (0, 1)],
+    }
+    html, rows = changed(tmp_path, "keep", runtime=("nodejs18", "nodejs20"), **{column: values[column]})
+    assert "canary" not in html
+    assert rows["runtime"] == ("nodejs18", "nodejs20")
+    assert {pair for path, pair in rows.items() if path.startswith(column)} == {("not shown here", "not shown here")}
+
+
+def test_t01_no_secret_of_the_cloud_is_on_the_page(nights, html):
+    """T01."""
+    (_, _, before), (_, _, now) = nights
+    assert len(now) > 100
+    assert not [secret for secret in {*before, *now} if secret in html]
+
+
+# What the page can do (T25).
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    return hostile_page(tmp_path_factory.mktemp("hostile"))
+
+
+ELEMENTS = {
+    *(
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "a",
+        "header",
+        "h1",
+        "h2",
+        "h3",
+        "p",
+        "code",
+        "nav",
+        "ul",
+        "li",
+    ),
+    *("main", "section", "dl", "div", "dt", "dd", "svg", "rect", "span", "details", "summary", "strong", "table"),
+    *("caption", "thead", "tbody", "tr", "th", "td", "pre", "figure", "figcaption", "footer", "script"),
+}
+ATTRIBUTES = {
+    *("lang", "charset", "name", "content", "http-equiv", "href", "class", "id", "scope", "role", "tabindex", "type"),
+    *("aria-label", "aria-labelledby", "aria-hidden", "data-label", "data-table", "data-first", "x", "width", "height"),
+}
+
+
+def test_t25_nothing_from_outside_becomes_an_element_or_an_attribute(hostile):
+    """T25."""
+    page = read_page(hostile)
+    assert {name for name, _ in page.elements} <= ELEMENTS
+    assert {attribute for _, attributes in page.elements for attribute in attributes} <= ATTRIBUTES
+    assert [found["name"] for found in page.having("meta") if "name" in found] == ["viewport", "referrer", "robots"]
+
+
+def test_t25_every_hostile_text_is_there_as_text(hostile):
+    """T25."""
+    page = read_page(hostile)
+    shown = {row["function"] for row in rows_of(page, "internet_without_vpc")}
+    assert len(shown) == len(PAYLOADS)
+    assert {name for name in shown if "<script>alert(1)</script>" in name}
+    for payload in (PAYLOADS[0], PAYLOADS[3]):
+        assert payload in page.text, "the first rows are there without the script, too"
+
+
+def test_t25_data_cannot_end_its_script_element(hostile):
+    """T25."""
+    scripts = re.findall(r'<script type="application/json">(.*?)</script>', hostile, re.DOTALL)
+    assert len(scripts) == len(read_page(hostile).data) > 5
+    assert not [script for script in scripts if re.search("[<>&\u2028\u2029]", script)]
+
+
+def test_t25_no_control_or_direction_character_reaches_the_page(hostile):
+    """T25."""
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", hostile)
+
+
+def test_t25_texts_do_not_go_on_without_end(hostile):
+    """T25."""
+    longest = max(len(str(cell)) for data in read_page(hostile).data.values() for row in data["rows"] for cell in row)
+    assert longest <= 1001 + 50
+
+
+def test_t25_the_policy_lets_in_our_style_and_script_and_nothing_else(hostile):
+    """T25."""
+    page = read_page(hostile)
+    [policy] = [found["content"] for found in page.having("meta", http_equiv="Content-Security-Policy")]
+    [style], [script] = page.styles, page.scripts
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    assert (style, script) == (asset("report.css"), asset("report.js"))
+    assert hostile.index("Content-Security-Policy") < hostile.index("<style>")
+
+
+def test_the_page_names_no_place_outside_of_itself(hostile):
+    page = read_page(hostile)
+    links = [found["href"] for _, found in page.elements if "href" in found]
+    assert links
+    assert all(link.startswith("#") for link in links)
+    ids = {found["id"] for _, found in page.elements if "id" in found}
+    assert {link[1:] for link in links} <= ids
+    assert not re.search(r"url\(|@import|https?:", page.styles[0])
+    assert not re.search(r"https?:|\bimport\b|fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon", page.scripts[0])
+
+
+def test_the_script_makes_no_markup_of_text():
+    script = asset("report.js")
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacent|document\.write|eval|new Function|DOMParser|srcdoc", script
+    )
+    assert "textContent" in script
+
+
+# Parts of the page.
+
+
+def test_text_is_escaped_and_markup_is_not():
+    made = element("td", "<b>", Html("<i></i>"), 3, None, class_='"x"', hidden=True, title=None)
+    assert made == '<td class="&quot;x&quot;" hidden>&lt;b&gt;<i></i>3</td>'
+
+
+def test_tables_can_be_read_by_those_who_do_not_see_them(page):
+    for found in page.having("th"):
+        assert found["scope"] in {"col", "row"}
+    captions = len(page.having("caption"))
+    assert captions == len(page.having("table")) - len(page.having("table", class_="bars"))
+    assert [found["lang"] for found in page.having("html")] == ["en"]
+    headings = [int(name[1]) for name, _ in page.elements if re.fullmatch("h[1-6]", name)]
+    assert all(after <= before + 1 for before, after in pairwise(headings))
+    ids = [found["id"] for _, found in page.elements if "id" in found]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_table_has_its_first_rows_as_html_and_all_of_them_as_data():
+    rows = [(number, f"name {number}", None, 0.5, True) for number in range(1000, 1000 + FIRST_ROWS + 5)]
+    page = read_page(data_table(DataTable("t", "A table", ("number", "name", "nothing", "share", "flag"), rows)))
+    assert len(page.having("tr")) == FIRST_ROWS + 1
+    assert "1,000 name 1000 – 0.5 yes" in page.text
+    assert page.data["t"]["rows"] == [list(row) for row in rows]
+    assert [kind for _, kind in page.data["t"]["columns"]] == ["number", "", "", "number", ""]
+
+
+def test_numbers_that_a_browser_would_round_are_text():
+    page = read_page(data_table(DataTable("t", "A table", ("n",), [(2**53 - 1,), (2**53 + 1,), (float("nan"),)])))
+    assert page.data["t"]["rows"] == [[2**53 - 1], ["9,007,199,254,740,993"], ["nan"]]
+
+
+def test_a_chart_has_its_numbers_as_text_and_sums_up_what_is_too_much():
+    bars = [Bar(f"region-{number:02d}", (number, 1)) for number in range(20)]
+    page = read_page(bar_chart(Chart("Rows", ("a", "b"), bars, most=5)))
+    assert len(page.having("tr")) == 5
+    assert "region-19 a: 19 b: 1 20" in page.text
+    assert "16 others" in page.text
+    assert {found["aria-label"] for found in page.having("svg")} >= {"a 19, b 1"}
+
+
+def test_a_chart_of_nothing_has_no_bars():
+    page = read_page(bar_chart(Chart("Rows", ("a",), [Bar("none", (0,))])))
+    assert not page.having("rect")
+
+
+def test_the_grid_of_scopes_shows_where_something_is_missing(tmp_path):
+    rows = {"fc_functions": [{"function_name": "f"}, {"function_name": "g", "region_id": OTHER_REGION}]}
+    page = report_of(write(tmp_path, rows, {"fc_triggers": Status.FAILED}))
+    assert "account cn-hangzhou cn-shanghai 1000000000000001 ◐ 1/2 ✓ 1/1" in page.text
+    assert REGION == "cn-hangzhou"

@@ -1,0 +1,167 @@
+"""The doctor: what stands between a configuration and a crawl is found, each with what to do about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+from crawler.cli.doctor import examine
+from crawler.cli.emulate import write_config
+from crawler.emulator import Cloud, CloudSpec, Deny, Refuse, serve
+from tests.support import command_server
+from tests.support.crawl_runner import BIG, FAST, fast_cloud, site
+
+ROOT = Path(__file__).parents[2]
+TABLES = '["fc_functions", "fc2_services"]'
+LISTS = {f"{table} in {BIG} cn-hangzhou" for table in ("fc_functions", "fc2_services")}
+ALL = {"configuration", "output", "secrets", f"account {BIG}", "clock"}
+
+
+class Ahead:
+    """The cloud's clock, so much ahead of ours."""
+
+    def __init__(self, offset):
+        self._offset = offset
+
+    def now(self):
+        return datetime.now(UTC) + self._offset
+
+    def monotonic(self):
+        return anyio.current_time()
+
+    async def sleep(self, duration_s):
+        await anyio.sleep(duration_s)
+
+
+async def examined(folder, *, cloud=None, change=str, prepare=lambda here: None, more=""):
+    """Subject → finding."""
+    async with site(folder, cloud or fast_cloud(accounts=(BIG,))) as here:
+        prepare(here)
+        found = await examine(here.config(more, change=change, tables=TABLES), here.surroundings())
+        return {finding.subject: finding for finding in found}
+
+
+def ill(findings):
+    return {subject: (finding.seen, finding.remedy) for subject, finding in findings.items() if not finding.is_well}
+
+
+async def test_where_all_is_well_nothing_has_a_remedy(tmp_path):
+    findings = await examined(tmp_path, more=f'\n[metrics]\ntextfile = "{tmp_path}/acs.prom"\n')
+    assert findings.keys() == ALL | LISTS | {"metrics"}
+    assert ill(findings) == {}
+    assert findings["configuration"].seen == "1 account, 2 tables"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "seen"),
+    [
+        ("SECRET", "canary-no-secret-of-this-key", "SignatureDoesNotMatch .*the access key's secret is wrong"),
+        ("ID", "LTAI5tCanaryCanary123456", "InvalidAccessKeyId.NotFound .*there is no such access key"),
+    ],
+)
+async def test_a_wrong_key_is_named_masked_with_where_to_look(tmp_path, name, value, seen):
+    findings = await examined(tmp_path, change=lambda text: text.replace(f"${{EMULATOR_KEY_{name}_1}}", value))
+    [(subject, (said, remedy))] = ill(findings).items()
+    assert subject == f"account {BIG}"
+    assert re.search(seen, said)
+    assert remedy.startswith("Compare ID and secret of access_key LTAI…")
+    assert "RAM console" in remedy
+    assert "anary" not in said + remedy
+
+
+async def test_a_denied_action_is_named(tmp_path):
+    def deny(here):
+        here.cloud.faults.add(Deny(), product="fc", action="ListFunctions")
+
+    [(subject, (_, remedy))] = ill(await examined(tmp_path, prepare=deny)).items()
+    assert subject == f"fc_functions in {BIG} cn-hangzhou"
+    assert remedy == "Allow fc:ListFunctions in the RAM policy of these credentials."
+
+
+@pytest.mark.parametrize(("minutes", "side"), [(20, "behind"), (-20, "ahead of")])
+async def test_a_clock_that_is_20_minutes_off_is_found_and_everything_else_is_looked_at(tmp_path, minutes, side):
+    cloud = Cloud(CloudSpec(accounts=(BIG,), rate=FAST, rates={"sts": FAST}), Ahead(timedelta(minutes=minutes)))
+    findings = await examined(tmp_path, cloud=cloud)
+    [(subject, (seen, remedy))] = ill(findings).items()
+    assert subject == "clock"
+    assert re.match(rf"(19|20) min \d+ s {side} the cloud's", seen)
+    assert "NTP" in remedy
+    assert findings.keys() >= LISTS
+
+
+async def test_a_clock_that_is_half_a_day_off_is_not_taken_for_the_network(tmp_path):
+    cloud = Cloud(CloudSpec(accounts=(BIG,), rate=FAST, rates={"sts": FAST}), Ahead(timedelta(hours=-13)))
+    found = ill(await examined(tmp_path, cloud=cloud))
+    assert found.keys() == {"clock", f"account {BIG}"}
+    assert all("off by -13.0 hours" in seen for seen, _ in found.values())
+    assert all("NTP" in remedy for _, remedy in found.values())
+
+
+async def test_an_endpoint_that_does_not_answer_is_found(tmp_path):
+    def refuse(here):
+        here.cloud.faults.add(Refuse(), product="fc-open")
+
+    [(subject, (seen, remedy))] = ill(await examined(tmp_path, prepare=refuse)).items()
+    assert subject == f"fc2_services in {BIG} cn-hangzhou"
+    assert "ConnectionFailed" in seen
+    assert "[endpoints]" in remedy
+
+
+async def test_an_output_that_can_not_be_written_is_found(tmp_path):
+    [(subject, (seen, remedy))] = ill(await examined(tmp_path, prepare=lambda here: here.output.write_text(""))).items()
+    assert subject == "output"
+    assert "is not a folder" in seen
+    assert remedy == f"Make {tmp_path}/snapshots a folder that this user can write."
+
+
+async def test_a_metrics_file_that_can_not_be_written_is_found(tmp_path):
+    found = ill(await examined(tmp_path, more=f'\n[metrics]\ntextfile = "{tmp_path}/missing/acs.prom"\n'))
+    [(subject, (_, remedy))] = found.items()
+    assert subject == "metrics"
+    assert f"{tmp_path}/missing" in remedy
+
+
+def test_a_configuration_that_others_may_read_is_found_and_everything_else_is_looked_at(tmp_path):
+    """A crawl refuses it with exit code 2."""
+
+    async def main():
+        async with serve(fast_cloud(accounts=(BIG,))) as emulator:
+            text, environ = write_config(emulator, str(tmp_path / "out"), rate=5000, burst=1000)
+            for name, value in environ.items():
+                text = text.replace(f"${{{name}}}", value)
+            path = tmp_path / "config.toml"
+            path.write_text(text)
+            path.chmod(0o644)
+            return [await run("doctor", "--json"), await run("crawl"), environ]
+
+    async def run(*arguments):
+        command = [*arguments, "--config", "config.toml"]
+        return await anyio.to_thread.run_sync(
+            lambda: command_server.run(command, cwd=tmp_path, env=os.environ, text=False)
+        )
+
+    doctor, crawl, environ = anyio.run(main)
+    findings = {finding["subject"]: finding for finding in json.loads(doctor.stdout)}
+    assert doctor.returncode == 1
+    found = findings["configuration file"]
+    assert "is in clear in a file that others may open (mode 0644)" in found["seen"]
+    assert found["remedy"] == f"Run `chmod 600 {tmp_path}/config.toml`, or take it from the environment as ${{NAME}}."
+    assert [name for name, finding in findings.items() if not finding["is_well"]] == ["configuration file"]
+    assert f"account {BIG}" in findings
+    assert crawl.returncode == 2
+    assert b"chmod 600" in crawl.stderr
+    said = doctor.stdout + doctor.stderr + crawl.stdout + crawl.stderr
+    assert not any(value.encode() in said for name, value in environ.items() if "SECRET" in name)
+
+
+def test_a_configuration_that_can_not_be_read_at_all_is_exit_2(tmp_path):
+    (tmp_path / "config.toml").write_text("[crawl]\nnonsense = 1\n")
+    done = command_server.run(["doctor"], cwd=tmp_path, env=os.environ)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nonsense" in done.stderr

@@ -1,0 +1,99 @@
+"""F25: where few files may be open the crawl does with fewer. T13: nobody reads keys out of the process's memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+
+from crawler.cli.emulate import write_config
+from crawler.run.system import open_share
+from tests.support.crawl_runner import fast_cloud, site
+
+# The command, with a /proc folder that whoever runs the tests may look into.
+OPEN = """
+import sys
+from crawler.cli import process
+process.keep_memory_private = lambda: None
+from crawler.cli import main
+main()
+"""
+CHILD = """
+import ctypes, resource
+from crawler.cli.inputs import load
+from crawler.errors import ConfigError
+try:
+    load(None)
+except ConfigError:
+    print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+"""
+LIMIT = 128
+ALLOWED = 112
+
+
+@pytest.mark.parametrize("limit", [1, 32, 64, 100, 128, 256, 1024, 1 << 20])
+def test_all_shares_together_leave_room(limit):
+    share = open_share(limit)
+    assert share >= 1
+    if limit >= 64:
+        assert 3 * share + 32 <= limit * 7 / 8
+
+
+def test_the_usual_limit_takes_nothing_away():
+    assert open_share(1024) >= 64
+
+
+async def test_a_crawl_under_a_low_limit_is_complete_and_stays_below_it(tmp_path):
+    """F25."""
+    most = 0
+    async with site(tmp_path, fast_cloud(accounts=tuple(f"100000000000000{n}" for n in range(6)))) as place:
+        text, environ = write_config(place.emulator, str(place.output), rate=5000, burst=1000)
+        (tmp_path / "config.toml").write_text(text)
+        (tmp_path / "config.toml").chmod(0o600)
+        process = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-c", OPEN, "crawl", "--table", "fc*functions", "--log-format", "json"],
+            env={**os.environ, **environ, "HOME": str(tmp_path), "ACS_INVENTORY_CONFIG": str(tmp_path / "config.toml")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, LIMIT)),
+        )
+        told = asyncio.create_task(process.communicate())
+        while not told.done():
+            with suppress(FileNotFoundError):
+                most = max(most, len(os.listdir(f"/proc/{process.pid}/fd")))
+            await asyncio.sleep(0.005)
+    _, lines = await told
+    events = [json.loads(line) for line in lines.splitlines()]
+    assert (process.returncode, events[-1]["status"]) == (0, "complete")
+    assert [event["concurrency"] for event in events if event["event"] == "concurrency_lowered"] == [26]
+    assert 20 < most <= ALLOWED
+
+
+def test_a_process_that_reads_a_configuration_leaves_no_dump_and_cannot_be_looked_into(tmp_path):
+    """T13, P15: before anything is read that may be a key."""
+    environ = {**os.environ, "ACS_INVENTORY_CONFIG": str(tmp_path / "none.toml")}
+    child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, env=environ, check=True)
+    assert child.stdout.split() == ["(0,", "0)", "0"]
+
+
+@pytest.mark.parametrize(("chosen", "found"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")])
+def test_all_threads_share_few_heaps_unless_the_user_has_chosen_others(chosen, found):
+    """P11."""
+    program = "from crawler.cli import process; process.keep_memory_compact(); import pyarrow as p; "
+    program += "print(p.default_memory_pool().backend_name)"
+    environ = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    command = [sys.executable, "-c", program]
+    child = subprocess.run(command, capture_output=True, text=True, env={**environ, **chosen}, check=True)
+    assert child.stdout.strip() == found
+
+
+def test_a_crawl_chooses_its_heaps_before_anything_is_loaded_that_makes_some():
+    program = "import sys; from crawler.cli import crawl; print({'pyarrow', 'aiohttp', 'arro3'} & set(sys.modules))"
+    child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == "set()"

@@ -1,0 +1,120 @@
+"""`snapshots verify` and `snapshots prune` as their users have them: exit codes, what is printed, what programs get."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from crawler.snapshot.disk import Disk
+from crawler.snapshot.folder.lock import OutputLock
+from tests.support import command_server
+from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, write_snapshot
+
+ROOT = Path(__file__).parents[2]
+PART = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet"
+
+
+@pytest.fixture
+async def root(tmp_path):
+    """An output with two complete snapshots."""
+    await write_snapshot(tmp_path / "out", OLD)
+    await write_snapshot(tmp_path / "out")
+    return tmp_path / "out"
+
+
+def snapshots(*arguments, root):
+    """Exit code, stdout and stderr of a `snapshots` command on an output."""
+    environ = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
+    done = command_server.run(["snapshots", *arguments, "--output", root], cwd=root.parent, env=environ)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_verify_says_by_its_exit_code_whether_all_is_whole_and_names_what_is_not(root):
+    code, out, err = snapshots("verify", root=root)
+    assert (code, err) == (0, "")
+    assert out.count("✓") == 2
+    assert "Every file is what was committed." in out
+    [sha256] = [line.split()[0] for line in (root / f"_snapshots/{NEW}.json.sha256").read_text().splitlines()]
+    assert sha256 in out
+    (root / PART).write_bytes(b"")
+    code, out, _ = snapshots("verify", "--all", root=root)
+    assert code == 1
+    assert f"{PART} has 0 bytes, its manifest says" in out
+    assert "1 file isn't what was committed." in out
+    assert snapshots("verify", OLD, root=root)[0] == 0
+    assert snapshots("verify", "latest", root=root)[0] == 1
+
+
+def test_verify_is_exit_1_for_what_belongs_to_no_snapshot_alone(root):
+    (root / "_snapshots/LATEST").write_text(f"{OLD}\n")
+    code, out, _ = snapshots("verify", root=root)
+    assert code == 1
+    assert "_snapshots/LATEST names" in out
+    assert out.count("✓") == 2
+
+
+def test_verify_for_programs(root):
+    (root / PART).unlink()
+    code, out, _ = snapshots("verify", "--json", root=root)
+    said = json.loads(out)
+    assert (code, said["is_whole"], said["bad_files"]) == (1, False, [])
+    newest, oldest = said["snapshots"]
+    assert newest["bad_files"] == [{"path": PART, "reason": "is missing"}]
+    assert (oldest["snapshot_id"], oldest["is_whole"], oldest["rows"], oldest["bad_files"]) == (OLD, True, 3, [])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["verify", "20200101T000000Z-0000"], 1, "has no snapshot 20200101T000000Z-0000"),
+        (["verify", "--all", OLD], 2, "either snapshots' IDs or --all"),
+        (["prune"], 2, "at least one --keep-"),
+        (["prune", "--keep-last", "0"], 2, "'0' is neither a whole number from 1 nor `unlimited`"),
+        (["prune", "--keep-within", "1w"], 2, "'1w' is no duration"),
+    ],
+)
+def test_bad_input_is_a_sentence(root, arguments, code, said):
+    found, out, err = snapshots(*arguments, root=root)
+    assert (found, out) == (code, "")
+    assert said in err
+
+
+def test_an_output_without_snapshots_can_not_be_verified(tmp_path):
+    (tmp_path / "out").mkdir()
+    code, _, err = snapshots("verify", root=tmp_path / "out")
+    assert code == 1
+    assert "no snapshot to verify" in err
+
+
+def test_prune_says_what_it_would_do_and_then_does_it(root):
+    code, out, _ = snapshots("prune", "--keep-daily", "1", "--dry-run", "--json", root=root)
+    said = json.loads(out)
+    assert (code, said["dry_run"], said["unfinished_removed"]) == (0, True, [])
+    assert [(entry["snapshot_id"], entry["reasons"]) for entry in said["kept"]] == [(NEW, ["daily", "newest complete"])]
+    assert [entry["snapshot_id"] for entry in said["removed"]] == [OLD]
+    code, out, _ = snapshots("prune", "--keep-daily", "1", "--dry-run", root=root)
+    assert "Would be removed: 1" in out
+    assert (root / f"_snapshots/{OLD}.json").exists()
+    code, out, _ = snapshots("prune", "--keep-daily", "1", root=root)
+    assert code == 0
+    assert "Removed: 1" in out
+    assert not (root / f"_snapshots/{OLD}.json").exists()
+    code, out, _ = snapshots("prune", "--keep-daily", "unlimited", root=root)
+    assert "Nothing to remove." in out
+    assert snapshots("verify", root=root)[0] == 0
+
+
+def test_prune_beside_a_crawl_is_exit_11(root):
+    disk = Disk(root)
+    lock = OutputLock.take(disk, datetime.fromisoformat("2026-11-22T02:00:00+00:00"))
+    code, _, err = snapshots("prune", "--keep-last", "1", root=root)
+    assert code == 11
+    assert f"process {os.getpid()}" in err
+    assert snapshots("prune", "--keep-last", "1", "--dry-run", root=root)[0] == 0
+    lock.release()
+    disk.close_root()

@@ -1,0 +1,54 @@
+"""The configuration's part of docs/reference.md: every key of the code, with what config.example.toml says of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from crawler.cli.configuration import EXAMPLE, section_page
+from crawler.config.sections import Settings
+from tests.config.test_load import struct_keys
+
+PAGE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text().split("\n## Configuration\n", 1)[1]
+SECTIONS = dict(re.findall(r"^### `\[+([\w.]+)\]+`\n(.*?)(?=^###|\Z)", PAGE, re.MULTILINE | re.DOTALL))
+NESTED = {"accounts", "organization", "iceberg", "credentials"}
+
+
+def rows(section):
+    """Key → the other cells."""
+    found = [re.split(r"(?<!\\)\|", line)[1:-1] for line in section.splitlines() if line.startswith("| `")]
+    return {cells[0].strip(" `"): [cell.strip() for cell in cells[1:]] for cells in found}
+
+
+def test_every_key_of_the_code_is_on_the_page():
+    keys = {(".".join(above), key) for above, key in struct_keys(Settings) if above and key not in NESTED}
+    keys -= {(above, key) for above, key in keys if above == "rate_limits"}
+    assert len(keys) > 40
+    assert keys <= {(section, key) for section, text in SECTIONS.items() for key in rows(text)}
+
+
+def test_every_section_of_the_code_is_on_the_page():
+    assert SECTIONS.keys() == {*Settings.__struct_fields__, "accounts.credentials", "output.iceberg"}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_says_what_it_takes_and_what_it_is_for(section):
+    said = rows(SECTIONS[section])
+    assert said
+    for key, (takes, _, words) in said.items():
+        assert takes, key
+        assert words or section == "endpoints", key
+
+
+def test_defaults_are_the_codes():
+    assert rows(SECTIONS["crawl"])["concurrency"][1] == f"`{Settings().crawl.concurrency}`"
+    assert rows(SECTIONS["output"])["umask"][1] == f"`{json.dumps(Settings().output.umask)}`"
+    assert rows(SECTIONS["accounts"])["id"][1] == "needed"
+
+
+def test_a_key_that_the_example_forgets_would_be_seen():
+    text = re.sub(r"(?m)^# concurrency = .*\n", "", EXAMPLE.read_text())
+    assert "| `concurrency` | a whole number from 1 to 1024 | `64` |  |" in section_page(text)

@@ -1,0 +1,231 @@
+"""What README, CONTRIBUTING and the others claim, run or compared with what they are about."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import anyio
+import duckdb
+import msgspec
+import pytest
+
+from crawler import __version__
+from crawler.catalog import load_catalog
+from crawler.catalog.file_format import OperationFile
+from crawler.cli import markdown
+from crawler.cli.main import app
+from crawler.config import Config, parse_config
+from crawler.config.resolve import limit_rules
+from crawler.snapshot import Status
+from tests.support import command_server
+from tests.support.crawl_runner import site
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+
+
+def block(name: str) -> str:
+    """The fenced block of README that stands under `<!-- name -->`."""
+    return re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```", README, re.DOTALL)[1]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """A folder with what `make demo` lands, of the tables that README asks; test_cli runs the demo itself."""
+    folder = tmp_path_factory.mktemp("docs")
+
+    async def main():
+        async with site(folder) as here:
+            await here.crawl(here.config(tables=["fc_functions", "fc2_services"]))
+            here.output.rename(folder / "demo-snapshots")
+
+    anyio.run(main)
+    return folder
+
+
+def said(*arguments):
+    """What the command prints."""
+    done = command_server.run(arguments, cwd=ROOT, env=os.environ)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_policy_that_is_shown_is_what_the_command_prints():
+    [shown] = re.findall(r"`acs-inventory (policy --table \w+)`", README)
+    assert block("policy") == said(*shown.split())
+
+
+def test_as_many_actions_as_are_promised_are_in_the_whole_policy():
+    [number] = re.findall(r"(\d+) actions for all tables", README)
+    [statement] = json.loads(said("policy"))["Statement"]
+    assert len(statement["Action"]) == int(number)
+
+
+def test_the_first_configuration_loads():
+    environ = {"PROD_ACCESS_KEY_ID": "a", "PROD_ACCESS_KEY_SECRET": "b"}
+    config = parse_config(block("config"), source="README", environ=environ)
+    assert [account.id for account in config.accounts] == ["1000000000000001"]
+
+
+def test_the_organization_goes_with_the_first_configuration():
+    environ = {"PROD_ACCESS_KEY_ID": "a", "PROD_ACCESS_KEY_SECRET": "b"}
+    config = parse_config(block("config") + block("organization"), source="README", environ=environ)
+    assert (config.asker.id, config.organization.role_name) == ("1000000000000001", "inventory-reader")
+
+
+def landed(folder, table):
+    """How many rows the demo's one manifest says that a table has."""
+    [manifest] = (folder / "demo-snapshots" / "_snapshots").glob("*Z-*.json")
+    return json.loads(manifest.read_text())["tables"][table]["rows"]
+
+
+def test_the_sql_runs(demo, monkeypatch):
+    monkeypatch.chdir(demo)
+    with duckdb.connect() as connection:
+        rows = connection.execute(block("duckdb")).fetchall()
+    assert sum(row[-1] for row in rows) == landed(demo, "fc_functions")
+
+
+def test_the_python_runs(demo):
+    done = subprocess.run([sys.executable, "-c", block("python")], cwd=demo, capture_output=True, text=True, check=True)
+    assert "runtime" in done.stdout
+    assert int(done.stdout.splitlines()[-1]) == landed(demo, "fc2_services")
+
+
+def test_as_many_tables_as_are_promised_are_there():
+    catalog = load_catalog()
+    selections = [operation.selection for operation in catalog.operations.values()]
+    [promised] = re.findall(r"^(\d+) tables, (\d+) of them by default", README, re.MULTILINE)
+    assert tuple(map(int, promised)) == (len(selections), selections.count("default"))
+    listed = re.findall(r"^\| [\w .]+ \| (\d+) `(\w+)…` \|", README, re.MULTILINE)
+    products = [(product.prefix, product.key) for product in catalog.products.values()]
+    counts = Counter(operation.product for operation in catalog.operations.values())
+    assert listed == [(str(counts[key]), prefix) for prefix, key in products]
+
+
+def test_the_changelogs_numbers_are_the_catalogs():
+    text, operations = (ROOT / "CHANGELOG.md").read_text(), load_catalog().operations.values()
+    lists = [operation for operation in operations if operation.action.startswith("List")]
+    by_default = [operation for operation in operations if operation.selection == "default"]
+    for pattern, found in ((r"^- (\d+) tables", operations), (r"all (\d+) List", lists), (r"^- (\d+) of", by_default)):
+        assert re.findall(pattern, text, re.MULTILINE) == [str(len(found))]
+    assert {operation.action for operation in operations} - {found.action for found in lists} == {"DescribeApps"}
+
+
+def test_tables_with_details_are_those_that_are_named():
+    detailed = [table for table, operation in load_catalog().operations.items() if operation.details]
+    assert re.findall(r"`\[crawl\] details = (\[.*?\])`", README) == [json.dumps(detailed)]
+
+
+def test_the_page_of_tables_is_what_the_catalog_says():
+    catalog = load_catalog()
+    is_fresh = (ROOT / "docs" / "tables.md").read_text() == markdown.page(catalog, limit_rules(Config(), catalog))
+    assert is_fresh, "docs/tables.md is stale: run make docs"
+
+
+def test_make_docs_writes_that_page():
+    catalog = load_catalog()
+    assert said("tables", "--markdown") == markdown.page(catalog, limit_rules(Config(), catalog))
+    assert "-m crawler tables --markdown" in (ROOT / "Makefile").read_text()
+
+
+def test_the_statuses_are_the_ledgers():
+    listed = re.findall(r"^\| `(\w+)` \| ", README.split("| status | means |")[1].split("###")[0], re.MULTILINE)
+    assert set(listed) == {str(status) for status in Status}
+
+
+def test_the_exit_codes_are_the_commands():
+    listed = README.split("| code | means |")[1].split("##")[0]
+    codes = {int(code) for group in re.findall(r"^\| ([\d, ]+) \|", listed, re.MULTILINE) for code in group.split(",")}
+    listing = re.search(r"Exit codes:(.*?)\n\n", said("crawl", "--help"), re.DOTALL)[1]
+    assert codes == {int(number) for number in re.findall(r"\b\d+\b", listing)}
+
+
+def test_every_command_that_is_shown_is_there_and_every_one_there_is_shown():
+    from crawler.cli.main import COMMANDS
+
+    commands = {command.name for command in COMMANDS}
+    shown = set(
+        re.findall(
+            r"acs-inventory (?:\S*/)?([a-z]+)\b", " ".join(re.findall(r"`[^`]*`|^acs-.*$", README, re.MULTILINE))
+        )
+    )
+    make = set(re.findall(r"^make (\w+)", README, re.MULTILINE))
+    assert shown <= commands
+    assert commands - shown - make == set()
+    assert app.name == "app"
+
+
+def test_make_targets_that_are_named_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    for page in PAGES:
+        for target in re.findall(r"`make (\w+)`|^make (\w+)", page.read_text(), re.MULTILINE):
+            assert re.search(rf"^{target[0] or target[1]}:", makefile, re.MULTILINE), (page.name, target)
+
+
+def test_contributing_names_every_key_of_a_schema_file():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for field in msgspec.structs.fields(OperationFile):
+        assert field.name in text, field.name
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct) and field.name != "paging":
+            for inner in msgspec.structs.fields(field.type):
+                assert f"`{inner.name}`" in text, (field.name, inner.name)
+
+
+def test_the_changelog_has_this_version():
+    assert re.search(rf"^## {re.escape(__version__)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!https?://)([^)#]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), (page.name, link)
+
+
+def test_pages_that_the_program_names_are_there():
+    sources = [*ROOT.glob("crawler/**/*.py"), *ROOT.glob("deploy/*/*"), ROOT / "config.example.toml"]
+    texts = {path.name: path.read_text() for path in sources if path.is_file()}
+    named = {(name, page) for name, text in texts.items() for page in re.findall(r"docs/[\w-]+\.md", text)}
+    assert len(named) > 5
+    for source, page in named:
+        assert (ROOT / page).exists(), (source, page)
+
+
+def slug(heading):
+    """A heading's anchor, as forges and the site make it."""
+    return re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", heading.strip().lower()))
+
+
+def test_anchors_of_other_pages_are_headings_there():
+    tried = 0
+    for page in PAGES:
+        for link, anchor in re.findall(r"\]\((?!https?://)([^)#]+\.md)#([^)]+)\)", page.read_text()):
+            text = re.sub(r"```.*?```", "", (page.parent / link).read_text(), flags=re.DOTALL)
+            assert anchor in map(slug, re.findall(r"^#+ (.+)$", text, re.MULTILINE)), (page.name, link, anchor)
+            tried += 1
+    assert tried > 10
+
+
+def test_every_page_is_on_the_start_page_and_readme_leads_there():
+    linked = set(re.findall(r"\]\(([\w-]+\.md)", (ROOT / "docs" / "index.md").read_text()))
+    assert linked == {path.name for path in ROOT.glob("docs/*.md")} - {"index.md"}
+    assert "](docs/index.md)" in README
+
+
+def test_no_file_names_one_machine_or_a_registrys_host():
+    # Put together here, so that this file isn't found by itself.
+    forbidden = re.compile(
+        "|".join(["py" + r"pi\.org", "python" + "hosted", r"\.\./sh" + "ared", "/ro" + "ot/", "/wo" + "rk/"])
+    )
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        path = ROOT / name
+        if path.is_file() and (found := forbidden.search(path.read_text("utf-8", "replace"))):
+            pytest.fail(f"{name}: {found[0]!r}")

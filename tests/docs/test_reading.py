@@ -1,0 +1,124 @@
+"""docs/reading.md: what it says to type is typed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from crawler.catalog import load_catalog
+from crawler.config import parse_config
+from crawler.snapshot import LakeSettings, open_lake, publish_lake, read_ledger, read_manifest
+from tests.support.crawl_runner import SMALL, fast_cloud, site
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/reading.md").read_text()
+BLOCKS = dict(re.findall(r"<!-- ([\w-]+) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL))
+
+
+async def crawl_twice(place):
+    async with site(place, fast_cloud(accounts=(SMALL,))) as cloud:
+        for _ in range(2):
+            await cloud.crawl(cloud.config(tables=["fc_functions", "fc_layers"]))
+        return cloud.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with two snapshots of a cloud, and lake tables over the newer."""
+    place = tmp_path_factory.mktemp("reading")
+    output = asyncio.run(crawl_twice(place))
+    (place / "demo-snapshots").symlink_to(output)
+    (place / "lake").symlink_to(output)
+    manifest = read_manifest(output, "latest")
+    schemas = {table: load_catalog().operations[table].schema for table in manifest.tables}
+    for kind in ("iceberg", "delta"):
+        publish_lake(open_lake(LakeSettings(kind, output)), manifest, schemas, read_ledger(output, manifest))
+    return place
+
+
+@pytest.fixture(scope="module")
+def manifest(folder):
+    return read_manifest(folder / "snapshots", "latest")
+
+
+def typed(folder, name):
+    """What a block of Python prints."""
+    command = [sys.executable, "-W", "error", "-c", BLOCKS[name]]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_block_of_the_page_is_tried():
+    assert BLOCKS.keys() == {"duckdb-latest", "duckdb-views", "polars", "pyarrow", "pyspark", "iceberg", "delta"}
+
+
+def test_duckdb_shows_the_latest_snapshot_with_accounts_as_text(folder, manifest, monkeypatch):
+    monkeypatch.chdir(folder)
+    with duckdb.connect() as connection:
+        macro, question = BLOCKS["duckdb-latest"].strip().removesuffix(";").split(";\n")
+        connection.execute(macro)
+        rows = connection.execute(question).fetchall()
+        asked = {table: f"SELECT count(*), any_value(snapshot_id) FROM latest('{table}')" for table in manifest.tables}
+        found = {table: connection.execute(sql).fetchone() for table, sql in asked.items()}
+    assert found == {table: (kept.rows, manifest.snapshot_id) for table, kept in manifest.tables.items()}
+    assert len(found) == 2
+    assert sum(row[-1] for row in rows) == manifest.tables["fc_functions"].rows
+    assert {row[0] for row in rows} == {SMALL}
+
+
+def test_the_database_has_a_view_for_each_table_that_follows_latest(folder, manifest):
+    tables = list(manifest.tables)
+    assert typed(folder, "duckdb-views") == f"{[(f'{table}_latest',) for table in tables]}\n"
+    latest = folder / "snapshots/_snapshots/LATEST"
+    [older] = {path.stem for path in latest.parent.glob("*Z-????.json")} - {manifest.snapshot_id}
+    with duckdb.connect(folder / "inventory.duckdb", read_only=True) as connection:
+        for snapshot_id in (older, manifest.snapshot_id):
+            latest.write_text(f"{snapshot_id}\n")
+            for table in tables:
+                found = connection.execute(f"SELECT count(*), any_value(snapshot_id) FROM {table}_latest").fetchone()
+                assert found == (manifest.tables[table].rows, snapshot_id)
+
+
+def test_polars_shows_the_latest_snapshot_with_accounts_as_text(folder, manifest):
+    shown = typed(folder, "polars")
+    numbers = Counter(map(int, re.findall(r"┆ (\d+) +│", shown)))
+    assert sum(number * times for number, times in numbers.items()) == manifest.tables["fc_functions"].rows
+    assert re.search(r"│ str +┆ str +┆ u32", shown)
+
+
+def test_pyarrow_counts_by_the_manifest(folder, manifest):
+    assert typed(folder, "pyarrow") == f"{manifest.tables['fc_functions'].rows} string\n"
+
+
+def test_iceberg_is_read_and_travels_in_time(folder, manifest):
+    here, *then = typed(folder, "iceberg").splitlines()
+    assert 0 < int(here) < manifest.tables["fc_functions"].rows
+    assert then == [f"{manifest.snapshot_id} {manifest.tables['fc_functions'].rows}"]
+
+
+def test_delta_is_read_and_travels_in_time(folder, manifest):
+    here, *then = typed(folder, "delta").splitlines()
+    assert 'Field(account_id, PrimitiveType("string")' in here
+    assert int(here.split()[0]) == len(manifest.tables["fc_functions"].files)
+    assert then == [f"0 {manifest.snapshot_id}"]
+
+
+def test_configuration_that_is_shown_loads():
+    account = '\n[[accounts]]\nid = "1"\n'
+    blocks = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) == 2
+    loaded = [parse_config(block + account, source="reading.md", environ={}) for block in blocks]
+    assert loaded[0].output.is_bucket
+    assert loaded[1].output.iceberg is not None
+    assert json.dumps(loaded[1].public()["output"]["iceberg"]) == json.dumps(
+        {"catalog_uri": "***", "warehouse": "lake", "namespace": "acs_inventory"}
+    )

@@ -1,0 +1,342 @@
+"""Any record of any table: what fits comes back, what doesn't is in `_extra`, secrets are in neither."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crawler.catalog import load_catalog
+from crawler.errors import NormalizeError, PaginationError, TransientError
+from crawler.normalizer import Normalizer
+from crawler.normalizer.exact_json import swap_case
+from crawler.normalizer.extra import path_name
+from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer.redaction import Redaction
+from tests.support.examples import examples
+
+CATALOG = load_catalog()
+KEEPS = Redaction("keep", "keep", b"k" * 32)
+HIDES = [Redaction("fingerprint", "fingerprint", b"k" * 32), Redaction("mask", "fingerprint", None)]
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CANARY = "canary-7f3a"
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+names = st.one_of(st.sampled_from(["new", "a.b", "x[0]", "", "$", "*", '"q"']), texts)
+floats = st.floats(allow_nan=False, allow_infinity=False)
+instants = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30)).map(lambda at: at.isoformat() + "Z")
+leaves = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), floats, texts, st.integers().map(str), instants),
+    st.sampled_from(["", "true", "false", "0", 0, 0.0, 1e300, 2**63, -(2**63), 2**63 - 1, "007", "12", 12.0]),
+)
+junk = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3), max_leaves=6
+)
+secret_junk = st.recursive(
+    st.just(CANARY), lambda inner: st.lists(inner, min_size=1, max_size=2) | st.dictionaries(names, inner, min_size=1)
+)
+tables = st.sampled_from(sorted(table for table, operation in CATALOG.operations.items() if not operation.item))
+scalars = {
+    "string": texts,
+    "integer": st.integers(-(2**63), 2**63 - 1),
+    "number": floats,
+    "boolean": st.booleans(),
+    "timestamp": instants,
+    "json": st.one_of(st.booleans(), st.integers(), texts, st.lists(texts, max_size=2), st.dictionaries(texts, texts)),
+}
+
+
+@st.composite
+def fitting(draw, column, string=texts):
+    """A value as declared. `string` gives the text of secret leaves."""
+    if column.is_embedded:
+        return json.dumps(draw(fitting(replace(column, is_embedded=False), string)))
+    if column.kind == "struct":
+        chosen = draw(st.sets(st.sampled_from(column.children), max_size=4))
+        return {child.wire: draw(fitting(child, string)) for child in column.children if child in chosen}
+    if column.kind == "list":
+        item = st.none() | fitting(column.children[0], string)
+        return draw(st.lists(item, max_size=2))
+    if column.kind == "map":
+        return draw(st.dictionaries(texts, st.none() | fitting(column.children[0], string), max_size=2))
+    if column.secret and column.kind in {"string", "json"}:
+        return draw(string)
+    return draw(scalars[column.kind])
+
+
+@st.composite
+def records(draw, operation, string=texts):
+    """A record with its key and some of its other fields."""
+    key = {wire for wire, name in operation.column_names.items() if name in operation.key}
+    others = st.sets(st.sampled_from([column.wire for column in operation.columns]), max_size=5)
+    chosen = key | draw(others)
+    return {column.wire: draw(fitting(column, string)) for column in operation.columns if column.wire in chosen}
+
+
+def given_values(operation):
+    """Column → what stands there where a record's own field doesn't say it."""
+    return {column: f"p-{wire}" for wire, column in operation.parameter_columns.items()}
+
+
+def read(operation, body, redaction=KEEPS):
+    parameters = {wire: f"p-{wire}" for wire in operation.parameters}
+    return Normalizer(operation, redaction, "s").read(body, RowContext("1", "r", NOW, parameters))
+
+
+def page_of(operation, record):
+    return json.dumps({operation.records[0]: [record]}).encode()
+
+
+def instant(text):
+    return datetime.fromisoformat(text)
+
+
+def expected(column, value):
+    """What a value that fits comes back as, where secrets are kept."""
+    if value is None:
+        return None
+    if column.is_embedded:
+        return expected(replace(column, is_embedded=False), json.loads(value))
+    if column.kind == "struct":
+        return {child.name: expected(child, value.get(child.wire)) for child in column.children}
+    if column.kind == "list":
+        return [expected(column.children[0], item) for item in value]
+    if column.kind == "map":
+        return [(name, expected(column.children[0], item)) for name, item in value.items()]
+    if column.kind == "json":
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if column.kind == "timestamp":
+        return instant(value)
+    return json.dumps(value) if column.secret and column.kind == "boolean" else value
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_record_as_declared_comes_back_exactly(data):
+    operation = CATALOG.operations[data.draw(tables)]
+    record = data.draw(records(operation))
+    page = read(operation, page_of(operation, record))
+    [row] = page.batch.to_pylist()
+    for column in operation.columns:
+        name = operation.column_names[column.wire]
+        value = expected(column, record.get(column.wire))
+        if value is None:
+            value = given_values(operation).get(name)
+        assert row[name] == value
+    assert row["_extra"] is None
+    assert (page.coerced, page.misfits, page.unknown) == (0, 0, {})
+
+
+# --- mutations ---
+
+
+def places(value, path=()):
+    """Every node of a JSON value, by the steps that lead to it."""
+    yield path
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, inner in members:
+        yield from places(inner, (*path, step))
+
+
+def changed(value, path, new):
+    """The value with another at a place."""
+    if not path:
+        return new
+    step, *rest = path
+    inner = changed(value[step], rest, new)
+    if isinstance(value, dict):
+        return {**value, step: inner}
+    return [*value[:step], inner, *value[step + 1 :]]
+
+
+def node_at(value, path):
+    for step in path:
+        value = value[step]
+    return value
+
+
+@st.composite
+def mutated(draw, value, replacement):
+    """The value with a few nodes below its top replaced, and fields added to a few objects."""
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.sampled_from(list(places(value))))
+        node = node_at(value, place)
+        if isinstance(node, dict) and draw(st.booleans()):
+            value = changed(value, place, {**node, draw(names): draw(replacement)})
+        elif place:
+            value = changed(value, place, draw(replacement))
+    return value
+
+
+class Checker:
+    """Walks a record beside its row and its `_extra`, and sees that every leaf is in exactly one of them."""
+
+    def __init__(self, extra):
+        self.extra = extra
+        self.found = set()
+
+    def node(self, column, value, got, path):
+        if path in self.extra:
+            self.same(value, path)
+            assert got is None, path
+        elif value is None or (column.is_embedded and value == ""):
+            assert got is None, path
+        elif column.is_embedded:
+            inner = json.loads(value) if isinstance(value, str) else value
+            self.node(replace(column, is_embedded=False), inner, got, path)
+        elif column.kind == "struct":
+            self.struct(column.children, value, got, path)
+        elif column.kind == "list":
+            assert type(value) is list, path
+            for index, (item, inner) in enumerate(zip(value, got, strict=True)):
+                self.node(column.children[0], item, inner, f"{path}[{index}]")
+        elif column.kind == "map":
+            assert [name for name, _ in got] == list(value), path
+            for name, inner in got:
+                self.node(column.children[0], value[name], inner, f"{path}.{path_name(name)}")
+        else:
+            assert self.is_lossless(column, value, got), (path, value, got)
+
+    def struct(self, children, value, got, path, names=None):
+        assert type(value) is dict, path
+        known = {wire: child for child in children for wire in (swap_case(child.wire), child.wire)}
+        for wire, item in value.items():
+            below = f"{path}.{path_name(wire)}" if path else path_name(wire)
+            child = known.get(wire)
+            if child is None or (below in self.extra and swap_case(wire) in value):
+                self.same(item, below)
+            else:
+                name = names[child.wire] if names else child.name
+                is_overruled = swap_case(wire) in value and item is None
+                if not is_overruled:
+                    self.node(child, item, None if below in self.extra else got[name], below)
+
+    def same(self, value, path):
+        assert path in self.extra, path
+        assert json.dumps(self.extra[path]) == json.dumps(value)
+        self.found.add(path)
+
+    def is_lossless(self, column, value, got):
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        if column.kind in {"string", "json"}:
+            return got == (
+                json.dumps(value, ensure_ascii=False, separators=(",", ":")) if column.kind == "json" else text
+            )
+        if column.kind == "timestamp":
+            return is_instant(value, got)
+        if column.kind == "boolean":
+            return (json.dumps(got) if isinstance(got, bool) else got) == text
+        if isinstance(value, float) and column.kind == "number":
+            return value == got
+        return not isinstance(value, bool) and Fraction(text) == Fraction(got)
+
+
+def is_instant(value, got):
+    if got is None:
+        return value == 0 or (isinstance(value, str) and value.strip() in {"", "0"})
+    if isinstance(value, str) and not value.strip().isdigit():
+        return instant(value.strip()) == got
+    micros = (got - EPOCH) // timedelta(microseconds=1)
+    return micros in {Fraction(value) * 1000, Fraction(value) * 1_000_000}
+
+
+@settings(deadline=None, max_examples=examples(200))
+@given(st.data())
+def test_every_leaf_of_a_changed_record_is_in_its_column_or_in_extra(data):
+    """F42."""
+    operation = CATALOG.operations[data.draw(tables)]
+    record = data.draw(mutated(data.draw(records(operation)), junk))
+    with suppress(NormalizeError):  # only for a key that is gone
+        page = read(operation, page_of(operation, record))
+        [row] = page.batch.to_pylist()
+        checker = Checker(json.loads(row["_extra"] or "{}"))
+        for wire, name in operation.column_names.items():
+            if name in operation.parameter_columns.values() and not {wire, swap_case(wire)} & record.keys():
+                row[name] = None
+        checker.struct(operation.columns, record, overruled(operation, record, row), "", operation.column_names)
+        assert checker.found == checker.extra.keys()
+        assert page.misfits + page.unknown.total() == len(checker.found)
+        return
+    keys = {wire for wire, name in operation.column_names.items() if name in operation.key}
+    assert any(record.get(wire, record.get(swap_case(wire))) is None for wire in keys)
+
+
+def overruled(operation, record, row):
+    """The row with null where a path parameter stands in for a field that says null or doesn't fit."""
+    own = {name: wire for wire, name in operation.column_names.items()}
+    given = given_values(operation)
+    extra = json.loads(row["_extra"] or "{}")
+    for name in given.keys() & own.keys():
+        if record.get(own[name]) is None or own[name] in extra:
+            row[name] = None
+    return row
+
+
+# --- secrets ---
+
+
+@st.composite
+def with_canaries(draw, columns, record):
+    """The record with canaries in fields that nobody knows, and in place of nodes with a secret below."""
+    record = {**record, draw(names.filter(lambda name: name not in _wires(columns))): draw(secret_junk)}
+    for column in columns:
+        inner = record.get(column.wire)
+        if column.has_secret and draw(st.integers(0, 4)) == 0:
+            record[column.wire] = draw(secret_junk)
+        elif column.kind == "struct" and isinstance(inner, dict):
+            record[column.wire] = draw(with_canaries(column.children, inner))
+    return record
+
+
+def _wires(columns):
+    return {wire for column in columns for wire in (column.wire, swap_case(column.wire))}
+
+
+@settings(deadline=None, max_examples=examples(150))
+@given(st.data(), st.sampled_from(HIDES), st.booleans())
+def test_no_canary_in_a_secret_or_an_unknown_field_gets_out(data, redaction, is_careful):
+    """T04, T08."""
+    operation = CATALOG.operations[data.draw(tables)]
+    canaries = st.just(CANARY) | texts.map(lambda text: text + CANARY)
+    record = data.draw(with_canaries(operation.columns, data.draw(records(operation, canaries))))
+    body = page_of(operation, record)
+    if is_careful:
+        body = body.replace(b"canary", b"\\u0063anary")
+    page = read(operation, body, redaction)
+    assert CANARY.encode() not in written(page.batch)
+    assert page.seen == 1
+
+
+def written(batch):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+# --- anything at all ---
+
+
+@settings(deadline=None, max_examples=examples(150))
+@given(st.data())
+def test_any_page_is_read_or_refused_with_one_of_three_errors(data):
+    """F43, T21."""
+    operation = CATALOG.operations[data.draw(tables)]
+    many = st.lists(st.one_of(junk, records(operation).flatmap(lambda record: mutated(record, junk))), max_size=3)
+    pages = st.fixed_dictionaries({}, optional={operation.records[0]: many, "nextToken": junk, "totalCount": junk})
+    body = json.dumps(data.draw(st.one_of(pages, junk))).encode()
+    if data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(body)))
+        body = body[:at] + data.draw(st.binary(max_size=3)) + body[at + data.draw(st.integers(0, 3)) :]
+    with suppress(TransientError, PaginationError, NormalizeError):
+        page = read(operation, body, data.draw(st.sampled_from([KEEPS, *HIDES])))
+        page.batch.validate(full=True)
+        page.batch.to_pylist()
+        json.dumps(page.unknown, ensure_ascii=False).encode()

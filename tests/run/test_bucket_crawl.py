@@ -1,0 +1,157 @@
+"""Whole crawls into buckets, and the commands that read them there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import Counter
+from contextlib import AsyncExitStack
+
+import pytest
+
+from crawler.audit.database import connect, open_snapshot
+from crawler.cli.doctor import examine
+from crawler.cli.plan import plan_value
+from crawler.config.resolve import open_catalog
+from crawler.errors import ConfigError, OutputError
+from crawler.run.output import open_place
+from crawler.run.run import crawl
+from crawler.run.system import System
+from tests.support import command_server
+from tests.support.crawl_runner import Site, fast_cloud, site
+from tests.support.object_stores import KEY_ID, KEY_SECRET, FakeStore, s3_server, served
+
+TABLES = ["fc_functions", "fc_layers"]
+
+
+@pytest.fixture
+async def cloud(tmp_path):
+    async with site(tmp_path, fast_cloud(regions=("cn-hangzhou",))) as served_cloud:
+        yield served_cloud
+
+
+class Output:
+    """A bucket, and the surroundings that name it."""
+
+    def __init__(self, cloud: Site, uri: str, environ: dict[str, str]) -> None:
+        self.cloud = cloud
+        self.uri = uri
+        self.environ = environ
+        self.surroundings = System(environ=environ, home=cloud.folder)
+
+    def config(self, **crawl_keys):
+        folder = json.dumps(str(self.cloud.output))
+        crawl_keys.setdefault("tables", TABLES)
+        return self.cloud.config(
+            change=lambda text: text.replace(f"uri = {folder}", f'uri = "{self.uri}"'), **crawl_keys
+        )
+
+    async def crawl(self, **crawl_keys):
+        return await crawl(self.config(**crawl_keys), self.surroundings)
+
+    async def open(self, snapshot_id="latest"):
+        place = await open_place(self.uri, self.surroundings, self.config())
+        return await asyncio.to_thread(open_snapshot, place, snapshot_id)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with s3_server(tmp_path_factory.mktemp("s3")) as environ:
+        yield environ
+
+
+@pytest.fixture(params=["server", "s3", "oss"])
+async def output(request, cloud, monkeypatch):
+    async with AsyncExitStack() as stack:
+        monkeypatch.setenv("HTTP_PROXY", "")
+        if request.param == "server":
+            yield Output(cloud, f"s3://inventory/{cloud.folder.name}", request.getfixturevalue("server"))
+            return
+        store = FakeStore(request.param)
+        environ = await stack.enter_async_context(served(store))
+        monkeypatch.setenv("HTTP_PROXY", environ.pop("HTTP_PROXY", ""))
+        yield Output(cloud, f"{request.param}://inventory/lake", environ)
+
+
+async def test_crawl_into_a_bucket_has_every_record_and_is_read_back(output):
+    result = await output.crawl()
+    assert result.exit_code == 0
+    snapshot = await output.open()
+    assert snapshot.manifest == result.manifest
+    assert len(snapshot.ledger) == len(result.ledger)
+
+    def counted():
+        with connect(snapshot) as connection:
+            return {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+
+    wanted = Counter()
+    for (_, _, name), number in output.cloud.cloud.counts().items():
+        wanted[name] += number
+    assert await asyncio.to_thread(counted) == {
+        "fc_functions": wanted["fc.ListFunctions"],
+        "fc_layers": wanted["fc.ListLayers"],
+    }
+    plan = await plan_value(output.config(), open_catalog(output.config()), output.surroundings)
+    assert plan["last_snapshot"]["snapshot_id"] == result.snapshot_id
+    findings = {finding.subject: finding for finding in await examine(output.config(), output.surroundings)}
+    assert findings["output"].is_well, findings["output"]
+
+
+async def test_damaged_part_in_a_bucket_is_not_read(cloud, monkeypatch):
+    """F54"""
+    store = FakeStore("s3")
+    async with served(store) as environ:
+        monkeypatch.setenv("HTTP_PROXY", "")
+        output = Output(cloud, "s3://inventory/lake", environ)
+        result = await output.crawl()
+        path = result.manifest.tables["fc_functions"].files[0].path
+        store.put(f"lake/{path}", store.objects[f"lake/{path}"][0][:-1] + b"X")
+        snapshot = await output.open()
+        with pytest.raises(OutputError, match=rf"^{path} isn't what its manifest names"):
+            await asyncio.to_thread(snapshot.files, "fc_functions")
+
+
+async def test_keys_for_oss_come_from_where_the_crawl_has_its_own(cloud, monkeypatch):
+    """The default chain: environment, CLI profile and so on."""
+    store = FakeStore("oss")
+    async with served(store) as environ:
+        monkeypatch.setenv("HTTP_PROXY", environ["HTTP_PROXY"])
+        names = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY_ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY_SECRET}
+        where = {name: environ[name] for name in ("OSS_ENDPOINT", "OSS_REGION")}
+        output = Output(cloud, "oss://inventory", {**where, **names})
+        result = await output.crawl()
+        assert result.exit_code == 0
+        assert (await output.open()).manifest == result.manifest
+
+
+async def test_bucket_that_cannot_be_written_is_exit_2_before_anything_is_asked(cloud, monkeypatch):
+    """F55"""
+    store = FakeStore("s3")
+    store.fault = lambda number, method, key: "refuse"
+    async with served(store) as environ:
+        output = Output(cloud, "s3://inventory/lake", environ)
+        with pytest.raises(
+            ConfigError, match=r"^\[output\] uri can't be used: .* 403 AccessDenied; the key needs GetOb"
+        ):
+            await output.crawl()
+        finding = next(one for one in await examine(output.config(), output.surroundings) if one.subject == "output")
+        assert not finding.is_well
+        assert "403 AccessDenied" in finding.seen
+    assert len(store.requests) < 10
+
+
+@pytest.mark.parametrize("output", ["server"], indirect=True)
+async def test_commands_read_a_bucket(output, tmp_path):
+    result = await output.crawl()
+    environ = {**os.environ, **output.environ, "HOME": str(tmp_path)}
+
+    def command(*arguments):
+        return command_server.run([*arguments, "--output", output.uri], cwd=tmp_path, env=environ)
+
+    done = await asyncio.to_thread(command, "snapshots", "list", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [entry["snapshot_id"] for entry in json.loads(done.stdout)] == [result.snapshot_id]
+    done = await asyncio.to_thread(command, "snapshots", "show")
+    assert result.snapshot_id in done.stdout
+    assert "fc_functions" in done.stdout

@@ -1,0 +1,146 @@
+"""`snapshots verify` and `prune` in buckets: P13, F59, and removals that are cut short at any request."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from crawler.errors import OutputError
+from crawler.snapshot import BucketReader, ObjectStore, list_snapshots
+from crawler.snapshot.bucket.prune import finish_removals, prune_bucket
+from crawler.snapshot.layout import checksum_path, manifest_path, pruned
+from crawler.snapshot.location import bucket_place
+from crawler.snapshot.retention import KeepRules
+from crawler.snapshot.verify import verify_all, verify_snapshot
+from tests.snapshot.bucket.test_writer import Site, assert_whole, fake, impatient, server, site
+from tests.support import command_server
+from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD
+
+__all__ = ["fake", "impatient", "server", "site"]  # fixtures
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+LAST = KeepRules(last=1)
+PART = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet"
+
+
+def reader(site: Site) -> BucketReader:
+    return BucketReader(bucket_place(site.uri, site.environ, Path("/nowhere")))
+
+
+async def prune(site, bucket=None):
+    return await prune_bucket(bucket or site.bucket(), reader(site), LAST, NOW)
+
+
+async def listed(site):
+    return [entry.snapshot_id for entry in await site.read(list_snapshots)]
+
+
+async def test_what_no_rule_keeps_is_gone_and_the_rest_as_if_it_had_never_been(site):
+    await site.write()
+    alone = await site.keys()
+    await site.write(OLD)
+    done = await prune(site)
+    assert [entry.snapshot_id for entry in done.removed] == [OLD]
+    assert await site.keys() == alone
+    assert await site.latest() == NEW
+    await assert_whole(site)
+
+
+async def test_what_lies_there_besides_stays(site):
+    await site.write(OLD)
+    await site.write()
+    strays = ["notes.txt", PART.replace(NEW, OLD).replace("part-0", "part-9"), "_snapshots/x.json"]
+    for path in strays:
+        await site.bucket().put(path, b"mine")
+    await prune(site)
+    assert await listed(site) == [NEW]
+    for path in strays:
+        assert (await site.bucket().read(path)).data == b"mine"
+
+
+async def test_cut_short_at_any_request_it_is_completed_by_the_next(fake):
+    await fake.write()
+    alone = await fake.keys()
+
+    class Cut(ObjectStore):
+        """Lets so many changes through."""
+
+        def spend(self):
+            self.left -= 1
+            if self.left < 0:
+                raise OutputError("cut")
+
+        async def put(self, path, data):
+            self.spend()
+            await super().put(path, data)
+
+        async def delete(self, paths):
+            self.spend()
+            await super().delete(paths)
+
+    for left in range(5):
+        await fake.write(OLD)
+        bucket = Cut(fake.bucket().place)
+        bucket.left = left
+        with pytest.raises(OutputError, match="cut"):
+            await prune(fake, bucket)
+        assert await listed(fake) in ([NEW, OLD], [NEW])
+        for snapshot_id in await listed(fake):
+            await assert_whole(fake, snapshot_id)
+        if left == 3:
+            await (await fake.begin("20261122T020000Z-0001")).abandon()  # a crawl completes it, too
+        else:
+            await prune(fake)
+        assert await fake.keys() == alone, left
+
+
+async def test_a_removal_that_lasted_days_is_not_forgotten(fake):
+    """Other notes of a day ago are swept away; this one is the list of what is left to remove."""
+    await fake.write(OLD)
+    await fake.write()
+    text = (await fake.bucket().read(manifest_path(OLD))).data
+    await fake.bucket().put(pruned(OLD), text)
+    await finish_removals(fake.bucket())
+    assert [key for key in await fake.keys() if OLD in key] == []
+
+
+async def test_verify_names_what_is_not_what_was_committed(site):
+    await site.write(OLD)
+    await site.write()
+    verdicts, loose = await site.read(verify_all)
+    assert ([v.is_whole for v in verdicts], loose) == ([True, True], [])
+    content = bytearray((await site.bucket().read(PART)).data)
+    content[len(content) // 2] ^= 1
+    await site.bucket().put(PART, bytes(content))
+    [bad] = (await site.read(verify_snapshot, NEW)).bad_files
+    assert bad.path == PART
+    assert "isn't what was committed" in bad.reason
+    await site.bucket().delete([PART, checksum_path(NEW)])
+    bad = {file.path: file.reason for file in (await site.read(verify_snapshot, NEW)).bad_files}
+    assert bad == {PART: "is missing", checksum_path(NEW): "is missing"}
+    assert (await site.read(verify_snapshot, OLD)).is_whole
+
+
+async def test_the_commands_take_a_bucket(server):
+    here = Site(f"s3://inventory/{random.randbytes(6).hex()}", server)
+    await here.write(OLD)
+    await here.write()
+
+    def snapshots(*arguments):
+        command = ["snapshots", *arguments, "--output", here.uri, "--json"]
+        environ = {
+            **os.environ,
+            **server,
+        }
+        done = command_server.run(command, cwd=".", env=environ)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert [found["snapshot_id"] for found in snapshots("prune", "--keep-last", "1", "--dry-run")["removed"]] == [OLD]
+    assert [found["snapshot_id"] for found in snapshots("prune", "--keep-last", "1")["removed"]] == [OLD]
+    assert [found["snapshot_id"] for found in snapshots("verify")["snapshots"]] == [NEW]

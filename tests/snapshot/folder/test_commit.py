@@ -1,0 +1,377 @@
+"""P1, P3, F44, F47, F48, F50: at whichever step a crawl dies or its disk fails, readers see old or new, and whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+
+import pytest
+
+from crawler.errors import OutputError
+from crawler.snapshot import Status, UnfinishedCommitError, read_manifest
+from crawler.snapshot.disk import Disk
+from crawler.snapshot.folder.commit import prepare_destinations, recover
+from tests.support.snapshot_fakes import (
+    NEW,
+    OLD,
+    Crash,
+    FaultyDisk,
+    assert_manifest_holds,
+    begin,
+    draft,
+    ledger_row,
+    manifest_ids,
+    staging_names,
+    table_files,
+    write_scopes,
+    write_snapshot,
+)
+
+
+@pytest.fixture
+async def old(tmp_path):
+    """An output with one complete snapshot."""
+    root = tmp_path / "old"
+    await write_snapshot(root, OLD)
+    return root
+
+
+@pytest.fixture
+async def files(tmp_path, old):
+    """The tables' files with the old snapshot alone, and with both."""
+    both = copy(old, tmp_path / "both")
+    await write_snapshot(both)
+    return table_files(old), table_files(both)
+
+
+def copy(root, to):
+    """A copy by hard links: no file of an output is ever changed in place but the lock, which is left out."""
+    shutil.rmtree(to, ignore_errors=True)
+    shutil.copytree(root, to, copy_function=os.link, ignore=shutil.ignore_patterns("lock"))
+    return to
+
+
+def distinct(steps):
+    """Numbers of the steps before which the disk isn't as it was before the last one: flushing changes nothing."""
+    return [n for n in range(1, len(steps) + 1) if n == 1 or not steps[n - 2].startswith(("fsync", "close"))]
+
+
+async def crawl(root, **fault):
+    """A crawl from begin to commit on a disk with this fault: the disk, and what it ended with."""
+    disk = FaultyDisk(root, **fault)
+    writer = None
+    try:
+        writer = await begin(root, disk=disk)
+        await writer.commit(draft(), await write_scopes(writer))
+    except Crash as error:
+        if writer is not None:
+            writer._lock.release()  # as the death of the process does
+        return disk, error
+    except OutputError as error:
+        if writer is not None:
+            await writer.abandon()
+        return disk, error
+    return disk, None
+
+
+def recover_on(root, **fault):
+    disk = FaultyDisk(root, **fault)
+    try:
+        return disk, recover(disk)
+    finally:
+        disk.close_root()
+
+
+def assert_reader_is_served(root, files):
+    """By manifest: each snapshot whole, and LATEST names one. By glob: a table's part of a snapshot whole or absent."""
+    before, after = files
+    latest = (root / "_snapshots/LATEST").read_text().strip()
+    assert latest in (OLD, NEW)
+    assert {OLD} <= manifest_ids(root) <= {OLD, NEW}
+    assert latest in manifest_ids(root)
+    for snapshot_id in manifest_ids(root):
+        assert_manifest_holds(root, snapshot_id)
+    seen = table_files(root)
+    assert before.items() <= seen.items() <= after.items()
+    for table in {path.split("/")[0] for path in after}:
+        new = {path for path in after if path.startswith(f"{table}/") and NEW in path}
+        assert new & seen.keys() in (set(), new), table
+
+
+def assert_settled(root, files, *, new):
+    assert_reader_is_served(root, files)
+    assert staging_names(root) == []
+    assert manifest_ids(root) == ({OLD, NEW} if new else {OLD})
+    assert (root / "_snapshots/LATEST").read_text().strip() == (NEW if new else OLD)
+    assert table_files(root) == files[1 if new else 0]
+
+
+def decision(steps):
+    """The number of the step that decides."""
+    return next(n for n, step in enumerate(steps, 1) if step.endswith(f"-> _staging/{NEW}/_snapshots/{NEW}.json"))
+
+
+async def test_crash_before_every_step_of_a_crawl_leaves_the_old_snapshot_or_completes_the_new_one(
+    tmp_path, old, files
+):
+    steps = (await crawl(copy(old, tmp_path / "x")))[0].steps
+    assert len(steps) > 90
+    for k in distinct(steps):
+        root = copy(old, tmp_path / "x")
+        _, ended = await crawl(root, crash_at=k)
+        assert isinstance(ended, Crash), steps[k - 1]
+        assert_reader_is_served(root, files)
+        recover_on(root)
+        assert_settled(root, files, new=k > decision(steps))
+
+
+async def test_crash_before_every_step_of_a_recovery_is_recovered_from(tmp_path, old, files):
+    steps = (await crawl(copy(old, tmp_path / "x")))[0].steps
+    decided = decision(steps)
+    recoveries = 0
+    for k in (k for k in distinct(steps) if k > decided - 3):
+        crashed = tmp_path / "crashed"
+        copy(old, crashed)
+        await crawl(crashed, crash_at=k)
+        for j in distinct(recover_on(copy(crashed, tmp_path / "y"))[0].steps):
+            root = copy(crashed, tmp_path / "y")
+            with pytest.raises(Crash):
+                recover_on(root, crash_at=j)
+            assert_reader_is_served(root, files)
+            recover_on(root)
+            assert_settled(root, files, new=k > decided)
+            recoveries += 1
+    assert recoveries > 100
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
+async def test_failure_of_every_step_of_a_crawl_is_an_output_error_and_keeps_the_old_snapshot(
+    tmp_path, old, files, code
+):
+    steps = (await crawl(copy(old, tmp_path / "x")))[0].steps
+    tidying = next(n for n, s in enumerate(steps, 1) if n > decision(steps) and s == "fsync_folder _snapshots"
+                   and steps[n - 2].endswith("-> _snapshots/LATEST"))  # fmt: skip
+    for k in range(1, len(steps) + 1):
+        root = copy(old, tmp_path / "x")
+        _, ended = await crawl(root, fail_at=k, errno=code)
+        assert_reader_is_served(root, files)
+        if k > tidying:
+            assert ended is None, steps[k - 1]
+        else:
+            assert isinstance(ended, OutputError), steps[k - 1]
+            assert errno.errorcode[code] in str(ended)
+            assert str(tmp_path) not in str(ended)
+            # Moving the name and flushing it is the decision; once it stands the next crawl completes.
+            assert isinstance(ended, UnfinishedCommitError) == (k > decision(steps) + 1), steps[k - 1]
+        recover_on(root)
+        assert_settled(root, files, new=k > decision(steps) + 1)
+
+
+async def test_disk_that_stays_full_leaves_only_the_staging_folder_behind(tmp_path, old, files, monkeypatch):
+    root = copy(old, tmp_path / "x")
+
+    def write(self, fd, path, data):
+        with self._door("write", path, need_bytes=len(data)):
+            raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(Disk, "write", write)
+    writer = await begin(root)
+    with pytest.raises(OutputError, match=r"No space left on device \(ENOSPC\); \d+ bytes were to be written, \d+ are"):
+        await write_scopes(writer)
+    with pytest.raises(OutputError, match="failed earlier"):
+        await writer.commit(draft(), [])
+    await writer.abandon()
+    assert_settled(root, files, new=False)
+
+
+async def test_content_is_flushed_before_its_name_and_folders_after_it(tmp_path):
+    """P2: nothing gets a name that readers or a recovery go by before its content is durable."""
+    (tmp_path / "out").mkdir()
+    disk = FaultyDisk(tmp_path / "out")
+    await write_snapshot(tmp_path / "out", disk=disk)
+    flushed, dirty = set(), set()
+    decided = False
+    for step in disk.steps:
+        name, _, path = step.partition(" ")
+        if name == "fsync":
+            flushed.add(path)
+        elif name == "fsync_folder":
+            dirty.discard(path)
+        elif name in ("create", "make_folder", "rename"):
+            source, _, target = path.partition(" -> ")
+            is_file = source.endswith((".partial", ".sha256", "LATEST", ".parquet", ".json"))
+            if name == "rename" and is_file:
+                assert source in flushed, step
+                flushed.add(target)
+            if target.endswith(f"{NEW}.json"):
+                unflushed = {f for f in dirty if f.startswith(f"_staging/{NEW}") or f in ("", "_staging")}
+                assert unflushed == set(), step
+                decided = True
+            dirty.add((target or source).rpartition("/")[0])
+    assert decided
+    assert {folder for folder in dirty if not folder.startswith("_staging")} == set()
+
+
+async def test_two_decided_snapshots_are_completed_in_order_and_latest_is_the_newer(tmp_path, old):
+    """An older snapshot that is completed late doesn't take LATEST back."""
+    steps = (await crawl(copy(old, tmp_path / "x")))[0].steps
+    root = copy(old, tmp_path / "y")
+    await crawl(root, crash_at=decision(steps) + 1)
+    later = "20261122T020000Z-0001"
+    other = tmp_path / "other"
+    await write_snapshot(other, later)
+    for name in (f"{later}.json", f"{later}.json.sha256", f"{later}.scopes.parquet", "LATEST"):
+        shutil.copy(other / "_snapshots" / name, root / "_snapshots" / name)
+    _, completed = recover_on(root)
+    assert completed == [NEW]
+    assert (root / "_snapshots/LATEST").read_text() == f"{later}\n"
+    assert manifest_ids(root) == {OLD, NEW, later}
+
+
+async def test_next_crawl_completes_and_goes_on_unaided(tmp_path, old, files):
+    root = copy(old, tmp_path / "x")
+    steps = (await crawl(copy(old, tmp_path / "y")))[0].steps
+    await crawl(root, crash_at=decision(steps) + 4)
+    writer = await begin(root, "20261122T020000Z-0001")
+    assert writer.recovered == [NEW]
+    await writer.abandon()
+    assert_settled(root, files, new=True)
+
+
+async def test_recovery_leaves_strangers_in_the_staging_folder_alone(tmp_path, old, files):
+    root = copy(old, tmp_path / "x")
+    (root / "_staging/notes").mkdir()
+    (root / "_staging/notes/mine.txt").write_text("keep")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("keep")
+    (root / "_staging" / "20261119T020000Z-0001").symlink_to(outside)
+    recover_on(root)
+    assert staging_names(root) == ["notes"]
+    assert (outside / "precious").read_text() == "keep"
+
+
+async def test_recovery_that_misses_a_file_says_which_and_publishes_nothing(tmp_path, old, files):
+    steps = (await crawl(copy(old, tmp_path / "x")))[0].steps
+    root = copy(old, tmp_path / "x")
+    await crawl(root, crash_at=decision(steps) + 1)
+    part = next((root / "_staging" / NEW).glob("fc_functions/**/part-0.parquet"))
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(OutputError, match=r"can't be completed: fc_functions/.*part-0\.parquet is missing or has"):
+        recover_on(root)
+    assert_reader_is_served(root, files)
+    assert manifest_ids(root) == {OLD}
+
+
+async def test_partial_snapshot_leaves_the_bytes_of_latest(tmp_path, old):
+    pointer = old / "_snapshots/LATEST"
+    before = (pointer.read_bytes(), pointer.stat().st_mtime_ns, pointer.stat().st_ino)
+    denied = ledger_row("opensearch_apps", region="cn-shanghai", status=Status.DENIED, error_code="Forbidden")
+    manifest = await write_snapshot(old, extra_rows=[denied])
+    assert manifest.status == "partial"
+    assert (pointer.read_bytes(), pointer.stat().st_mtime_ns, pointer.stat().st_ino) == before
+    assert read_manifest(old, "latest").snapshot_id == OLD
+    assert [row.error_code for row in read_manifest(old, NEW).scopes.not_complete] == ["Forbidden"]
+
+
+async def test_same_snapshot_is_not_committed_twice(tmp_path, old):
+    with pytest.raises(OutputError, match="has a snapshot 20261120T020000Z-00aa already"):
+        await begin(old, OLD)
+    writer = await begin(old, NEW)
+    await writer.abandon()
+
+
+LATER = "20261122T020000Z-0001"
+
+
+async def decided(old, to):
+    """An output whose crawl died right after it was decided."""
+    steps = (await crawl(copy(old, to)))[0].steps
+    _, ended = await crawl(copy(old, to), crash_at=decision(steps) + 1)
+    assert isinstance(ended, Crash)
+    return to
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+async def test_there_is_room_for_the_pointer_before_anything_is_decided_and_none_is_made_in_vain(
+    tmp_path, old, is_complete
+):
+    """F48."""
+    disk = FaultyDisk(old)
+    denied = ledger_row("opensearch_apps", region="cn-shanghai", status=Status.DENIED, error_code="Forbidden")
+    await write_snapshot(old, disk=disk, extra_rows=[] if is_complete else [denied])
+    made = [n for n, step in enumerate(disk.steps, 1) if step == f"create _staging/{NEW}/LATEST"]
+    assert len(made) == is_complete
+    assert all(n < decision(disk.steps) for n in made)
+
+
+async def test_a_disk_that_dies_on_the_deciding_step_is_reported_by_what_that_step_said(tmp_path, old, files):
+    """F47: what is tried afterwards fails too, and says nothing of the reason."""
+
+    class Dying(FaultyDisk):
+        def _step(self, name, path):
+            super()._step(name, path)
+            if self.steps[-1].endswith(f"-> _staging/{NEW}/_snapshots/{NEW}.json"):
+                self._fail_at = len(self.steps) + 1
+                self._errno = errno.EIO
+                with self._door(name, path):
+                    raise OSError(errno.EDQUOT, "no")
+
+    root = copy(old, tmp_path / "x")
+    writer = await begin(root, disk=Dying(root))
+    with pytest.raises(OutputError, match=r"can't rename .*EDQUOT"):
+        await writer.commit(draft(), await write_scopes(writer))
+    await writer.abandon()
+    assert_settled(root, files, new=False)
+
+
+async def test_all_folders_that_a_commit_needs_are_made_before_it_is_decided_and_named_outermost_first(tmp_path, old):
+    """F55."""
+    manifest = read_manifest(old, OLD)
+    (tmp_path / "new").mkdir()
+    disk = Disk(tmp_path / "new")
+    assert prepare_destinations(disk, manifest) == [
+        "_snapshots",
+        "fc_functions",
+        "fc_functions/snapshot_date=2026-11-20",
+        "opensearch_apps",
+        "opensearch_apps/snapshot_date=2026-11-20",
+    ]
+    assert prepare_destinations(disk, manifest) == []
+    disk.close_root()
+
+
+async def test_a_folder_that_was_tidied_away_since_the_decision_is_made_again(tmp_path, old, files):
+    """F45: whoever removes empty folders doesn't keep a recovery from its end."""
+    root = await decided(old, tmp_path / "x")
+    (root / "fc_functions/snapshot_date=2026-11-21").rmdir()
+    recover_on(root)
+    assert_settled(root, files, new=True)
+
+
+async def test_a_decided_snapshot_without_its_checksum_is_not_published_and_what_is_missing_is_named(
+    tmp_path, old, files
+):
+    root = await decided(old, tmp_path / "x")
+    (root / f"_staging/{NEW}/_snapshots/{NEW}.json.sha256").unlink()
+    with pytest.raises(
+        UnfinishedCommitError, match=rf": _snapshots/{NEW}\.json\.sha256 is missing, staged or in place$"
+    ):
+        recover_on(root)
+    assert manifest_ids(root) == {OLD}
+
+
+async def test_a_decided_manifest_that_is_damaged_is_named(tmp_path, old):
+    root = await decided(old, tmp_path / "x")
+    (root / f"_staging/{NEW}/_snapshots/{NEW}.json").write_bytes(b"{")
+    with pytest.raises(OutputError, match=f"_staging/{NEW}/_snapshots/{NEW}.json"):
+        recover_on(root)
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff\xfe\n", b"~\n", f"{LATER}\n".encode()])
+async def test_a_pointer_to_no_snapshot_is_replaced(tmp_path, old, text):
+    """LATER has no manifest."""
+    (old / "_snapshots/LATEST").write_bytes(text)
+    await write_snapshot(old)
+    assert (old / "_snapshots/LATEST").read_text() == f"{NEW}\n"

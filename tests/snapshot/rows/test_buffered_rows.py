@@ -1,0 +1,226 @@
+"""Pages that wait as bytes: decoded beside the event loop, many at a time, with nothing lost, doubled or reordered."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crawler.errors import OutputError
+from crawler.snapshot import SnapshotWriter
+from crawler.snapshot.rows import chunks
+from tests.support.examples import examples
+from tests.support.snapshot_fakes import ACCOUNT, NEW, SCHEMA, START
+
+TABLE = "fc_functions"
+
+
+class Decoder:
+    """Makes rows of names; `sizes` are how many pages came at a time, `threads` where."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.threads: set[str] = set()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.failure: Exception | None = None
+
+    def decode(self, pages):
+        self.gate.wait(10)
+        self.sizes.append(len(pages))
+        self.threads.add(threading.current_thread().name)
+        if self.failure:
+            raise self.failure
+        return batch([name for page in pages for name in page.names])
+
+
+@dataclass
+class Bytes:
+    """A page of names that weighs as much as is said."""
+
+    decoder: Decoder
+    names: list[str]
+    nbytes: int = 1000
+
+    @property
+    def num_rows(self):
+        return len(self.names)
+
+    @property
+    def schema(self):
+        return SCHEMA
+
+
+def batch(names):
+    columns = [pa.array(names) if field.name == "name" else pa.nulls(len(names), field.type) for field in SCHEMA]
+    return pa.record_batch(columns, schema=SCHEMA)
+
+
+def keys(names):
+    return [(name,) for name in names], [0] * len(names)
+
+
+@pytest.fixture
+async def writer(tmp_path):
+    found = await SnapshotWriter.begin(tmp_path / "out", NEW, START, {TABLE: SCHEMA})
+    yield found
+    await found.abandon()
+
+
+async def kept(writer, scope):
+    """The scope's rows, by name, as they are on the disk once it is kept."""
+    await scope.keep()
+    folder = next((writer._disk.root / "_staging").glob(f"**/{TABLE}/**/*.parquet"), None)
+    return [] if folder is None else pq.read_table(folder, partitioning=None).column("name").to_pylist()
+
+
+async def test_pages_of_many_lists_are_decoded_together_in_their_order(writer):
+    scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
+    for number in range(50):
+        rows = scope.list()
+        names = [f"{number}-{row}" for row in range(3)]
+        await rows.write(Bytes(decoder, names), *keys(names))
+        rows.finish()
+    assert await kept(writer, scope) == [f"{number}-{row}" for number in range(50) for row in range(3)]
+    assert decoder.sizes == [50]
+
+
+async def test_large_pages_are_decoded_before_the_list_ends_and_not_in_its_task(writer):
+    scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
+    decoder.gate.clear()
+    rows = scope.list()
+    for number in range(20):
+        await rows.write(Bytes(decoder, [str(number)], chunks.RUN_BYTES // 4), *keys([str(number)]))
+    decoder.gate.set()
+    rows.finish()
+    assert await kept(writer, scope) == [str(number) for number in range(20)]
+    assert decoder.sizes == [4] * 5
+    assert threading.current_thread().name not in decoder.threads
+
+
+async def test_batches_between_pages_stay_where_they_are(writer):
+    scope, one, other = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder(), Decoder()
+    rows = scope.list()
+    for names, page in (("ab", one), ("c", None), ("d", one), ("e", other), ("f", other), ("g", one)):
+        await rows.write(Bytes(page, list(names)) if page else batch(list(names)), *keys(names))
+    rows.finish()
+    assert await kept(writer, scope) == list("abcdefg")
+    assert (one.sizes, other.sizes) == ([1, 1, 1], [2])
+
+
+@pytest.mark.parametrize("weight", [1000, chunks.RUN_BYTES])
+async def test_rows_that_came_before_are_left_out_of_pages_that_wait(writer, weight):
+    scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
+    first, second = scope.list(), scope.list()
+    await first.write(Bytes(decoder, list("abc"), weight), *keys("abc"))
+    await first.write(Bytes(decoder, list("cdb"), weight), *keys("cdb"))
+    await second.write(Bytes(decoder, list("xay"), weight), *keys("xay"))
+    await second.write(Bytes(decoder, list("dz"), weight), *keys("dz"))
+    first.finish()
+    second.finish()
+    assert (scope.rows, scope.duplicates, scope.conflicts) == (7, 4, 0)
+    assert await kept(writer, scope) == list("abcdxyz")
+
+
+@pytest.mark.parametrize("weight", [1000, chunks.RUN_BYTES])
+async def test_a_list_that_begins_anew_forgets_pages_that_wait(writer, weight):
+    scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
+    rows = scope.list()
+    await rows.write(Bytes(decoder, list("abc"), weight), *keys("abc"))
+    await rows.restart()
+    assert writer.buffered_bytes == 0
+    await rows.write(Bytes(decoder, list("cd"), weight), *keys("cd"))
+    rows.finish()
+    assert await kept(writer, scope) == list("cd")
+
+
+async def test_pages_that_wait_count_in_what_is_buffered(tmp_path):
+    limit = 8 * chunks.RUN_BYTES
+    writer = await SnapshotWriter.begin(tmp_path / "out", NEW, START, {TABLE: SCHEMA}, memory_bytes=limit)
+    scope, decoder, most = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder(), 0
+    rows = scope.list()
+    decoder.gate.clear()  # a thread that is done at once would leave little to count
+    for number in range(64):
+        if number == 4:
+            decoder.gate.set()
+        await rows.write(Bytes(decoder, [str(number)], chunks.RUN_BYTES // 2), *keys([str(number)]))
+        most = max(most, writer.buffered_bytes)
+    rows.finish()
+    assert chunks.RUN_BYTES < most <= limit
+    assert await kept(writer, scope) == [str(number) for number in range(64)]
+    assert writer.buffered_bytes == 0
+    await writer.abandon()
+
+
+def wide(rows):
+    """A batch with every kind of column, of text that compresses well."""
+    fields = {
+        "name": [f"function-{row}-of-the-shop" for row in range(rows)],
+        "size": [row or None for row in range(rows)],
+        "ratio": [row / 7 for row in range(rows)],
+        "is_on": [bool(row % 2) for row in range(rows)],
+        "at": pa.array([row * 10**6 for row in range(rows)], pa.timestamp("us", tz="UTC")),
+        "labels": pa.array([[("a", "b")], None] * (rows // 2), pa.map_(pa.string(), pa.string())),
+        "layers": [[{"arn": "acs:fc:cn-hangzhou"}] * (row % 3) for row in range(rows)],
+        "none": pa.nulls(rows, pa.string()),
+    }
+    return pa.record_batch({name: pa.array(values) for name, values in fields.items()})
+
+
+def test_what_is_packed_comes_back_and_holds_no_more_than_it_says():
+    page = wide(1000)
+    held = pa.total_allocated_bytes()
+    packed = [chunks.CompressedBatch.of(page) for _ in range(20)]
+    assert pa.total_allocated_bytes() == held, "a buffer of Arrow's keeps room for what didn't compress"
+    for each in packed:
+        assert each.batch().equals(page, check_metadata=True)
+        each.batch().validate(full=True)
+        assert each.num_rows == 1000
+        assert 0 < each.nbytes < each.unpacked_bytes / 4 <= page.nbytes / 2
+
+
+@settings(deadline=None, max_examples=examples(100))
+@given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 60))
+def test_row_groups_are_alike_and_none_is_too_large(sizes, most):
+    held = [Bytes(None, [str(at)], size) for at, size in enumerate(sizes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunks, "GROUP_BYTES", most)
+        found = list(chunks.groups(held))
+    assert [each for group in found for each in group] == held
+    totals = [sum(each.nbytes for each in group) for group in found]
+    assert all(total <= most or len(group) == 1 for total, group in zip(totals, found, strict=True))
+    if sum(sizes) <= most:
+        assert len(found) <= 1
+
+
+async def test_many_rows_wait_in_little_memory_and_become_few_row_groups(tmp_path):
+    """Where decoded rows waited as they are, 300 of a wide table were a row group where many lists were open."""
+    limit = 8 * chunks.RUN_BYTES
+    writer = await SnapshotWriter.begin(tmp_path / "out", NEW, START, {TABLE: SCHEMA}, memory_bytes=limit)
+    scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
+    rows = scope.list()
+    for number in range(256):
+        names = [f"a-name-that-takes-its-place-{number}-{row}" for row in range(100)]
+        await rows.write(Bytes(decoder, names, chunks.RUN_BYTES // 4), *keys(names))
+        assert writer.buffered_bytes <= limit
+    rows.finish()
+    assert len(await kept(writer, scope)) == 25_600
+    [part] = (writer._disk.root / "_staging").glob(f"**/{TABLE}/**/*.parquet")
+    assert pq.ParquetFile(part).metadata.num_row_groups == 1
+    await writer.abandon()
+
+
+@pytest.mark.parametrize("weight", [1000, chunks.RUN_BYTES])
+async def test_what_fails_in_decoding_fails_the_output(writer, weight):
+    scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
+    decoder.failure = OutputError("no")
+    rows = scope.list()
+    await rows.write(Bytes(decoder, list("abc"), weight), *keys("abc"))
+    rows.finish()
+    with pytest.raises(OutputError):
+        await scope.keep()

@@ -1,0 +1,257 @@
+"""P13, F54: what isn't what was committed is found and named, whichever bit, file or name it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import random
+import shutil
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from crawler.errors import OutputError
+from crawler.snapshot import Status, manifest, read_manifest, verify
+from crawler.snapshot.layout import checksum_path, ledger_path, manifest_path, pruned, staged
+from crawler.snapshot.verify import verify_all, verify_snapshot
+from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, OTHER, ledger_row, write_snapshot
+
+MANIFEST, CHECKSUM, LEDGER, LATEST = manifest_path(NEW), checksum_path(NEW), ledger_path(NEW), "_snapshots/LATEST"
+FOLDER = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}"
+PART = f"{FOLDER}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet"
+OTHER_PART = f"{FOLDER}/account={OTHER}/region=cn-shanghai/part-0.parquet"
+
+
+@pytest.fixture
+async def root(tmp_path):
+    """An output with two complete snapshots."""
+    await write_snapshot(tmp_path, OLD)
+    await write_snapshot(tmp_path)
+    return tmp_path
+
+
+def files_of(root):
+    """Every committed file, as text, with its content."""
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file() and p.name != "lock"}
+
+
+def bad(root):
+    """{path: reason} of all that is wrong."""
+    verdicts, loose = verify_all(root)
+    return {file.path: file.reason for file in [*loose, *(file for v in verdicts for file in v.bad_files)]}
+
+
+def test_what_was_committed_is_whole(root):
+    verdicts, loose = verify_all(root)
+    assert [(v.snapshot_id, v.status, v.files, v.rows, v.is_whole) for v in verdicts] == [
+        (NEW, "complete", 4, 3, True),
+        (OLD, "complete", 4, 3, True),
+    ]
+    assert loose == []
+    assert (root / CHECKSUM).read_text().startswith(verdicts[0].manifest_sha256)
+
+
+async def test_one_flipped_bit_at_any_of_a_thousand_positions_is_found(tmp_path):
+    """Positions are spread over all bytes of all files; each file has some."""
+    root = tmp_path
+    await write_snapshot(root, rows={("fc_functions", ACCOUNT, "cn-hangzhou"): ["f1", "f2"]})
+    contents = files_of(root)
+    assert len(contents) == 1 + 3 + 1
+    dice = random.Random(20261121)
+    places = [(path, position) for path, content in contents.items() for position in range(len(content))]
+    chosen = dice.sample(places, 1000 - len(contents))
+    chosen += [(path, dice.randrange(len(content))) for path, content in contents.items()]
+    for path, position in chosen:
+        damaged = bytearray(contents[path])
+        damaged[position] ^= 1 << dice.randrange(8)
+        (root / path).write_bytes(damaged)
+        found = bad(root)
+        assert path in found or path.rpartition("/")[2] in found.get(path.removesuffix(".sha256"), ""), (path, position)
+        assert len(found) == 1 or path.endswith(".json"), "a manifest that was changed accuses others"
+        (root / path).write_bytes(contents[path])
+    assert bad(root) == {}
+
+
+@pytest.mark.parametrize("path", [PART, OTHER_PART, MANIFEST, CHECKSUM, LEDGER, LATEST])
+def test_a_missing_file_is_named(root, path):
+    (root / path).unlink()
+    assert bad(root) == {path: "is missing"}
+
+
+@pytest.mark.parametrize("path", [PART, LEDGER])
+def test_a_cut_file_is_named_with_both_sizes(root, path):
+    content = (root / path).read_bytes()
+    (root / path).write_bytes(content[:-1])
+    assert bad(root) == {path: f"has {len(content) - 1} bytes, its manifest says {len(content)}"}
+
+
+def test_a_cut_manifest_is_named_once_for_each_thing_that_is_wrong(root):
+    content = (root / MANIFEST).read_bytes()
+    (root / MANIFEST).write_bytes(content[:-5])
+    reasons = [file.reason for file in verify_snapshot(root, NEW).bad_files]
+    assert ["is not a readable manifest" in reason for reason in reasons] == [True, False]
+    assert "doesn't match" in reasons[1]
+    assert bad(root).keys() == {MANIFEST}
+
+
+def test_swapped_parts_are_both_named_with_where_they_belong(root):
+    first, second = (root / PART).read_bytes(), (root / OTHER_PART).read_bytes()
+    (root / PART).write_bytes(second)
+    (root / OTHER_PART).write_bytes(first)
+    assert bad(root) == {PART: f"holds what belongs in {OTHER_PART}", OTHER_PART: f"holds what belongs in {PART}"}
+
+
+def test_swapped_manifests_are_found(root):
+    for name in (manifest_path, checksum_path):
+        first, second = root / name(OLD), root / name(NEW)
+        contents = first.read_bytes(), second.read_bytes()
+        first.write_bytes(contents[1])
+        second.write_bytes(contents[0])
+    reasons = {file.path: file.reason for file in verify_snapshot(root, OLD).bad_files}
+    assert f"is the manifest of another snapshot, {NEW}" == reasons[manifest_path(OLD)]
+
+
+def test_a_file_that_cannot_be_read_is_named_with_why(root):
+    (root / PART).unlink()
+    (root / PART).mkdir()
+    assert bad(root)[PART] == "can't be read: Is a directory"
+
+
+def recommit(root, change):
+    """The manifest anew, with its checksum, so that only its content can tell."""
+    found = change(root, read_manifest(root, NEW))
+    text = manifest.encode(found)
+    (root / MANIFEST).write_bytes(text)
+    (root / CHECKSUM).write_bytes(manifest.checksum_line(text, NEW))
+
+
+def sealed(root, file):
+    """A manifest's entry for a file as it is now."""
+    content = (root / file.path).read_bytes()
+    return dataclasses.replace(file, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def with_part(root, found):
+    entry = found.tables["fc_functions"]
+    files = [sealed(root, file) if file.path == PART else file for file in entry.files]
+    return msgspec.structs.replace(
+        found, tables={**found.tables, "fc_functions": msgspec.structs.replace(entry, files=files)}
+    )
+
+
+def with_ledger(root, found):
+    return msgspec.structs.replace(found, ledger=sealed(root, found.ledger))
+
+
+def test_a_part_that_was_written_wrongly_is_found_though_its_hash_is_right(root):
+    """Not Parquet; other rows; another schema."""
+    table = pq.read_table(root / PART, partitioning=None)
+    for write, reason in [
+        (lambda path: path.write_bytes(b"PAR1 and no more"), "isn't readable Parquet"),
+        (lambda path: pq.write_table(table.slice(0, 1), path), "has 1 rows, its manifest says 2"),
+        (lambda path: pq.write_table(table.drop_columns("name"), path), "has another schema"),
+    ]:
+        write(root / PART)
+        recommit(root, with_part)
+        assert reason in bad(root)[PART]
+
+
+def test_a_ledger_of_another_snapshot_is_found_though_its_hash_is_right(root):
+    table = pq.read_table(root / LEDGER, partitioning=None)
+    column = pa.array(["denied", *table["status"].to_pylist()[1:]])
+    changed = table.set_column(table.schema.names.index("status"), table.schema.field("status"), column)
+    for content, reason in [(changed, "has other scopes than"), (table.slice(1), "has 2 rows, its manifest says 3")]:
+        pq.write_table(content, root / LEDGER)
+        recommit(root, with_ledger)
+        assert reason in bad(root)[LEDGER]
+
+
+def test_sums_that_do_not_add_up_are_found(root):
+    def change(_, found):
+        entry = msgspec.structs.replace(found.tables["fc_functions"], rows=7)
+        return msgspec.structs.replace(found, tables={**found.tables, "fc_functions": entry})
+
+    recommit(root, change)
+    assert "fc_functions" in bad(root)[MANIFEST]
+
+
+def test_strays_that_a_reader_would_take_along_are_named_and_others_are_not(root):
+    shutil.copy(root / PART, root / FOLDER / f"account={ACCOUNT}" / "part-9.parquet")
+    (root / FOLDER / ".inprogress").write_text("")
+    (root / FOLDER / "_SUCCESS").write_text("")
+    (root / "notes.txt").write_text("")
+    assert bad(root).keys() == {f"{FOLDER}/account={ACCOUNT}/part-9.parquet"}
+
+
+def test_a_snapshot_whose_own_files_are_all_gone_is_found_by_its_folders(root):
+    for path in (MANIFEST, CHECKSUM, LEDGER):
+        (root / path).unlink()
+    (root / LATEST).write_text(f"{OLD}\n")
+    assert bad(root).keys() == {FOLDER, FOLDER.replace("fc_functions", "opensearch_apps")}
+
+
+async def test_latest_must_name_the_newest_complete_snapshot(root):
+    (root / LATEST).write_text(f"{OLD}\n")
+    assert bad(root) == {LATEST: f"names {OLD}, and the newest complete snapshot is {NEW}"}
+    (root / LATEST).write_bytes(b"\x1b[31m\n")
+    assert bad(root) == {LATEST: "names '\\x1b[31m', which is no complete snapshot here"}
+    (root / LATEST).write_text(f"{NEW}\n")
+    denied = ledger_row("opensearch_apps", OTHER, "cn-shanghai", Status.DENIED)
+    await write_snapshot(root, "20261122T020000Z-7f3a", extra_rows=[denied])
+    assert bad(root) == {}, "LATEST stays on the last complete one"
+
+
+def test_what_is_on_its_way_in_or_out_is_passed_over(root):
+    """A crawl between its tables and its manifest; a prune between the manifest and the tables."""
+    content = (root / MANIFEST).read_bytes()
+    (root / LATEST).write_text(f"{OLD}\n")
+    for place in (staged(NEW), pruned(NEW)):
+        (root / MANIFEST).unlink()
+        (root / place).mkdir()
+        assert bad(root) == {}
+        with pytest.raises(OutputError, match=f"no snapshot {NEW}"):
+            verify_snapshot(root, NEW)
+        (root / place).rmdir()
+        (root / MANIFEST).write_bytes(content)
+    (root / staged(NEW)).mkdir()
+    assert bad(root) == {}, "the manifest is in place, LATEST comes next"
+
+
+def test_a_snapshot_that_is_pruned_while_it_is_read_is_no_finding(root, monkeypatch):
+    def prune_then_check(*given):
+        for path in (MANIFEST, CHECKSUM, LEDGER):
+            (root / path).unlink(missing_ok=True)
+        shutil.rmtree(root / "fc_functions")
+        return original(*given)
+
+    original = verify._check_files
+    monkeypatch.setattr(verify, "_check_files", prune_then_check)
+    with pytest.raises(OutputError, match="was removed while it was read"):
+        verify_snapshot(root, NEW)
+
+
+def test_among_all_one_that_is_pruned_while_it_is_read_is_passed_over(root, monkeypatch):
+    def prune_then_check(where, manifest):
+        if manifest.snapshot_id == OLD:
+            for path in (manifest_path(OLD), checksum_path(OLD), ledger_path(OLD)):
+                (root / path).unlink()
+            for folder in list(root.glob(f"*/*/snapshot={OLD}")):
+                shutil.rmtree(folder)
+        return original(where, manifest)
+
+    original = verify._check_files
+    monkeypatch.setattr(verify, "_check_files", prune_then_check)
+    verdicts, loose = verify_all(root)
+    assert ([verdict.snapshot_id for verdict in verdicts], loose) == ([NEW], [])
+
+
+@pytest.mark.parametrize("name", ["20260101T000000Z-0000", "../../etc/passwd", "LATEST"])
+def test_a_snapshot_that_is_not_there_is_an_error(root, name):
+    with pytest.raises(OutputError, match="snapshot"):
+        verify_snapshot(root, name)
+
+
+def test_an_output_without_snapshots_has_nothing_to_verify(tmp_path):
+    assert verify_all(tmp_path) == ([], [])

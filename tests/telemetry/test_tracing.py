@@ -1,0 +1,175 @@
+"""Spans: one for the crawl, one for each scope, only where the environment wants them, with nothing secret in them."""
+
+from __future__ import annotations
+
+import gzip
+import http.server
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from crawler.snapshot import ScopeRow, Status
+from crawler.telemetry import tracing
+from crawler.telemetry.metrics import CrawlFigures
+from crawler.telemetry.tracing import chosen_exporter, export_spans
+
+ROOT = Path(__file__).parents[2]
+START = datetime(2026, 11, 22, 2, 0, 0, 123456, tzinfo=UTC)
+END = START + timedelta(minutes=5)
+SNAPSHOT = "20261122T020000Z-7f3a"
+
+
+def row(table="fc_functions", status=Status.COMPLETE, **changes):
+    times = {"started_at": START + timedelta(seconds=1), "finished_at": START + timedelta(seconds=3)}
+    return ScopeRow("1000000000000001", "cn-hangzhou", table, status, **(times | changes))
+
+
+def figures(ledger, exit_code=0):
+    return CrawlFigures(exit_code, START, END, ledger)
+
+
+def nanoseconds(moment):
+    return round((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1000
+
+
+@pytest.fixture
+def spans(monkeypatch):
+    """What is exported, by a provider that keeps it."""
+    exporter = InMemorySpanExporter()
+
+    def provider(_):
+        made = TracerProvider(shutdown_on_exit=False)
+        made.add_span_processor(SimpleSpanProcessor(exporter))
+        return made
+
+    monkeypatch.setattr(tracing, "_own_provider", provider)
+    return lambda: {span.name: span for span in exporter.get_finished_spans()}
+
+
+def test_a_span_a_scope_below_one_for_the_crawl(spans):
+    denied = row("fc_layers", Status.DENIED, error_code="AccessDenied", error_message="never told", request_id="R-7")
+    late = row("fc_triggers", Status.NOT_ATTEMPTED, started_at=None, finished_at=None)
+    functions = row(rows=5, requests=2)
+    assert export_spans(figures([functions, denied, late], 3), SNAPSHOT, {"OTEL_TRACES_EXPORTER": "otlp"}) == ""
+    found = spans()
+    assert found.keys() == {"crawl", "scope fc_functions", "scope fc_layers", "scope fc_triggers"}
+    crawl = found["crawl"]
+    assert (crawl.start_time, crawl.end_time) == (nanoseconds(START), nanoseconds(END))
+    assert crawl.attributes == {"acs_inventory.snapshot_id": SNAPSHOT, "acs_inventory.exit_code": 3}
+    assert (crawl.status.status_code, crawl.status.description) == (StatusCode.ERROR, "exit code 3")
+    first = found["scope fc_functions"]
+    assert (first.start_time, first.end_time) == (nanoseconds(functions.started_at), nanoseconds(functions.finished_at))
+    assert first.attributes["acs_inventory.rows"] == 5
+    assert first.attributes["acs_inventory.status"] == "complete"
+    assert first.status.status_code is StatusCode.UNSET
+    second = found["scope fc_layers"]
+    assert (second.status.status_code, second.status.description) == (StatusCode.ERROR, "AccessDenied")
+    assert second.attributes["acs_inventory.request_id"] == "R-7"
+    assert "never told" not in str([span.attributes for span in found.values()])
+    third = found["scope fc_triggers"]
+    assert third.start_time == third.end_time == nanoseconds(END)
+    assert {span.context.trace_id for span in found.values()} == {crawl.context.trace_id}
+    assert {span.parent.span_id for name, span in found.items() if name != "crawl"} == {crawl.context.span_id}
+
+
+@pytest.mark.parametrize(
+    ("environ", "exporter"),
+    [
+        ({}, ""),
+        ({"OTEL_TRACES_EXPORTER": "none"}, ""),
+        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, ""),
+        ({"OTEL_TRACES_EXPORTER": " Console "}, "console"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}, "otlp"),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:4318/v1/traces"}, "otlp"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_SDK_DISABLED": "true"}, ""),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, ""),
+    ],
+)
+def test_the_environment_says_whether_and_how(environ, exporter):
+    assert chosen_exporter(environ) == exporter
+
+
+def test_where_nobody_wants_spans_there_are_none(spans):
+    assert export_spans(figures([row()]), SNAPSHOT, {}) == ""
+    assert spans() == {}
+
+
+def test_an_exporter_that_is_not_known_is_named():
+    reason = export_spans(figures([row()]), SNAPSHOT, {"OTEL_TRACES_EXPORTER": "jaeger"})
+    assert "'jaeger', and only otlp, console and none are known" in reason
+
+
+def test_without_the_extra_it_is_named_and_only_where_spans_are_wanted(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    assert export_spans(figures([row()]), SNAPSHOT, {}) == ""
+    reason = export_spans(figures([row()]), SNAPSHOT, {"OTEL_TRACES_EXPORTER": "otlp"})
+    assert "pip install 'acs-inventory[otel]'" in reason
+
+
+def test_what_goes_wrong_is_a_kind_and_no_text(monkeypatch):
+    def broken(_):
+        raise RuntimeError("canary")
+
+    monkeypatch.setattr(tracing, "_own_provider", broken)
+    assert export_spans(figures([row()]), SNAPSHOT, {"OTEL_TRACES_EXPORTER": "otlp"}) == "RuntimeError while sending"
+
+
+SENDER = """
+import os, sys
+sys.path[:0] = [{root!r}]
+from tests.telemetry.test_tracing import SNAPSHOT, figures, row
+from crawler.telemetry.tracing import export_spans
+print(export_spans(figures([row() for _ in range({number})]), SNAPSHOT, os.environ))
+"""
+
+
+def test_a_collector_gets_every_span_of_a_large_crawl(tmp_path):
+    """More than the SDK's queue holds, in a process of its own: exporters read the environment and leave threads."""
+    bodies = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            bodies.append(gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *given):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", SENDER.format(root=str(ROOT), number=5000)],
+            env={"PATH": "", "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{server.server_port}"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert done.stdout == "\n", done.stdout
+    requests = [ExportTraceServiceRequest.FromString(body) for body in bodies]
+    found = [
+        s for r in requests for resource in r.resource_spans for scope in resource.scope_spans for s in scope.spans
+    ]
+    assert len(found) == 5001
+    assert len({span.span_id for span in found}) == 5001
+    attributes = {a.key: a.value.string_value for a in requests[0].resource_spans[0].resource.attributes}
+    assert attributes["service.name"] == "acs-inventory"

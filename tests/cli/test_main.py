@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -24,15 +22,19 @@ from crawler.emulator.apis.operations import BY_NAME
 from crawler.run.progress import CrawlMonitor
 from crawler.telemetry import logs as log
 from tests.support import command_server
+from tests.support.commands import ENVIRON, acs_inventory, emulated
 from tests.support.crawl_runner import site
 
 ROOT = Path(__file__).parents[2]
 CATALOG = load_catalog()
 DEFAULT = CATALOG.select(["*"], [])
+
+
 # What `emulate` and `demo` serve, without being told otherwise.
 CLOUD = Cloud()
 SPEC = CLOUD.spec
-ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "COLUMNS": "140", "NO_COLOR": "1"}
+
+
 COMMANDS = (
     "crawl",
     "demo",
@@ -49,13 +51,6 @@ COMMANDS = (
 )
 
 
-def acs_inventory(*arguments, cwd, env=None):
-    """The command's exit code, stdout and stderr."""
-    done = command_server.run(arguments, cwd=cwd, env={**ENVIRON, "HOME": str(cwd), **(env or {})})
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
-
-
 def counted(table, regions=SPEC.regions, cloud=CLOUD):
     """How many records the cloud has of a table in these regions, in all accounts."""
     operation = CATALOG.operations[table]
@@ -69,29 +64,6 @@ def scopes_of(tables, within=SPEC):
     return len(within.accounts) * sum(
         len(within.opensearch_regions if product == "opensearch" else within.regions) for product in products
     )
-
-
-@contextmanager
-def emulated(folder, faults="", options=()):
-    """`emulate` in a process of its own; yields the configuration that it wrote."""
-    config = folder / "emulated.toml"
-    arguments = ["--write-config", str(config), *options]
-    if faults:
-        (folder / "faults.toml").write_text(faults)
-        arguments += ["--faults", str(folder / "faults.toml")]
-    ours, theirs = os.pipe()
-    try:
-        environ = {**ENVIRON, "HOME": str(folder)}
-        process = command_server.start(["emulate", *arguments], cwd=folder, env=environ, files=(theirs, theirs, 2))
-    finally:
-        os.close(theirs)
-    with process, open(ours) as said:
-        try:
-            assert any(line.startswith("Crawl it:") for line in said)
-            yield config
-        finally:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 0
 
 
 @pytest.fixture(scope="module")

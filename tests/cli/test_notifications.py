@@ -22,7 +22,7 @@ from crawler.errors import ConfigError, CredentialsError, OutputBusyError, Outpu
 from crawler.telemetry import logs as log
 from tests.support import command_server
 from tests.support.crawl_runner import BIG, fast_cloud
-from tests.telemetry.test_ping import SECRET, watchdog
+from tests.support.ping_server import SECRET, watchdog
 
 ROOT = Path(__file__).parents[2]
 

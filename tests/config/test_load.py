@@ -20,6 +20,7 @@ from crawler.config import Config, load_config, parse_config
 from crawler.config.document import Secret
 from crawler.config.sections import Settings
 from crawler.errors import ConfigError
+from tests.support.config_keys import struct_keys
 from tests.support.examples import examples
 
 ROOT = Path(__file__).parents[2]
@@ -43,9 +44,6 @@ def refusal(text, environ=ENVIRON):
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return message
-
-
-# What loads
 
 
 def test_defaults_are_the_documented_ones():
@@ -162,8 +160,6 @@ def test_a_local_output_has_a_path(uri, path):
     assert config.output.path == Path(path)
 
 
-# Credentials
-
 ROLE = 'role_arn = "acs:ram::1000000000000002:role/inventory-reader"\n'
 
 
@@ -259,8 +255,6 @@ def test_a_token_file_is_a_path():
 def test_credentials_that_do_not_fit_are_refused_without_their_value(body, message):
     assert message in refusal(f"{ONE}[accounts.credentials]\n{body}")
 
-
-# What is refused: one sentence with the file, the key, what was found, what is accepted
 
 REFUSED = [
     ("", "config.toml: there is no account to crawl: add an [[accounts]] table with its id"),
@@ -463,9 +457,6 @@ def test_products_of_a_users_own_catalog_are_taken_and_judged_with_it(tmp_path):
         config.check_products({"own": ["ListThing"]})
 
 
-# Secrets
-
-
 def test_no_form_of_the_configuration_shows_a_secret():
     config = parse(f'[output]\nfingerprint_key = "${{KEY}}"\n{ONE}{KEYS}')
     forms = [
@@ -500,9 +491,6 @@ def test_a_secret_is_equal_by_its_text_and_refuses_to_be_pickled():
     assert len({Secret("a"), Secret("a")}) == 1
     with pytest.raises(TypeError):
         pickle.dumps(Secret("a"))
-
-
-# Where the file is found, and what it must be
 
 
 def write(path, text=ONE, mode=0o600):
@@ -628,8 +616,6 @@ def test_a_file_without_secrets_may_be_open_to_all(tmp_path, text):
     assert loaded_id(write(tmp_path / "config.toml", text, 0o666), ENVIRON, tmp_path) == "1000000000000001"
 
 
-# The command line over the file
-
 TWO = """
 [crawl]
 regions = ["cn-a", "cn-b"]
@@ -678,8 +664,6 @@ def test_overrides_are_judged_as_the_file_is(overrides, message):
     with pytest.raises(ConfigError, match=message):
         parse(TWO).with_overrides(**overrides)
 
-
-# The organization
 
 ORGANIZATION = '[organization]\nrole_name = "inventory-reader"\n'
 BOTH = f'{ONE}[[accounts]]\nid = "1000000000000002"\n'
@@ -740,23 +724,7 @@ def test_a_region_that_no_configured_account_has_may_be_the_members():
     assert config.with_overrides(regions=["cn-hangzhou"]).crawl.regions == ("cn-hangzhou",)
 
 
-# The example file
-
 EXAMPLE_ENVIRON = {"PROD_ACCESS_KEY_ID": "LTAI0001", "PROD_ACCESS_KEY_SECRET": CANARY}
-
-
-def struct_keys(cls, above=()):
-    """Every key of every section: (section, key)."""
-    for field in msgspec.structs.fields(cls):
-        yield (above, field.encode_name)
-        for nested in structs_in(field.type):
-            yield from struct_keys(nested, (*above, field.encode_name))
-
-
-def structs_in(annotation):
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return [annotation]
-    return [found for option in getattr(annotation, "__args__", ()) for found in structs_in(option)]
 
 
 def example_keys():
@@ -830,9 +798,6 @@ def test_the_examples_examples_are_taken_too():
     config = parse(uncommented + ONE)
     assert set(config.endpoints) == {"allow", "fc", "fc-open", "sts", "opensearch"}
     assert set(config.rate_limits) == {"default", "fc", "fc-open.ListInstances"}
-
-
-# Whatever the text
 
 
 def complaint(text):

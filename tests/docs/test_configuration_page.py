@@ -10,7 +10,7 @@ import pytest
 
 from crawler.cli.configuration import EXAMPLE, section_page
 from crawler.config.sections import Settings
-from tests.config.test_load import struct_keys
+from tests.support.config_keys import struct_keys
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text().split("\n## Configuration\n", 1)[1]
 SECTIONS = dict(re.findall(r"^### `\[+([\w.]+)\]+`\n(.*?)(?=^###|\Z)", PAGE, re.MULTILINE | re.DOTALL))

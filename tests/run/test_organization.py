@@ -20,7 +20,7 @@ from crawler.run.session import open_session
 from crawler.run.system import System
 from crawler.snapshot.manifest import SkippedMember
 from crawler.testing import LoopClock
-from tests.cli.test_main import acs_inventory, emulated
+from tests.support.commands import acs_inventory, emulated
 from tests.support.crawl_runner import FAST, scope_statuses, site
 
 MANAGER = "1000000000000001"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import io
 import ssl
-import threading
-from contextlib import contextmanager
 
 import anyio
 import pytest
@@ -17,41 +14,9 @@ from crawler.errors import ConfigError
 from crawler.telemetry import logs as log
 from crawler.telemetry.ping import announced, ping, ping_url
 from crawler.testing import FakeClock
+from tests.support.ping_server import SECRET, watchdog
 
 ACCOUNT = '[[accounts]]\nid = "1000000000000001"\n'
-SECRET = "canary-0d9f-token"
-
-
-@contextmanager
-def watchdog(*statuses, context=None, headers=()):
-    """A server that answers with these statuses, then with the last; yields its URL and (path, body) of each call."""
-    calls = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            calls.append((self.path, self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()))
-            self.send_response(statuses[min(len(calls), len(statuses)) - 1])
-            for name, value in headers:
-                self.send_header(name, value)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *given):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    if context is not None:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    scheme = "https" if context is not None else "http"
-    try:
-        yield f"{scheme}://127.0.0.1:{server.server_port}/{SECRET}", calls
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def config_of(url, more=""):

@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
 .PHONY: help demo test test-browser test-trust mutation lint docs site screenshots bench bench-quick soak smoke sbom audit lock
-.PHONY: clean
+.PHONY: clean test-benchmarks
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
@@ -20,6 +20,7 @@ help:
 	@echo "make screenshots  docs/images/ anew, from the program, in Chromium"
 	@echo "make bench  crawl, floor, SDK and dlt on the same static cloud, into docs/performance.md (half an hour)"
 	@echo "make bench-quick  the same on a small one, once, only shown"
+	@echo "make test-benchmarks  set up, run the tests of the benchmarks: what they show, and calls per request"
 	@echo "make soak   five million functions through faults of all kinds, every row judged, into docs/reliability.md (an hour)"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
 	@echo "make sbom   build/sbom.cdx.json: what is shipped, from requirements/runtime.txt"
@@ -102,11 +103,15 @@ screenshots: $(VENV)/.browser
 bench: $(VENV)/.dev .bench/.nginx
 	$(PY) -m benchmarks --write
 
-bench-quick: $(VENV)/.dev .bench/.nginx
+# The benchmarks' own tests, and bounds on work that are counted and not timed. No part of `make test`.
+test-benchmarks: $(VENV)/.dev
+	$(PY) -m pytest -q benchmarks
+
+bench-quick: $(VENV)/.dev .bench/.nginx test-benchmarks
 	$(PY) -m benchmarks --quick --rounds 1
 
 soak: $(VENV)/.dev
-	$(PY) -m benchmarks.soak --write
+	$(PY) -m tests.soak --write
 
 # The wheel in a clean environment, outside of the checkout.
 smoke: $(VENV)/.dev

@@ -12,12 +12,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import table
 from benchmarks.cloud import serve, write_description
 from benchmarks.contenders import CONTENDERS, Contender, dlt_python
 from benchmarks.measure import Measured, measure
 from benchmarks.pages import rendered, size_bytes
 from benchmarks.shape import FULL, QUICK
+from benchmarks.table import markdown
+from tests.support.markdown_table import put
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 # dlt would report its use to its makers; nothing here asks anyone outside of this machine.
@@ -38,10 +39,10 @@ def main() -> None:
         description = write_description(cloud, work / "cloud.json")
         runs = _rounds(chosen, description, work, options.rounds)
     day = datetime.now(UTC).date().isoformat()
-    text = table.markdown(runs, shape, size_bytes(pages) * shape.times, day)
+    text = markdown(runs, shape, size_bytes(pages) * shape.times, day)
     print(text)
     if options.write:
-        table.put(PAGE, "the table", text)
+        put(PAGE, "the table", text)
 
 
 def _options() -> argparse.Namespace:

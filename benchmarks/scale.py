@@ -8,88 +8,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 import orjson
 
-from benchmarks import table
 from benchmarks.measure import measure
+from tests.support import markdown_table
+from tests.support.empty_cloud import EmptyCloud, configuration, empty_pages
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-REGIONS = 20
 _HEAD = ("accounts", "scopes", "requests", "CPU s", "µs a scope", "µs a request", "peak MB")
-
-
-class EmptyCloud:
-    """In the place of `transport.Transport`: the empty page of each operation, by its version and action."""
-
-    pages: Mapping[tuple[str, str], bytes] = {}
-
-    def __init__(self, **_: Any) -> None:
-        """Takes what a transport takes."""
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing is open."""
-
-    async def send(self, request: Any) -> Any:
-        """See `client.Sender.send`."""
-        from crawler.client.transport import HttpResponse
-
-        await asyncio.sleep(0)
-        headers = request.headers
-        if headers["x-acs-action"] == "GetCallerIdentity":
-            key_id = headers["Authorization"].partition("Credential=")[2].partition(",")[0]
-            return HttpResponse(200, {}, orjson.dumps({"AccountId": key_id.removeprefix("key")}))
-        return HttpResponse(200, {}, self.pages[headers["x-acs-version"], headers["x-acs-action"]])
-
-
-def empty_pages() -> dict[tuple[str, str], bytes]:
-    """Each operation's answer without records; the regions are invented."""
-    from crawler.catalog import load_catalog
-
-    catalog = load_catalog()
-    pages = {}
-    for operation in catalog.operations.values():
-        body: Any = {operation.paging.total_key: 0} if operation.paging.total_key else {}
-        body[operation.records[-1]] = []
-        for step in reversed(operation.records[:-1]):
-            body = {step: body}
-        pages[operation.version, operation.action] = orjson.dumps(body)
-    for product in catalog.products.values():
-        if product.regions is not None:
-            body = [{product.regions.id: f"cn-region-{number:02d}"} for number in range(REGIONS)]
-            for step in reversed(product.regions.records):
-                body = {step: body}
-            pages[product.version, product.regions.action] = orjson.dumps(body)
-    return pages
-
-
-def configuration(accounts: int, output: Path) -> str:
-    """A config.toml with so many accounts and rates that nothing waits for."""
-    rate = "{ rate = 10000, burst = 1000 }"
-    lines = ["[output]", f"uri = {json.dumps(str(output))}", 'fingerprint_key = "the-benchmark-has-no-secrets"']
-    lines += ["[rate_limits]", *(f"{product} = {rate}" for product in ("default", "fc", "fc-open", "sts"))]
-    for number in range(accounts):
-        account = f"{1_000_000_000_000_000 + number}"
-        lines += ["[[accounts]]", f'id = "{account}"', "[accounts.credentials]", 'type = "access_key"']
-        lines += [f'access_key_id = "key{account}"', 'access_key_secret = "secret"']
-    return "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +38,7 @@ class Scale:
     peak_mb: float
 
     def cells(self) -> tuple[str, ...]:
-        """The row of the table."""
+        """The row of the markdown_table."""
         each_scope, each_request = (self.cpu_s / number * 1e6 for number in (self.scopes, self.requests))
         figures = (f"{self.cpu_s:.1f}", f"{each_scope:.0f}", f"{each_request:.0f}", f"{self.peak_mb:.0f}")
         return (f"{self.accounts:,}", f"{self.scopes:,}", f"{self.requests:,}", *figures)
@@ -139,8 +74,13 @@ def crawl_once(accounts: int) -> Scale:
 
 def markdown(found: list[Scale], day: str) -> str:
     """The table of all sizes."""
-    lines = [f"{day}, {table.machine()}.", "", table.row(_HEAD), table.row(["---:"] * len(_HEAD))]
-    return "\n".join([*lines, *(table.row(scale.cells()) for scale in found)])
+    lines = [
+        f"{day}, {markdown_table.machine()}.",
+        "",
+        markdown_table.row(_HEAD),
+        markdown_table.row(["---:"] * len(_HEAD)),
+    ]
+    return "\n".join([*lines, *(markdown_table.row(scale.cells()) for scale in found)])
 
 
 def main() -> None:
@@ -163,7 +103,7 @@ def main() -> None:
     text = markdown(found, datetime.now(UTC).date().isoformat())
     print(text)
     if options.write:
-        table.put(PAGE, "the scale", text)
+        markdown_table.put(PAGE, "the scale", text)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,15 @@
-"""The result as Markdown, with the machine that it was measured on, and its place in docs/performance.md."""
+"""The result of a benchmark as Markdown, with the machine that it was measured on."""
 
 from __future__ import annotations
 
-import os
-import platform
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.measure import Measured, medians, paired_ratio
 from benchmarks.shape import Shape
+from tests.support.markdown_table import machine, row
 
-BEGIN, END = "<!-- {name}: made by `make bench` -->", "<!-- end of {name} -->"
 _HEAD = ("who", "CPU s", "× the floor", "× the crawl", "wall s", "peak MB")
-
-
-def machine() -> str:
-    """Cores, model, memory, system and Python, in one line."""
-    model = re.search(r"^model name\s*: (.*)$", _text("/proc/cpuinfo"), re.MULTILINE)
-    memory = re.search(r"^MemTotal:\s*(\d+) kB", _text("/proc/meminfo"), re.MULTILINE)
-    cores = len(os.sched_getaffinity(0))
-    gigabytes = f"{int(memory[1]) / 2**20:.0f} GiB, " if memory else ""
-    system = f"{platform.system()} {platform.release().partition('-')[0]}, CPython {platform.python_version()}"
-    return f"{cores} cores of {model[1] if model else platform.machine()}, {gigabytes}{system}"
 
 
 def markdown(runs: Mapping[str, Sequence[Measured]], shape: Shape, size_bytes: int, day: str) -> str:
@@ -42,16 +28,6 @@ def markdown(runs: Mapping[str, Sequence[Measured]], shape: Shape, size_bytes: i
     return "\n".join(lines)
 
 
-def put(page: Path, name: str, text: str) -> None:
-    """Replace what stands between the page's marks of this name. Raises ValueError where it has none."""
-    content = page.read_text("utf-8")
-    begin, end = re.search(rf"<!-- {re.escape(name)}: made by [^\n]* -->", content), END.format(name=name)
-    _, found_end, after = content[begin.end() :].partition(end) if begin else ("", "", "")
-    if begin is None or not found_end:
-        raise ValueError(f"{page} has no marks for {name}: {BEGIN.format(name=name)} … {end}")
-    page.write_text(f"{content[: begin.end()]}\n{text}\n{end}{after}", "utf-8")
-
-
 def _cells(title: str, key: str, runs: Mapping[str, Sequence[Measured]]) -> list[str]:
     found = medians(runs[key])
     return [
@@ -61,12 +37,3 @@ def _cells(title: str, key: str, runs: Mapping[str, Sequence[Measured]]) -> list
         f"{found.wall_s:.1f}",
         f"{found.peak_mb:.0f}",
     ]
-
-
-def row(cells: Sequence[str]) -> str:
-    """One line of a table."""
-    return "| " + " | ".join(cells) + " |"
-
-
-def _text(path: str) -> str:
-    return Path(path).read_text("utf-8") if Path(path).is_file() else ""

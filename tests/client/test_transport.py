@@ -243,7 +243,7 @@ async def test_chunks_without_end_are_cut_off_at_the_cap():
 
 BOMB = """
 import asyncio, sys
-from benchmarks.soak.watched import peak_kb
+from tests.soak.watched import peak_kb
 from crawler.errors import FatalError
 from crawler.client.transport import HttpRequest, Transport
 

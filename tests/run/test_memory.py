@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import sys
 
-from benchmarks import scale
 from crawler.config import parse_config
 from crawler.normalizer import RowPage
 from crawler.normalizer.fast import reader
@@ -16,6 +15,7 @@ from crawler.run.scheduler import Scheduler
 from crawler.run.system import System
 from crawler.snapshot.rows.scope_writer import ListWriter
 from tests.support.crawl_runner import site
+from tests.support.empty_cloud import EmptyCloud, configuration, empty_pages
 
 TABLES = ("fc_functions", "fc_layers", "fc_custom_domains", "opensearch_app_groups")
 # Rows of a table are packed this many at a time here, so that both sizes end with whole blocks.
@@ -29,7 +29,7 @@ async def left_behind(accounts, folder, monkeypatch):
     The cloud has one region and no record; nothing is committed yet when the blocks are counted.
     """
     tables = ", ".join(f'"{table}"' for table in TABLES)
-    text = f"[crawl]\ntables = [{tables}]\n" + scale.configuration(accounts, folder / "output")
+    text = f"[crawl]\ntables = [{tables}]\n" + configuration(accounts, folder / "output")
     found = []
     run = Scheduler.run
 
@@ -49,9 +49,8 @@ async def left_behind(accounts, folder, monkeypatch):
 
 
 async def test_a_scope_that_has_ended_leaves_next_to_nothing_and_no_cycles(tmp_path, monkeypatch):
-    monkeypatch.setattr(session, "Transport", scale.EmptyCloud)
-    monkeypatch.setattr(scale, "REGIONS", 1)
-    monkeypatch.setattr(scale.EmptyCloud, "pages", scale.empty_pages())
+    monkeypatch.setattr(session, "Transport", EmptyCloud)
+    monkeypatch.setattr(EmptyCloud, "pages", empty_pages(regions=1))
     monkeypatch.setattr("crawler.snapshot.ledger._BLOCK_ROWS", BLOCK)
     monkeypatch.setattr("crawler.client.client._MAX_ENDPOINTS", 1)  # a cache, which is full at some size
     await left_behind(1, tmp_path / "first", monkeypatch)  # what a process makes once

@@ -336,7 +336,7 @@ def test_two_hundred_thousand_functions_in_one_scope_stream(tmp_path):
 PEAK = """
 import atexit
 from pathlib import Path
-from benchmarks.soak.watched import peak_kb
+from tests.soak.watched import peak_kb
 from crawler.cli import main
 @atexit.register
 def note_peak():

@@ -13,17 +13,17 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from benchmarks.soak import __main__ as soak
-from benchmarks.soak.expected import LEFT_OUT, Expected
-from benchmarks.soak.faults import LASTING, PASSING, SoakFaults, broken
-from benchmarks.soak.figures import markdown
-from benchmarks.soak.judge import _differences, judge
-from benchmarks.soak.served import Plan, SoakCloud
-from benchmarks.soak.world import Functions, World, kinds
 from crawler.emulator.apis.operations import BY_NAME
 from crawler.emulator.faults.script import Subject
+from tests.soak import __main__ as soak
+from tests.soak.expected import LEFT_OUT, Expected
+from tests.soak.faults import LASTING, PASSING, SoakFaults, broken
+from tests.soak.figures import markdown
+from tests.soak.judge import _differences, judge
+from tests.soak.served import Plan, SoakCloud
+from tests.soak.world import Functions, World, kinds
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SMALL = World(accounts=3, regions=4, functions=30)
 MANIFEST = SimpleNamespace(snapshot_id="s")
 
@@ -144,7 +144,7 @@ def test_what_a_process_leaves_is_seen(tmp_path):
     program = f"""
 import asyncio, threading
 from pathlib import Path
-from benchmarks.soak.watched import Watch
+from tests.soak.watched import Watch
 Watch(Path({str(tmp_path / "left.json")!r})).start()
 kept = open({str(tmp_path / "kept")!r}, "w")
 threading.Thread(target=threading.Event().wait, daemon=True, name="stays").start()

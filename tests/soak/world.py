@@ -153,7 +153,7 @@ def _pick_function(function: Function) -> int:
     return function.part(16, 4) % _USUAL
 
 
-def _own_function(function: Function, position: int) -> Record:  # noqa: ARG001 - each is a list of one
+def _own_function(function: Function, position: int) -> Record:
     modified = _EPOCH + timedelta(seconds=function.part(8, 8) % _FIVE_YEARS_S)
     return {
         "functionName": function.name,

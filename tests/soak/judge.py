@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from benchmarks.soak.crawling import Crawled
-from benchmarks.soak.expected import LEFT_OUT, Expected
-from benchmarks.soak.faults import broken
-from benchmarks.soak.served import Plan
 from crawler.snapshot import Manifest, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
 from crawler.snapshot.layout import STAGING
 from crawler.snapshot.verify import verify_all
+from tests.soak.crawling import Crawled
+from tests.soak.expected import LEFT_OUT, Expected
+from tests.soak.faults import broken
+from tests.soak.served import Plan
 
 MOST_MB = 512
 # The cloud's Date header has whole seconds, and the answer was under way.

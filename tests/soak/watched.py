@@ -1,4 +1,4 @@
-"""`python -m benchmarks.soak.watched REPORT.json crawl …`: the command itself, and what it leaves when it has ended.
+"""`python -m tests.soak.watched REPORT.json crawl …`: the command itself, and what it leaves when it has ended.
 
 The report has the peak of its memory; the files that were open before the command was imported, at most (sampled four
 times a second) and at exit; the tasks that were pending when the event loop's main function had returned; and the
@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
-import re
 import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+
+from tests.support.process_memory import peak_kb
 
 EVERY_S = 0.25
 
@@ -22,9 +23,9 @@ EVERY_S = 0.25
 def open_files() -> list[str]:
     """What is open in this process, but for the listing itself."""
     found = []
-    for number in os.listdir("/proc/self/fd"):  # noqa: PTH208 - of paths there is no use
+    for number in os.listdir("/proc/self/fd"):
         try:
-            found.append(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")  # noqa: PTH115
+            found.append(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
         except FileNotFoundError:
             continue
     return found
@@ -36,19 +37,6 @@ def _warm_up() -> None:
         import uvloop
 
         uvloop.new_event_loop().close()
-
-
-def peak_kb(process: int | str) -> int:
-    """The most memory that a process has held since its program began; 0 where it has ended.
-
-    Not `ru_maxrss`: that counts what whoever started the process held at that moment, such as a judge with many rows.
-    """
-    try:
-        text = Path(f"/proc/{process}/status").read_text("utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    found = re.search(r"^VmHWM:\s*(\d+) kB", text, re.MULTILINE)
-    return int(found[1]) if found else 0
 
 
 class Watch:

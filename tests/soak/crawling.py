@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from benchmarks.soak.served import Plan
-from benchmarks.soak.watched import peak_kb
+from tests.soak.served import Plan
+from tests.support.process_memory import peak_kb
 
 ROLE = "inventory-reader"
 FINGERPRINT_KEY = "the-soak-has-no-secrets"
@@ -97,7 +97,7 @@ def configuration(
 @contextmanager
 def _served(plan: Plan, folder: Path) -> Iterator[dict[str, Any]]:
     (folder / "plan.json").write_bytes(msgspec.json.encode(plan))
-    command = [sys.executable, "-m", "benchmarks.soak.served", str(folder / "plan.json")]
+    command = [sys.executable, "-m", "tests.soak.served", str(folder / "plan.json")]
     ready = Path(plan.ready)
     with (folder / "served.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
         try:
@@ -114,7 +114,7 @@ def _served(plan: Plan, folder: Path) -> Iterator[dict[str, Any]]:
 def _run(config: Path, folder: Path) -> tuple[int, Any, float, int]:
     """The command to its end: status, usage, seconds, and the most memory that was seen, in kB."""
     options = ["--config", str(config), "--json", "--no-progress", "--log-format", "json"]
-    python = [sys.executable, "-W", "always::ResourceWarning", "-m", "benchmarks.soak.watched"]
+    python = [sys.executable, "-W", "always::ResourceWarning", "-m", "tests.soak.watched"]
     most_kb, began = 0, time.monotonic()
     with (folder / "summary.json").open("wb") as out, (folder / "crawl.log").open("wb") as log:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.soak.served PLAN.json`: the emulator with the soak's world, as a process of its own.
+"""`python -m tests.soak.served PLAN.json`: the emulator with the soak's world, as a process of its own.
 
 Everything that it checks is the emulator's: signatures, nonces, dates, sessions, page sizes, tokens, limits. Only where
 its records come from, and by which chance faults come, is the soak's.
@@ -18,12 +18,12 @@ import anyio
 import msgspec
 import orjson
 
-from benchmarks.soak.faults import SoakFaults, broken
-from benchmarks.soak.world import Functions, World, kinds
 from crawler.clock import SystemClock
 from crawler.emulator import Cloud, CloudSpec, serve
 from crawler.emulator.apis.operation import EmulatedOperation
 from crawler.emulator.data.region import Parent, RegionData
+from tests.soak.faults import SoakFaults, broken
+from tests.soak.world import Functions, World, kinds
 
 _FC = "fc"
 

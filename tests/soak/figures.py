@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from benchmarks import table
-from benchmarks.soak.crawling import Crawled
-from benchmarks.soak.faults import PASSING
-from benchmarks.soak.judge import MOST_MB, Judgement
-from benchmarks.soak.served import Plan
+from tests.soak.crawling import Crawled
+from tests.soak.faults import PASSING
+from tests.soak.judge import MOST_MB, Judgement
+from tests.soak.served import Plan
+from tests.support import markdown_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,14 @@ _ROWS: tuple[tuple[str, Callable[[Run], str]], ...] = (
 def markdown(runs: Sequence[Run], day: str) -> str:
     """Both tables."""
     titles = [run.title for run in runs]
-    lines = [f"{day}, {table.machine()}.", ""]
-    lines += [table.row(["", *titles]), table.row(["---", *["---:"] * len(runs)])]
-    lines += [table.row([title, *(cell(run) for run in runs)]) for title, cell in _ROWS]
-    lines += ["", table.row(["fault", *titles]), table.row(["---", *["---:"] * len(runs)])]
+    lines = [f"{day}, {markdown_table.machine()}.", ""]
+    lines += [markdown_table.row(["", *titles]), markdown_table.row(["---", *["---:"] * len(runs)])]
+    lines += [markdown_table.row([title, *(cell(run) for run in runs)]) for title, cell in _ROWS]
+    lines += ["", markdown_table.row(["fault", *titles]), markdown_table.row(["---", *["---:"] * len(runs)])]
     for kind in PASSING:
-        lines.append(table.row([kind.name, *(f"{run.crawled.served['faults'].get(kind.name, 0):,}" for run in runs)]))
+        lines.append(
+            markdown_table.row([kind.name, *(f"{run.crawled.served['faults'].get(kind.name, 0):,}" for run in runs)])
+        )
     return "\n".join(lines)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from benchmarks.soak.world import World
 from crawler.emulator import (
     Body,
     Delay,
@@ -25,6 +24,7 @@ from crawler.emulator import (
 )
 from crawler.emulator.faults.effects import Effect
 from crawler.emulator.faults.script import Subject
+from tests.soak.world import World
 
 SESSIONS = "every session ends at once"
 # Requests between two ends of all sessions: more than are under way, so that no call meets it three times.

@@ -14,13 +14,13 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from benchmarks.soak.crawling import FINGERPRINT_KEY
-from benchmarks.soak.world import Kind, World, kinds
 from crawler.catalog import load_catalog
 from crawler.catalog.model import Operation
 from crawler.normalizer import Normalizer
 from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
+from tests.soak.crawling import FINGERPRINT_KEY
+from tests.soak.world import Kind, World, kinds
 
 # They tell one crawl from another, and are judged by themselves.
 LEFT_OUT = ("snapshot_id", "fetched_at")

@@ -11,16 +11,18 @@ from random import Random
 import orjson
 import pytest
 
-from benchmarks import by_crawl, records, table
+from benchmarks import by_crawl, records
 from benchmarks.cloud import StaticCloud, write_description
 from benchmarks.measure import Measured, measure, medians, paired_ratio
 from benchmarks.pages import rendered, size_bytes
 from benchmarks.shape import Shape, account_id
+from benchmarks.table import markdown
 from crawler.catalog import load_catalog
 from crawler.config import parse_config
 from crawler.normalizer import Normalizer
 from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
+from tests.support.markdown_table import BEGIN, END, put
 
 CATALOG = load_catalog()
 SMALL = Shape(accounts=1, regions=("cn-hangzhou",), pages=2, layers=3)
@@ -102,11 +104,9 @@ def test_ratios_are_taken_pair_by_pair():
 
 def test_the_table_replaces_the_one_before_and_nothing_else(tmp_path):
     page = tmp_path / "page.md"
-    begin, end = table.BEGIN.format(name="t"), table.END.format(name="t")
+    begin, end = BEGIN.format(name="t"), END.format(name="t")
     page.write_text(f"before\n{begin}\nold\n{end}\nafter\n")
-    table.put(
-        page, "t", table.markdown({"floor": [Measured(2, 3, 4)], "sdk": [Measured(10, 3, 4)]}, SMALL, 10, "2026-11-22")
-    )
+    put(page, "t", markdown({"floor": [Measured(2, 3, 4)], "sdk": [Measured(10, 3, 4)]}, SMALL, 10, "2026-11-22"))
     text = page.read_text()
     assert text.startswith(f"before\n{begin}\n2026-11-22, ")
     assert text.endswith(f"{end}\nafter\n")
@@ -118,4 +118,4 @@ def test_a_page_without_marks_is_left_alone(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("nothing here")
     with pytest.raises(ValueError, match="has no marks for t"):
-        table.put(page, "t", "text")
+        put(page, "t", "text")

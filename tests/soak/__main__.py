@@ -1,4 +1,4 @@
-"""`python -m benchmarks.soak`: three crawls of the emulator through faults of all kinds, and every row judged.
+"""`python -m tests.soak`: three crawls of the emulator through faults of all kinds, and every row judged.
 
 1. children: functions, aliases, versions and triggers of a share of the accounts (no option of a crawl picks functions,
    so that a share of the accounts is crawled with the children), with the cloud's clock 20 minutes ahead: exit 0.
@@ -18,13 +18,13 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks import table
-from benchmarks.soak.crawling import Crawled, crawl
-from benchmarks.soak.faults import LASTING
-from benchmarks.soak.figures import Run, markdown
-from benchmarks.soak.judge import judge
-from benchmarks.soak.served import Plan
-from benchmarks.soak.world import World, kinds
+from tests.soak.crawling import Crawled, crawl
+from tests.soak.faults import LASTING
+from tests.soak.figures import Run, markdown
+from tests.soak.judge import judge
+from tests.soak.served import Plan
+from tests.soak.world import World, kinds
+from tests.support import markdown_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 AHEAD_S = 1200.0
@@ -97,11 +97,11 @@ def main() -> None:
     if any(run.judged.wrong for run in runs):
         sys.exit(1)
     if options.write:
-        table.put(PAGE, "the soak", text)
+        markdown_table.put(PAGE, "the soak", text)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description="The soak.")
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description="The soak.")
     parser.add_argument("--accounts", type=int, default=200)
     parser.add_argument("--regions", type=int, default=25)
     parser.add_argument("--functions", type=int, default=1000, help="in each account and region")

@@ -1,12 +1,16 @@
-"""What of a service's own words may stand in a log or a manifest."""
+"""Text that every layer shares: patterns of IDs and hosts, and messages of the service."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
+# Each one is for `fullmatch`. Paths of the output, requests and the configuration use the same pattern.
+ACCOUNT_ID = re.compile(r"[0-9]{1,32}")
+REGION_ID = re.compile(r"(?!.{64})[a-z0-9]+(?:-[a-z0-9]+)+")  # at most 63 characters, such as cn-hangzhou
+ROLE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+ROLE_ARN = re.compile(rf"acs:ram::{ACCOUNT_ID.pattern}:role/{ROLE_NAME.pattern}")
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+LOOPBACK_HOST = re.compile(rf"127(?:\.{_OCTET}){{3}}|::1|localhost")  # an IPv6 address without brackets
 
 LONGEST_MESSAGE = 500
 

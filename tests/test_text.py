@@ -1,4 +1,4 @@
-"""What is kept of a service's own words, and what of a request it echoes is not."""
+"""The text of `crawler.text`: cleaned messages of the service, and the patterns of IDs and hosts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crawler.text import LONGEST_MESSAGE, clean_message
+from crawler.client.endpoints import fill
+from crawler.errors import ConfigError, OutputError
+from crawler.snapshot.layout import scope_folder
+from crawler.text import LONGEST_MESSAGE, LOOPBACK_HOST, REGION_ID, clean_message
 
 ECHOES = [
     (
@@ -75,3 +78,33 @@ def test_a_message_is_cut_with_a_mark_at_the_length_asked_for():
     assert clean_message("a" * 500) == "a" * 500
     assert clean_message("a" * 501) == "a" * 499 + "…"
     assert clean_message("abcdef", 4) == "abc…"
+
+
+@pytest.mark.parametrize("region", ["cn-hangzhou", "ap-southeast-1", "cn-hangzhou-finance", "a-" + "b" * 61])
+def test_a_region_is_one_for_requests_and_for_paths(region):
+    assert REGION_ID.fullmatch(region)
+    assert fill("https://{region}.aliyuncs.com", region, "1") == f"https://{region}.aliyuncs.com"
+    assert scope_folder("fc_functions", "20261121T020000Z-7f3a", "1", region).endswith(f"/region={region}")
+
+
+@pytest.mark.parametrize(
+    "region", ["", "all", "cn", "-", "cn-", "-cn", "cn--x", "CN-A", "cn_a", "cn-a\n", "a-" + "b" * 62]
+)
+def test_a_text_that_is_no_region_is_refused_by_both(region):
+    assert not REGION_ID.fullmatch(region)
+    with pytest.raises(ConfigError, match="region ID"):
+        fill("https://{region}.aliyuncs.com", region, "1")
+    with pytest.raises(OutputError, match="can't be a region"):
+        scope_folder("fc_functions", "20261121T020000Z-7f3a", "1", region)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.255.255.255", "::1", "localhost"])
+def test_a_loopback_host_is_an_address_of_this_machine(host):
+    assert LOOPBACK_HOST.fullmatch(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.256", "127.1", "128.0.0.1", "localhost.", "evil.localhost", "[::1]", "::2", ""]
+)
+def test_any_other_host_is_not_a_loopback_host(host):
+    assert not LOOPBACK_HOST.fullmatch(host)

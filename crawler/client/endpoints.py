@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from crawler.errors import ConfigError
+from crawler.text import ACCOUNT_ID, LOOPBACK_HOST, REGION_ID
 
 CLOUD_DOMAIN = "aliyuncs.com"
 PLACEHOLDERS = ("region", "account_id")
@@ -29,16 +30,12 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _LAST_LABEL = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"  # 100.100.100.200 and 0x7f.1 end in a number
 _URL = re.compile(r"(https?)://(\[::1\]|[a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?/?")
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LAST_LABEL}")
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_LOOPBACK = re.compile(rf"127(?:\.{_OCTET}){{3}}|\[::1\]|localhost")
 _HOOK = re.compile(r"(https?://[^/?#@]+)((?:/[!-~]*?)?)((?:\?[!-~]*)?)", re.IGNORECASE)
 _PROXY = re.compile(
     r"https?://(?:[!-.0-9;-?A-~]+(?::[!-.0-~]*)?@)?(?:\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::([1-9][0-9]{0,4}))?/?",
     re.IGNORECASE,
 )
 _PATTERN = re.compile(rf"(?:[a-z0-9*?-]+\.)+{_LABEL}\.{_LAST_LABEL}|(?:{_LABEL}\.)*{_LAST_LABEL}")
-_REGION = re.compile(r"[a-z0-9-]{1,64}")
-_ACCOUNT = re.compile(r"[0-9]{1,32}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -89,7 +86,7 @@ class Endpoints:
         try:
             return parse_endpoint(fill(self._template(product, region_id), region_id, account_id), self.allow)
         except ConfigError as error:
-            where = f"{product} in {region_id}" if _REGION.fullmatch(region_id) else product
+            where = f"{product} in {region_id}" if REGION_ID.fullmatch(region_id) else product
             raise ConfigError(f"no endpoint for {where}: {error}") from None
 
     def _template(self, product: str, region_id: str) -> str:
@@ -108,13 +105,13 @@ class Endpoints:
 def fill(template: str, region_id: str, account_id: str) -> str:
     """The template with its placeholders filled in: exactly `{region}` and `{account_id}`, nothing nested.
 
-    Raises ConfigError for any other brace, a region that isn't `[a-z0-9-]+`, an account ID that isn't digits.
+    Raises ConfigError for any other brace, a malformed region ID, a malformed account ID.
     """
     values = {"region": region_id, "account_id": account_id}
     for name in _PLACEHOLDER.findall(template):
         if name not in values:
             raise ConfigError("it has a placeholder other than {region} and {account_id}")
-        if not (_REGION if name == "region" else _ACCOUNT).fullmatch(values[name]):
+        if not (REGION_ID if name == "region" else ACCOUNT_ID).fullmatch(values[name]):
             wanted = "a region ID" if name == "region" else "an account ID"
             raise ConfigError(f"its {{{name}}} needs {wanted}, and this isn't one")
     return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
@@ -168,7 +165,7 @@ def check_proxy(text: str) -> None:
 
 
 def _check_host(scheme: str, host: str, allow: Sequence[str]) -> None:
-    if _LOOPBACK.fullmatch(host):
+    if LOOPBACK_HOST.fullmatch(host.strip("[]")):
         return
     if not _NAME.fullmatch(host) or len(host) > 253 or _is_international(host):
         raise ConfigError("its host must be a plain DNS name, without a trailing dot, or a loopback address")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,13 +11,11 @@ from crawler.client.credentials import Credentials
 from crawler.client.request import ApiRequest
 from crawler.errors import CredentialsError, FatalError, PaginationError, TransientError
 from crawler.normalizer.exact_json import InvalidJsonError, find, parse
+from crawler.text import ACCOUNT_ID, REGION_ID
 
 # Security Token Service, RPC style (Alibaba Cloud's API reference of STS, checked 2026-11-22).
 STS_VERSION = "2015-04-01"
 STS_ENDPOINT = "https://sts.aliyuncs.com"
-
-# What a host and a folder are named after.
-_REGION = re.compile(r"[a-z0-9-]{1,64}")
 
 
 class FixedProvider:
@@ -71,7 +68,7 @@ async def caller_identity(call: StsCall, credentials: Credentials) -> str:
     """The account ID that the credentials belong to. Raises ApiError."""
     answer = await call("sts", "GetCallerIdentity", {}, credentials)
     account_id = answer.get("AccountId")
-    if not isinstance(account_id, str) or not account_id.isdigit():
+    if not isinstance(account_id, str) or not ACCOUNT_ID.fullmatch(account_id):
         raise FatalError("InvalidResponse", "STS named no account in its answer to GetCallerIdentity.")
     return account_id
 
@@ -91,7 +88,7 @@ async def describe_regions(
     if not isinstance(node, list) or not node:
         raise PaginationError("ListMissing", f"{product.key} {operation.action} gave no list of regions.")
     ids = [item.get(find(item, operation.id)) if isinstance(item, dict) else None for item in node]
-    regions = [region for region in ids if isinstance(region, str) and _REGION.fullmatch(region)]
+    regions = [region for region in ids if isinstance(region, str) and REGION_ID.fullmatch(region)]
     if len(regions) < len(ids):
         raise PaginationError("RegionInvalid", f"{product.key} {operation.action} named something that is no region.")
     return tuple(sorted(set(regions)))

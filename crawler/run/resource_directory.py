@@ -7,7 +7,6 @@ delegated administrators of a trusted service may ask.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,7 +19,7 @@ from crawler.normalizer.exact_json import find
 from crawler.run.discovery import read_object
 from crawler.run.pagination.walk import ListWalk, WalkStatus
 from crawler.snapshot.manifest import SkippedMember
-from crawler.text import printable
+from crawler.text import ACCOUNT_ID, printable
 
 PRODUCT = "resourcedirectory"
 VERSION = "2022-04-19"
@@ -40,7 +39,6 @@ _NOT_CREATED = frozenset({"CreateVerifying", "CreateFailed", "CreateExpired", "C
 _NOT_THERE = frozenset({"Suspended", "Removed"})
 _DELETING = "Deleting"
 
-_ACCOUNT = re.compile(r"[0-9]{1,32}")
 _LONGEST_NAME = 256
 
 
@@ -150,7 +148,7 @@ def _read(body: bytes) -> _Page:
 def _member(record: Any) -> Member:
     """Folders and messages are named after the ID, and nothing may be left out for want of one."""
     account_id = _text(record, "AccountId")
-    if not _ACCOUNT.fullmatch(account_id):
+    if not ACCOUNT_ID.fullmatch(account_id):
         raise PaginationError("MemberInvalid", "resourcedirectory ListAccounts gave a member without an account ID.")
     name = printable(_text(record, "DisplayName"))[:_LONGEST_NAME]
     return Member(account_id, name, _text(record, "Status"), _text(record, "DeletionStatus"))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
+from crawler.text import ACCOUNT_ID, REGION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,6 @@ LOCK = f"{STAGING}/lock"
 LATEST = f"{SNAPSHOTS}/LATEST"
 _PRUNE = "prune-"
 
-_ACCOUNT = re.compile(r"[0-9]{1,32}")
-_REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 _PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
@@ -66,12 +65,12 @@ def table_folder(table: str, snapshot_id: str) -> str:
 
 def account_folder(table: str, snapshot_id: str, account_id: str) -> str:
     """One account's folder within `table_folder`. Raises OutputError."""
-    return f"{table_folder(table, snapshot_id)}/account={_checked(_ACCOUNT, 'account', account_id)}"
+    return f"{table_folder(table, snapshot_id)}/account={_checked(ACCOUNT_ID, 'account', account_id)}"
 
 
 def scope_folder(table: str, snapshot_id: str, account_id: str, region_id: str) -> str:
     """The folder of one scope's parts. Raises OutputError."""
-    return f"{account_folder(table, snapshot_id, account_id)}/region={_checked(_REGION, 'region', region_id)}"
+    return f"{account_folder(table, snapshot_id, account_id)}/region={_checked(REGION_ID, 'region', region_id)}"
 
 
 def part_name(number: int) -> str:
@@ -87,9 +86,9 @@ def is_part_path(path: str, table: str, snapshot_id: str) -> bool:
         return False
     account, region, name = pieces
     return bool(
-        _ACCOUNT.fullmatch(account.removeprefix("account="))
+        ACCOUNT_ID.fullmatch(account.removeprefix("account="))
         and account.startswith("account=")
-        and _REGION.fullmatch(region.removeprefix("region="))
+        and REGION_ID.fullmatch(region.removeprefix("region="))
         and region.startswith("region=")
         and _PART.fullmatch(name)
     )

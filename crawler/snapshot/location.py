@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from crawler.errors import ConfigError
+from crawler.text import LOOPBACK_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 _URI = re.compile(r"(s3|oss)://([a-z0-9][a-z0-9.-]{1,62})(?:/(.*))?")
 _PREFIX_PART = re.compile(r"[A-Za-z0-9_=.+-]{1,200}")
 _OSS_REGION = re.compile(r"oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
-_LOOPBACK = re.compile(r"127(?:\.[0-9]{1,3}){3}|\[?::1\]?|(?:[a-z0-9-]+\.)*localhost")
 _OSS_REGION_VARIABLES = ("OSS_REGION", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION")
 _NO_REGION = "oss:// needs to know the bucket's region: set OSS_REGION to it, such as cn-hangzhou, or OSS_ENDPOINT"
 
@@ -110,8 +110,8 @@ def _split(url: str, variable: str, environ: Mapping[str, str]) -> tuple[str, st
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
         raise ConfigError(f"{variable} must be a host or https://host, without a path, user or password")
-    is_allowed = _LOOPBACK.fullmatch(parts.hostname) or environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
-    if parts.scheme == "http" and not is_allowed:
+    is_local = LOOPBACK_HOST.fullmatch(parts.hostname) or parts.hostname.endswith(".localhost")
+    if parts.scheme == "http" and not is_local and environ.get("AWS_ALLOW_HTTP", "").lower() != "true":
         raise ConfigError(f"{variable} must be https: plain http is taken for this machine only (AWS_ALLOW_HTTP=true)")
     return parts.scheme, parts.netloc
 

@@ -362,7 +362,7 @@ def test_the_allow_list_holds_for_overrides_and_defaults():
 
 @pytest.mark.parametrize("region", ["-", "-a", "a-"])
 def test_a_region_that_makes_no_host_name_is_refused_when_filled_in(region):
-    with pytest.raises(ConfigError, match="DNS name"):
+    with pytest.raises(ConfigError, match="region ID"):
         Endpoints(DEFAULTS).resolve("opensearch", region, "1")
 
 

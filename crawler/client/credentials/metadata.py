@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from crawler.client.credentials.base import issued, json_object
 from crawler.client.credentials.refresh import RefreshingProvider
 from crawler.errors import ApiError, CredentialsError
+from crawler.text import ROLE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,6 @@ _ROLES_URL = f"{METADATA}/latest/meta-data/ram/security-credentials/"
 # Long enough for the two requests that follow; each refresh gets its own.
 _TOKEN_TTL_S = 60
 _OK = 200
-_ROLE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _METADATA_TOKEN = re.compile(r"[!-~]{1,4096}")
 _ELSEWHERE = "is this an ECS instance with a RAM role and metadata in token mode?"
 
@@ -46,7 +46,7 @@ def ecs_role(outside: ProviderContext, role_name: str | None = None) -> Provider
         token = await _ecs(outside, "PUT", _TOKEN_URL, {"X-aliyun-ecs-metadata-token-ttl-seconds": str(_TOKEN_TTL_S)})
         header = {"X-aliyun-ecs-metadata-token": _word(_METADATA_TOKEN, token, "token")}
         name = given or (await _ecs(outside, "GET", _ROLES_URL, header)).decode("ascii", "replace")
-        answer = await _ecs(outside, "GET", _ROLES_URL + _word(_ROLE_NAME, name, "role name"), header)
+        answer = await _ecs(outside, "GET", _ROLES_URL + _word(ROLE_NAME, name, "role name"), header)
         return _successful(answer, f"the ECS metadata service (role {name.strip()})")
 
     return RefreshingProvider(f"ECS RAM role {given}".rstrip(), fetch, outside.clock)

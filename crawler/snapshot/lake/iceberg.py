@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
 from crawler.snapshot.location import BucketLocation
+from crawler.text import LOOPBACK_HOST
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -158,7 +159,7 @@ def _location(settings: LakeSettings) -> dict[str, str]:
     uri, warehouse = settings.catalog_uri, settings.warehouse
     if uri.startswith(("http://", "https://")):
         parts = urlsplit(uri)
-        if parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        if parts.scheme == "http" and not LOOPBACK_HOST.fullmatch(parts.hostname or ""):
             raise ConfigError("[output.iceberg] catalog_uri must be https: plain http is taken for this machine only")
         return {"type": "rest", "uri": uri, **({"warehouse": warehouse} if warehouse else {})}
     warehouse = warehouse or f"{settings.base}/{_FOLDER}"

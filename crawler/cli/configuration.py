@@ -10,19 +10,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from crawler.config.document import Secret
-from crawler.config.sections import Account, Credentials, Organization, RateLimit, Section, Settings
+from crawler.client.credentials import CredentialSpec
+from crawler.config.sections import Account, OrganizationSection, RateLimit, Section, Settings
+from crawler.validation import Secret, accepted
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 # Sections by the way they are written; those whose keys are names of one's own take theirs from the example.
-_SECTIONS: dict[str, tuple[str, type[Section]]] = {
+_SECTIONS: dict[str, tuple[str, Any]] = {
     "accounts": ("[[accounts]]", Account),
-    "accounts.credentials": ("[accounts.credentials]", Credentials),
-    "organization": ("[organization]", Organization),
+    "accounts.credentials": ("[accounts.credentials]", CredentialSpec),
+    "organization": ("[organization]", OrganizationSection),
 }
 _HEAD = """## Configuration
 
@@ -65,32 +66,38 @@ def sections() -> Iterator[tuple[str, str, Any]]:
 
 def _with_inner(path: str, kind: Any) -> Iterator[tuple[str, str, Any]]:
     yield path, f"[{path}]", get_args(kind)[1] if get_origin(kind) is dict else kind
-    for name, inner in get_type_hints(kind).items() if isinstance(kind, type) and issubclass(kind, Section) else ():
+    for name, inner in get_type_hints(kind).items() if _is_section(kind) else ():
         for option in (inner, *get_args(inner)):
-            if isinstance(option, type) and issubclass(option, Section):
+            if _is_section(option):
                 yield f"{path}.{name}", f"[{path}.{name}]", option
 
 
 def _section(path: str, title: str, kind: Any, said: dict[str, Said]) -> str:
     words = said[path].comment if path in said else ""
-    is_free = not (isinstance(kind, type) and issubclass(kind, Section)) or kind is RateLimit
+    is_free = (kind is not CredentialSpec and not _is_section(kind)) or kind is RateLimit
     rows = _free_rows(path, kind, said) if is_free else _rows(path, kind, said)
     return f"### `{title}`\n\n" + (f"{_linked(_plain(words))}\n\n" if words else "") + _TABLE + "".join(rows)
 
 
-def _rows(path: str, kind: type[Section], said: dict[str, Said]) -> Iterator[str]:
-    hints = get_type_hints(kind, include_extras=True)
-    for field in msgspec.structs.fields(kind):
-        if field.encode_name == "credentials" or isinstance(field.default, Section):
+def _rows(path: str, kind: Any, said: dict[str, Said]) -> Iterator[str]:
+    structs = get_args(kind) or (kind,)
+    fields = {field.encode_name: field for struct in structs for field in msgspec.structs.fields(struct)}
+    if tag := structs[0].__struct_config__.tag_field:
+        yield _row(tag, accepted(kind), "needed", said[f"{path}.{tag}"].comment)
+    for key, field in fields.items():
+        options = (field.default, *get_args(field.type))
+        if key == "credentials" or any(isinstance(option, Section) or _is_section(option) for option in options):
             continue
-        if any(isinstance(option, type) and issubclass(option, Section) for option in get_args(field.type)):
-            continue
-        words = said.get(f"{path}.{field.encode_name}", Said("", "")).comment
-        yield _row(field.encode_name, description(hints[field.name]), _default(field), words)
+        default = "" if tag else _default(field)
+        yield _row(key, accepted(field.type), default, said.get(f"{path}.{key}", Said("", "")).comment)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
 
 
 def _free_rows(path: str, kind: Any, said: dict[str, Said]) -> Iterator[str]:
-    takes = "{ rate = requests per second, burst = a whole number }" if kind is RateLimit else description(kind)
+    takes = "{ rate = requests per second, burst = a whole number }" if kind is RateLimit else accepted(kind)
     for name, found in said.items():
         if name.startswith(f"{path}."):
             shown = f"such as `{found.value}`" if found.value else ""
@@ -109,15 +116,6 @@ def _plain(words: str) -> str:
 
 def _linked(words: str) -> str:
     return re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", words)
-
-
-def description(kind: Any) -> str:
-    """What is accepted, as messages say it: the description in a type, or in one of its options."""
-    if get_origin(kind) is Annotated:
-        for note in kind.__metadata__:
-            if isinstance(note, msgspec.Meta) and note.description is not None:
-                return note.description
-    return next((found for found in map(description, get_args(kind)) if found), "")
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:

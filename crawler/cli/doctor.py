@@ -148,7 +148,7 @@ def _key(config: Config, surroundings: System) -> DoctorCheck:
 
 
 def _account(identity: ResolvedAccount) -> DoctorCheck:
-    subject, source = f"account {identity.account.id}", describe(identity.account.credential_spec())
+    subject, source = f"account {identity.account.id}", describe(identity.account.credentials)
     if identity.refusal is None:
         return DoctorCheck(subject, f"{source}: GetCallerIdentity agrees")
     remedies = {
@@ -161,7 +161,7 @@ def _account(identity: ResolvedAccount) -> DoctorCheck:
 
 
 def _key_remedy(identity: ResolvedAccount, source: str) -> str:
-    match identity.account.credential_spec().type:
+    match identity.account.credentials.type:
         case "access_key":
             return f"Compare ID and secret of {source} with the RAM console's; a new key is made there, too."
         case "sts":

@@ -1,15 +1,17 @@
-"""The rules that say what an error code means, and the files under `schemas/` that hold them."""
+"""Rules that map an error code to a class of errors, read from files such as `schemas/errors.toml`."""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
 
 from crawler.errors import (
     ApiError,
@@ -24,8 +26,7 @@ from crawler.errors import (
     UnsupportedError,
     VanishedError,
 )
-
-_T = TypeVar("_T")
+from crawler.validation import Document, nearest
 
 CLASSES: dict[str, type[ApiError]] = {
     "throttle": ThrottledError,
@@ -42,7 +43,7 @@ CLASSES: dict[str, type[ApiError]] = {
 
 @dataclass(frozen=True, slots=True)
 class ErrorRule:
-    """These codes are of this class, where product, status and message fit. Empty `products` or `statuses`: any."""
+    """Gives codes a class if product, status and message match. Empty `products` or `statuses` match any."""
 
     error: type[ApiError]
     codes: tuple[str, ...]
@@ -51,7 +52,7 @@ class ErrorRule:
     message: re.Pattern[str] | None = None
 
     def fits(self, product: str, code: str, message: str, status: int) -> bool:
-        """Whether the rule decides about this error. `code` in lower case, as `codes` are."""
+        """Whether the rule matches this error. `code` is in lower case, like `codes`."""
         return (
             any(fnmatchcase(code, pattern) for pattern in self.codes)
             and (not self.products or product in self.products)
@@ -62,12 +63,12 @@ class ErrorRule:
 
 @dataclass(frozen=True, slots=True)
 class ErrorRules:
-    """Rules in the order in which they are asked: the first that fits decides."""
+    """Rules in the order in which they are tried: the first that matches decides."""
 
     rules: tuple[ErrorRule, ...] = ()
 
     def error_type(self, product: str, code: str, message: str, status: int) -> type[ApiError]:
-        """The class of an error; by its status where no rule knows the code."""
+        """Return the class of an error. Without a matching rule the HTTP status decides."""
         lowered = code.lower()
         for rule in self.rules if code else ():
             if rule.fits(product, lowered, message, status):
@@ -80,60 +81,41 @@ class ErrorRules:
 
 
 def load_rules(*paths: Path) -> ErrorRules:
-    """Read rule files; what a later file says comes before what an earlier one says.
+    """Read rule files. The rules of a later file come before those of an earlier one.
 
-    Raises CatalogError, naming the file, where one can't be read or holds anything that isn't a rule.
+    Raises CatalogError with the file's name for an unreadable file and for a key or value that isn't part of a rule.
     """
     return ErrorRules(tuple(rule for path in reversed(paths) for rule in _read_rules(path)))
 
 
+class _RuleTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(description=f"one of {', '.join(CLASSES)}")] = msgspec.field(name="class")
+    codes: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(min_length=1, description="a list of texts, with at least one error code"),
+    ]
+    products: Annotated[frozenset[str], Meta(description="a list of texts")] = frozenset()
+    statuses: Annotated[frozenset[int], Meta(description="a list of whole numbers")] = frozenset()
+    message: Annotated[str | None, Meta(description="text: a regular expression")] = None
+
+
+class _RulesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rules: tuple[_RuleTable, ...] = ()
+
+
 def _read_rules(path: Path) -> Iterator[ErrorRule]:
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        raw = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise CatalogError(f"{path}: not a readable TOML file: {reason}") from None
-    _known(f"{path}", "key", document, ("rules",))
-    rules = _list(f"{path}: rules", document.get("rules", []), dict)
-    for number, table in enumerate(rules, 1):
-        yield _rule(f"{path}: rule {number}", table)
-
-
-def _rule(where: str, table: Mapping[str, Any]) -> ErrorRule:
-    _known(where, "key", table, ("class", "codes", "products", "statuses", "message"))
-    name, message = table.get("class"), table.get("message")
-    if not isinstance(name, str):
-        raise CatalogError(f"{where}: class is missing or not a text: give one of {', '.join(CLASSES)}")
-    if not isinstance(message, str | None):
-        raise CatalogError(f"{where}: message is not a text: give a regular expression")
-    _known(where, "class", (name,), CLASSES)
-    codes = _list(f"{where}: codes", table.get("codes", []), str)
-    if not codes or "" in codes:
-        raise CatalogError(f"{where}: codes is missing or holds an empty one: name at least one error code")
-    try:
-        pattern = None if message is None else re.compile(message, re.IGNORECASE)
-    except re.error as error:
-        raise CatalogError(f"{where}: message is not a regular expression: {error}") from None
-    return ErrorRule(
-        CLASSES[name],
-        tuple(code.lower().replace("[", "[[]") for code in codes),
-        frozenset(_list(f"{where}: products", table.get("products", []), str)),
-        frozenset(_list(f"{where}: statuses", table.get("statuses", []), int)),
-        pattern,
-    )
-
-
-def _known(where: str, what: str, found: Iterable[str], known: Collection[str]) -> None:
-    for word in found:
-        if word not in known:
-            near = get_close_matches(word, known, 1, 0.0)[0]
-            raise CatalogError(f"{where}: unknown {what} {word!r}: did you mean {near!r}? Known: {', '.join(known)}")
-
-
-def _list(where: str, value: object, kind: type[_T]) -> list[_T]:
-    if not isinstance(value, list) or not all(type(item) is kind for item in value):
-        raise CatalogError(f"{where} must be a list of {_KINDS[kind]}")
-    return value
-
-
-_KINDS: dict[type, str] = {str: "texts", int: "whole numbers", dict: "tables: write [[rules]]"}
+    document = Document(str(path), raw, raw, error_type=CatalogError)
+    for index, table in enumerate(document.convert(_RulesFile).rules):
+        if table.name not in CLASSES:
+            raise document.refuse(("rules", index, "class"), f"a class: {nearest(table.name, list(CLASSES))}")
+        try:
+            message = None if table.message is None else re.compile(table.message, re.IGNORECASE)
+        except re.error as error:
+            raise document.refuse(("rules", index, "message"), f"a regular expression: {error}") from None
+        codes = tuple(code.lower().replace("[", "[[]") for code in table.codes)
+        yield ErrorRule(CLASSES[table.name], codes, table.products, table.statuses, message)

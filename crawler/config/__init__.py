@@ -1,21 +1,20 @@
 """The configuration: one TOML file, checked as a whole before any request, then frozen.
 
-Read `load` first, then `sections` (the keys), `document` (TOML to values, with errors that name the key), `checks`, and
-`resolve` (configuration and catalog together).
+Read `load` first, then `sections` (the keys), `document` (TOML to values), `crawler.validation` (values to sections),
+`checks`, and `resolve` (configuration and catalog together).
 """
 
 from __future__ import annotations
 
 from crawler.config.checks import PRODUCTS
-from crawler.config.document import Secret
 from crawler.config.load import Config, load_config, parse_config
-from crawler.config.sections import Account, Credentials, Iceberg, RateLimit
+from crawler.config.sections import Account, Iceberg, RateLimit
+from crawler.validation import Secret
 
 __all__ = [
     "PRODUCTS",
     "Account",
     "Config",
-    "Credentials",
     "Iceberg",
     "RateLimit",
     "Secret",

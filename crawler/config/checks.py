@@ -1,6 +1,6 @@
-"""What a configuration's types can't say: how its values go together.
+"""Checks that types can't express: the values of a configuration against each other and against the disk.
 
-Each check raises ConfigError with one sentence. None of them prints a URL, which may hold a password.
+Each check raises ConfigError with one sentence. No check prints a URL, which may hold a password.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec
 
-from crawler.client.credentials import validate
 from crawler.client.endpoints import check_allow, check_proxy, check_template, split_hook
-from crawler.config.document import Document, KeyPath, dotted, nearest
 from crawler.config.sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
 from crawler.errors import ConfigError
+from crawler.text import REGION_ID
+from crawler.validation import Document, KeyPath, nearest
 
 P = ParamSpec("P")
 
 PRODUCTS = ("fc", "fc-open", "opensearch", "sts", "resourcedirectory")
 
-_REGION = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 _RATE_KEY = re.compile(r"([a-z][a-z0-9-]*)(?:\.[A-Z][A-Za-z0-9]*)?")
 _SHOWN_CREDENTIALS = {"type", "source", "role_session_expiration"}
 _HIDDEN_SECTIONS = {"endpoints", "network", "ping"}
@@ -29,14 +28,14 @@ _HIDDEN_SECTIONS = {"endpoints", "network", "ping"}
 # Without and with [organization].
 _NO_ACCOUNT = (
     "there is no account to crawl: add an [[accounts]] table with its id",
-    "[organization] needs an account that asks for its members: add an [[accounts]] table with that one's id",
+    "[organization] needs an account that asks for its members: add an [[accounts]] table with its id",
 )
 
 
 def is_secret(path: KeyPath) -> bool:
-    """Whether a message must not show the value at a key: keys and tokens, and whatever may be a URL with a password.
+    """Whether messages must hide the value at a key: a key, a token, or a URL that may hold a password.
 
-    Everything under `credentials` that isn't known to be harmless counts, since keys get pasted in the wrong line.
+    Under `credentials` every value counts that isn't known to be harmless: users paste keys in the wrong line.
     """
     names = [part for part in path if isinstance(part, str)]
     if "credentials" in names:
@@ -45,7 +44,7 @@ def is_secret(path: KeyPath) -> bool:
 
 
 def check(settings: Settings, document: Document) -> None:
-    """Judge the sections against each other and the disk. Raises ConfigError for the first thing that is wrong."""
+    """Check the sections against each other and against the disk. Raises ConfigError for the first mistake."""
     _check_accounts(settings, document)
     _check_organization(settings, document)
     check_uri(document, ("output", "uri"), settings.output.uri)
@@ -53,13 +52,13 @@ def check(settings: Settings, document: Document) -> None:
     _check_rate_limits(settings, document)
     _check_files(settings, document)
     if settings.ping.url is not None:
-        _judge(document, ("ping", "url"), split_hook, settings.ping.url.reveal())
+        _apply(document, ("ping", "url"), split_hook, settings.ping.url.reveal())
     if settings.network.proxy is not None:
-        _judge(document, ("network", "proxy"), check_proxy, settings.network.proxy.reveal())
+        _apply(document, ("network", "proxy"), check_proxy, settings.network.proxy.reveal())
 
 
 def check_uri(document: Document, path: KeyPath, uri: str) -> None:
-    """Judge an output's URI, known to be text. Raises ConfigError."""
+    """Check the text of an output's URI. Raises ConfigError."""
     is_uri = ANY_URI.fullmatch(uri) is not None
     if is_uri and not FILE_URI.fullmatch(uri) and not BUCKET_URI.fullmatch(uri):
         raise document.refuse(path, "a path, file:///folder, s3://bucket/prefix or oss://bucket/prefix")
@@ -77,7 +76,6 @@ def _check_accounts(settings: Settings, document: Document) -> None:
         seen[account.id] = index
         _check_repeats(document, (*path, "regions"), account.regions)
         _check_narrower(document, (*path, "regions"), account, settings)
-        _check_credentials(document, (*path, "credentials"), account)
 
 
 def _check_organization(settings: Settings, document: Document) -> None:
@@ -111,18 +109,9 @@ def _check_narrower(document: Document, path: KeyPath, account: Account, setting
         raise document.error(path, f"names {beyond[0]}, which crawl.regions leaves out: add it there")
 
 
-def _check_credentials(document: Document, path: KeyPath, account: Account) -> None:
-    """Which keys go together is for `credentials` to say; here its sentence gets the file and the key's path."""
-    try:
-        validate(account.credential_spec(), "credentials")
-    except ConfigError as error:
-        key, _, sentence = str(error).removeprefix("credentials ").partition(": ")
-        raise ConfigError(f"{document.source}: {dotted((*path, key))}: {sentence}") from None
-
-
 def _check_endpoints(settings: Settings, document: Document) -> None:
     for pattern in settings.allow:
-        _judge(document, ("endpoints", "allow"), check_allow, pattern)
+        _apply(document, ("endpoints", "allow"), check_allow, pattern)
     for key, value in settings.endpoints.items():
         path: KeyPath = ("endpoints", key)
         if (key == "allow") != isinstance(value, tuple):
@@ -133,16 +122,16 @@ def _check_endpoints(settings: Settings, document: Document) -> None:
             _check_product(settings, document, path, key)
         by_region = value if isinstance(value, dict) else {}
         for region, url in by_region.items():
-            if not _REGION.fullmatch(region):
+            if not REGION_ID.fullmatch(region):
                 raise document.error((*path, region), "isn't a region ID such as cn-hangzhou")
-            _judge(document, (*path, region), check_template, url, settings.allow)
+            _apply(document, (*path, region), check_template, url, settings.allow)
         if isinstance(value, str):
-            _judge(document, path, check_template, value, settings.allow)
+            _apply(document, path, check_template, value, settings.allow)
 
 
-def _judge(document: Document, path: KeyPath, judge: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+def _apply(document: Document, path: KeyPath, check: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
     try:
-        judge(*args, **kwargs)
+        check(*args, **kwargs)
     except ConfigError as error:
         raise document.error(path, f"can't be used: {error}") from None
 
@@ -157,7 +146,7 @@ def _check_rate_limits(settings: Settings, document: Document) -> None:
 
 
 def _check_product(settings: Settings, document: Document, path: KeyPath, product: str) -> None:
-    """A user's own catalog may bring products of its own: then `Config.check_products` judges, with the catalog."""
+    """With a catalog of the user's own, which may add products, `Config.check_products` checks instead."""
     if product not in PRODUCTS and not settings.catalog.extra:
         raise document.error(path, f"names no product: {nearest(product, list(PRODUCTS))}")
 
@@ -173,5 +162,5 @@ def _check_files(settings: Settings, document: Document) -> None:
 
 
 def _looked_for(document: Document, path: KeyPath, place: Path) -> str:
-    """Where a path led to; nothing where the environment has a part in it, which no message shows."""
+    """Where a path led to. Empty for a path with a `${NAME}` in it: no message shows texts of the environment."""
     return "" if document.has_reference(path) else f" (looked for {place})"

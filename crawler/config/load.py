@@ -1,14 +1,13 @@
-"""The configuration: one TOML file, judged whole before any request is sent, then frozen.
+"""The configuration: one TOML file, checked as a whole before any request is sent, then frozen.
 
-Relative paths in it (`output.uri`, `tls.ca_file`, `metrics.textfile`, …) are taken from the working
-directory, as the AWS CLI, restic and DuckDB do, and not from the file's folder: `./snapshots` means the same in the
-file and after `--output`. A cron job, which starts elsewhere, writes absolute paths. A leading `~/` is `$HOME`.
+Relative paths in it (`output.uri`, `tls.ca_file`, `metrics.textfile`, …) are relative to the working directory, as in
+the AWS CLI, restic and DuckDB, and not to the file's folder: `./snapshots` means the same in the file and after
+`--output`. The configuration of a cron job, which starts elsewhere, needs absolute paths. A leading `~/` is `$HOME`.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import stat
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,18 +16,20 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from crawler.client.credentials import OidcSpec
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.rate_limit import LimitRule
 from crawler.config.checks import PRODUCTS, check, check_uri, is_secret
-from crawler.config.document import Document, KeyPath, Secret, convert, dotted, nearest, read_document
-from crawler.config.sections import ANY_URI, Account, Credentials, Iceberg, Output, RateLimit, Section, Settings
+from crawler.config.document import read_document
+from crawler.config.sections import ANY_URI, Account, Iceberg, OutputSection, RateLimit, Section, Settings
 from crawler.errors import ConfigError
+from crawler.text import ACCOUNT_ID
+from crawler.validation import Document, KeyPath, Secret, dotted, nearest
 
 __all__ = [
     "PRODUCTS",
     "Account",
     "Config",
-    "Credentials",
     "Iceberg",
     "RateLimit",
     "Secret",
@@ -38,12 +39,11 @@ __all__ = [
 
 S = TypeVar("S", bound=Section)
 
-_ACCOUNT = re.compile(r"[0-9]{1,32}")
 _LARGEST_FILE_BYTES = 8 * 1024 * 1024  # a few thousand accounts are 1 MB
 
 
 class OpenSecretsError(ConfigError):
-    """The file holds a key in clear, and others may read it. `config` is what it says, all the same."""
+    """The file holds a secret in clear text, and other users may read it. `config` is its content nevertheless."""
 
     def __init__(self, seen: str, remedy: str, config: Config) -> None:
         super().__init__(f"{seen}: {remedy}")
@@ -55,20 +55,20 @@ class OpenSecretsError(ConfigError):
 class Config(Settings, frozen=True, kw_only=True):
     """Every section of the file as an attribute, with its defaults. Frozen; secrets show as `***`.
 
-    `asker` is the account that lists the organization's members, None without [organization]; it stays when the command
-    line picks other accounts. `members` are those to crawl, by their IDs: all of them, or those that it picks.
+    `directory_account` lists the organization's members; None without [organization]. It stays when the command line
+    selects other accounts. `members` has the account IDs of the members to crawl: all, or those of the command line.
     """
 
-    asker: Account | None = None
+    directory_account: Account | None = None
     members: Literal["all"] | tuple[str, ...] = "all"
 
     def public(self) -> dict[str, Any]:
-        """The whole configuration as plain values under the file's own keys, each secret as `***`."""
+        """Return the whole configuration as plain values under the file's keys, each secret as `***`."""
         plain: dict[str, Any] = msgspec.to_builtins(self, enc_hook=str)
         return {key: plain[key] for key in Settings.__struct_fields__}
 
     def regions_for(self, account: Account) -> Literal["all"] | tuple[str, ...]:
-        """The regions to crawl in an account: its own, narrowed to `[crawl] regions`."""
+        """Return the regions to crawl in an account: its own, limited to `[crawl] regions`."""
         if account.regions == "all":
             return self.crawl.regions
         if self.crawl.regions == "all":
@@ -76,18 +76,18 @@ class Config(Settings, frozen=True, kw_only=True):
         return tuple(region for region in account.regions if region in self.crawl.regions)
 
     def limit_rules(self) -> dict[str, LimitRule]:
-        """`[rate_limits]` for `ratelimit`, by its keys: `default`, a product, or `product.Action`."""
+        """Return the rules of `[rate_limits]` by key: `default`, a product, or `product.Action`."""
         return {key: LimitRule(rate=limit.rate, burst=limit.burst) for key, limit in self.rate_limits.items()}
 
     def endpoint_map(self, defaults: Mapping[str, ProductHosts]) -> Endpoints:
-        """The catalog's endpoints with `[endpoints]` over them."""
+        """Return the catalog's endpoints, overridden by `[endpoints]`."""
         overrides = {key: value for key, value in self.endpoints.items() if not isinstance(value, tuple)}
         return Endpoints(defaults, overrides, self.allow)
 
     def check_products(self, operations: Mapping[str, Collection[str]]) -> None:
-        """Judge `[endpoints]` and `[rate_limits]` against the catalog: product key → its actions.
+        """Check `[endpoints]` and `[rate_limits]` against the catalog's operations: product key → actions.
 
-        Raises ConfigError for a key that names a product or an action that nothing has, and so would do nothing.
+        Raises ConfigError for a key with an unknown product or action, which would have no effect.
         """
         known = sorted({*operations, *PRODUCTS})
         keys: list[KeyPath] = [("endpoints", key) for key in self.endpoints if key != "allow"]
@@ -109,12 +109,11 @@ class Config(Settings, frozen=True, kw_only=True):
         output: str | None = None,
         output_format: str | None = None,
     ) -> Config:
-        """This configuration as the command line changes it; what isn't given stays.
+        """Return this configuration with the command line's options, which override the file.
 
-        `accounts` picks among the configured ones, and with [organization] among its members; `regions` takes the place
-        of `[crawl] regions` (an account's own still narrow it), `tables` that of `[crawl] tables` (`exclude` still
-        holds). Raises ConfigError, naming the option, for a value that the file couldn't have either or that leaves
-        nothing to crawl.
+        `accounts` selects configured accounts and, with [organization], members. `regions` replaces `[crawl] regions`
+        (the regions of an account still limit it), `tables` replaces `[crawl] tables` (`exclude` still applies).
+        Raises ConfigError with the option's name: a value that the file can't have either, or nothing left to crawl.
         """
         crawl, target = self.crawl, self.output
         if regions:
@@ -134,13 +133,13 @@ class Config(Settings, frozen=True, kw_only=True):
         return config
 
     def _picked(self, ids: Sequence[str]) -> Config:
-        """With these accounts only. Where all are configured, nobody need ask for the organization's members."""
+        """Select these accounts. If all of them are configured, the organization's members aren't listed."""
         if not ids:
             return self
         configured = [account.id for account in self.accounts]
         others = tuple(dict.fromkeys(account_id for account_id in ids if account_id not in configured))
         for account_id in others:
-            if self.organization is None or not _ACCOUNT.fullmatch(account_id):
+            if self.organization is None or not ACCOUNT_ID.fullmatch(account_id):
                 raise ConfigError(f"--account: {account_id!a} isn't configured, {nearest(account_id, configured)}")
         return msgspec.structs.replace(
             self,
@@ -151,47 +150,46 @@ class Config(Settings, frozen=True, kw_only=True):
 
 
 def output_folder(uri: str) -> Path:
-    """The local folder that an output's URI names. Raises ConfigError for one on another machine."""
+    """Return the local folder of an output's URI. Raises ConfigError for a URI that isn't local."""
     try:
-        folder: Path = Output(uri=uri).path.expanduser()
+        folder: Path = OutputSection(uri=uri).path.expanduser()
     except ValueError:
-        raise ConfigError(f"--output {uri!r} isn't a local folder, which is all that this version takes.") from None
+        raise ConfigError(f"--output {uri!r} must be a local folder; this command doesn't support buckets.") from None
     return folder
 
 
 def load_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path) -> Config:
-    """The configuration at `path`, else at `$ACS_INVENTORY_CONFIG`, else `config.toml` in `cwd`.
+    """Load the configuration at `path`, else at `$ACS_INVENTORY_CONFIG`, else `config.toml` in `cwd`.
 
-    Relative paths in it come out absolute, under `cwd`. Raises ConfigError: no file, one that can't be read, one
-    that holds a key in clear and that others may read, and all that `parse_config` finds.
+    Relative paths become absolute paths under `cwd`. Raises ConfigError: no file, an unreadable file, a file with a
+    secret in clear text that other users may open, and every mistake that `parse_config` finds.
     """
     place = _find(path, environ, cwd)
     text, mode = _read(place)
     document = read_document(text, source=str(place), environ=environ, is_secret=is_secret)
-    config = _judged(document, environ, cwd)
+    config = _checked(document, environ, cwd)
     _refuse_open_secrets(config, document, place, mode)
     return config
 
 
 def parse_config(text: str, *, source: str, environ: Mapping[str, str], cwd: Path | None = None) -> Config:
-    """The configuration that a text holds. `source` names it in messages. Without `cwd`, relative paths stay so.
+    """Parse a configuration. `source` is its name in messages. Without `cwd`, relative paths stay relative.
 
-    Raises ConfigError, one sentence with the key, what was found and what is accepted: malformed TOML, an unset
-    `${NAME}`, an unknown key, a value out of its type or range, sections that contradict each other, a file that
-    isn't there.
+    Raises ConfigError, one sentence with the key, the value and the accepted values: malformed TOML, an unset
+    `${NAME}`, an unknown key, a wrong type, a value out of range, contradicting sections, a missing file.
     """
-    return _judged(read_document(text, source=source, environ=environ, is_secret=is_secret), environ, cwd)
+    return _checked(read_document(text, source=source, environ=environ, is_secret=is_secret), environ, cwd)
 
 
-def _judged(document: Document, environ: Mapping[str, str], cwd: Path | None) -> Config:
-    settings = _located(convert(document, Settings), environ.get("HOME", ""), cwd)
+def _checked(document: Document, environ: Mapping[str, str], cwd: Path | None) -> Config:
+    settings = _located(document.convert(Settings), environ.get("HOME", ""), cwd)
     check(settings, document)
     sections = {key: getattr(settings, key) for key in Settings.__struct_fields__}
-    return Config(**sections, asker=_asker(settings))
+    return Config(**sections, directory_account=_directory_account(settings))
 
 
-def _asker(settings: Settings) -> Account | None:
-    """The account that asks for the organization's members: the one that is named, else the first."""
+def _directory_account(settings: Settings) -> Account | None:
+    """The account that lists the organization's members: the one that [organization] names, else the first."""
     if settings.organization is None:
         return None
     named = settings.organization.account or settings.accounts[0].id
@@ -199,7 +197,7 @@ def _asker(settings: Settings) -> Account | None:
 
 
 def _find(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
-    """The file to read. A named one must be there; only the default may be absent, and then there is none."""
+    """The file to read. Raises ConfigError if the named file, or without a name the default file, doesn't exist."""
     named = environ.get("ACS_INVENTORY_CONFIG", "")
     if path is not None or named:
         place = cwd / (path if path is not None else named)
@@ -217,7 +215,7 @@ def _find(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
 
 
 def _read(place: Path) -> tuple[str, int]:
-    """The file's text and its mode, both of the same open file."""
+    """The text and the mode of the file, both of one open file."""
     try:
         with place.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -247,7 +245,7 @@ def _refuse_open_secrets(config: Config, document: Document, place: Path, mode: 
 
 
 def _located(settings: Settings, home: str, cwd: Path | None) -> Settings:
-    """The sections with their local paths put where they are."""
+    """The sections with their local paths resolved."""
 
     def place(path: Path) -> Path:
         if home and path.parts[:1] == ("~",):
@@ -269,17 +267,17 @@ def _located(settings: Settings, home: str, cwd: Path | None) -> Settings:
 
 
 def _account_located(account: Account, place: Callable[[Path], Path]) -> Account:
-    file = account.credentials.oidc_token_file
-    if file is None:
+    credentials = account.credentials
+    if not isinstance(credentials, OidcSpec) or credentials.oidc_token_file is None:
         return account
-    credentials = msgspec.structs.replace(account.credentials, oidc_token_file=place(file))
+    credentials = msgspec.structs.replace(credentials, oidc_token_file=place(credentials.oidc_token_file))
     return msgspec.structs.replace(account, credentials=credentials)
 
 
 def _changed(section: S, key: str, value: object, option: str) -> S:
-    """The section with one key as the command line has it, judged as the file's would be."""
-    judged = convert(_option(option, {key: value}), type(section))
-    return msgspec.structs.replace(section, **{key: getattr(judged, key)})
+    """The section with the command line's value at one key, checked like a value of the file."""
+    changed = _option(option, {key: value}).convert(type(section))
+    return msgspec.structs.replace(section, **{key: getattr(changed, key)})
 
 
 def _option(option: str, values: Mapping[str, object]) -> Document:

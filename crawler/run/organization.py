@@ -33,11 +33,11 @@ async def find_members(session: Session, surroundings: System, identities: Seque
     names and the directory doesn't have.
     """
     config = session.config
-    if config.organization is None or config.asker is None:
+    if config.organization is None or config.directory_account is None:
         return Membership()
-    asking = next((found for found in identities if found.account.id == config.asker.id), None)
+    asking = next((found for found in identities if found.account.id == config.directory_account.id), None)
     if asking is None:
-        [asking] = await session.identify(surroundings, [config.asker])
+        [asking] = await session.identify(surroundings, [config.directory_account])
     listing, directory = await _list(session, asking)
     if listing is None:
         return Membership(directory=directory)

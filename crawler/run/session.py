@@ -18,6 +18,7 @@ from crawler.client.client import Client, RequestCounts, SignedAccount
 from crawler.client.clock_skew import CLOCK_WRONG
 from crawler.client.credentials import (
     CredentialSpec,
+    DefaultSpec,
     Provider,
     ProviderContext,
     RoleDeniedError,
@@ -82,7 +83,7 @@ class Session:
 
         async def one(account: Account) -> ResolvedAccount:
             call = StsCall(self.client, account.id, self.overhead["sts"])
-            provider = self._provider(account.credential_spec(), account.id, call, surroundings)
+            provider = self._provider(account.credentials, call, surroundings)
             return await self._tried(account, call, provider)
 
         return await _side_by_side(self.config.accounts if accounts is None else accounts, one)
@@ -109,12 +110,11 @@ class Session:
     def default_provider(self, surroundings: System) -> Provider:
         """The official default chain, for whoever is no account of the crawl. Asks for nothing yet."""
         call = StsCall(self.client, "output", self.overhead["sts"])
-        return self._provider(CredentialSpec(), "output", call, surroundings)
+        return self._provider(DefaultSpec(), call, surroundings)
 
-    def _provider(self, spec: CredentialSpec, account_id: str, call: StsCall, surroundings: System) -> Provider:
+    def _provider(self, spec: CredentialSpec, call: StsCall, surroundings: System) -> Provider:
         return build_provider(
             spec,
-            account_id=account_id,
             call=call,
             fetch=self._fetch,
             clock=surroundings.clock,

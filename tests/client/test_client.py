@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from crawler.catalog import schemas_folder
 from crawler.client.client import Client, RequestCounts, SignedAccount
-from crawler.client.credentials import Credentials, CredentialSpec, build_provider
+from crawler.client.credentials import Credentials, build_provider
+from crawler.client.credentials.spec import RoleSpec
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
@@ -37,6 +38,7 @@ from crawler.errors import (
 )
 from crawler.run.discovery import StsCall, caller_identity, read_object
 from crawler.testing import FakeClock, FakeGate, FakeProvider, FakeSender, LoopClock, answer
+from crawler.validation import Secret
 
 ACCOUNT = "1000000000000001"
 RULES = load_rules(schemas_folder() / "errors.toml")
@@ -326,15 +328,13 @@ async def with_role(concurrency, use):
     clock = LoopClock()
     sts, dispatcher = Sts(clock), Dispatcher(concurrency, clock)
     made = client(sts, clock, dispatcher)
-    spec = CredentialSpec(
-        type="ram_role_arn",
-        access_key_id="LTAI5tFakeFakeFake1234",
-        access_key_secret="secret",
+    spec = RoleSpec(
+        access_key_id=Secret("LTAI5tFakeFakeFake1234"),
+        access_key_secret=Secret("secret"),
         role_arn=f"acs:ram::{ACCOUNT}:role/reader",
     )
     provider = build_provider(
         spec,
-        account_id=ACCOUNT,
         call=StsCall(made, ACCOUNT, RequestCounts()),
         fetch=None,
         clock=clock,

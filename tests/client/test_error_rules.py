@@ -66,19 +66,34 @@ def test_the_last_file_wins_and_within_a_file_the_first_rule(written):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[[rule]]\nclass = "fatal"\n', "unknown key 'rule': did you mean 'rules'"),
-        ('[[rules]]\nclas = "fatal"\ncodes = ["X"]\n', "rule 1: unknown key 'clas': did you mean 'class'"),
-        ('[[rules]]\nclass = "throtle"\ncodes = ["X"]\n', "unknown class 'throtle': did you mean 'throttle'"),
-        ('[[rules]]\ncodes = ["X"]\n', "class is missing"),
-        ('[[rules]]\nclass = 3\ncodes = ["X"]\n', "class is missing or not a text"),
-        ('[[rules]]\nclass = "fatal"\n', "at least one error code"),
+        ('[[rule]]\nclass = "fatal"\n', 'rule isn\'t a known key: did you mean "rules"?'),
+        ('[[rules]]\nclas = "fatal"\ncodes = ["X"]\n', 'rules[0].clas isn\'t a known key: did you mean "class"?'),
+        (
+            '[[rules]]\nclass = "throtle"\ncodes = ["X"]\n',
+            'rules[0].class is "throtle", but must be a class: did you mean "throttle"?',
+        ),
+        ('[[rules]]\ncodes = ["X"]\n', "rules[0].class is missing: it must be one of throttle, transient"),
+        ('[[rules]]\nclass = 3\ncodes = ["X"]\n', "rules[0].class is 3, but must be one of throttle, transient"),
+        ('[[rules]]\nclass = "fatal"\n', "codes is missing: it must be a list of texts, with at least one error code"),
         ('[[rules]]\nclass = "fatal"\ncodes = [""]\n', "at least one error code"),
-        ('[[rules]]\nclass = "fatal"\ncodes = "X"\n', "codes must be a list of texts"),
-        ('[[rules]]\nclass = "fatal"\ncodes = ["X"]\nstatuses = [true]\n', "statuses must be a list of whole numbers"),
-        ('[[rules]]\nclass = "fatal"\ncodes = ["X"]\nproducts = [1]\n', "products must be a list of texts"),
-        ('[[rules]]\nclass = "fatal"\ncodes = ["X"]\nmessage = 1\n', "message is not a text"),
-        ('[[rules]]\nclass = "fatal"\ncodes = ["X"]\nmessage = "("\n', "not a regular expression"),
-        ("rules = 3\n", "rules must be a list of tables"),
+        ('[[rules]]\nclass = "fatal"\ncodes = "X"\n', 'codes is "X", but must be a list of texts'),
+        (
+            '[[rules]]\nclass = "fatal"\ncodes = ["X"]\nstatuses = [true]\n',
+            "statuses[0] is true, but must be a list of whole numbers",
+        ),
+        (
+            '[[rules]]\nclass = "fatal"\ncodes = ["X"]\nproducts = [1]\n',
+            "products[0] is 1, but must be a list of texts",
+        ),
+        (
+            '[[rules]]\nclass = "fatal"\ncodes = ["X"]\nmessage = 1\n',
+            "message is 1, but must be text: a regular expression",
+        ),
+        (
+            '[[rules]]\nclass = "fatal"\ncodes = ["X"]\nmessage = "("\n',
+            'message is "(", but must be a regular expression: missing )',
+        ),
+        ("rules = 3\n", "rules is 3, but must be a list of tables, each under [[rules]]"),
         ("[[rules]\n", "not a readable TOML file"),
     ],
 )

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from crawler.client.endpoints import ProductHosts
 from crawler.client.rate_limit import LimitRule
 from crawler.config import Config, load_config, parse_config
-from crawler.config.document import Secret
 from crawler.config.sections import Settings
 from crawler.errors import ConfigError
+from crawler.validation import Secret
 from tests.support.config_keys import struct_keys
 from tests.support.examples import examples
 
@@ -164,21 +164,18 @@ ROLE = 'role_arn = "acs:ram::1000000000000002:role/inventory-reader"\n'
 
 
 def credentials(body):
-    return parse(f"{ONE}[accounts.credentials]\n{body}").accounts[0].credential_spec()
+    return parse(f"{ONE}[accounts.credentials]\n{body}").accounts[0].credentials
 
 
 def test_without_credentials_an_account_takes_the_default_chain():
-    assert parse(ONE).accounts[0].credential_spec().type == "default"
+    assert parse(ONE).accounts[0].credentials.type == "default"
 
 
 def test_credentials_reach_their_provider_in_clear():
     spec = credentials('type = "sts"\naccess_key_id = "${ID}"\naccess_key_secret = "${KEY}"\nsecurity_token = "t0ken"')
-    assert (spec.type, spec.access_key_id, spec.access_key_secret, spec.security_token) == (
-        "sts",
-        "LTAI0001",
-        CANARY,
-        "t0ken",
-    )
+    assert spec.type == "sts"
+    texts = [key.reveal() for key in (spec.access_key_id, spec.access_key_secret, spec.security_token)]
+    assert texts == ["LTAI0001", CANARY, "t0ken"]
 
 
 def test_a_roles_settings_reach_their_provider():
@@ -186,11 +183,11 @@ def test_a_roles_settings_reach_their_provider():
         f'type = "ram_role_arn"\nsource = "default"\nrole_session_expiration = 900\nexternal_id = "x"\n{ROLE}'
     )
     assert (spec.role_arn, spec.source) == ("acs:ram::1000000000000002:role/inventory-reader", "default")
-    assert (spec.role_session_expiration, spec.external_id, spec.role_session_name) == (900, "x", "")
+    assert (spec.role_session_expiration, spec.external_id, spec.role_session_name) == (900, "x", None)
 
 
 def test_a_token_file_is_a_path():
-    assert credentials('type = "oidc_role_arn"\noidc_token_file = "/run/token"').oidc_token_file == "/run/token"
+    assert credentials('type = "oidc_role_arn"\noidc_token_file = "/run/token"').oidc_token_file == Path("/run/token")
 
 
 @pytest.mark.parametrize(
@@ -200,17 +197,20 @@ def test_a_token_file_is_a_path():
         ('type = "acess_key"', 'accounts[0].credentials.type is "acess_key", but must be default, access_key'),
         (
             'type = "access_key"\naccess_key_id = "x"',
-            'accounts[0].credentials.access_key_secret: type = "access_key" needs it',
+            'accounts[0].credentials.access_key_secret is missing: type = "access_key" needs it',
         ),
         (
             'type = "sts"\naccess_key_id = "x"\naccess_key_secret = "y"',
-            'accounts[0].credentials.security_token: type = "sts" needs it',
+            'accounts[0].credentials.security_token is missing: type = "sts" needs it',
         ),
-        ('type = "default"\nrole_name = "x"', 'accounts[0].credentials.role_name: type = "default" has no use for it'),
-        (f'type = "ram_role_arn"\n{ROLE}', "accounts[0].credentials.access_key_id: "),
+        (
+            'type = "default"\nrole_name = "x"',
+            'accounts[0].credentials.role_name isn\'t used with type = "default", only with',
+        ),
+        (f'type = "ram_role_arn"\n{ROLE}', "accounts[0].credentials.access_key_id is missing: "),
         (
             'type = "ram_role_arn"\nsource = "default"',
-            'accounts[0].credentials.role_arn: type = "ram_role_arn" needs it',
+            'accounts[0].credentials.role_arn is missing: type = "ram_role_arn" needs it',
         ),
         (
             'type = "ram_role_arn"\nrole_arn = "reader"',
@@ -221,11 +221,11 @@ def test_a_token_file_is_a_path():
             'accounts[0].credentials.profil isn\'t a known key: did you mean "profile"?',
         ),
         (
-            'type = "default"\nrole_session_expiration = 899',
+            'type = "oidc_role_arn"\nrole_session_expiration = 899',
             "role_session_expiration is 899, but must be whole seconds from 900",
         ),
         (
-            'type = "default"\nrole_session_expiration = 3601',
+            'type = "oidc_role_arn"\nrole_session_expiration = 3601',
             "role_session_expiration is 3601, but must be whole seconds",
         ),
         (
@@ -249,7 +249,7 @@ def test_a_token_file_is_a_path():
         (f'type = "access_key"\naccess_key_secret = ["{CANARY}"]', "access_key_secret is a list that does not fit"),
         (f'type = "access_key"\naccess_key_scret = "{CANARY}"', 'did you mean "access_key_secret"?'),
         (f'type = "ram_role_arn"\nrole_arn = "{CANARY}"', "role_arn is text that does not fit"),
-        (f'type = "default"\naccess_key_secret = "{CANARY}"', "access_key_secret: "),
+        (f'type = "default"\naccess_key_secret = "{CANARY}"', "access_key_secret isn't used with type"),
     ],
 )
 def test_credentials_that_do_not_fit_are_refused_without_their_value(body, message):
@@ -262,6 +262,7 @@ REFUSED = [
     ("[crwl]", 'config.toml: crwl isn\'t a known key: did you mean "crawl"?'),
     ("[zzz]", "config.toml: zzz isn't a known key: known here: accounts, catalog, crawl"),
     ('"a b\\n" = 1', 'config.toml: "a b\\n" isn\'t a known key'),
+    ('"x` - at `$[0].crawl" = 1', 'config.toml: "x` - at `$[0].crawl" isn\'t a known key: known here: accounts'),
     ("crawl = 1", "config.toml: crawl is 1, but must be a table, [crawl]"),
     ("[crawl]\nconcurrency = 0", "config.toml: crawl.concurrency is 0, but must be a whole number from 1 to 1024"),
     ("[crawl]\nconcurrency = 1025", "crawl.concurrency is 1025, but must be"),
@@ -337,6 +338,13 @@ REFUSED = [
     ('[rate_limits]\n"fc.ListX" = { rate = "1" }', 'rate_limits."fc.ListX".rate is "1", but must be'),
     ("[rate_limits]\nfc = { burst = 1 }", "rate_limits.fc.rate is missing: it must be requests per second"),
     ("[rate_limits]\nfc = 5", "rate_limits.fc is 5, but must be a table"),
+    (
+        "[rate_limits]\nsts = { rate = 1 }\nfc = { rate = 1, brst = 1 }",
+        "rate_limits.fc.brst isn't a known key: did you",
+    ),
+    ("[rate_limits]\nfc = [{ rate = 1 }]", "rate_limits.fc is a list, but must be a table, [rate_limits.fc]"),
+    ("[endpoints.fc]\ncn-x = 1", "endpoints.fc is a table that does not fit, but must be an https URL, a table of one"),
+    ("[output]\niceberg = 1", "output.iceberg is 1, but must be a table, [output.iceberg]"),
     ("[rate_limits]\nfcc = { rate = 1 }", 'rate_limits.fcc names no product: did you mean "fc"?'),
     (
         '[rate_limits]\n"fc.listX.y" = { rate = 1 }',
@@ -468,7 +476,7 @@ def test_no_form_of_the_configuration_shows_a_secret():
         f"{config.accounts}",
     ]
     forms += [
-        repr(config.accounts[0].credential_spec()),
+        repr(config.accounts[0].credentials),
         repr(config.output.fingerprint_key),
         f"{config.output.fingerprint_key:}",
     ]
@@ -575,7 +583,7 @@ def test_relative_paths_are_taken_from_the_working_directory(tmp_path):
     assert config.output.path == tmp_path / "work" / "snapshots"
     assert config.tls.ca_file == tmp_path / "work" / "ca.pem"
     assert config.catalog.extra == (tmp_path / "work",)
-    assert config.accounts[0].credential_spec().oidc_token_file == str(tmp_path / "work" / "token")
+    assert config.accounts[0].credentials.oidc_token_file == tmp_path / "work" / "token"
 
 
 IN_CLEAR = f'{ONE}[accounts.credentials]\ntype = "access_key"\naccess_key_id = "a"\naccess_key_secret = "{CANARY}"\n'
@@ -670,10 +678,10 @@ BOTH = f'{ONE}[[accounts]]\nid = "1000000000000002"\n'
 
 
 def test_the_first_account_asks_for_the_members_unless_another_is_named():
-    assert parse(ORGANIZATION + BOTH).asker.id == "1000000000000001"
+    assert parse(ORGANIZATION + BOTH).directory_account.id == "1000000000000001"
     config = parse(f'{ORGANIZATION}account = "1000000000000002"\n{BOTH}')
-    assert (config.asker.id, config.organization.exclude, config.members) == ("1000000000000002", (), "all")
-    assert parse(BOTH).asker is None
+    assert (config.directory_account.id, config.organization.exclude, config.members) == ("1000000000000002", (), "all")
+    assert parse(BOTH).directory_account is None
 
 
 @pytest.mark.parametrize(
@@ -711,7 +719,7 @@ def test_the_command_line_picks_configured_accounts_and_members():
     assert ([account.id for account in one.accounts], one.organization) == (["1000000000000001"], None)
     member = config.with_overrides(accounts=["1000000000000009", "1000000000000001", "1000000000000009"])
     assert [account.id for account in member.accounts] == ["1000000000000001"]
-    assert (member.members, member.asker.id) == (("1000000000000009",), "1000000000000002")
+    assert (member.members, member.directory_account.id) == (("1000000000000009",), "1000000000000002")
     assert config.with_overrides(regions=["cn-hangzhou"]).members == "all"
     with pytest.raises(ConfigError, match="--account: 'prod' isn't configured"):
         config.with_overrides(accounts=["prod"])
@@ -745,7 +753,7 @@ def test_the_example_loads_as_it_is(tmp_path):
     path = write(tmp_path / "config.toml", EXAMPLE.read_text(), 0o644)
     config = load_config(path, EXAMPLE_ENVIRON, cwd=tmp_path)
     assert [account.name for account in config.accounts] == ["prod"]
-    assert config.accounts[0].credential_spec().access_key_secret == CANARY
+    assert config.accounts[0].credentials.access_key_secret.reveal() == CANARY
 
 
 def test_the_example_has_every_key():
@@ -788,7 +796,7 @@ def test_the_examples_organization_is_taken_too():
     text = EXAMPLE.read_text()
     part = text[text.index("# [organization]") : text.index("[crawl]\n# tables")]
     config = parse(re.sub("^# ", "", part, flags=re.MULTILINE) + ONE)
-    assert (config.organization.role_name, config.asker.id) == ("inventory-reader", "1000000000000001")
+    assert (config.organization.role_name, config.directory_account.id) == ("inventory-reader", "1000000000000001")
 
 
 def test_the_examples_examples_are_taken_too():

@@ -77,7 +77,7 @@ def test_the_first_configuration_loads():
 def test_the_organization_goes_with_the_first_configuration():
     environ = {"PROD_ACCESS_KEY_ID": "a", "PROD_ACCESS_KEY_SECRET": "b"}
     config = parse_config(block("config") + block("organization"), source="README", environ=environ)
-    assert (config.asker.id, config.organization.role_name) == ("1000000000000001", "inventory-reader")
+    assert (config.directory_account.id, config.organization.role_name) == ("1000000000000001", "inventory-reader")
 
 
 def landed(folder, table):

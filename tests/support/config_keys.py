@@ -7,6 +7,8 @@ import msgspec
 
 def struct_keys(cls, above=()):
     """Every key of every section: (section, key)."""
+    if cls.__struct_config__.tag_field:
+        yield (above, cls.__struct_config__.tag_field)
     for field in msgspec.structs.fields(cls):
         yield (above, field.encode_name)
         for nested in structs_in(field.type):

@@ -18,13 +18,15 @@ from crawler.client.credentials.base import (
     mask,
 )
 from crawler.client.credentials.chain import build_provider
-from crawler.client.credentials.spec import CredentialSpec, describe, validate
+from crawler.client.credentials.spec import CredentialSpec, DefaultSpec, OidcSpec, describe
 from crawler.client.credentials.sts import assumed_role
 
 __all__ = [
     "CredentialSpec",
     "Credentials",
+    "DefaultSpec",
     "HttpFetch",
+    "OidcSpec",
     "Provider",
     "ProviderContext",
     "RoleDeniedError",
@@ -33,5 +35,4 @@ __all__ = [
     "build_provider",
     "describe",
     "mask",
-    "validate",
 ]

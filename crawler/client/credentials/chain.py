@@ -22,8 +22,18 @@ from crawler.client.credentials.base import (
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
 from crawler.client.credentials.profiles import cli_profile, ini_profile
 from crawler.client.credentials.refresh import DiscoveredProvider
-from crawler.client.credentials.spec import CredentialSpec, describe, source_of, validate
-from crawler.client.credentials.sts import assumed_role, oidc_role
+from crawler.client.credentials.spec import (
+    AccessKeySpec,
+    CredentialSpec,
+    DefaultSpec,
+    EcsRoleSpec,
+    OidcSpec,
+    ProfileSpec,
+    RoleSpec,
+    StsSpec,
+    describe,
+)
+from crawler.client.credentials.sts import DEFAULT_SESSION_S, assumed_role, oidc_role
 from crawler.errors import CredentialsError
 
 if TYPE_CHECKING:
@@ -86,7 +96,6 @@ def _places(outside: ProviderContext) -> Iterator[tuple[str, Callable[[ProviderC
 def build_provider(
     spec: CredentialSpec,
     *,
-    account_id: str,
     call: StsClient,
     fetch: HttpFetch,
     clock: Clock,
@@ -95,10 +104,9 @@ def build_provider(
 ) -> Provider:
     """The provider of one account. Sends nothing and reads no file: that waits for the first `get`.
 
-    Raises ConfigError where the spec doesn't hold together. What it leaves to the environment (an OIDC role's names,
-    ECS metadata) is missed at the first `get`, as a CredentialsError of this account alone.
+    Settings that the environment must give (an OIDC role's names, ECS metadata) are missed at the first `get`, as a
+    CredentialsError of this account alone.
     """
-    validate(spec, f"account {account_id}: [accounts.credentials]")
     try:
         return _provider(spec, ProviderContext(call, fetch, clock, environ, home))
     except CredentialsError as error:
@@ -106,41 +114,34 @@ def build_provider(
 
 
 def _provider(spec: CredentialSpec, outside: ProviderContext) -> Provider:
-    match spec.type:
-        case "access_key" | "sts":
-            keys = checked(spec.access_key_id, spec.access_key_secret, spec.security_token, "[accounts.credentials]")
-            return StaticProvider(spec.type, keys)
-        case "ram_role_arn":
-            return _role(spec, outside)
-        case "oidc_role_arn":
-            return _oidc(spec, outside)
-        case "ecs_ram_role":
-            return ecs_role(outside, spec.role_name or None)
-        case "profile":
-            return cli_profile(outside, spec.profile)
-        case _:
+    match spec:
+        case AccessKeySpec() | StsSpec():
+            token = spec.security_token.reveal() if isinstance(spec, StsSpec) else ""
+            key_id, secret = spec.access_key_id.reveal(), spec.access_key_secret.reveal()
+            return StaticProvider(spec.type, checked(key_id, secret, token, "[accounts.credentials]"))
+        case RoleSpec():
+            return assumed_role(
+                outside,
+                _provider(spec.source_spec(), outside),
+                spec.role_arn,
+                session_name=spec.role_session_name or "",
+                session_s=spec.role_session_expiration or DEFAULT_SESSION_S,
+                external_id=spec.external_id or "",
+                policy=spec.policy or "",
+            )
+        case OidcSpec():
+            return oidc_role(
+                outside,
+                role_arn=spec.role_arn or "",
+                provider_arn=spec.oidc_provider_arn or "",
+                token_file=str(spec.oidc_token_file or ""),
+                session_name=spec.role_session_name or "",
+                session_s=spec.role_session_expiration or DEFAULT_SESSION_S,
+                policy=spec.policy or "",
+            )
+        case EcsRoleSpec():
+            return ecs_role(outside, spec.role_name)
+        case ProfileSpec():
+            return cli_profile(outside, spec.profile or "")
+        case DefaultSpec():
             return default_chain(outside)
-
-
-def _role(spec: CredentialSpec, outside: ProviderContext) -> Provider:
-    return assumed_role(
-        outside,
-        _provider(source_of(spec), outside),
-        spec.role_arn,
-        session_name=spec.role_session_name,
-        session_s=spec.role_session_expiration,
-        external_id=spec.external_id,
-        policy=spec.policy,
-    )
-
-
-def _oidc(spec: CredentialSpec, outside: ProviderContext) -> Provider:
-    return oidc_role(
-        outside,
-        role_arn=spec.role_arn,
-        provider_arn=spec.oidc_provider_arn,
-        token_file=spec.oidc_token_file,
-        session_name=spec.role_session_name,
-        session_s=spec.role_session_expiration,
-        policy=spec.policy,
-    )

@@ -1,142 +1,159 @@
-"""What a user may write under `[accounts.credentials]`, checked before anything is asked of anyone."""
+"""The settings under `[accounts.credentials]`: one Struct per `type`, in the terms of the official credentials library.
+
+msgspec judges them when the configuration is loaded, before any request is sent. Secrets show as `***`.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, fields
-from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
 
 from crawler.client.credentials.base import mask
-from crawler.errors import ConfigError
+from crawler.text import ACCOUNT_ID, ROLE_ARN, ROLE_NAME
+from crawler.validation import Secret
 
-SHORTEST_SESSION_S = 900
-LONGEST_SESSION_S = 3600
-
-_ROLE_ARN = re.compile(r"acs:ram::\d+:role/[^\s/]+")
-_SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}")
-_ROLE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-
-# What each type needs, and what else it takes.
-_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "default": ((), ()),
-    "access_key": (("access_key_id", "access_key_secret"), ()),
-    "sts": (("access_key_id", "access_key_secret", "security_token"), ()),
-    "ram_role_arn": (
-        ("role_arn",),
-        ("source", "role_session_name", "role_session_expiration", "external_id", "policy"),
+Key = Annotated[Secret, Meta(description="text of visible ASCII characters, best as ${NAME} from the environment")]
+Text = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f]{1,256}\Z", description="text of 1 to 256 characters")]
+RoleArn = Annotated[
+    str,
+    Meta(
+        pattern=rf"\A{ROLE_ARN.pattern}\Z",
+        description="a RAM role's ARN such as acs:ram::1000000000000002:role/inventory-reader",
     ),
-    "ecs_ram_role": ((), ("role_name",)),
-    "oidc_role_arn": (
-        (),
-        ("role_arn", "oidc_provider_arn", "oidc_token_file", "role_session_name", "role_session_expiration", "policy"),
+]
+ProviderArn = Annotated[
+    str,
+    Meta(
+        pattern=rf"\Aacs:ram::{ACCOUNT_ID.pattern}:oidc-provider/[^\s/]+\Z",
+        description="an OIDC provider's ARN such as acs:ram::1000000000000002:oidc-provider/ack",
     ),
-    "profile": ((), ("profile",)),
-}
-_SOURCES = ("access_key", "sts", "default", "ecs_ram_role", "profile")
+]
+RoleName = Annotated[str, Meta(pattern=rf"\A{ROLE_NAME.pattern}\Z", description="a RAM role's name, not its ARN")]
+SessionName = Annotated[
+    str, Meta(pattern=r"\A[A-Za-z0-9.@_-]{2,64}\Z", description="2 to 64 letters, digits, dots, @, _ or -")
+]
+SessionSeconds = Annotated[int, Meta(ge=900, le=3600, description="whole seconds from 900 to 3600")]
+Policy = Annotated[str, Meta(min_length=2, max_length=4096, description="a RAM policy as JSON text")]
+Source = Annotated[
+    Literal["access_key", "sts", "default", "ecs_ram_role", "profile"],
+    Meta(description="access_key, sts, default, ecs_ram_role or profile, in quotes"),
+]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class CredentialSpec:
-    """One `[accounts.credentials]` table. Empty text is "not given"; which keys belong together, `validate` says."""
-
-    type: str = "default"
-    access_key_id: str = ""
-    access_key_secret: str = ""
-    security_token: str = ""
-    role_arn: str = ""
-    role_session_name: str = ""
-    role_session_expiration: int = LONGEST_SESSION_S
-    external_id: str = ""
-    source: str = ""
-    profile: str = ""
-    role_name: str = ""
-    oidc_provider_arn: str = ""
-    oidc_token_file: str = ""
-    policy: str = ""
+class _Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    @property
+    def type(self) -> str:
+        """The `type` in the file."""
+        return str(self.__struct_config__.tag)
 
     def __repr__(self) -> str:
-        return f"CredentialSpec({describe(self)})"
+        return f"{type(self).__name__}({describe(self)})"
 
 
-def validate(spec: CredentialSpec, where: str = "[accounts.credentials]") -> None:
-    """Raises ConfigError: one sentence that begins with `where` and names the key, without any secret's value."""
-    if spec.type not in _KEYS:
-        near = get_close_matches(spec.type, _KEYS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(_KEYS)}"
-        raise ConfigError(f"{where} type: {spec.type!r} is unknown; {hint}")
-    _check_keys(spec, where)
-    _check_values(spec, where)
+class DefaultSpec(_Spec, frozen=True, kw_only=True, tag="default"):
+    """The official default chain."""
 
 
-def source_of(spec: CredentialSpec) -> CredentialSpec:
-    """The credentials that a `ram_role_arn` is assumed with, as a spec of their own."""
-    kind = spec.source or ("sts" if spec.security_token else "access_key")
-    needed, optional = _KEYS.get(kind, ((), ()))
-    return CredentialSpec(type=kind, **{key: getattr(spec, key) for key in (*needed, *optional)})
+class AccessKeySpec(_Spec, frozen=True, kw_only=True, tag="access_key"):
+    """An AccessKey pair."""
+
+    access_key_id: Key
+    access_key_secret: Key
 
 
-def describe(spec: CredentialSpec) -> str:
-    """One line for people: the type, and whose it is; keys are masked."""
-    match spec.type:
-        case "access_key" | "sts":
-            return f"{spec.type} {mask(spec.access_key_id)}"
-        case "ram_role_arn":
-            source = describe(source_of(spec)) if spec.source in ("", *_SOURCES) else repr(spec.source)
-            return f"role {spec.role_arn} from {source}"
-        case "oidc_role_arn":
+class StsSpec(_Spec, frozen=True, kw_only=True, tag="sts"):
+    """Temporary keys."""
+
+    access_key_id: Key
+    access_key_secret: Key
+    security_token: Key
+
+
+class RoleSpec(_Spec, frozen=True, kw_only=True, tag="ram_role_arn"):
+    """A role, assumed with the credentials that `source` names or with the keys that stand next to it.
+
+    Raises ValueError if the source lacks a key or doesn't use a given one. The message begins with the key.
+    """
+
+    role_arn: RoleArn
+    role_session_name: SessionName | None = None
+    role_session_expiration: SessionSeconds | None = None
+    external_id: Text | None = None
+    source: Source | None = None
+    access_key_id: Key | None = None
+    access_key_secret: Key | None = None
+    security_token: Key | None = None
+    profile: Text | None = None
+    role_name: RoleName | None = None
+    policy: Policy | None = None
+
+    def __post_init__(self) -> None:
+        named = f'source = "{self.source}"' if self.source else 'type = "ram_role_arn" without a source'
+        fields = {field.name: field for field in msgspec.structs.fields(self._source_type)}
+        for key in ("access_key_id", "access_key_secret", "security_token", "profile", "role_name"):
+            is_given = getattr(self, key) is not None
+            if is_given and key not in fields:
+                raise ValueError(f"{key} isn't used with {named}: remove it or change the source")
+            if not is_given and key in fields and fields[key].required:
+                remedy = "" if self.source else ' to assume the role with: give it, or source = "default"'
+                raise ValueError(f"{key} is missing: {named} needs it{remedy}")
+
+    @property
+    def _source_type(self) -> type[Any]:
+        return _SOURCES[self.source or ("access_key" if self.security_token is None else "sts")]
+
+    def source_spec(self) -> CredentialSpec:
+        """Return the credentials that the role is assumed with."""
+        fields = msgspec.structs.fields(self._source_type)
+        spec: CredentialSpec = self._source_type(**{field.name: getattr(self, field.name) for field in fields})
+        return spec
+
+
+class EcsRoleSpec(_Spec, frozen=True, kw_only=True, tag="ecs_ram_role"):
+    """The RAM role of the ECS instance that the crawler runs on."""
+
+    role_name: RoleName | None = None
+
+
+class OidcSpec(_Spec, frozen=True, kw_only=True, tag="oidc_role_arn"):
+    """A role, assumed with an OIDC token. The environment gives the names that aren't set, as in an ACK pod."""
+
+    role_arn: RoleArn | None = None
+    oidc_provider_arn: ProviderArn | None = None
+    oidc_token_file: Annotated[Path | None, Meta(description="a path")] = None
+    role_session_name: SessionName | None = None
+    role_session_expiration: SessionSeconds | None = None
+    policy: Policy | None = None
+
+
+class ProfileSpec(_Spec, frozen=True, kw_only=True, tag="profile"):
+    """A profile of the aliyun CLI, by default its current one."""
+
+    profile: Text | None = None
+
+
+CredentialSpec = DefaultSpec | AccessKeySpec | StsSpec | RoleSpec | EcsRoleSpec | OidcSpec | ProfileSpec
+_SOURCES: dict[str, type[Any]] = {
+    str(kind.__struct_config__.tag): kind for kind in (DefaultSpec, AccessKeySpec, StsSpec, EcsRoleSpec, ProfileSpec)
+}
+
+
+def describe(spec: _Spec) -> str:
+    """Return one line for people: the type and its names. Access key IDs are masked."""
+    match spec:
+        case AccessKeySpec() | StsSpec():
+            return f"{spec.type} {mask(spec.access_key_id.reveal())}"
+        case RoleSpec():
+            return f"role {spec.role_arn} from {describe(spec.source_spec())}"
+        case OidcSpec():
             token_file = spec.oidc_token_file or "$ALIBABA_CLOUD_OIDC_TOKEN_FILE"
             return f"role {spec.role_arn or '$ALIBABA_CLOUD_ROLE_ARN'} from the OIDC token in {token_file}"
-        case "ecs_ram_role":
+        case EcsRoleSpec():
             return f"ECS RAM role {spec.role_name}" if spec.role_name else "the instance's ECS RAM role"
-        case "profile":
+        case ProfileSpec():
             return f"CLI profile {spec.profile!r}" if spec.profile else "the CLI's current profile"
-        case "default":
+        case _:
             return "the default chain"
-        case unknown:
-            return f"unknown type {unknown!r}"
-
-
-def _check_keys(spec: CredentialSpec, where: str) -> None:
-    needed, optional = _KEYS[spec.type]
-    taken = {"type", *needed, *optional}
-    if spec.type == "ram_role_arn":
-        taken |= _source_keys(spec, where)
-    for key in needed:
-        if not getattr(spec, key):
-            raise ConfigError(f'{where} {key}: type = "{spec.type}" needs it')
-    for field in fields(spec):
-        if getattr(spec, field.name) != field.default and field.name not in taken:
-            hint = ': type = "sts" is for temporary keys' if field.name == "security_token" else ""
-            raise ConfigError(
-                f'{where} {field.name}: type = "{spec.type}" has no use for it{hint}; remove one of the two'
-            )
-
-
-def _source_keys(spec: CredentialSpec, where: str) -> set[str]:
-    if spec.source not in ("", *_SOURCES):
-        raise ConfigError(f"{where} source: {spec.source!r} is unknown; it is one of {', '.join(_SOURCES)}")
-    if not spec.source and not spec.access_key_id:
-        raise ConfigError(
-            f'{where} access_key_id: type = "ram_role_arn" needs keys to assume the role with; '
-            'give them, or source = "default"'
-        )
-    source = source_of(spec)
-    _check_keys(source, where)
-    needed, optional = _KEYS[source.type]
-    return {*needed, *optional}
-
-
-def _check_values(spec: CredentialSpec, where: str) -> None:
-    if spec.role_arn and not _ROLE_ARN.fullmatch(spec.role_arn):
-        raise ConfigError(f"{where} role_arn: {spec.role_arn!r} isn't like acs:ram::1000000000000001:role/name")
-    if spec.role_session_name and not _SESSION_NAME.fullmatch(spec.role_session_name):
-        raise ConfigError(
-            f"{where} role_session_name: {spec.role_session_name!r} isn't 2 to 64 letters, digits and . @ - _"
-        )
-    if not SHORTEST_SESSION_S <= spec.role_session_expiration <= LONGEST_SESSION_S:
-        raise ConfigError(
-            f"{where} role_session_expiration: {spec.role_session_expiration} isn't "
-            f"{SHORTEST_SESSION_S} to {LONGEST_SESSION_S} seconds"
-        )
-    if spec.role_name and not _ROLE_NAME.fullmatch(spec.role_name):
-        raise ConfigError(f"{where} role_name: {spec.role_name!r} isn't the name of a RAM role")

@@ -322,7 +322,7 @@ def _library_network(down: str, asked: list[dict[str, str]]) -> Any:
 
 
 async def our_outcome(case: dict[str, Any]) -> dict[str, Any]:
-    from crawler.client.credentials import Credentials, CredentialSpec, build_provider
+    from crawler.client.credentials import Credentials, DefaultSpec, build_provider
     from crawler.clock import SystemClock
     from crawler.errors import CredentialsError, FatalError
 
@@ -340,8 +340,7 @@ async def our_outcome(case: dict[str, Any]) -> dict[str, Any]:
         return status, body.encode()
 
     provider = build_provider(
-        CredentialSpec(),
-        account_id="1000000000000001",
+        DefaultSpec(),
         call=call,
         fetch=fetch,
         clock=SystemClock(),

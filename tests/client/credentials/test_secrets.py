@@ -11,13 +11,15 @@ from urllib.parse import quote
 
 import pytest
 
-from crawler.client.credentials import Credentials, CredentialSpec, assumed_role, build_provider
+from crawler.client.credentials import Credentials, assumed_role, build_provider
 from crawler.client.credentials.base import StaticProvider
 from crawler.client.credentials.chain import default_chain
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
 from crawler.client.credentials.profiles import cli_profile, ini_profile
+from crawler.client.credentials.spec import StsSpec
 from crawler.client.credentials.sts import oidc_role
 from crawler.errors import CredentialsError, FatalError, TransientError
+from crawler.validation import Secret
 from tests.support.credentials_fakes import ROLE, FakeCloud
 
 CANARY = 'cAnArY+7f3a/"s3cret'
@@ -159,9 +161,10 @@ async def refused_refresh(_home: Path) -> object:
 
 async def refused_config(_home: Path) -> object:
     outside = FakeCloud().outside()
-    spec = CredentialSpec("sts", access_key_id="a b", access_key_secret=CANARY, security_token=CANARY)
+    canary = Secret(CANARY)
+    spec = StsSpec(access_key_id=Secret("a b"), access_key_secret=canary, security_token=canary)
     return await build_provider(
-        spec, account_id="1", call=outside.call, fetch=outside.fetch, clock=outside.clock, environ={}, home=Path("/")
+        spec, call=outside.call, fetch=outside.fetch, clock=outside.clock, environ={}, home=Path("/")
     ).get()
 
 

@@ -7,22 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from crawler.client.credentials import Credentials, CredentialSpec, RoleDeniedError, assumed_role, build_provider
+from crawler.client.credentials import Credentials, RoleDeniedError, assumed_role, build_provider
 from crawler.client.credentials.base import StaticProvider
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
 from crawler.client.credentials.profiles import cli_profile
+from crawler.client.credentials.spec import CredentialSpec, DefaultSpec, EcsRoleSpec, OidcSpec, ProfileSpec, RoleSpec
 from crawler.client.credentials.sts import oidc_role
 from crawler.errors import CredentialsError, DeniedError, FatalError, ReauthError, ThrottledError, TransientError
+from crawler.validation import Secret
 from tests.support.credentials_fakes import KEYS, ROLE, FakeCloud
 
 OIDC_ARN = "acs:ram::1000000000000001:oidc-provider/ack"
+TEMPORARY = {"access_key_id": Secret("STS.x"), "access_key_secret": Secret("s"), "security_token": Secret("t")}
 
 
 def built(cloud: FakeCloud, spec: CredentialSpec, home=Path("/nonexistent"), **environ: str):
     outside = cloud.outside(home, **environ)
     return build_provider(
         spec,
-        account_id="1000000000000001",
         call=outside.call,
         fetch=outside.fetch,
         clock=outside.clock,
@@ -33,10 +35,9 @@ def built(cloud: FakeCloud, spec: CredentialSpec, home=Path("/nonexistent"), **e
 
 async def test_a_role_is_assumed_with_the_keys_beside_it():
     cloud = FakeCloud()
-    spec = CredentialSpec(
-        type="ram_role_arn",
-        access_key_id=KEYS.access_key_id,
-        access_key_secret=KEYS.access_key_secret,
+    spec = RoleSpec(
+        access_key_id=Secret(KEYS.access_key_id),
+        access_key_secret=Secret(KEYS.access_key_secret),
         role_arn=ROLE,
         role_session_name="nightly",
         role_session_expiration=900,
@@ -72,13 +73,13 @@ async def test_a_role_has_a_session_name_and_an_hour_by_default():
             "ENVKEY",
         ),
         ({"source": "ecs_ram_role", "role_name": "node"}, {}, "STS.FakeFakeFake0002"),
-        ({"access_key_id": "STS.x", "access_key_secret": "s", "security_token": "t"}, {}, "STS.x"),
-        ({"source": "sts", "access_key_id": "STS.x", "access_key_secret": "s", "security_token": "t"}, {}, "STS.x"),
+        (TEMPORARY, {}, "STS.x"),
+        ({"source": "sts", **TEMPORARY}, {}, "STS.x"),
     ],
 )
 async def test_a_role_is_assumed_from_its_source(more, environ, source):
     cloud = FakeCloud()
-    await built(cloud, CredentialSpec(type="ram_role_arn", role_arn=ROLE, **more), **environ).get()
+    await built(cloud, RoleSpec(role_arn=ROLE, **more), **environ).get()
     ((_, _, credentials),) = cloud.asked
     assert credentials is not None
     assert credentials.access_key_id == source
@@ -158,9 +159,7 @@ async def test_an_incomplete_answer_of_sts_is_an_error(change):
 async def test_oidc_is_unsigned_and_reads_its_token_anew_each_time(tmp_path):
     cloud = FakeCloud()
     token_file = tmp_path / "token"
-    spec = CredentialSpec(
-        type="oidc_role_arn", role_arn=ROLE, oidc_provider_arn=OIDC_ARN, oidc_token_file=str(token_file)
-    )
+    spec = OidcSpec(role_arn=ROLE, oidc_provider_arn=OIDC_ARN, oidc_token_file=token_file)
     provider = built(cloud, spec)
     for token in ("first", "second"):
         token_file.write_text(token + "\n")
@@ -181,11 +180,11 @@ async def test_oidc_takes_what_a_pod_has_in_its_environment(tmp_path):
         "ALIBABA_CLOUD_OIDC_TOKEN_FILE": str(tmp_path / "token"),
     }
     cloud = FakeCloud()
-    await built(cloud, CredentialSpec(type="oidc_role_arn"), **environ).get()
+    await built(cloud, OidcSpec(), **environ).get()
     assert cloud.asked[0][1]["RoleArn"] == ROLE
     for variable in environ:
         less = {name: value for name, value in environ.items() if name != variable}
-        provider = built(cloud, CredentialSpec(type="oidc_role_arn"), **less)
+        provider = built(cloud, OidcSpec(), **less)
         with pytest.raises(CredentialsError, match=variable):
             await provider.get()
 
@@ -217,9 +216,9 @@ async def test_t29_metadata_is_read_in_token_mode_and_names_its_role():
 @pytest.mark.parametrize("given", ["spec", "environment"])
 async def test_a_named_ecs_role_is_not_asked_for(given):
     cloud = FakeCloud()
-    name = "node" if given == "spec" else ""
+    name = "node" if given == "spec" else None
     environ = {"ALIBABA_CLOUD_ECS_METADATA": "node"} if given == "environment" else {}
-    await built(cloud, CredentialSpec(type="ecs_ram_role", role_name=name), **environ).get()
+    await built(cloud, EcsRoleSpec(role_name=name), **environ).get()
     assert [url.rpartition("/")[2] for _, url, _ in cloud.fetched] == ["token", "node"]
 
 
@@ -247,7 +246,7 @@ async def test_no_metadata_service_says_so():
 
 
 async def test_switched_off_metadata_is_this_account_s_trouble_and_not_the_configuration_s():
-    provider = built(FakeCloud(), CredentialSpec(type="ecs_ram_role"), ALIBABA_CLOUD_ECS_METADATA_DISABLED="True")
+    provider = built(FakeCloud(), EcsRoleSpec(), ALIBABA_CLOUD_ECS_METADATA_DISABLED="True")
     for ask in (provider.get, lambda: provider.refresh(KEYS)):
         with pytest.raises(CredentialsError, match="ALIBABA_CLOUD_ECS_METADATA_DISABLED"):
             await ask()
@@ -287,7 +286,7 @@ async def test_a_credentials_uri_is_renewed_like_a_role():
 async def test_an_empty_chain_lists_the_places_it_looked_at_and_what_to_set(environ, places):
     errors = [TransientError("ConnectionFailed", "")] * 9
     with pytest.raises(CredentialsError, match="set ALIBABA_CLOUD_ACCESS_KEY_ID and") as caught:
-        await built(FakeCloud(errors=errors), CredentialSpec(), **environ).get()
+        await built(FakeCloud(errors=errors), DefaultSpec(), **environ).get()
     tried = str(caught.value).partition("(tried: ")[2]
     assert [reason.partition(": ")[0] for reason in tried.split("; ")] == places
 
@@ -341,7 +340,7 @@ async def test_a_profile_s_name_says_what_was_found(tmp_path):
     (tmp_path / ".aliyun").mkdir()
     profile = {"name": "prod", "mode": "AK", "access_key_id": "k", "access_key_secret": "s"}
     (tmp_path / ".aliyun" / "config.json").write_text(json.dumps({"profiles": [profile]}))
-    provider = built(FakeCloud(), CredentialSpec(type="profile", profile="prod"), tmp_path)
+    provider = built(FakeCloud(), ProfileSpec(profile="prod"), tmp_path)
     assert provider.name == "CLI profile 'prod'"
     await provider.get()
     assert provider.name == "CLI profile 'prod' (AK of profile 'prod')"

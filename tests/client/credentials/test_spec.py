@@ -1,4 +1,4 @@
-"""What may stand under `[accounts.credentials]`, what is said of it, and that credentials never show themselves."""
+"""The settings under `[accounts.credentials]`, the messages about them, and credentials that never show themselves."""
 
 from __future__ import annotations
 
@@ -9,27 +9,32 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crawler.client.credentials import Credentials, CredentialSpec, describe, mask, validate
+from crawler.client.credentials import Credentials, describe, mask
 from crawler.client.credentials.base import checked
+from crawler.config.checks import is_secret
+from crawler.config.sections import Settings
 from crawler.errors import ConfigError, CredentialsError
+from crawler.validation import Document
 
 ROLE = "acs:ram::1000000000000001:role/inventory-reader"
+PROVIDER = "acs:ram::1000000000000001:oidc-provider/ack"
 KEYS = {"access_key_id": "LTAI5tFakeFakeFakeabcd", "access_key_secret": "canary-secret"}
 
 GOOD = {
-    "default": CredentialSpec(),
-    "access_key": CredentialSpec("access_key", **KEYS),
-    "sts": CredentialSpec("sts", **KEYS, security_token="canary-token"),
-    "role by keys": CredentialSpec("ram_role_arn", **KEYS, role_arn=ROLE, external_id="canary-external"),
-    "role by default": CredentialSpec("ram_role_arn", role_arn=ROLE, source="default"),
-    "role by profile": CredentialSpec("ram_role_arn", role_arn=ROLE, source="profile", profile="prod"),
-    "role by ecs": CredentialSpec("ram_role_arn", role_arn=ROLE, source="ecs_ram_role", role_name="node"),
-    "oidc": CredentialSpec("oidc_role_arn", role_arn=ROLE, oidc_token_file="/t", oidc_provider_arn="acs:p"),
-    "oidc by environment": CredentialSpec("oidc_role_arn"),
-    "ecs": CredentialSpec("ecs_ram_role"),
-    "ecs by name": CredentialSpec("ecs_ram_role", role_name="node"),
-    "profile": CredentialSpec("profile", profile="prod"),
-    "current profile": CredentialSpec("profile"),
+    "default": {"type": "default"},
+    "access_key": {"type": "access_key", **KEYS},
+    "sts": {"type": "sts", **KEYS, "security_token": "canary-token"},
+    "role by keys": {"type": "ram_role_arn", **KEYS, "role_arn": ROLE, "external_id": "canary-external"},
+    "role by temporary keys": {"type": "ram_role_arn", **KEYS, "security_token": "canary-token", "role_arn": ROLE},
+    "role by default": {"type": "ram_role_arn", "role_arn": ROLE, "source": "default"},
+    "role by profile": {"type": "ram_role_arn", "role_arn": ROLE, "source": "profile", "profile": "prod"},
+    "role by ecs": {"type": "ram_role_arn", "role_arn": ROLE, "source": "ecs_ram_role", "role_name": "node"},
+    "oidc": {"type": "oidc_role_arn", "role_arn": ROLE, "oidc_token_file": "/t", "oidc_provider_arn": PROVIDER},
+    "oidc by environment": {"type": "oidc_role_arn"},
+    "ecs": {"type": "ecs_ram_role"},
+    "ecs by name": {"type": "ecs_ram_role", "role_name": "node"},
+    "profile": {"type": "profile", "profile": "prod"},
+    "current profile": {"type": "profile"},
 }
 
 LINES = {
@@ -37,6 +42,7 @@ LINES = {
     "access_key": "access_key LTAI…abcd",
     "sts": "sts LTAI…abcd",
     "role by keys": f"role {ROLE} from access_key LTAI…abcd",
+    "role by temporary keys": f"role {ROLE} from sts LTAI…abcd",
     "role by default": f"role {ROLE} from the default chain",
     "role by profile": f"role {ROLE} from CLI profile 'prod'",
     "role by ecs": f"role {ROLE} from ECS RAM role node",
@@ -49,48 +55,70 @@ LINES = {
 }
 
 
+def parsed(table):
+    """The spec of a table, as the configuration reads it."""
+    values = {"accounts": [{"id": "1000000000000001", "credentials": table}]}
+    return Document("config.toml", values, values, is_secret).convert(Settings).accounts[0].credentials
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_a_good_spec_is_taken_and_described_in_one_line_without_secrets(name):
-    validate(GOOD[name])
-    assert describe(GOOD[name]) == LINES[name]
-    assert "canary" not in f"{GOOD[name]!r}{GOOD[name]}"
+    spec = parsed(GOOD[name])
+    assert describe(spec) == LINES[name]
+    assert "canary" not in f"{spec!r}{spec}"
 
 
 @pytest.mark.parametrize(
-    ("spec", "says"),
+    ("table", "says"),
     [
-        (CredentialSpec("acces_key"), "did you mean 'access_key'"),
-        (CredentialSpec("qqq"), "it is one of default, access_key"),
-        (CredentialSpec("access_key", access_key_id="k"), 'access_key_secret: type = "access_key" needs it'),
-        (CredentialSpec("access_key", access_key_secret="s"), "access_key_id"),
-        (CredentialSpec("sts", **KEYS), "security_token"),
-        (CredentialSpec("access_key", **KEYS, security_token="t"), 'type = "sts" is for temporary keys'),
-        (CredentialSpec("access_key", **KEYS, role_arn=ROLE), 'role_arn: type = "access_key" has no use'),
-        (CredentialSpec("default", **KEYS), 'access_key_id: type = "default" has no use'),
-        (CredentialSpec("ram_role_arn", **KEYS), "role_arn"),
-        (CredentialSpec("ram_role_arn", role_arn=ROLE), 'source = "default"'),
-        (CredentialSpec("ram_role_arn", role_arn=ROLE, access_key_id="k"), "access_key_secret"),
-        (CredentialSpec("ram_role_arn", role_arn=ROLE, source="defualt"), "source: 'defualt' is unknown"),
-        (CredentialSpec("ram_role_arn", role_arn=ROLE, source="default", **KEYS), "access_key_id"),
-        (CredentialSpec("ram_role_arn", role_arn="role/x", source="default"), "isn't like acs:ram"),
-        (replace(GOOD["role by default"], role_session_expiration=899), "899 isn't 900 to 3600"),
-        (replace(GOOD["role by default"], role_session_expiration=3601), "3601 isn't 900 to 3600"),
-        (replace(GOOD["role by default"], role_session_name="a b"), "role_session_name"),
-        (replace(GOOD["ecs"], role_name="../x"), "role_name"),
-        (replace(GOOD["ecs"], external_id="x"), "external_id"),
+        ({"type": "acces_key"}, 'type is "acces_key", but must be default, access_key'),
+        ({"type": "qqq"}, 'type is "qqq", but must be default, access_key'),
+        ({"type": "access_key", "access_key_id": "k"}, 'access_key_secret is missing: type = "access_key" needs it'),
+        ({"type": "access_key", "access_key_secret": "s"}, "access_key_id"),
+        ({"type": "sts", **KEYS}, "security_token"),
+        (
+            {"type": "access_key", **KEYS, "security_token": "t"},
+            'security_token isn\'t used with type = "access_key", only with "sts" or "ram_role_arn"',
+        ),
+        ({"type": "access_key", **KEYS, "role_arn": ROLE}, 'role_arn isn\'t used with type = "access_key"'),
+        ({"type": "default", **KEYS}, 'access_key_id isn\'t used with type = "default"'),
+        ({"type": "ram_role_arn", **KEYS}, "role_arn"),
+        ({"type": "ram_role_arn", "role_arn": ROLE}, 'source = "default"'),
+        ({"type": "ram_role_arn", "role_arn": ROLE, "access_key_id": "k"}, "access_key_secret"),
+        (
+            {"type": "ram_role_arn", "role_arn": ROLE, "source": "sts", **KEYS},
+            'security_token is missing: source = "sts"',
+        ),
+        (
+            {"type": "ram_role_arn", "role_arn": ROLE, "source": "defualt"},
+            'source is "defualt", but must be access_key',
+        ),
+        ({"type": "ram_role_arn", "role_arn": ROLE, "source": "default", **KEYS}, "access_key_id"),
+        ({"type": "ram_role_arn", "role_arn": "role/x", "source": "default"}, "a RAM role's ARN such as acs:ram"),
+        (
+            {**GOOD["role by default"], "role_session_expiration": 899},
+            "is 899, but must be whole seconds from 900 to 3600",
+        ),
+        (
+            {**GOOD["role by default"], "role_session_expiration": 3601},
+            "is 3601, but must be whole seconds from 900 to",
+        ),
+        ({**GOOD["role by default"], "role_session_name": "a b"}, "role_session_name"),
+        ({**GOOD["ecs"], "role_name": "../x"}, "role_name"),
+        ({**GOOD["ecs"], "external_id": "x"}, "external_id"),
     ],
 )
-def test_a_bad_spec_is_one_sentence_that_names_the_key_and_no_secret(spec, says):
+def test_a_bad_spec_is_one_sentence_that_names_the_key_and_no_secret(table, says):
     with pytest.raises(ConfigError) as caught:
-        validate(spec, "account 1: [accounts.credentials]")
+        parsed(table)
     assert says in str(caught.value)
-    assert str(caught.value).startswith("account 1: [accounts.credentials] ")
+    assert str(caught.value).startswith("config.toml: accounts[0].credentials.")
     assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize("seconds", [900, 3600])
 def test_the_ends_of_the_session_s_range_are_taken(seconds):
-    validate(replace(GOOD["role by default"], role_session_expiration=seconds))
+    parsed({**GOOD["role by default"], "role_session_expiration": seconds})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,28 @@
+"""The house: one public class a name, every package with a reading order, the layers as docs/design.md draws them."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "crawler").rglob("*.py"))
+
+
+def public_classes(path):
+    """Names of the public classes that a module defines, not those nested in another."""
+    return [
+        node.name
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+
+
+def test_public_class_name_is_defined_once():
+    """One word has one meaning: a second class of the same name would be another thing."""
+    places = defaultdict(list)
+    for path in SOURCES:
+        for name in public_classes(path):
+            places[name].append(str(path.relative_to(ROOT)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -1,66 +1,82 @@
-# Two commands do everything: `make demo` and `make test`. Both set up what they need in .venv first.
+# `make demo` shows the program and `make test` tests it. Each target first installs what it needs into $(VENV), and only that.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test test-browser test-trust mutation lint docs site screenshots bench bench-quick soak smoke sbom audit lock
-.PHONY: clean test-benchmarks
+.PHONY: help demo test test-browser test-trust mutation lint docs site screenshots bench bench-quick soak smoke
+.PHONY: sbom audit lock clean test-benchmarks
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
 	@echo "make test   set up, run the tests"
-	@echo "make test-browser  set up, install Chromium where there is none, run the tests of the report in it"
-	@echo "make test-trust  set up, install what it takes from Debian, run the long tests of what must never go wrong"
-	@echo "make mutation  mutants of retry, paging, redaction and commit against their tests; the score by module (an hour)"
-	@echo "make lint   ruff, mypy --strict, import-linter"
-	@echo "make docs   docs/tables.md and docs/reference.md anew, from schemas/, the commands and the configuration"
-	@echo "make site   the documentation as a static site in build/site; a link that leads nowhere fails it"
-	@echo "make screenshots  docs/images/ anew, from the program, in Chromium"
-	@echo "make bench  crawl, floor, SDK and dlt on the same static cloud, into docs/performance.md (half an hour)"
-	@echo "make bench-quick  the same on a small one, once, only shown"
-	@echo "make test-benchmarks  set up, run the tests of the benchmarks: what they show, and calls per request"
-	@echo "make soak   five million functions through faults of all kinds, every row judged, into docs/reliability.md (an hour)"
+	@echo "make test-browser  set up, install Chromium if it is missing, run the tests of the report in Chromium"
+	@echo "make test-trust  set up, install the Debian packages that are needed, run the long tests of reliability"
+	@echo "make mutation  run mutants of retry, paging, redaction and commit against their tests; print scores (an hour)"
+	@echo "make lint   run ruff, mypy --strict, import-linter"
+	@echo "make docs   write docs/tables.md and docs/reference.md from schemas/, the commands and the configuration"
+	@echo "make site   build the documentation as a static site in build/site; fail on a broken link"
+	@echo "make screenshots  write docs/images/ from the program, in Chromium"
+	@echo "make bench  compare crawl, floor, SDK and dlt on one static cloud; write docs/performance.md (half an hour)"
+	@echo "make bench-quick  run the same benchmark once on a small cloud; print the result"
+	@echo "make test-benchmarks  run the tests of the benchmarks, and bounds on the number of calls per request"
+	@echo "make soak   crawl five million functions through faults, check each row; write docs/reliability.md (an hour)"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
-	@echo "make sbom   build/sbom.cdx.json: what is shipped, from requirements/runtime.txt"
-	@echo "make audit  ask PyPI for known vulnerabilities in what is shipped (needs the network)"
-	@echo "make lock   resolve requirements/*.txt anew (needs the registry)"
-	@echo "make clean  remove the environment and everything made by the above"
+	@echo "make sbom   write build/sbom.cdx.json, the bill of materials of requirements/runtime.txt"
+	@echo "make audit  ask PyPI for known vulnerabilities in requirements/runtime.txt (needs the network)"
+	@echo "make lock   resolve requirements/*.txt (needs the registry)"
+	@echo "make clean  remove the environment and all files that these targets made"
 
-$(VENV)/.runtime: requirements/runtime.txt
+# One stamp for each lock in requirements/: what it installs is in $(VENV).
+$(VENV)/.created:
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: requirements/runtime.txt | $(VENV)/.created
 	$(PIP) install --require-hashes --only-binary :all: -r requirements/runtime.txt
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
-	$(PIP) install --require-hashes -r requirements/dev.txt
+# Some of the SDK's packages have no wheel.
+$(VENV)/.test: requirements/test.txt | $(VENV)/.runtime
+	$(PIP) install --require-hashes -r requirements/test.txt
 	@touch $@
 
-$(VENV)/.browser: $(VENV)/.dev requirements/browser.txt
+$(VENV)/.lint: requirements/lint.txt | $(VENV)/.runtime
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/lint.txt
+	@touch $@
+
+$(VENV)/.docs: requirements/docs.txt | $(VENV)/.created
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/docs.txt
+	@touch $@
+
+$(VENV)/.build: requirements/build.txt | $(VENV)/.created
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/build.txt
+	@touch $@
+
+$(VENV)/.browser: requirements/browser.txt | $(VENV)/.test
 	test -x /usr/bin/chromium || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
-	$(PIP) install --require-hashes -r requirements/browser.txt
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/browser.txt
 	@touch $@
 
-$(VENV)/.trust: $(VENV)/.dev requirements/trust.txt
+$(VENV)/.trust: requirements/trust.txt | $(VENV)/.test
 	$(PIP) install --require-hashes --only-binary :all: -r requirements/trust.txt
 	@touch $@
 
 demo: $(VENV)/.runtime
 	$(PY) -m crawler demo --output $(OUTPUT)
 
-# Where the environment says that no bytecode is written, every worker and every command that a test starts would
-# compile all of it anew.
+# With this variable set, each worker and each command of a test would compile all modules again.
 test test-trust: export PYTHONDONTWRITEBYTECODE :=
 
-test: $(VENV)/.dev
+test: $(VENV)/.test
 	$(PY) -m pytest -n auto --dist worksteal
 
-# Chromium is Debian's: as root, or install the package chromium first.
+# Chromium comes from Debian: run this as root, or install the package chromium first.
 test-browser: $(VENV)/.browser
 	$(PY) -m pytest -m browser tests
 
-# As root, or install the package first. Nothing is skipped: what can't be had fails.
+# Run this as root, or install the packages first. A missing tool fails the target; no test is skipped.
 TRUST_TOOLS := strace=strace soffice=libreoffice-calc-nogui
 
 test-trust: $(VENV)/.trust
@@ -68,14 +84,14 @@ test-trust: $(VENV)/.trust
 	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; }
 	WHOLE_EXAMPLES=1 $(PY) -m pytest -n auto --dist worksteal -m "trust or hypothesis"
 
-# Which modules and which tests: [tool.mutmut] in pyproject.toml. In memory where that can be had: a commit flushes often.
+# Which modules and which tests: [tool.mutmut] in pyproject.toml. It works in memory if possible, because commits flush often.
 MUTANTS_AT_ONCE ?= 1
 mutation: $(VENV)/.trust
 	rm -rf mutants
 	TMPDIR=$$(test -w /dev/shm && echo /dev/shm || echo /tmp) $(VENV)/bin/mutmut run --max-children $(MUTANTS_AT_ONCE)
 	$(PY) tests/mutation/score.py
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -87,34 +103,30 @@ docs: $(VENV)/.runtime
 	$(PY) -m crawler.cli.reference > $(VENV)/reference.md
 	mv $(VENV)/reference.md docs/reference.md
 
-# Not with --quiet: then ProperDocs doesn't count its warnings, and a broken link would pass.
-site: $(VENV)/.dev
+# Without --quiet: with it, ProperDocs doesn't count its warnings, and a broken link passes.
+site: $(VENV)/.docs
 	$(VENV)/bin/properdocs build --strict
 
 screenshots: $(VENV)/.browser
 	$(PY) docs/images/make_screenshots.py
 
-# nginx is Debian's: as root, or install the package nginx-light first. dlt gets an environment of its own in .bench.
+# nginx comes from Debian: run this as root, or install the package nginx-light first. dlt gets its own environment in .bench.
 .bench/.nginx:
 	test -x /usr/sbin/nginx || { apt-get update -qq && apt-get install -y -qq --no-install-recommends nginx-light; }
 	@mkdir -p .bench
 	@touch $@
 
-bench: $(VENV)/.dev .bench/.nginx
+bench: $(VENV)/.test .bench/.nginx
 	$(PY) -m benchmarks --write
 
-# The benchmarks' own tests, and bounds on work that are counted and not timed. No part of `make test`.
-test-benchmarks: $(VENV)/.dev
-	$(PY) -m pytest -q benchmarks
-
-bench-quick: $(VENV)/.dev .bench/.nginx test-benchmarks
+bench-quick: $(VENV)/.test .bench/.nginx
 	$(PY) -m benchmarks --quick --rounds 1
 
-soak: $(VENV)/.dev
-	$(PY) -m tests.soak --write
+soak: $(VENV)/.test
+	$(PY) -m benchmarks.soak --write
 
 # The wheel in a clean environment, outside of the checkout.
-smoke: $(VENV)/.dev
+smoke: $(VENV)/.build
 	.ci/smoke $(PY)
 
 SBOM ?= build/sbom.cdx.json
@@ -125,15 +137,14 @@ sbom: $(VENV)/.trust
 audit: $(VENV)/.trust
 	$(PY) -m pip_audit --require-hashes --disable-pip -r requirements/runtime.txt
 
-lock: $(VENV)/.dev
-	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-header pyproject.toml -o requirements/runtime.txt
-	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-header --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
-	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-header -c requirements/dev.txt requirements/browser.in -o requirements/browser.txt
-	$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-header -c requirements/dev.txt requirements/trust.in -o requirements/trust.txt
+# Each lock takes the versions of those before it, so that all of them fit into one environment.
+COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
+lock: $(VENV)/.build
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra all --group test -c requirements/runtime.txt -o requirements/test.txt
+	$(COMPILE) pyproject.toml --extra all --group lint -c requirements/test.txt -o requirements/lint.txt
+	for group in docs build browser trust; do \
+	  $(COMPILE) --group $$group -c requirements/test.txt -c requirements/lint.txt -o requirements/$$group.txt || exit 1; done
 
 clean:
 	rm -rf $(VENV) .bench mutants $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

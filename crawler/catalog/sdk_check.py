@@ -48,13 +48,12 @@ class Sdk:
 
     def __init__(self, package: str) -> None:
         self.package = package
+        distribution = package.replace("_", "-")
         try:
-            self.version = version(package.replace("_", "-"))
+            self.version = version(distribution)
             self._client = import_module(f"{package}.client").Client
         except (PackageNotFoundError, ImportError):
-            raise ConfigError(
-                f"the SDK package {package} isn't installed: pip install 'acs-inventory[dev]' brings it along"
-            ) from None
+            raise ConfigError(f"the SDK package {package} isn't installed: pip install {distribution}") from None
 
     @cached_property
     def calls(self) -> dict[str, SdkCall]:

@@ -62,15 +62,32 @@ def test_anything_else_in_a_lock_is_found(line):
         locked((ROOT / "requirements/runtime.txt").read_text() + line)
 
 
+def names(requirements: list[str]) -> set[str]:
+    """The packages that requirements are about."""
+    return {re.match(r"[a-z0-9-]+", text)[0] for text in requirements}
+
+
+def members(groups: dict[str, list], name: str) -> set[str]:
+    """The packages of a dependency group, with those of the groups that it includes."""
+    included = [item["include-group"] for item in groups[name] if isinstance(item, dict)]
+    own = names([item for item in groups[name] if isinstance(item, str)])
+    return own.union(*(members(groups, other) for other in included))
+
+
 def test_every_dependency_is_locked_once_for_all_uses():
-    """T30: the locks agree, and runtime.txt has what pyproject.toml asks for."""
+    """T30: the locks agree, and each has what pyproject.toml asks for."""
     locks = {path.stem: locked(path.read_text()) for path in LOCKS}
-    assert locks.keys() >= {"runtime", "dev", "browser", "trust"}
-    for name, entry in locks["runtime"].items():
+    for name, entry in (item for lock in locks.values() for item in lock.items()):
         assert all(lock.get(name, entry) == entry for lock in locks.values()), name
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = {re.match(r"[a-z0-9-]+", text)[0] for text in project["dependencies"]}
-    assert wanted <= locks["runtime"].keys()
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups, project = pyproject["dependency-groups"], pyproject["project"]
+    extras = set().union(*map(names, project["optional-dependencies"].values())) - {project["name"]}
+    assert names(project["dependencies"]) <= locks["runtime"].keys()
+    assert locks.keys() - {"runtime"} == groups.keys() - {"deploy", "dev"}
+    for group in locks.keys() - {"runtime"}:
+        assert members(groups, group) <= locks[group].keys(), group
+    assert extras <= locks["test"].keys() & locks["lint"].keys()
+    assert members(groups, "deploy") <= locks["test"].keys()
 
 
 def test_installing_checks_hashes_and_takes_no_source_for_what_runs():
@@ -79,7 +96,7 @@ def test_installing_checks_hashes_and_takes_no_source_for_what_runs():
     assert len(installs) >= 4
     assert all("--require-hashes" in install for install in installs)
     wheels = {install.split()[-1] for install in installs if "--only-binary :all:" in install}
-    assert wheels == {"requirements/runtime.txt", "requirements/trust.txt"}
+    assert wheels == {f"requirements/{name}.txt" for name in ("runtime", "lint", "docs", "build", "browser", "trust")}
 
 
 def test_what_gates_a_landing_installs_nothing_unlocked():

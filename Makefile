@@ -5,12 +5,13 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test test-browser test-trust mutation lint docs site screenshots bench bench-quick soak smoke
-.PHONY: sbom audit lock clean test-benchmarks
+.PHONY: help demo test coverage test-browser test-trust mutation lint docs site screenshots bench bench-quick soak smoke
+.PHONY: sbom audit lock clean
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
 	@echo "make test   set up, run the tests"
+	@echo "make coverage  run the tests with coverage; fail below the floor in pyproject.toml"
 	@echo "make test-browser  set up, install Chromium if it is missing, run the tests of the report in Chromium"
 	@echo "make test-trust  set up, install the Debian packages that are needed, run the long tests of reliability"
 	@echo "make mutation  run mutants of retry, paging, redaction and commit against their tests; print scores (an hour)"
@@ -20,7 +21,6 @@ help:
 	@echo "make screenshots  write docs/images/ from the program, in Chromium"
 	@echo "make bench  compare crawl, floor, SDK and dlt on one static cloud; write docs/performance.md (half an hour)"
 	@echo "make bench-quick  run the same benchmark once on a small cloud; print the result"
-	@echo "make test-benchmarks  run the tests of the benchmarks, and bounds on the number of calls per request"
 	@echo "make soak   crawl five million functions through faults, check each row; write docs/reliability.md (an hour)"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
 	@echo "make sbom   write build/sbom.cdx.json, the bill of materials of requirements/runtime.txt"
@@ -67,10 +67,17 @@ demo: $(VENV)/.runtime
 	$(PY) -m crawler demo --output $(OUTPUT)
 
 # With this variable set, each worker and each command of a test would compile all modules again.
-test test-trust: export PYTHONDONTWRITEBYTECODE :=
+test coverage test-trust: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/.test
 	$(PY) -m pytest -n auto --dist worksteal
+
+# Which processes are measured, and the floor: [tool.coverage] in pyproject.toml.
+coverage: $(VENV)/.test
+	rm -f .coverage .coverage.*
+	$(PY) -m coverage run -m pytest -n auto --dist worksteal
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report
 
 # Chromium comes from Debian: run this as root, or install the package chromium first.
 test-browser: $(VENV)/.browser
@@ -148,3 +155,4 @@ lock: $(VENV)/.build
 
 clean:
 	rm -rf $(VENV) .bench mutants $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -f .coverage .coverage.*

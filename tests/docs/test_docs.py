@@ -28,7 +28,7 @@ from tests.support.crawl_runner import site
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
 def block(name: str) -> str:
@@ -180,7 +180,45 @@ def test_contributing_names_every_key_of_a_schema_file():
 
 
 def test_the_changelog_has_this_version():
-    assert re.search(rf"^## {re.escape(__version__)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    version, text = re.escape(__version__), (ROOT / "CHANGELOG.md").read_text()
+    assert re.search(rf"^## \[{version}\]|^## \[Unreleased\]\n\nThis becomes {version}\b", text, re.MULTILINE)
+
+
+def test_the_changelog_has_only_the_kinds_of_change_of_its_format():
+    headings = re.findall(r"^### (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings == ["Added", "Changed", "Fixed", "Removed"]
+
+
+def test_the_map_has_every_package_and_module_of_the_program():
+    [tree] = re.findall(r"```\ncrawler/\n(.*?)```", (ROOT / "docs/design.md").read_text(), re.DOTALL)
+    there = [*ROOT.glob("crawler/*/__init__.py"), *ROOT.glob("crawler/[!_]*.py")]
+    names = {f"{path.parent.name}/" if path.name == "__init__.py" else path.name for path in there}
+    assert set(re.findall(r"^  (\w+(?:/|\.py))", tree, re.MULTILINE)) == names
+
+
+def test_the_glossary_defines_each_word_once_and_in_one_sentence():
+    rows = re.findall(
+        r"^\| (.+?) \| (.+) \|$", (ROOT / "docs/design.md").read_text().split("## Glossary")[1], re.MULTILINE
+    )
+    words = [word for cell, _ in rows if cell not in {"word", "---"} for word in cell.split(", ")]
+    assert len(words) > 100
+    assert len(words) == len(set(words))
+    for cell, meaning in rows:
+        assert cell in {"word", "---"} or (meaning.endswith(".") and ". " not in meaning), cell
+
+
+def test_every_decision_is_listed_once_with_its_title_and_has_a_status():
+    index = (ROOT / "docs/adr/index.md").read_text()
+    listed = dict(re.findall(r"^- \[\d{4}\]\((.+?)\) (.+?)(?: \(superseded\))?$", index, re.MULTILINE))
+    files = {path.name: path.read_text() for path in ROOT.glob("docs/adr/[0-9]*.md")}
+    assert listed.keys() == files.keys()
+    assert sorted(name[:4] for name in files) == [f"{number:04}" for number in range(1, len(files) + 1)]
+    for name, text in files.items():
+        title, status, *sections = re.findall(r"^# (.+)|^Status: (.+)|^## (.+)", text, re.MULTILINE)
+        assert title[0] == f"{name[:4]}. {listed[name]}"
+        assert re.match(r"(accepted|superseded by \[ADR \d{4}\])", status[1]), name
+        found = [section[2] for section in sections]
+        assert found in (wanted := ["Context", "Decision", "Consequences"], [*wanted, "Rejected options"]), name
 
 
 def test_links_between_pages_lead_somewhere():

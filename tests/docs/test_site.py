@@ -36,6 +36,12 @@ def test_every_page_is_there_and_leads_to_every_other(site):
         assert set(re.findall(r'href="([\w-]+)\.html"', menu)) == set(PAGES)
 
 
+def test_the_menu_leads_to_the_decisions_and_each_is_there(site):
+    assert 'href="adr/index.html"' in (site / "index.html").read_text()
+    written = {path.stem for path in (ROOT / "docs/adr").glob("*.md")}
+    assert {path.stem for path in (site / "adr").glob("*.html")} == written
+
+
 def test_no_page_has_a_script_or_takes_anything_from_elsewhere(site):
     for path in (*site.rglob("*.html"), *site.rglob("*.css")):
         text = path.read_text()

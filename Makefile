@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
 .PHONY: help demo test coverage test-browser test-trust mutation lint docs site screenshots bench bench-quick soak smoke
-.PHONY: sbom audit lock clean
+.PHONY: sbom audit lock clean test-benchmarks
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
@@ -21,6 +21,7 @@ help:
 	@echo "make screenshots  write docs/images/ from the program, in Chromium"
 	@echo "make bench  compare crawl, floor, SDK and dlt on one static cloud; write docs/performance.md (half an hour)"
 	@echo "make bench-quick  run the same benchmark once on a small cloud; print the result"
+	@echo "make test-benchmarks  run the tests of the benchmarks, and bounds on the number of calls per request"
 	@echo "make soak   crawl five million functions through faults, check each row; write docs/reliability.md (an hour)"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
 	@echo "make sbom   write build/sbom.cdx.json, the bill of materials of requirements/runtime.txt"
@@ -126,11 +127,15 @@ screenshots: $(VENV)/.browser
 bench: $(VENV)/.test .bench/.nginx
 	$(PY) -m benchmarks --write
 
-bench-quick: $(VENV)/.test .bench/.nginx
+# The tests of the benchmarks, and bounds on work that are counted and not timed. `make test` doesn't run them.
+test-benchmarks: $(VENV)/.test
+	$(PY) -m pytest -q benchmarks
+
+bench-quick: $(VENV)/.test .bench/.nginx test-benchmarks
 	$(PY) -m benchmarks --quick --rounds 1
 
 soak: $(VENV)/.test
-	$(PY) -m benchmarks.soak --write
+	$(PY) -m tests.soak --write
 
 # The wheel in a clean environment, outside of the checkout.
 smoke: $(VENV)/.build

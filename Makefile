@@ -106,9 +106,9 @@ lint: $(VENV)/.lint
 	$(VENV)/bin/lint-imports
 
 docs: $(VENV)/.runtime
-	$(PY) -m crawler tables --markdown > $(VENV)/tables.md
+	$(PY) -m docs.generate.tables > $(VENV)/tables.md
 	mv $(VENV)/tables.md docs/tables.md
-	$(PY) -m crawler.cli.reference > $(VENV)/reference.md
+	$(PY) -m docs.generate.reference > $(VENV)/reference.md
 	mv $(VENV)/reference.md docs/reference.md
 
 # Without --quiet: with it, ProperDocs doesn't count its warnings, and a broken link passes.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from crawler.cli.configuration import EXAMPLE, section_page
 from crawler.config.sections import Settings
+from docs.generate.configuration import EXAMPLE, section_page
 from tests.support.config_keys import struct_keys
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text().split("\n## Configuration\n", 1)[1]
@@ -46,7 +46,7 @@ def test_every_key_says_what_it_takes_and_what_it_is_for(section):
 def test_defaults_are_the_codes():
     assert rows(SECTIONS["crawl"])["concurrency"][1] == f"`{Settings().crawl.concurrency}`"
     assert rows(SECTIONS["output"])["umask"][1] == f"`{json.dumps(Settings().output.umask)}`"
-    assert rows(SECTIONS["accounts"])["id"][1] == "needed"
+    assert rows(SECTIONS["accounts"])["id"][1] == "required"
 
 
 def test_a_key_that_the_example_forgets_would_be_seen():

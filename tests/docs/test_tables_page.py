@@ -10,9 +10,9 @@ import pytest
 from markdown_it import MarkdownIt
 
 from crawler.catalog import load_catalog
-from crawler.cli.markdown import page
 from crawler.config import Config
 from crawler.config.resolve import limit_rules
+from docs.generate.tables import page
 from tests.support import extra_catalog
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def rendered(catalog):
     return Page(page(catalog, limit_rules(Config(), catalog)))
 
 
-OVERVIEW = ["table", "operation", "what its rows are", "crawled", "parents", "key", "RAM action"]
+OVERVIEW = ["table", "operation", "rows", "crawled", "parents", "key", "RAM action"]
 
 
 @pytest.fixture(scope="module")

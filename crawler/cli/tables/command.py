@@ -23,12 +23,9 @@ if TYPE_CHECKING:
     "--config", "config_file", type=click.Path(path_type=Path), help="Adds the tables of its [catalog] extra."
 )
 @click.option("--check-sdk", is_flag=True, help="Compare all tables with the official SDK packages (the dev extra).")
-@click.option("--markdown", "as_markdown", is_flag=True, help="All tables as one page of Markdown: docs/tables.md.")
 @json_option
 @output_options
-def tables(
-    table: str | None, config_file: Path | None, check_sdk: bool, as_markdown: bool, as_json: bool
-) -> int | None:
+def tables(table: str | None, config_file: Path | None, check_sdk: bool, as_json: bool) -> int | None:
     """The catalog: every table, or all about one TABLE: its operation, paging, parents, columns and types.
 
     TABLE may be a pattern as in 'fc_*': it shows the opt-in tables too, which a crawl takes by their exact names only.
@@ -40,19 +37,13 @@ def tables(
     from crawler.config import Config
     from crawler.config.resolve import limit_rules
 
-    if (check_sdk or as_markdown) and (table or (check_sdk and as_markdown) or (as_markdown and as_json)):
-        raise click.UsageError("--check-sdk and --markdown are each about all tables: give no TABLE, and one of them.")
+    if check_sdk and table:
+        raise click.UsageError("--check-sdk compares all tables; give no TABLE.")
     config = load(config_file) if config_file else Config()
     catalog = load_catalog(config.catalog.extra)
     if check_sdk:
         return _check_sdk(catalog, as_json=as_json)
-    rules = limit_rules(config, catalog)
-    if as_markdown:
-        from crawler.cli.markdown import page
-
-        click.echo(page(catalog, rules), nl=False)
-    else:
-        _show_tables(catalog, table, rules, as_json=as_json)
+    _show_tables(catalog, table, limit_rules(config, catalog), as_json=as_json)
     return None
 
 

@@ -1,4 +1,4 @@
-"""`python -m crawler` is `acs-inventory`."""
+"""`python -m crawler` runs `acs-inventory`."""
 
 from crawler.cli import main
 

@@ -9,6 +9,11 @@ from typing import Protocol
 import anyio
 
 
+def iso_utc(instant: datetime) -> str:
+    """Return an aware instant as ISO 8601 in UTC with Z, to the second."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 class Clock(Protocol):
     """Two readings and one wait. Instants are aware and UTC; durations are seconds."""
 

@@ -42,7 +42,7 @@ _ACCEPTED = "only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of a SELECT are 
 class Rows:
     """An answer on its way, read once: batches of at most `BATCH_ROWS`.
 
-    The statement runs while they are read, and so that raises what `asking` raises.
+    The statement runs while they are read, and so that raises what `run_query` raises.
     """
 
     schema: pa.Schema
@@ -50,7 +50,7 @@ class Rows:
 
 
 @contextmanager
-def asking(snapshot: OpenSnapshot, sql: str, tables: TableNames) -> Iterator[Rows]:
+def run_query(snapshot: OpenSnapshot, sql: str, tables: TableNames) -> Iterator[Rows]:
     """The rows of one reading statement, for a block.
 
     Raises ConfigError for SQL that can't be run or that would write, QueryError for what fails on the way, OutputError
@@ -62,7 +62,7 @@ def asking(snapshot: OpenSnapshot, sql: str, tables: TableNames) -> Iterator[Row
 
 
 def ask(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> Rows:
-    """See `asking`; the connection must have been made with `SETTINGS`."""
+    """See `run_query`; the connection must have been made with `SETTINGS`."""
     import duckdb
 
     _check(connection, statement, tables)

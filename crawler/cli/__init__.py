@@ -1,4 +1,4 @@
-"""The command line: arguments → one function each, errors → exit codes. The only place that prints."""
+"""The command line: one function per command; errors become exit codes. No other package prints."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""How a crawl came out, for people: what is complete in a few lines, and all that isn't."""
+"""The result of a crawl, as JSON values and as text that lists everything incomplete."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -13,38 +12,36 @@ from rich.table import Table
 from rich.text import Text
 
 from crawler.cli.render import console, duration_text, safe, size_text, status_text, table_of
+from crawler.clock import iso_utc
 
 if TYPE_CHECKING:
     from crawler.run.result import CrawlResult
     from crawler.snapshot import DirectoryEntry, Manifest, ScopeRow
     from crawler.snapshot.manifest import SkippedMember
 
-# More tables than these are summed up; then at least so many of them are shown, those that aren't complete first.
+# More tables than `_MAX_TABLES` are summed by product, and only incomplete and large tables are listed.
 _MAX_TABLES = 20
 _LEAST_SHOWN = 8
 _MAX_SHOWN = 40
 _COLUMNS = ("table", "rows", "files", "size", "scopes complete")
-
-
-# What a narrow terminal does without, in that order; and what a table takes beside its cells.
+# Columns that a narrow terminal omits, in this order; then the width of a table's frame.
 _EXPENDABLE = ("files", "size")
 _GAP, _EDGES = 3, 2
 _PARENT = re.compile(r"Its parent \w+ is \w+: ")
 Cell = Text | str
 
-
-# What shares a cause: accounts, regions, tables; and the cause: status and reason, one of each.
+# The accounts, regions and tables that share a cause, and the cause: one status and one reason.
 Cause = tuple[tuple[str, ...], ...]
 _ACCOUNTS, _REGIONS, _TABLES = range(3)
 _REASON_FIELDS = ("account_id", "region_id", "table", "status", "error_code", "error_message", "request_id")
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:
-    """How a crawl came out: tables, what isn't complete and why, unknown fields, and one line of figures."""
+    """Print the tables, the incomplete scopes with their reasons, unknown fields, and one line of figures."""
     out = console()
     _print_tables(out, summary)
     print_scopes(out, summary["scopes"]["not_complete"])
-    print_left_out(out, summary["directory"], summary["left_out"])
+    print_skipped_members(out, summary["directory"], summary["left_out"])
     _print_unknown(out, summary["unknown_fields"])
     for warning in summary["warnings"]:
         out.print(Text("warning ", "yellow") + safe(warning))
@@ -52,32 +49,32 @@ def print_summary(summary: Mapping[str, Any]) -> None:
 
 
 def _print_tables(out: Console, summary: Mapping[str, Any]) -> None:
-    """Every table; of many, the sums by product, all that aren't complete, and the largest."""
+    """Print all tables; if they are many, the sums by product, the incomplete tables and the largest."""
     entries = summary["tables"]
     if len(entries) <= _MAX_TABLES:
         print_numbers(out, _COLUMNS, [_row(table, entry) for table, entry in sorted(entries.items())])
         return
     print_numbers(out, ("tables", "", *_COLUMNS[1:]), _sums(entries))
-    odd = {table for table, entry in entries.items() if not _is_complete(entry)}
-    ranked = sorted(entries, key=lambda table: (table not in odd, -entries[table]["rows"], table))
-    shown = ranked[: max(len(odd), _LEAST_SHOWN)]
-    title = "Those that aren't complete, and the largest" if odd else "The largest"
+    incomplete = {table for table, entry in entries.items() if not _is_complete(entry)}
+    ranked = sorted(entries, key=lambda table: (table not in incomplete, -entries[table]["rows"], table))
+    shown = ranked[: max(len(incomplete), _LEAST_SHOWN)]
+    title = "Incomplete and largest tables" if incomplete else "Largest tables"
     print_numbers(out, _COLUMNS, [_row(table, entries[table]) for table in shown], title)
     if len(shown) < len(ranked):
-        out.print(f"… and {len(ranked) - len(shown)} more tables, all complete; `snapshots show` has every one.\n")
+        out.print(f"… and {len(ranked) - len(shown)} more tables, all complete; `snapshots show` lists them.\n")
 
 
 def print_numbers(out: Console, columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
-    """A name and its numbers, a row each; where a terminal is narrow, some columns are left out."""
+    """Print one row per name with its numbers. A narrow terminal omits the columns of `_EXPENDABLE`."""
     if not rows:
         return
     for number in range(len(_EXPENDABLE) + 1):
-        kept = [place for place, column in enumerate(columns) if column not in _EXPENDABLE[:number]]
-        widths = [max(len(columns[place]), *(len(row[place]) for row in rows)) for place in kept]
+        kept = [index for index, column in enumerate(columns) if column not in _EXPENDABLE[:number]]
+        widths = [max(len(columns[index]), *(len(row[index]) for row in rows)) for index in kept]
         if sum(widths) + _GAP * (len(kept) - 1) + _EDGES <= out.width:
             break
-    names = [columns[place] for place in kept]
-    cells = [[row[place] for place in kept] for row in rows]
+    names = [columns[index] for index in kept]
+    cells = [[row[index] for index in kept] for row in rows]
     out.print(table_of(names, cells, title=title, numbers=names[1:]))
 
 
@@ -93,7 +90,7 @@ def _row(name: str, entry: Mapping[str, int]) -> tuple[Cell, ...]:
 
 
 def _sums(entries: Mapping[str, Mapping[str, int]]) -> list[tuple[Cell, ...]]:
-    """A row for the tables of each product, under the pattern that chooses them, and one for all."""
+    """Return one row per product, named by the glob of its tables, and one row for all."""
     groups: dict[str, list[Mapping[str, int]]] = {}
     for table, entry in sorted(entries.items()):
         groups.setdefault(f"{table.partition('_')[0]}_*", []).append(entry)
@@ -112,7 +109,7 @@ def _is_complete(entry: Mapping[str, int]) -> bool:
 
 
 def print_scopes(out: Console, reasons: Sequence[Mapping[str, str]], title: str = "Not complete") -> None:
-    """All scopes that aren't complete, and why; those that have the reason in common stand together."""
+    """Print all incomplete scopes with their reasons. Scopes with the same reason are grouped."""
     if not reasons:
         return
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -128,51 +125,53 @@ def print_scopes(out: Console, reasons: Sequence[Mapping[str, str]], title: str 
 
 
 def causes(reasons: Iterable[Mapping[str, str]]) -> list[Cause]:
-    """One cause often takes several tables of a target along, and is the same elsewhere."""
+    """Group incomplete scopes by cause: one cause often affects many tables, regions and accounts."""
     ordered = sorted(reasons, key=lambda row: (row["account_id"], row["region_id"]))
     causes: list[Cause] = [
         ((row["account_id"],), (row["region_id"],), (row["table"],), (row["status"],), (_why(row),)) for row in ordered
     ]
-    for place in (_TABLES, _REGIONS, _ACCOUNTS):
-        causes = _joined(causes, place)
+    for index in (_TABLES, _REGIONS, _ACCOUNTS):
+        causes = _merged(causes, index)
     return causes
 
 
-def _joined(causes: Iterable[Cause], place: int) -> list[Cause]:
-    """Those that differ in this place only become one."""
+def _merged(causes: Iterable[Cause], index: int) -> list[Cause]:
+    """Merge causes that differ at this index only."""
     found: dict[tuple[Cause, Cause], list[str]] = {}
     for cause in causes:
-        found.setdefault((cause[:place], cause[place + 1 :]), []).extend(cause[place])
+        found.setdefault((cause[:index], cause[index + 1 :]), []).extend(cause[index])
     return [(*before, tuple(values), *after) for (before, after), values in found.items()]
 
 
 def _why(row: Mapping[str, str]) -> str:
-    """The reason without what a child's scope puts before its parent's, and without the place, which stands beside."""
+    """Return the reason without its account and region, which are printed next to it, and without the parent's name."""
     message = _PARENT.sub("", row["error_message"], count=1)
     for key, name in (("account_id", "<account>"), ("region_id", "<region>")):
         message = re.sub(rf"(?<![\w-]){re.escape(row[key])}(?![\w-])", name, message)
     return f"{row['error_code']}: {message}" if row["error_code"] else message
 
 
-def print_left_out(out: Console, directory: Mapping[str, Any] | None, left_out: Sequence[Mapping[str, str]]) -> None:
-    """The organization's members that aren't crawled, and why, or why there is no list of them."""
+def print_skipped_members(
+    out: Console, directory: Mapping[str, Any] | None, skipped: Sequence[Mapping[str, str]]
+) -> None:
+    """Print the members of the organization that aren't crawled, with reasons, and the error of their list."""
     if directory is not None and directory["error_message"]:
         reason = safe(f"{directory['error_code']}: {directory['error_message']}")
         out.print(status_text(directory["status"]), reason, soft_wrap=True)
-    rows = [(member["account_id"], member["name"], member["reason"]) for member in left_out]
+    rows = [(member["account_id"], member["name"], member["reason"]) for member in skipped]
     if rows:
-        out.print(table_of(("account", "name", "why"), rows[:_MAX_SHOWN], title="Members left out"))
+        out.print(table_of(("account", "name", "reason"), rows[:_MAX_SHOWN], title="Skipped members"))
     if len(rows) > _MAX_SHOWN:
-        out.print(f"… and {len(rows) - _MAX_SHOWN} more; --json has them all.")
+        out.print(f"… and {len(rows) - _MAX_SHOWN} more; --json lists all.")
 
 
 def _print_unknown(out: Console, unknown: Mapping[str, Mapping[str, int]]) -> None:
     rows = [(table, name, f"{count:,}") for table, names in sorted(unknown.items()) for name, count in names.items()]
     if rows:
-        title = "Fields that the schemas don't know (kept in _extra)"
+        title = "Fields that are not in the schemas (kept in _extra)"
         out.print(table_of(("table", "field", "records"), rows[:_MAX_SHOWN], title=title, numbers=("records",)))
     if len(rows) > _MAX_SHOWN:
-        out.print(f"… and {len(rows) - _MAX_SHOWN} more; --json has them all.")
+        out.print(f"… and {len(rows) - _MAX_SHOWN} more; --json lists all.")
 
 
 def _print_verdict(out: Console, summary: Mapping[str, Any]) -> None:
@@ -199,21 +198,16 @@ def _statuses(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda item: -item[1])
 
 
-def iso(instant: datetime) -> str:
-    """ISO 8601 with Z, to the second."""
-    return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
-    """The whole result as JSON values. `tables` is empty and `status` "none" where nothing was committed."""
+    """Return the result as JSON values. If nothing was committed, `tables` is empty and `status` is "none"."""
     manifest = result.manifest
     return {
         "snapshot_id": result.snapshot_id,
         "status": manifest.status if manifest else "none",
         "exit_code": result.exit_code,
         "uri": uri,
-        "started_at": iso(result.started_at),
-        "finished_at": iso(result.finished_at),
+        "started_at": iso_utc(result.started_at),
+        "finished_at": iso_utc(result.finished_at),
         "seconds": round((result.finished_at - result.started_at).total_seconds(), 1),
         "rows": result.rows,
         "tables": table_entries(manifest, result.ledger) if manifest else {},
@@ -226,25 +220,25 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "unknown_fields": {table: dict(names) for table, names in result.unknown_fields.items()},
         "warnings": list(result.warnings),
         "directory": directory_value(result.directory),
-        "left_out": left_out_values(result.left_out),
+        "left_out": skipped_member_values(result.left_out),
     }
 
 
 def directory_value(directory: DirectoryEntry | None) -> dict[str, Any] | None:
-    """How the resource directory was listed, as in the manifest; None without [organization]."""
+    """Return the list of the resource directory as in the manifest; None without [organization]."""
     import msgspec
 
     value: dict[str, Any] | None = msgspec.to_builtins(directory)
     return value
 
 
-def left_out_values(left_out: Sequence[SkippedMember]) -> list[dict[str, str]]:
-    """The organization's members that aren't crawled, with why."""
-    return [asdict(member) for member in left_out]
+def skipped_member_values(skipped: Sequence[SkippedMember]) -> list[dict[str, str]]:
+    """Return the members of the organization that aren't crawled, with reasons."""
+    return [asdict(member) for member in skipped]
 
 
 def table_entries(manifest: Manifest, ledger: Sequence[ScopeRow]) -> dict[str, dict[str, int]]:
-    """Table → rows, bytes, files, scopes, and how many of those are whole."""
+    """Return rows, bytes, files, scopes and complete scopes by table."""
     from crawler.snapshot import is_whole
 
     entries = {
@@ -259,17 +253,17 @@ def table_entries(manifest: Manifest, ledger: Sequence[ScopeRow]) -> dict[str, d
 
 
 def scope_counts(ledger: Sequence[ScopeRow]) -> dict[str, Any]:
-    """How many scopes ended how, and those that leave something unknown with their reason."""
+    """Return the number of scopes by status, and the incomplete scopes with their reasons."""
     from crawler.snapshot.manifest import count_scopes
 
     counts = count_scopes(ledger)
     return {
         "total": counts.total,
         "by_status": {status: number for status, number in counts.by_status.items() if number},
-        "not_complete": [reason(row) for row in counts.not_complete],
+        "not_complete": [reason_value(row) for row in counts.not_complete],
     }
 
 
-def reason(row: ScopeRow) -> Mapping[str, str]:
-    """Which scope, how it ended, and why."""
+def reason_value(row: ScopeRow) -> Mapping[str, str]:
+    """Return a scope with its status and reason."""
     return {name: str(getattr(row, name)) for name in _REASON_FIELDS}

@@ -1,4 +1,4 @@
-"""`emulate`: the built-in cloud for one's own tests."""
+"""`emulate`: serve the built-in cloud, for example to the user's own tests."""
 
 from __future__ import annotations
 
@@ -11,12 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import orjson
 
-from crawler.cli.options import OutputOptions, output_options
+from crawler.cli.options import CommonOptions, common_options, scale_option, seed_option
 from crawler.cli.signals import run_async
-from crawler.config.checks import PRODUCTS
-from crawler.emulator import Cloud, CloudSpec, Emulator, serve
 
 if TYPE_CHECKING:
     from crawler.emulator import Cloud, CloudSpec, Emulator
@@ -25,36 +22,42 @@ _RATE, _BURST = 100, 50
 
 
 @click.command()
-@click.option("--port", default=0, type=click.IntRange(0, 65000), help="STS's port, the regions' follow; 0: free ones.")
-@click.option("--seed", default=0, show_default=True, help="Another seed is another cloud.")
-@click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 1000), help="How many times as large.")
+@click.option(
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65000),
+    help="Port of STS; the regions get the next ones. 0: free ports.",
+)
+@seed_option
+@scale_option
 @click.option(
     "--day",
     default=1,
     show_default=True,
     type=click.IntRange(1, 400),
-    help="The same cloud so many days on: 2 is a day later; on even days OpenSearch is denied to the last account.",
+    help="Day of the same cloud: 2 is one day later. On even days the last account is denied access to OpenSearch.",
 )
 @click.option(
     "--organization",
     "has_organization",
     is_flag=True,
-    help="A resource directory: the first account manages it, four others are its members, two of them out of order.",
+    help="Add a resource directory: the first account manages it. Four accounts are members, two of them unusable (one "
+    "being deleted, one without the role).",
 )
 @click.option(
     "--faults",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A fault script, JSON or TOML: what goes wrong, and when.",
+    help="Fault script in JSON or TOML: which requests fail, and how.",
 )
 @click.option(
     "--write-config",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write a configuration for a crawl of it, keys included, readable by this user only.",
+    help="Write a configuration for crawling this cloud. It contains the keys, so only this user can read it.",
 )
-@output_options
+@common_options
 @click.pass_obj
 def emulate(
-    output: OutputOptions,
+    common: CommonOptions,
     port: int,
     seed: int,
     scale: int,
@@ -63,13 +66,14 @@ def emulate(
     faults: Path | None,
     write_config: Path | None,
 ) -> None:
-    """Serve the built-in cloud on loopback until Ctrl-C: one port for STS and one for each region.
+    """Serve the built-in cloud until Ctrl-C.
 
-    It checks signatures, pages with opaque tokens, throttles, and is as strict as the cloud.
+    Listens on loopback: one port for STS and one per region. Checks signatures, pages with opaque tokens and throttles,
+    as strictly as the real cloud.
     """
     from crawler.emulator import Cloud, CloudSpec, FaultScript
 
-    output.start_logging()
+    common.start_logging()
     spec = CloudSpec(seed=seed, scale=scale, day=day)
     cloud = Cloud(_with_organization(spec) if has_organization else spec)
     if faults is not None:
@@ -78,16 +82,18 @@ def emulate(
 
 
 def _with_organization(spec: CloudSpec) -> CloudSpec:
-    """A management account, two members as they should be, one without the role, and one that is being deleted."""
+    """Add a management account and four members: two usable, one without the role, and one that is being deleted."""
     from crawler.emulator import CloudOrganization
 
     accounts = tuple(str(1_000_000_000_000_001 + number) for number in range(5))
-    odd = CloudOrganization(without_role=accounts[3:4], deletions={accounts[4]: "Deleting"})
-    return replace(spec, accounts=accounts, organization=odd)
+    organization = CloudOrganization(without_role=accounts[3:4], deletions={accounts[4]: "Deleting"})
+    return replace(spec, accounts=accounts, organization=organization)
 
 
 async def _serve(cloud: Cloud, port: int, config_path: Path | None) -> None:
     import anyio
+
+    from crawler.emulator import serve
 
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with serve(cloud, port=port) as emulator:
@@ -107,12 +113,12 @@ def _announce(emulator: Emulator, config_path: Path | None) -> None:
         key_id, secret = emulator.cloud.credentials(account_id)
         click.echo(f"{'account':<17} {account_id} {key_id} {secret}")
     if config_path is not None:
-        click.echo(f"Crawl it: acs-inventory crawl --config {config_path}")
+        click.echo(f"Crawl this cloud: acs-inventory crawl --config {config_path}")
     sys.stdout.flush()
 
 
 def _write_config(emulator: Emulator, path: Path) -> None:
-    """The configuration with its variables filled in: these keys open nothing but the emulator."""
+    """Write the configuration with its variables replaced: these keys are valid in the emulator only."""
     from crawler.errors import ConfigError
 
     text, environ = write_config(emulator, "./snapshots", rate=_RATE, burst=_BURST)
@@ -129,7 +135,9 @@ def _write_config(emulator: Emulator, path: Path) -> None:
 def write_config(
     emulator: Emulator, uri: str, *, rate: float, burst: int, ca_file: str = ""
 ) -> tuple[str, dict[str, str]]:
-    """A configuration for a served cloud, and the environment variables that its `${…}` name."""
+    """Return a configuration for a served cloud, and the environment variables that its `${…}` name."""
+    from crawler.config.checks import PRODUCTS
+
     spec, environ = emulator.cloud.spec, {"ACS_INVENTORY_DEMO_KEY": "the-demo-has-no-secrets"}
     lines = ["[crawl]", f"regions = {_toml(spec.regions)}", "", "[output]", f"uri = {_toml(uri)}"]
     lines += ['fingerprint_key = "${ACS_INVENTORY_DEMO_KEY}"', "", "[rate_limits]"]
@@ -146,10 +154,12 @@ def write_config(
     lines += ["", "[endpoints]"]
     lines += [f"{product} = {_toml(url)}" for product, url in emulator.endpoints.items() if isinstance(url, str)]
     for product, urls in emulator.endpoints.items():
-        if not isinstance(urls, str) and product in PRODUCTS:  # others need schema files of one's own
+        if not isinstance(urls, str) and product in PRODUCTS:  # other products need the user's own schema files
             lines += ["", f"[endpoints.{product}]", *(f"{region} = {_toml(url)}" for region, url in urls.items())]
     return "\n".join(lines) + "\n", environ
 
 
 def _toml(value: str | Sequence[str]) -> str:
+    import orjson
+
     return orjson.dumps(value if isinstance(value, str) else list(value)).decode()

@@ -1,4 +1,4 @@
-"""`export`: tables of a snapshot as files for others."""
+"""`export`: write tables of a snapshot as files."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from crawler.cli.inputs import opened_tables
+from crawler.cli.echo import print_json, warn, warn_of_escaped_cells
+from crawler.cli.inputs import open_tables
 from crawler.cli.options import (
-    OutputOptions,
+    CommonOptions,
+    common_options,
     config_option,
     json_option,
-    output_options,
     overwrite_option,
     raw_option,
     snapshot_option,
     uri_option,
 )
-from crawler.cli.render import warn, warn_of_guarded
+from crawler.cli.signals import interruptible
 
 if TYPE_CHECKING:
     from crawler.audit.export.exporter import Exported, Format, Request
@@ -29,20 +30,22 @@ _FORMATS = ("csv", "jsonl", "xlsx", "parquet")
 
 @click.command()
 @click.argument("patterns", nargs=-1, required=True, metavar="TABLE...")
-@click.option("--format", "file_format", type=click.Choice(_FORMATS), help="Else what the ending of PATH says.")
-@click.option("--to", "path", required=True, type=click.Path(path_type=Path), metavar="PATH", help="Where to.")
-@click.option("--where", default="", metavar="SQL", help="Only rows for which this is true, in every table.")
-@click.option("--columns", default="", metavar="A,B.C", help="Only these columns, or fields of them, in this order.")
+@click.option("--format", "file_format", type=click.Choice(_FORMATS), help="Default: taken from the extension of --to.")
+@click.option(
+    "--to", "path", required=True, type=click.Path(path_type=Path), metavar="PATH", help="File or folder to write."
+)
+@click.option("--where", default="", metavar="SQL", help="Only rows that match this condition, in every table.")
+@click.option("--columns", default="", metavar="A,B.C", help="Only these columns or fields, in this order.")
 @snapshot_option
 @overwrite_option
 @raw_option
 @json_option
 @config_option
 @uri_option
-@output_options
+@common_options
 @click.pass_obj
 def export(
-    output: OutputOptions,
+    common: CommonOptions,
     /,
     patterns: tuple[str, ...],
     file_format: str | None,
@@ -56,76 +59,77 @@ def export(
     config_file: Path | None,
     uri: str | None,
 ) -> None:
-    """Write tables of a snapshot as files, with its ID, its manifest's SHA-256 and the tables' scopes beside them.
+    """Export tables of a snapshot as files.
 
-    TABLE may be a pattern as in 'fc_*'. One table becomes the file PATH, with PATH.scopes.csv and PATH.snapshot.json;
-    several become a folder, or with --format xlsx a sheet each. Nothing stands under its name before all is whole.
+    The snapshot's ID, the SHA-256 of its manifest and the tables' scopes are exported, too. TABLE may be a pattern such
+    as 'fc_*'. One table becomes the file PATH, with PATH.scopes.csv and PATH.snapshot.json. Several tables become a
+    folder, or with --format xlsx one sheet each. Files get their final names only when everything has been written.
 
-    In csv and xlsx nested values are JSON, and no text that begins like a formula is run: csv has an apostrophe before
-    it. jsonl and parquet have everything as it is. xlsx cuts texts at 32,767 characters, and says which; it needs the
-    extra of that name.
+    In csv and xlsx, nested values are JSON and cells that look like formulas are escaped: in csv with an apostrophe.
+    jsonl and parquet have the exact values. xlsx cuts texts after 32,767 characters, with a warning; it needs the extra
+    of that name.
 
-    Exit codes: 0 written; 1 the snapshot can't be read, or --where failed on the way; 2 usage, an unknown table or
-    column, a --where that can't be run; 4 the files can't be written; 130 and 143 stopped by a signal.
+    Exit codes: 0 written; 1 the snapshot can't be read, or --where failed while running; 2 wrong usage, unknown table
+    or column, wrong --where; 4 the files can't be written; 130 and 143 stopped by a signal.
     """
     from crawler.audit.export.exporter import Request
     from crawler.audit.export.exporter import export as write
     from crawler.audit.export.selection import Selection, choose, column_paths
-    from crawler.cli.signals import stoppable
     from crawler.clock import SystemClock
 
     chosen_format = _format_of(path, file_format, is_raw=is_raw)
     paths = column_paths(columns) if columns else ()
 
     def work() -> tuple[Request, Mapping[str, Exported]]:
-        with opened_tables(output, config_file, uri, snapshot_id) as tables:
+        with open_tables(common, config_file, uri, snapshot_id) as tables:
             selection = Selection(choose(patterns, tables), paths, where)
             now = SystemClock().now()
             request = Request(selection, chosen_format, path, now, is_raw=is_raw, may_replace=may_replace)
             return request, write(request, tables)
 
-    request, written = stoppable(work)
-    _warn_of_changes(output, request, written)
+    request, written = interruptible(work)
+    _warn_of_changes(common, request, written)
     if as_json:
-        _show_value(request, written)
-    elif not output.is_quiet:
+        _print_value(request, written)
+    elif not common.is_quiet:
         _print_written(request, written)
 
 
-def _format_of(path: Path, named: str | None, *, is_raw: bool) -> Format:
-    found = named or path.suffix.removeprefix(".").lower()
+def _format_of(path: Path, given: str | None, *, is_raw: bool) -> Format:
+    found = given or path.suffix.removeprefix(".").lower()
     if found not in _FORMATS:
         raise click.UsageError(f"--format is missing: one of {', '.join(_FORMATS)}.")
     if is_raw and found != "csv":
-        raise click.UsageError("--raw-csv goes with --format csv.")
+        raise click.UsageError("--raw-csv needs --format csv.")
     return cast("Format", found)
 
 
-def _warn_of_changes(output: OutputOptions, request: Request, written: Mapping[str, Exported]) -> None:
-    """Say what isn't in the files as it is in the snapshot."""
+def _warn_of_changes(common: CommonOptions, request: Request, written: Mapping[str, Exported]) -> None:
+    """Warn of cells that differ from the snapshot."""
     for table, entry in written.items():
         if request.file_format == "csv":
-            warn_of_guarded(output, table, entry.guarded_cells)
+            warn_of_escaped_cells(common, table, entry.guarded_cells)
         for column, number in entry.cut_cells.items():
-            what = "1 text" if number == 1 else f"{number:,} texts"
-            warn(output, f"{table}: {what} of {column} end at 32,767 characters, which is all that a cell holds")
+            subject = "1 text was" if number == 1 else f"{number:,} texts were"
+            warn(common, f"{table}.{column}: {subject} cut after 32,767 characters, the limit of a cell")
 
 
-def _show_value(request: Request, written: Mapping[str, Exported]) -> None:
+def _print_value(request: Request, written: Mapping[str, Exported]) -> None:
     import msgspec
 
     from crawler.audit.export.exporter import shown_path
-    from crawler.cli.render import show_json
 
-    show_json({"path": shown_path(request.path), "format": request.file_format, "tables": msgspec.to_builtins(written)})
+    print_json(
+        {"path": shown_path(request.path), "format": request.file_format, "tables": msgspec.to_builtins(written)}
+    )
 
 
 def _print_written(request: Request, written: Mapping[str, Exported]) -> None:
     from crawler.cli.render import console, safe, size_text, table_of
 
     out = console()
-    is_book = request.file_format == "xlsx"
-    columns = ("table", "rows", "sheet") if is_book else ("table", "rows", "file", "size")
+    is_workbook = request.file_format == "xlsx"
+    columns = ("table", "rows", "sheet") if is_workbook else ("table", "rows", "file", "size")
     rows = [
         (table, f"{entry.rows:,}", entry.file, size_text(entry.bytes or 0))[: len(columns)]
         for table, entry in written.items()

@@ -1,4 +1,4 @@
-"""A snapshot opened for a command that asks it: what is said of it first, and what becomes of what can't be read."""
+"""Inputs that commands share: the configuration, the catalog, the output's location and a snapshot's tables."""
 
 from __future__ import annotations
 
@@ -7,76 +7,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.cli.options import (
-    CommandError,
-    OutputOptions,
-)
-from crawler.cli.render import warn
+from crawler.cli.echo import warn
+from crawler.cli.options import CommandError, CommonOptions
 from crawler.cli.signals import run_async
 from crawler.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.audit.sql_errors import TableNames
+    from crawler.catalog import Catalog
     from crawler.config import Config
     from crawler.snapshot import OutputLocation
 
 
-@contextmanager
-def opened_tables(
-    output: OutputOptions, config_file: Path | None, uri: str | None, snapshot_id: str
-) -> Iterator[TableNames]:
-    """The tables of the snapshot that is meant, after a warning where it isn't whole or there is a newer one.
-
-    What can't be read in the block is a CommandError; a file that can't be written stays an OutputError.
-    """
-    from crawler.audit.database import open_snapshot
-    from crawler.audit.export.atomic_files import TargetError
-    from crawler.audit.sql_errors import TableNames
-
-    try:
-        place = place_of(config_file, uri)
-        snapshot = open_snapshot(place, snapshot_id)
-        _warn_of_gaps(output, snapshot)
-        if snapshot_id == "latest":
-            _warn_of_newer(output, place, snapshot.manifest.snapshot_id)
-        yield TableNames(snapshot, lambda: _catalog(config_file, uri))
-    except TargetError:
-        raise
-    except OutputError as error:
-        raise CommandError(str(error)) from None
-
-
-def _catalog(config_file: Path | None, uri: str | None) -> list[str]:
-    """All tables that can be crawled, those of the user's own schema files too."""
-    from crawler.catalog import load_catalog
-
-    has_config = config_file is not None or uri is None
-    return list(load_catalog(load(config_file).catalog.extra if has_config else ()).operations)
-
-
-def _warn_of_gaps(output: OutputOptions, snapshot: OpenSnapshot) -> None:
-    if snapshot.is_complete:
-        return
-    manifest = snapshot.manifest
-    number = len(manifest.scopes.not_complete)
-    gaps = f"{number:,} of its {manifest.scopes.total:,} scopes aren't complete; _scopes has each with its reason"
-    warn(
-        output,
-        f"snapshot {manifest.snapshot_id} is partial: {gaps if number else 'its list of accounts is not complete'}",
-    )
-
-
-def _warn_of_newer(output: OutputOptions, place: OutputLocation, snapshot_id: str) -> None:
-    from crawler.snapshot import newest_snapshot_id
-
-    newest = newest_snapshot_id(place)
-    if newest > snapshot_id:
-        warn(output, f"snapshot {snapshot_id} is the newest complete one; {newest} is newer, and partial")
-
-
 def load(config_file: Path | None) -> Config:
-    """The configuration of this process's environment, which may hold keys. Raises ConfigError."""
+    """Load the configuration with this process's environment, and protect the memory that holds its keys.
+
+    Raises ConfigError.
+    """
     import os
 
     from crawler.cli.process import keep_memory_private
@@ -86,21 +34,35 @@ def load(config_file: Path | None) -> Config:
     return load_config(config_file, os.environ, cwd=Path.cwd())
 
 
-def place_of(config_file: Path | None, uri: str | None) -> OutputLocation:
-    """Where the snapshots are: named, or the configuration's. A named place needs no configuration."""
+def catalog_for(config_file: Path | None, uri: str | None) -> Catalog:
+    """Return the catalog of a command, with the user's own tables if there is a configuration.
+
+    `--output` without `--config` reads no configuration.
+    """
+    from crawler.catalog import load_catalog
+
+    has_config = config_file is not None or uri is None
+    return load_catalog(load(config_file).catalog.extra if has_config else ())
+
+
+def locate_output(config_file: Path | None, uri: str | None) -> OutputLocation:
+    """Return the location of the snapshots: `uri`, or else the configuration's. A given `uri` needs no configuration.
+
+    Raises ConfigError if a folder doesn't exist, CommandError if a bucket can't be read.
+    """
     from crawler.config.load import output_folder
 
     config = load(config_file) if uri is None else None
-    where = config.output.uri if config is not None else uri or ""
-    if where.startswith(("s3://", "oss://")):
-        return _bucket(where, config)
-    folder = output_folder(where)
+    location = config.output.uri if config is not None else uri or ""
+    if location.startswith(("s3://", "oss://")):
+        return _locate_bucket(location, config)
+    folder = output_folder(location)
     if not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder; --output names one that a crawl has written.")
+        raise ConfigError(f"{folder} is not a folder; --output must be the output of a crawl.")
     return folder
 
 
-def _bucket(uri: str, config: Config | None) -> OutputLocation:
+def _locate_bucket(uri: str, config: Config | None) -> OutputLocation:
     from functools import partial
 
     from crawler.run.output import open_place
@@ -110,3 +72,48 @@ def _bucket(uri: str, config: Config | None) -> OutputLocation:
         return run_async(partial(open_place, uri, System(), config))
     except OutputError as error:
         raise CommandError(str(error)) from None
+
+
+@contextmanager
+def open_tables(
+    common: CommonOptions, config_file: Path | None, uri: str | None, snapshot_id: str
+) -> Iterator[TableNames]:
+    """Open a snapshot for the block and yield its tables. Warns if it is partial or if a newer one exists.
+
+    An OutputError in the block becomes a CommandError, unless a file can't be written.
+    """
+    from crawler.audit.database import open_snapshot
+    from crawler.audit.export.atomic_files import TargetError
+    from crawler.audit.sql_errors import TableNames
+
+    try:
+        location = locate_output(config_file, uri)
+        snapshot = open_snapshot(location, snapshot_id)
+        _warn_of_gaps(common, snapshot)
+        if snapshot_id == "latest":
+            _warn_of_newer(common, location, snapshot.manifest.snapshot_id)
+        yield TableNames(snapshot, lambda: list(catalog_for(config_file, uri).operations))
+    except TargetError:
+        raise
+    except OutputError as error:
+        raise CommandError(str(error)) from None
+
+
+def _warn_of_gaps(common: CommonOptions, snapshot: OpenSnapshot) -> None:
+    if snapshot.is_complete:
+        return
+    manifest = snapshot.manifest
+    number = len(manifest.scopes.not_complete)
+    gaps = f"{number:,} of its {manifest.scopes.total:,} scopes aren't complete; see _scopes for the reasons"
+    warn(
+        common,
+        f"snapshot {manifest.snapshot_id} is partial: {gaps if number else 'its list of accounts is not complete'}",
+    )
+
+
+def _warn_of_newer(common: CommonOptions, location: OutputLocation, snapshot_id: str) -> None:
+    from crawler.snapshot import newest_snapshot_id
+
+    newest = newest_snapshot_id(location)
+    if newest > snapshot_id:
+        warn(common, f"snapshot {snapshot_id} is the newest complete one; {newest} is newer, but partial")

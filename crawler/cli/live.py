@@ -25,15 +25,15 @@ _MAX_ACCOUNTS = 8
 
 
 @asynccontextmanager
-async def live_display(watch: CrawlMonitor) -> AsyncIterator[None]:
-    """Show the crawl that `watch` follows while the block runs; nothing of it stays on the screen."""
+async def live_display(monitor: CrawlMonitor) -> AsyncIterator[None]:
+    """Show the progress of the crawl while the block runs. Nothing of it stays on the screen."""
     console = Console(file=sys.stderr, highlight=False)
     started = time.monotonic()
     with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
 
         async def refresh() -> None:
             while True:
-                live.update(view(watch, time.monotonic() - started), refresh=True)
+                live.update(view(monitor, time.monotonic() - started), refresh=True)
                 await anyio.sleep(1 / _REFRESHES_PER_S)
 
         async with anyio.create_task_group() as tasks:
@@ -42,9 +42,9 @@ async def live_display(watch: CrawlMonitor) -> AsyncIterator[None]:
             tasks.cancel_scope.cancel()
 
 
-def view(watch: CrawlMonitor, elapsed_s: float) -> Group:
-    """The display after `elapsed_s` seconds: a bar an account, and a line of figures."""
-    progress = watch.progress
+def view(monitor: CrawlMonitor, elapsed_s: float) -> Group:
+    """Return the display after `elapsed_s` seconds: one bar per account, and a line of figures."""
+    progress = monitor.progress
     grid = Table.grid(padding=(0, 2))
     grid.add_column()
     grid.add_column(width=30)
@@ -55,13 +55,13 @@ def view(watch: CrawlMonitor, elapsed_s: float) -> Group:
         grid.add_row(safe(account), ProgressBar(total, done, width=30), f"{done}/{total} scopes")
     if len(accounts) > _MAX_ACCOUNTS:
         grid.add_row(f"and {len(accounts) - _MAX_ACCOUNTS} more", "", "")
-    return Group(_headline(watch), grid, _figures(watch, elapsed_s))
+    return Group(_headline(monitor), grid, _figures(monitor, elapsed_s))
 
 
-def _headline(watch: CrawlMonitor) -> Text:
-    progress = watch.progress
+def _headline(monitor: CrawlMonitor) -> Text:
+    progress = monitor.progress
     if not progress.scopes:
-        return Text("asking who the accounts are, and where", "dim")
+        return Text("identifying accounts and regions", "dim")
     line = Text(f"{progress.scopes_done}/{progress.scopes} scopes", "bold")
     line.append(f" · {progress.rows:,} rows", "bold")
     if progress.not_complete:
@@ -69,13 +69,13 @@ def _headline(watch: CrawlMonitor) -> Text:
     return line.append(f" · {progress.table}", "dim")
 
 
-def _figures(watch: CrawlMonitor, elapsed_s: float) -> Text:
-    tally = watch.requests
-    line = Text(f"{tally.requests:,} requests · {tally.requests / max(elapsed_s, 0.1):.0f}/s", "dim")
-    if tally.throttled:
-        line.append(f" · {tally.throttled:,} throttled", "yellow")
+def _figures(monitor: CrawlMonitor, elapsed_s: float) -> Text:
+    counts = monitor.requests
+    line = Text(f"{counts.requests:,} requests · {counts.requests / max(elapsed_s, 0.1):.0f}/s", "dim")
+    if counts.throttled:
+        line.append(f" · {counts.throttled:,} throttled", "yellow")
     line.append(f" · {duration_text(elapsed_s)}", "dim")
-    left_s = watch.time_left_s()
+    left_s = monitor.time_left_s()
     if left_s >= 1:
         line.append(f" · at least {duration_text(left_s)} left by the rate limits", "dim")
     return line

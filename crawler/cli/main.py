@@ -1,4 +1,4 @@
-"""The `acs-inventory` command itself: its commands put together, and what every error becomes."""
+"""The `acs-inventory` command: registers all commands and turns each error into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crawler.cli.diff.command import diff
 from crawler.cli.doctor import doctor
 from crawler.cli.emulate import emulate
 from crawler.cli.export import export
-from crawler.cli.options import EXIT_NOTHING, EXIT_USAGE, Interrupted, OutputOptions, exit_code_of, output_options
+from crawler.cli.options import EXIT_NOTHING, EXIT_USAGE, CommonOptions, Interrupted, common_options, exit_code_of
 from crawler.cli.plan import plan
 from crawler.cli.policy import policy
 from crawler.cli.prune import prune
@@ -29,12 +29,14 @@ from crawler.errors import CrawlError, describe_defect
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="acs-inventory", message="%(prog)s %(version)s")
-@output_options
+@common_options
 def app() -> None:
     """Inventory of Alibaba Cloud Function Compute (3.0 and 2.0) and OpenSearch.
 
-    Walks every page of every List operation of many accounts and regions, and commits one Parquet snapshot that says
-    what it has and what it hasn't. Start with `acs-inventory demo`: it needs no account.
+    A crawl reads every page of every List operation in many accounts and regions, and commits one Parquet snapshot
+    that also lists what is missing.
+
+    Start with `acs-inventory demo`, which needs no account.
     """
 
 
@@ -43,7 +45,7 @@ SNAPSHOT_COMMANDS = (verify, prune)
 
 
 def whole_command() -> click.Group:
-    """The command with all its commands."""
+    """Return the root command with all its commands."""
     for command in COMMANDS:
         app.add_command(command)
     for command in SNAPSHOT_COMMANDS:
@@ -52,15 +54,15 @@ def whole_command() -> click.Group:
 
 
 def main() -> NoReturn:
-    """Run the command of this process's arguments, and exit."""
+    """Run the command that this process's arguments name, and exit."""
     whole_command()
     sys.exit(_run())
 
 
 def _run() -> int:
-    output = OutputOptions()
+    common = CommonOptions()
     try:
-        result = app.main(prog_name="acs-inventory", standalone_mode=False, obj=output)
+        result = app.main(prog_name="acs-inventory", standalone_mode=False, obj=common)
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
@@ -68,21 +70,21 @@ def _run() -> int:
         return EXIT_USAGE
     except (Interrupted, click.Abort, KeyboardInterrupt) as stopped:
         code, advice = (stopped.exit_code, stopped.advice) if isinstance(stopped, Interrupted) else (130, "")
-        return _fail(output, f"Stopped; nothing was committed. {advice}".strip(), code)
+        return _fail(common, f"Stopped; nothing was committed. {advice}".strip(), code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NOTHING
     except CrawlError as error:
-        return _fail(output, str(error), exit_code_of(error))
-    except Exception as error:  # noqa: BLE001 - whatever it is, people get a sentence and no traceback
-        return _fail(output, f"{describe_defect(error)} Nothing was committed. Please report it.", EXIT_NOTHING)
+        return _fail(common, str(error), exit_code_of(error))
+    except Exception as error:  # noqa: BLE001 - users get a sentence, not a traceback
+        return _fail(common, f"{describe_defect(error)} Please report it.", EXIT_NOTHING)
     return result if isinstance(result, int) else 0
 
 
-def _fail(output: OutputOptions, reason: str, exit_code: int) -> int:
+def _fail(common: CommonOptions, reason: str, exit_code: int) -> int:
     from crawler.text import printable
 
-    if output.log_format == "json":
+    if common.log_format == "json":
         import orjson
 
         line = {"event": "summary", "level": "error", "exit_code": exit_code, "error": reason}

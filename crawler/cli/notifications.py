@@ -1,11 +1,10 @@
-"""Who is told how a crawl went, besides those who read what it prints: metrics, a watchdog, traces."""
+"""Reports the end of a crawl to metrics, tracing and the ping URL."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,20 +17,13 @@ if TYPE_CHECKING:
     from crawler.telemetry.metrics import CrawlFigures
 
 
-@dataclass(slots=True)
-class Told:
-    """What is told at the end: the result, where the crawl comes to one."""
-
+def crawl_and_notify(config: Config, crawl: Callable[[], CrawlResult]) -> CrawlResult:
+    """Run `crawl` and return its result. Its end is reported even if it raises."""
     result: CrawlResult | None = None
-
-
-@contextmanager
-def told(config: Config) -> Iterator[Told]:
-    """Tell everybody when the block has ended, however it does. What goes wrong in telling is a line in the log."""
-    telling, began_at, exit_code = Told(), datetime.now(UTC), EXIT_NOTHING
+    began_at, exit_code = datetime.now(UTC), EXIT_NOTHING
     try:
-        yield telling
-        exit_code = telling.result.exit_code if telling.result is not None else EXIT_NOTHING
+        result = crawl()
+        exit_code = result.exit_code
     except CrawlError as error:
         exit_code = exit_code_of(error)
         raise
@@ -42,10 +34,15 @@ def told(config: Config) -> Iterator[Told]:
         exit_code = 130
         raise
     finally:
-        _tell(config, telling.result, exit_code, began_at)
+        notify_result(config, result, exit_code, began_at)
+    return result
 
 
-def _tell(config: Config, result: CrawlResult | None, exit_code: int, began_at: datetime) -> None:
+def notify_result(config: Config, result: CrawlResult | None, exit_code: int, began_at: datetime) -> None:
+    """Write the metrics, send the spans and ping the URL. A failure is logged and never raised.
+
+    `result` is None if the crawl raised an error.
+    """
     import structlog
 
     from crawler.telemetry.metrics import CrawlFigures, write_textfile
@@ -71,13 +68,13 @@ def _ping(config: Config, figures: CrawlFigures, result: CrawlResult | None) -> 
     from crawler.telemetry.ping import Event, ping
 
     event: Event = "fail" if figures.exit_code else "success"
-    # Whoever is tired of waiting stops the ping, and not what the crawl has come to.
+    # Ctrl-C ends the ping only: the crawl has its result already.
     with suppress(KeyboardInterrupt):
-        run_async(lambda: ping(config, event, _words(figures, result)))
+        run_async(lambda: ping(config, event, _ping_text(figures, result)))
 
 
-def _words(figures: CrawlFigures, result: CrawlResult | None) -> str:
-    """What the watchdog keeps beside the ping: figures, and nothing that names an account."""
+def _ping_text(figures: CrawlFigures, result: CrawlResult | None) -> str:
+    """Return the text of the ping: figures without names of accounts."""
     lines = [f"exit_code={figures.exit_code}", f"seconds={(figures.ended_at - figures.started_at).total_seconds():.1f}"]
     if result is not None:
         status = result.manifest.status if result.manifest is not None else "none"

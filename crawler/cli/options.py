@@ -1,7 +1,6 @@
-"""What all commands share: their options for logs and progress, and the exit codes.
+"""Options that commands share, and the exit codes.
 
-Importing this must stay cheap, since `--help` and a shell's completion wait for it: whatever is heavy is imported by
-the function that needs it.
+`--help` and shell completion wait for this import, so it stays cheap: functions import expensive modules when needed.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -23,40 +22,47 @@ from crawler.errors import (
     OutputError,
 )
 
-if TYPE_CHECKING:
-    pass
-
 EXIT_NOTHING, EXIT_USAGE, EXIT_OUTPUT, EXIT_BUSY, EXIT_CREDENTIALS = 1, 2, 4, 11, 12
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
 
 config_option = click.option(
     "--config",
     "config_file",
     type=click.Path(path_type=Path),
-    help="The configuration; else $ACS_INVENTORY_CONFIG, else ./config.toml.",
+    help="Configuration file. Default: $ACS_INVENTORY_CONFIG, else ./config.toml.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="The result on stdout as one JSON object.")
-uri_option = click.option("--output", "uri", metavar="URI", help="Where snapshots are, in place of [output] uri.")
-
-
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result to stdout as one JSON object.")
+uri_option = click.option(
+    "--output", "uri", metavar="URI", help="Location of the snapshots. Default: [output] uri of the configuration."
+)
 snapshot_option = click.option(
     "--snapshot",
     "snapshot_id",
     default="latest",
     metavar="ID",
-    help="One of `snapshots list`, or newest; else the newest complete one.",
+    help="An ID of `snapshots list`, or newest. Default: the newest complete snapshot.",
 )
-overwrite_option = click.option("--overwrite", "may_replace", is_flag=True, help="Replace what is there.")
-
-
+seed_option = click.option(
+    "--seed", default=0, show_default=True, help="Seed of the generated data; each seed gives a different cloud."
+)
+scale_option = click.option(
+    "--scale",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Multiply the amount of generated data.",
+)
+overwrite_option = click.option("--overwrite", "may_replace", is_flag=True, help="Replace existing files.")
 raw_option = click.option(
-    "--raw-csv", "is_raw", is_flag=True, help="csv: no apostrophe before texts that a spreadsheet would run."
+    "--raw-csv",
+    "is_raw",
+    is_flag=True,
+    help="csv: don't escape cells that look like formulas.",
 )
 
 
 class Interrupted(BaseException):
-    """A signal ended the command. `advice`: a sentence on what to do next, where there is one."""
+    """Raised when a signal ends the command. `advice` is a sentence on what to do next, or empty."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
@@ -65,12 +71,12 @@ class Interrupted(BaseException):
 
 
 class CommandError(CrawlError):
-    """A command that isn't a crawl has failed: exit code 1."""
+    """Raised when a command that reads snapshots fails: exit code 1."""
 
 
 @dataclass(slots=True)
-class OutputOptions:
-    """How a command speaks: the options that all of them have."""
+class CommonOptions:
+    """The values of the options that all commands have: logs and progress."""
 
     log_format: str = "console"
     log_level: str | None = None
@@ -79,24 +85,24 @@ class OutputOptions:
 
     @property
     def shows_progress(self) -> bool:
-        """Whether a live display belongs on stderr."""
+        """Whether to show a live display on stderr."""
         return self.has_progress and not self.is_quiet and self.log_format == "console" and sys.stderr.isatty()
 
     def start_logging(self) -> None:
-        """Set up logging for the process; a live display leaves the lines to it that only say that all goes well."""
+        """Set up logging for the process. With a live display, the default level is warning."""
         from crawler.telemetry import logs as log
 
         level = self.log_level or ("error" if self.is_quiet else "warning" if self.shows_progress else "info")
         log.configure(self.log_format, level)
 
 
-def output_options(command: _Command) -> _Command:
-    """Give a command the options for logs and progress; they land in the context's `OutputOptions`."""
+def common_options(command: _Command) -> _Command:
+    """Add the options for logs and progress to a command; their values go to the context's `CommonOptions`."""
 
     def store(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-        output = context.ensure_object(OutputOptions)
+        common = context.ensure_object(CommonOptions)
         if value is not None and parameter.name is not None:
-            setattr(output, parameter.name, value)
+            setattr(common, parameter.name, value)
 
     options = [
         click.option(
@@ -104,14 +110,14 @@ def output_options(command: _Command) -> _Command:
             type=click.Choice(["console", "json"]),
             expose_value=False,
             callback=store,
-            help="Log lines for people or for programs; json ends with one summary line.",
+            help="Log as text or as JSON lines; with json the last line is a summary.",
         ),
         click.option(
             "--log-level",
             type=click.Choice(["debug", "info", "warning", "error"]),
             expose_value=False,
             callback=store,
-            help="Least important lines to log.",
+            help="Minimum log level.",
         ),
         click.option(
             "--quiet",
@@ -120,7 +126,7 @@ def output_options(command: _Command) -> _Command:
             default=None,
             expose_value=False,
             callback=store,
-            help="Nothing but errors.",
+            help="Print errors only.",
         ),
         click.option(
             "--no-progress",
@@ -129,7 +135,7 @@ def output_options(command: _Command) -> _Command:
             default=None,
             expose_value=False,
             callback=store,
-            help="No live display.",
+            help="Disable the live progress display.",
         ),
     ]
     for option in reversed(options):
@@ -138,7 +144,7 @@ def output_options(command: _Command) -> _Command:
 
 
 def exit_code_of(error: CrawlError) -> int:
-    """The exit code that interface users script against."""
+    """Return the exit code of an error. Scripts depend on these codes."""
     match error:
         case ConfigError() | CatalogError():
             return EXIT_USAGE

@@ -1,4 +1,4 @@
-"""`policy`: the RAM policy that a crawl needs."""
+"""`policy`: print the RAM policy that a crawl needs."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from crawler.cli.echo import print_json
 from crawler.cli.inputs import load
-from crawler.cli.options import output_options
-from crawler.cli.render import show_json
+from crawler.cli.options import common_options
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--table", "patterns", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="Takes its [crawl] tables and [catalog] extra."
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="Configuration file that gives [crawl] tables, [catalog] extra and [organization]. Default: none.",
 )
-@output_options
+@common_options
 def policy(patterns: tuple[str, ...], config_file: Path | None) -> None:
-    """The least RAM policy that a crawl needs, as JSON: attach it to the user or role that crawls.
+    """Print the minimal RAM policy for a crawl.
 
-    Finding out who the accounts are and where the products are needs no permission. With [organization] in --config
-    the first statement is for each account and member role, and the others are for who asks for the members.
+    Attach the policy, which is JSON, to the user or role that crawls. The requests that identify accounts and regions
+    need no permission. With [organization] in --config, the first statement is for each account and member role, and
+    the others are for the account that lists the members.
     """
     from crawler.catalog import load_catalog
     from crawler.config import Config
@@ -35,11 +39,11 @@ def policy(patterns: tuple[str, ...], config_file: Path | None) -> None:
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
     actions = catalog.ram_actions(tables, catalog.select_details(config.crawl.details, tables))
     statements = [{"Effect": "Allow", "Action": actions, "Resource": "*"}]
-    show_json({"Version": "1", "Statement": statements + _organization_statements(config)})
+    print_json({"Version": "1", "Statement": statements + _organization_statements(config)})
 
 
 def _organization_statements(config: Config) -> list[dict[str, Any]]:
-    """What the account that asks for the members needs besides: to list them, and to assume the role in each."""
+    """Return the statements for the account that lists the members: it also assumes the role in each of them."""
     if config.organization is None:
         return []
     from crawler.run.resource_directory import RAM_ACTION

@@ -1,4 +1,4 @@
-"""`snapshots verify` and `snapshots prune`: whether what was committed is still there, and how long it stays."""
+"""`snapshots prune`: remove old snapshots by rules."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from crawler.cli.inputs import load, place_of
-from crawler.cli.options import config_option, json_option, output_options, uri_option
-from crawler.cli.render import show_json
+from crawler.cli.echo import print_json
+from crawler.cli.inputs import load, locate_output
+from crawler.cli.options import common_options, config_option, json_option, uri_option
 from crawler.cli.signals import run_async
 from crawler.errors import ConfigError
 
@@ -26,7 +26,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _count(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """How many to keep: a whole number from 1, or `unlimited`."""
+    """Parse a number of snapshots to keep: a whole number from 1, or `unlimited`."""
     if value is None:
         return None
     if value == "unlimited":
@@ -42,68 +42,70 @@ def _keep_option(name: str, text: str) -> Callable[[_Command], _Command]:
 
 
 @click.command("prune")
-@_keep_option("last", "The last N snapshots.")
-@_keep_option("hourly", "The newest of each of the last N hours that have any.")
-@_keep_option("daily", "The newest of each of the last N days that have any.")
-@_keep_option("weekly", "The newest of each of the last N weeks that have any; a week begins on Monday.")
-@_keep_option("monthly", "The newest of each of the last N months that have any.")
-@_keep_option("yearly", "The newest of each of the last N years that have any.")
+@_keep_option("last", "Keep the last N snapshots.")
+@_keep_option("hourly", "Keep the newest of each of the last N hours with snapshots.")
+@_keep_option("daily", "Keep the newest of each of the last N days with snapshots.")
+@_keep_option("weekly", "Keep the newest of each of the last N weeks with snapshots; weeks begin on Monday.")
+@_keep_option("monthly", "Keep the newest of each of the last N months with snapshots.")
+@_keep_option("yearly", "Keep the newest of each of the last N years with snapshots.")
 @click.option(
     "--keep-within",
     "within",
     metavar="DURATION",
-    help="All that began within this time before the newest, such as 2y5m7d3h.",
+    help="Keep all that began within this time before the newest, for example 2y5m7d3h.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @config_option
 @uri_option
 @json_option
-@output_options
+@common_options
 def prune(
     config_file: Path | None, uri: str | None, as_json: bool, dry_run: bool, within: str | None, **counts: float | None
 ) -> None:
-    """Remove snapshots that no rule keeps. The rules are those of `restic forget`, and add up; periods are in UTC.
+    """Remove snapshots that no rule keeps.
 
-    Always kept: the newest complete snapshot, the one that LATEST names, one whose files are the content of an Iceberg
-    or Delta table, and any whose manifest can't be read. An Iceberg table forgets a snapshot before its files go. What
-    a crawl left that was killed more than 24 hours ago is removed; stray files never are.
+    The rules are those of `restic forget`. A snapshot stays if at least one rule keeps it. Periods are in UTC.
+
+    Always kept: the newest complete snapshot, the snapshot that LATEST names, snapshots whose files are the content of
+    an Iceberg or Delta table, and those with an unreadable manifest. A snapshot leaves the Iceberg table before its
+    files are removed. Leftovers of crawls killed more than 24 hours ago are removed; files of other origin never are.
     """
     from crawler.snapshot.retention import Duration, KeepRules
 
     given = {name: count for name, count in counts.items() if count is not None}
     rules = KeepRules(**given, within=Duration.parse(within) if within else None)
     if rules.is_empty:
-        raise ConfigError("Give at least one --keep-… option: without any, nearly all snapshots would go.")
-    done = _pruned(config_file, uri, rules, dry_run=dry_run)
+        raise ConfigError("Give at least one --keep-… option; without any, nearly all snapshots would be removed.")
+    done = _prune(config_file, uri, rules, dry_run=dry_run)
     if as_json:
-        show_json(_prune_value(done, dry_run=dry_run))
+        print_json(_prune_value(done, dry_run=dry_run))
     else:
         _print_prune(done, dry_run=dry_run)
 
 
-def _pruned(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool) -> PrunePlan:
+def _prune(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool) -> PrunePlan:
     from crawler.snapshot import ObjectStore
     from crawler.snapshot.bucket.prune import prune_bucket
     from crawler.snapshot.folder.prune import plan_prune, prune
 
-    place, now = place_of(config_file, uri), datetime.now(UTC)
+    location, now = locate_output(config_file, uri), datetime.now(UTC)
     config = load(config_file) if uri is None else None
-    lakes = _lakes(place, config)
+    lakes = _lakes(location, config)
     if dry_run:
-        return plan_prune(place, rules, now, lakes)
-    if not isinstance(place, Path):
-        return run_async(lambda: prune_bucket(ObjectStore(place.place), place, rules, now, lakes))
+        return plan_prune(location, rules, now, lakes)
+    if not isinstance(location, Path):
+        return run_async(lambda: prune_bucket(ObjectStore(location.place), location, rules, now, lakes))
     umask = config.output.umask_bits if config is not None else 0o077
-    return prune(place, rules, now, umask, lakes=lakes)
+    return prune(location, rules, now, umask, lakes=lakes)
 
 
-def _lakes(place: OutputLocation, config: Config | None) -> list[Lake]:
-    """The lakes over an output: the one that the configuration says, and those whose catalogs lie in it."""
+def _lakes(location: OutputLocation, config: Config | None) -> list[Lake]:
+    """Return the Iceberg and Delta tables of an output: the configured ones, and those with a catalog in the output."""
     from crawler.run.output import lake_settings
     from crawler.snapshot import open_lake
     from crawler.snapshot.lake.publish import lakes_beside
 
-    root = place if isinstance(place, Path) else place.place
+    root = location if isinstance(location, Path) else location.place
     found = lakes_beside(root) if isinstance(root, Path) else []
     configured = lake_settings(config, root) if config is not None else None
     if configured is not None and configured not in found:
@@ -125,7 +127,7 @@ def _summary(entry: SnapshotSummary) -> dict[str, Any]:
 
 
 def _print_prune(done: PrunePlan, *, dry_run: bool) -> None:
-    """What is kept and why, what is removed, as restic shows it."""
+    """Print the kept snapshots with reasons, and the removed ones, as restic does."""
     from crawler.cli.render import console, safe, size_text, status_text, table_of
 
     out = console()
@@ -144,6 +146,6 @@ def _print_prune(done: PrunePlan, *, dry_run: bool) -> None:
             columns = ("snapshot", "status", "rows", "size", "reasons" if entries is done.kept else "")
             out.print(table_of(columns, rows, title=f"{title}: {len(rows)}", numbers=("rows", "size")))
     for snapshot_id in done.unfinished:
-        out.print(safe(f"{'Would be removed' if dry_run else 'Removed'}: {snapshot_id}, which its crawl never ended."))
+        out.print(safe(f"{'Would be removed' if dry_run else 'Removed'}: {snapshot_id}, an unfinished crawl."))
     if not done.removed and not done.unfinished:
         out.print("Nothing to remove.")

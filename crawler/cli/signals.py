@@ -1,4 +1,4 @@
-"""Signals: how SIGINT and SIGTERM end a coroutine, a DuckDB query or a crawl that is stuck."""
+"""SIGINT and SIGTERM: end a coroutine, a DuckDB query or a stuck crawl."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from crawler.errors import bare
 _Result = TypeVar("_Result")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PAUSE_S = 0.1
-# How long a crawl that got stuck may take to clean up.
-_LAST_S = 30.0
+# Grace period of a stuck crawl, to clean up.
+_GRACE_S = 30.0
 
 
-def stoppable(work: Callable[[], _Result]) -> _Result:
-    """What `work` gives, which runs in a thread of its own. Its queries must be asked in `opened.session`.
+def interruptible(work: Callable[[], _Result]) -> _Result:
+    """Run `work` in a thread and return its result. Its queries must run in `audit.database.session`.
 
-    The first SIGINT or SIGTERM ends its queries and raises Interrupted when it has cleaned up, unless it was done; a
-    second one ends the process at once.
+    The first SIGINT or SIGTERM interrupts the queries. Interrupted is raised when `work` has cleaned up, unless it was
+    done. A second signal ends the process at once.
     """
     from crawler.audit.database import interrupt_sessions
 
-    with ThreadPoolExecutor(1) as executor, _noted_signals() as received:
+    with ThreadPoolExecutor(1) as executor, _received_signals() as received:
         future = executor.submit(work)
         while not future.done():
-            # Not without an end: a signal that comes just before a wait begins is heard only when that wait is over.
+            # With a timeout: Python handles a signal that arrives just before the wait only after the wait.
             wait([future], _PAUSE_S)
             if received:
-                # More than once, as it may be between two queries.
+                # In each round, because `work` may be between two queries.
                 interrupt_sessions()
         if received and future.exception() is not None:
             raise Interrupted(received[0])
@@ -42,8 +42,8 @@ def stoppable(work: Callable[[], _Result]) -> _Result:
 
 
 @contextmanager
-def _noted_signals() -> Iterator[list[int]]:
-    """The numbers of the signals received so far; never more than one, for a second one ends the process."""
+def _received_signals() -> Iterator[list[int]]:
+    """Yield a list that gets the number of a received signal. A second signal ends the process."""
     received: list[int] = []
 
     def receive(number: int, _frame: FrameType | None) -> None:
@@ -60,22 +60,21 @@ def _noted_signals() -> Iterator[list[int]]:
 
 
 def exit_after_grace() -> None:
-    """End the process in a while, whatever still holds it up."""
-    import os
+    """End the process after `_GRACE_S` seconds, even if it is still blocked."""
     import threading
 
-    ending = threading.Timer(_LAST_S, os._exit, [EXIT_NOTHING])
+    ending = threading.Timer(_GRACE_S, os._exit, [EXIT_NOTHING])
     ending.daemon = True
     ending.start()
 
 
 def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
-    """Run a coroutine function to its end; an error of ours comes out of its groups bare."""
+    """Run a coroutine function and return its result. An error in nested exception groups is raised alone."""
     from importlib.util import find_spec
 
     import anyio
 
-    # A third less CPU for a small request than asyncio's own loop takes; of the extra `speed`.
+    # uvloop, of the extra `speed`, takes a third less CPU for a small request than asyncio's own loop.
     options = {"use_uvloop": find_spec("uvloop") is not None}
     try:
         return anyio.run(main, backend_options=options)
@@ -83,10 +82,11 @@ def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
         raise bare(group) from None
 
 
-async def until_signal(main: Callable[[], Awaitable[_Result]]) -> _Result:
-    """What `main` returns. The first SIGINT or SIGTERM cancels it and raises Interrupted; a second one ends at once."""
-    import os
+async def cancel_on_signal(main: Callable[[], Awaitable[_Result]]) -> _Result:
+    """Return the result of `main`. The first SIGINT or SIGTERM cancels it and raises Interrupted.
 
+    A second signal ends the process at once.
+    """
     import anyio
 
     received: list[int] = []

@@ -1,4 +1,4 @@
-"""`snapshots list` and `snapshots show`: the history of an output."""
+"""`snapshots list` and `snapshots show`: the snapshots of an output."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.inputs import place_of
-from crawler.cli.options import CommandError, config_option, json_option, output_options, uri_option
-from crawler.cli.render import show_json
+from crawler.cli.echo import print_json
+from crawler.cli.inputs import locate_output
+from crawler.cli.options import CommandError, common_options, config_option, json_option, uri_option
 from crawler.errors import OutputError
 
 if TYPE_CHECKING:
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 @click.group()
 def snapshots() -> None:
-    """What has been committed."""
+    """List, inspect, verify and prune snapshots."""
 
 
 @snapshots.command("list")
 @config_option
 @uri_option
 @json_option
-@output_options
+@common_options
 def list_command(config_file: Path | None, uri: str | None, as_json: bool) -> None:
-    """All snapshots, newest first."""
+    """List all snapshots, newest first."""
     from crawler.snapshot import list_snapshots
 
     try:
-        found = list_snapshots(place_of(config_file, uri))
+        found = list_snapshots(locate_output(config_file, uri))
     except OutputError as error:
         raise CommandError(str(error)) from None
     if as_json:
         import msgspec
 
-        show_json(msgspec.to_builtins(found))
+        print_json(msgspec.to_builtins(found))
     else:
         _print_list(found)
 
@@ -47,7 +47,7 @@ def _print_list(found: list[SnapshotSummary]) -> None:
 
     out = console()
     if not found:
-        out.print("No snapshot has been committed here.")
+        out.print("There are no snapshots yet.")
         return
     rows = [
         (
@@ -69,26 +69,26 @@ def _print_list(found: list[SnapshotSummary]) -> None:
 @config_option
 @uri_option
 @json_option
-@output_options
+@common_options
 def show_command(snapshot_id: str | None, config_file: Path | None, uri: str | None, as_json: bool) -> None:
-    """One snapshot: its tables, and which scopes aren't complete and why. The newest by default.
+    """Show a snapshot: tables and incomplete scopes.
 
-    SNAPSHOT_ID is one of `snapshots list`, or `latest`, the newest complete one.
+    SNAPSHOT_ID is an ID of `snapshots list`, or `latest`, the newest complete snapshot. Default: the newest snapshot.
     """
     import msgspec
 
     from crawler.snapshot import list_snapshots, read_manifest
 
-    folder = place_of(config_file, uri)
+    location = locate_output(config_file, uri)
     try:
         if snapshot_id is None:
-            found = list_snapshots(folder)
+            found = list_snapshots(location)
             snapshot_id = found[0].snapshot_id if found else "latest"
-        manifest = read_manifest(folder, snapshot_id)
+        manifest = read_manifest(location, snapshot_id)
     except OutputError as error:
         raise CommandError(str(error)) from None
     if as_json:
-        show_json(msgspec.to_builtins(manifest))
+        print_json(msgspec.to_builtins(manifest))
     else:
         _print_manifest(manifest)
 
@@ -96,25 +96,27 @@ def show_command(snapshot_id: str | None, config_file: Path | None, uri: str | N
 def _print_manifest(manifest: Manifest) -> None:
     from crawler.cli.crawl_summary import (
         directory_value,
-        iso,
-        left_out_values,
-        print_left_out,
         print_numbers,
         print_scopes,
-        reason,
+        print_skipped_members,
+        reason_value,
+        skipped_member_values,
     )
     from crawler.cli.render import console, safe, size_text, status_text
+    from crawler.clock import iso_utc
 
     out = console()
     out.print(safe(manifest.snapshot_id, "bold"), status_text(manifest.status))
-    out.print(safe(f"{iso(manifest.started_at)} to {iso(manifest.finished_at)}, by acs-inventory {manifest.version}"))
+    out.print(
+        safe(f"{iso_utc(manifest.started_at)} to {iso_utc(manifest.finished_at)}, by acs-inventory {manifest.version}")
+    )
     out.print(safe(f"secrets: {manifest.secrets} · clock skew {manifest.clock_skew_s:.1f} s"))
     rows: list[Any] = [
         (table, f"{entry.rows:,}", f"{len(entry.files):,}", size_text(entry.bytes))
         for table, entry in sorted(manifest.tables.items())
     ]
     print_numbers(out, ("table", "rows", "files", "size"), rows)
-    print_scopes(out, [reason(row) for row in manifest.scopes.not_complete])
-    print_left_out(out, directory_value(manifest.directory), left_out_values(manifest.left_out))
+    print_scopes(out, [reason_value(row) for row in manifest.scopes.not_complete])
+    print_skipped_members(out, directory_value(manifest.directory), skipped_member_values(manifest.left_out))
     counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
     out.print(safe(f"{manifest.scopes.total} scopes: {counts}"))

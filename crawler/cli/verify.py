@@ -1,4 +1,4 @@
-"""`snapshots verify`: compare every file of an output with the manifests."""
+"""`snapshots verify`: compare the files of snapshots with their manifests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.inputs import place_of
-from crawler.cli.options import EXIT_NOTHING, CommandError, config_option, json_option, output_options, uri_option
-from crawler.cli.render import show_json
+from crawler.cli.echo import print_json
+from crawler.cli.inputs import locate_output
+from crawler.cli.options import EXIT_NOTHING, CommandError, common_options, config_option, json_option, uri_option
 from crawler.errors import OutputError
 
 if TYPE_CHECKING:
@@ -20,74 +20,77 @@ if TYPE_CHECKING:
 
 @click.command("verify")
 @click.argument("snapshot_ids", nargs=-1, metavar="[SNAPSHOT_ID]...")
-@click.option("--all", "is_all", is_flag=True, help="Every snapshot, LATEST, and files that belong to none.")
+@click.option("--all", "is_all", is_flag=True, help="Verify all snapshots and LATEST, and find orphaned files.")
 @config_option
 @uri_option
 @json_option
-@output_options
+@common_options
 def verify(
     snapshot_ids: tuple[str, ...], is_all: bool, config_file: Path | None, uri: str | None, as_json: bool
 ) -> int:
-    """Re-read every file of snapshots against their manifests: existence, size, SHA-256, rows, schema, ledger.
+    """Compare the files of snapshots with their manifests.
 
-    SNAPSHOT_ID is one of `snapshots list`, or `latest`, the newest complete one. Without any it is as with --all.
-    Exit codes: 0 everything is what was committed; 1 something isn't, or there is nothing to verify.
+    Reads every file and checks existence, size, SHA-256, rows, schema and ledger. SNAPSHOT_ID is an ID of `snapshots
+    list`, or `latest`, the newest complete snapshot. Default: --all.
+
+    Exit codes: 0 all files are as committed; 1 at least one isn't, or there is nothing to verify.
     """
     if is_all and snapshot_ids:
-        raise click.UsageError("Give either snapshots' IDs or --all.")
-    place = place_of(config_file, uri)
+        raise click.UsageError("Give either snapshot IDs or --all.")
+    location = locate_output(config_file, uri)
     try:
-        verdicts, loose = _verified(place, snapshot_ids)
+        results, orphans = _verify(location, snapshot_ids)
     except OutputError as error:
         raise CommandError(str(error)) from None
     if as_json:
-        show_json(_value(verdicts, loose))
+        print_json(_value(results, orphans))
     else:
-        _print(verdicts, loose)
-    return EXIT_NOTHING if loose or any(verdict.bad_files for verdict in verdicts) else 0
+        _print(results, orphans)
+    return EXIT_NOTHING if orphans or any(result.bad_files for result in results) else 0
 
 
-def _verified(place: OutputLocation, snapshot_ids: Sequence[str]) -> tuple[list[VerifyResult], list[BadFile]]:
+def _verify(location: OutputLocation, snapshot_ids: Sequence[str]) -> tuple[list[VerifyResult], list[BadFile]]:
     from crawler.snapshot import read_manifest
     from crawler.snapshot.verify import verify_all, verify_snapshot
 
     if snapshot_ids:
-        ids = [read_manifest(place, name).snapshot_id if name == "latest" else name for name in snapshot_ids]
-        return [verify_snapshot(place, snapshot_id) for snapshot_id in dict.fromkeys(ids)], []
-    verdicts, loose = verify_all(place)
-    if not verdicts and not loose:
-        raise OutputError(f"{place} has no snapshot to verify")
-    return verdicts, loose
+        ids = [read_manifest(location, name).snapshot_id if name == "latest" else name for name in snapshot_ids]
+        return [verify_snapshot(location, snapshot_id) for snapshot_id in dict.fromkeys(ids)], []
+    results, orphans = verify_all(location)
+    if not results and not orphans:
+        raise OutputError(f"{location} has no snapshot to verify")
+    return results, orphans
 
 
-def _value(verdicts: Sequence[VerifyResult], loose: Sequence[BadFile]) -> dict[str, Any]:
+def _value(results: Sequence[VerifyResult], orphans: Sequence[BadFile]) -> dict[str, Any]:
     import msgspec
 
-    snapshots = [{"is_whole": verdict.is_whole, **msgspec.to_builtins(verdict)} for verdict in verdicts]
-    is_whole = not loose and all(verdict.is_whole for verdict in verdicts)
-    return {"is_whole": is_whole, "snapshots": snapshots, "bad_files": msgspec.to_builtins(list(loose))}
+    snapshots = [{"is_whole": result.is_whole, **msgspec.to_builtins(result)} for result in results]
+    is_whole = not orphans and all(result.is_whole for result in results)
+    return {"is_whole": is_whole, "snapshots": snapshots, "bad_files": msgspec.to_builtins(list(orphans))}
 
 
-def _print(verdicts: Sequence[VerifyResult], loose: Sequence[BadFile]) -> None:
-    """A line a snapshot, a line a bad file under its snapshot, and a verdict."""
+def _print(results: Sequence[VerifyResult], orphans: Sequence[BadFile]) -> None:
+    """Print one line per snapshot, one line per bad file below it, and the overall result."""
     from rich.text import Text
 
     from crawler.cli.render import console, safe, size_text, status_text
 
     out = console()
-    for verdict in verdicts:
-        mark = Text("✓ ", "green") if verdict.is_whole else Text("✗ ", "red")
-        figures = f"{verdict.files:,} files · {verdict.rows:,} rows · {size_text(verdict.bytes)}"
-        head = mark + safe(verdict.snapshot_id, "bold") + "  " + status_text(verdict.status or "unreadable")
+    for result in results:
+        mark = Text("✓ ", "green") if result.is_whole else Text("✗ ", "red")
+        figures = f"{result.files:,} files · {result.rows:,} rows · {size_text(result.bytes)}"
+        head = mark + safe(result.snapshot_id, "bold") + "  " + status_text(result.status or "unreadable")
         out.print(head + safe(f"  {figures}"), soft_wrap=True)
-        if verdict.manifest_sha256:
-            out.print(safe(f"  manifest SHA-256 {verdict.manifest_sha256}", "dim"), soft_wrap=True)
-        _print_bad(verdict.bad_files)
-    _print_bad(loose)
-    bad = sum(len(verdict.bad_files) for verdict in verdicts) + len(loose)
-    what = "1 file isn't" if bad == 1 else f"{bad:,} files aren't"
-    good = "Every file is what was committed."
-    out.print(Text(good, "green") if not bad else Text(f"{what} what was committed.", "red"))
+        if result.manifest_sha256:
+            out.print(safe(f"  manifest SHA-256 {result.manifest_sha256}", "dim"), soft_wrap=True)
+        _print_bad(result.bad_files)
+    _print_bad(orphans)
+    bad = sum(len(result.bad_files) for result in results) + len(orphans)
+    if bad:
+        out.print(Text("1 file isn't as committed." if bad == 1 else f"{bad:,} files aren't as committed.", "red"))
+    else:
+        out.print(Text("All files are as committed.", "green"))
 
 
 def _print_bad(files: Iterable[BadFile]) -> None:

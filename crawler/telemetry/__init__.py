@@ -1,1 +1,1 @@
-"""Logs, metrics, traces and the ping URL: the ways in which a crawl reports to other systems."""
+"""Logs, metrics, traces and the ping URL: how a crawl reports to other systems."""

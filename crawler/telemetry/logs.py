@@ -1,7 +1,7 @@
-"""Logs: one event, one line, on stderr. As JSON for programs, with colours for people.
+"""Logs on stderr: one line per event, as JSON or as coloured text.
 
-Only structured events are logged, with fields that are known to be harmless; other libraries' own loggers are
-silenced, since their texts hold URLs and headers.
+Only structured events with harmless fields are logged. The loggers of libraries are silenced, because their messages
+contain URLs and headers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Telling a watchdog of the kind of Healthchecks that a crawl begins, has succeeded or has failed.
+"""Pings the URL of a monitoring service such as Healthchecks at the start and the end of a crawl.
 
-`URL/start` when it begins; `URL` when it ends with exit code 0, `URL/fail` with any other; each a POST with a line or
-two of text. Whatever becomes of a ping, the crawl isn't touched by it.
+`URL/start` at the start; at the end `URL` with exit code 0, `URL/fail` with any other. Each ping is a POST with a line
+of text. A failed ping doesn't affect the crawl.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _PATHS = {"start": "/start", "success": "", "fail": "/fail"}
 
 
 def ping_url(url: str, event: Event) -> str:
-    """The URL to call for an event: a path's end comes before a query. Raises ConfigError for what is no such URL."""
-    place, path, query = split_hook(url)
-    return f"{place}{path.rstrip('/')}{_PATHS[event]}{query}" if _PATHS[event] else url
+    """Return the URL of an event: its path is added before the query. Raises ConfigError for an invalid URL."""
+    origin, path, query = split_hook(url)
+    return f"{origin}{path.rstrip('/')}{_PATHS[event]}{query}" if _PATHS[event] else url
 
 
 async def ping(config: Config, event: Event, text: str = "", clock: Clock | None = None) -> bool:
-    """Call the configured URL; whether it was taken. Three attempts in about 20 s; a failure is a line in the log."""
+    """Call the configured URL and return whether it was accepted. Three attempts in about 20 s; a failure is logged."""
     if config.ping.url is None:
         return False
     reason = ""
@@ -63,8 +63,8 @@ async def ping(config: Config, event: Event, text: str = "", clock: Clock | None
 
 
 @asynccontextmanager
-async def announced(config: Config) -> AsyncIterator[None]:
-    """Say that a crawl begins, beside the block, which doesn't wait for it."""
+async def ping_start(config: Config) -> AsyncIterator[None]:
+    """Ping the start of a crawl concurrently with the block, which doesn't wait for it."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ping, config, "start")
         yield
@@ -72,11 +72,11 @@ async def announced(config: Config) -> AsyncIterator[None]:
 
 
 async def _send(transport: Transport, request: HttpRequest) -> tuple[str, bool]:
-    """Why it wasn't taken, empty where it was; and whether another attempt is of no use."""
+    """Return the reason of a failure, empty on success, and whether a retry is useless."""
     try:
         response = await transport.send(request)
     except ApiError as error:
-        # Its sentence has no URL; that is a secret, since whoever knows it can call it.
+        # The message has no URL, which is a secret.
         return str(error), False
     if 200 <= response.status < 300:
         return "", True

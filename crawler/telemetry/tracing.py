@@ -1,8 +1,8 @@
-"""Spans for OpenTelemetry: one for the crawl, one below it for each scope, sent when the crawl has ended.
+"""OpenTelemetry spans: one for the crawl and one per scope below it, sent after the end of the crawl.
 
-Only where the environment configures an exporter (`OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_ENDPOINT` …), or the
-process already has a tracer provider of somebody else's, and only with the extra `otel`. A scope is the finest grain:
-a span takes about 22 µs, too much for every request. Attributes are the ledger's, which hold no secret.
+Needs the extra `otel`, and either an exporter in the environment (`OTEL_TRACES_EXPORTER`, `OTEL_EXPORTER_OTLP_ENDPOINT`
+…) or an existing tracer provider in the process. There are no spans of requests: a span takes about 22 µs, too much
+for each request. Attributes are those of the ledger, which hold no secrets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NAME = "acs-inventory"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _EXPORTERS = {"otlp", "console"}
-# The SDK's queue holds 2,048 spans and drops what comes besides.
+# The SDK's queue holds 2,048 spans and drops further ones.
 _FLUSH_EVERY = 1000
 _FLUSH_TIMEOUT_MS = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,7 +30,7 @@ _MICROSECOND_NS = 1000
 
 
 def chosen_exporter(environ: Mapping[str, str]) -> str:
-    """What the environment wants spans to be exported by: `otlp`, `console`, another name; empty for not at all."""
+    """Return the exporter that the environment names: `otlp`, `console` or another name; empty for none."""
     named = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or named == "none":
         return ""
@@ -38,23 +38,23 @@ def chosen_exporter(environ: Mapping[str, str]) -> str:
 
 
 def export_spans(figures: CrawlFigures, snapshot_id: str, environ: Mapping[str, str]) -> str:
-    """Send a crawl's spans, where that is wanted: why it wasn't done, empty where all is well. Blocks; never raises."""
+    """Send the spans of a crawl if an exporter is configured. Return the reason of a failure. Blocks; never raises."""
     exporter = chosen_exporter(environ)
     try:
         from opentelemetry import trace
 
-        known = trace.get_tracer_provider()
-        if not isinstance(known, trace.ProxyTracerProvider):
-            _send(known, figures, snapshot_id)
+        existing = trace.get_tracer_provider()
+        if not isinstance(existing, trace.ProxyTracerProvider):
+            _send(existing, figures, snapshot_id)
         elif exporter in _EXPORTERS:
             own = _own_provider(exporter)
             _send(own, figures, snapshot_id)
             own.shutdown()
         elif exporter:
-            return f"OTEL_TRACES_EXPORTER is {exporter[:40]!a}, and only otlp, console and none are known here"
+            return f"unknown OTEL_TRACES_EXPORTER {exporter[:40]!a}; known: otlp, console, none"
     except ImportError:
         return f"the extra otel isn't installed: pip install '{_NAME}[otel]'" if exporter else ""
-    except Exception as error:  # noqa: BLE001 - spans are for whoever watches; the crawl is done
+    except Exception as error:  # noqa: BLE001 - spans are optional, and the crawl is done
         return f"{type(error).__name__} while sending"
     return ""
 

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from crawler.catalog import load_catalog
 from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS, Catalog, Operation, Product
 from crawler.cli.tables.describe import (
     FIXED_DESCRIPTIONS,
-    Rules,
     counts_text,
     facts,
     key_text,
@@ -21,6 +20,7 @@ from crawler.cli.tables.describe import (
     product_name,
     selection_text,
 )
+from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
 from crawler.config.resolve import limit_rules
 
@@ -60,7 +60,7 @@ In addition to its own columns, every table has these:
 """
 
 
-def page(catalog: Catalog, rules: Rules) -> str:
+def page(catalog: Catalog, rules: Mapping[str, LimitRule]) -> str:
     """Return the page. The same catalog and limits always give the same page."""
     by_product = [
         (product, [op for op in catalog.operations.values() if op.product == product.key])
@@ -100,7 +100,9 @@ def _heading(product: Product) -> str:
     return escaped(product_name(product.key))
 
 
-def _overview(catalog: Catalog, product: Product, operations: Sequence[Operation], rules: Rules) -> Iterator[str]:
+def _overview(
+    catalog: Catalog, product: Product, operations: Sequence[Operation], rules: Mapping[str, LimitRule]
+) -> Iterator[str]:
     rule = rules.get(product.key, rules["default"])
     limit = f"{rule.rate:g} requests per second, bursts of {rule.burst}, per account and region"
     counts = counts_text(catalog, [operation.table for operation in operations])
@@ -124,7 +126,7 @@ def _overview_row(operation: Operation) -> tuple[str, ...]:
     )
 
 
-def _section(catalog: Catalog, operation: Operation, rules: Rules) -> Iterator[str]:
+def _section(catalog: Catalog, operation: Operation, rules: Mapping[str, LimitRule]) -> Iterator[str]:
     yield from (f"### {operation.table}", "")
     yield f"{escaped(operation.title)}. [{operation.action}]({operation.source}), read {operation.checked}."
     yield ""

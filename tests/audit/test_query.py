@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crawler.audit.database import interrupt_sessions, open_snapshot
-from crawler.audit.query import BATCH_ROWS, asking
+from crawler.audit.query import BATCH_ROWS, run_query
 from crawler.audit.sql_errors import TableNames
 from crawler.catalog import load_catalog
 from crawler.errors import ConfigError, OutputError, QueryError
@@ -30,7 +30,7 @@ def tables_of(snapshot):
 
 def ask(snapshot, sql):
     """All rows of an answer, as tuples."""
-    with asking(snapshot, sql, tables_of(snapshot)) as rows:
+    with run_query(snapshot, sql, tables_of(snapshot)) as rows:
         return [tuple(row.values()) for batch in rows.batches for row in batch.to_pylist(maps_as_pydicts="strict")]
 
 
@@ -209,7 +209,7 @@ def test_no_extension_is_looked_for_and_nothing_is_asked_for_it(snapshot, tmp_pa
 
 
 def test_an_answer_comes_in_small_batches_without_all_of_it_being_made_first(snapshot):
-    with asking(snapshot, "FROM range(1000000000000)", tables_of(snapshot)) as rows:
+    with run_query(snapshot, "FROM range(1000000000000)", tables_of(snapshot)) as rows:
         sizes = [next(rows.batches).num_rows for _ in range(5)]
     assert max(sizes) <= BATCH_ROWS
 

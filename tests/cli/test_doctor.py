@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from crawler.cli.doctor import examine
+from crawler.cli.doctor_checks import run_checks
 from crawler.cli.emulate import write_config
 from crawler.emulator import Cloud, CloudSpec, Deny, Refuse, serve
 from tests.support import command_server
@@ -43,7 +43,7 @@ async def examined(folder, *, cloud=None, change=str, prepare=lambda here: None,
     """Subject → finding."""
     async with site(folder, cloud or fast_cloud(accounts=(BIG,))) as here:
         prepare(here)
-        found = await examine(here.config(more, change=change, tables=TABLES), here.surroundings())
+        found = await run_checks(here.config(more, change=change, tables=TABLES), here.surroundings())
         return {finding.subject: finding for finding in found}
 
 

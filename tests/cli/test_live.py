@@ -14,7 +14,7 @@ from rich.console import Console
 
 from crawler.catalog import load_catalog
 from crawler.cli import crawl_summary as outcome
-from crawler.cli import demo
+from crawler.cli import demo_cloud
 
 TABLES = load_catalog().select(["*"], [])
 LONGEST = max(TABLES, key=len)
@@ -172,7 +172,7 @@ def test_unknown_fields_that_are_too_many_are_counted(shown):
     text = "\n".join(shown(value))
     assert "new39" in text
     assert "new40" not in text
-    assert "… and 10 more; --json has them all." in text
+    assert "… and 10 more; --json lists all." in text
 
 
 def test_what_the_server_says_cannot_move_the_cursor(shown):
@@ -186,9 +186,9 @@ def test_what_the_server_says_cannot_move_the_cursor(shown):
 
 def test_the_demo_says_what_differs_from_its_cloud(capsys):
     manifest = SimpleNamespace(tables={"fc_functions": SimpleNamespace(rows=3), "fc_layers": SimpleNamespace(rows=0)})
-    demo.check(manifest, {"fc_functions": 4, "fc_layers": 0, "fc_triggers": 1200}, "snapshots")
+    demo_cloud.print_comparison(manifest, {"fc_functions": 4, "fc_layers": 0, "fc_triggers": 1200}, "snapshots")
     out = capsys.readouterr().out
-    assert "✗ fc_functions has 3 rows, and the built-in cloud has 4 records." in out
-    assert "✗ fc_triggers has 0 rows, and the built-in cloud has 1,200 records." in out
+    assert "✗ fc_functions has 3 rows; the built-in cloud has 4 records." in out
+    assert "✗ fc_triggers has 0 rows; the built-in cloud has 1,200 records." in out
     assert "fc_layers" not in out
     assert "✓" not in out

@@ -234,8 +234,8 @@ def test_plan_asks_only_who_and_where(cloud, tmp_path):
     assert not (tmp_path / "snapshots").exists()
     code, text, _ = acs_inventory("plan", "--config", cloud, "--table", "fc2_instances", cwd=tmp_path)
     assert code == 0
-    assert "walked, not written" in text
-    assert "There is no snapshot to go by" in text
+    assert "requested, not written" in text
+    assert "There is no snapshot yet" in text
 
 
 def test_plan_goes_by_the_last_snapshot(cloud, crawled):
@@ -255,7 +255,7 @@ def test_plan_goes_by_the_last_snapshot(cloud, crawled):
     assert re.search(rf"└ fc2_functions +2 +{summary['tables']['fc2_functions']['rows']} ", screen)
     tables = screen.partition("2 targets")[0]
     assert max(map(len, tables.splitlines())) <= 100
-    assert f"by snapshot {summary['snapshot_id']}" in screen
+    assert f"from snapshot {summary['snapshot_id']}" in screen
 
 
 def test_policy_allows_what_the_chosen_tables_call_and_their_parents(cloud, tmp_path):
@@ -322,7 +322,7 @@ def test_the_comparison_with_the_sdk_says_by_its_exit_code_whether_all_is_well(t
 def test_doctor_finds_all_well_and_what_is_not(cloud, tmp_path):
     code, out, _ = acs_inventory("doctor", "--config", cloud, cwd=tmp_path)
     assert code == 0
-    assert "All is well." in out
+    assert "No problems found." in out
     wrong = tmp_path / "wrong.toml"
     text = cloud.read_text()
     secrets = re.findall(r'access_key_secret = "(.*)"', text)
@@ -443,7 +443,7 @@ def test_no_progress_and_quiet(cloud, tmp_path):
 def test_demo_without_network_or_credentials(tmp_path):
     code, screen = on_a_terminal("demo", "--output", "snapshots", cwd=tmp_path, COLUMNS="80")
     assert code == 0
-    assert f"✓ Every table has exactly the records that the built-in cloud has: {len(DEFAULT)} tables." in screen
+    assert f"✓ All {len(DEFAULT)} tables have exactly the records of the built-in cloud." in screen
     scopes = scopes_of(DEFAULT)
     rows = sum(counted(table) for table in DEFAULT)
     assert re.search(rf" all +{len(DEFAULT)} +{rows:,} +\d+ +[\d.]+ MB +{scopes}/{scopes} ", screen)
@@ -466,10 +466,10 @@ def small(monkeypatch):
 def small_demo(folder, *options):
     """What `demo` says of that cloud."""
     program = f"""
-from crawler.cli import demo, main
+from crawler.cli import demo_cloud, main
 from crawler.emulator import spec
-make, spec.SHAPES = demo.CloudSpec, {{}}
-demo.CloudSpec = lambda **given: make(**{{**given, **{SMALL!r}}})
+make, spec.SHAPES = demo_cloud.CloudSpec, {{}}
+demo_cloud.CloudSpec = lambda **given: make(**{{**given, **{SMALL!r}}})
 main()
 """
     command = [sys.executable, "-c", program, "demo", "--output", "snapshots", *options]
@@ -488,8 +488,8 @@ def test_demo_says_the_same_to_programs(tmp_path, small):
 
 def test_demo_of_two_nights_shows_what_differs_and_explains_the_denied_account(tmp_path):
     out = small_demo(tmp_path, "--nights", "2")
-    after = out.partition("The night after\n")[2]
-    assert f"account {SMALL['accounts'][0]} may no longer list OpenSearch" in after
+    after = out.partition("The next night\n")[2]
+    assert f"account {SMALL['accounts'][0]} is no longer allowed to list OpenSearch" in after
     assert "exit code 3" in after
     assert re.search(r"^ fc_functions +\d* +\d* +\d", after, re.MULTILINE)
     assert "complete → denied" in after

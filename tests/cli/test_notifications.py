@@ -1,4 +1,4 @@
-"""Who is told how a crawl went: metrics, the watchdog and the log agree, however it ends, and can't spoil it."""
+"""Metrics, the ping and the log report the end of each crawl, agree with each other, and don't affect the crawl."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from crawler.cli.emulate import write_config
-from crawler.cli.notifications import told
+from crawler.cli.notifications import crawl_and_notify
 from crawler.cli.options import CommandError, Interrupted
 from crawler.config import parse_config
 from crawler.emulator import Deny, serve
@@ -104,6 +104,15 @@ def config_in(folder):
     return parse_config(text, source="test.toml", environ={})
 
 
+def failing(error):
+    """A crawl that raises the error."""
+
+    def crawl():
+        raise error
+
+    return crawl
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -119,8 +128,8 @@ def config_in(folder):
     ],
 )
 def test_however_it_ends_the_exit_code_is_told(tmp_path, error, code):
-    with pytest.raises(type(error)), told(config_in(tmp_path)):
-        raise error
+    with pytest.raises(type(error)):
+        crawl_and_notify(config_in(tmp_path), failing(error))
     found = samples(tmp_path / "acs.prom")
     assert found["acs_inventory_crawl_exit_code",] == code
     assert found["acs_inventory_crawl_success",] == 0
@@ -130,7 +139,7 @@ def test_where_spans_can_not_be_sent_the_log_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "jaeger")
     stream = io.StringIO()
     log.configure("json", "info", stream)
-    with pytest.raises(ConfigError), told(config_in(tmp_path)):
-        raise ConfigError("x")
+    with pytest.raises(ConfigError):
+        crawl_and_notify(config_in(tmp_path), failing(ConfigError("x")))
     structlog.reset_defaults()
     assert json.loads(stream.getvalue())["event"] == "spans_not_sent"

@@ -11,7 +11,8 @@ import anyio
 import pytest
 
 from crawler.catalog import load_catalog
-from crawler.cli.plan import plan_value, print_plan
+from crawler.cli.plan_text import print_plan
+from crawler.cli.plan_values import plan_value
 from crawler.clock import SystemClock
 from crawler.config import resolve
 from crawler.config.resolve import open_catalog
@@ -241,7 +242,7 @@ async def test_the_snapshots_age_is_told(tmp_path, capsys):
             value = await plan(here, config)
             assert value["last_snapshot"]["age_seconds"] >= least_s
             print_plan(value, CATALOG)
-            assert re.search(rf"by snapshot {result.snapshot_id}, {said}, complete\.", capsys.readouterr().out)
+            assert re.search(rf"from snapshot {result.snapshot_id}, {said}, complete\.", capsys.readouterr().out)
 
 
 def test_few_targets_are_all_shown_and_of_many_the_slowest(crawled, capsys, monkeypatch):
@@ -261,8 +262,8 @@ def test_few_targets_are_all_shown_and_of_many_the_slowest(crawled, capsys, monk
     grown = capsys.readouterr().out
     shown = re.findall(r"^ *(\d{16}) +cn-r(\d+) ", grown, flags=re.MULTILINE)
     assert shown == [(str(10**15 + 99), str(n)) for n in range(19, -1, -1)]
-    assert "… and 1,980 more accounts and regions; --json has them all." in grown
-    assert "… and 80 more accounts; --json has them all." in grown
+    assert "… and 1,980 more accounts and regions; --json lists all." in grown
+    assert "… and 80 more accounts; --json lists all." in grown
     assert len(grown.splitlines()) <= len(text.splitlines()) + 2 * 20
 
 

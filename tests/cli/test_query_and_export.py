@@ -67,13 +67,13 @@ def test_a_table_for_people(run):
     assert out.splitlines()[-2:] == ["7 rows", f"snapshot {COMPLETE}, complete"]
     assert (
         err
-        == f"acs-inventory: warning: snapshot {COMPLETE} is the newest complete one; {NEWER} is newer, and partial\n"
+        == f"acs-inventory: warning: snapshot {COMPLETE} is the newest complete one; {NEWER} is newer, but partial\n"
     )
 
 
 def test_more_rows_than_asked_for_are_counted_and_not_shown(run):
     _, out, _ = run("query", "SELECT function_name FROM fc_functions ORDER BY 1", "--max-rows", "2")
-    assert "7 rows, the first 2 shown: --max-rows 0 shows all" in out
+    assert "7 rows, the first 2 shown; --max-rows 0 shows all" in out
     assert "f1" in out
     assert "f2" not in out
     _, out, _ = run("query", "FROM range(1234)")
@@ -97,7 +97,7 @@ def test_a_partial_snapshot_is_asked_with_a_warning(run):
     assert out.splitlines()[-1] == f"snapshot {NEWER}, partial"
     assert err == (
         f"acs-inventory: warning: snapshot {NEWER} is partial: 1 of its 6 scopes aren't complete; "
-        "_scopes has each with its reason\n"
+        "see _scopes for the reasons\n"
     )
     assert run("query", "FROM _scopes", "--snapshot", "newest")[2] == err
     assert run("query", "FROM _scopes", "--snapshot", "newest", "--quiet")[2] == ""
@@ -123,7 +123,7 @@ def test_csv_is_guarded_unless_it_is_to_be_raw_t24(run):
     code, out, err = run("query", sql, "--snapshot", NEWER, "--format", "csv")
     rows = [row[0] for row in csv.reader(io.StringIO(out, newline=""), strict=True)][1:]
     assert (code, rows) == (0, [f"'{text}" if text in FORMULAS else text or "" for text in TEXTS])
-    assert f"the answer: {len(FORMULAS)} texts begin like a formula, and got an apostrophe" in err
+    assert f"the result: {len(FORMULAS)} cells that look like formulas were escaped with an apostrophe" in err
     _, out, err = run("query", sql, "--snapshot", NEWER, "--format", "csv", "--raw-csv")
     assert [row[0] for row in csv.reader(io.StringIO(out, newline=""))][1:] == [text or "" for text in TEXTS]
     assert "apostrophe" not in err
@@ -157,9 +157,9 @@ def test_sql_comes_from_stdin_too(run):
         (["query", "DROP VIEW fc_functions"], 2, "DROP isn't taken"),
         (["query", "-"], 2, "isn't UTF-8"),
         (["query", "SELECT 1", "--format", "parquet"], 2, "needs --to"),
-        (["query", "SELECT 1", "--to", "x"], 2, "--to goes with --format csv, json or parquet"),
-        (["query", "SELECT 1", "--raw-csv"], 2, "--raw-csv goes with --format csv"),
-        (["query", "SELECT 1", "--overwrite"], 2, "--overwrite goes with --to"),
+        (["query", "SELECT 1", "--to", "x"], 2, "--to needs --format csv, json or parquet"),
+        (["query", "SELECT 1", "--raw-csv"], 2, "--raw-csv needs --format csv"),
+        (["query", "SELECT 1", "--overwrite"], 2, "--overwrite needs --to"),
         (["query", "SELECT 1 AS a, 2 AS a", "--format", "json"], 2, "two columns are called 'a'"),
         (["query", "SELECT 'a'::INT FROM fc_functions"], 1, "the SQL failed: line 1, column 11"),
         (["query", "SELECT 1", "--snapshot", "20200101T000000Z-0000"], 1, "has no snapshot 20200101T000000Z-0000"),
@@ -167,7 +167,7 @@ def test_sql_comes_from_stdin_too(run):
         (["query", "SELECT 1", "--format", "csv", "--to", "no/x.csv"], 2, "no is no folder"),
         (["export", "fc_funktions", "--to", "x.csv"], 2, "did you mean fc_functions"),
         (["export", "fc_functions", "--to", "x"], 2, "--format is missing: one of csv, jsonl, xlsx, parquet"),
-        (["export", "fc_functions", "--to", "x.jsonl", "--raw-csv"], 2, "--raw-csv goes with --format csv"),
+        (["export", "fc_functions", "--to", "x.jsonl", "--raw-csv"], 2, "--raw-csv needs --format csv"),
         (["export", "fc_functions", "--to", "x.csv", "--where", "runtme = 1"], 2, "--where for fc_functions: line 1"),
         (
             ["export", "fc_functions", "--to", "x.csv", "--where", "runtime::INT = 1"],
@@ -224,8 +224,8 @@ def test_export_says_what_it_wrote_and_what_it_changed(run, tmp_path):
     assert out.splitlines()[-1] == "f.csv"
     assert err.count("warning") == 2
     assert (
-        f"fc_functions: {len(FORMULAS)} texts begin like a formula, and got an apostrophe; --raw-csv leaves it out"
-        in err
+        f"fc_functions: {len(FORMULAS)} cells that look like formulas were escaped with an apostrophe; "
+        "--raw-csv disables this" in err
     )
     code, out, _ = run("export", "fc_*", "--to", "all", "--format", "parquet", "--json")
     assert code == 0
@@ -237,7 +237,7 @@ def test_a_cell_that_was_cut_is_said(run, tmp_path):
     write(tmp_path / "long", {"fc_functions": [{"function_name": "f", "description": "x" * 40_000}]})
     code, out, err = run("export", "fc_functions", "--to", "f.xlsx", snapshots=tmp_path / "long")
     assert (code, re.search(r"fc_functions +1 +fc_functions", out) is not None) == (0, True)
-    assert "fc_functions: 1 text of description end at 32,767 characters" in err
+    assert "fc_functions.description: 1 text was cut after 32,767 characters" in err
 
 
 def test_a_missing_extra_is_exit_2_and_named(run, monkeypatch, tmp_path):
@@ -293,8 +293,8 @@ def test_a_table_fits_a_terminal(output, width):
     table = lines[: lines.index(f"{len(TEXTS)} rows")]
     assert max(map(len, table)) <= width
     assert "1000000000000001" in screen  # an ID is shown whole or not at all
-    [note] = [line for line in lines if " columns shown: name those you need, or take --format csv" in line]
-    assert re.match(r"the first \d+ of 55 ", note)
+    [note] = [line for line in lines if " columns fit; widen the terminal, select fewer, or use --format csv" in line]
+    assert re.match(r"\d+ of 55 ", note)
 
 
 def test_a_single_row_that_is_too_wide_is_a_list_of_its_columns(output):
@@ -305,7 +305,7 @@ def test_a_single_row_that_is_too_wide_is_a_list_of_its_columns(output):
     plain = re.sub(r"\x1b\[[0-9;]*m", "", screen)
     assert re.search(r"^account_id +1000000000000001 *$", plain, re.MULTILINE)
     assert re.search(r"^_extra +null *$", plain, re.MULTILINE)
-    assert "columns shown" not in screen
+    assert "columns fit" not in screen
 
 
 def start(*arguments, output, cwd):

@@ -44,12 +44,12 @@ def test_the_newest_complete_snapshot_is_compared_with_the_one_before(output, tm
     target = tmp_path / "report.html"
     done = run("--to", target, "--output", output)
     assert done.returncode == 0
-    assert f"{NEW} is the newest complete one; {PARTIAL} is newer, and partial" in done.stderr
+    assert f"{NEW} is the newest complete one; {PARTIAL} is newer, but partial" in done.stderr
     page = read_page(target.read_text())
     assert f"Snapshot {NEW}" in page.text
     assert f"Compared with {OLD}: 1 added, 0 removed, 0 changed." in page.text
     assert [line.split(" · ")[-1] for line in done.stdout.splitlines()[:1]] == [f"snapshot {NEW}, complete"]
-    assert re.search(r"^findings: 1 medium, 2 info; \d+ not known, or only in part$", done.stdout, re.MULTILINE)
+    assert re.search(r"^findings: 1 medium, 2 info; \d+ unknown or partial$", done.stdout, re.MULTILINE)
     assert re.search(r"^manifest SHA-256 [0-9a-f]{64}$", done.stdout, re.MULTILINE)
 
 
@@ -112,7 +112,7 @@ def test_the_output_of_the_configuration_is_taken(output, tmp_path):
         (["--to", "none/report.html"], 2, "none is no folder"),
         (["--to", "."], 2, "--to must name a file"),
         (["--to", "/dev/null"], 2, "no file that could be replaced"),
-        (["--to", "r.html", "--output", "none"], 2, "none is no folder"),
+        (["--to", "r.html", "--output", "none"], 2, "none is not a folder"),
         (["--to", "r.html", "--snapshot", "20200101T000000Z-0000"], 1, "has no snapshot 20200101T000000Z-0000"),
         (["--to", "r.html", "--against", "yesterday"], 1, "'yesterday' is no snapshot's ID"),
         (["--to", "r.html", "--findings", "none"], 2, "--findings none: no such folder"),

@@ -38,14 +38,14 @@ def test_verify_says_by_its_exit_code_whether_all_is_whole_and_names_what_is_not
     code, out, err = snapshots("verify", root=root)
     assert (code, err) == (0, "")
     assert out.count("✓") == 2
-    assert "Every file is what was committed." in out
+    assert "All files are as committed." in out
     [sha256] = [line.split()[0] for line in (root / f"_snapshots/{NEW}.json.sha256").read_text().splitlines()]
     assert sha256 in out
     (root / PART).write_bytes(b"")
     code, out, _ = snapshots("verify", "--all", root=root)
     assert code == 1
     assert f"{PART} has 0 bytes, its manifest says" in out
-    assert "1 file isn't what was committed." in out
+    assert "1 file isn't as committed." in out
     assert snapshots("verify", OLD, root=root)[0] == 0
     assert snapshots("verify", "latest", root=root)[0] == 1
 

@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from crawler.audit.database import open_snapshot
-from crawler.audit.query import asking
+from crawler.audit.query import run_query
 from crawler.audit.sql_errors import TableNames
 from crawler.cli.main import main
 from crawler.snapshot import Status
@@ -123,7 +123,7 @@ def crawled(tmp_path_factory):
 
 
 def ask(snapshot, sql):
-    with asking(snapshot, sql, TableNames(snapshot, lambda: CATALOG.operations)) as rows:
+    with run_query(snapshot, sql, TableNames(snapshot, lambda: CATALOG.operations)) as rows:
         return rows.schema.names, [tuple(row.values()) for batch in rows.batches for row in batch.to_pylist()]
 
 

@@ -160,13 +160,13 @@ def test_oddities_are_listed(awkward):
     own = "this operation, and within the limit of all shop operations together"
     said = [re.sub(r"\s+", " ", item).strip() for item in awkward.items]
     for line in (
-        "window: since and until: the 12 hours before the crawl began, as epoch seconds",
+        "window: since and until: the 12 hours before the start of the crawl, in epoch seconds",
         "query: region={region_id}",
         f"rate limit: 3/s, burst 2 per account and region, {own}",
         "embedded: 1 column, parsed from JSON text inside a string",
         "secrets: 2 columns, whose values become fingerprints",
         "fields.note: the SDK has list<struct>; shown so in the sample",
-        "shop_carts: cartId is its id; kind is each of new, old, and what [opensearch] functions adds",
+        "shop_carts: cartId is its id; kind is each of new, old, and the values of [opensearch] functions",
     ):
         assert line in said
 

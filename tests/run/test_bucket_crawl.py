@@ -11,8 +11,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from crawler.audit.database import connect, open_snapshot
-from crawler.cli.doctor import examine
-from crawler.cli.plan import plan_value
+from crawler.cli.doctor_checks import run_checks
+from crawler.cli.plan_values import plan_value
 from crawler.config.resolve import open_catalog
 from crawler.errors import ConfigError, OutputError
 from crawler.run.output import open_place
@@ -94,7 +94,7 @@ async def test_crawl_into_a_bucket_has_every_record_and_is_read_back(output):
     }
     plan = await plan_value(output.config(), open_catalog(output.config()), output.surroundings)
     assert plan["last_snapshot"]["snapshot_id"] == result.snapshot_id
-    findings = {finding.subject: finding for finding in await examine(output.config(), output.surroundings)}
+    findings = {finding.subject: finding for finding in await run_checks(output.config(), output.surroundings)}
     assert findings["output"].is_well, findings["output"]
 
 
@@ -135,7 +135,7 @@ async def test_bucket_that_cannot_be_written_is_exit_2_before_anything_is_asked(
             ConfigError, match=r"^\[output\] uri can't be used: .* 403 AccessDenied; the key needs GetOb"
         ):
             await output.crawl()
-        finding = next(one for one in await examine(output.config(), output.surroundings) if one.subject == "output")
+        finding = next(one for one in await run_checks(output.config(), output.surroundings) if one.subject == "output")
         assert not finding.is_well
         assert "403 AccessDenied" in finding.seen
     assert len(store.requests) < 10

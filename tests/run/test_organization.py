@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from crawler.catalog import load_catalog
-from crawler.cli.doctor import examine
+from crawler.cli.doctor_checks import run_checks
 from crawler.config.resolve import DEFAULT_LIMITS
 from crawler.emulator import Body, Cloud, CloudOrganization, CloudSpec, Deny, Error, PageFault, Refuse
 from crawler.errors import ConfigError, CrawlError, CredentialsError, PaginationError
@@ -577,12 +577,12 @@ def test_doctor_names_the_members_that_cannot_be_entered_with_a_remedy(commands,
     code, out, _ = acs_inventory("doctor", "--config", "one.toml", "--json", cwd=tmp_path)
     assert code == 1
     findings = {finding["subject"]: finding for finding in json.loads(out)}
-    assert "lists 4 members, 3 of them" in findings["resource directory"]["seen"]
+    assert "lists 4 members; 3 will be crawled" in findings["resource directory"]["seen"]
     assert "assumed in 2 of 3" in findings["members"]["seen"]
     wrong = [finding for finding in findings.values() if not finding["is_well"]]
     assert [finding["subject"] for finding in wrong] == [f"member {accounts(4)[3]}"]
-    assert wrong[0]["remedy"].startswith("Make the role inventory-reader in this account")
-    assert "left out" in findings[f"member {accounts(4)[4]}"]["seen"]
+    assert wrong[0]["remedy"].startswith("Create the role inventory-reader in this account")
+    assert "skipped" in findings[f"member {accounts(4)[4]}"]["seen"]
     assert f"fc_functions in {accounts(4)[1]} cn-hangzhou" in findings
     assert f"fc_functions in {accounts(4)[2]} cn-hangzhou" not in findings, "one member stands for all"
 
@@ -595,17 +595,17 @@ REMEDIES = {
         Error(status=404, code="EntityNotExists.ResourceDirectory"),
         "ListAccounts",
         "resource directory",
-        "Name the directory's management account",
+        "Set [organization] account to the directory's management account",
     ),
-    "defective": (Body(body=b"{}"), "ListAccounts", "resource directory", "Mend account 1000000000000001 first"),
+    "defective": (Body(body=b"{}"), "ListAccounts", "resource directory", "Fix account 1000000000000001 first"),
     "unstable": (PageFault(total=9), "ListAccounts", "resource directory", "Try again when"),
     "no permission": (
         Error(status=403, code="NoPermission"),
         "AssumeRole",
         MEMBER,
-        "Allow sts:AssumeRole to account 1",
+        "Allow sts:AssumeRole for the credentials of account 1",
     ),
-    "odd answer": (Error(status=400, code="InvalidParameter"), "AssumeRole", MEMBER, "Look the code up"),
+    "odd answer": (Error(status=400, code="InvalidParameter"), "AssumeRole", MEMBER, "Look up the code"),
 }
 
 
@@ -614,7 +614,7 @@ async def test_doctor_says_what_to_do_about_the_directory(tmp_path, fault):
     effect, action, subject, remedy = REMEDIES[fault]
     async with site(tmp_path, organized(2)) as here:
         here.cloud.faults.add(effect, action=action)
-        findings = await examine(here.config(RETRY, **HERE), here.surroundings())
+        findings = await run_checks(here.config(RETRY, **HERE), here.surroundings())
     found = {finding.subject: finding for finding in findings}
     assert found[subject].remedy.startswith(remedy)
     assert found[f"account {MANAGER}"].is_well

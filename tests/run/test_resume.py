@@ -292,7 +292,7 @@ def test_stopped_by_a_signal_it_says_that_another_can_go_on(served, tmp_path):
     crawl = subprocess.Popen(**command(served, folder))
     err = stop_after(crawl, folder, 1, signal.SIGTERM)
     assert crawl.returncode == 143
-    assert "Stopped; nothing was committed. `crawl --resume` goes on from there within 6 hours." in err
+    assert "Stopped; nothing was committed. `crawl --resume` continues it within 6 hours." in err
     assert list(folder.glob("*/snapshot_date=*")) == []
     done = resumed(served, folder)
     assert (done.returncode, json.loads(done.stdout)["status"]) == (0, "complete")

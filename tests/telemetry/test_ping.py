@@ -12,7 +12,7 @@ import trustme
 from crawler.config import parse_config
 from crawler.errors import ConfigError
 from crawler.telemetry import logs as log
-from crawler.telemetry.ping import announced, ping, ping_url
+from crawler.telemetry.ping import ping, ping_start, ping_url
 from crawler.testing import FakeClock
 from tests.support.ping_server import SECRET, watchdog
 
@@ -90,11 +90,11 @@ async def test_without_a_url_nobody_is_called():
 
 async def test_the_start_is_told_beside_the_crawl_which_does_not_wait():
     with watchdog(200) as (url, calls):
-        async with announced(config_of(url)):
+        async with ping_start(config_of(url)):
             with anyio.fail_after(10):
                 while not calls:
                     await anyio.sleep(0.01)
-        async with announced(config_of(url)):
+        async with ping_start(config_of(url)):
             pass  # over before it was sent
     assert calls[0] == (f"/{SECRET}/start", "")
 

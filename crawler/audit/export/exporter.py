@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +25,7 @@ from crawler.audit.export.selection import Selection, asked
 from crawler.audit.export.workbook import Workbook, check_installed, check_rows, sheet_names
 from crawler.audit.query import SETTINGS, Rows, ask
 from crawler.audit.sql_errors import Statement
+from crawler.clock import iso_utc
 from crawler.errors import OutputError
 from crawler.snapshot import is_whole
 
@@ -218,11 +219,11 @@ class _Work:
             "snapshot_id": manifest.snapshot_id,
             "status": manifest.status,
             "manifest_sha256": self.tables.snapshot.manifest_sha256,
-            "started_at": _iso(manifest.started_at),
-            "finished_at": _iso(manifest.finished_at),
+            "started_at": iso_utc(manifest.started_at),
+            "finished_at": iso_utc(manifest.finished_at),
             "crawled_by": f"acs-inventory {manifest.version}",
             "secrets": manifest.secrets,
-            "exported_at": _iso(request.at),
+            "exported_at": iso_utc(request.at),
             "exported_by": f"acs-inventory {__version__}",
             "format": request.file_format,
             "columns": list(request.selection.columns) or None,
@@ -236,10 +237,6 @@ class _Work:
 def shown_path(path: Path) -> str:
     """The path as text that any encoding of JSON takes, whatever its bytes are."""
     return str(path).encode("utf-8", "backslashreplace").decode()
-
-
-def _iso(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _as_rows(facts: Mapping[str, Any]) -> Rows:

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, for an issue, a ticket or a wiki. Whatever comes from data stands in code spans."""
+"""The differences of two snapshots as Markdown, for a ticket or a wiki. All data is in code spans."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import groupby
 from crawler.audit.diff.comparison import TableChanges
 from crawler.cli.crawl_summary import causes
 from crawler.cli.diff.text import (
-    Shown,
+    ShownDifference,
     choose,
     column_notes,
     has_unknown,
@@ -27,7 +27,7 @@ _LONGEST = 200
 
 
 def page(old: Manifest, new: Manifest, changes: Sequence[TableChanges]) -> str:
-    """The whole comparison."""
+    """Return the page."""
     return "\n".join(_lines(old, new, changes)) + "\n"
 
 
@@ -41,9 +41,9 @@ def _lines(old: Manifest, new: Manifest, changes: Sequence[TableChanges]) -> Ite
         for scopes in [f"{len(table.unknown_scopes):,}"]
     ]
     if rows:
-        yield from _table(("table", "added", "removed", "changed", "scopes not known"), rows, numbers=4)
+        yield from _table(("table", "added", "removed", "changed", "unknown scopes"), rows, numbers=4)
     shown = choose(changes, _MOST_SHOWN)
-    for (account, region), found in groupby(shown, key=lambda one: one.where):
+    for (account, region), found in groupby(shown, key=lambda one: one.target):
         yield from ("", f"### {code(account)} in {code(region)}", "")
         yield from _table(("table", "", "resource", "column", "before", "after"), _rows(found))
     if rest := rest_text(changes, shown):
@@ -51,7 +51,7 @@ def _lines(old: Manifest, new: Manifest, changes: Sequence[TableChanges]) -> Ite
     yield from _unknown(changes)
 
 
-def _rows(shown: Iterable[Shown]) -> Iterator[Sequence[str]]:
+def _rows(shown: Iterable[ShownDifference]) -> Iterator[Sequence[str]]:
     for one in shown:
         difference = one.difference
         start = (code(one.table), difference.kind, code(key_text(difference.key, _LONGEST)))
@@ -64,12 +64,12 @@ def _rows(shown: Iterable[Shown]) -> Iterator[Sequence[str]]:
 def _unknown(changes: Sequence[TableChanges]) -> Iterator[str]:
     if not has_unknown(changes) and not any(table.not_compared for table in changes):
         return
-    yield from ("", "### Not known", "")
-    for accounts, regions, tables, _, (why,) in causes(reasons(changes)):
-        where = f"{_codes(accounts)} in {_codes(regions)}"
-        yield f"- {why}: {where}: {_codes(tables)}. What came and went there isn't known."
-    for table, path, why in column_notes(changes):
-        yield f"- {code(f'{table}.{path}')}: not compared, {why}."
+    yield from ("", "### Unknown", "")
+    for accounts, regions, tables, _, (reason,) in causes(reasons(changes)):
+        targets = f"{_codes(accounts)} in {_codes(regions)}"
+        yield f"- {reason}: {targets}: {_codes(tables)}. Additions and removals are unknown."
+    for table, path, reason in column_notes(changes):
+        yield f"- {code(f'{table}.{path}')}: not compared, {reason}."
 
 
 def _codes(names: Iterable[str]) -> str:
@@ -77,16 +77,16 @@ def _codes(names: Iterable[str]) -> str:
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> Iterator[str]:
-    """A table; its last `numbers` columns are aligned to the right."""
+    """Yield the lines of a table. Its last `numbers` columns are right-aligned."""
     marks = ["---"] * (len(columns) - numbers) + ["---:"] * numbers
     for cells in (columns, marks, *rows):
         yield f"| {' | '.join(cells)} |"
 
 
 def code(text: str) -> str:
-    """A code span that shows just this text, whatever is in it; control characters as their escapes.
+    """Return a code span of any text. Control characters are escaped.
 
-    A bar would end a table's cell even in code, and a backtick the code.
+    A bar is escaped, because it ends a table's cell even in code; a backtick gets a longer fence.
     """
     shown = code_text(text).replace("|", "\\|")
     marks = "`"
@@ -97,5 +97,5 @@ def code(text: str) -> str:
 
 
 def code_text(text: str) -> str:
-    """What a code span shows of a text: no blank at either end, where Markdown might take it away."""
+    """Return the content of a code span: printable text without blanks at its ends, which Markdown may remove."""
     return printable(text).strip(" ")

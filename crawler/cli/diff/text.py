@@ -1,4 +1,4 @@
-"""A comparison for people: counts by table, the first differences by account and region, and what nobody can tell."""
+"""The differences of two snapshots as text: counts by table, the first differences, and unknown scopes."""
 
 from __future__ import annotations
 
@@ -20,76 +20,76 @@ from crawler.cli.crawl_summary import print_scopes
 from crawler.cli.render import console, safe, table_of
 from crawler.snapshot import Manifest
 
-MOST_READ = 500  # differences of one table, so that the shown ones can be shared out
+MOST_READ = 500  # differences per table; `choose` distributes the shown ones over the tables
 _MOST_SHOWN = 120
 _LONGEST = 80
 _WIDEST_PATH = 40
 _GAP, _EDGES = 3, 2
 _MARKS: Mapping[Kind, tuple[str, str]] = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
-# Text that nobody takes for a number, null, true or false, nor for several words.
-_BARE = re.compile(r"(?!(?:null|true|false|-?[\d.]+(?:[eE][+-]?\d+)?)$)[\w.:/@+-]+", re.ASCII)
+# Text that can't be confused with a number, null, true, false or several words, and needs no quotes.
+_UNQUOTED = re.compile(r"(?!(?:null|true|false|-?[\d.]+(?:[eE][+-]?\d+)?)$)[\w.:/@+-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One difference that is shown, with its table."""
+class ShownDifference:
+    """A difference to print, with its table."""
 
     table: str
     difference: Difference
 
     @property
-    def where(self) -> tuple[str, str]:
+    def target(self) -> tuple[str, str]:
         """Account and region."""
         key = self.difference.key
         return str(key["account_id"]), str(key["region_id"])
 
 
-def choose(changes: Sequence[TableChanges], most: int) -> list[Shown]:
-    """So many differences that each table has its share, by account, region and table."""
+def choose(changes: Sequence[TableChanges], most: int) -> list[ShownDifference]:
+    """Choose at most `most` differences, evenly from all tables, sorted by account, region and table."""
     each = most
     while each > 1 and sum(min(each, len(table.shown)) for table in changes) > most:
         each -= 1
-    chosen = [Shown(table.table, difference) for table in changes for difference in table.shown[:each]]
-    return sorted(chosen, key=lambda shown: (shown.where, shown.table))
+    chosen = [ShownDifference(table.table, difference) for table in changes for difference in table.shown[:each]]
+    return sorted(chosen, key=lambda shown: (shown.target, shown.table))
 
 
 def value_text(value: Any, longest: int = _LONGEST) -> str:
-    """A value as JSON, words without their quotation marks; cut where it is long."""
-    is_bare = isinstance(value, str) and _BARE.fullmatch(value) is not None
-    text = value if is_bare else json.dumps(value, ensure_ascii=False)
+    """Return a value as JSON, single words without quotes, cut after `longest` characters."""
+    is_unquoted = isinstance(value, str) and _UNQUOTED.fullmatch(value) is not None
+    text = value if is_unquoted else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def key_text(key: Mapping[str, Any], longest: int = _LONGEST) -> str:
-    """What tells a row apart within its account and region."""
+    """Return the key of a row within its account and region."""
     return (
         " / ".join(value_text(value, longest) for name, value in key.items() if name not in SCOPE_COLUMNS) or "the row"
     )
 
 
 def sentence(changes: Sequence[TableChanges]) -> str:
-    """How much differs in how many tables."""
+    """Return a sentence with the number of differences and tables."""
     total = {kind: sum(table.counts.get(kind, 0) for table in changes) for kind in _MARKS}
     tables = "1 table" if len(changes) == 1 else f"{len(changes)} tables"
     if not any(total.values()):
-        return f"No differences in {tables}" + (", as far as that is known." if has_unknown(changes) else ".")
+        return f"No {'known ' if has_unknown(changes) else ''}differences in {tables}."
     counts = ", ".join(f"{number:,} {kind}" for kind, number in total.items() if number)
     return f"{counts} in {tables}."
 
 
 def has_unknown(changes: Iterable[TableChanges]) -> bool:
-    """Whether anything isn't known."""
+    """Whether any change is unknown."""
     return any(table.has_unknown for table in changes)
 
 
-def rest_text(changes: Sequence[TableChanges], shown: Sequence[Shown]) -> str:
-    """What is left out of what is shown; empty where nothing is."""
+def rest_text(changes: Sequence[TableChanges], shown: Sequence[ShownDifference]) -> str:
+    """Return a note on the differences that aren't shown, or an empty text."""
     left = sum(table.total for table in changes) - len(shown)
-    return f"… and {left:,} more; --table shows more of one table, --json has them all." if left else ""
+    return f"… and {left:,} more; --table shows more of one table, --json lists all." if left else ""
 
 
 def reasons(changes: Iterable[TableChanges]) -> list[dict[str, str]]:
-    """The scopes that aren't known, with what they were on both sides, as `outcome.print_scopes` takes them."""
+    """Return the unknown scopes with their status in both snapshots, for `crawl_summary.print_scopes`."""
     return [
         {
             "account_id": pair.account_id,
@@ -105,21 +105,21 @@ def reasons(changes: Iterable[TableChanges]) -> list[dict[str, str]]:
 
 
 def column_notes(changes: Iterable[TableChanges]) -> Iterator[tuple[str, str, str]]:
-    """Table, path and why it isn't known or compared."""
+    """Yield the table, the path and the reason of each column that isn't compared or is unknown."""
     for table in changes:
-        for path, why in sorted({**table.not_compared, **table.unknown_columns}.items()):
-            yield table.table, path, why
+        for path, reason in sorted({**table.not_compared, **table.unknown_columns}.items()):
+            yield table.table, path, reason
 
 
 def print_differences(old: Manifest, new: Manifest, changes: Sequence[TableChanges], most: int = _MOST_SHOWN) -> None:
-    """All of it on stdout, but at most so many differences one by one."""
+    """Print the differences, at most `most` of them one by one."""
     out = console()
     out.print(
         Text.assemble((old.snapshot_id, "bold"), f" ({old.status}) → ", (new.snapshot_id, "bold"), f" ({new.status})")
     )
     _print_counts(out, changes)
     shown = choose(changes, most)
-    for (account, region), of_target in groupby(shown, key=lambda one: one.where):
+    for (account, region), of_target in groupby(shown, key=lambda one: one.target):
         out.print(Text.assemble(("\n" + account, "bold"), " in ", (region, "bold")))
         for table, of_table in groupby(of_target, key=lambda one: one.table):
             out.print(Padding(safe(table, "cyan"), (0, 0, 0, 2), expand=False))
@@ -129,9 +129,9 @@ def print_differences(old: Manifest, new: Manifest, changes: Sequence[TableChang
         out.print(safe(rest, "dim"))
     if shown:
         out.print()
-    print_scopes(out, reasons(changes), "Not known what came and went")
-    for table, path, why in column_notes(changes):
-        out.print(Text.assemble(("not compared ", "yellow"), safe(f"{table}.{path}: {why}")))
+    print_scopes(out, reasons(changes), "Changes unknown")
+    for table, path, reason in column_notes(changes):
+        out.print(Text.assemble(("not compared ", "yellow"), safe(f"{table}.{path}: {reason}")))
     out.print(safe(sentence(changes), "bold"))
 
 
@@ -143,18 +143,18 @@ def _print_counts(out: Console, changes: Sequence[TableChanges]) -> None:
     ]
     if not rows:
         return
-    heads: tuple[str, ...] = (*_MARKS, "scopes not known")
+    heads: tuple[str, ...] = (*_MARKS, "unknown scopes")
     longest = max(len(row[0]) for row in rows)
     is_narrow = longest + sum(map(len, heads)) + _GAP * len(heads) + _EDGES > out.width
     if is_narrow:
         heads = (*(mark for mark, _ in _MARKS.values()), "?")
     table = table_of(("table", *heads), rows, numbers=heads)
     for number, column in enumerate(table.columns):
-        # A number that is cut would be another one.
+        # A number must not be cut.
         column.no_wrap, column.min_width = number > 0, max(len(row[number]) for row in rows) if number else None
     out.print(table)
     if is_narrow:
-        out.print(safe("+ added, - removed, ~ changed, ? scopes where that isn't known", "dim"))
+        out.print(safe("+ added, - removed, ~ changed, ? unknown scopes", "dim"))
 
 
 def _number(number: int) -> str:

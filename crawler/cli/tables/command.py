@@ -1,4 +1,4 @@
-"""`tables`, `plan`, `policy` and `doctor`: what could be crawled, what would be, and what stands in the way."""
+"""`tables`: list the catalog's tables, describe one, or compare them with the SDK."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crawler.cli.echo import print_json
 from crawler.cli.inputs import load
-from crawler.cli.options import EXIT_NOTHING, json_option, output_options
-from crawler.cli.render import show_json
+from crawler.cli.options import EXIT_NOTHING, common_options, json_option
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
@@ -20,18 +20,22 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("table", required=False)
 @click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="Adds the tables of its [catalog] extra."
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="Configuration file whose [catalog] extra adds tables.",
 )
 @click.option("--check-sdk", is_flag=True, help="Compare all tables with the official SDK packages (the dev extra).")
 @json_option
-@output_options
+@common_options
 def tables(table: str | None, config_file: Path | None, check_sdk: bool, as_json: bool) -> int | None:
-    """The catalog: every table, or all about one TABLE: its operation, paging, parents, columns and types.
+    """List all tables, or describe one.
 
-    TABLE may be a pattern as in 'fc_*': it shows the opt-in tables too, which a crawl takes by their exact names only.
+    With TABLE: its operation, paging, parents, columns and types. TABLE may be a pattern such as 'fc_*', which also
+    matches opt-in tables. A crawl needs their exact names.
 
-    Exit codes: 0 done; 1 --check-sdk found a difference that no [differences] explains; 2 usage, an unknown table, or
-    no SDK packages to compare with.
+    Exit codes: 0 done; 1 --check-sdk found a difference that no [differences] explains; 2 wrong usage, unknown table,
+    or missing SDK packages.
     """
     from crawler.catalog import load_catalog
     from crawler.config import Config
@@ -48,17 +52,17 @@ def tables(table: str | None, config_file: Path | None, check_sdk: bool, as_json
 
 
 def _show_tables(catalog: Catalog, pattern: str | None, rules: Mapping[str, LimitRule], *, as_json: bool) -> None:
-    from crawler.cli.tables import describe
-    from crawler.cli.tables import text as listing
+    from crawler.cli.tables import text
+    from crawler.cli.tables.describe import table_value
 
     chosen = catalog.matching(pattern) if pattern else tuple(catalog.operations)
     if as_json:
-        values = [describe.table_value(catalog, name, rules) for name in chosen]
-        show_json(values[0] if pattern in catalog.operations else values)
+        values = [table_value(catalog, name, rules) for name in chosen]
+        print_json(values[0] if pattern in catalog.operations else values)
     elif pattern and len(chosen) == 1:
-        listing.print_table(catalog, chosen[0], rules)
+        text.print_table(catalog, chosen[0], rules)
     else:
-        listing.print_tables(catalog, chosen, rules)
+        text.print_tables(catalog, chosen, rules)
 
 
 def _check_sdk(catalog: Catalog, *, as_json: bool) -> int:
@@ -67,9 +71,9 @@ def _check_sdk(catalog: Catalog, *, as_json: bool) -> int:
     from crawler.catalog.sdk_check import check
     from crawler.cli.tables.text import print_check
 
-    versions, findings = check(catalog)
+    versions, differences = check(catalog)
     if as_json:
-        show_json({"packages": versions, "findings": [asdict(finding) for finding in findings]})
+        print_json({"packages": versions, "findings": [asdict(difference) for difference in differences]})
     else:
-        print_check(versions, findings, len(catalog.operations))
-    return EXIT_NOTHING if findings else 0
+        print_check(versions, differences, len(catalog.operations))
+    return EXIT_NOTHING if differences else 0

@@ -1,13 +1,13 @@
-"""What the catalog says of a table: as JSON values, as facts in words, and column by column.
+"""Descriptions of a table in the catalog: as JSON values, as facts in words, and as rows of columns.
 
-Facts are text in which names of the API stand between backticks; who shows them turns those into what fits its medium.
+In facts, names of the API are between backticks; the caller renders these for its medium.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crawler.catalog.columns import Column
 from crawler.catalog.model import (
@@ -21,26 +21,26 @@ from crawler.catalog.model import (
     Parent,
 )
 from crawler.cli.render import rule_text
-from crawler.client.rate_limit import LimitRule
 
-Rules = Mapping[str, LimitRule]
+if TYPE_CHECKING:
+    from crawler.client.rate_limit import LimitRule
 
-# What people call the products; another one goes by its key.
+# Display names; other products are shown with their key.
 _PRODUCTS = {"fc": "Function Compute 3.0", "fc-open": "Function Compute 2.0", "opensearch": "OpenSearch"}
 
 FIXED_DESCRIPTIONS = {
-    "account_id": "the account that was asked",
-    "region_id": "the region that was asked",
-    "snapshot_id": "the snapshot that the row belongs to",
-    "fetched_at": "when the answer with this record came",
-    DETAILS_COLUMN: "what became of asking for the record's details; null where nobody asked",
-    EXTRA_COLUMN: "what the schema doesn't know or that doesn't fit, as JSON",
+    "account_id": "ID of the account",
+    "region_id": "ID of the region",
+    "snapshot_id": "ID of the snapshot",
+    "fetched_at": "time of the response with this record",
+    DETAILS_COLUMN: "result of the request for the record's details; null without such a request",
+    EXTRA_COLUMN: "values that aren't in the schema or don't fit it, as JSON",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnRow:
-    """A column, or a field below one. `path` is dotted; `[]` in it is each item of a list, `.*` each value of a map."""
+    """A column or a field in it. `path` is dotted; `[]` is each item of a list, `.*` each value of a map."""
 
     path: str
     name: str
@@ -54,8 +54,8 @@ class ColumnRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
-    """A table's place in its product's tree. `lead` stands before its name, `rest` before lines below the name."""
+class TreeRow:
+    """A table in the tree of its product. `lead` is the indent before its name, `rest` before the lines below."""
 
     table: str
     lead: str
@@ -63,21 +63,21 @@ class Branch:
 
 
 def product_name(key: str) -> str:
-    """What people call a product."""
+    """Return the display name of a product."""
     return _PRODUCTS.get(key, key)
 
 
 def counts_text(catalog: Catalog, tables: Iterable[str]) -> str:
-    """How many tables there are: `17 tables: 14 by default, 3 opt-in`."""
+    """Return the number of tables by selection: `17 tables: 14 by default, 3 opt-in`."""
     selections = [catalog.operations[table].selection for table in tables]
     parts = [(selections.count("default"), "by default"), (selections.count("opt-in"), "opt-in")]
     parts.append((selections.count("out"), "out"))
-    said = ", ".join(f"{number} {word}" for number, word in parts if number)
-    return f"{len(selections)} table{'' if len(selections) == 1 else 's'}: {said}"
+    counts = ", ".join(f"{number} {word}" for number, word in parts if number)
+    return f"{len(selections)} table{'' if len(selections) == 1 else 's'}: {counts}"
 
 
 def column_rows(catalog: Catalog, table: str) -> list[ColumnRow]:
-    """Every column of a table and the fields below it, in order."""
+    """Return all columns of a table and the fields in them, in order."""
     operation = catalog.operations[table]
     by_name = {operation.column_names[column.wire]: column for column in operation.columns}
     parameters = {column: wire for wire, column in operation.parameter_columns.items()}
@@ -86,8 +86,8 @@ def column_rows(catalog: Catalog, table: str) -> list[ColumnRow]:
         if name in by_name:
             rows += _below(by_name[name], name, name, 0)
         elif name in parameters:
-            said = "parameter of the request, from the parent's row"
-            rows.append(ColumnRow(name, name, 0, "string", wire=parameters[name], description=said))
+            description = "parameter of the request, from the parent's row"
+            rows.append(ColumnRow(name, name, 0, "string", wire=parameters[name], description=description))
         else:
             kind = "timestamp" if name == "fetched_at" else "string"
             rows.append(ColumnRow(name, name, 0, kind, description=FIXED_DESCRIPTIONS[name]))
@@ -95,7 +95,7 @@ def column_rows(catalog: Catalog, table: str) -> list[ColumnRow]:
 
 
 def own_column_rows(catalog: Catalog, table: str) -> list[ColumnRow]:
-    """The columns that other tables don't have as well: without those that every table begins and ends with."""
+    """Return the columns of a table without those that every table has."""
     common = {*FIXED_COLUMNS, EXTRA_COLUMN}
     return [row for row in column_rows(catalog, table) if row.path not in common]
 
@@ -122,27 +122,27 @@ def _below(column: Column, path: str, name: str, depth: int) -> Iterator[ColumnR
             yield from _below(child, f"{inner_path}.{child.name}", child.name, depth + 1)
 
 
-def branches(catalog: Catalog, tables: Iterable[str]) -> list[Branch]:
-    """These tables as a tree of parents and children; a table with several parents hangs from the deepest."""
+def tree_rows(catalog: Catalog, tables: Iterable[str]) -> list[TreeRow]:
+    """Return the tables as a tree of parents and children. A table with several parents is below the deepest one."""
     below: dict[str, list[str]] = {}
     shown = tuple(tables)
     for table in shown:
         near = [parent for parent in catalog.operations[table].parent_tables if parent in shown]
         below.setdefault(max(near, key=catalog.depth, default=""), []).append(table)
-    return list(_branches(below, "", ""))
+    return list(_tree_rows(below, "", ""))
 
 
-def _branches(below: Mapping[str, Sequence[str]], parent: str, indent: str) -> Iterator[Branch]:
+def _tree_rows(below: Mapping[str, Sequence[str]], parent: str, indent: str) -> Iterator[TreeRow]:
     children = below.get(parent, ())
     for table in children:
         lead, rest = ("└ ", "  ") if table == children[-1] else ("├ ", "│ ")
         lead, rest = (indent + lead, indent + rest) if parent else ("", "")
-        yield Branch(table, lead, rest + ("│ " if table in below else "  "))
-        yield from _branches(below, table, rest)
+        yield TreeRow(table, lead, rest + ("│ " if table in below else "  "))
+        yield from _tree_rows(below, table, rest)
 
 
-def table_value(catalog: Catalog, table: str, rules: Rules) -> dict[str, Any]:
-    """All that the catalog says of a table, as JSON values."""
+def table_value(catalog: Catalog, table: str, rules: Mapping[str, LimitRule]) -> dict[str, Any]:
+    """Return the description of a table as JSON values."""
     operation, rows = catalog.operations[table], column_rows(catalog, table)
     return {
         "table": table,
@@ -227,8 +227,8 @@ def _column_value(row: ColumnRow) -> dict[str, Any]:
     }
 
 
-def facts(catalog: Catalog, table: str, rules: Rules) -> dict[str, list[str]]:
-    """What is worth knowing of a table beside its columns: a label, and a line or several."""
+def facts(catalog: Catalog, table: str, rules: Mapping[str, LimitRule]) -> dict[str, list[str]]:
+    """Return the facts about a table except its columns: one or more lines per label."""
     operation, rows = catalog.operations[table], column_rows(catalog, table)
     found = {
         "crawled": [selection_text(operation)],
@@ -258,40 +258,40 @@ def _names(names: Iterable[str]) -> str:
 
 
 def selection_text(operation: Operation) -> str:
-    """Whether a table is crawled, and why not: `default`, `opt-in: telemetry`."""
+    """Return the selection of a table with its reason: `default`, `opt-in: telemetry`."""
     return f"{operation.selection}: {operation.reason}" if operation.reason else operation.selection
 
 
 def query_text(operation: Operation) -> str:
-    """What the query always says, before a parent's values are filled in."""
+    """Return the constant parameters of the query."""
     return ", ".join(f"`{name}={value}`" for name, value in operation.query.items())
 
 
 def key_text(operation: Operation) -> str:
-    """The columns that tell rows apart."""
+    """Return the columns of the key."""
     names = [f"`{name}`{' (may be null)' if name in operation.optional_key else ''}" for name in operation.key]
-    return ", ".join(names) or "none: no field tells its records apart"
+    return ", ".join(names) or "none: no field identifies its records"
 
 
 def _volatile_text(operation: Operation) -> str:
-    return f"{_names(operation.volatile)}, made anew for every answer" if operation.volatile else ""
+    return f"{_names(operation.volatile)}, generated for each response" if operation.volatile else ""
 
 
 def ram_text(operation: Operation) -> str:
-    """The RAM action, and whether it is a guess."""
+    """Return the RAM action, and whether it is assumed."""
     return f"`{operation.ram}`" + (" (assumed: the documentation discloses none)" if operation.is_ram_assumed else "")
 
 
-def _own_rule(operation: Operation, rules: Rules) -> LimitRule | None:
+def _own_rule(operation: Operation, rules: Mapping[str, LimitRule]) -> LimitRule | None:
     return rules.get(f"{operation.product}.{operation.action}")
 
 
-def limit_text(catalog: Catalog, operation: Operation, rules: Rules) -> str:
-    """The rate limit, and what counts together."""
-    whose = f"all `{operation.product}` operations together"
+def limit_text(catalog: Catalog, operation: Operation, rules: Mapping[str, LimitRule]) -> str:
+    """Return the rate limit, and the operations that share it."""
+    shared = f"all `{operation.product}` operations together"
     if _own_rule(operation, rules):
-        whose = f"this operation, and within the limit of {whose}"
-    return f"{rule_text(catalog, operation.table, rules)} per account and region, {whose}"
+        shared = f"this operation, and within the limit of {shared}"
+    return f"{rule_text(catalog, operation.table, rules)} per account and region, {shared}"
 
 
 def _window_lines(operation: Operation) -> list[str]:
@@ -299,39 +299,39 @@ def _window_lines(operation: Operation) -> list[str]:
     if window is None:
         return []
     keys = f"`{window.begin_key}` and `{window.end_key}`"
-    return [f"{keys}: the {window.hours} hours before the crawl began, as epoch seconds"]
+    return [f"{keys}: the {window.hours} hours before the start of the crawl, in epoch seconds"]
 
 
 def _answer_text(operation: Operation) -> str:
     parts = [f"records in `{'.'.join(operation.records)}`"]
     if operation.item:
-        parts.append(f"each a value for the column `{operation.columns[0].name}`")
+        parts.append(f"each one is a value of the column `{operation.columns[0].name}`")
     if "object" in operation.accepts:
-        parts.append("an object in place of the list is the one record")
+        parts.append("an object in place of the list is a single record")
     if "absent" in operation.accepts:
-        parts.append("a missing list means no record")
+        parts.append("a missing list means no records")
     if operation.empty_codes:
-        parts.append(f"the error {_names(sorted(operation.empty_codes))} means that there is no such list")
+        parts.append(f"the error {_names(sorted(operation.empty_codes))} means that the list doesn't exist")
     return "; ".join(parts)
 
 
 def _paging_text(paging: Paging) -> str:
     parts = [paging.style]
     if paging.output_key:
-        parts.append(f"`{paging.output_key}` goes back as `{paging.input_key}`")
+        parts.append(f"`{paging.output_key}` is sent as `{paging.input_key}`")
     elif paging.input_key:
         parts.append(f"by `{paging.input_key}`")
     if paging.limit_key:
-        parts.append(f"{paging.limit} a page (`{paging.limit_key}`)")
+        parts.append(f"{paging.limit} per page (`{paging.limit_key}`)")
     if paging.total_key:
-        parts.append(f"the total is in `{paging.total_key}`")
+        parts.append(f"total in `{paging.total_key}`")
     return ", ".join(parts)
 
 
 def _parent_text(parent: Parent) -> str:
     parts = [f"`{wire}` is its `{path}`" for wire, path in parent.bind.items()]
     for wire, values in parent.values.items():
-        also = f", and what [{parent.setting.replace('.', '] ')} adds" if parent.setting else ""
+        also = f", and the values of [{parent.setting.replace('.', '] ')}" if parent.setting else ""
         each = "each of " if len(values) > 1 else ""
         parts.append(f"`{wire}` is {each}{', '.join(values)}{also}")
     return f"`{parent.table}`: " + "; ".join(parts)
@@ -341,13 +341,14 @@ def _details_lines(operation: Operation) -> list[str]:
     details = operation.details
     if details is None:
         return []
-    asked = f"`{details.action}` at `{details.path}`, RAM action `{details.ram}`"
-    return [f"{asked}: for each record, with [crawl] details only"]
+    return [
+        f"`{details.action}` at `{details.path}`, RAM action `{details.ram}`: per record, with [crawl] details only"
+    ]
 
 
-def _count_text(rows: Iterable[ColumnRow], attribute: str, what: str) -> str:
+def _count_text(rows: Iterable[ColumnRow], attribute: str, meaning: str) -> str:
     number = sum(1 for row in rows if getattr(row, attribute))
-    return f"{number} column{'' if number == 1 else 's'}, {what}" if number else ""
+    return f"{number} column{'' if number == 1 else 's'}, {meaning}" if number else ""
 
 
 def _difference_text(path: str, found: DeclaredDifference) -> str:

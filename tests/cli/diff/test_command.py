@@ -119,9 +119,9 @@ def test_the_exit_code_tells_where_it_is_asked_to(run, output, pair, code, style
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["nonsense"], 2, "'nonsense' is no snapshot's ID"),
-        (["../../etc"], 2, "'../../etc' is no snapshot's ID"),
-        ([FIRST_NIGHT, "\x1b[31m"], 2, r"'\x1b[31m' is no snapshot's ID"),
+        (["nonsense"], 2, "unknown snapshot ID 'nonsense'"),
+        (["../../etc"], 2, "unknown snapshot ID '../../etc'"),
+        ([FIRST_NIGHT, "\x1b[31m"], 2, r"unknown snapshot ID '\x1b[31m'"),
         ([THIRD_NIGHT], 2, "is the newest snapshot itself"),
         (["20200101T000000Z-0000"], 4, "has no snapshot 20200101T000000Z-0000"),
         (["--table", "fc_funktions"], 2, "'fc_funktions' matches no table of these snapshots"),
@@ -137,9 +137,10 @@ def test_one_snapshot_is_not_enough(run, tmp_path):
     write(tmp_path / "one", FIRST_NIGHT, night({}))
     code, out, err = run("--output", tmp_path / "one")
     assert (code, out) == (4, "")
-    assert "has one snapshot, and a comparison takes two" in err
+    assert "diff needs two snapshots; " in err
+    assert " has only one." in err
     (tmp_path / "none").mkdir()
-    assert "has no snapshot, and a comparison takes two" in run("--output", tmp_path / "none")[2]
+    assert " has none." in run("--output", tmp_path / "none")[2]
 
 
 def test_a_file_that_is_damaged_or_gone_is_said_to_be(run, tmp_path):
@@ -162,7 +163,7 @@ def test_people_see_counts_changes_and_what_nobody_knows(run, output):
     assert re.search(r"fc_layers +1 *\n", out)
     assert f"{FIRST} in {HERE}" in out
     assert re.search(r"\+ comes\n +- goes\n +~ stays\n +memory_size +512 → 1024", out)
-    assert "Not known what came and went: 1 scope\n" in out
+    assert "Changes unknown: 1 scope\n" in out
     assert "complete → denied" in out
     assert out.splitlines()[-1] == "1 added, 1 removed, 1 changed in 2 tables."
 

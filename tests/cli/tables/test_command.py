@@ -201,14 +201,14 @@ def test_every_kind_of_fact_is_shown(show, config):
         "operation": "shop 2020-01-01 ListCarts",
         "path": "/carts",
         "query": "region={region_id}",
-        "window": "since and until: the 12 hours before the crawl began, as epoch seconds",
+        "window": "since and until: the 12 hours before the start of the crawl, in epoch seconds",
         "never sent": "prefix",
-        "paging": "page-number, by page, 50 a page (size), the total is in total",
+        "paging": "page-number, by page, 50 per page (size), total in total",
         "parents": "none",
         "children": "shop_items, shop_offers",
         "key": "id, name (may be null)",
         "RAM action": "shop:ListCarts (assumed: the documentation discloses none)",
-        "details": "GetCart at /carts/{id}, RAM action shop:GetCart: for each record, with [crawl] details only",
+        "details": "GetCart at /carts/{id}, RAM action shop:GetCart: per record, with [crawl] details only",
         "secrets": "2 columns, whose values become fingerprints",
         "embedded": "1 column, parsed from JSON text inside a string",
         "differences": "fields.note: the SDK has list<struct>; shown so in the sample"
@@ -217,31 +217,31 @@ def test_every_kind_of_fact_is_shown(show, config):
         assert fact(text, label) == said
     assert fact(text, "rate limit").startswith("3/s, burst 2 per account and region, this operation")
     assert fact(text, "answer") == (
-        "records in body.carts; an object in place of the list is the one record; a missing list means no record; "
-        "the error NoCarts means that there is no such list"
+        "records in body.carts; an object in place of the list is a single record; a missing list means no records; "
+        "the error NoCarts means that the list doesn't exist"
     )
 
 
 def test_parents_say_what_is_bound_and_which_values_are_known(show, config):
     _, text = show("shop_offers", "--config", config)
     assert fact(text, "parents") == (
-        "shop_carts: cartId is its id; kind is each of new, old, and what [opensearch] functions adds"
+        "shop_carts: cartId is its id; kind is each of new, old, and the values of [opensearch] functions"
         " shop_items: cartId is its cart_id; kind is its item_id"
     )
-    assert fact(text, "paging") == "token, next goes back as token"
+    assert fact(text, "paging") == "token, next is sent as token"
 
 
 def test_a_table_without_a_key_says_so_and_why_it_is_not_crawled(show, config):
     _, text = show("shop_items", "--config", config)
-    assert fact(text, "key") == "none: no field tells its records apart"
+    assert fact(text, "key") == "none: no field identifies its records"
     assert fact(text, "crawled") == "opt-in: there are | many"
-    assert fact(text, "answer") == "records in items; each a value for the column item_id"
+    assert fact(text, "answer") == "records in items; each one is a value of the column item_id"
 
 
 def test_an_operations_own_limit_stands_below_the_list(show, config):
     _, text = show("shop_*", "--config", config)
-    assert "shop_carts its own rate limit: 3/s, burst 2" in text
-    assert "shop_items its own" not in text
+    assert "shop_carts own rate limit: 3/s, burst 2" in text
+    assert "shop_items own" not in text
 
 
 def test_the_limits_are_those_of_the_configuration(show, config):
@@ -370,7 +370,7 @@ def test_no_difference_is_exit_0_and_names_what_was_compared(show, found):
     code, text = show("--check-sdk")
     assert code == 0
     assert "shop_sdk 1.2.3" in text
-    assert f"{len(CATALOG.operations)} tables are as the SDK has them" in text
+    assert f"{len(CATALOG.operations)} tables agree with the SDK" in text
 
 
 @pytest.mark.parametrize("width", [None, 80])

@@ -1,0 +1,130 @@
+"""The cloud of `demo`: the emulator in a thread, its configuration, and the comparison with the snapshot."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio.from_thread
+from rich.text import Text
+
+from crawler.catalog import load_catalog
+from crawler.cli.crawl import run_crawl
+from crawler.cli.emulate import write_config
+from crawler.cli.options import EXIT_NOTHING, CommonOptions
+from crawler.cli.render import console, safe
+from crawler.cli.tables.describe import product_name
+from crawler.config import Config, parse_config
+from crawler.emulator import Cloud, CloudSpec, Rate, serve
+from crawler.emulator.days.days import denied
+from crawler.run.result import EXIT_PARTIAL
+from crawler.run.system import System
+
+if TYPE_CHECKING:
+    from crawler.snapshot import Manifest
+
+_RATE, _BURST = 5000, 1000
+
+# The second night shows so many differences of these tables. Access to OpenSearch is denied then.
+_MOST_SHOWN = 16
+_COMPARED = ("fc_functions", "fc_triggers", "fc_async_invoke_configs", "opensearch_app_groups")
+
+
+@contextmanager
+def demo_cloud(folder: str, seed: int, scale: int, day: int = 1) -> Iterator[tuple[Config, System, Mapping[str, int]]]:
+    """Serve a cloud for the block: yields its configuration, its `System`, and the number of its records by table."""
+    rate = Rate(_RATE, _BURST)
+    cloud = Cloud(CloudSpec(seed=seed, day=day, scale=scale, rate=rate, rates={"sts": rate}))
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(serve(cloud)) as emulator,
+    ):
+        text, environ = write_config(emulator, folder, rate=_RATE, burst=_BURST)
+        surroundings = System(environ=environ, home=Path(folder))
+        config = parse_config(text, source="the demo's configuration", environ=environ)
+        yield config, surroundings, table_counts(cloud, config)
+
+
+def table_counts(cloud: Cloud, config: Config) -> dict[str, int]:
+    """Return the number of the cloud's records by table, for the tables that a crawl reads."""
+    catalog = load_catalog(config.catalog.extra)
+    chosen = catalog.select(config.crawl.tables, config.crawl.exclude)
+    operations = {table: catalog.operations[table] for table in chosen}
+    tables = {f"{op.product}.{op.action}": table for table, op in operations.items()}
+    counts = Counter(dict.fromkeys(chosen, 0))
+    for (_, _, action), number in cloud.counts().items():
+        if action in tables:
+            counts[tables[action]] += number
+    return counts
+
+
+def this_command() -> str:
+    """Return the command that started this process, for lines that the user can copy."""
+    if Path(sys.argv[0]).name == "acs-inventory":
+        return "acs-inventory"
+    python = Path(sys.executable)
+    return f"{python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python} -m crawler"
+
+
+def print_comparison(manifest: Manifest, counts: Mapping[str, int], folder: str) -> None:
+    """Print whether the snapshot has all records of the cloud, and commands to continue with."""
+    out = console()
+    rows = {table: entry.rows for table, entry in manifest.tables.items()}
+    different = {table for table in {*rows, *counts} if rows.get(table) != counts.get(table)}
+    for table in sorted(different):
+        numbers = f"{rows.get(table, 0):,} rows; the built-in cloud has {counts.get(table, 0):,} records"
+        out.print(Text("✗ ", "red") + safe(f"{table} has {numbers}."))
+    if not different:
+        out.print(Text("✓ ", "green") + f"All {len(rows)} tables have exactly the records of the built-in cloud.")
+    out.print("\nContinue with:")
+    out.print(safe(f"  {this_command()} snapshots show --output {folder}"), soft_wrap=True)
+    files = f"{folder}/fc_functions/*/*/*/*/*.parquet"
+    out.print(safe(f"  duckdb -c \"FROM '{files}' SELECT account_id, runtime, count(*) GROUP BY ALL\""), soft_wrap=True)
+
+
+def crawl_second_night(common: CommonOptions, folder: str, seed: int, scale: int, first_id: str) -> int:
+    """Crawl the same cloud one day later and print some of the differences.
+
+    An account is denied a product from that day on, so the crawl ends with 3. The exit code is 0 if it does.
+    """
+    # The default level would log each incomplete scope; the summary has them all.
+    replace(common, log_level=common.log_level or "warning").start_logging()
+    with demo_cloud(folder, seed, scale, day=2) as (config, surroundings, _):
+        result = run_crawl(config, common, surroundings)
+    if result.manifest is None:
+        return result.exit_code
+    if not common.is_quiet:
+        _explain(result.manifest, CloudSpec(seed=seed, scale=scale, day=2))
+        _show_differences(Path(folder), first_id, result.snapshot_id)
+    return 0 if result.exit_code == EXIT_PARTIAL else EXIT_NOTHING
+
+
+def _explain(manifest: Manifest, spec: CloudSpec) -> None:
+    account, product = denied(spec) or ("", "")
+    gaps = f"{len(manifest.scopes.not_complete)} of {manifest.scopes.total} scopes"
+    out = console()
+    out.print("\nThe next night", style="bold")
+    out.print(
+        safe(f"The cloud has changed, and account {account} is no longer allowed to list {product_name(product)}.")
+    )
+    out.print(safe(f"The crawl ends with exit code 3: committed, but {gaps} aren't complete."))
+    out.print("LATEST stays at the first night's snapshot. Some differences, in four of the tables:\n")
+
+
+def _show_differences(folder: Path, old_id: str, new_id: str) -> None:
+    from crawler.audit.database import open_snapshot
+    from crawler.audit.diff.comparison import compare, keyings
+    from crawler.cli.diff.text import MOST_READ, print_differences
+
+    old, new = open_snapshot(folder, old_id), open_snapshot(folder, new_id)
+    with compare(old, new, keyings(load_catalog()), _COMPARED) as tables:
+        changes = [table.read(MOST_READ) for table in tables.values()]
+    print_differences(old.manifest, new.manifest, changes, _MOST_SHOWN)
+    out = console()
+    out.print("\nAll differences, in all tables:")
+    out.print(safe(f"  {this_command()} diff --output {folder}"), soft_wrap=True)

@@ -1,0 +1,279 @@
+"""The checks of `doctor`: one per requirement of a crawl, with a remedy if it isn't met."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio
+from msgspec.structs import replace
+
+from crawler.catalog.model import Catalog, Operation
+from crawler.cli.render import duration_text
+from crawler.client.client import RequestCounts
+from crawler.client.clock_skew import CLOCK_WRONG
+from crawler.client.credentials import describe
+from crawler.client.request import ApiRequest
+from crawler.config import Config
+from crawler.config.load import OpenSecretsError
+from crawler.config.resolve import open_catalog
+from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare
+from crawler.normalizer.fingerprint_key import load_key
+from crawler.run.discovery import read_object
+from crawler.run.organization import Membership, find_members
+from crawler.run.output import open_bucket, try_output
+from crawler.run.plan import account_regions
+from crawler.run.resource_directory import RAM_ACTION
+from crawler.run.session import UNREACHABLE, ResolvedAccount, Session, open_session
+from crawler.run.system import System
+from crawler.run.targets import SkipReason
+from crawler.snapshot import DirectoryEntry, Status
+
+# Services accept ±15 minutes; a smaller skew than this isn't reported.
+_REPORTED_SKEW_S = 60.0
+_SET_CLOCK = "Correct this machine's clock with NTP."
+_NETWORK = "Check the network, the firewall and [endpoints]."
+_UNREACHED = {"ConnectionFailed", "DnsFailed", "Timeout"}
+# The user is waiting, so fewer retries than in a crawl.
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorCheck:
+    """One check: its subject, its observation and, if there is a problem, the remedy."""
+
+    subject: str
+    seen: str
+    remedy: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether there is no problem."""
+        return not self.remedy
+
+    def value(self) -> dict[str, str | bool]:
+        """Return the check as JSON values."""
+        return {"subject": self.subject, "is_well": self.is_well, "seen": self.seen, "remedy": self.remedy}
+
+
+async def run_checks(
+    config: Config, surroundings: System | None = None, open_secrets: OpenSecretsError | None = None
+) -> list[DoctorCheck]:
+    """Run all checks, the cheapest first.
+
+    Sends one identity request per account, DescribeRegions, and a page of one record of each product's root lists in
+    one region. With [organization] it also lists the members and assumes the role in each of them. Lists are requested
+    of the first member only, because the role is the same in all. `open_secrets` is an error about a configuration
+    file with plain-text keys that others can read.
+    """
+    surroundings = surroundings or System()
+    config = replace(config, retry=replace(config.retry, max_attempts=min(_ATTEMPTS, config.retry.max_attempts)))
+    catalog = open_catalog(config)
+    tables = catalog.select(config.crawl.tables, config.crawl.exclude)
+    counts = f"{_count_text(config.accounts, 'account')}, {_count_text(tables, 'table')}"
+    checks = [DoctorCheck("configuration", counts)]
+    if open_secrets:
+        remedy = open_secrets.remedy
+        checks.append(DoctorCheck("configuration file", open_secrets.seen, f"{remedy[0].upper()}{remedy[1:]}."))
+    checks += [await _check_output(config, surroundings), _check_key(config, surroundings), *_check_textfile(config)]
+    async with open_session(config, catalog, surroundings) as session:
+        identities = await session.identify(surroundings)
+        checks += [_check_account(identity) for identity in identities]
+        membership = await find_members(session, surroundings, identities)
+        checks += _check_organization(config, membership)
+        sample = [identity for identity in membership.identities if identity.refusal is None][:1]
+        checks += await _check_lists(session, [*identities, *sample], catalog, tables)
+        checks.append(_check_clock(session, identities))
+    return checks
+
+
+def _count_text(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+async def _check_output(config: Config, surroundings: System) -> DoctorCheck:
+    try:
+        async with open_bucket(config, surroundings) as bucket:
+            await try_output(config, bucket)
+    except BaseExceptionGroup as group:
+        return _unusable_output(config, str(bare(group)))
+    except (OutputError, ConfigError) as error:
+        return _unusable_output(config, str(error))
+    return DoctorCheck("output", f"{config.output.uri} can be written")
+
+
+def _unusable_output(config: Config, why: str) -> DoctorCheck:
+    if config.output.is_bucket:
+        return DoctorCheck("output", why, "Fix this error; docs/reading.md lists the requirements of a bucket.")
+    return DoctorCheck("output", why, f"Make {config.output.uri} a folder that this user can write.")
+
+
+def _check_key(config: Config, surroundings: System) -> DoctorCheck:
+    if config.output.secrets != "fingerprint":
+        return DoctorCheck("secrets", f"secrets = {config.output.secrets!r}")
+    configured = config.output.fingerprint_key
+    try:
+        key = load_key(configured.reveal() if configured else "", surroundings.state_folder)
+    except OutputError as error:
+        return DoctorCheck("secrets", str(error), "Fix this error.")
+    if key is None:
+        remedy = "Make the folder writable, or set [output] fingerprint_key from the environment."
+        return DoctorCheck("secrets", f"can't store the fingerprint key in {surroundings.state_folder}", remedy)
+    return DoctorCheck(
+        "secrets", "fingerprinted with " + ("the configured key" if configured else "this machine's key")
+    )
+
+
+def _check_textfile(config: Config) -> list[DoctorCheck]:
+    """Check whether the metrics file can be replaced, which needs a writable folder."""
+    path = config.metrics.textfile
+    if path is None:
+        return []
+    if path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK) and not path.is_dir():
+        return [DoctorCheck("metrics", f"{path} can be written")]
+    return [
+        DoctorCheck("metrics", f"{path} can't be written", f"Make {path.parent} a folder that this user can write.")
+    ]
+
+
+def _check_account(identity: ResolvedAccount) -> DoctorCheck:
+    subject, source = f"account {identity.account.id}", describe(identity.account.credentials)
+    if identity.refusal is None:
+        return DoctorCheck(subject, f"{source}: credentials belong to this account")
+    remedies = {
+        "AccountMismatch": "Configure this account's own credentials.",
+        CLOCK_WRONG: _SET_CLOCK,
+        UNREACHABLE: _NETWORK,
+        "InvalidCredentials": _key_remedy(identity, source),
+    }
+    return DoctorCheck(subject, identity.refusal.message, remedies.get(identity.refusal.code, f"Check {source}."))
+
+
+def _key_remedy(identity: ResolvedAccount, source: str) -> str:
+    match identity.account.credentials.type:
+        case "access_key":
+            return f"Compare ID and secret of {source} with those in the RAM console, or create a new key there."
+        case "sts":
+            return f"Get new temporary keys for {source}: key, secret and token are issued together, and expire."
+        case "default":
+            return "Check the default credential chain (environment, CLI profile, ECS role)."
+        case _:
+            return f"Check {source}."
+
+
+def _check_organization(config: Config, membership: Membership) -> list[DoctorCheck]:
+    """Check the resource directory and its members: one check per failing or skipped member, one for all others."""
+    directory, members = membership.directory, membership.identities
+    if directory is None or config.organization is None:
+        return []
+    seen = f"account {directory.account_id} lists {directory.members} members; {len(members)} will be crawled"
+    checks = [DoctorCheck("resource directory", directory.error_message or seen, _directory_remedy(directory))]
+    role = config.organization.role_name
+    refused = [(member.account.id, member.refusal) for member in members if member.refusal is not None]
+    if members:
+        entered = len(members) - len(refused)
+        checks.append(DoctorCheck("members", f"the role {role} can be assumed in {entered} of {len(members)}"))
+    for account_id, refusal in refused:
+        remedy = _member_remedy(refusal, role, directory.account_id)
+        checks.append(DoctorCheck(f"member {account_id}", refusal.message, remedy))
+    return checks + [
+        DoctorCheck(f"member {member.account_id}", f"skipped: {member.reason}") for member in membership.left_out
+    ]
+
+
+def _directory_remedy(directory: DirectoryEntry) -> str:
+    match directory.status:
+        case Status.COMPLETE:
+            return ""
+        case Status.UNSTABLE:
+            return "Try again when no members are being added or removed."
+        case Status.DENIED:
+            return (
+                f"Allow {RAM_ACTION} in the RAM policy of account {directory.account_id}'s credentials. It must be "
+                "the directory's management account or a delegated administrator."
+            )
+        case _ if directory.error_code == "EntityNotExists.ResourceDirectory":
+            return "Set [organization] account to the directory's management account, or remove [organization]."
+        case _ if directory.error_code in {UNREACHABLE, *_UNREACHED}:
+            return _NETWORK
+        case _:
+            return f"Fix account {directory.account_id} first, or look up the code in the product's error reference."
+
+
+def _member_remedy(refusal: SkipReason, role: str, caller_id: str) -> str:
+    if refusal.status is not Status.DENIED:
+        return _NETWORK if refusal.code == UNREACHABLE else "Look up the code in the error reference of STS."
+    if refusal.code.startswith("EntityNotExist."):
+        return f"Create the role {role} in this account, with a trust policy that names account {caller_id}."
+    keys = f"the credentials of account {caller_id}, which must belong to a RAM user or role"
+    return f"Allow sts:AssumeRole for {keys}, and name that account in the trust policy of the role {role}."
+
+
+async def _check_lists(
+    session: Session, identities: Sequence[ResolvedAccount], catalog: Catalog, tables: Sequence[str]
+) -> list[DoctorCheck]:
+    working = [identity for identity in identities if identity.refusal is None]
+    if not working:
+        return []
+    operations = [catalog.operations[table] for table in catalog.with_parents(tables)]
+    products = [catalog.products[key] for key in dict.fromkeys(operation.product for operation in operations)]
+    offered = await session.regions(products, working[0].caller)
+    checks: list[DoctorCheck] = []
+
+    async def check(identity: ResolvedAccount, operation: Operation, region_id: str) -> None:
+        checks.append(await _check_list(session, identity, operation, region_id))
+
+    async with anyio.create_task_group() as tasks:
+        for identity in working:
+            try:
+                regions = account_regions(session, identity.account, offered)
+            except ConfigError as error:
+                return [DoctorCheck("regions", str(error), "Correct the regions in [crawl] or of the account.")]
+            for operation in operations:
+                region_id = next((region for region in regions if region in offered[operation.product]), None)
+                if region_id is not None and not operation.parents:
+                    tasks.start_soon(check, identity, operation, region_id)
+    return sorted(checks, key=lambda check: check.subject)
+
+
+async def _check_list(session: Session, identity: ResolvedAccount, operation: Operation, region_id: str) -> DoctorCheck:
+    subject = f"{operation.table} in {identity.account.id} {region_id}"
+    limit = {operation.paging.limit_key: "1"} if operation.paging.limit_key else {}
+    query = operation.filled_query({"account_id": identity.account.id, "region_id": region_id})
+    request = ApiRequest(
+        operation.product, operation.version, operation.action, region_id, operation.path, {**query, **limit}
+    )
+    channel = session.client.channel(identity.account.id, region_id, operation.product, operation.action)
+    try:
+        await session.client.call(request, identity.caller, channel, read_object, RequestCounts())
+    except UnsupportedError as error:
+        return DoctorCheck(subject, f"not offered or not activated in this region ({error.code})")
+    except (ApiError, PaginationError) as error:
+        return DoctorCheck(subject, str(error), _remedy(error, operation))
+    return DoctorCheck(subject, "can be listed")
+
+
+def _remedy(error: ApiError | PaginationError, operation: Operation) -> str:
+    if isinstance(error, DeniedError):
+        return f"Allow {operation.ram} in the RAM policy of these credentials."
+    if error.code in _UNREACHED:
+        return _NETWORK
+    if error.code == "TlsFailed":
+        return "Check for a TLS proxy between this machine and the cloud; [tls] ca_file accepts a private authority."
+    return "Look up the code in the product's error reference."
+
+
+def _check_clock(session: Session, identities: Sequence[ResolvedAccount]) -> DoctorCheck:
+    if all(identity.refusal is not None and identity.refusal.code == UNREACHABLE for identity in identities):
+        return DoctorCheck("clock", "not checked: no service was reached", "Fix the network, then run this again.")
+    wrong = [found.refusal.message for found in identities if found.refusal and found.refusal.code == CLOCK_WRONG]
+    if wrong:
+        return DoctorCheck("clock", wrong[0], _SET_CLOCK)
+    skew_s = session.client.clock_skew_s
+    if abs(skew_s) < _REPORTED_SKEW_S:
+        return DoctorCheck("clock", "within the 15 minutes that signatures allow")
+    side = "behind" if skew_s > 0 else "ahead of"
+    return DoctorCheck(
+        "clock", f"{duration_text(abs(skew_s))} {side} the cloud's clock; crawls correct this", _SET_CLOCK
+    )

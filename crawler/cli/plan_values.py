@@ -1,0 +1,197 @@
+"""The JSON values of `plan`: targets, tables, rate limits, and the requests that a crawl would send."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import anyio.to_thread
+
+from crawler.catalog.model import Catalog
+from crawler.cli.crawl_summary import directory_value, skipped_member_values
+from crawler.cli.render import duration_text, rule_text
+from crawler.client.rate_limit import LimitRule
+from crawler.clock import iso_utc
+from crawler.config import Config
+from crawler.config.resolve import limit_rules, parameter_settings
+from crawler.errors import OutputError
+from crawler.run.forecast import Forecast, TargetForecast, forecast
+from crawler.run.output import open_place
+from crawler.run.plan import CrawlPlan, make_plan
+from crawler.run.session import open_session
+from crawler.run.system import System
+from crawler.run.targets import TargetPlan
+from crawler.snapshot import Manifest, OutputLocation, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _PreviousSnapshot:
+    """The newest snapshot, complete or not, with its ledger; or a warning that it can't be read."""
+
+    manifest: Manifest | None = None
+    ledger: Sequence[ScopeRow] | None = None
+    warning: str = ""
+
+
+async def plan_value(config: Config, catalog: Catalog, surroundings: System | None = None) -> dict[str, Any]:
+    """Return the plan as JSON values. `catalog` is the configuration's.
+
+    Sends only GetCallerIdentity and DescribeRegions, and with [organization] ListAccounts and AssumeRole. Raises the
+    errors of `run.plan.make_plan`. If the previous snapshot can't be read, the plan has a warning.
+    """
+    surroundings = surroundings or System()
+    tables = catalog.select(config.crawl.tables, config.crawl.exclude)
+    details = catalog.select_details(config.crawl.details, tables)
+    previous = await _load_previous(config, surroundings)
+    async with open_session(config, catalog, surroundings) as session:
+        plan = await make_plan(session, surroundings, tables)
+        overhead = {name: tally.requests for name, tally in session.overhead.items()}
+    rules = limit_rules(config, catalog)
+    found = forecast(plan.targets, catalog, rules, previous.ledger, details, parameter_settings(config))
+    return {
+        **_target_values(plan, config),
+        "tables": _table_values(catalog, plan.targets, rules, found, tables),
+        "rate_limits": _limit_values(catalog, plan.targets, rules, details),
+        **_totals(found),
+        "discovery_requests": overhead,
+        "concurrency": config.crawl.concurrency,
+        "last_snapshot": _previous_value(previous, found, surroundings.clock.now()),
+        "per_target": [_target_value(target) for target in found.targets],
+        "warnings": _warnings(config, previous, found),
+    }
+
+
+async def _load_previous(config: Config, surroundings: System) -> _PreviousSnapshot:
+    try:
+        location = await open_place(config.output.uri, surroundings, config)
+        return await anyio.to_thread.run_sync(_read_previous, location)
+    except OutputError as error:
+        return _PreviousSnapshot(warning=f"the previous snapshot can't be used for the estimate: {error}")
+
+
+def _read_previous(root: OutputLocation) -> _PreviousSnapshot:
+    snapshot_id = newest_snapshot_id(root)
+    if not snapshot_id:
+        return _PreviousSnapshot()
+    manifest = read_manifest(root, snapshot_id)
+    return _PreviousSnapshot(manifest, read_ledger(root, manifest))
+
+
+def _target_values(plan: CrawlPlan, config: Config) -> dict[str, Any]:
+    return {
+        "accounts": _account_values(plan.targets),
+        "targets": len(plan.targets),
+        "scopes": sum(len(target.tables) for target in plan.targets),
+        "directory": directory_value(plan.membership.directory),
+        "left_out": skipped_member_values(plan.membership.left_out),
+        "output": config.output.uri,
+    }
+
+
+def _account_values(plans: Sequence[TargetPlan]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for plan in plans:
+        refusal = f"{plan.refusal.code}: {plan.refusal.message}" if plan.refusal else ""
+        account_id = plan.target.account_id
+        entry = found.setdefault(account_id, {"account_id": account_id, "regions": [], "refusal": refusal})
+        entry["regions"].append(plan.target.region_id)
+    return [{**entry, "regions": sorted(entry["regions"])} for entry in found.values()]
+
+
+def _table_values(
+    catalog: Catalog,
+    plans: Sequence[TargetPlan],
+    rules: Mapping[str, LimitRule],
+    found: Forecast,
+    written: Collection[str],
+) -> list[dict[str, Any]]:
+    """Return one entry per table, including parents that are requested but not written."""
+    values, scopes = [], Counter(table for plan in plans for table in plan.tables)
+    for table in scopes:
+        operation = catalog.operations[table]
+        values.append(
+            {
+                "table": table,
+                "operation": f"{operation.product} {operation.action}",
+                "scopes": scopes[table],
+                "written": table in written,
+                "parents": list(operation.parent_tables),
+                "rate_limit": rule_text(catalog, table, rules),
+                "last_rows": found.rows.get(table),
+            }
+        )
+    return values
+
+
+def _limit_values(
+    catalog: Catalog, plans: Sequence[TargetPlan], rules: Mapping[str, LimitRule], details: Collection[str]
+) -> dict[str, dict[str, float]]:
+    """Return the limits per account and region: those of products, and those of single operations within them."""
+    keys: dict[str, None] = {}
+    for table in dict.fromkeys(table for plan in plans for table in plan.tables):
+        operation = catalog.operations[table]
+        actions = [operation.action, *([operation.details.action] if operation.details and table in details else [])]
+        own = [key for action in actions if (key := f"{operation.product}.{action}") in rules]
+        keys.update(dict.fromkeys((operation.product, *own)))
+    found = {key: rules.get(key, rules["default"]) for key in keys}
+    return {key: {"rate": rule.rate, "burst": rule.burst} for key, rule in found.items()}
+
+
+def _totals(found: Forecast) -> dict[str, Any]:
+    sure, expected = found.sure, found.expected
+    return {
+        "least_requests": sure.requests,
+        "least_seconds": round(sure.least_s, 1),
+        "expected_requests": expected.requests if expected else None,
+        "expected_seconds": round(expected.least_s, 1) if expected else None,
+    }
+
+
+def _previous_value(previous: _PreviousSnapshot, found: Forecast, now: datetime) -> dict[str, Any] | None:
+    """Return the snapshot of the estimate, and the number of the plan's scopes that it knows."""
+    if previous.manifest is None:
+        return None
+    asked = [target for target in found.targets if not target.is_refused]
+    estimated, unknown = sum(target.estimated for target in asked), sum(target.unknown for target in asked)
+    return {
+        "snapshot_id": previous.manifest.snapshot_id,
+        "status": previous.manifest.status,
+        "finished_at": iso_utc(previous.manifest.finished_at),
+        "age_seconds": max(0, round((now - previous.manifest.finished_at).total_seconds())),
+        "known_scopes": sum(target.scopes for target in asked) - estimated - unknown,
+        "estimated_scopes": estimated,
+        "unknown_scopes": unknown,
+    }
+
+
+def _target_value(found: TargetForecast) -> dict[str, Any]:
+    sure, expected = found.sure, found.expected
+    return {
+        "account_id": found.target.account_id,
+        "region_id": found.target.region_id,
+        "refused": found.is_refused,
+        "scopes": found.scopes,
+        "estimated_scopes": found.estimated,
+        "unknown_scopes": found.unknown,
+        "lists_at_least": sure.lists,
+        "lists_expected": expected.lists if expected else None,
+        "requests_at_least": sure.requests,
+        "requests_expected": expected.requests if expected else None,
+        "least_seconds": round(sure.least_s, 1),
+        "expected_seconds": round(expected.least_s, 1) if expected else None,
+        "bucket": found.best.bucket or None,
+    }
+
+
+def _warnings(config: Config, previous: _PreviousSnapshot, found: Forecast) -> list[str]:
+    warnings = [previous.warning] if previous.warning else []
+    deadline_s, least_s = config.crawl.deadline_s, found.best.least_s
+    if deadline_s and least_s > deadline_s:
+        warnings.append(
+            f"[crawl] deadline is {duration_text(deadline_s)}, but the rate limits allow the crawl in "
+            f"{duration_text(least_s)} at the earliest: it would be incomplete"
+        )
+    return warnings

@@ -10,10 +10,6 @@ from __future__ import annotations
 from os import sep
 from pathlib import PurePath
 from traceback import extract_tb
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 class CrawlError(Exception):
@@ -123,8 +119,8 @@ class OutputBusyError(OutputError):
     """Another crawl holds the output."""
 
 
-def bare(error: BaseException) -> BaseException:
-    """The first error inside a group of errors, and in the groups inside it; any other error as it is."""
+def unwrap_group(error: BaseException) -> BaseException:
+    """Return the first error inside a group of errors, through nested groups; any other error as it is."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -132,7 +128,7 @@ def bare(error: BaseException) -> BaseException:
 
 def describe_defect(error: BaseException) -> str:
     """A sentence for a defect of ours: its kind and its place, not its text, which may hold anything."""
-    error = bare(error)
+    error = unwrap_group(error)
     ours = [frame for frame in extract_tb(error.__traceback__) if f"{sep}crawler{sep}" in frame.filename]
     place = f" at {PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
     return f"A defect in acs-inventory: {type(error).__name__}{place}."

@@ -25,7 +25,15 @@ from crawler.client.request import ApiRequest
 from crawler.config import Config
 from crawler.config.load import OpenSecretsError
 from crawler.config.resolve import open_catalog
-from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare
+from crawler.errors import (
+    ApiError,
+    ConfigError,
+    DeniedError,
+    OutputError,
+    PaginationError,
+    UnsupportedError,
+    unwrap_group,
+)
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.run.discovery import read_object
 from crawler.run.organization import Membership, find_members
@@ -109,7 +117,7 @@ async def _output(config: Config, surroundings: System) -> DoctorCheck:
         async with open_bucket(config, surroundings) as bucket:
             await try_output(config, bucket)
     except BaseExceptionGroup as group:
-        return _unusable(config, str(bare(group)))
+        return _unusable(config, str(unwrap_group(group)))
     except (OutputError, ConfigError) as error:
         return _unusable(config, str(error))
     return DoctorCheck("output", f"{config.output.uri} can be written")

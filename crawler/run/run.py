@@ -18,7 +18,7 @@ import structlog
 from crawler import __version__
 from crawler.config import Config
 from crawler.config.resolve import open_catalog, parameter_settings
-from crawler.errors import ConfigError, OutputError, bare
+from crawler.errors import ConfigError, OutputError, unwrap_group
 from crawler.normalizer import Normalizer
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.normalizer.redaction import Redaction
@@ -71,13 +71,13 @@ async def crawl(
                     whole = _Crawl(session, surroundings, clock, writer, redaction, tables, warnings)
                     return await publish(lake, await whole.run(watch), schemas)
             except BaseException as error:
-                if isinstance(bare(error), (anyio.get_cancelled_exc_class(), StuckError)):
+                if isinstance(unwrap_group(error), (anyio.get_cancelled_exc_class(), StuckError)):
                     watch.can_resume = writer.leave_unfinished()
                 raise
             finally:
                 await writer.abandon()
     except BaseExceptionGroup as group:
-        raise bare(group) from None
+        raise unwrap_group(group) from None
 
 
 def _redaction(config: Config, surroundings: System) -> tuple[Redaction, tuple[str, ...]]:
@@ -144,7 +144,7 @@ class _Crawl:
                 yield
                 tasks.cancel_scope.cancel()
         except BaseExceptionGroup as group:
-            raise bare(group) from None
+            raise unwrap_group(group) from None
 
     async def _read(self, plan: CrawlPlan, watch: CrawlMonitor) -> Scheduler:
         session, config = self._session, self._session.config

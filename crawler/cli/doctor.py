@@ -13,7 +13,7 @@ import click
 from msgspec.structs import replace
 from rich.text import Text
 
-from crawler.catalog.model import Catalog, Operation
+from crawler.catalog.model import Operation
 from crawler.cli.inputs import load
 from crawler.cli.options import EXIT_NOTHING, OutputOptions, config_option, json_option, output_options
 from crawler.cli.render import console, duration_text, safe, show_json
@@ -24,7 +24,7 @@ from crawler.client.credentials import describe
 from crawler.client.request import ApiRequest
 from crawler.config import Config
 from crawler.config.load import OpenSecretsError
-from crawler.config.resolve import open_catalog
+from crawler.config.resolve import resolve_config
 from crawler.errors import (
     ApiError,
     ConfigError,
@@ -46,7 +46,6 @@ from crawler.run.targets import SkipReason
 from crawler.snapshot import DirectoryEntry, Status
 
 if TYPE_CHECKING:
-    from crawler.catalog.model import Catalog
     from crawler.config import Config
     from crawler.config.load import OpenSecretsError
 
@@ -80,30 +79,31 @@ class DoctorCheck:
 
 
 async def examine(
-    config: Config, surroundings: System | None = None, opened: OpenSecretsError | None = None
+    config: Config, system: System | None = None, opened: OpenSecretsError | None = None
 ) -> list[DoctorCheck]:
     """Check everything that can be checked, cheapest first. Sends one identity request an account, DescribeRegions,
     and the first page of one record of each product's root lists in one region. With [organization] it lists the
     members and assumes the role in each; of them, only the first is asked for lists: the role is the same in all.
     `opened`: the configuration's file was found to hold a key in clear that others may read."""
-    surroundings = surroundings or System()
+    system = system or System()
     config = replace(config, retry=replace(config.retry, max_attempts=min(_ATTEMPTS, config.retry.max_attempts)))
-    catalog = open_catalog(config)
-    tables = catalog.select(config.crawl.tables, config.crawl.exclude)
-    findings = [DoctorCheck("configuration", f"{_counted(config.accounts, 'account')}, {_counted(tables, 'table')}")]
+    resolved = resolve_config(config)
+    findings = [
+        DoctorCheck("configuration", f"{_counted(config.accounts, 'account')}, {_counted(resolved.tables, 'table')}")
+    ]
     findings += (
         [DoctorCheck("configuration file", opened.seen, f"{opened.remedy[0].upper()}{opened.remedy[1:]}.")]
         if opened
         else []
     )
-    findings += [await _output(config, surroundings), _key(config, surroundings), *_textfile(config)]
-    async with open_session(config, catalog, surroundings) as session:
-        identities = await session.identify(surroundings)
+    findings += [await _output(config, system), _key(config, system), *_textfile(config)]
+    async with open_session(resolved, system) as session:
+        identities = await session.identify()
         findings += [_account(identity) for identity in identities]
-        membership = await find_members(session, surroundings, identities)
+        membership = await find_members(session, identities)
         findings += _organization(config, membership)
         sample = [identity for identity in membership.identities if identity.refusal is None][:1]
-        findings += await _cloud(session, [*identities, *sample], catalog, tables)
+        findings += await _cloud(session, [*identities, *sample])
         findings.append(_clock(session, identities))
     return findings
 
@@ -112,9 +112,9 @@ def _counted(things: Sequence[object], name: str) -> str:
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
-async def _output(config: Config, surroundings: System) -> DoctorCheck:
+async def _output(config: Config, system: System) -> DoctorCheck:
     try:
-        async with open_bucket(config, surroundings) as bucket:
+        async with open_bucket(config, system) as bucket:
             await try_output(config, bucket)
     except BaseExceptionGroup as group:
         return _unusable(config, str(unwrap_group(group)))
@@ -141,17 +141,17 @@ def _textfile(config: Config) -> list[DoctorCheck]:
     ]
 
 
-def _key(config: Config, surroundings: System) -> DoctorCheck:
+def _key(config: Config, system: System) -> DoctorCheck:
     if config.output.secrets != "fingerprint":
         return DoctorCheck("secrets", f"secrets = {config.output.secrets!r}")
     given = config.output.fingerprint_key
     try:
-        key = load_key(given.reveal() if given else "", surroundings.state_folder)
+        key = load_key(given.reveal() if given else "", system.state_folder)
     except OutputError as error:
         return DoctorCheck("secrets", str(error), "See the sentence to the left.")
     if key is None:
         remedy = "Make the folder writable, or set [output] fingerprint_key from the environment."
-        return DoctorCheck("secrets", f"no fingerprint key can be kept in {surroundings.state_folder}", remedy)
+        return DoctorCheck("secrets", f"no fingerprint key can be kept in {system.state_folder}", remedy)
     return DoctorCheck("secrets", "fingerprinted with " + ("the configured key" if given else "this machine's key"))
 
 
@@ -239,13 +239,12 @@ def _clock(session: Session, identities: Sequence[ResolvedAccount]) -> DoctorChe
     )
 
 
-async def _cloud(
-    session: Session, identities: Sequence[ResolvedAccount], catalog: Catalog, tables: Sequence[str]
-) -> list[DoctorCheck]:
+async def _cloud(session: Session, identities: Sequence[ResolvedAccount]) -> list[DoctorCheck]:
     working = [identity for identity in identities if identity.refusal is None]
     if not working:
         return []
-    operations = [catalog.operations[table] for table in catalog.with_parents(tables)]
+    catalog = session.catalog
+    operations = [catalog.operations[table] for table in catalog.with_parents(session.resolved.tables)]
     products = [catalog.products[key] for key in dict.fromkeys(operation.product for operation in operations)]
     offered = await session.regions(products, working[0].caller)
     findings: list[DoctorCheck] = []

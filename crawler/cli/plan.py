@@ -23,7 +23,7 @@ from crawler.cli.signals import run_async
 from crawler.cli.tables.describe import branches
 from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
-from crawler.config.resolve import limit_rules, parameter_settings
+from crawler.config.resolve import ResolvedConfig
 from crawler.errors import OutputError
 from crawler.run.forecast import Forecast, TargetForecast, forecast
 from crawler.run.output import open_place
@@ -51,34 +51,32 @@ class _Last:
     warning: str = ""
 
 
-async def plan_value(config: Config, catalog: Catalog, surroundings: System | None = None) -> dict[str, Any]:
-    """The plan as JSON values; `catalog` is the configuration's. Sends GetCallerIdentity and DescribeRegions only, and
-    with [organization] ListAccounts and AssumeRole. Raises as `crawl_plan.make_plan` does; a last snapshot that can't
-    be read is a warning."""
-    surroundings = surroundings or System()
-    tables = catalog.select(config.crawl.tables, config.crawl.exclude)
-    details, last = catalog.select_details(config.crawl.details, tables), await _last(config, surroundings)
-    async with open_session(config, catalog, surroundings) as session:
-        plan = await make_plan(session, surroundings, tables)
+async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> dict[str, Any]:
+    """Return the plan as JSON values. Sends GetCallerIdentity and DescribeRegions only, and with [organization]
+    ListAccounts and AssumeRole. Raises as `make_plan` does; a last snapshot that can't be read is a warning."""
+    system = system or System()
+    config, catalog, rules = resolved.config, resolved.catalog, resolved.limit_rules
+    last = await _last(config, system)
+    async with open_session(resolved, system) as session:
+        plan = await make_plan(session)
         overhead = {name: tally.requests for name, tally in session.overhead.items()}
-    rules = limit_rules(config, catalog)
-    found = forecast(plan.targets, catalog, rules, last.ledger, details, parameter_settings(config))
+    found = forecast(plan.targets, catalog, rules, last.ledger, resolved.details, resolved.parameter_settings)
     return {
         **_places(plan, config),
-        "tables": _table_values(catalog, plan.targets, rules, found, tables),
-        "rate_limits": _limit_values(catalog, plan.targets, rules, details),
+        "tables": _table_values(catalog, plan.targets, rules, found, resolved.tables),
+        "rate_limits": _limit_values(catalog, plan.targets, rules, resolved.details),
         **_totals(found),
         "discovery_requests": overhead,
         "concurrency": config.crawl.concurrency,
-        "last_snapshot": _last_value(last, found, surroundings.clock.now()),
+        "last_snapshot": _last_value(last, found, system.clock.now()),
         "per_target": [_target_value(target) for target in found.targets],
         "warnings": _warnings(config, last, found),
     }
 
 
-async def _last(config: Config, surroundings: System) -> _Last:
+async def _last(config: Config, system: System) -> _Last:
     try:
-        place = await open_place(config.output.uri, surroundings, config)
+        place = await open_place(config.output.uri, system, config)
         return await anyio.to_thread.run_sync(_read_last, place)
     except OutputError as error:
         return _Last(warning=f"the last snapshot can't be gone by: {error}")
@@ -353,13 +351,13 @@ def plan(
     snapshot in [output]. Asks only who the accounts and the organization's members are and where the products are.
     """
     from crawler.cli import plan as planning
-    from crawler.config.resolve import open_catalog
+    from crawler.config.resolve import resolve_config
 
     config = load(config_file).with_overrides(accounts=accounts, regions=regions, tables=patterns)
     output.start_logging()
-    catalog = open_catalog(config)
-    value = run_async(lambda: planning.plan_value(config, catalog))
+    resolved = resolve_config(config)
+    value = run_async(lambda: planning.plan_value(resolved))
     if as_json:
         show_json(value)
     else:
-        planning.print_plan(value, catalog)
+        planning.print_plan(value, resolved.catalog)

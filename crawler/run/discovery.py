@@ -15,7 +15,6 @@ from crawler.text import ACCOUNT_ID, REGION_ID
 
 # Security Token Service, RPC style (Alibaba Cloud's API reference of STS, checked 2026-11-22).
 STS_VERSION = "2015-04-01"
-STS_ENDPOINT = "https://sts.aliyuncs.com"
 
 
 class FixedProvider:

@@ -11,7 +11,6 @@ from crawler.config.sections import Account
 from crawler.errors import ApiError, ConfigError, CrawlError, DeniedError, PaginationError
 from crawler.run.resource_directory import Listing, Member, choose_members, list_members
 from crawler.run.session import ResolvedAccount, Session
-from crawler.run.system import System
 from crawler.snapshot import DirectoryEntry, Status
 from crawler.snapshot.manifest import SkippedMember
 
@@ -25,7 +24,7 @@ class Membership:
     directory: DirectoryEntry | None = None
 
 
-async def find_members(session: Session, surroundings: System, identities: Sequence[ResolvedAccount]) -> Membership:
+async def find_members(session: Session, identities: Sequence[ResolvedAccount]) -> Membership:
     """List the organization's members and try the role in each that is to be crawled.
 
     `identities` are the configured accounts'. A directory that can't be listed is said in `directory`: its members are
@@ -37,7 +36,7 @@ async def find_members(session: Session, surroundings: System, identities: Seque
         return Membership()
     asking = next((found for found in identities if found.account.id == config.directory_account.id), None)
     if asking is None:
-        [asking] = await session.identify(surroundings, [config.directory_account])
+        [asking] = await session.identify([config.directory_account])
     listing, directory = await _list(session, asking)
     if listing is None:
         return Membership(directory=directory)
@@ -45,7 +44,7 @@ async def find_members(session: Session, surroundings: System, identities: Seque
     configured = [account.id for account in config.accounts]
     chosen, left_out = choose_members(listing.members, configured, config.organization.exclude, config.members)
     members = await session.assume(
-        [_account(member) for member in chosen], config.organization.role_name, asking.caller, surroundings
+        [_account(member) for member in chosen], config.organization.role_name, asking.caller
     )
     for member in left_out:
         structlog.get_logger().info("member_left_out", account_id=member.account_id, reason=member.reason)

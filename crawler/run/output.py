@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-import msgspec
 
-from crawler.catalog import load_catalog
-from crawler.client.credentials import Provider
+from crawler.client.client import RequestCounts
+from crawler.client.credentials import DefaultSpec, Provider
 from crawler.config import Config
 from crawler.config.load import output_folder
+from crawler.config.resolve import endpoint_map, limit_rules
 from crawler.config.sections import Iceberg
 from crawler.errors import ConfigError, CredentialsError, OutputError
+from crawler.run.connection import open_connection
+from crawler.run.discovery import StsCall
 from crawler.run.result import CrawlResult
-from crawler.run.session import open_session
 from crawler.run.system import System, open_share
 from crawler.snapshot import (
     BucketSnapshotWriter,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_bucket(config: Config, surroundings: System) -> AsyncIterator[ObjectStore | None]:
+async def open_bucket(config: Config, system: System) -> AsyncIterator[ObjectStore | None]:
     """The output's bucket for as long as the block; None where the output is a local folder.
 
     Raises ConfigError for a place that the environment doesn't tell fully. Nothing is asked of the bucket.
@@ -56,11 +57,11 @@ async def open_bucket(config: Config, surroundings: System) -> AsyncIterator[Obj
     if not config.output.is_bucket:
         yield None
         return
-    place = _place(config.output.uri, surroundings, config)
+    place = _place(config.output.uri, system, config)
     if not _needs_provider(place):
         yield ObjectStore(place)
         return
-    async with _provider(config, surroundings) as provider:
+    async with _provider(config, system) as provider:
 
         async def keys() -> AccessKeys:
             return await _keys(provider)
@@ -68,16 +69,16 @@ async def open_bucket(config: Config, surroundings: System) -> AsyncIterator[Obj
         yield ObjectStore(place, keys)
 
 
-async def open_place(uri: str, surroundings: System, config: Config | None = None) -> OutputLocation:
+async def open_place(uri: str, system: System, config: Config | None = None) -> OutputLocation:
     """Where an output's snapshots are read from. `config` says how the cloud is reached, where keys must be asked for.
 
     Raises ConfigError for a URI that names no place, OutputError where no keys are found.
     """
     if not uri.startswith(("s3://", "oss://")):
         return output_folder(uri)
-    place = _place(uri, surroundings, config or Config())
+    place = _place(uri, system, config or Config())
     if _needs_provider(place):
-        async with _provider(config or Config(), surroundings) as provider:
+        async with _provider(config or Config(), system) as provider:
             try:
                 keys = await _keys(provider)
             except CredentialsError as error:
@@ -97,8 +98,8 @@ def lake_settings(config: Config, root: Path | BucketLocation) -> LakeSettings |
     return LakeSettings(output.format, root, uri, given.warehouse or "", **names)
 
 
-def _place(uri: str, surroundings: System, config: Config) -> BucketLocation:
-    place = bucket_place(uri, surroundings.environ, surroundings.home)
+def _place(uri: str, system: System, config: Config) -> BucketLocation:
+    place = bucket_place(uri, system.environ, system.home)
     return dataclasses.replace(place, proxy=config.network.proxy_url)
 
 
@@ -107,11 +108,14 @@ def _needs_provider(place: BucketLocation) -> bool:
 
 
 @asynccontextmanager
-async def _provider(config: Config, surroundings: System) -> AsyncIterator[Provider]:
-    """The default chain, which may have to ask STS or a metadata service: by a session of its own."""
-    reaching = msgspec.structs.replace(config, accounts=(), organization=None)
-    async with open_session(reaching, load_catalog(config.catalog.extra), surroundings) as session:
-        yield session.default_provider(surroundings)
+async def _provider(config: Config, system: System) -> AsyncIterator[Provider]:
+    """Open a connection of its own for the default chain, which may call STS or a metadata service.
+
+    The crawl's own client won't do: it counts these requests, and refuses them after `[crawl] deadline`.
+    """
+    async with open_connection(config, endpoint_map(config), limit_rules(config), system) as connection:
+        call = StsCall(connection.client, "output", RequestCounts())
+        yield connection.provider(DefaultSpec(), call)
 
 
 async def _keys(provider: Provider) -> AccessKeys:
@@ -120,11 +124,11 @@ async def _keys(provider: Provider) -> AccessKeys:
 
 
 async def begin_writer(
-    config: Config, bucket: ObjectStore | None, surroundings: System, schemas: Mapping[str, Any]
+    config: Config, bucket: ObjectStore | None, system: System, schemas: Mapping[str, Any]
 ) -> SnapshotWriter:
     """Begin a new snapshot in the configured output. Raises OutputBusyError and OutputError."""
-    started_at = surroundings.clock.now()
-    snapshot_id = new_snapshot_id(started_at, surroundings.random.random)
+    started_at = system.clock.now()
+    snapshot_id = new_snapshot_id(started_at, system.random.random)
     if bucket is not None:
         return await BucketSnapshotWriter.begin_in(
             bucket, snapshot_id, started_at, schemas, max_open_parts=_max_open_parts()
@@ -136,14 +140,14 @@ async def begin_writer(
 
 
 async def resume_writer(
-    config: Config, bucket: ObjectStore | None, surroundings: System, schemas: Mapping[str, Any]
+    config: Config, bucket: ObjectStore | None, system: System, schemas: Mapping[str, Any]
 ) -> SnapshotWriter:
     """Resume the unfinished snapshot of a folder. Raises ConfigError where there is none or the output is a bucket."""
     if bucket is not None:
         raise ConfigError(f"--resume: {config.output.uri} is a bucket, where no unfinished crawl is kept; leave it out")
     folder, umask = config.output.path, config.output.umask_bits
     return await SnapshotWriter.resume(
-        folder, surroundings.clock.now(), schemas, umask=umask, max_open_parts=_max_open_parts()
+        folder, system.clock.now(), schemas, umask=umask, max_open_parts=_max_open_parts()
     )
 
 
@@ -167,10 +171,10 @@ async def publish(lake: Lake | None, result: CrawlResult, schemas: Mapping[str, 
     return result
 
 
-def open_configured_lake(config: Config, bucket: ObjectStore | None) -> Lake | None:
-    """The lake tables that `[output] format` asks for besides the files. Raises ConfigError."""
+async def open_configured_lake(config: Config, bucket: ObjectStore | None) -> Lake | None:
+    """Open the lake tables of `[output] format`; None for files alone. Raises ConfigError."""
     settings = lake_settings(config, bucket.place if bucket is not None else config.output.path)
-    return open_lake(settings) if settings is not None else None
+    return await anyio.to_thread.run_sync(open_lake, settings) if settings is not None else None
 
 
 async def try_output(config: Config, bucket: ObjectStore | None, tables: Iterable[str] = ()) -> None:

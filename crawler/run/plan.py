@@ -5,36 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from crawler import __version__
 from crawler.catalog.model import Catalog
-from crawler.config import Config
+from crawler.config.resolve import ResolvedConfig
 from crawler.config.sections import Account
 from crawler.errors import ConfigError, CredentialsError
 from crawler.normalizer.redaction import Redaction
 from crawler.run.organization import Membership, find_members, nobody_left
 from crawler.run.session import ResolvedAccount, Session
-from crawler.run.system import System
 from crawler.run.targets import TargetPlan, chosen_regions, interleaved
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlPlan:
-    """Where a crawl goes and what it asks for there; `membership` says what came of [organization]."""
+    """The targets of a crawl with their tables, the members of [organization], and a hash of targets and tables."""
 
     targets: Sequence[TargetPlan]
-    membership: Membership = field(default_factory=Membership)
+    membership: Membership
+    sha256: str
 
 
-async def make_plan(session: Session, surroundings: System, tables: Sequence[str]) -> CrawlPlan:
+async def make_plan(session: Session) -> CrawlPlan:
     """Identify the accounts, the organization's members with them, ask for the regions, and give every target's tables.
 
     Raises CredentialsError where no account's credentials work, ConfigError for a region that no product has and where
     no account is left, CrawlError where only members were to be crawled and they can't be listed.
     """
-    configured = await session.identify(surroundings)
-    membership = await find_members(session, surroundings, configured)
+    configured = await session.identify()
+    membership = await find_members(session, configured)
     identities = [*configured, *membership.identities]
     if not identities:
         raise nobody_left(membership)
@@ -43,10 +43,11 @@ async def make_plan(session: Session, surroundings: System, tables: Sequence[str
         reasons = "; ".join(f"{i.account.id}: {i.refusal.message}" for i in identities if i.refusal)
         raise CredentialsError(f"No account's credentials work. {reasons}")
     catalog = session.catalog
-    needed = catalog.with_parents(tables)
+    needed = catalog.with_parents(session.resolved.tables)
     products = [catalog.products[key] for key in dict.fromkeys(catalog.operations[t].product for t in needed)]
     offered = await session.regions(products, working[0].caller)
-    return CrawlPlan(_targets(session, identities, needed, offered), membership)
+    targets = _targets(session, identities, needed, offered)
+    return CrawlPlan(targets, membership, plan_sha256(catalog, targets, session.resolved.tables))
 
 
 def _targets(
@@ -90,18 +91,22 @@ def plan_sha256(catalog: Catalog, plans: Iterable[TargetPlan], written: Sequence
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def conditions(config: Config, redaction: Redaction, details: Iterable[str]) -> dict[str, str]:
-    """What else makes rows what they are, each by its name for a sentence. The key itself isn't in it."""
+def resume_conditions(resolved: ResolvedConfig, redaction: Redaction) -> dict[str, str]:
+    """Return what, in addition to the plan, must be the same in a crawl that is resumed: name in messages → value.
+
+    The fingerprint key itself isn't in it.
+    """
+    config = resolved.config
     return {
         "version of acs-inventory": __version__,
         "[output] secrets": redaction.mode,
         "[output] unknown": config.output.unknown,
         "fingerprint key": redaction.hidden("the key of this crawl"),
-        "[crawl] details": ", ".join(sorted(details)),
+        "[crawl] details": ", ".join(sorted(resolved.details)),
         "[opensearch] functions": ", ".join(sorted(config.opensearch.functions)),
     }
 
 
-def families(catalog: Catalog, tables: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Every table that a crawl of these walks → the tables right above it."""
+def parents_by_table(catalog: Catalog, tables: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the parent tables of every table that a crawl of these reads."""
     return {table: catalog.operations[table].parent_tables for table in catalog.with_parents(tables)}

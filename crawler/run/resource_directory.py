@@ -23,8 +23,6 @@ from crawler.text import ACCOUNT_ID, printable
 
 PRODUCT = "resourcedirectory"
 VERSION = "2022-04-19"
-# The China site's; accounts of the international site have resourcedirectory-intl.aliyuncs.com.
-ENDPOINT = "https://resourcedirectory.aliyuncs.com"
 RAM_ACTION = "resourcemanager:ListAccounts"
 
 # By number though newer gateways have tokens too: one that doesn't know MaxResults would answer ten members and no

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from crawler import __version__
 from crawler.client.client import RequestCounts
+from crawler.normalizer.redaction import Redaction
 from crawler.snapshot import (
     DirectoryEntry,
     Ledger,
     Manifest,
+    ManifestDraft,
     ScopeRow,
     is_whole,
     status_of,
@@ -45,6 +48,22 @@ class CrawlResult:
     def rows(self) -> int:
         """Rows in the snapshot."""
         return sum(entry.rows for entry in self.manifest.tables.values()) if self.manifest else 0
+
+
+def manifest_draft(result: CrawlResult, plan_sha256: str, redaction: Redaction, clock_skew_s: float) -> ManifestDraft:
+    """Return what the manifest says about the crawl with this result."""
+    return ManifestDraft(
+        finished_at=result.finished_at,
+        version=__version__,
+        secrets=redaction.mode,
+        fingerprint_key_id=redaction.key_id,
+        plan_sha256=plan_sha256,
+        clock_skew_s=clock_skew_s,
+        unknown_fields=result.unknown_fields,
+        overhead=result.overhead,
+        directory=result.directory,
+        left_out=result.left_out,
+    )
 
 
 def exit_code_of(ledger: Ledger, directory: DirectoryEntry | None, *, require_complete: bool) -> int:

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
+import anyio
 import structlog
 
 from crawler.clock import Clock
-from crawler.errors import CrawlError
+from crawler.errors import CrawlError, unwrap_group
+from crawler.run.progress import CrawlMonitor
 
 PATIENCE_S = 300.0
 _LOOK_S = 15.0
@@ -42,8 +44,8 @@ class TrackedClock:
         with self._noted(self.monotonic() + max(0.0, duration_s)):
             await self.inner.sleep(duration_s)
 
-    def last_due(self) -> float:
-        """When the last of those that sleep now wakes up; -inf where nobody sleeps."""
+    def last_wakeup(self) -> float:
+        """Return when the last of the current sleepers wakes up; -inf without sleepers."""
         return max(self._due, default=-inf)
 
     @contextmanager
@@ -57,25 +59,47 @@ class TrackedClock:
                 del self._due[due]
 
 
+@asynccontextmanager
+async def abort_if_stuck(
+    clock: TrackedClock, next_request_at: Callable[[], float | None], monitor: CrawlMonitor
+) -> AsyncIterator[None]:
+    """Cancel the block with StuckError if nothing moves in it. `next_request_at`: None if no request is waiting."""
+
+    def progress_counters() -> tuple[int, ...]:
+        return monitor.requests.requests, monitor.progress.scopes_done, monitor.progress.rows
+
+    def last_wakeup() -> float:
+        next_at = next_request_at()
+        return max(clock.last_wakeup(), -inf if next_at is None else next_at)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch_progress, progress_counters, last_wakeup, clock.inner, monitor.on_stuck)
+            yield
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise unwrap_group(group) from None
+
+
 async def watch_progress(
-    marks: Callable[[], object],
-    last_due: Callable[[], float],
+    progress_counters: Callable[[], object],
+    last_wakeup: Callable[[], float],
     clock: Clock,
     on_stuck: Callable[[], object],
     patience_s: float = PATIENCE_S,
 ) -> None:
-    """Look again and again whether `marks` has changed, or a wait's end `last_due` is still to come.
+    """Check again and again whether `progress_counters` has changed, or `last_wakeup` is still to come.
 
-    Where neither was so for `patience_s` it logs an event `stuck` with the stacks of all tasks, calls `on_stuck`, and
-    raises StuckError.
+    If neither was true for `patience_s`, log the event `stuck` with the stacks of all tasks, call `on_stuck`, and
+    raise StuckError.
     """
-    seen, moved_at = marks(), clock.monotonic()
+    seen, moved_at = progress_counters(), clock.monotonic()
     while clock.monotonic() - moved_at < patience_s:
         await clock.sleep(_LOOK_S)
-        found, now = marks(), clock.monotonic()
+        found, now = progress_counters(), clock.monotonic()
         if found != seen:
             seen, moved_at = found, now
-        moved_at = max(moved_at, min(now, last_due()))
+        moved_at = max(moved_at, min(now, last_wakeup()))
     structlog.get_logger().error("stuck", seconds=round(patience_s), waiting=waiting())
     on_stuck()
     raise StuckError(

@@ -13,7 +13,7 @@ import pytest
 from crawler.audit.database import connect, open_snapshot
 from crawler.cli.doctor import examine
 from crawler.cli.plan import plan_value
-from crawler.config.resolve import open_catalog
+from crawler.config.resolve import resolve_config
 from crawler.errors import ConfigError, OutputError
 from crawler.run.output import open_place
 from crawler.run.run import crawl
@@ -92,7 +92,7 @@ async def test_crawl_into_a_bucket_has_every_record_and_is_read_back(output):
         "fc_functions": wanted["fc.ListFunctions"],
         "fc_layers": wanted["fc.ListLayers"],
     }
-    plan = await plan_value(output.config(), open_catalog(output.config()), output.surroundings)
+    plan = await plan_value(resolve_config(output.config()), output.surroundings)
     assert plan["last_snapshot"]["snapshot_id"] == result.snapshot_id
     findings = {finding.subject: finding for finding in await examine(output.config(), output.surroundings)}
     assert findings["output"].is_well, findings["output"]

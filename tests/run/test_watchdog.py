@@ -62,7 +62,7 @@ async def test_a_wait_that_has_an_end_is_no_standstill_until_it_is_over():
 
     async def watched():
         with pytest.raises(StuckError):
-            await watch_progress(lambda: 0, clock.last_due, clock.inner, lambda: None)
+            await watch_progress(lambda: 0, clock.last_wakeup, clock.inner, lambda: None)
         ended_at.append(clock.monotonic() - began_at)
 
     began_at = clock.monotonic()
@@ -71,7 +71,7 @@ async def test_a_wait_that_has_an_end_is_no_standstill_until_it_is_over():
         for duration_s in (900, 5):
             tasks.start_soon(clock.sleep, duration_s)
     assert 1200 - 15 <= ended_at[0] <= 1215, "it looks every 15 s"
-    assert clock.last_due() == -inf
+    assert clock.last_wakeup() == -inf
 
 
 async def test_stacks_name_places_and_no_value():

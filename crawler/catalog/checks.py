@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 
 from crawler.catalog.columns import Column
-from crawler.catalog.file_format import OperationFile, PagingPart
-from crawler.catalog.model import SETTINGS, Catalog, Operation, Product
+from crawler.catalog.file_format import OperationFile, PagingPart, ProductFile, RatePart
+from crawler.catalog.model import Catalog, Operation, Product
 from crawler.errors import CatalogError
 
 _SCALAR_KEYS = {"string", "integer", "boolean", "timestamp"}
@@ -22,14 +22,15 @@ _PAGING = {
 }
 
 
-def check_product(product: Product, where: str) -> None:
-    """Refuse a product whose endpoint nobody could fill in. Raises CatalogError."""
+def check_product(product: Product, raw: ProductFile, where: str) -> None:
+    """Refuse a product with an endpoint that can't be filled in or a wrong rate limit. Raises CatalogError."""
     for key, text in {"endpoint": product.endpoint, **product.endpoints}.items():
         rest = text.replace("{region}", "").replace("{account_id}", "")
         if "{" in rest or "}" in rest:
             raise CatalogError(f"{where}: {key} has a placeholder other than {{region}} and {{account_id}}: {text!r}.")
     if not product.endpoint.startswith("https://"):
         raise CatalogError(f"{where}: endpoint must begin with https://, and is {product.endpoint!r}.")
+    _check_rate_limit(raw.rate_limit, where)
 
 
 def check_paging(raw: PagingPart, where: str) -> None:
@@ -60,7 +61,11 @@ def check_operation(operation: Operation, product: Product, raw: OperationFile, 
     if operation.paging.prefix_key and len(operation.key) != 1:
         raise CatalogError(f"{where}: [paging] prefix is for a list whose key is one column: what the prefix is of.")
     _check_details(operation, where)
-    if raw.rate_limit is not None and (raw.rate_limit.rate <= 0 or raw.rate_limit.burst < 1):
+    _check_rate_limit(raw.rate_limit, where)
+
+
+def _check_rate_limit(raw: RatePart | None, where: str) -> None:
+    if raw is not None and (raw.rate <= 0 or raw.burst < 1):
         raise CatalogError(f"{where}: [rate_limit] rate must be above 0, and burst at least 1.")
 
 
@@ -110,10 +115,6 @@ def _check_path(operation: Operation, product: Product, where: str) -> None:
     if bool(parameters) != bool(operation.parents):
         raise CatalogError(f"{where}: a path or query with parameters needs [[parents]], and only such a one has them.")
     for parent in operation.parents:
-        if parent.setting and parent.setting not in SETTINGS:
-            raise CatalogError(
-                f"{where}: [[parents]] setting is {parent.setting!r}, not {', '.join(sorted(SETTINGS))}."
-            )
         if sorted([*parent.bind, *parent.values]) != sorted(parameters):
             raise CatalogError(
                 f"{where}: [[parents]] of {parent.table!r} must give {', '.join(parameters)}, in bind or values."
@@ -125,11 +126,14 @@ def check_parents(catalog: Catalog, files: Mapping[str, str]) -> None:
 
     `files`: table → the file that messages name. Raises CatalogError.
     """
+    settings = sorted({key for product in catalog.products.values() for key in product.settings})
     for operation in catalog.operations.values():
         where = files[operation.table]
         for parent in operation.parents:
             if parent.table not in catalog.operations:
                 raise CatalogError(f"{where}: [[parents]] table {parent.table!r} is no table of the catalog.")
+            if parent.setting and parent.setting not in settings:
+                raise CatalogError(f"{where}: [[parents]] setting is {parent.setting!r}, not {', '.join(settings)}.")
             for path in parent.bind.values():
                 _check_bind(catalog.operations[parent.table], path, where)
     for table in catalog.operations:

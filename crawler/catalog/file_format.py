@@ -22,8 +22,18 @@ class RegionsFile(_Strict):
     ask: str
 
 
+class RatePart(_Strict):
+    """`[rate_limit]`: the limit of the product or of the operation, in requests per second."""
+
+    rate: int | float
+    burst: int = 1
+
+
 class ProductFile(_Strict):
-    """A product.toml. `uncovered`: List operations of the official SDK that have no table, with the reason."""
+    """A product.toml. `uncovered`: List operations of the official SDK without a table, with the reason.
+
+    `settings`: the keys of the configuration (`section.key`) whose values [[parents]] may add.
+    """
 
     product: str
     version: str
@@ -31,9 +41,12 @@ class ProductFile(_Strict):
     style: Literal["ROA", "RPC"]
     endpoint: str
     endpoints: dict[str, str]
+    title: str = ""
     sdk: str = ""
+    settings: list[str] = []
     uncovered: dict[str, str] = {}
     regions: RegionsFile | None = None
+    rate_limit: RatePart | None = None
 
 
 class OperationPart(_Strict):
@@ -113,13 +126,6 @@ class DifferenceFile(_Strict):
 
     sdk: str
     reason: str
-
-
-class RatePart(_Strict):
-    """`[rate_limit]`: what is known of the operation's own limit."""
-
-    rate: float
-    burst: int = 1
 
 
 class OperationFile(_Strict):

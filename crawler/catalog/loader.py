@@ -48,6 +48,7 @@ __all__ = [
     "RegionsOperation",
     "Window",
     "load_catalog",
+    "product_keys",
     "schemas_folder",
 ]
 
@@ -58,6 +59,11 @@ def schemas_folder() -> Path:
     """The folder of the built-in files: the checkout's, else the one that the wheel carries."""
     checkout = Path(__file__).parents[2] / "schemas"
     return checkout if checkout.is_dir() else Path(str(resources("crawler") / "schemas"))
+
+
+def product_keys() -> tuple[str, ...]:
+    """Return the keys of the built-in products, in order. They are names of folders, so that no file is read."""
+    return tuple(sorted({path.parts[-3] for path in schemas_folder().glob("*/*/product.toml")}))
 
 
 def load_catalog(extra: Sequence[Path] = ()) -> Catalog:
@@ -140,6 +146,7 @@ def _read_product(path: Path, root: Path) -> Product:
         raise CatalogError(f"{_name(path, root)}: must lie in the folder {raw.product}/{raw.version}.")
     product = Product(
         key=raw.product,
+        title=raw.title or raw.product,
         version=raw.version,
         prefix=raw.prefix,
         style=raw.style,
@@ -148,8 +155,11 @@ def _read_product(path: Path, root: Path) -> Product:
         sdk=raw.sdk,
         uncovered=raw.uncovered,
         regions=_regions(raw.regions),
+        rate=raw.rate_limit.rate if raw.rate_limit else None,
+        burst=raw.rate_limit.burst if raw.rate_limit else None,
+        settings=tuple(raw.settings),
     )
-    check_product(product, _name(path, root))
+    check_product(product, raw, _name(path, root))
     return product
 
 

@@ -22,9 +22,6 @@ EXTRA_COLUMN = "_extra"
 
 DETAILS_COLUMN = "details_status"
 
-# The configuration keys whose values [[parents]] may add to those that are known.
-SETTINGS = frozenset({"opensearch.functions"})
-
 Selection = Literal["default", "opt-in", "out"]
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
@@ -217,10 +214,13 @@ class RegionsOperation:
 class Product:
     """One API of the vendor: its version, how it is called, and where it is. `sdk` is the official SDK's package.
 
-    `uncovered`: List operations of that SDK that have no table, with the reason.
+    `title`: the name for people; without one in the file, the key. `rate` and `burst`: the limit of all its operations
+    together, None for the default. `settings`: the configuration's keys (`section.key`) whose values [[parents]] may
+    add. `uncovered`: List operations of that SDK that have no table, with the reason.
     """
 
     key: str
+    title: str
     version: str
     prefix: str
     style: str
@@ -229,6 +229,9 @@ class Product:
     sdk: str
     uncovered: Mapping[str, str]
     regions: RegionsOperation | None
+    rate: float | None
+    burst: int | None
+    settings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -303,6 +306,10 @@ class Catalog:
     def children(self, table: str) -> tuple[str, ...]:
         """The tables that hang directly from this one."""
         return tuple(name for name, op in self.operations.items() if table in op.parent_tables)
+
+    def product_title(self, key: str) -> str:
+        """Return a product's name for people; the key of an unknown product as it is."""
+        return self.products[key].title if key in self.products else key
 
     def _unknown(self, pattern: str) -> str:
         near = get_close_matches(pattern, self.operations, 1)

@@ -19,7 +19,6 @@ from crawler.cli.crawl import conclude, run
 from crawler.cli.emulate import write_config
 from crawler.cli.options import EXIT_NOTHING, OutputOptions, json_option, output_options
 from crawler.cli.render import console, safe
-from crawler.cli.tables.describe import product_name
 from crawler.config import Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
 from crawler.emulator.days.days import denied
@@ -118,7 +117,8 @@ def _explain(manifest: Manifest, spec: CloudSpec) -> None:
     gaps = f"{len(manifest.scopes.not_complete)} of {manifest.scopes.total} scopes"
     out = console()
     out.print("\nThe night after", style="bold")
-    out.print(safe(f"The cloud has changed, and account {account} may no longer list {product_name(product)}."))
+    title = load_catalog().product_title(product)
+    out.print(safe(f"The cloud has changed, and account {account} may no longer list {title}."))
     out.print(safe(f"A crawl ends with exit code 3 then: committed, but {gaps} aren't complete."))
     out.print("LATEST stays at the first night's snapshot. Some of what differs, in four of the tables:\n")
 

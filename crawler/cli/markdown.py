@@ -13,7 +13,6 @@ from crawler.cli.tables.describe import (
     facts,
     key_text,
     own_column_rows,
-    product_name,
     selection_text,
 )
 
@@ -90,7 +89,7 @@ def _anchor(heading: str) -> str:
 
 
 def _heading(product: Product) -> str:
-    return escaped(product_name(product.key))
+    return escaped(product.title)
 
 
 def _overview(catalog: Catalog, product: Product, operations: Sequence[Operation], rules: Rules) -> Iterator[str]:

@@ -10,6 +10,7 @@ from crawler.catalog.model import Catalog
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.rate_limit import LimitRule
 from crawler.config.load import Config
+from crawler.errors import CatalogError
 
 # The services of the crawler's own calls, which have no product.toml. The host of ListAccounts is the China site's;
 # accounts of the international site use resourcedirectory-intl.aliyuncs.com.
@@ -22,8 +23,6 @@ SERVICE_HOSTS = {
 # documentation, 2026-11-22).
 DEFAULT_LIMITS = {
     "default": LimitRule(20, 5),
-    "fc": LimitRule(50, 10),
-    "fc-open": LimitRule(50, 10),
     "sts": LimitRule(50, 10),
     "resourcedirectory": LimitRule(15, 5),
 }
@@ -58,7 +57,7 @@ def resolve_config(config: Config, catalog: Catalog | None = None) -> ResolvedCo
         tables,
         catalog.select_details(config.crawl.details, tables),
         limit_rules(config, catalog),
-        {"opensearch.functions": config.opensearch.functions},
+        _parameter_settings(config, catalog),
         endpoint_map(config, catalog),
     )
 
@@ -77,12 +76,12 @@ def open_catalog(config: Config) -> Catalog:
 
 def limit_rules(config: Config, catalog: Catalog | None = None) -> dict[str, LimitRule]:
     """Return rules by `default`, product or `product.Action`: configuration over catalog over defaults."""
-    of_operations = {
-        f"{operation.product}.{operation.action}": LimitRule(operation.rate, operation.burst or 1)
-        for operation in (catalog.operations.values() if catalog is not None else ())
-        if operation.rate is not None
-    }
-    return {**DEFAULT_LIMITS, **of_operations, **config.limit_rules()}
+    rules = dict(DEFAULT_LIMITS)
+    if catalog is not None:
+        limits = [(product.key, product.rate, product.burst) for product in catalog.products.values()]
+        limits += [(f"{op.product}.{op.action}", op.rate, op.burst) for op in catalog.operations.values()]
+        rules |= {key: LimitRule(rate, burst or 1) for key, rate, burst in limits if rate is not None}
+    return rules | config.limit_rules()
 
 
 def endpoint_map(config: Config, catalog: Catalog | None = None) -> Endpoints:
@@ -90,3 +89,16 @@ def endpoint_map(config: Config, catalog: Catalog | None = None) -> Endpoints:
     products = catalog.products if catalog is not None else {}
     hosts = {key: ProductHosts(product.endpoint, product.endpoints) for key, product in products.items()}
     return config.endpoint_map({**SERVICE_HOSTS, **hosts})
+
+
+def _parameter_settings(config: Config, catalog: Catalog) -> dict[str, Sequence[str]]:
+    """Return the configured values of every key that a product's `settings` name. Raises CatalogError."""
+    found: dict[str, Sequence[str]] = {}
+    for product in catalog.products.values():
+        for key in product.settings:
+            section, _, name = key.partition(".")
+            values = getattr(getattr(config, section, None), name, None)
+            if not isinstance(values, tuple):
+                raise CatalogError(f"product {product.key}: settings names {key!r}, which isn't a list of a section.")
+            found[key] = values
+    return found

@@ -8,7 +8,7 @@ import shutil
 import pyarrow as pa
 import pytest
 
-from crawler.catalog import load_catalog, schemas_folder
+from crawler.catalog import load_catalog, product_keys, schemas_folder
 from crawler.catalog import loader as module
 from crawler.catalog.columns import TIMESTAMP
 from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
@@ -348,11 +348,32 @@ def test_a_product_in_two_files_is_refused(tmp_path):
         (('"shop.cn-hangzhou.', '"{region.'), "cn-hangzhou has a placeholder other than {region} and {account_id}: "),
         (("https://", "http://"), "endpoint must begin with https://, and is 'http://shop.{region}.aliyuncs.com'."),
         (("prefix", "prefixes"), "Object "),
+        (
+            ("[endpoints]", "[rate_limit]\nrate = 0\n[endpoints]"),
+            "[rate_limit] rate must be above 0, and burst at least",
+        ),
     ],
 )
 def test_a_product_that_nobody_can_reach_is_refused(folder, change, message):
     folder.write("product", PRODUCT, change)
     assert folder.refusal().startswith(f"mine/shop/2020-01-01/product.toml: {message}")
+
+
+def test_a_products_title_limit_and_settings_are_in_its_file(folder):
+    assert (folder.load().products["shop"].title, folder.load().products["shop"].rate) == ("shop", None)
+    keys = 'title = "The shop"\nsettings = ["shop.kinds"]\n[rate_limit]\nrate = 2.5\nburst = 3\n[endpoints]'
+    folder.write("product", PRODUCT, ("[endpoints]", keys))
+    folder.write("carts", CARTS)
+    folder.write("items", ITEMS, ('"cart_id" }', '"cart_id" }\nsetting = "shop.kinds"'))
+    catalog = folder.load()
+    product = catalog.products["shop"]
+    assert (product.title, product.rate, product.burst) == ("The shop", 2.5, 3)
+    assert (catalog.product_title("shop"), catalog.product_title("unknown")) == ("The shop", "unknown")
+    assert catalog.operations["shop_items"].parents[0].setting == "shop.kinds"
+
+
+def test_keys_of_the_built_in_products_are_their_folders_names():
+    assert product_keys() == tuple(load_catalog().products)
 
 
 def test_a_table_in_a_folder_of_no_product_is_refused(folder):

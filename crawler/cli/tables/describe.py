@@ -25,9 +25,6 @@ from crawler.client.rate_limit import LimitRule
 
 Rules = Mapping[str, LimitRule]
 
-# What people call the products; another one goes by its key.
-_PRODUCTS = {"fc": "Function Compute 3.0", "fc-open": "Function Compute 2.0", "opensearch": "OpenSearch"}
-
 FIXED_DESCRIPTIONS = {
     "account_id": "the account that was asked",
     "region_id": "the region that was asked",
@@ -60,11 +57,6 @@ class Branch:
     table: str
     lead: str
     rest: str
-
-
-def product_name(key: str) -> str:
-    """What people call a product."""
-    return _PRODUCTS.get(key, key)
 
 
 def counts_text(catalog: Catalog, tables: Iterable[str]) -> str:

@@ -25,7 +25,6 @@ from crawler.cli.tables.describe import (
     column_rows,
     counts_text,
     facts,
-    product_name,
     selection_text,
 )
 
@@ -68,7 +67,7 @@ def print_tables(catalog: Catalog, tables: Collection[str], rules: Rules) -> Non
 
 def _print_product(out: Console, view: _View, product: Product, shown: Sequence[str]) -> None:
     listed = [table for table in shown if table in view.chosen]
-    out.print(safe(product_name(product.key), "bold"), safe(f"({product.key} {product.version})"))
+    out.print(safe(product.title, "bold"), safe(f"({product.key} {product.version})"))
     limit = (
         f"{view.rules.get(product.key, view.rules['default']).rate:g} requests/s per account and region, all together"
     )

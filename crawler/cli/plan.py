@@ -26,7 +26,7 @@ from crawler.config import Config
 from crawler.config.resolve import ResolvedConfig
 from crawler.errors import OutputError
 from crawler.run.forecast import Forecast, TargetForecast, forecast
-from crawler.run.output import open_place
+from crawler.run.output import open_location
 from crawler.run.plan import CrawlPlan, make_plan
 from crawler.run.session import open_session
 from crawler.run.system import System
@@ -76,7 +76,7 @@ async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> 
 
 async def _last(config: Config, system: System) -> _Last:
     try:
-        place = await open_place(config.output.uri, system, config)
+        place = await open_location(config.output.uri, system, config)
         return await anyio.to_thread.run_sync(_read_last, place)
     except OutputError as error:
         return _Last(warning=f"the last snapshot can't be gone by: {error}")
@@ -151,7 +151,7 @@ def _limit_values(
 
 
 def _totals(found: Forecast) -> dict[str, Any]:
-    sure, expected = found.sure, found.expected
+    sure, expected = found.minimum, found.expected
     return {
         "least_requests": sure.requests,
         "least_seconds": round(sure.least_s, 1),
@@ -178,7 +178,7 @@ def _last_value(last: _Last, found: Forecast, now: datetime) -> dict[str, Any] |
 
 
 def _target_value(found: TargetForecast) -> dict[str, Any]:
-    sure, expected = found.sure, found.expected
+    sure, expected = found.minimum, found.expected
     return {
         "account_id": found.target.account_id,
         "region_id": found.target.region_id,

@@ -75,7 +75,7 @@ def open_catalog(config: Config) -> Catalog:
 
 
 def limit_rules(config: Config, catalog: Catalog | None = None) -> dict[str, LimitRule]:
-    """Return rules by `default`, product or `product.Action`: configuration over catalog over defaults."""
+    """Return rules by `default`, product or `product.Action`. The configuration overrides the catalog and defaults."""
     rules = dict(DEFAULT_LIMITS)
     if catalog is not None:
         limits = [(product.key, product.rate, product.burst) for product in catalog.products.values()]

@@ -1,4 +1,4 @@
-"""Where a crawl goes: accounts whose credentials work, their regions, and what is asked for in each."""
+"""The plan of a crawl: the accounts whose credentials work, their regions, and the tables in each region."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from crawler.config.resolve import ResolvedConfig
 from crawler.config.sections import Account
 from crawler.errors import ConfigError, CredentialsError
 from crawler.normalizer.redaction import Redaction
-from crawler.run.organization import Membership, find_members, nobody_left
+from crawler.run.organization import Membership, find_members, no_account_error
 from crawler.run.session import ResolvedAccount, Session
-from crawler.run.targets import TargetPlan, chosen_regions, interleaved
+from crawler.run.targets import TargetPlan, interleave, select_regions
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,16 @@ class CrawlPlan:
 
 
 async def make_plan(session: Session) -> CrawlPlan:
-    """Identify the accounts, the organization's members with them, ask for the regions, and give every target's tables.
+    """Identify the accounts and the organization's members, find the regions, and return the tables of every target.
 
-    Raises CredentialsError where no account's credentials work, ConfigError for a region that no product has and where
-    no account is left, CrawlError where only members were to be crawled and they can't be listed.
+    Raises CredentialsError if no account's credentials work, ConfigError for a region that no product has and if no
+    account is left, CrawlError if only members were to be crawled and they can't be listed.
     """
     configured = await session.identify()
     membership = await find_members(session, configured)
     identities = [*configured, *membership.identities]
     if not identities:
-        raise nobody_left(membership)
+        raise no_account_error(membership)
     working = [identity for identity in identities if identity.refusal is None]
     if not working:
         reasons = "; ".join(f"{i.account.id}: {i.refusal.message}" for i in identities if i.refusal)
@@ -62,7 +62,7 @@ def _targets(
         for region_id in {region_id for found in regions.values() for region_id in found}
     }
     plans = []
-    for target in interleaved(regions):
+    for target in interleave(regions):
         identity, tables = by_id[target.account_id], there[target.region_id]
         if tables:
             plans.append(TargetPlan(target, identity.caller, tables, identity.refusal))
@@ -72,19 +72,19 @@ def _targets(
 
 
 def account_regions(session: Session, account: Account, offered: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The regions to crawl in an account. A named one may be of a product that this crawl doesn't need.
+    """Return the regions to crawl in an account. A configured one may belong to a product that this crawl doesn't need.
 
-    `offered`: product → regions, of the products that are needed. Raises ConfigError for one that no product has.
+    `offered`: product → regions, of the needed products. Raises ConfigError for a region that no product has.
     """
     wanted = session.config.regions_for(account)
     if wanted == "all":
-        return chosen_regions(wanted, offered)
+        return select_regions(wanted, offered)
     known = {key: session.known_regions(product) for key, product in session.catalog.products.items()}
-    return chosen_regions(wanted, {**known, **offered})
+    return select_regions(wanted, {**known, **offered})
 
 
 def plan_sha256(catalog: Catalog, plans: Iterable[TargetPlan], written: Sequence[str]) -> str:
-    """A hash of the plan: scopes, tables, columns. It is the manifest's, too."""
+    """Return the hash of the plan's scopes, tables and columns, which the manifest has, too."""
     tables = {table: str(catalog.operations[table].schema) for table in written}
     scopes = sorted([p.target.account_id, p.target.region_id, *p.tables] for p in plans)
     text = json.dumps({"tables": tables, "scopes": scopes}, sort_keys=True)

@@ -61,9 +61,10 @@ class Session:
 
         async def one(account: Account) -> ResolvedAccount:
             call = StsCall(self.client, account.id, self.overhead["sts"])
-            return await self._tried(account, call, self._connection.provider(account.credentials, call))
+            provider = self._connection.provider(account.credentials, call)
+            return await self._try_credentials(account, call, provider)
 
-        return await _side_by_side(self.config.accounts if accounts is None else accounts, one)
+        return await _concurrently(self.config.accounts if accounts is None else accounts, one)
 
     async def assume(self, accounts: Sequence[Account], role_name: str, source: SignedAccount) -> list[ResolvedAccount]:
         """Try a role in all accounts concurrently, assumed with the source's credentials, as `identify` tries them.
@@ -78,19 +79,19 @@ class Session:
         async def one(account: Account) -> ResolvedAccount:
             role = assumed_role(context, provider, f"acs:ram::{account.id}:role/{role_name}")
             call = StsCall(self.client, account.id, self.overhead["sts"])
-            return await self._tried(account, call, role, is_member=True)
+            return await self._try_credentials(account, call, role, is_member=True)
 
-        return await _side_by_side(accounts, one)
+        return await _concurrently(accounts, one)
 
-    async def _tried(
+    async def _try_credentials(
         self, account: Account, call: StsCall, provider: Provider, *, is_member: bool = False
     ) -> ResolvedAccount:
-        refusal = await self._why_not(account, call, provider, is_member=is_member)
+        refusal = await self._refusal_of(account, call, provider, is_member=is_member)
         if refusal is not None:
             self._log.warning("account_refused", account_id=account.id, code=refusal.code, reason=refusal.message)
         return ResolvedAccount(account, SignedAccount(account.id, provider), refusal)
 
-    async def _why_not(
+    async def _refusal_of(
         self, account: Account, call: StsCall, provider: Provider, *, is_member: bool
     ) -> SkipReason | None:
         try:
@@ -100,23 +101,23 @@ class Session:
                 return SkipReason(error.code, str(error), Status.DENIED)
             return SkipReason("InvalidCredentials", str(error))
         except ApiError as error:
-            return _identity_refused(error)
+            return _refusal_by_sts(error)
         if actual == account.id:
             return None
         return SkipReason("AccountMismatch", f"The credentials of account {account.id} belong to account {actual}.")
 
     async def regions(self, products: Iterable[Product], caller: SignedAccount) -> dict[str, tuple[str, ...]]:
-        """Product → its regions: from DescribeRegions where it has one and answers, else the catalog's map."""
+        """Return product → regions: from DescribeRegions, else from the catalog if it is missing or fails."""
         found: dict[str, tuple[str, ...]] = {}
         for product in products:
             try:
-                found[product.key] = await self._ask_regions(product, caller)
+                found[product.key] = await self._describe_regions(product, caller)
             except (ApiError, PaginationError) as error:
                 self._log.warning("regions_not_described", product=product.key, reason=str(error))
                 found[product.key] = self.known_regions(product)
         return found
 
-    async def _ask_regions(self, product: Product, caller: SignedAccount) -> tuple[str, ...]:
+    async def _describe_regions(self, product: Product, caller: SignedAccount) -> tuple[str, ...]:
         if product.regions is None:
             return self.known_regions(product)
         override = self.config.endpoints.get(product.key)
@@ -124,7 +125,7 @@ class Session:
         return await describe_regions(self.client, product, caller, ask, self.overhead["regions"])
 
     def known_regions(self, product: Product) -> tuple[str, ...]:
-        """A product's regions by the catalog and the configuration, without asking."""
+        """Return a product's regions by the catalog and the configuration, without a request."""
         override = self.config.endpoints.get(product.key)
         return tuple(sorted({*product.endpoints, *(override if isinstance(override, dict) else ())}))
 
@@ -136,10 +137,10 @@ async def open_session(resolved: ResolvedConfig, system: System) -> AsyncIterato
         yield Session(resolved, connection)
 
 
-async def _side_by_side(
+async def _concurrently(
     accounts: Sequence[Account], one: Callable[[Account], Awaitable[ResolvedAccount]]
 ) -> list[ResolvedAccount]:
-    """Each account's identity, all asked for at once, in the accounts' order."""
+    """Return the result of `one` for each account, in the accounts' order. All run concurrently."""
     found: dict[str, ResolvedAccount] = {}
 
     async def keep(account: Account) -> None:
@@ -151,12 +152,12 @@ async def _side_by_side(
     return [found[account.id] for account in accounts]
 
 
-def _identity_refused(error: ApiError) -> SkipReason:
-    """Code, request ID and advice; never the service's own words, which may quote what was signed."""
+def _refusal_by_sts(error: ApiError) -> SkipReason:
+    """Return code, request ID and advice, without the service's own text, which may quote the signed string."""
     if error.code == CLOCK_WRONG:
         return SkipReason(CLOCK_WRONG, error.message)
     if error.http_status == 0 or error.code in {"InvalidResponse", "TlsFailed", "TooLarge"}:
-        return SkipReason(UNREACHABLE, f"STS can't be asked who the credentials belong to: {error}")
+        return SkipReason(UNREACHABLE, f"STS can't identify the credentials: {error}")
     advice = {
         "InvalidAccessKeyId.NotFound": "there is no such access key",
         "InvalidAccessKeyId.Inactive": "the access key is disabled",

@@ -1,6 +1,6 @@
-"""A crawl that doesn't move any more is ended, with a list of what waits where: a hang at night tells nobody why.
+"""Aborts a crawl that makes no progress and logs where each task is waiting.
 
-A wait that somebody has set an end to (a retry's pause, a server's hint, a bucket's turn) is no standstill.
+A wait with a known end (a retry's pause, a server's hint, a rate limit) counts as progress.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _MAX_STACKS = 50
 
 
 class StuckError(CrawlError):
-    """Nothing has moved for too long. The log has what waits."""
+    """The crawl made no progress for too long. The log has the stacks of its tasks."""
 
 
 class TrackedClock:
-    """A clock that knows who sleeps on it. It reads as the one within, by that one's own functions."""
+    """A clock that records its sleepers. Reading the time is delegated to the wrapped clock."""
 
     def __init__(self, inner: Clock) -> None:
         self.inner = inner
@@ -41,7 +41,7 @@ class TrackedClock:
 
     async def sleep(self, duration_s: float) -> None:
         """See `Clock.sleep`."""
-        with self._noted(self.monotonic() + max(0.0, duration_s)):
+        with self._record(self.monotonic() + max(0.0, duration_s)):
             await self.inner.sleep(duration_s)
 
     def last_wakeup(self) -> float:
@@ -49,7 +49,7 @@ class TrackedClock:
         return max(self._due, default=-inf)
 
     @contextmanager
-    def _noted(self, due: float) -> Iterator[None]:
+    def _record(self, due: float) -> Iterator[None]:
         self._due[due] += 1
         try:
             yield
@@ -100,24 +100,22 @@ async def watch_progress(
         if found != seen:
             seen, moved_at = found, now
         moved_at = max(moved_at, min(now, last_wakeup()))
-    structlog.get_logger().error("stuck", seconds=round(patience_s), waiting=waiting())
+    structlog.get_logger().error("stuck", seconds=round(patience_s), waiting=task_stacks())
     on_stuck()
-    raise StuckError(
-        f"Nothing has moved for {patience_s:g} s; the log's event `stuck` has what waits. Please report it."
-    )
+    raise StuckError(f"The crawl made no progress for {patience_s:g} s; please report the log's event `stuck`.")
 
 
-def waiting() -> list[str]:
-    """Where every task of this loop waits, `3 × outermost < … < innermost`, the most frequent first.
+def task_stacks() -> list[str]:
+    """Return where the tasks of this loop are waiting: `3 × outermost < … < innermost`, the most frequent first.
 
-    Places in the code only: no variable, no argument.
+    The stacks have places in the code only, without variables and arguments.
     """
-    stacks = Counter(" < ".join(_places(task.get_coro())) for task in asyncio.all_tasks())
+    stacks = Counter(" < ".join(_stack_of(task.get_coro())) for task in asyncio.all_tasks())
     return [f"{number} × {stack}" for stack, number in stacks.most_common(_MAX_STACKS)]
 
 
-def _places(awaited: Any) -> Iterator[str]:
-    """A coroutine's place, and those of what it awaits, as far as Python can see."""
+def _stack_of(awaited: Any) -> Iterator[str]:
+    """Yield the place of a coroutine and of each awaitable that it waits for, as far as Python shows them."""
     while awaited is not None:
         prefix = next((prefix for prefix in ("cr", "gi", "ag") if hasattr(awaited, f"{prefix}_code")), "")
         if not prefix:

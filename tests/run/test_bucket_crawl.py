@@ -15,7 +15,7 @@ from crawler.cli.doctor import examine
 from crawler.cli.plan import plan_value
 from crawler.config.resolve import resolve_config
 from crawler.errors import ConfigError, OutputError
-from crawler.run.output import open_place
+from crawler.run.output import open_location
 from crawler.run.run import crawl
 from crawler.run.system import System
 from tests.support import command_server
@@ -51,7 +51,7 @@ class Output:
         return await crawl(self.config(**crawl_keys), self.surroundings)
 
     async def open(self, snapshot_id="latest"):
-        place = await open_place(self.uri, self.surroundings, self.config())
+        place = await open_location(self.uri, self.surroundings, self.config())
         return await asyncio.to_thread(open_snapshot, place, snapshot_id)
 
 

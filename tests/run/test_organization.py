@@ -217,7 +217,7 @@ DIRECTORY_FAULTS = {
         "loops",
     ),
     "no list": (Body(body=b'{"TotalCount": 3}'), "failed", "ListMissing", "no list"),
-    "no page": (Body(body=b"[]"), "failed", "InvalidResponse", "no JSON object"),
+    "no page": (Body(body=b"[]"), "failed", "InvalidResponse", "not a JSON object"),
     "cut": (Body(body=b'{"Accounts": {"Acc'), "failed", "InvalidResponse", "JSON"),
     "no ID": (
         Body(body=b'{"Accounts": {"Account": [{"AccountId": "7/../8"}]}, "TotalCount": 1}'),

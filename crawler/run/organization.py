@@ -34,32 +34,35 @@ async def find_members(session: Session, identities: Sequence[ResolvedAccount]) 
     config = session.config
     if config.organization is None or config.directory_account is None:
         return Membership()
-    asking = next((found for found in identities if found.account.id == config.directory_account.id), None)
-    if asking is None:
-        [asking] = await session.identify([config.directory_account])
-    listing, directory = await _list_members(session, asking)
+    account = config.directory_account
+    directory_account = next((found for found in identities if found.account.id == account.id), None)
+    if directory_account is None:
+        [directory_account] = await session.identify([account])
+    listing, directory = await _list_members(session, directory_account)
     if listing is None:
         return Membership(directory=directory)
     _check_named(session, listing)
-    configured = [account.id for account in config.accounts]
+    configured = [other.id for other in config.accounts]
     chosen, left_out = choose_members(listing.members, configured, config.organization.exclude, config.members)
     members = await session.assume(
-        [_account_of(member) for member in chosen], config.organization.role_name, asking.caller
+        [_account_of(member) for member in chosen], config.organization.role_name, directory_account.caller
     )
     for member in left_out:
         structlog.get_logger().info("member_left_out", account_id=member.account_id, reason=member.reason)
     return Membership(tuple(members), tuple(left_out), directory)
 
 
-async def _list_members(session: Session, asking: ResolvedAccount) -> tuple[MemberList | None, DirectoryEntry]:
+async def _list_members(
+    session: Session, directory_account: ResolvedAccount
+) -> tuple[MemberList | None, DirectoryEntry]:
     """Return the members, None if they can't be listed, and the entry of the manifest."""
-    account_id = asking.account.id
-    if asking.refusal is not None:
-        refusal = asking.refusal
+    account_id = directory_account.account.id
+    if directory_account.refusal is not None:
+        refusal = directory_account.refusal
         entry = _failed(account_id, Status.FAILED, refusal.code, refusal.message)
         return None, entry
     try:
-        listing = await list_members(session.client, asking.caller, session.overhead["directory"])
+        listing = await list_members(session.client, directory_account.caller, session.overhead["directory"])
     except (ApiError, PaginationError) as error:
         status = Status.DENIED if isinstance(error, DeniedError) else Status.FAILED
         request_id = error.request_id if isinstance(error, ApiError) else ""

@@ -30,8 +30,8 @@ class CrawlPlan:
 async def make_plan(session: Session) -> CrawlPlan:
     """Identify the accounts and the organization's members, find the regions, and return the tables of every target.
 
-    Raises CredentialsError if no account's credentials work, ConfigError for a region that no product has and if no
-    account is left, CrawlError if only members were to be crawled and they can't be listed.
+    Raises CredentialsError if no account's credentials work; ConfigError for a region that no product has, and if no
+    account is left; CrawlError if only members were to be crawled and they can't be listed.
     """
     configured = await session.identify()
     membership = await find_members(session, configured)

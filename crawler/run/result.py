@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from crawler import __version__
 from crawler.client.client import RequestCounts
@@ -19,6 +20,11 @@ from crawler.snapshot import (
     status_of,
 )
 from crawler.snapshot.manifest import SkippedMember
+
+if TYPE_CHECKING:
+    from crawler.run.organization import Membership
+    from crawler.run.session import Session
+    from crawler.snapshot import SnapshotWriter
 
 EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
 
@@ -48,6 +54,30 @@ class CrawlResult:
     def rows(self) -> int:
         """Rows in the snapshot."""
         return sum(entry.rows for entry in self.manifest.tables.values()) if self.manifest else 0
+
+
+def result_before_commit(
+    session: Session,
+    writer: SnapshotWriter,
+    membership: Membership,
+    ledger: Ledger,
+    unknown_fields: Mapping[str, Mapping[str, int]],
+) -> CrawlResult:
+    """Return the result of a crawl whose lists have been read, without a manifest."""
+    require_complete = session.config.crawl.require_complete
+    return CrawlResult(
+        exit_code_of(ledger, membership.directory, require_complete=require_complete),
+        writer.snapshot_id,
+        None,
+        ledger,
+        session.client.total,
+        {name: counts.requests for name, counts in session.overhead.items()},
+        unknown_fields,
+        writer.started_at,
+        session.system.clock.now(),
+        directory=membership.directory,
+        left_out=membership.left_out,
+    )
 
 
 def manifest_draft(result: CrawlResult, plan_sha256: str, redaction: Redaction, clock_skew_s: float) -> ManifestDraft:

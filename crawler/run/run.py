@@ -24,7 +24,7 @@ from crawler.normalizer.redaction import Redaction
 from crawler.run.output import begin_writer, open_bucket, open_configured_lake, preflight, publish, resume_writer
 from crawler.run.plan import CrawlPlan, make_plan, parents_by_table, resume_conditions
 from crawler.run.progress import CrawlMonitor
-from crawler.run.result import EXIT_NOTHING, CrawlResult, exit_code_of, manifest_draft
+from crawler.run.result import EXIT_NOTHING, CrawlResult, manifest_draft, result_before_commit
 from crawler.run.scheduler import Scheduler
 from crawler.run.session import Session, open_session
 from crawler.run.system import System
@@ -165,22 +165,8 @@ class CrawlRun:
     async def _commit(self, plan: CrawlPlan, scheduler: Scheduler, resumed_scopes: int) -> CrawlResult:
         """Commit the snapshot, unless the exit code says that there is nothing to commit."""
         session, writer, ledger = self._session, self._writer, scheduler.ledger
-        directory, require_complete = plan.membership.directory, session.config.crawl.require_complete
-        result = CrawlResult(
-            exit_code_of(ledger, directory, require_complete=require_complete),
-            writer.snapshot_id,
-            None,
-            ledger,
-            session.client.total,
-            {name: counts.requests for name, counts in session.overhead.items()},
-            scheduler.unknown_fields,
-            writer.started_at,
-            session.system.clock.now(),
-            self._warnings,
-            directory,
-            plan.membership.left_out,
-            resumed_scopes,
-        )
+        result = result_before_commit(session, writer, plan.membership, ledger, scheduler.unknown_fields)
+        result = replace(result, warnings=self._warnings, resumed_scopes=resumed_scopes)
         for row in ledger.not_whole():
             self._log_incomplete(row)
         if result.exit_code == EXIT_NOTHING:

@@ -47,7 +47,7 @@ from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction
 from crawler.run.progress import CrawlProgress
 from crawler.run.scheduler import Scheduler
-from crawler.run.targets import TargetPlan, interleaved
+from crawler.run.targets import TargetPlan, interleave
 from crawler.snapshot import ScopeRow
 from crawler.testing import FakeProvider, LoopClock
 
@@ -155,7 +155,7 @@ async def _crawl(shape: Shape, catalog: Catalog, cloud: VirtualCloud, writer: No
         random=lambda: 0.5,
     )
     needed = catalog.with_parents(shape.tables)
-    targets = interleaved({str(10**15 + n): tuple(shape.regions) for n in range(shape.accounts)})
+    targets = interleave({str(10**15 + n): tuple(shape.regions) for n in range(shape.accounts)})
     plans = [TargetPlan(target, SignedAccount(target.account_id, FakeProvider()), needed) for target in targets]
     redaction = Redaction("mask", "keep", None)
     normalizers = {table: Normalizer(catalog.operations[table], redaction, "s") for table in needed}

@@ -52,7 +52,7 @@ def crawl_once(accounts: int) -> Scale:
 
     from crawler.cli.process import collect_rarely, keep_memory_compact
     from crawler.config import parse_config
-    from crawler.run import session
+    from crawler.run import connection
     from crawler.run.run import crawl
     from crawler.run.system import System
 
@@ -60,7 +60,7 @@ def crawl_once(accounts: int) -> Scale:
     collect_rarely()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     EmptyCloud.pages = empty_pages()
-    vars(session)["Transport"] = EmptyCloud
+    vars(connection)["Transport"] = EmptyCloud
     with tempfile.TemporaryDirectory(prefix="acs-inventory-scale-") as folder:
         config = parse_config(configuration(accounts, Path(folder, "output")), source="scale", environ={})
         surroundings = System(environ={}, home=Path(folder))

@@ -1,4 +1,4 @@
-"""Time as an argument: whatever waits or stamps takes a `Clock`, so that tests need no real second."""
+"""Time as an argument: code that waits or reads the time takes a `Clock`, so that tests need no real seconds."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ def iso_utc(instant: datetime) -> str:
 
 
 class Clock(Protocol):
-    """Two readings and one wait. Instants are aware and UTC; durations are seconds."""
+    """Two readings and a wait. Instants are aware and UTC; durations are in seconds."""
 
     def now(self) -> datetime:
-        """The wall clock: for stamps and signatures, never for durations."""
+        """Return the wall clock's time: for timestamps and signatures, never for durations."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that only grow: for durations and rates."""
+        """Return seconds that never decrease: for durations and rates."""
         ...
 
     async def sleep(self, duration_s: float) -> None:
-        """Wait; a checkpoint for cancellation even at 0."""
+        """Wait. A checkpoint for cancellation, even at 0."""
         ...
 
 
 class SystemClock:
-    """The real clock. `monotonic` is the event loop's own time, so a loop with virtual time drives it whole."""
+    """The real clock. `monotonic` is the event loop's time, so that a loop with virtual time controls it."""
 
     def now(self) -> datetime:
         """See `Clock.now`."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """See `Clock.monotonic`. Only inside a running event loop, asked directly: that is ten times per request."""
+        """See `Clock.monotonic`. Needs a running event loop, called directly since each request reads it ten times."""
         return asyncio.get_running_loop().time()
 
     async def sleep(self, duration_s: float) -> None:

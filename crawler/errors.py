@@ -1,8 +1,8 @@
-"""Every error that the crawler raises, and what each one means for the rest of a crawl.
+"""All errors that the crawler raises, and what each one means for the rest of a crawl.
 
-The type of an `ApiError` is its recovery policy: whoever catches one need not look at the code. Messages say what
-happened, where, and what to do; they never hold a URL with a query, a header or a secret. Foreign exceptions become
-one of these at one door each: `transport` for the network, `snapshot` for the disk, `config` for TOML.
+The type of an `ApiError` is its recovery policy; a handler doesn't need the code. Messages say what happened, where and
+what to do. They never contain a URL with a query, a header or a secret. One package converts each kind of foreign
+exception: `client.transport` for the network, `snapshot` for the disk, `config` for TOML.
 """
 
 from __future__ import annotations
@@ -10,14 +10,10 @@ from __future__ import annotations
 from os import sep
 from pathlib import PurePath
 from traceback import extract_tb
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 class CrawlError(Exception):
-    """The root: anything that the crawler raises on purpose."""
+    """The base class of all errors that the crawler raises on purpose."""
 
 
 class ConfigError(CrawlError):
@@ -29,15 +25,15 @@ class CatalogError(CrawlError):
 
 
 class CredentialsError(CrawlError):
-    """A provider has no usable credentials: nothing is set, or what is set was refused."""
+    """A provider has no usable credentials: none are set, or they were refused."""
 
 
 class ApiError(CrawlError):
-    """The cloud answered, or failed to, and the call has no result.
+    """A call failed: with an error response, or without a response.
 
-    `code` is the service's error code, or one of ours where the service gave none (`ConnectionFailed`, `Timeout`,
-    `InvalidResponse` …). `http_status` is 0 where no answer came. `retry_after_s` is the server's own hint, in
-    seconds, None where it gave none.
+    `code` is the service's error code; without one, it is the crawler's own (`ConnectionFailed`, `Timeout`,
+    `InvalidResponse` …). `http_status` is 0 without a response. `retry_after_s` is the server's hint in seconds, None
+    without one.
     """
 
     def __init__(
@@ -58,19 +54,19 @@ class ApiError(CrawlError):
 
 
 class ThrottledError(ApiError):
-    """Too many requests. Wait, slow this bucket, try again."""
+    """Too many requests. Wait, slow down this bucket, retry."""
 
 
 class TransientError(ApiError):
-    """The service or the network failed for a moment. Try again."""
+    """A temporary failure of the service or the network. Retry."""
 
 
 class ResignError(ApiError):
-    """The signature's nonce or date was refused. Sign anew (after correcting the clock), try again."""
+    """The signature's nonce or date was refused. Correct the clock, sign again, retry."""
 
 
 class ReauthError(ApiError):
-    """The session token has expired. Refresh the credentials, try again."""
+    """The session token has expired. Refresh the credentials, retry."""
 
 
 class DeniedError(ApiError):
@@ -82,7 +78,7 @@ class UnsupportedError(ApiError):
 
 
 class VanishedError(ApiError):
-    """The resource that a child list hangs from is gone. Final, and not a failure for a child list."""
+    """The parent resource of a child list no longer exists. Final, and not a failure for a child list."""
 
 
 class InvalidArgumentError(ApiError):
@@ -90,11 +86,11 @@ class InvalidArgumentError(ApiError):
 
 
 class FatalError(ApiError):
-    """Anything else. Final."""
+    """Any other error. Final."""
 
 
 class PaginationError(CrawlError):
-    """A list didn't page as its family does: a repeated token, a missing list key, no end."""
+    """A list broke the rules of its paging style: a repeated token, a missing list key, no end."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -103,7 +99,7 @@ class PaginationError(CrawlError):
 
 
 class NormalizeError(CrawlError):
-    """A page can't be turned into rows without losing something, so its scope fails."""
+    """A page can't be converted to rows without loss, so that its scope fails."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -112,7 +108,7 @@ class NormalizeError(CrawlError):
 
 
 class QueryError(CrawlError):
-    """SQL over a snapshot failed while it ran: a value that can't be converted, no memory left."""
+    """A SQL query on a snapshot failed at run time: a value that can't be converted, no memory left."""
 
 
 class OutputError(CrawlError):
@@ -123,20 +119,20 @@ class OutputBusyError(OutputError):
     """Another crawl holds the output."""
 
 
-def bare(error: BaseException) -> BaseException:
-    """The first error inside a group of errors, and in the groups inside it; any other error as it is."""
+def unwrap_group(error: BaseException) -> BaseException:
+    """Return the first error inside a group of errors, through nested groups; any other error as it is."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 def describe_defect(error: BaseException) -> str:
-    """A sentence for a defect of ours: its kind and its place, not its text, which may hold anything."""
-    error = bare(error)
+    """Return a sentence about a defect of the crawler: its type and place, without its text, which may be secret."""
+    error = unwrap_group(error)
     ours = [frame for frame in extract_tb(error.__traceback__) if f"{sep}crawler{sep}" in frame.filename]
     place = f" at {PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
     return f"A defect in acs-inventory: {type(error).__name__}{place}."
 
 
 class UnfinishedCommitError(OutputError):
-    """The snapshot is decided and whole, but not in place; the next crawl's beginning puts it there."""
+    """The snapshot is complete and marked as committed, but not in place. The next crawl puts it there at its start."""

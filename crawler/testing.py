@@ -1,4 +1,4 @@
-"""Fakes for tests of the crawl and of what is built on it. Production never imports this module."""
+"""Fakes for tests of the crawler and of programs that use it. The crawler itself never imports this module."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """Time that passes only in `sleep` and `advance`. `slept` has every wait in seconds, in order."""
+    """A clock that moves only in `sleep` and `advance`. `slept` has every wait in seconds, in order."""
 
     def __init__(self, start: datetime = START) -> None:
         self.start = start
@@ -36,18 +36,18 @@ class FakeClock:
         return self.elapsed_s
 
     async def sleep(self, duration_s: float) -> None:
-        """See `Clock.sleep`. Returns at once, with the time gone by."""
+        """See `Clock.sleep`. Moves the time and returns at once."""
         self.slept.append(duration_s)
         self.advance(duration_s)
         await anyio.lowlevel.checkpoint()
 
     def advance(self, duration_s: float) -> None:
-        """Let time pass."""
+        """Move the time forward."""
         self.elapsed_s += max(0.0, duration_s)
 
 
 class LoopClock(SystemClock):
-    """The event loop's time for both readings, so that a loop with virtual time drives the dates as well."""
+    """A clock with the event loop's time for both readings, so that a loop with virtual time controls dates too."""
 
     def __init__(self, start: datetime = START) -> None:
         self.start = start
@@ -59,7 +59,7 @@ class LoopClock(SystemClock):
 
 @dataclass(slots=True)
 class FakePage:
-    """A page of records that are their own keys. `token` and `total` are as received."""
+    """A page whose records are their own keys. `token` and `total` are as received."""
 
     keys: Sequence[Hashable | None]
     token: Any = None
@@ -71,25 +71,25 @@ class FakePage:
 
     @property
     def seen(self) -> int:
-        """How many records the page has."""
+        """The number of records."""
         return len(self.keys)
 
 
 class FakeGate:
-    """Lets everyone in at once. `held` counts the places that are held, `entered` those that ever were."""
+    """A `RequestLimiter` without limits. `held` counts the slots in use, `entered` all that were ever acquired."""
 
     def __init__(self) -> None:
         self.held = 0
         self.entered = 0
 
     async def acquire(self, lane: RequestLane) -> None:  # noqa: ARG002 - the protocol's
-        """See `Gate.acquire`."""
+        """See `RequestLimiter.acquire`."""
         await anyio.lowlevel.checkpoint()
         self.held += 1
         self.entered += 1
 
     def release(self) -> None:
-        """See `Gate.release`."""
+        """See `RequestLimiter.release`."""
         self.held -= 1
 
 
@@ -97,9 +97,9 @@ Answer = HttpResponse | Exception
 
 
 class FakeSender:
-    """Answers from a script, then over and over with its last entry, or by a function of the request.
+    """A `Sender` that answers from a script and repeats its last entry, or that calls a function of the request.
 
-    `sent` has every request; an exception in the script is raised.
+    `sent` has every request. An exception in the script is raised.
     """
 
     def __init__(self, script: Sequence[Answer] | Callable[[HttpRequest], Answer]) -> None:
@@ -120,12 +120,12 @@ class FakeSender:
 
 
 def answer(status: int = 200, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """An answer as the transport gives it."""
+    """Return a response as the transport does."""
     return HttpResponse(status, headers or {}, body)
 
 
 class FakeProvider:
-    """Lasting credentials, or temporary ones: `refreshable` of them before it has no more."""
+    """A provider that can refresh its credentials `refreshable` times."""
 
     name = "fake"
 

@@ -6,7 +6,7 @@ Arrow types) and `checks`. `sdk_check` compares the catalog with the official SD
 
 from __future__ import annotations
 
-from crawler.catalog.loader import load_catalog, schemas_folder
+from crawler.catalog.loader import load_catalog, product_keys, schemas_folder
 from crawler.catalog.model import (
     DETAILS_COLUMN,
     EXTRA_COLUMN,
@@ -36,5 +36,6 @@ __all__ = [
     "RegionsOperation",
     "Window",
     "load_catalog",
+    "product_keys",
     "schemas_folder",
 ]

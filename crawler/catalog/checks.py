@@ -1,4 +1,4 @@
-"""What a catalog must be for a crawl to follow it: every refusal names the file, the key, and what is wrong."""
+"""Consistency checks of schema files. Every error names the file, the key and the problem."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 
 from crawler.catalog.columns import Column
-from crawler.catalog.file_format import OperationFile, PagingPart
-from crawler.catalog.model import SETTINGS, Catalog, Operation, Product
+from crawler.catalog.file_format import OperationFile, PagingPart, ProductFile, RatePart
+from crawler.catalog.model import Catalog, Operation, Product
 from crawler.errors import CatalogError
 
 _SCALAR_KEYS = {"string", "integer", "boolean", "timestamp"}
 
-# Style → the keys that it needs, and those that it may have besides. A limit is always a key and a number.
+# Style → required keys, optional keys. A limit is always a key and a number.
 _PAGING = {
     "token": ({"input_token", "output_token"}, {"limit_key", "limit", "total", "prefix"}),
     "version": ({"input_token", "output_token"}, {"limit_key", "limit", "total"}),
@@ -22,18 +22,19 @@ _PAGING = {
 }
 
 
-def check_product(product: Product, where: str) -> None:
-    """Refuse a product whose endpoint nobody could fill in. Raises CatalogError."""
+def check_product(product: Product, raw: ProductFile, where: str) -> None:
+    """Refuse a product with an endpoint that can't be filled in or a wrong rate limit. Raises CatalogError."""
     for key, text in {"endpoint": product.endpoint, **product.endpoints}.items():
         rest = text.replace("{region}", "").replace("{account_id}", "")
         if "{" in rest or "}" in rest:
             raise CatalogError(f"{where}: {key} has a placeholder other than {{region}} and {{account_id}}: {text!r}.")
     if not product.endpoint.startswith("https://"):
         raise CatalogError(f"{where}: endpoint must begin with https://, and is {product.endpoint!r}.")
+    _check_rate_limit(raw.rate_limit, where)
 
 
 def check_paging(raw: PagingPart, where: str) -> None:
-    """Refuse paging of an unknown style, or with keys that the style lacks or doesn't have. Raises CatalogError."""
+    """Refuse an unknown paging style, missing keys, and keys of other styles. Raises CatalogError."""
     if raw.style not in _PAGING:
         raise CatalogError(f"{where}: [paging] style is {raw.style!r}, not one of {', '.join(_PAGING)}.")
     needed, possible = _PAGING[raw.style]
@@ -54,13 +55,17 @@ def check_operation(operation: Operation, product: Product, raw: OperationFile, 
     if not operation.table.startswith(product.prefix) or not re.fullmatch(r"[a-z][a-z0-9_]*", operation.table):
         raise CatalogError(f"{where}: [table] name: a table of {product.key} is named {product.prefix}… in snake case.")
     if (operation.selection == "default") == bool(operation.reason):
-        raise CatalogError(f"{where}: [table] reason: needed where a table isn't on by default, and only there.")
+        raise CatalogError(f"{where}: [table] reason: required if a table isn't on by default, and only then.")
     if raw.window is not None and raw.window.hours < 1:
         raise CatalogError(f"{where}: [window] hours must be at least 1.")
     if operation.paging.prefix_key and len(operation.key) != 1:
         raise CatalogError(f"{where}: [paging] prefix is for a list whose key is one column: what the prefix is of.")
     _check_details(operation, where)
-    if raw.rate_limit is not None and (raw.rate_limit.rate <= 0 or raw.rate_limit.burst < 1):
+    _check_rate_limit(raw.rate_limit, where)
+
+
+def _check_rate_limit(raw: RatePart | None, where: str) -> None:
+    if raw is not None and (raw.rate <= 0 or raw.burst < 1):
         raise CatalogError(f"{where}: [rate_limit] rate must be above 0, and burst at least 1.")
 
 
@@ -68,9 +73,9 @@ def _check_columns(operation: Operation, where: str) -> None:
     names = operation.row_columns
     twice = {name for name in names if names.count(name) > 1}
     if twice:
-        raise CatalogError(f"{where}: the column {min(twice)!r} would be there twice.")
+        raise CatalogError(f"{where}: the column {min(twice)!r} would exist twice.")
     if operation.item and [column.wire for column in operation.columns] != [operation.item]:
-        raise CatalogError(f"{where}: [operation] item is {operation.item!r}, which must be the one column there is.")
+        raise CatalogError(f"{where}: [operation] item is {operation.item!r}, which must be the only column.")
 
 
 def _check_key(operation: Operation, where: str) -> None:
@@ -79,12 +84,14 @@ def _check_key(operation: Operation, where: str) -> None:
     for name in operation.key:
         column = by_name.get(name)
         if column is None and name not in parameters:
-            raise CatalogError(f"{where}: [table] key names {name!r}, which is no column of a record or of the path.")
+            raise CatalogError(
+                f"{where}: [table] key names {name!r}, which is not a column of a record or of the path."
+            )
         if column is not None and (column.secret or column.kind not in _SCALAR_KEYS):
-            raise CatalogError(f"{where}: [table] key names {name!r}, which can't tell rows apart: {column.type_text}.")
+            raise CatalogError(f"{where}: [table] key names {name!r}, which can't identify rows: {column.type_text}.")
     for path in operation.volatile:
-        if path in operation.key or _node(operation, path) is None:
-            raise CatalogError(f"{where}: [table] volatile names {path!r}, which is no column beside the key.")
+        if path in operation.key or _find_node(operation, path) is None:
+            raise CatalogError(f"{where}: [table] volatile names {path!r}, which is not a column outside the key.")
 
 
 def _check_details(operation: Operation, where: str) -> None:
@@ -102,18 +109,16 @@ def _check_path(operation: Operation, product: Product, where: str) -> None:
     path, parameters = operation.path, operation.parameters
     rest = re.sub(r"\{[A-Za-z]+\}", "", path)
     if product.style == "RPC" and path != "/":
-        raise CatalogError(f"{where}: [operation] path of an RPC operation is '/': its action tells it from others.")
+        raise CatalogError(f"{where}: [operation] path of an RPC operation is '/': its action identifies it.")
     if not path.startswith("/") or "{" in rest or "}" in rest or len(set(parameters)) < len(parameters):
         raise CatalogError(
             f"{where}: [operation] path must begin with / and have placeholders of letters only, each once: {path!r}."
         )
     if bool(parameters) != bool(operation.parents):
-        raise CatalogError(f"{where}: a path or query with parameters needs [[parents]], and only such a one has them.")
+        raise CatalogError(
+            f"{where}: a path or query with parameters needs [[parents]], and only such a path or query has them."
+        )
     for parent in operation.parents:
-        if parent.setting and parent.setting not in SETTINGS:
-            raise CatalogError(
-                f"{where}: [[parents]] setting is {parent.setting!r}, not {', '.join(sorted(SETTINGS))}."
-            )
         if sorted([*parent.bind, *parent.values]) != sorted(parameters):
             raise CatalogError(
                 f"{where}: [[parents]] of {parent.table!r} must give {', '.join(parameters)}, in bind or values."
@@ -121,15 +126,18 @@ def _check_path(operation: Operation, product: Product, where: str) -> None:
 
 
 def check_parents(catalog: Catalog, files: Mapping[str, str]) -> None:
-    """Refuse parents that aren't there, that lack what is bound, or that hang from their children.
+    """Refuse unknown parents, unknown settings, bindings to missing columns, and cycles.
 
-    `files`: table → the file that messages name. Raises CatalogError.
+    `files`: table → file name for messages. Raises CatalogError.
     """
+    settings = sorted({key for product in catalog.products.values() for key in product.settings})
     for operation in catalog.operations.values():
         where = files[operation.table]
         for parent in operation.parents:
             if parent.table not in catalog.operations:
-                raise CatalogError(f"{where}: [[parents]] table {parent.table!r} is no table of the catalog.")
+                raise CatalogError(f"{where}: [[parents]] table {parent.table!r} is not a table of the catalog.")
+            if parent.setting and parent.setting not in settings:
+                raise CatalogError(f"{where}: [[parents]] setting is {parent.setting!r}, not {', '.join(settings)}.")
             for path in parent.bind.values():
                 _check_bind(catalog.operations[parent.table], path, where)
     for table in catalog.operations:
@@ -137,17 +145,17 @@ def check_parents(catalog: Catalog, files: Mapping[str, str]) -> None:
 
 
 def _check_bind(above: Operation, path: str, where: str, section: str = "[[parents]]") -> None:
-    """`path` must lead to one text or number in a row, or with `[]` at its end to a list of those."""
-    node = _node(above, path.removesuffix("[]"))
+    """Require that `path` leads to a string or number in a row, or with `[]` at its end to a list of those."""
+    node = _find_node(above, path.removesuffix("[]"))
     if path.endswith("[]"):
         node = node.children[0] if node is not None and node.kind == "list" else None
     is_same_for_all = path in above.row_columns and path not in above.column_names.values()
     if not is_same_for_all and (node is None or node.children or node.secret):
-        raise CatalogError(f"{where}: {section} bind: {above.table} has no value {path!r} to ask for.")
+        raise CatalogError(f"{where}: {section} bind: {above.table} has no value {path!r} for a parameter.")
 
 
-def _node(operation: Operation, path: str) -> Column | None:
-    """The column, or the field of a struct below one, that a dotted path leads to."""
+def _find_node(operation: Operation, path: str) -> Column | None:
+    """Return the column, or the field of a struct below it, at a dotted path."""
     first, *steps = path.split(".")
     node = next((column for column in operation.columns if operation.column_names[column.wire] == first), None)
     for step in steps:
@@ -159,6 +167,6 @@ def _node(operation: Operation, path: str) -> Column | None:
 def _check_no_cycle(catalog: Catalog, table: str, seen: tuple[str, ...], files: Mapping[str, str]) -> None:
     if table in seen:
         way = " → ".join((*seen[seen.index(table) :], table))
-        raise CatalogError(f"{files[table]}: [[parents]] table: {table!r} hangs from itself, by way of {way}.")
+        raise CatalogError(f"{files[table]}: [[parents]] table: {table!r} is its own ancestor: {way}.")
     for parent in catalog.operations[table].parent_tables:
         _check_no_cycle(catalog, parent, (*seen, table), files)

@@ -1,4 +1,4 @@
-"""The column tree of a table: how `[columns]` of a schema file reads, and the Arrow type of every node.
+"""The column tree of a table: the syntax of `[columns]` in a schema file, and the Arrow type of every node.
 
 A type is text: `string`, `integer`, `number`, `boolean`, `timestamp`, `json`, `map<TYPE>`; a unit may follow in
 parentheses and the word `secret` after it (`integer(MB)`, `timestamp(ms)`, `map<string> secret`). A table is a
@@ -24,13 +24,13 @@ _SCALARS = tuple(kind for kind in get_args(Kind) if kind not in {"struct", "list
 _TYPE = re.compile(r"(?P<type>[a-z]+(?:<[a-z]+>)?)(?:\((?P<unit>[^()]+)\))?(?P<secret> secret)?")
 _TIMESTAMP_UNITS = {"", "s", "ms"}
 _MAP = re.compile(r"map<([a-z]+)>")
-# A word begins at a capital after a small letter or digit, and at the last capital before a small letter, which a
-# plural's s isn't: `availableAZs` ends in one word.
+# A word begins at a capital after a small letter or digit, and at the last capital before a small letter. The `s` of a
+# plural doesn't count as one: `availableAZs` ends in one word.
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z](?:[a-rt-z]|s[a-z]))")
 
 
 def __getattr__(name: str) -> Any:
-    """`TIMESTAMP`, the Arrow type of every instant: whoever only reads the tree needs no Arrow."""
+    """Load `TIMESTAMP`, the Arrow type of every instant, on first use: reading the tree doesn't need Arrow."""
     if name != "TIMESTAMP":
         raise AttributeError(f"module 'crawler.catalog.columns' has no attribute {name!r}")
     return _scalar_types()["timestamp"]
@@ -51,15 +51,15 @@ def _scalar_types() -> Mapping[str, pa.DataType]:
 
 
 def snake_case(wire: str) -> str:
-    """The column's name for a wire name: `customDNS` → `custom_dns`, `vSwitchId` → `v_switch_id`."""
+    """Return the column name of a wire name: `customDNS` → `custom_dns`, `vSwitchId` → `v_switch_id`."""
     return re.sub(r"[^a-z0-9]+", "_", _WORD.sub("_", wire).lower())
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One node of the tree. `children` are a struct's fields, or the one item of a list or of a map's values.
+    """One node of the tree. `children` are a struct's fields, or the one item type of a list or map.
 
-    `is_embedded`: on the wire it is JSON text inside a string; kind and children say what is in that text.
+    `is_embedded`: the API sends JSON text inside a string; kind and children describe that text.
     """
 
     wire: str
@@ -73,7 +73,7 @@ class Column:
 
     @property
     def arrow_type(self) -> pa.DataType:
-        """The Arrow type. A secret scalar is text whatever its wire type: what is kept is its fingerprint."""
+        """The Arrow type. A secret scalar is a string, whatever its wire type: its fingerprint is stored."""
         import pyarrow as pa
 
         match self.kind:
@@ -102,7 +102,7 @@ class Column:
 
     @property
     def is_all_secret(self) -> bool:
-        """Whether the value is secret, or each item of it: those have no field of their own in a schema."""
+        """Whether the value is secret, or each item of it. Items have no field of their own in a schema."""
         return self.secret or (self.kind in {"list", "map"} and self.children[0].is_all_secret)
 
     @property
@@ -112,7 +112,7 @@ class Column:
 
     @property
     def type_text(self) -> str:
-        """The type for people: `list<struct>`, `map<string>`, `integer(MB)`, `string secret`, `struct in JSON text`."""
+        """Display text: `list<struct>`, `map<string>`, `integer(MB)`, `string secret`, `struct in JSON text`."""
         text: str = self.kind
         if self.kind in {"list", "map"}:
             text = f"{self.kind}<{self.children[0].type_text}>"
@@ -124,22 +124,22 @@ class Column:
 def build_columns(
     tree: object, descriptions: Mapping[str, str], embedded: Collection[str] = (), *, where: str
 ) -> tuple[Column, ...]:
-    """The columns of a schema file's `[columns]` table, in its order.
+    """Return the columns of a schema file's `[columns]` table, in its order.
 
-    `descriptions` maps wire paths (`vpcConfig.vpcId`, `layers[].arn`) to a line of text; `embedded` names those whose
-    value comes as JSON text inside a string. Raises CatalogError for an unknown type, two wire names with one column
-    name, or a path that is no column's.
+    `descriptions` maps wire paths (`vpcConfig.vpcId`, `layers[].arn`) to a line of text. `embedded` names the paths
+    whose values are JSON text inside a string. Raises CatalogError for an unknown type, two wire names with one column
+    name, or a path without a column.
     """
     builder = _Builder(descriptions, embedded, where)
     columns = builder.struct_fields(tree, "")
     for key, unused in (("[descriptions]", builder.undescribed), ("[operation] embedded", builder.unembedded)):
         if unused:
-            raise CatalogError(f"{where}: {key} names {min(unused)!r}, which is no column of the file.")
+            raise CatalogError(f"{where}: {key} names {min(unused)!r}, which is not a column of the file.")
     return columns
 
 
 class _Builder:
-    """Builds one file's tree; `undescribed` and `unembedded` are the paths that it has met no column for yet."""
+    """Builds one file's tree. `undescribed` and `unembedded` are the paths without a column so far."""
 
     def __init__(self, descriptions: Mapping[str, str], embedded: Collection[str], where: str) -> None:
         self.undescribed = set(descriptions)
@@ -149,7 +149,7 @@ class _Builder:
         self._where = where
 
     def struct_fields(self, tree: object, path: str) -> tuple[Column, ...]:
-        """The fields of a table of the file."""
+        """Return the fields of a table of the file."""
         if not isinstance(tree, dict) or not tree:
             raise CatalogError(
                 f"{self._where}: {path or 'columns'} must be a table of wire names and types, and not empty."

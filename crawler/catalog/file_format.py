@@ -1,4 +1,4 @@
-"""What a file under `schemas/` may say, as msgspec sees it: every key, its type, and nothing else."""
+"""The format of the files under `schemas/`: every key with its type. msgspec refuses all others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RegionsFile(_Strict):
-    """`[regions]` of a product.toml: the operation that lists its regions."""
+    """`[regions]` of a product.toml: the operation that lists the product's regions."""
 
     action: str
     path: str
@@ -22,8 +22,18 @@ class RegionsFile(_Strict):
     ask: str
 
 
+class RatePart(_Strict):
+    """`[rate_limit]`: the limit of the product or of the operation, in requests per second."""
+
+    rate: int | float
+    burst: int = 1
+
+
 class ProductFile(_Strict):
-    """A product.toml. `uncovered`: List operations of the official SDK that have no table, with the reason."""
+    """A product.toml. `uncovered`: List operations of the official SDK without a table, with the reason.
+
+    `settings`: the keys of the configuration (`section.key`) whose values [[parents]] may add.
+    """
 
     product: str
     version: str
@@ -31,15 +41,18 @@ class ProductFile(_Strict):
     style: Literal["ROA", "RPC"]
     endpoint: str
     endpoints: dict[str, str]
+    title: str = ""
     sdk: str = ""
+    settings: list[str] = []
     uncovered: dict[str, str] = {}
     regions: RegionsFile | None = None
+    rate_limit: RatePart | None = None
 
 
 class OperationPart(_Strict):
     """`[operation]`: the call. `item` names the column of a list of scalars, `embedded` columns of JSON in a string.
 
-    `filters` are query parameters that are never sent; `accepts` says what is taken in place of a list.
+    `filters` are query parameters that are never sent; `accepts` lists what is accepted instead of a list.
     """
 
     action: str
@@ -79,8 +92,8 @@ class ParentFile(_Strict):
 
 
 class TablePart(_Strict):
-    """`[table]`. A column of the key that ends with `?` may be null; a selection other than default needs a reason;
-    `volatile` values are made anew for every answer.
+    """`[table]`. A key column that ends with `?` may be null. A selection other than default needs a reason. The API
+    generates `volatile` values again for every response.
     """
 
     name: str
@@ -92,7 +105,7 @@ class TablePart(_Strict):
 
 
 class WindowPart(_Strict):
-    """`[window]`: the parameters of an operation that must be told a time span, which ends with the crawl's begin."""
+    """`[window]`: the time span parameters that an operation requires. The span ends when the crawl starts."""
 
     begin: str
     end: str
@@ -100,7 +113,7 @@ class WindowPart(_Strict):
 
 
 class DetailsPart(_Strict):
-    """`[details]`: the operation that says more of a record than the list does."""
+    """`[details]`: the operation that returns more fields of a record than the list."""
 
     action: str
     path: str
@@ -109,17 +122,10 @@ class DetailsPart(_Strict):
 
 
 class DifferenceFile(_Strict):
-    """One of `[differences]`: what the official SDK has (empty: nothing) where the file has something else, and why."""
+    """One of `[differences]`: what the official SDK has instead (empty: nothing), and the reason."""
 
     sdk: str
     reason: str
-
-
-class RatePart(_Strict):
-    """`[rate_limit]`: what is known of the operation's own limit."""
-
-    rate: float
-    burst: int = 1
 
 
 class OperationFile(_Strict):

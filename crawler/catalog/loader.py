@@ -1,7 +1,7 @@
 """The catalog: every table that can be crawled, read from the TOML files under `schemas/`.
 
-One file describes one List operation; nothing about an operation is said in Python. A file that says something
-unknown or inconsistent is refused with a CatalogError that names the file and the key, before anything is sent.
+One file describes one List operation; Python code has no facts about operations. An unknown key or an inconsistent file
+is refused before any request, with a CatalogError that names the file and the key.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ __all__ = [
     "RegionsOperation",
     "Window",
     "load_catalog",
+    "product_keys",
     "schemas_folder",
 ]
 
@@ -55,21 +56,26 @@ _File = TypeVar("_File")
 
 
 def schemas_folder() -> Path:
-    """The folder of the built-in files: the checkout's, else the one that the wheel carries."""
+    """Return the folder of the built-in files: the checkout's, else the one in the wheel."""
     checkout = Path(__file__).parents[2] / "schemas"
     return checkout if checkout.is_dir() else Path(str(resources("crawler") / "schemas"))
 
 
-def load_catalog(extra: Sequence[Path] = ()) -> Catalog:
-    """Read `schemas/` and the user's own folders. Raises CatalogError.
+def product_keys() -> tuple[str, ...]:
+    """Return the keys of the built-in products, in order. They are names of folders, so that no file is read."""
+    return tuple(sorted({path.parts[-3] for path in schemas_folder().glob("*/*/product.toml")}))
 
-    Without folders of one's own it is read once a process: that takes a tenth of a second.
+
+def load_catalog(extra: Sequence[Path] = ()) -> Catalog:
+    """Read `schemas/` and the user's own folders (`extra`). Raises CatalogError.
+
+    Reading takes about 0.1 s. Without `extra` it happens once per process.
     """
-    return _load((schemas_folder(), *extra)) if extra else _load_own(schemas_folder())
+    return _load((schemas_folder(), *extra)) if extra else _load_built_in(schemas_folder())
 
 
 @cache
-def _load_own(folder: Path) -> Catalog:
+def _load_built_in(folder: Path) -> Catalog:
     return _load((folder,))
 
 
@@ -84,9 +90,9 @@ def _load(roots: Sequence[Path]) -> Catalog:
     files: dict[str, str] = {}
     for root, path in paths:
         if path.name != "product.toml":
-            operation, where = _read_operation(path, root, _product_of(path, root, products)), _name(path, root)
+            operation, where = _read_operation(path, root, _product_of(path, root, products)), _file_name(path, root)
             if other := files.get(operation.table):
-                raise CatalogError(f"{where}: [table] name {operation.table!r} is that of {other} already.")
+                raise CatalogError(f"{where}: [table] name {operation.table!r} is already in {other}.")
             operations[operation.table], files[operation.table] = operation, where
     catalog = Catalog(products, operations)
     check_parents(catalog, files)
@@ -98,48 +104,49 @@ def _read_products(paths: Sequence[tuple[Path, Path]]) -> dict[str, Product]:
     for root, path in paths:
         product = _read_product(path, root)
         if product.key in products:
-            raise CatalogError(f"{_name(path, root)}: product {product.key!r} is that of another file already.")
+            raise CatalogError(f"{_file_name(path, root)}: product {product.key!r} is already in another file.")
         products[product.key] = product
     return products
 
 
-def _name(path: Path, root: Path) -> str:
+def _file_name(path: Path, root: Path) -> str:
     return str(path.relative_to(root.parent))
 
 
 def _product_of(path: Path, root: Path, products: Mapping[str, Product]) -> Product:
-    """A file's product is the one whose `product.toml` lies beside it, else the one its folders are named after."""
+    """Return the product whose version and key are the names of the file's folders."""
     for product in products.values():
         if path.parent.name == product.version and path.parent.parent.name == product.key:
             return product
-    raise CatalogError(f"{_name(path, root)}: no product.toml says what PRODUCT/VERSION folder this file is in.")
+    raise CatalogError(f"{_file_name(path, root)}: no product.toml describes this file's PRODUCT/VERSION folder.")
 
 
 def _parse(path: Path, root: Path, kind: type[_File]) -> _File:
     try:
         return msgspec.convert(tomllib.loads(path.read_text("utf-8")), kind)
     except tomllib.TOMLDecodeError as error:
-        raise CatalogError(f"{_name(path, root)}: not TOML: {error}.") from None
+        raise CatalogError(f"{_file_name(path, root)}: not TOML: {error}.") from None
     except msgspec.ValidationError as error:
-        raise CatalogError(f"{_name(path, root)}: {_place(str(error))}.") from None
+        raise CatalogError(f"{_file_name(path, root)}: {_key_first(str(error))}.") from None
     except UnicodeDecodeError as error:
-        raise CatalogError(f"{_name(path, root)}: not UTF-8 at byte {error.start}.") from None
+        raise CatalogError(f"{_file_name(path, root)}: not UTF-8 at byte {error.start}.") from None
     except OSError as error:
-        raise CatalogError(f"{_name(path, root)}: can't be read: {error.strerror}.") from None
+        raise CatalogError(f"{_file_name(path, root)}: can't be read: {error.strerror}.") from None
 
 
-def _place(text: str) -> str:
-    """msgspec's message with the place first: `table.name: Expected str, got int`."""
-    what, _, place = text.replace("`", "").partition(" - at $")
-    return f"{place.lstrip('.')}: {what}" if place else what
+def _key_first(text: str) -> str:
+    """Return msgspec's message with the key first: `table.name: Expected str, got int`."""
+    problem, _, key = text.replace("`", "").partition(" - at $")
+    return f"{key.lstrip('.')}: {problem}" if key else problem
 
 
 def _read_product(path: Path, root: Path) -> Product:
     raw = _parse(path, root, ProductFile)
     if (path.parent.parent.name, path.parent.name) != (raw.product, raw.version):
-        raise CatalogError(f"{_name(path, root)}: must lie in the folder {raw.product}/{raw.version}.")
+        raise CatalogError(f"{_file_name(path, root)}: must lie in the folder {raw.product}/{raw.version}.")
     product = Product(
         key=raw.product,
+        title=raw.title or raw.product,
         version=raw.version,
         prefix=raw.prefix,
         style=raw.style,
@@ -148,8 +155,11 @@ def _read_product(path: Path, root: Path) -> Product:
         sdk=raw.sdk,
         uncovered=raw.uncovered,
         regions=_regions(raw.regions),
+        rate=raw.rate_limit.rate if raw.rate_limit else None,
+        burst=raw.rate_limit.burst if raw.rate_limit else None,
+        settings=tuple(raw.settings),
     )
-    check_product(product, _name(path, root))
+    check_product(product, raw, _file_name(path, root))
     return product
 
 
@@ -160,7 +170,7 @@ def _regions(raw: RegionsFile | None) -> RegionsOperation | None:
 
 
 def _read_operation(path: Path, root: Path, product: Product) -> Operation:
-    raw, where = _parse(path, root, OperationFile), _name(path, root)
+    raw, where = _parse(path, root, OperationFile), _file_name(path, root)
     key = tuple(name.removesuffix("?") for name in raw.table.key)
     operation = Operation(
         table=raw.table.name,

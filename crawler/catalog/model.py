@@ -1,4 +1,4 @@
-"""What the catalog says, as frozen values: products, operations, and the questions that a crawl asks of them."""
+"""The catalog's values, all frozen: products, operations, and the queries that a crawl needs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,10 @@ EXTRA_COLUMN = "_extra"
 
 DETAILS_COLUMN = "details_status"
 
-# The configuration keys whose values [[parents]] may add to those that are known.
-SETTINGS = frozenset({"opensearch.functions"})
-
 Selection = Literal["default", "opt-in", "out"]
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
-# What a query may say of the target that it is sent to.
+# Parameters of a query that the target gives.
 TARGET_PARAMETERS = ("account_id", "region_id")
 _QUERY_PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 
@@ -37,7 +34,7 @@ _QUERY_PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 class Paging:
     """How a list is paged. `style` is token, version, limit-only, page-number or none; keys are wire names.
 
-    `limit` is the page size to ask for; 0 where the operation takes none. `prefix_key`: the parameter that narrows the
+    `limit` is the page size to request; 0 if the operation has none. `prefix_key`: the parameter that narrows the
     list to keys with a prefix, where a long list may be split by it.
     """
 
@@ -52,11 +49,10 @@ class Paging:
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """Where the path parameters of a child list come from.
+    """The source of a child list's parameters.
 
     `bind`: wire parameter → path into the parent's row (`service_name`, `domain.functions.algo[]`). `values`: wire
-    parameter → known values that are asked for with every parent row; `setting` names the configuration key that
-    adds to them.
+    parameter → known values, each requested with every parent row. `setting`: configuration key with more values.
     """
 
     table: str
@@ -67,21 +63,21 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The time span that an operation must be told, in epoch seconds: `hours` up to the crawl's begin."""
+    """The time span that an operation requires, in epoch seconds: the last `hours` before the crawl started."""
 
     begin_key: str
     end_key: str
     hours: int
 
     def query(self, end: datetime) -> dict[str, str]:
-        """The two parameters."""
+        """Return the two query parameters."""
         end_s = int(end.timestamp())
         return {self.begin_key: str(end_s - self.hours * 3600), self.end_key: str(end_s)}
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """The operation that says more of a record than the list does. `bind`: path parameter → column of the row."""
+    """The operation that returns more fields of a record than the list. `bind`: path parameter → column."""
 
     action: str
     path: str
@@ -91,7 +87,7 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredDifference:
-    """What the official SDK has where the catalog has something else (`sdk` empty: nothing), and why."""
+    """A known difference: what the official SDK has instead (`sdk` empty: nothing), and the reason."""
 
     sdk: str
     reason: str
@@ -101,10 +97,10 @@ class DeclaredDifference:
 class Operation:
     """One List operation and the table that it fills.
 
-    `filters`: query parameters that narrow the list, never sent. `accepts`: what is taken in place of a list, `object`
-    (it is the one record) or `absent` (no record). `empty_codes`: error codes that mean that there is no such list.
-    `is_ram_assumed`: the documentation discloses no action, `ram` is what its siblings' names suggest. `volatile`: the
-    paths of columns whose values the API makes anew for every answer, so that another one means nothing.
+    `filters`: query parameters that narrow the list, never sent. `accepts`: what is accepted instead of a list,
+    `object` (the one record) or `absent` (no record). `empty_codes`: error codes that mean that the list doesn't exist.
+    `is_ram_assumed`: the documentation discloses no action; `ram` follows the names of similar operations. `volatile`:
+    paths of columns whose values the API generates again for every response, so that a new value is no change.
     """
 
     table: str
@@ -140,40 +136,40 @@ class Operation:
 
     @cached_property
     def path_parameters(self) -> tuple[str, ...]:
-        """The wire names in the path, in its order."""
+        """The wire names of the path's parameters, in order."""
         return tuple(_PLACEHOLDER.findall(self.path))
 
     @cached_property
     def query_parameters(self) -> tuple[str, ...]:
-        """The wire names of parameters that a parent's row gives and the query carries, in its order."""
+        """The wire names of the query's parameters that a parent's row gives, in order."""
         found = [name for value in self.query.values() for name in _QUERY_PLACEHOLDER.findall(value)]
         return tuple(name for name in dict.fromkeys(found) if name not in TARGET_PARAMETERS)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
-        """The wire names of all that a parent's row gives: what tells one list of this operation from another."""
+        """The wire names of all parameters that a parent's row gives. They identify one list of this operation."""
         return (*self.path_parameters, *self.query_parameters)
 
     def filled_query(self, values: Mapping[str, str]) -> dict[str, str]:
-        """The query with each `{name}` replaced by its value."""
+        """Return the query with each `{name}` replaced by its value."""
         return {key: _QUERY_PLACEHOLDER.sub(lambda m: values[m[1]], text) for key, text in self.query.items()}
 
     @cached_property
     def column_names(self) -> dict[str, str]:
-        """Wire name of a record's field → the table's column. A fixed column's name gets `record_` before it."""
+        """Wire name of a record's field → column. `record_` precedes the name of a fixed column."""
         reserved = {*FIXED_COLUMNS, EXTRA_COLUMN, *([DETAILS_COLUMN] if self.details else [])}
         return {c.wire: f"record_{c.name}" if c.name in reserved else c.name for c in self.columns}
 
     @cached_property
     def parameter_columns(self) -> dict[str, str]:
-        """Wire name of a parameter that a parent's row gives → its column."""
+        """Wire name of a parameter that a parent's row gives → column."""
         return {name: snake_case(name) for name in self.parameters}
 
     @cached_property
     def row_columns(self) -> tuple[str, ...]:
-        """The columns of a row: fixed ones, parameters that no record's field overrides, the record's, `_extra`.
+        """The columns of a row: fixed ones, parameters without a field of the record, the record's fields, `_extra`.
 
-        Where a record's details can be fetched, `details_status` comes before the last.
+        If details can be fetched, `details_status` precedes `_extra`.
         """
         own = tuple(self.column_names[column.wire] for column in self.columns)
         given = tuple(name for name in self.parameter_columns.values() if name not in own)
@@ -198,13 +194,13 @@ class Operation:
 
     @property
     def parent_tables(self) -> tuple[str, ...]:
-        """The tables that this one hangs from, each once."""
+        """The tables of the parents, each once."""
         return tuple(dict.fromkeys(parent.table for parent in self.parents))
 
 
 @dataclass(frozen=True, slots=True)
 class RegionsOperation:
-    """A product's DescribeRegions: where the list is and in which region to ask."""
+    """A product's DescribeRegions: the path to the list in the response, and the region to call."""
 
     action: str
     path: str
@@ -215,12 +211,15 @@ class RegionsOperation:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One API of the vendor: its version, how it is called, and where it is. `sdk` is the official SDK's package.
+    """One API of the vendor: version, style, hosts. `sdk` is the official SDK's package.
 
-    `uncovered`: List operations of that SDK that have no table, with the reason.
+    `title`: the name for people; without one in the file, the key. `rate` and `burst`: the limit of all its operations
+    together, None for the default. `settings`: the configuration's keys (`section.key`) whose values [[parents]] may
+    add. `uncovered`: List operations of that SDK that have no table, with the reason.
     """
 
     key: str
+    title: str
     version: str
     prefix: str
     style: str
@@ -229,6 +228,9 @@ class Product:
     sdk: str
     uncovered: Mapping[str, str]
     regions: RegionsOperation | None
+    rate: float | None
+    burst: int | None
+    settings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -239,9 +241,9 @@ class Catalog:
     operations: Mapping[str, Operation]
 
     def select(self, patterns: Sequence[str], exclude: Sequence[str] = ()) -> tuple[str, ...]:
-        """The tables that the globs name, in the catalog's order; an opt-in table needs its exact name.
+        """Return the tables that match, in the catalog's order. An opt-in table needs its exact name.
 
-        Raises CatalogError for a pattern, also one to exclude, that names no table, and for a table that is out.
+        Raises CatalogError for a pattern without a table, in `exclude` too, and for a table whose selection is out.
         """
         chosen: set[str] = set()
         for pattern in patterns:
@@ -257,7 +259,7 @@ class Catalog:
         return tuple(table for table in self.operations if table in chosen)
 
     def matching(self, pattern: str) -> tuple[str, ...]:
-        """Every table that a glob names, opt-in and out too, in the catalog's order. Raises CatalogError for none."""
+        """Return every table that matches, opt-in and out too, in the catalog's order. Raises CatalogError for none."""
         found = self._matching(pattern)
         return tuple(table for table in self.operations if table in found)
 
@@ -268,7 +270,7 @@ class Catalog:
         return matching
 
     def with_parents(self, tables: Iterable[str]) -> tuple[str, ...]:
-        """These tables and every table above them, parents first."""
+        """Return these tables and all their ancestors, parents first."""
         needed: dict[str, None] = {}
 
         def add(table: str) -> None:
@@ -281,7 +283,7 @@ class Catalog:
         return tuple(needed)
 
     def select_details(self, patterns: Sequence[str], tables: Collection[str]) -> frozenset[str]:
-        """Those of `tables` whose records are fetched one by one as well. Raises CatalogError where that can't be."""
+        """Return those of `tables` whose records are also fetched one by one. Raises CatalogError if none can be."""
         chosen: set[str] = set()
         for pattern in patterns:
             able = {table for table in self._matching(pattern) if self.operations[table].details is not None}
@@ -292,17 +294,21 @@ class Catalog:
         return frozenset(chosen)
 
     def ram_actions(self, tables: Iterable[str], details: Collection[str] = ()) -> list[str]:
-        """The RAM actions that a crawl of these tables needs, the walked parents' and the details' too, in order."""
+        """Return the RAM actions that a crawl of these tables needs, with those of parents and details, sorted."""
         lists = {self.operations[table].ram for table in self.with_parents(tables)}
         return sorted(lists | {found.ram for table in details if (found := self.operations[table].details)})
 
     def depth(self, table: str) -> int:
-        """How many levels of parents a table has; 0 for a root list."""
+        """Return the number of levels above a table; 0 for a root list."""
         return max((self.depth(parent) + 1 for parent in self.operations[table].parent_tables), default=0)
 
     def children(self, table: str) -> tuple[str, ...]:
-        """The tables that hang directly from this one."""
+        """Return the direct children of a table."""
         return tuple(name for name, op in self.operations.items() if table in op.parent_tables)
+
+    def product_title(self, key: str) -> str:
+        """Return a product's name for people; the key of an unknown product as it is."""
+        return self.products[key].title if key in self.products else key
 
     def _unknown(self, pattern: str) -> str:
         near = get_close_matches(pattern, self.operations, 1)

@@ -1,8 +1,8 @@
-"""The catalog against the official SDK packages that are installed: what either has that the other hasn't.
+"""Compares the catalog with the official SDK packages that are installed.
 
-The SDK's clients and models are read, not called: a method's source says path, version and parameters, a model's
-constructor its fields' types. What differs on purpose is written down in the schema file's `[differences]`; anything
-else, and a difference that is no longer one, is a finding.
+The SDK's clients and models are read, not called: a method's source has path, version and parameters, a model's
+constructor the types of its fields. A schema file declares known differences in `[differences]`. The check reports all
+others, and declared ones that no longer exist.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from crawler.catalog.columns import Column, snake_case
 from crawler.catalog.model import Catalog, Operation, Product
 from crawler.errors import ConfigError
 
-# A type in the words of the schema files: a scalar's name, a struct's fields, one item in a list, `*` for a map.
+# A type as the schema files write it: a scalar's name, a struct's fields, one item in a list, `*` for a map.
 Tree = Any
 
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", typing.Any: "json", dict: "map<json>"}
-# What every answer of these products may have beside its list.
+# Fields that any response of these products may have in addition to its list.
 _ENVELOPE = {"requestid", "code", "message", "status", "httpcode", "latency", "success", "hostid"}
 
 
 @dataclass(frozen=True, slots=True)
 class SdkDifference:
-    """One difference that nobody has written down. `where` is as in `[differences]`; "" stands for nothing there."""
+    """One undeclared difference. `where` is as in `[differences]`; "" stands for nothing on that side."""
 
     subject: str
     where: str
@@ -44,7 +44,7 @@ class SdkDifference:
 
 
 class Sdk:
-    """One product's installed SDK package. Raises ConfigError where it isn't installed."""
+    """One product's SDK package. Raises ConfigError if it isn't installed."""
 
     def __init__(self, package: str) -> None:
         self.package = package
@@ -57,7 +57,7 @@ class Sdk:
 
     @cached_property
     def calls(self) -> dict[str, SdkCall]:
-        """Action → its call, of every operation that the client has."""
+        """Action → call, for every operation of the client."""
         found = {}
         for name, method in inspect.getmembers(self._client, inspect.isfunction):
             if name.endswith("_with_options"):
@@ -67,14 +67,14 @@ class Sdk:
 
     @cached_property
     def hosts(self) -> dict[str, str]:
-        """Region → host, from the client's own map (which has white space in it)."""
+        """Region → host, from the client's own map (which contains white space)."""
         source = inspect.getsource(self._client.__init__)
         pairs = re.findall(r"'([^']+)'\s*:\s*'([^']+)'", source)
         return {region.strip(): host.strip() for region, host in pairs if "." in host}
 
 
 class SdkCall:
-    """What a client's method says of one operation."""
+    """One operation, as a method of the SDK's client describes it."""
 
     def __init__(self, source: str, hints: Mapping[str, Any]) -> None:
         self._source = source
@@ -91,21 +91,21 @@ class SdkCall:
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """Query parameter → its type in the request's model."""
+        """Query parameter → type in the request's model."""
         request = next((hint for name, hint in self._hints.items() if name in {"request", "tmp_req"}), None)
         types = tree_of(request) if request is not None else {}
         named = re.findall(r"query\['([^']+)'\]", self._source)
-        is_whole = "request.to_map()" in self._source  # newer clients send all that the model has
+        is_whole = "request.to_map()" in self._source  # newer clients send the whole model
         return {name: type_text(types.get(name)) for name in (types if is_whole else named)}
 
     @cached_property
     def body(self) -> Tree:
-        """The tree of the answer's body."""
+        """The tree of the response's body."""
         return tree_of(_constructor_hints(self._hints["return"]).get("body", dict))
 
 
 def tree_of(hint: Any) -> Tree:
-    """An annotation of an SDK model as a tree."""
+    """Return an annotation of an SDK model as a tree."""
     if hint in _PLAIN:
         return _PLAIN[hint]
     arguments = typing.get_args(hint)
@@ -123,14 +123,14 @@ def _constructor_hints(model: Any) -> dict[str, Any]:
 
 
 def _model_fields(model: Any) -> dict[str, Any]:
-    """Wire name → annotation of a model's field, from its constructor and the source of its `from_map`."""
+    """Return wire name → annotation of a model's fields, from its constructor and the source of `from_map`."""
     hints = _constructor_hints(model)
     pairs = re.findall(r"m\.get\('([^']+)'\) is not None:.*?self\.(\w+)", inspect.getsource(model.from_map), re.DOTALL)
     return {wire: hints[attribute] for wire, attribute in pairs if attribute in hints}
 
 
 def tree_of_column(column: Column) -> Tree:
-    """A column as a tree."""
+    """Return a column as a tree."""
     if column.is_embedded:
         return "string"
     match column.kind:
@@ -145,7 +145,7 @@ def tree_of_column(column: Column) -> Tree:
 
 
 def type_text(tree: Tree) -> str:
-    """A tree in a few words: `list<struct>`, `map<json>`."""
+    """Return a tree as short text: `list<struct>`, `map<json>`."""
     if isinstance(tree, list):
         return f"list<{type_text(tree[0])}>"
     if isinstance(tree, dict):
@@ -154,9 +154,9 @@ def type_text(tree: Tree) -> str:
 
 
 def differences(ours: Tree, sdk: Tree, path: str) -> Iterator[tuple[str, str, str]]:
-    """(path, our type, the SDK's) wherever two trees aren't the same; "" for what one of them lacks.
+    """Yield (path, our type, the SDK's type) for each difference of two trees; "" for a missing node.
 
-    The SDK has no type for instants: a timestamp of ours stands for its text or number.
+    The SDK has no type for instants: our timestamp matches a string or an integer.
     """
     if isinstance(ours, dict) and isinstance(sdk, dict) and (set(ours) == {"*"}) == (set(sdk) == {"*"}):
         for wire in dict.fromkeys([*ours, *sdk]):
@@ -168,9 +168,9 @@ def differences(ours: Tree, sdk: Tree, path: str) -> Iterator[tuple[str, str, st
 
 
 def check(catalog: Catalog) -> tuple[dict[str, str], list[SdkDifference]]:
-    """Compare every product whose file names an SDK package: package → version, and what was found.
+    """Compare every product whose file names an SDK package. Return package → version, and the differences.
 
-    Raises ConfigError where a package isn't installed.
+    Raises ConfigError if a package isn't installed.
     """
     versions, findings = {}, []
     for product in catalog.products.values():
@@ -182,7 +182,7 @@ def check(catalog: Catalog) -> tuple[dict[str, str], list[SdkDifference]]:
 
 
 def check_product(catalog: Catalog, product: Product, sdk: Sdk) -> list[SdkDifference]:
-    """What differs in one product: its hosts, its List operations, and each of its tables."""
+    """Return the differences in one product: its hosts, its List operations, and its tables."""
     operations = [operation for operation in catalog.operations.values() if operation.product == product.key]
     known = {operation.action for operation in operations} | product.uncovered.keys()
     findings = [
@@ -204,7 +204,7 @@ def check_product(catalog: Catalog, product: Product, sdk: Sdk) -> list[SdkDiffe
 
 
 def check_operation(operation: Operation, style: str, sdk: Sdk) -> list[SdkDifference]:
-    """What differs in one table and isn't written down, and what is written down and doesn't differ."""
+    """Return a table's undeclared differences, and its declared ones that don't exist."""
     call = sdk.calls.get(operation.action)
     if call is None:
         return [SdkDifference(operation.table, "operation", operation.action, "")]

@@ -74,7 +74,7 @@ def crawl(
 
 
 def run_crawl(
-    config: Config, common: CommonOptions, surroundings: System | None = None, *, resume: bool = False
+    config: Config, common: CommonOptions, system: System | None = None, *, resume: bool = False
 ) -> CrawlResult:
     """Crawl, with a live display on a terminal. Raises Interrupted for SIGINT and SIGTERM."""
     from crawler.cli.live import live_display
@@ -93,7 +93,7 @@ def run_crawl(
 
     async def _crawl(monitor: CrawlMonitor) -> CrawlResult:
         async with ping_start(config), live_display(monitor) if common.shows_progress else heartbeat(monitor):
-            return await crawl_once(config, surroundings, monitor, resume=resume)
+            return await crawl_once(config, system, monitor, resume=resume)
 
     try:
         return run_async(main)

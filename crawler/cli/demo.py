@@ -39,8 +39,8 @@ def demo(common: CommonOptions, folder: str, seed: int, scale: int, nights: int,
     if as_json and nights > 1:
         raise click.UsageError("--json is the result of one crawl; it can't be combined with --nights 2.")
     common.start_logging()
-    with demo_cloud(folder, seed, scale) as (config, surroundings, counts):
-        result = run_crawl(config, common, surroundings)
+    with demo_cloud(folder, seed, scale) as (config, system, counts):
+        result = run_crawl(config, common, system)
     code = print_result(result, config, common, as_json=as_json)
     if result.manifest is not None and not as_json and not common.is_quiet:
         print_comparison(result.manifest, counts, folder)

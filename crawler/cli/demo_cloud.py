@@ -18,7 +18,6 @@ from crawler.cli.crawl import run_crawl
 from crawler.cli.emulate import write_config
 from crawler.cli.options import EXIT_NOTHING, CommonOptions
 from crawler.cli.render import console, safe
-from crawler.cli.tables.describe import product_name
 from crawler.config import Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
 from crawler.emulator.days.days import denied
@@ -45,9 +44,9 @@ def demo_cloud(folder: str, seed: int, scale: int, day: int = 1) -> Iterator[tup
         portal.wrap_async_context_manager(serve(cloud)) as emulator,
     ):
         text, environ = write_config(emulator, folder, rate=_RATE, burst=_BURST)
-        surroundings = System(environ=environ, home=Path(folder))
+        system = System(environ=environ, home=Path(folder))
         config = parse_config(text, source="the demo's configuration", environ=environ)
-        yield config, surroundings, table_counts(cloud, config)
+        yield config, system, table_counts(cloud, config)
 
 
 def table_counts(cloud: Cloud, config: Config) -> dict[str, int]:
@@ -94,8 +93,8 @@ def crawl_second_night(common: CommonOptions, folder: str, seed: int, scale: int
     """
     # The default level would log each incomplete scope; the summary has them all.
     replace(common, log_level=common.log_level or "warning").start_logging()
-    with demo_cloud(folder, seed, scale, day=2) as (config, surroundings, _):
-        result = run_crawl(config, common, surroundings)
+    with demo_cloud(folder, seed, scale, day=2) as (config, system, _):
+        result = run_crawl(config, common, system)
     if result.manifest is None:
         return result.exit_code
     if not common.is_quiet:
@@ -109,9 +108,8 @@ def _explain(manifest: Manifest, spec: CloudSpec) -> None:
     gaps = f"{len(manifest.scopes.not_complete)} of {manifest.scopes.total} scopes"
     out = console()
     out.print("\nThe next night", style="bold")
-    out.print(
-        safe(f"The cloud has changed, and account {account} is no longer allowed to list {product_name(product)}.")
-    )
+    title = load_catalog().product_title(product)
+    out.print(safe(f"The cloud has changed, and account {account} is no longer allowed to list {title}."))
     out.print(safe(f"The crawl ends with exit code 3: committed, but {gaps} aren't complete."))
     out.print("LATEST stays at the first night's snapshot. Some differences, in four of the tables:\n")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import anyio
 from msgspec.structs import replace
 
-from crawler.catalog.model import Catalog, Operation
+from crawler.catalog.model import Operation
 from crawler.cli.render import duration_text
 from crawler.client.client import RequestCounts
 from crawler.client.clock_skew import CLOCK_WRONG
@@ -17,8 +17,16 @@ from crawler.client.credentials import describe
 from crawler.client.request import ApiRequest
 from crawler.config import Config
 from crawler.config.load import OpenSecretsError
-from crawler.config.resolve import open_catalog
-from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare
+from crawler.config.resolve import resolve_config
+from crawler.errors import (
+    ApiError,
+    ConfigError,
+    DeniedError,
+    OutputError,
+    PaginationError,
+    UnsupportedError,
+    unwrap_group,
+)
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.run.discovery import read_object
 from crawler.run.organization import Membership, find_members
@@ -58,7 +66,7 @@ class DoctorCheck:
 
 
 async def run_checks(
-    config: Config, surroundings: System | None = None, open_secrets: OpenSecretsError | None = None
+    config: Config, system: System | None = None, open_secrets: OpenSecretsError | None = None
 ) -> list[DoctorCheck]:
     """Run all checks, the cheapest first.
 
@@ -67,23 +75,22 @@ async def run_checks(
     of the first member only, because the role is the same in all. `open_secrets` is an error about a configuration
     file with plain-text keys that others can read.
     """
-    surroundings = surroundings or System()
+    system = system or System()
     config = replace(config, retry=replace(config.retry, max_attempts=min(_ATTEMPTS, config.retry.max_attempts)))
-    catalog = open_catalog(config)
-    tables = catalog.select(config.crawl.tables, config.crawl.exclude)
-    counts = f"{_count_text(config.accounts, 'account')}, {_count_text(tables, 'table')}"
+    resolved = resolve_config(config)
+    counts = f"{_count_text(config.accounts, 'account')}, {_count_text(resolved.tables, 'table')}"
     checks = [DoctorCheck("configuration", counts)]
     if open_secrets:
         remedy = open_secrets.remedy
         checks.append(DoctorCheck("configuration file", open_secrets.seen, f"{remedy[0].upper()}{remedy[1:]}."))
-    checks += [await _check_output(config, surroundings), _check_key(config, surroundings), *_check_textfile(config)]
-    async with open_session(config, catalog, surroundings) as session:
-        identities = await session.identify(surroundings)
+    checks += [await _check_output(config, system), _check_key(config, system), *_check_textfile(config)]
+    async with open_session(resolved, system) as session:
+        identities = await session.identify()
         checks += [_check_account(identity) for identity in identities]
-        membership = await find_members(session, surroundings, identities)
+        membership = await find_members(session, identities)
         checks += _check_organization(config, membership)
         sample = [identity for identity in membership.identities if identity.refusal is None][:1]
-        checks += await _check_lists(session, [*identities, *sample], catalog, tables)
+        checks += await _check_lists(session, [*identities, *sample])
         checks.append(_check_clock(session, identities))
     return checks
 
@@ -92,12 +99,12 @@ def _count_text(things: Sequence[object], name: str) -> str:
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
-async def _check_output(config: Config, surroundings: System) -> DoctorCheck:
+async def _check_output(config: Config, system: System) -> DoctorCheck:
     try:
-        async with open_bucket(config, surroundings) as bucket:
+        async with open_bucket(config, system) as bucket:
             await try_output(config, bucket)
     except BaseExceptionGroup as group:
-        return _unusable_output(config, str(bare(group)))
+        return _unusable_output(config, str(unwrap_group(group)))
     except (OutputError, ConfigError) as error:
         return _unusable_output(config, str(error))
     return DoctorCheck("output", f"{config.output.uri} can be written")
@@ -109,17 +116,17 @@ def _unusable_output(config: Config, why: str) -> DoctorCheck:
     return DoctorCheck("output", why, f"Make {config.output.uri} a folder that this user can write.")
 
 
-def _check_key(config: Config, surroundings: System) -> DoctorCheck:
+def _check_key(config: Config, system: System) -> DoctorCheck:
     if config.output.secrets != "fingerprint":
         return DoctorCheck("secrets", f"secrets = {config.output.secrets!r}")
     configured = config.output.fingerprint_key
     try:
-        key = load_key(configured.reveal() if configured else "", surroundings.state_folder)
+        key = load_key(configured.reveal() if configured else "", system.state_folder)
     except OutputError as error:
         return DoctorCheck("secrets", str(error), "Fix this error.")
     if key is None:
         remedy = "Make the folder writable, or set [output] fingerprint_key from the environment."
-        return DoctorCheck("secrets", f"can't store the fingerprint key in {surroundings.state_folder}", remedy)
+        return DoctorCheck("secrets", f"can't store the fingerprint key in {system.state_folder}", remedy)
     return DoctorCheck(
         "secrets", "fingerprinted with " + ("the configured key" if configured else "this machine's key")
     )
@@ -210,13 +217,12 @@ def _member_remedy(refusal: SkipReason, role: str, caller_id: str) -> str:
     return f"Allow sts:AssumeRole for {keys}, and name that account in the trust policy of the role {role}."
 
 
-async def _check_lists(
-    session: Session, identities: Sequence[ResolvedAccount], catalog: Catalog, tables: Sequence[str]
-) -> list[DoctorCheck]:
+async def _check_lists(session: Session, identities: Sequence[ResolvedAccount]) -> list[DoctorCheck]:
     working = [identity for identity in identities if identity.refusal is None]
     if not working:
         return []
-    operations = [catalog.operations[table] for table in catalog.with_parents(tables)]
+    catalog = session.catalog
+    operations = [catalog.operations[table] for table in catalog.with_parents(session.resolved.tables)]
     products = [catalog.products[key] for key in dict.fromkeys(operation.product for operation in operations)]
     offered = await session.regions(products, working[0].caller)
     checks: list[DoctorCheck] = []

@@ -65,11 +65,11 @@ def locate_output(config_file: Path | None, uri: str | None) -> OutputLocation:
 def _locate_bucket(uri: str, config: Config | None) -> OutputLocation:
     from functools import partial
 
-    from crawler.run.output import open_place
+    from crawler.run.output import open_location
     from crawler.run.system import System
 
     try:
-        return run_async(partial(open_place, uri, System(), config))
+        return run_async(partial(open_location, uri, System(), config))
     except OutputError as error:
         raise CommandError(str(error)) from None
 

@@ -36,13 +36,13 @@ def plan(
     """
     from crawler.cli.plan_text import print_plan
     from crawler.cli.plan_values import plan_value
-    from crawler.config.resolve import open_catalog
+    from crawler.config.resolve import resolve_config
 
     config = load(config_file).with_overrides(accounts=accounts, regions=regions, tables=patterns)
     common.start_logging()
-    catalog = open_catalog(config)
-    value = run_async(lambda: plan_value(config, catalog))
+    resolved = resolve_config(config)
+    value = run_async(lambda: plan_value(resolved))
     if as_json:
         print_json(value)
     else:
-        print_plan(value, catalog)
+        print_plan(value, resolved.catalog)

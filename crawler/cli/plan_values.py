@@ -16,10 +16,10 @@ from crawler.cli.render import duration_text, rule_text
 from crawler.client.rate_limit import LimitRule
 from crawler.clock import iso_utc
 from crawler.config import Config
-from crawler.config.resolve import limit_rules, parameter_settings
+from crawler.config.resolve import ResolvedConfig
 from crawler.errors import OutputError
 from crawler.run.forecast import Forecast, TargetForecast, forecast
-from crawler.run.output import open_place
+from crawler.run.output import open_location
 from crawler.run.plan import CrawlPlan, make_plan
 from crawler.run.session import open_session
 from crawler.run.system import System
@@ -36,37 +36,35 @@ class _PreviousSnapshot:
     warning: str = ""
 
 
-async def plan_value(config: Config, catalog: Catalog, surroundings: System | None = None) -> dict[str, Any]:
-    """Return the plan as JSON values. `catalog` is the configuration's.
+async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> dict[str, Any]:
+    """Return the plan as JSON values.
 
     Sends only GetCallerIdentity and DescribeRegions, and with [organization] ListAccounts and AssumeRole. Raises the
     errors of `run.plan.make_plan`. If the previous snapshot can't be read, the plan has a warning.
     """
-    surroundings = surroundings or System()
-    tables = catalog.select(config.crawl.tables, config.crawl.exclude)
-    details = catalog.select_details(config.crawl.details, tables)
-    previous = await _load_previous(config, surroundings)
-    async with open_session(config, catalog, surroundings) as session:
-        plan = await make_plan(session, surroundings, tables)
+    system = system or System()
+    config, catalog, rules = resolved.config, resolved.catalog, resolved.limit_rules
+    previous = await _load_previous(config, system)
+    async with open_session(resolved, system) as session:
+        plan = await make_plan(session)
         overhead = {name: tally.requests for name, tally in session.overhead.items()}
-    rules = limit_rules(config, catalog)
-    found = forecast(plan.targets, catalog, rules, previous.ledger, details, parameter_settings(config))
+    found = forecast(plan.targets, catalog, rules, previous.ledger, resolved.details, resolved.parameter_settings)
     return {
         **_target_values(plan, config),
-        "tables": _table_values(catalog, plan.targets, rules, found, tables),
-        "rate_limits": _limit_values(catalog, plan.targets, rules, details),
+        "tables": _table_values(catalog, plan.targets, rules, found, resolved.tables),
+        "rate_limits": _limit_values(catalog, plan.targets, rules, resolved.details),
         **_totals(found),
         "discovery_requests": overhead,
         "concurrency": config.crawl.concurrency,
-        "last_snapshot": _previous_value(previous, found, surroundings.clock.now()),
+        "last_snapshot": _previous_value(previous, found, system.clock.now()),
         "per_target": [_target_value(target) for target in found.targets],
         "warnings": _warnings(config, previous, found),
     }
 
 
-async def _load_previous(config: Config, surroundings: System) -> _PreviousSnapshot:
+async def _load_previous(config: Config, system: System) -> _PreviousSnapshot:
     try:
-        location = await open_place(config.output.uri, surroundings, config)
+        location = await open_location(config.output.uri, system, config)
         return await anyio.to_thread.run_sync(_read_previous, location)
     except OutputError as error:
         return _PreviousSnapshot(warning=f"the previous snapshot can't be used for the estimate: {error}")
@@ -141,7 +139,7 @@ def _limit_values(
 
 
 def _totals(found: Forecast) -> dict[str, Any]:
-    sure, expected = found.sure, found.expected
+    sure, expected = found.minimum, found.expected
     return {
         "least_requests": sure.requests,
         "least_seconds": round(sure.least_s, 1),
@@ -168,7 +166,7 @@ def _previous_value(previous: _PreviousSnapshot, found: Forecast, now: datetime)
 
 
 def _target_value(found: TargetForecast) -> dict[str, Any]:
-    sure, expected = found.sure, found.expected
+    sure, expected = found.minimum, found.expected
     return {
         "account_id": found.target.account_id,
         "region_id": found.target.region_id,

@@ -33,11 +33,11 @@ def policy(patterns: tuple[str, ...], config_file: Path | None) -> None:
     """
     from crawler.catalog import load_catalog
     from crawler.config import Config
+    from crawler.config.resolve import resolve_config
 
     config = (load(config_file) if config_file else Config()).with_overrides(tables=patterns)
-    catalog = load_catalog(config.catalog.extra)
-    tables = catalog.select(config.crawl.tables, config.crawl.exclude)
-    actions = catalog.ram_actions(tables, catalog.select_details(config.crawl.details, tables))
+    resolved = resolve_config(config, load_catalog(config.catalog.extra))
+    actions = resolved.catalog.ram_actions(resolved.tables, resolved.details)
     statements = [{"Effect": "Allow", "Action": actions, "Resource": "*"}]
     print_json({"Version": "1", "Statement": statements + _organization_statements(config)})
 

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TypeVar
 
 from crawler.cli.options import EXIT_NOTHING, Interrupted
-from crawler.errors import bare
+from crawler.errors import unwrap_group
 
 _Result = TypeVar("_Result")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -79,7 +79,7 @@ def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
     try:
         return anyio.run(main, backend_options=options)
     except BaseExceptionGroup as group:
-        raise bare(group) from None
+        raise unwrap_group(group) from None
 
 
 async def cancel_on_signal(main: Callable[[], Awaitable[_Result]]) -> _Result:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec
 
+from crawler.catalog import product_keys
 from crawler.client.endpoints import check_allow, check_proxy, check_template, split_hook
 from crawler.config.sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
 from crawler.errors import ConfigError
@@ -19,7 +20,8 @@ from crawler.validation import Document, KeyPath, nearest
 
 P = ParamSpec("P")
 
-PRODUCTS = ("fc", "fc-open", "opensearch", "sts", "resourcedirectory")
+# The built-in products, and the services of the crawler's own calls.
+PRODUCTS = (*product_keys(), "sts", "resourcedirectory")
 
 _RATE_KEY = re.compile(r"([a-z][a-z0-9-]*)(?:\.[A-Z][A-Za-z0-9]*)?")
 _SHOWN_CREDENTIALS = {"type", "source", "role_session_expiration"}

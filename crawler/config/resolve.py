@@ -1,39 +1,69 @@
-"""Every rate limit in force: ours, the catalog's, the configuration's. Known without asking anyone, so that a command
-that only shows them needs no session.
-"""
+"""Configuration and catalog together: every value that a crawl takes from both, resolved once, without a request."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from crawler.catalog import load_catalog
 from crawler.catalog.model import Catalog
+from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.rate_limit import LimitRule
 from crawler.config.load import Config
+from crawler.errors import CatalogError
 
-# Guesses: the numbers of these operations aren't published. STS allows 100 a second, ListAccounts 20 (their
+# The services of the crawler's own calls, which have no product.toml. The host of ListAccounts is the China site's;
+# accounts of the international site use resourcedirectory-intl.aliyuncs.com.
+SERVICE_HOSTS = {
+    "sts": ProductHosts("https://sts.aliyuncs.com"),
+    "resourcedirectory": ProductHosts("https://resourcedirectory.aliyuncs.com"),
+}
+
+# Estimates: the limits of these operations aren't published. STS allows 100 requests per second, ListAccounts 20 (their
 # documentation, 2026-11-22).
 DEFAULT_LIMITS = {
     "default": LimitRule(20, 5),
-    "fc": LimitRule(50, 10),
-    "fc-open": LimitRule(50, 10),
     "sts": LimitRule(50, 10),
     "resourcedirectory": LimitRule(15, 5),
 }
 
 
-def limit_rules(config: Config, catalog: Catalog) -> dict[str, LimitRule]:
-    """By `default`, product, or `product.Action`: the configuration's over the catalog's over ours."""
-    of_operations = {
-        f"{operation.product}.{operation.action}": LimitRule(operation.rate, operation.burst or 1)
-        for operation in catalog.operations.values()
-        if operation.rate is not None
-    }
-    return {**DEFAULT_LIMITS, **of_operations, **config.limit_rules()}
+@dataclass(frozen=True, slots=True)
+class ResolvedConfig:
+    """A configuration with its catalog. `details`: the tables whose records are also fetched one by one.
+
+    `limit_rules` as in `limit_rules()`; `parameter_settings`: key of a schema file's `setting` → configured values.
+    """
+
+    config: Config
+    catalog: Catalog
+    tables: tuple[str, ...]
+    details: frozenset[str]
+    limit_rules: Mapping[str, LimitRule]
+    parameter_settings: Mapping[str, Sequence[str]]
+    endpoints: Endpoints
+
+
+def resolve_config(config: Config, catalog: Catalog | None = None) -> ResolvedConfig:
+    """Return the configuration with `catalog`; without one, load the configuration's own and check it.
+
+    Raises CatalogError for schema files and table patterns, ConfigError for endpoints and rate limits.
+    """
+    catalog = open_catalog(config) if catalog is None else catalog
+    tables = catalog.select(config.crawl.tables, config.crawl.exclude)
+    return ResolvedConfig(
+        config,
+        catalog,
+        tables,
+        catalog.select_details(config.crawl.details, tables),
+        limit_rules(config, catalog),
+        _parameter_settings(config, catalog),
+        endpoint_map(config, catalog),
+    )
 
 
 def open_catalog(config: Config) -> Catalog:
-    """The catalog with the user's own folders, checked against the configuration's rate limits and endpoints."""
+    """Load the catalog with the user's own folders, and check `[rate_limits]` and `[endpoints]` against it."""
     catalog = load_catalog(config.catalog.extra)
     actions: dict[str, set[str]] = {key: set() for key in catalog.products}
     for operation in catalog.operations.values():
@@ -44,6 +74,31 @@ def open_catalog(config: Config) -> Catalog:
     return catalog
 
 
-def parameter_settings(config: Config) -> dict[str, Sequence[str]]:
-    """The configuration's own values of parameters, by the key that a schema file's `setting` names."""
-    return {"opensearch.functions": config.opensearch.functions}
+def limit_rules(config: Config, catalog: Catalog | None = None) -> dict[str, LimitRule]:
+    """Return rules by `default`, product or `product.Action`. The configuration overrides the catalog and defaults."""
+    rules = dict(DEFAULT_LIMITS)
+    if catalog is not None:
+        limits = [(product.key, product.rate, product.burst) for product in catalog.products.values()]
+        limits += [(f"{op.product}.{op.action}", op.rate, op.burst) for op in catalog.operations.values()]
+        rules |= {key: LimitRule(rate, burst or 1) for key, rate, burst in limits if rate is not None}
+    return rules | config.limit_rules()
+
+
+def endpoint_map(config: Config, catalog: Catalog | None = None) -> Endpoints:
+    """Return the hosts of the crawler's own services and the catalog's products, with `[endpoints]` over them."""
+    products = catalog.products if catalog is not None else {}
+    hosts = {key: ProductHosts(product.endpoint, product.endpoints) for key, product in products.items()}
+    return config.endpoint_map({**SERVICE_HOSTS, **hosts})
+
+
+def _parameter_settings(config: Config, catalog: Catalog) -> dict[str, Sequence[str]]:
+    """Return the configured values of every key that a product's `settings` name. Raises CatalogError."""
+    found: dict[str, Sequence[str]] = {}
+    for product in catalog.products.values():
+        for key in product.settings:
+            section, _, name = key.partition(".")
+            values = getattr(getattr(config, section, None), name, None)
+            if not isinstance(values, tuple):
+                raise CatalogError(f"product {product.key}: settings names {key!r}, which isn't a list of a section.")
+            found[key] = values
+    return found

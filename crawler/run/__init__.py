@@ -1,4 +1,4 @@
 """One crawl: plan, session, scheduler, pagination, output and result.
 
-Read `run` first: it wires the rest. Then `plan`, `session` and `scheduler`; `pagination` walks one list.
+Read `run` first: it connects the rest. Then read `plan`, `session` and `scheduler`; `pagination` reads one list.
 """

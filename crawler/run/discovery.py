@@ -1,4 +1,4 @@
-"""Calls that aren't lists: STS, and each product's DescribeRegions, by the same client as everything else."""
+"""Calls that aren't lists, by the same client as all others: STS, and DescribeRegions of each product."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from crawler.text import ACCOUNT_ID, REGION_ID
 
 # Security Token Service, RPC style (Alibaba Cloud's API reference of STS, checked 2026-11-22).
 STS_VERSION = "2015-04-01"
-STS_ENDPOINT = "https://sts.aliyuncs.com"
 
 
 class FixedProvider:
-    """A provider of credentials that are already at hand: they can't be refreshed here."""
+    """A provider of given credentials, which it can't refresh."""
 
     name = "given"
 
@@ -27,22 +26,22 @@ class FixedProvider:
         self._credentials = credentials
 
     async def get(self) -> Credentials:
-        """The credentials."""
+        """Return the credentials."""
         return self._credentials
 
     def ready(self) -> Credentials | None:
-        """The credentials."""
+        """Return the credentials."""
         return self._credentials
 
     async def refresh(self, stale: Credentials) -> Credentials:  # noqa: ARG002 - the protocol's
-        """Always raises: whoever gave the credentials refreshes them."""
+        """Raise CredentialsError: only the original provider can refresh the credentials."""
         raise CredentialsError("The credentials have expired.")
 
 
 class StsCall:
-    """One account's calls to STS: what `credentials.Call` asks for. `tally` counts them all.
+    """A `StsClient` for one account. `tally` counts all requests.
 
-    STS limits who calls, so hundreds of roles that are assumed with one key share that key's bucket.
+    STS limits the caller, so that hundreds of roles that are assumed with one key share the bucket of that key.
     """
 
     def __init__(self, client: Client, account_id: str, tally: RequestCounts) -> None:
@@ -54,7 +53,7 @@ class StsCall:
     async def __call__(
         self, product: str, action: str, parameters: Mapping[str, str], credentials: Credentials | None
     ) -> Mapping[str, object]:
-        """The answer's object. Raises ApiError."""
+        """Return the JSON object of the response. Raises ApiError."""
         key = credentials.access_key_id if credentials else self._account_id, action
         channel = self._channels.get(key)
         if channel is None:
@@ -65,19 +64,19 @@ class StsCall:
 
 
 async def caller_identity(call: StsCall, credentials: Credentials) -> str:
-    """The account ID that the credentials belong to. Raises ApiError."""
+    """Return the account ID of the credentials. Raises ApiError."""
     answer = await call("sts", "GetCallerIdentity", {}, credentials)
     account_id = answer.get("AccountId")
     if not isinstance(account_id, str) or not ACCOUNT_ID.fullmatch(account_id):
-        raise FatalError("InvalidResponse", "STS named no account in its answer to GetCallerIdentity.")
+        raise FatalError("InvalidResponse", "STS answered GetCallerIdentity without an account ID.")
     return account_id
 
 
 async def describe_regions(
     client: Client, product: Product, caller: SignedAccount, region_id: str, tally: RequestCounts
 ) -> tuple[str, ...]:
-    """The regions that a product says it is in. Raises ApiError, and PaginationError where the list isn't there."""
-    assert product.regions is not None, "the catalog says which products have the operation"
+    """Return the product's regions by DescribeRegions. Raises ApiError, and PaginationError for a missing list."""
+    assert product.regions is not None, "the caller checks that the product has the operation"
     operation = product.regions
     request = ApiRequest(product.key, product.version, operation.action, region_id, operation.path)
     channel = client.channel(caller.account_id, region_id, product.key, operation.action)
@@ -86,20 +85,20 @@ async def describe_regions(
         name = find(node, step) if isinstance(node, dict) else None
         node = None if name is None else node[name]
     if not isinstance(node, list) or not node:
-        raise PaginationError("ListMissing", f"{product.key} {operation.action} gave no list of regions.")
+        raise PaginationError("ListMissing", f"{product.key} {operation.action} returned no list of regions.")
     ids = [item.get(find(item, operation.id)) if isinstance(item, dict) else None for item in node]
     regions = [region for region in ids if isinstance(region, str) and REGION_ID.fullmatch(region)]
     if len(regions) < len(ids):
-        raise PaginationError("RegionInvalid", f"{product.key} {operation.action} named something that is no region.")
+        raise PaginationError("RegionInvalid", f"{product.key} {operation.action} returned an invalid region ID.")
     return tuple(sorted(set(regions)))
 
 
 def read_object(body: bytes) -> Mapping[str, Any]:
-    """The body's JSON object. Raises TransientError where it is none: it may have been cut on its way."""
+    """Return the body's JSON object. Raises TransientError for invalid JSON, which may be a cut response."""
     try:
         value = parse(body)
     except InvalidJsonError as error:
         raise TransientError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
     if not isinstance(value, dict):
-        raise FatalError("InvalidResponse", "The answer is no JSON object.", http_status=200)
+        raise FatalError("InvalidResponse", "The answer is not a JSON object.", http_status=200)
     return value

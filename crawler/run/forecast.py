@@ -1,8 +1,7 @@
-"""What a crawl will send, and the least time in which the rate limits let it leave. No I/O.
+"""Estimates the requests of a crawl and the least time that the rate limits allow for them. No I/O.
 
-Two loads are told for every target. What is sure before anything was asked: one request for each root list. And what
-to expect: what the last crawl took, less its retries, which were its luck; what its ledger doesn't know is estimated
-from the rows of the parents that it knows.
+Each target has two loads. The minimum: one request per root list. The expected load: the last crawl's requests without
+its retries. Scopes that its ledger doesn't know are estimated from the rows of their parents.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ from crawler.client.rate_limit import LimitRule, TokenBuckets, least_time_s
 from crawler.run.targets import Target, TargetPlan
 from crawler.snapshot import ScopeRow, has_rows, is_whole
 
-_Calls = Counter[tuple[str, str]]  # of a product and one of its actions
+_Calls = Counter[tuple[str, str]]  # by product and action
 _ScopeKey = tuple[str, str, str]  # account, region, table
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Lists, the requests that they take, and the least time for them.
+    """Lists, their requests, and the least time for these.
 
-    `bucket` is the limit that makes it so: a product, or `product.Action`; empty where no burst is exceeded.
+    `bucket` is the limit that decides the time: a product, or `product.Action`; empty if no burst is exceeded.
     """
 
     lists: int = 0
@@ -37,47 +36,47 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class TargetForecast:
-    """One account in one region. `expected` is None where there is no last crawl to go by.
+    """One account in one region. `expected` is None without a last crawl.
 
-    Of the `scopes`, `estimated` aren't in the last crawl's ledger and were made out from their parents, and `unknown`
-    can't be: they count as nothing. A refused target sends nothing.
+    Of the `scopes`, `estimated` aren't in the last crawl's ledger and are estimated from their parents. `unknown` ones
+    can't be estimated and count as nothing. A refused target sends nothing.
     """
 
     target: Target
     scopes: int
     is_refused: bool
-    sure: Load
+    minimum: Load
     expected: Load | None = None
     estimated: int = 0
     unknown: int = 0
 
     @property
     def best(self) -> Load:
-        """What is expected, else what is sure."""
-        return self.expected or self.sure
+        """The expected load, else the minimum."""
+        return self.expected or self.minimum
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """All targets, in the plan's order, and the whole: targets run side by side, so its time is the slowest one's.
+    """All targets in the plan's order, and their total. Targets run concurrently, so its time is that of the slowest.
 
-    `rows` is table → rows that the last crawl found in these targets, for the tables that it knows.
+    `rows`: table → rows of the last crawl in these targets, for the tables that it knows.
     """
 
     targets: tuple[TargetForecast, ...]
     rows: Mapping[str, int]
-    sure: Load
+    minimum: Load
     expected: Load | None
 
     @property
     def best(self) -> Load:
-        """What is expected, else what is sure."""
-        return self.expected or self.sure
+        """The expected load, else the minimum."""
+        return self.expected or self.minimum
 
 
 @dataclass(frozen=True, slots=True)
-class _Outlook:
-    """What is expected of one scope. `rows` None: nobody knows; `details` are requests beside those of the list."""
+class _ScopeEstimate:
+    """The estimate of one scope. `rows` None: unknown. `details`: requests in addition to those of the list."""
 
     basis: Literal["known", "estimated", "unknown"]
     lists: int
@@ -94,10 +93,9 @@ def forecast(
     details: Collection[str] = (),
     settings: Mapping[str, Sequence[str]] | None = None,
 ) -> Forecast:
-    """What the crawl of these plans will take.
+    """Estimate the crawl of these plans.
 
-    `rules` as in `limits.limit_rules`; `ledger` is the last crawl's, None without one; `details` names the tables
-    whose records are asked for one by one; `settings` are the configuration's own values of parameters, by key.
+    `rules`, `details` and `settings` as in `ResolvedConfig`. `ledger` is the last crawl's, None without one.
     """
     forecaster = _Forecaster(catalog, rules, ledger, details, settings or {})
     targets = tuple(forecaster.target(plan) for plan in plans)
@@ -105,17 +103,17 @@ def forecast(
     return Forecast(
         targets,
         forecaster.rows(plans),
-        _side_by_side([found.sure for found in targets]),
-        None if ledger is None else _side_by_side(expected),
+        _total([found.minimum for found in targets]),
+        None if ledger is None else _total(expected),
     )
 
 
 def rows_of(row: ScopeRow) -> int:
-    """How many rows a scope has: those in the snapshot, or those seen where it was only walked."""
+    """Return the number of rows of a scope: those in the snapshot, or those seen if it was only read."""
     return row.rows if row.written else row.rows_seen
 
 
-def _side_by_side(loads: Sequence[Load]) -> Load:
+def _total(loads: Sequence[Load]) -> Load:
     slowest = max(loads, key=lambda load: load.least_s, default=Load())
     lists, requests = sum(load.lists for load in loads), sum(load.requests for load in loads)
     return Load(lists, requests, slowest.least_s, slowest.bucket)
@@ -137,23 +135,23 @@ class _Forecaster:
         self._settings = settings
 
     def target(self, plan: TargetPlan) -> TargetForecast:
-        """One target's forecast."""
+        """Return one target's forecast."""
         scopes, has_history = len(plan.tables), self._known is not None
         if plan.refusal is not None:
             return TargetForecast(plan.target, scopes, True, Load(), Load() if has_history else None)
         roots = [
             self._catalog.operations[table] for table in plan.tables if not self._catalog.operations[table].parents
         ]
-        sure = self._load(Counter((operation.product, operation.action) for operation in roots), len(roots))
+        minimum = self._load(Counter((operation.product, operation.action) for operation in roots), len(roots))
         if not has_history:
-            return TargetForecast(plan.target, scopes, False, sure)
-        outlooks = self._outlooks(plan)
-        bases = Counter(outlook.basis for outlook in outlooks.values())
-        expected = self._load(self._calls(outlooks), sum(outlook.lists for outlook in outlooks.values()))
-        return TargetForecast(plan.target, scopes, False, sure, expected, bases["estimated"], bases["unknown"])
+            return TargetForecast(plan.target, scopes, False, minimum)
+        estimates = self._estimates(plan)
+        bases = Counter(estimate.basis for estimate in estimates.values())
+        expected = self._load(self._calls(estimates), sum(estimate.lists for estimate in estimates.values()))
+        return TargetForecast(plan.target, scopes, False, minimum, expected, bases["estimated"], bases["unknown"])
 
     def rows(self, plans: Sequence[TargetPlan]) -> dict[str, int]:
-        """Table → rows that are known in these targets."""
+        """Return table → known rows in these targets."""
         counts: Counter[str] = Counter()
         for plan in plans:
             for table in plan.tables:
@@ -164,46 +162,46 @@ class _Forecaster:
     def _row(self, target: Target, table: str) -> ScopeRow | None:
         return self._known.get((target.account_id, target.region_id, table)) if self._known else None
 
-    def _outlooks(self, plan: TargetPlan) -> dict[str, _Outlook]:
-        found: dict[str, _Outlook] = {}
+    def _estimates(self, plan: TargetPlan) -> dict[str, _ScopeEstimate]:
+        found: dict[str, _ScopeEstimate] = {}
         for table in plan.tables:  # parents first
             operation, row = self._catalog.operations[table], self._row(plan.target, table)
             if row is not None:
-                found[table] = _as_last_time(operation, row, has_details=table in self._details)
+                found[table] = _from_ledger(operation, row, has_details=table in self._details)
             else:
                 found[table] = self._estimate(operation, found)
         return found
 
-    def _estimate(self, operation: Operation, above: Mapping[str, _Outlook]) -> _Outlook:
-        """One request a list: how many pages it has is unknown.
+    def _estimate(self, operation: Operation, above: Mapping[str, _ScopeEstimate]) -> _ScopeEstimate:
+        """Estimate one request per list, since the number of pages is unknown.
 
-        Several parents mostly name the same lists, so that the one that names the most stands for all.
+        Several parents mostly name the same lists, so that the parent with the most lists stands for all.
         """
         if not operation.parents:
-            return _Outlook("estimated", 1, 1)
+            return _ScopeEstimate("estimated", 1, 1)
         lists = [self._lists_below(parent, above[parent.table]) for parent in operation.parents]
         counted = [number for number in lists if number is not None]
-        return _Outlook("estimated", max(counted), max(counted)) if counted else _Outlook("unknown", 0, 0)
+        return _ScopeEstimate("estimated", max(counted), max(counted)) if counted else _ScopeEstimate("unknown", 0, 0)
 
-    def _lists_below(self, parent: Parent, above: _Outlook) -> int | None:
-        """How many lists hang from a parent's rows; None where its rows aren't known."""
+    def _lists_below(self, parent: Parent, above: _ScopeEstimate) -> int | None:
+        """Return the number of lists below a parent's rows; None if its rows are unknown."""
         if above.rows is None:
             return None
         own = self._settings.get(parent.setting, ())
         each = prod(len({*values, *own}) for values in parent.values.values())
         return each * _distinct(self._catalog.operations[parent.table], parent, above.rows, above.lists)
 
-    def _calls(self, outlooks: Mapping[str, _Outlook]) -> _Calls:
+    def _calls(self, estimates: Mapping[str, _ScopeEstimate]) -> _Calls:
         calls: _Calls = Counter()
-        for table, outlook in outlooks.items():
+        for table, estimate in estimates.items():
             operation = self._catalog.operations[table]
-            calls[operation.product, operation.action] += outlook.requests
+            calls[operation.product, operation.action] += estimate.requests
             if operation.details is not None:
-                calls[operation.product, operation.details.action] += outlook.details
+                calls[operation.product, operation.details.action] += estimate.details
         return calls
 
     def _load(self, calls: _Calls, lists: int) -> Load:
-        """The slowest bucket's time: each product's takes all its calls, each operation's own is within it."""
+        """Return the load with the slowest bucket's time. An operation's calls also count for its product's bucket."""
         by_product: Counter[str] = Counter()
         for (product, _), number in calls.items():
             by_product[product] += number
@@ -216,7 +214,7 @@ class _Forecaster:
 
 
 def _known_rows(ledger: Iterable[ScopeRow]) -> dict[_ScopeKey, ScopeRow]:
-    """The scopes that were walked to their end, or to where the service had nothing more to say."""
+    """Return the scopes that were read to their end, or as far as the service allowed."""
     return {
         (row.account_id, row.region_id, row.table): row
         for row in ledger
@@ -224,18 +222,18 @@ def _known_rows(ledger: Iterable[ScopeRow]) -> dict[_ScopeKey, ScopeRow]:
     }
 
 
-def _as_last_time(operation: Operation, row: ScopeRow, *, has_details: bool) -> _Outlook:
-    """A ledger's row counts the requests for its list and for its records' details together: pages tell them apart."""
+def _from_ledger(operation: Operation, row: ScopeRow, *, has_details: bool) -> _ScopeEstimate:
+    """Return the estimate of a known scope. Its row counts list and detail requests together; `pages` tells which."""
     calls, rows = row.requests - row.retries, rows_of(row)
     had_details = operation.details is not None and f" + {operation.details.action}" in row.walk
     requests = min(calls, row.pages) if had_details else calls
     details = calls - requests if had_details else rows
     least = 0 if operation.parents else 1
-    return _Outlook("known", max(least, row.lists), max(least, requests), rows, details if has_details else 0)
+    return _ScopeEstimate("known", max(least, row.lists), max(least, requests), rows, details if has_details else 0)
 
 
 def _distinct(above: Operation, parent: Parent, rows: int, lists: int) -> int:
-    """How many different values the parent's rows can give at most; a column that holds several counts as one."""
+    """Return the maximum of different values that the parent's rows give. A column with several counts as one."""
     bound = set(parent.bind.values())
     if not bound:
         return min(rows, 1)

@@ -1,4 +1,4 @@
-"""`[organization]`: the member accounts that are crawled besides the configured ones, and those that aren't."""
+"""`[organization]`: finds the member accounts to crawl in addition to the configured ones."""
 
 from __future__ import annotations
 
@@ -9,58 +9,60 @@ import structlog
 
 from crawler.config.sections import Account
 from crawler.errors import ApiError, ConfigError, CrawlError, DeniedError, PaginationError
-from crawler.run.resource_directory import Listing, Member, choose_members, list_members
+from crawler.run.resource_directory import Member, MemberList, choose_members, list_members
 from crawler.run.session import ResolvedAccount, Session
-from crawler.run.system import System
 from crawler.snapshot import DirectoryEntry, Status
 from crawler.snapshot.manifest import SkippedMember
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Who is crawled besides the configured accounts. `directory` is None without [organization]."""
+    """The members to crawl and the skipped ones. `directory` is None without [organization]."""
 
     identities: tuple[ResolvedAccount, ...] = ()
     left_out: tuple[SkippedMember, ...] = ()
     directory: DirectoryEntry | None = None
 
 
-async def find_members(session: Session, surroundings: System, identities: Sequence[ResolvedAccount]) -> Membership:
-    """List the organization's members and try the role in each that is to be crawled.
+async def find_members(session: Session, identities: Sequence[ResolvedAccount]) -> Membership:
+    """List the organization's members and try the role in each member to crawl.
 
-    `identities` are the configured accounts'. A directory that can't be listed is said in `directory`: its members are
-    unknown then, and the configured accounts go on without them. Raises ConfigError for a member that the command line
-    names and the directory doesn't have.
+    `identities` are those of the configured accounts. If the directory can't be listed, `directory` has the error, and
+    the configured accounts are crawled without members. Raises ConfigError for a member that the command line names
+    and the directory doesn't have.
     """
     config = session.config
     if config.organization is None or config.directory_account is None:
         return Membership()
-    asking = next((found for found in identities if found.account.id == config.directory_account.id), None)
-    if asking is None:
-        [asking] = await session.identify(surroundings, [config.directory_account])
-    listing, directory = await _list(session, asking)
+    account = config.directory_account
+    directory_account = next((found for found in identities if found.account.id == account.id), None)
+    if directory_account is None:
+        [directory_account] = await session.identify([account])
+    listing, directory = await _list_members(session, directory_account)
     if listing is None:
         return Membership(directory=directory)
     _check_named(session, listing)
-    configured = [account.id for account in config.accounts]
+    configured = [other.id for other in config.accounts]
     chosen, left_out = choose_members(listing.members, configured, config.organization.exclude, config.members)
     members = await session.assume(
-        [_account(member) for member in chosen], config.organization.role_name, asking.caller, surroundings
+        [_account_of(member) for member in chosen], config.organization.role_name, directory_account.caller
     )
     for member in left_out:
         structlog.get_logger().info("member_left_out", account_id=member.account_id, reason=member.reason)
     return Membership(tuple(members), tuple(left_out), directory)
 
 
-async def _list(session: Session, asking: ResolvedAccount) -> tuple[Listing | None, DirectoryEntry]:
-    """The members, None where they can't be had, and what the manifest says of it."""
-    account_id = asking.account.id
-    if asking.refusal is not None:
-        refusal = asking.refusal
+async def _list_members(
+    session: Session, directory_account: ResolvedAccount
+) -> tuple[MemberList | None, DirectoryEntry]:
+    """Return the members, None if they can't be listed, and the entry of the manifest."""
+    account_id = directory_account.account.id
+    if directory_account.refusal is not None:
+        refusal = directory_account.refusal
         entry = _failed(account_id, Status.FAILED, refusal.code, refusal.message)
         return None, entry
     try:
-        listing = await list_members(session.client, asking.caller, session.overhead["directory"])
+        listing = await list_members(session.client, directory_account.caller, session.overhead["directory"])
     except (ApiError, PaginationError) as error:
         status = Status.DENIED if isinstance(error, DeniedError) else Status.FAILED
         request_id = error.request_id if isinstance(error, ApiError) else ""
@@ -85,19 +87,19 @@ def _failed(account_id: str, status: Status, code: str, message: str, request_id
     )
 
 
-def _check_named(session: Session, listing: Listing) -> None:
+def _check_named(session: Session, listing: MemberList) -> None:
     known = {member.account_id for member in listing.members}
     for account_id in session.config.members if session.config.members != "all" else ():
         if account_id not in known:
             raise ConfigError(f"--account: {account_id} is neither configured nor a member of the resource directory.")
 
 
-def _account(member: Member) -> Account:
+def _account_of(member: Member) -> Account:
     return Account(id=member.account_id, name=member.name or None)
 
 
-def nobody_left(membership: Membership) -> CrawlError:
-    """Why there is no account to crawl, for a crawl of members only."""
+def no_account_error(membership: Membership) -> CrawlError:
+    """Return the error of a crawl of members only that has no account to crawl."""
     directory = membership.directory
     if directory is not None and not directory.is_listed:
         return CrawlError(directory.error_message)

@@ -1,8 +1,8 @@
-"""Outputs that aren't folders of this machine: a bucket opened for a crawl, and a place opened for reading.
+"""The output of a crawl: opens it for writing and reading, tests it, begins snapshots, publishes lake tables.
 
-S3 is signed for with the environment's keys, a profile's, or the machine's own role. OSS is with `OSS_ACCESS_KEY_ID`
-and its like where they are set, else with what `default` credentials find: environment, OIDC, CLI profile, credentials
-file, ECS role.
+Requests to S3 are signed with the keys of the environment or a profile, or the machine's role. Requests to OSS are
+signed with `OSS_ACCESS_KEY_ID` and its related variables if they are set, else with `default` credentials: environment,
+OIDC, CLI profile, credentials file, ECS role.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-import msgspec
 
-from crawler.catalog import load_catalog
-from crawler.client.credentials import Provider
+from crawler.client.client import RequestCounts
+from crawler.client.credentials import DefaultSpec, Provider
 from crawler.config import Config
 from crawler.config.load import output_folder
+from crawler.config.resolve import endpoint_map, limit_rules
 from crawler.config.sections import Iceberg
 from crawler.errors import ConfigError, CredentialsError, OutputError
+from crawler.run.connection import open_connection
+from crawler.run.discovery import StsCall
 from crawler.run.result import CrawlResult
-from crawler.run.session import open_session
 from crawler.run.system import System, open_share
 from crawler.snapshot import (
     BucketSnapshotWriter,
@@ -48,46 +49,46 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_bucket(config: Config, surroundings: System) -> AsyncIterator[ObjectStore | None]:
-    """The output's bucket for as long as the block; None where the output is a local folder.
+async def open_bucket(config: Config, system: System) -> AsyncIterator[ObjectStore | None]:
+    """Open the output's bucket for the block; None for a local folder.
 
-    Raises ConfigError for a place that the environment doesn't tell fully. Nothing is asked of the bucket.
+    Sends nothing to the bucket. Raises ConfigError if the environment lacks a part of the location.
     """
     if not config.output.is_bucket:
         yield None
         return
-    place = _place(config.output.uri, surroundings, config)
-    if not _needs_provider(place):
-        yield ObjectStore(place)
+    location = _bucket_location(config.output.uri, system, config)
+    if not _needs_provider(location):
+        yield ObjectStore(location)
         return
-    async with _provider(config, surroundings) as provider:
+    async with _provider(config, system) as provider:
 
         async def keys() -> AccessKeys:
             return await _keys(provider)
 
-        yield ObjectStore(place, keys)
+        yield ObjectStore(location, keys)
 
 
-async def open_place(uri: str, surroundings: System, config: Config | None = None) -> OutputLocation:
-    """Where an output's snapshots are read from. `config` says how the cloud is reached, where keys must be asked for.
+async def open_location(uri: str, system: System, config: Config | None = None) -> OutputLocation:
+    """Return the location to read an output's snapshots from. `config`: how to reach the cloud, if it must give keys.
 
-    Raises ConfigError for a URI that names no place, OutputError where no keys are found.
+    Raises ConfigError for an invalid URI, OutputError if no keys are found.
     """
     if not uri.startswith(("s3://", "oss://")):
         return output_folder(uri)
-    place = _place(uri, surroundings, config or Config())
-    if _needs_provider(place):
-        async with _provider(config or Config(), surroundings) as provider:
+    location = _bucket_location(uri, system, config or Config())
+    if _needs_provider(location):
+        async with _provider(config or Config(), system) as provider:
             try:
                 keys = await _keys(provider)
             except CredentialsError as error:
                 raise OutputError(f"{uri} can't be read: {error}") from None
-        place = dataclasses.replace(place, keys=keys)
-    return BucketReader(place)
+        location = dataclasses.replace(location, keys=keys)
+    return BucketReader(location)
 
 
 def lake_settings(config: Config, root: Path | BucketLocation) -> LakeSettings | None:
-    """The lake over an output that the configuration asks for; None for files alone."""
+    """Return the settings of the configured lake over an output; None for files alone."""
     output = config.output
     if output.format == "parquet":
         return None
@@ -97,21 +98,24 @@ def lake_settings(config: Config, root: Path | BucketLocation) -> LakeSettings |
     return LakeSettings(output.format, root, uri, given.warehouse or "", **names)
 
 
-def _place(uri: str, surroundings: System, config: Config) -> BucketLocation:
-    place = bucket_place(uri, surroundings.environ, surroundings.home)
-    return dataclasses.replace(place, proxy=config.network.proxy_url)
+def _bucket_location(uri: str, system: System, config: Config) -> BucketLocation:
+    location = bucket_place(uri, system.environ, system.home)
+    return dataclasses.replace(location, proxy=config.network.proxy_url)
 
 
-def _needs_provider(place: BucketLocation) -> bool:
-    return place.kind == "oss" and place.keys is None
+def _needs_provider(location: BucketLocation) -> bool:
+    return location.kind == "oss" and location.keys is None
 
 
 @asynccontextmanager
-async def _provider(config: Config, surroundings: System) -> AsyncIterator[Provider]:
-    """The default chain, which may have to ask STS or a metadata service: by a session of its own."""
-    reaching = msgspec.structs.replace(config, accounts=(), organization=None)
-    async with open_session(reaching, load_catalog(config.catalog.extra), surroundings) as session:
-        yield session.default_provider(surroundings)
+async def _provider(config: Config, system: System) -> AsyncIterator[Provider]:
+    """Open a connection of its own for the default chain, which may call STS or a metadata service.
+
+    The crawl's own client won't do: it counts these requests, and refuses them after `[crawl] deadline`.
+    """
+    async with open_connection(config, endpoint_map(config), limit_rules(config), system) as connection:
+        call = StsCall(connection.client, "output", RequestCounts())
+        yield connection.provider(DefaultSpec(), call)
 
 
 async def _keys(provider: Provider) -> AccessKeys:
@@ -120,11 +124,11 @@ async def _keys(provider: Provider) -> AccessKeys:
 
 
 async def begin_writer(
-    config: Config, bucket: ObjectStore | None, surroundings: System, schemas: Mapping[str, Any]
+    config: Config, bucket: ObjectStore | None, system: System, schemas: Mapping[str, Any]
 ) -> SnapshotWriter:
     """Begin a new snapshot in the configured output. Raises OutputBusyError and OutputError."""
-    started_at = surroundings.clock.now()
-    snapshot_id = new_snapshot_id(started_at, surroundings.random.random)
+    started_at = system.clock.now()
+    snapshot_id = new_snapshot_id(started_at, system.random.random)
     if bucket is not None:
         return await BucketSnapshotWriter.begin_in(
             bucket, snapshot_id, started_at, schemas, max_open_parts=_max_open_parts()
@@ -136,24 +140,24 @@ async def begin_writer(
 
 
 async def resume_writer(
-    config: Config, bucket: ObjectStore | None, surroundings: System, schemas: Mapping[str, Any]
+    config: Config, bucket: ObjectStore | None, system: System, schemas: Mapping[str, Any]
 ) -> SnapshotWriter:
-    """Resume the unfinished snapshot of a folder. Raises ConfigError where there is none or the output is a bucket."""
+    """Resume the unfinished snapshot of a folder. Raises ConfigError if there is none or the output is a bucket."""
     if bucket is not None:
         raise ConfigError(f"--resume: {config.output.uri} is a bucket, where no unfinished crawl is kept; leave it out")
     folder, umask = config.output.path, config.output.umask_bits
     return await SnapshotWriter.resume(
-        folder, surroundings.clock.now(), schemas, umask=umask, max_open_parts=_max_open_parts()
+        folder, system.clock.now(), schemas, umask=umask, max_open_parts=_max_open_parts()
     )
 
 
 def _max_open_parts() -> int:
-    """How many parts the crawl may hold open, within the process's limit of open files."""
+    """Return how many parts the crawl may hold open, within the process's limit of open files."""
     return min(MAX_OPEN_PARTS, open_share())
 
 
 async def preflight(config: Config, bucket: ObjectStore | None, tables: Iterable[str]) -> None:
-    """Try the output before anything is asked. Raises ConfigError, which names `[output] uri`."""
+    """Test the output before the first request. Raises ConfigError, which names `[output] uri`."""
     try:
         await try_output(config, bucket, tables)
     except OutputError as error:
@@ -161,20 +165,20 @@ async def preflight(config: Config, bucket: ObjectStore | None, tables: Iterable
 
 
 async def publish(lake: Lake | None, result: CrawlResult, schemas: Mapping[str, Any]) -> CrawlResult:
-    """The result, once the lake's tables have what was committed."""
+    """Publish a committed snapshot to the lake's tables, and return the result."""
     if lake is not None and result.manifest is not None:
         await anyio.to_thread.run_sync(publish_lake, lake, result.manifest, schemas, result.ledger)
     return result
 
 
-def open_configured_lake(config: Config, bucket: ObjectStore | None) -> Lake | None:
-    """The lake tables that `[output] format` asks for besides the files. Raises ConfigError."""
+async def open_configured_lake(config: Config, bucket: ObjectStore | None) -> Lake | None:
+    """Open the lake tables of `[output] format`; None for files alone. Raises ConfigError."""
     settings = lake_settings(config, bucket.place if bucket is not None else config.output.path)
-    return open_lake(settings) if settings is not None else None
+    return await anyio.to_thread.run_sync(open_lake, settings) if settings is not None else None
 
 
 async def try_output(config: Config, bucket: ObjectStore | None, tables: Iterable[str] = ()) -> None:
-    """Try in the output what a commit does; `bucket` is None for a local folder. Raises OutputError."""
+    """Test in the output what a commit does. `bucket` is None for a local folder. Raises OutputError."""
     if bucket is not None:
         await check_bucket(bucket)
     else:

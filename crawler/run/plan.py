@@ -1,52 +1,53 @@
-"""Where a crawl goes: accounts whose credentials work, their regions, and what is asked for in each."""
+"""The plan of a crawl: the accounts whose credentials work, their regions, and the tables in each region."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from crawler import __version__
 from crawler.catalog.model import Catalog
-from crawler.config import Config
+from crawler.config.resolve import ResolvedConfig
 from crawler.config.sections import Account
 from crawler.errors import ConfigError, CredentialsError
 from crawler.normalizer.redaction import Redaction
-from crawler.run.organization import Membership, find_members, nobody_left
+from crawler.run.organization import Membership, find_members, no_account_error
 from crawler.run.session import ResolvedAccount, Session
-from crawler.run.system import System
-from crawler.run.targets import TargetPlan, chosen_regions, interleaved
+from crawler.run.targets import TargetPlan, interleave, select_regions
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlPlan:
-    """Where a crawl goes and what it asks for there; `membership` says what came of [organization]."""
+    """The targets of a crawl with their tables, the members of [organization], and a hash of targets and tables."""
 
     targets: Sequence[TargetPlan]
-    membership: Membership = field(default_factory=Membership)
+    membership: Membership
+    sha256: str
 
 
-async def make_plan(session: Session, surroundings: System, tables: Sequence[str]) -> CrawlPlan:
-    """Identify the accounts, the organization's members with them, ask for the regions, and give every target's tables.
+async def make_plan(session: Session) -> CrawlPlan:
+    """Identify the accounts and the organization's members, find the regions, and return the tables of every target.
 
-    Raises CredentialsError where no account's credentials work, ConfigError for a region that no product has and where
-    no account is left, CrawlError where only members were to be crawled and they can't be listed.
+    Raises CredentialsError if no account's credentials work; ConfigError for a region that no product has, and if no
+    account is left; CrawlError if only members were to be crawled and they can't be listed.
     """
-    configured = await session.identify(surroundings)
-    membership = await find_members(session, surroundings, configured)
+    configured = await session.identify()
+    membership = await find_members(session, configured)
     identities = [*configured, *membership.identities]
     if not identities:
-        raise nobody_left(membership)
+        raise no_account_error(membership)
     working = [identity for identity in identities if identity.refusal is None]
     if not working:
         reasons = "; ".join(f"{i.account.id}: {i.refusal.message}" for i in identities if i.refusal)
         raise CredentialsError(f"No account's credentials work. {reasons}")
     catalog = session.catalog
-    needed = catalog.with_parents(tables)
+    needed = catalog.with_parents(session.resolved.tables)
     products = [catalog.products[key] for key in dict.fromkeys(catalog.operations[t].product for t in needed)]
     offered = await session.regions(products, working[0].caller)
-    return CrawlPlan(_targets(session, identities, needed, offered), membership)
+    targets = _targets(session, identities, needed, offered)
+    return CrawlPlan(targets, membership, plan_sha256(catalog, targets, session.resolved.tables))
 
 
 def _targets(
@@ -61,7 +62,7 @@ def _targets(
         for region_id in {region_id for found in regions.values() for region_id in found}
     }
     plans = []
-    for target in interleaved(regions):
+    for target in interleave(regions):
         identity, tables = by_id[target.account_id], there[target.region_id]
         if tables:
             plans.append(TargetPlan(target, identity.caller, tables, identity.refusal))
@@ -71,37 +72,41 @@ def _targets(
 
 
 def account_regions(session: Session, account: Account, offered: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """The regions to crawl in an account. A named one may be of a product that this crawl doesn't need.
+    """Return the regions to crawl in an account. A configured one may belong to a product that this crawl doesn't need.
 
-    `offered`: product → regions, of the products that are needed. Raises ConfigError for one that no product has.
+    `offered`: product → regions, of the needed products. Raises ConfigError for a region that no product has.
     """
     wanted = session.config.regions_for(account)
     if wanted == "all":
-        return chosen_regions(wanted, offered)
+        return select_regions(wanted, offered)
     known = {key: session.known_regions(product) for key, product in session.catalog.products.items()}
-    return chosen_regions(wanted, {**known, **offered})
+    return select_regions(wanted, {**known, **offered})
 
 
 def plan_sha256(catalog: Catalog, plans: Iterable[TargetPlan], written: Sequence[str]) -> str:
-    """A hash of the plan: scopes, tables, columns. It is the manifest's, too."""
+    """Return the hash of the plan's scopes, tables and columns, which the manifest has, too."""
     tables = {table: str(catalog.operations[table].schema) for table in written}
     scopes = sorted([p.target.account_id, p.target.region_id, *p.tables] for p in plans)
     text = json.dumps({"tables": tables, "scopes": scopes}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def conditions(config: Config, redaction: Redaction, details: Iterable[str]) -> dict[str, str]:
-    """What else makes rows what they are, each by its name for a sentence. The key itself isn't in it."""
+def resume_conditions(resolved: ResolvedConfig, redaction: Redaction) -> dict[str, str]:
+    """Return what, in addition to the plan, must be the same in a crawl that is resumed: name in messages → value.
+
+    The fingerprint key itself isn't in it.
+    """
+    config = resolved.config
     return {
         "version of acs-inventory": __version__,
         "[output] secrets": redaction.mode,
         "[output] unknown": config.output.unknown,
         "fingerprint key": redaction.hidden("the key of this crawl"),
-        "[crawl] details": ", ".join(sorted(details)),
+        "[crawl] details": ", ".join(sorted(resolved.details)),
         "[opensearch] functions": ", ".join(sorted(config.opensearch.functions)),
     }
 
 
-def families(catalog: Catalog, tables: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Every table that a crawl of these walks → the tables right above it."""
+def parents_by_table(catalog: Catalog, tables: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the parent tables of every table that a crawl of these reads."""
     return {table: catalog.operations[table].parent_tables for table in catalog.with_parents(tables)}

@@ -1,4 +1,4 @@
-"""How far a crawl is, for whoever looks at it while it runs."""
+"""The state of a running crawl, for displays and logs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crawler.client.client import RequestCounts
 
 @dataclass(slots=True)
 class CrawlProgress:
-    """What has been done so far, for a display to look at."""
+    """Counts of what has been done so far."""
 
     scopes: int = 0
     scopes_done: int = 0
@@ -24,9 +24,9 @@ class CrawlProgress:
 
 @dataclass(slots=True)
 class CrawlMonitor:
-    """What a display may look at while a crawl runs; the crawl fills it in.
+    """The state of one crawl, which the crawl updates and a display reads.
 
-    `on_stuck` is called before a crawl that doesn't move any more is cancelled, which may not come to an end either.
+    `on_stuck` is called before a crawl without progress is cancelled, since the cancellation may hang, too.
     `time_left_s` is the scheduler's estimate; 0 before the lists begin.
     """
 

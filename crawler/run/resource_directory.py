@@ -1,8 +1,8 @@
-"""The resource directory: which member accounts an organization has, and which of them a crawl goes to.
+"""The resource directory: lists the member accounts of an organization and selects those to crawl.
 
-Facts: the API reference of ListAccounts (ResourceDirectoryMaster 2022-04-19), its quotas and its endpoints, and
+Sources: the API reference of ListAccounts (ResourceDirectoryMaster 2022-04-19), its quotas and its endpoints, and
 alibabacloud-resourcedirectorymaster20220419 2.3.1, all checked 2026-11-22. Only the directory's management account and
-delegated administrators of a trusted service may ask.
+delegated administrators of a trusted service may call it.
 """
 
 from __future__ import annotations
@@ -23,19 +23,17 @@ from crawler.text import ACCOUNT_ID, printable
 
 PRODUCT = "resourcedirectory"
 VERSION = "2022-04-19"
-# The China site's; accounts of the international site have resourcedirectory-intl.aliyuncs.com.
-ENDPOINT = "https://resourcedirectory.aliyuncs.com"
 RAM_ACTION = "resourcemanager:ListAccounts"
 
-# By number though newer gateways have tokens too: one that doesn't know MaxResults would answer ten members and no
-# token, and that would pass for the whole list. By number there is a total to compare with.
+# By page number, although newer gateways have tokens: an older one ignores MaxResults and returns ten members without a
+# token, which looks like the whole list. By page number there is a total to compare with.
 _PAGING = Paging("page-number", input_key="PageNumber", limit_key="PageSize", limit=100, total_key="TotalCount")
 
-# A member whose creation isn't over, or never will be: in the vendor's Terraform provider, as values of
-# alicloud_resource_manager_accounts. ListAccounts itself documents CreateSuccess, InviteSuccess, and Promote*, which is
-# about the upgrade of a member that is there, whatever becomes of it.
+# A member whose creation is pending or has failed. The values are those of alicloud_resource_manager_accounts in the
+# vendor's Terraform provider. ListAccounts documents CreateSuccess, InviteSuccess and Promote*; the last is about the
+# upgrade of an existing member, which exists whether the upgrade succeeds or not.
 _NOT_CREATED = frozenset({"CreateVerifying", "CreateFailed", "CreateExpired", "CreateCancelled"})
-# Not among the documented values, and unmistakable: nobody could assume a role there.
+# Undocumented, but clear: no role can be assumed in such an account.
 _NOT_THERE = frozenset({"Suspended", "Removed"})
 _DELETING = "Deleting"
 
@@ -44,7 +42,7 @@ _LONGEST_NAME = 256
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One member account. `name` is printable; `status` and `deletion` are the directory's words, or empty."""
+    """One member account. `name` is printable; `status` and `deletion` are the directory's values, or empty."""
 
     account_id: str
     name: str = ""
@@ -53,8 +51,8 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """The members by their account IDs, each once; how whole the list is, and how it was walked."""
+class MemberList:
+    """The members in the order of their account IDs, each once, and whether the list is complete."""
 
     members: tuple[Member, ...]
     status: WalkStatus
@@ -78,16 +76,16 @@ class _Page:
     digests = keys
 
 
-async def list_members(client: Client, caller: SignedAccount, tally: RequestCounts) -> Listing:
-    """Every page of ListAccounts.
+async def list_members(client: Client, caller: SignedAccount, tally: RequestCounts) -> MemberList:
+    """Read all pages of ListAccounts.
 
-    Raises ApiError, and PaginationError where the list isn't there, doesn't end, or has a member without an account ID.
+    Raises ApiError, and PaginationError for a list that is missing, doesn't end, or has a member without account ID.
     """
     channel = client.channel(caller.account_id, "", PRODUCT, "ListAccounts")
 
     async def fetch(parameters: Mapping[str, str]) -> _Page:
         request = ApiRequest(PRODUCT, VERSION, "ListAccounts", "", "/", parameters, {})
-        return await client.call(request, caller, channel, _read, tally)
+        return await client.call(request, caller, channel, _read_page, tally)
 
     walk = ListWalk(_PAGING, fetch)
     members: dict[str, Member] = {}
@@ -99,7 +97,7 @@ async def list_members(client: Client, caller: SignedAccount, tally: RequestCoun
             members.setdefault(member.account_id, member)
 
     await walk.run(take)
-    return Listing(tuple(members[account_id] for account_id in sorted(members)), walk.status, walk.note)
+    return MemberList(tuple(members[account_id] for account_id in sorted(members)), walk.status, walk.note)
 
 
 def choose_members(
@@ -108,26 +106,26 @@ def choose_members(
     exclude: Collection[str],
     only: Literal["all"] | Sequence[str],
 ) -> tuple[list[Member], list[SkippedMember]]:
-    """The members to crawl, and those left out. A configured account is neither, nor one that `only` doesn't name."""
-    chosen, left_out = [], []
+    """Return the members to crawl and the skipped ones. Neither has configured accounts, or those outside of `only`."""
+    chosen, skipped = [], []
     for member in members:
         if member.account_id in configured or (only != "all" and member.account_id not in only):
             continue
-        reason = _EXCLUDED if member.account_id in exclude else why_not_active(member)
+        reason = _EXCLUDED if member.account_id in exclude else inactive_reason(member)
         if reason:
-            left_out.append(SkippedMember(member.account_id, member.name, reason))
+            skipped.append(SkippedMember(member.account_id, member.name, reason))
         else:
             chosen.append(member)
-    return chosen, left_out
+    return chosen, skipped
 
 
 _EXCLUDED = "[organization] exclude names it."
 
 
-def why_not_active(member: Member) -> str:
-    """A sentence for a member that the directory says is not there yet, or not for long; "" for all others.
+def inactive_reason(member: Member) -> str:
+    """Return why a member can't be crawled yet or any more, as a sentence; "" for an active one.
 
-    A status that nobody has documented is no reason: whether the account is there shows when its role is assumed.
+    An undocumented status is not a reason: assuming the role shows whether the account exists.
     """
     if member.status in _NOT_CREATED | _NOT_THERE:
         return f"It isn't active: the resource directory has its status as {member.status}."
@@ -136,29 +134,29 @@ def why_not_active(member: Member) -> str:
     return ""
 
 
-def _read(body: bytes) -> _Page:
+def _read_page(body: bytes) -> _Page:
     answer = read_object(body)
-    accounts = _field(answer, "Accounts")
-    records = _field(accounts, "Account") if isinstance(accounts, dict) else None
+    accounts = _field_of(answer, "Accounts")
+    records = _field_of(accounts, "Account") if isinstance(accounts, dict) else None
     if not isinstance(records, list):
-        raise PaginationError("ListMissing", "resourcedirectory ListAccounts gave no list of accounts.")
-    return _Page(tuple(_member(record) for record in records), _field(answer, "TotalCount"))
+        raise PaginationError("ListMissing", "resourcedirectory ListAccounts returned no list of accounts.")
+    return _Page(tuple(_member(record) for record in records), _field_of(answer, "TotalCount"))
 
 
 def _member(record: Any) -> Member:
-    """Folders and messages are named after the ID, and nothing may be left out for want of one."""
-    account_id = _text(record, "AccountId")
+    """Return the member of a record. Raises PaginationError without an account ID, since a skipped member is a gap."""
+    account_id = _text_of(record, "AccountId")
     if not ACCOUNT_ID.fullmatch(account_id):
-        raise PaginationError("MemberInvalid", "resourcedirectory ListAccounts gave a member without an account ID.")
-    name = printable(_text(record, "DisplayName"))[:_LONGEST_NAME]
-    return Member(account_id, name, _text(record, "Status"), _text(record, "DeletionStatus"))
+        raise PaginationError("MemberInvalid", "resourcedirectory ListAccounts returned a member without account ID.")
+    name = printable(_text_of(record, "DisplayName"))[:_LONGEST_NAME]
+    return Member(account_id, name, _text_of(record, "Status"), _text_of(record, "DeletionStatus"))
 
 
-def _text(record: Any, name: str) -> str:
-    value = _field(record, name) if isinstance(record, dict) else None
+def _text_of(record: Any, name: str) -> str:
+    value = _field_of(record, name) if isinstance(record, dict) else None
     return value if isinstance(value, str) else str(value) if type(value) is int else ""
 
 
-def _field(value: Mapping[str, Any], name: str) -> Any:
+def _field_of(value: Mapping[str, Any], name: str) -> Any:
     found = find(dict(value), name)
     return None if found is None else value[found]

@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from crawler import __version__
 from crawler.client.client import RequestCounts
+from crawler.normalizer.redaction import Redaction
 from crawler.snapshot import (
     DirectoryEntry,
     Ledger,
     Manifest,
+    ManifestDraft,
     ScopeRow,
     is_whole,
     status_of,
 )
 from crawler.snapshot.manifest import SkippedMember
+
+if TYPE_CHECKING:
+    from crawler.run.organization import Membership
+    from crawler.run.session import Session
+    from crawler.snapshot import SnapshotWriter
 
 EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
 
@@ -45,6 +54,46 @@ class CrawlResult:
     def rows(self) -> int:
         """Rows in the snapshot."""
         return sum(entry.rows for entry in self.manifest.tables.values()) if self.manifest else 0
+
+
+def result_before_commit(
+    session: Session,
+    writer: SnapshotWriter,
+    membership: Membership,
+    ledger: Ledger,
+    unknown_fields: Mapping[str, Mapping[str, int]],
+) -> CrawlResult:
+    """Return the result of a crawl whose lists have been read, without a manifest."""
+    require_complete = session.config.crawl.require_complete
+    return CrawlResult(
+        exit_code_of(ledger, membership.directory, require_complete=require_complete),
+        writer.snapshot_id,
+        None,
+        ledger,
+        session.client.total,
+        {name: counts.requests for name, counts in session.overhead.items()},
+        unknown_fields,
+        writer.started_at,
+        session.system.clock.now(),
+        directory=membership.directory,
+        left_out=membership.left_out,
+    )
+
+
+def manifest_draft(result: CrawlResult, plan_sha256: str, redaction: Redaction, clock_skew_s: float) -> ManifestDraft:
+    """Return what the manifest says about the crawl with this result."""
+    return ManifestDraft(
+        finished_at=result.finished_at,
+        version=__version__,
+        secrets=redaction.mode,
+        fingerprint_key_id=redaction.key_id,
+        plan_sha256=plan_sha256,
+        clock_skew_s=clock_skew_s,
+        unknown_fields=result.unknown_fields,
+        overhead=result.overhead,
+        directory=result.directory,
+        left_out=result.left_out,
+    )
 
 
 def exit_code_of(ledger: Ledger, directory: DirectoryEntry | None, *, require_complete: bool) -> int:

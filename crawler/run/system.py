@@ -11,14 +11,14 @@ from pathlib import Path
 
 from crawler.clock import Clock, SystemClock
 
-# Python's own, the event loop, the lock, the log, the journal, name lookups, what a commit opens for a moment.
+# Files of Python, the event loop, the lock, the log, the journal, name lookups, and of a commit for a moment.
 _OTHERS = 32
 _INFINITE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What a crawl takes from the machine, so that tests can give something else."""
+    """What a crawl uses of the machine. Tests replace parts of it."""
 
     clock: Clock = field(default_factory=SystemClock)
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -27,14 +27,14 @@ class System:
 
     @property
     def state_folder(self) -> Path:
-        """Where the fingerprint key is kept: the XDG state folder."""
+        """The XDG state folder, which has the fingerprint key."""
         return Path(self.environ.get("XDG_STATE_HOME") or self.home / ".local" / "state") / "acs-inventory"
 
 
 def open_share(limit: int | None = None) -> int:
-    """How many each of three may have open: busy connections, idle ones kept beside them, parts being written.
+    """Return how many files each of three may open: busy connections, idle connections, parts being written.
 
-    `limit`: of open files, for all; without one, this process's soft `RLIMIT_NOFILE`. An eighth is left for others.
+    `limit`: open files in total; without it, this process's soft `RLIMIT_NOFILE`. An eighth is left for others.
     """
     if limit is None:
         soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -43,7 +43,7 @@ def open_share(limit: int | None = None) -> int:
 
 
 def raise_limit() -> None:
-    """Let this process have as many as it may: shells start it with few, for programs of another age."""
+    """Raise this process's limit of open files to the hard limit. Shells set a low soft limit for old programs."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""Where a crawl goes: accounts × regions, and which products are in which region."""
+"""The targets of a crawl: accounts × regions, with the tables to read in each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crawler.client.client import SignedAccount
 from crawler.errors import ConfigError
 from crawler.snapshot.ledger import Status
 
-# Regions for finance, for government and for one customer's disaster recovery: crawled only when named.
+# Regions for finance, government and one customer's disaster recovery: crawled only if configured by name.
 _SPECIAL = ("-finance", "-gov-", "-acdr-")
 Regions = Literal["all"] | Sequence[str]
 
@@ -25,14 +25,14 @@ class Target:
 
 
 def is_special(region_id: str) -> bool:
-    """Whether `regions = "all"` leaves the region out."""
+    """Whether `regions = "all"` excludes the region."""
     return any(mark in region_id for mark in _SPECIAL)
 
 
-def chosen_regions(wanted: Regions, offered: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """The regions to crawl, in order, of those that any product offers (product → regions).
+def select_regions(wanted: Regions, offered: Mapping[str, Collection[str]]) -> tuple[str, ...]:
+    """Return the regions to crawl, in order, of those that any product offers (product → regions).
 
-    Raises ConfigError for a named region that no product has.
+    Raises ConfigError for a configured region that no product has.
     """
     known = {region for regions in offered.values() for region in regions}
     if wanted == "all":
@@ -45,8 +45,8 @@ def chosen_regions(wanted: Regions, offered: Mapping[str, Collection[str]]) -> t
     return tuple(dict.fromkeys(wanted))
 
 
-def interleaved(by_account: Mapping[str, Iterable[str]]) -> list[Target]:
-    """Every target, one region of each account in turn, so that accounts' limits are used side by side."""
+def interleave(by_account: Mapping[str, Iterable[str]]) -> list[Target]:
+    """Return all targets, one region of each account in turn, so that the accounts' limits are used concurrently."""
     rounds: list[list[Target]] = []
     for account_id, regions in by_account.items():
         for position, region in enumerate(regions):
@@ -58,7 +58,7 @@ def interleaved(by_account: Mapping[str, Iterable[str]]) -> list[Target]:
 
 @dataclass(frozen=True, slots=True)
 class SkipReason:
-    """Why nothing can be asked in an account: a code and a sentence, and the status that its scopes get."""
+    """Why an account can't be crawled: a code and a sentence, and the status of its scopes."""
 
     code: str
     message: str
@@ -67,9 +67,9 @@ class SkipReason:
 
 @dataclass(frozen=True, slots=True)
 class TargetPlan:
-    """What is to be crawled in one target: tables, parents first, with those not asked for among them.
+    """The tables to read in one target, parents first, including parents that aren't selected.
 
-    `refusal`: why nothing can be asked there; all its scopes end with it.
+    `refusal`: why the target can't be crawled; all its scopes end with it.
     """
 
     target: Target

@@ -1,23 +1,25 @@
-"""A crawl that doesn't move any more is ended, with a list of what waits where: a hang at night tells nobody why.
+"""Aborts a crawl that makes no progress and logs where each task is waiting.
 
-A wait that somebody has set an end to (a retry's pause, a server's hint, a bucket's turn) is no standstill.
+A wait with a known end (a retry's pause, a server's hint, a rate limit) counts as progress.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from math import inf
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
+import anyio
 import structlog
 
 from crawler.clock import Clock
-from crawler.errors import CrawlError
+from crawler.errors import CrawlError, unwrap_group
+from crawler.run.progress import CrawlMonitor
 
 PATIENCE_S = 300.0
 _LOOK_S = 15.0
@@ -25,11 +27,11 @@ _MAX_STACKS = 50
 
 
 class StuckError(CrawlError):
-    """Nothing has moved for too long. The log has what waits."""
+    """The crawl made no progress for too long. The log has the stacks of its tasks."""
 
 
 class TrackedClock:
-    """A clock that knows who sleeps on it. It reads as the one within, by that one's own functions."""
+    """A clock that records its sleepers. Reading the time is delegated to the wrapped clock."""
 
     def __init__(self, inner: Clock) -> None:
         self.inner = inner
@@ -39,15 +41,15 @@ class TrackedClock:
 
     async def sleep(self, duration_s: float) -> None:
         """See `Clock.sleep`."""
-        with self._noted(self.monotonic() + max(0.0, duration_s)):
+        with self._record(self.monotonic() + max(0.0, duration_s)):
             await self.inner.sleep(duration_s)
 
-    def last_due(self) -> float:
-        """When the last of those that sleep now wakes up; -inf where nobody sleeps."""
+    def last_wakeup(self) -> float:
+        """Return when the last of the current sleepers wakes up; -inf without sleepers."""
         return max(self._due, default=-inf)
 
     @contextmanager
-    def _noted(self, due: float) -> Iterator[None]:
+    def _record(self, due: float) -> Iterator[None]:
         self._due[due] += 1
         try:
             yield
@@ -57,43 +59,63 @@ class TrackedClock:
                 del self._due[due]
 
 
+@asynccontextmanager
+async def abort_if_stuck(
+    clock: TrackedClock, next_request_at: Callable[[], float | None], monitor: CrawlMonitor
+) -> AsyncIterator[None]:
+    """Cancel the block with StuckError if nothing moves in it. `next_request_at`: None if no request is waiting."""
+
+    def progress_counters() -> tuple[int, ...]:
+        return monitor.requests.requests, monitor.progress.scopes_done, monitor.progress.rows
+
+    def last_wakeup() -> float:
+        next_at = next_request_at()
+        return max(clock.last_wakeup(), -inf if next_at is None else next_at)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch_progress, progress_counters, last_wakeup, clock.inner, monitor.on_stuck)
+            yield
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise unwrap_group(group) from None
+
+
 async def watch_progress(
-    marks: Callable[[], object],
-    last_due: Callable[[], float],
+    progress_counters: Callable[[], object],
+    last_wakeup: Callable[[], float],
     clock: Clock,
     on_stuck: Callable[[], object],
     patience_s: float = PATIENCE_S,
 ) -> None:
-    """Look again and again whether `marks` has changed, or a wait's end `last_due` is still to come.
+    """Check again and again whether `progress_counters` has changed, or `last_wakeup` is still to come.
 
-    Where neither was so for `patience_s` it logs an event `stuck` with the stacks of all tasks, calls `on_stuck`, and
-    raises StuckError.
+    If neither was true for `patience_s`, log the event `stuck` with the stacks of all tasks, call `on_stuck`, and
+    raise StuckError.
     """
-    seen, moved_at = marks(), clock.monotonic()
+    seen, moved_at = progress_counters(), clock.monotonic()
     while clock.monotonic() - moved_at < patience_s:
         await clock.sleep(_LOOK_S)
-        found, now = marks(), clock.monotonic()
+        found, now = progress_counters(), clock.monotonic()
         if found != seen:
             seen, moved_at = found, now
-        moved_at = max(moved_at, min(now, last_due()))
-    structlog.get_logger().error("stuck", seconds=round(patience_s), waiting=waiting())
+        moved_at = max(moved_at, min(now, last_wakeup()))
+    structlog.get_logger().error("stuck", seconds=round(patience_s), waiting=task_stacks())
     on_stuck()
-    raise StuckError(
-        f"Nothing has moved for {patience_s:g} s; the log's event `stuck` has what waits. Please report it."
-    )
+    raise StuckError(f"The crawl made no progress for {patience_s:g} s; please report the log's event `stuck`.")
 
 
-def waiting() -> list[str]:
-    """Where every task of this loop waits, `3 × outermost < … < innermost`, the most frequent first.
+def task_stacks() -> list[str]:
+    """Return where the tasks of this loop are waiting: `3 × outermost < … < innermost`, the most frequent first.
 
-    Places in the code only: no variable, no argument.
+    The stacks have places in the code only, without variables and arguments.
     """
-    stacks = Counter(" < ".join(_places(task.get_coro())) for task in asyncio.all_tasks())
+    stacks = Counter(" < ".join(_stack_of(task.get_coro())) for task in asyncio.all_tasks())
     return [f"{number} × {stack}" for stack, number in stacks.most_common(_MAX_STACKS)]
 
 
-def _places(awaited: Any) -> Iterator[str]:
-    """A coroutine's place, and those of what it awaits, as far as Python can see."""
+def _stack_of(awaited: Any) -> Iterator[str]:
+    """Yield the place of a coroutine and of each awaitable that it waits for, as far as Python shows them."""
     while awaited is not None:
         prefix = next((prefix for prefix in ("cr", "gi", "ag") if hasattr(awaited, f"{prefix}_code")), "")
         if not prefix:

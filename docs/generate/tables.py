@@ -17,7 +17,6 @@ from crawler.cli.tables.describe import (
     facts,
     key_text,
     own_column_rows,
-    product_name,
     selection_text,
 )
 from crawler.client.rate_limit import LimitRule
@@ -97,7 +96,7 @@ def _anchor(heading: str) -> str:
 
 
 def _heading(product: Product) -> str:
-    return escaped(product_name(product.key))
+    return escaped(product.title)
 
 
 def _overview(

@@ -143,6 +143,6 @@ def test_what_no_column_can_be_is_refused_with_file_and_key(tree, message):
 
 def test_a_description_of_no_column_is_refused():
     with pytest.raises(
-        CatalogError, match=r"^x\.toml: \[descriptions\] names 'a\.c', which is no column of the file\.$"
+        CatalogError, match=r"^x\.toml: \[descriptions\] names 'a\.c', which is not a column of the file\.$"
     ):
         build({"a": {"b": "string"}}, {"a.b": "there", "a.c": "not there"})

@@ -8,7 +8,7 @@ import shutil
 import pyarrow as pa
 import pytest
 
-from crawler.catalog import load_catalog, schemas_folder
+from crawler.catalog import load_catalog, product_keys, schemas_folder
 from crawler.catalog import loader as module
 from crawler.catalog.columns import TIMESTAMP
 from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
@@ -167,41 +167,44 @@ NO_BIND = "[[parents]] bind: shop_carts has no value"
         (('cartId = "string"', 'cartId = "string"\nCartId = "string"'), "'cartId' and 'CartId' under columns are both"),
         (
             ('extra = "string"', 'record_snapshot_id = "string"'),
-            "the column 'record_snapshot_id' would be there twice.",
+            "the column 'record_snapshot_id' would exist twice.",
         ),
-        (('key = ["cart_id"]', 'key = ["cartId"]'), "[table] key names 'cartId', which is no column of a record or"),
+        (('key = ["cart_id"]', 'key = ["cartId"]'), "[table] key names 'cartId', which is not a column of a record or"),
         (
             ('key = ["cart_id"]', 'key = ["account_id"]'),
-            "[table] key names 'account_id', which is no column of a record",
+            "[table] key names 'account_id', which is not a column of a record",
         ),
         (
             ('key = ["cart_id"]', 'key = ["token"]'),
-            "[table] key names 'token', which can't tell rows apart: string sec",
+            "[table] key names 'token', which can't identify rows: string sec",
         ),
-        (('key = ["cart_id"]', 'key = ["owner"]'), "[table] key names 'owner', which can't tell rows apart: struct."),
+        (('key = ["cart_id"]', 'key = ["owner"]'), "[table] key names 'owner', which can't identify rows: struct."),
         (
             ('key = ["cart_id"]', 'key = ["cart_id"]\nvolatile = ["owner.nobody"]'),
-            "[table] volatile names 'owner.nobody', which is no column beside the key.",
+            "[table] volatile names 'owner.nobody', which is not a column outside the key.",
         ),
         (
             ('key = ["cart_id"]', 'key = ["cart_id"]\nvolatile = ["cart_id"]'),
-            "[table] volatile names 'cart_id', which is no column beside the key.",
+            "[table] volatile names 'cart_id', which is not a column outside the key.",
         ),
         (('"shop_carts"', '"fc_carts"'), "[table] name: a table of shop is named shop_… in snake case."),
         (('"shop_carts"', '"shop_Carts"'), "[table] name: a table of shop is named shop_… in snake case."),
-        (("[columns]", 'selection = "opt-in"\n[columns]'), "[table] reason: needed where a table isn't on by default"),
+        (("[columns]", 'selection = "opt-in"\n[columns]'), "[table] reason: required if a table isn't on by default"),
         (
             ("[columns]", 'reason = "large"\n[columns]'),
-            "[table] reason: needed where a table isn't on by default, and o",
+            "[table] reason: required if a table isn't on by default, and o",
         ),
         (("[columns]", 'selection = "maybe"\n[columns]'), "table.selection: Invalid enum value 'maybe'."),
         (("[paging]", 'accepts = ["text"]\n[paging]'), "operation.accepts[0]: Invalid enum value 'text'."),
-        (("[paging]", 'embedded = ["owner.x"]\n[paging]'), "[operation] embedded names 'owner.x', which is no column"),
+        (
+            ("[paging]", 'embedded = ["owner.x"]\n[paging]'),
+            "[operation] embedded names 'owner.x', which is not a column",
+        ),
         (("[columns]", '[window]\nbegin = "b"\nend = "e"\nhours = 0\n[columns]'), "[window] hours must be at least 1."),
         (("[columns]", f"{DETAILS}[columns]"), "[details] bind must give the parameters of its path, which begins"),
         (
             ("[columns]", f"{DETAILS.replace('{id}', '{cart}')}[columns]"),
-            "[details] bind: shop_carts has no value 'cart' to ask for.",
+            "[details] bind: shop_carts has no value 'cart' for a parameter.",
         ),
         (
             ('style = "token"', 'style = "tokens"'),
@@ -238,11 +241,11 @@ NO_BIND = "[[parents]] bind: shop_carts has no value"
         ),
         (
             ('records = "carts"', 'records = "carts"\nitem = "id"'),
-            "[operation] item is 'id', which must be the one column",
+            "[operation] item is 'id', which must be the only column",
         ),
         (
             ("[columns]", '[descriptions]\n"b" = "c"\n[columns]'),
-            "[descriptions] names 'b', which is no column of the file",
+            "[descriptions] names 'b', which is not a column of the file",
         ),
     ],
 )
@@ -256,15 +259,15 @@ def test_a_file_that_says_something_wrong_is_refused_with_its_name_and_the_key(f
     [
         (
             ('table = "shop_carts"', 'table = "shop_cards"'),
-            "[[parents]] table 'shop_cards' is no table of the catalog.",
+            "[[parents]] table 'shop_cards' is not a table of the catalog.",
         ),
-        (('cartId = "cart_id"', 'cartId = "cartId"'), f"{NO_BIND} 'cartId' to ask for."),
-        (('cartId = "cart_id"', 'cartId = "owner"'), f"{NO_BIND} 'owner' to ask for."),
-        (('cartId = "cart_id"', 'cartId = "owner.nam"'), f"{NO_BIND} 'owner.nam' to ask for."),
-        (('cartId = "cart_id"', 'cartId = "cart_id.x"'), f"{NO_BIND} 'cart_id.x' to ask for."),
-        (('cartId = "cart_id"', 'cartId = "cart_id[]"'), f"{NO_BIND} 'cart_id[]' to ask for."),
-        (('cartId = "cart_id"', 'cartId = "owner.emails"'), f"{NO_BIND} 'owner.emails' to ask for."),
-        (('cartId = "cart_id"', 'cartId = "token"'), f"{NO_BIND} 'token' to ask for."),
+        (('cartId = "cart_id"', 'cartId = "cartId"'), f"{NO_BIND} 'cartId' for a parameter."),
+        (('cartId = "cart_id"', 'cartId = "owner"'), f"{NO_BIND} 'owner' for a parameter."),
+        (('cartId = "cart_id"', 'cartId = "owner.nam"'), f"{NO_BIND} 'owner.nam' for a parameter."),
+        (('cartId = "cart_id"', 'cartId = "cart_id.x"'), f"{NO_BIND} 'cart_id.x' for a parameter."),
+        (('cartId = "cart_id"', 'cartId = "cart_id[]"'), f"{NO_BIND} 'cart_id[]' for a parameter."),
+        (('cartId = "cart_id"', 'cartId = "owner.emails"'), f"{NO_BIND} 'owner.emails' for a parameter."),
+        (('cartId = "cart_id"', 'cartId = "token"'), f"{NO_BIND} 'token' for a parameter."),
         (
             ('cartId = "cart_id"', 'cart = "cart_id"'),
             "[[parents]] of 'shop_carts' must give cartId, in bind or values.",
@@ -301,7 +304,7 @@ def test_a_value_below_a_struct_can_be_bound(folder, path):
 def test_a_secret_can_not_be_bound_wherever_it_is(folder, path):
     folder.write("carts", CARTS, ("owner = { ", 'owner = { pin = "string secret", '))
     folder.write("items", ITEMS, ('cartId = "cart_id"', f'cartId = "{path}"'))
-    assert f"has no value {path!r} to ask for." in folder.refusal()
+    assert f"has no value {path!r} for a parameter." in folder.refusal()
 
 
 def test_an_unknown_grandparent_is_refused_as_an_unknown_parent(folder):
@@ -311,7 +314,7 @@ def test_an_unknown_grandparent_is_refused_as_an_unknown_parent(folder):
         "a_parts", ITEMS.replace("shop_carts", "shop_items").replace('"shop_items"\ntitle', '"shop_parts"\ntitle')
     )
     assert folder.refusal() == (
-        "mine/shop/2020-01-01/b_items.toml: [[parents]] table 'shop_gone' is no table of the catalog."
+        "mine/shop/2020-01-01/b_items.toml: [[parents]] table 'shop_gone' is not a table of the catalog."
     )
 
 
@@ -319,7 +322,7 @@ def test_tables_that_hang_from_each_other_are_refused(folder):
     folder.write("a", ITEMS.replace("shop_carts", "shop_b").replace("shop_items", "shop_a"))
     folder.write("b", ITEMS.replace("shop_carts", "shop_a").replace("shop_items", "shop_b"))
     message = folder.refusal()
-    assert message.startswith("mine/shop/2020-01-01/a.toml: [[parents]] table: 'shop_a' hangs from itself, by way of ")
+    assert message.startswith("mine/shop/2020-01-01/a.toml: [[parents]] table: 'shop_a' is its own ancestor: ")
     assert message.endswith(" shop_a → shop_b → shop_a.")
 
 
@@ -327,7 +330,7 @@ def test_a_table_in_two_files_is_refused_and_both_are_named(folder):
     folder.write("carts", CARTS)
     folder.write("cards", CARTS)
     assert folder.refusal() == (
-        "mine/shop/2020-01-01/carts.toml: [table] name 'shop_carts' is that of mine/shop/2020-01-01/cards.toml already."
+        "mine/shop/2020-01-01/carts.toml: [table] name 'shop_carts' is already in mine/shop/2020-01-01/cards.toml."
     )
 
 
@@ -335,7 +338,7 @@ def test_a_product_in_two_files_is_refused(tmp_path):
     file = tmp_path / "fc" / "2030-01-01" / "product.toml"
     file.parent.mkdir(parents=True)
     file.write_text(PRODUCT.replace('"shop"', '"fc"').replace("2020-01-01", "2030-01-01"))
-    with pytest.raises(CatalogError, match=r"product\.toml: product 'fc' is that of another file already\.$"):
+    with pytest.raises(CatalogError, match=r"product\.toml: product 'fc' is already in another file\.$"):
         load_catalog([tmp_path])
 
 
@@ -348,6 +351,10 @@ def test_a_product_in_two_files_is_refused(tmp_path):
         (('"shop.cn-hangzhou.', '"{region.'), "cn-hangzhou has a placeholder other than {region} and {account_id}: "),
         (("https://", "http://"), "endpoint must begin with https://, and is 'http://shop.{region}.aliyuncs.com'."),
         (("prefix", "prefixes"), "Object "),
+        (
+            ("[endpoints]", "[rate_limit]\nrate = 0\n[endpoints]"),
+            "[rate_limit] rate must be above 0, and burst at least",
+        ),
     ],
 )
 def test_a_product_that_nobody_can_reach_is_refused(folder, change, message):
@@ -355,10 +362,27 @@ def test_a_product_that_nobody_can_reach_is_refused(folder, change, message):
     assert folder.refusal().startswith(f"mine/shop/2020-01-01/product.toml: {message}")
 
 
+def test_a_products_title_limit_and_settings_are_in_its_file(folder):
+    assert (folder.load().products["shop"].title, folder.load().products["shop"].rate) == ("shop", None)
+    keys = 'title = "The shop"\nsettings = ["shop.kinds"]\n[rate_limit]\nrate = 2.5\nburst = 3\n[endpoints]'
+    folder.write("product", PRODUCT, ("[endpoints]", keys))
+    folder.write("carts", CARTS)
+    folder.write("items", ITEMS, ('"cart_id" }', '"cart_id" }\nsetting = "shop.kinds"'))
+    catalog = folder.load()
+    product = catalog.products["shop"]
+    assert (product.title, product.rate, product.burst) == ("The shop", 2.5, 3)
+    assert (catalog.product_title("shop"), catalog.product_title("unknown")) == ("The shop", "unknown")
+    assert catalog.operations["shop_items"].parents[0].setting == "shop.kinds"
+
+
+def test_keys_of_the_built_in_products_are_their_folders_names():
+    assert product_keys() == tuple(load_catalog().products)
+
+
 def test_a_table_in_a_folder_of_no_product_is_refused(folder):
     other = folder.root / "carts.toml"
     other.write_text(CARTS)
-    assert folder.refusal() == "mine/carts.toml: no product.toml says what PRODUCT/VERSION folder this file is in."
+    assert folder.refusal() == "mine/carts.toml: no product.toml describes this file's PRODUCT/VERSION folder."
 
 
 def test_a_file_that_is_no_text_or_can_not_be_opened_is_refused(folder):

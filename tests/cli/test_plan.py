@@ -15,7 +15,7 @@ from crawler.cli.plan_text import print_plan
 from crawler.cli.plan_values import plan_value
 from crawler.clock import SystemClock
 from crawler.config import resolve
-from crawler.config.resolve import open_catalog
+from crawler.config.resolve import resolve_config
 from crawler.emulator import Deny, spec
 from crawler.emulator.spec import Shape
 from crawler.snapshot import list_snapshots, read_manifest
@@ -26,7 +26,7 @@ CATALOG = load_catalog()
 
 async def plan(here, config=None, clock=None):
     config = config or here.config()
-    return await plan_value(config, open_catalog(config), replace(here.surroundings(), clock=clock or SystemClock()))
+    return await plan_value(resolve_config(config), replace(here.surroundings(), clock=clock or SystemClock()))
 
 
 def limited(line):
@@ -209,7 +209,7 @@ async def test_a_snapshot_that_cannot_be_read_is_one_warning(tmp_path, capsys, s
     [warning] = value["warnings"]
     assert said in warning
     assert value == {**before, "warnings": [warning]}
-    print_plan(value, open_catalog(config))
+    print_plan(value, resolve_config(config).catalog)
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning ")]
     assert said in line
 

@@ -13,9 +13,9 @@ import pytest
 from crawler.audit.database import connect, open_snapshot
 from crawler.cli.doctor_checks import run_checks
 from crawler.cli.plan_values import plan_value
-from crawler.config.resolve import open_catalog
+from crawler.config.resolve import resolve_config
 from crawler.errors import ConfigError, OutputError
-from crawler.run.output import open_place
+from crawler.run.output import open_location
 from crawler.run.run import crawl
 from crawler.run.system import System
 from tests.support import command_server
@@ -51,7 +51,7 @@ class Output:
         return await crawl(self.config(**crawl_keys), self.surroundings)
 
     async def open(self, snapshot_id="latest"):
-        place = await open_place(self.uri, self.surroundings, self.config())
+        place = await open_location(self.uri, self.surroundings, self.config())
         return await asyncio.to_thread(open_snapshot, place, snapshot_id)
 
 
@@ -92,7 +92,7 @@ async def test_crawl_into_a_bucket_has_every_record_and_is_read_back(output):
         "fc_functions": wanted["fc.ListFunctions"],
         "fc_layers": wanted["fc.ListLayers"],
     }
-    plan = await plan_value(output.config(), open_catalog(output.config()), output.surroundings)
+    plan = await plan_value(resolve_config(output.config()), output.surroundings)
     assert plan["last_snapshot"]["snapshot_id"] == result.snapshot_id
     findings = {finding.subject: finding for finding in await run_checks(output.config(), output.surroundings)}
     assert findings["output"].is_well, findings["output"]

@@ -58,16 +58,16 @@ SHOP = catalog_of(
 
 def test_without_a_last_crawl_one_request_for_each_root_list_is_sure_and_nothing_is_expected():
     found = of_one(SHOP)
-    assert (found.scopes, found.sure, found.expected) == (4, Load(2, 2, 0.0, ""), None)
-    assert found.best == found.sure
+    assert (found.scopes, found.minimum, found.expected) == (4, Load(2, 2, 0.0, ""), None)
+    assert found.best == found.minimum
 
 
 def test_a_products_requests_share_its_bucket_and_the_slowest_bucket_is_named():
     roots = [operation(f"t{n}") for n in range(7)] + [operation(f"u{n}", product="mall") for n in range(9)]
     found = of_one(catalog_of(*roots), rules={**LIMITS, "shop": LimitRule(1, 1)})
-    assert found.sure.requests == 16
-    assert found.sure.least_s == pytest.approx((7 - 1) / (1 * PACE))
-    assert found.sure.bucket == "shop"
+    assert found.minimum.requests == 16
+    assert found.minimum.least_s == pytest.approx((7 - 1) / (1 * PACE))
+    assert found.minimum.bucket == "shop"
 
 
 def test_an_operations_own_limit_holds_within_its_products():
@@ -83,7 +83,7 @@ def test_targets_run_side_by_side():
     ledger = [row("carts", requests=12), row("carts", THERE, requests=52)]
     whole = forecast([plan_of(SHOP), plan_of(SHOP, THERE)], SHOP, LIMITS, ledger)
     slow = max((found.expected for found in whole.targets), key=lambda load: load.least_s)
-    assert whole.sure == Load(4, 4, 0.0, "")
+    assert whole.minimum == Load(4, 4, 0.0, "")
     # The customers aren't in the ledger: a request in each target.
     assert whole.expected == Load(4, 12 + 52 + 2, slow.least_s, "shop")
     assert slow.least_s == pytest.approx((53 - 2) / (10 * PACE))
@@ -94,7 +94,7 @@ def test_in_a_refused_target_nothing_is_sent():
     refusal = SkipReason("InvalidCredentials", "The key is disabled.")
     for ledger in (None, [row("carts", requests=9)]):
         whole = forecast([plan_of(SHOP, refusal=refusal)], SHOP, LIMITS, ledger)
-        assert whole.sure == whole.best == Load()
+        assert whole.minimum == whole.best == Load()
         assert whole.targets[0].is_refused
         assert (whole.expected is None) == (ledger is None)
 
@@ -179,7 +179,7 @@ def test_details_take_a_request_a_row_beside_those_of_the_list(counts, without, 
     assert of_one(DETAILED, ledger).expected.requests == without
     rules = {"default": LimitRule(1000, 1000), "shop.GETCART": LimitRule(1, 1)}
     found = of_one(DETAILED, ledger, rules, details={"carts"})
-    assert (found.sure.requests, found.expected.requests) == (1, with_details)
+    assert (found.minimum.requests, found.expected.requests) == (1, with_details)
     assert found.expected.least_s == pytest.approx(max(0, with_details - without - 1) / PACE)
 
 
@@ -213,9 +213,9 @@ def test_what_is_expected_is_never_less_than_what_is_sure_and_the_whole_is_its_t
     plans = [plan_of(SHOP), plan_of(SHOP, THERE)]
     whole = forecast(plans, SHOP, limits, ledger)
     for found in whole.targets:
-        assert found.expected.requests >= found.sure.requests
-        assert found.expected.lists >= found.sure.lists
-        assert found.expected.least_s >= found.sure.least_s
+        assert found.expected.requests >= found.minimum.requests
+        assert found.expected.lists >= found.minimum.lists
+        assert found.expected.least_s >= found.minimum.least_s
         known = sum(r.account_id == found.target.account_id for r in ledger)
         assert found.scopes - known <= found.estimated + found.unknown <= found.scopes
     assert whole.expected.requests == sum(found.expected.requests for found in whole.targets)

@@ -9,7 +9,7 @@ from crawler.config import parse_config
 from crawler.normalizer import RowPage
 from crawler.normalizer.fast import reader
 from crawler.normalizer.fast.decoder import Undecoded
-from crawler.run import session
+from crawler.run import connection
 from crawler.run.run import crawl
 from crawler.run.scheduler import Scheduler
 from crawler.run.system import System
@@ -49,7 +49,7 @@ async def left_behind(accounts, folder, monkeypatch):
 
 
 async def test_a_scope_that_has_ended_leaves_next_to_nothing_and_no_cycles(tmp_path, monkeypatch):
-    monkeypatch.setattr(session, "Transport", EmptyCloud)
+    monkeypatch.setattr(connection, "Transport", EmptyCloud)
     monkeypatch.setattr(EmptyCloud, "pages", empty_pages(regions=1))
     monkeypatch.setattr("crawler.snapshot.ledger._BLOCK_ROWS", BLOCK)
     monkeypatch.setattr("crawler.client.client._MAX_ENDPOINTS", 1)  # a cache, which is full at some size

@@ -9,9 +9,8 @@ from collections import Counter
 import anyio
 import pytest
 
-from crawler.catalog import load_catalog
 from crawler.cli.doctor_checks import run_checks
-from crawler.config.resolve import DEFAULT_LIMITS
+from crawler.config.resolve import DEFAULT_LIMITS, resolve_config
 from crawler.emulator import Body, Cloud, CloudOrganization, CloudSpec, Deny, Error, PageFault, Refuse
 from crawler.errors import ConfigError, CrawlError, CredentialsError, PaginationError
 from crawler.run.organization import find_members
@@ -218,7 +217,7 @@ DIRECTORY_FAULTS = {
         "loops",
     ),
     "no list": (Body(body=b'{"TotalCount": 3}'), "failed", "ListMissing", "no list"),
-    "no page": (Body(body=b"[]"), "failed", "InvalidResponse", "no JSON object"),
+    "no page": (Body(body=b"[]"), "failed", "InvalidResponse", "not a JSON object"),
     "cut": (Body(body=b'{"Accounts": {"Acc'), "failed", "InvalidResponse", "JSON"),
     "no ID": (
         Body(body=b'{"Accounts": {"Account": [{"AccountId": "7/../8"}]}, "TotalCount": 1}'),
@@ -359,9 +358,9 @@ async def membership(tmp_path, cloud, *, change=str):
     async with site(tmp_path, cloud) as here:
         config = here.config(change=change, **HERE)
         surroundings = System(clock=cloud.clock, environ={}, home=tmp_path)
-        async with open_session(config, load_catalog(), surroundings) as session:
-            identities = await session.identify(surroundings)
-            return session, await find_members(session, surroundings, identities)
+        async with open_session(resolve_config(config), surroundings) as session:
+            identities = await session.identify()
+            return session, await find_members(session, identities)
 
 
 @pytest.mark.parametrize("number", [0, 99, 100, 101, 230])

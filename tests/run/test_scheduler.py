@@ -18,7 +18,7 @@ from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.retry import RetryPolicy
-from crawler.errors import OutputError, TransientError, bare
+from crawler.errors import OutputError, TransientError, unwrap_group
 from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction
 from crawler.run.progress import CrawlProgress
@@ -471,7 +471,7 @@ async def test_an_output_that_fails_ends_the_run(tmp_path):
     run.world.lists = {**TREE, (FUNCTIONS, ("s1",), None): failing}
     with pytest.raises(BaseExceptionGroup) as caught:
         await run()
-    assert isinstance(bare(caught.value), OutputError)
+    assert isinstance(unwrap_group(caught.value), OutputError)
 
 
 async def test_one_key_from_two_lists_of_a_scope_is_one_row(tmp_path):

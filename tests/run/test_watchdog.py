@@ -14,7 +14,7 @@ from crawler.client.client import Client
 from crawler.clock import SystemClock
 from crawler.run.progress import CrawlMonitor
 from crawler.run.run import crawl
-from crawler.run.watchdog import StuckError, TrackedClock, waiting, watch_progress
+from crawler.run.watchdog import StuckError, TrackedClock, task_stacks, watch_progress
 from crawler.telemetry import logs as log
 from tests.support.crawl_runner import site
 
@@ -34,7 +34,7 @@ def logged():
 async def test_no_movement_ends_it_after_the_patience_and_not_before(logged):
     calls = []
     began_at = anyio.current_time()
-    with pytest.raises(StuckError, match=r"^Nothing has moved for 300 s; "):
+    with pytest.raises(StuckError, match=r"^The crawl made no progress for 300 s; "):
         await watch_progress(lambda: 0, never, SystemClock(), lambda: calls.append("stuck"))
     assert 300 <= anyio.current_time() - began_at <= 315
     assert calls == ["stuck"]
@@ -62,7 +62,7 @@ async def test_a_wait_that_has_an_end_is_no_standstill_until_it_is_over():
 
     async def watched():
         with pytest.raises(StuckError):
-            await watch_progress(lambda: 0, clock.last_due, clock.inner, lambda: None)
+            await watch_progress(lambda: 0, clock.last_wakeup, clock.inner, lambda: None)
         ended_at.append(clock.monotonic() - began_at)
 
     began_at = clock.monotonic()
@@ -71,7 +71,7 @@ async def test_a_wait_that_has_an_end_is_no_standstill_until_it_is_over():
         for duration_s in (900, 5):
             tasks.start_soon(clock.sleep, duration_s)
     assert 1200 - 15 <= ended_at[0] <= 1215, "it looks every 15 s"
-    assert clock.last_due() == -inf
+    assert clock.last_wakeup() == -inf
 
 
 async def test_stacks_name_places_and_no_value():
@@ -85,7 +85,7 @@ async def test_stacks_name_places_and_no_value():
         for _ in range(3):
             tasks.start_soon(outer)
         await anyio.sleep(0)
-        stacks = waiting()
+        stacks = task_stacks()
         tasks.cancel_scope.cancel()
     (found,) = (stack for stack in stacks if "inner" in stack)
     assert found.startswith("3 × ")

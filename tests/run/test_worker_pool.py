@@ -9,7 +9,7 @@ import weakref
 import anyio
 import pytest
 
-from crawler.errors import bare
+from crawler.errors import unwrap_group
 from crawler.run.worker_pool import MOST_IDLE, WorkerPool
 
 
@@ -124,7 +124,7 @@ async def test_an_error_of_a_job_ends_all_of_them():
 
     with pytest.raises(BaseExceptionGroup) as failed:
         await crawl()
-    assert str(bare(failed.value)) == "no disk"
+    assert str(unwrap_group(failed.value)) == "no disk"
     assert running.seen == ["stopped"]
 
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from crawler.audit.database import session
+from crawler.catalog import load_catalog
 from crawler.snapshot import is_whole
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
 
-_PRODUCTS = {"fc": "Function Compute 3.0", "fc-open": "Function Compute 2.0", "opensearch": "OpenSearch"}
 OTHER = "own tables"
 
 # What people count first, and the tables that it is in.
@@ -99,15 +99,16 @@ def take_stock(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
         place.open_scopes += not is_whole(row.status)
         scopes[row.table].append(is_whole(row.status))
     tables = [_table_facts(snapshot, catalog, table, scopes[table]) for table in sorted(scopes)]
-    products = tuple(dict.fromkeys([*_PRODUCTS.values(), *sorted({table.product for table in tables})]))
+    built_in = [product.title for product in load_catalog().products.values()]
+    products = tuple(dict.fromkeys([*built_in, *sorted({table.product for table in tables})]))
     ordered = [places[key] for key in sorted(places)]
-    return Inventory(ordered, tables, products, _runtimes(snapshot))
+    return Inventory(ordered, tables, products, _runtimes(snapshot, catalog))
 
 
 def product_of(catalog: Catalog, table: str) -> str:
     """The name of a table's product."""
     operation = catalog.operations.get(table)
-    return _PRODUCTS.get(operation.product, operation.product) if operation else OTHER
+    return catalog.product_title(operation.product) if operation else OTHER
 
 
 def _table_facts(snapshot: OpenSnapshot, catalog: Catalog, table: str, scopes: Sequence[bool]) -> TableFacts:
@@ -123,9 +124,8 @@ def _table_facts(snapshot: OpenSnapshot, catalog: Catalog, table: str, scopes: S
     )
 
 
-def _runtimes(snapshot: OpenSnapshot) -> dict[str, dict[str, int]]:
+def _runtimes(snapshot: OpenSnapshot, catalog: Catalog) -> dict[str, dict[str, int]]:
     tables = [table for table in KINDS["functions"] if table in snapshot.manifest.tables]
-    names = {"fc_functions": _PRODUCTS["fc"], "fc2_functions": _PRODUCTS["fc-open"]}
     found: dict[str, dict[str, int]] = {}
     with session(snapshot, tables) as connection:
         for table in tables:
@@ -133,5 +133,5 @@ def _runtimes(snapshot: OpenSnapshot) -> dict[str, dict[str, int]]:
                 f"SELECT coalesce(nullif(runtime, ''), 'not told'), count(*) FROM {table} GROUP BY ALL"  # noqa: S608
             )
             for runtime, number in counted.fetchall():
-                found.setdefault(runtime, {})[names[table]] = number
+                found.setdefault(runtime, {})[product_of(catalog, table)] = number
     return found

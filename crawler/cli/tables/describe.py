@@ -25,9 +25,6 @@ from crawler.cli.render import rule_text
 if TYPE_CHECKING:
     from crawler.client.rate_limit import LimitRule
 
-# Display names; other products are shown with their key.
-_PRODUCTS = {"fc": "Function Compute 3.0", "fc-open": "Function Compute 2.0", "opensearch": "OpenSearch"}
-
 FIXED_DESCRIPTIONS = {
     "account_id": "ID of the account",
     "region_id": "ID of the region",
@@ -60,11 +57,6 @@ class TreeRow:
     table: str
     lead: str
     rest: str
-
-
-def product_name(key: str) -> str:
-    """Return the display name of a product."""
-    return _PRODUCTS.get(key, key)
 
 
 def counts_text(catalog: Catalog, tables: Iterable[str]) -> str:

@@ -24,7 +24,6 @@ from crawler.cli.tables.describe import (
     column_rows,
     counts_text,
     facts,
-    product_name,
     selection_text,
     tree_rows,
 )
@@ -70,7 +69,7 @@ def print_tables(catalog: Catalog, tables: Collection[str], rules: Mapping[str, 
 
 def _print_product(out: Console, tables: _TableList, product: Product, shown: Sequence[str]) -> None:
     listed = [table for table in shown if table in tables.chosen]
-    out.print(safe(product_name(product.key), "bold"), safe(f"({product.key} {product.version})"))
+    out.print(safe(product.title, "bold"), safe(f"({product.key} {product.version})"))
     rule = tables.rules.get(product.key, tables.rules["default"])
     limit = f"{rule.rate:g} requests/s per account and region, all operations together"
     counted = f"{counts_text(tables.catalog, listed)}; " if listed else ""

@@ -9,7 +9,7 @@ from collections import Counter
 import anyio
 import pytest
 
-from crawler.errors import InvalidArgumentError, bare
+from crawler.errors import InvalidArgumentError, unwrap_group
 from crawler.run.pagination.by_number import MOST_AHEAD, Prefetcher
 from crawler.run.pagination.walk import ListWalk
 from crawler.testing import FakePage
@@ -176,7 +176,7 @@ async def outcome(seed):
     try:
         walk, kept, _ = await walked(service, dice, limit=dice.choice([1, 2, 3]))
     except BaseExceptionGroup as group:
-        return type(bare(group)).__name__, set()
+        return type(unwrap_group(group)).__name__, set()
     return walk.status, moves.stable - set(kept)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from crawler.catalog import load_catalog
 from crawler.catalog.model import Paging
-from crawler.errors import InvalidArgumentError, ThrottledError, bare
+from crawler.errors import InvalidArgumentError, ThrottledError, unwrap_group
 from crawler.run.pagination.prefixes import (
     ALPHABET,
     LEAST_PAGES,
@@ -327,7 +327,7 @@ async def test_a_token_that_leads_to_itself_is_an_error_at_once_in_the_walks_own
     service = Own(SPLIT_SOON, own)
     with pytest.raises(BaseExceptionGroup) as caught:
         await walk_of(service)
-    assert bare(caught.value).code == "TokenRepeated"
+    assert unwrap_group(caught.value).code == "TokenRepeated"
     assert service.own_pages == 1
 
 
@@ -374,7 +374,7 @@ async def test_any_other_error_is_the_lists():
 
     with pytest.raises(BaseExceptionGroup) as caught:
         await walk_of(Failing(numbered(600, "")))
-    assert isinstance(bare(caught.value), ThrottledError)
+    assert isinstance(unwrap_group(caught.value), ThrottledError)
 
 
 def test_a_split_divides_all_names_that_are_left():

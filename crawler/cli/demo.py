@@ -17,13 +17,13 @@ from rich.text import Text
 from crawler.catalog import load_catalog
 from crawler.cli.crawl import conclude, run
 from crawler.cli.emulate import write_config
-from crawler.cli.options import EXIT_NOTHING, OutputOptions, json_option, output_options
+from crawler.cli.options import OutputOptions, json_option, output_options
 from crawler.cli.render import console, safe
 from crawler.cli.tables.describe import product_name
 from crawler.config import Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
 from crawler.emulator.days.days import denied
-from crawler.run.result import EXIT_PARTIAL
+from crawler.errors import ExitCode
 from crawler.run.system import System
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def second_night(output: OutputOptions, folder: str, seed: int, scale: int, firs
     if not output.is_quiet:
         _explain(result.manifest, CloudSpec(seed=seed, scale=scale, day=2))
         _show_differences(Path(folder), first_id, result.snapshot_id)
-    return 0 if result.exit_code == EXIT_PARTIAL else EXIT_NOTHING
+    return ExitCode.SUCCESS if result.exit_code == ExitCode.PARTIAL else ExitCode.FAILURE
 
 
 def _explain(manifest: Manifest, spec: CloudSpec) -> None:

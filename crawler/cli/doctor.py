@@ -15,7 +15,7 @@ from rich.text import Text
 
 from crawler.catalog.model import Catalog, Operation
 from crawler.cli.inputs import load
-from crawler.cli.options import EXIT_NOTHING, OutputOptions, config_option, json_option, output_options
+from crawler.cli.options import OutputOptions, config_option, json_option, output_options
 from crawler.cli.render import console, duration_text, safe, show_json
 from crawler.cli.signals import run_async
 from crawler.client.client import RequestCounts
@@ -25,7 +25,16 @@ from crawler.client.request import ApiRequest
 from crawler.config import Config
 from crawler.config.load import OpenSecretsError
 from crawler.config.resolve import open_catalog
-from crawler.errors import ApiError, ConfigError, DeniedError, OutputError, PaginationError, UnsupportedError, bare
+from crawler.errors import (
+    ApiError,
+    ConfigError,
+    DeniedError,
+    ExitCode,
+    OutputError,
+    PaginationError,
+    UnsupportedError,
+    bare,
+)
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.run.discovery import read_object
 from crawler.run.organization import Membership, find_members
@@ -317,7 +326,7 @@ def doctor(output: OutputOptions, config_file: Path | None, as_json: bool) -> in
         show_json([finding.value() for finding in findings])
     else:
         checking.print_findings(findings)
-    return 0 if all(finding.is_well for finding in findings) else EXIT_NOTHING
+    return ExitCode.SUCCESS if all(finding.is_well for finding in findings) else ExitCode.FAILURE
 
 
 def _load_open(config_file: Path | None) -> tuple[Config, OpenSecretsError | None]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crawler.cli.options import EXIT_NOTHING, Interrupted, exit_code_of
-from crawler.errors import CrawlError, OutputError
+from crawler.cli.options import Interrupted
+from crawler.errors import CrawlError, ExitCode, OutputError
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -28,18 +28,18 @@ class Told:
 @contextmanager
 def told(config: Config) -> Iterator[Told]:
     """Tell everybody when the block has ended, however it does. What goes wrong in telling is a line in the log."""
-    telling, began_at, exit_code = Told(), datetime.now(UTC), EXIT_NOTHING
+    telling, began_at, exit_code = Told(), datetime.now(UTC), int(ExitCode.FAILURE)
     try:
         yield telling
-        exit_code = telling.result.exit_code if telling.result is not None else EXIT_NOTHING
+        exit_code = telling.result.exit_code if telling.result is not None else ExitCode.FAILURE
     except CrawlError as error:
-        exit_code = exit_code_of(error)
+        exit_code = error.exit_code
         raise
     except Interrupted as stopped:
         exit_code = stopped.exit_code
         raise
     except KeyboardInterrupt:
-        exit_code = 130
+        exit_code = ExitCode.INTERRUPTED
         raise
     finally:
         _tell(config, telling.result, exit_code, began_at)

@@ -14,19 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from crawler.errors import (
-    CatalogError,
-    ConfigError,
-    CrawlError,
-    CredentialsError,
-    OutputBusyError,
-    OutputError,
-)
+from crawler.errors import CrawlError
 
 if TYPE_CHECKING:
     pass
 
-EXIT_NOTHING, EXIT_USAGE, EXIT_OUTPUT, EXIT_BUSY, EXIT_CREDENTIALS = 1, 2, 4, 11, 12
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -135,18 +127,3 @@ def output_options(command: _Command) -> _Command:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def exit_code_of(error: CrawlError) -> int:
-    """The exit code that interface users script against."""
-    match error:
-        case ConfigError() | CatalogError():
-            return EXIT_USAGE
-        case CredentialsError():
-            return EXIT_CREDENTIALS
-        case OutputBusyError():
-            return EXIT_BUSY
-        case OutputError():
-            return EXIT_OUTPUT
-        case _:
-            return EXIT_NOTHING

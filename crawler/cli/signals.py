@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-from crawler.cli.options import EXIT_NOTHING, Interrupted
-from crawler.errors import bare
+from crawler.cli.options import Interrupted
+from crawler.errors import ExitCode, bare
 
 _Result = TypeVar("_Result")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -64,7 +64,7 @@ def exit_after_grace() -> None:
     import os
     import threading
 
-    ending = threading.Timer(_LAST_S, os._exit, [EXIT_NOTHING])
+    ending = threading.Timer(_LAST_S, os._exit, [int(ExitCode.FAILURE)])
     ending.daemon = True
     ending.start()
 

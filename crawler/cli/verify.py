@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.inputs import place_of
-from crawler.cli.options import EXIT_NOTHING, CommandError, config_option, json_option, output_options, uri_option
+from crawler.cli.options import CommandError, config_option, json_option, output_options, uri_option
 from crawler.cli.render import show_json
-from crawler.errors import OutputError
+from crawler.errors import ExitCode, OutputError
 
 if TYPE_CHECKING:
     from crawler.snapshot import OutputLocation
@@ -44,7 +44,8 @@ def verify(
         show_json(_value(verdicts, loose))
     else:
         _print(verdicts, loose)
-    return EXIT_NOTHING if loose or any(verdict.bad_files for verdict in verdicts) else 0
+    is_bad = bool(loose) or any(verdict.bad_files for verdict in verdicts)
+    return ExitCode.FAILURE if is_bad else ExitCode.SUCCESS
 
 
 def _verified(place: OutputLocation, snapshot_ids: Sequence[str]) -> tuple[list[VerifyResult], list[BadFile]]:

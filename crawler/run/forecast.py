@@ -16,7 +16,8 @@ from typing import Literal
 from crawler.catalog.model import Catalog, Operation, Parent
 from crawler.client.rate_limit import LimitRule, TokenBuckets, least_time_s
 from crawler.run.targets import Target, TargetPlan
-from crawler.snapshot import ScopeRow, has_rows, is_whole
+from crawler.snapshot import ScopeRow
+from crawler.snapshot.status import is_known
 
 _Calls = Counter[tuple[str, str]]  # of a product and one of its actions
 _ScopeKey = tuple[str, str, str]  # account, region, table
@@ -217,11 +218,7 @@ class _Forecaster:
 
 def _known_rows(ledger: Iterable[ScopeRow]) -> dict[_ScopeKey, ScopeRow]:
     """The scopes that were walked to their end, or to where the service had nothing more to say."""
-    return {
-        (row.account_id, row.region_id, row.table): row
-        for row in ledger
-        if has_rows(row.status) or is_whole(row.status)
-    }
+    return {(row.account_id, row.region_id, row.table): row for row in ledger if is_known(row.status)}
 
 
 def _as_last_time(operation: Operation, row: ScopeRow, *, has_details: bool) -> _Outlook:

@@ -1,4 +1,4 @@
-"""The result of a crawl, and its exit code."""
+"""The result of a crawl."""
 
 from __future__ import annotations
 
@@ -7,27 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from crawler.client.client import RequestCounts
+from crawler.errors import ExitCode
 from crawler.snapshot import (
     DirectoryEntry,
-    Ledger,
     Manifest,
     ScopeRow,
-    is_whole,
-    status_of,
 )
 from crawler.snapshot.manifest import SkippedMember
-
-EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlResult:
-    """How a crawl came out. `manifest` is None where nothing was committed; `ledger` has every scope either way.
+    """The result of a crawl. `manifest` is None if nothing was committed; `ledger` has every scope either way.
 
-    `resumed_scopes` were finished by a crawl that this one went on with: `requests` doesn't count theirs.
+    `resumed_scopes` counts scopes that an interrupted crawl had finished: `requests` doesn't count theirs.
     """
 
-    exit_code: int
+    exit_code: ExitCode
     snapshot_id: str
     manifest: Manifest | None
     ledger: Sequence[ScopeRow]
@@ -43,14 +39,5 @@ class CrawlResult:
 
     @property
     def rows(self) -> int:
-        """Rows in the snapshot."""
+        """The number of rows in the snapshot."""
         return sum(entry.rows for entry in self.manifest.tables.values()) if self.manifest else 0
-
-
-def exit_code_of(ledger: Ledger, directory: DirectoryEntry | None, *, require_complete: bool) -> int:
-    """Return the exit code that a crawl with this ledger has."""
-    if status_of(ledger, directory) == "complete":
-        return EXIT_COMPLETE if ledger else EXIT_NOTHING
-    if require_complete or not any(map(is_whole, ledger.by_status)):
-        return EXIT_NOTHING
-    return EXIT_PARTIAL

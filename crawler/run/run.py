@@ -18,14 +18,14 @@ import structlog
 from crawler import __version__
 from crawler.config import Config
 from crawler.config.resolve import open_catalog, parameter_settings
-from crawler.errors import ConfigError, OutputError, bare
+from crawler.errors import ConfigError, ExitCode, OutputError, bare
 from crawler.normalizer import Normalizer
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.normalizer.redaction import Redaction
 from crawler.run.output import begin_writer, open_bucket, open_configured_lake, preflight, publish, resume_writer
 from crawler.run.plan import CrawlPlan, conditions, families, make_plan, plan_sha256
 from crawler.run.progress import CrawlMonitor
-from crawler.run.result import EXIT_NOTHING, CrawlResult, exit_code_of
+from crawler.run.result import CrawlResult
 from crawler.run.scheduler import Scheduler
 from crawler.run.session import Session, open_session
 from crawler.run.system import System
@@ -36,6 +36,7 @@ from crawler.snapshot import (
     ScopeRow,
     SnapshotWriter,
 )
+from crawler.snapshot.status import crawl_exit_code
 
 
 async def crawl(
@@ -190,7 +191,11 @@ class _Crawl:
 
     async def _conclude(self, scheduler: Scheduler, plan: CrawlPlan) -> CrawlResult:
         session, ledger, members = self._session, scheduler.ledger, plan.membership
-        exit_code = exit_code_of(ledger, members.directory, require_complete=session.config.crawl.require_complete)
+        exit_code = crawl_exit_code(
+            ledger.by_status,
+            members.directory.status if members.directory is not None else None,
+            require_complete=session.config.crawl.require_complete,
+        )
         overhead = {name: tally.requests for name, tally in session.overhead.items()}
         finished_at = self._surroundings.clock.now()
         draft = ManifestDraft(
@@ -208,7 +213,7 @@ class _Crawl:
         manifest = None
         for row in ledger.not_whole():
             self._log_incomplete(row)
-        if exit_code != EXIT_NOTHING:
+        if exit_code is not ExitCode.FAILURE:
             manifest = await self._writer.commit(draft, ledger)
             self._log.info("snapshot_committed", snapshot_id=manifest.snapshot_id, status=manifest.status)
         return CrawlResult(

@@ -29,7 +29,8 @@ from crawler.run.scope import Job, ListRowCounts, Scope, add_names
 from crawler.run.targets import SkipReason, Target, TargetPlan
 from crawler.run.worker_pool import WorkerPool
 from crawler.snapshot import JournalEntry, Ledger, ListWriter, SnapshotWriter
-from crawler.snapshot.ledger import ScopeRow, Status, is_whole
+from crawler.snapshot.ledger import ScopeRow
+from crawler.snapshot.status import Status, is_whole
 
 # An open scope takes about 5 kB. More than a few hundred are open at once only where most of the cloud throttles.
 MAX_OPEN = 20_000

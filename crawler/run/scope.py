@@ -22,7 +22,8 @@ from crawler.normalizer import RowPage
 from crawler.run.details import DetailReader
 from crawler.run.targets import Target
 from crawler.snapshot import ChildList, ScopeWriter
-from crawler.snapshot.ledger import ScopeRow, Status, has_rows, worst
+from crawler.snapshot.ledger import ScopeRow
+from crawler.snapshot.status import Status, has_rows, worst
 
 MAX_PENDING = 1000
 _MAX_MESSAGE = 500

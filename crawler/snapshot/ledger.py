@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,41 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.errors import OutputError
+from crawler.snapshot.status import Status, is_whole
 
 _BLOCK_ROWS = 256
 _CODEC = "zstd"
-
-
-class Status(enum.StrEnum):
-    """How a scope ended, from best to worst."""
-
-    COMPLETE = "complete"
-    UNSUPPORTED = "unsupported"
-    TRUNCATED = "truncated"
-    UNSTABLE = "unstable"
-    NOT_ATTEMPTED = "not_attempted"
-    DENIED = "denied"
-    FAILED = "failed"
-
-
-_SEVERITY = {status: severity for severity, status in enumerate(Status)}
-_WITH_ROWS = frozenset({Status.COMPLETE, Status.TRUNCATED, Status.UNSTABLE})
-_WHOLE = frozenset({Status.COMPLETE, Status.UNSUPPORTED})
-
-
-def worst(statuses: Iterable[Status]) -> Status:
-    """The status that counts where several lists, or a parent and its child, meet; of none, complete."""
-    return max(statuses, key=_SEVERITY.__getitem__, default=Status.COMPLETE)
-
-
-def has_rows(status: Status) -> bool:
-    """Whether the scope's rows are in the snapshot."""
-    return status in _WITH_ROWS
-
-
-def is_whole(status: Status) -> bool:
-    """Whether the scope leaves nothing unknown: what a complete snapshot has throughout."""
-    return status in _WHOLE
 
 
 @dataclass(slots=True)
@@ -201,11 +169,6 @@ class Ledger(Sequence[ScopeRow]):
     def not_whole(self) -> list[ScopeRow]:
         """The rows that leave something unknown, by table, account and region."""
         return sorted_ledger(row for _, rest in self._packs.values() for row in rest)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether no row leaves anything unknown."""
-        return all(is_whole(status) for status in self.by_status)
 
     def __len__(self) -> int:
         """How many rows there are."""

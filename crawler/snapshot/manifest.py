@@ -6,14 +6,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import pyarrow as pa
 
 from crawler.errors import OutputError
 from crawler.snapshot.layout import is_part_path, is_snapshot_id, ledger_path, manifest_path
-from crawler.snapshot.ledger import Ledger, ScopeRow, Status, is_whole
+from crawler.snapshot.ledger import Ledger, ScopeRow
+from crawler.snapshot.status import SnapshotStatus, Status, has_rows, snapshot_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,7 +58,7 @@ class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_listed(self) -> bool:
         """Whether there is a list of members at all."""
-        return self.status in {Status.COMPLETE, Status.UNSTABLE}
+        return has_rows(self.status)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +71,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int
     snapshot_id: str
-    status: Literal["complete", "partial"]
+    status: SnapshotStatus
     started_at: Instant
     finished_at: Instant
     version: str
@@ -137,10 +138,9 @@ def count_scopes(ledger: Sequence[ScopeRow]) -> StatusCounts:
     return StatusCounts(total=len(rows), by_status=by_status, not_complete=rows.not_whole())
 
 
-def status_of(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None) -> Literal["complete", "partial"]:
-    """A snapshot's status: complete where every scope is whole and no member account can be missing."""
-    knows_all = directory is None or is_whole(directory.status)
-    return "complete" if knows_all and Ledger.of(ledger).is_whole else "partial"
+def status_of(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None) -> SnapshotStatus:
+    """Return the status of a snapshot with this ledger and this list of the organization's members."""
+    return snapshot_status(Ledger.of(ledger).by_status, directory.status if directory is not None else None)
 
 
 def schema_sha256(schema: pa.Schema) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.inputs import load
-from crawler.cli.options import EXIT_NOTHING, json_option, output_options
+from crawler.cli.options import json_option, output_options
 from crawler.cli.render import show_json
+from crawler.errors import ExitCode
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
@@ -81,4 +82,4 @@ def _check_sdk(catalog: Catalog, *, as_json: bool) -> int:
         show_json({"packages": versions, "findings": [asdict(finding) for finding in findings]})
     else:
         print_check(versions, findings, len(catalog.operations))
-    return EXIT_NOTHING if findings else 0
+    return ExitCode.FAILURE if findings else ExitCode.SUCCESS

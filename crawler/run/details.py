@@ -26,7 +26,7 @@ class DetailReader:
         details = operation.details
         if details is None:
             raise ValueError(f"{operation.table} has no details")
-        self.asked = 0
+        self.requested = 0
         self.missing = 0
         self.error: ApiError | NormalizeError | None = None
         self._client = client
@@ -54,10 +54,10 @@ class DetailReader:
             found[row] = await self._fetch(dict(zip(self._details.bind, values, strict=True)), tally)
 
         rows = [(row, values) for row, values in enumerate(names) if values is not None]
-        if rows and not self.asked:  # alone, since it says whether the others may be asked for at all
+        if rows and not self.requested:  # alone, since it says whether the others may be asked for at all
             await one(*rows[0])
-        first = 0 if self.asked else 1
-        self.asked += len(rows)
+        first = 0 if self.requested else 1
+        self.requested += len(rows)
         async with anyio.create_task_group() as tasks:
             for row, values in rows[first:]:
                 tasks.start_soon(one, row, values)

@@ -22,6 +22,7 @@ from crawler.errors import ConfigError, ExitCode, OutputError, bare
 from crawler.normalizer import Normalizer
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.normalizer.redaction import Redaction
+from crawler.run.admission import Workload
 from crawler.run.output import begin_writer, open_bucket, open_configured_lake, preflight, publish, resume_writer
 from crawler.run.plan import CrawlPlan, conditions, families, make_plan, plan_sha256
 from crawler.run.progress import CrawlMonitor
@@ -153,18 +154,13 @@ class _Crawl:
         finished = await self._open_journal(plan, details)
         self._log.info("crawl_started", snapshot_id=self._writer.snapshot_id, targets=len(plan.targets))
         scheduler = Scheduler(
-            session.catalog,
-            plan.targets,
-            self._tables,
+            Workload(session.catalog, plan.targets, self._tables, details, parameter_settings(config), finished),
             session.client,
             session.dispatcher,
             self._normalizers(),
             self._writer,
             self._surroundings.clock,
-            parameter_settings(config),
             watch.progress,
-            details,
-            finished,
         )
         watch.time_left_s = scheduler.time_left_s
         deadline_s = config.crawl.deadline_s or inf

@@ -63,17 +63,13 @@ def status_of_error(error: CrawlError) -> Status:
 def combine(scope: Status, ended: Status) -> Status:
     """Return a scope's status after one more of its lists has ended; COMPLETE is the status before the first list.
 
-    The worst counts. A list that is unsupported beside one with rows is missing: the scope has failed.
+    The worst counts. If one list is unsupported and another one has rows, the unsupported list is missing: FAILED. A
+    scope inherits its parent's status by the same rule: the parent counts as one more list.
     """
     pair = {scope, ended}
     if Status.UNSUPPORTED in pair and not pair.isdisjoint({Status.TRUNCATED, Status.UNSTABLE}):
         return Status.FAILED
     return worst(pair)
-
-
-def inherit(child: Status, parent: Status) -> Status:
-    """Return the status of a scope below a parent with this status: the parent counts as one more list."""
-    return combine(child, parent)
 
 
 def at_end(scope: Status, *, has_any_response: bool) -> Status:

@@ -29,7 +29,6 @@ from crawler.snapshot.status import (
     combine,
     crawl_exit_code,
     has_rows,
-    inherit,
     is_known,
     is_whole,
     snapshot_status,
@@ -134,14 +133,13 @@ def test_scope_has_the_status_of_its_lists(lists, has_any_response, scope):
     ],
 )
 def test_child_inherits_the_status_of_its_parent(parent, child, below):
-    assert inherit(child, parent) is below
+    assert combine(child, parent) is below
 
 
 def test_neither_a_list_nor_a_parent_makes_a_scope_better():
     for scope, other in product(Status, Status):
         assert combine(scope, other) is combine(other, scope)
-        assert worst([scope, combine(scope, other)]) is combine(scope, other)
-        assert worst([other, inherit(scope, other)]) is inherit(scope, other)
+        assert worst([scope, other, combine(scope, other)]) is combine(scope, other)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ class Workload:
 
     `tables` are those that the user requested; other tables of a plan are parents, which are read and not written.
     `details` are the tables whose records are requested one by one, `settings` the parameter values from the
-    configuration. `finished` are scopes of the crawl that this one resumes: they are counted and not read again.
+    configuration. `finished` are scopes of the interrupted crawl that this one resumes; they aren't read again.
     """
 
     catalog: Catalog
@@ -104,7 +104,7 @@ class Admission:
         )
 
     def _reuse_finished(self, target: Target, table: str) -> bool:
-        """Record a scope that the crawl that this one resumes has finished; return whether there is one."""
+        """Record a scope that the interrupted crawl has finished; return whether there is one."""
         entry = self._finished.get((table, target.account_id, target.region_id))
         if entry is not None:
             self._tree.reuse_finished(entry)
@@ -130,4 +130,4 @@ class Admission:
                 continue
             row = ScopeRow(plan.target.account_id, plan.target.region_id, table, reason.status, table in self._tables)
             row.error_code, row.error_message = reason.code, reason.message
-            self._tree.record(row)
+            self._tree.record(row, {})

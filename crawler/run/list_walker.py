@@ -168,7 +168,7 @@ class ListWalker:
             rows.finish()
 
     async def _restart(self, counts: ListRowCounts, rows: ListWriter | None, held: list[RowPage]) -> ListRowCounts:
-        """Forget what was read of a list, and return its new counts."""
+        """Forget the pages of a list that were read so far, and return its new counts."""
         self._progress.rows -= counts.seen
         held.clear()
         if rows is not None:

@@ -67,7 +67,7 @@ class ScopeTree:
         self._workers.end()
 
     def submit(self, scope: Scope, parameters: Mapping[str, str], *, is_speculative: bool) -> None:
-        """Let a list begin when the dispatcher grants its first request."""
+        """Queue a list. It begins when the dispatcher grants a slot for its first request."""
         scope.pending += 1
         job = Job(scope, parameters, is_speculative)
         self._dispatcher.submit(scope.channel.lane, partial(self._begin, job))
@@ -98,22 +98,22 @@ class ScopeTree:
             self._tasks.start_soon(self._end_if_done, scope)
 
     async def end(self, scope: Scope) -> None:
-        """End a scope: write its rows, hand its outcome to its children, note it in the journal and record it."""
+        """End a scope: write its rows, pass its outcome to its children, note it in the journal and record it."""
         self.ending += 1
         row = await scope.end(self._clock.now())
         for child in scope.children:
             child.inherit(row.table, scope.outcome)
         await self._note(scope, row)
         self.ending -= 1
-        if scope.counts.unknown:
-            add_names(self.unknown_fields.setdefault(row.table, {}), scope.counts.unknown)
         del self.open[scope.target, row.table]
         self._client.close(scope.channel)
-        self.record(row)
+        self.record(row, scope.counts.unknown)
         self._dispatcher.ask_again()
 
-    def record(self, row: ScopeRow) -> None:
-        """Add the row of a scope that has ended to the ledger."""
+    def record(self, row: ScopeRow, unknown: Mapping[str, int]) -> None:
+        """Add a scope that has ended to the ledger, and its counts of unknown fields to `unknown_fields`."""
+        if unknown:
+            add_names(self.unknown_fields.setdefault(row.table, {}), unknown)
         self.ledger.append(row)
         self._progress.scopes_done += 1
         self._progress.done_by_account[row.account_id] += 1
@@ -122,11 +122,9 @@ class ScopeTree:
             self.all_ended.set()
 
     def reuse_finished(self, entry: JournalEntry) -> None:
-        """Record a scope that the crawl that this one resumes has finished."""
-        if entry.unknown:
-            add_names(self.unknown_fields.setdefault(entry.row.table, {}), entry.unknown)
+        """Record a scope that the interrupted crawl has finished."""
         self._progress.rows += entry.row.rows_seen
-        self.record(entry.row)
+        self.record(entry.row, entry.unknown)
 
     def _begin(self, job: Job) -> None:
         job.has_slot = self._workers.begin(job)

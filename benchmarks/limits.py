@@ -45,6 +45,7 @@ from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.retry import RetryPolicy
 from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction
+from crawler.run.admission import Workload
 from crawler.run.progress import CrawlProgress
 from crawler.run.scheduler import Scheduler
 from crawler.run.targets import TargetPlan, interleave
@@ -160,15 +161,12 @@ async def _crawl(shape: Shape, catalog: Catalog, cloud: VirtualCloud, writer: No
     redaction = Redaction("mask", "keep", None)
     normalizers = {table: Normalizer(catalog.operations[table], redaction, "s") for table in needed}
     scheduler = Scheduler(
-        catalog,
-        plans,
-        shape.tables,
+        Workload(catalog, plans, shape.tables),
         client,
         dispatcher,
         normalizers,
         writer,  # type: ignore[arg-type]
         clock,
-        {},
         CrawlProgress(),
     )
     async with anyio.create_task_group() as tasks:

@@ -7,25 +7,49 @@ exception: `client.transport` for the network, `snapshot` for the disk, `config`
 
 from __future__ import annotations
 
+from enum import IntEnum
 from os import sep
 from pathlib import PurePath
 from traceback import extract_tb
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the commands. `diff --exit-code` has its own: 0 same, 1 different, 3 unknown."""
+
+    SUCCESS = 0  # a crawl: it committed a complete snapshot
+    FAILURE = 1  # a crawl: it committed nothing
+    USAGE = 2
+    PARTIAL = 3  # a crawl: it committed a partial snapshot
+    OUTPUT = 4
+    OUTPUT_BUSY = 11
+    CREDENTIALS = 12
+    INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class CrawlError(Exception):
-    """The base class of all errors that the crawler raises on purpose."""
+    """The base class of all errors that the crawler raises on purpose; `exit_code` is the code of its command."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILURE
 
 
 class ConfigError(CrawlError):
     """The configuration or a command's arguments can't be used. Raised before any request is sent."""
 
+    exit_code = ExitCode.USAGE
+
 
 class CatalogError(CrawlError):
     """A file under `schemas/` (or a user's own) is malformed. Raised before any request is sent."""
 
+    exit_code = ExitCode.USAGE
+
 
 class CredentialsError(CrawlError):
     """A provider has no usable credentials: none are set, or they were refused."""
+
+    exit_code = ExitCode.CREDENTIALS
 
 
 class ApiError(CrawlError):
@@ -114,9 +138,13 @@ class QueryError(CrawlError):
 class OutputError(CrawlError):
     """The snapshot can't be written or read. Nothing was committed by the crawl that raised it."""
 
+    exit_code = ExitCode.OUTPUT
+
 
 class OutputBusyError(OutputError):
     """Another crawl holds the output."""
+
+    exit_code = ExitCode.OUTPUT_BUSY
 
 
 def unwrap_group(error: BaseException) -> BaseException:

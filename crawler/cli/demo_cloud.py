@@ -16,12 +16,12 @@ from rich.text import Text
 from crawler.catalog import load_catalog
 from crawler.cli.crawl import run_crawl
 from crawler.cli.emulate import write_config
-from crawler.cli.options import EXIT_NOTHING, CommonOptions
+from crawler.cli.options import CommonOptions
 from crawler.cli.render import console, safe
 from crawler.config import Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
 from crawler.emulator.days.days import denied
-from crawler.run.result import EXIT_PARTIAL
+from crawler.errors import ExitCode
 from crawler.run.system import System
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def crawl_second_night(common: CommonOptions, folder: str, seed: int, scale: int
     if not common.is_quiet:
         _explain(result.manifest, CloudSpec(seed=seed, scale=scale, day=2))
         _show_differences(Path(folder), first_id, result.snapshot_id)
-    return 0 if result.exit_code == EXIT_PARTIAL else EXIT_NOTHING
+    return 0 if result.exit_code == ExitCode.PARTIAL else ExitCode.FAILURE
 
 
 def _explain(manifest: Manifest, spec: CloudSpec) -> None:

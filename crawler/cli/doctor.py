@@ -10,8 +10,9 @@ import click
 
 from crawler.cli.echo import print_json
 from crawler.cli.inputs import load
-from crawler.cli.options import EXIT_NOTHING, CommonOptions, common_options, config_option, json_option
+from crawler.cli.options import CommonOptions, common_options, config_option, json_option
 from crawler.cli.signals import run_async
+from crawler.errors import ExitCode
 
 if TYPE_CHECKING:
     from crawler.cli.doctor_checks import DoctorCheck
@@ -41,7 +42,7 @@ def doctor(common: CommonOptions, config_file: Path | None, as_json: bool) -> in
         print_json([check.value() for check in checks])
     else:
         _print_checks(checks)
-    return 0 if all(check.is_well for check in checks) else EXIT_NOTHING
+    return 0 if all(check.is_well for check in checks) else ExitCode.FAILURE
 
 
 def _load_open(config_file: Path | None) -> tuple[Config, OpenSecretsError | None]:

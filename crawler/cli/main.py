@@ -15,7 +15,7 @@ from crawler.cli.diff.command import diff
 from crawler.cli.doctor import doctor
 from crawler.cli.emulate import emulate
 from crawler.cli.export import export
-from crawler.cli.options import EXIT_NOTHING, EXIT_USAGE, CommonOptions, Interrupted, common_options, exit_code_of
+from crawler.cli.options import CommonOptions, Interrupted, common_options
 from crawler.cli.plan import plan
 from crawler.cli.policy import policy
 from crawler.cli.prune import prune
@@ -24,7 +24,7 @@ from crawler.cli.report import report
 from crawler.cli.snapshots import snapshots
 from crawler.cli.tables.command import tables
 from crawler.cli.verify import verify
-from crawler.errors import CrawlError, describe_defect
+from crawler.errors import CrawlError, ExitCode, describe_defect
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -67,17 +67,18 @@ def _run() -> int:
         return done.exit_code
     except click.ClickException as error:
         error.show()
-        return EXIT_USAGE
-    except (Interrupted, click.Abort, KeyboardInterrupt) as stopped:
-        code, advice = (stopped.exit_code, stopped.advice) if isinstance(stopped, Interrupted) else (130, "")
-        return _fail(common, f"Stopped; nothing was committed. {advice}".strip(), code)
+        return ExitCode.USAGE
+    except Interrupted as stopped:
+        return _fail(common, f"Stopped; nothing was committed. {stopped.advice}".strip(), stopped.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(common, "Stopped; nothing was committed.", ExitCode.INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_NOTHING
+        return ExitCode.FAILURE
     except CrawlError as error:
-        return _fail(common, str(error), exit_code_of(error))
+        return _fail(common, str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001 - users get a sentence, not a traceback
-        return _fail(common, f"{describe_defect(error)} Please report it.", EXIT_NOTHING)
+        return _fail(common, f"{describe_defect(error)} Please report it.", ExitCode.FAILURE)
     return result if isinstance(result, int) else 0
 
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from crawler.cli.options import EXIT_NOTHING, Interrupted, exit_code_of
-from crawler.errors import CrawlError, OutputError
+from crawler.cli.options import Interrupted
+from crawler.errors import CrawlError, ExitCode, OutputError
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 def crawl_and_notify(config: Config, crawl: Callable[[], CrawlResult]) -> CrawlResult:
     """Run `crawl` and return its result. Its end is reported even if it raises."""
     result: CrawlResult | None = None
-    began_at, exit_code = datetime.now(UTC), EXIT_NOTHING
+    began_at, exit_code = datetime.now(UTC), int(ExitCode.FAILURE)
     try:
         result = crawl()
         exit_code = result.exit_code
     except CrawlError as error:
-        exit_code = exit_code_of(error)
+        exit_code = error.exit_code
         raise
     except Interrupted as stopped:
         exit_code = stopped.exit_code
         raise
     except KeyboardInterrupt:
-        exit_code = 130
+        exit_code = ExitCode.INTERRUPTED
         raise
     finally:
         notify_result(config, result, exit_code, began_at)

@@ -13,16 +13,8 @@ from typing import Any, TypeVar
 
 import click
 
-from crawler.errors import (
-    CatalogError,
-    ConfigError,
-    CrawlError,
-    CredentialsError,
-    OutputBusyError,
-    OutputError,
-)
+from crawler.errors import CrawlError
 
-EXIT_NOTHING, EXIT_USAGE, EXIT_OUTPUT, EXIT_BUSY, EXIT_CREDENTIALS = 1, 2, 4, 11, 12
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 config_option = click.option(
@@ -141,18 +133,3 @@ def common_options(command: _Command) -> _Command:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def exit_code_of(error: CrawlError) -> int:
-    """Return the exit code of an error. Scripts depend on these codes."""
-    match error:
-        case ConfigError() | CatalogError():
-            return EXIT_USAGE
-        case CredentialsError():
-            return EXIT_CREDENTIALS
-        case OutputBusyError():
-            return EXIT_BUSY
-        case OutputError():
-            return EXIT_OUTPUT
-        case _:
-            return EXIT_NOTHING

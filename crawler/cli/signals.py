@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
-from crawler.cli.options import EXIT_NOTHING, Interrupted
-from crawler.errors import unwrap_group
+from crawler.cli.options import Interrupted
+from crawler.errors import ExitCode, unwrap_group
 
 _Result = TypeVar("_Result")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -63,7 +63,7 @@ def exit_after_grace() -> None:
     """End the process after `_GRACE_S` seconds, even if it is still blocked."""
     import threading
 
-    ending = threading.Timer(_GRACE_S, os._exit, [EXIT_NOTHING])
+    ending = threading.Timer(_GRACE_S, os._exit, [ExitCode.FAILURE])
     ending.daemon = True
     ending.start()
 

@@ -10,8 +10,8 @@ import click
 
 from crawler.cli.echo import print_json
 from crawler.cli.inputs import locate_output
-from crawler.cli.options import EXIT_NOTHING, CommandError, common_options, config_option, json_option, uri_option
-from crawler.errors import OutputError
+from crawler.cli.options import CommandError, common_options, config_option, json_option, uri_option
+from crawler.errors import ExitCode, OutputError
 
 if TYPE_CHECKING:
     from crawler.snapshot import OutputLocation
@@ -46,7 +46,7 @@ def verify(
         print_json(_value(results, orphans))
     else:
         _print(results, orphans)
-    return EXIT_NOTHING if orphans or any(result.bad_files for result in results) else 0
+    return ExitCode.FAILURE if orphans or any(result.bad_files for result in results) else 0
 
 
 def _verify(location: OutputLocation, snapshot_ids: Sequence[str]) -> tuple[list[VerifyResult], list[BadFile]]:

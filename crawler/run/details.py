@@ -1,4 +1,4 @@
-"""Records asked for one by one, where a list leaves out what another operation has: ListFunctions and GetFunction."""
+"""Requests the details of records one by one, if a list leaves out fields: GetFunction after ListFunctions."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from crawler.run.targets import Target
 
 
 class DetailReader:
-    """Fetches the details of one scope's rows, side by side, each by the rate limits of its operation.
+    """Fetches the details of one scope's rows concurrently, by the rate limits of their operation.
 
-    `asked` counts the rows, `missing` those of them whose details couldn't be had; `error` is the first reason why.
-    A record that has gone since the list named it is no error.
+    `requested` counts the rows, `missing` those whose details weren't received; `error` is the first reason. A record
+    that has gone since the list named it is not an error.
     """
 
     def __init__(self, client: Client, target: Target, caller: SignedAccount, operation: Operation) -> None:
         details = operation.details
         if details is None:
             raise ValueError(f"{operation.table} has no details")
-        self.asked = 0
+        self.requested = 0
         self.missing = 0
         self.error: ApiError | NormalizeError | None = None
         self._client = client
@@ -37,16 +37,16 @@ class DetailReader:
         self._channel = client.channel(target.account_id, target.region_id, operation.product, details.action, 1)
 
     def close(self) -> None:
-        """No more rows will come."""
+        """Free the channel: no more rows will come."""
         self._client.close(self._channel)
 
     @property
     def action(self) -> str:
-        """The operation that is asked."""
+        """The operation that returns the details."""
         return self._details.action
 
     async def fetch(self, page: RowPage, tally: RequestCounts) -> list[Detail | None]:
-        """A detail for each row of a page, None for a row that nothing can be asked with. Raises no ApiError."""
+        """Return the detail of each row of a page, None for a row without the needed values. Raises no ApiError."""
         names = row_values(page.batch, list(self._details.bind.values()))
         found: list[Detail | None] = [None] * len(names)
 
@@ -54,17 +54,17 @@ class DetailReader:
             found[row] = await self._fetch(dict(zip(self._details.bind, values, strict=True)), tally)
 
         rows = [(row, values) for row, values in enumerate(names) if values is not None]
-        if rows and not self.asked:  # alone, since it says whether the others may be asked for at all
+        if rows and not self.requested:  # alone: if it is denied, so are the others
             await one(*rows[0])
-        first = 0 if self.asked else 1
-        self.asked += len(rows)
+        first = 0 if self.requested else 1
+        self.requested += len(rows)
         async with anyio.create_task_group() as tasks:
             for row, values in rows[first:]:
                 tasks.start_soon(one, row, values)
         return found
 
     async def _fetch(self, parameters: Mapping[str, str], tally: RequestCounts) -> Detail:
-        if isinstance(self.error, DeniedError):  # as it will be for every other row
+        if isinstance(self.error, DeniedError):  # so is every other row
             self.missing += 1
             return Detail("denied")
         try:

@@ -15,7 +15,8 @@ from typing import Literal
 from crawler.catalog.model import Catalog, Operation, Parent
 from crawler.client.rate_limit import LimitRule, TokenBuckets, least_time_s
 from crawler.run.targets import Target, TargetPlan
-from crawler.snapshot import ScopeRow, has_rows, is_whole
+from crawler.snapshot import ScopeRow
+from crawler.snapshot.status import is_known
 
 _Calls = Counter[tuple[str, str]]  # by product and action
 _ScopeKey = tuple[str, str, str]  # account, region, table
@@ -215,11 +216,7 @@ class _Forecaster:
 
 def _known_rows(ledger: Iterable[ScopeRow]) -> dict[_ScopeKey, ScopeRow]:
     """Return the scopes that were read to their end, or as far as the service allowed."""
-    return {
-        (row.account_id, row.region_id, row.table): row
-        for row in ledger
-        if has_rows(row.status) or is_whole(row.status)
-    }
+    return {(row.account_id, row.region_id, row.table): row for row in ledger if is_known(row.status)}
 
 
 def _from_ledger(operation: Operation, row: ScopeRow, *, has_details: bool) -> _ScopeEstimate:

@@ -1,15 +1,28 @@
-"""The pages of one list: what is asked for, and what the answer becomes."""
+"""Walks one list: requests its pages, writes their rows and submits the lists below them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+import anyio
 
 from crawler.client.client import Client
+from crawler.client.dispatcher import Dispatcher
 from crawler.client.request import ApiRequest, expand_path
 from crawler.clock import Clock
+from crawler.errors import ApiError, CrawlError, OutputError, VanishedError, describe_defect
 from crawler.normalizer import Normalizer, RowPage
 from crawler.normalizer.fast.decoder import RowContext
-from crawler.run.scope import Job
+from crawler.run.pagination.walk import ListWalk
+from crawler.run.progress import CrawlProgress
+from crawler.run.scope import Job, ListRowCounts
+from crawler.run.scope_tree import ScopeTree
+from crawler.snapshot import ListWriter
+from crawler.snapshot.status import Status
+
+# Bounds the pages that are held because the disk is slower than the cloud: no list may go on while so many wait.
+MAX_WRITING = 16
 
 
 class PageReader:
@@ -45,9 +58,9 @@ class PageReader:
         def read(body: bytes) -> RowPage:
             return normalizer.read_slowly(body, self._context(job))
 
-        has_place, job.has_place = job.has_place, False
+        has_slot, job.has_slot = job.has_slot, False
         return self._client.call(
-            request, scope.caller, scope.channel, read, scope.tally, quick=quick, has_place=has_place
+            request, scope.caller, scope.channel, read, scope.tally, quick=quick, has_place=has_slot
         )
 
     async def detailed(self, job: Job, page: RowPage) -> RowPage:
@@ -68,3 +81,105 @@ class PageReader:
     def _context(self, job: Job) -> RowContext:
         target = job.scope.target
         return RowContext(target.account_id, target.region_id, self._clock.now(), job.parameters)
+
+
+class ListWalker:
+    """Walks lists. `writing` counts the pages that wait for the disk; `spawn` begins a task, which prefetches pages."""
+
+    def __init__(
+        self,
+        reader: PageReader,
+        tree: ScopeTree,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        progress: CrawlProgress,
+        spawn: Callable[..., object],
+    ) -> None:
+        self.writing = 0
+        self._reader = reader
+        self._tree = tree
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._progress = progress
+        self._spawn = spawn
+
+    async def run(self, job: Job, running: anyio.CancelScope) -> None:
+        """Walk one list and record its outcome in its scope. `running` cancels it. Raises OutputError and no other."""
+        scope = job.scope
+        scope.started_at = scope.started_at or self._clock.now()
+        self._progress.table = scope.operation.table
+        scope.running.add(running)
+        try:
+            if not scope.will_be_dropped:
+                await self._walk(job)
+        except OutputError:
+            raise
+        except CrawlError as error:
+            scope.record_error(error)
+        except Exception as error:  # noqa: BLE001 - a defect that one list shows must not end all the others
+            scope.record_outcome(Status.FAILED, "Defect", f"{describe_defect(error)} Please report it.")
+        finally:
+            scope.running.discard(running)
+            if job.has_slot:
+                self._dispatcher.release()
+
+    async def _walk(self, job: Job) -> None:
+        scope, counts = job.scope, ListRowCounts()
+        rows = scope.writer.list() if scope.writer is not None else None
+        # Details are read into the body of the page that was fetched last, so these pages aren't prefetched.
+        spawn = self._spawn if scope.details is None else None
+        walk = ListWalk(scope.operation.paging, partial(self._reader.fetch, job), spawn)
+        held: list[RowPage] = []
+
+        async def take(page: RowPage, *, restarts: bool) -> None:
+            nonlocal counts
+            scope.has_any_response = True
+            if restarts:
+                counts = await self._restart(counts, rows, held)
+            if scope.details is not None:
+                page = await self._reader.detailed(job, page)
+            counts.add(page)
+            self._progress.rows += page.seen
+            if scope.children:
+                held.append(page)
+            else:
+                page.forget_records()
+            if rows is not None and page.seen:
+                await self._write(page, rows)
+            if walk.is_settled and held:
+                await self._tree.submit_children(scope, held)
+
+        try:
+            await walk.run(take)
+        except ApiError as error:
+            is_gone = isinstance(error, VanishedError) and bool(job.parameters)
+            if not is_gone and error.code not in scope.operation.empty_codes:
+                raise
+            counts = await self._restart(counts, rows, held)
+            scope.gone_during_crawl += is_gone and not job.is_speculative
+        finally:
+            scope.count_list(counts, walk.note, walk.pages)
+        if held:
+            await self._tree.submit_children(scope, held)
+        if walk.status != "complete":
+            scope.record_outcome(Status(walk.status), walk.status.capitalize(), walk.note)
+        scope.record_missing_details()
+        if rows is not None:
+            rows.finish()
+
+    async def _restart(self, counts: ListRowCounts, rows: ListWriter | None, held: list[RowPage]) -> ListRowCounts:
+        """Forget the pages of a list that were read so far, and return its new counts."""
+        self._progress.rows -= counts.seen
+        held.clear()
+        if rows is not None:
+            await rows.restart()
+        return ListRowCounts()
+
+    async def _write(self, page: RowPage, rows: ListWriter) -> None:
+        self.writing += 1
+        try:
+            await rows.write(page.rows, page.keys, page.digests)
+        finally:
+            self.writing -= 1
+            if self.writing == MAX_WRITING - 1:
+                self._dispatcher.ask_again()

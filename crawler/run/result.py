@@ -1,4 +1,4 @@
-"""The result of a crawl, and its exit code."""
+"""The result of a crawl."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crawler import __version__
 from crawler.client.client import RequestCounts
+from crawler.errors import ExitCode
 from crawler.normalizer.redaction import Redaction
 from crawler.snapshot import (
     DirectoryEntry,
@@ -16,27 +17,24 @@ from crawler.snapshot import (
     Manifest,
     ManifestDraft,
     ScopeRow,
-    is_whole,
-    status_of,
 )
 from crawler.snapshot.manifest import SkippedMember
+from crawler.snapshot.status import crawl_exit_code
 
 if TYPE_CHECKING:
     from crawler.run.organization import Membership
     from crawler.run.session import Session
     from crawler.snapshot import SnapshotWriter
 
-EXIT_COMPLETE, EXIT_NOTHING, EXIT_PARTIAL = 0, 1, 3
-
 
 @dataclass(frozen=True, slots=True)
 class CrawlResult:
-    """How a crawl came out. `manifest` is None where nothing was committed; `ledger` has every scope either way.
+    """The result of a crawl. `manifest` is None if nothing was committed; `ledger` has every scope either way.
 
-    `resumed_scopes` were finished by a crawl that this one went on with: `requests` doesn't count theirs.
+    `resumed_scopes` counts scopes that an interrupted crawl had finished: `requests` doesn't count theirs.
     """
 
-    exit_code: int
+    exit_code: ExitCode
     snapshot_id: str
     manifest: Manifest | None
     ledger: Sequence[ScopeRow]
@@ -52,7 +50,7 @@ class CrawlResult:
 
     @property
     def rows(self) -> int:
-        """Rows in the snapshot."""
+        """The number of rows in the snapshot."""
         return sum(entry.rows for entry in self.manifest.tables.values()) if self.manifest else 0
 
 
@@ -64,9 +62,9 @@ def result_before_commit(
     unknown_fields: Mapping[str, Mapping[str, int]],
 ) -> CrawlResult:
     """Return the result of a crawl whose lists have been read, without a manifest."""
-    require_complete = session.config.crawl.require_complete
+    directory, require_complete = membership.directory, session.config.crawl.require_complete
     return CrawlResult(
-        exit_code_of(ledger, membership.directory, require_complete=require_complete),
+        crawl_exit_code(ledger.by_status, directory.status if directory else None, require_complete=require_complete),
         writer.snapshot_id,
         None,
         ledger,
@@ -75,7 +73,7 @@ def result_before_commit(
         unknown_fields,
         writer.started_at,
         session.system.clock.now(),
-        directory=membership.directory,
+        directory=directory,
         left_out=membership.left_out,
     )
 
@@ -94,12 +92,3 @@ def manifest_draft(result: CrawlResult, plan_sha256: str, redaction: Redaction, 
         directory=result.directory,
         left_out=result.left_out,
     )
-
-
-def exit_code_of(ledger: Ledger, directory: DirectoryEntry | None, *, require_complete: bool) -> int:
-    """Return the exit code that a crawl with this ledger has."""
-    if status_of(ledger, directory) == "complete":
-        return EXIT_COMPLETE if ledger else EXIT_NOTHING
-    if require_complete or not any(map(is_whole, ledger.by_status)):
-        return EXIT_NOTHING
-    return EXIT_PARTIAL

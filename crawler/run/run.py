@@ -17,14 +17,15 @@ import structlog
 
 from crawler.config import Config
 from crawler.config.resolve import resolve_config
-from crawler.errors import ConfigError, OutputError, unwrap_group
+from crawler.errors import ConfigError, ExitCode, OutputError, unwrap_group
 from crawler.normalizer import Normalizer
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.normalizer.redaction import Redaction
+from crawler.run.admission import Workload
 from crawler.run.output import begin_writer, open_bucket, open_configured_lake, preflight, publish, resume_writer
 from crawler.run.plan import CrawlPlan, make_plan, parents_by_table, resume_conditions
 from crawler.run.progress import CrawlMonitor
-from crawler.run.result import EXIT_NOTHING, CrawlResult, manifest_draft, result_before_commit
+from crawler.run.result import CrawlResult, manifest_draft, result_before_commit
 from crawler.run.scheduler import Scheduler
 from crawler.run.session import Session, open_session
 from crawler.run.system import System
@@ -137,18 +138,20 @@ class CrawlRun:
         session, resolved, clock = self._session, self._session.resolved, self._clock
         self._log.info("crawl_started", snapshot_id=self._writer.snapshot_id, targets=len(plan.targets))
         scheduler = Scheduler(
-            resolved.catalog,
-            plan.targets,
-            resolved.tables,
+            Workload(
+                resolved.catalog,
+                plan.targets,
+                resolved.tables,
+                resolved.details,
+                resolved.parameter_settings,
+                finished,
+            ),
             session.client,
             session.dispatcher,
             self._normalizers(),
             self._writer,
             clock,
-            resolved.parameter_settings,
             self._monitor.progress,
-            resolved.details,
-            finished,
         )
         self._monitor.time_left_s = scheduler.time_left_s
         deadline_s = resolved.config.crawl.deadline_s or inf
@@ -169,7 +172,7 @@ class CrawlRun:
         result = replace(result, warnings=self._warnings, resumed_scopes=resumed_scopes)
         for row in ledger.not_whole():
             self._log_incomplete(row)
-        if result.exit_code == EXIT_NOTHING:
+        if result.exit_code == ExitCode.FAILURE:
             return result
         draft = manifest_draft(result, plan.sha256, self._redaction, session.client.clock_skew_s)
         manifest = await writer.commit(draft, ledger)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from crawler.client.client import SignedAccount
 from crawler.errors import ConfigError
-from crawler.snapshot.ledger import Status
+from crawler.snapshot.status import Status
 
 # Regions for finance, government and one customer's disaster recovery: crawled only if configured by name.
 _SPECIAL = ("-finance", "-gov-", "-acdr-")

@@ -17,7 +17,7 @@ from crawler.snapshot.lake.base import Lake, LakeSettings
 from crawler.snapshot.lake.publish import open_lake
 from crawler.snapshot.lake.publish import publish as publish_lake
 from crawler.snapshot.layout import new_snapshot_id
-from crawler.snapshot.ledger import LEDGER_SCHEMA, Ledger, ScopeRow, Status, has_rows, is_whole, worst
+from crawler.snapshot.ledger import LEDGER_SCHEMA, Ledger, ScopeRow
 from crawler.snapshot.manifest import DirectoryEntry, Manifest, ManifestDraft, PartFile, schema_sha256, status_of
 from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.reader import (
@@ -32,6 +32,7 @@ from crawler.snapshot.reader import (
     snapshot_ids,
 )
 from crawler.snapshot.rows.scope_writer import ListWriter, ScopeWriter
+from crawler.snapshot.status import Status, has_rows, is_whole, worst
 
 __all__ = [
     "LEDGER_SCHEMA",

@@ -1,4 +1,4 @@
-"""The manifest: what a snapshot holds and how whole it is. Its appearing is the commit."""
+"""The manifest: the files of a snapshot and its status. Its appearance in the output is the commit."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import pyarrow as pa
 
 from crawler.errors import OutputError
 from crawler.snapshot.layout import is_part_path, is_snapshot_id, ledger_path, manifest_path
-from crawler.snapshot.ledger import Ledger, ScopeRow, Status, is_whole
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
+from crawler.snapshot.ledger import Ledger, ScopeRow
+from crawler.snapshot.status import SnapshotStatus, Status, has_rows, snapshot_status
 
 FORMAT = 1
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class TableEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One table's part of the snapshot. `files` are in the order of their paths; `bytes` is their sum on the disk."""
+    """The files of one table, in the order of their paths; `bytes` is the sum of their sizes."""
 
     rows: int
     bytes: int
@@ -33,7 +30,7 @@ class TableEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How whole the snapshot is: all scopes, all seven statuses, and those that leave something unknown."""
+    """Counts of scopes: in total and by each of the seven statuses, and the rows of those that aren't whole."""
 
     total: int
     by_status: dict[str, int]
@@ -41,10 +38,10 @@ class StatusCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """How the organization's resource directory was listed: by whom, how whole the list is, how many members it has.
+    """The list of the organization's members: the account that requested it, its status and its length.
 
-    `status` is complete, unstable, denied or failed. Anything but complete makes the snapshot partial: there may be
-    accounts that it knows nothing of.
+    `status` is complete, unstable, denied or failed. Any other than complete makes the snapshot partial: accounts may
+    be missing.
     """
 
     account_id: str
@@ -56,21 +53,20 @@ class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_listed(self) -> bool:
-        """Whether there is a list of members at all."""
-        return self.status in {Status.COMPLETE, Status.UNSTABLE}
+        """Whether there is a list of members."""
+        return has_rows(self.status)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """See the module. Instants are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
+    """See the module. Times are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
 
-    `fingerprint_key_id` tells one key of fingerprints from another, and nothing of the key; empty where there is none.
-
-    `directory` is None without an organization; `left_out` are its members that were not crawled, each with its reason.
+    `fingerprint_key_id` identifies the key of the fingerprints and reveals nothing of it; empty without a key.
+    `directory` is None without an organization; `left_out` are its members that weren't crawled, with their reasons.
     """
 
     format: int
     snapshot_id: str
-    status: Literal["complete", "partial"]
+    status: SnapshotStatus
     started_at: Instant
     finished_at: Instant
     version: str
@@ -89,7 +85,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ManifestDraft:
-    """What a crawl says about itself; the snapshot's writer knows the rest."""
+    """The fields of the manifest that come from the crawl; the snapshot's writer adds the others."""
 
     finished_at: datetime
     version: str
@@ -104,15 +100,15 @@ class ManifestDraft:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Indented JSON in the order of the fields, mappings sorted, with a newline at the end: the same each time."""
+    """Return indented JSON in the order of the fields, mappings sorted, with a final newline: always the same bytes."""
     return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=2) + b"\n"
 
 
 def decode(text: bytes, name: str) -> Manifest:
-    """The manifest in this JSON. Fields of later versions are passed over.
+    """Return the manifest in this JSON. Fields of later versions are ignored.
 
-    Raises OutputError, which names `name`, for anything that isn't a manifest, for a later format, and for one whose
-    paths aren't those that a snapshot of its ID has.
+    Raises OutputError, which names `name`, for content that isn't a manifest, for a later format, and for paths that
+    a snapshot with its ID doesn't have.
     """
     try:
         if (found := msgspec.json.decode(text, type=_Head).format) != FORMAT:
@@ -125,26 +121,25 @@ def decode(text: bytes, name: str) -> Manifest:
 
 
 def checksum_line(text: bytes, snapshot_id: str) -> bytes:
-    """What `sha256sum` would print for the manifest in its folder."""
+    """Return the line that `sha256sum` prints for the manifest in its folder."""
     name = manifest_path(snapshot_id).rpartition("/")[2]
     return f"{hashlib.sha256(text).hexdigest()}  {name}\n".encode()
 
 
 def count_scopes(ledger: Sequence[ScopeRow]) -> StatusCounts:
-    """The ledger in short."""
+    """Return the counts of a ledger's scopes."""
     rows = Ledger.of(ledger)
     by_status = {str(status): rows.by_status[status] for status in Status}
     return StatusCounts(total=len(rows), by_status=by_status, not_complete=rows.not_whole())
 
 
-def status_of(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None) -> Literal["complete", "partial"]:
-    """A snapshot's status: complete where every scope is whole and no member account can be missing."""
-    knows_all = directory is None or is_whole(directory.status)
-    return "complete" if knows_all and Ledger.of(ledger).is_whole else "partial"
+def status_of(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None) -> SnapshotStatus:
+    """Return the status of a snapshot with this ledger and this list of the organization's members."""
+    return snapshot_status(Ledger.of(ledger).by_status, directory.status if directory is not None else None)
 
 
 def schema_sha256(schema: pa.Schema) -> str:
-    """SHA-256, in hex, of the schema's names, types and nullability, in their order; metadata doesn't count."""
+    """Return the SHA-256, in hex, of the schema's names, types and nullability, in order, without metadata."""
     return hashlib.sha256("\n".join(_describe_field(field) for field in schema).encode()).hexdigest()
 
 
@@ -183,13 +178,13 @@ def _describe_type(kind: pa.DataType) -> str:
 
 
 def _describe_item(field: pa.Field) -> str:
-    # The item's own name says nothing, and Parquet readers change it.
+    # The name of the item has no meaning, and Parquet readers change it.
     return f"{_describe_type(field.type)}{'' if field.nullable else ' not null'}"
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedMember:
-    """A member account of the organization that isn't crawled, and why. `name` is what the directory calls it."""
+    """A member account of the organization that isn't crawled, with its name in Resource Directory and the reason."""
 
     account_id: str
     name: str
@@ -198,7 +193,7 @@ class SkippedMember:
 
 @dataclass(frozen=True, slots=True)
 class PartFile:
-    """A committed file as the manifest names it: the path is relative to the root, the hash is SHA-256 in hex."""
+    """A committed file: its path relative to the root, its rows, its size in bytes and its SHA-256 in hex."""
 
     path: str
     rows: int

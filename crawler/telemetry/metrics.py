@@ -17,8 +17,9 @@ from datetime import datetime
 from pathlib import Path
 
 from crawler import __version__
-from crawler.errors import OutputError
-from crawler.snapshot.ledger import ScopeRow, is_whole
+from crawler.errors import ExitCode, OutputError
+from crawler.snapshot.ledger import ScopeRow
+from crawler.snapshot.status import is_whole
 
 MAX_ACCOUNTS = 50
 _OTHERS = "other"
@@ -57,7 +58,7 @@ class CrawlFigures:
     @property
     def has_committed(self) -> bool:
         """Whether the crawl committed a snapshot."""
-        return self.exit_code in {0, 3}
+        return self.exit_code in {ExitCode.SUCCESS, ExitCode.PARTIAL}
 
 
 def render(figures: CrawlFigures, previous: str = "") -> str:

@@ -21,8 +21,10 @@ from crawler.client.retry import RetryPolicy
 from crawler.errors import OutputError, TransientError, unwrap_group
 from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction
+from crawler.run.admission import Workload
+from crawler.run.list_walker import MAX_WRITING
 from crawler.run.progress import CrawlProgress
-from crawler.run.scheduler import MAX_WRITING, Scheduler
+from crawler.run.scheduler import Scheduler
 from crawler.run.scope import MAX_PENDING, Scope, describe_walks
 from crawler.run.targets import SkipReason, Target, TargetPlan
 from crawler.snapshot import ListWriter, ScopeRow, SnapshotWriter, Status
@@ -139,7 +141,7 @@ class Run:
         )
         needed = CATALOG.with_parents(tables)
         self.plans = plans or [TargetPlan(HOME, SignedAccount(HOME.account_id, FakeProvider()), needed)]
-        self.written = tables
+        self.tables = tables
         self.progress = CrawlProgress()
         self.settings = settings or {}
 
@@ -148,15 +150,12 @@ class Run:
         self.writer = await SnapshotWriter.begin(self.folder, "20261122T020000Z-0001", START, schemas)
         redaction = Redaction("mask", "keep", None)
         self.scheduler = Scheduler(
-            CATALOG,
-            self.plans,
-            self.written,
+            Workload(CATALOG, self.plans, self.tables, settings=self.settings),
             self.client,
             self.dispatcher,
             {table: Normalizer(CATALOG.operations[table], redaction, "s") for table in CATALOG.operations},
             self.writer,
             self.clock,
-            self.settings,
             self.progress,
         )
         try:
@@ -170,7 +169,7 @@ class Run:
         finally:
             await self.writer.abandon()
         assert self.dispatcher._free == self.concurrency
-        assert not self.scheduler._open
+        assert not self.scheduler.open_scopes
         assert len(self.scheduler.ledger) == sum(len(plan.tables) for plan in self.plans)
         return self
 
@@ -280,7 +279,7 @@ async def test_a_list_that_is_not_offered_beside_one_that_is_there_is_a_failure(
     """P5: `unsupported` would say that what the others had is gone."""
 
     async def later():
-        while run.scheduler._open[HOME, INSTANCES].row.lists < 2:
+        while run.scheduler.open_scopes[HOME, INSTANCES].lists < 2:
             await anyio.sleep(0)
         return late
 
@@ -378,7 +377,7 @@ async def test_pending_lists_are_bounded(tmp_path):
 
     async def watching():
         nonlocal most
-        found = run.scheduler._open.get((HOME, FUNCTIONS))
+        found = run.scheduler.open_scopes.get((HOME, FUNCTIONS))
         most = max(most, found.pending if found else 0)
         return functions()
 
@@ -485,17 +484,17 @@ async def test_what_a_scope_held_is_let_go_when_it_ends(tmp_path):
     """P11."""
     kept = []
     run = Run(tmp_path, TREE)
-    original = Scope.make_room
+    original = Scope.notify_capacity
 
     def noting(scope):
         kept.append(scope)
         original(scope)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Scope, "make_room", noting)
+        patch.setattr(Scope, "notify_capacity", noting)
         await run()
-    assert {scope.row.table for scope in kept} == set(FC2)
-    assert all((scope.begun, scope.running, scope.pending) == ({}, set(), 0) for scope in kept)
+    assert {scope.operation.table for scope in kept} == set(FC2)
+    assert all((scope.started_lists, scope.running, scope.pending) == ({}, set(), 0) for scope in kept)
     assert all(scope.channel.lane.is_empty for scope in kept)
 
 
@@ -507,12 +506,12 @@ def test_walks_are_described_by_the_most_frequent_first():
 
 async def test_scopes_that_are_open_at_once_are_bounded(tmp_path, monkeypatch):
     """P11: an account that throttles keeps its scopes open, and lets more targets in."""
-    monkeypatch.setattr("crawler.run.scheduler.MAX_OPEN", 12)
+    monkeypatch.setattr("crawler.run.admission.MAX_OPEN", 12)
     most = 0
 
     async def noting():
         nonlocal most
-        most = max(most, len(run.scheduler._open))
+        most = max(most, len(run.scheduler.open_scopes))
         return services("s")
 
     caller = SignedAccount(HOME.account_id, FakeProvider())

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from crawler.errors import unwrap_group
-from crawler.run.worker_pool import MOST_IDLE, WorkerPool
+from crawler.run.worker_pool import MAX_IDLE, WorkerPool
 
 
 class Job:
@@ -35,9 +35,9 @@ async def run(job, running):
         raise
 
 
-async def settle(job):
+async def finish(job):
     await anyio.sleep(0)  # raises where the scope that was cancelled is still around
-    job.seen.append("settled")
+    job.seen.append("finished")
 
 
 async def turns():
@@ -48,19 +48,19 @@ async def turns():
 async def test_a_task_that_has_ended_its_job_takes_the_next_one():
     jobs = [Job() for _ in range(20)]
     async with anyio.create_task_group() as tasks:
-        workers = WorkerPool(tasks, run, settle)
+        workers = WorkerPool(tasks, run, finish)
         for job in jobs:
             assert workers.begin(job)
             await turns()
         workers.end()
     assert {job.task for job in jobs} == {jobs[0].task}
-    assert all(job.seen == ["done", "settled"] for job in jobs)
+    assert all(job.seen == ["done", "finished"] for job in jobs)
 
 
 async def test_jobs_run_side_by_side():
     jobs = [Job(go=False) for _ in range(20)]
     async with anyio.create_task_group() as tasks:
-        workers = WorkerPool(tasks, run, settle)
+        workers = WorkerPool(tasks, run, finish)
         for job in jobs:
             workers.begin(job)
         await turns()
@@ -68,13 +68,13 @@ async def test_jobs_run_side_by_side():
         for job in jobs:
             job.go.set()
         workers.end()
-    assert all(job.seen == ["done", "settled"] for job in jobs)
+    assert all(job.seen == ["done", "finished"] for job in jobs)
 
 
-async def test_a_job_that_is_cancelled_is_settled_and_the_next_in_its_task_is_not_cancelled():
+async def test_a_job_that_is_cancelled_is_finished_and_the_next_in_its_task_is_not_cancelled():
     stopped, following, last = Job(go=False), Job(go=False), Job()
     async with anyio.create_task_group() as tasks:
-        workers = WorkerPool(tasks, run, settle)
+        workers = WorkerPool(tasks, run, finish)
         workers.begin(stopped)
         await turns()
         stopped.running.cancel()
@@ -86,15 +86,15 @@ async def test_a_job_that_is_cancelled_is_settled_and_the_next_in_its_task_is_no
         workers.begin(last)
         await turns()
         workers.end()
-    assert stopped.seen == ["stopped", "settled"]
-    assert following.seen == last.seen == ["done", "settled"]
+    assert stopped.seen == ["stopped", "finished"]
+    assert following.seen == last.seen == ["done", "finished"]
     assert stopped.task is following.task is last.task
 
 
-async def test_a_job_that_ends_in_the_moment_it_is_cancelled_is_settled_all_the_same():
+async def test_a_job_that_ends_in_the_moment_it_is_cancelled_is_finished_all_the_same():
     stopped, following = Job(go=False), Job()
     async with anyio.create_task_group() as tasks:
-        workers = WorkerPool(tasks, run, settle)
+        workers = WorkerPool(tasks, run, finish)
         workers.begin(stopped)
         await turns()
         stopped.go.set()
@@ -103,8 +103,8 @@ async def test_a_job_that_ends_in_the_moment_it_is_cancelled_is_settled_all_the_
         workers.begin(following)
         await turns()
         workers.end()
-    assert stopped.seen[-1] == "settled"
-    assert following.seen == ["done", "settled"]
+    assert stopped.seen[-1] == "finished"
+    assert following.seen == ["done", "finished"]
 
 
 async def test_an_error_of_a_job_ends_all_of_them():
@@ -117,7 +117,7 @@ async def test_an_error_of_a_job_ends_all_of_them():
 
     async def crawl():
         async with anyio.create_task_group() as tasks:
-            workers = WorkerPool(tasks, fail, settle)
+            workers = WorkerPool(tasks, fail, finish)
             workers.begin(running)
             await turns()
             workers.begin(Job())
@@ -131,20 +131,20 @@ async def test_an_error_of_a_job_ends_all_of_them():
 async def test_after_the_end_nothing_begins_and_what_runs_comes_to_its_end():
     running, late = Job(go=False), Job()
     async with anyio.create_task_group() as tasks:
-        workers = WorkerPool(tasks, run, settle)
+        workers = WorkerPool(tasks, run, finish)
         workers.begin(running)
         await turns()
         workers.end()
         assert not workers.begin(late)
         running.go.set()
-    assert running.seen == ["done", "settled"]
+    assert running.seen == ["done", "finished"]
     assert late.seen == []
 
 
 async def test_a_job_that_comes_while_all_are_being_stopped_begins_and_is_stopped():
     first, late = Job(), Job(go=False)
     async with anyio.create_task_group() as tasks:
-        workers = WorkerPool(tasks, run, settle)
+        workers = WorkerPool(tasks, run, finish)
         workers.begin(first)
         await turns()
         tasks.cancel_scope.cancel()  # who waits for a job has been woken up to end
@@ -156,7 +156,7 @@ async def test_who_waits_for_a_job_holds_nothing_of_the_last_one():
     job = Job()
     gone = weakref.ref(job)
     async with anyio.create_task_group() as tasks:
-        workers = WorkerPool(tasks, run, settle)
+        workers = WorkerPool(tasks, run, finish)
         workers.begin(job)
         del job
         await turns()
@@ -166,13 +166,13 @@ async def test_who_waits_for_a_job_holds_nothing_of_the_last_one():
 
 
 async def test_only_so_many_wait_after_a_rush():
-    jobs = [Job() for _ in range(MOST_IDLE + 50)]
+    jobs = [Job() for _ in range(MAX_IDLE + 50)]
     before = len(asyncio.all_tasks())
     async with anyio.create_task_group() as tasks:
-        workers = WorkerPool(tasks, run, settle)
+        workers = WorkerPool(tasks, run, finish)
         for job in jobs:
             workers.begin(job)
         await turns()
-        assert len(asyncio.all_tasks()) == before + MOST_IDLE
+        assert len(asyncio.all_tasks()) == before + MAX_IDLE
         workers.end()
-    assert all(job.seen == ["done", "settled"] for job in jobs)
+    assert all(job.seen == ["done", "finished"] for job in jobs)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crawler.snapshot import has_rows, is_whole
+from crawler.snapshot.status import is_known, is_whole
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
@@ -49,7 +49,7 @@ def coverage_of(snapshot: OpenSnapshot, table: str) -> TableCoverage:
         table,
         scopes=len(rows),
         open_scopes=sum(not is_whole(row.status) for row in rows),
-        known_scopes=sum(is_whole(row.status) or has_rows(row.status) for row in rows),
+        known_scopes=sum(is_known(row.status) for row in rows),
     )
 
 

@@ -10,7 +10,8 @@ import click
 
 from crawler.cli.echo import print_json
 from crawler.cli.inputs import load
-from crawler.cli.options import EXIT_NOTHING, common_options, json_option
+from crawler.cli.options import common_options, json_option
+from crawler.errors import ExitCode
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
@@ -76,4 +77,4 @@ def _check_sdk(catalog: Catalog, *, as_json: bool) -> int:
         print_json({"packages": versions, "findings": [asdict(difference) for difference in differences]})
     else:
         print_check(versions, differences, len(catalog.operations))
-    return EXIT_NOTHING if differences else 0
+    return ExitCode.FAILURE if differences else 0

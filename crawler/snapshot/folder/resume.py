@@ -16,7 +16,7 @@ from crawler.errors import ConfigError, OutputError
 from crawler.snapshot.disk import remove_tree
 from crawler.snapshot.folder.journal import journal_path, read_journal
 from crawler.snapshot.layout import STAGING, is_snapshot_id, staged
-from crawler.snapshot.ledger import has_rows, is_whole
+from crawler.snapshot.status import has_rows, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

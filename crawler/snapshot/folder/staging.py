@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crawler.snapshot.layout import ledger_path, parent, part_name, scope_folder, staged
-from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, Status, has_rows, ledger_batch
+from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, ledger_batch
 from crawler.snapshot.manifest import PartFile, TableEntry, schema_sha256
 from crawler.snapshot.rows.parquet import PartWriter
+from crawler.snapshot.status import Status, has_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -22,10 +22,11 @@ from crawler.snapshot.folder.recovery import take_for_new, take_unfinished
 from crawler.snapshot.folder.resume import check_terms, take_over
 from crawler.snapshot.folder.staging import StagedSnapshot
 from crawler.snapshot.layout import account_folder, staged
-from crawler.snapshot.ledger import Ledger, has_rows
+from crawler.snapshot.ledger import Ledger
 from crawler.snapshot.rows.row_store import count_columns
 from crawler.snapshot.rows.scope_writer import ScopeWriter
 from crawler.snapshot.rows.spool import RowBuffer
+from crawler.snapshot.status import has_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,6 @@ from benchmarks.limits import (
     crawl,
     functions_only,
     functions_with_triggers,
-    named,
     numbered,
     regions,
     tree,
@@ -52,27 +51,6 @@ def test_a_crawl_takes_the_least_time_and_five_percent_at_most_and_is_never_refu
     assert {str(row.status) for row in found.ledger} == {"complete"}
     assert found.ratio <= 1.05
     assert found.refused == 0
-
-
-def test_a_long_chain_is_split_where_that_ends_the_crawl_earlier_and_nowhere_else():
-    shape = Shape("a long chain", 1, regions(1), ["fc_functions"], named(12_000), 120 * 0.08)
-    found = crawl(shape, CATALOG)
-    (row,) = found.ledger
-    assert found.time_s < 0.7 * shape.chain_s
-    assert (row.rows, row.duplicates, str(row.status)) == (12_000, 0, "complete")
-    assert row.walk.startswith("token (by ")
-    assert found.requests <= 120 + 2 * 63
-    assert found.refused == 0
-
-
-@pytest.mark.parametrize(("tables", "is_split"), [(["fc_functions"], True), (["fc_functions", "fc_triggers"], False)])
-def test_a_chain_that_lists_below_outlast_is_not_split(monkeypatch, tables, is_split):
-    monkeypatch.setattr("crawler.run.pagination.walk.LEAST_PAGES", 2)
-    monkeypatch.setattr("crawler.run.pagination.walk.MOST_EXTRA", 100)
-    slow = {"cn-r00": SLOW}
-    found = crawl(Shape("", 1, regions(1), tables, named(450), 1.0, slow=slow), CATALOG)
-    assert ["prefixes" in row.walk for row in found.ledger if row.table == "fc_functions"] == [is_split]
-    assert {str(row.status) for row in found.ledger} == {"complete"}
 
 
 @pytest.mark.parametrize("rate", [5, 20, 50])

@@ -72,7 +72,7 @@ async def plan_value(config: Config, catalog: Catalog, surroundings: System | No
         "concurrency": config.crawl.concurrency,
         "last_snapshot": _last_value(last, found, surroundings.clock.now()),
         "per_target": [_target_value(target) for target in found.targets],
-        "warnings": _warnings(config, last, found),
+        "warnings": [*catalog.warnings, *_warnings(config, last, found)],
     }
 
 

@@ -57,6 +57,7 @@ async def crawl(
         raise ConfigError("[crawl] exclude leaves no table of [crawl] tables.")
     catalog.select_details(config.crawl.details, tables)
     redaction, warnings = _redaction(config, surroundings)
+    warnings = (*catalog.warnings, *warnings)
     try:
         async with open_bucket(config, surroundings) as bucket:
             await preflight(config, bucket, tables)

@@ -17,7 +17,6 @@ import anyio
 from crawler.catalog.model import Catalog, Operation, Parent
 from crawler.client.client import Client
 from crawler.client.dispatcher import Dispatcher
-from crawler.client.rate_limit import PACE
 from crawler.clock import Clock
 from crawler.errors import ApiError, CrawlError, NormalizeError, OutputError, VanishedError, describe_defect
 from crawler.normalizer import Normalizer, RowPage
@@ -235,8 +234,7 @@ class Scheduler:
         rows = scope.writer.list() if scope.writer is not None else None
         # A page's details are asked for with that page's body: with details pages come one by one.
         spawn = self._tasks.start_soon if scope.details is None else None
-        pays = partial(self._pays, scope, self._clock.monotonic()) if scope.operation.paging.prefix_key else None
-        walk = ListWalk(scope.operation.paging, partial(self._reader.fetch, job), spawn, pays)
+        walk = ListWalk(scope.operation.paging, partial(self._reader.fetch, job), spawn)
         held: list[RowPage] = []
 
         async def take(page: RowPage, *, restarts: bool) -> None:
@@ -274,16 +272,6 @@ class Scheduler:
         scope.judge_details()
         if rows is not None:
             rows.finish()
-
-    def _pays(self, scope: Scope, began_at: float, pages: int, extra: int) -> bool:
-        """Whether several chains, for so many requests more, would end a list sooner, if it has as much left as it had:
-        where nothing else waits for the limits and places are free. Lists below take longer than the chain anyway.
-        """
-        now, channel = self._clock.monotonic(), scope.channel
-        if scope.children or channel.lane.ready_at(now) > now or not self._dispatcher.has_room:
-            return False
-        request_s = 1 / (PACE * min(channel.operation.rate(now), channel.product.rate(now)))
-        return extra * request_s < now - began_at - pages * request_s
 
     async def _begin_anew(self, counts: ListRowCounts, rows: ListWriter | None, held: list[RowPage]) -> ListRowCounts:
         self._progress.rows -= counts.seen

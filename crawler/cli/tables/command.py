@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.inputs import load
-from crawler.cli.options import EXIT_NOTHING, json_option, output_options
-from crawler.cli.render import show_json
+from crawler.cli.options import EXIT_NOTHING, OutputOptions, json_option, output_options
+from crawler.cli.render import show_json, warn
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
@@ -26,8 +26,14 @@ if TYPE_CHECKING:
 @click.option("--markdown", "as_markdown", is_flag=True, help="All tables as one page of Markdown: docs/tables.md.")
 @json_option
 @output_options
+@click.pass_obj
 def tables(
-    table: str | None, config_file: Path | None, check_sdk: bool, as_markdown: bool, as_json: bool
+    output: OutputOptions,
+    table: str | None,
+    config_file: Path | None,
+    check_sdk: bool,
+    as_markdown: bool,
+    as_json: bool,
 ) -> int | None:
     """The catalog: every table, or all about one TABLE: its operation, paging, parents, columns and types.
 
@@ -44,6 +50,8 @@ def tables(
         raise click.UsageError("--check-sdk and --markdown are each about all tables: give no TABLE, and one of them.")
     config = load(config_file) if config_file else Config()
     catalog = load_catalog(config.catalog.extra)
+    for warning in catalog.warnings:
+        warn(output, warning)
     if check_sdk:
         return _check_sdk(catalog, as_json=as_json)
     rules = limit_rules(config, catalog)

@@ -6,20 +6,13 @@ error or a status: never quietly.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
-from functools import partial
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, Literal, Protocol, TypeVar
-
-import anyio
-from anyio.streams.memory import MemoryObjectSendStream
 
 from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, PaginationError
 from crawler.run.pagination.by_number import ListReading, Prefetcher, Spawn, count
 from crawler.run.pagination.page import PageLike
-from crawler.run.pagination.prefixes import LEAST_PAGES, MOST_EXTRA, WALKS, OddListError, Split, Watch, ascending
 from crawler.text import is_encodable
 
 MAX_PAGES = 10_000
@@ -47,17 +40,10 @@ class ListWalk(Generic[_Page]):
     """One list, walked. `run` it, then read `status` and `note`.
 
     `is_settled` says whether the pages given so far stand: a list by page numbers may be read again. `spawn` begins a
-    task; with it pages whose number is known to be there are fetched side by side. `pays` says whether it would pay to
-    go on in several chains, for so many requests more, after so many pages.
+    task; with it pages whose number is known to be there are fetched side by side.
     """
 
-    def __init__(
-        self,
-        paging: Paging,
-        fetch: Fetch[_Page],
-        spawn: Spawn | None = None,
-        pays: Callable[[int, int], bool] | None = None,
-    ) -> None:
+    def __init__(self, paging: Paging, fetch: Fetch[_Page], spawn: Spawn | None = None) -> None:
         self.status: WalkStatus = "complete"
         self.pages = 0
         self.readings = 1
@@ -65,7 +51,6 @@ class ListWalk(Generic[_Page]):
         self._paging = paging
         self._fetch = fetch
         self._spawn = spawn
-        self._pays = pays if paging.prefix_key and spawn is not None else None
         self._limit = paging.limit
         self._remark = ""
 
@@ -103,7 +88,6 @@ class ListWalk(Generic[_Page]):
         token: str | None = None
         seen: set[int] = set()  # of hashes: 10,000 tokens of 4 KiB each would be 40 MB
         begins_anew = False
-        watch = Watch() if self._pays is not None else None
         while True:
             try:
                 page = await self._page({key: token} if token is not None else {})
@@ -112,7 +96,7 @@ class ListWalk(Generic[_Page]):
                     raise
                 # A token can expire while its list is walked: begin again, what was read is void.
                 restarts, self.readings = restarts + 1, self.readings + 1
-                token, begins_anew, watch = None, True, None
+                token, begins_anew = None, True
                 seen.clear()
                 continue
             await take(page, restarts=begins_anew)
@@ -120,97 +104,17 @@ class ListWalk(Generic[_Page]):
             following = self._next_token(page.token)
             if following is None:
                 return
-            if watch is not None and (split := self._where_to_split(watch, page)) is not None:
-                try:
-                    await self._split(split, following, take)
-                except OddListError as odd:
-                    self._remark, self.readings = f"not by prefix: {odd}", self.readings + 1
-                    token, begins_anew, watch = None, True, None
-                    seen.clear()
-                    continue
-                self._remark = f"by {len(split.prefixes)} prefixes from page {watch.pages} on"
-                return
             is_below = self._paging.style == "version" and int(following) < int(token or 0)
             if is_below and hash(following) not in seen:
                 return
             self._see(following, seen)
             token = following
 
-    def _where_to_split(self, watch: Watch, page: _Page) -> Split | None:
-        """Where to split the list after this page; None where it can't be, or wouldn't pay."""
-        watch.take(page.keys, self._limit)
-        if not watch.is_even or watch.pages % LEAST_PAGES or self._pays is None:
-            return None
-        split = watch.split()
-        extra = len(split.prefixes)
-        return split if extra <= MOST_EXTRA * watch.pages and self._pays(watch.pages, extra) else None
-
-    async def _split(self, split: Split, token: str, take: Take[_Page]) -> None:
-        """The rest of a list in several chains: its own from `token` on, and one a prefix. Pages come in any order."""
-        below = [partial(self._below, prefix) for prefix in split.prefixes]
-        chains = deque[Callable[[], AsyncGenerator[_Page]]]([partial(self._own, split, token), *below])
-        send, receive = anyio.create_memory_object_stream[_Page | Exception](WALKS)
-        walks = [(anyio.CancelScope(), send.clone()) for _ in range(min(WALKS, len(chains)))]
-        send.close()
-        assert self._spawn is not None
-        for running, out in walks:
-            self._spawn(partial(_in_turn, chains, running, out))
-        try:
-            async for found in receive:
-                if isinstance(found, Exception):
-                    raise found
-                await take(found, restarts=False)
-        finally:
-            receive.close()
-            for running, out in walks:
-                running.cancel()
-                out.close()
-
-    async def _below(self, prefix: str) -> AsyncGenerator[_Page]:
-        """The pages of all names with a prefix."""
-        narrowed, last = {self._paging.prefix_key: prefix}, ""
-        asked, seen = narrowed, set[int]()
-        while True:
-            page = await self._asked(asked)
-            last = (ascending(page.keys, last, prefix) or [last])[-1]
-            yield page
-            following = self._next_token(page.token)
-            if following is None:
-                return
-            self._see(following, seen)
-            asked = {**narrowed, self._paging.input_key: following}
-
-    async def _own(self, split: Split, token: str) -> AsyncGenerator[_Page]:
-        """The walk's own pages. The one on which its names end is asked for again, no longer than they are."""
-        asked, last, seen = {self._paging.input_key: token}, split.last, {hash(token)}
-        while True:
-            page = await self._asked(asked)
-            names = ascending(page.keys, last)
-            owned = split.owned(names)
-            if owned < len(names):
-                if not owned:
-                    return
-                asked = {**asked, self._paging.limit_key: str(owned)}
-                continue
-            last = names[-1] if names else last
-            yield page
-            following = self._next_token(page.token)
-            if following is None:
-                return
-            self._see(following, seen)
-            asked = {self._paging.input_key: following}
-
     def _see(self, token: str, seen: set[int]) -> None:
         if hash(token) in seen:
             message = f"{self._paging.input_key} came a second time, on page {self.pages}: the list loops."
             raise PaginationError("TokenRepeated", message)
         seen.add(hash(token))
-
-    async def _asked(self, parameters: Mapping[str, str]) -> _Page:
-        try:
-            return await self._page(parameters)
-        except InvalidArgumentError:
-            raise OddListError("a prefix or its token was refused") from None
 
     def _next_token(self, received: Any) -> str | None:
         """The end of a list: absent, null, empty or two quotation marks; 0 ends the version family only."""
@@ -318,21 +222,6 @@ class ListWalk(Generic[_Page]):
             self._limit = smaller
             return page
         return None
-
-
-async def _in_turn(
-    chains: deque[Callable[[], AsyncGenerator[Any]]], running: anyio.CancelScope, out: MemoryObjectSendStream[Any]
-) -> None:
-    """Walk chains that nobody else has taken, one after the other. An error goes the way of the pages."""
-    with running, out:
-        try:
-            while chains:
-                async with aclosing(chains.popleft()()) as pages:
-                    async for page in pages:
-                        await out.send(page)
-        except Exception as error:  # noqa: BLE001 - raised by who takes the pages
-            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-                await out.send(error)
 
 
 def _sendable(token: str, name: str) -> str:

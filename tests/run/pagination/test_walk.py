@@ -211,6 +211,53 @@ def test_a_list_that_began_anew_may_meet_the_same_tokens_again():
     assert (result.error, result.kept) == (None, ["a", "b", "c"])
 
 
+class Names:
+    """A list of names by token, in order; a token is the last name of its page. `changes`: before which request."""
+
+    def __init__(self, names, changes):
+        self.names = set(names)
+        self.changes = list(changes)
+        self.requests = 0
+
+    def __call__(self, parameters):
+        while self.changes and self.changes[0][0] <= self.requests:
+            _, change, name = self.changes.pop(0)
+            getattr(self.names, change)(name)
+        self.requests += 1
+        found = sorted(name for name in self.names if name > parameters.get("nextToken", ""))
+        shown = found[:4]
+        return FakePage(shown, shown[-1] if len(shown) < len(found) else None)
+
+
+def changes_of(dice, names, count):
+    """Names that come and go, and those that stay all the time."""
+    stable, changes, there = set(names), [], set(names)
+    for at in sorted(dice.randint(0, 150) for _ in range(count)):
+        if dice.random() < 0.5:
+            name = dice.choice(sorted(there))
+            there.discard(name)
+            stable.discard(name)
+            changes.append((at, "discard", name))
+        else:
+            name = dice.choice(sorted(names)) + dice.choice("-0zZ")
+            there.add(name)
+            changes.append((at, "add", name))
+    return stable, changes
+
+
+@pytest.mark.parametrize("seeds", [20, pytest.param(60, marks=pytest.mark.trust)])
+def test_f34_every_name_that_stays_comes_exactly_once_while_others_come_and_go(seeds):
+    for seed in range(seeds):
+        dice = random.Random(seed)
+        begin = dice.choice(["", "", "a"])
+        names = {begin + "".join(dice.choice("09afmzZ_-") for _ in range(4)) for _ in range(dice.randint(400, 700))}
+        stable, changes = changes_of(dice, names, 40)
+        result = walked(TOKEN, Names(names, changes))
+        counts = Counter(result.kept)
+        assert {name for name in stable if counts[name] != 1} == set(), f"seed {seed}"
+        assert (result.error, result.walk.status, result.walk.note) == (None, "complete", "token")
+
+
 def test_other_errors_pass_through():
     def answer(parameters):
         raise ThrottledError("Throttling", "")

@@ -22,7 +22,7 @@ from crawler.errors import ApiError, CrawlError, NormalizeError, OutputError, Va
 from crawler.normalizer import Normalizer, RowPage
 from crawler.run.details import DetailReader
 from crawler.run.list_walker import PageReader
-from crawler.run.pagination.walk import ListWalk
+from crawler.run.pagination import pager_for
 from crawler.run.progress import CrawlProgress
 from crawler.run.scope import Job, ListRowCounts, Scope, add_names
 from crawler.run.targets import SkipReason, Target, TargetPlan
@@ -234,7 +234,7 @@ class Scheduler:
         rows = scope.writer.list() if scope.writer is not None else None
         # A page's details are asked for with that page's body: with details pages come one by one.
         spawn = self._tasks.start_soon if scope.details is None else None
-        walk = ListWalk(scope.operation.paging, partial(self._reader.fetch, job), spawn)
+        walk = pager_for(scope.operation.paging, partial(self._reader.fetch, job), spawn)
         held: list[RowPage] = []
 
         async def take(page: RowPage, *, restarts: bool) -> None:

@@ -14,7 +14,7 @@ from hypothesis.stateful import initialize, rule
 
 from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
-from crawler.run.pagination.walk import ListWalk
+from crawler.run.pagination import pager_for
 from crawler.testing import FakePage
 from tests.trust.test_moving_lists import FIRST_FAILURE, ChangingList, run
 
@@ -44,7 +44,7 @@ class Service(ChangingList):
         self.settle()
 
     async def walk_on(self):
-        self.walk = ListWalk(self.paging(), self.fetch, self.spawn)
+        self.walk = pager_for(self.paging(), self.fetch, self.spawn)
         try:
             await self.walk.run(self.take)
         except PaginationError as error:
@@ -157,6 +157,6 @@ def test_the_machines_see_several_requests_at_once():
 @pytest.mark.trust
 def test_the_machines_find_a_reading_ahead_that_nothing_confirms(monkeypatch):
     """Control: the guard taken out."""
-    monkeypatch.setattr("crawler.run.pagination.walk.ListReading.confirms", lambda *_: True)
+    monkeypatch.setattr("crawler.run.pagination.by_number.ListReading.confirms", lambda *_: True)
     with pytest.raises((AssertionError, ExceptionGroup)):
         run(NumbersAhead, 50_000, phases=FIRST_FAILURE)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
-from crawler.run.pagination.walk import ListWalk
+from crawler.run.pagination import pager_for
 from crawler.testing import FakePage
 
 TOKEN = Paging("token", "nextToken", "nextToken", "limit", 100)
@@ -72,7 +72,7 @@ class MovingList(ChangingList):
         """A walk begins, through the list as it is."""
         self.stable, self.ever = set(self.items), set(self.items)
         self.kept, self.changes, self.is_over, self.failed = [], 0, False, ""
-        self.walk = ListWalk(self.paging(self.size), self.fetch)
+        self.walk = pager_for(self.paging(self.size), self.fetch)
         self.walking = self.walk.run(self.take)
 
     def ordered(self, names):
@@ -219,5 +219,5 @@ def test_the_machines_find_a_record_that_a_token_skips():
 @pytest.mark.trust
 def test_the_machines_find_a_walk_that_is_content_with_any_two_readings(monkeypatch):
     """Control: the guard taken out."""
-    monkeypatch.setattr("crawler.run.pagination.walk.ListReading.confirms", lambda *_: True)
+    monkeypatch.setattr("crawler.run.pagination.by_number.ListReading.confirms", lambda *_: True)
     assert shows_what_is_missing(NumberWalk)

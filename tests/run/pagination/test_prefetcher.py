@@ -10,8 +10,8 @@ import anyio
 import pytest
 
 from crawler.errors import InvalidArgumentError, bare
-from crawler.run.pagination.by_number import MOST_AHEAD, Prefetcher
-from crawler.run.pagination.walk import ListWalk
+from crawler.run.pagination import pager_for
+from crawler.run.pagination.by_number import MAX_PREFETCH, Prefetcher
 from crawler.testing import FakePage
 from tests.run.pagination.test_walk import Moves, Numbered, numbered
 
@@ -35,7 +35,7 @@ async def walked(service, dice, *, limit=10, side_by_side=True):
         kept.extend(page.keys)
 
     async with anyio.create_task_group() as tasks:
-        walk = ListWalk(numbered(limit), fetch, tasks.start_soon if side_by_side else None)
+        walk = pager_for(numbered(limit), fetch, tasks.start_soon if side_by_side else None)
         await walk.run(take)
     return walk, kept, asked
 
@@ -57,8 +57,8 @@ async def test_a_wrong_total_costs_a_few_requests_once_and_loses_nothing(total):
         dice = random.Random(seed)
         walk, kept, asked = await walked(Numbered(range(55), total=total), dice)
         assert kept == list(range(55))
-        assert len(asked) < 7 * walk.readings + MOST_AHEAD
-        assert max(asked) < 7 + MOST_AHEAD
+        assert len(asked) < 7 * walk.readings + MAX_PREFETCH
+        assert max(asked) < 7 + MAX_PREFETCH
 
 
 @pytest.mark.parametrize("cap", [1, 3, 7])
@@ -82,7 +82,7 @@ async def rounds_of(service, *, limit=10):
         pass
 
     async with anyio.create_task_group() as tasks:
-        walking = asyncio.ensure_future(ListWalk(numbered(limit), fetch, tasks.start_soon).run(take))
+        walking = asyncio.ensure_future(pager_for(numbered(limit), fetch, tasks.start_soon).run(take))
         while not walking.done():
             for _ in range(50):
                 await asyncio.sleep(0)
@@ -121,12 +121,12 @@ async def test_no_more_pages_are_on_their_way_or_held_than_the_few_that_are_fetc
             begun += 1
             return FakePage([number])
 
-        ahead = Prefetcher(fetch, tasks.start_soon, 100, sure=True)
+        ahead = Prefetcher(fetch, tasks.start_soon, 100, is_exact=True)
         for number in range(1, 101):
-            assert list((await ahead.take(number)).keys) == [number]
+            assert list((await ahead.get(number)).keys) == [number]
             for _ in range(5):
                 await asyncio.sleep(0)
-            assert begun <= number + MOST_AHEAD - 1
+            assert begun <= number + MAX_PREFETCH - 1
     assert begun == 100
 
 
@@ -137,15 +137,15 @@ async def test_an_error_waits_for_its_pages_turn_and_beyond_the_end_is_never_see
         return FakePage([number] if number < 3 else [])
 
     async with anyio.create_task_group() as tasks:
-        ahead = Prefetcher(fetch, tasks.start_soon, 9, sure=True)
-        assert [(await ahead.take(number)).seen for number in (1, 2, 3)] == [1, 1, 0]
-        ahead.drop()
-        again = Prefetcher(fetch, tasks.start_soon, 9, sure=True)
+        ahead = Prefetcher(fetch, tasks.start_soon, 9, is_exact=True)
+        assert [(await ahead.get(number)).seen for number in (1, 2, 3)] == [1, 1, 0]
+        ahead.cancel()
+        again = Prefetcher(fetch, tasks.start_soon, 9, is_exact=True)
         for number in (1, 2, 3):
-            await again.take(number)
+            await again.get(number)
         with pytest.raises(InvalidArgumentError):
-            await again.take(4)
-        again.drop()
+            await again.get(4)
+        again.cancel()
 
 
 async def test_what_is_dropped_is_stopped():
@@ -158,10 +158,10 @@ async def test_what_is_dropped_is_stopped():
             stopped.append(number)
 
     async with anyio.create_task_group() as tasks:
-        ahead = Prefetcher(fetch, tasks.start_soon, 3, sure=True)
+        ahead = Prefetcher(fetch, tasks.start_soon, 3, is_exact=True)
         with anyio.move_on_after(0.01):
-            await ahead.take(1)
-        ahead.drop()
+            await ahead.get(1)
+        ahead.cancel()
     assert sorted(stopped) == [1, 2, 3]
 
 

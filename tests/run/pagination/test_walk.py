@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, PaginationError, ThrottledError
-from crawler.run.pagination.walk import MAX_PAGES, ListWalk
+from crawler.run.pagination import pager_for
+from crawler.run.pagination.page import MAX_PAGES
 from crawler.testing import FakePage
 from tests.support.examples import examples
 
@@ -39,7 +40,7 @@ class Walked:
             self.asked.append(dict(parameters))
             return answer(dict(parameters))
 
-        self.walk = ListWalk(paging, fetch)
+        self.walk = pager_for(paging, fetch)
 
     async def run(self) -> None:
         await self.walk.run(self.take)
@@ -138,7 +139,7 @@ def test_a_token_that_cannot_be_sent_back_is_an_error(token):
     """F30."""
     result = walked(TOKEN, lambda parameters: FakePage(["a"], token))
     assert (result.code, len(result.asked)) == ("TokenInvalid", 1)
-    what = "no text that can be sent back" if isinstance(token, str) else "neither text nor a number"
+    what = "not valid Unicode and can't be sent back" if isinstance(token, str) else "neither text nor a number"
     assert str(result.error) == f"TokenInvalid: nextToken is {what}."
 
 
@@ -160,7 +161,7 @@ def test_a_repeated_token_is_an_error_as_soon_as_it_is_seen(length, before):
     result = walked(TOKEN, lambda parameters: FakePage(["a"], following[parameters.get("nextToken")]))
     assert result.code == "TokenRepeated"
     assert len(result.asked) == before + length + 1
-    said = f"TokenRepeated: nextToken came a second time, on page {before + length + 1}: the list loops."
+    said = f"TokenRepeated: nextToken is repeated on page {before + length + 1}; the list loops."
     assert str(result.error) == said
 
 
@@ -350,7 +351,7 @@ def test_a_version_that_comes_again_is_an_error(cycle):
 @pytest.mark.parametrize("token", ["three", 1.5, True, "1" * 5000])
 def test_a_version_that_is_no_number_is_an_error(token):
     result = walked(VERSION, lambda parameters: FakePage([0], token))
-    what = "no version number" if isinstance(token, str) else "neither text nor a number"
+    what = "not a version number" if isinstance(token, str) else "neither text nor a number"
     assert str(result.error) == f"TokenInvalid: nextVersion is {what}."
 
 
@@ -478,7 +479,7 @@ def test_pages_that_come_around_again_are_an_error(length):
 
     result = walked(numbered(), answer)
     assert (result.code, len(result.asked)) == ("PageRepeated", length + 1)
-    assert str(result.error) == f"PageRepeated: Page {length + 1} is one that came before: the list loops."
+    assert str(result.error) == f"PageRepeated: Page {length + 1} repeats an earlier page; the list loops."
 
 
 def test_pages_without_end_are_cut_off():
@@ -565,7 +566,7 @@ async def missed(seed: int, *, has_total: bool) -> tuple[str, set[str]]:
             kept.clear()
         kept.extend(page.keys)
 
-    walk, kept = ListWalk(numbered(dice.choice([2, 3, 4])), fetch), []
+    walk, kept = pager_for(numbered(dice.choice([2, 3, 4])), fetch), []
     try:
         await walk.run(take)
     except PaginationError:

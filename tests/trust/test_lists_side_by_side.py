@@ -1,7 +1,7 @@
-"""F36: lists by number that change while several of their pages are on their way, and are answered in any order.
+"""F36: numbered lists that change while several pages are pending, with responses in any order.
 
-As in test_moving_lists, and the machine also says which request the service answers next, at which moment of the list's
-history. Pages are fetched ahead.
+The machines extend those of test_moving_lists: they also choose the request that the service answers next. Pages are
+prefetched.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAMES = st.text("ab-Z_", min_size=1, max_size=3)
 
 
 class Service(ChangingList):
-    """The list, a walk through it in a loop of its own, and requests that wait for their answers."""
+    """The list, a pager in an event loop of its own, and requests that wait for their responses."""
 
     names = NAMES
     least, most = 0, 14
@@ -37,7 +37,7 @@ class Service(ChangingList):
         self.set_out()
 
     def set_out(self):
-        """A walk begins, through the list as it is."""
+        """Start a pager on the current list."""
         self.stable, self.ever, self.changes = set(self.items), set(self.items), 0
         self.kept, self.asked, self.failed = [], [], ""
         self.walking = self.loop.create_task(self.walk_on())
@@ -67,7 +67,7 @@ class Service(ChangingList):
         return await answer
 
     def settle(self):
-        """Run whatever can go on until everything waits for an answer."""
+        """Run the loop until every task waits for a response."""
 
         async def turns():
             for _ in range(20):
@@ -101,7 +101,7 @@ class Service(ChangingList):
 
 
 class NumbersAhead(Service):
-    """F36: a list by page numbers with a total."""
+    """F36: a numbered list with a total."""
 
     def paging(self):
         return Paging("page-number", "pageNumber", limit_key="pageSize", limit=self.size, total_key="totalCount")
@@ -141,7 +141,7 @@ def test_what_was_there_all_the_time_is_there_in_thousands_of_orders(name, inter
 
 
 def test_the_machines_see_several_requests_at_once():
-    """Control: without it they would be those of test_moving_lists."""
+    """Control: without concurrent requests the machines would equal those of test_moving_lists."""
     seen = dict.fromkeys(MACHINES, 0)
     for name, machine in MACHINES.items():
 
@@ -156,7 +156,7 @@ def test_the_machines_see_several_requests_at_once():
 
 @pytest.mark.trust
 def test_the_machines_find_a_reading_ahead_that_nothing_confirms(monkeypatch):
-    """Control: the guard taken out."""
+    """Control: without the guard."""
     monkeypatch.setattr("crawler.run.pagination.by_number.ListReading.confirms", lambda *_: True)
     with pytest.raises((AssertionError, ExceptionGroup)):
         run(NumbersAhead, 50_000, phases=FIRST_FAILURE)

@@ -1,4 +1,4 @@
-"""What a reading of a list by number remembers, and when another one confirms it (F36, F37)."""
+"""The content of one reading of a numbered list, and the readings that confirm it (F36, F37)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_records_without_a_key_are_told_apart_by_their_digests():
     assert not found.add(Keyless(2, 1))
     assert reading(Keyless(1, 2)).confirms(reading(Keyless(2, 1)))
     assert not reading(Keyless(1, 2)).confirms(reading(Keyless(1, 3)))
-    # One that comes on two pages isn't known to have moved: several records may have one content.
+    # A record on two pages doesn't show that the list moved: several records may have the same content.
     assert reading(Keyless(1, 2), Keyless(2, 3)).confirms(reading(Keyless(1, 2), Keyless(2, 3)))
 
 
@@ -89,7 +89,7 @@ def test_two_readings_that_moved_alike_do_not_confirm_each_other():
 
 
 def test_a_reading_that_stood_still_is_not_confirmed_by_one_that_moved_nor_the_other_way():
-    """F36: `a` came on two pages of the one, and twice on one page of the other."""
+    """F36: `a` is on two pages of one reading, and twice on one page of the other."""
     still, moved = reading(FakePage(["a", "a", "b"])), reading(FakePage(["a"]), FakePage(["a", "b"]))
     assert (still.records, moved.records) == (3, 3)
     assert not still.confirms(moved)

@@ -1,4 +1,4 @@
-"""Walks through every family of lists, against services that end, loop, lie and move."""
+"""Reads lists of every paging family from services that end, loop, state wrong totals and change."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def numbered(limit: int = 100) -> Paging:
 
 
 class Walked:
-    """What a walk gave: `kept` as a writer would keep it, every request's parameters, the walk itself."""
+    """The result of a pager: `kept` as a writer keeps it, the parameters of every request, the pager."""
 
     def __init__(self, paging, answer) -> None:
         self.asked: list[dict[str, str]] = []
@@ -76,12 +76,12 @@ def walked(paging, answer) -> Walked:
 
 
 def by_token(pages, first=None):
-    """A service of token → page; `first` is the key of the first page."""
+    """A service that maps a token to a page; `first` is the key of the first page."""
     return lambda parameters: pages[parameters.get("nextToken", first)]
 
 
 def chain(chunks, tokens):
-    """Pages in a row: each chunk with the token that leads to the next one, the last with None."""
+    """Pages in a row: each chunk with the token of the next one, the last with None."""
     following = [*tokens[: len(chunks) - 1], None]
     return {
         token: FakePage(chunk, after)
@@ -90,7 +90,7 @@ def chain(chunks, tokens):
 
 
 class Numbered:
-    """A list that is cut into pages by number. `total`: what it says of itself, or a function of the page number."""
+    """A numbered list. `total`: the total that it states, or a function of the request's number and the records."""
 
     def __init__(self, items, total=..., cap=10**9, changes=()) -> None:
         self.items = list(items)
@@ -173,7 +173,7 @@ def test_tokens_without_end_are_cut_off_at_the_page_cap():
 
 
 def refusing(service, refused, times):
-    """A service that refuses a token so many times."""
+    """A service that rejects a token `times` times."""
     left = Counter({refused: times})
 
     def answer(parameters):
@@ -213,7 +213,7 @@ def test_a_list_that_began_anew_may_meet_the_same_tokens_again():
 
 
 class Names:
-    """A list of names by token, in order; a token is the last name of its page. `changes`: before which request."""
+    """A sorted token list; a token is the last name of its page. `changes`: request number, change, name."""
 
     def __init__(self, names, changes):
         self.names = set(names)
@@ -231,7 +231,7 @@ class Names:
 
 
 def changes_of(dice, names, count):
-    """Names that come and go, and those that stay all the time."""
+    """Return the names that stay all the time, and changes for `Names`."""
     stable, changes, there = set(names), [], set(names)
     for at in sorted(dice.randint(0, 150) for _ in range(count)):
         if dice.random() < 0.5:
@@ -413,7 +413,7 @@ def test_a_list_without_a_total_is_read_to_an_empty_page_twice(count):
 @pytest.mark.parametrize("cap", [1, 10, 50])
 @pytest.mark.parametrize("total", [..., None, 0, -1, "87"])
 def test_a_page_size_that_is_capped_in_silence_loses_nothing(cap, total):
-    """F26, beside every odd total: a first page may say that it is whole and isn't."""
+    """F26, with every odd total: a first page may state wrongly that it is the whole list."""
     result = walked(numbered(), Numbered(range(87), total=total, cap=cap))
     assert result.kept == list(range(87))
     assert result.walk.status == "complete"
@@ -491,7 +491,7 @@ def test_pages_without_end_are_cut_off():
 
 @pytest.mark.parametrize(("before", "readings"), [(3, 3), (4, 4)])
 def test_a_list_that_changes_is_read_until_two_readings_agree(before, readings):
-    """F36: A reading during which it changed agrees with none."""
+    """F36: a reading during which the list changed agrees with no other."""
     service = Numbered(range(150), changes=[(before, lambda items: items.append("new"))])
     result = walked(numbered(), service)
     assert result.kept == [*range(150), "new"]
@@ -508,7 +508,7 @@ def test_a_list_that_never_holds_still_is_unstable_with_the_rows_of_the_last_rea
 
 
 def test_the_same_record_on_two_pages_of_a_list_that_stands_still_is_no_movement():
-    """F32: it is the writer that keeps it once."""
+    """F32: the writer keeps it once."""
     result = walked(numbered(2), Numbered(["a", "b", "a", "c", "d"]))
     assert (result.kept, result.walk.status) == (["a", "b", "a", "c", "d"], "complete")
 
@@ -521,7 +521,7 @@ def test_records_without_a_key_are_told_apart_by_their_content():
 
 
 class Moves:
-    """A list that has up to five records inserted or deleted while it is walked; `stable` are those that stay."""
+    """A list with up to five records inserted or deleted while it is read; `stable` are those that stay."""
 
     def __init__(self, dice: random.Random, *, comes_back: bool) -> None:
         self.items = [f"i{n}" for n in range(dice.randint(1, 12))]
@@ -554,7 +554,7 @@ class Moves:
 
 
 async def missed(seed: int, *, has_total: bool) -> tuple[str, set[str]]:
-    """How a walk through a moving list came out, and what it missed of what was there all the time."""
+    """Return the status of a moving list, and the missed records among those that stayed."""
     dice = random.Random(seed)
     moves = Moves(dice, comes_back=has_total)
 

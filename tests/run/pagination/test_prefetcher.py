@@ -1,4 +1,4 @@
-"""Pages by number, side by side: the same pages, requests and judgements as one by one, in whatever order they come."""
+"""Prefetched pages: the same pages, requests and status as one by one, in any order of responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.run.pagination.test_pagers import Moves, Numbered, numbered
 
 
 async def walked(service, dice, *, limit=10, side_by_side=True):
-    """The walk of a service whose answers come in any order, what it kept, and the pages that were asked for."""
+    """Return the pager of a service that responds in any order, the kept keys, and the requested pages."""
     asked, kept = [], []
 
     async def fetch(parameters):
@@ -69,7 +69,7 @@ async def test_a_page_size_that_is_capped_in_silence_costs_nothing_either(cap):
 
 
 async def rounds_of(service, *, limit=10):
-    """Which pages are asked for side by side, where those that wait are all answered when nobody asks for another."""
+    """Return the pages that are requested together, if all are answered as soon as no other request follows."""
     rounds, waiting = [], []
 
     async def fetch(parameters):
@@ -166,7 +166,7 @@ async def test_what_is_dropped_is_stopped():
 
 
 async def outcome(seed):
-    """How a walk through a moving list came out, and what it missed of what was there all the time."""
+    """Return the status of a moving list, and the missed records among those that stayed."""
     dice = random.Random(seed)
     moves = Moves(dice, comes_back=True)
 
@@ -180,7 +180,7 @@ async def outcome(seed):
     return walk.status, moves.stable - set(kept)
 
 
-# Some, in two of which a record that stayed is missed and the list says that it moved; and all.
+# Some seeds, and all. Two of the first miss a record that stayed; the status says that the list moved.
 @pytest.mark.parametrize("seeds", [range(1000, 1400), pytest.param(range(1500), marks=pytest.mark.trust)], ids=len)
 async def test_f36_no_moving_list_is_complete_while_a_record_that_stayed_is_missing_in_any_order_of_answers(seeds):
     outcomes = Counter()

@@ -181,15 +181,9 @@ async def _crawl(shape: Shape, catalog: Catalog, cloud: VirtualCloud, writer: No
 # --- the shapes ---
 
 
-def functions_only(count: int, name: Callable[[int], str] = "f{:06d}".format) -> Records:
+def functions_only(count: int) -> Records:
     """Regions of `count` functions with nothing below them."""
-    functions = [{"functionName": name(n)} for n in range(count)]
-    return lambda table: functions if table == "fc_functions" else ()
-
-
-def named(count: int) -> Records:
-    """Regions of `count` functions whose names begin with any letter, with nothing below them."""
-    functions = [{"functionName": name} for name in sorted(f"{chr(97 + n % 26)}-{n:06d}" for n in range(count))]
+    functions = [{"functionName": f"f{n:06d}"} for n in range(count)]
     return lambda table: functions if table == "fc_functions" else ()
 
 
@@ -235,7 +229,6 @@ def shapes() -> list[Shape]:
         Shape(
             "1 account, 50,000 functions, the list alone", 1, regions(1), ["fc_functions"], functions_only(50_000), 40.0
         ),
-        Shape("the same, names of every letter", 1, regions(1), ["fc_functions"], named(50_000), 40.0),
         Shape(
             "1 account, 5,000 functions, four tables below",
             1,

@@ -167,9 +167,6 @@ class VirtualCloud:
 def _page(operation: Operation, records: Sequence[Any], query: Mapping[str, str]) -> dict[str, Any]:
     paging = operation.paging
     key = operation.records[0]
-    prefix = query.get("prefix", "")
-    if prefix:
-        records = [record for record in records if str(next(iter(record.values()))).startswith(prefix)]
     size = int(query.get(paging.limit_key, "1000")) if paging.limit_key else len(records)
     if paging.style == "page-number":
         first = (int(query.get(paging.input_key, "1")) - 1) * size

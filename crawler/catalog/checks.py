@@ -14,7 +14,7 @@ _SCALAR_KEYS = {"string", "integer", "boolean", "timestamp"}
 
 # Style → required keys, optional keys. A limit is always a key and a number.
 _PAGING = {
-    "token": ({"input_token", "output_token"}, {"limit_key", "limit", "total", "prefix"}),
+    "token": ({"input_token", "output_token"}, {"limit_key", "limit", "total"}),
     "version": ({"input_token", "output_token"}, {"limit_key", "limit", "total"}),
     "page-number": ({"page_key", "limit_key", "limit"}, {"total"}),
     "limit-only": ({"limit_key", "limit"}, {"total"}),
@@ -58,8 +58,6 @@ def check_operation(operation: Operation, product: Product, raw: OperationFile, 
         raise CatalogError(f"{where}: [table] reason: required if a table isn't on by default, and only then.")
     if raw.window is not None and raw.window.hours < 1:
         raise CatalogError(f"{where}: [window] hours must be at least 1.")
-    if operation.paging.prefix_key and len(operation.key) != 1:
-        raise CatalogError(f"{where}: [paging] prefix is for a list whose key is one column: what the prefix is of.")
     _check_details(operation, where)
     _check_rate_limit(raw.rate_limit, where)
 

@@ -79,7 +79,6 @@ class PagingPart(_Strict):
     limit_key: str = ""
     limit: int = 0
     total: str = ""
-    prefix: str = ""
 
 
 class ParentFile(_Strict):

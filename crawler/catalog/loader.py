@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files as resources
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -52,6 +52,9 @@ __all__ = [
     "schemas_folder",
 ]
 
+# Keys of earlier versions, by section, with the reason. They are ignored with a warning; other unknown keys are errors.
+_IGNORED_KEYS = {("paging", "prefix"): "lists are no longer split by prefix"}
+
 _File = TypeVar("_File")
 
 
@@ -88,13 +91,15 @@ def _load(roots: Sequence[Path]) -> Catalog:
     products = _read_products([(root, path) for root, path in paths if path.name == "product.toml"])
     operations: dict[str, Operation] = {}
     files: dict[str, str] = {}
+    warnings: list[str] = []
     for root, path in paths:
         if path.name != "product.toml":
-            operation, where = _read_operation(path, root, _product_of(path, root, products)), _file_name(path, root)
+            product, where = _product_of(path, root, products), _file_name(path, root)
+            operation = _read_operation(path, root, product, warnings)
             if other := files.get(operation.table):
                 raise CatalogError(f"{where}: [table] name {operation.table!r} is already in {other}.")
             operations[operation.table], files[operation.table] = operation, where
-    catalog = Catalog(products, operations)
+    catalog = Catalog(products, operations, tuple(warnings))
     check_parents(catalog, files)
     return catalog
 
@@ -121,17 +126,32 @@ def _product_of(path: Path, root: Path, products: Mapping[str, Product]) -> Prod
     raise CatalogError(f"{_file_name(path, root)}: no product.toml describes this file's PRODUCT/VERSION folder.")
 
 
-def _parse(path: Path, root: Path, kind: type[_File]) -> _File:
+def _read_toml(path: Path, root: Path) -> dict[str, Any]:
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), kind)
+        return tomllib.loads(path.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise CatalogError(f"{_file_name(path, root)}: not TOML: {error}.") from None
-    except msgspec.ValidationError as error:
-        raise CatalogError(f"{_file_name(path, root)}: {_key_first(str(error))}.") from None
     except UnicodeDecodeError as error:
         raise CatalogError(f"{_file_name(path, root)}: not UTF-8 at byte {error.start}.") from None
     except OSError as error:
         raise CatalogError(f"{_file_name(path, root)}: can't be read: {error.strerror}.") from None
+
+
+def _convert(document: Mapping[str, Any], kind: type[_File], where: str) -> _File:
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        raise CatalogError(f"{where}: {_key_first(str(error))}.") from None
+
+
+def _drop_ignored_keys(document: Mapping[str, Any], where: str) -> list[str]:
+    """Remove the keys of `_IGNORED_KEYS` from a file's content and return one warning per key."""
+    warnings = []
+    for (name, key), reason in _IGNORED_KEYS.items():
+        section = document.get(name)
+        if isinstance(section, dict) and section.pop(key, None) is not None:
+            warnings.append(f"{where}: [{name}] {key} is ignored: {reason}; remove the key")
+    return warnings
 
 
 def _key_first(text: str) -> str:
@@ -141,7 +161,7 @@ def _key_first(text: str) -> str:
 
 
 def _read_product(path: Path, root: Path) -> Product:
-    raw = _parse(path, root, ProductFile)
+    raw = _convert(_read_toml(path, root), ProductFile, _file_name(path, root))
     if (path.parent.parent.name, path.parent.name) != (raw.product, raw.version):
         raise CatalogError(f"{_file_name(path, root)}: must lie in the folder {raw.product}/{raw.version}.")
     product = Product(
@@ -169,8 +189,10 @@ def _regions(raw: RegionsFile | None) -> RegionsOperation | None:
     return RegionsOperation(raw.action, raw.path, tuple(raw.records.split(".")), raw.id, raw.ask)
 
 
-def _read_operation(path: Path, root: Path, product: Product) -> Operation:
-    raw, where = _parse(path, root, OperationFile), _file_name(path, root)
+def _read_operation(path: Path, root: Path, product: Product, warnings: list[str]) -> Operation:
+    document, where = _read_toml(path, root), _file_name(path, root)
+    warnings += _drop_ignored_keys(document, where)
+    raw = _convert(document, OperationFile, where)
     key = tuple(name.removesuffix("?") for name in raw.table.key)
     operation = Operation(
         table=raw.table.name,
@@ -211,7 +233,7 @@ def _read_operation(path: Path, root: Path, product: Product) -> Operation:
 def _paging(raw: OperationFile, where: str) -> Paging:
     p = raw.paging
     check_paging(p, where)
-    return Paging(p.style, p.input_token or p.page_key, p.output_token, p.limit_key, p.limit, p.total, p.prefix)
+    return Paging(p.style, p.input_token or p.page_key, p.output_token, p.limit_key, p.limit, p.total)
 
 
 def _details(raw: DetailsPart) -> Details:

@@ -34,8 +34,7 @@ _QUERY_PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 class Paging:
     """How a list is paged. `style` is token, version, limit-only, page-number or none; keys are wire names.
 
-    `limit` is the page size to request; 0 if the operation has none. `prefix_key`: the parameter that narrows the
-    list to keys with a prefix, where a long list may be split by it.
+    `limit` is the page size to request; 0 if the operation has none.
     """
 
     style: str
@@ -44,7 +43,6 @@ class Paging:
     limit_key: str = ""
     limit: int = 0
     total_key: str = ""
-    prefix_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +233,11 @@ class Product:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All products and operations, by product key and by table."""
+    """All products and operations, by product key and by table. `warnings`: sentences on keys that were ignored."""
 
     products: Mapping[str, Product]
     operations: Mapping[str, Operation]
+    warnings: tuple[str, ...] = ()
 
     def select(self, patterns: Sequence[str], exclude: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the tables that match, in the catalog's order. An opt-in table needs its exact name.

@@ -58,7 +58,7 @@ async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> 
         "concurrency": config.crawl.concurrency,
         "last_snapshot": _previous_value(previous, found, system.clock.now()),
         "per_target": [_target_value(target) for target in found.targets],
-        "warnings": _warnings(config, previous, found),
+        "warnings": [*catalog.warnings, *_warnings(config, previous, found)],
     }
 
 

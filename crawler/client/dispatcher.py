@@ -52,11 +52,6 @@ class Dispatcher:
         self._free += 1
         self._wake.set()
 
-    @property
-    def has_room(self) -> bool:
-        """Whether half of the places are free."""
-        return self._free * 2 >= self._concurrency
-
     def feed(self, admissions: Iterator[bool], is_held: Callable[[], bool] = bool) -> None:
         """Step `admissions` whenever a request could go and none waits: it submits more and gives whether it did.
 

@@ -14,7 +14,7 @@ from crawler.clock import Clock
 from crawler.errors import ApiError, CrawlError, OutputError, VanishedError, describe_defect
 from crawler.normalizer import Normalizer, RowPage
 from crawler.normalizer.fast.decoder import RowContext
-from crawler.run.pagination.walk import ListWalk
+from crawler.run.pagination import pager_for
 from crawler.run.progress import CrawlProgress
 from crawler.run.scope import Job, ListRowCounts
 from crawler.run.scope_tree import ScopeTree
@@ -128,7 +128,7 @@ class ListWalker:
         rows = scope.writer.list() if scope.writer is not None else None
         # Details are read into the body of the page that was fetched last, so these pages aren't prefetched.
         spawn = self._spawn if scope.details is None else None
-        walk = ListWalk(scope.operation.paging, partial(self._reader.fetch, job), spawn)
+        walk = pager_for(scope.operation.paging, partial(self._reader.fetch, job), spawn)
         held: list[RowPage] = []
 
         async def take(page: RowPage, *, restarts: bool) -> None:

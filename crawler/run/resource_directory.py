@@ -17,7 +17,7 @@ from crawler.client.request import ApiRequest
 from crawler.errors import PaginationError
 from crawler.normalizer.exact_json import find
 from crawler.run.discovery import read_object
-from crawler.run.pagination.walk import ListWalk, WalkStatus
+from crawler.run.pagination import WalkStatus, pager_for
 from crawler.snapshot.manifest import SkippedMember
 from crawler.text import ACCOUNT_ID, printable
 
@@ -87,7 +87,7 @@ async def list_members(client: Client, caller: SignedAccount, tally: RequestCoun
         request = ApiRequest(PRODUCT, VERSION, "ListAccounts", "", "/", parameters, {})
         return await client.call(request, caller, channel, _read_page, tally)
 
-    walk = ListWalk(_PAGING, fetch)
+    walk = pager_for(_PAGING, fetch)
     members: dict[str, Member] = {}
 
     async def take(page: _Page, *, restarts: bool) -> None:

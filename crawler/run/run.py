@@ -50,6 +50,7 @@ async def crawl(
     if not resolved.tables:
         raise ConfigError("[crawl] exclude leaves no table of [crawl] tables.")
     redaction, warnings = _redaction(config, system)
+    warnings = (*resolved.catalog.warnings, *warnings)
     schemas = {table: resolved.catalog.operations[table].schema for table in resolved.tables}
     try:
         async with open_bucket(config, system) as bucket:

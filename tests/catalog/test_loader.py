@@ -125,6 +125,23 @@ def test_a_folder_of_ones_own_adds_a_table_to_a_product_of_the_house(tmp_path):
     assert load_catalog([tmp_path]).operations["fc_carts"].product == "fc"
 
 
+@pytest.mark.parametrize(("file", "text", "old"), [("carts", CARTS, "limit = 50"), ("items", ITEMS, 'style = "none"')])
+def test_a_paging_prefix_of_an_earlier_version_is_ignored_with_a_warning(folder, file, text, old):
+    folder.write("carts", CARTS)
+    folder.write("items", ITEMS)
+    plain = folder.load()
+    folder.write(file, text, (old, f'{old}\nprefix = "prefix"'))
+    catalog = folder.load()
+    path = f"mine/shop/2020-01-01/{file}.toml"
+    said = f"{path}: [paging] prefix is ignored: lists are no longer split by prefix; remove the key"
+    assert (plain.warnings, catalog.warnings) == ((), (said,))
+    assert catalog.operations == plain.operations
+
+
+def test_the_built_in_files_have_no_key_that_is_ignored():
+    assert BUILT_IN.warnings == ()
+
+
 def test_error_rules_beside_the_tables_are_no_table(folder):
     (folder.root / "errors.toml").write_text("anything = 1")
     assert set(folder.load().operations) == set(BUILT_IN.operations)
@@ -216,16 +233,6 @@ NO_BIND = "[[parents]] bind: shop_carts has no value"
             "[paging] of style 'token' has no page_key",
         ),
         (("limit = 50", ""), "[paging] limit and limit_key come together, and limit is a page size."),
-        (
-            (
-                'limit = 50\n[table]\nname = "shop_carts"\ntitle = "Carts"\nkey = ["cart_id"]',
-                (
-                    'limit = 50\nprefix = "prefix"\n[table]\nname = "shop_carts"\ntitle = "Carts"\n'
-                    'key = ["cart_id", "extra"]'
-                ),
-            ),
-            "[paging] prefix is for a list whose key is one column: what the prefix is of.",
-        ),
         (("limit = 50", "limit = -1"), "[paging] limit and limit_key come together, and limit is a page size."),
         (
             ("[columns]", "[rate_limit]\nrate = 0.0\n[columns]"),

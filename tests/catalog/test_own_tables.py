@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +113,18 @@ def test_a_table_of_ones_own_that_fails_leaves_the_others_alone(tmp_path, folder
     [row] = [r for r in result.ledger if (r.account_id, r.region_id, r.table) == (BIG, "ap-southeast-1", SCHEDULES)]
     assert "fnf:ListSchedules" in row.error_message
     assert here.rows("fc_layers")
+
+
+def test_a_key_of_an_earlier_version_is_a_warning_of_the_crawl(tmp_path, folder):
+    mine = tmp_path / "mine"
+    shutil.copytree(folder, mine)
+    [path] = mine.rglob("flows.toml")
+    path.write_text(path.read_text().replace('style = "token"\n', 'style = "token"\nprefix = "prefix"\n'))
+    here, result = crawl(tmp_path / "output", mine, tables=["fnf_flows"], regions=["cn-hangzhou"])
+    place = path.relative_to(tmp_path)
+    said = f"{place}: [paging] prefix is ignored: lists are no longer split by prefix; remove the key"
+    assert (result.exit_code, result.warnings) == (0, (said,))
+    assert here.rows(FLOWS)
 
 
 def test_the_files_say_what_the_official_sdk_says(folder):

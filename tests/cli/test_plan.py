@@ -224,6 +224,13 @@ async def test_a_deadline_that_the_limits_do_not_keep_is_a_warning(tmp_path):
     assert warning.startswith("[crawl] deadline is 5.0 s")
 
 
+async def test_a_warning_of_the_catalog_is_one_of_the_plan(tmp_path, monkeypatch):
+    monkeypatch.setattr(resolve, "load_catalog", lambda extra: replace(CATALOG, warnings=("a key is ignored",)))
+    async with site(tmp_path) as here:
+        value = await plan(here, here.config(tables=["fc_functions"]))
+    assert value["warnings"] == ["a key is ignored"]
+
+
 async def test_the_snapshots_age_is_told(tmp_path, capsys):
     async with site(tmp_path) as here:
         config = here.config(tables=["opensearch_app_groups"])

@@ -1,13 +1,12 @@
-"""F34, F36: lists that change while several of their pages are on their way, and are answered in any order.
+"""F36: numbered lists that change while several pages are pending, with responses in any order.
 
-As in test_moving_lists, and the machine also says which request the service answers next, at which moment of the list's
-history. Lists by number are fetched ahead, lists by token split by prefix.
+The machines extend those of test_moving_lists: they also choose the request that the service answers next. Pages are
+prefetched.
 """
 
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right
 
 import pytest
 from hypothesis import strategies as st
@@ -15,8 +14,7 @@ from hypothesis.stateful import initialize, rule
 
 from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
-from crawler.run.pagination.prefixes import Split
-from crawler.run.pagination.walk import ListWalk
+from crawler.run.pagination import pager_for
 from crawler.testing import FakePage
 from tests.trust.test_moving_lists import FIRST_FAILURE, ChangingList, run
 
@@ -24,7 +22,7 @@ NAMES = st.text("ab-Z_", min_size=1, max_size=3)
 
 
 class Service(ChangingList):
-    """The list, a walk through it in a loop of its own, and requests that wait for their answers."""
+    """The list, a pager in an event loop of its own, and requests that wait for their responses."""
 
     names = NAMES
     least, most = 0, 14
@@ -39,14 +37,14 @@ class Service(ChangingList):
         self.set_out()
 
     def set_out(self):
-        """A walk begins, through the list as it is."""
+        """Start a pager on the current list."""
         self.stable, self.ever, self.changes = set(self.items), set(self.items), 0
         self.kept, self.asked, self.failed = [], [], ""
         self.walking = self.loop.create_task(self.walk_on())
         self.settle()
 
     async def walk_on(self):
-        self.walk = ListWalk(self.paging(), self.fetch, self.spawn, lambda *_: True)
+        self.walk = pager_for(self.paging(), self.fetch, self.spawn)
         try:
             await self.walk.run(self.take)
         except PaginationError as error:
@@ -69,7 +67,7 @@ class Service(ChangingList):
         return await answer
 
     def settle(self):
-        """Run whatever can go on until everything waits for an answer."""
+        """Run the loop until every task waits for a response."""
 
         async def turns():
             for _ in range(20):
@@ -103,7 +101,7 @@ class Service(ChangingList):
 
 
 class NumbersAhead(Service):
-    """F36: a list by page numbers with a total."""
+    """F36: a numbered list with a total."""
 
     def paging(self):
         return Paging("page-number", "pageNumber", limit_key="pageSize", limit=self.size, total_key="totalCount")
@@ -126,61 +124,24 @@ class NumbersAhead(Service):
             assert set(self.kept) <= self.ever, "made up"
 
 
-class PrefixesAhead(Service):
-    """F34: a list by token that is split after some pages. A service's order is the bytes'."""
-
-    least, most = 6, 30
-
-    def paging(self):
-        return Paging("token", "nextToken", "nextToken", "limit", self.size, prefix_key="prefix")
-
-    def ordered(self, names):
-        return sorted(names)
-
-    def page(self, parameters):
-        size, prefix = int(parameters["limit"]), parameters.get("prefix", "")
-        found = [name for name in self.items if name.startswith(prefix)]
-        start = bisect_right(found, parameters.get("nextToken", ""))
-        rows = found[start : start + size]
-        return FakePage([(name,) for name in rows], rows[-1] if start + size < len(found) else None)
-
-    def judge(self):
-        kept = [name for (name,) in self.kept]
-        assert self.failed == ""
-        assert self.walk.status == "complete"
-        assert len(kept) == len(set(kept)), "twice"
-        assert self.stable <= set(kept), "missing"
-        assert set(kept) <= self.ever, "made up"
+MACHINES = {"number": NumbersAhead}
 
 
-MACHINES = {"number": NumbersAhead, "prefix": PrefixesAhead}
-
-
-@pytest.fixture
-def splits_early(monkeypatch):
-    """Lists of a few pages are split, for more requests than it saves."""
-    monkeypatch.setattr("crawler.run.pagination.walk.LEAST_PAGES", 2)
-    monkeypatch.setattr("crawler.run.pagination.walk.MOST_EXTRA", 1000)
-
-
-@pytest.mark.usefixtures("splits_early")
 @pytest.mark.parametrize("name", MACHINES)
 def test_what_was_there_all_the_time_is_there_whichever_answer_comes_first(name):
-    """F34, F36, P6: some of the interleavings."""
+    """F36, P6: some of the interleavings."""
     run(MACHINES[name], 25)
 
 
 @pytest.mark.trust
-@pytest.mark.usefixtures("splits_early")
-@pytest.mark.parametrize(("name", "interleavings"), [("number", 2000), ("prefix", 1000)])
+@pytest.mark.parametrize(("name", "interleavings"), [("number", 2000)])
 def test_what_was_there_all_the_time_is_there_in_thousands_of_orders(name, interleavings):
-    """F34, F36, P6."""
+    """F36, P6."""
     run(MACHINES[name], interleavings)
 
 
-@pytest.mark.usefixtures("splits_early")
 def test_the_machines_see_several_requests_at_once():
-    """Control: without it they would be those of test_moving_lists."""
+    """Control: without concurrent requests the machines would equal those of test_moving_lists."""
     seen = dict.fromkeys(MACHINES, 0)
     for name, machine in MACHINES.items():
 
@@ -194,17 +155,8 @@ def test_the_machines_see_several_requests_at_once():
 
 
 @pytest.mark.trust
-@pytest.mark.usefixtures("splits_early")
-def test_the_machines_find_a_walk_that_takes_the_rest_of_a_page_for_its_own(monkeypatch):
-    """Control: the guard taken out."""
-    monkeypatch.setattr(Split, "owned", lambda _self, names: len(names))
-    with pytest.raises((AssertionError, ExceptionGroup)):
-        run(PrefixesAhead, 50_000, phases=FIRST_FAILURE)
-
-
-@pytest.mark.trust
 def test_the_machines_find_a_reading_ahead_that_nothing_confirms(monkeypatch):
-    """Control: the guard taken out."""
-    monkeypatch.setattr("crawler.run.pagination.walk.ListReading.confirms", lambda *_: True)
+    """Control: without the guard."""
+    monkeypatch.setattr("crawler.run.pagination.by_number.ListReading.confirms", lambda *_: True)
     with pytest.raises((AssertionError, ExceptionGroup)):
         run(NumbersAhead, 50_000, phases=FIRST_FAILURE)

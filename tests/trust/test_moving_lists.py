@@ -1,4 +1,4 @@
-"""F34, F36: lists that change while they are walked, as state machines. The oracle is the list's own history."""
+"""F34, F36: lists that change while they are read, as state machines. The oracle is the history of the list."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
-from crawler.run.pagination.walk import ListWalk
+from crawler.run.pagination import pager_for
 from crawler.testing import FakePage
 
 TOKEN = Paging("token", "nextToken", "nextToken", "limit", 100)
@@ -23,12 +23,12 @@ MOST_CHANGES = 5
 
 @types.coroutine
 def next_page():
-    """Wait until the walk is sent on, without a loop: a thousand loops are slow."""
+    """Wait until the test sends the coroutine on. There is no event loop: a thousand loops are slow."""
     yield
 
 
 class ChangingList(RuleBasedStateMachine):
-    """A list and its changes; `stable` is what was there all the time, `ever` what was there at any."""
+    """A list and its changes. `stable`: records that were there all the time; `ever`: all records that were there."""
 
     names = NAMES
 
@@ -58,7 +58,7 @@ class ChangingList(RuleBasedStateMachine):
 
 
 class MovingList(ChangingList):
-    """The list, and a walk through it, a page at a time."""
+    """The list, and a pager that reads one page per step."""
 
     has_total = True
 
@@ -69,10 +69,10 @@ class MovingList(ChangingList):
         self.set_out()
 
     def set_out(self):
-        """A walk begins, through the list as it is."""
+        """Start a pager on the current list."""
         self.stable, self.ever = set(self.items), set(self.items)
         self.kept, self.changes, self.is_over, self.failed = [], 0, False, ""
-        self.walk = ListWalk(self.paging(self.size), self.fetch)
+        self.walk = pager_for(self.paging(self.size), self.fetch)
         self.walking = self.walk.run(self.take)
 
     def ordered(self, names):
@@ -115,7 +115,7 @@ class MovingList(ChangingList):
 
 
 class TokenWalk(MovingList):
-    """F34: FC's tokens lead on behind the record that they name, whether it is still there or not."""
+    """F34: FC's tokens continue after the record that they name, even if it was deleted."""
 
     def paging(self, size):
         return TOKEN
@@ -161,7 +161,7 @@ class NumberWalk(MovingList):
 
 
 class NumberWalkWithoutTotal(NumberWalk):
-    """The same where the service says no total."""
+    """The same without a total."""
 
     has_total = False
 
@@ -176,7 +176,7 @@ def run(machine, examples, *, phases=tuple(Phase)):
     )
 
 
-# For controls: that there is a failure is all that matters, and making it small takes minutes.
+# Controls need any failure; shrinking it takes minutes.
 FIRST_FAILURE = (Phase.generate,)
 
 
@@ -185,7 +185,7 @@ MACHINES = {"token": TokenWalk, "number": NumberWalk, "number, no total": Number
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_what_was_there_all_the_time_is_there_or_the_list_says_that_it_moved(name):
-    """F34, F36, P6: some of the interleavings; thousands of another kind are in test_pagination."""
+    """F34, F36, P6: some of the interleavings; test_pagers has thousands of another kind."""
     run(MACHINES[name], 30)
 
 
@@ -218,6 +218,6 @@ def test_the_machines_find_a_record_that_a_token_skips():
 
 @pytest.mark.trust
 def test_the_machines_find_a_walk_that_is_content_with_any_two_readings(monkeypatch):
-    """Control: the guard taken out."""
-    monkeypatch.setattr("crawler.run.pagination.walk.ListReading.confirms", lambda *_: True)
+    """Control: without the guard."""
+    monkeypatch.setattr("crawler.run.pagination.by_number.ListReading.confirms", lambda *_: True)
     assert shows_what_is_missing(NumberWalk)

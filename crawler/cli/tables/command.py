@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.echo import print_json
+from crawler.cli.echo import print_json, warn
 from crawler.cli.inputs import load
-from crawler.cli.options import common_options, json_option
+from crawler.cli.options import CommonOptions, common_options, json_option
 from crawler.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 @click.option("--check-sdk", is_flag=True, help="Compare all tables with the official SDK packages (the dev extra).")
 @json_option
 @common_options
-def tables(table: str | None, config_file: Path | None, check_sdk: bool, as_json: bool) -> int | None:
+@click.pass_obj
+def tables(
+    common: CommonOptions, table: str | None, config_file: Path | None, check_sdk: bool, as_json: bool
+) -> int | None:
     """List all tables, or describe one.
 
     With TABLE: its operation, paging, parents, columns and types. TABLE may be a pattern such as 'fc_*', which also
@@ -46,6 +49,8 @@ def tables(table: str | None, config_file: Path | None, check_sdk: bool, as_json
         raise click.UsageError("--check-sdk compares all tables; give no TABLE.")
     config = load(config_file) if config_file else Config()
     catalog = load_catalog(config.catalog.extra)
+    for warning in catalog.warnings:
+        warn(common, warning)
     if check_sdk:
         return _check_sdk(catalog, as_json=as_json)
     _show_tables(catalog, table, limit_rules(config, catalog), as_json=as_json)

@@ -1,4 +1,4 @@
-"""What a list's pages show of it, and whether two readings of one that is paged by number are of the same list."""
+"""Reads a list by page numbers, until two readings show the same list. Later pages are prefetched."""
 
 from __future__ import annotations
 
@@ -8,47 +8,129 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
-from crawler.run.pagination.page import PageLike
+from crawler.catalog.model import Paging
+from crawler.errors import PaginationError
+from crawler.run.pagination.page import MAX_PAGES, PageConsumer, PageFetcher, PageLike, Pager
 
-MOST_AHEAD = 8
-_Page = TypeVar("_Page")
+MAX_PREFETCH = 8
+_MAX_READINGS = 5
+
+_Page = TypeVar("_Page", bound=PageLike)
+_Fetched = TypeVar("_Fetched")
 Spawn = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 
 
+class NumberedPager(Pager[_Page]):
+    """A pager for the style `page-number`. `spawn` starts a task; without it, pages are fetched one by one.
+
+    One page is enough if it has as many records as its total states. Otherwise the list is read until two readings in
+    a row agree, at most 5 times; then it is `unstable`. A total that is larger than the rows makes it `unstable`, too.
+    """
+
+    def __init__(self, paging: Paging, fetcher: PageFetcher[_Page], spawn: Spawn | None) -> None:
+        super().__init__(paging, fetcher)
+        self.is_settled = False
+        self._spawn = spawn
+
+    async def run(self, consume: PageConsumer[_Page]) -> None:
+        """See `Pager.run`."""
+        first = await self._fetch(1)
+        if self._is_whole(first):
+            self.is_settled = True
+            await consume(first, restarts=False)
+            self._check_total(parse_total(first.total), first.seen)
+            return
+        previous: ListReading | None = None
+        for number in range(1, _MAX_READINGS + 1):
+            self.readings = number
+            reading = await self._read(first, previous, consume)
+            if previous is not None and reading.confirms(previous):
+                break
+            previous = reading
+        else:
+            self.status, self._remark = "unstable", "no two readings in a row were the same"
+        self._check_total(max(reading.totals, default=None), reading.records)
+
+    def _fetch(self, number: int) -> Awaitable[_Page]:
+        return self._fetcher.fetch({self._paging.input_key: str(number)})
+
+    def _is_whole(self, first: _Page) -> bool:
+        """Whether the first page is the whole list. A total of 0 with records means that it isn't filled in."""
+        total = parse_total(first.total)
+        return total is not None and first.seen < self._fetcher.limit and min(first.seen, 1) <= total <= first.seen
+
+    async def _read(self, first: _Page, previous: ListReading | None, consume: PageConsumer[_Page]) -> ListReading:
+        """Read the list once, to an empty page. The first reading uses `first`, later ones fetch page 1 again."""
+        reading, prefetcher, number = ListReading(), self._prefetcher(first, previous), 1
+        try:
+            while True:
+                is_start = number == 1
+                page = first if is_start and previous is None else await prefetcher.get(number)
+                await consume(page, restarts=is_start and previous is not None)
+                if not page.seen:
+                    return reading
+                if not reading.add(page):
+                    raise PaginationError("PageRepeated", f"Page {number} repeats an earlier page; the list loops.")
+                number += 1
+        finally:
+            prefetcher.cancel()
+
+    def _prefetcher(self, first: _Page, previous: ListReading | None) -> Prefetcher[_Page]:
+        """Return a prefetcher up to the empty page after the last one.
+
+        The reading before states the number of pages, else the first page's total. Without both, nothing is prefetched.
+        """
+        last, total = 0, parse_total(first.total)
+        if total is not None and first.seen:
+            last = min(MAX_PAGES, -(-total // first.seen)) + 1 if previous is None else previous.pages + 1
+        return Prefetcher(self._fetch, self._spawn, last, is_exact=previous is not None)
+
+    def _check_total(self, total: int | None, records: int) -> None:
+        if total is None or total == records:
+            return
+        remark = f"total said {total}, had {records}"
+        self._remark = f"{self._remark}, {remark}" if self._remark else remark
+        if total > records:
+            self.status = "unstable"  # there may be rows that no page shows
+
+
 class ListReading:
-    """What one reading of a list by page numbers showed; `count` counts its records, `pages` those that had any."""
+    """The content of one reading of a list. `records` counts its records, `pages` the pages that have any."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.records = 0
         self.pages = 0
         self.totals: set[int] = set()
         self._identities: set[Any] = set()
         self._pages: set[int] = set()
         self._has_repeats = False
 
-    def take(self, page: PageLike) -> bool:
-        """Add a page that has records; False for one that has come before."""
+    def add(self, page: PageLike) -> bool:
+        """Add a page that has records. Return False if this reading has the same page already."""
         found = {key if key is not None else digest for key, digest in zip(page.keys, page.digests, strict=True)}
         fingerprint = hash(frozenset(found))
         if fingerprint in self._pages:
             return False
         self._pages.add(fingerprint)
         self.pages += 1
-        self.count += page.seen
-        if (total := count(page.total)) is not None:
+        self.records += page.seen
+        if (total := parse_total(page.total)) is not None:
             self.totals.add(total)
         self._has_repeats |= any(key is not None and key in self._identities for key in page.keys)
         self._identities |= found
         return True
 
     def confirms(self, earlier: ListReading) -> bool:
-        """Whether both show the same list, and neither a list that moved under it.
+        """Whether both readings show the same list and it didn't change during either of them.
 
-        The same keys twice don't say so alone: what is inserted and deleted in front of the reader pushes a record
-        over a page's edge and back, each time the same one. The total changes then, or, where there is none, a record
-        comes on two pages.
+        Equal keys aren't enough. Insertions and deletions before the current page can move the same record across a
+        page boundary and back in both readings. Then the total changes, or without a total a record is on two pages.
         """
-        is_same = (self._identities, self.totals, self.count) == (earlier._identities, earlier.totals, earlier.count)
+        is_same = (self._identities, self.totals, self.records) == (
+            earlier._identities,
+            earlier.totals,
+            earlier.records,
+        )
         return is_same and not self._has_moved and not earlier._has_moved
 
     @property
@@ -56,70 +138,72 @@ class ListReading:
         return len(self.totals) > 1 or (not self.totals and self._has_repeats)
 
 
-def count(total: Any) -> int | None:
-    """A total as a number: text of digits counts, anything else is no total."""
+def parse_total(total: Any) -> int | None:
+    """Return a total as an integer; None unless it is an integer or text of at most 18 digits."""
     if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 19:
         return int(total)
     return total if isinstance(total, int) and not isinstance(total, bool) else None
 
 
 @dataclass(slots=True, eq=False)
-class _Slot(Generic[_Page]):
-    """A page on its way. Its error waits for its turn: a page before it may end the list."""
+class _PendingPage(Generic[_Fetched]):
+    """A page that is being fetched. Its error is raised in its turn: an earlier page may end the list."""
 
     running: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     done: anyio.Event = field(default_factory=anyio.Event)
-    page: _Page | None = None
+    page: _Fetched | None = None
     error: Exception | None = None
 
 
-class Prefetcher(Generic[_Page]):
-    """Fetches pages up to `last` ahead of who takes them; at most `MOST_AHEAD` are held or on their way.
+class Prefetcher(Generic[_Fetched]):
+    """Fetches pages concurrently and returns them in order. At most `MAX_PREFETCH` pages are pending or buffered.
 
-    `last`: the number of the last page that reading on would ask for, as far as anybody knows; 0: nobody does, and
-    pages are fetched one by one. Where that isn't `sure`, pages that come show whether it can be trusted: first one is
-    fetched ahead, then two, then four. `spawn` begins a task that nobody waits for; without it, one by one.
+    `last` is the number of the last page to prefetch, 0 if it is unknown; later pages are fetched one by one. If `last`
+    is an estimate (not `is_exact`), the number of concurrent pages grows with each page that is read: 1, 2, 4, 8.
+    `spawn` starts a task in the background; without it, pages are fetched one by one.
     """
 
-    def __init__(self, fetch: Callable[[int], Awaitable[_Page]], spawn: Spawn | None, last: int, *, sure: bool) -> None:
+    def __init__(
+        self, fetch: Callable[[int], Awaitable[_Fetched]], spawn: Spawn | None, last: int, *, is_exact: bool
+    ) -> None:
         self._fetch = fetch
         self._spawn = spawn
         self._last = last
-        self._width = MOST_AHEAD if sure else 1
-        self._begun = 0
-        self._slots: dict[int, _Slot[_Page]] = {}
+        self._width = MAX_PREFETCH if is_exact else 1
+        self._started = 0
+        self._pending: dict[int, _PendingPage[_Fetched]] = {}
 
-    async def take(self, number: int) -> _Page:
-        """The page of that number, to be asked for in order. Raises what fetching it raised."""
+    async def get(self, number: int) -> _Fetched:
+        """Return the page of this number. Call it in the order of numbers. Raises the errors of the fetch function."""
         if self._spawn is None or number > self._last:
             return await self._fetch(number)
-        for ahead in range(max(number, self._begun + 1), min(self._last, number + self._width - 1) + 1):
-            self._begin(ahead, self._spawn)
-        slot = self._slots[number]
-        await slot.done.wait()
-        del self._slots[number]
-        self._width = min(MOST_AHEAD, 2 * self._width)
-        if slot.error is not None:
-            raise slot.error
-        assert slot.page is not None
-        return slot.page
+        for ahead in range(max(number, self._started + 1), min(self._last, number + self._width - 1) + 1):
+            self._start(ahead, self._spawn)
+        pending = self._pending[number]
+        await pending.done.wait()
+        del self._pending[number]
+        self._width = min(MAX_PREFETCH, 2 * self._width)
+        if pending.error is not None:
+            raise pending.error
+        assert pending.page is not None
+        return pending.page
 
-    def drop(self) -> None:
-        """Stop what is on its way: nobody will take it."""
-        for slot in self._slots.values():
-            slot.running.cancel()
-        self._slots.clear()
+    def cancel(self) -> None:
+        """Cancel the pages that are being fetched."""
+        for pending in self._pending.values():
+            pending.running.cancel()
+        self._pending.clear()
 
-    def _begin(self, number: int, spawn: Spawn) -> None:
-        slot = self._slots[number] = _Slot[_Page]()
-        self._begun = number
+    def _start(self, number: int, spawn: Spawn) -> None:
+        pending = self._pending[number] = _PendingPage[_Fetched]()
+        self._started = number
 
         async def run() -> None:
-            with slot.running:
+            with pending.running:
                 try:
-                    slot.page = await self._fetch(number)
-                except Exception as error:  # noqa: BLE001 - kept for who takes the page
-                    slot.error = error
-            slot.done.set()
+                    pending.page = await self._fetch(number)
+                except Exception as error:  # noqa: BLE001 - `get` raises it
+                    pending.error = error
+            pending.done.set()
 
         spawn(run)

@@ -71,6 +71,18 @@ def fact(text, label):
     return re.sub(r"\s+", " ", found[1]).strip()
 
 
+@pytest.mark.parametrize("arguments", [[], ["shop_carts"], ["--json"]])
+def test_a_key_of_an_earlier_version_is_warned_of_on_stderr(show, config, capsys, arguments):
+    _, plain = show("--config", config, *arguments)
+    assert capsys.readouterr().err == ""
+    [path] = (config.parent / "extra").rglob("carts.toml")
+    path.write_text(path.read_text().replace("limit = 50\n", 'limit = 50\nprefix = "prefix"\n'))
+    code, text = show("--config", config, *arguments)
+    said = "extra/shop/2020-01-01/carts.toml: [paging] prefix is ignored: lists are no longer split by prefix"
+    assert capsys.readouterr().err == f"acs-inventory: warning: {said}; remove the key\n"
+    assert (code, text) == (None, plain)
+
+
 @pytest.mark.parametrize("width", [80, 120, 200])
 def test_the_whole_list_fits_a_terminal_and_breaks_no_name(show, width):
     code, text = show(width=width)

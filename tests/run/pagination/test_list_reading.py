@@ -1,31 +1,31 @@
-"""What a reading of a list by number remembers, and when another one confirms it (F36, F37)."""
+"""The content of one reading of a numbered list, and the readings that confirm it (F36, F37)."""
 
 from __future__ import annotations
 
 import pytest
 
-from crawler.run.pagination.by_number import ListReading, count
+from crawler.run.pagination.by_number import ListReading, parse_total
 from crawler.testing import FakePage
 
 
 def reading(*pages):
     found = ListReading()
     for page in pages:
-        assert found.take(page)
+        assert found.add(page)
     return found
 
 
 def test_a_reading_counts_records_and_pages_and_remembers_every_total():
     found = reading(FakePage(["a", "b"], total=3), FakePage(["c"], total="4"), FakePage(["d", "e", "f"], total=None))
-    assert (found.count, found.pages, found.totals) == (6, 3, {3, 4})
+    assert (found.records, found.pages, found.totals) == (6, 3, {3, 4})
 
 
 @pytest.mark.parametrize("keys", [["a", "b"], ["b", "a"]])
 def test_a_page_that_came_before_in_whatever_order_is_not_taken(keys):
     """F28."""
     found = reading(FakePage(["a", "b"], total=2), FakePage(["c"], total=2))
-    assert not found.take(FakePage(keys, total=7))
-    assert (found.count, found.pages, found.totals) == (3, 2, {2})
+    assert not found.add(FakePage(keys, total=7))
+    assert (found.records, found.pages, found.totals) == (3, 2, {2})
 
 
 def test_records_without_a_key_are_told_apart_by_their_digests():
@@ -36,10 +36,10 @@ def test_records_without_a_key_are_told_apart_by_their_digests():
             self.digests = digests
 
     found = reading(Keyless(1, 2), Keyless(3, 4))
-    assert not found.take(Keyless(2, 1))
+    assert not found.add(Keyless(2, 1))
     assert reading(Keyless(1, 2)).confirms(reading(Keyless(2, 1)))
     assert not reading(Keyless(1, 2)).confirms(reading(Keyless(1, 3)))
-    # One that comes on two pages isn't known to have moved: several records may have one content.
+    # A record on two pages doesn't show that the list moved: several records may have the same content.
     assert reading(Keyless(1, 2), Keyless(2, 3)).confirms(reading(Keyless(1, 2), Keyless(2, 3)))
 
 
@@ -47,7 +47,7 @@ def test_a_page_with_another_number_of_keys_than_of_digests_is_a_mistake_and_not
     page = FakePage(["a", "b"])
     page.digests = page.digests[:1]
     with pytest.raises(ValueError, match="shorter"):
-        ListReading().take(page)
+        ListReading().add(page)
 
 
 @pytest.mark.parametrize("total", [None, 3])
@@ -89,9 +89,9 @@ def test_two_readings_that_moved_alike_do_not_confirm_each_other():
 
 
 def test_a_reading_that_stood_still_is_not_confirmed_by_one_that_moved_nor_the_other_way():
-    """F36: `a` came on two pages of the one, and twice on one page of the other."""
+    """F36: `a` is on two pages of one reading, and twice on one page of the other."""
     still, moved = reading(FakePage(["a", "a", "b"])), reading(FakePage(["a"]), FakePage(["a", "b"]))
-    assert (still.count, moved.count) == (3, 3)
+    assert (still.records, moved.records) == (3, 3)
     assert not still.confirms(moved)
     assert not moved.confirms(still)
 
@@ -106,5 +106,5 @@ def test_a_reading_that_stood_still_is_not_confirmed_by_one_that_moved_nor_the_o
 )
 def test_a_total_is_a_number_or_text_of_digits(total, number):
     """F37."""
-    assert count(total) == number
-    assert not isinstance(count(total), bool)
+    assert parse_total(total) == number
+    assert not isinstance(parse_total(total), bool)

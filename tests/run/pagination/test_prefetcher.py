@@ -1,4 +1,4 @@
-"""Pages by number, side by side: the same pages, requests and judgements as one by one, in whatever order they come."""
+"""Prefetched pages: the same pages, requests and status as one by one, in any order of responses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import anyio
 import pytest
 
 from crawler.errors import InvalidArgumentError, unwrap_group
-from crawler.run.pagination.by_number import MOST_AHEAD, Prefetcher
-from crawler.run.pagination.walk import ListWalk
+from crawler.run.pagination import pager_for
+from crawler.run.pagination.by_number import MAX_PREFETCH, Prefetcher
 from crawler.testing import FakePage
-from tests.run.pagination.test_walk import Moves, Numbered, numbered
+from tests.run.pagination.test_pagers import Moves, Numbered, numbered
 
 
 async def walked(service, dice, *, limit=10, side_by_side=True):
-    """The walk of a service whose answers come in any order, what it kept, and the pages that were asked for."""
+    """Return the pager of a service that responds in any order, the kept keys, and the requested pages."""
     asked, kept = [], []
 
     async def fetch(parameters):
@@ -35,7 +35,7 @@ async def walked(service, dice, *, limit=10, side_by_side=True):
         kept.extend(page.keys)
 
     async with anyio.create_task_group() as tasks:
-        walk = ListWalk(numbered(limit), fetch, tasks.start_soon if side_by_side else None)
+        walk = pager_for(numbered(limit), fetch, tasks.start_soon if side_by_side else None)
         await walk.run(take)
     return walk, kept, asked
 
@@ -57,8 +57,8 @@ async def test_a_wrong_total_costs_a_few_requests_once_and_loses_nothing(total):
         dice = random.Random(seed)
         walk, kept, asked = await walked(Numbered(range(55), total=total), dice)
         assert kept == list(range(55))
-        assert len(asked) < 7 * walk.readings + MOST_AHEAD
-        assert max(asked) < 7 + MOST_AHEAD
+        assert len(asked) < 7 * walk.readings + MAX_PREFETCH
+        assert max(asked) < 7 + MAX_PREFETCH
 
 
 @pytest.mark.parametrize("cap", [1, 3, 7])
@@ -69,7 +69,7 @@ async def test_a_page_size_that_is_capped_in_silence_costs_nothing_either(cap):
 
 
 async def rounds_of(service, *, limit=10):
-    """Which pages are asked for side by side, where those that wait are all answered when nobody asks for another."""
+    """Return the pages that are requested together, if all are answered as soon as no other request follows."""
     rounds, waiting = [], []
 
     async def fetch(parameters):
@@ -82,7 +82,7 @@ async def rounds_of(service, *, limit=10):
         pass
 
     async with anyio.create_task_group() as tasks:
-        walking = asyncio.ensure_future(ListWalk(numbered(limit), fetch, tasks.start_soon).run(take))
+        walking = asyncio.ensure_future(pager_for(numbered(limit), fetch, tasks.start_soon).run(take))
         while not walking.done():
             for _ in range(50):
                 await asyncio.sleep(0)
@@ -121,12 +121,12 @@ async def test_no_more_pages_are_on_their_way_or_held_than_the_few_that_are_fetc
             begun += 1
             return FakePage([number])
 
-        ahead = Prefetcher(fetch, tasks.start_soon, 100, sure=True)
+        ahead = Prefetcher(fetch, tasks.start_soon, 100, is_exact=True)
         for number in range(1, 101):
-            assert list((await ahead.take(number)).keys) == [number]
+            assert list((await ahead.get(number)).keys) == [number]
             for _ in range(5):
                 await asyncio.sleep(0)
-            assert begun <= number + MOST_AHEAD - 1
+            assert begun <= number + MAX_PREFETCH - 1
     assert begun == 100
 
 
@@ -137,15 +137,15 @@ async def test_an_error_waits_for_its_pages_turn_and_beyond_the_end_is_never_see
         return FakePage([number] if number < 3 else [])
 
     async with anyio.create_task_group() as tasks:
-        ahead = Prefetcher(fetch, tasks.start_soon, 9, sure=True)
-        assert [(await ahead.take(number)).seen for number in (1, 2, 3)] == [1, 1, 0]
-        ahead.drop()
-        again = Prefetcher(fetch, tasks.start_soon, 9, sure=True)
+        ahead = Prefetcher(fetch, tasks.start_soon, 9, is_exact=True)
+        assert [(await ahead.get(number)).seen for number in (1, 2, 3)] == [1, 1, 0]
+        ahead.cancel()
+        again = Prefetcher(fetch, tasks.start_soon, 9, is_exact=True)
         for number in (1, 2, 3):
-            await again.take(number)
+            await again.get(number)
         with pytest.raises(InvalidArgumentError):
-            await again.take(4)
-        again.drop()
+            await again.get(4)
+        again.cancel()
 
 
 async def test_what_is_dropped_is_stopped():
@@ -158,15 +158,15 @@ async def test_what_is_dropped_is_stopped():
             stopped.append(number)
 
     async with anyio.create_task_group() as tasks:
-        ahead = Prefetcher(fetch, tasks.start_soon, 3, sure=True)
+        ahead = Prefetcher(fetch, tasks.start_soon, 3, is_exact=True)
         with anyio.move_on_after(0.01):
-            await ahead.take(1)
-        ahead.drop()
+            await ahead.get(1)
+        ahead.cancel()
     assert sorted(stopped) == [1, 2, 3]
 
 
 async def outcome(seed):
-    """How a walk through a moving list came out, and what it missed of what was there all the time."""
+    """Return the status of a moving list, and the missed records among those that stayed."""
     dice = random.Random(seed)
     moves = Moves(dice, comes_back=True)
 
@@ -180,7 +180,7 @@ async def outcome(seed):
     return walk.status, moves.stable - set(kept)
 
 
-# Some, in two of which a record that stayed is missed and the list says that it moved; and all.
+# Some seeds, and all. Two of the first miss a record that stayed; the status says that the list moved.
 @pytest.mark.parametrize("seeds", [range(1000, 1400), pytest.param(range(1500), marks=pytest.mark.trust)], ids=len)
 async def test_f36_no_moving_list_is_complete_while_a_record_that_stayed_is_missing_in_any_order_of_answers(seeds):
     outcomes = Counter()

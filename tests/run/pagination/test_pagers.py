@@ -1,4 +1,4 @@
-"""Walks through every family of lists, against services that end, loop, lie and move."""
+"""Reads lists of every paging family from services that end, loop, state wrong totals and change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from crawler.catalog.model import Paging
 from crawler.errors import InvalidArgumentError, PaginationError, ThrottledError
-from crawler.run.pagination.walk import MAX_PAGES, ListWalk
+from crawler.run.pagination import pager_for
+from crawler.run.pagination.page import MAX_PAGES
 from crawler.testing import FakePage
 from tests.support.examples import examples
 
@@ -26,7 +27,7 @@ def numbered(limit: int = 100) -> Paging:
 
 
 class Walked:
-    """What a walk gave: `kept` as a writer would keep it, every request's parameters, the walk itself."""
+    """The result of a pager: `kept` as a writer keeps it, the parameters of every request, the pager."""
 
     def __init__(self, paging, answer) -> None:
         self.asked: list[dict[str, str]] = []
@@ -39,7 +40,7 @@ class Walked:
             self.asked.append(dict(parameters))
             return answer(dict(parameters))
 
-        self.walk = ListWalk(paging, fetch)
+        self.walk = pager_for(paging, fetch)
 
     async def run(self) -> None:
         await self.walk.run(self.take)
@@ -75,12 +76,12 @@ def walked(paging, answer) -> Walked:
 
 
 def by_token(pages, first=None):
-    """A service of token → page; `first` is the key of the first page."""
+    """A service that maps a token to a page; `first` is the key of the first page."""
     return lambda parameters: pages[parameters.get("nextToken", first)]
 
 
 def chain(chunks, tokens):
-    """Pages in a row: each chunk with the token that leads to the next one, the last with None."""
+    """Pages in a row: each chunk with the token of the next one, the last with None."""
     following = [*tokens[: len(chunks) - 1], None]
     return {
         token: FakePage(chunk, after)
@@ -89,7 +90,7 @@ def chain(chunks, tokens):
 
 
 class Numbered:
-    """A list that is cut into pages by number. `total`: what it says of itself, or a function of the page number."""
+    """A numbered list. `total`: the total that it states, or a function of the request's number and the records."""
 
     def __init__(self, items, total=..., cap=10**9, changes=()) -> None:
         self.items = list(items)
@@ -138,7 +139,7 @@ def test_a_token_that_cannot_be_sent_back_is_an_error(token):
     """F30."""
     result = walked(TOKEN, lambda parameters: FakePage(["a"], token))
     assert (result.code, len(result.asked)) == ("TokenInvalid", 1)
-    what = "no text that can be sent back" if isinstance(token, str) else "neither text nor a number"
+    what = "not valid Unicode and can't be sent back" if isinstance(token, str) else "neither text nor a number"
     assert str(result.error) == f"TokenInvalid: nextToken is {what}."
 
 
@@ -160,7 +161,7 @@ def test_a_repeated_token_is_an_error_as_soon_as_it_is_seen(length, before):
     result = walked(TOKEN, lambda parameters: FakePage(["a"], following[parameters.get("nextToken")]))
     assert result.code == "TokenRepeated"
     assert len(result.asked) == before + length + 1
-    said = f"TokenRepeated: nextToken came a second time, on page {before + length + 1}: the list loops."
+    said = f"TokenRepeated: nextToken is repeated on page {before + length + 1}; the list loops."
     assert str(result.error) == said
 
 
@@ -172,7 +173,7 @@ def test_tokens_without_end_are_cut_off_at_the_page_cap():
 
 
 def refusing(service, refused, times):
-    """A service that refuses a token so many times."""
+    """A service that rejects a token `times` times."""
     left = Counter({refused: times})
 
     def answer(parameters):
@@ -209,6 +210,53 @@ def test_a_list_that_began_anew_may_meet_the_same_tokens_again():
     pages = chain([["a"], ["b"], ["c"]], ["t1", "t2"])
     result = walked(TOKEN, refusing(by_token(pages), "t2", 1))
     assert (result.error, result.kept) == (None, ["a", "b", "c"])
+
+
+class Names:
+    """A sorted token list; a token is the last name of its page. `changes`: request number, change, name."""
+
+    def __init__(self, names, changes):
+        self.names = set(names)
+        self.changes = list(changes)
+        self.requests = 0
+
+    def __call__(self, parameters):
+        while self.changes and self.changes[0][0] <= self.requests:
+            _, change, name = self.changes.pop(0)
+            getattr(self.names, change)(name)
+        self.requests += 1
+        found = sorted(name for name in self.names if name > parameters.get("nextToken", ""))
+        shown = found[:4]
+        return FakePage(shown, shown[-1] if len(shown) < len(found) else None)
+
+
+def changes_of(dice, names, count):
+    """Return the names that stay all the time, and changes for `Names`."""
+    stable, changes, there = set(names), [], set(names)
+    for at in sorted(dice.randint(0, 150) for _ in range(count)):
+        if dice.random() < 0.5:
+            name = dice.choice(sorted(there))
+            there.discard(name)
+            stable.discard(name)
+            changes.append((at, "discard", name))
+        else:
+            name = dice.choice(sorted(names)) + dice.choice("-0zZ")
+            there.add(name)
+            changes.append((at, "add", name))
+    return stable, changes
+
+
+@pytest.mark.parametrize("seeds", [20, pytest.param(60, marks=pytest.mark.trust)])
+def test_f34_every_name_that_stays_comes_exactly_once_while_others_come_and_go(seeds):
+    for seed in range(seeds):
+        dice = random.Random(seed)
+        begin = dice.choice(["", "", "a"])
+        names = {begin + "".join(dice.choice("09afmzZ_-") for _ in range(4)) for _ in range(dice.randint(400, 700))}
+        stable, changes = changes_of(dice, names, 40)
+        result = walked(TOKEN, Names(names, changes))
+        counts = Counter(result.kept)
+        assert {name for name in stable if counts[name] != 1} == set(), f"seed {seed}"
+        assert (result.error, result.walk.status, result.walk.note) == (None, "complete", "token")
 
 
 def test_other_errors_pass_through():
@@ -303,7 +351,7 @@ def test_a_version_that_comes_again_is_an_error(cycle):
 @pytest.mark.parametrize("token", ["three", 1.5, True, "1" * 5000])
 def test_a_version_that_is_no_number_is_an_error(token):
     result = walked(VERSION, lambda parameters: FakePage([0], token))
-    what = "no version number" if isinstance(token, str) else "neither text nor a number"
+    what = "not a version number" if isinstance(token, str) else "neither text nor a number"
     assert str(result.error) == f"TokenInvalid: nextVersion is {what}."
 
 
@@ -365,7 +413,7 @@ def test_a_list_without_a_total_is_read_to_an_empty_page_twice(count):
 @pytest.mark.parametrize("cap", [1, 10, 50])
 @pytest.mark.parametrize("total", [..., None, 0, -1, "87"])
 def test_a_page_size_that_is_capped_in_silence_loses_nothing(cap, total):
-    """F26, beside every odd total: a first page may say that it is whole and isn't."""
+    """F26, with every odd total: a first page may state wrongly that it is the whole list."""
     result = walked(numbered(), Numbered(range(87), total=total, cap=cap))
     assert result.kept == list(range(87))
     assert result.walk.status == "complete"
@@ -431,7 +479,7 @@ def test_pages_that_come_around_again_are_an_error(length):
 
     result = walked(numbered(), answer)
     assert (result.code, len(result.asked)) == ("PageRepeated", length + 1)
-    assert str(result.error) == f"PageRepeated: Page {length + 1} is one that came before: the list loops."
+    assert str(result.error) == f"PageRepeated: Page {length + 1} repeats an earlier page; the list loops."
 
 
 def test_pages_without_end_are_cut_off():
@@ -443,7 +491,7 @@ def test_pages_without_end_are_cut_off():
 
 @pytest.mark.parametrize(("before", "readings"), [(3, 3), (4, 4)])
 def test_a_list_that_changes_is_read_until_two_readings_agree(before, readings):
-    """F36: A reading during which it changed agrees with none."""
+    """F36: a reading during which the list changed agrees with no other."""
     service = Numbered(range(150), changes=[(before, lambda items: items.append("new"))])
     result = walked(numbered(), service)
     assert result.kept == [*range(150), "new"]
@@ -460,7 +508,7 @@ def test_a_list_that_never_holds_still_is_unstable_with_the_rows_of_the_last_rea
 
 
 def test_the_same_record_on_two_pages_of_a_list_that_stands_still_is_no_movement():
-    """F32: it is the writer that keeps it once."""
+    """F32: the writer keeps it once."""
     result = walked(numbered(2), Numbered(["a", "b", "a", "c", "d"]))
     assert (result.kept, result.walk.status) == (["a", "b", "a", "c", "d"], "complete")
 
@@ -473,7 +521,7 @@ def test_records_without_a_key_are_told_apart_by_their_content():
 
 
 class Moves:
-    """A list that has up to five records inserted or deleted while it is walked; `stable` are those that stay."""
+    """A list with up to five records inserted or deleted while it is read; `stable` are those that stay."""
 
     def __init__(self, dice: random.Random, *, comes_back: bool) -> None:
         self.items = [f"i{n}" for n in range(dice.randint(1, 12))]
@@ -506,7 +554,7 @@ class Moves:
 
 
 async def missed(seed: int, *, has_total: bool) -> tuple[str, set[str]]:
-    """How a walk through a moving list came out, and what it missed of what was there all the time."""
+    """Return the status of a moving list, and the missed records among those that stayed."""
     dice = random.Random(seed)
     moves = Moves(dice, comes_back=has_total)
 
@@ -518,7 +566,7 @@ async def missed(seed: int, *, has_total: bool) -> tuple[str, set[str]]:
             kept.clear()
         kept.extend(page.keys)
 
-    walk, kept = ListWalk(numbered(dice.choice([2, 3, 4])), fetch), []
+    walk, kept = pager_for(numbered(dice.choice([2, 3, 4])), fetch), []
     try:
         await walk.run(take)
     except PaginationError:

@@ -1,0 +1,70 @@
+"""Reads a list by tokens: each page has the token of the next one."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from crawler.errors import InvalidArgumentError, PaginationError
+from crawler.run.pagination.page import PageConsumer, PageLike, Pager
+from crawler.text import is_encodable
+
+_MAX_RESTARTS = 2
+
+_Page = TypeVar("_Page", bound=PageLike)
+
+
+class TokenPager(Pager[_Page]):
+    """A pager for the styles `token` and `version`. A version is a number; 0 or a lower one than before ends the list.
+
+    An expired token restarts the list, at most twice.
+    """
+
+    async def run(self, consume: PageConsumer[_Page]) -> None:
+        """See `Pager.run`."""
+        key, token, restarts = self._paging.input_key, None, False
+        seen: set[int] = set()  # hashes: 10,000 tokens of 4 KiB each would take 40 MB
+        while True:
+            try:
+                page = await self._fetcher.fetch({key: token} if token is not None else {})
+            except InvalidArgumentError:
+                if token is None or self.readings > _MAX_RESTARTS:
+                    raise
+                # The token may have expired while the list was read.
+                self.readings += 1
+                token, restarts = None, True
+                seen.clear()
+                continue
+            await consume(page, restarts=restarts)
+            restarts = False
+            following = self._parse_token(page.token)
+            if following is None:
+                return
+            if hash(following) in seen:
+                raise PaginationError("TokenRepeated", f"{key} is repeated on page {self.pages}; the list loops.")
+            if self._paging.style == "version" and int(following) < int(token or 0):
+                return
+            seen.add(hash(following))
+            token = following
+
+    def _parse_token(self, received: Any) -> str | None:
+        """Return the next page's token; None at the end of the list.
+
+        The end is an absent or null token, empty text, or two quotation marks; in the style `version` also 0.
+        """
+        if received is None or received in ("", '""'):
+            return None
+        name = self._paging.output_key
+        if isinstance(received, bool) or not isinstance(received, str | int):
+            raise PaginationError("TokenInvalid", f"{name} is neither text nor a number.")
+        if self._paging.style == "version":
+            return _parse_version(received, name)
+        if not is_encodable(str(received)):
+            raise PaginationError("TokenInvalid", f"{name} is not valid Unicode and can't be sent back.")
+        return str(received)
+
+
+def _parse_version(received: str | int, name: str) -> str | None:
+    try:
+        return str(int(received)) if int(received) else None
+    except ValueError:
+        raise PaginationError("TokenInvalid", f"{name} is not a version number.") from None

@@ -9,6 +9,7 @@ Nothing here is asynchronous: callers run it in worker threads, several at once.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from crawler.snapshot.layout import parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedIOBase
     from pathlib import Path
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -249,6 +251,11 @@ def write_file(disk: Disk, path: str, data: bytes) -> None:
         os.close(fd)
         raise
     disk.close(fd, path)
+
+
+def sha256_of(file: BufferedIOBase) -> str:
+    """Return the SHA-256, in hex, of an open file from its position on."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove_tree(disk: Disk, path: str) -> None:

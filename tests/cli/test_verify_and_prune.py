@@ -111,7 +111,7 @@ def test_prune_says_what_it_would_do_and_then_does_it(root):
 
 def test_prune_beside_a_crawl_is_exit_11(root):
     disk = Disk(root)
-    lock = OutputLock.take(disk, datetime.fromisoformat("2026-11-22T02:00:00+00:00"))
+    lock = OutputLock.acquire(disk, datetime.fromisoformat("2026-11-22T02:00:00+00:00"))
     code, _, err = snapshots("prune", "--keep-last", "1", root=root)
     assert code == 11
     assert f"process {os.getpid()}" in err

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.snapshot import ledger as packed
-from crawler.snapshot.folder.ended_scopes import ScopeSet
+from crawler.snapshot.ended_scopes import ScopeSet
 from crawler.snapshot.ledger import Ledger, ScopeRow, Status, is_whole, sorted_ledger
 
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.bucket.notes import settle_others
+from crawler.snapshot.bucket.notes import clean_up_others
 from crawler.snapshot.folder.prune import expire_from, plan_prune
 from crawler.snapshot.layout import STAGING, checksum_path, manifest_path, pruned, pruned_id
 
@@ -34,7 +34,7 @@ async def prune_bucket(
     What a crawl left a day ago or more that was killed goes as well, without being told of.
     """
     await finish_removals(bucket)
-    await settle_others(bucket, now)
+    await clean_up_others(bucket, now)
     plan = await anyio.to_thread.run_sync(plan_prune, reader, rules, now, lakes)
     await anyio.to_thread.run_sync(expire_from, lakes, reader, plan)
     for entry in reversed(plan.removed):

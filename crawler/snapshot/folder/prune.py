@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import Disk, make_folders_durably, remove_tree
-from crawler.snapshot.folder.commit import complete_decided
+from crawler.snapshot.folder.commit import complete_committed
 from crawler.snapshot.folder.lock import OutputLock
 from crawler.snapshot.folder.preflight import sweep_probes
 from crawler.snapshot.layout import (
@@ -112,7 +112,7 @@ def prune(
     with _held(disk, now):
         sweep_probes(disk, now)
         finish_removals(disk)
-        complete_decided(disk)
+        complete_committed(disk)
         plan = plan_prune(root, rules, now, lakes)
         expire_from(lakes, root, plan)
         for entry in reversed(plan.removed):
@@ -138,7 +138,7 @@ def finish_removals(disk: Disk) -> None:
 @contextmanager
 def _held(disk: Disk, now: datetime) -> Iterator[None]:
     try:
-        lock = OutputLock.take(disk, now)
+        lock = OutputLock.acquire(disk, now)
         try:
             yield
         finally:
@@ -210,11 +210,11 @@ def _remove_table(disk: Disk, manifest: Manifest, table: str) -> None:
         for name in names:
             disk.unlink(f"{place}/{name}")
         for path in sorted({f"{place}/{parent(name)}" for name in names}):
-            _settle(disk, path, place)
-    _settle(disk, parent(folder), table)
+            _remove_empty(disk, path, place)
+    _remove_empty(disk, parent(folder), table)
 
 
-def _settle(disk: Disk, path: str, top: str) -> None:
+def _remove_empty(disk: Disk, path: str, top: str) -> None:
     """Remove a folder and those above it up to `top` that are empty, and make it durable."""
     while not disk.names(path):
         disk.remove_folder(path)

@@ -11,7 +11,7 @@ import pytest
 from crawler.errors import OutputError
 from crawler.snapshot import Status, UnfinishedCommitError, read_manifest
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.folder.commit import prepare_destinations, recover
+from crawler.snapshot.folder.commit import make_table_folders, recover
 from tests.support.snapshot_fakes import (
     NEW,
     OLD,
@@ -19,6 +19,7 @@ from tests.support.snapshot_fakes import (
     FaultyDisk,
     assert_manifest_holds,
     begin,
+    die,
     draft,
     ledger_row,
     manifest_ids,
@@ -66,7 +67,7 @@ async def crawl(root, **fault):
         await writer.commit(draft(), await write_scopes(writer))
     except Crash as error:
         if writer is not None:
-            writer._lock.release()  # as the death of the process does
+            die(writer)
         return disk, error
     except OutputError as error:
         if writer is not None:
@@ -234,7 +235,7 @@ async def test_next_crawl_completes_and_goes_on_unaided(tmp_path, old, files):
     steps = (await crawl(copy(old, tmp_path / "y")))[0].steps
     await crawl(root, crash_at=decision(steps) + 4)
     writer = await begin(root, "20261122T020000Z-0001")
-    assert writer.recovered == [NEW]
+    assert writer.destination.recovered == [NEW]
     await writer.abandon()
     assert_settled(root, files, new=True)
 
@@ -331,14 +332,14 @@ async def test_all_folders_that_a_commit_needs_are_made_before_it_is_decided_and
     manifest = read_manifest(old, OLD)
     (tmp_path / "new").mkdir()
     disk = Disk(tmp_path / "new")
-    assert prepare_destinations(disk, manifest) == [
+    assert make_table_folders(disk, manifest) == [
         "_snapshots",
         "fc_functions",
         "fc_functions/snapshot_date=2026-11-20",
         "opensearch_apps",
         "opensearch_apps/snapshot_date=2026-11-20",
     ]
-    assert prepare_destinations(disk, manifest) == []
+    assert make_table_folders(disk, manifest) == []
     disk.close_root()
 
 

@@ -165,7 +165,9 @@ class Scheduler:
             scope.inherit(record.row)
             for known in record.lists[scope.operation.table] or ():
                 self._submit_once(
-                    scope, dict(zip(scope.operation.parameters, known.values, strict=True)), is_guess=known.is_guess
+                    scope,
+                    dict(zip(scope.operation.parameters, known.values, strict=True)),
+                    is_guess=known.is_speculative,
                 )
         if not scope.sources and not scope.pending:
             self._tasks.start_soon(self._end_if_done, scope)

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
+from crawler.snapshot.disk import sha256_of
 from crawler.snapshot.layout import (
     LATEST,
     SNAPSHOTS,
@@ -163,7 +164,7 @@ def _wrong_bytes(root: OutputLocation, file: PartFile, owners: dict[str, str]) -
         with _opened(root, file.path) as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(0)
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            sha256 = sha256_of(stream)
     except FileNotFoundError:
         return "is missing"
     except OSError as error:

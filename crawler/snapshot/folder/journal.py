@@ -44,7 +44,7 @@ class ChildList(msgspec.Struct, frozen=True, array_like=True):
     """A list of a child's scope that a parent's rows gave: its parameters' values, and whether it is a guess."""
 
     values: tuple[str, ...]
-    is_guess: bool
+    is_speculative: bool
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):

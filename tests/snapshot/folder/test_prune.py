@@ -17,8 +17,9 @@ from crawler.errors import OutputBusyError, OutputError
 from crawler.snapshot import Status
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.lock import OutputLock
-from crawler.snapshot.folder.prune import finish_removals, plan_prune, prune
+from crawler.snapshot.folder.prune import finish_removals, prune
 from crawler.snapshot.layout import manifest_path, pruned, staged
+from crawler.snapshot.prune_plan import plan_prune
 from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all
 from tests.support.examples import examples

@@ -58,8 +58,8 @@ def is_whole(status: Status) -> bool:
 class ScopeRow:
     """One row of the ledger: one table in one account and region.
 
-    `rows` counts what the snapshot holds, `rows_seen` what the API gave; `requests` counts HTTP attempts, retries
-    included. Texts are empty where there is nothing to say; the instants are UTC, None where no list was begun.
+    `rows` counts the rows in the snapshot, `rows_seen` those that the API returned; `requests` counts HTTP attempts,
+    with retries. Unused texts are empty; the instants are UTC, None where no list was begun.
     """
 
     account_id: str
@@ -109,20 +109,20 @@ LEDGER_SCHEMA = pa.schema(
 
 
 def sorted_ledger(rows: Iterable[ScopeRow]) -> list[ScopeRow]:
-    """By table, account and region: the order in the file and in the manifest."""
+    """Sort by table, account and region: the order in the file and in the manifest."""
     return sorted(rows, key=lambda row: (row.table, row.account_id, row.region_id))
 
 
 def ledger_batch(rows: Sequence[ScopeRow]) -> pa.RecordBatch:
-    """The rows in `LEDGER_SCHEMA`, in the order given."""
+    """Return the rows in `LEDGER_SCHEMA`, in the given order."""
     columns = [pa.array([getattr(row, field.name) for row in rows], type=field.type) for field in LEDGER_SCHEMA]
     return pa.RecordBatch.from_arrays(columns, schema=LEDGER_SCHEMA)
 
 
 def decode_ledger(content: bytes, name: str) -> list[ScopeRow]:
-    """The rows of a ledger's file. Columns of later versions are passed over, those that it lacks have their defaults.
+    """Return the rows of a ledger's file. Columns of later versions are ignored, missing columns have their defaults.
 
-    Raises OutputError, which names `name`, for anything that isn't a ledger.
+    Raises OutputError, which names `name`, for a file that isn't a ledger.
     """
     try:
         batches = pq.ParquetFile(pa.BufferReader(content)).iter_batches(batch_size=_BATCH_ROWS)
@@ -132,7 +132,7 @@ def decode_ledger(content: bytes, name: str) -> list[ScopeRow]:
 
 
 class _Pack:
-    """Rows in the order in which they came: full blocks packed, each with its size unpacked, then the latest."""
+    """Rows in the order of their arrival: full blocks compressed, each with its uncompressed size, then the latest."""
 
     __slots__ = ("_blocks", "_latest")
 
@@ -158,10 +158,10 @@ _decode = msgspec.msgpack.Decoder(list[ScopeRow]).decode
 
 
 class Ledger(Sequence[ScopeRow]):
-    """A row a scope, table by table; of one table, those that leave nothing unknown first, then as they came.
+    """One row per scope, table by table; of one table, the whole scopes first, then in the order of their arrival.
 
-    A row must not change once it was appended. `by_status` counts them. Each walk decodes every row again, a few
-    microseconds each: whoever needs several things of all rows asks for them in one.
+    A row must not change after it was appended. `by_status` counts the rows. Each iteration decodes all rows again, a
+    few microseconds per row: compute several results of all rows in one iteration.
     """
 
     def __init__(self, rows: Iterable[ScopeRow] = ()) -> None:
@@ -172,11 +172,11 @@ class Ledger(Sequence[ScopeRow]):
 
     @classmethod
     def of(cls, rows: Sequence[ScopeRow]) -> Ledger:
-        """The rows as a ledger, which they may be already."""
+        """Return the rows as a ledger, unchanged if they are one."""
         return rows if isinstance(rows, Ledger) else cls(rows)
 
     def append(self, row: ScopeRow) -> None:
-        """Add a row, which must not change any more."""
+        """Add a row, which must not change afterwards."""
         packs = self._packs.get(row.table)
         if packs is None:
             packs = self._packs[row.table] = (_Pack(), _Pack())
@@ -189,30 +189,30 @@ class Ledger(Sequence[ScopeRow]):
         return sorted(self._packs)
 
     def of_table(self, table: str) -> Iterator[ScopeRow]:
-        """The rows of a table."""
+        """Yield the rows of a table."""
         for pack in self._packs[table]:
             yield from pack
 
     def in_order(self) -> Iterator[ScopeRow]:
-        """By table, account and region. One table's rows are in memory at a time."""
+        """Yield the rows by table, account and region. Those of one table are in memory at a time."""
         for table in self.tables:
             yield from sorted(self.of_table(table), key=attrgetter("account_id", "region_id"))
 
     def not_whole(self) -> list[ScopeRow]:
-        """The rows that leave something unknown, by table, account and region."""
+        """Return the rows of scopes that aren't whole, by table, account and region."""
         return sorted_ledger(row for _, rest in self._packs.values() for row in rest)
 
     @property
     def is_whole(self) -> bool:
-        """Whether no row leaves anything unknown."""
+        """Whether all scopes are whole."""
         return all(is_whole(status) for status in self.by_status)
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
         return self.by_status.total()
 
     def __iter__(self) -> Iterator[ScopeRow]:
-        """All rows, table by table."""
+        """Yield all rows, table by table."""
         for table in self._packs:
             yield from self.of_table(table)
 
@@ -221,7 +221,7 @@ class Ledger(Sequence[ScopeRow]):
     @overload
     def __getitem__(self, index: slice) -> list[ScopeRow]: ...
     def __getitem__(self, index: int | slice) -> ScopeRow | list[ScopeRow]:
-        """Rows by their place; it takes a walk from the first one."""
+        """Return rows by position, which decodes all rows before them."""
         if isinstance(index, slice):
             return list(self)[index]
         at = index + len(self) if index < 0 else index

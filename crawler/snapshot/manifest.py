@@ -1,4 +1,4 @@
-"""The manifest: what a snapshot holds and how whole it is. Its appearing is the commit."""
+"""The manifest of a snapshot: its files, the result of its scopes, its status. Its creation is the commit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class TableEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One table's part of the snapshot. `files` are in the order of their paths; `bytes` is their sum on the disk."""
+    """One table of the snapshot. `files` are sorted by path; `bytes` is their size on the disk."""
 
     rows: int
     bytes: int
@@ -33,7 +33,7 @@ class TableEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How whole the snapshot is: all scopes, all seven statuses, and those that leave something unknown."""
+    """The results of the scopes: their number, the count of each of the seven statuses, the rows that aren't whole."""
 
     total: int
     by_status: dict[str, int]
@@ -41,10 +41,10 @@ class StatusCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """How the organization's resource directory was listed: by whom, how whole the list is, how many members it has.
+    """How the organization's resource directory was listed: by which account, with which result, how many members.
 
-    `status` is complete, unstable, denied or failed. Anything but complete makes the snapshot partial: there may be
-    accounts that it knows nothing of.
+    `status` is complete, unstable, denied or failed. Unless it is complete the snapshot is partial: accounts may be
+    missing in it.
     """
 
     account_id: str
@@ -56,16 +56,16 @@ class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_listed(self) -> bool:
-        """Whether there is a list of members at all."""
+        """Whether there is a list of members."""
         return self.status in {Status.COMPLETE, Status.UNSTABLE}
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """See the module. Instants are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
+    """The content of a manifest. Instants are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts
+    requests that no scope needed.
 
-    `fingerprint_key_id` tells one key of fingerprints from another, and nothing of the key; empty where there is none.
-
-    `directory` is None without an organization; `left_out` are its members that were not crawled, each with its reason.
+    `fingerprint_key_id` tells fingerprint keys apart without revealing them; empty without a key. `directory` is None
+    without an organization; `left_out` has its members that were not crawled, each with the reason.
     """
 
     format: int
@@ -89,7 +89,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ManifestDraft:
-    """What a crawl says about itself; the snapshot's writer knows the rest."""
+    """The part of a manifest that a crawl provides; the snapshot's writer adds the rest."""
 
     finished_at: datetime
     version: str
@@ -104,19 +104,19 @@ class ManifestDraft:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Indented JSON in the order of the fields, mappings sorted, with a newline at the end: the same each time."""
+    """Encode as indented JSON, fields in order, mappings sorted, with a final newline: the same bytes each time."""
     return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=2) + b"\n"
 
 
 def decode(text: bytes, name: str) -> Manifest:
-    """The manifest in this JSON. Fields of later versions are passed over.
+    """Decode a manifest. Fields of later versions are ignored.
 
-    Raises OutputError, which names `name`, for anything that isn't a manifest, for a later format, and for one whose
-    paths aren't those that a snapshot of its ID has.
+    Raises OutputError, which names `name`, for JSON that isn't a manifest, for a later format, and for paths that a
+    snapshot with this ID can't have.
     """
     try:
         if (found := msgspec.json.decode(text, type=_Head).format) != FORMAT:
-            raise OutputError(f"{name} has format {found}, this version reads {FORMAT}: use a newer acs-inventory")
+            raise OutputError(f"{name} has format {found}, this version reads {FORMAT}; use a newer acs-inventory")
         manifest = msgspec.json.decode(text, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise OutputError(f"{name} is not a readable manifest: {str(error) or type(error).__name__}") from error
@@ -125,7 +125,7 @@ def decode(text: bytes, name: str) -> Manifest:
 
 
 def checksum_line(text: bytes, snapshot_id: str) -> bytes:
-    """What `sha256sum` would print for the manifest in its folder."""
+    """Return the line that `sha256sum` prints for the manifest in its folder."""
     name = manifest_path(snapshot_id).rpartition("/")[2]
     return f"{hashlib.sha256(text).hexdigest()}  {name}\n".encode()
 
@@ -144,7 +144,7 @@ def status_of(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None) -> L
 
 
 def schema_sha256(schema: pa.Schema) -> str:
-    """SHA-256, in hex, of the schema's names, types and nullability, in their order; metadata doesn't count."""
+    """Return the SHA-256, in hex, of the schema's names, types and nullability, in order, without metadata."""
     return hashlib.sha256("\n".join(_describe_field(field) for field in schema).encode()).hexdigest()
 
 
@@ -155,7 +155,7 @@ class _Head(msgspec.Struct):
 def _check_paths(manifest: Manifest, name: str) -> None:
     snapshot_id = manifest.snapshot_id
     if not is_snapshot_id(snapshot_id):
-        raise OutputError(f"{name} is not a readable manifest: {snapshot_id[:80]!r} is no snapshot's ID")
+        raise OutputError(f"{name} is not a readable manifest: {snapshot_id[:80]!r} is not a snapshot ID")
     foreign = [
         file.path
         for table, entry in manifest.tables.items()
@@ -165,7 +165,7 @@ def _check_paths(manifest: Manifest, name: str) -> None:
     if manifest.ledger.path != ledger_path(snapshot_id):
         foreign.append(manifest.ledger.path)
     if foreign:
-        raise OutputError(f"{name} is not a readable manifest: {foreign[0][:200]!r} is no path of its snapshot")
+        raise OutputError(f"{name} is not a readable manifest: {foreign[0][:200]!r} is not a path of its snapshot")
 
 
 def _describe_field(field: pa.Field) -> str:
@@ -183,13 +183,13 @@ def _describe_type(kind: pa.DataType) -> str:
 
 
 def _describe_item(field: pa.Field) -> str:
-    # The item's own name says nothing, and Parquet readers change it.
+    # The item's name has no meaning, and Parquet readers change it.
     return f"{_describe_type(field.type)}{'' if field.nullable else ' not null'}"
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedMember:
-    """A member account of the organization that isn't crawled, and why. `name` is what the directory calls it."""
+    """A member account of the organization that isn't crawled, and the reason. `name` is its name in the directory."""
 
     account_id: str
     name: str
@@ -198,7 +198,7 @@ class SkippedMember:
 
 @dataclass(frozen=True, slots=True)
 class PartFile:
-    """A committed file as the manifest names it: the path is relative to the root, the hash is SHA-256 in hex."""
+    """A committed file in the manifest: its path relative to the root, its SHA-256 in hex."""
 
     path: str
     rows: int

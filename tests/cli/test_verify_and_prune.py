@@ -75,7 +75,7 @@ def test_verify_for_programs(root):
         (["verify", "--all", OLD], 2, "either snapshots' IDs or --all"),
         (["prune"], 2, "at least one --keep-"),
         (["prune", "--keep-last", "0"], 2, "'0' is neither a whole number from 1 nor `unlimited`"),
-        (["prune", "--keep-within", "1w"], 2, "'1w' is no duration"),
+        (["prune", "--keep-within", "1w"], 2, "invalid duration '1w'"),
     ],
 )
 def test_bad_input_is_a_sentence(root, arguments, code, said):

@@ -65,7 +65,7 @@ class FaultyDisk(Disk):
             self._is_dead = True
             raise Crash
         if len(self.steps) == self._fail_at:
-            with self._door(name, path, need_bytes=1):
+            with self._translate_errors(name, path, need_bytes=1):
                 raise OSError(self._errno, os.strerror(self._errno))
 
     def make_folder(self, path):

@@ -457,7 +457,7 @@ async def test_rows_of_a_long_list_become_several_bounded_parts(fake):
 async def test_store_that_ignores_conditions_is_refused_before_anything_else(fake):
     """An OSS bucket with versions ignores x-oss-forbid-overwrite."""
     fake.fake.ignores_conditions = True
-    with pytest.raises(OutputError, match="lets an object be overwritten that must not be"):
+    with pytest.raises(OutputError, match="overwrites an object in spite of a condition"):
         await check_bucket(fake.bucket())
     assert await fake.keys() == []
 

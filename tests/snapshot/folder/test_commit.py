@@ -173,12 +173,12 @@ async def test_disk_that_stays_full_leaves_only_the_staging_folder_behind(tmp_pa
     root = copy(old, tmp_path / "x")
 
     def write(self, fd, path, data):
-        with self._door("write", path, need_bytes=len(data)):
+        with self._translate_errors("write", path, need_bytes=len(data)):
             raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(Disk, "write", write)
     writer = await begin(root)
-    with pytest.raises(OutputError, match=r"No space left on device \(ENOSPC\); \d+ bytes were to be written, \d+ are"):
+    with pytest.raises(OutputError, match=r"No space left on device \(ENOSPC\); \d+ bytes to write, \d+ bytes"):
         await write_scopes(writer)
     with pytest.raises(OutputError, match="failed earlier"):
         await writer.commit(draft(), [])
@@ -316,7 +316,7 @@ async def test_a_disk_that_dies_on_the_deciding_step_is_reported_by_what_that_st
             if self.steps[-1].endswith(f"-> _staging/{NEW}/_snapshots/{NEW}.json"):
                 self._fail_at = len(self.steps) + 1
                 self._errno = errno.EIO
-                with self._door(name, path):
+                with self._translate_errors(name, path):
                     raise OSError(errno.EDQUOT, "no")
 
     root = copy(old, tmp_path / "x")

@@ -213,7 +213,7 @@ def test_output_that_cannot_be_written_is_one_clear_error():
 @pytest.mark.parametrize("step", ["create", "write", "fsync", "rename", "fsync_folder", "make_folder"])
 def test_preflight_tries_all_that_a_commit_does(tmp_path, monkeypatch, step):
     def refuse(self, *args):
-        with self._door(step, str(args[-1] if step != "write" else args[1])):
+        with self._translate_errors(step, str(args[-1] if step != "write" else args[1])):
             raise OSError(errno.EROFS, "read-only")
 
     monkeypatch.setattr(Disk, step, refuse)

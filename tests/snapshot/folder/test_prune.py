@@ -334,4 +334,4 @@ def test_whatever_lies_there_and_whatever_the_rules(templates, tmp_path_factory,
         assert {v.snapshot_id for v in verify_all(root)[0] if {f.reason for f in v.bad_files} <= {STRAY}} >= there
 
 
-STRAY = "isn't in the snapshot's manifest, and a reader by glob takes it along"
+STRAY = "isn't in the snapshot's manifest, but a reader with a glob pattern reads it"

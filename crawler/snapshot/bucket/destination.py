@@ -9,7 +9,6 @@ disjoint: each path that a crawl writes contains its ID.
 
 from __future__ import annotations
 
-import mmap
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -23,7 +22,8 @@ from crawler.snapshot.bucket.latest import advance_latest
 from crawler.snapshot.bucket.notes import clean_up_others, put_note
 from crawler.snapshot.bucket.prune import finish_removals
 from crawler.snapshot.bucket.scratch import Scratch
-from crawler.snapshot.layout import checksum_path, manifest_path, parent, staged, table_folder
+from crawler.snapshot.bucket.uploads import Uploads
+from crawler.snapshot.layout import checksum_path, manifest_path, staged
 from crawler.snapshot.object_store import UncertainError
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 # One PUT per part: S3 takes 5 GiB in one, and the parts that are being sent are in memory.
 MAX_PART_BYTES = 32 * 1024 * 1024
-_UPLOADS_AT_ONCE = 4
 _CLEANING_S = 8.0
 
 
@@ -64,8 +63,7 @@ class BucketDestination:
         self.recovered = recovered
         self._bucket = bucket
         self.scratch = scratch
-        self._delivered: set[str] = set()
-        self._uploads = anyio.CapacityLimiter(_UPLOADS_AT_ONCE)
+        self._uploads = Uploads(bucket, scratch.disk.root, snapshot_id)
         self._is_committed = False
         self._is_released = False
         # A worker thread outlives its waiting task when that task is cancelled from outside of anyio.
@@ -117,25 +115,9 @@ class BucketDestination:
         return False
 
     async def deliver(self, buffer: RowBuffer, files: Sequence[PartFile]) -> None:
-        """Send files to their final paths, several at once, and remove them here. Raises OutputError."""
+        """See `Destination.deliver`: the files are sent to their final paths."""
         buffer.raise_if_failed()
-        failures: list[OutputError] = []
-
-        async def send(file: PartFile) -> None:
-            async with self._uploads:
-                # Noted before, since a request that fails may have been carried out.
-                self._delivered.add(file.path)
-                try:
-                    await self._send(file)
-                except OutputError as error:
-                    failures.append(error)
-                    tasks.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as tasks:
-            for file in files:
-                tasks.start_soon(send, file)
-        if failures:
-            raise failures[0]
+        await self._uploads.send(files)
 
     async def stage(self, buffer: RowBuffer, assemble: Callable[[], Manifest]) -> Manifest:
         """See `Destination.stage`: the last files are sent, and all files are looked for in the bucket."""
@@ -146,8 +128,8 @@ class BucketDestination:
 
         manifest = await buffer.run(assemble_blocking)
         files = [file for entry in manifest.tables.values() for file in entry.files]
-        await self.deliver(buffer, [file for file in [*files, manifest.ledger] if file.path not in self._delivered])
-        await self._raise_unless_stored(manifest)
+        await self.deliver(buffer, [*files, manifest.ledger])
+        await self._uploads.raise_unless_stored(manifest)
         return manifest
 
     async def commit(self, buffer: RowBuffer, manifest: Manifest) -> None:
@@ -168,7 +150,7 @@ class BucketDestination:
         """
         if not self._is_released and not self._is_committed:
             with anyio.move_on_after(_CLEANING_S, shield=True), suppress(OutputError):
-                await self._bucket.delete([*sorted(self._delivered), checksum_path(self.snapshot_id)])
+                await self._bucket.delete([*sorted(self._uploads.paths), checksum_path(self.snapshot_id)])
                 await self._bucket.delete([staged(self.snapshot_id)])
         await self._release()
 
@@ -183,38 +165,6 @@ class BucketDestination:
 
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(release_blocking)
-
-    async def _send(self, file: PartFile) -> None:
-        path = self.disk.root / staged(self.snapshot_id, file.path)
-        with path.open("rb") as opened:
-            # Not closed here: a request that was cancelled may hold it for a moment.
-            content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-        await self._bucket.put(file.path, content)
-        path.unlink()
-
-    async def _raise_unless_stored(self, manifest: Manifest) -> None:
-        """Raise OutputError unless the bucket lists each file with its size."""
-        wanted = {file.path: file.bytes for entry in manifest.tables.values() for file in entry.files}
-        wanted[manifest.ledger.path] = manifest.ledger.bytes
-        folders = [table_folder(table, self.snapshot_id) for table in sorted(manifest.tables)]
-        found: dict[str, int] = {}
-
-        async def look(folder: str) -> None:
-            async with self._uploads:
-                found.update((entry.path, entry.bytes) for entry in await self._bucket.list(folder))
-
-        try:
-            async with anyio.create_task_group() as tasks:
-                for folder in (*folders, parent(manifest.ledger.path)):
-                    tasks.start_soon(look, folder)
-        except* OutputError as group:
-            raise group.exceptions[0] from None
-        missing = sorted(path for path, size in wanted.items() if found.get(path) != size)
-        if missing:
-            raise OutputError(
-                f"{missing[0]} isn't in {self._bucket.place.uri} as it was sent, nor are {len(missing) - 1} others; "
-                "check which other program removes or changes files there"
-            )
 
     async def _create_manifest(self, manifest: Manifest) -> None:
         text = manifests.encode(manifest)

@@ -74,11 +74,11 @@ class IcebergLake:
 
 
 @contextmanager
-def _translate_errors(what: str) -> Iterator[None]:
+def _translate_errors(participle: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - of SQLAlchemy, requests or pyiceberg
-        raise OutputError(f"the Iceberg catalog can't be {what} ({type(error).__name__})") from None
+        raise OutputError(f"the Iceberg catalog can't be {participle} ({type(error).__name__})") from None
 
 
 def _expire(table: Table, snapshot_ids: Collection[str]) -> None:
@@ -89,21 +89,21 @@ def _expire(table: Table, snapshot_ids: Collection[str]) -> None:
                 change.remove_tag(tag)
     kept = {reference.snapshot_id for reference in table.refs().values()}
     # A commit that replaces files makes two versions, one of them without a tag: both have the snapshot's ID.
-    gone = [
+    expired = [
         version
         for version in table.snapshots()
         if version.snapshot_id not in kept and version.summary and version.summary[SNAPSHOT_PROPERTY] in snapshot_ids
     ]
-    if gone:
-        table.maintenance.expire_snapshots().by_ids([version.snapshot_id for version in gone]).commit()
-        _remove_lists(table, gone)
+    if expired:
+        table.maintenance.expire_snapshots().by_ids([version.snapshot_id for version in expired]).commit()
+        _remove_lists(table, expired)
 
 
-def _remove_lists(table: Table, gone: Sequence[Snapshot]) -> None:
-    """Remove what lists the files of versions that are gone, less what versions that stay share with them."""
+def _remove_lists(table: Table, expired: Sequence[Snapshot]) -> None:
+    """Remove the lists of files of expired versions, except those that they share with other versions."""
     shared = {manifest.manifest_path for version in table.snapshots() for manifest in version.manifests(table.io)}
-    for version in gone:
-        with suppress(FileNotFoundError):  # removed by an expiry that was cut short
+    for version in expired:
+        with suppress(FileNotFoundError):  # removed by an interrupted expiry
             for manifest in version.manifests(table.io):
                 if manifest.manifest_path not in shared:
                     table.io.delete(manifest.manifest_path)

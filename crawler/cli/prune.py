@@ -19,7 +19,7 @@ from crawler.errors import ConfigError
 if TYPE_CHECKING:
     from crawler.config import Config
     from crawler.snapshot import Lake, OutputLocation, SnapshotSummary
-    from crawler.snapshot.folder.prune import PrunePlan
+    from crawler.snapshot.prune_plan import PrunePlan
     from crawler.snapshot.retention import KeepRules
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -86,7 +86,8 @@ def prune(
 def _prune(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool) -> PrunePlan:
     from crawler.snapshot import ObjectStore
     from crawler.snapshot.bucket.prune import prune_bucket
-    from crawler.snapshot.folder.prune import plan_prune, prune
+    from crawler.snapshot.folder.prune import prune
+    from crawler.snapshot.prune_plan import plan_prune
 
     location, now = locate_output(config_file, uri), datetime.now(UTC)
     config = load(config_file) if uri is None else None

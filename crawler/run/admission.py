@@ -120,7 +120,7 @@ class Admission:
             scope.inherit(parent, ScopeOutcome.of_row(entry.row))
             for known in entry.lists[scope.operation.table] or ():
                 parameters = dict(zip(scope.operation.parameters, known.values, strict=True))
-                self._tree.submit_once(scope, parameters, is_speculative=known.is_guess)
+                self._tree.submit_once(scope, parameters, is_speculative=known.is_speculative)
         self._tree.end_without_lists(scope)
 
     def _skip(self, plan: TargetPlan, reason: SkipReason) -> None:

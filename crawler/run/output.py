@@ -27,7 +27,9 @@ from crawler.run.discovery import StsCall
 from crawler.run.result import CrawlResult
 from crawler.run.system import System, open_share
 from crawler.snapshot import (
-    BucketSnapshotWriter,
+    BucketDestination,
+    Destination,
+    FolderDestination,
     Lake,
     SnapshotWriter,
     check_bucket,
@@ -36,11 +38,11 @@ from crawler.snapshot import (
     open_lake,
     publish_lake,
 )
-from crawler.snapshot.folder.writer import MAX_OPEN_PARTS
 from crawler.snapshot.lake.base import LakeSettings
 from crawler.snapshot.location import AccessKeys, BucketLocation, bucket_place
 from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.reader import BucketReader
+from crawler.snapshot.writer import MAX_OPEN_PARTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,14 +131,13 @@ async def begin_writer(
     """Begin a new snapshot in the configured output. Raises OutputBusyError and OutputError."""
     started_at = system.clock.now()
     snapshot_id = new_snapshot_id(started_at, system.random.random)
+    destination: Destination
     if bucket is not None:
-        return await BucketSnapshotWriter.begin_in(
-            bucket, snapshot_id, started_at, schemas, max_open_parts=_max_open_parts()
-        )
-    folder, umask = config.output.path, config.output.umask_bits
-    return await SnapshotWriter.begin(
-        folder, snapshot_id, started_at, schemas, umask=umask, max_open_parts=_max_open_parts()
-    )
+        destination = await BucketDestination.begin(bucket, snapshot_id, started_at, schemas)
+    else:
+        folder, umask = config.output.path, config.output.umask_bits
+        destination = await FolderDestination.begin(folder, snapshot_id, started_at, umask=umask)
+    return SnapshotWriter(destination, schemas, max_open_parts=_max_open_parts())
 
 
 async def resume_writer(
@@ -146,9 +147,8 @@ async def resume_writer(
     if bucket is not None:
         raise ConfigError(f"--resume: {config.output.uri} is a bucket, where no unfinished crawl is kept; leave it out")
     folder, umask = config.output.path, config.output.umask_bits
-    return await SnapshotWriter.resume(
-        folder, system.clock.now(), schemas, umask=umask, max_open_parts=_max_open_parts()
-    )
+    destination = await FolderDestination.resume(folder, system.clock.now(), umask=umask)
+    return SnapshotWriter(destination, schemas, max_open_parts=_max_open_parts())
 
 
 def _max_open_parts() -> int:

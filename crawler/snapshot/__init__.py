@@ -1,18 +1,22 @@
-"""Snapshots: staging, Parquet parts, the ledger, the manifest, the commit, and reading them back.
+"""Snapshots: buffered rows, Parquet parts, the ledger, the manifest, the commit, and the reading of all of them.
 
-Read `writer` first (begin, scope, commit), then `scope` and `spool` (rows on their way), `commit` (the order that makes
-a crash harmless) and `manifest` (what a reader goes by). `disk` is the one door to the operating system. For buckets
-there are `remote` (the writer), `pointer` and `notes` on top of `bucket`, the one door to object stores.
+Read `writer` first (scopes, journal, commit) with `destination`, the protocol of its output. Then read
+`folder/destination` and `folder/commit`: the order of its steps makes a crash harmless. `bucket/destination` and
+`bucket/latest` do the same without a rename and a lock. `rows/scope_writer` and `rows/spool` buffer rows on their way
+to Parquet files; `ended_scopes` and `staging` turn these files into a `manifest`, which readers start from. `ledger`
+has the result of each scope, `layout` every path. Only `disk` writes to the local disk, only `object_store` to buckets.
+`reader`, `verify` and `retention` work on committed snapshots; `lake` makes Iceberg and Delta tables of them.
 """
 
 from __future__ import annotations
 
 from crawler.errors import UnfinishedCommitError
+from crawler.snapshot.bucket.destination import BucketDestination
 from crawler.snapshot.bucket.preflight import check_bucket
-from crawler.snapshot.bucket.writer import BucketSnapshotWriter
+from crawler.snapshot.destination import Destination
+from crawler.snapshot.folder.destination import FolderDestination
 from crawler.snapshot.folder.journal import ChildList, JournalEntry
 from crawler.snapshot.folder.preflight import check_output
-from crawler.snapshot.folder.writer import SnapshotWriter
 from crawler.snapshot.lake.base import Lake, LakeSettings
 from crawler.snapshot.lake.publish import open_lake
 from crawler.snapshot.lake.publish import publish as publish_lake
@@ -33,13 +37,16 @@ from crawler.snapshot.reader import (
 )
 from crawler.snapshot.rows.scope_writer import ListWriter, ScopeWriter
 from crawler.snapshot.status import Status, has_rows, is_whole, worst
+from crawler.snapshot.writer import SnapshotWriter
 
 __all__ = [
     "LEDGER_SCHEMA",
+    "BucketDestination",
     "BucketReader",
-    "BucketSnapshotWriter",
     "ChildList",
+    "Destination",
     "DirectoryEntry",
+    "FolderDestination",
     "JournalEntry",
     "Lake",
     "LakeSettings",

@@ -1,14 +1,15 @@
-"""The only module that touches the disk to write: one small door, so that every step of a commit can be made to fail.
+"""The only module that writes to the local disk, so that tests can make each step of a commit fail.
 
-All paths are relative to the root and walked from its descriptor one folder at a time without following symbolic
-links, so that a link planted in the output leads nowhere. Files are made new (`O_EXCL`) or not at all. Every failure of
-the operating system becomes an `OutputError` that names the step, the path and the reason; none is tried again.
-Nothing here is asynchronous: callers run it in worker threads, several at once.
+All paths are relative to the root. Each is opened from the root's descriptor, one folder at a time, without following
+symbolic links: a link planted in the output leads nowhere. Files are made new (`O_EXCL`) or not at all. Each failure of
+the operating system becomes an `OutputError` with the step, the path and the reason; there is no retry. All functions
+block: callers run them in worker threads, several at once.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from crawler.snapshot.layout import parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from io import BufferedIOBase
     from pathlib import Path
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -30,34 +32,34 @@ _LINKED = (errno.ELOOP, errno.ENOTDIR)
 
 
 def is_trusted_owner(owner_uid: int, own_uid: int) -> bool:
-    """Whether a folder of this owner may be written in: ours, root's; root itself (containers) takes anyone's."""
+    """Whether a folder of this owner may be written in: ours or root's; root (containers) may write in any."""
     return own_uid in (0, owner_uid) or owner_uid == 0
 
 
 class Disk:
-    """One output folder. Modes are 0666 and 0777 less `umask`, whatever the process's own umask is.
+    """One output folder. Modes are 0666 and 0777 without the bits of `umask`; the process's own umask has no effect.
 
-    Every method raises OutputError where the operating system refuses.
+    Methods raise OutputError where the operating system refuses.
     """
 
     def __init__(self, root: Path, umask: int = 0o077) -> None:
         self.root = root
         self._file_mode = 0o666 & ~umask
         self._folder_mode = 0o777 & ~umask
-        with self._door("open the output folder", str(root)):
+        with self._translate_errors("open the output folder", str(root)):
             self._root_fd = os.open(root, _FOLDER_FLAGS)
         if not is_trusted_owner(os.fstat(self._root_fd).st_uid, os.geteuid()):
             self.close_root()
             raise OutputError(f"the output folder {root} belongs to another user; use one of your own")
 
     def close_root(self) -> None:
-        """Let go of the root. Nothing else works afterwards."""
+        """Close the root. No other method works afterwards."""
         os.close(self._root_fd)
         self._root_fd = -1
 
     def make_folder(self, path: str) -> bool:
         """Make one folder in an existing one; False where it exists already."""
-        with self._door("make the folder", path), self._folder(parent(path)) as folder:
+        with self._translate_errors("make the folder", path), self._folder(parent(path)) as folder:
             try:
                 os.mkdir(_name(path), self._folder_mode, dir_fd=folder)
             except FileExistsError:
@@ -71,8 +73,8 @@ class Disk:
         return True
 
     def create(self, path: str) -> int:
-        """A new empty file, for writing: its descriptor."""
-        with self._door("create", path), self._folder(parent(path)) as folder:
+        """Make a new empty file and return its descriptor, for writing."""
+        with self._translate_errors("create", path), self._folder(parent(path)) as folder:
             fd = os.open(_name(path), _CREATE_FLAGS, self._file_mode, dir_fd=folder)
             try:
                 os.fchmod(fd, self._file_mode)
@@ -82,9 +84,9 @@ class Disk:
         return fd
 
     def write(self, fd: int, path: str, data: bytes | bytearray) -> None:
-        """Write all of the data, in as many pieces as the operating system takes it."""
+        """Write all of the data, in as many steps as the operating system needs."""
         rest = memoryview(data)
-        with self._door("write", path, need_bytes=len(data)):
+        with self._translate_errors("write", path, need_bytes=len(data)):
             while rest:
                 written = os.write(fd, rest)
                 if not written:
@@ -92,64 +94,68 @@ class Disk:
                 rest = rest[written:]
 
     def fsync(self, fd: int, path: str) -> None:
-        """Make the file's content durable. A failure is final: the kernel may have dropped what it couldn't write."""
-        with self._door("flush", path):
+        """Make the file's content durable. A failure is final: the kernel may have dropped the data."""
+        with self._translate_errors("flush", path):
             os.fsync(fd)
 
     def close(self, fd: int, path: str) -> None:
         """Close a descriptor; some file systems report a failed write only here."""
-        with self._door("close", path):
+        with self._translate_errors("close", path):
             os.close(fd)
 
     def fsync_folder(self, path: str) -> None:
         """Make the folder's entries durable."""
-        with self._door("flush the folder", path), self._folder(path) as folder:
+        with self._translate_errors("flush the folder", path), self._folder(path) as folder:
             os.fsync(folder)
 
     def rename(self, source: str, destination: str) -> None:
-        """Move a file or folder; a file in its place is replaced, a folder that isn't empty refuses."""
+        """Move a file or folder. An existing file at the destination is replaced, a folder that isn't empty isn't."""
         with (
-            self._door("move", source, onto=destination),
+            self._translate_errors("move", source, onto=destination),
             self._folder(parent(source)) as source_folder,
             self._folder(parent(destination)) as folder,
         ):
             os.rename(_name(source), _name(destination), src_dir_fd=source_folder, dst_dir_fd=folder)
 
     def unlink(self, path: str) -> None:
-        """Remove a file, or a link itself; one that is gone already is fine."""
-        with self._door("remove", path), suppress(FileNotFoundError), self._folder(parent(path)) as folder:
+        """Remove a file, or a link itself, if it exists."""
+        with self._translate_errors("remove", path), suppress(FileNotFoundError), self._folder(parent(path)) as folder:
             os.unlink(_name(path), dir_fd=folder)
 
     def remove_folder(self, path: str) -> None:
-        """Remove an empty folder; one that is gone already is fine."""
-        with self._door("remove the folder", path), suppress(FileNotFoundError), self._folder(parent(path)) as folder:
+        """Remove an empty folder, if it exists."""
+        with (
+            self._translate_errors("remove the folder", path),
+            suppress(FileNotFoundError),
+            self._folder(parent(path)) as folder,
+        ):
             os.rmdir(_name(path), dir_fd=folder)
 
     def open_for_update(self, path: str) -> int:
-        """An existing or new regular file, to read and write; refuses a link of either kind. For the lock only."""
-        with self._door("open", path), self._folder(parent(path)) as folder:
+        """Open an existing or new regular file, to read and write, but no link of either kind. For the lock only."""
+        with self._translate_errors("open", path), self._folder(parent(path)) as folder:
             fd = os.open(_name(path), _UPDATE_FLAGS, self._file_mode, dir_fd=folder)
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
                 os.close(fd)
-                raise OSError(errno.EMLINK, "it is a link or no regular file")
+                raise OSError(errno.EMLINK, "it is a link or not a regular file")
             if found.st_uid == os.geteuid():
                 os.fchmod(fd, self._file_mode)
             return fd
 
-    # --- what only looks -------------------------------------------------------------------------------------------
+    # --- reading ---------------------------------------------------------------------------------------------------
 
     def names(self, path: str) -> list[str]:
-        """The folder's entries, sorted; none where there is no such folder."""
+        """Return the names in a folder, sorted; none where there is no such folder."""
         if not self.has(path):
             return []
-        with self._door("list", path), self._folder(path) as folder, os.scandir(folder) as entries:
+        with self._translate_errors("list", path), self._folder(path) as folder, os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries)
 
     def stat(self, path: str) -> os.stat_result | None:
-        """What is at the path itself, links not followed; None where nothing is."""
+        """Return the status of the path itself, without following links; None where it doesn't exist."""
         try:
-            with self._door("look at", path), self._folder(parent(path)) as folder:
+            with self._translate_errors("look at", path), self._folder(parent(path)) as folder:
                 return os.stat(_name(path) or ".", dir_fd=folder, follow_symlinks=False)
         except OutputError as error:
             if isinstance(error.__cause__, FileNotFoundError):
@@ -157,26 +163,26 @@ class Disk:
             raise
 
     def has(self, path: str) -> bool:
-        """Whether anything is at the path."""
+        """Whether the path exists."""
         return self.stat(path) is not None
 
     def is_folder(self, path: str) -> bool:
-        """Whether a real folder, no link to one, is at the path."""
+        """Whether the path is a folder, and not a link to one."""
         found = self.stat(path)
         return found is not None and stat.S_ISDIR(found.st_mode)
 
     def open_for_reading(self, path: str) -> int:
-        """An existing file: its descriptor."""
-        with self._door("open", path), self._folder(parent(path)) as folder:
+        """Open an existing file and return its descriptor."""
+        with self._translate_errors("open", path), self._folder(parent(path)) as folder:
             return os.open(_name(path), _READ_FLAGS, dir_fd=folder)
 
     def read(self, path: str) -> bytes:
-        """A small file's whole content."""
-        with os.fdopen(self.open_for_reading(path), "rb") as file, self._door("read", path):
+        """Return the content of a small file."""
+        with os.fdopen(self.open_for_reading(path), "rb") as file, self._translate_errors("read", path):
             return file.read()
 
     def free_bytes(self) -> int:
-        """How much an unprivileged user may still write on the root's file system; -1 where it isn't known."""
+        """Return the bytes that an unprivileged user may still write on the root's file system; -1 where unknown."""
         try:
             found = os.fstatvfs(self._root_fd)
         except OSError:
@@ -205,7 +211,7 @@ class Disk:
         return fd
 
     @contextmanager
-    def _door(self, action: str, path: str, *, onto: str = "", need_bytes: int = 0) -> Iterator[None]:
+    def _translate_errors(self, action: str, path: str, *, onto: str = "", need_bytes: int = 0) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -216,14 +222,14 @@ class Disk:
         place = f"{where} to {onto}" if onto else where
         text = f"can't {action} {place}: {os.strerror(error.errno or 0)} ({errno.errorcode.get(error.errno or 0, '?')})"
         if error.errno in _FULL:
-            return f"{text}; {need_bytes} bytes were to be written, {self.free_bytes()} are free there: make room"
+            return f"{text}; {need_bytes} bytes to write, {self.free_bytes()} bytes free; free some space"
         if error.errno in _LINKED:
-            return f"{text}; links are not followed in the output, and folders must be folders"
+            return f"{text}; links are not followed in the output, and a file can't replace a folder"
         return text
 
 
 def make_folders(disk: Disk, path: str) -> list[str]:
-    """Make a folder and those above it that are missing; gives those that were made, outermost first."""
+    """Make a folder and the missing ones above it. Return those that were made, outermost first."""
     if not path or disk.is_folder(path):
         return []
     made = make_folders(disk, parent(path))
@@ -231,7 +237,7 @@ def make_folders(disk: Disk, path: str) -> list[str]:
 
 
 def make_folders_durably(disk: Disk, path: str) -> list[str]:
-    """As `make_folders`, and every folder on the way is flushed, so that the whole way survives a power loss."""
+    """As `make_folders`, and flush each folder above, so that the whole path survives a power loss."""
     made = make_folders(disk, path)
     while path:
         path = parent(path)
@@ -240,7 +246,7 @@ def make_folders_durably(disk: Disk, path: str) -> list[str]:
 
 
 def write_file(disk: Disk, path: str, data: bytes) -> None:
-    """A new file with this content, durable but for its folder's entry."""
+    """Write a new file. Its content is durable, its entry in the folder isn't yet."""
     fd = disk.create(path)
     try:
         disk.write(fd, path, data)
@@ -251,8 +257,13 @@ def write_file(disk: Disk, path: str, data: bytes) -> None:
     disk.close(fd, path)
 
 
+def sha256_of(file: BufferedIOBase) -> str:
+    """Return the SHA-256, in hex, of an open file from its position on."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def remove_tree(disk: Disk, path: str) -> None:
-    """Remove a folder and all that is in it, or a file or link; nothing there is fine. Links are not followed."""
+    """Remove a folder with its content, or a file or link, if it exists. Links are not followed."""
     if not disk.is_folder(path):
         disk.unlink(path)
         return

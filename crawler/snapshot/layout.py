@@ -1,8 +1,8 @@
-"""Every path of the output, made from validated pieces only, and the snapshot's own name.
+"""Every path of the output, made from validated parts only, and the ID of a snapshot.
 
-Paths are text with `/`, relative to the output's root. A piece that doesn't fit its pattern is refused, never
-encoded: account IDs are digits, regions and tables are the catalog's, so that nothing that a cloud or a
-configuration says can point outside the root.
+Paths are text with `/`, relative to the output's root. A part that doesn't match its pattern is refused, never encoded:
+account IDs are digits, regions and tables are those of the catalog. So no response of a cloud and no configuration can
+point outside the root.
 """
 
 from __future__ import annotations
@@ -29,12 +29,14 @@ _PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
 
 
 def new_snapshot_id(now: datetime, random: Callable[[], float]) -> str:
-    """`20261121T020000Z-7f3a`: the start in UTC, and four hex digits. `random` gives a number in [0, 1)."""
+    """Return an ID such as `20261121T020000Z-7f3a`: the start in UTC and four hex digits. `random` returns a number in
+    [0, 1).
+    """
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{int(random() * 0x10000):04x}"
 
 
 def is_snapshot_id(text: str) -> bool:
-    """Whether the text is the name of a snapshot. IDs sort by their start."""
+    """Whether the text is a snapshot ID. IDs sort by their start."""
     return _SNAPSHOT_ID.fullmatch(text) is not None
 
 
@@ -44,37 +46,37 @@ def is_table(text: str) -> bool:
 
 
 def snapshot_date(snapshot_id: str) -> str:
-    """The UTC date of the start: `2026-11-21`. Raises OutputError for what isn't an ID."""
+    """Return the UTC date of the start, such as `2026-11-21`. Raises OutputError for an invalid ID."""
     checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
     return f"{checked[:4]}-{checked[4:6]}-{checked[6:8]}"
 
 
 def started_at(snapshot_id: str) -> datetime:
-    """The start that an ID names, to the second. Raises OutputError for what isn't an ID."""
+    """Return the start in an ID, to the second. Raises OutputError for an invalid ID."""
     checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
     try:
         return datetime.strptime(checked[:16], "%Y%m%dT%H%M%S%z")
     except ValueError:
-        raise OutputError(f"{checked!r} can't be a snapshot: there is no such day or time") from None
+        raise OutputError(f"{checked!r} can't be a snapshot: its day or time doesn't exist") from None
 
 
 def table_folder(table: str, snapshot_id: str) -> str:
-    """The folder that holds one snapshot of one table: what a commit renames into place. Raises OutputError."""
+    """Return the folder of one snapshot of one table, which a commit renames into place. Raises OutputError."""
     return f"{_checked(_TABLE, 'table', table)}/snapshot_date={snapshot_date(snapshot_id)}/snapshot={snapshot_id}"
 
 
 def account_folder(table: str, snapshot_id: str, account_id: str) -> str:
-    """One account's folder within `table_folder`. Raises OutputError."""
+    """Return the folder of one account within `table_folder`. Raises OutputError."""
     return f"{table_folder(table, snapshot_id)}/account={_checked(ACCOUNT_ID, 'account', account_id)}"
 
 
 def scope_folder(table: str, snapshot_id: str, account_id: str, region_id: str) -> str:
-    """The folder of one scope's parts. Raises OutputError."""
+    """Return the folder of the parts of one scope. Raises OutputError."""
     return f"{account_folder(table, snapshot_id, account_id)}/region={_checked(REGION_ID, 'region', region_id)}"
 
 
 def part_name(number: int) -> str:
-    """The file name of a scope's n-th part, counted from 0 without gaps."""
+    """Return the file name of a scope's n-th part, counted from 0 without gaps."""
     return f"part-{number}.parquet"
 
 
@@ -95,44 +97,44 @@ def is_part_path(path: str, table: str, snapshot_id: str) -> bool:
 
 
 def manifest_path(snapshot_id: str) -> str:
-    """The manifest: its appearing is the commit. Raises OutputError for what isn't an ID."""
+    """Return the path of the manifest: its creation is the commit. Raises OutputError for an invalid ID."""
     return f"{SNAPSHOTS}/{_checked(_SNAPSHOT_ID, 'snapshot', snapshot_id)}.json"
 
 
 def checksum_path(snapshot_id: str) -> str:
-    """The manifest's SHA-256, in the format of `sha256sum`."""
+    """Return the path of the manifest's SHA-256, in the format of `sha256sum`."""
     return f"{manifest_path(snapshot_id)}.sha256"
 
 
 def ledger_path(snapshot_id: str) -> str:
-    """The ledger: one row a scope."""
+    """Return the path of the ledger, which has one row per scope."""
     return f"{SNAPSHOTS}/{_checked(_SNAPSHOT_ID, 'snapshot', snapshot_id)}.scopes.parquet"
 
 
 def staged(snapshot_id: str, path: str = "") -> str:
-    """Where a path is while the snapshot isn't committed; without a path, the snapshot's staging folder."""
+    """Return the path while the snapshot isn't in place; without a path, the snapshot's staging folder."""
     folder = f"{STAGING}/{_checked(_SNAPSHOT_ID, 'snapshot', snapshot_id)}"
     return f"{folder}/{path}" if path else folder
 
 
 def pruned(snapshot_id: str, path: str = "") -> str:
-    """Where a path is while the snapshot is being removed; without a path, the folder of the removal."""
+    """Return the path while the snapshot is being removed; without a path, the folder of the removal."""
     folder = f"{STAGING}/{_PRUNE}{_checked(_SNAPSHOT_ID, 'snapshot', snapshot_id)}"
     return f"{folder}/{path}" if path else folder
 
 
 def pruned_id(name: str) -> str:
-    """The snapshot of which a name in the staging folder is the removal; empty where it is none."""
+    """Return the ID of the snapshot that is being removed under a name in the staging folder; "" for other names."""
     snapshot_id = name.removeprefix(_PRUNE)
     return snapshot_id if name.startswith(_PRUNE) and is_snapshot_id(snapshot_id) else ""
 
 
 def parent(path: str) -> str:
-    """The folder that a path is in; `""` is the root."""
+    """Return the folder of a path; `""` is the root."""
     return path.rpartition("/")[0]
 
 
-def _checked(pattern: re.Pattern[str], what: str, text: str) -> str:
+def _checked(pattern: re.Pattern[str], kind: str, text: str) -> str:
     if pattern.fullmatch(text) is None:
-        raise OutputError(f"{text[:80]!r} can't be a {what} in the output's paths: it must match {pattern.pattern}")
+        raise OutputError(f"{text[:80]!r} can't be a {kind} in the output's paths: it must match {pattern.pattern}")
     return text

@@ -1,7 +1,8 @@
-"""Where an output on an object store is: what its URI and the environment say, before anything is asked of anyone.
+"""The location of an output on an object store, from its URI and the environment, without any request.
 
-`s3://` goes by the AWS CLI's variables and profile, `oss://` by ossutil's and the aliyun CLI's region. Everything that
-a request needs besides keys is settled here: the endpoint, the region, and how the bucket is addressed.
+`s3://` uses the variables and the profile of the AWS CLI, `oss://` those of ossutil and the region of the aliyun CLI.
+The location has all that a request needs in addition to keys: the endpoint, the region, and the way to address the
+bucket.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _URI = re.compile(r"(s3|oss)://([a-z0-9][a-z0-9.-]{1,62})(?:/(.*))?")
 _PREFIX_PART = re.compile(r"[A-Za-z0-9_=.+-]{1,200}")
 _OSS_REGION = re.compile(r"oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
 _OSS_REGION_VARIABLES = ("OSS_REGION", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION")
-_NO_REGION = "oss:// needs to know the bucket's region: set OSS_REGION to it, such as cn-hangzhou, or OSS_ENDPOINT"
+_NO_REGION = "the region of the oss:// bucket isn't known; set OSS_REGION, such as cn-hangzhou, or OSS_ENDPOINT"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class AccessKeys:
-    """What signs requests. `expires_at`: when others must be asked for; None for never. Never shows itself."""
+    """The access key that signs requests, with no `repr`. `expires_at`: when it must be replaced; None for never."""
 
     access_key_id: str
     access_key_secret: str
@@ -39,9 +40,9 @@ class AccessKeys:
 
 @dataclass(frozen=True, slots=True)
 class BucketLocation:
-    """One bucket and a prefix in it. `endpoint` is empty where AWS's own for the region is meant; with
-    `is_virtual_host` it has the bucket's name in its host. `keys` are those of the environment or a profile, None where
-    somebody else gives them: the machine's own role, or the crawl's credentials.
+    """One bucket and a prefix in it. `endpoint` is empty for AWS's own endpoint of the region; with `is_virtual_host`
+    its host contains the bucket's name. `keys` are those of the environment or a profile, None where the machine's role
+    or the crawl's credentials sign.
     """
 
     uri: str
@@ -52,19 +53,19 @@ class BucketLocation:
     endpoint: str
     is_virtual_host: bool
     keys: AccessKeys | None = None
-    # A proxy's URL, which may hold a password; without one the environment's proxies are used.
+    # A proxy's URL, which may contain a password; if empty, the environment's proxies are used.
     proxy: str = field(default="", repr=False)
 
 
 def bucket_place(uri: str, environ: Mapping[str, str], home: Path) -> BucketLocation:
-    """The place that an `s3://` or `oss://` URI names. Raises ConfigError."""
+    """Return the location of an `s3://` or `oss://` URI. Raises ConfigError."""
     found = _URI.fullmatch(uri)
     prefix = (found[3] or "").strip("/") if found else ""
     parts = prefix.split("/") if prefix else []
     if found is None or not all(_PREFIX_PART.fullmatch(part) and part.strip(".") for part in parts):
         raise ConfigError(
-            f"{uri[:200]!a} is no place in a bucket: write s3://bucket/prefix or oss://bucket/prefix, the prefix of "
-            "letters, digits and _ = . + - between slashes"
+            f"invalid output URI {uri[:200]!a}; write s3://bucket/prefix or oss://bucket/prefix "
+            "(prefix: letters, digits, _ = . + - and slashes)"
         )
     if found[1] == "oss":
         return _oss(uri, found[2], prefix, environ)
@@ -82,7 +83,7 @@ def _oss(uri: str, bucket: str, prefix: str, environ: Mapping[str, str]) -> Buck
         scheme, host = "https", f"oss-{region}.aliyuncs.com"
     if not region:
         raise ConfigError(_NO_REGION)
-    # The endpoint of the S3 protocol; the native one's name is what people know.
+    # The endpoint of the S3 protocol; users set the native one.
     host = f"s3.{host}" if host.startswith("oss-") and host.endswith(".aliyuncs.com") else host
     keys = _keys_of(environ, "OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN")
     return BucketLocation(uri, "oss", bucket, prefix, region, f"{scheme}://{bucket}.{host}", True, keys)
@@ -99,20 +100,20 @@ def _s3(uri: str, bucket: str, prefix: str, environ: Mapping[str, str], home: Pa
     if not named:
         return BucketLocation(uri, "s3", bucket, prefix, region, "", "." not in bucket, keys)
     scheme, host = _split(named, "AWS_ENDPOINT_URL", environ)
-    # As the AWS CLI does: AWS itself by the bucket's host name, other servers by path unless told otherwise.
+    # As the AWS CLI does: AWS itself by the bucket's host name, other servers by path by default.
     is_virtual = environ.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "").lower() == "true"
     endpoint = f"{scheme}://{bucket}.{host}" if is_virtual else f"{scheme}://{host}"
     return BucketLocation(uri, "s3", bucket, prefix, region, endpoint, is_virtual, keys)
 
 
 def _split(url: str, variable: str, environ: Mapping[str, str]) -> tuple[str, str]:
-    """Scheme and host with port of an endpoint; its text isn't shown, since it may hold a password."""
+    """Return the scheme, and the host with port, of an endpoint. Messages don't show it: it may contain a password."""
     parts = urlsplit(url if "://" in url else f"https://{url}")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
         raise ConfigError(f"{variable} must be a host or https://host, without a path, user or password")
     is_local = LOOPBACK_HOST.fullmatch(parts.hostname) or parts.hostname.endswith(".localhost")
     if parts.scheme == "http" and not is_local and environ.get("AWS_ALLOW_HTTP", "").lower() != "true":
-        raise ConfigError(f"{variable} must be https: plain http is taken for this machine only (AWS_ALLOW_HTTP=true)")
+        raise ConfigError(f"{variable} must be https; plain http is for this machine only (AWS_ALLOW_HTTP=true)")
     return parts.scheme, parts.netloc
 
 
@@ -122,19 +123,19 @@ def _keys_of(values: Mapping[str, str], key_id: str, secret: str, token: str) ->
 
 
 def _raise_if_keyless(uri: str, environ: Mapping[str, str], *, has_keys: bool) -> None:
-    """A named profile must have keys; without any, the machine's role is asked, unless the environment forbids it."""
+    """Raise ConfigError for a named profile without keys, and without keys where the machine's role is disabled."""
     name = environ.get("AWS_PROFILE", "")
     if name and not has_keys:
         raise ConfigError(
-            f"AWS_PROFILE names {name[:80]!a}, which has no access key in ~/.aws: other ways to sign in aren't known "
-            "here; export the keys as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+            f"AWS_PROFILE names {name[:80]!a}, which has no access key in ~/.aws (other sign-in methods aren't "
+            "supported); export the keys as AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
         )
     if not has_keys and environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
-        raise ConfigError(f"{uri} needs an access key: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+        raise ConfigError(f"{uri} needs an access key; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
 
 
 def _profile(environ: Mapping[str, str], home: Path) -> dict[str, str]:
-    """The AWS profile's values, of both files; empty where there is none."""
+    """Return the AWS profile's values of both files; empty where there is none."""
     config = _ini(Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config"))
     credentials = _ini(Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials"))
     section = environ.get("AWS_PROFILE") or "default"

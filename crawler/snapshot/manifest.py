@@ -112,7 +112,7 @@ def decode(text: bytes, name: str) -> Manifest:
     """
     try:
         if (found := msgspec.json.decode(text, type=_Head).format) != FORMAT:
-            raise OutputError(f"{name} has format {found}, this version reads {FORMAT}: use a newer acs-inventory")
+            raise OutputError(f"{name} has format {found}, this version reads {FORMAT}; use a newer acs-inventory")
         manifest = msgspec.json.decode(text, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise OutputError(f"{name} is not a readable manifest: {str(error) or type(error).__name__}") from error
@@ -150,7 +150,7 @@ class _Head(msgspec.Struct):
 def _check_paths(manifest: Manifest, name: str) -> None:
     snapshot_id = manifest.snapshot_id
     if not is_snapshot_id(snapshot_id):
-        raise OutputError(f"{name} is not a readable manifest: {snapshot_id[:80]!r} is no snapshot's ID")
+        raise OutputError(f"{name} is not a readable manifest: {snapshot_id[:80]!r} is not a snapshot ID")
     foreign = [
         file.path
         for table, entry in manifest.tables.items()
@@ -160,7 +160,7 @@ def _check_paths(manifest: Manifest, name: str) -> None:
     if manifest.ledger.path != ledger_path(snapshot_id):
         foreign.append(manifest.ledger.path)
     if foreign:
-        raise OutputError(f"{name} is not a readable manifest: {foreign[0][:200]!r} is no path of its snapshot")
+        raise OutputError(f"{name} is not a readable manifest: {foreign[0][:200]!r} is not a path of its snapshot")
 
 
 def _describe_field(field: pa.Field) -> str:

@@ -1,12 +1,12 @@
-"""One bucket: the only module that knows obstore. Objects are put whole, created once, swapped, listed, deleted.
+"""One bucket: objects are put whole, created once, swapped, listed, deleted. Only here obstore is used to write.
 
-Parts are bounded in size, so that each is one PUT: there is no multipart upload that a failure could leave behind, and
-an object is there whole or not at all. Nothing is ever sent as aws-chunked.
+Parts are bounded in size, so that each is one PUT: no failure can leave a multipart upload, and an object is whole or
+doesn't exist. Nothing is sent as aws-chunked.
 
-S3 keeps an object from being overwritten by If-None-Match and swaps it by If-Match. OSS answers 501 to both; there an
-object is created by copying one that was put before under `_staging`, with `x-oss-forbid-overwrite`, which is signed.
+S3 protects an object from being overwritten by If-None-Match and swaps it by If-Match. OSS answers 501 to both. There,
+an object is created as a copy of one that was put under `_staging`, with `x-oss-forbid-overwrite`, which is signed.
 
-Every failure becomes an `OutputError` of one sentence: what was tried, the status and code, never a URL or a header.
+Every failure becomes an `OutputError` of one sentence: the action, the status and code, never a URL or a header.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _STATUS = re.compile(r"status code: ([0-9]{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
 _REFUSED = range(400, 500)
 _CREATE_ATTEMPTS = 3
-# How long a small request may take with all its retries; a part's has the client's own limit.
+# The limit of a small request with all its retries. The request of a part has the client's own limit.
 _PATIENCE_S = 45.0
 _RETRIES = {
     "max_retries": 5,
@@ -49,7 +49,7 @@ _RETRIES = {
 
 
 class UncertainError(OutputError):
-    """Whether the object was created isn't known: no answer came, and it can't be asked for."""
+    """The object may or may not have been created: there was no answer, and it can't be read back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A small object, and the tag that a swap names."""
+    """A small object, and its tag, which a swap needs."""
 
     data: bytes
     tag: str
@@ -72,7 +72,7 @@ class Content:
 class ObjectStore:
     """The output in a bucket, for one event loop. All paths are relative to the output's prefix.
 
-    Every method raises OutputError where the store refuses or doesn't answer.
+    Methods raise OutputError where the store refuses or doesn't answer.
     """
 
     def __init__(self, place: BucketLocation, keys: KeySource | None = None) -> None:
@@ -82,19 +82,19 @@ class ObjectStore:
 
     @property
     def can_swap(self) -> bool:
-        """Whether an object can be replaced on condition that nobody else has."""
+        """Whether an object can be replaced on condition that it hasn't changed."""
         return self.place.kind == "s3"
 
     async def put(self, path: str, data: bytes | mmap) -> None:
-        """Put an object, whatever is there."""
-        with self._door("write", path, patience_s=math.inf):
+        """Put an object, or replace it."""
+        with self._translate_errors("write", path, patience_s=math.inf):
             await _obstore().put_async(self._store, path, data, use_multipart=False)
 
     async def create(self, path: str, data: bytes) -> bool:
-        """Put an object where none is; False where there is one with other content.
+        """Put an object where none exists. Return False where one with other content exists.
 
-        An answer that was lost is made good by reading back: what is there and is ours was created. Raises
-        UncertainError where neither is known.
+        If an answer is lost the object is read back: the same content means that it was created. Raises UncertainError
+        where it can't be read back either.
         """
         for _ in range(_CREATE_ATTEMPTS):
             try:
@@ -112,9 +112,9 @@ class ObjectStore:
         raise UncertainError(reason)
 
     async def swap(self, path: str, data: bytes, known: Content | None) -> bool:
-        """Replace what was read before, or nothing; False where it has changed since. Only where it `can_swap`."""
+        """Replace the content that was read before, or None. Return False where it has changed. Only if `can_swap`."""
         mode: Any = "create" if known is None else {"e_tag": known.tag}
-        with self._door("replace", path):
+        with self._translate_errors("replace", path):
             try:
                 await _obstore().put_async(self._store, path, data, mode=mode)
             except (_exceptions().AlreadyExistsError, _exceptions().PreconditionError):
@@ -122,8 +122,8 @@ class ObjectStore:
         return True
 
     async def read(self, path: str) -> Content | None:
-        """A small object; None where there is none."""
-        with self._door("read", path):
+        """Return a small object; None where it doesn't exist."""
+        with self._translate_errors("read", path):
             try:
                 got = await _obstore().get_async(self._store, path)
                 return Content(bytes(await got.bytes_async()), got.meta["e_tag"] or "")
@@ -133,22 +133,22 @@ class ObjectStore:
         return None
 
     async def list(self, folder: str) -> list[StoredObject]:
-        """Everything below a folder, by path."""
+        """Return all objects below a folder, sorted by path."""
         found = []
-        with self._door("list", folder):
+        with self._translate_errors("list", folder):
             async for chunk in _obstore().list(self._store, f"{folder}/"):
                 found += [StoredObject(entry["path"], entry["size"], entry["last_modified"]) for entry in chunk]
         return sorted(found, key=lambda entry: entry.path)
 
     async def delete(self, paths: Sequence[str]) -> None:
-        """Remove objects; one that is gone already is fine."""
+        """Remove objects, those that exist."""
         if paths:
-            with self._door("remove", paths[0], patience_s=math.inf), suppress(FileNotFoundError):
+            with self._translate_errors("remove", paths[0], patience_s=math.inf), suppress(FileNotFoundError):
                 await _obstore().delete_async(self._store, list(paths))
 
     async def _create_once(self, path: str, data: bytes) -> None:
-        """Raises FileExistsError where something is there, _NoAnswerError where the store didn't say."""
-        with self._door("write", path):
+        """Raises FileExistsError where the object exists, _NoAnswerError where the store didn't answer."""
+        with self._translate_errors("write", path):
             try:
                 if self.can_swap:
                     await _obstore().put_async(self._store, path, data, mode="create")
@@ -183,7 +183,7 @@ class ObjectStore:
         return provide
 
     @contextmanager
-    def _door(self, action: str, path: str, patience_s: float | None = None) -> Iterator[None]:
+    def _translate_errors(self, action: str, path: str, patience_s: float | None = None) -> Iterator[None]:
         try:
             with anyio.fail_after(_PATIENCE_S if patience_s is None else patience_s):
                 yield
@@ -194,11 +194,11 @@ class ObjectStore:
 
 
 class _NoAnswerError(OutputError):
-    """The request may have been carried out."""
+    """There was no definite answer: the request may have been carried out."""
 
 
 def open_store(place: BucketLocation, provider: Callable[[], object] | None = None) -> S3Store:
-    """obstore's store for a place. Without a provider the place's keys sign; without those, the machine's role."""
+    """Return obstore's store for a location. Without a provider the location's keys sign, else the machine's role."""
     from obstore.store import S3Store
 
     if provider is None and place.keys is not None:
@@ -231,7 +231,7 @@ def open_store(place: BucketLocation, provider: Callable[[], object] | None = No
 
 
 def as_credential(keys: AccessKeys) -> dict[str, Any]:
-    """Keys as obstore takes them."""
+    """Return the keys in the form that obstore takes."""
     return {
         "access_key_id": keys.access_key_id,
         "secret_access_key": keys.access_key_secret,
@@ -241,31 +241,31 @@ def as_credential(keys: AccessKeys) -> dict[str, Any]:
 
 
 def translate(error: Exception, action: str, path: str, uri: str, refusal: str = "") -> OutputError:
-    """One sentence for what obstore raised. Its own text has URLs, and the store's answer whole: it isn't shown."""
+    """Return one sentence for an error of obstore, whose own text isn't shown: it has URLs and the whole answer."""
     text = str(error)
     status, code = _STATUS.search(text), _CODE.search(text)
-    said = " ".join(found[1] for found in (status, code) if found)
-    what = f"can't {action} {path or 'anything'} in {uri}"
+    answer = " ".join(found[1] for found in (status, code) if found)
+    failure = f"can't {action} {path or 'anything'} in {uri}"
     if refusal:
-        return OutputError(f"{what}: {refusal}")
-    if not said:
+        return OutputError(f"{failure}: {refusal}")
+    if not answer:
         return _NoAnswerError(
-            f"{what}: the store can't be reached, or doesn't answer; check the endpoint and the network"
+            f"{failure}: the store can't be reached, or doesn't answer; check the endpoint and the network"
         )
     if status and int(status[1]) in _REFUSED:
-        return OutputError(f"{what}: the store answered {said}{_advice(code[1] if code else '', said)}")
-    return _NoAnswerError(f"{what}: the store answered {said}")
+        return OutputError(f"{failure}: the store answered {answer}{_advice(code[1] if code else '', answer)}")
+    return _NoAnswerError(f"{failure}: the store answered {answer}")
 
 
-def _advice(code: str, said: str) -> str:
+def _advice(code: str, answer: str) -> str:
     match code:
         case "NoSuchBucket":
-            return "; make the bucket, or correct its name"
+            return "; create the bucket, or correct its name"
         case "SignatureDoesNotMatch" | "InvalidAccessKeyId":
             return "; check the access key and its secret"
         case "AccessDenied":
             return "; the key needs GetObject, PutObject, DeleteObject and ListBucket there"
-    return "; check the credentials and what they may do" if said.startswith(("401", "403")) else ""
+    return "; check the credentials and their permissions" if answer.startswith(("401", "403")) else ""
 
 
 def _obstore() -> Any:

@@ -1,6 +1,6 @@
-"""Reading what was committed: the list of snapshots, one manifest, its ledger, a table's files.
+"""Read committed snapshots: their list, one manifest, its ledger, a table's files.
 
-`root` is a local folder, or a bucket opened for reading: see `storage`.
+`root` is a local folder, or a bucket opened for reading.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 
 class Storage(Protocol):
-    """An output to read. Paths are relative to it. Every method raises OutputError; `str` names it for messages."""
+    """An output to read. Paths are relative to it. Methods raise OutputError; messages contain its `str`."""
 
     def read(self, path: str) -> bytes | None:
-        """A file's content; None where there is none."""
+        """Return a file's content; None where it doesn't exist."""
         ...
 
     def names(self, folder: str) -> list[str]:
-        """The names of the files right in a folder; none where there is no such folder."""
+        """Return the names of the files in a folder, not in those below; none where there is no such folder."""
         ...
 
 
@@ -67,7 +67,7 @@ class Folder:
 
 
 class BucketReader:
-    """An output in a bucket. The place's keys must be there, or the machine have a role."""
+    """An output in a bucket. The location must have keys, or the machine a role."""
 
     def __init__(self, place: BucketLocation) -> None:
         self.place = place
@@ -80,7 +80,7 @@ class BucketReader:
         """See `Storage.read`."""
         import obstore
 
-        with self._door("read", path):
+        with self._translate_errors("read", path):
             try:
                 return bytes(obstore.get(self._store, path).bytes())
             except FileNotFoundError as error:
@@ -92,17 +92,17 @@ class BucketReader:
         """See `Storage.names`."""
         import obstore
 
-        with self._door("list", folder):
+        with self._translate_errors("list", folder):
             found = obstore.list_with_delimiter(self._store, folder)
         return [entry["path"].rpartition("/")[2] for entry in found["objects"]]
 
     def fetch(self, file: PartFile, to: Path) -> None:
-        """Copy a manifest's file to this machine. Raises OutputError, also where it isn't what the manifest names."""
+        """Copy a file of a manifest to this machine. Raises OutputError, also where its SHA-256 differs."""
         import obstore
 
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial, digest = to.with_name(f"{to.name}.partial"), hashlib.sha256()
-        with self._door("read", file.path), partial.open("wb") as written:
+        with self._translate_errors("read", file.path), partial.open("wb") as written:
             for chunk in obstore.get(self._store, file.path).stream():
                 written.write(chunk)
                 digest.update(chunk)
@@ -111,7 +111,7 @@ class BucketReader:
         partial.rename(to)
 
     @contextmanager
-    def _door(self, action: str, path: str) -> Iterator[None]:
+    def _translate_errors(self, action: str, path: str) -> Iterator[None]:
         from obstore.exceptions import BaseError
 
         try:
@@ -124,13 +124,13 @@ OutputLocation = Path | BucketReader
 
 
 def storage_of(place: OutputLocation) -> Storage:
-    """The storage at a place."""
+    """Return the storage at a location."""
     return Folder(place) if isinstance(place, Path) else place
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSummary:
-    """One line of the history. Where the manifest can't be read `error` says why, and all but the ID is empty."""
+    """One snapshot of the list. Where its manifest can't be read `error` says why, and all but the ID is empty."""
 
     snapshot_id: str
     status: str = ""
@@ -147,18 +147,18 @@ class SnapshotSummary:
 
 
 def list_snapshots(root: OutputLocation) -> list[SnapshotSummary]:
-    """All committed snapshots, newest first, those with an unreadable manifest too. Raises OutputError."""
+    """Return all committed snapshots, newest first, with those whose manifest can't be read. Raises OutputError."""
     latest = _read_latest(root)
     return [_summarize(root, snapshot_id, latest) for snapshot_id in snapshot_ids(root)]
 
 
 def newest_snapshot_id(root: OutputLocation) -> str:
-    """The ID of the newest snapshot, complete or not; empty where there is none. Raises OutputError."""
+    """Return the ID of the newest snapshot, complete or not; empty where there is none. Raises OutputError."""
     return next(iter(snapshot_ids(root)), "")
 
 
 def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
-    """One snapshot's manifest; `latest` is the newest complete one's.
+    """Return a snapshot's manifest; `latest` is the newest complete snapshot.
 
     Raises OutputError where there is none, where it can't be read, and where it doesn't match its checksum.
     """
@@ -166,14 +166,14 @@ def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
         snapshot_id = _read_latest(root)
         if not snapshot_id:
             raise OutputError(
-                f"{root} has no complete snapshot: crawl first, or name one of `snapshots list` by its ID"
+                f"{root} has no complete snapshot; crawl first, or give an ID that `snapshots list` shows"
             )
     if not is_snapshot_id(snapshot_id):
-        raise OutputError(f"{snapshot_id[:80]!r} is no snapshot's ID: `snapshots list` shows them")
+        raise OutputError(f"unknown snapshot ID {snapshot_id[:80]!r}; run `snapshots list` to see all IDs")
     path = manifest_path(snapshot_id)
     text = _read(root, path)
     if text is None:
-        raise OutputError(f"{root} has no snapshot {snapshot_id}: `snapshots list` shows those that it has")
+        raise OutputError(f"{root} has no snapshot {snapshot_id}; run `snapshots list` to see all IDs")
     expected = _read(root, checksum_path(snapshot_id))
     if expected is not None and expected != manifests.checksum_line(text, snapshot_id):
         raise OutputError(f"{path} doesn't match its checksum: it was changed or damaged after its commit")
@@ -184,7 +184,7 @@ def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
 
 
 def read_ledger(root: OutputLocation, manifest: Manifest) -> list[ScopeRow]:
-    """What became of every scope. Raises OutputError where the file is gone, isn't the manifest's, or can't be read."""
+    """Return the result of each scope. Raises OutputError where the file is missing, damaged, or can't be read."""
     path = manifest.ledger.path
     content = _read(root, path)
     if content is None:
@@ -195,7 +195,7 @@ def read_ledger(root: OutputLocation, manifest: Manifest) -> list[ScopeRow]:
 
 
 def parts(manifest: Manifest, table: str) -> list[PartFile]:
-    """A table's files, paths relative to the root. Raises OutputError where the snapshot doesn't have the table."""
+    """Return a table's files, with paths relative to the root. Raises OutputError for a table not in the snapshot."""
     if table not in manifest.tables:
         known = ", ".join(sorted(manifest.tables)) or "none"
         raise OutputError(f"snapshot {manifest.snapshot_id} has no table {table!r}; it has: {known}")
@@ -203,7 +203,7 @@ def parts(manifest: Manifest, table: str) -> list[PartFile]:
 
 
 def snapshot_ids(root: OutputLocation) -> list[str]:
-    """The IDs of all committed snapshots, newest first. Raises OutputError."""
+    """Return the IDs of all committed snapshots, newest first. Raises OutputError."""
     ids = [name.removesuffix(".json") for name in storage_of(root).names(SNAPSHOTS) if name.endswith(".json")]
     return sorted(filter(is_snapshot_id, ids), reverse=True)
 

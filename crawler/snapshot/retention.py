@@ -1,9 +1,9 @@
-"""Which snapshots a retention policy keeps, in restic's words and by its rules; pure, and all in UTC.
+"""The snapshots that a retention policy keeps, with the terms and the rules of restic. Pure functions, in UTC.
 
-Rules add up: what any of them keeps is kept. A calendar rule goes from the newest snapshot back and keeps the newest
-one of each period, for as many periods as it says that have any; where there are fewer, the oldest snapshot is kept
-besides. `within` counts back from the newest snapshot that isn't in the future. One in the future is always kept and
-counts for nothing. Source: restic's documentation, "Removing backup snapshots" (read 2026-11-22).
+A snapshot is kept if any rule keeps it. A calendar rule goes back from the newest snapshot and keeps the newest one of
+each period that has any, for the given number of periods. If there are fewer such periods, the oldest snapshot is kept,
+too. `within` counts back from the newest snapshot that isn't in the future. A snapshot in the future is always kept,
+and no rule counts it. Source: restic's documentation, "Removing backup snapshots" (read 2026-11-22).
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ class Duration:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The duration that a text says. Raises ConfigError for another text, and for no time at all."""
+        """Parse a duration. Raises ConfigError for another text, and for a duration of 0."""
         found = _DURATION.fullmatch(text)
         numbers = [int(number or 0) for number in found.groups()] if found else []
         if not any(numbers):
-            raise ConfigError(f"{text[:80]!r} is no duration: write years, months, days and hours such as 2y5m7d3h")
+            raise ConfigError(f"invalid duration {text[:80]!r}; write years, months, days and hours such as 2y5m7d3h")
         return cls(*numbers)
 
     def before(self, moment: datetime) -> datetime:
-        """The instant so long before. A day that the month doesn't have runs over into the next month."""
+        """Return the instant before `moment` by this duration. A day that the month doesn't have is in the next one."""
         months = moment.year * 12 + moment.month - 1 - self.years * 12 - self.months
         year, month = divmod(months, 12)
         rest = timedelta(days=moment.day - 1 - self.days, hours=-self.hours)
@@ -59,7 +59,7 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class KeepRules:
-    """How many to keep of the last ones and of each period's; `inf` for all, 0 where the rule isn't given."""
+    """The number of snapshots that each rule keeps; `inf` for all, 0 for a rule that isn't given."""
 
     last: float = 0
     hourly: float = 0
@@ -71,12 +71,12 @@ class KeepRules:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no rule is given: then nothing would be kept, which nobody means."""
+        """Whether no rule is given. Then nothing would be kept, which is never intended."""
         return self == KeepRules()
 
 
 def keep(rules: KeepRules, snapshots: Mapping[str, datetime], now: datetime) -> dict[str, list[str]]:
-    """ID → why it is kept, of those that are. `snapshots`: ID → its start, aware."""
+    """Return ID → reasons, of the snapshots that are kept. `snapshots`: ID → start, timezone-aware."""
     reasons: dict[str, list[str]] = {}
 
     def note(ids: Iterable[str], reason: str) -> None:
@@ -101,7 +101,7 @@ def keep(rules: KeepRules, snapshots: Mapping[str, datetime], now: datetime) -> 
 
 
 def _newest_of_each(periods: Mapping[str, object]) -> list[str]:
-    """ID → period, newest first: the first ID of each period."""
+    """Return the first ID of each period. `periods`: ID → period, newest first."""
     found: dict[object, str] = {}
     for snapshot_id, period in periods.items():
         found.setdefault(period, snapshot_id)

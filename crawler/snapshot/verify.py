@@ -1,7 +1,8 @@
-"""Re-reading what was committed: every file against its manifest, the manifest against its checksum (P13).
+"""The verification of committed snapshots: each file against its manifest, the manifest against its checksum (P13).
 
-Nothing here writes or takes the output's lock, so that it can run beside a crawl: what a crawl or a `prune` has half
-in place is theirs, and is passed over. `root` is a local folder, or a bucket opened for reading.
+It also finds orphaned files: files that no manifest lists but a reader with a glob pattern would read. It doesn't write
+and doesn't take the output's lock, so that it can run during a crawl. Snapshots that a crawl or a `prune` is moving are
+skipped. `root` is a local folder, or a bucket opened for reading.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
+from crawler.snapshot.disk import sha256_of
 from crawler.snapshot.layout import (
     LATEST,
     SNAPSHOTS,
@@ -40,18 +42,18 @@ if TYPE_CHECKING:
     from crawler.snapshot.manifest import Manifest, PartFile, TableEntry
     from crawler.snapshot.reader import OutputLocation
 
-# A bucket takes its time to answer; on a disk it is the hashing that counts.
+# A bucket takes time to answer; on a disk the hashing takes the time.
 _THREADS_BUCKET, _THREADS_DISK = 8, 2
 _SHOWN = 12
-_STRAY = "isn't in the snapshot's manifest, and a reader by glob takes it along"
-_ORPHAN = "is of a snapshot that has no manifest, and a reader by glob takes it along"
+_ORPHAN_FILE = "isn't in the snapshot's manifest, but a reader with a glob pattern reads it"
+_ORPHAN_FOLDER = "is of a snapshot without a manifest, but a reader with a glob pattern reads it"
 _OWN_NAME = re.compile(r"(.+?)\.(json|json\.sha256|scopes\.parquet)")
 _TABLE_SNAPSHOT = "snapshot_date=*/snapshot=*"
 
 
 @dataclass(frozen=True, slots=True)
 class BadFile:
-    """A file, relative to the root, that isn't what was committed, and in which way."""
+    """A file, relative to the root, that differs from the committed one, and the reason."""
 
     path: str
     reason: str
@@ -59,7 +61,7 @@ class BadFile:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """One snapshot, re-read. Where its manifest can't be read, all that it would say is empty."""
+    """The result for one snapshot. Where its manifest can't be read, the fields from the manifest are empty."""
 
     snapshot_id: str
     status: str = ""
@@ -71,35 +73,38 @@ class VerifyResult:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every file is what was committed."""
+        """Whether every file is as it was committed."""
         return not self.bad_files
 
 
 def verify_snapshot(root: OutputLocation, snapshot_id: str) -> VerifyResult:
-    """Re-read one snapshot. Raises OutputError where there is nothing of it, or where it was removed meanwhile."""
+    """Verify one snapshot. Raises OutputError where it doesn't exist, or where it was removed meanwhile."""
     if not is_snapshot_id(snapshot_id):
-        raise OutputError(f"{snapshot_id[:80]!r} is no snapshot's ID: `snapshots list` shows them")
-    if snapshot_id not in known_ids(root):
-        raise OutputError(f"{root} has no snapshot {snapshot_id}: `snapshots list` shows those that it has")
+        raise OutputError(f"unknown snapshot ID {snapshot_id[:80]!r}; run `snapshots list` to see all IDs")
+    if snapshot_id not in _known_ids(root):
+        raise OutputError(f"{root} has no snapshot {snapshot_id}; run `snapshots list` to see all IDs")
     verdict = _verify(root, snapshot_id)
-    if verdict.bad_files and snapshot_id not in known_ids(root):
+    if verdict.bad_files and snapshot_id not in _known_ids(root):
         raise OutputError(f"snapshot {snapshot_id} was removed while it was read")
     return verdict
 
 
 def verify_all(root: OutputLocation) -> tuple[list[VerifyResult], list[BadFile]]:
-    """Re-read every snapshot, newest first, and what belongs to none: LATEST, and tables' folders without a manifest.
+    """Verify every snapshot, newest first. The second list is about LATEST and orphaned folders.
 
     Raises OutputError where the output can't be listed.
     """
     verdicts = []
-    for snapshot_id in known_ids(root):
+    for snapshot_id in _known_ids(root):
         try:
             verdicts.append(verify_snapshot(root, snapshot_id))
         except OutputError:
-            if snapshot_id in known_ids(root):
+            if snapshot_id in _known_ids(root):
                 raise
-    return verdicts, [*_check_latest(root, verdicts), *(BadFile(path, _ORPHAN) for path in orphan_folders(root))]
+    return verdicts, [
+        *_check_latest(root, verdicts),
+        *(BadFile(path, _ORPHAN_FOLDER) for path in _orphan_folders(root)),
+    ]
 
 
 def _verify(root: OutputLocation, snapshot_id: str) -> VerifyResult:
@@ -154,16 +159,16 @@ def _check_files(root: OutputLocation, manifest: Manifest) -> list[BadFile]:
     bad = [BadFile(file.path, reason) for (file, _), reason in zip(jobs, reasons, strict=True) if reason]
     ledger = _wrong_bytes(root, manifest.ledger, {}) or _wrong_ledger(root, manifest)
     bad += [BadFile(manifest.ledger.path, ledger)] if ledger else []
-    return [*bad, *_wrong_sums(manifest), *(BadFile(path, _STRAY) for path in stray_files(root, manifest))]
+    return [*bad, *_wrong_sums(manifest), *(BadFile(path, _ORPHAN_FILE) for path in _orphan_files(root, manifest))]
 
 
 def _wrong_bytes(root: OutputLocation, file: PartFile, owners: dict[str, str]) -> str:
-    """In which way the file isn't byte by byte what the manifest names; `owners`: hash → path."""
+    """Return how the file's bytes differ from the manifest; empty if they don't. `owners`: hash → path."""
     try:
         with _opened(root, file.path) as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(0)
-            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            sha256 = sha256_of(stream)
     except FileNotFoundError:
         return "is missing"
     except OSError as error:
@@ -173,14 +178,14 @@ def _wrong_bytes(root: OutputLocation, file: PartFile, owners: dict[str, str]) -
     if (size, sha256) == (file.bytes, file.sha256):
         return ""
     if sha256 in owners:
-        return f"holds what belongs in {owners[sha256]}"
+        return f"has the content of {owners[sha256]}"
     if size != file.bytes:
         return f"has {size} bytes, its manifest says {file.bytes}"
     return f"isn't what was committed: its SHA-256 is {sha256[:_SHOWN]}…, its manifest says {file.sha256[:_SHOWN]}…"
 
 
 def _wrong_part(root: OutputLocation, file: PartFile, entry: TableEntry) -> str:
-    """What a part with the right bytes may still be: one that was written wrongly."""
+    """Return how a part with the right bytes differs from the manifest: it may have been written wrongly."""
     try:
         with _opened(root, file.path) as stream, pq.ParquetFile(stream) as part:
             rows, schema = part.metadata.num_rows, part.schema_arrow
@@ -216,23 +221,23 @@ def _wrong_sums(manifest: Manifest) -> Iterator[BadFile]:
 
 
 def _check_latest(root: OutputLocation, verdicts: Iterable[VerifyResult]) -> Iterator[BadFile]:
-    """LATEST names the newest complete snapshot; for as long as a crawl is still at it, an older one."""
+    """LATEST must name the newest complete snapshot, or an older one while a crawl still moves it."""
     complete = [verdict.snapshot_id for verdict in verdicts if verdict.status == "complete"]
     unreadable = {verdict.snapshot_id for verdict in verdicts if not verdict.status}
-    lags = bool(complete) and complete[0] not in on_their_way(root)
+    lags = bool(complete) and complete[0] not in _moving_ids(root)
     content, reason = _content(root, LATEST)
     named = (content or b"").decode("ascii", "replace").removesuffix("\n")
     if content is None:
         if lags:
             yield BadFile(LATEST, reason)
     elif named not in {*complete, *unreadable}:
-        yield BadFile(LATEST, f"names {named[:80]!a}, which is no complete snapshot here")
+        yield BadFile(LATEST, f"names {named[:80]!a}, which is not a complete snapshot here")
     elif named in complete[1:] and lags:
         yield BadFile(LATEST, f"names {named}, and the newest complete snapshot is {complete[0]}")
 
 
 def _opened(root: OutputLocation, path: str) -> io.BufferedIOBase:
-    """A file to read. A bucket's parts are small enough to be held whole. Raises OSError or OutputError."""
+    """Open a file to read. Those of a bucket are small enough for memory. Raises OSError or OutputError."""
     if isinstance(root, Path):
         return (root / path).open("rb")
     content = storage_of(root).read(path)
@@ -242,7 +247,7 @@ def _opened(root: OutputLocation, path: str) -> io.BufferedIOBase:
 
 
 def _content(root: OutputLocation, path: str) -> tuple[bytes | None, str]:
-    """A small file's content; None and the reason where there is none."""
+    """Return a small file's content, or None and the reason."""
     try:
         content = storage_of(root).read(path)
     except OutputError as error:
@@ -250,31 +255,31 @@ def _content(root: OutputLocation, path: str) -> tuple[bytes | None, str]:
     return content, "" if content is not None else "is missing"
 
 
-def known_ids(root: OutputLocation) -> list[str]:
-    """Of snapshots that have a file of their own beside the manifests, newest first; not of those on their way.
+def _known_ids(root: OutputLocation) -> list[str]:
+    """Return the IDs of snapshots that have a file in the folder of the manifests, newest first.
 
-    One is on its way while a crawl puts it in place or a `prune` removes it, and after either has died doing so.
-    Raises OutputError where the folders can't be listed.
+    A snapshot without a manifest is left out while a crawl or a `prune` moves it, also after either was killed. Raises
+    OutputError where the folders can't be listed.
     """
     found: dict[str, set[str]] = {}
     for name in storage_of(root).names(SNAPSHOTS):
         if match := _OWN_NAME.fullmatch(name):
             found.setdefault(match[1], set()).add(match[2])
-    moving = on_their_way(root)
+    moving = _moving_ids(root)
     ids = (name for name, kinds in found.items() if is_snapshot_id(name) and ("json" in kinds or name not in moving))
     return sorted(ids, reverse=True)
 
 
-def on_their_way(root: OutputLocation) -> set[str]:
-    """IDs that crawls are at, and those that a `prune` is removing. Raises OutputError."""
+def _moving_ids(root: OutputLocation) -> set[str]:
+    """Return the IDs that crawls are writing and those that a `prune` is removing. Raises OutputError."""
     names = storage_of(root).names(STAGING)
     return {name for name in names if is_snapshot_id(name)} | {pruned_id(name) for name in names} - {""}
 
 
-def stray_files(root: OutputLocation, manifest: Manifest) -> Iterator[str]:
-    """Files between the snapshot's that its manifest doesn't name. Readers pass over names with a dot or `_` first.
+def _orphan_files(root: OutputLocation, manifest: Manifest) -> Iterator[str]:
+    """Yield files in the snapshot's folders that its manifest doesn't list. Readers skip names with a leading . or _.
 
-    Only in local folders: a bucket is written by whoever has its keys, and is read by the manifest.
+    Only in local folders: buckets are read by the manifest.
     """
     if not isinstance(root, Path):
         return
@@ -287,8 +292,8 @@ def stray_files(root: OutputLocation, manifest: Manifest) -> Iterator[str]:
                     yield path
 
 
-def orphan_folders(root: OutputLocation) -> Iterator[str]:
-    """Tables' folders of snapshots of which there is nothing else, in local folders. Raises OutputError."""
+def _orphan_folders(root: OutputLocation) -> Iterator[str]:
+    """Yield the tables' folders of snapshots without any other file, in local folders. Raises OutputError."""
     if not isinstance(root, Path):
         return
     try:
@@ -296,8 +301,8 @@ def orphan_folders(root: OutputLocation) -> Iterator[str]:
         folders = [folder for table in tables for folder in sorted(table.glob(_TABLE_SNAPSHOT))]
     except OSError as error:
         raise OutputError(f"can't list {root}: {os.strerror(error.errno or 0)}") from error
-    theirs = on_their_way(root).union(known_ids(root))
+    known = _moving_ids(root).union(_known_ids(root))
     for folder in folders:
         snapshot_id = folder.name.removeprefix("snapshot=")
-        if is_snapshot_id(snapshot_id) and snapshot_id not in theirs:
+        if is_snapshot_id(snapshot_id) and snapshot_id not in known:
             yield str(folder.relative_to(root))

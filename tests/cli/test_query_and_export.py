@@ -163,7 +163,7 @@ def test_sql_comes_from_stdin_too(run):
         (["query", "SELECT 1 AS a, 2 AS a", "--format", "json"], 2, "two columns are called 'a'"),
         (["query", "SELECT 'a'::INT FROM fc_functions"], 1, "the SQL failed: line 1, column 11"),
         (["query", "SELECT 1", "--snapshot", "20200101T000000Z-0000"], 1, "has no snapshot 20200101T000000Z-0000"),
-        (["query", "SELECT 1", "--snapshot", "../x"], 1, "is no snapshot's ID"),
+        (["query", "SELECT 1", "--snapshot", "../x"], 1, "unknown snapshot ID"),
         (["query", "SELECT 1", "--format", "csv", "--to", "no/x.csv"], 2, "no is no folder"),
         (["export", "fc_funktions", "--to", "x.csv"], 2, "did you mean fc_functions"),
         (["export", "fc_functions", "--to", "x"], 2, "--format is missing: one of csv, jsonl, xlsx, parquet"),
@@ -212,7 +212,10 @@ def test_a_files_name_may_have_any_bytes(run, tmp_path):
 def test_an_output_without_a_complete_snapshot_says_what_to_do(run, tmp_path):
     write(tmp_path / "partial", {}, {"fc_functions": Status.DENIED})
     code, _, err = run("query", "SELECT 1", snapshots=tmp_path / "partial")
-    assert (code, "has no complete snapshot: crawl first, or name one of `snapshots list`" in err) == (1, True)
+    assert (code, "has no complete snapshot; crawl first, or give an ID that `snapshots list` shows" in err) == (
+        1,
+        True,
+    )
     code, _, err = run("query", "FROM fc_functions", "--snapshot", "newest", snapshots=tmp_path / "partial")
     assert (code, "which was read in no scope: 1 denied" in err) == (2, True)
 

@@ -114,7 +114,7 @@ def test_the_output_of_the_configuration_is_taken(output, tmp_path):
         (["--to", "/dev/null"], 2, "no file that could be replaced"),
         (["--to", "r.html", "--output", "none"], 2, "none is not a folder"),
         (["--to", "r.html", "--snapshot", "20200101T000000Z-0000"], 1, "has no snapshot 20200101T000000Z-0000"),
-        (["--to", "r.html", "--against", "yesterday"], 1, "'yesterday' is no snapshot's ID"),
+        (["--to", "r.html", "--against", "yesterday"], 1, "unknown snapshot ID 'yesterday'"),
         (["--to", "r.html", "--findings", "none"], 2, "--findings none: no such folder"),
         ([], 2, "Missing option '--to'"),
     ],

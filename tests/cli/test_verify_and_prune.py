@@ -75,7 +75,7 @@ def test_verify_for_programs(root):
         (["verify", "--all", OLD], 2, "either snapshots' IDs or --all"),
         (["prune"], 2, "at least one --keep-"),
         (["prune", "--keep-last", "0"], 2, "'0' is neither a whole number from 1 nor `unlimited`"),
-        (["prune", "--keep-within", "1w"], 2, "'1w' is no duration"),
+        (["prune", "--keep-within", "1w"], 2, "invalid duration '1w'"),
     ],
 )
 def test_bad_input_is_a_sentence(root, arguments, code, said):
@@ -111,7 +111,7 @@ def test_prune_says_what_it_would_do_and_then_does_it(root):
 
 def test_prune_beside_a_crawl_is_exit_11(root):
     disk = Disk(root)
-    lock = OutputLock.take(disk, datetime.fromisoformat("2026-11-22T02:00:00+00:00"))
+    lock = OutputLock.acquire(disk, datetime.fromisoformat("2026-11-22T02:00:00+00:00"))
     code, _, err = snapshots("prune", "--keep-last", "1", root=root)
     assert code == 11
     assert f"process {os.getpid()}" in err

@@ -23,7 +23,7 @@ from crawler.emulator.apis.operation import EmulatedPaging
 from crawler.emulator.apis.operations import BY_NAME
 from crawler.emulator.keyring import Keyring
 from crawler.errors import ConfigError, CredentialsError, OutputBusyError
-from crawler.snapshot import SnapshotWriter, read_manifest
+from crawler.snapshot import FolderDestination, read_manifest
 from crawler.telemetry import logs as log
 from tests.support.crawl_runner import BIG, FAST, SMALL, fast_cloud, scope_statuses, site
 
@@ -585,7 +585,7 @@ def test_a_second_crawl_of_the_same_output_leaves_at_once(tmp_path):
     async def main():
         async with site(tmp_path) as here:
             now = datetime.now(UTC)
-            other = await SnapshotWriter.begin(here.output, "20260101T000000Z-0000", now, {})
+            other = await FolderDestination.begin(here.output, "20260101T000000Z-0000", now)
             try:
                 with pytest.raises(OutputBusyError):
                     await here.crawl()

@@ -27,7 +27,7 @@ from crawler.run.progress import CrawlProgress
 from crawler.run.scheduler import Scheduler
 from crawler.run.scope import MAX_PENDING, Scope, describe_walks
 from crawler.run.targets import SkipReason, Target, TargetPlan
-from crawler.snapshot import ListWriter, ScopeRow, SnapshotWriter, Status
+from crawler.snapshot import FolderDestination, ListWriter, ScopeRow, SnapshotWriter, Status
 from crawler.testing import START, FakeClock, FakeProvider, LoopClock, answer
 
 CATALOG = load_catalog()
@@ -147,7 +147,8 @@ class Run:
 
     async def __call__(self, deadline_s=inf):
         schemas = {table: CATALOG.operations[table].schema for table in CATALOG.operations}
-        self.writer = await SnapshotWriter.begin(self.folder, "20261122T020000Z-0001", START, schemas)
+        destination = await FolderDestination.begin(self.folder, "20261122T020000Z-0001", START)
+        self.writer = SnapshotWriter(destination, schemas)
         redaction = Redaction("mask", "keep", None)
         self.scheduler = Scheduler(
             Workload(CATALOG, self.plans, self.tables, settings=self.settings),
@@ -463,8 +464,11 @@ async def test_an_odd_name_of_a_resource_fails_its_scope_alone(tmp_path):
 async def test_an_output_that_fails_ends_the_run(tmp_path):
     run = Run(tmp_path, TREE)
 
+    def refuse(*_):
+        raise OutputError("no space left")
+
     async def failing():
-        run.writer._spool._failure = "no space left"
+        run.writer.destination.disk.write = refuse
         return functions("f1")
 
     run.world.lists = {**TREE, (FUNCTIONS, ("s1",), None): failing}

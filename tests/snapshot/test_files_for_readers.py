@@ -259,7 +259,7 @@ def test_history_of_nothing_is_empty(tmp_path):
 
 
 def test_reading_a_manifest_by_a_wrong_name_says_so(root):
-    with pytest.raises(OutputError, match="is no snapshot's ID"):
+    with pytest.raises(OutputError, match="unknown snapshot ID"):
         read_manifest(root, "../../etc/passwd")
     with pytest.raises(OutputError, match=f"has no snapshot {OLD}"):
         read_manifest(root, OLD)
@@ -304,11 +304,11 @@ def test_malformed_manifest_is_one_clear_error(text):
         (lambda m: m.update(status="fine"), r"Invalid enum value 'fine' - at `\$\.status`"),
         (lambda m: m.update(started_at="2026-11-21T02:00:00"), r"timezone.* - at `\$\.started_at`"),
         (lambda m: m.pop("ledger"), "missing required field `ledger`"),
-        (lambda m: m.update(snapshot_id="../x"), "'../x' is no snapshot's ID"),
-        (lambda m: at(m, "tables", "fc_functions", "files", 0).update(path="../../etc/passwd"), "no path of its"),
-        (lambda m: at(m, "tables", "fc_functions", "files", 0).update(path=f"{FUNCTIONS}/../x/y"), "no path of its"),
+        (lambda m: m.update(snapshot_id="../x"), "'../x' is not a snapshot ID"),
+        (lambda m: at(m, "tables", "fc_functions", "files", 0).update(path="../../etc/passwd"), "not a path of its"),
+        (lambda m: at(m, "tables", "fc_functions", "files", 0).update(path=f"{FUNCTIONS}/../x/y"), "not a path of its"),
         (lambda m: at(m, "tables", "fc_functions", "files", 0).update(rows="3"), "Expected `int`, got `str`"),
-        (lambda m: at(m, "ledger").update(path="/etc/passwd"), "no path of its snapshot"),
+        (lambda m: at(m, "ledger").update(path="/etc/passwd"), "not a path of its snapshot"),
         (lambda m: m["tables"].update({"../x": m["tables"]["fc_functions"]}), "can't be a table"),
     ],
 )

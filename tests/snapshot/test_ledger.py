@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.snapshot import ledger as packed
-from crawler.snapshot.folder.ended_scopes import ScopeSet
+from crawler.snapshot.ended_scopes import ScopeSet
 from crawler.snapshot.ledger import Ledger, ScopeRow, sorted_ledger
 from crawler.snapshot.status import Status, is_whole
 

@@ -100,7 +100,7 @@ def test_swapped_parts_are_both_named_with_where_they_belong(root):
     first, second = (root / PART).read_bytes(), (root / OTHER_PART).read_bytes()
     (root / PART).write_bytes(second)
     (root / OTHER_PART).write_bytes(first)
-    assert bad(root) == {PART: f"holds what belongs in {OTHER_PART}", OTHER_PART: f"holds what belongs in {PART}"}
+    assert bad(root) == {PART: f"has the content of {OTHER_PART}", OTHER_PART: f"has the content of {PART}"}
 
 
 def test_swapped_manifests_are_found(root):
@@ -196,7 +196,7 @@ async def test_latest_must_name_the_newest_complete_snapshot(root):
     (root / LATEST).write_text(f"{OLD}\n")
     assert bad(root) == {LATEST: f"names {OLD}, and the newest complete snapshot is {NEW}"}
     (root / LATEST).write_bytes(b"\x1b[31m\n")
-    assert bad(root) == {LATEST: "names '\\x1b[31m', which is no complete snapshot here"}
+    assert bad(root) == {LATEST: "names '\\x1b[31m', which is not a complete snapshot here"}
     (root / LATEST).write_text(f"{NEW}\n")
     denied = ledger_row("opensearch_apps", OTHER, "cn-shanghai", Status.DENIED)
     await write_snapshot(root, "20261122T020000Z-7f3a", extra_rows=[denied])

@@ -15,7 +15,7 @@ from crawler.audit.database import open_snapshot
 from crawler.audit.diff.columns import TableKey
 from crawler.audit.diff.comparison import compare
 from crawler.audit.diff.json_output import write_json
-from crawler.snapshot import ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
+from crawler.snapshot import FolderDestination, ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
 
 OLD, NEW = "20261121T020000Z-00aa", "20261122T020000Z-00bb"
 FIRST, SECOND = "1000000000000001", "1000000000000002"
@@ -76,7 +76,8 @@ def write(root, snapshot_id, night):
 
 async def _write(root, snapshot_id, night):
     start = datetime.strptime(snapshot_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    writer = await SnapshotWriter.begin(root, snapshot_id, start, night.schemas, memory_bytes=night.memory_bytes)
+    destination = await FolderDestination.begin(root, snapshot_id, start)
+    writer = SnapshotWriter(destination, night.schemas, memory_bytes=night.memory_bytes)
     ledger = []
     for one in night.scopes:
         kept = one.rows if one.written and has_rows(one.status) else []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from crawler.snapshot import ManifestDraft, ScopeRow, SnapshotWriter, Status, read_manifest
+from crawler.snapshot import FolderDestination, ManifestDraft, ScopeRow, SnapshotWriter, Status, read_manifest
 from crawler.snapshot.disk import Disk
 
 OLD = "20261120T020000Z-00aa"
@@ -65,7 +65,7 @@ class FaultyDisk(Disk):
             self._is_dead = True
             raise Crash
         if len(self.steps) == self._fail_at:
-            with self._door(name, path, need_bytes=1):
+            with self._translate_errors(name, path, need_bytes=1):
                 raise OSError(self._errno, os.strerror(self._errno))
 
     def make_folder(self, path):
@@ -108,6 +108,15 @@ class FaultyDisk(Disk):
         return super().open_for_update(path)
 
 
+class UnpromotedDisk(Disk):
+    """A disk whose process ends before the first rename out of the staging folder."""
+
+    def rename(self, source, destination):
+        if not destination.startswith("_staging/"):
+            raise Crash
+        super().rename(source, destination)
+
+
 def batch(names, *, account=ACCOUNT, region="cn-hangzhou", snapshot=NEW, size=1, schema=SCHEMA):
     rows = [
         {
@@ -147,8 +156,14 @@ def ledger_row(table, account=ACCOUNT, region="cn-hangzhou", status=Status.COMPL
     return ScopeRow(account_id=account, region_id=region, table=table, status=status, **(fields | changes))
 
 
-async def begin(root, snapshot_id=NEW, **options):
-    return await SnapshotWriter.begin(Path(root), snapshot_id, START, SCHEMAS, **options)
+async def begin(root, snapshot_id=NEW, *, umask=0o077, disk=None, **limits):
+    destination = await FolderDestination.begin(Path(root), snapshot_id, START, umask=umask, disk=disk)
+    return SnapshotWriter(destination, SCHEMAS, **limits)
+
+
+def die(writer):
+    """Let the output's lock go, as the death of the process does."""
+    writer.destination.lock.release()
 
 
 async def write_scopes(writer, rows=ROWS, snapshot_id=NEW):

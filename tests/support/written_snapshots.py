@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from crawler.audit.database import OpenSnapshot, open_snapshot
 from crawler.catalog import load_catalog
-from crawler.snapshot import ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
+from crawler.snapshot import FolderDestination, ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
 
 CATALOG = load_catalog()
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
@@ -44,7 +44,7 @@ def write(
 
 async def _write(root, tables, statuses, snapshot_id, secrets, without, draft):
     schemas = {table: _schema(table, without) for table in {*tables, *statuses}}
-    writer = await SnapshotWriter.begin(root, snapshot_id, START, schemas)
+    writer = SnapshotWriter(await FolderDestination.begin(root, snapshot_id, START), schemas)
     ledger = []
     for table in schemas:
         status = statuses.get(table, Status.COMPLETE)

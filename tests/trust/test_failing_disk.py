@@ -147,7 +147,7 @@ def test_a_disk_that_is_full_from_any_call_on_keeps_the_old_snapshot(small, tmp_
 def assert_says_how_much(said):
     assert re.search(
         r"(No space left on device \(ENOSPC\)|Disk quota exceeded \(EDQUOT\)); "
-        r"[0-9]+ bytes were to be written, [0-9]+ are free there: make room",
+        r"[0-9]+ bytes to write, [0-9]+ bytes free; free some space",
         said,
     ), said
 
@@ -189,7 +189,7 @@ for left in range(8192, 400_000, 16384):
     assert code in (0, 2, 4), (code, said)
     if code == 0:
         break
-    assert "No space left on device (ENOSPC)" in said and "are free there: make room" in said, said
+    assert "No space left on device (ENOSPC)" in said and "bytes free; free some space" in said, said
     assert manifest_ids(room / "out") == {{old}}, code
     assert [p.name for p in (room / "out/_staging").iterdir() if p.name[0] == "2"] == []
     (room / "filler").unlink()

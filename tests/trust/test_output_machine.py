@@ -6,13 +6,13 @@ leaves it with what may be, and the next crawl or removal says which it was.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 
-import anyio
 import pytest
 from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from crawler.errors import ConfigError, OutputBusyError, OutputError
-from crawler.snapshot import SnapshotWriter, Status, read_manifest
+from crawler.snapshot import FolderDestination, SnapshotWriter, Status, read_manifest
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.prune import prune
 from crawler.snapshot.layout import pruned, staged, started_at
@@ -38,6 +38,7 @@ from tests.support.snapshot_fakes import (
     Crash,
     FaultyDisk,
     assert_manifest_holds,
+    die,
     draft,
     ledger_row,
     manifest_ids,
@@ -77,6 +78,7 @@ class Outputs(RuleBasedStateMachine):
     def start(self):
         self.root = Path(mkdtemp(prefix="machine-"))
         self.now = FIRST
+        self.runner = asyncio.Runner()  # one loop: a crawl may go on from one rule to another
         self.there: dict[str, Known] = {}
         self.in_doubt: dict[str, Known] = {}  # dying crawls', which are there or will be, or not
         self.going: set[str] = set()  # dying removals'
@@ -94,11 +96,11 @@ class Outputs(RuleBasedStateMachine):
         return f"{self.now:%Y%m%dT%H%M%SZ}-{self.numbers:04x}"
 
     async def begin(self, snapshot_id, disk):
-        writer = await SnapshotWriter.begin(self.root, snapshot_id, self.now, SCHEMAS, disk=disk)
+        writer = SnapshotWriter(await FolderDestination.begin(self.root, snapshot_id, self.now, disk=disk), SCHEMAS)
         try:
             await writer.open_journal(PLAN, {}, FAMILIES)
         except Crash:
-            writer._lock.release()  # as the death of the process does
+            die(writer)
             raise
         except OutputError:
             await writer.abandon()
@@ -116,7 +118,7 @@ class Outputs(RuleBasedStateMachine):
             ledger = await write_and_note(writer, ROWS)
             return await writer.commit(draft(), ledger if is_complete else [*ledger, DENIED])
 
-        manifest = anyio.run(main)
+        manifest = self.runner.run(main())
         self.settle()
         self.there[snapshot_id] = known(manifest)
         assert staging_names(self.root) == [name for name in ("mine",) if "_staging/mine/file" in self.strays]
@@ -136,13 +138,13 @@ class Outputs(RuleBasedStateMachine):
                 return await writer.commit(draft(), ledger if is_complete else [*ledger, DENIED])
             except Crash:
                 if writer is not None:
-                    writer._lock.release()
+                    die(writer)
             except OutputError:
                 if writer is not None:
                     await writer.abandon()
             return None
 
-        manifest = anyio.run(main)
+        manifest = self.runner.run(main())
         self.doubt_settled_by_begin()
         if manifest is not None:
             self.settle()
@@ -159,7 +161,7 @@ class Outputs(RuleBasedStateMachine):
         taken = []
 
         async def main():
-            writer = await SnapshotWriter.resume(self.root, self.now, SCHEMAS)
+            writer = SnapshotWriter(await FolderDestination.resume(self.root, self.now), SCHEMAS)
             try:
                 records = await writer.open_journal(PLAN, {}, FAMILIES)
                 done = {record.scope for record in records}
@@ -172,7 +174,7 @@ class Outputs(RuleBasedStateMachine):
                 await writer.abandon()
 
         try:
-            manifest = anyio.run(main)
+            manifest = self.runner.run(main())
         except ConfigError:
             return
         event(f"went on with {len(taken)} scopes")
@@ -192,7 +194,7 @@ class Outputs(RuleBasedStateMachine):
             self.live_ledger = await write_and_note(writer, ROWS)
             return writer
 
-        self.live = anyio.run(main)
+        self.live = self.runner.run(main())
         self.settle()
 
     @precondition(lambda self: self.live is not None)
@@ -201,13 +203,12 @@ class Outputs(RuleBasedStateMachine):
         live, self.live = self.live, None
 
         async def main():
-            live._spool._lock = anyio.Lock()
             if commits:
                 return await live.commit(draft(), self.live_ledger)
             await live.abandon()
             return None
 
-        manifest = anyio.run(main)
+        manifest = self.runner.run(main())
         if manifest is not None:
             self.there[live.snapshot_id] = known(manifest)
 
@@ -217,7 +218,7 @@ class Outputs(RuleBasedStateMachine):
         """P12: a second crawl and a removal leave at once, and nothing changes."""
         before = manifest_ids(self.root), staging_names(self.root)
         with pytest.raises(OutputBusyError):
-            anyio.run(self.begin, "20990101T000000Z-0000", Disk(self.root))
+            self.runner.run(self.begin("20990101T000000Z-0000", Disk(self.root)))
         with pytest.raises(OutputBusyError):
             prune(self.root, rules, self.now)
         assert (manifest_ids(self.root), staging_names(self.root)) == before
@@ -357,9 +358,10 @@ class Outputs(RuleBasedStateMachine):
         if not hasattr(self, "root"):
             return
         if self.live is not None:
-            anyio.run(self.live.abandon)
+            self.runner.run(self.live.abandon())
             self.live = None
         self.crawl(True, 1)
+        self.runner.close()
         verdicts, loose = verify_all(self.root)
         assert [file for verdict in verdicts for file in verdict.bad_files] == []
         assert loose == []

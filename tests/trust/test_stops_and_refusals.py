@@ -93,7 +93,7 @@ def test_another_device_or_one_that_is_read_only_is_exit_2_before_anything_is_as
     (device, on_device), (read_only, on_read_only) = json.loads(done.stdout)
     assert (device, read_only) == (2, 2)
     assert "fc_layers of the output" in on_device
-    assert "is on another device than _staging: put them on one" in on_device
+    assert "is on another device than _staging; put them on one" in on_device
     assert "Read-only file system (EROFS)" in on_read_only
     assert requests(small) == before
 

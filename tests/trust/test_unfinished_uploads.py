@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import obstore
 import pytest
 
-from crawler.snapshot import BucketSnapshotWriter, ObjectStore
+from crawler.snapshot import BucketDestination, ObjectStore, SnapshotWriter
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.object_store import open_store
 from tests.support.object_stores import BUCKET, KEY_ID, KEY_SECRET, s3_server
@@ -87,7 +87,7 @@ def test_the_server_would_show_an_upload_that_was_not_ended(server):
 @pytest.mark.parametrize("ends", ["commit", "abandon"])
 async def test_a_crawl_begins_none(server, ends):
     bucket = ObjectStore(bucket_place(f"s3://{BUCKET}/{ends}", server, Path("/nowhere")))
-    writer = await BucketSnapshotWriter.begin_in(bucket, NEW, START, SCHEMAS)
+    writer = SnapshotWriter(await BucketDestination.begin(bucket, NEW, START, SCHEMAS), SCHEMAS)
     ledger = await write_scopes(writer, ROWS)
     assert multipart_uploads(server) == []
     if ends == "commit":

@@ -7,7 +7,6 @@ ID and by its manifest's SHA-256; how whole it is; what was written) beside it. 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +27,7 @@ from crawler.audit.sql_errors import Statement
 from crawler.clock import iso_utc
 from crawler.errors import OutputError
 from crawler.snapshot import is_whole
+from crawler.snapshot.disk import sha256_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -137,7 +137,7 @@ def _check_files(snapshot: OpenSnapshot, chosen: tuple[str, ...]) -> None:
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(file)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A snapshot in a bucket of an object store: writer, LATEST, scratch files and retention.
+"""A snapshot in a bucket of an object store: destination, LATEST, scratch folder and prune.
 
-Read `writer` first, then `latest`: it shows how two crawls agree on the newest snapshot without a lock.
+Read `destination` first, then `latest`: it shows how two crawls agree on the newest snapshot without a lock.
 """

@@ -1,8 +1,8 @@
-"""Moving `_snapshots/LATEST` in a bucket: forwards only, whoever else moves it at the same time.
+"""The pointer `_snapshots/LATEST` in a bucket, which only moves forwards, even if several crawls move it at once.
 
-Where the store can swap, that is a compare-and-swap. OSS can't: there crawls that end at the same time announce
-themselves by an object each, and take turns: whoever announced itself and then sees no other announcement moves it;
-the older takes its announcement back while there is a newer one. One that isn't renewed for minutes is of a dead crawl.
+On S3 it is moved by a compare-and-swap. OSS has none: there, crawls that end at the same time put an announcement each
+and take turns. A crawl that has put its announcement and then sees no other one moves LATEST. An older crawl removes
+its announcement while a newer crawl has one. An announcement that isn't renewed for minutes belongs to a dead crawl.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from crawler.snapshot.object_store import Content, ObjectStore
 
 _TURNS = f"{STAGING}/turns"
-# Longer than any announced crawl can take: two small requests, each with its own limit.
+# Longer than the turn of a crawl can take: two small requests, each with its own limit.
 _DEAD_AFTER = timedelta(minutes=3)
 _ROUND_S = 0.2
 _MOST_SWAPS = 50
 
 
 async def advance_latest(bucket: ObjectStore, snapshot_id: str) -> None:
-    """Let LATEST name this snapshot, unless it names a newer one. Raises OutputError."""
+    """Make LATEST name this snapshot, unless it names a newer one. Raises OutputError."""
     if bucket.can_swap:
         await _swap(bucket, snapshot_id)
     else:
@@ -41,18 +41,18 @@ async def _swap(bucket: ObjectStore, snapshot_id: str) -> None:
             return
         if await bucket.swap(LATEST, f"{snapshot_id}\n".encode(), found):
             return
-    raise OutputError(f"{LATEST} in {bucket.place.uri} changes all the time: who else moves it?")
+    raise OutputError(f"{LATEST} in {bucket.place.uri} keeps changing; check which other program moves it")
 
 
 async def _take_turn(bucket: ObjectStore, snapshot_id: str) -> None:
     own = f"{_TURNS}/{snapshot_id}"
     try:
-        # Put again in each round: whose announcement isn't renewed is seen to be dead by that.
+        # Put again in each round: an announcement that isn't renewed counts as dead.
         await bucket.put(own, b"")
         while others := await _others(bucket, snapshot_id):
             if max(others) > snapshot_id:
                 await bucket.delete([own])
-            await anyio.sleep(_ROUND_S * (1 + random.random()))  # noqa: S311 - apart from each other, no secret
+            await anyio.sleep(_ROUND_S * (1 + random.random()))  # noqa: S311 - jitter, not a secret
             await bucket.put(own, b"")
         if await _named(bucket, await bucket.read(LATEST)) < snapshot_id:
             await bucket.put(LATEST, f"{snapshot_id}\n".encode())
@@ -62,7 +62,9 @@ async def _take_turn(bucket: ObjectStore, snapshot_id: str) -> None:
 
 
 async def _others(bucket: ObjectStore, snapshot_id: str) -> list[str]:
-    """Whose announcements stand, by the store's own clock as the newest of them shows it; the dead are removed."""
+    """Return the IDs of other crawls with an announcement, and remove the dead ones. The store's clock decides: the
+    newest announcement gives its time.
+    """
     found = await bucket.list(_TURNS)
     now = max((entry.modified_at for entry in found), default=None)
     dead = [entry.path for entry in found if now is not None and now - entry.modified_at > _DEAD_AFTER]
@@ -72,6 +74,6 @@ async def _others(bucket: ObjectStore, snapshot_id: str) -> list[str]:
 
 
 async def _named(bucket: ObjectStore, found: Content | None) -> str:
-    """What LATEST names, where that is a snapshot with a manifest; else an ID before all others."""
+    """Return the ID in LATEST if that snapshot has a manifest, else "", which sorts before every ID."""
     text = found.data.decode("ascii", "replace").strip() if found is not None else ""
     return text if is_snapshot_id(text) and await bucket.read(manifest_path(text)) is not None else ""

@@ -1,4 +1,4 @@
-"""Whether a bucket can take a snapshot, asked before the first request is sent to the cloud's APIs."""
+"""The check that a bucket can take a snapshot, before the first request to the cloud's APIs."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 
 async def check_bucket(bucket: ObjectStore) -> None:
-    """Try in the bucket what a commit does. Raises OutputError, also for a store that doesn't keep to conditions."""
+    """Try the steps of a commit in the bucket. Raises OutputError, also for a store that ignores conditions."""
     probe = f"{STAGING}/probe-{secrets.token_hex(8)}"
     uri = bucket.place.uri
     try:
         if not await bucket.create(probe, b"first") or await bucket.create(probe, b"second"):
             raise OutputError(
-                f"{uri} lets an object be overwritten that must not be: its server doesn't know "
+                f"{uri} overwrites an object in spite of a condition; its server doesn't support "
                 + (
                     "If-None-Match"
                     if bucket.can_swap
-                    else "x-oss-forbid-overwrite, or its bucket has versions switched on"
+                    else "x-oss-forbid-overwrite, or its bucket has versioning enabled"
                 )
             )
         found = await bucket.read(probe)
         listed = [entry.path for entry in await bucket.list(STAGING)]
         if found is None or found.data != b"first" or probe not in listed:
-            raise OutputError(f"{uri} doesn't show what was just written there")
+            raise OutputError(f"{uri} doesn't return an object that was just written")
         if bucket.can_swap and not (
             await bucket.swap(probe, b"third", found) and not await bucket.swap(probe, b"fourth", found)
         ):
-            raise OutputError(f"{uri} doesn't keep to If-Match: its server can't swap an object safely")
+            raise OutputError(f"{uri} ignores If-Match; its server can't swap an object safely")
     finally:
         with anyio.CancelScope(shield=True):
             await bucket.delete([probe])

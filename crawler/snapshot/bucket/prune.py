@@ -1,6 +1,8 @@
-"""`prune` in a bucket. There is no rename and no lock there: what is to be removed is noted first, then the manifest
-goes, then the files that it named. Readers go by manifests, and crawls never touch each other's files, so that nothing
-else need wait; a removal that was cut short is completed by the next crawl or `prune`.
+"""The removal of old snapshots from a bucket, which has no rename and no lock.
+
+First a note lists what is removed, then the manifest is removed, then its files. Readers start from manifests, and
+crawls never touch each other's files, so that nothing else has to wait. The next crawl or `prune` completes an
+interrupted removal.
 """
 
 from __future__ import annotations
@@ -10,18 +12,18 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.bucket.notes import settle_others
-from crawler.snapshot.folder.prune import expire_from, plan_prune
+from crawler.snapshot.bucket.notes import clean_up_others
 from crawler.snapshot.layout import STAGING, checksum_path, manifest_path, pruned, pruned_id
+from crawler.snapshot.prune_plan import expire_from, plan_prune
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from crawler.snapshot.folder.prune import PrunePlan
     from crawler.snapshot.lake.base import Lake
     from crawler.snapshot.manifest import Manifest
     from crawler.snapshot.object_store import ObjectStore
+    from crawler.snapshot.prune_plan import PrunePlan
     from crawler.snapshot.reader import BucketReader
     from crawler.snapshot.retention import KeepRules
 
@@ -29,12 +31,13 @@ if TYPE_CHECKING:
 async def prune_bucket(
     bucket: ObjectStore, reader: BucketReader, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()
 ) -> PrunePlan:
-    """Complete what was left half done, then remove what no rule keeps: what was done. Raises OutputError.
+    """Complete interrupted commits and removals, then remove the snapshots that no rule keeps. Return what was done.
 
-    What a crawl left a day ago or more that was killed goes as well, without being told of.
+    The files of a crawl that was killed a day ago or earlier are removed, too; the plan doesn't list them. Raises
+    OutputError.
     """
     await finish_removals(bucket)
-    await settle_others(bucket, now)
+    await clean_up_others(bucket, now)
     plan = await anyio.to_thread.run_sync(plan_prune, reader, rules, now, lakes)
     await anyio.to_thread.run_sync(expire_from, lakes, reader, plan)
     for entry in reversed(plan.removed):
@@ -47,7 +50,7 @@ async def prune_bucket(
 
 
 async def finish_removals(bucket: ObjectStore) -> None:
-    """Go on with the removals that were begun and not ended. Raises OutputError."""
+    """Continue the interrupted removals. Raises OutputError."""
     for entry in await bucket.list(STAGING):
         found = await bucket.read(entry.path) if pruned_id(entry.path.removeprefix(f"{STAGING}/")) else None
         if found is not None:
@@ -55,7 +58,7 @@ async def finish_removals(bucket: ObjectStore) -> None:
 
 
 async def _finish(bucket: ObjectStore, manifest: Manifest) -> None:
-    """Everything after the note. Each step may be done again."""
+    """Do each step after the note. Each may be repeated."""
     snapshot_id = manifest.snapshot_id
     await bucket.delete([manifest_path(snapshot_id)])
     await bucket.delete([file.path for entry in manifest.tables.values() for file in entry.files])

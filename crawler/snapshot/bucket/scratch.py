@@ -1,7 +1,7 @@
-"""The folder of this machine where rows wait until their scope is kept, for outputs that aren't folders themselves.
+"""The folder of this machine where rows are staged until their scope is kept, for outputs that aren't folders.
 
-It is private, beside other temporary files (`TMPDIR`), and its crawl holds a lock in it: one whose crawl was killed is
-removed by the next.
+It is private, among other temporary files (`TMPDIR`). Its crawl holds a lock in it: the next crawl removes the folder
+of a crawl that was killed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,17 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from crawler.errors import OutputError
-from crawler.snapshot.disk import Disk
-from crawler.snapshot.layout import LOCK
+from crawler.snapshot.disk import Disk, make_folders
+from crawler.snapshot.folder.lock import OutputLock
+from crawler.snapshot.layout import LOCK, staged
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _PREFIX = "acs-inventory-scratch-"
 
@@ -24,27 +30,55 @@ class ScratchDisk(Disk):
     """A disk that nothing is read from after a crash: it is never flushed."""
 
     def fsync(self, fd: int, path: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def fsync_folder(self, path: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
-def make_scratch() -> Path:
-    """A new private folder; those of killed crawls are removed. Raises OutputError."""
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """A scratch folder that this crawl has locked."""
+
+    disk: ScratchDisk
+    lock: OutputLock
+
+    @classmethod
+    def make(cls, snapshot_id: str, now: datetime) -> Self:
+        """Make the folder, with the snapshot's staging folder in it; remove those of killed crawls.
+
+        Blocks. Raises OutputError.
+        """
+        disk = ScratchDisk(_make_folder())
+        try:
+            lock = OutputLock.acquire(disk, now)
+            make_folders(disk, staged(snapshot_id))
+        except BaseException:
+            disk.close_root()
+            raise
+        return cls(disk, lock)
+
+    def remove(self) -> None:
+        """Release the lock and remove the folder, as far as the operating system allows. Blocks."""
+        self.lock.release()
+        self.disk.close_root()
+        shutil.rmtree(self.disk.root, ignore_errors=True)
+
+
+def _make_folder() -> Path:
     try:
         place = Path(tempfile.gettempdir())
         for folder in sorted(place.glob(f"{_PREFIX}*")):
-            if _is_forsaken(folder):
+            if _is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
         return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
     except OSError as error:
         reason = os.strerror(error.errno or 0)
-        raise OutputError(f"no folder for rows on their way can be made under TMPDIR: {reason}") from error
+        raise OutputError(f"can't make a scratch folder for rows under TMPDIR: {reason}") from error
 
 
-def _is_forsaken(folder: Path) -> bool:
-    """Whether it is ours and has a lock that nobody holds. One without a lock was made a moment ago."""
+def _is_abandoned(folder: Path) -> bool:
+    """Whether the folder is ours and has a lock that no process holds. One without a lock was made a moment ago."""
     with suppress(OSError):
         if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
             return False

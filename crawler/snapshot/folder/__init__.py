@@ -1,4 +1,4 @@
-"""A snapshot in a local folder: lock, recovery, staging, journal, commit and retention.
+"""A snapshot in a local folder: destination, lock, recovery, journal, resume, commit and prune.
 
-Read `writer` first, then `commit`: the order of its steps makes a crash harmless.
+Read `destination` first, then `commit`: the order of its steps makes a crash harmless.
 """

@@ -1,8 +1,8 @@
-"""From staged files to a committed snapshot, and the completing of what a crash left between.
+"""The commit of a staged snapshot, and its completion after a crash.
 
-The order is the promise: everything is durable under `_staging/<id>` before the manifest gets its name there, which
-decides; from then on each step can be done again, by the same crawl or by the next, until the snapshot is in place.
-All of it blocks, and runs under the output's lock.
+The order of the steps keeps the promise. First, all files are durable under `_staging/<id>`. Then the manifest gets its
+name there, which marks the snapshot as committed. From then on each step can be repeated, by the same crawl or by the
+next, until the snapshot is in place. All functions block and need the output's lock.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from crawler.snapshot.manifest import Manifest, PartFile
 
 
-def decide(disk: Disk, manifest: Manifest) -> None:
+def mark_committed(disk: Disk, manifest: Manifest) -> None:
     """Give the staged manifest its name. All other files of the snapshot must be staged and durable.
 
-    Raises OutputError, and then nothing is decided.
+    Raises OutputError, after which the snapshot isn't committed.
     """
     snapshot_id = manifest.snapshot_id
     final = staged(snapshot_id, manifest_path(snapshot_id))
@@ -42,7 +42,7 @@ def decide(disk: Disk, manifest: Manifest) -> None:
     write_file(disk, staged(snapshot_id, checksum_path(snapshot_id)), manifests.checksum_line(text, snapshot_id))
     write_file(disk, f"{final}.partial", text)
     if manifest.status == "complete":
-        # Here, so that there is room for it, too, before anything is decided.
+        # Written before the decisive rename, so that there is room for it, too.
         write_file(disk, _fresh_latest(snapshot_id), _latest_text(snapshot_id))
     for flushed in (folder, staged(snapshot_id), STAGING, ""):
         disk.fsync_folder(flushed)
@@ -50,17 +50,17 @@ def decide(disk: Disk, manifest: Manifest) -> None:
         disk.rename(f"{final}.partial", final)
         disk.fsync_folder(folder)
     except OutputError:
-        # Whether the name is on the disk isn't known; a recovery must not find a snapshot that its crawl gave up.
+        # The rename may have reached the disk: a recovery must not find a snapshot that its crawl gave up.
         with suppress(OutputError):
             disk.unlink(final)
             disk.fsync_folder(folder)
         raise
 
 
-def prepare_destinations(disk: Disk, manifest: Manifest) -> list[str]:
-    """Make the folders that a commit renames into, so that what is wrong with them shows before it is decided.
+def make_table_folders(disk: Disk, manifest: Manifest) -> list[str]:
+    """Make the folders that `promote` renames into, so that a problem with them shows before `mark_committed`.
 
-    Gives those that were made, outermost first.
+    Returns those that were made, outermost first.
     """
     made = make_folders_durably(disk, SNAPSHOTS)
     for table in sorted(manifest.tables):
@@ -68,10 +68,10 @@ def prepare_destinations(disk: Disk, manifest: Manifest) -> list[str]:
     return made
 
 
-def publish(disk: Disk, manifest: Manifest) -> None:
-    """Put a decided snapshot in place: tables, ledger, checksum, the manifest last, then LATEST.
+def promote(disk: Disk, manifest: Manifest) -> None:
+    """Move a committed snapshot into place: tables, ledger, checksum, the manifest last, then LATEST.
 
-    Each step that was done before is passed over. Raises UnfinishedCommitError.
+    Skips each step that was done before. Raises UnfinishedCommitError.
     """
     snapshot_id = manifest.snapshot_id
     try:
@@ -83,43 +83,43 @@ def publish(disk: Disk, manifest: Manifest) -> None:
             _advance_latest(disk, snapshot_id)
     except OutputError as error:
         raise UnfinishedCommitError(
-            f"snapshot {snapshot_id} is written whole but not all in place, which the next crawl completes: {error}"
+            f"snapshot {snapshot_id} is committed but not all in place; the next crawl completes it: {error}"
         ) from error
-    # What is left here is empty; the next crawl tries again.
+    # The folders that are left are empty; the next crawl removes them.
     with suppress(OutputError):
         remove_tree(disk, staged(snapshot_id))
 
 
 def recover(disk: Disk) -> list[str]:
-    """Complete the decided snapshots under `_staging`, oldest first, and sweep away the others: IDs of the completed.
+    """Complete the committed snapshots under `_staging`, oldest first, and remove the others. Return the completed IDs.
 
-    Needs the lock. Names that aren't a snapshot's are left alone. Raises OutputError.
+    Names that aren't snapshot IDs are left alone. Raises OutputError.
     """
-    completed = complete_decided(disk)
+    completed = complete_committed(disk)
     for name in disk.names(STAGING):
         if is_snapshot_id(name):
             remove_tree(disk, staged(name))
     return completed
 
 
-def complete_decided(disk: Disk) -> list[str]:
-    """Put the decided snapshots under `_staging` in place, oldest first: their IDs. The others stay as they are.
+def complete_committed(disk: Disk) -> list[str]:
+    """Promote the committed snapshots under `_staging`, oldest first, and return their IDs. The others stay.
 
-    Needs the lock. Raises OutputError.
+    Raises OutputError.
     """
     completed = []
     for name in filter(is_snapshot_id, disk.names(STAGING)):
-        manifest = _decided_manifest(disk, name)
+        manifest = _committed_manifest(disk, name)
         if manifest is not None:
             _check_files(disk, manifest)
-            # A recovery that died may have left it, unflushed.
+            # A recovery that was killed may have left it, unflushed.
             disk.unlink(_fresh_latest(name))
-            publish(disk, manifest)
+            promote(disk, manifest)
             completed.append(name)
     return completed
 
 
-def _decided_manifest(disk: Disk, snapshot_id: str) -> Manifest | None:
+def _committed_manifest(disk: Disk, snapshot_id: str) -> Manifest | None:
     if not disk.is_folder(staged(snapshot_id)):
         return None
     path = manifest_path(snapshot_id)
@@ -135,7 +135,7 @@ def _check_files(disk: Disk, manifest: Manifest) -> None:
         if not any(_is_whole(disk, file, place) for place in (staged(manifest.snapshot_id, file.path), file.path)):
             raise OutputError(
                 f"snapshot {manifest.snapshot_id} can't be completed: {file.path} is missing or has another size; "
-                f"put it back, or remove {staged(manifest.snapshot_id)} and what it has in the tables' folders"
+                f"restore it, or remove {staged(manifest.snapshot_id)} and the snapshot's folders in the tables"
             )
 
 
@@ -175,6 +175,6 @@ def _latest_text(snapshot_id: str) -> bytes:
 
 
 def _latest(disk: Disk) -> str:
-    """What LATEST names, where that is a snapshot with a manifest; else an ID before all others."""
+    """Return the ID in LATEST if that snapshot has a manifest, else "", which sorts before every ID."""
     found = disk.read(LATEST).decode("ascii", "replace").strip() if disk.has(LATEST) else ""
     return found if is_snapshot_id(found) and disk.has(manifest_path(found)) else ""

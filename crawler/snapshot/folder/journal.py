@@ -1,8 +1,8 @@
-"""What a crawl notes of each scope that is whole, so that another can go on where it was killed.
+"""The journal of a crawl: its finished scopes, from which another crawl can resume it.
 
-One file in the staging folder, only ever appended to: a line for the crawl's plan, then a line a scope, each with a
-checksum of its own. A line that a crash or a power loss cut ends the journal for a reader. A line is flushed after the
-files that it names; whether these are still what it says is looked at again before anything goes on.
+It is one file in the staging folder, which is only appended to: a line for the crawl's conditions, then a line per
+scope, each with its own checksum. A reader stops at a line that a crash or a power loss has cut. A line is flushed
+after the files that it names; a resume checks these files again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _Entry = TypeVar("_Entry")
 
 
 class ResumeConditions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a crawl was begun with. `conditions`: what else must be the same for another to go on, by its name."""
+    """What a crawl was begun with. `conditions`: what else must be the same for a resume, by its name in messages."""
 
     format: int = FORMAT
     snapshot_id: str
@@ -41,16 +41,18 @@ class ResumeConditions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChildList(msgspec.Struct, frozen=True, array_like=True):
-    """A list of a child's scope that a parent's rows gave: its parameters' values, and whether it is a guess."""
+    """A list of a child's scope that comes from a parent's rows: the values of its parameters. A speculative list may
+    not exist.
+    """
 
     values: tuple[str, ...]
-    is_guess: bool
+    is_speculative: bool
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A scope that is whole. `unknown` counts the fields that its schema doesn't know.
+    """A scope that is whole. `unknown` counts the fields that aren't in its schema, by path.
 
-    `lists` has, for each table below it, every list to ask for; None where a row didn't say which.
+    `lists` has, for each child table, every list to request; None where a row didn't name its list.
     """
 
     row: ScopeRow
@@ -65,92 +67,93 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Group:
-    """The lines that are flushed together, and whether they were."""
+    """Lines that are flushed together."""
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
-        self.landed = anyio.Event()
+        self.flushed = anyio.Event()
         self.is_durable = False
 
 
 class Journal:
-    """The open journal of one crawl, in one event loop. Everything raises OutputError where the disk fails."""
+    """The open journal of one crawl, in one event loop. Methods raise OutputError where the disk fails."""
 
-    def __init__(self, spool: RowBuffer, path: str, fd: int) -> None:
+    def __init__(self, buffer: RowBuffer, path: str, fd: int) -> None:
         """Not called directly: see `start`."""
         self.count = 0
-        self._spool = spool
+        self._buffer = buffer
         self._path = path
         self._fd = fd
         self._group = _Group()
         self._lock = anyio.Lock()
 
     @classmethod
-    async def start(cls, spool: RowBuffer, terms: ResumeConditions, records: Sequence[JournalEntry] = ()) -> Journal:
-        """A new journal in place of one that may be there, durable with all of these records or not made at all."""
-        path = journal_path(terms.snapshot_id)
-        text = _line(terms) + b"".join(map(_line, records))
-        journal = cls(spool, path, await spool.run(_write_new, spool.disk, path, text))
-        journal.count = len(records)
+    async def start(
+        cls, buffer: RowBuffer, conditions: ResumeConditions, entries: Sequence[JournalEntry] = ()
+    ) -> Journal:
+        """Replace the journal, if there is one, by a new one: durable with all of these entries, or not made at all."""
+        path = journal_path(conditions.snapshot_id)
+        text = _line(conditions) + b"".join(map(_line, entries))
+        journal = cls(buffer, path, await buffer.run(_write_new, buffer.disk, path, text))
+        journal.count = len(entries)
         return journal
 
-    async def add(self, record: JournalEntry) -> None:
-        """Note a scope; on return it is durable. Those that come while the disk is busy are flushed together.
+    async def add(self, entry: JournalEntry) -> None:
+        """Note a scope; on return it is durable. Entries that arrive while the disk is busy are flushed together.
 
-        The first of them flushes for all, who then go on at once: a queue of its own for each would be worked off more
-        slowly than it grows.
+        The task of the first entry flushes the whole group. Single flushes would be slower than new entries arrive.
         """
         group = self._group
-        group.lines.append(_line(record))
+        group.lines.append(_line(entry))
         if len(group.lines) > 1:
-            await group.landed.wait()
+            await group.flushed.wait()
             if not group.is_durable:
                 raise OutputError("the journal of this crawl can't be written")
             return
         try:
             async with self._lock:
                 self._group = _Group()
-                await self._spool.run(self._append, b"".join(group.lines))
+                await self._buffer.run(self._append, b"".join(group.lines))
                 group.is_durable = True
                 self.count += len(group.lines)
         finally:
             if self._group is group:
                 self._group = _Group()
-            group.landed.set()
+            group.flushed.set()
 
     def close(self) -> None:
-        """Close the file. Nothing can be added any more."""
+        """Close the file. Nothing can be added afterwards."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            self._spool.disk.close(fd, self._path)
+            self._buffer.disk.close(fd, self._path)
 
     def _append(self, text: bytes) -> None:
-        self._spool.disk.write(self._fd, self._path, text)
-        self._spool.disk.fsync(self._fd, self._path)
+        self._buffer.disk.write(self._fd, self._path, text)
+        self._buffer.disk.fsync(self._fd, self._path)
 
 
 def journal_path(snapshot_id: str) -> str:
-    """Where an unfinished snapshot's journal is."""
+    """Return the path of an unfinished snapshot's journal."""
     return staged(snapshot_id, "journal")
 
 
 def read_journal(disk: Disk, snapshot_id: str) -> tuple[ResumeConditions, list[JournalEntry]] | None:
-    """The terms and every record up to the first line that isn't whole; None where the first one isn't.
+    """Return the conditions and each entry before the first damaged line; None where the conditions are damaged.
 
     Raises OutputError where the file can't be read.
     """
     path = journal_path(snapshot_id)
     lines = disk.read(path).split(b"\n")[:-1] if disk.has(path) else []
-    terms = _entry(lines[0], ResumeConditions) if lines else None
-    if terms is None or (terms.format, terms.snapshot_id) != (FORMAT, snapshot_id):
+    conditions = _parse_line(lines[0], ResumeConditions) if lines else None
+    if conditions is None or (conditions.format, conditions.snapshot_id) != (FORMAT, snapshot_id):
         return None
-    records = []
+    entries = []
     for line in lines[1:]:
-        record = _entry(line, JournalEntry)
-        if record is None:
+        entry = _parse_line(line, JournalEntry)
+        if entry is None:
             break
-        records.append(record)
-    return terms, records
+        entries.append(entry)
+    return conditions, entries
 
 
 def _line(entry: ResumeConditions | JournalEntry) -> bytes:
@@ -158,8 +161,8 @@ def _line(entry: ResumeConditions | JournalEntry) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(text), text)
 
 
-def _entry(line: bytes, kind: type[_Entry]) -> _Entry | None:
-    """What a line says; None where it isn't whole."""
+def _parse_line(line: bytes, kind: type[_Entry]) -> _Entry | None:
+    """Return the content of a line; None where it is damaged."""
     checksum, _, text = line.partition(b" ")
     if checksum != b"%08x" % zlib.crc32(text):
         return None
@@ -170,7 +173,7 @@ def _entry(line: bytes, kind: type[_Entry]) -> _Entry | None:
 
 
 def _write_new(disk: Disk, path: str, text: bytes) -> int:
-    """A file with this content under its name, durable: its descriptor, to append to."""
+    """Write a new file durably and return its descriptor, to append to."""
     partial = f"{path}.partial"
     disk.unlink(partial)
     fd = disk.create(partial)

@@ -1,4 +1,4 @@
-"""One writer an output: an advisory lock on `_staging/lock` that ends with its process, however that ends."""
+"""The lock of an output: one writer at a time. It is advisory, on `_staging/lock`, and ends with its process."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _HOLDER = re.compile(r"([0-9]{1,10}) ([0-9T:+.Z-]{1,40})\n")
 
 
 class OutputLock:
-    """The lock, held from `take` to `release`. The file stays: removing it would let two crawls hold two files."""
+    """The lock, held from `acquire` to `release`. The file stays: removing it would let two crawls lock two files."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
     @classmethod
-    def take(cls, disk: Disk, now: datetime) -> OutputLock:
-        """Hold the output at once or not at all.
+    def acquire(cls, disk: Disk, now: datetime) -> OutputLock:
+        """Lock the output without waiting.
 
-        Raises OutputBusyError where another crawl holds it, with its process and since when as far as the file says;
+        Raises OutputBusyError where another crawl holds the lock, with its process and start if the file has them;
         OutputError where the file system can't lock.
         """
         make_folders_durably(disk, STAGING)
@@ -38,19 +38,19 @@ class OutputLock:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            message = f"another crawl{_describe_holder(fd)} holds the output {disk.root}; let it end, or stop it"
+            message = f"another crawl{_describe_holder(fd)} holds the output {disk.root}; wait for it, or stop it"
             os.close(fd)
             raise OutputBusyError(message) from error
         except OSError as error:
             os.close(fd)
             raise OutputError(f"can't lock {LOCK}: {os.strerror(error.errno or 0)}") from error
-        # A courtesy to who finds it held: a disk that is too full for it says so by what must be written.
+        # Only informs other crawls: a disk that is too full for it will refuse the snapshot's files, too.
         with suppress(OSError):
             _note_holder(fd, now)
         return cls(fd)
 
     def release(self) -> None:
-        """Let the next crawl in; a second call does nothing."""
+        """Release the lock. A second call does nothing."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -1,4 +1,4 @@
-"""Whether the output can take a snapshot, asked before the first request is sent."""
+"""The check that a folder can take a snapshot, before the first request is sent."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-# A check takes less: whoever began one before then was killed.
-_FORSAKEN_AFTER = timedelta(hours=1)
+# A check takes less: the process of an older one was killed.
+_ABANDONED_AFTER = timedelta(hours=1)
 _PROBE = re.compile(r"probe-[0-9a-f]{16}(-renamed)?")
 
 
 def check_output(root: Path, tables: Collection[str] = (), umask: int = 0o077) -> None:
-    """Make the output's folder where it is missing, and try in it what a commit does.
+    """Make the output's folder where it is missing, and try the steps of a commit in it.
 
-    Raises OutputError: for a link or file in its place, or in that of a folder within it; for a folder that can't be
-    written, renamed or flushed in; and where a table's folder is on another device than the staging folder.
+    Raises OutputError: for a link or file instead of it, or instead of a folder in it; for a folder that refuses a
+    write, rename or flush; and where a table's folder is on another device than the staging folder.
     """
     make_root(root, umask)
     disk = Disk(root, umask)
@@ -37,13 +37,13 @@ def check_output(root: Path, tables: Collection[str] = (), umask: int = 0o077) -
         device = _device(disk, STAGING)
         for name in (SNAPSHOTS, *sorted(tables)):
             if disk.has(name) and _device(disk, name) != device:
-                raise OutputError(f"{name} of the output {root} is on another device than {STAGING}: put them on one")
+                raise OutputError(f"{name} of the output {root} is on another device than {STAGING}; put them on one")
     finally:
         disk.close_root()
 
 
 def sweep_probes(disk: Disk, now: datetime) -> None:
-    """Remove what a check that was killed has left. Those of the last hour may be another crawl's, and stay.
+    """Remove the probes of killed checks. Those of the last hour may be another crawl's, and stay.
 
     Needs the lock. Raises OutputError.
     """
@@ -51,7 +51,7 @@ def sweep_probes(disk: Disk, now: datetime) -> None:
         found = disk.stat(f"{STAGING}/{name}")
         if found is None or not stat.S_ISREG(found.st_mode):
             continue
-        if now - datetime.fromtimestamp(found.st_mtime, UTC) > _FORSAKEN_AFTER:
+        if now - datetime.fromtimestamp(found.st_mtime, UTC) > _ABANDONED_AFTER:
             disk.unlink(f"{STAGING}/{name}")
 
 
@@ -66,7 +66,7 @@ def make_root(root: Path, umask: int) -> None:
     except OSError as error:
         raise OutputError(f"can't make the output folder {root}: {os.strerror(error.errno or 0)}") from error
     if found is not None and not stat.S_ISDIR(found.st_mode):
-        kind = "a symbolic link: name the folder itself" if stat.S_ISLNK(found.st_mode) else "not a folder"
+        kind = "a symbolic link; name the folder itself" if stat.S_ISLNK(found.st_mode) else "not a folder"
         raise OutputError(f"the output {root} is {kind}")
 
 
@@ -94,6 +94,6 @@ def _try_commit(disk: Disk) -> None:
 
 def _device(disk: Disk, name: str) -> int:
     if not disk.is_folder(name):
-        raise OutputError(f"{name} of the output {disk.root} is a link or file where a folder must be: remove it")
+        raise OutputError(f"{name} of the output {disk.root} is a link or file, not a folder; remove it")
     found = disk.stat(name)
     return found.st_dev if found is not None else -1

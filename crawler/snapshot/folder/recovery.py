@@ -1,4 +1,4 @@
-"""Taking the output: its lock, what a crash left in it set right, and what to stage in. All of it blocks."""
+"""Acquires the output: takes the lock, repairs the traces of a crash, prepares the staging folder. Blocking."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot.disk import make_folders
-from crawler.snapshot.folder.commit import complete_decided, recover
+from crawler.snapshot.folder.commit import complete_committed, recover
 from crawler.snapshot.folder.lock import OutputLock
 from crawler.snapshot.folder.preflight import sweep_probes
 from crawler.snapshot.folder.prune import finish_removals
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def take_for_new(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple[Disk, OutputLock, list[str]]:
-    """The disk, its lock, and the snapshots that were completed; there is an empty staging folder for the new one.
+def acquire_for_new(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple[OutputLock, list[str]]:
+    """Lock the output and make the staging folder of a new snapshot. Return the lock and the IDs that were completed.
 
-    Raises OutputBusyError and OutputError, and lets both go then.
+    Raises OutputBusyError and OutputError, after which the lock is released and the disk closed.
     """
 
     def prepare(disk: Disk) -> list[str]:
@@ -37,34 +37,34 @@ def take_for_new(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple[Di
         make_folders(disk, staged(snapshot_id))
         return recovered
 
-    return _hold(disk, started_at, prepare)
+    return _acquire(disk, started_at, prepare)
 
 
-def take_unfinished(disk: Disk, now: datetime) -> tuple[Disk, OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:
-    """The disk, its lock, and the journal of the newest unfinished crawl.
+def acquire_unfinished(disk: Disk, now: datetime) -> tuple[OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:
+    """Lock the output. Return the lock and the journal of the newest unfinished crawl.
 
-    Raises ConfigError where there is none to go on with, and as `take_for_new`.
+    Raises ConfigError where there is no crawl to resume, and as `acquire_for_new`.
     """
 
     def prepare(disk: Disk) -> tuple[ResumeConditions, list[JournalEntry]]:
-        completed = complete_decided(disk)
+        completed = complete_committed(disk)
         if completed and not any(is_snapshot_id(name) for name in disk.names(STAGING)):
             raise ConfigError(f"--resume: snapshot {completed[-1]} was whole already, and is in place now")
         return newest_unfinished(disk, now)
 
-    return _hold(disk, now, prepare)
+    return _acquire(disk, now, prepare)
 
 
-def _hold(disk: Disk, now: datetime, prepare: Callable[[Disk], _T]) -> tuple[Disk, OutputLock, _T]:
+def _acquire(disk: Disk, now: datetime, prepare: Callable[[Disk], _T]) -> tuple[OutputLock, _T]:
     lock = None
     try:
-        lock = OutputLock.take(disk, now)
-        # What keeps a removal from being completed is for the next `prune` to say.
+        lock = OutputLock.acquire(disk, now)
+        # A removal that can't be completed is reported by the next `prune`.
         with suppress(OutputError):
             finish_removals(disk)
         with suppress(OutputError):
             sweep_probes(disk, now)
-        return disk, lock, prepare(disk)
+        return lock, prepare(disk)
     except BaseException:
         if lock is not None:
             lock.release()

@@ -20,7 +20,7 @@ SNAPSHOT_PROPERTY = "acs-inventory.snapshot-id"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LakeSettings:
-    """A lake over an output. The catalog's URI may hold a password, so it never shows itself in a message."""
+    """A lake over an output. There is no `repr`, since the catalog's URI may contain a password."""
 
     format: Literal["iceberg", "delta"]
     root: Path | BucketLocation
@@ -30,23 +30,23 @@ class LakeSettings:
 
     @property
     def base(self) -> str:
-        """The output as a URI that other libraries take, without a slash at its end."""
+        """The output as a URI for other libraries, without a slash at its end."""
         if isinstance(self.root, Path):
             return f"file://{self.root.resolve()}"
         return f"s3://{self.root.bucket}/{self.root.prefix}".rstrip("/")
 
 
 class Lake(Protocol):
-    """The tables of one output in one format. Blocks. `move` raises what libraries raise, the others OutputError."""
+    """The tables of one output in one format. Methods block. `move` raises any error, the others OutputError."""
 
     def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """Make these files the table's content by one commit; nothing where it has a snapshot as new already."""
+        """Make these files the table's content by one commit, unless it has this snapshot or a newer one."""
         ...
 
     def heads(self, tables: Iterable[str]) -> dict[str, str]:
-        """Table → the ID of the snapshot whose files are its content now; of these tables, those with any content."""
+        """Return table → the ID of the snapshot whose files are its content, of those of the tables that have any."""
         ...
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
-        """Let no version of these tables name the files of these snapshots, none of which is a head."""
+        """Remove the versions of these tables that name files of these snapshots, none of which is a head."""
         ...

@@ -1,4 +1,4 @@
-"""Delta: a table's log lies in the table's own folder, `_delta_log`, and names the files that are there."""
+"""Delta tables: the log is in the table's own folder, `_delta_log`, and names files of that folder."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from crawler.snapshot.manifest import PartFile
 
 _ATTEMPTS = 5
-# Others may have committed since (an OPTIMIZE, say): the newest commit of ours is looked for among so many.
+# Other programs may have committed, too (such as an OPTIMIZE): look for our newest commit in this many.
 _LOOKED_AT = 50
 
 
 class DeltaLake:
-    """See `lake.Lake`."""
+    """See `Lake`."""
 
     def __init__(self, settings: LakeSettings) -> None:
         local = isinstance(settings.root, Path)
@@ -33,7 +33,7 @@ class DeltaLake:
         self._options = None if isinstance(settings.root, Path) else _storage(settings.root)
 
     def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """See `Lake.move`. Raises OutputError where others keep changing the table."""
+        """See `Lake.move`. Raises OutputError where other programs keep changing the table."""
         from deltalake.exceptions import CommitFailedError
 
         for _ in range(_ATTEMPTS):
@@ -42,7 +42,7 @@ class DeltaLake:
             except CommitFailedError:
                 continue
             return
-        raise OutputError("others change it all the time")
+        raise OutputError("other programs keep changing it")
 
     def heads(self, tables: Iterable[str]) -> dict[str, str]:
         """See `Lake.heads`."""
@@ -62,7 +62,7 @@ class DeltaLake:
         return found
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
-        """See `Lake.expire`. A log keeps its versions for as long as its own retention says; they can't be opened."""
+        """Do nothing: the log keeps its versions until its own retention ends; they can't be opened."""
 
     def _commit(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
         from deltalake import CommitProperties, DeltaTable, Schema
@@ -100,7 +100,7 @@ def _newest(table: Any) -> str:
 
 
 def _storage(root: BucketLocation) -> dict[str, str]:
-    """How delta-rs reaches the bucket; commits are put create-only, so that writers can't overwrite each other's."""
+    """Return delta-rs's options for the bucket. Commits are create-only: writers can't overwrite each other's."""
     found = {"region": root.region, "endpoint": root.endpoint, "conditional_put": "etag"}
     found["virtual_hosted_style_request"] = str(root.is_virtual_host).lower()
     if root.endpoint.startswith("http://"):

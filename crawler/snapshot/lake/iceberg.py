@@ -1,4 +1,4 @@
-"""Iceberg: one table a catalog table, partitioned by account and region, a tag for each snapshot's ID."""
+"""Iceberg tables: one catalog table per table, partitioned by account and region, with a tag per snapshot ID."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ATTEMPTS = 5
 
 
 class IcebergLake:
-    """See `lake.Lake`. Without a catalog's URI, a SQLite file beside a local output is the catalog."""
+    """See `Lake`. Without a catalog's URI, the catalog is a SQLite file in a local output."""
 
     def __init__(self, settings: LakeSettings) -> None:
         self._base = settings.base
@@ -37,7 +37,7 @@ class IcebergLake:
         self._catalog = _open_catalog(settings)
 
     def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """See `Lake.move`. Raises OutputError where others keep changing the table."""
+        """See `Lake.move`. Raises OutputError where other programs keep changing the table."""
         from pyiceberg.exceptions import CommitFailedException
 
         found = self._catalog.create_table_if_not_exists((self._namespace, table), schema=schema)
@@ -50,11 +50,11 @@ class IcebergLake:
                 found.refresh()
             else:
                 return
-        raise OutputError("others change it all the time")
+        raise OutputError("other programs keep changing it")
 
     def heads(self, tables: Iterable[str]) -> dict[str, str]:
         """See `Lake.heads`."""
-        with _sentence("read"):
+        with _translate_errors("read"):
             return {
                 table.name()[-1]: table.properties.get(SNAPSHOT_PROPERTY, "")
                 for table in self._known(tables)
@@ -62,8 +62,8 @@ class IcebergLake:
             }
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
-        """See `Lake.expire`: their tags and versions go, and the lists of files that only those had."""
-        with _sentence("changed"):
+        """See `Lake.expire`: removes the tags, the versions, and the lists of files that only these had."""
+        with _translate_errors("changed"):
             for table in self._known(tables):
                 _expire(table, snapshot_ids)
 
@@ -74,11 +74,11 @@ class IcebergLake:
 
 
 @contextmanager
-def _sentence(what: str) -> Iterator[None]:
+def _translate_errors(participle: str) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # noqa: BLE001 - SQLAlchemy, requests, pyiceberg: whatever it is, a sentence
-        raise OutputError(f"the Iceberg catalog can't be {what} ({type(error).__name__})") from None
+    except Exception as error:  # noqa: BLE001 - of SQLAlchemy, requests or pyiceberg
+        raise OutputError(f"the Iceberg catalog can't be {participle} ({type(error).__name__})") from None
 
 
 def _expire(table: Table, snapshot_ids: Collection[str]) -> None:
@@ -88,22 +88,22 @@ def _expire(table: Table, snapshot_ids: Collection[str]) -> None:
             for tag in tags:
                 change.remove_tag(tag)
     kept = {reference.snapshot_id for reference in table.refs().values()}
-    # A commit that replaces files makes two versions, one of them between the tags: both carry the snapshot's ID.
-    gone = [
+    # A commit that replaces files makes two versions, one of them without a tag: both have the snapshot's ID.
+    expired = [
         version
         for version in table.snapshots()
         if version.snapshot_id not in kept and version.summary and version.summary[SNAPSHOT_PROPERTY] in snapshot_ids
     ]
-    if gone:
-        table.maintenance.expire_snapshots().by_ids([version.snapshot_id for version in gone]).commit()
-        _remove_lists(table, gone)
+    if expired:
+        table.maintenance.expire_snapshots().by_ids([version.snapshot_id for version in expired]).commit()
+        _remove_lists(table, expired)
 
 
-def _remove_lists(table: Table, gone: Sequence[Snapshot]) -> None:
-    """Remove what lists the files of versions that are gone, less what versions that stay share with them."""
+def _remove_lists(table: Table, expired: Sequence[Snapshot]) -> None:
+    """Remove the lists of files of expired versions, except those that they share with other versions."""
     shared = {manifest.manifest_path for version in table.snapshots() for manifest in version.manifests(table.io)}
-    for version in gone:
-        with suppress(FileNotFoundError):  # removed by an expiry that was cut short
+    for version in expired:
+        with suppress(FileNotFoundError):  # removed by an interrupted expiry
             for manifest in version.manifests(table.io):
                 if manifest.manifest_path not in shared:
                     table.io.delete(manifest.manifest_path)
@@ -148,9 +148,9 @@ def _open_catalog(settings: LakeSettings) -> Catalog:
     try:
         catalog = load_catalog("acs-inventory", **properties)
         catalog.create_namespace_if_not_exists(settings.namespace)
-    except Exception as error:  # noqa: BLE001 - SQLAlchemy, requests, pyiceberg: whatever it is, a sentence
+    except Exception as error:  # noqa: BLE001 - of SQLAlchemy, requests or pyiceberg
         raise ConfigError(
-            f"[output.iceberg] the catalog can't be reached ({type(error).__name__}): check catalog_uri and warehouse"
+            f"[output.iceberg] the catalog can't be reached ({type(error).__name__}); check catalog_uri and warehouse"
         ) from None
     return catalog
 
@@ -160,21 +160,21 @@ def _location(settings: LakeSettings) -> dict[str, str]:
     if uri.startswith(("http://", "https://")):
         parts = urlsplit(uri)
         if parts.scheme == "http" and not LOOPBACK_HOST.fullmatch(parts.hostname or ""):
-            raise ConfigError("[output.iceberg] catalog_uri must be https: plain http is taken for this machine only")
+            raise ConfigError("[output.iceberg] catalog_uri must be https; plain http is for this machine only")
         return {"type": "rest", "uri": uri, **({"warehouse": warehouse} if warehouse else {})}
     warehouse = warehouse or f"{settings.base}/{_FOLDER}"
     if uri:
         return {"type": "sql", "uri": uri, "warehouse": warehouse}
     if not isinstance(settings.root, Path):
         raise ConfigError(
-            "[output.iceberg] catalog_uri is missing: an output in a bucket needs a catalog elsewhere, REST as "
+            "[output.iceberg] catalog_uri is missing; an output in a bucket needs a separate catalog: REST such as "
             "https://…, or SQL such as sqlite:////var/lib/acs-inventory/catalog.db"
         )
     return {"type": "sql", "uri": f"sqlite:///{_own_file(settings.root)}", "warehouse": warehouse}
 
 
 def _own_file(root: Path) -> Path:
-    """The SQLite file's place, in a folder that is private whatever the process's umask."""
+    """Make the SQLite file, private whatever the process's umask, and return its path."""
     folder = root.resolve() / _FOLDER
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -185,7 +185,7 @@ def _own_file(root: Path) -> Path:
 
 
 def _storage(root: Path | BucketLocation) -> dict[str, str]:
-    """How pyiceberg reaches the bucket."""
+    """Return pyiceberg's properties for the bucket."""
     if isinstance(root, Path):
         return {}
     found = {"s3.region": root.region, "s3.endpoint": root.endpoint}

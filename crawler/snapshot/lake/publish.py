@@ -1,8 +1,8 @@
-"""Lake tables over a snapshot's own files: what a commit to Iceberg or Delta is made of, whichever it is.
+"""The commit of a snapshot to Iceberg or Delta tables over the snapshot's own files.
 
-The files are those that the snapshot has anyway; a lake table's commit only names them. A table's content is what
-LATEST has of it: a partial snapshot isn't committed to any, since a scope that failed would look deleted there. Each
-table moves by one atomic commit, forwards only, and carries the snapshot's ID, which ties one crawl's tables together.
+A lake table's commit only names files that the snapshot has already. A table's content is that of LATEST: partial
+snapshots aren't published, since the rows of a failed scope would look deleted. Each table moves by one atomic commit,
+forwards only. The commit has the snapshot's ID, by which all tables of one crawl are found.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _MODULES = {"iceberg": "pyiceberg", "delta": "deltalake"}
 
 
 def open_lake(settings: LakeSettings) -> Lake:
-    """The lake, reached but not changed. Raises ConfigError: a missing extra, a place that the format can't be on, a
-    catalog that doesn't answer.
+    """Connect to the lake without changing it. Raises ConfigError for a missing extra, an output that the format
+    doesn't support, and a catalog that doesn't answer.
     """
     if find_spec(_MODULES[settings.format]) is None:
         extra = f"acs-inventory[{settings.format}]"
-        raise ConfigError(f'output.format is "{settings.format}", which needs an extra: pip install "{extra}"')
+        raise ConfigError(f'output.format is "{settings.format}", which needs an extra; run pip install "{extra}"')
     if isinstance(settings.root, BucketLocation) and settings.root.kind == "oss":
         raise ConfigError(
-            f'output.format is "{settings.format}", which this version writes to local disks and S3, not to oss://: '
-            'write "parquet", which does'
+            f'output.format is "{settings.format}", which this version writes to local disks and S3, not to oss://; '
+            'set it to "parquet"'
         )
     if settings.format == "iceberg":
         from crawler.snapshot.lake.iceberg import IcebergLake
@@ -47,7 +47,7 @@ def open_lake(settings: LakeSettings) -> Lake:
 
 
 def lakes_beside(root: Path) -> list[LakeSettings]:
-    """The lakes that crawls have made in a local output, whose catalogs are there as well."""
+    """Return the lakes whose catalogs are in a local output."""
     found = []
     if (root / "_iceberg" / "catalog.db").is_file():
         found.append(LakeSettings("iceberg", root))
@@ -57,7 +57,7 @@ def lakes_beside(root: Path) -> list[LakeSettings]:
 
 
 def publish(lake: Lake, manifest: Manifest, schemas: Mapping[str, pa.Schema], ledger: Sequence[ScopeRow]) -> None:
-    """Let every table that was asked for have what a committed snapshot has of it.
+    """Move each requested table to the content of a committed, complete snapshot.
 
     Raises UnfinishedCommitError where a table's commit fails: others may have moved, and the next crawl moves it.
     """
@@ -69,9 +69,9 @@ def publish(lake: Lake, manifest: Manifest, schemas: Mapping[str, pa.Schema], le
         try:
             lake.move(table, schemas[table], files, manifest.snapshot_id)
         except Exception as error:  # noqa: BLE001
-            # Several libraries meet here, and their texts may hold URLs with passwords.
+            # The errors come from several libraries, whose texts may contain URLs with passwords.
             reason = str(error) if isinstance(error, OutputError) else type(error).__name__
             raise UnfinishedCommitError(
-                f"snapshot {manifest.snapshot_id} is committed, but the lake's table {table} isn't moved to it, which "
-                f"the next crawl does: {reason}"
+                f"snapshot {manifest.snapshot_id} is committed, but the lake's table {table} isn't moved to it; "
+                f"the next crawl moves it: {reason}"
             ) from None

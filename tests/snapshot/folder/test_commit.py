@@ -11,7 +11,7 @@ import pytest
 from crawler.errors import OutputError
 from crawler.snapshot import Status, UnfinishedCommitError, read_manifest
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.folder.commit import prepare_destinations, recover
+from crawler.snapshot.folder.commit import make_table_folders, recover
 from tests.support.snapshot_fakes import (
     NEW,
     OLD,
@@ -19,6 +19,7 @@ from tests.support.snapshot_fakes import (
     FaultyDisk,
     assert_manifest_holds,
     begin,
+    die,
     draft,
     ledger_row,
     manifest_ids,
@@ -66,7 +67,7 @@ async def crawl(root, **fault):
         await writer.commit(draft(), await write_scopes(writer))
     except Crash as error:
         if writer is not None:
-            writer._lock.release()  # as the death of the process does
+            die(writer)
         return disk, error
     except OutputError as error:
         if writer is not None:
@@ -172,12 +173,12 @@ async def test_disk_that_stays_full_leaves_only_the_staging_folder_behind(tmp_pa
     root = copy(old, tmp_path / "x")
 
     def write(self, fd, path, data):
-        with self._door("write", path, need_bytes=len(data)):
+        with self._translate_errors("write", path, need_bytes=len(data)):
             raise OSError(errno.ENOSPC, "full")
 
     monkeypatch.setattr(Disk, "write", write)
     writer = await begin(root)
-    with pytest.raises(OutputError, match=r"No space left on device \(ENOSPC\); \d+ bytes were to be written, \d+ are"):
+    with pytest.raises(OutputError, match=r"No space left on device \(ENOSPC\); \d+ bytes to write, \d+ bytes"):
         await write_scopes(writer)
     with pytest.raises(OutputError, match="failed earlier"):
         await writer.commit(draft(), [])
@@ -234,7 +235,7 @@ async def test_next_crawl_completes_and_goes_on_unaided(tmp_path, old, files):
     steps = (await crawl(copy(old, tmp_path / "y")))[0].steps
     await crawl(root, crash_at=decision(steps) + 4)
     writer = await begin(root, "20261122T020000Z-0001")
-    assert writer.recovered == [NEW]
+    assert writer.destination.recovered == [NEW]
     await writer.abandon()
     assert_settled(root, files, new=True)
 
@@ -315,7 +316,7 @@ async def test_a_disk_that_dies_on_the_deciding_step_is_reported_by_what_that_st
             if self.steps[-1].endswith(f"-> _staging/{NEW}/_snapshots/{NEW}.json"):
                 self._fail_at = len(self.steps) + 1
                 self._errno = errno.EIO
-                with self._door(name, path):
+                with self._translate_errors(name, path):
                     raise OSError(errno.EDQUOT, "no")
 
     root = copy(old, tmp_path / "x")
@@ -331,14 +332,14 @@ async def test_all_folders_that_a_commit_needs_are_made_before_it_is_decided_and
     manifest = read_manifest(old, OLD)
     (tmp_path / "new").mkdir()
     disk = Disk(tmp_path / "new")
-    assert prepare_destinations(disk, manifest) == [
+    assert make_table_folders(disk, manifest) == [
         "_snapshots",
         "fc_functions",
         "fc_functions/snapshot_date=2026-11-20",
         "opensearch_apps",
         "opensearch_apps/snapshot_date=2026-11-20",
     ]
-    assert prepare_destinations(disk, manifest) == []
+    assert make_table_folders(disk, manifest) == []
     disk.close_root()
 
 

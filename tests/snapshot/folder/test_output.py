@@ -15,13 +15,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import OutputBusyError, OutputError
-from crawler.snapshot import SnapshotWriter, check_output
+from crawler.snapshot import FolderDestination, check_output
 from crawler.snapshot import layout as paths
 from crawler.snapshot.disk import Disk, is_trusted_owner
 from crawler.snapshot.folder.lock import OutputLock
 from crawler.snapshot.folder.prune import prune
 from crawler.snapshot.retention import KeepRules
-from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, SCHEMAS, START, FaultyDisk, begin, write_snapshot
+from tests.support.snapshot_fakes import (
+    ACCOUNT,
+    NEW,
+    OLD,
+    SCHEMAS,
+    START,
+    FaultyDisk,
+    begin,
+    die,
+    write_snapshot,
+)
 
 HOLD = """
 import sys
@@ -29,7 +39,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.lock import OutputLock
-held = OutputLock.take(Disk(Path(sys.argv[1])), datetime(2026, 11, 21, 2, tzinfo=UTC))
+held = OutputLock.acquire(Disk(Path(sys.argv[1])), datetime(2026, 11, 21, 2, tzinfo=UTC))
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -108,7 +118,7 @@ async def test_what_a_killed_preflight_left_is_cleared_an_hour_later(tmp_path, t
     await write_snapshot(tmp_path, OLD)
     writer = await begin(tmp_path, NEW)
     await writer.open_journal("ab" * 32, {}, dict.fromkeys(SCHEMAS, ()))
-    writer._lock.release()  # it died
+    die(writer)
     staging = tmp_path / "_staging"
     old = [f"probe-{digit * 16}" for digit in "01"]
     old[1] += "-renamed"
@@ -123,10 +133,10 @@ async def test_what_a_killed_preflight_left_is_cleared_an_hour_later(tmp_path, t
     if take == "prune":
         prune(tmp_path, KeepRules(last=1), START)
     else:
-        taker = SnapshotWriter.resume if take == "resume" else SnapshotWriter.begin
+        acquire = FolderDestination.resume if take == "resume" else FolderDestination.begin
         given = () if take == "resume" else ("20261122T020000Z-0000",)
-        taken = await taker(tmp_path, *given, START, SCHEMAS)
-        await taken.abandon()
+        acquired = await acquire(tmp_path, *given, START)
+        await acquired.abandon()
     left = {path.name for path in staging.iterdir() if path.name.startswith("probe-")}
     assert left == set(others)
 
@@ -203,7 +213,7 @@ def test_output_that_cannot_be_written_is_one_clear_error():
 @pytest.mark.parametrize("step", ["create", "write", "fsync", "rename", "fsync_folder", "make_folder"])
 def test_preflight_tries_all_that_a_commit_does(tmp_path, monkeypatch, step):
     def refuse(self, *args):
-        with self._door(step, str(args[-1] if step != "write" else args[1])):
+        with self._translate_errors(step, str(args[-1] if step != "write" else args[1])):
             raise OSError(errno.EROFS, "read-only")
 
     monkeypatch.setattr(Disk, step, refuse)
@@ -280,7 +290,7 @@ def test_file_system_that_cannot_lock_is_an_output_error(tmp_path, monkeypatch):
     monkeypatch.setattr("fcntl.flock", flock)
     disk = FaultyDisk(tmp_path)
     with pytest.raises(OutputError, match="can't lock _staging/lock: No locks available"):
-        OutputLock.take(disk, START)
+        OutputLock.acquire(disk, START)
     disk.close_root()
 
 

@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from crawler.errors import OutputBusyError, OutputError
 from crawler.snapshot import Status
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.folder.commit import decide
 from crawler.snapshot.folder.lock import OutputLock
-from crawler.snapshot.folder.prune import finish_removals, plan_prune, prune
+from crawler.snapshot.folder.prune import finish_removals, prune
 from crawler.snapshot.layout import manifest_path, pruned, staged
-from crawler.snapshot.ledger import Ledger
+from crawler.snapshot.prune_plan import plan_prune
 from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all
 from tests.support.examples import examples
@@ -30,7 +29,9 @@ from tests.support.snapshot_fakes import (
     OLD,
     Crash,
     FaultyDisk,
+    UnpromotedDisk,
     begin,
+    die,
     draft,
     ledger_row,
     manifest_ids,
@@ -85,7 +86,7 @@ def test_what_no_rule_keeps_is_gone_and_the_rest_is_as_if_it_had_never_been(root
 def test_a_plan_writes_nothing_and_needs_no_lock(root):
     before = files_of(root)
     disk = Disk(root)
-    lock = OutputLock.take(disk, NOW)
+    lock = OutputLock.acquire(disk, NOW)
     plan = plan_prune(root, LAST, NOW)
     lock.release()
     disk.close_root()
@@ -120,7 +121,7 @@ def test_a_snapshot_with_an_unreadable_manifest_stays(root):
 def test_while_a_crawl_holds_the_output_nothing_is_removed(root):
     before = files_of(root)
     disk = Disk(root)
-    lock = OutputLock.take(disk, NOW)
+    lock = OutputLock.acquire(disk, NOW)
     with pytest.raises(OutputBusyError):
         prune(root, LAST, NOW)
     lock.release()
@@ -141,11 +142,11 @@ async def test_a_crawl_that_never_ended_is_removed_after_a_day_and_not_before(ro
 async def test_a_crawl_that_was_decided_is_put_in_place_and_not_removed(root):
     """It died before its last renames, days ago."""
     decided = "20261119T020000Z-de1d"
-    writer = await begin(root, decided)
+    writer = await begin(root, decided, disk=UnpromotedDisk(root))
     ledger = await write_scopes(writer, snapshot_id=decided)
-    manifest = writer._stage(draft(), Ledger(ledger))
-    decide(writer._disk, manifest)
-    writer._lock.release()
+    with pytest.raises(Crash):
+        await writer.commit(draft(), ledger)
+    die(writer)
     assert plan_prune(root, LAST, NOW).unfinished == []
     done = prune(root, KeepRules(last=9), NOW)
     assert decided in {entry.snapshot_id for entry in done.kept}
@@ -333,4 +334,4 @@ def test_whatever_lies_there_and_whatever_the_rules(templates, tmp_path_factory,
         assert {v.snapshot_id for v in verify_all(root)[0] if {f.reason for f in v.bad_files} <= {STRAY}} >= there
 
 
-STRAY = "isn't in the snapshot's manifest, and a reader by glob takes it along"
+STRAY = "isn't in the snapshot's manifest, but a reader with a glob pattern reads it"

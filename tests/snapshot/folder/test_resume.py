@@ -5,15 +5,14 @@ from __future__ import annotations
 import errno
 from datetime import timedelta
 
+import anyio
 import pytest
 
 from crawler.errors import ConfigError, OutputBusyError, OutputError
-from crawler.snapshot import ChildList, SnapshotWriter, Status, read_manifest
+from crawler.snapshot import ChildList, FolderDestination, SnapshotWriter, Status, read_manifest
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.folder.commit import decide
 from crawler.snapshot.folder.journal import journal_path, read_journal
 from crawler.snapshot.layout import staged
-from crawler.snapshot.ledger import Ledger
 from crawler.snapshot.verify import verify_all
 from tests.support.snapshot_fakes import (
     ACCOUNT,
@@ -25,7 +24,9 @@ from tests.support.snapshot_fakes import (
     START,
     Crash,
     FaultyDisk,
+    UnpromotedDisk,
     begin,
+    die,
     draft,
     ledger_row,
     manifest_ids,
@@ -68,13 +69,8 @@ async def write(writer, scopes=SCOPES, noted=(), lists=LISTS):
     return ledger
 
 
-def die(writer):
-    """What the death of the process does to its lock."""
-    writer._lock.release()
-
-
 async def resume(root, now=START, disk=None):
-    return await SnapshotWriter.resume(root, now, SCHEMAS, disk=disk)
+    return SnapshotWriter(await FolderDestination.resume(root, now, disk=disk), SCHEMAS)
 
 
 async def open_journal(writer, plan=PLAN, conditions=CONDITIONS):
@@ -251,7 +247,7 @@ async def test_without_an_unfinished_crawl_there_is_nothing_to_go_on_with(tmp_pa
 
 async def test_a_crawl_that_died_before_its_lists_began_is_none_to_go_on_with(tmp_path):
     die(await begin(tmp_path))
-    with pytest.raises(ConfigError, match=f"{NEW} ended before its lists began"):
+    with pytest.raises(ConfigError, match=f"{NEW} ended before it requested a list"):
         await resume(tmp_path)
 
 
@@ -284,9 +280,11 @@ async def test_with_other_terms_it_says_which_and_leaves_everything(tmp_path, pl
 
 
 async def test_one_that_was_decided_is_put_in_place_instead(tmp_path):
-    writer = await begin(tmp_path)
+    writer = await begin(tmp_path, disk=UnpromotedDisk(tmp_path))
     await open_journal(writer)
-    decide(writer._disk, writer._stage(draft(), Ledger(await write(writer))))
+    ledger = await write(writer)
+    with pytest.raises(Crash):
+        await writer.commit(draft(), ledger)
     die(writer)
     with pytest.raises(ConfigError, match=f"snapshot {NEW} was whole already, and is in place now"):
         await resume(tmp_path)
@@ -317,7 +315,11 @@ async def test_what_a_stopped_crawl_leaves_can_be_gone_on_with(tmp_path):
 async def test_one_that_is_stopped_while_it_commits_leaves_no_empty_folders_beside(tmp_path):
     writer = await begin(tmp_path)
     await open_journal(writer)
-    writer._stage(draft(), Ledger(await write(writer)))
+    ledger = await write(writer)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await writer.commit(draft(), ledger)
+    assert scope.cancelled_caught
     assert (tmp_path / "fc_functions/snapshot_date=2026-11-21").is_dir()
     assert writer.leave_unfinished()
     await writer.abandon()
@@ -398,9 +400,8 @@ async def test_before_whichever_step_the_one_that_goes_on_dies_a_third_does(tmp_
 
 
 async def test_a_journal_that_can_not_be_written_ends_the_crawl(tmp_path):
-    writer = await begin(tmp_path)
+    writer = await begin(tmp_path, disk=JournalFull(tmp_path))
     await open_journal(writer)
-    writer._journal._append = fail
     with pytest.raises(OutputError, match="ENOSPC"):
         await write(writer)
     with pytest.raises(OutputError, match="the output failed earlier"):
@@ -410,8 +411,13 @@ async def test_a_journal_that_can_not_be_written_ends_the_crawl(tmp_path):
     assert manifest_ids(tmp_path) == set()
 
 
-def fail(text):
-    raise OutputError(errno.errorcode[errno.ENOSPC])
+class JournalFull(Disk):
+    """A disk that has no room for another entry of a journal that is open."""
+
+    def write(self, fd, path, data):
+        if path.endswith("/journal"):
+            raise OutputError(errno.errorcode[errno.ENOSPC])
+        super().write(fd, path, data)
 
 
 def test_the_shapes_of_these_tests_are_those_of_the_fakes():

@@ -17,9 +17,10 @@ from pyiceberg.catalog import load_catalog
 
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot import (
-    BucketSnapshotWriter,
+    BucketDestination,
     LakeSettings,
     ObjectStore,
+    SnapshotWriter,
     Status,
     UnfinishedCommitError,
     list_snapshots,
@@ -306,7 +307,8 @@ async def test_lake_in_a_bucket_holds_the_same_rows(server, tmp_path, kind):
     place = bucket_place(f"s3://inventory/{kind}", server, tmp_path)
     settings = LakeSettings(kind, place, f"sqlite:///{tmp_path}/catalog.db")
     for snapshot_id, names in ((OLD, ["a", "b"]), (NEW, ["b", "c"])):
-        writer = await BucketSnapshotWriter.begin_in(ObjectStore(place), snapshot_id, START, SCHEMAS)
+        destination = await BucketDestination.begin(ObjectStore(place), snapshot_id, START, SCHEMAS)
+        writer = SnapshotWriter(destination, SCHEMAS)
         ledger = await write_scopes(writer, {("fc_functions", ACCOUNT, "cn-hangzhou"): names}, snapshot_id)
         manifest = await writer.commit(draft(), ledger)
         await writer.abandon()
@@ -336,7 +338,8 @@ async def test_rest_catalog_holds_the_same_rows(server, tmp_path, monkeypatch):
     place = bucket_place("s3://inventory/rest", server, tmp_path)
     settings = LakeSettings("iceberg", place, server["CATALOG"], "lake")
     for snapshot_id, names in ((OLD, ["a", "b"]), (NEW, ["b", "c"])):
-        writer = await BucketSnapshotWriter.begin_in(ObjectStore(place), snapshot_id, START, SCHEMAS)
+        destination = await BucketDestination.begin(ObjectStore(place), snapshot_id, START, SCHEMAS)
+        writer = SnapshotWriter(destination, SCHEMAS)
         ledger = await write_scopes(writer, {("fc_functions", ACCOUNT, "cn-hangzhou"): names}, snapshot_id)
         manifest = await writer.commit(draft(), ledger)
         await writer.abandon()
@@ -362,7 +365,7 @@ def test_what_a_lake_cannot_be_on_is_one_sentence(tmp_path):
     for kind in FORMATS:
         with pytest.raises(ConfigError, match="local disks and S3, not to oss://"):
             open_lake(LakeSettings(kind, bucket))
-    with pytest.raises(ConfigError, match="an output in a bucket needs a catalog elsewhere"):
+    with pytest.raises(ConfigError, match="an output in a bucket needs a separate catalog"):
         open_lake(LakeSettings("iceberg", bucket_place("s3://bucket/x", {"AWS_REGION": "x"}, tmp_path)))
     with pytest.raises(ConfigError, match="must be https"):
         open_lake(LakeSettings("iceberg", tmp_path, "http://catalog.example"))

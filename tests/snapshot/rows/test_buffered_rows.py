@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.errors import OutputError
-from crawler.snapshot import SnapshotWriter
+from crawler.snapshot import FolderDestination, SnapshotWriter
 from crawler.snapshot.rows import chunks
 from tests.support.examples import examples
 from tests.support.snapshot_fakes import ACCOUNT, NEW, SCHEMA, START
@@ -65,9 +65,13 @@ def keys(names):
     return [(name,) for name in names], [0] * len(names)
 
 
+async def begin(tmp_path, **limits):
+    return SnapshotWriter(await FolderDestination.begin(tmp_path / "out", NEW, START), {TABLE: SCHEMA}, **limits)
+
+
 @pytest.fixture
 async def writer(tmp_path):
-    found = await SnapshotWriter.begin(tmp_path / "out", NEW, START, {TABLE: SCHEMA})
+    found = await begin(tmp_path)
     yield found
     await found.abandon()
 
@@ -75,7 +79,7 @@ async def writer(tmp_path):
 async def kept(writer, scope):
     """The scope's rows, by name, as they are on the disk once it is kept."""
     await scope.keep()
-    folder = next((writer._disk.root / "_staging").glob(f"**/{TABLE}/**/*.parquet"), None)
+    folder = next((writer.destination.disk.root / "_staging").glob(f"**/{TABLE}/**/*.parquet"), None)
     return [] if folder is None else pq.read_table(folder, partitioning=None).column("name").to_pylist()
 
 
@@ -141,7 +145,7 @@ async def test_a_list_that_begins_anew_forgets_pages_that_wait(writer, weight):
 
 async def test_pages_that_wait_count_in_what_is_buffered(tmp_path):
     limit = 8 * chunks.RUN_BYTES
-    writer = await SnapshotWriter.begin(tmp_path / "out", NEW, START, {TABLE: SCHEMA}, memory_bytes=limit)
+    writer = await begin(tmp_path, memory_bytes=limit)
     scope, decoder, most = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder(), 0
     rows = scope.list()
     decoder.gate.clear()  # a thread that is done at once would leave little to count
@@ -201,7 +205,7 @@ def test_row_groups_are_alike_and_none_is_too_large(sizes, most):
 async def test_many_rows_wait_in_little_memory_and_become_few_row_groups(tmp_path):
     """Where decoded rows waited as they are, 300 of a wide table were a row group where many lists were open."""
     limit = 8 * chunks.RUN_BYTES
-    writer = await SnapshotWriter.begin(tmp_path / "out", NEW, START, {TABLE: SCHEMA}, memory_bytes=limit)
+    writer = await begin(tmp_path, memory_bytes=limit)
     scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
     rows = scope.list()
     for number in range(256):
@@ -210,7 +214,7 @@ async def test_many_rows_wait_in_little_memory_and_become_few_row_groups(tmp_pat
         assert writer.buffered_bytes <= limit
     rows.finish()
     assert len(await kept(writer, scope)) == 25_600
-    [part] = (writer._disk.root / "_staging").glob(f"**/{TABLE}/**/*.parquet")
+    [part] = (writer.destination.disk.root / "_staging").glob(f"**/{TABLE}/**/*.parquet")
     assert pq.ParquetFile(part).metadata.num_row_groups == 1
     await writer.abandon()
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.errors import NormalizeError, OutputError
-from crawler.snapshot import SnapshotWriter
+from crawler.snapshot import FolderDestination, SnapshotWriter
 from crawler.snapshot.rows.row_store import RowStore, count_columns
 from tests.support.snapshot_fakes import (
     ACCOUNT,
@@ -50,7 +50,7 @@ async def commit_one(writer, scope):
     await scope.keep()
     manifest = await writer.commit(draft(), [ledger_row("fc_functions", rows=scope.rows)])
     files = manifest.tables["fc_functions"].files
-    root = writer._disk.root
+    root = writer.destination.disk.root
     return [name for file in files for name in pq.read_table(root / file.path)["name"].to_pylist()], files
 
 
@@ -120,7 +120,9 @@ async def test_key_within_a_list_is_written_the_first_time(writer):
     reading.finish()
     await scope.keep()
     manifest = await writer.commit(draft(), [ledger_row("fc_functions", rows=2)])
-    rows = pq.read_table([writer._disk.root / f.path for f in manifest.tables["fc_functions"].files]).to_pylist()
+    rows = pq.read_table(
+        [writer.destination.disk.root / f.path for f in manifest.tables["fc_functions"].files]
+    ).to_pylist()
     assert [(row["name"], row["config"]["size"]) for row in rows] == [("a", 1), ("b", 1)]
     assert (scope.duplicates, scope.conflicts) == (1, 1)
 
@@ -148,8 +150,8 @@ async def test_drop_takes_the_scopes_parts_and_folder_with_it(writer):
     reading.finish()
     names, files = await commit_one(writer, scope)
     assert names == ["a"]
-    assert list(table_files(writer._disk.root)) == [file.path for file in files]
-    assert not list(writer._disk.root.glob("**/account=1000000000000002"))
+    assert list(table_files(writer.destination.disk.root)) == [file.path for file in files]
+    assert not list(writer.destination.disk.root.glob("**/account=1000000000000002"))
     assert writer.buffered_bytes == 0
 
 
@@ -180,7 +182,8 @@ async def test_million_small_rows_stay_within_the_bound(tmp_path):
     """P11: what waits in memory never passes the bound; a small list joins its batches instead of keeping each."""
     bound = 1 << 20
     schema = pa.schema([pa.field("name", pa.int64())])
-    writer = await SnapshotWriter.begin(tmp_path, NEW, START, {"t": schema}, memory_bytes=bound)
+    destination = await FolderDestination.begin(tmp_path, NEW, START)
+    writer = SnapshotWriter(destination, {"t": schema}, memory_bytes=bound)
     scope = writer.scope("t", ACCOUNT, "cn-hangzhou")
     peak = 0
 
@@ -200,7 +203,7 @@ async def test_million_small_rows_stay_within_the_bound(tmp_path):
     await scope.keep()
     # A million keys are more than the bound: the rows have the quarter of it that is always theirs.
     assert bound / 4 < peak <= bound / 2
-    assert writer.buffered_bytes == writer._spool.keys_bytes == 0
+    assert writer.buffered_bytes == writer.buffer.keys_bytes == 0
     manifest = await writer.commit(draft(), [ledger_row("t", rows=1_000_000)])
     table = pq.read_table([tmp_path / file.path for file in manifest.tables["t"].files])
     assert table.num_rows == 1_000_000

@@ -17,9 +17,10 @@ import pytest
 
 from crawler.errors import OutputBusyError, OutputError
 from crawler.snapshot import (
+    BucketDestination,
     BucketReader,
-    BucketSnapshotWriter,
     ObjectStore,
+    SnapshotWriter,
     Status,
     UnfinishedCommitError,
     check_bucket,
@@ -91,8 +92,8 @@ class Site:
         found = [await bucket.list(folder) for folder in ("_snapshots", "_staging", *SCHEMAS)]
         return sorted(entry.path for entries in found for entry in entries)
 
-    async def begin(self, snapshot_id=NEW, **options) -> BucketSnapshotWriter:
-        return await BucketSnapshotWriter.begin_in(self.bucket(), snapshot_id, START, SCHEMAS, **options)
+    async def begin(self, snapshot_id=NEW, at=START) -> SnapshotWriter:
+        return SnapshotWriter(await BucketDestination.begin(self.bucket(), snapshot_id, at, SCHEMAS), SCHEMAS)
 
     async def write(self, snapshot_id=NEW, rows=ROWS, extra_rows=()):
         writer = await self.begin(snapshot_id)
@@ -216,11 +217,11 @@ async def test_scratch_folder_of_a_killed_crawl_is_removed_by_the_next_and_a_liv
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     killed, live = await fake.begin(), await fake.begin(OLD)
     assert len(list(tmp_path.iterdir())) == 2
-    killed._lock.release()  # as the death of the process does
+    killed.destination.scratch.lock.release()  # as the death of the process does
     third = await fake.begin("20261122T020000Z-0000")
-    assert set(tmp_path.iterdir()) == {live._scratch, third._scratch}
+    assert set(tmp_path.iterdir()) == {live.destination.disk.root, third.destination.disk.root}
     for writer in (live, third):
-        assert not writer._scratch.stat().st_mode & 0o077
+        assert not writer.destination.disk.root.stat().st_mode & 0o077
         await writer.abandon()
 
 
@@ -347,14 +348,14 @@ async def test_commit_that_nobody_can_confirm_keeps_its_files_and_the_next_crawl
         return (kind.removesuffix(" once") if method == "PUT" else "break") if is_down else None
 
     fake.fake.fault = fault
-    with pytest.raises(UnfinishedCommitError, match=r"isn't known, `snapshots list` tells"):
+    with pytest.raises(UnfinishedCommitError, match=r"may or may not be committed; run `snapshots list` to see"):
         await fake.write()
     fake.fake.fault = lambda number, method, key: None
     is_committed = kind != "break"
     assert (f"lake/x/{MANIFEST}" in fake.fake.objects) is is_committed
     next_id = "20261122T020000Z-0000"
     writer = await fake.begin(next_id)
-    assert writer.recovered == ([NEW] if is_committed else [])
+    assert writer.destination.recovered == ([NEW] if is_committed else [])
     await writer.abandon()
     if is_committed:
         await assert_whole(fake)
@@ -388,9 +389,7 @@ async def test_failure_at_every_request_leaves_the_old_snapshot_or_the_new_one(f
         if is_new:
             await assert_whole(fake)
         store.age = timedelta()
-        settled = await BucketSnapshotWriter.begin_in(
-            fake.bucket(), "20991231T000000Z-0000", START + timedelta(days=50_000), SCHEMAS
-        )
+        settled = await fake.begin("20991231T000000Z-0000", START + timedelta(days=50_000))
         await settled.abandon()
         wanted = after if is_new else before
         assert sorted(store.objects) == sorted(wanted), k
@@ -440,8 +439,8 @@ async def test_cancelled_upload_ends_at_once_and_leaves_nothing(fake):
 
 async def test_rows_of_a_long_list_become_several_bounded_parts(fake):
     """No part needs more than one PUT, so that no upload can be left half done (F58)."""
-    writer = await BucketSnapshotWriter.begin_in(fake.bucket(), NEW, START, SCHEMAS, max_part_bytes=1)
-    writer._spool._memory_bytes = writer._spool._least_bytes = 1
+    destination = await BucketDestination.begin(fake.bucket(), NEW, START, SCHEMAS, max_part_bytes=1)
+    writer = SnapshotWriter(destination, SCHEMAS, memory_bytes=1)
     scope = writer.scope("fc_functions", ACCOUNT, "cn-hangzhou")
     reading = scope.list()
     for number in range(4):
@@ -458,7 +457,7 @@ async def test_rows_of_a_long_list_become_several_bounded_parts(fake):
 async def test_store_that_ignores_conditions_is_refused_before_anything_else(fake):
     """An OSS bucket with versions ignores x-oss-forbid-overwrite."""
     fake.fake.ignores_conditions = True
-    with pytest.raises(OutputError, match="lets an object be overwritten that must not be"):
+    with pytest.raises(OutputError, match="overwrites an object in spite of a condition"):
         await check_bucket(fake.bucket())
     assert await fake.keys() == []
 

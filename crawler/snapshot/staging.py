@@ -1,4 +1,4 @@
-"""From kept scopes to what a manifest lists: empty tables' files, flushed folders, the ledger's file. It all blocks."""
+"""The last files of a snapshot before its commit: files of empty tables, flushed folders, the ledger. Blocking."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from crawler.snapshot.disk import Disk
+    from crawler.snapshot.ended_scopes import Scope
     from crawler.snapshot.ledger import Ledger
 
-# Table, account and region.
-_Scope = tuple[str, str, str]
-# Of the ledger: objects that become a batch, and rows that become a row group. What waits is held a second time.
+# Of the ledger: objects per batch, and batches per row group. Batches that aren't written yet are a second copy.
 _BATCH_ROWS = 4096
 _GROUP_BATCHES = 4
 
@@ -34,9 +33,9 @@ class StagedSnapshot:
         self._schemas = schemas
 
     def tables(
-        self, kept: Mapping[_Scope, Sequence[PartFile]], emptied: Collection[str], ledger: Ledger
+        self, kept: Mapping[Scope, Sequence[PartFile]], emptied: Collection[str], ledger: Ledger
     ) -> dict[str, TableEntry]:
-        """What the manifest says of each table. One without any row gets a file with its schema, under its first
+        """Return the manifest's entry of each table. A table without rows gets a file with its schema, under its first
         complete scope. `emptied` are accounts' folders that may have no file any more.
         """
         files = self._with_empty_tables(kept, ledger)
@@ -44,12 +43,10 @@ class StagedSnapshot:
         return {table: self._entry(table, found) for table, found in files.items()}
 
     def ledger(self, ledger: Ledger) -> PartFile:
-        """The ledger's file, by table, account and region."""
+        """Write the ledger's file, sorted by table, account and region."""
         return self._write_part(ledger_path(self._snapshot_id), LEDGER_SCHEMA, _row_groups(ledger.in_order()))
 
-    def _with_empty_tables(
-        self, kept: Mapping[_Scope, Sequence[PartFile]], ledger: Ledger
-    ) -> dict[str, list[PartFile]]:
+    def _with_empty_tables(self, kept: Mapping[Scope, Sequence[PartFile]], ledger: Ledger) -> dict[str, list[PartFile]]:
         files: dict[str, list[PartFile]] = {}
         for scope in sorted(kept):
             files.setdefault(scope[0], []).extend(kept[scope])
@@ -60,17 +57,17 @@ class StagedSnapshot:
         return files
 
     def _write_part(self, path: str, schema: pa.Schema, row_groups: Iterable[Sequence[pa.RecordBatch]]) -> PartFile:
-        place = staged(self._snapshot_id, path)
-        part = PartWriter(self._disk, f"{place}.partial", schema)
+        final = staged(self._snapshot_id, path)
+        part = PartWriter(self._disk, f"{final}.partial", schema)
         for batches in row_groups:
             part.append(batches)
         part.finish()
-        self._disk.rename(part.path, place)
-        self._disk.fsync_folder(parent(place))
+        self._disk.rename(part.path, final)
+        self._disk.fsync_folder(parent(final))
         return PartFile(path, part.rows, part.bytes, part.sha256)
 
     def _flush_folders(self, files: Mapping[str, Sequence[PartFile]], emptied: Collection[str]) -> None:
-        """Flush every folder above the parts', which are flushed already; take empty accounts' away."""
+        """Flush every folder above those of the parts, which are flushed already. Remove empty accounts' folders."""
         used = {parent(parent(file.path)) for found in files.values() for file in found}
         for folder in sorted({*emptied} - used):
             self._disk.remove_folder(staged(self._snapshot_id, folder))
@@ -91,13 +88,13 @@ class StagedSnapshot:
 
 
 def _first_of(rows: Iterable[ScopeRow]) -> ScopeRow | None:
-    """The scope whose folder shows that its table has no row: the first complete one, else the first with rows."""
+    """Return the scope under which an empty table's file goes: the first complete one, else the first with rows."""
     whole = (row for row in rows if row.written and has_rows(row.status))
     return min(whole, key=lambda row: (row.status is not Status.COMPLETE, row.account_id, row.region_id), default=None)
 
 
 def _row_groups(rows: Iterable[ScopeRow]) -> Iterator[list[pa.RecordBatch]]:
-    """The rows as batches, a row group's at a time."""
+    """Yield the rows as batches, those of one row group at a time."""
     batches: list[pa.RecordBatch] = []
     pending: list[ScopeRow] = []
     for row in rows:

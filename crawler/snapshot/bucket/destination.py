@@ -1,0 +1,194 @@
+"""A bucket as the destination of a snapshot. A bucket has no rename: the manifest's creation is the commit.
+
+Rows go to a scratch folder of this machine first, since a scope may fail and a list may restart. A scope that is kept
+sends its parts to their final paths at once. The ledger and the checksum follow, and the manifest last, created and
+never overwritten. A note under `_staging` tells of the snapshot until the crawl is over. From it the next crawl moves
+LATEST for a snapshot that was committed, and after a day removes the parts of one that wasn't. Crawls of one bucket are
+disjoint: each path that a crawl writes contains its ID.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+import anyio
+import anyio.to_thread
+
+from crawler.errors import OutputError, UnfinishedCommitError
+from crawler.snapshot import manifest as manifests
+from crawler.snapshot.bucket.latest import advance_latest
+from crawler.snapshot.bucket.notes import clean_up_others, put_note
+from crawler.snapshot.bucket.prune import finish_removals
+from crawler.snapshot.bucket.scratch import Scratch
+from crawler.snapshot.bucket.uploads import Uploads
+from crawler.snapshot.layout import checksum_path, manifest_path, staged
+from crawler.snapshot.object_store import UncertainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from crawler.snapshot.disk import Disk
+    from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
+    from crawler.snapshot.manifest import Manifest, PartFile
+    from crawler.snapshot.object_store import ObjectStore
+    from crawler.snapshot.rows.spool import RowBuffer
+
+# One PUT per part: S3 takes 5 GiB in one, and the parts that are being sent are in memory.
+MAX_PART_BYTES = 32 * 1024 * 1024
+_CLEANING_S = 8.0
+
+
+class BucketDestination:
+    """See `Destination`. Made by `begin`, which puts the snapshot's note. It keeps no journal: the scratch folder ends
+    with its crawl, so that there is nothing to resume.
+    """
+
+    def __init__(
+        self,
+        bucket: ObjectStore,
+        scratch: Scratch,
+        snapshot_id: str,
+        started_at: datetime,
+        recovered: list[str],
+        max_part_bytes: float,
+    ) -> None:
+        """Not called directly: see `begin`."""
+        self.disk: Disk = scratch.disk
+        self.max_part_bytes = max_part_bytes
+        self.snapshot_id = snapshot_id
+        self.started_at = started_at
+        self.recovered = recovered
+        self._bucket = bucket
+        self.scratch = scratch
+        self._uploads = Uploads(bucket, scratch.disk.root, snapshot_id)
+        self._is_committed = False
+        self._is_released = False
+        # A worker thread outlives its waiting task when that task is cancelled from outside of anyio.
+        self._busy = threading.Lock()
+
+    @classmethod
+    async def begin(
+        cls,
+        bucket: ObjectStore,
+        snapshot_id: str,
+        started_at: datetime,
+        tables: Collection[str],
+        *,
+        max_part_bytes: float = MAX_PART_BYTES,
+    ) -> Self:
+        """Clean up what earlier crawls left (`recovered`: the snapshots completed), then put the snapshot's note.
+
+        `tables` are those that the snapshot may have files of. Raises OutputBusyError where another crawl has this ID,
+        OutputError where the bucket can't be written.
+        """
+        # A removal that can't be completed is reported by the next `prune`.
+        with suppress(OutputError):
+            await finish_removals(bucket)
+        recovered = await clean_up_others(bucket, started_at)
+        with anyio.CancelScope(shield=True):
+            scratch = await anyio.to_thread.run_sync(Scratch.make, snapshot_id, started_at)
+        destination = cls(bucket, scratch, snapshot_id, started_at, recovered, max_part_bytes)
+        try:
+            await put_note(bucket, snapshot_id, sorted(tables))
+        except BaseException:
+            await destination._release()
+            raise
+        return destination
+
+    async def open_journal(
+        self,
+        buffer: RowBuffer,  # noqa: ARG002 - the protocol's
+        conditions: ResumeConditions,  # noqa: ARG002
+        parents_by_table: Mapping[str, Sequence[str]],  # noqa: ARG002
+    ) -> list[JournalEntry]:
+        """Do nothing: there is no journal."""
+        return []
+
+    async def note(self, entry: JournalEntry) -> None:
+        """Do nothing: there is no journal."""
+
+    def leave_unfinished(self) -> bool:
+        """Return False: nothing can be resumed."""
+        return False
+
+    async def deliver(self, buffer: RowBuffer, files: Sequence[PartFile]) -> None:
+        """See `Destination.deliver`: the files are sent to their final paths."""
+        buffer.raise_if_failed()
+        await self._uploads.send(files)
+
+    async def stage(self, buffer: RowBuffer, assemble: Callable[[], Manifest]) -> Manifest:
+        """See `Destination.stage`: the last files are sent, and all files are looked for in the bucket."""
+
+        def assemble_blocking() -> Manifest:
+            with self._busy:
+                return assemble()
+
+        manifest = await buffer.run(assemble_blocking)
+        files = [file for entry in manifest.tables.values() for file in entry.files]
+        await self.deliver(buffer, [*files, manifest.ledger])
+        await self._uploads.raise_unless_stored(manifest)
+        return manifest
+
+    async def commit(self, buffer: RowBuffer, manifest: Manifest) -> None:
+        """See `Destination.commit`. Raises UnfinishedCommitError also where the store's answer to the commit was lost
+        and can't be asked for: the snapshot is whole then, and committed or not.
+        """
+        buffer.raise_if_failed()
+        with anyio.CancelScope(shield=True):
+            await self._create_manifest(manifest)
+            try:
+                await self._advance_latest(manifest)
+            finally:
+                await self._release()
+
+    async def abandon(self) -> None:
+        """See `Destination.abandon`. Objects that can't be removed in a few seconds are removed by a crawl of another
+        day.
+        """
+        if not self._is_released and not self._is_committed:
+            with anyio.move_on_after(_CLEANING_S, shield=True), suppress(OutputError):
+                await self._bucket.delete([*sorted(self._uploads.paths), checksum_path(self.snapshot_id)])
+                await self._bucket.delete([staged(self.snapshot_id)])
+        await self._release()
+
+    async def _release(self) -> None:
+        """Remove the scratch folder."""
+
+        def release_blocking() -> None:
+            with self._busy:
+                if not self._is_released:
+                    self._is_released = True
+                    self.scratch.remove()
+
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(release_blocking)
+
+    async def _create_manifest(self, manifest: Manifest) -> None:
+        text = manifests.encode(manifest)
+        await self._bucket.put(checksum_path(self.snapshot_id), manifests.checksum_line(text, self.snapshot_id))
+        self._is_committed = True
+        try:
+            is_ours = await self._bucket.create(manifest_path(self.snapshot_id), text)
+        except UncertainError as error:
+            raise UnfinishedCommitError(
+                f"snapshot {self.snapshot_id} may or may not be committed; run `snapshots list` to see: {error}"
+            ) from error
+        except OutputError:
+            self._is_committed = False
+            raise
+        if not is_ours:
+            # The other crawl's files have the same names: they are left alone.
+            raise OutputError(f"{self._bucket.place.uri} has another snapshot {self.snapshot_id}")
+
+    async def _advance_latest(self, manifest: Manifest) -> None:
+        try:
+            if manifest.status == "complete":
+                await advance_latest(self._bucket, self.snapshot_id)
+            await self._bucket.delete([staged(self.snapshot_id)])
+        except OutputError as error:
+            raise UnfinishedCommitError(
+                f"snapshot {self.snapshot_id} is committed, but LATEST isn't moved; the next crawl moves it: {error}"
+            ) from error

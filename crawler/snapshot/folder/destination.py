@@ -1,0 +1,180 @@
+"""A local folder as the destination of a snapshot: its lock, its journal, its staging folder, its commit."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from math import inf
+from typing import TYPE_CHECKING, Self
+
+import anyio
+import anyio.to_thread
+
+from crawler.errors import OutputError
+from crawler.snapshot.disk import Disk, remove_tree
+from crawler.snapshot.folder.commit import make_table_folders, mark_committed, promote
+from crawler.snapshot.folder.journal import Journal
+from crawler.snapshot.folder.preflight import make_root
+from crawler.snapshot.folder.recovery import acquire_for_new, acquire_unfinished
+from crawler.snapshot.folder.resume import check_conditions, reuse_finished
+from crawler.snapshot.layout import staged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
+    from crawler.snapshot.folder.lock import OutputLock
+    from crawler.snapshot.manifest import Manifest, PartFile
+    from crawler.snapshot.rows.spool import RowBuffer
+
+
+class FolderDestination:
+    """See `Destination`. Made by `begin` or `resume`, which lock the output.
+
+    The next `begin` repairs whatever a process leaves that dies.
+    """
+
+    max_part_bytes = inf
+
+    def __init__(
+        self,
+        disk: Disk,
+        lock: OutputLock,
+        snapshot_id: str,
+        started_at: datetime,
+        recovered: list[str],
+        unfinished: tuple[ResumeConditions, list[JournalEntry]] | None = None,
+    ) -> None:
+        """Not called directly: see `begin` and `resume`. `unfinished` is the journal of the crawl to resume."""
+        self.disk = disk
+        self.snapshot_id = snapshot_id
+        self.started_at = started_at
+        self.recovered = recovered
+        self.lock = lock
+        self._unfinished = unfinished
+        self._journal: Journal | None = None
+        # Nothing of a crawl to resume is removed until its conditions are known to be the same.
+        self._keeps_staged = unfinished is not None
+        self._made_folders: list[str] = []
+        self._is_committed = False
+        self._is_released = False
+        # A worker thread outlives its waiting task when that task is cancelled from outside of anyio.
+        self._busy = threading.Lock()
+
+    @classmethod
+    async def begin(
+        cls, root: Path, snapshot_id: str, started_at: datetime, *, umask: int = 0o077, disk: Disk | None = None
+    ) -> Self:
+        """Lock the output, complete or remove what a crash left in it (see `recovered`), make the staging folder.
+
+        Raises OutputBusyError where another crawl holds the output, OutputError where it can't be written.
+        """
+
+        def begin_blocking() -> tuple[Disk, OutputLock, list[str]]:
+            make_root(root, umask)
+            used = disk or Disk(root, umask)
+            return used, *acquire_for_new(used, snapshot_id, started_at)
+
+        with anyio.CancelScope(shield=True):
+            used, lock, recovered = await anyio.to_thread.run_sync(begin_blocking)
+        return cls(used, lock, snapshot_id, started_at, recovered)
+
+    @classmethod
+    async def resume(cls, root: Path, now: datetime, *, umask: int = 0o077, disk: Disk | None = None) -> Self:
+        """Lock the output to resume its newest unfinished crawl, under the ID of that crawl.
+
+        Nothing of it changes before `open_journal` returns. Raises ConfigError, which says why, where there is no crawl
+        to resume; and as `begin` does.
+        """
+
+        def resume_blocking() -> tuple[Disk, OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:
+            used = disk or Disk(root, umask)
+            return used, *acquire_unfinished(used, now)
+
+        with anyio.CancelScope(shield=True):
+            used, lock, unfinished = await anyio.to_thread.run_sync(resume_blocking)
+        return cls(used, lock, unfinished[0].snapshot_id, unfinished[0].started_at, [], unfinished)
+
+    async def open_journal(
+        self, buffer: RowBuffer, conditions: ResumeConditions, parents_by_table: Mapping[str, Sequence[str]]
+    ) -> list[JournalEntry]:
+        """See `Destination.open_journal`."""
+        entries: list[JournalEntry] = []
+        if self._unfinished is not None:
+            earlier, noted = self._unfinished
+            check_conditions(earlier, conditions)
+            self._keeps_staged = False
+            entries = await buffer.run(reuse_finished, self.disk, self.snapshot_id, noted, parents_by_table)
+        self._journal = await Journal.start(buffer, conditions, entries)
+        return entries
+
+    async def note(self, entry: JournalEntry) -> None:
+        """See `Destination.note`."""
+        if self._journal is not None:
+            await self._journal.add(entry)
+
+    def leave_unfinished(self) -> bool:
+        """See `Destination.leave_unfinished`."""
+        self._keeps_staged = self._keeps_staged or (self._journal is not None and self._journal.count > 0)
+        return self._keeps_staged
+
+    async def deliver(self, buffer: RowBuffer, files: Sequence[PartFile]) -> None:
+        """Do nothing: finished parts are in the staging folder, where the commit needs them."""
+
+    async def stage(self, buffer: RowBuffer, assemble: Callable[[], Manifest]) -> Manifest:
+        """See `Destination.stage`: the folders that the commit renames into are made."""
+
+        def stage_blocking() -> Manifest:
+            with self._busy:
+                manifest = assemble()
+                self._made_folders = make_table_folders(self.disk, manifest)
+                return manifest
+
+        return await buffer.run(stage_blocking)
+
+    async def commit(self, buffer: RowBuffer, manifest: Manifest) -> None:
+        """See `Destination.commit`."""
+
+        def commit_blocking() -> None:
+            with self._busy:
+                mark_committed(self.disk, manifest)
+                self._is_committed = True
+                try:
+                    promote(self.disk, manifest)
+                finally:
+                    self._release()
+
+        await buffer.run(commit_blocking)
+
+    async def abandon(self) -> None:
+        """See `Destination.abandon`."""
+
+        def abandon_blocking() -> None:
+            with self._busy:
+                if self._is_released:
+                    return
+                if not self._is_committed:
+                    self._remove_staged()
+                self._release()
+
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(abandon_blocking)
+
+    def _remove_staged(self) -> None:
+        if not self._keeps_staged:
+            with suppress(OutputError):
+                remove_tree(self.disk, staged(self.snapshot_id))
+        for folder in reversed(self._made_folders):
+            with suppress(OutputError):
+                self.disk.remove_folder(folder)
+
+    def _release(self) -> None:
+        if not self._is_released:
+            self._is_released = True
+            if self._journal is not None:
+                with suppress(OutputError):
+                    self._journal.close()
+            self.lock.release()
+            self.disk.close_root()

@@ -1,0 +1,104 @@
+"""The plan of a prune: which snapshots stay and why, which are removed. For folders and for buckets."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crawler.snapshot.layout import STAGING, is_snapshot_id, manifest_path, staged, started_at
+from crawler.snapshot.reader import list_snapshots, read_manifest
+from crawler.snapshot.retention import KeepRules, keep
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from crawler.snapshot.lake.base import Lake
+    from crawler.snapshot.reader import OutputLocation, SnapshotSummary
+
+# A crawl that hasn't ended after this time holds no lock any more, and must not be resumed.
+UNFINISHED_FOR = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class PrunePlan:
+    """The snapshots that stay and those that are removed. `reasons` has why each one stays. `unfinished` has the IDs of
+    dead crawls.
+    """
+
+    kept: list[SnapshotSummary]
+    removed: list[SnapshotSummary]
+    reasons: dict[str, list[str]]
+    unfinished: list[str] = field(default_factory=list)
+
+
+def plan_prune(root: OutputLocation, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()) -> PrunePlan:
+    """Return what a prune would do now. Writes nothing and takes no lock. Raises OutputError.
+
+    Some snapshots stay whatever the rules: the newest complete one, the one that LATEST names, one whose files are the
+    content of a lake table, and any whose manifest can't be read, since its files aren't known.
+    """
+    found = list_snapshots(root)
+    starts = {entry.snapshot_id: entry.started_at for entry in found if entry.started_at is not None}
+    reasons = keep(rules, starts, now)
+    newest = next((entry.snapshot_id for entry in found if entry.status == "complete"), "")
+    for entry in found:
+        for applies, reason in [
+            (entry.snapshot_id == newest, "newest complete"),
+            (entry.is_latest and entry.snapshot_id != newest, "LATEST names it"),
+            (bool(entry.error), "its manifest can't be read"),
+        ]:
+            if applies:
+                reasons.setdefault(entry.snapshot_id, []).append(reason)
+    unkept = [entry.snapshot_id for entry in found if entry.snapshot_id not in reasons]
+    for snapshot_id, tables in _tables_by_head(lakes, root, unkept):
+        more = f" and {len(tables) - 1} more" if len(tables) > 1 else ""
+        reasons[snapshot_id] = [f"the lake's {tables[0]}{more} is at it"]
+    return PrunePlan(
+        [entry for entry in found if entry.snapshot_id in reasons],
+        [entry for entry in found if entry.snapshot_id not in reasons],
+        reasons,
+        _dead_crawls(root, now),
+    )
+
+
+def expire_from(lakes: Sequence[Lake], root: OutputLocation, plan: PrunePlan) -> None:
+    """Expire the snapshots that are removed from the lakes, before their files are removed. Raises OutputError."""
+    expired = [entry.snapshot_id for entry in plan.removed]
+    if lakes and expired:
+        tables = _tables_of(root, expired)
+        for lake in lakes:
+            lake.expire(tables, expired)
+
+
+def _tables_by_head(
+    lakes: Sequence[Lake], root: OutputLocation, snapshot_ids: Sequence[str]
+) -> list[tuple[str, list[str]]]:
+    """Return those of the snapshots that are the content of lake tables, each with these tables."""
+    if not lakes or not snapshot_ids:
+        return []
+    names = _tables_of(root, snapshot_ids)
+    heads = [head for lake in lakes for head in lake.heads(names).items()]
+    found = {snapshot_id: sorted(table for table, head in heads if head == snapshot_id) for snapshot_id in snapshot_ids}
+    return [(snapshot_id, tables) for snapshot_id, tables in found.items() if tables]
+
+
+def _tables_of(root: OutputLocation, snapshot_ids: Iterable[str]) -> list[str]:
+    return sorted({table for snapshot_id in snapshot_ids for table in read_manifest(root, snapshot_id).tables})
+
+
+def _dead_crawls(root: OutputLocation, now: datetime) -> list[str]:
+    """Return the IDs of old staged snapshots that aren't committed. A committed one will be promoted. Folders only."""
+    if not isinstance(root, Path):
+        return []
+    folder = root / STAGING
+    names = sorted(filter(is_snapshot_id, os.listdir(folder))) if folder.is_dir() else []  # noqa: PTH208 - names
+    return [
+        name
+        for name in names
+        if now - started_at(name) >= UNFINISHED_FOR
+        and not (root / staged(name, manifest_path(name))).exists()
+        and not (root / manifest_path(name)).exists()
+    ]

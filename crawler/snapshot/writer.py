@@ -1,0 +1,154 @@
+"""A snapshot being written: its scopes, its journal, its commit. The destination is a folder or a bucket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.lowlevel
+
+from crawler.snapshot.ended_scopes import EndedScopes
+from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
+from crawler.snapshot.ledger import Ledger
+from crawler.snapshot.manifest import FORMAT, Manifest, count_scopes, status_of
+from crawler.snapshot.rows.row_store import count_columns
+from crawler.snapshot.rows.scope_writer import ScopeWriter
+from crawler.snapshot.rows.spool import RowBuffer
+from crawler.snapshot.staging import StagedSnapshot
+from crawler.snapshot.status import has_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
+
+    from crawler.snapshot.destination import Destination
+    from crawler.snapshot.folder.journal import ChildList
+    from crawler.snapshot.ledger import ScopeRow
+    from crawler.snapshot.manifest import ManifestDraft, PartFile
+
+MEMORY_BYTES = 40 * 1024 * 1024
+MAX_OPEN_PARTS = 64
+
+
+class SnapshotWriter:
+    """One snapshot, from its acquired destination to `commit` or `abandon`.
+
+    `schemas` has the schema of each table. `memory_bytes` bounds the rows and keys in memory; `max_open_parts` bounds
+    the files that are open at once.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        schemas: Mapping[str, pa.Schema],
+        *,
+        memory_bytes: int = MEMORY_BYTES,
+        max_open_parts: int = MAX_OPEN_PARTS,
+    ) -> None:
+        self.destination = destination
+        self.snapshot_id = destination.snapshot_id
+        self.started_at = destination.started_at
+        self.buffer = RowBuffer(destination.disk, memory_bytes, max_open_parts, destination.max_part_bytes)
+        self._schemas = schemas
+        self._columns = {table: count_columns(schema) for table, schema in schemas.items()}
+        self._scopes = EndedScopes(self.snapshot_id)
+
+    async def open_journal(
+        self, plan_sha256: str, conditions: Mapping[str, str], parents_by_table: Mapping[str, Sequence[str]]
+    ) -> list[JournalEntry]:
+        """Begin to note scopes, where the destination keeps a journal; return the finished scopes of a resumed crawl.
+
+        `conditions`: what must be the same, in addition to the plan, for another crawl to resume this one, by its name
+        in messages. `parents_by_table`: every table of the plan → its parent tables. Raises ConfigError where the
+        resumed crawl was begun with another plan or other conditions, and OutputError.
+        """
+        entries = await self.destination.open_journal(
+            self.buffer,
+            ResumeConditions(
+                snapshot_id=self.snapshot_id,
+                started_at=self.started_at,
+                plan_sha256=plan_sha256,
+                conditions=dict(conditions),
+            ),
+            parents_by_table,
+        )
+        for entry in entries:
+            if entry.row.written:
+                files = entry.files if has_rows(entry.row.status) else None
+                self._scopes.end(entry.scope, files, had_parts=False)
+        return entries
+
+    async def note(
+        self, row: ScopeRow, unknown: Mapping[str, int], lists: Mapping[str, list[ChildList] | None]
+    ) -> None:
+        """Note a scope that has ended and is whole, with its files, durably, where a journal is open.
+
+        `unknown` and `lists` are those of `JournalEntry`. Raises OutputError.
+        """
+        files = self._scopes.files.get((row.table, row.account_id, row.region_id), [])
+        await self.destination.note(JournalEntry(row=row, files=files, unknown=dict(unknown), lists=dict(lists)))
+
+    def leave_unfinished(self) -> bool:
+        """Keep the staged files when the snapshot is abandoned, for a resume. Return whether there are any."""
+        return self.destination.leave_unfinished()
+
+    @property
+    def buffered_bytes(self) -> int:
+        """The memory of rows that aren't on the disk yet, approximately."""
+        return self.buffer.buffered_bytes
+
+    def scope(self, table: str, account_id: str, region_id: str) -> ScopeWriter:
+        """Return the writer of a scope, once per scope. Raises OutputError for names that no path can have."""
+        key = (table, account_id, region_id)
+        schema, columns = self._schemas[table], self._columns[table]
+        writer = ScopeWriter(self.buffer, self.snapshot_id, schema, columns, key, self._scopes.end, self._deliver)
+        self._scopes.begin(key)
+        return writer
+
+    async def commit(self, draft: ManifestDraft, ledger: Sequence[ScopeRow]) -> Manifest:
+        """Make the snapshot visible. `ledger` has one row for each planned scope; their statuses give the snapshot's.
+
+        A scope that `has_rows` must have as many rows as were kept of it, any other none. Raises OutputError, after
+        which nothing is committed (call `abandon` then), and UnfinishedCommitError where the snapshot is whole but not
+        all in place: the next crawl completes it.
+        """
+        self.buffer.raise_if_failed()
+        rows = Ledger.of(ledger)
+        self._scopes.raise_unless_consistent(rows)
+        manifest = await self.destination.stage(self.buffer, lambda: self._assemble(draft, rows))
+        await anyio.lowlevel.checkpoint()
+        await self.destination.commit(self.buffer, manifest)
+        return manifest
+
+    async def abandon(self) -> None:
+        """Give the snapshot up and release the destination. Nothing of it stays, unless `leave_unfinished` was called.
+
+        After `commit` this does nothing.
+        """
+        await self.destination.abandon()
+
+    async def _deliver(self, files: Sequence[PartFile]) -> None:
+        await self.destination.deliver(self.buffer, files)
+
+    def _assemble(self, draft: ManifestDraft, ledger: Ledger) -> Manifest:
+        """Stage everything but the manifest, which is returned. Blocks."""
+        staged = StagedSnapshot(self.destination.disk, self.snapshot_id, self._schemas)
+        return Manifest(
+            format=FORMAT,
+            snapshot_id=self.snapshot_id,
+            status=status_of(ledger, draft.directory),
+            started_at=self.started_at,
+            finished_at=draft.finished_at,
+            version=draft.version,
+            secrets=draft.secrets,
+            fingerprint_key_id=draft.fingerprint_key_id,
+            clock_skew_s=draft.clock_skew_s,
+            plan_sha256=draft.plan_sha256,
+            tables=staged.tables(self._scopes.files, self._scopes.emptied_folders, ledger),
+            scopes=count_scopes(ledger),
+            unknown_fields={table: dict(counts) for table, counts in draft.unknown_fields.items()},
+            overhead=dict(draft.overhead),
+            directory=draft.directory,
+            left_out=list(draft.left_out),
+            ledger=staged.ledger(ledger),
+        )

@@ -159,7 +159,7 @@ def main() -> None:
     redaction = Redaction("fingerprint", "fingerprint", b"k" * 32)
     reader.QUICK_FROM_BYTES = 0
     quick = Normalizer(operation, redaction, "s")
-    slow = Normalizer(operation, redaction, "s", is_quick=False)
+    slow = Normalizer(operation, redaction, "s", is_fast=False)
     rows = [quick.read(body, CONTEXT).rows for body in pages]
     runs = [rows[at : at + JOINED] for at in range(0, PAGES, JOINED)]
     decoder, opening = rows[0].decoder, gate.SchemaGate(operation, SchemaVariant())

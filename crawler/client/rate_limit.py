@@ -75,7 +75,7 @@ def least_time_s(requests: int, rule: LimitRule) -> float:
     return max(0, requests - rule.burst) / (rule.rate * PACE)
 
 
-def slows(error: ApiError) -> Literal["operation", "product"]:
+def throttled_bucket(error: ApiError) -> Literal["operation", "product"]:
     """Which of a call's two buckets an answer slows: `Throttling.User` is about all calls of a user to a product."""
     code = error.code.lower()
     return "product" if code == "throttling.user" or code.startswith("throttling.user.") else "operation"
@@ -223,7 +223,7 @@ class TokenBuckets:
         whole.users += 1
         return operation, whole
 
-    def let_go(self, pair: tuple[TokenBucket, TokenBucket], now: float) -> None:
+    def release(self, pair: tuple[TokenBucket, TokenBucket], now: float) -> None:
         """Whoever was given a pair won't ask for it any more.
 
         Each time a few that nobody uses are looked at, in turn, so that one that was slowed doesn't hold up the others.

@@ -74,7 +74,7 @@ class RetryPolicy:
         return hint_s + random() * min(jitter_s, longest_s - hint_s)
 
 
-def cost(error: ApiError) -> int:
+def retry_tokens(error: ApiError) -> int:
     """What a retry after `error` takes from the quota. A new signature or token is free: `REPEATS` bounds them."""
     match error:
         case ThrottledError():
@@ -131,9 +131,9 @@ class Retries:
         delay_s = self._policy.delay_s(
             error, self.attempts, random, repeats=self._met[type(error)], time_left_s=time_left_s
         )
-        if delay_s is None or not self._quota.spend(cost(error)):
+        if delay_s is None or not self._quota.spend(retry_tokens(error)):
             return None
-        self._spent += cost(error)
+        self._spent += retry_tokens(error)
         return delay_s
 
     def succeeded(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -47,7 +47,7 @@ class RowPage:
     unknown: Counter[str]
     coerced: int
     misfits: int
-    quick: FastPage | None = None
+    fast: FastPage | None = None
 
     @property
     def seen(self) -> int:
@@ -63,12 +63,12 @@ class RowPage:
         """Nobody asks for the records' values any more. They take several times what the page takes as bytes, and a
         list holds its last page while it waits for the next.
         """
-        self.quick = None
+        self.fast = None
 
     def bound_values(self, paths: Sequence[str]) -> list[tuple[str, ...]]:
         """See `bound_values`. Read from the records where they have the values as they are."""
-        if self.quick is not None and paths:
-            columns = [self.quick.values(path) for path in paths]
+        if self.fast is not None and paths:
+            columns = [self.fast.values(path) for path in paths]
             if all(column is not None and None not in column and "" not in column for column in columns):
                 return [tuple(map(str, row)) for row in zip(*columns, strict=True)]
         return bound_values(self.batch, paths)
@@ -87,48 +87,54 @@ class Detail:
 
 
 class Normalizer:
-    """Reads the pages of one operation: the quick way where a page is exactly in schema, else the slow way.
+    """Reads the pages of one operation: by the fast path if a page is exactly in schema, else by the exact path.
 
-    Both say the same. Between pages it only remembers how they differ from the schema, to know them the quick way.
-    `is_quick` False takes the slow way always: it is there for tests, as the reference.
+    Both give the same rows. Between pages it remembers only how they differ from the schema, so that the fast path
+    accepts the next ones. `is_fast` False always takes the exact path, as the reference for tests.
     """
 
-    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, *, is_quick: bool = True) -> None:
+    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, *, is_fast: bool = True) -> None:
         self._operation = operation
-        self._quick = FastReader(operation, redaction, snapshot_id, self._slow_batch) if is_quick else None
+        self._fast = FastReader(operation, redaction, snapshot_id, self._exact_batch) if is_fast else None
         self._redaction = redaction
         self._snapshot_id = snapshot_id
         self._key_wires = {operation.column_names[c.wire]: c.wire for c in operation.columns}
 
-    def read(self, body: bytes, context: RowContext, details: Sequence[Detail | None] = ()) -> RowPage:
-        """Read a page. `details` has one item a record, where its records' details were asked for.
+    def read(
+        self,
+        body: bytes,
+        context: RowContext,
+        details: Sequence[Detail | None] = (),
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> RowPage:
+        """Read a page. `details` has one item per record, where the details of its records were requested.
 
-        What a detail says of a record stands in place of what the list says. Raises TransientError where the body is no
-        JSON (it may have been cut on its way), PaginationError where the list isn't there, is no list or is there
-        twice, NormalizeError where a record lacks its key or the answer is nested, or has a number, beyond all measure.
+        `check` raises if the body is an error of the service. It is called first, unless the body is proven to be a
+        page without one. A value of a detail replaces that of the list.
+
+        Raises TransientError for a body that isn't JSON (it may have been cut in transit), PaginationError for a list
+        that is missing, doubled or not a list, NormalizeError for a record without its key and for excessive nesting
+        or numbers; and the errors of `check`.
         """
         if details:
-            return self._read(body, context, details)
-        return self.read_quickly(body, context) or self.read_slowly(body, context)
-
-    def read_quickly(self, body: bytes, context: RowContext) -> RowPage | None:
-        """The page, where it is exactly in schema and says nothing of an error; None where it has to be read slowly."""
-        if self._quick is None or (found := self._quick.read(body, context)) is None:
-            return None
+            return self._read_exact(body, context, details)
+        if self._fast is None:
+            check()
+            return self._read_exact(body, context)
+        found = self._fast.read(body, context)
+        if found is None:
+            check()
+            page = self._read_exact(body, context)
+            self._fast.widen(page.unknown)
+            return page
         unknown = Counter(found.unknown)
         return RowPage(found.rows, found.keys, found.digests, found.token, found.total, unknown, 0, 0, found)
 
-    def read_slowly(self, body: bytes, context: RowContext) -> RowPage:
-        """The page that `read_quickly` has just refused. Raises as `read` does."""
-        page = self._read(body, context, ())
-        if self._quick is not None:
-            self._quick.learn(page.unknown)
-        return page
+    def _exact_batch(self, body: bytes, context: RowContext) -> pa.RecordBatch:
+        return self._read_exact(body, context).batch
 
-    def _slow_batch(self, body: bytes, context: RowContext) -> pa.RecordBatch:
-        return self._read(body, context, ()).batch
-
-    def _read(self, body: bytes, context: RowContext, details: Sequence[Detail | None]) -> RowPage:
+    def _read_exact(self, body: bytes, context: RowContext, details: Sequence[Detail | None] = ()) -> RowPage:
         try:
             records, token, total, unknown = self._open(parse(body))
             is_careful = needs_care(body) or any(detail.needs_care for detail in details if detail)

@@ -1,11 +1,13 @@
-"""The pages of one list: what is asked for, and what the answer becomes."""
+"""Builds the request of each page of a list and turns the response into rows."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from functools import partial
 
 from crawler.client.client import Client
 from crawler.client.request import ApiRequest, expand_path
+from crawler.client.transport import HttpResponse
 from crawler.clock import Clock
 from crawler.normalizer import Normalizer, RowPage
 from crawler.normalizer.fast.decoder import RowContext
@@ -13,7 +15,7 @@ from crawler.run.scope import Job
 
 
 class PageReader:
-    """Asks for pages. `normalizers` are by table; windows of time end where it was made."""
+    """Requests pages. `normalizers` are by table. Windows of time end when the reader was made."""
 
     def __init__(self, client: Client, normalizers: Mapping[str, Normalizer], clock: Clock) -> None:
         self._client = client
@@ -22,9 +24,9 @@ class PageReader:
         self._began_at = clock.now()
 
     def fetch(self, job: Job, parameters: Mapping[str, str]) -> Awaitable[RowPage]:
-        """One page of a list, by what paging adds to its request. Raises as `Client.call` and `Normalizer.read` do.
+        """Return one page of a list; `parameters` are those that paging adds to the request. Await it at once.
 
-        What it gives is awaited at once.
+        Raises the errors of `Client.exchange` and `Normalizer.read`.
         """
         scope, operation = job.scope, job.scope.operation
         request = ApiRequest(
@@ -37,21 +39,19 @@ class PageReader:
         )
         normalizer = self._normalizers[operation.table]
 
-        def quick(body: bytes) -> RowPage | None:
+        def read(response: HttpResponse) -> RowPage:
+            check = partial(self._client.check, operation.product, response)
+            if response.status // 100 != 2:
+                check()
             if scope.details is not None:
-                job.body = body
-            return normalizer.read_quickly(body, self._context(job))
-
-        def read(body: bytes) -> RowPage:
-            return normalizer.read_slowly(body, self._context(job))
+                job.body = response.body
+            return normalizer.read(response.body, self._context(job), check=check)
 
         has_place, job.has_place = job.has_place, False
-        return self._client.call(
-            request, scope.caller, scope.channel, read, scope.tally, quick=quick, has_place=has_place
-        )
+        return self._client.exchange(request, scope.caller, scope.channel, read, scope.tally, has_slot=has_place)
 
     async def detailed(self, job: Job, page: RowPage) -> RowPage:
-        """The page that was fetched last, with its records' details where they are asked for."""
+        """Return the page that was fetched last, with the details of its records if the scope requests them."""
         details = job.scope.details
         if details is None or not page.seen:
             return page
@@ -59,7 +59,7 @@ class PageReader:
         return self._normalizers[job.scope.operation.table].read(job.body, self._context(job), found)
 
     def _query(self, job: Job) -> dict[str, str]:
-        """What is sent with every page of a list."""
+        """Return the query that is sent with every page of a list."""
         target, window = job.scope.target, job.scope.operation.window
         values = {**job.parameters, "account_id": target.account_id, "region_id": target.region_id}
         span = window.query(self._began_at) if window is not None else {}

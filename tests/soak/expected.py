@@ -77,7 +77,7 @@ def _templates(kind: Kind, world: World) -> _Templates:
     ]
     body = orjson.dumps({kind.records: [record for records in lists for record in records]})
     redaction = Redaction("fingerprint", "fingerprint", FINGERPRINT_KEY.encode())
-    normalizer = Normalizer(operation, redaction, "soak", is_quick=False)
+    normalizer = Normalizer(operation, redaction, "soak", is_fast=False)
     context = RowContext("1", "r", datetime.now(UTC), {"functionName": some.name})
     rows = pa.Table.from_batches([normalizer.read(body, context).batch]).drop_columns(list(LEFT_OUT))
     offsets = [sum(map(len, lists[:number])) for number in range(len(lists))]

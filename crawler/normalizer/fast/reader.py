@@ -15,7 +15,7 @@ from crawler.normalizer.exact_json import InvalidJsonError
 from crawler.normalizer.extra import ExtraEntry, ExtraFields, extra_text
 from crawler.normalizer.fast.decoder import ArrowDecoder, ExactReader, RowContext, Undecoded
 from crawler.normalizer.fast.gate import GatedPage, SchemaGate, UnknownField
-from crawler.normalizer.fast.variants import SchemaVariant, learn
+from crawler.normalizer.fast.variants import SchemaVariant, widen
 from crawler.normalizer.redaction import Redaction, needs_care
 
 # From this many bytes of an operation's pages on a gate pays, which takes as long to make as to read these slowly.
@@ -85,11 +85,11 @@ class FastReader:
             pass
         return None
 
-    def learn(self, unknown: Iterable[str]) -> None:
+    def widen(self, unknown: Iterable[str]) -> None:
         """Learn from the page that was just refused, and has turned out to have these unknown fields."""
         if not self._is_able:
             return
-        variant = learn(self._variant, self._operation, self._refusal, unknown)
+        variant = widen(self._variant, self._operation, self._refusal, unknown)
         if variant != self._variant:
             self._variant, self._gate, self._decoders = variant, None, {}
 

@@ -47,16 +47,16 @@ class SchemaVariant:
         return sorted(found[-1] for found in self.learned if found[:-1] == path)
 
 
-def learn(variant: SchemaVariant, operation: Operation, refusal: str, unknown: Iterable[str]) -> SchemaVariant:
+def widen(variant: SchemaVariant, operation: Operation, refusal: str, unknown: Iterable[str]) -> SchemaVariant:
     """The variant that lets the next page through, from why the gate refused one and the names that nobody knew in it.
 
     The same one where there is nothing to learn from it, or where too much was learned already.
     """
     if variant.changes >= _MAX_SPELLED:
         return variant
-    found = _learn_names(variant, operation, unknown)
+    found = _widen_names(variant, operation, unknown)
     if match := _UNKNOWN.match(refusal):
-        found = _learn_case(found, operation, match[1], match[2] or "")
+        found = _widen_case(found, operation, match[1], match[2] or "")
     elif match := _NUMBER.match(refusal):
         at = _resolve(found, operation, match[1])
         if at is not None and at[1] is not None and at[1].kind == "timestamp":
@@ -64,7 +64,7 @@ def learn(variant: SchemaVariant, operation: Operation, refusal: str, unknown: I
     return found if found == variant else replace(found, changes=variant.changes + 1)
 
 
-def _learn_names(variant: SchemaVariant, operation: Operation, unknown: Iterable[str]) -> SchemaVariant:
+def _widen_names(variant: SchemaVariant, operation: Operation, unknown: Iterable[str]) -> SchemaVariant:
     learned = set(variant.learned)
     for pattern in unknown:
         *steps, name = re.findall(r"\[\]|[^.\[\]]+", pattern)
@@ -79,7 +79,7 @@ def _learn_names(variant: SchemaVariant, operation: Operation, unknown: Iterable
     return replace(variant, learned=frozenset(learned))
 
 
-def _learn_case(variant: SchemaVariant, operation: Operation, name: str, where: str) -> SchemaVariant:
+def _widen_case(variant: SchemaVariant, operation: Operation, name: str, where: str) -> SchemaVariant:
     at = _resolve(variant, operation, where)
     if at is None:
         return variant

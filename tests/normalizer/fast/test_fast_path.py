@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from crawler.catalog import schemas_folder
 from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import load_rules
-from crawler.errors import CrawlError
+from crawler.errors import CrawlError, FatalError
 from crawler.normalizer import Normalizer
 from crawler.normalizer.exact_json import swap_case
 from crawler.normalizer.fast import decoder as arrow
@@ -87,7 +89,7 @@ def bindings(operation):
 def check(operation, bodies, redaction=KEEPS):
     """Read pages in a row both ways; gives how many the quick way read."""
     quick = Normalizer(operation, redaction, "s")
-    slow = Normalizer(operation, redaction, "s", is_quick=False)
+    slow = Normalizer(operation, redaction, "s", is_fast=False)
     found = []
     for body in bodies:
         page, reference = (outcome(each, body, context(operation)) for each in (quick, slow))
@@ -360,7 +362,7 @@ def test_data_where_names_are_expected_ends_the_learning():
     for number in range(200):
         body = functions(number, **{f"name{number}": 1})
         assert normalizer.read(body, context(FUNCTIONS)).unknown == {f"name{number}": 1}
-    assert len(normalizer._quick._variant.learned) == MAX_LEARNED
+    assert len(normalizer._fast._variant.learned) == MAX_LEARNED
 
 
 EPOCHS = CATALOG.operations["opensearch_app_groups"]
@@ -376,7 +378,7 @@ def test_epoch_numbers_are_learned_where_an_instant_is_expected(values):
 def test_records_that_only_differ_in_the_order_of_their_fields_have_one_digest_both_ways():
     one, other = function(1, new=1), dict(reversed(function(1, new=1).items()))
     for is_quick in (True, False):
-        normalizer = Normalizer(FUNCTIONS, KEEPS, "s", is_quick=is_quick)
+        normalizer = Normalizer(FUNCTIONS, KEEPS, "s", is_fast=is_quick)
         pages = [normalizer.read(body_of(answer(FUNCTIONS, [r]), {}), context(FUNCTIONS)) for r in (one, other, one)]
         assert len({digest for page in pages for digest in page.digests}) == 1
 
@@ -401,7 +403,7 @@ def test_should_arro3_refuse_a_page_it_is_read_the_slow_way(monkeypatch):
         raise ValueError("no")
 
     monkeypatch.setattr(arrow, "read_json", refuse)
-    slow = Normalizer(FUNCTIONS, KEEPS, "s", is_quick=False).read(functions(1, 2), context(FUNCTIONS))
+    slow = Normalizer(FUNCTIONS, KEEPS, "s", is_fast=False).read(functions(1, 2), context(FUNCTIONS))
     assert page.batch.equals(slow.batch)
 
 
@@ -429,17 +431,26 @@ def test_what_is_read_before_it_is_judged_is_no_error(table, envelopes):
     for envelope in envelopes:
         body = body_of({**answer(operation, []), **envelope}, {})
         error = error_from_response(RULES, product=operation.product, status=200, headers={}, body=body, now=NOW)
-        page = normalizer.read_quickly(body, context(operation))
-        assert page is None or error is None, (body, error)
-        if page is None:
-            outcome(normalizer, body, context(operation))
+        checks = []
+        with suppress(CrawlError):
+            normalizer.read(body, context(operation), check=partial(checks.append, error))
+        assert checks or error is None, (body, error)
 
 
-def test_a_page_that_says_that_all_went_well_is_read_quickly():
+def test_a_page_that_says_that_all_went_well_is_not_checked():
     normalizer = Normalizer(FUNCTIONS, KEEPS, "s")
     for envelope in ({}, {"requestId": "r"}, {"code": "", "message": "", "success": True}, {"code": None}):
         body = body_of({**json.loads(functions(1, 2)), **envelope}, {})
-        assert normalizer.read_quickly(body, context(FUNCTIONS)) is not None, envelope
+        normalizer.read(body, context(FUNCTIONS), check=lambda: pytest.fail("checked"))
+
+
+def test_a_body_that_is_an_error_is_not_read():
+    def refuse():
+        raise FatalError("Oops", "")
+
+    for is_fast in (True, False):
+        with pytest.raises(FatalError):
+            Normalizer(FUNCTIONS, KEEPS, "s", is_fast=is_fast).read(b"{}", context(FUNCTIONS), check=refuse)
 
 
 # --- what it costs ---
@@ -472,7 +483,7 @@ def test_the_quick_way_makes_few_calls_a_row_and_none_a_field():
     pages = [normalizer.read(body, context(FUNCTIONS)) for body in (small, large)]
     reading = calls_per_row(*(lambda body=body: normalizer.read(body, context(FUNCTIONS)) for body in (small, large)))
     decoding = calls_per_row(*(lambda page=page: page.rows.decoder.decode_quickly([page.rows]) for page in pages))
-    slow = Normalizer(FUNCTIONS, HIDES[0], "s", is_quick=False)
+    slow = Normalizer(FUNCTIONS, HIDES[0], "s", is_fast=False)
     reference = calls_per_row(*(lambda body=body: slow.read(body, context(FUNCTIONS)) for body in (small, large)))
     assert reading < 6
     assert decoding < 25  # one secret a row that no other row has

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
@@ -19,10 +19,13 @@ from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.normalizer.converters import Compiler
 from crawler.normalizer.exact_json import ExcessiveJsonError, InvalidJsonError, Repeated, find, parse, swap_case
 from crawler.normalizer.extra import Convert, ExtraEntry, ExtraFields, extra_text, path_name
-from crawler.normalizer.fast.decoder import RowContext, Undecoded
 from crawler.normalizer.fast.gate import ENVELOPE
 from crawler.normalizer.fast.reader import FastPage, FastReader
+from crawler.normalizer.pending import DecodePool, ReadyBatch, RowContext
 from crawler.normalizer.redaction import Redaction, needs_care
+
+if TYPE_CHECKING:
+    from crawler.snapshot.rows.pending_rows import PendingRows
 
 # How many names of unknown fields one page may add: a map of data where an object is declared has no end of names.
 _MAX_UNKNOWN_NAMES = 1000
@@ -39,7 +42,7 @@ class RowPage:
     still has of the records, None where the page was read the slow way.
     """
 
-    rows: pa.RecordBatch | Undecoded
+    rows: PendingRows
     keys: Sequence[Hashable | None]
     digests: Sequence[int]
     token: Any
@@ -56,8 +59,8 @@ class RowPage:
 
     @property
     def batch(self) -> pa.RecordBatch:
-        """The rows as a batch, decoded now where they wait for it."""
-        return self.rows.batch() if isinstance(self.rows, Undecoded) else self.rows
+        """The rows as a batch, decoded now if they are not yet."""
+        return self.rows.to_batch()
 
     def forget_records(self) -> None:
         """Nobody asks for the records' values any more. They take several times what the page takes as bytes, and a
@@ -93,9 +96,18 @@ class Normalizer:
     accepts the next ones. `is_fast` False always takes the exact path, as the reference for tests.
     """
 
-    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, *, is_fast: bool = True) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        redaction: Redaction,
+        snapshot_id: str,
+        pool: DecodePool | None = None,
+        *,
+        is_fast: bool = True,
+    ) -> None:
         self._operation = operation
-        self._fast = FastReader(operation, redaction, snapshot_id, self._exact_batch) if is_fast else None
+        pool = pool or DecodePool()
+        self._fast = FastReader(operation, redaction, snapshot_id, self._exact_batch, pool) if is_fast else None
         self._redaction = redaction
         self._snapshot_id = snapshot_id
         self._key_wires = {operation.column_names[c.wire]: c.wire for c in operation.columns}
@@ -222,7 +234,7 @@ class Normalizer:
         coerced = sum(drift.coerced for drift in drifts)
         keys = self._row_keys(batch, rows, drifts)
         digests = [_digest(record) for record in records]
-        return RowPage(batch, keys, digests, token, total, unknown, coerced, misfits)
+        return RowPage(ReadyBatch(batch), keys, digests, token, total, unknown, coerced, misfits)
 
     def _batch(
         self, rows: list[dict[str, Any] | None], drifts: list[ExtraFields], context: RowContext

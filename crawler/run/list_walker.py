@@ -9,8 +9,7 @@ from crawler.client.client import Client
 from crawler.client.request import ApiRequest, expand_path
 from crawler.client.transport import HttpResponse
 from crawler.clock import Clock
-from crawler.normalizer import Normalizer, RowPage
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext, RowPage
 from crawler.run.scope import Job
 
 

@@ -13,8 +13,7 @@ import pytest
 from crawler.catalog import load_catalog
 from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
 from crawler.errors import NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.normalizer import bound_values
 from crawler.normalizer.redaction import MASK, Redaction
 

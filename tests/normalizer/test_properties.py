@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from crawler.catalog import load_catalog
 from crawler.errors import NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Normalizer
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.exact_json import swap_case
 from crawler.normalizer.extra import path_name
-from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
 from tests.support.examples import examples
 

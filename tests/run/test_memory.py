@@ -8,7 +8,7 @@ import sys
 from crawler.config import parse_config
 from crawler.normalizer import RowPage
 from crawler.normalizer.fast import reader
-from crawler.normalizer.fast.decoder import Undecoded
+from crawler.normalizer.pending import UndecodedPage
 from crawler.run import connection
 from crawler.run.run import crawl
 from crawler.run.scheduler import Scheduler
@@ -76,5 +76,5 @@ async def test_a_page_that_waits_for_the_disk_is_held_as_bytes_alone(tmp_path, m
         result = await found.crawl(found.config(tables=["fc_functions"]))
         assert result.exit_code == 0
     assert len(waiting) > 1
-    assert {type(page.rows) for page in waiting} == {Undecoded}
-    assert {page.quick for page in waiting} == {None}
+    assert {type(page.rows) for page in waiting} == {UndecodedPage}
+    assert {page.fast for page in waiting} == {None}

@@ -466,7 +466,7 @@ async def test_an_output_that_fails_ends_the_run(tmp_path):
     run = Run(tmp_path, TREE)
 
     async def failing():
-        run.writer._spool._failure = "no space left"
+        run.writer._spool.failure = "no space left"
         return functions("f1")
 
     run.world.lists = {**TREE, (FUNCTIONS, ("s1",), None): failing}

@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from crawler.catalog import load_catalog
 from crawler.catalog.model import Operation
-from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.redaction import Redaction
 from tests.soak.crawling import FINGERPRINT_KEY
 from tests.soak.world import Kind, World, kinds

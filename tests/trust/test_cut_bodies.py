@@ -19,8 +19,7 @@ from crawler.client.request import ApiRequest
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import Transport
 from crawler.errors import CrawlError
-from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.redaction import Redaction
 from crawler.testing import FakeProvider, client_over
 

@@ -13,9 +13,8 @@ import pytest
 
 from crawler.catalog import load_catalog
 from crawler.errors import CrawlError, NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Normalizer
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.exact_json import swap_case
-from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
 from crawler.snapshot import schema_sha256
 

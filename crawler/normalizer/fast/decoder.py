@@ -7,9 +7,8 @@ get here. It reads instants as text and leaves secrets as they are; both become 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import chain, repeat
 from typing import Any
 
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 from crawler.catalog.columns import TIMESTAMP, Column
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.normalizer.fast.variants import Path, SchemaVariant
+from crawler.normalizer.pending import DecodePool, PageDecoder, RowContext, UndecodedPage
 from crawler.normalizer.redaction import MARKS, Redaction
 
 _MILLISECONDS_FROM = 10**11
@@ -26,45 +26,11 @@ _SCALARS = {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(),
 _MAX_CACHED = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class RowContext:
-    """What a page's rows have in common. `parameters`: the path's, by wire name."""
-
-    account_id: str
-    region_id: str
-    fetched_at: datetime
-    parameters: Mapping[str, str]
-
-
-# Reads one page without any shortcut.
+# Reads one page by the exact path.
 ExactReader = Callable[[bytes, RowContext], pa.RecordBatch]
 
 
-@dataclass(slots=True, eq=False)
-class Undecoded:
-    """A page's rows as received. `extra` is their `_extra`, empty where none has any. `decoder` makes the batch.
-
-    `nbytes` counts what is held. Not to be changed; it isn't frozen since that would double what making one takes.
-    """
-
-    decoder: ArrowDecoder
-    body: bytes
-    num_rows: int
-    context: RowContext
-    extra: Sequence[str | None]
-    nbytes: int
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema that the rows will have."""
-        return self.decoder.schema
-
-    def batch(self) -> pa.RecordBatch:
-        """The rows, decoded now."""
-        return self.decoder.decode([self])
-
-
-class ArrowDecoder:
+class ArrowDecoder(PageDecoder):
     """Makes the batches of one operation and variant, from pages whose list has this name.
 
     `wire` is the schema that arro3 reads a page by.
@@ -77,25 +43,26 @@ class ArrowDecoder:
         list_name: str,
         redaction: Redaction,
         snapshot_id: str,
-        slow: ExactReader,
+        exact: ExactReader,
+        pool: DecodePool,
     ) -> None:
-        self.schema: pa.Schema = operation.schema
+        super().__init__(operation.schema, pool)
         self._operation = operation
         self._variant = variant
         self._list_name = list_name
         self._snapshot_id = snapshot_id
-        self._slow = slow
+        self._exact = exact
         self._columns = ArrowColumns(operation.columns, variant, redaction)
         self.wire = _wire_schema(list_name, pa.list_(self._columns.wire_type))
 
-    def decode(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
+    def decode(self, pages: Sequence[UndecodedPage]) -> pa.RecordBatch:
         """The rows of pages of one scope, in their order. Should arro3 refuse them all the same, read the slow way."""
         try:
-            return self.decode_quickly(pages)
+            return self.decode_fast(pages)
         except Exception:  # noqa: BLE001 - the pages are whole, and there is another way to read them
-            return pa.concat_batches([self._slow(page.body, page.context) for page in pages])
+            return pa.concat_batches([self._exact(page.body, page.context) for page in pages])
 
-    def decode_quickly(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
+    def decode_fast(self, pages: Sequence[UndecodedPage]) -> pa.RecordBatch:
         """The rows, by arro3. Raises what it raises."""
         read = read_json(b"\n".join(page.body for page in pages), self.wire, len(pages))
         records = read.column(0).combine_chunks().flatten()
@@ -107,7 +74,7 @@ class ArrowDecoder:
         arrays = [self._array(field, by_name.get(field.name), pages) for field in self.schema]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
-    def _array(self, field: pa.Field, array: pa.Array | None, pages: Sequence[Undecoded]) -> pa.Array:
+    def _array(self, field: pa.Field, array: pa.Array | None, pages: Sequence[UndecodedPage]) -> pa.Array:
         context = pages[0].context
         fixed = dict(zip(FIXED_COLUMNS, (context.account_id, context.region_id, self._snapshot_id), strict=False))
         if field.name in fixed:
@@ -127,7 +94,7 @@ class ArrowDecoder:
         return array
 
 
-def _each(values: Sequence[Any], kind: pa.DataType, pages: Sequence[Undecoded]) -> pa.Array:
+def _each(values: Sequence[Any], kind: pa.DataType, pages: Sequence[UndecodedPage]) -> pa.Array:
     """A column with one value a page."""
     if len(set(values)) == 1:
         return pa.repeat(pa.scalar(values[0], kind), sum(page.num_rows for page in pages))
@@ -135,7 +102,7 @@ def _each(values: Sequence[Any], kind: pa.DataType, pages: Sequence[Undecoded]) 
     return pa.array(values, kind).take(pa.array(list(indices), pa.int32()))
 
 
-def _extra(pages: Sequence[Undecoded], kind: pa.DataType) -> pa.Array:
+def _extra(pages: Sequence[UndecodedPage], kind: pa.DataType) -> pa.Array:
     if not any(page.extra for page in pages):
         return pa.nulls(sum(page.num_rows for page in pages), kind)
     return pa.array(list(chain.from_iterable(page.extra or repeat(None, page.num_rows) for page in pages)), kind)

@@ -13,9 +13,10 @@ from crawler.catalog.columns import Column
 from crawler.catalog.model import Operation
 from crawler.normalizer.exact_json import InvalidJsonError
 from crawler.normalizer.extra import ExtraEntry, ExtraFields, extra_text
-from crawler.normalizer.fast.decoder import ArrowDecoder, ExactReader, RowContext, Undecoded
+from crawler.normalizer.fast.decoder import ArrowDecoder, ExactReader
 from crawler.normalizer.fast.gate import GatedPage, SchemaGate, UnknownField
 from crawler.normalizer.fast.variants import SchemaVariant, widen
+from crawler.normalizer.pending import DecodePool, RowContext, UndecodedPage
 from crawler.normalizer.redaction import Redaction, needs_care
 
 # From this many bytes of an operation's pages on a gate pays, which takes as long to make as to read these slowly.
@@ -31,7 +32,7 @@ _REFUSALS = (msgspec.MsgspecError, InvalidJsonError, UnicodeError, RecursionErro
 class FastPage:
     """A page that was read the quick way. `digests` and `keys` are as the normalizer's; `unknown` has paths."""
 
-    rows: Undecoded
+    rows: UndecodedPage
     keys: Sequence[Hashable | None]
     digests: Sequence[int]
     token: Any
@@ -52,11 +53,14 @@ class FastReader:
     The first pages, as many as `QUICK_FROM_BYTES` has bytes, are left to the slow way, `slow`.
     """
 
-    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, slow: ExactReader) -> None:
+    def __init__(
+        self, operation: Operation, redaction: Redaction, snapshot_id: str, exact: ExactReader, pool: DecodePool
+    ) -> None:
         self._operation = operation
         self._redaction = redaction
         self._snapshot_id = snapshot_id
-        self._slow = slow
+        self._exact = exact
+        self._pool = pool
         self._columns = {operation.column_names[column.wire]: column for column in operation.columns}
         self._parameters = {column: wire for wire, column in operation.parameter_columns.items()}
         self._is_able = not operation.item and len(operation.records) == 1 and all(map(self._is_plain, operation.key))
@@ -104,9 +108,7 @@ class FastReader:
         extra: Sequence[str | None] = [self._extra(found) for found in opened.found]
         unknown = [*opened.beside, *(each.pattern for found in opened.found for each in found)]
         decoder = self._decoder(opened.list_name)
-        extra = extra if any(extra) else ()
-        size = len(body) + sum(len(text) for text in extra if text)
-        rows = Undecoded(decoder, body, len(opened.records), context, extra, size)
+        rows = decoder.page(body, len(opened.records), context, extra if any(extra) else ())
         digests = [hash(text) for text in opened.texts]
         return FastPage(rows, keys, digests, opened.token, opened.total, unknown, opened.records, self, gate)
 
@@ -114,7 +116,7 @@ class FastReader:
         decoder = self._decoders.get(list_name)
         if decoder is None:
             decoder = ArrowDecoder(
-                self._operation, self._variant, list_name, self._redaction, self._snapshot_id, self._slow
+                self._operation, self._variant, list_name, self._redaction, self._snapshot_id, self._exact, self._pool
             )
             self._decoders[list_name] = decoder
         return decoder

@@ -23,9 +23,9 @@ from crawler.snapshot.folder.resume import check_terms, take_over
 from crawler.snapshot.folder.staging import StagedSnapshot
 from crawler.snapshot.layout import account_folder, staged
 from crawler.snapshot.ledger import Ledger, has_rows
+from crawler.snapshot.rows.row_buffer import RowBuffer
 from crawler.snapshot.rows.row_store import count_columns
 from crawler.snapshot.rows.scope_writer import ScopeWriter
-from crawler.snapshot.rows.spool import RowBuffer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,12 +18,12 @@ from crawler.catalog import schemas_folder
 from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import load_rules
 from crawler.errors import CrawlError, FatalError
-from crawler.normalizer import Normalizer
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.exact_json import swap_case
 from crawler.normalizer.fast import decoder as arrow
 from crawler.normalizer.fast import reader
-from crawler.normalizer.fast.decoder import RowContext, Undecoded
 from crawler.normalizer.fast.variants import MAX_LEARNED
+from crawler.normalizer.pending import UndecodedPage
 from tests.normalizer.test_properties import CATALOG, HIDES, KEEPS, junk, leaves, mutated, names, records, texts
 from tests.support.crawl_runner import fast_cloud
 from tests.support.examples import examples
@@ -55,7 +55,7 @@ def outcome(normalizer, body, where):
 
 def assert_same(quick, slow, paths):
     if not isinstance(slow, tuple):
-        batch = quick.rows.decoder.decode_quickly([quick.rows]) if isinstance(quick.rows, Undecoded) else quick.batch
+        batch = quick.rows.source.decode_fast([quick.rows]) if isinstance(quick.rows, UndecodedPage) else quick.batch
         batch.validate(full=True)
         assert batch.schema.equals(slow.batch.schema, check_metadata=True)
         assert batch.to_pylist() == slow.batch.to_pylist()
@@ -94,7 +94,7 @@ def check(operation, bodies, redaction=KEEPS):
     for body in bodies:
         page, reference = (outcome(each, body, context(operation)) for each in (quick, slow))
         assert_same(page, reference, bindings(operation))
-        found.append(isinstance(getattr(page, "rows", None), Undecoded))
+        found.append(isinstance(getattr(page, "rows", None), UndecodedPage))
     return found
 
 
@@ -391,7 +391,7 @@ def test_many_pages_become_one_batch_each_with_its_own_context():
         records = [{"aliasName": f"a{row}"} for row in range(number + 1)]
         where = RowContext("1", "r", NOW + timedelta(seconds=number), {"functionName": f"f{number}"})
         pages.append(normalizer.read(body_of(answer(operation, records), {}), where))
-    rows = pages[0].rows.decoder.decode_quickly([page.rows for page in pages]).to_pylist()
+    rows = pages[0].rows.source.decode_fast([page.rows for page in pages]).to_pylist()
     assert rows == [row for page in pages for row in page.batch.to_pylist()]
     assert [row["function_name"] for row in rows] == [f"f{number}" for number in range(5) for _ in range(number + 1)]
 
@@ -482,7 +482,7 @@ def test_the_quick_way_makes_few_calls_a_row_and_none_a_field():
     small, large = functions(*range(50)), functions(*range(250))
     pages = [normalizer.read(body, context(FUNCTIONS)) for body in (small, large)]
     reading = calls_per_row(*(lambda body=body: normalizer.read(body, context(FUNCTIONS)) for body in (small, large)))
-    decoding = calls_per_row(*(lambda page=page: page.rows.decoder.decode_quickly([page.rows]) for page in pages))
+    decoding = calls_per_row(*(lambda page=page: page.rows.source.decode_fast([page.rows]) for page in pages))
     slow = Normalizer(FUNCTIONS, HIDES[0], "s", is_fast=False)
     reference = calls_per_row(*(lambda body=body: slow.read(body, context(FUNCTIONS)) for body in (small, large)))
     assert reading < 6

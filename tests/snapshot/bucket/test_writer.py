@@ -441,7 +441,7 @@ async def test_cancelled_upload_ends_at_once_and_leaves_nothing(fake):
 async def test_rows_of_a_long_list_become_several_bounded_parts(fake):
     """No part needs more than one PUT, so that no upload can be left half done (F58)."""
     writer = await BucketSnapshotWriter.begin_in(fake.bucket(), NEW, START, SCHEMAS, max_part_bytes=1)
-    writer._spool._memory_bytes = writer._spool._least_bytes = 1
+    writer._spool.memory_bytes = 1
     scope = writer.scope("fc_functions", ACCOUNT, "cn-hangzhou")
     reading = scope.list()
     for number in range(4):

@@ -162,7 +162,7 @@ def main() -> None:
     """Measure and print."""
     pages, operation = bodies(), load_catalog().operations["fc_functions"]
     redaction = Redaction("fingerprint", "fingerprint", b"k" * 32)
-    reader.QUICK_FROM_BYTES = 0
+    reader.FAST_FROM_BYTES = 0
     fast = Normalizer(operation, redaction, "s")
     exact = Normalizer(operation, redaction, "s", is_fast=False)
     rows = undecoded(fast, pages)

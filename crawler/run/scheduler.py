@@ -315,7 +315,7 @@ class Scheduler:
     def _bound(self, child: Scope, parent: Parent, page: RowPage) -> list[tuple[str, ...]]:
         """The values that the page's rows give; where a row gives none, the child's scope can't be complete."""
         try:
-            return page.bound_values(list(parent.bind.values()))
+            return page.parent_keys(list(parent.bind.values()))
         except NormalizeError as error:
             child.has_unknown_lists = True
             child.judge_error(error)

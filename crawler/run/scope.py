@@ -96,8 +96,8 @@ class Scope:
 
         Where one list says that the product isn't there, those that have begun may go on: they say whether it's true.
         """
-        self.pending -= len(self.channel.lane.waiting)
-        self.channel.lane.waiting.clear()
+        self.pending -= len(self.channel.lane.not_started)
+        self.channel.lane.not_started.clear()
         if self.row.status is not Status.UNSUPPORTED:
             for walk in self.running:
                 walk.cancel()

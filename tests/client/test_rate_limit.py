@@ -36,7 +36,7 @@ def departures(bucket, arrivals):
     left, now = [], -math.inf
     for arrival in arrivals:
         now = bucket.ready_at(max(now, arrival))
-        bucket.take(now)
+        bucket.charge(now)
         left.append(now)
     return left
 
@@ -70,7 +70,7 @@ def test_no_window_holds_more_when_throttling_and_recovery_come_between(rule, ga
     bucket, left, now = TokenBucket(rule), [], -math.inf
     for number, arrival in enumerate(running(gap_list)):
         now = bucket.ready_at(max(now, arrival))
-        bucket.take(now)
+        bucket.charge(now)
         left.append(now)
         for at, hint_s in refusals:
             if at == number:
@@ -107,7 +107,7 @@ def test_neither_taking_nor_throttling_lets_the_next_one_leave_earlier(rule, hin
     """P9."""
     bucket = TokenBucket(rule)
     before = bucket.ready_at(5.0)
-    bucket.take(5.0)
+    bucket.charge(5.0)
     after_take = bucket.ready_at(5.0)
     bucket.throttled(5.0, 4.0, hint_s)
     assert before <= after_take <= bucket.ready_at(5.0)
@@ -137,7 +137,7 @@ def test_a_loop_that_wakes_up_late_loses_nothing_of_the_rate_and_breaks_no_rule(
     bucket = TokenBucket(rule)
     for number in range(1000):
         now = bucket.ready_at(now) + 0.001 * (number % 2)  # as a loop does that counts milliseconds
-        bucket.take(now)
+        bucket.charge(now)
         left.append(now)
     assert left[-1] == pytest.approx(999 / (50 * PACE), abs=LATE_S)
     assert min(later - earlier for earlier, later in pairwise(left)) >= 1 / 50 - 1e-9
@@ -369,7 +369,7 @@ def test_a_bucket_is_forgotten_once_nobody_uses_it_and_a_new_one_would_do_the_sa
     pair = buckets.pair("1", "r", "fc", "A")
     other = buckets.pair("1", "r", "fc", "B")
     for bucket in pair:
-        bucket.take(100.0)
+        bucket.charge(100.0)
     buckets.release(pair, 100.01)
     assert buckets.pair("1", "r", "fc", "A")[0] is pair[0], "it still counts what has just left"
     buckets.release(pair, 101.0)

@@ -69,7 +69,7 @@ def whole(tmp_path_factory):
             return here, await here.crawl(config)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "QUICK_FROM_BYTES", 0)
+        patch.setattr(reader, "FAST_FROM_BYTES", 0)
         return anyio.run(main)
 
 

@@ -63,7 +63,7 @@ async def test_a_scope_that_has_ended_leaves_next_to_nothing_and_no_cycles(tmp_p
 
 async def test_a_page_that_waits_for_the_disk_is_held_as_bytes_alone(tmp_path, monkeypatch):
     """Its records take several times as much, and of the pages on their way all may have to wait."""
-    monkeypatch.setattr(reader, "QUICK_FROM_BYTES", 0)
+    monkeypatch.setattr(reader, "FAST_FROM_BYTES", 0)
     waiting = []
     write = ListWriter.write
 

@@ -201,7 +201,7 @@ async def test_every_list_of_the_tree_is_asked_for_once(tmp_path):
 
 
 async def test_a_page_in_the_body_of_an_error_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(fast_path, "QUICK_FROM_BYTES", 0)
+    monkeypatch.setattr(fast_path, "FAST_FROM_BYTES", 0)
     body = json.dumps({"services": [{"serviceName": "s1"}], "nextToken": None}).encode()
     run = await Run(tmp_path, {(SERVICES, (), None): answer(403, body)}, (SERVICES,))()
     assert (run.row(SERVICES).status, run.row(SERVICES).rows_seen) == ("denied", 0)

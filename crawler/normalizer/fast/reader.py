@@ -1,4 +1,4 @@
-"""The quick reading of one operation's pages: what the event loop needs at once, and the rows still as bytes."""
+"""Reads the pages of one operation by the fast path: keys, digests and token at once, the rows as bytes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from crawler.normalizer.fast.decoder import ArrowDecoder, ExactReader
 from crawler.normalizer.fast.gate import GatedPage, SchemaGate, UnknownField
 from crawler.normalizer.fast.variants import SchemaVariant, widen
 from crawler.normalizer.pending import DecodePool, RowContext, UndecodedPage
-from crawler.normalizer.redaction import Redaction, needs_care
+from crawler.normalizer.redaction import Redaction, has_secret_markers
 
-# From this many bytes of an operation's pages on a gate pays, which takes as long to make as to read these slowly.
-QUICK_FROM_BYTES = 65_536
+# Making a gate takes as long as reading so many bytes by the exact path, which reads the first pages.
+FAST_FROM_BYTES = 65_536
 
-# Of these a column's values are what the wire has.
+# Kinds of columns whose values are as received.
 _PLAIN_KINDS = frozenset({"string", "integer", "boolean"})
 
 _REFUSALS = (msgspec.MsgspecError, InvalidJsonError, UnicodeError, RecursionError, OverflowError, MemoryError)
@@ -30,7 +30,7 @@ _REFUSALS = (msgspec.MsgspecError, InvalidJsonError, UnicodeError, RecursionErro
 
 @dataclass(slots=True)
 class FastPage:
-    """A page that was read the quick way. `digests` and `keys` are as the normalizer's; `unknown` has paths."""
+    """A page that was read by the fast path. See `RowPage`; `unknown` has the paths of unknown fields."""
 
     rows: UndecodedPage
     keys: Sequence[Hashable | None]
@@ -43,14 +43,14 @@ class FastPage:
     gate: SchemaGate
 
     def values(self, column: str) -> list[Any] | None:
-        """The rows' values in a column; None where that takes the batch."""
+        """Return the values of a column; None if only the batch has them."""
         return self.reader.values(self.gate, self.records, self.rows.context, column)
 
 
 class FastReader:
-    """Reads the pages of one operation that are in schema, and learns how they differ where they differ slightly.
+    """Reads the pages of one operation that are in schema, and adapts to slight differences.
 
-    The first pages, as many as `QUICK_FROM_BYTES` has bytes, are left to the slow way, `slow`.
+    The first `FAST_FROM_BYTES` bytes of pages are left to the exact path. `exact` decodes pages that arro3 rejects.
     """
 
     def __init__(
@@ -68,10 +68,10 @@ class FastReader:
         self._gate: SchemaGate | None = None
         self._decoders: dict[str, ArrowDecoder] = {}
         self._refusal = ""
-        self._bytes_left = QUICK_FROM_BYTES
+        self._bytes_left = FAST_FROM_BYTES
 
     def read(self, body: bytes, context: RowContext) -> FastPage | None:
-        """The page; None where it has to be read the slow way."""
+        """Return the page; None if it must be read by the exact path."""
         self._refusal = ""
         if not self._is_able:
             return None
@@ -90,7 +90,7 @@ class FastReader:
         return None
 
     def widen(self, unknown: Iterable[str]) -> None:
-        """Learn from the page that was just refused, and has turned out to have these unknown fields."""
+        """Widen the variant by the page that was just rejected and has these unknown fields."""
         if not self._is_able:
             return
         variant = widen(self._variant, self._operation, self._refusal, unknown)
@@ -128,7 +128,7 @@ class FastReader:
         )
 
     def _keys(self, gate: SchemaGate, records: Sequence[Any], context: RowContext) -> Sequence[Hashable | None] | None:
-        """The records' keys; None where a record lacks a part of its key."""
+        """Return the keys of the records; None if a record lacks a part of its key."""
         names, optional = self._operation.key, self._operation.optional_key
         if not names:
             return [None] * len(records)
@@ -141,7 +141,7 @@ class FastReader:
         return list(zip(*columns, strict=True))
 
     def values(self, gate: SchemaGate, records: Sequence[Any], context: RowContext, name: str) -> list[Any] | None:
-        """What the rows will have in a column; None where that is more than what the records have."""
+        """Return the values that the rows will have in a column; None if they are not those of the records."""
         column, parameter = self._columns.get(name), self._parameters.get(name)
         given = context.parameters[parameter] if parameter is not None else None
         if column is None:
@@ -151,7 +151,7 @@ class FastReader:
         values = list(map(attrgetter(gate.attributes[column.wire]), records))
         if None in values or msgspec.UNSET in values:
             values = [given if value is None or value is msgspec.UNSET else value for value in values]
-        if column.kind == "string" and needs_care("".join(value or "" for value in values).encode()):
+        if column.kind == "string" and has_secret_markers("".join(value or "" for value in values).encode()):
             return None
         return values
 

@@ -19,7 +19,7 @@ from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import load_rules
 from crawler.errors import CrawlError, FatalError
 from crawler.normalizer import Normalizer, RowContext
-from crawler.normalizer.exact_json import swap_case
+from crawler.normalizer.exact_json import toggle_initial_case
 from crawler.normalizer.fast import decoder as arrow
 from crawler.normalizer.fast import reader
 from crawler.normalizer.fast.variants import MAX_LEARNED
@@ -37,7 +37,7 @@ redactions = st.sampled_from([KEEPS, *HIDES])
 @pytest.fixture(autouse=True, scope="module")
 def quick_from_the_first_byte():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "QUICK_FROM_BYTES", 0)
+        patch.setattr(reader, "FAST_FROM_BYTES", 0)
         yield
 
 
@@ -73,7 +73,7 @@ def assert_same(quick, slow, paths):
 
 def bound(page, paths):
     try:
-        return page.bound_values(paths)
+        return page.parent_keys(paths)
     except CrawlError as error:
         return str(error)
 
@@ -199,7 +199,9 @@ def test_pages_that_drift_say_the_same_whatever_was_learned_before(data):
         junk,
         plain_records(operation).flatmap(lambda found: mutated(found, junk)),
         plain_records(operation).flatmap(lambda found: st.dictionaries(names, leaves, max_size=2).map(found.__or__)),
-        plain_records(operation).flatmap(lambda found: st.just({swap_case(name): v for name, v in found.items()})),
+        plain_records(operation).flatmap(
+            lambda found: st.just({toggle_initial_case(name): v for name, v in found.items()})
+        ),
     )
     bodies = []
     for _ in range(data.draw(st.integers(1, 4))):

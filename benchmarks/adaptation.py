@@ -91,7 +91,7 @@ def pursue(
             if ready_at > now:
                 at(ready_at + dice.uniform(0, late_s), "leave", 0.0)
                 continue
-            bucket.take(now)
+            bucket.charge(now)
             run.left.append(now)
             at(now + latency.draw(dice), "arrive", now)
             at(now, "leave", 0.0)

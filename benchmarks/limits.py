@@ -35,14 +35,11 @@ from benchmarks.virtual_cloud import (
     VirtualLoop,
     Where,
 )
-from crawler.catalog import load_catalog, schemas_folder
+from crawler.catalog import load_catalog
 from crawler.catalog.model import Catalog
-from crawler.client.client import Client, SignedAccount
+from crawler.client.client import SignedAccount
 from crawler.client.dispatcher import Dispatcher
-from crawler.client.endpoints import Endpoints, ProductHosts
-from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import LimitRule, TokenBuckets
-from crawler.client.retry import RetryPolicy
 from crawler.normalizer import Normalizer
 from crawler.normalizer.redaction import Redaction
 from crawler.run.admission import Workload
@@ -50,7 +47,7 @@ from crawler.run.progress import CrawlProgress
 from crawler.run.scheduler import Scheduler
 from crawler.run.targets import TargetPlan, interleave
 from crawler.snapshot import ScopeRow
-from crawler.testing import FakeProvider, LoopClock
+from crawler.testing import FakeProvider, LoopClock, client_over
 
 _Result = TypeVar("_Result")
 
@@ -143,18 +140,9 @@ async def _crawl(shape: Shape, catalog: Catalog, cloud: VirtualCloud, writer: No
     clock = LoopClock()
     dispatcher = Dispatcher(shape.concurrency, clock)
     rules = dict(shape.rules)
-    client = Client(
-        cloud,
-        dispatcher,
-        Endpoints({key: ProductHosts(f"{key}.{{account_id}}.{{region}}.aliyuncs.com") for key in catalog.products}),
-        load_rules(schemas_folder() / "errors.toml"),
-        TokenBuckets(rules.pop("default"), rules),
-        RetryPolicy(),
-        clock,
-        timeout_s=30.0,
-        user_agent="benchmark",
-        random=lambda: 0.5,
-    )
+    hosts = {key: f"{key}.{{account_id}}.{{region}}.aliyuncs.com" for key in catalog.products}
+    buckets = TokenBuckets(rules.pop("default"), rules)
+    client = client_over(cloud, hosts, limiter=dispatcher, clock=clock, buckets=buckets)
     needed = catalog.with_parents(shape.tables)
     targets = interleave({str(10**15 + n): tuple(shape.regions) for n in range(shape.accounts)})
     plans = [TargetPlan(target, SignedAccount(target.account_id, FakeProvider()), needed) for target in targets]

@@ -19,8 +19,7 @@ from benchmarks.shape import Shape, account_id
 from benchmarks.table import markdown
 from crawler.catalog import load_catalog
 from crawler.config import parse_config
-from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.redaction import Redaction
 from tests.support.markdown_table import BEGIN, END, put
 

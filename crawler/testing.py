@@ -10,10 +10,18 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
+from crawler.catalog import schemas_folder
+from crawler.client.client import Client, RequestLimiter, Sender
+from crawler.client.clock_skew import ClockSkew
 from crawler.client.credentials import Credentials
+from crawler.client.endpoints import Endpoints, ProductHosts
+from crawler.client.error_rules import load_rules
+from crawler.client.rate_limit import LimitRule, TokenBuckets
+from crawler.client.request import RequestBuilder
 from crawler.client.request_queue import RequestLane
+from crawler.client.retry import RetryPolicy
 from crawler.client.transport import HttpRequest, HttpResponse
-from crawler.clock import SystemClock
+from crawler.clock import Clock, SystemClock
 from crawler.errors import CredentialsError
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
@@ -122,6 +130,34 @@ class FakeSender:
 def answer(status: int = 200, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> HttpResponse:
     """Return a response as the transport does."""
     return HttpResponse(status, headers or {}, body)
+
+
+def client_over(
+    sender: Sender,
+    hosts: Mapping[str, str],
+    *,
+    limiter: RequestLimiter | None = None,
+    clock: Clock | None = None,
+    buckets: TokenBuckets | None = None,
+    policy: RetryPolicy | None = None,
+    random: float = 0.5,
+) -> Client:
+    """Return a client that sends through `sender`; `hosts` has a host or URL for each product.
+
+    By default there are no limits, time is a `FakeClock`, and retries follow the default policy. Jitter is always
+    `random` of its range. The error rules are those of the package.
+    """
+    endpoints = Endpoints({product: ProductHosts(host) for product, host in hosts.items()})
+    builder = RequestBuilder(endpoints, ClockSkew(clock or FakeClock()), timeout_s=30.0, user_agent="test")
+    return Client(
+        sender,
+        limiter or FakeGate(),
+        builder,
+        load_rules(schemas_folder() / "errors.toml"),
+        buckets or TokenBuckets(LimitRule(1e6, 10**6)),
+        policy or RetryPolicy(),
+        lambda: random,
+    )
 
 
 class FakeProvider:

@@ -15,11 +15,11 @@ LOOPBACK_HOST = re.compile(rf"127(?:\.{_OCTET}){{3}}|::1|localhost")  # an IPv6 
 LONGEST_MESSAGE = 500
 
 
-# Far more than is kept, so that what is removed leaves something, and little enough to search at once.
+# Much more than is kept, so that enough is left after removals, and little enough for a fast search.
 _LONGEST_READ = 4000
 
 
-# Gateways repeat what they signed where the signature didn't match: the access key ID and the whole request.
+# If a signature doesn't match, gateways quote the signed text: the access key ID and the whole request.
 _ECHO = re.compile(r"(?:server\s*)?(?:string\s*to\s*sign|canonical(?:ized)?\s*request)\b.*", re.IGNORECASE)
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{0,15}://)[^/\s@?#]*@", re.IGNORECASE)
 _QUERY = re.compile(r"\?[^\s\"'<>?=]*=[^\s\"'<>]*")
@@ -36,10 +36,10 @@ _NAMED_ACTION = re.compile(rf"\b(?:perform|action)\W{{1,4}}({ACTION.pattern})", 
 
 
 def clean_message(message: str, longest: int = LONGEST_MESSAGE) -> str:
-    """A service's text as it may stand in a log: one printable line of at most `longest` characters.
+    """Return a service's text for a log or manifest: one printable line of at most `longest` characters.
 
-    Removed are queries and user names of URLs, the echoed string to sign, access key IDs, and values of anything named
-    Signature, AccessKeyId, security-token, Credential or Authorization.
+    Removes queries and user names of URLs, the quoted string to sign, access key IDs, and values named Signature,
+    AccessKeyId, security-token, Credential or Authorization.
     """
     text = "".join(character if character.isprintable() else " " for character in message[:_LONGEST_READ])
     text = _ECHO.sub("[string to sign removed]", text)
@@ -50,18 +50,18 @@ def clean_message(message: str, longest: int = LONGEST_MESSAGE) -> str:
 
 
 def missing_action(message: str) -> str:
-    """The RAM action in `… not authorized to perform 'fc:ListFunctions' on …` or `… Action: ram:GetRole`."""
+    """Return the RAM action in `… not authorized to perform 'fc:ListFunctions' on …` or `… Action: ram:GetRole`."""
     found = _NAMED_ACTION.search(message[:_LONGEST_READ])
     return found.group(1) if found else ""
 
 
-def printable(text: str) -> str:
-    """The text with everything that could steer a terminal or begin a line replaced by its escape."""
+def escape_control(text: str) -> str:
+    """Replace characters that control a terminal or begin a line by their escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def is_encodable(text: str) -> bool:
-    """Whether the text has no lone surrogate, and so can be written as UTF-8."""
+    """Whether the text can be encoded as UTF-8: it has no lone surrogate."""
     if text.isascii():
         return True
     try:

@@ -18,14 +18,14 @@ def print_json(value: Any) -> None:
 
 def warn(common: CommonOptions, sentence: str) -> None:
     """Print a warning to stderr, in the format of the log."""
-    from crawler.text import printable
+    from crawler.text import escape_control
 
     if common.log_format == "json":
         import orjson
 
         click.echo(orjson.dumps({"event": "warning", "level": "warning", "message": sentence}).decode(), err=True)
     elif not common.is_quiet:
-        click.echo(f"acs-inventory: warning: {printable(sentence)}", err=True)
+        click.echo(f"acs-inventory: warning: {escape_control(sentence)}", err=True)
 
 
 def warn_of_escaped_cells(common: CommonOptions, name: str, cells: int) -> None:

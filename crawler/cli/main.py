@@ -83,7 +83,7 @@ def _run() -> int:
 
 
 def _fail(common: CommonOptions, reason: str, exit_code: int) -> int:
-    from crawler.text import printable
+    from crawler.text import escape_control
 
     if common.log_format == "json":
         import orjson
@@ -91,5 +91,5 @@ def _fail(common: CommonOptions, reason: str, exit_code: int) -> int:
         line = {"event": "summary", "level": "error", "exit_code": exit_code, "error": reason}
         click.echo(orjson.dumps(line).decode(), err=True)
     else:
-        click.echo(f"acs-inventory: {printable(reason)}", err=True)
+        click.echo(f"acs-inventory: {escape_control(reason)}", err=True)
     return exit_code

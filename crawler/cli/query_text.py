@@ -14,7 +14,7 @@ from rich.text import Text
 
 from crawler.audit.export.cell_text import Texts, is_number, plain_texts
 from crawler.cli.render import safe
-from crawler.text import printable
+from crawler.text import escape_control
 
 if TYPE_CHECKING:
     from crawler.audit.query import Rows
@@ -53,7 +53,7 @@ def print_rows(rows: Rows, max_rows: int, source: str) -> None:
 
 def on_screen(text: str) -> str:
     """Return text of many lines for a terminal: line ends stay, other control characters are escaped."""
-    return "\n".join(map(printable, text.replace("\r\n", "\n").split("\n")))
+    return "\n".join(map(escape_control, text.replace("\r\n", "\n").split("\n")))
 
 
 def _console(width: int | None) -> Console:
@@ -67,8 +67,10 @@ def _print_plan(texts: Texts) -> None:
 
 def _print_table(names: Sequence[str], columns: Sequence[Texts], numbers: Sequence[bool]) -> int:
     """Print the columns that fit and return their number. Without a terminal, all columns fit."""
-    heads = [printable(name) for name in names]
-    cells = [[_NULL if text is None else printable(text[: 4 * _WIDEST_CELL]) for text in texts] for texts in columns]
+    heads = [escape_control(name) for name in names]
+    cells = [
+        [_NULL if text is None else escape_control(text[: 4 * _WIDEST_CELL]) for text in texts] for texts in columns
+    ]
     widths = [
         min(_WIDEST_CELL, max(cell_len(text) for text in [head, *texts]))
         for head, texts in zip(heads, cells, strict=True)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from crawler.text import printable
+from crawler.text import escape_control
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
@@ -38,7 +38,7 @@ def console() -> Console:
 
 def safe(value: object, style: str = "") -> Text:
     """Return external text with control characters escaped and without interpreting markup."""
-    return Text(printable(str(value)), style=style)
+    return Text(escape_control(str(value)), style=style)
 
 
 def status_text(status: str) -> Text:

@@ -1,6 +1,6 @@
-"""Lets requests go: at most so many at once, each when its lane's buckets allow it, in the lanes' order.
+"""Starts requests: a bounded number at once, each when the buckets of its lane allow it, in the order of the lanes.
 
-What waits for a bucket holds no place among the requests in flight, so a throttled account holds nobody back.
+A request that waits for a bucket uses no concurrency slot, so a throttled account doesn't delay the others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from crawler.clock import Clock
 
 
 class Dispatcher:
-    """Run `run` beside those that use it. At most `concurrency` requests hold a place at a time."""
+    """Grants slots to requests while its `run` runs. At most `concurrency` slots are in use at a time."""
 
     def __init__(self, concurrency: int, clock: Clock) -> None:
         self._free = self._concurrency = concurrency
@@ -27,15 +27,15 @@ class Dispatcher:
         self._is_held: Callable[[], bool] = bool
 
     def submit(self, lane: RequestLane, job: Callable[[], None]) -> None:
-        """Let a list begin when its lane may go: `job` is called then, holding one place until `release`."""
-        lane.waiting.append(job)
+        """Queue a list. `job` is called when its lane may start a request; it owns one slot until `release`."""
+        lane.not_started.append(job)
         self._queue.push(lane, self._clock.monotonic())
         self._wake.set()
 
     async def acquire(self, lane: RequestLane) -> None:
-        """Wait until a request may leave in this lane; the place is held until `release`."""
+        """Wait until a request of this lane may start. The caller owns one slot until `release`."""
         granted = asyncio.Event()
-        lane.going.append(granted.set)
+        lane.in_progress.append(granted.set)
         self._queue.push(lane, self._clock.monotonic())
         self._wake.set()
         try:
@@ -44,28 +44,28 @@ class Dispatcher:
             if granted.is_set():
                 self.release()
             else:
-                lane.going.remove(granted.set)
+                lane.in_progress.remove(granted.set)
             raise
 
     def release(self) -> None:
-        """A request is over."""
+        """Give a slot back."""
         self._free += 1
         self._wake.set()
 
     def feed(self, admissions: Iterator[bool], is_held: Callable[[], bool] = bool) -> None:
-        """Step `admissions` whenever a request could go and none waits: it submits more and gives whether it did.
+        """Step `admissions` whenever a request could start and none waits: it submits more and yields whether it did.
 
-        While `is_held` says so nothing goes; `ask_again` when that has changed.
+        While `is_held` is true no request starts; call `ask_again` when that has changed.
         """
         self._admissions, self._is_held = admissions, is_held
         self._wake.set()
 
     def ask_again(self) -> None:
-        """Look again though nothing could go, or the admissions gave nothing, the last time: there is room now."""
+        """Try again to start requests, after nothing could start or the admissions had nothing to submit."""
         self._wake.set()
 
     def next_at(self) -> float | None:
-        """When a lane that waits for its buckets may go; None where none does."""
+        """Return the time at which the first blocked lane may start a request; None if no lane is blocked."""
         return self._queue.next_at()
 
     async def run(self) -> None:
@@ -75,7 +75,7 @@ class Dispatcher:
             self._wake = asyncio.Event()
             self._grant(now)
             next_at = self._queue.next_at() if self._free and not self._is_held() else None
-            if next_at is None:  # the usual case, and a scope that times nothing costs as much as a grant
+            if next_at is None:  # the usual case; a cancel scope without a timeout costs as much as a grant
                 await self._wake.wait()
             else:
                 with anyio.move_on_after(max(0.0, next_at - now)):
@@ -87,9 +87,9 @@ class Dispatcher:
             lane = self._queue.pop(now)
             if lane is not None:
                 self._free -= 1
-                go = lane.take(now)
+                start = lane.pop(now)
                 self._queue.push(lane, now)
-                go()
+                start()
             elif has_more:
                 has_more = next(self._admissions)
             else:

@@ -1,12 +1,12 @@
-"""Where requests go: product, region and account → one host, and no host that the rule doesn't allow.
+"""Resolves product, region and account to one host, which must be an allowed one.
 
-A signed request carries what an attacker would need to repeat it, so the rule is checked on the finished text, with a
-grammar of its own that is narrower than any URL parser's: a scheme, a host, maybe a port, and nothing else.
+A signed request can be replayed by its receiver. So the rule is checked on the final text, with a grammar that is
+narrower than any URL parser's: a scheme, a host, maybe a port, and nothing else. Allowed are
 
 - https to a host under `aliyuncs.com`, or to one that a pattern of `[endpoints] allow` matches;
 - http or https to a loopback address (127.0.0.0/8, [::1], localhost), for emulators and tests.
 
-Addresses written as numbers are taken for loopback only, internationalized names never.
+Numeric addresses are allowed for loopback only, internationalized names never.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One place to send requests to.
+    """A host that requests are sent to.
 
-    `host` is lower case, an IPv6 address without brackets. `authority` is what the Host header says: brackets, and
-    the port unless it is the scheme's own. `url` has no path.
+    `host` is lower case, an IPv6 address without brackets. `authority` is the value of the Host header: with brackets,
+    and with the port unless it is the scheme's default. `url` has no path.
     """
 
     scheme: str
@@ -56,9 +56,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ProductHosts:
-    """A product's own hosts, from the catalog: a template, and the regions where another one holds.
+    """The hosts of a product in the catalog: a template, and other templates for single regions.
 
-    Hosts are names (`fcv3.{region}.aliyuncs.com`, taken as https) or URLs.
+    Hosts are names (`fcv3.{region}.aliyuncs.com`, for https) or URLs.
     """
 
     template: str
@@ -67,10 +67,10 @@ class ProductHosts:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Every product's endpoints: the catalog's defaults, the configuration's overrides, the hosts allowed besides.
+    """The endpoints of all products: defaults of the catalog, overrides of the configuration, additional hosts.
 
-    An override is one template for all regions, or a table of URLs by region; a region that the table doesn't have
-    keeps its default.
+    An override is one template for all regions, or a table of URLs by region; regions that the table doesn't have keep
+    their default.
     """
 
     defaults: Mapping[str, ProductHosts]
@@ -78,10 +78,10 @@ class Endpoints:
     allow: tuple[str, ...] = ()
 
     def resolve(self, product: str, region_id: str, account_id: str) -> Endpoint:
-        """The endpoint of a product in a region for an account.
+        """Return the endpoint of a product in a region for an account.
 
-        `region_id` and `account_id` may be empty where the template doesn't ask for them (`sts.aliyuncs.com`). Raises
-        ConfigError where the product has no endpoint or the finished text breaks the rule.
+        `region_id` and `account_id` may be empty if the template has no placeholder for them (`sts.aliyuncs.com`).
+        Raises ConfigError for a product without an endpoint and for a host that isn't allowed.
         """
         try:
             return parse_endpoint(fill(self._template(product, region_id), region_id, account_id), self.allow)
@@ -103,9 +103,9 @@ class Endpoints:
 
 
 def fill(template: str, region_id: str, account_id: str) -> str:
-    """The template with its placeholders filled in: exactly `{region}` and `{account_id}`, nothing nested.
+    """Fill in the placeholders of a template: exactly `{region}` and `{account_id}`, not nested.
 
-    Raises ConfigError for any other brace, a malformed region ID, a malformed account ID.
+    Raises ConfigError for another brace, a malformed region ID, a malformed account ID.
     """
     values = {"region": region_id, "account_id": account_id}
     for name in _PLACEHOLDER.findall(template):
@@ -118,21 +118,21 @@ def fill(template: str, region_id: str, account_id: str) -> str:
 
 
 def check_template(template: str, allow: Sequence[str] = ()) -> None:
-    """Judge an override before there is anything to fill in: with a sample region and account. Raises ConfigError."""
+    """Validate an override with a sample region and account. Raises ConfigError."""
     parse_endpoint(fill(template, _SAMPLE_REGION, _SAMPLE_ACCOUNT), allow)
 
 
 def check_allow(pattern: str) -> None:
-    """Judge one pattern of `[endpoints] allow`. Raises ConfigError.
+    """Validate one pattern of `[endpoints] allow`. Raises ConfigError.
 
-    `*` and `?` stand in the labels before the last two only: `*` or `*.com` would take the rule away.
+    `*` and `?` are allowed only in the labels before the last two: `*` or `*.com` would allow any host.
     """
     if not _PATTERN.fullmatch(pattern.lower()) or _is_international(pattern.lower()):
         raise ConfigError("it must be a host name, or a pattern that ends in two whole labels such as *.corp.example")
 
 
 def parse_endpoint(text: str, allow: Sequence[str] = ()) -> Endpoint:
-    """The endpoint that a finished URL names. Raises ConfigError, whose message never repeats the text."""
+    """Parse a URL without placeholders. Raises ConfigError, whose message never quotes the text."""
     match = _URL.fullmatch(text.lower()) if text.isascii() else None
     port = int(match[3] or 0) if match else 0
     if match is None or port > 65535:
@@ -145,9 +145,9 @@ def parse_endpoint(text: str, allow: Sequence[str] = ()) -> Endpoint:
 
 
 def split_hook(text: str) -> tuple[str, str, str]:
-    """Scheme and host, path, and query with its mark, of a URL that is called to tell somebody something.
+    """Split the URL of a notification into scheme and host, path, and query with its question mark.
 
-    https to any host by its name, http to loopback. Raises ConfigError, whose message never repeats the text.
+    https to any host by its name, http to loopback. Raises ConfigError, whose message never quotes the text.
     """
     match = _HOOK.fullmatch(text)
     if match is None or "#" in text:
@@ -158,7 +158,7 @@ def split_hook(text: str) -> tuple[str, str, str]:
 
 
 def check_proxy(text: str) -> None:
-    """Judge a proxy's URL: http or https, any host, maybe a user's name and password. Raises ConfigError."""
+    """Validate the URL of a proxy: http or https, any host, maybe a user name and password. Raises ConfigError."""
     match = _PROXY.fullmatch(text)
     if match is None or int(match[1] or 0) > 65535:
         raise ConfigError("it must be a proxy's URL such as http://proxy.corp.example:3128, without a path")
@@ -177,12 +177,12 @@ def _check_host(scheme: str, host: str, allow: Sequence[str]) -> None:
 
 
 def _is_international(host: str) -> bool:
-    """Whether a label is in IDNA's ASCII form, which other software may show, or look up, as something else."""
+    """Whether a label is in the ASCII form of IDNA, which other software may show or resolve as another name."""
     return any(label.startswith("xn--") for label in host.split("."))
 
 
 def _why_malformed(text: str) -> str:
-    """The first thing that keeps a text from being `scheme://host:port`."""
+    """Return the first reason why a text isn't `scheme://host:port`."""
     if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
         return "it has a character that no endpoint has (white space, a control character, a backslash, not ASCII)"
     if not text.lower().startswith(("https://", "http://")):

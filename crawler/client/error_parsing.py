@@ -1,4 +1,4 @@
-"""From an answer to a typed error: reads every envelope that the products use, and asks the rules what it means.
+"""Turns a response into a typed error: parses the envelopes of all products and applies the error rules.
 
 Source of the envelopes: the error code pages of the OpenAPI gateway (ROA and RPC), Function Compute and OpenSearch,
 checked 2026-11-22.
@@ -40,11 +40,11 @@ LONGEST_HINT_S = 7 * 86_400.0
 def error_from_response(
     rules: ErrorRules, *, product: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime
 ) -> ApiError | None:
-    """The error that an answer is, None where it is none. `body` is decompressed; `now` is aware.
+    """Return the error that a response is, None for a success. `body` is decompressed; `now` is aware.
 
-    A redirect is FatalError `RedirectRefused`: a signed request stays at its host. With a 2xx, a body that isn't
+    A redirect is FatalError `RedirectRefused`: a signed request stays at its host. With a 2xx status, a body that isn't
     complete JSON is TransientError `InvalidResponse`, and one with a non-empty code, with `errors` or with
-    `success: false` is that error. Whether the JSON holds the list that was asked for is for pagination to judge.
+    `success: false` is that error. Whether the JSON has the requested list is checked later, by pagination.
     """
     fields = _fields(body)
     problem = _problem(fields or {})
@@ -79,10 +79,10 @@ def error_for_code(
     retry_after_s: float | None = None,
     action: str = "",
 ) -> ApiError:
-    """The typed error of a service's code and message, both cleaned of secrets and bounded.
+    """Return the typed error of a service's code and message, both without secrets and of bounded length.
 
-    An empty `code` becomes `Http` and the status. A DeniedError's message ends with the missing RAM action where the
-    service named one (`action`, or in its message) and the bounded message doesn't show it.
+    An empty `code` becomes `Http` and the status. If the service named the missing RAM action (`action`, or in its
+    message), the message of a DeniedError ends with it, unless the bounded message shows it.
     """
     error_type = rules.error_type(product, code, message, http_status)
     text = clean_message(message)
@@ -93,7 +93,7 @@ def error_for_code(
     return error_type(shown, text, http_status=http_status, request_id=request_id, retry_after_s=retry_after_s)
 
 
-# Of a product's answer, by name with a lower-case first letter.
+# Fields of the envelopes, with a lower-case first letter.
 _ENVELOPE = frozenset(
     (
         "code",
@@ -113,9 +113,9 @@ _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def _fields(body: bytes) -> dict[str, object] | None:
-    """The envelope's fields, {} for JSON without any, None for a body that isn't complete JSON.
+    """Return the fields of the envelope, {} for JSON without any, None for a body that isn't complete JSON.
 
-    The rest of the body is checked and not built: 250 kB cost half a millisecond.
+    The rest of the body is validated but not decoded: 250 kB take half a millisecond.
     """
     try:
         raws = _DECODER.decode(body)
@@ -135,7 +135,7 @@ def _fields(body: bytes) -> dict[str, object] | None:
 
 
 def _lenient(body: bytes) -> dict[str, object] | None:
-    """What the strict parser refuses and another takes (a lone surrogate, NaN) is still an answer: rows or an error."""
+    """Parse JSON that the strict parser rejects (a lone surrogate, NaN): it may still be rows or an error."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
@@ -156,7 +156,7 @@ def _value(raw: msgspec.Raw) -> object:
 
 
 def _text(value: object) -> str:
-    """A code or message as text; "" for what can't be one. A code of 0 is none: some services number theirs."""
+    """Return a code or message as text, "" for another type. A code of 0 means no error: some services use numbers."""
     if isinstance(value, str):
         return value.strip()
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and value != 0 else ""
@@ -164,7 +164,7 @@ def _text(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Problem:
-    """What an answer says of its error. `code` "": there is none. `action`: the RAM action that is missing."""
+    """The error fields of a response. `code` "": no error. `action`: the missing RAM action."""
 
     code: str
     message: str
@@ -201,7 +201,7 @@ def _request_id(headers: Mapping[str, str], fields: Mapping[str, object]) -> str
 
 
 def _redirect(headers: Mapping[str, str]) -> str:
-    """Name only the host of a redirect: its path and query may repeat the request's."""
+    """Name only the host of a redirect: its path and query may repeat those of the request."""
     try:
         host = urlsplit(_header(headers, "location")).hostname
     except ValueError:
@@ -216,17 +216,17 @@ def _bare(lack: str, status: int, headers: Mapping[str, str], body: bytes) -> st
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
-    """One header's value, whatever the mapping's case; "" where it is absent or comes twice."""
+    """Return the value of a header, in any case; "" if it is absent or repeated."""
     values = [value.strip() for key, value in headers.items() if key.lower() == name]
     return values[0] if len(values) == 1 else ""
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """The server's hint in seconds from `now` (aware), None without one. Between 0 and seven days.
+    """Return the server's hint in seconds from `now` (aware), None without one. Between 0 and seven days.
 
     x-acs-retry-after (milliseconds) before the larger TimeLeft (milliseconds) of x-ratelimit-user-api and
-    x-ratelimit-user before Retry-After (seconds or an HTTP date). A malformed, longer or doubled one counts as absent;
-    so does TimeLeft beside a `Remain` above 0: that limit isn't the one that was reached.
+    x-ratelimit-user before Retry-After (seconds or an HTTP date). A malformed, longer or repeated hint is ignored.
+    So is TimeLeft with a `Remain` above 0: that limit wasn't reached.
     Source: alibabacloud-tea-openapi 0.4.6 and aliyun-cli, which read the first three, checked 2026-11-22.
     """
     direct = _hint(_header(headers, "x-acs-retry-after"), per_second=1000)

@@ -1,8 +1,8 @@
-"""Pacing: keyed buckets that never let more through than their limit, and that find a lower one that nobody told.
+"""Rate limits: keyed token buckets that never exceed their limit and that adapt to a lower, undocumented one.
 
-A bucket is a GCRA (two instants, no queue, no timer): each request moves the bucket's due time on by one interval, and
-a request may leave once the due time is at most a burst ahead. Time is an argument everywhere: seconds of one
-monotonic clock. Waiting is the caller's work: sleep until `ready_at`, then `take` without another await in between.
+A bucket is a GCRA (two instants, no queue, no timer): each request advances the bucket's due time by one interval, and
+a request may start once the due time is at most a burst ahead. Time is always an argument, in seconds of one monotonic
+clock. The caller waits: sleep until `ready_at`, then `charge` without another await in between.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from typing import Literal, NamedTuple
 
 from crawler.errors import ApiError, ConfigError
 
-# Requests bunch up on their way, so that a server counts more in some second than left in any. Where the way takes up
-# to BUNCH_S longer for some than for others, PACE makes up for it in a second, and that much less in a burst.
+# Latency varies, so a server may count more requests in a second than were sent in any. If latencies differ by up to
+# BUNCH_S, PACE makes up for it within a second, and so does a burst that is smaller by BUNCH_S.
 PACE = 0.97
 BUNCH_S = 0.03
-# A loop wakes up late by a few milliseconds; that much is caught up with, within the rule.
+# An event loop wakes up late by a few milliseconds. A bucket makes up for that much, within the rule.
 LATE_S = 0.005
 FLOOR_SHARE = 0.02
 FLOOR_RATE = 0.05
-# A cut goes down to what was taken since the last one; at least by LEAST_CUT, so that it doesn't end at once where it
-# began, and to no less than MOST_CUT, where too little was sent to tell.
+# A cut lowers the rate to what the server accepted since the last cut: at least by LEAST_CUT, so that it has an effect,
+# and to no less than MOST_CUT if too few requests were sent to tell.
 LEAST_CUT, MOST_CUT = 0.97, 0.7
-# What was let through after a refusal is all there is if the next one comes so soon.
+# If the next throttling response comes so soon, the requests accepted in between are all that the server allows.
 SOON_S = 2.0
-# From a cut the rate is after so long where it was refused (sooner while the limit isn't known), and then at the cap.
+# The time from a cut until the rate reaches the refused one (shorter while the limit is unknown), and then the cap.
 SEARCH_S, CLIMB_S, REACH_S = 20.0, 45.0, 58.0
-# Fast at first and then ever slower up to where it was refused; ever faster after that.
+# The rate rises fast at first and ever slower up to the refused rate, and ever faster beyond it.
 APPROACH, DEPART = 3.0, 1.5
 FIRST_BLOCK_S = 0.5
 NEAR_BLOCK_S = 0.25
 LONGEST_BLOCK_S = 30.0
-# More than a pair, so that what was put back is worked off.
+# Looks per released pair. More than two, so that the backlog shrinks.
 _LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class LimitRule:
-    """In any t seconds at most `burst` + `rate` × t requests. `rate` in requests per second. Raises ConfigError.
+    """Allows at most `burst` + `rate` × t requests in any t seconds; `rate` in requests per second. Raises ConfigError.
 
-    `lead_s` is how far a bucket's due time may be ahead: in seconds and not in requests, so that a slowed bucket
-    bursts less. `bound_s` is the same at the full rate, where `PACE` and what bunches up aren't taken off.
+    `lead_s` is how far a bucket's due time may be ahead: in seconds and not in requests, so that a slowed bucket has
+    smaller bursts. `bound_s` is the same for the full rate, without the margins of `PACE` and `BUNCH_S`.
     """
 
     rate: float
@@ -62,7 +62,7 @@ class LimitRule:
 
 
 class BucketKey(NamedTuple):
-    """Whose requests count together. `action` None: all operations of the product."""
+    """The key of requests that count together. `action` None: all operations of the product."""
 
     account_id: str
     region_id: str
@@ -71,24 +71,24 @@ class BucketKey(NamedTuple):
 
 
 def least_time_s(requests: int, rule: LimitRule) -> float:
-    """The least seconds in which a bucket of `rule` lets `requests` leave, from a full burst on; to about `BUNCH_S`."""
+    """Return the least seconds in which a bucket allows `requests`, starting with a full burst; to about `BUNCH_S`."""
     return max(0, requests - rule.burst) / (rule.rate * PACE)
 
 
-def slows(error: ApiError) -> Literal["operation", "product"]:
-    """Which of a call's two buckets an answer slows: `Throttling.User` is about all calls of a user to a product."""
+def throttled_bucket(error: ApiError) -> Literal["operation", "product"]:
+    """Return which bucket a throttling response slows: `Throttling.User` is about all calls of a user to a product."""
     code = error.code.lower()
     return "product" if code == "throttling.user" or code.startswith("throttling.user.") else "operation"
 
 
 class TokenBucket:
-    """One limit's state. Never faster than its rule; slower after throttling answers, at about what the server takes.
+    """The state of one limit. Never faster than its rule; after throttling, about as fast as the server accepts.
 
-    A throttling answer to a request that left after the last cut begins an epoch: the rate is cut once, whatever number
-    of older requests come back throttled too. At a refusal a server has nothing left, whatever its burst. So what it
-    took between two refusals is what it gives in that time, or less where less was asked of it; and its limit lies
-    between that and the rate that was refused. The rate climbs from the one to the other, slowly at the end, so that
-    it's refused seldom and little above the limit; and then faster, up to the rule's, a minute after the cut.
+    A throttling response to a request that was sent after the last cut begins an epoch: the rate is cut once, however
+    many older requests are throttled, too. When a server refuses a request its tokens are used up, whatever its burst.
+    So the requests accepted between two refusals are its limit for that time, or fewer if fewer were sent. The limit
+    lies between that and the refused rate. The rate climbs from the one to the other, slowly at the end, so that
+    refusals are rare and close to the limit; and then faster, up to the rule's rate, a minute after the cut.
     """
 
     __slots__ = (
@@ -107,7 +107,7 @@ class TokenBucket:
     )
 
     def __init__(self, rule: LimitRule, key: BucketKey | None = None) -> None:
-        """`key` and `users`, whoever still asks through it, are for `TokenBuckets`."""
+        """`key` and `users`, the number of channels that use it, are for `TokenBuckets`."""
         self.rule = rule
         self.key = key
         self.users = 0
@@ -121,17 +121,17 @@ class TokenBucket:
         self._strikes = 0
 
     def ready_at(self, now: float) -> float:
-        """The first instant from `now` on at which a request may leave, as things stand. Never earlier than `now`."""
+        """Return the earliest time at which a request may start, `now` at the earliest."""
         return max(now, self._due - self.rule.lead_s, self._bound - self.rule.bound_s, self._blocked_until)
 
-    def take(self, now: float) -> None:
-        """Count a request that leaves `now`. One that leaves too early counts as well: later ones wait for it."""
+    def charge(self, now: float) -> None:
+        """Count a request that starts `now`. A request that starts too early counts as well: later ones wait for it."""
         due = self._due if self._due >= now - LATE_S else now
         self._due = due + 1 / (self.rate(now) * PACE)
         self._bound = max(now, self._bound) + 1 / self.rule.rate
 
     def rate(self, now: float) -> float:
-        """Requests per second at `now`: the rule's, or less after throttling; `PACE` is not in it."""
+        """Return the requests per second at `now`, without the margin of `PACE`; fewer after throttling."""
         passed_s, cap, high = max(0.0, now - self._cut_at), self.rule.rate, self._high
         if passed_s >= REACH_S:
             return cap
@@ -142,9 +142,9 @@ class TokenBucket:
         return min(cap, high * float((cap / high) ** beyond**DEPART))
 
     def throttled(self, now: float, sent_at: float, hint_s: float | None) -> None:
-        """The server refused, at `now`, a request that left at `sent_at`. `hint_s`: how long it said to wait, or None.
+        """Record that the server throttled, at `now`, a request of `sent_at`. `hint_s`: its hint to wait, or None.
 
-        Nothing leaves before `now` + `hint_s`. Without a hint the block grows with each epoch that no success ended:
+        No request starts before `now` + `hint_s`. Without a hint the block doubles with each epoch without a success:
         0.5 s, 1 s, 2 s … 30 s.
         """
         is_new_epoch = sent_at > self._cut_at
@@ -158,18 +158,18 @@ class TokenBucket:
         self._strikes += is_new_epoch and not hint_s
 
     def has_rested(self, now: float) -> bool:
-        """Whether a new bucket would do the same: the burst is whole, the rate the rule's, and nothing blocked."""
+        """Whether the bucket is as a new one: with a full burst, at the rule's rate, and not blocked."""
         last = max(self._due + LATE_S, self._bound, self._blocked_until, self._cut_at + REACH_S)
         return last < now and not self._strikes
 
     def succeeded(self, now: float) -> None:
-        """A request was answered without throttling at `now`. After the block that ends the growth of blocks."""
+        """Record a response without throttling at `now`. After a block it resets the length of the next block."""
         self._taken += 1
         if now >= self._blocked_until:
             self._strikes = 0
 
     def _cut(self, now: float, sent_at: float) -> bool:
-        """Begin an epoch. Returns whether the server's limit can't be far below: some while passed since the last."""
+        """Begin an epoch. Returns whether the server's limit must be near, because the last cut was long ago."""
         refused, passed_s = self.rate(now), now - self._cut_at
         is_soon = sent_at - max(self._cut_at, self._blocked_until) < SOON_S
         is_near = self._cut_at > -inf and not is_soon
@@ -184,16 +184,16 @@ class TokenBucket:
 
     def _block_until(self, at: float) -> None:
         self._blocked_until = max(self._blocked_until, at)
-        # The burst is spent as well: what has waited for the block to end leaves one by one.
+        # The burst is used up as well: requests that waited for the end of the block start one by one.
         self._due = max(self._due, self._blocked_until + self.rule.lead_s)
 
 
 class TokenBuckets:
-    """All buckets of a crawl, made when first asked for. Those of targets that are done are forgotten once they have
-    rested, since a crawl may have a million.
+    """All buckets of a crawl, created on first use. Buckets of finished targets are forgotten once they have recovered,
+    because a crawl may have a million.
 
     `rules` are by product (`fc`) or product and operation (`fc-open.ListInstances`); `default` is for a product
-    without one. An operation without a rule has its product's limit, and still a bucket of its own, so that it can
+    without a rule. An operation without a rule has the limit of its product, but a bucket of its own, so that it can
     be slowed alone.
     """
 
@@ -204,29 +204,29 @@ class TokenBuckets:
         self._unused: deque[TokenBucket] = deque()
 
     def rule(self, product: str, action: str | None = None) -> LimitRule:
-        """The limit of an operation, or of all operations of a product together."""
+        """Return the limit of an operation, or of all operations of a product together."""
         of_product = self._rules.get(product, self._default)
         return of_product if action is None else self._rules.get(f"{product}.{action}", of_product)
 
     def bucket(self, key: BucketKey) -> TokenBucket:
-        """The one bucket of `key`."""
+        """Return the bucket of `key`."""
         found = self._buckets.get(key)
         if found is None:
             found = self._buckets[key] = TokenBucket(self.rule(key.product, key.action), key)
         return found
 
     def pair(self, account_id: str, region_id: str, product: str, action: str) -> tuple[TokenBucket, TokenBucket]:
-        """The operation's bucket and its product's: a request waits for both and is taken from both."""
+        """Return the buckets of an operation and of its product. A request waits for both and charges both."""
         operation = self.bucket(BucketKey(account_id, region_id, product, action))
         whole = self.bucket(BucketKey(account_id, region_id, product, None))
         operation.users += 1
         whole.users += 1
         return operation, whole
 
-    def let_go(self, pair: tuple[TokenBucket, TokenBucket], now: float) -> None:
-        """Whoever was given a pair won't ask for it any more.
+    def release(self, pair: tuple[TokenBucket, TokenBucket], now: float) -> None:
+        """End the use of a pair.
 
-        Each time a few that nobody uses are looked at, in turn, so that one that was slowed doesn't hold up the others.
+        Each call checks a few unused buckets in turn, so that a slowed one doesn't delay the others.
         """
         for bucket in pair:
             bucket.users -= 1

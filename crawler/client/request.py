@@ -1,20 +1,26 @@
-"""A request to an API, before it is signed."""
+"""A request to an API, and the signed HTTP request that is made of it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from crawler.client.signing import percent_encode
-from crawler.errors import (
-    FatalError,
-)
+from crawler.client.clock_skew import ClockSkew
+from crawler.client.credentials import Credentials
+from crawler.client.endpoints import Endpoints
+from crawler.client.signing import canonical_query, new_nonce, percent_encode, sign
+from crawler.client.transport import HttpRequest
+from crawler.errors import CredentialsError, FatalError
 from crawler.text import is_encodable
+
+# Enough for the targets that are crawled at the same time.
+MAX_CACHED_ENDPOINTS = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request to an API, before anything about accounts. `path` is percent-encoded; `form` makes it a POST."""
+    """One request to an API, without an account. `path` is percent-encoded; `form` makes it a POST."""
 
     product: str
     version: str
@@ -26,10 +32,52 @@ class ApiRequest:
 
 
 def expand_path(template: str, parameters: Mapping[str, str]) -> str:
-    """The path with each parameter percent-encoded once. Raises FatalError for one that no path can hold."""
+    """Return the path with each parameter percent-encoded once. Raises FatalError for one that no path can hold."""
     path = template
     for name, value in parameters.items():
         if not value or value in {".", ".."} or "\0" in value or not is_encodable(value):
             raise FatalError("InvalidName", f"The {name} {value[:100]!a} can't be a step of a path.")
         path = path.replace(f"{{{name}}}", percent_encode(value))
     return path
+
+
+class RequestBuilder:
+    """Resolves the endpoint of a request and signs it. Signatures are dated by `clock`."""
+
+    def __init__(self, endpoints: Endpoints, clock: ClockSkew, *, timeout_s: float, user_agent: str) -> None:
+        self.clock = clock
+        self._resolve = lru_cache(MAX_CACHED_ENDPOINTS)(endpoints.resolve)
+        self._timeout_s = timeout_s
+        self._user_agent = user_agent
+
+    def build(self, request: ApiRequest, account_id: str, credentials: Credentials | None) -> HttpRequest:
+        """Return the HTTP request of one attempt, unsigned without `credentials`.
+
+        Raises ConfigError for a product without an endpoint, FatalError `InvalidCredentials` for keys that no header
+        can hold.
+        """
+        endpoint = self._resolve(request.product, request.region_id, account_id)
+        query = canonical_query(request.query)
+        body = canonical_query(request.form).encode() if request.form is not None else b""
+        method = "GET" if request.form is None else "POST"
+        headers = {"accept": "application/json", "user-agent": self._user_agent}
+        if request.form is not None:
+            headers["content-type"] = "application/x-www-form-urlencoded"
+        try:
+            signed = sign(
+                method,
+                endpoint.authority,
+                request.path,
+                query,
+                headers,
+                body,
+                credentials,
+                action=request.action,
+                version=request.version,
+                now=self.clock.now(),
+                nonce=new_nonce(),
+            )
+        except CredentialsError as error:
+            raise FatalError("InvalidCredentials", str(error)) from None
+        url = f"{endpoint.url}{request.path}" + (f"?{query}" if query else "")
+        return HttpRequest(method, url, signed, body, self._timeout_s)

@@ -1,8 +1,8 @@
-"""Which request comes next, as a function of what waits and what time it is. No I/O, no waiting: time is an argument.
+"""Decides which request starts next, from the queued requests and the time. No I/O, no waiting: time is an argument.
 
-A lane is one operation in one account and region: what waits there waits for the same two buckets, the operation's
-and its product's. Lanes whose buckets allow a request go in the order of `precedence`; all others are asked again
-when the first of them may go.
+A lane is one operation in one account and region. Its requests wait for the same two buckets, those of the operation
+and of its product. Lanes whose buckets allow a request are ordered by `sort_key`; the others are blocked and checked
+again when the first of them may start.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ from typing import Any, Protocol
 
 
 class BucketLike(Protocol):
-    """What a lane needs of a rate limit's bucket. Times are monotonic seconds."""
+    """The part of a token bucket that a lane uses. Times are monotonic seconds."""
 
     def ready_at(self, now: float) -> float:
-        """The earliest time at which a request may leave."""
+        """Return the earliest time at which a request may start."""
         ...
 
-    def take(self, now: float) -> None:
-        """A request leaves now."""
+    def charge(self, now: float) -> None:
+        """Count a request that starts now."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class RequestLane:
-    """One operation in one account and region. `depth`: its table's levels of parents.
+    """The queued requests of one operation in one account and region. `depth`: the levels of parents of its table.
 
-    `going` holds walks that wait for their next page, `waiting` lists that haven't begun.
+    `in_progress` has the lists that wait for their next page, `not_started` the other lists.
     """
 
     buckets: Sequence[BucketLike]
     depth: int = 0
-    going: deque[Any] = field(default_factory=deque)
-    waiting: deque[Any] = field(default_factory=deque)
+    in_progress: deque[Any] = field(default_factory=deque)
+    not_started: deque[Any] = field(default_factory=deque)
     is_queued: bool = False
 
     def ready_at(self, now: float) -> float:
-        """When the next request of this lane may leave: when every bucket allows it."""
+        """Return the earliest time at which all buckets allow a request of this lane."""
         ready_at = now
         for bucket in self.buckets:
             ready_at = max(ready_at, bucket.ready_at(now))
@@ -48,23 +48,23 @@ class RequestLane:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits here."""
-        return not self.going and not self.waiting
+        """Whether no request is queued."""
+        return not self.in_progress and not self.not_started
 
-    def take(self, now: float) -> Any:
-        """What may go now; a walk that has begun before a list that hasn't. The buckets are charged."""
+    def pop(self, now: float) -> Any:
+        """Remove and return the next request, of a list in progress first. The buckets are charged."""
         for bucket in self.buckets:
-            bucket.take(now)
-        return self.going.popleft() if self.going else self.waiting.popleft()
+            bucket.charge(now)
+        return self.in_progress.popleft() if self.in_progress else self.not_started.popleft()
 
 
-def precedence(lane: RequestLane, ready_at: float, order: int) -> tuple[int, float, int]:
-    """Parents before children, since a parent's chain of pages is what takes longest; else who could go first."""
+def sort_key(lane: RequestLane, ready_at: float, order: int) -> tuple[int, float, int]:
+    """Sort parents first, because their pages form the longest chain; then by the earliest ready time."""
     return lane.depth, ready_at, order
 
 
 class ReadyQueue:
-    """The lanes in which something waits, each once."""
+    """A queue of the lanes with queued requests, each once."""
 
     def __init__(self) -> None:
         self._ready: list[tuple[tuple[int, float, int], RequestLane]] = []
@@ -72,7 +72,7 @@ class ReadyQueue:
         self._order = 0
 
     def push(self, lane: RequestLane, now: float) -> None:
-        """Queue a lane in which something waits; one that is queued already stays where it is."""
+        """Queue a lane that has requests. A lane that is queued keeps its position."""
         if lane.is_queued or lane.is_empty:
             return
         lane.is_queued = True
@@ -80,7 +80,7 @@ class ReadyQueue:
         self._place(lane, lane.ready_at(now), self._order, now)
 
     def pop(self, now: float) -> RequestLane | None:
-        """The lane that goes next, no longer queued; None where none may go yet."""
+        """Remove and return the lane that is next; None if no lane may start a request yet."""
         while self._blocked and self._blocked[0][0] <= now:
             ready_at, order, lane = heapq.heappop(self._blocked)
             self._place(lane, ready_at, order, now)
@@ -93,16 +93,16 @@ class ReadyQueue:
             if ready_at <= now:
                 lane.is_queued = False
                 return lane
-            # It keeps its order: else whoever has just gone would be ahead of it in their bucket, again and again.
+            # Keep its position. Otherwise a lane that has just been served would be served again before the others.
             self._place(lane, ready_at, order, now)
         return None
 
     def next_at(self) -> float | None:
-        """When to ask again: the earliest time at which a blocked lane may go; None where none waits."""
+        """Return the earliest time at which a blocked lane may start a request; None if no lane is blocked."""
         return self._blocked[0][0] if self._blocked else None
 
     def _place(self, lane: RequestLane, ready_at: float, order: int, now: float) -> None:
         if ready_at <= now:
-            heapq.heappush(self._ready, (precedence(lane, ready_at, order), lane))
+            heapq.heappush(self._ready, (sort_key(lane, ready_at, order), lane))
         else:
             heapq.heappush(self._blocked, (ready_at, order, lane))

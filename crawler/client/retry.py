@@ -1,7 +1,7 @@
-"""Whether to try a call again, and when: attempts, full jitter, the server's hints, and a quota that ends storms.
+"""Decides whether and when to retry: attempts, full jitter, the server's hints, and a quota against retry storms.
 
-No I/O, no clock, no sleeping. `RetryPolicy` is the rule, `RetryQuota` what all calls of a limiter key share,
-`Retries` one call's own count:
+No I/O, no clock, no sleeping. `RetryPolicy` is the rule, `RetryQuota` is shared by all calls of a channel, `Retries`
+counts the attempts of one call:
 
     retries = Retries(policy, quota)
     … on an error:   delay_s = retries.next_delay_s(error, random)     # None: raise the error
@@ -18,7 +18,7 @@ from crawler.errors import ApiError, ReauthError, ResignError, ThrottledError, T
 BASE_DELAY_S = 0.5
 LONGEST_JITTER_ON_HINT_S = 5.0
 LONGEST_RESIGN_DELAY_S = 0.1
-# A second signature or token that is refused for the same reason says that ours isn't the one at fault.
+# If a second signature or token is rejected for the same reason, more of them won't help.
 REPEATS = 2
 QUOTA = 500
 THROTTLE_COST = 5
@@ -27,9 +27,9 @@ TRANSIENT_COST = 14
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`max_attempts` for one call, the first included; `max_delay_s` bounds the jitter, never the server's hint.
+    """The rule for retries. `max_attempts` per call includes the first; `max_delay_s` bounds the jitter, not the hint.
 
-    `longest_wait_s`: a hint beyond it gives up, where there is no deadline to measure it by.
+    A hint beyond `longest_wait_s` gives up if there is no deadline.
     """
 
     max_attempts: int = 8
@@ -45,10 +45,10 @@ class RetryPolicy:
         repeats: int = 1,
         time_left_s: float | None = None,
     ) -> float | None:
-        """Seconds to wait before the next attempt, or None to give up.
+        """Return the seconds to wait before the next attempt, or None to give up.
 
-        `attempt` counts those made, from 1. `random` returns [0, 1). `repeats` counts the errors of this one's class
-        that the call has met, this one included. `time_left_s` is the time to the deadline; the wait stays within it.
+        `attempt` counts the attempts made, from 1. `random` returns [0, 1). `repeats` counts the call's errors of the
+        same class, including this one. `time_left_s` is the time to the deadline, which bounds the wait.
         """
         if attempt >= self.max_attempts or (time_left_s is not None and time_left_s <= 0):
             return None
@@ -74,8 +74,8 @@ class RetryPolicy:
         return hint_s + random() * min(jitter_s, longest_s - hint_s)
 
 
-def cost(error: ApiError) -> int:
-    """What a retry after `error` takes from the quota. A new signature or token is free: `REPEATS` bounds them."""
+def retry_tokens(error: ApiError) -> int:
+    """Return the tokens that a retry after `error` takes. A new signature or token is free: `REPEATS` bounds them."""
     match error:
         case ThrottledError():
             return THROTTLE_COST
@@ -87,9 +87,9 @@ def cost(error: ApiError) -> int:
 
 @dataclass(slots=True)
 class RetryQuota:
-    """Tokens for retries: where everything fails they run out, and each call has one attempt from then on.
+    """Tokens for retries. If all calls fail the tokens run out, and each call has a single attempt from then on.
 
-    500 allow 100 retries after throttling, or 35 after transient errors, that no success pays back.
+    500 tokens allow 100 retries after throttling, or 35 after transient errors, without any success.
     """
 
     capacity: int = QUOTA
@@ -99,7 +99,7 @@ class RetryQuota:
         self.tokens = self.capacity
 
     def spend(self, amount: int) -> bool:
-        """Take `amount`, whole or not at all. False: there isn't as much left."""
+        """Take `amount`. Returns False, and takes nothing, if fewer tokens are left."""
         if amount > self.tokens:
             return False
         self.tokens -= amount
@@ -111,7 +111,7 @@ class RetryQuota:
 
 
 class Retries:
-    """One call's attempts against the policy and the quota of its key. Not to be reused for a second call."""
+    """Counts the attempts of one call against the policy and the quota of its channel. For a single call."""
 
     __slots__ = ("_met", "_policy", "_quota", "_spent", "attempts")
 
@@ -125,18 +125,18 @@ class Retries:
     def next_delay_s(
         self, error: ApiError, random: Callable[[], float], time_left_s: float | None = None
     ) -> float | None:
-        """Count an attempt that ended in `error`; seconds to wait before the next one, or None to give up."""
+        """Count an attempt that ended in `error`. Returns the seconds until the next one, or None to give up."""
         self.attempts += 1
         self._met[type(error)] = self._met.get(type(error), 0) + 1
         delay_s = self._policy.delay_s(
             error, self.attempts, random, repeats=self._met[type(error)], time_left_s=time_left_s
         )
-        if delay_s is None or not self._quota.spend(cost(error)):
+        if delay_s is None or not self._quota.spend(retry_tokens(error)):
             return None
-        self._spent += cost(error)
+        self._spent += retry_tokens(error)
         return delay_s
 
     def succeeded(self) -> None:
-        """Count an attempt that was answered: the quota gets back what this call's retries cost, or 1."""
+        """Count a successful attempt. The quota gets back the tokens of this call's retries, or 1."""
         self.attempts += 1
         self._quota.give_back(self._spent or 1)

@@ -1,7 +1,7 @@
 """ACS3-HMAC-SHA256, the signature of Alibaba Cloud's OpenAPI gateway: pure functions from a request to its headers.
 
-The stages are public one by one, so that a test vector, the emulator and a puzzled reader can look between them:
-`canonical_request` → `string_to_sign` → `signature` → the Authorization header that `sign` returns with all others.
+Each stage is a public function, so that test vectors and the emulator can check it: `canonical_request` →
+`string_to_sign` → `signature` → the Authorization header, which `sign` returns with all others.
 
 Source: the V3 request signature page of Alibaba Cloud's SDK documentation, and `Utils.get_authorization` of
 alibabacloud-tea-openapi 0.4.6, which the tests compare with. Checked 2026-11-22.
@@ -28,21 +28,21 @@ _NOTHING_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 class SigningKey(Protocol):
-    """What a signature needs of `credentials.Credentials`. `security_token` is "" for a long-lived key."""
+    """The part of `credentials.Credentials` that signing uses. `security_token` is "" for a long-lived key."""
 
     @property
     def access_key_id(self) -> str:
-        """The public half: it is sent."""
+        """The public ID, which is sent."""
         ...
 
     @property
     def access_key_secret(self) -> str:
-        """The secret half: it only signs."""
+        """The secret, which only signs."""
         ...
 
     @property
     def security_token(self) -> str:
-        """The session's token, "" without one: it is sent and signed."""
+        """The token of the session, which is sent and signed; "" without one."""
         ...
 
 
@@ -55,12 +55,12 @@ def percent_encode(text: str) -> str:
 
 
 def canonical_query(query: Mapping[str, str]) -> str:
-    """`name=value` pairs, both encoded, sorted by name, without the `?`. This very string is signed and sent."""
+    """Return encoded `name=value` pairs, sorted by name, without the `?`. The same string is signed and sent."""
     return "&".join([f"{percent_encode(name)}={percent_encode(value)}" for name, value in sorted(query.items())])
 
 
 def signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that a signature covers (host, content-type, x-acs-*): lower-case names, sorted, values stripped."""
+    """Return the signed headers (host, content-type, x-acs-*): lower-case names, sorted, values stripped."""
     return dict(_covered((name.lower(), value.strip()) for name, value in headers.items()))
 
 
@@ -69,28 +69,28 @@ def _covered(lowered: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def canonical_request(method: str, path: str, query: str, headers: Mapping[str, str], body_sha256: str) -> str:
-    """Join what is signed of one request.
+    """Return the canonical form of a request.
 
-    `path` and `query` are percent-encoded exactly as they are sent; an empty path counts as `/`. Of `headers`, those
-    that `signed_headers` picks. `body_sha256` is the body's hash in hex, as in x-acs-content-sha256.
+    `path` and `query` are percent-encoded exactly as they are sent; an empty path counts as `/`. Only the headers of
+    `signed_headers` are used. `body_sha256` is the hash of the body in hex, as in x-acs-content-sha256.
     """
     return _joined(method, path, query, list(signed_headers(headers).items()), body_sha256)[0]
 
 
 def _joined(method: str, path: str, query: str, signed: Sequence[tuple[str, str]], body_sha256: str) -> tuple[str, str]:
-    """The canonical request, and the names of what it covers."""
+    """Return the canonical request and the names of the signed headers."""
     lines = "".join([f"{name}:{value}\n" for name, value in signed])
     names = ";".join([name for name, _ in signed])
     return f"{method}\n{path or '/'}\n{query}\n{lines}\n{names}\n{body_sha256}", names
 
 
 def string_to_sign(request: str) -> str:
-    """Two lines: the algorithm, and the SHA-256 of the canonical request in hex."""
+    """Return two lines: the algorithm, and the SHA-256 of the canonical request in hex."""
     return f"{ALGORITHM}\n{hashlib.sha256(request.encode()).hexdigest()}"
 
 
 def signature(access_key_secret: str, text: str) -> str:
-    """HMAC-SHA256 of a string to sign, in hex."""
+    """Return the HMAC-SHA256 of a string to sign, in hex."""
     return hmac.digest(access_key_secret.encode(), text.encode(), "sha256").hex()
 
 
@@ -108,13 +108,13 @@ def sign(
     now: datetime,
     nonce: str,
 ) -> dict[str, str]:
-    """All headers to send with one attempt: `headers`, host, x-acs-* (these in lower case), and Authorization.
+    """Return all headers of one attempt: `headers`, host, x-acs-* (these in lower case), and Authorization.
 
-    `path` and `query` are percent-encoded exactly as they are sent; `canonical_query` makes the latter. `now` is
-    aware; the service takes 15 minutes to either side. A `nonce` serves once. Without `credentials` nothing is signed
-    (STS AssumeRoleWithOIDC asks for that) and there is no Authorization.
+    `path` and `query` are percent-encoded exactly as they are sent; `canonical_query` makes the latter. `now` is aware;
+    the service accepts ±15 minutes. A `nonce` is used once. Without `credentials` the request isn't signed and has no
+    Authorization (as STS AssumeRoleWithOIDC requires).
 
-    Raises CredentialsError where the key or token can't stand in a header, ValueError where `now` is naive.
+    Raises CredentialsError for a key or token that no header can hold, ValueError if `now` is naive.
     """
     sent = {name.lower(): value.strip() for name, value in headers.items()}
     sent["host"], sent["x-acs-action"], sent["x-acs-version"] = host, action, version
@@ -134,7 +134,7 @@ def sign(
 
 
 def new_nonce() -> str:
-    """32 hex digits from the system's generator: a fork or a second machine shares no state that could repeat one."""
+    """Return 32 hex digits of the system's generator. No state is shared with a fork that could repeat one."""
     return os.urandom(16).hex()
 
 
@@ -145,7 +145,7 @@ def _stamp(now: datetime) -> str:
 
 
 def _sendable(what: str, value: str) -> str:
-    """`value`, if a header can carry it: a line break in one would end the header and begin another."""
+    """Return `value` if a header can hold it: a line break would end the header and begin another."""
     if not _SENDABLE.fullmatch(value):
         raise CredentialsError(
             f"the {what} is empty or holds a space, a line break or a character that isn't ASCII: copy it again"

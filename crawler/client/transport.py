@@ -1,7 +1,7 @@
-"""One HTTP exchange, and nothing more: no redirect, no retry, no cookie, no byte beyond the caps.
+"""One HTTP exchange, without redirects, retries and cookies, and with a cap on the body.
 
-The only module that knows aiohttp. Its errors become ApiErrors here; none of their texts goes on, since they hold
-URLs with queries and headers with tokens.
+The only module that imports aiohttp. Its errors become ApiErrors here. Their texts are dropped, because they hold URLs
+with queries and headers with tokens.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What is sent. `url` is percent-encoded already and goes out as it is; `timeout_s` bounds the whole exchange.
+    """A request. `url` is percent-encoded and is sent as it is; `timeout_s` bounds the whole exchange.
 
-    Its repr has nothing that may hold a secret.
+    Its repr has no field that may hold a secret.
     """
 
     method: str
@@ -41,7 +41,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What came back, decompressed. Header names are found in any case."""
+    """A response, decompressed. Header names are found in any case."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -49,23 +49,23 @@ class HttpResponse:
 
 
 def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or later, certificates and host names verified, by the system's authorities or by `ca_file` alone."""
+    """Return a context for TLS 1.2 or later that verifies by the system's authorities, or by `ca_file` alone."""
     context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 class _Request(aiohttp.ClientRequest):
-    """Sends the headers that it was given, and no others."""
+    """A request that sends the given headers and no others."""
 
     def update_auto_headers(self, skip_auto_headers: object) -> None:
-        """Nothing is added, and nothing need be worked out."""
+        """Add no headers."""
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Keeps no more connections idle than may be busy, the newest ones.
+    """A connector that keeps at most as many idle connections as may be busy, the newest ones.
 
-    aiohttp bounds the busy ones only, and a crawl of a thousand accounts visits twenty thousand hosts.
+    aiohttp bounds only the busy ones, and a crawl of a thousand accounts connects to twenty thousand hosts.
     """
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
@@ -79,11 +79,11 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class Transport:
-    """One session for a whole crawl; an async context manager.
+    """The HTTP session of a whole crawl; an async context manager.
 
-    `max_page_bytes` caps a body after decompression; a compressed one may have a quarter of it on the wire. `proxy`,
-    a URL with the user's name and password where it wants them, carries what goes to https; plain http is for loopback
-    and a machine's own metadata service, which no proxy can reach. The environment's proxies are never used.
+    `max_page_bytes` caps a body after decompression; a compressed body may have a quarter of it. `proxy`, a URL that
+    may have a user name and password, is used for https; plain http is for loopback and the metadata service of the
+    machine, which no proxy can reach. Proxies of the environment are never used.
     """
 
     def __init__(self, *, connections: int, max_page_bytes: int, ca_file: Path | None = None, proxy: str = "") -> None:
@@ -118,10 +118,10 @@ class Transport:
                 await self._session.close()
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send once and read the whole answer, whatever its status.
+        """Send once and read the whole response of any status.
 
-        Raises TransientError (`Timeout`, `ConnectionFailed`, `DnsFailed`, `InvalidResponse`) where another attempt
-        may help, FatalError (`TlsFailed`, `TooLarge`, `UnknownEncoding`) where none will.
+        Raises TransientError (`Timeout`, `ConnectionFailed`, `DnsFailed`, `InvalidResponse`) if another attempt may
+        help, FatalError (`TlsFailed`, `TooLarge`, `UnknownEncoding`) if none will.
         """
         assert self._session is not None, "a Transport is used inside `async with`"
         try:
@@ -137,7 +137,7 @@ class Transport:
             try:
                 return HttpResponse(response.status, response.headers, await self._read(response))
             except BaseException:
-                response.close()  # once it has been read it has given its connection back
+                response.close()  # a response that was read has returned its connection
                 raise
         except aiohttp.ConnectionTimeoutError:
             raise TransientError("Timeout", f"No connection within {_CONNECT_TIMEOUT_S:g} s.") from None
@@ -191,12 +191,12 @@ class Transport:
 
 @lru_cache(8)
 def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
-    """For the whole exchange, and for the connection within it."""
+    """Return the timeouts of the whole exchange and of the connection."""
     return aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S)
 
 
 def _translated(error: Exception) -> ApiError:
-    """Our error for one of aiohttp's or the system's; only the kind of failure goes on."""
+    """Return the ApiError for an error of aiohttp or the system; it keeps only the kind of failure."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return _proxy_error(error.status)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
@@ -215,14 +215,14 @@ def _translated(error: Exception) -> ApiError:
 
 
 def _proxy_error(status: int) -> ApiError:
-    """A proxy that is asked for what it doesn't allow says no the next time, too."""
+    """Return a fatal error for a refusal, which another attempt won't change, and a transient one otherwise."""
     if status in {401, 403, 407}:
         return FatalError("ProxyRefused", f"The proxy refused the connection ({status}); see [network] proxy.")
     return TransientError("ConnectionFailed", f"The proxy made no connection ({status}).")
 
 
 def _tls_error(error: OSError) -> ApiError:
-    """A connection that was cut in its handshake may succeed the next time; one that isn't trusted won't."""
+    """Return a transient error for a connection that broke in the handshake, a fatal one for one that isn't trusted."""
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
         return TransientError("ConnectionFailed", "The connection was cut while TLS was being agreed on.")
     if isinstance(error, ssl.SSLCertVerificationError):

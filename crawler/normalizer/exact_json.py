@@ -1,7 +1,7 @@
-"""JSON without loss: numbers keep the digits that the wire had.
+"""JSON without loss: numbers keep the digits that were received.
 
-The usual decoders turn `1.10` into 1.1, a 30-digit integer into a float, and `{"a": 1, "a": 2}` into `{"a": 2}`. Here
-integers are exact whatever their length, a number with a fraction or an exponent is a `WireFloat`, which remembers its
+Usual decoders turn `1.10` into 1.1, a 30-digit integer into a float, and `{"a": 1, "a": 2}` into `{"a": 2}`. Here
+integers are exact whatever their length, a number with a fraction or an exponent is a `WireFloat`, which keeps its
 literal, and a name that an object has twice has all of its values, as `Repeated`.
 """
 
@@ -16,41 +16,41 @@ from crawler.text import is_encodable
 MAX_DEPTH = 64
 
 
-# Names and texts of one document, about. A page of 300 kB has some 15,000; a million unknown names would take 400 MB.
+# The maximum of names and texts of a document. A page of 300 kB has about 15,000; a million unknown names take 400 MB.
 MAX_TEXTS = 500_000
 
 
 class WireFloat(float):
-    """A float that knows its literal: `WireFloat("1.10").literal == "1.10"`."""
+    """A float that keeps its literal: `WireFloat("1.10").literal == "1.10"`."""
 
     __slots__ = ("literal",)
     literal: str
 
     def __new__(cls, literal: str) -> Self:
-        """Read a JSON number with a fraction or an exponent."""
+        """Parse a JSON number with a fraction or an exponent."""
         self = super().__new__(cls, literal)
         self.literal = literal
         return self
 
     def __repr__(self) -> str:
-        """The literal."""
+        """Return the literal."""
         return self.literal
 
 
 class Repeated(list[Any]):
-    """The values of a name that one object has more than once, in the order received. It fits no column."""
+    """All values of a name that one object has more than once, in the order received. It fits no column."""
 
 
 class InvalidJsonError(ValueError):
-    """The bytes are no JSON document, or one that nothing should be done with."""
+    """The bytes are not a JSON document, or an unusable one."""
 
 
 class ExcessiveJsonError(InvalidJsonError):
-    """A document beyond all measure, in depth, in names or in a number's digits: asking again won't help."""
+    """A document with excessive depth, names or digits of a number: a retry won't help."""
 
 
 def parse(body: bytes) -> Any:
-    """Decode a document. Raises InvalidJsonError, never another exception; its text holds nothing of the body."""
+    """Parse a document. Raises only InvalidJsonError, whose message quotes nothing of the body."""
     if body.count(b'"') > 2 * MAX_TEXTS:
         raise ExcessiveJsonError(f"a document with more than {MAX_TEXTS} names and texts")
     try:
@@ -74,7 +74,7 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these members. On every page: it costs a tenth of the reading, and any page may repeat a name."""
+    """Return the object of these members. It takes a tenth of the parsing, and any page may repeat a name."""
     members = dict(pairs)
     if len(members) == len(pairs):
         return members
@@ -85,22 +85,22 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def has_repeated(value: Any) -> bool:
-    """Whether an object in what `parse` gave has a name twice."""
+    """Whether an object in a result of `parse` has a name twice."""
     if isinstance(value, dict):
         return any(map(has_repeated, value.values()))
     return isinstance(value, Repeated) or (isinstance(value, list) and any(map(has_repeated, value)))
 
 
 def to_text(value: Any) -> str:
-    """Encode what `parse` gave, compactly, in the order received, every number with its own digits.
+    """Encode a result of `parse`, compactly, in the order received, each number with its own digits.
 
-    Text is UTF-8 clean: a lone surrogate is written as its escape. Raises InvalidJsonError beyond 64 levels, and for
-    a name that an object has twice, which most readers of the text would take for one.
+    The text is valid UTF-8: a lone surrogate is written as its escape. Raises InvalidJsonError beyond 64 levels, and
+    for a name that an object has twice, which most parsers of the text would reduce to one.
     """
-    return _text(value, MAX_DEPTH)
+    return _encode(value, MAX_DEPTH)
 
 
-def _text(value: Any, levels: int) -> str:
+def _encode(value: Any, levels: int) -> str:
     if levels == 0:
         raise ExcessiveJsonError(f"nested more than {MAX_DEPTH} levels deep")
     match value:
@@ -111,12 +111,12 @@ def _text(value: Any, levels: int) -> str:
         case str():
             return _string(value)
         case dict():
-            inner = ",".join(f"{_string(k)}:{_text(v, levels - 1)}" for k, v in value.items())
+            inner = ",".join(f"{_string(k)}:{_encode(v, levels - 1)}" for k, v in value.items())
             return f"{{{inner}}}"
         case Repeated():
             raise InvalidJsonError("an object with a name twice")
         case list():
-            return f"[{','.join(_text(item, levels - 1) for item in value)}]"
+            return f"[{','.join(_encode(item, levels - 1) for item in value)}]"
         case WireFloat():
             return value.literal
         case _:
@@ -127,11 +127,11 @@ def _string(text: str) -> str:
     return encode_basestring(text) if is_encodable(text) else encode_basestring_ascii(text)
 
 
-def swap_case(name: str) -> str:
-    """The name with its first letter in the other case: the documentation shows both."""
+def toggle_initial_case(name: str) -> str:
+    """Return the name with its first letter in the other case: the documentation shows both."""
     return name[:1].swapcase() + name[1:]
 
 
 def find(value: dict[str, Any], name: str) -> str | None:
-    """The key under which a JSON object has this name, in either case of its first letter; None where it hasn't."""
-    return next((key for key in (name, swap_case(name)) if key in value), None)
+    """Return the key of this name in a JSON object, in either case of its first letter; None if it is absent."""
+    return next((key for key in (name, toggle_initial_case(name)) if key in value), None)

@@ -1,4 +1,4 @@
-"""The key of the fingerprints: given by the configuration, or made once and kept in the state folder."""
+"""The key of the fingerprints: from the configuration, or created once and kept in the state folder."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from crawler.errors import OutputError
 
 
 def load_key(configured: str, state_folder: Path) -> bytes | None:
-    """The fingerprint key: the configured one, else the file in the state folder, made at the first call.
+    """Return the fingerprint key: the configured one, else that of a file in the state folder, which is created.
 
-    Returns None where no file can be kept. Raises OutputError where one is there and can't be trusted: readable by
-    others, or too short to be a key.
+    Returns None if no file can be kept. Raises OutputError for a file that others can read, or that is too short.
     """
     if configured:
         return os.fsencode(configured)  # the environment may hold any bytes
@@ -49,7 +48,7 @@ def _make_key(path: Path) -> bytes | None:
             file.flush()
             os.fsync(file.fileno())
         try:
-            path.hardlink_to(partial)  # two first crawls at once: one of them makes the key, both read it
+            path.hardlink_to(partial)  # two first crawls at once: one of them creates the key, both use it
         except FileExistsError:
             return _read_key(path)
         finally:
@@ -61,7 +60,7 @@ def _make_key(path: Path) -> bytes | None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """A key that is lost with the power would make every secret look changed. Not every file system can do it."""
+    """Make the key durable: a lost one would make all secrets look changed. Not all file systems support it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):

@@ -1,14 +1,14 @@
-"""One page's bytes → one Arrow batch by the table's declared schema, with nothing dropped without a trace."""
+"""Reads the bytes of a page into rows of the table's schema. No field is dropped without a trace."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pyarrow as pa
@@ -17,29 +17,38 @@ import pyarrow.compute as pc
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.normalizer.converters import Compiler
-from crawler.normalizer.exact_json import ExcessiveJsonError, InvalidJsonError, Repeated, find, parse, swap_case
+from crawler.normalizer.exact_json import (
+    ExcessiveJsonError,
+    InvalidJsonError,
+    Repeated,
+    find,
+    parse,
+    toggle_initial_case,
+)
 from crawler.normalizer.extra import Convert, ExtraEntry, ExtraFields, extra_text, path_name
-from crawler.normalizer.fast.decoder import RowContext, Undecoded
 from crawler.normalizer.fast.gate import ENVELOPE
 from crawler.normalizer.fast.reader import FastPage, FastReader
-from crawler.normalizer.redaction import Redaction, needs_care
+from crawler.normalizer.pending import DecodePool, ReadyBatch, RowContext
+from crawler.normalizer.redaction import Redaction, has_secret_markers
 
-# How many names of unknown fields one page may add: a map of data where an object is declared has no end of names.
+if TYPE_CHECKING:
+    from crawler.snapshot.rows.pending_rows import PendingRows
+
+# The maximum of unknown fields per page: data in place of an object may have any number of names.
 _MAX_UNKNOWN_NAMES = 1000
 
 
 @dataclass(slots=True)
 class RowPage:
-    """One page, read.
+    """A page that was read.
 
-    `rows` are a batch with the table's schema and a row a record, or wait to become one. `keys[i]` is row i's key,
-    None where it has none: a record that is no object, or whose key is of a wrong type. `digests[i]` tells records of
-    one key apart, whatever the order of their fields; it holds within one process. `token` and `total` are as received,
-    None where absent. `unknown` counts the paths of fields that the schema doesn't know. `quick` is what the quick way
-    still has of the records, None where the page was read the slow way.
+    `rows` has one row per record, with the schema of the table. `keys[i]` is the key of row i, None without one: the
+    record is not an object, or its key has a wrong type. `digests[i]` tells records with the same key apart, whatever
+    the order of their fields; it is valid within one process. `token` and `total` are as received, None if absent.
+    `unknown` counts the paths of unknown fields. `fast` has the records of a page that was read by the fast path.
     """
 
-    rows: pa.RecordBatch | Undecoded
+    rows: PendingRows
     keys: Sequence[Hashable | None]
     digests: Sequence[int]
     token: Any
@@ -47,97 +56,116 @@ class RowPage:
     unknown: Counter[str]
     coerced: int
     misfits: int
-    quick: FastPage | None = None
+    fast: FastPage | None = None
 
     @property
     def seen(self) -> int:
-        """How many records the page had."""
+        """The number of records."""
         return int(self.rows.num_rows)
 
     @property
     def batch(self) -> pa.RecordBatch:
-        """The rows as a batch, decoded now where they wait for it."""
-        return self.rows.batch() if isinstance(self.rows, Undecoded) else self.rows
+        """The rows as a batch, decoded now if they are not yet."""
+        return self.rows.to_batch()
 
     def forget_records(self) -> None:
-        """Nobody asks for the records' values any more. They take several times what the page takes as bytes, and a
-        list holds its last page while it waits for the next.
+        """Free the values of the records. They take several times the memory of the page's bytes, and a list holds its
+        last page while it waits for the next.
         """
-        self.quick = None
+        self.fast = None
 
-    def bound_values(self, paths: Sequence[str]) -> list[tuple[str, ...]]:
-        """See `bound_values`. Read from the records where they have the values as they are."""
-        if self.quick is not None and paths:
-            columns = [self.quick.values(path) for path in paths]
+    def parent_keys(self, paths: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the values by which child lists are requested: a tuple of text for each row and list item.
+
+        A path is a column and the fields below it (`domain.functions.algo[]`). A path that ends in `[]` gives a tuple
+        per item, without nulls and empty texts. Without any path each row gives the empty tuple. Raises NormalizeError
+        for a row whose value is null or empty text: its child list can't be requested, and isn't empty.
+        """
+        if self.fast is not None and paths:
+            columns = [self.fast.values(path) for path in paths]
             if all(column is not None and None not in column and "" not in column for column in columns):
                 return [tuple(map(str, row)) for row in zip(*columns, strict=True)]
-        return bound_values(self.batch, paths)
+        return _parent_keys(self.batch, paths)
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What was said of one record beside its list: `status` is fetched, vanished, denied or failed.
-
-    The list says that the record is there; its details may be out of reach.
+    """The details of one record. `status` is fetched, vanished, denied or failed: the list has the record, but its
+    details may not be available.
     """
 
     status: str
     record: Mapping[str, Any] | None = None
-    needs_care: bool = False
+    has_secret_markers: bool = False
 
 
 class Normalizer:
-    """Reads the pages of one operation: the quick way where a page is exactly in schema, else the slow way.
+    """Reads the pages of one operation: by the fast path if a page is exactly in schema, else by the exact path.
 
-    Both say the same. Between pages it only remembers how they differ from the schema, to know them the quick way.
-    `is_quick` False takes the slow way always: it is there for tests, as the reference.
+    Both give the same rows. Between pages it remembers only how they differ from the schema, so that the fast path
+    accepts the next ones. `is_fast` False always takes the exact path, as the reference for tests.
     """
 
-    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, *, is_quick: bool = True) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        redaction: Redaction,
+        snapshot_id: str,
+        pool: DecodePool | None = None,
+        *,
+        is_fast: bool = True,
+    ) -> None:
         self._operation = operation
-        self._quick = FastReader(operation, redaction, snapshot_id, self._slow_batch) if is_quick else None
+        pool = pool or DecodePool()
+        self._fast = FastReader(operation, redaction, snapshot_id, self._exact_batch, pool) if is_fast else None
         self._redaction = redaction
         self._snapshot_id = snapshot_id
         self._key_wires = {operation.column_names[c.wire]: c.wire for c in operation.columns}
 
-    def read(self, body: bytes, context: RowContext, details: Sequence[Detail | None] = ()) -> RowPage:
-        """Read a page. `details` has one item a record, where its records' details were asked for.
+    def read(
+        self,
+        body: bytes,
+        context: RowContext,
+        details: Sequence[Detail | None] = (),
+        *,
+        check: Callable[[], None] = lambda: None,
+    ) -> RowPage:
+        """Read a page. `details` has one item per record, where the details of its records were requested.
 
-        What a detail says of a record stands in place of what the list says. Raises TransientError where the body is no
-        JSON (it may have been cut on its way), PaginationError where the list isn't there, is no list or is there
-        twice, NormalizeError where a record lacks its key or the answer is nested, or has a number, beyond all measure.
+        `check` raises if the body is an error of the service. It is called first, unless the body is proven to be a
+        page without one. A value of a detail replaces that of the list.
+
+        Raises TransientError for a body that isn't JSON (it may have been cut in transit), PaginationError for a list
+        that is missing, doubled or not a list, NormalizeError for a record without its key and for excessive nesting
+        or numbers; and the errors of `check`.
         """
         if details:
-            return self._read(body, context, details)
-        return self.read_quickly(body, context) or self.read_slowly(body, context)
-
-    def read_quickly(self, body: bytes, context: RowContext) -> RowPage | None:
-        """The page, where it is exactly in schema and says nothing of an error; None where it has to be read slowly."""
-        if self._quick is None or (found := self._quick.read(body, context)) is None:
-            return None
+            return self._read_exact(body, context, details)
+        if self._fast is None:
+            check()
+            return self._read_exact(body, context)
+        found = self._fast.read(body, context)
+        if found is None:
+            check()
+            page = self._read_exact(body, context)
+            self._fast.widen(page.unknown)
+            return page
         unknown = Counter(found.unknown)
         return RowPage(found.rows, found.keys, found.digests, found.token, found.total, unknown, 0, 0, found)
 
-    def read_slowly(self, body: bytes, context: RowContext) -> RowPage:
-        """The page that `read_quickly` has just refused. Raises as `read` does."""
-        page = self._read(body, context, ())
-        if self._quick is not None:
-            self._quick.learn(page.unknown)
-        return page
+    def _exact_batch(self, body: bytes, context: RowContext) -> pa.RecordBatch:
+        return self._read_exact(body, context).batch
 
-    def _slow_batch(self, body: bytes, context: RowContext) -> pa.RecordBatch:
-        return self._read(body, context, ()).batch
-
-    def _read(self, body: bytes, context: RowContext, details: Sequence[Detail | None]) -> RowPage:
+    def _read_exact(self, body: bytes, context: RowContext, details: Sequence[Detail | None] = ()) -> RowPage:
         try:
-            records, token, total, unknown = self._open(parse(body))
-            is_careful = needs_care(body) or any(detail.needs_care for detail in details if detail)
+            records, token, total, unknown = self._split_envelope(parse(body))
+            scan_texts = has_secret_markers(body) or any(detail.has_secret_markers for detail in details if detail)
             records = [_merged(*pair) for pair in zip(records, details, strict=True)] if details else records
-            rows, drifts = self._convert(records, self._careful if is_careful else self._plain)
+            rows, extras = self._convert(records, self._scanning if scan_texts else self._plain)
             for row, detail in zip(rows, details, strict=False):
                 if row is not None and detail is not None:
                     row[DETAILS_COLUMN] = detail.status
-            return self._page(records, rows, drifts, context, token, total, unknown)
+            return self._page(records, rows, extras, context, token, total, unknown)
         except ExcessiveJsonError as error:
             raise NormalizeError("Excessive", f"The answer is {error}.") from None
         except RecursionError:
@@ -147,23 +175,23 @@ class Normalizer:
 
     @cached_property
     def _plain(self) -> Convert:
-        return self._compile(careful=False)
+        return self._compile(scan_texts=False)
 
     @cached_property
-    def _careful(self) -> Convert:
-        return self._compile(careful=True)
+    def _scanning(self) -> Convert:
+        return self._compile(scan_texts=True)
 
-    def _compile(self, *, careful: bool) -> Convert:
+    def _compile(self, *, scan_texts: bool) -> Convert:
         operation = self._operation
         by_wire = {column.wire: column for column in operation.columns}
-        compiler = Compiler(self._redaction, careful=careful)
+        compiler = Compiler(self._redaction, scan_texts=scan_texts)
         return compiler.struct(by_wire, misfit=self._no_object, names=operation.column_names)
 
-    def _no_object(self, value: Any, drift: ExtraFields) -> None:
-        drift.entries.append(ExtraEntry("$", "$", self._redaction.unknown(value), is_unknown=False))
+    def _no_object(self, value: Any, extra: ExtraFields) -> None:
+        extra.entries.append(ExtraEntry("$", "$", self._redaction.unknown(value), is_unknown=False))
 
-    def _open(self, envelope: Any) -> tuple[list[Any], Any, Any, Counter[str]]:
-        """The list, the token, the total, and the names beside them that nobody expects."""
+    def _split_envelope(self, envelope: Any) -> tuple[list[Any], Any, Any, Counter[str]]:
+        """Return the records, the token, the total, and the unknown fields of the envelope."""
         operation, paging = self._operation, self._operation.paging
         known = {*ENVELOPE, *operation.envelope, paging.output_key, paging.total_key}
         node, path, unknown = envelope, "$", Counter[str]()
@@ -171,7 +199,7 @@ class Normalizer:
             name = find(node, step) if isinstance(node, dict) else None
             if name is None and not (isinstance(node, dict) and "absent" in operation.accepts):
                 raise PaginationError("ListMissing", f"The answer has no {'.'.join(operation.records)!r}.")
-            expected = {step, *known, *map(swap_case, (step, *known))}
+            expected = {step, *known, *map(toggle_initial_case, (step, *known))}
             unknown.update(f"{path}.{path_name(other)}" for other in node if other not in expected)
             if name is None:
                 node = None
@@ -180,7 +208,7 @@ class Normalizer:
         return self._listed(node), _member(envelope, paging.output_key), _member(envelope, paging.total_key), unknown
 
     def _listed(self, node: Any) -> list[Any]:
-        """The records: a list's items, or what the catalog names in its place."""
+        """Return the records: the items of a list, or of the alternatives that the catalog accepts."""
         accepts = self._operation.accepts
         if type(node) is dict and "object" in accepts:
             return [node] if node else []
@@ -192,34 +220,34 @@ class Normalizer:
         return node
 
     def _convert(self, records: list[Any], convert: Convert) -> tuple[list[dict[str, Any] | None], list[ExtraFields]]:
-        rows, drifts, item = [], [], self._operation.item
+        rows, extras, item = [], [], self._operation.item
         for record in records:
-            drift = ExtraFields()
-            rows.append(convert({item: record} if item else record, drift))
-            drifts.append(drift)
-        return rows, drifts
+            extra = ExtraFields()
+            rows.append(convert({item: record} if item else record, extra))
+            extras.append(extra)
+        return rows, extras
 
     def _page(
         self,
         records: list[Any],
         rows: list[dict[str, Any] | None],
-        drifts: list[ExtraFields],
+        extras: list[ExtraFields],
         context: RowContext,
         token: Any,
         total: Any,
         unknown: Counter[str],
     ) -> RowPage:
-        batch = self._batch(rows, drifts, context)
-        unknown.update(entry.pattern for drift in drifts for entry in drift.entries if entry.is_unknown)
+        batch = self._batch(rows, extras, context)
+        unknown.update(entry.pattern for extra in extras for entry in extra.entries if entry.is_unknown)
         unknown = Counter(dict(unknown.most_common(_MAX_UNKNOWN_NAMES)))
-        misfits = sum(not entry.is_unknown for drift in drifts for entry in drift.entries)
-        coerced = sum(drift.coerced for drift in drifts)
-        keys = self._row_keys(batch, rows, drifts)
+        misfits = sum(not entry.is_unknown for extra in extras for entry in extra.entries)
+        coerced = sum(extra.coerced for extra in extras)
+        keys = self._row_keys(batch, rows, extras)
         digests = [_digest(record) for record in records]
-        return RowPage(batch, keys, digests, token, total, unknown, coerced, misfits)
+        return RowPage(ReadyBatch(batch), keys, digests, token, total, unknown, coerced, misfits)
 
     def _batch(
-        self, rows: list[dict[str, Any] | None], drifts: list[ExtraFields], context: RowContext
+        self, rows: list[dict[str, Any] | None], extras: list[ExtraFields], context: RowContext
     ) -> pa.RecordBatch:
         operation, count = self._operation, len(rows)
         fixed = dict(
@@ -236,7 +264,7 @@ class Normalizer:
             if field.name in fixed:
                 arrays.append(pa.repeat(pa.scalar(fixed[field.name], field.type), count))
             elif field.name == EXTRA_COLUMN:
-                arrays.append(pa.array([extra_text(drift) for drift in drifts], field.type))
+                arrays.append(pa.array([extra_text(extra) for extra in extras], field.type))
             else:
                 column = [row.get(field.name) for row in values]
                 if (default := parameters.get(field.name)) is not None:
@@ -245,32 +273,32 @@ class Normalizer:
         return pa.record_batch(arrays, schema=operation.schema)
 
     def _row_keys(
-        self, batch: pa.RecordBatch, rows: list[dict[str, Any] | None], drifts: list[ExtraFields]
+        self, batch: pa.RecordBatch, rows: list[dict[str, Any] | None], extras: list[ExtraFields]
     ) -> list[Hashable | None]:
         if not self._operation.key:
             return [None] * len(rows)
         columns = [batch.column(name).to_pylist() for name in self._operation.key]
         required = [name not in self._operation.optional_key for name in self._operation.key]
         keys: list[Hashable | None] = []
-        for row, drift, key in zip(rows, drifts, zip(*columns, strict=True), strict=True):
+        for row, extra, key in zip(rows, extras, zip(*columns, strict=True), strict=True):
             is_whole = not any(part is None and is_needed for part, is_needed in zip(key, required, strict=True))
             if row is not None and not is_whole:
-                self._check_key(key, drift)
+                self._check_key(key, extra)
             keys.append(key if row is not None and is_whole else None)
         return keys
 
-    def _check_key(self, key: tuple[Any, ...], drift: ExtraFields) -> None:
-        """A key that is there with another type is a misfit, and stays in `_extra`; one that is absent is an error."""
-        misfits = {entry.path for entry in drift.entries}
+    def _check_key(self, key: tuple[Any, ...], extra: ExtraFields) -> None:
+        """Raise for an absent key. A key of another type is a misfit and stays in `_extra`."""
+        misfits = {entry.path for entry in extra.entries}
         for name, value in zip(self._operation.key, key, strict=True):
             wire = self._key_wires.get(name, name)
-            is_misfit = not misfits.isdisjoint({path_name(wire), path_name(swap_case(wire))})
+            is_misfit = not misfits.isdisjoint({path_name(wire), path_name(toggle_initial_case(wire))})
             if value is None and name not in self._operation.optional_key and not is_misfit:
                 raise NormalizeError("KeyMissing", f"A record of {self._operation.table} has no {wire!r}.")
 
 
 def read_detail(body: bytes) -> Detail:
-    """One record's details: the answer's object. Raises TransientError where the body is no JSON object."""
+    """Parse the details of one record. Raises TransientError for a body that isn't a JSON object."""
     try:
         record = parse(body)
     except ExcessiveJsonError as error:
@@ -279,7 +307,7 @@ def read_detail(body: bytes) -> Detail:
         raise TransientError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
     if type(record) is not dict or not record:
         raise TransientError("InvalidResponse", "The answer is no JSON object with a record.", http_status=200)
-    return Detail("fetched", record, needs_care(body))
+    return Detail("fetched", record, has_secret_markers(body))
 
 
 def _merged(record: Any, detail: Detail | None) -> Any:
@@ -290,11 +318,11 @@ def _merged(record: Any, detail: Detail | None) -> Any:
 
 
 def _member(envelope: dict[str, Any], name: str) -> Any:
-    """The envelope's value of this name, in either case of its first letter; None where it hasn't one.
+    """Return the envelope's value of a name, in either case of its first letter; None if it is absent.
 
-    Raises PaginationError where there are two: nobody can say which of them holds.
+    Raises PaginationError if there are two values.
     """
-    values = [envelope[key] for key in (name, swap_case(name)) if name and envelope.get(key) is not None]
+    values = [envelope[key] for key in (name, toggle_initial_case(name)) if name and envelope.get(key) is not None]
     if len(values) > 1 or any(isinstance(value, Repeated) for value in values):
         raise PaginationError("RepeatedName", f"The answer has {name!r} twice.")
     return values[0] if values else None
@@ -312,19 +340,13 @@ def _digest(record: Any) -> int:
         return hash(json.dumps(record, sort_keys=True))
 
 
-def bound_values(batch: pa.RecordBatch, paths: Sequence[str]) -> list[tuple[str, ...]]:
-    """The parent rows' values that child lists are asked for with: a tuple of text for every row and list item.
-
-    A path is a column and the fields below it (`domain.functions.algo[]`); one that ends in `[]` gives a tuple an
-    item, less nulls and empty texts. Without any path every row gives the empty tuple. Raises NormalizeError for a row
-    whose value is null or empty text: its list can't be asked for, and must not pass for an empty one.
-    """
+def _parent_keys(batch: pa.RecordBatch, paths: Sequence[str]) -> list[tuple[str, ...]]:
     columns = [_at(batch, path) for path in paths]
     return [found for row in range(batch.num_rows) for found in product(*(column[row] for column in columns))]
 
 
 def row_values(batch: pa.RecordBatch, paths: Sequence[str]) -> list[tuple[str, ...] | None]:
-    """For every row the texts at these paths, which lead to one value each; None where one is null or empty."""
+    """Return, for each row, the texts at these paths, each with a single value; None if one is null or empty."""
     columns = [_plain_values(batch, path) for path in paths]
     rows = zip(*columns, strict=True)
     return [None if any(v is None or v == "" for v in row) else tuple(map(str, row)) for row in rows]
@@ -342,5 +364,5 @@ def _at(batch: pa.RecordBatch, path: str) -> list[list[str]]:
     if path.endswith("[]"):
         return [[str(value) for value in found or [] if value is not None and value != ""] for found in values]
     if any(value is None or value == "" for value in values):
-        raise NormalizeError("ParentNameless", f"A row has no {path}, which the list below it is asked for with.")
+        raise NormalizeError("ParentNameless", f"A row has no {path}. Its child list can't be requested without it.")
     return [[str(value)] for value in values]

@@ -1,7 +1,7 @@
-"""What becomes of secrets: a keyed fingerprint, a mask, or (asked for, and marked) the value itself.
+"""Replaces secrets by a keyed fingerprint or a mask, or keeps them if the configuration says so.
 
-A fingerprint is `hmac:` and 16 hex digits of HMAC-SHA-256: equal secrets are seen to be equal, night after night,
-and nobody without the key can test a guess.
+A fingerprint is `hmac:` and 16 hex digits of HMAC-SHA-256: equal secrets have equal fingerprints in all snapshots, and
+a guess can't be tested without the key.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Mode = Literal["fingerprint", "mask", "keep"]
 MASK = "***"
 
 
-def _base64_cores(text: bytes) -> tuple[str, ...]:
-    """What every Base64 text has in it whose bytes have this text in them: one core for each place modulo 3."""
+def base64_cores(text: bytes) -> tuple[str, ...]:
+    """Return the texts of which each Base64 text has one, if its bytes contain `text`: one for each offset modulo 3."""
     cores = []
     for start in range(3):
         encoded = base64.b64encode(bytes(start) + text).decode()
@@ -30,9 +30,8 @@ def _base64_cores(text: bytes) -> tuple[str, ...]:
     return tuple(cores)
 
 
-# Never written, not even with secrets = "keep": private keys (as they are, in a URL, in Base64), and URLs that are
-# credentials.
-_KEY_CORES = _base64_cores(b"PRIVATE KEY")
+# Never written, even with secrets = "keep": private keys (plain, in a URL, in Base64) and URLs that are credentials.
+_KEY_CORES = base64_cores(b"PRIVATE KEY")
 _SPACE = r"(?: |\+|%20)"
 
 
@@ -52,19 +51,19 @@ _MARKS = tuple(
 )
 
 
-# What all marks begin with: half as many searches.
+# The beginnings of all marks: half as many searches.
 _STEMS = tuple(stem.lower().encode() for stem in ("PRIVATE", *_KEY_CORES, "Signature", "security-token"))
 
 
-# The marks as a regular expression for a search without regard to case, in RE2's syntax.
+# The marks as a case-insensitive regular expression in the syntax of RE2.
 MARKS = "|".join(re.escape(mark.decode()) for mark in _MARKS)
 
 
-def needs_care(body: bytes) -> bool:
-    """Whether text in these bytes of JSON may hold what is never kept, or what no file can: escapes hide both."""
+def has_secret_markers(body: bytes) -> bool:
+    """Whether text in this JSON may hold a secret that is never kept, or a lone surrogate. Escapes may hide both."""
     if b"\\u" in body:
         return True
-    lower = body.lower()  # a search without regard to case takes 15 times as long
+    lower = body.lower()  # a case-insensitive search takes 15 times as long
     for stem in _STEMS:  # most pages have none
         if stem in lower:
             return any(mark in lower for mark in _MARKS)
@@ -72,12 +71,12 @@ def needs_care(body: bytes) -> bool:
 
 
 def is_never_kept(text: str) -> bool:
-    """Whether the text is or holds a private key or a signed URL."""
+    """Whether the text contains a private key or a signed URL."""
     return _NEVER.search(text) is not None
 
 
 class _Hmac:
-    """HMAC-SHA-256 (RFC 2104) with the key's two blocks hashed once: `hmac.digest` takes twice as long a text."""
+    """HMAC-SHA-256 (RFC 2104) that hashes the key's two blocks once: `hmac.digest` takes twice as long per text."""
 
     def __init__(self, key: bytes) -> None:
         block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
@@ -92,7 +91,7 @@ class _Hmac:
 
 
 class Redaction:
-    """One crawl's way with secrets. `key` None means that no fingerprint can be made: masks stand in."""
+    """The redaction of one crawl. Without a `key` masks replace fingerprints."""
 
     def __init__(self, secrets: Mode, unknown: Literal["fingerprint", "keep"], key: bytes | None) -> None:
         self.mode: Mode = "mask" if secrets == "fingerprint" and key is None else secrets
@@ -102,11 +101,11 @@ class Redaction:
 
     @property
     def key_id(self) -> str:
-        """Sixteen hex digits that differ from key to key, by which nobody finds the key; empty without one."""
+        """Sixteen hex digits that identify the key without revealing it; "" without a key."""
         return "" if self._key is None else hmac.digest(self._key, b"the key's own fingerprint", "sha256").hex()[:16]
 
-    def hidden(self, text: str) -> str:
-        """The fingerprint of a text, or the mask where there is no key. Empty text stays."""
+    def fingerprint(self, text: str) -> str:
+        """Return the fingerprint of a text, or the mask without a key. Empty text stays."""
         if not text:
             return text
         if self._hmac is None:
@@ -114,51 +113,51 @@ class Redaction:
         return "hmac:" + self._hmac.digest(text.encode("utf-8", "surrogatepass")).hex()[:16]
 
     def secret(self, value: Any) -> str | None:
-        """What is written for a secret scalar. Null stays null; numbers and flags count as their JSON text."""
+        """Redact a secret scalar. Null stays null; numbers and booleans count as their JSON text."""
         if value is None:
             return None
         text = value if isinstance(value, str) else to_text(value)
         is_kept = self.mode == "keep" and not is_never_kept(text) and is_encodable(text)
-        return text if is_kept else self.hidden(text)
+        return text if is_kept else self.fingerprint(text)
 
     def secret_tree(self, value: Any) -> Any:
-        """A JSON value with every scalar below it replaced as `secret` does; names and nesting stay.
+        """Redact all scalars of a JSON value as `secret` does; names and nesting stay.
 
-        Where secrets are kept, numbers and flags stay what they are.
+        If secrets are kept, numbers and booleans keep their types.
         """
-        return _map_leaves(value, self.guarded if self.mode == "keep" else self.secret)
+        return _map_leaves(value, self.hide_never_kept if self.mode == "keep" else self.secret)
 
     def secret_node(self, value: Any) -> Any:
-        """What stands in `_extra` for a node with a secret in it that has the wrong type.
+        """Redact, for `_extra`, a value of the wrong type whose column has a secret.
 
-        One fingerprint, of its JSON text; null and the empty text stay. The value itself where secrets are kept.
+        The result is one fingerprint of its JSON text; null and empty text stay. If secrets are kept, so is the value.
         """
         if self.mode == "keep" or value is None or value == "":
-            return self.guarded_tree(value)
-        return self.hidden(to_text(_map_leaves(value, lambda leaf: leaf)))
+            return self.hide_never_kept_tree(value)
+        return self.fingerprint(to_text(_map_leaves(value, lambda leaf: leaf)))
 
     def unknown(self, value: Any) -> Any:
-        """What stands in `_extra` for a field that the schema doesn't know: its text leaves are hidden."""
-        return _map_leaves(value, self.guarded if self._keeps_unknown else self._hide_text)
+        """Redact the texts of an unknown field, for `_extra`."""
+        return _map_leaves(value, self.hide_never_kept if self._keeps_unknown else self._hide_text)
 
     def unknown_beside_secrets(self, value: Any) -> Any:
-        """The same where secrets are expected: only who keeps secrets keeps its text."""
+        """Redact the texts of an unknown field next to secrets: they are kept only if secrets are kept."""
         return self.unknown(value) if self.mode == "keep" else _map_leaves(value, self._hide_text)
 
-    def guarded(self, value: Any) -> Any:
-        """The value, with text that is never kept hidden."""
-        return self.hidden(value) if isinstance(value, str) and is_never_kept(value) else value
+    def hide_never_kept(self, value: Any) -> Any:
+        """Redact a text that is never kept; return other values as they are."""
+        return self.fingerprint(value) if isinstance(value, str) and is_never_kept(value) else value
 
-    def guarded_tree(self, value: Any) -> Any:
-        """`guarded` for every leaf of a JSON value."""
-        return _map_leaves(value, self.guarded)
+    def hide_never_kept_tree(self, value: Any) -> Any:
+        """Apply `hide_never_kept` to all leaves of a JSON value."""
+        return _map_leaves(value, self.hide_never_kept)
 
     def _hide_text(self, value: Any) -> Any:
-        return self.hidden(value) if isinstance(value, str) else value
+        return self.fingerprint(value) if isinstance(value, str) else value
 
 
 def _map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The value with every leaf changed; the values of a name that an object has twice become a plain list."""
+    """Change all leaves of a value; the values of a name that an object has twice become a plain list."""
     if isinstance(value, dict):
         return {name: _map_leaves(item, change) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Scalars as received → scalars as declared: what can be read without loss is read, all else is a misfit.
+"""Converts scalars as received to scalars as declared. A value that can't be converted without loss is a misfit.
 
-A reader gets the action for a misfit, the value (never null), and the record's `ExtraFields`, which counts the values
-that were read from another type.
+A reader gets the function for misfits, the value (never null), and the record's `ExtraFields`, which counts the values
+that were converted from another type.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 from crawler.catalog.columns import Column
-from crawler.normalizer import scalars as timestamps
 from crawler.normalizer.exact_json import InvalidJsonError, WireFloat, has_repeated, to_text
 from crawler.normalizer.extra import Convert, ExtraFields
 
@@ -40,10 +39,10 @@ _EXACT = Context(prec=64, traps=[Inexact])
 
 
 def from_text(text: str, unit: str) -> tuple[int | None, bool] | None:
-    """Microseconds and whether digits were cut or text stood for a number; None where the text is no instant.
+    """Return microseconds, and whether digits were cut or the text is a number; None if it isn't a timestamp.
 
-    White space around is stripped; the empty text is a null. Taken are `Z` and offsets with or without a colon,
-    fractions of any length (cut to microseconds), and epoch numbers. A time without a zone is no instant.
+    White space around it is stripped; empty text is null. Accepted are `Z` and offsets with or without a colon,
+    fractions of any length (cut to microseconds), and epoch numbers. A time without a zone isn't a timestamp.
     """
     text = text.strip()
     if not text:
@@ -67,20 +66,20 @@ def _from_iso(match: re.Match[str]) -> tuple[int | None, bool] | None:
     if zone != "Z":
         offset = int(zone[1:3]) * 60 + int(zone[-2:])
         micros -= offset * 60_000_000 * (1 if zone[0] == "+" else -1)
-    if not _FIRST_US <= micros <= _LAST_US:  # the year 0 or 10000 by UTC, which no reader's calendar has
+    if not _FIRST_US <= micros <= _LAST_US:  # the year 0 or 10000 in UTC, which no calendar of a reader has
         return None
     return micros, any(digit != "0" for digit in fraction[6:])
 
 
 def from_number(number: Decimal, unit: str) -> tuple[int | None, bool] | None:
-    """As `from_text`, for an epoch number in seconds (`s`), milliseconds (`ms`) or, without a unit, by its size."""
+    """Convert an epoch number as `from_text` does: in seconds (`s`), milliseconds (`ms`) or, without a unit, either."""
     if number == 0:
         return None, False
     if not unit:
         unit = "ms" if abs(number) >= _MILLISECONDS_FROM else "s"
     try:
         micros = _EXACT.multiply(number, Decimal(1000 if unit == "ms" else 1_000_000))
-    except Inexact:  # more digits than an instant has
+    except Inexact:  # more digits than a timestamp has
         return None
     if micros < 0 or micros > _LAST_US or micros != micros.to_integral_value():
         return None
@@ -88,25 +87,25 @@ def from_number(number: Decimal, unit: str) -> tuple[int | None, bool] | None:
 
 
 def reader(column: Column, misfit: Convert) -> Convert:
-    """The function for a scalar column that is not JSON text."""
+    """Return the function for a scalar column that is not JSON text."""
     if column.kind == "timestamp":
         return partial(_timestamp, misfit, column.unit)
     return partial(_READERS[column.kind], misfit)
 
 
-def read_string(misfit: Convert, value: Any, drift: ExtraFields) -> Any:
-    """Text; a number as it was on the wire."""
+def read_string(misfit: Convert, value: Any, extra: ExtraFields) -> Any:
+    """Convert to text; a number keeps its literal."""
     if type(value) is str:
         return value
     if type(value) is int or type(value) is WireFloat:
-        drift.coerced += 1
+        extra.coerced += 1
         return to_text(value)
-    return misfit(value, drift)
+    return misfit(value, extra)
 
 
-def _integer(misfit: Convert, value: Any, drift: ExtraFields) -> Any:
+def _integer(misfit: Convert, value: Any, extra: ExtraFields) -> Any:
     if type(value) is int:
-        return value if _MIN_INT64 <= value <= _MAX_INT64 else misfit(value, drift)
+        return value if _MIN_INT64 <= value <= _MAX_INT64 else misfit(value, extra)
     number = None
     if type(value) is str and _INTEGER.fullmatch(value):
         number = int(value)
@@ -114,60 +113,60 @@ def _integer(misfit: Convert, value: Any, drift: ExtraFields) -> Any:
         exact = _decimal(value)
         number = int(exact) if exact is not None and exact == exact.to_integral_value() else None
     if number is None or not _MIN_INT64 <= number <= _MAX_INT64:
-        return misfit(value, drift)
-    drift.coerced += 1
+        return misfit(value, extra)
+    extra.coerced += 1
     return number
 
 
 def _decimal(value: WireFloat) -> Decimal | None:
-    """The number exactly; None where its exponent is beyond what can be (18 digits)."""
+    """Return the exact number; None if its exponent is too large (18 digits)."""
     try:
         return Decimal(value.literal)
     except InvalidOperation:
         return None
 
 
-def _number(misfit: Convert, value: Any, drift: ExtraFields) -> Any:
+def _number(misfit: Convert, value: Any, extra: ExtraFields) -> Any:
     if type(value) is WireFloat:
         shortest = repr(float(value))
         is_exact = shortest == value.literal or (abs(value) < float("inf") and Decimal(shortest) == _decimal(value))
-        return float(value) if is_exact else misfit(value, drift)
+        return float(value) if is_exact else misfit(value, extra)
     if type(value) is int and abs(value) <= _MAX_INT64 and int(float(value)) == value:
         return float(value)
-    return misfit(value, drift)
+    return misfit(value, extra)
 
 
-def _boolean(misfit: Convert, value: Any, drift: ExtraFields) -> Any:
+def _boolean(misfit: Convert, value: Any, extra: ExtraFields) -> Any:
     if type(value) is bool:
         return value
     if type(value) is str and value in {"true", "false"}:
-        drift.coerced += 1
+        extra.coerced += 1
         return value == "true"
-    return misfit(value, drift)
+    return misfit(value, extra)
 
 
-def _timestamp(misfit: Convert, unit: str, value: Any, drift: ExtraFields) -> Any:
+def _timestamp(misfit: Convert, unit: str, value: Any, extra: ExtraFields) -> Any:
     found: tuple[int | None, bool] | None = None
     if type(value) is str:
-        found = timestamps.from_text(value, unit)
+        found = from_text(value, unit)
     elif type(value) is int and abs(value) < 10**18:
-        found = timestamps.from_number(Decimal(value), unit)
+        found = from_number(Decimal(value), unit)
     elif type(value) is WireFloat and abs(value) < 1e18 and (exact := _decimal(value)) is not None:
-        found = timestamps.from_number(exact, unit)
+        found = from_number(exact, unit)
     if found is None:
-        return misfit(value, drift)
-    drift.coerced += found[1]
+        return misfit(value, extra)
+    extra.coerced += found[1]
     return found[0]
 
 
-def read_json(misfit: Convert, change: Callable[[Any], Any] | None, value: Any, drift: ExtraFields) -> Any:
-    """The JSON text of a value, after `change`, which makes a name that an object has twice look like a list."""
+def read_json(misfit: Convert, change: Callable[[Any], Any] | None, value: Any, extra: ExtraFields) -> Any:
+    """Return the JSON text of a value after `change`, which turns a name that an object has twice into a list."""
     if change is not None and has_repeated(value):
-        return misfit(value, drift)
+        return misfit(value, extra)
     try:
         return to_text(change(value) if change else value)
     except InvalidJsonError:
-        return misfit(value, drift)
+        return misfit(value, extra)
 
 
 _READERS: dict[str, Callable[[Convert, Any, ExtraFields], Any]] = {

@@ -13,11 +13,13 @@ import structlog
 from crawler import __version__
 from crawler.catalog import schemas_folder
 from crawler.client.client import Client
+from crawler.client.clock_skew import ClockSkew
 from crawler.client.credentials import CredentialSpec, Provider, ProviderContext, StsClient, build_provider
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints
 from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import LimitRule, TokenBuckets
+from crawler.client.request import RequestBuilder
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import HttpRequest, Transport
 from crawler.config import Config
@@ -73,17 +75,20 @@ async def open_connection(
         ca_file=config.tls.ca_file,
         proxy=config.network.proxy_url,
     ) as transport:
+        builder = RequestBuilder(
+            endpoints,
+            ClockSkew(system.clock),
+            timeout_s=config.crawl.request_timeout_s,
+            user_agent=f"acs-inventory/{__version__}",
+        )
         client = Client(
             transport,
             dispatcher,
-            endpoints,
+            builder,
             load_rules(schemas_folder() / "errors.toml", *_own_rules(config)),
             TokenBuckets(limit_rules["default"], limit_rules),
             RetryPolicy(config.retry.max_attempts, config.retry.max_delay_s),
-            system.clock,
-            timeout_s=config.crawl.request_timeout_s,
-            user_agent=f"acs-inventory/{__version__}",
-            random=system.random.random,
+            system.random.random,
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(dispatcher.run)

@@ -10,10 +10,10 @@ import anyio
 from crawler.client.client import Client
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.request import ApiRequest, expand_path
+from crawler.client.transport import HttpResponse
 from crawler.clock import Clock
 from crawler.errors import ApiError, CrawlError, OutputError, VanishedError, describe_defect
-from crawler.normalizer import Normalizer, RowPage
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext, RowPage
 from crawler.run.pagination import pager_for
 from crawler.run.progress import CrawlProgress
 from crawler.run.scope import Job, ListRowCounts
@@ -26,7 +26,7 @@ MAX_WRITING = 16
 
 
 class PageReader:
-    """Asks for pages. `normalizers` are by table; windows of time end where it was made."""
+    """Requests pages. `normalizers` are by table. Windows of time end when the reader was made."""
 
     def __init__(self, client: Client, normalizers: Mapping[str, Normalizer], clock: Clock) -> None:
         self._client = client
@@ -35,9 +35,9 @@ class PageReader:
         self._began_at = clock.now()
 
     def fetch(self, job: Job, parameters: Mapping[str, str]) -> Awaitable[RowPage]:
-        """One page of a list, by what paging adds to its request. Raises as `Client.call` and `Normalizer.read` do.
+        """Return one page of a list; `parameters` are those that paging adds to the request. Await it at once.
 
-        What it gives is awaited at once.
+        Raises the errors of `Client.exchange` and `Normalizer.read`.
         """
         scope, operation = job.scope, job.scope.operation
         request = ApiRequest(
@@ -50,21 +50,19 @@ class PageReader:
         )
         normalizer = self._normalizers[operation.table]
 
-        def quick(body: bytes) -> RowPage | None:
+        def read(response: HttpResponse) -> RowPage:
+            check = partial(self._client.check, operation.product, response)
+            if response.status // 100 != 2:
+                check()
             if scope.details is not None:
-                job.body = body
-            return normalizer.read_quickly(body, self._context(job))
-
-        def read(body: bytes) -> RowPage:
-            return normalizer.read_slowly(body, self._context(job))
+                job.body = response.body
+            return normalizer.read(response.body, self._context(job), check=check)
 
         has_slot, job.has_slot = job.has_slot, False
-        return self._client.call(
-            request, scope.caller, scope.channel, read, scope.tally, quick=quick, has_place=has_slot
-        )
+        return self._client.exchange(request, scope.caller, scope.channel, read, scope.tally, has_slot=has_slot)
 
     async def detailed(self, job: Job, page: RowPage) -> RowPage:
-        """The page that was fetched last, with its records' details where they are asked for."""
+        """Return the page that was fetched last, with the details of its records if the scope requests them."""
         details = job.scope.details
         if details is None or not page.seen:
             return page
@@ -72,7 +70,7 @@ class PageReader:
         return self._normalizers[job.scope.operation.table].read(job.body, self._context(job), found)
 
     def _query(self, job: Job) -> dict[str, str]:
-        """What is sent with every page of a list."""
+        """Return the query that is sent with every page of a list."""
         target, window = job.scope.target, job.scope.operation.window
         values = {**job.parameters, "account_id": target.account_id, "region_id": target.region_id}
         span = window.query(self._began_at) if window is not None else {}

@@ -101,7 +101,7 @@ def resume_conditions(resolved: ResolvedConfig, redaction: Redaction) -> dict[st
         "version of acs-inventory": __version__,
         "[output] secrets": redaction.mode,
         "[output] unknown": config.output.unknown,
-        "fingerprint key": redaction.hidden("the key of this crawl"),
+        "fingerprint key": redaction.fingerprint("the key of this crawl"),
         "[crawl] details": ", ".join(sorted(resolved.details)),
         "[opensearch] functions": ", ".join(sorted(config.opensearch.functions)),
     }

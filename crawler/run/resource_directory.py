@@ -19,7 +19,7 @@ from crawler.normalizer.exact_json import find
 from crawler.run.discovery import read_object
 from crawler.run.pagination import WalkStatus, pager_for
 from crawler.snapshot.manifest import SkippedMember
-from crawler.text import ACCOUNT_ID, printable
+from crawler.text import ACCOUNT_ID, escape_control
 
 PRODUCT = "resourcedirectory"
 VERSION = "2022-04-19"
@@ -148,7 +148,7 @@ def _member(record: Any) -> Member:
     account_id = _text_of(record, "AccountId")
     if not ACCOUNT_ID.fullmatch(account_id):
         raise PaginationError("MemberInvalid", "resourcedirectory ListAccounts returned a member without account ID.")
-    name = printable(_text_of(record, "DisplayName"))[:_LONGEST_NAME]
+    name = escape_control(_text_of(record, "DisplayName"))[:_LONGEST_NAME]
     return Member(account_id, name, _text_of(record, "Status"), _text_of(record, "DeletionStatus"))
 
 

@@ -18,7 +18,7 @@ import structlog
 from crawler.config import Config
 from crawler.config.resolve import resolve_config
 from crawler.errors import ConfigError, ExitCode, OutputError, unwrap_group
-from crawler.normalizer import Normalizer
+from crawler.normalizer import DecodePool, Normalizer
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.normalizer.redaction import Redaction
 from crawler.run.admission import Workload
@@ -164,7 +164,8 @@ class CrawlRun:
     def _normalizers(self) -> dict[str, Normalizer]:
         catalog, snapshot_id = self._session.catalog, self._writer.snapshot_id
         needed = catalog.with_parents(self._session.resolved.tables)
-        return {table: Normalizer(catalog.operations[table], self._redaction, snapshot_id) for table in needed}
+        pool = DecodePool()
+        return {table: Normalizer(catalog.operations[table], self._redaction, snapshot_id, pool) for table in needed}
 
     async def _commit(self, plan: CrawlPlan, scheduler: Scheduler, resumed_scopes: int) -> CrawlResult:
         """Commit the snapshot, unless the exit code says that there is nothing to commit."""

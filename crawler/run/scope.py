@@ -92,8 +92,8 @@ class Scope:
 
         If one list says that the product isn't there, the running lists go on: they show whether that is true.
         """
-        self.pending -= len(self.channel.lane.waiting)
-        self.channel.lane.waiting.clear()
+        self.pending -= len(self.channel.lane.not_started)
+        self.channel.lane.not_started.clear()
         if self.outcome.status is not Status.UNSUPPORTED:
             for walk in self.running:
                 walk.cancel()

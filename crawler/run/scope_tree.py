@@ -144,7 +144,7 @@ class ScopeTree:
         names = [*parent.bind, *parent.values]
         speculative = [(*values, *self._settings.get(parent.setting, ())) for values in parent.values.values()]
         try:
-            rows = page.bound_values(list(parent.bind.values()))
+            rows = page.parent_keys(list(parent.bind.values()))
         except NormalizeError as error:  # a row doesn't name its list, so the child's scope can't be complete
             child.has_unknown_lists = True
             child.record_error(error)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.disk import Disk
     from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
     from crawler.snapshot.manifest import Manifest, PartFile
-    from crawler.snapshot.rows.spool import RowBuffer
+    from crawler.snapshot.rows.row_buffer import RowBuffer
 
 
 class Destination(Protocol):

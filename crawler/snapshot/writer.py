@@ -10,9 +10,9 @@ from crawler.snapshot.ended_scopes import EndedScopes
 from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
 from crawler.snapshot.ledger import Ledger
 from crawler.snapshot.manifest import FORMAT, Manifest, count_scopes, status_of
+from crawler.snapshot.rows.row_buffer import RowBuffer
 from crawler.snapshot.rows.row_store import count_columns
 from crawler.snapshot.rows.scope_writer import ScopeWriter
-from crawler.snapshot.rows.spool import RowBuffer
 from crawler.snapshot.staging import StagedSnapshot
 from crawler.snapshot.status import has_rows
 

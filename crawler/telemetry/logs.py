@@ -10,7 +10,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from crawler.text import printable
+from crawler.text import escape_control
 
 if TYPE_CHECKING:
     import structlog
@@ -44,4 +44,4 @@ def configure(style: str, level: str, stream: TextIO | None = None) -> None:
 
 
 def _escape_values(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: escape_control(value) if isinstance(value, str) else value for key, value in event.items()}

@@ -51,7 +51,7 @@ def test_json_in_a_string_is_read_as_what_is_in_it_and_redacted(triggers):
         "auth_type": "anonymous",
         "enable": True,
         "methods": ["GET"],
-        "password": FINGERPRINTS.hidden("canary"),
+        "password": FINGERPRINTS.fingerprint("canary"),
         "payload": None,
     }
     assert (more, page.misfits, page.coerced) == (None, 0, 0)
@@ -59,7 +59,7 @@ def test_json_in_a_string_is_read_as_what_is_in_it_and_redacted(triggers):
 
 def test_an_unknown_field_in_it_is_kept_by_its_path_with_its_text_hidden(triggers):
     page = read(triggers, one(json.dumps({"PASSWORD": "canary", "retries": 3})))
-    assert config_of(page)[1] == {"config.PASSWORD": FINGERPRINTS.hidden("canary"), "config.retries": 3}
+    assert config_of(page)[1] == {"config.PASSWORD": FINGERPRINTS.fingerprint("canary"), "config.retries": 3}
     assert page.unknown == {"config.PASSWORD": 1, "config.retries": 1}
 
 
@@ -129,7 +129,7 @@ def test_a_map_may_hold_lists_of_objects_with_secrets(tmp_path):
     operation = carts(tmp_path, columns)
     page = read(operation, [{"id": "a", "rules": {"x.example": [{"name": "n", "value": "canary", "more": 1}]}}])
     [row] = rows(page)
-    assert row["rules"] == {"x.example": [{"name": "n", "value": FINGERPRINTS.hidden("canary")}]}
+    assert row["rules"] == {"x.example": [{"name": "n", "value": FINGERPRINTS.fingerprint("canary")}]}
     assert extra(row) == {'rules."x.example"[0].more': 1}
     assert page.unknown == {"rules.*[].more": 1}
 
@@ -215,7 +215,7 @@ def test_what_a_detail_says_stands_in_place_of_what_the_list_says(detailed):
         ("d", 1, None, "denied"),
         ("e", 1, None, None),
     ]
-    assert rows(page)[0]["token"] == FINGERPRINTS.hidden("canary")
+    assert rows(page)[0]["token"] == FINGERPRINTS.fingerprint("canary")
     assert extra(rows(page)[0]) == {"new": 1}
 
 

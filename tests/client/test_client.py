@@ -14,11 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.catalog import schemas_folder
-from crawler.client.client import Client, RequestCounts, SignedAccount
+from crawler.client.client import RequestCounts, SignedAccount
 from crawler.client.credentials import Credentials, build_provider
 from crawler.client.credentials.spec import RoleSpec
 from crawler.client.dispatcher import Dispatcher
-from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.request import ApiRequest, expand_path
@@ -37,13 +36,13 @@ from crawler.errors import (
     TransientError,
 )
 from crawler.run.discovery import StsCall, caller_identity, read_object
-from crawler.testing import FakeClock, FakeGate, FakeProvider, FakeSender, LoopClock, answer
+from crawler.testing import FakeClock, FakeGate, FakeProvider, FakeSender, LoopClock, answer, client_over
 from crawler.validation import Secret
 
 ACCOUNT = "1000000000000001"
 RULES = load_rules(schemas_folder() / "errors.toml")
 LIST = ApiRequest("fc", "2023-03-30", "ListFunctions", "cn-hangzhou", "/2023-03-30/functions", {"limit": "100"})
-HOSTS = Endpoints({"fc": ProductHosts("fcv3.{region}.aliyuncs.com"), "sts": ProductHosts("https://sts.aliyuncs.com")})
+HOSTS = {"fc": "fcv3.{region}.aliyuncs.com", "sts": "https://sts.aliyuncs.com"}
 
 
 def failure(status, code="", message="", **headers):
@@ -51,19 +50,9 @@ def failure(status, code="", message="", **headers):
     return answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
-def client(sender, clock=None, gate=None, endpoints=HOSTS, **policy):
-    return Client(
-        sender,
-        gate or FakeGate(),
-        endpoints,
-        RULES,
-        TokenBuckets(LimitRule(1000, 1000)),
-        RetryPolicy(**policy),
-        clock or FakeClock(),
-        timeout_s=30.0,
-        user_agent="acs-inventory/test",
-        random=lambda: 0.5,
-    )
+def client(sender, clock=None, gate=None, hosts=HOSTS, **policy):
+    buckets = TokenBuckets(LimitRule(1000, 1000))
+    return client_over(sender, hosts, limiter=gate, clock=clock, buckets=buckets, policy=RetryPolicy(**policy))
 
 
 class Bench:
@@ -99,12 +88,26 @@ async def test_an_answer_is_read_and_the_place_given_back():
     assert bench.sender.sent[0].timeout_s == 30.0
 
 
-async def test_what_can_be_read_at_once_is_not_judged_and_all_else_is():
-    refused = answer(body=b'{"code": "Oops", "functions": []}')
-    for response, quick, result in ((refused, len, 33), (answer(body=b"[]"), lambda _: None, b"[]")):
-        assert await Bench([response]).call(quick=quick) == result
-    for response, quick in ((refused, lambda _: None), (answer(403, body=b'{"code": "Oops"}'), len)):
-        assert (await Bench([response]).fails(quick=quick)).code == "Oops"
+async def test_a_reader_of_the_response_decides_whether_the_body_is_checked():
+    refused, denied = answer(body=b'{"code": "Oops", "functions": []}'), answer(403, body=b'{"code": "Oops"}')
+
+    async def exchanged(response, is_proven):
+        bench = Bench([response])
+
+        def read(response):
+            if not is_proven(response.body):
+                bench.client.check("fc", response)
+            return response.body
+
+        account = SignedAccount(ACCOUNT, bench.provider)
+        return await bench.client.exchange(LIST, account, bench.channel, read, bench.tally)
+
+    for response, is_proven in ((refused, len), (answer(body=b"[]"), lambda _: False)):
+        assert await exchanged(response, is_proven) == response.body
+    for response in (refused, denied):
+        with pytest.raises(ApiError) as caught:
+            await exchanged(response, lambda _: False)
+        assert caught.value.code == "Oops"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +295,7 @@ async def test_credentials_that_fail_are_a_typed_error_and_take_no_place():
     error = await bench.fails()
     assert (type(error), error.code, bench.sender.sent) == (FatalError, "InvalidCredentials", [])
     bench.gate.held = 1
-    assert (await bench.fails(has_place=True)).code == "InvalidCredentials"
+    assert (await bench.fails(has_slot=True)).code == "InvalidCredentials"
 
 
 async def test_a_key_that_no_header_can_hold_is_a_typed_error():
@@ -377,7 +380,7 @@ async def test_places_that_wait_for_credentials_are_free_for_fetching_them(concu
 
         async def one():
             done.append(
-                await made.call(LIST, SignedAccount(ACCOUNT, provider), channel, bytes, RequestCounts(), has_place=True)
+                await made.call(LIST, SignedAccount(ACCOUNT, provider), channel, bytes, RequestCounts(), has_slot=True)
             )
 
         with anyio.fail_after(60):
@@ -469,15 +472,15 @@ async def test_the_place_is_given_back_when_the_call_is_cancelled(cancel_s):
         raise TransientError("Timeout", "")
 
     clock = LoopClock()
-    for has_place in (False, True):
+    for has_slot in (False, True):
         gate = FakeGate()
-        gate.held = int(has_place)
+        gate.held = int(has_slot)
         sender = FakeSender([])
         sender.send = send
         made = client(sender, clock, gate)
         channel = made.channel(ACCOUNT, "cn-hangzhou", "fc", "ListFunctions")
         with anyio.move_on_after(cancel_s):
-            await made.call(LIST, SignedAccount(ACCOUNT, Slow()), channel, bytes, RequestCounts(), has_place=has_place)
+            await made.call(LIST, SignedAccount(ACCOUNT, Slow()), channel, bytes, RequestCounts(), has_slot=has_slot)
         assert gate.held == 0
 
 
@@ -528,7 +531,7 @@ async def test_awkward_names_reach_the_cloud_as_they_are_with_a_good_signature()
     provider.credentials = Credentials(*cloud.credentials(ACCOUNT))
     async with serve(cloud) as emulator, Transport(connections=2, max_page_bytes=1 << 20) as transport:
         url = emulator.url("fc-open", "cn-hangzhou")
-        made = client(transport, SystemClock(), endpoints=Endpoints({"fc-open": ProductHosts(url)}))
+        made = client(transport, SystemClock(), hosts={"fc-open": url})
         channel = made.channel(ACCOUNT, "cn-hangzhou", *CONFIGS.split("."))
         for name in names:
             path = expand_path(CONFIGS_PATH, {"serviceName": "s", "functionName": name})

@@ -197,8 +197,8 @@ async def test_a_waiter_that_is_cancelled_when_its_place_was_granted_gives_it_ba
         waiter = asyncio.get_running_loop().create_task(running.dispatcher.acquire(lane))
         while lane.is_empty:
             await anyio.sleep(0)
-        grant = lane.going.popleft()
-        lane.going.append(lambda: (grant(), waiter.cancel()))
+        grant = lane.in_progress.popleft()
+        lane.in_progress.append(lambda: (grant(), waiter.cancel()))
         with pytest.raises(asyncio.CancelledError):
             await waiter
         assert free_places(running.dispatcher) == 1

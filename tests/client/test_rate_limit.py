@@ -23,7 +23,7 @@ from crawler.client.rate_limit import (
     TokenBucket,
     TokenBuckets,
     least_time_s,
-    slows,
+    throttled_bucket,
 )
 from crawler.errors import ConfigError, ThrottledError
 
@@ -36,7 +36,7 @@ def departures(bucket, arrivals):
     left, now = [], -math.inf
     for arrival in arrivals:
         now = bucket.ready_at(max(now, arrival))
-        bucket.take(now)
+        bucket.charge(now)
         left.append(now)
     return left
 
@@ -70,7 +70,7 @@ def test_no_window_holds_more_when_throttling_and_recovery_come_between(rule, ga
     bucket, left, now = TokenBucket(rule), [], -math.inf
     for number, arrival in enumerate(running(gap_list)):
         now = bucket.ready_at(max(now, arrival))
-        bucket.take(now)
+        bucket.charge(now)
         left.append(now)
         for at, hint_s in refusals:
             if at == number:
@@ -107,7 +107,7 @@ def test_neither_taking_nor_throttling_lets_the_next_one_leave_earlier(rule, hin
     """P9."""
     bucket = TokenBucket(rule)
     before = bucket.ready_at(5.0)
-    bucket.take(5.0)
+    bucket.charge(5.0)
     after_take = bucket.ready_at(5.0)
     bucket.throttled(5.0, 4.0, hint_s)
     assert before <= after_take <= bucket.ready_at(5.0)
@@ -137,7 +137,7 @@ def test_a_loop_that_wakes_up_late_loses_nothing_of_the_rate_and_breaks_no_rule(
     bucket = TokenBucket(rule)
     for number in range(1000):
         now = bucket.ready_at(now) + 0.001 * (number % 2)  # as a loop does that counts milliseconds
-        bucket.take(now)
+        bucket.charge(now)
         left.append(now)
     assert left[-1] == pytest.approx(999 / (50 * PACE), abs=LATE_S)
     assert min(later - earlier for earlier, later in pairwise(left)) >= 1 / 50 - 1e-9
@@ -338,7 +338,7 @@ def test_an_operation_takes_its_own_rule_then_its_products_then_the_default():
     ],
 )
 def test_throttling_of_the_user_slows_the_product_and_all_else_the_operation(code, slowed):
-    assert slows(ThrottledError(code, "")) == slowed
+    assert throttled_bucket(ThrottledError(code, "")) == slowed
 
 
 @given(rules, st.integers(0, 300))
@@ -369,13 +369,13 @@ def test_a_bucket_is_forgotten_once_nobody_uses_it_and_a_new_one_would_do_the_sa
     pair = buckets.pair("1", "r", "fc", "A")
     other = buckets.pair("1", "r", "fc", "B")
     for bucket in pair:
-        bucket.take(100.0)
-    buckets.let_go(pair, 100.01)
+        bucket.charge(100.0)
+    buckets.release(pair, 100.01)
     assert buckets.pair("1", "r", "fc", "A")[0] is pair[0], "it still counts what has just left"
-    buckets.let_go(pair, 101.0)
+    buckets.release(pair, 101.0)
     assert buckets.bucket(pair[1].key) is other[1], "B still uses the product's"
     assert buckets.bucket(pair[0].key) is not pair[0]
-    buckets.let_go(other, 102.0)
+    buckets.release(other, 102.0)
     assert buckets.bucket(other[1].key) is not other[1]
 
 
@@ -383,12 +383,12 @@ def test_a_bucket_that_was_slowed_is_remembered_until_it_is_back_and_holds_up_no
     buckets = TokenBuckets(LimitRule(10, 2))
     slowed = buckets.pair("1", "r", "fc", "A")
     slowed[0].throttled(100.0, 99.0, None)
-    buckets.let_go(slowed, 100.0)
+    buckets.release(slowed, 100.0)
     for number in range(20):
-        buckets.let_go(buckets.pair("2", "r", "fc", f"B{number}"), 101.0)
+        buckets.release(buckets.pair("2", "r", "fc", f"B{number}"), 101.0)
     assert len(buckets._buckets) <= 3
     assert buckets.bucket(slowed[0].key) is slowed[0]
     slowed[0].succeeded(102.0)
     for number in range(3):
-        buckets.let_go(buckets.pair("2", "r", "fc", f"C{number}"), 100.0 + REACH_S + 1)
+        buckets.release(buckets.pair("2", "r", "fc", f"C{number}"), 100.0 + REACH_S + 1)
     assert buckets.bucket(slowed[0].key) is not slowed[0]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.client.rate_limit import LimitRule, TokenBucket
-from crawler.client.request_queue import ReadyQueue, RequestLane, precedence
+from crawler.client.request_queue import ReadyQueue, RequestLane, sort_key
 
 
 @dataclass
@@ -22,15 +22,15 @@ class Interval:
     def ready_at(self, now: float) -> float:
         return max(now, self.free_at)
 
-    def take(self, now: float) -> None:
+    def charge(self, now: float) -> None:
         self.taken.append(now)
         self.free_at = max(now, self.free_at) + self.every_s
 
 
 def lane(*buckets, depth=0, waiting=("job",), going=()):
     made = RequestLane(buckets, depth)
-    made.waiting.extend(waiting)
-    made.going.extend(going)
+    made.not_started.extend(waiting)
+    made.in_progress.extend(going)
     return made
 
 
@@ -45,16 +45,16 @@ def drained(ready, now):
     """What goes at one instant, in order."""
     gone = []
     while (found := ready.pop(now)) is not None:
-        gone.append(found.take(now))
+        gone.append(found.pop(now))
         ready.push(found, now)
     return gone
 
 
 def test_precedence_is_depth_then_readiness_then_order():
     shallow, deep = lane(depth=0), lane(depth=1)
-    assert precedence(shallow, 9.0, 9) < precedence(deep, 1.0, 1)
-    assert precedence(deep, 1.0, 9) < precedence(deep, 2.0, 1)
-    assert precedence(deep, 1.0, 1) < precedence(deep, 1.0, 2)
+    assert sort_key(shallow, 9.0, 9) < sort_key(deep, 1.0, 1)
+    assert sort_key(deep, 1.0, 9) < sort_key(deep, 2.0, 1)
+    assert sort_key(deep, 1.0, 1) < sort_key(deep, 1.0, 2)
 
 
 def test_parents_go_before_children_whenever_they_came():
@@ -98,9 +98,9 @@ def test_a_bucket_that_two_lanes_share_lets_one_of_them_go_at_a_time():
 def test_a_lane_whose_waiters_have_all_left_is_passed_over_and_may_come_again():
     empty, other = lane(waiting=["x"]), lane(waiting=["y"])
     ready = queue(0, empty, other)
-    empty.waiting.clear()
+    empty.not_started.clear()
     assert drained(ready, 0) == ["y"]
-    empty.waiting.append("z")
+    empty.not_started.append("z")
     ready.push(empty, 0)
     assert drained(ready, 0) == ["z"]
 
@@ -152,15 +152,15 @@ def test_the_queue_gives_a_lane_exactly_when_one_may_go_and_of_the_least_depth(d
                     assert not waiting or (at is not None and at <= min(waiting))
                 else:
                     assert found.ready_at(now) <= now
-                    found.take(now)
+                    found.pop(now)
                     ready.push(found, now)
             case "wait":
                 now += dice.choice([0.1, 0.5, 1.0])
             case "add":
-                chosen.going.append("walk")
+                chosen.in_progress.append("walk")
                 ready.push(chosen, now)
             case "cancel":
-                chosen.waiting.clear()
+                chosen.not_started.clear()
             case "block":
                 chosen.buckets[0].free_at = now + 3
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.client.retry import Retries, RetryPolicy, RetryQuota, cost
+from crawler.client.retry import Retries, RetryPolicy, RetryQuota, retry_tokens
 from crawler.errors import (
     DeniedError,
     FatalError,
@@ -200,7 +200,7 @@ def test_the_quota_stays_between_nothing_and_its_capacity(outcomes):
 
 
 def test_the_costs_are_those_that_the_quota_was_sized_for():
-    assert [cost(error) for error in (THROTTLED, TRANSIENT, ResignError("N", ""), ReauthError("T", ""))] == [
+    assert [retry_tokens(error) for error in (THROTTLED, TRANSIENT, ResignError("N", ""), ReauthError("T", ""))] == [
         5,
         14,
         0,

@@ -13,9 +13,8 @@ import pytest
 from crawler.catalog import load_catalog
 from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
 from crawler.errors import NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.decoder import RowContext
-from crawler.normalizer.normalizer import bound_values
+from crawler.normalizer import Normalizer, RowContext
+from crawler.normalizer.pending import ReadyBatch
 from crawler.normalizer.redaction import MASK, Redaction
 
 CATALOG = load_catalog()
@@ -33,7 +32,7 @@ def utc(*args):
 
 
 def fingerprint(text):
-    return FINGERPRINTS.hidden(text)
+    return FINGERPRINTS.fingerprint(text)
 
 
 def read(table, body, redaction=FINGERPRINTS):
@@ -704,16 +703,16 @@ def written(batch):
     return sink.getvalue().to_pybytes()
 
 
-# --- what child lists are asked for with ---
+# --- parent keys: the values by which child lists are requested ---
 
 
-def test_bound_values_of_columns_are_rows_of_text():
+def test_parent_keys_of_columns_are_rows_of_text():
     page = read("fc2_functions", {"functions": [{"functionName": "a"}, {"functionName": "b"}]})
-    assert bound_values(page.batch, ["service_name", "function_name"]) == [("s", "a"), ("s", "b")]
-    assert bound_values(page.batch, []) == [(), ()]
+    assert page.parent_keys(["service_name", "function_name"]) == [("s", "a"), ("s", "b")]
+    assert page.parent_keys([]) == [(), ()]
 
 
-def test_bound_values_of_a_list_are_one_tuple_an_item():
+def test_parent_keys_of_a_list_are_one_tuple_an_item():
     domains = [
         {"functions": {"algo": ["ctr", "", None, "pop"]}},
         {"functions": None},
@@ -722,22 +721,23 @@ def test_bound_values_of_a_list_are_one_tuple_an_item():
     ]
     records = [{"id": str(number), "domain": domain} for number, domain in enumerate(domains)]
     page = read("opensearch_apps", {"result": records})
-    assert bound_values(page.batch, ["id", "domain.functions.algo[]"]) == [("0", "ctr"), ("0", "pop")]
-    assert bound_values(page.batch, ["domain.functions.algo[]"]) == [("ctr",), ("pop",)]
+    assert page.parent_keys(["id", "domain.functions.algo[]"]) == [("0", "ctr"), ("0", "pop")]
+    assert page.parent_keys(["domain.functions.algo[]"]) == [("ctr",), ("pop",)]
 
 
 @pytest.mark.parametrize("nameless", [{"functionName": {"wrong": 1}}, "no object", {"functionName": ""}])
 def test_a_row_without_the_name_that_its_list_is_asked_for_with_is_an_error(nameless):
     page = read_functions(function(), nameless)
     with pytest.raises(NormalizeError, match="ParentNameless"):
-        bound_values(page.batch, ["function_name"])
+        page.parent_keys(["function_name"])
 
 
 def test_a_number_is_bound_as_its_decimal_text():
     page = read("opensearch_apps", {"result": [{"id": "1", "progressPercent": 83}]})
-    assert bound_values(page.batch, ["progress_percent"]) == [("83",)]
+    assert page.parent_keys(["progress_percent"]) == [("83",)]
 
 
-def test_bound_values_of_a_slice_are_the_slices():
-    batch = read_functions(*(function(functionName=name) for name in "abcd")).batch
-    assert bound_values(batch.slice(1, 2), ["function_name"]) == [("b",), ("c",)]
+def test_parent_keys_of_a_slice_are_the_slices():
+    page = read_functions(*(function(functionName=name) for name in "abcd"))
+    page.rows = ReadyBatch(page.batch.slice(1, 2))
+    assert page.parent_keys(["function_name"]) == [("b",), ("c",)]

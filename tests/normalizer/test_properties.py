@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from crawler.catalog import load_catalog
 from crawler.errors import NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Normalizer
-from crawler.normalizer.exact_json import swap_case
+from crawler.normalizer import Normalizer, RowContext
+from crawler.normalizer.exact_json import toggle_initial_case
 from crawler.normalizer.extra import path_name
-from crawler.normalizer.fast.decoder import RowContext
 from crawler.normalizer.redaction import Redaction
 from tests.support.examples import examples
 
@@ -206,15 +205,15 @@ class Checker:
 
     def struct(self, children, value, got, path, names=None):
         assert type(value) is dict, path
-        known = {wire: child for child in children for wire in (swap_case(child.wire), child.wire)}
+        known = {wire: child for child in children for wire in (toggle_initial_case(child.wire), child.wire)}
         for wire, item in value.items():
             below = f"{path}.{path_name(wire)}" if path else path_name(wire)
             child = known.get(wire)
-            if child is None or (below in self.extra and swap_case(wire) in value):
+            if child is None or (below in self.extra and toggle_initial_case(wire) in value):
                 self.same(item, below)
             else:
                 name = names[child.wire] if names else child.name
-                is_overruled = swap_case(wire) in value and item is None
+                is_overruled = toggle_initial_case(wire) in value and item is None
                 if not is_overruled:
                     self.node(child, item, None if below in self.extra else got[name], below)
 
@@ -258,14 +257,14 @@ def test_every_leaf_of_a_changed_record_is_in_its_column_or_in_extra(data):
         [row] = page.batch.to_pylist()
         checker = Checker(json.loads(row["_extra"] or "{}"))
         for wire, name in operation.column_names.items():
-            if name in operation.parameter_columns.values() and not {wire, swap_case(wire)} & record.keys():
+            if name in operation.parameter_columns.values() and not {wire, toggle_initial_case(wire)} & record.keys():
                 row[name] = None
         checker.struct(operation.columns, record, overruled(operation, record, row), "", operation.column_names)
         assert checker.found == checker.extra.keys()
         assert page.misfits + page.unknown.total() == len(checker.found)
         return
     keys = {wire for wire, name in operation.column_names.items() if name in operation.key}
-    assert any(record.get(wire, record.get(swap_case(wire))) is None for wire in keys)
+    assert any(record.get(wire, record.get(toggle_initial_case(wire))) is None for wire in keys)
 
 
 def overruled(operation, record, row):
@@ -296,7 +295,7 @@ def with_canaries(draw, columns, record):
 
 
 def _wires(columns):
-    return {wire for column in columns for wire in (column.wire, swap_case(column.wire))}
+    return {wire for column in columns for wire in (column.wire, toggle_initial_case(column.wire))}
 
 
 @settings(deadline=None, max_examples=examples(150))

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from crawler.errors import OutputError
 from crawler.normalizer.exact_json import parse
 from crawler.normalizer.fingerprint_key import load_key
-from crawler.normalizer.redaction import MARKS, MASK, Redaction, _base64_cores, is_never_kept, needs_care
+from crawler.normalizer.redaction import MARKS, MASK, Redaction, base64_cores, has_secret_markers, is_never_kept
 
 KEY = b"k" * 32
 FINGERPRINT = re.compile(r"hmac:[0-9a-f]{16}")
@@ -179,37 +179,37 @@ def test_private_keys_and_signed_urls_are_never_kept(text):
     """T02, T06."""
     assert is_never_kept(text)
     hidden = hmac_of(text)
-    assert keep().secret(text) == keep().guarded(text) == keep().unknown(text) == hidden
-    assert keep().guarded_tree({"a": [text, "plain"]}) == {"a": [hidden, "plain"]}
+    assert keep().secret(text) == keep().hide_never_kept(text) == keep().unknown(text) == hidden
+    assert keep().hide_never_kept_tree({"a": [text, "plain"]}) == {"a": [hidden, "plain"]}
 
 
 @pytest.mark.parametrize("text", KEPT)
 def test_what_only_looks_alike_is_kept(text):
     assert not is_never_kept(text)
-    assert keep().secret(text) == keep().guarded(text) == text
+    assert keep().secret(text) == keep().hide_never_kept(text) == text
 
 
 @pytest.mark.parametrize("text", NEVER)
 @pytest.mark.parametrize("is_ascii", [True, False])
 def test_bytes_with_what_is_never_kept_need_care(text, is_ascii):
-    assert needs_care(json.dumps({"a": f"é {text}"}, ensure_ascii=is_ascii).encode())
+    assert has_secret_markers(json.dumps({"a": f"é {text}"}, ensure_ascii=is_ascii).encode())
 
 
 @pytest.mark.parametrize("mark", MARKS.split("|"))
 def test_every_mark_is_found_in_any_case(mark):
     text = mark.replace("\\", "")
-    assert needs_care(f'{{"a": "x{text}"}}'.encode())
-    assert needs_care(f'{{"a": "{text.upper()}x"}}'.encode())
+    assert has_secret_markers(f'{{"a": "x{text}"}}'.encode())
+    assert has_secret_markers(f'{{"a": "{text.upper()}x"}}'.encode())
 
 
 def test_what_marks_begin_with_needs_no_care_by_itself():
-    assert not needs_care(b'{"private": "Signature", "security-token": "PRIVATE"}')
+    assert not has_secret_markers(b'{"private": "Signature", "security-token": "PRIVATE"}')
 
 
 def test_escapes_need_care_since_they_hide_what_is_there():
-    assert needs_care(b'"-----BEGIN PRIVATE\\u0020KEY-----"')
-    assert needs_care(b'"\\ud800"')
-    assert not needs_care(b'{"description":"plain \\n text", "key": "value"}')
+    assert has_secret_markers(b'"-----BEGIN PRIVATE\\u0020KEY-----"')
+    assert has_secret_markers(b'"\\ud800"')
+    assert not has_secret_markers(b'{"description":"plain \\n text", "key": "value"}')
 
 
 @given(st.text(), st.sampled_from(NEVER), st.text())
@@ -221,15 +221,15 @@ def test_no_text_around_it_hides_what_is_never_kept(before, text, after):
 @given(st.binary(max_size=8), st.binary(min_size=3, max_size=20), st.binary(max_size=8))
 def test_whatever_is_around_a_text_one_of_its_cores_is_in_the_base64_of_both(before, text, after):
     """T02."""
-    cores = _base64_cores(text)
+    cores = base64_cores(text)
     assert cores[len(before) % 3] in base64.b64encode(before + text + after).decode()
 
 
 @pytest.mark.parametrize("text", [b"PRIVATE KEY", b"abc", b"abcd", b"abcde"])
 def test_a_core_has_every_base64_character_that_is_the_texts_alone(text):
     """T02: a shorter one would find what isn't there."""
-    assert len(_base64_cores(text)) == 3
-    for shift, core in enumerate(_base64_cores(text)):
+    assert len(base64_cores(text)) == 3
+    for shift, core in enumerate(base64_cores(text)):
         around = [bytes([byte]) * shift + text + bytes([byte]) * (6 - shift) for byte in (0x00, 0x55, 0xAA, 0xFF)]
         encoded = [base64.b64encode(each).decode() for each in around]
         same = [len(set(letters)) == 1 for letters in zip(*encoded, strict=True)]
@@ -387,4 +387,4 @@ def test_a_link_in_the_keys_place_is_not_followed(tmp_path):
 @pytest.mark.parametrize("text", ["x", "a secret" * 100, "ü\ud800"])
 def test_a_fingerprint_is_hmac_sha_256(key, text):
     expected = hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:16]
-    assert Redaction("fingerprint", "fingerprint", key).hidden(text) == f"hmac:{expected}"
+    assert Redaction("fingerprint", "fingerprint", key).fingerprint(text) == f"hmac:{expected}"

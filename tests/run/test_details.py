@@ -55,7 +55,7 @@ def test_every_row_is_what_get_function_says(detailed):
     assert result.exit_code == 0
     secrets = set(here.cloud.canaries)
     comparison = Comparison(
-        Redaction("fingerprint", "fingerprint", KEY).hidden, lambda text: any(secret in text for secret in secrets)
+        Redaction("fingerprint", "fingerprint", KEY).fingerprint, lambda text: any(secret in text for secret in secrets)
     )
     rows = {(row["account_id"], row["function_name"]): row for row in here.rows("fc_functions")}
     assert {row["details_status"] for row in rows.values()} == {"fetched"}

@@ -237,7 +237,7 @@ def test_the_limiters_buckets_need_the_least_time_or_more_in_whatever_order_requ
         pair = buckets.pair("1", "cn-hangzhou", "shop", table.upper())
         now = max([now, *(bucket.ready_at(now) for bucket in pair)])
         for bucket in pair:
-            bucket.take(now)
+            bucket.charge(now)
     assert found.expected.least_s <= now - 1000.0 + 1e-6
     if found.expected.bucket == "shop" and "shop.CARTS" not in limits:
         assert found.expected.least_s == pytest.approx(now - 1000.0, abs=BUNCH_S + 1e-6)

@@ -8,7 +8,7 @@ import sys
 from crawler.config import parse_config
 from crawler.normalizer import RowPage
 from crawler.normalizer.fast import reader
-from crawler.normalizer.fast.decoder import Undecoded
+from crawler.normalizer.pending import UndecodedPage
 from crawler.run import connection
 from crawler.run.run import crawl
 from crawler.run.scheduler import Scheduler
@@ -52,7 +52,7 @@ async def test_a_scope_that_has_ended_leaves_next_to_nothing_and_no_cycles(tmp_p
     monkeypatch.setattr(connection, "Transport", EmptyCloud)
     monkeypatch.setattr(EmptyCloud, "pages", empty_pages(regions=1))
     monkeypatch.setattr("crawler.snapshot.ledger._BLOCK_ROWS", BLOCK)
-    monkeypatch.setattr("crawler.client.client._MAX_ENDPOINTS", 1)  # a cache, which is full at some size
+    monkeypatch.setattr("crawler.client.request.MAX_CACHED_ENDPOINTS", 1)  # a cache, which is full at some size
     await left_behind(1, tmp_path / "first", monkeypatch)  # what a process makes once
     few, few_scopes, _ = await left_behind(FEW, tmp_path / "few", monkeypatch)
     many, many_scopes, in_cycles = await left_behind(MANY, tmp_path / "many", monkeypatch)
@@ -63,7 +63,7 @@ async def test_a_scope_that_has_ended_leaves_next_to_nothing_and_no_cycles(tmp_p
 
 async def test_a_page_that_waits_for_the_disk_is_held_as_bytes_alone(tmp_path, monkeypatch):
     """Its records take several times as much, and of the pages on their way all may have to wait."""
-    monkeypatch.setattr(reader, "QUICK_FROM_BYTES", 0)
+    monkeypatch.setattr(reader, "FAST_FROM_BYTES", 0)
     waiting = []
     write = ListWriter.write
 
@@ -76,5 +76,5 @@ async def test_a_page_that_waits_for_the_disk_is_held_as_bytes_alone(tmp_path, m
         result = await found.crawl(found.config(tables=["fc_functions"]))
         assert result.exit_code == 0
     assert len(waiting) > 1
-    assert {type(page.rows) for page in waiting} == {Undecoded}
-    assert {page.quick for page in waiting} == {None}
+    assert {type(page.rows) for page in waiting} == {UndecodedPage}
+    assert {page.fast for page in waiting} == {None}

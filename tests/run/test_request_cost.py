@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,18 +13,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import structlog
 
-from crawler.catalog import schemas_folder
-from crawler.client.client import Client, RequestCounts, SignedAccount
+from crawler.client.client import RequestCounts, SignedAccount
 from crawler.client.dispatcher import Dispatcher
-from crawler.client.endpoints import Endpoints, ProductHosts
-from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.request import ApiRequest
-from crawler.client.retry import RetryPolicy
 from crawler.client.transport import HttpResponse, Transport
 from crawler.clock import SystemClock
-from crawler.testing import FakeProvider, answer
+from crawler.testing import FakeProvider, answer, client_over
 from tests.run.test_scheduler import Run
 
 BODY = b'{"requestId":"r","layers":[{"layerName":"a"},{"layerName":"b"},{"layerName":"c"}],"nextVersion":null}'
@@ -83,18 +81,8 @@ async def test_a_request_takes_at_most_so_many_calls(server):
     dispatcher = Dispatcher(64, SystemClock())
     dispatching = asyncio.create_task(dispatcher.run())
     async with Transport(connections=64, max_page_bytes=1 << 20) as transport:
-        client = Client(
-            transport,
-            dispatcher,
-            Endpoints({"fc": ProductHosts(server)}),
-            load_rules(schemas_folder() / "errors.toml"),
-            TokenBuckets(LimitRule(10_000, 10_000)),
-            RetryPolicy(),
-            SystemClock(),
-            timeout_s=30.0,
-            user_agent="acs-inventory/test",
-            random=lambda: 0.0,
-        )
+        buckets = TokenBuckets(LimitRule(10_000, 10_000))
+        client = client_over(transport, {"fc": server}, limiter=dispatcher, clock=SystemClock(), buckets=buckets)
         caller, channel = (
             SignedAccount("1000000000000001", FakeProvider()),
             client.channel("1", "r", "fc", "ListLayerVersions"),
@@ -144,9 +132,7 @@ async def small_list_calls(folder):
     calls, c_calls = Counter(), 0
     for layers in (100, 300):
         with Counted() as counted:
-            run = Run(folder / str(layers), {}, ("fc_layers", "fc_layer_versions"))
-            run.client._sender = Shelves(layers)
-            run.client._is_noting = False
+            run = Run(folder / str(layers), {}, ("fc_layers", "fc_layer_versions"), sender=Shelves(layers))
             row = (await run()).row("fc_layer_versions")
         assert (row.status, row.lists, row.rows) == ("complete", layers, 3 * layers)
         calls = Counter({name: number - calls[name] for name, number in counted.python.items()})
@@ -168,4 +154,5 @@ def test_a_small_list_takes_at_most_so_many_calls_beside_its_exchange(tmp_path):
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))
     sys.stdout.write(json.dumps(asyncio.run(small_list_calls(Path(sys.argv[1])))))

@@ -12,14 +12,13 @@ import anyio
 import pytest
 
 from crawler.catalog import load_catalog, schemas_folder
-from crawler.client.client import Client, SignedAccount
+from crawler.client.client import SignedAccount
 from crawler.client.dispatcher import Dispatcher
-from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
-from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.retry import RetryPolicy
 from crawler.errors import OutputError, TransientError, unwrap_group
 from crawler.normalizer import Normalizer
+from crawler.normalizer.fast import reader as fast_path
 from crawler.normalizer.redaction import Redaction
 from crawler.run.admission import Workload
 from crawler.run.list_walker import MAX_WRITING
@@ -28,7 +27,7 @@ from crawler.run.scheduler import Scheduler
 from crawler.run.scope import MAX_PENDING, Scope, describe_walks
 from crawler.run.targets import SkipReason, Target, TargetPlan
 from crawler.snapshot import FolderDestination, ListWriter, ScopeRow, SnapshotWriter, Status
-from crawler.testing import START, FakeClock, FakeProvider, LoopClock, answer
+from crawler.testing import START, FakeClock, FakeProvider, LoopClock, answer, client_over
 
 CATALOG = load_catalog()
 SERVICES, FUNCTIONS, INSTANCES, CONFIGS = (
@@ -120,24 +119,19 @@ def fits(template, path):
 class Run:
     """A crawl of `lists` for `tables`: `ledger` by table (of the first target), what was asked, what was counted."""
 
-    def __init__(self, folder, lists, tables=FC2, *, plans=None, concurrency=8, settings=None):
+    def __init__(self, folder, lists, tables=FC2, *, plans=None, concurrency=8, settings=None, sender=None):
         self.world = World(lists)
         self.folder = folder
         self.concurrency = concurrency
         self.clock = FakeClock()
         self.dispatcher = Dispatcher(concurrency, LoopClock())
-        hosts = ("fc-open", "fc", "opensearch")
-        self.client = Client(
-            self.world,
-            self.dispatcher,
-            Endpoints({key: ProductHosts("{account_id}.{region}.fc.aliyuncs.com") for key in hosts}),
-            RULES,
-            TokenBuckets(LimitRule(1e6, 10**6)),
-            RetryPolicy(max_attempts=3),
-            self.clock,
-            timeout_s=30.0,
-            user_agent="test",
-            random=lambda: 0.0,
+        self.client = client_over(
+            sender or self.world,
+            dict.fromkeys(("fc-open", "fc", "opensearch"), "{account_id}.{region}.fc.aliyuncs.com"),
+            limiter=self.dispatcher,
+            clock=self.clock,
+            policy=RetryPolicy(max_attempts=3),
+            random=0.0,
         )
         needed = CATALOG.with_parents(tables)
         self.plans = plans or [TargetPlan(HOME, SignedAccount(HOME.account_id, FakeProvider()), needed)]
@@ -204,6 +198,13 @@ async def test_every_list_of_the_tree_is_asked_for_once(tmp_path):
     assert run.row(INSTANCES).lists == 3
     assert run.progress.scopes_done == run.progress.scopes == 4
     assert run.progress.rows == 8
+
+
+async def test_a_page_in_the_body_of_an_error_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(fast_path, "FAST_FROM_BYTES", 0)
+    body = json.dumps({"services": [{"serviceName": "s1"}], "nextToken": None}).encode()
+    run = await Run(tmp_path, {(SERVICES, (), None): answer(403, body)}, (SERVICES,))()
+    assert (run.row(SERVICES).status, run.row(SERVICES).rows_seen) == ("denied", 0)
 
 
 async def test_children_begin_as_soon_as_their_parents_page_is_in(tmp_path):

@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from crawler.catalog import load_catalog
 from crawler.catalog.model import Operation
-from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.redaction import Redaction
 from tests.soak.crawling import FINGERPRINT_KEY
 from tests.soak.world import Kind, World, kinds
@@ -77,7 +76,7 @@ def _templates(kind: Kind, world: World) -> _Templates:
     ]
     body = orjson.dumps({kind.records: [record for records in lists for record in records]})
     redaction = Redaction("fingerprint", "fingerprint", FINGERPRINT_KEY.encode())
-    normalizer = Normalizer(operation, redaction, "soak", is_quick=False)
+    normalizer = Normalizer(operation, redaction, "soak", is_fast=False)
     context = RowContext("1", "r", datetime.now(UTC), {"functionName": some.name})
     rows = pa.Table.from_batches([normalizer.read(body, context).batch]).drop_columns(list(LEFT_OUT))
     offsets = [sum(map(len, lists[:number])) for number in range(len(lists))]

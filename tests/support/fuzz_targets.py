@@ -23,8 +23,7 @@ def _targets() -> dict[str, Callable[[bytes], None]]:
     from crawler.client.error_rules import load_rules
     from crawler.config import parse_config
     from crawler.errors import ApiError, ConfigError, NormalizeError, OutputError, PaginationError, TransientError
-    from crawler.normalizer import Normalizer
-    from crawler.normalizer.fast.decoder import RowContext
+    from crawler.normalizer import Normalizer, RowContext
     from crawler.normalizer.redaction import Redaction
     from crawler.snapshot import Manifest
     from crawler.snapshot.manifest import decode, encode

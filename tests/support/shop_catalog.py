@@ -6,8 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from crawler.catalog import load_catalog
-from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.redaction import Redaction
 
 KEY = b"k" * 32

@@ -13,18 +13,15 @@ from datetime import UTC, datetime
 import pytest
 
 from crawler.catalog import load_catalog, schemas_folder
-from crawler.client.client import Client, RequestCounts, SignedAccount
-from crawler.client.endpoints import Endpoints, ProductHosts
+from crawler.client.client import RequestCounts, SignedAccount
 from crawler.client.error_rules import load_rules
-from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.request import ApiRequest
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import Transport
 from crawler.errors import CrawlError
-from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.redaction import Redaction
-from crawler.testing import FakeClock, FakeGate, FakeProvider
+from crawler.testing import FakeProvider, client_over
 
 ACCOUNT = "1000000000000001"
 OPERATION = load_catalog().operations["fc_functions"]
@@ -118,10 +115,7 @@ async def server():
 
 
 def client(transport, url):
-    hosts = Endpoints({"fc": ProductHosts(url)})
-    rate, policy = TokenBuckets(LimitRule(1e6, 1000)), RetryPolicy(max_attempts=3)
-    settings = {"timeout_s": 10.0, "user_agent": "test", "random": lambda: 0.5}
-    return Client(transport, FakeGate(), hosts, RULES, rate, policy, FakeClock(), **settings)
+    return client_over(transport, {"fc": url}, policy=RetryPolicy(max_attempts=3))
 
 
 def content(page):

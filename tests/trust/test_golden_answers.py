@@ -13,9 +13,8 @@ import pytest
 
 from crawler.catalog import load_catalog
 from crawler.errors import CrawlError, NormalizeError, PaginationError, TransientError
-from crawler.normalizer import Normalizer
-from crawler.normalizer.exact_json import swap_case
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext
+from crawler.normalizer.exact_json import toggle_initial_case
 from crawler.normalizer.redaction import Redaction
 from crawler.snapshot import schema_sha256
 
@@ -79,7 +78,9 @@ def test_an_answer_without_its_list_is_an_error_and_never_zero_rows(table):
             continue
     assert taken == {}
     assert read(table, json.dumps(wrapped(operation, []))).seen == 0, "control: an empty list is one"
-    other = json.dumps(wrapped(operation, [])).replace(operation.records[0], swap_case(operation.records[0]), 1)
+    other = json.dumps(wrapped(operation, [])).replace(
+        operation.records[0], toggle_initial_case(operation.records[0]), 1
+    )
     assert read(table, other).seen == 0, "the documentation shows both cases"
 
 

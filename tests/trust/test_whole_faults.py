@@ -25,8 +25,7 @@ from crawler.cli.main import whole_command
 from crawler.clock import SystemClock
 from crawler.emulator import CloudSpec, Error, Throttle
 from crawler.errors import CatalogError, ConfigError, CredentialsError
-from crawler.normalizer import Normalizer
-from crawler.normalizer.fast.decoder import RowContext
+from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.redaction import Redaction
 from crawler.telemetry import logs as log
 from tests.support.crawl_runner import BIG, FAST, SMALL, fast_cloud, scope_statuses, site

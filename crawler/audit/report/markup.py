@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from crawler.text import printable
+from crawler.text import escape_control
 
 _VOID = frozenset({"meta", "link", "input", "br"})
 # No cell of a table holds more; what is longer is cut, and shows that it is.
@@ -26,7 +26,7 @@ def shown(value: str) -> str:
     """Text from outside as it may be shown: no control or direction characters, and not without end."""
     if len(value) <= MAX_TEXT and value.isprintable():
         return value
-    text = printable(value[: MAX_TEXT + 1])
+    text = escape_control(value[: MAX_TEXT + 1])
     return text if len(value) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
 
 

@@ -19,7 +19,7 @@ from crawler.cli.diff.text import (
     value_text,
 )
 from crawler.snapshot import Manifest
-from crawler.text import printable
+from crawler.text import escape_control
 
 MOST_READ = 1000
 _MOST_SHOWN = 500
@@ -98,4 +98,4 @@ def code(text: str) -> str:
 
 def code_text(text: str) -> str:
     """Return the content of a code span: printable text without blanks at its ends, which Markdown may remove."""
-    return printable(text).strip(" ")
+    return escape_control(text).strip(" ")

@@ -1,9 +1,9 @@
-"""Who the crawler is: providers of access keys, one for each type of the official credentials library.
+"""Providers of credentials, one for each type of the official credentials library.
 
-Read `values` (what is handed around), `spec` (what a user may write), `build` (spec → provider), then `temporary` (one
-refresh in flight, early and late), and last the sources: `static`, `role`, `metadata`, `profile`, `ini`, `chain`.
-Nothing here opens a connection: STS is asked through `StsClient`, the metadata service through `HttpFetch`.
-The caller passes both.
+Read `base` (credentials and protocols), `spec` (the configuration), `chain` (configuration → provider, and the default
+chain), then `refresh` (a single refresh in flight), and last the sources: `sts`, `metadata` and `profiles`.
+Nothing here opens a connection: requests to STS go through `StsClient`, those to the metadata service through
+`HttpFetch`. The caller passes both.
 """
 
 from __future__ import annotations

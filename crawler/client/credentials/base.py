@@ -1,4 +1,4 @@
-"""What is handed around: credentials that never show themselves, and the protocols on either side of a provider."""
+"""Credentials, which never show their secrets, and the protocols that a provider implements and uses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHORTEST_TO_MASK = 12
 
 
 def mask(access_key_id: str) -> str:
-    """The first and last four characters of an access key ID; of one under twelve characters, nothing."""
+    """Return the first and last four characters of an access key ID; none of an ID under twelve characters."""
     if len(access_key_id) < _SHORTEST_TO_MASK:
         return "…"
     shown = f"{access_key_id[:4]}…{access_key_id[-4:]}"
@@ -30,7 +30,7 @@ def mask(access_key_id: str) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """One identity's keys. Text forms show a masked ID and nothing else; pickling and copying are refused."""
+    """The keys of one identity. Text forms show only a masked ID; pickling and copying raise TypeError."""
 
     access_key_id: str
     access_key_secret: str
@@ -46,50 +46,50 @@ class Credentials:
 
 
 class Provider(Protocol):
-    """Where credentials come from. Safe to share between any number of tasks of one event loop."""
+    """A source of credentials. Safe to share between any number of tasks of one event loop."""
 
     @property
     def name(self) -> str:
-        """For messages: never holds a key."""
+        """The name for messages, without any key."""
         ...
 
     async def get(self) -> Credentials:
-        """Credentials that are valid now. Raises CredentialsError where there are none."""
+        """Return credentials that are valid now. Raises CredentialsError if there are none."""
         ...
 
     def ready(self) -> Credentials | None:
-        """What `get` would give without waiting; None where it would have to wait, or fail."""
+        """Return the credentials that `get` returns without waiting; None if it would wait or fail."""
         ...
 
     async def refresh(self, stale: Credentials) -> Credentials:
-        """Others than `stale`, which the cloud refused as expired: fetched once, however many callers hold them.
+        """Replace `stale`, which the cloud rejected as expired: fetch once, however many callers hold them.
 
-        Raises CredentialsError where the fetch fails, and always where the credentials are fixed.
+        Raises CredentialsError if the fetch fails, and always if the credentials are fixed.
         """
         ...
 
 
 class StsClient(Protocol):
-    """One RPC-style request to STS, rate limited and retried. Raises ApiError."""
+    """Makes one RPC-style request to STS, rate limited and retried. Raises ApiError."""
 
     async def __call__(
         self, product: str, action: str, parameters: Mapping[str, str], credentials: Credentials | None
     ) -> Mapping[str, object]:
-        """The answer's JSON object. Signed with `credentials`, unsigned where they are None."""
+        """Return the JSON object of the response. The request is signed with `credentials`, unsigned if None."""
         ...
 
 
 class HttpFetch(Protocol):
-    """One unsigned exchange with a credentials service: soon timed out, no redirects, no proxy. Raises ApiError."""
+    """Makes one unsigned exchange with a credentials service: short timeout, no redirect, no proxy. Raises ApiError."""
 
     async def __call__(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        """The answer's HTTP status and body, whatever the status."""
+        """Return HTTP status and body, for any status."""
         ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ProviderContext:
-    """Everything that a provider may touch outside of itself."""
+    """Everything outside of itself that a provider may use."""
 
     call: StsClient
     fetch: HttpFetch
@@ -98,12 +98,12 @@ class ProviderContext:
     home: Path
 
     def has_set(self, variable: str) -> bool:
-        """Whether a switch in the environment is on: the text true, in any case."""
+        """Whether an environment variable is `true`, in any case."""
         return self.environ.get(variable, "").lower() == "true"
 
 
 class RoleDeniedError(CredentialsError):
-    """A role that isn't there, or that may not be assumed; `code` is STS's."""
+    """A role doesn't exist or may not be assumed. `code` is that of STS."""
 
     def __init__(self, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -111,13 +111,13 @@ class RoleDeniedError(CredentialsError):
 
 
 class UnsupportedProfileError(CredentialsError):
-    """A profile names a way to sign in that only the official tools have: the chain must not go on past it."""
+    """A profile uses a sign-in that only the official tools support: the chain must not continue after it."""
 
 
-def checked(access_key_id: str, access_key_secret: str, security_token: str, source: str) -> Credentials:
-    """Credentials from text as found in `source`, white space around it cut.
+def checked_keys(access_key_id: str, access_key_secret: str, security_token: str, source: str) -> Credentials:
+    """Return credentials from the text of `source`, stripped of white space around it.
 
-    Raises CredentialsError where the ID or secret is empty, or where a value can't stand in an HTTP header.
+    Raises CredentialsError for an empty ID or secret, and for a value that no HTTP header can hold.
     """
     key_id, secret, token = access_key_id.strip(), access_key_secret.strip(), security_token.strip()
     for part, text in {"access key ID": key_id, "access key secret": secret, "security token": token}.items():
@@ -128,25 +128,25 @@ def checked(access_key_id: str, access_key_secret: str, security_token: str, sou
     return Credentials(key_id, secret, token)
 
 
-def issued(answer: object, source: str) -> Credentials:
-    """Temporary credentials from the JSON object that STS and the metadata services answer with.
+def issued_credentials(answer: object, source: str) -> Credentials:
+    """Return temporary credentials from a JSON object of STS or a metadata service.
 
     `AccessKeyId`, `AccessKeySecret`, `SecurityToken`, and `Expiration` as ISO 8601 with Z (alibabacloud-credentials
-    1.0.12, checked 2026-11-22). Raises CredentialsError where one is missing or malformed; the answer isn't shown.
+    1.0.12, checked 2026-11-22). Raises CredentialsError if one is missing or malformed, without quoting the object.
     """
     fields = answer if isinstance(answer, dict) else {}
     texts = [fields.get(name) for name in ("AccessKeyId", "AccessKeySecret", "SecurityToken")]
-    expires_at = _instant(fields.get("Expiration"))
+    expires_at = _parse_instant(fields.get("Expiration"))
     key_id, secret, token = (text if isinstance(text, str) else "" for text in texts)
     if not (key_id and secret and token and expires_at):
         raise CredentialsError(
             f"{source} answered without complete credentials: try again, then check what answers there"
         )
-    found = checked(key_id, secret, token, source)
+    found = checked_keys(key_id, secret, token, source)
     return Credentials(found.access_key_id, found.access_key_secret, found.security_token, expires_at)
 
 
-def _instant(text: object) -> datetime | None:
+def _parse_instant(text: object) -> datetime | None:
     try:
         instant = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
@@ -155,7 +155,7 @@ def _instant(text: object) -> datetime | None:
 
 
 class StaticProvider:
-    """The keys that it was given, until the cloud refuses them."""
+    """A provider of fixed keys."""
 
     def __init__(self, name: str, credentials: Credentials) -> None:
         self.name = name
@@ -166,11 +166,11 @@ class StaticProvider:
         return self._credentials
 
     def ready(self) -> Credentials | None:
-        """See `Provider.ready`. Always there."""
+        """See `Provider.ready`. Never None."""
         return self._credentials
 
     async def refresh(self, stale: Credentials) -> Credentials:
-        """See `Provider.refresh`. Always raises CredentialsError: there is nowhere to get others from."""
+        """See `Provider.refresh`. Always raises CredentialsError: the keys have no source."""
         if stale.security_token:
             raise CredentialsError(
                 f"{self.name}: the security token has expired and can't be renewed from here; "
@@ -180,7 +180,7 @@ class StaticProvider:
 
 
 class FailedProvider:
-    """Stands where a provider couldn't be built: one account's trouble, told when that account is asked for keys."""
+    """Replaces a provider that couldn't be built: its error is raised when the account's keys are needed."""
 
     def __init__(self, name: str, error: CredentialsError) -> None:
         self.name = name
@@ -192,7 +192,7 @@ class FailedProvider:
         raise self._kind(self._message)
 
     def ready(self) -> Credentials | None:
-        """See `Provider.ready`. Never there."""
+        """See `Provider.ready`. Always None."""
         return None
 
     async def refresh(self, stale: Credentials) -> Credentials:  # noqa: ARG002  the protocol's parameter
@@ -201,19 +201,19 @@ class FailedProvider:
 
 
 async def read_text(path: Path, what: str) -> str:
-    """The file's text. Raises CredentialsError, which names the file and the reason, where it can't be read."""
+    """Return the text of a file. Raises CredentialsError with the file and the reason if it can't be read."""
     try:
         return await anyio.Path(path).read_text(encoding="utf-8")
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
     except ValueError:
         reason = "not UTF-8 text"
-    # Raised out here, so that the decoder's error, which holds the file's bytes, isn't its context.
+    # Raised here, so that the decoder's error, which holds the bytes of the file, isn't its context.
     raise CredentialsError(f"{what} {path} can't be read: {reason}")
 
 
 def json_object(text: str | bytes) -> dict[str, Any] | None:
-    """The JSON object in `text`; None where there is none, since the decoder's own error holds the whole text."""
+    """Return the JSON object in `text`, None without one: the decoder's own error would hold the whole text."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

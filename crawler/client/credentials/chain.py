@@ -1,8 +1,8 @@
-"""The default chain: the official library's places to look, in its order, the first that has credentials for good.
+"""Makes the provider of an account. The default chain tries the sources of the official library in its order.
 
 Order and conditions: alibabacloud-credentials 1.0.12, `provider/default.py` and `utils/auth_util.py`, checked
-2026-11-22. One difference: a profile that the library could use and this can't (a browser's sign-in, a program, an RSA
-key pair) ends the search, since going on would mean another identity than the one that every other tool takes.
+2026-11-22. One difference: a profile that only the library supports (a sign-in by browser, a program, an RSA key pair)
+ends the search, because the next source would mean another identity than the one that all other tools use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from crawler.client.credentials.base import (
     StaticProvider,
     StsClient,
     UnsupportedProfileError,
-    checked,
+    checked_keys,
 )
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
 from crawler.client.credentials.profiles import cli_profile, ini_profile
@@ -46,22 +46,22 @@ if TYPE_CHECKING:
 _OIDC = ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
 
 
-def default_chain(outside: ProviderContext) -> Provider:
-    """The first place that has credentials, found at the first `get`.
+def default_chain(context: ProviderContext) -> Provider:
+    """Return a provider for the first source with credentials, which the first `get` finds.
 
-    Fails there with CredentialsError, which lists every place and why it had none.
+    It raises CredentialsError, with each source and the reason why it had none.
     """
 
     async def find() -> Provider:
         reasons = []
-        for place, build in _places(outside):
+        for name, build in _sources(context):
             try:
-                provider = build(outside)
+                provider = build(context)
                 await provider.get()
             except UnsupportedProfileError:
                 raise
             except CredentialsError as error:
-                reasons.append(f"{place}: {error}")
+                reasons.append(f"{name}: {error}")
             else:
                 return provider
         tried = "; ".join(reasons)
@@ -70,26 +70,26 @@ def default_chain(outside: ProviderContext) -> Provider:
             f"[accounts.credentials] another type than default (tried: {tried})"
         )
 
-    return DiscoveredProvider("default chain", find, outside.clock)
+    return DiscoveredProvider("default chain", find, context.clock)
 
 
-def environment_keys(outside: ProviderContext) -> Provider:
-    """The keys in the environment, with a security token where there is one. Raises CredentialsError without keys."""
-    key_id = outside.environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID", "")
-    secret = outside.environ.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "")
-    token = outside.environ.get("ALIBABA_CLOUD_SECURITY_TOKEN", "")
-    return StaticProvider("environment", checked(key_id, secret, token, "the environment"))
+def environment_keys(context: ProviderContext) -> Provider:
+    """Return a provider for the keys in the environment, and the token if set. Raises CredentialsError without keys."""
+    key_id = context.environ.get("ALIBABA_CLOUD_ACCESS_KEY_ID", "")
+    secret = context.environ.get("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "")
+    token = context.environ.get("ALIBABA_CLOUD_SECURITY_TOKEN", "")
+    return StaticProvider("environment", checked_keys(key_id, secret, token, "the environment"))
 
 
-def _places(outside: ProviderContext) -> Iterator[tuple[str, Callable[[ProviderContext], Provider]]]:
+def _sources(context: ProviderContext) -> Iterator[tuple[str, Callable[[ProviderContext], Provider]]]:
     yield "environment", environment_keys
-    if all(outside.environ.get(variable) for variable in _OIDC):
+    if all(context.environ.get(variable) for variable in _OIDC):
         yield "OIDC", oidc_role
     yield "CLI", cli_profile
     yield "credentials file", ini_profile
-    if not outside.has_set("ALIBABA_CLOUD_ECS_METADATA_DISABLED"):
+    if not context.has_set("ALIBABA_CLOUD_ECS_METADATA_DISABLED"):
         yield "ECS", ecs_role
-    if outside.environ.get("ALIBABA_CLOUD_CREDENTIALS_URI"):
+    if context.environ.get("ALIBABA_CLOUD_CREDENTIALS_URI"):
         yield "URI", uri_credentials
 
 
@@ -102,10 +102,10 @@ def build_provider(
     environ: Mapping[str, str],
     home: Path,
 ) -> Provider:
-    """The provider of one account. Sends nothing and reads no file: that waits for the first `get`.
+    """Return the provider of one account. Requests and file reads wait for the first `get`.
 
-    Settings that the environment must give (an OIDC role's names, ECS metadata) are missed at the first `get`, as a
-    CredentialsError of this account alone.
+    Values that are missing in the environment (the names of an OIDC role, ECS metadata) raise a CredentialsError at the
+    first `get`, for this account alone.
     """
     try:
         return _provider(spec, ProviderContext(call, fetch, clock, environ, home))
@@ -113,16 +113,16 @@ def build_provider(
         return FailedProvider(describe(spec), error)
 
 
-def _provider(spec: CredentialSpec, outside: ProviderContext) -> Provider:
+def _provider(spec: CredentialSpec, context: ProviderContext) -> Provider:
     match spec:
         case AccessKeySpec() | StsSpec():
             token = spec.security_token.reveal() if isinstance(spec, StsSpec) else ""
             key_id, secret = spec.access_key_id.reveal(), spec.access_key_secret.reveal()
-            return StaticProvider(spec.type, checked(key_id, secret, token, "[accounts.credentials]"))
+            return StaticProvider(spec.type, checked_keys(key_id, secret, token, "[accounts.credentials]"))
         case RoleSpec():
             return assumed_role(
-                outside,
-                _provider(spec.source_spec(), outside),
+                context,
+                _provider(spec.source_spec(), context),
                 spec.role_arn,
                 session_name=spec.role_session_name or "",
                 session_s=spec.role_session_expiration or DEFAULT_SESSION_S,
@@ -131,7 +131,7 @@ def _provider(spec: CredentialSpec, outside: ProviderContext) -> Provider:
             )
         case OidcSpec():
             return oidc_role(
-                outside,
+                context,
                 role_arn=spec.role_arn or "",
                 provider_arn=spec.oidc_provider_arn or "",
                 token_file=str(spec.oidc_token_file or ""),
@@ -140,8 +140,8 @@ def _provider(spec: CredentialSpec, outside: ProviderContext) -> Provider:
                 policy=spec.policy or "",
             )
         case EcsRoleSpec():
-            return ecs_role(outside, spec.role_name)
+            return ecs_role(context, spec.role_name)
         case ProfileSpec():
-            return cli_profile(outside, spec.profile or "")
+            return cli_profile(context, spec.profile or "")
         case DefaultSpec():
-            return default_chain(outside)
+            return default_chain(context)

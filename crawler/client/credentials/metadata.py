@@ -1,7 +1,7 @@
-"""Services that hand out credentials over plain http: ECS metadata, and whatever listens at the credentials URI.
+"""Providers that fetch credentials over plain http: ECS metadata, and the service at the credentials URI.
 
-Paths, headers and answers: alibabacloud-credentials 1.0.12 (`provider/ecs_ram_role.py`, `provider/uri.py`), checked
-2026-11-22. Unlike the library, this never falls back to metadata version 1, which any forged request could read.
+Paths, headers and responses: alibabacloud-credentials 1.0.12 (`provider/ecs_ram_role.py`, `provider/uri.py`), checked
+2026-11-22. Unlike the library, this never falls back to metadata version 1, which a forged request could read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from crawler.client.credentials.base import issued, json_object
+from crawler.client.credentials.base import issued_credentials, json_object
 from crawler.client.credentials.refresh import RefreshingProvider
 from crawler.errors import ApiError, CredentialsError
 from crawler.text import ROLE_NAME
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
 METADATA = "http://100.100.100.200"
 _TOKEN_URL = f"{METADATA}/latest/api/token"
 _ROLES_URL = f"{METADATA}/latest/meta-data/ram/security-credentials/"
-# Long enough for the two requests that follow; each refresh gets its own.
+# Long enough for the two requests that follow. Each refresh gets a new token.
 _TOKEN_TTL_S = 60
 _OK = 200
 _METADATA_TOKEN = re.compile(r"[!-~]{1,4096}")
 _ELSEWHERE = "is this an ECS instance with a RAM role and metadata in token mode?"
 
 
-def ecs_role(outside: ProviderContext, role_name: str | None = None) -> Provider:
-    """The RAM role of the ECS instance that this runs on.
+def ecs_role(context: ProviderContext, role_name: str | None = None) -> Provider:
+    """Return a provider for the RAM role of this ECS instance.
 
-    `role_name` None: `$ALIBABA_CLOUD_ECS_METADATA`; where that is empty too, the metadata service names the role.
-    Raises CredentialsError where `$ALIBABA_CLOUD_ECS_METADATA_DISABLED` is true.
+    `role_name` None: `$ALIBABA_CLOUD_ECS_METADATA`; if that is empty, too, the metadata service names the role.
+    Raises CredentialsError if `$ALIBABA_CLOUD_ECS_METADATA_DISABLED` is true.
     """
-    if outside.has_set("ALIBABA_CLOUD_ECS_METADATA_DISABLED"):
+    if context.has_set("ALIBABA_CLOUD_ECS_METADATA_DISABLED"):
         raise CredentialsError(
             "ECS metadata is switched off by ALIBABA_CLOUD_ECS_METADATA_DISABLED: unset it to use it"
         )
-    given = outside.environ.get("ALIBABA_CLOUD_ECS_METADATA", "") if role_name is None else role_name
+    given = context.environ.get("ALIBABA_CLOUD_ECS_METADATA", "") if role_name is None else role_name
 
     async def fetch() -> Credentials:
-        token = await _ecs(outside, "PUT", _TOKEN_URL, {"X-aliyun-ecs-metadata-token-ttl-seconds": str(_TOKEN_TTL_S)})
+        token = await _ecs(context, "PUT", _TOKEN_URL, {"X-aliyun-ecs-metadata-token-ttl-seconds": str(_TOKEN_TTL_S)})
         header = {"X-aliyun-ecs-metadata-token": _word(_METADATA_TOKEN, token, "token")}
-        name = given or (await _ecs(outside, "GET", _ROLES_URL, header)).decode("ascii", "replace")
-        answer = await _ecs(outside, "GET", _ROLES_URL + _word(ROLE_NAME, name, "role name"), header)
+        name = given or (await _ecs(context, "GET", _ROLES_URL, header)).decode("ascii", "replace")
+        answer = await _ecs(context, "GET", _ROLES_URL + _word(ROLE_NAME, name, "role name"), header)
         return _successful(answer, f"the ECS metadata service (role {name.strip()})")
 
-    return RefreshingProvider(f"ECS RAM role {given}".rstrip(), fetch, outside.clock)
+    return RefreshingProvider(f"ECS RAM role {given}".rstrip(), fetch, context.clock)
 
 
-def uri_credentials(outside: ProviderContext) -> Provider:
-    """What `$ALIBABA_CLOUD_CREDENTIALS_URI` answers a GET with. Raises CredentialsError where that isn't a URL."""
-    uri = outside.environ.get("ALIBABA_CLOUD_CREDENTIALS_URI", "")
+def uri_credentials(context: ProviderContext) -> Provider:
+    """Return a provider for `$ALIBABA_CLOUD_CREDENTIALS_URI`. Raises CredentialsError if that isn't a URL."""
+    uri = context.environ.get("ALIBABA_CLOUD_CREDENTIALS_URI", "")
     url = f"http:{uri}" if uri.startswith("//") else uri
     host = _host(url)
     if not host:
@@ -62,9 +62,9 @@ def uri_credentials(outside: ProviderContext) -> Provider:
     source = f"ALIBABA_CLOUD_CREDENTIALS_URI ({host})"
 
     async def fetch() -> Credentials:
-        return _successful(await _body(outside, "GET", url, {}, source, "check what listens there"), source)
+        return _successful(await _body(context, "GET", url, {}, source, "check what listens there"), source)
 
-    return RefreshingProvider(f"credentials URI at {host}", fetch, outside.clock)
+    return RefreshingProvider(f"credentials URI at {host}", fetch, context.clock)
 
 
 def _host(url: str) -> str:
@@ -75,15 +75,15 @@ def _host(url: str) -> str:
     return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
 
 
-async def _ecs(outside: ProviderContext, method: str, url: str, headers: Mapping[str, str]) -> bytes:
-    return await _body(outside, method, url, headers, "the ECS metadata service", _ELSEWHERE)
+async def _ecs(context: ProviderContext, method: str, url: str, headers: Mapping[str, str]) -> bytes:
+    return await _body(context, method, url, headers, "the ECS metadata service", _ELSEWHERE)
 
 
 async def _body(
-    outside: ProviderContext, method: str, url: str, headers: Mapping[str, str], source: str, advice: str
+    context: ProviderContext, method: str, url: str, headers: Mapping[str, str], source: str, advice: str
 ) -> bytes:
     try:
-        status, body = await outside.fetch(method, url, headers)
+        status, body = await context.fetch(method, url, headers)
     except ApiError:
         status, body = 0, b""
     if status == _OK:
@@ -103,4 +103,4 @@ def _successful(body: bytes, source: str) -> Credentials:
     answer = json_object(body)
     if answer is None or answer.get("Code") != "Success":
         raise CredentialsError(f"{source} answered without success: check the role's name, or what listens there")
-    return issued(answer, source)
+    return issued_credentials(answer, source)

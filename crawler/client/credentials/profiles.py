@@ -1,6 +1,6 @@
-"""Profiles of the command-line tool: `~/.aliyun/config.json`.
+"""Providers from files: profiles of the command-line tool (`~/.aliyun/config.json`) and the credentials file (INI).
 
-Modes and the names of their fields: alibabacloud-credentials 1.0.12, `provider/cli_profile.py`, checked 2026-11-22.
+Modes and names of fields: alibabacloud-credentials 1.0.12, `provider/cli_profile.py`, checked 2026-11-22.
 """
 
 from __future__ import annotations
@@ -9,7 +9,13 @@ from configparser import ConfigParser, Error
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crawler.client.credentials.base import StaticProvider, UnsupportedProfileError, checked, json_object, read_text
+from crawler.client.credentials.base import (
+    StaticProvider,
+    UnsupportedProfileError,
+    checked_keys,
+    json_object,
+    read_text,
+)
 from crawler.client.credentials.metadata import ecs_role
 from crawler.client.credentials.refresh import DiscoveredProvider
 from crawler.client.credentials.sts import DEFAULT_SESSION_S, assumed_role, oidc_role
@@ -39,14 +45,15 @@ _SHORTEST_SESSION_S = 900
 _TYPES = ("access_key", "ram_role_arn", "oidc_role_arn", "ecs_ram_role")
 
 
-def ini_profile(outside: ProviderContext) -> Provider:
-    """The section `$ALIBABA_CLOUD_PROFILE` (else `default`) of `$ALIBABA_CLOUD_CREDENTIALS_FILE` (else the home's).
+def ini_profile(context: ProviderContext) -> Provider:
+    """Return a provider for a section of an INI file.
 
-    The file is read at the first `get`, once; fails there with CredentialsError.
+    The section is `$ALIBABA_CLOUD_PROFILE`, else `default`; the file is `$ALIBABA_CLOUD_CREDENTIALS_FILE`, else that of
+    the home. It is read once, by the first `get`, which raises CredentialsError.
     """
-    given = outside.environ.get("ALIBABA_CLOUD_CREDENTIALS_FILE", "")
-    path = Path(given) if given else outside.home / ".alibabacloud" / "credentials.ini"
-    section = outside.environ.get("ALIBABA_CLOUD_PROFILE", "default")
+    given = context.environ.get("ALIBABA_CLOUD_CREDENTIALS_FILE", "")
+    path = Path(given) if given else context.home / ".alibabacloud" / "credentials.ini"
+    section = context.environ.get("ALIBABA_CLOUD_PROFILE", "default")
 
     async def find() -> Provider:
         sections = _sections(await read_text(path, "the credentials file"))
@@ -54,13 +61,13 @@ def ini_profile(outside: ProviderContext) -> Provider:
             raise CredentialsError(f"{path} isn't an INI file: repair it, or remove it")
         if section not in sections:
             raise CredentialsError(f"{path} has no section [{section}]: add it, or set ALIBABA_CLOUD_PROFILE")
-        return _provider(outside, sections[section], f"[{section}] in {path}")
+        return _provider(context, sections[section], f"[{section}] in {path}")
 
-    return DiscoveredProvider(f"section [{section}] of {path}", find, outside.clock)
+    return DiscoveredProvider(f"section [{section}] of {path}", find, context.clock)
 
 
 def _sections(text: str) -> dict[str, dict[str, str]] | None:
-    """Sections and their options, cut at a #; None where the file is malformed: the parser's error quotes its lines."""
+    """Return the options of each section, cut at a #. None for a malformed file: the parser's error quotes lines."""
     parser = ConfigParser(interpolation=None)
     try:
         parser.read_string(text)
@@ -72,15 +79,15 @@ def _sections(text: str) -> dict[str, dict[str, str]] | None:
     }
 
 
-def _provider(outside: ProviderContext, options: Mapping[str, str], where: str) -> Provider:
+def _provider(context: ProviderContext, options: Mapping[str, str], where: str) -> Provider:
     match options.get("type"):
         case "access_key":
             return _static(options, where)
         case "ram_role_arn":
-            return _role(outside, options, where)
+            return _role(context, options, where)
         case "oidc_role_arn":
             return oidc_role(
-                outside,
+                context,
                 role_arn=options.get("role_arn", ""),
                 provider_arn=options.get("oidc_provider_arn", ""),
                 token_file=options.get("oidc_token_file_path", ""),
@@ -88,7 +95,7 @@ def _provider(outside: ProviderContext, options: Mapping[str, str], where: str) 
                 policy=options.get("policy", ""),
             )
         case "ecs_ram_role":
-            return ecs_role(outside, options.get("role_name"))
+            return ecs_role(context, options.get("role_name"))
         case "rsa_key_pair":
             raise UnsupportedProfileError(
                 f"{where} has type rsa_key_pair, which isn't supported: use a RAM user's access_key, or a role"
@@ -98,16 +105,16 @@ def _provider(outside: ProviderContext, options: Mapping[str, str], where: str) 
 
 
 def _static(options: Mapping[str, str], where: str) -> Provider:
-    keys = checked(options.get("access_key_id", ""), options.get("access_key_secret", ""), "", where)
+    keys = checked_keys(options.get("access_key_id", ""), options.get("access_key_secret", ""), "", where)
     return StaticProvider("access_key", keys)
 
 
-def _role(outside: ProviderContext, options: Mapping[str, str], where: str) -> Provider:
-    role_arn = options.get("role_arn") or outside.environ.get("ALIBABA_CLOUD_ROLE_ARN", "")
+def _role(context: ProviderContext, options: Mapping[str, str], where: str) -> Provider:
+    role_arn = options.get("role_arn") or context.environ.get("ALIBABA_CLOUD_ROLE_ARN", "")
     if not role_arn:
         raise CredentialsError(f"{where} has no role_arn: add it, or set ALIBABA_CLOUD_ROLE_ARN")
     return assumed_role(
-        outside,
+        context,
         _static(options, where),
         role_arn,
         session_name=options.get("role_session_name", ""),
@@ -115,28 +122,28 @@ def _role(outside: ProviderContext, options: Mapping[str, str], where: str) -> P
     )
 
 
-def cli_profile(outside: ProviderContext, profile: str = "") -> Provider:
-    """A profile of the CLI: the named one, else `$ALIBABA_CLOUD_PROFILE`, else the file's `current`.
+def cli_profile(context: ProviderContext, profile: str = "") -> Provider:
+    """Return a provider for a profile of the CLI: the named one, else `$ALIBABA_CLOUD_PROFILE`, else `current`.
 
-    The file is read at the first `get`, once. Fails there with CredentialsError where it is missing, malformed or
-    switched off (`$ALIBABA_CLOUD_CLI_PROFILE_DISABLED`), or where the profile can't be used.
+    The file is read once, by the first `get`. It raises CredentialsError if the file is missing, malformed or disabled
+    (`$ALIBABA_CLOUD_CLI_PROFILE_DISABLED`), or if the profile can't be used.
     """
-    wanted = profile or outside.environ.get("ALIBABA_CLOUD_PROFILE", "")
+    wanted = profile or context.environ.get("ALIBABA_CLOUD_PROFILE", "")
 
     async def find() -> Provider:
-        if outside.has_set("ALIBABA_CLOUD_CLI_PROFILE_DISABLED"):
+        if context.has_set("ALIBABA_CLOUD_CLI_PROFILE_DISABLED"):
             raise CredentialsError("CLI profiles are switched off by ALIBABA_CLOUD_CLI_PROFILE_DISABLED: unset it")
-        profiles = await _Profiles.read(outside)
+        profiles = await _Profiles.read(context)
         return profiles.provider(wanted or profiles.current, ())
 
-    return DiscoveredProvider(f"CLI profile {wanted!r}" if wanted else "the CLI's current profile", find, outside.clock)
+    return DiscoveredProvider(f"CLI profile {wanted!r}" if wanted else "the CLI's current profile", find, context.clock)
 
 
 class _Profiles:
-    """The file's content, and how a profile of each mode becomes a provider."""
+    """The content of the file; makes a provider of a profile of each mode."""
 
-    def __init__(self, outside: ProviderContext, path: Path, content: dict[str, Any]) -> None:
-        self._outside = outside
+    def __init__(self, context: ProviderContext, path: Path, content: dict[str, Any]) -> None:
+        self._context = context
         self._path = path
         self._profiles = content.get("profiles") or []
         self.current = _text(content, "current")
@@ -144,15 +151,15 @@ class _Profiles:
             raise _malformed(path)
 
     @classmethod
-    async def read(cls, outside: ProviderContext) -> _Profiles:
-        path = outside.home / ".aliyun" / "config.json"
+    async def read(cls, context: ProviderContext) -> _Profiles:
+        path = context.home / ".aliyun" / "config.json"
         content = json_object(await read_text(path, "the CLI's configuration"))
         if content is None:
             raise _malformed(path)
-        return cls(outside, path, content)
+        return cls(context, path, content)
 
     def provider(self, name: str, above: Sequence[str]) -> Provider:
-        """The provider of one profile; `above` are those whose source it is, which it must not come back to."""
+        """Return the provider of one profile. `above` are the profiles that it is a source of, against a cycle."""
         if not name:
             raise CredentialsError(f"{self._path} names no profile: run `aliyun configure`, or name one")
         if name in above:
@@ -178,7 +185,7 @@ class _Profiles:
                 return self._role(profile, name, self.provider(_text(profile, "source_profile"), (*above, name)))
             case "EcsRamRole":
                 named = "ram_role_name" in profile and profile["ram_role_name"] is not None
-                return ecs_role(self._outside, _text(profile, "ram_role_name") if named else None)
+                return ecs_role(self._context, _text(profile, "ram_role_name") if named else None)
             case "OIDC":
                 return self._oidc(profile, name)
             case mode:
@@ -186,15 +193,15 @@ class _Profiles:
 
     def _static(self, profile: dict[str, Any], name: str, mode: str, token: str = "") -> Provider:
         where = f"profile {name!r} in {self._path}"
-        keys = checked(_text(profile, "access_key_id"), _text(profile, "access_key_secret"), token, where)
+        keys = checked_keys(_text(profile, "access_key_id"), _text(profile, "access_key_secret"), token, where)
         return StaticProvider(f"{mode} of profile {name!r}", keys)
 
     def _role(self, profile: dict[str, Any], name: str, source: Provider) -> Provider:
-        role_arn = _text(profile, "ram_role_arn") or self._outside.environ.get("ALIBABA_CLOUD_ROLE_ARN", "")
+        role_arn = _text(profile, "ram_role_arn") or self._context.environ.get("ALIBABA_CLOUD_ROLE_ARN", "")
         if not role_arn:
             raise CredentialsError(f"profile {name!r} in {self._path} has no ram_role_arn: run `aliyun configure`")
         return assumed_role(
-            self._outside,
+            self._context,
             source,
             role_arn,
             session_name=_text(profile, "ram_session_name"),
@@ -205,7 +212,7 @@ class _Profiles:
 
     def _oidc(self, profile: dict[str, Any], name: str) -> Provider:
         return oidc_role(
-            self._outside,
+            self._context,
             role_arn=_text(profile, "ram_role_arn"),
             provider_arn=_text(profile, "oidc_provider_arn"),
             token_file=_text(profile, "oidc_token_file"),
@@ -215,7 +222,7 @@ class _Profiles:
         )
 
     def _session_s(self, profile: dict[str, Any], name: str) -> int:
-        # No upper end: a role's own maximum may be twelve hours, and STS says where it is less.
+        # No upper bound: the maximum of a role may be twelve hours, and STS rejects more.
         seconds = profile.get("expired_seconds")
         if seconds is None:
             return DEFAULT_SESSION_S

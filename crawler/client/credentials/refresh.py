@@ -1,4 +1,4 @@
-"""Credentials that run out: fetched when needed, renewed before they end, one fetch in flight however many ask."""
+"""Credentials that expire: fetched when needed, renewed before they expire, with a single fetch in flight."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Renewal starts with a fifth of the life left, but never more than 300 s: a request signed just before it still has
-# minutes to arrive, retries included, while a 900 s token isn't renewed at every call, as a fixed 15 minutes would.
+# Renewal starts when a fifth of the lifetime is left, at most 300 s: a request that is signed just before still has
+# minutes to arrive, including retries. A fixed 15 minutes would renew a 900 s token at every call.
 EARLY_SHARE = 0.2
 EARLY_AT_MOST_S = 300.0
-# From one early try that failed to the next.
+# The time from one failed early renewal to the next.
 EARLY_RETRY_S = 30.0
-# How long a failure answers for the next callers too: thousands of scopes must not become thousands of AssumeRoles.
+# So long a failure is raised for the next callers, too: thousands of scopes must not cause thousands of AssumeRoles.
 FAILURE_HELD_S = 5.0
-# What looks expired when it arrives is kept this long: more likely our clock is ahead, and the cloud is the judge.
+# Credentials that seem expired on arrival are kept so long: probably the local clock is ahead, and the cloud decides.
 EXPIRED_ON_ARRIVAL_S = 60.0
 
 
 class SingleFlight(Generic[T]):
-    """One attempt at a time, its outcome shared by all who waited for it.
+    """Makes one attempt at a time and shares its outcome with all callers that waited for it.
 
-    A caller that is cancelled in the middle of its attempt leaves no outcome; the next one in line makes its own.
+    A caller that is cancelled during its attempt leaves no outcome; the next caller makes an attempt of its own.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -45,13 +45,13 @@ class SingleFlight(Generic[T]):
 
     @property
     def is_under_way(self) -> bool:
-        """Whether an attempt is being made."""
+        """Whether an attempt is in progress."""
         return self._lock.locked()
 
     async def join(self, attempt: Callable[[], Awaitable[T]]) -> T:
-        """The outcome of an attempt that ended after this call began, or of a failed one not long before.
+        """Return the outcome of an attempt that ended after this call began, or of one that failed shortly before.
 
-        Raises the attempt's CredentialsError, as a new one each time.
+        Raises a copy of the attempt's CredentialsError.
         """
         landed_before = self._landed
         async with self._lock:
@@ -69,13 +69,13 @@ class SingleFlight(Generic[T]):
         try:
             self._value, self._failure = await attempt(), None
         except CredentialsError as error:
-            # A copy is without the traceback, which would keep the frames of the attempt alive.
+            # A copy has no traceback, which would keep the frames of the attempt alive.
             self._failure, self._failed_at = copy(error), self._clock.monotonic()
         self._landed += 1
 
 
 class RefreshingProvider:
-    """A provider around one function that fetches. Lives are measured on the monotonic clock from their arrival."""
+    """A provider that fetches and renews. Lifetimes are measured with the monotonic clock from the arrival."""
 
     def __init__(self, name: str, fetch: Callable[[], Awaitable[Credentials]], clock: Clock) -> None:
         self.name = name
@@ -88,7 +88,7 @@ class RefreshingProvider:
         self._ends_at = 0.0
 
     async def get(self) -> Credentials:
-        """See `Provider.get`. While the old ones are valid, nobody but the one who renews them waits."""
+        """See `Provider.get`. While the old credentials are valid, only the caller that renews them waits."""
         held, now = self._held, self._clock.monotonic()
         if held is None or now >= self._ends_at:
             return await self._flight.join(self._renew)
@@ -98,19 +98,19 @@ class RefreshingProvider:
         try:
             return await self._flight.join(self._renew)
         except CredentialsError:
-            # Good for some minutes yet; the next try is EARLY_RETRY_S away. Unless they were refused meanwhile.
+            # Still valid for some minutes, unless they were rejected meanwhile. The next try is EARLY_RETRY_S later.
             if self._refused == held:
                 raise
             return held
 
     def ready(self) -> Credentials | None:
-        """See `Provider.ready`. None also where a renewal is due that nobody has begun."""
+        """See `Provider.ready`. None also if a renewal is due and not in progress."""
         now = self._clock.monotonic()
         is_renewed = now < self._early_at or self._flight.is_under_way
         return self._held if is_renewed and now < self._ends_at else None
 
     async def refresh(self, stale: Credentials) -> Credentials:
-        """See `Provider.refresh`. Callers that come late with the same stale ones get what was fetched meanwhile."""
+        """See `Provider.refresh`. A late caller with the same stale credentials gets those that were fetched since."""
         if self._held is not None and self._held != stale:
             return await self.get()
         self._refused, self._ends_at = stale, 0.0
@@ -124,7 +124,7 @@ class RefreshingProvider:
                 "check the clock of this machine, and try again in some minutes"
             )
         now, life_s = self._clock.monotonic(), self._life_s(fetched)
-        # Metadata may hand out the same ones until it rotates them: each time a fifth of what is left remains.
+        # Metadata may return the same ones until it rotates them: a fifth of the remaining lifetime is left each time.
         self._early_at = now + life_s - min(EARLY_AT_MOST_S, EARLY_SHARE * life_s)
         self._held, self._ends_at = fetched, now + life_s
         return fetched
@@ -135,7 +135,7 @@ class RefreshingProvider:
 
 
 class DiscoveredProvider:
-    """A provider that must first be found (in a file, along a chain), once; from then on it is that one."""
+    """A provider that is found once (in a file, by a chain) and then delegates to the found one."""
 
     def __init__(self, name: str, find: Callable[[], Awaitable[Provider]], clock: Clock) -> None:
         self._name = name
@@ -145,7 +145,7 @@ class DiscoveredProvider:
 
     @property
     def name(self) -> str:
-        """See `Provider.name`. Says what was found, once it is."""
+        """See `Provider.name`. Names the found provider, too, once it is found."""
         return self._name if self._provider is None else f"{self._name} ({self._provider.name})"
 
     async def get(self) -> Credentials:

@@ -1,6 +1,6 @@
-"""Roles: AssumeRole with other credentials, and AssumeRoleWithOIDC with a token from a file.
+"""Providers of role credentials: AssumeRole with other credentials, AssumeRoleWithOIDC with a token from a file.
 
-Parameters and answers: STS 2015-04-01 as alibabacloud-credentials 1.0.12 asks it, checked 2026-11-22.
+Parameters and responses: STS 2015-04-01 as used by alibabacloud-credentials 1.0.12, checked 2026-11-22.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.client.credentials.base import RoleDeniedError, issued, read_text
+from crawler.client.credentials.base import RoleDeniedError, issued_credentials, read_text
 from crawler.client.credentials.refresh import RefreshingProvider
 from crawler.errors import ApiError, CredentialsError, DeniedError, ReauthError, ThrottledError, TransientError
 
@@ -24,7 +24,7 @@ _SHOWN_WORD = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def assumed_role(
-    outside: ProviderContext,
+    context: ProviderContext,
     source: Provider,
     role_arn: str,
     *,
@@ -33,27 +33,27 @@ def assumed_role(
     external_id: str = "",
     policy: str = "",
 ) -> Provider:
-    """A role's credentials, assumed with those of `source`, which many roles may share.
+    """Return a provider that assumes a role with the credentials of `source`, which many roles may share.
 
-    Without `session_name`, `$ALIBABA_CLOUD_ROLE_SESSION_NAME` or "acs-inventory". Where STS refuses the source's token
-    as expired, the source is refreshed once.
+    The default `session_name` is `$ALIBABA_CLOUD_ROLE_SESSION_NAME`, else "acs-inventory". If STS rejects the token of
+    the source as expired, the source is refreshed once.
     """
-    parameters = _parameters(outside, role_arn, session_name, session_s, policy)
+    parameters = _parameters(context, role_arn, session_name, session_s, policy)
     if external_id:
         parameters["ExternalId"] = external_id
 
     async def fetch() -> Credentials:
         credentials = await source.get()
-        answer = await _ask(outside.call, "AssumeRole", parameters, credentials)
+        answer = await _request(context.call, "AssumeRole", parameters, credentials)
         if isinstance(answer, ReauthError):
-            answer = await _ask(outside.call, "AssumeRole", parameters, await source.refresh(credentials))
+            answer = await _request(context.call, "AssumeRole", parameters, await source.refresh(credentials))
         return _credentials(answer, f"assuming {role_arn} from {source.name}")
 
-    return RefreshingProvider(f"role {role_arn}", fetch, outside.clock)
+    return RefreshingProvider(f"role {role_arn}", fetch, context.clock)
 
 
 def oidc_role(
-    outside: ProviderContext,
+    context: ProviderContext,
     *,
     role_arn: str = "",
     provider_arn: str = "",
@@ -62,46 +62,46 @@ def oidc_role(
     session_s: int = DEFAULT_SESSION_S,
     policy: str = "",
 ) -> Provider:
-    """A role's credentials for an OIDC token; what isn't given comes from the environment, as in an ACK pod with RRSA.
+    """Return a provider that assumes a role with an OIDC token.
 
-    The token file is read anew for each request, since its owner rotates it. Raises CredentialsError where something
-    is neither given nor in the environment.
+    Empty parameters are read from the environment, as in an ACK pod with RRSA. The token file is read again for each
+    request, because its owner rotates it. Raises CredentialsError for a value that is in neither.
     """
-    role_arn = role_arn or _required(outside, "role_arn", "ALIBABA_CLOUD_ROLE_ARN")
-    provider_arn = provider_arn or _required(outside, "oidc_provider_arn", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
-    token_file = token_file or _required(outside, "oidc_token_file", "ALIBABA_CLOUD_OIDC_TOKEN_FILE")
-    parameters = _parameters(outside, role_arn, session_name, session_s, policy)
+    role_arn = role_arn or _required(context, "role_arn", "ALIBABA_CLOUD_ROLE_ARN")
+    provider_arn = provider_arn or _required(context, "oidc_provider_arn", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
+    token_file = token_file or _required(context, "oidc_token_file", "ALIBABA_CLOUD_OIDC_TOKEN_FILE")
+    parameters = _parameters(context, role_arn, session_name, session_s, policy)
 
     async def fetch() -> Credentials:
         token = (await read_text(Path(token_file), "the OIDC token file")).strip()
         if not token:
             raise CredentialsError(f"the OIDC token file {token_file} is empty: check what writes it")
         asked = parameters | {"OIDCProviderArn": provider_arn, "OIDCToken": token}
-        answer = await _ask(outside.call, "AssumeRoleWithOIDC", asked, None)
+        answer = await _request(context.call, "AssumeRoleWithOIDC", asked, None)
         return _credentials(answer, f"assuming {role_arn} with the OIDC token in {token_file}")
 
-    return RefreshingProvider(f"OIDC role {role_arn}", fetch, outside.clock)
+    return RefreshingProvider(f"OIDC role {role_arn}", fetch, context.clock)
 
 
-def _required(outside: ProviderContext, key: str, variable: str) -> str:
-    value = outside.environ.get(variable, "")
+def _required(context: ProviderContext, key: str, variable: str) -> str:
+    value = context.environ.get(variable, "")
     if not value:
         raise CredentialsError(f"an OIDC role needs {key}: give it, or set {variable}")
     return value
 
 
 def _parameters(
-    outside: ProviderContext, role_arn: str, session_name: str, session_s: int, policy: str
+    context: ProviderContext, role_arn: str, session_name: str, session_s: int, policy: str
 ) -> dict[str, str]:
-    name = session_name or outside.environ.get("ALIBABA_CLOUD_ROLE_SESSION_NAME", "") or DEFAULT_SESSION_NAME
+    name = session_name or context.environ.get("ALIBABA_CLOUD_ROLE_SESSION_NAME", "") or DEFAULT_SESSION_NAME
     parameters = {"RoleArn": role_arn, "RoleSessionName": name, "DurationSeconds": str(session_s)}
     return parameters | ({"Policy": policy} if policy else {})
 
 
-async def _ask(
+async def _request(
     call: StsClient, action: str, parameters: Mapping[str, str], credentials: Credentials | None
 ) -> Mapping[str, object] | ApiError:
-    """The answer or the error as a value, so that what is raised in its place has no context that quotes a request."""
+    """Return the response or the error as a value, so that the error raised for it has no context with a request."""
     try:
         return await call("sts", action, parameters, credentials)
     except ApiError as error:
@@ -113,16 +113,16 @@ def _credentials(answer: Mapping[str, object] | ApiError, doing: str) -> Credent
         if isinstance(answer, DeniedError) or _is_absent(answer):
             raise RoleDeniedError(f"{doing}: {refusal(answer)}", answer.code)
         raise CredentialsError(f"{doing}: {refusal(answer)}")
-    return issued(answer.get("Credentials"), f"{doing}: STS")
+    return issued_credentials(answer.get("Credentials"), f"{doing}: STS")
 
 
 def _is_absent(error: ApiError) -> bool:
-    """Whether there is no such role (STS API reference, error codes of AssumeRole, checked 2026-11-22)."""
+    """Whether the role doesn't exist (STS API reference, error codes of AssumeRole, checked 2026-11-22)."""
     return error.code.startswith("EntityNotExist.")
 
 
 def refusal(error: ApiError) -> str:
-    """Code, request ID and advice. Never the service's message: SignatureDoesNotMatch quotes the signed headers."""
+    """Return code, request ID and advice. Never the service's message: SignatureDoesNotMatch quotes signed headers."""
     code = error.code if _SHOWN_WORD.fullmatch(error.code) else "an unreadable error"
     request = f" (request {error.request_id})" if _SHOWN_WORD.fullmatch(error.request_id) else ""
     return f"STS answered {code}{request}; {_advice(error)}"

@@ -1,6 +1,7 @@
-"""The quick way from a page's bytes to Arrow, for pages that are exactly in schema.
+"""The fast path from a page's bytes to Arrow, for pages that are exactly in schema.
 
-`gate` proves it: a tree of msgspec Structs made from the operation's columns, strict in every type, decodes the page in
-the event loop and gives its token, its keys and its digests. `rows` keep the bytes, `arrow` turns many pages of them
-into one batch in a worker thread. What the gate refuses is the normalizer's, which stays the reference.
+Read `reader` first. `gate` proves that a page is in schema: msgspec Structs made from the operation's columns
+(`structs`), strict in every type, decode the page in the event loop and give its token, keys and digests. The rows stay
+bytes until `decoder` turns many pages into one batch in a worker thread. `variants` remembers how pages differ slightly
+from the schema. Pages that the gate rejects are read by the exact path, which is the reference.
 """

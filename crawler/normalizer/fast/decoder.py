@@ -1,15 +1,14 @@
-"""Pages that are proven to be in schema → one Arrow batch, without a Python object per field. Runs in worker threads.
+"""Decodes pages that are in schema into one Arrow batch, without a Python object per field. Runs in worker threads.
 
-arro3 reads whatever looks near enough (512.5 for an integer, text for a number): only what `gate` has let through may
-get here. It reads instants as text and leaves secrets as they are; both become what they must be in whole columns.
+arro3 accepts inexact values (512.5 for an integer, text for a number), so only pages that passed `gate` may be decoded
+here. It reads timestamps as text and secrets as they are; both are converted in whole columns afterwards.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import chain, repeat
 from typing import Any
 
@@ -19,6 +18,7 @@ import pyarrow.compute as pc
 from crawler.catalog.columns import TIMESTAMP, Column
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.normalizer.fast.variants import Path, SchemaVariant
+from crawler.normalizer.pending import DecodePool, PageDecoder, RowContext, UndecodedPage
 from crawler.normalizer.redaction import MARKS, Redaction
 
 _MILLISECONDS_FROM = 10**11
@@ -26,48 +26,14 @@ _SCALARS = {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(),
 _MAX_CACHED = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class RowContext:
-    """What a page's rows have in common. `parameters`: the path's, by wire name."""
-
-    account_id: str
-    region_id: str
-    fetched_at: datetime
-    parameters: Mapping[str, str]
-
-
-# Reads one page without any shortcut.
+# Reads one page by the exact path.
 ExactReader = Callable[[bytes, RowContext], pa.RecordBatch]
 
 
-@dataclass(slots=True, eq=False)
-class Undecoded:
-    """A page's rows as received. `extra` is their `_extra`, empty where none has any. `decoder` makes the batch.
+class ArrowDecoder(PageDecoder):
+    """Makes batches of the pages of one operation and variant whose list has this name.
 
-    `nbytes` counts what is held. Not to be changed; it isn't frozen since that would double what making one takes.
-    """
-
-    decoder: ArrowDecoder
-    body: bytes
-    num_rows: int
-    context: RowContext
-    extra: Sequence[str | None]
-    nbytes: int
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema that the rows will have."""
-        return self.decoder.schema
-
-    def batch(self) -> pa.RecordBatch:
-        """The rows, decoded now."""
-        return self.decoder.decode([self])
-
-
-class ArrowDecoder:
-    """Makes the batches of one operation and variant, from pages whose list has this name.
-
-    `wire` is the schema that arro3 reads a page by.
+    `wire` is the schema by which arro3 reads a page. Pages that arro3 rejects are read by `exact`.
     """
 
     def __init__(
@@ -77,37 +43,38 @@ class ArrowDecoder:
         list_name: str,
         redaction: Redaction,
         snapshot_id: str,
-        slow: ExactReader,
+        exact: ExactReader,
+        pool: DecodePool,
     ) -> None:
-        self.schema: pa.Schema = operation.schema
+        super().__init__(operation.schema, pool)
         self._operation = operation
         self._variant = variant
         self._list_name = list_name
         self._snapshot_id = snapshot_id
-        self._slow = slow
+        self._exact = exact
         self._columns = ArrowColumns(operation.columns, variant, redaction)
         self.wire = _wire_schema(list_name, pa.list_(self._columns.wire_type))
 
-    def decode(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
-        """The rows of pages of one scope, in their order. Should arro3 refuse them all the same, read the slow way."""
+    def decode(self, pages: Sequence[UndecodedPage]) -> pa.RecordBatch:
+        """See `PageDecoder.decode`. If arro3 rejects the pages, the exact path reads them."""
         try:
-            return self.decode_quickly(pages)
-        except Exception:  # noqa: BLE001 - the pages are whole, and there is another way to read them
-            return pa.concat_batches([self._slow(page.body, page.context) for page in pages])
+            return self.decode_fast(pages)
+        except Exception:  # noqa: BLE001 - the pages are complete, and the exact path can read them
+            return pa.concat_batches([self._exact(page.body, page.context) for page in pages])
 
-    def decode_quickly(self, pages: Sequence[Undecoded]) -> pa.RecordBatch:
-        """The rows, by arro3. Raises what it raises."""
+    def decode_fast(self, pages: Sequence[UndecodedPage]) -> pa.RecordBatch:
+        """Decode by arro3. Raises the errors of arro3."""
         read = read_json(b"\n".join(page.body for page in pages), self.wire, len(pages))
         records = read.column(0).combine_chunks().flatten()
         if len(records) != sum(page.num_rows for page in pages) or records.offset:
             raise ValueError("the pages have other records than were counted")
-        made = self._columns.made([records.field(index) for index in range(records.type.num_fields)])
+        made = self._columns.convert([records.field(index) for index in range(records.type.num_fields)])
         names = self._operation.column_names.values()
         by_name = dict(zip(names, made, strict=True))
         arrays = [self._array(field, by_name.get(field.name), pages) for field in self.schema]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
-    def _array(self, field: pa.Field, array: pa.Array | None, pages: Sequence[Undecoded]) -> pa.Array:
+    def _array(self, field: pa.Field, array: pa.Array | None, pages: Sequence[UndecodedPage]) -> pa.Array:
         context = pages[0].context
         fixed = dict(zip(FIXED_COLUMNS, (context.account_id, context.region_id, self._snapshot_id), strict=False))
         if field.name in fixed:
@@ -127,15 +94,15 @@ class ArrowDecoder:
         return array
 
 
-def _each(values: Sequence[Any], kind: pa.DataType, pages: Sequence[Undecoded]) -> pa.Array:
-    """A column with one value a page."""
+def _each(values: Sequence[Any], kind: pa.DataType, pages: Sequence[UndecodedPage]) -> pa.Array:
+    """Return a column with one value per page."""
     if len(set(values)) == 1:
         return pa.repeat(pa.scalar(values[0], kind), sum(page.num_rows for page in pages))
     indices = chain.from_iterable(repeat(index, page.num_rows) for index, page in enumerate(pages))
     return pa.array(values, kind).take(pa.array(list(indices), pa.int32()))
 
 
-def _extra(pages: Sequence[Undecoded], kind: pa.DataType) -> pa.Array:
+def _extra(pages: Sequence[UndecodedPage], kind: pa.DataType) -> pa.Array:
     if not any(page.extra for page in pages):
         return pa.nulls(sum(page.num_rows for page in pages), kind)
     return pa.array(list(chain.from_iterable(page.extra or repeat(None, page.num_rows) for page in pages)), kind)
@@ -148,7 +115,7 @@ def _wire_schema(name: str, kind: pa.DataType) -> Any:
 
 
 def read_json(documents: bytes, schema: Any, count: int) -> pa.Table:
-    """The documents as a table of one row each. What the schema doesn't name is passed over."""
+    """Return the documents as a table of one row each, without fields that the schema doesn't have."""
     from arro3.io import read_json as read
 
     return pa.table(read(io.BytesIO(documents), schema, batch_size=count))
@@ -156,7 +123,7 @@ def read_json(documents: bytes, schema: Any, count: int) -> pa.Table:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One column, ready: `name` and `wire` are the field's name and type for arro3, `kind` is the finished type."""
+    """One column: `name` and `wire` are the field's name and type for arro3, `kind` is the type in the batch."""
 
     column: Column
     name: str
@@ -166,7 +133,7 @@ class Node:
 
     @classmethod
     def of(cls, column: Column, variant: SchemaVariant, path: Path = ()) -> Node:
-        """The node of a column and everything below it; what is in JSON text is a tree of its own."""
+        """Return the node of a column with its children; the content of JSON text is a separate tree."""
         inner = (*path, column.wire or "[]")
         below = () if column.is_embedded else column.children
         children = tuple(cls.of(child, variant, inner) for child in below)
@@ -191,25 +158,27 @@ def _wire_type(column: Column, children: Sequence[Node], *, is_number: bool) -> 
 
 
 class ArrowColumns:
-    """From arrays as the wire has them to arrays as the schema has them."""
+    """Converts arrays as received to arrays of the schema."""
 
     def __init__(self, columns: Sequence[Column], variant: SchemaVariant, redaction: Redaction) -> None:
         self.nodes = [Node.of(column, variant) for column in columns]
         self._redaction = redaction
-        self._hidden: dict[Any, str | None] = {}
+        self._fingerprints: dict[Any, str | None] = {}
         self._inner: dict[Node, tuple[ArrowColumns, Any]] = {}
 
     @property
     def wire_type(self) -> pa.DataType:
-        """What arro3 is to read an object with these fields as."""
+        """The type by which arro3 reads an object with these fields."""
         return pa.struct([pa.field(node.name, node.wire) for node in self.nodes])
 
-    def made(self, arrays: Sequence[pa.Array]) -> list[pa.Array]:
-        """The finished arrays of the columns, in their order."""
-        is_careful = _has_marks(arrays, self.nodes)
-        return [self._made(node, array, is_careful=is_careful) for node, array in zip(self.nodes, arrays, strict=True)]
+    def convert(self, arrays: Sequence[pa.Array]) -> list[pa.Array]:
+        """Return the converted arrays of the columns, in their order."""
+        scan_texts = _has_marks(arrays, self.nodes)
+        return [
+            self._convert(node, array, scan_texts=scan_texts) for node, array in zip(self.nodes, arrays, strict=True)
+        ]
 
-    def _made(self, node: Node, array: pa.Array, *, is_careful: bool) -> pa.Array:
+    def _convert(self, node: Node, array: pa.Array, *, scan_texts: bool) -> pa.Array:
         if array.null_count == len(array):
             return pa.nulls(len(array), node.kind)
         if node.column.is_embedded:
@@ -217,39 +186,39 @@ class ArrowColumns:
         match node.column.kind:
             case "struct":
                 inner = [
-                    self._made(child, array.field(index), is_careful=is_careful)
+                    self._convert(child, array.field(index), scan_texts=scan_texts)
                     for index, child in enumerate(node.children)
                 ]
             case "list":
-                inner = [self._made(node.children[0], array.values, is_careful=is_careful)]
+                inner = [self._convert(node.children[0], array.values, scan_texts=scan_texts)]
             case "map":
-                items = self._made(node.children[0], array.items, is_careful=is_careful)
+                items = self._convert(node.children[0], array.items, scan_texts=scan_texts)
                 fields = [node.kind.key_field, node.kind.item_field]
                 inner = [pa.StructArray.from_arrays([array.keys, items], fields=fields)]
             case _:
-                return self._scalar(node, array, is_careful=is_careful)
+                return self._scalar(node, array, scan_texts=scan_texts)
         return _rebuilt(node.kind, array, inner)
 
-    def _scalar(self, node: Node, array: pa.Array, *, is_careful: bool) -> pa.Array:
+    def _scalar(self, node: Node, array: pa.Array, *, scan_texts: bool) -> pa.Array:
         column = node.column
         if column.secret:
             return self._mapped(array, self._redaction.secret)
         if column.kind == "timestamp":
-            return _instants(array, column.unit)
-        if column.kind == "string" and is_careful and _has_marks([array], [node]):
-            return self._mapped(array, self._redaction.guarded)
+            return _timestamps(array, column.unit)
+        if column.kind == "string" and scan_texts and _has_marks([array], [node]):
+            return self._mapped(array, self._redaction.hide_never_kept)
         return array
 
     def _mapped(self, array: pa.Array, change: Callable[[Any], str | None]) -> pa.Array:
-        """Every different value changed once."""
+        """Change each distinct value once."""
         encoded = array.dictionary_encode()
         is_secret_text = change == self._redaction.secret and pa.types.is_string(array.type)
-        known = self._hidden if is_secret_text else {}  # 1 and True are one key, and two secrets
+        known = self._fingerprints if is_secret_text else {}  # 1 and True are one key, and two secrets
         if len(known) > _MAX_CACHED:
             known.clear()
         texts = []
         for value in encoded.dictionary.to_pylist():
-            text = known.get(value)  # another thread may empty it at any moment
+            text = known.get(value)  # another thread may clear it at any moment
             if text is None:
                 text = known[value] = change(value)
             texts.append(text)
@@ -260,7 +229,7 @@ class ArrowColumns:
         texts = pc.if_else(pc.equal(texts, ""), None, texts)
         wrapped = pc.binary_join_element_wise('{"v":', pc.coalesce(texts, "null"), "}\n", "")
         found = read_json(b"".join(_values_of(wrapped)), schema, len(texts)).column(0).combine_chunks()
-        return columns.made([found])[0]
+        return columns.convert([found])[0]
 
     def _embed(self, node: Node) -> tuple[ArrowColumns, Any]:
         inner = ArrowColumns([replace(node.column, wire="v", is_embedded=False)], SchemaVariant(), self._redaction)
@@ -269,12 +238,12 @@ class ArrowColumns:
 
 
 def _rebuilt(kind: pa.DataType, array: pa.Array, children: list[pa.Array]) -> pa.Array:
-    """The same array of another type, with other children: nulls and offsets stay."""
+    """Return an array of another type and with other children, with the same nulls and offsets."""
     buffers = array.buffers()[: 1 if pa.types.is_struct(kind) else 2]
     return pa.Array.from_buffers(kind, len(array), buffers, array.null_count, array.offset, children)
 
 
-def _instants(array: pa.Array, unit: str) -> pa.Array:
+def _timestamps(array: pa.Array, unit: str) -> pa.Array:
     if pa.types.is_string(array.type):
         is_empty = pc.equal(array, "")
         return (pc.if_else(is_empty, None, array) if pc.any(is_empty).as_py() else array).cast(TIMESTAMP)
@@ -286,7 +255,7 @@ def _instants(array: pa.Array, unit: str) -> pa.Array:
 
 
 def _has_marks(arrays: Sequence[pa.Array], nodes: Sequence[Node]) -> bool:
-    """Whether a text that is no secret may hold what is never kept. All of them are searched as one."""
+    """Whether a text outside secrets may hold a secret that is never kept. All texts are searched at once."""
     whole = b"".join(part for array, node in zip(arrays, nodes, strict=True) for part in _texts(array, node))
     if not whole:
         return False
@@ -312,7 +281,7 @@ def _texts(array: pa.Array, node: Node) -> list[memoryview]:
 
 
 def _values_of(array: pa.Array) -> list[memoryview]:
-    """The bytes of all texts of an array, one after the other."""
+    """Return the bytes of all texts of an array, concatenated."""
     _, offsets, values = array.buffers()
     if values is None or offsets is None:
         return []

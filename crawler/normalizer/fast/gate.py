@@ -1,9 +1,9 @@
-"""Proves that a page is exactly in schema: every field known, every value of its type, nothing twice, nothing odd.
+"""Proves that a page is exactly in schema: all fields known, all values of their types, no name twice.
 
-Whatever is refused here is read the slow way, so the gate may refuse too much and must never let too much through.
-msgspec lets through neither another type, nor text that is no UTF-8, nor a lone surrogate; what it can't see is looked
-at afterwards: numbers with more digits than a float has, instants that are none, JSON inside text, and names that come
-twice in one object, of which it takes the last.
+Rejected pages are read by the exact path. So the gate may reject too much and must never accept too much.
+msgspec rejects other types, text that isn't UTF-8, and lone surrogates. Later checks cover the rest: numbers with more
+digits than a float, invalid timestamps, JSON in text, and a name that comes twice in one object, of which msgspec takes
+the last.
 """
 
 from __future__ import annotations
@@ -21,22 +21,21 @@ import msgspec
 
 from crawler.catalog.columns import Column
 from crawler.catalog.model import Operation
-from crawler.normalizer.exact_json import parse, swap_case
+from crawler.normalizer.exact_json import parse, toggle_initial_case
 from crawler.normalizer.extra import path_name
-from crawler.normalizer.fast.structs import INT64, Tree, Watched, attributes
+from crawler.normalizer.fast.structs import INT64, StructTree, Watched, attributes
 from crawler.normalizer.fast.variants import SchemaVariant
 
-# Escapes that arro3 0.9 reads wrongly, characters beyond U+FFFF in two halves, and the one that may hide them in text
-# that is JSON itself.
+# Escapes that arro3 0.9 misreads: surrogate pairs, and the escaped backslash that may hide them in embedded JSON.
 _MISREAD = re.compile(rb"\\u(?:[dD][89abAB]|005[cC])")
 
 
-# What every envelope of these APIs may have beside its list (Alibaba Cloud's references, checked 2026-11-22).
+# Fields of any envelope of these APIs, in addition to the list (Alibaba Cloud's references, checked 2026-11-22).
 ENVELOPE = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
 
 
-# What beside a list may say that the answer is an error, as `classify` reads it.
-_TELLING = frozenset({"code", "success", "errorCode", "errors", "accessDeniedDetail"})
+# Fields of an envelope by which `error_parsing` recognizes an error.
+_ERROR_FIELDS = frozenset({"code", "success", "errorCode", "errors", "accessDeniedDetail"})
 _SCALAR = Union[str, bool, INT64, float, None]  # noqa: UP007 - a type for msgspec
 _TOKEN = Union[str, INT64, None]  # noqa: UP007
 
@@ -46,7 +45,7 @@ _encode = msgspec.json.Encoder(
 ).encode
 
 
-# Up to 15 digits: each such decimal has a float of its own, which is written back as the same number.
+# Up to 15 digits: each such decimal has a distinct float, which is written back as the same number.
 _NUMBER = r"(?=[^,]{1,16}(?:,|\Z))(?:-(?=[\d.]*[1-9]))?(?:0|[1-9]\d{0,14})(?:\.\d+)?"
 _NUMBERS = re.compile(rf"(?:(?:null|{_NUMBER})(?:,|\Z))*".encode())
 _ZONE = r"(?:Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)"
@@ -60,21 +59,21 @@ _SHAPES = frozenset(
 
 
 def are_numbers(literals: Sequence[Any]) -> bool:
-    """Whether JSON literals are nulls, or numbers that a float holds exactly, written without an exponent."""
+    """Whether JSON literals are null, or numbers without an exponent that a float represents exactly."""
     return _NUMBERS.fullmatch(b",".join(map(bytes, literals))) is not None
 
 
-def are_instants(texts: Sequence[str]) -> bool:
-    """Whether texts are instants of the calendar to the microsecond, with their zone, far from its first and last day.
+def are_timestamps(texts: Sequence[str]) -> bool:
+    """Whether texts are valid timestamps with a zone, to the microsecond, away from the ends of the calendar.
 
-    Most have one shape: it is compared for all at once.
+    Most texts have the same shape, which is compared for all at once.
     """
     whole = "".join(texts)
     shape = texts[0].translate(_TO_ZERO)
     is_same = shape in _SHAPES and whole.translate(_TO_ZERO) == shape * len(texts)
     if not is_same and not all(map(_INSTANT.fullmatch, texts)):
         return False
-    if is_same and ("T24" in whole or " 24" in whole):  # midnight at the day's end, which newer Pythons take
+    if is_same and ("T24" in whole or " 24" in whole):  # the end of a day, which newer Python versions accept
         return False
     if min(texts) < "0002" or max(texts) >= "9999":
         return False
@@ -87,7 +86,7 @@ def are_instants(texts: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UnknownField:
-    """A field that nobody knows, in one record: its exact path, its path in general, and its value, parsed."""
+    """An unknown field in one record: its exact path, its general path and its parsed value."""
 
     path: str
     pattern: str
@@ -96,10 +95,10 @@ class UnknownField:
 
 @dataclass(slots=True)
 class GatedPage:
-    """A page that is in schema. `texts` are the records as JSON, their names in order, as digests are made of.
+    """A page that is in schema. `texts` are the records as JSON with sorted names, for their digests.
 
-    `found` has the learned fields of each record, and is empty where nothing was learned; `beside` the names beside the
-    list that nobody knows. `list_name` is the list's name as received.
+    `found` has the learned fields of each record, and is empty if the variant has none; `beside` has the paths of
+    unknown fields of the envelope. `list_name` is the name of the list as received.
     """
 
     records: Sequence[Any]
@@ -112,11 +111,11 @@ class GatedPage:
 
 
 class SchemaGate:
-    """The gate of one operation for one variant of its pages. Made when first needed: it takes some milliseconds."""
+    """The gate of one operation for one variant of its pages. Making one takes some milliseconds."""
 
     def __init__(self, operation: Operation, variant: SchemaVariant) -> None:
         paging = operation.paging
-        tree = Tree(variant)
+        tree = StructTree(variant)
         record = tree.record(operation.columns)
         [name] = operation.records
         self._beside = variant.unknown_below(("$",))
@@ -126,22 +125,22 @@ class SchemaGate:
         fields |= dict.fromkeys(self._beside, msgspec.Raw)
         self._names = attributes(fields)
         self._decode = msgspec.json.Decoder(tree.define(fields)).decode
-        self._list = (name, swap_case(name))
+        self._list = (name, toggle_initial_case(name))
         self._lists, self._tokens, self._totals = (
             self._getter(each) for each in (name, paging.output_key, paging.total_key)
         )
-        telling = [self._names[name] for name in _both(_TELLING) if name in self._names]
-        self._telling: Callable[[Any], Sequence[Any]] = attrgetter(*telling)
-        self._untold = (msgspec.UNSET,) * len(telling)
+        error_fields = [self._names[name] for name in _both(_ERROR_FIELDS) if name in self._names]
+        self._error_fields: Callable[[Any], Sequence[Any]] = attrgetter(*error_fields)
+        self._no_error = (msgspec.UNSET,) * len(error_fields)
         self.attributes = {c.wire: tree.names[variant.spelled((c.wire,), c)] for c in operation.columns}
         self._learned = tree.learned
         self._checks = [_check(watched) for watched in tree.watched]
 
     def open(self, body: bytes) -> GatedPage | None:
-        """The page; None where it isn't in schema, or may be an error.
+        """Return the page; None if it isn't in schema, or may be an error.
 
-        Raises msgspec.ValidationError where msgspec says why it isn't, and other errors of msgspec and Python for what
-        is no JSON.
+        Raises msgspec.ValidationError with the reason why a page isn't in schema, and other errors of msgspec and
+        Python for bytes that are not JSON.
         """
         if b"\\" in body and _MISREAD.search(body):
             return None
@@ -151,8 +150,8 @@ class SchemaGate:
         is_one = (one is msgspec.UNSET) is not (other is msgspec.UNSET)
         if not is_one or token is _TWICE or total is _TWICE:
             return None
-        told = self._telling(answer)
-        if told != self._untold and not all(map(_is_silent, told)):
+        errors = self._error_fields(answer)
+        if errors != self._no_error and not all(map(_is_no_error, errors)):
             return None
         records, list_name = (other, self._list[1]) if one is msgspec.UNSET else (one, self._list[0])
         if records and not all(check(records) for check in self._checks):
@@ -166,8 +165,8 @@ class SchemaGate:
         return GatedPage(records, texts, token, total, list_name, found, beside)
 
     def _getter(self, name: str) -> Callable[[Any], tuple[Any, Any]]:
-        """What the envelope has under a name in both cases of its first letter."""
-        return attrgetter(*(self._names[each] for each in (name, swap_case(name)))) if name else _nothing
+        """Return a getter of an envelope's values of a name, in both cases of its first letter."""
+        return attrgetter(*(self._names[each] for each in (name, toggle_initial_case(name)))) if name else _nothing
 
     def _unknown_beside(self, answer: Any) -> list[str]:
         found = []
@@ -178,7 +177,7 @@ class SchemaGate:
         return found
 
     def _find(self, record: Any) -> list[UnknownField]:
-        """A record's learned fields. In the record each becomes what it says, so that its names get in order too."""
+        """Return the learned fields of a record, which get their parsed values in the record, to sort their names."""
         found = []
         for learned in self._learned:
             for path, node, attribute in list(learned.found(record)):
@@ -195,13 +194,13 @@ def _nothing(_: Any) -> tuple[Any, Any]:
     return None, None
 
 
-def _is_silent(value: Any) -> bool:
-    """Whether a code, or what says that all went well, says nothing of an error: absent, null, empty or true."""
+def _is_no_error(value: Any) -> bool:
+    """Whether the value of an error field means no error: absent, null, empty or true."""
     return value is True or value in (None, msgspec.UNSET, "")
 
 
 def _either(pair: tuple[Any, Any]) -> Any:
-    """The one of two that is there and not null; `_TWICE` where both are."""
+    """Return the one of two values that is present and not null; `_TWICE` if both are."""
     one, other = pair
     if one is None or one is msgspec.UNSET:
         return None if other is msgspec.UNSET else other
@@ -209,14 +208,14 @@ def _either(pair: tuple[Any, Any]) -> Any:
 
 
 def _both(names: Iterable[str]) -> list[str]:
-    return [each for name in names for each in (name, swap_case(name))]
+    return [each for name in names for each in (name, toggle_initial_case(name))]
 
 
 def has_all(received: bytes, parts: Sequence[bytes]) -> bool:
-    """Whether these parts of a document have all that was received: what had a name twice would have lost one.
+    """Whether these parts of a document have all that was received: a repeated name would be lost.
 
-    Written anew, JSON is never longer, and as long only where nothing is gone. Else its quotation marks are counted,
-    which neither white space nor another escape makes more or fewer: each name that is gone takes its own along.
+    JSON that is encoded again is never longer, and has the same length only if nothing is lost. Otherwise quotation
+    marks are counted: white space and escapes don't change their number, but each lost name does.
     """
     if len(received.strip()) == sum(map(len, parts)):
         return True
@@ -228,11 +227,11 @@ def _quotes(text: bytes) -> int:
 
 
 def _check(watched: Watched) -> Callable[[Sequence[Any]], bool]:
-    """The second look at a place: whether all values there are what they must be."""
+    """Return the check of all values of a location."""
     if watched.column.is_embedded:
         judge: Callable[[Sequence[Any]], bool] = _Embedded(watched.column).are_in_schema
     else:
-        judge = are_instants if watched.column.kind == "timestamp" else are_numbers
+        judge = are_timestamps if watched.column.kind == "timestamp" else are_numbers
 
     def check(judge: Callable[[Sequence[Any]], bool], records: Sequence[Any]) -> bool:
         values = watched.values(records)
@@ -242,10 +241,10 @@ def _check(watched: Watched) -> Callable[[Sequence[Any]], bool]:
 
 
 class _Embedded:
-    """The gate of JSON text inside a string."""
+    """The gate of JSON text in a string."""
 
     def __init__(self, column: Column) -> None:
-        tree = Tree(SchemaVariant())
+        tree = StructTree(SchemaVariant())
         self._decode = msgspec.json.Decoder(tree.embedded(replace(column, is_embedded=False))).decode
         self._checks = [_check(watched) for watched in tree.watched]
 

@@ -1,4 +1,4 @@
-"""The quick reading of one operation's pages: what the event loop needs at once, and the rows still as bytes."""
+"""Reads the pages of one operation by the fast path: keys, digests and token at once, the rows as bytes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from crawler.catalog.columns import Column
 from crawler.catalog.model import Operation
 from crawler.normalizer.exact_json import InvalidJsonError
 from crawler.normalizer.extra import ExtraEntry, ExtraFields, extra_text
-from crawler.normalizer.fast.decoder import ArrowDecoder, ExactReader, RowContext, Undecoded
+from crawler.normalizer.fast.decoder import ArrowDecoder, ExactReader
 from crawler.normalizer.fast.gate import GatedPage, SchemaGate, UnknownField
-from crawler.normalizer.fast.variants import SchemaVariant, learn
-from crawler.normalizer.redaction import Redaction, needs_care
+from crawler.normalizer.fast.variants import SchemaVariant, widen
+from crawler.normalizer.pending import DecodePool, RowContext, UndecodedPage
+from crawler.normalizer.redaction import Redaction, has_secret_markers
 
-# From this many bytes of an operation's pages on a gate pays, which takes as long to make as to read these slowly.
-QUICK_FROM_BYTES = 65_536
+# Making a gate takes as long as reading so many bytes by the exact path, which reads the first pages.
+FAST_FROM_BYTES = 65_536
 
-# Of these a column's values are what the wire has.
+# Kinds of columns whose values are as received.
 _PLAIN_KINDS = frozenset({"string", "integer", "boolean"})
 
 _REFUSALS = (msgspec.MsgspecError, InvalidJsonError, UnicodeError, RecursionError, OverflowError, MemoryError)
@@ -29,9 +30,9 @@ _REFUSALS = (msgspec.MsgspecError, InvalidJsonError, UnicodeError, RecursionErro
 
 @dataclass(slots=True)
 class FastPage:
-    """A page that was read the quick way. `digests` and `keys` are as the normalizer's; `unknown` has paths."""
+    """A page that was read by the fast path. See `RowPage`; `unknown` has the paths of unknown fields."""
 
-    rows: Undecoded
+    rows: UndecodedPage
     keys: Sequence[Hashable | None]
     digests: Sequence[int]
     token: Any
@@ -42,21 +43,24 @@ class FastPage:
     gate: SchemaGate
 
     def values(self, column: str) -> list[Any] | None:
-        """The rows' values in a column; None where that takes the batch."""
+        """Return the values of a column; None if only the batch has them."""
         return self.reader.values(self.gate, self.records, self.rows.context, column)
 
 
 class FastReader:
-    """Reads the pages of one operation that are in schema, and learns how they differ where they differ slightly.
+    """Reads the pages of one operation that are in schema, and adapts to slight differences.
 
-    The first pages, as many as `QUICK_FROM_BYTES` has bytes, are left to the slow way, `slow`.
+    The first `FAST_FROM_BYTES` bytes of pages are left to the exact path. `exact` decodes pages that arro3 rejects.
     """
 
-    def __init__(self, operation: Operation, redaction: Redaction, snapshot_id: str, slow: ExactReader) -> None:
+    def __init__(
+        self, operation: Operation, redaction: Redaction, snapshot_id: str, exact: ExactReader, pool: DecodePool
+    ) -> None:
         self._operation = operation
         self._redaction = redaction
         self._snapshot_id = snapshot_id
-        self._slow = slow
+        self._exact = exact
+        self._pool = pool
         self._columns = {operation.column_names[column.wire]: column for column in operation.columns}
         self._parameters = {column: wire for wire, column in operation.parameter_columns.items()}
         self._is_able = not operation.item and len(operation.records) == 1 and all(map(self._is_plain, operation.key))
@@ -64,10 +68,10 @@ class FastReader:
         self._gate: SchemaGate | None = None
         self._decoders: dict[str, ArrowDecoder] = {}
         self._refusal = ""
-        self._bytes_left = QUICK_FROM_BYTES
+        self._bytes_left = FAST_FROM_BYTES
 
     def read(self, body: bytes, context: RowContext) -> FastPage | None:
-        """The page; None where it has to be read the slow way."""
+        """Return the page; None if it must be read by the exact path."""
         self._refusal = ""
         if not self._is_able:
             return None
@@ -85,11 +89,11 @@ class FastReader:
             pass
         return None
 
-    def learn(self, unknown: Iterable[str]) -> None:
-        """Learn from the page that was just refused, and has turned out to have these unknown fields."""
+    def widen(self, unknown: Iterable[str]) -> None:
+        """Widen the variant by the page that was just rejected and has these unknown fields."""
         if not self._is_able:
             return
-        variant = learn(self._variant, self._operation, self._refusal, unknown)
+        variant = widen(self._variant, self._operation, self._refusal, unknown)
         if variant != self._variant:
             self._variant, self._gate, self._decoders = variant, None, {}
 
@@ -104,9 +108,7 @@ class FastReader:
         extra: Sequence[str | None] = [self._extra(found) for found in opened.found]
         unknown = [*opened.beside, *(each.pattern for found in opened.found for each in found)]
         decoder = self._decoder(opened.list_name)
-        extra = extra if any(extra) else ()
-        size = len(body) + sum(len(text) for text in extra if text)
-        rows = Undecoded(decoder, body, len(opened.records), context, extra, size)
+        rows = decoder.page(body, len(opened.records), context, extra if any(extra) else ())
         digests = [hash(text) for text in opened.texts]
         return FastPage(rows, keys, digests, opened.token, opened.total, unknown, opened.records, self, gate)
 
@@ -114,7 +116,7 @@ class FastReader:
         decoder = self._decoders.get(list_name)
         if decoder is None:
             decoder = ArrowDecoder(
-                self._operation, self._variant, list_name, self._redaction, self._snapshot_id, self._slow
+                self._operation, self._variant, list_name, self._redaction, self._snapshot_id, self._exact, self._pool
             )
             self._decoders[list_name] = decoder
         return decoder
@@ -126,7 +128,7 @@ class FastReader:
         )
 
     def _keys(self, gate: SchemaGate, records: Sequence[Any], context: RowContext) -> Sequence[Hashable | None] | None:
-        """The records' keys; None where a record lacks a part of its key."""
+        """Return the keys of the records; None if a record lacks a part of its key."""
         names, optional = self._operation.key, self._operation.optional_key
         if not names:
             return [None] * len(records)
@@ -139,7 +141,7 @@ class FastReader:
         return list(zip(*columns, strict=True))
 
     def values(self, gate: SchemaGate, records: Sequence[Any], context: RowContext, name: str) -> list[Any] | None:
-        """What the rows will have in a column; None where that is more than what the records have."""
+        """Return the values that the rows will have in a column; None if they are not those of the records."""
         column, parameter = self._columns.get(name), self._parameters.get(name)
         given = context.parameters[parameter] if parameter is not None else None
         if column is None:
@@ -149,7 +151,7 @@ class FastReader:
         values = list(map(attrgetter(gate.attributes[column.wire]), records))
         if None in values or msgspec.UNSET in values:
             values = [given if value is None or value is msgspec.UNSET else value for value in values]
-        if column.kind == "string" and needs_care("".join(value or "" for value in values).encode()):
+        if column.kind == "string" and has_secret_markers("".join(value or "" for value in values).encode()):
             return None
         return values
 

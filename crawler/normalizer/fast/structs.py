@@ -1,4 +1,4 @@
-"""The Structs that msgspec decodes an operation's records into, and the ways from a record to what lies in it."""
+"""The msgspec Structs of an operation's records, and the trails from a record to the values in it."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _SCALARS: dict[str, Any] = {"string": str, "integer": INT64, "boolean": bool}
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step down: into a field by its attribute (`name` is the wire's), or to all items or values of a node."""
+    """One step down: into a field by its attribute (`name` is the wire name), or to all items or values of a node."""
 
     kind: str
     attribute: str = ""
     name: str = ""
-    get: Callable[[Any], Any] = repr  # of a field: from the node to its value
+    get: Callable[[Any], Any] = repr  # for a field: gets its value from the node
 
     @classmethod
     def field(cls, attribute: str, name: str) -> Step:
-        """Into a field."""
+        """Return the step into a field."""
         return cls("field", attribute, name, attrgetter(attribute))
 
     def down(self, nodes: Sequence[Any]) -> list[Any]:
-        """What lies one step below these nodes. What is null, absent or empty is left out."""
+        """Return the values one step below these nodes, without null, absent and empty ones."""
         if self.kind == "field":
             get = self.get
             return [found for node in nodes if (found := get(node))]
@@ -51,13 +51,13 @@ Check = Callable[[Sequence[Any]], bool]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A place whose values have to be looked at once more: instants, numbers, JSON inside text."""
+    """A location whose values need another check: timestamps, numbers, JSON in text."""
 
     trail: Trail
     column: Column
 
     def values(self, records: Sequence[Any]) -> Sequence[Any]:
-        """All values there, in no particular order; nulls and empty texts are left out."""
+        """Return all its values in no particular order, without nulls and empty texts."""
         for step in self.trail:
             records = step.down(records)
         return records
@@ -65,22 +65,22 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A field that the schema doesn't know and the gate lets through as it is. The trail ends with its own step."""
+    """An unknown field that the gate accepts as it is. The trail ends with the field's own step."""
 
     trail: Trail
 
     @property
     def pattern(self) -> str:
-        """Its path with `[]` for any item and `*` for any value."""
+        """The path, with `[]` for any item and `*` for any value."""
         general = {"items": "[]", "values": "*"}
         return _joined([general.get(step.kind) or path_name(step.name) for step in self.trail])
 
     def found(self, record: Any) -> Iterator[tuple[str, Any, str]]:
-        """Every place in a record that has the field: its exact path, the object, and the attribute."""
-        yield from _places(record, self.trail, [])
+        """Yield the locations of the field in a record: exact path, object and attribute."""
+        yield from _locations(record, self.trail, [])
 
 
-def _places(node: Any, trail: Trail, steps: list[str]) -> Iterator[tuple[str, Any, str]]:
+def _locations(node: Any, trail: Trail, steps: list[str]) -> Iterator[tuple[str, Any, str]]:
     step, below = trail[0], trail[1:]
     if step.kind == "field":
         value = getattr(node, step.attribute)
@@ -95,7 +95,7 @@ def _places(node: Any, trail: Trail, steps: list[str]) -> Iterator[tuple[str, An
         inner = [(path_name(name), value) for name, value in node.items()]
     for name, value in inner:
         if value:
-            yield from _places(value, below, [*steps, name])
+            yield from _locations(value, below, [*steps, name])
 
 
 def _joined(steps: Sequence[str]) -> str:
@@ -105,11 +105,11 @@ def _joined(steps: Sequence[str]) -> str:
     return path
 
 
-class Tree:
-    """Makes the Structs for one variant; then `watched` and `learned` say where to look, `attributes` how to get there.
+class StructTree:
+    """Makes the Structs of one variant, and collects the locations to check (`watched`) and accepted (`learned`) ones.
 
-    Fields are in the order of their names, so that a record's JSON is the same whatever the order on the wire. `names`
-    are the attributes of a record by wire name.
+    Fields are sorted by name, so that the JSON of a record doesn't depend on the order received. `names` has the
+    attributes of a record by wire name.
     """
 
     def __init__(self, variant: SchemaVariant) -> None:
@@ -120,15 +120,15 @@ class Tree:
         self._count = 0
 
     def record(self, columns: Sequence[Column]) -> type[Any]:
-        """The Struct of a record."""
+        """Return the Struct of a record."""
         return self._struct(columns, (), ())
 
     def embedded(self, column: Column) -> Any:
-        """The type of what is in the text of an embedded column."""
+        """Return the type of the content of an embedded column."""
         return optional(self._value(column, (), ()))
 
     def define(self, fields: Mapping[str, Any]) -> type[Any]:
-        """A Struct with these fields by wire name, all optional, and no others."""
+        """Return a Struct with these fields by wire name, all optional, and no others."""
         self._count += 1
         names = attributes(fields)
         ordered = [(names[name], fields[name], msgspec.UNSET) for name in names]
@@ -169,7 +169,7 @@ class Tree:
     def _scalar(self, column: Column, path: Path, trail: Trail) -> Any:
         if column.kind in _SCALARS:
             return _SCALARS[column.kind]
-        if column.kind == "json" or column.secret:  # kept as the wire's own text, which no column of Arrow's has
+        if column.kind == "json" or column.secret:  # kept as received text, which no Arrow column can give
             return None
         if column.kind == "timestamp" and path in self._variant.numeric:
             return _EPOCHS[column.unit]
@@ -178,10 +178,10 @@ class Tree:
 
 
 def attributes(names: Mapping[str, Any] | Sequence[str]) -> dict[str, str]:
-    """The attribute of each wire name in a Struct, in the order of the names' bytes."""
+    """Return the attribute of each wire name in a Struct, sorted by the bytes of the names."""
     return {name: f"f{index}" for index, name in enumerate(sorted(names, key=str.encode))}
 
 
 def optional(kind: Any) -> Any:
-    """The type or null. `Raw` is both already."""
+    """Return the type or null. `Raw` covers both."""
     return kind if kind is msgspec.Raw else Optional[kind]  # noqa: UP045

@@ -1,6 +1,6 @@
-"""How an operation's pages differ from what its file says, where they can be read as quickly all the same.
+"""Slight differences between the pages of an operation and its schema, which the fast path supports.
 
-A column may come with its first letter in the other case, an instant as a number, and with fields that nobody knows.
+The first letter of a field may be in the other case, timestamps may be numbers, and there may be unknown fields.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 from crawler.catalog.columns import Column
 from crawler.catalog.model import Operation
-from crawler.normalizer.exact_json import swap_case
+from crawler.normalizer.exact_json import toggle_initial_case
 
 # The wire names from the record down; `[]` for a list's item, `*` for a map's value.
 Path = tuple[str, ...]
 
-# A page of data where names are expected has no end of new ones.
+# A bound: a map with data as its names always has new ones.
 MAX_LEARNED = 16
 _MAX_SPELLED = 32
 
@@ -28,9 +28,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class SchemaVariant:
-    """`swapped` columns have the other first letter, `numeric` instants are numbers; `learned` are unknown fields.
+    """The differences of an operation's pages from its schema.
 
-    `changes` counts how often a variant was made from another.
+    `swapped` columns have their first letter in the other case, `numeric` timestamps are numbers, `learned` are unknown
+    fields. `changes` counts the variants before this one.
     """
 
     swapped: frozenset[Path] = frozenset()
@@ -39,24 +40,24 @@ class SchemaVariant:
     changes: int = 0
 
     def spelled(self, path: Path, column: Column) -> str:
-        """The column's name as these pages have it."""
-        return swap_case(column.wire) if path in self.swapped else column.wire
+        """Return the name of a column in these pages."""
+        return toggle_initial_case(column.wire) if path in self.swapped else column.wire
 
     def unknown_below(self, path: Path) -> list[str]:
-        """The unknown fields of the object at a path."""
+        """Return the unknown fields of the object at a path."""
         return sorted(found[-1] for found in self.learned if found[:-1] == path)
 
 
-def learn(variant: SchemaVariant, operation: Operation, refusal: str, unknown: Iterable[str]) -> SchemaVariant:
-    """The variant that lets the next page through, from why the gate refused one and the names that nobody knew in it.
+def widen(variant: SchemaVariant, operation: Operation, refusal: str, unknown: Iterable[str]) -> SchemaVariant:
+    """Return the variant that accepts the next page, from the refusal of one and the unknown fields in it.
 
-    The same one where there is nothing to learn from it, or where too much was learned already.
+    It is the same variant if the page has no supported difference, or if the variant has changed too often.
     """
     if variant.changes >= _MAX_SPELLED:
         return variant
-    found = _learn_names(variant, operation, unknown)
+    found = _widen_names(variant, operation, unknown)
     if match := _UNKNOWN.match(refusal):
-        found = _learn_case(found, operation, match[1], match[2] or "")
+        found = _widen_case(found, operation, match[1], match[2] or "")
     elif match := _NUMBER.match(refusal):
         at = _resolve(found, operation, match[1])
         if at is not None and at[1] is not None and at[1].kind == "timestamp":
@@ -64,7 +65,7 @@ def learn(variant: SchemaVariant, operation: Operation, refusal: str, unknown: I
     return found if found == variant else replace(found, changes=variant.changes + 1)
 
 
-def _learn_names(variant: SchemaVariant, operation: Operation, unknown: Iterable[str]) -> SchemaVariant:
+def _widen_names(variant: SchemaVariant, operation: Operation, unknown: Iterable[str]) -> SchemaVariant:
     learned = set(variant.learned)
     for pattern in unknown:
         *steps, name = re.findall(r"\[\]|[^.\[\]]+", pattern)
@@ -79,20 +80,20 @@ def _learn_names(variant: SchemaVariant, operation: Operation, unknown: Iterable
     return replace(variant, learned=frozenset(learned))
 
 
-def _learn_case(variant: SchemaVariant, operation: Operation, name: str, where: str) -> SchemaVariant:
+def _widen_case(variant: SchemaVariant, operation: Operation, name: str, where: str) -> SchemaVariant:
     at = _resolve(variant, operation, where)
     if at is None:
         return variant
     path, column = at
     for child in column.children if column else operation.columns:
         inner = (*path, child.wire)
-        if name in (child.wire, swap_case(child.wire)) and name != variant.spelled(inner, child):
+        if name in (child.wire, toggle_initial_case(child.wire)) and name != variant.spelled(inner, child):
             return replace(variant, swapped=variant.swapped ^ {inner})
     return variant
 
 
 def _resolve(variant: SchemaVariant, operation: Operation, where: str) -> tuple[Path, Column | None] | None:
-    """The path and the column of a place as msgspec writes it, `.functions[3].vpcConfig`."""
+    """Return the path and the column of a location in msgspec's notation, `.functions[3].vpcConfig`."""
     matches = list(_STEP.finditer(where))
     if "".join(match[0] for match in matches) != where or len(matches) < 2 or matches[1][2] is None:
         return None
@@ -102,7 +103,7 @@ def _resolve(variant: SchemaVariant, operation: Operation, where: str) -> tuple[
 def _resolve_steps(
     variant: SchemaVariant, operation: Operation, steps: Iterable[str]
 ) -> tuple[Path, Column | None] | None:
-    """The path and the column below the record, None for the record itself; None where there is none."""
+    """Return the path and the column below the record, None for the record itself; None if there is no such column."""
     path: Path = ()
     column: Column | None = None
     for step in steps:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
     from crawler.snapshot.manifest import Manifest, PartFile
     from crawler.snapshot.object_store import ObjectStore
-    from crawler.snapshot.rows.spool import RowBuffer
+    from crawler.snapshot.rows.row_buffer import RowBuffer
 
 # One PUT per part: S3 takes 5 GiB in one, and the parts that are being sent are in memory.
 MAX_PART_BYTES = 32 * 1024 * 1024

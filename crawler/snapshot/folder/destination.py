@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
     from crawler.snapshot.folder.lock import OutputLock
     from crawler.snapshot.manifest import Manifest, PartFile
-    from crawler.snapshot.rows.spool import RowBuffer
+    from crawler.snapshot.rows.row_buffer import RowBuffer
 
 
 class FolderDestination:

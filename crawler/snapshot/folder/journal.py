@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.rows.spool import RowBuffer
+    from crawler.snapshot.rows.row_buffer import RowBuffer
 
 FORMAT = 1
 

@@ -1,10 +1,10 @@
-"""The keys that rows have brought, each with a digest of its row: whole while they are few, as hashes where not.
+"""The keys of rows, each with a digest of its row. Few keys are kept as they are, many as hashes.
 
-A key as it is takes some 200 bytes, which for a million rows would be most of a crawl's memory. Beyond `EXACT_KEYS`
-each is 22 to 28 bytes: its 64-bit hash, its digest, its place in a table. That two of a million keys have one hash, and
-a row of them were counted as a conflict, has a chance of 1 in 30 million.
+A key as it is takes about 200 bytes, which for a million rows would be most of a crawl's memory. Beyond `EXACT_KEYS`
+a key takes 22 to 28 bytes: its 64-bit hash, its digest and its slot in a table. The chance that two of a million keys
+have the same hash is 1 in 30 million; one of their rows would then be counted as a conflict.
 
-All goes by the page, since a call for each key would cost more than what it does.
+All methods work on whole pages, because a call per key would take more time than its work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Sequence
 
 EXACT_KEYS = 1024
-# A key as it is, its digest and their place in a dict, about.
+# The memory of a key as it is, of its digest and of their entry in a dict, about.
 _EXACT_BYTES = 200
 
 _KEYLESS = 0
@@ -29,31 +29,31 @@ _NO_SLOTS = array("i")
 
 
 class SeenKeys:
-    """Keys in the order of their rows. A row without a key has its place too; no key is like it."""
+    """Keys in the order of their rows. A row without a key has an entry too, which equals no other."""
 
     __slots__ = ("_digests", "_exact", "_marks", "_slots")
 
     def __init__(self) -> None:
         self._exact: dict[Hashable, int] | None = {}
-        # Of most scopes nothing is ever a hash: they share these.
+        # Most scopes never use hashes: they share these empty arrays.
         self._marks = self._digests = _NONE
         self._slots = _NO_SLOTS
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(self._marks) if self._exact is None else len(self._exact)
 
     @property
-    def cost_bytes(self) -> int:
-        """What holding them takes, about."""
+    def nbytes(self) -> int:
+        """The memory of the keys, about, in bytes."""
         if self._exact is not None:
             return len(self._exact) * _EXACT_BYTES
         return 8 * (len(self._marks) + len(self._digests)) + 4 * len(self._slots)
 
     def claim(self, keys: Sequence[Hashable | None], digests: Sequence[int]) -> dict[int, bool]:
-        """Add rows, less those whose key is there already: gives their positions, and whether the digest is the same.
+        """Add rows, except for those whose key is present: return their positions, and whether the digests are equal.
 
-        None is the key of a row without one.
+        The key of a row without one is None.
         """
         if self._exact is None:
             return self._claim_marks(list(map(_mark, keys)), digests)
@@ -63,7 +63,7 @@ class SeenKeys:
         return found
 
     def adopt(self, other: SeenKeys) -> None:
-        """Take over another's rows, whose keys are all new here. The other must not be used afterwards."""
+        """Take over the rows of another, whose keys are all new here. The other must not be used afterwards."""
         if not len(self):
             self._exact, self._marks, self._digests, self._slots = (
                 other._exact,
@@ -79,22 +79,22 @@ class SeenKeys:
             self._compact()
             self._extend(*other._rows())
 
-    def found_in(self, settled: SeenKeys) -> dict[int, bool]:
-        """Which rows have a key that is settled: their positions, and whether the digest is the same."""
-        if not len(settled):
+    def found_in(self, finished: SeenKeys) -> dict[int, bool]:
+        """Return the positions of the rows whose key `finished` has, and whether the digests are equal."""
+        if not len(finished):
             return {}
-        if self._exact is not None and settled._exact is not None:
-            if settled._exact.keys().isdisjoint(self._exact):
+        if self._exact is not None and finished._exact is not None:
+            if finished._exact.keys().isdisjoint(self._exact):
                 return {}
-            digests, theirs = self._exact.values(), map(settled._exact.get, self._exact)
+            digests, theirs = self._exact.values(), map(finished._exact.get, self._exact)
             known = enumerate(zip(digests, theirs, strict=True))
         else:
             marks, mine = self._rows()
-            known = enumerate(zip(mine, settled._digests_of(marks), strict=True))
+            known = enumerate(zip(mine, finished._digests_of(marks), strict=True))
         return {row: digest == their for row, (digest, their) in known if their is not None}
 
     def without(self, rows: Collection[int]) -> SeenKeys:
-        """The same less these rows."""
+        """Return a copy without these rows."""
         kept = SeenKeys()
         wanted = [row not in rows for row in range(len(self))]
         if self._exact is not None:
@@ -105,13 +105,13 @@ class SeenKeys:
         return kept
 
     def _rows(self) -> tuple[array[int], array[int]]:
-        """All rows' hashes and digests."""
+        """Return the hashes and digests of all rows."""
         if self._exact is None:
             return self._marks, self._digests
         return array("q", map(_mark, self._exact)), array("q", self._exact.values())
 
     def _claim_marks(self, keys: Iterable[int], digests: Sequence[int]) -> dict[int, bool]:
-        self._make_room(len(digests))
+        self._grow(len(digests))
         found: dict[int, bool] = {}
         slots, marks, known, last = self._slots, self._marks, self._digests, len(self._slots) - 1
         for position, (mark, digest) in enumerate(zip(keys, digests, strict=True)):
@@ -128,7 +128,7 @@ class SeenKeys:
         return found
 
     def _digests_of(self, wanted: Iterable[int]) -> list[int | None]:
-        """The digests of the rows with these hashes; None where there is none."""
+        """Return the digests of the rows with these hashes; None for a hash that no row has."""
         self._compact()
         slots, marks, last = self._slots, self._marks, len(self._slots) - 1
         found: list[int | None] = []
@@ -151,15 +151,15 @@ class SeenKeys:
         self._slots = array("i", [_EMPTY]) * 8
 
     def _extend(self, marks: array[int], digests: array[int]) -> None:
-        """Add rows whose keys are all new."""
-        self._make_room(len(marks))
+        """Add rows, whose keys are all new."""
+        self._grow(len(marks))
         first = len(self._marks)
         self._marks.extend(marks)
         self._digests.extend(digests)
         self._index(first)
 
-    def _make_room(self, more: int) -> None:
-        """Have the table as large as so many rows more take: two thirds of it may be taken."""
+    def _grow(self, more: int) -> None:
+        """Enlarge the table for so many more rows. At most two thirds of it are in use."""
         size = len(self._slots)
         while 2 * size < 3 * (len(self._marks) + more):
             size *= 2
@@ -168,7 +168,7 @@ class SeenKeys:
             self._index(0)
 
     def _index(self, first: int) -> None:
-        """Enter the rows from this one on into the table."""
+        """Enter this row and the following ones into the table."""
         slots, marks, last = self._slots, self._marks, len(self._slots) - 1
         for row in range(first, len(marks)):
             if (mark := marks[row]) != _KEYLESS:
@@ -196,5 +196,5 @@ def _claim_exact(
 
 
 def _mark(key: Hashable | None) -> int:
-    """A key's 64-bit hash. Of its text, since -1 and -2 have one hash, and so have 1 and True."""
+    """Return the 64-bit hash of a key's text: -1 and -2 have the same hash, and so have 1 and True."""
     return _KEYLESS if key is None or type(key) is object else hash(repr(key)) or 1

@@ -1,8 +1,8 @@
-"""One Parquet file, written as its rows come, hashed and counted on the way.
+"""Writes one Parquet file in steps, with its hash and counts.
 
-pyarrow closes a file that an exception interrupted into a valid, short one, and never flushes to the disk. So the file
-has a name that no reader takes until it is finished and flushed, and an abandoned one takes no more bytes.
-Everything here blocks: it runs in worker threads, one at a time for a part.
+After an exception pyarrow closes the file as a valid, short one, and it never flushes to the disk. So the file has a
+name that no reader uses until it is finished and flushed, and an abandoned file accepts no more bytes.
+Everything here is blocking: it runs in worker threads, one at a time per part.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 ROW_GROUP_ROWS = 65_536
 
 
-# pyarrow hands over some hundred bytes at a time, each with the interpreter's lock: so many are gathered first.
+# pyarrow writes some hundred bytes at a time, each under the interpreter's lock: collect so many first.
 _BUFFER_BYTES = 64 * 1024
 
 
-# A column whose different values take more has too many of them: a dictionary would cost time and space.
+# A column whose distinct values take more has too many of them: a dictionary would cost time and space.
 _DICTIONARY_BYTES = 128 * 1024
 
 
-# What pyarrow holds of a column of a row group until the file's footer is written: measured with pyarrow 26, 0.24 MB
+# The memory that pyarrow holds per column of a row group until the footer is written. Measured with pyarrow 26: 0.24 MB
 # for a row group of 140 columns, half of it the page index.
 _FOOTER_BYTES = 1700
 
 
 class _Sink:
-    """What pyarrow writes into. Once `discard` was called it takes bytes and drops them, for pyarrow's destructors."""
+    """The file that pyarrow writes into. After `discard` it drops all bytes, for pyarrow's destructors."""
 
     def __init__(self, disk: Disk, path: str) -> None:
         self._disk = disk
@@ -69,13 +69,13 @@ class _Sink:
         return self.bytes
 
     def flush(self) -> None:
-        """pyarrow asks for it at every close; what counts is `settle`."""
+        """Does nothing: pyarrow calls it at every close, and `sync` makes the content durable."""
 
     def close(self) -> None:
         self.closed = True
 
-    def settle(self) -> str:
-        """All that was written is durable: the hash of it, in hex."""
+    def sync(self) -> str:
+        """Make the content durable, close the file and return the hash in hex."""
         self._disk.fsync(self._fd, self._path)
         fd, self._fd = self._fd, -1
         self._disk.close(fd, self._path)
@@ -90,12 +90,12 @@ class _Sink:
 
 
 class PartWriter:
-    """One part: `append` any number of times, then `finish` or `abandon`. The file is made by the first `append`.
+    """Writes one part: `append` any number of times, then `finish` or `abandon`. The first `append` creates the file.
 
-    `reserved_rows` counts the rows that were handed over, also those still on their way to the disk; `left_out` holds
-    the positions of rows that turned out to be another list's and must not reach the snapshot; `held_bytes` is what its
-    row groups take in memory until it is finished, about. From `max_bytes` on it
-    asks for another part to take its place. Methods raise OutputError; after one the part is abandoned.
+    `reserved_rows` counts the rows of the part, including those on their way to the disk. `left_out` has the positions
+    of rows that another list had first and that must not reach the snapshot. `held_bytes` is the memory that the row
+    groups take until the part is finished, about. Beyond `max_bytes` the part `takes_rows` no more. Methods raise
+    OutputError; the part is abandoned then.
     """
 
     __slots__ = (
@@ -133,7 +133,7 @@ class PartWriter:
 
     @property
     def is_open(self) -> bool:
-        """Whether it holds a file descriptor and takes more rows."""
+        """Whether it holds a file descriptor."""
         return self._state == "open"
 
     @property
@@ -143,7 +143,7 @@ class PartWriter:
 
     @property
     def bytes(self) -> int:
-        """The file's size so far."""
+        """The size of the file so far."""
         return self._sink.bytes if self._sink else 0
 
     def append(self, batches: Sequence[pa.RecordBatch]) -> None:
@@ -163,13 +163,13 @@ class PartWriter:
             raise
 
     def finish(self) -> None:
-        """Write the footer, flush and close. On return the content is durable."""
+        """Write the footer, flush and close. The content is durable afterwards."""
         if self._writer is None or self._sink is None or self._stream is None:
             raise RuntimeError("a part must be appended to before it is finished")
         try:
             self._writer.close()
             self._stream.flush()
-            self.sha256 = self._sink.settle()
+            self.sha256 = self._sink.sync()
         except BaseException as error:
             self._fail(error)
             raise
@@ -178,7 +178,7 @@ class PartWriter:
         self.held_bytes = 0
 
     def abandon(self) -> None:
-        """Close and remove the file, whole or not. Raises OutputError where it can't be removed."""
+        """Close and remove the file, finished or not. Raises OutputError if it can't be removed."""
         existed = self._state in ("open", "finished")
         self._stop()
         if existed:
@@ -209,7 +209,7 @@ class PartWriter:
     def _fail(self, error: BaseException) -> None:
         with suppress(OutputError):
             self.abandon()
-        # pyarrow may wrap what the sink raised; the sink remembers it.
+        # pyarrow may wrap the error of the sink; the sink remembers it.
         if self._sink is not None and self._sink.failure not in (None, error):
             raise self._sink.failure from error
         if isinstance(error, (pa.ArrowException, OSError)):
@@ -217,7 +217,7 @@ class PartWriter:
 
 
 def count_leaves(kind: pa.Schema | pa.DataType) -> int:
-    """The columns that a Parquet file has for a schema or a nested type."""
+    """Count the columns of a Parquet file with this schema or nested type."""
     if isinstance(kind, pa.DataType) and not kind.num_fields:
         return 1
     return sum(
@@ -226,7 +226,7 @@ def count_leaves(kind: pa.Schema | pa.DataType) -> int:
 
 
 def rewrite_without(disk: Disk, part: PartWriter, copy: PartWriter) -> PartWriter:
-    """Copy a finished part without the rows that it must leave out, and remove it. Gives the copy, finished."""
+    """Copy a finished part without its left-out rows and remove it. Returns the finished copy."""
     try:
         with os.fdopen(disk.open_for_reading(part.path), "rb") as file:
             source = pq.ParquetFile(file, page_checksum_verification=True)

@@ -1,4 +1,4 @@
-"""Rows on their way to the disk: buffered chunks, and the parts that hold the rows before them."""
+"""Rows on their way to the disk: buffered chunks, and the parts with the rows before them."""
 
 from __future__ import annotations
 
@@ -6,125 +6,115 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crawler.snapshot.rows.chunks import Chunk, DecodeTask, RowSelection, choose, started
+from crawler.snapshot.rows.pending_rows import Chunk, PendingRows, prepare, select
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from crawler.snapshot.rows.chunks import CompressedBatch, Waiting
     from crawler.snapshot.rows.parquet import PartWriter
 
-# Fewer, and joining shows in the time that a page takes; more, and a store holds little but the cost of its batches:
-# where many share the buffer, their rows came to the disk by the dozen, in row groups that are nothing but columns.
+# So many small batches in a row are joined. With fewer, the time to join them shows in the time of a page. With more, a
+# store holds little but the overhead of its batches: stores that share the buffer would then write tiny row groups.
 _SMALL_BATCHES = 16
-# A batch costs its buffers, and about this much for each of its columns, nested ones included: measured with
-# pyarrow 26 on batches of one row, where it is nearly all of it.
+# A batch takes its buffers and about this much for each of its columns, nested ones included. Measured with pyarrow 26
+# on batches of one row, where it is nearly all of the memory.
 _COLUMN_BYTES = 700
-# What a page costs beside its bytes, and each cell of it once it is decoded, empty ones included.
-_PAGE_BYTES = 500
-_CELL_BYTES = 5
 
 
 def count_columns(kind: pa.Schema | pa.DataType) -> int:
-    """The columns of a schema or a nested type, all levels of nesting counted."""
+    """Count the columns of a schema or a nested type on all levels."""
     length = len(kind) if isinstance(kind, pa.Schema) else kind.num_fields
     return sum(1 + count_columns(kind.field(i).type) for i in range(length))
 
 
 class RowStore:
-    """Rows of one list, or of a scope's finished lists, in their order: first those in `parts`, then `chunks`.
+    """Rows of one list, or of the finished lists of a scope, in their order: those in `parts`, then those in `chunks`.
 
-    `cost_bytes` is what the chunks take in memory, about; `waiting_bytes` counts the pages among them that nobody has
-    begun to decode, `decoding` are those that somebody has. Nothing here waits or touches the disk.
+    `nbytes` is the memory that the chunks take, about. `unprepared_bytes` is the size of the chunks that a source could
+    prepare; `preparing` are the chunks that are being prepared, by their futures. No method waits or touches the disk.
     """
 
     __slots__ = (
         "_column_bytes",
-        "_columns",
         "_new_part",
         "_small",
         "chunks",
-        "cost_bytes",
         "current",
-        "decoding",
+        "nbytes",
         "parts",
+        "preparing",
         "rows",
-        "waiting_bytes",
+        "unprepared_bytes",
     )
 
     def __init__(self, columns: int, new_part: Callable[[], PartWriter]) -> None:
-        self._columns = columns
         self._column_bytes = columns * _COLUMN_BYTES
         self._new_part = new_part
         self._small = 0
-        self.decoding: list[DecodeTask] = []
+        self.preparing: dict[Future[PendingRows], PendingRows] = {}
         self.chunks: list[Chunk] = []
         self.rows = 0
-        self.cost_bytes = 0
-        self.waiting_bytes = 0
+        self.nbytes = 0
+        self.unprepared_bytes = 0
         self.parts: list[PartWriter] = []
         self.current: PartWriter | None = None
 
-    def cost_of(self, chunk: Chunk) -> int:
-        """What holding the chunk takes, in bytes, about. A page costs its bytes and what it will be."""
-        if isinstance(chunk, pa.RecordBatch):
-            return int(chunk.nbytes) + self._column_bytes
-        if isinstance(chunk, DecodeTask):
-            return chunk.cost_bytes
-        if isinstance(chunk, RowSelection):
-            return self.cost_of(chunk.chunk)
-        cells = chunk.num_rows * self._columns
-        return chunk.nbytes + _PAGE_BYTES + cells * _CELL_BYTES
+    def estimated_bytes(self, chunk: Chunk) -> int:
+        """Return the memory that holding a chunk takes, about, in bytes."""
+        return int(chunk.nbytes) + self._column_bytes if isinstance(chunk, pa.RecordBatch) else chunk.nbytes
 
     def append(self, chunk: Chunk) -> None:
-        """Hold one more chunk. Many small batches in a row are joined: each would cost more than its rows."""
-        cost = self.cost_of(chunk)
+        """Hold one more chunk. Consecutive small batches are joined: each would take more memory than its rows."""
+        nbytes = self.estimated_bytes(chunk)
         self.chunks.append(chunk)
         self.rows += chunk.num_rows
-        self.cost_bytes += cost
+        self.nbytes += nbytes
         if isinstance(chunk, pa.RecordBatch):
-            self._small = self._small + 1 if cost < 2 * self._column_bytes else 0
+            self._small = self._small + 1 if nbytes < 2 * self._column_bytes else 0
             if self._small == _SMALL_BATCHES:
                 self._join_small()
             return
         self._small = 0
-        if isinstance(chunk, DecodeTask):
-            self.decoding.append(chunk)
-        elif not isinstance(chunk, RowSelection):
-            self.waiting_bytes += chunk.nbytes
+        if chunk.source is not None:
+            self.unprepared_bytes += chunk.batch_bytes
+        elif chunk.future is not None:
+            self.preparing[chunk.future] = chunk
 
-    def take(self) -> list[Chunk]:
-        """Give the chunks away; the store holds none afterwards, and its parts still."""
+    def drain(self) -> list[Chunk]:
+        """Return the chunks and forget them. The store keeps its parts."""
         chunks, self.chunks = self.chunks, []
-        self.decoding = []
-        self.rows = self.cost_bytes = self.waiting_bytes = self._small = 0
+        self.preparing = {}
+        self.rows = self.nbytes = self.unprepared_bytes = self._small = 0
         return chunks
 
-    def decode(self, submit: Callable[[Sequence[Waiting]], Future[CompressedBatch]]) -> None:
-        """Have all waiting pages decoded."""
-        for chunk in list(started(self.take(), submit, self.cost_of)):
+    def prepare(self) -> None:
+        """Have all chunks prepared that need it."""
+        for chunk in list(prepare(self.drain())):
             self.append(chunk)
 
-    def settle(self) -> None:
-        """Count what has been decoded as what it is now."""
-        for chunk in self.decoding:
-            if chunk.future.done() and not chunk.future.exception():
-                cost = chunk.future.result().nbytes
-                self.cost_bytes += cost - chunk.cost_bytes
-                chunk.cost_bytes = cost
-        self.decoding = [chunk for chunk in self.decoding if not chunk.future.done()]
+    def replace_prepared(self) -> None:
+        """Replace the chunks whose preparation has ended by its results. Chunks that failed stay, and fail later."""
+        prepared: dict[int, PendingRows] = {}
+        for future in [future for future in self.preparing if future.done()]:
+            chunk = self.preparing.pop(future)
+            if not future.exception():
+                prepared[id(chunk)] = future.result()
+        for at, chunk in enumerate(self.chunks if prepared else ()):
+            if (found := prepared.get(id(chunk))) is not None:
+                self.chunks[at] = found
+                self.nbytes += found.nbytes - chunk.nbytes
 
     def reserve_part(self) -> PartWriter:
-        """The part that takes the next rows: the open one, else a new one."""
+        """Return the part that takes the next rows: the open one or a new one."""
         if self.current is None or not self.current.takes_rows:
             self.current = self._new_part()
             self.parts.append(self.current)
         return self.current
 
     def adopt(self, other: RowStore) -> None:
-        """Take over all that the other has; it is empty afterwards."""
-        for chunk in other.take():
+        """Take over all chunks and parts of another store, which is empty afterwards."""
+        for chunk in other.drain():
             self.append(chunk)
         self.parts += other.parts
         if self.current is None or not self.current.takes_rows:
@@ -132,14 +122,12 @@ class RowStore:
         other.parts, other.current = [], None
 
     def close(self) -> None:
-        """Nothing more will come. It lets go of whoever makes parts, who holds the store: neither waits for the
-        garbage collector then.
-        """
+        """End the store. It drops the maker of parts, which holds the store: no cycle waits for the collector."""
         self.parts, self.current = [], None
         self._new_part = _no_part
 
     def leave_out(self, positions: Sequence[int]) -> None:
-        """Take rows back by their position among all rows, parts first. Those on the disk are only marked."""
+        """Remove rows by their position among all rows, parts first. Rows on the disk are only marked."""
         start = 0
         for part in self.parts:
             part.left_out.update(at - start for at in positions if start <= at < start + part.reserved_rows)
@@ -148,21 +136,21 @@ class RowStore:
         if not unwanted:
             return
         kept, first = [], 0
-        for chunk in self.take():
+        for chunk in self.drain():
             rows = [row for row in range(chunk.num_rows) if first + row not in unwanted]
             first += chunk.num_rows
             if rows:
-                kept.append(chunk if len(rows) == chunk.num_rows else choose(chunk, rows))
+                kept.append(chunk if len(rows) == chunk.num_rows else select(chunk, rows))
         for chunk in kept:
             self.append(chunk)
 
     def _join_small(self) -> None:
         small = self.chunks[-_SMALL_BATCHES:]
         joined = pa.concat_batches(small)
-        self.cost_bytes += self.cost_of(joined) - sum(map(self.cost_of, small))
+        self.nbytes += self.estimated_bytes(joined) - sum(map(self.estimated_bytes, small))
         self.chunks[-_SMALL_BATCHES:] = [joined]
-        self._small = 1 if self.cost_of(joined) < 2 * self._column_bytes else 0
+        self._small = 1 if self.estimated_bytes(joined) < 2 * self._column_bytes else 0
 
 
 def _no_part() -> PartWriter:
-    raise RuntimeError("a store that was closed takes no rows")
+    raise RuntimeError("a closed store takes no rows")

@@ -1,7 +1,7 @@
-"""Rows of one scope: several lists write side by side, a key comes once, and a list may begin anew.
+"""The rows of one scope. Several lists write at the same time, each key is kept once, and a list may be restarted.
 
-While a list is read its rows stay apart from the others', so that reading it again from the start can forget them.
-Once it is whole they become the scope's; rows whose key another list of the scope has brought before are left out then.
+The rows of a list stay separate until the list is finished, so that a restart can drop them. They then become rows of
+the scope, except for rows whose key another list of the scope had first.
 """
 
 from __future__ import annotations
@@ -9,94 +9,94 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
+import pyarrow as pa
 
 from crawler.errors import NormalizeError
 from crawler.snapshot.layout import part_name, scope_folder, staged
 from crawler.snapshot.manifest import PartFile
-from crawler.snapshot.rows.chunks import Waiting, choose
 from crawler.snapshot.rows.keys import SeenKeys
 from crawler.snapshot.rows.parquet import PartWriter, rewrite_without
+from crawler.snapshot.rows.pending_rows import select
 from crawler.snapshot.rows.row_store import RowStore
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 
-    import pyarrow as pa
-
-    from crawler.snapshot.rows.chunks import Chunk
-    from crawler.snapshot.rows.spool import RowBuffer
+    from crawler.snapshot.rows.pending_rows import Chunk, PendingRows
+    from crawler.snapshot.rows.row_buffer import RowBuffer
 
 _Files = list[PartFile]
 
 
 class ScopeWriter:
-    """One table in one account and region. Ends with `keep` or `drop`, once.
+    """Writes one table of one account and region. Ends with `keep` or `drop`, once.
 
-    `rows`, `duplicates` and `conflicts` are right once all lists are finished; before, a key that two unfinished
-    lists bring is counted as two rows.
+    `rows`, `duplicates` and `conflicts` are exact once all lists are finished. Before that, a key of two unfinished
+    lists counts as two rows.
     """
 
     __slots__ = (
         "_columns",
-        "_ended",
+        "_deliver",
         "_folder",
         "_is_over",
         "_keys_bytes",
-        "_land",
+        "_on_end",
         "_parts",
         "_scope",
         "_staged",
+        "buffer",
         "conflicts",
         "duplicates",
+        "finished_keys",
         "rows",
         "schema",
-        "settled",
-        "spool",
         "store",
         "unfinished",
     )
 
     def __init__(
         self,
-        spool: RowBuffer,
+        buffer: RowBuffer,
         snapshot_id: str,
         schema: pa.Schema,
         columns: int,
         scope: tuple[str, str, str],
-        ended: Callable[[tuple[str, str, str], _Files | None, bool], None],
-        land: Callable[[_Files], Awaitable[None]],
+        on_end: Callable[[tuple[str, str, str], _Files | None, bool], None],
+        deliver: Callable[[_Files], Awaitable[None]],
     ) -> None:
-        """`columns` counts the schema's, nested ones too; `scope` is table, account and region; `ended` is told the
-        scope's files, None where it was dropped, and whether there ever was one; `land` takes the finished files
-        further, if they must go further.
+        """`columns` counts the columns of the schema on all levels; `scope` is table, account and region.
+
+        `on_end(scope, files, had_files)` is called once; `files` is None if the scope was dropped. `deliver` takes the
+        finished files further if the output is not a folder.
         """
         self.rows = 0
         self.duplicates = 0
         self.conflicts = 0
         self.schema = schema
-        self.spool = spool
-        self.settled = SeenKeys()
+        self.buffer = buffer
+        self.finished_keys = SeenKeys()
         self.unfinished: dict[ListWriter, None] = {}
         self._columns = columns
         self._folder = scope_folder(scope[0], snapshot_id, scope[1], scope[2])
         self._staged = staged(snapshot_id, self._folder)
         self._scope = scope
-        self._ended = ended
-        self._land = land
+        self._on_end = on_end
+        self._deliver = deliver
         self._parts = 0
         self._keys_bytes = 0
         self._is_over = False
         self.store = self._new_store()
 
     def list(self) -> ListWriter:
-        """A new list to be read into the scope."""
+        """Return the writer of a new list of the scope."""
         self.raise_if_over()
         writer = ListWriter(self, self._new_store())
         self.unfinished[writer] = None
         return writer
 
     async def keep(self) -> None:
-        """The scope's rows belong to the snapshot: write what is buffered, finish its parts, make them durable.
+        """Keep the scope's rows in the snapshot: write the buffered rows, finish the parts and make them durable.
 
         All lists must be finished. Raises OutputError.
         """
@@ -104,31 +104,31 @@ class ScopeWriter:
         if self.unfinished:
             raise RuntimeError(f"{len(self.unfinished)} lists of {self._folder} aren't finished")
         with anyio.CancelScope(shield=True):
-            async with self.spool.ending(self.store) as chunks:
+            async with self.buffer.ending(self.store) as chunks:
                 files: _Files = []
                 if chunks or self.store.parts:
-                    files = await self.spool.run(self._write_parts, chunks)
-        await self._land(files)
+                    files = await self.buffer.run(self._write_parts, chunks)
+        await self._deliver(files)
         self._end(files)
 
     async def drop(self) -> None:
-        """The scope's rows don't belong to the snapshot: remove all of them. Raises OutputError."""
+        """Remove all rows of the scope. Raises OutputError."""
         self.raise_if_over()
         with anyio.CancelScope(shield=True):
-            await self.spool.forget(self.store, *(writer.store for writer in self.unfinished))
+            await self.buffer.forget(self.store, *(writer.store for writer in self.unfinished))
             if self._parts:
-                await self.spool.run(self.spool.disk.remove_folder, self._staged)
+                await self.buffer.run(self.buffer.disk.remove_folder, self._staged)
             self.unfinished.clear()
             self.rows = self.duplicates = self.conflicts = 0
             self._end(None)
 
     def count_keys(self, more_bytes: int) -> None:
-        """The keys of the scope and of its lists take so much more, or less."""
+        """Add to the memory that the keys of the scope and of its lists take."""
         self._keys_bytes += more_bytes
-        self.spool.keys_bytes += more_bytes
+        self.buffer.keys_bytes += more_bytes
 
     def raise_if_over(self) -> None:
-        """A scope that was kept or dropped takes nothing more: RuntimeError."""
+        """Raise RuntimeError if the scope was kept or dropped."""
         if self._is_over:
             raise RuntimeError(f"{self._folder} was kept or dropped before")
 
@@ -137,25 +137,25 @@ class ScopeWriter:
 
     def _end(self, files: _Files | None) -> None:
         self._is_over = True
-        self.settled = SeenKeys()
+        self.finished_keys = SeenKeys()
         self.count_keys(-self._keys_bytes)
         self.store.close()
-        self._ended(self._scope, files, self._parts > 0)
+        self._on_end(self._scope, files, self._parts > 0)
 
     def _new_part(self) -> PartWriter:
         self._parts += 1
         path = f"{self._staged}/{self._parts}.partial"
-        return PartWriter(self.spool.disk, path, self.schema, self.spool.max_part_bytes)
+        return PartWriter(self.buffer.disk, path, self.schema, self.buffer.max_part_bytes)
 
     def _write_parts(self, chunks: Sequence[Chunk]) -> _Files:
         parts = list(self.store.parts)
         if chunks:
             last = self._new_part()
-            self.spool.append(last, chunks)
+            self.buffer.append(last, chunks)
             last.finish()
             parts.append(last)
-        files = [self._settle_part(part, number) for number, part in enumerate(self._without_left_out(parts))]
-        disk = self.spool.disk
+        files = [self._place_part(part, number) for number, part in enumerate(self._without_left_out(parts))]
+        disk = self.buffer.disk
         if files:
             disk.fsync_folder(self._staged)
         else:
@@ -164,20 +164,20 @@ class ScopeWriter:
 
     def _without_left_out(self, parts: Sequence[PartWriter]) -> Iterator[PartWriter]:
         for part in parts:
-            whole = rewrite_without(self.spool.disk, part, self._new_part()) if part.left_out else part
+            whole = rewrite_without(self.buffer.disk, part, self._new_part()) if part.left_out else part
             if whole.rows:
                 yield whole
             else:
                 whole.abandon()
 
-    def _settle_part(self, part: PartWriter, number: int) -> PartFile:
+    def _place_part(self, part: PartWriter, number: int) -> PartFile:
         name = part_name(number)
-        self.spool.disk.rename(part.path, f"{self._staged}/{name}")
+        self.buffer.disk.rename(part.path, f"{self._staged}/{name}")
         return PartFile(f"{self._folder}/{name}", part.rows, part.bytes, part.sha256)
 
 
 class ListWriter:
-    """One list that is being read, by one task. `finish` it when it is whole; a scope that fails is dropped instead."""
+    """Writes one list, in one task. `finish` it when it is complete; if the scope fails, drop the scope instead."""
 
     __slots__ = ("_conflicts", "_duplicates", "_is_finished", "_keys", "_scope", "store")
 
@@ -190,56 +190,57 @@ class ListWriter:
         self._is_finished = False
 
     async def write(
-        self, page: pa.RecordBatch | Waiting, keys: Sequence[Hashable | None], digests: Sequence[int]
+        self, rows: pa.RecordBatch | PendingRows, keys: Sequence[Hashable | None], digests: Sequence[int]
     ) -> None:
-        """Add a page's rows, less those whose key this list has brought before; a batch, or bytes to become one later.
+        """Add the rows of a page, except for those whose key this list had before.
 
-        `keys` and `digests` have one entry a row, in the page's order: the row's key, None for a row without one,
-        which is never a duplicate; and a digest of its content, to tell a duplicate from a conflict. The page's
-        schema is the table's. Waits while too much is buffered. Raises OutputError, and NormalizeError for rows
-        of another schema.
+        `keys` and `digests` have one entry per row, in the order of the page: the row's key, or None for a row without
+        one, which is never a duplicate; and a digest of its content, to tell a duplicate from a conflict. The schema is
+        that of the table. Waits while the buffer is full. Raises OutputError, and NormalizeError for another schema.
         """
         self._raise_if_finished()
-        self._check(page, keys, digests)
-        store = self.store
-        await self._scope.spool.make_room(store, self._scope.store, page.num_rows, store.cost_of(page))
-        held_bytes = self._keys.cost_bytes
+        self._check(rows, keys, digests)
+        if not isinstance(rows, pa.RecordBatch) and rows.source is None:
+            rows = rows.to_batch()
+        store, scope = self.store, self._scope
+        await scope.buffer.reserve(store, scope.store, rows.num_rows, store.estimated_bytes(rows))
+        held_bytes = self._keys.nbytes
         repeated = self._keys.claim(keys, digests)
-        self._scope.count_keys(self._keys.cost_bytes - held_bytes)
+        scope.count_keys(self._keys.nbytes - held_bytes)
         self._count_repeated(repeated)
-        if count := page.num_rows - len(repeated):
-            self._scope.rows += count
-            wanted = [row for row in range(page.num_rows) if row not in repeated] if repeated else []
-            self._scope.spool.add(store, choose(page, wanted) if repeated else page)
+        if count := rows.num_rows - len(repeated):
+            scope.rows += count
+            wanted = [row for row in range(rows.num_rows) if row not in repeated] if repeated else []
+            scope.buffer.add(store, select(rows, wanted) if repeated else rows)
 
     async def restart(self) -> None:
-        """Forget all that this list has brought: rows, keys and counts. The other lists' stay. Raises OutputError."""
+        """Drop the rows, keys and counts of this list. Those of other lists stay. Raises OutputError."""
         self._raise_if_finished()
         with anyio.CancelScope(shield=True):
-            await self._scope.spool.forget(self.store)
+            await self._scope.buffer.forget(self.store)
         self._scope.rows -= len(self._keys)
         self._count(-self._duplicates, -self._conflicts)
-        self._scope.count_keys(-self._keys.cost_bytes)
+        self._scope.count_keys(-self._keys.nbytes)
         self._keys = SeenKeys()
 
     def finish(self) -> None:
-        """The list is whole: its rows are the scope's, less those whose key another list has brought."""
+        """Complete the list: its rows become the scope's, except for those whose key another list had first."""
         self._raise_if_finished()
         self._is_finished = True
         scope = self._scope
-        held_bytes = self._keys.cost_bytes + scope.settled.cost_bytes
-        before = self.store.cost_bytes + scope.store.cost_bytes
-        if found := self._keys.found_in(scope.settled):
+        held_bytes = self._keys.nbytes + scope.finished_keys.nbytes
+        before = self.store.nbytes + scope.store.nbytes
+        if found := self._keys.found_in(scope.finished_keys):
             self._leave_out(found)
         scope.store.adopt(self.store)
-        scope.spool.recount(before, self.store, scope.store)
-        scope.settled.adopt(self._keys)
-        scope.count_keys(scope.settled.cost_bytes - held_bytes)
+        scope.buffer.recount(before, self.store, scope.store)
+        scope.finished_keys.adopt(self._keys)
+        scope.count_keys(scope.finished_keys.nbytes - held_bytes)
         del scope.unfinished[self]
         self._keys = SeenKeys()
 
     def _leave_out(self, found: Mapping[int, bool]) -> None:
-        """Take back the rows at these positions; which of them are the same as the scope's."""
+        """Remove the rows at these positions. The values say which of them equal the scope's row of the same key."""
         self.store.leave_out(list(found))
         self._scope.rows -= len(found)
         self._count_repeated(found)
@@ -256,10 +257,10 @@ class ListWriter:
         self._scope.duplicates += duplicates
         self._scope.conflicts += conflicts
 
-    def _check(self, page: pa.RecordBatch | Waiting, keys: Sequence[Hashable | None], digests: Sequence[int]) -> None:
-        if not len(keys) == len(digests) == page.num_rows:
-            raise ValueError(f"{page.num_rows} rows came with {len(keys)} keys and {len(digests)} digests")
-        schema = page.schema
+    def _check(self, rows: Chunk, keys: Sequence[Hashable | None], digests: Sequence[int]) -> None:
+        if not len(keys) == len(digests) == rows.num_rows:
+            raise ValueError(f"{rows.num_rows} rows came with {len(keys)} keys and {len(digests)} digests")
+        schema = rows.schema
         if schema is not self._scope.schema and not schema.equals(self._scope.schema):
             raise NormalizeError("SchemaMismatch", "a page became rows of another schema than its table's")
 

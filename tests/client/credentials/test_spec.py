@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from crawler.client.credentials import Credentials, describe, mask
-from crawler.client.credentials.base import checked
+from crawler.client.credentials.base import checked_keys
 from crawler.config.checks import is_secret
 from crawler.config.sections import Settings
 from crawler.errors import ConfigError, CredentialsError
@@ -165,7 +165,7 @@ def test_credentials_are_frozen_and_equal_by_value():
 
 
 def test_white_space_around_keys_is_cut():
-    assert checked(" k\n", "s\r\n", "\tt", "here") == Credentials("k", "s", "t")
+    assert checked_keys(" k\n", "s\r\n", "\tt", "here") == Credentials("k", "s", "t")
 
 
 @pytest.mark.parametrize("bad", ["a\nb", "a b", "a\x00b", "ключ", "a\x7fb"])
@@ -174,5 +174,5 @@ def test_keys_that_cannot_stand_in_a_header_are_refused_without_being_shown(bad,
     texts = ["k", "s", "t"]
     texts[position] = bad
     with pytest.raises(CredentialsError, match="stray character") as caught:
-        checked(*texts, "here")
+        checked_keys(*texts, "here")
     assert bad not in str(caught.value)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,13 @@ from hypothesis import strategies as st
 from crawler.catalog import schemas_folder
 from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import load_rules
-from crawler.errors import CrawlError
-from crawler.normalizer import Normalizer
-from crawler.normalizer.exact_json import swap_case
+from crawler.errors import CrawlError, FatalError
+from crawler.normalizer import Normalizer, RowContext
+from crawler.normalizer.exact_json import toggle_initial_case
 from crawler.normalizer.fast import decoder as arrow
 from crawler.normalizer.fast import reader
-from crawler.normalizer.fast.decoder import RowContext, Undecoded
 from crawler.normalizer.fast.variants import MAX_LEARNED
+from crawler.normalizer.pending import UndecodedPage
 from tests.normalizer.test_properties import CATALOG, HIDES, KEEPS, junk, leaves, mutated, names, records, texts
 from tests.support.crawl_runner import fast_cloud
 from tests.support.examples import examples
@@ -35,7 +37,7 @@ redactions = st.sampled_from([KEEPS, *HIDES])
 @pytest.fixture(autouse=True, scope="module")
 def quick_from_the_first_byte():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "QUICK_FROM_BYTES", 0)
+        patch.setattr(reader, "FAST_FROM_BYTES", 0)
         yield
 
 
@@ -53,7 +55,7 @@ def outcome(normalizer, body, where):
 
 def assert_same(quick, slow, paths):
     if not isinstance(slow, tuple):
-        batch = quick.rows.decoder.decode_quickly([quick.rows]) if isinstance(quick.rows, Undecoded) else quick.batch
+        batch = quick.rows.source.decode_fast([quick.rows]) if isinstance(quick.rows, UndecodedPage) else quick.batch
         batch.validate(full=True)
         assert batch.schema.equals(slow.batch.schema, check_metadata=True)
         assert batch.to_pylist() == slow.batch.to_pylist()
@@ -71,7 +73,7 @@ def assert_same(quick, slow, paths):
 
 def bound(page, paths):
     try:
-        return page.bound_values(paths)
+        return page.parent_keys(paths)
     except CrawlError as error:
         return str(error)
 
@@ -87,12 +89,12 @@ def bindings(operation):
 def check(operation, bodies, redaction=KEEPS):
     """Read pages in a row both ways; gives how many the quick way read."""
     quick = Normalizer(operation, redaction, "s")
-    slow = Normalizer(operation, redaction, "s", is_quick=False)
+    slow = Normalizer(operation, redaction, "s", is_fast=False)
     found = []
     for body in bodies:
         page, reference = (outcome(each, body, context(operation)) for each in (quick, slow))
         assert_same(page, reference, bindings(operation))
-        found.append(isinstance(getattr(page, "rows", None), Undecoded))
+        found.append(isinstance(getattr(page, "rows", None), UndecodedPage))
     return found
 
 
@@ -197,7 +199,9 @@ def test_pages_that_drift_say_the_same_whatever_was_learned_before(data):
         junk,
         plain_records(operation).flatmap(lambda found: mutated(found, junk)),
         plain_records(operation).flatmap(lambda found: st.dictionaries(names, leaves, max_size=2).map(found.__or__)),
-        plain_records(operation).flatmap(lambda found: st.just({swap_case(name): v for name, v in found.items()})),
+        plain_records(operation).flatmap(
+            lambda found: st.just({toggle_initial_case(name): v for name, v in found.items()})
+        ),
     )
     bodies = []
     for _ in range(data.draw(st.integers(1, 4))):
@@ -360,7 +364,7 @@ def test_data_where_names_are_expected_ends_the_learning():
     for number in range(200):
         body = functions(number, **{f"name{number}": 1})
         assert normalizer.read(body, context(FUNCTIONS)).unknown == {f"name{number}": 1}
-    assert len(normalizer._quick._variant.learned) == MAX_LEARNED
+    assert len(normalizer._fast._variant.learned) == MAX_LEARNED
 
 
 EPOCHS = CATALOG.operations["opensearch_app_groups"]
@@ -376,7 +380,7 @@ def test_epoch_numbers_are_learned_where_an_instant_is_expected(values):
 def test_records_that_only_differ_in_the_order_of_their_fields_have_one_digest_both_ways():
     one, other = function(1, new=1), dict(reversed(function(1, new=1).items()))
     for is_quick in (True, False):
-        normalizer = Normalizer(FUNCTIONS, KEEPS, "s", is_quick=is_quick)
+        normalizer = Normalizer(FUNCTIONS, KEEPS, "s", is_fast=is_quick)
         pages = [normalizer.read(body_of(answer(FUNCTIONS, [r]), {}), context(FUNCTIONS)) for r in (one, other, one)]
         assert len({digest for page in pages for digest in page.digests}) == 1
 
@@ -389,7 +393,7 @@ def test_many_pages_become_one_batch_each_with_its_own_context():
         records = [{"aliasName": f"a{row}"} for row in range(number + 1)]
         where = RowContext("1", "r", NOW + timedelta(seconds=number), {"functionName": f"f{number}"})
         pages.append(normalizer.read(body_of(answer(operation, records), {}), where))
-    rows = pages[0].rows.decoder.decode_quickly([page.rows for page in pages]).to_pylist()
+    rows = pages[0].rows.source.decode_fast([page.rows for page in pages]).to_pylist()
     assert rows == [row for page in pages for row in page.batch.to_pylist()]
     assert [row["function_name"] for row in rows] == [f"f{number}" for number in range(5) for _ in range(number + 1)]
 
@@ -401,7 +405,7 @@ def test_should_arro3_refuse_a_page_it_is_read_the_slow_way(monkeypatch):
         raise ValueError("no")
 
     monkeypatch.setattr(arrow, "read_json", refuse)
-    slow = Normalizer(FUNCTIONS, KEEPS, "s", is_quick=False).read(functions(1, 2), context(FUNCTIONS))
+    slow = Normalizer(FUNCTIONS, KEEPS, "s", is_fast=False).read(functions(1, 2), context(FUNCTIONS))
     assert page.batch.equals(slow.batch)
 
 
@@ -429,17 +433,26 @@ def test_what_is_read_before_it_is_judged_is_no_error(table, envelopes):
     for envelope in envelopes:
         body = body_of({**answer(operation, []), **envelope}, {})
         error = error_from_response(RULES, product=operation.product, status=200, headers={}, body=body, now=NOW)
-        page = normalizer.read_quickly(body, context(operation))
-        assert page is None or error is None, (body, error)
-        if page is None:
-            outcome(normalizer, body, context(operation))
+        checks = []
+        with suppress(CrawlError):
+            normalizer.read(body, context(operation), check=partial(checks.append, error))
+        assert checks or error is None, (body, error)
 
 
-def test_a_page_that_says_that_all_went_well_is_read_quickly():
+def test_a_page_that_says_that_all_went_well_is_not_checked():
     normalizer = Normalizer(FUNCTIONS, KEEPS, "s")
     for envelope in ({}, {"requestId": "r"}, {"code": "", "message": "", "success": True}, {"code": None}):
         body = body_of({**json.loads(functions(1, 2)), **envelope}, {})
-        assert normalizer.read_quickly(body, context(FUNCTIONS)) is not None, envelope
+        normalizer.read(body, context(FUNCTIONS), check=lambda: pytest.fail("checked"))
+
+
+def test_a_body_that_is_an_error_is_not_read():
+    def refuse():
+        raise FatalError("Oops", "")
+
+    for is_fast in (True, False):
+        with pytest.raises(FatalError):
+            Normalizer(FUNCTIONS, KEEPS, "s", is_fast=is_fast).read(b"{}", context(FUNCTIONS), check=refuse)
 
 
 # --- what it costs ---
@@ -471,8 +484,8 @@ def test_the_quick_way_makes_few_calls_a_row_and_none_a_field():
     small, large = functions(*range(50)), functions(*range(250))
     pages = [normalizer.read(body, context(FUNCTIONS)) for body in (small, large)]
     reading = calls_per_row(*(lambda body=body: normalizer.read(body, context(FUNCTIONS)) for body in (small, large)))
-    decoding = calls_per_row(*(lambda page=page: page.rows.decoder.decode_quickly([page.rows]) for page in pages))
-    slow = Normalizer(FUNCTIONS, HIDES[0], "s", is_quick=False)
+    decoding = calls_per_row(*(lambda page=page: page.rows.source.decode_fast([page.rows]) for page in pages))
+    slow = Normalizer(FUNCTIONS, HIDES[0], "s", is_fast=False)
     reference = calls_per_row(*(lambda body=body: slow.read(body, context(FUNCTIONS)) for body in (small, large)))
     assert reading < 6
     assert decoding < 25  # one secret a row that no other row has

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,18 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.errors import OutputError
+from crawler.normalizer.pending import CompressedBatch, DecodePool, PageDecoder, UndecodedPage
 from crawler.snapshot import FolderDestination, SnapshotWriter
-from crawler.snapshot.rows import chunks
+from crawler.snapshot.rows import pending_rows
+from crawler.snapshot.rows.pending_rows import PREPARE_FROM_BYTES
 from tests.support.examples import examples
 from tests.support.snapshot_fakes import ACCOUNT, NEW, SCHEMA, START
 
 TABLE = "fc_functions"
 
 
-class Decoder:
+class Decoder(PageDecoder):
     """Makes rows of names; `sizes` are how many pages came at a time, `threads` where."""
 
     def __init__(self) -> None:
+        super().__init__(SCHEMA, DecodePool())
         self.sizes: list[int] = []
         self.threads: set[str] = set()
         self.gate = threading.Event()
@@ -36,24 +38,12 @@ class Decoder:
         self.threads.add(threading.current_thread().name)
         if self.failure:
             raise self.failure
-        return batch([name for page in pages for name in page.names])
+        return batch([name for page in pages for name in page.body.decode().split()])
 
 
-@dataclass
-class Bytes:
+def page_of(decoder, names, size=1000):
     """A page of names that weighs as much as is said."""
-
-    decoder: Decoder
-    names: list[str]
-    nbytes: int = 1000
-
-    @property
-    def num_rows(self):
-        return len(self.names)
-
-    @property
-    def schema(self):
-        return SCHEMA
+    return UndecodedPage(decoder, " ".join(names).encode(), len(names), None, (), size, size + 500 + 5 * len(names))
 
 
 def batch(names):
@@ -88,7 +78,7 @@ async def test_pages_of_many_lists_are_decoded_together_in_their_order(writer):
     for number in range(50):
         rows = scope.list()
         names = [f"{number}-{row}" for row in range(3)]
-        await rows.write(Bytes(decoder, names), *keys(names))
+        await rows.write(page_of(decoder, names), *keys(names))
         rows.finish()
     assert await kept(writer, scope) == [f"{number}-{row}" for number in range(50) for row in range(3)]
     assert decoder.sizes == [50]
@@ -99,7 +89,7 @@ async def test_large_pages_are_decoded_before_the_list_ends_and_not_in_its_task(
     decoder.gate.clear()
     rows = scope.list()
     for number in range(20):
-        await rows.write(Bytes(decoder, [str(number)], chunks.RUN_BYTES // 4), *keys([str(number)]))
+        await rows.write(page_of(decoder, [str(number)], PREPARE_FROM_BYTES // 4), *keys([str(number)]))
     decoder.gate.set()
     rows.finish()
     assert await kept(writer, scope) == [str(number) for number in range(20)]
@@ -111,40 +101,40 @@ async def test_batches_between_pages_stay_where_they_are(writer):
     scope, one, other = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder(), Decoder()
     rows = scope.list()
     for names, page in (("ab", one), ("c", None), ("d", one), ("e", other), ("f", other), ("g", one)):
-        await rows.write(Bytes(page, list(names)) if page else batch(list(names)), *keys(names))
+        await rows.write(page_of(page, list(names)) if page else batch(list(names)), *keys(names))
     rows.finish()
     assert await kept(writer, scope) == list("abcdefg")
     assert (one.sizes, other.sizes) == ([1, 1, 1], [2])
 
 
-@pytest.mark.parametrize("weight", [1000, chunks.RUN_BYTES])
+@pytest.mark.parametrize("weight", [1000, PREPARE_FROM_BYTES])
 async def test_rows_that_came_before_are_left_out_of_pages_that_wait(writer, weight):
     scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
     first, second = scope.list(), scope.list()
-    await first.write(Bytes(decoder, list("abc"), weight), *keys("abc"))
-    await first.write(Bytes(decoder, list("cdb"), weight), *keys("cdb"))
-    await second.write(Bytes(decoder, list("xay"), weight), *keys("xay"))
-    await second.write(Bytes(decoder, list("dz"), weight), *keys("dz"))
+    await first.write(page_of(decoder, list("abc"), weight), *keys("abc"))
+    await first.write(page_of(decoder, list("cdb"), weight), *keys("cdb"))
+    await second.write(page_of(decoder, list("xay"), weight), *keys("xay"))
+    await second.write(page_of(decoder, list("dz"), weight), *keys("dz"))
     first.finish()
     second.finish()
     assert (scope.rows, scope.duplicates, scope.conflicts) == (7, 4, 0)
     assert await kept(writer, scope) == list("abcdxyz")
 
 
-@pytest.mark.parametrize("weight", [1000, chunks.RUN_BYTES])
+@pytest.mark.parametrize("weight", [1000, PREPARE_FROM_BYTES])
 async def test_a_list_that_begins_anew_forgets_pages_that_wait(writer, weight):
     scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
     rows = scope.list()
-    await rows.write(Bytes(decoder, list("abc"), weight), *keys("abc"))
+    await rows.write(page_of(decoder, list("abc"), weight), *keys("abc"))
     await rows.restart()
     assert writer.buffered_bytes == 0
-    await rows.write(Bytes(decoder, list("cd"), weight), *keys("cd"))
+    await rows.write(page_of(decoder, list("cd"), weight), *keys("cd"))
     rows.finish()
     assert await kept(writer, scope) == list("cd")
 
 
 async def test_pages_that_wait_count_in_what_is_buffered(tmp_path):
-    limit = 8 * chunks.RUN_BYTES
+    limit = 8 * PREPARE_FROM_BYTES
     writer = await begin(tmp_path, memory_bytes=limit)
     scope, decoder, most = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder(), 0
     rows = scope.list()
@@ -152,10 +142,10 @@ async def test_pages_that_wait_count_in_what_is_buffered(tmp_path):
     for number in range(64):
         if number == 4:
             decoder.gate.set()
-        await rows.write(Bytes(decoder, [str(number)], chunks.RUN_BYTES // 2), *keys([str(number)]))
+        await rows.write(page_of(decoder, [str(number)], PREPARE_FROM_BYTES // 2), *keys([str(number)]))
         most = max(most, writer.buffered_bytes)
     rows.finish()
-    assert chunks.RUN_BYTES < most <= limit
+    assert PREPARE_FROM_BYTES < most <= limit
     assert await kept(writer, scope) == [str(number) for number in range(64)]
     assert writer.buffered_bytes == 0
     await writer.abandon()
@@ -179,24 +169,24 @@ def wide(rows):
 def test_what_is_packed_comes_back_and_holds_no_more_than_it_says():
     page = wide(1000)
     held = pa.total_allocated_bytes()
-    packed = [chunks.CompressedBatch.of(page) for _ in range(20)]
+    packed = [CompressedBatch.of(page) for _ in range(20)]
     assert pa.total_allocated_bytes() == held, "a buffer of Arrow's keeps room for what didn't compress"
     for each in packed:
-        assert each.batch().equals(page, check_metadata=True)
-        each.batch().validate(full=True)
+        assert each.to_batch().equals(page, check_metadata=True)
+        each.to_batch().validate(full=True)
         assert each.num_rows == 1000
-        assert 0 < each.nbytes < each.unpacked_bytes / 4 <= page.nbytes / 2
+        assert 0 < each.nbytes < each.batch_bytes / 4 <= page.nbytes / 2
 
 
 @settings(deadline=None, max_examples=examples(100))
 @given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 60))
 def test_row_groups_are_alike_and_none_is_too_large(sizes, most):
-    held = [Bytes(None, [str(at)], size) for at, size in enumerate(sizes)]
+    held = [page_of(None, [str(at)], size) for at, size in enumerate(sizes)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "GROUP_BYTES", most)
-        found = list(chunks.groups(held))
+        patch.setattr(pending_rows, "GROUP_BYTES", most)
+        found = list(pending_rows.groups(held))
     assert [each for group in found for each in group] == held
-    totals = [sum(each.nbytes for each in group) for group in found]
+    totals = [sum(each.batch_bytes for each in group) for group in found]
     assert all(total <= most or len(group) == 1 for total, group in zip(totals, found, strict=True))
     if sum(sizes) <= most:
         assert len(found) <= 1
@@ -204,13 +194,13 @@ def test_row_groups_are_alike_and_none_is_too_large(sizes, most):
 
 async def test_many_rows_wait_in_little_memory_and_become_few_row_groups(tmp_path):
     """Where decoded rows waited as they are, 300 of a wide table were a row group where many lists were open."""
-    limit = 8 * chunks.RUN_BYTES
+    limit = 8 * PREPARE_FROM_BYTES
     writer = await begin(tmp_path, memory_bytes=limit)
     scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
     rows = scope.list()
     for number in range(256):
         names = [f"a-name-that-takes-its-place-{number}-{row}" for row in range(100)]
-        await rows.write(Bytes(decoder, names, chunks.RUN_BYTES // 4), *keys(names))
+        await rows.write(page_of(decoder, names, PREPARE_FROM_BYTES // 4), *keys(names))
         assert writer.buffered_bytes <= limit
     rows.finish()
     assert len(await kept(writer, scope)) == 25_600
@@ -219,12 +209,12 @@ async def test_many_rows_wait_in_little_memory_and_become_few_row_groups(tmp_pat
     await writer.abandon()
 
 
-@pytest.mark.parametrize("weight", [1000, chunks.RUN_BYTES])
+@pytest.mark.parametrize("weight", [1000, PREPARE_FROM_BYTES])
 async def test_what_fails_in_decoding_fails_the_output(writer, weight):
     scope, decoder = writer.scope(TABLE, ACCOUNT, "cn-hangzhou"), Decoder()
     decoder.failure = OutputError("no")
     rows = scope.list()
-    await rows.write(Bytes(decoder, list("abc"), weight), *keys("abc"))
+    await rows.write(page_of(decoder, list("abc"), weight), *keys("abc"))
     rows.finish()
     with pytest.raises(OutputError):
         await scope.keep()

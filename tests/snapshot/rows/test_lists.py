@@ -215,12 +215,12 @@ def test_a_store_holds_few_batches_of_one_row_however_many_come():
     schema = pa.schema([pa.field(f"c{n}", pa.int64()) for n in range(100)])
     page = pa.RecordBatch.from_arrays([pa.array([1], pa.int64())] * 100, schema=schema)
     store = RowStore(count_columns(schema), lambda: pytest.fail("nothing is written here"))
-    one, most = store.cost_of(page), 0
+    one, most = store.estimated_bytes(page), 0
     for _ in range(200):
         store.append(page)
-        most = max(most, store.cost_bytes)
+        most = max(most, store.nbytes)
     assert most < 20 * one
-    assert sum(chunk.num_rows for chunk in store.take()) == 200
+    assert sum(chunk.num_rows for chunk in store.drain()) == 200
 
 
 async def test_row_groups_are_large_however_small_the_pages(tmp_path):

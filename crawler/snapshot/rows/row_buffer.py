@@ -1,15 +1,15 @@
-"""What all scopes of a snapshot share: the bound on buffered rows, the cap on open files, and the way to the disk.
+"""The state that all scopes of a snapshot share: the bound on buffered rows, the cap on open files, the disk threads.
 
-Pages that wait as bytes are decoded in a thread as soon as a store has a good many of them, and packed.
+Rows that can be prepared are prepared in the background once a store holds enough of them. Rows go to the disk once a
+store has a row group of them; and those of the largest store do when all stores together exceed the memory bound.
 
-Where a store has a row group's worth of rows, or all stores together hold more than the bound, rows go to the disk, the
-largest store's first. Whatever touches a part that stays open happens under one lock; ending a scope whose rows all
-fit in memory needs it only for a moment, so that several of those reach the disk side by side.
+One lock guards all parts that stay open. Ending a scope whose rows fit in memory needs the lock only for a moment, so
+that several such scopes reach the disk at the same time.
 """
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import asynccontextmanager
 from math import inf
 from operator import attrgetter
@@ -20,87 +20,88 @@ import anyio
 import anyio.to_thread
 
 from crawler.errors import OutputError
-from crawler.snapshot.rows.chunks import RUN_BYTES, decoded, groups, resolved
 from crawler.snapshot.rows.parquet import ROW_GROUP_ROWS
+from crawler.snapshot.rows.pending_rows import PREPARE_FROM_BYTES, groups, to_batches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.rows.chunks import Chunk, CompressedBatch, Waiting
     from crawler.snapshot.rows.parquet import PartWriter
+    from crawler.snapshot.rows.pending_rows import Chunk
     from crawler.snapshot.rows.row_store import RowStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _ENDING_AT_ONCE = 8
-# What open parts may hold of their footers. Many lists that are read side by side have small row groups each.
+# The memory that open parts may hold of their footers. Many lists that are read at the same time have small row groups.
 _FOOTERS_BYTES = 24 * 1024 * 1024
 
 
 class RowBuffer:
-    """The shared state of one snapshot's writers, in one event loop.
+    """The shared state of the writers of one snapshot, in one event loop.
 
-    `buffered_bytes` counts what waits in stores and what is on its way to the disk, `keys_bytes` the keys of the rows
-    that scopes have brought. Together they stay within `memory_bytes`, but a quarter of it is always the rows': keys
-    can't go to the disk, and a row group of few rows costs more than it frees. A batch that is larger than that is
-    taken alone. At most `max_open_parts` parts are open between calls; the one that was written to the longest ago is
-    finished first, and its list goes on in a new part, as it does from `max_part_bytes` on. So is the one with most to
-    put into its footer, where all footers together pass a bound.
+    `buffered_bytes` counts the rows in stores and on their way to the disk, `keys_bytes` the keys that scopes have
+    seen. Together they stay within `memory_bytes`, but a quarter of it is reserved for rows: keys can't go to the disk,
+    and a row group of few rows takes more memory than it frees. A larger batch is accepted alone.
+
+    At most `max_open_parts` parts are open between calls. The part that was written to the longest ago is finished
+    first; its list continues in a new part, as it does beyond `max_part_bytes`. When all footers together exceed a
+    bound, the part with the largest footer is finished.
+
+    `failure` is the message of the first failed step, "" before. Nothing is written after it.
     """
 
     def __init__(self, disk: Disk, memory_bytes: int, max_open_parts: int, max_part_bytes: float = inf) -> None:
         self.disk = disk
         self.max_part_bytes = max_part_bytes
+        self.memory_bytes = memory_bytes
         self.buffered_bytes = 0
         self.keys_bytes = 0
+        self.failure = ""
         self.open_parts: dict[PartWriter, None] = {}
-        self._memory_bytes = memory_bytes
-        self._least_bytes = memory_bytes // 4
         self._max_open_parts = max_open_parts
         self._stores: dict[RowStore, None] = {}
         self._lock = anyio.Lock()
         self._ending = anyio.CapacityLimiter(_ENDING_AT_ONCE)
         self._threads = anyio.CapacityLimiter(_ENDING_AT_ONCE + 1)
-        self._decoder: ThreadPoolExecutor | None = None
         self._unpacking = Lock()
         self._landed = anyio.Event()
         self._in_flight = 0
-        self._failure = ""
 
-    async def make_room(self, store: RowStore, shared: RowStore, rows: int, cost_bytes: int) -> None:
-        """Return as soon as `store` may take a batch of this size; it must do so before anything else is awaited.
+    async def reserve(self, store: RowStore, shared: RowStore, rows: int, nbytes: int) -> None:
+        """Wait until `store` may take a batch of this size. It must do so before anything else is awaited.
 
         Rows of any store may be written to the disk first. Raises OutputError.
         """
         self.raise_if_failed()
-        if self._fits(cost_bytes) and store.rows + rows <= ROW_GROUP_ROWS and shared.rows < ROW_GROUP_ROWS:
+        if self._fits(nbytes) and store.rows + rows <= ROW_GROUP_ROWS and shared.rows < ROW_GROUP_ROWS:
             return
         async with self._lock:
             if store.rows and store.rows + rows > ROW_GROUP_ROWS:
                 await self._spill(store)
             if shared.rows >= ROW_GROUP_ROWS:
                 await self._spill(shared)
-            while not self._fits(cost_bytes):
+            while not self._fits(nbytes):
                 if not await self._relieve():
                     return
 
     def add(self, store: RowStore, chunk: Chunk) -> None:
-        """Let a store hold a chunk, after `make_room`."""
-        before = store.cost_bytes
+        """Let a store hold a chunk, after `reserve`."""
+        before = store.nbytes
         store.append(chunk)
         self.recount(before, store)
 
     def recount(self, before: int, *stores: RowStore) -> None:
-        """Count what a change has made of the stores, which held `before` bytes. Nothing was awaited meanwhile."""
+        """Count stores that were changed and held `before` bytes together. Nothing was awaited since the change."""
         self.buffered_bytes -= before
         for store in stores:
-            if store.waiting_bytes >= RUN_BYTES:
-                store.decode(self._decode)
-            if store.decoding:
-                store.settle()
-            self.buffered_bytes += store.cost_bytes
+            if store.unprepared_bytes >= PREPARE_FROM_BYTES:
+                store.prepare()
+            if store.preparing:
+                store.replace_prepared()
+            self.buffered_bytes += store.nbytes
             if store.rows:
                 self._stores[store] = None
             else:
@@ -108,30 +109,30 @@ class RowBuffer:
 
     @asynccontextmanager
     async def ending(self, store: RowStore) -> AsyncIterator[list[Chunk]]:
-        """A scope's end: its parts are finished, and the chunks that are in none are given out, to be written.
+        """End a scope: finish its parts and yield the chunks that no part has, to be written.
 
-        They count as buffered until the context is left.
+        The chunks count as buffered until the context is left.
         """
         async with self._ending:
             async with self._lock:
                 await self._close_parts(store)
-                cost = store.cost_bytes
-                chunks = store.take()
+                nbytes = store.nbytes
+                chunks = store.drain()
                 self._stores.pop(store, None)
             self._in_flight += 1
             try:
                 yield chunks
             finally:
                 self._in_flight -= 1
-                self._release(cost)
+                self._release(nbytes)
 
     async def forget(self, *stores: RowStore) -> None:
         """Drop all rows of the stores, buffered or on the disk. Raises OutputError."""
         async with self._lock:
             parts = [part for store in stores for part in store.parts]
-            before = sum(store.cost_bytes for store in stores)
+            before = sum(store.nbytes for store in stores)
             for store in stores:
-                store.take()
+                store.drain()
                 store.parts, store.current = [], None
             self.recount(before, *stores)
             for part in parts:
@@ -140,50 +141,46 @@ class RowBuffer:
                 await self.run(_abandon_all, parts)
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a blocking function in a worker thread, not interrupted by cancellation.
+        """Call a blocking function in a worker thread. Cancellation doesn't interrupt it.
 
-        After one failure nothing more is written by this snapshot: what reached the disk isn't known any more.
+        After a failure this snapshot writes nothing more, because the state of the disk is unknown. Raises OutputError
+        then, and the errors of the function.
         """
         self.raise_if_failed()
         try:
             with anyio.CancelScope(shield=True):
                 result = await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), limiter=self._threads)
         except BaseException as error:
-            self._failure = str(error) or type(error).__name__
+            self.failure = str(error) or type(error).__name__
             raise
         return result
 
     def raise_if_failed(self) -> None:
-        """Raises OutputError where a step failed earlier."""
-        if self._failure:
-            raise OutputError(f"the output failed earlier, nothing more is written: {self._failure}")
+        """Raise OutputError if a step failed earlier."""
+        if self.failure:
+            raise OutputError(f"the output failed earlier, nothing more is written: {self.failure}")
 
     def append(self, part: PartWriter, chunks: Sequence[Chunk]) -> None:
-        """Write chunks into a part, a row group's worth at a time. Blocks: for worker threads."""
+        """Write chunks into a part, one row group at a time. Blocking: for worker threads."""
         with self._unpacking:
             for group in groups(chunks):
-                part.append(resolved(group))
+                part.append(list(to_batches(group)))
 
-    def _decode(self, pages: Sequence[Waiting]) -> Future[CompressedBatch]:
-        """Begin to decode pages beside the event loop, while their list goes on. One thread: it is all computing."""
-        if self._decoder is None:
-            self._decoder = ThreadPoolExecutor(1, "decode")
-        return self._decoder.submit(decoded, pages)
-
-    def _fits(self, cost_bytes: int) -> bool:
-        bound = max(self._memory_bytes - self.keys_bytes, self._least_bytes)
-        return self.buffered_bytes + cost_bytes <= bound
+    def _fits(self, nbytes: int) -> bool:
+        bound = max(self.memory_bytes - self.keys_bytes, self.memory_bytes // 4)
+        return self.buffered_bytes + nbytes <= bound
 
     async def _relieve(self) -> bool:
-        largest = max(self._stores, key=_cost_bytes, default=None)
-        if decoding := [store for store in self._stores if store.decoding]:
-            # The first that is done makes room: whoever waited for the last would leave the thread without work.
-            await self.run(wait, [store.decoding[0].future for store in decoding], return_when=FIRST_COMPLETED)
-            for store in decoding:
-                self.recount(store.cost_bytes, store)
-        elif largest is not None and largest.waiting_bytes >= RUN_BYTES // 2:
-            before = largest.cost_bytes
-            largest.decode(self._decode)
+        """Free some memory. Returns False if there is nothing to free."""
+        largest = max(self._stores, key=_nbytes, default=None)
+        if preparing := [store for store in self._stores if store.preparing]:
+            # The first result frees memory. Waiting for the last would leave the preparing thread without work.
+            await self.run(wait, [next(iter(store.preparing)) for store in preparing], return_when=FIRST_COMPLETED)
+            for store in preparing:
+                self.recount(store.nbytes, store)
+        elif largest is not None and largest.unprepared_bytes >= PREPARE_FROM_BYTES // 2:
+            before = largest.nbytes
+            largest.prepare()
             self.recount(before, largest)
         elif largest is not None:
             await self._spill(largest)
@@ -195,14 +192,14 @@ class RowBuffer:
 
     async def _spill(self, store: RowStore) -> None:
         with anyio.CancelScope(shield=True):
-            # Who owns the store may finish its list meanwhile, so it is left consistent before the first wait.
+            # The owner of the store may finish its list in the meantime: leave it consistent before the first wait.
             part = store.reserve_part()
             part.reserved_rows += store.rows
-            cost, chunks = store.cost_bytes, store.take()
+            nbytes, chunks = store.nbytes, store.drain()
             self._stores.pop(store, None)
             await self._make_open(part)
             await self.run(self.append, part, chunks)
-            self._release(cost)
+            self._release(nbytes)
             while sum(each.held_bytes for each in self.open_parts) > _FOOTERS_BYTES:
                 await self._close_part(max(self.open_parts, key=lambda each: each.held_bytes))
 
@@ -224,13 +221,13 @@ class RowBuffer:
         await self.run(part.finish)
         del self.open_parts[part]
 
-    def _release(self, cost_bytes: int) -> None:
-        self.buffered_bytes -= cost_bytes
+    def _release(self, nbytes: int) -> None:
+        self.buffered_bytes -= nbytes
         self._landed.set()
         self._landed = anyio.Event()
 
 
-_cost_bytes = attrgetter("cost_bytes")
+_nbytes = attrgetter("nbytes")
 
 
 def _abandon_all(parts: list[PartWriter]) -> None:

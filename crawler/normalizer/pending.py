@@ -1,0 +1,259 @@
+"""The states of a page's rows between the event loop and a batch: undecoded, being decoded, compressed, ready.
+
+All of them are `PendingRows` of the snapshot package, which buffers them without knowing how they are decoded.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from crawler.snapshot.rows.pending_rows import PendingRows
+
+# Pages with so many bytes together become one batch. Smaller batches cost more: with wide tables a single page takes
+# twice as long as one of four pages. Larger batches gain nothing.
+RUN_BYTES = 1024 * 1024
+# The memory of an undecoded page in addition to its bytes, and of each cell of it once it is decoded, empty or not.
+_PAGE_BYTES = 500
+_CELL_BYTES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RowContext:
+    """Values that all rows of a page share. `parameters` are those of the path, by wire name."""
+
+    account_id: str
+    region_id: str
+    fetched_at: datetime
+    parameters: Mapping[str, str]
+
+
+class DecodePool:
+    """One thread that decodes pages in the background. One is enough: decoding only computes."""
+
+    def __init__(self) -> None:
+        self._executor: ThreadPoolExecutor | None = None
+
+    def submit(self, decode: Callable[[], pa.RecordBatch]) -> Future[PendingRows]:
+        """Begin to decode and compress; the thread is started by the first call."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, "decode")
+        return self._executor.submit(lambda: CompressedBatch.of(decode()))
+
+
+class PageDecoder(ABC):
+    """Makes one batch of several pages: the `RowSource` of undecoded pages."""
+
+    def __init__(self, schema: pa.Schema, pool: DecodePool) -> None:
+        self.schema = schema
+        self._pool = pool
+        self._row_bytes = _CELL_BYTES * _count_columns(schema)
+
+    @abstractmethod
+    def decode(self, pages: Sequence[UndecodedPage]) -> pa.RecordBatch:
+        """Return the rows of pages of one scope, in their order. May take long; safe in any thread."""
+
+    def page(self, body: bytes, num_rows: int, context: RowContext, extra: Sequence[str | None]) -> UndecodedPage:
+        """Return a page's rows, undecoded. `extra` is their `_extra`, empty if no row has any."""
+        size = len(body) + sum(len(text) for text in extra if text)
+        nbytes = size + _PAGE_BYTES + num_rows * self._row_bytes
+        return UndecodedPage(self, body, num_rows, context, extra, size, nbytes)
+
+    def prepare(self, rows: Sequence[Any]) -> Iterator[DecodeTask]:
+        """See `RowSource.prepare`. The rows are pages of this decoder."""
+        for pages in _runs(rows):
+            future = self._pool.submit(partial(self.decode, pages))
+            yield DecodeTask(
+                self.schema, future, sum(page.num_rows for page in pages), sum(page.nbytes for page in pages)
+            )
+
+    def to_batches(self, rows: Sequence[Any]) -> list[pa.RecordBatch]:
+        """See `RowSource.to_batches`. The rows are pages of this decoder."""
+        return [self.decode(pages) for pages in _runs(rows)]
+
+
+def _runs(pages: Iterable[UndecodedPage]) -> Iterator[list[UndecodedPage]]:
+    """Yield the pages in lists to be decoded together."""
+    run: list[UndecodedPage] = []
+    size = 0
+    for page in pages:
+        if size >= RUN_BYTES:
+            yield run
+            run, size = [], 0
+        run.append(page)
+        size += page.batch_bytes
+    yield run
+
+
+def _count_columns(kind: pa.Schema | pa.DataType) -> int:
+    """Count the columns of a schema or a nested type on all levels."""
+    length = len(kind) if isinstance(kind, pa.Schema) else kind.num_fields
+    return sum(1 + _count_columns(kind.field(i).type) for i in range(length))
+
+
+class _Rows:
+    """The part that all states of a page's rows share."""
+
+    __slots__ = ()
+
+    def select(self: PendingRows, positions: Sequence[int]) -> RowSelection:
+        """See `PendingRows.select`."""
+        return RowSelection(self, positions)
+
+
+@dataclass(slots=True, eq=False)
+class UndecodedPage(_Rows):
+    """A page's rows as received, proven to be in schema.
+
+    Don't change it. It isn't frozen because that would double the time to make one.
+    """
+
+    source: PageDecoder
+    body: bytes
+    num_rows: int
+    context: RowContext
+    extra: Sequence[str | None]
+    batch_bytes: int
+    nbytes: int
+
+    future = None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the batch."""
+        return self.source.schema
+
+    def to_batch(self) -> pa.RecordBatch:
+        """Decode the page now."""
+        return self.source.decode([self])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodeTask(_Rows):
+    """Rows that are being decoded. `nbytes` is the estimate of their pages."""
+
+    schema: pa.Schema
+    future: Future[PendingRows]
+    num_rows: int
+    nbytes: int
+
+    source = None
+
+    @property
+    def batch_bytes(self) -> int:
+        """The size of the batch. Waits for it."""
+        return self.future.result().batch_bytes
+
+    def to_batch(self) -> pa.RecordBatch:
+        """Wait for the rows. Raises the errors of decoding."""
+        return self.future.result().to_batch()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompressedBatch(_Rows):
+    """A batch, compressed until it is written.
+
+    Five times as many rows fit in the same memory, so that row groups get larger.
+    """
+
+    schema: pa.Schema
+    num_rows: int
+    batch_bytes: int
+    _data: bytes
+
+    source = None
+    future = None
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch) -> CompressedBatch:
+        """Compress a batch."""
+        message = batch.serialize()
+        return cls(batch.schema, batch.num_rows, message.size, _codec().compress(message, asbytes=True))
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the compressed batch in bytes."""
+        return len(self._data)
+
+    def to_batch(self) -> pa.RecordBatch:
+        """Decompress the batch."""
+        return pa.ipc.read_record_batch(_codec().decompress(self._data, self.batch_bytes), self.schema)
+
+
+@cache
+def _codec() -> pa.Codec:
+    return pa.Codec("zstd", compression_level=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadyBatch(_Rows):
+    """Rows that are a batch already."""
+
+    batch: pa.RecordBatch
+
+    source = None
+    future = None
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows."""
+        return int(self.batch.num_rows)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the batch."""
+        return self.batch.schema
+
+    @property
+    def nbytes(self) -> int:
+        """The size of the batch in bytes."""
+        return int(self.batch.nbytes)
+
+    batch_bytes = nbytes
+
+    def to_batch(self) -> pa.RecordBatch:
+        """Return the batch."""
+        return self.batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowSelection(_Rows):
+    """Some of the rows of pending rows, by position. It holds all of them."""
+
+    rows: PendingRows
+    positions: Sequence[int]
+
+    source = None
+    future = None
+
+    @property
+    def num_rows(self) -> int:
+        """The number of selected rows."""
+        return len(self.positions)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the batch."""
+        return self.rows.schema
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of all rows."""
+        return self.rows.nbytes
+
+    @property
+    def batch_bytes(self) -> int:
+        """The size of the batch with all rows."""
+        return self.rows.batch_bytes
+
+    def to_batch(self) -> pa.RecordBatch:
+        """Copy the selected rows of the batch."""
+        return self.rows.to_batch().take(pa.array(self.positions, type=pa.int64()))

@@ -1,0 +1,126 @@
+"""Rows that become a batch when they are written, and the groups in which buffered rows are written."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+
+# A store that holds so many bytes of unprepared rows has them prepared.
+PREPARE_FROM_BYTES = 1024 * 1024
+# A row group holds at most so many bytes of rows. Unpacked rows take that much memory while they are written.
+GROUP_BYTES = 16 * 1024 * 1024
+
+
+class PendingRows(Protocol):
+    """Rows in a fixed order that become one batch when they are needed. Safe to use in any thread."""
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows."""
+        ...
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the batch."""
+        ...
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the rows take now and until they are written, about, in bytes. It never changes."""
+        ...
+
+    @property
+    def batch_bytes(self) -> int:
+        """The size of the batch, about, in bytes. May wait for rows that are being prepared."""
+        ...
+
+    @property
+    def source(self) -> RowSource | None:
+        """The source that prepares the rows; None if there is nothing left to prepare."""
+        ...
+
+    @property
+    def future(self) -> Future[PendingRows] | None:
+        """The rows that replace these once they are prepared; None if they are not being prepared."""
+        ...
+
+    def select(self, positions: Sequence[int]) -> PendingRows:
+        """Return only the rows at these positions, in ascending order."""
+        ...
+
+    def to_batch(self) -> pa.RecordBatch:
+        """Return the rows as a batch. May take long."""
+        ...
+
+
+class RowSource(Protocol):
+    """Prepares rows and makes batches of them. Consecutive rows of one source are handled together."""
+
+    def prepare(self, rows: Sequence[PendingRows]) -> Iterable[PendingRows]:
+        """Begin to prepare rows in the background. Returns the rows that replace them, in their order, at once."""
+        ...
+
+    def to_batches(self, rows: Sequence[PendingRows]) -> list[pa.RecordBatch]:
+        """Return the rows as batches, in their order. May take long."""
+        ...
+
+
+Chunk: TypeAlias = "pa.RecordBatch | PendingRows"
+
+
+def source_of(chunk: Chunk) -> RowSource | None:
+    """Return the source that prepares a chunk; None for a batch and for rows without one."""
+    return None if isinstance(chunk, pa.RecordBatch) else chunk.source
+
+
+def select(chunk: Chunk, positions: Sequence[int]) -> Chunk:
+    """Return only the rows of a chunk at these positions, in ascending order."""
+    if isinstance(chunk, pa.RecordBatch):
+        return chunk.take(pa.array(positions, type=pa.int64()))
+    return chunk.select(positions)
+
+
+def prepare(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Begin to prepare all chunks that need it. Yields the chunks that replace them, in their order."""
+    for source, rows in groupby(chunks, source_of):
+        if source is not None:
+            yield from source.prepare(list(rows))
+        else:
+            yield from rows
+
+
+def to_batches(chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
+    """Yield the chunks as batches, in their order. Blocking: for worker threads."""
+    for source, rows in groupby(chunks, source_of):
+        if source is not None:
+            yield from source.to_batches(list(rows))
+        else:
+            yield from (chunk if isinstance(chunk, pa.RecordBatch) else chunk.to_batch() for chunk in rows)
+
+
+def groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
+    """Yield the chunks in groups of about equal size, in their order.
+
+    A group has at most `GROUP_BYTES` bytes of rows, unless it is a single chunk. Blocking: for worker threads.
+    """
+    sizes = [int(chunk.nbytes) if isinstance(chunk, pa.RecordBatch) else chunk.batch_bytes for chunk in chunks]
+    share = sum(sizes) / max(1, -(-sum(sizes) // GROUP_BYTES))
+    group: list[Chunk] = []
+    held = 0
+    for chunk, size in zip(chunks, sizes, strict=True):
+        if group and held + size > GROUP_BYTES:
+            yield group
+            group, held = [], 0
+        group.append(chunk)
+        held += size
+        if held >= share:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group

@@ -1,13 +1,13 @@
 """The operations of Function Compute 3.0 (2023-03-30), one row each.
 
-Paths, parameters and bounds: the official SDK package and the documentation pages (checked 2026-11-22). Where a page
-gives no bounds for `limit`, they are those of the others: 1 to 100, 20 unless said. That versions come newest first is
-documented for 2.0 only, that tasks do and how many instances a page holds not at all.
+Paths, parameters and bounds: the official SDK package and the documentation pages (checked 2026-11-22). If a page
+gives no bounds for `limit`, those of the other pages apply: 1 to 100, default 20. That versions come newest first is
+documented for 2.0 only. The order of tasks and the number of instances per page are not documented.
 """
 
 from __future__ import annotations
 
-from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, End, Turn
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, LastToken, OrderParameter
 
 FUNCTION_PATH = "/2023-03-30/functions/{functionName}"
 IN_FUNCTION = ("FunctionNotFound",)
@@ -31,7 +31,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListFunctions",
         records="functions",
         key=("functionName",),
-        names="fc",
+        child_namespace="fc",
         filters={
             "prefix": ("functionName", "prefix"),
             "functionName": ("functionName", "contains"),
@@ -48,7 +48,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         path=FUNCTION_PATH,
         paging=EmulatedPaging.NONE,
         ram="fc:GetFunction",
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         envelope="object",
     ),
     EmulatedOperation(
@@ -59,7 +59,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListAliases",
         records="aliases",
         key=("aliasName",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         filters={"prefix": ("aliasName", "prefix")},
     ),
     EmulatedOperation(
@@ -71,9 +71,9 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="versions",
         key=("versionId",),
         rank="down",
-        turn=Turn("direction", "BACKWARD", "FORWARD", is_told=True),
-        missing=IN_FUNCTION,
-        end=End.EMPTY,
+        order_parameter=OrderParameter("direction", "BACKWARD", "FORWARD", is_echoed=True),
+        not_found_codes=IN_FUNCTION,
+        last_token=LastToken.EMPTY,
     ),
     EmulatedOperation(
         product="fc",
@@ -83,7 +83,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListTriggers",
         records="triggers",
         key=("triggerName",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         filters={"prefix": ("triggerName", "prefix")},
     ),
     EmulatedOperation(
@@ -94,7 +94,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListInstances",
         records="instances",
         key=("instanceId",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         request_id="requestId",
         filters={"startKey": ("instanceId", "from")},
     ),
@@ -106,8 +106,8 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListSessions",
         records="sessions",
         key=("sessionId",),
-        missing=IN_FUNCTION,
-        end=End.NULL,
+        not_found_codes=IN_FUNCTION,
+        last_token=LastToken.NULL,
         filters={
             "sessionId": ("sessionId", "equal"),
             "sessionStatus": ("sessionStatus", "equal"),
@@ -124,15 +124,15 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="tasks",
         key=("startedTime", "taskId"),
         rank="down",
-        turn=Turn("sortOrderByTime", "desc", "asc"),
-        missing=IN_FUNCTION,
-        end=End.EMPTY,
+        order_parameter=OrderParameter("sortOrderByTime", "desc", "asc"),
+        not_found_codes=IN_FUNCTION,
+        last_token=LastToken.EMPTY,
         filters={
             "prefix": ("taskId", "prefix"),
             "status": ("status", "equal"),
             "qualifier": ("qualifier", "equal"),
         },
-        hides={"includePayload": ("taskPayload",)},
+        hidden_fields={"includePayload": ("taskPayload",)},
     ),
     EmulatedOperation(
         product="fc",
@@ -141,7 +141,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         paging=EmulatedPaging.NONE,
         ram="fc:ListVpcBindings",
         records="vpcIds",
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
     ),
     EmulatedOperation(
         product="fc",
@@ -181,7 +181,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListScalingConfigs",
         records="scalingConfigs",
         key=("functionArn",),
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
         filters={"functionName": ("functionArn", "part")},
     ),
     EmulatedOperation(
@@ -202,8 +202,8 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListLayers",
         records="layers",
         key=("layerName",),
-        names=LAYERS,
-        end=End.QUOTES,
+        child_namespace=LAYERS,
+        last_token=LastToken.QUOTES,
         filters={"prefix": ("layerName", "prefix"), "public": ("acl", "flag"), "official": ("official", "flag")},
     ),
     EmulatedOperation(
@@ -215,8 +215,8 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="layers",
         key=("version",),
         rank="up",
-        missing=("LayerNotFound",),
-        space=LAYERS,
+        not_found_codes=("LayerNotFound",),
+        namespace=LAYERS,
         token="startVersion",  # noqa: S106 - the name of a parameter
         next_key="nextVersion",
     ),
@@ -229,13 +229,13 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="snapshots",
         key=("createdTime", "snapshotId"),
         rank="down",
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
         filters={
             "functionName": ("functionName", "equal"),
             "qualifier": ("qualifier", "equal"),
             "sessionId": ("sourceSessionId", "equal"),
         },
-        needs={"sessionId": "functionName"},
+        required_with={"sessionId": "functionName"},
     ),
     EmulatedOperation(
         product="fc",
@@ -247,7 +247,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         key=("ResourceId", "TagKey"),
         bounds=Bounds("Limit", 1, 100, 20),
         token="NextToken",  # noqa: S106 - the name of a parameter
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
         request_id="RequestId",
         choices={"ResourceType": ("ALIYUN::FC::FUNCTION",)},
         required=("ResourceType",),

@@ -5,7 +5,7 @@ Paths, parameters and bounds: the official SDK package and the documentation pag
 
 from __future__ import annotations
 
-from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, End, Turn
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, LastToken, OrderParameter
 
 SERVICE_PATH = "/2021-04-06/services/{serviceName}"
 FUNCTION_PATH = f"{SERVICE_PATH}/functions/{{functionName}}"
@@ -22,8 +22,8 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListServices",
         records="services",
         key=("serviceName",),
-        names="fc-open",
-        end=End.EMPTY,
+        child_namespace="fc-open",
+        last_token=LastToken.EMPTY,
         filters={"prefix": ("serviceName", "prefix"), "startKey": ("serviceName", "from")},
     ),
     EmulatedOperation(
@@ -34,7 +34,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListAliases",
         records="aliases",
         key=("aliasName",),
-        missing=IN_SERVICE,
+        not_found_codes=IN_SERVICE,
         filters={"prefix": ("aliasName", "prefix"), "startKey": ("aliasName", "from")},
     ),
     EmulatedOperation(
@@ -46,9 +46,9 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="versions",
         key=("versionId",),
         rank="down",
-        turn=Turn("direction", "BACKWARD", "FORWARD", is_told=True),
-        missing=IN_SERVICE,
-        end=End.EMPTY,
+        order_parameter=OrderParameter("direction", "BACKWARD", "FORWARD", is_echoed=True),
+        not_found_codes=IN_SERVICE,
+        last_token=LastToken.EMPTY,
     ),
     EmulatedOperation(
         product="fc-open",
@@ -57,7 +57,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         paging=EmulatedPaging.NONE,
         ram="fc:ListVpcBindings",
         records="vpcIds",
-        missing=IN_SERVICE,
+        not_found_codes=IN_SERVICE,
     ),
     EmulatedOperation(
         product="fc-open",
@@ -67,9 +67,9 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListFunctions",
         records="functions",
         key=("functionName",),
-        missing=IN_SERVICE,
-        names="fc-open",
-        end=End.NULL,
+        not_found_codes=IN_SERVICE,
+        child_namespace="fc-open",
+        last_token=LastToken.NULL,
         filters={"prefix": ("functionName", "prefix"), "startKey": ("functionName", "from")},
     ),
     EmulatedOperation(
@@ -80,7 +80,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListInstances",
         records="instances",
         key=("instanceId",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         bounds=Bounds("limit", 0, 1000, 20),
     ),
     EmulatedOperation(
@@ -91,7 +91,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListFunctionAsyncInvokeConfigs",
         records="configs",
         key=("qualifier",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
     ),
     EmulatedOperation(
         product="fc-open",
@@ -101,7 +101,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListTriggers",
         records="triggers",
         key=("triggerName",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         filters={"prefix": ("triggerName", "prefix"), "startKey": ("triggerName", "from")},
     ),
     EmulatedOperation(
@@ -112,7 +112,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListEventSources",
         records="eventSources",
         key=("sourceArn",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
     ),
     EmulatedOperation(
         product="fc-open",
@@ -123,16 +123,16 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="invocations",
         key=("startedTime", "invocationId"),
         rank="down",
-        turn=Turn("sortOrderByTime", "desc", "asc"),
-        missing=IN_FUNCTION,
+        order_parameter=OrderParameter("sortOrderByTime", "desc", "asc"),
+        not_found_codes=IN_FUNCTION,
         bounds=Bounds("limit", 1, 100, 50),
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
         filters={
             "invocationIdPrefix": ("invocationId", "prefix"),
             "status": ("status", "equal"),
             "qualifier": ("qualifier", "equal"),
         },
-        hides={"includePayload": ("invocationPayload",)},
+        hidden_fields={"includePayload": ("invocationPayload",)},
     ),
     EmulatedOperation(
         product="fc-open",
@@ -142,7 +142,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListStatefulAsyncInvocationFunctions",
         records="data",
         key=("serviceName", "functionName", "qualifier"),
-        end=End.QUOTES,
+        last_token=LastToken.QUOTES,
     ),
     EmulatedOperation(
         product="fc-open",
@@ -163,7 +163,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="provisionConfigs",
         key=("resource",),
         filters={"serviceName": ("resource", "part"), "qualifier": ("resource", "part")},
-        needs={"qualifier": "serviceName"},
+        required_with={"qualifier": "serviceName"},
     ),
     EmulatedOperation(
         product="fc-open",
@@ -184,7 +184,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListLayers",
         records="layers",
         key=("layerName",),
-        names=LAYERS,
+        child_namespace=LAYERS,
         filters={
             "prefix": ("layerName", "prefix"),
             "startKey": ("layerName", "from"),
@@ -201,11 +201,11 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="layers",
         key=("version",),
         rank="up",
-        missing=("LayerNotFound",),
-        space=LAYERS,
+        not_found_codes=("LayerNotFound",),
+        namespace=LAYERS,
         token="startVersion",  # noqa: S106 - the name of a parameter
         next_key="nextVersion",
-        end=End.ZERO,
+        last_token=LastToken.ZERO,
     ),
     EmulatedOperation(
         product="fc-open",
@@ -215,7 +215,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fc:ListReservedCapacities",
         records="reservedCapacities",
         key=("instanceId",),
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
     ),
     EmulatedOperation(
         product="fc-open",

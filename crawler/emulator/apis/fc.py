@@ -7,15 +7,19 @@ documented for 2.0 only. The order of tasks and the number of instances per page
 
 from __future__ import annotations
 
+from functools import partial
+
 from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, LastToken, OrderParameter
 
 FUNCTION_PATH = "/2023-03-30/functions/{functionName}"
 IN_FUNCTION = ("FunctionNotFound",)
 LAYERS = "fc-layers"
 
+# Most lists have tokens.
+_list = partial(EmulatedOperation, product="fc", paging=EmulatedPaging.TOKEN)
+
 OPERATIONS: tuple[EmulatedOperation, ...] = (
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="DescribeRegions",
         path="/2023-03-30/regions",
         paging=EmulatedPaging.NONE,
@@ -23,11 +27,9 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="Regions.Region",
         key=("RegionId",),
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListFunctions",
         path="/2023-03-30/functions",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctions",
         records="functions",
         key=("functionName",),
@@ -42,8 +44,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         choices={"fcVersion": ("", "v2", "v3")},
         select="fc_version",
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="GetFunction",
         path=FUNCTION_PATH,
         paging=EmulatedPaging.NONE,
@@ -51,22 +52,18 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         not_found_codes=IN_FUNCTION,
         envelope="object",
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListAliases",
         path=f"{FUNCTION_PATH}/aliases",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListAliases",
         records="aliases",
         key=("aliasName",),
         not_found_codes=IN_FUNCTION,
         filters={"prefix": ("aliasName", "prefix")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListFunctionVersions",
         path=f"{FUNCTION_PATH}/versions",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctionVersions",
         records="versions",
         key=("versionId",),
@@ -75,19 +72,16 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         not_found_codes=IN_FUNCTION,
         last_token=LastToken.EMPTY,
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListTriggers",
         path=f"{FUNCTION_PATH}/triggers",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListTriggers",
         records="triggers",
         key=("triggerName",),
         not_found_codes=IN_FUNCTION,
         filters={"prefix": ("triggerName", "prefix")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListInstances",
         path=f"{FUNCTION_PATH}/instances",
         paging=EmulatedPaging.LIMIT,
@@ -98,11 +92,9 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         request_id="requestId",
         filters={"startKey": ("instanceId", "from")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListSessions",
         path=f"{FUNCTION_PATH}/sessions",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListSessions",
         records="sessions",
         key=("sessionId",),
@@ -115,11 +107,9 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         },
         choices={"sessionStatus": ("", "Active", "Expired")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListAsyncTasks",
         path=f"{FUNCTION_PATH}/async-tasks",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListAsyncTasks",
         records="tasks",
         key=("startedTime", "taskId"),
@@ -134,8 +124,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         },
         hidden_fields={"includePayload": ("taskPayload",)},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListVpcBindings",
         path=f"{FUNCTION_PATH}/vpc-bindings",
         paging=EmulatedPaging.NONE,
@@ -143,62 +132,50 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="vpcIds",
         not_found_codes=IN_FUNCTION,
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListAsyncInvokeConfigs",
         path="/2023-03-30/async-invoke-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctionAsyncInvokeConfigs",
         records="configs",
         key=("functionArn",),
         filters={"functionName": ("functionArn", "part")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListConcurrencyConfigs",
         path="/2023-03-30/concurrency-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListConcurrencyConfigs",
         records="configs",
         key=("functionArn",),
         filters={"functionName": ("functionArn", "part")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListProvisionConfigs",
         path="/2023-03-30/provision-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListProvisionConfigs",
         records="provisionConfigs",
         key=("functionArn",),
         filters={"functionName": ("functionArn", "part")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListScalingConfigs",
         path="/2023-03-30/scaling-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListScalingConfigs",
         records="scalingConfigs",
         key=("functionArn",),
         last_token=LastToken.EMPTY,
         filters={"functionName": ("functionArn", "part")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListCustomDomains",
         path="/2023-03-30/custom-domains",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListCustomDomains",
         records="customDomains",
         key=("domainName",),
         filters={"prefix": ("domainName", "prefix")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListLayers",
         path="/2023-03-30/layers",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListLayers",
         records="layers",
         key=("layerName",),
@@ -206,8 +183,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         last_token=LastToken.QUOTES,
         filters={"prefix": ("layerName", "prefix"), "public": ("acl", "flag"), "official": ("official", "flag")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListLayerVersions",
         path="/2023-03-30/layers/{layerName}/versions",
         paging=EmulatedPaging.VERSION,
@@ -220,11 +196,9 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         token="startVersion",  # noqa: S106 - the name of a parameter
         next_key="nextVersion",
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListSnapshots",
         path="/2023-03-30/snapshots",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListSnapshots",
         records="snapshots",
         key=("createdTime", "snapshotId"),
@@ -237,11 +211,9 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         },
         required_with={"sessionId": "functionName"},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListTagResources",
         path="/2023-03-30/tags-v2",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListTagResources",
         records="TagResources",
         key=("ResourceId", "TagKey"),

@@ -7,11 +7,11 @@ from typing import Any
 
 from crawler.emulator.data import domains, fc_children, fc_configs, fc_functions, fc_sessions, layers, tasks, triggers
 from crawler.emulator.data.region import RegionData
-from crawler.emulator.data.seeded import LocalSeededRandom
+from crawler.emulator.data.seeded import LocalSeededRandom, SeedPath
 from crawler.emulator.records import Record
 from crawler.emulator.spec import CloudSpec, Shape
 
-Make = Callable[[LocalSeededRandom, str, int], Record]
+RecordFactory = Callable[[LocalSeededRandom, str, int], Record]
 
 LOCAL_NAMES = {"cn-hangzhou": "华东1（杭州）", "cn-shanghai": "华东2（上海）", "ap-southeast-1": "Singapore"}
 FUNCTIONS, DETAILS = "fc.ListFunctions", "fc.GetFunction"
@@ -35,7 +35,7 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
     names = [detail["functionName"] for detail in functions]
     _put_children(data, where, names, shape)
     _put_configs(data, where, names)
-    _put_layers(data, where, shape)
+    layers.put(data, where, "fc", shape)
     data.put("fc.ListTagResources", [tag for detail in functions for tag in _tags(detail)])
 
 
@@ -49,18 +49,18 @@ def put_details(data: RegionData) -> None:
         details[name] = [{**more, **record}]
 
 
-def _put_children(data: RegionData, where: tuple[int, str, str], names: list[str], shape: Shape) -> None:
+def _put_children(data: RegionData, where: SeedPath, names: list[str], shape: Shape) -> None:
     """Put the child lists of each function. The first has the longest lists, and a trigger of every kind."""
     for number, name in enumerate(names):
         rng = LocalSeededRandom(*where, "fc/children", number)
         longest = shape.longest if number == 0 else 0
         made: dict[str, list[Any]] = {
-            "ListAliases": _some(rng, longest, fc_children.alias),
-            "ListFunctionVersions": _some(rng, longest, fc_children.version),
-            "ListInstances": _some(rng, min(longest, 25), fc_children.instance),
-            "ListTriggers": _many(rng, name, number, triggers.v3_trigger, len(triggers.KINDS)),
-            "ListSessions": _many(rng, name, number, fc_sessions.session, 4),
-            "ListAsyncTasks": _many(rng, name, number, tasks.v3_task, 4),
+            "ListAliases": _make_few(rng, longest, fc_children.alias),
+            "ListFunctionVersions": _make_few(rng, longest, fc_children.version),
+            "ListInstances": _make_few(rng, min(longest, 25), fc_children.instance),
+            "ListTriggers": _make_kinds(rng, name, number, triggers.v3_trigger, len(triggers.KINDS)),
+            "ListSessions": _make_kinds(rng, name, number, fc_sessions.session, 4),
+            "ListAsyncTasks": _make_kinds(rng, name, number, tasks.v3_task, 4),
             "ListVpcBindings": fc_children.vpc_ids(rng, rng.integer(0, 2)),
         }
         for action, records in made.items():
@@ -68,20 +68,20 @@ def _put_children(data: RegionData, where: tuple[int, str, str], names: list[str
         data.secrets.extend(rng.secrets)
 
 
-def _some(rng: LocalSeededRandom, longest: int, make: Callable[[LocalSeededRandom, int], Record]) -> list[Record]:
+def _make_few(rng: LocalSeededRandom, longest: int, make: Callable[[LocalSeededRandom, int], Record]) -> list[Record]:
     return [make(rng, number) for number in range(longest or rng.integer(0, 3))]
 
 
-def _many(rng: LocalSeededRandom, name: str, number: int, make: Make, most: int) -> list[Record]:
+def _make_kinds(rng: LocalSeededRandom, name: str, number: int, make: RecordFactory, most: int) -> list[Record]:
     """Make all kinds for the first function, and none, one or two for the others, starting at different kinds."""
     if number == 0:
         return [make(rng, name, turn) for turn in range(most)]
     return [make(rng, name, number + turn) for turn in range(rng.choice((0, 0, 1, 2)))]
 
 
-def _put_configs(data: RegionData, where: tuple[int, str, str], names: list[str]) -> None:
+def _put_configs(data: RegionData, where: SeedPath, names: list[str]) -> None:
     """Put the lists of the whole region. They have one record per `every` functions."""
-    makes: tuple[tuple[str, int, Make], ...] = (
+    makes: tuple[tuple[str, int, RecordFactory], ...] = (
         ("ListAsyncInvokeConfigs", 3, fc_configs.async_invoke),
         ("ListConcurrencyConfigs", 1, lambda rng, name, _: fc_configs.concurrency(rng, name)),
         ("ListProvisionConfigs", 5, fc_configs.provision),
@@ -94,13 +94,6 @@ def _put_configs(data: RegionData, where: tuple[int, str, str], names: list[str]
         chosen = [name for number, name in enumerate(names) if number < 3 or number % every == 0]
         data.put(f"fc.{action}", [make(rng, name, number) for number, name in enumerate(chosen)])
         data.secrets.extend(rng.secrets)
-
-
-def _put_layers(data: RegionData, where: tuple[int, str, str], shape: Shape) -> None:
-    made = layers.layers(*where, "fc", shape, data.secrets)
-    data.put("fc.ListLayers", made.layers)
-    for parent, versions in made.versions.items():
-        data.put("fc.ListLayerVersions", versions, parent)
 
 
 def _tags(function: Record) -> list[Record]:

@@ -9,10 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from crawler.emulator.data import seeded
-from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_z, sparse
+from crawler.emulator.data.seeded import TIME_LAYOUT, LocalSeededRandom, epoch_s, iso_z, sparse
 from crawler.emulator.records import Record
-
-LAYOUT = "2006-01-02T15:04:05Z07:00"
 
 
 def alias(rng: LocalSeededRandom, number: int) -> Record:
@@ -40,7 +38,7 @@ def version(rng: LocalSeededRandom, number: int) -> Record:
 def _times(rng: LocalSeededRandom, number: int) -> Record:
     created = rng.moment()
     modified = iso_z(created + timedelta(minutes=rng.integer(0, 500_000)))
-    return {"createdTime": LAYOUT if number == 1 else iso_z(created), "lastModifiedTime": modified}
+    return {"createdTime": TIME_LAYOUT if number == 1 else iso_z(created), "lastModifiedTime": modified}
 
 
 def instance(rng: LocalSeededRandom, number: int) -> Record:

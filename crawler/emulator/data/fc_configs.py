@@ -9,10 +9,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_z, sparse
+from crawler.emulator.data.seeded import TIME_LAYOUT, LocalSeededRandom, epoch_s, iso_z, sparse
 from crawler.emulator.records import Record
-
-LAYOUT = "2006-01-02T15:04:05Z07:00"
 
 
 def async_invoke(rng: LocalSeededRandom, function: str, number: int) -> Record:
@@ -22,7 +20,7 @@ def async_invoke(rng: LocalSeededRandom, function: str, number: int) -> Record:
     target = {"destination": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}-after"}
     record: Record = {
         "functionArn": f"{here}/functions/{function}" if number == 2 else f"{here}:functions/{function}",
-        "createdTime": LAYOUT if number == 1 else iso_z(created),
+        "createdTime": TIME_LAYOUT if number == 1 else iso_z(created),
         "lastModifiedTime": iso_z(created + timedelta(hours=rng.integer(0, 900))),
         "asyncTask": True,
         "destinationConfig": {"onSuccess": target, "onFailure": target},

@@ -7,11 +7,9 @@ from typing import Any
 
 from crawler.emulator.data import domains, fc_children, fc_open_children, fc_open_functions, layers, tasks, triggers
 from crawler.emulator.data.region import RegionData
-from crawler.emulator.data.seeded import LocalSeededRandom
+from crawler.emulator.data.seeded import LocalSeededRandom, SeedPath
 from crawler.emulator.records import Parent, Record
 from crawler.emulator.spec import CloudSpec, Shape
-
-Where = tuple[int, str, str]
 
 # Functions of 2.0 as fc ListFunctions returns them, unless fcVersion=v3.
 SECOND_GENERATION = "fc.ListFunctions/v2"
@@ -36,7 +34,7 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
     _put_below_services(data, where, services, shape)
     _put_below_functions(data, where, list(made.instances))
     _put_configs(data, where, list(made.instances), services)
-    _put_layers(data, where, shape)
+    layers.put(data, where, "fc-open", shape)
 
 
 def put_second_generation(data: RegionData) -> None:
@@ -45,7 +43,7 @@ def put_second_generation(data: RegionData) -> None:
     data.put(SECOND_GENERATION, [_as_v3(parent[0], record) for parent, found in lists.items() for record in found])
 
 
-def _put_below_services(data: RegionData, where: Where, services: list[str], shape: Shape) -> None:
+def _put_below_services(data: RegionData, where: SeedPath, services: list[str], shape: Shape) -> None:
     """Put the child lists of each service; the first has the longest lists."""
     for number, service in enumerate(services):
         rng = LocalSeededRandom(*where, "fc-open/service children", number)
@@ -61,7 +59,7 @@ def _put_below_services(data: RegionData, where: Where, services: list[str], sha
             data.put(f"fc-open.{action}", records, (service,))
 
 
-def _put_below_functions(data: RegionData, where: Where, functions: list[Parent]) -> None:
+def _put_below_functions(data: RegionData, where: SeedPath, functions: list[Parent]) -> None:
     """Put the child lists of each function; the first has a trigger of every kind."""
     for number, (service, name) in enumerate(functions):
         rng = LocalSeededRandom(*where, "fc-open/children", number)
@@ -80,7 +78,7 @@ def _put_below_functions(data: RegionData, where: Where, functions: list[Parent]
         data.secrets.extend(rng.secrets)
 
 
-def _put_configs(data: RegionData, where: Where, functions: list[Parent], services: list[str]) -> None:
+def _put_configs(data: RegionData, where: SeedPath, functions: list[Parent], services: list[str]) -> None:
     """Put the lists of the whole region."""
     makes: tuple[tuple[str, Callable[..., Record]], ...] = (
         ("ListOnDemandConfigs", fc_open_children.on_demand),
@@ -96,13 +94,6 @@ def _put_configs(data: RegionData, where: Where, functions: list[Parent], servic
     reserved = [fc_open_children.reserved(rng, number) for number in range(len(functions) // 2)]
     data.put("fc-open.ListReservedCapacities", reserved)
     data.put("fc-open.ListTaggedResources", [fc_open_children.tagged(rng, service) for service in services[:-1]])
-
-
-def _put_layers(data: RegionData, where: Where, shape: Shape) -> None:
-    made = layers.layers(*where, "fc-open", shape, data.secrets)
-    data.put("fc-open.ListLayers", made.layers)
-    for parent, versions in made.versions.items():
-        data.put("fc-open.ListLayerVersions", versions, parent)
 
 
 def _as_v3(service: str, record: Record) -> Record:

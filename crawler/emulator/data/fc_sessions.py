@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from crawler.emulator.data import seeded
 from crawler.emulator.data.fc_mounts import mounts
-from crawler.emulator.data.seeded import WHOLE, LocalSeededRandom, iso_z, sparse
+from crawler.emulator.data.seeded import COMPLETE_RECORDS, LocalSeededRandom, iso_z, sparse
 from crawler.emulator.records import Record
 
 
@@ -35,7 +35,7 @@ def session(rng: LocalSeededRandom, function: str, number: int) -> Record:
         "enableAutoResume": True,
         "trafficAccessToken": rng.secret(),
     }
-    if number < WHOLE or rng.chance(0.3):
+    if number < COMPLETE_RECORDS or rng.chance(0.3):
         record |= {**mounts(rng), "network": _network(rng)}
     return sparse(rng, number, record, "allowInternetAccess", "enableAutoPause", "enableAutoResume", "qualifier")
 

@@ -7,40 +7,31 @@ The URL of a layer's code is signed again for each response. `acl` is text in 3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
 
 from crawler.emulator.data import seeded
-from crawler.emulator.data.seeded import LocalSeededRandom, iso_z, sparse
-from crawler.emulator.records import Record
+from crawler.emulator.data.region import RegionData
+from crawler.emulator.data.seeded import LocalSeededRandom, SeedPath, iso_z, sparse
+from crawler.emulator.records import Parent, Record
 from crawler.emulator.spec import Shape
 
 
-@dataclass(slots=True)
-class Layers:
-    """The newest version of each layer, and all versions of each by the layer's name."""
-
-    layers: list[Record] = field(default_factory=list)
-    versions: dict[tuple[str, ...], list[Record]] = field(default_factory=dict)
-
-
-def layers(
-    seed: int, account_id: str, region_id: str, kind: Literal["fc", "fc-open"], shape: Shape, secrets: list[str]
-) -> Layers:
-    """Make a few layers; the first has the most versions. The markers of secrets are added to `secrets`."""
+def put(data: RegionData, where: SeedPath, kind: Literal["fc", "fc-open"], shape: Shape) -> None:
+    """Put a few layers and their versions; the first has the most versions."""
+    layers: list[Record] = []
+    versions: dict[Parent, list[Record]] = {}
     functions = shape.functions if kind == "fc" else shape.service_functions
-    made = Layers()
     for number in range(min(functions, 2) + functions // 25):
-        rng = LocalSeededRandom(seed, account_id, region_id, f"{kind}/layer", number)
+        rng = LocalSeededRandom(*where, f"{kind}/layer", number)
         name = seeded.name(rng, number)
         count = shape.longest + 2 if number == 0 else rng.integer(1, 4)
         numbers = [version for version in range(1, count + 1) if version not in {2, 7}]
-        versions = [_version(rng, kind, name, version) for version in numbers]
-        made.versions[name,] = versions
-        newest = {**versions[-1], "code": _code(rng)}
-        made.layers.append(newest)
-        secrets.extend(rng.secrets)
-    return made
+        versions[name,] = [_version(rng, kind, name, version) for version in numbers]
+        layers.append({**versions[name,][-1], "code": _code(rng)})
+        data.secrets.extend(rng.secrets)
+    data.put(f"{kind}.ListLayers", layers)
+    for parent, records in versions.items():
+        data.put(f"{kind}.ListLayerVersions", records, parent)
 
 
 def _version(rng: LocalSeededRandom, kind: str, name: str, version: int) -> Record:

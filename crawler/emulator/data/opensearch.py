@@ -31,8 +31,8 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
         account_id,
         region_id,
         is_older=account % 2 == 1,
-        is_plain=(account, region) == (0, 0),
-        is_big=shape.longest > 3,
+        fits_sdk_models=(account, region) == (0, 0),
+        has_long_lists=shape.longest > 3,
     )
     groups = opensearch_apps.groups(context, shape.app_groups)
     for number, group in enumerate(groups):

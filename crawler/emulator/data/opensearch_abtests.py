@@ -29,7 +29,7 @@ def put(context: SeedContext, group: str, count: int) -> None:
 
 
 def _put_experiments(context: SeedContext, rng: SeededRandom, parent: tuple[str, ...], count: int) -> None:
-    is_odd = not context.is_plain and not context.is_older
+    is_odd = not context.fits_sdk_models and not context.is_older
     experiments = [_experiment(context, rng, is_odd=is_odd and number == 1) for number in range(count)]
     context.put("ListABTestExperiments", experiments, parent)
     for number, experiment in enumerate(experiments):
@@ -56,7 +56,7 @@ def _named(rng: SeededRandom) -> Record:
 
 def _scene(context: SeedContext, rng: SeededRandom) -> Record:
     value = f"tag{rng.integer(1, 9)}"
-    values: list[object] = [value, "组"] if context.is_plain else [[value]]
+    values: list[object] = [value, "组"] if context.fits_sdk_models else [[value]]
     if context.is_older:
         values = [f'["{value}"]']
     return {"id": _identity(context, rng), **_named(rng), "status": rng.integer(0, 1), "values": values}
@@ -64,7 +64,7 @@ def _scene(context: SeedContext, rng: SeededRandom) -> Record:
 
 def _group(context: SeedContext, rng: SeededRandom) -> Record:
     record: Record = {"id": rng.digits(5), **_named(rng), "status": rng.integer(0, 1)}
-    return context.thin("ab group", rng, record, "status", "updated")
+    return context.drop_optional("ab group", rng, record, "status", "updated")
 
 
 def _experiment(context: SeedContext, rng: SeededRandom, *, is_odd: bool) -> Record:
@@ -76,4 +76,4 @@ def _experiment(context: SeedContext, rng: SeededRandom, *, is_odd: bool) -> Rec
         "traffic": rng.integer(0, 100),
         "params": parameters or rng.integer(1, 99),
     }
-    return context.thin("experiment", rng, record, "traffic", "online")
+    return context.drop_optional("experiment", rng, record, "traffic", "online")

@@ -16,8 +16,8 @@ from crawler.emulator.records import Parent, Record
 class SeedContext:
     """One account in one region.
 
-    `is_older`: the account gets the shapes of older pages. `is_plain`: use only shapes that the official SDK's models
-    can hold, as in the first account's first region. `is_big`: some lists have several pages.
+    `is_older`: the account gets the shapes of older pages. `fits_sdk_models`: use only shapes that the official SDK's
+    models can hold, as in the first account's first region. `has_long_lists`: some lists have several pages.
     """
 
     data: RegionData
@@ -25,8 +25,8 @@ class SeedContext:
     account_id: str
     region_id: str
     is_older: bool
-    is_plain: bool
-    is_big: bool
+    fits_sdk_models: bool
+    has_long_lists: bool
     _made: Counter[str] = field(default_factory=Counter)
 
     def rng(self, *path: object) -> SeededRandom:
@@ -39,11 +39,11 @@ class SeedContext:
         """Set one list of an operation."""
         self.data.put(f"opensearch.{action}", records, parent)
 
-    def name(self, space: str, *path: str) -> None:
+    def add_name(self, space: str, *path: str) -> None:
         """Add the name of a parent that isn't a record."""
         self.data.names.add((f"opensearch/{space}", *path))
 
-    def thin(self, kind: str, rng: SeededRandom, record: Record, *optional: str) -> Record:
+    def drop_optional(self, kind: str, rng: SeededRandom, record: Record, *optional: str) -> Record:
         """Return the record; without some fields if the region has three complete ones of its kind."""
         self._made[kind] += 1
         return sparse(rng, self._made[kind] - 1, record, *optional)

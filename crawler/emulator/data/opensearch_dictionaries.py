@@ -28,7 +28,7 @@ PRIORITIES = (
 def put(context: SeedContext, groups: list[str]) -> None:
     """Put all lists of a region. Dictionaries don't belong to an app group; some of `groups` use them."""
     rng = context.rng("dictionaries")
-    kinds = BIG if context.is_big else FEW
+    kinds = BIG if context.has_long_lists else FEW
     dictionaries = [_dictionary(context, rng, kind, number) for number, (kind, _) in enumerate(kinds)]
     context.put("ListInterventionDictionaries", dictionaries)
     for number, (record, (kind, count)) in enumerate(zip(dictionaries, kinds, strict=True)):
@@ -76,7 +76,7 @@ def _entry(context: SeedContext, rng: SeededRandom, kind: str, number: int) -> R
         record["relevance"] = {"100": rng.choice((0, "0")), "200": rng.choice((1, 2, "2"))}
     if kind == "ner" or number == 0:
         record["tokens"] = [_token(order, text) for order, text in enumerate((word, "红色"))]
-    return context.thin(f"entry of {kind}", rng, record, "status", "updated")
+    return context.drop_optional(f"entry of {kind}", rng, record, "status", "updated")
 
 
 def _token(order: int, text: str) -> Record:

@@ -17,7 +17,7 @@ from crawler.emulator.records import Record
 def put(context: SeedContext, group: str, functions: list[str], *, is_first: bool) -> None:
     """Put the functions that a group's apps report. In the first group, `ctr` has 27 instances, the last one none."""
     for function in functions:
-        context.name("functions", group, function)
+        context.add_name("functions", group, function)
         rng = context.rng("functions", group, function)
         count = rng.integer(0, 3)
         if is_first:
@@ -73,7 +73,7 @@ def _resource(context: SeedContext, rng: SeededRandom, function: str, instances:
         "ReferencedInstances": instances[:2],
         "Data": {"Content": rng.secret("query,click\n{},1\n")} if is_file else {"Generators": [generator]},
     }
-    return context.thin("resource", rng, record, "Description", "ModifyTime", "ReferencedInstances")
+    return context.drop_optional("resource", rng, record, "Description", "ModifyTime", "ReferencedInstances")
 
 
 def _task(context: SeedContext, rng: SeededRandom, function: str, number: int) -> Record:
@@ -89,4 +89,4 @@ def _task(context: SeedContext, rng: SeededRandom, function: str, number: int) -
         "Progress": rng.integer(1, 99) if is_running else 100,
         "ExtendInfo": '{"errors":[{"code":"DATA_TOO_SMALL","message":"样本不足"}]}',
     }
-    return context.thin("task", rng, record, "ExtendInfo", "Progress")
+    return context.drop_optional("task", rng, record, "ExtendInfo", "Progress")

@@ -23,12 +23,12 @@ def put(context: SeedContext, group: Record, number: int) -> None:
     """Put the child lists of one app group but its apps, functions and tests; `number` counts the groups."""
     parent, rng = (group["name"],), context.rng("upkeep", number)
     few = 2 if number == 0 else rng.integer(0, 2)
-    plans = 103 if context.is_big and number == 0 else few
+    plans = 103 if context.has_long_lists and number == 0 else few
     context.put("ListDataCollections", [_collection(context, rng, group) for _ in range(few)], parent)
     context.put("ListElasticPlans", [_plan(context, rng, group, turn) for turn in range(plans)], parent)
     context.put("ListQuotaReviewTasks", [_review(context, rng, group) for _ in range(few)], parent)
     context.put("ListScheduledTasks", _tasks(context, rng, group, number), parent)
-    context.put("ListProceedings", [] if number or context.is_plain else [_proceeding(rng)], parent)
+    context.put("ListProceedings", [] if number or context.fits_sdk_models else [_proceeding(rng)], parent)
 
 
 def put_tags(context: SeedContext, groups: list[Record]) -> None:
@@ -56,7 +56,7 @@ def _collection(context: SeedContext, rng: SeededRandom, group: Record) -> Recor
         "created": created,
         "updated": created + rng.integer(0, 10_000_000),
     }
-    return context.thin("collection", rng, record, "sundialId", "industryName")
+    return context.drop_optional("collection", rng, record, "sundialId", "industryName")
 
 
 def _plan(context: SeedContext, rng: SeededRandom, group: Record, turn: int) -> Record:
@@ -76,7 +76,7 @@ def _plan(context: SeedContext, rng: SeededRandom, group: Record, turn: int) -> 
         "created": created,
         "updated": created + rng.integer(0, 10_000_000),
     }
-    return context.thin("plan", rng, record, "description", "customDates", "updated")
+    return context.drop_optional("plan", rng, record, "description", "customDates", "updated")
 
 
 def _review(context: SeedContext, rng: SeededRandom, group: Record) -> Record:
@@ -89,7 +89,7 @@ def _review(context: SeedContext, rng: SeededRandom, group: Record) -> Record:
         "approved": rng.chance(0.5),
         "available": rng.chance(0.5),
         "pending": rng.chance(0.5),
-        "memo": "null" if context.is_plain else rng.choice(("null", None)),
+        "memo": "null" if context.fits_sdk_models else rng.choice(("null", None)),
         "oldSpec": SPECS[0],
         "newSpec": rng.choice(SPECS),
         "oldDocSize": rng.integer(1, 100),
@@ -99,12 +99,12 @@ def _review(context: SeedContext, rng: SeededRandom, group: Record) -> Record:
         "gmtCreate": iso_offset(moment, 0),
         "gmtModified": iso_offset(moment, rng.integer(0, 999)),
     }
-    return context.thin("review", rng, record, "newSpec", "gmtModified")
+    return context.drop_optional("review", rng, record, "newSpec", "gmtModified")
 
 
 def _tasks(context: SeedContext, rng: SeededRandom, group: Record, number: int) -> list[Any]:
     """Make tasks, which have no declared fields; once the empty list of the documentation's sample."""
-    if number == 1 and not context.is_plain:
+    if number == 1 and not context.fits_sdk_models:
         return [[]]
     return [_task(rng, group) for _ in range(1 if number == 0 else rng.integer(0, 1))]
 

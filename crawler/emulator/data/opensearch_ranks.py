@@ -53,7 +53,7 @@ def _first_rank(context: SeedContext, rng: SeededRandom, number: int) -> Record:
             {"attribute": "timeliness()", "arg": "create_timestamp", "weight": rng.choice((-100_000, 3, 100_000))},
         ],
     }
-    if context.is_plain:
+    if context.fits_sdk_models:
         return record
     if number == 1:
         return {**record, "type": "STRING", "meta": "random()*100+now()"}
@@ -74,14 +74,14 @@ def _second_rank(context: SeedContext, rng: SeededRandom, number: int) -> Record
         "created": rng.choice((0, created)) if number else created,
         "updated": created,
     }
-    return context.thin("second rank", rng, record, "description", "updated", "isSys")
+    return context.drop_optional("second rank", rng, record, "description", "updated", "isSys")
 
 
 def _expression(context: SeedContext, rng: SeededRandom, rank: Record) -> Record:
     """Make the entry of a first or second rank in the list of sort expressions."""
     fields = ("name", "active", "description", "created", "updated")
     record = {name: rank.get(name) for name in fields}
-    return context.thin("expression", rng, record, "description")
+    return context.drop_optional("expression", rng, record, "description")
 
 
 def _script(context: SeedContext, rng: SeededRandom, number: int) -> Record:
@@ -94,12 +94,12 @@ def _script(context: SeedContext, rng: SeededRandom, number: int) -> Record:
         "createTime": created.strftime(SPACED),
         "modifyTime": (created + timedelta(minutes=rng.integer(0, 500_000))).strftime(SPACED),
     }
-    return context.thin("script", rng, record, "modifyTime")
+    return context.drop_optional("script", rng, record, "modifyTime")
 
 
 def _strategies(context: SeedContext, rng: SeededRandom) -> list[Record]:
     """Make no strategies for most apps, as in the sample; else one (sent as an object) or two (sent as a list)."""
-    if context.is_plain or rng.chance(0.5):
+    if context.fits_sdk_models or rng.chance(0.5):
         return []
     return [_strategy(rng, number) for number in range(1 if context.is_older else 2)]
 
@@ -129,12 +129,12 @@ def _rule(context: SeedContext, rng: SeededRandom, number: int) -> Record:
         "created": created,
         "updated": created + rng.integer(0, 10_000_000),
     }
-    if not context.is_plain:
+    if not context.fits_sdk_models:
         record["processors"] += [
             {"name": "category_prediction", "categoryPrediction": rng.integer(1, 99_999), "projectId": 12_346},
             {"name": "ner", "priorities": [{"priority": "HIGH", "tag": "brand", "order": 1}]},
         ]
-    return context.thin("rule", rng, record, "domain", "updated")
+    return context.drop_optional("rule", rng, record, "domain", "updated")
 
 
 def _processor(rng: SeededRandom, name: str) -> Record:

@@ -10,12 +10,10 @@ Slow queries and reports don't depend on the requested time span.
 
 from __future__ import annotations
 
+from crawler.emulator.apis.opensearch import MODULES, SOURCE_TYPES
 from crawler.emulator.data.opensearch_context import SeedContext
 from crawler.emulator.data.seeded import SeededRandom, epoch_s
 from crawler.emulator.records import Record
-
-MODULES = ("app", "app-query", "abtest", "suggest", "hot", "hint", "data-quality", "es")
-SOURCE_TYPES = ("rds", "polardb", "odps", "mysql", "drds")
 
 
 def put(context: SeedContext, group: str, number: int) -> None:
@@ -27,7 +25,7 @@ def put(context: SeedContext, group: str, number: int) -> None:
     context.put("ListStatisticLogs", [hot] if hot and context.is_older else hot, (group, "hot"))
     for module in MODULES:
         reports = [_report(rng) for _ in range(rng.integer(1, 2) if number == 0 else 0)]
-        if module == "app" and not context.is_plain:
+        if module == "app" and not context.fits_sdk_models:
             reports = [{}]
         context.put("ListStatisticReport", reports, (group, module))
 
@@ -47,14 +45,14 @@ def _put_slow_queries(context: SeedContext, rng: SeededRandom, group: str, numbe
     status = rng.choice(("PENDING", "SUCCESS", "RUNNING", "FAILED", "N/A"))
     categories: Record = {**span, "analyzeStatus": f'"{status}"' if context.is_older else status}
     count = 2 if number == 0 else 1
-    if not context.is_plain and not context.is_older:
+    if not context.fits_sdk_models and not context.is_older:
         categories["categories"] = [
             {"index": index, "queryProportion": 0.25, "max": rng.integer(200, 9000)} for index in range(count)
         ]
     context.put("ListSlowQueryCategories", [categories], (group,))
     for index in range(count):
         query = "no data" if index else rng.choice(("query=default:'手机'&&config=hit:10", "no data"))
-        context.name("categories", group, str(index))
+        context.add_name("categories", group, str(index))
         context.put("ListSlowQueryQueries", [{"index": index, "appQuery": query, **span}], (group, str(index)))
 
 

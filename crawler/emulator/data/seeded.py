@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+SeedPath = tuple[int, str, str]  # seed, account ID, region ID
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 EPOCH = datetime(2021, 1, 1, tzinfo=UTC)
+TIME_LAYOUT = "2006-01-02T15:04:05Z07:00"  # Go's, which some samples show instead of a time
 
 
 SUBJECTS = (
@@ -37,7 +39,7 @@ DESCRIPTIONS = (
     "👩‍👩‍👧‍👦 family, 𝔘𝔫𝔦𝔠𝔬𝔡𝔢, \u200emark",
     "@every 5m; -1+1",
 )
-WHOLE = 3  # the number of records at the start of each list that have every field
+COMPLETE_RECORDS = 3  # the number of records at the start of each list that have every field
 
 
 @functools.cache
@@ -143,7 +145,7 @@ def sparse(rng: SeededRandom, number: int, record: dict[str, Any], *optional: st
 
     Fields with secrets are never optional, so that every marker stays in the data.
     """
-    if number < WHOLE:
+    if number < COMPLETE_RECORDS:
         return record
     thinned = dict(record)
     for name in optional:

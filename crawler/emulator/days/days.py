@@ -48,7 +48,7 @@ DENIED_PRODUCT = "opensearch"
 # The share of lists that change on a day. In the first account's first region, all lists do.
 _SHARE = 0.4
 # The maximum number of records that change in a list on a day, in addition to the first one.
-_MOST = 25
+_MAX_CHANGES = 25
 _TRIES = 12
 # Lists that name a parent in a field instead of their path.
 _FOLLOWERS = frozenset(name for references in REFERENCES.values() for name, _, _ in references)
@@ -80,10 +80,10 @@ def faults(spec: CloudSpec) -> list[Rule]:
 def apply_day(data: RegionData, spec: CloudSpec, account_id: str, region_id: str, day: int) -> None:
     """Advance the data of an account in a region from the previous day to this one."""
     is_first = (account_id, region_id) == (spec.accounts[0], spec.regions[0])
-    newcomers: set[str] = set()
+    new_parents: set[str] = set()
     for operation in _LISTS:
         rng = LocalSeededRandom(spec.seed, account_id, region_id, "day", day, operation.name)
-        _OperationDay(data, operation, rng, day, newcomers).run(1.0 if is_first else _SHARE)
+        _OperationDay(data, operation, rng, day, new_parents).run(1.0 if is_first else _SHARE)
     for name in sorted(SIGNED):
         rng = LocalSeededRandom(spec.seed, account_id, region_id, "signature", day, name)
         for parent, records in data.lists.get(name, {}).items():
@@ -94,32 +94,32 @@ def apply_day(data: RegionData, spec: CloudSpec, account_id: str, region_id: str
 
 
 class _OperationDay:
-    """The changes of one operation's lists on one day. `newcomers` are parents added today; they don't change."""
+    """The changes of one operation's lists on one day. `new_parents` are parents added today; they don't change."""
 
     def __init__(
-        self, data: RegionData, operation: EmulatedOperation, rng: SeededRandom, day: int, newcomers: set[str]
+        self, data: RegionData, operation: EmulatedOperation, rng: SeededRandom, day: int, new_parents: set[str]
     ) -> None:
         self._data = data
         self._operation = operation
         self._dice = rng
         self._day = day
-        self._newcomers = newcomers
+        self._new_parents = new_parents
 
     def run(self, share: float) -> None:
         """Remove, change and add some records, each of the three with a probability of `share`."""
         name = self._operation.name
         moves = self._operation.envelope not in ENVELOPES_OF_ONE and name not in ONLY_CHANGED
         if self._dice.chance(share) and moves:
-            for parent, record in self._some(least=3):
+            for parent, record in self._chosen(least=3):
                 self._remove(parent, record)
         if self._dice.chance(share):
-            for turn, (parent, record) in enumerate(self._some(least=1, every=20, for_change=True)):
+            for turn, (parent, record) in enumerate(self._chosen(least=1, every=20, for_change=True)):
                 self._change(parent, record, turn)
         if self._dice.chance(share) and moves and name not in NEVER_ADDED:
-            for parent, record in self._some(least=1):
+            for parent, record in self._chosen(least=1):
                 self._add(parent, record)
 
-    def _some(self, least: int, every: int = 40, *, for_change: bool = False) -> Iterator[tuple[Parent, Item]]:
+    def _chosen(self, least: int, every: int = 40, *, for_change: bool = False) -> Iterator[tuple[Parent, Item]]:
         """Yield one record, and another one per `every` records; none of fewer than `least` records.
 
         To add or remove, choose from three random records the one with the fewest children, so that a day changes
@@ -130,7 +130,7 @@ class _OperationDay:
         found = [one for one in all_records if _is_plain(one[1]) and not self._is_new(*one)]
         if len(found) < least:
             return
-        for turn in range(1 + min(len(found) // every, _MOST)):
+        for turn in range(1 + min(len(found) // every, _MAX_CHANGES)):
             picked = [self._dice.integer(0, len(found) - 1) for _ in range(_TRIES if for_change else 3)]
             if for_change:
                 wanted = [number for number in picked if has_first_field(self._operation, found[number][1], turn)]
@@ -142,7 +142,7 @@ class _OperationDay:
         words = set(parent)
         if isinstance(record, dict):
             words.update(*(re.split("[:/#.]", str(record.get(field))) for field in identity(self._operation)))
-        return not self._newcomers.isdisjoint(words)
+        return not self._new_parents.isdisjoint(words)
 
     def _below(self, parent: Parent, record: Item) -> int:
         """Return the number of records in the lists below this one."""
@@ -201,7 +201,7 @@ class _OperationDay:
         self._data.put(self._operation.name, [*self._list(parent), made], parent)
         if self._operation.child_namespace:
             key = self._operation.key[0]
-            self._newcomers.add(str(made[key]))
+            self._new_parents.add(str(made[key]))
             self._copy_below((*parent, str(record[key])), (*parent, str(made[key])), copy)
         for name, outer, is_about in self._references(parent, record):
             records = self._data.lists[name][outer]

@@ -20,9 +20,9 @@ Copy = Callable[[Any], Any]
 MARKER = re.compile("canary[0-9a-f]{24}")
 FIRST_DAY = datetime(2026, 11, 21, tzinfo=UTC)
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SHORTEST = 30  # the maximum length of an app group's name, the shortest maximum of all names
+_MAX_NAME_LENGTH = 30  # the maximum length of an app group's name, the shortest maximum of all names
 # Shorter names may occur in other texts by chance.
-_LEAST_TELLING = 6
+_MIN_REPLACED_LENGTH = 6
 
 # The next value of fields with few values.
 _NEXT: Mapping[str, str] = {
@@ -71,9 +71,9 @@ def with_changed_field(operation: EmulatedOperation, record: Record, rng: Seeded
             continue
         holder, last = found
         before = holder[last]
-        holder[last] = _other(last, before, rng, day)
+        holder[last] = _next_value(last, before, rng, day)
         if holder[last] != before:
-            _stamp(copy, FIRST_DAY + timedelta(days=day - 1, seconds=rng.integer(0, 80_000)))
+            _set_modified(copy, FIRST_DAY + timedelta(days=day - 1, seconds=rng.integer(0, 80_000)))
             return copy
     return record
 
@@ -105,7 +105,7 @@ def renew_signature(record: Record, rng: SeededRandom) -> Record:
     return copy
 
 
-def _other(field: str, value: Any, rng: SeededRandom, day: int) -> Any:
+def _next_value(field: str, value: Any, rng: SeededRandom, day: int) -> Any:
     if isinstance(value, bool):
         return not value
     if field in _ONE_OR_NONE and value in (0, 1, "0", "1"):
@@ -117,13 +117,13 @@ def _other(field: str, value: Any, rng: SeededRandom, day: int) -> Any:
     if MARKER.search(value) and field != "triggerConfig":
         return MARKER.sub(lambda _: f"canary{rng.hex(24)}", value)
     if field == "triggerConfig":
-        return _other_config(value)
+        return _next_config(value)
     if value.isdecimal():
         return str(int(value) + 1)
     return _NEXT.get(value) or f"{value} (day {day})".strip()
 
 
-def _other_config(text: str) -> str:
+def _next_config(text: str) -> str:
     """Return a trigger's configuration with one flag inverted. Text that isn't JSON stays as it is."""
     try:
         config = orjson.loads(text)
@@ -136,7 +136,7 @@ def _other_config(text: str) -> str:
     return orjson.dumps(config, option=orjson.OPT_INDENT_2).decode()
 
 
-def _stamp(record: Record, moment: datetime) -> None:
+def _set_modified(record: Record, moment: datetime) -> None:
     """Set the time of the last change, in the notation that the record has."""
     for name in _MODIFIED:
         match record.get(name):
@@ -160,7 +160,7 @@ def make_copier(rng: SeededRandom, renamed: Collection[tuple[Any, Any]]) -> Copy
         text = MARKER.sub(lambda _: f"canary{rng.hex(24)}", text)
         text = _UUID.sub(lambda _: rng.uuid(), text)
         for old, new in renamed:
-            if isinstance(old, str) and len(old) >= _LEAST_TELLING:
+            if isinstance(old, str) and len(old) >= _MIN_REPLACED_LENGTH:
                 text = text.replace(orjson.dumps(old).decode()[1:-1], orjson.dumps(new).decode()[1:-1])
         return orjson.loads(text)
 
@@ -174,15 +174,15 @@ def fresh_key(operation: EmulatedOperation, rng: SeededRandom, day: int, value: 
     if value.isdecimal():
         return str(max(int(other) for other in taken if other.isdecimal()) + 1)
     for attempt in range(1000 * day, 1000 * day + 1000):
-        fresh = _named(operation, rng, value, attempt)
+        fresh = _fresh_name(operation, rng, value, attempt)
         if fresh not in taken:
             return fresh
     raise RuntimeError(f"{operation.name} has no name left for day {day}")
 
 
-def _named(operation: EmulatedOperation, rng: SeededRandom, value: str, attempt: int) -> str:
+def _fresh_name(operation: EmulatedOperation, rng: SeededRandom, value: str, attempt: int) -> str:
     if operation.name in NAMED:
-        return seeded.name(rng, attempt, longest=_SHORTEST)
+        return seeded.name(rng, attempt, longest=_MAX_NAME_LENGTH)
     if _UUID.search(value):
         return _UUID.sub(lambda _: rng.uuid(), value)
     mark = f"d{attempt}"

@@ -63,17 +63,17 @@ def difference(old: Cloud, new: Cloud) -> dict[tuple[str, str, str], ExpectedCha
         for region in old.spec.regions
         if account in new.spec.accounts and region in new.spec.regions
     ]
-    found = {(*where, name): _compared(old, new, *where, name) for where in places for name in TABLES}
+    found = {(*where, name): _compare(old, new, *where, name) for where in places for name in TABLES}
     return {place: differs for place, differs in found.items() if not differs.is_empty}
 
 
-def _compared(old: Cloud, new: Cloud, account: str, region: str, name: str) -> ExpectedChange:
+def _compare(old: Cloud, new: Cloud, account: str, region: str, name: str) -> ExpectedChange:
     before, after = (_by_key(name, cloud.lists(account, region, name)) for cloud in (old, new))
     both = [key for key in before if key in after and before[key].record != after[key].record]
     return ExpectedChange(
         added={key: found for key, found in after.items() if key not in before},
         removed={key: found for key, found in before.items() if key not in after},
-        changed={key: _change(before[key], after[key]) for key in both},
+        changed={key: _changed_record(before[key], after[key]) for key in both},
     )
 
 
@@ -82,7 +82,7 @@ def _by_key(name: str, lists: Mapping[Parent, Iterable[Item]]) -> dict[Key, List
     fields, found, like = identity(BY_NAME[name]), dict[Key, ListedRecord](), Counter[Key]()
     for parent, records in lists.items():
         for record in records:
-            names = [_spelled(record, field) for field in fields] if isinstance(record, dict) else []
+            names = [_wire_name(record, field) for field in fields] if isinstance(record, dict) else []
             key = (*parent, *(str(record[known]) for known in names if known))
             if not names or None in names or key in found:
                 key = (*parent, orjson.dumps(record, option=orjson.OPT_SORT_KEYS).decode())
@@ -92,12 +92,12 @@ def _by_key(name: str, lists: Mapping[Parent, Iterable[Item]]) -> dict[Key, List
     return found
 
 
-def _spelled(record: Mapping[str, Any], name: str) -> str | None:
+def _wire_name(record: Mapping[str, Any], name: str) -> str | None:
     """Return the field's name in this record: older envelopes start it with a small letter."""
     return next((known for known in (name, name[:1].lower() + name[1:]) if record.get(known) is not None), None)
 
 
-def _change(old: ListedRecord, new: ListedRecord) -> ChangedRecord:
+def _changed_record(old: ListedRecord, new: ListedRecord) -> ChangedRecord:
     names = [*old.record, *(name for name in new.record if name not in old.record)]
     differing = tuple(name for name in names if old.record.get(name, ...) != new.record.get(name, ...))
     return ChangedRecord(old.parent, old.record, new.record, differing)

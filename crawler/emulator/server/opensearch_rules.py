@@ -88,7 +88,7 @@ def _has_tag(tags: list[Any], key: object, value: object) -> bool:
     return any(tag.get("key") == key and tag.get("value", value) == value for tag in tags)
 
 
-def _tagged(records: list[Any], query: Query) -> list[Any]:
+def _filter_by_tag(records: list[Any], query: Query) -> list[Any]:
     ids, tags = _list(query, "resourceId"), _list(query, "tag")
     return [
         record
@@ -98,7 +98,7 @@ def _tagged(records: list[Any], query: Query) -> list[Any]:
     ]
 
 
-def _groups(records: list[Any], query: Query) -> list[Any]:
+def _filter_groups(records: list[Any], query: Query) -> list[Any]:
     tags = _list(query, "tags")
     if not tags:
         return records
@@ -109,7 +109,7 @@ def _groups(records: list[Any], query: Query) -> list[Any]:
     ]
 
 
-def _instances(records: list[Any], query: Query) -> list[Any]:
+def _filter_instances(records: list[Any], query: Query) -> list[Any]:
     """Return the records of a source, with the fields of a level of detail."""
     source, fields = query.get("source", "user"), LEVELS[query.get("output", "normal")]
     found = records if source == "all" else [record for record in records if record["Source"] == source]
@@ -118,14 +118,14 @@ def _instances(records: list[Any], query: Query) -> list[Any]:
     return [{name: record[name] for name in fields if name in record} for record in found]
 
 
-def _of_types(records: list[Any], query: Query) -> list[Any]:
+def _filter_by_type(records: list[Any], query: Query) -> list[Any]:
     types = _list(query, "types")
     if any(kind not in DICTIONARY_TYPES for kind in types):
         raise invalid_argument(f"types must be among {', '.join(DICTIONARY_TYPES)}")
     return [record for record in records if record["type"] in types] if types else records
 
 
-def _of_activity(records: list[Any], query: Query) -> list[Any]:
+def _filter_by_activity(records: list[Any], query: Query) -> list[Any]:
     wanted = {"1": True, "2": False}.get(query.get("isActive", "0"))
     return records if wanted is None else [record for record in records if record["active"] is wanted]
 
@@ -139,9 +139,9 @@ TIMES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
 }
 # The filters that the operations' rows can't express.
 RECORD_FILTERS: Mapping[str, Callable[[list[Any], Query], list[Any]]] = {
-    "opensearch.ListAppGroups": _groups,
-    "opensearch.ListFunctionInstances": _instances,
-    "opensearch.ListInterventionDictionaries": _of_types,
-    "opensearch.ListQueryProcessors": _of_activity,
-    "opensearch.ListTagResources": _tagged,
+    "opensearch.ListAppGroups": _filter_groups,
+    "opensearch.ListFunctionInstances": _filter_instances,
+    "opensearch.ListInterventionDictionaries": _filter_by_type,
+    "opensearch.ListQueryProcessors": _filter_by_activity,
+    "opensearch.ListTagResources": _filter_by_tag,
 }

@@ -35,11 +35,11 @@ class Throttler:
         bucket.filled_at = now
         if bucket.level < 1:
             wait_ms = max(1, math.ceil((1 - bucket.level) / rate.rate * 1000))
-            raise throttling_refusal(_answer(product, wait_ms), product)
+            raise throttling_refusal(_default_throttle(product, wait_ms), product)
         bucket.level -= 1
 
 
-def _answer(product: str, wait_ms: int) -> Throttle:
+def _default_throttle(product: str, wait_ms: int) -> Throttle:
     if product == "opensearch":
         return Throttle(status=400, code="Throttling", retry_after_ms=wait_ms, hint="ratelimit")
     if product == "fc-open":

@@ -27,28 +27,28 @@ USUAL = Latency()
 # response is there (80 ms); the same again at 0.7 of the rate, the deepest cut of one throttling response; and one per
 # minute, the probe of the configured rate. From 20 per second that is 2.5 + 2.1 and 5 in 300 s: 1.6 % of 600 at 2 per
 # second, 3.2 % of 300 at 1 (1.9 % from 30 s on). From 50 it is 4.9 + 3.7 and 5: 2.3 % at 2 per second.
-PURSUED = ((50.0, 25.0), (50.0, 40.0), (50.0, 10.0), (20.0, 5.0), (500.0, 50.0), (20.0, 2.0), (50.0, 2.0), (20.0, 1.0))
+RATES = ((50.0, 25.0), (50.0, 40.0), (50.0, 10.0), (20.0, 5.0), (500.0, 50.0), (20.0, 2.0), (50.0, 2.0), (20.0, 1.0))
 
 
 @dataclass
 class Run:
-    """The instants of all requests on the server's clock: accepted (`taken`) and throttled (`refused`)."""
+    """The instants at which requests were accepted or throttled, on the server's clock."""
 
-    taken: list[float] = field(default_factory=list)
-    refused: list[float] = field(default_factory=list)
+    accepted: list[float] = field(default_factory=list)
+    throttled: list[float] = field(default_factory=list)
 
     def rate(self, begin: float, end: float) -> float:
         """Return the accepted requests per second."""
-        return sum(begin <= at < end for at in self.taken) / (end - begin)
+        return sum(begin <= at < end for at in self.accepted) / (end - begin)
 
     def waste(self, begin: float = 0.0, end: float = float("inf")) -> float:
         """Return the share of requests that were throttled."""
-        refused = sum(begin <= at < end for at in self.refused)
-        return refused / max(1, refused + sum(begin <= at < end for at in self.taken))
+        throttled = sum(begin <= at < end for at in self.throttled)
+        return throttled / max(1, throttled + sum(begin <= at < end for at in self.accepted))
 
     def reached(self, rate: float, after: float) -> float:
         """Return the seconds from `after` until the first 5 seconds with `rate` or more."""
-        end = max(self.taken)
+        end = max(self.accepted)
         return next(
             (t for t in _steps(0.0, end - after - 5) if self.rate(after + t, after + t + 5) >= rate), float("inf")
         )
@@ -58,7 +58,7 @@ def _steps(begin: float, end: float) -> Sequence[float]:
     return [begin + n / 2 for n in range(int((end - begin) * 2))]
 
 
-def pursue(
+def simulate(
     rule: LimitRule,
     server: Server,
     duration_s: float,
@@ -97,7 +97,7 @@ def pursue(
             while changes and changes[0][0] <= now:
                 server.rate = changes.pop(0)[1]
             wait_s = server.refuse(now)
-            (run.refused if wait_s else run.taken).append(now)
+            (run.throttled if wait_s else run.accepted).append(now)
             at(now + latency.draw(rng), "answer", sent_at, wait_s)
         elif wait_s:
             bucket.throttled(now, sent_at, wait_s if hints else None)
@@ -114,7 +114,7 @@ def servers() -> dict[str, Callable[[float], Server]]:
 
 
 @dataclass(frozen=True)
-class Held:
+class AdaptationFigures:
     """The figures of 300 s at an unknown rate, and of 90 s more at a higher one."""
 
     lowest: float  # 10-second windows from 30 s on, ÷ real
@@ -130,13 +130,17 @@ class Held:
         return self.lowest >= 0.9 and self.highest <= 1.1 and self.later_waste < 0.02 and self.follows_s <= 60
 
 
-def chase(told: float, real: float, make: Callable[[float], Server], *, hints: bool, seed: int = 1) -> Held:
+def find_and_follow(
+    configured: float, real: float, make: Callable[[float], Server], *, hints: bool, seed: int = 1
+) -> AdaptationFigures:
     """Run 300 s at an unknown real rate, then 90 s at twice that rate, or at the configured one if that is lower."""
-    then = min(told, real * 2.0)
-    run = pursue(LimitRule(told, 5), make(real), 390, changes=[(300.0, then)], hints=hints, seed=seed)
+    then = min(configured, real * 2.0)
+    run = simulate(LimitRule(configured, 5), make(real), 390, changes=[(300.0, then)], hints=hints, seed=seed)
     windows = [run.rate(t, t + 10) / real for t in range(30, 290, 5)]
     mean = run.rate(30, 300) / real
-    return Held(min(windows), max(windows), mean, run.waste(0, 300), run.waste(30, 300), run.reached(0.9 * then, 300.0))
+    return AdaptationFigures(
+        min(windows), max(windows), mean, run.waste(0, 300), run.waste(30, 300), run.reached(0.9 * then, 300.0)
+    )
 
 
 def main() -> None:
@@ -145,19 +149,23 @@ def main() -> None:
         for name, make in servers().items():
             server = make(rate)
             rule = LimitRule(rate, 1 if isinstance(server, Windows) else int(server.burst))
-            runs = [pursue(rule, make(rate), 120, seed=seed) for seed in (1, 2, 3)]
-            refused = max(len(run.refused) for run in runs)
-            print(f"| {rate:g} | {name} | {min(run.rate(1, 120) for run in runs) / rate:.3f} | {refused} |")
+            runs = [simulate(rule, make(rate), 120, seed=seed) for seed in (1, 2, 3)]
+            throttled = max(len(run.throttled) for run in runs)
+            print(f"| {rate:g} | {name} | {min(run.rate(1, 120) for run in runs) / rate:.3f} | {throttled} |")
     print("\n| configured | real | server | 10-s windows ÷ real | mean | throttled | from 30 s | follows in |")
     print("| ---: | ---: | --- | --- | ---: | ---: | ---: | ---: |")
-    for told, real in PURSUED:
+    for configured, real in RATES:
         for name, make in servers().items():
-            found = [chase(told, real, make, hints=hints, seed=seed) for hints in (False, True) for seed in (1, 2)]
-            low, high = min(one.lowest for one in found), max(one.highest for one in found)
-            waste, later = max(one.waste for one in found), max(one.later_waste for one in found)
+            figures = [
+                find_and_follow(configured, real, make, hints=hints, seed=seed)
+                for hints in (False, True)
+                for seed in (1, 2)
+            ]
+            low, high = min(one.lowest for one in figures), max(one.highest for one in figures)
+            waste, later = max(one.waste for one in figures), max(one.later_waste for one in figures)
             print(
-                f"| {told:g} | {real:g} | {name} | {low:.2f}–{high:.2f} | {min(one.mean for one in found):.3f} "
-                f"| {waste:.1%} | {later:.1%} | {max(one.follows_s for one in found):.0f} s |",
+                f"| {configured:g} | {real:g} | {name} | {low:.2f}–{high:.2f} | {min(one.mean for one in figures):.3f} "
+                f"| {waste:.1%} | {later:.1%} | {max(one.follows_s for one in figures):.0f} s |",
                 flush=True,
             )
 

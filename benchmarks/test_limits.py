@@ -1,4 +1,4 @@
-"""In virtual time: how near a crawl comes to the least time, and a bucket to a rate that nobody told it."""
+"""In virtual time: the time of a crawl compared with the least time, and a bucket that finds an unknown rate."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ KILLED: dict[str, Any] = {
     "peak_kb": 0,
     "files_at_start": 0,
     "files_at_most": 0,
-    "files_left": ["killed: nobody looked"],
+    "files_left": ["killed: not measured"],
     "tasks_left": [],
     "threads_left": [],
 }

@@ -64,7 +64,7 @@ class Comparison:
         columns = [name for name in row if name not in FIXED and name not in parameters]
         if extra:
             if len(extra) > 1 or any(row[name] is not None for name in columns):
-                raise DifferentError(f"the row has {extra!r} beside its columns, the record is {record!r}")
+                raise DifferentError(f"the row has {extra!r} in addition to its columns, the record is {record!r}")
             [path] = extra
             self._kept(record, extra, path)
             return

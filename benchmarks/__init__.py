@@ -1,4 +1,4 @@
-"""What a crawl costs beside its peers: a static cloud, who lists it, and what each of them took.
+"""Compares the cost of a crawl with other programs that list the same static cloud.
 
-`python -m benchmarks` runs it all; `docs/performance.md` has the table. Nothing here is part of the package.
+`python -m benchmarks` runs all of them; `docs/performance.md` has the table. Nothing here is part of the package.
 """

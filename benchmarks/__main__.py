@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: everyone lists the same static cloud, in turn, and a table says what it took them."""
+"""`python -m benchmarks`: runs all contenders on the same static cloud, in turn, and prints a table of their cost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.table import markdown
 from tests.support.markdown_table import put
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-# dlt would report its use to its makers; nothing here asks anyone outside of this machine.
+# dlt reports its use to its makers by default. No benchmark sends requests to other machines.
 _ENVIRON = {"RUNTIME__DLTHUB_TELEMETRY": "false", "PYTHONHASHSEED": "0"}
 
 
@@ -49,16 +49,16 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     keys = [contender.key for contender in CONTENDERS]
     parser.add_argument("--quick", action="store_true", help="a small cloud: 4,000 functions")
-    parser.add_argument("--times", type=int, default=1, help="so many times the accounts, from the same pages")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each")
-    parser.add_argument("--only", nargs="+", choices=keys, default=keys, help="who takes part")
+    parser.add_argument("--times", type=int, default=1, help="multiplies the accounts, with the same pages")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each contender")
+    parser.add_argument("--only", nargs="+", choices=keys, default=keys, help="the contenders to run")
     parser.add_argument("--work", type=Path, default=Path(".bench"), help="pages, outputs and dlt's environment")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     return parser.parse_args()
 
 
 def _rounds(contenders: Sequence[Contender], description: Path, work: Path, rounds: int) -> dict[str, list[Measured]]:
-    """Everyone once a round, the first one in a round being another each time."""
+    """Run each contender once per round. Each round starts with another one."""
     runs: dict[str, list[Measured]] = {contender.key: [] for contender in contenders}
     for number in range(rounds):
         turn = number % len(contenders)

@@ -1,8 +1,8 @@
-"""One bucket against a cloud whose real rate it isn't told: how fast it finds it, how well it holds it, what it wastes.
+"""Measures how fast a token bucket finds an unknown rate, how well it keeps it, and how many requests are throttled.
 
     .venv/bin/python benchmarks/adaptation.py
 
-A sender that always has something to send, a bucket in front of it, a server's limit behind 80 ms ± 20 ms.
+A sender that always has a request, a bucket, and a server with a limit, 80 ms ± 20 ms away.
 """
 
 from __future__ import annotations
@@ -23,33 +23,32 @@ from crawler.client.rate_limit import LimitRule, TokenBucket
 
 Server = ServerBucket | Windows
 USUAL = Latency()
-# Told, and real. The least that can be refused: the first one, and what leaves until its answer is there (80 ms); the
-# same again at 0.7 of the rate, since one refusal may cut no deeper; and one a minute, since what was told has to be
-# tried that often. From 20 a second that's 2.5 + 2.1 and 5 in 300 s: 1.6 % of 600 at 2 a second, 3.2 % of 300 at 1
-# (1.9 % from 30 s on). From 50 it's 4.9 + 3.7 and 5: 2.3 % at 2 a second.
-PURSUED = ((50.0, 25.0), (50.0, 40.0), (50.0, 10.0), (20.0, 5.0), (500.0, 50.0), (20.0, 2.0), (50.0, 2.0), (20.0, 1.0))
+# Configured and real rates. These requests can't avoid being throttled: the first one, and those sent until its
+# response is there (80 ms); the same again at 0.7 of the rate, the deepest cut of one throttling response; and one per
+# minute, the probe of the configured rate. From 20 per second that is 2.5 + 2.1 and 5 in 300 s: 1.6 % of 600 at 2 per
+# second, 3.2 % of 300 at 1 (1.9 % from 30 s on). From 50 it is 4.9 + 3.7 and 5: 2.3 % at 2 per second.
+RATES = ((50.0, 25.0), (50.0, 40.0), (50.0, 10.0), (20.0, 5.0), (500.0, 50.0), (20.0, 2.0), (50.0, 2.0), (20.0, 1.0))
 
 
 @dataclass
 class Run:
-    """What came of it: when each request was taken or refused, by the server's clock."""
+    """The instants at which requests were accepted or throttled, on the server's clock."""
 
-    taken: list[float] = field(default_factory=list)
-    refused: list[float] = field(default_factory=list)
-    left: list[float] = field(default_factory=list)
+    accepted: list[float] = field(default_factory=list)
+    throttled: list[float] = field(default_factory=list)
 
     def rate(self, begin: float, end: float) -> float:
-        """Requests per second that were taken."""
-        return sum(begin <= at < end for at in self.taken) / (end - begin)
+        """Return the accepted requests per second."""
+        return sum(begin <= at < end for at in self.accepted) / (end - begin)
 
     def waste(self, begin: float = 0.0, end: float = float("inf")) -> float:
-        """The refused ones' share of all."""
-        refused = sum(begin <= at < end for at in self.refused)
-        return refused / max(1, refused + sum(begin <= at < end for at in self.taken))
+        """Return the share of requests that were throttled."""
+        throttled = sum(begin <= at < end for at in self.throttled)
+        return throttled / max(1, throttled + sum(begin <= at < end for at in self.accepted))
 
     def reached(self, rate: float, after: float) -> float:
-        """Seconds from `after` until 5 seconds on end pass at `rate` or more."""
-        end = max(self.taken)
+        """Return the seconds from `after` until the first 5 seconds with `rate` or more."""
+        end = max(self.accepted)
         return next(
             (t for t in _steps(0.0, end - after - 5) if self.rate(after + t, after + t + 5) >= rate), float("inf")
         )
@@ -59,7 +58,7 @@ def _steps(begin: float, end: float) -> Sequence[float]:
     return [begin + n / 2 for n in range(int((end - begin) * 2))]
 
 
-def pursue(
+def simulate(
     rule: LimitRule,
     server: Server,
     duration_s: float,
@@ -70,11 +69,11 @@ def pursue(
     late_s: float = 0.0,
     seed: int = 1,
 ) -> Run:
-    """Send as fast as the bucket lets, for so long. `changes`: instants at which the server's rate becomes another.
+    """Send as fast as the bucket allows for `duration_s`. `changes`: (instant, new rate of the server).
 
-    `late_s`: how late at most each request leaves after it may, as on a busy machine.
+    `late_s`: the maximum delay of each request after the bucket allows it, as on a busy machine.
     """
-    dice, bucket, run = random.Random(seed), TokenBucket(rule), Run()
+    rng, bucket, run = random.Random(seed), TokenBucket(rule), Run()
     changes = list(changes)
     events: list[tuple[float, int, str, float, float]] = [(0.0, 0, "leave", 0.0, 0.0)]
     number = 0
@@ -89,18 +88,17 @@ def pursue(
         if what == "leave":
             ready_at = bucket.ready_at(now)
             if ready_at > now:
-                at(ready_at + dice.uniform(0, late_s), "leave", 0.0)
+                at(ready_at + rng.uniform(0, late_s), "leave", 0.0)
                 continue
             bucket.charge(now)
-            run.left.append(now)
-            at(now + latency.draw(dice), "arrive", now)
+            at(now + latency.draw(rng), "arrive", now)
             at(now, "leave", 0.0)
         elif what == "arrive":
             while changes and changes[0][0] <= now:
                 server.rate = changes.pop(0)[1]
             wait_s = server.refuse(now)
-            (run.refused if wait_s else run.taken).append(now)
-            at(now + latency.draw(dice), "answer", sent_at, wait_s)
+            (run.throttled if wait_s else run.accepted).append(now)
+            at(now + latency.draw(rng), "answer", sent_at, wait_s)
         elif wait_s:
             bucket.throttled(now, sent_at, wait_s if hints else None)
         else:
@@ -116,8 +114,8 @@ def servers() -> dict[str, Callable[[float], Server]]:
 
 
 @dataclass(frozen=True)
-class Held:
-    """What a chase of 300 s came to, and of 90 s more in which the real rate is `then`."""
+class AdaptationFigures:
+    """The figures of 300 s at an unknown rate, and of 90 s more at a higher one."""
 
     lowest: float  # 10-second windows from 30 s on, ÷ real
     highest: float
@@ -128,38 +126,46 @@ class Held:
 
     @property
     def is_within(self) -> bool:
-        """Whether it keeps what docs/performance.md promises."""
+        """Whether the figures meet the promise in docs/performance.md."""
         return self.lowest >= 0.9 and self.highest <= 1.1 and self.later_waste < 0.02 and self.follows_s <= 60
 
 
-def chase(told: float, real: float, make: Callable[[float], Server], *, hints: bool, seed: int = 1) -> Held:
-    """300 s at a real rate that nobody told, then 90 s at twice that, or at what was told."""
-    then = min(told, real * 2.0)
-    run = pursue(LimitRule(told, 5), make(real), 390, changes=[(300.0, then)], hints=hints, seed=seed)
+def find_and_follow(
+    configured: float, real: float, make: Callable[[float], Server], *, hints: bool, seed: int = 1
+) -> AdaptationFigures:
+    """Run 300 s at an unknown real rate, then 90 s at twice that rate, or at the configured one if that is lower."""
+    then = min(configured, real * 2.0)
+    run = simulate(LimitRule(configured, 5), make(real), 390, changes=[(300.0, then)], hints=hints, seed=seed)
     windows = [run.rate(t, t + 10) / real for t in range(30, 290, 5)]
     mean = run.rate(30, 300) / real
-    return Held(min(windows), max(windows), mean, run.waste(0, 300), run.waste(30, 300), run.reached(0.9 * then, 300.0))
+    return AdaptationFigures(
+        min(windows), max(windows), mean, run.waste(0, 300), run.waste(30, 300), run.reached(0.9 * then, 300.0)
+    )
 
 
 def main() -> None:
-    print("| rate, known | server | taken ÷ rate | refused |\n| ---: | --- | ---: | ---: |")
+    print("| known rate | server | accepted ÷ rate | throttled |\n| ---: | --- | ---: | ---: |")
     for rate in (5.0, 20.0, 50.0, 500.0):
         for name, make in servers().items():
             server = make(rate)
             rule = LimitRule(rate, 1 if isinstance(server, Windows) else int(server.burst))
-            runs = [pursue(rule, make(rate), 120, seed=seed) for seed in (1, 2, 3)]
-            refused = max(len(run.refused) for run in runs)
-            print(f"| {rate:g} | {name} | {min(run.rate(1, 120) for run in runs) / rate:.3f} | {refused} |")
-    print("\n| told | real | server | 10-s windows ÷ real | mean | refused | from 30 s | follows in |")
+            runs = [simulate(rule, make(rate), 120, seed=seed) for seed in (1, 2, 3)]
+            throttled = max(len(run.throttled) for run in runs)
+            print(f"| {rate:g} | {name} | {min(run.rate(1, 120) for run in runs) / rate:.3f} | {throttled} |")
+    print("\n| configured | real | server | 10-s windows ÷ real | mean | throttled | from 30 s | follows in |")
     print("| ---: | ---: | --- | --- | ---: | ---: | ---: | ---: |")
-    for told, real in PURSUED:
+    for configured, real in RATES:
         for name, make in servers().items():
-            found = [chase(told, real, make, hints=hints, seed=seed) for hints in (False, True) for seed in (1, 2)]
-            low, high = min(one.lowest for one in found), max(one.highest for one in found)
-            waste, later = max(one.waste for one in found), max(one.later_waste for one in found)
+            figures = [
+                find_and_follow(configured, real, make, hints=hints, seed=seed)
+                for hints in (False, True)
+                for seed in (1, 2)
+            ]
+            low, high = min(one.lowest for one in figures), max(one.highest for one in figures)
+            waste, later = max(one.waste for one in figures), max(one.later_waste for one in figures)
             print(
-                f"| {told:g} | {real:g} | {name} | {low:.2f}–{high:.2f} | {min(one.mean for one in found):.3f} "
-                f"| {waste:.1%} | {later:.1%} | {max(one.follows_s for one in found):.0f} s |",
+                f"| {configured:g} | {real:g} | {name} | {low:.2f}–{high:.2f} | {min(one.mean for one in figures):.3f} "
+                f"| {waste:.1%} | {later:.1%} | {max(one.follows_s for one in figures):.0f} s |",
                 flush=True,
             )
 

@@ -1,7 +1,7 @@
-"""The floor: aiohttp and nothing of the crawl. `python by_aiohttp.py CLOUD.json {loads,drop}`.
+"""The floor: aiohttp without the crawler. `python by_aiohttp.py CLOUD.json {loads,drop}`.
 
-`loads` decodes every body with orjson and forgets it; `drop` doesn't look at the bodies. 64 requests at a time, one
-session, every list walked as the crawl walks it: a chain of tokens, children as soon as their parents' page is in.
+`loads` decodes every body with orjson and discards it; `drop` discards the body. 64 requests at a time, one session,
+and lists in the crawl's order: a chain of tokens, children as soon as their parents' page is there.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ CONCURRENCY = 64
 
 
 class Floor:
-    """All lists of one cloud."""
+    """Fetches all lists of one cloud."""
 
     def __init__(self, cloud: dict[str, Any], session: aiohttp.ClientSession, *, loads: bool) -> None:
         self.requests = 0
         self._cloud = cloud
         self._session = session
         self._loads = loads
-        self._places = asyncio.Semaphore(CONCURRENCY)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
 
     async def run(self) -> None:
-        """Walk them all."""
+        """Fetch all lists."""
         async with asyncio.TaskGroup() as tasks:
             for account in self._cloud["accounts"]:
                 for host in self._cloud["hosts"].values():
@@ -50,7 +50,7 @@ class Floor:
                 tasks.create_task(self._get(f"{url}/shared-library-{number:05d}/versions?limit=100", headers))
 
     async def _get(self, url: str, headers: dict[str, str]) -> None:
-        async with self._places, self._session.get(url, headers=headers) as response:
+        async with self._slots, self._session.get(url, headers=headers) as response:
             body = await response.read()
             if response.status != 200:
                 raise RuntimeError(f"{url}: HTTP {response.status}")
@@ -60,7 +60,7 @@ class Floor:
 
 
 async def main(cloud: dict[str, Any], *, loads: bool) -> None:
-    """Walk the cloud, and print how many requests it took."""
+    """Fetch all lists of the cloud, and print the number of requests."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENCY)) as session:
         floor = Floor(cloud, session, loads=loads)
         await floor.run()

@@ -1,4 +1,4 @@
-"""The crawl's configuration for the static cloud: rates that nothing waits for, a key of its own."""
+"""The crawl's configuration for the static cloud: rates that never delay a request, and a fixed fingerprint key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SMALL_TABLES = ("fc_layers", "fc_layer_versions")
 
 
 def configuration(description: Path, output: Path, tables: tuple[str, ...] = TABLES) -> str:
-    """A config.toml for the cloud that `description` tells of."""
+    """Return a config.toml for the cloud of `description`."""
     cloud = orjson.loads(description.read_bytes())
     rate = "{ rate = 10000, burst = 1000 }"
     lines = [
@@ -36,7 +36,7 @@ def configuration(description: Path, output: Path, tables: tuple[str, ...] = TAB
 
 
 def command(description: Path, output: Path, tables: tuple[str, ...] = TABLES) -> list[str]:
-    """What runs one crawl into `output`."""
+    """Return the command that runs one crawl into `output`."""
     config = output.parent / f"{output.name}.toml"
     config.touch(mode=0o600)
     config.write_text(configuration(description, output, tables))

@@ -1,7 +1,7 @@
 """dlt's rest_api source, to Parquet. `python by_dlt.py CLOUD.json OUTPUT`, with benchmarks/requirements.txt installed.
 
-One source for each account and region, three resources in each; nested values stay in their row. dlt can't sign, so
-the account is in the query.
+One source per account and region, three resources in each; nested values stay in their row. dlt can't sign requests,
+so the account is in the query.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dlt.sources.rest_api import rest_api_source
 def source(account: dict[str, str], region: str, host: str) -> Any:
     """The lists of one account in one region."""
     pages = {"type": "cursor", "cursor_path": "nextToken", "cursor_param": "nextToken"}
-    asked = {"account": account["number"], "limit": 100}
+    parameters = {"account": account["number"], "limit": 100}
     config: dict[str, Any] = {
         "client": {"base_url": f"http://{host}/2023-03-30/"},
         "resource_defaults": {"parallelized": True, "max_table_nesting": 0, "write_disposition": "append"},
@@ -27,20 +27,20 @@ def source(account: dict[str, str], region: str, host: str) -> Any:
                 "name": "functions",
                 "endpoint": {
                     "path": "functions",
-                    "params": {**asked, "fcVersion": "v3"},
+                    "params": {**parameters, "fcVersion": "v3"},
                     "data_selector": "functions",
                     "paginator": pages,
                 },
             },
             {
                 "name": "layers",
-                "endpoint": {"path": "layers", "params": asked, "data_selector": "layers", "paginator": pages},
+                "endpoint": {"path": "layers", "params": parameters, "data_selector": "layers", "paginator": pages},
             },
             {
                 "name": "layer_versions",
                 "endpoint": {
                     "path": "layers/{resources.layers.layerName}/versions",
-                    "params": asked,
+                    "params": parameters,
                     "data_selector": "layers",
                     "paginator": "single_page",
                 },

@@ -1,7 +1,7 @@
 """The official SDK's asynchronous client, to Parquet. `python by_sdk.py CLOUD.json OUTPUT`.
 
-As one would write it by its documentation: a client for each account and region, 64 requests at a time, rows as
-dictionaries, one zstd Parquet file for each list of functions and one for each table of layers.
+Written as its documentation suggests: one client per account and region, 64 requests at a time, rows as dictionaries,
+one zstd Parquet file per list of functions and one per table of layers.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from alibabacloud_fc20230330.client import Client
 from alibabacloud_tea_openapi.models import Config
 
 CONCURRENCY = 64
-# Its own 5 s aren't enough here: making a table of one list's rows holds the event loop up for longer.
+# The default of 5 s isn't enough: making a table of one list's rows blocks the event loop for longer.
 _TIMEOUT_MS = 120_000
 
 
 class Listing:
     """One account in one region."""
 
-    def __init__(self, client: Client, places: asyncio.Semaphore, prefix: Path) -> None:
+    def __init__(self, client: Client, slots: asyncio.Semaphore, prefix: Path) -> None:
         self.requests = 0
         self._client = client
-        self._places = places
+        self._slots = slots
         self._prefix = prefix
 
     async def functions(self) -> None:
@@ -71,7 +71,7 @@ class Listing:
         return found
 
     async def _body(self, call: Any, *arguments: Any) -> dict[str, Any]:
-        async with self._places:
+        async with self._slots:
             answer = await call(*arguments)
         self.requests += 1
         body: dict[str, Any] = answer.body.to_map()
@@ -82,8 +82,8 @@ class Listing:
 
 
 async def main(cloud: dict[str, Any], output: Path) -> None:
-    """List the cloud into `output`, and print how many requests it took."""
-    places = asyncio.Semaphore(CONCURRENCY)
+    """List the cloud into `output`, and print the number of requests."""
+    slots = asyncio.Semaphore(CONCURRENCY)
     listings = []
     async with asyncio.TaskGroup() as tasks:
         for account in cloud["accounts"]:
@@ -97,7 +97,7 @@ async def main(cloud: dict[str, Any], output: Path) -> None:
                     connect_timeout=_TIMEOUT_MS,
                     read_timeout=_TIMEOUT_MS,
                 )
-                listing = Listing(Client(config), places, output / f"{account['id']}-{region}")
+                listing = Listing(Client(config), slots, output / f"{account['id']}-{region}")
                 listings.append(listing)
                 tasks.create_task(listing.functions())
                 tasks.create_task(listing.layers())

@@ -1,7 +1,7 @@
-"""The static cloud: nginx on loopback addresses, one for each region, with the rendered pages and no limits.
+"""The static cloud: nginx on one loopback address per region, with the rendered pages and without limits.
 
-It knows the account by the access key ID in the Authorization header, or by `account` in the query for whoever doesn't
-sign; it checks no signature.
+It gets the account from the access key ID in the Authorization header, or from `account` in the query of unsigned
+requests. It doesn't verify signatures.
 """
 
 from __future__ import annotations
@@ -55,17 +55,17 @@ http {{
 
 @dataclass(frozen=True, slots=True)
 class StaticCloud:
-    """A served cloud: what whoever lists it has to know."""
+    """The addresses of a served cloud."""
 
     shape: Shape
     port: int
 
     def host(self, region: str) -> str:
-        """A region's address and port."""
+        """Return a region's address and port."""
         return f"127.0.1.{self.shape.regions.index(region) + 1}:{self.port}"
 
     def described(self) -> dict[str, Any]:
-        """The cloud as JSON, for a program of its own."""
+        """Return the cloud as JSON, for other programs."""
         return {
             "sts": f"{HOST}:{self.port}",
             "hosts": {region: self.host(region) for region in self.shape.regions},

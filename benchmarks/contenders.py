@@ -1,4 +1,4 @@
-"""Who lists the static cloud, and the command that each of them is."""
+"""The programs that list the static cloud, and the command of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`command` makes the program's command line of the cloud's description, an output, and the work folder."""
+    """A program. `command` builds its command line from the cloud's description, an output, and the work folder."""
 
     key: str
     title: str
@@ -27,7 +27,7 @@ def _script(name: str, *arguments: str) -> list[str]:
 
 
 def dlt_python(work: Path) -> Path:
-    """The Python with benchmarks/requirements.txt, in an environment of its own; made where it isn't there."""
+    """Return the Python of an environment with benchmarks/requirements.txt; create the environment if necessary."""
     folder, pins = work / "dlt", HERE / "requirements.txt"
     made_from = folder / "requirements.txt"
     if not made_from.is_file() or made_from.read_bytes() != pins.read_bytes():

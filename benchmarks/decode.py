@@ -1,6 +1,6 @@
-"""How fast a page of 100 functions becomes rows, part by part, beside the floor: `python benchmarks/decode.py`.
+"""Measures the decoding of a page of 100 functions, step by step: `python benchmarks/decode.py`.
 
-CPU time of one process, the least of several rounds; the parts are interleaved, so that a busy machine slows all alike.
+CPU time of one process, the minimum of several rounds. The steps are interleaved, so that a busy machine slows all.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def function(number: int, chance: random.Random) -> dict[str, Any]:
 
 
 def bodies(pages: int = PAGES) -> list[bytes]:
-    """Pages of functions, the same every time."""
+    """Return pages of functions, the same in every run."""
     chance = random.Random(1)
     return [
         json.dumps(
@@ -197,7 +197,7 @@ def main() -> None:
     print(f"{PAGES} pages of {RECORDS} functions, {len(pages[0]) / 1000:.0f} KB each")
     for name, seconds in least.items():
         rate, ratio = RECORDS / seconds, seconds / floor
-        print(f"{name:36} {seconds * 1000:8.2f} ms a page {rate:10,.0f} rows/s {ratio:6.2f} × floor")
+        print(f"{name:36} {seconds * 1000:8.2f} ms per page {rate:10,.0f} rows/s {ratio:6.2f} × floor")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Against the cloud's limit: how long a crawl takes beside the least that the limits allow, in virtual time.
+"""Compares the time of a crawl with the least time that the limits allow, in virtual time.
 
     .venv/bin/python benchmarks/limits.py
 
-The least time of a shape is the largest of
-- buckets: requests ÷ rate, of the busiest account, region and product;
-- chain: requests that need each other's answers × latency, the longest of them;
-- places: all requests' latencies ÷ `[crawl] concurrency`, which is the user's own limit.
+The least time of a shape is the largest of three times:
+- buckets: requests ÷ rate, of the busiest account, region and product
+- chain: the longest chain of requests that need each other's responses × latency
+- slots: the latencies of all requests ÷ `[crawl] concurrency`, the user's own limit
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ SLOW = Latency(2.0, 0.2)
 
 
 def in_virtual_time(work: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
-    """Run to the end in a loop whose time passes only while everything waits."""
+    """Run `work` to its end in an event loop whose time passes only while all tasks wait."""
     loop = VirtualLoop()
     try:
         return loop.run_until_complete(work())
@@ -82,7 +82,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a crawl of a shape took; times in virtual seconds but for `cpu_s`."""
+    """The figures of a crawl of a shape. Times are in virtual seconds, except `cpu_s`."""
 
     shape: Shape
     time_s: float
@@ -90,14 +90,13 @@ class Outcome:
     refused: int
     rows: int
     buckets_s: float
-    places_s: float
+    slots_s: float
     cpu_s: float
     ledger: Sequence[ScopeRow]
-    by_table: Mapping[str, int]
 
     @property
     def least_s(self) -> float:
-        return max(self.buckets_s, self.shape.chain_s, self.places_s)
+        return max(self.buckets_s, self.shape.chain_s, self.slots_s)
 
     @property
     def ratio(self) -> float:
@@ -122,7 +121,6 @@ def crawl(shape: Shape, catalog: Catalog, *, seed: int = 1) -> Outcome:
         cloud.waited_s / shape.concurrency,
         time.process_time() - begun,
         scheduler.ledger,
-        cloud.by_table,
     )
 
 
@@ -131,7 +129,7 @@ def _rule(shape: Shape, product: str) -> LimitRule:
 
 
 def _right_limit(shape: Shape, where: Where) -> Limit:
-    """The limit that the crawl is told of."""
+    """Return the limit that the crawl is configured for."""
     rule = _rule(shape, where[2])
     return ServerBucket(rule.rate, rule.burst)
 
@@ -184,7 +182,7 @@ def functions_with_triggers(count: int) -> Records:
 
 
 def tree(*widths: int) -> Records:
-    """The A/B tests of OpenSearch: so many app groups, so many scenes in each, and so on down."""
+    """Return the A/B tests of OpenSearch: `widths` are the app groups, the scenes in each, and so on."""
     levels = [
         ("opensearch_app_groups", "name"),
         ("opensearch_ab_test_scenes", "id"),
@@ -196,7 +194,7 @@ def tree(*widths: int) -> Records:
 
 
 def numbered(count: int) -> Records:
-    """Regions of so many user analyzers, which are listed by page numbers and read twice."""
+    """Return regions of `count` user analyzers, which are listed by page numbers and read twice."""
     analyzers = [{"name": f"a{n:05d}", "id": str(n)} for n in range(count)]
     return lambda table: analyzers if table == NUMBERED else ()
 
@@ -211,7 +209,7 @@ TREE = "opensearch_ab_test_fixed_flow_dividers"
 
 
 def shapes() -> list[Shape]:
-    """The shapes of the report."""
+    """Return the shapes of the report."""
     few = functions_with_triggers(2)
     return [
         Shape(
@@ -226,9 +224,9 @@ def shapes() -> list[Shape]:
             50 * 0.08,
         ),
         Shape("200 accounts × 20 regions with few", 200, regions(20), FC_FEW, few, 0.16),
-        Shape("the same, 1,000 places", 200, regions(20), FC_FEW, few, 0.16, concurrency=1000),
+        Shape("the same, 1,000 slots", 200, regions(20), FC_FEW, few, 0.16, concurrency=1000),
         Shape(
-            "8 regions of 5,000 functions, the list alone, one region at 2 s a call",
+            "8 regions of 5,000 functions, the list alone, one region at 2 s per call",
             1,
             regions(8),
             ["fc_functions"],
@@ -237,7 +235,7 @@ def shapes() -> list[Shape]:
             slow={"cn-r03": SLOW},
         ),
         Shape(
-            "8 regions of 500 functions, two tables below, one region at 2 s a call",
+            "8 regions of 500 functions, two tables below, one region at 2 s per call",
             1,
             regions(8),
             FC_FEW,
@@ -246,7 +244,7 @@ def shapes() -> list[Shape]:
             slow={"cn-r03": SLOW},
         ),
         Shape(
-            "8 regions of 1,000 functions, two tables below, one region at 2 s a call, 256 places",
+            "8 regions of 1,000 functions, two tables below, one region at 2 s per call, 256 slots",
             1,
             regions(8),
             FC_FEW,
@@ -265,7 +263,7 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     catalog = load_catalog()
     wanted = sys.argv[1:]
-    print("| shape | requests | refused | buckets s | chain s | places s | took s | ratio | CPU s |")
+    print("| shape | requests | throttled | buckets s | chain s | slots s | took s | ratio | CPU s |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for number, shape in enumerate(shapes()):
         if wanted and str(number) not in wanted:
@@ -273,7 +271,7 @@ def main() -> None:
         found = crawl(shape, catalog)
         print(
             f"| {shape.name} | {found.requests:,} | {found.refused} | {found.buckets_s:.1f} | {shape.chain_s:.1f} "
-            f"| {found.places_s:.1f} | {found.time_s:.1f} | {found.ratio:.3f} | {found.cpu_s:.0f} |",
+            f"| {found.slots_s:.1f} | {found.time_s:.1f} | {found.ratio:.3f} | {found.cpu_s:.0f} |",
             flush=True,
         )
 

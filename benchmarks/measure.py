@@ -1,4 +1,4 @@
-"""One program's run, measured from outside: CPU seconds, wall seconds and peak memory, as the system counts them."""
+"""Measures a program's run from outside: CPU seconds, wall seconds and peak memory, as the system counts them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One run. `cpu_s` is user and system of the program and of the children that it waited for."""
+    """One run. `cpu_s` is user and system time of the program and of the children that it waited for."""
 
     cpu_s: float
     wall_s: float
@@ -21,7 +21,7 @@ class Measured:
 
 
 def measure(command: Sequence[str], log: Path, environ: Mapping[str, str]) -> Measured:
-    """Run a command to its end. What it prints goes to `log`. Raises RuntimeError where it fails."""
+    """Run a command to its end, with its output in `log`. Raises RuntimeError if it fails."""
     with log.open("wb") as out:
         began = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**environ})
@@ -39,14 +39,14 @@ def measure(command: Sequence[str], log: Path, environ: Mapping[str, str]) -> Me
 
 
 def medians(runs: Sequence[Measured]) -> Measured:
-    """The median of each figure."""
+    """Return the median of each figure."""
     return Measured(
         median(run.cpu_s for run in runs), median(run.wall_s for run in runs), median(run.peak_mb for run in runs)
     )
 
 
 def paired_ratio(runs: Sequence[Measured], others: Sequence[Measured]) -> float:
-    """The median of CPU ratios, run by run: a machine whose speed drifts changes both sides of a pair."""
+    """Return the median of CPU ratios, run by run, so that changes of the machine's speed affect both sides."""
     return median(run.cpu_s / other.cpu_s for run, other in zip(runs, others, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The static cloud's pages on disk: rendered once, and taken again as long as shape and records stay the same."""
+"""Renders the static cloud's pages to disk, and reuses them as long as shape and records stay the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST_TOKEN = "0000"
 
 
 def rendered(shape: Shape, folder: Path) -> Path:
-    """The folder with the shape's pages: `ACCOUNT/REGION/{functions,layers}/TOKEN.json`, `…/versions/NAME.json`."""
+    """Return the folder of the pages: `ACCOUNT/REGION/{functions,layers}/TOKEN.json`, `…/versions/NAME.json`."""
     source = Path(records.__file__).read_bytes() + Path(__file__).read_bytes()
     name = hashlib.sha256(source + repr(replace(shape, times=1)).encode()).hexdigest()[:12]
     pages = folder / f"pages-{name}"
@@ -33,7 +33,7 @@ def rendered(shape: Shape, folder: Path) -> Path:
 
 
 def size_bytes(pages: Path) -> int:
-    """What all pages have together."""
+    """Return the size of all pages."""
     return sum(path.stat().st_size for path in pages.rglob("*.json"))
 
 

@@ -1,7 +1,7 @@
 """The records of the static cloud: functions of about 3 KB as ListFunctions gives them, and versions of layers.
 
-Every record is within the declared schema, as most are. One function in 500 has JSON in a variable, so that about a
-page in five has an escape in it.
+All records match the declared schema. One function in 500 has JSON in a variable, so that about one page in five has
+an escape sequence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _WORDS = ("billing", "catalog", "ingest", "thumbnail", "search", "ledger", "noti
 
 
 def function(chance: Random, account: int, region: str, number: int) -> Record:
-    """One function with every part that a record of a usual function has."""
+    """Make a function with all parts of a usual function."""
     name = f"{chance.choice(_WORDS)}-{chance.choice(_WORDS)}-{number:06d}"
     owner = account_id(account)
     return {
@@ -49,7 +49,7 @@ def function(chance: Random, account: int, region: str, number: int) -> Record:
 
 
 def layer_version(chance: Random, account: int, region: str, name: str, version: int) -> Record:
-    """One version of a layer."""
+    """Make a version of a layer."""
     host = f"https://fc-layers-{region}.oss-{region}.aliyuncs.com"
     access = f"Expires=1763776800&OSSAccessKeyId=LTAI5tLayers&Signature={chance.getrandbits(160):040x}"
     return {

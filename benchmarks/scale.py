@@ -1,7 +1,7 @@
-"""`python -m benchmarks.scale`: what a list costs, and how much memory a crawl takes, from 100 accounts to 1,000.
+"""`python -m benchmarks.scale`: measures the CPU per list and the memory of a crawl, from 100 accounts to 1,000.
 
-1,000 accounts × 20 regions × every table that is on by default, all lists empty: a million scopes. The cloud is a
-transport in the same process that gives the empty page of each operation, so that what is measured is the crawl alone.
+1,000 accounts × 20 regions × all tables that are on by default, all lists empty: a million scopes. The cloud is a
+transport in the same process that returns the empty page of each operation, to measure the crawl alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HEAD = ("accounts", "scopes", "requests", "CPU s", "µs a scope", "µs a reques
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What one crawl took. `cpu_s` is the crawl's own, without the start of Python."""
+    """The figures of one crawl. `cpu_s` is without the start of Python."""
 
     accounts: int
     scopes: int
@@ -38,7 +38,7 @@ class Scale:
     peak_mb: float
 
     def cells(self) -> tuple[str, ...]:
-        """The row of the markdown_table."""
+        """Return the cells of the table's row."""
         each_scope, each_request = (self.cpu_s / number * 1e6 for number in (self.scopes, self.requests))
         figures = (f"{self.cpu_s:.1f}", f"{each_scope:.0f}", f"{each_request:.0f}", f"{self.peak_mb:.0f}")
         return (f"{self.accounts:,}", f"{self.scopes:,}", f"{self.requests:,}", *figures)
@@ -63,9 +63,9 @@ def crawl_once(accounts: int) -> Scale:
     vars(connection)["Transport"] = EmptyCloud
     with tempfile.TemporaryDirectory(prefix="acs-inventory-scale-") as folder:
         config = parse_config(configuration(accounts, Path(folder, "output")), source="scale", environ={})
-        surroundings = System(environ={}, home=Path(folder))
+        system = System(environ={}, home=Path(folder))
         began_s = time.process_time()
-        result = asyncio.run(crawl(config, surroundings))
+        result = asyncio.run(crawl(config, system))
         cpu_s = time.process_time() - began_s
     assert result.exit_code == 0, [row for row in result.ledger if row.status != "complete"][:3]
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -73,7 +73,7 @@ def crawl_once(accounts: int) -> Scale:
 
 
 def markdown(found: list[Scale], day: str) -> str:
-    """The table of all sizes."""
+    """Return the table of all sizes."""
     lines = [
         f"{day}, {markdown_table.machine()}.",
         "",
@@ -84,7 +84,7 @@ def markdown(found: list[Scale], day: str) -> str:
 
 
 def main() -> None:
-    """Measure each size in a process of its own, print, and with `--write` put the table into docs/performance.md."""
+    """Measure each size in its own process, print, and with `--write` put the table into docs/performance.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--accounts", type=int, nargs="+", default=[100, 1000], help="sizes")
     parser.add_argument("--here", action="store_true", help="crawl one size in this process and print its figures")

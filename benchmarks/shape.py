@@ -1,4 +1,4 @@
-"""What the static cloud has: accounts, regions, lists and their pages. Everything else is counted from here."""
+"""The shape of the static cloud: accounts, regions, lists and pages. All other numbers are computed from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VERSIONS = 3
 class Shape:
     """Each account has, in each region, `pages` pages of functions, and `layers` layers of three versions each.
 
-    With `times` there are so many times the accounts; those beyond the first `accounts` get the pages of these.
+    `times` multiplies the accounts; those beyond the first `accounts` get the same pages.
     """
 
     accounts: int = 4
@@ -49,7 +49,7 @@ class Shape:
         return self.targets * (self.pages * PAGE_RECORDS + self.layers * (1 + VERSIONS))
 
     def folders(self) -> Iterator[tuple[int, str]]:
-        """The accounts and regions that have pages of their own."""
+        """Return the accounts and regions that have their own pages."""
         return ((account, region) for account in range(self.accounts) for region in self.regions)
 
 
@@ -58,15 +58,15 @@ QUICK = Shape(accounts=2, regions=REGIONS[:2], pages=10, layers=100)
 
 
 def account_id(number: int) -> str:
-    """An account's ID; the static cloud finds the number in it again."""
+    """Return an account's ID, which contains the number for the static cloud."""
     return f"10000000000{number:05d}"
 
 
 def key_id(number: int) -> str:
-    """An account's access key ID."""
+    """Return an account's access key ID."""
     return f"LTAI5tBenchmark{number:05d}"
 
 
 def layer_name(number: int) -> str:
-    """The name of a layer."""
+    """Return the name of a layer."""
     return f"shared-library-{number:05d}"

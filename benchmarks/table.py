@@ -1,4 +1,4 @@
-"""The result of a benchmark as Markdown, with the machine that it was measured on."""
+"""Renders the result of a benchmark as Markdown, with the machine that it was measured on."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _HEAD = ("who", "CPU s", "× the floor", "× the crawl", "wall s", "peak MB")
 
 
 def markdown(runs: Mapping[str, Sequence[Measured]], shape: Shape, size_bytes: int, day: str) -> str:
-    """The table of one benchmark; `runs` by contender, paired by their place."""
+    """Return the table of one benchmark. `runs` are by contender; runs of the same round are compared."""
     rounds = len(next(iter(runs.values())))
-    places = f"{len(shape.account_numbers)} accounts × {len(shape.regions)} regions"
+    targets = f"{len(shape.account_numbers)} accounts × {len(shape.regions)} regions"
     lines = [
         f"{day}, {machine()}. Medians of {rounds} runs, taken in turn; the ratios are medians of the pairs' ratios.",
-        f"{shape.requests:,} requests, {shape.rows:,} records, {size_bytes / 1e6:,.0f} MB: {places}, in each of them",
+        f"{shape.requests:,} requests, {shape.rows:,} records, {size_bytes / 1e6:,.0f} MB: {targets}, in each of them",
         f"{shape.pages} pages of 100 functions, and {shape.layers} layers whose versions are lists of 3 records.",
         "",
         row(_HEAD),

@@ -1,4 +1,4 @@
-"""The benchmark's own parts: pages that are what the shape counts, records in schema, figures and their table."""
+"""The parts of the benchmark: the number of pages, records in schema, figures and their table."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""In virtual time: how near a crawl comes to the least time, and a bucket to a rate that nobody told it."""
+"""In virtual time: the time of a crawl compared with the least time, and a bucket that finds an unknown rate."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.adaptation import chase, pursue, servers
+from benchmarks.adaptation import find_and_follow, servers, simulate
 from benchmarks.limits import (
     FC_FEW,
     NUMBERED,
@@ -58,8 +58,8 @@ def test_a_crawl_takes_the_least_time_and_five_percent_at_most_and_is_never_refu
 def test_nobody_is_refused_where_the_rate_is_right(rate, seed):
     for server in (ServerBucket(rate, 5), ServerBucket(rate, 20), Windows(rate)):
         burst = 1 if isinstance(server, Windows) else int(server.burst)
-        run = pursue(LimitRule(rate, burst), server, 60, seed=seed)
-        assert run.refused == []
+        run = simulate(LimitRule(rate, burst), server, 60, seed=seed)
+        assert run.throttled == []
         assert run.rate(1, 60) >= 0.96 * rate
 
 
@@ -70,6 +70,6 @@ def test_nobody_is_refused_where_the_rate_is_right(rate, seed):
 )
 def test_a_lower_rate_that_nobody_told_is_found_and_held_and_one_that_rises_is_followed(told, real, kind, hints):
     """Within 10 % after 30 s, under 2 % refused from then on, and within 60 s up again."""
-    held = chase(told, real, servers()[kind], hints=hints)
+    held = find_and_follow(told, real, servers()[kind], hints=hints)
     assert held.is_within, held
     assert held.waste < (0.02 if real > 2 else 0.032), "at 2 a second the search alone is 1 % of 300 s"

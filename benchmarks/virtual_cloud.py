@@ -1,7 +1,7 @@
-"""A cloud made of numbers: it answers after a virtual latency, keeps its own rate limits, and counts.
+"""A simulated cloud: it responds after a virtual latency, has its own rate limits, and counts requests.
 
-Everything in front of it is the crawl's own: scheduler, dispatcher, lanes, buckets, client, signing, normalizer. Only
-the network, the disk and the time are not.
+The scheduler, dispatcher, lanes, buckets, client, signing and normalizer are the crawl's. Only the network, the disk
+and the time are simulated.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from crawler.testing import answer
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time passes only while everything waits, and then at once."""
+    """An event loop whose time passes only while all tasks wait; it then jumps to the next timer."""
 
     def __init__(self) -> None:
         self._now_s = 0.0
@@ -47,20 +47,20 @@ class _Jumps(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         found = super().select(0)
         if not found and timeout is None:
-            raise RuntimeError("everything waits, and for nothing that will come")
+            raise RuntimeError("deadlock: all tasks wait, and no timer is set")
         if not found and timeout:
             self._loop.pass_time(timeout)
         return found
 
 
 class Limit(Protocol):
-    """A server's limit: `refuse` counts a request at an instant; seconds to wait where it is one too many, else 0."""
+    """A server's limit. `refuse` counts a request; it returns the seconds to wait if it is throttled, else 0."""
 
     def refuse(self, now: float) -> float: ...
 
 
 class ServerBucket:
-    """`rate` a second in the long run, `burst` at once. `rate` may be changed while it is asked."""
+    """A token bucket: `rate` per second on average, `burst` at once. `rate` may be changed at any time."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self.rate = rate
@@ -78,7 +78,7 @@ class ServerBucket:
 
 
 class Windows:
-    """`rate` in each second of the server's clock."""
+    """A limit of `rate` requests in each second of the server's clock."""
 
     def __init__(self, rate: float, offset_s: float = 0.37) -> None:
         self.rate = rate
@@ -98,13 +98,13 @@ class Windows:
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds to the server and back: each way half of `mean_s`, give or take `jitter_s` / 2."""
+    """Seconds to the server and back: each way half of `mean_s` ± `jitter_s` / 2."""
 
     mean_s: float = 0.08
     jitter_s: float = 0.02
 
-    def draw(self, dice: random.Random) -> float:
-        return max(0.0, (self.mean_s + dice.uniform(-self.jitter_s, self.jitter_s)) / 2)
+    def draw(self, rng: random.Random) -> float:
+        return max(0.0, (self.mean_s + rng.uniform(-self.jitter_s, self.jitter_s)) / 2)
 
 
 Records = Callable[[str], Sequence[Mapping[str, Any]]]
@@ -113,10 +113,10 @@ Where = tuple[str, str, str]
 
 @dataclass
 class VirtualCloud:
-    """`records`: table → the records of each of its lists, ordered by name.
+    """A transport. `records`: table → the records of each of its lists, ordered by name.
 
-    `limits` makes the limit of an account, a region and a product; `slow` has the regions of another latency.
-    `left` and `arrived` count by account, region and product; `by_table` counts requests.
+    `limits` makes the limit of an account, a region and a product; `slow` has the regions with another latency.
+    `arrived` and `refused` (throttled) count by account, region and product.
     """
 
     catalog: Catalog
@@ -133,9 +133,7 @@ class VirtualCloud:
         self._by_action = {(o.product, o.action): o for o in self.catalog.operations.values()}
         self.arrived: Counter[Where] = Counter()
         self.refused: Counter[Where] = Counter()
-        self.by_table: Counter[str] = Counter()
         self.waited_s = 0.0
-        self.under_way = 0
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         url = urlsplit(request.url)
@@ -146,7 +144,6 @@ class VirtualCloud:
         await anyio.sleep(latency.draw(self._dice))
         where = (account, region, product)
         self.arrived[where] += 1
-        self.by_table[operation.table] += 1
         found = self._answer(operation, where, dict(parse_qsl(url.query)))
         await anyio.sleep(latency.draw(self._dice))
         self.waited_s += anyio.current_time() - begun_at
@@ -181,7 +178,7 @@ def _page(operation: Operation, records: Sequence[Any], query: Mapping[str, str]
 
 
 class _Rows:
-    """A list's and a scope's rows that go nowhere, counted: each key once."""
+    """Counts the rows of a list or a scope, each key once, and discards them."""
 
     def __init__(self) -> None:
         self.keys: set[Any] = set()
@@ -212,7 +209,7 @@ class _Rows:
 
 
 class NoWriter:
-    """Stands where the snapshot's writer does, and writes nothing."""
+    """Replaces the snapshot's writer and writes nothing."""
 
     def __init__(self) -> None:
         self.scopes: dict[tuple[str, str, str], _Rows] = {}

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from crawler.emulator.apis.operations import BY_NAME
-from crawler.emulator.faults.script import Subject
+from crawler.emulator.faults.script import RequestIdentity
 from tests.soak import __main__ as soak
 from tests.soak.expected import LEFT_OUT, Expected
 from tests.soak.faults import LASTING, PASSING, SoakFaults, broken
@@ -118,20 +118,20 @@ def test_the_cloud_has_each_function_once_and_knows_it_by_its_name(tmp_path):
 def test_every_kind_of_fault_comes_in_its_turn_and_those_that_could_end_a_list_once_a_page():
     ended = []
     faults = SoakFaults(1.0, 1, lambda: ended.append(1))
-    pages = [Subject("1", "r", "fc", "ListFunctions", page) for page in (1, 2)]
+    pages = [RequestIdentity("1", "r", "fc", "ListFunctions", page) for page in (1, 2)]
     for _ in range(40 * len(PASSING)):
         for page in pages:
             faults.effects(page)
     assert set(faults.counts) == {kind.name for kind in PASSING}
     assert [faults.counts[kind.name] for kind in PASSING if kind.once] == [1, 1, 2, 2]
     assert len(ended) == faults.counts[PASSING[-1].name] > 1
-    assert faults.effects(Subject("1", "r", "sts", "AssumeRole")) == ()
+    assert faults.effects(RequestIdentity("1", "r", "sts", "AssumeRole")) == ()
 
 
 def test_about_the_share_of_the_requests_meets_a_fault():
     faults = SoakFaults(0.1, 1, lambda: None)
     for number in range(5000):
-        faults.effects(Subject("1", "r", "fc", "ListFunctions", number))
+        faults.effects(RequestIdentity("1", "r", "fc", "ListFunctions", number))
     assert 400 < sum(faults.counts.values()) < 600
 
 

@@ -1,6 +1,6 @@
-"""The built-in cloud: Function Compute, OpenSearch and STS on loopback ports, as strict as the real ones.
+"""The built-in cloud: Function Compute, OpenSearch and STS on loopback ports, as strict as the real services.
 
-`acs-inventory demo` and `emulate` run it; so can your own tests:
+`acs-inventory demo` and `emulate` run it. Your own tests can run it, too:
 
 ```python
 cloud = Cloud(CloudSpec(seed=7))
@@ -10,10 +10,14 @@ async with serve(cloud) as emulator:
     key_id, secret = cloud.credentials("1000000000000001")
 ```
 
-It is an independent witness: it neither reads the crawler's catalog nor uses its signer. Reading order: `spec`,
-`operation`, `operations`, `place`, `places` (what there is) · `gateway`, `signature`, `service`, `paging`,
-`opensearch_rules`, `opensearch_envelopes` (how it answers) · `effects`, `faults` (what goes wrong) · `days`,
-`day_rules`, `day_values`, `differences` (what a day changes) · `server`.
+It is independent of the crawler: it doesn't read the crawler's catalog and doesn't use its signer. Reading order:
+
+1. `spec` and `cloud`: the accounts, regions and sizes, and the cloud that is built from them
+2. `apis/`: the operations; start with `operation`
+3. `data/`: the seeded resources; start with `seeded` and `region`
+4. `server/`: HTTP; `server`, `gateway`, `service`, then `signature`, `paging` and the rest
+5. `faults/`: errors on demand; `script`, then `effects`
+6. `days/` and `differences`: the changes from one day to the next
 """
 
 from crawler.emulator.cloud import Cloud

@@ -1,38 +1,33 @@
-"""The emulated cloud: seeded data, keys, limits, faults and a log. It needs no network; `serve` puts it on ports."""
+"""The emulated cloud: seeded data, keys, limits, faults and a log. It needs no network; `serve` binds it to ports."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from crawler.clock import Clock, SystemClock
-from crawler.emulator.answers import camel_keys
 from crawler.emulator.apis.operation import EmulatedOperation
 from crawler.emulator.apis.operations import BY_NAME, TABLES
-from crawler.emulator.data import fc as fc_place
-from crawler.emulator.data import fc_open as fc_open_place
-from crawler.emulator.data import fnf as fnf_place
-from crawler.emulator.data import opensearch as opensearch_place
+from crawler.emulator.data import fc, fc_open, fnf, opensearch
 from crawler.emulator.data.fc import FUNCTIONS, put_details
 from crawler.emulator.data.fc_open import SECOND_GENERATION
-from crawler.emulator.data.region import Parent, RegionData
+from crawler.emulator.data.region import RegionData
 from crawler.emulator.data.seeded import SeededRandom
 from crawler.emulator.days import days
 from crawler.emulator.directory import Directory
 from crawler.emulator.faults.script import FaultScript
 from crawler.emulator.keyring import Keyring
+from crawler.emulator.records import Item, Parent
 from crawler.emulator.request_log import RequestLog
+from crawler.emulator.responses import camel_keys
 from crawler.emulator.spec import CloudSpec
-
-Record = Any
 
 
 class Cloud:
-    """Everything that the emulator answers from.
+    """The state behind all responses of the emulator.
 
-    `requests` is the log of what was asked, `faults` the script of what goes wrong, where the day's own faults are from
-    the start, `keys` the access keys, `directory` the organization's members. Time is the `clock`'s: dates and nonces
-    go by `now`, rates and delays by `monotonic` and `sleep`.
+    `requests` is the log of requests, `keys` the access keys, `directory` the organization's members. `faults` is the
+    fault script; it starts with the faults of the day. `clock` gives the time: `now` for dates and nonces,
+    `monotonic` and `sleep` for rates and delays.
     """
 
     def __init__(self, spec: CloudSpec | None = None, clock: Clock | None = None) -> None:
@@ -45,30 +40,30 @@ class Cloud:
         self._places: dict[tuple[str, str], RegionData] = {}
 
     def credentials(self, account_id: str) -> tuple[str, str]:
-        """The account's lasting access key: (access key ID, secret)."""
+        """Return the account's permanent access key: (access key ID, secret)."""
         key = self.keys.lasting[account_id]
         return key.key_id, key.secret
 
     def expire_sessions(self) -> int:
-        """End every temporary key now, as if its time were up; returns how many were still good."""
+        """Expire all temporary keys now; return the number of keys that were still valid."""
         return self.keys.expire_temporary()
 
     def place(self, account_id: str, region_id: str) -> RegionData:
-        """The resources of one account in one region, built when first asked for."""
+        """Return the resources of one account in one region. They are built at the first call."""
         where = (account_id, region_id)
         if where not in self._places:
             self._places[where] = build(self.spec, account_id, region_id)
         return self._places[where]
 
     def is_older(self, account_id: str) -> bool:
-        """Whether the account gets the older envelopes: every second one does."""
+        """Whether the account gets the older envelopes. Every second account does."""
         return account_id in self.spec.accounts and self.spec.accounts.index(account_id) % 2 == 1
 
-    def lists(self, account_id: str, region_id: str, action_key: str) -> dict[Parent, list[Record]]:
-        """The wire records of an operation by the path parameters of their list, in the order in which it is served.
+    def lists(self, account_id: str, region_id: str, action_key: str) -> dict[Parent, list[Item]]:
+        """Return the wire records of an operation, by the path parameters of their list, in the order served.
 
-        `fc.ListFunctions`: those of 3.0, as with fcVersion=v3. `fc.GetFunction`: the details of each of these, by name.
-        Asynchronous tasks: as with includePayload=true. `opensearch.ListFunctionInstances`: as with source=all
+        `fc.ListFunctions`: functions of 3.0, as with fcVersion=v3. `fc.GetFunction`: the details of each of them, by
+        name. Asynchronous tasks: as with includePayload=true. `opensearch.ListFunctionInstances`: as with source=all
         and output=detail.
         """
         lists = self.place(account_id, region_id).lists.get(action_key, {})
@@ -76,12 +71,12 @@ class Cloud:
             return {parent: camel_keys(records) for parent, records in lists.items()}
         return {parent: list(records) for parent, records in lists.items()}
 
-    def records(self, account_id: str, region_id: str, action_key: str) -> list[Record]:
-        """The wire records of all lists of an operation, one after the other; see `lists`."""
+    def records(self, account_id: str, region_id: str, action_key: str) -> list[Item]:
+        """Return the wire records of all lists of an operation; see `lists`."""
         return [record for records in self.lists(account_id, region_id, action_key).values() for record in records]
 
     def counts(self) -> dict[tuple[str, str, str], int]:
-        """{(account, region, "fc.ListFunctions"): number of records}, for every operation offered in the region."""
+        """Return {(account, region, "fc.ListFunctions"): number of records} for each operation that the region has."""
         return {
             (account, region, name): len(self.records(account, region, name))
             for account in self.spec.accounts
@@ -95,12 +90,12 @@ class Cloud:
         account_id: str,
         region_id: str,
         action_key: str,
-        records: Sequence[Record],
+        records: Sequence[Item],
         parent: Parent = (),
     ) -> None:
-        """Replace one list; the next page shows it. Function instances are given in PascalCase.
+        """Replace one list; the next page served shows it. Pass function instances in PascalCase.
 
-        What hangs on a record that is no longer there goes with it; one that is new may be a parent from now on.
+        Child lists of removed records are removed, too. New records can be parents from now on.
         """
         place = self.place(account_id, region_id)
         place.put(action_key, records, parent)
@@ -110,8 +105,8 @@ class Cloud:
 
     def source(
         self, operation: EmulatedOperation, account: str, region: str, parent: Parent, query: Mapping[str, str]
-    ) -> list[Record]:
-        """The list that a request draws on, before its filters; the generations of functions are told apart here."""
+    ) -> list[Item]:
+        """Return the list of a request before its filters. `fcVersion` selects the generation of the functions."""
         lists = self.place(account, region).lists
         found = lists.get(operation.name, {}).get(parent, [])
         if operation.select != "fc_version" or query.get("fcVersion") == "v3":
@@ -121,7 +116,7 @@ class Cloud:
 
     @property
     def canaries(self) -> tuple[str, ...]:
-        """Every marker planted in a secret value; each occurs once. Builds the whole cloud."""
+        """The markers of all secret values; each occurs once. Builds the whole cloud."""
         return tuple(
             secret
             for account in self.spec.accounts
@@ -130,19 +125,19 @@ class Cloud:
         )
 
     def request_id(self, number: int) -> str:
-        """The ID of the answer to the request of that number."""
+        """Return the request ID of the request with this number."""
         return SeededRandom(self.spec.seed, "request", number).uuid().upper()
 
 
-def _function_name(record: Record) -> str:
+def _function_name(record: Item) -> str:
     return str(record["functionName"])
 
 
 def build(spec: CloudSpec, account_id: str, region_id: str) -> RegionData:
-    """The seeded resources of one account in one region, on the day that the recipe names."""
+    """Return the seeded resources of one account in one region, on the day of the spec."""
     place = RegionData()
-    for product in (fc_place, fc_open_place, opensearch_place, fnf_place):
+    for product in (fc, fc_open, opensearch, fnf):
         product.fill(place, spec, account_id, region_id)
     for day in range(2, spec.day + 1):
-        days.pass_day(place, spec, account_id, region_id, day)
+        days.apply_day(place, spec, account_id, region_id, day)
     return place

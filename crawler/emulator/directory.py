@@ -2,18 +2,19 @@
 
 Parameters, bounds and fields: https://www.alibabacloud.com/help/en/resource-management/developer-reference/
 api-resourcedirectorymaster-2022-04-19-listaccounts and alibabacloud-resourcedirectorymaster20220419 2.3.1, whose
-tokens the page doesn't have yet (checked 2026-11-22). Names of refused parameters are guesses in the gateway's style.
+tokens the page doesn't have yet (checked 2026-11-22). The error codes of invalid parameters are guesses in the
+gateway's style.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from crawler.emulator.answers import RefusedError
 from crawler.emulator.data.seeded import SeededRandom, iso_z
 from crawler.emulator.faults.effects import PageTweak
+from crawler.emulator.records import Record
+from crawler.emulator.responses import RefusedError
 from crawler.emulator.spec import CloudSpec
 from crawler.emulator.tokens import Position, Tokens
 
@@ -24,8 +25,6 @@ LARGEST_PAGE, DEFAULT_PAGE = 100, 10
 LIST_ID = f"{PRODUCT}.{ACTION}"
 COMMON = {"Action", "Version", "Format", "RegionId"}
 PARAMETERS = {"PageNumber", "PageSize", "MaxResults", "NextToken", "QueryKeyword", "IncludeTags", *COMMON}
-
-Record = dict[str, Any]
 
 
 class Directory:
@@ -38,7 +37,7 @@ class Directory:
         self.members = _members(spec)
 
     def page(self, account_id: str, parameters: Mapping[str, str], tweak: PageTweak) -> Record:
-        """One page for an account that asks, without its RequestId. Raises `RefusedError`."""
+        """Return one page for the calling account, without its RequestId. Raises `RefusedError`."""
         self._check_caller(account_id)
         unknown = sorted(parameters.keys() - PARAMETERS)
         if unknown:
@@ -75,7 +74,7 @@ class Directory:
 
 
 def page_number(text: str) -> int:
-    """The number of the page that a request asks for, 1 where it says nothing usable: for fault rules."""
+    """Return the requested page number for fault rules; 1 if the text isn't a valid number."""
     return int(text) if re.fullmatch(r"[1-9][0-9]{0,8}", text) else 1
 
 
@@ -109,7 +108,7 @@ def _invalid(name: str, rule: str) -> RefusedError:
 
 
 def _members(spec: CloudSpec) -> list[Record]:
-    """All accounts but the first, newest first: no order that a client could lean on."""
+    """Return all accounts but the first, newest first, so that clients can't rely on sorted IDs."""
     if spec.organization is None:
         return []
     directory_id = f"rd-{SeededRandom(spec.seed, 'directory').text(6)}"
@@ -120,9 +119,9 @@ def _members(spec: CloudSpec) -> list[Record]:
 
 def _member(spec: CloudSpec, directory_id: str, number: int, account_id: str) -> Record:
     assert spec.organization is not None
-    dice = SeededRandom(spec.seed, account_id, "member")
-    is_invited = dice.chance(0.3)
-    folder, joined = f"fd-{dice.text(10)}", f"{iso_z(dice.moment())[:-1]}.{dice.integer(0, 999):03}Z"
+    rng = SeededRandom(spec.seed, account_id, "member")
+    is_invited = rng.chance(0.3)
+    folder, joined = f"fd-{rng.text(10)}", f"{iso_z(rng.moment())[:-1]}.{rng.integer(0, 999):03}Z"
     record = {
         "AccountId": account_id,
         "AccountName": f"member-{number}@{directory_id}.aliyunid.example",
@@ -132,9 +131,9 @@ def _member(spec: CloudSpec, directory_id: str, number: int, account_id: str) ->
         "JoinTime": joined,
         "ModifyTime": joined,
         "ResourceDirectoryId": directory_id,
-        "ResourceDirectoryPath": f"{directory_id}/r-{dice.text(6)}/{folder}/{account_id}",
+        "ResourceDirectoryPath": f"{directory_id}/r-{rng.text(6)}/{folder}/{account_id}",
         "Status": spec.organization.statuses.get(account_id, "InviteSuccess" if is_invited else "CreateSuccess"),
-        "Tags": {"Tag": [{"Key": "team", "Value": dice.text(4)}]},
+        "Tags": {"Tag": [{"Key": "team", "Value": rng.text(4)}]},
         "Type": "CloudAccount" if is_invited else "ResourceAccount",
     }
     deletion = spec.organization.deletions.get(account_id)

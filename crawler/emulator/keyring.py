@@ -1,4 +1,4 @@
-"""Access keys: one lasting pair per account, and temporary ones that STS hands out."""
+"""Access keys: one permanent key per account, and temporary keys from STS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An access key and whose it is; a temporary one has a token and an end."""
+    """An access key and its account. Temporary keys have a token and an expiry time."""
 
     key_id: str
     account_id: str
@@ -26,7 +26,7 @@ class Key:
 
 
 class Keyring:
-    """The keys that the cloud knows."""
+    """All access keys of the cloud."""
 
     def __init__(self, spec: CloudSpec, clock: Clock) -> None:
         self._seed = spec.seed
@@ -36,18 +36,18 @@ class Keyring:
         self._keys = {key.key_id: key for key in self.lasting.values()}
 
     def find(self, key_id: str) -> Key | None:
-        """The key with that ID, expired or not."""
+        """Return the key with this ID, expired or not."""
         return self._keys.get(key_id)
 
     def issue(self, account_id: str, role: str, session: str, duration_s: int) -> Key:
-        """A new temporary key of a role."""
+        """Return a new temporary key of a role."""
         self._issued += 1
-        dice = SeededRandom(self._seed, account_id, "sts", self._issued)
+        rng = SeededRandom(self._seed, account_id, "sts", self._issued)
         key = Key(
-            key_id=f"STS.{dice.text(24, ALPHABET)}",
+            key_id=f"STS.{rng.text(24, ALPHABET)}",
             account_id=account_id,
-            secret=dice.text(40, ALPHABET),
-            token=f"CAIS{dice.text(200, ALPHABET)}+/=",
+            secret=rng.text(40, ALPHABET),
+            token=f"CAIS{rng.text(200, ALPHABET)}+/=",
             expires_at=self._clock.now() + timedelta(seconds=duration_s),
             role=role,
             session=session,
@@ -56,7 +56,7 @@ class Keyring:
         return key
 
     def expire_temporary(self) -> int:
-        """End every temporary key now; the number of keys that were still good."""
+        """Expire all temporary keys now; return the number of keys that were still valid."""
         now = self._clock.now()
         good = [key for key in self._keys.values() if key.expires_at is not None and key.expires_at > now]
         for key in good:
@@ -65,5 +65,5 @@ class Keyring:
 
 
 def _lasting(seed: int, account_id: str) -> Key:
-    dice = SeededRandom(seed, account_id, "key")
-    return Key(f"LTAI5t{dice.text(18, ALPHABET)}", account_id, dice.text(30, ALPHABET))
+    rng = SeededRandom(seed, account_id, "key")
+    return Key(f"LTAI5t{rng.text(18, ALPHABET)}", account_id, rng.text(30, ALPHABET))

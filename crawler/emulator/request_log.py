@@ -1,4 +1,4 @@
-"""What the cloud was asked: a bounded log and counters that never forget. No header, signature or secret is in it."""
+"""Logs the requests to the cloud: a bounded log, and counters of all requests. Headers and secrets are not logged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class LoggedRequest:
-    """One request. `outcome`: `OK`, the error's code, or `fault:` and the effect. Both times are the cloud's."""
+    """One request. `outcome`: `OK`, the error code, or `fault:` and the effect. Both times are those of the cloud."""
 
     at: datetime
     monotonic_s: float
@@ -26,14 +26,14 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """The newest entries, and how many there were of each kind."""
+    """The newest entries, and the number of requests by account, region, product, action and outcome."""
 
     def __init__(self, size: int) -> None:
         self.entries: deque[LoggedRequest] = deque(maxlen=size)
         self.counts: Counter[tuple[str, str, str, str, str]] = Counter()
 
     def add(self, entry: LoggedRequest) -> None:
-        """Note one request."""
+        """Add one request."""
         self.entries.append(entry)
         self.counts[entry.account, entry.region, entry.product, entry.action, entry.outcome] += 1
 
@@ -46,7 +46,7 @@ class RequestLog:
         action: str | None = None,
         outcome: str | None = None,
     ) -> int:
-        """How many requests there were; a part that is None matches all."""
+        """Return the number of requests; None matches all values."""
         wanted = (account, region, product, action, outcome)
         return sum(
             number
@@ -55,6 +55,6 @@ class RequestLog:
         )
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove all entries and counts."""
         self.entries.clear()
         self.counts.clear()

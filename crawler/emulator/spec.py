@@ -1,4 +1,4 @@
-"""What an emulated cloud consists of: accounts, regions, sizes and limits."""
+"""The specification of an emulated cloud: accounts, regions, sizes and limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REGION = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+")
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A token bucket: `rate` requests a second in the long run, `burst` at once."""
+    """A token bucket: `rate` requests per second on average, `burst` at once."""
 
     rate: float = 200.0
     burst: int = 100
@@ -31,9 +31,8 @@ DIRECTORY_RATE = Rate(rate=20.0, burst=20)
 class CloudOrganization:
     """A resource directory: the cloud's first account manages it, all others are its members.
 
-    `statuses` and `deletions` give members another Status than that of a member that is there, and a DeletionStatus.
-    In accounts of `without_role` there is no role; the roles of `distrustful` ones let nobody in. `delegates` are
-    members that may list the members too.
+    `statuses` overrides the Status of members, `deletions` sets their DeletionStatus. Accounts in `without_role` have
+    no role. Roles of accounts in `distrustful` can't be assumed. `delegates` are members that may list the members.
     """
 
     statuses: Mapping[str, str] = field(default_factory=dict)
@@ -43,17 +42,17 @@ class CloudOrganization:
     delegates: tuple[str, ...] = ()
 
     @property
-    def named(self) -> set[str]:
-        """Every account that it says something of."""
+    def named_accounts(self) -> set[str]:
+        """All accounts that a field mentions."""
         return {*self.statuses, *self.deletions, *self.without_role, *self.distrustful, *self.delegates}
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many records one account has in one region.
+    """The numbers of records of one account in one region.
 
-    What else there is follows from the functions and services; of the lists below one resource, the longest has
-    `longest` records, most have three or fewer.
+    The numbers of all other records follow from the functions and services. The longest child list has `longest`
+    records, most have three or fewer.
     """
 
     functions: int
@@ -64,8 +63,8 @@ class Shape:
     longest: int = 3
 
 
-# By the account's and the region's position. Together they have lists of nothing, of exactly one page, of one page
-# and a few records, and of several pages; a service without functions; and a region without any function.
+# By the position of account and region. Together they have empty lists, lists of exactly one page, of one page and a
+# few records, and of several pages; a service without functions; and a region without any function.
 SHAPES: Mapping[tuple[int, int], Shape] = {
     (0, 0): Shape(functions=103, services=6, service_functions=24, stateful=101, app_groups=5, longest=103),
     (0, 1): Shape(functions=12, services=3, service_functions=6, stateful=3, app_groups=2),
@@ -79,17 +78,18 @@ OTHER_SHAPE = Shape(functions=7, services=3, service_functions=3, stateful=2, ap
 
 @dataclass(frozen=True, slots=True)
 class CloudSpec:
-    """The recipe of a `Cloud`; equal recipes give equal clouds, in any process and on any Python.
+    """The specification of a `Cloud`. Equal specifications give equal clouds, in any process and on any Python.
 
-    `day` 2 is the same cloud a day later, as `days` has it.
-    `scale` multiplies the functions, services, stateful functions and app groups, and with them what hangs on them.
-    `rate` holds for each operation, per account and region; `rates` overrides it by product (`"fc"`) or operation
-    (`"fc.ListFunctions"`). STS has 100 a second per account unless `rates` says otherwise. `first_function_instances`
-    gives the first function of 2.0 (by service and name) exactly that many instances, to fill a list that only has a
-    limit to the brim. `roles` may be assumed in every account; with an `external_id` only by who names it. Without an
-    `organization` the accounts have nothing to do with each other.
+    - `day`: 2 is the same cloud one day later; see `days`
+    - `scale` multiplies the functions, services, stateful functions and app groups, and thereby their child lists
+    - `rate` is the limit of each operation, per account and region. `rates` overrides it by product (`"fc"`) or
+      operation (`"fc.ListFunctions"`). The default of STS is 100 per second and account
+    - `first_function_instances`: the number of instances of the first function of 2.0 (by service and name), to reach
+      the limit of a list without pages
+    - `roles` exist in every account. With an `external_id`, a request must have it to assume one
+    - `organization`: without it, the accounts are unrelated
 
-    Raises `ConfigError` where a value can't be used.
+    Raises `ConfigError` if a value is invalid.
     """
 
     seed: int = 0
@@ -115,15 +115,15 @@ class CloudSpec:
         _check(bool(self.regions) and len(set(self.regions)) == len(self.regions), "regions: one or more, once each")
         _check(self.scale >= 1, "scale: 1 or more")
         _check(1 <= self.day <= MAX_DAY, f"day: 1 to {MAX_DAY}")
-        odd = self.organization.named - set(self.accounts[1:]) if self.organization is not None else set()
-        _check(not odd, "organization: its members are the accounts but the first")
+        unknown = self.organization.named_accounts - set(self.accounts[1:]) if self.organization else set()
+        _check(not unknown, "organization: its members are the accounts but the first")
         rules = (self.rate, *self.rates.values())
         _check(all(rule.rate > 0 and rule.burst >= 1 for rule in rules), "rates: rate above 0, burst 1 or more")
 
     def shape(self, account_id: str, region_id: str) -> Shape:
-        """The record counts of one account in one region, scaled; no app groups where OpenSearch isn't offered."""
-        place = (self.accounts.index(account_id), self.regions.index(region_id))
-        base = SHAPES.get(place, OTHER_SHAPE)
+        """Return the scaled sizes of one account in one region. Regions without OpenSearch have no app groups."""
+        position = (self.accounts.index(account_id), self.regions.index(region_id))
+        base = SHAPES.get(position, OTHER_SHAPE)
         return Shape(
             functions=base.functions * self.scale,
             services=base.services * self.scale,
@@ -134,11 +134,11 @@ class CloudSpec:
         )
 
     def has_opensearch(self, region_id: str) -> bool:
-        """Whether OpenSearch is offered in the region."""
+        """Whether the region has OpenSearch."""
         return region_id in self.opensearch_regions
 
     def rate_of(self, product: str, action: str) -> Rate:
-        """The limit of an operation: its own, else its product's, else the default."""
+        """Return the limit of an operation: its own, else its product's, else the default."""
         default = {"sts": STS_RATE, "resourcedirectory": DIRECTORY_RATE}.get(product, self.rate)
         return self.rates.get(f"{product}.{action}") or self.rates.get(product) or default
 

@@ -1,4 +1,4 @@
-"""Page tokens: opaque, good for one list only, useless when changed by one character."""
+"""Page tokens: opaque, valid for one list only, invalid if one character is changed."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ SEAL_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a walk stands: after which record, and the number of the page that the token asks for."""
+    """A position in a list: the key of the last record served, and the number of the next page."""
 
     after: tuple[str | int, ...]
     page: int
 
 
 class Tokens:
-    """Seals and opens tokens. Standard Base64, so a client that doesn't encode `+`, `/` and `=` is found out."""
+    """Seals and opens tokens. They are standard Base64, to detect clients that don't encode `+`, `/` and `=`."""
 
     def __init__(self, seed: int) -> None:
         self._key = hashlib.sha256(f"token/{seed}".encode()).digest()
 
     def seal(self, list_id: str, position: Position) -> str:
-        """The token of a position in a list."""
+        """Return the token of a position in a list."""
         state = orjson.dumps([list(position.after), position.page])
         return base64.b64encode(self._mark(list_id, state) + state).decode()
 
     def open(self, list_id: str, token: str) -> Position | None:
-        """The position, None where the token isn't one that this list gave."""
+        """Return the token's position, None if the token isn't from this list."""
         try:
             raw = base64.b64decode(token, validate=True)
         except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""A client that signs with the official library and can get any part of it wrong."""
+"""A client that signs with the official library and can replace any part of the signature."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Got:
 
 @dataclass
 class Client:
-    """Sends signed requests to an emulator; every part of the signature can be replaced or left out."""
+    """Sends signed requests to an emulator; each part of the signature can be replaced or left out."""
 
     emulator: Emulator
     clock: FakeClock
@@ -72,7 +72,7 @@ class Client:
         unsigned: tuple[str, ...] = (),
         secret: str = "",
     ) -> tuple[URL, dict[str, str]]:
-        """The URL and the headers; `headers` set to None are left out before signing, `unsigned` ones after."""
+        """Return the URL and the headers; `headers` set to None are removed before signing, `unsigned` ones after."""
         product, _, name = action.partition(".")
         url = URL(self.emulator.url(product, self.region))
         key_id, own_secret = key or self.emulator.cloud.credentials(self.account)

@@ -1,4 +1,4 @@
-"""Days of the cloud: the same on any machine, consistent in itself, and with a difference that is known."""
+"""Days of the cloud: equal on all machines, consistent, and with known differences."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from crawler.emulator import Cloud, CloudOrganization, CloudSpec, Deny, difference
 from crawler.emulator.apis.operations import BY_NAME, TABLES
 from crawler.emulator.days.days import denied
-from crawler.emulator.days.rules import FIELDS, NEVER_ADDED, STILL, identity
+from crawler.emulator.days.rules import FIELDS, NEVER_ADDED, UNCHANGED, identity
 from crawler.errors import ConfigError
 
 FIRST, SECOND = "1000000000000001", "1000000000000002"
 BIG = (FIRST, "cn-hangzhou")
-# Their answers are one object, or one where there is one record; or the same ones for ever.
+# Responses of one object, of one object if there is one record, or of records that are never added or removed.
 STEADY = {
     "opensearch.ListProceedings",
     "opensearch.ListQueryProcessorNers",
@@ -81,7 +81,7 @@ def test_every_product_changes_in_every_way(overnight):
     assert kinds.keys() == {(product, kind) for product in products for kind in ("added", "removed", "changed")}
 
 
-@pytest.mark.parametrize("action", [name for name in TABLES if name not in STEADY | STILL | UNTOUCHED])
+@pytest.mark.parametrize("action", [name for name in TABLES if name not in STEADY | UNCHANGED | UNTOUCHED])
 def test_in_the_first_place_every_list_has_its_day(overnight, action):
     differs = overnight[*BIG, action]
     assert differs.removed or differs.added
@@ -113,8 +113,8 @@ def test_children_come_and_go_with_their_parents(clouds):
                 for action in TABLES:
                     for parent in place.lists.get(action, {}):
                         unknown = set(BY_NAME[action].ancestors(parent)) - place.names
-                        # The last name of a list may be a choice, and no parent.
-                        assert not unknown or not BY_NAME[action].missing or "statistic" in BY_NAME[action].path
+                        # The last name of a list may be a choice instead of a parent.
+                        assert not unknown or not BY_NAME[action].not_found_codes or "statistic" in BY_NAME[action].path
 
 
 def test_a_new_function_has_what_functions_have(clouds, overnight):
@@ -187,7 +187,7 @@ def test_addresses_are_signed_anew(overnight):
 
 
 def test_every_rule_is_about_an_operation():
-    assert FIELDS.keys() | STILL | NEVER_ADDED <= set(TABLES)
+    assert FIELDS.keys() | UNCHANGED | NEVER_ADDED <= set(TABLES)
 
 
 def test_on_even_days_one_account_is_denied_one_product():

@@ -1,4 +1,4 @@
-"""The resource directory: pages by number and by token, who may ask, what is refused, and the official SDK client."""
+"""The resource directory: pages by number and by token, permissions, refusals, and the official SDK client."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_an_organization_of_strangers_is_refused():
 class TestSdk:
     @pytest.fixture
     def cloud(self, spec) -> Cloud:
-        """On the system's clock, which the SDK signs with."""
+        """Return a cloud on the system's clock, which the SDK signs with."""
         return Cloud(spec)
 
     @pytest.fixture

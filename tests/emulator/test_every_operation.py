@@ -1,6 +1,6 @@
-"""Every operation that the emulator serves, walked to its end by the official SDK: exactly the emulator's records.
+"""Lists each operation of the emulator with the official SDK: the result is exactly the emulator's records.
 
-Client, request and answer are found by reflection; only what the SDK can't know of an operation is written down here.
+Client, request and response are found by reflection. Only facts that the SDK doesn't have are written down here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SDKS: dict[str, tuple[type, ModuleType]] = {
     "fnf": (FnfClient, fnf_models),
 }
 
-# What must be asked so that all of a list comes.
+# The parameters that are necessary for a complete list.
 ASKED: dict[str, dict[str, Any]] = {
     "fc.ListFunctions": {"fcVersion": "v3"},
     "fc.ListTagResources": {"ResourceType": "ALIYUN::FC::FUNCTION"},
@@ -51,20 +51,20 @@ ASKED: dict[str, dict[str, Any]] = {
     "opensearch.ListSlowQueryCategories": {"start": 1589986800, "end": 1589990340},
     "opensearch.ListSlowQueryQueries": {"start": 1589986800, "end": 1589990340},
 }
-# The SDK's answers have nothing but the request's ID, so there is nothing to list where this test looks.
+# The SDK's responses have only the request ID, without any records.
 WITHOUT_RECORDS = {"opensearch.ListProceedings", "opensearch.ListSearchStrategies"}
-# The report that isn't cut into pages: every page is all of it.
+# The report without pages: each page is complete.
 UNPAGED = "data-quality"
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Cloud:
-    """On the system's clock, which the SDK signs with, and without limits that a walk would run into."""
+    """Return a cloud on the system's clock, which the SDK signs with, and without limits that would stop a list."""
     return Cloud(CloudSpec(rate=Rate(rate=5000, burst=5000)))
 
 
 class Sdk:
-    """One operation of the official client, which is asked in the API's own names."""
+    """One operation of the official client, called with the API's own names."""
 
     def __init__(self, emulator: Emulator, operation: EmulatedOperation) -> None:
         self._emulator = emulator
@@ -73,8 +73,8 @@ class Sdk:
         self._methods: dict[tuple[tuple[str, str], ...], Callable[..., Any]] = {}
 
     def page(self, parent: tuple[str, ...], query: dict[str, Any]) -> Any:
-        """The body of one page as the SDK's model. What its request doesn't know goes along as it is."""
-        query = {**query, **dict(zip(reversed(self._operation.asks), reversed(parent), strict=False))}
+        """Return the body of one page as the SDK's model. Unknown parameters are added to the query."""
+        query = {**query, **dict(zip(reversed(self._operation.parent_query), reversed(parent), strict=False))}
         request_class = getattr(self._models, f"{self._operation.action}Request", None)
         request = request_class().from_map(query) if request_class else None
         known = set(request.to_map()) if request else set()
@@ -98,18 +98,18 @@ class Sdk:
             global_parameters=GlobalParameters(queries=more),
         )
         client = self._client(config)
-        client._signature_algorithm = "ACS3-HMAC-SHA256"  # the fnf client signs with HMAC-SHA1 unless told
+        client._signature_algorithm = "ACS3-HMAC-SHA256"  # the fnf client's default is HMAC-SHA1
         (name,) = (name for name in dir(client) if normal(name) == normal(self._operation.action))
         return getattr(client, name)
 
 
 def normal(name: str) -> str:
-    """`functionName`, `function_name` → `functionname`."""
+    """Normalize a name: `functionName`, `function_name` → `functionname`."""
     return name.replace("_", "").lower()
 
 
 def pages(sdk: Sdk, operation: EmulatedOperation, parent: tuple[str, ...]) -> Iterator[Any]:
-    """The bodies of all pages of a list, as the operation's family ends it."""
+    """Return the bodies of all pages of a list, as the operation's kind of paging ends it."""
     asked: dict[str, Any] = dict(ASKED.get(operation.name, {}))
     if operation.paging is EmulatedPaging.NONE or UNPAGED in parent:
         yield sdk.page(parent, asked)
@@ -130,7 +130,7 @@ def pages(sdk: Sdk, operation: EmulatedOperation, parent: tuple[str, ...]) -> It
 
 
 def models(body: Any, operation: EmulatedOperation) -> list[Any]:
-    """The records of a page as the SDK has them: models, or plain values where it has no model for them."""
+    """Return the records of a page: the SDK's models, or plain values if it has no model."""
     if operation.name in WITHOUT_RECORDS:
         return []
     found = body
@@ -138,29 +138,29 @@ def models(body: Any, operation: EmulatedOperation) -> list[Any]:
         fields = vars(found)
         found = next(fields[name] for name in fields if normal(name) == normal(key))
     if operation.envelope == "single" and not as_json(found):
-        return []  # `{}` in the place of the one record
+        return []  # `{}` instead of the only record
     return found if isinstance(found, list) else [found]
 
 
 def as_json(value: Any) -> Any:
-    """A model as JSON, all else as it is."""
+    """Return a model as JSON, other values unchanged."""
     return value.to_map() if hasattr(value, "to_map") else value
 
 
 def wire(body: Any, operation: EmulatedOperation) -> list[Any]:
-    """The same as JSON values."""
+    """Return the wire records as JSON values."""
     return [as_json(record) for record in models(body, operation)]
 
 
 def plain(value: Any) -> Any:
-    """Without nulls and empty lists: the SDK's models don't tell these from absent ones."""
+    """Remove nulls and empty lists: the SDK's models don't distinguish them from absent values."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items() if item not in (None, [])}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
 def unset(values: list[Any]) -> set[str]:
-    """`Model.field` for every field of every model met below these that is never set."""
+    """Return `Model.field` for all fields of all models in these values that are never set."""
     seen: dict[type, dict[str, bool]] = defaultdict(dict)
 
     def visit(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""How strict the lists of Function Compute are: sizes, tokens, versions, orders, parents, and what must be sent."""
+"""The rules of Function Compute's lists: sizes, tokens, versions, orders, parents, and required parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST, REGION = "1000000000000001", "cn-hangzhou"
 FC = [operation for operation in OPERATIONS if operation.product in {"fc", "fc-open"}]
 PAGED = [operation for operation in FC if operation.paging is not EmulatedPaging.NONE]
 TOKENS = [operation for operation in FC if operation.paging is EmulatedPaging.TOKEN]
-BELOW = [operation for operation in FC if operation.missing]
+BELOW = [operation for operation in FC if operation.not_found_codes]
 LAYER_VERSIONS = [operation for operation in FC if operation.paging is EmulatedPaging.VERSION]
 ASKED = {"fc.ListTagResources": {"ResourceType": "ALIYUN::FC::FUNCTION"}, "fc.ListFunctions": {"fcVersion": "v3"}}
 
@@ -27,13 +27,13 @@ def named(operation):
 
 @pytest.fixture(scope="module")
 def seeded() -> RegionData:
-    """The first account's resources in the first region, which take longer to make than most of these tests."""
+    """Return the first account's resources in the first region. Making them takes longer than most of these tests."""
     return build(CloudSpec(), FIRST, REGION)
 
 
 @pytest.fixture
 def cloud(seeded, clock, monkeypatch) -> Cloud:
-    """Without limits that a walk would run into; what a test edits is its own."""
+    """Return a cloud without limits that would stop a list, and with its own copy of the data."""
     lists = {name: dict(lists) for name, lists in seeded.lists.items()}
     own = {(FIRST, REGION): RegionData(lists, set(seeded.names), list(seeded.secrets))}
     monkeypatch.setattr("crawler.emulator.cloud.build", lambda _, *where: own[where])
@@ -41,19 +41,19 @@ def cloud(seeded, clock, monkeypatch) -> Cloud:
 
 
 def longest(cloud, name):
-    """The path parameters of an operation's longest list."""
+    """Return the path parameters of an operation's longest list."""
     lists = cloud.lists(FIRST, REGION, name)
     return max(lists, key=lambda parent: len(lists[parent]))
 
 
 async def ask(client, operation, parent, **query):
-    """One request; the parameters without which it lists nothing or too much go along."""
+    """Send one request, with the parameters that the operation needs to return the complete list."""
     values = dict(zip(operation.parameters, (quote(part, safe="~") for part in parent), strict=True))
     return await client.get(operation.name, operation.path.format(**values), {**ASKED.get(operation.name, {}), **query})
 
 
 async def walk(client, operation, parent, **query):
-    """All records of a list and the answers of its pages."""
+    """Return all records of a list and the responses of its pages."""
     bodies, token = [], ""
     while token not in {None, '""', 0} and (token or not bodies):
         got = await ask(client, operation, parent, **query, **({operation.token: str(token)} if token else {}))
@@ -101,7 +101,7 @@ async def test_short_pages_put_together_are_the_list(client, cloud, operation):
 @pytest.mark.parametrize("operation", BELOW, ids=named)
 async def test_each_parent_that_is_not_there_is_named(client, cloud, operation):
     parent = longest(cloud, operation.name)
-    for depth, code in enumerate(operation.missing):
+    for depth, code in enumerate(operation.not_found_codes):
         wrong = (*parent[:depth], "no/such thing", *parent[depth + 1 :])
         got = await ask(client, operation, wrong)
         assert (got.status, got.code) == (404, code)

@@ -1,4 +1,4 @@
-"""Each effect of a fault script, as a client sees it; which requests a rule hits; scripts as text."""
+"""The effects of a fault script as a client sees them, the requests that a rule matches, and scripts as text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from crawler.emulator import (
     Throttle,
     Truncate,
 )
-from crawler.emulator.faults.script import Subject
+from crawler.emulator.faults.script import RequestIdentity
 from crawler.errors import ConfigError
 
 FIRST, SECOND = "1000000000000001", "1000000000000002"
@@ -33,7 +33,7 @@ PATH = "/2023-03-30/functions"
 
 
 async def raw(client, *, headers: dict[str, str] | None = None) -> bytes:
-    """Everything that comes back on a connection of its own, up to its end."""
+    """Return all bytes that a new connection receives, up to its end."""
     url, signed = client.request("fc.ListFunctions", PATH, {"limit": "5"})
     lines = "".join(f"{name}: {value}\r\n" for name, value in {**signed, **(headers or {})}.items())
     async with await anyio.connect_tcp("127.0.0.1", url.port) as stream:
@@ -228,24 +228,24 @@ async def test_sts_has_faults_too(client, cloud):
 
 def test_selectors_and_counts():
     rule = Rule(effect=Deny(), account=FIRST, product="fc*", action="List*", nth=(2, 3), times=1)
-    subject = Subject(FIRST, "cn-hangzhou", "fc-open", "ListServices")
+    identity = RequestIdentity(FIRST, "cn-hangzhou", "fc-open", "ListServices")
     script = FaultScript([rule])
-    assert script.effects(Subject(SECOND, "cn-hangzhou", "fc-open", "ListServices")) == ()
-    assert [len(script.effects(subject)) for _ in range(4)] == [0, 1, 0, 0]
+    assert script.effects(RequestIdentity(SECOND, "cn-hangzhou", "fc-open", "ListServices")) == ()
+    assert [len(script.effects(identity)) for _ in range(4)] == [0, 1, 0, 0]
     assert (rule.seen, rule.fired) == (4, 1)
 
 
 def test_rules_that_fire_once_follow_each_other():
     script = FaultScript([Rule(effect=Error(), times=1), Rule(effect=Deny(), times=1)])
-    subject = Subject("", "", "fc", "x")
-    assert [script.effects(subject) for _ in range(3)] == [(Error(),), (Deny(),), ()]
+    identity = RequestIdentity("", "", "fc", "x")
+    assert [script.effects(identity) for _ in range(3)] == [(Error(),), (Deny(),), ()]
 
 
 def test_delays_add_up_and_the_first_other_effect_wins():
     script = FaultScript([Rule(effect=effect) for effect in (Error(), Delay(seconds=1), Deny(), Delay(seconds=2))])
-    assert script.effects(Subject("", "", "fc", "x")) == (Delay(seconds=1), Delay(seconds=2), Error())
+    assert script.effects(RequestIdentity("", "", "fc", "x")) == (Delay(seconds=1), Delay(seconds=2), Error())
     script.clear()
-    assert script.effects(Subject("", "", "fc", "x")) == ()
+    assert script.effects(RequestIdentity("", "", "fc", "x")) == ()
 
 
 TOML = """

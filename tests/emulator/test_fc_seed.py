@@ -1,4 +1,4 @@
-"""What the documentation of Function Compute shows is in the seeded data: odd times, JSON in text, secrets all over."""
+"""The seeded data has the cases of Function Compute's documentation: unusual times, JSON in text, secrets."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_one_list_of_each_kind_is_more_than_a_page(cloud, name):
     ids=lambda operation: operation.name,
 )
 def test_every_function_has_its_lists(cloud, operation):
-    """A path that a client may ask is one that `lists` knows, also where nothing is in it."""
+    """Each path that a client may request is in `lists`, even if its list is empty."""
     listed = cloud.lists(FIRST, REGION, f"{operation.product}.ListFunctions")
     names = {(*parent, record["functionName"]) for parent, records in listed.items() for record in records}
     lists = cloud.lists(FIRST, REGION, operation.name)
@@ -201,7 +201,7 @@ def test_a_region_without_functions_has_nothing_that_hangs_on_them():
 
 EMPTY = ("1000000000000002", "ap-southeast-1")
 
-# Every field that bears secrets, by operation: [] is every item, .* every value below.
+# All fields with secrets, by operation: [] means all items, .* all values below.
 SECRETS = {
     "fc-open.ListCustomDomains": "certConfig.privateKey certConfig.certificate",
     "fc-open.ListFunctions": (
@@ -235,7 +235,7 @@ SECRETS = {
 
 
 def below(value: Any, path: list[str]) -> Iterator[Any]:
-    """The values at a path, lists entered wherever they come."""
+    """Return the values at a path, through all lists."""
     if isinstance(value, list):
         for item in value:
             yield from below(item, path)
@@ -252,7 +252,7 @@ def test_every_field_that_may_hold_a_secret_holds_one(records, name, path):
 
 
 def test_no_other_field_holds_a_secret(records):
-    """Else a crawler that hides what is documented would let it through."""
+    """Otherwise a crawler that hides only the documented fields would leak it."""
     for operation in OPERATIONS:
         if operation.product not in {"fc", "fc-open"} or operation.envelope == "object":
             continue
@@ -265,7 +265,7 @@ def test_no_other_field_holds_a_secret(records):
 
 
 def test_the_weaknesses_that_a_report_looks_for_are_there(cloud, records):
-    """A few of each, so that nobody's first report is empty where it matters."""
+    """A few of each, so that the first report of a user isn't empty."""
     kinds = Counter(
         orjson.loads(record["triggerConfig"])["authType"]
         for name in ("fc.ListTriggers", "fc-open.ListTriggers")

@@ -1,4 +1,4 @@
-"""OpenSearch's lists: what they must be asked, what is around their records, and the shapes that they come in."""
+"""OpenSearch's lists: the required parameters, the envelopes, and the shapes of records."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ NEAR, FAR = "cn-hangzhou", "ap-southeast-1"
 PLACES = [(FIRST, NEAR), (FIRST, FAR), (SECOND, NEAR), (SECOND, FAR)]
 SEARCH = [operation for operation in OPERATIONS if operation.product == "opensearch"]
 NUMBERED = [operation for operation in SEARCH if operation.paging is EmulatedPaging.NUMBER]
-BELOW = [operation for operation in SEARCH if operation.missing]
+BELOW = [operation for operation in SEARCH if operation.not_found_codes]
 SPAN = {"start": "1589986800", "end": "1589990340"}
 PARAMS = {"params": '{"dbName":"shop"}'}
 TAGS = {"resourceType": "AppGroup", "tag": '[{"key":"env"},{"key":"部门"}]'}
 
-# What must be asked so that all of a list comes.
+# The parameters that are necessary for a complete list.
 ASKED = {
     "ListFunctionInstances": {"source": "all", "output": "detail"},
     "ListTagResources": TAGS,
@@ -38,12 +38,12 @@ ASKED = {
 
 @pytest.fixture
 def spec() -> CloudSpec:
-    """Without limits that a walk would run into."""
+    """Return a spec without limits that would stop a list."""
     return CloudSpec(rate=Rate(rate=50_000, burst=50_000))
 
 
 async def ask(client, action, parent=(), **query):
-    """One request; what must be asked goes along where the test doesn't say otherwise. None: not sent."""
+    """Send one request, with the required parameters unless the test sets them. None: not sent."""
     operation = BY_NAME[f"opensearch.{action}"]
     values = dict(zip(operation.parameters, (quote(part, safe="~") for part in parent), strict=True))
     sent = {**ASKED.get(action, {}), **query}
@@ -56,14 +56,14 @@ def lists(cloud, action, account=FIRST, region=NEAR):
 
 
 def longest(cloud, action, account=FIRST, region=NEAR):
-    """The path parameters and the records of an operation's longest list."""
+    """Return the path parameters and the records of an operation's longest list."""
     found = lists(cloud, action, account, region)
     parent = max(found, key=lambda parent: len(found[parent]))
     return parent, found[parent]
 
 
 def records_of(body, action):
-    """The records of an answer, whichever of the documented shapes it has."""
+    """Return the records of a response in any of the documented shapes."""
     found = body.get("result", body.get("Result", []))
     if BY_NAME[f"opensearch.{action}"].envelope in {"single", "bare", "entries"} and isinstance(found, dict):
         return [found] if found else []
@@ -71,7 +71,7 @@ def records_of(body, action):
 
 
 async def read(client, operation, parent):
-    """All records of a list, and how many pages were asked for."""
+    """Return all records of a list, and the number of pages requested."""
     found, query = [], {}
     for number in range(1, 50):
         if operation.paging is EmulatedPaging.NUMBER:
@@ -106,10 +106,10 @@ def test_all_list_operations_of_the_sdk_are_served():
 async def test_each_parent_that_is_not_there_is_named(client, cloud):
     for operation in BELOW:
         parent, _ = longest(cloud, operation.action)
-        for depth, code in enumerate(operation.missing):
+        for depth, code in enumerate(operation.not_found_codes):
             wrong = (*parent[:depth], "no/such thing", *parent[depth + 1 :])
             got = await ask(client, operation.action, wrong)
-            # Below an app group, functions and their instances are missed inside a 200.
+            # Below an app group, unknown functions and instances have status 200.
             status = 200 if operation.envelope == "function" and depth else 404
             assert (got.status, got.code) == (status, code), (operation.action, depth)
             assert code.endswith(("NotExist", "NotFound"))
@@ -416,12 +416,12 @@ async def test_the_quality_report_comes_whole_whatever_page_is_asked_for(client,
 
 
 def everywhere(cloud, action):
-    """All records of an operation: (account, region) → records."""
+    """Return all records of an operation: (account, region) → records."""
     return {place: cloud.records(*place, f"opensearch.{action}") for place in PLACES}
 
 
 def kinds(records, *path):
-    """The types of a field of all records that have it."""
+    """Return the types of a field in all records that have it."""
     found = set()
     for record in records:
         value = record
@@ -528,7 +528,7 @@ def test_every_secret_field_has_a_canary(action):
 
 
 def test_every_parent_has_all_its_lists():
-    """A parent without a list of some operation would be an empty list that nobody sees."""
+    """A parent without a list of some operation would look like an empty list."""
     cloud = Cloud()
     for place in PLACES:
         groups = {(record["name"],) for record in cloud.records(*place, "opensearch.ListAppGroups")}
@@ -539,7 +539,7 @@ def test_every_parent_has_all_its_lists():
         }
         for operation in BELOW:
             parents = set(cloud.lists(*place, operation.name))
-            if operation.space == "opensearch/apps" and not operation.without:
+            if operation.namespace == "opensearch/apps" and not operation.absent_code:
                 assert parents == apps, operation.action
-            if len(operation.parameters) == 1 and not operation.space:
+            if len(operation.parameters) == 1 and not operation.namespace:
                 assert parents == groups, operation.action

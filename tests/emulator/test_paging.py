@@ -1,4 +1,4 @@
-"""How lists are cut into pages, and which parameters are refused."""
+"""The pages of lists, and the parameters that are refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STATEFUL = ("fc-open.ListStatefulAsyncInvocationFunctions", "/2021-04-06/statefu
 
 
 async def walk(client, action, path, key, **query):
-    """All records of a token list, and the bodies of its pages."""
+    """Return all records of a list with tokens, and the bodies of its pages."""
     bodies, token = [], ""
     while True:
         got = await client.get(action, path, {**query, **({"nextToken": token} if token else {})})

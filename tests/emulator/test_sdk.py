@@ -1,4 +1,4 @@
-"""The official SDK clients list everything from the emulator, page by page, and get exactly its own records."""
+"""The official SDK clients list all records from the emulator, page by page, and get exactly its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENDS = (None, "", '""')
 
 @pytest.fixture
 def cloud() -> Cloud:
-    """On the system's clock, which the SDK signs with."""
+    """Return a cloud on the system's clock, which the SDK signs with."""
     return Cloud(CloudSpec())
 
 
@@ -37,7 +37,7 @@ def config(emulator, product: str, region: str = REGION, account: str = FIRST, *
 
 
 def plain(value: Any) -> Any:
-    """Without nulls and empty lists: the SDK's models don't tell these from absent ones."""
+    """Remove nulls and empty lists: the SDK's models don't distinguish them from absent values."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items() if item not in (None, [])}
     return [plain(item) for item in value] if isinstance(value, list) else value

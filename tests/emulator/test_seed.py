@@ -1,4 +1,4 @@
-"""The seeded data: the same everywhere, rich, with every secret marked."""
+"""The seeded data: equal everywhere, rich, and with a marker in each secret."""
 
 from __future__ import annotations
 

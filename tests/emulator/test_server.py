@@ -1,4 +1,4 @@
-"""The ports: one per region, TLS, compression, a quick end; and that the emulator stays an independent witness."""
+"""The ports: one per region, TLS, compression, a quick shutdown; and the independence of the emulator."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_every_region_has_a_port_of_its_own(emulator):
 
 
 async def serve_on_chosen_ports(cloud) -> tuple[int, list[str]]:
-    """A first port with free neighbours, which other processes may take in the meantime, and the URLs there."""
+    """Serve on a chosen port with free neighbours, which other processes may take in the meantime; return the URLs."""
     for _ in range(20):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             first = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""What the gateway refuses: every part of a signature that is wrong, with the code that the cloud answers."""
+"""The gateway refuses each wrong part of a signature with the code of the cloud."""
 
 from __future__ import annotations
 

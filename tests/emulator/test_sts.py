@@ -1,4 +1,4 @@
-"""Who am I, and temporary keys: handed out, used, expired."""
+"""The caller's identity, and temporary keys: issued, used, expired."""
 
 from __future__ import annotations
 

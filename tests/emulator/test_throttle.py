@@ -1,4 +1,4 @@
-"""Rate limits: per account, region and operation, by the cloud's clock, with each product's own refusal."""
+"""Rate limits: per account, region and operation, by the cloud's clock, with the refusal of each product."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The soak: five million functions through faults of every kind, and every row of them judged. See `__main__`.
+"""The soak: crawls five million functions through faults of all kinds and checks every row. See `__main__`.
 
-Reading order: `world` (what there is), `faults` (what goes wrong), `served` (the emulator as a process), `watched` (the
-command with a look at what it leaves), `crawling` (one crawl from outside), `expected` and `judge`, `figures`.
+Reading order: `world` (the data), `faults`, `served` (the emulator as a process), `watched` (the command, with a report
+of leaked resources), `crawling` (runs one crawl), `expected` and `judge` (check the result), `figures`.
 """

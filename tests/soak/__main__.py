@@ -1,8 +1,8 @@
-"""`python -m tests.soak`: three crawls of the emulator through faults of all kinds, and every row judged.
+"""`python -m tests.soak`: runs three crawls of the emulator through faults of all kinds and checks every row.
 
-1. children: functions, aliases, versions and triggers of a share of the accounts (no option of a crawl picks functions,
-   so that a share of the accounts is crawled with the children), with the cloud's clock 20 minutes ahead: exit 0.
-2. failures: functions of a twentieth of the accounts, where some places never answer as they should: exit 3.
+1. children: functions, aliases, versions and triggers of a share of the accounts (a crawl has no option to select
+   functions), with the cloud's clock 20 minutes ahead: exit 0.
+2. failures: functions of a twentieth of the accounts, where some lists always fail: exit 3.
 3. functions: those of all accounts: exit 0.
 """
 
@@ -34,7 +34,7 @@ RUN = "run.json"
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One crawl: of how many accounts, of which tables, and what is wrong with the cloud."""
+    """One crawl: the number of accounts, the tables, and the cloud's errors."""
 
     title: str
     accounts: int
@@ -44,9 +44,9 @@ class Phase:
 
 
 def phases(accounts: int, regions: int, children: float) -> tuple[Phase, ...]:
-    """The three crawls of a soak; `children` is in percent."""
+    """Return the three crawls of a soak; `children` is in percent."""
     every = tuple(kind.table for kind in kinds())
-    enough = len(LASTING) // regions + 1  # so that something works, too
+    enough = len(LASTING) // regions + 1  # so that some lists work, too
     return (
         Phase("children", max(1, round(accounts * children / 100)), every, ahead_s=AHEAD_S),
         Phase("failures", min(accounts, max(enough, accounts // 20)), every[:1], breaks=True),
@@ -55,7 +55,7 @@ def phases(accounts: int, regions: int, children: float) -> tuple[Phase, ...]:
 
 
 def soak(options: argparse.Namespace) -> Iterator[Run]:
-    """Crawl and judge, phase by phase. What came of each stays in its folder; its snapshot with `--keep`."""
+    """Crawl and judge, phase by phase. The results stay in the phase's folder; the snapshot only with `--keep`."""
     for phase in phases(options.accounts, options.regions, options.children):
         if phase.title not in options.only:
             continue
@@ -86,10 +86,10 @@ def _plan(phase: Phase, options: argparse.Namespace, folder: Path) -> Plan:
 
 
 def main() -> None:
-    """Crawl, judge, print; with `--write` put the figures into docs/reliability.md. Exit 1 where anything is wrong."""
+    """Crawl, judge, print; with `--write` put the figures into docs/reliability.md. Exit with 1 on any error."""
     options = _options()
     for run in soak(options):
-        print(f"{run.title}: {run.crawled.wall_s:.0f} s, {run.judged.wrong or 'as it must be'}", flush=True)
+        print(f"{run.title}: {run.crawled.wall_s:.0f} s, {run.judged.wrong or 'correct'}", flush=True)
     found = [options.work.resolve() / title / RUN for title in TITLES]
     runs = [msgspec.json.decode(path.read_bytes(), type=Run) for path in found if path.exists()]
     text = markdown(runs, datetime.now(UTC).date().isoformat())
@@ -106,14 +106,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--regions", type=int, default=25)
     parser.add_argument("--functions", type=int, default=1000, help="in each account and region")
     parser.add_argument(
-        "--children", type=float, default=1.0, help="percent of the accounts with what hangs on functions"
+        "--children", type=float, default=1.0, help="percent of the accounts crawled with children of functions"
     )
-    parser.add_argument("--share", type=float, default=0.01, help="of the requests that meet a fault")
+    parser.add_argument("--share", type=float, default=0.01, help="share of the requests with a fault")
     parser.add_argument("--max-delay", type=float, default=60.0, help="[retry] max_delay of the crawls, in seconds")
-    parser.add_argument("--only", nargs="*", default=TITLES, help="these crawls; none: the figures of those before")
+    parser.add_argument(
+        "--only", nargs="*", default=TITLES, help="the crawls to run; without any, print the last figures"
+    )
     parser.add_argument("--work", type=Path, default=Path(".bench/soak"), help="configurations, logs and snapshots")
     parser.add_argument("--keep", action="store_true", help="keep the snapshots")
-    parser.add_argument("--again", action="store_true", help="judge the snapshots that were kept, without a crawl")
+    parser.add_argument("--again", action="store_true", help="judge the kept snapshots again, without a crawl")
     parser.add_argument("--write", action="store_true", help="put the figures into docs/reliability.md")
     return parser.parse_args()
 

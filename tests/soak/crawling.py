@@ -1,4 +1,4 @@
-"""One crawl of the soak from outside: the emulator and the command as processes, measured while they run."""
+"""Runs one crawl of the soak: the emulator and the command as processes, measured from outside."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ ROLE = "inventory-reader"
 FINGERPRINT_KEY = "the-soak-has-no-secrets"
 EVERY_S = 0.25
 _START_S = 60.0
-# In place of `watched`'s report where the command did not come to its end by itself.
+# Replaces the report of `watched` if the command was killed.
 KILLED: dict[str, Any] = {
     "peak_kb": 0,
     "files_at_start": 0,
     "files_at_most": 0,
-    "files_left": ["killed: nobody looked"],
+    "files_left": ["killed: not measured"],
     "tasks_left": [],
     "threads_left": [],
 }
@@ -35,9 +35,9 @@ KILLED: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Crawled:
-    """How the command ended, and what it took. `most_mb` was seen from outside, `peak_mb` is its own word at its end.
+    """The exit code and the cost of the command. `most_mb` was measured from outside, `peak_mb` by the command itself.
 
-    `left` is `watched`'s report, `summary` the command's, `served` the emulator's.
+    `left` is the report of `watched`, `summary` that of the command, `served` that of the emulator.
     """
 
     exit_code: int
@@ -52,7 +52,7 @@ class Crawled:
 
 
 def crawl(plan: Plan, tables: tuple[str, ...], folder: Path, max_delay_s: float) -> Crawled:
-    """Serve the plan's world, and crawl it into `folder`/output. Raises RuntimeError where that can't begin."""
+    """Serve the plan's world, and crawl it into `folder`/output. Raises RuntimeError if the emulator doesn't start."""
     with _served(plan, folder) as described:
         config = folder / "config.toml"
         config.touch(mode=0o600)
@@ -76,7 +76,7 @@ def crawl(plan: Plan, tables: tuple[str, ...], folder: Path, max_delay_s: float)
 def configuration(
     plan: Plan, described: Mapping[str, Any], tables: tuple[str, ...], output: Path, max_delay_s: float
 ) -> str:
-    """A config.toml. Every tenth account is reached by a role, with the keys of the account before it."""
+    """Return a config.toml. Every tenth account uses a role, with the keys of the account before it."""
     accounts = plan.world.account_ids
     lines = ["[crawl]", f"tables = {_toml(tables)}", f"regions = {_toml(plan.world.region_ids)}"]
     lines += ["[output]", f"uri = {_toml(str(output))}", f'fingerprint_key = "{FINGERPRINT_KEY}"']
@@ -112,7 +112,7 @@ def _served(plan: Plan, folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _run(config: Path, folder: Path) -> tuple[int, Any, float, int]:
-    """The command to its end: status, usage, seconds, and the most memory that was seen, in kB."""
+    """Run the command to its end; return status, usage, seconds, and the peak of memory in kB."""
     options = ["--config", str(config), "--json", "--no-progress", "--log-format", "json"]
     python = [sys.executable, "-W", "always::ResourceWarning", "-m", "tests.soak.watched"]
     most_kb, began = 0, time.monotonic()

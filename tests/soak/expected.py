@@ -1,7 +1,7 @@
-"""The rows that a snapshot of the world must have, to the last value, made without any page.
+"""Computes the rows that a snapshot of the world must have, with all their values, without any page.
 
-How a template looks as a row is the normalizer's word, read the slow way, which is the reference. Everything else is
-the world's: which functions there are, which template each has, and what is its own.
+The normalizer's exact path, which is the reference, turns the templates into rows. The world gives the functions, the
+template of each, and the values that differ from the template.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from crawler.normalizer.redaction import Redaction
 from tests.soak.crawling import FINGERPRINT_KEY
 from tests.soak.world import Kind, World, kinds
 
-# They tell one crawl from another, and are judged by themselves.
+# Columns that differ between crawls. They are checked separately.
 LEFT_OUT = ("snapshot_id", "fetched_at")
 
 
@@ -34,18 +34,18 @@ class _Templates:
 
 
 class Expected:
-    """The rows of a world."""
+    """The expected rows of a world."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._templates = {kind.table: _templates(kind, world) for kind in kinds()}
 
     def key(self, table: str) -> tuple[str, ...]:
-        """The columns that make up a table's key."""
+        """Return the columns of a table's key."""
         return self._templates[table].operation.key
 
     def rows(self, table: str, account: str, region: str) -> pa.Table:
-        """One scope's rows, without `LEFT_OUT`."""
+        """Return one scope's rows, without the columns of `LEFT_OUT`."""
         known = self._templates[table]
         indices: list[int] = []
         names: list[str] = []

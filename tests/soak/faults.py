@@ -1,4 +1,4 @@
-"""What goes wrong in the soak: a share of all requests, one kind after the other; and lists that never work."""
+"""The faults of the soak: passing faults of a share of all requests, one kind after the other, and lasting ones."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from crawler.emulator import (
     Truncate,
 )
 from crawler.emulator.faults.effects import Effect
-from crawler.emulator.faults.script import Subject
+from crawler.emulator.faults.script import RequestIdentity
 from tests.soak.world import World
 
 SESSIONS = "every session ends at once"
-# Requests between two ends of all sessions: more than are under way, so that no call meets it three times.
+# Requests between two ends of all sessions: more than are concurrent, so that no call meets it three times.
 _SESSIONS_APART = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Passing:
-    """A kind that passes. `once`: a second one for the same page may be the end of its list, so there is none.
+    """A kind of passing fault. `once`: at most once per page, because a second time may end the list.
 
-    `pages`: only these pages of a list, or `later` ones than the first.
+    `pages`: only the `first` page of a list, or only `later` ones.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Passing:
     once: bool = False
     pages: str = "all"
 
-    def fits(self, subject: Subject) -> bool:
-        """Whether a page is one of those that it is for."""
-        return self.pages == "all" or (self.pages == "first") == (subject.page == 1)
+    def fits(self, identity: RequestIdentity) -> bool:
+        """Whether the fault may occur on this page."""
+        return self.pages == "all" or (self.pages == "first") == (identity.page == 1)
 
 
 PASSING: tuple[Passing, ...] = (
@@ -95,7 +95,7 @@ PASSING: tuple[Passing, ...] = (
     Passing(SESSIONS, lambda _: None),
 )
 
-# What never passes: its effect, and the status and the code of the scope that has it.
+# Lasting faults: the effect, and the status and the code of its scope.
 LASTING: tuple[tuple[Effect, str, str], ...] = (
     (Deny(), "denied", "AccessDenied"),
     (Refuse(), "failed", "ConnectionFailed"),
@@ -110,36 +110,36 @@ LASTING: tuple[tuple[Effect, str, str], ...] = (
 
 
 def broken(world: World) -> dict[tuple[str, str], tuple[Effect, str, str]]:
-    """(account, region) → what is wrong with its functions for good: a place for each of `LASTING`, spread out."""
+    """Return (account, region) → the lasting fault of its functions: one of each of `LASTING`, spread evenly."""
     places = [(account, region) for account in world.account_ids for region in world.region_ids]
     apart = max(1, len(places) // len(LASTING))
     return dict(zip(places[::apart], LASTING, strict=False))
 
 
 class SoakFaults(FaultScript):
-    """A fault script whose faults come by chance, besides its rules. `counts` are those that came, by kind."""
+    """A fault script with random faults in addition to its rules. `counts` are the faults by kind."""
 
     def __init__(self, share: float, seed: int, end_sessions: Callable[[], object]) -> None:
         super().__init__()
         self.counts: Counter[str] = Counter()
         self._share, self._chance, self._end_sessions = share, Random(seed), end_sessions
         self._turn, self._seen, self._sessions_at = 0, 0, 0
-        self._met: set[tuple[str, Subject]] = set()
+        self._met: set[tuple[str, RequestIdentity]] = set()
 
     def break_for_good(self, places: Mapping[tuple[str, str], tuple[Effect, str, str]]) -> None:
-        """Make the lists of these places fail always."""
+        """Make all lists of these accounts and regions fail."""
         for (account, region), (effect, _, _) in places.items():
             self.add(effect, account=account, region=region, product="fc", action="List*")
 
-    def effects(self, subject: Subject) -> tuple[Effect, ...]:
+    def effects(self, identity: RequestIdentity) -> tuple[Effect, ...]:
         """See `FaultScript.effects`."""
-        held = super().effects(subject)
-        if held or subject.product != "fc" or not subject.action.startswith("List"):
+        held = super().effects(identity)
+        if held or identity.product != "fc" or not identity.action.startswith("List"):
             return held
         self._seen += 1
         if self._chance.random() >= self._share:
             return ()
-        kind = self._next(subject)
+        kind = self._next(identity)
         self.counts[kind.name] += 1
         effect = kind.make(self._chance)
         if effect is None:
@@ -147,15 +147,15 @@ class SoakFaults(FaultScript):
             self._end_sessions()
         return () if effect is None else (effect,)
 
-    def _next(self, subject: Subject) -> Passing:
-        """The next kind whose turn it is and that this page may have."""
+    def _next(self, identity: RequestIdentity) -> Passing:
+        """Return the next kind that may occur on this page."""
         while True:
             kind = PASSING[self._turn % len(PASSING)]
             self._turn += 1
-            if not kind.fits(subject) or (kind.name, subject) in self._met:
+            if not kind.fits(identity) or (kind.name, identity) in self._met:
                 continue
             if kind.name == SESSIONS and self._seen - self._sessions_at < _SESSIONS_APART:
                 continue
             if kind.once:
-                self._met.add((kind.name, subject))
+                self._met.add((kind.name, identity))
             return kind

@@ -1,4 +1,4 @@
-"""The soak's figures as Markdown: a column for each crawl, then what was done to it."""
+"""Renders the soak's figures as Markdown: one column per crawl, then the faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support import markdown_table
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One crawl, and what the judge says of it."""
+    """One crawl and its judgement."""
 
     title: str
     plan: Plan
@@ -45,7 +45,7 @@ _ROWS: tuple[tuple[str, Callable[[Run], str]], ...] = (
 
 
 def markdown(runs: Sequence[Run], day: str) -> str:
-    """Both tables."""
+    """Return both tables."""
     titles = [run.title for run in runs]
     lines = [f"{day}, {markdown_table.machine()}.", ""]
     lines += [markdown_table.row(["", *titles]), markdown_table.row(["---", *["---:"] * len(runs)])]

@@ -1,4 +1,4 @@
-"""Whether a crawl of the soak came out as it must have: every row, every scope, and nothing left behind."""
+"""Checks the result of a crawl of the soak: all rows, all scopes, and no leaked resources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.soak.faults import broken
 from tests.soak.served import Plan
 
 MOST_MB = 512
-# The cloud's Date header has whole seconds, and the answer was under way.
+# The cloud's Date header has whole seconds, and the response takes some time.
 _SKEW_S = 3.0
 _SHOWN = 10
 
@@ -30,7 +30,7 @@ Scope = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was compared, and what is wrong, in sentences; none where all is well. `rows` and `bytes` are by table."""
+    """The figures of the crawl, and its errors as sentences. `rows` are by table, `scopes` by status."""
 
     rows: dict[str, int]
     bytes: int
@@ -42,7 +42,7 @@ class Judgement:
 
 
 def judge(plan: Plan, tables: Sequence[str], root: Path, crawled: Crawled) -> Judgement:
-    """Compare the newest snapshot with the world, and the process with what it had to be."""
+    """Compare the newest snapshot with the world, and the process's outcome with the expected one."""
     snapshot_id = newest_snapshot_id(root)
     if not snapshot_id:
         return Judgement({}, 0, {}, 0, 0, 0, (f"exit {crawled.exit_code} and no snapshot: {crawled.log[-1500:]}",))
@@ -91,7 +91,7 @@ def _output(root: Path, manifest: Manifest, plan: Plan) -> Iterator[str]:
 
 
 def _scopes(plan: Plan, tables: Sequence[str], ledger: Sequence[ScopeRow]) -> Iterator[str]:
-    """Each scope once, complete, or with exactly the reason that it was given."""
+    """Yield scopes that are missing, doubled, or have another status or code than expected."""
     failing = broken(plan.world) if plan.breaks else {}
     due: dict[Scope, tuple[str, str]] = {}
     for account, region in (
@@ -127,7 +127,7 @@ def _rows(
                 if counted.get(scope) != due.num_rows:
                     yield f"the ledger has {counted.get(scope)} rows for {scope}, not {due.num_rows}"
                 yield from (f"{scope}: {reason}" for reason in _differences(due, found, expected.key(table), manifest))
-    yield from (f"{scope} is nobody's" for scope in list(files)[:_SHOWN])
+    yield from (f"{scope} was not expected" for scope in list(files)[:_SHOWN])
 
 
 def _named(scope: Scope) -> tuple[str, str, str]:
@@ -145,14 +145,14 @@ def _files(manifest: Manifest) -> dict[Scope, list[str]]:
 
 
 def _read(paths: Iterable[Path]) -> pa.Table | None:
-    """All rows of some files; None where there are none."""
+    """Return all rows of some files; None if there are none."""
     tables = [pq.ParquetFile(path).read(use_threads=False) for path in paths]
     found = pa.concat_tables(tables) if tables else None
     return found if found is not None and found.num_rows else None
 
 
 def _differences(due: pa.Table, found: pa.Table | None, key: Sequence[str], manifest: Manifest) -> Iterator[str]:
-    """Where a scope's rows are not those that they must be: lost, too many, twice, or another content."""
+    """Yield the differences of a scope's rows from the expected ones: lost, additional, doubled or changed rows."""
     if found is None:
         yield from [f"all {due.num_rows} rows are lost"] if due.num_rows else []
         return
@@ -168,7 +168,7 @@ def _differences(due: pa.Table, found: pa.Table | None, key: Sequence[str], mani
 
 
 def _in_order(rows: pa.Table, key: Sequence[str]) -> pa.Table:
-    """The rows by their keys; most are that already, and sorting costs more than looking."""
+    """Sort the rows by their keys. Most are sorted already, and checking that costs less than sorting."""
     first = rows[key[0]].combine_chunks()
     if len(key) == 1 and pc.all(pc.less_equal(first[:-1], first[1:])).as_py() is not False:
         return rows.combine_chunks()

@@ -1,7 +1,7 @@
-"""`python -m tests.soak.served PLAN.json`: the emulator with the soak's world, as a process of its own.
+"""`python -m tests.soak.served PLAN.json`: serves the emulator with the soak's world in its own process.
 
-Everything that it checks is the emulator's: signatures, nonces, dates, sessions, page sizes, tokens, limits. Only where
-its records come from, and by which chance faults come, is the soak's.
+The emulator checks signatures, nonces, dates, sessions, page sizes, tokens and limits as usual. The soak replaces only
+the records and the random faults.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ import orjson
 from crawler.clock import SystemClock
 from crawler.emulator import Cloud, CloudSpec, serve
 from crawler.emulator.apis.operation import EmulatedOperation
-from crawler.emulator.data.region import Parent, RegionData
+from crawler.emulator.data.region import RegionData
+from crawler.emulator.records import Parent
 from tests.soak.faults import SoakFaults, broken
 from tests.soak.world import Functions, World, kinds
 
@@ -29,9 +30,9 @@ _FC = "fc"
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to serve. `ahead_s`: how far the cloud's clock is ahead of ours; `breaks`: whether some lists never work.
+    """The cloud to serve. `ahead_s`: the offset of the cloud's clock; `breaks`: some lists always fail.
 
-    `ready` is where the endpoints and keys are written, `report` what was asked and what went wrong, at the end.
+    `ready` is the file for the endpoints and keys, `report` the file for the counts of requests and faults at the end.
     """
 
     world: World
@@ -51,7 +52,7 @@ class _Ahead(SystemClock):
 
 
 class _Names(set[Parent]):
-    """The functions of a place by name, told from the name itself."""
+    """The function names of an account and region, computed instead of stored."""
 
     def __init__(self, world: World, account: str, region: str) -> None:
         super().__init__()
@@ -63,7 +64,7 @@ class _Names(set[Parent]):
 
 
 class SoakCloud(Cloud):
-    """The emulator's cloud with the functions of a `World`, and nothing else."""
+    """The emulator's cloud with only the functions of a `World`."""
 
     def __init__(self, plan: Plan) -> None:
         world = plan.world
@@ -79,7 +80,7 @@ class SoakCloud(Cloud):
         self._light: dict[tuple[str, str], RegionData] = {}
 
     def place(self, account_id: str, region_id: str) -> RegionData:
-        """See `Cloud.place`: the names only."""
+        """See `Cloud.place`; the data has only the names."""
         where = (account_id, region_id)
         if where not in self._light:
             self._light[where] = RegionData(names=_Names(self.world, account_id, region_id))
@@ -98,7 +99,7 @@ class SoakCloud(Cloud):
         return [] if function is None or kind is None else kind.of(function)
 
     def report(self) -> dict[str, Any]:
-        """What was asked, by action and outcome, and the faults that came."""
+        """Return the requests by action and outcome, and the faults."""
         asked: Counter[str] = Counter()
         for (_, _, _, action, outcome), number in self.requests.counts.items():
             asked[f"{action} {outcome}"] += number
@@ -120,10 +121,10 @@ async def main(plan: Plan) -> None:
 
 
 def _write(path: str, value: object) -> None:
-    """Whole or not at all: the other side waits for it."""
-    beside = Path(f"{path}.new")
-    beside.write_bytes(orjson.dumps(value))
-    beside.rename(path)
+    """Write a file atomically, because the other process waits for it."""
+    unfinished = Path(f"{path}.new")
+    unfinished.write_bytes(orjson.dumps(value))
+    unfinished.rename(path)
 
 
 if __name__ == "__main__":

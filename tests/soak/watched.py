@@ -1,4 +1,4 @@
-"""`python -m tests.soak.watched REPORT.json crawl …`: the command itself, and what it leaves when it has ended.
+"""`python -m tests.soak.watched REPORT.json crawl …`: runs the command and reports the resources that it leaks.
 
 The report has the peak of its memory; the files that were open before the command was imported, at most (sampled four
 times a second) and at exit; the tasks that were pending when the event loop's main function had returned; and the
@@ -21,7 +21,7 @@ EVERY_S = 0.25
 
 
 def open_files() -> list[str]:
-    """What is open in this process, but for the listing itself."""
+    """Return the open files of this process."""
     found = []
     for number in os.listdir("/proc/self/fd"):
         try:
@@ -32,7 +32,7 @@ def open_files() -> list[str]:
 
 
 def _warm_up() -> None:
-    """Make and close a loop: libuv keeps a pair of pipes for as long as the process lives from its first one on."""
+    """Make and close an event loop: from the first one on, libuv keeps a pair of pipes open."""
     with suppress(ImportError):
         import uvloop
 
@@ -40,7 +40,7 @@ def _warm_up() -> None:
 
 
 class Watch:
-    """Samples from a thread of its own, and writes the report at exit."""
+    """Samples in its own thread, and writes the report at exit."""
 
     def __init__(self, report: Path) -> None:
         self._report = report
@@ -52,7 +52,7 @@ class Watch:
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def start(self) -> None:
-        """From now on."""
+        """Start to sample."""
         runners = vars(asyncio.runners)
         cancel_all = runners["_cancel_all_tasks"]
 
@@ -86,7 +86,7 @@ class Watch:
 
 
 def main() -> None:
-    """Run the command with the rest of the arguments."""
+    """Run the command with the remaining arguments."""
     report = Path(sys.argv.pop(1))
     Watch(report).start()
     from crawler.cli import main as command

@@ -1,8 +1,7 @@
-"""What the soak's cloud has: records that are made when they are asked for, from account, region and number alone.
+"""The data of the soak's cloud: each record is computed on demand from account, region and number.
 
-Nothing is held but the templates. A record is one of these with a few values of its own, so that no two are equal. Most
-functions are wholly in schema, about 3 KB each; one in 500 is one of the emulator's own, which have fields and values
-that no schema knows.
+Only the templates are stored. A record is a template with a few own values, so that no two are equal. Most functions
+match the schema, about 3 KB each; one in 500 is a function of the emulator, with unknown fields and values.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _FIVE_YEARS_S = 5 * 365 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function: where it is, its number there, and 32 hexadecimal digits that no other has."""
+    """One function: account, region, number, and 32 unique hexadecimal digits."""
 
     account: str
     region: str
@@ -40,17 +39,17 @@ class Function:
 
     @property
     def name(self) -> str:
-        """Names are in the order of numbers."""
+        """The name; names have the order of numbers."""
         return f"fn-{self.number:06d}-{self.mark[:8]}"
 
     def part(self, start: int, length: int) -> int:
-        """A number out of the mark's digits."""
+        """Return a number from the mark's digits."""
         return int(self.mark[start : start + length], 16)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Accounts × regions, and so many functions in each of them."""
+    """The numbers of accounts, of regions, and of functions in each account and region."""
 
     accounts: int
     regions: int
@@ -59,25 +58,25 @@ class World:
 
     @property
     def account_ids(self) -> tuple[str, ...]:
-        """Sixteen digits each."""
+        """The account IDs, sixteen digits each."""
         return tuple(str(1_000_000_000_000_001 + number) for number in range(self.accounts))
 
     @property
     def region_ids(self) -> tuple[str, ...]:
-        """Invented ones."""
+        """The region IDs, which are invented."""
         return tuple(f"cn-region-{number:02d}" for number in range(1, self.regions + 1))
 
     def function(self, account: str, region: str, number: int) -> Function:
-        """The function of that number."""
+        """Return the function with this number."""
         text = f"{self.seed}/{account}/{region}/{number}"
         return Function(account, region, number, hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
 
     def place(self, account: str, region: str) -> Iterator[Function]:
-        """All functions of one account in one region, by name."""
+        """Return all functions of one account in one region, by name."""
         return (self.function(account, region, number) for number in range(self.functions))
 
     def named(self, account: str, region: str, name: str) -> Function | None:
-        """The function of that name, None where there is none."""
+        """Return the function with this name, None if there is none."""
         digits = name[3:9]
         if not (digits.isascii() and digits.isdigit() and int(digits) < self.functions):
             return None
@@ -87,10 +86,10 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One table's records, a list for each function: which of the `lists` of templates, and what is the record's own.
+    """One table's records: a list per function, made from one of the `lists` of templates.
 
-    `own` gives the values by wire name that stand in place of the template's; it takes the function and the position
-    of the record in its list.
+    `pick` selects the list of templates. `own` returns the values, by wire name, that replace those of the template;
+    it takes the function and the record's position in its list.
     """
 
     table: str
@@ -101,13 +100,13 @@ class Kind:
     own: Callable[[Function, int], Record]
 
     def of(self, function: Function) -> list[Record]:
-        """The records, as they go over the wire, in the order in which they are served."""
+        """Return the wire records, in the order served."""
         templates = self.lists[self.pick(function)]
         return [{**template, **self.own(function, position)} for position, template in enumerate(templates)]
 
 
 class Functions(Sequence[Record]):
-    """All functions of one account in one region as a list that makes each record when it is looked at."""
+    """All functions of one account in one region, as a sequence that makes each record on access."""
 
     def __init__(self, world: World, account: str, region: str) -> None:
         self._world, self._account, self._region = world, account, region
@@ -127,7 +126,7 @@ class Functions(Sequence[Record]):
 
 @cache
 def kinds() -> tuple[Kind, ...]:
-    """The functions, and three tables of what hangs on them."""
+    """Return the functions, and three child tables."""
     cloud = Cloud(CloudSpec(seed=6, accounts=(_ACCOUNT,), regions=(_REGION,)))
     odd = cloud.records(_ACCOUNT, _REGION, "fc.ListFunctions")[:_ODD]
     usual = [records.function(Random(number), 0, _REGION, number) for number in range(_USUAL)]

@@ -1,8 +1,8 @@
-"""Runs the command in a fork of a process that has imported it already.
+"""Runs the command in a fork of a process that has already imported it.
 
-Imports take most of a short command: 0.9 s of CPU against 0.1. A child does the same as `python -m crawler`, with its
-own command line, folder, environment, umask and open files; test_command_server compares the two. A test about the
-start of a process, or about its death by a signal, starts a process instead.
+Imports take most of a short command: 0.9 s of CPU instead of 0.1. A child does the same as `python -m crawler`, with
+its own command line, folder, environment, umask and open files; test_command_server compares the two. Tests of the
+start of a process, or of its death by a signal, start a process instead.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ is_cold = False
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP = 317
 _FILTER, _NEW_LISTENER = 1, 8
-# What commands import on their way.
+# Modules that commands import while they run.
 _MODULES = (
     *("_strptime", "ctypes", "encodings.idna", "anyio._backends._asyncio", "arro3.io", "dateutil.relativedelta"),
     *("duckdb", "obstore", "orjson", "pyarrow.parquet", "uvloop", "rich.live", "rich.table"),
@@ -42,7 +42,7 @@ _MODULES = (
 
 
 class Child:
-    """A command that was begun."""
+    """A running command."""
 
     def __init__(self, said: socket.socket, pid: int) -> None:
         self._said = said
@@ -50,7 +50,7 @@ class Child:
         self.returncode: int | None = None
 
     def wait(self, timeout_s: float = 300) -> int:
-        """Its exit code, or the signal that ended it, below zero. Raises TimeoutError."""
+        """Return its exit code, or the negative number of the signal that ended it. Raises TimeoutError."""
         if self.returncode is None:
             self._said.settimeout(timeout_s)
             said = self._said.recv(4)
@@ -60,7 +60,7 @@ class Child:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal, if it hasn't ended."""
+        """Send it a signal, unless it has ended."""
         if self.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -69,7 +69,7 @@ class Child:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """No child outlives the test that began it."""
+        """Kill the child, so that it doesn't outlive its test."""
         if kind is not None:
             self.send_signal(signal.SIGKILL)
         self.wait()
@@ -84,7 +84,7 @@ def start(
     filter_: bytes = b"",
     ask: int = -1,
 ) -> Child:
-    """Begin the command with these arguments and descriptors; of a terminal, it becomes the child's own.
+    """Start the command with these arguments and descriptors. A terminal becomes the child's controlling terminal.
 
     With a filter for its calls, their listener is sent to the socket `ask`.
     """
@@ -112,7 +112,7 @@ def run(
     text: bool = True,
     input: str | bytes = "",  # noqa: A002 - as subprocess.run has it
 ) -> subprocess.CompletedProcess:
-    """Run the command to its end: exit code, stdout and stderr."""
+    """Run the command to its end; return exit code, stdout and stderr."""
     if is_cold:
         return subprocess.run(
             [sys.executable, "-m", "crawler", *map(str, arguments)],
@@ -132,7 +132,7 @@ def run(
 
 
 def on_terminal(arguments: Sequence[object], *, cwd: Path | str, env: Mapping[str, str]) -> tuple[int, str]:
-    """The command to its end on a terminal: its exit code, and everything that the terminal was sent."""
+    """Run the command to its end on a terminal; return its exit code and all output to the terminal."""
     leader, follower = pty.openpty()
     try:
         child = start(arguments, cwd=cwd, env=env, files=(follower, follower, follower))
@@ -140,7 +140,7 @@ def on_terminal(arguments: Sequence[object], *, cwd: Path | str, env: Mapping[st
         os.close(follower)
     screen = b""
     with child, os.fdopen(leader, "rb", buffering=0) as terminal:
-        with suppress(OSError):  # Linux's way to say that the other side is closed
+        with suppress(OSError):  # Linux reports a closed other side this way
             while select.select([terminal], [], [], 60)[0] and (piece := terminal.read(65536)):
                 screen += piece
         return child.wait(), screen.decode()
@@ -148,7 +148,7 @@ def on_terminal(arguments: Sequence[object], *, cwd: Path | str, env: Mapping[st
 
 @functools.cache
 def _parent() -> tuple[socket.socket, subprocess.Popen]:
-    """The process that forks, and the socket at which it is asked."""
+    """Return the process that forks, and the socket for requests to it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
     with theirs:
@@ -161,7 +161,7 @@ def _parent() -> tuple[socket.socket, subprocess.Popen]:
 
 
 def stop() -> None:
-    """End the process that forks, if there is one."""
+    """Stop the process that forks, if there is one."""
     if _parent.cache_info().currsize:
         asking, process = _parent()
         _parent.cache_clear()
@@ -173,7 +173,7 @@ def stop() -> None:
 
 
 def _be_asked(channel: socket.socket) -> bool:
-    """Fork whenever it is asked for. True in the child, whose command is to be run; False when nobody asks any more."""
+    """Fork for each request. Return True in the child, which then runs the command; False when the socket is closed."""
     while True:
         said, fds, _, _ = socket.recv_fds(channel, 1, 6)
         with suppress(ChildProcessError):
@@ -188,7 +188,7 @@ def _be_asked(channel: socket.socket) -> bool:
 
 
 def _watch(fds: list[int]) -> bool:
-    """Between the one that forks and the child: tells when the child has ended, and how. True in the child."""
+    """Watch the child from a process in between, and report its end. Return True in the child."""
     with os.fdopen(fds[0], "rb") as request:
         request.seek(0)
         asked = json.load(request)
@@ -208,7 +208,7 @@ def _watch(fds: list[int]) -> bool:
 
 
 def _fork() -> int:
-    with warnings.catch_warnings(action="ignore"):  # jemalloc has a thread, of which nothing is used
+    with warnings.catch_warnings(action="ignore"):  # jemalloc has a thread, which is never used
         return os.fork()
 
 
@@ -232,7 +232,7 @@ def _become(asked: dict, fds: list[int]) -> None:
 
 
 def _listener(program: bytes) -> int:
-    """Have the kernel ask before the calls that the filter names; the descriptor from which it asks."""
+    """Install the filter, so that the kernel asks before its calls; return the descriptor from which it asks."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     code = ctypes.create_string_buffer(program, len(program))
@@ -244,7 +244,7 @@ def _listener(program: bytes) -> int:
 
 
 def _run() -> None:
-    """The command, and all of Python's end but the taking apart of modules: that would copy what the child shares."""
+    """Run the command and the end of Python, but don't destroy the modules: that would copy shared memory."""
     from crawler.cli import main
 
     code: object = 0

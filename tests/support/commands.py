@@ -1,4 +1,4 @@
-"""The command as a user has it: exit code, stdout and stderr, and `emulate` in a process of its own."""
+"""Runs the command as a user does: exit code, stdout and stderr; and `emulate` in its own process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "CO
 
 
 def acs_inventory(*arguments, cwd, env=None):
-    """The command's exit code, stdout and stderr."""
+    """Run the command; return its exit code, stdout and stderr."""
     done = command_server.run(arguments, cwd=cwd, env={**ENVIRON, "HOME": str(cwd), **(env or {})})
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
@@ -22,7 +22,7 @@ def acs_inventory(*arguments, cwd, env=None):
 
 @contextmanager
 def emulated(folder, faults="", options=()):
-    """`emulate` in a process of its own; yields the configuration that it wrote."""
+    """Run `emulate` in its own process; yield the configuration that it wrote."""
     config = folder / "emulated.toml"
     arguments = ["--write-config", str(config), *options]
     if faults:

@@ -1,4 +1,4 @@
-"""The keys of the configuration, from its Structs."""
+"""Lists the keys of the configuration, from its Structs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 def struct_keys(cls, above=()):
-    """Every key of every section: (section, key)."""
+    """Return all keys of all sections: (section, key)."""
     if cls.__struct_config__.tag_field:
         yield (above, cls.__struct_config__.tag_field)
     for field in msgspec.structs.fields(cls):

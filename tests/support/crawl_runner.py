@@ -1,4 +1,4 @@
-"""Crawls of the emulator, for the tests of whole commands: a served cloud, its configuration, and what came out."""
+"""Runs crawls of the emulator, for tests of whole commands: a served cloud, its configuration, and the results."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ BIG, SMALL = "1000000000000001", "1000000000000002"
 
 
 def fast_cloud(**changes) -> Cloud:
-    """The default cloud without limits that a test would wait for."""
+    """Return the default cloud without limits that would delay a test."""
     return Cloud(CloudSpec(**{"rate": FAST, "rates": {"sts": FAST}, **changes}))
 
 
 @dataclass
 class Site:
-    """A served cloud and a folder to crawl it into."""
+    """A served cloud and a folder for crawls of it."""
 
     cloud: Cloud
     emulator: Emulator
@@ -38,7 +38,7 @@ class Site:
         return self.folder / "snapshots"
 
     def config(self, more: str = "", *, change: Callable[[str], str] = str, ca_file: str = "", **crawl) -> Config:
-        """The configuration of the served cloud with `[crawl]` keys added, and text put before or changed."""
+        """Return the configuration of the served cloud, with more `[crawl]` keys, text before it, or changed text."""
         text, environ = write_config(self.emulator, str(self.output), rate=5000, burst=1000, ca_file=ca_file)
         keys = "".join(f"{key} = {str(value).replace('True', 'true')}\n" for key, value in crawl.items())
         if "regions" in crawl:
@@ -53,7 +53,7 @@ class Site:
         return await crawl_once(config or self.config(), self.surroundings())
 
     def rows(self, table: str) -> list[dict]:
-        """All rows of a table, of every snapshot in the folder; maps are dictionaries."""
+        """Return all rows of a table, from all snapshots in the folder; maps are dictionaries."""
         return [
             row
             for path in sorted(self.output.glob(f"{table}/**/*.parquet"))
@@ -69,7 +69,7 @@ async def site(folder: Path, cloud: Cloud | None = None, **serving) -> AsyncIter
 
 
 def scope_statuses(result: CrawlResult) -> dict[tuple[str, str, str], str]:
-    """(account, region, table) → status, of every scope that isn't complete."""
+    """Return (account, region, table) → status, for all scopes that aren't complete."""
     return {
         (row.account_id, row.region_id, row.table): str(row.status) for row in result.ledger if row.status != "complete"
     }

@@ -1,4 +1,4 @@
-"""A clock that is set by hand, and a cloud that hands out credentials, for tests of `crawler.client.credentials`."""
+"""A manual clock, and a cloud that issues credentials, for tests of `crawler.client.credentials`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEYS = Credentials("LTAI5tFakeFakeFake1234", "source-secret")
 
 
 class HandClock:
-    """Both readings move only when a test says so."""
+    """A clock whose two readings change only when a test says so."""
 
     def __init__(self) -> None:
         self.elapsed_s = 0.0
@@ -41,7 +41,7 @@ class HandClock:
 
 @dataclass
 class FakeCloud:
-    """STS and the metadata service: numbers what it hands out, records what it was asked, fails when told to."""
+    """Fakes STS and the metadata service: numbers the credentials, records the requests, fails on demand."""
 
     clock: HandClock = field(default_factory=HandClock)
     life_s: float = 3600.0

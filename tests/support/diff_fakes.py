@@ -1,4 +1,4 @@
-"""Small snapshots to compare, written as a crawl writes them, and what a comparison says of them."""
+"""Small snapshots to compare, written as a crawl writes them, and the results of comparisons."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _FIXED = [
 
 
 def secret(name, kind=None):
-    """A field that the schema marks as secret."""
+    """Return a field that the schema marks as secret."""
     return pa.field(name, kind or pa.string(), metadata={"secret": "true"})
 
 
 def wired(name, wire, kind):
-    """A field with its wire name."""
+    """Return a field with its wire name."""
     return pa.field(name, kind, metadata={"wire": wire})
 
 
 def schema_of(*fields):
-    """The fixed columns around some of a table's own; a name alone is text."""
+    """Return the schema of a table: the fixed columns and its own; a name alone is a text column."""
     own = [pa.field(one, pa.string()) if isinstance(one, str) else one for one in fields]
     return pa.schema([*_FIXED, *own, pa.field("_extra", pa.string())])
 
@@ -60,7 +60,7 @@ class Scope:
 
 @dataclass
 class Night:
-    """A snapshot to be written: schemas by table, scopes, and what the manifest says of secrets."""
+    """A snapshot to write: schemas by table, scopes, and the manifest's entry on secrets."""
 
     schemas: dict
     scopes: Sequence[Scope] = ()
@@ -83,7 +83,7 @@ async def _write(root, snapshot_id, night):
         kept = one.rows if one.written and has_rows(one.status) else []
         if one.written and has_rows(one.status):
             scope = writer.scope(one.table, one.account, one.region)
-            # Lists that are read side by side may have files of their own.
+            # Lists that are read concurrently may have their own files.
             readings = [scope.list() for _ in range(one.lists)]
             for number, reading in enumerate(readings):
                 if rows := kept[number :: one.lists]:
@@ -112,7 +112,7 @@ def _batch(schema, scope, rows, snapshot_id, start):
 
 
 def compared(root, old, new, *, key=("name",), optional=(), volatile=(), tables=None):
-    """Write both and compare them: the JSON that the command prints, as a value."""
+    """Write both and compare them; return the JSON that the command prints, as a value."""
     write(root, OLD, old)
     write(root, NEW, new)
     return diff_value(root, key=key, optional=optional, volatile=volatile, tables=tables)
@@ -129,7 +129,7 @@ def diff_value(root, old=OLD, new=NEW, *, key=("name",), optional=(), volatile=(
 
 
 def compared_rows(root, schema, old, new, **options):
-    """As `compared`, of one scope of one table: that table's part."""
+    """Return that table's part of `compared`, for one scope of one table."""
     schemas = schema if isinstance(schema, tuple) else (schema, schema)
     manifests = {name: options.pop(name, (None, None)) for name in ("secrets", "key_id")}
     nights = [
@@ -144,11 +144,11 @@ def compared_rows(root, schema, old, new, **options):
 
 
 def changed(found):
-    """Path → old and new value, of the one row that has changed."""
+    """Return path → old and new value of the only row that has changed."""
     [row] = found["changed"]
     return {path: tuple(values) for path, values in row["columns"].items()}
 
 
 def names(items):
-    """The names in a list of keys."""
+    """Return the names in a list of keys."""
     return [item["name"] for item in items]

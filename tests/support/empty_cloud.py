@@ -1,4 +1,4 @@
-"""A cloud without any record, as a transport in this process: only the crawl itself takes time and memory."""
+"""A cloud without records, as a transport in this process, so that only the crawl takes time and memory."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import orjson
 
 
 class EmptyCloud:
-    """In the place of `transport.Transport`: the empty page of each operation, by its version and action."""
+    """Replaces `transport.Transport`: returns the empty page of each operation, by its version and action."""
 
     pages: Mapping[tuple[str, str], bytes] = {}
 
     def __init__(self, **_: Any) -> None:
-        """Takes what a transport takes."""
+        """Accept the arguments of a transport."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -26,7 +26,7 @@ class EmptyCloud:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is open."""
+        """Do nothing, because nothing is open."""
 
     async def send(self, request: Any) -> Any:
         """See `client.Sender.send`."""
@@ -41,7 +41,7 @@ class EmptyCloud:
 
 
 def empty_pages(regions: int = 20) -> dict[tuple[str, str], bytes]:
-    """Each operation's answer without records; the regions are invented."""
+    """Return each operation's response without records; the regions are invented."""
     from crawler.catalog import load_catalog
 
     catalog = load_catalog()
@@ -62,7 +62,7 @@ def empty_pages(regions: int = 20) -> dict[tuple[str, str], bytes]:
 
 
 def configuration(accounts: int, output: Path) -> str:
-    """A config.toml with so many accounts and rates that nothing waits for."""
+    """Return a config.toml with this many accounts, and with rates that never delay a request."""
     rate = "{ rate = 10000, burst = 1000 }"
     lines = ["[output]", f"uri = {json.dumps(str(output))}", 'fingerprint_key = "the-benchmark-has-no-secrets"']
     lines += ["[rate_limits]", *(f"{product} = {rate}" for product in ("default", "fc", "fc-open", "sts"))]

@@ -1,4 +1,4 @@
-"""How often a property is tried: a third of it in the quick tier, all of it in `make test-trust`."""
+"""The number of examples of a property test: a third in the quick tier, all in `make test-trust`."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ IS_WHOLE = os.environ.get("WHOLE_EXAMPLES") == "1"
 
 
 def examples(count: int) -> int:
-    """So many in the long tier."""
+    """Return the number of examples; `count` is that of the long tier."""
     return count if IS_WHOLE else -(-count // 3)

@@ -1,8 +1,8 @@
-"""Compares what the crawler wrote with the records that the cloud has, field by field, without reading `schemas/`.
+"""Compares the crawler's rows with the records of the cloud, field by field, without reading `schemas/`.
 
-A record's field is looked for under the snake case of its wire name, and its value must be there: as it is, as the
-same instant, as the JSON that was in its text, or, for a secret, as its fingerprint. What the row keeps in `_extra`
-is given back by path, so that a test can say which paths it expects there.
+A record's field must be in the column of its wire name in snake case: with the same value, as the same instant, as the
+JSON in its text, or, for a secret, as its fingerprint. The paths in `_extra` are returned, so that a test can state
+which of them it expects.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d
 
 
 class DifferentError(AssertionError):
-    """A value that isn't where it should be; names the path."""
+    """A value isn't where it should be; the message has the path."""
 
 
 class Comparison:
-    """One table's rows against records. `hidden` makes a text's fingerprint, `is_secret` knows the planted markers."""
+    """Compares one table's rows with records. `hidden` makes a text's fingerprint, `is_secret` knows the markers."""
 
     def __init__(self, hidden: Callable[[str], str], is_secret: Callable[[str], bool]) -> None:
         self._hidden = hidden
@@ -33,7 +33,7 @@ class Comparison:
         self.in_extra: dict[str, int] = {}
 
     def check(self, record: Any, row: Mapping[str, Any], parameters: Iterable[str]) -> None:
-        """Raise DifferentError where the row isn't the record; count what is in `_extra` by general path."""
+        """Raise DifferentError if the row isn't the record; count the general paths in `_extra`."""
         extra = json.loads(row["_extra"]) if row["_extra"] else {}
         taken: set[str] = set()
         if not isinstance(record, dict) or self._is_item(record, row, parameters):
@@ -54,7 +54,7 @@ class Comparison:
             raise DifferentError(f"_extra has {sorted(extra)}, which the record hasn't")
 
     def _is_item(self, record: dict[str, Any], row: Mapping[str, Any], parameters: Iterable[str]) -> bool:
-        """Whether a free object went into the one column there is."""
+        """Whether an object without declared fields is in the only column."""
         columns = [name for name in row if name not in FIXED and name not in parameters]
         return len(columns) == 1 and not any(snake_case(wire) in row for wire in record)
 
@@ -64,7 +64,7 @@ class Comparison:
         columns = [name for name in row if name not in FIXED and name not in parameters]
         if extra:
             if len(extra) > 1 or any(row[name] is not None for name in columns):
-                raise DifferentError(f"the row has {extra!r} beside its columns, the record is {record!r}")
+                raise DifferentError(f"the row has {extra!r} in addition to its columns, the record is {record!r}")
             [path] = extra
             self._kept(record, extra, path)
             return
@@ -128,7 +128,7 @@ class Comparison:
                 raise DifferentError(f"{path}: {cell!r} in place of {value!r}")
 
     def _is_json_of(self, value: Any, cell: Any) -> bool:
-        """A value of any type in a column of JSON text; JSON in a string is the same without its white space."""
+        """Whether a cell of JSON text has the value; JSON in a string is equal without its white space."""
         if not isinstance(cell, str):
             return False
         try:
@@ -138,7 +138,7 @@ class Comparison:
             return False
 
     def _is_hidden_json(self, value: str, cell: Any) -> bool:
-        """A secret inside JSON inside a string: the same JSON with fingerprints for its leaves."""
+        """Whether a cell has a secret of JSON in a string: the same JSON with fingerprints as leaves."""
         try:
             self._json(json.loads(value), json.loads(cell), "")
         except (ValueError, TypeError, DifferentError):
@@ -146,7 +146,7 @@ class Comparison:
         return True
 
     def _json(self, value: Any, found: Any, path: str) -> None:
-        """JSON text: the same but for fingerprints."""
+        """Whether JSON text is the same except for fingerprints."""
         if isinstance(value, dict) and isinstance(found, dict) and value.keys() == found.keys():
             for wire, item in value.items():
                 self._json(item, found[wire], f"{path}.{wire}")
@@ -157,7 +157,7 @@ class Comparison:
             self._scalar(value, found, {}, path)
 
     def _kept(self, value: Any, extra: dict[str, Any], path: str) -> None:
-        """A value that the row keeps in `_extra`: as it is, or as fingerprints."""
+        """Whether `_extra` has the value, unchanged or as fingerprints."""
         if path not in extra:
             below = {name: kept for name, kept in extra.items() if name.startswith((f"{path}.", f"{path}["))}
             if value is not None and not below:
@@ -186,7 +186,7 @@ def is_same(value: Any, cell: Any) -> bool:
     if isinstance(cell, datetime):
         return moment(value) == cell
     if cell is None:
-        return value in ("", 0)  # an instant that isn't there
+        return value in ("", 0)  # a missing instant
     if isinstance(cell, bool) or isinstance(value, bool):
         return cell is value or value == json.dumps(cell)
     if isinstance(cell, str) and not isinstance(value, str):
@@ -197,7 +197,7 @@ def is_same(value: Any, cell: Any) -> bool:
 
 
 def moment(value: Any) -> datetime | None:
-    """An instant as the wire has it: ISO 8601 with a zone, or seconds or milliseconds since 1970."""
+    """Parse an instant of the wire format: ISO 8601 with a zone, or seconds or milliseconds since 1970."""
     text = str(value).strip()
     if match := _ISO.fullmatch(text):
         day, time, fraction, zone = match.groups()

@@ -1,4 +1,4 @@
-"""A user's own folder of schema files that say everything a file may say, some of it awkward to show."""
+"""A user's folder of schema files that use all features of a file, some of them awkward to show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""For each built-in finding, rows that it must find and rows that it must pass over."""
+"""Rows that each built-in finding must find, and rows that it must ignore."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Rows = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Case:
-    """`found` are texts that some row of the answer has, `passed` texts that no row has."""
+    """The cases of one finding. `found` are texts that a result row has, `passed` texts that none has."""
 
     rows: Rows
     found: Sequence[str]

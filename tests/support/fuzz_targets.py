@@ -1,4 +1,4 @@
-"""What takes bytes from outside, each as a function that raises nothing but what is documented.
+"""Functions that take bytes from outside, wrapped so that they may only raise documented errors.
 
 As a program it fuzzes one of them with atheris: `python tests/support/fuzz_targets.py page 60 FOLDER…` for 60 seconds.
 """
@@ -40,7 +40,7 @@ def _targets() -> dict[str, Callable[[bytes], None]]:
     ]
 
     def page(data: bytes) -> None:
-        """The first byte says which table; rows are valid Arrow and valid JSON in `_extra`."""
+        """Read a page; the first byte selects the table. The rows must be valid Arrow, with valid JSON in `_extra`."""
         reader, context = readers[data[0] % len(readers) if data else 0]
         try:
             found = reader.read(data[1:], context)
@@ -52,7 +52,7 @@ def _targets() -> dict[str, Callable[[bytes], None]]:
             json.loads(extra or "{}")
 
     def error(data: bytes) -> None:
-        """The first two bytes are the status."""
+        """Read an error body; the first two bytes are the status."""
         status = 200 + int.from_bytes(data[:2], "big") % 400
         found = error_from_response(rules, product="fc", status=status, headers={}, body=data[2:], now=NOW)
         assert found is None or isinstance(found, ApiError)
@@ -62,14 +62,14 @@ def _targets() -> dict[str, Callable[[bytes], None]]:
             assert len(str(found)) < 2000
 
     def headers(data: bytes) -> None:
-        """Four lines, one a header that may hold a hint."""
+        """Read headers from four lines; each may have a retry hint."""
         lines = data.decode("latin-1").split("\n")
         known = ("x-acs-retry-after", "x-ratelimit-user-api", "x-ratelimit-user", "Retry-After")
         hint = retry_after_s(dict(zip(known, lines, strict=False)), NOW)
         assert hint is None or 0 <= hint <= LONGEST_HINT_S
 
     def manifest(data: bytes) -> None:
-        """What is taken for a manifest comes back as the same one."""
+        """Read a manifest; an accepted one must be the same after writing and reading."""
         try:
             found = decode(data, "the manifest")
         except OutputError as error:
@@ -79,7 +79,7 @@ def _targets() -> dict[str, Callable[[bytes], None]]:
         assert encode(decode(encode(found), "again")) == encode(found)
 
     def config(data: bytes) -> None:
-        """A configuration, or one sentence."""
+        """Read a configuration; errors must be one sentence."""
         try:
             parse_config(data.decode("utf-8", "replace"), source="config.toml", environ={"NAME": "value"})
         except ConfigError as error:
@@ -92,7 +92,7 @@ def _targets() -> dict[str, Callable[[bytes], None]]:
 
 
 def main() -> None:
-    """Fuzz one target for so many seconds; ends with an exit code other than 0 where something is found."""
+    """Fuzz one target for the given seconds; end with an exit code other than 0 on a finding."""
     import atheris
 
     name, seconds, *folders = sys.argv[1:]

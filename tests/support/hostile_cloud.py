@@ -1,4 +1,4 @@
-"""A cloud full of markers and faults, credentials of every kind that are markers too, and the command run on it."""
+"""A cloud of markers and faults, with credentials of all kinds that are markers too, and commands that run on it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SESSION = 'access_key_secret = "${STS_SECRET}"\nsecurity_token = "${STS_TOKEN}"\
 
 @dataclass
 class Stage:
-    """Where it plays: `given` has what the user gave and isn't swept, `out` everything that the command left."""
+    """The folders of a run: `given` is the user's input and isn't swept, `out` has all output of the command."""
 
     cloud: Cloud
     emulator: Emulator
@@ -57,7 +57,7 @@ class Stage:
     runs: int = 0
 
     def run(self, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[bytes]:
-        """The command in a process of its own; what it said is in `out/said`."""
+        """Run the command in its own process; its output is in `out/said`."""
         done = command_server.run(arguments, cwd=self.out, env={**self.environ, **(environ or {})}, text=False)
         self.runs += 1
         said = self.out / "said"
@@ -68,7 +68,7 @@ class Stage:
 
 
 def hostile(*, faulty: bool) -> tuple[Cloud, Planter]:
-    """The cloud: its secrets, unknown fields and keys are markers; `faulty`: with faults of every kind."""
+    """Return the cloud. Secrets, unknown fields and keys are markers; `faulty`: with faults of all kinds."""
     cloud = Cloud(CloudSpec(accounts=ACCOUNTS, regions=("cn-hangzhou", "cn-shanghai"), rate=FAST, rates={"sts": FAST}))
     planter = Planter()
     for where in REGIONS.items():
@@ -94,7 +94,7 @@ def _plant_in_sessions(cloud: Cloud, planter: Planter) -> None:
 
 
 def _add_faults(cloud: Cloud, planter: Planter) -> None:
-    """Of every effect one that passes, and of every kind of failure one that doesn't."""
+    """Add a passing fault of each effect, and a lasting one of each kind of failure."""
     add = cloud.faults.add
     echo = f"The string is GET\n/\nx-acs-security-token:{planter.marker()}\nAuthorization: ACS3 {planter.marker()}"
     away = f"http://127.0.0.1:9/?Signature={planter.marker()}&security-token={planter.marker()}"
@@ -112,7 +112,7 @@ def _add_faults(cloud: Cloud, planter: Planter) -> None:
     add(Error(status=400, code="InvalidSecurityToken.Expired", message=echo), account=ACCOUNTS[3], nth=(3,))
     add(Slow(every_s=0.0005, size=400), action="ListAliases", nth=(1,))
     add(PageFault(rows=1), action="ListLayers")
-    # Those that last, each for lists that nothing hangs on.
+    # Lasting faults, each for lists without child lists.
     refused = Error(status=400, code="SignatureDoesNotMatch", message=echo)
     add(refused, action="ListConcurrencyConfigs", account=ACCOUNTS[0])
     add(Redirect(location=away), action="ListProvisionConfigs", account=ACCOUNTS[1])
@@ -124,7 +124,7 @@ def _add_faults(cloud: Cloud, planter: Planter) -> None:
 
 @contextmanager
 def stage(folder: Path, tables: Sequence[str], *, faulty: bool, output: str = "") -> Iterator[Stage]:
-    """Serve the cloud in a thread, and write the configuration: one kind of credentials an account."""
+    """Serve the cloud in a thread, and write the configuration with another kind of credentials per account."""
     cloud, planter = hostile(faulty=faulty)
     given, out = folder / "given", folder / "out"
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(serve(cloud)) as emulator:
@@ -154,7 +154,7 @@ def stage(folder: Path, tables: Sequence[str], *, faulty: bool, output: str = ""
 
 
 def _with_credentials(text: str, cloud: Cloud, planter: Planter, given: Path, environ: dict[str, str]) -> str:
-    """Account by account: a key, a temporary key, a role, an identity token, a profile."""
+    """Return the accounts' credentials: a key, a temporary key, a role, an identity token, a profile."""
     head, *blocks = text.split("\n[[accounts]]\n")
     blocks[-1], _, tail = blocks[-1].partition("\n[endpoints]")
     session = cloud.keys.issue(ACCOUNTS[1], ROLE, "given", 3600)
@@ -183,7 +183,7 @@ def _with_credentials(text: str, cloud: Cloud, planter: Planter, given: Path, en
 
 
 def commands() -> Sequence[tuple[str, ...]]:
-    """Everything that reads a snapshot, or asks about the cloud."""
+    """Return all commands that read a snapshot or send requests to the cloud."""
     newest = ("--snapshot", "newest")
     exports = [("export", "*", "--to", f"exported-{kind}", "--format", kind) for kind in ("csv", "jsonl", "parquet")]
     return [

@@ -1,4 +1,4 @@
-"""Pages of snapshots in which everything that comes from outside is meant to become markup or a script (T25)."""
+"""Pages of snapshots in which all text from outside tries to become markup or a script (T25)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, SNA
 
 BEFORE = "20261120T020000Z-00aa"
 
-# What a text from outside might become, if it were taken for markup somewhere.
+# Texts that are dangerous if a page takes them for markup.
 PAYLOADS = [
     "<script>alert(1)</script>",
     "</script><script>alert(1)</script>",
@@ -43,7 +43,7 @@ PAYLOADS = [
 
 
 def hostile_page(folder: Path) -> str:
-    """A page whose every name, description, reason and account name is hostile."""
+    """Return a page with hostile names, descriptions, reasons and account names."""
     rows = [
         {
             "function_name": f"{number} {payload}",

@@ -1,4 +1,4 @@
-"""Rows that nobody would want in a spreadsheet or on a terminal, and the snapshot that has them."""
+"""Rows that are dangerous in a spreadsheet or on a terminal, and a snapshot with them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.written_snapshots import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION
 
 MOMENT = datetime(2026, 11, 20, 1, 2, 3, 4, tzinfo=UTC)
 
-# What a spreadsheet runs, or might after it has passed over what stands before it.
+# Texts that a spreadsheet runs, some of them after it has skipped the characters before.
 FORMULAS = [
     "=1+1",
     "+1+1",
@@ -67,7 +67,7 @@ TEXTS = [*FORMULAS, *HARMLESS, None]
 
 
 def hostile_functions():
-    """A function for each text, as its description, the texts of its nested values too."""
+    """Return one function per text, with the text as its description and in nested values."""
     return [
         {
             # In the order in which the parts are read.
@@ -91,5 +91,5 @@ def hostile_functions():
 
 
 def hostile_snapshot(root, **options):
-    """Hostile functions, a table without rows, one that was denied, and one that was only walked."""
+    """Return a snapshot with hostile functions, an empty table, a denied one, and one only listed for its children."""
     return write(root, {"fc_functions": hostile_functions(), "fc_layers": []}, {"fc_aliases": Status.DENIED}, **options)

@@ -1,4 +1,4 @@
-"""Tables in Markdown, between two marks of a page; and the machine on which they were measured."""
+"""Puts tables between two marks of a Markdown page, and describes the machine of a measurement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BEGIN, END = "<!-- {name}: made by `make bench` -->", "<!-- end of {name} -->"
 
 
 def machine() -> str:
-    """Cores, model, memory, system and Python, in one line."""
+    """Return cores, model, memory, system and Python, in one line."""
     model = re.search(r"^model name\s*: (.*)$", _text("/proc/cpuinfo"), re.MULTILINE)
     memory = re.search(r"^MemTotal:\s*(\d+) kB", _text("/proc/meminfo"), re.MULTILINE)
     cores = len(os.sched_getaffinity(0))
@@ -22,7 +22,7 @@ def machine() -> str:
 
 
 def put(page: Path, name: str, text: str) -> None:
-    """Replace what stands between the page's marks of this name. Raises ValueError where it has none."""
+    """Replace the text between the page's marks of this name. Raises ValueError if it has none."""
     content = page.read_text("utf-8")
     begin, end = re.search(rf"<!-- {re.escape(name)}: made by [^\n]* -->", content), END.format(name=name)
     _, found_end, after = content[begin.end() :].partition(end) if begin else ("", "", "")
@@ -32,7 +32,7 @@ def put(page: Path, name: str, text: str) -> None:
 
 
 def row(cells: Sequence[str]) -> str:
-    """One line of a table."""
+    """Return one line of a table."""
     return "| " + " | ".join(cells) + " |"
 
 

@@ -1,8 +1,8 @@
-"""A disk that loses power: what was done to it is recorded, and played back with some of what wasn't flushed lost.
+"""A disk that loses power: it records all operations, and replays them without some that weren't flushed.
 
 Each operation on names (a folder made, a file created, moved or removed) either reached the disk or didn't, in any
-order; it is sure to be there once the folder was flushed that it adds to or takes from; a move, once that it leads to
-was. Content is sure up to the last flush of its file; beyond, any of it may be missing or zeros.
+order. It is certain once the folder that it adds to or removes from was flushed; a move, once its target folder was.
+Content is certain up to the last flush of its file; beyond that, any of it may be missing or zeros.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from crawler.snapshot.layout import parent
 
 @dataclass
 class Content:
-    """What was written to a file since it was made, and how much of it was flushed."""
+    """The bytes written to a file since it was made, and how many of them were flushed."""
 
     data: bytearray = field(default_factory=bytearray)
     flushed: int = 0
@@ -37,7 +37,7 @@ class Step:
 
     @property
     def folders(self) -> set[str]:
-        """The folders whose flush makes it sure: of a move, the one that it leads to."""
+        """Return the folders whose flush makes the step certain: for a move, the target folder."""
         return {parent(self.to or self.path)}
 
 
@@ -45,7 +45,7 @@ Record = tuple[str, object]
 
 
 class RecordingDisk(Disk):
-    """Does everything but flushing, and remembers all of it in its order. The lock is nobody's business."""
+    """Does all operations except flushing, and records them in order. It ignores the lock."""
 
     def __init__(self, root: Path) -> None:
         self.records: list[Record] = []
@@ -92,7 +92,7 @@ class RecordingDisk(Disk):
 
 @dataclass
 class Loss:
-    """The disk at one moment: what is sure to be there, and what may be lost."""
+    """The disk at one moment: certain content, and operations that may be lost."""
 
     sure: list[bool]
     steps: list[Step]
@@ -100,12 +100,12 @@ class Loss:
 
     @property
     def open_steps(self) -> list[int]:
-        """The steps that may be lost."""
+        """Return the steps that may be lost."""
         return [number for number, is_sure in enumerate(self.sure) if not is_sure]
 
 
 def losses(records: Sequence[Record]) -> Iterator[Loss]:
-    """The disk after each number of records, from none to all. `sizes`: by content, (flushed, written) bytes."""
+    """Yield the disk after each number of records, from none to all. `sizes`: by content, (flushed, written) bytes."""
     steps: list[Step] = []
     sure: list[bool] = []
     sizes: dict[int, tuple[int, int]] = {}
@@ -129,8 +129,8 @@ def losses(records: Sequence[Record]) -> Iterator[Loss]:
 
 
 def _make_sure(number: int, steps: Sequence[Step], sure: list[bool]) -> None:
-    """And with it what it can't have happened without: a folder that is gone had nothing in it any more, what was moved
-    had been made, and where something was made there was nothing before.
+    """Make a step certain, with the steps that it depends on: a removed folder was empty, a moved file had been made,
+    and a new name didn't exist before.
     """
     sure[number] = True
     step = steps[number]
@@ -147,7 +147,7 @@ def _make_sure(number: int, steps: Sequence[Step], sure: list[bool]) -> None:
 
 
 def moved(folder: str, since: Sequence[Step]) -> set[str]:
-    """The names that a folder had since these steps began: it may have been renamed, or one above it."""
+    """Return the names that a folder had since these steps began: it or a folder above may have been renamed."""
     names = {folder}
     for step in reversed(since):
         if step.kind == "rename":
@@ -156,7 +156,7 @@ def moved(folder: str, since: Sequence[Step]) -> set[str]:
 
 
 def fill_in(records: Sequence[Record]) -> None:
-    """Give each content all that was ever written to it."""
+    """Fill each content with all bytes ever written to it."""
     for kind, what in records:
         if kind == "write":
             content, data = what
@@ -164,7 +164,7 @@ def fill_in(records: Sequence[Record]) -> None:
 
 
 def choices(loss: Loss, dice: random.Random, at_most: int) -> Iterator[set[int]]:
-    """Sets of steps to lose: none, all, each alone, all but each, and some at random; without repetition."""
+    """Yield sets of steps to lose: none, all, each alone, all but each, and random ones; without repetition."""
     may = loss.open_steps
     wanted: list[set[int]] = [set(), set(may)]
     wanted += [{one} for one in may] + [set(may) - {one} for one in may]
@@ -177,9 +177,9 @@ def choices(loss: Loss, dice: random.Random, at_most: int) -> Iterator[set[int]]
 
 
 def replay(base: Path, to: Path, loss: Loss, lost: set[int], cut: Callable[[int, int], tuple[int, int]]) -> Path:
-    """The output as it is found after the power is back. A step on what was lost is lost, too.
+    """Return the output after the power is back. A step on a lost file is lost, too.
 
-    `cut` gives, for (flushed, written) bytes, how many are there and how many of these aren't zeros.
+    `cut` returns, for (flushed, written) bytes, how many exist and how many of these aren't zeros.
     """
     shutil.rmtree(to, ignore_errors=True)
     shutil.copytree(base, to, copy_function=os.link, ignore=shutil.ignore_patterns("lock"))
@@ -216,7 +216,7 @@ def _content(step: Step, loss: Loss, cut: Callable[[int, int], tuple[int, int]])
     return bytes(step.content.data[:real]) + bytes(there - real)
 
 
-# What may become of bytes that weren't flushed: gone, all there, only the length there, half of them.
+# Possible states of bytes that weren't flushed: missing, all there, only the length there, half of them.
 CUTS: tuple[Callable[[int, int], tuple[int, int]], ...] = (
     lambda flushed, written: (flushed, flushed),
     lambda flushed, written: (written, written),

@@ -1,4 +1,4 @@
-"""Object stores for tests: a real S3 server on loopback, and a fake that refuses what OSS does and fails on demand."""
+"""Object stores for tests: a real S3 server on loopback, and a fake with OSS's restrictions and faults on demand."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ HOST = "oss-test.localhost"
 
 @contextmanager
 def s3_server(folder: Path) -> Iterator[dict[str, str]]:
-    """A real S3 server with the bucket: the environment that names it, and its REST catalog as `CATALOG`."""
+    """Run a real S3 server with the bucket; return its environment, and its REST catalog as `CATALOG`."""
     identity = {"name": "t", "actions": ["Admin"], "credentials": [{"accessKey": KEY_ID, "secretKey": KEY_SECRET}]}
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
     roles = ["master", "volume", "filer", "s3"]
@@ -49,7 +49,7 @@ def s3_server(folder: Path) -> Iterator[dict[str, str]]:
     try:
         wait_for(url, process, folder / "log")
         environ = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY_SECRET}
-        # Its buckets come with their first object.
+        # A bucket exists as soon as it has an object.
         obstore.put(open_store(bucket_place(f"s3://{BUCKET}", environ, folder)), "first", b"")
         make_table_bucket(ports)
         yield {**environ, "CATALOG": f"http://127.0.0.1:{ports[-1]}"}
@@ -62,7 +62,7 @@ def s3_server(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def make_table_bucket(ports: list[int]) -> None:
-    """What the server's REST catalog calls a warehouse: `lake`."""
+    """Make the warehouse `lake` in the server's REST catalog."""
     shell = [Path(sys.executable).with_name("weed"), "shell"]
     shell += [f"-master=127.0.0.1:{ports[0]}.{ports[1]}", f"-filer=127.0.0.1:{ports[4]}.{ports[5]}"]
     command = b"s3tables.bucket -create -name lake -account 000000000000\n"
@@ -95,11 +95,11 @@ def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
 
 
 class FakeStore:
-    """Objects of one bucket in memory. `kind` "oss" refuses what OSS refuses, "s3" has conditional PUTs.
+    """Objects of one bucket in memory. `kind` "oss" refuses the requests that OSS refuses, "s3" has conditional PUTs.
 
-    `fault` is asked before each request with its number from 1, method and key, and may give: "refuse" (403), "break"
-    (the connection, before anything is done), "lose" (done, and the connection breaks), "error" (done, and 500 is
-    answered), "hang" (never answered), else None.
+    `fault` is called before each request with its number from 1, method and key. It may return "refuse" (403), "break"
+    (the connection, before the request is done), "lose" (done, and the connection breaks), "error" (done, and the
+    response is 500), "hang" (no response), else None.
     """
 
     def __init__(self, kind: str) -> None:
@@ -111,7 +111,7 @@ class FakeStore:
         self.age = timedelta()
 
     def put(self, key: str, data: bytes) -> None:
-        # To the millisecond, as stores tell it.
+        # In milliseconds, as stores return it.
         now = datetime.now(UTC) - self.age
         self.objects[key] = data, now.replace(microsecond=now.microsecond // 1000 * 1000)
 
@@ -208,7 +208,7 @@ def failure(status: int, code: str) -> web.Response:
 
 
 def signature(request: web.Request) -> str:
-    """The signature that AWS's version 4 asks for, over the headers that the request says are signed."""
+    """Return the signature of AWS's version 4 over the headers that the request lists as signed."""
     found = re.search(
         r"Credential=([^/]+)/(\d+)/([^/]+)/s3/aws4_request, SignedHeaders=([^,]+)", request.headers["Authorization"]
     )
@@ -238,7 +238,7 @@ def sha256(text: str) -> str:
 
 @asynccontextmanager
 async def served(store: FakeStore) -> AsyncIterator[dict[str, str]]:
-    """The fake on loopback: the environment that names it. OSS wants the bucket in the host: it is its own proxy."""
+    """Serve the fake on loopback; yield its environment. OSS needs the bucket in the host, so the fake is a proxy."""
     application = web.Application(client_max_size=1 << 30)
     application.router.add_route("*", "/{path:.*}", store.answer)
     runner = web.AppRunner(application, shutdown_timeout=0.1)

@@ -11,7 +11,7 @@ SECRET = "canary-0d9f-token"
 
 @contextmanager
 def watchdog(*statuses, context=None, headers=()):
-    """A server that answers with these statuses, then with the last; yields its URL and (path, body) of each call."""
+    """Serve these statuses in order, then the last one; yield the URL and (path, body) of each call."""
     calls = []
 
     class Handler(http.server.BaseHTTPRequestHandler):

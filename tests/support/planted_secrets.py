@@ -1,7 +1,8 @@
-"""Plants markers in a cloud: in every field that a schema marks as secret, and wherever the service may add one.
+"""Plants markers in a cloud: in all fields that a schema marks as secret, and wherever the service may add one.
 
-In the first record of each list every secret is in its place, with unknown fields at every depth; in the second the
-nodes with secrets have other types; in the third names are in another case and JSON is nested, doubled or broken.
+In the first record of each list all secrets are in their fields, with unknown fields at every depth. In the second one,
+the fields of secrets have other types. In the third one, names have another case, and JSON is nested, doubled or
+broken.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _MARKER = re.compile("canary[0-9a-f]{24}")
 
 
 class Planter:
-    """Gives out markers. `never` are those that nothing may keep: in private keys and in signed URLs."""
+    """Makes markers. `never` are those that must never be stored: in private keys and in signed URLs."""
 
     def __init__(self, seed: int = 0) -> None:
         self._dice = random.Random(seed)
@@ -47,7 +48,7 @@ class Planter:
     # --- values of columns ---
 
     def secret(self, column: Column) -> Any:
-        """A value of the column's own type with a marker wherever it may hold a secret."""
+        """Return a value of the column's type, with a marker in each place that may have a secret."""
         value = self._value(column)
         return json.dumps(value) if column.is_embedded else value
 
@@ -67,7 +68,7 @@ class Planter:
                 return self.marker()
 
     def unknown(self) -> dict[str, Any]:
-        """Fields that no schema knows: text, a tree, JSON in a string and twice so, a private key."""
+        """Return unknown fields: text, a tree, JSON in a string and twice so, a private key."""
         tree = {"a": [{"b": self.marker()}, [self.marker()]], "n": 5}
         return {
             "brandNewField": self.marker(),
@@ -79,7 +80,7 @@ class Planter:
     # --- records ---
 
     def whole(self, operation: Operation, record: Any) -> Any:
-        """Every secret in its place, and unknown fields in every object that the schema knows."""
+        """Return a record with all secrets in their fields, and unknown fields in all declared objects."""
         planted = self._with_unknown(operation.columns, record)
         for column in operation.columns:
             if column.has_secret:
@@ -103,7 +104,7 @@ class Planter:
         return new
 
     def wrong(self, operation: Operation, record: Any) -> Any:
-        """Other types where secrets should be, and a key and a signed URL in plain text."""
+        """Return a record with other types instead of secrets, and a key and a signed URL in plain text."""
         planted = {**record}
         for column in operation.columns:
             if column.has_secret and operation.column_names[column.wire] not in operation.key:
@@ -114,7 +115,7 @@ class Planter:
         return planted
 
     def odd(self, operation: Operation, record: Any, number: int) -> Any:
-        """Names in other cases; JSON that is doubled, broken, or a list."""
+        """Return a record with names in other cases, and JSON that is doubled, broken, or a list."""
         planted = {**record}
         for column in operation.columns:
             if not column.has_secret:
@@ -137,9 +138,9 @@ class Planter:
 
 
 def plant(cloud: Cloud, where: tuple[str, str], operations: dict[str, Operation], planter: Planter) -> None:
-    """Leave the first records of each list of an account in a region, and plant in them; the emulator's markers stay.
+    """Keep the first records of each list of an account in a region, and plant in them; the emulator's markers stay.
 
-    Lists of IDs and of free objects have no field that could be unknown.
+    Lists of IDs and of objects without declared fields have no unknown fields.
     """
     numbers, place = itertools.count(), cloud.place(*where)
     for text in _leaves(place.lists):

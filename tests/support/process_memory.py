@@ -1,4 +1,4 @@
-"""The peak memory of a process."""
+"""Measures the peak memory of a process."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def peak_kb(process: int | str) -> int:
-    """The most memory that a process has held since its program began; 0 where it has ended.
+    """Return the peak memory of a process since its program started, in kB; 0 if it has ended.
 
-    Not `ru_maxrss`: that counts what whoever started the process held at that moment, such as a judge with many rows.
+    Not `ru_maxrss`: that includes the memory of the parent process at the start, such as a judge with many rows.
     """
     try:
         text = Path(f"/proc/{process}/status").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""A page of the report as a browser's parser sees it: elements, texts, and the data of its tables."""
+"""Parses a page of the report as a browser does: elements, texts, and the data of its tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VOID = {"meta", "link", "input", "br"}
 
 @dataclass
 class Page(HTMLParser):
-    """`elements` are (name, attributes) in order; `texts` all text outside of scripts and styles."""
+    """A parsed page. `elements` are (name, attributes) in order; `texts` all text outside of scripts and styles."""
 
     elements: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -49,13 +49,13 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
     def having(self, name: str, **attributes: str) -> list[dict[str, str | None]]:
-        """The attributes of every such element."""
+        """Return the attributes of all elements with this name."""
         wanted = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items()}
         return [found for tag, found in self.elements if tag == name and wanted.items() <= found.items()]
 
 
 def read_page(html: str) -> Page:
-    """Parse a page. Every element must be closed, in order."""
+    """Parse a page. All elements must be closed, in order."""
     page = Page()
     page.feed(html)
     page.close()

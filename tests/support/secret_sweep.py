@@ -1,6 +1,6 @@
-"""Finds markers in bytes, however they are written: as they are, in Base64, percent-encoded, escaped or in hex.
+"""Finds markers in bytes in all encodings: plain, Base64, percent-encoded, escaped or hex.
 
-A marker is `canary` and 24 hex digits, as the emulator plants them; other needles are texts given by name.
+A marker is `canary` and 24 hex digits, as the emulator plants them; other needles are named texts.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MARKER = re.compile(rb"canary[0-9a-f]{24}", re.IGNORECASE)
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{28,}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{24,}")
 _ESCAPED = re.compile(rb"\\+(?:u00|x)([0-9A-Fa-f]{2})")
-# Encodings of encodings are looked through as well.
+# Nested encodings are searched, too.
 DEPTH = 3
 
 
 def readings(data: bytes, depth: int = DEPTH) -> Iterator[bytes]:
-    """The data, and what it says in each encoding that it may be in."""
+    """Yield the data, and its contents in each possible encoding."""
     yield data
     if depth == 0:
         return
@@ -42,7 +42,7 @@ def _unescaped(data: bytes) -> bytes:
 
 
 def _unwidened(data: bytes) -> bytes:
-    """UTF-16 of what is ASCII."""
+    """Convert UTF-16 of ASCII text to ASCII."""
     return data.replace(b"\0", b"") if b"c\0a\0n\0" in data.lower() else b""
 
 
@@ -57,13 +57,13 @@ def _from_base64(data: bytes) -> bytes:
 
 
 class Sweep:
-    """Looks for markers, and for these texts."""
+    """Searches for markers, and for these texts."""
 
     def __init__(self, *needles: str) -> None:
         self._needles = [needle.lower().encode() for needle in needles if needle]
 
     def found(self, data: bytes) -> set[str]:
-        """Every marker and needle in the data, in whatever encoding."""
+        """Return all markers and needles in the data, in any encoding."""
         hits: set[str] = set()
         for reading in readings(data):
             hits |= {match.lower().decode() for match in MARKER.findall(reading)}
@@ -72,7 +72,7 @@ class Sweep:
         return hits
 
     def found_in_folder(self, folder: Path) -> dict[str, set[str]]:
-        """File → what is in its bytes, its values or its members; only files with something."""
+        """Return file → findings in its bytes, its values or its members; only files with findings."""
         files = [path for path in folder.rglob("*") if path.is_file()]
         hits = {str(path.relative_to(folder)): self._found_in_file(path) for path in files}
         hits["names"] = self.found("\n".join(str(path) for path in folder.rglob("*")).encode())
@@ -91,7 +91,7 @@ class Sweep:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text in nested values, names included."""
+    """Yield all texts in nested values, including names."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""A product that no cloud has, described by schema files: for tests of what a file may say."""
+"""A product that doesn't exist, described by schema files, for tests of their features."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COLUMNS
 
 
 def carts(folder, columns, *, operation="", key='"id"', more=""):
-    """The operation of a file whose parts are these, loaded from a user's own folder."""
+    """Return the operation of a schema file with these parts, loaded from a user's folder."""
     root = folder / "shop" / "2020-01-01"
     root.mkdir(parents=True, exist_ok=True)
     (root / "product.toml").write_text(PRODUCT)
@@ -53,7 +53,7 @@ def carts(folder, columns, *, operation="", key='"id"', more=""):
 
 
 def read(operation, records, redaction=FINGERPRINTS, details=()):
-    """One page of these records, or of a whole answer given as a dictionary or as bytes."""
+    """Read one page of these records, or of a whole response given as a dictionary or as bytes."""
     body = records if isinstance(records, bytes) else json.dumps(_answer(records)).encode()
     parameters = dict.fromkeys(operation.parameters, "p")
     context = RowContext("1000000000000001", "cn-hangzhou", NOW, parameters)

@@ -1,4 +1,4 @@
-"""Small crawls by the real command: two tables of one region, a file each; and what a reader must see at any moment."""
+"""Small crawls by the real command: two tables of one region, one file each; and a reader's checks at any moment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TABLES = ("fc_functions", "fc_layers")
 
 @dataclass
 class Small:
-    """A small cloud that is served, how it is crawled, and an output with one snapshot of it."""
+    """A small served cloud, its configuration, and an output with one snapshot of it."""
 
     cloud: Cloud
     folder: Path
@@ -42,23 +42,23 @@ class Small:
     old_id: str
 
     def arguments(self, output: Path, *more: str) -> list[str | Path]:
-        """Of a crawl into a folder."""
+        """Return the arguments of a crawl into a folder."""
         return ["crawl", "--config", self.config, "--output", output, "--quiet", "--json", *more]
 
     def command(self, output: Path, *more: str) -> list[str | Path]:
-        """That crawl in a Python started anew."""
+        """Return the command of that crawl in a new Python."""
         return [sys.executable, "-m", "crawler", *self.arguments(output, *more)]
 
     def crawl(self, output: Path, *more: str) -> subprocess.CompletedProcess[str]:
-        """A crawl that nobody disturbs."""
+        """Run an undisturbed crawl."""
         return command_server.run(self.arguments(output, *more), cwd=self.folder, env=self.environ)
 
     def judged(self, output: Path, judge: Judge = go_on, *more: str) -> Ended:
-        """A crawl whose changes to the output are asked for."""
+        """Run a crawl whose changes to the output need the judge's permission."""
         return supervised(self.arguments(output, *more), output, judge, cwd=self.folder, env=self.environ)
 
     def copy(self, to: Path) -> Path:
-        """The output with its one snapshot, elsewhere; by hard links: no file but the lock is ever changed in place."""
+        """Copy the output with its snapshot by hard links: only the lock is ever changed in place."""
         shutil.rmtree(to, ignore_errors=True)
         shutil.copytree(self.old, to, copy_function=os.link, ignore=shutil.ignore_patterns("lock"))
         return to
@@ -88,12 +88,12 @@ def small_cloud(folder: Path) -> Iterator[Small]:
 
 
 def staged_ids(root: Path) -> list[str]:
-    """The snapshots that are on their way in."""
+    """Return the IDs of staged snapshots."""
     return sorted(path.name for path in (root / "_staging").glob("2*"))
 
 
 def decided(root: Path) -> Manifest | None:
-    """The manifest of the snapshot that is decided and not yet all in place, if there is one."""
+    """Return the manifest of a snapshot that is marked as committed but not completely in place, if there is one."""
     for snapshot_id in staged_ids(root):
         for path in (staged(snapshot_id, manifest_path(snapshot_id)), manifest_path(snapshot_id)):
             if (root / path).exists():
@@ -102,7 +102,7 @@ def decided(root: Path) -> Manifest | None:
 
 
 def assert_old_or_new(small: Small, root: Path) -> None:
-    """By manifest: every snapshot whole, the old one among them, LATEST one of them. By glob: whole tables."""
+    """Check the output. By manifest: all snapshots complete, with the old one and LATEST. By glob: complete tables."""
     ids = manifest_ids(root)
     assert small.old_id in ids
     assert len(ids) <= 2
@@ -119,7 +119,7 @@ def assert_old_or_new(small: Small, root: Path) -> None:
 
 
 def assert_clean(root: Path, ids: set[str]) -> None:
-    """These snapshots, whole, and nothing else that anybody would read or go on with."""
+    """Check that these snapshots are complete, and that nothing else can be read or resumed."""
     verdicts, loose = verify_all(root)
     assert [verdict.bad_files for verdict in verdicts if not verdict.is_whole] == []
     assert loose == []
@@ -129,7 +129,7 @@ def assert_clean(root: Path, ids: set[str]) -> None:
 
 
 def rows(root: Path, snapshot_id: str) -> Counter[str]:
-    """Every row of a snapshot, without what tells one crawl from another."""
+    """Return all rows of a snapshot, without the columns that differ between crawls."""
     found: Counter[str] = Counter()
     for table in TABLES:
         for path in sorted(root.glob(f"{table}/*/snapshot={snapshot_id}/**/*.parquet")):

@@ -1,4 +1,4 @@
-"""What the snapshot tests share: a disk that fails on demand, small snapshots, and a reader's view of an output."""
+"""Shared by the snapshot tests: a disk that fails on demand, small snapshots, and a reader's view of an output."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ SCHEMAS = {table: SCHEMA for table, _, _ in ROWS}
 
 
 class Crash(BaseException):
-    """The process ends here."""
+    """The process ends at this point."""
 
 
 class FaultyDisk(Disk):
-    """Counts every step that changes the disk; before the k-th (from 1) it crashes for good, or fails with an errno.
+    """Counts all steps that change the disk. Before the k-th (from 1) it crashes for good, or fails with an errno.
 
-    Flushing is counted and not done: a crash of the process loses nothing that was written.
+    A flush is counted and not done: a crash of the process loses no written data.
     """
 
     def __init__(self, root: Path, crash_at: int = 0, fail_at: int = 0, errno: int = 0) -> None:
@@ -134,7 +134,7 @@ def batch(names, *, account=ACCOUNT, region="cn-hangzhou", snapshot=NEW, size=1,
 
 
 async def write_names(writer, names, size=1, **where):
-    """Rows whose key is their name and whose digest is their size."""
+    """Write rows whose key is their name and whose digest is their size."""
     await writer.write(batch(names, size=size, **where), list(names), [size] * len(names))
 
 
@@ -167,7 +167,7 @@ def die(writer):
 
 
 async def write_scopes(writer, rows=ROWS, snapshot_id=NEW):
-    """Every scope kept; the ledger that goes with it."""
+    """Write and keep all scopes; return their ledger."""
     ledger = []
     for (table, account, region), names in rows.items():
         scope = writer.scope(table, account, region)
@@ -187,7 +187,7 @@ async def write_snapshot(root, snapshot_id=NEW, rows=ROWS, extra_rows=(), **opti
 
 
 def table_files(root):
-    """{path: SHA-256} of every file in a table's folder, as a glob finds them."""
+    """Return {path: SHA-256} of all files in a table's folder, as a glob finds them."""
     root = Path(root)
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -206,7 +206,7 @@ def manifest_ids(root):
 
 
 def assert_manifest_holds(root, snapshot_id):
-    """Every file that the manifest names is there with its size and hash."""
+    """Check that all files of the manifest exist with their size and hash."""
     manifest = read_manifest(Path(root), snapshot_id)
     files = [file for entry in manifest.tables.values() for file in entry.files]
     for file in [*files, manifest.ledger]:

@@ -1,8 +1,8 @@
-"""A process that asks before each call that changes one folder: seccomp's user notification, on Linux for x86-64.
+"""Supervises a process that asks before each call that changes one folder: seccomp's user notification (Linux, x86-64).
 
-strace counts the calls of each thread and of each kind by themselves, so its `when=k` can't name the k-th change that
-a process of several threads makes. Here the kernel stops a call before anything is done, and the judge, who sees all
-of them in one order, lets it go on, has it fail, has it lie, cuts it short, or kills the process.
+strace counts the calls per thread and per kind, so its `when=k` can't select the k-th change of a process with several
+threads. Here the kernel stops each call before it is executed. The judge sees all calls in one order. It permits
+a call, lets it fail, fakes its success, shortens it, or kills the process.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from pathlib import Path
 from tests.support import command_server
 
 KILL = "kill"
-LIE = "lie"  # 0 is returned, and nothing done
-SHORT = "short"  # of a write, half is done
-HOLD = "hold"  # it never comes back, while others do
+LIE = "lie"  # return 0 without doing anything
+SHORT = "short"  # write only half
+HOLD = "hold"  # never return, while other calls do
 
 # Of calls by a descriptor (or a folder's), by two folders' and two names, and by a path; x86-64's numbers.
 BY_FD = {
@@ -51,7 +51,7 @@ _PIDFD_GETFD = 438
 
 @dataclass(frozen=True)
 class Call:
-    """One call that is about to be made: paths are relative to the folder, with what differs by run made equal."""
+    """One call before its execution. Paths are relative to the folder; the parts that differ by run are replaced."""
 
     name: str
     path: str
@@ -60,7 +60,7 @@ class Call:
 
     @property
     def changes(self) -> bool:
-        """Whether a reader could see it; a flush changes nothing that outlives only the process."""
+        """Whether a reader could see the change; a flush only matters beyond the life of the process."""
         return self.name not in _FLUSHES
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ Judge = Callable[[int, Call], str | int | None]
 
 @dataclass(frozen=True)
 class Ended:
-    """How a supervised process ended, and what it asked for, the last call included."""
+    """The end of a supervised process, and its calls, including the last one."""
 
     returncode: int
     stdout: str
@@ -81,16 +81,16 @@ class Ended:
 
 
 def go_on(number: int, call: Call) -> None:
-    """The judge who has nothing against it."""
+    """The judge that permits all calls."""
 
 
 def supervised(
     arguments: Sequence[object], folder: Path, judge: Judge = go_on, *, cwd: Path, env: Mapping[str, str]
 ) -> Ended:
-    """Run the command. Before each call on what is in `folder` the judge is asked, with its number from 1.
+    """Run the command. Before each call on files in `folder`, the judge is called with its number from 1.
 
-    None lets it go on, a number of `errno` has it fail; see KILL, LIE, SHORT and HOLD.
-    The judge must not wait: a thread that gets a signal meanwhile asks, too.
+    None permits the call, a number of `errno` lets it fail; see KILL, LIE, SHORT and HOLD. The judge must not wait: a
+    thread that gets a signal meanwhile asks, too.
     """
     ours, theirs = socket.socketpair()
     with ours, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, open(os.devnull) as nothing:
@@ -116,7 +116,7 @@ class _Supervisor:
         self._calls: list[Call] = []
 
     def serve(self) -> list[Call]:
-        """Answer until nobody is left who could ask."""
+        """Answer until no process is left that could ask."""
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         try:
@@ -133,7 +133,7 @@ class _Supervisor:
         request = bytearray(80)
         try:
             fcntl.ioctl(self._listener, _RECEIVE, request, True)
-        except FileNotFoundError:  # who asked is dead
+        except FileNotFoundError:  # the asking process is dead
             return
         asked, tid, _, number, _, _, *args = struct.unpack("=QIIiIQ6Q", request)
         try:
@@ -185,7 +185,7 @@ class _Supervisor:
         return f"{os.readlink(at)}/{name}"
 
     def _write_half(self, tid: int, args: Sequence[int]) -> int:
-        """The file's own descriptor is borrowed, so that its position moves on as it would."""
+        """Write half, through the file's own descriptor, so that its position moves as usual."""
         data = _read(tid, args[1], args[2])[: args[2] // 2 or 1]
         pidfd = os.pidfd_open(self._pid)
         fd = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, pidfd, ctypes.c_int(args[0]), 0)
@@ -198,12 +198,12 @@ class _Supervisor:
 
 
 def plain(path: str) -> str:
-    """A path without what differs from run to run."""
+    """Return a path without the parts that differ by run."""
     return re.sub(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}", "ID", re.sub(r"probe-[0-9a-f]{16}", "probe", path))
 
 
 def _read(tid: int, address: int, size: int) -> bytes:
-    """What is in a process's memory, which may end within `size`."""
+    """Read a process's memory, which may end within `size`."""
     fd = os.open(f"/proc/{tid}/mem", os.O_RDONLY)
     try:
         rest = 4096 - address % 4096
@@ -219,8 +219,8 @@ def _read(tid: int, address: int, size: int) -> bytes:
 
 
 def _filter() -> bytes:
-    """Which calls are asked for. Names without a folder's descriptor are looked up on nearly every import: opening by
-    one is let through, and so is opening what must be there already.
+    """Return the filter of calls. Nearly every import looks up names without a folder's descriptor, so opening an
+    existing file by such a name is permitted.
     """
     load, equal, set_, give = 0x20, 0x15, 0x45, 0x06
     numbers = sorted(number for name, number in NUMBERS.items() if name != "openat")

@@ -1,4 +1,4 @@
-"""What a warm process makes of a command is what one that is started makes of it."""
+"""A command in a fork has the same result as in a new process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots of rows that a test names, written as a crawl writes them, with the catalog's own schemas."""
+"""Snapshots of rows given by a test, written as a crawl writes them, with the catalog's own schemas."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def write(
     without: Sequence[str] = (),
     **draft: Any,
 ) -> OpenSnapshot:
-    """Commit a snapshot of these rows and open it. A row without account and region is in the first of both.
+    """Commit a snapshot of these rows and open it. Rows without account and region are in the first of both.
 
-    `statuses` gives a table's scopes another status than complete, in the first account and region only where the key
-    is the table's name and "here"; `without` names columns that the files don't have, as an older version's wouldn't.
+    `statuses` sets other statuses of a table's scopes than complete, only in the first account and region if the key is
+    the table's name and "here". `without` names columns that the files don't have, as with an older version.
     """
     anyio.run(_write, root, tables, statuses or {}, snapshot_id, secrets, without, draft)
     return open_snapshot(root, snapshot_id)

@@ -1,4 +1,4 @@
-"""The operations of the emulated products: paths, parameters, answers.
+"""The operations of the emulated products: paths, parameters, responses.
 
 Read `operation` first; `operations` collects those of all products.
 """

@@ -1,21 +1,25 @@
 """The operations of Function Compute 3.0 (2023-03-30), one row each.
 
-Paths, parameters and bounds: the official SDK package and the documentation pages (checked 2026-11-22). Where a page
-gives no bounds for `limit`, they are those of the others: 1 to 100, 20 unless said. That versions come newest first is
-documented for 2.0 only, that tasks do and how many instances a page holds not at all.
+Paths, parameters and bounds: the official SDK package and the documentation pages (checked 2026-11-22). If a page
+gives no bounds for `limit`, those of the other pages apply: 1 to 100, default 20. That versions come newest first is
+documented for 2.0 only. The order of tasks and the number of instances per page are not documented.
 """
 
 from __future__ import annotations
 
-from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, End, Turn
+from functools import partial
+
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, LastToken, OrderParameter
 
 FUNCTION_PATH = "/2023-03-30/functions/{functionName}"
 IN_FUNCTION = ("FunctionNotFound",)
 LAYERS = "fc-layers"
 
+# Most lists have tokens.
+_list = partial(EmulatedOperation, product="fc", paging=EmulatedPaging.TOKEN)
+
 OPERATIONS: tuple[EmulatedOperation, ...] = (
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="DescribeRegions",
         path="/2023-03-30/regions",
         paging=EmulatedPaging.NONE,
@@ -23,15 +27,13 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="Regions.Region",
         key=("RegionId",),
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListFunctions",
         path="/2023-03-30/functions",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctions",
         records="functions",
         key=("functionName",),
-        names="fc",
+        child_namespace="fc",
         filters={
             "prefix": ("functionName", "prefix"),
             "functionName": ("functionName", "contains"),
@@ -42,72 +44,62 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         choices={"fcVersion": ("", "v2", "v3")},
         select="fc_version",
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="GetFunction",
         path=FUNCTION_PATH,
         paging=EmulatedPaging.NONE,
         ram="fc:GetFunction",
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         envelope="object",
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListAliases",
         path=f"{FUNCTION_PATH}/aliases",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListAliases",
         records="aliases",
         key=("aliasName",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         filters={"prefix": ("aliasName", "prefix")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListFunctionVersions",
         path=f"{FUNCTION_PATH}/versions",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctionVersions",
         records="versions",
         key=("versionId",),
         rank="down",
-        turn=Turn("direction", "BACKWARD", "FORWARD", is_told=True),
-        missing=IN_FUNCTION,
-        end=End.EMPTY,
+        order_parameter=OrderParameter("direction", "BACKWARD", "FORWARD", is_echoed=True),
+        not_found_codes=IN_FUNCTION,
+        last_token=LastToken.EMPTY,
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListTriggers",
         path=f"{FUNCTION_PATH}/triggers",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListTriggers",
         records="triggers",
         key=("triggerName",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         filters={"prefix": ("triggerName", "prefix")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListInstances",
         path=f"{FUNCTION_PATH}/instances",
         paging=EmulatedPaging.LIMIT,
         ram="fc:ListInstances",
         records="instances",
         key=("instanceId",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         request_id="requestId",
         filters={"startKey": ("instanceId", "from")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListSessions",
         path=f"{FUNCTION_PATH}/sessions",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListSessions",
         records="sessions",
         key=("sessionId",),
-        missing=IN_FUNCTION,
-        end=End.NULL,
+        not_found_codes=IN_FUNCTION,
+        last_token=LastToken.NULL,
         filters={
             "sessionId": ("sessionId", "equal"),
             "sessionStatus": ("sessionStatus", "equal"),
@@ -115,99 +107,83 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         },
         choices={"sessionStatus": ("", "Active", "Expired")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListAsyncTasks",
         path=f"{FUNCTION_PATH}/async-tasks",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListAsyncTasks",
         records="tasks",
         key=("startedTime", "taskId"),
         rank="down",
-        turn=Turn("sortOrderByTime", "desc", "asc"),
-        missing=IN_FUNCTION,
-        end=End.EMPTY,
+        order_parameter=OrderParameter("sortOrderByTime", "desc", "asc"),
+        not_found_codes=IN_FUNCTION,
+        last_token=LastToken.EMPTY,
         filters={
             "prefix": ("taskId", "prefix"),
             "status": ("status", "equal"),
             "qualifier": ("qualifier", "equal"),
         },
-        hides={"includePayload": ("taskPayload",)},
+        hidden_fields={"includePayload": ("taskPayload",)},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListVpcBindings",
         path=f"{FUNCTION_PATH}/vpc-bindings",
         paging=EmulatedPaging.NONE,
         ram="fc:ListVpcBindings",
         records="vpcIds",
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListAsyncInvokeConfigs",
         path="/2023-03-30/async-invoke-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctionAsyncInvokeConfigs",
         records="configs",
         key=("functionArn",),
         filters={"functionName": ("functionArn", "part")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListConcurrencyConfigs",
         path="/2023-03-30/concurrency-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListConcurrencyConfigs",
         records="configs",
         key=("functionArn",),
         filters={"functionName": ("functionArn", "part")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListProvisionConfigs",
         path="/2023-03-30/provision-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListProvisionConfigs",
         records="provisionConfigs",
         key=("functionArn",),
         filters={"functionName": ("functionArn", "part")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListScalingConfigs",
         path="/2023-03-30/scaling-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListScalingConfigs",
         records="scalingConfigs",
         key=("functionArn",),
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
         filters={"functionName": ("functionArn", "part")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListCustomDomains",
         path="/2023-03-30/custom-domains",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListCustomDomains",
         records="customDomains",
         key=("domainName",),
         filters={"prefix": ("domainName", "prefix")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListLayers",
         path="/2023-03-30/layers",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListLayers",
         records="layers",
         key=("layerName",),
-        names=LAYERS,
-        end=End.QUOTES,
+        child_namespace=LAYERS,
+        last_token=LastToken.QUOTES,
         filters={"prefix": ("layerName", "prefix"), "public": ("acl", "flag"), "official": ("official", "flag")},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListLayerVersions",
         path="/2023-03-30/layers/{layerName}/versions",
         paging=EmulatedPaging.VERSION,
@@ -215,39 +191,35 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="layers",
         key=("version",),
         rank="up",
-        missing=("LayerNotFound",),
-        space=LAYERS,
+        not_found_codes=("LayerNotFound",),
+        namespace=LAYERS,
         token="startVersion",  # noqa: S106 - the name of a parameter
         next_key="nextVersion",
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListSnapshots",
         path="/2023-03-30/snapshots",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListSnapshots",
         records="snapshots",
         key=("createdTime", "snapshotId"),
         rank="down",
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
         filters={
             "functionName": ("functionName", "equal"),
             "qualifier": ("qualifier", "equal"),
             "sessionId": ("sourceSessionId", "equal"),
         },
-        needs={"sessionId": "functionName"},
+        required_with={"sessionId": "functionName"},
     ),
-    EmulatedOperation(
-        product="fc",
+    _list(
         action="ListTagResources",
         path="/2023-03-30/tags-v2",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListTagResources",
         records="TagResources",
         key=("ResourceId", "TagKey"),
         bounds=Bounds("Limit", 1, 100, 20),
         token="NextToken",  # noqa: S106 - the name of a parameter
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
         request_id="RequestId",
         choices={"ResourceType": ("ALIYUN::FC::FUNCTION",)},
         required=("ResourceType",),

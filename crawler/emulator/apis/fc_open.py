@@ -5,7 +5,9 @@ Paths, parameters and bounds: the official SDK package and the documentation pag
 
 from __future__ import annotations
 
-from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, End, Turn
+from functools import partial
+
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, LastToken, OrderParameter
 
 SERVICE_PATH = "/2021-04-06/services/{serviceName}"
 FUNCTION_PATH = f"{SERVICE_PATH}/functions/{{functionName}}"
@@ -13,178 +15,154 @@ IN_SERVICE = ("ServiceNotFound",)
 IN_FUNCTION = ("ServiceNotFound", "FunctionNotFound")
 LAYERS = "fc-open-layers"
 
+# Most lists have tokens.
+_list = partial(EmulatedOperation, product="fc-open", paging=EmulatedPaging.TOKEN)
+
 OPERATIONS: tuple[EmulatedOperation, ...] = (
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListServices",
         path="/2021-04-06/services",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListServices",
         records="services",
         key=("serviceName",),
-        names="fc-open",
-        end=End.EMPTY,
+        child_namespace="fc-open",
+        last_token=LastToken.EMPTY,
         filters={"prefix": ("serviceName", "prefix"), "startKey": ("serviceName", "from")},
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListAliases",
         path=f"{SERVICE_PATH}/aliases",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListAliases",
         records="aliases",
         key=("aliasName",),
-        missing=IN_SERVICE,
+        not_found_codes=IN_SERVICE,
         filters={"prefix": ("aliasName", "prefix"), "startKey": ("aliasName", "from")},
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListServiceVersions",
         path=f"{SERVICE_PATH}/versions",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListServiceVersions",
         records="versions",
         key=("versionId",),
         rank="down",
-        turn=Turn("direction", "BACKWARD", "FORWARD", is_told=True),
-        missing=IN_SERVICE,
-        end=End.EMPTY,
+        order_parameter=OrderParameter("direction", "BACKWARD", "FORWARD", is_echoed=True),
+        not_found_codes=IN_SERVICE,
+        last_token=LastToken.EMPTY,
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListVpcBindings",
         path=f"{SERVICE_PATH}/bindings",
         paging=EmulatedPaging.NONE,
         ram="fc:ListVpcBindings",
         records="vpcIds",
-        missing=IN_SERVICE,
+        not_found_codes=IN_SERVICE,
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListFunctions",
         path=f"{SERVICE_PATH}/functions",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctions",
         records="functions",
         key=("functionName",),
-        missing=IN_SERVICE,
-        names="fc-open",
-        end=End.NULL,
+        not_found_codes=IN_SERVICE,
+        child_namespace="fc-open",
+        last_token=LastToken.NULL,
         filters={"prefix": ("functionName", "prefix"), "startKey": ("functionName", "from")},
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListInstances",
         path=f"{FUNCTION_PATH}/instances",
         paging=EmulatedPaging.LIMIT,
         ram="fc:ListInstances",
         records="instances",
         key=("instanceId",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         bounds=Bounds("limit", 0, 1000, 20),
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListFunctionAsyncInvokeConfigs",
         path=f"{FUNCTION_PATH}/async-invoke-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListFunctionAsyncInvokeConfigs",
         records="configs",
         key=("qualifier",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListTriggers",
         path=f"{FUNCTION_PATH}/triggers",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListTriggers",
         records="triggers",
         key=("triggerName",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         filters={"prefix": ("triggerName", "prefix"), "startKey": ("triggerName", "from")},
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListEventSources",
         path=f"{FUNCTION_PATH}/event-sources",
         paging=EmulatedPaging.NONE,
         ram="fc:ListEventSources",
         records="eventSources",
         key=("sourceArn",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListStatefulAsyncInvocations",
         path=f"{FUNCTION_PATH}/stateful-async-invocations",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListStatefulAsyncInvocations",
         records="invocations",
         key=("startedTime", "invocationId"),
         rank="down",
-        turn=Turn("sortOrderByTime", "desc", "asc"),
-        missing=IN_FUNCTION,
+        order_parameter=OrderParameter("sortOrderByTime", "desc", "asc"),
+        not_found_codes=IN_FUNCTION,
         bounds=Bounds("limit", 1, 100, 50),
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
         filters={
             "invocationIdPrefix": ("invocationId", "prefix"),
             "status": ("status", "equal"),
             "qualifier": ("qualifier", "equal"),
         },
-        hides={"includePayload": ("invocationPayload",)},
+        hidden_fields={"includePayload": ("invocationPayload",)},
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListStatefulAsyncInvocationFunctions",
         path="/2021-04-06/stateful-async-invocation-functions",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListStatefulAsyncInvocationFunctions",
         records="data",
         key=("serviceName", "functionName", "qualifier"),
-        end=End.QUOTES,
+        last_token=LastToken.QUOTES,
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListOnDemandConfigs",
         path="/2021-04-06/on-demand-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListOnDemandConfigs",
         records="configs",
         key=("resource",),
         filters={"prefix": ("resource", "prefix"), "startKey": ("resource", "from")},
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListProvisionConfigs",
         path="/2021-04-06/provision-configs",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListProvisionConfigs",
         records="provisionConfigs",
         key=("resource",),
         filters={"serviceName": ("resource", "part"), "qualifier": ("resource", "part")},
-        needs={"qualifier": "serviceName"},
+        required_with={"qualifier": "serviceName"},
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListCustomDomains",
         path="/2021-04-06/custom-domains",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListCustomDomains",
         records="customDomains",
         key=("domainName",),
         bounds=Bounds("limit", 0, 100, 20),
         filters={"prefix": ("domainName", "prefix"), "startKey": ("domainName", "from")},
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListLayers",
         path="/2021-04-06/layers",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListLayers",
         records="layers",
         key=("layerName",),
-        names=LAYERS,
+        child_namespace=LAYERS,
         filters={
             "prefix": ("layerName", "prefix"),
             "startKey": ("layerName", "from"),
@@ -192,8 +170,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
             "official": ("official", "flag"),
         },
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListLayerVersions",
         path="/2021-04-06/layers/{layerName}/versions",
         paging=EmulatedPaging.VERSION,
@@ -201,27 +178,23 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         records="layers",
         key=("version",),
         rank="up",
-        missing=("LayerNotFound",),
-        space=LAYERS,
+        not_found_codes=("LayerNotFound",),
+        namespace=LAYERS,
         token="startVersion",  # noqa: S106 - the name of a parameter
         next_key="nextVersion",
-        end=End.ZERO,
+        last_token=LastToken.ZERO,
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListReservedCapacities",
         path="/2021-04-06/reserved-capacities",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListReservedCapacities",
         records="reservedCapacities",
         key=("instanceId",),
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
     ),
-    EmulatedOperation(
-        product="fc-open",
+    _list(
         action="ListTaggedResources",
         path="/2021-04-06/tags",
-        paging=EmulatedPaging.TOKEN,
         ram="fc:ListTaggedResources",
         records="resources",
         key=("resourceArn",),

@@ -1,8 +1,8 @@
-"""CloudFlow (2019-03-15), a product that the crawler's own catalog doesn't have: for tables of users' own. RPC style.
+"""The operations of CloudFlow (2019-03-15), RPC style. The crawler's catalog doesn't have this product: users add it.
 
 Parameters and bounds: alibabacloud-fnf20190315 2.0.1 and the pages of ListFlows and ListSchedules
 (https://www.alibabacloud.com/help/ja/serverless-workflow/latest/api-fnf-2019-03-15-listflows, checked 2026-11-22).
-That tokens are opaque is the emulator's assumption: the pages show names.
+Opaque tokens are an assumption of the emulator: the pages show names.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         ram="fnf:ListFlows",
         records="Flows",
         key=("Name",),
-        names="fnf",
+        child_namespace="fnf",
         bounds=Bounds("Limit", 1, 999, 60),
         token="NextToken",  # noqa: S106 - the name of a parameter
         request_id="RequestId",
@@ -28,12 +28,12 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         product="fnf",
         action="ListSchedules",
         path="/",
-        asks=("FlowName",),
+        parent_query=("FlowName",),
         paging=EmulatedPaging.TOKEN,
         ram="fnf:ListSchedules",
         records="Schedules",
         key=("ScheduleName",),
-        missing=("FlowNotExists",),
+        not_found_codes=("FlowNotExists",),
         required=("FlowName",),
         bounds=Bounds("Limit", 1, 1000, 60),
         token="NextToken",  # noqa: S106 - the name of a parameter

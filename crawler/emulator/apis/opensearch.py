@@ -1,14 +1,14 @@
 """The operations of OpenSearch (2017-12-25), one row each.
 
-Paths, parameters and bounds: the official SDK package and the documentation pages (checked 2026-11-22). Where a page
-discloses no RAM action, its siblings' is assumed.
+Paths, parameters and bounds: the official SDK package and the documentation pages (checked 2026-11-22). If a page
+doesn't name a RAM action, that of its siblings is assumed.
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-from crawler.emulator.apis.operation import PAGE_SIZE, Bounds, EmulatedOperation, EmulatedPaging, End
+from crawler.emulator.apis.operation import PAGE_SIZE, Bounds, EmulatedOperation, EmulatedPaging, LastToken
 
 GROUPS = "/v4/openapi/app-groups"
 GROUP = f"{GROUPS}/{{appGroupIdentity}}"
@@ -30,7 +30,7 @@ IN_SCENE = (*IN_GROUP, "ABTestScene.NotExist")
 IN_AB_GROUP = (*IN_SCENE, "ABTestGroup.NotExist")
 IN_EXPERIMENT = (*IN_AB_GROUP, "ABTestExperiment.NotExist")
 
-# Spaces of names: an app's ID in the place of a scene's names nothing.
+# Namespaces, so that an app's ID isn't found as a scene's.
 IN_APPS, IN_FUNCTIONS, IN_SCENES = "opensearch/apps", "opensearch/functions", "opensearch/scenes"
 FLAG = ("", "true", "false", "True", "False")  # the official SDK for Python sends them with a capital
 MODULES = ("app", "app-query", "abtest", "suggest", "hot", "hint", "data-quality", "es")
@@ -38,12 +38,12 @@ SOURCE_TYPES = ("rds", "polardb", "odps", "mysql", "drds")
 SPAN = ("start", "end")
 SORTS = ("", "max", "avg", "sum", "queryProportion")
 
-# A list in one piece, and a list by page numbers.
+# A list without pages, and a list by page numbers.
 _whole = partial(
     EmulatedOperation, product="opensearch", paging=EmulatedPaging.NONE, records="result", envelope="result"
 )
 _paged = partial(_whole, paging=EmulatedPaging.NUMBER, bounds=PAGE_SIZE)
-_function = partial(_paged, records="Result", space=IN_FUNCTIONS, envelope="function")
+_function = partial(_paged, records="Result", namespace=IN_FUNCTIONS, envelope="function")
 
 ROOTS: tuple[EmulatedOperation, ...] = (
     _whole(
@@ -57,7 +57,7 @@ ROOTS: tuple[EmulatedOperation, ...] = (
         path=GROUPS,
         ram="opensearch:ListAppGroup",
         key=("name",),
-        names="opensearch",
+        child_namespace="opensearch",
         choices={"sortBy": ("0", "1"), "type": ("", "standard", "enhanced")},
         filters={
             "name": ("name", "contains"),
@@ -71,8 +71,8 @@ ROOTS: tuple[EmulatedOperation, ...] = (
         paging=EmulatedPaging.TOKEN,
         ram="opensearch:ListTagResources",
         key=("resourceId", "tagKey"),
-        bounds=Bounds("", 50, 50, 50),  # there is no parameter for the size
-        end=End.EMPTY,
+        bounds=Bounds("", 50, 50, 50),  # there is no page size parameter
+        last_token=LastToken.EMPTY,
         required=("resourceType",),
     ),
     _whole(
@@ -105,15 +105,15 @@ DICTIONARY: tuple[EmulatedOperation, ...] = (
         path=DICTIONARIES,
         ram="opensearch:ListInterventionDictionaries",
         key=("name",),
-        names="dictionaries",
+        child_namespace="dictionaries",
     ),
     _paged(
         action="ListInterventionDictionaryEntries",
         path=f"{DICTIONARIES}/{{name}}/entries",
         ram="opensearch:DescribeInterventionDictionary",
         key=("word",),
-        missing=("InterventionDictionary.NotFound",),
-        space="dictionaries",
+        not_found_codes=("InterventionDictionary.NotFound",),
+        namespace="dictionaries",
         filters={"word": ("word", "equal")},
     ),
     _whole(
@@ -122,31 +122,31 @@ DICTIONARY: tuple[EmulatedOperation, ...] = (
         ram="opensearch:DescribeInterventionDictionary",
         key=("order",),
         rank="up",
-        missing=("InterventionDictionary.NotFound",),
-        space="dictionaries",
+        not_found_codes=("InterventionDictionary.NotFound",),
+        namespace="dictionaries",
         required=("query",),
     ),
     _whole(
         action="ListInterventionDictionaryRelatedEntities",
         path=f"{DICTIONARIES}/{{name}}/related",
         ram="opensearch:DescribeInterventionDictionary",
-        missing=("InterventionDictionary.NotFound",),
-        space="dictionaries",
+        not_found_codes=("InterventionDictionary.NotFound",),
+        namespace="dictionaries",
     ),
     _paged(
         action="ListUserAnalyzers",
         path=ANALYZERS,
         ram="opensearch:ListUserAnalyzers",
         key=("name",),
-        names="analyzers",
+        child_namespace="analyzers",
     ),
     _paged(
         action="ListUserAnalyzerEntries",
         path=f"{ANALYZERS}/{{name}}/entries",
         ram="opensearch:DescribeUserAnalyzer",
         total="",
-        missing=("UserAnalyzer.NotFound",),
-        space="analyzers",
+        not_found_codes=("UserAnalyzer.NotFound",),
+        namespace="analyzers",
         filters={"word": ("key", "equal")},
         envelope="entries",
     ),
@@ -158,15 +158,15 @@ OF_GROUP: tuple[EmulatedOperation, ...] = (
         path=f"{GROUP}/apps",
         ram="opensearch:ListApp",
         key=("id",),
-        missing=IN_GROUP,
-        names=IN_APPS,
+        not_found_codes=IN_GROUP,
+        child_namespace=IN_APPS,
     ),
     _paged(
         action="ListDataCollections",
         path=f"{GROUP}/data-collections",
         ram="opensearch:ListDataCollections",
         key=("id",),
-        missing=IN_GROUP,
+        not_found_codes=IN_GROUP,
     ),
     _whole(
         action="ListElasticPlans",
@@ -175,9 +175,9 @@ OF_GROUP: tuple[EmulatedOperation, ...] = (
         ram="opensearch:ListElasticPlans",
         key=("id",),
         rank="up",
-        missing=IN_GROUP,
+        not_found_codes=IN_GROUP,
         bounds=Bounds("maxResults", 1, 100, 10),
-        end=End.EMPTY,
+        last_token=LastToken.EMPTY,
         choices={"enabled": FLAG},
         filters={"name": ("name", "equal"), "enabled": ("enabled", "same")},
         envelope="plans",
@@ -187,13 +187,13 @@ OF_GROUP: tuple[EmulatedOperation, ...] = (
         path=f"{GROUP}/quota-review-tasks",
         ram="opensearch:DescribeApp",
         key=("id",),
-        missing=IN_GROUP,
+        not_found_codes=IN_GROUP,
     ),
     _paged(
         action="ListScheduledTasks",
         path=f"{GROUP}/scheduled-tasks",
         ram="opensearch:ListScheduledTask",
-        missing=IN_GROUP,
+        not_found_codes=IN_GROUP,
         choices={"enabled": FLAG},
         filters={"type": ("type", "equal"), "id": ("id", "equal"), "enabled": ("enabled", "same")},
     ),
@@ -201,7 +201,7 @@ OF_GROUP: tuple[EmulatedOperation, ...] = (
         action="ListProceedings",
         path=f"{GROUP}/proceedings",
         ram="opensearch:ListProceedings",
-        missing=IN_GROUP,
+        not_found_codes=IN_GROUP,
         choices={"filterFinished": FLAG},
         envelope="bare",
     ),
@@ -209,7 +209,7 @@ OF_GROUP: tuple[EmulatedOperation, ...] = (
         action="ListSlowQueryCategories",
         path=SLOW,
         ram="opensearch:ListSlowQueryCategories",
-        missing=IN_GROUP,
+        not_found_codes=IN_GROUP,
         required=SPAN,
         choices={"sort": SORTS},
         envelope="single",
@@ -218,8 +218,8 @@ OF_GROUP: tuple[EmulatedOperation, ...] = (
         action="ListSlowQueryQueries",
         path=f"{SLOW}/{{categoryIndex}}/queries",
         ram="opensearch:ListSlowQueryQueries",
-        missing=(*IN_GROUP, "SlowQueryCategory.NotFound"),
-        space="opensearch/categories",
+        not_found_codes=(*IN_GROUP, "SlowQueryCategory.NotFound"),
+        namespace="opensearch/categories",
         required=SPAN,
         envelope="single",
     ),
@@ -227,14 +227,14 @@ OF_GROUP: tuple[EmulatedOperation, ...] = (
         action="ListStatisticLogs",
         path=f"{GROUP}/statistic-logs/{{moduleName}}",
         ram="opensearch:ListStatisticLogs",
-        missing=IN_GROUP,
+        not_found_codes=IN_GROUP,
         choices={"moduleName": ("hot",), "distinct": FLAG},
     ),
     _paged(
         action="ListStatisticReport",
         path=f"{GROUP}/statistic-report/{{moduleName}}",
         ram="opensearch:ListStatisticReport",
-        missing=IN_GROUP,
+        not_found_codes=IN_GROUP,
         choices={"moduleName": MODULES},
     ),
 )
@@ -245,16 +245,16 @@ OF_APP: tuple[EmulatedOperation, ...] = (
         path=f"{APP}/first-ranks",
         ram="opensearch:ListFirstRank",
         key=("name",),
-        missing=IN_APP,
-        space=IN_APPS,
+        not_found_codes=IN_APP,
+        namespace=IN_APPS,
     ),
     _whole(
         action="ListSecondRanks",
         path=f"{APP}/second-ranks",
         ram="opensearch:ListSecondRank",
         key=("name",),
-        missing=IN_APP,
-        space=IN_APPS,
+        not_found_codes=IN_APP,
+        namespace=IN_APPS,
         envelope="counted",
     ),
     _paged(
@@ -263,25 +263,25 @@ OF_APP: tuple[EmulatedOperation, ...] = (
         ram="opensearch:ListSortExpression",
         key=("name",),
         total="",
-        missing=IN_APP,
-        space=IN_APPS,
+        not_found_codes=IN_APP,
+        namespace=IN_APPS,
     ),
     _whole(
         action="ListSortScripts",
         path=f"{GROUP}/apps/{{appVersionId}}/sort-scripts",
         ram="opensearch:DescribeSortScript",
         key=("scriptName",),
-        missing=IN_APP,
-        without="InvalidAppSpec",
-        space=IN_APPS,
+        not_found_codes=IN_APP,
+        absent_code="InvalidAppSpec",
+        namespace=IN_APPS,
     ),
     _whole(
         action="ListSearchStrategies",
         path=f"{APP}/search-strategies",
         ram="opensearch:DescribeSearchStrategy",
         key=("name",),
-        missing=IN_APP,
-        space=IN_APPS,
+        not_found_codes=IN_APP,
+        namespace=IN_APPS,
         envelope="bare",
     ),
     _whole(
@@ -289,17 +289,17 @@ OF_APP: tuple[EmulatedOperation, ...] = (
         path=f"{APP}/query-processors",
         ram="opensearch:ListQueryProcessor",
         key=("name",),
-        missing=IN_APP,
-        space=IN_APPS,
-        names=f"{IN_APPS}/processors",
+        not_found_codes=IN_APP,
+        namespace=IN_APPS,
+        child_namespace=f"{IN_APPS}/processors",
         choices={"isActive": ("0", "1", "2")},
     ),
     _whole(
         action="ListQueryProcessorAnalyzerResults",
         path=f"{APP}/query-processors/{{name}}/analyze",
         ram="opensearch:DescribeQueryProcessor",
-        missing=(*IN_APP, "QueryProcessor.NotFound"),
-        space=f"{IN_APPS}/processors",
+        not_found_codes=(*IN_APP, "QueryProcessor.NotFound"),
+        namespace=f"{IN_APPS}/processors",
         required=("text",),
         request_id="RequestId",
         envelope="single",
@@ -312,8 +312,8 @@ OF_FUNCTION: tuple[EmulatedOperation, ...] = (
         path=f"{FUNCTION}/instances",
         ram="opensearch:DescribeFunction",
         key=("InstanceName",),
-        missing=IN_FUNCTION,
-        names=f"{IN_FUNCTIONS}/instances",
+        not_found_codes=IN_FUNCTION,
+        child_namespace=f"{IN_FUNCTIONS}/instances",
         choices={"source": ("user", "builtin", "all"), "output": ("normal", "simple", "detail")},
         filters={"functionType": ("FunctionType", "equal"), "modelType": ("ModelType", "equal")},
     ),
@@ -322,7 +322,7 @@ OF_FUNCTION: tuple[EmulatedOperation, ...] = (
         path=f"{FUNCTION}/resources",
         ram="opensearch:DescribeFunction",
         key=("ResourceName",),
-        missing=IN_FUNCTION,
+        not_found_codes=IN_FUNCTION,
         choices={"resourceType": ("", "feature_generator", "raw_file"), "output": ("normal", "simple", "detail")},
         filters={"resourceType": ("ResourceType", "equal")},
     ),
@@ -332,8 +332,8 @@ OF_FUNCTION: tuple[EmulatedOperation, ...] = (
         ram="opensearch:DescribeFunction",
         key=("StartTime",),
         rank="down",
-        missing=IN_INSTANCE,
-        space=f"{IN_FUNCTIONS}/instances",
+        not_found_codes=IN_INSTANCE,
+        namespace=f"{IN_FUNCTIONS}/instances",
         bounds=Bounds("pageSize", 1, 100, 1),
         choices={"status": ("", "success", "failed", "running")},
         filters={
@@ -350,33 +350,33 @@ AB_TESTS: tuple[EmulatedOperation, ...] = (
         path=SCENES,
         ram="opensearch:ListApp",
         key=("id",),
-        missing=IN_GROUP,
-        names=IN_SCENES,
+        not_found_codes=IN_GROUP,
+        child_namespace=IN_SCENES,
     ),
     _whole(
         action="ListABTestGroups",
         path=AB_GROUPS,
         ram="opensearch:ListApp",
         key=("id",),
-        missing=IN_SCENE,
-        space=IN_SCENES,
-        names=f"{IN_SCENES}/groups",
+        not_found_codes=IN_SCENE,
+        namespace=IN_SCENES,
+        child_namespace=f"{IN_SCENES}/groups",
     ),
     _whole(
         action="ListABTestExperiments",
         path=EXPERIMENTS,
         ram="opensearch:ListApp",
         key=("id",),
-        missing=IN_AB_GROUP,
-        space=f"{IN_SCENES}/groups",
-        names=f"{IN_SCENES}/groups/experiments",
+        not_found_codes=IN_AB_GROUP,
+        namespace=f"{IN_SCENES}/groups",
+        child_namespace=f"{IN_SCENES}/groups/experiments",
     ),
     _whole(
         action="ListABTestFixedFlowDividers",
         path=f"{EXPERIMENTS}/{{experimentId}}/fixed-flow-dividers",
         ram="opensearch:ListApp",
-        missing=IN_EXPERIMENT,
-        space=f"{IN_SCENES}/groups/experiments",
+        not_found_codes=IN_EXPERIMENT,
+        namespace=f"{IN_SCENES}/groups/experiments",
     ),
 )
 

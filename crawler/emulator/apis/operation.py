@@ -1,4 +1,4 @@
-"""What an operation of the emulated cloud is: path, paging, where the records are, what a wrong parent is."""
+"""Describes an operation of the emulated cloud: path, paging, parameters, the response, errors for wrong parents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Envelope = Literal["plain", "object", "result", "counted", "single", "bare", "en
 
 
 class EmulatedPaging(Enum):
-    """How a list is cut into pages."""
+    """The ways to split a list into pages."""
 
     TOKEN = "token"  # noqa: S105 - the name of a paging family
     VERSION = "version"
@@ -30,8 +30,8 @@ class EmulatedPaging(Enum):
     NONE = "none"
 
 
-class End(Enum):
-    """What the last page of a list carries as its token; the documentation's samples show all of them.
+class LastToken(Enum):
+    """The token of a list's last page. The samples of the documentation show all of these.
 
     ZERO is for lists by version, whose tokens are numbers.
     """
@@ -45,7 +45,7 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The parameter that sizes a page, its accepted range, and its value where it isn't sent."""
+    """The parameter of the page size, its accepted range, and its default."""
 
     parameter: str
     low: int
@@ -58,43 +58,49 @@ PAGE_SIZE = Bounds("pageSize", 1, 100, 10)
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """The parameter that turns a list round: its two values, the one that holds where it isn't sent first.
+class OrderParameter:
+    """The parameter that reverses a list: `usual` is its default, `other` reverses the order.
 
-    `is_told`: the answer repeats the value.
+    `is_echoed`: the response repeats the value.
     """
 
     parameter: str
     usual: str
     other: str
-    is_told: bool = False
+    is_echoed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmulatedOperation:
     """One operation.
 
-    What the answer is:
-    `records`: the list's key in the answer, dotted where nested. `envelope`: `object`: the answer is the one record
-    itself; `plain`: the list's key alone; the others are those of `opensearch_envelopes`. `total`: the key of the
-    number of records in a list by pages, empty where the answer has none. `request_id`: the key of the request's ID
-    beside the list.
+    The response:
+    - `records`: the list's key, with dots if it is nested
+    - `envelope`: `object` (the response is the only record), `plain` (only the list's key), or one of
+      `opensearch_envelopes`
+    - `total`: the key of the number of records in a list by page numbers; empty if the response has none
+    - `request_id`: the key of the request ID next to the list
 
-    How it is ordered and cut:
-    `key`: the fields of a record that order its list; none leaves it as it is. `rank`: the first of them is a number,
-    or has one in its digits, and the list goes `up` or `down` by it. `turn`: what turns it round. `token` is the
-    parameter of the next page, `next_key` the answer's key for it where that is another. `bounds` sizes a page.
+    The order and the pages:
+    - `key`: the fields by which a list is ordered; without fields, the order stays as it is
+    - `rank`: `up` and `down` order by the digits of the first field as a number
+    - `order_parameter`: reverses the order
+    - `token`, `next_key`: the parameter of the next page, and its key in the response if that is another
+    - `bounds`: the page size
 
-    What it takes:
-    `asks`: the parameters of the query that name the parent, where the path can't: that of RPC operations is `/`.
-    `missing`: the error code for each of these parameters that names nothing, outermost first; empty where the list is
-    a root. `without`: the error code where the parent has no such list at all. `space`: where its parents' names are
-    looked up, the product's unless said; `a/b/c` is `a` for the outermost parameter of the path, `a/b` for the next.
-    `names`: the space in which its records are parents themselves, by the first field of `key`. `filters`: query
-    parameter → (field, how it is compared). `choices`: the values that a parameter of the query or the path may have,
-    the first being the one that holds where it isn't sent. `required`: parameters that must be sent. `needs`:
-    parameter → another without which it makes no sense. `hides`: parameter → the fields that its value `false` leaves
-    out. `select`: how the list's source depends on the query.
+    The request:
+    - `parent_query`: the query parameters that name the parent; RPC operations need them, because their path is `/`
+    - `not_found_codes`: the error code of each unknown parent, outermost first; empty for a root list
+    - `absent_code`: the error code if the parent exists but has no such list
+    - `namespace`: where the parents' names are looked up; the default is the product. With `a/b/c`, the outermost
+      path parameter is looked up in `a`, the next in `a/b`
+    - `child_namespace`: where the records become parents, by the first field of `key`
+    - `filters`: query parameter → (field, comparison)
+    - `choices`: the accepted values of a query or path parameter; the first is the default
+    - `required`: mandatory parameters
+    - `required_with`: parameter → another parameter that it needs
+    - `hidden_fields`: parameter → the fields that its value `false` hides
+    - `select`: how the list's source depends on the query
     """
 
     product: str
@@ -105,68 +111,68 @@ class EmulatedOperation:
     records: str = ""
     key: tuple[str, ...] = ()
     rank: Literal["text", "up", "down"] = "text"
-    turn: Turn | None = None
-    asks: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    without: str = ""
-    space: str = ""
-    names: str = ""
+    order_parameter: OrderParameter | None = None
+    parent_query: tuple[str, ...] = ()
+    not_found_codes: tuple[str, ...] = ()
+    absent_code: str = ""
+    namespace: str = ""
+    child_namespace: str = ""
     bounds: Bounds = LIMIT
     token: str = "nextToken"  # noqa: S105 - the name of a parameter
     next_key: str = ""
-    end: End = End.ABSENT
+    last_token: LastToken = LastToken.ABSENT
     total: str = "totalCount"
     request_id: str = ""
     filters: Mapping[str, tuple[str, Filter]] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     required: tuple[str, ...] = ()
-    needs: Mapping[str, str] = field(default_factory=dict)
-    hides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    required_with: Mapping[str, str] = field(default_factory=dict)
+    hidden_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     select: Literal["plain", "fc_version"] = "plain"
     envelope: Envelope = "plain"
 
     @property
     def name(self) -> str:
-        """`fc.ListFunctions`: the operation's key in counts, rates and logs."""
+        """The operation's key in counts, rates and logs, such as `fc.ListFunctions`."""
         return f"{self.product}.{self.action}"
 
     @property
     def version(self) -> str:
-        """The API version that x-acs-version must name."""
+        """The API version that x-acs-version must have."""
         return VERSIONS[self.product]
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """What names the parent: the path's parameters in the order of the path, then those of `asks`."""
-        return (*re.findall(r"\{(\w+)\}", self.path), *self.asks)
+        """The parameters that name the parent: those of the path in its order, then those of `parent_query`."""
+        return (*re.findall(r"\{(\w+)\}", self.path), *self.parent_query)
 
-    def space_at(self, depth: int) -> str:
-        """Where the names at that depth of the path are looked up, 1 being the outermost; see `space`."""
-        return "/".join((self.space or self.product).split("/")[:depth])
+    def namespace_at(self, depth: int) -> str:
+        """Return the namespace of the path parameter at this depth (1: the outermost); see `namespace`."""
+        return "/".join((self.namespace or self.product).split("/")[:depth])
 
     def ancestors(self, parent: tuple[str, ...]) -> list[tuple[str, ...]]:
-        """The names that must be known for a list with these path parameters to be there, outermost first."""
-        return [(self.space_at(depth), *parent[:depth]) for depth in range(1, len(parent) + 1)]
+        """Return the names that must exist for a list with these path parameters, outermost first."""
+        return [(self.namespace_at(depth), *parent[:depth]) for depth in range(1, len(parent) + 1)]
 
     @property
     def is_inventory(self) -> bool:
-        """Whether it lists what an account has: not regions, and not the details of one thing."""
+        """Whether it lists resources of an account: not regions, and not the details of one resource."""
         return self.envelope != "object" and self.action != "DescribeRegions"
 
     @property
     def next_name(self) -> str:
-        """The answer's key for the next page's token."""
+        """The response's key for the next page's token."""
         return self.next_key or self.token
 
-    def turned(self, query: Mapping[str, str]) -> EmulatedOperation:
-        """The operation with the order that a request asks for."""
-        if self.turn is None or query.get(self.turn.parameter) != self.turn.other:
+    def with_requested_order(self, query: Mapping[str, str]) -> EmulatedOperation:
+        """Return the operation with the order that the query requests."""
+        if self.order_parameter is None or query.get(self.order_parameter.parameter) != self.order_parameter.other:
             return self
         return replace(self, rank="up" if self.rank == "down" else "down")
 
 
 def order(operation: EmulatedOperation, record: Any) -> tuple[str | int, ...]:
-    """A record's place in its list."""
+    """Return the sort key of a record in its list."""
     first, *rest = operation.key or ("",)
     if not first:
         return ()

@@ -1,8 +1,7 @@
 """The operations that the emulator serves, of all products.
 
-A further List operation is one more row in its product's module and its records in that product's place. Paths,
-parameters and bounds are written down there a second time on purpose: the emulator is a witness that doesn't read the
-crawler's own catalog.
+To add a List operation, add a row to its product's module here, and its records to the product's module in `data`.
+Paths, parameters and bounds repeat those of the crawler's catalog on purpose: the emulator must not depend on it.
 """
 
 from __future__ import annotations
@@ -10,17 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from crawler.emulator.apis import fc as fc_operations
-from crawler.emulator.apis import fc_open as fc_open_operations
-from crawler.emulator.apis import fnf as fnf_operations
-from crawler.emulator.apis import opensearch as opensearch_operations
+from crawler.emulator.apis import fc, fc_open, fnf, opensearch
 from crawler.emulator.apis.operation import EmulatedOperation
 
 OPERATIONS: tuple[EmulatedOperation, ...] = (
-    *fc_operations.OPERATIONS,
-    *fc_open_operations.OPERATIONS,
-    *opensearch_operations.OPERATIONS,
-    *fnf_operations.OPERATIONS,
+    *fc.OPERATIONS,
+    *fc_open.OPERATIONS,
+    *opensearch.OPERATIONS,
+    *fnf.OPERATIONS,
 )
 BY_NAME: Mapping[str, EmulatedOperation] = {operation.name: operation for operation in OPERATIONS}
 TABLES = tuple(operation.name for operation in OPERATIONS if operation.is_inventory)
@@ -36,9 +32,9 @@ BY_ACTION = {operation.action: operation for operation in OPERATIONS if operatio
 
 
 def find(path: str, action: str) -> tuple[EmulatedOperation, tuple[str, ...]] | None:
-    """The operation of a raw path with its still encoded path parameters, None where no operation has that path.
+    """Return the operation of a raw path with its path parameters, still encoded. None if no operation has the path.
 
-    An RPC operation, whose path is `/`, is found by the action that the request names.
+    An RPC operation has the path `/` and is found by its action.
     """
     if path == "/":
         found = BY_ACTION.get(action)

@@ -1,4 +1,4 @@
-"""The resources of the emulated cloud, generated from a seed.
+"""Generates the resources of the emulated cloud from a seed.
 
 Read `seeded` (deterministic choices) and `region` (the data of one region) first.
 """

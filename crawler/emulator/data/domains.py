@@ -9,60 +9,58 @@ checked 2026-11-22.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import orjson
 
 from crawler.emulator.data.seeded import LocalSeededRandom, iso_z, sparse
+from crawler.emulator.records import Record
 
-Record = dict[str, Any]
 
-
-def third(dice: LocalSeededRandom, function: str, number: int) -> Record:
-    """A domain, as fc ListCustomDomains returns it."""
+def v3_domain(rng: LocalSeededRandom, function: str, number: int) -> Record:
+    """Make a domain, as fc ListCustomDomains returns it."""
     record = {
-        **_common(dice, number),
+        **_common(rng, number),
         "routeConfig": {"routes": [_route(function, number)]},
-        "authConfig": {"authType": "jwt", "authInfo": _auth_info(dice, number)},
+        "authConfig": {"authType": "jwt", "authInfo": _auth_info(rng, number)},
         "corsConfig": {
-            "allowCredentials": dice.chance(0.5),
+            "allowCredentials": rng.chance(0.5),
             "allowHeaders": ["x-team"],
             "allowMethods": ["GET", "POST"],
             "allowOrigins": ["https://console.example.com"],
             "exposeHeaders": ["x-request-id"],
-            "maxAge": dice.integer(1, 3600),
+            "maxAge": rng.integer(1, 3600),
         },
         "isE2B": True,
-        "subdomainCount": dice.choice(("1", "20")),
+        "subdomainCount": rng.choice(("1", "20")),
     }
-    return sparse(dice, number, record, "corsConfig", "isE2B", "subdomainCount", "wafConfig", "tlsConfig")
+    return sparse(rng, number, record, "corsConfig", "isE2B", "subdomainCount", "wafConfig", "tlsConfig")
 
 
-def second(dice: LocalSeededRandom, service: str, function: str, number: int) -> Record:
-    """A domain, as fc-open ListCustomDomains returns it; the second has tabs behind its values."""
+def v2_domain(rng: LocalSeededRandom, service: str, function: str, number: int) -> Record:
+    """Make a domain, as fc-open ListCustomDomains returns it; the values of the second end with a tab."""
     record = {
-        **_common(dice, number),
+        **_common(rng, number),
         "routeConfig": {"routes": [{"serviceName": service, **_route(function, number)}]},
     }
     if number == 1:
         record |= {name: f"{record[name]}\t" for name in ("createdTime", "lastModifiedTime", "protocol", "apiVersion")}
         record["accountId"] = "2022-01-01T00:00:00Z\t"
-    return sparse(dice, number, record, "wafConfig", "tlsConfig", "apiVersion")
+    return sparse(rng, number, record, "wafConfig", "tlsConfig", "apiVersion")
 
 
-def _common(dice: LocalSeededRandom, number: int) -> Record:
-    created = dice.moment()
+def _common(rng: LocalSeededRandom, number: int) -> Record:
+    created = rng.moment()
     return {
-        "domainName": f"{dice.text(6, 'abcdefghijklmnopqrstuvwxyz')}-{number:02d}.example.com",
-        "accountId": dice.account_id,
+        "domainName": f"{rng.text(6, 'abcdefghijklmnopqrstuvwxyz')}-{number:02d}.example.com",
+        "accountId": rng.account_id,
         "apiVersion": "2023-03-30",
-        "protocol": dice.choice(("HTTP", "HTTPS", "HTTP,HTTPS")),
+        "protocol": rng.choice(("HTTP", "HTTPS", "HTTP,HTTPS")),
         "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(days=dice.integer(0, 300))),
+        "lastModifiedTime": iso_z(created + timedelta(days=rng.integer(0, 300))),
         "certConfig": {
             "certName": f"cert-{number}",
-            "certificate": dice.secret("-----BEGIN CERTIFICATE-----\nMIID{}\n-----END CERTIFICATE-----\n"),
-            "privateKey": dice.secret("-----BEGIN RSA PRIVATE KEY-----\nMIIE{}\n-----END RSA PRIVATE KEY-----\n"),
+            "certificate": rng.secret("-----BEGIN CERTIFICATE-----\nMIID{}\n-----END CERTIFICATE-----\n"),
+            "privateKey": rng.secret("-----BEGIN RSA PRIVATE KEY-----\nMIIE{}\n-----END RSA PRIVATE KEY-----\n"),
         },
         "tlsConfig": {
             "minVersion": "TLSv1.0" if number % 4 == 3 else "TLSv1.2",
@@ -73,8 +71,8 @@ def _common(dice: LocalSeededRandom, number: int) -> Record:
     }
 
 
-def _auth_info(dice: LocalSeededRandom, number: int) -> object:
-    keys = {"jwks": {"keys": [{"kty": "oct", "k": dice.secret()}]}}
+def _auth_info(rng: LocalSeededRandom, number: int) -> object:
+    keys = {"jwks": {"keys": [{"kty": "oct", "k": rng.secret()}]}}
     return keys if number == 1 else orjson.dumps(keys).decode()
 
 

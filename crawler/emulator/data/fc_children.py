@@ -1,68 +1,64 @@
 """Seeded aliases, versions, instances and VPC bindings of the functions of Function Compute 3.0.
 
 Shapes of values: the pages of ListAliases, ListFunctionVersions (whose samples show Go's layout for times in place of
-a time) and ListInstances (zeros and empty text for what isn't known) of 2023-03-30, checked 2026-11-22.
+a time) and ListInstances (zeros and empty text for unknown values) of 2023-03-30, checked 2026-11-22.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
-from crawler.emulator.data import seeded as words
-from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_z, sparse
-
-Record = dict[str, Any]
-
-LAYOUT = "2006-01-02T15:04:05Z07:00"
+from crawler.emulator.data import seeded
+from crawler.emulator.data.seeded import TIME_LAYOUT, LocalSeededRandom, epoch_s, iso_z, sparse
+from crawler.emulator.records import Record
 
 
-def alias(dice: LocalSeededRandom, number: int) -> Record:
-    """An alias, as fc ListAliases returns it."""
+def alias(rng: LocalSeededRandom, number: int) -> Record:
+    """Make an alias, as fc ListAliases returns it."""
     record: Record = {
-        "aliasName": f"{dice.choice(words.STAGES)}-{number:03d}",
-        "versionId": str(dice.integer(1, 9)),
-        "description": words.description(dice) or "alias",
-        "additionalVersionWeight": {"2": 0.05, "3": dice.choice((0.2, 0.35))},
-        **_times(dice, number),
+        "aliasName": f"{rng.choice(seeded.STAGES)}-{number:03d}",
+        "versionId": str(rng.integer(1, 9)),
+        "description": seeded.description(rng) or "alias",
+        "additionalVersionWeight": {"2": 0.05, "3": rng.choice((0.2, 0.35))},
+        **_times(rng, number),
     }
-    return sparse(dice, number, record, "description", "additionalVersionWeight")
+    return sparse(rng, number, record, "description", "additionalVersionWeight")
 
 
-def version(dice: LocalSeededRandom, number: int) -> Record:
-    """A version, as fc ListFunctionVersions returns it; the first is 1, and the third was deleted."""
+def version(rng: LocalSeededRandom, number: int) -> Record:
+    """Make a version, as fc ListFunctionVersions returns it; the first is 1, and the third was deleted."""
     record: Record = {
         "versionId": str(number + 1 if number < 2 else number + 2),
-        "description": words.description(dice) or "release",
-        **_times(dice, number),
+        "description": seeded.description(rng) or "release",
+        **_times(rng, number),
     }
-    return sparse(dice, number, record, "description")
+    return sparse(rng, number, record, "description")
 
 
-def _times(dice: LocalSeededRandom, number: int) -> Record:
-    created = dice.moment()
-    modified = iso_z(created + timedelta(minutes=dice.integer(0, 500_000)))
-    return {"createdTime": LAYOUT if number == 1 else iso_z(created), "lastModifiedTime": modified}
+def _times(rng: LocalSeededRandom, number: int) -> Record:
+    created = rng.moment()
+    modified = iso_z(created + timedelta(minutes=rng.integer(0, 500_000)))
+    return {"createdTime": TIME_LAYOUT if number == 1 else iso_z(created), "lastModifiedTime": modified}
 
 
-def instance(dice: LocalSeededRandom, number: int) -> Record:
-    """An instance, as fc ListInstances returns it; every other one has nothing but its ID."""
+def instance(rng: LocalSeededRandom, number: int) -> Record:
+    """Make an instance, as fc ListInstances returns it; every second one has only its ID and version."""
     if number % 2:
         unknown: Record = dict.fromkeys(("status", "qualifier", "resourceType"), "")
         unknown |= {"createdTimeMs": 0, "destroyedTimeMs": 0}
-        return {"instanceId": f"c-{dice.uuid()}", "versionId": dice.choice(("0", "LATEST")), **unknown}
-    created = epoch_s(dice.moment()) * 1000 + dice.integer(0, 999)
+        return {"instanceId": f"c-{rng.uuid()}", "versionId": rng.choice(("0", "LATEST")), **unknown}
+    created = epoch_s(rng.moment()) * 1000 + rng.integer(0, 999)
     return {
-        "instanceId": f"c-{dice.uuid()}",
-        "versionId": str(dice.integer(0, 9)),
+        "instanceId": f"c-{rng.uuid()}",
+        "versionId": str(rng.integer(0, 9)),
         "qualifier": "prod",
-        "status": dice.choice(("Running", "Destroyed")),
+        "status": rng.choice(("Running", "Destroyed")),
         "createdTimeMs": created,
-        "destroyedTimeMs": created + dice.integer(1, 10_000_000),
-        "resourceType": dice.choice(("ondemand", "provisioned")),
+        "destroyedTimeMs": created + rng.integer(1, 10_000_000),
+        "resourceType": rng.choice(("ondemand", "provisioned")),
     }
 
 
-def vpc_ids(dice: LocalSeededRandom, count: int) -> list[str]:
-    """The IDs of the VPCs that may call a function."""
-    return [f"vpc-{dice.text(20)}" for _ in range(count)]
+def vpc_ids(rng: LocalSeededRandom, count: int) -> list[str]:
+    """Make the IDs of the VPCs that may call a function."""
+    return [f"vpc-{rng.text(20)}" for _ in range(count)]

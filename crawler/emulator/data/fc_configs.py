@@ -1,103 +1,99 @@
-"""Seeded configurations by which functions of 3.0 run: asynchronous invocation, concurrency, provision and scaling.
+"""Seeded configurations of functions of 3.0: asynchronous invocation, concurrency, provision and scaling.
 
 Shapes of values: the pages of the four List operations of 2023-03-30 (checked 2026-11-22). Scheduled policies have
-epoch milliseconds in text where their siblings have ISO 8601; an ARN may end with an alias, and one page has a slash
-before `functions`.
+epoch milliseconds in text, their siblings ISO 8601; an ARN may end with an alias, and one page has a slash before
+`functions`.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
-from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_z, sparse
-
-Record = dict[str, Any]
-
-LAYOUT = "2006-01-02T15:04:05Z07:00"
+from crawler.emulator.data.seeded import TIME_LAYOUT, LocalSeededRandom, epoch_s, iso_z, sparse
+from crawler.emulator.records import Record
 
 
-def async_invoke(dice: LocalSeededRandom, function: str, number: int) -> Record:
-    """As fc ListAsyncInvokeConfigs returns it."""
-    created = dice.moment()
-    here = f"acs:fc:{dice.region_id}:{dice.account_id}"
-    target = {"destination": f"acs:fc:{dice.region_id}:{dice.account_id}:functions/{function}-after"}
+def async_invoke(rng: LocalSeededRandom, function: str, number: int) -> Record:
+    """Make a configuration, as fc ListAsyncInvokeConfigs returns it."""
+    created = rng.moment()
+    here = f"acs:fc:{rng.region_id}:{rng.account_id}"
+    target = {"destination": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}-after"}
     record: Record = {
         "functionArn": f"{here}/functions/{function}" if number == 2 else f"{here}:functions/{function}",
-        "createdTime": LAYOUT if number == 1 else iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(hours=dice.integer(0, 900))),
+        "createdTime": TIME_LAYOUT if number == 1 else iso_z(created),
+        "lastModifiedTime": iso_z(created + timedelta(hours=rng.integer(0, 900))),
         "asyncTask": True,
         "destinationConfig": {"onSuccess": target, "onFailure": target},
-        "maxAsyncEventAgeInSeconds": dice.choice((300, 86400)),
-        "maxAsyncRetryAttempts": dice.choice((1, 3, 8)),
+        "maxAsyncEventAgeInSeconds": rng.choice((300, 86400)),
+        "maxAsyncRetryAttempts": rng.choice((1, 3, 8)),
     }
     optional = ("asyncTask", "destinationConfig", "maxAsyncEventAgeInSeconds", "maxAsyncRetryAttempts")
-    return sparse(dice, number, record, *optional)
+    return sparse(rng, number, record, *optional)
 
 
-def concurrency(dice: LocalSeededRandom, function: str) -> Record:
-    """As fc ListConcurrencyConfigs returns it."""
-    arn = f"acs:fc:{dice.region_id}:{dice.account_id}:functions/{function}"
-    return {"functionArn": arn, "reservedConcurrency": dice.integer(1, 300)}
+def concurrency(rng: LocalSeededRandom, function: str) -> Record:
+    """Make a configuration, as fc ListConcurrencyConfigs returns it."""
+    arn = f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}"
+    return {"functionArn": arn, "reservedConcurrency": rng.integer(1, 300)}
 
 
-def provision(dice: LocalSeededRandom, function: str, number: int) -> Record:
-    """As fc ListProvisionConfigs returns it."""
+def provision(rng: LocalSeededRandom, function: str, number: int) -> Record:
+    """Make a configuration, as fc ListProvisionConfigs returns it."""
     record: Record = {
-        "functionArn": f"acs:fc:{dice.region_id}:{dice.account_id}:functions/{function}/prod",
-        **provisioned(dice),
+        "functionArn": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}/prod",
+        **provisioned(rng),
         "alwaysAllocateGPU": True,
-        "defaultTarget": dice.integer(1, 5),
+        "defaultTarget": rng.integer(1, 5),
     }
     for policy in (*record["scheduledActions"], *record["targetTrackingPolicies"]):
         policy["timeZone"] = "Asia/Shanghai"
-    return sparse(dice, number, record, "scheduledActions", "targetTrackingPolicies", "currentError", "defaultTarget")
+    return sparse(rng, number, record, "scheduledActions", "targetTrackingPolicies", "currentError", "defaultTarget")
 
 
-def provisioned(dice: LocalSeededRandom) -> Record:
-    """What provision configurations of 3.0 and 2.0 have in common."""
-    start = dice.moment()
-    span = {"startTime": iso_z(start), "endTime": iso_z(start + timedelta(days=dice.integer(1, 90)))}
+def provisioned(rng: LocalSeededRandom) -> Record:
+    """Make the fields that provision configurations of 3.0 and 2.0 share."""
+    start = rng.moment()
+    span = {"startTime": iso_z(start), "endTime": iso_z(start + timedelta(days=rng.integer(1, 90)))}
     return {
         "alwaysAllocateCPU": True,
-        "current": dice.integer(1, 9),
-        "target": dice.integer(1, 9),
-        # An answer that succeeds carries this message.
-        "currentError": dice.choice(("image not found", 'Quota of "prod" exceeded')),
+        "current": rng.integer(1, 9),
+        "target": rng.integer(1, 9),
+        # The message is in a successful response.
+        "currentError": rng.choice(("image not found", 'Quota of "prod" exceeded')),
         "scheduledActions": [
-            {"name": "morning", "scheduleExpression": "cron(0 0 8 * * *)", "target": dice.integer(1, 9), **span}
+            {"name": "morning", "scheduleExpression": "cron(0 0 8 * * *)", "target": rng.integer(1, 9), **span}
         ],
         "targetTrackingPolicies": [
             {
                 "name": "track",
                 "metricType": "ProvisionedConcurrencyUtilization",
-                "metricTarget": dice.choice((0.6, 1)),
+                "metricTarget": rng.choice((0.6, 1)),
                 "minCapacity": 1,
-                "maxCapacity": dice.integer(2, 100),
+                "maxCapacity": rng.integer(2, 100),
                 **span,
             }
         ],
     }
 
 
-def scaling(dice: LocalSeededRandom, function: str, number: int) -> Record:
-    """As fc ListScalingConfigs returns it."""
-    start = dice.moment()
+def scaling(rng: LocalSeededRandom, function: str, number: int) -> Record:
+    """Make a configuration, as fc ListScalingConfigs returns it."""
+    start = rng.moment()
     record: Record = {
-        "functionArn": f"acs:fc:{dice.region_id}:{dice.account_id}:functions/{function}/prod",
-        "residentPoolId": f"fc-pool-{dice.text(16)}",
-        "minInstances": dice.integer(1, 5),
-        "currentInstances": dice.integer(1, 5),
-        "targetInstances": dice.integer(1, 5),
-        "currentError": dice.choice(("image not found", "no capacity")),
+        "functionArn": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}/prod",
+        "residentPoolId": f"fc-pool-{rng.text(16)}",
+        "minInstances": rng.integer(1, 5),
+        "currentInstances": rng.integer(1, 5),
+        "targetInstances": rng.integer(1, 5),
+        "currentError": rng.choice(("image not found", "no capacity")),
         "enableOnDemandScaling": True,
         "enableMixMode": True,
-        "requestDispatchPolicy": dice.choice(("INSTANCE_FIRST", "POOL_FIRST")),
+        "requestDispatchPolicy": rng.choice(("INSTANCE_FIRST", "POOL_FIRST")),
         "scheduledPolicies": [
             {
                 "name": "night",
                 "scheduleExpression": "cron(0 0 22 * * *)",
-                "target": dice.integer(1, 9),
+                "target": rng.integer(1, 9),
                 "timeZone": "Asia/Shanghai",
                 "startTime": str(epoch_s(start) * 1000),
                 "endTime": str(epoch_s(start - timedelta(days=1)) * 1000),  # as in the sample: before the start
@@ -107,9 +103,9 @@ def scaling(dice: LocalSeededRandom, function: str, number: int) -> Record:
             {
                 "name": "cpu",
                 "metricType": "CPUUtilization",
-                "metricTarget": dice.choice((0.6, 1)),
+                "metricTarget": rng.choice((0.6, 1)),
                 "minInstances": 1,
-                "maxInstances": dice.integer(2, 50),
+                "maxInstances": rng.integer(2, 50),
                 "timeZone": "",
                 "startTime": iso_z(start),
                 "endTime": iso_z(start + timedelta(days=30)),
@@ -119,5 +115,5 @@ def scaling(dice: LocalSeededRandom, function: str, number: int) -> Record:
     if number == 0:
         record["horizontalScalingPolicies"][0]["timeZone"] = "UTC"
     return sparse(
-        dice, number, record, "scheduledPolicies", "horizontalScalingPolicies", "currentError", "enableMixMode"
+        rng, number, record, "scheduledPolicies", "horizontalScalingPolicies", "currentError", "enableMixMode"
     )

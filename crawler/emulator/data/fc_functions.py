@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
-from crawler.emulator.data import seeded as words
+from crawler.emulator.data import seeded
 from crawler.emulator.data.fc_mounts import mounts, registry
 from crawler.emulator.data.seeded import LocalSeededRandom, SeededRandom, iso_z
-
-Record = dict[str, Any]
+from crawler.emulator.records import Record
 
 RUNTIMES = ("python3.10", "python3.12", "nodejs20", "java11", "go1", "custom.debian10", "custom-container")
 STATES = (("Active", "", ""), ("Pending", "Function creating", "Creating"), ("Inactive", "Idle for 14 days", "Idle"))
@@ -28,7 +26,7 @@ UPDATES = (
 )
 
 
-# What the page of ListFunctions says that its records may lack and GetFunction has (checked 2026-11-22).
+# Fields that only GetFunction always returns, according to the page of ListFunctions (checked 2026-11-22).
 DETAIL_ONLY = (
     "state",
     "stateReason",
@@ -40,74 +38,74 @@ DETAIL_ONLY = (
 
 
 def functions(seed: int, account_id: str, region_id: str, count: int, secrets: list[str]) -> list[Record]:
-    """`count` functions of version 3.0 in full; the markers of their secret values are added to `secrets`."""
+    """Make `count` functions of 3.0 with all fields; the markers of their secrets are added to `secrets`."""
     made = []
     for number in range(count):
-        dice = LocalSeededRandom(seed, account_id, region_id, "fc", number)
-        made.append(_function(dice, number))
-        secrets.extend(dice.secrets)
+        rng = LocalSeededRandom(seed, account_id, region_id, "fc", number)
+        made.append(_function(rng, number))
+        secrets.extend(rng.secrets)
     return made
 
 
 def listed(detail: Record, number: int) -> Record:
-    """What ListFunctions gives of a function: of the first three all, of the others what it surely has."""
+    """Return a function as ListFunctions returns it: the first three with all fields, the others without details."""
     return detail if number < 3 else {name: detail[name] for name in detail if name not in DETAIL_ONLY}
 
 
-def _function(dice: LocalSeededRandom, number: int) -> Record:
-    name = words.name(dice, number)
-    created = dice.moment()
+def _function(rng: LocalSeededRandom, number: int) -> Record:
+    name = seeded.name(rng, number)
+    created = rng.moment()
     record: Record = {
         "functionName": name,
-        "functionId": dice.uuid(),
-        "functionArn": f"acs:fc:{dice.region_id}:{dice.account_id}:functions/{name}",
-        "runtime": dice.choice(RUNTIMES),
-        "handler": dice.choice(("index.handler", "main.Handler", "com.example.App::handleRequest")),
-        "memorySize": dice.choice((128, 512, 1024, 3072, 32768)),
-        "cpu": dice.choice((0.05, 0.35, 1, 2, 16)),
-        "diskSize": dice.choice((512, 10240)),
-        "timeout": dice.integer(1, 86400),
-        "codeSize": dice.integer(400, 500_000_000),
-        "codeChecksum": dice.digits(19),
-        "instanceConcurrency": dice.choice((1, 10, 200)),
-        "internetAccess": dice.chance(0.8),
+        "functionId": rng.uuid(),
+        "functionArn": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{name}",
+        "runtime": rng.choice(RUNTIMES),
+        "handler": rng.choice(("index.handler", "main.Handler", "com.example.App::handleRequest")),
+        "memorySize": rng.choice((128, 512, 1024, 3072, 32768)),
+        "cpu": rng.choice((0.05, 0.35, 1, 2, 16)),
+        "diskSize": rng.choice((512, 10240)),
+        "timeout": rng.integer(1, 86400),
+        "codeSize": rng.integer(400, 500_000_000),
+        "codeChecksum": rng.digits(19),
+        "instanceConcurrency": rng.choice((1, 10, 200)),
+        "internetAccess": rng.chance(0.8),
         "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(minutes=dice.integer(0, 500_000))),
+        "lastModifiedTime": iso_z(created + timedelta(minutes=rng.integer(0, 500_000))),
     }
     record |= _state(number)
     for part, share in PARTS:
-        if number < 3 or dice.chance(share):
-            record.update(part(dice))
-    if dice.chance(0.1):
-        record[dice.choice(("description", "role", "layers", "vpcConfig"))] = None
-    if "environmentVariables" not in record and dice.chance(0.1):
-        record["environmentVariables"] = dice.choice((None, {}))
+        if number < 3 or rng.chance(share):
+            record.update(part(rng))
+    if rng.chance(0.1):
+        record[rng.choice(("description", "role", "layers", "vpcConfig"))] = None
+    if "environmentVariables" not in record and rng.chance(0.1):
+        record["environmentVariables"] = rng.choice((None, {}))
     if number in {1, 2}:
-        record["environmentVariables"]["CACHE_PASSWORD"] = _shared_secret(dice)
+        record["environmentVariables"]["CACHE_PASSWORD"] = _shared_secret(rng)
     return record
 
 
-def _shared_secret(dice: LocalSeededRandom) -> str:
-    """One for the whole account, by throws of its own. It has no marker: each marker occurs once."""
-    return "pw-" + SeededRandom("fc/shared", dice.account_id).hex(24)
+def _shared_secret(rng: LocalSeededRandom) -> str:
+    """Return one secret per account, from its own stream. It has no marker, because each marker occurs once."""
+    return "pw-" + SeededRandom("fc/shared", rng.account_id).hex(24)
 
 
-def _text(dice: LocalSeededRandom) -> Record:
+def _text(rng: LocalSeededRandom) -> Record:
     return {
-        "description": words.description(dice),
-        "role": f"acs:ram::{dice.account_id}:role/fc-{dice.choice(words.SUBJECTS)}",
-        "resourceGroupId": f"rg-{dice.text(15)}",
+        "description": seeded.description(rng),
+        "role": f"acs:ram::{rng.account_id}:role/fc-{rng.choice(seeded.SUBJECTS)}",
+        "resourceGroupId": f"rg-{rng.text(15)}",
     }
 
 
-def _environment(dice: LocalSeededRandom) -> Record:
+def _environment(rng: LocalSeededRandom) -> Record:
     return {
         "environmentVariables": {
-            "DATABASE_URL": dice.secret("mysql://app:{}@rm-bp1.mysql.rds.aliyuncs.com:3306/app?charset=utf8"),
-            "API_TOKEN": dice.secret("sk-{}"),
-            "TLS_KEY": dice.secret("-----BEGIN PRIVATE KEY-----\nMIIE{}\n-----END PRIVATE KEY-----\n"),
-            "UPLOAD_URL": dice.secret("https://b.oss-cn-hangzhou.aliyuncs.com/x?Expires=1&Signature={}"),
-            "环境": dice.secret("值-{}"),
+            "DATABASE_URL": rng.secret("mysql://app:{}@rm-bp1.mysql.rds.aliyuncs.com:3306/app?charset=utf8"),
+            "API_TOKEN": rng.secret("sk-{}"),
+            "TLS_KEY": rng.secret("-----BEGIN PRIVATE KEY-----\nMIIE{}\n-----END PRIVATE KEY-----\n"),
+            "UPLOAD_URL": rng.secret("https://b.oss-cn-hangzhou.aliyuncs.com/x?Expires=1&Signature={}"),
+            "环境": rng.secret("值-{}"),
             "EMPTY": "",
         }
     }
@@ -126,67 +124,67 @@ def _state(number: int) -> Record:
     }
 
 
-def _restriction(dice: LocalSeededRandom) -> Record:
+def _restriction(rng: LocalSeededRandom) -> Record:
     return {
         "invocationRestriction": {
-            "disable": dice.chance(0.5),
+            "disable": rng.chance(0.5),
             "reason": "Disabled by the operator",
-            "lastModifiedTime": iso_z(dice.moment()),
+            "lastModifiedTime": iso_z(rng.moment()),
         },
     }
 
 
-def _health(dice: SeededRandom) -> Record:
+def _health(rng: SeededRandom) -> Record:
     return {
         "httpGetUrl": "/ready",
-        "initialDelaySeconds": dice.integer(0, 120),
-        "periodSeconds": dice.integer(1, 120),
-        "timeoutSeconds": dice.integer(1, 3),
-        "failureThreshold": dice.integer(1, 120),
-        "successThreshold": dice.integer(1, 120),
+        "initialDelaySeconds": rng.integer(0, 120),
+        "periodSeconds": rng.integer(1, 120),
+        "timeoutSeconds": rng.integer(1, 3),
+        "failureThreshold": rng.integer(1, 120),
+        "successThreshold": rng.integer(1, 120),
     }
 
 
-def _container(dice: LocalSeededRandom) -> Record:
-    image = f"registry-vpc.{dice.region_id}.aliyuncs.com/team/{dice.choice(words.VERBS)}"
+def _container(rng: LocalSeededRandom) -> Record:
+    image = f"registry-vpc.{rng.region_id}.aliyuncs.com/team/{rng.choice(seeded.VERBS)}"
     return {
         "customContainerConfig": {
-            "image": f"{image}:v{dice.integer(1, 40)}",
-            "resolvedImageUri": f"{image}@sha256:{dice.hex(64)}",
+            "image": f"{image}:v{rng.integer(1, 40)}",
+            "resolvedImageUri": f"{image}@sha256:{rng.hex(64)}",
             "port": 9000,
-            "acrInstanceId": f"cri-{dice.text(16)}",
+            "acrInstanceId": f"cri-{rng.text(16)}",
             "accelerationType": "Default",
-            "accelerationInfo": {"status": dice.choice(("Ready", "Preparing"))},
-            "entrypoint": ["/code/bootstrap", dice.secret("--license={}")],
-            "command": ["serve", dice.secret("--token={}")],
-            "healthCheckConfig": _health(dice),
-            "registryConfig": registry(dice),
+            "accelerationInfo": {"status": rng.choice(("Ready", "Preparing"))},
+            "entrypoint": ["/code/bootstrap", rng.secret("--license={}")],
+            "command": ["serve", rng.secret("--token={}")],
+            "healthCheckConfig": _health(rng),
+            "registryConfig": registry(rng),
         }
     }
 
 
-def _runtime(dice: LocalSeededRandom) -> Record:
+def _runtime(rng: LocalSeededRandom) -> Record:
     return {
         "customRuntimeConfig": {
-            "command": ["/code/bootstrap", dice.secret("--password={}")],
-            "args": ["--port", "9000", dice.secret("--key={}")],
+            "command": ["/code/bootstrap", rng.secret("--password={}")],
+            "args": ["--port", "9000", rng.secret("--key={}")],
             "port": 9000,
-            "healthCheckConfig": _health(dice),
+            "healthCheckConfig": _health(rng),
         },
         "instanceLifecycleConfig": {
-            "initializer": {"handler": "index.initialize", "timeout": 10, "command": ["sh", dice.secret("-c {}")]},
-            "preStop": {"handler": "index.stop", "timeout": 30, "command": [dice.secret("bye {}")]},
+            "initializer": {"handler": "index.initialize", "timeout": 10, "command": ["sh", rng.secret("-c {}")]},
+            "preStop": {"handler": "index.stop", "timeout": 30, "command": [rng.secret("bye {}")]},
         },
     }
 
 
-def _network(dice: LocalSeededRandom) -> Record:
+def _network(rng: LocalSeededRandom) -> Record:
     return {
         "vpcConfig": {
-            "vpcId": f"vpc-{dice.text(20)}",
-            "vSwitchIds": [f"vsw-{dice.text(20)}" for _ in range(dice.integer(1, 3))],
-            "securityGroupId": f"sg-{dice.text(20)}",
-            "role": f"acs:ram::{dice.account_id}:role/fc-vpc",
+            "vpcId": f"vpc-{rng.text(20)}",
+            "vSwitchIds": [f"vsw-{rng.text(20)}" for _ in range(rng.integer(1, 3))],
+            "securityGroupId": f"sg-{rng.text(20)}",
+            "role": f"acs:ram::{rng.account_id}:role/fc-vpc",
         },
         "customDNS": {
             "nameServers": ["10.0.0.2", "10.0.0.3"],
@@ -196,62 +194,62 @@ def _network(dice: LocalSeededRandom) -> Record:
     }
 
 
-def _observability(dice: LocalSeededRandom) -> Record:
+def _observability(rng: LocalSeededRandom) -> Record:
     return {
         "logConfig": {
-            "project": f"project-{dice.region_id}",
+            "project": f"project-{rng.region_id}",
             "logstore": "function-log",
-            "logBeginRule": dice.choice(("DefaultRegex", "None")),
+            "logBeginRule": rng.choice(("DefaultRegex", "None")),
             "enableInstanceMetrics": True,
-            "enableRequestMetrics": dice.chance(0.5),
+            "enableRequestMetrics": rng.chance(0.5),
             "enableLlmMetrics": False,
         },
-        "tracingConfig": {"type": "Jaeger", "params": {"endpoint": dice.secret("http://tracing/{}/api/traces")}},
+        "tracingConfig": {"type": "Jaeger", "params": {"endpoint": rng.secret("http://tracing/{}/api/traces")}},
         "tags": [
-            {"Key": "team", "Value": dice.choice(("搜索", "payments", ""))},
-            {"Key": "cost-center", "Value": dice.digits(5)},
+            {"Key": "team", "Value": rng.choice(("搜索", "payments", ""))},
+            {"Key": "cost-center", "Value": rng.digits(5)},
         ],
         "layers": [
             {
-                "arn": f"acs:fc:{dice.region_id}:{dice.account_id}:layers/common/versions/{dice.integer(1, 9)}",
+                "arn": f"acs:fc:{rng.region_id}:{rng.account_id}:layers/common/versions/{rng.integer(1, 9)}",
                 "size": 421,
             }
         ],
     }
 
 
-def _sandbox(dice: LocalSeededRandom) -> Record:
+def _sandbox(rng: LocalSeededRandom) -> Record:
     return {
         "microSandboxConfig": {
-            "image": f"registry.{dice.region_id}.aliyuncs.com/sandbox/base:latest",
-            "acrInstanceId": f"cri-{dice.text(16)}",
+            "image": f"registry.{rng.region_id}.aliyuncs.com/sandbox/base:latest",
+            "acrInstanceId": f"cri-{rng.text(16)}",
             "osType": "linux",
-            "startCommand": dice.secret("start --key {}"),
-            "readyCommand": dice.secret("curl -H 'Authorization: {}' localhost"),
-            "registryConfig": registry(dice),
+            "startCommand": rng.secret("start --key {}"),
+            "readyCommand": rng.secret("curl -H 'Authorization: {}' localhost"),
+            "registryConfig": registry(rng),
         },
-        "gpuConfig": {"gpuType": "fc.gpu.ampere.1", "gpuMemorySize": dice.choice((8192, 24576))},
+        "gpuConfig": {"gpuType": "fc.gpu.ampere.1", "gpuMemorySize": rng.choice((8192, 24576))},
         "sessionAffinity": "HEADER_FIELD",
         "sessionAffinityConfig": '{"affinityHeaderFieldName":"x-session","sessionTTLInSeconds":21600}',
         "instanceIsolationMode": "SHARE",
-        "idleTimeout": dice.integer(60, 3600),
-        "enableLongLiving": dice.chance(0.5),
-        "disableOndemand": dice.chance(0.5),
-        "disableInjectCredentials": dice.choice(("None", "Env", "All")),
+        "idleTimeout": rng.integer(60, 3600),
+        "enableLongLiving": rng.chance(0.5),
+        "disableOndemand": rng.chance(0.5),
+        "disableInjectCredentials": rng.choice(("None", "Env", "All")),
     }
 
 
-def _lock(dice: LocalSeededRandom) -> Record:
+def _lock(rng: LocalSeededRandom) -> Record:
     return {
         "lockInfo": {
-            "lockedAt": iso_z(dice.moment()),
-            "lockedBy": f"acs:ram::{dice.account_id}:role/workbench",
+            "lockedAt": iso_z(rng.moment()),
+            "lockedBy": f"acs:ram::{rng.account_id}:role/workbench",
             "lockedResources": ["function", "trigger"],
         }
     }
 
 
-# Each part of a function with the share of functions that have it. The first three functions have every part.
+# The parts of a function, and the share of functions that have them. The first three functions have every part.
 PARTS: tuple[tuple[Callable[[LocalSeededRandom], Record], float], ...] = (
     (_text, 0.8),
     (_environment, 0.5),

@@ -2,84 +2,81 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from crawler.emulator.data.seeded import LocalSeededRandom
+from crawler.emulator.records import Record
 
-Record = dict[str, Any]
 
-
-def mounts(dice: LocalSeededRandom) -> Record:
-    """One mount of each kind; those of JuiceFS and PolarFS carry secrets."""
+def mounts(rng: LocalSeededRandom) -> Record:
+    """Make one mount of each kind; those of JuiceFS and PolarFS have secrets."""
     return {
-        "nasConfig": _nas(dice),
-        "ossMountConfig": _oss(dice),
-        "polarFsConfig": _polar(dice),
-        "juiceFsConfig": _juice(dice),
+        "nasConfig": _nas(rng),
+        "ossMountConfig": _oss(rng),
+        "polarFsConfig": _polar(rng),
+        "juiceFsConfig": _juice(rng),
     }
 
 
-def registry(dice: LocalSeededRandom) -> Record:
-    """How an image registry is reached; name, password and the CA's certificate are secrets."""
+def registry(rng: LocalSeededRandom) -> Record:
+    """Make the access to an image registry; name, password and the CA's certificate are secrets."""
     return {
-        "authConfig": {"userName": dice.secret("robot-{}"), "password": dice.secret("p@ss/{}")},
-        "certConfig": {"insecure": dice.chance(0.5), "rootCaCertBase64": dice.secret("{}==")},
+        "authConfig": {"userName": rng.secret("robot-{}"), "password": rng.secret("p@ss/{}")},
+        "certConfig": {"insecure": rng.chance(0.5), "rootCaCertBase64": rng.secret("{}==")},
         "networkConfig": {
-            "vpcId": f"vpc-{dice.text(20)}",
-            "vSwitchId": f"vsw-{dice.text(20)}",
-            "securityGroupId": f"sg-{dice.text(20)}",
+            "vpcId": f"vpc-{rng.text(20)}",
+            "vSwitchId": f"vsw-{rng.text(20)}",
+            "securityGroupId": f"sg-{rng.text(20)}",
         },
     }
 
 
-def _nas(dice: LocalSeededRandom) -> Record:
+def _nas(rng: LocalSeededRandom) -> Record:
     return {
         "userId": 100,
         "groupId": -1,
-        "mountPoints": [{"serverAddr": f"{dice.hex(10)}.nas.com:/", "mountDir": "/mnt/nas", "enableTLS": True}],
+        "mountPoints": [{"serverAddr": f"{rng.hex(10)}.nas.com:/", "mountDir": "/mnt/nas", "enableTLS": True}],
     }
 
 
-def _oss(dice: LocalSeededRandom) -> Record:
+def _oss(rng: LocalSeededRandom) -> Record:
     return {
         "mountPoints": [
             {
-                "bucketName": f"bucket-{dice.text(6)}",
+                "bucketName": f"bucket-{rng.text(6)}",
                 "bucketPath": "/",
-                "endpoint": f"http://oss-{dice.region_id}-internal.aliyuncs.com",
+                "endpoint": f"http://oss-{rng.region_id}-internal.aliyuncs.com",
                 "mountDir": "/mnt/oss",
-                "readOnly": dice.chance(0.5),
+                "readOnly": rng.chance(0.5),
             }
         ]
     }
 
 
-def _polar(dice: LocalSeededRandom) -> Record:
+def _polar(rng: LocalSeededRandom) -> Record:
     return {
         "userId": 0,
         "groupId": 0,
         "mountPoints": [
             {
-                "instanceId": f"pfs-{dice.text(12)}",
+                "instanceId": f"pfs-{rng.text(12)}",
                 "mountDir": "/mnt/polar",
                 "remoteDir": "/",
                 "readOnly": False,
-                "extraOptions": dice.secret("auth={}"),
+                "extraOptions": rng.secret("auth={}"),
             }
         ],
     }
 
 
-def _juice(dice: LocalSeededRandom) -> Record:
+def _juice(rng: LocalSeededRandom) -> Record:
     return {
-        "envs": {"ACCESS_KEY": dice.secret()},
+        "envs": {"ACCESS_KEY": rng.secret()},
         "mountPoints": [
             {
-                "volumeName": f"vol-{dice.text(4)}",
+                "volumeName": f"vol-{rng.text(4)}",
                 "mountDir": "/mnt/jfs",
                 "remoteDir": "/",
-                "token": dice.secret(),
-                "args": ["--cache-size=1024", dice.secret("--secret={}")],
+                "token": rng.secret(),
+                "args": ["--cache-size=1024", rng.secret("--secret={}")],
             }
         ],
     }

@@ -1,4 +1,4 @@
-"""Seeded sessions and snapshots of Function Compute 3.0; both carry tokens, environments and commands.
+"""Seeded sessions and snapshots of Function Compute 3.0; both have tokens, environments and commands.
 
 Fields: the response models of alibabacloud-fc20230330 4.8.3; states and times: https://www.alibabacloud.com/help/ja/
 functioncompute/api-fc-2023-03-30-listsnapshots and https://help.aliyun.com/en/functioncompute/
@@ -8,41 +8,39 @@ api-fc-2023-03-30-listsessions (checked 2026-11-22).
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
-from crawler.emulator.data import seeded as words
+from crawler.emulator.data import seeded
 from crawler.emulator.data.fc_mounts import mounts
-from crawler.emulator.data.seeded import WHOLE, LocalSeededRandom, iso_z, sparse
+from crawler.emulator.data.seeded import COMPLETE_RECORDS, LocalSeededRandom, iso_z, sparse
+from crawler.emulator.records import Record
 
-Record = dict[str, Any]
 
-
-def session(dice: LocalSeededRandom, function: str, number: int) -> Record:
-    """A session, as fc ListSessions returns it."""
-    created = dice.moment()
+def session(rng: LocalSeededRandom, function: str, number: int) -> Record:
+    """Make a session, as fc ListSessions returns it."""
+    created = rng.moment()
     record: Record = {
-        "sessionId": f"{dice.hex(8)}{dice.uuid()}",
+        "sessionId": f"{rng.hex(8)}{rng.uuid()}",
         "functionName": function,
-        "qualifier": dice.choice(("LATEST", "prod")),
-        "containerId": f"c-{dice.hex(8)}-{dice.hex(12)}",
-        "sessionStatus": dice.choice(("Active", "Expired")),
-        "sessionAffinityType": dice.choice(("HEADER_FIELD", "GENERATED_COOKIE", "MCP_SSE")),
-        "sessionIdleTimeoutInSeconds": dice.integer(1, 1800),
-        "sessionTTLInSeconds": dice.choice((21600, 86400)),
+        "qualifier": rng.choice(("LATEST", "prod")),
+        "containerId": f"c-{rng.hex(8)}-{rng.hex(12)}",
+        "sessionStatus": rng.choice(("Active", "Expired")),
+        "sessionAffinityType": rng.choice(("HEADER_FIELD", "GENERATED_COOKIE", "MCP_SSE")),
+        "sessionIdleTimeoutInSeconds": rng.integer(1, 1800),
+        "sessionTTLInSeconds": rng.choice((21600, 86400)),
         "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(seconds=dice.integer(0, 86_400))),
+        "lastModifiedTime": iso_z(created + timedelta(seconds=rng.integer(0, 86_400))),
         "allowInternetAccess": True,
         "disableSessionIdReuse": True,
         "enableAutoPause": True,
         "enableAutoResume": True,
-        "trafficAccessToken": dice.secret(),
+        "trafficAccessToken": rng.secret(),
     }
-    if number < WHOLE or dice.chance(0.3):
-        record |= {**mounts(dice), "network": _network(dice)}
-    return sparse(dice, number, record, "allowInternetAccess", "enableAutoPause", "enableAutoResume", "qualifier")
+    if number < COMPLETE_RECORDS or rng.chance(0.3):
+        record |= {**mounts(rng), "network": _network(rng)}
+    return sparse(rng, number, record, "allowInternetAccess", "enableAutoPause", "enableAutoResume", "qualifier")
 
 
-def _network(dice: LocalSeededRandom) -> Record:
+def _network(rng: LocalSeededRandom) -> Record:
     return {
         "allowOut": ["api.example.com:443"],
         "denyOut": ["0.0.0.0/0"],
@@ -52,8 +50,8 @@ def _network(dice: LocalSeededRandom) -> Record:
             "api.example.com": [
                 {
                     "transform": {
-                        "headers": {"Authorization": dice.secret("Bearer {}"), "x-env": dice.secret()},
-                        "headerValueReplacements": [{"placeholder": "${KEY}", "value": dice.secret()}],
+                        "headers": {"Authorization": rng.secret("Bearer {}"), "x-env": rng.secret()},
+                        "headerValueReplacements": [{"placeholder": "${KEY}", "value": rng.secret()}],
                     }
                 }
             ],
@@ -62,29 +60,29 @@ def _network(dice: LocalSeededRandom) -> Record:
     }
 
 
-def snapshot(dice: LocalSeededRandom, function: str, number: int) -> Record:
-    """A snapshot, as fc ListSnapshots returns it."""
-    created = dice.moment()
+def snapshot(rng: LocalSeededRandom, function: str, number: int) -> Record:
+    """Make a snapshot, as fc ListSnapshots returns it."""
+    created = rng.moment()
     record: Record = {
-        "snapshotId": dice.uuid(),
+        "snapshotId": rng.uuid(),
         "functionName": function,
-        "qualifier": dice.choice(("LATEST", "prod")),
-        "resolvedVersion": dice.choice(("LATEST", "3")),
-        "sourceSessionId": dice.hex(32),
+        "qualifier": rng.choice(("LATEST", "prod")),
+        "resolvedVersion": rng.choice(("LATEST", "3")),
+        "sourceSessionId": rng.hex(32),
         "status": "Available",
-        "description": words.description(dice) or "nightly",
+        "description": seeded.description(rng) or "nightly",
         "createdTime": iso_z(created),
         "expiredTime": iso_z(created + timedelta(days=30)),
-        "cpu": dice.choice((1, 2, 4)),
-        "memoryMB": dice.choice((512, 4096)),
-        "diskSizeMB": dice.choice((512, 10240)),
-        "artifactDiskUsedSizeInB": dice.integer(1, 2**40),
-        "artifactMemUsedSizeInB": dice.integer(1, 2**33),
-        "imageRepository": f"registry.{dice.region_id}.aliyuncs.com/team/{dice.choice(words.VERBS)}",
-        "imageDigest": f"sha256:{dice.hex(64)}",
+        "cpu": rng.choice((1, 2, 4)),
+        "memoryMB": rng.choice((512, 4096)),
+        "diskSizeMB": rng.choice((512, 10240)),
+        "artifactDiskUsedSizeInB": rng.integer(1, 2**40),
+        "artifactMemUsedSizeInB": rng.integer(1, 2**33),
+        "imageRepository": f"registry.{rng.region_id}.aliyuncs.com/team/{rng.choice(seeded.VERBS)}",
+        "imageDigest": f"sha256:{rng.hex(64)}",
         "osType": "linux",
-        "envs": {"API_TOKEN": dice.secret("sk-{}"), "环境": dice.secret(), "EMPTY": ""},
-        "startCommand": dice.secret("start --key {}"),
-        "readyCommand": dice.secret("curl -H 'Authorization: {}' localhost"),
+        "envs": {"API_TOKEN": rng.secret("sk-{}"), "环境": rng.secret(), "EMPTY": ""},
+        "startCommand": rng.secret("start --key {}"),
+        "readyCommand": rng.secret("curl -H 'Authorization: {}' localhost"),
     }
-    return sparse(dice, number, record, "description", "resolvedVersion", "imageDigest")
+    return sparse(rng, number, record, "description", "resolvedVersion", "imageDigest")

@@ -3,76 +3,77 @@
 Fields: the response models of alibabacloud-opensearch20171225 5.2.0; shapes of values: the pages of the four operations
 (https://help.aliyun.com/zh/open-search/developer-reference/, checked 2026-11-22): IDs are strings on older pages and
 integers on the newest, a scene's values strings, lists or JSON in strings, an experiment's parameters once an integer,
-a white list once a list in a list; names hold colons; what was made may be newer than its last change.
+a white list once a list in a list; names contain colons; the creation may be later than the last change.
 """
 
 from __future__ import annotations
 
-from crawler.emulator.data.opensearch_context import Record, SeedContext
+from crawler.emulator.data.opensearch_context import SeedContext
 from crawler.emulator.data.seeded import SeededRandom, epoch_s
+from crawler.emulator.records import Record
 
 PARAMETERS = ("first_formula_name", "formula_name", "qp_chain_name", "cate_predict_model")
 
 
-def put(spot: SeedContext, group: str, count: int) -> None:
-    """`count` scenes with what is below them: at least one of each in the first."""
-    dice = spot.dice("abtest", group)
-    scenes = [_scene(spot, dice) for _ in range(count)]
-    spot.put("ListABTestScenes", scenes, (group,))
+def put(context: SeedContext, group: str, count: int) -> None:
+    """Put `count` scenes with their child lists; the first has at least one record in each."""
+    rng = context.rng("abtest", group)
+    scenes = [_scene(context, rng) for _ in range(count)]
+    context.put("ListABTestScenes", scenes, (group,))
     for number, scene in enumerate(scenes):
         parent = (group, str(scene["id"]))
-        tests = [_group(spot, dice) for _ in range(dice.integer(1, 2) if number == 0 else dice.integer(0, 1))]
-        spot.put("ListABTestGroups", tests, parent)
+        tests = [_group(context, rng) for _ in range(rng.integer(1, 2) if number == 0 else rng.integer(0, 1))]
+        context.put("ListABTestGroups", tests, parent)
         for turn, test in enumerate(tests):
-            _put_experiments(spot, dice, (*parent, test["id"]), 2 if turn == 0 else dice.integer(0, 1))
+            _put_experiments(context, rng, (*parent, test["id"]), 2 if turn == 0 else rng.integer(0, 1))
 
 
-def _put_experiments(spot: SeedContext, dice: SeededRandom, parent: tuple[str, ...], count: int) -> None:
-    is_odd = not spot.is_plain and not spot.is_older
-    experiments = [_experiment(spot, dice, is_odd=is_odd and number == 1) for number in range(count)]
-    spot.put("ListABTestExperiments", experiments, parent)
+def _put_experiments(context: SeedContext, rng: SeededRandom, parent: tuple[str, ...], count: int) -> None:
+    is_odd = not context.fits_sdk_models and not context.is_older
+    experiments = [_experiment(context, rng, is_odd=is_odd and number == 1) for number in range(count)]
+    context.put("ListABTestExperiments", experiments, parent)
     for number, experiment in enumerate(experiments):
-        dividers: list[object] = [dice.hex(8).upper() for _ in range(dice.integer(0, 3) if number else 2)]
-        if spot.is_older and number == 0:
+        dividers: list[object] = [rng.hex(8).upper() for _ in range(rng.integer(0, 3) if number else 2)]
+        if context.is_older and number == 0:
             dividers = [["D77D0DAF", 133_738_165_014]]
-        spot.put("ListABTestFixedFlowDividers", dividers, (*parent, str(experiment["id"])))
+        context.put("ListABTestFixedFlowDividers", dividers, (*parent, str(experiment["id"])))
 
 
-def _identity(spot: SeedContext, dice: SeededRandom) -> int | str:
-    text = dice.digits(5)
-    return text if spot.is_older else int(text)
+def _identity(context: SeedContext, rng: SeededRandom) -> int | str:
+    text = rng.digits(5)
+    return text if context.is_older else int(text)
 
 
-def _named(dice: SeededRandom) -> Record:
-    moment = dice.moment()
+def _named(rng: SeededRandom) -> Record:
+    moment = rng.moment()
     updated = epoch_s(moment)
     return {
-        "name": f"test_{moment:%Y-%m-%d_%H:%M:%S}{dice.integer(1, 9)}",
-        "created": updated + dice.integer(-9, 1),
+        "name": f"test_{moment:%Y-%m-%d_%H:%M:%S}{rng.integer(1, 9)}",
+        "created": updated + rng.integer(-9, 1),
         "updated": updated,
     }
 
 
-def _scene(spot: SeedContext, dice: SeededRandom) -> Record:
-    value = f"tag{dice.integer(1, 9)}"
-    values: list[object] = [value, "组"] if spot.is_plain else [[value]]
-    if spot.is_older:
+def _scene(context: SeedContext, rng: SeededRandom) -> Record:
+    value = f"tag{rng.integer(1, 9)}"
+    values: list[object] = [value, "组"] if context.fits_sdk_models else [[value]]
+    if context.is_older:
         values = [f'["{value}"]']
-    return {"id": _identity(spot, dice), **_named(dice), "status": dice.integer(0, 1), "values": values}
+    return {"id": _identity(context, rng), **_named(rng), "status": rng.integer(0, 1), "values": values}
 
 
-def _group(spot: SeedContext, dice: SeededRandom) -> Record:
-    record: Record = {"id": dice.digits(5), **_named(dice), "status": dice.integer(0, 1)}
-    return spot.thin("ab group", dice, record, "status", "updated")
+def _group(context: SeedContext, rng: SeededRandom) -> Record:
+    record: Record = {"id": rng.digits(5), **_named(rng), "status": rng.integer(0, 1)}
+    return context.drop_optional("ab group", rng, record, "status", "updated")
 
 
-def _experiment(spot: SeedContext, dice: SeededRandom, *, is_odd: bool) -> Record:
-    parameters = {} if is_odd else {name: dice.secret("rank-{}") for name in PARAMETERS[: dice.integer(1, 4)]}
+def _experiment(context: SeedContext, rng: SeededRandom, *, is_odd: bool) -> Record:
+    parameters = {} if is_odd else {name: rng.secret("rank-{}") for name in PARAMETERS[: rng.integer(1, 4)]}
     record: Record = {
-        "id": _identity(spot, dice),
-        **_named(dice),
-        "online": dice.chance(0.5),
-        "traffic": dice.integer(0, 100),
-        "params": parameters or dice.integer(1, 99),
+        "id": _identity(context, rng),
+        **_named(rng),
+        "online": rng.chance(0.5),
+        "traffic": rng.integer(0, 100),
+        "params": parameters or rng.integer(1, 99),
     }
-    return spot.thin("experiment", dice, record, "traffic", "online")
+    return context.drop_optional("experiment", rng, record, "traffic", "online")

@@ -2,66 +2,65 @@
 
 Fields: the response models of alibabacloud-opensearch20171225 5.2.0; shapes of values: the operations' pages
 (https://help.aliyun.com/zh/open-search/developer-reference/, checked 2026-11-22): a status in quotation marks, a list
-of categories that the SDK doesn't know, hot words as a list in a list, an empty object in the place of a report, one in
-a string in the place of a table's name. What is in a category is the emulator's assumption.
+of categories that the SDK doesn't know, hot words as a list in a list, an empty object instead of a report, one in a
+string instead of a table's name. The fields of a category are an assumption of the emulator.
 
-Slow queries and reports don't depend on the time span that is asked for.
+Slow queries and reports don't depend on the requested time span.
 """
 
 from __future__ import annotations
 
-from crawler.emulator.data.opensearch_context import Record, SeedContext
+from crawler.emulator.apis.opensearch import MODULES, SOURCE_TYPES
+from crawler.emulator.data.opensearch_context import SeedContext
 from crawler.emulator.data.seeded import SeededRandom, epoch_s
-
-MODULES = ("app", "app-query", "abtest", "suggest", "hot", "hint", "data-quality", "es")
-SOURCE_TYPES = ("rds", "polardb", "odps", "mysql", "drds")
+from crawler.emulator.records import Record
 
 
-def put(spot: SeedContext, group: str, number: int) -> None:
-    """The telemetry of one app group; `number` counts the groups."""
-    dice = spot.dice("reports", group)
-    _put_slow_queries(spot, dice, group, number)
-    words: list[object] = [{"rawQuery": "淘宝", "pv": 100}, {"rawQuery": dice.text(6), "pv": dice.integer(1, 99)}]
+def put(context: SeedContext, group: str, number: int) -> None:
+    """Put the telemetry of one app group; `number` counts the groups."""
+    rng = context.rng("reports", group)
+    _put_slow_queries(context, rng, group, number)
+    words: list[object] = [{"rawQuery": "淘宝", "pv": 100}, {"rawQuery": rng.text(6), "pv": rng.integer(1, 99)}]
     hot = words if number == 0 else []
-    spot.put("ListStatisticLogs", [hot] if hot and spot.is_older else hot, (group, "hot"))
+    context.put("ListStatisticLogs", [hot] if hot and context.is_older else hot, (group, "hot"))
     for module in MODULES:
-        reports = [_report(dice) for _ in range(dice.integer(1, 2) if number == 0 else 0)]
-        if module == "app" and not spot.is_plain:
+        reports = [_report(rng) for _ in range(rng.integer(1, 2) if number == 0 else 0)]
+        if module == "app" and not context.fits_sdk_models:
             reports = [{}]
-        spot.put("ListStatisticReport", reports, (group, module))
+        context.put("ListStatisticReport", reports, (group, module))
 
 
-def put_sources(spot: SeedContext) -> None:
-    """What a data source of each type would answer, whatever its parameters."""
+def put_sources(context: SeedContext) -> None:
+    """Put the tables and fields of a data source of each type; they don't depend on its parameters."""
     for number, kind in enumerate(SOURCE_TYPES):
-        tables = ["{}"] if spot.is_older else [f"{kind}_items", f"{kind}_shops"][: 2 - number % 2]
-        spot.put("ListDataSourceTables", tables, (kind,))
+        tables = ["{}"] if context.is_older else [f"{kind}_items", f"{kind}_shops"][: 2 - number % 2]
+        context.put("ListDataSourceTables", tables, (kind,))
         fields = {"id": "INT", "title": "TEXT", "tags": "LITERAL_ARRAY"}
-        spot.put("ListDataSourceTableFields", [fields] if number == 0 else [], (kind,))
+        context.put("ListDataSourceTableFields", [fields] if number == 0 else [], (kind,))
 
 
-def _put_slow_queries(spot: SeedContext, dice: SeededRandom, group: str, number: int) -> None:
-    start = epoch_s(dice.moment()) // 3600 * 3600
+def _put_slow_queries(context: SeedContext, rng: SeededRandom, group: str, number: int) -> None:
+    start = epoch_s(rng.moment()) // 3600 * 3600
     span = {"start": start, "end": start + 3540}
-    status = dice.choice(("PENDING", "SUCCESS", "RUNNING", "FAILED", "N/A"))
-    categories: Record = {**span, "analyzeStatus": f'"{status}"' if spot.is_older else status}
+    status = rng.choice(("PENDING", "SUCCESS", "RUNNING", "FAILED", "N/A"))
+    categories: Record = {**span, "analyzeStatus": f'"{status}"' if context.is_older else status}
     count = 2 if number == 0 else 1
-    if not spot.is_plain and not spot.is_older:
+    if not context.fits_sdk_models and not context.is_older:
         categories["categories"] = [
-            {"index": index, "queryProportion": 0.25, "max": dice.integer(200, 9000)} for index in range(count)
+            {"index": index, "queryProportion": 0.25, "max": rng.integer(200, 9000)} for index in range(count)
         ]
-    spot.put("ListSlowQueryCategories", [categories], (group,))
+    context.put("ListSlowQueryCategories", [categories], (group,))
     for index in range(count):
-        query = "no data" if index else dice.choice(("query=default:'手机'&&config=hit:10", "no data"))
-        spot.name("categories", group, str(index))
-        spot.put("ListSlowQueryQueries", [{"index": index, "appQuery": query, **span}], (group, str(index)))
+        query = "no data" if index else rng.choice(("query=default:'手机'&&config=hit:10", "no data"))
+        context.add_name("categories", group, str(index))
+        context.put("ListSlowQueryQueries", [{"index": index, "appQuery": query, **span}], (group, str(index)))
 
 
-def _report(dice: SeededRandom) -> Record:
+def _report(rng: SeededRandom) -> Record:
     return {
-        "date": dice.moment().strftime("%Y%m%d"),
-        "pv": dice.integer(0, 9999),
-        "uv": dice.integer(0, 999),
-        "ctr": dice.integer(0, 99) / 100,
-        "bizType": dice.choice(("test", "")),
+        "date": rng.moment().strftime("%Y%m%d"),
+        "pv": rng.integer(0, 9999),
+        "uv": rng.integer(0, 999),
+        "ctr": rng.integer(0, 99) / 100,
+        "bizType": rng.choice(("test", "")),
     }

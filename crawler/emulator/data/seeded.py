@@ -1,4 +1,4 @@
-"""Deterministic chance: the same path gives the same throws, in any process and on any Python."""
+"""Deterministic random values: the same path gives the same values, in any process and on any Python."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+SeedPath = tuple[int, str, str]  # seed, account ID, region ID
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 EPOCH = datetime(2021, 1, 1, tzinfo=UTC)
+TIME_LAYOUT = "2006-01-02T15:04:05Z07:00"  # Go's, which some samples show instead of a time
 
 
 SUBJECTS = (
@@ -37,71 +39,71 @@ DESCRIPTIONS = (
     "👩‍👩‍👧‍👦 family, 𝔘𝔫𝔦𝔠𝔬𝔡𝔢, \u200emark",
     "@every 5m; -1+1",
 )
-WHOLE = 3  # so many records of each list, counted from 0, have every field
+COMPLETE_RECORDS = 3  # the number of records at the start of each list that have every field
 
 
 @functools.cache
 def _table(alphabet: str) -> bytes:
-    """Byte → character of the alphabet, over and over."""
+    """Return a table that maps each byte to a character of the alphabet, cyclically."""
     return bytes(ord(alphabet[byte % len(alphabet)]) for byte in range(256))
 
 
 class SeededRandom:
-    """A stream of throws named by a path, such as (seed, account, region, kind, number)."""
+    """A stream of random values, identified by a path such as (seed, account, region, kind, number)."""
 
     def __init__(self, *path: object) -> None:
         self._stem = "/".join(str(part) for part in path).encode() + b"#"
-        self._throws = 0
+        self._draws = 0
         self.secrets: list[str] = []
 
     def _word(self) -> int:
-        self._throws += 1
-        digest = hashlib.sha256(self._stem + str(self._throws).encode()).digest()
+        self._draws += 1
+        digest = hashlib.sha256(self._stem + str(self._draws).encode()).digest()
         return int.from_bytes(digest[:8], "big")
 
     def integer(self, low: int, high: int) -> int:
-        """Low to high, both included."""
+        """Return an integer from `low` to `high`, both included."""
         return low + self._word() % (high - low + 1)
 
     def chance(self, share: float) -> bool:
-        """True in about `share` of the throws."""
+        """Return True with a probability of `share`."""
         return self._word() / 2**64 < share
 
     def choice(self, items: Sequence[T]) -> T:
-        """One of the items."""
+        """Return one of the items."""
         return items[self._word() % len(items)]
 
     def text(self, length: int, alphabet: str = LETTERS) -> str:
-        """`length` characters of the alphabet."""
-        self._throws += 1
-        stream = hashlib.shake_256(self._stem + str(self._throws).encode()).digest(length)
+        """Return `length` characters of the alphabet."""
+        self._draws += 1
+        stream = hashlib.shake_256(self._stem + str(self._draws).encode()).digest(length)
         return stream.translate(_table(alphabet)).decode("latin-1")
 
     def hex(self, length: int) -> str:
-        """`length` hexadecimal digits."""
+        """Return `length` hexadecimal digits."""
         return self.text(length, "0123456789abcdef")
 
     def digits(self, length: int) -> str:
-        """A decimal number of `length` digits, without a leading zero."""
+        """Return a decimal number of `length` digits, without a leading zero."""
         return self.text(1, "123456789") + self.text(length - 1, "0123456789")
 
     def uuid(self) -> str:
-        """A random-looking identifier in the usual five groups."""
+        """Return an identifier in the five groups of a UUID."""
         return "-".join(self.hex(size) for size in (8, 4, 4, 4, 12))
 
     def moment(self) -> datetime:
-        """An instant in 2021 to 2025, whole seconds."""
+        """Return an instant from 2021 to 2025, in whole seconds."""
         return EPOCH + timedelta(seconds=self.integer(0, 5 * 365 * 86_400))
 
     def secret(self, template: str = "{}") -> str:
-        """A secret-looking value around a marker that occurs nowhere else; the marker is noted in `secrets`."""
+        """Return a value like a secret, with a unique marker. The marker is added to `secrets`."""
         marker = f"canary{self.hex(24)}"
         self.secrets.append(marker)
         return template.format(marker)
 
 
 class LocalSeededRandom(SeededRandom):
-    """Dice of one account in one region, which the records name."""
+    """Random values of one account in one region, with both IDs for the records."""
 
     def __init__(self, seed: int, account_id: str, region_id: str, *path: object) -> None:
         super().__init__(seed, account_id, region_id, *path)
@@ -110,46 +112,46 @@ class LocalSeededRandom(SeededRandom):
 
 
 def iso_z(moment: datetime) -> str:
-    """`2023-04-01T08:15:27Z`."""
+    """Format an instant as `2023-04-01T08:15:27Z`."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def iso_offset(moment: datetime, milliseconds: int) -> str:
-    """`2023-04-01T08:15:27.042+0000`: the offset has no colon."""
+    """Format an instant as `2023-04-01T08:15:27.042+0000`; the offset has no colon."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{milliseconds:03d}+0000"
 
 
 def epoch_s(moment: datetime) -> int:
-    """Seconds since 1970."""
+    """Return the seconds since 1970."""
     return int(moment.timestamp())
 
 
-def description(dice: SeededRandom) -> str:
-    """Free text in several scripts."""
-    return dice.choice(DESCRIPTIONS)
+def description(rng: SeededRandom) -> str:
+    """Return a description in one of several scripts."""
+    return rng.choice(DESCRIPTIONS)
 
 
-def name(dice: SeededRandom, number: int, longest: int = 64) -> str:
-    """A unique resource name of `[A-Za-z0-9_-]`; about one in twenty is as long as the service allows."""
-    stem = f"{dice.choice(SUBJECTS)}{dice.choice('-_')}{dice.choice(VERBS)}-{dice.choice(STAGES)}"
-    if dice.chance(0.2):
+def name(rng: SeededRandom, number: int, longest: int = 64) -> str:
+    """Return a unique resource name of `[A-Za-z0-9_-]`; about one in twenty has the length `longest`."""
+    stem = f"{rng.choice(SUBJECTS)}{rng.choice('-_')}{rng.choice(VERBS)}-{rng.choice(STAGES)}"
+    if rng.chance(0.2):
         stem = stem.title().replace("-", "_")
     unique = f"{stem}-{number:04d}"
-    return unique + "_" + dice.text(longest - len(unique) - 1) if dice.chance(0.05) else unique
+    return unique + "_" + rng.text(longest - len(unique) - 1) if rng.chance(0.05) else unique
 
 
-def sparse(dice: SeededRandom, number: int, record: dict[str, Any], *optional: str) -> dict[str, Any]:
-    """The record, from the fourth on without some of its optional fields, or with null in them.
+def sparse(rng: SeededRandom, number: int, record: dict[str, Any], *optional: str) -> dict[str, Any]:
+    """Return the record. From the fourth record on, some optional fields are missing or null.
 
-    Fields with secrets are never optional: every planted marker stays in the data.
+    Fields with secrets are never optional, so that every marker stays in the data.
     """
-    if number < WHOLE:
+    if number < COMPLETE_RECORDS:
         return record
     thinned = dict(record)
     for name in optional:
-        throw = dice.integer(0, 9)
-        if throw < 3:
+        draw = rng.integer(0, 9)
+        if draw < 3:
             del thinned[name]
-        elif throw == 3:
+        elif draw == 3:
             thinned[name] = None
     return thinned

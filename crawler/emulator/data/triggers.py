@@ -9,160 +9,156 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import orjson
 
-from crawler.emulator.data import seeded as words
+from crawler.emulator.data import seeded
 from crawler.emulator.data.seeded import LocalSeededRandom, iso_offset, iso_z, sparse
+from crawler.emulator.records import Record
 
-Record = dict[str, Any]
 
-
-def third(dice: LocalSeededRandom, function: str, number: int) -> Record:
-    """A trigger of a function of 3.0, as fc ListTriggers returns it; `number` also chooses the type."""
+def v3_trigger(rng: LocalSeededRandom, function: str, number: int) -> Record:
+    """Make a trigger of a function of 3.0, as fc ListTriggers returns it; `number` also selects the type."""
     kind, config = KINDS[number % len(KINDS)]
-    created = dice.moment()
-    host = f"{function[:20].lower()}-{dice.text(10)}.{dice.region_id}"
+    created = rng.moment()
+    host = f"{function[:20].lower()}-{rng.text(10)}.{rng.region_id}"
     is_http = kind == "http"
     record: Record = {
-        **_common(dice, kind, config, number),
+        **_common(rng, kind, config, number),
         "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(minutes=dice.integer(0, 400_000))),
+        "lastModifiedTime": iso_z(created + timedelta(minutes=rng.integer(0, 400_000))),
         "httpTrigger": {
             "urlInternet": f"https://{host}.fcapp.run",
             "urlIntranet": f"https://{host}-vpc.fcapp.run",
         }
         if is_http
         else None,
-        "status": dice.choice(("enabled", "")),
-        "targetArn": f"acs:fc:{dice.region_id}:{dice.account_id}:functions/{function}",
+        "status": rng.choice(("enabled", "")),
+        "targetArn": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}",
     }
-    return sparse(dice, number, record, "description", "status", "qualifier")
+    return sparse(rng, number, record, "description", "status", "qualifier")
 
 
-def second(dice: LocalSeededRandom, function: str, number: int) -> Record:
-    """A trigger of a function of 2.0, as fc-open ListTriggers returns it; `number` also chooses the type."""
+def v2_trigger(rng: LocalSeededRandom, function: str, number: int) -> Record:
+    """Make a trigger of a function of 2.0, as fc-open ListTriggers returns it; `number` also selects the type."""
     kind, config = KINDS[number % len(KINDS)]
-    created = dice.moment()
-    modified = iso_offset(created + timedelta(days=dice.integer(0, 300)), dice.integer(0, 999))
-    domain = f"{function[:20].lower()}-{dice.text(10)}" if kind == "http" else ""
-    url = f"https://{domain}.{dice.region_id}.fcapp.run" if domain else ""
+    created = rng.moment()
+    modified = iso_offset(created + timedelta(days=rng.integer(0, 300)), rng.integer(0, 999))
+    domain = f"{function[:20].lower()}-{rng.text(10)}" if kind == "http" else ""
+    url = f"https://{domain}.{rng.region_id}.fcapp.run" if domain else ""
     record: Record = {
-        **_common(dice, kind, config, number),
-        # Older pages show milliseconds and +0000, one of them a time that has lost its first digit; newer ones a Z.
-        "createdTime": iso_z(created) if number == 2 else iso_offset(created, dice.integer(0, 999)),
+        **_common(rng, kind, config, number),
+        # Older pages show milliseconds and +0000, one of them a time without its first digit; newer ones a Z.
+        "createdTime": iso_z(created) if number == 2 else iso_offset(created, rng.integer(0, 999)),
         "lastModifiedTime": modified[1:] if number == 1 else modified,
         "domainName": domain,
         "urlInternet": url,
         "urlIntranet": url.replace(".fcapp", "-vpc.fcapp"),
     }
-    return sparse(dice, number, record, "description", "invocationRole", "urlIntranet")
+    return sparse(rng, number, record, "description", "invocationRole", "urlIntranet")
 
 
-def _common(dice: LocalSeededRandom, kind: str, config: Callable[[LocalSeededRandom], str], number: int) -> Record:
+def _common(rng: LocalSeededRandom, kind: str, config: Callable[[LocalSeededRandom], str], number: int) -> Record:
     return {
-        "triggerName": f"{kind}_{dice.choice(words.VERBS)}-{number:02d}",
-        "triggerId": dice.uuid(),
+        "triggerName": f"{kind}_{rng.choice(seeded.VERBS)}-{number:02d}",
+        "triggerId": rng.uuid(),
         "triggerType": kind,
-        "triggerConfig": config(dice),
-        "description": words.description(dice),
-        "invocationRole": f"acs:ram::{dice.account_id}:role/fc-trigger",
+        "triggerConfig": config(rng),
+        "description": seeded.description(rng),
+        "invocationRole": f"acs:ram::{rng.account_id}:role/fc-trigger",
         "sourceArn": ""
         if kind in {"http", "timer"}
-        else f"acs:{kind}:{dice.region_id}:{dice.account_id}:source-{number}",
-        "qualifier": dice.choice(("LATEST", "prod", "1")),
+        else f"acs:{kind}:{rng.region_id}:{rng.account_id}:source-{number}",
+        "qualifier": rng.choice(("LATEST", "prod", "1")),
     }
 
 
 def _text(config: object) -> str:
-    """With line breaks, as the samples have it."""
+    """Encode a configuration as JSON with line breaks, as in the samples."""
     return orjson.dumps(config, option=orjson.OPT_INDENT_2).decode()
 
 
-def _http(dice: LocalSeededRandom) -> str:
-    keys = {"jwks": {"keys": [{"kty": "oct", "k": dice.secret()}]}, "tokenLookup": "header:Authorization:Bearer "}
+def _http(rng: LocalSeededRandom) -> str:
+    keys = {"jwks": {"keys": [{"kty": "oct", "k": rng.secret()}]}, "tokenLookup": "header:Authorization:Bearer "}
     return _text(
         {
             "methods": ["GET", "POST"],
-            "authType": dice.choice(("function", "jwt", "function", "anonymous")),
+            "authType": rng.choice(("function", "jwt", "function", "anonymous")),
             "authConfig": orjson.dumps(keys).decode(),
-            "disableURLInternet": dice.chance(0.3),
+            "disableURLInternet": rng.chance(0.3),
         }
     )
 
 
-def _timer(dice: LocalSeededRandom) -> str:
-    return _text(
-        {"cronExpression": "@every 5m", "enable": dice.chance(0.8), "payload": dice.secret('{{"token":"{}"}}')}
-    )
+def _timer(rng: LocalSeededRandom) -> str:
+    return _text({"cronExpression": "@every 5m", "enable": rng.chance(0.8), "payload": rng.secret('{{"token":"{}"}}')})
 
 
-def _oss(dice: LocalSeededRandom) -> str:
-    filters = {"key": {"prefix": "incoming/", "suffix": dice.choice((".zip", ".png", ""))}}
+def _oss(rng: LocalSeededRandom) -> str:
+    filters = {"key": {"prefix": "incoming/", "suffix": rng.choice((".zip", ".png", ""))}}
     return _text({"events": ["oss:ObjectCreated:*", "oss:ObjectRemoved:DeleteObject"], "filter": filters})
 
 
-def _log(dice: LocalSeededRandom) -> str:
+def _log(rng: LocalSeededRandom) -> str:
     return _text(
         {
             "sourceConfig": {"logstore": "source"},
-            "jobConfig": {"maxRetryTime": dice.integer(0, 100), "triggerInterval": 60},
-            "functionParameter": {"stage": dice.choice(words.STAGES)},
-            "logConfig": {"project": f"project-{dice.region_id}", "logstore": "trigger-log"},
+            "jobConfig": {"maxRetryTime": rng.integer(0, 100), "triggerInterval": 60},
+            "functionParameter": {"stage": rng.choice(seeded.STAGES)},
+            "logConfig": {"project": f"project-{rng.region_id}", "logstore": "trigger-log"},
             "enable": True,
         }
     )
 
 
-def _tablestore(dice: LocalSeededRandom) -> str:  # noqa: ARG001 - it is configured at its source
+def _tablestore(rng: LocalSeededRandom) -> str:  # noqa: ARG001 - it is configured at its source
     return ""
 
 
-def _cdn(dice: LocalSeededRandom) -> str:
-    filters = {"filter": {"domain": [f"{dice.text(6)}.example.com"]}}
+def _cdn(rng: LocalSeededRandom) -> str:
+    filters = {"filter": {"domain": [f"{rng.text(6)}.example.com"]}}
     return _text({"eventName": "CachedObjectsRefreshed", "eventVersion": "1.0.0", "notes": "refresh", **filters})
 
 
-def _mns(dice: LocalSeededRandom) -> str:
-    strategy = dice.choice(("BACKOFF_RETRY", "EXPONENTIAL_DECAY_RETRY"))
+def _mns(rng: LocalSeededRandom) -> str:
+    strategy = rng.choice(("BACKOFF_RETRY", "EXPONENTIAL_DECAY_RETRY"))
     return _text({"notifyContentFormat": "JSON", "notifyStrategy": strategy, "filterTag": ""})
 
 
-def _rocketmq(dice: LocalSeededRandom) -> str:
+def _rocketmq(rng: LocalSeededRandom) -> str:
     parameters = {
-        "RegionId": dice.region_id,
-        "InstanceId": f"MQ_INST_{dice.digits(12)}",
+        "RegionId": rng.region_id,
+        "InstanceId": f"MQ_INST_{rng.digits(12)}",
         "Topic": "orders",
         "Tag": "*",
         "GroupID": "GID_inventory",
         "Offset": "CONSUME_FROM_LAST_OFFSET",
         "AuthType": "ACL",
-        "InstanceUsername": dice.secret("user-{}"),
-        "InstancePassword": dice.secret(),
+        "InstanceUsername": rng.secret("user-{}"),
+        "InstancePassword": rng.secret(),
     }
-    return _text(_eventbridge(dice, "RocketMQ", {"sourceRocketMQParameters": parameters}))
+    return _text(_eventbridge(rng, "RocketMQ", {"sourceRocketMQParameters": parameters}))
 
 
-def _dts(dice: LocalSeededRandom) -> str:
-    """Encoded twice: a JSON string that holds JSON."""
+def _dts(rng: LocalSeededRandom) -> str:
+    """Make a configuration that is encoded twice: a JSON string that contains JSON."""
     parameters = {
-        "BrokerUrl": f"dts-{dice.region_id}-vpc.aliyuncs.com:18001",
-        "Topic": f"cn_hangzhou_{dice.text(8)}_version2",
-        "Sid": f"dts{dice.text(12)}",
-        "TaskId": dice.digits(9),
+        "BrokerUrl": f"dts-{rng.region_id}-vpc.aliyuncs.com:18001",
+        "Topic": f"cn_hangzhou_{rng.text(8)}_version2",
+        "Sid": f"dts{rng.text(12)}",
+        "TaskId": rng.digits(9),
         "InitCheckPoint": 1_677_340_805,
-        "Username": dice.secret("reader-{}"),
-        "Password": dice.secret(),
+        "Username": rng.secret("reader-{}"),
+        "Password": rng.secret(),
     }
-    config = _eventbridge(dice, "DTS", {"sourceDTSParameters": parameters})
+    config = _eventbridge(rng, "DTS", {"sourceDTSParameters": parameters})
     return orjson.dumps(orjson.dumps(config).decode()).decode()
 
 
-def _eventbridge(dice: LocalSeededRandom, kind: str, parameters: Record) -> Record:
+def _eventbridge(rng: LocalSeededRandom, kind: str, parameters: Record) -> Record:
     return {
         "triggerEnable": True,
-        "asyncInvocationType": dice.chance(0.5),
+        "asyncInvocationType": rng.chance(0.5),
         "eventRuleFilterPattern": '{"source":["acs.oss"]}',
         "eventSourceConfig": {"eventSourceType": kind, "eventSourceParameters": parameters},
         "eventSinkConfig": {"deliveryOption": {"concurrency": 2, "eventSchema": "CloudEvents"}},
@@ -174,12 +170,12 @@ def _eventbridge(dice: LocalSeededRandom, kind: str, parameters: Record) -> Reco
     }
 
 
-def _cut(dice: LocalSeededRandom) -> str:
-    """A timer's configuration that ends too early to be JSON."""
-    return f'{{\n  "cronExpression": "0 0 4 * * *",\n  "payload": "{dice.secret()}'
+def _cut(rng: LocalSeededRandom) -> str:
+    """Make a timer's configuration that is truncated and therefore invalid JSON."""
+    return f'{{\n  "cronExpression": "0 0 4 * * *",\n  "payload": "{rng.secret()}'
 
 
-# A function with that many triggers has one of each.
+# A function with this many triggers has one of each kind.
 KINDS: tuple[tuple[str, Callable[[LocalSeededRandom], str]], ...] = (
     ("http", _http),
     ("timer", _timer),

@@ -1,4 +1,4 @@
-"""How the emulated cloud changes from one day to the next.
+"""Changes the emulated cloud from one day to the next.
 
-Read `days` first; `rules` lists the kinds of change and `values` makes the new values.
+Read `days` first. `rules` lists the fields and lists that change, `values` makes the new values.
 """

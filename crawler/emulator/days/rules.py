@@ -1,7 +1,7 @@
-"""What changes from one day to the next, by operation: which lists take part, and which fields of their records.
+"""The rules of change from one day to the next, by operation: lists and fields.
 
-Fields are paths of wire names; of several, one that the record has is taken. Operations that aren't here change their
-description, where they have one.
+Fields are paths of wire names; of several, one that the record has is changed. Operations that aren't listed change
+their description, if they have one.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "opensearch.ListUserAnalyzerEntries": ("status",),
 }
 
-# Lists that are as they are: they follow others, or are asked for with a text of one's own.
-STILL = frozenset(
+# Lists that don't change by themselves: they follow others, or depend on a text in the request.
+UNCHANGED = frozenset(
     {
         "fc.ListTagResources",
         "opensearch.ListTagResources",
@@ -85,7 +85,7 @@ STILL = frozenset(
         "opensearch.ListSortExpressions",
     }
 )
-# No record comes by itself: each belongs to a function or service.
+# Records are only added with their function or service.
 NEVER_ADDED = frozenset(
     {
         "fc.ListAsyncInvokeConfigs",
@@ -97,15 +97,15 @@ NEVER_ADDED = frozenset(
         "fc-open.ListTaggedResources",
     }
 )
-# The same ones for ever.
+# No record is added or removed.
 ONLY_CHANGED = frozenset({"opensearch.ListQueryProcessorNers"})
-# Answers of one object, and those that are one object where there is one record.
+# Envelopes with one object, always or if there is only one record.
 ENVELOPES_OF_ONE = frozenset({"single", "bare", "entries"})
 
-# Addresses that are signed anew for every answer; here, for every day.
+# URLs that the service signs for each response; here they are signed again on each day.
 SIGNED = frozenset({"fc.ListLayers", "fc.ListLayerVersions", "fc-open.ListLayers", "fc-open.ListLayerVersions"})
 
-# What people give a name to; other keys are numbers, or made from the one that is copied.
+# Records with a name that users choose. Other keys are numbers, or derived from the copied record's key.
 NAMED = frozenset(
     {
         "fc.ListFunctions",
@@ -118,7 +118,7 @@ NAMED = frozenset(
     }
 )
 
-# Where the first fields of an operation's order aren't what tells its records apart.
+# The identifying fields, where they aren't the fields of the order.
 IDENTITIES: Mapping[str, tuple[str, ...]] = {
     "fc.ListAsyncTasks": ("taskId",),
     "fc.ListSnapshots": ("snapshotId",),
@@ -127,10 +127,10 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
     "opensearch.ListScheduledTasks": ("id",),
 }
 
-# What is new in a record besides its name.
+# Fields that get a new value in a copy, in addition to its name.
 ALSO_NEW: Mapping[str, tuple[str, ...]] = {"opensearch.ListAppGroups": ("id",)}
 
-# Parent → the lists of the whole region that name it: (operation, field that names it, the parent's field).
+# Parent → the region's lists that name it: (operation, field with the name, the parent's field).
 REFERENCES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "fc.ListFunctions": (
         ("fc.ListAsyncInvokeConfigs", "functionArn", "functionName"),
@@ -161,10 +161,10 @@ REFERENCES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
 
 
 def identity(operation: EmulatedOperation) -> tuple[str, ...]:
-    """The fields that tell an operation's records apart within a list; none where nothing does."""
+    """Return the fields that identify a record within a list; empty if no field does."""
     return IDENTITIES.get(operation.name, operation.key)
 
 
 def names(record: Any, field: str, wanted: str) -> bool:
-    """Whether a record's field, a name or an ARN of any notation, is about what is called so."""
+    """Whether a record's field, a name or an ARN of any notation, contains the wanted name."""
     return isinstance(record, dict) and wanted in re.split("[:/#.]", str(record.get(field)))

@@ -1,4 +1,4 @@
-"""How a record is on another day: a field of it changed, or all of it copied for something new."""
+"""Makes a record of another day: with one changed field, or a copy with a new name."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 import orjson
 
 from crawler.emulator.apis.operation import EmulatedOperation
-from crawler.emulator.data import seeded as words
+from crawler.emulator.data import seeded
 from crawler.emulator.data.seeded import SeededRandom, epoch_s, iso_offset, iso_z
 from crawler.emulator.days.rules import DESCRIPTIONS, FIELDS, NAMED
+from crawler.emulator.records import Record
 
-Record = dict[str, Any]
 Copy = Callable[[Any], Any]
 
 MARKER = re.compile("canary[0-9a-f]{24}")
 FIRST_DAY = datetime(2026, 11, 21, tzinfo=UTC)
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_SHORTEST = 30  # an app group's name may have so many letters
-# Shorter names may stand in a text by chance.
-_LEAST_TELLING = 6
+_MAX_NAME_LENGTH = 30  # the maximum length of an app group's name, the shortest maximum of all names
+# Shorter names may occur in other texts by chance.
+_MIN_REPLACED_LENGTH = 6
 
-# What comes after a value that is one of a few.
+# The next value of fields with few values.
 _NEXT: Mapping[str, str] = {
     "python3.10": "python3.12",
     "python3.12": "python3.13",
@@ -59,10 +59,10 @@ _ONE_OR_NONE = frozenset({"acl", "status", "produced"})
 _MODIFIED = ("lastModifiedTime", "LastModifiedTime", "ModifyTime", "updated")
 
 
-def changed(operation: EmulatedOperation, record: Record, dice: SeededRandom, day: int, turn: int) -> Record:
-    """A copy of the record with another value in one field, and a new time of its last change.
+def with_changed_field(operation: EmulatedOperation, record: Record, rng: SeededRandom, day: int, turn: int) -> Record:
+    """Return a copy of the record with another value in one field, and a new time of its last change.
 
-    The record itself where it has none of the fields. `turn` decides which field is tried first.
+    Returns the record itself if it has none of the fields. `turn` selects the field that is tried first.
     """
     copy: Record = orjson.loads(orjson.dumps(record))
     for path in _fields(operation, turn):
@@ -71,15 +71,15 @@ def changed(operation: EmulatedOperation, record: Record, dice: SeededRandom, da
             continue
         holder, last = found
         before = holder[last]
-        holder[last] = _other(last, before, dice, day)
+        holder[last] = _next_value(last, before, rng, day)
         if holder[last] != before:
-            _stamp(copy, FIRST_DAY + timedelta(days=day - 1, seconds=dice.integer(0, 80_000)))
+            _set_modified(copy, FIRST_DAY + timedelta(days=day - 1, seconds=rng.integer(0, 80_000)))
             return copy
     return record
 
 
-def has_first(operation: EmulatedOperation, record: Any, turn: int) -> bool:
-    """Whether the record has the field that this turn tries first."""
+def has_first_field(operation: EmulatedOperation, record: Any, turn: int) -> bool:
+    """Whether the record has the field that is tried first in this turn."""
     return isinstance(record, dict) and _holder(record, _fields(operation, turn)[0]) is not None
 
 
@@ -90,7 +90,7 @@ def _fields(operation: EmulatedOperation, turn: int) -> tuple[str, ...]:
 
 
 def _holder(record: Record, path: str) -> tuple[Record, str] | None:
-    """The object that has a path's last field, and that field; None where there is nothing in it."""
+    """Return the object that has a path's last field, and that field; None if the field is empty."""
     *outer, last = path.split(".")
     holder: Any = record
     for name in outer:
@@ -98,14 +98,14 @@ def _holder(record: Record, path: str) -> tuple[Record, str] | None:
     return (holder, last) if isinstance(holder, dict) and holder.get(last) not in (None, "") else None
 
 
-def signed_anew(record: Record, dice: SeededRandom) -> Record:
-    """A copy of a layer with another address of its code."""
+def renew_signature(record: Record, rng: SeededRandom) -> Record:
+    """Return a copy of a layer with another signature in the URL of its code."""
     copy: Record = orjson.loads(orjson.dumps(record))
-    copy["code"]["location"] = MARKER.sub(lambda _: f"canary{dice.hex(24)}", copy["code"]["location"])
+    copy["code"]["location"] = MARKER.sub(lambda _: f"canary{rng.hex(24)}", copy["code"]["location"])
     return copy
 
 
-def _other(field: str, value: Any, dice: SeededRandom, day: int) -> Any:
+def _next_value(field: str, value: Any, rng: SeededRandom, day: int) -> Any:
     if isinstance(value, bool):
         return not value
     if field in _ONE_OR_NONE and value in (0, 1, "0", "1"):
@@ -115,16 +115,16 @@ def _other(field: str, value: Any, dice: SeededRandom, day: int) -> Any:
     if not isinstance(value, str):
         return value
     if MARKER.search(value) and field != "triggerConfig":
-        return MARKER.sub(lambda _: f"canary{dice.hex(24)}", value)
+        return MARKER.sub(lambda _: f"canary{rng.hex(24)}", value)
     if field == "triggerConfig":
-        return _other_config(value)
+        return _next_config(value)
     if value.isdecimal():
         return str(int(value) + 1)
     return _NEXT.get(value) or f"{value} (day {day})".strip()
 
 
-def _other_config(text: str) -> str:
-    """A trigger's configuration with one flag the other way, as text with line breaks; text that is none stays."""
+def _next_config(text: str) -> str:
+    """Return a trigger's configuration with one flag inverted. Text that isn't JSON stays as it is."""
     try:
         config = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -136,7 +136,7 @@ def _other_config(text: str) -> str:
     return orjson.dumps(config, option=orjson.OPT_INDENT_2).decode()
 
 
-def _stamp(record: Record, moment: datetime) -> None:
+def _set_modified(record: Record, moment: datetime) -> None:
     """Set the time of the last change, in the notation that the record has."""
     for name in _MODIFIED:
         match record.get(name):
@@ -152,38 +152,38 @@ def _stamp(record: Record, moment: datetime) -> None:
                 record[name] = epoch_s(moment)
 
 
-def copier(dice: SeededRandom, renamed: Collection[tuple[Any, Any]]) -> Copy:
-    """What copies a record: with markers and IDs of its own, and the new names wherever the old ones were."""
+def make_copier(rng: SeededRandom, renamed: Collection[tuple[Any, Any]]) -> Copy:
+    """Return a function that copies a record, with new markers, new IDs, and new names instead of the old ones."""
 
     def copy(record: Any) -> Any:
         text = orjson.dumps(record).decode()
-        text = MARKER.sub(lambda _: f"canary{dice.hex(24)}", text)
-        text = _UUID.sub(lambda _: dice.uuid(), text)
+        text = MARKER.sub(lambda _: f"canary{rng.hex(24)}", text)
+        text = _UUID.sub(lambda _: rng.uuid(), text)
         for old, new in renamed:
-            if isinstance(old, str) and len(old) >= _LEAST_TELLING:
+            if isinstance(old, str) and len(old) >= _MIN_REPLACED_LENGTH:
                 text = text.replace(orjson.dumps(old).decode()[1:-1], orjson.dumps(new).decode()[1:-1])
         return orjson.loads(text)
 
     return copy
 
 
-def fresh_key(operation: EmulatedOperation, dice: SeededRandom, day: int, value: Any, taken: Collection[str]) -> Any:
-    """A value that no other record of the list has: a number, a name, or something like the one given."""
+def fresh_key(operation: EmulatedOperation, rng: SeededRandom, day: int, value: Any, taken: Collection[str]) -> Any:
+    """Return a value that no other record of the list has: a number, a name, or a variant of the given value."""
     if isinstance(value, int):
         return max(map(int, taken)) + 1
     if value.isdecimal():
         return str(max(int(other) for other in taken if other.isdecimal()) + 1)
     for attempt in range(1000 * day, 1000 * day + 1000):
-        fresh = _named(operation, dice, value, attempt)
+        fresh = _fresh_name(operation, rng, value, attempt)
         if fresh not in taken:
             return fresh
     raise RuntimeError(f"{operation.name} has no name left for day {day}")
 
 
-def _named(operation: EmulatedOperation, dice: SeededRandom, value: str, attempt: int) -> str:
+def _fresh_name(operation: EmulatedOperation, rng: SeededRandom, value: str, attempt: int) -> str:
     if operation.name in NAMED:
-        return words.name(dice, attempt, longest=_SHORTEST)
+        return seeded.name(rng, attempt, longest=_MAX_NAME_LENGTH)
     if _UUID.search(value):
-        return _UUID.sub(lambda _: dice.uuid(), value)
+        return _UUID.sub(lambda _: rng.uuid(), value)
     mark = f"d{attempt}"
     return f"{mark}.{value}" if "." in value else f"{value}-{mark}"

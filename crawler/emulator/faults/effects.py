@@ -1,4 +1,4 @@
-"""What a fault does to a request. Each effect is a value; `gateway` and `delivery` carry it out."""
+"""The effects of faults. Each effect is a value; `gateway` and `delivery` apply it to a request."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle:
-    """Refused as too fast. `hint`: which header tells how long to wait (`retry_after_ms`); none where it is `none`."""
+    """Throttles the request. `hint`: the kind of header that gives the wait (`retry_after_ms`); `none`: no header."""
 
     status: int = 429
     code: str = "Throttling.User"
@@ -19,7 +19,7 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error:
-    """Refused with this error, in the product's envelope."""
+    """Responds with this error, in the product's envelope."""
 
     status: int = 500
     code: str = "InternalError"
@@ -28,33 +28,33 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """403: the account may not perform the action, which the message names."""
+    """Responds with 403: the account may not perform the action, which the message names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delay:
-    """Answered after a wait; other rules for the same request still hold."""
+    """Delays the response; other rules for the same request still apply."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
-    """The connection is closed without an answer: before the request is handled, or after."""
+    """Closes the connection without a response: before the request is handled, or after."""
 
     when: Literal["before", "after"] = "before"
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The region is out of reach: the connection is closed before the request is read."""
+    """Makes the region unreachable: closes the connection before the request is handled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truncate:
-    """The body ends after `at` bytes, then the connection closes.
+    """Ends the body after `at` bytes, then closes the connection.
 
-    `framing`: the answer announces its whole `length`, or comes as one cut `chunk`, or is delimited by the `close`.
+    `framing`: the response announces its full `length`, is one truncated `chunk`, or is delimited by the `close`.
     """
 
     at: int
@@ -63,7 +63,7 @@ class Truncate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """A well-formed answer with a body of one's own."""
+    """Responds with the given body in a valid HTTP response."""
 
     body: bytes
     status: int = 200
@@ -72,14 +72,14 @@ class Body:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HtmlFault:
-    """What a proxy in between answers: a page of HTML."""
+    """Responds with a page of HTML, as a proxy would."""
 
     status: int = 502
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slow:
-    """The body trickles: `size` bytes every `every_s` seconds."""
+    """Sends the body slowly: `size` bytes every `every_s` seconds."""
 
     every_s: float
     size: int = 1
@@ -87,7 +87,7 @@ class Slow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redirect:
-    """Sends the client elsewhere."""
+    """Redirects the client to `location`."""
 
     location: str
     status: int = 302
@@ -95,17 +95,17 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepeatToken:
-    """The walk never ends: after `cycle` different tokens the first comes again."""
+    """Makes pagination endless: after `cycle` different tokens, the first one is repeated."""
 
     cycle: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFault:
-    """The page is legal or not, but odd.
+    """Makes a page unusual, valid or not.
 
-    `rows`: at most so many records (0: an empty page). `endless`: there is always a next token, always a new one.
-    `total`: what totalCount says, any JSON value. `caps`: a page size above it is refused.
+    `rows`: the maximum number of records (0: an empty page). `endless`: every page has a new next token.
+    `total`: the value of totalCount, any JSON value. `caps`: the largest page size accepted.
     """
 
     rows: int | None = None
@@ -133,7 +133,7 @@ Effect = (
 
 @dataclass(frozen=True, slots=True)
 class PageTweak:
-    """What the `PageFault` effects of one request come to."""
+    """The `PageFault` effect of one request, resolved for paging."""
 
     rows: int | None = None
     is_endless: bool = False
@@ -142,8 +142,8 @@ class PageTweak:
     caps: int | None = None
 
 
-def tweak(effects: tuple[Effect, ...]) -> PageTweak:
-    """The first `PageFault` effect as what paging needs."""
+def page_tweak(effects: tuple[Effect, ...]) -> PageTweak:
+    """Return the first `PageFault` effect, resolved for paging."""
     for effect in effects:
         if isinstance(effect, PageFault):
             has_total = effect.total is not ...

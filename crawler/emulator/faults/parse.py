@@ -1,4 +1,4 @@
-"""Fault rules as text: TOML or JSON → checked fields. An error says which rule, what is wrong, what is accepted."""
+"""Parses fault rules from TOML or JSON. Errors name the rule, the problem, and the accepted values."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ SELECTORS = (*GLOBS, "page", "nth", "times", "effect")
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
-    """One rule, checked."""
+class RuleFields:
+    """The validated fields of one rule."""
 
     effect: Effect
     globs: dict[str, str]
@@ -44,8 +44,8 @@ class Fields:
     times: int | None
 
 
-def read_rules(text: str, source: str) -> list[Fields]:
-    """The rules of a script. Raises `ConfigError`."""
+def read_rules(text: str, source: str) -> list[RuleFields]:
+    """Return the rules of a script. Raises `ConfigError`."""
     try:
         found = orjson.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except (orjson.JSONDecodeError, tomllib.TOMLDecodeError) as error:
@@ -59,7 +59,7 @@ def read_rules(text: str, source: str) -> list[Fields]:
     return [_read(rule, f"{source}, rule {number}") for number, rule in enumerate(rules, start=1)]
 
 
-def _read(rule: Mapping[str, Any], where: str) -> Fields:
+def _read(rule: Mapping[str, Any], where: str) -> RuleFields:
     name = rule.get("effect")
     kind = EFFECTS.get(name) if isinstance(name, str) else None
     if kind is None:
@@ -69,7 +69,7 @@ def _read(rule: Mapping[str, Any], where: str) -> Fields:
         _require(isinstance(rule.get(key, ""), str), where, key, "text, a glob")
     times = rule.get("times")
     _require(times is None or (_is_integer(times) and times >= 1), where, "times", "an integer from 1")
-    return Fields(
+    return RuleFields(
         effect=_effect(kind, own, where),
         globs={key: rule[key] for key in GLOBS if key in rule},
         page=_numbers(rule, "page", where),

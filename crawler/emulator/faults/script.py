@@ -1,4 +1,4 @@
-"""Faults on purpose: which requests they hit, in which order, how often."""
+"""Fault scripts: rules that select requests, their order and number, and the effect on them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Self
 
 from crawler.emulator.faults.effects import Delay, Effect
-from crawler.emulator.faults.parse import Fields, read_rules
+from crawler.emulator.faults.parse import RuleFields, read_rules
 from crawler.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """What a rule looks at. Unknown parts are empty: the region at STS, the account of a request without a key."""
+class RequestIdentity:
+    """The parts of a request that rules match. Unknown parts are empty, such as the region of requests to STS."""
 
     account: str
     region: str
@@ -26,10 +26,10 @@ class Subject:
 
 @dataclass(slots=True, kw_only=True)
 class Rule:
-    """An effect and the requests it is for.
+    """An effect and the requests that it applies to.
 
-    `account`, `region`, `product` and `action` are globs. `page`: only requests for these pages (of a token walk or by
-    number, from 1). `nth`: only these of the requests that match all that, counted from 1. `times`: at most so often.
+    `account`, `region`, `product` and `action` are globs. `page`: only requests for these pages, by token or by
+    number, from 1. `nth`: only these of the matching requests, counted from 1. `times`: the maximum number of requests.
     """
 
     effect: Effect
@@ -43,25 +43,25 @@ class Rule:
     seen: int = field(default=0, init=False)
     fired: int = field(default=0, init=False)
 
-    def is_due(self, subject: Subject) -> bool:
-        """Count the request where it matches, and say whether the effect is for it."""
-        if not self._selects(subject):
+    def is_due(self, identity: RequestIdentity) -> bool:
+        """Count the request if it matches; return whether the effect applies to it."""
+        if not self._selects(identity):
             return False
         self.seen += 1
         return (not self.nth or self.seen in self.nth) and (self.times is None or self.fired < self.times)
 
-    def _selects(self, subject: Subject) -> bool:
+    def _selects(self, identity: RequestIdentity) -> bool:
         return (
-            fnmatchcase(subject.account, self.account)
-            and fnmatchcase(subject.region, self.region)
-            and fnmatchcase(subject.product, self.product)
-            and fnmatchcase(subject.action, self.action)
-            and (not self.page or subject.page in self.page)
+            fnmatchcase(identity.account, self.account)
+            and fnmatchcase(identity.region, self.region)
+            and fnmatchcase(identity.product, self.product)
+            and fnmatchcase(identity.action, self.action)
+            and (not self.page or identity.page in self.page)
         )
 
 
 class FaultScript:
-    """The rules of a cloud, in order: every `Delay` that hits holds, and the first of the other effects.
+    """The rules of a cloud, in order. All matching `Delay` effects apply, and the first of the other effects.
 
     In Python: `cloud.faults.add(Throttle(retry_after_ms=2000), product="fc", nth=(1, 2))`. As text, TOML or JSON:
 
@@ -81,15 +81,15 @@ class FaultScript:
 
     @classmethod
     def from_text(cls, text: str, *, source: str = "the fault script") -> Self:
-        """Rules from TOML, or from JSON where the text begins with a brace.
+        """Read rules from TOML, or from JSON if the text begins with a brace.
 
-        Raises `ConfigError` that names the source, the number of the rule, and what is accepted.
+        Raises `ConfigError` with the source, the number of the rule, and the accepted values.
         """
         return cls(_rule(fields) for fields in read_rules(text, source))
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Rules from a file; see `from_text`. Raises `ConfigError` also where the file can't be read."""
+        """Read rules from a file; see `from_text`. Raises `ConfigError` also if the file can't be read."""
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -109,7 +109,7 @@ class FaultScript:
         nth: tuple[int, ...] = (),
         times: int | None = None,
     ) -> Rule:
-        """Append a rule; see `Rule` for what each selector means."""
+        """Append a rule; `Rule` describes the selectors."""
         rule = Rule(
             effect=effect,
             account=account,
@@ -124,15 +124,15 @@ class FaultScript:
         return rule
 
     def clear(self) -> None:
-        """Remove every rule."""
+        """Remove all rules."""
         self.rules.clear()
 
-    def effects(self, subject: Subject) -> tuple[Effect, ...]:
-        """What happens to a request: all delays that are due, then at most one other effect.
+    def effects(self, identity: RequestIdentity) -> tuple[Effect, ...]:
+        """Return the effects on a request: all delays that are due, then at most one other effect.
 
-        The request is counted in every rule that it matches; a rule has fired only where its effect holds.
+        Every rule that matches counts the request in `seen`; only rules whose effect applies count it in `fired`.
         """
-        due = [rule for rule in self.rules if rule.is_due(subject)]
+        due = [rule for rule in self.rules if rule.is_due(identity)]
         delays = [rule for rule in due if isinstance(rule.effect, Delay)]
         others = [rule for rule in due if not isinstance(rule.effect, Delay)]
         held = (*delays, *others[:1])
@@ -141,5 +141,5 @@ class FaultScript:
         return tuple(rule.effect for rule in held)
 
 
-def _rule(fields: Fields) -> Rule:
+def _rule(fields: RuleFields) -> Rule:
     return Rule(effect=fields.effect, **fields.globs, page=fields.page, nth=fields.nth, times=fields.times)

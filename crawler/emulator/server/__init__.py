@@ -1,4 +1,4 @@
-"""The HTTP side of the emulator: routing, signatures, throttling, paging and envelopes.
+"""The HTTP server of the emulator: routing, signatures, throttling, paging and envelopes.
 
 Read `server`, then `gateway` and `service`.
 """

@@ -1,4 +1,4 @@
-"""Puts a reply on the wire: whole, cut short, drop by drop, or not at all."""
+"""Sends a reply: whole, truncated, slowly, or not at all."""
 
 from __future__ import annotations
 
@@ -8,61 +8,61 @@ from http import HTTPStatus
 from aiohttp import web
 
 from crawler.clock import Clock
-from crawler.emulator.answers import Answer
 from crawler.emulator.faults.effects import Slow, Truncate
-from crawler.emulator.server.gateway import Reply
+from crawler.emulator.responses import Response
+from crawler.emulator.server.gateway import GatewayReply
 
 GZIP_FROM_BYTES = 1024
 
 
-async def deliver(request: web.BaseRequest, reply: Reply, clock: Clock) -> web.StreamResponse:
-    """Send the reply. What is returned is sent by the server, unless the connection was closed here."""
-    if reply.answer is None:
-        return _hang_up(request, b"")
-    answer = reply.answer
-    _compress(request, answer)
+async def deliver(request: web.BaseRequest, reply: GatewayReply, clock: Clock) -> web.StreamResponse:
+    """Send the reply. The server sends the returned response, unless this function has closed the connection."""
+    if reply.response is None:
+        return _close(request, b"")
+    response = reply.response
+    _compress(request, response)
     for effect in reply.effects:
         if isinstance(effect, Truncate):
-            return _hang_up(request, _cut(answer, effect))
+            return _close(request, _cut(response, effect))
         if isinstance(effect, Slow):
-            return await _trickle(request, answer, effect, clock)
-    return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+            return await _trickle(request, response, effect, clock)
+    return web.Response(status=response.status, body=response.body, headers=response.headers)
 
 
-def _compress(request: web.BaseRequest, answer: Answer) -> None:
-    if "gzip" in request.headers.get("Accept-Encoding", "").lower() and len(answer.body) > GZIP_FROM_BYTES:
-        answer.body = gzip.compress(answer.body, compresslevel=1, mtime=0)
-        answer.headers["Content-Encoding"] = "gzip"
+def _compress(request: web.BaseRequest, response: Response) -> None:
+    if "gzip" in request.headers.get("Accept-Encoding", "").lower() and len(response.body) > GZIP_FROM_BYTES:
+        response.body = gzip.compress(response.body, compresslevel=1, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
 
 
-def _hang_up(request: web.BaseRequest, last_words: bytes) -> web.StreamResponse:
+def _close(request: web.BaseRequest, data: bytes) -> web.StreamResponse:
     if request.transport is not None:
-        request.transport.write(last_words)
+        request.transport.write(data)
         request.transport.close()
     return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def _cut(answer: Answer, effect: Truncate) -> bytes:
-    headers = dict(answer.headers)
-    body = answer.body[: effect.at]
+def _cut(response: Response, effect: Truncate) -> bytes:
+    headers = dict(response.headers)
+    body = response.body[: effect.at]
     if effect.framing == "chunk":
         headers["Transfer-Encoding"] = "chunked"
-        body = f"{len(answer.body):x}\r\n".encode() + body
+        body = f"{len(response.body):x}\r\n".encode() + body
     elif effect.framing == "length":
-        headers["Content-Length"] = str(len(answer.body))
+        headers["Content-Length"] = str(len(response.body))
     else:
         headers["Connection"] = "close"
-    head = f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
+    head = f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n"
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"{head}{lines}\r\n".encode() + body
 
 
-async def _trickle(request: web.BaseRequest, answer: Answer, effect: Slow, clock: Clock) -> web.StreamResponse:
-    response = web.StreamResponse(status=answer.status, headers=answer.headers)
-    response.content_length = len(answer.body)
-    await response.prepare(request)
-    for start in range(0, len(answer.body), effect.size):
+async def _trickle(request: web.BaseRequest, response: Response, effect: Slow, clock: Clock) -> web.StreamResponse:
+    stream = web.StreamResponse(status=response.status, headers=response.headers)
+    stream.content_length = len(response.body)
+    await stream.prepare(request)
+    for start in range(0, len(response.body), effect.size):
         await clock.sleep(effect.every_s)
-        await response.write(answer.body[start : start + effect.size])
-    await response.write_eof()
-    return response
+        await stream.write(response.body[start : start + effect.size])
+    await stream.write_eof()
+    return stream

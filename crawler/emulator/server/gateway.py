@@ -1,4 +1,4 @@
-"""The gateway in front of the services: which operation, whose request, may it pass; then the answer and the log."""
+"""The gateway in front of the services: routes, authenticates and throttles requests, applies faults, and logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from email.utils import format_datetime
 
 from crawler.emulator import directory
-from crawler.emulator.answers import JSON, Answer, RefusedError, Style, dump, error_answer, refuse_at_gateway
 from crawler.emulator.apis.operation import VERSIONS, EmulatedOperation
 from crawler.emulator.apis.operations import find
 from crawler.emulator.cloud import Cloud
@@ -23,17 +22,26 @@ from crawler.emulator.faults.effects import (
     Refuse,
     RepeatToken,
     Throttle,
-    tweak,
+    page_tweak,
 )
-from crawler.emulator.faults.script import Subject
+from crawler.emulator.faults.script import RequestIdentity
 from crawler.emulator.keyring import Key
 from crawler.emulator.request_log import LoggedRequest
+from crawler.emulator.responses import (
+    JSON,
+    EnvelopeStyle,
+    RefusedError,
+    Response,
+    error_response,
+    gateway_refusal,
+    to_json,
+)
 from crawler.emulator.server.paging import page_number
-from crawler.emulator.server.received import Received, decode
+from crawler.emulator.server.request import ReceivedRequest, decode
 from crawler.emulator.server.service import ReceivedCall, Service
-from crawler.emulator.server.signature import Verifier, claim_of
+from crawler.emulator.server.signature import Verifier, parse_authorization
 from crawler.emulator.server.sts import ACTIONS, UNSIGNED, TokenService
-from crawler.emulator.server.throttle import Throttler, throttled
+from crawler.emulator.server.throttle import Throttler, throttling_refusal
 from crawler.emulator.tokens import Tokens
 
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
@@ -41,36 +49,36 @@ HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gate
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One port: the region that it serves (empty: the central services) and the Host headers that reach it."""
+    """One port: the region that it serves (empty: the central services) and the accepted Host headers."""
 
     region: str
     hosts: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What to send: None is a connection that closes without an answer."""
+class GatewayReply:
+    """The response to send; None closes the connection without one."""
 
-    answer: Answer | None
+    response: Response | None
     effects: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A request with what is known of it before anything is checked."""
+    """A request with the facts that are known before any check."""
 
-    received: Received
+    received: ReceivedRequest
     listener: Listener
-    subject: Subject
+    identity: RequestIdentity
     operation: EmulatedOperation | None
-    segments: tuple[str, ...]  # of the path, as they came
+    segments: tuple[str, ...]  # of the path, still encoded
     request_id: str
     parent: tuple[str, ...] = ()  # the same, decoded
     list_id: str = ""
 
 
 class Gateway:
-    """Handles requests one by one; any number may be under way."""
+    """Handles requests, any number of them concurrently."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
@@ -82,97 +90,101 @@ class Gateway:
         self._numbers = itertools.count(1)
         self._cycles: dict[tuple[RepeatToken, str], list[str]] = {}
 
-    async def handle(self, received: Received, listener: Listener) -> Reply:
-        """The reply to one request, after the waits that the fault script wants."""
+    async def handle(self, received: ReceivedRequest, listener: Listener) -> GatewayReply:
+        """Return the reply to one request, after the delays of the fault script."""
         request = self._identify(received, listener)
-        effects = self._cloud.faults.effects(request.subject)
+        effects = self._cloud.faults.effects(request.identity)
         for effect in effects:
             if isinstance(effect, Delay):
                 await self._cloud.clock.sleep(effect.seconds)
         if any(isinstance(effect, Refuse) or effect == Drop(when="before") for effect in effects):
-            self._note(request, "fault:drop", 0)
-            return Reply(None, effects)
-        style = Style(request.subject.product, self._cloud.is_older(request.subject.account))
+            self._log(request, "fault:drop", 0)
+            return GatewayReply(None, effects)
+        style = EnvelopeStyle(request.identity.product, self._cloud.is_older(request.identity.account))
         try:
-            answer = self._answer(request, effects)
+            response = self._respond(request, effects)
         except RefusedError as refusal:
-            answer = error_answer(refusal, style, request.request_id, received.header("host"))
-        self._stamp(answer, request)
-        self._note(request, answer.code or "OK", answer.status)
-        return Reply(None if Drop(when="after") in effects else answer, effects)
+            response = error_response(refusal, style, request.request_id, received.header("host"))
+        self._add_headers(response, request)
+        self._log(request, response.code or "OK", response.status)
+        return GatewayReply(None if Drop(when="after") in effects else response, effects)
 
-    def _identify(self, received: Received, listener: Listener) -> _Request:
-        claim = claim_of(received)
-        key = self._cloud.keys.find(claim.key_id) if claim else None
+    def _identify(self, received: ReceivedRequest, listener: Listener) -> _Request:
+        authorization = parse_authorization(received)
+        key = self._cloud.keys.find(authorization.key_id) if authorization else None
         account = key.account_id if key else ""
         request_id = self._cloud.request_id(next(self._numbers))
         action = _rpc_parameter(received, "x-acs-action", "Action")
         found = find(received.path, action) if listener.region and received.method == "GET" else None
         if found is None:
-            subject = Subject(account, listener.region, "", "") if listener.region else _central(received, account)
-            return _Request(received, listener, subject, None, (), request_id)
+            identity = RequestIdentity(account, listener.region, "", "")
+            if not listener.region:
+                identity = _central_request(received, account)
+            return _Request(received, listener, identity, None, (), request_id)
         operation, segments = found
-        subject = Subject(account, listener.region, operation.product, operation.action)
-        request = _Request(received, listener, subject, operation, segments, request_id)
+        identity = RequestIdentity(account, listener.region, operation.product, operation.action)
+        request = _Request(received, listener, identity, operation, segments, request_id)
         try:
             call = self._call(request, operation)
         except RefusedError:
             return request
         page = page_number(operation, call.query, call.list_id, self._tokens)
-        return replace(request, subject=replace(subject, page=page), parent=call.parent, list_id=call.list_id)
+        return replace(request, identity=replace(identity, page=page), parent=call.parent, list_id=call.list_id)
 
     def _call(self, request: _Request, operation: EmulatedOperation) -> ReceivedCall:
-        account, region, query = request.subject.account, request.subject.region, request.received.query()
+        account, region, query = request.identity.account, request.identity.region, request.received.query()
         named = [decode(segment) for segment in request.segments]
-        parent = (*named, *(query.get(name, "") for name in operation.asks))
+        parent = (*named, *(query.get(name, "") for name in operation.parent_query))
         return ReceivedCall(operation, account, region, parent, query, request.request_id)
 
-    def _answer(self, request: _Request, effects: tuple[Effect, ...]) -> Answer:
+    def _respond(self, request: _Request, effects: tuple[Effect, ...]) -> Response:
         received, operation = request.received, request.operation
         if received.header("host") not in request.listener.hosts or not received.target.startswith("/"):
-            raise refuse_at_gateway(400, "InvalidHost", "The Host header names another endpoint than this one.")
+            raise gateway_refusal(400, "InvalidHost", "The Host header names another endpoint than this one.")
         if not received.target.isascii():
-            raise refuse_at_gateway(400, "InvalidParameter", "The request target isn't percent-encoded.")
+            raise gateway_refusal(400, "InvalidParameter", "The request target isn't percent-encoded.")
         if not request.listener.region:
-            return self._answer_central(request, effects)
+            return self._respond_centrally(request, effects)
         if operation is None or (operation.product == "opensearch" and not self._has_opensearch(request)):
-            raise refuse_at_gateway(404, "InvalidAction.NotFound", "Specified api is not found.")
+            raise gateway_refusal(404, "InvalidAction.NotFound", "Specified api is not found.")
         _check_api(received, operation.action, operation.version)
         key = self._verifier.verify(received)
         self._check_account(received, key)
-        faulty = _faulty(effects, request.subject, operation.ram)
-        if faulty is not None:
-            return faulty
+        fault_response = _fault_response(effects, request.identity, operation.ram)
+        if fault_response is not None:
+            return fault_response
         self._throttler.take(key.account_id, request.listener.region, operation.product, operation.action)
         call = self._call(request, operation)
-        return self._service.answer(call, tweak(effects), lambda token: self._repeat(token, call.list_id, effects))
+        return self._service.respond(
+            call, page_tweak(effects), lambda token: self._repeat(token, call.list_id, effects)
+        )
 
-    def _answer_central(self, request: _Request, effects: tuple[Effect, ...]) -> Answer:
-        """STS, or the resource directory."""
-        received, product, action = request.received, request.subject.product, request.subject.action
+    def _respond_centrally(self, request: _Request, effects: tuple[Effect, ...]) -> Response:
+        """Respond as STS or the resource directory."""
+        received, product, action = request.received, request.identity.product, request.identity.action
         is_directory = product == directory.PRODUCT
         if received.path != "/" or received.method not in {"GET", "POST"} or not (is_directory or action in ACTIONS):
-            raise refuse_at_gateway(404, "InvalidAction.NotFound", "Specified api is not found.")
+            raise gateway_refusal(404, "InvalidAction.NotFound", "Specified api is not found.")
         version = directory.VERSION if is_directory else VERSIONS["sts"]
         if _rpc_parameter(received, "x-acs-version", "Version") != version:
-            raise refuse_at_gateway(400, "InvalidVersion", "Specified parameter Version is not valid.")
+            raise gateway_refusal(400, "InvalidVersion", "Specified parameter Version is not valid.")
         is_unsigned = action in UNSIGNED and not received.header("authorization")
         key = None if is_unsigned else self._verifier.verify(received)
-        faulty = _faulty(effects, request.subject, directory.RAM if is_directory else f"sts:{action}")
-        if faulty is not None:
-            return faulty
-        self._throttler.take(request.subject.account, "", product, action)
+        fault_response = _fault_response(effects, request.identity, directory.RAM if is_directory else f"sts:{action}")
+        if fault_response is not None:
+            return fault_response
+        self._throttler.take(request.identity.account, "", product, action)
         parameters = {**received.query(), **received.form()}
         if is_directory and key is not None:
-            body = self._cloud.directory.page(key.account_id, parameters, tweak(effects))
+            body = self._cloud.directory.page(key.account_id, parameters, page_tweak(effects))
         else:
-            body = self._sts.answer(action, parameters, key)
-        return Answer(200, dump({"RequestId": request.request_id, **body}), {"Content-Type": JSON})
+            body = self._sts.respond(action, parameters, key)
+        return Response(200, to_json({"RequestId": request.request_id, **body}), {"Content-Type": JSON})
 
     def _has_opensearch(self, request: _Request) -> bool:
         return self._cloud.spec.has_opensearch(request.listener.region)
 
-    def _check_account(self, received: Received, key: Key) -> None:
+    def _check_account(self, received: ReceivedRequest, key: Key) -> None:
         named = received.header("x-fc-account-id")
         if named not in {"", key.account_id}:
             raise RefusedError(403, "AccessDenied", "X-Fc-Account-Id is another account than the caller's.")
@@ -186,15 +198,15 @@ class Gateway:
                 given.append(token)
         return token
 
-    def _stamp(self, answer: Answer, request: _Request) -> None:
-        answer.headers["Date"] = format_datetime(self._cloud.clock.now(), usegmt=True)
-        answer.headers["x-acs-request-id"] = request.request_id
-        if request.subject.product in {"fc", "fc-open"}:
-            answer.headers["x-fc-request-id"] = request.request_id
+    def _add_headers(self, response: Response, request: _Request) -> None:
+        response.headers["Date"] = format_datetime(self._cloud.clock.now(), usegmt=True)
+        response.headers["x-acs-request-id"] = request.request_id
+        if request.identity.product in {"fc", "fc-open"}:
+            response.headers["x-fc-request-id"] = request.request_id
 
-    def _note(self, request: _Request, outcome: str, status: int) -> None:
-        subject, clock = request.subject, self._cloud.clock
-        has_query = request.operation is not None or subject.product == directory.PRODUCT
+    def _log(self, request: _Request, outcome: str, status: int) -> None:
+        identity, clock = request.identity, self._cloud.clock
+        has_query = request.operation is not None or identity.product == directory.PRODUCT
         try:
             query = request.received.query() if has_query else {}
         except RefusedError:
@@ -203,65 +215,65 @@ class Gateway:
             LoggedRequest(
                 at=clock.now(),
                 monotonic_s=clock.monotonic(),
-                account=subject.account,
-                region=subject.region,
-                product=subject.product,
-                action=subject.action,
+                account=identity.account,
+                region=identity.region,
+                product=identity.product,
+                action=identity.action,
                 parent=request.parent,
                 query=query,
-                page=subject.page,
+                page=identity.page,
                 outcome=outcome,
                 status=status,
             )
         )
 
 
-def _central(received: Received, account: str) -> Subject:
-    """What an RPC request is about: it has no path to tell."""
+def _central_request(received: ReceivedRequest, account: str) -> RequestIdentity:
+    """Return the identity of an RPC request, which has no path."""
     action = _rpc_parameter(received, "x-acs-action", "Action")
     if action != directory.ACTION:
-        return Subject(account, "", "sts", action)
+        return RequestIdentity(account, "", "sts", action)
     number = _rpc_parameter(received, "", "PageNumber")
-    return Subject(account, "", directory.PRODUCT, action, directory.page_number(number))
+    return RequestIdentity(account, "", directory.PRODUCT, action, directory.page_number(number))
 
 
-def _rpc_parameter(received: Received, header: str, parameter: str) -> str:
-    """An RPC request names its action and version in headers, an unsigned one also in its parameters."""
+def _rpc_parameter(received: ReceivedRequest, header: str, parameter: str) -> str:
+    """Return the action or version of an RPC request: from a header, or from a parameter of an unsigned request."""
     try:
         return received.header(header) or received.query().get(parameter) or received.form().get(parameter, "")
     except RefusedError:
         return ""
 
 
-def _check_api(received: Received, action: str, version: str) -> None:
+def _check_api(received: ReceivedRequest, action: str, version: str) -> None:
     if received.header("x-acs-version") != version:
-        raise refuse_at_gateway(400, "InvalidVersion", "Specified parameter Version is not valid.")
+        raise gateway_refusal(400, "InvalidVersion", "Specified parameter Version is not valid.")
     if received.header("x-acs-action") != action:
-        raise refuse_at_gateway(404, "InvalidAction.NotFound", "x-acs-action is another api than the path's.")
+        raise gateway_refusal(404, "InvalidAction.NotFound", "x-acs-action is another api than the path's.")
 
 
-def _faulty(effects: tuple[Effect, ...], subject: Subject, ram: str) -> Answer | None:
+def _fault_response(effects: tuple[Effect, ...], identity: RequestIdentity, ram: str) -> Response | None:
     for effect in effects:
         if isinstance(effect, Throttle):
-            raise throttled(effect, subject.product)
+            raise throttling_refusal(effect, identity.product)
         if isinstance(effect, Error):
             raise RefusedError(effect.status, effect.code, effect.message)
         if isinstance(effect, Deny):
-            raise denied(subject, ram)
+            raise access_refusal(identity, ram)
         if isinstance(effect, HtmlFault):
-            return Answer(effect.status, HTML, {"Content-Type": "text/html"}, "fault:html")
+            return Response(effect.status, HTML, {"Content-Type": "text/html"}, "fault:html")
         if isinstance(effect, Body):
-            return Answer(effect.status, effect.body, {"Content-Type": effect.content_type}, "fault:body")
+            return Response(effect.status, effect.body, {"Content-Type": effect.content_type}, "fault:body")
         if isinstance(effect, Redirect):
-            return Answer(effect.status, b"", {"Location": effect.location}, "fault:redirect")
+            return Response(effect.status, b"", {"Location": effect.location}, "fault:redirect")
     return None
 
 
-def denied(subject: Subject, ram: str) -> RefusedError:
-    """403, naming the missing action as each product does."""
-    if subject.product in {"fc", "fc-open"}:
-        resource = f"acs:fc:{subject.region}:{subject.account}:*"
+def access_refusal(identity: RequestIdentity, ram: str) -> RefusedError:
+    """Return a 403 that names the missing action in the product's own words."""
+    if identity.product in {"fc", "fc-open"}:
+        resource = f"acs:fc:{identity.region}:{identity.account}:*"
         return RefusedError(
             403, "AccessDenied", f"the caller is not authorized to perform '{ram}' on resource '{resource}'"
         )
-    return refuse_at_gateway(403, "Forbidden.RAM", f"User is not authorized to perform {ram} on the resource.")
+    return gateway_refusal(403, "Forbidden.RAM", f"User is not authorized to perform {ram} on the resource.")

@@ -1,8 +1,8 @@
-"""What OpenSearch puts around the records of a list, by the name that an operation has for it.
+"""The envelopes of OpenSearch's lists, by the operation's `envelope`.
 
-The documentation shows more than one shape for some operations without saying which comes when. Here every second
-account gets the older one, as with errors; see `answers.Style`. Samples and structures: the operations' pages
-(https://help.aliyun.com/zh/open-search/developer-reference/, checked 2026-11-22).
+The documentation shows several shapes for some operations and doesn't say when each is used. Here every second
+account gets the older one, as with errors; see `responses.EnvelopeStyle`. Samples and structures: the operations'
+pages (https://help.aliyun.com/zh/open-search/developer-reference/, checked 2026-11-22).
 """
 
 from __future__ import annotations
@@ -11,83 +11,83 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.emulator.answers import Style, camel_keys, function_envelope
+from crawler.emulator.responses import EnvelopeStyle, camel_keys, function_envelope
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """A page and what goes around it.
+class EnvelopeContext:
+    """A page and the values for its envelope.
 
-    `extra` is what paging adds, `total` the number of records of the whole list, `request_key` the name that the
-    operation has for the request's ID.
+    `extra` are the fields that paging adds, `total` is the number of records in the whole list, `request_key` the key
+    of the request ID.
     """
 
     records: list[Any]
     extra: Mapping[str, object]
     total: int
     query: Mapping[str, str]
-    style: Style
+    style: EnvelopeStyle
     request_key: str
     request_id: str
 
 
-def _result(around: Around) -> dict[str, Any]:
-    """Most lists."""
-    return {around.request_key: around.request_id, "result": around.records, **around.extra}
+def _result(context: EnvelopeContext) -> dict[str, Any]:
+    """Wrap a list as most operations do."""
+    return {context.request_key: context.request_id, "result": context.records, **context.extra}
 
 
-def _counted(around: Around) -> dict[str, Any]:
-    """A list without pages that tells its length all the same."""
-    return {**_result(around), "totalCount": around.total}
+def _counted(context: EnvelopeContext) -> dict[str, Any]:
+    """Wrap a list without pages, with its length."""
+    return {**_result(context), "totalCount": context.total}
 
 
-def _single(around: Around) -> dict[str, Any]:
-    """`result` is one object, the only record; `{}` where there is none."""
-    return {around.request_key: around.request_id, "result": around.records[0] if around.records else {}}
+def _single(context: EnvelopeContext) -> dict[str, Any]:
+    """Wrap the only record as an object; `{}` if there is none."""
+    return {context.request_key: context.request_id, "result": context.records[0] if context.records else {}}
 
 
-def _bare(around: Around) -> dict[str, Any]:
-    """Nothing but the request's ID, as the samples are, where there is no record; else `result`, one record or all.
+def _bare(context: EnvelopeContext) -> dict[str, Any]:
+    """Without records, return only the request ID, as the samples do; else `result`, one record or all.
 
-    ListSearchStrategies shows a strategy beside its sample, and the SDK has a model of a proceeding that no answer of
-    it uses: that both are in `result` is the emulator's assumption.
+    The page of ListSearchStrategies shows a strategy outside of its sample. The SDK has a model of a proceeding that
+    none of its responses uses. That both are in `result` is an assumption of the emulator.
     """
-    if not around.records:
-        return {around.request_key: around.request_id}
-    return _single(around) if around.style.is_older and around.total == 1 else _result(around)
+    if not context.records:
+        return {context.request_key: context.request_id}
+    return _single(context) if context.style.is_older and context.total == 1 else _result(context)
 
 
-def _entries(around: Around) -> dict[str, Any]:
-    """ListUserAnalyzerEntries: declared an object, shown as a list; the request's ID in Pascal or in camel case."""
-    if not around.style.is_older:
-        return {"result": around.records, "RequestId": around.request_id}
-    if around.total > 1:
-        return {"requestId": around.request_id, "result": around.records}
-    return {"requestId": around.request_id, "result": around.records[0] if around.records else {}}
+def _entries(context: EnvelopeContext) -> dict[str, Any]:
+    """ListUserAnalyzerEntries: declared as an object, shown as a list; the key of the request ID has either case."""
+    if not context.style.is_older:
+        return {"result": context.records, "RequestId": context.request_id}
+    if context.total > 1:
+        return {"requestId": context.request_id, "result": context.records}
+    return {"requestId": context.request_id, "result": context.records[0] if context.records else {}}
 
 
-def _plans(around: Around) -> dict[str, Any]:
-    """ListElasticPlans: paged both ways, so it tells the token, the size and the total."""
+def _plans(context: EnvelopeContext) -> dict[str, Any]:
+    """ListElasticPlans: has both kinds of paging, so the response has token, size and total."""
     return {
-        "requestId": around.request_id,
+        "requestId": context.request_id,
         "httpCode": 200,
         "code": "",
         "message": "",
-        "result": around.records,
+        "result": context.records,
         "nextToken": "",
-        "maxResults": int(around.query.get("maxResults") or around.query.get("pageSize") or 10),
-        "totalCount": around.total,
-        **around.extra,
+        "maxResults": int(context.query.get("maxResults") or context.query.get("pageSize") or 10),
+        "totalCount": context.total,
+        **context.extra,
     }
 
 
-def _function(around: Around) -> dict[str, Any]:
-    """ListFunctionInstances, ListFunctionResources and ListFunctionTasks, in Pascal or in camel case."""
-    wire = camel_keys(around.records) if around.style.is_older else around.records
-    return function_envelope(wire, around.extra["totalCount"], around.style, around.request_id)
+def _function(context: EnvelopeContext) -> dict[str, Any]:
+    """ListFunctionInstances, ListFunctionResources and ListFunctionTasks, in PascalCase or camelCase."""
+    wire = camel_keys(context.records) if context.style.is_older else context.records
+    return function_envelope(wire, context.extra["totalCount"], context.style, context.request_id)
 
 
-ENVELOPES: Mapping[str, Callable[[Around], dict[str, Any]]] = {
+ENVELOPES: Mapping[str, Callable[[EnvelopeContext], dict[str, Any]]] = {
     "result": _result,
     "counted": _counted,
     "single": _single,

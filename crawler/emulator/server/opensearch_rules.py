@@ -1,4 +1,4 @@
-"""What OpenSearch's operations want to be asked, beyond what a row of `opensearch_operations` can say.
+"""Rules for requests to OpenSearch that the rows of `apis.opensearch` can't express.
 
 Parameters and their values: the official SDK's request models and the operations' documentation pages
 (https://help.aliyun.com/zh/open-search/developer-reference/, checked 2026-11-22).
@@ -13,28 +13,28 @@ from typing import Any
 
 import orjson
 
-from crawler.emulator.answers import invalid
 from crawler.emulator.apis.operation import PAGE_SIZE, EmulatedOperation, EmulatedPaging
+from crawler.emulator.responses import invalid_argument
 
 Query = Mapping[str, str]
 BY_NUMBER, BY_TOKEN = ("pageNumber", "pageSize"), ("nextToken", "maxResults")
-# A number of seconds since 1970 has ten digits for now, of milliseconds thirteen.
+# Seconds since 1970 have ten digits until 2286, milliseconds thirteen.
 SECONDS, MILLISECONDS = re.compile(r"[0-9]{1,11}"), re.compile(r"[0-9]{1,14}")
 BASIC = ("InstanceName", "FunctionName", "FunctionType", "ModelType", "VersionId", "Status", "Source", "Description")
 SIMPLE = (*BASIC, "CreateTime", "Belongs")
-# The fields of a function instance by the query's output; none: all of them.
+# The fields of a function instance by the query's output; an empty tuple means all fields.
 LEVELS = {"simple": SIMPLE, "normal": (*SIMPLE, "Cron", "CreateParameters", "UsageParameters"), "detail": ()}
 DICTIONARY_TYPES = ("stopword", "synonym", "correction", "category_prediction", "ner", "term_weighting")
 
 
-def settled(operation: EmulatedOperation, parent: tuple[str, ...], query: Query) -> EmulatedOperation:
-    """The operation as one request asks for it: elastic plans by numbers or tokens, a report with pages or without.
+def resolve_operation(operation: EmulatedOperation, parent: tuple[str, ...], query: Query) -> EmulatedOperation:
+    """Return the operation for one request: elastic plans by numbers or tokens, a report with or without pages.
 
-    Raises `InvalidArgument` where a request pages both ways at once.
+    Raises `InvalidArgument` if a request uses both kinds of paging.
     """
     if operation.envelope == "plans" and any(name in query for name in BY_NUMBER):
         if any(name in query for name in BY_TOKEN):
-            raise invalid("pageNumber and pageSize don't go with nextToken and maxResults")
+            raise invalid_argument("pageNumber and pageSize don't go with nextToken and maxResults")
         return replace(operation, paging=EmulatedPaging.NUMBER, bounds=PAGE_SIZE)
     if operation.action == "ListStatisticReport" and parent[-1] == "data-quality":
         return replace(operation, paging=EmulatedPaging.NONE, envelope="counted")
@@ -42,45 +42,45 @@ def settled(operation: EmulatedOperation, parent: tuple[str, ...], query: Query)
 
 
 def check(action: str, query: Query, *, is_older: bool) -> None:
-    """Refuse what the operation wouldn't take: `InvalidArgument`.
+    """Raise `InvalidArgument` for parameters that the operation doesn't accept.
 
-    ListQueryProcessorNers wants its domain in every second account: it is required on one page, optional on another.
+    ListQueryProcessorNers requires a domain in every second account: one page says required, another optional.
     """
     for parameter, pattern in TIMES.get(action, {}).items():
         if parameter in query and not pattern.fullmatch(query[parameter]):
-            raise invalid(f"{parameter} must be a Unix time in the documented unit")
+            raise invalid_argument(f"{parameter} must be a Unix time in the documented unit")
     if action in {"ListSlowQueryCategories", "ListSlowQueryQueries"} and int(query["start"]) >= int(query["end"]):
-        raise invalid("start must be before end")
+        raise invalid_argument("start must be before end")
     if action == "ListQueryProcessorNers" and is_older and not query.get("domain"):
-        raise invalid("domain is required")
+        raise invalid_argument("domain is required")
     if action == "ListTagResources":
         _check_tags(query)
     if action in {"ListDataSourceTables", "ListDataSourceTableFields"} and not isinstance(_json(query, "params"), dict):
-        raise invalid("params must be a JSON object")
+        raise invalid_argument("params must be a JSON object")
 
 
 def _check_tags(query: Query) -> None:
     ids, tags = _list(query, "resourceId"), _list(query, "tag")
     if not ids and not tags:
-        raise invalid("resourceId or tag is required")
+        raise invalid_argument("resourceId or tag is required")
     if len(ids) > 50:
-        raise invalid("resourceId may have at most 50 items")
+        raise invalid_argument("resourceId may have at most 50 items")
     if len(tags) > 20:
-        raise invalid("tag may have at most 20 items")
+        raise invalid_argument("tag may have at most 20 items")
 
 
 def _json(query: Query, parameter: str) -> Any:
     try:
         return orjson.loads(query.get(parameter) or "null")
     except orjson.JSONDecodeError:
-        raise invalid(f"{parameter} must be JSON") from None
+        raise invalid_argument(f"{parameter} must be JSON") from None
 
 
 def _list(query: Query, parameter: str) -> list[Any]:
-    """A list that comes as JSON, as the official SDK sends it."""
+    """Return a list that is encoded as JSON, as the official SDK sends it."""
     found = _json(query, parameter)
     if found is not None and not isinstance(found, list):
-        raise invalid(f"{parameter} must be a JSON list")
+        raise invalid_argument(f"{parameter} must be a JSON list")
     return found or []
 
 
@@ -88,7 +88,7 @@ def _has_tag(tags: list[Any], key: object, value: object) -> bool:
     return any(tag.get("key") == key and tag.get("value", value) == value for tag in tags)
 
 
-def _tagged(records: list[Any], query: Query) -> list[Any]:
+def _filter_by_tag(records: list[Any], query: Query) -> list[Any]:
     ids, tags = _list(query, "resourceId"), _list(query, "tag")
     return [
         record
@@ -98,7 +98,7 @@ def _tagged(records: list[Any], query: Query) -> list[Any]:
     ]
 
 
-def _groups(records: list[Any], query: Query) -> list[Any]:
+def _filter_groups(records: list[Any], query: Query) -> list[Any]:
     tags = _list(query, "tags")
     if not tags:
         return records
@@ -109,8 +109,8 @@ def _groups(records: list[Any], query: Query) -> list[Any]:
     ]
 
 
-def _instances(records: list[Any], query: Query) -> list[Any]:
-    """The rows of a source, with the fields of a level of detail."""
+def _filter_instances(records: list[Any], query: Query) -> list[Any]:
+    """Return the records of a source, with the fields of a level of detail."""
     source, fields = query.get("source", "user"), LEVELS[query.get("output", "normal")]
     found = records if source == "all" else [record for record in records if record["Source"] == source]
     if not fields:
@@ -118,14 +118,14 @@ def _instances(records: list[Any], query: Query) -> list[Any]:
     return [{name: record[name] for name in fields if name in record} for record in found]
 
 
-def _of_types(records: list[Any], query: Query) -> list[Any]:
+def _filter_by_type(records: list[Any], query: Query) -> list[Any]:
     types = _list(query, "types")
     if any(kind not in DICTIONARY_TYPES for kind in types):
-        raise invalid(f"types must be among {', '.join(DICTIONARY_TYPES)}")
+        raise invalid_argument(f"types must be among {', '.join(DICTIONARY_TYPES)}")
     return [record for record in records if record["type"] in types] if types else records
 
 
-def _of_activity(records: list[Any], query: Query) -> list[Any]:
+def _filter_by_activity(records: list[Any], query: Query) -> list[Any]:
     wanted = {"1": True, "2": False}.get(query.get("isActive", "0"))
     return records if wanted is None else [record for record in records if record["active"] is wanted]
 
@@ -137,11 +137,11 @@ TIMES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
     "ListStatisticReport": {"startTime": SECONDS, "endTime": SECONDS},
     "ListFunctionTasks": {"startTime": MILLISECONDS, "endTime": MILLISECONDS},
 }
-# What a request leaves of a list; the other filters are in the operations' rows.
-SIFT: Mapping[str, Callable[[list[Any], Query], list[Any]]] = {
-    "opensearch.ListAppGroups": _groups,
-    "opensearch.ListFunctionInstances": _instances,
-    "opensearch.ListInterventionDictionaries": _of_types,
-    "opensearch.ListQueryProcessors": _of_activity,
-    "opensearch.ListTagResources": _tagged,
+# The filters that the operations' rows can't express.
+RECORD_FILTERS: Mapping[str, Callable[[list[Any], Query], list[Any]]] = {
+    "opensearch.ListAppGroups": _filter_groups,
+    "opensearch.ListFunctionInstances": _filter_instances,
+    "opensearch.ListInterventionDictionaries": _filter_by_type,
+    "opensearch.ListQueryProcessors": _filter_by_activity,
+    "opensearch.ListTagResources": _filter_by_tag,
 }

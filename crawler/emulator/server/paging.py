@@ -1,4 +1,4 @@
-"""One page of a list: what a request's parameters ask for, cut out of the records."""
+"""Cuts the requested page out of a list."""
 
 from __future__ import annotations
 
@@ -6,29 +6,34 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from crawler.emulator.answers import invalid
-from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, End, order
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, LastToken, order
 from crawler.emulator.faults.effects import PageTweak
+from crawler.emulator.records import Item
+from crawler.emulator.responses import invalid_argument
 from crawler.emulator.tokens import Position, Tokens
 
-Record = Any
 NUMBER = Bounds("pageNumber", 1, 2**31 - 1, 1)
 START = Position((), 1)
+LAST_TOKENS: Mapping[LastToken, object] = {
+    LastToken.EMPTY: "",
+    LastToken.NULL: None,
+    LastToken.QUOTES: '""',
+    LastToken.ZERO: 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ServedPage:
-    """The records of one page, and what the answer carries beside them."""
+    """The records of one page, and the additional fields of the response."""
 
-    records: list[Record]
+    records: list[Item]
     extra: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A request for one page: the parameters, and the identity of the list for its tokens."""
+class PageQuery:
+    """A request for one page: the parameters, and the ID of the list for its tokens."""
 
     operation: EmulatedOperation
     query: Mapping[str, str]
@@ -37,19 +42,19 @@ class Ask:
 
 
 def integer(query: Mapping[str, str], bounds: Bounds) -> int:
-    """A numeric parameter. Raises `InvalidArgument` where it is not an integer or out of its range."""
+    """Return a numeric parameter. Raises `InvalidArgument` if it isn't an integer or is out of range."""
     text = query.get(bounds.parameter)
     if text is None:
         return bounds.default
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text) or not bounds.low <= int(text) <= bounds.high:
-        raise invalid(f"{bounds.parameter} must be an integer from {bounds.low} to {bounds.high}")
+        raise invalid_argument(f"{bounds.parameter} must be an integer from {bounds.low} to {bounds.high}")
     return int(text)
 
 
 def page_number(operation: EmulatedOperation, query: Mapping[str, str], list_id: str, tokens: Tokens) -> int:
-    """The number of the page that a request asks for, 1 where it says nothing usable: for fault rules.
+    """Return the requested page number for fault rules; 1 if the request has no valid one.
 
-    A list by version is counted as if no version were missing.
+    For a list by version, the number assumes that no version is missing.
     """
     if operation.paging is EmulatedPaging.TOKEN:
         return (tokens.open(list_id, query.get(operation.token, "")) or START).page
@@ -65,73 +70,74 @@ def _digits(text: str | None) -> int:
     return int(text) if text and re.fullmatch(r"[0-9]{1,9}", text) else 0
 
 
-def cut(ask: Ask, records: list[Record], tokens: Tokens) -> ServedPage:
-    """The page that was asked for. Raises `InvalidArgument` for a bad size, number or token."""
-    operation = ask.operation.turned(ask.query)
-    if operation is not ask.operation:
-        ask, records = replace(ask, operation=operation), sorted(records, key=lambda record: order(operation, record))
-    page = _cut(ask, records, tokens)
-    if operation.turn is None or not operation.turn.is_told:
+def cut_page(request: PageQuery, records: list[Item], tokens: Tokens) -> ServedPage:
+    """Return the requested page. Raises `InvalidArgument` for an invalid size, number or token."""
+    operation = request.operation.with_requested_order(request.query)
+    if operation is not request.operation:
+        request = replace(request, operation=operation)
+        records = sorted(records, key=lambda record: order(operation, record))
+    page = _cut(request, records, tokens)
+    if operation.order_parameter is None or not operation.order_parameter.is_echoed:
         return page
-    told = ask.query.get(operation.turn.parameter) or operation.turn.usual
-    return ServedPage(page.records, {**page.extra, operation.turn.parameter: told})
+    value = request.query.get(operation.order_parameter.parameter) or operation.order_parameter.usual
+    return ServedPage(page.records, {**page.extra, operation.order_parameter.parameter: value})
 
 
-def _cut(ask: Ask, records: list[Record], tokens: Tokens) -> ServedPage:
-    if ask.operation.paging is EmulatedPaging.NONE:
+def _cut(request: PageQuery, records: list[Item], tokens: Tokens) -> ServedPage:
+    if request.operation.paging is EmulatedPaging.NONE:
         return ServedPage(records, {})
-    size = integer(ask.query, _bounds(ask))
-    most = size if ask.tweak.rows is None else min(size, ask.tweak.rows)
-    if ask.operation.paging is EmulatedPaging.LIMIT:
+    size = integer(request.query, _bounds(request))
+    most = size if request.tweak.rows is None else min(size, request.tweak.rows)
+    if request.operation.paging is EmulatedPaging.LIMIT:
         return ServedPage(records[:most], {})
-    if ask.operation.paging is EmulatedPaging.NUMBER:
-        return _numbered(ask, records, size, most)
-    if ask.operation.paging is EmulatedPaging.VERSION:
-        return _from_version(ask, records, most)
-    return _after_token(ask, records, most, tokens)
+    if request.operation.paging is EmulatedPaging.NUMBER:
+        return _numbered(request, records, size, most)
+    if request.operation.paging is EmulatedPaging.VERSION:
+        return _from_version(request, records, most)
+    return _after_token(request, records, most, tokens)
 
 
-def _bounds(ask: Ask) -> Bounds:
-    bounds = ask.operation.bounds
-    return bounds if ask.tweak.caps is None else replace(bounds, high=min(bounds.high, ask.tweak.caps))
+def _bounds(request: PageQuery) -> Bounds:
+    bounds = request.operation.bounds
+    return bounds if request.tweak.caps is None else replace(bounds, high=min(bounds.high, request.tweak.caps))
 
 
-def _numbered(ask: Ask, records: list[Record], size: int, most: int) -> ServedPage:
-    first = (integer(ask.query, NUMBER) - 1) * size
+def _numbered(request: PageQuery, records: list[Item], size: int, most: int) -> ServedPage:
+    first = (integer(request.query, NUMBER) - 1) * size
     rows = records[first : first + size][:most]
-    if not ask.operation.total:
+    if not request.operation.total:
         return ServedPage(rows, {})
-    return ServedPage(rows, {ask.operation.total: ask.tweak.total if ask.tweak.has_total else len(records)})
+    return ServedPage(rows, {request.operation.total: request.tweak.total if request.tweak.has_total else len(records)})
 
 
-def _from_version(ask: Ask, records: list[Record], most: int) -> ServedPage:
-    """From the version that was asked for, included; the next page's version is that of its first record."""
-    first = integer(ask.query, Bounds(ask.operation.token, 1, 2**31 - 1, 1))
-    place: tuple[str | int, ...] = (first,)
-    start = bisect_left(records, place, key=lambda record: order(ask.operation, record))
+def _from_version(request: PageQuery, records: list[Item], most: int) -> ServedPage:
+    """Return the page from the requested version on; the next page's token is the version of its first record."""
+    first = integer(request.query, Bounds(request.operation.token, 1, 2**31 - 1, 1))
+    key: tuple[str | int, ...] = (first,)
+    start = bisect_left(records, key, key=lambda record: order(request.operation, record))
     rows, rest = records[start : start + most], records[start + most :]
     if rest:
-        return ServedPage(rows, {ask.operation.next_name: int(rest[0][ask.operation.key[0]])})
-    if ask.tweak.is_endless:
-        return ServedPage(rows, {ask.operation.next_name: first + max(1, len(rows))})
-    return ServedPage(rows, _last(ask.operation))
+        return ServedPage(rows, {request.operation.next_name: int(rest[0][request.operation.key[0]])})
+    if request.tweak.is_endless:
+        return ServedPage(rows, {request.operation.next_name: first + max(1, len(rows))})
+    return ServedPage(rows, _last(request.operation))
 
 
-def _after_token(ask: Ask, records: list[Record], most: int, tokens: Tokens) -> ServedPage:
-    token = ask.query.get(ask.operation.token, "")
-    position = tokens.open(ask.list_id, token) if token else START
+def _after_token(request: PageQuery, records: list[Item], most: int, tokens: Tokens) -> ServedPage:
+    token = request.query.get(request.operation.token, "")
+    position = tokens.open(request.list_id, token) if token else START
     if position is None:
-        raise invalid(f"{ask.operation.token} is not a token of this list")
-    start = bisect_right(records, position.after, key=lambda record: order(ask.operation, record))
+        raise invalid_argument(f"{request.operation.token} is not a token of this list")
+    start = bisect_right(records, position.after, key=lambda record: order(request.operation, record))
     rows = records[start : start + most]
-    if start + most >= len(records) and not ask.tweak.is_endless:
-        return ServedPage(rows, _last(ask.operation))
-    after = order(ask.operation, rows[-1]) if rows else position.after
-    return ServedPage(rows, {ask.operation.next_name: tokens.seal(ask.list_id, Position(after, position.page + 1))})
+    if start + most >= len(records) and not request.tweak.is_endless:
+        return ServedPage(rows, _last(request.operation))
+    after = order(request.operation, rows[-1]) if rows else position.after
+    next_token = tokens.seal(request.list_id, Position(after, position.page + 1))
+    return ServedPage(rows, {request.operation.next_name: next_token})
 
 
 def _last(operation: EmulatedOperation) -> dict[str, object]:
-    if operation.end is End.ABSENT:
+    if operation.last_token is LastToken.ABSENT:
         return {}
-    ends: Mapping[End, object] = {End.EMPTY: "", End.NULL: None, End.QUOTES: '""', End.ZERO: 0}
-    return {operation.next_name: ends[operation.end]}
+    return {operation.next_name: LAST_TOKENS[operation.last_token]}

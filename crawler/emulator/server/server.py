@@ -1,4 +1,4 @@
-"""The cloud on loopback ports: one for STS and the resource directory, one for each region."""
+"""Serves the cloud on loopback ports: one for STS and the resource directory, one per region."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from aiohttp import web
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.server.delivery import deliver
 from crawler.emulator.server.gateway import Gateway, Listener
-from crawler.emulator.server.received import Received
+from crawler.emulator.server.request import ReceivedRequest
 from crawler.errors import ConfigError
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-# How long requests that are under way may take when the cloud is shut down.
+# The time that requests in progress have when the cloud is shut down.
 SHUTDOWN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
     """A served cloud. `endpoints`: product → region → URL; `sts` and `resourcedirectory` share one. URLs end with the
-    port."""
+    port.
+    """
 
     cloud: Cloud
     endpoints: Mapping[str, Mapping[str, str] | str]
 
     def url(self, product: str, region_id: str = "") -> str:
-        """The URL of a product in a region, or of STS."""
+        """Return the URL of a product in a region, or of STS."""
         found = self.endpoints[product]
         return found if isinstance(found, str) else found[region_id]
 
@@ -47,7 +48,7 @@ async def serve(
     """Serve a cloud until the context ends; connections that are still open are closed then.
 
     `port` 0 takes free ports; `port` N takes N for STS and those after it for the regions, in the order of the spec.
-    Raises `ConfigError` where a port can't be had.
+    Raises `ConfigError` if it can't listen on a port.
     """
     regions = ("", *cloud.spec.regions)
     sockets = _listen(host, port, len(regions))
@@ -107,7 +108,7 @@ def _handler(cloud: Cloud, listeners: Mapping[int, Listener]) -> Handler:
             return web.Response()
         listener = listeners[transport.get_extra_info("sockname")[1]]
         headers = tuple((name.lower(), value) for name, value in request.headers.items())
-        received = Received(request.method, request.raw_path, headers, await request.read())
+        received = ReceivedRequest(request.method, request.raw_path, headers, await request.read())
         return await deliver(request, await gateway.handle(received, listener), cloud.clock)
 
     return handle

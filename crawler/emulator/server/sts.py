@@ -1,6 +1,6 @@
-"""The Security Token Service: who am I, and temporary keys of roles (RPC style, version 2015-04-01).
+"""The Security Token Service: the caller's identity, and temporary keys of roles (RPC style, version 2015-04-01).
 
-Parameters and answers: https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-assumerole and
+Parameters and responses: https://www.alibabacloud.com/help/en/ram/developer-reference/api-sts-2015-04-01-assumerole and
 its siblings (checked 2026-11-22).
 """
 
@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from crawler.emulator.answers import RefusedError
 from crawler.emulator.data.seeded import iso_z
 from crawler.emulator.keyring import Key, Keyring
+from crawler.emulator.responses import RefusedError
 from crawler.emulator.spec import CloudOrganization, CloudSpec
 
 ACTIONS = ("GetCallerIdentity", "AssumeRole", "AssumeRoleWithOIDC")
@@ -24,14 +24,14 @@ TOKEN_LIFE_S = (900, 3600)
 
 
 class TokenService:
-    """Answers the three actions; every answer is a JSON object without its RequestId."""
+    """Implements the three actions. Each response is a JSON object without its RequestId."""
 
     def __init__(self, spec: CloudSpec, keys: Keyring) -> None:
         self._spec = spec
         self._keys = keys
 
-    def answer(self, action: str, parameters: Mapping[str, str], key: Key | None) -> dict[str, Any]:
-        """The answer to an action. Raises `RefusedError` for bad parameters."""
+    def respond(self, action: str, parameters: Mapping[str, str], key: Key | None) -> dict[str, Any]:
+        """Return the response to an action. Raises `RefusedError` for invalid parameters."""
         if action == "GetCallerIdentity" and key is not None:
             return _identity(key)
         if action == "AssumeRoleWithOIDC":
@@ -43,7 +43,7 @@ class TokenService:
             raise RefusedError(
                 403, "NoPermission", "You are not authorized to do this action. The external ID is wrong."
             )
-        return self._hand_out(parameters)
+        return self._issue_credentials(parameters)
 
     def _assume_with_oidc(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         provider = PROVIDER.fullmatch(_required(parameters, "OIDCProviderArn"))
@@ -53,10 +53,10 @@ class TokenService:
             )
         if _required(parameters, "OIDCToken").count(".") != 2:
             raise RefusedError(400, "AuthenticationFail.OIDCToken.Invalid", "The OIDC token is invalid.")
-        answer = self._hand_out(parameters)
-        return {**answer, "OIDCTokenInfo": {"Issuer": "https://issuer.example", "Subject": "cluster:default:reader"}}
+        response = self._issue_credentials(parameters)
+        return {**response, "OIDCTokenInfo": {"Issuer": "https://issuer.example", "Subject": "cluster:default:reader"}}
 
-    def _hand_out(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+    def _issue_credentials(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         role = ROLE.fullmatch(_required(parameters, "RoleArn"))
         if role is None:
             raise RefusedError(400, "InvalidParameter.RoleArn", "The parameter RoleArn is wrongly formed.")

@@ -1,4 +1,4 @@
-"""Rate limits as the cloud keeps them: a token bucket per account, region and operation."""
+"""The cloud's rate limits: a token bucket per account, region and operation."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 from crawler.clock import Clock
-from crawler.emulator.answers import RefusedError, refuse_at_gateway
 from crawler.emulator.faults.effects import Throttle
+from crawler.emulator.responses import RefusedError, gateway_refusal
 from crawler.emulator.spec import CloudSpec, Rate
 
 
@@ -19,7 +19,7 @@ class _Bucket:
 
 
 class Throttler:
-    """Takes one token per request; a refused request costs none."""
+    """Takes one token per request; a throttled request takes none."""
 
     def __init__(self, spec: CloudSpec, clock: Clock) -> None:
         self._spec = spec
@@ -27,7 +27,7 @@ class Throttler:
         self._buckets: dict[tuple[str, str, str, str], _Bucket] = {}
 
     def take(self, account: str, region: str, product: str, action: str) -> None:
-        """Raises the product's throttling `RefusedError` where the bucket is empty."""
+        """Take one token. Raises the product's throttling `RefusedError` if the bucket is empty."""
         now = self._clock.monotonic()
         rate = self._spec.rate_of(product, action)
         bucket = self._buckets.setdefault((account, region, product, action), _Bucket(rate, rate.burst, now))
@@ -35,11 +35,11 @@ class Throttler:
         bucket.filled_at = now
         if bucket.level < 1:
             wait_ms = max(1, math.ceil((1 - bucket.level) / rate.rate * 1000))
-            raise throttled(_answer(product, wait_ms), product)
+            raise throttling_refusal(_default_throttle(product, wait_ms), product)
         bucket.level -= 1
 
 
-def _answer(product: str, wait_ms: int) -> Throttle:
+def _default_throttle(product: str, wait_ms: int) -> Throttle:
     if product == "opensearch":
         return Throttle(status=400, code="Throttling", retry_after_ms=wait_ms, hint="ratelimit")
     if product == "fc-open":
@@ -47,8 +47,8 @@ def _answer(product: str, wait_ms: int) -> Throttle:
     return Throttle(retry_after_ms=wait_ms)
 
 
-def throttled(effect: Throttle, product: str) -> RefusedError:
-    """The refusal, with the header that tells how long to wait."""
+def throttling_refusal(effect: Throttle, product: str) -> RefusedError:
+    """Return the refusal, with the header that gives the wait."""
     wait_ms = effect.retry_after_ms
     headers = {
         "acs": {"x-acs-retry-after": str(wait_ms)},
@@ -58,4 +58,4 @@ def throttled(effect: Throttle, product: str) -> RefusedError:
     }[effect.hint]
     if product == "fc-open":
         return RefusedError(effect.status, effect.code, effect.message, headers=headers)
-    return refuse_at_gateway(effect.status, effect.code, effect.message, headers)
+    return gateway_refusal(effect.status, effect.code, effect.message, headers)

@@ -1,4 +1,4 @@
-"""What goes back: answers, refusals, and the envelopes that each product puts them in."""
+"""Responses and refusals, and the envelope that each product uses for them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ JSON = "application/json; charset=utf-8"
 
 
 @dataclass(slots=True)
-class Answer:
-    """One HTTP answer, whole; `code` is the error's, or empty."""
+class Response:
+    """One complete HTTP response; `code` is the error code, or empty."""
 
     status: int
     body: bytes
@@ -22,10 +22,9 @@ class Answer:
 
 
 class RefusedError(Exception):
-    """The request is refused; becomes an error answer.
+    """The request is refused; the gateway turns this into an error response.
 
-    `is_gateway` tells the API gateway's own refusals (signature, routing, rate) from those of the service behind it:
-    the two have different envelopes.
+    `is_gateway`: the API gateway refuses (signature, routing, rate), not the service behind it. The envelopes differ.
     """
 
     def __init__(
@@ -45,35 +44,35 @@ class RefusedError(Exception):
         self.is_gateway = is_gateway
 
 
-def refuse_at_gateway(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> RefusedError:
-    """A refusal by the API gateway."""
+def gateway_refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> RefusedError:
+    """Return a refusal by the API gateway."""
     return RefusedError(status, code, message, headers=headers, is_gateway=True)
 
 
-def invalid(message: str) -> RefusedError:
-    """400 `InvalidArgument`."""
+def invalid_argument(message: str) -> RefusedError:
+    """Return a refusal with 400 `InvalidArgument`."""
     return RefusedError(400, "InvalidArgument", message)
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
-    """How a request's answer is written: the product, and whether the account is one that gets the older shapes.
+class EnvelopeStyle:
+    """Selects a response's envelope: the product, and whether the account gets the older shapes.
 
-    The documentation shows several envelopes for the same operations without saying which comes when. Here every
-    second account gets the others: FC's own `ErrorCode`, and ListFunctionInstances in camelCase as in its sample.
+    The documentation shows several envelopes for the same operations and doesn't say when each is used. Here every
+    second account gets the older ones: FC's own `ErrorCode`, and ListFunctionInstances in camelCase as in its sample.
     """
 
     product: str
     is_older: bool = False
 
 
-def dump(value: Any) -> bytes:
-    """JSON."""
+def to_json(value: Any) -> bytes:
+    """Encode a value as JSON."""
     return orjson.dumps(value)
 
 
-def error_answer(refusal: RefusedError, style: Style, request_id: str, host: str) -> Answer:
-    """The error's envelope: the gateway's, FC's own, or OpenSearch's, which may also say it inside a 200."""
+def error_response(refusal: RefusedError, style: EnvelopeStyle, request_id: str, host: str) -> Response:
+    """Return the error in its envelope: the gateway's, FC's own, or OpenSearch's, which may have status 200."""
     code, message = refusal.code, refusal.message
     if refusal.status == 200:
         body: dict[str, Any] = function_envelope([], 0, style, request_id, code=code, message=message)
@@ -85,19 +84,19 @@ def error_answer(refusal: RefusedError, style: Style, request_id: str, host: str
         body = {"ErrorCode": code, "ErrorMessage": message}
     else:
         body = {"Code": code, "Message": message, "RequestId": request_id, "HostId": host}
-    return Answer(refusal.status, dump(body), {"Content-Type": JSON, **refusal.headers}, code)
+    return Response(refusal.status, to_json(body), {"Content-Type": JSON, **refusal.headers}, code)
 
 
 def function_envelope(
     records: list[dict[str, Any]],
     total: object,
-    style: Style,
+    style: EnvelopeStyle,
     request_id: str,
     *,
     code: str = "",
     message: str = "",
 ) -> dict[str, Any]:
-    """The envelope of ListFunctionInstances: empty code and message on success; the status says OK beside an error."""
+    """Return the envelope of ListFunctionInstances. Code and message are empty on success; Status is always OK."""
     body = {
         "Status": "OK",
         "HttpCode": 200,
@@ -112,12 +111,12 @@ def function_envelope(
 
 
 def camel(name: str) -> str:
-    """`TotalCount` → `totalCount`."""
+    """Lowercase the first letter: `TotalCount` → `totalCount`."""
     return name[:1].lower() + name[1:]
 
 
 def camel_keys(value: Any) -> Any:
-    """A value with every key in camelCase."""
+    """Return a value with all its keys in camelCase."""
     if isinstance(value, dict):
         return {camel(key): camel_keys(item) for key, item in value.items()}
     if isinstance(value, list):

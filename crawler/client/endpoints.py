@@ -194,7 +194,7 @@ def _why_malformed(text: str) -> str:
     if "/" in rest.rstrip("/") or rest.endswith("//"):
         return "it has a path, and must be a scheme, a host and maybe a port only"
     if "{" in rest or "}" in rest:
-        return "it has a brace that is no {region} or {account_id}"
+        return "it has a brace that is not part of {region} or {account_id}"
     if ":" in rest.removeprefix("[::1]"):
         return "its port must be a number from 1 to 65535, and its host a plain DNS name or a loopback address"
     return "its host must be a plain DNS name, without a trailing dot, or a loopback address"

@@ -70,7 +70,7 @@ def parse(body: bytes) -> Any:
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise InvalidJsonError(f"not JSON: {constant} is no number in it")
+    raise InvalidJsonError(f"not JSON: {constant} is not a JSON number")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -306,7 +306,7 @@ def read_detail(body: bytes) -> Detail:
     except InvalidJsonError as error:
         raise TransientError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
     if type(record) is not dict or not record:
-        raise TransientError("InvalidResponse", "The answer is no JSON object with a record.", http_status=200)
+        raise TransientError("InvalidResponse", "The answer is not a JSON object with a record.", http_status=200)
     return Detail("fetched", record, has_secret_markers(body))
 
 

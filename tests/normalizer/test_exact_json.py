@@ -69,8 +69,8 @@ def test_a_float_is_a_number_that_remembers_its_literal():
         (b'{"a":1}{', "not JSON at character 7: Extra data"),
         (b'"\xff"', "not UTF-8 at byte 1"),
         (b'"\xed\xa0\x80"', "not UTF-8 at byte 1"),  # a surrogate in UTF-8's clothes
-        (b"NaN", "not JSON: NaN is no number in it"),
-        (b'[{"a":-Infinity}]', "not JSON: -Infinity is no number in it"),
+        (b"NaN", "not JSON: NaN is not a JSON number"),
+        (b'[{"a":-Infinity}]', "not JSON: -Infinity is not a JSON number"),
         (b'"a\nb"', "not JSON at character 2: Invalid control character at"),
         (b"\xef\xbb\xbf{}", "not JSON at character 0: Unexpected UTF-8 BOM (decode using utf-8-sig)"),
         (b"01", "not JSON at character 1: Extra data"),

@@ -240,7 +240,7 @@ class _Profiles:
 
 
 def _malformed(path: Path) -> CredentialsError:
-    return CredentialsError(f"{path} isn't the CLI's configuration in JSON: repair it, or run `aliyun configure` anew")
+    return CredentialsError(f"{path} isn't the CLI's configuration in JSON: repair it, or run `aliyun configure` again")
 
 
 def _text(values: dict[str, Any], key: str) -> str:

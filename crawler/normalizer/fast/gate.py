@@ -97,7 +97,7 @@ class UnknownField:
 class GatedPage:
     """A page that is in schema. `texts` are the records as JSON with sorted names, for their digests.
 
-    `found` has the learned fields of each record, and is empty if the variant has none; `beside` has the paths of
+    `found` has the learned fields of each record, and is empty if the variant has none; `unknown` has the paths of
     unknown fields of the envelope. `list_name` is the name of the list as received.
     """
 
@@ -107,7 +107,7 @@ class GatedPage:
     total: Any
     list_name: str
     found: Sequence[Sequence[UnknownField]]
-    beside: Sequence[str]
+    unknown: Sequence[str]
 
 
 class SchemaGate:
@@ -118,11 +118,11 @@ class SchemaGate:
         tree = StructTree(variant)
         record = tree.record(operation.columns)
         [name] = operation.records
-        self._beside = variant.unknown_below(("$",))
+        self._unknown_envelope = variant.unknown_below(("$",))
         fields: dict[str, Any] = dict.fromkeys(_both({*ENVELOPE, *operation.envelope}), _SCALAR)
         fields |= dict.fromkeys(_both({paging.output_key, paging.total_key} - {""}), _TOKEN)
         fields |= dict.fromkeys(_both({name}), list[record])  # type: ignore[valid-type]
-        fields |= dict.fromkeys(self._beside, msgspec.Raw)
+        fields |= dict.fromkeys(self._unknown_envelope, msgspec.Raw)
         self._names = attributes(fields)
         self._decode = msgspec.json.Decoder(tree.define(fields)).decode
         self._list = (name, toggle_initial_case(name))
@@ -161,16 +161,16 @@ class SchemaGate:
         setattr(answer, self._names[list_name], [])
         if not has_all(body, [_encode(answer), b"," * max(len(texts) - 1, 0), *texts]):
             return None
-        beside = self._unknown_beside(answer) if self._beside else ()
-        return GatedPage(records, texts, token, total, list_name, found, beside)
+        unknown = self._find_unknown(answer) if self._unknown_envelope else ()
+        return GatedPage(records, texts, token, total, list_name, found, unknown)
 
     def _getter(self, name: str) -> Callable[[Any], tuple[Any, Any]]:
         """Return a getter of an envelope's values of a name, in both cases of its first letter."""
         return attrgetter(*(self._names[each] for each in (name, toggle_initial_case(name)))) if name else _nothing
 
-    def _unknown_beside(self, answer: Any) -> list[str]:
+    def _find_unknown(self, answer: Any) -> list[str]:
         found = []
-        for name in self._beside:
+        for name in self._unknown_envelope:
             if (raw := getattr(answer, self._names[name])) is not msgspec.UNSET:
                 parse(bytes(raw))
                 found.append(f"$.{path_name(name)}")

@@ -106,7 +106,7 @@ class FastReader:
         if keys is None:
             return None
         extra: Sequence[str | None] = [self._extra(found) for found in opened.found]
-        unknown = [*opened.beside, *(each.pattern for found in opened.found for each in found)]
+        unknown = [*opened.unknown, *(each.pattern for found in opened.found for each in found)]
         decoder = self._decoder(opened.list_name)
         rows = decoder.page(body, len(opened.records), context, extra if any(extra) else ())
         digests = [hash(text) for text in opened.texts]

@@ -72,7 +72,7 @@ def test_verify_for_programs(root):
     ("arguments", "code", "said"),
     [
         (["verify", "20200101T000000Z-0000"], 1, "has no snapshot 20200101T000000Z-0000"),
-        (["verify", "--all", OLD], 2, "either snapshots' IDs or --all"),
+        (["verify", "--all", OLD], 2, "either snapshot IDs or --all"),
         (["prune"], 2, "at least one --keep-"),
         (["prune", "--keep-last", "0"], 2, "'0' is neither a whole number from 1 nor `unlimited`"),
         (["prune", "--keep-within", "1w"], 2, "invalid duration '1w'"),

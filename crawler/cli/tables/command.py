@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Configuration file whose [catalog] extra adds tables.",
 )
-@click.option("--check-sdk", is_flag=True, help="Compare all tables with the official SDK packages (the dev extra).")
+@click.option("--check-sdk", is_flag=True, help="Compare all tables with the installed SDK packages.")
 @json_option
 @common_options
 @click.pass_obj

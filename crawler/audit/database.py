@@ -73,9 +73,9 @@ class OpenSnapshot:
 
     def files(self, table: str) -> list[str]:
         """The paths of a table's Parquet files. A table without rows has one with the schema."""
-        return [self.local(file) for file in self.manifest.tables[table].files]
+        return [self.local_path(file) for file in self.manifest.tables[table].files]
 
-    def local(self, file: PartFile) -> str:
+    def local_path(self, file: PartFile) -> str:
         """The path of one of the manifest's files on this machine. Raises OutputError for one that can't be had."""
         place = self.root / file.path
         if self.bucket is not None and not place.exists():
@@ -162,7 +162,7 @@ def connect(
     try:
         for table in snapshot.manifest.tables if tables is None else tables:
             create_view(connection, table, snapshot.files(table))
-        create_view(connection, SCOPES_VIEW, [snapshot.local(snapshot.manifest.ledger)])
+        create_view(connection, SCOPES_VIEW, [snapshot.local_path(snapshot.manifest.ledger)])
         for name, value in {**_SETTINGS, **settings}.items():
             connection.execute(f"SET {name} = {_quoted(value, chr(39))}")
         roots = [found.root for found in (snapshot, *others)]
@@ -185,18 +185,18 @@ def create_view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequenc
     import duckdb
 
     try:
-        connection.execute(f"CREATE VIEW {_quoted(name, chr(34))} AS SELECT * FROM {source(files)}")  # noqa: S608 - quoted
+        connection.execute(f"CREATE VIEW {_quoted(name, chr(34))} AS SELECT * FROM {scan_sql(files)}")  # noqa: S608 - quoted
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
-        raise unreadable(str(error)) from None
+        raise unreadable_file(str(error)) from None
 
 
-def source(files: Iterable[str]) -> str:
+def scan_sql(files: Iterable[str]) -> str:
     """What stands after FROM for the rows of files that have one schema, by their own columns."""
     listed = ", ".join(_quoted(_literal(file), "'") for file in files)
     return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = false)"
 
 
-def unreadable(reason: str) -> OutputError:
+def unreadable_file(reason: str) -> OutputError:
     """The error of a snapshot's file that isn't there or isn't whole, by DuckDB's reason for it."""
     line = " ".join(reason.partition("\n\nLINE ")[0].removeprefix("IO Error: ").split())
     return OutputError(f"a file of the snapshot can't be read; `snapshots verify` says which and how: {line}")

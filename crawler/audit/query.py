@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from crawler.audit.database import SCOPES_VIEW, mentioned_tables, session
-from crawler.audit.sql_errors import Statement, failed, refused
+from crawler.audit.sql_errors import translate_failure, translate_rejection
 from crawler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 1000
 
 # Errors as data, since that is where their place in the text is.
-SETTINGS = {"errors_as_json": "true"}
+ERROR_SETTINGS = {"errors_as_json": "true"}
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?P<explained>.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
 _NODE = re.compile(r'"type":"([A-Z_]+_NODE)"')
@@ -36,6 +36,40 @@ _FUNCTION = re.compile(r'"function_name":"([^"]*)"')
 # They run what a text or a parsed tree says, which could be anything.
 _RUNNING_FUNCTIONS = frozenset({"query", "json_execute_serialized_sql"})
 _ACCEPTED = "only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of a SELECT are taken, for nothing here writes"
+
+
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL as it is run. The user's own text in it begins after `lead`; messages name it by `label`.
+
+    Raises ConfigError for what no SQL can be.
+    """
+
+    text: str
+    label: str = "the SQL"
+    lead: str = ""
+    tail: str = ""
+
+    def __post_init__(self) -> None:
+        if _NO_TEXT.search(self.text):
+            raise ConfigError(f"{self.label} isn't text: it has bytes that aren't UTF-8, or a NUL")
+
+    @property
+    def sql(self) -> str:
+        """What DuckDB gets."""
+        return f"{self.lead}{self.text}{self.tail}"
+
+    def locate(self, position_bytes: int) -> str:
+        """The line and column that a position in the SQL has in the user's text; empty where it isn't in there."""
+        own = self.text.encode()
+        at = position_bytes - len(self.lead.encode())
+        if not 0 <= at <= len(own):
+            return ""
+        before = own[:at].decode(errors="ignore")
+        return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +91,19 @@ def run_query(snapshot: OpenSnapshot, sql: str, tables: TableNames) -> Iterator[
     where the snapshot's files can't be read.
     """
     statement = Statement(sql)
-    with session(snapshot, _mentioned(snapshot, sql), SETTINGS) as connection:
-        yield ask(connection, statement, tables)
+    with session(snapshot, _tables_to_open(snapshot, sql), ERROR_SETTINGS) as connection:
+        yield execute(connection, statement, tables)
 
 
-def ask(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> Rows:
-    """See `run_query`; the connection must have been made with `SETTINGS`."""
+def execute(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> Rows:
+    """See `run_query`; the connection must have been made with `ERROR_SETTINGS`."""
     import duckdb
 
     _check(connection, statement, tables)
     try:
         reader = connection.sql(statement.sql).to_arrow_reader(BATCH_ROWS)
     except duckdb.Error as error:
-        raise failed(error, statement, tables) from None
+        raise translate_failure(error, statement, tables) from None
     return Rows(reader.schema, _batches(reader, statement, tables))
 
 
@@ -80,7 +114,7 @@ def _batches(reader: pa.RecordBatchReader, statement: Statement, tables: TableNa
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 yield batch.slice(start, BATCH_ROWS)
     except (OSError, pa.ArrowException) as error:
-        raise failed(error, statement, tables) from None
+        raise translate_failure(error, statement, tables) from None
 
 
 def _check(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> None:
@@ -90,14 +124,14 @@ def _check(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: 
     judged = statement
     try:
         kinds = [found.type.name for found in connection.extract_statements(statement.sql)]
-        read, judged = _judged(statement, kinds)
+        read, judged = _explained(statement, kinds)
         _check_nodes(connection, read, statement.label)
         connection.execute(judged.sql)
     except duckdb.Error as error:
-        raise refused(error, judged, tables) from None
+        raise translate_rejection(error, judged, tables) from None
 
 
-def _judged(statement: Statement, kinds: list[str]) -> tuple[str, Statement]:
+def _explained(statement: Statement, kinds: list[str]) -> tuple[str, Statement]:
     """The SELECT that would be run, and the EXPLAIN of it, which judges names and types and runs nothing."""
     if len(kinds) != 1:
         raise ConfigError(f"{statement.label} must be one statement, and this is {len(kinds) or 'none'}")
@@ -128,7 +162,7 @@ def _check_nodes(connection: duckdb.DuckDBPyConnection, sql: str, label: str) ->
         raise ConfigError(f"{label}: {min(running)}() runs what a text says, which could write; {_ACCEPTED}")
 
 
-def _mentioned(snapshot: OpenSnapshot, sql: str) -> list[str] | None:
+def _tables_to_open(snapshot: OpenSnapshot, sql: str) -> list[str] | None:
     """The tables that a statement reads, so that no others need be opened or fetched; None for all of them."""
     names = mentioned_tables(sql)
     # With none, or with a name that is no table's, it may be about the tables themselves.

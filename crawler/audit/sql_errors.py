@@ -3,52 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.database import SCOPES_VIEW, unreadable
+from crawler.audit.database import SCOPES_VIEW, unreadable_file
 from crawler.errors import ConfigError, CrawlError, QueryError
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
+    from crawler.audit.query import Statement
 
 _LONGEST_REASON = 600
-_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """SQL as it is run. The user's own text in it begins after `lead`; messages name it by `label`.
-
-    Raises ConfigError for what no SQL can be.
-    """
-
-    text: str
-    label: str = "the SQL"
-    lead: str = ""
-    tail: str = ""
-
-    def __post_init__(self) -> None:
-        if _NO_TEXT.search(self.text):
-            raise ConfigError(f"{self.label} isn't text: it has bytes that aren't UTF-8, or a NUL")
-
-    @property
-    def sql(self) -> str:
-        """What DuckDB gets."""
-        return f"{self.lead}{self.text}{self.tail}"
-
-    def place(self, position_bytes: int) -> str:
-        """The line and column that a position in the SQL has in the user's text; empty where it isn't in there."""
-        own = self.text.encode()
-        at = position_bytes - len(self.lead.encode())
-        if not 0 <= at <= len(own):
-            return ""
-        before = own[:at].decode(errors="ignore")
-        return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +26,7 @@ class TableNames:
     snapshot: OpenSnapshot
     catalog: Callable[[], Collection[str]]
 
-    def missing(self, name: str) -> str:
+    def explain_missing(self, name: str) -> str:
         """Why the snapshot has no table of this name: a sentence without its end."""
         snapshot_id, wanted = self.snapshot.manifest.snapshot_id, name.lower()
         statuses = Counter(str(row.status) for row in self.snapshot.ledger if row.table == wanted)
@@ -80,37 +48,37 @@ class TableNames:
         return f": did you mean {' or '.join(near)}?" if near else f"; SHOW TABLES lists all {len(own) + 1}"
 
 
-def refused(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
+def translate_rejection(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
     """The error of ours for SQL that DuckDB doesn't take."""
-    kind, found = _parsed(str(error))
+    kind, found = _parse(str(error))
     if found.get("type") == "Table" and found.get("error_subtype") == "MISSING_ENTRY":
-        reason = tables.missing(str(found.get("name", "")))
+        reason = tables.explain_missing(str(found.get("name", "")))
     elif kind == "Permission":
         reason = f"{_reason(found).partition(' - ')[0]}: nothing but the snapshot can be read from here"
     elif kind == "IO":
-        return unreadable(_reason(found))
+        return unreadable_file(_reason(found))
     else:
         reason = _reason(found)
-    return ConfigError(f"{statement.label}: {_place(found, statement)}{reason}")
+    return ConfigError(f"{statement.label}: {_location(found, statement)}{reason}")
 
 
-def failed(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
+def translate_failure(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
     """The error of ours for SQL that failed while it ran; DuckDB's own, or what Arrow's stream over it made of that."""
-    kind, found = _parsed(str(error))
+    kind, found = _parse(str(error))
     reason = _reason(found)
     # A damaged file shows as any of these, and only some name it.
     if kind in {"IO", "Invalid", "Serialization"} or str(tables.snapshot.root) in reason:
-        return unreadable(reason)
+        return unreadable_file(reason)
     if kind == "Out of Memory":
         return QueryError(f"{statement.label} needs more memory than there is: ask for less at once")
-    return QueryError(f"{statement.label} failed: {_place(found, statement)}{reason}")
+    return QueryError(f"{statement.label} failed: {_location(found, statement)}{reason}")
 
 
 def _reason(found: Mapping[str, Any]) -> str:
     return " ".join(str(found["exception_message"]).split())[:_LONGEST_REASON]
 
 
-def _parsed(text: str) -> tuple[str, Mapping[str, Any]]:
+def _parse(text: str) -> tuple[str, Mapping[str, Any]]:
     """The kind of an error and what it says of itself; some say it in plain text with the line below it."""
     _, brace, rest = text.partition("{")
     try:
@@ -121,9 +89,9 @@ def _parsed(text: str) -> tuple[str, Mapping[str, Any]]:
         return kind.removesuffix(" Error"), {"exception_message": message.partition("\n\nLINE ")[0]}
 
 
-def _place(found: Mapping[str, Any], statement: Statement) -> str:
+def _location(found: Mapping[str, Any], statement: Statement) -> str:
     position = str(found.get("position", ""))
     if not position.isdecimal():
         return ""
-    place = statement.place(int(position))
+    place = statement.locate(int(position))
     return f"{place}: " if place else ""

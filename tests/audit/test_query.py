@@ -174,7 +174,7 @@ def test_what_fails_on_the_way_is_another_kind_of_error(snapshot, sql, said):
 def test_a_table_that_was_only_walked_is_told_apart(snapshot):
     walked = ScopeRow(ACCOUNT, "cn-hangzhou", "fc2_services", Status.COMPLETE, written=False)
     snapshot = type(snapshot)(snapshot.root, snapshot.manifest, [*snapshot.ledger, walked])
-    assert "was only walked for its children" in tables_of(snapshot).missing("fc2_services")
+    assert "was only walked for its children" in tables_of(snapshot).explain_missing("fc2_services")
 
 
 def test_the_views_have_every_row_and_the_ledger_all_its_columns(snapshot):

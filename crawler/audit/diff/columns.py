@@ -14,10 +14,10 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.audit.database import unreadable
+from crawler.audit.database import unreadable_file
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS
 
-Kind = Literal["scalar", "struct", "list", "map", "extra"]
+ValueKind = Literal["scalar", "struct", "list", "map", "extra"]
 
 SCOPE_COLUMNS = ("account_id", "region_id")
 VOLATILE_COLUMNS = frozenset(FIXED_COLUMNS) - frozenset(SCOPE_COLUMNS)
@@ -44,7 +44,7 @@ class FieldPath:
 
     name: str
     path: str
-    kind: Kind
+    kind: ValueKind
     is_secret: bool = False
     is_same: bool = True
     children: tuple[FieldPath, ...] = ()
@@ -54,40 +54,42 @@ class FieldPath:
 class ComparedColumns:
     """How a table is compared. `key`: its columns, account and region first; none where rows are told by content.
 
-    `apart`: path → why it isn't compared. `one_sided` finds the entries of `_extra` for what is a column on the other
-    side.
+    `excluded`: path → why it isn't compared. `present_on_one_side` matches the keys of `_extra` that are a column on
+    the other side.
     """
 
     key: tuple[str, ...]
     optional: frozenset[str]
     parts: tuple[FieldPath, ...]
-    apart: dict[str, str] = field(default_factory=dict)
-    one_sided: re.Pattern[str] | None = None
+    excluded: dict[str, str] = field(default_factory=dict)
+    present_on_one_side: re.Pattern[str] | None = None
     has_details: bool = False
 
 
 def match_columns(old_file: str, new_file: str, keying: TableKey) -> ComparedColumns:
     """What a Parquet file of either side has in common with the other. Raises OutputError for what isn't one."""
-    old, new = _schema(old_file), _schema(new_file)
+    old, new = _read_schema(old_file), _read_schema(new_file)
     key = (*SCOPE_COLUMNS, *keying.key)
-    is_keyed = bool(keying.key) and all(_type(old, name) == _type(new, name) is not None for name in key)
+    is_keyed = bool(keying.key) and all(_column_type(old, name) == _column_type(new, name) is not None for name in key)
     matcher = _Matcher(
         {*VOLATILE_COLUMNS, *SCOPE_COLUMNS, DETAILS_COLUMN, *keying.volatile, *(key if is_keyed else ())}
     )
     parts = matcher.fields(list(old), list(new), "", "")
     has_details = DETAILS_COLUMN in old.names and DETAILS_COLUMN in new.names
-    finder = _finder(matcher.one_sided)
-    return ComparedColumns(key if is_keyed else (), keying.optional, tuple(parts), matcher.apart, finder, has_details)
+    finder = _extra_key_pattern(matcher.present_on_one_side)
+    return ComparedColumns(
+        key if is_keyed else (), keying.optional, tuple(parts), matcher.excluded, finder, has_details
+    )
 
 
-def _schema(path: str) -> pa.Schema:
+def _read_schema(path: str) -> pa.Schema:
     try:
         return pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        raise unreadable(str(error)) from None
+        raise unreadable_file(str(error)) from None
 
 
-def _type(schema: pa.Schema, name: str) -> pa.DataType | None:
+def _column_type(schema: pa.Schema, name: str) -> pa.DataType | None:
     return schema.field(name).type if name in schema.names else None
 
 
@@ -95,8 +97,8 @@ class _Matcher:
     """Walks two schemas side by side; notes what is apart, and the wire paths of what one side lacks."""
 
     def __init__(self, skipped: Collection[str]) -> None:
-        self.apart: dict[str, str] = {}
-        self.one_sided: list[str] = []
+        self.excluded: dict[str, str] = {}
+        self.present_on_one_side: list[str] = []
         self._skipped = skipped
 
     def fields(self, old: Sequence[pa.Field], new: Sequence[pa.Field], path: str, wire: str) -> list[FieldPath]:
@@ -105,32 +107,34 @@ class _Matcher:
         names = {field.name for field in new}
         for one in old:
             if one.name not in names:
-                self._set_apart(one, path, wire, ONLY_OLD)
+                self._exclude(one, path, wire, ONLY_OLD)
         found = []
         for one in new:
             at = f"{path}{one.name}"
             if at in self._skipped:
                 continue
             if one.name not in before:
-                self._set_apart(one, path, wire, ONLY_NEW)
+                self._exclude(one, path, wire, ONLY_NEW)
                 continue
             is_secret = any(_is_secret(side) for side in (before[one.name], one))
-            part = self._part(one.name, at, wire + _wire(one), before[one.name].type, one.type, is_secret=is_secret)
+            part = self._match_field(
+                one.name, at, wire + _wire_name(one), before[one.name].type, one.type, is_secret=is_secret
+            )
             if part is not None:
                 found.append(part)
         return found
 
-    def _set_apart(self, one: pa.Field, path: str, wire: str, why: str) -> None:
+    def _exclude(self, one: pa.Field, path: str, wire: str, why: str) -> None:
         if f"{path}{one.name}" not in self._skipped:
-            self.apart[f"{path}{one.name}"] = why
-            self.one_sided.append(wire + _wire(one))
+            self.excluded[f"{path}{one.name}"] = why
+            self.present_on_one_side.append(wire + _wire_name(one))
 
-    def _part(
+    def _match_field(
         self, name: str, path: str, wire: str, old: pa.DataType, new: pa.DataType, *, is_secret: bool
     ) -> FieldPath | None:
-        kind = _kind(new)
-        if kind != _kind(old) or (kind == "scalar" and old != new):
-            self.apart[path] = OTHER_TYPE
+        kind = _value_kind(new)
+        if kind != _value_kind(old) or (kind == "scalar" and old != new):
+            self.excluded[path] = OTHER_TYPE
             return None
         if kind == "scalar":
             return FieldPath(name, path, "extra" if path == EXTRA_COLUMN else kind, is_secret)
@@ -140,13 +144,13 @@ class _Matcher:
         else:
             mark, values = ("[]", "value_type") if kind == "list" else (".*", "item_type")
             inner = (getattr(old, values), getattr(new, values))
-            item = self._part("", path + mark, wire + mark, *inner, is_secret=is_secret)
+            item = self._match_field("", path + mark, wire + mark, *inner, is_secret=is_secret)
             children = [] if item is None else [item]
         is_same = len(children) == _size(old) == _size(new) and all(child.is_same for child in children)
         return FieldPath(name, path, kind, is_secret, is_same, tuple(children)) if children else None
 
 
-def _kind(kind: pa.DataType) -> Kind:
+def _value_kind(kind: pa.DataType) -> ValueKind:
     if pa.types.is_struct(kind):
         return "struct"
     if pa.types.is_map(kind):
@@ -166,11 +170,11 @@ def _is_secret(one: pa.Field) -> bool:
     return (one.metadata or {}).get(b"secret") == b"true"
 
 
-def _wire(one: pa.Field) -> str:
+def _wire_name(one: pa.Field) -> str:
     return (one.metadata or {}).get(b"wire", b"").decode() or str(one.name)
 
 
-def _finder(paths: Sequence[str]) -> re.Pattern[str] | None:
+def _extra_key_pattern(paths: Sequence[str]) -> re.Pattern[str] | None:
     """Finds the keys of `_extra` that are one of these wire paths or below one; a name's first letter has any case."""
     if not paths:
         return None
@@ -186,7 +190,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def selected(part: FieldPath) -> str:
+def column_sql(part: FieldPath) -> str:
     """SQL for a column as far as both sides have it: the same type on either."""
     return _projected(quoted(part.name), part, 0)
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.database import OpenSnapshot, session, source, unreadable
-from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, quoted, selected
+from crawler.audit.database import OpenSnapshot, scan_sql, session, unreadable_file
+from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, column_sql, quoted
 from crawler.catalog.model import DETAILS_COLUMN
 
 if TYPE_CHECKING:
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SETTINGS = {"memory_limit": "1GB"}  # beyond that DuckDB spills to a folder of the session's
-_AT_ONCE = 2_000  # rows of a result that are Python objects at the same time, at most
+_BATCH_ROWS = 2_000  # rows of a result that are Python objects at the same time, at most
 _SIDES = ("old_rows", "new_rows")
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class SideFiles:
     """One side of some scopes: their files, and any file of the table, which tells the columns where there are none."""
 
     paths: Sequence[str]
-    pattern: str
+    schema_file: str
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ScopeBatch:
     """The files of some scopes on both sides."""
 
-    old: Files
-    new: Files
+    old: SideFiles
+    new: SideFiles
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class RowPair:
     """A key whose row is on one side only (`kind` added or removed), or differs: part's number → both values.
 
     `old_details`, `new_details`: the rows' `details_status`.
@@ -68,48 +68,48 @@ class JoinReader:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
-    def load(self, batch: Batch, columns: ComparedColumns) -> None:
+    def load(self, batch: ScopeBatch, columns: ComparedColumns) -> None:
         """What the questions that follow are about, in place of the batch before."""
         for side, files in zip(_SIDES, (batch.old, batch.new), strict=True):
-            with _readable():
-                self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_source(files, columns)}")
+            with _file_errors():
+                self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_side_sql(files, columns)}")
 
-    def pairs(self, columns: ComparedColumns) -> Iterator[Pair]:
+    def pairs(self, columns: ComparedColumns) -> Iterator[RowPair]:
         """The rows that aren't the same on both sides, by their key and in its order.
 
         A key that has a hole, or comes twice on a side, makes no pairs to go by: see `rows`.
         """
         parts = range(len(columns.parts))
-        is_same = [f"o.{key} {_equals(columns, number)} n.{key}" for number, key in enumerate(_keys(columns))]
+        is_same = [f"o.{key} {_equality(columns, number)} n.{key}" for number, key in enumerate(_key_names(columns))]
         is_other = [f"o.c{n} IS DISTINCT FROM n.c{n}" for n in parts]
         is_both = "o.k0 IS NOT NULL AND n.k0 IS NOT NULL"
         shown = [
-            *(f"coalesce(o.{key}, n.{key}) AS {key}" for key in _keys(columns)),
+            *(f"coalesce(o.{key}, n.{key}) AS {key}" for key in _key_names(columns)),
             "CASE WHEN o.k0 IS NULL THEN 'added' WHEN n.k0 IS NULL THEN 'removed' ELSE 'changed' END AS kind",
             *(["o.d AS old_details", "n.d AS new_details"] if columns.has_details else []),
             *(f"CASE WHEN {is_both} AND {is_other[n]} THEN {{'o': o.c{n}, 'n': n.c{n}}} END AS c{n}" for n in parts),
         ]
         query = f"""
             SELECT {", ".join(shown)} FROM old_rows AS o FULL JOIN new_rows AS n ON {" AND ".join(is_same)}
-            WHERE {" OR ".join(["o.k0 IS NULL", "n.k0 IS NULL", *is_other])} ORDER BY {", ".join(_keys(columns))}
+            WHERE {" OR ".join(["o.k0 IS NULL", "n.k0 IS NULL", *is_other])} ORDER BY {", ".join(_key_names(columns))}
         """  # noqa: S608 - names are quoted, all else is ours
-        for rows in self._read(query):
-            yield from _pairs(rows, columns)
+        for rows in self._run(query):
+            yield from _row_pairs(rows, columns)
 
     def rows(self, columns: ComparedColumns, keys: Sequence[tuple[Any, ...]] | None = None) -> Iterator[RowCounts]:
         """The rows that one side has more often, told apart by all that they hold; those of some keys only."""
         if keys is None:
-            return self._counted(columns, "")
-        wanted, places = ", ".join(_keys(columns)), ", ".join("?" for _ in columns.key)
+            return self._count_rows(columns, "")
+        wanted, places = ", ".join(_key_names(columns)), ", ".join("?" for _ in columns.key)
         none = f"SELECT {wanted} FROM old_rows LIMIT 0"  # noqa: S608 - ours
-        with _readable():
+        with _file_errors():
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {none}")
             self._connection.executemany(f"INSERT INTO keys VALUES ({places})", keys)  # noqa: S608 - ours
-        is_same = " AND ".join(f"kept.{key} IS NOT DISTINCT FROM keys.{key}" for key in _keys(columns))
-        return self._counted(columns, f"AS kept SEMI JOIN keys ON {is_same}")
+        is_same = " AND ".join(f"kept.{key} IS NOT DISTINCT FROM keys.{key}" for key in _key_names(columns))
+        return self._count_rows(columns, f"AS kept SEMI JOIN keys ON {is_same}")
 
-    def _counted(self, columns: ComparedColumns, chosen: str) -> Iterator[RowCounts]:
-        keys, parts = _keys(columns), [f"c{n}" for n in range(len(columns.parts))]
+    def _count_rows(self, columns: ComparedColumns, chosen: str) -> Iterator[RowCounts]:
+        keys, parts = _key_names(columns), [f"c{n}" for n in range(len(columns.parts))]
         names = ", ".join([*keys, *parts])
         query = f"""
             WITH sides AS (
@@ -118,25 +118,25 @@ class JoinReader:
             SELECT {names}, CAST(sum(w) AS BIGINT) AS surplus FROM sides
             GROUP BY {names} HAVING sum(w) <> 0 ORDER BY k0, k1
         """  # noqa: S608 - ours
-        for rows in self._read(query):
+        for rows in self._run(query):
             values = [rows.column(name).to_pylist() for name in (*keys, *parts)]
             for surplus, *row in zip(rows.column("surplus").to_pylist(), *values, strict=True):
                 yield RowCounts(tuple(row[: len(keys)]), row[len(keys) :], surplus)
 
-    def _read(self, query: str) -> Iterator[pa.RecordBatch]:
-        with _readable():
-            reader = self._connection.sql(query).to_arrow_reader(_AT_ONCE)
+    def _run(self, query: str) -> Iterator[pa.RecordBatch]:
+        with _file_errors():
+            reader = self._connection.sql(query).to_arrow_reader(_BATCH_ROWS)
         while True:
-            with _readable():
+            with _file_errors():
                 rows = next(reader, None)
             if rows is None:
                 return
-            for start in range(0, rows.num_rows, _AT_ONCE):
-                yield rows.slice(start, _AT_ONCE)
+            for start in range(0, rows.num_rows, _BATCH_ROWS):
+                yield rows.slice(start, _BATCH_ROWS)
 
 
-def _pairs(rows: pa.RecordBatch, columns: ComparedColumns) -> Iterator[Pair]:
-    keys = list(zip(*(rows.column(name).to_pylist() for name in _keys(columns)), strict=True))
+def _row_pairs(rows: pa.RecordBatch, columns: ComparedColumns) -> Iterator[RowPair]:
+    keys = list(zip(*(rows.column(name).to_pylist() for name in _key_names(columns)), strict=True))
     kinds, nothing = rows.column("kind").to_pylist(), [None] * rows.num_rows
     names = ("old_details", "new_details")
     statuses = [rows.column(name).to_pylist() if columns.has_details else nothing for name in names]
@@ -144,23 +144,25 @@ def _pairs(rows: pa.RecordBatch, columns: ComparedColumns) -> Iterator[Pair]:
     values = {n: found.to_pylist() for n, found in differing.items() if found.null_count < rows.num_rows}
     for number, (key, kind, old, new) in enumerate(zip(keys, kinds, *statuses, strict=True)):
         found = {n: (pair["o"], pair["n"]) for n, pairs in values.items() if (pair := pairs[number]) is not None}
-        yield Pair(kind, key, found, old, new)
+        yield RowPair(kind, key, found, old, new)
 
 
-def _keys(columns: ComparedColumns) -> list[str]:
+def _key_names(columns: ComparedColumns) -> list[str]:
     return [f"k{n}" for n in range(len(columns.key or SCOPE_COLUMNS))]
 
 
-def _equals(columns: ComparedColumns, number: int) -> str:
+def _equality(columns: ComparedColumns, number: int) -> str:
     return "IS NOT DISTINCT FROM" if columns.key[number] in columns.optional else "="
 
 
-def _source(files: Files, columns: ComparedColumns) -> str:
+def _side_sql(files: SideFiles, columns: ComparedColumns) -> str:
     """SQL for one side's rows."""
-    shown = [f"{quoted(name)} AS {key}" for name, key in zip(columns.key or SCOPE_COLUMNS, _keys(columns), strict=True)]
-    shown += [f"{selected(part)} AS c{n}" for n, part in enumerate(columns.parts)]
+    shown = [
+        f"{quoted(name)} AS {key}" for name, key in zip(columns.key or SCOPE_COLUMNS, _key_names(columns), strict=True)
+    ]
+    shown += [f"{column_sql(part)} AS c{n}" for n, part in enumerate(columns.parts)]
     shown += [f"{DETAILS_COLUMN} AS d"] if columns.has_details else []
-    rows = source(files.paths or [files.pattern])
+    rows = scan_sql(files.paths or [files.schema_file])
     nothing = "" if files.paths else " WHERE false"
     return f"SELECT {', '.join(shown)} FROM {rows}{nothing}"  # noqa: S608 - quoted
 
@@ -173,11 +175,11 @@ def open_reader(old: OpenSnapshot, new: OpenSnapshot) -> Iterator[JoinReader]:
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def _file_errors() -> Iterator[None]:
     import duckdb
     import pyarrow as pa
 
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise unreadable(str(error)) from None
+        raise unreadable_file(str(error)) from None

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-from crawler.audit.diff.comparison import Difference, Kind, TableDiff
+from crawler.audit.diff.comparison import ChangeKind, Difference, TableDiff
 from crawler.audit.diff.scopes import ScopePair
 
-_KINDS: tuple[Kind, ...] = ("added", "removed", "changed")
+_KINDS: tuple[ChangeKind, ...] = ("added", "removed", "changed")
 _IN_MEMORY_BYTES = 4_000_000
 _CHUNK = 1 << 16
 
@@ -35,29 +35,29 @@ def write_json(old_id: str, new_id: str, tables: Mapping[str, TableDiff], write:
 
     Beside the lists that every table has, there are `unknown_columns` and `not_compared`, path → why, where needed.
     """
-    verdict = DiffResult()
+    result = DiffResult()
     write(f'{{\n"from": {_json(old_id)},\n"to": {_json(new_id)},\n"tables": {{')
     for number, (table, diff) in enumerate(tables.items()):
         write(f"{',' if number else ''}\n{_json(table)}: {{\n")
-        for text in _table(diff, verdict):
+        for text in _table_json(diff, result):
             write(text)
         write("}")
     write("\n}\n}\n")
-    return verdict
+    return result
 
 
-def _table(diff: TableDiff, verdict: DiffResult) -> Iterator[str]:
+def _table_json(diff: TableDiff, result: DiffResult) -> Iterator[str]:
     """The lists one after the other, though the differences come in the order of their keys: each waits in a file."""
     with ExitStack() as files:
         lists = {kind: _List(files.enter_context(_spooled())) for kind in _KINDS}
         for difference in diff.differences():
-            verdict.is_different = True
-            lists[difference.kind].add(_value(difference))
+            result.is_different = True
+            lists[difference.kind].add(_difference_value(difference))
         for kind in _KINDS:
             yield f'"{kind}": ['
             yield from lists[kind].text()
             yield "],\n"
-    verdict.has_unknown |= bool(diff.unknown_scopes or diff.unknown_columns)
+    result.has_unknown |= bool(diff.unknown_scopes or diff.unknown_columns)
     yield f'"unknown_scopes": {_json([scope_value(pair) for pair in diff.unknown_scopes])}'
     for name, columns in (("unknown_columns", diff.unknown_columns), ("not_compared", diff.not_compared)):
         if columns:
@@ -86,7 +86,7 @@ class _List:
             yield chunk
 
 
-def _value(difference: Difference) -> Any:
+def _difference_value(difference: Difference) -> Any:
     if difference.kind != "changed":
         return difference.key
     return {"key": difference.key, "columns": {path: list(values) for path, values in difference.columns.items()}}

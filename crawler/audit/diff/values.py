@@ -19,14 +19,14 @@ from crawler.normalizer.redaction import MASK
 
 OTHER_SECRETS = "secrets are kept in another way"
 OTHER_KEY = "secrets are fingerprints by another key"
-WITHOUT_DETAILS = "details were fetched on one side only"
+MISSING_DETAILS = "details were fetched on one side only"
 
 # A fingerprint, by itself or in JSON text; a mask.
-_HIDDEN = re.compile(r'hmac:[0-9a-f]{16}(?![0-9a-f])|\A\*\*\*\Z|"\*\*\*"')
+_HIDDEN_SECRET = re.compile(r'hmac:[0-9a-f]{16}(?![0-9a-f])|\A\*\*\*\Z|"\*\*\*"')
 _PLAIN_NAME = re.compile(r'[^.\[\]"]+')
 
-Leaf = tuple[str, Any, Any]
-Side = Literal["", "old", "new"]
+ValueChange = tuple[str, Any, Any]
+SnapshotSide = Literal["", "old", "new"]
 
 
 @dataclass(slots=True)
@@ -39,15 +39,17 @@ class ValueComparer:
 
     is_same_mode: bool = True
     is_same_key: bool = True
-    one_sided: re.Pattern[str] | None = None
+    present_on_one_side: re.Pattern[str] | None = None
     unknown: dict[str, str] = field(default_factory=dict)
 
-    def differences(self, part: FieldPath, old: Any, new: Any, without_details: Side = "") -> Iterator[Leaf]:
+    def differences(
+        self, part: FieldPath, old: Any, new: Any, details_missing_in: SnapshotSide = ""
+    ) -> Iterator[ValueChange]:
         """The paths below a column at which two values differ, with both values.
 
-        `without_details`: the side of which only the list was asked for; what it lacks, it may have.
+        `details_missing_in`: the side of which only the list was asked for; what it lacks, it may have.
         """
-        return self._compare(part, part.path, old, new, without_details)
+        return self._compare(part, part.path, old, new, details_missing_in)
 
     def content(self, part: FieldPath, value: Any) -> Any:
         """A value as far as it can be compared with another row's: what tells rows apart that have no key."""
@@ -62,26 +64,26 @@ class ValueComparer:
                 return {name: self.content(part.children[0], item) for name, item in as_map(value).items()}
             case "extra":
                 entries = parse_extra(value) or {"": value}
-                kept = {name: self._shown(part, entries[name]) for name in entries if not self._is_apart(name)}
+                kept = {name: self._masked(part, entries[name]) for name in entries if not self._is_on_one_side(name)}
                 return kept or None
             case _:
-                return self._shown(part, plain(value))
+                return self._masked(part, json_scalar(value))
 
-    def _shown(self, part: FieldPath, value: Any) -> Any:
+    def _masked(self, part: FieldPath, value: Any) -> Any:
         why = self._why_unknown(part, value, value)
         if why:
             self.unknown[part.path] = why
         return MASK if why else value
 
-    def _compare(self, part: FieldPath, path: str, old: Any, new: Any, side: Side) -> Iterator[Leaf]:
+    def _compare(self, part: FieldPath, path: str, old: Any, new: Any, side: SnapshotSide) -> Iterator[ValueChange]:
         if old == new:
             return
         if (old is None and side == "old") or (new is None and side == "new"):
-            self.unknown[part.path] = WITHOUT_DETAILS
+            self.unknown[part.path] = MISSING_DETAILS
         elif part.kind == "extra":
             yield from self._compare_extra(part, path, old, new)
         elif old is None or new is None or part.kind == "scalar":
-            yield from self._leaf(part, path, old, new)
+            yield from self._value_change(part, path, old, new)
         elif part.kind == "struct":
             for child in part.children:
                 yield from self._compare(child, f"{path}.{child.name}", old[child.name], new[child.name], side)
@@ -91,44 +93,44 @@ class ValueComparer:
             yield from self._compare_lists(part, path, old, new, side)
 
     def _compare_maps(
-        self, part: FieldPath, path: str, old: Mapping[str, Any], new: Mapping[str, Any], side: Side
-    ) -> Iterator[Leaf]:
+        self, part: FieldPath, path: str, old: Mapping[str, Any], new: Mapping[str, Any], side: SnapshotSide
+    ) -> Iterator[ValueChange]:
         for name in [*old, *(name for name in new if name not in old)]:
-            at = f"{path}.{step(name)}"
+            at = f"{path}.{path_step(name)}"
             if name in old and name in new:
                 yield from self._compare(part.children[0], at, old[name], new[name], side)
             else:
-                yield from self._leaf(part.children[0], at, old.get(name), new.get(name))
+                yield from self._value_change(part.children[0], at, old.get(name), new.get(name))
 
     def _compare_lists(
-        self, part: FieldPath, path: str, old: Sequence[Any], new: Sequence[Any], side: Side
-    ) -> Iterator[Leaf]:
+        self, part: FieldPath, path: str, old: Sequence[Any], new: Sequence[Any], side: SnapshotSide
+    ) -> Iterator[ValueChange]:
         if len(old) != len(new) or part.children[0].kind == "scalar":
-            yield from self._leaf(part, path, old, new)
+            yield from self._value_change(part, path, old, new)
             return
         for number, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from self._compare(part.children[0], f"{path}[{number}]", before, after, side)
 
-    def _compare_extra(self, part: FieldPath, path: str, old: str | None, new: str | None) -> Iterator[Leaf]:
+    def _compare_extra(self, part: FieldPath, path: str, old: str | None, new: str | None) -> Iterator[ValueChange]:
         before, after = parse_extra(old), parse_extra(new)
         if before is None or after is None:
-            yield from self._leaf(part, path, old, new)
+            yield from self._value_change(part, path, old, new)
             return
         for name in sorted(before.keys() | after.keys()):
-            if _text(before, name) != _text(after, name) and not self._is_apart(name):
-                yield from self._leaf(part, f"{path}.{name}", before.get(name), after.get(name))
+            if _entry_text(before, name) != _entry_text(after, name) and not self._is_on_one_side(name):
+                yield from self._value_change(part, f"{path}.{name}", before.get(name), after.get(name))
 
-    def _is_apart(self, name: str) -> bool:
-        return self.one_sided is not None and self.one_sided.match(name) is not None
+    def _is_on_one_side(self, name: str) -> bool:
+        return self.present_on_one_side is not None and self.present_on_one_side.match(name) is not None
 
-    def _leaf(self, part: FieldPath, path: str, old: Any, new: Any) -> Iterator[Leaf]:
+    def _value_change(self, part: FieldPath, path: str, old: Any, new: Any) -> Iterator[ValueChange]:
         if part.kind == "list" and len(old or ()) == len(new or ()) and self._are_items_unknown(part, old, new):
             return
         why = "" if part.kind == "list" else self._why_unknown(part, old, new)
         if why:
             self.unknown[part.path] = why
         else:
-            yield path, shown(part, old), shown(part, new)
+            yield path, json_value(part, old), json_value(part, new)
 
     def _are_items_unknown(self, part: FieldPath, old: Any, new: Any) -> bool:
         """Whether two lists of scalars differ in nothing but items that can't be known."""
@@ -165,34 +167,34 @@ def parse_extra(text: str | None) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def step(name: str) -> str:
+def path_step(name: str) -> str:
     """A key of a map as a step of a path: in JSON's quotes where it has a dot, a bracket or a quotation mark."""
     return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
-def shown(part: FieldPath, value: Any) -> Any:
+def json_value(part: FieldPath, value: Any) -> Any:
     """A value as JSON has it: maps as objects, instants as ISO 8601 with Z."""
     match part.kind:
         case _ if value is None:
             return None
         case "struct":
-            return {child.name: shown(child, value[child.name]) for child in part.children}
+            return {child.name: json_value(child, value[child.name]) for child in part.children}
         case "list":
-            return [shown(part.children[0], item) for item in value]
+            return [json_value(part.children[0], item) for item in value]
         case "map":
-            return {name: shown(part.children[0], item) for name, item in as_map(value).items()}
+            return {name: json_value(part.children[0], item) for name, item in as_map(value).items()}
         case _:
-            return plain(value)
+            return json_scalar(value)
 
 
-def plain(value: Any) -> Any:
+def json_scalar(value: Any) -> Any:
     """A scalar as JSON has it."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
     return value
 
 
-def _text(entries: Mapping[str, Any], name: str) -> str:
+def _entry_text(entries: Mapping[str, Any], name: str) -> str:
     """An entry as text, whatever the order of its names; 1, 1.0 and true are three values."""
     return json.dumps(entries[name], sort_keys=True) if name in entries else ""
 
@@ -200,7 +202,7 @@ def _text(entries: Mapping[str, Any], name: str) -> str:
 def _is_hidden(value: Any) -> bool:
     if not isinstance(value, str):
         value = json.dumps(value, default=str) if isinstance(value, dict | list) else ""
-    return _HIDDEN.search(value) is not None
+    return _HIDDEN_SECRET.search(value) is not None
 
 
 def _is_empty(value: Any) -> bool:

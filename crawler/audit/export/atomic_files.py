@@ -53,7 +53,7 @@ def _check_parent(path: Path) -> None:
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
     """A private folder in `folder`, on the same disk; it goes when the block ends, whatever happens."""
-    with door(folder):
+    with disk_errors(folder):
         place = Path(tempfile.mkdtemp(prefix=".acs-inventory-", dir=folder))
     try:
         yield place
@@ -64,7 +64,7 @@ def staging(folder: Path) -> Iterator[Path]:
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """A new file to write, readable by this user only. Raises TargetError where the disk refuses."""
-    with door(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE), "wb") as file:
+    with disk_errors(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE), "wb") as file:
         yield file
 
 
@@ -77,19 +77,19 @@ def as_text(file: BinaryIO) -> Iterator[Callable[[str], object]]:
     text.detach()
 
 
-def publish(staged: Sequence[Path], folder: Path) -> None:
+def move_into_place(staged: Sequence[Path], folder: Path) -> None:
     """Move files into `folder`, each durable before it appears, in this order."""
     for path in staged:
-        with door(folder / path.name):
+        with disk_errors(folder / path.name):
             _settle(path)
             path.replace(folder / path.name)
-    with door(folder):
+    with disk_errors(folder):
         _flush(folder)
 
 
-def publish_folder(staged: Path, path: Path) -> None:
+def move_folder_into_place(staged: Path, path: Path) -> None:
     """Move a folder of files to its path. One that is there takes its place, and goes with the staging folder."""
-    with door(path):
+    with disk_errors(path):
         for file in sorted(staged.iterdir()):
             _settle(file)
         _flush(staged)
@@ -101,7 +101,7 @@ def publish_folder(staged: Path, path: Path) -> None:
 
 
 @contextmanager
-def door(path: Path, action: str = "write") -> Iterator[None]:
+def disk_errors(path: Path, action: str = "write") -> Iterator[None]:
     """What the operating system refuses, as a TargetError that names the path."""
     try:
         yield

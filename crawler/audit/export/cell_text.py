@@ -25,7 +25,7 @@ _BREAKS = re.compile(r"[\t\r\n]")
 _MINUS = "\N{MINUS SIGN}"
 _INFINITE = str(2**63 - 1)
 _ZERO_FRACTION = r"\.0+$"
-_NO_NUMBER = {"nan": "null", "inf": "null", "-inf": "null"}
+_NON_FINITE = {"nan": "null", "inf": "null", "-inf": "null"}
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -33,7 +33,7 @@ def is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def is_bare(kind: pa.DataType) -> bool:
+def is_plain_scalar(kind: pa.DataType) -> bool:
     """Whether a column's plain texts are JSON as they are, and can't be a formula: numbers and booleans."""
     return is_number(kind) or bool(pa.types.is_boolean(kind))
 
@@ -55,8 +55,8 @@ def json_texts(array: pa.Array) -> list[str]:
         if accepts(kind):
             return convert(array)
     texts = plain_texts(array)
-    if is_bare(kind):
-        return ["null" if text is None else _NO_NUMBER.get(text, text) for text in texts]
+    if is_plain_scalar(kind):
+        return ["null" if text is None else _NON_FINITE.get(text, text) for text in texts]
     return ["null" if text is None else encode_basestring(text) for text in texts]
 
 
@@ -79,7 +79,7 @@ def is_formula(text: str) -> bool:
     return bool(_BREAKS.search(text, 0, end)) or first == _MINUS or normalize("NFKC", first)[:1] in {"=", "+", "-", "@"}
 
 
-def guarded(text: str) -> str:
+def escape_formula(text: str) -> str:
     """The text, with an apostrophe before it where it may be a formula."""
     return f"'{text}" if is_formula(text) else text
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.audit.export.atomic_files import as_text, new_file
-from crawler.audit.export.cell_text import Texts, guarded, is_bare, is_formula, object_texts, plain_texts
+from crawler.audit.export.cell_text import Texts, escape_formula, is_formula, is_plain_scalar, object_texts, plain_texts
 from crawler.audit.query import Rows
 from crawler.errors import ConfigError
 
-Emit = Callable[[str], object]
+WriteText = Callable[[str], object]
 
 _SPECIAL = re.compile(r'[",\r\n]')
 _ROW_GROUP_ROWS = 65_536
@@ -25,7 +25,7 @@ _ROW_GROUP_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """How many rows were written, and in how many cells an apostrophe keeps a spreadsheet from running the text."""
 
     rows: int
@@ -34,7 +34,7 @@ class Written:
 
 def write_file(
     rows: Rows, path: Path, file_format: str, *, is_raw: bool = False, schema: pa.Schema | None = None
-) -> Written:
+) -> WriteResult:
     """The rows as a new file: csv, json, jsonl or parquet. Raises TargetError where the disk refuses."""
     with new_file(path) as file:
         if file_format == "parquet":
@@ -45,28 +45,28 @@ def write_file(
             return write_json(rows, emit) if file_format == "json" else write_jsonl(rows, emit)
 
 
-def write_csv(rows: Rows, emit: Emit, *, is_raw: bool = False) -> Written:
+def write_csv(rows: Rows, emit: WriteText, *, is_raw: bool = False) -> WriteResult:
     """RFC 4180: a header, CRLF, quotes where they are needed. Null is nothing, the empty text is `""`.
 
     Texts that a spreadsheet would run get an apostrophe before them, unless `is_raw`.
     """
     names = rows.schema.names
-    emit(_csv_line([_csv_cell(name if is_raw else guarded(name)) for name in names]))
+    emit(_csv_line([_csv_cell(name if is_raw else escape_formula(name)) for name in names]))
     null = '""' if len(names) == 1 else ""  # an empty line would be no row to most readers
     count = changed = 0
     for batch in rows.batches:
         columns = []
         for array in batch.columns:
             texts = plain_texts(array)
-            if not is_raw and not is_bare(array.type):
-                changed += _guard(texts)
+            if not is_raw and not is_plain_scalar(array.type):
+                changed += _escape_formulas(texts)
             columns.append(_csv_cells(texts, null))
         emit("".join(map(_csv_line, zip(*columns, strict=True))))
         count += batch.num_rows
-    return Written(count, changed)
+    return WriteResult(count, changed)
 
 
-def _guard(texts: Texts) -> int:
+def _escape_formulas(texts: Texts) -> int:
     """Put an apostrophe before a column's formulas; how many those are."""
     places = [place for place, text in enumerate(texts) if text and is_formula(text)]
     for place in places:
@@ -89,17 +89,17 @@ def _csv_line(cells: Sequence[str]) -> str:
     return ",".join(cells) + "\r\n"
 
 
-def write_jsonl(rows: Rows, emit: Emit) -> Written:
+def write_jsonl(rows: Rows, emit: WriteText) -> WriteResult:
     """One JSON object a line, nested values as they are."""
     check_names(rows, "jsonl")
     count = 0
     for batch in rows.batches:
         emit("".join(f"{text}\n" for text in object_texts(rows.schema.names, batch.columns)))
         count += batch.num_rows
-    return Written(count)
+    return WriteResult(count)
 
 
-def write_json(rows: Rows, emit: Emit) -> Written:
+def write_json(rows: Rows, emit: WriteText) -> WriteResult:
     """One JSON array of objects, a row a line."""
     check_names(rows, "json")
     count = 0
@@ -109,10 +109,10 @@ def write_json(rows: Rows, emit: Emit) -> Written:
             emit(f"{',' if count else '['}\n{lines}")
         count += batch.num_rows
     emit("\n]\n" if count else "[]\n")
-    return Written(count)
+    return WriteResult(count)
 
 
-def write_parquet(rows: Rows, file: BinaryIO, schema: pa.Schema | None = None) -> Written:
+def write_parquet(rows: Rows, file: BinaryIO, schema: pa.Schema | None = None) -> WriteResult:
     """Parquet as snapshots have it: zstd, page index, checksums. `schema` is what the rows are cast to.
 
     What fails on the way leaves a file that looks whole: it must be one that goes then. Raises ConfigError for a type
@@ -135,7 +135,7 @@ def write_parquet(rows: Rows, file: BinaryIO, schema: pa.Schema | None = None) -
         for table in _row_groups(rows):
             writer.write_table(table.cast(schema) if schema else table)
             count += table.num_rows
-    return Written(count)
+    return WriteResult(count)
 
 
 def _row_groups(rows: Rows) -> Iterator[pa.Table]:

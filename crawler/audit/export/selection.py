@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.audit.database import SCOPES_VIEW
-from crawler.audit.sql_errors import Statement
+from crawler.audit.query import Statement
 from crawler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def choose(patterns: Sequence[str], tables: TableNames) -> tuple[str, ...]:
         if not found and _PATTERN_MARKS & set(pattern):
             raise ConfigError(f"{pattern!r} matches no table of the snapshot; `query 'SHOW TABLES'` lists them")
         if not found:
-            raise ConfigError(tables.missing(pattern))
+            raise ConfigError(tables.explain_missing(pattern))
         chosen.update(dict.fromkeys(found))
     return tuple(chosen)
 
@@ -63,12 +63,12 @@ def column_paths(text: str) -> tuple[str, ...]:
     return paths
 
 
-def asked(selection: Selection, table: str, tables: TableNames) -> TableSelection:
+def select_table(selection: Selection, table: str, tables: TableNames) -> TableSelection:
     """One of the selection's tables. Raises ConfigError for a column that it doesn't have."""
     stored = pq.read_schema(tables.snapshot.files(table)[0])
     paths = selection.columns or tuple(stored.names)
-    schema = pa.schema([_field(stored, path, table) for path in paths], stored.metadata)
-    items = ", ".join(_item(path, stored) for path in paths)
+    schema = pa.schema([_resolve_field(stored, path, table) for path in paths], stored.metadata)
+    items = ", ".join(_column_sql(path, stored) for path in paths)
     lead = f'SELECT {items} FROM "{table}"'  # noqa: S608 - names of the snapshot's own, quoted
     if not selection.where:
         return TableSelection(Statement(lead, f"the SQL for {table}"), schema)
@@ -77,18 +77,18 @@ def asked(selection: Selection, table: str, tables: TableNames) -> TableSelectio
     return TableSelection(where, schema)
 
 
-def _field(stored: pa.Schema, path: str, table: str) -> pa.Field:
+def _resolve_field(stored: pa.Schema, path: str, table: str) -> pa.Field:
     """The field that a path leads to, under the path's name."""
     name, *rest = [path] if path in stored.names else path.split(".")
-    found = _child(stored, name, f"{table} has no column")
+    found = _find_field(stored, name, f"{table} has no column")
     for step in rest:
         if not pa.types.is_struct(found.type):
             raise ConfigError(f"--columns: {found.name!r} of {table} has no fields by name, so there is no {path!r}")
-        found = _child(found.type, step, f"{path.rpartition('.')[0]!r} of {table} has no field")
+        found = _find_field(found.type, step, f"{path.rpartition('.')[0]!r} of {table} has no field")
     return found.with_name(path)
 
 
-def _child(place: pa.Schema | pa.StructType, name: str, absent: str) -> pa.Field:
+def _find_field(place: pa.Schema | pa.StructType, name: str, absent: str) -> pa.Field:
     fields = {place.field(number).name: place.field(number) for number in range(_length(place))}
     if name in fields:
         return fields[name]
@@ -102,7 +102,7 @@ def _length(place: pa.Schema | pa.StructType) -> int:
     return len(place) if isinstance(place, pa.Schema) else place.num_fields
 
 
-def _item(path: str, stored: pa.Schema) -> str:
+def _column_sql(path: str, stored: pa.Schema) -> str:
     """The path as SQL, which is known to lead somewhere."""
     name, *rest = [path] if path in stored.names else path.split(".")
     item = _quoted(name)

@@ -27,7 +27,7 @@ MAX_CELL_CHARACTERS = 32_767
 _MAX_NAME = 31
 _DIGITS = 15  # a sheet shows no more of a number
 _MIN_WIDTH, _MAX_WIDTH = 8, 60
-_NO_NUMBERS = {"nan", "inf"}
+_NON_FINITE = {"nan", "inf"}
 _FIRST_YEAR = 1900
 _INSTANT_WIDTH = 20
 _FILTER_WIDTH = 3  # the arrow beside a header
@@ -38,7 +38,7 @@ _OPTIONS = {
     "strings_to_numbers": False,
 }
 
-Put = Callable[[int, int, Any], object]
+WriteCell = Callable[[int, int, Any], object]
 
 
 @dataclass(slots=True)
@@ -102,20 +102,20 @@ class Workbook:
     def add(self, name: str, rows: Rows, title: str = "") -> Sheet:
         """Write rows as a sheet of this name. Raises ConfigError, which says `title`, where they are too many."""
         sheet, page = Sheet(name), self._book.add_worksheet(name)
-        puts = [self._put_by(page, sheet, column) for column in rows.schema]
+        puts = [self._cell_writer(page, sheet, column) for column in rows.schema]
         widths = [max(_MIN_WIDTH, len(column) + _FILTER_WIDTH) for column in rows.schema.names]
         for place, column in enumerate(rows.schema.names):
             page.write_string(0, place, column, self._header)
         for batch in rows.batches:
             check_rows(title or name, sheet.rows + batch.num_rows)
-            columns = [_values(array) for array in batch.columns]
+            columns = [_cell_values(array) for array in batch.columns]
             widths = [max([width, *map(_width, values)]) for width, values in zip(widths, columns, strict=True)]
             for values in zip(*columns, strict=True):
                 sheet.rows += 1
                 for place, value in enumerate(values):
                     if value is not None:
                         puts[place](sheet.rows, place, value)
-        _finish(page, sheet.rows, widths)
+        _format_sheet(page, sheet.rows, widths)
         return sheet
 
     def __enter__(self) -> Self:
@@ -139,11 +139,11 @@ class Workbook:
         except FileSizeError:
             raise ConfigError("more than 4 GB don't fit into a workbook: take csv, jsonl or parquet") from None
 
-    def _put_by(self, page: Worksheet, sheet: Sheet, column: pa.Field) -> Put:
+    def _cell_writer(self, page: Worksheet, sheet: Sheet, column: pa.Field) -> WriteCell:
         """How a value of this column becomes a cell."""
 
         def put_text(row: int, place: int, text: str) -> None:
-            if (kept := _cut(text)) is not text:
+            if (kept := _shorten(text)) is not text:
                 sheet.cut_cells[column.name] += 1
             is_odd = is_formula(kept)
             sheet.guarded_cells += is_odd
@@ -168,28 +168,28 @@ class Workbook:
         return page.write_boolean if pa.types.is_boolean(column.type) else put_text
 
 
-def _values(array: pa.Array) -> list[Any]:
+def _cell_values(array: pa.Array) -> list[Any]:
     """A column's values as cells have them: text where a cell's own type would lose something."""
     kind = array.type
     if pa.types.is_boolean(kind):
         return list(array.to_pylist())
     texts = plain_texts(array)
     if pa.types.is_floating(kind):
-        return [text if text is None or text.lstrip("-") in _NO_NUMBERS else float(text) for text in texts]
+        return [text if text is None or text.lstrip("-") in _NON_FINITE else float(text) for text in texts]
     if is_number(kind):
-        return [text if text is None else _number(text) for text in texts]
+        return [text if text is None else _number_cell(text) for text in texts]
     if pa.types.is_timestamp(kind):
-        return [text if text is None else _instant(text) for text in texts]
+        return [text if text is None else _instant_cell(text) for text in texts]
     return list(texts)
 
 
-def _number(text: str) -> float | str:
+def _number_cell(text: str) -> float | str:
     """An integer or a decimal as a number where a sheet shows all of its digits."""
     digits = text.replace("-", "").replace(".", "").strip("0")
     return float(text) if len(digits) <= _DIGITS else text
 
 
-def _instant(text: str) -> datetime | str:
+def _instant_cell(text: str) -> datetime | str:
     """Without its zone, which the cell's format shows. Text for years that a sheet doesn't know."""
     try:
         value = datetime.fromisoformat(text.removesuffix("Z"))
@@ -198,7 +198,7 @@ def _instant(text: str) -> datetime | str:
     return value if value.year >= _FIRST_YEAR else text
 
 
-def _cut(text: str) -> str:
+def _shorten(text: str) -> str:
     """The text, or as much of it as a cell holds; counted as Excel does, in UTF-16."""
     if len(text) * 2 <= MAX_CELL_CHARACTERS:
         return text
@@ -212,7 +212,7 @@ def _width(value: Any) -> int:
     return min(_MAX_WIDTH, len(value)) if isinstance(value, str) else _INSTANT_WIDTH * isinstance(value, datetime)
 
 
-def _finish(page: Worksheet, rows: int, widths: Sequence[int]) -> None:
+def _format_sheet(page: Worksheet, rows: int, widths: Sequence[int]) -> None:
     """Make it one that can be read: the header stays, columns are as wide as their values, rows can be filtered."""
     page.freeze_panes(1, 0)
     page.autofilter(0, 0, rows, len(widths) - 1)

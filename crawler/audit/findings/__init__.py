@@ -6,8 +6,17 @@ it came from, so a finding says what it doesn't know before it says that there i
 
 from __future__ import annotations
 
-from crawler.audit.findings.evaluate import MAX_ROWS, Cell, Outcome, evaluate
+from crawler.audit.findings.coverage import Coverage
+from crawler.audit.findings.evaluate import MAX_ROWS, FindingResult, FindingValue, evaluate_findings
 from crawler.audit.findings.files import SEVERITIES, Finding, load_findings
-from crawler.audit.findings.knowledge import Coverage
 
-__all__ = ["MAX_ROWS", "SEVERITIES", "Cell", "Coverage", "Finding", "Outcome", "evaluate", "load_findings"]
+__all__ = [
+    "MAX_ROWS",
+    "SEVERITIES",
+    "Coverage",
+    "Finding",
+    "FindingResult",
+    "FindingValue",
+    "evaluate_findings",
+    "load_findings",
+]

@@ -34,7 +34,7 @@ _KEYS = ("severity", "title", "tables", "reason", "remedy", "lookups", "secrets"
 _REQUIRED = ("severity", "title", "tables", "reason")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _ENTRY = re.compile(r"--\s?([a-z]+):\s*(.*)")
-_MORE = re.compile(r"--\s{2,}(\S.*)")
+_CONTINUED = re.compile(r"--\s{2,}(\S.*)")
 _LARGEST_FILE_BYTES = 1024 * 1024
 
 
@@ -62,15 +62,15 @@ def load_findings(folders: Sequence[Path] = ()) -> list[Finding]:
     A user's file takes the place of a built-in one of the same name. Raises ConfigError for a folder or a file that
     can't be read, and for a file that isn't a finding.
     """
-    found = {finding.name: finding for finding in _built_in()}
+    found = {finding.name: finding for finding in _built_in_findings()}
     for folder in folders:
-        found |= {finding.name: finding for finding in _own(folder)}
+        found |= {finding.name: finding for finding in _read_folder(folder)}
     return sorted(found.values(), key=lambda finding: (SEVERITIES.index(finding.severity), finding.name))
 
 
 def parse_finding(name: str, text: str, where: str, *, is_own: bool = False) -> Finding:
     """The finding in a file's text. Raises ConfigError, which names `where`, for a header or SQL that can't be used."""
-    header, sql = _split(text, where)
+    header, sql = _split_header(text, where)
     if missing := [key for key in _REQUIRED if not header.get(key)]:
         raise ConfigError(f"{where}: the header has no `-- {missing[0]}: …` line")
     severity = header["severity"]
@@ -85,8 +85,8 @@ def parse_finding(name: str, text: str, where: str, *, is_own: bool = False) -> 
         title=header["title"],
         reason=header["reason"],
         sql=sql,
-        tables=_tables(header["tables"], where),
-        lookups=_tables(header.get("lookups", ""), where),
+        tables=_table_names(header["tables"], where),
+        lookups=_table_names(header.get("lookups", ""), where),
         remedy=header.get("remedy", ""),
         secrets=header.get("secrets", ""),
         source=header.get("source", ""),
@@ -95,13 +95,13 @@ def parse_finding(name: str, text: str, where: str, *, is_own: bool = False) -> 
     )
 
 
-def _built_in() -> Iterable[Finding]:
+def _built_in_findings() -> Iterable[Finding]:
     for entry in sorted(resources(__package__).iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".sql"):
             yield parse_finding(entry.name.removesuffix(".sql"), entry.read_text("utf-8"), entry.name)
 
 
-def _own(folder: Path) -> Iterable[Finding]:
+def _read_folder(folder: Path) -> Iterable[Finding]:
     if not folder.is_dir():
         raise ConfigError(f"--findings {folder}: no such folder; it names one with .sql files")
     paths = sorted(folder.glob("*.sql"))
@@ -110,10 +110,10 @@ def _own(folder: Path) -> Iterable[Finding]:
     for path in paths:
         if not _NAME.fullmatch(path.stem):
             raise ConfigError(f"{path}: a finding's file is named with small letters, digits and _: public_buckets.sql")
-        yield parse_finding(path.stem, _read(path), str(path), is_own=True)
+        yield parse_finding(path.stem, _read_file(path), str(path), is_own=True)
 
 
-def _read(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE_BYTES + 1)
@@ -126,7 +126,7 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
 
 
-def _split(text: str, where: str) -> tuple[dict[str, str], str]:
+def _split_header(text: str, where: str) -> tuple[dict[str, str], str]:
     """The header's values by key, and the SQL after it."""
     header: dict[str, str] = {}
     lines, key = text.strip().splitlines(), ""
@@ -138,14 +138,14 @@ def _split(text: str, where: str) -> tuple[dict[str, str], str]:
             if key not in _KEYS:
                 raise ConfigError(f"{where}: line {number + 1}: unknown key {key!r}; a header has {', '.join(_KEYS)}")
             header[key] = entry[2].strip()
-        elif key and (more := _MORE.fullmatch(line.rstrip())):
+        elif key and (more := _CONTINUED.fullmatch(line.rstrip())):
             header[key] = f"{header[key]} {more[1]}".strip()
         else:
             raise ConfigError(f"{where}: line {number + 1}: a header's lines are `-- key: value`, or go on further in")
     return header, ""
 
 
-def _tables(text: str, where: str) -> tuple[str, ...]:
+def _table_names(text: str, where: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
         if not is_table(name):

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.audit.findings import MAX_ROWS, Outcome, evaluate, load_findings
+from crawler.audit.findings import MAX_ROWS, FindingResult, evaluate_findings, load_findings
 from crawler.audit.report.changes import changes_between
 from crawler.audit.report.coverage import coverage_section
-from crawler.audit.report.evidence import evidence_section, moment
-from crawler.audit.report.facts import take_stock
+from crawler.audit.report.evidence import evidence_section, format_instant
+from crawler.audit.report.facts import count_inventory
 from crawler.audit.report.markup import Html, element, joined
 from crawler.audit.report.page import page
 from crawler.audit.report.sections import changes_section, findings_section, inventory_section, summary_section
@@ -33,7 +33,7 @@ class Report:
     """The page, and what was found for whoever asked for it."""
 
     html: str
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[FindingResult]
     manifest_sha256: str
 
 
@@ -52,8 +52,8 @@ def make_report(
     where the snapshot can't be read.
     """
     manifest, sha256 = snapshot.manifest, snapshot.manifest_sha256
-    inventory = take_stock(snapshot, catalog)
-    outcomes = evaluate(snapshot, load_findings(findings), catalog, max_rows=max_rows)
+    inventory = count_inventory(snapshot, catalog)
+    outcomes = evaluate_findings(snapshot, load_findings(findings), catalog, max_rows=max_rows)
     changes = changes_between(against, snapshot, catalog, max_rows) if against is not None else None
     sections = [
         ("summary", "Summary", summary_section(manifest, inventory, outcomes, changes)),
@@ -70,7 +70,7 @@ def make_report(
 
 def _header(manifest: Manifest) -> Html:
     name = "Function Compute and OpenSearch inventory"
-    line = f"{moment(manifest.started_at)} to {moment(manifest.finished_at)}"
+    line = f"{format_instant(manifest.started_at)} to {format_instant(manifest.finished_at)}"
     return joined(
         [
             element("h1", name),

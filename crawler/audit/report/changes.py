@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.diff.comparison import Difference, Kind, TableChanges, compare, keyings
-from crawler.audit.report.coverage import words
+from crawler.audit.diff.comparison import ChangeKind, Difference, TableChanges, compare, table_keys
+from crawler.audit.report.coverage import status_text
 from crawler.audit.report.tables import Row
 from crawler.catalog.model import EXTRA_COLUMN
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
 
-CHANGE_KINDS: tuple[Kind, ...] = ("added", "removed", "changed")
+CHANGE_KINDS: tuple[ChangeKind, ...] = ("added", "removed", "changed")
 COLUMNS = ("what", "table", "account_id", "region_id", "resource", "column", "before", "now")
 UNKNOWN_COLUMNS = ("table", "account_id", "region_id", "before", "now")
 NOT_COMPARED_COLUMNS = ("table", "column", "why")
 # Which account and region a row is in has columns of its own.
-_PLACE = ("account_id", "region_id")
+_TARGET_COLUMNS = ("account_id", "region_id")
 _ROOT = re.compile(r"[.\[]")
 _HIDDEN = "not shown here"
 
 
 @dataclass(frozen=True, slots=True)
-class Veil:
+class HiddenColumns:
     """Which values stay away from the page: fields that nobody knows, and secrets, where a snapshot has kept them.
 
     `secret` is table → columns that hold secrets; None where no snapshot has any in clear.
@@ -51,9 +51,9 @@ class Changes:
     before: str
     now: str
     tables: Sequence[TableChanges]
-    veil: Veil
+    hidden: HiddenColumns
 
-    def total(self, kind: Kind) -> int:
+    def total(self, kind: ChangeKind) -> int:
         """How many resources were added, removed or changed."""
         return sum(table.counts.get(kind, 0) for table in self.tables)
 
@@ -70,12 +70,12 @@ class Changes:
     def rows(self) -> list[Row]:
         """A row of `COLUMNS` for each resource that came or went, and for each changed column."""
         found = ((table.table, change) for table in self.tables for change in table.shown)
-        return [row for table, change in found for row in _rows(table, change, self.veil)]
+        return [row for table, change in found for row in _rows(table, change, self.hidden)]
 
     def unknown(self) -> list[Row]:
         """A row of `UNKNOWN_COLUMNS` for each scope that isn't known."""
         return [
-            (table.table, scope.account_id, scope.region_id, words(scope.old), words(scope.new))
+            (table.table, scope.account_id, scope.region_id, status_text(scope.old), status_text(scope.new))
             for table in self.tables
             for scope in table.unknown_scopes
         ]
@@ -86,35 +86,37 @@ class Changes:
         return [(name, path, why) for name, columns in found for path, why in sorted(columns.items())]
 
 
-def changes_between(old: OpenSnapshot, new: OpenSnapshot, catalog: Catalog, most: int) -> Changes:
-    """What changed from the one to the other, of each table the first `most` differences."""
-    with compare(old, new, keyings(catalog)) as tables:
-        read = [table.read(most) for table in tables.values()]
+def changes_between(old: OpenSnapshot, new: OpenSnapshot, catalog: Catalog, max_rows: int) -> Changes:
+    """What changed from the one to the other, of each table the first `max_rows` differences."""
+    with compare(old, new, table_keys(catalog)) as tables:
+        read = [table.read(max_rows) for table in tables.values()]
     secret = {
         name: frozenset(column.name for column in operation.columns if column.has_secret)
         for name, operation in catalog.operations.items()
     }
-    veil = Veil(secret if "keep" in (old.manifest.secrets, new.manifest.secrets) else None)
-    return Changes(old.manifest.snapshot_id, new.manifest.snapshot_id, read, veil)
+    hidden = HiddenColumns(secret if "keep" in (old.manifest.secrets, new.manifest.secrets) else None)
+    return Changes(old.manifest.snapshot_id, new.manifest.snapshot_id, read, hidden)
 
 
-def _rows(table: str, change: Difference, veil: Veil) -> Iterator[Row]:
-    resource = _resource(table, change.key, veil)
+def _rows(table: str, change: Difference, hidden: HiddenColumns) -> Iterator[Row]:
+    resource = _resource(table, change.key, hidden)
     if change.kind != "changed":
         yield (change.kind, table, *resource, None, None, None)
     for column, values in change.columns.items():
-        before, now = (_HIDDEN, _HIDDEN) if veil.hides(table, column) else map(_value, values)
+        before, now = (_HIDDEN, _HIDDEN) if hidden.hides(table, column) else map(_value_text, values)
         yield (change.kind, table, *resource, column, before, now)
 
 
-def _resource(table: str, key: Mapping[str, Any], veil: Veil) -> tuple[str, str, str]:
+def _resource(table: str, key: Mapping[str, Any], hidden: HiddenColumns) -> tuple[str, str, str]:
     """A resource's account, region, and the rest of its key in one text."""
-    names = [name for name in key if name not in _PLACE and key[name] is not None and not veil.hides(table, name)]
-    rest = " / ".join(_value(key[name]) for name in names)
+    names = [
+        name for name in key if name not in _TARGET_COLUMNS and key[name] is not None and not hidden.hides(table, name)
+    ]
+    rest = " / ".join(_value_text(key[name]) for name in names)
     return str(key.get("account_id", "")), str(key.get("region_id", "")), rest
 
 
-def _value(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None:
         return "null"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

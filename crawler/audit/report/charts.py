@@ -34,7 +34,7 @@ class Chart:
     title: str
     series: tuple[str, ...]
     bars: Sequence[Bar]
-    most: int = 12
+    max_bars: int = 12
     is_named: bool = False
 
 
@@ -69,7 +69,7 @@ def meter(parts: Sequence[tuple[str, str, int]], label: str) -> Html:
     )
 
 
-def stacked(counts: Mapping[str, Mapping[str, int]], series: Sequence[str]) -> list[Bar]:
+def stacked_bars(counts: Mapping[str, Mapping[str, int]], series: Sequence[str]) -> list[Bar]:
     """name → series → number, as bars, the longest first."""
     bars = [Bar(name, [values.get(key, 0) for key in series]) for name, values in counts.items()]
     return sorted(bars, key=lambda bar: (-bar.total, bar.name))
@@ -77,11 +77,11 @@ def stacked(counts: Mapping[str, Mapping[str, int]], series: Sequence[str]) -> l
 
 def _longest(chart: Chart) -> list[Bar]:
     bars = sorted(chart.bars, key=lambda bar: (-bar.total, bar.name))
-    if len(bars) <= chart.most:
+    if len(bars) <= chart.max_bars:
         return bars
-    rest = bars[chart.most - 1 :]
+    rest = bars[chart.max_bars - 1 :]
     sums = [sum(bar.values[at] for bar in rest) for at in range(len(chart.series))]
-    return [*bars[: chart.most - 1], Bar(f"{len(rest):,} others", sums)]
+    return [*bars[: chart.max_bars - 1], Bar(f"{len(rest):,} others", sums)]
 
 
 def _bar_row(bar: Bar, series: Sequence[str], longest: int) -> Html:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crawler.audit.report.charts import meter
-from crawler.audit.report.facts import Inventory, TargetFacts, product_of
+from crawler.audit.report.facts import Inventory, TargetFacts, product_name
 from crawler.audit.report.markup import Html, element, joined
-from crawler.audit.report.tables import Row, listing
+from crawler.audit.report.tables import Row, optional_table
 from crawler.snapshot import Status, is_whole
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ STATUS_TEXTS = {
     Status.FAILED: "could not be read: nothing is known",
 }
 _PARENT = re.compile(r"Its parent \w+ is \w+: ")
-_PLACES = ("account_id", "region_id", "table")
-_FEW = 4
+_SCOPE_COLUMNS = ("account_id", "region_id", "table")
+_MOST_NAMES = 4
 # A grid of more accounts or regions is no overview any more; accounts with gaps come first.
 _GRID_ACCOUNTS, _GRID_REGIONS = 40, 40
 
@@ -40,7 +40,7 @@ def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Cata
         [
             _verdict(manifest),
             _meter(manifest),
-            _grid(inventory.places),
+            _grid(inventory.targets),
             _causes(manifest, max_rows),
             _open_scopes(manifest, max_rows),
             _directory(manifest),
@@ -51,7 +51,7 @@ def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Cata
     )
 
 
-def verdict(manifest: Manifest) -> str:
+def completeness(manifest: Manifest) -> str:
     """How complete the snapshot is, in a sentence."""
     total, missing = manifest.scopes.total, len(manifest.scopes.not_complete)
     if manifest.status == "complete":
@@ -64,14 +64,14 @@ def verdict(manifest: Manifest) -> str:
 def _verdict(manifest: Manifest) -> Html:
     explained = " A scope is one table in one account and region."
     kind = "good" if manifest.status == "complete" else "bad"
-    return element("p", element("strong", verdict(manifest), class_=kind), explained)
+    return element("p", element("strong", completeness(manifest), class_=kind), explained)
 
 
 def _meter(manifest: Manifest) -> Html:
     numbers = manifest.scopes.by_status
-    parts = [(f"status-{status}", words(status), numbers.get(status, 0)) for status in Status]
+    parts = [(f"status-{status}", status_text(status), numbers.get(status, 0)) for status in Status]
     rows = [
-        element("div", element("dt", words(status)), element("dd", STATUS_TEXTS[status]))
+        element("div", element("dt", status_text(status)), element("dd", STATUS_TEXTS[status]))
         for status in Status
         if numbers.get(status)
     ]
@@ -122,20 +122,22 @@ def _causes(manifest: Manifest, max_rows: int) -> Html | None:
     """One cause often takes many scopes along: what a child's scope puts before its parent's reason isn't one more."""
     found: dict[tuple[str, str], list[ScopeRow]] = {}
     for row in manifest.scopes.not_complete:
-        why = _why(row.error_code, _PARENT.sub("", row.error_message, count=1))
-        found.setdefault((words(row.status), why), []).append(row)
+        why = _reason_text(row.error_code, _PARENT.sub("", row.error_message, count=1))
+        found.setdefault((status_text(row.status), why), []).append(row)
     rows: list[Row] = [
-        (status, why, len(scopes), *(_few(getattr(row, name) for row in scopes) for name in _PLACES))
+        (status, why, len(scopes), *(_name_list(getattr(row, name) for row in scopes) for name in _SCOPE_COLUMNS))
         for (status, why), scopes in sorted(found.items(), key=lambda item: -len(item[1]))
     ]
-    return listing("causes", "Causes", ("status", "why", "scopes", "accounts", "regions", "tables"), rows, max_rows)
+    return optional_table(
+        "causes", "Causes", ("status", "why", "scopes", "accounts", "regions", "tables"), rows, max_rows
+    )
 
 
-def _few(names: Iterable[str]) -> str:
+def _name_list(names: Iterable[str]) -> str:
     """The first names, and how many more there are."""
     found = sorted(set(names))
-    more = f" and {len(found) - _FEW:,} more" if len(found) > _FEW else ""
-    return ", ".join(found[:_FEW]) + more
+    more = f" and {len(found) - _MOST_NAMES:,} more" if len(found) > _MOST_NAMES else ""
+    return ", ".join(found[:_MOST_NAMES]) + more
 
 
 def _open_scopes(manifest: Manifest, max_rows: int) -> Html | None:
@@ -147,21 +149,21 @@ def _open_scopes(manifest: Manifest, max_rows: int) -> Html | None:
             row.account_id,
             row.region_id,
             row.table,
-            words(row.status),
-            _why(row.error_code, row.error_message),
+            status_text(row.status),
+            _reason_text(row.error_code, row.error_message),
         )
         for row in scopes
     ]
     columns = ("account_id", "region_id", "table", "status", "why")
-    return listing("scopes", "Scopes that aren't complete, and why", columns, rows, max_rows)
+    return optional_table("scopes", "Scopes that aren't complete, and why", columns, rows, max_rows)
 
 
-def words(status: str) -> str:
+def status_text(status: str) -> str:
     """A status as it is read: `not attempted`."""
     return status.replace("_", " ")
 
 
-def _why(code: str, message: str) -> str:
+def _reason_text(code: str, message: str) -> str:
     return f"{code}: {message}" if code and message else code or message
 
 
@@ -169,17 +171,17 @@ def _directory(manifest: Manifest) -> Html | None:
     found = manifest.directory
     if found is None:
         return None
-    said = f"The organization's directory was listed by {found.account_id}: {words(found.status)}, "
+    said = f"The organization's directory was listed by {found.account_id}: {status_text(found.status)}, "
     said += f"{found.members:,} members."
     if is_whole(found.status):
         return element("p", said)
-    reason = f" {_why(found.error_code, found.error_message)} Accounts that it doesn't name may be missing."
+    reason = f" {_reason_text(found.error_code, found.error_message)} Accounts that it doesn't name may be missing."
     return element("p", element("strong", said, class_="bad"), reason)
 
 
 def _left_out(manifest: Manifest, max_rows: int) -> Html | None:
     rows: list[Row] = [(left.account_id, left.name, left.reason) for left in manifest.left_out]
-    return listing(
+    return optional_table(
         "left-out", "Members of the organization that weren't crawled", ("account_id", "name", "why"), rows, max_rows
     )
 
@@ -191,7 +193,7 @@ def _unknown_fields(manifest: Manifest, max_rows: int) -> Html | None:
         for path, count in paths.items()
     ]
     caption = "Fields that no schema knows: kept in the column _extra, and not looked at by any finding"
-    return listing("unknown-fields", caption, ("table", "field", "records"), rows, max_rows)
+    return optional_table("unknown-fields", caption, ("table", "field", "records"), rows, max_rows)
 
 
 def _not_crawled(snapshot: OpenSnapshot, catalog: Catalog, max_rows: int) -> Html | None:
@@ -199,7 +201,7 @@ def _not_crawled(snapshot: OpenSnapshot, catalog: Catalog, max_rows: int) -> Htm
     rows: list[Row] = [
         (
             table,
-            product_of(catalog, table),
+            product_name(catalog, table),
             operation.title,
             _not_crawled_because(operation.selection, operation.reason),
         )
@@ -207,7 +209,7 @@ def _not_crawled(snapshot: OpenSnapshot, catalog: Catalog, max_rows: int) -> Htm
         if table not in crawled
     ]
     caption = "Tables that this snapshot doesn't have"
-    return listing("not-crawled", caption, ("table", "product", "what_of", "why"), rows, max_rows)
+    return optional_table("not-crawled", caption, ("table", "product", "what_of", "why"), rows, max_rows)
 
 
 def _not_crawled_because(selection: str, reason: str) -> str:

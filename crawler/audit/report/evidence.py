@@ -30,8 +30,8 @@ def evidence_section(manifest: Manifest, sha256: str) -> Html:
         ("Manifest's SHA-256", _code(sha256)),
         ("Ledger's SHA-256", _code(manifest.ledger.sha256)),
         ("Plan's SHA-256", _code(manifest.plan_sha256)),
-        ("Crawl started", moment(manifest.started_at)),
-        ("Crawl finished", moment(manifest.finished_at)),
+        ("Crawl started", format_instant(manifest.started_at)),
+        ("Crawl finished", format_instant(manifest.finished_at)),
         ("Clock skew", f"{manifest.clock_skew_s:g} s"),
         ("Secrets", _SECRETS.get(manifest.secrets, manifest.secrets)),
         ("Crawled by", f"acs-inventory {manifest.version}"),
@@ -54,7 +54,7 @@ def evidence_section(manifest: Manifest, sha256: str) -> Html:
     )
 
 
-def moment(value: datetime) -> str:
+def format_instant(value: datetime) -> str:
     """An instant in UTC, to the second."""
     return f"{value:%Y-%m-%d %H:%M:%S} UTC"
 

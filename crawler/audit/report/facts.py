@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
 
-OTHER = "own tables"
+OWN_TABLES = "own tables"
 
 # What people count first, and the tables that it is in.
-KINDS: Mapping[str, tuple[str, ...]] = {
+RESOURCE_KINDS: Mapping[str, tuple[str, ...]] = {
     "functions": ("fc_functions", "fc2_functions"),
     "services": ("fc2_services",),
     "triggers": ("fc_triggers", "fc2_triggers"),
@@ -39,8 +39,8 @@ class TargetFacts:
     open_scopes: int = 0
 
     def count(self, kind: str) -> int:
-        """The rows of one of `KINDS`."""
-        return sum(self.rows[table] for table in KINDS[kind])
+        """The rows of one of `RESOURCE_KINDS`."""
+        return sum(self.rows[table] for table in RESOURCE_KINDS[kind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class TableFacts:
 class Inventory:
     """All of it. `runtimes`: runtime → product → functions."""
 
-    places: Sequence[TargetFacts]
+    targets: Sequence[TargetFacts]
     tables: Sequence[TableFacts]
     products: tuple[str, ...]
     runtimes: Mapping[str, Mapping[str, int]]
@@ -74,19 +74,19 @@ class Inventory:
         """`account_id` or `region_id` → product → rows."""
         product_of = {table.table: table.product for table in self.tables}
         found: dict[str, dict[str, int]] = {}
-        for place in self.places:
+        for place in self.targets:
             sums = found.setdefault(getattr(place, attribute), defaultdict(int))
             for table, rows in place.rows.items():
                 sums[product_of[table]] += rows
         return found
 
     def total(self, kind: str) -> int | None:
-        """The rows of one of `KINDS`; None where none of its tables is in the snapshot."""
-        tables = [table for table in self.tables if table.table in KINDS[kind] and table.is_stored]
+        """The rows of one of `RESOURCE_KINDS`; None where none of its tables is in the snapshot."""
+        tables = [table for table in self.tables if table.table in RESOURCE_KINDS[kind] and table.is_stored]
         return sum(table.rows for table in tables) if tables else None
 
 
-def take_stock(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
+def count_inventory(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
     """Count what the snapshot has. The ledger has nearly all of it; only runtimes are read from the tables."""
     places: dict[tuple[str, str], TargetFacts] = {}
     scopes: dict[str, list[bool]] = defaultdict(list)
@@ -105,17 +105,17 @@ def take_stock(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
     return Inventory(ordered, tables, products, _runtimes(snapshot, catalog))
 
 
-def product_of(catalog: Catalog, table: str) -> str:
+def product_name(catalog: Catalog, table: str) -> str:
     """The name of a table's product."""
     operation = catalog.operations.get(table)
-    return catalog.product_title(operation.product) if operation else OTHER
+    return catalog.product_title(operation.product) if operation else OWN_TABLES
 
 
 def _table_facts(snapshot: OpenSnapshot, catalog: Catalog, table: str, scopes: Sequence[bool]) -> TableFacts:
     entry, operation = snapshot.manifest.tables.get(table), catalog.operations.get(table)
     return TableFacts(
         table,
-        product_of(catalog, table),
+        product_name(catalog, table),
         operation.title if operation else "",
         entry.rows if entry else 0,
         len(scopes),
@@ -125,7 +125,7 @@ def _table_facts(snapshot: OpenSnapshot, catalog: Catalog, table: str, scopes: S
 
 
 def _runtimes(snapshot: OpenSnapshot, catalog: Catalog) -> dict[str, dict[str, int]]:
-    tables = [table for table in KINDS["functions"] if table in snapshot.manifest.tables]
+    tables = [table for table in RESOURCE_KINDS["functions"] if table in snapshot.manifest.tables]
     found: dict[str, dict[str, int]] = {}
     with session(snapshot, tables) as connection:
         for table in tables:
@@ -133,5 +133,5 @@ def _runtimes(snapshot: OpenSnapshot, catalog: Catalog) -> dict[str, dict[str, i
                 f"SELECT coalesce(nullif(runtime, ''), 'not told'), count(*) FROM {table} GROUP BY ALL"  # noqa: S608
             )
             for runtime, number in counted.fetchall():
-                found.setdefault(runtime, {})[product_of(catalog, table)] = number
+                found.setdefault(runtime, {})[product_name(catalog, table)] = number
     return found

@@ -22,7 +22,7 @@ Child = Html | str | int | None
 Attribute = str | int | bool | None
 
 
-def shown(value: str) -> str:
+def printable_text(value: str) -> str:
     """Text from outside as it may be shown: no control or direction characters, and not without end."""
     if len(value) <= MAX_TEXT and value.isprintable():
         return value
@@ -32,7 +32,7 @@ def shown(value: str) -> str:
 
 def escaped(value: str) -> Html:
     """Text as markup that shows just that text."""
-    return Html(html.escape(shown(value)))
+    return Html(html.escape(printable_text(value)))
 
 
 def element(name: str, /, *children: Child, **attributes: Attribute) -> Html:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.audit.report.markup import Html, element, joined, shown, verbatim
+from crawler.audit.report.markup import Html, element, joined, printable_text, verbatim
 
-Cell = str | int | float | bool | None
-Row = tuple[Cell, ...]
+CellValue = str | int | float | bool | None
+Row = tuple[CellValue, ...]
 
 # Rows that are there without the script, on paper too; and how exact JavaScript's numbers are.
 FIRST_ROWS = 10
@@ -31,7 +31,7 @@ class DataTable:
     name: str
     caption: str
     columns: tuple[str, ...]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[CellValue]]
     total: int = 0
     has_heading: bool = True
 
@@ -43,7 +43,7 @@ class DataTable:
 
 def data_table(table: DataTable) -> Html:
     """The table with its first rows, and its data for the script beside it."""
-    kinds = [_kind(table, at) for at in range(len(table.columns))]
+    kinds = [_column_class(table, at) for at in range(len(table.columns))]
     labels = [label(column) for column in table.columns]
     head = [element("th", name, scope="col", class_=kind) for name, kind in zip(labels, kinds, strict=True)]
     body = [_row(row, labels, kinds) for row in table.rows[:FIRST_ROWS]]
@@ -57,19 +57,19 @@ def data_table(table: DataTable) -> Html:
         "div",
         element("h3", table.caption) if table.has_heading else None,
         element("div", grid, class_="scroll", tabindex=0, role="region", aria_label=table.caption),
-        _note(table),
-        _data(table, labels, kinds),
+        _row_note(table),
+        _data_script(table, labels, kinds),
         class_="data",
         data_table=table.name,
         data_first=FIRST_ROWS,
     )
 
 
-def listing(
+def optional_table(
     name: str,
     caption: str,
     columns: tuple[str, ...],
-    rows: Sequence[Sequence[Cell]],
+    rows: Sequence[Sequence[CellValue]],
     max_rows: int,
     missing: int = 0,
 ) -> Html | None:
@@ -82,7 +82,7 @@ def label(column: str) -> str:
     return _LABELS.get(column, column.replace("_", " "))
 
 
-def cell_text(value: Cell) -> str:
+def display_text(value: CellValue) -> str:
     """A value as it is shown; the script shows it the same."""
     match value:
         case None | "":
@@ -102,15 +102,15 @@ def json_text(value: Any) -> str:
     return msgspec.json.encode(value).decode().translate(_ESCAPES)
 
 
-def _row(row: Sequence[Cell], labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
+def _row(row: Sequence[CellValue], labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
     cells = [
-        element("td", cell_text(value), data_label=name, class_=kind)
+        element("td", display_text(value), data_label=name, class_=kind)
         for value, name, kind in zip(row, labels, kinds, strict=True)
     ]
     return element("tr", *cells)
 
 
-def _note(table: DataTable) -> Html | None:
+def _row_note(table: DataTable) -> Html | None:
     hidden = len(table.rows) - FIRST_ROWS
     parts = []
     if hidden > 0:
@@ -124,15 +124,15 @@ def _note(table: DataTable) -> Html | None:
     return element("p", joined(parts, " "), class_="note") if parts else None
 
 
-def _data(table: DataTable, labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
+def _data_script(table: DataTable, labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
     columns = [[name, kind or ""] for name, kind in zip(labels, kinds, strict=True)]
-    rows = [[_plain(value) for value in row] for row in table.rows]
+    rows = [[_json_cell(value) for value in row] for row in table.rows]
     return verbatim("script", json_text({"columns": columns, "rows": rows}), type="application/json")
 
 
-def _plain(value: Cell) -> Cell:
+def _json_cell(value: CellValue) -> CellValue:
     if isinstance(value, str):
-        return shown(value)
+        return printable_text(value)
     if isinstance(value, int) and abs(value) > _LARGEST_EXACT:
         return f"{value:,}"
     if isinstance(value, float) and value - value != 0:
@@ -140,7 +140,7 @@ def _plain(value: Cell) -> Cell:
     return value
 
 
-def _kind(table: DataTable, at: int) -> str | None:
+def _column_class(table: DataTable, at: int) -> str | None:
     """How a column is set: numbers to the right, short words unbroken."""
     values = [row[at] for row in table.rows if row[at] is not None]
     if values and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):

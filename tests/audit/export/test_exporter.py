@@ -21,7 +21,7 @@ from crawler.audit.database import open_snapshot
 from crawler.audit.export import files as rowfiles
 from crawler.audit.export import workbook
 from crawler.audit.export.atomic_files import TargetError
-from crawler.audit.export.exporter import Request, export
+from crawler.audit.export.exporter import ExportRequest, export
 from crawler.audit.export.selection import Selection, choose, column_paths
 from crawler.audit.query import Rows
 from crawler.audit.sql_errors import TableNames
@@ -43,7 +43,7 @@ def run(snapshot, path, file_format="csv", tables=("fc_functions",), columns="",
     known = TableNames(snapshot, lambda: CATALOG.operations)
     paths = column_paths(columns) if columns else ()
     selection = Selection(choose(tables, known), paths, where)
-    return export(Request(selection, file_format, path, NOW, **options), known)
+    return export(ExportRequest(selection, file_format, path, NOW, **options), known)
 
 
 def read_csv(path):

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from crawler.audit.database import open_snapshot
-from crawler.audit.diff.comparison import compare, keyings
+from crawler.audit.diff.comparison import compare, table_keys
 from crawler.audit.report import make_report
 from crawler.audit.report.charts import Bar, Chart, bar_chart
 from crawler.audit.report.markup import Html, element
@@ -108,7 +108,7 @@ def test_a_complete_snapshot_says_so_and_names_nothing(nights):
 
 def test_the_changes_are_those_of_diff(page, nights):
     (_, old, _), (_, new, _) = nights
-    with compare(old, new, keyings(CATALOG)) as tables:
+    with compare(old, new, table_keys(CATALOG)) as tables:
         read = [table.read(10_000) for table in tables.values()]
     counts = {kind: sum(table.counts.get(kind, 0) for table in read) for kind in ("added", "removed", "changed")}
     assert all(counts.values())
@@ -432,7 +432,7 @@ def test_numbers_that_a_browser_would_round_are_text():
 
 def test_a_chart_has_its_numbers_as_text_and_sums_up_what_is_too_much():
     bars = [Bar(f"region-{number:02d}", (number, 1)) for number in range(20)]
-    page = read_page(bar_chart(Chart("Rows", ("a", "b"), bars, most=5)))
+    page = read_page(bar_chart(Chart("Rows", ("a", "b"), bars, max_bars=5)))
     assert len(page.having("tr")) == 5
     assert "region-19 a: 19 b: 1 20" in page.text
     assert "16 others" in page.text

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class Coverage(enum.StrEnum):
     """How far an answer can be trusted: nothing is missing, something is, or there is no answer."""
 
-    WHOLE = "whole"
-    PARTLY = "partly"
+    COMPLETE = "complete"
+    PARTIAL = "partial"
     UNKNOWN = "unknown"
 
 
@@ -53,7 +53,7 @@ def coverage_of(snapshot: OpenSnapshot, table: str) -> TableCoverage:
     )
 
 
-def judge(snapshot: OpenSnapshot, finding: Finding) -> tuple[Coverage, tuple[str, ...]]:
+def assess_coverage(snapshot: OpenSnapshot, finding: Finding) -> tuple[Coverage, tuple[str, ...]]:
     """How far the snapshot can answer, and what is missing for it."""
     tables = [coverage_of(snapshot, table) for table in finding.tables]
     lookups = [coverage_of(snapshot, table) for table in finding.lookups]
@@ -64,7 +64,7 @@ def judge(snapshot: OpenSnapshot, finding: Finding) -> tuple[Coverage, tuple[str
         return Coverage.UNKNOWN, tuple(gaps)
     if gap := directory_gap(snapshot.manifest):
         gaps.append(gap)
-    return (Coverage.PARTLY if gaps else Coverage.WHOLE), tuple(gaps)
+    return (Coverage.PARTIAL if gaps else Coverage.COMPLETE), tuple(gaps)
 
 
 def directory_gap(manifest: Manifest) -> str:

@@ -1,4 +1,4 @@
-"""What DuckDB's errors become: one sentence each, with the place in the SQL, and the nearest names for a wrong one."""
+"""Translate DuckDB's errors: one sentence each, with the position in the SQL and suggestions for unknown tables."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _LONGEST_REASON = 600
 
 @dataclass(frozen=True, slots=True)
 class TableNames:
-    """What a table's name could have meant. `catalog` gives the names of all that can be crawled; asked when needed."""
+    """The names that a query may use. `catalog` returns all tables that can be crawled; called only for an error."""
 
     snapshot: OpenSnapshot
     catalog: Callable[[], Collection[str]]
 
     def explain_missing(self, name: str) -> str:
-        """Why the snapshot has no table of this name: a sentence without its end."""
+        """Return why the snapshot has no table of this name, without a full stop."""
         snapshot_id, wanted = self.snapshot.manifest.snapshot_id, name.lower()
         statuses = Counter(str(row.status) for row in self.snapshot.ledger if row.table == wanted)
         if statuses:
             counts = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in sorted(statuses.items()))
-            what = "only walked for its children" if self._is_parent(wanted) else f"read in no scope: {counts}"
-            return f"snapshot {snapshot_id} has no table {wanted}, which was {what}"
+            what = "only read for its child lists" if self._is_parent(wanted) else f"not read in any scope: {counts}"
+            return f"snapshot {snapshot_id} has no table {wanted}; it was {what}"
         known = self.catalog()
         if wanted in known:
-            return f"snapshot {snapshot_id} has no table {wanted}: it can be crawled, and this crawl wasn't asked to"
+            return f"snapshot {snapshot_id} has no table {wanted}: it can be crawled, but this crawl didn't include it"
         return f"there is no table {name[:80]!r}{self._nearest(wanted, known)}"
 
     def _is_parent(self, table: str) -> bool:
@@ -49,12 +49,12 @@ class TableNames:
 
 
 def translate_rejection(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
-    """The error of ours for SQL that DuckDB doesn't take."""
+    """Return the error for SQL that DuckDB rejects before it runs."""
     kind, found = _parse(str(error))
     if found.get("type") == "Table" and found.get("error_subtype") == "MISSING_ENTRY":
         reason = tables.explain_missing(str(found.get("name", "")))
     elif kind == "Permission":
-        reason = f"{_reason(found).partition(' - ')[0]}: nothing but the snapshot can be read from here"
+        reason = f"{_reason(found).partition(' - ')[0]}: a query can only read the snapshot"
     elif kind == "IO":
         return unreadable_file(_reason(found))
     else:
@@ -63,14 +63,14 @@ def translate_rejection(error: Exception, statement: Statement, tables: TableNam
 
 
 def translate_failure(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
-    """The error of ours for SQL that failed while it ran; DuckDB's own, or what Arrow's stream over it made of that."""
+    """Return the error for SQL that failed while running, raised by DuckDB or by Arrow's stream over it."""
     kind, found = _parse(str(error))
     reason = _reason(found)
-    # A damaged file shows as any of these, and only some name it.
+    # A damaged file causes any of these errors, and only some of them name the file.
     if kind in {"IO", "Invalid", "Serialization"} or str(tables.snapshot.root) in reason:
         return unreadable_file(reason)
     if kind == "Out of Memory":
-        return QueryError(f"{statement.label} needs more memory than there is: ask for less at once")
+        return QueryError(f"{statement.label} needs more memory than is available; select less data")
     return QueryError(f"{statement.label} failed: {_location(found, statement)}{reason}")
 
 
@@ -79,7 +79,7 @@ def _reason(found: Mapping[str, Any]) -> str:
 
 
 def _parse(text: str) -> tuple[str, Mapping[str, Any]]:
-    """The kind of an error and what it says of itself; some say it in plain text with the line below it."""
+    """Return the type and the fields of an error. Some errors are plain text followed by the SQL line."""
     _, brace, rest = text.partition("{")
     try:
         found = json.loads(brace + rest)

@@ -1,7 +1,7 @@
-"""What of a table's columns two snapshots can be compared in, told from the Arrow schemas of their files.
+"""Choose the columns in which two snapshots can be compared, from the Arrow schemas of their files.
 
-Columns and fields that only one side has, or that have another type there, stand apart: a release that adds a column
-changes no row.
+Columns and fields that exist on one side only, or whose types differ, are excluded: a release that adds a column
+doesn't change rows.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ ONLY_OLD, ONLY_NEW, OTHER_TYPE = "only the older snapshot has it", "only the new
 
 @dataclass(frozen=True, slots=True)
 class TableKey:
-    """What the catalog says of a table: the columns that tell its rows apart within a scope, those of them that may be
-    null, and the paths of values that the API makes anew for every answer.
+    """How rows of a table are identified: the key columns within a scope, those of them that may be null, and the
+    volatile paths, whose values differ in every response of the API.
     """
 
     key: tuple[str, ...] = ()
@@ -38,8 +38,8 @@ class TableKey:
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """A column, or a field below one, that both sides have. `children` are a struct's fields, or the one item of a list
-    or of a map's values. `path` is dotted, with `[]` for items and `.*` for values of maps.
+    """A column or nested field that both sides have. `children` are a struct's fields, or a list's or map's only child.
+    `path` is dotted, with `[]` for list items and `.*` for map values.
     """
 
     name: str
@@ -52,7 +52,7 @@ class FieldPath:
 
 @dataclass(slots=True)
 class ComparedColumns:
-    """How a table is compared. `key`: its columns, account and region first; none where rows are told by content.
+    """How a table is compared. `key`: its columns, account and region first; empty to compare rows by content.
 
     `excluded`: path → why it isn't compared. `present_on_one_side` matches the keys of `_extra` that are a column on
     the other side.
@@ -66,20 +66,16 @@ class ComparedColumns:
     has_details: bool = False
 
 
-def match_columns(old_file: str, new_file: str, keying: TableKey) -> ComparedColumns:
-    """What a Parquet file of either side has in common with the other. Raises OutputError for what isn't one."""
+def match_columns(old_file: str, new_file: str, table: TableKey) -> ComparedColumns:
+    """Return the columns that two Parquet files share. Raises OutputError for an unreadable file."""
     old, new = _read_schema(old_file), _read_schema(new_file)
-    key = (*SCOPE_COLUMNS, *keying.key)
-    is_keyed = bool(keying.key) and all(_column_type(old, name) == _column_type(new, name) is not None for name in key)
-    matcher = _Matcher(
-        {*VOLATILE_COLUMNS, *SCOPE_COLUMNS, DETAILS_COLUMN, *keying.volatile, *(key if is_keyed else ())}
-    )
+    key = (*SCOPE_COLUMNS, *table.key)
+    is_keyed = bool(table.key) and all(_column_type(old, name) == _column_type(new, name) is not None for name in key)
+    matcher = _Matcher({*VOLATILE_COLUMNS, *SCOPE_COLUMNS, DETAILS_COLUMN, *table.volatile, *(key if is_keyed else ())})
     parts = matcher.fields(list(old), list(new), "", "")
     has_details = DETAILS_COLUMN in old.names and DETAILS_COLUMN in new.names
     finder = _extra_key_pattern(matcher.present_on_one_side)
-    return ComparedColumns(
-        key if is_keyed else (), keying.optional, tuple(parts), matcher.excluded, finder, has_details
-    )
+    return ComparedColumns(key if is_keyed else (), table.optional, tuple(parts), matcher.excluded, finder, has_details)
 
 
 def _read_schema(path: str) -> pa.Schema:
@@ -94,7 +90,7 @@ def _column_type(schema: pa.Schema, name: str) -> pa.DataType | None:
 
 
 class _Matcher:
-    """Walks two schemas side by side; notes what is apart, and the wire paths of what one side lacks."""
+    """Walks two schemas in parallel; collects excluded paths, and the wire paths of fields on one side only."""
 
     def __init__(self, skipped: Collection[str]) -> None:
         self.excluded: dict[str, str] = {}
@@ -102,7 +98,7 @@ class _Matcher:
         self._skipped = skipped
 
     def fields(self, old: Sequence[pa.Field], new: Sequence[pa.Field], path: str, wire: str) -> list[FieldPath]:
-        """The parts that both structs have, in the newer one's order."""
+        """Return the fields that both structs have, in the newer one's order."""
         before = {field.name: field for field in old}
         names = {field.name for field in new}
         for one in old:
@@ -175,7 +171,7 @@ def _wire_name(one: pa.Field) -> str:
 
 
 def _extra_key_pattern(paths: Sequence[str]) -> re.Pattern[str] | None:
-    """Finds the keys of `_extra` that are one of these wire paths or below one; a name's first letter has any case."""
+    """Return a pattern for keys of `_extra` at or below these wire paths; case is ignored."""
     if not paths:
         return None
     patterns = [
@@ -186,12 +182,12 @@ def _extra_key_pattern(paths: Sequence[str]) -> re.Pattern[str] | None:
 
 
 def quoted(name: str) -> str:
-    """A name as SQL has it."""
+    """Return a name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def column_sql(part: FieldPath) -> str:
-    """SQL for a column as far as both sides have it: the same type on either."""
+    """Return SQL for the fields of a column that both sides have, with the same type on both."""
     return _projected(quoted(part.name), part, 0)
 
 
@@ -214,7 +210,7 @@ def _projected(value: str, part: FieldPath, depth: int) -> str:
 
 
 def walk(parts: Sequence[FieldPath]) -> Iterator[FieldPath]:
-    """Every part, outer ones first."""
+    """Yield every part, parents first."""
     for part in parts:
         yield part
         yield from walk(part.children)

@@ -1,8 +1,8 @@
-"""Two snapshots compared: what was added, removed and changed, and where nobody can tell.
+"""Compare two snapshots: rows added, removed and changed, and scopes where this is unknown.
 
-`compare` gives one `TableDiff` a table, which reads its rows when it is asked for its differences: a batch of scopes
-after the other, joined by DuckDB, so that memory doesn't grow with the snapshots. Read `diff_scopes` (where a row that
-is absent is gone), `diff_columns` (what both sides have) and `diff_values` (what differs) with it.
+`compare` yields one `TableDiff` per table, which reads rows only for its differences. DuckDB joins one batch of scopes
+at a time, so memory doesn't grow with the snapshots. Related: `scopes` (where an absent row was removed), `columns`
+(columns of both sides) and `values` (differences of two values).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _BATCH_SCOPES = 500
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One row that came, went or changed. `key` has account and region too; of rows that no key tells apart it is all
-    that they hold. `columns`: path → old and new value, of a changed row.
+    """One row that was added, removed or changed. `key` includes account and region; without a usable key, it has all
+    columns of the row. `columns`: path → old and new value, of a changed row.
     """
 
     kind: ChangeKind
@@ -44,7 +44,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class TableChanges:
-    """A table's differences, read: how many of each kind, and the first of them."""
+    """The differences of a table: the number of each kind, and the first ones."""
 
     table: str
     counts: Mapping[ChangeKind, int]
@@ -55,17 +55,17 @@ class TableChanges:
 
     @property
     def total(self) -> int:
-        """How many differences there are."""
+        """The number of differences."""
         return sum(self.counts.values())
 
     @property
     def has_unknown(self) -> bool:
-        """Whether there is something in both snapshots' plans that can't be told."""
+        """Whether some scopes or columns can't be compared."""
         return bool(self.unknown_scopes or self.unknown_columns)
 
 
 def table_keys(catalog: Catalog) -> dict[str, TableKey]:
-    """How the tables of a catalog are compared."""
+    """Return the keys of the tables of a catalog."""
     return {
         table: TableKey(operation.key, operation.optional_key, frozenset(operation.volatile))
         for table, operation in catalog.operations.items()
@@ -74,33 +74,33 @@ def table_keys(catalog: Catalog) -> dict[str, TableKey]:
 
 @contextmanager
 def compare(
-    old: OpenSnapshot, new: OpenSnapshot, keying: Mapping[str, TableKey], tables: Collection[str] | None = None
+    old: OpenSnapshot, new: OpenSnapshot, keys: Mapping[str, TableKey], tables: Collection[str] | None = None
 ) -> Iterator[dict[str, TableDiff]]:
-    """The tables of both snapshots, or those of `tables`, by name. Read one after the other, while the block lasts.
+    """Yield the tables of both snapshots, or those of `tables`, by name. Read them in turn, within the block.
 
-    A table that `keying` doesn't have is compared by what its rows hold. Reading raises OutputError where a file isn't
-    there or isn't whole.
+    A table without an entry in `keys` is compared by the content of its rows. Reading raises OutputError for a missing
+    or damaged file.
     """
     pairs = pair_scopes(old.ledger, new.ledger)
     chosen = [table for table in pairs if tables is None or table in tables]
     with open_reader(old, new) as reader:
         yield {
-            table: TableDiff(table, pairs[table], keying.get(table, TableKey()), (old, new), reader) for table in chosen
+            table: TableDiff(table, pairs[table], keys.get(table, TableKey()), (old, new), reader) for table in chosen
         }
 
 
 class TableDiff:
     """One table of two snapshots.
 
-    `unknown_scopes`: where something may have come or gone that isn't told. `unknown_columns`, right once
-    `differences` has been read: path → why values there can't be compared.
+    `unknown_scopes`: scopes with possibly unreported additions or removals. `unknown_columns`: path → why values can't
+    be compared; complete once `differences` has been read.
     """
 
     def __init__(
         self,
         table: str,
         scopes: Mapping[TargetKey, ScopePair],
-        keying: TableKey,
+        key: TableKey,
         snapshots: tuple[OpenSnapshot, OpenSnapshot],
         reader: JoinReader,
     ) -> None:
@@ -108,7 +108,7 @@ class TableDiff:
         self.unknown_scopes: Sequence[ScopePair] = unknown_scopes(scopes)
         self.unknown_columns: dict[str, str] = {}
         self._scopes = scopes
-        self._keying = keying
+        self._key = key
         self._snapshots = snapshots
         self._reader = reader
         self._sides = [_files_by_scope(snapshot, table) for snapshot in snapshots]
@@ -116,16 +116,16 @@ class TableDiff:
 
     @property
     def not_compared(self) -> Mapping[str, str]:
-        """Path → why a column isn't compared in any row; known once `differences` has been read."""
+        """Path → why a column isn't compared in any row; complete once `differences` has been read."""
         return self._columns.excluded if self._columns else {}
 
     def differences(self) -> Iterator[Difference]:
-        """What differs, by account, region and key; in some thousand scopes at a time."""
+        """Yield the differences by account, region and key; reads one batch of scopes at a time."""
         batches = list(self._batches())
         if not batches:
             return
         schema_files = self._schema_files()
-        columns = self._columns = match_columns(schema_files[0], schema_files[1], self._keying)
+        columns = self._columns = match_columns(schema_files[0], schema_files[1], self._key)
         comparer = self._value_comparer(columns)
         for scopes in batches:
             old, new = (self._side_files(side, scopes, schema_file) for side, schema_file in enumerate(schema_files))
@@ -136,7 +136,7 @@ class TableDiff:
                 yield from self._compare_by_content(self._reader.rows(columns), columns, comparer)
 
     def read(self, most: int) -> TableChanges:
-        """Read all differences, and keep the first so many."""
+        """Read and count all differences, and keep the first `most`."""
         found, counts = self.differences(), Counter[ChangeKind]()
         shown = list(islice(found, most))
         for difference in chain(shown, found):
@@ -194,7 +194,7 @@ class TableDiff:
         return ValueComparer(old.secrets == new.secrets, is_same_key, columns.present_on_one_side, self.unknown_columns)
 
     def _schema_files(self) -> list[str]:
-        """A file of each side, for its columns; the other's where a side has none: it may have no such product."""
+        """Return one file per side, for its columns. A side without files (no such product) uses the other side's."""
         own = [
             snapshot.local_path(next(iter(side.values()))[0]) if side else ""
             for snapshot, side in zip(self._snapshots, self._sides, strict=True)
@@ -207,7 +207,7 @@ class TableDiff:
         return SideFiles([snapshot.local_path(file) for file in parts], schema_file)
 
     def _batches(self) -> Iterator[list[TargetKey]]:
-        """The scopes that something can be told of, in their order, in batches of a bounded number of rows."""
+        """Yield the scopes with possible differences, in order, in batches of a bounded number of rows."""
         scopes, rows = list[TargetKey](), 0
         for where, pair in self._scopes.items():
             old, new = (sum(file.rows for file in side.get(where, ())) for side in self._sides)
@@ -223,7 +223,7 @@ class TableDiff:
 
 
 def _files_by_scope(snapshot: OpenSnapshot, table: str) -> dict[TargetKey, list[PartFile]]:
-    """The table's files by the account and region that their paths name; see `snapshot.paths`."""
+    """Return the table's files by the account and region in their paths; see `snapshot.layout`."""
     entry = snapshot.manifest.tables.get(table)
     found: dict[TargetKey, list[PartFile]] = {}
     for file in entry.files if entry else ():
@@ -233,12 +233,12 @@ def _files_by_scope(snapshot: OpenSnapshot, table: str) -> dict[TargetKey, list[
 
 
 def _lacks_key_part(key: tuple[Any, ...], columns: ComparedColumns) -> bool:
-    """Whether a part of the key that no row should lack is null: nobody knows which row it is."""
+    """Return whether a required part of the key is null, so the key doesn't identify the row."""
     return any(part is None and name not in columns.optional for part, name in zip(key, columns.key, strict=True))
 
 
 def _content_text(row: RowCounts, columns: ComparedColumns, comparer: ValueComparer) -> str:
-    """All that a row holds, less its nulls, as JSON text: the same for the same content."""
+    """Return a row without nulls as JSON text; equal for equal content."""
     values = [comparer.content(part, value) for part, value in zip(columns.parts, row.values, strict=True)]
     pairs = zip(_column_names(columns), (*map(json_scalar, row.key), *values), strict=True)
     return json.dumps({name: value for name, value in pairs if value is not None}, sort_keys=True)

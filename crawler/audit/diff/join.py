@@ -1,6 +1,6 @@
-"""The rows of two snapshots that differ, found by DuckDB: those with a key by a join, the others by counting.
+"""Find the rows of two snapshots that differ, with DuckDB: rows with a key by a join, others by counting.
 
-Inside the queries key columns are called k0, k1 … (account and region first), and what is compared c0, c1 …
+In the queries, key columns are called k0, k1 … (account and region first), and compared columns c0, c1 …
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_SETTINGS = {"memory_limit": "1GB"}  # beyond that DuckDB spills to a folder of the session's
-_BATCH_ROWS = 2_000  # rows of a result that are Python objects at the same time, at most
+_SETTINGS = {"memory_limit": "1GB"}  # DuckDB spills more to the session's temporary folder
+_BATCH_ROWS = 2_000  # at most so many rows of a result are Python objects at a time
 _SIDES = ("old_rows", "new_rows")
 
 
 @dataclass(frozen=True, slots=True)
 class SideFiles:
-    """One side of some scopes: their files, and any file of the table, which tells the columns where there are none."""
+    """The files of some scopes on one side, and one file of the table for its schema."""
 
     paths: Sequence[str]
     schema_file: str
@@ -41,7 +41,7 @@ class ScopeBatch:
 
 @dataclass(frozen=True, slots=True)
 class RowPair:
-    """A key whose row is on one side only (`kind` added or removed), or differs: part's number → both values.
+    """A row that is on one side only (`kind` added or removed) or differs. `values`: part's number → both values.
 
     `old_details`, `new_details`: the rows' `details_status`.
     """
@@ -55,7 +55,7 @@ class RowPair:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """A row that one side has more often than the other: `surplus` times, negative where the older one has."""
+    """A row that occurs more often on one side: `surplus` times, negative if on the older side."""
 
     key: tuple[Any, ...]
     values: Sequence[Any]
@@ -63,21 +63,21 @@ class RowCounts:
 
 
 class JoinReader:
-    """Asks a connection for what differs. `load` a batch, then ask. Raises OutputError where a file can't be read."""
+    """Reads differences: first `load` a batch, then `pairs` or `rows`. Raises OutputError for an unreadable file."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
     def load(self, batch: ScopeBatch, columns: ComparedColumns) -> None:
-        """What the questions that follow are about, in place of the batch before."""
+        """Set the batch for the following calls, in place of the previous one."""
         for side, files in zip(_SIDES, (batch.old, batch.new), strict=True):
             with _file_errors():
                 self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_side_sql(files, columns)}")
 
     def pairs(self, columns: ComparedColumns) -> Iterator[RowPair]:
-        """The rows that aren't the same on both sides, by their key and in its order.
+        """Yield the rows that differ, in the order of their keys.
 
-        A key that has a hole, or comes twice on a side, makes no pairs to go by: see `rows`.
+        For a key with a null part, or repeated on a side, use `rows`.
         """
         parts = range(len(columns.parts))
         is_same = [f"o.{key} {_equality(columns, number)} n.{key}" for number, key in enumerate(_key_names(columns))]
@@ -97,7 +97,7 @@ class JoinReader:
             yield from _row_pairs(rows, columns)
 
     def rows(self, columns: ComparedColumns, keys: Sequence[tuple[Any, ...]] | None = None) -> Iterator[RowCounts]:
-        """The rows that one side has more often, told apart by all that they hold; those of some keys only."""
+        """Yield the rows that one side has more often, compared by content; optionally only those of some keys."""
         if keys is None:
             return self._count_rows(columns, "")
         wanted, places = ", ".join(_key_names(columns)), ", ".join("?" for _ in columns.key)
@@ -156,7 +156,7 @@ def _equality(columns: ComparedColumns, number: int) -> str:
 
 
 def _side_sql(files: SideFiles, columns: ComparedColumns) -> str:
-    """SQL for one side's rows."""
+    """Return SQL for one side's rows."""
     shown = [
         f"{quoted(name)} AS {key}" for name, key in zip(columns.key or SCOPE_COLUMNS, _key_names(columns), strict=True)
     ]
@@ -169,7 +169,7 @@ def _side_sql(files: SideFiles, columns: ComparedColumns) -> str:
 
 @contextmanager
 def open_reader(old: OpenSnapshot, new: OpenSnapshot) -> Iterator[JoinReader]:
-    """What asks of two snapshots, for a block."""
+    """Yield a reader of two snapshots."""
     with session(new, (), _SETTINGS, (old,)) as connection:
         yield JoinReader(connection)
 

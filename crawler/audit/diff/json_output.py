@@ -1,4 +1,4 @@
-"""A comparison as one JSON object, written as it is read: memory doesn't grow with the number of differences."""
+"""Write a comparison as one JSON object, streamed: memory doesn't grow with the number of differences."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _CHUNK = 1 << 16
 
 @dataclass(slots=True)
 class DiffResult:
-    """What a comparison comes to."""
+    """The result of a comparison."""
 
     is_different: bool = False
     has_unknown: bool = False
 
     @property
     def exit_code(self) -> int:
-        """0 the same, 1 different, 3 the same as far as it is known: something isn't."""
+        """0: equal; 1: different; 3: no known difference, but some scopes or columns are unknown."""
         return 1 if self.is_different else 3 if self.has_unknown else 0
 
 
 def write_json(old_id: str, new_id: str, tables: Mapping[str, TableDiff], write: Callable[[str], Any]) -> DiffResult:
-    """Write the object, a difference a line, and say what it comes to.
+    """Write the object, one difference per line, and return the result.
 
-    Beside the lists that every table has, there are `unknown_columns` and `not_compared`, path → why, where needed.
+    Besides the lists of every table, it has `unknown_columns` and `not_compared` (path → why) if they aren't empty.
     """
     result = DiffResult()
     write(f'{{\n"from": {_json(old_id)},\n"to": {_json(new_id)},\n"tables": {{')
@@ -47,7 +47,7 @@ def write_json(old_id: str, new_id: str, tables: Mapping[str, TableDiff], write:
 
 
 def _table_json(diff: TableDiff, result: DiffResult) -> Iterator[str]:
-    """The lists one after the other, though the differences come in the order of their keys: each waits in a file."""
+    """Yield the lists one after the other. Differences arrive by key, so each list is collected in a file first."""
     with ExitStack() as files:
         lists = {kind: _List(files.enter_context(_spooled())) for kind in _KINDS}
         for difference in diff.differences():
@@ -70,7 +70,7 @@ def _spooled() -> SpooledTemporaryFile[str]:
 
 
 class _List:
-    """A list of JSON that grows in memory, and in a file where it grows large."""
+    """A JSON list that is buffered in memory and, if large, in a file."""
 
     def __init__(self, file: SpooledTemporaryFile[str]) -> None:
         self._file = file
@@ -93,7 +93,7 @@ def _difference_value(difference: Difference) -> Any:
 
 
 def scope_value(pair: ScopePair) -> dict[str, str]:
-    """A scope that isn't known, with the status that says why."""
+    """Return an unknown scope with the status that explains it."""
     return {"account_id": pair.account_id, "region_id": pair.region_id, "status": pair.status}
 
 

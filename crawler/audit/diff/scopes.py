@@ -1,4 +1,4 @@
-"""Where two snapshots can tell that something is gone or new: in scopes that both of them read whole."""
+"""Pair the scopes of two snapshots: additions and removals are known only where both sides are complete."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crawler.snapshot import ScopeRow, is_whole
 
-# What stands in place of a status where the snapshot has no such scope, or has walked it without keeping its rows.
+# In place of a status: the snapshot has no such scope, or read it without keeping its rows.
 NOT_PLANNED, NOT_WRITTEN = "not_planned", "not_written"
 
 TargetKey = tuple[str, str]
@@ -15,7 +15,7 @@ TargetKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ScopePair:
-    """One table in one account and region, in both snapshots: how each of them came out there."""
+    """One scope in both snapshots, with its status on each side."""
 
     account_id: str
     region_id: str
@@ -26,20 +26,20 @@ class ScopePair:
 
     @property
     def is_known(self) -> bool:
-        """Whether both sides are whole: nothing came or went there that isn't told."""
+        """Whether both sides are complete, so all additions and removals are reported."""
         return self.shows_removed
 
     @property
     def status(self) -> str:
-        """Why the scope isn't known: the newer side's status where that one isn't whole, else the older's."""
+        """Why the scope is unknown: the newer side's status if that is incomplete, else the older's."""
         return self.old if self.new in {"complete", "unsupported"} else self.new
 
 
 def pair_scopes(old: Iterable[ScopeRow], new: Iterable[ScopeRow]) -> dict[str, dict[TargetKey, ScopePair]]:
-    """Table → (account, region) → both sides, of every table whose rows either snapshot keeps.
+    """Return table → (account, region) → both sides, of every table whose rows a snapshot keeps.
 
-    A row that only the newer side has was added where the older one was whole. One that only the older side has was
-    removed where both were: a list that wasn't read whole may show what it shouldn't, and that must not look gone.
+    A row of the newer side only was added if the older side is complete. A row of the older side only was removed if
+    both sides are complete: an incomplete list may omit existing rows or contain others.
     """
     before, after = _by_scope(old), _by_scope(new)
     kept = {table for rows in (before, after) for (table, *_), row in rows.items() if row.written}
@@ -75,5 +75,5 @@ def _status_word(row: ScopeRow | None) -> str:
 
 
 def unknown_scopes(scopes: Mapping[TargetKey, ScopePair]) -> Sequence[ScopePair]:
-    """Those that aren't known, by account and region."""
+    """Return the unknown scopes, by account and region."""
     return [pair for pair in scopes.values() if not pair.is_known]

@@ -1,8 +1,8 @@
-"""What differs between two values of a column, by dotted path; and which differences nobody can know.
+"""Compare two values of a column: differences by dotted path, and differences that can't be known.
 
-Paths go down structs and maps (`vpc_config.vpc_id`, `environment_variables.TOKEN`) and into lists of one length
-(`layers[0].arn`); a list of another length is one difference, and so is a struct that wasn't there. A map is the same
-in any order. `_extra` is compared by its keys.
+Paths lead into structs and maps (`vpc_config.vpc_id`, `environment_variables.TOKEN`) and into lists of equal length
+(`layers[0].arn`). Lists of different length are one difference, and so is a struct on one side only. The order of a map
+is ignored. `_extra` is compared by its keys.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ SnapshotSide = Literal["", "old", "new"]
 
 @dataclass(slots=True)
 class ValueComparer:
-    """Compares values of one table. `is_same_mode`, `is_same_key`: whether both snapshots hide secrets alike.
+    """Compares values of one table. `is_same_mode`, `is_same_key`: whether both snapshots hide secrets in the same way.
 
-    `unknown` gathers, while values are compared, where something can't be known: path → why. Paths are those of the
-    schema, without positions and keys of maps.
+    `unknown` collects, during comparison, path → why a difference can't be known. These are paths of the schema,
+    without list positions and map keys.
     """
 
     is_same_mode: bool = True
@@ -45,14 +45,14 @@ class ValueComparer:
     def differences(
         self, part: FieldPath, old: Any, new: Any, details_missing_in: SnapshotSide = ""
     ) -> Iterator[ValueChange]:
-        """The paths below a column at which two values differ, with both values.
+        """Yield the paths below a column at which two values differ, with both values.
 
-        `details_missing_in`: the side of which only the list was asked for; what it lacks, it may have.
+        `details_missing_in`: the side whose details weren't fetched; its nulls may have a value in the service.
         """
         return self._compare(part, part.path, old, new, details_missing_in)
 
     def content(self, part: FieldPath, value: Any) -> Any:
-        """A value as far as it can be compared with another row's: what tells rows apart that have no key."""
+        """Return the comparable part of a value; it identifies rows without a key."""
         match part.kind:
             case _ if value is None:
                 return None
@@ -133,7 +133,7 @@ class ValueComparer:
             yield path, json_value(part, old), json_value(part, new)
 
     def _are_items_unknown(self, part: FieldPath, old: Any, new: Any) -> bool:
-        """Whether two lists of scalars differ in nothing but items that can't be known."""
+        """Return whether two lists of scalars differ only in items that can't be known."""
         item, whys = part.children[0], []
         for before, after in zip(old or (), new or (), strict=True):
             if before != after:
@@ -144,7 +144,7 @@ class ValueComparer:
         return True
 
     def _why_unknown(self, part: FieldPath, old: Any, new: Any) -> str:
-        """Why two values that aren't the same may be; empty where they can't. What is empty stays so in every mode."""
+        """Return why two different values may be equal, or an empty text. Empty values are empty in every mode."""
         if (self.is_same_mode and self.is_same_key) or _is_empty(old) or _is_empty(new):
             return ""
         is_hidden = _is_hidden(old) or _is_hidden(new)
@@ -154,12 +154,12 @@ class ValueComparer:
 
 
 def as_map(value: Any) -> dict[str, Any]:
-    """A map as Arrow gives it, as a dictionary."""
+    """Return an Arrow map value as a dictionary."""
     return dict(value)
 
 
 def parse_extra(text: str | None) -> dict[str, Any] | None:
-    """`_extra` by its keys; nothing for null, None for what isn't a JSON object."""
+    """Return `_extra` by its keys; empty for null, None if it isn't a JSON object."""
     try:
         found = {} if text is None else json.loads(text)
     except ValueError:
@@ -168,12 +168,12 @@ def parse_extra(text: str | None) -> dict[str, Any] | None:
 
 
 def path_step(name: str) -> str:
-    """A key of a map as a step of a path: in JSON's quotes where it has a dot, a bracket or a quotation mark."""
+    """Return a map key as a step of a path, in JSON quotes if it has a dot, a bracket or a quotation mark."""
     return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
 def json_value(part: FieldPath, value: Any) -> Any:
-    """A value as JSON has it: maps as objects, instants as ISO 8601 with Z."""
+    """Return a value for JSON: maps as objects, timestamps as ISO 8601 with Z."""
     match part.kind:
         case _ if value is None:
             return None
@@ -188,14 +188,14 @@ def json_value(part: FieldPath, value: Any) -> Any:
 
 
 def json_scalar(value: Any) -> Any:
-    """A scalar as JSON has it."""
+    """Return a scalar for JSON."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
     return value
 
 
 def _entry_text(entries: Mapping[str, Any], name: str) -> str:
-    """An entry as text, whatever the order of its names; 1, 1.0 and true are three values."""
+    """Return an entry as text with sorted names; 1, 1.0 and true differ."""
     return json.dumps(entries[name], sort_keys=True) if name in entries else ""
 
 

@@ -1,8 +1,8 @@
-"""Tables of a snapshot as files for others, and the evidence that goes along.
+"""Export tables of a snapshot, together with the evidence of their origin.
 
-One table is one file, with `NAME.scopes.csv` (the ledger of its scopes) and `NAME.snapshot.json` (which snapshot, by
-ID and by its manifest's SHA-256; how whole it is; what was written) beside it. Several are a folder of files with
-`_scopes.csv` and `_snapshot.json` in it. A workbook has all of this as sheets.
+One table becomes one file, with `NAME.scopes.csv` (the ledger of its scopes) and `NAME.snapshot.json` (snapshot ID, the
+manifest's SHA-256, coverage, and what was written). Several tables become a folder of files with `_scopes.csv` and
+`_snapshot.json`. A workbook has all of this as sheets.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _SCOPES = f"{SCOPES_VIEW}.csv"
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What to export and where to; `at` is now, for the record."""
+    """A requested export. `at` is the current time, which is recorded in the export."""
 
     selection: Selection
     file_format: ExportFormat
@@ -62,12 +62,12 @@ class ExportRequest:
 
     @property
     def is_folder(self) -> bool:
-        """Whether `path` becomes a folder: several tables, but for a workbook, which has them as sheets."""
+        """Whether `path` becomes a folder: for several tables, except in a workbook."""
         return len(self.selection.tables) > 1 and self.file_format != "xlsx"
 
 
 class ExportedTable(msgspec.Struct, kw_only=True):
-    """One table as it was written; `file` is a file's name, or a sheet's. `bytes` and `sha256` are the file's."""
+    """One table as written. `file` is the name of the file or sheet; `bytes` and `sha256` are those of the file."""
 
     file: str
     rows: int
@@ -79,16 +79,16 @@ class ExportedTable(msgspec.Struct, kw_only=True):
 
 
 class _ExportRecord(msgspec.Struct):
-    """What is read of an earlier export's facts."""
+    """The part of an earlier export's `_snapshot.json` that is read."""
 
     tables: dict[str, ExportedTable]
 
 
 def export(request: ExportRequest, tables: TableNames) -> dict[str, ExportedTable]:
-    """Write what is asked for; by table, what was written. Nothing stands under its name before all of it is whole.
+    """Write the export and return each table as written. Files get their final names only when all are complete.
 
-    Raises ConfigError for what can't be done as asked, QueryError for a `where` that fails on the way, OutputError
-    where the snapshot's files aren't those of its manifest or the disk refuses.
+    Raises ConfigError for an invalid request, QueryError for a `where` that fails while running, OutputError if the
+    snapshot's files don't match its manifest or the files can't be written.
     """
     snapshot, chosen = tables.snapshot, request.selection.tables
     if request.file_format == "xlsx":
@@ -108,7 +108,7 @@ def export(request: ExportRequest, tables: TableNames) -> dict[str, ExportedTabl
 
 
 def _file_paths(request: ExportRequest) -> list[Path]:
-    """The files that an export leaves, where it isn't a folder; the table's own comes last."""
+    """Return the files of an export that isn't a folder; the table's own file is the last."""
     if request.file_format == "xlsx":
         return [request.path]
     return [request.path.with_name(f"{request.path.name}{ending}") for ending in (".scopes.csv", ".snapshot.json", "")]
@@ -116,14 +116,14 @@ def _file_paths(request: ExportRequest) -> list[Path]:
 
 def _check_free(request: ExportRequest) -> None:
     if request.is_folder:
-        earlier = _replaceable_files(request.path)
+        earlier = _exported_files(request.path)
         check_folder_free(request.path, replaceable=earlier, may_replace=request.may_replace)
     else:
         check_free(_file_paths(request), may_replace=request.may_replace)
 
 
-def _replaceable_files(folder: Path) -> set[str]:
-    """The names of the files that an export has written into a folder, by its own record; none where there is none."""
+def _exported_files(folder: Path) -> set[str]:
+    """Return the names of the files that an earlier export wrote into a folder, by its own record."""
     try:
         tables = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_ExportRecord).tables
     except (OSError, msgspec.MsgspecError):
@@ -132,14 +132,14 @@ def _replaceable_files(folder: Path) -> set[str]:
 
 
 def _check_files(snapshot: OpenSnapshot, chosen: tuple[str, ...]) -> None:
-    """Raise OutputError where a file isn't what the manifest, which the export will name, says that it is."""
+    """Raise OutputError for a file that differs from the manifest, because the export names the manifest as origin."""
     for table in chosen:
         for file in snapshot.manifest.tables[table].files:
             path = snapshot.local_path(file)
             with disk_errors(Path(path), "read"):
                 found = _sha256(Path(path))
             if found != file.sha256:
-                raise OutputError(f"{path} isn't what its manifest names: it was changed or damaged after its commit")
+                raise OutputError(f"{path} doesn't match its manifest; it was changed or damaged after the commit")
 
 
 def _sha256(path: Path) -> str:
@@ -149,7 +149,7 @@ def _sha256(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Export:
-    """An export being made in the folder `place`, under its final names."""
+    """An export in progress. Its files have their final names, in the staging folder `place`."""
 
     request: ExportRequest
     tables: TableNames
@@ -157,7 +157,7 @@ class _Export:
     place: Path
 
     def write_files(self) -> dict[str, ExportedTable]:
-        """Every table as a file, and what goes along."""
+        """Write each table as a file, then the ledger and the facts."""
         request, folder = self.request, self.place / self.request.path.name
         if request.is_folder:
             with disk_errors(request.path):
@@ -187,7 +187,7 @@ class _Export:
         )
 
     def write_workbook(self) -> dict[str, ExportedTable]:
-        """Every table as a sheet, and what goes along as two more."""
+        """Write each table as a sheet, then the ledger and the facts as two more."""
         path, finished_at = self.place / self.request.path.name, self.tables.snapshot.manifest.finished_at
         names = sheet_names((*self.request.selection.tables, SCOPES_VIEW, _FACTS_SHEET))
         with disk_errors(self.request.path), Workbook(path, self.place, finished_at) as book:
@@ -211,13 +211,13 @@ class _Export:
         return self.tables.snapshot.manifest.tables[table].rows
 
     def _ledger_rows(self) -> Rows:
-        """The ledger of these tables."""
+        """Return the ledger of the exported tables."""
         listed = ", ".join(f"'{table}'" for table in self.request.selection.tables)
         sql = f'SELECT * FROM {SCOPES_VIEW} WHERE "table" IN ({listed})'  # noqa: S608 - names that a manifest may have
         return execute(self.connection, Statement(sql), self.tables)
 
     def _facts(self, written: Mapping[str, ExportedTable]) -> dict[str, Any]:
-        """Which snapshot this is of, how whole that is, and what was written of it."""
+        """Return the origin of the export, its coverage, and what was written."""
         request, manifest = self.request, self.tables.snapshot.manifest
         statuses = [row.status for row in self.tables.snapshot.ledger if row.table in request.selection.tables]
         return {
@@ -240,12 +240,12 @@ class _Export:
 
 
 def shown_path(path: Path) -> str:
-    """The path as text that any encoding of JSON takes, whatever its bytes are."""
+    """Return the path as text that JSON can hold, whatever its bytes are."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _fact_rows(facts: Mapping[str, Any]) -> Rows:
-    """Facts as rows of two columns, those within others under dotted names."""
+    """Return facts as rows of two columns; nested facts have dotted names."""
     pairs = list(_flatten(msgspec.to_builtins(facts), ""))
     columns = [pa.array([pair[place] for pair in pairs], pa.string()) for place in (0, 1)]
     batch = pa.RecordBatch.from_arrays(columns, names=["fact", "value"])

@@ -1,4 +1,4 @@
-"""What an export takes: which tables by their patterns, which columns by their names, which rows by SQL."""
+"""Choose what an export contains: tables by patterns, columns by names, rows by SQL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PATTERN_MARKS = frozenset("*?[")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`columns` are names, or paths into structs as in `vpc_config.vpc_id`; none means all. `where` is SQL."""
+    """Chosen tables. `columns` are names or paths into structs (`vpc_config.vpc_id`), empty for all; `where` is SQL."""
 
     tables: tuple[str, ...]
     columns: tuple[str, ...] = ()
@@ -33,19 +33,19 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class TableSelection:
-    """One table's part of a selection: the SQL, and the schema that its rows have in the snapshot."""
+    """One table of a selection: its SQL, and the schema of its rows in the snapshot."""
 
     statement: Statement
     schema: pa.Schema
 
 
 def choose(patterns: Sequence[str], tables: TableNames) -> tuple[str, ...]:
-    """The snapshot's tables that patterns mean, each once, in order. Raises ConfigError for one that means none."""
+    """Return the tables that match the patterns, each once. Raises ConfigError for a pattern without a match."""
     own = sorted(tables.snapshot.manifest.tables)
     chosen: dict[str, None] = {}
     for pattern in patterns:
         if pattern == SCOPES_VIEW:
-            raise ConfigError(f"{SCOPES_VIEW} goes along with every export; the whole ledger is `query 'FROM _scopes'`")
+            raise ConfigError(f"{SCOPES_VIEW} is part of every export; for the whole ledger use `query 'FROM _scopes'`")
         found = [table for table in own if fnmatchcase(table, pattern)]
         if not found and _PATTERN_MARKS & set(pattern):
             raise ConfigError(f"{pattern!r} matches no table of the snapshot; `query 'SHOW TABLES'` lists them")
@@ -56,15 +56,15 @@ def choose(patterns: Sequence[str], tables: TableNames) -> tuple[str, ...]:
 
 
 def column_paths(text: str) -> tuple[str, ...]:
-    """The columns of `a,b.c`. Raises ConfigError for one that is empty or comes twice."""
+    """Return the columns of `a,b.c`. Raises ConfigError for an empty or repeated one."""
     paths = tuple(part.strip() for part in text.split(","))
     if not all(paths) or len(set(paths)) < len(paths):
-        raise ConfigError(f"--columns {text[:80]!r} must be different names with one comma between two")
+        raise ConfigError(f"--columns {text[:80]!r} must be different names, separated by commas")
     return paths
 
 
 def select_table(selection: Selection, table: str, tables: TableNames) -> TableSelection:
-    """One of the selection's tables. Raises ConfigError for a column that it doesn't have."""
+    """Return one table's part of the selection. Raises ConfigError for an unknown column."""
     stored = pq.read_schema(tables.snapshot.files(table)[0])
     paths = selection.columns or tuple(stored.names)
     schema = pa.schema([_resolve_field(stored, path, table) for path in paths], stored.metadata)
@@ -72,18 +72,18 @@ def select_table(selection: Selection, table: str, tables: TableNames) -> TableS
     lead = f'SELECT {items} FROM "{table}"'  # noqa: S608 - names of the snapshot's own, quoted
     if not selection.where:
         return TableSelection(Statement(lead, f"the SQL for {table}"), schema)
-    # The line's end closes a comment at the end of the user's text.
+    # The line break ends a comment at the end of the user's text.
     where = Statement(selection.where, f"--where for {table}", f"{lead} WHERE (", "\n)")
     return TableSelection(where, schema)
 
 
 def _resolve_field(stored: pa.Schema, path: str, table: str) -> pa.Field:
-    """The field that a path leads to, under the path's name."""
+    """Return the field at a path, named by the path."""
     name, *rest = [path] if path in stored.names else path.split(".")
     found = _find_field(stored, name, f"{table} has no column")
     for step in rest:
         if not pa.types.is_struct(found.type):
-            raise ConfigError(f"--columns: {found.name!r} of {table} has no fields by name, so there is no {path!r}")
+            raise ConfigError(f"--columns: {found.name!r} of {table} isn't a struct, so there is no {path!r}")
         found = _find_field(found.type, step, f"{path.rpartition('.')[0]!r} of {table} has no field")
     return found.with_name(path)
 
@@ -103,7 +103,7 @@ def _length(place: pa.Schema | pa.StructType) -> int:
 
 
 def _column_sql(path: str, stored: pa.Schema) -> str:
-    """The path as SQL, which is known to lead somewhere."""
+    """Return SQL for the column at an existing path."""
     name, *rest = [path] if path in stored.names else path.split(".")
     item = _quoted(name)
     for step in rest:

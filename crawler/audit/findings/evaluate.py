@@ -1,4 +1,4 @@
-"""Findings asked of a snapshot: their SQL run over its tables, and what is known of them beside it."""
+"""Run the SQL of findings over a snapshot and determine the coverage of each result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _INSTANT = "TIMESTAMP WITH TIME ZONE"
 
 @dataclass(frozen=True, slots=True)
 class FindingResult:
-    """A finding's answer. `rows` are the first of `total`; where something isn't known, `gaps` says what."""
+    """The result of one finding. `rows` are the first of `total`; `gaps` lists the missing data."""
 
     finding: Finding
     coverage: Coverage
@@ -41,11 +41,10 @@ class FindingResult:
 def evaluate_findings(
     snapshot: OpenSnapshot, findings: Sequence[Finding], catalog: Catalog, *, max_rows: int = MAX_ROWS
 ) -> list[FindingResult]:
-    """Every finding's outcome, in the order given; of each at most `max_rows` rows, and the number of all.
+    """Return the result of each finding, in the given order, with at most `max_rows` rows each and the total number.
 
-    A table that the snapshot doesn't have is empty to the SQL, and a column that it doesn't have is null: the catalog
-    knows both. Raises ConfigError for a user's own finding whose SQL doesn't run, OutputError where a file of the
-    snapshot can't be read.
+    For the SQL, a table of the catalog that the snapshot doesn't have is empty, and a missing column is null. Raises
+    ConfigError for a user's finding whose SQL doesn't run, OutputError if a file of the snapshot can't be read.
     """
     with session(snapshot, ()) as connection:
         for table in sorted({table for finding in findings for table in (*finding.tables, *finding.lookups)}):
@@ -56,7 +55,7 @@ def evaluate_findings(
 def _create_table_view(
     connection: duckdb.DuckDBPyConnection, snapshot: OpenSnapshot, catalog: Catalog, table: str
 ) -> None:
-    """Make the table a view, with all columns that the catalog declares."""
+    """Create a view of the table, with all columns of the catalog."""
     entry, operation = snapshot.manifest.tables.get(table), catalog.operations.get(table)
     is_as_declared = (
         entry is not None and operation is not None and entry.schema_sha256 == schema_sha256(operation.schema)
@@ -91,7 +90,7 @@ def _evaluate_one(
         reason = str(error).splitlines()[0]
         if finding.is_own:
             raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None
-        return FindingResult(finding, Coverage.UNKNOWN, (*gaps, f"its question doesn't run on this snapshot: {reason}"))
+        return FindingResult(finding, Coverage.UNKNOWN, (*gaps, f"its SQL doesn't run on this snapshot: {reason}"))
     return FindingResult(finding, coverage, gaps, columns, rows, total)
 
 
@@ -107,7 +106,7 @@ def _run_sql(
 
 
 def _cell_sql(name: str, kind: str) -> str:
-    """A column as something that a cell can hold: instants as text in UTC, lists of text joined, the rest as JSON."""
+    """Return SQL that makes a column a cell value: timestamps as UTC text, lists of text joined, the rest as JSON."""
     column = '"' + name.replace('"', '""') + '"'
     if kind in _CELL_TYPES:
         return column

@@ -1,7 +1,7 @@
-"""A snapshot as one HTML page, for those who weren't there: what there is, what was found, what isn't known.
+"""Summarize a snapshot as one self-contained HTML page: inventory, findings, changes, coverage.
 
-Read `page` for what the file may do (nothing but show itself), `markup` for how text stays text, `tables` and `charts`
-for its parts, and `sections`, `coverage` and `evidence` for what it says. `facts` and `changes` only count.
+Read `page` for the file and its security policy, `markup` for escaping, `tables` and `charts` for the parts, and
+`sections`, `coverage` and `evidence` for the contents. `facts` and `changes` count.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Report", "make_report"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The page, and what was found for whoever asked for it."""
+    """The page, the results of its findings, and the SHA-256 of the manifest."""
 
     html: str
     outcomes: Sequence[FindingResult]
@@ -45,11 +45,10 @@ def make_report(
     findings: Sequence[Path] = (),
     max_rows: int = MAX_ROWS,
 ) -> Report:
-    """A snapshot's page. The same snapshot and arguments give the same page, byte for byte.
+    """Return a snapshot's page. The same snapshot and arguments give the same page, byte for byte.
 
-    `against` is the snapshot that it is compared with; `findings` are folders with the user's own; no table of the page
-    has more than `max_rows`. Raises ConfigError for a finding that can't be used, OutputError
-    where the snapshot can't be read.
+    `against` is the snapshot to compare with; `findings` are folders with the user's findings; each table of the page
+    has at most `max_rows` rows. Raises ConfigError for an invalid finding, OutputError if the snapshot can't be read.
     """
     manifest, sha256 = snapshot.manifest, snapshot.manifest_sha256
     inventory = count_inventory(snapshot, catalog)
@@ -58,8 +57,8 @@ def make_report(
     sections = [
         ("summary", "Summary", summary_section(manifest, inventory, outcomes, changes)),
         ("findings", "Findings", findings_section(outcomes)),
-        ("changes", "What changed", changes_section(changes, max_rows)),
-        ("inventory", "What there is", inventory_section(inventory, max_rows)),
+        ("changes", "Changes", changes_section(changes, max_rows)),
+        ("inventory", "Inventory", inventory_section(inventory, max_rows)),
         ("coverage", "Coverage", coverage_section(snapshot, inventory, catalog, max_rows)),
         ("evidence", "Evidence", evidence_section(manifest, sha256)),
     ]

@@ -1,4 +1,4 @@
-"""What the snapshot doesn't know: scopes that aren't complete, accounts left out, and what no crawl asks for."""
+"""The coverage section: incomplete scopes, left-out accounts, and tables that the snapshot doesn't have."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from crawler.snapshot import Manifest, ScopeRow
 
 STATUS_TEXTS = {
-    Status.COMPLETE: "every page of every list was read: what isn't there is gone",
-    Status.UNSUPPORTED: "the product isn't offered or not activated there: counts as complete",
-    Status.TRUNCATED: "the service can't return more: there may be further rows",
-    Status.UNSTABLE: "the list didn't come out the same twice: rows may be missing",
+    Status.COMPLETE: "every page of every list was read: an absent row doesn't exist",
+    Status.UNSUPPORTED: "the product isn't offered or activated there: counts as complete",
+    Status.TRUNCATED: "the service returned only a part of the list: rows may be missing",
+    Status.UNSTABLE: "two reads of the list gave different rows: rows may be missing",
     Status.NOT_ATTEMPTED: "planned, but the crawl ended first: nothing is known",
     Status.DENIED: "no permission: nothing is known",
     Status.FAILED: "could not be read: nothing is known",
@@ -29,12 +29,12 @@ STATUS_TEXTS = {
 _PARENT = re.compile(r"Its parent \w+ is \w+: ")
 _SCOPE_COLUMNS = ("account_id", "region_id", "table")
 _MOST_NAMES = 4
-# A grid of more accounts or regions is no overview any more; accounts with gaps come first.
+# A larger grid would be unreadable; accounts with the most gaps are shown first.
 _GRID_ACCOUNTS, _GRID_REGIONS = 40, 40
 
 
 def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Catalog, max_rows: int) -> Html:
-    """The whole section's content."""
+    """Return the section's content."""
     manifest = snapshot.manifest
     return joined(
         [
@@ -52,12 +52,12 @@ def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Cata
 
 
 def completeness(manifest: Manifest) -> str:
-    """How complete the snapshot is, in a sentence."""
+    """Return in a sentence how complete the snapshot is."""
     total, missing = manifest.scopes.total, len(manifest.scopes.not_complete)
     if manifest.status == "complete":
         return f"Complete: all {total:,} scopes were read to their end."
     if missing:
-        return f"Partial: {missing:,} of {total:,} scopes aren't complete. What they hold is unknown, not absent."
+        return f"Partial: {missing:,} of {total:,} scopes aren't complete. Their missing rows are unknown, not absent."
     return "Partial: all scopes were read to their end, but accounts may be missing."
 
 
@@ -79,7 +79,7 @@ def _meter(manifest: Manifest) -> Html:
 
 
 def _grid(places: Sequence[TargetFacts]) -> Html | None:
-    """Accounts by regions, with what share of the scopes is complete."""
+    """Return a grid of accounts and regions with the complete scopes of each target."""
     regions = sorted({place.region_id for place in places})
     gaps: dict[str, int] = {}
     for place in places:
@@ -119,7 +119,7 @@ def _grid_cell(place: TargetFacts | None) -> Html:
 
 
 def _causes(manifest: Manifest, max_rows: int) -> Html | None:
-    """One cause often takes many scopes along: what a child's scope puts before its parent's reason isn't one more."""
+    """Return the causes of incomplete scopes. A child's scope counts for the cause of its parent."""
     found: dict[tuple[str, str], list[ScopeRow]] = {}
     for row in manifest.scopes.not_complete:
         why = _reason_text(row.error_code, _PARENT.sub("", row.error_message, count=1))
@@ -134,7 +134,7 @@ def _causes(manifest: Manifest, max_rows: int) -> Html | None:
 
 
 def _name_list(names: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
+    """Return the first names and the number of the others."""
     found = sorted(set(names))
     more = f" and {len(found) - _MOST_NAMES:,} more" if len(found) > _MOST_NAMES else ""
     return ", ".join(found[:_MOST_NAMES]) + more
@@ -155,11 +155,11 @@ def _open_scopes(manifest: Manifest, max_rows: int) -> Html | None:
         for row in scopes
     ]
     columns = ("account_id", "region_id", "table", "status", "why")
-    return optional_table("scopes", "Scopes that aren't complete, and why", columns, rows, max_rows)
+    return optional_table("scopes", "Incomplete scopes", columns, rows, max_rows)
 
 
 def status_text(status: str) -> str:
-    """A status as it is read: `not attempted`."""
+    """Return a status in words: `not attempted`."""
     return status.replace("_", " ")
 
 
@@ -175,7 +175,7 @@ def _directory(manifest: Manifest) -> Html | None:
     said += f"{found.members:,} members."
     if is_whole(found.status):
         return element("p", said)
-    reason = f" {_reason_text(found.error_code, found.error_message)} Accounts that it doesn't name may be missing."
+    reason = f" {_reason_text(found.error_code, found.error_message)} Accounts that it doesn't list may be missing."
     return element("p", element("strong", said, class_="bad"), reason)
 
 
@@ -192,7 +192,7 @@ def _unknown_fields(manifest: Manifest, max_rows: int) -> Html | None:
         for table, paths in sorted(manifest.unknown_fields.items())
         for path, count in paths.items()
     ]
-    caption = "Fields that no schema knows: kept in the column _extra, and not looked at by any finding"
+    caption = "Fields that no schema has: kept in the column _extra, not checked by findings"
     return optional_table("unknown-fields", caption, ("table", "field", "records"), rows, max_rows)
 
 

@@ -171,12 +171,12 @@ def test_a_value_goes_on_in_lines_that_begin_further_in():
         (HEADER.replace("low", "urgent") + "SELECT 1", "severity 'urgent' isn't one of high, medium, low, info"),
         (HEADER + "-- owner: me\nSELECT 1", "line 5: unknown key 'owner'"),
         (HEADER + "-- just a remark\nSELECT 1", "line 5: a header's lines are"),
-        (HEADER.replace("fc_functions", "../etc") + "SELECT 1", "'../etc' can't be a table's name"),
+        (HEADER.replace("fc_functions", "../etc") + "SELECT 1", "'../etc' isn't a table's name"),
         (HEADER + "SELEKT 1", "not SQL"),
         (HEADER, "there must be one SELECT"),
         (HEADER + "SELECT 1; SELECT 2", "there must be one SELECT"),
         (HEADER + "COPY (SELECT 1) TO 'x.csv'", "there must be one SELECT"),
-        (HEADER + "-- secrets: keep\nSELECT 1", "secrets can only ask for fingerprint"),
+        (HEADER + "-- secrets: keep\nSELECT 1", "the only value of secrets is fingerprint"),
     ],
 )
 def test_a_file_that_is_no_finding_is_refused_with_its_name_and_the_reason(tmp_path, text, message):
@@ -189,9 +189,9 @@ def test_a_file_that_is_no_finding_is_refused_with_its_name_and_the_reason(tmp_p
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("Mine.sql", b"", "named with small letters"),
+        ("Mine.sql", b"", "may have small letters"),
         ("mine.sql", b"\xff\xfe", "not UTF-8 at byte 0"),
-        ("mine.txt", b"", "there is no .sql file"),
+        ("mine.txt", b"", "the folder has no .sql file"),
         ("mine.sql", b"-" * (1 << 20) + b"-", "larger than 1 MiB"),
     ],
 )
@@ -227,7 +227,7 @@ def test_a_built_in_finding_that_does_not_run_is_unknown(tmp_path):
     snapshot = write(tmp_path, {"fc_functions": []})
     [outcome] = evaluate_findings(snapshot, [mine("SELECT nothing FROM fc_functions", is_own=False)], CATALOG)
     assert outcome.coverage is Coverage.UNKNOWN
-    assert "its question doesn't run on this snapshot" in outcome.gaps[0]
+    assert "its SQL doesn't run on this snapshot" in outcome.gaps[0]
 
 
 def test_tables_of_ones_own_can_be_asked_without_the_catalog(tmp_path):

@@ -164,10 +164,10 @@ def connect(
             create_view(connection, table, snapshot.files(table))
         create_view(connection, SCOPES_VIEW, [snapshot.local_path(snapshot.manifest.ledger)])
         for name, value in {**_SETTINGS, **settings}.items():
-            connection.execute(f"SET {name} = {_quoted(value, chr(39))}")
+            connection.execute(f"SET {name} = {quote_text(value)}")
         roots = [found.root for found in (snapshot, *others)]
         folders = {path for root in roots for path in (str(root.absolute()), str(root.resolve()), _literal(str(root)))}
-        allowed = ", ".join(_quoted(folder, "'") for folder in sorted(folders))
+        allowed = ", ".join(quote_text(folder) for folder in sorted(folders))
         connection.execute(f"SET allowed_directories = [{allowed}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -185,14 +185,14 @@ def create_view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequenc
     import duckdb
 
     try:
-        connection.execute(f"CREATE VIEW {_quoted(name, chr(34))} AS SELECT * FROM {scan_sql(files)}")  # noqa: S608 - quoted
+        connection.execute(f"CREATE VIEW {quote_name(name)} AS SELECT * FROM {scan_sql(files)}")  # noqa: S608 - quoted
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise unreadable_file(str(error)) from None
 
 
 def scan_sql(files: Iterable[str]) -> str:
     """Return the SQL for FROM that reads files with one schema, with their own columns only."""
-    listed = ", ".join(_quoted(_literal(file), "'") for file in files)
+    listed = ", ".join(quote_text(_literal(file)) for file in files)
     return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = false)"
 
 
@@ -207,5 +207,11 @@ def _literal(file: str) -> str:
     return _PATTERN.sub(r"[\g<0>]", str(Path(file).absolute()))
 
 
-def _quoted(text: str, mark: str) -> str:
-    return mark + text.replace(mark, mark * 2) + mark
+def quote_name(name: str) -> str:
+    """Return a name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """Return a text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"

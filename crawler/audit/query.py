@@ -36,8 +36,6 @@ _FUNCTION = re.compile(r'"function_name":"([^"]*)"')
 # These functions run SQL from a string or a syntax tree, which could be anything.
 _RUNNING_FUNCTIONS = frozenset({"query", "json_execute_serialized_sql"})
 _ACCEPTED = "only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of a SELECT are accepted (read-only)"
-
-
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 
 
@@ -124,14 +122,14 @@ def _check(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: 
     checked = statement
     try:
         kinds = [found.type.name for found in connection.extract_statements(statement.sql)]
-        read, checked = _explained(statement, kinds)
-        _check_nodes(connection, read, statement.label)
+        select, checked = _select_and_explain(statement, kinds)
+        _check_nodes(connection, select, statement.label)
         connection.execute(checked.sql)
     except duckdb.Error as error:
         raise translate_rejection(error, checked, tables) from None
 
 
-def _explained(statement: Statement, kinds: list[str]) -> tuple[str, Statement]:
+def _select_and_explain(statement: Statement, kinds: list[str]) -> tuple[str, Statement]:
     """Return the SELECT, and an EXPLAIN of it, which checks names and types and runs nothing."""
     if not kinds:
         raise ConfigError(f"{statement.label} is empty")

@@ -74,7 +74,7 @@ def export(
     """
     from crawler.audit.export.exporter import ExportRequest
     from crawler.audit.export.exporter import export as write
-    from crawler.audit.export.selection import Selection, choose, column_paths
+    from crawler.audit.export.selection import ExportSelection, choose, column_paths
     from crawler.clock import SystemClock
 
     chosen_format = _format_of(path, file_format, is_raw=is_raw)
@@ -82,7 +82,7 @@ def export(
 
     def work() -> tuple[ExportRequest, Mapping[str, ExportedTable]]:
         with open_tables(common, config_file, uri, snapshot_id) as tables:
-            selection = Selection(choose(patterns, tables), paths, where)
+            selection = ExportSelection(choose(patterns, tables), paths, where)
             now = SystemClock().now()
             request = ExportRequest(selection, chosen_format, path, now, is_raw=is_raw, may_replace=may_replace)
             return request, write(request, tables)

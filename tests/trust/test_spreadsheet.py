@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from crawler.audit.export.exporter import ExportRequest, export
-from crawler.audit.export.selection import Selection, choose, column_paths
+from crawler.audit.export.selection import ExportSelection, choose, column_paths
 from crawler.audit.sql_errors import TableNames
 from tests.support.hostile_rows import FORMULAS, TEXTS, hostile_snapshot
 from tests.support.written_snapshots import CATALOG
@@ -25,7 +25,7 @@ def understood(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spreadsheet")
     snapshot = hostile_snapshot(folder / "snapshots")
     known = TableNames(snapshot, lambda: CATALOG.operations)
-    selection = Selection(choose(("fc_functions",), known), column_paths("function_name,description"), "")
+    selection = ExportSelection(choose(("fc_functions",), known), column_paths("function_name,description"), "")
     for name, kind, is_raw in (("guarded.csv", "csv", False), ("raw.csv", "csv", True), ("book.xlsx", "xlsx", False)):
         export(ExportRequest(selection, kind, folder / name, NOW, is_raw=is_raw), known)
     # UTF-8, quoted by ", formulas evaluated as a person's spreadsheet does.

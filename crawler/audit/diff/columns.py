@@ -14,7 +14,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.audit.database import unreadable_file
+from crawler.audit.database import quote_name, unreadable_file
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS
 
 ValueKind = Literal["scalar", "struct", "list", "map", "extra"]
@@ -181,14 +181,9 @@ def _extra_key_pattern(paths: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile(rf"(?:{'|'.join(patterns)})(?=[.\[]|$)", re.IGNORECASE)
 
 
-def quoted(name: str) -> str:
-    """Return a name as a quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def column_sql(part: FieldPath) -> str:
     """Return SQL for the fields of a column that both sides have, with the same type on both."""
-    return _projected(quoted(part.name), part, 0)
+    return _projected(quote_name(part.name), part, 0)
 
 
 def _projected(value: str, part: FieldPath, depth: int) -> str:
@@ -196,7 +191,7 @@ def _projected(value: str, part: FieldPath, depth: int) -> str:
         return value
     if part.kind == "struct":
         inner = ", ".join(
-            f"{quoted(child.name)}: {_projected(f'{value}.{quoted(child.name)}', child, depth)}"
+            f"{quote_name(child.name)}: {_projected(f'{value}.{quote_name(child.name)}', child, depth)}"
             for child in part.children
         )
         return f"CASE WHEN {value} IS NOT NULL THEN {{{inner}}} END"

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.database import OpenSnapshot, scan_sql, session, unreadable_file
-from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, column_sql, quoted
+from crawler.audit.database import OpenSnapshot, quote_name, scan_sql, session, unreadable_file
+from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, column_sql
 from crawler.catalog.model import DETAILS_COLUMN
 
 if TYPE_CHECKING:
@@ -157,9 +157,8 @@ def _equality(columns: ComparedColumns, number: int) -> str:
 
 def _side_sql(files: SideFiles, columns: ComparedColumns) -> str:
     """Return SQL for one side's rows."""
-    shown = [
-        f"{quoted(name)} AS {key}" for name, key in zip(columns.key or SCOPE_COLUMNS, _key_names(columns), strict=True)
-    ]
+    keys = zip(columns.key or SCOPE_COLUMNS, _key_names(columns), strict=True)
+    shown = [f"{quote_name(name)} AS {key}" for name, key in keys]
     shown += [f"{column_sql(part)} AS c{n}" for n, part in enumerate(columns.parts)]
     shown += [f"{DETAILS_COLUMN} AS d"] if columns.has_details else []
     rows = scan_sql(files.paths or [files.schema_file])

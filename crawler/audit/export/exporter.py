@@ -28,7 +28,7 @@ from crawler.audit.export.atomic_files import (
     staging,
 )
 from crawler.audit.export.files import write_file
-from crawler.audit.export.selection import Selection, select_table
+from crawler.audit.export.selection import ExportSelection, select_table
 from crawler.audit.export.workbook import Workbook, check_installed, check_rows, sheet_names
 from crawler.audit.query import ERROR_SETTINGS, Rows, Statement, execute
 from crawler.clock import iso_utc
@@ -53,7 +53,7 @@ _SCOPES = f"{SCOPES_VIEW}.csv"
 class ExportRequest:
     """A requested export. `at` is the current time, which is recorded in the export."""
 
-    selection: Selection
+    selection: ExportSelection
     file_format: ExportFormat
     path: Path
     at: datetime

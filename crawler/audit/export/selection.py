@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.audit.database import SCOPES_VIEW
+from crawler.audit.database import SCOPES_VIEW, quote_name, quote_text
 from crawler.audit.query import Statement
 from crawler.errors import ConfigError
 
@@ -23,7 +23,7 @@ _PATTERN_MARKS = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
+class ExportSelection:
     """Chosen tables. `columns` are names or paths into structs (`vpc_config.vpc_id`), empty for all; `where` is SQL."""
 
     tables: tuple[str, ...]
@@ -63,7 +63,7 @@ def column_paths(text: str) -> tuple[str, ...]:
     return paths
 
 
-def select_table(selection: Selection, table: str, tables: TableNames) -> TableSelection:
+def select_table(selection: ExportSelection, table: str, tables: TableNames) -> TableSelection:
     """Return one table's part of the selection. Raises ConfigError for an unknown column."""
     stored = pq.read_schema(tables.snapshot.files(table)[0])
     paths = selection.columns or tuple(stored.names)
@@ -88,8 +88,9 @@ def _resolve_field(stored: pa.Schema, path: str, table: str) -> pa.Field:
     return found.with_name(path)
 
 
-def _find_field(place: pa.Schema | pa.StructType, name: str, absent: str) -> pa.Field:
-    fields = {place.field(number).name: place.field(number) for number in range(_length(place))}
+def _find_field(parent: pa.Schema | pa.StructType, name: str, absent: str) -> pa.Field:
+    count = len(parent) if isinstance(parent, pa.Schema) else parent.num_fields
+    fields = {parent.field(number).name: parent.field(number) for number in range(count)}
     if name in fields:
         return fields[name]
     near = get_close_matches(name, fields, n=3)
@@ -98,20 +99,10 @@ def _find_field(place: pa.Schema | pa.StructType, name: str, absent: str) -> pa.
     raise ConfigError(f"--columns: {absent} {name[:80]!r}: {hint}")
 
 
-def _length(place: pa.Schema | pa.StructType) -> int:
-    return len(place) if isinstance(place, pa.Schema) else place.num_fields
-
-
 def _column_sql(path: str, stored: pa.Schema) -> str:
     """Return SQL for the column at an existing path."""
     name, *rest = [path] if path in stored.names else path.split(".")
-    item = _quoted(name)
+    item = quote_name(name)
     for step in rest:
-        literal = step.replace("'", "''")
-        item = f"struct_extract({item}, '{literal}')"
-    return f"{item} AS {_quoted(path)}"
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
+        item = f"struct_extract({item}, {quote_text(step)})"
+    return f"{item} AS {quote_name(path)}"

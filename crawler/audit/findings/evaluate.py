@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crawler.audit.database import create_view, session, unreadable_file
+from crawler.audit.database import create_view, quote_name, session, unreadable_file
 from crawler.audit.findings.coverage import Coverage, assess_coverage
 from crawler.errors import ConfigError
 from crawler.snapshot import schema_sha256
@@ -107,7 +107,7 @@ def _run_sql(
 
 def _cell_sql(name: str, kind: str) -> str:
     """Return SQL that makes a column a cell value: timestamps as UTC text, lists of text joined, the rest as JSON."""
-    column = '"' + name.replace('"', '""') + '"'
+    column = quote_name(name)
     if kind in _CELL_TYPES:
         return column
     if kind == _INSTANT:

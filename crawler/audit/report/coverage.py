@@ -78,16 +78,16 @@ def _meter(manifest: Manifest) -> Html:
     return joined([meter(parts, "Scopes by status"), element("dl", *rows, class_="terms")])
 
 
-def _grid(places: Sequence[TargetFacts]) -> Html | None:
+def _grid(targets: Sequence[TargetFacts]) -> Html | None:
     """Return a grid of accounts and regions with the complete scopes of each target."""
-    regions = sorted({place.region_id for place in places})
+    regions = sorted({target.region_id for target in targets})
     gaps: dict[str, int] = {}
-    for place in places:
-        gaps[place.account_id] = gaps.get(place.account_id, 0) + place.open_scopes
+    for target in targets:
+        gaps[target.account_id] = gaps.get(target.account_id, 0) + target.open_scopes
     accounts = sorted(gaps, key=lambda account: (-gaps[account], account))[:_GRID_ACCOUNTS]
     if not accounts or len(regions) > _GRID_REGIONS:
         return None
-    found = {(place.account_id, place.region_id): place for place in places}
+    found = {(target.account_id, target.region_id): target for target in targets}
     head = [element("th", region, scope="col") for region in regions]
     rows = [
         element("tr", element("th", account, scope="row"), *(_grid_cell(found.get((account, r))) for r in regions))
@@ -107,14 +107,14 @@ def _grid(places: Sequence[TargetFacts]) -> Html | None:
     return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
-def _grid_cell(place: TargetFacts | None) -> Html:
-    if place is None:
+def _grid_cell(target: TargetFacts | None) -> Html:
+    if target is None:
         return element("td", "–", class_="none")
-    whole = place.scopes - place.open_scopes
-    kind = "all" if whole == place.scopes else "some" if whole else "nothing"
+    whole = target.scopes - target.open_scopes
+    kind = "all" if whole == target.scopes else "some" if whole else "nothing"
     mark = {"all": "✓", "some": "◐", "nothing": "✕"}[kind]
     return element(
-        "td", element("span", mark, class_="sign", aria_hidden="true"), f" {whole}/{place.scopes}", class_=kind
+        "td", element("span", mark, class_="sign", aria_hidden="true"), f" {whole}/{target.scopes}", class_=kind
     )
 
 

@@ -22,7 +22,7 @@ from crawler.audit.export import files as rowfiles
 from crawler.audit.export import workbook
 from crawler.audit.export.atomic_files import TargetError
 from crawler.audit.export.exporter import ExportRequest, export
-from crawler.audit.export.selection import Selection, choose, column_paths
+from crawler.audit.export.selection import ExportSelection, choose, column_paths
 from crawler.audit.query import Rows
 from crawler.audit.sql_errors import TableNames
 from crawler.errors import ConfigError, OutputError, QueryError
@@ -42,7 +42,7 @@ def snapshot(tmp_path_factory):
 def run(snapshot, path, file_format="csv", tables=("fc_functions",), columns="", where="", **options):
     known = TableNames(snapshot, lambda: CATALOG.operations)
     paths = column_paths(columns) if columns else ()
-    selection = Selection(choose(tables, known), paths, where)
+    selection = ExportSelection(choose(tables, known), paths, where)
     return export(ExportRequest(selection, file_format, path, NOW, **options), known)
 
 

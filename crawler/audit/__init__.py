@@ -1,5 +1,5 @@
-"""What people do with snapshots: ask in SQL, compare two, take a table along, read a report.
+"""Read snapshots: SQL queries, comparison of two snapshots, export of tables, findings, HTML report.
 
-Everything here reads by the manifest, so that nobody sees half a snapshot, and nothing here writes into the output.
-Reading order: `opened` · `query`, `diff`, `export`, `report`.
+Everything here reads the files that a manifest lists, so an uncommitted snapshot is never visible. Nothing here
+writes into the output. Reading order: `database` · `query`, `diff`, `export`, `findings`, `report`.
 """

@@ -1,4 +1,4 @@
-"""A snapshot opened for reading: its manifest, its ledger, and a DuckDB connection with a view a table."""
+"""Open a snapshot for reading: its manifest, its ledger, and a DuckDB connection with one view per table."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ _AT_CONNECTING: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-# Not the process's variables; and nothing is spilled into the working folder, which is DuckDB's default.
+# No variables of this process as tables, and no spilling into the working folder, which is DuckDB's default.
 _SETTINGS = {"TimeZone": "UTC", "python_enable_replacements": "false", "temp_directory": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSnapshot:
-    """One committed snapshot. `ledger` has a row a scope, those of tables that were only walked too.
+    """One committed snapshot. `ledger` has one row per scope, including tables that were only read for child lists.
 
-    `root` is where its files are. Those of a snapshot in a bucket are fetched there when they are first asked for; the
-    folder is a temporary one that goes when the process ends.
+    `root` is the folder of its files. Files of a snapshot in a bucket are fetched on first use into a temporary folder,
+    which is removed when the process ends.
     """
 
     root: Path
@@ -59,39 +59,39 @@ class OpenSnapshot:
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that was asked for is in it; where not, `manifest.scopes.not_complete` says what isn't."""
+        """Whether all planned scopes are complete; `manifest.scopes.not_complete` lists the others."""
         return self.manifest.status == "complete"
 
     @property
     def manifest_sha256(self) -> str:
-        """The SHA-256 of the manifest's file, in hex: by it anybody can tell later which snapshot was read."""
+        """The SHA-256 of the manifest's file, in hex. It proves later which snapshot was read."""
         path = manifest_path(self.manifest.snapshot_id)
         content = storage_of(self.bucket or self.root).read(path)
         if content is None:
-            raise OutputError(f"{path} was removed while it was read")
+            raise OutputError(f"{path} was removed during reading")
         return hashlib.sha256(content).hexdigest()
 
     def files(self, table: str) -> list[str]:
-        """The paths of a table's Parquet files. A table without rows has one with the schema."""
-        return [self.local(file) for file in self.manifest.tables[table].files]
+        """Return the paths of a table's Parquet files. A table without rows has one file with the schema."""
+        return [self.local_path(file) for file in self.manifest.tables[table].files]
 
-    def local(self, file: PartFile) -> str:
-        """The path of one of the manifest's files on this machine. Raises OutputError for one that can't be had."""
-        place = self.root / file.path
-        if self.bucket is not None and not place.exists():
-            self.bucket.fetch(file, place)
-        return str(place)
+    def local_path(self, file: PartFile) -> str:
+        """Return the local path of a file of the manifest. Raises OutputError if it can't be fetched."""
+        path = self.root / file.path
+        if self.bucket is not None and not path.exists():
+            self.bucket.fetch(file, path)
+        return str(path)
 
 
 def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnapshot:
     """Open a snapshot by its ID; `latest` is the newest complete one, `newest` the newest of all.
 
-    Raises OutputError where there is none, or where its manifest or ledger isn't what was committed.
+    Raises OutputError if there is none, or if its manifest or ledger was changed after the commit.
     """
     if snapshot_id == "newest":
         snapshot_id = newest_snapshot_id(root)
         if not snapshot_id:
-            raise OutputError(f"{root} has no snapshot yet: crawl first")
+            raise OutputError(f"{root} has no snapshot yet; run a crawl first")
     manifest = read_manifest(root, snapshot_id)
     ledger = read_ledger(root, manifest)
     if isinstance(root, Path):
@@ -112,7 +112,7 @@ def session(
     settings: Mapping[str, str] = MappingProxyType({}),
     others: Sequence[OpenSnapshot] = (),
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """As `connect`, for a block. What doesn't fit into memory is spilled to a private folder, which goes afterwards."""
+    """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder."""
     with tempfile.TemporaryDirectory(prefix="acs-inventory-") as folder:
         connection = connect(snapshot, tables, {"temp_directory": folder, **settings}, others)
         _sessions.append(connection)
@@ -124,19 +124,19 @@ def session(
 
 
 def interrupt_sessions() -> None:
-    """Make whatever is being asked in a `session` fail, from another thread. Where nothing is, the next query does."""
+    """Make running queries of all sessions fail, from another thread. An idle session fails its next query."""
     import duckdb
 
     for connection in tuple(_sessions):
-        with suppress(duckdb.ConnectionException):  # closed meanwhile
+        with suppress(duckdb.ConnectionException):  # closed in the meantime
             connection.interrupt()
 
 
 def mentioned_tables(sql: str) -> set[str] | None:
-    """The names in small letters that one statement reads from; None where it can't be parsed. Opens nothing."""
+    """Return the lowercase names that one statement reads from; None if it can't be parsed. Opens no file."""
     import duckdb
 
-    # Without its own settings it would ask the network for an extension that a name seems to need.
+    # Without these settings DuckDB would download an extension that a name seems to need.
     with duckdb.connect(config={**_AT_CONNECTING, "enable_external_access": "false"}) as connection:
         try:
             return {name.lower() for name in connection.get_table_names(sql)}
@@ -150,11 +150,11 @@ def connect(
     settings: Mapping[str, str] = MappingProxyType({}),
     others: Sequence[OpenSnapshot] = (),
 ) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection of its own, in memory: each table of the snapshot is a view, the ledger is `_scopes`.
+    """Return a new in-memory DuckDB connection: each table of the snapshot is a view, the ledger is `_scopes`.
 
-    Instants are shown in UTC. No file outside the snapshot's root can be reached by it, no network, no extension and no
-    variable of ours. `settings` are more of DuckDB's own, made before all of them are locked; files of `others` can be
-    read as well. Raises OutputError where a file of the snapshot can't be read.
+    Timestamps are shown in UTC. The connection can't reach files outside of the snapshot's root, the network,
+    extensions, or variables of this process. `settings` are further DuckDB settings, applied before all are locked.
+    Files of `others` can be read, too. Raises OutputError if a file of the snapshot can't be read.
     """
     import duckdb
 
@@ -162,12 +162,12 @@ def connect(
     try:
         for table in snapshot.manifest.tables if tables is None else tables:
             create_view(connection, table, snapshot.files(table))
-        create_view(connection, SCOPES_VIEW, [snapshot.local(snapshot.manifest.ledger)])
+        create_view(connection, SCOPES_VIEW, [snapshot.local_path(snapshot.manifest.ledger)])
         for name, value in {**_SETTINGS, **settings}.items():
-            connection.execute(f"SET {name} = {_quoted(value, chr(39))}")
+            connection.execute(f"SET {name} = {quote_text(value)}")
         roots = [found.root for found in (snapshot, *others)]
         folders = {path for root in roots for path in (str(root.absolute()), str(root.resolve()), _literal(str(root)))}
-        allowed = ", ".join(_quoted(folder, "'") for folder in sorted(folders))
+        allowed = ", ".join(quote_text(folder) for folder in sorted(folders))
         connection.execute(f"SET allowed_directories = [{allowed}]")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -178,34 +178,40 @@ def connect(
 
 
 def create_view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[str]) -> None:
-    """A view of one snapshot's Parquet files, which have one schema; the folders' names add no columns.
+    """Create a view of Parquet files with one schema; the folders' names add no columns.
 
-    Opens the first of them only. Raises OutputError where that can't be read.
+    Opens only the first file. Raises OutputError if it can't be read.
     """
     import duckdb
 
     try:
-        connection.execute(f"CREATE VIEW {_quoted(name, chr(34))} AS SELECT * FROM {source(files)}")  # noqa: S608 - quoted
+        connection.execute(f"CREATE VIEW {quote_name(name)} AS SELECT * FROM {scan_sql(files)}")  # noqa: S608 - quoted
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
-        raise unreadable(str(error)) from None
+        raise unreadable_file(str(error)) from None
 
 
-def source(files: Iterable[str]) -> str:
-    """What stands after FROM for the rows of files that have one schema, by their own columns."""
-    listed = ", ".join(_quoted(_literal(file), "'") for file in files)
+def scan_sql(files: Iterable[str]) -> str:
+    """Return the SQL for FROM that reads files with one schema, with their own columns only."""
+    listed = ", ".join(quote_text(_literal(file)) for file in files)
     return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = false)"
 
 
-def unreadable(reason: str) -> OutputError:
-    """The error of a snapshot's file that isn't there or isn't whole, by DuckDB's reason for it."""
+def unreadable_file(reason: str) -> OutputError:
+    """Return the error for a missing or damaged file of the snapshot, with DuckDB's reason."""
     line = " ".join(reason.partition("\n\nLINE ")[0].removeprefix("IO Error: ").split())
-    return OutputError(f"a file of the snapshot can't be read; `snapshots verify` says which and how: {line}")
+    return OutputError(f"a file of the snapshot can't be read; run `snapshots verify` for details: {line}")
 
 
 def _literal(file: str) -> str:
-    """A path that DuckDB takes as it is: absolute, and what it would take for a pattern in a set of its own."""
+    """Return the absolute path with the pattern characters escaped, so that DuckDB takes it literally."""
     return _PATTERN.sub(r"[\g<0>]", str(Path(file).absolute()))
 
 
-def _quoted(text: str, mark: str) -> str:
-    return mark + text.replace(mark, mark * 2) + mark
+def quote_name(name: str) -> str:
+    """Return a name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """Return a text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"

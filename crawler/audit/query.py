@@ -1,7 +1,7 @@
-"""One statement of SQL over a snapshot: what may be asked, and asking it.
+"""Check one SQL statement over a snapshot and run it.
 
-What may be asked is judged by DuckDB's own parser and not by the text: one statement that reads, all the way down. A
-WITH may hold a COPY that writes into the output, and EXPLAIN ANALYZE runs what it explains.
+DuckDB's parser decides, not the text: the statement and all its parts must only read. A WITH may contain a COPY that
+writes into the output, and EXPLAIN ANALYZE runs the statement that it explains.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from crawler.audit.database import SCOPES_VIEW, mentioned_tables, session
-from crawler.audit.sql_errors import Statement, failed, refused
+from crawler.audit.sql_errors import translate_failure, translate_rejection
 from crawler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,23 +26,55 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 1000
 
-# Errors as data, since that is where their place in the text is.
-SETTINGS = {"errors_as_json": "true"}
+# Only errors as JSON have the position in the SQL.
+ERROR_SETTINGS = {"errors_as_json": "true"}
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?P<explained>.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
 _NODE = re.compile(r'"type":"([A-Z_]+_NODE)"')
 _READING_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _FUNCTION = re.compile(r'"function_name":"([^"]*)"')
-# They run what a text or a parsed tree says, which could be anything.
+# These functions run SQL from a string or a syntax tree, which could be anything.
 _RUNNING_FUNCTIONS = frozenset({"query", "json_execute_serialized_sql"})
-_ACCEPTED = "only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of a SELECT are taken, for nothing here writes"
+_ACCEPTED = "only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of a SELECT are accepted (read-only)"
+_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL to run: the user's `text` between `lead` and `tail`. Messages call it `label`.
+
+    Raises ConfigError for text that contains a NUL or isn't UTF-8.
+    """
+
+    text: str
+    label: str = "the SQL"
+    lead: str = ""
+    tail: str = ""
+
+    def __post_init__(self) -> None:
+        if _NO_TEXT.search(self.text):
+            raise ConfigError(f"{self.label} isn't text: it contains a NUL or bytes that aren't UTF-8")
+
+    @property
+    def sql(self) -> str:
+        """The complete SQL."""
+        return f"{self.lead}{self.text}{self.tail}"
+
+    def locate(self, position_bytes: int) -> str:
+        """Return line and column in the user's text for a position in the SQL; empty if outside of that text."""
+        own = self.text.encode()
+        at = position_bytes - len(self.lead.encode())
+        if not 0 <= at <= len(own):
+            return ""
+        before = own[:at].decode(errors="ignore")
+        return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """An answer on its way, read once: batches of at most `BATCH_ROWS`.
+    """A result in batches of at most `BATCH_ROWS` rows, readable once.
 
-    The statement runs while they are read, and so that raises what `run_query` raises.
+    The statement runs while the batches are read, so reading raises the same errors as `run_query`.
     """
 
     schema: pa.Schema
@@ -51,56 +83,58 @@ class Rows:
 
 @contextmanager
 def run_query(snapshot: OpenSnapshot, sql: str, tables: TableNames) -> Iterator[Rows]:
-    """The rows of one reading statement, for a block.
+    """Run one statement and yield its rows, valid within the `with` block.
 
-    Raises ConfigError for SQL that can't be run or that would write, QueryError for what fails on the way, OutputError
-    where the snapshot's files can't be read.
+    Raises ConfigError for SQL that can't be run or would write, QueryError for SQL that fails while running,
+    OutputError if the snapshot's files can't be read.
     """
     statement = Statement(sql)
-    with session(snapshot, _mentioned(snapshot, sql), SETTINGS) as connection:
-        yield ask(connection, statement, tables)
+    with session(snapshot, _tables_to_open(snapshot, sql), ERROR_SETTINGS) as connection:
+        yield execute(connection, statement, tables)
 
 
-def ask(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> Rows:
-    """See `run_query`; the connection must have been made with `SETTINGS`."""
+def execute(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> Rows:
+    """Run one statement as `run_query` does; the connection needs `ERROR_SETTINGS`."""
     import duckdb
 
     _check(connection, statement, tables)
     try:
         reader = connection.sql(statement.sql).to_arrow_reader(BATCH_ROWS)
     except duckdb.Error as error:
-        raise failed(error, statement, tables) from None
+        raise translate_failure(error, statement, tables) from None
     return Rows(reader.schema, _batches(reader, statement, tables))
 
 
 def _batches(reader: pa.RecordBatchReader, statement: Statement, tables: TableNames) -> Iterator[pa.RecordBatch]:
     try:
         for batch in reader:
-            # There may be more in it than was asked for.
+            # DuckDB may return larger batches than requested.
             for start in range(0, batch.num_rows, BATCH_ROWS):
                 yield batch.slice(start, BATCH_ROWS)
     except (OSError, pa.ArrowException) as error:
-        raise failed(error, statement, tables) from None
+        raise translate_failure(error, statement, tables) from None
 
 
 def _check(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> None:
-    """Raise ConfigError for anything but one statement that can be run and only reads."""
+    """Raise ConfigError unless the SQL is one valid statement that only reads."""
     import duckdb
 
-    judged = statement
+    checked = statement
     try:
         kinds = [found.type.name for found in connection.extract_statements(statement.sql)]
-        read, judged = _judged(statement, kinds)
-        _check_nodes(connection, read, statement.label)
-        connection.execute(judged.sql)
+        select, checked = _select_and_explain(statement, kinds)
+        _check_nodes(connection, select, statement.label)
+        connection.execute(checked.sql)
     except duckdb.Error as error:
-        raise refused(error, judged, tables) from None
+        raise translate_rejection(error, checked, tables) from None
 
 
-def _judged(statement: Statement, kinds: list[str]) -> tuple[str, Statement]:
-    """The SELECT that would be run, and the EXPLAIN of it, which judges names and types and runs nothing."""
+def _select_and_explain(statement: Statement, kinds: list[str]) -> tuple[str, Statement]:
+    """Return the SELECT, and an EXPLAIN of it, which checks names and types and runs nothing."""
+    if not kinds:
+        raise ConfigError(f"{statement.label} is empty")
     if len(kinds) != 1:
-        raise ConfigError(f"{statement.label} must be one statement, and this is {len(kinds) or 'none'}")
+        raise ConfigError(f"{statement.label} must be one statement, not {len(kinds)}")
     explain = _EXPLAIN.fullmatch(statement.sql)
     match kinds[0]:
         case "SELECT":
@@ -113,25 +147,25 @@ def _judged(statement: Statement, kinds: list[str]) -> tuple[str, Statement]:
             hint = "a PIVOT must name its values here, as in PIVOT t ON c IN ('a', 'b')"
             raise ConfigError(f"{statement.label}: {hint}")
         case kind:
-            raise ConfigError(f"{statement.label}: {kind.replace('_', ' ')} isn't taken; {_ACCEPTED}")
+            raise ConfigError(f"{statement.label}: {kind.replace('_', ' ')} isn't accepted; {_ACCEPTED}")
 
 
 def _check_nodes(connection: duckdb.DuckDBPyConnection, sql: str, label: str) -> None:
-    """Refuse all but a SELECT, and one that has something in it that writes or that runs a text."""
+    """Raise ConfigError unless the SQL is a SELECT in which no part writes or runs SQL from a string."""
     found = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     tree = str(found[0]) if found else ""
     if not tree.startswith('{"error":false'):
-        raise ConfigError(f"{label} isn't taken as it stands; {_ACCEPTED}")
+        raise ConfigError(f"{label} isn't accepted in this form; {_ACCEPTED}")
     if set(_NODE.findall(tree)) - _READING_NODES:
         raise ConfigError(f"{label} has a part that writes; {_ACCEPTED}")
     if running := {name.lower() for name in _FUNCTION.findall(tree)} & _RUNNING_FUNCTIONS:
-        raise ConfigError(f"{label}: {min(running)}() runs what a text says, which could write; {_ACCEPTED}")
+        raise ConfigError(f"{label}: {min(running)}() runs SQL from a string, which could write; {_ACCEPTED}")
 
 
-def _mentioned(snapshot: OpenSnapshot, sql: str) -> list[str] | None:
-    """The tables that a statement reads, so that no others need be opened or fetched; None for all of them."""
+def _tables_to_open(snapshot: OpenSnapshot, sql: str) -> list[str] | None:
+    """Return the tables that a statement reads; None for all. Only these are opened and fetched."""
     names = mentioned_tables(sql)
-    # With none, or with a name that is no table's, it may be about the tables themselves.
+    # No name, or an unknown one: the statement may be about the tables themselves (SHOW TABLES).
     if not names or not names <= {*snapshot.manifest.tables, SCOPES_VIEW} or "query_table" in sql.lower():
         return None
     return sorted(names - {SCOPES_VIEW})

@@ -1,74 +1,42 @@
-"""What DuckDB's errors become: one sentence each, with the place in the SQL, and the nearest names for a wrong one."""
+"""Translate DuckDB's errors: one sentence each, with the position in the SQL and suggestions for unknown tables."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.database import SCOPES_VIEW, unreadable
+from crawler.audit.database import SCOPES_VIEW, unreadable_file
 from crawler.errors import ConfigError, CrawlError, QueryError
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
+    from crawler.audit.query import Statement
 
 _LONGEST_REASON = 600
-_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """SQL as it is run. The user's own text in it begins after `lead`; messages name it by `label`.
-
-    Raises ConfigError for what no SQL can be.
-    """
-
-    text: str
-    label: str = "the SQL"
-    lead: str = ""
-    tail: str = ""
-
-    def __post_init__(self) -> None:
-        if _NO_TEXT.search(self.text):
-            raise ConfigError(f"{self.label} isn't text: it has bytes that aren't UTF-8, or a NUL")
-
-    @property
-    def sql(self) -> str:
-        """What DuckDB gets."""
-        return f"{self.lead}{self.text}{self.tail}"
-
-    def place(self, position_bytes: int) -> str:
-        """The line and column that a position in the SQL has in the user's text; empty where it isn't in there."""
-        own = self.text.encode()
-        at = position_bytes - len(self.lead.encode())
-        if not 0 <= at <= len(own):
-            return ""
-        before = own[:at].decode(errors="ignore")
-        return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
 
 
 @dataclass(frozen=True, slots=True)
 class TableNames:
-    """What a table's name could have meant. `catalog` gives the names of all that can be crawled; asked when needed."""
+    """The names that a query may use. `catalog` returns all tables that can be crawled; called only for an error."""
 
     snapshot: OpenSnapshot
     catalog: Callable[[], Collection[str]]
 
-    def missing(self, name: str) -> str:
-        """Why the snapshot has no table of this name: a sentence without its end."""
+    def explain_missing(self, name: str) -> str:
+        """Return why the snapshot has no table of this name, without a full stop."""
         snapshot_id, wanted = self.snapshot.manifest.snapshot_id, name.lower()
         statuses = Counter(str(row.status) for row in self.snapshot.ledger if row.table == wanted)
         if statuses:
             counts = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in sorted(statuses.items()))
-            what = "only walked for its children" if self._is_parent(wanted) else f"read in no scope: {counts}"
-            return f"snapshot {snapshot_id} has no table {wanted}, which was {what}"
+            what = "only read for its child lists" if self._is_parent(wanted) else f"not read in any scope: {counts}"
+            return f"snapshot {snapshot_id} has no table {wanted}; it was {what}"
         known = self.catalog()
         if wanted in known:
-            return f"snapshot {snapshot_id} has no table {wanted}: it can be crawled, and this crawl wasn't asked to"
+            return f"snapshot {snapshot_id} has no table {wanted}: it can be crawled, but this crawl didn't include it"
         return f"there is no table {name[:80]!r}{self._nearest(wanted, known)}"
 
     def _is_parent(self, table: str) -> bool:
@@ -80,38 +48,38 @@ class TableNames:
         return f": did you mean {' or '.join(near)}?" if near else f"; SHOW TABLES lists all {len(own) + 1}"
 
 
-def refused(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
-    """The error of ours for SQL that DuckDB doesn't take."""
-    kind, found = _parsed(str(error))
+def translate_rejection(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
+    """Return the error for SQL that DuckDB rejects before it runs."""
+    kind, found = _parse(str(error))
     if found.get("type") == "Table" and found.get("error_subtype") == "MISSING_ENTRY":
-        reason = tables.missing(str(found.get("name", "")))
+        reason = tables.explain_missing(str(found.get("name", "")))
     elif kind == "Permission":
-        reason = f"{_reason(found).partition(' - ')[0]}: nothing but the snapshot can be read from here"
+        reason = f"{_reason(found).partition(' - ')[0]}: a query can only read the snapshot"
     elif kind == "IO":
-        return unreadable(_reason(found))
+        return unreadable_file(_reason(found))
     else:
         reason = _reason(found)
-    return ConfigError(f"{statement.label}: {_place(found, statement)}{reason}")
+    return ConfigError(f"{statement.label}: {_location(found, statement)}{reason}")
 
 
-def failed(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
-    """The error of ours for SQL that failed while it ran; DuckDB's own, or what Arrow's stream over it made of that."""
-    kind, found = _parsed(str(error))
+def translate_failure(error: Exception, statement: Statement, tables: TableNames) -> CrawlError:
+    """Return the error for SQL that failed while running, raised by DuckDB or by Arrow's stream over it."""
+    kind, found = _parse(str(error))
     reason = _reason(found)
-    # A damaged file shows as any of these, and only some name it.
+    # A damaged file causes any of these errors, and only some of them name the file.
     if kind in {"IO", "Invalid", "Serialization"} or str(tables.snapshot.root) in reason:
-        return unreadable(reason)
+        return unreadable_file(reason)
     if kind == "Out of Memory":
-        return QueryError(f"{statement.label} needs more memory than there is: ask for less at once")
-    return QueryError(f"{statement.label} failed: {_place(found, statement)}{reason}")
+        return QueryError(f"{statement.label} needs more memory than is available; select less data")
+    return QueryError(f"{statement.label} failed: {_location(found, statement)}{reason}")
 
 
 def _reason(found: Mapping[str, Any]) -> str:
     return " ".join(str(found["exception_message"]).split())[:_LONGEST_REASON]
 
 
-def _parsed(text: str) -> tuple[str, Mapping[str, Any]]:
-    """The kind of an error and what it says of itself; some say it in plain text with the line below it."""
+def _parse(text: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the type and the fields of an error. Some errors are plain text followed by the SQL line."""
     _, brace, rest = text.partition("{")
     try:
         found = json.loads(brace + rest)
@@ -121,9 +89,9 @@ def _parsed(text: str) -> tuple[str, Mapping[str, Any]]:
         return kind.removesuffix(" Error"), {"exception_message": message.partition("\n\nLINE ")[0]}
 
 
-def _place(found: Mapping[str, Any], statement: Statement) -> str:
+def _location(found: Mapping[str, Any], statement: Statement) -> str:
     position = str(found.get("position", ""))
     if not position.isdecimal():
         return ""
-    place = statement.place(int(position))
+    place = statement.locate(int(position))
     return f"{place}: " if place else ""

@@ -116,11 +116,11 @@ def _explain(manifest: Manifest, spec: CloudSpec) -> None:
 
 def _show_differences(folder: Path, old_id: str, new_id: str) -> None:
     from crawler.audit.database import open_snapshot
-    from crawler.audit.diff.comparison import compare, keyings
+    from crawler.audit.diff.comparison import compare, table_keys
     from crawler.cli.diff.text import MOST_READ, print_differences
 
     old, new = open_snapshot(folder, old_id), open_snapshot(folder, new_id)
-    with compare(old, new, keyings(load_catalog()), _COMPARED) as tables:
+    with compare(old, new, table_keys(load_catalog()), _COMPARED) as tables:
         changes = [table.read(MOST_READ) for table in tables.values()]
     print_differences(old.manifest, new.manifest, changes, _MOST_SHOWN)
     out = console()

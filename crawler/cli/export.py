@@ -23,7 +23,7 @@ from crawler.cli.options import (
 from crawler.cli.signals import interruptible
 
 if TYPE_CHECKING:
-    from crawler.audit.export.exporter import Exported, Format, Request
+    from crawler.audit.export.exporter import ExportedTable, ExportFormat, ExportRequest
 
 _FORMATS = ("csv", "jsonl", "xlsx", "parquet")
 
@@ -72,19 +72,19 @@ def export(
     Exit codes: 0 written; 1 the snapshot can't be read, or --where failed while running; 2 wrong usage, unknown table
     or column, wrong --where; 4 the files can't be written; 130 and 143 stopped by a signal.
     """
-    from crawler.audit.export.exporter import Request
+    from crawler.audit.export.exporter import ExportRequest
     from crawler.audit.export.exporter import export as write
-    from crawler.audit.export.selection import Selection, choose, column_paths
+    from crawler.audit.export.selection import ExportSelection, choose, column_paths
     from crawler.clock import SystemClock
 
     chosen_format = _format_of(path, file_format, is_raw=is_raw)
     paths = column_paths(columns) if columns else ()
 
-    def work() -> tuple[Request, Mapping[str, Exported]]:
+    def work() -> tuple[ExportRequest, Mapping[str, ExportedTable]]:
         with open_tables(common, config_file, uri, snapshot_id) as tables:
-            selection = Selection(choose(patterns, tables), paths, where)
+            selection = ExportSelection(choose(patterns, tables), paths, where)
             now = SystemClock().now()
-            request = Request(selection, chosen_format, path, now, is_raw=is_raw, may_replace=may_replace)
+            request = ExportRequest(selection, chosen_format, path, now, is_raw=is_raw, may_replace=may_replace)
             return request, write(request, tables)
 
     request, written = interruptible(work)
@@ -95,16 +95,16 @@ def export(
         _print_written(request, written)
 
 
-def _format_of(path: Path, given: str | None, *, is_raw: bool) -> Format:
+def _format_of(path: Path, given: str | None, *, is_raw: bool) -> ExportFormat:
     found = given or path.suffix.removeprefix(".").lower()
     if found not in _FORMATS:
         raise click.UsageError(f"--format is missing: one of {', '.join(_FORMATS)}.")
     if is_raw and found != "csv":
         raise click.UsageError("--raw-csv needs --format csv.")
-    return cast("Format", found)
+    return cast("ExportFormat", found)
 
 
-def _warn_of_changes(common: CommonOptions, request: Request, written: Mapping[str, Exported]) -> None:
+def _warn_of_changes(common: CommonOptions, request: ExportRequest, written: Mapping[str, ExportedTable]) -> None:
     """Warn of cells that differ from the snapshot."""
     for table, entry in written.items():
         if request.file_format == "csv":
@@ -114,7 +114,7 @@ def _warn_of_changes(common: CommonOptions, request: Request, written: Mapping[s
             warn(common, f"{table}.{column}: {subject} cut after 32,767 characters, the limit of a cell")
 
 
-def _print_value(request: Request, written: Mapping[str, Exported]) -> None:
+def _print_value(request: ExportRequest, written: Mapping[str, ExportedTable]) -> None:
     import msgspec
 
     from crawler.audit.export.exporter import shown_path
@@ -124,7 +124,7 @@ def _print_value(request: Request, written: Mapping[str, Exported]) -> None:
     )
 
 
-def _print_written(request: Request, written: Mapping[str, Exported]) -> None:
+def _print_written(request: ExportRequest, written: Mapping[str, ExportedTable]) -> None:
     from crawler.cli.render import console, safe, size_text, table_of
 
     out = console()

@@ -139,10 +139,10 @@ def _write(common: CommonOptions, rows: Rows, file_format: str, *, is_raw: bool)
 
 def _save(common: CommonOptions, rows: Rows, path: Path, file_format: str, *, is_raw: bool) -> None:
     """Write the result to a file, atomically."""
-    from crawler.audit.export.atomic_files import publish, staging
+    from crawler.audit.export.atomic_files import move_into_place, staging
     from crawler.audit.export.files import write_file
 
     with staging(path.parent) as folder:
         written = write_file(rows, folder / path.name, file_format, is_raw=is_raw)
-        publish([folder / path.name], path.parent)
+        move_into_place([folder / path.name], path.parent)
     warn_of_escaped_cells(common, path.name, written.guarded_cells)

@@ -15,7 +15,7 @@ from crawler.cli.signals import interruptible
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
-    from crawler.audit.findings import Outcome
+    from crawler.audit.findings import FindingResult
     from crawler.audit.report import Report
     from crawler.snapshot import OutputLocation
 
@@ -88,13 +88,13 @@ def _baseline(location: OutputLocation, snapshot: OpenSnapshot, against: str) ->
 
 def _write(target: Path, html: str) -> None:
     """Write the file atomically, readable by its owner only. Raises OutputError."""
-    from crawler.audit.export.atomic_files import new_file, publish, staging
+    from crawler.audit.export.atomic_files import move_into_place, new_file, staging
 
     with staging(target.parent) as folder:
         staged = folder / target.name
         with new_file(staged) as file:
             file.write(html.encode("utf-8", "backslashreplace"))
-        publish([staged], target.parent)
+        move_into_place([staged], target.parent)
 
 
 def _print_written(page: Report, snapshot: OpenSnapshot, target: Path) -> None:
@@ -107,11 +107,11 @@ def _print_written(page: Report, snapshot: OpenSnapshot, target: Path) -> None:
     out.print(safe(f"manifest SHA-256 {page.manifest_sha256}"), soft_wrap=True)
 
 
-def findings_text(outcomes: Sequence[Outcome]) -> str:
+def findings_text(outcomes: Sequence[FindingResult]) -> str:
     """Return the number of findings by severity, and of those with unknown or partial results."""
     from crawler.audit.findings import SEVERITIES, Coverage
 
     counted = Counter(outcome.finding.severity for outcome in outcomes if outcome.total)
     parts = [f"{counted[severity]} {severity}" for severity in SEVERITIES if counted[severity]] or ["none"]
-    unsure = sum(outcome.knowledge is not Coverage.WHOLE for outcome in outcomes)
+    unsure = sum(outcome.coverage is not Coverage.COMPLETE for outcome in outcomes)
     return ", ".join(parts) + (f"; {unsure} unknown or partial" if unsure else "")

@@ -74,39 +74,39 @@ def test_whatever_reads_is_taken(snapshot, sql):
 @pytest.mark.parametrize(
     ("sql", "said"),
     [
-        ("", "must be one statement, and this is none"),
-        (" ; -- nothing", "must be one statement, and this is none"),
-        ("SELECT 1; SELECT 2", "must be one statement, and this is 2"),
-        ("CREATE TABLE t (a INT)", "CREATE isn't taken; only SELECT"),
-        ("COPY fc_functions TO '{root}/x.csv'", "COPY isn't taken"),
-        ("COPY (SELECT 1) TO '{root}/x.csv'", "COPY isn't taken"),
-        ("INSERT INTO fc_functions VALUES (1)", "INSERT isn't taken"),
-        ("UPDATE fc_functions SET runtime = 'x'", "UPDATE isn't taken"),
-        ("DELETE FROM fc_functions", "DELETE isn't taken"),
-        ("DROP VIEW fc_functions", "DROP isn't taken"),
-        ("EXPORT DATABASE '{root}/x'", "EXPORT isn't taken"),
-        ("ATTACH '{root}/x.db'", "ATTACH isn't taken"),
-        ("INSTALL httpfs", "LOAD isn't taken"),
-        ("LOAD httpfs", "LOAD isn't taken"),
-        ("SET threads = 1", "SET isn't taken"),
-        ("PRAGMA version", "PRAGMA isn't taken"),
-        ("CALL pragma_version()", "CALL isn't taken"),
-        ("CHECKPOINT", "CALL isn't taken"),
-        ("BEGIN", "TRANSACTION isn't taken"),
-        ("PREPARE p AS SELECT 1", "PREPARE isn't taken"),
+        ("", "the SQL is empty"),
+        (" ; -- nothing", "the SQL is empty"),
+        ("SELECT 1; SELECT 2", "must be one statement, not 2"),
+        ("CREATE TABLE t (a INT)", "CREATE isn't accepted; only SELECT"),
+        ("COPY fc_functions TO '{root}/x.csv'", "COPY isn't accepted"),
+        ("COPY (SELECT 1) TO '{root}/x.csv'", "COPY isn't accepted"),
+        ("INSERT INTO fc_functions VALUES (1)", "INSERT isn't accepted"),
+        ("UPDATE fc_functions SET runtime = 'x'", "UPDATE isn't accepted"),
+        ("DELETE FROM fc_functions", "DELETE isn't accepted"),
+        ("DROP VIEW fc_functions", "DROP isn't accepted"),
+        ("EXPORT DATABASE '{root}/x'", "EXPORT isn't accepted"),
+        ("ATTACH '{root}/x.db'", "ATTACH isn't accepted"),
+        ("INSTALL httpfs", "LOAD isn't accepted"),
+        ("LOAD httpfs", "LOAD isn't accepted"),
+        ("SET threads = 1", "SET isn't accepted"),
+        ("PRAGMA version", "PRAGMA isn't accepted"),
+        ("CALL pragma_version()", "CALL isn't accepted"),
+        ("CHECKPOINT", "CALL isn't accepted"),
+        ("BEGIN", "TRANSACTION isn't accepted"),
+        ("PREPARE p AS SELECT 1", "PREPARE isn't accepted"),
         ("PIVOT fc_functions ON runtime", "a PIVOT must name its values here"),
         ("WITH w AS (COPY (SELECT 1) TO '{root}/x.csv') FROM w", "has a part that writes"),
         ("SELECT (WITH w AS (COPY (SELECT 1) TO '{root}/x.csv') SELECT 1)", "has a part that writes"),
         ("WITH w AS (INSERT INTO fc_functions VALUES (1) RETURNING *) FROM w", "has a part that writes"),
-        ("EXPLAIN ANALYZE COPY (SELECT 1) TO '{root}/x.csv'", "isn't taken as it stands"),
-        ("EXPLAIN ANALYZE CREATE TABLE t (a INT)", "isn't taken as it stands"),
+        ("EXPLAIN ANALYZE COPY (SELECT 1) TO '{root}/x.csv'", "isn't accepted in this form"),
+        ("EXPLAIN ANALYZE CREATE TABLE t (a INT)", "isn't accepted in this form"),
         ("EXPLAIN ANALYZE WITH w AS (COPY (SELECT 1) TO '{root}/x.csv') FROM w", "has a part that writes"),
         ("EXPLAIN /* /* */ ANALYZE SELECT 1 -- */ */ COPY (SELECT 1) TO '{root}/x.csv'", "the SQL"),
-        ("EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{root}/x.csv'", "isn't taken as it stands"),
-        ("/* a */ EXPLAIN COPY (SELECT 1) TO '{root}/x.csv'", "EXPLAIN isn't taken"),
-        ("FROM query('SELECT 1')", "query() runs what a text says"),
-        ("FROM json_execute_serialized_sql('{{}}')", "json_execute_serialized_sql() runs what a text says"),
-        ("FROM \"QUERY\"('SELECT 1')", "query() runs what a text says"),
+        ("EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{root}/x.csv'", "isn't accepted in this form"),
+        ("/* a */ EXPLAIN COPY (SELECT 1) TO '{root}/x.csv'", "EXPLAIN isn't accepted"),
+        ("FROM query('SELECT 1')", "query() runs SQL from a string"),
+        ("FROM json_execute_serialized_sql('{{}}')", "json_execute_serialized_sql() runs SQL from a string"),
+        ("FROM \"QUERY\"('SELECT 1')", "query() runs SQL from a string"),
     ],
 )
 def test_what_writes_is_refused_with_one_sentence_and_writes_nothing(snapshot, sql, said):
@@ -137,11 +137,11 @@ def test_what_writes_is_refused_with_one_sentence_and_writes_nothing(snapshot, s
         ("FROM fc_funktions", "line 1, column 6: there is no table 'fc_funktions': did you mean fc_functions"),
         ("FROM FC_TRIGERS", "there is no table 'FC_TRIGERS': did you mean"),
         ("FROM nowhere_at_all", "there is no table 'nowhere_at_all'; SHOW TABLES lists all 3"),
-        ("FROM fc_triggers", f"snapshot {SNAPSHOT} has no table fc_triggers: it can be crawled, and this crawl wasn't"),
-        ("FROM fc_aliases", f"snapshot {SNAPSHOT} has no table fc_aliases, which was read in no scope: 1 denied"),
+        ("FROM fc_triggers", f"snapshot {SNAPSHOT} has no table fc_triggers: it can be crawled, but this crawl"),
+        ("FROM fc_aliases", f"snapshot {SNAPSHOT} has no table fc_aliases; it was not read in any scope: 1 denied"),
         ("FROM '/etc/passwd'", "there is no table '/etc/passwd'"),
-        ("FROM read_text('/etc/passwd')", 'Cannot access file "/etc/passwd": nothing but the snapshot can be read'),
-        ("FROM glob('/etc/*')", "nothing but the snapshot can be read"),
+        ("FROM read_text('/etc/passwd')", 'Cannot access file "/etc/passwd": a query can only read the snapshot'),
+        ("FROM glob('/etc/*')", "a query can only read the snapshot"),
         ("FROM read_csv('http://127.0.0.1:1/x.csv')", "line 1, column 6"),
         ("SELECT getenv('HOME')", "getenv"),
         ("FROM tables", "there is no table 'tables'"),
@@ -174,7 +174,7 @@ def test_what_fails_on_the_way_is_another_kind_of_error(snapshot, sql, said):
 def test_a_table_that_was_only_walked_is_told_apart(snapshot):
     walked = ScopeRow(ACCOUNT, "cn-hangzhou", "fc2_services", Status.COMPLETE, written=False)
     snapshot = type(snapshot)(snapshot.root, snapshot.manifest, [*snapshot.ledger, walked])
-    assert "was only walked for its children" in tables_of(snapshot).missing("fc2_services")
+    assert "was only read for its child lists" in tables_of(snapshot).explain_missing("fc2_services")
 
 
 def test_the_views_have_every_row_and_the_ledger_all_its_columns(snapshot):
@@ -224,10 +224,10 @@ def test_a_file_that_is_gone_or_damaged_is_the_outputs_error(snapshot, tmp_path,
     broken = copied(snapshot, tmp_path / "snapshots")
     first, *_, last = map(Path, broken.files("fc_functions"))
     damage(last)
-    with pytest.raises(OutputError, match=r"`snapshots verify` says which and how: .*part-0.parquet"):
+    with pytest.raises(OutputError, match=r"run `snapshots verify` for details: .*part-0.parquet"):
         ask(broken, "SELECT max(description) FROM fc_functions")
     damage(first)
-    with pytest.raises(OutputError, match=r"`snapshots verify` says which and how: .*part-0.parquet"):
+    with pytest.raises(OutputError, match=r"run `snapshots verify` for details: .*part-0.parquet"):
         ask(broken, "SELECT max(description) FROM fc_functions")
 
 

@@ -137,7 +137,7 @@ def test_an_answer_as_a_file(run, tmp_path):
     assert run("query", "SELECT '=1' AS a", "--format", "csv", "--to", "a.csv")[:2] == (0, "")
     assert (tmp_path / "a.csv").read_bytes() == b"a\r\n'=1\r\n"
     code, _, err = run("query", "SELECT 2 AS a", "--format", "csv", "--to", "a.csv")
-    assert (code, "a.csv is there already" in err) == (2, True)
+    assert (code, "a.csv already exists" in err) == (2, True)
     assert run("query", "SELECT 2 AS a", "--format", "csv", "--to", "a.csv", "--overwrite")[0] == 0
     assert (tmp_path / "a.csv").read_bytes() == b"a\r\n2\r\n"
     assert (tmp_path / "a.csv").stat().st_mode & 0o777 == 0o600
@@ -154,7 +154,7 @@ def test_sql_comes_from_stdin_too(run):
     [
         (["query", "selec"], 2, "the SQL: line 1, column 1: syntax error"),
         (["query", "FROM fc_funktions"], 2, "did you mean fc_functions"),
-        (["query", "DROP VIEW fc_functions"], 2, "DROP isn't taken"),
+        (["query", "DROP VIEW fc_functions"], 2, "DROP isn't accepted"),
         (["query", "-"], 2, "isn't UTF-8"),
         (["query", "SELECT 1", "--format", "parquet"], 2, "needs --to"),
         (["query", "SELECT 1", "--to", "x"], 2, "--to needs --format csv, json or parquet"),
@@ -164,7 +164,7 @@ def test_sql_comes_from_stdin_too(run):
         (["query", "SELECT 'a'::INT FROM fc_functions"], 1, "the SQL failed: line 1, column 11"),
         (["query", "SELECT 1", "--snapshot", "20200101T000000Z-0000"], 1, "has no snapshot 20200101T000000Z-0000"),
         (["query", "SELECT 1", "--snapshot", "../x"], 1, "unknown snapshot ID"),
-        (["query", "SELECT 1", "--format", "csv", "--to", "no/x.csv"], 2, "no is no folder"),
+        (["query", "SELECT 1", "--format", "csv", "--to", "no/x.csv"], 2, "no is not a folder"),
         (["export", "fc_funktions", "--to", "x.csv"], 2, "did you mean fc_functions"),
         (["export", "fc_functions", "--to", "x"], 2, "--format is missing: one of csv, jsonl, xlsx, parquet"),
         (["export", "fc_functions", "--to", "x.jsonl", "--raw-csv"], 2, "--raw-csv needs --format csv"),
@@ -194,7 +194,7 @@ def test_what_is_no_text_is_no_sql(run):
     for arguments in (["query", "SELECT '\udcff'"], ["query", "-"]):
         code, out, err = run(*arguments, stdin=b"SELECT 1\x00, 2")
         assert (code, out) == (2, "")
-        assert "the SQL isn't text: it has bytes that aren't UTF-8, or a NUL" in err
+        assert "the SQL isn't text: it contains a NUL or bytes that aren't UTF-8" in err
     code, _, err = run("export", "fc_functions", "--to", "f.csv", "--where", "runtime = '\udcff'")
     assert (code, "--where for fc_functions isn't text" in err) == (2, True)
     assert run("export", "fc_\udcff", "--to", "f.csv")[0] == 2
@@ -217,7 +217,7 @@ def test_an_output_without_a_complete_snapshot_says_what_to_do(run, tmp_path):
         True,
     )
     code, _, err = run("query", "FROM fc_functions", "--snapshot", "newest", snapshots=tmp_path / "partial")
-    assert (code, "which was read in no scope: 1 denied" in err) == (2, True)
+    assert (code, "it was not read in any scope: 1 denied" in err) == (2, True)
 
 
 def test_export_says_what_it_wrote_and_what_it_changed(run, tmp_path):

@@ -60,7 +60,7 @@ def test_a_partial_snapshot_is_warned_of(output, tmp_path):
     assert f"warning: snapshot {PARTIAL} is partial: 1 of its 2 scopes aren't complete" in done.stderr
     page = read_page(target.read_text())
     assert f"Snapshot {PARTIAL}" in page.text
-    assert "There is no earlier snapshot" in page.text
+    assert "This snapshot was not compared with an earlier one" in page.text
 
 
 def test_a_named_snapshot_is_compared_with_a_named_one(output, tmp_path):
@@ -73,7 +73,7 @@ def test_a_named_snapshot_is_compared_with_a_named_one(output, tmp_path):
 def test_the_first_snapshot_has_nothing_before_it(output, tmp_path):
     target = tmp_path / "report.html"
     assert run("--to", target, "--output", output, "--snapshot", OLD).returncode == 0
-    assert "There is no earlier snapshot" in read_page(target.read_text()).text
+    assert "This snapshot was not compared with an earlier one" in read_page(target.read_text()).text
 
 
 def test_t14_only_its_owner_may_read_the_page(output, tmp_path):
@@ -109,9 +109,9 @@ def test_the_output_of_the_configuration_is_taken(output, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["--to", "none/report.html"], 2, "none is no folder"),
+        (["--to", "none/report.html"], 2, "none is not a folder"),
         (["--to", "."], 2, "--to must name a file"),
-        (["--to", "/dev/null"], 2, "no file that could be replaced"),
+        (["--to", "/dev/null"], 2, "not a regular file"),
         (["--to", "r.html", "--output", "none"], 2, "none is not a folder"),
         (["--to", "r.html", "--snapshot", "20200101T000000Z-0000"], 1, "has no snapshot 20200101T000000Z-0000"),
         (["--to", "r.html", "--against", "yesterday"], 1, "unknown snapshot ID 'yesterday'"),
@@ -147,5 +147,5 @@ def test_a_file_that_is_missing_from_the_snapshot_is_said(tmp_path, monkeypatch,
     for path in snapshot.files("fc_functions"):
         Path(path).unlink()
     code, said = inside(monkeypatch, capsys, "--to", tmp_path / "r.html", "--output", folder)
-    assert (code, "`snapshots verify` says which" in said) == (1, True)
+    assert (code, "run `snapshots verify` for details" in said) == (1, True)
     assert not (tmp_path / "r.html").exists()

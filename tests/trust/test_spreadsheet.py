@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from crawler.audit.export.exporter import Request, export
-from crawler.audit.export.selection import Selection, choose, column_paths
+from crawler.audit.export.exporter import ExportRequest, export
+from crawler.audit.export.selection import ExportSelection, choose, column_paths
 from crawler.audit.sql_errors import TableNames
 from tests.support.hostile_rows import FORMULAS, TEXTS, hostile_snapshot
 from tests.support.written_snapshots import CATALOG
@@ -25,9 +25,9 @@ def understood(tmp_path_factory):
     folder = tmp_path_factory.mktemp("spreadsheet")
     snapshot = hostile_snapshot(folder / "snapshots")
     known = TableNames(snapshot, lambda: CATALOG.operations)
-    selection = Selection(choose(("fc_functions",), known), column_paths("function_name,description"), "")
+    selection = ExportSelection(choose(("fc_functions",), known), column_paths("function_name,description"), "")
     for name, kind, is_raw in (("guarded.csv", "csv", False), ("raw.csv", "csv", True), ("book.xlsx", "xlsx", False)):
-        export(Request(selection, kind, folder / name, NOW, is_raw=is_raw), known)
+        export(ExportRequest(selection, kind, folder / name, NOW, is_raw=is_raw), known)
     # UTF-8, quoted by ", formulas evaluated as a person's spreadsheet does.
     reading = "CSV:44,34,76,1,,0,false,true,false,false,false,-1,true"
     office = ["soffice", f"-env:UserInstallation=file://{folder}/profile", "--headless", "--convert-to", "fods"]

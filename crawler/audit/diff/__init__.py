@@ -1,5 +1,5 @@
-"""The comparison of two snapshots.
+"""Compare two snapshots.
 
 Read `comparison` first. `columns` chooses the compared columns, `join` pairs the rows in SQL, `values` compares two
-values, `scopes` the ledgers; `json_output` is the result for programs.
+values, `scopes` compares the ledgers, `json_output` writes the result as JSON.
 """

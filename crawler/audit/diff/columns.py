@@ -1,7 +1,7 @@
-"""What of a table's columns two snapshots can be compared in, told from the Arrow schemas of their files.
+"""Choose the columns in which two snapshots can be compared, from the Arrow schemas of their files.
 
-Columns and fields that only one side has, or that have another type there, stand apart: a release that adds a column
-changes no row.
+Columns and fields that exist on one side only, or whose types differ, are excluded: a release that adds a column
+doesn't change rows.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.audit.database import unreadable
+from crawler.audit.database import quote_name, unreadable_file
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS
 
-Kind = Literal["scalar", "struct", "list", "map", "extra"]
+ValueKind = Literal["scalar", "struct", "list", "map", "extra"]
 
 SCOPE_COLUMNS = ("account_id", "region_id")
 VOLATILE_COLUMNS = frozenset(FIXED_COLUMNS) - frozenset(SCOPE_COLUMNS)
@@ -27,8 +27,8 @@ ONLY_OLD, ONLY_NEW, OTHER_TYPE = "only the older snapshot has it", "only the new
 
 @dataclass(frozen=True, slots=True)
 class TableKey:
-    """What the catalog says of a table: the columns that tell its rows apart within a scope, those of them that may be
-    null, and the paths of values that the API makes anew for every answer.
+    """How rows of a table are identified: the key columns within a scope, those of them that may be null, and the
+    volatile paths, whose values differ in every response of the API.
     """
 
     key: tuple[str, ...] = ()
@@ -38,13 +38,13 @@ class TableKey:
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """A column, or a field below one, that both sides have. `children` are a struct's fields, or the one item of a list
-    or of a map's values. `path` is dotted, with `[]` for items and `.*` for values of maps.
+    """A column or nested field that both sides have. `children` are a struct's fields, or a list's or map's only child.
+    `path` is dotted, with `[]` for list items and `.*` for map values.
     """
 
     name: str
     path: str
-    kind: Kind
+    kind: ValueKind
     is_secret: bool = False
     is_same: bool = True
     children: tuple[FieldPath, ...] = ()
@@ -52,85 +52,85 @@ class FieldPath:
 
 @dataclass(slots=True)
 class ComparedColumns:
-    """How a table is compared. `key`: its columns, account and region first; none where rows are told by content.
+    """How a table is compared. `key`: its columns, account and region first; empty to compare rows by content.
 
-    `apart`: path → why it isn't compared. `one_sided` finds the entries of `_extra` for what is a column on the other
-    side.
+    `excluded`: path → why it isn't compared. `present_on_one_side` matches the keys of `_extra` that are a column on
+    the other side.
     """
 
     key: tuple[str, ...]
     optional: frozenset[str]
     parts: tuple[FieldPath, ...]
-    apart: dict[str, str] = field(default_factory=dict)
-    one_sided: re.Pattern[str] | None = None
+    excluded: dict[str, str] = field(default_factory=dict)
+    present_on_one_side: re.Pattern[str] | None = None
     has_details: bool = False
 
 
-def match_columns(old_file: str, new_file: str, keying: TableKey) -> ComparedColumns:
-    """What a Parquet file of either side has in common with the other. Raises OutputError for what isn't one."""
-    old, new = _schema(old_file), _schema(new_file)
-    key = (*SCOPE_COLUMNS, *keying.key)
-    is_keyed = bool(keying.key) and all(_type(old, name) == _type(new, name) is not None for name in key)
-    matcher = _Matcher(
-        {*VOLATILE_COLUMNS, *SCOPE_COLUMNS, DETAILS_COLUMN, *keying.volatile, *(key if is_keyed else ())}
-    )
+def match_columns(old_file: str, new_file: str, table: TableKey) -> ComparedColumns:
+    """Return the columns that two Parquet files share. Raises OutputError for an unreadable file."""
+    old, new = _read_schema(old_file), _read_schema(new_file)
+    key = (*SCOPE_COLUMNS, *table.key)
+    is_keyed = bool(table.key) and all(_column_type(old, name) == _column_type(new, name) is not None for name in key)
+    matcher = _Matcher({*VOLATILE_COLUMNS, *SCOPE_COLUMNS, DETAILS_COLUMN, *table.volatile, *(key if is_keyed else ())})
     parts = matcher.fields(list(old), list(new), "", "")
     has_details = DETAILS_COLUMN in old.names and DETAILS_COLUMN in new.names
-    finder = _finder(matcher.one_sided)
-    return ComparedColumns(key if is_keyed else (), keying.optional, tuple(parts), matcher.apart, finder, has_details)
+    finder = _extra_key_pattern(matcher.present_on_one_side)
+    return ComparedColumns(key if is_keyed else (), table.optional, tuple(parts), matcher.excluded, finder, has_details)
 
 
-def _schema(path: str) -> pa.Schema:
+def _read_schema(path: str) -> pa.Schema:
     try:
         return pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        raise unreadable(str(error)) from None
+        raise unreadable_file(str(error)) from None
 
 
-def _type(schema: pa.Schema, name: str) -> pa.DataType | None:
+def _column_type(schema: pa.Schema, name: str) -> pa.DataType | None:
     return schema.field(name).type if name in schema.names else None
 
 
 class _Matcher:
-    """Walks two schemas side by side; notes what is apart, and the wire paths of what one side lacks."""
+    """Walks two schemas in parallel; collects excluded paths, and the wire paths of fields on one side only."""
 
     def __init__(self, skipped: Collection[str]) -> None:
-        self.apart: dict[str, str] = {}
-        self.one_sided: list[str] = []
+        self.excluded: dict[str, str] = {}
+        self.present_on_one_side: list[str] = []
         self._skipped = skipped
 
     def fields(self, old: Sequence[pa.Field], new: Sequence[pa.Field], path: str, wire: str) -> list[FieldPath]:
-        """The parts that both structs have, in the newer one's order."""
+        """Return the fields that both structs have, in the newer one's order."""
         before = {field.name: field for field in old}
         names = {field.name for field in new}
         for one in old:
             if one.name not in names:
-                self._set_apart(one, path, wire, ONLY_OLD)
+                self._exclude(one, path, wire, ONLY_OLD)
         found = []
         for one in new:
             at = f"{path}{one.name}"
             if at in self._skipped:
                 continue
             if one.name not in before:
-                self._set_apart(one, path, wire, ONLY_NEW)
+                self._exclude(one, path, wire, ONLY_NEW)
                 continue
             is_secret = any(_is_secret(side) for side in (before[one.name], one))
-            part = self._part(one.name, at, wire + _wire(one), before[one.name].type, one.type, is_secret=is_secret)
+            part = self._match_field(
+                one.name, at, wire + _wire_name(one), before[one.name].type, one.type, is_secret=is_secret
+            )
             if part is not None:
                 found.append(part)
         return found
 
-    def _set_apart(self, one: pa.Field, path: str, wire: str, why: str) -> None:
+    def _exclude(self, one: pa.Field, path: str, wire: str, why: str) -> None:
         if f"{path}{one.name}" not in self._skipped:
-            self.apart[f"{path}{one.name}"] = why
-            self.one_sided.append(wire + _wire(one))
+            self.excluded[f"{path}{one.name}"] = why
+            self.present_on_one_side.append(wire + _wire_name(one))
 
-    def _part(
+    def _match_field(
         self, name: str, path: str, wire: str, old: pa.DataType, new: pa.DataType, *, is_secret: bool
     ) -> FieldPath | None:
-        kind = _kind(new)
-        if kind != _kind(old) or (kind == "scalar" and old != new):
-            self.apart[path] = OTHER_TYPE
+        kind = _value_kind(new)
+        if kind != _value_kind(old) or (kind == "scalar" and old != new):
+            self.excluded[path] = OTHER_TYPE
             return None
         if kind == "scalar":
             return FieldPath(name, path, "extra" if path == EXTRA_COLUMN else kind, is_secret)
@@ -140,13 +140,13 @@ class _Matcher:
         else:
             mark, values = ("[]", "value_type") if kind == "list" else (".*", "item_type")
             inner = (getattr(old, values), getattr(new, values))
-            item = self._part("", path + mark, wire + mark, *inner, is_secret=is_secret)
+            item = self._match_field("", path + mark, wire + mark, *inner, is_secret=is_secret)
             children = [] if item is None else [item]
         is_same = len(children) == _size(old) == _size(new) and all(child.is_same for child in children)
         return FieldPath(name, path, kind, is_secret, is_same, tuple(children)) if children else None
 
 
-def _kind(kind: pa.DataType) -> Kind:
+def _value_kind(kind: pa.DataType) -> ValueKind:
     if pa.types.is_struct(kind):
         return "struct"
     if pa.types.is_map(kind):
@@ -166,12 +166,12 @@ def _is_secret(one: pa.Field) -> bool:
     return (one.metadata or {}).get(b"secret") == b"true"
 
 
-def _wire(one: pa.Field) -> str:
+def _wire_name(one: pa.Field) -> str:
     return (one.metadata or {}).get(b"wire", b"").decode() or str(one.name)
 
 
-def _finder(paths: Sequence[str]) -> re.Pattern[str] | None:
-    """Finds the keys of `_extra` that are one of these wire paths or below one; a name's first letter has any case."""
+def _extra_key_pattern(paths: Sequence[str]) -> re.Pattern[str] | None:
+    """Return a pattern for keys of `_extra` at or below these wire paths; case is ignored."""
     if not paths:
         return None
     patterns = [
@@ -181,14 +181,9 @@ def _finder(paths: Sequence[str]) -> re.Pattern[str] | None:
     return re.compile(rf"(?:{'|'.join(patterns)})(?=[.\[]|$)", re.IGNORECASE)
 
 
-def quoted(name: str) -> str:
-    """A name as SQL has it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def selected(part: FieldPath) -> str:
-    """SQL for a column as far as both sides have it: the same type on either."""
-    return _projected(quoted(part.name), part, 0)
+def column_sql(part: FieldPath) -> str:
+    """Return SQL for the fields of a column that both sides have, with the same type on both."""
+    return _projected(quote_name(part.name), part, 0)
 
 
 def _projected(value: str, part: FieldPath, depth: int) -> str:
@@ -196,7 +191,7 @@ def _projected(value: str, part: FieldPath, depth: int) -> str:
         return value
     if part.kind == "struct":
         inner = ", ".join(
-            f"{quoted(child.name)}: {_projected(f'{value}.{quoted(child.name)}', child, depth)}"
+            f"{quote_name(child.name)}: {_projected(f'{value}.{quote_name(child.name)}', child, depth)}"
             for child in part.children
         )
         return f"CASE WHEN {value} IS NOT NULL THEN {{{inner}}} END"
@@ -210,7 +205,7 @@ def _projected(value: str, part: FieldPath, depth: int) -> str:
 
 
 def walk(parts: Sequence[FieldPath]) -> Iterator[FieldPath]:
-    """Every part, outer ones first."""
+    """Yield every part, parents first."""
     for part in parts:
         yield part
         yield from walk(part.children)

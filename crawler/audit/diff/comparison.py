@@ -1,8 +1,8 @@
-"""Two snapshots compared: what was added, removed and changed, and where nobody can tell.
+"""Compare two snapshots: rows added, removed and changed, and scopes where this is unknown.
 
-`compare` gives one `TableDiff` a table, which reads its rows when it is asked for its differences: a batch of scopes
-after the other, joined by DuckDB, so that memory doesn't grow with the snapshots. Read `diff_scopes` (where a row that
-is absent is gone), `diff_columns` (what both sides have) and `diff_values` (what differs) with it.
+`compare` yields one `TableDiff` per table, which reads rows only for its differences. DuckDB joins one batch of scopes
+at a time, so memory doesn't grow with the snapshots. Related: `scopes` (where an absent row was removed), `columns`
+(columns of both sides) and `values` (differences of two values).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from crawler.audit.database import OpenSnapshot
 from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, TableKey, match_columns
-from crawler.audit.diff.join import Batch, Files, JoinReader, Pair, RowCounts, open_reader
-from crawler.audit.diff.scopes import ScopePair, Where, pair_scopes, unknown
-from crawler.audit.diff.values import Side, ValueComparer, plain
+from crawler.audit.diff.join import JoinReader, RowCounts, RowPair, ScopeBatch, SideFiles, open_reader
+from crawler.audit.diff.scopes import ScopePair, TargetKey, pair_scopes, unknown_scopes
+from crawler.audit.diff.values import SnapshotSide, ValueComparer, json_scalar
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
     from crawler.snapshot import PartFile
 
-Kind = Literal["added", "removed", "changed"]
+ChangeKind = Literal["added", "removed", "changed"]
 
 BATCH_ROWS = 50_000
 _BATCH_SCOPES = 500
@@ -33,21 +33,21 @@ _BATCH_SCOPES = 500
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One row that came, went or changed. `key` has account and region too; of rows that no key tells apart it is all
-    that they hold. `columns`: path → old and new value, of a changed row.
+    """One row that was added, removed or changed. `key` includes account and region; without a usable key, it has all
+    columns of the row. `columns`: path → old and new value, of a changed row.
     """
 
-    kind: Kind
+    kind: ChangeKind
     key: Mapping[str, Any]
     columns: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class TableChanges:
-    """A table's differences, read: how many of each kind, and the first of them."""
+    """The differences of a table: the number of each kind, and the first ones."""
 
     table: str
-    counts: Mapping[Kind, int]
+    counts: Mapping[ChangeKind, int]
     shown: Sequence[Difference]
     unknown_scopes: Sequence[ScopePair]
     unknown_columns: Mapping[str, str]
@@ -55,17 +55,17 @@ class TableChanges:
 
     @property
     def total(self) -> int:
-        """How many differences there are."""
+        """The number of differences."""
         return sum(self.counts.values())
 
     @property
     def has_unknown(self) -> bool:
-        """Whether there is something in both snapshots' plans that can't be told."""
+        """Whether some scopes or columns can't be compared."""
         return bool(self.unknown_scopes or self.unknown_columns)
 
 
-def keyings(catalog: Catalog) -> dict[str, TableKey]:
-    """How the tables of a catalog are compared."""
+def table_keys(catalog: Catalog) -> dict[str, TableKey]:
+    """Return the keys of the tables of a catalog."""
     return {
         table: TableKey(operation.key, operation.optional_key, frozenset(operation.volatile))
         for table, operation in catalog.operations.items()
@@ -74,41 +74,41 @@ def keyings(catalog: Catalog) -> dict[str, TableKey]:
 
 @contextmanager
 def compare(
-    old: OpenSnapshot, new: OpenSnapshot, keying: Mapping[str, TableKey], tables: Collection[str] | None = None
+    old: OpenSnapshot, new: OpenSnapshot, keys: Mapping[str, TableKey], tables: Collection[str] | None = None
 ) -> Iterator[dict[str, TableDiff]]:
-    """The tables of both snapshots, or those of `tables`, by name. Read one after the other, while the block lasts.
+    """Yield the tables of both snapshots, or those of `tables`, by name. Read them in turn, within the block.
 
-    A table that `keying` doesn't have is compared by what its rows hold. Reading raises OutputError where a file isn't
-    there or isn't whole.
+    A table without an entry in `keys` is compared by the content of its rows. Reading raises OutputError for a missing
+    or damaged file.
     """
     pairs = pair_scopes(old.ledger, new.ledger)
     chosen = [table for table in pairs if tables is None or table in tables]
     with open_reader(old, new) as reader:
         yield {
-            table: TableDiff(table, pairs[table], keying.get(table, TableKey()), (old, new), reader) for table in chosen
+            table: TableDiff(table, pairs[table], keys.get(table, TableKey()), (old, new), reader) for table in chosen
         }
 
 
 class TableDiff:
     """One table of two snapshots.
 
-    `unknown_scopes`: where something may have come or gone that isn't told. `unknown_columns`, right once
-    `differences` has been read: path → why values there can't be compared.
+    `unknown_scopes`: scopes with possibly unreported additions or removals. `unknown_columns`: path → why values can't
+    be compared; complete once `differences` has been read.
     """
 
     def __init__(
         self,
         table: str,
-        scopes: Mapping[Where, ScopePair],
-        keying: TableKey,
+        scopes: Mapping[TargetKey, ScopePair],
+        key: TableKey,
         snapshots: tuple[OpenSnapshot, OpenSnapshot],
         reader: JoinReader,
     ) -> None:
         self.table = table
-        self.unknown_scopes: Sequence[ScopePair] = unknown(scopes)
+        self.unknown_scopes: Sequence[ScopePair] = unknown_scopes(scopes)
         self.unknown_columns: dict[str, str] = {}
         self._scopes = scopes
-        self._keying = keying
+        self._key = key
         self._snapshots = snapshots
         self._reader = reader
         self._sides = [_files_by_scope(snapshot, table) for snapshot in snapshots]
@@ -116,102 +116,102 @@ class TableDiff:
 
     @property
     def not_compared(self) -> Mapping[str, str]:
-        """Path → why a column isn't compared in any row; known once `differences` has been read."""
-        return self._columns.apart if self._columns else {}
+        """Path → why a column isn't compared in any row; complete once `differences` has been read."""
+        return self._columns.excluded if self._columns else {}
 
     def differences(self) -> Iterator[Difference]:
-        """What differs, by account, region and key; in some thousand scopes at a time."""
+        """Yield the differences by account, region and key; reads one batch of scopes at a time."""
         batches = list(self._batches())
         if not batches:
             return
-        patterns = self._patterns()
-        columns = self._columns = match_columns(patterns[0], patterns[1], self._keying)
-        weigher = self._weigher(columns)
+        schema_files = self._schema_files()
+        columns = self._columns = match_columns(schema_files[0], schema_files[1], self._key)
+        comparer = self._value_comparer(columns)
         for scopes in batches:
-            old, new = (self._files(side, scopes, pattern) for side, pattern in enumerate(patterns))
-            self._reader.load(Batch(old, new), columns)
+            old, new = (self._side_files(side, scopes, schema_file) for side, schema_file in enumerate(schema_files))
+            self._reader.load(ScopeBatch(old, new), columns)
             if columns.key:
-                yield from self._keyed(columns, weigher)
+                yield from self._compare_by_key(columns, comparer)
             else:
-                yield from self._by_content(self._reader.rows(columns), columns, weigher)
+                yield from self._compare_by_content(self._reader.rows(columns), columns, comparer)
 
     def read(self, most: int) -> TableChanges:
-        """Read all differences, and keep the first so many."""
-        found, counts = self.differences(), Counter[Kind]()
+        """Read and count all differences, and keep the first `most`."""
+        found, counts = self.differences(), Counter[ChangeKind]()
         shown = list(islice(found, most))
         for difference in chain(shown, found):
             counts[difference.kind] += 1
         return TableChanges(self.table, counts, shown, self.unknown_scopes, self.unknown_columns, self.not_compared)
 
-    def _keyed(self, columns: ComparedColumns, weigher: ValueComparer) -> Iterator[Difference]:
-        odd = []
+    def _compare_by_key(self, columns: ComparedColumns, comparer: ValueComparer) -> Iterator[Difference]:
+        ambiguous = []
         for key, pairs in groupby(self._reader.pairs(columns), key=lambda pair: pair.key):
             first, *more = islice(pairs, 2)
-            if more or _has_hole(key, columns):
-                odd.append(key)
+            if more or _lacks_key_part(key, columns):
+                ambiguous.append(key)
             else:
-                yield from self._by_key(first, columns, weigher)
-        if odd:
-            yield from self._by_content(self._reader.rows(columns, odd), columns, weigher)
+                yield from self._pair_changes(first, columns, comparer)
+        if ambiguous:
+            yield from self._compare_by_content(self._reader.rows(columns, ambiguous), columns, comparer)
 
-    def _by_key(self, pair: Pair, columns: ComparedColumns, weigher: ValueComparer) -> Iterator[Difference]:
-        key = dict(zip(columns.key, map(plain, pair.key), strict=True))
+    def _pair_changes(self, pair: RowPair, columns: ComparedColumns, comparer: ValueComparer) -> Iterator[Difference]:
+        key = dict(zip(columns.key, map(json_scalar, pair.key), strict=True))
         if pair.kind != "changed":
-            if self._is_told(pair.kind, pair.key):
-                yield Difference(cast("Kind", pair.kind), key)
+            if self._is_reported(pair.kind, pair.key):
+                yield Difference(cast("ChangeKind", pair.kind), key)
             return
         was_fetched, is_fetched = (status == "fetched" for status in (pair.old_details, pair.new_details))
-        side: Side = "" if was_fetched == is_fetched else "old" if is_fetched else "new"
+        side: SnapshotSide = "" if was_fetched == is_fetched else "old" if is_fetched else "new"
         found = {
             path: (old, new)
             for number, values in pair.values.items()
-            for path, old, new in weigher.differences(columns.parts[number], *values, side)
+            for path, old, new in comparer.differences(columns.parts[number], *values, side)
         }
         if found:
             yield Difference("changed", key, found)
 
-    def _by_content(
-        self, rows: Iterator[RowCounts], columns: ComparedColumns, weigher: ValueComparer
+    def _compare_by_content(
+        self, rows: Iterator[RowCounts], columns: ComparedColumns, comparer: ValueComparer
     ) -> Iterator[Difference]:
         for where, found in groupby(rows, key=lambda row: row.key[:2]):
             surplus: Counter[str] = Counter()
             for row in found:
-                surplus[_content(row, columns, weigher)] += row.surplus
+                surplus[_content_text(row, columns, comparer)] += row.surplus
             for text, number in sorted(surplus.items()):
-                kind: Kind = "added" if number > 0 else "removed"
-                if self._is_told(kind, where):
+                kind: ChangeKind = "added" if number > 0 else "removed"
+                if self._is_reported(kind, where):
                     content = json.loads(text)
-                    ordered = {name: content[name] for name in _names(columns) if name in content}
+                    ordered = {name: content[name] for name in _column_names(columns) if name in content}
                     yield from repeat(Difference(kind, ordered), abs(number))
 
-    def _is_told(self, kind: str, key: tuple[Any, ...]) -> bool:
+    def _is_reported(self, kind: str, key: tuple[Any, ...]) -> bool:
         scope = self._scopes[key[0], key[1]]
-        return scope.tells_added if kind == "added" else scope.tells_removed
+        return scope.shows_added if kind == "added" else scope.shows_removed
 
-    def _weigher(self, columns: ComparedColumns) -> ValueComparer:
+    def _value_comparer(self, columns: ComparedColumns) -> ValueComparer:
         old, new = (snapshot.manifest for snapshot in self._snapshots)
         is_same_key = old.fingerprint_key_id == new.fingerprint_key_id
-        return ValueComparer(old.secrets == new.secrets, is_same_key, columns.one_sided, self.unknown_columns)
+        return ValueComparer(old.secrets == new.secrets, is_same_key, columns.present_on_one_side, self.unknown_columns)
 
-    def _patterns(self) -> list[str]:
-        """A file of each side, for its columns; the other's where a side has none: it may have no such product."""
+    def _schema_files(self) -> list[str]:
+        """Return one file per side, for its columns. A side without files (no such product) uses the other side's."""
         own = [
-            snapshot.local(next(iter(side.values()))[0]) if side else ""
+            snapshot.local_path(next(iter(side.values()))[0]) if side else ""
             for snapshot, side in zip(self._snapshots, self._sides, strict=True)
         ]
         return [path or own[1 - side] for side, path in enumerate(own)]
 
-    def _files(self, side: int, scopes: Iterable[Where], pattern: str) -> Files:
+    def _side_files(self, side: int, scopes: Iterable[TargetKey], schema_file: str) -> SideFiles:
         snapshot, files = self._snapshots[side], self._sides[side]
         parts = [file for where in scopes for file in files.get(where, ()) if file.rows]
-        return Files([snapshot.local(file) for file in parts], pattern)
+        return SideFiles([snapshot.local_path(file) for file in parts], schema_file)
 
-    def _batches(self) -> Iterator[list[Where]]:
-        """The scopes that something can be told of, in their order, in batches of a bounded number of rows."""
-        scopes, rows = list[Where](), 0
+    def _batches(self) -> Iterator[list[TargetKey]]:
+        """Yield the scopes with possible differences, in order, in batches of a bounded number of rows."""
+        scopes, rows = list[TargetKey](), 0
         for where, pair in self._scopes.items():
             old, new = (sum(file.rows for file in side.get(where, ())) for side in self._sides)
-            if not ((old and new) or (new and pair.tells_added) or (old and pair.tells_removed)):
+            if not ((old and new) or (new and pair.shows_added) or (old and pair.shows_removed)):
                 continue
             if scopes and (rows + old + new > BATCH_ROWS or len(scopes) == _BATCH_SCOPES):
                 yield scopes
@@ -222,27 +222,27 @@ class TableDiff:
             yield scopes
 
 
-def _files_by_scope(snapshot: OpenSnapshot, table: str) -> dict[Where, list[PartFile]]:
-    """The table's files by the account and region that their paths name; see `snapshot.paths`."""
+def _files_by_scope(snapshot: OpenSnapshot, table: str) -> dict[TargetKey, list[PartFile]]:
+    """Return the table's files by the account and region in their paths; see `snapshot.layout`."""
     entry = snapshot.manifest.tables.get(table)
-    found: dict[Where, list[PartFile]] = {}
+    found: dict[TargetKey, list[PartFile]] = {}
     for file in entry.files if entry else ():
         *_, account, region, _ = file.path.split("/")
         found.setdefault((account.removeprefix("account="), region.removeprefix("region=")), []).append(file)
     return found
 
 
-def _has_hole(key: tuple[Any, ...], columns: ComparedColumns) -> bool:
-    """Whether a part of the key that no row should lack is null: nobody knows which row it is."""
+def _lacks_key_part(key: tuple[Any, ...], columns: ComparedColumns) -> bool:
+    """Return whether a required part of the key is null, so the key doesn't identify the row."""
     return any(part is None and name not in columns.optional for part, name in zip(key, columns.key, strict=True))
 
 
-def _content(row: RowCounts, columns: ComparedColumns, weigher: ValueComparer) -> str:
-    """All that a row holds, less its nulls, as JSON text: the same for the same content."""
-    values = [weigher.content(part, value) for part, value in zip(columns.parts, row.values, strict=True)]
-    pairs = zip(_names(columns), (*map(plain, row.key), *values), strict=True)
+def _content_text(row: RowCounts, columns: ComparedColumns, comparer: ValueComparer) -> str:
+    """Return a row without nulls as JSON text; equal for equal content."""
+    values = [comparer.content(part, value) for part, value in zip(columns.parts, row.values, strict=True)]
+    pairs = zip(_column_names(columns), (*map(json_scalar, row.key), *values), strict=True)
     return json.dumps({name: value for name, value in pairs if value is not None}, sort_keys=True)
 
 
-def _names(columns: ComparedColumns) -> tuple[str, ...]:
+def _column_names(columns: ComparedColumns) -> tuple[str, ...]:
     return (*(columns.key or SCOPE_COLUMNS), *(part.name for part in columns.parts))

@@ -1,6 +1,6 @@
-"""The rows of two snapshots that differ, found by DuckDB: those with a key by a join, the others by counting.
+"""Find the rows of two snapshots that differ, with DuckDB: rows with a key by a join, others by counting.
 
-Inside the queries key columns are called k0, k1 … (account and region first), and what is compared c0, c1 …
+In the queries, key columns are called k0, k1 … (account and region first), and compared columns c0, c1 …
 """
 
 from __future__ import annotations
@@ -10,38 +10,38 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.database import OpenSnapshot, session, source, unreadable
-from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, quoted, selected
+from crawler.audit.database import OpenSnapshot, quote_name, scan_sql, session, unreadable_file
+from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, column_sql
 from crawler.catalog.model import DETAILS_COLUMN
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_SETTINGS = {"memory_limit": "1GB"}  # beyond that DuckDB spills to a folder of the session's
-_AT_ONCE = 2_000  # rows of a result that are Python objects at the same time, at most
+_SETTINGS = {"memory_limit": "1GB"}  # DuckDB spills more to the session's temporary folder
+_BATCH_ROWS = 2_000  # at most so many rows of a result are Python objects at a time
 _SIDES = ("old_rows", "new_rows")
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """One side of some scopes: their files, and any file of the table, which tells the columns where there are none."""
+class SideFiles:
+    """The files of some scopes on one side, and one file of the table for its schema."""
 
     paths: Sequence[str]
-    pattern: str
+    schema_file: str
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class ScopeBatch:
     """The files of some scopes on both sides."""
 
-    old: Files
-    new: Files
+    old: SideFiles
+    new: SideFiles
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A key whose row is on one side only (`kind` added or removed), or differs: part's number → both values.
+class RowPair:
+    """A row that is on one side only (`kind` added or removed) or differs. `values`: part's number → both values.
 
     `old_details`, `new_details`: the rows' `details_status`.
     """
@@ -55,7 +55,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """A row that one side has more often than the other: `surplus` times, negative where the older one has."""
+    """A row that occurs more often on one side: `surplus` times, negative if on the older side."""
 
     key: tuple[Any, ...]
     values: Sequence[Any]
@@ -63,53 +63,53 @@ class RowCounts:
 
 
 class JoinReader:
-    """Asks a connection for what differs. `load` a batch, then ask. Raises OutputError where a file can't be read."""
+    """Reads differences: first `load` a batch, then `pairs` or `rows`. Raises OutputError for an unreadable file."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
-    def load(self, batch: Batch, columns: ComparedColumns) -> None:
-        """What the questions that follow are about, in place of the batch before."""
+    def load(self, batch: ScopeBatch, columns: ComparedColumns) -> None:
+        """Set the batch for the following calls, in place of the previous one."""
         for side, files in zip(_SIDES, (batch.old, batch.new), strict=True):
-            with _readable():
-                self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_source(files, columns)}")
+            with _file_errors():
+                self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_side_sql(files, columns)}")
 
-    def pairs(self, columns: ComparedColumns) -> Iterator[Pair]:
-        """The rows that aren't the same on both sides, by their key and in its order.
+    def pairs(self, columns: ComparedColumns) -> Iterator[RowPair]:
+        """Yield the rows that differ, in the order of their keys.
 
-        A key that has a hole, or comes twice on a side, makes no pairs to go by: see `rows`.
+        For a key with a null part, or repeated on a side, use `rows`.
         """
         parts = range(len(columns.parts))
-        is_same = [f"o.{key} {_equals(columns, number)} n.{key}" for number, key in enumerate(_keys(columns))]
+        is_same = [f"o.{key} {_equality(columns, number)} n.{key}" for number, key in enumerate(_key_names(columns))]
         is_other = [f"o.c{n} IS DISTINCT FROM n.c{n}" for n in parts]
         is_both = "o.k0 IS NOT NULL AND n.k0 IS NOT NULL"
         shown = [
-            *(f"coalesce(o.{key}, n.{key}) AS {key}" for key in _keys(columns)),
+            *(f"coalesce(o.{key}, n.{key}) AS {key}" for key in _key_names(columns)),
             "CASE WHEN o.k0 IS NULL THEN 'added' WHEN n.k0 IS NULL THEN 'removed' ELSE 'changed' END AS kind",
             *(["o.d AS old_details", "n.d AS new_details"] if columns.has_details else []),
             *(f"CASE WHEN {is_both} AND {is_other[n]} THEN {{'o': o.c{n}, 'n': n.c{n}}} END AS c{n}" for n in parts),
         ]
         query = f"""
             SELECT {", ".join(shown)} FROM old_rows AS o FULL JOIN new_rows AS n ON {" AND ".join(is_same)}
-            WHERE {" OR ".join(["o.k0 IS NULL", "n.k0 IS NULL", *is_other])} ORDER BY {", ".join(_keys(columns))}
+            WHERE {" OR ".join(["o.k0 IS NULL", "n.k0 IS NULL", *is_other])} ORDER BY {", ".join(_key_names(columns))}
         """  # noqa: S608 - names are quoted, all else is ours
-        for rows in self._read(query):
-            yield from _pairs(rows, columns)
+        for rows in self._run(query):
+            yield from _row_pairs(rows, columns)
 
     def rows(self, columns: ComparedColumns, keys: Sequence[tuple[Any, ...]] | None = None) -> Iterator[RowCounts]:
-        """The rows that one side has more often, told apart by all that they hold; those of some keys only."""
+        """Yield the rows that one side has more often, compared by content; optionally only those of some keys."""
         if keys is None:
-            return self._counted(columns, "")
-        wanted, places = ", ".join(_keys(columns)), ", ".join("?" for _ in columns.key)
+            return self._count_rows(columns, "")
+        wanted, places = ", ".join(_key_names(columns)), ", ".join("?" for _ in columns.key)
         none = f"SELECT {wanted} FROM old_rows LIMIT 0"  # noqa: S608 - ours
-        with _readable():
+        with _file_errors():
             self._connection.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {none}")
             self._connection.executemany(f"INSERT INTO keys VALUES ({places})", keys)  # noqa: S608 - ours
-        is_same = " AND ".join(f"kept.{key} IS NOT DISTINCT FROM keys.{key}" for key in _keys(columns))
-        return self._counted(columns, f"AS kept SEMI JOIN keys ON {is_same}")
+        is_same = " AND ".join(f"kept.{key} IS NOT DISTINCT FROM keys.{key}" for key in _key_names(columns))
+        return self._count_rows(columns, f"AS kept SEMI JOIN keys ON {is_same}")
 
-    def _counted(self, columns: ComparedColumns, chosen: str) -> Iterator[RowCounts]:
-        keys, parts = _keys(columns), [f"c{n}" for n in range(len(columns.parts))]
+    def _count_rows(self, columns: ComparedColumns, chosen: str) -> Iterator[RowCounts]:
+        keys, parts = _key_names(columns), [f"c{n}" for n in range(len(columns.parts))]
         names = ", ".join([*keys, *parts])
         query = f"""
             WITH sides AS (
@@ -118,25 +118,25 @@ class JoinReader:
             SELECT {names}, CAST(sum(w) AS BIGINT) AS surplus FROM sides
             GROUP BY {names} HAVING sum(w) <> 0 ORDER BY k0, k1
         """  # noqa: S608 - ours
-        for rows in self._read(query):
+        for rows in self._run(query):
             values = [rows.column(name).to_pylist() for name in (*keys, *parts)]
             for surplus, *row in zip(rows.column("surplus").to_pylist(), *values, strict=True):
                 yield RowCounts(tuple(row[: len(keys)]), row[len(keys) :], surplus)
 
-    def _read(self, query: str) -> Iterator[pa.RecordBatch]:
-        with _readable():
-            reader = self._connection.sql(query).to_arrow_reader(_AT_ONCE)
+    def _run(self, query: str) -> Iterator[pa.RecordBatch]:
+        with _file_errors():
+            reader = self._connection.sql(query).to_arrow_reader(_BATCH_ROWS)
         while True:
-            with _readable():
+            with _file_errors():
                 rows = next(reader, None)
             if rows is None:
                 return
-            for start in range(0, rows.num_rows, _AT_ONCE):
-                yield rows.slice(start, _AT_ONCE)
+            for start in range(0, rows.num_rows, _BATCH_ROWS):
+                yield rows.slice(start, _BATCH_ROWS)
 
 
-def _pairs(rows: pa.RecordBatch, columns: ComparedColumns) -> Iterator[Pair]:
-    keys = list(zip(*(rows.column(name).to_pylist() for name in _keys(columns)), strict=True))
+def _row_pairs(rows: pa.RecordBatch, columns: ComparedColumns) -> Iterator[RowPair]:
+    keys = list(zip(*(rows.column(name).to_pylist() for name in _key_names(columns)), strict=True))
     kinds, nothing = rows.column("kind").to_pylist(), [None] * rows.num_rows
     names = ("old_details", "new_details")
     statuses = [rows.column(name).to_pylist() if columns.has_details else nothing for name in names]
@@ -144,40 +144,41 @@ def _pairs(rows: pa.RecordBatch, columns: ComparedColumns) -> Iterator[Pair]:
     values = {n: found.to_pylist() for n, found in differing.items() if found.null_count < rows.num_rows}
     for number, (key, kind, old, new) in enumerate(zip(keys, kinds, *statuses, strict=True)):
         found = {n: (pair["o"], pair["n"]) for n, pairs in values.items() if (pair := pairs[number]) is not None}
-        yield Pair(kind, key, found, old, new)
+        yield RowPair(kind, key, found, old, new)
 
 
-def _keys(columns: ComparedColumns) -> list[str]:
+def _key_names(columns: ComparedColumns) -> list[str]:
     return [f"k{n}" for n in range(len(columns.key or SCOPE_COLUMNS))]
 
 
-def _equals(columns: ComparedColumns, number: int) -> str:
+def _equality(columns: ComparedColumns, number: int) -> str:
     return "IS NOT DISTINCT FROM" if columns.key[number] in columns.optional else "="
 
 
-def _source(files: Files, columns: ComparedColumns) -> str:
-    """SQL for one side's rows."""
-    shown = [f"{quoted(name)} AS {key}" for name, key in zip(columns.key or SCOPE_COLUMNS, _keys(columns), strict=True)]
-    shown += [f"{selected(part)} AS c{n}" for n, part in enumerate(columns.parts)]
+def _side_sql(files: SideFiles, columns: ComparedColumns) -> str:
+    """Return SQL for one side's rows."""
+    keys = zip(columns.key or SCOPE_COLUMNS, _key_names(columns), strict=True)
+    shown = [f"{quote_name(name)} AS {key}" for name, key in keys]
+    shown += [f"{column_sql(part)} AS c{n}" for n, part in enumerate(columns.parts)]
     shown += [f"{DETAILS_COLUMN} AS d"] if columns.has_details else []
-    rows = source(files.paths or [files.pattern])
+    rows = scan_sql(files.paths or [files.schema_file])
     nothing = "" if files.paths else " WHERE false"
     return f"SELECT {', '.join(shown)} FROM {rows}{nothing}"  # noqa: S608 - quoted
 
 
 @contextmanager
 def open_reader(old: OpenSnapshot, new: OpenSnapshot) -> Iterator[JoinReader]:
-    """What asks of two snapshots, for a block."""
+    """Yield a reader of two snapshots."""
     with session(new, (), _SETTINGS, (old,)) as connection:
         yield JoinReader(connection)
 
 
 @contextmanager
-def _readable() -> Iterator[None]:
+def _file_errors() -> Iterator[None]:
     import duckdb
     import pyarrow as pa
 
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise unreadable(str(error)) from None
+        raise unreadable_file(str(error)) from None

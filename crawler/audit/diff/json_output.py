@@ -1,4 +1,4 @@
-"""A comparison as one JSON object, written as it is read: memory doesn't grow with the number of differences."""
+"""Write a comparison as one JSON object, streamed: memory doesn't grow with the number of differences."""
 
 from __future__ import annotations
 
@@ -9,55 +9,55 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import Any
 
-from crawler.audit.diff.comparison import Difference, Kind, TableDiff
+from crawler.audit.diff.comparison import ChangeKind, Difference, TableDiff
 from crawler.audit.diff.scopes import ScopePair
 
-_KINDS: tuple[Kind, ...] = ("added", "removed", "changed")
+_KINDS: tuple[ChangeKind, ...] = ("added", "removed", "changed")
 _IN_MEMORY_BYTES = 4_000_000
 _CHUNK = 1 << 16
 
 
 @dataclass(slots=True)
 class DiffResult:
-    """What a comparison comes to."""
+    """The result of a comparison."""
 
     is_different: bool = False
     has_unknown: bool = False
 
     @property
     def exit_code(self) -> int:
-        """0 the same, 1 different, 3 the same as far as it is known: something isn't."""
+        """0: equal; 1: different; 3: no known difference, but some scopes or columns are unknown."""
         return 1 if self.is_different else 3 if self.has_unknown else 0
 
 
 def write_json(old_id: str, new_id: str, tables: Mapping[str, TableDiff], write: Callable[[str], Any]) -> DiffResult:
-    """Write the object, a difference a line, and say what it comes to.
+    """Write the object, one difference per line, and return the result.
 
-    Beside the lists that every table has, there are `unknown_columns` and `not_compared`, path → why, where needed.
+    Besides the lists of every table, it has `unknown_columns` and `not_compared` (path → why) if they aren't empty.
     """
-    verdict = DiffResult()
+    result = DiffResult()
     write(f'{{\n"from": {_json(old_id)},\n"to": {_json(new_id)},\n"tables": {{')
     for number, (table, diff) in enumerate(tables.items()):
         write(f"{',' if number else ''}\n{_json(table)}: {{\n")
-        for text in _table(diff, verdict):
+        for text in _table_json(diff, result):
             write(text)
         write("}")
     write("\n}\n}\n")
-    return verdict
+    return result
 
 
-def _table(diff: TableDiff, verdict: DiffResult) -> Iterator[str]:
-    """The lists one after the other, though the differences come in the order of their keys: each waits in a file."""
+def _table_json(diff: TableDiff, result: DiffResult) -> Iterator[str]:
+    """Yield the lists one after the other. Differences arrive by key, so each list is collected in a file first."""
     with ExitStack() as files:
         lists = {kind: _List(files.enter_context(_spooled())) for kind in _KINDS}
         for difference in diff.differences():
-            verdict.is_different = True
-            lists[difference.kind].add(_value(difference))
+            result.is_different = True
+            lists[difference.kind].add(_difference_value(difference))
         for kind in _KINDS:
             yield f'"{kind}": ['
             yield from lists[kind].text()
             yield "],\n"
-    verdict.has_unknown |= bool(diff.unknown_scopes or diff.unknown_columns)
+    result.has_unknown |= bool(diff.unknown_scopes or diff.unknown_columns)
     yield f'"unknown_scopes": {_json([scope_value(pair) for pair in diff.unknown_scopes])}'
     for name, columns in (("unknown_columns", diff.unknown_columns), ("not_compared", diff.not_compared)):
         if columns:
@@ -70,7 +70,7 @@ def _spooled() -> SpooledTemporaryFile[str]:
 
 
 class _List:
-    """A list of JSON that grows in memory, and in a file where it grows large."""
+    """A JSON list that is buffered in memory and, if large, in a file."""
 
     def __init__(self, file: SpooledTemporaryFile[str]) -> None:
         self._file = file
@@ -86,14 +86,14 @@ class _List:
             yield chunk
 
 
-def _value(difference: Difference) -> Any:
+def _difference_value(difference: Difference) -> Any:
     if difference.kind != "changed":
         return difference.key
     return {"key": difference.key, "columns": {path: list(values) for path, values in difference.columns.items()}}
 
 
 def scope_value(pair: ScopePair) -> dict[str, str]:
-    """A scope that isn't known, with the status that says why."""
+    """Return an unknown scope with the status that explains it."""
     return {"account_id": pair.account_id, "region_id": pair.region_id, "status": pair.status}
 
 

@@ -1,4 +1,4 @@
-"""Where two snapshots can tell that something is gone or new: in scopes that both of them read whole."""
+"""Pair the scopes of two snapshots: additions and removals are known only where both sides are complete."""
 
 from __future__ import annotations
 
@@ -7,73 +7,73 @@ from dataclasses import dataclass
 
 from crawler.snapshot import ScopeRow, is_whole
 
-# What stands in place of a status where the snapshot has no such scope, or has walked it without keeping its rows.
+# In place of a status: the snapshot has no such scope, or read it without keeping its rows.
 NOT_PLANNED, NOT_WRITTEN = "not_planned", "not_written"
 
-Where = tuple[str, str]
+TargetKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class ScopePair:
-    """One table in one account and region, in both snapshots: how each of them came out there."""
+    """One scope in both snapshots, with its status on each side."""
 
     account_id: str
     region_id: str
     old: str
     new: str
-    tells_added: bool
-    tells_removed: bool
+    shows_added: bool
+    shows_removed: bool
 
     @property
     def is_known(self) -> bool:
-        """Whether both sides are whole: nothing came or went there that isn't told."""
-        return self.tells_removed
+        """Whether both sides are complete, so all additions and removals are reported."""
+        return self.shows_removed
 
     @property
     def status(self) -> str:
-        """Why the scope isn't known: the newer side's status where that one isn't whole, else the older's."""
+        """Why the scope is unknown: the newer side's status if that is incomplete, else the older's."""
         return self.old if self.new in {"complete", "unsupported"} else self.new
 
 
-def pair_scopes(old: Iterable[ScopeRow], new: Iterable[ScopeRow]) -> dict[str, dict[Where, ScopePair]]:
-    """Table → (account, region) → both sides, of every table whose rows either snapshot keeps.
+def pair_scopes(old: Iterable[ScopeRow], new: Iterable[ScopeRow]) -> dict[str, dict[TargetKey, ScopePair]]:
+    """Return table → (account, region) → both sides, of every table whose rows a snapshot keeps.
 
-    A row that only the newer side has was added where the older one was whole. One that only the older side has was
-    removed where both were: a list that wasn't read whole may show what it shouldn't, and that must not look gone.
+    A row of the newer side only was added if the older side is complete. A row of the older side only was removed if
+    both sides are complete: an incomplete list may omit existing rows or contain others.
     """
     before, after = _by_scope(old), _by_scope(new)
     kept = {table for rows in (before, after) for (table, *_), row in rows.items() if row.written}
-    pairs: dict[str, dict[Where, ScopePair]] = {table: {} for table in sorted(kept)}
+    pairs: dict[str, dict[TargetKey, ScopePair]] = {table: {} for table in sorted(kept)}
     for table, *where in sorted(before.keys() | after.keys()):
         if table in kept:
             account, region = where
-            pairs[table][account, region] = _pair(before, after, (table, account, region))
+            pairs[table][account, region] = _pair_scope(before, after, (table, account, region))
     return pairs
 
 
-_Rows = Mapping[tuple[str, str, str], ScopeRow]
+_LedgerIndex = Mapping[tuple[str, str, str], ScopeRow]
 
 
 def _by_scope(rows: Iterable[ScopeRow]) -> dict[tuple[str, str, str], ScopeRow]:
     return {(row.table, row.account_id, row.region_id): row for row in rows}
 
 
-def _pair(before: _Rows, after: _Rows, scope: tuple[str, str, str]) -> ScopePair:
+def _pair_scope(before: _LedgerIndex, after: _LedgerIndex, scope: tuple[str, str, str]) -> ScopePair:
     old, new = before.get(scope), after.get(scope)
     was_whole, is_now_whole = _is_kept_whole(old), _is_kept_whole(new)
-    return ScopePair(scope[1], scope[2], _word(old), _word(new), was_whole, was_whole and is_now_whole)
+    return ScopePair(scope[1], scope[2], _status_word(old), _status_word(new), was_whole, was_whole and is_now_whole)
 
 
 def _is_kept_whole(row: ScopeRow | None) -> bool:
     return row is not None and row.written and is_whole(row.status)
 
 
-def _word(row: ScopeRow | None) -> str:
+def _status_word(row: ScopeRow | None) -> str:
     if row is None:
         return NOT_PLANNED
     return str(row.status) if row.written or not is_whole(row.status) else NOT_WRITTEN
 
 
-def unknown(scopes: Mapping[Where, ScopePair]) -> Sequence[ScopePair]:
-    """Those that aren't known, by account and region."""
+def unknown_scopes(scopes: Mapping[TargetKey, ScopePair]) -> Sequence[ScopePair]:
+    """Return the unknown scopes, by account and region."""
     return [pair for pair in scopes.values() if not pair.is_known]

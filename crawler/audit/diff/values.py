@@ -1,8 +1,8 @@
-"""What differs between two values of a column, by dotted path; and which differences nobody can know.
+"""Compare two values of a column: differences by dotted path, and differences that can't be known.
 
-Paths go down structs and maps (`vpc_config.vpc_id`, `environment_variables.TOKEN`) and into lists of one length
-(`layers[0].arn`); a list of another length is one difference, and so is a struct that wasn't there. A map is the same
-in any order. `_extra` is compared by its keys.
+Paths lead into structs and maps (`vpc_config.vpc_id`, `environment_variables.TOKEN`) and into lists of equal length
+(`layers[0].arn`). Lists of different length are one difference, and so is a struct on one side only. The order of a map
+is ignored. `_extra` is compared by its keys.
 """
 
 from __future__ import annotations
@@ -19,38 +19,40 @@ from crawler.normalizer.redaction import MASK
 
 OTHER_SECRETS = "secrets are kept in another way"
 OTHER_KEY = "secrets are fingerprints by another key"
-WITHOUT_DETAILS = "details were fetched on one side only"
+MISSING_DETAILS = "details were fetched on one side only"
 
 # A fingerprint, by itself or in JSON text; a mask.
-_HIDDEN = re.compile(r'hmac:[0-9a-f]{16}(?![0-9a-f])|\A\*\*\*\Z|"\*\*\*"')
+_HIDDEN_SECRET = re.compile(r'hmac:[0-9a-f]{16}(?![0-9a-f])|\A\*\*\*\Z|"\*\*\*"')
 _PLAIN_NAME = re.compile(r'[^.\[\]"]+')
 
-Leaf = tuple[str, Any, Any]
-Side = Literal["", "old", "new"]
+ValueChange = tuple[str, Any, Any]
+SnapshotSide = Literal["", "old", "new"]
 
 
 @dataclass(slots=True)
 class ValueComparer:
-    """Compares values of one table. `is_same_mode`, `is_same_key`: whether both snapshots hide secrets alike.
+    """Compares values of one table. `is_same_mode`, `is_same_key`: whether both snapshots hide secrets in the same way.
 
-    `unknown` gathers, while values are compared, where something can't be known: path → why. Paths are those of the
-    schema, without positions and keys of maps.
+    `unknown` collects, during comparison, path → why a difference can't be known. These are paths of the schema,
+    without list positions and map keys.
     """
 
     is_same_mode: bool = True
     is_same_key: bool = True
-    one_sided: re.Pattern[str] | None = None
+    present_on_one_side: re.Pattern[str] | None = None
     unknown: dict[str, str] = field(default_factory=dict)
 
-    def differences(self, part: FieldPath, old: Any, new: Any, without_details: Side = "") -> Iterator[Leaf]:
-        """The paths below a column at which two values differ, with both values.
+    def differences(
+        self, part: FieldPath, old: Any, new: Any, details_missing_in: SnapshotSide = ""
+    ) -> Iterator[ValueChange]:
+        """Yield the paths below a column at which two values differ, with both values.
 
-        `without_details`: the side of which only the list was asked for; what it lacks, it may have.
+        `details_missing_in`: the side whose details weren't fetched; its nulls may have a value in the service.
         """
-        return self._compare(part, part.path, old, new, without_details)
+        return self._compare(part, part.path, old, new, details_missing_in)
 
     def content(self, part: FieldPath, value: Any) -> Any:
-        """A value as far as it can be compared with another row's: what tells rows apart that have no key."""
+        """Return the comparable part of a value; it identifies rows without a key."""
         match part.kind:
             case _ if value is None:
                 return None
@@ -62,26 +64,26 @@ class ValueComparer:
                 return {name: self.content(part.children[0], item) for name, item in as_map(value).items()}
             case "extra":
                 entries = parse_extra(value) or {"": value}
-                kept = {name: self._shown(part, entries[name]) for name in entries if not self._is_apart(name)}
+                kept = {name: self._masked(part, entries[name]) for name in entries if not self._is_on_one_side(name)}
                 return kept or None
             case _:
-                return self._shown(part, plain(value))
+                return self._masked(part, json_scalar(value))
 
-    def _shown(self, part: FieldPath, value: Any) -> Any:
+    def _masked(self, part: FieldPath, value: Any) -> Any:
         why = self._why_unknown(part, value, value)
         if why:
             self.unknown[part.path] = why
         return MASK if why else value
 
-    def _compare(self, part: FieldPath, path: str, old: Any, new: Any, side: Side) -> Iterator[Leaf]:
+    def _compare(self, part: FieldPath, path: str, old: Any, new: Any, side: SnapshotSide) -> Iterator[ValueChange]:
         if old == new:
             return
         if (old is None and side == "old") or (new is None and side == "new"):
-            self.unknown[part.path] = WITHOUT_DETAILS
+            self.unknown[part.path] = MISSING_DETAILS
         elif part.kind == "extra":
             yield from self._compare_extra(part, path, old, new)
         elif old is None or new is None or part.kind == "scalar":
-            yield from self._leaf(part, path, old, new)
+            yield from self._value_change(part, path, old, new)
         elif part.kind == "struct":
             for child in part.children:
                 yield from self._compare(child, f"{path}.{child.name}", old[child.name], new[child.name], side)
@@ -91,47 +93,47 @@ class ValueComparer:
             yield from self._compare_lists(part, path, old, new, side)
 
     def _compare_maps(
-        self, part: FieldPath, path: str, old: Mapping[str, Any], new: Mapping[str, Any], side: Side
-    ) -> Iterator[Leaf]:
+        self, part: FieldPath, path: str, old: Mapping[str, Any], new: Mapping[str, Any], side: SnapshotSide
+    ) -> Iterator[ValueChange]:
         for name in [*old, *(name for name in new if name not in old)]:
-            at = f"{path}.{step(name)}"
+            at = f"{path}.{path_step(name)}"
             if name in old and name in new:
                 yield from self._compare(part.children[0], at, old[name], new[name], side)
             else:
-                yield from self._leaf(part.children[0], at, old.get(name), new.get(name))
+                yield from self._value_change(part.children[0], at, old.get(name), new.get(name))
 
     def _compare_lists(
-        self, part: FieldPath, path: str, old: Sequence[Any], new: Sequence[Any], side: Side
-    ) -> Iterator[Leaf]:
+        self, part: FieldPath, path: str, old: Sequence[Any], new: Sequence[Any], side: SnapshotSide
+    ) -> Iterator[ValueChange]:
         if len(old) != len(new) or part.children[0].kind == "scalar":
-            yield from self._leaf(part, path, old, new)
+            yield from self._value_change(part, path, old, new)
             return
         for number, (before, after) in enumerate(zip(old, new, strict=True)):
             yield from self._compare(part.children[0], f"{path}[{number}]", before, after, side)
 
-    def _compare_extra(self, part: FieldPath, path: str, old: str | None, new: str | None) -> Iterator[Leaf]:
+    def _compare_extra(self, part: FieldPath, path: str, old: str | None, new: str | None) -> Iterator[ValueChange]:
         before, after = parse_extra(old), parse_extra(new)
         if before is None or after is None:
-            yield from self._leaf(part, path, old, new)
+            yield from self._value_change(part, path, old, new)
             return
         for name in sorted(before.keys() | after.keys()):
-            if _text(before, name) != _text(after, name) and not self._is_apart(name):
-                yield from self._leaf(part, f"{path}.{name}", before.get(name), after.get(name))
+            if _entry_text(before, name) != _entry_text(after, name) and not self._is_on_one_side(name):
+                yield from self._value_change(part, f"{path}.{name}", before.get(name), after.get(name))
 
-    def _is_apart(self, name: str) -> bool:
-        return self.one_sided is not None and self.one_sided.match(name) is not None
+    def _is_on_one_side(self, name: str) -> bool:
+        return self.present_on_one_side is not None and self.present_on_one_side.match(name) is not None
 
-    def _leaf(self, part: FieldPath, path: str, old: Any, new: Any) -> Iterator[Leaf]:
+    def _value_change(self, part: FieldPath, path: str, old: Any, new: Any) -> Iterator[ValueChange]:
         if part.kind == "list" and len(old or ()) == len(new or ()) and self._are_items_unknown(part, old, new):
             return
         why = "" if part.kind == "list" else self._why_unknown(part, old, new)
         if why:
             self.unknown[part.path] = why
         else:
-            yield path, shown(part, old), shown(part, new)
+            yield path, json_value(part, old), json_value(part, new)
 
     def _are_items_unknown(self, part: FieldPath, old: Any, new: Any) -> bool:
-        """Whether two lists of scalars differ in nothing but items that can't be known."""
+        """Return whether two lists of scalars differ only in items that can't be known."""
         item, whys = part.children[0], []
         for before, after in zip(old or (), new or (), strict=True):
             if before != after:
@@ -142,7 +144,7 @@ class ValueComparer:
         return True
 
     def _why_unknown(self, part: FieldPath, old: Any, new: Any) -> str:
-        """Why two values that aren't the same may be; empty where they can't. What is empty stays so in every mode."""
+        """Return why two different values may be equal, or an empty text. Empty values are empty in every mode."""
         if (self.is_same_mode and self.is_same_key) or _is_empty(old) or _is_empty(new):
             return ""
         is_hidden = _is_hidden(old) or _is_hidden(new)
@@ -152,12 +154,12 @@ class ValueComparer:
 
 
 def as_map(value: Any) -> dict[str, Any]:
-    """A map as Arrow gives it, as a dictionary."""
+    """Return an Arrow map value as a dictionary."""
     return dict(value)
 
 
 def parse_extra(text: str | None) -> dict[str, Any] | None:
-    """`_extra` by its keys; nothing for null, None for what isn't a JSON object."""
+    """Return `_extra` by its keys; empty for null, None if it isn't a JSON object."""
     try:
         found = {} if text is None else json.loads(text)
     except ValueError:
@@ -165,42 +167,42 @@ def parse_extra(text: str | None) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def step(name: str) -> str:
-    """A key of a map as a step of a path: in JSON's quotes where it has a dot, a bracket or a quotation mark."""
+def path_step(name: str) -> str:
+    """Return a map key as a step of a path, in JSON quotes if it has a dot, a bracket or a quotation mark."""
     return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
-def shown(part: FieldPath, value: Any) -> Any:
-    """A value as JSON has it: maps as objects, instants as ISO 8601 with Z."""
+def json_value(part: FieldPath, value: Any) -> Any:
+    """Return a value for JSON: maps as objects, timestamps as ISO 8601 with Z."""
     match part.kind:
         case _ if value is None:
             return None
         case "struct":
-            return {child.name: shown(child, value[child.name]) for child in part.children}
+            return {child.name: json_value(child, value[child.name]) for child in part.children}
         case "list":
-            return [shown(part.children[0], item) for item in value]
+            return [json_value(part.children[0], item) for item in value]
         case "map":
-            return {name: shown(part.children[0], item) for name, item in as_map(value).items()}
+            return {name: json_value(part.children[0], item) for name, item in as_map(value).items()}
         case _:
-            return plain(value)
+            return json_scalar(value)
 
 
-def plain(value: Any) -> Any:
-    """A scalar as JSON has it."""
+def json_scalar(value: Any) -> Any:
+    """Return a scalar for JSON."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
     return value
 
 
-def _text(entries: Mapping[str, Any], name: str) -> str:
-    """An entry as text, whatever the order of its names; 1, 1.0 and true are three values."""
+def _entry_text(entries: Mapping[str, Any], name: str) -> str:
+    """Return an entry as text with sorted names; 1, 1.0 and true differ."""
     return json.dumps(entries[name], sort_keys=True) if name in entries else ""
 
 
 def _is_hidden(value: Any) -> bool:
     if not isinstance(value, str):
         value = json.dumps(value, default=str) if isinstance(value, dict | list) else ""
-    return _HIDDEN.search(value) is not None
+    return _HIDDEN_SECRET.search(value) is not None
 
 
 def _is_empty(value: Any) -> bool:

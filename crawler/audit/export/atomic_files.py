@@ -1,4 +1,4 @@
-"""Where an export or an answer goes: written beside its place under another name, and moved there when it is whole."""
+"""Write files in a staging folder on the same disk and move them into place when they are complete."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ _FILE_MODE = 0o600
 
 
 class TargetError(OutputError):
-    """What is being made can't be written. Nothing stands under its name."""
+    """A file can't be written. No incomplete file has the final name."""
 
 
 def check_free(paths: Sequence[Path], *, may_replace: bool) -> None:
-    """Raise ConfigError where something stands that mustn't be replaced, or where there is no folder to write in."""
+    """Raise ConfigError for a path that exists and mustn't be replaced, or whose folder doesn't exist."""
     _check_parent(paths[0])
     for path in paths:
         if path.is_dir():
-            raise ConfigError(f"{path} is a folder: --to must name a file for this")
+            raise ConfigError(f"{path} is a folder; --to must name a file here")
         if os.path.lexists(path) and not may_replace:
-            raise ConfigError(f"{path} is there already: name another with --to, or give --overwrite")
+            raise ConfigError(f"{path} already exists; name another path with --to, or use --overwrite")
         if path.exists() and not path.is_file():
-            raise ConfigError(f"{path} is no file that could be replaced")
+            raise ConfigError(f"{path} can't be replaced: it is not a regular file")
 
 
 def check_folder_free(path: Path, *, replaceable: Collection[str], may_replace: bool) -> None:
-    """As `check_free`, for a folder. One that is there is replaced only if all that it holds is `replaceable`."""
+    """As `check_free`, for a folder. An existing one is replaced only if all its files are `replaceable`."""
     _check_parent(path)
     if not os.path.lexists(path):
         return
     if not may_replace:
-        raise ConfigError(f"{path} is there already: name another with --to, or give --overwrite")
+        raise ConfigError(f"{path} already exists; name another path with --to, or use --overwrite")
     if path.is_symlink() or not path.is_dir():
-        raise ConfigError(f"{path} is no folder: --to must name one for several tables")
+        raise ConfigError(f"{path} is not a folder; --to must name one for several tables")
     if others := {entry.name for entry in path.iterdir()} - set(replaceable):
-        raise ConfigError(f"{path} isn't overwritten: it has {min(others)!a}, which no export has written there")
+        raise ConfigError(f"{path} isn't overwritten: it contains {min(others)!a}, which is not from an export")
 
 
 def _check_parent(path: Path) -> None:
     if not path.parent.is_dir():
-        raise ConfigError(f"{path.parent} is no folder: make it first, or name another with --to")
+        raise ConfigError(f"{path.parent} is not a folder; create it first, or name another path with --to")
 
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """A private folder in `folder`, on the same disk; it goes when the block ends, whatever happens."""
-    with door(folder):
+    """Yield a private folder in `folder`, on the same disk. It is always removed at the end of the block."""
+    with disk_errors(folder):
         place = Path(tempfile.mkdtemp(prefix=".acs-inventory-", dir=folder))
     try:
         yield place
@@ -63,33 +63,33 @@ def staging(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A new file to write, readable by this user only. Raises TargetError where the disk refuses."""
-    with door(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE), "wb") as file:
+    """Yield a new file to write, readable by this user only. Raises TargetError if it can't be written."""
+    with disk_errors(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE), "wb") as file:
         yield file
 
 
 @contextmanager
 def as_text(file: BinaryIO) -> Iterator[Callable[[str], object]]:
-    """How to write text to it, in UTF-8, line ends as they are."""
+    """Yield a function that writes text to the file, as UTF-8 with unchanged line ends."""
     text = TextIOWrapper(file, encoding="utf-8", newline="", write_through=False)
     yield text.write
     text.flush()
     text.detach()
 
 
-def publish(staged: Sequence[Path], folder: Path) -> None:
-    """Move files into `folder`, each durable before it appears, in this order."""
+def move_into_place(staged: Sequence[Path], folder: Path) -> None:
+    """Flush each file to disk, then move it into `folder`, in this order."""
     for path in staged:
-        with door(folder / path.name):
+        with disk_errors(folder / path.name):
             _settle(path)
             path.replace(folder / path.name)
-    with door(folder):
+    with disk_errors(folder):
         _flush(folder)
 
 
-def publish_folder(staged: Path, path: Path) -> None:
-    """Move a folder of files to its path. One that is there takes its place, and goes with the staging folder."""
-    with door(path):
+def move_folder_into_place(staged: Path, path: Path) -> None:
+    """Move a folder of files to its path. An existing one moves to the staging folder, which is removed later."""
+    with disk_errors(path):
         for file in sorted(staged.iterdir()):
             _settle(file)
         _flush(staged)
@@ -101,8 +101,8 @@ def publish_folder(staged: Path, path: Path) -> None:
 
 
 @contextmanager
-def door(path: Path, action: str = "write") -> Iterator[None]:
-    """What the operating system refuses, as a TargetError that names the path."""
+def disk_errors(path: Path, action: str = "write") -> Iterator[None]:
+    """Raise a TargetError that names the path for each OSError in the block."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Values as text: Arrow columns as JSON and as plain texts, and the guard against texts that a spreadsheet would run.
+"""Render Arrow columns as JSON and as plain texts, and escape texts that a spreadsheet would run as formulas.
 
-Columns are turned as wholes, since value by value costs five times as much. Nothing is rounded: integers and decimals
-keep their digits, instants their microseconds; they are UTC and end in Z.
+Whole columns are converted, because converting each value costs five times as much. Values are never rounded:
+integers and decimals keep their digits, timestamps their microseconds; timestamps are UTC and end in Z.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ import pyarrow.compute as pc
 
 Texts = list[str | None]
 
-# What a spreadsheet may pass over before it looks for a formula: white space, controls, quotes, what has no width.
+# A spreadsheet may skip these before a formula: white space, controls, quotes, characters without width.
 _LEAD = re.compile(r"[\s\x00-\x1f\x7f-\x9f\"'`´‘’‚“”„«»‹›＂＇\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*")
 _BREAKS = re.compile(r"[\t\r\n]")
 _MINUS = "\N{MINUS SIGN}"
 _INFINITE = str(2**63 - 1)
 _ZERO_FRACTION = r"\.0+$"
-_NO_NUMBER = {"nan": "null", "inf": "null", "-inf": "null"}
+_NON_FINITE = {"nan": "null", "inf": "null", "-inf": "null"}
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether a column's values are numbers."""
+    """Return whether a column's values are numbers."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def is_bare(kind: pa.DataType) -> bool:
-    """Whether a column's plain texts are JSON as they are, and can't be a formula: numbers and booleans."""
+def is_plain_scalar(kind: pa.DataType) -> bool:
+    """Return whether a column's plain texts are valid JSON and never formulas: numbers and booleans."""
     return is_number(kind) or bool(pa.types.is_boolean(kind))
 
 
 def plain_texts(array: pa.Array) -> Texts:
-    """A column's values as a table shows them: nested ones as JSON, instants as ISO 8601, None where null."""
+    """Return a column's values as a table shows them: nested ones as JSON, timestamps as ISO 8601, None for null."""
     if pa.types.is_nested(array.type):
         return _with_nulls(array, json_texts(array), None)
     for accepts, convert in _SCALARS:
@@ -49,27 +49,27 @@ def plain_texts(array: pa.Array) -> Texts:
 
 
 def json_texts(array: pa.Array) -> list[str]:
-    """A column's values as JSON, `null` where null and where no JSON number can be: NaN, infinity."""
+    """Return a column's values as JSON; `null` for null, NaN and infinity."""
     kind = array.type
     for accepts, convert in _NESTED:
         if accepts(kind):
             return convert(array)
     texts = plain_texts(array)
-    if is_bare(kind):
-        return ["null" if text is None else _NO_NUMBER.get(text, text) for text in texts]
+    if is_plain_scalar(kind):
+        return ["null" if text is None else _NON_FINITE.get(text, text) for text in texts]
     return ["null" if text is None else encode_basestring(text) for text in texts]
 
 
 def object_texts(names: Sequence[str], columns: Sequence[pa.Array]) -> list[str]:
-    """Rows as JSON objects; `columns` are equally long and there is at least one."""
+    """Return rows as JSON objects; there is at least one column, and all have the same length."""
     members = ",".join(f"{encode_basestring(name).replace('%', '%%')}:%s" for name in names)
     return [f"{{{members}}}" % row for row in zip(*map(json_texts, columns), strict=True)]
 
 
 def is_formula(text: str) -> bool:
-    """Whether a spreadsheet that opens the text may run it (T24): `= + - @`, in any width, or a break before the text.
+    """Return whether a spreadsheet may run the text (T24): it starts with `= + - @` in any width, a tab or a break.
 
-    White space, quotes and what can't be seen are passed over first.
+    Leading white space, quotes and invisible characters are skipped.
     """
     if not text or text[0].isalnum():
         return False
@@ -79,8 +79,8 @@ def is_formula(text: str) -> bool:
     return bool(_BREAKS.search(text, 0, end)) or first == _MINUS or normalize("NFKC", first)[:1] in {"=", "+", "-", "@"}
 
 
-def guarded(text: str) -> str:
-    """The text, with an apostrophe before it where it may be a formula."""
+def escape_formula(text: str) -> str:
+    """Return the text, with an apostrophe in front if it may be a formula."""
     return f"'{text}" if is_formula(text) else text
 
 
@@ -129,7 +129,7 @@ def _cast_texts(array: pa.Array) -> Texts:
 
 def _number_texts(array: pa.Array) -> Texts:
     if array.type != pa.float64():
-        # By way of its shortest text: 0.1 stays 0.1.
+        # Through its shortest text: 0.1 stays 0.1.
         array = array.cast(pa.string()).cast(pa.float64())
     return [None if value is None else repr(value) for value in array.to_pylist()]
 
@@ -139,14 +139,14 @@ def _decimal_texts(array: pa.Array) -> Texts:
 
 
 def _instant_texts(array: pa.Array) -> Texts:
-    # Without its zone, which is UTC: the text of one with a zone needs the system's database of zones.
+    # Without its zone, which is UTC: text with a zone needs the system's time zone database.
     texts = array.cast(pa.timestamp(array.type.unit)).cast(pa.string())
     zone = "Z" if array.type.tz else ""
     return [text and _instant_text(text, zone) for text in _without_zero_fraction(texts)]
 
 
 def _instant_text(text: str, zone: str) -> str:
-    if text.startswith("<"):  # not a date: what DuckDB has for infinity, or a year of many digits
+    if text.startswith("<"):  # not a date: DuckDB's infinity, or a year of many digits
         return ("-" * ("-" in text) + "infinity") if _INFINITE in text else text
     return text.replace(" ", "T") + zone
 
@@ -168,7 +168,7 @@ def _interval_texts(array: pa.Array) -> Texts:
 
 
 def _interval_text(months: int, days: int, nanoseconds: int) -> str:
-    """ISO 8601: P1M2DT3.5S. A negative part has its own sign."""
+    """Return an interval as ISO 8601: P1M2DT3.5S. Each negative part has a sign."""
     seconds, rest = divmod(abs(nanoseconds), 1_000_000_000)
     fraction = f"{rest:09}".rstrip("0")
     time = f"T{'-' if nanoseconds < 0 else ''}{seconds}{'.' if fraction else ''}{fraction}S" if nanoseconds else ""

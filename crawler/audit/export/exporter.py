@@ -1,8 +1,8 @@
-"""Tables of a snapshot as files for others, and the evidence that goes along.
+"""Export tables of a snapshot, together with the evidence of their origin.
 
-One table is one file, with `NAME.scopes.csv` (the ledger of its scopes) and `NAME.snapshot.json` (which snapshot, by
-ID and by its manifest's SHA-256; how whole it is; what was written) beside it. Several are a folder of files with
-`_scopes.csv` and `_snapshot.json` in it. A workbook has all of this as sheets.
+One table becomes one file, with `NAME.scopes.csv` (the ledger of its scopes) and `NAME.snapshot.json` (snapshot ID, the
+manifest's SHA-256, coverage, and what was written). Several tables become a folder of files with `_scopes.csv` and
+`_snapshot.json`. A workbook has all of this as sheets.
 """
 
 from __future__ import annotations
@@ -18,12 +18,19 @@ import pyarrow as pa
 
 from crawler import __version__
 from crawler.audit.database import SCOPES_VIEW, session
-from crawler.audit.export import atomic_files as target
-from crawler.audit.export import files as rowfiles
-from crawler.audit.export.selection import Selection, asked
+from crawler.audit.export.atomic_files import (
+    check_folder_free,
+    check_free,
+    disk_errors,
+    move_folder_into_place,
+    move_into_place,
+    new_file,
+    staging,
+)
+from crawler.audit.export.files import write_file
+from crawler.audit.export.selection import ExportSelection, select_table
 from crawler.audit.export.workbook import Workbook, check_installed, check_rows, sheet_names
-from crawler.audit.query import SETTINGS, Rows, ask
-from crawler.audit.sql_errors import Statement
+from crawler.audit.query import ERROR_SETTINGS, Rows, Statement, execute
 from crawler.clock import iso_utc
 from crawler.errors import OutputError
 from crawler.snapshot import is_whole
@@ -35,7 +42,7 @@ if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.audit.sql_errors import TableNames
 
-Format = Literal["csv", "jsonl", "xlsx", "parquet"]
+ExportFormat = Literal["csv", "jsonl", "xlsx", "parquet"]
 
 _FACTS_SHEET = "_snapshot"
 _FACTS = f"{_FACTS_SHEET}.json"
@@ -43,11 +50,11 @@ _SCOPES = f"{SCOPES_VIEW}.csv"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What to export and where to; `at` is now, for the record."""
+class ExportRequest:
+    """A requested export. `at` is the current time, which is recorded in the export."""
 
-    selection: Selection
-    file_format: Format
+    selection: ExportSelection
+    file_format: ExportFormat
     path: Path
     at: datetime
     is_raw: bool = False
@@ -55,12 +62,12 @@ class Request:
 
     @property
     def is_folder(self) -> bool:
-        """Whether `path` becomes a folder: several tables, but for a workbook, which has them as sheets."""
+        """Whether `path` becomes a folder: for several tables, except in a workbook."""
         return len(self.selection.tables) > 1 and self.file_format != "xlsx"
 
 
-class Exported(msgspec.Struct, kw_only=True):
-    """One table as it was written; `file` is a file's name, or a sheet's. `bytes` and `sha256` are the file's."""
+class ExportedTable(msgspec.Struct, kw_only=True):
+    """One table as written. `file` is the name of the file or sheet; `bytes` and `sha256` are those of the file."""
 
     file: str
     rows: int
@@ -71,17 +78,17 @@ class Exported(msgspec.Struct, kw_only=True):
     sha256: str | None = None
 
 
-class _Record(msgspec.Struct):
-    """What is read of an earlier export's facts."""
+class _ExportRecord(msgspec.Struct):
+    """The part of an earlier export's `_snapshot.json` that is read."""
 
-    tables: dict[str, Exported]
+    tables: dict[str, ExportedTable]
 
 
-def export(request: Request, tables: TableNames) -> dict[str, Exported]:
-    """Write what is asked for; by table, what was written. Nothing stands under its name before all of it is whole.
+def export(request: ExportRequest, tables: TableNames) -> dict[str, ExportedTable]:
+    """Write the export and return each table as written. Files get their final names only when all are complete.
 
-    Raises ConfigError for what can't be done as asked, QueryError for a `where` that fails on the way, OutputError
-    where the snapshot's files aren't those of its manifest or the disk refuses.
+    Raises ConfigError for an invalid request, QueryError for a `where` that fails while running, OutputError if the
+    snapshot's files don't match its manifest or the files can't be written.
     """
     snapshot, chosen = tables.snapshot, request.selection.tables
     if request.file_format == "xlsx":
@@ -90,49 +97,49 @@ def export(request: Request, tables: TableNames) -> dict[str, Exported]:
             check_rows(table, snapshot.manifest.tables[table].rows)
     _check_free(request)
     _check_files(snapshot, chosen)
-    with session(snapshot, chosen, SETTINGS) as connection, target.staging(request.path.parent) as place:
-        work = _Work(request, tables, connection, place)
-        written = work.workbook() if request.file_format == "xlsx" else work.files()
+    with session(snapshot, chosen, ERROR_SETTINGS) as connection, staging(request.path.parent) as place:
+        work = _Export(request, tables, connection, place)
+        written = work.write_workbook() if request.file_format == "xlsx" else work.write_files()
         if request.is_folder:
-            target.publish_folder(place / request.path.name, request.path)
+            move_folder_into_place(place / request.path.name, request.path)
         else:
-            target.publish([place / path.name for path in _paths(request)], request.path.parent)
+            move_into_place([place / path.name for path in _file_paths(request)], request.path.parent)
     return written
 
 
-def _paths(request: Request) -> list[Path]:
-    """The files that an export leaves, where it isn't a folder; the table's own comes last."""
+def _file_paths(request: ExportRequest) -> list[Path]:
+    """Return the files of an export that isn't a folder; the table's own file is the last."""
     if request.file_format == "xlsx":
         return [request.path]
     return [request.path.with_name(f"{request.path.name}{ending}") for ending in (".scopes.csv", ".snapshot.json", "")]
 
 
-def _check_free(request: Request) -> None:
+def _check_free(request: ExportRequest) -> None:
     if request.is_folder:
-        earlier = _earlier(request.path)
-        target.check_folder_free(request.path, replaceable=earlier, may_replace=request.may_replace)
+        earlier = _exported_files(request.path)
+        check_folder_free(request.path, replaceable=earlier, may_replace=request.may_replace)
     else:
-        target.check_free(_paths(request), may_replace=request.may_replace)
+        check_free(_file_paths(request), may_replace=request.may_replace)
 
 
-def _earlier(folder: Path) -> set[str]:
-    """The names of the files that an export has written into a folder, by its own record; none where there is none."""
+def _exported_files(folder: Path) -> set[str]:
+    """Return the names of the files that an earlier export wrote into a folder, by its own record."""
     try:
-        tables = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_Record).tables
+        tables = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_ExportRecord).tables
     except (OSError, msgspec.MsgspecError):
         return set()
     return {_FACTS, _SCOPES, *(entry.file for entry in tables.values())}
 
 
 def _check_files(snapshot: OpenSnapshot, chosen: tuple[str, ...]) -> None:
-    """Raise OutputError where a file isn't what the manifest, which the export will name, says that it is."""
+    """Raise OutputError for a file that differs from the manifest, because the export names the manifest as origin."""
     for table in chosen:
         for file in snapshot.manifest.tables[table].files:
-            path = snapshot.local(file)
-            with target.door(Path(path), "read"):
+            path = snapshot.local_path(file)
+            with disk_errors(Path(path), "read"):
                 found = _sha256(Path(path))
             if found != file.sha256:
-                raise OutputError(f"{path} isn't what its manifest names: it was changed or damaged after its commit")
+                raise OutputError(f"{path} doesn't match its manifest; it was changed or damaged after the commit")
 
 
 def _sha256(path: Path) -> str:
@@ -141,38 +148,36 @@ def _sha256(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """An export being made in the folder `place`, under its final names."""
+class _Export:
+    """An export in progress. Its files have their final names, in the staging folder `place`."""
 
-    request: Request
+    request: ExportRequest
     tables: TableNames
     connection: duckdb.DuckDBPyConnection
     place: Path
 
-    def files(self) -> dict[str, Exported]:
-        """Every table as a file, and what goes along."""
+    def write_files(self) -> dict[str, ExportedTable]:
+        """Write each table as a file, then the ledger and the facts."""
         request, folder = self.request, self.place / self.request.path.name
         if request.is_folder:
-            with target.door(request.path):
+            with disk_errors(request.path):
                 folder.mkdir(0o700)
             paths = {table: folder / f"{table}.{request.file_format}" for table in request.selection.tables}
             scopes, facts = folder / _SCOPES, folder / _FACTS
         else:
             paths = {request.selection.tables[0]: folder}
-            scopes, facts = (self.place / path.name for path in _paths(request)[:2])
-        written = {table: self._file(table, path) for table, path in paths.items()}
-        rowfiles.write_file(self._scopes(), scopes, "csv", is_raw=request.is_raw)
-        with target.new_file(facts) as file:
+            scopes, facts = (self.place / path.name for path in _file_paths(request)[:2])
+        written = {table: self._write_table(table, path) for table, path in paths.items()}
+        write_file(self._ledger_rows(), scopes, "csv", is_raw=request.is_raw)
+        with new_file(facts) as file:
             file.write(msgspec.json.format(msgspec.json.encode(self._facts(written)), indent=2) + b"\n")
         return written
 
-    def _file(self, table: str, path: Path) -> Exported:
-        part = asked(self.request.selection, table, self.tables)
-        rows = ask(self.connection, part.statement, self.tables)
-        written = rowfiles.write_file(
-            rows, path, self.request.file_format, is_raw=self.request.is_raw, schema=part.schema
-        )
-        return Exported(
+    def _write_table(self, table: str, path: Path) -> ExportedTable:
+        part = select_table(self.request.selection, table, self.tables)
+        rows = execute(self.connection, part.statement, self.tables)
+        written = write_file(rows, path, self.request.file_format, is_raw=self.request.is_raw, schema=part.schema)
+        return ExportedTable(
             file=shown_path(Path(path.name)),
             rows=written.rows,
             snapshot_rows=self._snapshot_rows(table),
@@ -181,20 +186,20 @@ class _Work:
             sha256=_sha256(path),
         )
 
-    def workbook(self) -> dict[str, Exported]:
-        """Every table as a sheet, and what goes along as two more."""
+    def write_workbook(self) -> dict[str, ExportedTable]:
+        """Write each table as a sheet, then the ledger and the facts as two more."""
         path, finished_at = self.place / self.request.path.name, self.tables.snapshot.manifest.finished_at
         names = sheet_names((*self.request.selection.tables, SCOPES_VIEW, _FACTS_SHEET))
-        with target.door(self.request.path), Workbook(path, self.place, finished_at) as book:
-            written = {table: self._sheet(table, names[table], book) for table in self.request.selection.tables}
-            book.add(names[SCOPES_VIEW], self._scopes())
-            book.add(names[_FACTS_SHEET], _as_rows(self._facts(written)))
+        with disk_errors(self.request.path), Workbook(path, self.place, finished_at) as book:
+            written = {table: self._add_sheet(table, names[table], book) for table in self.request.selection.tables}
+            book.add(names[SCOPES_VIEW], self._ledger_rows())
+            book.add(names[_FACTS_SHEET], _fact_rows(self._facts(written)))
         return written
 
-    def _sheet(self, table: str, name: str, book: Workbook) -> Exported:
-        part = asked(self.request.selection, table, self.tables)
-        sheet = book.add(name, ask(self.connection, part.statement, self.tables), title=table)
-        return Exported(
+    def _add_sheet(self, table: str, name: str, book: Workbook) -> ExportedTable:
+        part = select_table(self.request.selection, table, self.tables)
+        sheet = book.add(name, execute(self.connection, part.statement, self.tables), title=table)
+        return ExportedTable(
             file=sheet.name,
             rows=sheet.rows,
             snapshot_rows=self._snapshot_rows(table),
@@ -205,14 +210,14 @@ class _Work:
     def _snapshot_rows(self, table: str) -> int:
         return self.tables.snapshot.manifest.tables[table].rows
 
-    def _scopes(self) -> Rows:
-        """The ledger of these tables."""
+    def _ledger_rows(self) -> Rows:
+        """Return the ledger of the exported tables."""
         listed = ", ".join(f"'{table}'" for table in self.request.selection.tables)
         sql = f'SELECT * FROM {SCOPES_VIEW} WHERE "table" IN ({listed})'  # noqa: S608 - names that a manifest may have
-        return ask(self.connection, Statement(sql), self.tables)
+        return execute(self.connection, Statement(sql), self.tables)
 
-    def _facts(self, written: Mapping[str, Exported]) -> dict[str, Any]:
-        """Which snapshot this is of, how whole that is, and what was written of it."""
+    def _facts(self, written: Mapping[str, ExportedTable]) -> dict[str, Any]:
+        """Return the origin of the export, its coverage, and what was written."""
         request, manifest = self.request, self.tables.snapshot.manifest
         statuses = [row.status for row in self.tables.snapshot.ledger if row.table in request.selection.tables]
         return {
@@ -235,21 +240,21 @@ class _Work:
 
 
 def shown_path(path: Path) -> str:
-    """The path as text that any encoding of JSON takes, whatever its bytes are."""
+    """Return the path as text that JSON can hold, whatever its bytes are."""
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
-def _as_rows(facts: Mapping[str, Any]) -> Rows:
-    """Facts as rows of two columns, those within others under dotted names."""
-    pairs = list(_flat(msgspec.to_builtins(facts), ""))
+def _fact_rows(facts: Mapping[str, Any]) -> Rows:
+    """Return facts as rows of two columns; nested facts have dotted names."""
+    pairs = list(_flatten(msgspec.to_builtins(facts), ""))
     columns = [pa.array([pair[place] for pair in pairs], pa.string()) for place in (0, 1)]
     batch = pa.RecordBatch.from_arrays(columns, names=["fact", "value"])
     return Rows(batch.schema, iter([batch]))
 
 
-def _flat(value: Any, path: str) -> list[tuple[str, str | None]]:
+def _flatten(value: Any, path: str) -> list[tuple[str, str | None]]:
     if isinstance(value, dict):
-        return [pair for key, inner in value.items() for pair in _flat(inner, f"{path}.{key}" if path else key)]
+        return [pair for key, inner in value.items() for pair in _flatten(inner, f"{path}.{key}" if path else key)]
     if isinstance(value, list):
         value = ", ".join(value)
     return [(path, None if value is None else str(value))]

@@ -1,4 +1,4 @@
-"""Rows as a file: CSV, a JSON array, JSON lines, Parquet. Batch by batch, so that memory doesn't grow with the rows."""
+"""Write rows as CSV, JSON array, JSON lines or Parquet, batch by batch: memory doesn't grow with the rows."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.audit.export.atomic_files import as_text, new_file
-from crawler.audit.export.cell_text import Texts, guarded, is_bare, is_formula, object_texts, plain_texts
+from crawler.audit.export.cell_text import Texts, escape_formula, is_formula, is_plain_scalar, object_texts, plain_texts
 from crawler.audit.query import Rows
 from crawler.errors import ConfigError
 
-Emit = Callable[[str], object]
+WriteText = Callable[[str], object]
 
 _SPECIAL = re.compile(r'[",\r\n]')
 _ROW_GROUP_ROWS = 65_536
@@ -25,8 +25,8 @@ _ROW_GROUP_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """How many rows were written, and in how many cells an apostrophe keeps a spreadsheet from running the text."""
+class WriteResult:
+    """The number of written rows, and of cells with an apostrophe against running them as formulas."""
 
     rows: int
     guarded_cells: int = 0
@@ -34,8 +34,8 @@ class Written:
 
 def write_file(
     rows: Rows, path: Path, file_format: str, *, is_raw: bool = False, schema: pa.Schema | None = None
-) -> Written:
-    """The rows as a new file: csv, json, jsonl or parquet. Raises TargetError where the disk refuses."""
+) -> WriteResult:
+    """Write a new csv, json, jsonl or parquet file. Raises TargetError if it can't be written."""
     with new_file(path) as file:
         if file_format == "parquet":
             return write_parquet(rows, file, schema)
@@ -45,29 +45,29 @@ def write_file(
             return write_json(rows, emit) if file_format == "json" else write_jsonl(rows, emit)
 
 
-def write_csv(rows: Rows, emit: Emit, *, is_raw: bool = False) -> Written:
-    """RFC 4180: a header, CRLF, quotes where they are needed. Null is nothing, the empty text is `""`.
+def write_csv(rows: Rows, emit: WriteText, *, is_raw: bool = False) -> WriteResult:
+    """Write CSV as in RFC 4180: header, CRLF, quotes only as needed. Null is empty, the empty text is `""`.
 
-    Texts that a spreadsheet would run get an apostrophe before them, unless `is_raw`.
+    Unless `is_raw`, texts that a spreadsheet would run as formulas get an apostrophe in front.
     """
     names = rows.schema.names
-    emit(_csv_line([_csv_cell(name if is_raw else guarded(name)) for name in names]))
-    null = '""' if len(names) == 1 else ""  # an empty line would be no row to most readers
+    emit(_csv_line([_csv_cell(name if is_raw else escape_formula(name)) for name in names]))
+    null = '""' if len(names) == 1 else ""  # most readers skip an empty line
     count = changed = 0
     for batch in rows.batches:
         columns = []
         for array in batch.columns:
             texts = plain_texts(array)
-            if not is_raw and not is_bare(array.type):
-                changed += _guard(texts)
+            if not is_raw and not is_plain_scalar(array.type):
+                changed += _escape_formulas(texts)
             columns.append(_csv_cells(texts, null))
         emit("".join(map(_csv_line, zip(*columns, strict=True))))
         count += batch.num_rows
-    return Written(count, changed)
+    return WriteResult(count, changed)
 
 
-def _guard(texts: Texts) -> int:
-    """Put an apostrophe before a column's formulas; how many those are."""
+def _escape_formulas(texts: Texts) -> int:
+    """Put an apostrophe in front of a column's formulas; return their number."""
     places = [place for place, text in enumerate(texts) if text and is_formula(text)]
     for place in places:
         texts[place] = f"'{texts[place]}"
@@ -79,7 +79,7 @@ def _csv_cells(texts: Texts, null: str) -> list[str]:
 
 
 def _csv_cell(text: str) -> str:
-    if text.isalnum():  # most are, and this is quick
+    if text.isalnum():  # the fast check: true for most texts
         return text
     is_plain = text and not _SPECIAL.search(text) and not text[0].isspace() and not text[-1].isspace()
     return text if is_plain else '"' + text.replace('"', '""') + '"'
@@ -89,18 +89,18 @@ def _csv_line(cells: Sequence[str]) -> str:
     return ",".join(cells) + "\r\n"
 
 
-def write_jsonl(rows: Rows, emit: Emit) -> Written:
-    """One JSON object a line, nested values as they are."""
+def write_jsonl(rows: Rows, emit: WriteText) -> WriteResult:
+    """Write one JSON object per line, with nested values."""
     check_names(rows, "jsonl")
     count = 0
     for batch in rows.batches:
         emit("".join(f"{text}\n" for text in object_texts(rows.schema.names, batch.columns)))
         count += batch.num_rows
-    return Written(count)
+    return WriteResult(count)
 
 
-def write_json(rows: Rows, emit: Emit) -> Written:
-    """One JSON array of objects, a row a line."""
+def write_json(rows: Rows, emit: WriteText) -> WriteResult:
+    """Write one JSON array of objects, one row per line."""
     check_names(rows, "json")
     count = 0
     for batch in rows.batches:
@@ -109,14 +109,14 @@ def write_json(rows: Rows, emit: Emit) -> Written:
             emit(f"{',' if count else '['}\n{lines}")
         count += batch.num_rows
     emit("\n]\n" if count else "[]\n")
-    return Written(count)
+    return WriteResult(count)
 
 
-def write_parquet(rows: Rows, file: BinaryIO, schema: pa.Schema | None = None) -> Written:
-    """Parquet as snapshots have it: zstd, page index, checksums. `schema` is what the rows are cast to.
+def write_parquet(rows: Rows, file: BinaryIO, schema: pa.Schema | None = None) -> WriteResult:
+    """Write Parquet as in snapshots: zstd, page index, checksums. Rows are cast to `schema`.
 
-    What fails on the way leaves a file that looks whole: it must be one that goes then. Raises ConfigError for a type
-    that Parquet doesn't have.
+    An error leaves a file that looks complete; the caller must discard it. Raises ConfigError for a type that Parquet
+    doesn't have.
     """
     check_names(rows, "parquet")
     try:
@@ -129,13 +129,13 @@ def write_parquet(rows: Rows, file: BinaryIO, schema: pa.Schema | None = None) -
             write_page_checksum=True,
         )
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-        raise ConfigError(f"Parquet has no such type, cast it to VARCHAR: {error}") from None
+        raise ConfigError(f"Parquet has no such type; cast it to VARCHAR: {error}") from None
     count = 0
     with writer:
         for table in _row_groups(rows):
             writer.write_table(table.cast(schema) if schema else table)
             count += table.num_rows
-    return Written(count)
+    return WriteResult(count)
 
 
 def _row_groups(rows: Rows) -> Iterator[pa.Table]:
@@ -152,6 +152,6 @@ def _row_groups(rows: Rows) -> Iterator[pa.Table]:
 
 
 def check_names(rows: Rows, file_format: str) -> None:
-    """Raise ConfigError where two columns have one name, which this format can't tell apart."""
+    """Raise ConfigError if two columns have the same name, which this format doesn't support."""
     if twice := [name for name, number in Counter(rows.schema.names).items() if number > 1]:
-        raise ConfigError(f"two columns are called {twice[0]!r}, which {file_format} can't have: rename one with AS")
+        raise ConfigError(f"two columns are called {twice[0]!r}, which {file_format} can't have; rename one with AS")

@@ -1,4 +1,4 @@
-"""What an export takes: which tables by their patterns, which columns by their names, which rows by SQL."""
+"""Choose what an export contains: tables by patterns, columns by names, rows by SQL."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.audit.database import SCOPES_VIEW
-from crawler.audit.sql_errors import Statement
+from crawler.audit.database import SCOPES_VIEW, quote_name, quote_text
+from crawler.audit.query import Statement
 from crawler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ _PATTERN_MARKS = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """`columns` are names, or paths into structs as in `vpc_config.vpc_id`; none means all. `where` is SQL."""
+class ExportSelection:
+    """Chosen tables. `columns` are names or paths into structs (`vpc_config.vpc_id`), empty for all; `where` is SQL."""
 
     tables: tuple[str, ...]
     columns: tuple[str, ...] = ()
@@ -33,63 +33,64 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class TableSelection:
-    """One table's part of a selection: the SQL, and the schema that its rows have in the snapshot."""
+    """One table of a selection: its SQL, and the schema of its rows in the snapshot."""
 
     statement: Statement
     schema: pa.Schema
 
 
 def choose(patterns: Sequence[str], tables: TableNames) -> tuple[str, ...]:
-    """The snapshot's tables that patterns mean, each once, in order. Raises ConfigError for one that means none."""
+    """Return the tables that match the patterns, each once. Raises ConfigError for a pattern without a match."""
     own = sorted(tables.snapshot.manifest.tables)
     chosen: dict[str, None] = {}
     for pattern in patterns:
         if pattern == SCOPES_VIEW:
-            raise ConfigError(f"{SCOPES_VIEW} goes along with every export; the whole ledger is `query 'FROM _scopes'`")
+            raise ConfigError(f"{SCOPES_VIEW} is part of every export; for the whole ledger use `query 'FROM _scopes'`")
         found = [table for table in own if fnmatchcase(table, pattern)]
         if not found and _PATTERN_MARKS & set(pattern):
             raise ConfigError(f"{pattern!r} matches no table of the snapshot; `query 'SHOW TABLES'` lists them")
         if not found:
-            raise ConfigError(tables.missing(pattern))
+            raise ConfigError(tables.explain_missing(pattern))
         chosen.update(dict.fromkeys(found))
     return tuple(chosen)
 
 
 def column_paths(text: str) -> tuple[str, ...]:
-    """The columns of `a,b.c`. Raises ConfigError for one that is empty or comes twice."""
+    """Return the columns of `a,b.c`. Raises ConfigError for an empty or repeated one."""
     paths = tuple(part.strip() for part in text.split(","))
     if not all(paths) or len(set(paths)) < len(paths):
-        raise ConfigError(f"--columns {text[:80]!r} must be different names with one comma between two")
+        raise ConfigError(f"--columns {text[:80]!r} must be different names, separated by commas")
     return paths
 
 
-def asked(selection: Selection, table: str, tables: TableNames) -> TableSelection:
-    """One of the selection's tables. Raises ConfigError for a column that it doesn't have."""
+def select_table(selection: ExportSelection, table: str, tables: TableNames) -> TableSelection:
+    """Return one table's part of the selection. Raises ConfigError for an unknown column."""
     stored = pq.read_schema(tables.snapshot.files(table)[0])
     paths = selection.columns or tuple(stored.names)
-    schema = pa.schema([_field(stored, path, table) for path in paths], stored.metadata)
-    items = ", ".join(_item(path, stored) for path in paths)
+    schema = pa.schema([_resolve_field(stored, path, table) for path in paths], stored.metadata)
+    items = ", ".join(_column_sql(path, stored) for path in paths)
     lead = f'SELECT {items} FROM "{table}"'  # noqa: S608 - names of the snapshot's own, quoted
     if not selection.where:
         return TableSelection(Statement(lead, f"the SQL for {table}"), schema)
-    # The line's end closes a comment at the end of the user's text.
+    # The line break ends a comment at the end of the user's text.
     where = Statement(selection.where, f"--where for {table}", f"{lead} WHERE (", "\n)")
     return TableSelection(where, schema)
 
 
-def _field(stored: pa.Schema, path: str, table: str) -> pa.Field:
-    """The field that a path leads to, under the path's name."""
+def _resolve_field(stored: pa.Schema, path: str, table: str) -> pa.Field:
+    """Return the field at a path, named by the path."""
     name, *rest = [path] if path in stored.names else path.split(".")
-    found = _child(stored, name, f"{table} has no column")
+    found = _find_field(stored, name, f"{table} has no column")
     for step in rest:
         if not pa.types.is_struct(found.type):
-            raise ConfigError(f"--columns: {found.name!r} of {table} has no fields by name, so there is no {path!r}")
-        found = _child(found.type, step, f"{path.rpartition('.')[0]!r} of {table} has no field")
+            raise ConfigError(f"--columns: {found.name!r} of {table} isn't a struct, so there is no {path!r}")
+        found = _find_field(found.type, step, f"{path.rpartition('.')[0]!r} of {table} has no field")
     return found.with_name(path)
 
 
-def _child(place: pa.Schema | pa.StructType, name: str, absent: str) -> pa.Field:
-    fields = {place.field(number).name: place.field(number) for number in range(_length(place))}
+def _find_field(parent: pa.Schema | pa.StructType, name: str, absent: str) -> pa.Field:
+    count = len(parent) if isinstance(parent, pa.Schema) else parent.num_fields
+    fields = {parent.field(number).name: parent.field(number) for number in range(count)}
     if name in fields:
         return fields[name]
     near = get_close_matches(name, fields, n=3)
@@ -98,20 +99,10 @@ def _child(place: pa.Schema | pa.StructType, name: str, absent: str) -> pa.Field
     raise ConfigError(f"--columns: {absent} {name[:80]!r}: {hint}")
 
 
-def _length(place: pa.Schema | pa.StructType) -> int:
-    return len(place) if isinstance(place, pa.Schema) else place.num_fields
-
-
-def _item(path: str, stored: pa.Schema) -> str:
-    """The path as SQL, which is known to lead somewhere."""
+def _column_sql(path: str, stored: pa.Schema) -> str:
+    """Return SQL for the column at an existing path."""
     name, *rest = [path] if path in stored.names else path.split(".")
-    item = _quoted(name)
+    item = quote_name(name)
     for step in rest:
-        literal = step.replace("'", "''")
-        item = f"struct_extract({item}, '{literal}')"
-    return f"{item} AS {_quoted(path)}"
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
+        item = f"struct_extract({item}, {quote_text(step)})"
+    return f"{item} AS {quote_name(path)}"

@@ -1,7 +1,7 @@
-"""Rows as an Excel workbook, a sheet a table, in constant memory: behind the extra `xlsx`.
+"""Write rows as an Excel workbook with one sheet per table, in constant memory. Needs the extra `xlsx`.
 
-Text stays text, account IDs too: nothing is taken for a formula, a link or a number. A text that Excel would run if
-somebody edited its cell has Excel's own mark for text, so that its value stays as it is.
+Text stays text, including account IDs: it never becomes a formula, a link or a number. A text that Excel would run as a
+formula once its cell is edited has Excel's quote prefix, so its value stays unchanged.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from crawler.errors import ConfigError
 if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
-MAX_ROWS = 1_048_575  # one more is the header
+MAX_ROWS = 1_048_575  # without the header
 MAX_CELL_CHARACTERS = 32_767
 _MAX_NAME = 31
-_DIGITS = 15  # a sheet shows no more of a number
+_DIGITS = 15  # the precision of a number in a sheet
 _MIN_WIDTH, _MAX_WIDTH = 8, 60
-_NO_NUMBERS = {"nan", "inf"}
+_NON_FINITE = {"nan", "inf"}
 _FIRST_YEAR = 1900
 _INSTANT_WIDTH = 20
-_FILTER_WIDTH = 3  # the arrow beside a header
+_FILTER_WIDTH = 3  # the filter arrow of a header
 _OPTIONS = {
     "constant_memory": True,
     "strings_to_formulas": False,
@@ -38,12 +38,12 @@ _OPTIONS = {
     "strings_to_numbers": False,
 }
 
-Put = Callable[[int, int, Any], object]
+WriteCell = Callable[[int, int, Any], object]
 
 
 @dataclass(slots=True)
 class Sheet:
-    """What one sheet got: rows, texts that are marked as text, and by column how many were too long for a cell."""
+    """A written sheet: its rows, its texts with quote prefix, and per column the number of shortened texts."""
 
     name: str
     rows: int = 0
@@ -52,24 +52,24 @@ class Sheet:
 
 
 def check_installed() -> None:
-    """Raise ConfigError where the extra isn't."""
+    """Raise ConfigError if the extra isn't installed."""
     try:
         import xlsxwriter  # noqa: F401
     except ImportError:
-        reason = "xlsx needs the extra of that name: pip install 'acs-inventory[xlsx]', or take csv, jsonl or parquet"
+        reason = "xlsx needs its extra: pip install 'acs-inventory[xlsx]'; or use csv, jsonl or parquet"
         raise ConfigError(reason) from None
 
 
 def check_rows(table: str, rows: int) -> None:
-    """Raise ConfigError where a sheet can't hold so many."""
+    """Raise ConfigError if a sheet can't hold so many rows."""
     if rows > MAX_ROWS:
         raise ConfigError(
-            f"{table} has more rows than a sheet holds, {MAX_ROWS:,}: take csv, jsonl or parquet, or fewer by --where"
+            f"{table} has more rows than a sheet holds, {MAX_ROWS:,}; use csv, jsonl or parquet, or --where"
         )
 
 
 def sheet_names(tables: Sequence[str]) -> dict[str, str]:
-    """A sheet's name for each table: at most 31 characters, told apart by a number where they would be the same."""
+    """Return a sheet name per table: at most 31 characters, made unique by a number."""
     names: dict[str, str] = {}
     for table in tables:
         name, number = table[:_MAX_NAME], 1
@@ -81,16 +81,16 @@ def sheet_names(tables: Sequence[str]) -> dict[str, str]:
 
 
 class Workbook:
-    """One file that grows sheet by sheet in a block, at whose end it is whole. `scratch` is a folder for what isn't.
+    """A workbook file that is written sheet by sheet and completed at the end of a `with` block.
 
-    Raises OSError where the disk refuses.
+    `scratch` is a folder for temporary files. Raises OSError if the file can't be written.
     """
 
     def __init__(self, path: Path, scratch: Path, created: datetime) -> None:
         from xlsxwriter import Workbook as XlsxWorkbook
 
         self._book = XlsxWorkbook(str(path), {**_OPTIONS, "tmpdir": str(scratch)})
-        # Else it would be the time of day. The library wants it without its zone.
+        # The default is the current time. The library needs it without a zone.
         self._book.set_properties({"created": created.replace(tzinfo=None)})
         self._header = self._book.add_format({"bold": True, "quote_prefix": True})
         self._formula = self._book.add_format({"quote_prefix": True})
@@ -100,22 +100,22 @@ class Workbook:
         }
 
     def add(self, name: str, rows: Rows, title: str = "") -> Sheet:
-        """Write rows as a sheet of this name. Raises ConfigError, which says `title`, where they are too many."""
+        """Write rows as a sheet of this name. Raises ConfigError, which names `title`, for too many rows."""
         sheet, page = Sheet(name), self._book.add_worksheet(name)
-        puts = [self._put_by(page, sheet, column) for column in rows.schema]
+        writers = [self._cell_writer(page, sheet, column) for column in rows.schema]
         widths = [max(_MIN_WIDTH, len(column) + _FILTER_WIDTH) for column in rows.schema.names]
-        for place, column in enumerate(rows.schema.names):
-            page.write_string(0, place, column, self._header)
+        for at, column in enumerate(rows.schema.names):
+            page.write_string(0, at, column, self._header)
         for batch in rows.batches:
             check_rows(title or name, sheet.rows + batch.num_rows)
-            columns = [_values(array) for array in batch.columns]
+            columns = [_cell_values(array) for array in batch.columns]
             widths = [max([width, *map(_width, values)]) for width, values in zip(widths, columns, strict=True)]
             for values in zip(*columns, strict=True):
                 sheet.rows += 1
-                for place, value in enumerate(values):
+                for at, value in enumerate(values):
                     if value is not None:
-                        puts[place](sheet.rows, place, value)
-        _finish(page, sheet.rows, widths)
+                        writers[at](sheet.rows, at, value)
+        _format_sheet(page, sheet.rows, widths)
         return sheet
 
     def __enter__(self) -> Self:
@@ -126,7 +126,7 @@ class Workbook:
             self._close()
         else:
             for page in self._book.worksheets():
-                page.row_data_fh.close()  # the scratch files, which nobody else closes
+                page.row_data_fh.close()  # the library doesn't close its temporary files on an error
 
     def _close(self) -> None:
         from xlsxwriter.exceptions import FileCreateError, FileSizeError
@@ -137,60 +137,60 @@ class Workbook:
             cause = error.args[0] if error.args else None
             raise cause if isinstance(cause, OSError) else OSError(str(error)) from None
         except FileSizeError:
-            raise ConfigError("more than 4 GB don't fit into a workbook: take csv, jsonl or parquet") from None
+            raise ConfigError("a workbook holds at most 4 GB; use csv, jsonl or parquet") from None
 
-    def _put_by(self, page: Worksheet, sheet: Sheet, column: pa.Field) -> Put:
-        """How a value of this column becomes a cell."""
+    def _cell_writer(self, page: Worksheet, sheet: Sheet, column: pa.Field) -> WriteCell:
+        """Return the function that writes a value of this column as a cell."""
 
-        def put_text(row: int, place: int, text: str) -> None:
-            if (kept := _cut(text)) is not text:
+        def write_text(row: int, at: int, text: str) -> None:
+            if (cell := _shorten(text)) is not text:
                 sheet.cut_cells[column.name] += 1
-            is_odd = is_formula(kept)
-            sheet.guarded_cells += is_odd
-            page.write_string(row, place, kept, self._formula if is_odd else None)
+            is_risky = is_formula(cell)
+            sheet.guarded_cells += is_risky
+            page.write_string(row, at, cell, self._formula if is_risky else None)
 
-        def put_instant(row: int, place: int, value: datetime | str) -> None:
+        def write_instant(row: int, at: int, value: datetime | str) -> None:
             if isinstance(value, str):
-                put_text(row, place, value)
+                write_text(row, at, value)
             else:
-                page.write_datetime(row, place, value, self._instants[bool(column.type.tz)])
+                page.write_datetime(row, at, value, self._instants[bool(column.type.tz)])
 
-        def put_number(row: int, place: int, value: float | str) -> None:
+        def write_number(row: int, at: int, value: float | str) -> None:
             if isinstance(value, str):
-                put_text(row, place, value)
+                write_text(row, at, value)
             else:
-                page.write_number(row, place, value)
+                page.write_number(row, at, value)
 
         if pa.types.is_timestamp(column.type):
-            return put_instant
+            return write_instant
         if is_number(column.type):
-            return put_number
-        return page.write_boolean if pa.types.is_boolean(column.type) else put_text
+            return write_number
+        return page.write_boolean if pa.types.is_boolean(column.type) else write_text
 
 
-def _values(array: pa.Array) -> list[Any]:
-    """A column's values as cells have them: text where a cell's own type would lose something."""
+def _cell_values(array: pa.Array) -> list[Any]:
+    """Return a column's values as cell values: text if a cell's type would lose information."""
     kind = array.type
     if pa.types.is_boolean(kind):
         return list(array.to_pylist())
     texts = plain_texts(array)
     if pa.types.is_floating(kind):
-        return [text if text is None or text.lstrip("-") in _NO_NUMBERS else float(text) for text in texts]
+        return [text if text is None or text.lstrip("-") in _NON_FINITE else float(text) for text in texts]
     if is_number(kind):
-        return [text if text is None else _number(text) for text in texts]
+        return [text if text is None else _number_cell(text) for text in texts]
     if pa.types.is_timestamp(kind):
-        return [text if text is None else _instant(text) for text in texts]
+        return [text if text is None else _instant_cell(text) for text in texts]
     return list(texts)
 
 
-def _number(text: str) -> float | str:
-    """An integer or a decimal as a number where a sheet shows all of its digits."""
+def _number_cell(text: str) -> float | str:
+    """Return an integer or decimal as a number if a sheet shows all of its digits, else as text."""
     digits = text.replace("-", "").replace(".", "").strip("0")
     return float(text) if len(digits) <= _DIGITS else text
 
 
-def _instant(text: str) -> datetime | str:
-    """Without its zone, which the cell's format shows. Text for years that a sheet doesn't know."""
+def _instant_cell(text: str) -> datetime | str:
+    """Return a timestamp without its zone, which the cell's format shows; text for years before 1900."""
     try:
         value = datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError:
@@ -198,8 +198,8 @@ def _instant(text: str) -> datetime | str:
     return value if value.year >= _FIRST_YEAR else text
 
 
-def _cut(text: str) -> str:
-    """The text, or as much of it as a cell holds; counted as Excel does, in UTF-16."""
+def _shorten(text: str) -> str:
+    """Return the text, cut to the size of a cell; Excel counts UTF-16 units."""
     if len(text) * 2 <= MAX_CELL_CHARACTERS:
         return text
     encoded = text.encode("utf-16-le")
@@ -212,9 +212,9 @@ def _width(value: Any) -> int:
     return min(_MAX_WIDTH, len(value)) if isinstance(value, str) else _INSTANT_WIDTH * isinstance(value, datetime)
 
 
-def _finish(page: Worksheet, rows: int, widths: Sequence[int]) -> None:
-    """Make it one that can be read: the header stays, columns are as wide as their values, rows can be filtered."""
+def _format_sheet(page: Worksheet, rows: int, widths: Sequence[int]) -> None:
+    """Make a sheet readable: fixed header, columns as wide as their values, filters."""
     page.freeze_panes(1, 0)
     page.autofilter(0, 0, rows, len(widths) - 1)
-    for place, width in enumerate(widths):
-        page.set_column(place, place, width)
+    for at, width in enumerate(widths):
+        page.set_column(at, at, width)

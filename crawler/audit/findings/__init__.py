@@ -1,13 +1,22 @@
-"""What an auditor asks of a snapshot first: one SQL file each, with what it means and what to do.
+"""Findings: checks of a snapshot, each an SQL file with the reason and the remedy.
 
-Read `files` for what a file says, and `evaluate` for what becomes of it: an answer is only as good as the scopes that
-it came from, so a finding says what it doesn't know before it says that there is nothing.
+Read `files` for the format, `evaluate` for the evaluation, `coverage` for its limits: a finding reports "none" only if
+the scopes of its tables are complete.
 """
 
 from __future__ import annotations
 
-from crawler.audit.findings.evaluate import MAX_ROWS, Cell, Outcome, evaluate
+from crawler.audit.findings.coverage import Coverage
+from crawler.audit.findings.evaluate import MAX_ROWS, FindingResult, FindingValue, evaluate_findings
 from crawler.audit.findings.files import SEVERITIES, Finding, load_findings
-from crawler.audit.findings.knowledge import Coverage
 
-__all__ = ["MAX_ROWS", "SEVERITIES", "Cell", "Coverage", "Finding", "Outcome", "evaluate", "load_findings"]
+__all__ = [
+    "MAX_ROWS",
+    "SEVERITIES",
+    "Coverage",
+    "Finding",
+    "FindingResult",
+    "FindingValue",
+    "evaluate_findings",
+    "load_findings",
+]

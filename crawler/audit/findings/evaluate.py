@@ -1,4 +1,4 @@
-"""Findings asked of a snapshot: their SQL run over its tables, and what is known of them beside it."""
+"""Run the SQL of findings over a snapshot and determine the coverage of each result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crawler.audit.database import create_view, session, unreadable
-from crawler.audit.findings.knowledge import Coverage, judge
+from crawler.audit.database import create_view, quote_name, session, unreadable_file
+from crawler.audit.findings.coverage import Coverage, assess_coverage
 from crawler.errors import ConfigError
 from crawler.snapshot import schema_sha256
 
@@ -20,41 +20,42 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 2000
 
-Cell = str | int | float | bool | None
+FindingValue = str | int | float | bool | None
 
-_AS_IT_IS = ("VARCHAR", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE")
+_CELL_TYPES = ("VARCHAR", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE")
 _INSTANT = "TIMESTAMP WITH TIME ZONE"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """A finding's answer. `rows` are the first of `total`; where something isn't known, `gaps` says what."""
+class FindingResult:
+    """The result of one finding. `rows` are the first of `total`; `gaps` lists the missing data."""
 
     finding: Finding
-    knowledge: Coverage
+    coverage: Coverage
     gaps: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    rows: tuple[tuple[Cell, ...], ...] = ()
+    rows: tuple[tuple[FindingValue, ...], ...] = ()
     total: int = 0
 
 
-def evaluate(
+def evaluate_findings(
     snapshot: OpenSnapshot, findings: Sequence[Finding], catalog: Catalog, *, max_rows: int = MAX_ROWS
-) -> list[Outcome]:
-    """Every finding's outcome, in the order given; of each at most `max_rows` rows, and the number of all.
+) -> list[FindingResult]:
+    """Return the result of each finding, in the given order, with at most `max_rows` rows each and the total number.
 
-    A table that the snapshot doesn't have is empty to the SQL, and a column that it doesn't have is null: the catalog
-    knows both. Raises ConfigError for a user's own finding whose SQL doesn't run, OutputError where a file of the
-    snapshot can't be read.
+    For the SQL, a table of the catalog that the snapshot doesn't have is empty, and a missing column is null. Raises
+    ConfigError for a user's finding whose SQL doesn't run, OutputError if a file of the snapshot can't be read.
     """
     with session(snapshot, ()) as connection:
         for table in sorted({table for finding in findings for table in (*finding.tables, *finding.lookups)}):
-            _offer(connection, snapshot, catalog, table)
-        return [_evaluate(connection, snapshot, finding, max_rows) for finding in findings]
+            _create_table_view(connection, snapshot, catalog, table)
+        return [_evaluate_one(connection, snapshot, finding, max_rows) for finding in findings]
 
 
-def _offer(connection: duckdb.DuckDBPyConnection, snapshot: OpenSnapshot, catalog: Catalog, table: str) -> None:
-    """Make the table a view, with all columns that the catalog declares."""
+def _create_table_view(
+    connection: duckdb.DuckDBPyConnection, snapshot: OpenSnapshot, catalog: Catalog, table: str
+) -> None:
+    """Create a view of the table, with all columns of the catalog."""
     entry, operation = snapshot.manifest.tables.get(table), catalog.operations.get(table)
     is_as_declared = (
         entry is not None and operation is not None and entry.schema_sha256 == schema_sha256(operation.schema)
@@ -73,41 +74,41 @@ def _offer(connection: duckdb.DuckDBPyConnection, snapshot: OpenSnapshot, catalo
         connection.execute(f'CREATE VIEW "{table}" AS {" UNION ALL BY NAME ".join(parts)}')
 
 
-def _evaluate(
+def _evaluate_one(
     connection: duckdb.DuckDBPyConnection, snapshot: OpenSnapshot, finding: Finding, max_rows: int
-) -> Outcome:
+) -> FindingResult:
     import duckdb
 
-    knowledge, gaps = judge(snapshot, finding)
-    if knowledge is Coverage.UNKNOWN:
-        return Outcome(finding, knowledge, gaps)
+    coverage, gaps = assess_coverage(snapshot, finding)
+    if coverage is Coverage.UNKNOWN:
+        return FindingResult(finding, coverage, gaps)
     try:
-        columns, rows, total = _ask(connection, finding.sql, max_rows)
+        columns, rows, total = _run_sql(connection, finding.sql, max_rows)
     except duckdb.IOException as error:
-        raise unreadable(str(error)) from None
+        raise unreadable_file(str(error)) from None
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         if finding.is_own:
             raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None
-        return Outcome(finding, Coverage.UNKNOWN, (*gaps, f"its question doesn't run on this snapshot: {reason}"))
-    return Outcome(finding, knowledge, gaps, columns, rows, total)
+        return FindingResult(finding, Coverage.UNKNOWN, (*gaps, f"its SQL doesn't run on this snapshot: {reason}"))
+    return FindingResult(finding, coverage, gaps, columns, rows, total)
 
 
-def _ask(
+def _run_sql(
     connection: duckdb.DuckDBPyConnection, sql: str, max_rows: int
-) -> tuple[tuple[str, ...], tuple[tuple[Cell, ...], ...], int]:
+) -> tuple[tuple[str, ...], tuple[tuple[FindingValue, ...], ...], int]:
     connection.execute(f"CREATE OR REPLACE TEMP TABLE _found AS {sql}")
     described = connection.execute("DESCRIBE _found").fetchall()
-    shown = ", ".join(_shown(name, kind) for name, kind, *_ in described)
+    shown = ", ".join(_cell_sql(name, kind) for name, kind, *_ in described)
     rows = connection.execute(f"SELECT {shown} FROM _found ORDER BY rowid LIMIT {max_rows:d}").fetchall()  # noqa: S608
     [(total,)] = connection.execute("SELECT count(*) FROM _found").fetchall()
     return tuple(name for name, *_ in described), tuple(rows), total
 
 
-def _shown(name: str, kind: str) -> str:
-    """A column as something that a cell can hold: instants as text in UTC, lists of text joined, the rest as JSON."""
-    column = '"' + name.replace('"', '""') + '"'
-    if kind in _AS_IT_IS:
+def _cell_sql(name: str, kind: str) -> str:
+    """Return SQL that makes a column a cell value: timestamps as UTC text, lists of text joined, the rest as JSON."""
+    column = quote_name(name)
+    if kind in _CELL_TYPES:
         return column
     if kind == _INSTANT:
         return f"strftime({column}, '%Y-%m-%d %H:%M:%S')"

@@ -1,18 +1,18 @@
-"""The files of findings: a header of `-- key: value` lines, then one SELECT over the tables that the header names.
+"""Read the files of findings: a header of `-- key: value` lines, then one SELECT over the tables of the header.
 
 ```sql
 -- severity: high | medium | low | info
 -- title: Functions that anyone on the internet may call
 -- tables: fc_triggers, fc2_triggers
 -- reason: why it matters;
---   a line that begins further in goes on with the value
+--   an indented line continues the value
 -- remedy: what to do
 SELECT account_id, region_id, …
 ```
 
-`lookups` names tables that rows are looked up in rather than found in: where one of them isn't known at all, nothing
-can be said. `secrets: fingerprint` asks for a snapshot whose secrets are fingerprints. `source` and `checked` say where
-a list in the SQL is from, and on which day it was compared with that.
+`lookups` names tables in which the SQL looks up rows: without any data of one of them, the finding is unknown.
+`secrets: fingerprint` needs a snapshot whose secrets are fingerprints. `source` and `checked` are the source of a list
+in the SQL, and the day when the list was compared with it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _KEYS = ("severity", "title", "tables", "reason", "remedy", "lookups", "secrets"
 _REQUIRED = ("severity", "title", "tables", "reason")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _ENTRY = re.compile(r"--\s?([a-z]+):\s*(.*)")
-_MORE = re.compile(r"--\s{2,}(\S.*)")
+_CONTINUED = re.compile(r"--\s{2,}(\S.*)")
 _LARGEST_FILE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One question. `name` is the file's name without its ending; `is_own` says that a user wrote it."""
+    """One finding. `name` is the file's name without extension; `is_own` marks a user's file."""
 
     name: str
     severity: Severity
@@ -57,27 +57,27 @@ class Finding:
 
 
 def load_findings(folders: Sequence[Path] = ()) -> list[Finding]:
-    """The built-in findings and those of the user's folders, by severity and name.
+    """Return the built-in findings and those of the user's folders, by severity and name.
 
-    A user's file takes the place of a built-in one of the same name. Raises ConfigError for a folder or a file that
-    can't be read, and for a file that isn't a finding.
+    A user's file replaces a built-in one of the same name. Raises ConfigError for a folder or file that can't be read,
+    and for a file that isn't a finding.
     """
-    found = {finding.name: finding for finding in _built_in()}
+    found = {finding.name: finding for finding in _built_in_findings()}
     for folder in folders:
-        found |= {finding.name: finding for finding in _own(folder)}
+        found |= {finding.name: finding for finding in _read_folder(folder)}
     return sorted(found.values(), key=lambda finding: (SEVERITIES.index(finding.severity), finding.name))
 
 
 def parse_finding(name: str, text: str, where: str, *, is_own: bool = False) -> Finding:
-    """The finding in a file's text. Raises ConfigError, which names `where`, for a header or SQL that can't be used."""
-    header, sql = _split(text, where)
+    """Return the finding in a file's text. Raises ConfigError, which names `where`, for an invalid header or SQL."""
+    header, sql = _split_header(text, where)
     if missing := [key for key in _REQUIRED if not header.get(key)]:
         raise ConfigError(f"{where}: the header has no `-- {missing[0]}: …` line")
     severity = header["severity"]
     if severity not in SEVERITIES:
         raise ConfigError(f"{where}: severity {severity[:40]!a} isn't one of {', '.join(SEVERITIES)}")
     if header.get("secrets", "fingerprint") != "fingerprint":
-        raise ConfigError(f"{where}: secrets can only ask for fingerprint")
+        raise ConfigError(f"{where}: the only value of secrets is fingerprint")
     _check_sql(sql, where)
     return Finding(
         name=name,
@@ -85,8 +85,8 @@ def parse_finding(name: str, text: str, where: str, *, is_own: bool = False) -> 
         title=header["title"],
         reason=header["reason"],
         sql=sql,
-        tables=_tables(header["tables"], where),
-        lookups=_tables(header.get("lookups", ""), where),
+        tables=_table_names(header["tables"], where),
+        lookups=_table_names(header.get("lookups", ""), where),
         remedy=header.get("remedy", ""),
         secrets=header.get("secrets", ""),
         source=header.get("source", ""),
@@ -95,30 +95,30 @@ def parse_finding(name: str, text: str, where: str, *, is_own: bool = False) -> 
     )
 
 
-def _built_in() -> Iterable[Finding]:
+def _built_in_findings() -> Iterable[Finding]:
     for entry in sorted(resources(__package__).iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".sql"):
             yield parse_finding(entry.name.removesuffix(".sql"), entry.read_text("utf-8"), entry.name)
 
 
-def _own(folder: Path) -> Iterable[Finding]:
+def _read_folder(folder: Path) -> Iterable[Finding]:
     if not folder.is_dir():
-        raise ConfigError(f"--findings {folder}: no such folder; it names one with .sql files")
+        raise ConfigError(f"--findings {folder}: no such folder; name a folder with .sql files")
     paths = sorted(folder.glob("*.sql"))
     if not paths:
-        raise ConfigError(f"--findings {folder}: there is no .sql file in it")
+        raise ConfigError(f"--findings {folder}: the folder has no .sql file")
     for path in paths:
         if not _NAME.fullmatch(path.stem):
-            raise ConfigError(f"{path}: a finding's file is named with small letters, digits and _: public_buckets.sql")
-        yield parse_finding(path.stem, _read(path), str(path), is_own=True)
+            raise ConfigError(f"{path}: the name may have small letters, digits and _: public_buckets.sql")
+        yield parse_finding(path.stem, _read_file(path), str(path), is_own=True)
 
 
-def _read(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE_BYTES + 1)
         if len(content) > _LARGEST_FILE_BYTES:
-            raise ConfigError(f"{path}: larger than 1 MiB, which no finding is")
+            raise ConfigError(f"{path}: larger than 1 MiB, the limit for a finding")
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
@@ -126,8 +126,8 @@ def _read(path: Path) -> str:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
 
 
-def _split(text: str, where: str) -> tuple[dict[str, str], str]:
-    """The header's values by key, and the SQL after it."""
+def _split_header(text: str, where: str) -> tuple[dict[str, str], str]:
+    """Return the header's values by key, and the SQL below the header."""
     header: dict[str, str] = {}
     lines, key = text.strip().splitlines(), ""
     for number, line in enumerate(lines):
@@ -138,18 +138,18 @@ def _split(text: str, where: str) -> tuple[dict[str, str], str]:
             if key not in _KEYS:
                 raise ConfigError(f"{where}: line {number + 1}: unknown key {key!r}; a header has {', '.join(_KEYS)}")
             header[key] = entry[2].strip()
-        elif key and (more := _MORE.fullmatch(line.rstrip())):
+        elif key and (more := _CONTINUED.fullmatch(line.rstrip())):
             header[key] = f"{header[key]} {more[1]}".strip()
         else:
-            raise ConfigError(f"{where}: line {number + 1}: a header's lines are `-- key: value`, or go on further in")
+            raise ConfigError(f"{where}: line {number + 1}: a header's lines are `-- key: value` or indented")
     return header, ""
 
 
-def _tables(text: str, where: str) -> tuple[str, ...]:
+def _table_names(text: str, where: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
         if not is_table(name):
-            raise ConfigError(f"{where}: {name[:40]!a} can't be a table's name; tables are parted by commas")
+            raise ConfigError(f"{where}: {name[:40]!a} isn't a table's name; separate tables by commas")
     return names
 
 
@@ -161,4 +161,4 @@ def _check_sql(sql: str, where: str) -> None:
     except duckdb.Error as error:
         raise ConfigError(f"{where}: not SQL: {str(error).splitlines()[0]}") from None
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-        raise ConfigError(f"{where}: there must be one SELECT below the header, and nothing else")
+        raise ConfigError(f"{where}: there must be one SELECT below the header and no other statement")

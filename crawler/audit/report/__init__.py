@@ -1,7 +1,7 @@
-"""A snapshot as one HTML page, for those who weren't there: what there is, what was found, what isn't known.
+"""Summarize a snapshot as one self-contained HTML page: inventory, findings, changes, coverage.
 
-Read `page` for what the file may do (nothing but show itself), `markup` for how text stays text, `tables` and `charts`
-for its parts, and `sections`, `coverage` and `evidence` for what it says. `facts` and `changes` only count.
+Read `page` for the file and its security policy, `markup` for escaping, `tables` and `charts` for the parts, and
+`sections`, `coverage` and `evidence` for the contents. `facts` and `changes` count.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.audit.findings import MAX_ROWS, Outcome, evaluate, load_findings
+from crawler.audit.findings import MAX_ROWS, FindingResult, evaluate_findings, load_findings
 from crawler.audit.report.changes import changes_between
 from crawler.audit.report.coverage import coverage_section
-from crawler.audit.report.evidence import evidence_section, moment
-from crawler.audit.report.facts import take_stock
+from crawler.audit.report.evidence import evidence_section, format_instant
+from crawler.audit.report.facts import count_inventory
 from crawler.audit.report.markup import Html, element, joined
 from crawler.audit.report.page import page
 from crawler.audit.report.sections import changes_section, findings_section, inventory_section, summary_section
@@ -30,10 +30,10 @@ __all__ = ["Report", "make_report"]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The page, and what was found for whoever asked for it."""
+    """The page, the results of its findings, and the SHA-256 of the manifest."""
 
     html: str
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[FindingResult]
     manifest_sha256: str
 
 
@@ -45,21 +45,20 @@ def make_report(
     findings: Sequence[Path] = (),
     max_rows: int = MAX_ROWS,
 ) -> Report:
-    """A snapshot's page. The same snapshot and arguments give the same page, byte for byte.
+    """Return a snapshot's page. The same snapshot and arguments give the same page, byte for byte.
 
-    `against` is the snapshot that it is compared with; `findings` are folders with the user's own; no table of the page
-    has more than `max_rows`. Raises ConfigError for a finding that can't be used, OutputError
-    where the snapshot can't be read.
+    `against` is the snapshot to compare with; `findings` are folders with the user's findings; each table of the page
+    has at most `max_rows` rows. Raises ConfigError for an invalid finding, OutputError if the snapshot can't be read.
     """
     manifest, sha256 = snapshot.manifest, snapshot.manifest_sha256
-    inventory = take_stock(snapshot, catalog)
-    outcomes = evaluate(snapshot, load_findings(findings), catalog, max_rows=max_rows)
+    inventory = count_inventory(snapshot, catalog)
+    outcomes = evaluate_findings(snapshot, load_findings(findings), catalog, max_rows=max_rows)
     changes = changes_between(against, snapshot, catalog, max_rows) if against is not None else None
     sections = [
         ("summary", "Summary", summary_section(manifest, inventory, outcomes, changes)),
         ("findings", "Findings", findings_section(outcomes)),
-        ("changes", "What changed", changes_section(changes, max_rows)),
-        ("inventory", "What there is", inventory_section(inventory, max_rows)),
+        ("changes", "Changes", changes_section(changes, max_rows)),
+        ("inventory", "Inventory", inventory_section(inventory, max_rows)),
         ("coverage", "Coverage", coverage_section(snapshot, inventory, catalog, max_rows)),
         ("evidence", "Evidence", evidence_section(manifest, sha256)),
     ]
@@ -70,7 +69,7 @@ def make_report(
 
 def _header(manifest: Manifest) -> Html:
     name = "Function Compute and OpenSearch inventory"
-    line = f"{moment(manifest.started_at)} to {moment(manifest.finished_at)}"
+    line = f"{format_instant(manifest.started_at)} to {format_instant(manifest.finished_at)}"
     return joined(
         [
             element("h1", name),

@@ -1,4 +1,4 @@
-"""What changed since another snapshot, for the page: counts by table, and a row for each change."""
+"""Changes since another snapshot: counts per table, and one row per change."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.diff.comparison import Difference, Kind, TableChanges, compare, keyings
-from crawler.audit.report.coverage import words
+from crawler.audit.diff.comparison import ChangeKind, Difference, TableChanges, compare, table_keys
+from crawler.audit.report.coverage import status_text
 from crawler.audit.report.tables import Row
 from crawler.catalog.model import EXTRA_COLUMN
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
 
-CHANGE_KINDS: tuple[Kind, ...] = ("added", "removed", "changed")
+CHANGE_KINDS: tuple[ChangeKind, ...] = ("added", "removed", "changed")
 COLUMNS = ("what", "table", "account_id", "region_id", "resource", "column", "before", "now")
 UNKNOWN_COLUMNS = ("table", "account_id", "region_id", "before", "now")
 NOT_COMPARED_COLUMNS = ("table", "column", "why")
-# Which account and region a row is in has columns of its own.
-_PLACE = ("account_id", "region_id")
+# These parts of a key have their own columns.
+_TARGET_COLUMNS = ("account_id", "region_id")
 _ROOT = re.compile(r"[.\[]")
 _HIDDEN = "not shown here"
 
 
 @dataclass(frozen=True, slots=True)
-class Veil:
-    """Which values stay away from the page: fields that nobody knows, and secrets, where a snapshot has kept them.
+class HiddenColumns:
+    """Columns whose values the page doesn't show: unknown fields, and secrets that a snapshot has in clear text.
 
-    `secret` is table → columns that hold secrets; None where no snapshot has any in clear.
+    `secret` is table → columns that hold secrets; None if neither snapshot has secrets in clear text.
     """
 
     secret: Mapping[str, frozenset[str]] | None
 
     def hides(self, table: str, column: str) -> bool:
-        """Whether a column, or a path below one, isn't shown. Of a table that nobody knows, any may hold a secret."""
+        """Return whether a column, or a path below one, is hidden. In an unknown table, any column may be secret."""
         root = _ROOT.split(column, maxsplit=1)[0]
         if self.secret is None or root == EXTRA_COLUMN:
             return root == EXTRA_COLUMN
@@ -46,75 +46,77 @@ class Veil:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Two snapshots compared, table by table."""
+    """The comparison of two snapshots, by table."""
 
     before: str
     now: str
     tables: Sequence[TableChanges]
-    veil: Veil
+    hidden: HiddenColumns
 
-    def total(self, kind: Kind) -> int:
-        """How many resources were added, removed or changed."""
+    def total(self, kind: ChangeKind) -> int:
+        """Return how many resources were added, removed or changed."""
         return sum(table.counts.get(kind, 0) for table in self.tables)
 
     @property
     def unknown_scopes(self) -> int:
-        """In how many scopes something may have come or gone that isn't told."""
+        """The number of scopes with possibly unreported additions or removals."""
         return sum(len(table.unknown_scopes) for table in self.tables)
 
     @property
     def differing(self) -> list[TableChanges]:
-        """The tables in which anything is known to have changed."""
+        """The tables with known changes."""
         return [table for table in self.tables if table.total]
 
     def rows(self) -> list[Row]:
-        """A row of `COLUMNS` for each resource that came or went, and for each changed column."""
+        """Return a row of `COLUMNS` for each added or removed resource, and for each changed column."""
         found = ((table.table, change) for table in self.tables for change in table.shown)
-        return [row for table, change in found for row in _rows(table, change, self.veil)]
+        return [row for table, change in found for row in _rows(table, change, self.hidden)]
 
     def unknown(self) -> list[Row]:
-        """A row of `UNKNOWN_COLUMNS` for each scope that isn't known."""
+        """Return a row of `UNKNOWN_COLUMNS` for each unknown scope."""
         return [
-            (table.table, scope.account_id, scope.region_id, words(scope.old), words(scope.new))
+            (table.table, scope.account_id, scope.region_id, status_text(scope.old), status_text(scope.new))
             for table in self.tables
             for scope in table.unknown_scopes
         ]
 
     def not_compared(self) -> list[Row]:
-        """A row of `NOT_COMPARED_COLUMNS` for each column that can't be compared."""
+        """Return a row of `NOT_COMPARED_COLUMNS` for each column that can't be compared."""
         found = [(table.table, {**table.not_compared, **table.unknown_columns}) for table in self.tables]
         return [(name, path, why) for name, columns in found for path, why in sorted(columns.items())]
 
 
-def changes_between(old: OpenSnapshot, new: OpenSnapshot, catalog: Catalog, most: int) -> Changes:
-    """What changed from the one to the other, of each table the first `most` differences."""
-    with compare(old, new, keyings(catalog)) as tables:
-        read = [table.read(most) for table in tables.values()]
+def changes_between(old: OpenSnapshot, new: OpenSnapshot, catalog: Catalog, max_rows: int) -> Changes:
+    """Compare two snapshots; keeps the first `max_rows` differences of each table."""
+    with compare(old, new, table_keys(catalog)) as tables:
+        read = [table.read(max_rows) for table in tables.values()]
     secret = {
         name: frozenset(column.name for column in operation.columns if column.has_secret)
         for name, operation in catalog.operations.items()
     }
-    veil = Veil(secret if "keep" in (old.manifest.secrets, new.manifest.secrets) else None)
-    return Changes(old.manifest.snapshot_id, new.manifest.snapshot_id, read, veil)
+    hidden = HiddenColumns(secret if "keep" in (old.manifest.secrets, new.manifest.secrets) else None)
+    return Changes(old.manifest.snapshot_id, new.manifest.snapshot_id, read, hidden)
 
 
-def _rows(table: str, change: Difference, veil: Veil) -> Iterator[Row]:
-    resource = _resource(table, change.key, veil)
+def _rows(table: str, change: Difference, hidden: HiddenColumns) -> Iterator[Row]:
+    resource = _resource(table, change.key, hidden)
     if change.kind != "changed":
         yield (change.kind, table, *resource, None, None, None)
     for column, values in change.columns.items():
-        before, now = (_HIDDEN, _HIDDEN) if veil.hides(table, column) else map(_value, values)
+        before, now = (_HIDDEN, _HIDDEN) if hidden.hides(table, column) else map(_value_text, values)
         yield (change.kind, table, *resource, column, before, now)
 
 
-def _resource(table: str, key: Mapping[str, Any], veil: Veil) -> tuple[str, str, str]:
-    """A resource's account, region, and the rest of its key in one text."""
-    names = [name for name in key if name not in _PLACE and key[name] is not None and not veil.hides(table, name)]
-    rest = " / ".join(_value(key[name]) for name in names)
+def _resource(table: str, key: Mapping[str, Any], hidden: HiddenColumns) -> tuple[str, str, str]:
+    """Return a resource's account, region, and the rest of its key as one text."""
+    names = [
+        name for name in key if name not in _TARGET_COLUMNS and key[name] is not None and not hidden.hides(table, name)
+    ]
+    rest = " / ".join(_value_text(key[name]) for name in names)
     return str(key.get("account_id", "")), str(key.get("region_id", "")), rest
 
 
-def _value(value: Any) -> str:
+def _value_text(value: Any) -> str:
     if value is None:
         return "null"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

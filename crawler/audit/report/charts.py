@@ -1,4 +1,4 @@
-"""Bars, as inline SVG in a table of names and numbers: what they show is there without them, too."""
+"""Bar charts: inline SVG in a table of names and numbers, readable without the bars, too."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ _BAR_HEIGHT = 12
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar: its name, the value of each series in their order, and a word to stand beside the name."""
+    """One bar: its name and one value per series."""
 
     name: str
     values: Sequence[int]
-    mark: str = ""
 
     @property
     def total(self) -> int:
-        """The bar's length."""
+        """The length of the bar."""
         return sum(self.values)
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars under a title; `series` names the parts of each, in the order of their colours.
+    """Bars with a title; `series` names the parts of each bar, in the order of their colours.
 
-    `is_named`: the bars are named like the series, so that a legend would only repeat them.
+    `is_named`: the bars have the names of the series, so a legend is redundant.
     """
 
     title: str
     series: tuple[str, ...]
     bars: Sequence[Bar]
-    most: int = 12
+    max_bars: int = 12
     is_named: bool = False
 
 
 def bar_chart(chart: Chart) -> Html:
-    """The longest bars, the rest summed up in one."""
+    """Return a chart of the longest bars, the others summed up in one."""
     bars = _longest(chart)
     longest = max((bar.total for bar in bars), default=0)
     used = [any(bar.values[at] for bar in bars) for at in range(len(chart.series))]
@@ -55,7 +54,7 @@ def bar_chart(chart: Chart) -> Html:
 
 
 def meter(parts: Sequence[tuple[str, str, int]], label: str) -> Html:
-    """One stacked bar of (colour's class, name, number), with a legend that has the numbers."""
+    """Return one stacked bar of (colour class, name, number), with the numbers in its legend."""
     total = sum(number for _, _, number in parts)
     present = [part for part in parts if part[2]]
     keys = [
@@ -69,29 +68,28 @@ def meter(parts: Sequence[tuple[str, str, int]], label: str) -> Html:
     )
 
 
-def stacked(counts: Mapping[str, Mapping[str, int]], series: Sequence[str]) -> list[Bar]:
-    """name → series → number, as bars, the longest first."""
+def stacked_bars(counts: Mapping[str, Mapping[str, int]], series: Sequence[str]) -> list[Bar]:
+    """Return name → series → number as bars, the longest first."""
     bars = [Bar(name, [values.get(key, 0) for key in series]) for name, values in counts.items()]
     return sorted(bars, key=lambda bar: (-bar.total, bar.name))
 
 
 def _longest(chart: Chart) -> list[Bar]:
     bars = sorted(chart.bars, key=lambda bar: (-bar.total, bar.name))
-    if len(bars) <= chart.most:
+    if len(bars) <= chart.max_bars:
         return bars
-    rest = bars[chart.most - 1 :]
+    rest = bars[chart.max_bars - 1 :]
     sums = [sum(bar.values[at] for bar in rest) for at in range(len(chart.series))]
-    return [*bars[: chart.most - 1], Bar(f"{len(rest):,} others", sums)]
+    return [*bars[: chart.max_bars - 1], Bar(f"{len(rest):,} others", sums)]
 
 
 def _bar_row(bar: Bar, series: Sequence[str], longest: int) -> Html:
     parts = [(f"s{at + 1}", name, bar.values[at]) for at, name in enumerate(series) if bar.values[at]]
-    told = ", ".join(f"{name} {number:,}" for _, name, number in parts)
-    mark = element("span", bar.mark, class_="mark") if bar.mark else None
+    values = ", ".join(f"{name} {number:,}" for _, name, number in parts)
     return element(
         "tr",
-        element("th", bar.name, mark, scope="row"),
-        element("td", _svg(parts, longest, told or "none"), class_="track"),
+        element("th", bar.name, scope="row"),
+        element("td", _svg(parts, longest, values or "none"), class_="track"),
         element("td", f"{bar.total:,}", class_="number"),
     )
 

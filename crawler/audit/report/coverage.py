@@ -1,4 +1,4 @@
-"""What the snapshot doesn't know: scopes that aren't complete, accounts left out, and what no crawl asks for."""
+"""The coverage section: incomplete scopes, left-out accounts, and tables that the snapshot doesn't have."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from crawler.audit.report.charts import meter
-from crawler.audit.report.facts import Inventory, TargetFacts, product_of
+from crawler.audit.report.facts import Inventory, TargetFacts, product_name
 from crawler.audit.report.markup import Html, element, joined
-from crawler.audit.report.tables import Row, listing
+from crawler.audit.report.tables import Row, optional_table
 from crawler.snapshot import Status, is_whole
 
 if TYPE_CHECKING:
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from crawler.snapshot import Manifest, ScopeRow
 
 STATUS_TEXTS = {
-    Status.COMPLETE: "every page of every list was read: what isn't there is gone",
-    Status.UNSUPPORTED: "the product isn't offered or not activated there: counts as complete",
-    Status.TRUNCATED: "the service can't return more: there may be further rows",
-    Status.UNSTABLE: "the list didn't come out the same twice: rows may be missing",
+    Status.COMPLETE: "every page of every list was read: an absent row doesn't exist",
+    Status.UNSUPPORTED: "the product isn't offered or activated there: counts as complete",
+    Status.TRUNCATED: "the service returned only a part of the list: rows may be missing",
+    Status.UNSTABLE: "two reads of the list gave different rows: rows may be missing",
     Status.NOT_ATTEMPTED: "planned, but the crawl ended first: nothing is known",
     Status.DENIED: "no permission: nothing is known",
     Status.FAILED: "could not be read: nothing is known",
 }
 _PARENT = re.compile(r"Its parent \w+ is \w+: ")
-_PLACES = ("account_id", "region_id", "table")
-_FEW = 4
-# A grid of more accounts or regions is no overview any more; accounts with gaps come first.
+_SCOPE_COLUMNS = ("account_id", "region_id", "table")
+_MOST_NAMES = 4
+# A larger grid would be unreadable; accounts with the most gaps are shown first.
 _GRID_ACCOUNTS, _GRID_REGIONS = 40, 40
 
 
 def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Catalog, max_rows: int) -> Html:
-    """The whole section's content."""
+    """Return the section's content."""
     manifest = snapshot.manifest
     return joined(
         [
             _verdict(manifest),
             _meter(manifest),
-            _grid(inventory.places),
+            _grid(inventory.targets),
             _causes(manifest, max_rows),
             _open_scopes(manifest, max_rows),
             _directory(manifest),
@@ -51,43 +51,43 @@ def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Cata
     )
 
 
-def verdict(manifest: Manifest) -> str:
-    """How complete the snapshot is, in a sentence."""
+def completeness(manifest: Manifest) -> str:
+    """Return in a sentence how complete the snapshot is."""
     total, missing = manifest.scopes.total, len(manifest.scopes.not_complete)
     if manifest.status == "complete":
         return f"Complete: all {total:,} scopes were read to their end."
     if missing:
-        return f"Partial: {missing:,} of {total:,} scopes aren't complete. What they hold is unknown, not absent."
+        return f"Partial: {missing:,} of {total:,} scopes aren't complete. Their missing rows are unknown, not absent."
     return "Partial: all scopes were read to their end, but accounts may be missing."
 
 
 def _verdict(manifest: Manifest) -> Html:
     explained = " A scope is one table in one account and region."
     kind = "good" if manifest.status == "complete" else "bad"
-    return element("p", element("strong", verdict(manifest), class_=kind), explained)
+    return element("p", element("strong", completeness(manifest), class_=kind), explained)
 
 
 def _meter(manifest: Manifest) -> Html:
     numbers = manifest.scopes.by_status
-    parts = [(f"status-{status}", words(status), numbers.get(status, 0)) for status in Status]
+    parts = [(f"status-{status}", status_text(status), numbers.get(status, 0)) for status in Status]
     rows = [
-        element("div", element("dt", words(status)), element("dd", STATUS_TEXTS[status]))
+        element("div", element("dt", status_text(status)), element("dd", STATUS_TEXTS[status]))
         for status in Status
         if numbers.get(status)
     ]
     return joined([meter(parts, "Scopes by status"), element("dl", *rows, class_="terms")])
 
 
-def _grid(places: Sequence[TargetFacts]) -> Html | None:
-    """Accounts by regions, with what share of the scopes is complete."""
-    regions = sorted({place.region_id for place in places})
+def _grid(targets: Sequence[TargetFacts]) -> Html | None:
+    """Return a grid of accounts and regions with the complete scopes of each target."""
+    regions = sorted({target.region_id for target in targets})
     gaps: dict[str, int] = {}
-    for place in places:
-        gaps[place.account_id] = gaps.get(place.account_id, 0) + place.open_scopes
+    for target in targets:
+        gaps[target.account_id] = gaps.get(target.account_id, 0) + target.open_scopes
     accounts = sorted(gaps, key=lambda account: (-gaps[account], account))[:_GRID_ACCOUNTS]
     if not accounts or len(regions) > _GRID_REGIONS:
         return None
-    found = {(place.account_id, place.region_id): place for place in places}
+    found = {(target.account_id, target.region_id): target for target in targets}
     head = [element("th", region, scope="col") for region in regions]
     rows = [
         element("tr", element("th", account, scope="row"), *(_grid_cell(found.get((account, r))) for r in regions))
@@ -107,35 +107,37 @@ def _grid(places: Sequence[TargetFacts]) -> Html | None:
     return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=caption)
 
 
-def _grid_cell(place: TargetFacts | None) -> Html:
-    if place is None:
+def _grid_cell(target: TargetFacts | None) -> Html:
+    if target is None:
         return element("td", "–", class_="none")
-    whole = place.scopes - place.open_scopes
-    kind = "all" if whole == place.scopes else "some" if whole else "nothing"
+    whole = target.scopes - target.open_scopes
+    kind = "all" if whole == target.scopes else "some" if whole else "nothing"
     mark = {"all": "✓", "some": "◐", "nothing": "✕"}[kind]
     return element(
-        "td", element("span", mark, class_="sign", aria_hidden="true"), f" {whole}/{place.scopes}", class_=kind
+        "td", element("span", mark, class_="sign", aria_hidden="true"), f" {whole}/{target.scopes}", class_=kind
     )
 
 
 def _causes(manifest: Manifest, max_rows: int) -> Html | None:
-    """One cause often takes many scopes along: what a child's scope puts before its parent's reason isn't one more."""
+    """Return the causes of incomplete scopes. A child's scope counts for the cause of its parent."""
     found: dict[tuple[str, str], list[ScopeRow]] = {}
     for row in manifest.scopes.not_complete:
-        why = _why(row.error_code, _PARENT.sub("", row.error_message, count=1))
-        found.setdefault((words(row.status), why), []).append(row)
+        why = _reason_text(row.error_code, _PARENT.sub("", row.error_message, count=1))
+        found.setdefault((status_text(row.status), why), []).append(row)
     rows: list[Row] = [
-        (status, why, len(scopes), *(_few(getattr(row, name) for row in scopes) for name in _PLACES))
+        (status, why, len(scopes), *(_name_list(getattr(row, name) for row in scopes) for name in _SCOPE_COLUMNS))
         for (status, why), scopes in sorted(found.items(), key=lambda item: -len(item[1]))
     ]
-    return listing("causes", "Causes", ("status", "why", "scopes", "accounts", "regions", "tables"), rows, max_rows)
+    return optional_table(
+        "causes", "Causes", ("status", "why", "scopes", "accounts", "regions", "tables"), rows, max_rows
+    )
 
 
-def _few(names: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
+def _name_list(names: Iterable[str]) -> str:
+    """Return the first names and the number of the others."""
     found = sorted(set(names))
-    more = f" and {len(found) - _FEW:,} more" if len(found) > _FEW else ""
-    return ", ".join(found[:_FEW]) + more
+    more = f" and {len(found) - _MOST_NAMES:,} more" if len(found) > _MOST_NAMES else ""
+    return ", ".join(found[:_MOST_NAMES]) + more
 
 
 def _open_scopes(manifest: Manifest, max_rows: int) -> Html | None:
@@ -147,21 +149,21 @@ def _open_scopes(manifest: Manifest, max_rows: int) -> Html | None:
             row.account_id,
             row.region_id,
             row.table,
-            words(row.status),
-            _why(row.error_code, row.error_message),
+            status_text(row.status),
+            _reason_text(row.error_code, row.error_message),
         )
         for row in scopes
     ]
     columns = ("account_id", "region_id", "table", "status", "why")
-    return listing("scopes", "Scopes that aren't complete, and why", columns, rows, max_rows)
+    return optional_table("scopes", "Incomplete scopes", columns, rows, max_rows)
 
 
-def words(status: str) -> str:
-    """A status as it is read: `not attempted`."""
+def status_text(status: str) -> str:
+    """Return a status in words: `not attempted`."""
     return status.replace("_", " ")
 
 
-def _why(code: str, message: str) -> str:
+def _reason_text(code: str, message: str) -> str:
     return f"{code}: {message}" if code and message else code or message
 
 
@@ -169,17 +171,17 @@ def _directory(manifest: Manifest) -> Html | None:
     found = manifest.directory
     if found is None:
         return None
-    said = f"The organization's directory was listed by {found.account_id}: {words(found.status)}, "
+    said = f"The organization's directory was listed by {found.account_id}: {status_text(found.status)}, "
     said += f"{found.members:,} members."
     if is_whole(found.status):
         return element("p", said)
-    reason = f" {_why(found.error_code, found.error_message)} Accounts that it doesn't name may be missing."
+    reason = f" {_reason_text(found.error_code, found.error_message)} Accounts that it doesn't list may be missing."
     return element("p", element("strong", said, class_="bad"), reason)
 
 
 def _left_out(manifest: Manifest, max_rows: int) -> Html | None:
     rows: list[Row] = [(left.account_id, left.name, left.reason) for left in manifest.left_out]
-    return listing(
+    return optional_table(
         "left-out", "Members of the organization that weren't crawled", ("account_id", "name", "why"), rows, max_rows
     )
 
@@ -190,8 +192,8 @@ def _unknown_fields(manifest: Manifest, max_rows: int) -> Html | None:
         for table, paths in sorted(manifest.unknown_fields.items())
         for path, count in paths.items()
     ]
-    caption = "Fields that no schema knows: kept in the column _extra, and not looked at by any finding"
-    return listing("unknown-fields", caption, ("table", "field", "records"), rows, max_rows)
+    caption = "Fields that no schema has: kept in the column _extra, not checked by findings"
+    return optional_table("unknown-fields", caption, ("table", "field", "records"), rows, max_rows)
 
 
 def _not_crawled(snapshot: OpenSnapshot, catalog: Catalog, max_rows: int) -> Html | None:
@@ -199,7 +201,7 @@ def _not_crawled(snapshot: OpenSnapshot, catalog: Catalog, max_rows: int) -> Htm
     rows: list[Row] = [
         (
             table,
-            product_of(catalog, table),
+            product_name(catalog, table),
             operation.title,
             _not_crawled_because(operation.selection, operation.reason),
         )
@@ -207,7 +209,7 @@ def _not_crawled(snapshot: OpenSnapshot, catalog: Catalog, max_rows: int) -> Htm
         if table not in crawled
     ]
     caption = "Tables that this snapshot doesn't have"
-    return listing("not-crawled", caption, ("table", "product", "what_of", "why"), rows, max_rows)
+    return optional_table("not-crawled", caption, ("table", "product", "what_of", "why"), rows, max_rows)
 
 
 def _not_crawled_because(selection: str, reason: str) -> str:

@@ -1,4 +1,4 @@
-"""What ties the page to the snapshot: its ID, what its manifest's bytes come to, and how both can be checked."""
+"""The section that ties the page to the snapshot: ID, SHA-256 of the manifest, and how to check them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from crawler.snapshot import Manifest
 
 _SECRETS = {
-    "fingerprint": "fingerprint: a keyed hash stands in each secret's place; equal secrets look equal",
-    "mask": "mask: nothing of a secret is in the snapshot",
-    "keep": "keep: the snapshot holds secrets in clear, guard it; what is built into this page shows none of them",
+    "fingerprint": "fingerprint: a keyed hash replaces each secret; equal secrets have equal hashes",
+    "mask": "mask: the snapshot contains no part of any secret",
+    "keep": "keep: the snapshot holds secrets in clear text, protect it; the built-in parts of this page show none",
 }
 
 
 def evidence_section(manifest: Manifest, sha256: str) -> Html:
-    """The whole section's content."""
+    """Return the section's content."""
     files = sum(len(entry.files) for entry in manifest.tables.values())
     size = sum(entry.bytes for entry in manifest.tables.values())
     entries: list[tuple[str, Child]] = [
@@ -30,8 +30,8 @@ def evidence_section(manifest: Manifest, sha256: str) -> Html:
         ("Manifest's SHA-256", _code(sha256)),
         ("Ledger's SHA-256", _code(manifest.ledger.sha256)),
         ("Plan's SHA-256", _code(manifest.plan_sha256)),
-        ("Crawl started", moment(manifest.started_at)),
-        ("Crawl finished", moment(manifest.finished_at)),
+        ("Crawl started", format_instant(manifest.started_at)),
+        ("Crawl finished", format_instant(manifest.finished_at)),
         ("Clock skew", f"{manifest.clock_skew_s:g} s"),
         ("Secrets", _SECRETS.get(manifest.secrets, manifest.secrets)),
         ("Crawled by", f"acs-inventory {manifest.version}"),
@@ -54,8 +54,8 @@ def evidence_section(manifest: Manifest, sha256: str) -> Html:
     )
 
 
-def moment(value: datetime) -> str:
-    """An instant in UTC, to the second."""
+def format_instant(value: datetime) -> str:
+    """Return a UTC instant as text, to the second."""
     return f"{value:%Y-%m-%d %H:%M:%S} UTC"
 
 

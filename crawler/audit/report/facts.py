@@ -1,4 +1,4 @@
-"""What a snapshot holds, counted: by product, account, region and runtime, and how complete each place is."""
+"""Count the rows of a snapshot by product, account, region and runtime, and the complete scopes per target."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
 
-OTHER = "own tables"
+OWN_TABLES = "own tables"
 
-# What people count first, and the tables that it is in.
-KINDS: Mapping[str, tuple[str, ...]] = {
+# The most important kinds of resources, and their tables.
+RESOURCE_KINDS: Mapping[str, tuple[str, ...]] = {
     "functions": ("fc_functions", "fc2_functions"),
     "services": ("fc2_services",),
     "triggers": ("fc_triggers", "fc2_triggers"),
@@ -30,7 +30,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(slots=True)
 class TargetFacts:
-    """One account in one region: rows by table, scopes, and those of them that aren't complete."""
+    """One target: rows by table, the number of scopes, and of those not complete."""
 
     account_id: str
     region_id: str
@@ -39,13 +39,13 @@ class TargetFacts:
     open_scopes: int = 0
 
     def count(self, kind: str) -> int:
-        """The rows of one of `KINDS`."""
-        return sum(self.rows[table] for table in KINDS[kind])
+        """Return the rows of one of `RESOURCE_KINDS`."""
+        return sum(self.rows[table] for table in RESOURCE_KINDS[kind])
 
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """One table: its product's name, what it is about, and how much of it there is."""
+    """One table: its product, its title, and its numbers of rows and scopes."""
 
     table: str
     product: str
@@ -58,64 +58,64 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All of it. `runtimes`: runtime → product → functions."""
+    """All counts. `runtimes`: runtime → product → number of functions."""
 
-    places: Sequence[TargetFacts]
+    targets: Sequence[TargetFacts]
     tables: Sequence[TableFacts]
     products: tuple[str, ...]
     runtimes: Mapping[str, Mapping[str, int]]
 
     @property
     def rows(self) -> int:
-        """All rows of the snapshot."""
+        """The number of all rows of the snapshot."""
         return sum(table.rows for table in self.tables)
 
     def by(self, attribute: str) -> dict[str, dict[str, int]]:
-        """`account_id` or `region_id` → product → rows."""
-        product_of = {table.table: table.product for table in self.tables}
+        """Return `account_id` or `region_id` → product → rows."""
+        products = {table.table: table.product for table in self.tables}
         found: dict[str, dict[str, int]] = {}
-        for place in self.places:
-            sums = found.setdefault(getattr(place, attribute), defaultdict(int))
-            for table, rows in place.rows.items():
-                sums[product_of[table]] += rows
+        for target in self.targets:
+            sums = found.setdefault(getattr(target, attribute), defaultdict(int))
+            for table, rows in target.rows.items():
+                sums[products[table]] += rows
         return found
 
     def total(self, kind: str) -> int | None:
-        """The rows of one of `KINDS`; None where none of its tables is in the snapshot."""
-        tables = [table for table in self.tables if table.table in KINDS[kind] and table.is_stored]
+        """Return the rows of one of `RESOURCE_KINDS`; None if the snapshot has none of its tables."""
+        tables = [table for table in self.tables if table.table in RESOURCE_KINDS[kind] and table.is_stored]
         return sum(table.rows for table in tables) if tables else None
 
 
-def take_stock(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
-    """Count what the snapshot has. The ledger has nearly all of it; only runtimes are read from the tables."""
-    places: dict[tuple[str, str], TargetFacts] = {}
+def count_inventory(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
+    """Count the contents of a snapshot. Only runtimes are read from tables, all else from the ledger."""
+    targets: dict[tuple[str, str], TargetFacts] = {}
     scopes: dict[str, list[bool]] = defaultdict(list)
     for row in snapshot.ledger:
         if not row.written:
             continue
-        place = places.setdefault((row.account_id, row.region_id), TargetFacts(row.account_id, row.region_id))
-        place.rows[row.table] += row.rows
-        place.scopes += 1
-        place.open_scopes += not is_whole(row.status)
+        target = targets.setdefault((row.account_id, row.region_id), TargetFacts(row.account_id, row.region_id))
+        target.rows[row.table] += row.rows
+        target.scopes += 1
+        target.open_scopes += not is_whole(row.status)
         scopes[row.table].append(is_whole(row.status))
     tables = [_table_facts(snapshot, catalog, table, scopes[table]) for table in sorted(scopes)]
     built_in = [product.title for product in load_catalog().products.values()]
     products = tuple(dict.fromkeys([*built_in, *sorted({table.product for table in tables})]))
-    ordered = [places[key] for key in sorted(places)]
+    ordered = [targets[key] for key in sorted(targets)]
     return Inventory(ordered, tables, products, _runtimes(snapshot, catalog))
 
 
-def product_of(catalog: Catalog, table: str) -> str:
-    """The name of a table's product."""
+def product_name(catalog: Catalog, table: str) -> str:
+    """Return the name of a table's product."""
     operation = catalog.operations.get(table)
-    return catalog.product_title(operation.product) if operation else OTHER
+    return catalog.product_title(operation.product) if operation else OWN_TABLES
 
 
 def _table_facts(snapshot: OpenSnapshot, catalog: Catalog, table: str, scopes: Sequence[bool]) -> TableFacts:
     entry, operation = snapshot.manifest.tables.get(table), catalog.operations.get(table)
     return TableFacts(
         table,
-        product_of(catalog, table),
+        product_name(catalog, table),
         operation.title if operation else "",
         entry.rows if entry else 0,
         len(scopes),
@@ -125,13 +125,13 @@ def _table_facts(snapshot: OpenSnapshot, catalog: Catalog, table: str, scopes: S
 
 
 def _runtimes(snapshot: OpenSnapshot, catalog: Catalog) -> dict[str, dict[str, int]]:
-    tables = [table for table in KINDS["functions"] if table in snapshot.manifest.tables]
+    tables = [table for table in RESOURCE_KINDS["functions"] if table in snapshot.manifest.tables]
     found: dict[str, dict[str, int]] = {}
     with session(snapshot, tables) as connection:
         for table in tables:
             counted = connection.execute(
-                f"SELECT coalesce(nullif(runtime, ''), 'not told'), count(*) FROM {table} GROUP BY ALL"  # noqa: S608
+                f"SELECT coalesce(nullif(runtime, ''), 'unknown'), count(*) FROM {table} GROUP BY ALL"  # noqa: S608
             )
             for runtime, number in counted.fetchall():
-                found.setdefault(runtime, {})[product_of(catalog, table)] = number
+                found.setdefault(runtime, {})[product_name(catalog, table)] = number
     return found

@@ -1,4 +1,4 @@
-"""HTML put together so that text is always text: only what `element` made is markup, all else is escaped."""
+"""Build HTML: only results of this module are markup, all other text is escaped."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from crawler.text import escape_control
 
 _VOID = frozenset({"meta", "link", "input", "br"})
-# No cell of a table holds more; what is longer is cut, and shows that it is.
+# Longer texts are cut and end with an ellipsis.
 MAX_TEXT = 1000
 
 
 class Html(str):
-    """Markup. Nothing but this module makes one of data."""
+    """Markup. Only this module makes markup from data."""
 
     __slots__ = ()
 
@@ -22,8 +22,8 @@ Child = Html | str | int | None
 Attribute = str | int | bool | None
 
 
-def shown(value: str) -> str:
-    """Text from outside as it may be shown: no control or direction characters, and not without end."""
+def printable_text(value: str) -> str:
+    """Return foreign text for display: control and direction characters are escaped, long text is cut."""
     if len(value) <= MAX_TEXT and value.isprintable():
         return value
     text = escape_control(value[: MAX_TEXT + 1])
@@ -31,14 +31,14 @@ def shown(value: str) -> str:
 
 
 def escaped(value: str) -> Html:
-    """Text as markup that shows just that text."""
-    return Html(html.escape(shown(value)))
+    """Return markup that shows the text."""
+    return Html(html.escape(printable_text(value)))
 
 
 def element(name: str, /, *children: Child, **attributes: Attribute) -> Html:
-    """An element. Strings are escaped, None is left out; `class_` is `class`, `data_theme` is `data-theme`.
+    """Return an element. Strings are escaped, None is omitted; `class_` is `class`, `data_theme` is `data-theme`.
 
-    An attribute that is True has no value; one that is False or None isn't there.
+    A True attribute has no value; a False or None attribute is omitted.
     """
     pairs = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items())
     words = [name, *(_attribute(key, value) for key, value in pairs if value is not None and value is not False)]
@@ -47,12 +47,12 @@ def element(name: str, /, *children: Child, **attributes: Attribute) -> Html:
 
 
 def joined(children: Iterable[Child], between: str = "") -> Html:
-    """Several children as one; strings are escaped."""
+    """Join several children; strings are escaped."""
     return Html(between.join(_child(child) for child in children if child is not None))
 
 
 def verbatim(name: str, content: str, /, **attributes: str) -> Html:
-    """A `style` or `script` element, whose content isn't escaped: it must be ours, or hold no `<`."""
+    """Return a `style` or `script` element. Its content isn't escaped: it must be our own, or contain no `<`."""
     words = [name, *(_attribute(key, value) for key, value in attributes.items())]
     return Html(f"<{' '.join(words)}>{content}</{name}>")
 

@@ -1,4 +1,4 @@
-"""The page around the sections: one file that asks nobody for anything, and that runs our script and no other."""
+"""The frame of the page: one self-contained file that runs only its own script."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from crawler.audit.report.markup import Html, element, joined, verbatim
 
 
 def asset(name: str) -> str:
-    """The page's own script or style sheet."""
+    """Return the page's script or style sheet."""
     return (resources(__package__) / "assets" / name).read_text("utf-8")
 
 
 def content_policy(style: str, script: str) -> str:
-    """A Content-Security-Policy that lets in this style sheet and this script, by their hashes, and nothing else."""
+    """Return a Content-Security-Policy that allows only this style sheet and this script, by their hashes."""
     return (
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
@@ -24,7 +24,7 @@ def content_policy(style: str, script: str) -> str:
 
 
 def page(title: str, header: Html, sections: Sequence[tuple[str, str, Html]], footer: str) -> str:
-    """The whole file. `sections` are (ID, heading, content), in the order of the navigation."""
+    """Return the whole file. `sections` are (ID, heading, content), in the order of the navigation."""
     style, script = asset("report.css"), asset("report.js")
     head = element(
         "head",

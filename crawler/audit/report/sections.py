@@ -1,35 +1,35 @@
-"""The page's sections but coverage and evidence: the summary, findings, what changed, and what there is."""
+"""The sections summary, findings, changes and inventory of the page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from crawler.audit.findings import SEVERITIES, Coverage, Outcome
+from crawler.audit.findings import SEVERITIES, Coverage, FindingResult
 from crawler.audit.report.changes import CHANGE_KINDS, COLUMNS, NOT_COMPARED_COLUMNS, UNKNOWN_COLUMNS, Changes
-from crawler.audit.report.charts import Bar, Chart, bar_chart, meter, stacked
-from crawler.audit.report.coverage import verdict
-from crawler.audit.report.facts import KINDS, Inventory
+from crawler.audit.report.charts import Bar, Chart, bar_chart, meter, stacked_bars
+from crawler.audit.report.coverage import completeness
+from crawler.audit.report.facts import RESOURCE_KINDS, Inventory
 from crawler.audit.report.markup import Html, element, joined
-from crawler.audit.report.tables import DataTable, Row, data_table, listing
+from crawler.audit.report.tables import DataTable, Row, data_table, optional_table
 
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest
 
 
 def summary_section(
-    manifest: Manifest, inventory: Inventory, outcomes: Sequence[Outcome], changes: Changes | None
+    manifest: Manifest, inventory: Inventory, outcomes: Sequence[FindingResult], changes: Changes | None
 ) -> Html:
-    """How complete it is, the numbers that people ask for first, and how many findings of which severity."""
-    accounts = len({place.account_id for place in inventory.places})
-    regions = len({place.region_id for place in inventory.places})
+    """Return the summary: coverage, key numbers, findings by severity, and changes."""
+    accounts = len({target.account_id for target in inventory.targets})
+    regions = len({target.region_id for target in inventory.targets})
     tiles = [_tile("accounts", accounts), _tile("regions", regions)]
-    tiles += [_tile(kind, inventory.total(kind)) for kind in KINDS]
-    tiles.append(_tile("rows in all", inventory.rows))
+    tiles += [_tile(kind, inventory.total(kind)) for kind in RESOURCE_KINDS]
+    tiles.append(_tile("rows in total", inventory.rows))
     kind = "good" if manifest.status == "complete" else "bad"
     return joined(
         [
-            element("p", verdict(manifest), class_=f"verdict {kind}"),
+            element("p", completeness(manifest), class_=f"verdict {kind}"),
             element("dl", *tiles, class_="tiles"),
             findings_line(outcomes),
             _changes_line(changes) if changes else None,
@@ -42,13 +42,13 @@ def _tile(name: str, number: int | None) -> Html:
     return element("div", element("dt", name), element("dd", value))
 
 
-def findings_line(outcomes: Sequence[Outcome]) -> Html:
-    """How many findings there are of each severity, and how many can't be answered."""
+def findings_line(outcomes: Sequence[FindingResult]) -> Html:
+    """Return a meter of the findings by severity, and of those unknown or without rows."""
     found = [outcome.finding.severity for outcome in outcomes if outcome.total]
     parts = [(f"sev-{severity}", str(severity), found.count(severity)) for severity in SEVERITIES]
-    unsure = sum(outcome.knowledge is not Coverage.WHOLE and not outcome.total for outcome in outcomes)
+    unsure = sum(outcome.coverage is not Coverage.COMPLETE and not outcome.total for outcome in outcomes)
     nothing = len(outcomes) - len(found) - unsure
-    parts += [("sev-unknown", "not known", unsure), ("sev-none", "with nothing found", nothing)]
+    parts += [("sev-unknown", "unknown", unsure), ("sev-none", "without rows", nothing)]
     return element("div", element("h3", "Findings"), meter(parts, "Findings by severity"), class_="strip")
 
 
@@ -58,44 +58,44 @@ def _changes_line(changes: Changes) -> Html:
     return element(
         "div",
         element("h3", title),
-        meter(numbers, title) if changes.differing else element("p", "Nothing is known to have changed."),
+        meter(numbers, title) if changes.differing else element("p", "No known changes."),
         element("p", _unknown_text(changes), class_="gap") if changes.unknown_scopes else None,
         class_="strip",
     )
 
 
-def findings_section(outcomes: Sequence[Outcome]) -> Html:
-    """Every finding: those with rows, those that can't be answered, those with nothing found."""
+def findings_section(outcomes: Sequence[FindingResult]) -> Html:
+    """Return all findings: those with rows, those unknown, those without rows."""
     found = [outcome for outcome in outcomes if outcome.total]
-    unsure = [outcome for outcome in outcomes if not outcome.total and outcome.knowledge is not Coverage.WHOLE]
-    nothing = [outcome for outcome in outcomes if not outcome.total and outcome.knowledge is Coverage.WHOLE]
+    unsure = [outcome for outcome in outcomes if not outcome.total and outcome.coverage is not Coverage.COMPLETE]
+    nothing = [outcome for outcome in outcomes if not outcome.total and outcome.coverage is Coverage.COMPLETE]
     groups = (
         ("Found", "found", found),
-        ("Not known, or only in part", "not-known", unsure),
+        ("Unknown or partly unknown", "not-known", unsure),
         ("Nothing found", "nothing-found", nothing),
     )
     return joined(_group(title, kind, group) for title, kind, group in groups if group)
 
 
-def _group(title: str, kind: str, outcomes: Sequence[Outcome]) -> Html:
+def _group(title: str, kind: str, outcomes: Sequence[FindingResult]) -> Html:
     heading = element("h3", f"{title} ({len(outcomes)})")
     return element("div", heading, *(_finding(outcome) for outcome in outcomes), class_=f"findings {kind}")
 
 
-def result_text(outcome: Outcome) -> str:
-    """What came out, in two or three words: never `none` where something isn't known."""
-    match outcome.knowledge:
+def result_text(outcome: FindingResult) -> str:
+    """Return the result in two or three words; `none` only if nothing is unknown."""
+    match outcome.coverage:
         case Coverage.UNKNOWN:
             return "unknown"
-        case Coverage.PARTLY if outcome.total:
+        case Coverage.PARTIAL if outcome.total:
             return f"{outcome.total:,} or more"
-        case Coverage.PARTLY:
+        case Coverage.PARTIAL:
             return "partly unknown"
         case _:
             return f"{outcome.total:,}" if outcome.total else "none"
 
 
-def _finding(outcome: Outcome) -> Html:
+def _finding(outcome: FindingResult) -> Html:
     finding = outcome.finding
     summary = element(
         "summary",
@@ -108,33 +108,33 @@ def _finding(outcome: Outcome) -> Html:
         element("p", element("strong", "What to do: "), finding.remedy) if finding.remedy else None,
         _gaps(outcome),
         _rows(outcome),
-        _how(outcome),
+        _query_details(outcome),
     ]
     return element("details", summary, *paragraphs, class_="finding", id=f"finding-{finding.name}")
 
 
-def _gaps(outcome: Outcome) -> Html | None:
+def _gaps(outcome: FindingResult) -> Html | None:
     if not outcome.gaps:
         return None
-    lead = "Not known: " if outcome.knowledge is Coverage.UNKNOWN else "Known in part only: "
+    lead = "Unknown: " if outcome.coverage is Coverage.UNKNOWN else "Partly unknown: "
     return element("p", element("strong", lead), "; ".join(outcome.gaps), ".", class_="gap")
 
 
-def _rows(outcome: Outcome) -> Html | None:
+def _rows(outcome: FindingResult) -> Html | None:
     if not outcome.total:
         return None
     name, title = outcome.finding.name, outcome.finding.title
     return data_table(DataTable(name, title, outcome.columns, outcome.rows, outcome.total, has_heading=False))
 
 
-def _how(outcome: Outcome) -> Html:
+def _query_details(outcome: FindingResult) -> Html:
     finding = outcome.finding
-    origin = "a file of your own" if finding.is_own else "built in"
+    origin = "your own file" if finding.is_own else "built in"
     tables = ", ".join((*finding.tables, *finding.lookups))
-    source = f"By {finding.source}, checked {finding.checked}." if finding.source else None
+    source = f"Source: {finding.source}, checked {finding.checked}." if finding.source else None
     return element(
         "details",
-        element("summary", f"How it was asked: {finding.name}"),
+        element("summary", f"Query: {finding.name}"),
         element("p", source) if source else None,
         element("p", f"Tables: {tables}. This finding is {origin}; `acs-inventory query` runs the same SQL."),
         element("pre", element("code", _lines(finding.sql)), tabindex=0),
@@ -143,16 +143,16 @@ def _how(outcome: Outcome) -> Html:
 
 
 def _lines(sql: str) -> Html:
-    """SQL with its line breaks, which other text doesn't keep."""
+    """Return SQL with its line breaks; escaped text has none."""
     return joined((element("span", line or " ", class_="line") for line in sql.splitlines()), "\n")
 
 
 def changes_section(changes: Changes | None, max_rows: int) -> Html:
-    """What came, went and changed, by table and one by one; and where that isn't known."""
+    """Return the changes by table and one by one, and the scopes and columns where they are unknown."""
     if changes is None:
-        return element("p", "There is no earlier snapshot that this one was compared with.")
+        return element("p", "This snapshot was not compared with an earlier one.")
     bars = [Bar(table.table, [table.counts.get(kind, 0) for kind in CHANGE_KINDS]) for table in changes.differing]
-    chart = Chart("Resources by table", CHANGE_KINDS, bars, most=15)
+    chart = Chart("Resources by table", CHANGE_KINDS, bars, max_bars=15)
     counted = ", ".join(f"{changes.total(kind):,} {kind}" for kind in CHANGE_KINDS)
     rows, total = changes.rows(), sum(table.total for table in changes.tables)
     missing = total - sum(len(table.shown) for table in changes.tables)
@@ -160,11 +160,11 @@ def changes_section(changes: Changes | None, max_rows: int) -> Html:
         [
             element("p", f"Compared with {changes.before}: {counted}. {_unknown_text(changes)}"),
             element("div", bar_chart(chart), class_="charts changes") if bars else None,
-            listing("changes", "One by one", COLUMNS, rows, max_rows, missing),
-            listing(
-                "unknown-changes", "Scopes in which changes aren't known", UNKNOWN_COLUMNS, changes.unknown(), max_rows
+            optional_table("changes", "All changes", COLUMNS, rows, max_rows, missing),
+            optional_table(
+                "unknown-changes", "Scopes whose changes are unknown", UNKNOWN_COLUMNS, changes.unknown(), max_rows
             ),
-            listing(
+            optional_table(
                 "not-compared", "Columns that can't be compared", NOT_COMPARED_COLUMNS, changes.not_compared(), max_rows
             ),
         ]
@@ -174,25 +174,25 @@ def changes_section(changes: Changes | None, max_rows: int) -> Html:
 def _unknown_text(changes: Changes) -> str:
     if not changes.unknown_scopes:
         return "Every scope is complete on both sides."
-    unknown = f"In {changes.unknown_scopes:,} scopes one side or both aren't complete: "
-    return unknown + "what is missing there isn't said to be removed."
+    unknown = f"{changes.unknown_scopes:,} scopes are incomplete on one side or both: "
+    return unknown + "rows missing there aren't reported as removed."
 
 
 def inventory_section(inventory: Inventory, max_rows: int) -> Html:
-    """Charts by runtime, account, region and product, then every place and every table."""
+    """Return charts by runtime, account, region and product, then all targets and all tables."""
     products = inventory.products
-    left = [Chart("Functions by runtime", products, stacked(inventory.runtimes, products))]
+    left = [Chart("Functions by runtime", products, stacked_bars(inventory.runtimes, products))]
     right = [
-        Chart("Rows by product", products, stacked(_by_product(inventory), products), is_named=True),
-        Chart("Rows by account", products, stacked(inventory.by("account_id"), products)),
-        Chart("Rows by region", products, stacked(inventory.by("region_id"), products)),
+        Chart("Rows by product", products, stacked_bars(_by_product(inventory), products), is_named=True),
+        Chart("Rows by account", products, stacked_bars(inventory.by("account_id"), products)),
+        Chart("Rows by region", products, stacked_bars(inventory.by("region_id"), products)),
     ]
     halves = [element("div", *(bar_chart(chart) for chart in half if chart.bars)) for half in (left, right)]
     return joined(
         [
             element("div", *halves, class_="charts"),
-            _places(inventory, max_rows),
-            _tables(inventory, max_rows),
+            _target_overview(inventory, max_rows),
+            _table_overview(inventory, max_rows),
         ]
     )
 
@@ -205,24 +205,24 @@ def _by_product(inventory: Inventory) -> dict[str, dict[str, int]]:
     return found
 
 
-def _places(inventory: Inventory, max_rows: int) -> Html | None:
-    kinds = [kind for kind in KINDS if inventory.total(kind) is not None]
+def _target_overview(inventory: Inventory, max_rows: int) -> Html | None:
+    kinds = [kind for kind in RESOURCE_KINDS if inventory.total(kind) is not None]
     columns = ("account_id", "region_id", *kinds, "rows", "scopes", "not_complete")
     rows: list[Row] = [
         (
-            place.account_id,
-            place.region_id,
-            *(place.count(kind) for kind in kinds),
-            place.rows.total(),
-            place.scopes,
-            place.open_scopes,
+            target.account_id,
+            target.region_id,
+            *(target.count(kind) for kind in kinds),
+            target.rows.total(),
+            target.scopes,
+            target.open_scopes,
         )
-        for place in inventory.places
+        for target in inventory.targets
     ]
-    return listing("places", "Accounts and regions", columns, rows, max_rows)
+    return optional_table("places", "Accounts and regions", columns, rows, max_rows)
 
 
-def _tables(inventory: Inventory, max_rows: int) -> Html | None:
+def _table_overview(inventory: Inventory, max_rows: int) -> Html | None:
     rows: list[Row] = [
         (
             table.table,
@@ -234,6 +234,6 @@ def _tables(inventory: Inventory, max_rows: int) -> Html | None:
         )
         for table in inventory.tables
     ]
-    return listing(
+    return optional_table(
         "tables", "Tables", ("table", "product", "what_of", "rows", "scopes", "not_complete"), rows, max_rows
     )

@@ -1,4 +1,4 @@
-"""Tables that sort and filter: their first rows as HTML, all of them as JSON that the page's script reads."""
+"""Sortable tables with a filter: the first rows as HTML, all rows as JSON for the page's script."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.audit.report.markup import Html, element, joined, shown, verbatim
+from crawler.audit.report.markup import Html, element, joined, printable_text, verbatim
 
-Cell = str | int | float | bool | None
-Row = tuple[Cell, ...]
+CellValue = str | int | float | bool | None
+Row = tuple[CellValue, ...]
 
-# Rows that are there without the script, on paper too; and how exact JavaScript's numbers are.
+# Rows that are shown without the script and in print; the largest exact integer in JavaScript.
 FIRST_ROWS = 10
 _LARGEST_EXACT = 2**53 - 1
 _LABELS = {"account_id": "account", "region_id": "region"}
-# Short values that read better unbroken.
+# Columns with short values, shown without line breaks.
 _TIGHT = frozenset({"account_id", "region_id", "what", "status", "product", "runtime", "severity"})
-# Characters that end a script element, or that some parsers take for the end of a line.
+# Characters that could end a script element, or that some parsers take for line ends.
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 @dataclass(frozen=True, slots=True)
 class DataTable:
-    """A table's columns and rows. `total` is larger than the number of rows where only the first are in the file.
+    """A table's columns and rows. `total` is larger than the number of rows if only the first are in the file.
 
-    `has_heading`: whether the caption is shown above the table; else it is only there for who can't see the page.
+    `has_heading`: whether the caption is shown above the table; otherwise only screen readers have it.
     """
 
     name: str
     caption: str
     columns: tuple[str, ...]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[CellValue]]
     total: int = 0
     has_heading: bool = True
 
     @property
     def left_out(self) -> int:
-        """Rows that aren't in the file."""
+        """The number of rows that aren't in the file."""
         return max(0, self.total - len(self.rows))
 
 
 def data_table(table: DataTable) -> Html:
-    """The table with its first rows, and its data for the script beside it."""
-    kinds = [_kind(table, at) for at in range(len(table.columns))]
+    """Return the table with its first rows, and its data for the script."""
+    kinds = [_column_class(table, at) for at in range(len(table.columns))]
     labels = [label(column) for column in table.columns]
     head = [element("th", name, scope="col", class_=kind) for name, kind in zip(labels, kinds, strict=True)]
     body = [_row(row, labels, kinds) for row in table.rows[:FIRST_ROWS]]
@@ -57,33 +57,33 @@ def data_table(table: DataTable) -> Html:
         "div",
         element("h3", table.caption) if table.has_heading else None,
         element("div", grid, class_="scroll", tabindex=0, role="region", aria_label=table.caption),
-        _note(table),
-        _data(table, labels, kinds),
+        _row_note(table),
+        _data_script(table, labels, kinds),
         class_="data",
         data_table=table.name,
         data_first=FIRST_ROWS,
     )
 
 
-def listing(
+def optional_table(
     name: str,
     caption: str,
     columns: tuple[str, ...],
-    rows: Sequence[Sequence[Cell]],
+    rows: Sequence[Sequence[CellValue]],
     max_rows: int,
     missing: int = 0,
 ) -> Html | None:
-    """A table where there are rows, at most so many of them; `missing` counts those that weren't even read."""
+    """Return a table of at most `max_rows` rows, None without rows; `missing` counts rows that weren't read."""
     return data_table(DataTable(name, caption, columns, rows[:max_rows], len(rows) + missing)) if rows else None
 
 
 def label(column: str) -> str:
-    """A column's heading: `function_name` → `function name`."""
+    """Return a column's heading: `function_name` → `function name`."""
     return _LABELS.get(column, column.replace("_", " "))
 
 
-def cell_text(value: Cell) -> str:
-    """A value as it is shown; the script shows it the same."""
+def display_text(value: CellValue) -> str:
+    """Return a value as shown; the script shows it in the same way."""
     match value:
         case None | "":
             return "–"
@@ -96,21 +96,21 @@ def cell_text(value: Cell) -> str:
 
 
 def json_text(value: Any) -> str:
-    """JSON that may stand inside of a script element."""
+    """Return JSON that is safe inside a script element."""
     import msgspec
 
     return msgspec.json.encode(value).decode().translate(_ESCAPES)
 
 
-def _row(row: Sequence[Cell], labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
+def _row(row: Sequence[CellValue], labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
     cells = [
-        element("td", cell_text(value), data_label=name, class_=kind)
+        element("td", display_text(value), data_label=name, class_=kind)
         for value, name, kind in zip(row, labels, kinds, strict=True)
     ]
     return element("tr", *cells)
 
 
-def _note(table: DataTable) -> Html | None:
+def _row_note(table: DataTable) -> Html | None:
     hidden = len(table.rows) - FIRST_ROWS
     parts = []
     if hidden > 0:
@@ -124,15 +124,15 @@ def _note(table: DataTable) -> Html | None:
     return element("p", joined(parts, " "), class_="note") if parts else None
 
 
-def _data(table: DataTable, labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
+def _data_script(table: DataTable, labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
     columns = [[name, kind or ""] for name, kind in zip(labels, kinds, strict=True)]
-    rows = [[_plain(value) for value in row] for row in table.rows]
+    rows = [[_json_cell(value) for value in row] for row in table.rows]
     return verbatim("script", json_text({"columns": columns, "rows": rows}), type="application/json")
 
 
-def _plain(value: Cell) -> Cell:
+def _json_cell(value: CellValue) -> CellValue:
     if isinstance(value, str):
-        return shown(value)
+        return printable_text(value)
     if isinstance(value, int) and abs(value) > _LARGEST_EXACT:
         return f"{value:,}"
     if isinstance(value, float) and value - value != 0:
@@ -140,8 +140,8 @@ def _plain(value: Cell) -> Cell:
     return value
 
 
-def _kind(table: DataTable, at: int) -> str | None:
-    """How a column is set: numbers to the right, short words unbroken."""
+def _column_class(table: DataTable, at: int) -> str | None:
+    """Return a column's class: `number` (right-aligned) or `tight` (no line breaks)."""
     values = [row[at] for row in table.rows if row[at] is not None]
     if values and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         return "number"

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crawler.audit.diff.columns import SCOPE_COLUMNS
-from crawler.audit.diff.comparison import Difference, Kind, TableChanges
+from crawler.audit.diff.comparison import ChangeKind, Difference, TableChanges
 from crawler.cli.crawl_summary import print_scopes
 from crawler.cli.render import console, safe, table_of
 from crawler.snapshot import Manifest
@@ -25,7 +25,11 @@ _MOST_SHOWN = 120
 _LONGEST = 80
 _WIDEST_PATH = 40
 _GAP, _EDGES = 3, 2
-_MARKS: Mapping[Kind, tuple[str, str]] = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
+_MARKS: Mapping[ChangeKind, tuple[str, str]] = {
+    "added": ("+", "green"),
+    "removed": ("-", "red"),
+    "changed": ("~", "yellow"),
+}
 # Text that can't be confused with a number, null, true, false or several words, and needs no quotes.
 _UNQUOTED = re.compile(r"(?!(?:null|true|false|-?[\d.]+(?:[eE][+-]?\d+)?)$)[\w.:/@+-]+", re.ASCII)
 

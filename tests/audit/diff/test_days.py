@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from crawler.audit.database import open_snapshot
-from crawler.audit.diff.comparison import compare, keyings
+from crawler.audit.diff.comparison import compare, table_keys
 from crawler.audit.diff.json_output import write_json
 from crawler.catalog import load_catalog
 from crawler.catalog.columns import snake_case
@@ -45,7 +45,7 @@ def nights(tmp_path_factory):
     assert re.fullmatch("[0-9a-f]{16}", old.manifest.fingerprint_key_id)
     assert new.manifest.fingerprint_key_id == old.manifest.fingerprint_key_id
     said = []
-    with compare(old, new, keyings(CATALOG)) as tables:
+    with compare(old, new, table_keys(CATALOG)) as tables:
         verdict = write_json(first.snapshot_id, second.snapshot_id, tables, said.append)
     assert (first.exit_code, second.exit_code, verdict.exit_code) == (0, 3, 1)
     return json.loads("".join(said)), difference(before, after), second

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.audit.export.cell_text import guarded, is_formula, json_texts, object_texts, plain_texts
+from crawler.audit.export.cell_text import escape_formula, is_formula, json_texts, object_texts, plain_texts
 from tests.support.hostile_rows import FORMULAS, HARMLESS
 
 TYPES = [
@@ -119,17 +119,17 @@ def test_decimals_and_instants_in_a_struct_keep_their_digits():
 def test_what_a_spreadsheet_may_run_gets_an_apostrophe_t24(text):
     """T24."""
     assert is_formula(text)
-    assert guarded(text) == f"'{text}"
+    assert escape_formula(text) == f"'{text}"
 
 
 @pytest.mark.parametrize("text", HARMLESS, ids=ascii)
 def test_other_texts_stay_what_they_are(text):
     assert not is_formula(text)
-    assert guarded(text) is text
+    assert escape_formula(text) is text
 
 
 @given(st.text(st.sampled_from(" \t\r\n\"'=+-@＝－a1\x00\xa0\ufeff"), max_size=6))
 def test_no_text_that_begins_like_a_formula_is_left_without_an_apostrophe(text):
     """T24."""
-    shown = guarded(text)
+    shown = escape_formula(text)
     assert shown.startswith("'") or not shown.strip(" \"'\x00\xa0\ufeff").startswith(tuple("=+-@＝－\t\r\n"))

@@ -21,8 +21,8 @@ from crawler.audit.database import open_snapshot
 from crawler.audit.export import files as rowfiles
 from crawler.audit.export import workbook
 from crawler.audit.export.atomic_files import TargetError
-from crawler.audit.export.exporter import Request, export
-from crawler.audit.export.selection import Selection, choose, column_paths
+from crawler.audit.export.exporter import ExportRequest, export
+from crawler.audit.export.selection import ExportSelection, choose, column_paths
 from crawler.audit.query import Rows
 from crawler.audit.sql_errors import TableNames
 from crawler.errors import ConfigError, OutputError, QueryError
@@ -42,8 +42,8 @@ def snapshot(tmp_path_factory):
 def run(snapshot, path, file_format="csv", tables=("fc_functions",), columns="", where="", **options):
     known = TableNames(snapshot, lambda: CATALOG.operations)
     paths = column_paths(columns) if columns else ()
-    selection = Selection(choose(tables, known), paths, where)
-    return export(Request(selection, file_format, path, NOW, **options), known)
+    selection = ExportSelection(choose(tables, known), paths, where)
+    return export(ExportRequest(selection, file_format, path, NOW, **options), known)
 
 
 def read_csv(path):
@@ -304,7 +304,7 @@ def test_files_are_for_their_owner_only_whatever_the_umask_t14(snapshot, tmp_pat
 def test_what_is_there_is_replaced_only_when_asked_to(snapshot, tmp_path, name, file_format, tables):
     run(snapshot, tmp_path / name, file_format, tables)
     names = leftovers(tmp_path)
-    with pytest.raises(ConfigError, match="is there already: name another with --to, or give --overwrite"):
+    with pytest.raises(ConfigError, match="already exists; name another path with --to, or use --overwrite"):
         run(snapshot, tmp_path / name, file_format, tables, where="false")
     run(snapshot, tmp_path / name, file_format, tables, where="false", may_replace=True)
     assert leftovers(tmp_path) == names
@@ -314,7 +314,7 @@ def test_what_is_there_is_replaced_only_when_asked_to(snapshot, tmp_path, name, 
 
 def test_a_companion_of_another_file_is_not_replaced_either(snapshot, tmp_path):
     (tmp_path / "f.csv.snapshot.json").write_text("mine")
-    with pytest.raises(ConfigError, match=r"f.csv.snapshot.json is there already"):
+    with pytest.raises(ConfigError, match=r"f.csv.snapshot.json already exists"):
         run(snapshot, tmp_path / "f.csv")
     assert leftovers(tmp_path) == ["f.csv.snapshot.json"]
 
@@ -325,7 +325,7 @@ def test_a_folder_that_holds_anything_else_is_never_replaced(snapshot, tmp_path,
     folder.mkdir()
     for name, text in content.items():
         (folder / name).write_text(text)
-    with pytest.raises(ConfigError, match=r"isn't overwritten: it has '.*', which no export has written there"):
+    with pytest.raises(ConfigError, match=r"isn't overwritten: it contains '.*', which is not from an export"):
         run(snapshot, folder, "csv", ["fc_*"], may_replace=True)
     assert leftovers(folder) == sorted(content)
 
@@ -333,7 +333,7 @@ def test_a_folder_that_holds_anything_else_is_never_replaced(snapshot, tmp_path,
 def test_a_folder_of_an_export_to_which_somebody_added_a_file_is_not_replaced(snapshot, tmp_path):
     run(snapshot, tmp_path / "all", "csv", ["fc_*"])
     (tmp_path / "all" / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"it has 'notes.txt'"):
+    with pytest.raises(ConfigError, match=r"it contains 'notes.txt'"):
         run(snapshot, tmp_path / "all", "csv", ["fc_*"], may_replace=True)
 
 
@@ -343,11 +343,11 @@ def test_odd_places_are_refused(snapshot, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     os.mkfifo(tmp_path / "pipe")
     cases = [
-        ("missing/f.csv", ["fc_functions"], "missing is no folder: make it first"),
-        ("folder", ["fc_functions"], "is a folder: --to must name a file"),
-        ("pipe", ["fc_functions"], "is no file that could be replaced"),
-        ("file", ["fc_*"], "is no folder: --to must name one for several tables"),
-        ("link", ["fc_*"], "is no folder: --to must name one for several tables"),
+        ("missing/f.csv", ["fc_functions"], "missing is not a folder; create it first"),
+        ("folder", ["fc_functions"], "is a folder; --to must name a file"),
+        ("pipe", ["fc_functions"], "can't be replaced: it is not a regular file"),
+        ("file", ["fc_*"], "is not a folder; --to must name one for several tables"),
+        ("link", ["fc_*"], "is not a folder; --to must name one for several tables"),
     ]
     for name, tables, said in cases:
         with pytest.raises(ConfigError, match=said):
@@ -415,7 +415,7 @@ def test_a_part_that_is_not_its_manifests_is_not_exported_p13(snapshot, tmp_path
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(OutputError, match=r"part-0.parquet isn't what its manifest names"):
+    with pytest.raises(OutputError, match=r"part-0.parquet doesn't match its manifest"):
         run(changed, tmp_path / "f.csv")
     path.unlink()
     with pytest.raises(OutputError, match=r"can't read .*part-0.parquet: No such file"):
@@ -427,16 +427,16 @@ def test_a_part_that_is_not_its_manifests_is_not_exported_p13(snapshot, tmp_path
     ("options", "said"),
     [
         ({"tables": ["fc_funktions"]}, "there is no table 'fc_funktions': did you mean fc_functions"),
-        ({"tables": ["fc_aliases"]}, "has no table fc_aliases, which was read in no scope: 1 denied"),
-        ({"tables": ["fc_triggers"]}, "it can be crawled, and this crawl wasn't asked to"),
+        ({"tables": ["fc_aliases"]}, "has no table fc_aliases; it was not read in any scope: 1 denied"),
+        ({"tables": ["fc_triggers"]}, "it can be crawled, but this crawl didn't include it"),
         ({"tables": ["fc2_*"]}, "'fc2_\\*' matches no table of the snapshot"),
-        ({"tables": ["_scopes"]}, "_scopes goes along with every export"),
+        ({"tables": ["_scopes"]}, "_scopes is part of every export"),
         ({"columns": "runtme"}, "fc_functions has no column 'runtme': did you mean runtime"),
         ({"columns": "zzz"}, "fc_functions has no column 'zzz': it has account_id, region_id, .* …$"),
         ({"columns": "vpc_config.vpcid"}, "'vpc_config' of fc_functions has no field 'vpcid': did you mean vpc_id"),
-        ({"columns": "runtime.x"}, "'runtime' of fc_functions has no fields by name, so there is no 'runtime.x'"),
-        ({"columns": "a,,b"}, "must be different names with one comma between two"),
-        ({"columns": "a, a"}, "must be different names with one comma between two"),
+        ({"columns": "runtime.x"}, "'runtime' of fc_functions isn't a struct, so there is no 'runtime.x'"),
+        ({"columns": "a,,b"}, "must be different names, separated by commas"),
+        ({"columns": "a, a"}, "must be different names, separated by commas"),
         ({"where": "runtme = 'x'"}, '^--where for fc_functions: line 1, column 1: Referenced column "runtme"'),
         ({"where": "true AND\n  1 = "}, "^--where for fc_functions: line 3, column 1|^--where for fc_functions: "),
         ({"where": "true; DROP VIEW fc_functions"}, "^--where for fc_functions: .*syntax error"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.audit.findings import SEVERITIES, Coverage, Finding, evaluate, load_findings
+from crawler.audit.findings import SEVERITIES, Coverage, Finding, evaluate_findings, load_findings
 from crawler.audit.findings.files import parse_finding
 from crawler.errors import ConfigError
 from crawler.snapshot import DirectoryEntry, Status
@@ -21,7 +21,7 @@ HEADER = "-- severity: low\n-- title: Mine\n-- tables: fc_functions\n-- reason: 
 
 
 def ask(snapshot, name, **options):
-    [outcome] = evaluate(snapshot, [FINDINGS[name]], CATALOG, **options)
+    [outcome] = evaluate_findings(snapshot, [FINDINGS[name]], CATALOG, **options)
     return outcome
 
 
@@ -45,56 +45,56 @@ def test_a_finding_finds_what_it_is_about_and_passes_over_the_rest(tmp_path, nam
     empty = {table: [] for table in (*finding.tables, *finding.lookups)}
     assert set(case.rows) <= set(empty), "a case has a table that the finding doesn't ask for"
     outcome = ask(write(tmp_path, empty | case.rows), name)
-    assert outcome.knowledge is Coverage.WHOLE, outcome.gaps
+    assert outcome.coverage is Coverage.COMPLETE, outcome.gaps
     assert set(case.found) <= texts(outcome)
     assert not set(case.passed) & texts(outcome)
     assert outcome.total == len(outcome.rows) > 0
 
 
 def test_where_all_is_known_and_nothing_is_there_every_finding_says_so(tmp_path):
-    outcomes = evaluate(write(tmp_path, {table: [] for table in TABLES}), load_findings(), CATALOG)
-    assert {(outcome.knowledge, outcome.gaps, outcome.total) for outcome in outcomes} == {(Coverage.WHOLE, (), 0)}
+    outcomes = evaluate_findings(write(tmp_path, {table: [] for table in TABLES}), load_findings(), CATALOG)
+    assert {(outcome.coverage, outcome.gaps, outcome.total) for outcome in outcomes} == {(Coverage.COMPLETE, (), 0)}
 
 
 @pytest.mark.parametrize("table", TABLES)
 def test_no_finding_says_none_where_one_of_its_tables_is_not_known(tmp_path, table):
     rest = {other: [] for other in TABLES if other != table}
-    asking = [finding for finding in FINDINGS.values() if table in (*finding.tables, *finding.lookups)]
-    for outcome in evaluate(write(tmp_path / "missing", rest), asking, CATALOG):
-        assert outcome.knowledge is not Coverage.WHOLE, outcome.finding.name
+    concerned = [finding for finding in FINDINGS.values() if table in (*finding.tables, *finding.lookups)]
+    for outcome in evaluate_findings(write(tmp_path / "missing", rest), concerned, CATALOG):
+        assert outcome.coverage is not Coverage.COMPLETE, outcome.finding.name
         assert f"{table} wasn't crawled" in outcome.gaps
-    for outcome in evaluate(write(tmp_path / "denied", rest, {table: Status.DENIED}), asking, CATALOG):
-        assert outcome.knowledge is not Coverage.WHOLE, outcome.finding.name
+    for outcome in evaluate_findings(write(tmp_path / "denied", rest, {table: Status.DENIED}), concerned, CATALOG):
+        assert outcome.coverage is not Coverage.COMPLETE, outcome.finding.name
         assert f"1 of 1 scopes of {table} aren't complete" in outcome.gaps
 
 
 def test_a_finding_whose_tables_are_not_there_is_unknown(tmp_path):
     outcome = ask(write(tmp_path, {"fc_functions": []}), "opensearch_locked")
-    assert (outcome.knowledge, outcome.gaps) == (Coverage.UNKNOWN, ("opensearch_app_groups wasn't crawled",))
+    assert (outcome.coverage, outcome.gaps) == (Coverage.UNKNOWN, ("opensearch_app_groups wasn't crawled",))
 
 
 def test_rows_of_what_is_known_are_found_beside_what_is_not(tmp_path):
     rows = CASES["retired_runtimes"].rows["fc_functions"]
     outcome = ask(write(tmp_path, {"fc_functions": rows}, {"fc2_functions": Status.FAILED}), "retired_runtimes")
-    assert (outcome.knowledge, outcome.total) == (Coverage.PARTLY, 1)
+    assert (outcome.coverage, outcome.total) == (Coverage.PARTIAL, 1)
 
 
 def test_a_product_that_is_not_offered_is_known_to_have_nothing(tmp_path):
     snapshot = write(tmp_path, {"fc_functions": []}, {"opensearch_app_groups": Status.UNSUPPORTED})
-    assert ask(snapshot, "opensearch_locked").knowledge is Coverage.WHOLE
+    assert ask(snapshot, "opensearch_locked").coverage is Coverage.COMPLETE
 
 
 def test_a_table_that_was_only_walked_was_not_crawled(tmp_path):
     snapshot = write(tmp_path, {"fc_functions": [], "fc2_functions": []})
     for row in snapshot.ledger:
         row.written = False
-    assert ask(snapshot, "retired_runtimes").knowledge is Coverage.UNKNOWN
+    assert ask(snapshot, "retired_runtimes").coverage is Coverage.UNKNOWN
 
 
 def test_members_that_nobody_knows_leave_findings_open(tmp_path):
     directory = DirectoryEntry(account_id=ACCOUNT, status=Status.DENIED, error_code="NoPermission", error_message="…")
     outcome = ask(write(tmp_path, {"opensearch_app_groups": []}, directory=directory), "opensearch_locked")
-    assert outcome.knowledge is Coverage.PARTLY
+    assert outcome.coverage is Coverage.PARTIAL
     assert outcome.gaps == ("the list of the organization's members is denied, so accounts may be missing",)
 
 
@@ -102,20 +102,20 @@ def test_what_is_looked_up_where_the_list_is_not_whole_is_not_said_to_be_missing
     case = CASES["routes_to_missing_functions"]
     snapshot = write(tmp_path, dict(case.rows), {"fc_functions": Status.UNSTABLE})
     outcome = ask(snapshot, "routes_to_missing_functions")
-    assert (outcome.knowledge, outcome.total) == (Coverage.PARTLY, 0)
+    assert (outcome.coverage, outcome.total) == (Coverage.PARTIAL, 0)
 
 
 def test_equal_secrets_are_not_looked_for_where_all_of_them_are_masked(tmp_path):
     rows = CASES["shared_secrets"].rows
     outcome = ask(write(tmp_path, rows, secrets="mask"), "shared_secrets")
-    assert (outcome.knowledge, outcome.total) == (Coverage.UNKNOWN, 0)
+    assert (outcome.coverage, outcome.total) == (Coverage.UNKNOWN, 0)
     assert outcome.gaps == ("secrets are mask in this snapshot, not fingerprints",)
 
 
 def test_columns_that_an_older_snapshot_lacks_are_null(tmp_path):
     rows = [{"function_name": "outside", "internet_access": True}]
     outcome = ask(write(tmp_path, {"fc_functions": rows}, without=("vpc_config", "role")), "internet_without_vpc")
-    assert (outcome.knowledge, texts(outcome) >= {"outside", "None"}) == (Coverage.WHOLE, True)
+    assert (outcome.coverage, texts(outcome) >= {"outside", "None"}) == (Coverage.COMPLETE, True)
 
 
 def test_rows_beyond_the_limit_are_counted_and_not_kept(tmp_path):
@@ -131,7 +131,7 @@ def test_nested_values_instants_and_lists_become_text_that_a_cell_can_hold(tmp_p
         "{'x': 1} AS struct, map {'k': 2} AS map, 12.50::DECIMAL(9, 2) AS price, 3 AS number, true AS flag, "
         "count(*) AS rows FROM fc_functions"
     )
-    [outcome] = evaluate(write(tmp_path, {"fc_functions": []}), [mine(sql)], CATALOG)
+    [outcome] = evaluate_findings(write(tmp_path, {"fc_functions": []}), [mine(sql)], CATALOG)
     assert outcome.rows == (("2026-11-21 02:00:00", "2026-11-21", "a, b", '{"x":1}', '{"k":2}', "12.50", 3, True, 0),)
 
 
@@ -171,12 +171,12 @@ def test_a_value_goes_on_in_lines_that_begin_further_in():
         (HEADER.replace("low", "urgent") + "SELECT 1", "severity 'urgent' isn't one of high, medium, low, info"),
         (HEADER + "-- owner: me\nSELECT 1", "line 5: unknown key 'owner'"),
         (HEADER + "-- just a remark\nSELECT 1", "line 5: a header's lines are"),
-        (HEADER.replace("fc_functions", "../etc") + "SELECT 1", "'../etc' can't be a table's name"),
+        (HEADER.replace("fc_functions", "../etc") + "SELECT 1", "'../etc' isn't a table's name"),
         (HEADER + "SELEKT 1", "not SQL"),
         (HEADER, "there must be one SELECT"),
         (HEADER + "SELECT 1; SELECT 2", "there must be one SELECT"),
         (HEADER + "COPY (SELECT 1) TO 'x.csv'", "there must be one SELECT"),
-        (HEADER + "-- secrets: keep\nSELECT 1", "secrets can only ask for fingerprint"),
+        (HEADER + "-- secrets: keep\nSELECT 1", "the only value of secrets is fingerprint"),
     ],
 )
 def test_a_file_that_is_no_finding_is_refused_with_its_name_and_the_reason(tmp_path, text, message):
@@ -189,9 +189,9 @@ def test_a_file_that_is_no_finding_is_refused_with_its_name_and_the_reason(tmp_p
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("Mine.sql", b"", "named with small letters"),
+        ("Mine.sql", b"", "may have small letters"),
         ("mine.sql", b"\xff\xfe", "not UTF-8 at byte 0"),
-        ("mine.txt", b"", "there is no .sql file"),
+        ("mine.txt", b"", "the folder has no .sql file"),
         ("mine.sql", b"-" * (1 << 20) + b"-", "larger than 1 MiB"),
     ],
 )
@@ -220,20 +220,20 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
 def test_an_own_finding_that_does_not_run_is_refused_and_reaches_nothing_else(tmp_path, sql):
     snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
     with pytest.raises(ConfigError, match=r"the finding mine doesn't run on this snapshot: .+"):
-        evaluate(snapshot, [mine(sql)], CATALOG)
+        evaluate_findings(snapshot, [mine(sql)], CATALOG)
 
 
 def test_a_built_in_finding_that_does_not_run_is_unknown(tmp_path):
     snapshot = write(tmp_path, {"fc_functions": []})
-    [outcome] = evaluate(snapshot, [mine("SELECT nothing FROM fc_functions", is_own=False)], CATALOG)
-    assert outcome.knowledge is Coverage.UNKNOWN
-    assert "its question doesn't run on this snapshot" in outcome.gaps[0]
+    [outcome] = evaluate_findings(snapshot, [mine("SELECT nothing FROM fc_functions", is_own=False)], CATALOG)
+    assert outcome.coverage is Coverage.UNKNOWN
+    assert "its SQL doesn't run on this snapshot" in outcome.gaps[0]
 
 
 def test_tables_of_ones_own_can_be_asked_without_the_catalog(tmp_path):
     snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
     bare = type(CATALOG)(CATALOG.products, {})
-    [outcome] = evaluate(snapshot, [mine("SELECT function_name FROM fc_functions")], bare)
+    [outcome] = evaluate_findings(snapshot, [mine("SELECT function_name FROM fc_functions")], bare)
     assert outcome.rows == (("f",),)
 
 
@@ -259,5 +259,5 @@ def test_the_finding_that_the_documentation_shows_runs(tmp_path):
         {"function_name": name, "timeout": seconds} for name, seconds in (("a-prod", 600), ("b-prod", 60), ("c", 600))
     ]
     snapshot = write(tmp_path, {"fc_functions": rows, "fc2_functions": []})
-    [outcome] = evaluate(snapshot, [parse_finding("shown", text, "docs/report.md", is_own=True)], CATALOG)
+    [outcome] = evaluate_findings(snapshot, [parse_finding("shown", text, "docs/report.md", is_own=True)], CATALOG)
     assert [row[2:] for row in outcome.rows] == [("a-prod", 600)]

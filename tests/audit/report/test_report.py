@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from crawler.audit.database import open_snapshot
-from crawler.audit.diff.comparison import compare, keyings
+from crawler.audit.diff.comparison import compare, table_keys
 from crawler.audit.report import make_report
 from crawler.audit.report.charts import Bar, Chart, bar_chart
 from crawler.audit.report.markup import Html, element
@@ -96,19 +96,19 @@ def test_a_partial_snapshot_says_so_first_and_names_every_scope_with_its_reason(
 
 
 def test_a_finding_about_what_was_denied_says_that_it_knows_only_a_part(page):
-    assert "Known in part only: 1 of 2 scopes of opensearch_app_groups aren't complete" in page.text
+    assert "Partly unknown: 1 of 2 scopes of opensearch_app_groups aren't complete" in page.text
 
 
 def test_a_complete_snapshot_says_so_and_names_nothing(nights):
     first = report_of(nights[0][1])
     assert f"Complete: all {nights[0][0].manifest.scopes.total} scopes were read to their end." in first.text
     assert "scopes" not in first.data
-    assert "There is no earlier snapshot that this one was compared with." in first.text
+    assert "This snapshot was not compared with an earlier one." in first.text
 
 
 def test_the_changes_are_those_of_diff(page, nights):
     (_, old, _), (_, new, _) = nights
-    with compare(old, new, keyings(CATALOG)) as tables:
+    with compare(old, new, table_keys(CATALOG)) as tables:
         read = [table.read(10_000) for table in tables.values()]
     counts = {kind: sum(table.counts.get(kind, 0) for table in read) for kind in ("added", "removed", "changed")}
     assert all(counts.values())
@@ -126,7 +126,7 @@ def test_nothing_changed_is_said_in_words(nights):
     _, old, _ = nights[0]
     page = report_of(old, against=old)
     assert "0 added, 0 removed, 0 changed. Every scope is complete on both sides." in page.text
-    assert "Nothing is known to have changed." in page.text
+    assert "No known changes." in page.text
 
 
 def test_the_evidence_is_that_of_the_files(nights, page):
@@ -213,7 +213,7 @@ def test_what_was_found_is_in_the_page_with_its_reason_and_its_sql(tmp_path):
 
 
 def test_the_source_of_a_list_is_named_with_the_day_it_was_checked(page):
-    assert "By Cloud Config's rule fc-function-runtime-check" in page.text
+    assert "Source: Cloud Config's rule fc-function-runtime-check" in page.text
     assert "checked 2026-11-22." in page.text
 
 
@@ -224,7 +224,7 @@ def test_own_findings_are_on_the_page_and_said_to_be_ones_own(tmp_path):
     (folder / "mine.sql").write_text(f"{header}SELECT function_name FROM fc_functions")
     page = report_of(write(tmp_path / "s", {"fc_functions": [{"function_name": "f"}]}), findings=[folder])
     assert rows_of(page, "mine") == [{"function name": "f"}]
-    assert "This finding is a file of your own" in page.text
+    assert "This finding is your own file" in page.text
 
 
 def test_rows_beyond_the_limit_are_left_out_and_that_is_said(tmp_path):
@@ -432,7 +432,7 @@ def test_numbers_that_a_browser_would_round_are_text():
 
 def test_a_chart_has_its_numbers_as_text_and_sums_up_what_is_too_much():
     bars = [Bar(f"region-{number:02d}", (number, 1)) for number in range(20)]
-    page = read_page(bar_chart(Chart("Rows", ("a", "b"), bars, most=5)))
+    page = read_page(bar_chart(Chart("Rows", ("a", "b"), bars, max_bars=5)))
     assert len(page.having("tr")) == 5
     assert "region-19 a: 19 b: 1 20" in page.text
     assert "16 others" in page.text

@@ -1,4 +1,4 @@
-"""What a snapshot knows of the tables that a question is about: all of it, some, or nothing."""
+"""Determine how far a snapshot covers the tables of a finding: completely, in part, or not at all."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class Coverage(enum.StrEnum):
-    """How far an answer can be trusted: nothing is missing, something is, or there is no answer."""
+    """How far a result can be trusted: all data is there, some is missing, or there is no result."""
 
-    WHOLE = "whole"
-    PARTLY = "partly"
+    COMPLETE = "complete"
+    PARTIAL = "partial"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class TableCoverage:
-    """One table: its scopes, those that aren't whole, and those that have rows or have none for sure."""
+    """Scope counts of one table: all, those not complete, and those with rows or certainly without any."""
 
     table: str
     scopes: int = 0
@@ -34,7 +34,7 @@ class TableCoverage:
 
     @property
     def gap(self) -> str:
-        """What is missing, as part of a sentence; empty where nothing is."""
+        """The missing part, as a clause; empty if the table is complete."""
         if not self.scopes:
             return f"{self.table} wasn't crawled"
         if self.open_scopes:
@@ -42,8 +42,8 @@ class TableCoverage:
         return ""
 
 
-def coverage_of(snapshot: OpenSnapshot, table: str) -> TableCoverage:
-    """What the snapshot knows of a table. One that was only walked for its children counts as not crawled."""
+def table_coverage(snapshot: OpenSnapshot, table: str) -> TableCoverage:
+    """Return the coverage of a table. A table that was only read for its child lists counts as not crawled."""
     rows = [row for row in snapshot.ledger if row.table == table and row.written]
     return TableCoverage(
         table,
@@ -53,10 +53,10 @@ def coverage_of(snapshot: OpenSnapshot, table: str) -> TableCoverage:
     )
 
 
-def judge(snapshot: OpenSnapshot, finding: Finding) -> tuple[Coverage, tuple[str, ...]]:
-    """How far the snapshot can answer, and what is missing for it."""
-    tables = [coverage_of(snapshot, table) for table in finding.tables]
-    lookups = [coverage_of(snapshot, table) for table in finding.lookups]
+def assess_coverage(snapshot: OpenSnapshot, finding: Finding) -> tuple[Coverage, tuple[str, ...]]:
+    """Return how far the snapshot can answer a finding, and the missing parts."""
+    tables = [table_coverage(snapshot, table) for table in finding.tables]
+    lookups = [table_coverage(snapshot, table) for table in finding.lookups]
     gaps = [coverage.gap for coverage in (*tables, *lookups) if coverage.gap]
     if finding.secrets and snapshot.manifest.secrets != finding.secrets:
         return Coverage.UNKNOWN, (f"secrets are {snapshot.manifest.secrets} in this snapshot, not {finding.secrets}s",)
@@ -64,11 +64,11 @@ def judge(snapshot: OpenSnapshot, finding: Finding) -> tuple[Coverage, tuple[str
         return Coverage.UNKNOWN, tuple(gaps)
     if gap := directory_gap(snapshot.manifest):
         gaps.append(gap)
-    return (Coverage.PARTLY if gaps else Coverage.WHOLE), tuple(gaps)
+    return (Coverage.PARTIAL if gaps else Coverage.COMPLETE), tuple(gaps)
 
 
 def directory_gap(manifest: Manifest) -> str:
-    """Why there may be accounts that the snapshot knows nothing of; empty where there can't be any."""
+    """Return why accounts may be missing in the snapshot; empty if none can be."""
     directory = manifest.directory
     if directory is None or is_whole(directory.status):
         return ""

@@ -65,7 +65,7 @@ def assert_told(small, root, ended, failed):
         assert (root / "_snapshots/LATEST").read_text().strip() == small.old_id
         assert staged_ids(root) == []
     else:
-        assert "is written whole but not all in place, which the next crawl completes" in line
+        assert "is committed but not all in place; the next crawl completes it" in line
 
 
 def assert_recovers(small, root):

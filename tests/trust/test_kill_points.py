@@ -69,7 +69,7 @@ def asked(small):
 
 
 NOTHING_TO_RESUME = re.compile(
-    r"--resume: (.* has no unfinished crawl|the unfinished crawl .* ended before its lists began"
+    r"--resume: (.* has no unfinished crawl|the unfinished crawl .* ended before it requested a list"
     r"|snapshot .* was whole already, and is in place now)"
 )
 

@@ -11,9 +11,9 @@ from random import Random
 
 import orjson
 
-from benchmarks import records
-from benchmarks.records import Record
 from benchmarks.shape import PAGE_RECORDS, VERSIONS, Shape, layer_name
+from tests.support import generated_records as records
+from tests.support.generated_records import Record
 
 FIRST_TOKEN = "0000"
 

@@ -11,7 +11,7 @@ from random import Random
 import orjson
 import pytest
 
-from benchmarks import by_crawl, records
+from benchmarks import by_crawl
 from benchmarks.cloud import StaticCloud, write_description
 from benchmarks.measure import Measured, measure, medians, paired_ratio
 from benchmarks.pages import rendered, size_bytes
@@ -21,6 +21,7 @@ from crawler.catalog import load_catalog
 from crawler.config import parse_config
 from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.redaction import Redaction
+from tests.support import generated_records as records
 from tests.support.markdown_table import BEGIN, END, put
 
 CATALOG = load_catalog()

@@ -26,3 +26,14 @@ def test_public_class_name_is_defined_once():
         for name in public_classes(path):
             places[name].append(str(path.relative_to(ROOT)))
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_no_test_imports_a_test_or_a_benchmark():
+    """What two tests share is in tests/support, where a reader looks for it."""
+    found = []
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            module = node.module if isinstance(node, ast.ImportFrom) and node.module else ""
+            if module.startswith("benchmarks") or (module.startswith("tests.") and ".test_" in module):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno} {module}")
+    assert found == []

@@ -14,10 +14,10 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from benchmarks import records
 from crawler.emulator import Cloud, CloudSpec
 from crawler.emulator.apis.operation import order
 from crawler.emulator.apis.operations import BY_NAME
+from tests.support import generated_records as records
 
 Record = dict[str, Any]
 

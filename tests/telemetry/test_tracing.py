@@ -17,24 +17,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from crawler.snapshot import ScopeRow, Status
+from crawler.snapshot import Status
 from crawler.telemetry import tracing
-from crawler.telemetry.metrics import CrawlFigures
 from crawler.telemetry.tracing import chosen_exporter, export_spans
+from tests.support.crawl_figures import END, SNAPSHOT, START, figures, row
 
 ROOT = Path(__file__).parents[2]
-START = datetime(2026, 11, 22, 2, 0, 0, 123456, tzinfo=UTC)
-END = START + timedelta(minutes=5)
-SNAPSHOT = "20261122T020000Z-7f3a"
-
-
-def row(table="fc_functions", status=Status.COMPLETE, **changes):
-    times = {"started_at": START + timedelta(seconds=1), "finished_at": START + timedelta(seconds=3)}
-    return ScopeRow("1000000000000001", "cn-hangzhou", table, status, **(times | changes))
-
-
-def figures(ledger, exit_code=0):
-    return CrawlFigures(exit_code, START, END, ledger)
 
 
 def nanoseconds(moment):

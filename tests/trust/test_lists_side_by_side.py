@@ -16,7 +16,7 @@ from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
 from crawler.run.pagination import pager_for
 from crawler.testing import FakePage
-from tests.trust.test_moving_lists import FIRST_FAILURE, ChangingList, run
+from tests.support.changing_lists import FIRST_FAILURE, ChangingList, run
 
 NAMES = st.text("ab-Z_", min_size=1, max_size=3)
 

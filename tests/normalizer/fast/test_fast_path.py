@@ -24,9 +24,9 @@ from crawler.normalizer.fast import decoder as arrow
 from crawler.normalizer.fast import reader
 from crawler.normalizer.fast.variants import MAX_LEARNED
 from crawler.normalizer.pending import UndecodedPage
-from tests.normalizer.test_properties import CATALOG, HIDES, KEEPS, junk, leaves, mutated, names, records, texts
 from tests.support.crawl_runner import fast_cloud
 from tests.support.examples import examples
+from tests.support.record_strategies import CATALOG, HIDES, KEEPS, junk, leaves, mutated, names, records, texts
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 tables = st.sampled_from(sorted(CATALOG.operations))

@@ -15,15 +15,12 @@ from crawler.run.pagination import pager_for
 from crawler.run.pagination.page import MAX_PAGES
 from crawler.testing import FakePage
 from tests.support.examples import examples
+from tests.support.numbered_lists import Moves, Numbered, numbered
 
 TOKEN = Paging("token", "nextToken", "nextToken", "limit", 100)
 VERSION = Paging("version", "startVersion", "nextVersion", "limit", 100)
 LIMIT_ONLY = Paging("limit-only", limit_key="limit", limit=1000)
 NONE = Paging("none")
-
-
-def numbered(limit: int = 100) -> Paging:
-    return Paging("page-number", "pageNumber", limit_key="pageSize", limit=limit, total_key="totalCount")
 
 
 class Walked:
@@ -87,29 +84,6 @@ def chain(chunks, tokens):
         token: FakePage(chunk, after)
         for token, chunk, after in zip([None, *following], chunks, following, strict=False)
     }
-
-
-class Numbered:
-    """A numbered list. `total`: the total that it states, or a function of the request's number and the records."""
-
-    def __init__(self, items, total=..., cap=10**9, changes=()) -> None:
-        self.items = list(items)
-        self.total = total
-        self.cap = cap
-        self.requests = 0
-        self.changes = list(changes)
-
-    def __call__(self, parameters):
-        while self.changes and self.changes[0][0] <= self.requests:
-            self.changes.pop(0)[1](self.items)
-        self.requests += 1
-        number, size = int(parameters["pageNumber"]), min(int(parameters["pageSize"]), self.cap)
-        total = len(self.items) if self.total is ... else self.total
-        shown = self.items[(number - 1) * size : number * size]
-        return FakePage(shown, total=total(self.requests, shown) if callable(total) else total)
-
-
-# --- token ---
 
 
 @pytest.mark.parametrize("end", [None, "", '""'])
@@ -266,9 +240,6 @@ def test_other_errors_pass_through():
     assert isinstance(walked(TOKEN, answer).error, ThrottledError)
 
 
-# --- the page size ---
-
-
 @pytest.mark.parametrize(("most", "asked"), [(100, ["100"]), (50, ["100", "50"]), (49, ["100", "50", "20"])])
 @pytest.mark.parametrize("paging", [TOKEN, VERSION, numbered()])
 def test_a_refused_page_size_is_made_smaller(paging, most, asked):
@@ -315,9 +286,6 @@ def test_a_page_size_below_the_smaller_ones_is_not_made_larger():
     assert [parameters["limit"] for parameters in walked(paging, answer).asked] == ["20", "10"]
 
 
-# --- version ---
-
-
 def by_version(pages):
     return lambda parameters: pages[parameters.get("startVersion")]
 
@@ -355,9 +323,6 @@ def test_a_version_that_is_no_number_is_an_error(token):
     assert str(result.error) == f"TokenInvalid: nextVersion is {what}."
 
 
-# --- one page ---
-
-
 @pytest.mark.parametrize(
     ("count", "status"), [(0, "complete"), (999, "complete"), (1000, "truncated"), (1001, "truncated")]
 )
@@ -380,9 +345,6 @@ def test_a_list_without_paging_is_one_request_without_parameters():
     result = walked(NONE, lambda parameters: FakePage(range(5000)))
     assert (len(result.kept), result.asked, result.walk.status) == (5000, [{}], "complete")
     assert (result.restarts, result.settled) == (0, [True])
-
-
-# --- pages by number ---
 
 
 @pytest.mark.parametrize("count", [0, 1, 99])
@@ -520,39 +482,6 @@ def test_records_without_a_key_are_told_apart_by_their_content():
     assert (len(result.kept), result.walk.status) == (3, "complete")
 
 
-class Moves:
-    """A list with up to five records inserted or deleted while it is read; `stable` are those that stay."""
-
-    def __init__(self, dice: random.Random, *, comes_back: bool) -> None:
-        self.items = [f"i{n}" for n in range(dice.randint(1, 12))]
-        self.stable = set(self.items)
-        self._names = iter(f"n{n}" for n in range(100))
-        self._gone: list[str] = []
-        self._dice = dice
-        self._comes_back = comes_back
-        self._at = sorted(dice.randint(0, 14) for _ in range(dice.randint(1, 5)))
-        self.requests = 0
-
-    def _change(self) -> None:
-        if self.items and self._dice.random() < 0.55:
-            gone = self.items.pop(self._dice.randrange(len(self.items)))
-            self.stable.discard(gone)
-            self._gone.append(gone)
-            return
-        back = self._gone and self._comes_back and self._dice.random() < 0.7
-        name = self._gone.pop() if back else next(self._names)
-        self.items.insert(self._dice.randint(0, len(self.items)), name)
-
-    def page(self, parameters, *, has_total: bool) -> FakePage:
-        while self._at and self._at[0] <= self.requests:
-            self._at.pop(0)
-            self._change()
-        self.requests += 1
-        size, number = int(parameters["pageSize"]), int(parameters["pageNumber"])
-        shown = self.items[(number - 1) * size : number * size]
-        return FakePage(shown, total=len(self.items) if has_total else None)
-
-
 async def missed(seed: int, *, has_total: bool) -> tuple[str, set[str]]:
     """Return the status of a moving list, and the missed records among those that stayed."""
     dice = random.Random(seed)
@@ -585,9 +514,6 @@ async def test_no_moving_list_is_complete_while_a_record_that_stayed_is_missing(
         assert not (status == "complete" and lost), f"seed {seed}"
     assert outcomes["complete", False] > seeds / 5
     assert outcomes["unstable", True] > 0
-
-
-# --- every family ---
 
 
 @st.composite

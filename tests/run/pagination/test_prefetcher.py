@@ -13,7 +13,7 @@ from crawler.errors import InvalidArgumentError, unwrap_group
 from crawler.run.pagination import pager_for
 from crawler.run.pagination.by_number import MAX_PREFETCH, Prefetcher
 from crawler.testing import FakePage
-from tests.run.pagination.test_pagers import Moves, Numbered, numbered
+from tests.support.numbered_lists import Moves, Numbered, numbered
 
 
 async def walked(service, dice, *, limit=10, side_by_side=True):

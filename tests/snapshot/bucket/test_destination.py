@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import tempfile
 import time
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 import anyio
 import pytest
@@ -18,7 +14,6 @@ import pytest
 from crawler.errors import OutputBusyError, OutputError
 from crawler.snapshot import (
     BucketDestination,
-    BucketReader,
     ObjectStore,
     SnapshotWriter,
     Status,
@@ -31,14 +26,13 @@ from crawler.snapshot import (
 )
 from crawler.snapshot.bucket.latest import advance_latest
 from crawler.snapshot.layout import manifest_path, staged
-from crawler.snapshot.location import bucket_place
 from crawler.snapshot.object_store import UncertainError
-from tests.support.object_stores import KEY_ID, KEY_SECRET, FakeStore, s3_server, served
+from tests.support.bucket_sites import Site, assert_whole
+from tests.support.object_stores import KEY_ID, KEY_SECRET
 from tests.support.snapshot_fakes import (
     ACCOUNT,
     NEW,
     OLD,
-    ROWS,
     SCHEMAS,
     START,
     draft,
@@ -49,95 +43,6 @@ from tests.support.snapshot_fakes import (
 )
 
 MANIFEST = f"_snapshots/{NEW}.json"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with tempfile.TemporaryDirectory() as folder, s3_server(Path(folder)) as environ:
-        yield environ
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    quick = {"init_backoff": timedelta(milliseconds=1), "max_backoff": timedelta(milliseconds=2), "base": 2}
-    retries = {"max_retries": 1, "backoff": quick, "retry_timeout": timedelta(seconds=5)}
-    monkeypatch.setattr("crawler.snapshot.object_store._RETRIES", retries)
-
-
-@dataclass
-class Site:
-    """One prefix of one store."""
-
-    uri: str
-    environ: dict[str, str]
-    fake: FakeStore | None = None
-
-    opened: ObjectStore | None = None
-
-    def bucket(self) -> ObjectStore:
-        """Opened once: a client takes longer to make than a small crawl."""
-        self.opened = self.opened or ObjectStore(bucket_place(self.uri, self.environ, Path("/nowhere")))
-        return self.opened
-
-    async def read(self, function, *args):
-        """What reads blocks, and the fake is served by this very loop."""
-        reader = BucketReader(bucket_place(self.uri, self.environ, Path("/nowhere")))
-        return await asyncio.to_thread(function, reader, *args)
-
-    async def keys(self) -> list[str]:
-        if self.fake is not None:
-            prefix = self.uri.partition("inventory/")[2]
-            return sorted(key.removeprefix(f"{prefix}/") for key in self.fake.objects)
-        bucket = self.bucket()
-        found = [await bucket.list(folder) for folder in ("_snapshots", "_staging", *SCHEMAS)]
-        return sorted(entry.path for entries in found for entry in entries)
-
-    async def begin(self, snapshot_id=NEW, at=START) -> SnapshotWriter:
-        return SnapshotWriter(await BucketDestination.begin(self.bucket(), snapshot_id, at, SCHEMAS), SCHEMAS)
-
-    async def write(self, snapshot_id=NEW, rows=ROWS, extra_rows=()):
-        writer = await self.begin(snapshot_id)
-        try:
-            ledger = await write_scopes(writer, rows, snapshot_id)
-            return await writer.commit(draft(), [*ledger, *extra_rows])
-        finally:
-            await writer.abandon()
-
-    async def latest(self) -> str:
-        found = await self.bucket().read("_snapshots/LATEST")
-        return found.data.decode().strip() if found else ""
-
-
-@pytest.fixture(params=["s3", "oss"])
-async def fake(request, monkeypatch):
-    store = FakeStore(request.param)
-    async with served(store) as environ:
-        monkeypatch.setenv("HTTP_PROXY", environ.pop("HTTP_PROXY", ""))
-        yield Site(f"{request.param}://inventory/lake/x", environ, store)
-
-
-@pytest.fixture(params=["server", "s3", "oss"])
-async def site(request, monkeypatch):
-    """A real S3 server, the fake of one, and the fake of OSS."""
-    async with AsyncExitStack() as stack:
-        if request.param == "server":
-            environ = request.getfixturevalue("server")
-            yield Site(f"s3://inventory/{random.randbytes(6).hex()}", environ)
-        else:
-            store = FakeStore(request.param)
-            environ = await stack.enter_async_context(served(store))
-            monkeypatch.setenv("HTTP_PROXY", environ.pop("HTTP_PROXY", ""))
-            yield Site(f"{request.param}://inventory/lake/x", environ, store)
-
-
-async def assert_whole(site, snapshot_id=NEW):
-    """Every file that the manifest names is there with its size and hash."""
-    manifest = await site.read(read_manifest, snapshot_id)
-    for file in [*(file for entry in manifest.tables.values() for file in entry.files), manifest.ledger]:
-        found = await site.bucket().read(file.path)
-        assert found is not None, file.path
-        assert (len(found.data), hashlib.sha256(found.data).hexdigest()) == (file.bytes, file.sha256), file.path
-    return manifest
 
 
 async def test_snapshot_in_a_bucket_has_the_same_files_and_rows_as_a_local_one(site, tmp_path):

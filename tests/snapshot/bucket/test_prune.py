@@ -17,8 +17,8 @@ from crawler.snapshot.layout import checksum_path, manifest_path, pruned
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all, verify_snapshot
-from tests.snapshot.bucket.test_destination import Site, assert_whole, fake, impatient, server, site
 from tests.support import command_server
+from tests.support.bucket_sites import Site, assert_whole, fake, impatient, server, site
 from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD
 
 __all__ = ["fake", "impatient", "server", "site"]  # fixtures

@@ -22,7 +22,7 @@ from crawler.client.request import ApiRequest
 from crawler.client.transport import HttpResponse, Transport
 from crawler.clock import SystemClock
 from crawler.testing import FakeProvider, answer, client_over
-from tests.run.test_scheduler import Run
+from tests.support.scheduler_run import Run
 
 BODY = b'{"requestId":"r","layers":[{"layerName":"a"},{"layerName":"b"},{"layerName":"c"}],"nextVersion":null}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nx-acs-request-id: r\r\nContent-Length: %d\r\n\r\n" % len(
@@ -63,7 +63,7 @@ async def server():
         def connection_made(self, transport):
             self.transport = transport
 
-        def data_received(self, data):
+        def data_received(self, data):  # noqa: ARG002
             self.transport.write(HEAD + BODY)
 
     listening = await asyncio.get_running_loop().create_server(Answers, "127.0.0.1", 0)

@@ -113,7 +113,7 @@ def _announce(emulator: Emulator, config_path: Path | None) -> None:
         key_id, secret = emulator.cloud.credentials(account_id)
         click.echo(f"{'account':<17} {account_id} {key_id} {secret}")
     if config_path is not None:
-        click.echo(f"Crawl this cloud: acs-inventory crawl --config {config_path}")
+        click.echo(f"Crawl it: acs-inventory crawl --config {config_path}")
     sys.stdout.flush()
 
 

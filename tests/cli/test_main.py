@@ -545,4 +545,4 @@ def test_doctor_says_when_nobody_can_be_asked(cloud, tmp_path):
     findings = {finding["subject"]: finding for finding in json.loads(out)}
     assert "ConnectionFailed" in findings["account 1000000000000001"]["seen"]
     assert "network" in findings["account 1000000000000001"]["remedy"]
-    assert "not compared" in findings["clock"]["seen"]
+    assert "not checked" in findings["clock"]["seen"]

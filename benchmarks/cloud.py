@@ -20,7 +20,8 @@ from typing import Any
 import orjson
 
 from benchmarks.pages import FIRST_TOKEN
-from benchmarks.shape import Shape, account_id, key_id
+from benchmarks.shape import Shape, key_id
+from tests.support.generated_records import account_id
 
 HOST = "127.0.0.1"
 SECRET = "benchmark-secret"

@@ -57,11 +57,6 @@ FULL = Shape()
 QUICK = Shape(accounts=2, regions=REGIONS[:2], pages=10, layers=100)
 
 
-def account_id(number: int) -> str:
-    """Return an account's ID, which contains the number for the static cloud."""
-    return f"10000000000{number:05d}"
-
-
 def key_id(number: int) -> str:
     """Return an account's access key ID."""
     return f"LTAI5tBenchmark{number:05d}"

@@ -15,13 +15,14 @@ from benchmarks import by_crawl
 from benchmarks.cloud import StaticCloud, write_description
 from benchmarks.measure import Measured, measure, medians, paired_ratio
 from benchmarks.pages import rendered, size_bytes
-from benchmarks.shape import Shape, account_id
+from benchmarks.shape import Shape
 from benchmarks.table import markdown
 from crawler.catalog import load_catalog
 from crawler.config import parse_config
 from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.redaction import Redaction
 from tests.support import generated_records as records
+from tests.support.generated_records import account_id
 from tests.support.markdown_table import BEGIN, END, put
 
 CATALOG = load_catalog()

@@ -7,35 +7,6 @@ Arrow types) and `checks`. `sdk_check` compares the catalog with the official SD
 from __future__ import annotations
 
 from crawler.catalog.loader import load_catalog, product_keys, schemas_folder
-from crawler.catalog.model import (
-    DETAILS_COLUMN,
-    EXTRA_COLUMN,
-    FIXED_COLUMNS,
-    Catalog,
-    DeclaredDifference,
-    Details,
-    Operation,
-    Paging,
-    Parent,
-    Product,
-    RegionsOperation,
-    Window,
-)
+from crawler.catalog.model import Catalog
 
-__all__ = [
-    "DETAILS_COLUMN",
-    "EXTRA_COLUMN",
-    "FIXED_COLUMNS",
-    "Catalog",
-    "DeclaredDifference",
-    "Details",
-    "Operation",
-    "Paging",
-    "Parent",
-    "Product",
-    "RegionsOperation",
-    "Window",
-    "load_catalog",
-    "product_keys",
-    "schemas_folder",
-]
+__all__ = ["Catalog", "load_catalog", "product_keys", "schemas_folder"]

@@ -19,9 +19,6 @@ from crawler.catalog.checks import check_operation, check_paging, check_parents,
 from crawler.catalog.columns import build_columns
 from crawler.catalog.file_format import DetailsPart, OperationFile, ParentFile, ProductFile, RegionsFile
 from crawler.catalog.model import (
-    DETAILS_COLUMN,
-    EXTRA_COLUMN,
-    FIXED_COLUMNS,
     Catalog,
     DeclaredDifference,
     Details,
@@ -33,24 +30,6 @@ from crawler.catalog.model import (
     Window,
 )
 from crawler.errors import CatalogError
-
-__all__ = [
-    "DETAILS_COLUMN",
-    "EXTRA_COLUMN",
-    "FIXED_COLUMNS",
-    "Catalog",
-    "DeclaredDifference",
-    "Details",
-    "Operation",
-    "Paging",
-    "Parent",
-    "Product",
-    "RegionsOperation",
-    "Window",
-    "load_catalog",
-    "product_keys",
-    "schemas_folder",
-]
 
 # Keys of earlier versions, by section, with the reason. They are ignored with a warning; other unknown keys are errors.
 _IGNORED_KEYS = {("paging", "prefix"): "lists are no longer split by prefix"}

@@ -6,18 +6,6 @@ Read `load` first, then `sections` (the keys), `document` (TOML to values), `cra
 
 from __future__ import annotations
 
-from crawler.config.checks import PRODUCTS
 from crawler.config.load import Config, load_config, parse_config
-from crawler.config.sections import Account, Iceberg, RateLimit
-from crawler.validation import Secret
 
-__all__ = [
-    "PRODUCTS",
-    "Account",
-    "Config",
-    "Iceberg",
-    "RateLimit",
-    "Secret",
-    "load_config",
-    "parse_config",
-]
+__all__ = ["Config", "load_config", "parse_config"]

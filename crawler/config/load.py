@@ -21,21 +21,10 @@ from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.rate_limit import LimitRule
 from crawler.config.checks import PRODUCTS, check, check_uri, is_secret
 from crawler.config.document import read_document
-from crawler.config.sections import ANY_URI, Account, Iceberg, OutputSection, RateLimit, Section, Settings
+from crawler.config.sections import ANY_URI, Account, OutputSection, Section, Settings
 from crawler.errors import ConfigError
 from crawler.text import ACCOUNT_ID
-from crawler.validation import Document, KeyPath, Secret, dotted, nearest
-
-__all__ = [
-    "PRODUCTS",
-    "Account",
-    "Config",
-    "Iceberg",
-    "RateLimit",
-    "Secret",
-    "load_config",
-    "parse_config",
-]
+from crawler.validation import Document, KeyPath, dotted, nearest
 
 S = TypeVar("S", bound=Section)
 

@@ -18,7 +18,7 @@ from crawler.snapshot.location import bucket_place
 from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all, verify_snapshot
 from tests.support import command_server
-from tests.support.bucket_sites import Site, assert_whole, fake, impatient, server, site
+from tests.support.bucket_sites import Site, assert_whole
 from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD
 
 __all__ = ["fake", "impatient", "server", "site"]  # fixtures

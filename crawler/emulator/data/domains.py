@@ -8,11 +8,9 @@ checked 2026-11-22.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import orjson
 
-from crawler.emulator.data.seeded import LocalSeededRandom, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, sparse, times
 from crawler.emulator.records import Record
 
 
@@ -55,8 +53,7 @@ def _common(rng: LocalSeededRandom, number: int) -> Record:
         "accountId": rng.account_id,
         "apiVersion": "2023-03-30",
         "protocol": rng.choice(("HTTP", "HTTPS", "HTTP,HTTPS")),
-        "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(days=rng.integer(0, 300))),
+        **times(rng, created, 300, "days"),
         "certConfig": {
             "certName": f"cert-{number}",
             "certificate": rng.secret("-----BEGIN CERTIFICATE-----\nMIID{}\n-----END CERTIFICATE-----\n"),

@@ -6,10 +6,8 @@ a time) and ListInstances (zeros and empty text for unknown values) of 2023-03-3
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from crawler.emulator.data import seeded
-from crawler.emulator.data.seeded import TIME_LAYOUT, LocalSeededRandom, epoch_s, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, sample_times, sparse
 from crawler.emulator.records import Record
 
 
@@ -20,7 +18,7 @@ def alias(rng: LocalSeededRandom, number: int) -> Record:
         "versionId": str(rng.integer(1, 9)),
         "description": seeded.description(rng) or "alias",
         "additionalVersionWeight": {"2": 0.05, "3": rng.choice((0.2, 0.35))},
-        **_times(rng, number),
+        **sample_times(rng, number, 500_000),
     }
     return sparse(rng, number, record, "description", "additionalVersionWeight")
 
@@ -30,15 +28,9 @@ def version(rng: LocalSeededRandom, number: int) -> Record:
     record: Record = {
         "versionId": str(number + 1 if number < 2 else number + 2),
         "description": seeded.description(rng) or "release",
-        **_times(rng, number),
+        **sample_times(rng, number, 500_000),
     }
     return sparse(rng, number, record, "description")
-
-
-def _times(rng: LocalSeededRandom, number: int) -> Record:
-    created = rng.moment()
-    modified = iso_z(created + timedelta(minutes=rng.integer(0, 500_000)))
-    return {"createdTime": TIME_LAYOUT if number == 1 else iso_z(created), "lastModifiedTime": modified}
 
 
 def instance(rng: LocalSeededRandom, number: int) -> Record:

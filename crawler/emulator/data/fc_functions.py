@@ -7,11 +7,11 @@ Fields: the response model of alibabacloud-fc20230330 4.8.3; shapes of values: L
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from crawler.emulator.data import seeded
 from crawler.emulator.data.fc_mounts import mounts, registry
-from crawler.emulator.data.seeded import LocalSeededRandom, SeededRandom, iso_z
+from crawler.emulator.data.region import RegionData
+from crawler.emulator.data.seeded import LocalSeededRandom, SeededRandom, SeedPath, iso_z, times
 from crawler.emulator.records import Record
 
 RUNTIMES = ("python3.10", "python3.12", "nodejs20", "java11", "go1", "custom.debian10", "custom-container")
@@ -37,14 +37,9 @@ DETAIL_ONLY = (
 )
 
 
-def functions(seed: int, account_id: str, region_id: str, count: int, secrets: list[str]) -> list[Record]:
-    """Make `count` functions of 3.0 with all fields; the markers of their secrets are added to `secrets`."""
-    made = []
-    for number in range(count):
-        rng = LocalSeededRandom(seed, account_id, region_id, "fc", number)
-        made.append(_function(rng, number))
-        secrets.extend(rng.secrets)
-    return made
+def functions(data: RegionData, where: SeedPath, count: int) -> list[Record]:
+    """Make `count` functions of 3.0 with all fields."""
+    return [_function(data.rng(where, "fc", number), number) for number in range(count)]
 
 
 def listed(detail: Record, number: int) -> Record:
@@ -58,7 +53,7 @@ def _function(rng: LocalSeededRandom, number: int) -> Record:
     record: Record = {
         "functionName": name,
         "functionId": rng.uuid(),
-        "functionArn": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{name}",
+        "functionArn": rng.arn(f"functions/{name}"),
         "runtime": rng.choice(RUNTIMES),
         "handler": rng.choice(("index.handler", "main.Handler", "com.example.App::handleRequest")),
         "memorySize": rng.choice((128, 512, 1024, 3072, 32768)),
@@ -69,8 +64,7 @@ def _function(rng: LocalSeededRandom, number: int) -> Record:
         "codeChecksum": rng.digits(19),
         "instanceConcurrency": rng.choice((1, 10, 200)),
         "internetAccess": rng.chance(0.8),
-        "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(minutes=rng.integer(0, 500_000))),
+        **times(rng, created, 500_000),
     }
     record |= _state(number)
     for part, share in PARTS:
@@ -209,12 +203,7 @@ def _observability(rng: LocalSeededRandom) -> Record:
             {"Key": "team", "Value": rng.choice(("搜索", "payments", ""))},
             {"Key": "cost-center", "Value": rng.digits(5)},
         ],
-        "layers": [
-            {
-                "arn": f"acs:fc:{rng.region_id}:{rng.account_id}:layers/common/versions/{rng.integer(1, 9)}",
-                "size": 421,
-            }
-        ],
+        "layers": [{"arn": rng.arn(f"layers/common/versions/{rng.integer(1, 9)}"), "size": 421}],
     }
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from crawler.emulator.data import seeded
 from crawler.emulator.data.fc_configs import provisioned
-from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_offset, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, changed, epoch_s, iso_offset, iso_z, sparse, times
 from crawler.emulator.records import Record
 
 
@@ -27,7 +27,7 @@ def alias(rng: LocalSeededRandom, number: int) -> Record:
         "resolvePolicy": rng.choice(("Random", "Policy")),
         "routePolicy": {"condition": "AND", "policyItems": [item]},
         "createdTime": iso_offset(created, rng.integer(0, 999)),
-        "lastModifiedTime": iso_offset(created + timedelta(hours=rng.integer(0, 900)), rng.integer(0, 999)),
+        "lastModifiedTime": iso_offset(changed(rng, created, 900, "hours"), rng.integer(0, 999)),
     }
     return sparse(rng, number, record, "additionalVersionWeight", "routePolicy", "resolvePolicy", "description")
 
@@ -38,8 +38,7 @@ def version(rng: LocalSeededRandom, number: int) -> Record:
     record: Record = {
         "versionId": str(number + 1 if number < 2 else number + 2),
         "description": seeded.description(rng) or "release",
-        "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(hours=rng.integer(0, 900))),
+        **times(rng, created, 900, "hours"),
     }
     return sparse(rng, number, record, "description")
 
@@ -72,8 +71,7 @@ def reserved(rng: LocalSeededRandom, number: int) -> Record:
         "cu": rng.integer(1, 50),
         "deadline": str(epoch_s(created + timedelta(days=365)) * 1000),
         "isRefunded": "true" if number == 1 else "false",
-        "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(days=rng.integer(0, 300))),
+        **times(rng, created, 300, "days"),
     }
     return sparse(rng, number, record, "isRefunded")
 
@@ -81,4 +79,4 @@ def reserved(rng: LocalSeededRandom, number: int) -> Record:
 def tagged(rng: LocalSeededRandom, service: str) -> Record:
     """Make the tags of a service, as fc-open ListTaggedResources returns them."""
     tags = {"team": rng.choice(("搜索", "payments")), "cost-center": rng.digits(5), "empty": ""}
-    return {"resourceArn": f"acs:fc:{rng.region_id}:{rng.account_id}:services/{service}", "tags": tags}
+    return {"resourceArn": rng.arn(f"services/{service}"), "tags": tags}

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from crawler.emulator.data import seeded
 from crawler.emulator.data.fc_mounts import mounts
-from crawler.emulator.data.seeded import COMPLETE_RECORDS, LocalSeededRandom, iso_z, sparse
+from crawler.emulator.data.seeded import COMPLETE_RECORDS, LocalSeededRandom, iso_z, sparse, times
 from crawler.emulator.records import Record
 
 
@@ -27,12 +27,8 @@ def session(rng: LocalSeededRandom, function: str, number: int) -> Record:
         "sessionAffinityType": rng.choice(("HEADER_FIELD", "GENERATED_COOKIE", "MCP_SSE")),
         "sessionIdleTimeoutInSeconds": rng.integer(1, 1800),
         "sessionTTLInSeconds": rng.choice((21600, 86400)),
-        "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(seconds=rng.integer(0, 86_400))),
-        "allowInternetAccess": True,
-        "disableSessionIdReuse": True,
-        "enableAutoPause": True,
-        "enableAutoResume": True,
+        **times(rng, created, 86_400, "seconds"),
+        **dict.fromkeys(("allowInternetAccess", "disableSessionIdReuse", "enableAutoPause", "enableAutoResume"), True),
         "trafficAccessToken": rng.secret(),
     }
     if number < COMPLETE_RECORDS or rng.chance(0.3):

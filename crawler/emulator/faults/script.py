@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from crawler.emulator.faults.effects import Delay, Effect
-from crawler.emulator.faults.parse import RuleFields, read_rules
+from crawler.emulator.faults.parse import GLOBS, read_rules
 from crawler.errors import ConfigError
 
 
@@ -51,12 +51,8 @@ class Rule:
         return (not self.nth or self.seen in self.nth) and (self.times is None or self.fired < self.times)
 
     def _selects(self, identity: RequestIdentity) -> bool:
-        return (
-            fnmatchcase(identity.account, self.account)
-            and fnmatchcase(identity.region, self.region)
-            and fnmatchcase(identity.product, self.product)
-            and fnmatchcase(identity.action, self.action)
-            and (not self.page or identity.page in self.page)
+        return all(fnmatchcase(getattr(identity, name), getattr(self, name)) for name in GLOBS) and (
+            not self.page or identity.page in self.page
         )
 
 
@@ -85,7 +81,7 @@ class FaultScript:
 
         Raises `ConfigError` with the source, the number of the rule, and the accepted values.
         """
-        return cls(_rule(fields) for fields in read_rules(text, source))
+        return cls(Rule(**fields) for fields in read_rules(text, source))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -133,13 +129,8 @@ class FaultScript:
         Every rule that matches counts the request in `seen`; only rules whose effect applies count it in `fired`.
         """
         due = [rule for rule in self.rules if rule.is_due(identity)]
-        delays = [rule for rule in due if isinstance(rule.effect, Delay)]
         others = [rule for rule in due if not isinstance(rule.effect, Delay)]
-        held = (*delays, *others[:1])
+        held = (*(rule for rule in due if isinstance(rule.effect, Delay)), *others[:1])
         for rule in held:
             rule.fired += 1
         return tuple(rule.effect for rule in held)
-
-
-def _rule(fields: RuleFields) -> Rule:
-    return Rule(effect=fields.effect, **fields.globs, page=fields.page, nth=fields.nth, times=fields.times)

@@ -22,7 +22,7 @@ from crawler.emulator.faults.effects import (
     Refuse,
     RepeatToken,
     Throttle,
-    page_tweak,
+    page_fault,
 )
 from crawler.emulator.faults.script import RequestIdentity
 from crawler.emulator.keyring import Key
@@ -156,7 +156,7 @@ class Gateway:
         self._throttler.take(key.account_id, request.listener.region, operation.product, operation.action)
         call = self._call(request, operation)
         return self._service.respond(
-            call, page_tweak(effects), lambda token: self._repeat(token, call.list_id, effects)
+            call, page_fault(effects), lambda token: self._repeat(token, call.list_id, effects)
         )
 
     def _respond_centrally(self, request: _Request, effects: tuple[Effect, ...]) -> Response:
@@ -176,7 +176,7 @@ class Gateway:
         self._throttler.take(request.identity.account, "", product, action)
         parameters = {**received.query(), **received.form()}
         if is_directory and key is not None:
-            body = self._cloud.directory.page(key.account_id, parameters, page_tweak(effects))
+            body = self._cloud.directory.page(key.account_id, parameters, page_fault(effects))
         else:
             body = self._sts.respond(action, parameters, key)
         return Response(200, to_json({"RequestId": request.request_id, **body}), {"Content-Type": JSON})

@@ -112,9 +112,8 @@ def _members(spec: CloudSpec) -> list[Record]:
     if spec.organization is None:
         return []
     directory_id = f"rd-{SeededRandom(spec.seed, 'directory').text(6)}"
-    return [_member(spec, directory_id, number, account) for number, account in enumerate(spec.accounts) if number][
-        ::-1
-    ]
+    members = [_member(spec, directory_id, number, account) for number, account in enumerate(spec.accounts) if number]
+    return members[::-1]
 
 
 def _member(spec: CloudSpec, directory_id: str, number: int, account_id: str) -> Record:

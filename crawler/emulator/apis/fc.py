@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, LastToken, OrderParameter
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, Filter, LastToken, OrderParameter
 
 ROOT = "/2023-03-30"
 FUNCTION_PATH = f"{ROOT}/functions/{{functionName}}"
@@ -19,6 +19,12 @@ LAYERS = "fc-layers"
 _list = partial(EmulatedOperation, product="fc", paging=EmulatedPaging.TOKEN)
 _in_function = partial(_list, not_found_codes=("FunctionNotFound",))
 _configs = partial(_list, key=("functionArn",), filters={"functionName": ("functionArn", "part")})
+
+
+def _prefix(name: str) -> dict[str, tuple[str, Filter]]:
+    """Return the filter that most lists have, for this field."""
+    return {"prefix": (name, "prefix")}
+
 
 OPERATIONS: tuple[EmulatedOperation, ...] = (
     _list("DescribeRegions", f"{ROOT}/regions", ("RegionId",), "Regions.Region", paging=EmulatedPaging.NONE),
@@ -39,13 +45,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         select="fc_version",
     ),
     _in_function("GetFunction", FUNCTION_PATH, paging=EmulatedPaging.NONE, envelope="object"),
-    _in_function(
-        "ListAliases",
-        f"{FUNCTION_PATH}/aliases",
-        ("aliasName",),
-        "aliases",
-        filters={"prefix": ("aliasName", "prefix")},
-    ),
+    _in_function("ListAliases", f"{FUNCTION_PATH}/aliases", ("aliasName",), "aliases", filters=_prefix("aliasName")),
     _in_function(
         "ListFunctionVersions",
         f"{FUNCTION_PATH}/versions",
@@ -56,11 +56,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         last_token=LastToken.EMPTY,
     ),
     _in_function(
-        "ListTriggers",
-        f"{FUNCTION_PATH}/triggers",
-        ("triggerName",),
-        "triggers",
-        filters={"prefix": ("triggerName", "prefix")},
+        "ListTriggers", f"{FUNCTION_PATH}/triggers", ("triggerName",), "triggers", filters=_prefix("triggerName")
     ),
     _in_function(
         "ListInstances",
@@ -102,11 +98,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     _configs("ListProvisionConfigs", f"{ROOT}/provision-configs", records="provisionConfigs"),
     _configs("ListScalingConfigs", f"{ROOT}/scaling-configs", records="scalingConfigs", last_token=LastToken.EMPTY),
     _list(
-        "ListCustomDomains",
-        f"{ROOT}/custom-domains",
-        ("domainName",),
-        "customDomains",
-        filters={"prefix": ("domainName", "prefix")},
+        "ListCustomDomains", f"{ROOT}/custom-domains", ("domainName",), "customDomains", filters=_prefix("domainName")
     ),
     _list(
         "ListLayers",

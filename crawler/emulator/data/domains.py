@@ -36,10 +36,7 @@ def v3_domain(rng: LocalSeededRandom, function: str, number: int) -> Record:
 
 def v2_domain(rng: LocalSeededRandom, service: str, function: str, number: int) -> Record:
     """Make a domain, as fc-open ListCustomDomains returns it; the values of the second end with a tab."""
-    record = {
-        **_common(rng, number),
-        "routeConfig": {"routes": [{"serviceName": service, **_route(function, number)}]},
-    }
+    record = {**_common(rng, number), "routeConfig": {"routes": [{"serviceName": service, **_route(function, number)}]}}
     if number == 1:
         record |= {name: f"{record[name]}\t" for name in ("createdTime", "lastModifiedTime", "protocol", "apiVersion")}
         record["accountId"] = "2022-01-01T00:00:00Z\t"

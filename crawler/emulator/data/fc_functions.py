@@ -16,14 +16,8 @@ from crawler.emulator.records import Record
 
 RUNTIMES = ("python3.10", "python3.12", "nodejs20", "java11", "go1", "custom.debian10", "custom-container")
 STATES = (("Active", "", ""), ("Pending", "Function creating", "Creating"), ("Inactive", "Idle for 14 days", "Idle"))
-UPDATES = (
-    (
-        "InProgress",
-        "The system is currently processing the acceleration optimization for the image.",
-        "ImageOptimizing",
-    ),
-    ("Successful", "", ""),
-)
+OPTIMIZING = "The system is currently processing the acceleration optimization for the image."
+UPDATES = (("InProgress", OPTIMIZING, "ImageOptimizing"), ("Successful", "", ""))
 
 
 # Fields that only GetFunction always returns, according to the page of ListFunctions (checked 2026-11-22).
@@ -66,7 +60,7 @@ def _function(rng: LocalSeededRandom, number: int) -> Record:
         "internetAccess": rng.chance(0.8),
         **times(rng, created, 500_000),
     }
-    record |= _state(number)
+    record |= zip(DETAIL_ONLY, (*STATES[number % len(STATES)], *UPDATES[number % len(UPDATES)]), strict=True)
     for part, share in PARTS:
         if number < 3 or rng.chance(share):
             record.update(part(rng))
@@ -105,26 +99,13 @@ def _environment(rng: LocalSeededRandom) -> Record:
     }
 
 
-def _state(number: int) -> Record:
-    state, reason, code = STATES[number % len(STATES)]
-    update, update_reason, update_code = UPDATES[number % len(UPDATES)]
-    return {
-        "state": state,
-        "stateReason": reason,
-        "stateReasonCode": code,
-        "lastUpdateStatus": update,
-        "lastUpdateStatusReason": update_reason,
-        "lastUpdateStatusReasonCode": update_code,
-    }
-
-
 def _restriction(rng: LocalSeededRandom) -> Record:
     return {
         "invocationRestriction": {
             "disable": rng.chance(0.5),
             "reason": "Disabled by the operator",
             "lastModifiedTime": iso_z(rng.moment()),
-        },
+        }
     }
 
 
@@ -134,8 +115,7 @@ def _health(rng: SeededRandom) -> Record:
         "initialDelaySeconds": rng.integer(0, 120),
         "periodSeconds": rng.integer(1, 120),
         "timeoutSeconds": rng.integer(1, 3),
-        "failureThreshold": rng.integer(1, 120),
-        "successThreshold": rng.integer(1, 120),
+        **{name: rng.integer(1, 120) for name in ("failureThreshold", "successThreshold")},
     }
 
 
@@ -222,8 +202,7 @@ def _sandbox(rng: LocalSeededRandom) -> Record:
         "sessionAffinityConfig": '{"affinityHeaderFieldName":"x-session","sessionTTLInSeconds":21600}',
         "instanceIsolationMode": "SHARE",
         "idleTimeout": rng.integer(60, 3600),
-        "enableLongLiving": rng.chance(0.5),
-        "disableOndemand": rng.chance(0.5),
+        **{name: rng.chance(0.5) for name in ("enableLongLiving", "disableOndemand")},
         "disableInjectCredentials": rng.choice(("None", "Env", "All")),
     }
 

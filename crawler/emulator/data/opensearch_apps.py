@@ -85,8 +85,7 @@ def _app(rng: SeededRandom, group: str, algorithms: list[str], turn: int) -> Rec
         "type": "standard",
         # The documentation declares a boolean and shows an integer.
         "isCurrent": turn == 0 if rng.chance(0.5) else int(turn == 0),
-        "autoSwitch": rng.chance(0.5),
-        "realtimeShared": rng.chance(0.5),
+        **{name: rng.chance(0.5) for name in ("autoSwitch", "realtimeShared")},
         "progressPercent": rng.integer(0, 100),
         "clusterName": f"cluster-{rng.text(4)}",
         "cluster": {"maxQueryClauseLength": 1024, "maxTimeoutMS": 500},

@@ -105,13 +105,7 @@ def _put_analyzers(context: SeedContext) -> None:
 
 def _analyzer(context: SeedContext, rng: SeededRandom, number: int) -> Record:
     times = epochs(rng, epoch_s(rng.moment()))
-    entries = {
-        "available": True,
-        "entriesCount": rng.integer(1, 900),
-        "entriesLimit": 1000,
-        "type": "segment",
-        **times,
-    }
+    entries = {"available": True, "entriesCount": rng.integer(1, 900), "entriesLimit": 1000, "type": "segment", **times}
     identity = rng.digits(4)
     # An older sample shows one object, its ID a number.
     is_object = context.is_older and number == 0

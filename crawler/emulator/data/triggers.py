@@ -103,10 +103,6 @@ def _log(rng: LocalSeededRandom) -> str:
     )
 
 
-def _tablestore(rng: LocalSeededRandom) -> str:  # noqa: ARG001 - it is configured at its source
-    return ""
-
-
 def _cdn(rng: LocalSeededRandom) -> str:
     filters = {"filter": {"domain": [f"{rng.text(6)}.example.com"]}}
     return _text({"eventName": "CachedObjectsRefreshed", "eventVersion": "1.0.0", "notes": "refresh", **filters})
@@ -174,7 +170,7 @@ KINDS: tuple[tuple[str, Callable[[LocalSeededRandom], str]], ...] = (
     ("eventbridge", _rocketmq),
     ("oss", _oss),
     ("log", _log),
-    ("tablestore", _tablestore),
+    ("tablestore", lambda _: ""),  # it is configured at its source
     ("cdn_events", _cdn),
     ("mns_topic", _mns),
     ("eventbridge", _dts),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
 from crawler.emulator.faults.effects import Delay, Effect
 from crawler.emulator.faults.parse import GLOBS, read_rules
@@ -56,6 +56,18 @@ class Rule:
         )
 
 
+class Selectors(TypedDict, total=False):
+    """The fields of a `Rule` but its effect."""
+
+    account: str
+    region: str
+    product: str
+    action: str
+    page: tuple[int, ...]
+    nth: tuple[int, ...]
+    times: int | None
+
+
 class FaultScript:
     """The rules of a cloud, in order. All matching `Delay` effects apply, and the first of the other effects.
 
@@ -93,29 +105,9 @@ class FaultScript:
             raise ConfigError(f"The fault script {path} can't be read: {reason}.") from None
         return cls.from_text(text, source=str(path))
 
-    def add(
-        self,
-        effect: Effect,
-        *,
-        account: str = "*",
-        region: str = "*",
-        product: str = "*",
-        action: str = "*",
-        page: tuple[int, ...] = (),
-        nth: tuple[int, ...] = (),
-        times: int | None = None,
-    ) -> Rule:
+    def add(self, effect: Effect, **selectors: Unpack[Selectors]) -> Rule:
         """Append a rule; `Rule` describes the selectors."""
-        rule = Rule(
-            effect=effect,
-            account=account,
-            region=region,
-            product=product,
-            action=action,
-            page=page,
-            nth=nth,
-            times=times,
-        )
+        rule = Rule(effect=effect, **selectors)
         self.rules.append(rule)
         return rule
 

@@ -39,11 +39,7 @@ class Emulator:
 
 @asynccontextmanager
 async def serve(
-    cloud: Cloud,
-    *,
-    ssl_context: ssl.SSLContext | None = None,
-    host: str = "127.0.0.1",
-    port: int = 0,
+    cloud: Cloud, *, ssl_context: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[Emulator]:
     """Serve a cloud until the context ends; connections that are still open are closed then.
 

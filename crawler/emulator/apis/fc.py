@@ -12,12 +12,11 @@ from functools import partial
 from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, Filter, LastToken, OrderParameter
 
 ROOT = "/2023-03-30"
-FUNCTION_PATH = f"{ROOT}/functions/{{functionName}}"
 LAYERS = "fc-layers"
 
 # Most lists have tokens.
-_list = partial(EmulatedOperation, product="fc", paging=EmulatedPaging.TOKEN)
-_in_function = partial(_list, not_found_codes=("FunctionNotFound",))
+_list = partial(EmulatedOperation, product="fc", root=ROOT, paging=EmulatedPaging.TOKEN)
+_in_function = partial(_list, root=ROOT + "/functions/{functionName}", not_found_codes=("FunctionNotFound",))
 _configs = partial(_list, key=("functionArn",), filters={"functionName": ("functionArn", "part")})
 
 
@@ -27,10 +26,10 @@ def _prefix(name: str) -> dict[str, tuple[str, Filter]]:
 
 
 OPERATIONS: tuple[EmulatedOperation, ...] = (
-    _list("DescribeRegions", f"{ROOT}/regions", ("RegionId",), "Regions.Region", paging=EmulatedPaging.NONE),
+    _list("DescribeRegions", "/regions", ("RegionId",), "Regions.Region", paging=EmulatedPaging.NONE),
     _list(
         "ListFunctions",
-        f"{ROOT}/functions",
+        "/functions",
         ("functionName",),
         "functions",
         child_namespace="fc",
@@ -44,23 +43,21 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         choices={"fcVersion": ("", "v2", "v3")},
         select="fc_version",
     ),
-    _in_function("GetFunction", FUNCTION_PATH, paging=EmulatedPaging.NONE, envelope="object"),
-    _in_function("ListAliases", f"{FUNCTION_PATH}/aliases", ("aliasName",), "aliases", filters=_prefix("aliasName")),
+    _in_function("GetFunction", "", paging=EmulatedPaging.NONE, envelope="object"),
+    _in_function("ListAliases", "/aliases", ("aliasName",), "aliases", filters=_prefix("aliasName")),
     _in_function(
         "ListFunctionVersions",
-        f"{FUNCTION_PATH}/versions",
+        "/versions",
         ("versionId",),
         "versions",
         rank="down",
         order_parameter=OrderParameter("direction", "BACKWARD", "FORWARD", is_echoed=True),
         last_token=LastToken.EMPTY,
     ),
-    _in_function(
-        "ListTriggers", f"{FUNCTION_PATH}/triggers", ("triggerName",), "triggers", filters=_prefix("triggerName")
-    ),
+    _in_function("ListTriggers", "/triggers", ("triggerName",), "triggers", filters=_prefix("triggerName")),
     _in_function(
         "ListInstances",
-        f"{FUNCTION_PATH}/instances",
+        "/instances",
         ("instanceId",),
         "instances",
         paging=EmulatedPaging.LIMIT,
@@ -69,7 +66,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _in_function(
         "ListSessions",
-        f"{FUNCTION_PATH}/sessions",
+        "/sessions",
         ("sessionId",),
         "sessions",
         last_token=LastToken.NULL,
@@ -78,7 +75,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _in_function(
         "ListAsyncTasks",
-        f"{FUNCTION_PATH}/async-tasks",
+        "/async-tasks",
         ("startedTime", "taskId"),
         "tasks",
         rank="down",
@@ -87,22 +84,20 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         filters={"prefix": ("taskId", "prefix"), "status": ("status", "equal"), "qualifier": ("qualifier", "equal")},
         hidden_fields={"includePayload": ("taskPayload",)},
     ),
-    _in_function("ListVpcBindings", f"{FUNCTION_PATH}/vpc-bindings", records="vpcIds", paging=EmulatedPaging.NONE),
+    _in_function("ListVpcBindings", "/vpc-bindings", records="vpcIds", paging=EmulatedPaging.NONE),
     _configs(
         "ListAsyncInvokeConfigs",
-        f"{ROOT}/async-invoke-configs",
+        "/async-invoke-configs",
         records="configs",
         permission="ListFunctionAsyncInvokeConfigs",
     ),
-    _configs("ListConcurrencyConfigs", f"{ROOT}/concurrency-configs", records="configs"),
-    _configs("ListProvisionConfigs", f"{ROOT}/provision-configs", records="provisionConfigs"),
-    _configs("ListScalingConfigs", f"{ROOT}/scaling-configs", records="scalingConfigs", last_token=LastToken.EMPTY),
-    _list(
-        "ListCustomDomains", f"{ROOT}/custom-domains", ("domainName",), "customDomains", filters=_prefix("domainName")
-    ),
+    _configs("ListConcurrencyConfigs", "/concurrency-configs", records="configs"),
+    _configs("ListProvisionConfigs", "/provision-configs", records="provisionConfigs"),
+    _configs("ListScalingConfigs", "/scaling-configs", records="scalingConfigs", last_token=LastToken.EMPTY),
+    _list("ListCustomDomains", "/custom-domains", ("domainName",), "customDomains", filters=_prefix("domainName")),
     _list(
         "ListLayers",
-        f"{ROOT}/layers",
+        "/layers",
         ("layerName",),
         "layers",
         child_namespace=LAYERS,
@@ -111,7 +106,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _list(
         "ListLayerVersions",
-        f"{ROOT}/layers/{{layerName}}/versions",
+        "/layers/{layerName}/versions",
         ("version",),
         "layers",
         paging=EmulatedPaging.VERSION,
@@ -123,7 +118,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _list(
         "ListSnapshots",
-        f"{ROOT}/snapshots",
+        "/snapshots",
         ("createdTime", "snapshotId"),
         "snapshots",
         rank="down",
@@ -137,7 +132,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _list(
         "ListTagResources",
-        f"{ROOT}/tags-v2",
+        "/tags-v2",
         ("ResourceId", "TagKey"),
         "TagResources",
         bounds=Bounds("Limit", 1, 100, 20),

@@ -10,14 +10,15 @@ from functools import partial
 from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, Filter, LastToken, OrderParameter
 
 ROOT = "/2021-04-06"
-SERVICE_PATH = f"{ROOT}/services/{{serviceName}}"
-FUNCTION_PATH = f"{SERVICE_PATH}/functions/{{functionName}}"
+SERVICE_PATH = ROOT + "/services/{serviceName}"
 LAYERS = "fc-open-layers"
 
 # Most lists have tokens.
-_list = partial(EmulatedOperation, product="fc-open", paging=EmulatedPaging.TOKEN)
-_in_service = partial(_list, not_found_codes=("ServiceNotFound",))
-_in_function = partial(_list, not_found_codes=("ServiceNotFound", "FunctionNotFound"))
+_list = partial(EmulatedOperation, product="fc-open", root=ROOT, paging=EmulatedPaging.TOKEN)
+_in_service = partial(_list, root=SERVICE_PATH, not_found_codes=("ServiceNotFound",))
+_in_function = partial(
+    _list, root=SERVICE_PATH + "/functions/{functionName}", not_found_codes=("ServiceNotFound", "FunctionNotFound")
+)
 
 
 def _by(name: str) -> dict[str, tuple[str, Filter]]:
@@ -28,27 +29,27 @@ def _by(name: str) -> dict[str, tuple[str, Filter]]:
 OPERATIONS: tuple[EmulatedOperation, ...] = (
     _list(
         "ListServices",
-        f"{ROOT}/services",
+        "/services",
         ("serviceName",),
         "services",
         child_namespace="fc-open",
         last_token=LastToken.EMPTY,
         filters=_by("serviceName"),
     ),
-    _in_service("ListAliases", f"{SERVICE_PATH}/aliases", ("aliasName",), "aliases", filters=_by("aliasName")),
+    _in_service("ListAliases", "/aliases", ("aliasName",), "aliases", filters=_by("aliasName")),
     _in_service(
         "ListServiceVersions",
-        f"{SERVICE_PATH}/versions",
+        "/versions",
         ("versionId",),
         "versions",
         rank="down",
         order_parameter=OrderParameter("direction", "BACKWARD", "FORWARD", is_echoed=True),
         last_token=LastToken.EMPTY,
     ),
-    _in_service("ListVpcBindings", f"{SERVICE_PATH}/bindings", records="vpcIds", paging=EmulatedPaging.NONE),
+    _in_service("ListVpcBindings", "/bindings", records="vpcIds", paging=EmulatedPaging.NONE),
     _in_service(
         "ListFunctions",
-        f"{SERVICE_PATH}/functions",
+        "/functions",
         ("functionName",),
         "functions",
         child_namespace="fc-open",
@@ -57,20 +58,18 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _in_function(
         "ListInstances",
-        f"{FUNCTION_PATH}/instances",
+        "/instances",
         ("instanceId",),
         "instances",
         paging=EmulatedPaging.LIMIT,
         bounds=Bounds("limit", 0, 1000, 20),
     ),
-    _in_function("ListFunctionAsyncInvokeConfigs", f"{FUNCTION_PATH}/async-invoke-configs", ("qualifier",), "configs"),
-    _in_function("ListTriggers", f"{FUNCTION_PATH}/triggers", ("triggerName",), "triggers", filters=_by("triggerName")),
-    _in_function(
-        "ListEventSources", f"{FUNCTION_PATH}/event-sources", ("sourceArn",), "eventSources", paging=EmulatedPaging.NONE
-    ),
+    _in_function("ListFunctionAsyncInvokeConfigs", "/async-invoke-configs", ("qualifier",), "configs"),
+    _in_function("ListTriggers", "/triggers", ("triggerName",), "triggers", filters=_by("triggerName")),
+    _in_function("ListEventSources", "/event-sources", ("sourceArn",), "eventSources", paging=EmulatedPaging.NONE),
     _in_function(
         "ListStatefulAsyncInvocations",
-        f"{FUNCTION_PATH}/stateful-async-invocations",
+        "/stateful-async-invocations",
         ("startedTime", "invocationId"),
         "invocations",
         rank="down",
@@ -86,15 +85,15 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _list(
         "ListStatefulAsyncInvocationFunctions",
-        f"{ROOT}/stateful-async-invocation-functions",
+        "/stateful-async-invocation-functions",
         ("serviceName", "functionName", "qualifier"),
         "data",
         last_token=LastToken.QUOTES,
     ),
-    _list("ListOnDemandConfigs", f"{ROOT}/on-demand-configs", ("resource",), "configs", filters=_by("resource")),
+    _list("ListOnDemandConfigs", "/on-demand-configs", ("resource",), "configs", filters=_by("resource")),
     _list(
         "ListProvisionConfigs",
-        f"{ROOT}/provision-configs",
+        "/provision-configs",
         ("resource",),
         "provisionConfigs",
         filters={"serviceName": ("resource", "part"), "qualifier": ("resource", "part")},
@@ -102,7 +101,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _list(
         "ListCustomDomains",
-        f"{ROOT}/custom-domains",
+        "/custom-domains",
         ("domainName",),
         "customDomains",
         bounds=Bounds("limit", 0, 100, 20),
@@ -110,7 +109,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _list(
         "ListLayers",
-        f"{ROOT}/layers",
+        "/layers",
         ("layerName",),
         "layers",
         child_namespace=LAYERS,
@@ -118,7 +117,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _list(
         "ListLayerVersions",
-        f"{ROOT}/layers/{{layerName}}/versions",
+        "/layers/{layerName}/versions",
         ("version",),
         "layers",
         paging=EmulatedPaging.VERSION,
@@ -131,10 +130,10 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     ),
     _list(
         "ListReservedCapacities",
-        f"{ROOT}/reserved-capacities",
+        "/reserved-capacities",
         ("instanceId",),
         "reservedCapacities",
         last_token=LastToken.EMPTY,
     ),
-    _list("ListTaggedResources", f"{ROOT}/tags", ("resourceArn",), "resources"),
+    _list("ListTaggedResources", "/tags", ("resourceArn",), "resources"),
 )

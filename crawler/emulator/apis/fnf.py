@@ -13,7 +13,7 @@ from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedP
 
 _list = partial(
     EmulatedOperation,
-    path="/",
+    tail="/",
     product="fnf",
     paging=EmulatedPaging.TOKEN,
     token="NextToken",  # noqa: S106 - the name of a parameter

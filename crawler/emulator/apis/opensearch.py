@@ -11,17 +11,8 @@ from functools import partial
 from crawler.emulator.apis.operation import PAGE_SIZE, Bounds, EmulatedOperation, EmulatedPaging, LastToken
 
 ROOT = "/v4/openapi"
-GROUPS = f"{ROOT}/app-groups"
-GROUP = f"{GROUPS}/{{appGroupIdentity}}"
-APP = f"{GROUP}/apps/{{appId}}"
-FUNCTION = f"{GROUP}/functions/{{functionName}}"
-SCENES = f"{GROUP}/scenes"
-AB_GROUPS = f"{SCENES}/{{sceneId}}/groups"
-EXPERIMENTS = f"{AB_GROUPS}/{{groupId}}/experiments"
-SLOW = f"{GROUP}/optimizers/slow-query/categories"
-DICTIONARIES = f"{ROOT}/intervention-dictionaries"
-ANALYZERS = f"{ROOT}/user-analyzers"
-SOURCE = f"{ROOT}/assist/data-sources/{{dataSourceType}}"
+GROUP = ROOT + "/app-groups/{appGroupIdentity}"
+APP = GROUP + "/apps/{appId}"
 
 IN_GROUP = ("AppGroup.NotExist",)
 IN_APP = (*IN_GROUP, "App.NotFound")
@@ -40,20 +31,22 @@ DETAIL = ("normal", "simple", "detail")
 
 # Lists without pages and lists by page numbers; then those below each kind of parent.
 _whole = partial(
-    EmulatedOperation, product="opensearch", paging=EmulatedPaging.NONE, records="result", envelope="result"
+    EmulatedOperation, product="opensearch", root=ROOT, paging=EmulatedPaging.NONE, records="result", envelope="result"
 )
 _paged = partial(_whole, paging=EmulatedPaging.NUMBER, bounds=PAGE_SIZE)
 _in_dictionary = partial(
     _whole,
+    root=ROOT + "/intervention-dictionaries/{name}",
     permission="DescribeInterventionDictionary",
     not_found_codes=("InterventionDictionary.NotFound",),
     namespace="dictionaries",
 )
-_in_group = partial(_whole, not_found_codes=IN_GROUP)
-_in_group_paged = partial(_paged, not_found_codes=IN_GROUP)
-_in_app = partial(_whole, not_found_codes=IN_APP, namespace=IN_APPS)
+_in_group = partial(_whole, root=GROUP, not_found_codes=IN_GROUP)
+_in_group_paged = partial(_paged, root=GROUP, not_found_codes=IN_GROUP)
+_in_app = partial(_whole, root=APP, not_found_codes=IN_APP, namespace=IN_APPS)
 _in_function = partial(
     _paged,
+    root=GROUP + "/functions/{functionName}",
     records="Result",
     permission="DescribeFunction",
     not_found_codes=IN_FUNCTION,
@@ -63,10 +56,10 @@ _in_function = partial(
 _ab_test = partial(_in_group, permission="ListApp")
 
 ROOTS: tuple[EmulatedOperation, ...] = (
-    _whole("DescribeRegions", f"{ROOT}/regions", ("regionId",)),
+    _whole("DescribeRegions", "/regions", ("regionId",)),
     _paged(
         "ListAppGroups",
-        GROUPS,
+        "/app-groups",
         ("name",),
         permission="ListAppGroup",
         child_namespace="opensearch",
@@ -75,51 +68,50 @@ ROOTS: tuple[EmulatedOperation, ...] = (
     ),
     _whole(
         "ListTagResources",
-        f"{ROOT}/resource-tags",
+        "/resource-tags",
         ("resourceId", "tagKey"),
         paging=EmulatedPaging.TOKEN,
         bounds=Bounds("", 50, 50, 50),  # there is no page size parameter
         last_token=LastToken.EMPTY,
         required=("resourceType",),
     ),
-    _whole("ListDataSourceTables", f"{SOURCE}/tables", required=("params",), choices={"dataSourceType": SOURCE_TYPES}),
+    _whole(
+        "ListDataSourceTables",
+        "/assist/data-sources/{dataSourceType}/tables",
+        required=("params",),
+        choices={"dataSourceType": SOURCE_TYPES},
+    ),
     _whole(
         "ListDataSourceTableFields",
-        f"{SOURCE}/fields",
+        "/assist/data-sources/{dataSourceType}/fields",
         required=("params",),
         choices={"dataSourceType": SOURCE_TYPES, "rawType": FLAG},
         envelope="single",
     ),
     _whole(
         "ListQueryProcessorNers",
-        f"{ROOT}/query-processor/ner/default-priorities",
+        "/query-processor/ner/default-priorities",
         ("tag",),
         choices={"domain": ("", "ECOMMERCE")},
     ),
 )
 
 DICTIONARY: tuple[EmulatedOperation, ...] = (
-    _paged("ListInterventionDictionaries", DICTIONARIES, ("name",), child_namespace="dictionaries"),
+    _paged("ListInterventionDictionaries", "/intervention-dictionaries", ("name",), child_namespace="dictionaries"),
     _in_dictionary(
         "ListInterventionDictionaryEntries",
-        f"{DICTIONARIES}/{{name}}/entries",
+        "/entries",
         ("word",),
         paging=EmulatedPaging.NUMBER,
         bounds=PAGE_SIZE,
         filters={"word": ("word", "equal")},
     ),
-    _in_dictionary(
-        "ListInterventionDictionaryNerResults",
-        f"{DICTIONARIES}/{{name}}/ner-results",
-        ("order",),
-        rank="up",
-        required=("query",),
-    ),
-    _in_dictionary("ListInterventionDictionaryRelatedEntities", f"{DICTIONARIES}/{{name}}/related"),
-    _paged("ListUserAnalyzers", ANALYZERS, ("name",), child_namespace="analyzers"),
+    _in_dictionary("ListInterventionDictionaryNerResults", "/ner-results", ("order",), rank="up", required=("query",)),
+    _in_dictionary("ListInterventionDictionaryRelatedEntities", "/related"),
+    _paged("ListUserAnalyzers", "/user-analyzers", ("name",), child_namespace="analyzers"),
     _paged(
         "ListUserAnalyzerEntries",
-        f"{ANALYZERS}/{{name}}/entries",
+        "/user-analyzers/{name}/entries",
         permission="DescribeUserAnalyzer",
         total="",
         not_found_codes=("UserAnalyzer.NotFound",),
@@ -130,11 +122,11 @@ DICTIONARY: tuple[EmulatedOperation, ...] = (
 )
 
 OF_GROUP: tuple[EmulatedOperation, ...] = (
-    _in_group("DescribeApps", f"{GROUP}/apps", ("id",), permission="ListApp", child_namespace=IN_APPS),
-    _in_group_paged("ListDataCollections", f"{GROUP}/data-collections", ("id",)),
+    _in_group("DescribeApps", "/apps", ("id",), permission="ListApp", child_namespace=IN_APPS),
+    _in_group_paged("ListDataCollections", "/data-collections", ("id",)),
     _in_group(
         "ListElasticPlans",
-        f"{GROUP}/elastic-plans",
+        "/elastic-plans",
         ("id",),
         paging=EmulatedPaging.TOKEN,
         rank="up",
@@ -144,44 +136,43 @@ OF_GROUP: tuple[EmulatedOperation, ...] = (
         filters={"name": ("name", "equal"), "enabled": ("enabled", "same")},
         envelope="plans",
     ),
-    _in_group_paged("ListQuotaReviewTasks", f"{GROUP}/quota-review-tasks", ("id",), permission="DescribeApp"),
+    _in_group_paged("ListQuotaReviewTasks", "/quota-review-tasks", ("id",), permission="DescribeApp"),
     _in_group_paged(
         "ListScheduledTasks",
-        f"{GROUP}/scheduled-tasks",
+        "/scheduled-tasks",
         permission="ListScheduledTask",
         choices={"enabled": FLAG},
         filters={"type": ("type", "equal"), "id": ("id", "equal"), "enabled": ("enabled", "same")},
     ),
-    _in_group("ListProceedings", f"{GROUP}/proceedings", choices={"filterFinished": FLAG}, envelope="bare"),
+    _in_group("ListProceedings", "/proceedings", choices={"filterFinished": FLAG}, envelope="bare"),
     _in_group(
         "ListSlowQueryCategories",
-        SLOW,
+        "/optimizers/slow-query/categories",
         required=SPAN,
         choices={"sort": ("", "max", "avg", "sum", "queryProportion")},
         envelope="single",
     ),
     _whole(
         "ListSlowQueryQueries",
-        f"{SLOW}/{{categoryIndex}}/queries",
+        "/optimizers/slow-query/categories/{categoryIndex}/queries",
+        root=GROUP,
         not_found_codes=(*IN_GROUP, "SlowQueryCategory.NotFound"),
         namespace="opensearch/categories",
         required=SPAN,
         envelope="single",
     ),
     _in_group_paged(
-        "ListStatisticLogs",
-        f"{GROUP}/statistic-logs/{{moduleName}}",
-        choices={"moduleName": ("hot",), "distinct": FLAG},
+        "ListStatisticLogs", "/statistic-logs/{moduleName}", choices={"moduleName": ("hot",), "distinct": FLAG}
     ),
-    _in_group_paged("ListStatisticReport", f"{GROUP}/statistic-report/{{moduleName}}", choices={"moduleName": MODULES}),
+    _in_group_paged("ListStatisticReport", "/statistic-report/{moduleName}", choices={"moduleName": MODULES}),
 )
 
 OF_APP: tuple[EmulatedOperation, ...] = (
-    _in_app("ListFirstRanks", f"{APP}/first-ranks", ("name",), permission="ListFirstRank"),
-    _in_app("ListSecondRanks", f"{APP}/second-ranks", ("name",), permission="ListSecondRank", envelope="counted"),
+    _in_app("ListFirstRanks", "/first-ranks", ("name",), permission="ListFirstRank"),
+    _in_app("ListSecondRanks", "/second-ranks", ("name",), permission="ListSecondRank", envelope="counted"),
     _in_app(
         "ListSortExpressions",
-        f"{APP}/sort-expressions",
+        "/sort-expressions",
         ("name",),
         paging=EmulatedPaging.NUMBER,
         bounds=PAGE_SIZE,
@@ -190,21 +181,18 @@ OF_APP: tuple[EmulatedOperation, ...] = (
     ),
     _in_app(
         "ListSortScripts",
-        f"{GROUP}/apps/{{appVersionId}}/sort-scripts",
+        "/apps/{appVersionId}/sort-scripts",
         ("scriptName",),
+        root=GROUP,
         permission="DescribeSortScript",
         absent_code="InvalidAppSpec",
     ),
     _in_app(
-        "ListSearchStrategies",
-        f"{APP}/search-strategies",
-        ("name",),
-        permission="DescribeSearchStrategy",
-        envelope="bare",
+        "ListSearchStrategies", "/search-strategies", ("name",), permission="DescribeSearchStrategy", envelope="bare"
     ),
     _in_app(
         "ListQueryProcessors",
-        f"{APP}/query-processors",
+        "/query-processors",
         ("name",),
         permission="ListQueryProcessor",
         child_namespace=f"{IN_APPS}/processors",
@@ -212,7 +200,8 @@ OF_APP: tuple[EmulatedOperation, ...] = (
     ),
     _whole(
         "ListQueryProcessorAnalyzerResults",
-        f"{APP}/query-processors/{{name}}/analyze",
+        "/query-processors/{name}/analyze",
+        root=APP,
         permission="DescribeQueryProcessor",
         not_found_codes=(*IN_APP, "QueryProcessor.NotFound"),
         namespace=f"{IN_APPS}/processors",
@@ -225,7 +214,7 @@ OF_APP: tuple[EmulatedOperation, ...] = (
 OF_FUNCTION: tuple[EmulatedOperation, ...] = (
     _in_function(
         "ListFunctionInstances",
-        f"{FUNCTION}/instances",
+        "/instances",
         ("InstanceName",),
         child_namespace=f"{IN_FUNCTIONS}/instances",
         choices={"source": ("user", "builtin", "all"), "output": DETAIL},
@@ -233,14 +222,14 @@ OF_FUNCTION: tuple[EmulatedOperation, ...] = (
     ),
     _in_function(
         "ListFunctionResources",
-        f"{FUNCTION}/resources",
+        "/resources",
         ("ResourceName",),
         choices={"resourceType": ("", "feature_generator", "raw_file"), "output": DETAIL},
         filters={"resourceType": ("ResourceType", "equal")},
     ),
     _in_function(
         "ListFunctionTasks",
-        f"{FUNCTION}/instances/{{instanceName}}/tasks",
+        "/instances/{instanceName}/tasks",
         ("StartTime",),
         rank="down",
         not_found_codes=(*IN_FUNCTION, "Instance.NotExist"),
@@ -252,10 +241,10 @@ OF_FUNCTION: tuple[EmulatedOperation, ...] = (
 )
 
 AB_TESTS: tuple[EmulatedOperation, ...] = (
-    _ab_test("ListABTestScenes", SCENES, ("id",), child_namespace=IN_SCENES),
+    _ab_test("ListABTestScenes", "/scenes", ("id",), child_namespace=IN_SCENES),
     _ab_test(
         "ListABTestGroups",
-        AB_GROUPS,
+        "/scenes/{sceneId}/groups",
         ("id",),
         not_found_codes=IN_SCENE,
         namespace=IN_SCENES,
@@ -263,7 +252,7 @@ AB_TESTS: tuple[EmulatedOperation, ...] = (
     ),
     _ab_test(
         "ListABTestExperiments",
-        EXPERIMENTS,
+        "/scenes/{sceneId}/groups/{groupId}/experiments",
         ("id",),
         not_found_codes=IN_AB_GROUP,
         namespace=f"{IN_SCENES}/groups",
@@ -271,7 +260,7 @@ AB_TESTS: tuple[EmulatedOperation, ...] = (
     ),
     _ab_test(
         "ListABTestFixedFlowDividers",
-        f"{EXPERIMENTS}/{{experimentId}}/fixed-flow-dividers",
+        "/scenes/{sceneId}/groups/{groupId}/experiments/{experimentId}/fixed-flow-dividers",
         not_found_codes=IN_EXPERIMENT,
         namespace=f"{IN_SCENES}/groups/experiments",
     ),

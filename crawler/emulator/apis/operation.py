@@ -74,7 +74,8 @@ class OrderParameter:
 class EmulatedOperation:
     """One operation.
 
-    `permission`: its RAM action, without the product; the default is `action`.
+    - `tail`: its path below `root`, the path of its parent
+    - `permission`: its RAM action, without the product; the default is `action`
 
     The response:
     - `records`: the list's key, with dots if it is nested
@@ -106,11 +107,12 @@ class EmulatedOperation:
     """
 
     action: str
-    path: str
+    tail: str
     key: tuple[str, ...] = ()
     records: str = ""
     _: KW_ONLY
     product: str
+    root: str = ""
     paging: EmulatedPaging
     permission: str = ""
     rank: Literal["text", "up", "down"] = "text"
@@ -138,6 +140,11 @@ class EmulatedOperation:
     def name(self) -> str:
         """The operation's key in counts, rates and logs, such as `fc.ListFunctions`."""
         return f"{self.product}.{self.action}"
+
+    @property
+    def path(self) -> str:
+        """The path of its requests, with the names of parameters in braces."""
+        return self.root + self.tail
 
     @property
     def ram(self) -> str:

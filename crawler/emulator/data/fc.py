@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crawler.emulator.data import domains, fc_children, fc_configs, fc_functions, fc_sessions, layers, tasks, triggers
+from crawler.emulator.data import domains, fc_children, fc_configs, fc_functions, layers, tasks, triggers
 from crawler.emulator.data.region import RegionData
 from crawler.emulator.data.seeded import LocalSeededRandom, SeedPath, make_few
 from crawler.emulator.records import Record
@@ -59,7 +59,7 @@ def _put_children(data: RegionData, where: SeedPath, names: list[str], shape: Sh
             "ListFunctionVersions": make_few(rng, longest, fc_children.version),
             "ListInstances": make_few(rng, min(longest, 25), fc_children.instance),
             "ListTriggers": _make_kinds(rng, name, number, triggers.v3_trigger, len(triggers.KINDS)),
-            "ListSessions": _make_kinds(rng, name, number, fc_sessions.session, 4),
+            "ListSessions": _make_kinds(rng, name, number, fc_children.session, 4),
             "ListAsyncTasks": _make_kinds(rng, name, number, tasks.v3_task, 4),
             "ListVpcBindings": fc_children.vpc_ids(rng, rng.integer(0, 2)),
         }
@@ -81,7 +81,7 @@ def _put_configs(data: RegionData, where: SeedPath, names: list[str]) -> None:
         ("ListConcurrencyConfigs", 1, lambda rng, name, _: fc_configs.concurrency(rng, name)),
         ("ListProvisionConfigs", 5, fc_configs.provision),
         ("ListScalingConfigs", 5, fc_configs.scaling),
-        ("ListSnapshots", 4, fc_sessions.snapshot),
+        ("ListSnapshots", 4, fc_children.snapshot),
         ("ListCustomDomains", 12, domains.v3_domain),
     )
     for action, every, make in makes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crawler.emulator.data import domains, fc_children, fc_open_children, fc_open_functions, layers, tasks, triggers
+from crawler.emulator.data import domains, fc_children, fc_open_functions, layers, tasks, triggers
 from crawler.emulator.data.region import RegionData
 from crawler.emulator.data.seeded import SeedPath, make_few
 from crawler.emulator.records import Parent, Record
@@ -49,8 +49,8 @@ def _put_below_services(data: RegionData, where: SeedPath, services: list[str], 
         rng = data.rng(where, "fc-open/service children", number)
         longest = shape.longest if number == 0 else 0
         made: dict[str, list[Any]] = {
-            "ListAliases": make_few(rng, longest, fc_open_children.alias),
-            "ListServiceVersions": make_few(rng, longest, fc_open_children.version),
+            "ListAliases": make_few(rng, longest, fc_open_functions.alias),
+            "ListServiceVersions": make_few(rng, longest, fc_open_functions.version),
             "ListVpcBindings": fc_children.vpc_ids(rng, rng.integer(0, 2)),
         }
         for action, records in made.items():
@@ -66,7 +66,7 @@ def _put_below_functions(data: RegionData, where: SeedPath, functions: list[Pare
             "ListTriggers": [
                 triggers.v2_trigger(rng, name, turn) for turn in (few if number else range(len(triggers.KINDS)))
             ],
-            "ListEventSources": [fc_open_children.event_source(rng, turn) for turn in few],
+            "ListEventSources": [fc_open_functions.event_source(rng, turn) for turn in few],
             "ListStatefulAsyncInvocations": [
                 tasks.v2_task(rng, service, name, turn) for turn in (few if number else range(4))
             ],
@@ -78,8 +78,8 @@ def _put_below_functions(data: RegionData, where: SeedPath, functions: list[Pare
 def _put_configs(data: RegionData, where: SeedPath, functions: list[Parent], services: list[str]) -> None:
     """Put the lists of the whole region."""
     makes: tuple[tuple[str, Callable[..., Record]], ...] = (
-        ("ListOnDemandConfigs", fc_open_children.on_demand),
-        ("ListProvisionConfigs", fc_open_children.provision),
+        ("ListOnDemandConfigs", fc_open_functions.on_demand),
+        ("ListProvisionConfigs", fc_open_functions.provision),
         ("ListCustomDomains", domains.v2_domain),
     )
     for action, make in makes:
@@ -87,9 +87,9 @@ def _put_configs(data: RegionData, where: SeedPath, functions: list[Parent], ser
         chosen = [parent for number, parent in enumerate(functions) if number < 3 or number % 4 == 0]
         data.put(f"fc-open.{action}", [make(rng, *parent, number) for number, parent in enumerate(chosen)])
     rng = data.rng(where, "fc-open/account")
-    reserved = [fc_open_children.reserved(rng, number) for number in range(len(functions) // 2)]
+    reserved = [fc_open_functions.reserved(rng, number) for number in range(len(functions) // 2)]
     data.put("fc-open.ListReservedCapacities", reserved)
-    data.put("fc-open.ListTaggedResources", [fc_open_children.tagged(rng, service) for service in services[:-1]])
+    data.put("fc-open.ListTaggedResources", [fc_open_functions.tagged(rng, service) for service in services[:-1]])
 
 
 def _as_v3(service: str, record: Record) -> Record:

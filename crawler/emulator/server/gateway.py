@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from email.utils import format_datetime
 
 from crawler.emulator import directory
@@ -215,13 +215,9 @@ class Gateway:
             LoggedRequest(
                 at=clock.now(),
                 monotonic_s=clock.monotonic(),
-                account=identity.account,
-                region=identity.region,
-                product=identity.product,
-                action=identity.action,
+                **asdict(identity),
                 parent=request.parent,
                 query=query,
-                page=identity.page,
                 outcome=outcome,
                 status=status,
             )

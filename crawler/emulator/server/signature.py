@@ -93,9 +93,7 @@ class Verifier:
         unsigned = sorted({*MUST_SIGN, *token_header} - set(authorization.signed))
         if unsigned:
             raise _mismatch(f"{unsigned[0]} must be one of the SignedHeaders.")
-        if list(authorization.signed) != sorted(set(authorization.signed)) or any(
-            name != name.lower() for name in authorization.signed
-        ):
+        if list(authorization.signed) != sorted({name.lower() for name in authorization.signed}):
             raise _mismatch("SignedHeaders must be in lower case, sorted, each once.")
         for name in authorization.signed:
             if len(received.values(name)) != 1:

@@ -108,6 +108,5 @@ def scaling(rng: LocalSeededRandom, function: str, number: int) -> Record:
     }
     if number == 0:
         record["horizontalScalingPolicies"][0]["timeZone"] = "UTC"
-    return sparse(
-        rng, number, record, "scheduledPolicies", "horizontalScalingPolicies", "currentError", "enableMixMode"
-    )
+    optional = ("scheduledPolicies", "horizontalScalingPolicies", "currentError", "enableMixMode")
+    return sparse(rng, number, record, *optional)

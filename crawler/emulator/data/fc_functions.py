@@ -69,13 +69,9 @@ def _function(rng: LocalSeededRandom, number: int) -> Record:
     if "environmentVariables" not in record and rng.chance(0.1):
         record["environmentVariables"] = rng.choice((None, {}))
     if number in {1, 2}:
-        record["environmentVariables"]["CACHE_PASSWORD"] = _shared_secret(rng)
+        # Two functions share the account's secret. It has no marker, because each marker occurs once.
+        record["environmentVariables"]["CACHE_PASSWORD"] = "pw-" + SeededRandom("fc/shared", rng.account_id).hex(24)
     return record
-
-
-def _shared_secret(rng: LocalSeededRandom) -> str:
-    """Return one secret per account, from its own stream. It has no marker, because each marker occurs once."""
-    return "pw-" + SeededRandom("fc/shared", rng.account_id).hex(24)
 
 
 def _text(rng: LocalSeededRandom) -> Record:

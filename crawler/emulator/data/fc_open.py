@@ -62,14 +62,11 @@ def _put_below_functions(data: RegionData, where: SeedPath, functions: list[Pare
     for number, (service, name) in enumerate(functions):
         rng = data.rng(where, "fc-open/children", number)
         few = range(number, number + rng.choice((0, 0, 1, 2)))
+        kinds, calls = (few, few) if number else (range(len(triggers.KINDS)), range(4))
         made = {
-            "ListTriggers": [
-                triggers.v2_trigger(rng, name, turn) for turn in (few if number else range(len(triggers.KINDS)))
-            ],
+            "ListTriggers": [triggers.v2_trigger(rng, name, turn) for turn in kinds],
             "ListEventSources": [fc_open_functions.event_source(rng, turn) for turn in few],
-            "ListStatefulAsyncInvocations": [
-                tasks.v2_task(rng, service, name, turn) for turn in (few if number else range(4))
-            ],
+            "ListStatefulAsyncInvocations": [tasks.v2_task(rng, service, name, turn) for turn in calls],
         }
         for action, records in made.items():
             data.put(f"fc-open.{action}", records, (service, name))

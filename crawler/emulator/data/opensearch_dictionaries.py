@@ -98,9 +98,8 @@ def _put_analyzers(context: SeedContext) -> None:
     context.put("ListUserAnalyzers", analyzers)
     for number, analyzer in enumerate(analyzers):
         count = (1, 1, 0)[number] if context.is_older else (12, 1, 0)[number]
-        context.put(
-            "ListUserAnalyzerEntries", [_analyzer_entry(rng, turn) for turn in range(count)], (analyzer["name"],)
-        )
+        entries = [_analyzer_entry(rng, turn) for turn in range(count)]
+        context.put("ListUserAnalyzerEntries", entries, (analyzer["name"],))
 
 
 def _analyzer(context: SeedContext, rng: SeededRandom, number: int) -> Record:

@@ -33,14 +33,12 @@ def put(context: SeedContext, group: Record, number: int) -> None:
 
 def put_tags(context: SeedContext, groups: list[Record]) -> None:
     """Put the tags of all app groups, by the group's ID."""
-    context.put(
-        "ListTagResources",
-        [
-            {"resourceId": group["id"], "resourceType": "AppGroup", "tagKey": tag["key"], "tagValue": tag["value"]}
-            for group in groups
-            for tag in group.get("tags", ())
-        ],
-    )
+    tags = [
+        {"resourceId": group["id"], "resourceType": "AppGroup", "tagKey": tag["key"], "tagValue": tag["value"]}
+        for group in groups
+        for tag in group.get("tags", ())
+    ]
+    context.put("ListTagResources", tags)
 
 
 def _collection(context: SeedContext, rng: SeededRandom, group: Record) -> Record:

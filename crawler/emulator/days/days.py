@@ -166,9 +166,8 @@ class _OperationDay:
     def _change(self, parent: Parent, record: Item, turn: int) -> None:
         if isinstance(record, dict):
             other = values.with_changed_field(self._operation, record, self._dice, self._day, turn)
-            self._data.put(
-                self._operation.name, [other if one is record else one for one in self._list(parent)], parent
-            )
+            records = [other if one is record else one for one in self._list(parent)]
+            self._data.put(self._operation.name, records, parent)
 
     def _add(self, parent: Parent, record: Item) -> None:
         """Add a copy of this record, with copies of its child lists and of the records that name it."""

@@ -86,12 +86,7 @@ class Cloud:
         }
 
     def edit(
-        self,
-        account_id: str,
-        region_id: str,
-        action_key: str,
-        records: Sequence[Item],
-        parent: Parent = (),
+        self, account_id: str, region_id: str, action_key: str, records: Sequence[Item], parent: Parent = ()
     ) -> None:
         """Replace one list; the next page served shows it. Pass function instances in PascalCase.
 

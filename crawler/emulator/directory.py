@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from crawler.emulator.data.seeded import SeededRandom, iso_z
-from crawler.emulator.faults.effects import PageTweak
+from crawler.emulator.faults.effects import PageFault
 from crawler.emulator.records import Record
 from crawler.emulator.responses import RefusedError
 from crawler.emulator.spec import CloudSpec
@@ -36,7 +36,7 @@ class Directory:
         self._tokens = Tokens(spec.seed)
         self.members = _members(spec)
 
-    def page(self, account_id: str, parameters: Mapping[str, str], tweak: PageTweak) -> Record:
+    def page(self, account_id: str, parameters: Mapping[str, str], fault: PageFault) -> Record:
         """Return one page for the calling account, without its RequestId. Raises `RefusedError`."""
         self._check_caller(account_id)
         unknown = sorted(parameters.keys() - PARAMETERS)
@@ -46,10 +46,10 @@ class Directory:
         records = [record for record in self.members if keyword in record["DisplayName"]]
         if not _flag(parameters, "IncludeTags"):
             records = [{key: value for key, value in record.items() if key != "Tags"} for record in records]
-        total = tweak.total if tweak.has_total else len(records)
+        total = fault.total_of(records)
         if "MaxResults" in parameters:
-            return {"TotalCount": total, **self._after_token(records, parameters, tweak)}
-        return {"TotalCount": total, **_numbered(records, parameters, tweak)}
+            return {"TotalCount": total, **self._after_token(records, parameters, fault)}
+        return {"TotalCount": total, **_numbered(records, parameters, fault)}
 
     def _check_caller(self, account_id: str) -> None:
         if self._organization is None:
@@ -59,8 +59,8 @@ class Directory:
             message = "ResourceDirectory Member Account is not authorized to perform this operation."
             raise RefusedError(409, "NoPermission.ResourceDirectory.MemberAccount", message)
 
-    def _after_token(self, records: list[Record], parameters: Mapping[str, str], tweak: PageTweak) -> Record:
-        size, token = _size(parameters, "MaxResults", tweak), parameters.get("NextToken", "")
+    def _after_token(self, records: list[Record], parameters: Mapping[str, str], fault: PageFault) -> Record:
+        size, token = _size(parameters, "MaxResults", fault), parameters.get("NextToken", "")
         position = self._tokens.open(LIST_ID, token) if token else Position((), 1)
         if position is None:
             raise _invalid("NextToken", "is not a token of this list")
@@ -78,15 +78,15 @@ def page_number(text: str) -> int:
     return int(text) if re.fullmatch(r"[1-9][0-9]{0,8}", text) else 1
 
 
-def _numbered(records: list[Record], parameters: Mapping[str, str], tweak: PageTweak) -> Record:
-    number, size = _integer(parameters, "PageNumber", 1, 2**31 - 1, 1), _size(parameters, "PageSize", tweak)
+def _numbered(records: list[Record], parameters: Mapping[str, str], fault: PageFault) -> Record:
+    number, size = _integer(parameters, "PageNumber", 1, 2**31 - 1, 1), _size(parameters, "PageSize", fault)
     first = (number - 1) * size
-    rows = records[first : first + size][: size if tweak.rows is None else tweak.rows]
+    rows = records[first : first + size][: size if fault.rows is None else fault.rows]
     return {"PageNumber": number, "PageSize": size, "Accounts": {"Account": rows}}
 
 
-def _size(parameters: Mapping[str, str], name: str, tweak: PageTweak) -> int:
-    return _integer(parameters, name, 1, min(LARGEST_PAGE, tweak.caps or LARGEST_PAGE), DEFAULT_PAGE)
+def _size(parameters: Mapping[str, str], name: str, fault: PageFault) -> int:
+    return _integer(parameters, name, 1, min(LARGEST_PAGE, fault.caps or LARGEST_PAGE), DEFAULT_PAGE)
 
 
 def _integer(parameters: Mapping[str, str], name: str, low: int, high: int, default: int) -> int:
@@ -112,9 +112,8 @@ def _members(spec: CloudSpec) -> list[Record]:
     if spec.organization is None:
         return []
     directory_id = f"rd-{SeededRandom(spec.seed, 'directory').text(6)}"
-    return [_member(spec, directory_id, number, account) for number, account in enumerate(spec.accounts) if number][
-        ::-1
-    ]
+    members = [_member(spec, directory_id, number, account) for number, account in enumerate(spec.accounts) if number]
+    return members[::-1]
 
 
 def _member(spec: CloudSpec, directory_id: str, number: int, account_id: str) -> Record:

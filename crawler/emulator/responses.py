@@ -76,11 +76,9 @@ def error_response(refusal: RefusedError, style: EnvelopeStyle, request_id: str,
     code, message = refusal.code, refusal.message
     if refusal.status == 200:
         body: dict[str, Any] = function_envelope([], 0, style, request_id, code=code, message=message)
-    elif refusal.is_gateway or style.product in {"fc", "sts", "resourcedirectory", "fnf"}:
-        body = {"Code": code, "Message": message, "RequestId": request_id, "HostId": host}
-    elif style.product == "opensearch":
+    elif style.product == "opensearch" and not refusal.is_gateway:
         body = {"code": code, "message": message, "requestId": request_id, "httpCode": refusal.status}
-    elif style.is_older:
+    elif style.product == "fc-open" and style.is_older and not refusal.is_gateway:
         body = {"ErrorCode": code, "ErrorMessage": message}
     else:
         body = {"Code": code, "Message": message, "RequestId": request_id, "HostId": host}

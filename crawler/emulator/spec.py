@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from crawler.errors import ConfigError
 
@@ -124,14 +124,10 @@ class CloudSpec:
         """Return the scaled sizes of one account in one region. Regions without OpenSearch have no app groups."""
         position = (self.accounts.index(account_id), self.regions.index(region_id))
         base = SHAPES.get(position, OTHER_SHAPE)
-        return Shape(
-            functions=base.functions * self.scale,
-            services=base.services * self.scale,
-            service_functions=base.service_functions * self.scale,
-            stateful=base.stateful * self.scale,
-            app_groups=base.app_groups * self.scale if self.has_opensearch(region_id) else 0,
-            longest=base.longest,
-        )
+        sizes = {name: size * self.scale for name, size in asdict(base).items() if name != "longest"}
+        if not self.has_opensearch(region_id):
+            sizes["app_groups"] = 0
+        return replace(base, **sizes)
 
     def has_opensearch(self, region_id: str) -> bool:
         """Whether the region has OpenSearch."""

@@ -9,30 +9,29 @@ from __future__ import annotations
 
 from functools import partial
 
-from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, LastToken, OrderParameter
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, Filter, LastToken, OrderParameter
 
-FUNCTION_PATH = "/2023-03-30/functions/{functionName}"
-IN_FUNCTION = ("FunctionNotFound",)
+ROOT = "/2023-03-30"
 LAYERS = "fc-layers"
 
 # Most lists have tokens.
-_list = partial(EmulatedOperation, product="fc", paging=EmulatedPaging.TOKEN)
+_list = partial(EmulatedOperation, product="fc", root=ROOT, paging=EmulatedPaging.TOKEN)
+_in_function = partial(_list, root=ROOT + "/functions/{functionName}", not_found_codes=("FunctionNotFound",))
+_configs = partial(_list, key=("functionArn",), filters={"functionName": ("functionArn", "part")})
+
+
+def _prefix(name: str) -> dict[str, tuple[str, Filter]]:
+    """Return the filter that most lists have, for this field."""
+    return {"prefix": (name, "prefix")}
+
 
 OPERATIONS: tuple[EmulatedOperation, ...] = (
+    _list("DescribeRegions", "/regions", ("RegionId",), "Regions.Region", paging=EmulatedPaging.NONE),
     _list(
-        action="DescribeRegions",
-        path="/2023-03-30/regions",
-        paging=EmulatedPaging.NONE,
-        ram="fc:DescribeRegions",
-        records="Regions.Region",
-        key=("RegionId",),
-    ),
-    _list(
-        action="ListFunctions",
-        path="/2023-03-30/functions",
-        ram="fc:ListFunctions",
-        records="functions",
-        key=("functionName",),
+        "ListFunctions",
+        "/functions",
+        ("functionName",),
+        "functions",
         child_namespace="fc",
         filters={
             "prefix": ("functionName", "prefix"),
@@ -44,152 +43,73 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         choices={"fcVersion": ("", "v2", "v3")},
         select="fc_version",
     ),
-    _list(
-        action="GetFunction",
-        path=FUNCTION_PATH,
-        paging=EmulatedPaging.NONE,
-        ram="fc:GetFunction",
-        not_found_codes=IN_FUNCTION,
-        envelope="object",
-    ),
-    _list(
-        action="ListAliases",
-        path=f"{FUNCTION_PATH}/aliases",
-        ram="fc:ListAliases",
-        records="aliases",
-        key=("aliasName",),
-        not_found_codes=IN_FUNCTION,
-        filters={"prefix": ("aliasName", "prefix")},
-    ),
-    _list(
-        action="ListFunctionVersions",
-        path=f"{FUNCTION_PATH}/versions",
-        ram="fc:ListFunctionVersions",
-        records="versions",
-        key=("versionId",),
+    _in_function("GetFunction", "", paging=EmulatedPaging.NONE, envelope="object"),
+    _in_function("ListAliases", "/aliases", ("aliasName",), "aliases", filters=_prefix("aliasName")),
+    _in_function(
+        "ListFunctionVersions",
+        "/versions",
+        ("versionId",),
+        "versions",
         rank="down",
         order_parameter=OrderParameter("direction", "BACKWARD", "FORWARD", is_echoed=True),
-        not_found_codes=IN_FUNCTION,
         last_token=LastToken.EMPTY,
     ),
-    _list(
-        action="ListTriggers",
-        path=f"{FUNCTION_PATH}/triggers",
-        ram="fc:ListTriggers",
-        records="triggers",
-        key=("triggerName",),
-        not_found_codes=IN_FUNCTION,
-        filters={"prefix": ("triggerName", "prefix")},
-    ),
-    _list(
-        action="ListInstances",
-        path=f"{FUNCTION_PATH}/instances",
+    _in_function("ListTriggers", "/triggers", ("triggerName",), "triggers", filters=_prefix("triggerName")),
+    _in_function(
+        "ListInstances",
+        "/instances",
+        ("instanceId",),
+        "instances",
         paging=EmulatedPaging.LIMIT,
-        ram="fc:ListInstances",
-        records="instances",
-        key=("instanceId",),
-        not_found_codes=IN_FUNCTION,
         request_id="requestId",
         filters={"startKey": ("instanceId", "from")},
     ),
-    _list(
-        action="ListSessions",
-        path=f"{FUNCTION_PATH}/sessions",
-        ram="fc:ListSessions",
-        records="sessions",
-        key=("sessionId",),
-        not_found_codes=IN_FUNCTION,
+    _in_function(
+        "ListSessions",
+        "/sessions",
+        ("sessionId",),
+        "sessions",
         last_token=LastToken.NULL,
-        filters={
-            "sessionId": ("sessionId", "equal"),
-            "sessionStatus": ("sessionStatus", "equal"),
-            "qualifier": ("qualifier", "equal"),
-        },
+        filters={name: (name, "equal") for name in ("sessionId", "sessionStatus", "qualifier")},
         choices={"sessionStatus": ("", "Active", "Expired")},
     ),
-    _list(
-        action="ListAsyncTasks",
-        path=f"{FUNCTION_PATH}/async-tasks",
-        ram="fc:ListAsyncTasks",
-        records="tasks",
-        key=("startedTime", "taskId"),
+    _in_function(
+        "ListAsyncTasks",
+        "/async-tasks",
+        ("startedTime", "taskId"),
+        "tasks",
         rank="down",
         order_parameter=OrderParameter("sortOrderByTime", "desc", "asc"),
-        not_found_codes=IN_FUNCTION,
         last_token=LastToken.EMPTY,
-        filters={
-            "prefix": ("taskId", "prefix"),
-            "status": ("status", "equal"),
-            "qualifier": ("qualifier", "equal"),
-        },
+        filters={"prefix": ("taskId", "prefix"), "status": ("status", "equal"), "qualifier": ("qualifier", "equal")},
         hidden_fields={"includePayload": ("taskPayload",)},
     ),
-    _list(
-        action="ListVpcBindings",
-        path=f"{FUNCTION_PATH}/vpc-bindings",
-        paging=EmulatedPaging.NONE,
-        ram="fc:ListVpcBindings",
-        records="vpcIds",
-        not_found_codes=IN_FUNCTION,
-    ),
-    _list(
-        action="ListAsyncInvokeConfigs",
-        path="/2023-03-30/async-invoke-configs",
-        ram="fc:ListFunctionAsyncInvokeConfigs",
+    _in_function("ListVpcBindings", "/vpc-bindings", records="vpcIds", paging=EmulatedPaging.NONE),
+    _configs(
+        "ListAsyncInvokeConfigs",
+        "/async-invoke-configs",
         records="configs",
-        key=("functionArn",),
-        filters={"functionName": ("functionArn", "part")},
+        permission="ListFunctionAsyncInvokeConfigs",
     ),
+    _configs("ListConcurrencyConfigs", "/concurrency-configs", records="configs"),
+    _configs("ListProvisionConfigs", "/provision-configs", records="provisionConfigs"),
+    _configs("ListScalingConfigs", "/scaling-configs", records="scalingConfigs", last_token=LastToken.EMPTY),
+    _list("ListCustomDomains", "/custom-domains", ("domainName",), "customDomains", filters=_prefix("domainName")),
     _list(
-        action="ListConcurrencyConfigs",
-        path="/2023-03-30/concurrency-configs",
-        ram="fc:ListConcurrencyConfigs",
-        records="configs",
-        key=("functionArn",),
-        filters={"functionName": ("functionArn", "part")},
-    ),
-    _list(
-        action="ListProvisionConfigs",
-        path="/2023-03-30/provision-configs",
-        ram="fc:ListProvisionConfigs",
-        records="provisionConfigs",
-        key=("functionArn",),
-        filters={"functionName": ("functionArn", "part")},
-    ),
-    _list(
-        action="ListScalingConfigs",
-        path="/2023-03-30/scaling-configs",
-        ram="fc:ListScalingConfigs",
-        records="scalingConfigs",
-        key=("functionArn",),
-        last_token=LastToken.EMPTY,
-        filters={"functionName": ("functionArn", "part")},
-    ),
-    _list(
-        action="ListCustomDomains",
-        path="/2023-03-30/custom-domains",
-        ram="fc:ListCustomDomains",
-        records="customDomains",
-        key=("domainName",),
-        filters={"prefix": ("domainName", "prefix")},
-    ),
-    _list(
-        action="ListLayers",
-        path="/2023-03-30/layers",
-        ram="fc:ListLayers",
-        records="layers",
-        key=("layerName",),
+        "ListLayers",
+        "/layers",
+        ("layerName",),
+        "layers",
         child_namespace=LAYERS,
         last_token=LastToken.QUOTES,
         filters={"prefix": ("layerName", "prefix"), "public": ("acl", "flag"), "official": ("official", "flag")},
     ),
     _list(
-        action="ListLayerVersions",
-        path="/2023-03-30/layers/{layerName}/versions",
+        "ListLayerVersions",
+        "/layers/{layerName}/versions",
+        ("version",),
+        "layers",
         paging=EmulatedPaging.VERSION,
-        ram="fc:ListLayerVersions",
-        records="layers",
-        key=("version",),
         rank="up",
         not_found_codes=("LayerNotFound",),
         namespace=LAYERS,
@@ -197,11 +117,10 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         next_key="nextVersion",
     ),
     _list(
-        action="ListSnapshots",
-        path="/2023-03-30/snapshots",
-        ram="fc:ListSnapshots",
-        records="snapshots",
-        key=("createdTime", "snapshotId"),
+        "ListSnapshots",
+        "/snapshots",
+        ("createdTime", "snapshotId"),
+        "snapshots",
         rank="down",
         last_token=LastToken.EMPTY,
         filters={
@@ -212,11 +131,10 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
         required_with={"sessionId": "functionName"},
     ),
     _list(
-        action="ListTagResources",
-        path="/2023-03-30/tags-v2",
-        ram="fc:ListTagResources",
-        records="TagResources",
-        key=("ResourceId", "TagKey"),
+        "ListTagResources",
+        "/tags-v2",
+        ("ResourceId", "TagKey"),
+        "TagResources",
         bounds=Bounds("Limit", 1, 100, 20),
         token="NextToken",  # noqa: S106 - the name of a parameter
         last_token=LastToken.EMPTY,

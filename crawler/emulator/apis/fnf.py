@@ -7,36 +7,35 @@ Opaque tokens are an assumption of the emulator: the pages show names.
 
 from __future__ import annotations
 
+from functools import partial
+
 from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging
 
+_list = partial(
+    EmulatedOperation,
+    tail="/",
+    product="fnf",
+    paging=EmulatedPaging.TOKEN,
+    token="NextToken",  # noqa: S106 - the name of a parameter
+    request_id="RequestId",
+)
+
 OPERATIONS: tuple[EmulatedOperation, ...] = (
-    EmulatedOperation(
-        product="fnf",
-        action="ListFlows",
-        path="/",
-        paging=EmulatedPaging.TOKEN,
-        ram="fnf:ListFlows",
-        records="Flows",
+    _list(
+        "ListFlows",
         key=("Name",),
+        records="Flows",
         child_namespace="fnf",
         bounds=Bounds("Limit", 1, 999, 60),
-        token="NextToken",  # noqa: S106 - the name of a parameter
-        request_id="RequestId",
         filters={"ResourceGroupId": ("ResourceGroupId", "equal")},
     ),
-    EmulatedOperation(
-        product="fnf",
-        action="ListSchedules",
-        path="/",
-        parent_query=("FlowName",),
-        paging=EmulatedPaging.TOKEN,
-        ram="fnf:ListSchedules",
-        records="Schedules",
+    _list(
+        "ListSchedules",
         key=("ScheduleName",),
+        records="Schedules",
+        parent_query=("FlowName",),
         not_found_codes=("FlowNotExists",),
         required=("FlowName",),
         bounds=Bounds("Limit", 1, 1000, 60),
-        token="NextToken",  # noqa: S106 - the name of a parameter
-        request_id="RequestId",
     ),
 )

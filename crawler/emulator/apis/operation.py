@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from enum import Enum
 from typing import Any, Literal
 
@@ -70,9 +70,12 @@ class OrderParameter:
     is_echoed: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class EmulatedOperation:
     """One operation.
+
+    - `tail`: its path below `root`, the path of its parent
+    - `permission`: its RAM action, without the product; the default is `action`
 
     The response:
     - `records`: the list's key, with dots if it is nested
@@ -103,13 +106,15 @@ class EmulatedOperation:
     - `select`: how the list's source depends on the query
     """
 
-    product: str
     action: str
-    path: str
-    paging: EmulatedPaging
-    ram: str
-    records: str = ""
+    tail: str
     key: tuple[str, ...] = ()
+    records: str = ""
+    _: KW_ONLY
+    product: str
+    root: str = ""
+    paging: EmulatedPaging
+    permission: str = ""
     rank: Literal["text", "up", "down"] = "text"
     order_parameter: OrderParameter | None = None
     parent_query: tuple[str, ...] = ()
@@ -135,6 +140,16 @@ class EmulatedOperation:
     def name(self) -> str:
         """The operation's key in counts, rates and logs, such as `fc.ListFunctions`."""
         return f"{self.product}.{self.action}"
+
+    @property
+    def path(self) -> str:
+        """The path of its requests, with the names of parameters in braces."""
+        return self.root + self.tail
+
+    @property
+    def ram(self) -> str:
+        """The RAM action that a policy allows or denies, such as `fc:ListFunctions`."""
+        return f"{'fc' if self.product == 'fc-open' else self.product}:{self.permission or self.action}"
 
     @property
     def version(self) -> str:

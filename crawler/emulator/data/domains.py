@@ -8,11 +8,9 @@ checked 2026-11-22.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import orjson
 
-from crawler.emulator.data.seeded import LocalSeededRandom, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, sparse, times
 from crawler.emulator.records import Record
 
 
@@ -38,10 +36,7 @@ def v3_domain(rng: LocalSeededRandom, function: str, number: int) -> Record:
 
 def v2_domain(rng: LocalSeededRandom, service: str, function: str, number: int) -> Record:
     """Make a domain, as fc-open ListCustomDomains returns it; the values of the second end with a tab."""
-    record = {
-        **_common(rng, number),
-        "routeConfig": {"routes": [{"serviceName": service, **_route(function, number)}]},
-    }
+    record = {**_common(rng, number), "routeConfig": {"routes": [{"serviceName": service, **_route(function, number)}]}}
     if number == 1:
         record |= {name: f"{record[name]}\t" for name in ("createdTime", "lastModifiedTime", "protocol", "apiVersion")}
         record["accountId"] = "2022-01-01T00:00:00Z\t"
@@ -55,8 +50,7 @@ def _common(rng: LocalSeededRandom, number: int) -> Record:
         "accountId": rng.account_id,
         "apiVersion": "2023-03-30",
         "protocol": rng.choice(("HTTP", "HTTPS", "HTTP,HTTPS")),
-        "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(days=rng.integer(0, 300))),
+        **times(rng, created, 300, "days"),
         "certConfig": {
             "certName": f"cert-{number}",
             "certificate": rng.secret("-----BEGIN CERTIFICATE-----\nMIID{}\n-----END CERTIFICATE-----\n"),

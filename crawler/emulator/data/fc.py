@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crawler.emulator.data import domains, fc_children, fc_configs, fc_functions, fc_sessions, layers, tasks, triggers
+from crawler.emulator.data import domains, fc_children, fc_configs, fc_functions, layers, tasks, triggers
 from crawler.emulator.data.region import RegionData
-from crawler.emulator.data.seeded import LocalSeededRandom, SeedPath
+from crawler.emulator.data.seeded import LocalSeededRandom, SeedPath, make_few
 from crawler.emulator.records import Record
 from crawler.emulator.spec import CloudSpec, Shape
 
@@ -28,7 +28,7 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
     data.put("fc.DescribeRegions", regions)
     shape = spec.shape(account_id, region_id)
     where = (spec.seed, account_id, region_id)
-    functions = fc_functions.functions(*where, shape.functions, data.secrets)
+    functions = fc_functions.functions(data, where, shape.functions)
     for detail in functions:
         data.put(DETAILS, [detail], (detail["functionName"],))
     data.put(FUNCTIONS, [fc_functions.listed(detail, number) for number, detail in enumerate(functions)])
@@ -52,24 +52,19 @@ def put_details(data: RegionData) -> None:
 def _put_children(data: RegionData, where: SeedPath, names: list[str], shape: Shape) -> None:
     """Put the child lists of each function. The first has the longest lists, and a trigger of every kind."""
     for number, name in enumerate(names):
-        rng = LocalSeededRandom(*where, "fc/children", number)
+        rng = data.rng(where, "fc/children", number)
         longest = shape.longest if number == 0 else 0
         made: dict[str, list[Any]] = {
-            "ListAliases": _make_few(rng, longest, fc_children.alias),
-            "ListFunctionVersions": _make_few(rng, longest, fc_children.version),
-            "ListInstances": _make_few(rng, min(longest, 25), fc_children.instance),
+            "ListAliases": make_few(rng, longest, fc_children.alias),
+            "ListFunctionVersions": make_few(rng, longest, fc_children.version),
+            "ListInstances": make_few(rng, min(longest, 25), fc_children.instance),
             "ListTriggers": _make_kinds(rng, name, number, triggers.v3_trigger, len(triggers.KINDS)),
-            "ListSessions": _make_kinds(rng, name, number, fc_sessions.session, 4),
+            "ListSessions": _make_kinds(rng, name, number, fc_children.session, 4),
             "ListAsyncTasks": _make_kinds(rng, name, number, tasks.v3_task, 4),
             "ListVpcBindings": fc_children.vpc_ids(rng, rng.integer(0, 2)),
         }
         for action, records in made.items():
             data.put(f"fc.{action}", records, (name,))
-        data.secrets.extend(rng.secrets)
-
-
-def _make_few(rng: LocalSeededRandom, longest: int, make: Callable[[LocalSeededRandom, int], Record]) -> list[Record]:
-    return [make(rng, number) for number in range(longest or rng.integer(0, 3))]
 
 
 def _make_kinds(rng: LocalSeededRandom, name: str, number: int, make: RecordFactory, most: int) -> list[Record]:
@@ -86,23 +81,18 @@ def _put_configs(data: RegionData, where: SeedPath, names: list[str]) -> None:
         ("ListConcurrencyConfigs", 1, lambda rng, name, _: fc_configs.concurrency(rng, name)),
         ("ListProvisionConfigs", 5, fc_configs.provision),
         ("ListScalingConfigs", 5, fc_configs.scaling),
-        ("ListSnapshots", 4, fc_sessions.snapshot),
+        ("ListSnapshots", 4, fc_children.snapshot),
         ("ListCustomDomains", 12, domains.v3_domain),
     )
     for action, every, make in makes:
-        rng = LocalSeededRandom(*where, "fc", action)
+        rng = data.rng(where, "fc", action)
         chosen = [name for number, name in enumerate(names) if number < 3 or number % every == 0]
         data.put(f"fc.{action}", [make(rng, name, number) for number, name in enumerate(chosen)])
-        data.secrets.extend(rng.secrets)
 
 
 def _tags(function: Record) -> list[Record]:
+    arn = function["functionArn"]
     return [
-        {
-            "ResourceId": function["functionArn"],
-            "ResourceType": "function",
-            "TagKey": tag["Key"],
-            "TagValue": tag["Value"],
-        }
+        {"ResourceId": arn, "ResourceType": "function", "TagKey": tag["Key"], "TagValue": tag["Value"]}
         for tag in function.get("tags") or []
     ]

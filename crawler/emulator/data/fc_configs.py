@@ -9,19 +9,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from crawler.emulator.data.seeded import TIME_LAYOUT, LocalSeededRandom, epoch_s, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_z, sample_times, sparse
 from crawler.emulator.records import Record
 
 
 def async_invoke(rng: LocalSeededRandom, function: str, number: int) -> Record:
     """Make a configuration, as fc ListAsyncInvokeConfigs returns it."""
-    created = rng.moment()
-    here = f"acs:fc:{rng.region_id}:{rng.account_id}"
-    target = {"destination": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}-after"}
+    arn, target = rng.arn(f"functions/{function}"), {"destination": rng.arn(f"functions/{function}-after")}
     record: Record = {
-        "functionArn": f"{here}/functions/{function}" if number == 2 else f"{here}:functions/{function}",
-        "createdTime": TIME_LAYOUT if number == 1 else iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(hours=rng.integer(0, 900))),
+        "functionArn": arn.replace(":functions", "/functions") if number == 2 else arn,
+        **sample_times(rng, number, 900, "hours"),
         "asyncTask": True,
         "destinationConfig": {"onSuccess": target, "onFailure": target},
         "maxAsyncEventAgeInSeconds": rng.choice((300, 86400)),
@@ -33,14 +30,13 @@ def async_invoke(rng: LocalSeededRandom, function: str, number: int) -> Record:
 
 def concurrency(rng: LocalSeededRandom, function: str) -> Record:
     """Make a configuration, as fc ListConcurrencyConfigs returns it."""
-    arn = f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}"
-    return {"functionArn": arn, "reservedConcurrency": rng.integer(1, 300)}
+    return {"functionArn": rng.arn(f"functions/{function}"), "reservedConcurrency": rng.integer(1, 300)}
 
 
 def provision(rng: LocalSeededRandom, function: str, number: int) -> Record:
     """Make a configuration, as fc ListProvisionConfigs returns it."""
     record: Record = {
-        "functionArn": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}/prod",
+        "functionArn": rng.arn(f"functions/{function}/prod"),
         **provisioned(rng),
         "alwaysAllocateGPU": True,
         "defaultTarget": rng.integer(1, 5),
@@ -80,11 +76,9 @@ def scaling(rng: LocalSeededRandom, function: str, number: int) -> Record:
     """Make a configuration, as fc ListScalingConfigs returns it."""
     start = rng.moment()
     record: Record = {
-        "functionArn": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}/prod",
+        "functionArn": rng.arn(f"functions/{function}/prod"),
         "residentPoolId": f"fc-pool-{rng.text(16)}",
-        "minInstances": rng.integer(1, 5),
-        "currentInstances": rng.integer(1, 5),
-        "targetInstances": rng.integer(1, 5),
+        **{f"{name}Instances": rng.integer(1, 5) for name in ("min", "current", "target")},
         "currentError": rng.choice(("image not found", "no capacity")),
         "enableOnDemandScaling": True,
         "enableMixMode": True,
@@ -114,6 +108,5 @@ def scaling(rng: LocalSeededRandom, function: str, number: int) -> Record:
     }
     if number == 0:
         record["horizontalScalingPolicies"][0]["timeZone"] = "UTC"
-    return sparse(
-        rng, number, record, "scheduledPolicies", "horizontalScalingPolicies", "currentError", "enableMixMode"
-    )
+    optional = ("scheduledPolicies", "horizontalScalingPolicies", "currentError", "enableMixMode")
+    return sparse(rng, number, record, *optional)

@@ -7,23 +7,17 @@ Fields: the response model of alibabacloud-fc20230330 4.8.3; shapes of values: L
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from crawler.emulator.data import seeded
 from crawler.emulator.data.fc_mounts import mounts, registry
-from crawler.emulator.data.seeded import LocalSeededRandom, SeededRandom, iso_z
+from crawler.emulator.data.region import RegionData
+from crawler.emulator.data.seeded import LocalSeededRandom, SeededRandom, SeedPath, iso_z, times
 from crawler.emulator.records import Record
 
 RUNTIMES = ("python3.10", "python3.12", "nodejs20", "java11", "go1", "custom.debian10", "custom-container")
 STATES = (("Active", "", ""), ("Pending", "Function creating", "Creating"), ("Inactive", "Idle for 14 days", "Idle"))
-UPDATES = (
-    (
-        "InProgress",
-        "The system is currently processing the acceleration optimization for the image.",
-        "ImageOptimizing",
-    ),
-    ("Successful", "", ""),
-)
+OPTIMIZING = "The system is currently processing the acceleration optimization for the image."
+UPDATES = (("InProgress", OPTIMIZING, "ImageOptimizing"), ("Successful", "", ""))
 
 
 # Fields that only GetFunction always returns, according to the page of ListFunctions (checked 2026-11-22).
@@ -37,14 +31,9 @@ DETAIL_ONLY = (
 )
 
 
-def functions(seed: int, account_id: str, region_id: str, count: int, secrets: list[str]) -> list[Record]:
-    """Make `count` functions of 3.0 with all fields; the markers of their secrets are added to `secrets`."""
-    made = []
-    for number in range(count):
-        rng = LocalSeededRandom(seed, account_id, region_id, "fc", number)
-        made.append(_function(rng, number))
-        secrets.extend(rng.secrets)
-    return made
+def functions(data: RegionData, where: SeedPath, count: int) -> list[Record]:
+    """Make `count` functions of 3.0 with all fields."""
+    return [_function(data.rng(where, "fc", number), number) for number in range(count)]
 
 
 def listed(detail: Record, number: int) -> Record:
@@ -58,7 +47,7 @@ def _function(rng: LocalSeededRandom, number: int) -> Record:
     record: Record = {
         "functionName": name,
         "functionId": rng.uuid(),
-        "functionArn": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{name}",
+        "functionArn": rng.arn(f"functions/{name}"),
         "runtime": rng.choice(RUNTIMES),
         "handler": rng.choice(("index.handler", "main.Handler", "com.example.App::handleRequest")),
         "memorySize": rng.choice((128, 512, 1024, 3072, 32768)),
@@ -69,10 +58,9 @@ def _function(rng: LocalSeededRandom, number: int) -> Record:
         "codeChecksum": rng.digits(19),
         "instanceConcurrency": rng.choice((1, 10, 200)),
         "internetAccess": rng.chance(0.8),
-        "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(minutes=rng.integer(0, 500_000))),
+        **times(rng, created, 500_000),
     }
-    record |= _state(number)
+    record |= zip(DETAIL_ONLY, (*STATES[number % len(STATES)], *UPDATES[number % len(UPDATES)]), strict=True)
     for part, share in PARTS:
         if number < 3 or rng.chance(share):
             record.update(part(rng))
@@ -81,13 +69,9 @@ def _function(rng: LocalSeededRandom, number: int) -> Record:
     if "environmentVariables" not in record and rng.chance(0.1):
         record["environmentVariables"] = rng.choice((None, {}))
     if number in {1, 2}:
-        record["environmentVariables"]["CACHE_PASSWORD"] = _shared_secret(rng)
+        # Two functions share the account's secret. It has no marker, because each marker occurs once.
+        record["environmentVariables"]["CACHE_PASSWORD"] = "pw-" + SeededRandom("fc/shared", rng.account_id).hex(24)
     return record
-
-
-def _shared_secret(rng: LocalSeededRandom) -> str:
-    """Return one secret per account, from its own stream. It has no marker, because each marker occurs once."""
-    return "pw-" + SeededRandom("fc/shared", rng.account_id).hex(24)
 
 
 def _text(rng: LocalSeededRandom) -> Record:
@@ -111,26 +95,13 @@ def _environment(rng: LocalSeededRandom) -> Record:
     }
 
 
-def _state(number: int) -> Record:
-    state, reason, code = STATES[number % len(STATES)]
-    update, update_reason, update_code = UPDATES[number % len(UPDATES)]
-    return {
-        "state": state,
-        "stateReason": reason,
-        "stateReasonCode": code,
-        "lastUpdateStatus": update,
-        "lastUpdateStatusReason": update_reason,
-        "lastUpdateStatusReasonCode": update_code,
-    }
-
-
 def _restriction(rng: LocalSeededRandom) -> Record:
     return {
         "invocationRestriction": {
             "disable": rng.chance(0.5),
             "reason": "Disabled by the operator",
             "lastModifiedTime": iso_z(rng.moment()),
-        },
+        }
     }
 
 
@@ -140,8 +111,7 @@ def _health(rng: SeededRandom) -> Record:
         "initialDelaySeconds": rng.integer(0, 120),
         "periodSeconds": rng.integer(1, 120),
         "timeoutSeconds": rng.integer(1, 3),
-        "failureThreshold": rng.integer(1, 120),
-        "successThreshold": rng.integer(1, 120),
+        **{name: rng.integer(1, 120) for name in ("failureThreshold", "successThreshold")},
     }
 
 
@@ -209,12 +179,7 @@ def _observability(rng: LocalSeededRandom) -> Record:
             {"Key": "team", "Value": rng.choice(("搜索", "payments", ""))},
             {"Key": "cost-center", "Value": rng.digits(5)},
         ],
-        "layers": [
-            {
-                "arn": f"acs:fc:{rng.region_id}:{rng.account_id}:layers/common/versions/{rng.integer(1, 9)}",
-                "size": 421,
-            }
-        ],
+        "layers": [{"arn": rng.arn(f"layers/common/versions/{rng.integer(1, 9)}"), "size": 421}],
     }
 
 
@@ -233,8 +198,7 @@ def _sandbox(rng: LocalSeededRandom) -> Record:
         "sessionAffinityConfig": '{"affinityHeaderFieldName":"x-session","sessionTTLInSeconds":21600}',
         "instanceIsolationMode": "SHARE",
         "idleTimeout": rng.integer(60, 3600),
-        "enableLongLiving": rng.chance(0.5),
-        "disableOndemand": rng.chance(0.5),
+        **{name: rng.chance(0.5) for name in ("enableLongLiving", "disableOndemand")},
         "disableInjectCredentials": rng.choice(("None", "Env", "All")),
     }
 

@@ -9,10 +9,47 @@ from crawler.emulator.records import Record
 def mounts(rng: LocalSeededRandom) -> Record:
     """Make one mount of each kind; those of JuiceFS and PolarFS have secrets."""
     return {
-        "nasConfig": _nas(rng),
-        "ossMountConfig": _oss(rng),
-        "polarFsConfig": _polar(rng),
-        "juiceFsConfig": _juice(rng),
+        "nasConfig": {
+            "userId": 100,
+            "groupId": -1,
+            "mountPoints": [{"serverAddr": f"{rng.hex(10)}.nas.com:/", "mountDir": "/mnt/nas", "enableTLS": True}],
+        },
+        "ossMountConfig": {
+            "mountPoints": [
+                {
+                    "bucketName": f"bucket-{rng.text(6)}",
+                    "bucketPath": "/",
+                    "endpoint": f"http://oss-{rng.region_id}-internal.aliyuncs.com",
+                    "mountDir": "/mnt/oss",
+                    "readOnly": rng.chance(0.5),
+                }
+            ]
+        },
+        "polarFsConfig": {
+            "userId": 0,
+            "groupId": 0,
+            "mountPoints": [
+                {
+                    "instanceId": f"pfs-{rng.text(12)}",
+                    "mountDir": "/mnt/polar",
+                    "remoteDir": "/",
+                    "readOnly": False,
+                    "extraOptions": rng.secret("auth={}"),
+                }
+            ],
+        },
+        "juiceFsConfig": {
+            "envs": {"ACCESS_KEY": rng.secret()},
+            "mountPoints": [
+                {
+                    "volumeName": f"vol-{rng.text(4)}",
+                    "mountDir": "/mnt/jfs",
+                    "remoteDir": "/",
+                    "token": rng.secret(),
+                    "args": ["--cache-size=1024", rng.secret("--secret={}")],
+                }
+            ],
+        },
     }
 
 
@@ -26,57 +63,4 @@ def registry(rng: LocalSeededRandom) -> Record:
             "vSwitchId": f"vsw-{rng.text(20)}",
             "securityGroupId": f"sg-{rng.text(20)}",
         },
-    }
-
-
-def _nas(rng: LocalSeededRandom) -> Record:
-    return {
-        "userId": 100,
-        "groupId": -1,
-        "mountPoints": [{"serverAddr": f"{rng.hex(10)}.nas.com:/", "mountDir": "/mnt/nas", "enableTLS": True}],
-    }
-
-
-def _oss(rng: LocalSeededRandom) -> Record:
-    return {
-        "mountPoints": [
-            {
-                "bucketName": f"bucket-{rng.text(6)}",
-                "bucketPath": "/",
-                "endpoint": f"http://oss-{rng.region_id}-internal.aliyuncs.com",
-                "mountDir": "/mnt/oss",
-                "readOnly": rng.chance(0.5),
-            }
-        ]
-    }
-
-
-def _polar(rng: LocalSeededRandom) -> Record:
-    return {
-        "userId": 0,
-        "groupId": 0,
-        "mountPoints": [
-            {
-                "instanceId": f"pfs-{rng.text(12)}",
-                "mountDir": "/mnt/polar",
-                "remoteDir": "/",
-                "readOnly": False,
-                "extraOptions": rng.secret("auth={}"),
-            }
-        ],
-    }
-
-
-def _juice(rng: LocalSeededRandom) -> Record:
-    return {
-        "envs": {"ACCESS_KEY": rng.secret()},
-        "mountPoints": [
-            {
-                "volumeName": f"vol-{rng.text(4)}",
-                "mountDir": "/mnt/jfs",
-                "remoteDir": "/",
-                "token": rng.secret(),
-                "args": ["--cache-size=1024", rng.secret("--secret={}")],
-            }
-        ],
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crawler.emulator.data import domains, fc_children, fc_open_children, fc_open_functions, layers, tasks, triggers
+from crawler.emulator.data import domains, fc_children, fc_open_functions, layers, tasks, triggers
 from crawler.emulator.data.region import RegionData
-from crawler.emulator.data.seeded import LocalSeededRandom, SeedPath
+from crawler.emulator.data.seeded import SeedPath, make_few
 from crawler.emulator.records import Parent, Record
 from crawler.emulator.spec import CloudSpec, Shape
 
@@ -19,9 +19,9 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
     """Put the seeded lists."""
     shape = spec.shape(account_id, region_id)
     where = (spec.seed, account_id, region_id)
-    made = fc_open_functions.services(*where, shape, data.secrets)
+    made = fc_open_functions.services(data, where, shape)
     if spec.first_function_instances is not None and made.instances:
-        made.instances[min(made.instances)] = fc_open_functions.instances(*where, spec.first_function_instances)
+        made.instances[min(made.instances)] = fc_open_functions.instances(data, where, spec.first_function_instances)
     data.put("fc-open.ListServices", made.services)
     data.put("fc-open.ListStatefulAsyncInvocationFunctions", made.stateful)
     for parent, functions in made.functions.items():
@@ -46,13 +46,11 @@ def put_second_generation(data: RegionData) -> None:
 def _put_below_services(data: RegionData, where: SeedPath, services: list[str], shape: Shape) -> None:
     """Put the child lists of each service; the first has the longest lists."""
     for number, service in enumerate(services):
-        rng = LocalSeededRandom(*where, "fc-open/service children", number)
+        rng = data.rng(where, "fc-open/service children", number)
         longest = shape.longest if number == 0 else 0
         made: dict[str, list[Any]] = {
-            "ListAliases": [fc_open_children.alias(rng, turn) for turn in range(longest or rng.integer(0, 3))],
-            "ListServiceVersions": [
-                fc_open_children.version(rng, turn) for turn in range(longest or rng.integer(0, 3))
-            ],
+            "ListAliases": make_few(rng, longest, fc_open_functions.alias),
+            "ListServiceVersions": make_few(rng, longest, fc_open_functions.version),
             "ListVpcBindings": fc_children.vpc_ids(rng, rng.integer(0, 2)),
         }
         for action, records in made.items():
@@ -62,38 +60,33 @@ def _put_below_services(data: RegionData, where: SeedPath, services: list[str], 
 def _put_below_functions(data: RegionData, where: SeedPath, functions: list[Parent]) -> None:
     """Put the child lists of each function; the first has a trigger of every kind."""
     for number, (service, name) in enumerate(functions):
-        rng = LocalSeededRandom(*where, "fc-open/children", number)
+        rng = data.rng(where, "fc-open/children", number)
         few = range(number, number + rng.choice((0, 0, 1, 2)))
+        kinds, calls = (few, few) if number else (range(len(triggers.KINDS)), range(4))
         made = {
-            "ListTriggers": [
-                triggers.v2_trigger(rng, name, turn) for turn in (few if number else range(len(triggers.KINDS)))
-            ],
-            "ListEventSources": [fc_open_children.event_source(rng, turn) for turn in few],
-            "ListStatefulAsyncInvocations": [
-                tasks.v2_task(rng, service, name, turn) for turn in (few if number else range(4))
-            ],
+            "ListTriggers": [triggers.v2_trigger(rng, name, turn) for turn in kinds],
+            "ListEventSources": [fc_open_functions.event_source(rng, turn) for turn in few],
+            "ListStatefulAsyncInvocations": [tasks.v2_task(rng, service, name, turn) for turn in calls],
         }
         for action, records in made.items():
             data.put(f"fc-open.{action}", records, (service, name))
-        data.secrets.extend(rng.secrets)
 
 
 def _put_configs(data: RegionData, where: SeedPath, functions: list[Parent], services: list[str]) -> None:
     """Put the lists of the whole region."""
     makes: tuple[tuple[str, Callable[..., Record]], ...] = (
-        ("ListOnDemandConfigs", fc_open_children.on_demand),
-        ("ListProvisionConfigs", fc_open_children.provision),
+        ("ListOnDemandConfigs", fc_open_functions.on_demand),
+        ("ListProvisionConfigs", fc_open_functions.provision),
         ("ListCustomDomains", domains.v2_domain),
     )
     for action, make in makes:
-        rng = LocalSeededRandom(*where, "fc-open", action)
+        rng = data.rng(where, "fc-open", action)
         chosen = [parent for number, parent in enumerate(functions) if number < 3 or number % 4 == 0]
         data.put(f"fc-open.{action}", [make(rng, *parent, number) for number, parent in enumerate(chosen)])
-        data.secrets.extend(rng.secrets)
-    rng = LocalSeededRandom(*where, "fc-open/account")
-    reserved = [fc_open_children.reserved(rng, number) for number in range(len(functions) // 2)]
+    rng = data.rng(where, "fc-open/account")
+    reserved = [fc_open_functions.reserved(rng, number) for number in range(len(functions) // 2)]
     data.put("fc-open.ListReservedCapacities", reserved)
-    data.put("fc-open.ListTaggedResources", [fc_open_children.tagged(rng, service) for service in services[:-1]])
+    data.put("fc-open.ListTaggedResources", [fc_open_functions.tagged(rng, service) for service in services[:-1]])
 
 
 def _as_v3(service: str, record: Record) -> Record:

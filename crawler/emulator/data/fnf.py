@@ -6,11 +6,11 @@ Fields: the response models of alibabacloud-fnf20190315 2.0.1; times as the page
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from crawler.emulator.data import seeded
 from crawler.emulator.data.region import RegionData
-from crawler.emulator.data.seeded import LocalSeededRandom
+from crawler.emulator.data.seeded import LocalSeededRandom, changed
 from crawler.emulator.records import Record
 from crawler.emulator.spec import CloudSpec
 
@@ -19,11 +19,10 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
     """Put the seeded lists: as many flows as the longest list of the region's shape, and schedules for some."""
     flows = []
     for number in range(spec.shape(account_id, region_id).longest):
-        rng = LocalSeededRandom(spec.seed, account_id, region_id, "fnf", number)
+        rng = data.rng((spec.seed, account_id, region_id), "fnf", number)
         flows.append(_flow(rng, number))
         schedules = [_schedule(rng, index) for index in range(number % 3)]
         data.put("fnf.ListSchedules", schedules, (flows[-1]["Name"],))
-        data.secrets.extend(rng.secrets)
     data.put("fnf.ListFlows", flows)
 
 
@@ -39,7 +38,7 @@ def _flow(rng: LocalSeededRandom, number: int) -> Record:
         "RoleArn": f"acs:ram::{rng.account_id}:role/fnf-run",
         "ResourceGroupId": f"rg-{rng.text(15)}",
         "CreatedTime": _time(created),
-        "LastModifiedTime": _time(created + timedelta(minutes=rng.integer(0, 400_000))),
+        "LastModifiedTime": _time(changed(rng, created, 400_000)),
     }
     if number < 2 or rng.chance(0.3):
         variable = {"Name": "token", "Value": rng.secret(), "Description": "of the partner's API"}
@@ -57,7 +56,7 @@ def _schedule(rng: LocalSeededRandom, number: int) -> Record:
         "Enable": rng.chance(0.7),
         "Payload": rng.secret('{{"key": "{}"}}'),
         "CreatedTime": _time(created),
-        "LastModifiedTime": _time(created + timedelta(minutes=rng.integer(0, 400_000))),
+        "LastModifiedTime": _time(changed(rng, created, 400_000)),
     }
 
 

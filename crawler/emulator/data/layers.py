@@ -22,20 +22,19 @@ def put(data: RegionData, where: SeedPath, kind: Literal["fc", "fc-open"], shape
     versions: dict[Parent, list[Record]] = {}
     functions = shape.functions if kind == "fc" else shape.service_functions
     for number in range(min(functions, 2) + functions // 25):
-        rng = LocalSeededRandom(*where, f"{kind}/layer", number)
+        rng = data.rng(where, f"{kind}/layer", number)
         name = seeded.name(rng, number)
         count = shape.longest + 2 if number == 0 else rng.integer(1, 4)
         numbers = [version for version in range(1, count + 1) if version not in {2, 7}]
         versions[name,] = [_version(rng, kind, name, version) for version in numbers]
         layers.append({**versions[name,][-1], "code": _code(rng)})
-        data.secrets.extend(rng.secrets)
     data.put(f"{kind}.ListLayers", layers)
     for parent, records in versions.items():
         data.put(f"{kind}.ListLayerVersions", records, parent)
 
 
 def _version(rng: LocalSeededRandom, kind: str, name: str, version: int) -> Record:
-    arn = f"acs:fc:{rng.region_id}:{rng.account_id}:layers/{name}/versions/{version}"
+    arn = rng.arn(f"layers/{name}/versions/{version}")
     acl = rng.integer(0, 1)
     record: Record = {
         "layerName": name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from crawler.emulator.data import seeded
 from crawler.emulator.data.opensearch_context import SeedContext
-from crawler.emulator.data.seeded import SeededRandom, epoch_s
+from crawler.emulator.data.seeded import SeededRandom, epoch_s, epochs
 from crawler.emulator.records import Record
 
 # The documented names of an app group's functions.
@@ -55,8 +55,7 @@ def _group(rng: SeededRandom, number: int) -> Record:
         "chargeType": rng.choice(("PREPAY", "POSTPAY")),
         "chargingWay": rng.integer(1, 2),
         "commodityCode": rng.choice(("opensearch", "opensearch_post")),
-        "created": created,
-        "updated": created + rng.integer(0, 10_000_000),
+        **epochs(rng, created),
         "switchedTime": created + 3600 if number == 0 else rng.choice((0, created + 3600)),
         "produced": 1 if number == 0 else rng.integer(0, 1),
         "description": '""' if number == 0 else rng.choice((seeded.description(rng), '""', '"', "-")),
@@ -86,8 +85,7 @@ def _app(rng: SeededRandom, group: str, algorithms: list[str], turn: int) -> Rec
         "type": "standard",
         # The documentation declares a boolean and shows an integer.
         "isCurrent": turn == 0 if rng.chance(0.5) else int(turn == 0),
-        "autoSwitch": rng.chance(0.5),
-        "realtimeShared": rng.chance(0.5),
+        **{name: rng.chance(0.5) for name in ("autoSwitch", "realtimeShared")},
         "progressPercent": rng.integer(0, 100),
         "clusterName": f"cluster-{rng.text(4)}",
         "cluster": {"maxQueryClauseLength": 1024, "maxTimeoutMS": 500},

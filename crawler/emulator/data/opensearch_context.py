@@ -31,9 +31,7 @@ class SeedContext:
 
     def rng(self, *path: object) -> SeededRandom:
         """Return random values for one list or record; the markers of secrets are added to the region's data."""
-        rng = SeededRandom(self.seed, self.account_id, self.region_id, "opensearch", *path)
-        rng.secrets = self.data.secrets
-        return rng
+        return self.data.rng((self.seed, self.account_id, self.region_id), "opensearch", *path)
 
     def put(self, action: str, records: Sequence[Any], parent: Parent = ()) -> None:
         """Set one list of an operation."""

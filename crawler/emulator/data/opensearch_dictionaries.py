@@ -10,7 +10,7 @@ object instead of a list.
 from __future__ import annotations
 
 from crawler.emulator.data.opensearch_context import SeedContext
-from crawler.emulator.data.seeded import SeededRandom, epoch_s
+from crawler.emulator.data.seeded import SeededRandom, epoch_s, epochs
 from crawler.emulator.records import Record
 
 # Lists of several pages and of two full pages in one region; few entries elsewhere.
@@ -46,8 +46,7 @@ def put(context: SeedContext, groups: list[str]) -> None:
 
 
 def _dictionary(context: SeedContext, rng: SeededRandom, kind: str, number: int) -> Record:
-    created = epoch_s(rng.moment())
-    times = {"created": created, "updated": created + rng.integer(0, 10_000_000)}
+    times = epochs(rng, epoch_s(rng.moment()))
     return {
         "id": rng.integer(100, 99_999),
         "name": f"{kind}_{number:03d}",
@@ -69,8 +68,7 @@ def _entry(context: SeedContext, rng: SeededRandom, kind: str, number: int) -> R
         "word": word,
         "cmd": rng.choice(("add", "delete")),
         "status": "ACTIVE" if number else "PENDING_ACTIVE",
-        "created": created,
-        "updated": created + rng.integer(0, 10_000_000),
+        **epochs(rng, created),
     }
     if kind == "category_prediction" or number == 0:
         record["relevance"] = {"100": rng.choice((0, "0")), "200": rng.choice((1, 2, "2"))}
@@ -100,21 +98,13 @@ def _put_analyzers(context: SeedContext) -> None:
     context.put("ListUserAnalyzers", analyzers)
     for number, analyzer in enumerate(analyzers):
         count = (1, 1, 0)[number] if context.is_older else (12, 1, 0)[number]
-        context.put(
-            "ListUserAnalyzerEntries", [_analyzer_entry(rng, turn) for turn in range(count)], (analyzer["name"],)
-        )
+        entries = [_analyzer_entry(rng, turn) for turn in range(count)]
+        context.put("ListUserAnalyzerEntries", entries, (analyzer["name"],))
 
 
 def _analyzer(context: SeedContext, rng: SeededRandom, number: int) -> Record:
-    created = epoch_s(rng.moment())
-    times = {"created": created, "updated": created + rng.integer(0, 10_000_000)}
-    entries = {
-        "available": True,
-        "entriesCount": rng.integer(1, 900),
-        "entriesLimit": 1000,
-        "type": "segment",
-        **times,
-    }
+    times = epochs(rng, epoch_s(rng.moment()))
+    entries = {"available": True, "entriesCount": rng.integer(1, 900), "entriesLimit": 1000, "type": "segment", **times}
     identity = rng.digits(4)
     # An older sample shows one object, its ID a number.
     is_object = context.is_older and number == 0
@@ -135,7 +125,6 @@ def _analyzer_entry(rng: SeededRandom, number: int) -> Record:
         "cmd": "delete" if number % 4 == 3 else "add",
         "status": rng.choice(("ACTIVE", "ACTIVE_PENDING")),
         "splitEnabled": rng.chance(0.5),
-        "created": created,
-        "updated": created + rng.integer(0, 10_000_000),
+        **epochs(rng, created),
     }
     return record if record["cmd"] == "delete" else {**record, "value": f"kevin {number}"}

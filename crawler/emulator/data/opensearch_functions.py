@@ -25,10 +25,8 @@ def put(context: SeedContext, group: str, functions: list[str], *, is_first: boo
         instances = [_instance(rng, function, number) for number in range(count)]
         context.put("ListFunctionInstances", instances, (group, function))
         names = [record["InstanceName"] for record in instances]
-        resources = [
-            _resource(context, rng, function, names, number)
-            for number in range(2 if is_first and function == "ctr" else rng.integer(0, 1))
-        ]
+        count = 2 if is_first and function == "ctr" else rng.integer(0, 1)
+        resources = [_resource(context, rng, function, names, number) for number in range(count)]
         context.put("ListFunctionResources", resources, (group, function))
         for turn, name in enumerate(names):
             tasks = [_task(context, rng, function, number) for number in range(rng.integer(1, 2) if turn < 3 else 0)]

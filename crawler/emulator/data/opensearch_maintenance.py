@@ -12,7 +12,7 @@ from typing import Any
 
 from crawler.emulator.data import seeded
 from crawler.emulator.data.opensearch_context import SeedContext
-from crawler.emulator.data.seeded import SeededRandom, epoch_s, iso_offset
+from crawler.emulator.data.seeded import SeededRandom, epoch_s, epochs, iso_offset
 from crawler.emulator.records import Record
 
 DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
@@ -33,14 +33,12 @@ def put(context: SeedContext, group: Record, number: int) -> None:
 
 def put_tags(context: SeedContext, groups: list[Record]) -> None:
     """Put the tags of all app groups, by the group's ID."""
-    context.put(
-        "ListTagResources",
-        [
-            {"resourceId": group["id"], "resourceType": "AppGroup", "tagKey": tag["key"], "tagValue": tag["value"]}
-            for group in groups
-            for tag in group.get("tags", ())
-        ],
-    )
+    tags = [
+        {"resourceId": group["id"], "resourceType": "AppGroup", "tagKey": tag["key"], "tagValue": tag["value"]}
+        for group in groups
+        for tag in group.get("tags", ())
+    ]
+    context.put("ListTagResources", tags)
 
 
 def _collection(context: SeedContext, rng: SeededRandom, group: Record) -> Record:
@@ -53,8 +51,7 @@ def _collection(context: SeedContext, rng: SeededRandom, group: Record) -> Recor
         "dataCollectionType": rng.choice(("BEHAVIOR", "ITEM_INFO", "INDUSTRY_SPECIFIC")),
         "industryName": rng.choice(("GENERAL", "ECOMMERCE")),
         "sundialId": rng.digits(4),
-        "created": created,
-        "updated": created + rng.integer(0, 10_000_000),
+        **epochs(rng, created),
     }
     return context.drop_optional("collection", rng, record, "sundialId", "industryName")
 
@@ -73,8 +70,7 @@ def _plan(context: SeedContext, rng: SeededRandom, group: Record, turn: int) -> 
         "endHour": rng.integer(start + 1, 24),
         "elasticLcu": rng.integer(1, 1000),
         "enabled": rng.chance(0.5),
-        "created": created,
-        "updated": created + rng.integer(0, 10_000_000),
+        **epochs(rng, created),
     }
     return context.drop_optional("plan", rng, record, "description", "customDates", "updated")
 
@@ -86,16 +82,12 @@ def _review(context: SeedContext, rng: SeededRandom, group: Record) -> Record:
         "appGroupId": int(group["id"]),
         "appGroupName": group["name"],
         "appGroupType": group["type"],
-        "approved": rng.chance(0.5),
-        "available": rng.chance(0.5),
-        "pending": rng.chance(0.5),
+        **{name: rng.chance(0.5) for name in ("approved", "available", "pending")},
         "memo": "null" if context.fits_sdk_models else rng.choice(("null", None)),
         "oldSpec": SPECS[0],
         "newSpec": rng.choice(SPECS),
-        "oldDocSize": rng.integer(1, 100),
-        "newSocSize": rng.integer(1, 100),
-        "oldComputeResource": rng.integer(20, 900),
-        "newComputeResource": rng.integer(20, 900),
+        **{name: rng.integer(1, 100) for name in ("oldDocSize", "newSocSize")},
+        **{name: rng.integer(20, 900) for name in ("oldComputeResource", "newComputeResource")},
         "gmtCreate": iso_offset(moment, 0),
         "gmtModified": iso_offset(moment, rng.integer(0, 999)),
     }

@@ -8,12 +8,10 @@ an unknown time, booleans in strings, an expression that is a list or a string, 
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from crawler.emulator.data import seeded
 from crawler.emulator.data.opensearch_apps import SMALL
 from crawler.emulator.data.opensearch_context import SeedContext
-from crawler.emulator.data.seeded import SeededRandom, epoch_s
+from crawler.emulator.data.seeded import SeededRandom, changed, epoch_s, epochs
 from crawler.emulator.records import Record
 
 PROCESSORS = ("stop_word", "spell_check", "term_weighting", "synonym")
@@ -92,7 +90,7 @@ def _script(context: SeedContext, rng: SeededRandom, number: int) -> Record:
         "scope": "second_rank",
         "status": rng.choice(SCRIPT_STATUSES),
         "createTime": created.strftime(SPACED),
-        "modifyTime": (created + timedelta(minutes=rng.integer(0, 500_000))).strftime(SPACED),
+        "modifyTime": changed(rng, created, 500_000).strftime(SPACED),
     }
     return context.drop_optional("script", rng, record, "modifyTime")
 
@@ -126,8 +124,7 @@ def _rule(context: SeedContext, rng: SeededRandom, number: int) -> Record:
         "domain": rng.choice(("GENERAL", "ECOMMERCE", "IT_CONTENT")),
         "indexes": ["default", "title"][: rng.integer(1, 2)],
         "processors": [_processor(rng, name) for name in PROCESSORS if name == "stop_word" or rng.chance(0.4)],
-        "created": created,
-        "updated": created + rng.integer(0, 10_000_000),
+        **epochs(rng, created),
     }
     if not context.fits_sdk_models:
         record["processors"] += [

@@ -8,6 +8,7 @@ from typing import Any
 
 from crawler.emulator.apis.operation import EmulatedOperation, order
 from crawler.emulator.apis.operations import BY_NAME, OPERATIONS
+from crawler.emulator.data.seeded import LocalSeededRandom, SeedPath
 from crawler.emulator.records import Item, Parent
 
 
@@ -18,6 +19,12 @@ class RegionData:
     lists: dict[str, dict[Parent, list[Any]]] = field(default_factory=dict)
     names: set[Parent] = field(default_factory=set)
     secrets: list[str] = field(default_factory=list)
+
+    def rng(self, where: SeedPath, *path: object) -> LocalSeededRandom:
+        """Return random values for one list or record; the markers of their secrets are added to `secrets`."""
+        rng = LocalSeededRandom(*where, *path)
+        rng.secrets = self.secrets
+        return rng
 
     def put(self, key: str, records: Sequence[Item], parent: Parent = ()) -> None:
         """Set one list, also in a cloud that is being served. Its records become parents if the operation says so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -110,6 +110,10 @@ class LocalSeededRandom(SeededRandom):
         self.account_id = account_id
         self.region_id = region_id
 
+    def arn(self, resource: str) -> str:
+        """Return the name of a resource of Function Compute in this account and region."""
+        return f"acs:fc:{self.region_id}:{self.account_id}:{resource}"
+
 
 def iso_z(moment: datetime) -> str:
     """Format an instant as `2023-04-01T08:15:27Z`."""
@@ -124,6 +128,27 @@ def iso_offset(moment: datetime, milliseconds: int) -> str:
 def epoch_s(moment: datetime) -> int:
     """Return the seconds since 1970."""
     return int(moment.timestamp())
+
+
+def changed(rng: SeededRandom, created: datetime, most: int, unit: str = "minutes") -> datetime:
+    """Return the time of the last change, up to `most` units after the creation."""
+    return created + timedelta(**{unit: rng.integer(0, most)})
+
+
+def times(rng: SeededRandom, created: datetime, most: int, unit: str = "minutes") -> dict[str, Any]:
+    """Return the times of creation and last change as text; see `changed`."""
+    return {"createdTime": iso_z(created), "lastModifiedTime": iso_z(changed(rng, created, most, unit))}
+
+
+def sample_times(rng: SeededRandom, number: int, most: int, unit: str = "minutes") -> dict[str, Any]:
+    """Return `times`; the second record has the layout of a time instead of its creation, as in some samples."""
+    found = times(rng, rng.moment(), most, unit)
+    return {**found, "createdTime": TIME_LAYOUT} if number == 1 else found
+
+
+def epochs(rng: SeededRandom, created: int) -> dict[str, Any]:
+    """Return the times of creation and last change in seconds since 1970."""
+    return {"created": created, "updated": created + rng.integer(0, 10_000_000)}
 
 
 def description(rng: SeededRandom) -> str:
@@ -155,3 +180,10 @@ def sparse(rng: SeededRandom, number: int, record: dict[str, Any], *optional: st
         elif draw == 3:
             thinned[name] = None
     return thinned
+
+
+def make_few(
+    rng: LocalSeededRandom, longest: int, make: Callable[[LocalSeededRandom, int], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Make `longest` records; if that is 0, none to three."""
+    return [make(rng, number) for number in range(longest or rng.integer(0, 3))]

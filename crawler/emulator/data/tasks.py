@@ -14,11 +14,10 @@ STATUSES = ("Succeeded", "Failed", "Running", "Enqueued", "Stopped", "Expired", 
 
 def v3_task(rng: LocalSeededRandom, function: str, number: int) -> Record:
     """Make a task, as fc ListAsyncTasks returns it."""
-    arn = f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}"
     record: Record = {
         **_common(rng),
         "taskId": f"job-{rng.uuid()}",
-        "functionArn": arn,
+        "functionArn": rng.arn(f"functions/{function}"),
         "taskPayload": rng.secret('{{"order":7,"token":"{}"}}'),
         "taskErrorMessage": rng.choice(("UnhandledInvocationError", 'Task "a" failed\nafter 3 tries')),
     }

@@ -8,12 +8,11 @@ configurations there, checked 2026-11-22): with line breaks, as in the samples; 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import orjson
 
 from crawler.emulator.data import seeded
-from crawler.emulator.data.seeded import LocalSeededRandom, iso_offset, iso_z, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, changed, iso_offset, iso_z, sparse, times
 from crawler.emulator.records import Record
 
 
@@ -22,19 +21,13 @@ def v3_trigger(rng: LocalSeededRandom, function: str, number: int) -> Record:
     kind, config = KINDS[number % len(KINDS)]
     created = rng.moment()
     host = f"{function[:20].lower()}-{rng.text(10)}.{rng.region_id}"
-    is_http = kind == "http"
+    urls = {"urlInternet": f"https://{host}.fcapp.run", "urlIntranet": f"https://{host}-vpc.fcapp.run"}
     record: Record = {
         **_common(rng, kind, config, number),
-        "createdTime": iso_z(created),
-        "lastModifiedTime": iso_z(created + timedelta(minutes=rng.integer(0, 400_000))),
-        "httpTrigger": {
-            "urlInternet": f"https://{host}.fcapp.run",
-            "urlIntranet": f"https://{host}-vpc.fcapp.run",
-        }
-        if is_http
-        else None,
+        **times(rng, created, 400_000),
+        "httpTrigger": urls if kind == "http" else None,
         "status": rng.choice(("enabled", "")),
-        "targetArn": f"acs:fc:{rng.region_id}:{rng.account_id}:functions/{function}",
+        "targetArn": rng.arn(f"functions/{function}"),
     }
     return sparse(rng, number, record, "description", "status", "qualifier")
 
@@ -43,7 +36,7 @@ def v2_trigger(rng: LocalSeededRandom, function: str, number: int) -> Record:
     """Make a trigger of a function of 2.0, as fc-open ListTriggers returns it; `number` also selects the type."""
     kind, config = KINDS[number % len(KINDS)]
     created = rng.moment()
-    modified = iso_offset(created + timedelta(days=rng.integer(0, 300)), rng.integer(0, 999))
+    modified = iso_offset(changed(rng, created, 300, "days"), rng.integer(0, 999))
     domain = f"{function[:20].lower()}-{rng.text(10)}" if kind == "http" else ""
     url = f"https://{domain}.{rng.region_id}.fcapp.run" if domain else ""
     record: Record = {
@@ -59,6 +52,7 @@ def v2_trigger(rng: LocalSeededRandom, function: str, number: int) -> Record:
 
 
 def _common(rng: LocalSeededRandom, kind: str, config: Callable[[LocalSeededRandom], str], number: int) -> Record:
+    source = f"acs:{kind}:{rng.region_id}:{rng.account_id}:source-{number}"
     return {
         "triggerName": f"{kind}_{rng.choice(seeded.VERBS)}-{number:02d}",
         "triggerId": rng.uuid(),
@@ -66,9 +60,7 @@ def _common(rng: LocalSeededRandom, kind: str, config: Callable[[LocalSeededRand
         "triggerConfig": config(rng),
         "description": seeded.description(rng),
         "invocationRole": f"acs:ram::{rng.account_id}:role/fc-trigger",
-        "sourceArn": ""
-        if kind in {"http", "timer"}
-        else f"acs:{kind}:{rng.region_id}:{rng.account_id}:source-{number}",
+        "sourceArn": "" if kind in {"http", "timer"} else source,
         "qualifier": rng.choice(("LATEST", "prod", "1")),
     }
 
@@ -109,10 +101,6 @@ def _log(rng: LocalSeededRandom) -> str:
             "enable": True,
         }
     )
-
-
-def _tablestore(rng: LocalSeededRandom) -> str:  # noqa: ARG001 - it is configured at its source
-    return ""
 
 
 def _cdn(rng: LocalSeededRandom) -> str:
@@ -182,7 +170,7 @@ KINDS: tuple[tuple[str, Callable[[LocalSeededRandom], str]], ...] = (
     ("eventbridge", _rocketmq),
     ("oss", _oss),
     ("log", _log),
-    ("tablestore", _tablestore),
+    ("tablestore", lambda _: ""),  # it is configured at its source
     ("cdn_events", _cdn),
     ("mns_topic", _mns),
     ("eventbridge", _dts),

@@ -19,26 +19,7 @@ from crawler.emulator.data.fc import put_details
 from crawler.emulator.data.fc_open import put_second_generation
 from crawler.emulator.data.region import RegionData
 from crawler.emulator.data.seeded import LocalSeededRandom, SeededRandom
-from crawler.emulator.days.rules import (
-    ALSO_NEW,
-    ENVELOPES_OF_ONE,
-    NEVER_ADDED,
-    ONLY_CHANGED,
-    REFERENCES,
-    SIGNED,
-    UNCHANGED,
-    identity,
-    names,
-)
-from crawler.emulator.days.values import (
-    MARKER,
-    Copy,
-    fresh_key,
-    has_first_field,
-    make_copier,
-    renew_signature,
-    with_changed_field,
-)
+from crawler.emulator.days import rules, values
 from crawler.emulator.faults.effects import Deny
 from crawler.emulator.faults.script import Rule
 from crawler.emulator.records import Item, Parent
@@ -51,11 +32,11 @@ _SHARE = 0.4
 _MAX_CHANGES = 25
 _TRIES = 12
 # Lists that name a parent in a field instead of their path.
-_FOLLOWERS = frozenset(name for references in REFERENCES.values() for name, _, _ in references)
+_FOLLOWERS = frozenset(name for references in rules.REFERENCES.values() for name, _, _ in references)
 # Parents before the lists that belong to them or name them: children of a new parent don't change on its first day.
 _LISTS = tuple(
     sorted(
-        (op for op in OPERATIONS if op.is_inventory and op.name not in UNCHANGED),
+        (op for op in OPERATIONS if op.is_inventory and op.name not in rules.UNCHANGED),
         key=lambda op: (op.name in _FOLLOWERS, len(op.parameters), op.name),
     )
 )
@@ -84,10 +65,10 @@ def apply_day(data: RegionData, spec: CloudSpec, account_id: str, region_id: str
     for operation in _LISTS:
         rng = LocalSeededRandom(spec.seed, account_id, region_id, "day", day, operation.name)
         _OperationDay(data, operation, rng, day, new_parents).run(1.0 if is_first else _SHARE)
-    for name in sorted(SIGNED):
+    for name in sorted(rules.SIGNED):
         rng = LocalSeededRandom(spec.seed, account_id, region_id, "signature", day, name)
         for parent, records in data.lists.get(name, {}).items():
-            data.lists[name][parent] = [renew_signature(record, rng) for record in records]
+            data.lists[name][parent] = [values.renew_signature(record, rng) for record in records]
     put_details(data)
     put_second_generation(data)
     data.secrets[:] = _markers(data)
@@ -108,14 +89,14 @@ class _OperationDay:
     def run(self, share: float) -> None:
         """Remove, change and add some records, each of the three with a probability of `share`."""
         name = self._operation.name
-        moves = self._operation.envelope not in ENVELOPES_OF_ONE and name not in ONLY_CHANGED
+        moves = self._operation.envelope not in rules.ENVELOPES_OF_ONE and name not in rules.ONLY_CHANGED
         if self._dice.chance(share) and moves:
             for parent, record in self._chosen(least=3):
                 self._remove(parent, record)
         if self._dice.chance(share):
             for turn, (parent, record) in enumerate(self._chosen(least=1, every=20, for_change=True)):
                 self._change(parent, record, turn)
-        if self._dice.chance(share) and moves and name not in NEVER_ADDED:
+        if self._dice.chance(share) and moves and name not in rules.NEVER_ADDED:
             for parent, record in self._chosen(least=1):
                 self._add(parent, record)
 
@@ -133,7 +114,9 @@ class _OperationDay:
         for turn in range(1 + min(len(found) // every, _MAX_CHANGES)):
             picked = [self._dice.integer(0, len(found) - 1) for _ in range(_TRIES if for_change else 3)]
             if for_change:
-                wanted = [number for number in picked if has_first_field(self._operation, found[number][1], turn)]
+                wanted = [
+                    number for number in picked if values.has_first_field(self._operation, found[number][1], turn)
+                ]
                 yield found.pop((wanted or picked)[0])
             else:
                 yield found.pop(min(picked, key=lambda number: self._below(*found[number])))
@@ -141,7 +124,7 @@ class _OperationDay:
     def _is_new(self, parent: Parent, record: Item) -> bool:
         words = set(parent)
         if isinstance(record, dict):
-            words.update(*(re.split("[:/#.]", str(record.get(field))) for field in identity(self._operation)))
+            words.update(*(re.split("[:/#.]", str(record.get(field))) for field in rules.identity(self._operation)))
         return not self._new_parents.isdisjoint(words)
 
     def _below(self, parent: Parent, record: Item) -> int:
@@ -165,8 +148,8 @@ class _OperationDay:
     def _references(self, parent: Parent, record: Item) -> list[tuple[str, Parent, Callable[[Item], bool]]]:
         """Return the lists that may name a record: operation, parent, and a predicate for their records."""
         return [
-            (name, outer, partial(names, field=field, wanted=str(record[own])))
-            for name, field, own in REFERENCES.get(self._operation.name, ())
+            (name, outer, partial(rules.names, field=field, wanted=str(record[own])))
+            for name, field, own in rules.REFERENCES.get(self._operation.name, ())
             for outer in list(self._data.lists.get(name, {}))
             if len(outer) != len(parent) or outer == parent
         ]
@@ -182,10 +165,9 @@ class _OperationDay:
 
     def _change(self, parent: Parent, record: Item, turn: int) -> None:
         if isinstance(record, dict):
-            other = with_changed_field(self._operation, record, self._dice, self._day, turn)
-            self._data.put(
-                self._operation.name, [other if one is record else one for one in self._list(parent)], parent
-            )
+            other = values.with_changed_field(self._operation, record, self._dice, self._day, turn)
+            records = [other if one is record else one for one in self._list(parent)]
+            self._data.put(self._operation.name, records, parent)
 
     def _add(self, parent: Parent, record: Item) -> None:
         """Add a copy of this record, with copies of its child lists and of the records that name it."""
@@ -194,9 +176,9 @@ class _OperationDay:
             fresh = f"{kind}-{self._dice.text(len(rest))}" if rest else self._dice.hex(len(record)).upper()
             self._data.put(self._operation.name, [*self._list(parent), fresh], parent)
             return
-        field, also = (identity(self._operation) or ("",))[-1], ALSO_NEW.get(self._operation.name, ())
+        field, also = (rules.identity(self._operation) or ("",))[-1], rules.ALSO_NEW.get(self._operation.name, ())
         renamed = {name: (record[name], self._fresh(name, record[name], parent)) for name in (field, *also) if name}
-        copy = make_copier(self._dice, renamed.values())
+        copy = values.make_copier(self._dice, renamed.values())
         made = {**copy(record), **{name: new for name, (_, new) in renamed.items()}}
         self._data.put(self._operation.name, [*self._list(parent), made], parent)
         if self._operation.child_namespace:
@@ -212,9 +194,9 @@ class _OperationDay:
 
     def _fresh(self, field: str, value: Any, parent: Parent) -> Any:
         taken = {str(other.get(field)) for other in self._dicts(parent)}
-        return fresh_key(self._operation, self._dice, self._day, value, taken)
+        return values.fresh_key(self._operation, self._dice, self._day, value, taken)
 
-    def _copy_below(self, old: Parent, new: Parent, copy: Copy) -> None:
+    def _copy_below(self, old: Parent, new: Parent, copy: values.Copy) -> None:
         """Copy the lists and the names below one parent to another."""
         data, depth = self._data, len(old)
         for known in [known for known in data.names if known[1 : depth + 1] == old and len(known) > depth + 1]:
@@ -234,4 +216,4 @@ def _markers(data: RegionData) -> Sequence[str]:
     """Return the markers of the secrets in the data, each once, in the order of the lists."""
     tables = [name for name in data.lists if name in BY_NAME and BY_NAME[name].is_inventory]
     lists = [list(data.lists[name].values()) for name in tables]
-    return list(dict.fromkeys(MARKER.findall(orjson.dumps(lists).decode())))
+    return list(dict.fromkeys(values.MARKER.findall(orjson.dumps(lists).decode())))

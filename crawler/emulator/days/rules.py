@@ -86,17 +86,9 @@ UNCHANGED = frozenset(
     }
 )
 # Records are only added with their function or service.
-NEVER_ADDED = frozenset(
-    {
-        "fc.ListAsyncInvokeConfigs",
-        "fc.ListConcurrencyConfigs",
-        "fc.ListProvisionConfigs",
-        "fc.ListScalingConfigs",
-        "fc-open.ListOnDemandConfigs",
-        "fc-open.ListProvisionConfigs",
-        "fc-open.ListTaggedResources",
-    }
-)
+_CONFIGS = tuple(f"fc.List{kind}Configs" for kind in ("AsyncInvoke", "Concurrency", "Provision", "Scaling"))
+_OPEN_CONFIGS = ("fc-open.ListOnDemandConfigs", "fc-open.ListProvisionConfigs")
+NEVER_ADDED = frozenset({*_CONFIGS, *_OPEN_CONFIGS, "fc-open.ListTaggedResources"})
 # No record is added or removed.
 ONLY_CHANGED = frozenset({"opensearch.ListQueryProcessorNers"})
 # Envelopes with one object, always or if there is only one record.
@@ -133,23 +125,18 @@ ALSO_NEW: Mapping[str, tuple[str, ...]] = {"opensearch.ListAppGroups": ("id",)}
 # Parent → the region's lists that name it: (operation, field with the name, the parent's field).
 REFERENCES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "fc.ListFunctions": (
-        ("fc.ListAsyncInvokeConfigs", "functionArn", "functionName"),
-        ("fc.ListConcurrencyConfigs", "functionArn", "functionName"),
-        ("fc.ListProvisionConfigs", "functionArn", "functionName"),
-        ("fc.ListScalingConfigs", "functionArn", "functionName"),
+        *((name, "functionArn", "functionName") for name in _CONFIGS),
         ("fc.ListSnapshots", "functionName", "functionName"),
         ("fc.ListTagResources", "ResourceId", "functionName"),
     ),
     "fc-open.ListServices": (
         ("fc-open.ListStatefulAsyncInvocationFunctions", "serviceName", "serviceName"),
-        ("fc-open.ListOnDemandConfigs", "resource", "serviceName"),
-        ("fc-open.ListProvisionConfigs", "resource", "serviceName"),
+        *((name, "resource", "serviceName") for name in _OPEN_CONFIGS),
         ("fc-open.ListTaggedResources", "resourceArn", "serviceName"),
     ),
     "fc-open.ListFunctions": (
         ("fc-open.ListStatefulAsyncInvocationFunctions", "functionName", "functionName"),
-        ("fc-open.ListOnDemandConfigs", "resource", "functionName"),
-        ("fc-open.ListProvisionConfigs", "resource", "functionName"),
+        *((name, "resource", "functionName") for name in _OPEN_CONFIGS),
     ),
     "opensearch.ListAppGroups": (
         ("opensearch.ListTagResources", "resourceId", "id"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -24,36 +25,25 @@ _MAX_NAME_LENGTH = 30  # the maximum length of an app group's name, the shortest
 # Shorter names may occur in other texts by chance.
 _MIN_REPLACED_LENGTH = 6
 
-# The next value of fields with few values.
-_NEXT: Mapping[str, str] = {
-    "python3.10": "python3.12",
-    "python3.12": "python3.13",
-    "nodejs20": "nodejs22",
-    "java11": "java17",
-    "go1": "custom.debian12",
-    "custom.debian10": "custom.debian12",
-    "Running": "Destroyed",
-    "HTTP": "HTTPS",
-    "HTTPS": "HTTP,HTTPS",
-    "HTTP,HTTPS": "HTTPS",
-    "Random": "Policy",
-    "Policy": "Random",
-    "HIGH": "MIDDLE",
-    "MIDDLE": "LOW",
-    "LOW": "HIGH",
-    "available": "unavailable",
-    "unavailable": "available",
-    "running": "success",
-    "success": "failed",
-    "ACTIVE": "ACTIVE_PENDING",
-    "PENDING_ACTIVE": "ACTIVE",
-    "ACTIVE_PENDING": "ACTIVE",
-    "add": "delete",
-    "delete": "add",
-    "chn_ecommerce": "chn_standard",
-    "configurable": "compile successful",
-    "compile successful": "released",
-}
+# Fields with few values take the next value of their chain.
+_CHAINS = (
+    ("python3.10", "python3.12", "python3.13"),
+    ("nodejs20", "nodejs22"),
+    ("java11", "java17"),
+    ("go1", "custom.debian12"),
+    ("custom.debian10", "custom.debian12"),
+    ("Running", "Destroyed"),
+    ("HTTP", "HTTPS", "HTTP,HTTPS", "HTTPS"),
+    ("Random", "Policy", "Random"),
+    ("HIGH", "MIDDLE", "LOW", "HIGH"),
+    ("available", "unavailable", "available"),
+    ("running", "success", "failed"),
+    ("PENDING_ACTIVE", "ACTIVE", "ACTIVE_PENDING", "ACTIVE"),
+    ("add", "delete", "add"),
+    ("chn_ecommerce", "chn_standard"),
+    ("configurable", "compile successful", "released"),
+)
+_NEXT: Mapping[str, str] = dict(pair for chain in _CHAINS for pair in pairwise(chain))
 _SIZES = frozenset({"memorySize", "diskSizeMB"})
 _ONE_OR_NONE = frozenset({"acl", "status", "produced"})
 _MODIFIED = ("lastModifiedTime", "LastModifiedTime", "ModifyTime", "updated")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Literal
 
 
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The effect of a rule on a request."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Throttle:
+class Throttle(Effect):
     """Throttles the request. `hint`: the kind of header that gives the wait (`retry_after_ms`); `none`: no header."""
 
     status: int = 429
@@ -18,7 +24,7 @@ class Throttle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Error:
+class Error(Effect):
     """Responds with this error, in the product's envelope."""
 
     status: int = 500
@@ -27,31 +33,31 @@ class Error:
 
 
 @dataclass(frozen=True, slots=True)
-class Deny:
+class Deny(Effect):
     """Responds with 403: the account may not perform the action, which the message names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delay:
+class Delay(Effect):
     """Delays the response; other rules for the same request still apply."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drop:
+class Drop(Effect):
     """Closes the connection without a response: before the request is handled, or after."""
 
     when: Literal["before", "after"] = "before"
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Effect):
     """Makes the region unreachable: closes the connection before the request is handled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Truncate:
+class Truncate(Effect):
     """Ends the body after `at` bytes, then closes the connection.
 
     `framing`: the response announces its full `length`, is one truncated `chunk`, or is delimited by the `close`.
@@ -62,7 +68,7 @@ class Truncate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Body(Effect):
     """Responds with the given body in a valid HTTP response."""
 
     body: bytes
@@ -71,14 +77,14 @@ class Body:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HtmlFault:
+class HtmlFault(Effect):
     """Responds with a page of HTML, as a proxy would."""
 
     status: int = 502
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Slow:
+class Slow(Effect):
     """Sends the body slowly: `size` bytes every `every_s` seconds."""
 
     every_s: float
@@ -86,7 +92,7 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Redirect:
+class Redirect(Effect):
     """Redirects the client to `location`."""
 
     location: str
@@ -94,14 +100,14 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RepeatToken:
+class RepeatToken(Effect):
     """Makes pagination endless: after `cycle` different tokens, the first one is repeated."""
 
     cycle: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PageFault:
+class PageFault(Effect):
     """Makes a page unusual, valid or not.
 
     `rows`: the maximum number of records (0: an empty page). `endless`: every page has a new next token.
@@ -113,39 +119,11 @@ class PageFault:
     total: object = ...
     caps: int | None = None
 
-
-Effect = (
-    Throttle
-    | Error
-    | Deny
-    | Delay
-    | Drop
-    | Refuse
-    | Truncate
-    | Body
-    | HtmlFault
-    | Slow
-    | Redirect
-    | RepeatToken
-    | PageFault
-)
+    def total_of(self, records: Sized) -> object:
+        """Return the number of records, or the value that replaces it."""
+        return len(records) if self.total is ... else self.total
 
 
-@dataclass(frozen=True, slots=True)
-class PageTweak:
-    """The `PageFault` effect of one request, resolved for paging."""
-
-    rows: int | None = None
-    is_endless: bool = False
-    has_total: bool = False
-    total: object = None
-    caps: int | None = None
-
-
-def page_tweak(effects: tuple[Effect, ...]) -> PageTweak:
-    """Return the first `PageFault` effect, resolved for paging."""
-    for effect in effects:
-        if isinstance(effect, PageFault):
-            has_total = effect.total is not ...
-            return PageTweak(effect.rows, effect.endless, has_total, effect.total if has_total else None, effect.caps)
-    return PageTweak()
+def page_fault(effects: tuple[Effect, ...]) -> PageFault:
+    """Return the first `PageFault` effect; without one, an effect that changes nothing."""
+    return next((effect for effect in effects if isinstance(effect, PageFault)), PageFault())

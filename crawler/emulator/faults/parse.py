@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
@@ -33,19 +33,8 @@ GLOBS = ("account", "region", "product", "action")
 SELECTORS = (*GLOBS, "page", "nth", "times", "effect")
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFields:
-    """The validated fields of one rule."""
-
-    effect: Effect
-    globs: dict[str, str]
-    page: tuple[int, ...]
-    nth: tuple[int, ...]
-    times: int | None
-
-
-def read_rules(text: str, source: str) -> list[RuleFields]:
-    """Return the rules of a script. Raises `ConfigError`."""
+def read_rules(text: str, source: str) -> list[dict[str, Any]]:
+    """Return the validated fields of each rule of a script. Raises `ConfigError`."""
     try:
         found = orjson.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except (orjson.JSONDecodeError, tomllib.TOMLDecodeError) as error:
@@ -59,7 +48,7 @@ def read_rules(text: str, source: str) -> list[RuleFields]:
     return [_read(rule, f"{source}, rule {number}") for number, rule in enumerate(rules, start=1)]
 
 
-def _read(rule: Mapping[str, Any], where: str) -> RuleFields:
+def _read(rule: Mapping[str, Any], where: str) -> dict[str, Any]:
     name = rule.get("effect")
     kind = EFFECTS.get(name) if isinstance(name, str) else None
     if kind is None:
@@ -69,13 +58,12 @@ def _read(rule: Mapping[str, Any], where: str) -> RuleFields:
         _require(isinstance(rule.get(key, ""), str), where, key, "text, a glob")
     times = rule.get("times")
     _require(times is None or (_is_integer(times) and times >= 1), where, "times", "an integer from 1")
-    return RuleFields(
-        effect=_effect(kind, own, where),
-        globs={key: rule[key] for key in GLOBS if key in rule},
-        page=_numbers(rule, "page", where),
-        nth=_numbers(rule, "nth", where),
-        times=times,
-    )
+    return {
+        "effect": _effect(kind, own, where),
+        **{key: rule[key] for key in GLOBS if key in rule},
+        **{key: _numbers(rule, key, where) for key in ("page", "nth")},
+        "times": times,
+    }
 
 
 def _effect(kind: type[Effect], own: Mapping[str, Any], where: str) -> Effect:

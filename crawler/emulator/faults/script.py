@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
 from crawler.emulator.faults.effects import Delay, Effect
-from crawler.emulator.faults.parse import RuleFields, read_rules
+from crawler.emulator.faults.parse import GLOBS, read_rules
 from crawler.errors import ConfigError
 
 
@@ -51,13 +51,21 @@ class Rule:
         return (not self.nth or self.seen in self.nth) and (self.times is None or self.fired < self.times)
 
     def _selects(self, identity: RequestIdentity) -> bool:
-        return (
-            fnmatchcase(identity.account, self.account)
-            and fnmatchcase(identity.region, self.region)
-            and fnmatchcase(identity.product, self.product)
-            and fnmatchcase(identity.action, self.action)
-            and (not self.page or identity.page in self.page)
+        return all(fnmatchcase(getattr(identity, name), getattr(self, name)) for name in GLOBS) and (
+            not self.page or identity.page in self.page
         )
+
+
+class Selectors(TypedDict, total=False):
+    """The fields of a `Rule` but its effect."""
+
+    account: str
+    region: str
+    product: str
+    action: str
+    page: tuple[int, ...]
+    nth: tuple[int, ...]
+    times: int | None
 
 
 class FaultScript:
@@ -85,7 +93,7 @@ class FaultScript:
 
         Raises `ConfigError` with the source, the number of the rule, and the accepted values.
         """
-        return cls(_rule(fields) for fields in read_rules(text, source))
+        return cls(Rule(**fields) for fields in read_rules(text, source))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -97,29 +105,9 @@ class FaultScript:
             raise ConfigError(f"The fault script {path} can't be read: {reason}.") from None
         return cls.from_text(text, source=str(path))
 
-    def add(
-        self,
-        effect: Effect,
-        *,
-        account: str = "*",
-        region: str = "*",
-        product: str = "*",
-        action: str = "*",
-        page: tuple[int, ...] = (),
-        nth: tuple[int, ...] = (),
-        times: int | None = None,
-    ) -> Rule:
+    def add(self, effect: Effect, **selectors: Unpack[Selectors]) -> Rule:
         """Append a rule; `Rule` describes the selectors."""
-        rule = Rule(
-            effect=effect,
-            account=account,
-            region=region,
-            product=product,
-            action=action,
-            page=page,
-            nth=nth,
-            times=times,
-        )
+        rule = Rule(effect=effect, **selectors)
         self.rules.append(rule)
         return rule
 
@@ -133,13 +121,8 @@ class FaultScript:
         Every rule that matches counts the request in `seen`; only rules whose effect applies count it in `fired`.
         """
         due = [rule for rule in self.rules if rule.is_due(identity)]
-        delays = [rule for rule in due if isinstance(rule.effect, Delay)]
         others = [rule for rule in due if not isinstance(rule.effect, Delay)]
-        held = (*delays, *others[:1])
+        held = (*(rule for rule in due if isinstance(rule.effect, Delay)), *others[:1])
         for rule in held:
             rule.fired += 1
         return tuple(rule.effect for rule in held)
-
-
-def _rule(fields: RuleFields) -> Rule:
-    return Rule(effect=fields.effect, **fields.globs, page=fields.page, nth=fields.nth, times=fields.times)

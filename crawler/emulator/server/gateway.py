@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from email.utils import format_datetime
 
 from crawler.emulator import directory
 from crawler.emulator.apis.operation import VERSIONS, EmulatedOperation
 from crawler.emulator.apis.operations import find
 from crawler.emulator.cloud import Cloud
-from crawler.emulator.faults.effects import (
-    Body,
-    Delay,
-    Deny,
-    Drop,
-    Effect,
-    Error,
-    HtmlFault,
-    Redirect,
-    Refuse,
-    RepeatToken,
-    Throttle,
-    page_tweak,
-)
+from crawler.emulator.faults import effects as faults
 from crawler.emulator.faults.script import RequestIdentity
 from crawler.emulator.keyring import Key
 from crawler.emulator.request_log import LoggedRequest
@@ -60,7 +47,7 @@ class GatewayReply:
     """The response to send; None closes the connection without one."""
 
     response: Response | None
-    effects: tuple[Effect, ...] = ()
+    effects: tuple[faults.Effect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +75,16 @@ class Gateway:
         self._service = Service(cloud, self._tokens)
         self._sts = TokenService(cloud.spec, cloud.keys)
         self._numbers = itertools.count(1)
-        self._cycles: dict[tuple[RepeatToken, str], list[str]] = {}
+        self._cycles: dict[tuple[faults.RepeatToken, str], list[str]] = {}
 
     async def handle(self, received: ReceivedRequest, listener: Listener) -> GatewayReply:
         """Return the reply to one request, after the delays of the fault script."""
         request = self._identify(received, listener)
         effects = self._cloud.faults.effects(request.identity)
         for effect in effects:
-            if isinstance(effect, Delay):
+            if isinstance(effect, faults.Delay):
                 await self._cloud.clock.sleep(effect.seconds)
-        if any(isinstance(effect, Refuse) or effect == Drop(when="before") for effect in effects):
+        if any(isinstance(effect, faults.Refuse) or effect == faults.Drop(when="before") for effect in effects):
             self._log(request, "fault:drop", 0)
             return GatewayReply(None, effects)
         style = EnvelopeStyle(request.identity.product, self._cloud.is_older(request.identity.account))
@@ -107,7 +94,7 @@ class Gateway:
             response = error_response(refusal, style, request.request_id, received.header("host"))
         self._add_headers(response, request)
         self._log(request, response.code or "OK", response.status)
-        return GatewayReply(None if Drop(when="after") in effects else response, effects)
+        return GatewayReply(None if faults.Drop(when="after") in effects else response, effects)
 
     def _identify(self, received: ReceivedRequest, listener: Listener) -> _Request:
         authorization = parse_authorization(received)
@@ -137,7 +124,7 @@ class Gateway:
         parent = (*named, *(query.get(name, "") for name in operation.parent_query))
         return ReceivedCall(operation, account, region, parent, query, request.request_id)
 
-    def _respond(self, request: _Request, effects: tuple[Effect, ...]) -> Response:
+    def _respond(self, request: _Request, effects: tuple[faults.Effect, ...]) -> Response:
         received, operation = request.received, request.operation
         if received.header("host") not in request.listener.hosts or not received.target.startswith("/"):
             raise gateway_refusal(400, "InvalidHost", "The Host header names another endpoint than this one.")
@@ -156,10 +143,10 @@ class Gateway:
         self._throttler.take(key.account_id, request.listener.region, operation.product, operation.action)
         call = self._call(request, operation)
         return self._service.respond(
-            call, page_tweak(effects), lambda token: self._repeat(token, call.list_id, effects)
+            call, faults.page_fault(effects), lambda token: self._repeat(token, call.list_id, effects)
         )
 
-    def _respond_centrally(self, request: _Request, effects: tuple[Effect, ...]) -> Response:
+    def _respond_centrally(self, request: _Request, effects: tuple[faults.Effect, ...]) -> Response:
         """Respond as STS or the resource directory."""
         received, product, action = request.received, request.identity.product, request.identity.action
         is_directory = product == directory.PRODUCT
@@ -176,7 +163,7 @@ class Gateway:
         self._throttler.take(request.identity.account, "", product, action)
         parameters = {**received.query(), **received.form()}
         if is_directory and key is not None:
-            body = self._cloud.directory.page(key.account_id, parameters, page_tweak(effects))
+            body = self._cloud.directory.page(key.account_id, parameters, faults.page_fault(effects))
         else:
             body = self._sts.respond(action, parameters, key)
         return Response(200, to_json({"RequestId": request.request_id, **body}), {"Content-Type": JSON})
@@ -189,9 +176,9 @@ class Gateway:
         if named not in {"", key.account_id}:
             raise RefusedError(403, "AccessDenied", "X-Fc-Account-Id is another account than the caller's.")
 
-    def _repeat(self, token: str, list_id: str, effects: tuple[Effect, ...]) -> str:
+    def _repeat(self, token: str, list_id: str, effects: tuple[faults.Effect, ...]) -> str:
         for effect in effects:
-            if isinstance(effect, RepeatToken):
+            if isinstance(effect, faults.RepeatToken):
                 given = self._cycles.setdefault((effect, list_id), [])
                 if len(given) >= effect.cycle:
                     return given[0]
@@ -215,13 +202,9 @@ class Gateway:
             LoggedRequest(
                 at=clock.now(),
                 monotonic_s=clock.monotonic(),
-                account=identity.account,
-                region=identity.region,
-                product=identity.product,
-                action=identity.action,
+                **asdict(identity),
                 parent=request.parent,
                 query=query,
-                page=identity.page,
                 outcome=outcome,
                 status=status,
             )
@@ -252,19 +235,19 @@ def _check_api(received: ReceivedRequest, action: str, version: str) -> None:
         raise gateway_refusal(404, "InvalidAction.NotFound", "x-acs-action is another api than the path's.")
 
 
-def _fault_response(effects: tuple[Effect, ...], identity: RequestIdentity, ram: str) -> Response | None:
+def _fault_response(effects: tuple[faults.Effect, ...], identity: RequestIdentity, ram: str) -> Response | None:
     for effect in effects:
-        if isinstance(effect, Throttle):
+        if isinstance(effect, faults.Throttle):
             raise throttling_refusal(effect, identity.product)
-        if isinstance(effect, Error):
+        if isinstance(effect, faults.Error):
             raise RefusedError(effect.status, effect.code, effect.message)
-        if isinstance(effect, Deny):
+        if isinstance(effect, faults.Deny):
             raise access_refusal(identity, ram)
-        if isinstance(effect, HtmlFault):
+        if isinstance(effect, faults.HtmlFault):
             return Response(effect.status, HTML, {"Content-Type": "text/html"}, "fault:html")
-        if isinstance(effect, Body):
+        if isinstance(effect, faults.Body):
             return Response(effect.status, effect.body, {"Content-Type": effect.content_type}, "fault:body")
-        if isinstance(effect, Redirect):
+        if isinstance(effect, faults.Redirect):
             return Response(effect.status, b"", {"Location": effect.location}, "fault:redirect")
     return None
 
@@ -273,7 +256,6 @@ def access_refusal(identity: RequestIdentity, ram: str) -> RefusedError:
     """Return a 403 that names the missing action in the product's own words."""
     if identity.product in {"fc", "fc-open"}:
         resource = f"acs:fc:{identity.region}:{identity.account}:*"
-        return RefusedError(
-            403, "AccessDenied", f"the caller is not authorized to perform '{ram}' on resource '{resource}'"
-        )
+        message = f"the caller is not authorized to perform '{ram}' on resource '{resource}'"
+        return RefusedError(403, "AccessDenied", message)
     return gateway_refusal(403, "Forbidden.RAM", f"User is not authorized to perform {ram} on the resource.")

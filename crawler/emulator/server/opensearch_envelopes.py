@@ -61,9 +61,7 @@ def _entries(context: EnvelopeContext) -> dict[str, Any]:
     """ListUserAnalyzerEntries: declared as an object, shown as a list; the key of the request ID has either case."""
     if not context.style.is_older:
         return {"result": context.records, "RequestId": context.request_id}
-    if context.total > 1:
-        return {"requestId": context.request_id, "result": context.records}
-    return {"requestId": context.request_id, "result": context.records[0] if context.records else {}}
+    return _result(context) if context.total > 1 else _single(context)
 
 
 def _plans(context: EnvelopeContext) -> dict[str, Any]:

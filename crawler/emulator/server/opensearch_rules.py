@@ -63,10 +63,9 @@ def _check_tags(query: Query) -> None:
     ids, tags = _list(query, "resourceId"), _list(query, "tag")
     if not ids and not tags:
         raise invalid_argument("resourceId or tag is required")
-    if len(ids) > 50:
-        raise invalid_argument("resourceId may have at most 50 items")
-    if len(tags) > 20:
-        raise invalid_argument("tag may have at most 20 items")
+    for name, items, most in (("resourceId", ids, 50), ("tag", tags, 20)):
+        if len(items) > most:
+            raise invalid_argument(f"{name} may have at most {most} items")
 
 
 def _json(query: Query, parameter: str) -> Any:
@@ -100,12 +99,10 @@ def _filter_by_tag(records: list[Any], query: Query) -> list[Any]:
 
 def _filter_groups(records: list[Any], query: Query) -> list[Any]:
     tags = _list(query, "tags")
-    if not tags:
-        return records
     return [
         record
         for record in records
-        if any(_has_tag(tags, tag["key"], tag["value"]) for tag in record.get("tags") or ())
+        if not tags or any(_has_tag(tags, tag["key"], tag["value"]) for tag in record.get("tags") or ())
     ]
 
 
@@ -113,9 +110,7 @@ def _filter_instances(records: list[Any], query: Query) -> list[Any]:
     """Return the records of a source, with the fields of a level of detail."""
     source, fields = query.get("source", "user"), LEVELS[query.get("output", "normal")]
     found = records if source == "all" else [record for record in records if record["Source"] == source]
-    if not fields:
-        return found
-    return [{name: record[name] for name in fields if name in record} for record in found]
+    return [{name: record[name] for name in fields or record if name in record} for record in found]
 
 
 def _filter_by_type(records: list[Any], query: Query) -> list[Any]:

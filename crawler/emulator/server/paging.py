@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging, LastToken, order
-from crawler.emulator.faults.effects import PageTweak
+from crawler.emulator.faults.effects import PageFault
 from crawler.emulator.records import Item
 from crawler.emulator.responses import invalid_argument
 from crawler.emulator.tokens import Position, Tokens
@@ -38,7 +38,7 @@ class PageQuery:
     operation: EmulatedOperation
     query: Mapping[str, str]
     list_id: str
-    tweak: PageTweak
+    fault: PageFault
 
 
 def integer(query: Mapping[str, str], bounds: Bounds) -> int:
@@ -87,7 +87,7 @@ def _cut(request: PageQuery, records: list[Item], tokens: Tokens) -> ServedPage:
     if request.operation.paging is EmulatedPaging.NONE:
         return ServedPage(records, {})
     size = integer(request.query, _bounds(request))
-    most = size if request.tweak.rows is None else min(size, request.tweak.rows)
+    most = size if request.fault.rows is None else min(size, request.fault.rows)
     if request.operation.paging is EmulatedPaging.LIMIT:
         return ServedPage(records[:most], {})
     if request.operation.paging is EmulatedPaging.NUMBER:
@@ -99,7 +99,7 @@ def _cut(request: PageQuery, records: list[Item], tokens: Tokens) -> ServedPage:
 
 def _bounds(request: PageQuery) -> Bounds:
     bounds = request.operation.bounds
-    return bounds if request.tweak.caps is None else replace(bounds, high=min(bounds.high, request.tweak.caps))
+    return bounds if request.fault.caps is None else replace(bounds, high=min(bounds.high, request.fault.caps))
 
 
 def _numbered(request: PageQuery, records: list[Item], size: int, most: int) -> ServedPage:
@@ -107,7 +107,7 @@ def _numbered(request: PageQuery, records: list[Item], size: int, most: int) -> 
     rows = records[first : first + size][:most]
     if not request.operation.total:
         return ServedPage(rows, {})
-    return ServedPage(rows, {request.operation.total: request.tweak.total if request.tweak.has_total else len(records)})
+    return ServedPage(rows, {request.operation.total: request.fault.total_of(records)})
 
 
 def _from_version(request: PageQuery, records: list[Item], most: int) -> ServedPage:
@@ -118,7 +118,7 @@ def _from_version(request: PageQuery, records: list[Item], most: int) -> ServedP
     rows, rest = records[start : start + most], records[start + most :]
     if rest:
         return ServedPage(rows, {request.operation.next_name: int(rest[0][request.operation.key[0]])})
-    if request.tweak.is_endless:
+    if request.fault.endless:
         return ServedPage(rows, {request.operation.next_name: first + max(1, len(rows))})
     return ServedPage(rows, _last(request.operation))
 
@@ -130,7 +130,7 @@ def _after_token(request: PageQuery, records: list[Item], most: int, tokens: Tok
         raise invalid_argument(f"{request.operation.token} is not a token of this list")
     start = bisect_right(records, position.after, key=lambda record: order(request.operation, record))
     rows = records[start : start + most]
-    if start + most >= len(records) and not request.tweak.is_endless:
+    if start + most >= len(records) and not request.fault.endless:
         return ServedPage(rows, _last(request.operation))
     after = order(request.operation, rows[-1]) if rows else position.after
     next_token = tokens.seal(request.list_id, Position(after, position.page + 1))

@@ -39,11 +39,7 @@ class Emulator:
 
 @asynccontextmanager
 async def serve(
-    cloud: Cloud,
-    *,
-    ssl_context: ssl.SSLContext | None = None,
-    host: str = "127.0.0.1",
-    port: int = 0,
+    cloud: Cloud, *, ssl_context: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[Emulator]:
     """Serve a cloud until the context ends; connections that are still open are closed then.
 
@@ -53,7 +49,10 @@ async def serve(
     regions = ("", *cloud.spec.regions)
     sockets = _listen(host, port, len(regions))
     ports = {region: sock.getsockname()[1] for region, sock in zip(regions, sockets, strict=True)}
-    listeners = {number: _listener(region, host, number) for region, number in ports.items()}
+    listeners = {
+        number: Listener(region, frozenset({f"{host}:{number}", f"localhost:{number}"}))
+        for region, number in ports.items()
+    }
     runner = web.ServerRunner(
         web.Server(_handler(cloud, listeners), access_log=None), handle_signals=False, shutdown_timeout=SHUTDOWN_S
     )
@@ -79,10 +78,6 @@ def _listen(host: str, port: int, count: int) -> list[socket.socket]:
         wanted = f"ports {port} to {port + count - 1}" if port else "free ports"
         raise ConfigError(f"The emulator can't listen on {host}, {wanted}: {error.strerror}.") from None
     return sockets
-
-
-def _listener(region: str, host: str, port: int) -> Listener:
-    return Listener(region, frozenset({f"{host}:{port}", f"localhost:{port}"}))
 
 
 def _endpoints(cloud: Cloud, scheme: str, host: str, ports: Mapping[str, int]) -> dict[str, Mapping[str, str] | str]:

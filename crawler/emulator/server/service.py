@@ -9,7 +9,7 @@ from typing import Any
 
 from crawler.emulator.apis.operation import EmulatedOperation
 from crawler.emulator.cloud import Cloud
-from crawler.emulator.faults.effects import PageTweak
+from crawler.emulator.faults.effects import PageFault
 from crawler.emulator.records import Item, Parent
 from crawler.emulator.responses import JSON, EnvelopeStyle, RefusedError, Response, invalid_argument, to_json
 from crawler.emulator.server import opensearch_rules
@@ -56,12 +56,12 @@ class Service:
         self._cloud = cloud
         self._tokens = tokens
 
-    def respond(self, call: ReceivedCall, tweak: PageTweak, next_token: Callable[[str], str]) -> Response:
+    def respond(self, call: ReceivedCall, fault: PageFault, next_token: Callable[[str], str]) -> Response:
         """Return one page. `next_token` may replace the next page's token. Raises `RefusedError`."""
         if call.operation.product == "opensearch":
             call = replace(call, operation=opensearch_rules.resolve_operation(call.operation, call.parent, call.query))
         records = self._records(call)
-        page = cut_page(PageQuery(call.operation, call.query, call.list_id, tweak), records, self._tokens)
+        page = cut_page(PageQuery(call.operation, call.query, call.list_id, fault), records, self._tokens)
         extra = dict(page.extra)
         name, given = call.operation.next_name, page.extra.get(call.operation.next_name)
         if given not in {None, "", '""', 0}:

@@ -66,11 +66,8 @@ class Verifier:
         if key.token and not token:
             raise gateway_refusal(400, "MissingSecurityToken", "SecurityToken is mandatory for this action.")
         if not hmac.compare_digest(token.encode(), key.token.encode()):
-            raise gateway_refusal(
-                400,
-                "InvalidSecurityToken.MismatchWithAccessKey",
-                "Specified SecurityToken mismatch with the AccessKey.",
-            )
+            message = "Specified SecurityToken mismatch with the AccessKey."
+            raise gateway_refusal(400, "InvalidSecurityToken.MismatchWithAccessKey", message)
         if received.header("x-acs-accesskey-id") not in {"", key.key_id}:
             raise _mismatch("x-acs-accesskey-id is another key than the credential's.")
         if key.expires_at is not None and key.expires_at <= self._clock.now():
@@ -84,18 +81,15 @@ class Verifier:
             message = "Specified time stamp or date value is not well formatted."
             raise gateway_refusal(400, "InvalidTimeStamp.Format", message) from None
         if abs(self._clock.now() - date) > TOLERANCE:
-            raise gateway_refusal(
-                400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired or not started yet."
-            )
+            message = "Specified time stamp or date value is expired or not started yet."
+            raise gateway_refusal(400, "InvalidTimeStamp.Expired", message)
 
     def _check_signature(self, received: ReceivedRequest, authorization: AuthorizationHeader, key: Key) -> None:
         token_header = (TOKEN_HEADER,) if received.header(TOKEN_HEADER) else ()
         unsigned = sorted({*MUST_SIGN, *token_header} - set(authorization.signed))
         if unsigned:
             raise _mismatch(f"{unsigned[0]} must be one of the SignedHeaders.")
-        if list(authorization.signed) != sorted(set(authorization.signed)) or any(
-            name != name.lower() for name in authorization.signed
-        ):
+        if list(authorization.signed) != sorted({name.lower() for name in authorization.signed}):
             raise _mismatch("SignedHeaders must be in lower case, sorted, each once.")
         for name in authorization.signed:
             if len(received.values(name)) != 1:

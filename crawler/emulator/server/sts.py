@@ -40,17 +40,13 @@ class TokenService:
 
     def _assume(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         if self._spec.external_id and parameters.get("ExternalId") != self._spec.external_id:
-            raise RefusedError(
-                403, "NoPermission", "You are not authorized to do this action. The external ID is wrong."
-            )
+            raise _unauthorized("The external ID is wrong.")
         return self._issue_credentials(parameters)
 
     def _assume_with_oidc(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         provider = PROVIDER.fullmatch(_required(parameters, "OIDCProviderArn"))
         if provider is None:
-            raise RefusedError(
-                400, "InvalidParameter.OIDCProviderArn", "The parameter OIDCProviderArn is wrongly formed."
-            )
+            raise _malformed("OIDCProviderArn")
         if _required(parameters, "OIDCToken").count(".") != 2:
             raise RefusedError(400, "AuthenticationFail.OIDCToken.Invalid", "The OIDC token is invalid.")
         response = self._issue_credentials(parameters)
@@ -59,21 +55,26 @@ class TokenService:
     def _issue_credentials(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         role = ROLE.fullmatch(_required(parameters, "RoleArn"))
         if role is None:
-            raise RefusedError(400, "InvalidParameter.RoleArn", "The parameter RoleArn is wrongly formed.")
+            raise _malformed("RoleArn")
         session = _required(parameters, "RoleSessionName")
         if not SESSION.fullmatch(session):
-            raise RefusedError(
-                400, "InvalidParameter.RoleSessionName", "The parameter RoleSessionName is wrongly formed."
-            )
+            raise _malformed("RoleSessionName")
         account, name = role.groups()
         organization = self._spec.organization or CloudOrganization()
         if account in organization.distrustful:
-            message = "You are not authorized to do this action. You should be authorized by RAM."
-            raise RefusedError(403, "NoPermission", message)
+            raise _unauthorized("You should be authorized by RAM.")
         if account not in self._spec.accounts or name not in self._spec.roles or account in organization.without_role:
             raise RefusedError(404, "EntityNotExist.Role", f"The role not exists: {role[0]}.")
         key = self._keys.issue(account, name, session, _duration_s(parameters))
         return _credentials(key)
+
+
+def _unauthorized(reason: str) -> RefusedError:
+    return RefusedError(403, "NoPermission", f"You are not authorized to do this action. {reason}")
+
+
+def _malformed(name: str) -> RefusedError:
+    return RefusedError(400, f"InvalidParameter.{name}", f"The parameter {name} is wrongly formed.")
 
 
 def _required(parameters: Mapping[str, str], name: str) -> str:

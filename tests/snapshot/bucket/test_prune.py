@@ -21,8 +21,6 @@ from tests.support import command_server
 from tests.support.bucket_sites import Site, assert_whole
 from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD
 
-__all__ = ["fake", "impatient", "server", "site"]  # fixtures
-
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LAST = KeepRules(last=1)
 PART = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet"

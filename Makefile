@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
 .PHONY: help demo test coverage test-browser test-trust mutation lint docs site screenshots bench bench-quick soak smoke
-.PHONY: sbom audit lock clean test-benchmarks
+.PHONY: sbom audit lock clean test-benchmarks test-tutorial
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
@@ -21,6 +21,7 @@ help:
 	@echo "make screenshots  write docs/images/ from the program, in Chromium"
 	@echo "make bench  compare crawl, floor, SDK and dlt on one static cloud; write docs/performance.md (half an hour)"
 	@echo "make bench-quick  run the same benchmark once on a small cloud; print the result"
+	@echo "make test-tutorial  run every command of docs/tutorial.md and compare its output with the page"
 	@echo "make test-benchmarks  run the tests of the benchmarks, and bounds on the number of calls per request"
 	@echo "make soak   crawl five million functions through faults, check each row; write docs/reliability.md (an hour)"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
@@ -126,6 +127,9 @@ screenshots: $(VENV)/.browser
 
 bench: $(VENV)/.test .bench/.nginx
 	$(PY) -m benchmarks --write
+
+test-tutorial: $(VENV)/.test
+	$(PY) -m pytest -q -m tutorial tests/docs
 
 # The tests of the benchmarks, and bounds on work that are counted and not timed. `make test` doesn't run them.
 test-benchmarks: $(VENV)/.test

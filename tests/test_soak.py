@@ -48,6 +48,7 @@ def plan_of(folder, **changes):
     return Plan(**{"world": SMALL, "share": 0.0, "ahead_s": 0.0, "breaks": False, **paths, **changes})
 
 
+@pytest.mark.trust
 @pytest.mark.parametrize(
     ("title", "exit_code", "statuses"),
     [

@@ -117,6 +117,7 @@ def session(tmp_path_factory):
     return terminal.folder, found
 
 
+@pytest.mark.tutorial
 def test_every_command_ends_as_the_page_says(session):
     codes = {}
     for step, code, said in session[1]:
@@ -130,6 +131,7 @@ def test_every_command_ends_as_the_page_says(session):
     assert len(codes) >= 8
 
 
+@pytest.mark.tutorial
 def test_what_is_shown_is_what_is_said(session):
     compared = [(step.commands, missing(step.shown, said), said) for step, _, said in session[1] if step.shown]
     assert len(compared) == len(re.findall(r"^```text$", PAGE, re.MULTILINE))
@@ -143,6 +145,7 @@ def test_an_output_that_is_not_so_would_be_seen(shown):
     assert missing(shown, "\n cn-hangzhou \n2 rows") is not None
 
 
+@pytest.mark.tutorial
 def test_the_report_and_the_export_are_there(session):
     folder, _ = session
     assert 'id="finding-anonymous_public_urls"' in (folder / "inventory.html").read_text()

@@ -90,7 +90,7 @@ def scope_of(row):
     return row["account_id"], row["region_id"], f"{operation.product}.{operation.action}"
 
 
-@pytest.mark.parametrize("share", [0.4, 0.6, 0.8, 0.97])
+@pytest.mark.parametrize("share", [pytest.param(share, marks=pytest.mark.trust) for share in (0.4, 0.8, 0.97)] + [0.6])
 def test_wherever_it_was_stopped_the_rows_are_those_of_one_crawl_and_nothing_whole_is_asked_for_twice(
     tmp_path, whole, share
 ):

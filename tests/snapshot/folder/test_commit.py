@@ -146,7 +146,9 @@ async def test_crash_before_every_step_of_a_recovery_is_recovered_from(tmp_path,
     assert recoveries > 100
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO], ids=["ENOSPC", "EIO"])
+@pytest.mark.parametrize(
+    "code", [pytest.param(errno.ENOSPC, marks=pytest.mark.trust, id="ENOSPC"), pytest.param(errno.EIO, id="EIO")]
+)
 async def test_failure_of_every_step_of_a_crawl_is_an_output_error_and_keeps_the_old_snapshot(
     tmp_path, old, files, code
 ):

@@ -69,7 +69,7 @@ demo: $(VENV)/.runtime
 	$(PY) -m crawler demo --output $(OUTPUT)
 
 # With this variable set, each worker and each command of a test would compile all modules again.
-test coverage test-trust: export PYTHONDONTWRITEBYTECODE :=
+test coverage test-trust test-tutorial test-benchmarks: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/.test
 	$(PY) -m pytest -n auto --dist worksteal

@@ -21,14 +21,7 @@ UPDATES = (("InProgress", OPTIMIZING, "ImageOptimizing"), ("Successful", "", "")
 
 
 # Fields that only GetFunction always returns, according to the page of ListFunctions (checked 2026-11-22).
-DETAIL_ONLY = (
-    "state",
-    "stateReason",
-    "stateReasonCode",
-    "lastUpdateStatus",
-    "lastUpdateStatusReason",
-    "lastUpdateStatusReasonCode",
-)
+DETAIL_ONLY = tuple(f"{stem}{end}" for stem in ("state", "lastUpdateStatus") for end in ("", "Reason", "ReasonCode"))
 
 
 def functions(data: RegionData, where: SeedPath, count: int) -> list[Record]:

@@ -189,11 +189,8 @@ class _OperationDay:
             records = self._data.lists[name][outer]
             self._data.put(name, [*records, *(copy(other) for other in records if is_about(other))], outer)
 
-    def _dicts(self, parent: Parent) -> list[dict[str, Any]]:
-        return [record for record in self._list(parent) if isinstance(record, dict)]
-
     def _fresh(self, field: str, value: Any, parent: Parent) -> Any:
-        taken = {str(other.get(field)) for other in self._dicts(parent)}
+        taken = {str(other.get(field)) for other in self._list(parent) if isinstance(other, dict)}
         return values.fresh_key(self._operation, self._dice, self._day, value, taken)
 
     def _copy_below(self, old: Parent, new: Parent, copy: values.Copy) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from crawler.audit.database import SCOPES_VIEW, mentioned_tables, session
 from crawler.audit.sql_errors import translate_failure, translate_rejection
+from crawler.audit.statement import Statement
 from crawler.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,48 +27,18 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 1000
 
+
 # Only errors as JSON have the position in the SQL.
 ERROR_SETTINGS = {"errors_as_json": "true"}
-
 _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?P<explained>.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
 _NODE = re.compile(r'"type":"([A-Z_]+_NODE)"')
 _READING_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 _FUNCTION = re.compile(r'"function_name":"([^"]*)"')
+
+
 # These functions run SQL from a string or a syntax tree, which could be anything.
 _RUNNING_FUNCTIONS = frozenset({"query", "json_execute_serialized_sql"})
 _ACCEPTED = "only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of a SELECT are accepted (read-only)"
-_NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """SQL to run: the user's `text` between `lead` and `tail`. Messages call it `label`.
-
-    Raises ConfigError for text that contains a NUL or isn't UTF-8.
-    """
-
-    text: str
-    label: str = "the SQL"
-    lead: str = ""
-    tail: str = ""
-
-    def __post_init__(self) -> None:
-        if _NO_TEXT.search(self.text):
-            raise ConfigError(f"{self.label} isn't text: it contains a NUL or bytes that aren't UTF-8")
-
-    @property
-    def sql(self) -> str:
-        """The complete SQL."""
-        return f"{self.lead}{self.text}{self.tail}"
-
-    def locate(self, position_bytes: int) -> str:
-        """Return line and column in the user's text for a position in the SQL; empty if outside of that text."""
-        own = self.text.encode()
-        at = position_bytes - len(self.lead.encode())
-        if not 0 <= at <= len(own):
-            return ""
-        before = own[:at].decode(errors="ignore")
-        return f"line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from crawler.errors import ConfigError, CrawlError, QueryError
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
-    from crawler.audit.query import Statement
+    from crawler.audit.statement import Statement
 
 _LONGEST_REASON = 600
 

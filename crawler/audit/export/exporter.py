@@ -30,7 +30,8 @@ from crawler.audit.export.atomic_files import (
 from crawler.audit.export.files import write_file
 from crawler.audit.export.selection import ExportSelection, select_table
 from crawler.audit.export.workbook import Workbook, check_installed, check_rows, sheet_names
-from crawler.audit.query import ERROR_SETTINGS, Rows, Statement, execute
+from crawler.audit.query import ERROR_SETTINGS, Rows, execute
+from crawler.audit.statement import Statement
 from crawler.clock import iso_utc
 from crawler.errors import OutputError
 from crawler.snapshot import is_whole

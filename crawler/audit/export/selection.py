@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.audit.database import SCOPES_VIEW, quote_name, quote_text
-from crawler.audit.query import Statement
+from crawler.audit.statement import Statement
 from crawler.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
 
 _NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")
 

@@ -29,7 +29,7 @@ def test_public_class_name_is_defined_once():
 
 
 def test_no_test_imports_a_test_or_a_benchmark():
-    """What two tests share is in tests/support, where a reader looks for it."""
+    """Code that two tests share is in tests/support, where a reader looks for it."""
     found = []
     for path in (ROOT / "tests").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

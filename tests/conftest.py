@@ -1,4 +1,4 @@
-"""For every test: a main event loop that is there and gets closed, and no log lines that nobody reads."""
+"""Fixtures of every test: a main event loop that exists and is closed, and no unread log lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import settings
 from tests.support import command_server
 from tests.support.examples import examples
 
-# An example may be slow where the machine is busy; what must be fast is measured in benchmarks.
+# An example may be slow on a busy machine; benchmarks measure the speed.
 settings.register_profile("unhurried", deadline=None, max_examples=examples(100))
 settings.load_profile("unhurried")
 
@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def main_loop() -> Iterator[None]:
-    """looptime asks for one around tests that have none of their own; what asyncio makes then, nobody closes."""
+    """Set and close a main event loop; looptime requests one, and asyncio would create one that stays open."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield
@@ -44,7 +44,7 @@ def warm_process() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def quiet_logs() -> Iterator[None]:
-    """Tests that look at logs configure them; what they configured ends with them."""
+    """Tests that look at logs configure logging; their configuration is reset afterwards."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()

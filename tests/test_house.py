@@ -1,4 +1,4 @@
-"""The house: one public class a name, every package with a reading order, the layers as docs/design.md draws them."""
+"""The structure: one public class per name, a reading order per package, the layers as docs/design.md draws them."""
 
 from __future__ import annotations
 

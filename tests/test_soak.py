@@ -1,4 +1,4 @@
-"""The soak on a small scale, and that its judge sees what it is there for: it must not pass whatever comes."""
+"""The soak test on a small scale; its judge must fail for each fault that it exists to find."""
 
 from __future__ import annotations
 

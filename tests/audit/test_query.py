@@ -1,4 +1,4 @@
-"""Asking a snapshot in SQL: what is taken, what is refused, and what each error says."""
+"""SQL queries on a snapshot: accepted and refused queries, and the text of each error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The column tree: names, types, Arrow types, and what is refused."""
+"""The column tree: names, types, Arrow types, and refused definitions."""
 
 from __future__ import annotations
 

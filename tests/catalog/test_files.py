@@ -1,4 +1,4 @@
-"""Every file under `schemas/`, against the house's rules; what the SDK says of it is `test_sdk_check`'s matter."""
+"""Checks every file under `schemas/` against the project's rules; `test_sdk_check` compares them with the SDK."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_columns_are_in_the_order_of_their_names(name):
 
 @pytest.mark.parametrize("table", TABLES)
 def test_a_time_is_a_timestamp(table):
-    """Whatever is named like a time is one, unless its name says that it is a span of time, or the file says why."""
+    """A column named like a time is a timestamp, unless it is a time span or the file gives a reason."""
     moments = re.compile(r"(created|updated|modified|switched)$|Time(Ms)?$|^gmt")
     spans = {"sessionIdleTimeoutInSeconds", "maxRetryTime", "timeout"}
     excused = {("opensearch_sort_scripts", "createTime"), ("opensearch_sort_scripts", "modifyTime")}

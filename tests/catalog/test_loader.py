@@ -1,4 +1,4 @@
-"""The catalog: what is refused and how, which tables a pattern names, and a user's own files."""
+"""The catalog: refused files and their errors, the tables that a pattern names, and the user's own files."""
 
 from __future__ import annotations
 
@@ -315,7 +315,7 @@ def test_a_secret_can_not_be_bound_wherever_it_is(folder, path):
 
 
 def test_an_unknown_grandparent_is_refused_as_an_unknown_parent(folder):
-    # The child's file is read first: what is above its parent must not be looked up before it is known to be there.
+    # The child's file is read first: the loader must check its parent before it looks up the parent's parents.
     folder.write("b_items", ITEMS, ('table = "shop_carts"', 'table = "shop_gone"'))
     folder.write(
         "a_parts", ITEMS.replace("shop_carts", "shop_items").replace('"shop_items"\ntitle', '"shop_parts"\ntitle')

@@ -1,4 +1,4 @@
-"""What a schema file can say beyond plain columns: JSON inside strings, maps of anything, odd envelopes, no key."""
+"""Schema features beyond plain columns: JSON inside strings, maps of any type, unusual envelopes, no key."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ PAGING = 'style = "token"\ninput_token = "nextToken"\noutput_token = "nextToken"
 
 @pytest.fixture
 def compare(tmp_path, monkeypatch):
-    """What is found with a change of the SDK, and another of the schema file."""
+    """The findings after a change of the SDK and a change of the schema file."""
 
     def compare(old="", new="", *, ours=("", "")):
         package = tmp_path / "shop_sdk"

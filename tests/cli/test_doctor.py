@@ -1,4 +1,4 @@
-"""The doctor: what stands between a configuration and a crawl is found, each with what to do about it."""
+"""The doctor: it finds each obstacle between a configuration and a crawl, and says how to remove it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a crawl's result is shown to people: briefly where all is well, and nothing kept back that isn't."""
+"""The result of a crawl as people see it: short if all is well, with every problem otherwise."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def summary(tables, reasons=(), **more):
 
 @pytest.fixture
 def shown(monkeypatch, capsys):
-    """What is printed of a summary on a screen of some width, line by line."""
+    """The printed lines of a summary on a screen of a given width."""
 
     def show(value, width=100):
         monkeypatch.setattr(outcome, "console", lambda: Console(file=sys.stdout, highlight=False, width=width))

@@ -1,4 +1,4 @@
-"""The command line as its users have it: processes, their exit codes, what they print, and how they stop."""
+"""The command line in real processes: exit codes, output, and how commands stop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CATALOG = load_catalog()
 DEFAULT = CATALOG.select(["*"], [])
 
 
-# What `emulate` and `demo` serve, without being told otherwise.
+# The cloud that `emulate` and `demo` serve by default.
 CLOUD = Cloud()
 SPEC = CLOUD.spec
 
@@ -104,7 +104,7 @@ def slow_cloud(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def crawled(cloud, tmp_path_factory):
-    """One crawl of one region's small tables: its folder, and what the command said."""
+    """One crawl of one region's small tables: its folder and the command's output."""
     folder = tmp_path_factory.mktemp("crawled")
     said = acs_inventory(
         "crawl",
@@ -227,7 +227,7 @@ def test_plan_asks_only_who_and_where(cloud, tmp_path):
     roots = [table for table in DEFAULT if not CATALOG.operations[table].parents]
     assert plan["targets"] == len(SPEC.accounts) * len(SPEC.regions)
     assert plan["scopes"] == scopes_of(DEFAULT)
-    # Who each account is; and the regions of the two products that list them.
+    # One identity request per account, and the regions of the two products that list them.
     assert plan["discovery_requests"] == {"sts": len(SPEC.accounts), "regions": 2, "directory": 0}
     assert plan["least_requests"] == scopes_of(roots)
     assert (plan["last_snapshot"], plan["expected_requests"], plan["warnings"]) == (None, None, [])
@@ -293,7 +293,7 @@ async def test_the_policy_is_enough_and_nothing_in_it_is_too_much(cloud, tmp_pat
         result = await here.crawl(here.config(regions=["ap-southeast-1"], **crawl))
         asked = {f"{entry.product}.{entry.action}" for entry in here.cloud.requests.entries}
     assert result.exit_code == 0
-    # Who an account is and where the products are needs no permission.
+    # Requests for identities and regions need no permission.
     checked = {BY_NAME[name].ram for name in asked if name in BY_NAME and not name.endswith(".DescribeRegions")}
     assert set(statement["Action"]) == checked
 
@@ -464,7 +464,7 @@ def small(monkeypatch):
 
 
 def small_demo(folder, *options):
-    """What `demo` says of that cloud."""
+    """Run `demo` on the small cloud and return its output."""
     program = f"""
 from crawler.cli import demo_cloud, main
 from crawler.emulator import spec

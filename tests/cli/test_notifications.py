@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def served():
-    """A cloud served beside the tests."""
+    """An emulated cloud, served for the tests."""
     cloud = fast_cloud(accounts=(BIG,))
     with (
         anyio.from_thread.start_blocking_portal() as portal,

@@ -1,4 +1,4 @@
-"""Plans of the emulated cloud, held against the crawls that they tell of; and what a plan says of odd snapshots."""
+"""Plans of the emulated cloud, compared with the crawls that they predict; and plans from unusual snapshots."""
 
 from __future__ import annotations
 
@@ -49,8 +49,10 @@ def by_target(value, key):
 
 @pytest.fixture(scope="module", autouse=True)
 def briefly():
-    """A cloud of few records, but for lists of several pages in one place: what a crawl asks for is told apart there,
-    and asking for more of the same would only take longer. So would reading the schema files for every plan."""
+    """A cloud of few records, except for lists of several pages in one place, which tell the kinds of requests apart.
+
+    More records, or reading the schema files for every plan, would only take longer.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resolve, "load_catalog", lambda extra: CATALOG)
         long = Shape(functions=3, services=2, service_functions=3, stateful=101, app_groups=2, longest=103)

@@ -1,4 +1,4 @@
-"""F25: where few files may be open the crawl does with fewer. T13: nobody reads keys out of the process's memory."""
+"""F25: a low limit of open files lowers the concurrency. T13: other processes cannot read keys from the memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crawler.cli.emulate import write_config
 from crawler.run.system import open_share
 from tests.support.crawl_runner import fast_cloud, site
 
-# The command, with a /proc folder that whoever runs the tests may look into.
+# The command, with a /proc folder that the tests may read.
 OPEN = """
 import sys
 from crawler.cli import process

@@ -1,4 +1,4 @@
-"""`query` and `export` as their users have them: what is printed where, exit codes, terminals, signals."""
+"""`query` and `export` in real processes: the output on each stream, exit codes, terminals, signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`report`: which snapshots it takes, where it puts the page, and what it says."""
+"""`report`: the snapshots that it accepts, the place of the page, and its messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command that needs no crawl loads: libraries that take longer to load than it takes to answer stay out."""
+"""Commands that do not crawl start fast: they do not load the libraries that take long to import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`snapshots verify` and `snapshots prune` as their users have them: exit codes, what is printed, what programs get."""
+"""`snapshots verify` and `snapshots prune` in real processes: exit codes, text output, JSON output."""
 
 from __future__ import annotations
 

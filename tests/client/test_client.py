@@ -1,4 +1,4 @@
-"""One call: what is tried again and when, how it is signed, which places it holds, and what it never says."""
+"""One call: its retries and their times, its signatures, its slots, and the values that it never logs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def client(sender, clock=None, gate=None, hosts=HOSTS, **policy):
 
 
 class Bench:
-    """A client on fakes, one channel, and what a call came to."""
+    """A client on fakes, one channel, and the result of a call."""
 
     def __init__(self, script, **policy) -> None:
         self.clock, self.gate = FakeClock(), FakeGate()
@@ -305,7 +305,7 @@ async def test_a_key_that_no_header_can_hold_is_a_typed_error():
 
 
 class Sts:
-    """A cloud of one account whose role's tokens can be expired; counts what it is asked."""
+    """A cloud of one account whose role's tokens can expire; it counts the requests."""
 
     def __init__(self, clock) -> None:
         self.clock = clock
@@ -359,7 +359,7 @@ async def test_a_token_that_expires_under_200_calls_is_renewed_once():
     async def use(sts, made, dispatcher, provider):
         channel = made.channel(ACCOUNT, "cn-hangzhou", "fc", "ListFunctions")
         await provider.get()
-        sts.issued += 1  # what was issued so far is expired
+        sts.issued += 1  # all tokens so far are expired
         async with anyio.create_task_group() as calls:
             for _ in range(200):
                 calls.start_soon(made.call, LIST, SignedAccount(ACCOUNT, provider), channel, bytes, RequestCounts())
@@ -372,7 +372,7 @@ async def test_a_token_that_expires_under_200_calls_is_renewed_once():
 @pytest.mark.looptime
 @pytest.mark.parametrize("concurrency", [1, 4])
 async def test_places_that_wait_for_credentials_are_free_for_fetching_them(concurrency):
-    """F15: All places granted to lists, and none of them has credentials: asking STS needs a place too."""
+    """F15: all slots are granted to lists without credentials, and the request to STS needs a slot too."""
 
     async def use(sts, made, dispatcher, provider):
         channel = made.channel(ACCOUNT, "cn-hangzhou", "fc", "ListFunctions")
@@ -521,7 +521,7 @@ def test_any_names_that_are_taken_come_back_from_the_path(first, second):
 
 
 async def test_awkward_names_reach_the_cloud_as_they_are_with_a_good_signature():
-    """T18: the emulator verifies the signature of what it received."""
+    """T18: the emulator verifies the signature of the request that it received."""
     cloud = Cloud(CloudSpec(accounts=(ACCOUNT,), regions=("cn-hangzhou",)))
     cloud.place(ACCOUNT, "cn-hangzhou").names.add(("fc-open", "s"))
     names = [name for name in AWKWARD if len(name) < 1000]
@@ -541,7 +541,7 @@ async def test_awkward_names_reach_the_cloud_as_they_are_with_a_good_signature()
     assert [entry.parent for entry in cloud.requests.entries] == [("s", name) for name in names]
 
 
-# --- what is said ---
+# --- messages ---
 
 CANARY = "canary5f3a"
 

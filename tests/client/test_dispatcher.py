@@ -46,7 +46,7 @@ class Traffic:
 
 
 class Running:
-    """A dispatcher that runs, and a task group beside it; leaving cancels the dispatcher when the tasks are done."""
+    """A running dispatcher and a task group; on exit, the dispatcher is cancelled when the tasks are done."""
 
     def __init__(self, concurrency: int) -> None:
         self.dispatcher = Dispatcher(concurrency, SystemClock())
@@ -102,7 +102,7 @@ async def test_no_window_holds_more_than_the_burst_and_the_rate_allow():
 
 
 async def leaving_times(*, throttled: bool):
-    """When three calm accounts' requests leave, beside one whose every request is throttled, or not."""
+    """When the requests of three calm accounts leave; optionally a fourth account is throttled on every request."""
     buckets = TokenBuckets(LimitRule(10, 2))
     async with Running(8) as running:
 

@@ -112,17 +112,17 @@ HOMOGLYPHS = [
     "127\u30020\u30020\u30021",
     "\uff46\uff43.aliyuncs.com",  # full-width letters and digits
     "\uff11\uff12\uff17.0.0.1",
-    "\ufb01.aliyuncs.com",  # what lower-casing or NFKC turns into ASCII: fi, i, s, k, 1
+    "\ufb01.aliyuncs.com",  # characters that lower-casing or NFKC turns into ASCII: fi, i, s, k, 1
     "fc.aL\u0131yuncs.com",
     "fc.AL\u0130YUNCS.com",
     "\u017fts.aliyuncs.com",
     "\u212a.aliyuncs.com",
     "\u2460.aliyuncs.com",
-    "a\u00ad.aliyuncs.com",  # what IDNA drops or moves: soft hyphen, zero-width space, bidi override, combining accent
+    "a\u00ad.aliyuncs.com",  # IDNA drops or moves these: soft hyphen, zero-width space, bidi override, combining accent
     "a\u200b.aliyuncs.com",
     "\u202efc.aliyuncs.com",
     "a\u0301.aliyuncs.com",
-    "evil.tld\uff0f.aliyuncs.com",  # what NFKC turns into / ? # a/c
+    "evil.tld\uff0f.aliyuncs.com",  # characters that NFKC turns into / ? # a/c
     "evil.tld\uff1f.aliyuncs.com",
     "evil.tld\uff03.aliyuncs.com",
     "evil.tld\u2100.aliyuncs.com",

@@ -1,4 +1,4 @@
-"""Buckets on a clock made of numbers: what may leave when, and what a throttling answer does."""
+"""Token buckets on a clock made of numbers: when requests may leave, and the effect of a throttling response."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def queue(now, *lanes):
 
 
 def drained(ready, now):
-    """What goes at one instant, in order."""
+    """The requests that leave at one instant, in order."""
     gone = []
     while (found := ready.pop(now)) is not None:
         gone.append(found.pop(now))

@@ -49,7 +49,7 @@ def signed_by_us(request, credentials):
 
 
 def signed_officially(method, path, query, sent, credentials):
-    """The Authorization that the official code makes of the same headers, and what it hashed and signed on the way."""
+    """The official code's Authorization for the same headers, with the texts that it hashed and signed."""
     stages = []
     covered = {name: sent[name] for name in signing.signed_headers(sent)}
     real_hash, real_method = official.Utils.hash, official.signature_method

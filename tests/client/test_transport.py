@@ -1,4 +1,4 @@
-"""One exchange against servers that answer as they please: what comes through, and what never does."""
+"""One exchange against servers with arbitrary answers: the answers that are accepted and those that never are."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def whole(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 async def server(answer, tls: ssl.SSLContext | None = None):
     """A server that answers every request with bytes, or as a coroutine function of (request, writer) does.
 
-    Gives its URL and the list of what it received: the head of each request.
+    Gives its URL and the list of the heads of the requests that it received.
     """
     received: list[bytes] = []
 
@@ -87,7 +87,7 @@ async def refused(answer, *, timeout_s: float = 5.0) -> ApiError:
     return caught.value
 
 
-# --- what is sent ---
+# --- requests ---
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ async def test_a_post_has_its_body():
     assert len(bodies) == 1
 
 
-# --- what comes back ---
+# --- answers ---
 
 
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "404 Not Found", "429 Too Many", "500 Oops", "503 X"])
@@ -489,7 +489,7 @@ async def test_an_expired_certificate_is_refused(authority, ca_file):
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 async def test_a_server_without_tls_1_2_is_refused(authority, ca_file):
-    """T19: Some servers say why, others just close: whether that may pass can't be told then."""
+    """T19: some servers give a reason and others only close, so a connection error is accepted too."""
     context = server_context(authority)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = ssl.TLSVersion.TLSv1
@@ -502,7 +502,7 @@ async def test_a_server_without_tls_1_2_is_refused(authority, ca_file):
 
 @asynccontextmanager
 async def proxy(refusal: bytes = b""):
-    """A proxy that opens tunnels, or refuses to. Gives its authority, and the heads of what it was asked."""
+    """A proxy that opens tunnels, or refuses to. Gives its authority and the heads of the requests that it received."""
     asked: list[bytes] = []
     writers: list[asyncio.StreamWriter] = []
 
@@ -606,7 +606,7 @@ async def test_a_connection_that_is_cut_in_its_handshake_is_tried_again():
     listening.close()
 
 
-# --- what is said ---
+# --- messages ---
 
 
 CANARY = "canary-3f9a"

@@ -1,4 +1,4 @@
-"""The configuration: what loads, the one sentence about everything else, what is never shown (T12, T14, T16)."""
+"""The configuration: valid files, the one sentence per error, and the values never shown (T12, T14, T16)."""
 
 from __future__ import annotations
 
@@ -736,7 +736,7 @@ EXAMPLE_ENVIRON = {"PROD_ACCESS_KEY_ID": "LTAI0001", "PROD_ACCESS_KEY_SECRET": C
 
 
 def example_keys():
-    """What the example file names, commented or not: (section, key)."""
+    """The keys that the example file names, commented or not: (section, key)."""
     section, found = (), set()
     for line in EXAMPLE.read_text().splitlines():
         line = line.removeprefix("# ")
@@ -765,7 +765,7 @@ def test_the_example_has_every_key():
 
 
 def test_the_examples_commented_lines_are_the_defaults():
-    """Uncommented, the plain settings from [crawl] on change nothing."""
+    """The plain settings of the example from [crawl] on are the defaults: uncommented, they change nothing."""
     head, body = EXAMPLE.read_text().split("[crawl]\n", 1)
     examples = (
         "fingerprint_key",
@@ -809,7 +809,7 @@ def test_the_examples_examples_are_taken_too():
 
 
 def complaint(text):
-    """What is said about a text, empty where it is taken."""
+    """The error message for a text; empty if the text is valid."""
     try:
         parse(text)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""The configuration's part of docs/reference.md: every key of the code, with what config.example.toml says of it."""
+"""The configuration part of docs/reference.md: every key of the code, with its text from config.example.toml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What README, CONTRIBUTING and the others claim, run or compared with what they are about."""
+"""Claims of README, CONTRIBUTING and other pages, run or compared with their subjects."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def block(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """A folder with what `make demo` lands, of the tables that README asks; test_cli runs the demo itself."""
+    """A folder with the output of `make demo`, for the tables that README queries; test_cli runs the demo itself."""
     folder = tmp_path_factory.mktemp("docs")
 
     async def main():
@@ -51,7 +51,7 @@ def demo(tmp_path_factory):
 
 
 def said(*arguments):
-    """What the command prints."""
+    """The output of a command."""
     done = command_server.run(arguments, cwd=ROOT, env=os.environ)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -1,4 +1,4 @@
-"""docs/operations.md and deploy/: what they promise holds, and what they say to do works."""
+"""docs/operations.md and deploy/: their promises hold, and their instructions work."""
 
 from __future__ import annotations
 
@@ -411,7 +411,7 @@ def test_the_airflow_tasks_command_is_one(task):
 
 
 def completing(shell, **words):
-    """What the command prints for a shell's completion."""
+    """The command's output for a shell's completion."""
     done = command_server.run([], cwd=".", env={**ENVIRON, "_ACS_INVENTORY_COMPLETE": shell, **words})
     assert done.returncode == 0
     return done.stdout

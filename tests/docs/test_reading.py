@@ -1,4 +1,4 @@
-"""docs/reading.md: what it says to type is typed."""
+"""docs/reading.md: every block of the page runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def manifest(folder):
 
 
 def typed(folder, name):
-    """What a block of Python prints."""
+    """The output of a block of Python."""
     command = [sys.executable, "-W", "error", "-c", BLOCKS[name]]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

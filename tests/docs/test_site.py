@@ -1,4 +1,4 @@
-"""The site that `make site` builds: all pages, every link and anchor good, nothing that asks anybody for anything."""
+"""The site that `make site` builds: it has all pages and valid links and anchors, and requests no outside resource."""
 
 from __future__ import annotations
 

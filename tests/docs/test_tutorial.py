@@ -1,4 +1,4 @@
-"""docs/tutorial.md, typed from top to bottom: every command of it, and what is shown of its output."""
+"""docs/tutorial.md, typed from top to bottom: every command, and the output that the page shows."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from crawler.config import parse_config
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "tutorial.md").read_text()
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[\w ]+) -->\n)?```(?P<kind>\w+)\n(?P<text>.*?)```", re.DOTALL)
-# What differs from one day and machine to the next.
+# Parts of the output that vary by day and machine.
 VARYING = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}|─+|…")
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A block of commands, its mark, and what the page shows of the output."""
+    """A block of commands, its mark, and the output that the page shows."""
 
     commands: str
     mark: str
@@ -48,7 +48,7 @@ def pieces(text):
 
 
 def missing(shown, said):
-    """The first piece of what is shown that isn't in the output, in that order; None where all are."""
+    """The first shown piece that the output does not have in that order; None if it has all."""
     rest = " ".join(" ".join(VARYING.split(said)).split())
     for piece in pieces(shown):
         _, found, rest = rest.partition(piece)

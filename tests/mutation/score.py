@@ -1,8 +1,8 @@
-"""What the mutants of the last `mutmut run` came to, by module, as a table: `python tests/mutation/score.py`.
+"""Prints the results of the last `mutmut run` by module, as a table: `python tests/mutation/score.py`.
 
-A mutant that no test can tell from the code stands in equivalent.toml with the reason, by what it changes. Fails where
-a mutant wasn't run, where fewer than nine in ten of a module's other mutants were killed, and where equivalent.toml
-names one that isn't there or was killed.
+equivalent.toml lists each mutant that no test can tell from the code, by its change, with the reason. Fails if a mutant
+wasn't run, if fewer than nine in ten of a module's other mutants were killed, or if equivalent.toml names one that
+isn't there or was killed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 
 EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 LEAST_SHARE = 0.9
-# A mutant that ends its process or never ends is noticed by whoever runs the tests.
+# A run of the tests detects a mutant that ends its process or never ends.
 KILLED = {"killed", "timeout", "segfault"}
 
 
 @dataclass(frozen=True)
 class Change:
-    """A mutant by what it changes; blanks and line ends don't count."""
+    """A mutant, identified by its change; blanks and line ends don't count."""
 
     where: str
     was: str

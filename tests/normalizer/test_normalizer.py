@@ -1,4 +1,4 @@
-"""Pages → batches: the documented shapes, the rules of `_extra`, faults in a page, and what is never written."""
+"""Pages → batches: the documented shapes, the rules of `_extra`, faults in a page, and values never written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any record of any table: what fits comes back, what doesn't is in `_extra`, secrets are in neither."""
+"""Any record of any table: valid values come back, others are in `_extra`, secrets are in neither."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ tables = st.sampled_from(sorted(table for table, operation in CATALOG.operations
 
 
 def given_values(operation):
-    """Column → what stands there where a record's own field doesn't say it."""
+    """Column → its value if the record's own field doesn't give it."""
     return {column: f"p-{wire}" for wire, column in operation.parameter_columns.items()}
 
 
@@ -49,7 +49,7 @@ def instant(text):
 
 
 def expected(column, value):
-    """What a value that fits comes back as, where secrets are kept."""
+    """The row's value for a valid value, if secrets are kept."""
     if value is None:
         return None
     if column.is_embedded:
@@ -85,7 +85,7 @@ def test_a_record_as_declared_comes_back_exactly(data):
 
 
 class Checker:
-    """Walks a record beside its row and its `_extra`, and sees that every leaf is in exactly one of them."""
+    """Compare a record with its row and its `_extra`, and check that every leaf is in exactly one of them."""
 
     def __init__(self, extra):
         self.extra = extra
@@ -190,7 +190,7 @@ def overruled(operation, record, row):
 
 @st.composite
 def with_canaries(draw, columns, record):
-    """The record with canaries in fields that nobody knows, and in place of nodes with a secret below."""
+    """The record with canaries in unknown fields and in place of nodes with a secret below."""
     record = {**record, draw(names.filter(lambda name: name not in _wires(columns))): draw(secret_junk)}
     for column in columns:
         inner = record.get(column.wire)

@@ -1,4 +1,4 @@
-"""Secrets: what stands in their place, what is never kept, and the key."""
+"""Secrets: their replacements, the values never kept, and the key."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def keep():
     return Redaction("keep", "keep", KEY)
 
 
-# --- what stands for a secret ---
+# --- replacements of secrets ---
 
 
 def test_a_fingerprint_is_16_hex_digits_of_an_hmac_of_the_text():
@@ -171,7 +171,7 @@ def test_beside_secrets_only_who_keeps_secrets_keeps_unknown_text():
     assert Redaction("keep", "fingerprint", KEY).unknown_beside_secrets(value) == hidden
 
 
-# --- what is never kept ---
+# --- values that are never kept ---
 
 
 @pytest.mark.parametrize("text", NEVER)
@@ -227,7 +227,7 @@ def test_whatever_is_around_a_text_one_of_its_cores_is_in_the_base64_of_both(bef
 
 @pytest.mark.parametrize("text", [b"PRIVATE KEY", b"abc", b"abcd", b"abcde"])
 def test_a_core_has_every_base64_character_that_is_the_texts_alone(text):
-    """T02: a shorter one would find what isn't there."""
+    """T02: a shorter one would cause false matches."""
     assert len(base64_cores(text)) == 3
     for shift, core in enumerate(base64_cores(text)):
         around = [bytes([byte]) * shift + text + bytes([byte]) * (6 - shift) for byte in (0x00, 0x55, 0xAA, 0xFF)]

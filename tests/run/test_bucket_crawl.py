@@ -1,4 +1,4 @@
-"""Whole crawls into buckets, and the commands that read them there."""
+"""Whole crawls into buckets, and the commands that read the snapshots there."""
 
 from __future__ import annotations
 

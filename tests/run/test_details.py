@@ -128,7 +128,7 @@ def test_a_failing_detail_fails_its_row_only(tmp_path):
 
 
 def test_details_keep_the_operations_own_rate(tmp_path):
-    """The emulator allows far less of GetFunction than of the product: the crawl is told so, and isn't throttled."""
+    """The emulator's rate for GetFunction is far below the product's: the setting keeps the crawl from throttling."""
     cloud = fast_cloud(rates={"sts": Rate(5000, 1000), "fc.GetFunction": Rate(300, 5)})
     limit = '\n"fc.GetFunction" = { rate = 250, burst = 1 }\n'
     here, result = crawl(

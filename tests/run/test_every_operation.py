@@ -1,7 +1,7 @@
 """Every List operation, crawled whole: each row is the cloud's record, field by field, and nothing is missing or new.
 
-The emulator knows nothing of `schemas/`: a column that a schema file lacks, misspells or mistypes shows here. That the
-official SDK clients get the same records is `tests/emulator/test_every_operation.py`'s matter.
+The emulator does not use `schemas/`: a column that a schema file lacks, misspells or mistypes shows here.
+`tests/emulator/test_every_operation.py` checks that the official SDK clients get the same records.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CRAWLED = {table: op for table, op in CATALOG.operations.items() if op.selection
 KEY = b"the-demo-has-no-secrets"
 CANARY = re.compile("canary[0-9a-f]{24}")
 
-# What is expected in `_extra`: the oddities of the documentation's own samples.
+# Expected fields in `_extra`: the oddities of the documentation's own samples.
 IN_EXTRA = {
     "fc_aliases": {"createdTime"},  # 2006-01-02T15:04:05Z07:00, the layout in place of a time
     "fc_async_invoke_configs": {"createdTime"},
@@ -44,14 +44,14 @@ IN_EXTRA = {
 }
 
 
-# Lists that the cloud has and nobody asks for: no page says that there are more than the first of a query's categories,
-# and one report has no pages.
+# Lists of the cloud that no crawl requests: no page names a query's categories after the first, and one report has no
+# pages.
 UNASKED = {"opensearch_slow_query_queries": {"1", "2"}, "opensearch_statistic_report": {"data-quality"}}
 
 # A list of the cloud that is asked for in parts comes back in no order of its own.
 ORDER = {"opensearch_tag_resources": ("resource_id", "tag_key")}
 
-# What the cloud has and the request doesn't ask for: output=normal leaves it out.
+# Fields that the cloud has and output=normal leaves out of the answer.
 LEFT_OUT = {"opensearch_function_instances": {"ExtendInfo", "extendInfo"}}
 
 

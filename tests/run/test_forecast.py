@@ -1,4 +1,4 @@
-"""What a crawl will take, from plans, limits and a ledger: numbers only."""
+"""The forecast of a crawl, from plans, limits and a ledger: numbers only."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_an_unknown_child_takes_a_request_for_each_row_and_known_value_and_its_o
     ledger = [row("carts", rows=5)]
     found = of_one(catalog, ledger)
     assert (found.expected.requests, found.estimated, found.unknown) == (1 + 5 * 2 * 3, 1, 1)
-    # The setting adds to each parameter; what it has twice is asked for once.
+    # The setting adds to each parameter; a duplicate is requested once.
     settings = {"shop.kinds": ("a", "z"), "other": ("y",)}
     assert of_one(catalog, ledger, settings=settings).expected.requests == 1 + 5 * 3 * 5
 

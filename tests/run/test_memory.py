@@ -1,4 +1,4 @@
-"""What a scope leaves behind until its crawl ends: of a million, a hundred bytes each are a hundred megabytes."""
+"""The memory that a scope keeps until its crawl ends: 100 bytes per scope are 100 MB for a million scopes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FEW, MANY = BLOCK, 5 * BLOCK
 
 
 async def left_behind(accounts, folder, monkeypatch):
-    """Blocks of memory that the end of all lists finds more than their beginning, the scopes, and what was in cycles.
+    """The memory blocks that all lists together leave allocated, the number of scopes, and the objects in cycles.
 
     The cloud has one region and no record; nothing is committed yet when the blocks are counted.
     """
@@ -53,7 +53,7 @@ async def test_a_scope_that_has_ended_leaves_next_to_nothing_and_no_cycles(tmp_p
     monkeypatch.setattr(EmptyCloud, "pages", empty_pages(regions=1))
     monkeypatch.setattr("crawler.snapshot.ledger._BLOCK_ROWS", BLOCK)
     monkeypatch.setattr("crawler.client.request.MAX_CACHED_ENDPOINTS", 1)  # a cache, which is full at some size
-    await left_behind(1, tmp_path / "first", monkeypatch)  # what a process makes once
+    await left_behind(1, tmp_path / "first", monkeypatch)  # objects that a process makes once
     few, few_scopes, _ = await left_behind(FEW, tmp_path / "few", monkeypatch)
     many, many_scopes, in_cycles = await left_behind(MANY, tmp_path / "many", monkeypatch)
     assert (few_scopes, many_scopes) == (FEW * len(TABLES), MANY * len(TABLES))

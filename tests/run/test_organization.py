@@ -1,4 +1,4 @@
-"""`[organization]`: who is found, who is crawled and by which credentials, who is left out, and what is said of it."""
+"""`[organization]`: the members found, crawled and skipped, their credentials, and the messages about them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def accounts(number):
 
 
 def organized(members=4, *, clock=None, sts=FAST, **odd):
-    """A cloud whose first account manages the others; `odd` is what isn't as it should be with some."""
+    """A cloud whose first account manages the others; `odd` sets the irregularities of some of them."""
     rates = {"sts": sts, "resourcedirectory": FAST}
     spec = CloudSpec(accounts=accounts(members), rate=FAST, rates=rates, organization=CloudOrganization(**odd))
     return Cloud(spec, clock)
@@ -203,7 +203,7 @@ def test_a_member_whose_token_expires_gets_another_one(tmp_path):
     assert cloud.requests.count(action="AssumeRole", outcome="OK") == 2
 
 
-# What goes wrong
+# Faults of the directory
 
 
 DIRECTORY_FAULTS = {
@@ -354,7 +354,7 @@ def test_a_picked_member_that_cannot_be_crawled_is_a_sentence(tmp_path, picked, 
 
 
 async def membership(tmp_path, cloud, *, change=str):
-    """What a session finds, without a crawl."""
+    """The session and the members that it finds, without a crawl."""
     async with site(tmp_path, cloud) as here:
         config = here.config(change=change, **HERE)
         surroundings = System(clock=cloud.clock, environ={}, home=tmp_path)
@@ -402,7 +402,7 @@ async def test_a_directory_that_never_stands_still_is_unstable(tmp_path):
 
 @pytest.mark.looptime
 async def test_three_hundred_members_are_paced_below_what_sts_allows(tmp_path):
-    """F17: the limits that are in force without a configuration, against the emulated cloud's own 100 a second."""
+    """F17: the limits in force without a configuration, against the emulated cloud's own 100 per second."""
 
     def unlimited(text):
         return re.sub(r"^sts = \{.*\n", "", text, flags=re.MULTILINE)
@@ -420,7 +420,7 @@ async def test_three_hundred_members_are_paced_below_what_sts_allows(tmp_path):
     assert max(sum(at <= other < at + 1 for other in times) for at in times) <= rule.rate + rule.burst
 
 
-# Who is chosen
+# The choice of members
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Outcomes of lists: which reason a scope keeps, and what its children inherit."""
+"""Outcomes of lists: the reason that a scope keeps, and the outcome that its children inherit."""
 
 from __future__ import annotations
 

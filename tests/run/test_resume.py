@@ -1,4 +1,4 @@
-"""F56, P3: a killed crawl goes on where it ended: nothing whole is asked for twice, and the rows are the same."""
+"""F56, P3: resuming a killed crawl requests no complete scope again, and gives the same rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHOSEN = {"tables": '["fc_*", "fc2_*"]', "regions": f'["{REGION}"]'}
 
 
 def content(here):
-    """Every row of every table, without what tells one crawl from another."""
+    """Every row of every table, without the columns that identify the crawl."""
     rows = Counter()
     for table in TABLES:
         for row in here.rows(table):
@@ -43,7 +43,7 @@ def content(here):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """What a crawl that nobody interrupts brings: its rows, its ledger and how many requests it takes."""
+    """The result of an uninterrupted crawl: its rows, its ledger and its number of requests."""
 
     async def main():
         async with site(tmp_path_factory.mktemp("whole"), fast_cloud(accounts=(BIG,))) as here:
@@ -54,7 +54,7 @@ def whole(tmp_path_factory):
 
 
 async def stopped(here, config, when):
-    """A crawl that is stopped as soon as something holds; what was to be seen of it."""
+    """Stop a crawl as soon as a condition holds, and return its monitor."""
     watch = CrawlMonitor()
     async with anyio.create_task_group() as tasks:
 
@@ -190,7 +190,7 @@ OTHERWISE = [
 
 
 def test_a_crawl_with_another_plan_or_other_secrets_does_not_go_on_and_says_why(tmp_path):
-    """What was staged stays as it is, for a crawl that may."""
+    """The staged files stay as they are, for a crawl that may resume them."""
 
     async def main():
         async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
@@ -214,7 +214,7 @@ def test_a_crawl_with_another_plan_or_other_secrets_does_not_go_on_and_says_why(
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A cloud served beside the test, the configuration of crawls of it at 40 requests a second, and its variables."""
+    """An emulated cloud, a configuration that crawls it at 40 requests per second, and its variables."""
     folder, cloud = tmp_path_factory.mktemp("served"), fast_cloud(accounts=(BIG,))
     with (
         anyio.from_thread.start_blocking_portal() as portal,
@@ -268,7 +268,7 @@ def test_killed_after_some_scopes_it_goes_on_in_another_process(served, tmp_path
     killed = subprocess.Popen(**command(served, folder))
     stop_after(killed, folder, 5, signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
-    time.sleep(0.2)  # for what was under way when it died
+    time.sleep(0.2)  # for requests in flight when it died
     [staged], noted = folder.glob("_staging/2*"), noted_in(folder)
     before = requests_by_scope(cloud)
     done = resumed(served, folder)

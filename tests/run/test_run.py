@@ -1,4 +1,4 @@
-"""Whole crawls of the emulated cloud: what lands, what is said of what doesn't, and what is left alone."""
+"""Whole crawls of the emulated cloud: the committed rows, the reasons for missing ones, and untouched files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CANARY = re.compile(rb"canary[0-9a-f]{24}")
 
 
 def tables_of(product):
-    """The tables of a product that are crawled unless somebody asks for others."""
+    """The tables of a product that are crawled by default."""
     return [table for table, op in DEFAULT.items() if op.product == product]
 
 
@@ -50,7 +50,7 @@ def root_of(table):
 
 
 def called(operation):
-    """What the cloud calls an operation: `fc.ListFunctions`."""
+    """The cloud's name of an operation: `fc.ListFunctions`."""
     return f"{operation.product}.{operation.action}"
 
 
@@ -180,7 +180,7 @@ def requests_for(name, records):
 
 
 def test_no_request_too_many(whole):
-    """P8: What a list takes, an identity an account, the regions of a product, and one for every guess that fails."""
+    """P8: a crawl sends its list requests, one identity per account, regions per product, and one per failed guess."""
     here, result = whole
     cloud = here.cloud
     assert result.requests.requests == cloud.requests.count()

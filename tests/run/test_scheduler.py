@@ -1,4 +1,4 @@
-"""Whole runs over a cloud of a few dictionaries: what is asked in which order, and what becomes of each scope."""
+"""Whole runs over a cloud of a few dictionaries: the order of the requests, and the outcome of each scope."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ async def test_the_worst_of_several_lists_counts(tmp_path):
 @pytest.mark.parametrize("other", [instances("i1"), instances(), instances(*[f"i{n}" for n in range(1000)])])
 @pytest.mark.parametrize("is_first", [True, False])
 async def test_a_list_that_is_not_offered_beside_one_that_is_there_is_a_failure(tmp_path, other, is_first):
-    """P5: `unsupported` would say that what the others had is gone."""
+    """P5: `unsupported` would say that the rows of the other lists are gone."""
 
     async def later():
         while run.scheduler.open_scopes[HOME, INSTANCES].lists < 2:

@@ -1,4 +1,4 @@
-"""F24, P10: a crawl that doesn't move any more ends, and says what waits; one that waits for something goes on."""
+"""F24, P10: a crawl without progress ends and names the waiting tasks; a crawl that waits for something continues."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class Leaping(SystemClock):
 
 
 async def test_a_lost_answer_ends_the_crawl_which_another_can_go_on_with(tmp_path, monkeypatch, logged):
-    """F24: something awaits what never comes, outside of every timeout."""
+    """F24: a task waits for an event that never comes, outside of every timeout."""
     send, clock = Transport.send, Leaping()
 
     async def lost(self, request):

@@ -14,7 +14,7 @@ from crawler.run.worker_pool import MAX_IDLE, WorkerPool
 
 
 class Job:
-    """Runs until `go`; `seen` has what became of it, in order."""
+    """A job that runs until `go`; `seen` has its events, in order."""
 
     def __init__(self, go=True) -> None:
         self.go = anyio.Event()
@@ -147,7 +147,7 @@ async def test_a_job_that_comes_while_all_are_being_stopped_begins_and_is_stoppe
         workers = WorkerPool(tasks, run, finish)
         workers.begin(first)
         await turns()
-        tasks.cancel_scope.cancel()  # who waits for a job has been woken up to end
+        tasks.cancel_scope.cancel()  # workers that wait for a job have been woken up to end
         assert workers.begin(late)
     assert late.seen == ["stopped"]
 

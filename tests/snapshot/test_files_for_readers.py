@@ -1,4 +1,4 @@
-"""What a committed snapshot looks like to those who read it: its files, manifest and ledger, and other readers."""
+"""A committed snapshot for its readers: its files, manifest and ledger, in several reading programs."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ async def test_empty_table_has_one_file_under_its_first_complete_scope(tmp_path)
         (f"opensearch_apps/snapshot_date=2026-11-21/snapshot={NEW}/account=2/region=cn-b/part-0.parquet", 0)
     ]
     assert pq.read_schema(tmp_path / files[0].path).equals(SCHEMA)
-    # A table of which nothing is known isn't empty: it is absent.
+    # A table without any known scope is absent, not empty.
     assert set(manifest.tables) == {"opensearch_apps"}
     assert not (tmp_path / "fc_functions").exists()
     assert not (tmp_path / "_snapshots/LATEST").exists()
@@ -213,7 +213,7 @@ async def test_parent_that_was_not_asked_for_is_in_the_ledger_and_has_no_file(tm
     ids=["scope missing", "other row count", "rows of a failed scope", "rows without a file", "no scope"],
 )
 async def test_ledger_that_contradicts_the_files_is_not_committed(tmp_path, change):
-    """P5: what the manifest says about a scope and what is there can't differ."""
+    """P5: a scope's status in the manifest always agrees with its files."""
     writer = await begin(tmp_path)
     ledger = await write_scopes(writer)
     with pytest.raises(OutputError, match=r"disagree about 1 scopes|without any scope"):

@@ -1,4 +1,4 @@
-"""The newest snapshot and its ledger, read back: what was written, and what is said of a file that isn't that."""
+"""The newest snapshot and its ledger, read back: the written content, and the errors for other files."""
 
 from __future__ import annotations
 

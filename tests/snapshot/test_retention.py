@@ -124,7 +124,7 @@ def histories(draw):
 
 
 def words_of(rules, starts):
-    """What the documentation says of these rules, one sentence a rule, for snapshots that aren't in the future."""
+    """The documentation's meaning of these rules, one sentence per rule, for snapshots that aren't in the future."""
     wanted = set(starts[len(starts) - int(min(rules.last, len(starts))) :])
     if rules.within is not None:
         since = rules.within.before(starts[-1])

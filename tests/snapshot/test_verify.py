@@ -1,4 +1,4 @@
-"""P13, F54: what isn't what was committed is found and named, whichever bit, file or name it is."""
+"""P13, F54: verify finds and names every difference from the commit, in any bit, file or name."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_is_named_with_why(root):
 
 
 def recommit(root, change):
-    """The manifest anew, with its checksum, so that only its content can tell."""
+    """Write a changed manifest with its checksum again, so that only its content differs."""
     found = change(root, read_manifest(root, NEW))
     text = manifest.encode(found)
     (root / MANIFEST).write_bytes(text)

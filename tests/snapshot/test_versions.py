@@ -39,7 +39,7 @@ def test_snapshot_of_an_older_version_is_read_whole(version):
 
 
 def missing(old: pa.DataType, new: pa.DataType, path: str) -> list[str]:
-    """Where a type isn't at least what it was."""
+    """The paths at which the new type lacks something that the old type has."""
     if pa.types.is_struct(old) and pa.types.is_struct(new):
         now = {field.name: field.type for field in new}
         return [

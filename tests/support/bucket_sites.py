@@ -61,7 +61,7 @@ class Site:
         return self.opened
 
     async def read(self, function, *args):
-        """What reads blocks, and the fake is served by this very loop."""
+        """Run a blocking reader in a thread, because this event loop serves the fake."""
         reader = BucketReader(bucket_place(self.uri, self.environ, Path("/nowhere")))
         return await asyncio.to_thread(function, reader, *args)
 

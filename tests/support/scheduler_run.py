@@ -101,7 +101,7 @@ def fits(template, path):
 
 
 class Run:
-    """A crawl of `lists` for `tables`: `ledger` by table (of the first target), what was asked, what was counted."""
+    """A crawl of `lists` for `tables`: `ledger` by table (of the first target), the requests, and the counts."""
 
     def __init__(self, folder, lists, tables=FC2, *, plans=None, concurrency=8, settings=None, sender=None):
         self.world = World(lists)

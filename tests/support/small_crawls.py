@@ -119,7 +119,7 @@ def assert_old_or_new(small: Small, root: Path) -> None:
 
 
 def assert_clean(root: Path, ids: set[str]) -> None:
-    """Check that these snapshots are complete, and that nothing else can be read or resumed."""
+    """Check that these snapshots are complete, and that no other one can be read or resumed."""
     verdicts, loose = verify_all(root)
     assert [verdict.bad_files for verdict in verdicts if not verdict.is_whole] == []
     assert loose == []

@@ -1,4 +1,4 @@
-"""`[metrics] textfile`: what Prometheus reads in it, and that nothing which goes wrong with it touches a crawl."""
+"""`[metrics] textfile`: the values that Prometheus reads; a failure to write it never affects a crawl."""
 
 from __future__ import annotations
 

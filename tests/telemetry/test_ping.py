@@ -1,4 +1,4 @@
-"""`[ping] url`: who is called, with what, how often; and that neither the URL nor its failure gets anywhere."""
+"""`[ping] url`: the requests, their content and number; the URL never leaks, and a failure never affects the crawl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spans: one for the crawl, one for each scope, only where the environment wants them, with nothing secret in them."""
+"""Spans: one for the crawl, one per scope, only if the environment requests them, without secrets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def nanoseconds(moment):
 
 @pytest.fixture
 def spans(monkeypatch):
-    """What is exported, by a provider that keeps it."""
+    """The exported spans, from a provider that keeps them."""
     exporter = InMemorySpanExporter()
 
     def provider(_):

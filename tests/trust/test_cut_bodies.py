@@ -33,7 +33,7 @@ GZIP = b"Content-Encoding: gzip\r\n"
 
 
 def page_of(records):
-    """A page of FC 3.0's functions, with what an answer has besides; compact, as the service sends it."""
+    """A page of FC 3.0's functions, with the other fields of an answer; compact, as the service sends it."""
     functions = [
         {
             "functionName": f"übergröße-{n:03}",
@@ -67,7 +67,7 @@ def by_close(body: bytes, at: int) -> bytes:
 
 
 def gzip_cut(body: bytes, at: int) -> bytes:
-    """The stream ends early, and its length says that nothing is missing."""
+    """The stream ends early, but its length claims that it is complete."""
     stream = gzip.compress(body, mtime=0)[:at]
     return announced(stream, len(stream), GZIP)
 
@@ -123,7 +123,7 @@ def content(page):
 
 
 async def odd_places(kind, body, places):
-    """The places at which a cut changed what was read, or wasn't seen, or cost more than one request."""
+    """The places at which a cut changed the rows, was not detected, or cost more than one request."""
     normalizer, odd = Normalizer(OPERATION, Redaction("fingerprint", "fingerprint", b"k" * 32), "s"), []
     wanted = content(normalizer.read(body, CONTEXT))
     async with server() as (plan, url), Transport(connections=2, max_page_bytes=1 << 24) as transport:

@@ -19,7 +19,7 @@ from tests.support.snapshot_fakes import manifest_ids
 from tests.support.supervision import LIE, SHORT
 
 SHARDS = 4
-# What takes room: a full disk lets one remove, and change what needs none.
+# Calls that take room: a full disk allows removals, and changes that need no room.
 TAKES_ROOM = ("write", "pwrite64", "mkdirat", "openat", "renameat")
 
 
@@ -32,7 +32,7 @@ def takes_room(call):
 
 
 def failing(which, at, code, *, for_good=False):
-    """A judge who has the n-th of some calls fail, and the later ones where it is for good; and what it has failed."""
+    """A judge that fails the n-th of some calls, and all later ones if `for_good`; and the list of failed calls."""
     seen, failed = [], []
 
     def judge(number, call):
@@ -47,7 +47,7 @@ def failing(which, at, code, *, for_good=False):
 
 
 def assert_told(small, root, ended, failed):
-    """The exit code and the sentence that go with what failed, and an output that is as it was or will be completed."""
+    """Check the exit code and the message of a failed call; the output is unchanged or will be completed."""
     assert "Traceback" not in ended.stderr
     assert_old_or_new(small, root)
     new = decided(root)
@@ -69,7 +69,7 @@ def assert_told(small, root, ended, failed):
 
 
 def assert_recovers(small, root):
-    """What the next crawl does first is enough."""
+    """The first step of the next crawl recovers the output."""
     new = decided(root)
     ids = manifest_ids(root) | ({new.snapshot_id} if new is not None else set())
     disk = Disk(root)

@@ -1,6 +1,6 @@
-"""T21, F02, F43: whatever bytes come from outside, what comes of them is documented.
+"""T21, F02, F43: any bytes from outside have a documented result.
 
-`corpus` holds where to begin from, and what was once found; each file is tried on every run.
+`corpus` holds the seeds and the inputs that once failed; each file is tried on every run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support.examples import examples
 from tests.support.fuzz_targets import CORPUS, ROOT, TARGETS
 
 SEEDS = {name: sorted((CORPUS / name).iterdir()) for name in TARGETS}
-# What readers stumble over, to be put anywhere.
+# Texts that break parsers, inserted anywhere.
 SNIPPETS = [
     b"\0",
     b"\xff",

@@ -1,4 +1,4 @@
-"""F22, F42, F43: tables of what an answer that isn't as documented comes to. Nothing is lost, rounded or zero rows."""
+"""F22, F42, F43: tables of undocumented answers and their results. No data is lost, rounded or read as zero rows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wrapped(operation, value):
 
 
 def odd_bodies(operation):
-    """Answers with no list that can be read as one, by what is wrong with them."""
+    """Answers with no list that can be read as one, by their fault."""
     [*_, last] = operation.records
     whole = wrapped(operation, [])
     bodies = {
@@ -85,7 +85,7 @@ def test_an_answer_without_its_list_is_an_error_and_never_zero_rows(table):
 
 
 def test_lists_that_may_be_absent_are_few_and_known():
-    """F22: where the service leaves an empty list out, its absence is no error; only where the catalog says so."""
+    """F22: the service leaves some empty lists out; a missing list is valid only if the catalog says so."""
     absent = {table for table, operation in CATALOG.operations.items() if "absent" in operation.accepts}
     assert absent == {"opensearch_proceedings", "opensearch_search_strategies"}
 
@@ -211,7 +211,7 @@ def test_a_text_of_a_mebibyte_is_kept_whole():
 
 
 def test_names_that_come_twice_lose_no_value():
-    """F43: a decoder would keep the last and say nothing."""
+    """F43: a decoder would keep the last one without an error."""
     [row] = read(
         "fc_functions", '{"functions": [{"functionName": "a", "memorySize": 1, "memorySize": 2, "new": 3, "new": 4}]}'
     ).batch.to_pylist()
@@ -235,7 +235,7 @@ KNOWN = {"functionName": "f", "description": "d", "timeout": 3}
 
 @pytest.mark.parametrize("name", DRIFTED)
 def test_a_schema_that_drifts_leaves_known_columns_as_they_are(name):
-    """F42: the file's schema never changes with the data; what doesn't fit is counted and kept whole."""
+    """F42: the file's schema never changes with the data; unfitting values are counted and kept whole."""
     plain = read("fc_functions", json.dumps({"functions": [KNOWN]}))
     page = read("fc_functions", json.dumps({"functions": [{**KNOWN, **DRIFTED[name]}]}))
     assert schema_sha256(page.batch.schema) == schema_sha256(plain.batch.schema)

@@ -21,7 +21,7 @@ from tests.support.supervision import KILL, NUMBERS, plain
 
 SHARDS = 6
 OPERATIONS = load_catalog().operations
-# Calls that change a file or a folder, by strace's names; what is only opened isn't among them.
+# Calls that change a file or a folder, by strace's names; read-only opens are not among them.
 CHANGES = (
     "write,pwrite64,writev,pwritev,pwritev2,ftruncate,truncate,fallocate,fsync,fdatasync,sync_file_range,fchmod,"
     "fchmodat,chmod,mkdir,mkdirat,rmdir,unlink,unlinkat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,"
@@ -43,7 +43,7 @@ def killed_at(small, root, at):
 
 
 def then_crawls(small, root):
-    """The next crawl needs no hand, and completes what was decided and sweeps away what wasn't."""
+    """The next crawl, without manual repair, completes a decided snapshot and removes an undecided one."""
     assert_old_or_new(small, root)
     new = decided(root)
     ids = manifest_ids(root) | ({new.snapshot_id} if new is not None else set())
@@ -75,7 +75,7 @@ NOTHING_TO_RESUME = re.compile(
 
 
 def then_resumes(small, root):
-    """`--resume` goes on, asking for nothing that was whole; or says why there is nothing to go on with."""
+    """`--resume` continues without requesting complete scopes again, or says why it cannot resume."""
     assert_old_or_new(small, root)
     whole, before, was_decided = noted(root), asked(small), decided(root)
     done = small.crawl(root, "--resume")
@@ -144,7 +144,7 @@ def test_killed_in_its_commit_it_is_gone_on_with_and_nothing_is_asked_again(smal
 
 @pytest.mark.trust
 def test_strace_sees_no_change_that_is_not_asked_for(small, tmp_path):
-    """What says that "every call" above means every call: another program's list of them."""
+    """The list of calls from strace proves that "every call" above means every call."""
     assert shutil.which("strace"), "Debian's strace is needed"
     trace = tmp_path / "trace"
     root = small.copy(tmp_path / "out")
@@ -169,7 +169,7 @@ _IN_FOLDER = re.compile(r'(?:[0-9]+|AT_FDCWD)<(/[^>]*)>, "([^"]*)"')
 
 
 def by_strace(line, root):
-    """A line of strace's as a call's text; empty where it isn't about the output, or only opens."""
+    """A line of strace as a call's text; empty if it isn't about the output, or only opens."""
     found = _LINE.match(line)
     if found is None or (found[1].startswith("open") and "O_CREAT" not in found[2]):
         return ""

@@ -91,7 +91,7 @@ class Service(ChangingList):
         if not hasattr(self, "runner"):
             return
         try:
-            for _ in range(2000):  # to the end: an interleaving that nobody judges shows nothing
+            for _ in range(2000):  # to the end: an interleaving without a final check proves nothing
                 if self.walking.done():
                     break
                 self.answer(0)

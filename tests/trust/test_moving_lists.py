@@ -21,7 +21,7 @@ TOKEN = Paging("token", "nextToken", "nextToken", "limit", 100)
 
 @types.coroutine
 def next_page():
-    """Wait until the test sends the coroutine on. There is no event loop: a thousand loops are slow."""
+    """Wait until the test sends the coroutine on. No event loop runs, because a thousand loops are slow."""
     yield
 
 
@@ -74,7 +74,7 @@ class MovingList(ChangingList):
     def teardown(self):
         if not hasattr(self, "walking"):
             return
-        for _ in range(200):  # to the end: an interleaving that nobody judges shows nothing
+        for _ in range(200):  # to the end: an interleaving without a final check proves nothing
             if self.is_over:
                 break
             self.read_on()

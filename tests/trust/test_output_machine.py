@@ -1,7 +1,7 @@
 """F59, F56, P1, P3, P4, P12: crawls, removals, deaths, strangers' files and readers in any order, against an oracle.
 
-The oracle knows which snapshots there must be, which files each has, and which one LATEST names; a step that dies
-leaves it with what may be, and the next crawl or removal says which it was.
+The oracle knows which snapshots there must be, which files each has, and which one LATEST names. After a step that
+dies it knows the possible outcomes; the next crawl or removal shows the actual one.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ class Known:
 
 @dataclass
 class Reader:
-    """Somebody who has read a manifest, and reads its files later."""
+    """A reader that has read a manifest and reads its files later."""
 
     snapshot_id: str
     files: list[tuple[str, bytes]] = field(default_factory=list)
 
 
 class Outputs(RuleBasedStateMachine):
-    """One output, and everybody who has to do with it."""
+    """One output with all its writers, removers and readers."""
 
     @initialize()
     def start(self):
@@ -88,7 +88,7 @@ class Outputs(RuleBasedStateMachine):
         self.readers: list[Reader] = []
         self.numbers = 0
 
-    # --- who writes ----------------------------------------------------------------------------------------------
+    # --- writers -------------------------------------------------------------------------------------------------
 
     def tick(self, hours=7):
         self.now += timedelta(hours=hours)
@@ -110,7 +110,7 @@ class Outputs(RuleBasedStateMachine):
     @precondition(lambda self: self.live is None)
     @rule(is_complete=st.booleans(), hours=st.integers(1, 200))
     def crawl(self, is_complete, hours):
-        """A crawl that ends well also completes and sweeps away what others left."""
+        """A successful crawl also completes or removes the leftovers of other crawls."""
         snapshot_id = self.tick(hours)
 
         async def main():
@@ -156,7 +156,7 @@ class Outputs(RuleBasedStateMachine):
     @precondition(lambda self: self.live is None and self.in_doubt)
     @rule(hours=st.sampled_from([0, 1, 7]))
     def go_on(self, hours):
-        """`--resume` of whatever there is to go on with."""
+        """Run `--resume` on any crawl that can be resumed."""
         self.now += timedelta(hours=hours)
         taken = []
 
@@ -186,7 +186,7 @@ class Outputs(RuleBasedStateMachine):
     @precondition(lambda self: self.live is None)
     @rule()
     def crawl_that_goes_on_for_long(self):
-        """It holds the output until it is told to end."""
+        """A crawl that holds the output until it is told to end."""
         snapshot_id = self.tick()
 
         async def main():
@@ -215,7 +215,7 @@ class Outputs(RuleBasedStateMachine):
     @precondition(lambda self: self.live is not None)
     @rule(rules=RULES)
     def others_beside_a_live_crawl(self, rules):
-        """P12: a second crawl and a removal leave at once, and nothing changes."""
+        """P12: a second crawl and a removal end at once without any change."""
         before = manifest_ids(self.root), staging_names(self.root)
         with pytest.raises(OutputBusyError):
             self.runner.run(self.begin("20990101T000000Z-0000", Disk(self.root)))
@@ -223,7 +223,7 @@ class Outputs(RuleBasedStateMachine):
             prune(self.root, rules, self.now)
         assert (manifest_ids(self.root), staging_names(self.root)) == before
 
-    # --- who removes ---------------------------------------------------------------------------------------------
+    # --- removers ------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.live is None)
     @rule(rules=RULES)
@@ -253,12 +253,12 @@ class Outputs(RuleBasedStateMachine):
         self.in_doubt = {name: known for name, known in self.in_doubt.items() if name in staging_names(self.root)}
 
     def kept_by(self, rules):
-        """What the rules keep, the newest complete one and LATEST's."""
+        """The snapshots that the rules keep, the newest complete one, and LATEST's snapshot."""
         starts = {name: started_at(name) for name in self.there}
         complete = [name for name, snapshot in self.there.items() if snapshot.is_complete]
         return set(keep(rules, starts, self.now)) | set(sorted(complete)[-1:])
 
-    # --- who else is there ---------------------------------------------------------------------------------------
+    # --- strangers and readers -----------------------------------------------------------------------------------
 
     @rule(path=st.sampled_from(STRAYS))
     def stranger(self, path):
@@ -277,7 +277,7 @@ class Outputs(RuleBasedStateMachine):
     @precondition(lambda self: self.readers)
     @rule()
     def reader_goes_on(self):
-        """What was opened is the same, or it is gone and the manifest with it: never another content."""
+        """An opened file keeps its content, or the file and its manifest are gone: the content never changes."""
         reader = self.readers.pop()
         for path, content in reader.files:
             if (self.root / path).exists():
@@ -285,11 +285,12 @@ class Outputs(RuleBasedStateMachine):
             else:
                 assert reader.snapshot_id not in manifest_ids(self.root)
 
-    # --- what always holds ---------------------------------------------------------------------------------------
+    # --- invariants ----------------------------------------------------------------------------------------------
 
     def settle(self, *, swept=True):
-        """Somebody has taken the output: what was decided is in place, what wasn't is gone where it was swept away, and
-        removals that others had begun are ended, or wait for the next.
+        """Update the oracle after an operation has locked the output: decided snapshots are in place.
+
+        With `swept`, undecided ones are gone. Removals that others had begun are complete, or wait for the next one.
         """
         present = manifest_ids(self.root)
         for name in [name for name in self.in_doubt if name in present]:
@@ -301,7 +302,7 @@ class Outputs(RuleBasedStateMachine):
         self.going = {name for name in self.going if (self.root / pruned(name)).exists()}
 
     def doubt_settled_by_begin(self):
-        """A crawl that died at once may or may not have completed and swept away what others left."""
+        """A crawl that died at once may or may not have completed or removed the leftovers of others."""
         present = manifest_ids(self.root)
         for name in [name for name in self.in_doubt if name in present]:
             self.in_doubt.pop(name)

@@ -1,4 +1,4 @@
-"""F45, P2: the power goes at any moment, and of what wasn't flushed any part is lost, in any order."""
+"""F45, P2: the power fails at any moment, and any part of the unflushed data is lost, in any order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.snapshot_fakes import (
 )
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-# Every n-th moment, and how many ways to lose what may be lost then.
+# The step between tested moments, and the number of loss patterns per moment.
 TIERS = pytest.mark.parametrize(
     ("stride", "at_most"), [(6, 3), pytest.param(1, 60, marks=pytest.mark.trust)], ids=["some", "all"]
 )
@@ -69,7 +69,7 @@ def assert_readers_are_served(root, before, after, where):
 
 @TIERS
 async def test_power_that_goes_during_a_crawl_leaves_the_old_snapshot_or_the_new_one(tmp_path, old, stride, at_most):
-    """And once the crawl has ended well, the new one, whatever was lost: P2."""
+    """P2: after a crawl that ended well it is always the new snapshot, whatever data was lost."""
     root = replay_of(old, tmp_path / "crawled")
     disk = RecordingDisk(root)
     writer = await begin(root, disk=disk)

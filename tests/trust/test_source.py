@@ -1,4 +1,4 @@
-"""T19, T30: what the source must not have: TLS without checks, readers that run what they read, shells."""
+"""T19, T30: forbidden code: TLS without checks, readers that run their input, shells."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 UNSAFE_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "jsonpickle", "yaml", "telnetlib"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__", "system", "popen", "mktemp", "_create_unverified_context"}
 UNSAFE_NAMES = {"CERT_NONE", "CERT_OPTIONAL", "_create_default_https_context", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1"}
-# What turns a check off, or lets the environment choose where requests go.
+# Arguments that turn a check off, or let the environment choose where requests go.
 UNSAFE_KEYWORDS = {
     ("ssl", False),
     ("verify", False),
@@ -40,7 +40,7 @@ def sources():
 
 
 def offences(source: ast.Module) -> list[str]:
-    """What a source has of it, as `line: what`."""
+    """The forbidden code of a source, as `line: offence`."""
     found = []
     for node in ast.walk(source):
         match node:
@@ -95,7 +95,7 @@ def test_the_rules_find_what_they_are_for(source):
 
 
 def test_tls_contexts_are_made_in_one_place(sources):
-    """T19: whoever opens a connection to the cloud takes the one context that checks names and certificates."""
+    """T19: all connections to the cloud use the one context that checks names and certificates."""
     makers = {
         path
         for path, source in sources.items()

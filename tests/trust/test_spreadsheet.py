@@ -1,4 +1,4 @@
-"""T24: what a real spreadsheet makes of an export: LibreOffice opens it and writes what it has understood."""
+"""T24: an export in a real spreadsheet: LibreOffice opens it and writes the cells as it understood them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_no_cell_of_an_export_is_a_formula(understood, name):
 
 @pytest.mark.trust
 def test_the_same_texts_unguarded_are_formulas(understood):
-    """Control: else the absence of formulas would show nothing."""
+    """Control: otherwise the absence of formulas would prove nothing."""
     _, formulas = understood["raw.csv"]
     assert formulas >= {"of:=1+1"}
     assert len(TEXTS) > len(FORMULAS) > 3

@@ -1,4 +1,4 @@
-"""F55, F57, F60, T14, T22, T23: what the real command does when it is told to stop, killed for its size, or misled."""
+"""F55, F57, F60, T14, T22, T23: the real command when it is told to stop, killed for its size, or misled."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def resident_bytes(pid):
 
 @pytest.mark.trust
 def test_killed_by_a_watcher_of_its_size_it_is_as_killed_anywhere(small, tmp_path):
-    """F60: at every tenth of what it takes at most, and just below that."""
+    """F60: limits at every tenth of the peak memory, and just below it."""
     peak = watched(small, tmp_path / "whole", float("inf"))[1]
     deaths = 0
     for share in (0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.99):

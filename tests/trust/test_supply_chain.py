@@ -1,4 +1,4 @@
-"""T30: what is installed is what was locked, by its hash; and what is shipped is told in a bill of materials."""
+"""T30: the installed packages are the locked ones, by hash; a bill of materials lists the shipped ones."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def members(groups: dict[str, list], name: str) -> set[str]:
 
 
 def test_every_dependency_is_locked_once_for_all_uses():
-    """T30: the locks agree, and each has what pyproject.toml asks for."""
+    """T30: the locks agree, and each has the requirements of pyproject.toml."""
     locks = {path.stem: locked(path.read_text()) for path in LOCKS}
     for name, entry in (item for lock in locks.values() for item in lock.items()):
         assert all(lock.get(name, entry) == entry for lock in locks.values()), name

@@ -1,4 +1,4 @@
-"""P14, P15, T01–T11: no secret in any byte that the command writes, logs or says, whatever goes wrong meanwhile."""
+"""P14, P15, T01–T11: no secret in any byte that the command writes, logs or prints, under every kind of fault."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def encoded(text):
 
 @pytest.mark.parametrize("name", encoded("x"))
 def test_the_sweep_finds_a_marker_in_every_encoding(name):
-    """Control: without it the absence of markers would show nothing."""
+    """Control: without this test the absence of markers would prove nothing."""
     marker = Planter().marker()
     around = f'{{"event": "request", "said": "{encoded(marker)[name]}", "n": 5}}'.encode()
     assert Sweep().found(around) == {marker}
@@ -51,7 +51,7 @@ def test_the_sweep_finds_a_marker_in_every_encoding(name):
 
 
 def control(stage):
-    """Plant markers in a field that is nobody's secret: the sweep must find exactly these."""
+    """Plant markers in a field that is not a secret: the sweep must find exactly these."""
     cloud, marker = stage.cloud, stage.planter.marker
     records = cloud.records(ACCOUNTS[0], "cn-hangzhou", FUNCTIONS)
     found = {}
@@ -73,7 +73,7 @@ QUICK = [("export", "*", "--to", "exported-csv", "--format", "csv", "--snapshot"
 
 @contextmanager
 def swept(folder, *, is_all):
-    """Crawls at DEBUG through faults of every kind, commands that read a snapshot, and what the sweep found of them."""
+    """Crawls at DEBUG with faults of every kind, commands that read a snapshot, and the sweep's findings."""
     with stage(folder, list(CRAWLED) if is_all else SOME, faulty=True) as here:
         controls = control(here)
         crawls = [("crawl", "--log-format", kind) for kind in ("json", "console")[: 1 + is_all]]
@@ -93,7 +93,7 @@ def nothing_is_found_but_the_controls(here, controls, codes, found):
 
 
 def every_fault_has_hit(here, controls, codes, found):
-    """What was looked through includes what is said of each kind of failure."""
+    """The sweep covers the messages for each kind of failure."""
     assert [rule for rule in here.cloud.faults.rules if rule.fired == 0] == []
     lines = b"".join(path.read_bytes() for path in (here.out / "said").glob("*.err"))
     assert lines.count(b"request") > len(here.cloud.requests.entries) / 2, "every request is logged at DEBUG"
@@ -165,7 +165,7 @@ def has_marker(value, path):
 
 
 def test_every_secret_of_every_table_has_had_a_marker_in_it():
-    """Control: a secret field without one shows nothing."""
+    """Control: a secret field without a marker proves nothing."""
     cloud, _ = hostile(faulty=False)
     missing = []
     for table, operation in SECRET.items():
@@ -181,7 +181,7 @@ def test_every_secret_of_every_table_has_had_a_marker_in_it():
 @pytest.mark.trust
 @pytest.mark.parametrize("mode", ["keep", "mask"])
 def test_secrets_are_kept_only_where_asked_for_and_keys_and_signed_urls_never(tmp_path, mode):
-    """T01, T02, T06, P14: `keep` warns and marks the manifest; `mask` says nothing at all."""
+    """T01, T02, T06, P14: `keep` warns and marks the manifest; `mask` gives no warning."""
     with stage(tmp_path, list(SECRET), faulty=False, output=f'secrets = "{mode}"\n') as here:
         done = here.run("crawl", "--log-level", "debug", "--log-format", "json")
         found = Sweep().found_in_folder(here.out)

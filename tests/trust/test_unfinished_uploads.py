@@ -1,4 +1,4 @@
-"""F58: nothing that is paid for and that nobody sees is left in a bucket, whenever an upload ends; a real S3 server."""
+"""F58: an upload that ends at any moment leaves no invisible, billed parts in a bucket; a real S3 server."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_process_that_dies_while_it_sends_leaves_the_whole_object_or_none(serv
         assert child.stdout.readline() == "sending\n"
         time.sleep(after_s)
         child.kill()
-    time.sleep(0.2)  # for what was under way
+    time.sleep(0.2)  # for requests in flight
     store = open_store(bucket_place(uri, server, Path("/nowhere")))
     sizes = {entry["path"]: entry["size"] for chunk in obstore.list(store) for entry in chunk}
     assert sizes in ({"before": 0}, {"before": 0, "part": BYTES})

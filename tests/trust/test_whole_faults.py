@@ -1,4 +1,4 @@
-"""Faults that only a whole crawl shows: what they cost, what is said of them, and that they end."""
+"""Faults that only a whole crawl shows: their cost, their messages, and their end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ONE = {"tables": '["fc_functions"]', "regions": '["cn-shanghai"]'}
 
 
 def crawl(folder, *, cloud=None, prepare=None, more=QUICK, change=str, meanwhile=None, **crawl):
-    """One crawl: the site and the result. `meanwhile` runs beside it."""
+    """One crawl: the site and the result. `meanwhile` runs at the same time."""
 
     async def main():
         async with site(folder, cloud) as here:
@@ -60,7 +60,7 @@ def attempts(here, account):
 
 
 def test_an_account_that_is_throttled_all_the_time_ends_and_the_others_are_complete(tmp_path):
-    """F05, P8: 8 attempts a list, 100 retries a key at most; the reason is the service's code."""
+    """F05, P8: at most 8 attempts per list and 100 retries per key; the reason is the service's code."""
 
     def prepare(cloud):
         for product in ("fc", "fc-open", "opensearch"):
@@ -99,7 +99,7 @@ def test_one_account_is_configured_once(tmp_path):
 
 
 def test_a_wall_clock_that_steps_back_an_hour_delays_nothing(tmp_path, monkeypatch):
-    """F14: waits go by the monotonic clock; dates that the server refuses are corrected by its own."""
+    """F14: waits use the monotonic clock; the server's clock corrects dates that the server refuses."""
     real, calls = SystemClock.now, []
 
     def now(self):
@@ -211,7 +211,7 @@ def test_what_the_service_says_makes_no_line_and_moves_no_cursor(tmp_path, style
 
     try:
         crawl(tmp_path, prepare=prepare)
-        # Whoever forgets to clean a text; one without a space is not quoted.
+        # Simulate code that logs an uncleaned text; one without a space is not quoted.
         structlog.get_logger().info("told", reason=HOSTILE, name="\x1b[2Jx\u202e")
     finally:
         structlog.reset_defaults()
@@ -243,7 +243,7 @@ def test_no_option_takes_a_secret():
 
 
 def test_no_plain_hash_of_a_secret_is_written(tmp_path):
-    """T09: with one, whoever guesses a weak secret could see that it's right."""
+    """T09: a plain hash would let an attacker confirm a guess of a weak secret."""
     here, _ = crawl(tmp_path)
     secrets = [
         value
@@ -331,7 +331,7 @@ def test_two_hundred_thousand_functions_in_one_scope_stream(tmp_path):
     assert groups > 2
 
 
-# Not `ru_maxrss`: a child's begins with what the process that forked it held.
+# Not `ru_maxrss`: a child's begins with the memory of the process that forked it.
 PEAK = """
 import atexit
 from pathlib import Path
@@ -357,7 +357,7 @@ def run_command(folder, environ):
 
 
 def test_credentials_of_nobody_are_exit_12(tmp_path):
-    """T28: an account that isn't who it should be is never crawled under another's name."""
+    """T28: an account with an unexpected identity is never crawled under another's name."""
 
     def swap(text):
         return text.replace("EMULATOR_KEY_ID_2", "EMULATOR_KEY_ID_1").replace("KEY_SECRET_2", "KEY_SECRET_1")

@@ -1,4 +1,4 @@
-"""Two nights of the emulated cloud: what the comparison says of every table is what truly differs."""
+"""Two days of the emulated cloud: the comparison reports the true differences of every table."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ CRAWLED = {table: op for table, op in CATALOG.operations.items() if op.selection
 # Small places, and a seed with which something happens there to nearly every table.
 SEED, REGIONS = 38, ["cn-shanghai", "ap-southeast-1"]
 
-# Lists that the cloud has and nobody asks for; see `test_every_operation`.
+# Lists of the cloud that no crawl requests; see `test_every_operation`.
 UNASKED = {"opensearch_slow_query_queries": {"1", "2"}, "opensearch_statistic_report": {"data-quality"}}
-# Addresses that are signed anew for every answer.
+# Tables with URLs that the service signs again for every answer.
 VOLATILE = {"fc_layers", "fc_layer_versions", "fc2_layers", "fc2_layer_versions"}
 
 
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory):
-    """Two crawls of every table, on two days: what the comparison says, the truth, and the second crawl's result."""
+    """Two crawls of every table, on two days: the comparison's report, the truth, and the second crawl's result."""
     folder = tmp_path_factory.mktemp("nights")
 
     async def night(day):
@@ -53,7 +53,7 @@ def nights(tmp_path_factory):
 
 @dataclass
 class Expected:
-    """What a table's differences must be, by account, region and key as text."""
+    """The expected differences of a table, by account, region and key as text."""
 
     added: dict
     removed: dict
@@ -92,7 +92,7 @@ def key_of(operation, parent, record):
 
 
 def fields_of(change):
-    """The columns that a change is about; of what is in `_extra`, the columns that it belongs to."""
+    """The columns that a change names; for a path in `_extra`, the column that it belongs to."""
     paths = [path.removeprefix("_extra.") for path in change["columns"]]
     return {snake_case(re.split(r"[.\[]", path)[0]) for path in paths}
 

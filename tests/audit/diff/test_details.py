@@ -1,4 +1,4 @@
-"""Rows whose details were fetched on one side only: what the list leaves out isn't gone, and isn't new."""
+"""Rows with details on one side only: fields that only the details have are neither removed nor added."""
 
 from __future__ import annotations
 

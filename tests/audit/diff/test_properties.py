@@ -1,4 +1,4 @@
-"""Any two small snapshots, compared with an oracle that goes by the definition."""
+"""Any two small snapshots, compared with an oracle that follows the definition."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_rows_without_a_key_count_as_often_as_they_come(old, new):
             added += after - before
         if is_known(old, where) and is_known(new, where):
             removed += before - after
-    # A row's own nulls aren't told, those inside its values are.
+    # The report omits a row's own nulls and shows the nulls inside its values.
     assert told(found, "added") == added
     assert told(found, "removed") == removed
     assert found["changed"] == []

@@ -1,4 +1,4 @@
-"""Releases add columns: a column that one side doesn't have is no change of every row."""
+"""Releases add columns: a column that only one side has does not change every row."""
 
 from __future__ import annotations
 

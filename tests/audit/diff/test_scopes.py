@@ -18,7 +18,7 @@ def night(*scopes, tables=(TABLE,)):
 
 
 def compared_with(tmp_path, old, new):
-    """One scope of `ROWS_OLD` and `ROWS_NEW` that ended as said, beside one that is whole and empty."""
+    """Compare scopes of `ROWS_OLD` and `ROWS_NEW` with these statuses, next to an empty complete scope."""
     scopes = [
         [Scope(rows, status=status), Scope(account=SECOND)] for rows, status in ((ROWS_OLD, old), (ROWS_NEW, new))
     ]

@@ -1,4 +1,4 @@
-"""Fingerprints are compared; where the two snapshots hide secrets in different ways, they say nothing."""
+"""Fingerprints are compared; if the two snapshots hide secrets in different ways, the result is unknown."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ UNKNOWN = {"token", "variables.*", "command[]", "registry.password"}
     ],
 )
 def test_hidden_in_another_way_they_are_unknown_and_said_to_be(tmp_path, old, new, options, why, unknown):
-    # What doesn't look like a fingerprint is only known to be a secret by the schema.
+    # Only the schema says that a value is a secret if the value does not look like a fingerprint.
     extra = {} if "_extra" in unknown else {"_extra": None}
     found = compared_rows(tmp_path, SCHEMA, [row(old, **extra)], [row(new, runtime="java11", **extra)], **options)
     assert changed(found) == {"runtime": ("go1", "java11")}

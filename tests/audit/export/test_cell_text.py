@@ -1,4 +1,4 @@
-"""Values as texts: every type, nothing rounded, nested ones as JSON; and what counts as a formula."""
+"""Values as text: every type, without rounding, nested values as JSON; and the texts that count as formulas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports: every format read back, the evidence that goes along, and nothing half done under a final name."""
+"""Exports: every format read back, the evidence files, and no partial file under a final name."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_csv_has_every_row_and_an_apostrophe_before_formulas_t24(snapshot, tmp_p
     assert column(rows, "description") == expected
     assert written["fc_functions"].guarded_cells == len(FORMULAS)
     assert column(rows, "account_id")[29:31] == [ACCOUNT, OTHER_ACCOUNT]
-    # Numbers are numbers: theirs is no formula, whatever their sign.
+    # Numbers are not guarded, not even negative ones.
     assert column(rows, "memory_size")[3] == "-3"
     assert column(rows, "code_size")[1] == str(2**53 + 1)
     assert column(rows, "fetched_at")[0] == "2026-11-20T01:02:03.000004Z"

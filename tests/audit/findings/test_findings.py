@@ -1,4 +1,4 @@
-"""Findings: what each one finds and passes over, what it says where something isn't known, and files of one's own."""
+"""Findings: the hits and misses of each one, its report where data is unknown, and the user's own files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report in headless Chromium: that nothing in it runs or asks for anything, and that people can use it.
+"""The report in headless Chromium: it runs no code, requests no resource, and people can use it.
 
 `make test-browser` runs these; `make test` doesn't, since they need a browser.
 """

@@ -1,4 +1,4 @@
-"""The report: what it says of a snapshot, that it says the same each time, and that a page can do nothing but show."""
+"""The report: its statements about a snapshot, the same bytes each time, and a page that can only show."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def test_t01_no_secret_of_the_cloud_is_on_the_page(nights, html):
     assert not [secret for secret in {*before, *now} if secret in html]
 
 
-# What the page can do (T25).
+# The page's capabilities (T25).
 
 
 @pytest.fixture(scope="module")

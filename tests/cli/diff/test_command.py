@@ -1,4 +1,4 @@
-"""`diff`: which snapshots it takes, its exit codes, and what people and programs get to see."""
+"""`diff`: the snapshots that it compares, its exit codes, and its output for people and programs."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_json_has_the_promised_shape_and_nothing_more(run, output):
     ],
 )
 def test_the_newest_two_are_compared_unless_others_are_named(run, output, named, pair):
-    # Nobody says which is LATEST: the newest complete one is the second.
+    # `latest` is the newest complete snapshot: the second.
     code, out, _ = run(*named, "--output", output, "--json")
     found = json.loads(out)
     assert (code, found["from"], found["to"]) == (0, *pair)

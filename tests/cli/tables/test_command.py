@@ -23,7 +23,7 @@ ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Terminal(io.StringIO):
-    """What a command has written to a terminal."""
+    """A stream that records a command's output and reports a terminal."""
 
     def isatty(self):
         return True
@@ -31,7 +31,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def show(monkeypatch):
-    """Run `tables` with these arguments: exit code, and what it printed on a terminal that wide, or else in a pipe."""
+    """Run `tables` with these arguments: the exit code and the output, on a terminal of this width or in a pipe."""
 
     def run(*arguments, width=None):
         out = Terminal() if width else io.StringIO()
@@ -47,7 +47,7 @@ def show(monkeypatch):
 
 @pytest.fixture
 def config(tmp_path):
-    """A configuration whose catalog has a shop besides."""
+    """A configuration whose catalog also has the product `shop`."""
     extra_catalog.write(tmp_path / "extra")
     text = f"""
         [catalog]
@@ -66,7 +66,7 @@ def config(tmp_path):
 
 
 def fact(text, label):
-    """What stands beside a label, with the lines that it goes on in."""
+    """The text after a label, including its continuation lines."""
     found = re.search(rf"^{label}  +(.*\n(?: {{6,}}.*\n)*)", text, re.MULTILINE)
     return re.sub(r"\s+", " ", found[1]).strip()
 
@@ -369,7 +369,7 @@ FINDING = sdk_check.SdkDifference("fc_aliases", "fields.weight", "number", "")
 
 @pytest.fixture
 def found(monkeypatch):
-    """What the comparison finds, in place of a real one."""
+    """Replace the comparison with one that returns these findings."""
 
     def pretend(*findings):
         monkeypatch.setattr(sdk_check, "check", lambda catalog: ({"shop_sdk": "1.2.3"}, list(findings)))

@@ -1,4 +1,4 @@
-"""The default chain and every CLI mode beside the official library: the same identity, asked for in the same way.
+"""The default chain and every CLI mode, compared with the official library: the same identity and the same requests.
 
 The library reads its environment at import, so it runs in one child process (this file as a program), which sets the
 environment of each case and reloads the modules that hold it. Its network is replaced by the same fake answers.
@@ -54,7 +54,7 @@ ROLE_MODE = {"ram_role_arn": ROLE, **keys_of("CLI")}
 OIDC_MODE = {"ram_role_arn": ROLE, "oidc_provider_arn": OIDC_ARN, "oidc_token_file": "{HOME}/token"}
 WITH_TOKEN = {"token": "oidc-token"}
 
-# name: (environment, files, what doesn't answer)
+# name: (environment, files, the service that doesn't answer)
 CASES: dict[str, tuple[dict[str, str], dict[str, str], str]] = {
     "nothing at all": ({}, {}, "ecs"),
     "environment": (ENV, {}, ""),
@@ -240,7 +240,7 @@ def issued(name: str) -> dict[str, str]:
 
 
 def answered(url: str, down: str) -> tuple[int, str]:
-    """What the metadata service and the credentials URI answer."""
+    """The answers of the metadata service and of the credentials URI."""
     if ("ecs" if "100.100.100.200" in url else "uri") == down:
         return 500, ""
     last = url.rpartition("/")[2]
@@ -250,7 +250,7 @@ def answered(url: str, down: str) -> tuple[int, str]:
 
 
 def asked_of_sts(parameters: Mapping[str, str], source: str) -> dict[str, str]:
-    """A request to STS without what only signs it, and without a session name that nobody chose."""
+    """A request to STS without the parameters of the signature and without a default session name."""
     names = ("RoleArn", "DurationSeconds", "Policy", "ExternalId", "OIDCProviderArn", "OIDCToken", "RoleSessionName")
     asked = {name: parameters[name] for name in names if name in parameters} | {"source": source}
     if asked["RoleSessionName"].startswith(DEFAULT_NAMES):
@@ -365,7 +365,7 @@ def laid_out(home: Path, environ: Mapping[str, str], files: Mapping[str, str], d
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory):
-    """Each case as laid out, and what the library made of it."""
+    """Each case with its files and environment, and the library's outcome."""
     cases = {}
     for name, (environ, files, down) in CASES.items():
         cases[name] = laid_out(tmp_path_factory.mktemp("home"), environ, files, down)

@@ -1,4 +1,4 @@
-"""`crawler.client.credentials.refresh`: one refresh in flight, early and late, whoever is cancelled. F15, F16."""
+"""`crawler.client.credentials.refresh`: one refresh in flight, early, late, and with cancelled callers. F15, F16."""
 
 from __future__ import annotations
 

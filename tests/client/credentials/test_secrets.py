@@ -41,7 +41,7 @@ def leaks(text: str) -> list[str]:
 
 
 def texts_of(error: BaseException | None) -> list[str]:
-    """Everything printable about an error and whatever hangs from it, also where `from None` would hide it."""
+    """All printable text of an error and of its causes and contexts, even if `from None` hides them."""
     if error is None:
         return []
     own = [str(error), repr(error), repr(error.args), repr(vars(error)), *getattr(error, "__notes__", ())]

@@ -1,4 +1,4 @@
-"""Roles, OIDC, ECS metadata and files: what is asked, with which parameters, and what a failure says."""
+"""Roles, OIDC, ECS metadata and files: the requests, their parameters, and the errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quick way from bytes to rows says what the slow way says, of any page of any table."""
+"""The fast path from bytes to rows agrees with the exact path, for any page of any table."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def context(operation, at=NOW):
 
 
 def outcome(normalizer, body, where):
-    """What became of a page: all that it says, or the error."""
+    """The result of reading a page: all its fields, or the error."""
     try:
         return normalizer.read(body, where)
     except CrawlError as error:
@@ -87,7 +87,7 @@ def bindings(operation):
 
 
 def check(operation, bodies, redaction=KEEPS):
-    """Read pages in a row both ways; gives how many the quick way read."""
+    """Read pages in a row both ways; return how many the fast path read."""
     quick = Normalizer(operation, redaction, "s")
     slow = Normalizer(operation, redaction, "s", is_fast=False)
     found = []
@@ -115,7 +115,7 @@ def body_of(value, layout):
 
 @st.composite
 def plain(draw, column):
-    """A value as it mostly comes: what the quick way should read."""
+    """A typical value, which the fast path should read."""
     if column.is_embedded and column.kind != "json":
         inner = draw(plain(replace(column, is_embedded=False)))
         return draw(st.sampled_from(["", body_of(inner, draw(layouts)).decode()]))
@@ -427,7 +427,7 @@ telling = st.dictionaries(
 @settings(deadline=None, max_examples=examples(300))
 @given(tables, st.lists(telling, min_size=1, max_size=4))
 def test_what_is_read_before_it_is_judged_is_no_error(table, envelopes):
-    """P8: whatever stands beside the list, and was learned from the pages before."""
+    """P8: the error check is skipped only for a page that is not an error, for any envelope and earlier pages."""
     operation = CATALOG.operations[table]
     normalizer = Normalizer(operation, KEEPS, "s")
     for envelope in envelopes:
@@ -455,7 +455,7 @@ def test_a_body_that_is_an_error_is_not_read():
             Normalizer(FUNCTIONS, KEEPS, "s", is_fast=is_fast).read(b"{}", context(FUNCTIONS), check=refuse)
 
 
-# --- what it costs ---
+# --- cost ---
 
 
 def events(call):
@@ -488,7 +488,7 @@ def test_the_quick_way_makes_few_calls_a_row_and_none_a_field():
     slow = Normalizer(FUNCTIONS, HIDES[0], "s", is_fast=False)
     reference = calls_per_row(*(lambda body=body: slow.read(body, context(FUNCTIONS)) for body in (small, large)))
     assert reading < 6
-    assert decoding < 25  # one secret a row that no other row has
+    assert decoding < 25  # one secret per row, different in each row
     assert reference > 10 * (reading + decoding) / 3
 
 

@@ -201,7 +201,7 @@ async def test_announcement_of_a_dead_crawl_is_not_waited_for(fake):
 
 @pytest.mark.parametrize("kind", ["lose", "error"])
 async def test_lost_answer_to_the_commit_is_read_back(fake, kind):
-    """F53: the manifest was put, and the crawl is told that it wasn't."""
+    """F53: the manifest was put, but the crawl is told that it was not."""
     fake.fake.fault = lambda number, method, key: kind if (method, key) == ("PUT", f"lake/x/{MANIFEST}") else None
     await fake.write()
     await assert_whole(fake)
@@ -222,7 +222,7 @@ async def test_foreign_manifest_in_our_place_is_a_conflict_and_stays(fake):
 
 @pytest.mark.parametrize("kind", ["lose", "break"])
 async def test_lost_answer_with_anothers_manifest_in_our_place_is_a_conflict(fake, kind):
-    """F53: what is read back isn't ours."""
+    """F53: the manifest that is read back belongs to another crawl."""
     writer = await fake.begin()
     ledger = await write_scopes(writer)
 
@@ -249,7 +249,7 @@ async def test_commit_that_nobody_can_confirm_keeps_its_files_and_the_next_crawl
         nonlocal is_down
         was_down, is_down = is_down, is_down or (method, key) == ("PUT", f"lake/x/{MANIFEST}")
         if kind == "lose once" and method == "PUT" and was_down:
-            return None  # told that there is something, nobody can say whose
+            return None  # the store says that the object exists; its owner is unknown
         return (kind.removesuffix(" once") if method == "PUT" else "break") if is_down else None
 
     fake.fake.fault = fault

@@ -1,4 +1,4 @@
-"""LATEST in a bucket, request by request (F52): forwards only, by swaps or by turns, whoever else moves it."""
+"""LATEST in a bucket, request by request (F52): it moves forwards only, by swaps or by turns, with other writers."""
 
 from __future__ import annotations
 

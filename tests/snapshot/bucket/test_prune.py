@@ -98,7 +98,7 @@ async def test_cut_short_at_any_request_it_is_completed_by_the_next(fake):
 
 
 async def test_a_removal_that_lasted_days_is_not_forgotten(fake):
-    """Other notes of a day ago are swept away; this one is the list of what is left to remove."""
+    """Other notes of a day ago are removed; this note is the list of the files still to remove."""
     await fake.write(OLD)
     await fake.write()
     text = (await fake.bucket().read(manifest_path(OLD))).data

@@ -59,7 +59,7 @@ def distinct(steps):
 
 
 async def crawl(root, **fault):
-    """A crawl from begin to commit on a disk with this fault: the disk, and what it ended with."""
+    """A crawl from begin to commit on a disk with this fault: the disk and the crawl's result."""
     disk = FaultyDisk(root, **fault)
     writer = None
     try:
@@ -189,7 +189,7 @@ async def test_disk_that_stays_full_leaves_only_the_staging_folder_behind(tmp_pa
 
 
 async def test_content_is_flushed_before_its_name_and_folders_after_it(tmp_path):
-    """P2: nothing gets a name that readers or a recovery go by before its content is durable."""
+    """P2: the content is durable before it gets a name that readers or a recovery use."""
     (tmp_path / "out").mkdir()
     disk = FaultyDisk(tmp_path / "out")
     await write_snapshot(tmp_path / "out", disk=disk)
@@ -310,7 +310,7 @@ async def test_there_is_room_for_the_pointer_before_anything_is_decided_and_none
 
 
 async def test_a_disk_that_dies_on_the_deciding_step_is_reported_by_what_that_step_said(tmp_path, old, files):
-    """F47: what is tried afterwards fails too, and says nothing of the reason."""
+    """F47: the later attempts fail too, and their errors do not replace the reason."""
 
     class Dying(FaultyDisk):
         def _step(self, name, path):
@@ -346,7 +346,7 @@ async def test_all_folders_that_a_commit_needs_are_made_before_it_is_decided_and
 
 
 async def test_a_folder_that_was_tidied_away_since_the_decision_is_made_again(tmp_path, old, files):
-    """F45: whoever removes empty folders doesn't keep a recovery from its end."""
+    """F45: a recovery completes even if a user has removed empty folders."""
     root = await decided(old, tmp_path / "x")
     (root / "fc_functions/snapshot_date=2026-11-21").rmdir()
     recover_on(root)

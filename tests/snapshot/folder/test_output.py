@@ -1,4 +1,4 @@
-"""The output folder: one writer (P12), what is refused before any request (F55), planted links (T23), paths (T22)."""
+"""The output folder: one writer (P12), checks before any request (F55), planted links (T23), paths (T22)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_unreadable_note_in_the_lock_does_not_matter(tmp_path, note):
 
 
 async def test_note_in_the_lock_that_can_not_be_written_does_not_matter(tmp_path, monkeypatch):
-    """F48: what must be written says that the disk is full, and how full."""
+    """F48: the note is optional; a required write reports that the disk is full, and how full."""
 
     def pwrite(fd, data, offset):
         raise OSError(errno.ENOSPC, "full")
@@ -114,7 +114,7 @@ def test_preflight_makes_the_folder_private_and_leaves_nothing_else(tmp_path):
 
 @pytest.mark.parametrize("take", ["crawl", "resume", "prune"])
 async def test_what_a_killed_preflight_left_is_cleared_an_hour_later(tmp_path, take):
-    """F44: a younger one may be that of a crawl that is just beginning; folders and links are nobody's probes."""
+    """F44: a younger probe may belong to a crawl that is starting; folders and links are not probes."""
     await write_snapshot(tmp_path, OLD)
     writer = await begin(tmp_path, NEW)
     await writer.open_journal("ab" * 32, {}, dict.fromkeys(SCHEMAS, ()))

@@ -1,4 +1,4 @@
-"""F59, P1, P3: prune removes what no rule keeps, whole or not at all for every reader, and nothing that isn't ours."""
+"""F59, P1, P3: prune removes snapshots that no rule keeps, atomically for every reader, and no foreign file."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_stray_files_stay(root, after):
 
 
 def test_a_link_among_the_files_leads_nowhere(root, tmp_path):
-    """T23: what it points to is as it was."""
+    """T23: the link's destination is unchanged."""
     outside = tmp_path / "outside"
     shutil.copytree(root / FOLDER, outside)
     shutil.rmtree(root / FOLDER)
@@ -201,7 +201,7 @@ def copy(root, to):
 
 
 def faulty_prune(root, **fault):
-    """A prune on a disk with this fault: its steps, and what it ended with."""
+    """A prune on a disk with this fault: its steps and its result."""
     disk = FaultyDisk(root, **fault)
     try:
         prune(root, LAST, NOW, disk=disk)

@@ -1,4 +1,4 @@
-"""P3, F56: what is taken over of a crawl that died: only what is whole, intact, and hangs from what is taken over."""
+"""P3, F56: a resume takes over only parts of a dead crawl that are complete, intact, and have their parents."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ async def test_another_crawl_that_does_not_go_on_sweeps_it_away(tmp_path):
         await resume(tmp_path)
 
 
-# --- what is not taken over ------------------------------------------------------------------------------------------
+# --- parts that are not taken over ------------------------------------------------------------------------------------
 
 
 async def test_a_scope_whose_file_is_gone_or_damaged_is_written_again_and_so_is_what_hangs_from_it(tmp_path):

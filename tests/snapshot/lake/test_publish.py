@@ -1,4 +1,4 @@
-"""Iceberg and Delta: the same rows as the files, one commit a table, the snapshot's ID on each (P1)."""
+"""Iceberg and Delta: the same rows as the files, one commit per table, the snapshot's ID on each (P1)."""
 
 from __future__ import annotations
 
@@ -331,10 +331,10 @@ async def test_lake_in_a_bucket_holds_the_same_rows(server, tmp_path, kind):
 
 
 async def test_rest_catalog_holds_the_same_rows(server, tmp_path, monkeypatch):
-    """What signs in to it is pyiceberg's own variable, so that no configuration holds it."""
+    """pyiceberg reads the REST credentials from its own variable, so that no configuration holds them."""
     monkeypatch.setenv("PYICEBERG_CATALOG__ACS_INVENTORY__CREDENTIAL", f"{KEY_ID}:{KEY_SECRET}")
     monkeypatch.setenv("PYICEBERG_CATALOG__ACS_INVENTORY__OAUTH2_SERVER_URI", f"{server['CATALOG']}/v1/oauth/tokens")
-    monkeypatch.setattr("pyiceberg.catalog._ENV_CONFIG", pyiceberg.utils.config.Config())  # read once a process
+    monkeypatch.setattr("pyiceberg.catalog._ENV_CONFIG", pyiceberg.utils.config.Config())  # read once per process
     place = bucket_place("s3://inventory/rest", server, tmp_path)
     settings = LakeSettings("iceberg", place, server["CATALOG"], "lake")
     for snapshot_id, names in ((OLD, ["a", "b"]), (NEW, ["b", "c"])):

@@ -1,4 +1,4 @@
-"""Pages that wait as bytes: decoded beside the event loop, many at a time, with nothing lost, doubled or reordered."""
+"""Pages buffered as bytes: decoded in a thread, many at a time, with no row lost, doubled or reordered."""
 
 from __future__ import annotations
 

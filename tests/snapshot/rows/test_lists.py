@@ -179,7 +179,7 @@ async def test_batch_of_another_schema_or_length_is_refused(writer):
 
 
 async def test_million_small_rows_stay_within_the_bound(tmp_path):
-    """P11: what waits in memory never passes the bound; a small list joins its batches instead of keeping each."""
+    """P11: the buffered rows never pass the bound; a small list joins its batches instead of keeping each."""
     bound = 1 << 20
     schema = pa.schema([pa.field("name", pa.int64())])
     destination = await FolderDestination.begin(tmp_path, NEW, START)
@@ -353,7 +353,7 @@ async def test_cancelled_writing_and_every_failing_write_leave_no_file_under_a_f
 
 
 class CancellingDisk(FaultyDisk):
-    """At the k-th step the crawl is cancelled; what a thread has begun goes on."""
+    """A disk that cancels the crawl at the k-th step; a step that has begun in a thread continues."""
 
     def __init__(self, root, cancel_at, scope):
         self._cancel_at, self._scope = cancel_at, scope
@@ -426,7 +426,7 @@ async def test_abandon_leaves_nothing_and_lets_the_output_go(tmp_path):
     [(0, 0o077, 0o600, 0o700), (0, 0o027, 0o640, 0o750), (0o077, 0o027, 0o640, 0o750)],
 )
 async def test_modes_are_those_of_the_umask_asked_for(tmp_path, of_process, umask, file_mode, folder_mode):
-    """T14: whatever the umask of the process is."""
+    """T14: the umask of the process has no effect."""
     root = tmp_path / "made" / "output"
     previous = os.umask(of_process)
     try:

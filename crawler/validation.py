@@ -68,7 +68,7 @@ class Document:
     error_type: type[CrawlError] = ConfigError
 
     def convert(self, kind: type[T]) -> T:
-        """Return the document as a Struct of Structs. Raises `error_type` for the first key or value that misfits."""
+        """Return the document as a Struct of Structs. Raises `error_type` for the first wrong key or value."""
         try:
             converted: T = _convert(self.values, kind)
         except msgspec.ValidationError as invalid:
@@ -114,7 +114,7 @@ class Document:
                 kind = _fields(kind)[name].type
             elif index != "...":
                 step, kind = int(index), _item_type(kind)
-            elif get_origin(kind) is dict:  # msgspec doesn't name the key: it is the first one whose value misfits
+            elif get_origin(kind) is dict:  # msgspec doesn't name the key: it is the first with a wrong value
                 kind = get_args(kind)[1]
                 step = next(key for key, item in _at(self.values, path).items() if not _fits(item, kind))
             else:
@@ -129,7 +129,7 @@ class Document:
         return self.refuse(path, f"a list of tables, each under [[{dotted(path)}]]" if is_list else accepted(kind))
 
     def _explain_table(self, said: str, kind: Any, table: Mapping[str, Any], path: KeyPath) -> CrawlError:
-        """The error about a key that is unknown or missing, or the first word of what a `__post_init__` said."""
+        """The error about a key that is unknown or missing, or that begins the message of a `__post_init__`."""
         known, tag_field = list(_fields(kind)), _structs(kind)[0].__struct_config__.tag_field
         if tag_field:
             known.insert(0, tag_field)
@@ -218,7 +218,7 @@ def _fields(kind: Any) -> dict[str, msgspec.structs.FieldInfo]:
 
 
 def _item_type(kind: Any) -> Any:
-    """The type of a list's tables. A list of anything else keeps its own type, which has the description."""
+    """The type of a list's TOML tables. A list of anything else keeps its own type, which has the description."""
     items = get_args(kind) if get_origin(kind) is tuple else ()
     return items[0] if items and _structs(items[0]) else kind
 

@@ -1,8 +1,8 @@
 """The column tree of a table: the syntax of `[columns]` in a schema file, and the Arrow type of every node.
 
 A type is text: `string`, `integer`, `number`, `boolean`, `timestamp`, `json`, `map<TYPE>`; a unit may follow in
-parentheses and the word `secret` after it (`integer(MB)`, `timestamp(ms)`, `map<string> secret`). A table is a
-struct, one whose only key is `*` a map of any values, an array with one item a list.
+parentheses and the word `secret` after it (`integer(MB)`, `timestamp(ms)`, `map<string> secret`). A TOML table is a
+struct, or a map of any values if its only key is `*`. An array with one item is a list.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class _Builder:
         self._where = where
 
     def struct_fields(self, tree: object, path: str) -> tuple[Column, ...]:
-        """Return the fields of a table of the file."""
+        """Return the fields of a TOML table."""
         if not isinstance(tree, dict) or not tree:
             raise CatalogError(
                 f"{self._where}: {path or 'columns'} must be a table of wire names and types, and not empty."

@@ -45,7 +45,7 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RequestChannel:
-    """The lane, the token buckets and the retry quota of one operation in one account and region."""
+    """The request lane, the token buckets and the retry quota of one operation in one target."""
 
     lane: RequestLane
     operation: TokenBucket

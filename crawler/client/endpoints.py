@@ -56,10 +56,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ProductHosts:
-    """The hosts of a product in the catalog: a template, and other templates for single regions.
-
-    Hosts are names (`fcv3.{region}.aliyuncs.com`, for https) or URLs.
-    """
+    """A product's host template and those of single regions: names for https (`fcv3.{region}.aliyuncs.com`) or URLs."""
 
     template: str
     hosts: Mapping[str, str] = field(default_factory=dict)

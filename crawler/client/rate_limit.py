@@ -28,14 +28,14 @@ FLOOR_RATE = 0.05
 LEAST_CUT, MOST_CUT = 0.97, 0.7
 # If the next throttling response comes so soon, the requests accepted in between are all that the server allows.
 SOON_S = 2.0
-# The time from a cut until the rate reaches the refused one (shorter while the limit is unknown), and then the cap.
+# The time from a cut until the rate reaches the throttled one (shorter while the limit is unknown), and then the cap.
 SEARCH_S, CLIMB_S, REACH_S = 20.0, 45.0, 58.0
-# The rate rises fast at first and ever slower up to the refused rate, and ever faster beyond it.
+# The rate rises fast at first and ever slower up to the throttled rate, and ever faster beyond it.
 APPROACH, DEPART = 3.0, 1.5
 FIRST_BLOCK_S = 0.5
 NEAR_BLOCK_S = 0.25
 LONGEST_BLOCK_S = 30.0
-# Looks per released pair. More than two, so that the backlog shrinks.
+# Unused buckets that are checked per released pair: more than two, so that the backlog shrinks.
 _LOOKS = 4
 
 
@@ -85,10 +85,10 @@ class TokenBucket:
     """The state of one limit. Never faster than its rule; after throttling, about as fast as the server accepts.
 
     A throttling response to a request that was sent after the last cut begins an epoch: the rate is cut once, however
-    many older requests are throttled, too. When a server refuses a request its tokens are used up, whatever its burst.
-    So the requests accepted between two refusals are its limit for that time, or fewer if fewer were sent. The limit
-    lies between that and the refused rate. The rate climbs from the one to the other, slowly at the end, so that
-    refusals are rare and close to the limit; and then faster, up to the rule's rate, a minute after the cut.
+    many older requests are throttled, too. A server that throttles has used up its tokens, whatever its burst. So the
+    requests accepted between two throttling responses are its limit for that time, or fewer if fewer were sent. The
+    limit lies between that and the throttled rate. The rate climbs from the one to the other, slowly at the end, so
+    that throttling is rare and close to the limit; and then faster, up to the rule's rate, a minute after the cut.
     """
 
     __slots__ = (
@@ -189,8 +189,7 @@ class TokenBucket:
 
 
 class TokenBuckets:
-    """All buckets of a crawl, created on first use. Buckets of finished targets are forgotten once they have recovered,
-    because a crawl may have a million.
+    """All buckets of a crawl, made on first use. Unused ones are forgotten once recovered: a crawl may have a million.
 
     `rules` are by product (`fc`) or product and operation (`fc-open.ListInstances`); `default` is for a product
     without a rule. An operation without a rule has the limit of its product, but a bucket of its own, so that it can
@@ -224,10 +223,7 @@ class TokenBuckets:
         return operation, whole
 
     def release(self, pair: tuple[TokenBucket, TokenBucket], now: float) -> None:
-        """End the use of a pair.
-
-        Each call checks a few unused buckets in turn, so that a slowed one doesn't delay the others.
-        """
+        """End the use of a pair. Each call checks a few unused buckets: a slowed one doesn't delay the others."""
         for bucket in pair:
             bucket.users -= 1
             if not bucket.users:

@@ -1,6 +1,6 @@
 """Decides which request starts next, from the queued requests and the time. No I/O, no waiting: time is an argument.
 
-A lane is one operation in one account and region. Its requests wait for the same two buckets, those of the operation
+A request lane is one operation in one target. Its requests wait for the same two buckets, those of the operation
 and of its product. Lanes whose buckets allow a request are ordered by `sort_key`; the others are blocked and checked
 again when the first of them may start.
 """

@@ -5,7 +5,7 @@ counts the attempts of one call:
 
     retries = Retries(policy, quota)
     … on an error:   delay_s = retries.next_delay_s(error, random)     # None: raise the error
-    … on an answer:  retries.succeeded()
+    … on a response: retries.succeeded()
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class SigningKey(Protocol):
 
 
 def percent_encode(text: str) -> str:
-    """Encode all but RFC 3986's unreserved characters (`~` is one, `/` is none), as UTF-8 with upper-case hex.
+    """Encode all but RFC 3986's unreserved characters (`~` is one, `/` isn't), as UTF-8 with upper-case hex.
 
     A lone surrogate has no UTF-8: UnicodeEncodeError (a ValueError).
     """

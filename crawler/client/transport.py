@@ -27,10 +27,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request. `url` is percent-encoded and is sent as it is; `timeout_s` bounds the whole exchange.
-
-    Its repr has no field that may hold a secret.
-    """
+    """A request; `url` is percent-encoded, sent as it is, `timeout_s` bounds the exchange. Its repr shows no secret."""
 
     method: str
     url: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""The configuration: one TOML file, checked as a whole before any request is sent, then frozen.
+"""Loads the configuration: finds, reads and checks the file, and applies the command line's options.
 
 Relative paths in it (`output.uri`, `tls.ca_file`, `metrics.textfile`, …) are relative to the working directory, as in
 the AWS CLI, restic and DuckDB, and not to the file's folder: `./snapshots` means the same in the file and after

@@ -45,7 +45,7 @@ EndpointSetting = Annotated[
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file."""
+    """A section of the file."""
 
 
 class CrawlSection(Section, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """Page bytes to Arrow rows.
 
 Read `normalizer` first: it chooses between the fast path (`fast/`) and the exact path, which is the reference. The
-exact path is `exact_json`, `converters` and `scalars`; `extra` collects the fields that are not in the schema, and
-`redaction` replaces secrets. `pending` has the states of a page's rows until they are a batch.
+exact path is `exact_json`, `converters` and `scalars`; `extra` collects unknown fields and type mismatches, and
+`redaction` replaces secrets, with the key of `fingerprint_key`. `pending` has the states of rows until their batch.
 """
 
 from __future__ import annotations

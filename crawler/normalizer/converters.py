@@ -1,7 +1,7 @@
 """Converts values as received to values as declared, with one compiled function per column.
 
-A field that the schema doesn't have, or has with another type, is added to an `ExtraFields` with its path; the value in
-the column is then null. No value is rounded or guessed.
+Unknown fields and type mismatches are added to an `ExtraFields` with their paths; the column's value is then null.
+No value is rounded or guessed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fields that are not in the schema, with their paths. They become `_extra`."""
+"""Unknown fields and type mismatches, with their paths. They become `_extra`."""
 
 from __future__ import annotations
 

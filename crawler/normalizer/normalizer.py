@@ -69,9 +69,7 @@ class RowPage:
         return self.rows.to_batch()
 
     def forget_records(self) -> None:
-        """Free the values of the records. They take several times the memory of the page's bytes, and a list holds its
-        last page while it waits for the next.
-        """
+        """Free the records' values, several times the size of the bytes: a list holds its last page while it waits."""
         self.fast = None
 
     def parent_keys(self, paths: Sequence[str]) -> list[tuple[str, ...]]:
@@ -90,9 +88,7 @@ class RowPage:
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """The details of one record. `status` is fetched, vanished, denied or failed: the list has the record, but its
-    details may not be available.
-    """
+    """The details of a record. `status`: fetched, vanished, denied or failed; a listed record may lack its details."""
 
     status: str
     record: Mapping[str, Any] | None = None
@@ -288,7 +284,7 @@ class Normalizer:
         return keys
 
     def _check_key(self, key: tuple[Any, ...], extra: ExtraFields) -> None:
-        """Raise for an absent key. A key of another type is a misfit and stays in `_extra`."""
+        """Raise for an absent key. A key of another type is a type mismatch and stays in `_extra`."""
         misfits = {entry.path for entry in extra.entries}
         for name, value in zip(self._operation.key, key, strict=True):
             wire = self._key_wires.get(name, name)
@@ -318,10 +314,7 @@ def _merged(record: Any, detail: Detail | None) -> Any:
 
 
 def _member(envelope: dict[str, Any], name: str) -> Any:
-    """Return the envelope's value of a name, in either case of its first letter; None if it is absent.
-
-    Raises PaginationError if there are two values.
-    """
+    """Return an envelope's value in either case of its first letter, None if absent. Raises PaginationError for two."""
     values = [envelope[key] for key in (name, toggle_initial_case(name)) if name and envelope.get(key) is not None]
     if len(values) > 1 or any(isinstance(value, Repeated) for value in values):
         raise PaginationError("RepeatedName", f"The answer has {name!r} twice.")

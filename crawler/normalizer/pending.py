@@ -159,10 +159,7 @@ class DecodeTask(_Rows):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompressedBatch(_Rows):
-    """A batch, compressed until it is written.
-
-    Five times as many rows fit in the same memory, so that row groups get larger.
-    """
+    """A batch, compressed until it is written: five times as many rows fit in memory, so that row groups get larger."""
 
     schema: pa.Schema
     num_rows: int

@@ -51,11 +51,11 @@ _MARKS = tuple(
 )
 
 
-# The beginnings of all marks: half as many searches.
+# The beginnings of all secret markers: half as many searches.
 _STEMS = tuple(stem.lower().encode() for stem in ("PRIVATE", *_KEY_CORES, "Signature", "security-token"))
 
 
-# The marks as a case-insensitive regular expression in the syntax of RE2.
+# The secret markers as a case-insensitive regular expression in the syntax of RE2.
 MARKS = "|".join(re.escape(mark.decode()) for mark in _MARKS)
 
 
@@ -128,7 +128,7 @@ class Redaction:
         return _map_leaves(value, self.hide_never_kept if self.mode == "keep" else self.secret)
 
     def secret_node(self, value: Any) -> Any:
-        """Redact, for `_extra`, a value of the wrong type whose column has a secret.
+        """Redact, for `_extra`, a type mismatch in a column with a secret.
 
         The result is one fingerprint of its JSON text; null and empty text stay. If secrets are kept, so is the value.
         """

@@ -1,7 +1,7 @@
-"""Converts scalars as received to scalars as declared. A value that can't be converted without loss is a misfit.
+"""Converts scalars as received to scalars as declared. A value that doesn't fit without loss is a type mismatch.
 
-A reader gets the function for misfits, the value (never null), and the record's `ExtraFields`, which counts the values
-that were converted from another type.
+A reader gets the function for type mismatches, the value (never null), and the record's `ExtraFields`, which counts
+the values that were converted from another type.
 """
 
 from __future__ import annotations

@@ -23,11 +23,10 @@ MAX_ENDING = 128
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The lists that a crawl reads: the tables of each target, as `catalog` describes them.
+    """The targets and tables to crawl. A plan's tables outside of `tables` are parents, which are read and not written.
 
-    `tables` are those that the user requested; other tables of a plan are parents, which are read and not written.
     `details` are the tables whose records are requested one by one, `settings` the parameter values from the
-    configuration. `finished` are scopes of the interrupted crawl that this one resumes; they aren't read again.
+    configuration, `finished` the scopes of the interrupted crawl, which aren't read again.
     """
 
     catalog: Catalog

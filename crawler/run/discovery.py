@@ -39,10 +39,7 @@ class FixedProvider:
 
 
 class StsCall:
-    """A `StsClient` for one account. `tally` counts all requests.
-
-    STS limits the caller, so that hundreds of roles that are assumed with one key share the bucket of that key.
-    """
+    """A `StsClient` for one account. STS limits the caller: roles that one key assumes share the bucket of that key."""
 
     def __init__(self, client: Client, account_id: str, tally: RequestCounts) -> None:
         self._client = client

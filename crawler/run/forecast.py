@@ -24,10 +24,7 @@ _ScopeKey = tuple[str, str, str]  # account, region, table
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Lists, their requests, and the least time for these.
-
-    `bucket` is the limit that decides the time: a product, or `product.Action`; empty if no burst is exceeded.
-    """
+    """Lists, requests, least time; `bucket` decides it: a product, `product.Action`, or "" if no burst is exceeded."""
 
     lists: int = 0
     requests: int = 0
@@ -37,10 +34,9 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class TargetForecast:
-    """One account in one region. `expected` is None without a last crawl.
+    """The forecast of a target. `expected` is None without a last crawl. A target with a skip reason sends nothing.
 
-    Of the `scopes`, `estimated` aren't in the last crawl's ledger and are estimated from their parents. `unknown` ones
-    can't be estimated and count as nothing. A refused target sends nothing.
+    Of the `scopes`, those that the last ledger lacks are `estimated` from their parents, or `unknown` and count as 0.
     """
 
     target: Target
@@ -94,10 +90,7 @@ def forecast(
     details: Collection[str] = (),
     settings: Mapping[str, Sequence[str]] | None = None,
 ) -> Forecast:
-    """Estimate the crawl of these plans.
-
-    `rules`, `details` and `settings` as in `ResolvedConfig`. `ledger` is the last crawl's, None without one.
-    """
+    """Estimate the crawl of `plans`. `ledger` is the last crawl's; the other parameters are as in `ResolvedConfig`."""
     forecaster = _Forecaster(catalog, rules, ledger, details, settings or {})
     targets = tuple(forecaster.target(plan) for plan in plans)
     expected = [found.expected for found in targets if found.expected is not None]
@@ -174,10 +167,7 @@ class _Forecaster:
         return found
 
     def _estimate(self, operation: Operation, above: Mapping[str, _ScopeEstimate]) -> _ScopeEstimate:
-        """Estimate one request per list, since the number of pages is unknown.
-
-        Several parents mostly name the same lists, so that the parent with the most lists stands for all.
-        """
+        """Estimate one request per list. Parents mostly name the same lists: the one with the most stands for all."""
         if not operation.parents:
             return _ScopeEstimate("estimated", 1, 1)
         lists = [self._lists_below(parent, above[parent.table]) for parent in operation.parents]

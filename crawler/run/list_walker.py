@@ -26,7 +26,7 @@ MAX_WRITING = 16
 
 
 class PageReader:
-    """Requests pages. `normalizers` are by table. Windows of time end when the reader was made."""
+    """Requests pages. `normalizers` are by table. A time window ends when the reader was created."""
 
     def __init__(self, client: Client, normalizers: Mapping[str, Normalizer], clock: Clock) -> None:
         self._client = client
@@ -35,10 +35,7 @@ class PageReader:
         self._began_at = clock.now()
 
     def fetch(self, job: Job, parameters: Mapping[str, str]) -> Awaitable[RowPage]:
-        """Return one page of a list; `parameters` are those that paging adds to the request. Await it at once.
-
-        Raises the errors of `Client.exchange` and `Normalizer.read`.
-        """
+        """Return a page; await it at once. Paging adds `parameters`. Raises as `Client.exchange`, `Normalizer.read`."""
         scope, operation = job.scope, job.scope.operation
         request = ApiRequest(
             operation.product,

@@ -113,7 +113,7 @@ def _needs_provider(location: BucketLocation) -> bool:
 async def _provider(config: Config, system: System) -> AsyncIterator[Provider]:
     """Open a connection of its own for the default chain, which may call STS or a metadata service.
 
-    The crawl's own client won't do: it counts these requests, and refuses them after `[crawl] deadline`.
+    The crawl's own client isn't used: it counts these requests, and refuses them after `[crawl] deadline`.
     """
     async with open_connection(config, endpoint_map(config), limit_rules(config), system) as connection:
         call = StsCall(connection.client, "output", RequestCounts())

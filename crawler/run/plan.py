@@ -92,10 +92,7 @@ def plan_sha256(catalog: Catalog, plans: Iterable[TargetPlan], written: Sequence
 
 
 def resume_conditions(resolved: ResolvedConfig, redaction: Redaction) -> dict[str, str]:
-    """Return what, in addition to the plan, must be the same in a crawl that is resumed: name in messages → value.
-
-    The fingerprint key itself isn't in it.
-    """
+    """Return the resume conditions, without the plan and the fingerprint key itself: name in messages → value."""
     config = resolved.config
     return {
         "version of acs-inventory": __version__,

@@ -77,10 +77,7 @@ class _Page:
 
 
 async def list_members(client: Client, caller: SignedAccount, tally: RequestCounts) -> MemberList:
-    """Read all pages of ListAccounts.
-
-    Raises ApiError, and PaginationError for a list that is missing, doesn't end, or has a member without account ID.
-    """
+    """Read all pages of ListAccounts. Raises ApiError, and PaginationError without a list, an end or an account ID."""
     channel = client.channel(caller.account_id, "", PRODUCT, "ListAccounts")
 
     async def fetch(parameters: Mapping[str, str]) -> _Page:

@@ -1,4 +1,4 @@
-"""Runs the lists of a crawl: each scope's root list first, children as soon as a page of their parent is in.
+"""Runs the lists of a crawl: each scope's root list first, children as soon as a page of their parent has been read.
 
 An error of one list ends that list and marks its scope; other lists go on. `client.request_queue` decides the order of
 requests, `client.dispatcher` their time.
@@ -51,10 +51,7 @@ class Scheduler:
         self.open_scopes = self._tree.open
 
     async def run(self, deadline_s: float = inf) -> None:
-        """Crawl until every scope has ended or the time is over; scopes that are open then are `not_attempted`.
-
-        Raises OutputError if the disk fails. Errors of a list are in the ledger.
-        """
+        """Crawl until all scopes have ended. At the deadline, open ones are `not_attempted`. Raises OutputError."""
         self._progress.scopes = sum(len(plan.tables) for plan in self._plans)
         for plan in self._plans:
             self._progress.by_account[plan.target.account_id] += len(plan.tables)

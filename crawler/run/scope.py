@@ -49,7 +49,7 @@ class ListRowCounts:
 
 @dataclass(slots=True, eq=False)
 class Scope:
-    """One table in one account and region, while it is crawled.
+    """One table in one target, while it is crawled.
 
     `open_parents` counts the parent scopes that may still give lists. `pending` counts the lists that haven't ended,
     `running` has the cancel scopes of those that have begun. `writer` is None for a parent that the user didn't
@@ -201,10 +201,9 @@ def describe_walks(walks: Mapping[str, int]) -> str:
 
 @dataclass(slots=True)
 class Job:
-    """One list to walk.
+    """One list to walk. `has_slot`: the dispatcher has granted a slot, so its first request may go at once.
 
-    `is_speculative`: no record names the list, it may not exist. `has_slot`: the dispatcher has granted a slot, so its
-    first request may go at once. `body` is the last page as received, kept if the records' details are requested.
+    `body` is the last page as received, kept if the records' details are requested.
     """
 
     scope: Scope

@@ -98,7 +98,7 @@ class ScopeTree:
             self._tasks.start_soon(self._end_if_done, scope)
 
     async def end(self, scope: Scope) -> None:
-        """End a scope: write its rows, pass its outcome to its children, note it in the journal and record it."""
+        """End a scope: write its rows, pass its outcome to its children, record it in the journal and in the ledger."""
         self.ending += 1
         row = await scope.end(self._clock.now())
         for child in scope.children:
@@ -173,7 +173,7 @@ class ScopeTree:
             await self._end_if_done(child)
 
     async def _note(self, scope: Scope, row: ScopeRow) -> None:
-        """Note a whole scope and the lists below it in the journal, for a crawl that resumes this one."""
+        """Record a whole scope and the lists below it in the journal, for a crawl that resumes this one."""
         if is_whole(row.status):
             lists = {child.operation.table: child.known_lists() for child in scope.children}
             with anyio.CancelScope(shield=True):

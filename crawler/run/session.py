@@ -28,7 +28,7 @@ UNREACHABLE = "Unreachable"
 
 @dataclass(frozen=True, slots=True)
 class ResolvedAccount:
-    """An account whose credentials were tried. `refusal`: why it can't be crawled."""
+    """An account whose credentials were tried. `refusal`: its skip reason, if it can't be crawled."""
 
     account: Account
     caller: SignedAccount
@@ -54,10 +54,7 @@ class Session:
         self._log = structlog.get_logger()
 
     async def identify(self, accounts: Sequence[Account] | None = None) -> list[ResolvedAccount]:
-        """Try the credentials of all accounts concurrently, with one GetCallerIdentity each.
-
-        Without `accounts`, the configured ones. The result is in the order of the accounts.
-        """
+        """Identify accounts (default: the configured ones) concurrently, in order, by one GetCallerIdentity each."""
 
         async def one(account: Account) -> ResolvedAccount:
             call = StsCall(self.client, account.id, self.overhead["sts"])

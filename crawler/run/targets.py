@@ -30,10 +30,7 @@ def is_special(region_id: str) -> bool:
 
 
 def select_regions(wanted: Regions, offered: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """Return the regions to crawl, in order, of those that any product offers (product → regions).
-
-    Raises ConfigError for a configured region that no product has.
-    """
+    """Return the wanted regions, in order. Raises ConfigError for one that no product offers (product → regions)."""
     known = {region for regions in offered.values() for region in regions}
     if wanted == "all":
         return tuple(sorted(region for region in known if not is_special(region)))
@@ -58,7 +55,7 @@ def interleave(by_account: Mapping[str, Iterable[str]]) -> list[Target]:
 
 @dataclass(frozen=True, slots=True)
 class SkipReason:
-    """Why an account can't be crawled: a code and a sentence, and the status of its scopes."""
+    """The code, the message and the status with which an account or target is not requested."""
 
     code: str
     message: str
@@ -67,10 +64,7 @@ class SkipReason:
 
 @dataclass(frozen=True, slots=True)
 class TargetPlan:
-    """The tables to read in one target, parents first, including parents that aren't selected.
-
-    `refusal`: why the target can't be crawled; all its scopes end with it.
-    """
+    """The tables to read in one target, parents first, selected or not. `refusal`: the skip reason of all scopes."""
 
     target: Target
     caller: SignedAccount

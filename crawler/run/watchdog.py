@@ -88,10 +88,9 @@ async def watch_progress(
     on_stuck: Callable[[], object],
     patience_s: float = PATIENCE_S,
 ) -> None:
-    """Check again and again whether `progress_counters` has changed, or `last_wakeup` is still to come.
+    """Raise StuckError if, for `patience_s`, `progress_counters` hasn't changed and `last_wakeup` isn't still to come.
 
-    If neither was true for `patience_s`, log the event `stuck` with the stacks of all tasks, call `on_stuck`, and
-    raise StuckError.
+    Before that, log the event `stuck` with the stacks of all tasks, and call `on_stuck`.
     """
     seen, moved_at = progress_counters(), clock.monotonic()
     while clock.monotonic() - moved_at < patience_s:
@@ -106,10 +105,7 @@ async def watch_progress(
 
 
 def task_stacks() -> list[str]:
-    """Return where the tasks of this loop are waiting: `3 × outermost < … < innermost`, the most frequent first.
-
-    The stacks have places in the code only, without variables and arguments.
-    """
+    """Return where tasks wait, the most frequent first: `3 × outermost < … < innermost`. Only places in the code."""
     stacks = Counter(" < ".join(_stack_of(task.get_coro())) for task in asyncio.all_tasks())
     return [f"{number} × {stack}" for stack, number in stacks.most_common(_MAX_STACKS)]
 

@@ -1,1 +1,1 @@
-"""Logs, metrics, traces and the ping URL: how a crawl reports to other systems."""
+"""Reports of a crawl to other systems, one module each: `logs`, `metrics`, `tracing` and `ping`."""

@@ -1,9 +1,8 @@
 """Providers of credentials, one for each type of the official credentials library.
 
 Read `base` (credentials and protocols), `spec` (the configuration), `chain` (configuration → provider, and the default
-chain), then `refresh` (a single refresh in flight), and last the sources: `sts`, `metadata` and `profiles`.
-Nothing here opens a connection: requests to STS go through `StsClient`, those to the metadata service through
-`HttpFetch`. The caller passes both.
+chain), then `refresh` (renewal by a single flight), and last the sources: `sts`, `metadata` and `profiles`.
+Nothing here opens a connection: the caller passes an `StsClient` for STS and an `HttpFetch` for metadata services.
 """
 
 from __future__ import annotations

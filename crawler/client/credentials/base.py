@@ -115,10 +115,7 @@ class UnsupportedProfileError(CredentialsError):
 
 
 def checked_keys(access_key_id: str, access_key_secret: str, security_token: str, source: str) -> Credentials:
-    """Return credentials from the text of `source`, stripped of white space around it.
-
-    Raises CredentialsError for an empty ID or secret, and for a value that no HTTP header can hold.
-    """
+    """Return the stripped keys. Raises CredentialsError for no ID or secret, or a value that no header can hold."""
     key_id, secret, token = access_key_id.strip(), access_key_secret.strip(), security_token.strip()
     for part, text in {"access key ID": key_id, "access key secret": secret, "security token": token}.items():
         if not text and part != "security token":

@@ -64,10 +64,7 @@ def are_numbers(literals: Sequence[Any]) -> bool:
 
 
 def are_timestamps(texts: Sequence[str]) -> bool:
-    """Whether texts are valid timestamps with a zone, to the microsecond, away from the ends of the calendar.
-
-    Most texts have the same shape, which is compared for all at once.
-    """
+    """Whether texts are valid timestamps with a zone, to the microsecond, away from the ends of the calendar."""
     whole = "".join(texts)
     shape = texts[0].translate(_TO_ZERO)
     is_same = shape in _SHAPES and whole.translate(_TO_ZERO) == shape * len(texts)

@@ -1,7 +1,7 @@
-"""Pagination: reads one list to its end, with one pager per family of paging.
+"""Pagination: reads one list to its end, with one pager per family of paging styles.
 
-`pager_for` chooses the pager: `TokenPager`, `NumberedPager` or `SinglePage`. All of them use a `PageFetcher`. A list
-ends because the service says so, or with an error or a status; it never ends silently.
+Read `page` first (the parts that all pagers share), then `by_token`, `by_number` and `single`. A list ends because
+the service says so, or with an error or a status; it never ends silently.
 """
 
 from __future__ import annotations
@@ -28,11 +28,7 @@ _Page = TypeVar("_Page", bound=PageLike)
 
 
 def pager_for(paging: Paging, fetch: FetchPage[_Page], spawn: Spawn | None = None) -> Pager[_Page]:
-    """Return the pager for a list, by the paging style of its operation.
-
-    `fetch` gets the parameters that paging adds to a request. `spawn` starts a task; without it, numbered pages are
-    fetched one by one.
-    """
+    """Return the pager for a paging style. `fetch` gets the parameters that paging adds; `spawn` is for prefetching."""
     fetcher = PageFetcher(paging, fetch)
     match paging.style:
         case "token" | "version":

@@ -47,10 +47,7 @@ class TokenPager(Pager[_Page]):
             token = following
 
     def _parse_token(self, received: Any) -> str | None:
-        """Return the next page's token; None at the end of the list.
-
-        The end is an absent or null token, empty text, or two quotation marks; in the style `version` also 0.
-        """
+        """Return the next page's token; None for an absent, null or empty one, two quotation marks, or version 0."""
         if received is None or received in ("", '""'):
             return None
         name = self._paging.output_key

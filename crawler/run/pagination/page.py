@@ -58,10 +58,7 @@ class PageConsumer(Protocol[_Consumed]):
 
 
 class PageFetcher(Generic[_Page]):
-    """Fetches pages of one list, at most `MAX_PAGES`.
-
-    `pages` counts them. `limit` is the page size; it is reduced where the service refuses it for the first page.
-    """
+    """Fetches at most `MAX_PAGES` pages of a list. `limit` is the page size, reduced if it is refused for page 1."""
 
     def __init__(self, paging: Paging, fetch: FetchPage[_Page]) -> None:
         self.pages = 0
@@ -70,10 +67,7 @@ class PageFetcher(Generic[_Page]):
         self._fetch = fetch
 
     async def fetch(self, parameters: Mapping[str, str]) -> _Page:
-        """Fetch a page; the page size is added to `parameters`.
-
-        Raises PaginationError after `MAX_PAGES` pages, and the errors of the fetch function.
-        """
+        """Fetch a page of `limit` records. Raises as the fetch function; PaginationError after `MAX_PAGES` pages."""
         if self.pages >= MAX_PAGES:
             raise PaginationError("TooManyPages", f"The list hasn't ended after {MAX_PAGES} pages.")
         key = self._limit_key

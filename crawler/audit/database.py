@@ -40,7 +40,7 @@ _AT_CONNECTING: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-# No variables of this process as tables, and no spilling into the working folder, which is DuckDB's default.
+# No variables of this process as tables, and no spilling into the working folder, unlike DuckDB's defaults.
 _SETTINGS = {"TimeZone": "UTC", "python_enable_replacements": "false", "temp_directory": ""}
 
 
@@ -48,8 +48,8 @@ _SETTINGS = {"TimeZone": "UTC", "python_enable_replacements": "false", "temp_dir
 class OpenSnapshot:
     """One committed snapshot. `ledger` has one row per scope, including tables that were only read for child lists.
 
-    `root` is the folder of its files. Files of a snapshot in a bucket are fetched on first use into a temporary folder,
-    which is removed when the process ends.
+    `root` is the folder of its files. Files in a bucket are fetched on first use into a temporary folder, which is
+    removed when the process ends.
     """
 
     root: Path

@@ -1,7 +1,7 @@
 """Check one SQL statement over a snapshot and run it.
 
-DuckDB's parser decides, not the text: the statement and all its parts must only read. A WITH may contain a COPY that
-writes into the output, and EXPLAIN ANALYZE runs the statement that it explains.
+DuckDB's parser checks that the statement and all its parts only read. The text isn't enough: a WITH may contain a COPY
+that writes into the output, and EXPLAIN ANALYZE runs the statement that it explains.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _check_nodes(connection: duckdb.DuckDBPyConnection, sql: str, label: str) ->
 
 
 def _tables_to_open(snapshot: OpenSnapshot, sql: str) -> list[str] | None:
-    """Return the tables that a statement reads; None for all. Only these are opened and fetched."""
+    """Return the tables that a statement reads; None for all. No other table is opened or fetched."""
     names = mentioned_tables(sql)
     # No name, or an unknown one: the statement may be about the tables themselves (SHOW TABLES).
     if not names or not names <= {*snapshot.manifest.tables, SCOPES_VIEW} or "query_table" in sql.lower():

@@ -154,7 +154,7 @@ def _why(row: Mapping[str, str]) -> str:
 def print_skipped_members(
     out: Console, directory: Mapping[str, Any] | None, skipped: Sequence[Mapping[str, str]]
 ) -> None:
-    """Print the members of the organization that aren't crawled, with reasons, and the error of their list."""
+    """Print the skipped members with their reasons, and the error of the list of members."""
     if directory is not None and directory["error_message"]:
         reason = safe(f"{directory['error_code']}: {directory['error_message']}")
         out.print(status_text(directory["status"]), reason, soft_wrap=True)
@@ -233,7 +233,7 @@ def directory_value(directory: DirectoryEntry | None) -> dict[str, Any] | None:
 
 
 def skipped_member_values(skipped: Sequence[SkippedMember]) -> list[dict[str, str]]:
-    """Return the members of the organization that aren't crawled, with reasons."""
+    """Return the skipped members with their reasons."""
     return [asdict(member) for member in skipped]
 
 

@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 
 def load(config_file: Path | None) -> Config:
-    """Load the configuration with this process's environment, and protect the memory that holds its keys.
-
-    Raises ConfigError.
-    """
+    """Load the configuration with this process's environment, and protect its keys in memory. Raises ConfigError."""
     import os
 
     from crawler.cli.process import keep_memory_private
@@ -35,10 +32,7 @@ def load(config_file: Path | None) -> Config:
 
 
 def catalog_for(config_file: Path | None, uri: str | None) -> Catalog:
-    """Return the catalog of a command, with the user's own tables if there is a configuration.
-
-    `--output` without `--config` reads no configuration.
-    """
+    """Return a command's catalog. It has the user's own tables, except for `--output` without `--config`."""
     from crawler.catalog import load_catalog
 
     has_config = config_file is not None or uri is None
@@ -46,7 +40,7 @@ def catalog_for(config_file: Path | None, uri: str | None) -> Catalog:
 
 
 def locate_output(config_file: Path | None, uri: str | None) -> OutputLocation:
-    """Return the location of the snapshots: `uri`, or else the configuration's. A given `uri` needs no configuration.
+    """Return the location of the snapshots: `uri`, which needs no configuration, or else the configuration's.
 
     Raises ConfigError if a folder doesn't exist, CommandError if a bucket can't be read.
     """

@@ -39,10 +39,7 @@ def crawl_and_notify(config: Config, crawl: Callable[[], CrawlResult]) -> CrawlR
 
 
 def notify_result(config: Config, result: CrawlResult | None, exit_code: int, began_at: datetime) -> None:
-    """Write the metrics, send the spans and ping the URL. A failure is logged and never raised.
-
-    `result` is None if the crawl raised an error.
-    """
+    """Write the metrics, send the spans, ping the URL; log failures. `result` is None if the crawl raised an error."""
     import structlog
 
     from crawler.telemetry.metrics import CrawlFigures, write_textfile

@@ -83,10 +83,7 @@ def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
 
 
 async def cancel_on_signal(main: Callable[[], Awaitable[_Result]]) -> _Result:
-    """Return the result of `main`. The first SIGINT or SIGTERM cancels it and raises Interrupted.
-
-    A second signal ends the process at once.
-    """
+    """Return the result of `main`. SIGINT or SIGTERM cancels it: raises Interrupted. A second one ends the process."""
     import anyio
 
     received: list[int] = []

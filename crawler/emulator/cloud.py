@@ -88,7 +88,7 @@ class Cloud:
     def edit(
         self, account_id: str, region_id: str, action_key: str, records: Sequence[Item], parent: Parent = ()
     ) -> None:
-        """Replace one list; the next page served shows it. Pass function instances in PascalCase.
+        """Replace one list, from the next page served on. Pass function instances in PascalCase.
 
         Child lists of removed records are removed, too. New records can be parents from now on.
         """

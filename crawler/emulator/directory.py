@@ -1,9 +1,8 @@
 """The resource directory: ListAccounts, RPC style, version 2022-04-19.
 
 Parameters, bounds and fields: https://www.alibabacloud.com/help/en/resource-management/developer-reference/
-api-resourcedirectorymaster-2022-04-19-listaccounts and alibabacloud-resourcedirectorymaster20220419 2.3.1, whose
-tokens the page doesn't have yet (checked 2026-11-22). The error codes of invalid parameters are guesses in the
-gateway's style.
+api-resourcedirectorymaster-2022-04-19-listaccounts and alibabacloud-resourcedirectorymaster20220419 2.3.1, whose tokens
+the page doesn't have yet (checked 2026-11-22). Error codes of invalid parameters are guesses in the gateway's style.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Logs the requests to the cloud: a bounded log, and counters of all requests. Headers and secrets are not logged."""
+"""The bounded log of the requests to the cloud, and counters of all requests. It has no headers and no secrets."""
 
 from __future__ import annotations
 

@@ -49,10 +49,9 @@ class CloudOrganization:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The numbers of records of one account in one region.
+    """The numbers of records of one account in one region; others follow from the functions and services.
 
-    The numbers of all other records follow from the functions and services. The longest child list has `longest`
-    records, most have three or fewer.
+    The longest child list has `longest` records, most have three or fewer.
     """
 
     functions: int

@@ -3,9 +3,9 @@
 Read `writer` first (scopes, journal, commit) with `destination`, the protocol of its output. Then read
 `folder/destination` and `folder/commit`: the order of its steps makes a crash harmless. `bucket/destination` and
 `bucket/latest` do the same without a rename and a lock. `rows/scope_writer` and `rows/row_buffer` buffer rows until
-they are in Parquet files; `ended_scopes` and `staging` turn these files into a `manifest`, which readers start from.
-`ledger` has the result of each scope, `layout` every path. Only `disk` writes to the local disk, only `object_store` to
-buckets. `reader`, `verify` and `retention` work on committed snapshots; `lake` makes Iceberg and Delta tables of them.
+they are in Parquet files; `ended_scopes` and `staging` turn these files into a `manifest`, from which readers start.
+`ledger` has the outcome of each scope, `layout` every path. Only `disk` writes to the local disk, only `object_store`
+to buckets. `reader`, `verify` and `retention` work on committed snapshots; `lake` makes lake tables of them.
 """
 
 from __future__ import annotations

@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 class Destination(Protocol):
-    """A destination that one snapshot has acquired. It ends with `commit` or `abandon`.
+    """A destination that one snapshot has acquired. It ends with `commit` or `abandon`. Methods raise OutputError.
 
-    `disk` is where rows are staged, in parts of at most `max_part_bytes`. `recovered` has the IDs of the snapshots that
-    were completed when the destination was acquired. Methods raise OutputError. `buffer` is the writer's: it runs
-    blocking functions, and runs none after one has failed.
+    Rows are staged on `disk`, in parts of at most `max_part_bytes`. `recovered` has the IDs of the snapshots that were
+    completed when the destination was acquired. `buffer` is the writer's: it runs blocking functions until one fails.
     """
 
     snapshot_id: str
@@ -31,14 +30,14 @@ class Destination(Protocol):
     async def open_journal(
         self, buffer: RowBuffer, conditions: ResumeConditions, parents_by_table: Mapping[str, Sequence[str]]
     ) -> list[JournalEntry]:
-        """Begin the journal where this destination keeps one; return the entries of a resumed crawl, parents first.
+        """Begin the journal if this destination keeps one; return the entries of a resumed crawl, parents first.
 
-        Raises ConfigError where the resumed crawl was begun with other conditions.
+        Raises ConfigError if the resumed crawl began with other conditions.
         """
         ...
 
     async def note(self, entry: JournalEntry) -> None:
-        """Note a scope durably, where a journal is open."""
+        """Record a scope durably, if a journal is open."""
         ...
 
     def leave_unfinished(self) -> bool:
@@ -46,11 +45,11 @@ class Destination(Protocol):
         ...
 
     async def deliver(self, buffer: RowBuffer, files: Sequence[PartFile]) -> None:
-        """Take the finished files of a scope to where the commit needs them."""
+        """Move the finished files of a scope to the place where the commit needs them."""
         ...
 
     async def stage(self, buffer: RowBuffer, assemble: Callable[[], Manifest]) -> Manifest:
-        """Call `assemble`, which blocks and stages the last files; then do each step that may still fail unseen."""
+        """Call `assemble`, which blocks and stages the last files. Then do all else that may fail before the commit."""
         ...
 
     async def commit(self, buffer: RowBuffer, manifest: Manifest) -> None:
@@ -62,7 +61,7 @@ class Destination(Protocol):
         ...
 
     async def abandon(self) -> None:
-        """Remove what is staged, unless `leave_unfinished` was called, and release the destination.
+        """Remove the staged files, unless `leave_unfinished` was called, and release the destination.
 
         After `commit` this does nothing.
         """

@@ -32,14 +32,14 @@ _LINKED = (errno.ELOOP, errno.ENOTDIR)
 
 
 def is_trusted_owner(owner_uid: int, own_uid: int) -> bool:
-    """Whether a folder of this owner may be written in: ours or root's; root (containers) may write in any."""
+    """Whether a folder of this owner may be written to: ours or root's. Root (containers) may write to any."""
     return own_uid in (0, owner_uid) or owner_uid == 0
 
 
 class Disk:
     """One output folder. Modes are 0666 and 0777 without the bits of `umask`; the process's own umask has no effect.
 
-    Methods raise OutputError where the operating system refuses.
+    Methods raise OutputError if the operating system refuses.
     """
 
     def __init__(self, root: Path, umask: int = 0o077) -> None:
@@ -58,7 +58,7 @@ class Disk:
         self._root_fd = -1
 
     def make_folder(self, path: str) -> bool:
-        """Make one folder in an existing one; False where it exists already."""
+        """Make one folder in an existing one; False if it exists already."""
         with self._translate_errors("make the folder", path), self._folder(parent(path)) as folder:
             try:
                 os.mkdir(_name(path), self._folder_mode, dir_fd=folder)
@@ -146,14 +146,14 @@ class Disk:
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def names(self, path: str) -> list[str]:
-        """Return the names in a folder, sorted; none where there is no such folder."""
+        """Return the names in a folder, sorted; none if there is no such folder."""
         if not self.has(path):
             return []
         with self._translate_errors("list", path), self._folder(path) as folder, os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries)
 
     def stat(self, path: str) -> os.stat_result | None:
-        """Return the status of the path itself, without following links; None where it doesn't exist."""
+        """Return the status of the path itself, without following links; None if it doesn't exist."""
         try:
             with self._translate_errors("look at", path), self._folder(parent(path)) as folder:
                 return os.stat(_name(path) or ".", dir_fd=folder, follow_symlinks=False)
@@ -182,7 +182,7 @@ class Disk:
             return file.read()
 
     def free_bytes(self) -> int:
-        """Return the bytes that an unprivileged user may still write on the root's file system; -1 where unknown."""
+        """Return the bytes that an unprivileged user may still write on the root's file system; -1 if unknown."""
         try:
             found = os.fstatvfs(self._root_fd)
         except OSError:

@@ -17,10 +17,10 @@ Scope = tuple[str, str, str]
 
 
 class EndedScopes:
-    """The scopes of one snapshot: those that are being written, and what those that ended have left.
+    """The scopes of one snapshot: those being written, and the files of those that ended.
 
     `files` has the files of each scope that was kept with rows. `emptied_folders` has the accounts' folders from which
-    a scope's parts were removed. Most scopes of a large crawl have no file: they take a bit each.
+    a scope's parts were removed. Most scopes of a large crawl have no file: they take one bit each.
     """
 
     def __init__(self, snapshot_id: str) -> None:
@@ -32,13 +32,13 @@ class EndedScopes:
         self._open: set[Scope] = set()
 
     def begin(self, scope: Scope) -> None:
-        """Note that a scope is being written. Raises RuntimeError where it was begun before."""
+        """Record that a scope is being written. Raises RuntimeError if it was begun before."""
         if scope in self._open or scope in self._ended:
             raise RuntimeError(f"the scope {scope} was begun before")
         self._open.add(scope)
 
     def end(self, scope: Scope, files: list[PartFile] | None, had_parts: bool) -> None:
-        """Note that a scope was kept with these files, or dropped (None)."""
+        """Record that a scope was kept with these files, or dropped (None)."""
         self._open.discard(scope)
         self._ended.add(scope)
         if files is None:
@@ -49,7 +49,7 @@ class EndedScopes:
             self.emptied_folders.add(account_folder(scope[0], self._snapshot_id, scope[1]))
 
     def raise_unless_consistent(self, ledger: Ledger) -> None:
-        """Raise OutputError unless the ledger has, of each scope, as many rows as its files."""
+        """Raise OutputError unless the ledger has as many rows for each scope as its files."""
         if not ledger:
             raise OutputError("a snapshot without any scope is not committed")
         kept = {scope: sum(file.rows for file in files) for scope, files in self.files.items()}
@@ -73,7 +73,7 @@ class EndedScopes:
 
 
 class ScopeSet:
-    """A set of scopes. A crawl may have a million of them, so each takes a bit instead of a tuple."""
+    """A set of scopes. A crawl may have a million of them, so each takes one bit instead of a tuple."""
 
     __slots__ = ("_places", "_tables")
 

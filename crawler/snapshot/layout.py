@@ -1,8 +1,8 @@
 """Every path of the output, made from validated parts only, and the ID of a snapshot.
 
 Paths are text with `/`, relative to the output's root. A part that doesn't match its pattern is refused, never encoded:
-account IDs are digits, regions and tables are those of the catalog. So no response of a cloud and no configuration can
-point outside the root.
+account IDs are digits, regions and tables are those of the catalog. So no response and no configuration can point
+outside the root.
 """
 
 from __future__ import annotations
@@ -29,9 +29,7 @@ _PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
 
 
 def new_snapshot_id(now: datetime, random: Callable[[], float]) -> str:
-    """Return an ID such as `20261121T020000Z-7f3a`: the start in UTC and four hex digits. `random` returns a number in
-    [0, 1).
-    """
+    """Return an ID such as `20261121T020000Z-7f3a`: start in UTC, hex digits. `random` returns a number in [0, 1)."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{int(random() * 0x10000):04x}"
 
 

@@ -27,9 +27,9 @@ class ScopeRow:
     """One row of the ledger: one table in one account and region.
 
     The fields are the columns of the ledger's file. `written`: the user requested the table. `rows` counts rows in the
-    snapshot, `rows_seen` records of the API; `requests` counts HTTP attempts with retries. `lists` and `pages` count
-    those that were read, `misfits` values of another type than their column's, `vanished` lists whose parent was gone.
-    `walk` says how the lists were paged. Texts may be empty; times are UTC, None if no list was begun.
+    snapshot, `rows_seen` records of the API; `requests` counts attempts. `lists` and `pages` count those that were
+    read, `misfits` type mismatches, `vanished` lists whose parent was gone. `walk` says how the lists were paged. Texts
+    may be empty; times are UTC, None if no list was begun.
     """
 
     account_id: str
@@ -102,7 +102,7 @@ def decode_ledger(content: bytes, name: str) -> list[ScopeRow]:
 
 
 class _Pack:
-    """Rows in the order of their arrival: full blocks are compressed, each with its size before; then the latest."""
+    """Rows in the order of their arrival: compressed blocks, each with its uncompressed size, then the latest rows."""
 
     __slots__ = ("_blocks", "_latest")
 
@@ -130,8 +130,8 @@ _decode = msgspec.msgpack.Decoder(list[ScopeRow]).decode
 class Ledger(Sequence[ScopeRow]):
     """One row per scope, table by table; within a table, whole scopes first, then by arrival.
 
-    A row must not change after it was appended. `by_status` counts the rows. Each iteration decodes every row again, a
-    few microseconds per row: a caller that needs several figures of all rows takes them in one iteration.
+    A row must not change after `append`. `by_status` counts the rows. Each iteration decodes every row again, a few
+    microseconds per row: take several figures of all rows in one iteration.
     """
 
     def __init__(self, rows: Iterable[ScopeRow] = ()) -> None:
@@ -146,7 +146,7 @@ class Ledger(Sequence[ScopeRow]):
         return rows if isinstance(rows, Ledger) else cls(rows)
 
     def append(self, row: ScopeRow) -> None:
-        """Add a row, which must not change afterwards."""
+        """Add a row."""
         packs = self._packs.get(row.table)
         if packs is None:
             packs = self._packs[row.table] = (_Pack(), _Pack())

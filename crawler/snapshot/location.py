@@ -1,8 +1,7 @@
 """The location of an output on an object store, from its URI and the environment, without any request.
 
 `s3://` uses the variables and the profile of the AWS CLI, `oss://` those of ossutil and the region of the aliyun CLI.
-The location has all that a request needs in addition to keys: the endpoint, the region, and the way to address the
-bucket.
+The location has all that a request needs in addition to keys: the endpoint, the region, and the bucket's addressing.
 """
 
 from __future__ import annotations
@@ -40,9 +39,10 @@ class AccessKeys:
 
 @dataclass(frozen=True, slots=True)
 class BucketLocation:
-    """One bucket and a prefix in it. `endpoint` is empty for AWS's own endpoint of the region; with `is_virtual_host`
-    its host contains the bucket's name. `keys` are those of the environment or a profile, None where the machine's role
-    or the crawl's credentials sign.
+    """One bucket and a prefix in it.
+
+    `endpoint` is empty for AWS's own endpoint of the region. With `is_virtual_host` its host has the bucket's name.
+    `keys` are those of the environment or a profile, None if the machine's role or the crawl's credentials sign.
     """
 
     uri: str
@@ -135,7 +135,7 @@ def _raise_if_keyless(uri: str, environ: Mapping[str, str], *, has_keys: bool) -
 
 
 def _profile(environ: Mapping[str, str], home: Path) -> dict[str, str]:
-    """Return the AWS profile's values of both files; empty where there is none."""
+    """Return the AWS profile's values of both files; empty if there is none."""
     config = _ini(Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config"))
     credentials = _ini(Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials"))
     section = environ.get("AWS_PROFILE") or "default"

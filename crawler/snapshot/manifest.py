@@ -40,8 +40,8 @@ class StatusCounts(msgspec.Struct, frozen=True, kw_only=True):
 class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The list of the organization's members: the account that requested it, its status and its length.
 
-    `status` is complete, unstable, denied or failed. Any other than complete makes the snapshot partial: accounts may
-    be missing.
+    `status` is complete, unstable, denied or failed. Unless it is complete, accounts may be missing: the snapshot is
+    partial.
     """
 
     account_id: str
@@ -58,10 +58,10 @@ class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """See the module. Times are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
+    """The content of a manifest. Times are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
 
     `fingerprint_key_id` identifies the key of the fingerprints and reveals nothing of it; empty without a key.
-    `directory` is None without an organization; `left_out` are its members that weren't crawled, with their reasons.
+    `directory` is None without an organization; `left_out` are the skipped members, with their reasons.
     """
 
     format: int
@@ -184,7 +184,7 @@ def _describe_item(field: pa.Field) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SkippedMember:
-    """A member account of the organization that isn't crawled, with its name in Resource Directory and the reason."""
+    """A member that isn't crawled, with its name in the resource directory and the reason."""
 
     account_id: str
     name: str

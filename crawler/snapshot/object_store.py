@@ -1,4 +1,4 @@
-"""One bucket: objects are put whole, created once, swapped, listed, deleted. Only here obstore is used to write.
+"""One bucket: objects are put whole, created once, swapped, listed, deleted. Only this module writes with obstore.
 
 Parts are bounded in size, so that each is one PUT: no failure can leave a multipart upload, and an object is whole or
 doesn't exist. Nothing is sent as aws-chunked.
@@ -70,10 +70,7 @@ class Content:
 
 
 class ObjectStore:
-    """The output in a bucket, for one event loop. All paths are relative to the output's prefix.
-
-    Methods raise OutputError where the store refuses or doesn't answer.
-    """
+    """The output in a bucket, for one event loop. All paths are relative to its prefix. Methods raise OutputError."""
 
     def __init__(self, place: BucketLocation, keys: KeySource | None = None) -> None:
         self.place = place
@@ -91,10 +88,10 @@ class ObjectStore:
             await _obstore().put_async(self._store, path, data, use_multipart=False)
 
     async def create(self, path: str, data: bytes) -> bool:
-        """Put an object where none exists. Return False where one with other content exists.
+        """Put an object if none exists. Return False if one with other content exists.
 
-        If an answer is lost the object is read back: the same content means that it was created. Raises UncertainError
-        where it can't be read back either.
+        If an answer is lost the object is read again: the same content means that it was created. Raises UncertainError
+        if it can't be read either.
         """
         for _ in range(_CREATE_ATTEMPTS):
             try:
@@ -112,7 +109,7 @@ class ObjectStore:
         raise UncertainError(reason)
 
     async def swap(self, path: str, data: bytes, known: Content | None) -> bool:
-        """Replace the content that was read before, or None. Return False where it has changed. Only if `can_swap`."""
+        """Replace the content that was read before, or None. Return False if it has changed. Only if `can_swap`."""
         mode: Any = "create" if known is None else {"e_tag": known.tag}
         with self._translate_errors("replace", path):
             try:
@@ -122,7 +119,7 @@ class ObjectStore:
         return True
 
     async def read(self, path: str) -> Content | None:
-        """Return a small object; None where it doesn't exist."""
+        """Return a small object; None if it doesn't exist."""
         with self._translate_errors("read", path):
             try:
                 got = await _obstore().get_async(self._store, path)
@@ -147,7 +144,7 @@ class ObjectStore:
                 await _obstore().delete_async(self._store, list(paths))
 
     async def _create_once(self, path: str, data: bytes) -> None:
-        """Raises FileExistsError where the object exists, _NoAnswerError where the store didn't answer."""
+        """Raises FileExistsError if the object exists, _NoAnswerError if the store didn't answer."""
         with self._translate_errors("write", path):
             try:
                 if self.can_swap:

@@ -24,9 +24,7 @@ UNFINISHED_FOR = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """The snapshots that stay and those that are removed. `reasons` has why each one stays. `unfinished` has the IDs of
-    dead crawls.
-    """
+    """The snapshots that stay, those to remove, the `reasons` for those that stay, the IDs of `unfinished` crawls."""
 
     kept: list[SnapshotSummary]
     removed: list[SnapshotSummary]
@@ -38,7 +36,7 @@ def plan_prune(root: OutputLocation, rules: KeepRules, now: datetime, lakes: Seq
     """Return what a prune would do now. Writes nothing and takes no lock. Raises OutputError.
 
     Some snapshots stay whatever the rules: the newest complete one, the one that LATEST names, one whose files are the
-    content of a lake table, and any whose manifest can't be read, since its files aren't known.
+    content of a lake table, and any with an unreadable manifest, since its files aren't known.
     """
     found = list_snapshots(root)
     starts = {entry.snapshot_id: entry.started_at for entry in found if entry.started_at is not None}

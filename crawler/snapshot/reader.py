@@ -1,7 +1,4 @@
-"""Read committed snapshots: their list, one manifest, its ledger, a table's files.
-
-`root` is a local folder, or a bucket opened for reading.
-"""
+"""Read committed snapshots: their list, manifests, ledgers and files. `root` is a local folder, or an open bucket."""
 
 from __future__ import annotations
 
@@ -31,11 +28,11 @@ class Storage(Protocol):
     """An output to read. Paths are relative to it. Methods raise OutputError; messages contain its `str`."""
 
     def read(self, path: str) -> bytes | None:
-        """Return a file's content; None where it doesn't exist."""
+        """Return a file's content; None if it doesn't exist."""
         ...
 
     def names(self, folder: str) -> list[str]:
-        """Return the names of the files in a folder, not in those below; none where there is no such folder."""
+        """Return the names of the files in a folder, not in those below; none if there is no such folder."""
         ...
 
 
@@ -97,7 +94,7 @@ class BucketReader:
         return [entry["path"].rpartition("/")[2] for entry in found["objects"]]
 
     def fetch(self, file: PartFile, to: Path) -> None:
-        """Copy a file of a manifest to this machine. Raises OutputError, also where its SHA-256 differs."""
+        """Copy a file of a manifest to this machine. Raises OutputError, also if its SHA-256 differs."""
         import obstore
 
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -130,7 +127,7 @@ def storage_of(place: OutputLocation) -> Storage:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSummary:
-    """One snapshot of the list. Where its manifest can't be read `error` says why, and all but the ID is empty."""
+    """One snapshot of the list. If its manifest can't be read `error` says why, and all but the ID is empty."""
 
     snapshot_id: str
     status: str = ""
@@ -153,14 +150,14 @@ def list_snapshots(root: OutputLocation) -> list[SnapshotSummary]:
 
 
 def newest_snapshot_id(root: OutputLocation) -> str:
-    """Return the ID of the newest snapshot, complete or not; empty where there is none. Raises OutputError."""
+    """Return the ID of the newest snapshot, complete or not; empty if there is none. Raises OutputError."""
     return next(iter(snapshot_ids(root)), "")
 
 
 def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
     """Return a snapshot's manifest; `latest` is the newest complete snapshot.
 
-    Raises OutputError where there is none, where it can't be read, and where it doesn't match its checksum.
+    Raises OutputError if there is none, if it can't be read, or if it doesn't match its checksum.
     """
     if snapshot_id == "latest":
         snapshot_id = _read_latest(root)
@@ -184,7 +181,7 @@ def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
 
 
 def read_ledger(root: OutputLocation, manifest: Manifest) -> list[ScopeRow]:
-    """Return the result of each scope. Raises OutputError where the file is missing, damaged, or can't be read."""
+    """Return the outcome of each scope. Raises OutputError if the file is missing, damaged, or can't be read."""
     path = manifest.ledger.path
     content = _read(root, path)
     if content is None:

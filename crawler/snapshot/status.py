@@ -75,7 +75,7 @@ def combine(scope: Status, ended: Status) -> Status:
 def at_end(scope: Status, *, has_any_response: bool) -> Status:
     """Return a scope's status when all its lists have ended.
 
-    If any list gave a page, the product is there. UNSUPPORTED would say that its resources are gone: FAILED.
+    Any response proves that the product is there. UNSUPPORTED would say that its resources are gone: FAILED.
     """
     return Status.FAILED if scope is Status.UNSUPPORTED and has_any_response else scope
 
@@ -91,9 +91,9 @@ def snapshot_status(scopes: Iterable[Status], directory: Status | None) -> Snaps
 
 
 def crawl_exit_code(scopes: Iterable[Status], directory: Status | None, *, require_complete: bool) -> ExitCode:
-    """Return the exit code of a crawl. With FAILURE nothing is committed: no scope is whole, or not all where required.
+    """Return the exit code of a crawl. See `snapshot_status` for `directory`.
 
-    See `snapshot_status` for `directory`.
+    With FAILURE nothing is committed: no scope is whole, or not all are and `require_complete` is set.
     """
     found = set(scopes)
     if snapshot_status(found, directory) == "complete":

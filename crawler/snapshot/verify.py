@@ -1,7 +1,7 @@
 """The verification of committed snapshots: each file against its manifest, the manifest against its checksum (P13).
 
-It also finds orphaned files: files that no manifest lists but a reader with a glob pattern would read. It doesn't write
-and doesn't take the output's lock, so that it can run during a crawl. Snapshots that a crawl or a `prune` is moving are
+It also finds orphans: files that no manifest lists but a reader with a glob pattern would read. It doesn't write and
+doesn't take the output's lock, so that it can run during a crawl. Snapshots that a crawl or a `prune` is moving are
 skipped. `root` is a local folder, or a bucket opened for reading.
 """
 
@@ -78,7 +78,7 @@ class VerifyResult:
 
 
 def verify_snapshot(root: OutputLocation, snapshot_id: str) -> VerifyResult:
-    """Verify one snapshot. Raises OutputError where it doesn't exist, or where it was removed meanwhile."""
+    """Verify one snapshot. Raises OutputError if it doesn't exist, or was removed meanwhile."""
     if not is_snapshot_id(snapshot_id):
         raise OutputError(f"unknown snapshot ID {snapshot_id[:80]!r}; run `snapshots list` to see all IDs")
     if snapshot_id not in _known_ids(root):
@@ -90,10 +90,7 @@ def verify_snapshot(root: OutputLocation, snapshot_id: str) -> VerifyResult:
 
 
 def verify_all(root: OutputLocation) -> tuple[list[VerifyResult], list[BadFile]]:
-    """Verify every snapshot, newest first. The second list is about LATEST and orphaned folders.
-
-    Raises OutputError where the output can't be listed.
-    """
+    """Verify every snapshot, newest first; the second list is about LATEST and orphaned folders. Raises OutputError."""
     verdicts = []
     for snapshot_id in _known_ids(root):
         try:
@@ -221,7 +218,7 @@ def _wrong_sums(manifest: Manifest) -> Iterator[BadFile]:
 
 
 def _check_latest(root: OutputLocation, verdicts: Iterable[VerifyResult]) -> Iterator[BadFile]:
-    """LATEST must name the newest complete snapshot, or an older one while a crawl still moves it."""
+    """Yield the error of LATEST. It may name an older complete snapshot while a crawl still moves it."""
     complete = [verdict.snapshot_id for verdict in verdicts if verdict.status == "complete"]
     unreadable = {verdict.snapshot_id for verdict in verdicts if not verdict.status}
     lags = bool(complete) and complete[0] not in _moving_ids(root)
@@ -256,10 +253,9 @@ def _content(root: OutputLocation, path: str) -> tuple[bytes | None, str]:
 
 
 def _known_ids(root: OutputLocation) -> list[str]:
-    """Return the IDs of snapshots that have a file in the folder of the manifests, newest first.
+    """Return the IDs of snapshots that have a file in the folder of the manifests, newest first. Raises OutputError.
 
-    A snapshot without a manifest is left out while a crawl or a `prune` moves it, also after either was killed. Raises
-    OutputError where the folders can't be listed.
+    A snapshot without a manifest is left out while a crawl or a `prune` moves it, also after either was killed.
     """
     found: dict[str, set[str]] = {}
     for name in storage_of(root).names(SNAPSHOTS):

@@ -31,10 +31,9 @@ MAX_OPEN_PARTS = 64
 
 
 class SnapshotWriter:
-    """One snapshot, from its acquired destination to `commit` or `abandon`.
+    """One snapshot, from its acquired destination to `commit` or `abandon`. `schemas` has the schema of each table.
 
-    `schemas` has the schema of each table. `memory_bytes` bounds the rows and keys in memory; `max_open_parts` bounds
-    the files that are open at once.
+    `memory_bytes` bounds the rows and keys in memory; `max_open_parts` bounds the files that are open at once.
     """
 
     def __init__(
@@ -56,11 +55,11 @@ class SnapshotWriter:
     async def open_journal(
         self, plan_sha256: str, conditions: Mapping[str, str], parents_by_table: Mapping[str, Sequence[str]]
     ) -> list[JournalEntry]:
-        """Begin to note scopes, where the destination keeps a journal; return the finished scopes of a resumed crawl.
+        """Begin to record scopes if the destination keeps a journal; return the whole scopes of a resumed crawl.
 
-        `conditions`: what must be the same, in addition to the plan, for another crawl to resume this one, by its name
-        in messages. `parents_by_table`: every table of the plan → its parent tables. Raises ConfigError where the
-        resumed crawl was begun with another plan or other conditions, and OutputError.
+        Another crawl resumes this one only with the same plan and the same `conditions`, by their names in messages.
+        `parents_by_table`: every table of the plan → its parent tables. Raises ConfigError if the resumed crawl was
+        begun with another plan or other conditions, and OutputError.
         """
         entries = await self.destination.open_journal(
             self.buffer,
@@ -81,9 +80,9 @@ class SnapshotWriter:
     async def note(
         self, row: ScopeRow, unknown: Mapping[str, int], lists: Mapping[str, list[ChildList] | None]
     ) -> None:
-        """Note a scope that has ended and is whole, with its files, durably, where a journal is open.
+        """Record a whole scope with its files durably, if a journal is open. Raises OutputError.
 
-        `unknown` and `lists` are those of `JournalEntry`. Raises OutputError.
+        `unknown` and `lists` are those of `JournalEntry`.
         """
         files = self._scopes.files.get((row.table, row.account_id, row.region_id), [])
         await self.destination.note(JournalEntry(row=row, files=files, unknown=dict(unknown), lists=dict(lists)))
@@ -94,7 +93,7 @@ class SnapshotWriter:
 
     @property
     def buffered_bytes(self) -> int:
-        """The memory of rows that aren't on the disk yet, approximately."""
+        """The approximate memory of rows that aren't on the disk yet."""
         return self.buffer.buffered_bytes
 
     def scope(self, table: str, account_id: str, region_id: str) -> ScopeWriter:
@@ -109,7 +108,7 @@ class SnapshotWriter:
         """Make the snapshot visible. `ledger` has one row for each planned scope; their statuses give the snapshot's.
 
         A scope that `has_rows` must have as many rows as were kept of it, any other none. Raises OutputError, after
-        which nothing is committed (call `abandon` then), and UnfinishedCommitError where the snapshot is whole but not
+        which nothing is committed (call `abandon` then), and UnfinishedCommitError if the snapshot is whole but not
         all in place: the next crawl completes it.
         """
         self.buffer.raise_if_failed()
@@ -121,7 +120,7 @@ class SnapshotWriter:
         return manifest
 
     async def abandon(self) -> None:
-        """Give the snapshot up and release the destination. Nothing of it stays, unless `leave_unfinished` was called.
+        """Remove the staged files, unless `leave_unfinished` was called, and release the destination.
 
         After `commit` this does nothing.
         """

@@ -1,5 +1,5 @@
-"""Compare two snapshots.
+"""Compare two snapshots. Read `comparison` first.
 
-Read `comparison` first. `columns` chooses the compared columns, `join` pairs the rows in SQL, `values` compares two
-values, `scopes` compares the ledgers, `json_output` writes the result as JSON.
+`columns` chooses the compared columns, `join` pairs the rows in SQL, `values` compares two values, `scopes` compares
+the ledgers, `json_output` writes the result as JSON.
 """

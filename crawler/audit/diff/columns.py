@@ -1,7 +1,6 @@
 """Choose the columns in which two snapshots can be compared, from the Arrow schemas of their files.
 
-Columns and fields that exist on one side only, or whose types differ, are excluded: a release that adds a column
-doesn't change rows.
+Columns that exist on one side only, or whose types differ, are excluded: a release that adds one doesn't change rows.
 """
 
 from __future__ import annotations
@@ -27,9 +26,7 @@ ONLY_OLD, ONLY_NEW, OTHER_TYPE = "only the older snapshot has it", "only the new
 
 @dataclass(frozen=True, slots=True)
 class TableKey:
-    """How rows of a table are identified: the key columns within a scope, those of them that may be null, and the
-    volatile paths, whose values differ in every response of the API.
-    """
+    """The key columns of a table within a scope, those that may be null, and the paths of the volatile columns."""
 
     key: tuple[str, ...] = ()
     optional: frozenset[str] = frozenset()
@@ -38,8 +35,9 @@ class TableKey:
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """A column or nested field that both sides have. `children` are a struct's fields, or a list's or map's only child.
-    `path` is dotted, with `[]` for list items and `.*` for map values.
+    """A column or nested field of both sides, with a dotted `path`: `[]` for list items, `.*` for map values.
+
+    `children` are a struct's fields, or a list's or map's only child.
     """
 
     name: str
@@ -54,8 +52,8 @@ class FieldPath:
 class ComparedColumns:
     """How a table is compared. `key`: its columns, account and region first; empty to compare rows by content.
 
-    `excluded`: path → why it isn't compared. `present_on_one_side` matches the keys of `_extra` that are a column on
-    the other side.
+    `excluded`: path → why it isn't compared. `present_on_one_side` matches keys of `_extra` that are a column on the
+    other side.
     """
 
     key: tuple[str, ...]

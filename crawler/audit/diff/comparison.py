@@ -33,8 +33,9 @@ _BATCH_SCOPES = 500
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One row that was added, removed or changed. `key` includes account and region; without a usable key, it has all
-    columns of the row. `columns`: path → old and new value, of a changed row.
+    """An added, removed or changed row. `key` includes account and region; without a usable key, it has all columns.
+
+    `columns`: path → old and new value, of a changed row.
     """
 
     kind: ChangeKind
@@ -78,8 +79,8 @@ def compare(
 ) -> Iterator[dict[str, TableDiff]]:
     """Yield the tables of both snapshots, or those of `tables`, by name. Read them in turn, within the block.
 
-    A table without an entry in `keys` is compared by the content of its rows. Reading raises OutputError for a missing
-    or damaged file.
+    A table that isn't in `keys` is compared by the content of its rows. Reading raises OutputError for a missing or
+    damaged file.
     """
     pairs = pair_scopes(old.ledger, new.ledger)
     chosen = [table for table in pairs if tables is None or table in tables]
@@ -90,10 +91,9 @@ def compare(
 
 
 class TableDiff:
-    """One table of two snapshots.
+    """One table of two snapshots. `unknown_scopes`: those with possibly unreported additions or removals.
 
-    `unknown_scopes`: scopes with possibly unreported additions or removals. `unknown_columns`: path → why values can't
-    be compared; complete once `differences` has been read.
+    `unknown_columns`: path → why values can't be compared; complete once `differences` has been read.
     """
 
     def __init__(

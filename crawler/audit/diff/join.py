@@ -75,10 +75,7 @@ class JoinReader:
                 self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_side_sql(files, columns)}")
 
     def pairs(self, columns: ComparedColumns) -> Iterator[RowPair]:
-        """Yield the rows that differ, in the order of their keys.
-
-        For a key with a null part, or repeated on a side, use `rows`.
-        """
+        """Yield the rows that differ, by key. For a key with a null part, or repeated on a side, use `rows`."""
         parts = range(len(columns.parts))
         is_same = [f"o.{key} {_equality(columns, number)} n.{key}" for number, key in enumerate(_key_names(columns))]
         is_other = [f"o.c{n} IS DISTINCT FROM n.c{n}" for n in parts]

@@ -38,7 +38,7 @@ class ScopePair:
 def pair_scopes(old: Iterable[ScopeRow], new: Iterable[ScopeRow]) -> dict[str, dict[TargetKey, ScopePair]]:
     """Return table → (account, region) → both sides, of every table whose rows a snapshot keeps.
 
-    A row of the newer side only was added if the older side is complete. A row of the older side only was removed if
+    A row on the newer side only was added if the older side is complete. A row on the older side only was removed if
     both sides are complete: an incomplete list may omit existing rows or contain others.
     """
     before, after = _by_scope(old), _by_scope(new)

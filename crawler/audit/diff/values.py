@@ -33,8 +33,7 @@ SnapshotSide = Literal["", "old", "new"]
 class ValueComparer:
     """Compares values of one table. `is_same_mode`, `is_same_key`: whether both snapshots hide secrets in the same way.
 
-    `unknown` collects, during comparison, path → why a difference can't be known. These are paths of the schema,
-    without list positions and map keys.
+    `unknown`, filled by comparisons: path of the schema (no list positions, no map keys) → why a difference is unknown.
     """
 
     is_same_mode: bool = True
@@ -52,7 +51,7 @@ class ValueComparer:
         return self._compare(part, part.path, old, new, details_missing_in)
 
     def content(self, part: FieldPath, value: Any) -> Any:
-        """Return the comparable part of a value; it identifies rows without a key."""
+        """Return the comparable part of a value, which identifies rows without a key."""
         match part.kind:
             case _ if value is None:
                 return None

@@ -1,7 +1,7 @@
 """Summarize a snapshot as one self-contained HTML page: inventory, findings, changes, coverage.
 
 Read `page` for the file and its security policy, `markup` for escaping, `tables` and `charts` for the parts, and
-`sections`, `coverage` and `evidence` for the contents. `facts` and `changes` count.
+`sections`, `coverage` and `evidence` for the contents. `facts` and `changes` have the numbers.
 """
 
 from __future__ import annotations

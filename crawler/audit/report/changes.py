@@ -29,7 +29,7 @@ _HIDDEN = "not shown here"
 
 @dataclass(frozen=True, slots=True)
 class HiddenColumns:
-    """Columns whose values the page doesn't show: unknown fields, and secrets that a snapshot has in clear text.
+    """Columns that the page doesn't show: unknown fields, and secrets that a snapshot has in clear text.
 
     `secret` is table → columns that hold secrets; None if neither snapshot has secrets in clear text.
     """

@@ -1,4 +1,4 @@
-"""The coverage section: incomplete scopes, left-out accounts, and tables that the snapshot doesn't have."""
+"""The coverage section: incomplete scopes, skipped members, and tables that the snapshot doesn't have."""
 
 from __future__ import annotations
 

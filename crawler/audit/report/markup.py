@@ -36,9 +36,9 @@ def escaped(value: str) -> Html:
 
 
 def element(name: str, /, *children: Child, **attributes: Attribute) -> Html:
-    """Return an element. Strings are escaped, None is omitted; `class_` is `class`, `data_theme` is `data-theme`.
+    """Return an element. Strings are escaped. `class_` is `class`, `data_theme` is `data-theme`.
 
-    A True attribute has no value; a False or None attribute is omitted.
+    None as a child, and False or None as an attribute, is omitted; a True attribute has no value.
     """
     pairs = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items())
     words = [name, *(_attribute(key, value) for key, value in pairs if value is not None and value is not False)]

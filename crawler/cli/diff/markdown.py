@@ -84,10 +84,7 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: int =
 
 
 def code(text: str) -> str:
-    """Return a code span of any text. Control characters are escaped.
-
-    A bar is escaped, because it ends a table's cell even in code; a backtick gets a longer fence.
-    """
+    """Return a code span. Controls and a bar (it ends a table's cell) are escaped; a backtick gets a longer fence."""
     shown = code_text(text).replace("|", "\\|")
     marks = "`"
     while marks in shown:

@@ -1,4 +1,1 @@
-"""The operations of the emulated products: paths, parameters, responses.
-
-Read `operation` first; `operations` collects those of all products.
-"""
+"""The operations of the emulated products. Read `operation` first; `operations` collects those of all products."""

@@ -23,7 +23,7 @@ Envelope = Literal["plain", "object", "result", "counted", "single", "bare", "en
 class EmulatedPaging(Enum):
     """The ways to split a list into pages."""
 
-    TOKEN = "token"  # noqa: S105 - the name of a paging family
+    TOKEN = "token"  # noqa: S105 - the name of a paging style
     VERSION = "version"
     NUMBER = "number"
     LIMIT = "limit"
@@ -59,10 +59,7 @@ PAGE_SIZE = Bounds("pageSize", 1, 100, 10)
 
 @dataclass(frozen=True, slots=True)
 class OrderParameter:
-    """The parameter that reverses a list: `usual` is its default, `other` reverses the order.
-
-    `is_echoed`: the response repeats the value.
-    """
+    """The parameter that reverses a list: from `usual` (the default) to `other`. `is_echoed`: responses repeat it."""
 
     parameter: str
     usual: str

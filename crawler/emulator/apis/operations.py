@@ -32,7 +32,7 @@ BY_ACTION = {operation.action: operation for operation in OPERATIONS if operatio
 
 
 def find(path: str, action: str) -> tuple[EmulatedOperation, tuple[str, ...]] | None:
-    """Return the operation of a raw path with its path parameters, still encoded. None if no operation has the path.
+    """Return the operation of a raw path with its path parameters, still encoded; None if no operation has the path.
 
     An RPC operation has the path `/` and is found by its action.
     """

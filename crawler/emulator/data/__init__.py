@@ -1,4 +1,1 @@
-"""Generates the resources of the emulated cloud from a seed.
-
-Read `seeded` (deterministic choices) and `region` (the data of one region) first.
-"""
+"""Generates the emulated cloud's resources from a seed. Read `seeded` (deterministic choices) and `region` first."""

@@ -33,10 +33,7 @@ class Services:
 
 
 def services(data: RegionData, where: SeedPath, shape: Shape) -> Services:
-    """Make services, functions and their children.
-
-    A third of the functions belong to the first service, the last service has none.
-    """
+    """Make services, functions and their children. The first service has a third of the functions, the last none."""
     made = Services()
     for number in range(shape.services):
         made.services.append(_service(data.rng(where, "fc-open", number), number))

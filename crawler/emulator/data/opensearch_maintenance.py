@@ -20,7 +20,7 @@ SPECS = ("opensearch.share.common", "opensearch.private.compute", "opensearch.pr
 
 
 def put(context: SeedContext, group: Record, number: int) -> None:
-    """Put the child lists of one app group but its apps, functions and tests; `number` counts the groups."""
+    """Put the child lists of one app group, except its apps, functions and tests; `number` counts the groups."""
     parent, rng = (group["name"],), context.rng("upkeep", number)
     few = 2 if number == 0 else rng.integer(0, 2)
     plans = 103 if context.has_long_lists and number == 0 else few

@@ -3,9 +3,8 @@
 Fields: the response models of alibabacloud-opensearch20171225 5.2.0; shapes of values: the operations' pages
 (https://help.aliyun.com/zh/open-search/developer-reference/, checked 2026-11-22): a status in quotation marks, a list
 of categories that the SDK doesn't know, hot words as a list in a list, an empty object instead of a report, one in a
-string instead of a table's name. The fields of a category are an assumption of the emulator.
-
-Slow queries and reports don't depend on the requested time span.
+string instead of a table's name. The fields of a category are an assumption of the emulator. Slow queries and reports
+don't depend on the requested time span.
 """
 
 from __future__ import annotations

@@ -1,4 +1,1 @@
-"""Changes the emulated cloud from one day to the next.
-
-Read `days` first. `rules` lists the fields and lists that change, `values` makes the new values.
-"""
+"""Changes the emulated cloud from day to day. Read `days`, then `rules` (lists, fields) and `values` (new values)."""

@@ -101,7 +101,7 @@ class _OperationDay:
                 self._add(parent, record)
 
     def _chosen(self, least: int, every: int = 40, *, for_change: bool = False) -> Iterator[tuple[Parent, Item]]:
-        """Yield one record, and another one per `every` records; none of fewer than `least` records.
+        """Yield one record, and another one per `every` records; none if there are fewer than `least`.
 
         To add or remove, choose from three random records the one with the fewest children, so that a day changes
         sizes little. `for_change`: choose a random record that has the field that this turn changes.

@@ -1,4 +1,1 @@
-"""The HTTP server of the emulator: routing, signatures, throttling, paging and envelopes.
-
-Read `server`, then `gateway` and `service`.
-"""
+"""The emulator's HTTP server: routing, signatures, throttling, paging. Read `server`, then `gateway` and `service`."""

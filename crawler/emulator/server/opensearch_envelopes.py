@@ -65,7 +65,7 @@ def _entries(context: EnvelopeContext) -> dict[str, Any]:
 
 
 def _plans(context: EnvelopeContext) -> dict[str, Any]:
-    """ListElasticPlans: has both kinds of paging, so the response has token, size and total."""
+    """ListElasticPlans: has both paging styles, so the response has token, size and total."""
     return {
         "requestId": context.request_id,
         "httpCode": 200,

@@ -30,7 +30,7 @@ DICTIONARY_TYPES = ("stopword", "synonym", "correction", "category_prediction", 
 def resolve_operation(operation: EmulatedOperation, parent: tuple[str, ...], query: Query) -> EmulatedOperation:
     """Return the operation for one request: elastic plans by numbers or tokens, a report with or without pages.
 
-    Raises `InvalidArgument` if a request uses both kinds of paging.
+    Raises `InvalidArgument` if a request uses both paging styles.
     """
     if operation.envelope == "plans" and any(name in query for name in BY_NUMBER):
         if any(name in query for name in BY_TOKEN):

@@ -21,7 +21,7 @@ class ReceivedRequest:
 
     @property
     def path(self) -> str:
-        """The raw path."""
+        """The raw path of the target."""
         return self.target.partition("?")[0]
 
     @property

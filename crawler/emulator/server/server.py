@@ -24,9 +24,7 @@ SHUTDOWN_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """A served cloud. `endpoints`: product → region → URL; `sts` and `resourcedirectory` share one. URLs end with the
-    port.
-    """
+    """A served cloud. `endpoints`: product → region → URL with port; `sts` and `resourcedirectory` share one."""
 
     cloud: Cloud
     endpoints: Mapping[str, Mapping[str, str] | str]

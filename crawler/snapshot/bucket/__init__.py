@@ -1,4 +1,1 @@
-"""A snapshot in a bucket of an object store: destination, LATEST, scratch folder and prune.
-
-Read `destination` first, then `latest`: it shows how two crawls agree on the newest snapshot without a lock.
-"""
+"""A snapshot in a bucket. Read `destination`, then `latest`: how crawls agree on the newest snapshot without a lock."""

@@ -1,10 +1,10 @@
 """A bucket as the destination of a snapshot. A bucket has no rename: the manifest's creation is the commit.
 
-Rows go to a scratch folder of this machine first, since a scope may fail and a list may restart. A scope that is kept
-sends its parts to their final paths at once. The ledger and the checksum follow, and the manifest last, created and
-never overwritten. A note under `_staging` tells of the snapshot until the crawl is over. From it the next crawl moves
-LATEST for a snapshot that was committed, and after a day removes the parts of one that wasn't. Crawls of one bucket are
-disjoint: each path that a crawl writes contains its ID.
+Rows go to a scratch folder of this machine first, since a scope may fail and a list may restart. The parts of a scope
+that is kept are sent to their final paths at once. The ledger and the checksum follow. The manifest is last: it is
+created and never overwritten. A note under `_staging` names the snapshot until the crawl is over. By the note, the
+next crawl moves LATEST to a committed snapshot, and after a day removes the parts of one that isn't. Crawls of one
+bucket are disjoint: each path that a crawl writes contains its ID.
 """
 
 from __future__ import annotations
@@ -36,15 +36,13 @@ if TYPE_CHECKING:
     from crawler.snapshot.object_store import ObjectStore
     from crawler.snapshot.rows.row_buffer import RowBuffer
 
-# One PUT per part: S3 takes 5 GiB in one, and the parts that are being sent are in memory.
+# One PUT per part: S3 accepts 5 GiB in one PUT, and the parts that are being sent are in memory.
 MAX_PART_BYTES = 32 * 1024 * 1024
 _CLEANING_S = 8.0
 
 
 class BucketDestination:
-    """See `Destination`. Made by `begin`, which puts the snapshot's note. It keeps no journal: the scratch folder ends
-    with its crawl, so that there is nothing to resume.
-    """
+    """See `Destination`. `begin` makes it. It keeps no journal: the scratch folder ends with its crawl."""
 
     def __init__(
         self,
@@ -55,7 +53,6 @@ class BucketDestination:
         recovered: list[str],
         max_part_bytes: float,
     ) -> None:
-        """Not called directly: see `begin`."""
         self.disk: Disk = scratch.disk
         self.max_part_bytes = max_part_bytes
         self.snapshot_id = snapshot_id
@@ -79,10 +76,10 @@ class BucketDestination:
         *,
         max_part_bytes: float = MAX_PART_BYTES,
     ) -> Self:
-        """Clean up what earlier crawls left (`recovered`: the snapshots completed), then put the snapshot's note.
+        """Clean up what earlier crawls left (`recovered`: the snapshots completed), then put the note of the snapshot.
 
-        `tables` are those that the snapshot may have files of. Raises OutputBusyError where another crawl has this ID,
-        OutputError where the bucket can't be written.
+        The snapshot may have files of these `tables`. Raises OutputBusyError if another crawl has this ID, OutputError
+        if the bucket can't be written.
         """
         # A removal that can't be completed is reported by the next `prune`.
         with suppress(OutputError):
@@ -115,12 +112,12 @@ class BucketDestination:
         return False
 
     async def deliver(self, buffer: RowBuffer, files: Sequence[PartFile]) -> None:
-        """See `Destination.deliver`: the files are sent to their final paths."""
+        """See `Destination.deliver`: sends the files to their final paths."""
         buffer.raise_if_failed()
         await self._uploads.send(files)
 
     async def stage(self, buffer: RowBuffer, assemble: Callable[[], Manifest]) -> Manifest:
-        """See `Destination.stage`: the last files are sent, and all files are looked for in the bucket."""
+        """See `Destination.stage`: sends the last files, and checks that the bucket lists all files."""
 
         def assemble_blocking() -> Manifest:
             with self._busy:
@@ -133,8 +130,8 @@ class BucketDestination:
         return manifest
 
     async def commit(self, buffer: RowBuffer, manifest: Manifest) -> None:
-        """See `Destination.commit`. Raises UnfinishedCommitError also where the store's answer to the commit was lost
-        and can't be asked for: the snapshot is whole then, and committed or not.
+        """See `Destination.commit`. Raises UnfinishedCommitError also if the store's answer to the commit was lost and
+        can't be requested again: the snapshot is whole then, and may be committed.
         """
         buffer.raise_if_failed()
         with anyio.CancelScope(shield=True):
@@ -145,9 +142,7 @@ class BucketDestination:
                 await self._release()
 
     async def abandon(self) -> None:
-        """See `Destination.abandon`. Objects that can't be removed in a few seconds are removed by a crawl of another
-        day.
-        """
+        """See `Destination.abandon`. A crawl of another day removes objects that can't be removed in a few seconds."""
         if not self._is_released and not self._is_committed:
             with anyio.move_on_after(_CLEANING_S, shield=True), suppress(OutputError):
                 await self._bucket.delete([*sorted(self._uploads.paths), checksum_path(self.snapshot_id)])
@@ -155,8 +150,6 @@ class BucketDestination:
         await self._release()
 
     async def _release(self) -> None:
-        """Remove the scratch folder."""
-
         def release_blocking() -> None:
             with self._busy:
                 if not self._is_released:
@@ -180,7 +173,7 @@ class BucketDestination:
             self._is_committed = False
             raise
         if not is_ours:
-            # The other crawl's files have the same names: they are left alone.
+            # The other crawl's files have the same names and must stay.
             raise OutputError(f"{self._bucket.place.uri} has another snapshot {self.snapshot_id}")
 
     async def _advance_latest(self, manifest: Manifest) -> None:

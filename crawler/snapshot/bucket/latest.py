@@ -1,8 +1,9 @@
 """The pointer `_snapshots/LATEST` in a bucket, which only moves forwards, even if several crawls move it at once.
 
-On S3 it is moved by a compare-and-swap. OSS has none: there, crawls that end at the same time put an announcement each
-and take turns. A crawl that has put its announcement and then sees no other one moves LATEST. An older crawl removes
-its announcement while a newer crawl has one. An announcement that isn't renewed for minutes belongs to a dead crawl.
+S3 has a compare-and-swap for the move; OSS has none. There, each of the crawls that end at the same time puts an
+announcement, and they take turns. A crawl that has put its announcement and then finds no other one moves LATEST. An
+older crawl removes its announcement while a newer crawl has one. An announcement that isn't renewed for minutes belongs
+to a dead crawl.
 """
 
 from __future__ import annotations
@@ -62,9 +63,7 @@ async def _take_turn(bucket: ObjectStore, snapshot_id: str) -> None:
 
 
 async def _others(bucket: ObjectStore, snapshot_id: str) -> list[str]:
-    """Return the IDs of other crawls with an announcement, and remove the dead ones. The store's clock decides: the
-    newest announcement gives its time.
-    """
+    """Return the IDs of other crawls with an announcement; remove dead ones. The newest one gives the store's time."""
     found = await bucket.list(_TURNS)
     now = max((entry.modified_at for entry in found), default=None)
     dead = [entry.path for entry in found if now is not None and now - entry.modified_at > _DEAD_AFTER]

@@ -39,10 +39,7 @@ class _Note(msgspec.Struct, frozen=True):
 
 
 async def put_note(bucket: ObjectStore, snapshot_id: str, tables: list[str]) -> None:
-    """Put the note of a snapshot that begins.
-
-    Raises OutputBusyError where another crawl runs under the same ID, OutputError where it has committed.
-    """
+    """Put a snapshot's note. Raises OutputBusyError if another crawl has its ID, OutputError if it is committed."""
     note = msgspec.json.encode(_Note(tables, secrets.token_hex(16)))
     if await bucket.read(manifest_path(snapshot_id)) is not None:
         raise OutputError(f"the output has a snapshot {snapshot_id} already")
@@ -51,7 +48,7 @@ async def put_note(bucket: ObjectStore, snapshot_id: str, tables: list[str]) -> 
 
 
 async def clean_up_others(bucket: ObjectStore, now: datetime) -> list[str]:
-    """Finish the snapshots that have a note. Return the IDs of those that were committed.
+    """Finish the snapshots that have a note, and return the IDs of those that were committed.
 
     LATEST moves to a committed one. Files that were left a day ago or earlier without a commit are removed. Raises
     OutputError.

@@ -1,8 +1,8 @@
 """The removal of old snapshots from a bucket, which has no rename and no lock.
 
-First a note lists what is removed, then the manifest is removed, then its files. Readers start from manifests, and
-crawls never touch each other's files, so that nothing else has to wait. The next crawl or `prune` completes an
-interrupted removal.
+First a note lists the files to remove, then the manifest is removed, then its files. Nothing else has to wait: readers
+start from manifests, and crawls never touch each other's files. The next crawl or `prune` completes an interrupted
+removal.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 async def prune_bucket(
     bucket: ObjectStore, reader: BucketReader, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()
 ) -> PrunePlan:
-    """Complete interrupted commits and removals, then remove the snapshots that no rule keeps. Return what was done.
+    """Complete interrupted commits and removals, then remove the snapshots that no rule keeps. Return the plan.
 
     The files of a crawl that was killed a day ago or earlier are removed, too; the plan doesn't list them. Raises
     OutputError.

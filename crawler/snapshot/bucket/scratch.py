@@ -1,7 +1,7 @@
-"""The folder of this machine where rows are staged until their scope is kept, for outputs that aren't folders.
+"""The scratch folder: rows are staged on this machine until their scope is kept, for outputs that aren't folders.
 
-It is private, among other temporary files (`TMPDIR`). Its crawl holds a lock in it: the next crawl removes the folder
-of a crawl that was killed.
+It is private, among other temporary files (`TMPDIR`), and its crawl locks it: the next crawl removes the folder of a
+crawl that was killed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PREFIX = "acs-inventory-scratch-"
 
 
 class ScratchDisk(Disk):
-    """A disk that nothing is read from after a crash: it is never flushed."""
+    """A disk that is never flushed, because no file of it is read after a crash."""
 
     def fsync(self, fd: int, path: str) -> None:
         """Do nothing."""
@@ -45,10 +45,7 @@ class Scratch:
 
     @classmethod
     def make(cls, snapshot_id: str, now: datetime) -> Self:
-        """Make the folder, with the snapshot's staging folder in it; remove those of killed crawls.
-
-        Blocks. Raises OutputError.
-        """
+        """Make the folder and the staging folder in it; remove those of killed crawls. Blocks. Raises OutputError."""
         disk = ScratchDisk(_make_folder())
         try:
             lock = OutputLock.acquire(disk, now)
@@ -78,7 +75,7 @@ def _make_folder() -> Path:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Whether the folder is ours and has a lock that no process holds. One without a lock was made a moment ago."""
+    """Whether the folder is ours and no process holds its lock. A folder without a lock was made a moment ago."""
     with suppress(OSError):
         if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
             return False

@@ -36,7 +36,7 @@ class Uploads:
 
         async def send_one(file: PartFile) -> None:
             async with self._limiter:
-                # Noted before, since a request that fails may have been carried out.
+                # Recorded before, since a request that fails may have been carried out.
                 self.paths.add(file.path)
                 try:
                     await self._send(file)

@@ -1,4 +1,1 @@
-"""A snapshot in a local folder: destination, lock, recovery, journal, resume, commit and prune.
-
-Read `destination` first, then `commit`: the order of its steps makes a crash harmless.
-"""
+"""A snapshot in a local folder. Read `destination`, then `commit`: the order of its steps makes a crash harmless."""

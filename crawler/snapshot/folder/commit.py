@@ -1,8 +1,8 @@
 """The commit of a staged snapshot, and its completion after a crash.
 
-The order of the steps keeps the promise. First, all files are durable under `_staging/<id>`. Then the manifest gets its
-name there, which marks the snapshot as committed. From then on each step can be repeated, by the same crawl or by the
-next, until the snapshot is in place. All functions block and need the output's lock.
+First, all files are durable under `_staging/<id>`. Then the manifest gets its name there, which marks the snapshot as
+committed. From then on each step can be repeated, by the same crawl or by the next, until the snapshot is in place. All
+functions block and need the output's lock.
 """
 
 from __future__ import annotations
@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 
 
 def mark_committed(disk: Disk, manifest: Manifest) -> None:
-    """Give the staged manifest its name. All other files of the snapshot must be staged and durable.
-
-    Raises OutputError, after which the snapshot isn't committed.
-    """
+    """Give the staged manifest its name; all others must be durable. Raises OutputError: nothing is committed then."""
     snapshot_id = manifest.snapshot_id
     final = staged(snapshot_id, manifest_path(snapshot_id))
     folder = parent(final)
@@ -42,7 +39,7 @@ def mark_committed(disk: Disk, manifest: Manifest) -> None:
     write_file(disk, staged(snapshot_id, checksum_path(snapshot_id)), manifests.checksum_line(text, snapshot_id))
     write_file(disk, f"{final}.partial", text)
     if manifest.status == "complete":
-        # Written before the decisive rename, so that there is room for it, too.
+        # Written before the decisive rename, so that the disk has room for it, too.
         write_file(disk, _fresh_latest(snapshot_id), _latest_text(snapshot_id))
     for flushed in (folder, staged(snapshot_id), STAGING, ""):
         disk.fsync_folder(flushed)
@@ -50,7 +47,7 @@ def mark_committed(disk: Disk, manifest: Manifest) -> None:
         disk.rename(f"{final}.partial", final)
         disk.fsync_folder(folder)
     except OutputError:
-        # The rename may have reached the disk: a recovery must not find a snapshot that its crawl gave up.
+        # The rename may have reached the disk: a recovery must not find a snapshot that its crawl abandoned.
         with suppress(OutputError):
             disk.unlink(final)
             disk.fsync_folder(folder)
@@ -58,10 +55,7 @@ def mark_committed(disk: Disk, manifest: Manifest) -> None:
 
 
 def make_table_folders(disk: Disk, manifest: Manifest) -> list[str]:
-    """Make the folders that `promote` renames into, so that a problem with them shows before `mark_committed`.
-
-    Returns those that were made, outermost first.
-    """
+    """Make the folders for `promote`: problems show before the commit. Return those that were made, outermost first."""
     made = make_folders_durably(disk, SNAPSHOTS)
     for table in sorted(manifest.tables):
         made += make_folders_durably(disk, parent(table_folder(table, manifest.snapshot_id)))
@@ -103,10 +97,7 @@ def recover(disk: Disk) -> list[str]:
 
 
 def complete_committed(disk: Disk) -> list[str]:
-    """Promote the committed snapshots under `_staging`, oldest first, and return their IDs. The others stay.
-
-    Raises OutputError.
-    """
+    """Promote committed snapshots under `_staging`, oldest first. Return their IDs. Others stay. Raises OutputError."""
     completed = []
     for name in filter(is_snapshot_id, disk.names(STAGING)):
         manifest = _committed_manifest(disk, name)

@@ -31,10 +31,7 @@ if TYPE_CHECKING:
 
 
 class FolderDestination:
-    """See `Destination`. Made by `begin` or `resume`, which lock the output.
-
-    The next `begin` repairs whatever a process leaves that dies.
-    """
+    """See `Destination`. `begin` or `resume` makes it and locks the output. After a crash, the next `begin` repairs."""
 
     max_part_bytes = inf
 
@@ -47,7 +44,7 @@ class FolderDestination:
         recovered: list[str],
         unfinished: tuple[ResumeConditions, list[JournalEntry]] | None = None,
     ) -> None:
-        """Not called directly: see `begin` and `resume`. `unfinished` is the journal of the crawl to resume."""
+        """`unfinished` is the journal of the crawl to resume. Use `begin` or `resume`."""
         self.disk = disk
         self.snapshot_id = snapshot_id
         self.started_at = started_at
@@ -67,9 +64,9 @@ class FolderDestination:
     async def begin(
         cls, root: Path, snapshot_id: str, started_at: datetime, *, umask: int = 0o077, disk: Disk | None = None
     ) -> Self:
-        """Lock the output, complete or remove what a crash left in it (see `recovered`), make the staging folder.
+        """Lock the output, repair the traces of a crash (see `recovered`), make the staging folder.
 
-        Raises OutputBusyError where another crawl holds the output, OutputError where it can't be written.
+        Raises OutputBusyError if another crawl holds the output, OutputError if it can't be written.
         """
 
         def begin_blocking() -> tuple[Disk, OutputLock, list[str]]:
@@ -85,8 +82,8 @@ class FolderDestination:
     async def resume(cls, root: Path, now: datetime, *, umask: int = 0o077, disk: Disk | None = None) -> Self:
         """Lock the output to resume its newest unfinished crawl, under the ID of that crawl.
 
-        Nothing of it changes before `open_journal` returns. Raises ConfigError, which says why, where there is no crawl
-        to resume; and as `begin` does.
+        No file of that crawl changes before `open_journal` returns. Raises ConfigError with the reason if there is no
+        crawl to resume, and the errors of `begin`.
         """
 
         def resume_blocking() -> tuple[Disk, OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:
@@ -124,7 +121,7 @@ class FolderDestination:
         """Do nothing: finished parts are in the staging folder, where the commit needs them."""
 
     async def stage(self, buffer: RowBuffer, assemble: Callable[[], Manifest]) -> Manifest:
-        """See `Destination.stage`: the folders that the commit renames into are made."""
+        """See `Destination.stage`: makes the folders into which the commit renames."""
 
         def stage_blocking() -> Manifest:
             with self._busy:

@@ -1,7 +1,7 @@
-"""The journal of a crawl: its finished scopes, from which another crawl can resume it.
+"""The journal of a crawl: its whole scopes, from which another crawl can resume it.
 
 It is one file in the staging folder, which is only appended to: a line for the crawl's conditions, then a line per
-scope, each with its own checksum. A reader stops at a line that a crash or a power loss has cut. A line is flushed
+scope, each with its own checksum. A reader stops at a line that is cut by a crash or a power loss. A line is flushed
 after the files that it names; a resume checks these files again.
 """
 
@@ -31,7 +31,7 @@ _Entry = TypeVar("_Entry")
 
 
 class ResumeConditions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a crawl was begun with. `conditions`: what else must be the same for a resume, by its name in messages."""
+    """The settings that another crawl must share to resume this one. Messages use the names in `conditions`."""
 
     format: int = FORMAT
     snapshot_id: str
@@ -41,18 +41,16 @@ class ResumeConditions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChildList(msgspec.Struct, frozen=True, array_like=True):
-    """A list of a child's scope that comes from a parent's rows: the values of its parameters. A speculative list may
-    not exist.
-    """
+    """A list of a child's scope: its parameters' values, from its parent's rows. Speculative lists may not exist."""
 
     values: tuple[str, ...]
     is_speculative: bool
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A scope that is whole. `unknown` counts the fields that aren't in its schema, by path.
+    """A whole scope. `unknown` counts the fields that aren't in its schema, by path.
 
-    `lists` has, for each child table, every list to request; None where a row didn't name its list.
+    `lists` has, for each child table, every list to request; None if a row didn't name its list.
     """
 
     row: ScopeRow
@@ -76,10 +74,9 @@ class _Group:
 
 
 class Journal:
-    """The open journal of one crawl, in one event loop. Methods raise OutputError where the disk fails."""
+    """The open journal of one crawl, in one event loop. Methods raise OutputError if the disk fails."""
 
     def __init__(self, buffer: RowBuffer, path: str, fd: int) -> None:
-        """Not called directly: see `start`."""
         self.count = 0
         self._buffer = buffer
         self._path = path
@@ -91,7 +88,7 @@ class Journal:
     async def start(
         cls, buffer: RowBuffer, conditions: ResumeConditions, entries: Sequence[JournalEntry] = ()
     ) -> Journal:
-        """Replace the journal, if there is one, by a new one: durable with all of these entries, or not made at all."""
+        """Start a journal in place of an existing one: durable with all of these entries, or not made at all."""
         path = journal_path(conditions.snapshot_id)
         text = _line(conditions) + b"".join(map(_line, entries))
         journal = cls(buffer, path, await buffer.run(_write_new, buffer.disk, path, text))
@@ -99,9 +96,9 @@ class Journal:
         return journal
 
     async def add(self, entry: JournalEntry) -> None:
-        """Note a scope; on return it is durable. Entries that arrive while the disk is busy are flushed together.
+        """Record a scope; on return it is durable. Entries that arrive while the disk is busy are flushed together.
 
-        The task of the first entry flushes the whole group. Single flushes would be slower than new entries arrive.
+        The task of the first entry flushes the whole group, because entries arrive faster than single flushes.
         """
         group = self._group
         group.lines.append(_line(entry))
@@ -138,9 +135,9 @@ def journal_path(snapshot_id: str) -> str:
 
 
 def read_journal(disk: Disk, snapshot_id: str) -> tuple[ResumeConditions, list[JournalEntry]] | None:
-    """Return the conditions and each entry before the first damaged line; None where the conditions are damaged.
+    """Return the conditions and the entries before the first damaged line; None if the conditions are damaged.
 
-    Raises OutputError where the file can't be read.
+    Raises OutputError if the file can't be read.
     """
     path = journal_path(snapshot_id)
     lines = disk.read(path).split(b"\n")[:-1] if disk.has(path) else []
@@ -162,7 +159,7 @@ def _line(entry: ResumeConditions | JournalEntry) -> bytes:
 
 
 def _parse_line(line: bytes, kind: type[_Entry]) -> _Entry | None:
-    """Return the content of a line; None where it is damaged."""
+    """Return the content of a line; None if it is damaged."""
     checksum, _, text = line.partition(b" ")
     if checksum != b"%08x" % zlib.crc32(text):
         return None
@@ -173,7 +170,7 @@ def _parse_line(line: bytes, kind: type[_Entry]) -> _Entry | None:
 
 
 def _write_new(disk: Disk, path: str, text: bytes) -> int:
-    """Write a new file durably and return its descriptor, to append to."""
+    """Write a new file durably and return its descriptor, for appending."""
     partial = f"{path}.partial"
     disk.unlink(partial)
     fd = disk.create(partial)

@@ -21,7 +21,7 @@ _HOLDER = re.compile(r"([0-9]{1,10}) ([0-9T:+.Z-]{1,40})\n")
 
 
 class OutputLock:
-    """The lock, held from `acquire` to `release`. The file stays: removing it would let two crawls lock two files."""
+    """The lock, from `acquire` to `release`. The file stays: after its removal, two crawls could lock two files."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -30,8 +30,8 @@ class OutputLock:
     def acquire(cls, disk: Disk, now: datetime) -> OutputLock:
         """Lock the output without waiting.
 
-        Raises OutputBusyError where another crawl holds the lock, with its process and start if the file has them;
-        OutputError where the file system can't lock.
+        Raises OutputBusyError if another crawl holds the lock, with its process and start if the file has them;
+        OutputError if the file system can't lock.
         """
         make_folders_durably(disk, STAGING)
         fd = disk.open_for_update(LOCK)
@@ -44,7 +44,7 @@ class OutputLock:
         except OSError as error:
             os.close(fd)
             raise OutputError(f"can't lock {LOCK}: {os.strerror(error.errno or 0)}") from error
-        # Only informs other crawls: a disk that is too full for it will refuse the snapshot's files, too.
+        # Only informs other crawls: if the disk is full, the snapshot's files will fail, too.
         with suppress(OSError):
             _note_holder(fd, now)
         return cls(fd)

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-# A check takes less: the process of an older one was killed.
+# A check takes less time: the process of an older probe was killed.
 _ABANDONED_AFTER = timedelta(hours=1)
 _PROBE = re.compile(r"probe-[0-9a-f]{16}(-renamed)?")
 
 
 def check_output(root: Path, tables: Collection[str] = (), umask: int = 0o077) -> None:
-    """Make the output's folder where it is missing, and try the steps of a commit in it.
+    """Make the output's folder if it is missing, and try the steps of a commit in it.
 
-    Raises OutputError: for a link or file instead of it, or instead of a folder in it; for a folder that refuses a
-    write, rename or flush; and where a table's folder is on another device than the staging folder.
+    Raises OutputError for a link or file in place of a folder, for a folder that refuses a write, rename or flush, and
+    for a table's folder on another device than the staging folder.
     """
     make_root(root, umask)
     disk = Disk(root, umask)
@@ -43,10 +43,7 @@ def check_output(root: Path, tables: Collection[str] = (), umask: int = 0o077) -
 
 
 def sweep_probes(disk: Disk, now: datetime) -> None:
-    """Remove the probes of killed checks. Those of the last hour may be another crawl's, and stay.
-
-    Needs the lock. Raises OutputError.
-    """
+    """Remove probes of over an hour ago; newer ones may be another crawl's. Needs the lock. Raises OutputError."""
     for name in filter(_PROBE.fullmatch, disk.names(STAGING)):
         found = disk.stat(f"{STAGING}/{name}")
         if found is None or not stat.S_ISREG(found.st_mode):

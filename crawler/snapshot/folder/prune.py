@@ -1,9 +1,9 @@
 """The removal of old snapshots from a folder, in an order that never shows a reader half of a snapshot.
 
 First one rename moves the manifest to `_staging/prune-<id>`: from then on the snapshot doesn't exist, and the manifest
-lists what is left to remove. Then one rename moves each table's folder away, for readers with a glob pattern; then the
+lists the files that remain. Then one rename moves each table's folder away, for readers with a glob pattern; then the
 files are removed. After a crash the next `prune` or crawl continues. Only files that the manifest lists are removed,
-and folders that are empty then: other files aren't ours. All functions need the output's lock, which `prune` takes.
+and folders that are empty then. All functions need the output's lock, which `prune` takes.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def prune(
     disk: Disk | None = None,
     lakes: Sequence[Lake] = (),
 ) -> PrunePlan:
-    """Complete interrupted commits and removals, then remove the snapshots that no rule keeps. Return what was done.
+    """Complete interrupted commits and removals, then remove the snapshots that no rule keeps. Return the plan.
 
-    `lakes` are over the output's files. Raises OutputBusyError where a crawl holds the output; OutputError where a step
+    `lakes` are over the output's files. Raises OutputBusyError if a crawl holds the output, OutputError if a step
     fails: the next call continues there.
     """
     disk = disk or Disk(root, umask)
@@ -105,7 +105,7 @@ def _remove(disk: Disk, manifest: Manifest) -> None:
 
 
 def _finish(disk: Disk, manifest: Manifest) -> None:
-    """Do each step after the manifest was moved away, except those that were done before."""
+    """Do each step after the move of the manifest, except those that were done before."""
     snapshot_id = manifest.snapshot_id
     for table in sorted(manifest.tables):
         _remove_table(disk, manifest, table)

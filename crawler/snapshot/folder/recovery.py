@@ -43,7 +43,7 @@ def acquire_for_new(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple
 def acquire_unfinished(disk: Disk, now: datetime) -> tuple[OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:
     """Lock the output. Return the lock and the journal of the newest unfinished crawl.
 
-    Raises ConfigError where there is no crawl to resume, and as `acquire_for_new`.
+    Raises ConfigError if there is no crawl to resume, and the errors of `acquire_for_new`.
     """
 
     def prepare(disk: Disk) -> tuple[ResumeConditions, list[JournalEntry]]:

@@ -1,8 +1,8 @@
-"""The resume of a killed crawl: which crawl, which of its scopes are reused, and what is removed.
+"""The resume of an interrupted crawl: which crawl, which of its scopes are reused, which files are removed.
 
 A scope is reused if it was whole, if its files are byte by byte those of its journal entry, and if the scopes of its
-parents are reused, too. Then its rows, and the lists of its children, are those of a crawl that was never interrupted.
-All other scopes are requested again. All functions need the output's lock.
+parents are reused, too. Then its rows and the lists of its children are those of an uninterrupted crawl. All other
+scopes are requested again. All functions need the output's lock.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _START_OVER = "crawl without --resume to start a new one"
 def newest_unfinished(disk: Disk, now: datetime) -> tuple[ResumeConditions, list[JournalEntry]]:
     """Return the journal of the newest crawl that isn't committed.
 
-    Raises ConfigError, which says why, where there is no crawl to resume; OutputError where it can't be read.
+    Raises ConfigError with the reason if there is no crawl to resume, OutputError if the journal can't be read.
     """
     names = [name for name in disk.names(STAGING) if is_snapshot_id(name)]
     if not names:
@@ -50,7 +50,7 @@ def newest_unfinished(disk: Disk, now: datetime) -> tuple[ResumeConditions, list
 
 
 def check_conditions(earlier: ResumeConditions, now: ResumeConditions) -> None:
-    """Raise ConfigError, which says what differs, unless this crawl may resume the earlier one."""
+    """Raise ConfigError with the differences unless this crawl may resume the earlier one."""
     if earlier.plan_sha256 != now.plan_sha256:
         differences = "other accounts, regions, tables or columns"
     else:

@@ -1,4 +1,1 @@
-"""Iceberg and Delta tables over the files of a snapshot.
-
-Read `publish` first; `iceberg` and `delta` are the two formats.
-"""
+"""Iceberg and Delta tables over the files of a snapshot. Read `publish` first, then the formats: `iceberg`, `delta`."""

@@ -40,11 +40,11 @@ class Lake(Protocol):
     """The tables of one output in one format. Methods block. `move` raises any error, the others OutputError."""
 
     def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """Make these files the table's content by one commit, unless it has this snapshot or a newer one."""
+        """Make these files the table's content by one commit, unless it has those of this snapshot or a newer one."""
         ...
 
     def heads(self, tables: Iterable[str]) -> dict[str, str]:
-        """Return table → the ID of the snapshot whose files are its content, of those of the tables that have any."""
+        """Return table → the ID of the snapshot whose files are its content, for the tables that have any."""
         ...
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:

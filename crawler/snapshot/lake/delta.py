@@ -33,7 +33,7 @@ class DeltaLake:
         self._options = None if isinstance(settings.root, Path) else _storage(settings.root)
 
     def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """See `Lake.move`. Raises OutputError where other programs keep changing the table."""
+        """See `Lake.move`. Raises OutputError if other programs keep changing the table."""
         from deltalake.exceptions import CommitFailedError
 
         for _ in range(_ATTEMPTS):

@@ -37,7 +37,7 @@ class IcebergLake:
         self._catalog = _open_catalog(settings)
 
     def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """See `Lake.move`. Raises OutputError where other programs keep changing the table."""
+        """See `Lake.move`. Raises OutputError if other programs keep changing the table."""
         from pyiceberg.exceptions import CommitFailedException
 
         found = self._catalog.create_table_if_not_exists((self._namespace, table), schema=schema)

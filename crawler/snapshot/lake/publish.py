@@ -26,8 +26,9 @@ _MODULES = {"iceberg": "pyiceberg", "delta": "deltalake"}
 
 
 def open_lake(settings: LakeSettings) -> Lake:
-    """Connect to the lake without changing it. Raises ConfigError for a missing extra, an output that the format
-    doesn't support, and a catalog that doesn't answer.
+    """Connect to the lake without changing it.
+
+    Raises ConfigError for a missing extra, an unsupported output, and a catalog that doesn't answer.
     """
     if find_spec(_MODULES[settings.format]) is None:
         extra = f"acs-inventory[{settings.format}]"
@@ -59,7 +60,7 @@ def lakes_beside(root: Path) -> list[LakeSettings]:
 def publish(lake: Lake, manifest: Manifest, schemas: Mapping[str, pa.Schema], ledger: Sequence[ScopeRow]) -> None:
     """Move each requested table to the content of a committed, complete snapshot.
 
-    Raises UnfinishedCommitError where a table's commit fails: others may have moved, and the next crawl moves it.
+    Raises UnfinishedCommitError if a table's commit fails: others may have moved, and the next crawl moves it.
     """
     if manifest.status != "complete":
         return

@@ -1,10 +1,9 @@
-"""The keys of rows, each with a digest of its row. Few keys are kept as they are, many as hashes.
+"""The seen keys of a scope, each with a digest of its row. Few keys are kept as they are, many as hashes.
 
 A key as it is takes about 200 bytes, which for a million rows would be most of a crawl's memory. Beyond `EXACT_KEYS`
 a key takes 22 to 28 bytes: its 64-bit hash, its digest and its slot in a table. The chance that two of a million keys
-have the same hash is 1 in 30 million; one of their rows would then be counted as a conflict.
-
-All methods work on whole pages, because a call per key would take more time than its work.
+have the same hash is 1 in 30 million; one of their rows would then be counted as a conflict. All methods work on whole
+pages, because a call per key would take more time than its work.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Sequence
 
 EXACT_KEYS = 1024
-# The memory of a key as it is, of its digest and of their entry in a dict, about.
+# The approximate memory of a key as it is, of its digest and of their entry in a dict.
 _EXACT_BYTES = 200
 
 _KEYLESS = 0
@@ -45,13 +44,13 @@ class SeenKeys:
 
     @property
     def nbytes(self) -> int:
-        """The memory of the keys, about, in bytes."""
+        """The approximate memory of the keys, in bytes."""
         if self._exact is not None:
             return len(self._exact) * _EXACT_BYTES
         return 8 * (len(self._marks) + len(self._digests)) + 4 * len(self._slots)
 
     def claim(self, keys: Sequence[Hashable | None], digests: Sequence[int]) -> dict[int, bool]:
-        """Add rows, except for those whose key is present: return their positions, and whether the digests are equal.
+        """Add the rows whose key is new. Return the positions of the others, and whether the digests are equal.
 
         The key of a row without one is None.
         """
@@ -63,7 +62,7 @@ class SeenKeys:
         return found
 
     def adopt(self, other: SeenKeys) -> None:
-        """Take over the rows of another, whose keys are all new here. The other must not be used afterwards."""
+        """Take over the rows of another, whose keys are all new here. It must not be used afterwards."""
         if not len(self):
             self._exact, self._marks, self._digests, self._slots = (
                 other._exact,

@@ -1,8 +1,8 @@
 """Writes one Parquet file in steps, with its hash and counts.
 
 After an exception pyarrow closes the file as a valid, short one, and it never flushes to the disk. So the file has a
-name that no reader uses until it is finished and flushed, and an abandoned file accepts no more bytes.
-Everything here is blocking: it runs in worker threads, one at a time per part.
+name that no reader uses until it is finished and flushed, and an abandoned file accepts no more bytes. Everything here
+is blocking: it runs in worker threads, one at a time per part.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 ROW_GROUP_ROWS = 65_536
 
 
-# pyarrow writes some hundred bytes at a time, each under the interpreter's lock: collect so many first.
+# pyarrow writes some hundred bytes at a time, each under the interpreter's lock: this many are collected first.
 _BUFFER_BYTES = 64 * 1024
 
 
-# A column whose distinct values take more has too many of them: a dictionary would cost time and space.
+# A column whose distinct values take more bytes has no dictionary, which would cost time and space.
 _DICTIONARY_BYTES = 128 * 1024
 
 
@@ -93,9 +93,9 @@ class PartWriter:
     """Writes one part: `append` any number of times, then `finish` or `abandon`. The first `append` creates the file.
 
     `reserved_rows` counts the rows of the part, including those on their way to the disk. `left_out` has the positions
-    of rows that another list had first and that must not reach the snapshot. `held_bytes` is the memory that the row
-    groups take until the part is finished, about. Beyond `max_bytes` the part `takes_rows` no more. Methods raise
-    OutputError; the part is abandoned then.
+    of rows that another list had first and that must not reach the snapshot. `held_bytes` is about the memory that the
+    row groups take until the part is finished. Beyond `max_bytes`, `takes_rows` is false. Methods raise OutputError;
+    the part is abandoned then.
     """
 
     __slots__ = (

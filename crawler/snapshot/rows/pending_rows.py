@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
-# A store that holds so many bytes of unprepared rows has them prepared.
+# A store that holds more bytes of pending rows has them decoded.
 PREPARE_FROM_BYTES = 1024 * 1024
-# A row group holds at most so many bytes of rows. Unpacked rows take that much memory while they are written.
+# The maximum bytes of rows in a row group. Decompressed rows take that much memory while they are written.
 GROUP_BYTES = 16 * 1024 * 1024
 
 
@@ -32,22 +32,22 @@ class PendingRows(Protocol):
 
     @property
     def nbytes(self) -> int:
-        """The memory that the rows take now and until they are written, about, in bytes. It never changes."""
+        """The approximate memory, in bytes, that the rows take until they are written. It never changes."""
         ...
 
     @property
     def batch_bytes(self) -> int:
-        """The size of the batch, about, in bytes. May wait for rows that are being prepared."""
+        """The approximate size of the batch, in bytes. May wait for rows that are being decoded."""
         ...
 
     @property
     def source(self) -> RowSource | None:
-        """The source that prepares the rows; None if there is nothing left to prepare."""
+        """The source that decodes the rows; None if they are decoded."""
         ...
 
     @property
     def future(self) -> Future[PendingRows] | None:
-        """The rows that replace these once they are prepared; None if they are not being prepared."""
+        """The future of the rows that replace these; None if they are not being decoded."""
         ...
 
     def select(self, positions: Sequence[int]) -> PendingRows:
@@ -60,10 +60,10 @@ class PendingRows(Protocol):
 
 
 class RowSource(Protocol):
-    """Prepares rows and makes batches of them. Consecutive rows of one source are handled together."""
+    """Decodes rows in the background, or at once into batches. Consecutive rows of one source are handled together."""
 
     def prepare(self, rows: Sequence[PendingRows]) -> Iterable[PendingRows]:
-        """Begin to prepare rows in the background. Returns the rows that replace them, in their order, at once."""
+        """Begin to decode rows in the background. Returns at once the rows that replace them, in their order."""
         ...
 
     def to_batches(self, rows: Sequence[PendingRows]) -> list[pa.RecordBatch]:
@@ -75,7 +75,7 @@ Chunk: TypeAlias = "pa.RecordBatch | PendingRows"
 
 
 def source_of(chunk: Chunk) -> RowSource | None:
-    """Return the source that prepares a chunk; None for a batch and for rows without one."""
+    """Return the source that decodes a chunk; None for a batch and for rows without one."""
     return None if isinstance(chunk, pa.RecordBatch) else chunk.source
 
 
@@ -87,7 +87,7 @@ def select(chunk: Chunk, positions: Sequence[int]) -> Chunk:
 
 
 def prepare(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Begin to prepare all chunks that need it. Yields the chunks that replace them, in their order."""
+    """Begin to decode all pending rows among the chunks. Yields the chunks that replace them, in their order."""
     for source, rows in groupby(chunks, source_of):
         if source is not None:
             yield from source.prepare(list(rows))
@@ -105,9 +105,9 @@ def to_batches(chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
 
 
 def groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
-    """Yield the chunks in groups of about equal size, in their order.
+    """Yield the chunks in groups of about equal size, in their order. Blocking: for worker threads.
 
-    A group has at most `GROUP_BYTES` bytes of rows, unless it is a single chunk. Blocking: for worker threads.
+    A group has at most `GROUP_BYTES` bytes of rows, unless it is a single chunk.
     """
     sizes = [int(chunk.nbytes) if isinstance(chunk, pa.RecordBatch) else chunk.batch_bytes for chunk in chunks]
     share = sum(sizes) / max(1, -(-sum(sizes) // GROUP_BYTES))

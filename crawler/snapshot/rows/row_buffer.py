@@ -1,7 +1,7 @@
 """The state that all scopes of a snapshot share: the bound on buffered rows, the cap on open files, the disk threads.
 
-Rows that can be prepared are prepared in the background once a store holds enough of them. Rows go to the disk once a
-store has a row group of them; and those of the largest store do when all stores together exceed the memory bound.
+Pending rows are decoded in the background once a store holds enough of them. Rows go to the disk once a store has a row
+group of them. If all stores together exceed the memory bound, the rows of the largest store go to the disk.
 
 One lock guards all parts that stay open. Ending a scope whose rows fit in memory needs the lock only for a moment, so
 that several such scopes reach the disk at the same time.
@@ -35,7 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _ENDING_AT_ONCE = 8
-# The memory that open parts may hold of their footers. Many lists that are read at the same time have small row groups.
+# The memory that the footers of open parts may hold. Many lists that are read at the same time have small row groups.
 _FOOTERS_BYTES = 24 * 1024 * 1024
 
 
@@ -109,10 +109,7 @@ class RowBuffer:
 
     @asynccontextmanager
     async def ending(self, store: RowStore) -> AsyncIterator[list[Chunk]]:
-        """End a scope: finish its parts and yield the chunks that no part has, to be written.
-
-        The chunks count as buffered until the context is left.
-        """
+        """End a scope: finish its parts and yield the chunks to write. They count as buffered until the block ends."""
         async with self._ending:
             async with self._lock:
                 await self._close_parts(store)
@@ -143,8 +140,8 @@ class RowBuffer:
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a blocking function in a worker thread. Cancellation doesn't interrupt it.
 
-        After a failure this snapshot writes nothing more, because the state of the disk is unknown. Raises OutputError
-        then, and the errors of the function.
+        After a failure this snapshot writes nothing more, because the state of the disk is unknown: raises OutputError.
+        It also raises the errors of the function.
         """
         self.raise_if_failed()
         try:
@@ -174,7 +171,7 @@ class RowBuffer:
         """Free some memory. Returns False if there is nothing to free."""
         largest = max(self._stores, key=_nbytes, default=None)
         if preparing := [store for store in self._stores if store.preparing]:
-            # The first result frees memory. Waiting for the last would leave the preparing thread without work.
+            # The first decoded rows free memory. Waiting for the last would leave the decode pool without work.
             await self.run(wait, [next(iter(store.preparing)) for store in preparing], return_when=FIRST_COMPLETED)
             for store in preparing:
                 self.recount(store.nbytes, store)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.rows.parquet import PartWriter
 
-# So many small batches in a row are joined. With fewer, the time to join them shows in the time of a page. With more, a
-# store holds little but the overhead of its batches: stores that share the buffer would then write tiny row groups.
+# The number of small batches in a row that are joined. With fewer, the joins take a visible part of a page's time. With
+# more, a store holds mostly the overhead of its batches: stores that share the buffer would write tiny row groups.
 _SMALL_BATCHES = 16
 # A batch takes its buffers and about this much for each of its columns, nested ones included. Measured with pyarrow 26
 # on batches of one row, where it is nearly all of the memory.
@@ -31,8 +31,8 @@ def count_columns(kind: pa.Schema | pa.DataType) -> int:
 class RowStore:
     """Rows of one list, or of the finished lists of a scope, in their order: those in `parts`, then those in `chunks`.
 
-    `nbytes` is the memory that the chunks take, about. `unprepared_bytes` is the size of the chunks that a source could
-    prepare; `preparing` are the chunks that are being prepared, by their futures. No method waits or touches the disk.
+    `nbytes` is the approximate memory of the chunks, `unprepared_bytes` that of the chunks that a source could decode.
+    `preparing` are the chunks that are being decoded, by their futures. No method waits or touches the disk.
     """
 
     __slots__ = (
@@ -61,7 +61,7 @@ class RowStore:
         self.current: PartWriter | None = None
 
     def estimated_bytes(self, chunk: Chunk) -> int:
-        """Return the memory that holding a chunk takes, about, in bytes."""
+        """Return the approximate memory of a chunk, in bytes."""
         return int(chunk.nbytes) + self._column_bytes if isinstance(chunk, pa.RecordBatch) else chunk.nbytes
 
     def append(self, chunk: Chunk) -> None:
@@ -89,12 +89,12 @@ class RowStore:
         return chunks
 
     def prepare(self) -> None:
-        """Have all chunks prepared that need it."""
+        """Begin to decode all pending rows in the background."""
         for chunk in list(prepare(self.drain())):
             self.append(chunk)
 
     def replace_prepared(self) -> None:
-        """Replace the chunks whose preparation has ended by its results. Chunks that failed stay, and fail later."""
+        """Replace the chunks that were decoded by the results. Chunks that failed stay, and fail later."""
         prepared: dict[int, PendingRows] = {}
         for future in [future for future in self.preparing if future.done()]:
             chunk = self.preparing.pop(future)
@@ -122,7 +122,7 @@ class RowStore:
         other.parts, other.current = [], None
 
     def close(self) -> None:
-        """End the store. It drops the maker of parts, which holds the store: no cycle waits for the collector."""
+        """End the store. It drops the maker of parts, which holds the store, so that no reference cycle remains."""
         self.parts, self.current = [], None
         self._new_part = _no_part
 

@@ -96,9 +96,9 @@ class ScopeWriter:
         return writer
 
     async def keep(self) -> None:
-        """Keep the scope's rows in the snapshot: write the buffered rows, finish the parts and make them durable.
+        """Keep the scope's rows: write the buffered ones, finish the parts and make them durable. Raises OutputError.
 
-        All lists must be finished. Raises OutputError.
+        All lists must be finished.
         """
         self.raise_if_over()
         if self.unfinished:

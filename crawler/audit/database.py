@@ -48,7 +48,7 @@ _SETTINGS = {"TimeZone": "UTC", "python_enable_replacements": "false", "temp_dir
 class OpenSnapshot:
     """One committed snapshot. `ledger` has one row per scope, including tables that were only read for child lists.
 
-    `root` is the folder of its files. Files in a bucket are fetched on first use into a temporary folder, which is
+    `root` is the folder of its files: for a bucket, a temporary one, into which files are fetched on first use. It is
     removed when the process ends.
     """
 

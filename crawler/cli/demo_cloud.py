@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _RATE, _BURST = 5000, 1000
 
-# The second night shows so many differences of these tables. Access to OpenSearch is denied then.
+# The second night shows this many differences of these tables. Access to OpenSearch is denied then.
 _MOST_SHOWN = 16
 _COMPARED = ("fc_functions", "fc_triggers", "fc_async_invoke_configs", "opensearch_app_groups")
 

@@ -54,7 +54,7 @@ raw_option = click.option(
 
 
 class Interrupted(BaseException):
-    """Raised when a signal ends the command. `advice` is a sentence on what to do next, or empty."""
+    """Raised when a signal ends the command. `advice` is a sentence on the next step, or empty."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)

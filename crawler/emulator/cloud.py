@@ -56,7 +56,7 @@ class Cloud:
         return self._places[where]
 
     def is_older(self, account_id: str) -> bool:
-        """Whether the account gets the older envelopes. Every second account does."""
+        """Return whether the account gets the older envelopes. Every second account does."""
         return account_id in self.spec.accounts and self.spec.accounts.index(account_id) % 2 == 1
 
     def lists(self, account_id: str, region_id: str, action_key: str) -> dict[Parent, list[Item]]:

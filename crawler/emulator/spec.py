@@ -129,7 +129,7 @@ class CloudSpec:
         return replace(base, **sizes)
 
     def has_opensearch(self, region_id: str) -> bool:
-        """Whether the region has OpenSearch."""
+        """Return whether the region has OpenSearch."""
         return region_id in self.opensearch_regions
 
     def rate_of(self, product: str, action: str) -> Rate:

@@ -55,8 +55,7 @@ class Destination(Protocol):
     async def commit(self, buffer: RowBuffer, manifest: Manifest) -> None:
         """Make the staged snapshot visible and release the destination.
 
-        Raises OutputError, after which nothing is committed, and UnfinishedCommitError, after which the next crawl
-        completes the snapshot.
+        Raises OutputError if nothing is committed, and UnfinishedCommitError if the next crawl must complete it.
         """
         ...
 

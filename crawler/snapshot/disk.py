@@ -32,7 +32,7 @@ _LINKED = (errno.ELOOP, errno.ENOTDIR)
 
 
 def is_trusted_owner(owner_uid: int, own_uid: int) -> bool:
-    """Whether a folder of this owner may be written to: ours or root's. Root (containers) may write to any."""
+    """Return whether a folder of this owner may be written to: ours or root's. Root (containers) may write to any."""
     return own_uid in (0, owner_uid) or owner_uid == 0
 
 
@@ -163,11 +163,11 @@ class Disk:
             raise
 
     def has(self, path: str) -> bool:
-        """Whether the path exists."""
+        """Return whether the path exists."""
         return self.stat(path) is not None
 
     def is_folder(self, path: str) -> bool:
-        """Whether the path is a folder, and not a link to one."""
+        """Return whether the path is a folder, and not a link to one."""
         found = self.stat(path)
         return found is not None and stat.S_ISDIR(found.st_mode)
 

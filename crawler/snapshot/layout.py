@@ -1,8 +1,7 @@
 """Every path of the output, made from validated parts only, and the ID of a snapshot.
 
 Paths are text with `/`, relative to the output's root. A part that doesn't match its pattern is refused, never encoded:
-account IDs are digits, regions and tables are those of the catalog. So no response and no configuration can point
-outside the root.
+account IDs are digits, regions and tables are the catalog's. So no response or configuration leads outside the root.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ _PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
 
 
 def new_snapshot_id(now: datetime, random: Callable[[], float]) -> str:
-    """Return an ID such as `20261121T020000Z-7f3a`: start in UTC, hex digits. `random` returns a number in [0, 1)."""
+    """Return an ID like `20261121T020000Z-7f3a`: start in UTC, four hex digits. `random` returns a number in [0, 1)."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{int(random() * 0x10000):04x}"
 
 
 def is_snapshot_id(text: str) -> bool:
-    """Whether the text is a snapshot ID. IDs sort by their start."""
+    """Return whether the text is a snapshot ID. IDs sort by their start."""
     return _SNAPSHOT_ID.fullmatch(text) is not None
 
 
 def is_table(text: str) -> bool:
-    """Whether the text can be a table's name."""
+    """Return whether the text can be a table's name."""
     return _TABLE.fullmatch(text) is not None
 
 
@@ -79,7 +78,7 @@ def part_name(number: int) -> str:
 
 
 def is_part_path(path: str, table: str, snapshot_id: str) -> bool:
-    """Whether a manifest's path is one that a snapshot of this table can have."""
+    """Return whether a manifest's path is one that a snapshot of this table can have."""
     folder = table_folder(table, snapshot_id)
     pieces = path.removeprefix(f"{folder}/").split("/")
     if not path.startswith(f"{folder}/") or len(pieces) != 3:

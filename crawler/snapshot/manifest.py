@@ -40,8 +40,7 @@ class StatusCounts(msgspec.Struct, frozen=True, kw_only=True):
 class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The list of the organization's members: the account that requested it, its status and its length.
 
-    `status` is complete, unstable, denied or failed. Unless it is complete, accounts may be missing: the snapshot is
-    partial.
+    `status`: complete, unstable, denied or failed. Unless complete, the snapshot is partial: it may lack accounts.
     """
 
     account_id: str

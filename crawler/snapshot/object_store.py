@@ -90,8 +90,7 @@ class ObjectStore:
     async def create(self, path: str, data: bytes) -> bool:
         """Put an object if none exists. Return False if one with other content exists.
 
-        If an answer is lost the object is read again: the same content means that it was created. Raises UncertainError
-        if it can't be read either.
+        After a lost answer it is read: the same content means that it was created. UncertainError if it can't be.
         """
         for _ in range(_CREATE_ATTEMPTS):
             try:

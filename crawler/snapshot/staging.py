@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.ended_scopes import Scope
     from crawler.snapshot.ledger import Ledger
 
-# Of the ledger: objects per batch, and batches per row group. Batches that aren't written yet are a second copy.
+# The ledger's rows per batch, and its batches per row group. Batches in memory are a second copy of these rows.
 _BATCH_ROWS = 4096
 _GROUP_BATCHES = 4
 

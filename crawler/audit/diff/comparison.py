@@ -79,8 +79,7 @@ def compare(
 ) -> Iterator[dict[str, TableDiff]]:
     """Yield the tables of both snapshots, or those of `tables`, by name. Read them in turn, within the block.
 
-    A table that isn't in `keys` is compared by the content of its rows. Reading raises OutputError for a missing or
-    damaged file.
+    A table that isn't in `keys` is compared by its rows' content. Reading raises OutputError for an unreadable file.
     """
     pairs = pair_scopes(old.ledger, new.ledger)
     chosen = [table for table in pairs if tables is None or table in tables]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _SETTINGS = {"memory_limit": "1GB"}  # DuckDB spills more to the session's temporary folder
-_BATCH_ROWS = 2_000  # at most so many rows of a result are Python objects at a time
+_BATCH_ROWS = 2_000  # at most this many rows of a result are Python objects at a time
 _SIDES = ("old_rows", "new_rows")
 
 

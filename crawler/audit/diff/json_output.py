@@ -33,7 +33,7 @@ class DiffResult:
 def write_json(old_id: str, new_id: str, tables: Mapping[str, TableDiff], write: Callable[[str], Any]) -> DiffResult:
     """Write the object, one difference per line, and return the result.
 
-    Besides the lists of every table, it has `unknown_columns` and `not_compared` (path → why) if they aren't empty.
+    In addition to each table's lists, it has `unknown_columns` and `not_compared` (path → why) if they aren't empty.
     """
     result = DiffResult()
     write(f'{{\n"from": {_json(old_id)},\n"to": {_json(new_id)},\n"tables": {{')

@@ -115,8 +115,7 @@ def write_json(rows: Rows, emit: WriteText) -> WriteResult:
 def write_parquet(rows: Rows, file: BinaryIO, schema: pa.Schema | None = None) -> WriteResult:
     """Write Parquet as in snapshots: zstd, page index, checksums. Rows are cast to `schema`.
 
-    An error leaves a file that looks complete; the caller must discard it. Raises ConfigError for a type that Parquet
-    doesn't have.
+    The caller must discard the file after an error: it looks complete. Raises ConfigError for types unknown to Parquet.
     """
     check_names(rows, "parquet")
     try:

@@ -1,7 +1,6 @@
 """Findings: checks of a snapshot, each an SQL file with the reason and the remedy.
 
-Read `files` for the format, `evaluate` for the evaluation, `coverage` for its limits: a result is "none" only if the
-scopes of its tables are complete.
+Read `files` (the format), `evaluate`, and `coverage`: a result is "none" only if the scopes of its tables are complete.
 """
 
 from __future__ import annotations

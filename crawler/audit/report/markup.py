@@ -23,7 +23,7 @@ Attribute = str | int | bool | None
 
 
 def printable_text(value: str) -> str:
-    """Return foreign text for display: control and direction characters are escaped, long text is cut."""
+    """Return external text for display: control and direction characters are escaped, long text is cut."""
     if len(value) <= MAX_TEXT and value.isprintable():
         return value
     text = escape_control(value[: MAX_TEXT + 1])

@@ -82,7 +82,7 @@ def sentence(changes: Sequence[TableChanges]) -> str:
 
 
 def has_unknown(changes: Iterable[TableChanges]) -> bool:
-    """Whether any change is unknown."""
+    """Return whether any change is unknown."""
     return any(table.has_unknown for table in changes)
 
 

@@ -205,7 +205,7 @@ class _OperationDay:
 
 
 def _is_plain(record: Item) -> bool:
-    """Whether the item is a non-empty object or a string. Some seeded lists have other values."""
+    """Return whether the item is a non-empty object or a string. Some seeded lists have other values."""
     return isinstance(record, str) or (isinstance(record, dict) and bool(record))
 
 

@@ -153,5 +153,5 @@ def identity(operation: EmulatedOperation) -> tuple[str, ...]:
 
 
 def names(record: Any, field: str, wanted: str) -> bool:
-    """Whether a record's field, a name or an ARN of any notation, contains the wanted name."""
+    """Return whether a record's field, a name or an ARN of any notation, contains the wanted name."""
     return isinstance(record, dict) and wanted in re.split("[:/#.]", str(record.get(field)))

@@ -69,7 +69,7 @@ def with_changed_field(operation: EmulatedOperation, record: Record, rng: Seeded
 
 
 def has_first_field(operation: EmulatedOperation, record: Any, turn: int) -> bool:
-    """Whether the record has the field that is tried first in this turn."""
+    """Return whether the record has the field that is tried first in this turn."""
     return isinstance(record, dict) and _holder(record, _fields(operation, turn)[0]) is not None
 
 

@@ -78,8 +78,7 @@ class BucketDestination:
     ) -> Self:
         """Clean up what earlier crawls left (`recovered`: the snapshots completed), then put the note of the snapshot.
 
-        The snapshot may have files of these `tables`. Raises OutputBusyError if another crawl has this ID, OutputError
-        if the bucket can't be written.
+        The snapshot may have files of `tables`. Raises OutputBusyError if a crawl has this ID, and OutputError.
         """
         # A removal that can't be completed is reported by the next `prune`.
         with suppress(OutputError):

@@ -1,9 +1,8 @@
 """The pointer `_snapshots/LATEST` in a bucket, which only moves forwards, even if several crawls move it at once.
 
-S3 has a compare-and-swap for the move; OSS has none. There, each of the crawls that end at the same time puts an
-announcement, and they take turns. A crawl that has put its announcement and then finds no other one moves LATEST. An
-older crawl removes its announcement while a newer crawl has one. An announcement that isn't renewed for minutes belongs
-to a dead crawl.
+S3 has a compare-and-swap for the move; OSS has none. There, crawls that end at the same time put one announcement each
+and take turns. A crawl that has put its announcement and then finds no other one moves LATEST. An older crawl removes
+its announcement while a newer crawl has one. An announcement that isn't renewed for minutes belongs to a dead crawl.
 """
 
 from __future__ import annotations

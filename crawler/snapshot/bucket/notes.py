@@ -32,7 +32,7 @@ _ABANDONED_AFTER = timedelta(days=1)
 
 
 class _Note(msgspec.Struct, frozen=True):
-    """The content of a note. `token` tells two crawls with one ID apart."""
+    """The content of a note. `token` distinguishes two crawls with one ID."""
 
     tables: list[str]
     token: str
@@ -48,10 +48,9 @@ async def put_note(bucket: ObjectStore, snapshot_id: str, tables: list[str]) -> 
 
 
 async def clean_up_others(bucket: ObjectStore, now: datetime) -> list[str]:
-    """Finish the snapshots that have a note, and return the IDs of those that were committed.
+    """Finish the snapshots that have a note, and return the IDs of those that were committed. Raises OutputError.
 
-    LATEST moves to a committed one. Files that were left a day ago or earlier without a commit are removed. Raises
-    OutputError.
+    LATEST moves to a committed one. Files that were left a day ago or earlier without a commit are removed.
     """
     completed = []
     for entry in await bucket.list(STAGING):

@@ -1,8 +1,7 @@
 """The removal of old snapshots from a bucket, which has no rename and no lock.
 
-First a note lists the files to remove, then the manifest is removed, then its files. Nothing else has to wait: readers
-start from manifests, and crawls never touch each other's files. The next crawl or `prune` completes an interrupted
-removal.
+First a note lists the files to remove, then the manifest is removed, then its files. Readers start from manifests, and
+crawls never touch each other's files. The next crawl or `prune` completes an interrupted removal.
 """
 
 from __future__ import annotations
@@ -33,8 +32,7 @@ async def prune_bucket(
 ) -> PrunePlan:
     """Complete interrupted commits and removals, then remove the snapshots that no rule keeps. Return the plan.
 
-    The files of a crawl that was killed a day ago or earlier are removed, too; the plan doesn't list them. Raises
-    OutputError.
+    Files of crawls killed a day ago or earlier are removed, too; the plan doesn't list them. Raises OutputError.
     """
     await finish_removals(bucket)
     await clean_up_others(bucket, now)

@@ -1,7 +1,6 @@
 """The scratch folder: rows are staged on this machine until their scope is kept, for outputs that aren't folders.
 
-It is private, among other temporary files (`TMPDIR`), and its crawl locks it: the next crawl removes the folder of a
-crawl that was killed.
+It is private, in the folder for temporary files (`TMPDIR`), and locked. The next crawl removes those of killed crawls.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ def _make_folder() -> Path:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Whether the folder is ours and no process holds its lock. A folder without a lock was made a moment ago."""
+    """Return whether the folder is ours and its lock is free. A folder without a lock was made a moment ago."""
     with suppress(OSError):
         if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
             return False

@@ -74,7 +74,7 @@ class _Group:
 
 
 class Journal:
-    """The open journal of one crawl, in one event loop. Methods raise OutputError if the disk fails."""
+    """A crawl's open journal, in one event loop. `start` makes it. Methods raise OutputError if the disk fails."""
 
     def __init__(self, buffer: RowBuffer, path: str, fd: int) -> None:
         self.count = 0

@@ -88,7 +88,7 @@ def reuse_finished(
 
 
 def _is_usable(entry: JournalEntry, children: set[str]) -> bool:
-    """Whether the scope was whole, its counts agree, and the lists of every child table are known."""
+    """Return whether the scope was whole, its counts agree, and the lists of every child table are known."""
     row, rows = entry.row, sum(file.rows for file in entry.files)
     wanted = row.rows if row.written and has_rows(row.status) else 0
     return is_whole(row.status) and rows == wanted and all(entry.lists.get(table) is not None for table in children)

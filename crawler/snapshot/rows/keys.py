@@ -39,7 +39,7 @@ class SeenKeys:
         self._slots = _NO_SLOTS
 
     def __len__(self) -> int:
-        """The number of rows."""
+        """Return the number of rows."""
         return len(self._marks) if self._exact is None else len(self._exact)
 
     @property
@@ -158,7 +158,7 @@ class SeenKeys:
         self._index(first)
 
     def _grow(self, more: int) -> None:
-        """Enlarge the table for so many more rows. At most two thirds of it are in use."""
+        """Enlarge the table for this many more rows. At most two thirds of it are in use."""
         size = len(self._slots)
         while 2 * size < 3 * (len(self._marks) + more):
             size *= 2

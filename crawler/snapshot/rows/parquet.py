@@ -32,7 +32,7 @@ ROW_GROUP_ROWS = 65_536
 _BUFFER_BYTES = 64 * 1024
 
 
-# A column whose distinct values take more bytes has no dictionary, which would cost time and space.
+# A column whose distinct values take more bytes is stored plain: a dictionary would cost time and space.
 _DICTIONARY_BYTES = 128 * 1024
 
 
@@ -69,7 +69,7 @@ class _Sink:
         return self.bytes
 
     def flush(self) -> None:
-        """Does nothing: pyarrow calls it at every close, and `sync` makes the content durable."""
+        """Do nothing: pyarrow calls it at every close, and `sync` makes the content durable."""
 
     def close(self) -> None:
         self.closed = True
@@ -93,9 +93,8 @@ class PartWriter:
     """Writes one part: `append` any number of times, then `finish` or `abandon`. The first `append` creates the file.
 
     `reserved_rows` counts the rows of the part, including those on their way to the disk. `left_out` has the positions
-    of rows that another list had first and that must not reach the snapshot. `held_bytes` is about the memory that the
-    row groups take until the part is finished. Beyond `max_bytes`, `takes_rows` is false. Methods raise OutputError;
-    the part is abandoned then.
+    of rows that another list had first and that must not reach the snapshot. `held_bytes` is the approximate memory of
+    the row groups until `finish`. Beyond `max_bytes`, `takes_rows` is false. After OutputError it is abandoned.
     """
 
     __slots__ = (

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import Future
 
-# A store that holds more bytes of pending rows has them decoded.
+# A store that holds this many bytes of pending rows has them decoded.
 PREPARE_FROM_BYTES = 1024 * 1024
 # The maximum bytes of rows in a row group. Decompressed rows take that much memory while they are written.
 GROUP_BYTES = 16 * 1024 * 1024

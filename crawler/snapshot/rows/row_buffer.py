@@ -71,7 +71,7 @@ class RowBuffer:
         self._in_flight = 0
 
     async def reserve(self, store: RowStore, shared: RowStore, rows: int, nbytes: int) -> None:
-        """Wait until `store` may take a batch of this size. It must do so before anything else is awaited.
+        """Wait until `store` may take a batch of this size. `add` must follow before anything else is awaited.
 
         Rows of any store may be written to the disk first. Raises OutputError.
         """

@@ -31,8 +31,7 @@ _Files = list[PartFile]
 class ScopeWriter:
     """Writes one table of one account and region. Ends with `keep` or `drop`, once.
 
-    `rows`, `duplicates` and `conflicts` are exact once all lists are finished. Before that, a key of two unfinished
-    lists counts as two rows.
+    `rows`, `duplicates` and `conflicts` are exact once all lists are finished; before, a key of two lists counts twice.
     """
 
     __slots__ = (

@@ -18,7 +18,7 @@ _INFINITE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What a crawl uses of the machine. Tests replace parts of it."""
+    """The parts of the machine that a crawl uses. Tests replace some of them."""
 
     clock: Clock = field(default_factory=SystemClock)
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))

@@ -20,7 +20,6 @@ from crawler.errors import ConfigError
 from crawler.text import ACCOUNT_ID, LOOPBACK_HOST, REGION_ID
 
 CLOUD_DOMAIN = "aliyuncs.com"
-PLACEHOLDERS = ("region", "account_id")
 
 _SAMPLE_REGION = "cn-hangzhou"
 _SAMPLE_ACCOUNT = "1000000000000001"

@@ -49,7 +49,6 @@ class ArrowDecoder(PageDecoder):
         super().__init__(operation.schema, pool)
         self._operation = operation
         self._variant = variant
-        self._list_name = list_name
         self._snapshot_id = snapshot_id
         self._exact = exact
         self._columns = ArrowColumns(operation.columns, variant, redaction)

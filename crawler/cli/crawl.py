@@ -42,6 +42,11 @@ HEARTBEAT_S = 60.0
     metavar="NAME",
     help="parquet, iceberg or delta. Default: [output] format of the configuration.",
 )
+@click.option(
+    "--publish",
+    is_flag=True,
+    help="Move LATEST and the lake's tables to the snapshot although --account, --region or --table narrow the crawl.",
+)
 @json_option
 @common_options
 @click.pass_obj
@@ -54,9 +59,13 @@ def crawl(
     uri: str | None,
     output_format: str | None,
     resume: bool,
+    publish: bool,
     as_json: bool,
 ) -> int:
     """Crawl all configured accounts and regions. Writes one snapshot.
+
+    With --account, --region or --table, the snapshot holds a part of the inventory. LATEST and lake tables don't move
+    to it without --publish.
 
     Exit codes: 0 complete; 1 nothing committed; 2 wrong usage or configuration, nothing sent; 3 committed, but some
     scopes are not complete; 4 output can't be written, nothing committed; 11 another crawl holds the output; 12 no
@@ -66,7 +75,12 @@ def crawl(
 
     keep_memory_compact()
     config = load(config_file).with_overrides(
-        accounts=accounts, regions=regions, tables=tables, output=uri, output_format=output_format
+        accounts=accounts,
+        regions=regions,
+        tables=tables,
+        output=uri,
+        output_format=output_format,
+        publish=publish,
     )
     common.start_logging()
     result = crawl_and_notify(config, lambda: run_crawl(config, common, resume=resume))

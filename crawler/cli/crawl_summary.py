@@ -17,7 +17,7 @@ from crawler.clock import iso_utc
 if TYPE_CHECKING:
     from crawler.run.result import CrawlResult
     from crawler.snapshot import DirectoryEntry, Manifest, ScopeRow
-    from crawler.snapshot.manifest import SkippedMember
+    from crawler.snapshot.manifest import CrawlSelection, SkippedMember
 
 # More tables than `_MAX_TABLES` are summed by product, and only incomplete and large tables are listed.
 _MAX_TABLES = 20
@@ -219,6 +219,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "overhead": dict(result.overhead),
         "unknown_fields": {table: dict(names) for table, names in result.unknown_fields.items()},
         "warnings": list(result.warnings),
+        "selection": selection_value(manifest.selection if manifest else None),
         "directory": directory_value(result.directory),
         "left_out": skipped_member_values(result.left_out),
     }
@@ -229,6 +230,14 @@ def directory_value(directory: DirectoryEntry | None) -> dict[str, Any] | None:
     import msgspec
 
     value: dict[str, Any] | None = msgspec.to_builtins(directory)
+    return value
+
+
+def selection_value(selection: CrawlSelection | None) -> dict[str, Any] | None:
+    """Return the options that narrowed the crawl, as in the manifest; None for a crawl of the whole configuration."""
+    import msgspec
+
+    value: dict[str, Any] | None = msgspec.to_builtins(selection)
     return value
 
 

@@ -84,6 +84,7 @@ def open_tables(
         location = locate_output(config_file, uri)
         snapshot = open_snapshot(location, snapshot_id)
         _warn_of_gaps(common, snapshot)
+        _warn_of_selection(common, snapshot)
         if snapshot_id == "latest":
             _warn_of_newer(common, location, snapshot.manifest.snapshot_id)
         yield TableNames(snapshot, lambda: list(catalog_for(config_file, uri).operations))
@@ -105,9 +106,25 @@ def _warn_of_gaps(common: CommonOptions, snapshot: OpenSnapshot) -> None:
     )
 
 
+def _warn_of_selection(common: CommonOptions, snapshot: OpenSnapshot) -> None:
+    selection = snapshot.manifest.selection
+    if selection is not None:
+        warn(
+            common,
+            f"snapshot {snapshot.manifest.snapshot_id} is a part of the inventory: its crawl was narrowed by "
+            f"{selection.options}",
+        )
+
+
 def _warn_of_newer(common: CommonOptions, location: OutputLocation, snapshot_id: str) -> None:
-    from crawler.snapshot import newest_snapshot_id
+    from crawler.snapshot import newest_snapshot_id, read_manifest
 
     newest = newest_snapshot_id(location)
-    if newest > snapshot_id:
-        warn(common, f"snapshot {snapshot_id} is the newest complete one; {newest} is newer, but partial")
+    if newest <= snapshot_id:
+        return
+    try:
+        selection = read_manifest(location, newest).selection
+    except OutputError:
+        selection = None
+    reason = f"was narrowed by {selection.options}" if selection is not None else "is partial"
+    warn(common, f"snapshot {snapshot_id} is the newest complete one; {newest} is newer, but {reason}")

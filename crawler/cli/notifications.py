@@ -46,7 +46,10 @@ def notify_result(config: Config, result: CrawlResult | None, exit_code: int, be
     from crawler.telemetry.tracing import export_spans
 
     log = structlog.get_logger()
-    figures = CrawlFigures(exit_code, began_at, datetime.now(UTC), result.ledger if result is not None else ())
+    manifest = result.manifest if result is not None else None
+    is_narrowed = manifest is not None and manifest.selection is not None and not manifest.selection.published
+    ledger = result.ledger if result is not None else ()
+    figures = CrawlFigures(exit_code, began_at, datetime.now(UTC), ledger, is_narrowed)
     if config.metrics.textfile is not None:
         try:
             write_textfile(config.metrics.textfile, figures)

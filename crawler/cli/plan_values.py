@@ -24,7 +24,7 @@ from crawler.run.plan import CrawlPlan, make_plan
 from crawler.run.session import open_session
 from crawler.run.system import System
 from crawler.run.targets import TargetPlan
-from crawler.snapshot import Manifest, OutputLocation, ScopeRow, newest_snapshot_id, read_ledger, read_manifest
+from crawler.snapshot import Manifest, OutputLocation, ScopeRow, list_snapshots, read_ledger, read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,12 @@ async def _load_previous(config: Config, system: System) -> _PreviousSnapshot:
 
 
 def _read_previous(root: OutputLocation) -> _PreviousSnapshot:
-    snapshot_id = newest_snapshot_id(root)
-    if not snapshot_id:
+    """Read the newest snapshot that no option narrowed; a narrowed one if there are only such."""
+    found = list_snapshots(root)
+    chosen = next((entry for entry in found if entry.selection is None), found[0] if found else None)
+    if chosen is None:
         return _PreviousSnapshot()
-    manifest = read_manifest(root, snapshot_id)
+    manifest = read_manifest(root, chosen.snapshot_id)
     return _PreviousSnapshot(manifest, read_ledger(root, manifest))
 
 

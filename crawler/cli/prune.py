@@ -64,11 +64,13 @@ def prune(
 ) -> None:
     """Remove snapshots that no rule keeps.
 
-    The rules are those of `restic forget`. A snapshot stays if at least one rule keeps it. Periods are in UTC.
+    The rules are those of `restic forget`. A snapshot stays if at least one rule keeps it. Periods are in UTC. The
+    rules hold for the snapshots of each selection (--account, --region, --table of `crawl`) by itself.
 
-    Always kept: the newest complete snapshot, the snapshot that LATEST names, snapshots whose files are the content of
-    an Iceberg or Delta table, and those with an unreadable manifest. A snapshot leaves the Iceberg table before its
-    files are removed. Leftovers of crawls killed more than 24 hours ago are removed; files of other origin never are.
+    Always kept: the newest complete snapshot of the whole configuration, the snapshot that LATEST names, snapshots
+    whose files are the content of an Iceberg or Delta table, and those with an unreadable manifest. A snapshot leaves
+    the Iceberg table before its files are removed. Leftovers of crawls killed more than 24 hours ago are removed; files
+    of other origin never are.
     """
     from crawler.snapshot.retention import Duration, KeepRules
 

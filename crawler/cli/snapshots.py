@@ -56,7 +56,7 @@ def _print_list(found: list[SnapshotSummary]) -> None:
             f"{entry.rows:,}",
             size_text(entry.bytes),
             f"{entry.scopes - entry.not_complete}/{entry.scopes}",
-            "latest" if entry.is_latest else "",
+            "latest" if entry.is_latest else f"only {entry.selection.options}" if entry.selection else "",
         )
         for entry in found
     ]
@@ -111,6 +111,8 @@ def _print_manifest(manifest: Manifest) -> None:
         safe(f"{iso_utc(manifest.started_at)} to {iso_utc(manifest.finished_at)}, by acs-inventory {manifest.version}")
     )
     out.print(safe(f"secrets: {manifest.secrets} · clock skew {manifest.clock_skew_s:.1f} s"))
+    if manifest.selection is not None:
+        out.print(safe(f"only {manifest.selection.options}{', published' if manifest.selection.published else ''}"))
     rows: list[Any] = [
         (table, f"{entry.rows:,}", f"{len(entry.files):,}", size_text(entry.bytes))
         for table, entry in sorted(manifest.tables.items())

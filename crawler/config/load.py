@@ -46,10 +46,14 @@ class Config(Settings, frozen=True, kw_only=True):
 
     `directory_account` lists the organization's members; None without [organization]. It stays when the command line
     selects other accounts. `members` has the account IDs of the members to crawl: all, or those of the command line.
+    `in_file` is the configuration without the options that select accounts, regions or tables; None without options.
+    `publish`: LATEST and the lake's tables move to the snapshot even if those options narrow the crawl.
     """
 
     directory_account: Account | None = None
     members: Literal["all"] | tuple[str, ...] = "all"
+    in_file: Config | None = None
+    publish: bool = False
 
     def public(self) -> dict[str, Any]:
         """Return the whole configuration as plain values under the file's keys, each secret as `***`."""
@@ -97,6 +101,7 @@ class Config(Settings, frozen=True, kw_only=True):
         tables: Sequence[str] = (),
         output: str | None = None,
         output_format: str | None = None,
+        publish: bool = False,
     ) -> Config:
         """Return this configuration with the command line's options, which override the file.
 
@@ -115,7 +120,9 @@ class Config(Settings, frozen=True, kw_only=True):
             check_uri(_option("--output", {"uri": output}), ("uri",), output)
         if output_format is not None:
             target = _changed(target, "format", output_format, "--format")
-        config = msgspec.structs.replace(self._picked(accounts), crawl=crawl, output=target)
+        config = msgspec.structs.replace(self._picked(accounts), crawl=crawl, output=target, publish=publish)
+        if accounts or regions or tables:
+            config = msgspec.structs.replace(config, in_file=self)
         chosen = config.accounts if config.organization is None else ()
         if regions and chosen and not any(config.regions_for(account) for account in chosen):
             raise ConfigError("--region: none of these regions is among the accounts' own: nothing would be crawled")

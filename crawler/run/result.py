@@ -18,7 +18,7 @@ from crawler.snapshot import (
     ManifestDraft,
     ScopeRow,
 )
-from crawler.snapshot.manifest import SkippedMember
+from crawler.snapshot.manifest import CrawlSelection, SkippedMember
 from crawler.snapshot.status import crawl_exit_code
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ def result_before_commit(
     )
 
 
-def manifest_draft(result: CrawlResult, plan_sha256: str, redaction: Redaction, clock_skew_s: float) -> ManifestDraft:
+def manifest_draft(
+    result: CrawlResult, plan_sha256: str, redaction: Redaction, clock_skew_s: float, selection: CrawlSelection | None
+) -> ManifestDraft:
     """Return what the manifest says about the crawl with this result."""
     return ManifestDraft(
         finished_at=result.finished_at,
@@ -91,4 +93,5 @@ def manifest_draft(result: CrawlResult, plan_sha256: str, redaction: Redaction, 
         overhead=result.overhead,
         directory=result.directory,
         left_out=result.left_out,
+        selection=selection,
     )

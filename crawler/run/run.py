@@ -27,6 +27,7 @@ from crawler.run.plan import CrawlPlan, make_plan, parents_by_table, resume_cond
 from crawler.run.progress import CrawlMonitor
 from crawler.run.result import CrawlResult, manifest_draft, result_before_commit
 from crawler.run.scheduler import Scheduler
+from crawler.run.selection import selection_of, selection_warning
 from crawler.run.session import Session, open_session
 from crawler.run.system import System
 from crawler.run.watchdog import StuckError, TrackedClock, abort_if_stuck
@@ -50,7 +51,8 @@ async def crawl(
     if not resolved.tables:
         raise ConfigError("[crawl] exclude leaves no table of [crawl] tables.")
     redaction, warnings = _redaction(config, system)
-    warnings = (*resolved.catalog.warnings, *warnings)
+    narrowed = selection_warning(selection_of(resolved))
+    warnings = (*resolved.catalog.warnings, *warnings, *([narrowed] if narrowed else []))
     schemas = {table: resolved.catalog.operations[table].schema for table in resolved.tables}
     try:
         async with open_bucket(config, system) as bucket:
@@ -176,7 +178,9 @@ class CrawlRun:
             self._log_incomplete(row)
         if result.exit_code == ExitCode.FAILURE:
             return result
-        draft = manifest_draft(result, plan.sha256, self._redaction, session.client.clock_skew_s)
+        draft = manifest_draft(
+            result, plan.sha256, self._redaction, session.client.clock_skew_s, selection_of(session.resolved)
+        )
         manifest = await writer.commit(draft, ledger)
         self._log.info("snapshot_committed", snapshot_id=manifest.snapshot_id, status=manifest.status)
         return replace(result, manifest=manifest)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from crawler.errors import OutputError
 from crawler.snapshot.layout import is_part_path, is_snapshot_id, ledger_path, manifest_path
 from crawler.snapshot.ledger import Ledger, ScopeRow
-from crawler.snapshot.status import SnapshotStatus, Status, has_rows, snapshot_status
+from crawler.snapshot.status import SnapshotStatus, Status, can_be_latest, has_rows, snapshot_status
 
 FORMAT = 1
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -56,11 +56,30 @@ class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
         return has_rows(self.status)
 
 
+class CrawlSelection(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of the command line that made a crawl narrower than its configuration; None for each other option.
+
+    `tables` are patterns. `published`: the user asked that LATEST and the lake's tables move to the snapshot anyway.
+    """
+
+    accounts: list[str] | None = None
+    regions: list[str] | None = None
+    tables: list[str] | None = None
+    published: bool = False
+
+    @property
+    def options(self) -> str:
+        """The options as on the command line."""
+        given = {"--account": self.accounts, "--region": self.regions, "--table": self.tables}
+        return " ".join(f"{option} {value}" for option, values in given.items() for value in values or ())
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a manifest. Times are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
 
     `fingerprint_key_id` identifies the key of the fingerprints and reveals nothing of it; empty without a key.
-    `directory` is None without an organization; `left_out` are the skipped members, with their reasons.
+    `directory` is None without an organization; `left_out` are the skipped members, with their reasons. `selection` is
+    None for a crawl of the whole configuration.
     """
 
     format: int
@@ -79,7 +98,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     overhead: dict[str, int]
     directory: DirectoryEntry | None = None
     left_out: list[SkippedMember] = []
+    selection: CrawlSelection | None = None
     ledger: PartFile
+
+    @property
+    def can_be_latest(self) -> bool:
+        """Whether LATEST and the lake's tables may move to the snapshot; see `status.can_be_latest`."""
+        is_whole_inventory = self.selection is None or self.selection.published
+        return can_be_latest(self.status, is_whole_inventory=is_whole_inventory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +121,7 @@ class ManifestDraft:
     overhead: Mapping[str, int]
     directory: DirectoryEntry | None = None
     left_out: Sequence[SkippedMember] = ()
+    selection: CrawlSelection | None = None
     fingerprint_key_id: str = ""
 
 

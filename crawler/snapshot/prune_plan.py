@@ -13,7 +13,7 @@ from crawler.snapshot.reader import list_snapshots, read_manifest
 from crawler.snapshot.retention import KeepRules, keep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from crawler.snapshot.lake.base import Lake
     from crawler.snapshot.reader import OutputLocation, SnapshotSummary
@@ -35,13 +35,16 @@ class PrunePlan:
 def plan_prune(root: OutputLocation, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()) -> PrunePlan:
     """Return what a prune would do now. Writes nothing and takes no lock. Raises OutputError.
 
-    Some snapshots stay whatever the rules: the newest complete one, the one that LATEST names, one whose files are the
-    content of a lake table, and any with an unreadable manifest, since its files aren't known.
+    The rules hold for each selection by itself, as those of `restic forget` hold for each set of paths: a crawl of one
+    account never takes the place of a whole one. Some snapshots stay whatever the rules: the newest complete one of the
+    whole configuration, the one that LATEST names, one whose files are the content of a lake table, and any with an
+    unreadable manifest, since its files aren't known.
     """
     found = list_snapshots(root)
-    starts = {entry.snapshot_id: entry.started_at for entry in found if entry.started_at is not None}
-    reasons = keep(rules, starts, now)
-    newest = next((entry.snapshot_id for entry in found if entry.status == "complete"), "")
+    reasons: dict[str, list[str]] = {}
+    for starts in _starts_by_selection(found):
+        reasons |= keep(rules, starts, now)
+    newest = next((entry.snapshot_id for entry in found if entry.can_be_latest), "")
     for entry in found:
         for applies, reason in [
             (entry.snapshot_id == newest, "newest complete"),
@@ -60,6 +63,17 @@ def plan_prune(root: OutputLocation, rules: KeepRules, now: datetime, lakes: Seq
         reasons,
         _dead_crawls(root, now),
     )
+
+
+def _starts_by_selection(found: Iterable[SnapshotSummary]) -> Collection[dict[str, datetime]]:
+    """Return the starts of the snapshots by ID, one mapping per selection. A published one counts as a whole crawl."""
+    groups: dict[str, dict[str, datetime]] = {}
+    for entry in found:
+        if entry.started_at is not None:
+            selection = entry.selection
+            group = "" if selection is None or selection.published else selection.options
+            groups.setdefault(group, {})[entry.snapshot_id] = entry.started_at
+    return groups.values()
 
 
 def expire_from(lakes: Sequence[Lake], root: OutputLocation, plan: PrunePlan) -> None:

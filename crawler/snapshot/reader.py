@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.location import BucketLocation
-    from crawler.snapshot.manifest import Manifest, PartFile
+    from crawler.snapshot.manifest import CrawlSelection, Manifest, PartFile
 
 
 class Storage(Protocol):
@@ -139,7 +139,9 @@ class SnapshotSummary:
     bytes: int = 0
     scopes: int = 0
     not_complete: int = 0
+    can_be_latest: bool = False
     is_latest: bool = False
+    selection: CrawlSelection | None = None
     error: str = ""
 
 
@@ -163,7 +165,8 @@ def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
         snapshot_id = _read_latest(root)
         if not snapshot_id:
             raise OutputError(
-                f"{root} has no complete snapshot; crawl first, or give an ID that `snapshots list` shows"
+                f"{root} has no complete snapshot of a whole crawl; crawl without --account, --region and --table, or "
+                "give an ID that `snapshots list` shows"
             )
     if not is_snapshot_id(snapshot_id):
         raise OutputError(f"unknown snapshot ID {snapshot_id[:80]!r}; run `snapshots list` to see all IDs")
@@ -222,7 +225,9 @@ def _summarize(root: OutputLocation, snapshot_id: str, latest: str) -> SnapshotS
         bytes=sum(entry.bytes for entry in entries),
         scopes=manifest.scopes.total,
         not_complete=len(manifest.scopes.not_complete),
+        can_be_latest=manifest.can_be_latest,
         is_latest=snapshot_id == latest,
+        selection=manifest.selection,
     )
 
 

@@ -90,6 +90,15 @@ def snapshot_status(scopes: Iterable[Status], directory: Status | None) -> Snaps
     return "complete" if knows_accounts and all(map(is_whole, scopes)) else "partial"
 
 
+def can_be_latest(status: SnapshotStatus, *, is_whole_inventory: bool) -> bool:
+    """Return whether LATEST and the lake's tables may move to a snapshot.
+
+    Its status must be complete: the rows of a failed scope would look deleted. For the same reason it must be a crawl
+    of the whole configuration, unless the user published a narrower one.
+    """
+    return status == "complete" and is_whole_inventory
+
+
 def crawl_exit_code(scopes: Iterable[Status], directory: Status | None, *, require_complete: bool) -> ExitCode:
     """Return the exit code of a crawl. See `snapshot_status` for `directory`.
 

@@ -69,6 +69,7 @@ class VerifyResult:
     rows: int = 0
     bytes: int = 0
     manifest_sha256: str = ""
+    can_be_latest: bool = False
     bad_files: tuple[BadFile, ...] = ()
 
     @property
@@ -127,6 +128,7 @@ def _verify(root: OutputLocation, snapshot_id: str) -> VerifyResult:
         rows=sum(entry.rows for entry in tables),
         bytes=sum(entry.bytes for entry in tables) + manifest.ledger.bytes,
         manifest_sha256=sha256,
+        can_be_latest=manifest.can_be_latest,
         bad_files=tuple(bad),
     )
 
@@ -219,7 +221,7 @@ def _wrong_sums(manifest: Manifest) -> Iterator[BadFile]:
 
 def _check_latest(root: OutputLocation, verdicts: Iterable[VerifyResult]) -> Iterator[BadFile]:
     """Yield the error of LATEST. It may name an older complete snapshot while a crawl still moves it."""
-    complete = [verdict.snapshot_id for verdict in verdicts if verdict.status == "complete"]
+    complete = [verdict.snapshot_id for verdict in verdicts if verdict.can_be_latest]
     unreadable = {verdict.snapshot_id for verdict in verdicts if not verdict.status}
     lags = bool(complete) and complete[0] not in _moving_ids(root)
     content, reason = _content(root, LATEST)

@@ -149,5 +149,6 @@ class SnapshotWriter:
             overhead=dict(draft.overhead),
             directory=draft.directory,
             left_out=list(draft.left_out),
+            selection=draft.selection,
             ledger=staged.ledger(ledger),
         )

@@ -33,7 +33,7 @@ METRICS: Mapping[str, str] = {
     "acs_inventory_crawl_start_timestamp_seconds": "Start time of the last crawl.",
     "acs_inventory_crawl_end_timestamp_seconds": "End time of the last crawl.",
     "acs_inventory_crawl_duration_seconds": "Duration of the last crawl.",
-    "acs_inventory_last_success_timestamp_seconds": "End time of the last crawl with exit code 0.",
+    "acs_inventory_last_success_timestamp_seconds": "End time of the last crawl with exit code 0 that LATEST names.",
     "acs_inventory_last_commit_timestamp_seconds": "End time of the last crawl with a commit, complete or partial.",
     "acs_inventory_scopes": "Scopes of the last crawl by status.",
     "acs_inventory_rows": "Rows of a table in the snapshot.",
@@ -48,12 +48,16 @@ METRICS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class CrawlFigures:
-    """The figures of a crawl. `ledger` is empty if the crawl ended before its first list."""
+    """The figures of a crawl. `ledger` is empty if the crawl ended before its first list.
+
+    `is_narrowed`: its snapshot is a part of the inventory, which LATEST doesn't name.
+    """
 
     exit_code: int
     started_at: datetime
     ended_at: datetime
     ledger: Sequence[ScopeRow] = ()
+    is_narrowed: bool = False
 
     @property
     def has_committed(self) -> bool:
@@ -101,7 +105,8 @@ def _samples(figures: CrawlFigures, previous: str) -> Iterator[tuple[str, str, f
     yield "acs_inventory_crawl_end_timestamp_seconds", "", end
     yield "acs_inventory_crawl_duration_seconds", "", max(0.0, end - start)
     last = {name: float(value) for name, value in _LAST.findall(previous)}
-    for name, holds in (("success", figures.exit_code == 0), ("commit", figures.has_committed)):
+    is_success = figures.exit_code == 0 and not figures.is_narrowed
+    for name, holds in (("success", is_success), ("commit", figures.has_committed)):
         metric = f"acs_inventory_last_{name}_timestamp_seconds"
         if holds or metric in last:
             yield metric, "", end if holds else last[metric]

@@ -116,6 +116,7 @@ def crawled(cloud, tmp_path_factory):
         "fc_functions",
         "--table",
         "fc2_functions",
+        "--publish",
         "--log-format",
         "json",
         "--json",

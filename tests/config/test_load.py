@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from crawler.client.endpoints import ProductHosts
 from crawler.client.rate_limit import LimitRule
-from crawler.config import Config, load_config, parse_config
+from crawler.config import load_config, parse_config
 from crawler.config.sections import Settings
 from crawler.errors import ConfigError
 from crawler.validation import Secret
@@ -834,7 +834,7 @@ VALUES = st.recursive(
     ),
     max_leaves=6,
 )
-PATHS = [(above, key) for above, key in struct_keys(Config) if len(above) <= 1]
+PATHS = [(above, key) for above, key in struct_keys(Settings) if len(above) <= 1]
 
 
 def toml(value):

@@ -189,7 +189,7 @@ def test_the_changelog_has_this_version():
 
 def test_the_changelog_has_only_the_kinds_of_change_of_its_format():
     headings = re.findall(r"^### (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert headings == ["Added", "Changed", "Fixed", "Removed"]
+    assert headings == ["Breaking", "Added", "Changed", "Fixed", "Removed", "Security"]
 
 
 def test_the_map_has_every_package_and_module_of_the_program():

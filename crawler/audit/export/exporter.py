@@ -224,6 +224,7 @@ class _Export:
         return {
             "snapshot_id": manifest.snapshot_id,
             "status": manifest.status,
+            "only": manifest.selection.options if manifest.selection else None,
             "manifest_sha256": self.tables.snapshot.manifest_sha256,
             "started_at": iso_utc(manifest.started_at),
             "finished_at": iso_utc(manifest.finished_at),

@@ -54,6 +54,9 @@ def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Cata
 def completeness(manifest: Manifest) -> str:
     """Return in a sentence how complete the snapshot is."""
     total, missing = manifest.scopes.total, len(manifest.scopes.not_complete)
+    if manifest.status == "complete" and manifest.selection is not None:
+        chosen = manifest.selection.options
+        return f"A part of the inventory: all {total:,} scopes of {chosen} were read to their end, and no others."
     if manifest.status == "complete":
         return f"Complete: all {total:,} scopes were read to their end."
     if missing:

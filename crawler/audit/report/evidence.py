@@ -26,6 +26,7 @@ def evidence_section(manifest: Manifest, sha256: str) -> Html:
     entries: list[tuple[str, Child]] = [
         ("Snapshot", _code(manifest.snapshot_id)),
         ("Status", manifest.status),
+        *([("Only", _code(manifest.selection.options))] if manifest.selection else []),
         ("Manifest", _code(manifest_path(manifest.snapshot_id))),
         ("Manifest's SHA-256", _code(sha256)),
         ("Ledger's SHA-256", _code(manifest.ledger.sha256)),

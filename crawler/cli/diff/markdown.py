@@ -32,7 +32,7 @@ def page(old: Manifest, new: Manifest, changes: Sequence[TableChanges]) -> str:
 
 
 def _lines(old: Manifest, new: Manifest, changes: Sequence[TableChanges]) -> Iterator[str]:
-    yield f"## {code(old.snapshot_id)} ({old.status}) → {code(new.snapshot_id)} ({new.status})"
+    yield f"## {_side(old)} → {_side(new)}"
     yield from ("", sentence(changes), "")
     rows = [
         (code(table.table), *(f"{table.counts.get(kind, 0):,}" for kind in ("added", "removed", "changed")), scopes)
@@ -49,6 +49,11 @@ def _lines(old: Manifest, new: Manifest, changes: Sequence[TableChanges]) -> Ite
     if rest := rest_text(changes, shown):
         yield from ("", rest)
     yield from _unknown(changes)
+
+
+def _side(manifest: Manifest) -> str:
+    only = f", only {code(manifest.selection.options)}" if manifest.selection else ""
+    return f"{code(manifest.snapshot_id)} ({manifest.status}{only})"
 
 
 def _rows(shown: Iterable[ShownDifference]) -> Iterator[Sequence[str]]:

@@ -115,12 +115,16 @@ def column_notes(changes: Iterable[TableChanges]) -> Iterator[tuple[str, str, st
             yield table.table, path, reason
 
 
+def status_note(manifest: Manifest) -> str:
+    """Return a snapshot's status and the options that narrowed its crawl."""
+    return f"{manifest.status}, only {manifest.selection.options}" if manifest.selection else manifest.status
+
+
 def print_differences(old: Manifest, new: Manifest, changes: Sequence[TableChanges], most: int = _MOST_SHOWN) -> None:
     """Print the differences, at most `most` of them one by one."""
     out = console()
-    out.print(
-        Text.assemble((old.snapshot_id, "bold"), f" ({old.status}) → ", (new.snapshot_id, "bold"), f" ({new.status})")
-    )
+    sides = [Text(side.snapshot_id, "bold") + safe(f" ({status_note(side)})") for side in (old, new)]
+    out.print(sides[0] + " → " + sides[1], soft_wrap=True)
     _print_counts(out, changes)
     shown = choose(changes, most)
     for (account, region), of_target in groupby(shown, key=lambda one: one.target):

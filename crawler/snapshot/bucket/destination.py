@@ -177,7 +177,7 @@ class BucketDestination:
 
     async def _advance_latest(self, manifest: Manifest) -> None:
         try:
-            if manifest.status == "complete":
+            if manifest.can_be_latest:
                 await advance_latest(self._bucket, self.snapshot_id)
             await self._bucket.delete([staged(self.snapshot_id)])
         except OutputError as error:

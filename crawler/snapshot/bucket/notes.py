@@ -63,7 +63,7 @@ async def clean_up_others(bucket: ObjectStore, now: datetime) -> list[str]:
             continue
         found = await bucket.read(manifest_path(snapshot_id))
         if found is not None:
-            if manifests.decode(found.data, manifest_path(snapshot_id)).status == "complete":
+            if manifests.decode(found.data, manifest_path(snapshot_id)).can_be_latest:
                 await advance_latest(bucket, snapshot_id)
             completed.append(snapshot_id)
         elif now - entry.modified_at > _ABANDONED_AFTER:

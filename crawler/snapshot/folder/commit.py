@@ -38,7 +38,7 @@ def mark_committed(disk: Disk, manifest: Manifest) -> None:
     text = manifests.encode(manifest)
     write_file(disk, staged(snapshot_id, checksum_path(snapshot_id)), manifests.checksum_line(text, snapshot_id))
     write_file(disk, f"{final}.partial", text)
-    if manifest.status == "complete":
+    if manifest.can_be_latest:
         # Written before the decisive rename, so that the disk has room for it, too.
         write_file(disk, _fresh_latest(snapshot_id), _latest_text(snapshot_id))
     for flushed in (folder, staged(snapshot_id), STAGING, ""):
@@ -73,7 +73,7 @@ def promote(disk: Disk, manifest: Manifest) -> None:
             _move(disk, snapshot_id, table_folder(table, snapshot_id))
         for path in (manifest.ledger.path, checksum_path(snapshot_id), manifest_path(snapshot_id)):
             _move(disk, snapshot_id, path)
-        if manifest.status == "complete":
+        if manifest.can_be_latest:
             _advance_latest(disk, snapshot_id)
     except OutputError as error:
         raise UnfinishedCommitError(

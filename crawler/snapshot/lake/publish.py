@@ -1,8 +1,8 @@
 """The commit of a snapshot to Iceberg or Delta tables over the snapshot's own files.
 
 A lake table's commit only names files that the snapshot has already. A table's content is that of LATEST: partial
-snapshots aren't published, since the rows of a failed scope would look deleted. Each table moves by one atomic commit,
-forwards only. The commit has the snapshot's ID, by which all tables of one crawl are found.
+snapshots and those of a narrowed crawl aren't published, since the missing rows would look deleted. Each table moves by
+one atomic commit, forwards only. The commit has the snapshot's ID, by which all tables of one crawl are found.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def lakes_beside(root: Path) -> list[LakeSettings]:
 
 
 def publish(lake: Lake, manifest: Manifest, schemas: Mapping[str, pa.Schema], ledger: Sequence[ScopeRow]) -> None:
-    """Move each requested table to the content of a committed, complete snapshot.
+    """Move each requested table to the content of a committed snapshot, if it can be LATEST.
 
     Raises UnfinishedCommitError if a table's commit fails: others may have moved, and the next crawl moves it.
     """
-    if manifest.status != "complete":
+    if not manifest.can_be_latest:
         return
     for table in sorted({row.table for row in ledger if row.written}):
         entry = manifest.tables.get(table)

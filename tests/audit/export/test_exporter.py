@@ -225,6 +225,7 @@ def test_the_snapshots_identity_and_the_scopes_go_along(snapshot, tmp_path):
     assert facts == {
         "snapshot_id": SNAPSHOT,
         "status": "partial",
+        "only": None,
         "manifest_sha256": manifest_sha256(snapshot),
         "started_at": "2026-11-21T02:00:00Z",
         "finished_at": "2026-11-21T02:05:00Z",

@@ -276,7 +276,7 @@ def _check_clock(session: Session, identities: Sequence[ResolvedAccount]) -> Doc
     wrong = [found.refusal.message for found in identities if found.refusal and found.refusal.code == CLOCK_WRONG]
     if wrong:
         return DoctorCheck("clock", wrong[0], _SET_CLOCK)
-    skew_s = session.client.clock_skew_s
+    skew_s = session.clock.skew_s
     if abs(skew_s) < _REPORTED_SKEW_S:
         return DoctorCheck("clock", "within the 15 minutes that signatures allow")
     side = "behind" if skew_s > 0 else "ahead of"

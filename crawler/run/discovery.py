@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from crawler.catalog.model import Product
 from crawler.client.client import Client, RequestChannel, RequestCounts, SignedAccount
 from crawler.client.credentials import Credentials
 from crawler.client.request import ApiRequest
+from crawler.client.transport import HttpResponse
 from crawler.errors import CredentialsError, FatalError, PaginationError, TransientError
 from crawler.normalizer.exact_json import InvalidJsonError, find, parse
 from crawler.text import ACCOUNT_ID, REGION_ID
@@ -39,10 +40,20 @@ class FixedProvider:
 
 
 class StsCall:
-    """A `StsClient` for one account. STS limits the caller: roles that one key assumes share the bucket of that key."""
+    """A `StsClient` for one account. STS limits the caller: roles that one key assumes share the bucket of that key.
 
-    def __init__(self, client: Client, account_id: str, tally: RequestCounts) -> None:
+    `observe_date` gets the Date header of each answer.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        account_id: str,
+        tally: RequestCounts,
+        observe_date: Callable[[str], object] = str,
+    ) -> None:
         self._client = client
+        self._observe_date = observe_date
         self._account_id = account_id
         self._tally = tally
         self._channels: dict[tuple[str, str], RequestChannel] = {}
@@ -57,7 +68,13 @@ class StsCall:
             channel = self._channels[key] = self._client.channel(key[0], "", product, action)
         request = ApiRequest(product, STS_VERSION, action, "", "/", {}, parameters)
         caller = SignedAccount(self._account_id, FixedProvider(credentials) if credentials else None)
-        return await self._client.call(request, caller, channel, read_object, self._tally)
+
+        def read(response: HttpResponse) -> Mapping[str, Any]:
+            self._observe_date(response.headers.get("Date", ""))
+            self._client.check(request.product, response)
+            return read_object(response.body)
+
+        return await self._client.exchange(request, caller, channel, read, self._tally)
 
 
 async def caller_identity(call: StsCall, credentials: Credentials) -> str:

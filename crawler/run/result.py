@@ -72,7 +72,7 @@ def result_before_commit(
         {name: counts.requests for name, counts in session.overhead.items()},
         unknown_fields,
         writer.started_at,
-        session.system.clock.now(),
+        session.clock.now(),
         directory=directory,
         left_out=membership.left_out,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from math import inf
 
 import anyio
@@ -32,6 +33,7 @@ from crawler.run.session import Session, open_session
 from crawler.run.system import System
 from crawler.run.watchdog import StuckError, TrackedClock, abort_if_stuck
 from crawler.snapshot import JournalEntry, ScopeRow, SnapshotWriter
+from crawler.snapshot.layout import is_future
 
 
 async def crawl(
@@ -123,9 +125,17 @@ class CrawlRun:
         self._monitor.requests = self._session.client.total
         async with abort_if_stuck(self._clock, self._session.dispatcher.next_at, self._monitor):
             plan = await make_plan(self._session)
+            await self._restamp()
             finished = await self._open_journal(plan)
             scheduler = await self._read_lists(plan, finished)
         return await self._commit(plan, scheduler, resumed_scopes=len(finished))
+
+    async def _restamp(self) -> None:
+        """Give a new snapshot the ID and the start by the corrected clock. Nothing is staged or stored of it yet."""
+        skew_s = self._session.clock.skew_s
+        if skew_s:
+            await self._writer.restamp(timedelta(seconds=skew_s))
+            self._monitor.snapshot_id = self._writer.snapshot_id
 
     async def _open_journal(self, plan: CrawlPlan) -> list[JournalEntry]:
         """Return the scopes that an unfinished crawl had finished, if this crawl resumes it."""
@@ -153,7 +163,7 @@ class CrawlRun:
             session.dispatcher,
             self._normalizers(),
             self._writer,
-            clock,
+            session.clock,
             self._monitor.progress,
         )
         self._monitor.time_left_s = scheduler.time_left_s
@@ -179,11 +189,27 @@ class CrawlRun:
         if result.exit_code == ExitCode.FAILURE:
             return result
         draft = manifest_draft(
-            result, plan.sha256, self._redaction, session.client.clock_skew_s, selection_of(session.resolved)
+            result, plan.sha256, self._redaction, session.clock.skew_s, selection_of(session.resolved)
         )
-        manifest = await writer.commit(draft, ledger)
+        future = await self._future_latest()
+        manifest = await writer.commit(replace(draft, replaced_latest=future), ledger)
+        if future and manifest.can_be_latest:
+            result = replace(result, warnings=(*result.warnings, self._warn_of_future(future)))
         self._log.info("snapshot_committed", snapshot_id=manifest.snapshot_id, status=manifest.status)
         return replace(result, manifest=manifest)
+
+    async def _future_latest(self) -> str:
+        """Return the ID in LATEST if its crawl would have begun more than an hour from now; else an empty string."""
+        named = await self._writer.destination.latest()
+        return named if named and is_future(named, self._session.clock.now()) else ""
+
+    def _warn_of_future(self, replaced: str) -> str:
+        reason = (
+            f"LATEST named {replaced}, which the clock of its crawl put into the future; it names this snapshot now: "
+            "set the clock of the machine that wrote it"
+        )
+        self._log.warning("warning", reason=reason)
+        return reason
 
     def _log_incomplete(self, row: ScopeRow) -> None:
         self._log.info(

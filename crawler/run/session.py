@@ -18,6 +18,7 @@ from crawler.config.sections import Account
 from crawler.errors import ApiError, CredentialsError, PaginationError
 from crawler.run.connection import CloudConnection, open_connection
 from crawler.run.discovery import StsCall, caller_identity, describe_regions
+from crawler.run.snapshot_clock import SnapshotClock
 from crawler.run.system import System
 from crawler.run.targets import SkipReason
 from crawler.snapshot import Status
@@ -36,7 +37,10 @@ class ResolvedAccount:
 
 
 class Session:
-    """An open session. `overhead` counts the requests outside of tables: identity, roles, regions, members."""
+    """An open session. `overhead` counts the requests outside of tables: identity, roles, regions, members.
+
+    `clock` stamps the snapshot. It is corrected once `identify` has asked STS.
+    """
 
     def __init__(self, resolved: ResolvedConfig, connection: CloudConnection) -> None:
         self.resolved = resolved
@@ -50,6 +54,7 @@ class Session:
             "regions": RequestCounts(),
             "directory": RequestCounts(),
         }
+        self.clock = SnapshotClock(connection.system.clock)
         self._connection = connection
         self._log = structlog.get_logger()
 
@@ -57,7 +62,7 @@ class Session:
         """Identify accounts (default: the configured ones) concurrently, in order, by one GetCallerIdentity each."""
 
         async def one(account: Account) -> ResolvedAccount:
-            call = StsCall(self.client, account.id, self.overhead["sts"])
+            call = self._sts_call(account.id)
             provider = self._connection.provider(account.credentials, call)
             return await self._try_credentials(account, call, provider)
 
@@ -71,14 +76,17 @@ class Session:
         """
         assert source.provider is not None, "the account that lists the members has credentials"
         provider = source.provider
-        context = self._connection.provider_context(StsCall(self.client, source.account_id, self.overhead["sts"]))
+        context = self._connection.provider_context(self._sts_call(source.account_id))
 
         async def one(account: Account) -> ResolvedAccount:
             role = assumed_role(context, provider, f"acs:ram::{account.id}:role/{role_name}")
-            call = StsCall(self.client, account.id, self.overhead["sts"])
+            call = self._sts_call(account.id)
             return await self._try_credentials(account, call, role, is_member=True)
 
         return await _concurrently(accounts, one)
+
+    def _sts_call(self, account_id: str) -> StsCall:
+        return StsCall(self.client, account_id, self.overhead["sts"], self.clock.observe)
 
     async def _try_credentials(
         self, account: Account, call: StsCall, provider: Provider, *, is_member: bool = False

@@ -27,6 +27,17 @@ class Destination(Protocol):
     disk: Disk
     max_part_bytes: float
 
+    async def restamp(self, buffer: RowBuffer, snapshot_id: str, started_at: datetime) -> None:
+        """Give a new snapshot another ID and start, before `open_journal`. A resumed one keeps both.
+
+        Raises OutputBusyError and OutputError if the output has a snapshot of that ID.
+        """
+        ...
+
+    async def latest(self) -> str:
+        """Return the ID in LATEST, if that snapshot has a manifest; else an empty string."""
+        ...
+
     async def open_journal(
         self, buffer: RowBuffer, conditions: ResumeConditions, parents_by_table: Mapping[str, Sequence[str]]
     ) -> list[JournalEntry]:

@@ -7,7 +7,7 @@ account IDs are digits, regions and tables are the catalog's. So no response or 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
@@ -24,12 +24,24 @@ _PRUNE = "prune-"
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
+# Clocks that differ by less are those of machines that run as they should.
+FUTURE = timedelta(hours=1)
 _PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
 
 
 def new_snapshot_id(now: datetime, random: Callable[[], float]) -> str:
     """Return an ID like `20261121T020000Z-7f3a`: start in UTC, four hex digits. `random` returns a number in [0, 1)."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{int(random() * 0x10000):04x}"
+
+
+def moved_id(snapshot_id: str, now: datetime) -> str:
+    """Return the ID with another start and the same digits at its end."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}{snapshot_id[16:]}"
+
+
+def is_future(snapshot_id: str, now: datetime) -> bool:
+    """Return whether a snapshot began more than an hour after `now`: the clock of its crawl was wrong."""
+    return started_at(snapshot_id) - now > FUTURE
 
 
 def is_snapshot_id(text: str) -> bool:

@@ -79,7 +79,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
     `fingerprint_key_id` identifies the key of the fingerprints and reveals nothing of it; empty without a key.
     `directory` is None without an organization; `left_out` are the skipped members, with their reasons. `selection` is
-    None for a crawl of the whole configuration.
+    None for a crawl of the whole configuration. `replaced_latest`: the ID of a snapshot from the future, from which
+    LATEST and the lake's tables moved back to this one. Nearly all manifests are without it.
     """
 
     format: int
@@ -99,6 +100,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     directory: DirectoryEntry | None = None
     left_out: list[SkippedMember] = []
     selection: CrawlSelection | None = None
+    replaced_latest: str | msgspec.UnsetType = msgspec.UNSET
     ledger: PartFile
 
     @property
@@ -123,6 +125,7 @@ class ManifestDraft:
     left_out: Sequence[SkippedMember] = ()
     selection: CrawlSelection | None = None
     fingerprint_key_id: str = ""
+    replaced_latest: str = ""
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -70,6 +70,7 @@ class VerifyResult:
     bytes: int = 0
     manifest_sha256: str = ""
     can_be_latest: bool = False
+    replaced_latest: str = ""
     bad_files: tuple[BadFile, ...] = ()
 
     @property
@@ -129,6 +130,7 @@ def _verify(root: OutputLocation, snapshot_id: str) -> VerifyResult:
         bytes=sum(entry.bytes for entry in tables) + manifest.ledger.bytes,
         manifest_sha256=sha256,
         can_be_latest=manifest.can_be_latest,
+        replaced_latest=manifest.replaced_latest or "",
         bad_files=tuple(bad),
     )
 
@@ -221,7 +223,8 @@ def _wrong_sums(manifest: Manifest) -> Iterator[BadFile]:
 
 def _check_latest(root: OutputLocation, verdicts: Iterable[VerifyResult]) -> Iterator[BadFile]:
     """Yield the error of LATEST. It may name an older complete snapshot while a crawl still moves it."""
-    complete = [verdict.snapshot_id for verdict in verdicts if verdict.can_be_latest]
+    replaced = {verdict.replaced_latest for verdict in verdicts if verdict.can_be_latest}
+    complete = [found.snapshot_id for found in verdicts if found.can_be_latest and found.snapshot_id not in replaced]
     unreadable = {verdict.snapshot_id for verdict in verdicts if not verdict.status}
     lags = bool(complete) and complete[0] not in _moving_ids(root)
     content, reason = _content(root, LATEST)

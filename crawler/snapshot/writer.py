@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio.lowlevel
+import msgspec
 
 from crawler.snapshot.ended_scopes import EndedScopes
 from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
+from crawler.snapshot.layout import moved_id
 from crawler.snapshot.ledger import Ledger
 from crawler.snapshot.manifest import FORMAT, Manifest, count_scopes, status_of
 from crawler.snapshot.rows.row_buffer import RowBuffer
@@ -18,6 +20,7 @@ from crawler.snapshot.status import has_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     import pyarrow as pa
 
@@ -48,8 +51,19 @@ class SnapshotWriter:
         self.snapshot_id = destination.snapshot_id
         self.started_at = destination.started_at
         self.buffer = RowBuffer(destination.disk, memory_bytes, max_open_parts, destination.max_part_bytes)
+        self._clock_skew_s = 0.0
         self._schemas = schemas
         self._columns = {table: count_columns(schema) for table, schema in schemas.items()}
+        self._scopes = EndedScopes(self.snapshot_id)
+
+    async def restamp(self, skew: timedelta) -> None:
+        """Correct the start and the ID of a new snapshot, before `open_journal`. A resumed one keeps both.
+
+        Raises OutputBusyError and OutputError if the output has a snapshot of that ID.
+        """
+        started_at, self._clock_skew_s = self.started_at + skew, skew.total_seconds()
+        await self.destination.restamp(self.buffer, moved_id(self.snapshot_id, started_at), started_at)
+        self.snapshot_id, self.started_at = self.destination.snapshot_id, self.destination.started_at
         self._scopes = EndedScopes(self.snapshot_id)
 
     async def open_journal(
@@ -66,6 +80,7 @@ class SnapshotWriter:
             ResumeConditions(
                 snapshot_id=self.snapshot_id,
                 started_at=self.started_at,
+                clock_skew_s=self._clock_skew_s,
                 plan_sha256=plan_sha256,
                 conditions=dict(conditions),
             ),
@@ -150,5 +165,6 @@ class SnapshotWriter:
             directory=draft.directory,
             left_out=list(draft.left_out),
             selection=draft.selection,
+            replaced_latest=draft.replaced_latest or msgspec.UNSET,
             ledger=staged.ledger(ledger),
         )

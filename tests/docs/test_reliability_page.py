@@ -10,18 +10,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reliability.md").read_text()
-# By the letter of a heading: the numbers that stand under it.
-GROUPS = {
-    "A": [f"F{n:02}" for n in range(1, 18)],
-    "B": [f"F{n:02}" for n in range(18, 27)],
-    "C": [f"F{n:02}" for n in range(27, 38)],
-    "D": [f"F{n:02}" for n in range(38, 44)],
-    "E": [*(f"F{n}" for n in range(44, 61)), "T14", "T22", "T23"],
-    "F": [f"T{n:02}" for n in range(1, 14)],
-    "G": [f"T{n:02}" for n in range(15, 22)],
-    "H": [f"T{n:02}" for n in range(24, 28)],
-    "I": [f"T{n:02}" for n in range(28, 31)],
-}
 LONG = ("test_kill_points.py", "test_failing_disk.py", "test_power_loss.py", "test_stops_and_refusals.py")
 
 
@@ -60,13 +48,10 @@ def test_every_long_test_of_the_output_is_named(files):
     assert here - named == set()
 
 
-def test_every_number_of_a_group_is_in_its_table_once():
-    sections = re.findall(r"^## ([A-I]): .*\n((?:(?!^## ).*\n)*)", PAGE, re.MULTILINE)
-    assert dict(sections).keys() == GROUPS.keys()
-    for letter, section in sections:
-        assert sorted(re.findall(r"^\| ([FT]\d\d) \|", section, re.MULTILINE)) == sorted(GROUPS[letter]), letter
+def test_every_number_is_in_one_table_once():
+    numbers = re.findall(r"^\| ([FTP]\d+) \|", PAGE, re.MULTILINE)
+    assert len(numbers) == len(set(numbers)) > 100
 
 
-def test_the_groups_have_every_fault_and_threat():
-    numbers = [number for group in GROUPS.values() for number in group]
-    assert sorted(numbers) == [f"F{n:02}" for n in range(1, 61)] + [f"T{n:02}" for n in range(1, 31)]
+def test_the_groups_are_those_of_the_page():
+    assert re.findall(r"^## ([A-I]): ", PAGE, re.MULTILINE) == list("ABCDEFGHI")

@@ -18,11 +18,12 @@ import anyio.to_thread
 
 from crawler.errors import OutputError, UnfinishedCommitError
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.bucket.latest import advance_latest
+from crawler.snapshot.bucket.latest import advance_latest, latest_id
 from crawler.snapshot.bucket.notes import clean_up_others, put_note
 from crawler.snapshot.bucket.prune import finish_removals
 from crawler.snapshot.bucket.scratch import Scratch
 from crawler.snapshot.bucket.uploads import Uploads
+from crawler.snapshot.folder.recovery import rename_staging
 from crawler.snapshot.layout import checksum_path, manifest_path, staged
 from crawler.snapshot.object_store import UncertainError
 
@@ -51,6 +52,7 @@ class BucketDestination:
         snapshot_id: str,
         started_at: datetime,
         recovered: list[str],
+        tables: Collection[str],
         max_part_bytes: float,
     ) -> None:
         self.disk: Disk = scratch.disk
@@ -59,6 +61,7 @@ class BucketDestination:
         self.started_at = started_at
         self.recovered = recovered
         self._bucket = bucket
+        self._tables = sorted(tables)
         self.scratch = scratch
         self._uploads = Uploads(bucket, scratch.disk.root, snapshot_id)
         self._is_committed = False
@@ -86,13 +89,25 @@ class BucketDestination:
         recovered = await clean_up_others(bucket, started_at)
         with anyio.CancelScope(shield=True):
             scratch = await anyio.to_thread.run_sync(Scratch.make, snapshot_id, started_at)
-        destination = cls(bucket, scratch, snapshot_id, started_at, recovered, max_part_bytes)
+        destination = cls(bucket, scratch, snapshot_id, started_at, recovered, tables, max_part_bytes)
         try:
-            await put_note(bucket, snapshot_id, sorted(tables))
+            await put_note(bucket, snapshot_id, destination._tables)
         except BaseException:
             await destination._release()
             raise
         return destination
+
+    async def restamp(self, buffer: RowBuffer, snapshot_id: str, started_at: datetime) -> None:
+        """See `Destination.restamp`."""
+        await put_note(self._bucket, snapshot_id, self._tables)
+        before, self.snapshot_id, self.started_at = self.snapshot_id, snapshot_id, started_at
+        self._uploads = Uploads(self._bucket, self.scratch.disk.root, snapshot_id)
+        await buffer.run(rename_staging, self.scratch.disk, before, snapshot_id)
+        await self._bucket.delete([staged(before)])
+
+    async def latest(self) -> str:
+        """See `Destination.latest`."""
+        return await latest_id(self._bucket)
 
     async def open_journal(
         self,
@@ -178,7 +193,7 @@ class BucketDestination:
     async def _advance_latest(self, manifest: Manifest) -> None:
         try:
             if manifest.can_be_latest:
-                await advance_latest(self._bucket, self.snapshot_id)
+                await advance_latest(self._bucket, self.snapshot_id, manifest.replaced_latest or "")
             await self._bucket.delete([staged(self.snapshot_id)])
         except OutputError as error:
             raise UnfinishedCommitError(

@@ -26,25 +26,31 @@ _ROUND_S = 0.2
 _MOST_SWAPS = 50
 
 
-async def advance_latest(bucket: ObjectStore, snapshot_id: str) -> None:
-    """Make LATEST name this snapshot, unless it names a newer one. Raises OutputError."""
+async def advance_latest(bucket: ObjectStore, snapshot_id: str, replaced: str = "") -> None:
+    """Make LATEST name this snapshot, unless it names a newer one other than `replaced`. Raises OutputError."""
     if bucket.can_swap:
-        await _swap(bucket, snapshot_id)
+        await _swap(bucket, snapshot_id, replaced)
     else:
-        await _take_turn(bucket, snapshot_id)
+        await _take_turn(bucket, snapshot_id, replaced)
 
 
-async def _swap(bucket: ObjectStore, snapshot_id: str) -> None:
+async def latest_id(bucket: ObjectStore) -> str:
+    """Return the ID in LATEST if that snapshot has a manifest, else "", which sorts before every ID."""
+    return await _named(bucket, await bucket.read(LATEST))
+
+
+async def _swap(bucket: ObjectStore, snapshot_id: str, replaced: str) -> None:
     for _ in range(_MOST_SWAPS):
         found = await bucket.read(LATEST)
-        if await _named(bucket, found) >= snapshot_id:
+        named = await _named(bucket, found)
+        if named >= snapshot_id and named != replaced:
             return
         if await bucket.swap(LATEST, f"{snapshot_id}\n".encode(), found):
             return
     raise OutputError(f"{LATEST} in {bucket.place.uri} keeps changing; check which other program moves it")
 
 
-async def _take_turn(bucket: ObjectStore, snapshot_id: str) -> None:
+async def _take_turn(bucket: ObjectStore, snapshot_id: str, replaced: str) -> None:
     own = f"{_TURNS}/{snapshot_id}"
     try:
         # Put again in each round: an announcement that isn't renewed counts as dead.
@@ -54,7 +60,8 @@ async def _take_turn(bucket: ObjectStore, snapshot_id: str) -> None:
                 await bucket.delete([own])
             await anyio.sleep(_ROUND_S * (1 + random.random()))  # noqa: S311 - jitter, not a secret
             await bucket.put(own, b"")
-        if await _named(bucket, await bucket.read(LATEST)) < snapshot_id:
+        named = await latest_id(bucket)
+        if named < snapshot_id or named == replaced:
             await bucket.put(LATEST, f"{snapshot_id}\n".encode())
     finally:
         with anyio.CancelScope(shield=True):

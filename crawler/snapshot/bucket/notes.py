@@ -63,8 +63,9 @@ async def clean_up_others(bucket: ObjectStore, now: datetime) -> list[str]:
             continue
         found = await bucket.read(manifest_path(snapshot_id))
         if found is not None:
-            if manifests.decode(found.data, manifest_path(snapshot_id)).can_be_latest:
-                await advance_latest(bucket, snapshot_id)
+            manifest = manifests.decode(found.data, manifest_path(snapshot_id))
+            if manifest.can_be_latest:
+                await advance_latest(bucket, snapshot_id, manifest.replaced_latest or "")
             completed.append(snapshot_id)
         elif now - entry.modified_at > _ABANDONED_AFTER:
             await _sweep(bucket, snapshot_id, entry.path)

@@ -74,7 +74,7 @@ def promote(disk: Disk, manifest: Manifest) -> None:
         for path in (manifest.ledger.path, checksum_path(snapshot_id), manifest_path(snapshot_id)):
             _move(disk, snapshot_id, path)
         if manifest.can_be_latest:
-            _advance_latest(disk, snapshot_id)
+            _advance_latest(disk, manifest)
     except OutputError as error:
         raise UnfinishedCommitError(
             f"snapshot {snapshot_id} is committed but not all in place; the next crawl completes it: {error}"
@@ -147,8 +147,9 @@ def _move(disk: Disk, snapshot_id: str, path: str) -> None:
         disk.fsync_folder(parent(source))
 
 
-def _advance_latest(disk: Disk, snapshot_id: str) -> None:
-    if _latest(disk) > snapshot_id:
+def _advance_latest(disk: Disk, manifest: Manifest) -> None:
+    snapshot_id, named = manifest.snapshot_id, latest_id(disk)
+    if named > snapshot_id and named != manifest.replaced_latest:
         return
     fresh = _fresh_latest(snapshot_id)
     if not disk.has(fresh):
@@ -165,7 +166,7 @@ def _latest_text(snapshot_id: str) -> bytes:
     return f"{snapshot_id}\n".encode()
 
 
-def _latest(disk: Disk) -> str:
+def latest_id(disk: Disk) -> str:
     """Return the ID in LATEST if that snapshot has a manifest, else "", which sorts before every ID."""
     found = disk.read(LATEST).decode("ascii", "replace").strip() if disk.has(LATEST) else ""
     return found if is_snapshot_id(found) and disk.has(manifest_path(found)) else ""

@@ -12,10 +12,10 @@ import anyio.to_thread
 
 from crawler.errors import OutputError
 from crawler.snapshot.disk import Disk, remove_tree
-from crawler.snapshot.folder.commit import make_table_folders, mark_committed, promote
+from crawler.snapshot.folder.commit import latest_id, make_table_folders, mark_committed, promote
 from crawler.snapshot.folder.journal import Journal
 from crawler.snapshot.folder.preflight import make_root
-from crawler.snapshot.folder.recovery import acquire_for_new, acquire_unfinished
+from crawler.snapshot.folder.recovery import acquire_for_new, acquire_unfinished, rename_staging
 from crawler.snapshot.folder.resume import check_conditions, reuse_finished
 from crawler.snapshot.layout import staged
 
@@ -93,6 +93,16 @@ class FolderDestination:
         with anyio.CancelScope(shield=True):
             used, lock, unfinished = await anyio.to_thread.run_sync(resume_blocking)
         return cls(used, lock, unfinished[0].snapshot_id, unfinished[0].started_at, [], unfinished)
+
+    async def restamp(self, buffer: RowBuffer, snapshot_id: str, started_at: datetime) -> None:
+        """See `Destination.restamp`."""
+        if self._unfinished is None:
+            await buffer.run(rename_staging, self.disk, self.snapshot_id, snapshot_id)
+            self.snapshot_id, self.started_at = snapshot_id, started_at
+
+    async def latest(self) -> str:
+        """See `Destination.latest`."""
+        return await anyio.to_thread.run_sync(latest_id, self.disk)
 
     async def open_journal(
         self, buffer: RowBuffer, conditions: ResumeConditions, parents_by_table: Mapping[str, Sequence[str]]

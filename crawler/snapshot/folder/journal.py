@@ -31,11 +31,15 @@ _Entry = TypeVar("_Entry")
 
 
 class ResumeConditions(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings that another crawl must share to resume this one. Messages use the names in `conditions`."""
+    """The settings that another crawl must share to resume this one. Messages use the names in `conditions`.
+
+    `clock_skew_s` was added to the machine's time for `started_at`.
+    """
 
     format: int = FORMAT
     snapshot_id: str
     started_at: Instant
+    clock_skew_s: float = 0.0
     plan_sha256: str
     conditions: dict[str, str]
 

@@ -40,6 +40,13 @@ def acquire_for_new(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple
     return _acquire(disk, started_at, prepare)
 
 
+def rename_staging(disk: Disk, snapshot_id: str, to: str) -> None:
+    """Rename the staging folder of a snapshot, which is empty. Raises OutputError if the output has the new ID."""
+    if disk.has(manifest_path(to)) or disk.is_folder(staged(to)):
+        raise OutputError(f"the output has a snapshot {to} already")
+    disk.rename(staged(snapshot_id), staged(to))
+
+
 def acquire_unfinished(disk: Disk, now: datetime) -> tuple[OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:
     """Lock the output. Return the lock and the journal of the newest unfinished crawl.
 

@@ -42,7 +42,8 @@ def newest_unfinished(disk: Disk, now: datetime) -> tuple[ResumeConditions, list
     found = read_journal(disk, names[-1])
     if found is None:
         raise ConfigError(f"--resume: the unfinished crawl {names[-1]} ended before it requested a list; {_START_OVER}")
-    age = now - found[0].started_at
+    # The clock may still be as wrong as it was, or have been set since.
+    age = min(now, now + timedelta(seconds=found[0].clock_skew_s)) - found[0].started_at
     if age > MAX_AGE:
         hours = f"{age.total_seconds() / 3600:.1f} h ago, more than {MAX_AGE.total_seconds() / 3600:g} h"
         raise ConfigError(f"--resume: the unfinished crawl {names[-1]} began {hours}; {_START_OVER}")

@@ -26,7 +26,7 @@ help:
 	@echo "make soak   crawl five million functions through faults, check each row; write docs/reliability.md (an hour)"
 	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
 	@echo "make sbom   write build/sbom.cdx.json, the bill of materials of requirements/runtime.txt"
-	@echo "make audit  ask PyPI for known vulnerabilities in requirements/runtime.txt (needs the network)"
+	@echo "make audit  ask PyPI for known vulnerabilities in requirements/runtime.txt; fail if it can't tell (needs the network)"
 	@echo "make lock   resolve requirements/*.txt (needs the registry)"
 	@echo "make clean  remove the environment and all files that these targets made"
 
@@ -151,7 +151,7 @@ sbom: $(VENV)/.trust
 	$(PY) -m cyclonedx_py requirements requirements/runtime.txt --pyproject pyproject.toml --output-reproducible --of JSON -o $(SBOM)
 
 audit: $(VENV)/.trust
-	$(PY) -m pip_audit --require-hashes --disable-pip -r requirements/runtime.txt
+	$(PY) -m pip_audit --strict --require-hashes --disable-pip -r requirements/runtime.txt
 
 # Each lock takes the versions of those before it, so that all of them fit into one environment.
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header

@@ -259,9 +259,30 @@ def test_the_image_has_two_stages_and_runs_as_nobody_in_particular():
     assert json.loads(last["ENTRYPOINT"]) == ["acs-inventory"]
     assert parse(json.loads(last["CMD"])) == "crawl"
     installs = [text for name, text in found[: stages[1]] if name == "RUN" and "pip install" in text]
-    assert "--require-hashes" in installs[0]
-    assert "--no-deps" in installs[1]
+    assert len(installs) == 3
+    assert all("--require-hashes --only-binary :all:" in text for text in installs[:2])
+    assert "--no-deps --no-index" in installs[2]
     assert not [text for name, text in found[stages[1] :] if name == "RUN" and "pip" in text]
+
+
+@pytest.mark.parametrize(
+    ("image", "code"),
+    [
+        (f"python:3.13-slim-bookworm@sha256:{'0a' * 32}", 0),
+        (f"registry.example:5000/python@sha256:{'0a' * 32}", 0),
+        ("python:3.13-slim-bookworm", 1),
+        ("python@sha256:0a", 1),
+        (f"@sha256:{'0a' * 32}", 1),
+        ("", 1),
+    ],
+)
+def test_a_base_image_without_a_digest_is_refused(image, code):
+    """T30: there is no default, and the first step of the build refuses a tag."""
+    assert ("ARG", "PYTHON_IMAGE") in instructions()
+    step = next(text for name, text in instructions() if name == "RUN")
+    done = subprocess.run(["sh", "-c", step], env={"PYTHON_IMAGE": image}, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert ("digest" in done.stderr) == bool(code)
 
 
 def test_what_the_image_copies_is_there_and_not_ignored():

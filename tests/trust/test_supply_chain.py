@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -105,6 +107,64 @@ def test_what_gates_a_landing_installs_nothing_unlocked():
     installs = [line for line in lines if re.search(r"\bpip\b.*\binstall\b", line)]
     assert len(installs) == 2
     assert all("--require-hashes --only-binary :all:" in line or "--no-deps" in line for line in installs)
+
+
+# The command of `make audit` in an index that knows no package.
+UNKNOWN = """
+import requests, sys
+answer = requests.Response()
+answer.status_code = 404
+answer._content = b"{}"
+requests.Session.request = lambda *arguments, **options: answer
+from pip_audit._cli import audit
+sys.argv = ["pip-audit", *sys.argv[1:]]
+audit()
+"""
+
+
+@pytest.mark.trust
+def test_an_audit_that_can_not_ask_fails(tmp_path):
+    """T30: a package that the index doesn't know has not been audited."""
+    shown = subprocess.run(
+        ["make", "-n", "audit", f"PY={sys.executable}"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    [options] = re.findall(r"-m pip_audit (.*)", shown.stdout)
+    command = [sys.executable, "-c", UNKNOWN, *options.split(), "--cache-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert "not found on PyPI" in done.stderr
+
+
+def test_an_audit_is_strict_and_gates_nothing():
+    """T30: what an index says can change without a change here."""
+    assert "pip_audit --strict" in MAKEFILE
+    assert not [path for path in (ROOT / ".ci").iterdir() if "audit" in path.read_text()]
+
+
+@pytest.mark.trust
+def test_the_image_is_built_from_the_locks_alone(tmp_path):
+    """T30: the steps of the Dockerfile run here, with /opt elsewhere. Only the locks may ask the index."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "deploy/Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    build = text.split("\nFROM ")[1]
+    steps = [line[4:] for line in build.splitlines() if line.startswith("RUN ")][1:]
+    source = tmp_path / "src"
+    for line in build.splitlines():
+        if line.startswith("COPY "):
+            *names, to = line.split()[1:]
+            for name in names:
+                where = source / to / Path(name).name if to.endswith("/") else source / to
+                where.parent.mkdir(parents=True, exist_ok=True)
+                copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+                copy(ROOT / name, where)
+    environ = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHON": sys.executable}
+    for step in steps:
+        moved = step.replace("/opt/", f"{tmp_path}/opt/").replace("python -m venv", f"{sys.executable} -m venv")
+        subprocess.run(["sh", "-euc", moved], cwd=source, env=environ, check=True, timeout=300)
+        assert "pip install" not in step or "--require-hashes" in step or "--no-index" in step
+    done = subprocess.run(
+        [tmp_path / "opt/acs-inventory/bin/acs-inventory", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("acs-inventory ")
 
 
 @pytest.mark.trust

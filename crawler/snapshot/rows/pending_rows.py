@@ -107,20 +107,18 @@ def to_batches(chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
 def groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
     """Yield the chunks in groups of about equal size, in their order. Blocking: for worker threads.
 
-    A group has at most `GROUP_BYTES` bytes of rows, unless it is a single chunk.
+    A group has at most `GROUP_BYTES` bytes of rows, unless it is a single chunk. A chunk of 0 bytes joins the group
+    before it.
     """
     sizes = [int(chunk.nbytes) if isinstance(chunk, pa.RecordBatch) else chunk.batch_bytes for chunk in chunks]
     share = sum(sizes) / max(1, -(-sum(sizes) // GROUP_BYTES))
     group: list[Chunk] = []
     held = 0
     for chunk, size in zip(chunks, sizes, strict=True):
-        if group and held + size > GROUP_BYTES:
+        if group and size and (held >= share or held + size > GROUP_BYTES):
             yield group
             group, held = [], 0
         group.append(chunk)
         held += size
-        if held >= share:
-            yield group
-            group, held = [], 0
     if group:
         yield group

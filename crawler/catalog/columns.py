@@ -1,8 +1,9 @@
 """The column tree of a table: the syntax of `[columns]` in a schema file, and the Arrow type of every node.
 
 A type is text: `string`, `integer`, `number`, `boolean`, `timestamp`, `json`, `map<TYPE>`; a unit may follow in
-parentheses and the word `secret` after it (`integer(MB)`, `timestamp(ms)`, `map<string> secret`). A TOML table is a
-struct, or a map of any values if its only key is `*`. An array with one item is a list.
+parentheses and the word `secret` after it (`integer(MB)`, `timestamp(ms)`, `map<string> secret`). The local times of
+`timestamp(in FIELD)` are in the time zone that the field beside it names. A TOML table is a struct, or a map of any
+values if its only key is `*`. An array with one item is a list.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ Kind = Literal["string", "integer", "number", "boolean", "timestamp", "json", "s
 _SCALARS = tuple(kind for kind in get_args(Kind) if kind not in {"struct", "list", "map"})
 _TYPE = re.compile(r"(?P<type>[a-z]+(?:<[a-z]+>)?)(?:\((?P<unit>[^()]+)\))?(?P<secret> secret)?")
 _TIMESTAMP_UNITS = {"", "s", "ms"}
+_IN_ZONE = "in "
 _MAP = re.compile(r"map<([a-z]+)>")
 # A word begins at a capital after a small letter or digit, and at the last capital before a small letter. The `s` of a
 # plural doesn't count as one: `availableAZs` ends in one word.
@@ -59,7 +61,8 @@ def snake_case(wire: str) -> str:
 class Column:
     """One node of the tree. `children` are a struct's fields, or the one item type of a list or map.
 
-    `is_embedded`: the API sends JSON text inside a string; kind and children describe that text.
+    `is_embedded`: the API sends JSON text inside a string; kind and children describe that text. `zone`: the wire name
+    of the field beside a timestamp that names the time zone of its local times.
     """
 
     wire: str
@@ -70,6 +73,7 @@ class Column:
     children: tuple[Column, ...] = ()
     description: str = ""
     is_embedded: bool = False
+    zone: str = ""
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -118,7 +122,8 @@ class Column:
             text = f"{self.kind}<{self.children[0].type_text}>"
         if self.is_embedded:
             text += " in JSON text"
-        return text + (f"({self.unit})" if self.unit else "") + (" secret" if self.secret else "")
+        unit = f"{_IN_ZONE}{self.zone}" if self.zone else self.unit
+        return text + (f"({unit})" if unit else "") + (" secret" if self.secret else "")
 
 
 def build_columns(
@@ -159,6 +164,13 @@ class _Builder:
             column = self._column(wire, node, f"{path}.{wire}" if path else wire)
             self._check_name(column, fields, path or "columns")
             fields[column.name] = column
+        zones = {column.wire for column in fields.values() if column.kind == "string"}
+        for column in fields.values():
+            if column.zone and column.zone not in zones:
+                raise CatalogError(
+                    f"{self._where}: {path or 'columns'}.{column.wire} names {column.zone!r} as its time zone, which "
+                    "is not a string beside it."
+                )
         return tuple(fields.values())
 
     def _check_name(self, column: Column, fields: Mapping[str, Column], path: str) -> None:
@@ -199,8 +211,13 @@ class _Builder:
             raise CatalogError(f"{self._where}: {path} has the type {node!r}; write TYPE, TYPE(unit) or TYPE secret.")
         text, unit, secret = match["type"], match["unit"] or "", bool(match["secret"])
         inner = _MAP.fullmatch(text)
+        if text == "timestamp" and unit.startswith(_IN_ZONE):
+            return Column(wire, name, "timestamp", secret=secret, zone=unit.removeprefix(_IN_ZONE))
         if text == "timestamp" and unit not in _TIMESTAMP_UNITS:
-            raise CatalogError(f"{self._where}: {path} has the unit {unit!r}; a timestamp's is s, ms or none.")
+            raise CatalogError(
+                f"{self._where}: {path} has the unit {unit!r}; a timestamp's is s, ms, none, or `in FIELD` for a field "
+                "beside it with the time zone."
+            )
         if inner and inner[1] in _SCALARS:
             item = Column("", "value", cast("Kind", inner[1]), unit, secret)
             return Column(wire, name, "map", children=(item,))

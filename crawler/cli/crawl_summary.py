@@ -42,7 +42,8 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     _print_tables(out, summary)
     print_scopes(out, summary["scopes"]["not_complete"])
     print_skipped_members(out, summary["directory"], summary["left_out"])
-    _print_unknown(out, summary["unknown_fields"])
+    _print_fields(out, "Fields that are not in the schemas (kept in _extra)", summary["unknown_fields"])
+    _print_fields(out, "Values that do not fit the schemas (kept in _extra)", summary["misfit_fields"])
     for warning in summary["warnings"]:
         out.print(Text("warning ", "yellow") + safe(warning))
     _print_verdict(out, summary)
@@ -165,10 +166,9 @@ def print_skipped_members(
         out.print(f"… and {len(rows) - _MAX_SHOWN} more; --json lists all.")
 
 
-def _print_unknown(out: Console, unknown: Mapping[str, Mapping[str, int]]) -> None:
-    rows = [(table, name, f"{count:,}") for table, names in sorted(unknown.items()) for name, count in names.items()]
+def _print_fields(out: Console, title: str, fields: Mapping[str, Mapping[str, int]]) -> None:
+    rows = [(table, name, f"{count:,}") for table, names in sorted(fields.items()) for name, count in names.items()]
     if rows:
-        title = "Fields that are not in the schemas (kept in _extra)"
         out.print(table_of(("table", "field", "records"), rows[:_MAX_SHOWN], title=title, numbers=("records",)))
     if len(rows) > _MAX_SHOWN:
         out.print(f"… and {len(rows) - _MAX_SHOWN} more; --json lists all.")
@@ -218,6 +218,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "throttled": result.requests.throttled,
         "overhead": dict(result.overhead),
         "unknown_fields": {table: dict(names) for table, names in result.unknown_fields.items()},
+        "misfit_fields": {table: dict(names) for table, names in result.misfit_fields.items()},
         "warnings": list(result.warnings),
         "selection": selection_value(manifest.selection if manifest else None),
         "directory": directory_value(result.directory),

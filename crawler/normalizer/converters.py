@@ -14,6 +14,7 @@ from typing import Any
 from crawler.catalog.columns import Column
 from crawler.normalizer.exact_json import InvalidJsonError, parse, toggle_initial_case
 from crawler.normalizer.extra import Convert, ExtraEntry, ExtraFields, path_name
+from crawler.normalizer.local_times import with_offsets
 from crawler.normalizer.redaction import Redaction
 from crawler.normalizer.scalars import read_json, read_string, reader
 from crawler.text import is_encodable
@@ -50,6 +51,7 @@ class Compiler:
         self, columns: dict[str, Column], *, misfit: Convert, names: dict[str, str] | None = None
     ) -> Callable[[Any, ExtraFields], dict[str, Any] | None]:
         """Return the function for an object with these fields, by wire name. `names` overrides the names of columns."""
+        zoned = {wire: column.zone for wire, column in columns.items() if column.zone}
         known = {wire: self._target(column, (names or {}).get(wire)) for wire, column in columns.items()}
         by_wire = {toggle_initial_case(wire): target for wire, target in known.items()} | known
         unknown = self._unknown
@@ -58,6 +60,8 @@ class Compiler:
             if type(value) is not dict:
                 misfit(value, extra)
                 return None
+            if zoned:
+                value = with_offsets(value, zoned)
             row: dict[str, Any] = {}
             entries, count = extra.entries, len(extra.entries)
             for wire, item in value.items():

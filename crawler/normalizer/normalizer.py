@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -45,7 +45,8 @@ class RowPage:
     `rows` has one row per record, with the schema of the table. `keys[i]` is the key of row i, None without one: the
     record is not an object, or its key has a wrong type. `digests[i]` tells records with the same key apart, whatever
     the order of their fields; it is valid within one process. `token` and `total` are as received, None if absent.
-    `unknown` counts the paths of unknown fields. `fast` has the records of a page that was read by the fast path.
+    `unknown` counts the paths of unknown fields, `misfits` those of values that don't fit their type and of missing
+    parts of a key. `fast` has the records of a page that was read by the fast path.
     """
 
     rows: PendingRows
@@ -55,7 +56,7 @@ class RowPage:
     total: Any
     unknown: Counter[str]
     coerced: int
-    misfits: int
+    misfits: Counter[str]
     fast: FastPage | None = None
 
     @property
@@ -125,36 +126,40 @@ class Normalizer:
         details: Sequence[Detail | None] = (),
         *,
         check: Callable[[], None] = lambda: None,
+        null_is_empty: bool = False,
     ) -> RowPage:
         """Read a page. `details` has one item per record, where the details of its records were requested.
 
-        `check` raises if the body is an error of the service. It is called first, unless the body is proven to be a
-        page without one. A value of a detail replaces that of the list.
+        `null_is_empty`: null in place of the list is an empty list, as it is after a page with a list: a service in Go
+        writes an empty list so. `check` raises if the body is an error of the service. It is called first, unless the
+        body is proven to be a page without one. A value of a detail replaces that of the list.
 
         Raises TransientError for a body that isn't JSON (it may have been cut in transit), PaginationError for a list
-        that is missing, doubled or not a list, NormalizeError for a record without its key and for excessive nesting
-        or numbers; and the errors of `check`.
+        that is missing, doubled or not a list, NormalizeError for excessive nesting or numbers; and the errors of
+        `check`.
         """
         if details:
             return self._read_exact(body, context, details)
         if self._fast is None:
             check()
-            return self._read_exact(body, context)
+            return self._read_exact(body, context, null_is_empty=null_is_empty)
         found = self._fast.read(body, context)
         if found is None:
             check()
-            page = self._read_exact(body, context)
+            page = self._read_exact(body, context, null_is_empty=null_is_empty)
             self._fast.widen(page.unknown)
             return page
         unknown = Counter(found.unknown)
-        return RowPage(found.rows, found.keys, found.digests, found.token, found.total, unknown, 0, 0, found)
+        return RowPage(found.rows, found.keys, found.digests, found.token, found.total, unknown, 0, Counter(), found)
 
     def _exact_batch(self, body: bytes, context: RowContext) -> pa.RecordBatch:
         return self._read_exact(body, context).batch
 
-    def _read_exact(self, body: bytes, context: RowContext, details: Sequence[Detail | None] = ()) -> RowPage:
+    def _read_exact(
+        self, body: bytes, context: RowContext, details: Sequence[Detail | None] = (), *, null_is_empty: bool = False
+    ) -> RowPage:
         try:
-            records, token, total, unknown = self._split_envelope(parse(body))
+            records, token, total, unknown = self._split_envelope(parse(body), null_is_empty=null_is_empty)
             scan_texts = has_secret_markers(body) or any(detail.has_secret_markers for detail in details if detail)
             records = [_merged(*pair) for pair in zip(records, details, strict=True)] if details else records
             rows, extras = self._convert(records, self._scanning if scan_texts else self._plain)
@@ -186,7 +191,7 @@ class Normalizer:
     def _no_object(self, value: Any, extra: ExtraFields) -> None:
         extra.entries.append(ExtraEntry("$", "$", self._redaction.unknown(value), is_unknown=False))
 
-    def _split_envelope(self, envelope: Any) -> tuple[list[Any], Any, Any, Counter[str]]:
+    def _split_envelope(self, envelope: Any, *, null_is_empty: bool) -> tuple[list[Any], Any, Any, Counter[str]]:
         """Return the records, the token, the total, and the unknown fields of the envelope."""
         operation, paging = self._operation, self._operation.paging
         known = {*ENVELOPE, *operation.envelope, paging.output_key, paging.total_key}
@@ -201,7 +206,8 @@ class Normalizer:
                 node = None
                 break
             node, path, known = _member(node, step), f"{path}.{path_name(name)}", set()
-        return self._listed(node), _member(envelope, paging.output_key), _member(envelope, paging.total_key), unknown
+        records = [] if node is None and null_is_empty else self._listed(node)
+        return records, _member(envelope, paging.output_key), _member(envelope, paging.total_key), unknown
 
     def _listed(self, node: Any) -> list[Any]:
         """Return the records: the items of a list, or of the alternatives that the catalog accepts."""
@@ -236,9 +242,9 @@ class Normalizer:
         batch = self._batch(rows, extras, context)
         unknown.update(entry.pattern for extra in extras for entry in extra.entries if entry.is_unknown)
         unknown = Counter(dict(unknown.most_common(_MAX_UNKNOWN_NAMES)))
-        misfits = sum(not entry.is_unknown for extra in extras for entry in extra.entries)
+        misfits = Counter(entry.pattern for extra in extras for entry in extra.entries if not entry.is_unknown)
         coerced = sum(extra.coerced for extra in extras)
-        keys = self._row_keys(batch, rows, extras)
+        keys = self._row_keys(batch, rows, extras, misfits)
         digests = [_digest(record) for record in records]
         return RowPage(ReadyBatch(batch), keys, digests, token, total, unknown, coerced, misfits)
 
@@ -269,8 +275,9 @@ class Normalizer:
         return pa.record_batch(arrays, schema=operation.schema)
 
     def _row_keys(
-        self, batch: pa.RecordBatch, rows: list[dict[str, Any] | None], extras: list[ExtraFields]
+        self, batch: pa.RecordBatch, rows: list[dict[str, Any] | None], extras: list[ExtraFields], misfits: Counter[str]
     ) -> list[Hashable | None]:
+        """Return the rows' keys, and count the missing parts of keys as misfits: such a row stays, without a key."""
         if not self._operation.key:
             return [None] * len(rows)
         columns = [batch.column(name).to_pylist() for name in self._operation.key]
@@ -279,18 +286,18 @@ class Normalizer:
         for row, extra, key in zip(rows, extras, zip(*columns, strict=True), strict=True):
             is_whole = not any(part is None and is_needed for part, is_needed in zip(key, required, strict=True))
             if row is not None and not is_whole:
-                self._check_key(key, extra)
+                misfits.update(self._missing_parts(key, extra))
             keys.append(key if row is not None and is_whole else None)
         return keys
 
-    def _check_key(self, key: tuple[Any, ...], extra: ExtraFields) -> None:
-        """Raise for an absent key. A key of another type is a type mismatch and stays in `_extra`."""
+    def _missing_parts(self, key: tuple[Any, ...], extra: ExtraFields) -> Iterator[str]:
+        """Yield the wire names of the absent parts of a key. A part of another type is a misfit already."""
         misfits = {entry.path for entry in extra.entries}
         for name, value in zip(self._operation.key, key, strict=True):
             wire = self._key_wires.get(name, name)
             is_misfit = not misfits.isdisjoint({path_name(wire), path_name(toggle_initial_case(wire))})
             if value is None and name not in self._operation.optional_key and not is_misfit:
-                raise NormalizeError("KeyMissing", f"A record of {self._operation.table} has no {wire!r}.")
+                yield f"{path_name(wire)} (missing, a part of the key)"
 
 
 def read_detail(body: bytes) -> Detail:

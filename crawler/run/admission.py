@@ -129,4 +129,4 @@ class Admission:
                 continue
             row = ScopeRow(plan.target.account_id, plan.target.region_id, table, reason.status, table in self._tables)
             row.error_code, row.error_message = reason.code, reason.message
-            self._tree.record(row, {})
+            self._tree.record(row, {}, {})

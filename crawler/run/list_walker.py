@@ -53,7 +53,9 @@ class PageReader:
                 check()
             if scope.details is not None:
                 job.body = response.body
-            return normalizer.read(response.body, self._context(job), check=check)
+            page = normalizer.read(response.body, self._context(job), check=check, null_is_empty=job.has_list)
+            job.has_list = True
+            return page
 
         has_slot, job.has_slot = job.has_slot, False
         return self._client.exchange(request, scope.caller, scope.channel, read, scope.tally, has_slot=has_slot)

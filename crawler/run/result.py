@@ -13,7 +13,6 @@ from crawler.errors import ExitCode
 from crawler.normalizer.redaction import Redaction
 from crawler.snapshot import (
     DirectoryEntry,
-    Ledger,
     Manifest,
     ManifestDraft,
     ScopeRow,
@@ -23,6 +22,7 @@ from crawler.snapshot.status import crawl_exit_code
 
 if TYPE_CHECKING:
     from crawler.run.organization import Membership
+    from crawler.run.scheduler import Scheduler
     from crawler.run.session import Session
     from crawler.snapshot import SnapshotWriter
 
@@ -41,6 +41,7 @@ class CrawlResult:
     requests: RequestCounts
     overhead: Mapping[str, int]
     unknown_fields: Mapping[str, Mapping[str, int]]
+    misfit_fields: Mapping[str, Mapping[str, int]]
     started_at: datetime
     finished_at: datetime
     warnings: tuple[str, ...] = ()
@@ -58,11 +59,10 @@ def result_before_commit(
     session: Session,
     writer: SnapshotWriter,
     membership: Membership,
-    ledger: Ledger,
-    unknown_fields: Mapping[str, Mapping[str, int]],
+    scheduler: Scheduler,
 ) -> CrawlResult:
     """Return the result of a crawl whose lists have been read, without a manifest."""
-    directory, require_complete = membership.directory, session.config.crawl.require_complete
+    directory, require_complete, ledger = membership.directory, session.config.crawl.require_complete, scheduler.ledger
     return CrawlResult(
         crawl_exit_code(ledger.by_status, directory.status if directory else None, require_complete=require_complete),
         writer.snapshot_id,
@@ -70,7 +70,8 @@ def result_before_commit(
         ledger,
         session.client.total,
         {name: counts.requests for name, counts in session.overhead.items()},
-        unknown_fields,
+        scheduler.unknown_fields,
+        scheduler.misfit_fields,
         writer.started_at,
         session.clock.now(),
         directory=directory,

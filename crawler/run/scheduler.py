@@ -27,7 +27,7 @@ from crawler.snapshot.status import Status
 
 
 class Scheduler:
-    """Runs one crawl over its targets. Call `run` once; then read `ledger` and `unknown_fields`."""
+    """Runs one crawl over its targets. Call `run` once; then read `ledger`, `unknown_fields` and `misfit_fields`."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Scheduler:
         self._admission = Admission(workload, client, writer, self._tree)
         self.ledger = self._tree.ledger
         self.unknown_fields = self._tree.unknown_fields
+        self.misfit_fields = self._tree.misfit_fields
         self.open_scopes = self._tree.open
 
     async def run(self, deadline_s: float = inf) -> None:

@@ -31,20 +31,24 @@ def add_names(names: dict[str, int], found: Mapping[str, int]) -> None:
 
 @dataclass(slots=True)
 class ListRowCounts:
-    """Counts of rows, of one list or of all lists of a scope. `unknown` counts the fields that the schema lacks."""
+    """Counts of rows, of one list or of all lists of a scope.
+
+    `unknown` counts the fields that the schema lacks, `misfits` the values that don't fit it and the missing keys.
+    """
 
     seen: int = 0
     coerced: int = 0
-    type_mismatches: int = 0
     unknown: dict[str, int] = field(default_factory=dict)
+    misfits: dict[str, int] = field(default_factory=dict)
 
     def add(self, page: RowPage) -> None:
         """Add the counts of one page."""
         self.seen += page.seen
         self.coerced += page.coerced
-        self.type_mismatches += page.misfits
         if page.unknown:
             add_names(self.unknown, page.unknown)
+        if page.misfits:
+            add_names(self.misfits, page.misfits)
 
 
 @dataclass(slots=True, eq=False)
@@ -146,12 +150,13 @@ class Scope:
         self.pages += pages
         total.seen += counts.seen
         total.coerced += counts.coerced
-        total.type_mismatches += counts.type_mismatches
         if pages:
             way = f"{note} + {self.details.action}" if self.details else note
             self.walks[way] = self.walks.get(way, 0) + 1
         if counts.unknown:
             add_names(total.unknown, counts.unknown)
+        if counts.misfits:
+            add_names(total.misfits, counts.misfits)
 
     async def end(self, now: datetime) -> ScopeRow:
         """Keep or drop the rows, and return the scope's row of the ledger. Raises OutputError."""
@@ -182,7 +187,7 @@ class Scope:
             duplicates=duplicates,
             conflicts=conflicts,
             coerced=self.counts.coerced,
-            misfits=self.counts.type_mismatches,
+            misfits=sum(self.counts.misfits.values()),
             vanished=self.gone_during_crawl,
             walk=describe_walks(self.walks),
             error_code=outcome.code,
@@ -203,7 +208,7 @@ def describe_walks(walks: Mapping[str, int]) -> str:
 class Job:
     """One list to walk. `has_slot`: the dispatcher has granted a slot, so its first request may go at once.
 
-    `body` is the last page as received, kept if the records' details are requested.
+    `body` is the last page as received, kept if the records' details are requested. `has_list`: a page had a list.
     """
 
     scope: Scope
@@ -211,3 +216,4 @@ class Job:
     is_speculative: bool
     has_slot: bool = False
     body: bytes = b""
+    has_list: bool = False

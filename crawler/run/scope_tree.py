@@ -26,9 +26,9 @@ from crawler.snapshot.status import is_whole
 class ScopeTree:
     """Submits lists to the dispatcher and ends scopes. Call `start` once, `stop` when no list may begin any more.
 
-    `open` has the scopes that haven't ended, `ending` counts those of them that wait for the disk. `ledger` and
-    `unknown_fields` grow as scopes end; `all_ended` is set after the last of the scopes that `start` was told.
-    `settings` are the parameter values from the configuration, by the name of the setting.
+    `open` has the scopes that haven't ended, `ending` counts those of them that wait for the disk. `ledger`,
+    `unknown_fields` and `misfit_fields` grow as scopes end; `all_ended` is set after the last of the scopes that
+    `start` was told. `settings` are the parameter values from the configuration, by the name of the setting.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class ScopeTree:
     ) -> None:
         self.ledger = Ledger()
         self.unknown_fields: dict[str, dict[str, int]] = {}
+        self.misfit_fields: dict[str, dict[str, int]] = {}
         self.open: dict[tuple[Target, str], Scope] = {}
         self.ending = 0
         self.all_ended = anyio.Event()
@@ -107,13 +108,14 @@ class ScopeTree:
         self.ending -= 1
         del self.open[scope.target, row.table]
         self._client.close(scope.channel)
-        self.record(row, scope.counts.unknown)
+        self.record(row, scope.counts.unknown, scope.counts.misfits)
         self._dispatcher.ask_again()
 
-    def record(self, row: ScopeRow, unknown: Mapping[str, int]) -> None:
-        """Add a scope that has ended to the ledger, and its counts of unknown fields to `unknown_fields`."""
-        if unknown:
-            add_names(self.unknown_fields.setdefault(row.table, {}), unknown)
+    def record(self, row: ScopeRow, unknown: Mapping[str, int], misfits: Mapping[str, int]) -> None:
+        """Add a scope that has ended to the ledger, and its counts to `unknown_fields` and `misfit_fields`."""
+        for fields, found in ((self.unknown_fields, unknown), (self.misfit_fields, misfits)):
+            if found:
+                add_names(fields.setdefault(row.table, {}), found)
         self.ledger.append(row)
         self._progress.scopes_done += 1
         self._progress.done_by_account[row.account_id] += 1
@@ -124,7 +126,7 @@ class ScopeTree:
     def reuse_finished(self, entry: JournalEntry) -> None:
         """Record a scope that the interrupted crawl has finished."""
         self._progress.rows += entry.row.rows_seen
-        self.record(entry.row, entry.unknown)
+        self.record(entry.row, entry.unknown, entry.misfits)
 
     def _begin(self, job: Job) -> None:
         job.has_slot = self._workers.begin(job)
@@ -177,4 +179,4 @@ class ScopeTree:
         if is_whole(row.status):
             lists = {child.operation.table: child.known_lists() for child in scope.children}
             with anyio.CancelScope(shield=True):
-                await self._writer.note(row, scope.counts.unknown, lists)
+                await self._writer.note(row, scope.counts.unknown, scope.counts.misfits, lists)

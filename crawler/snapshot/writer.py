@@ -93,14 +93,19 @@ class SnapshotWriter:
         return entries
 
     async def note(
-        self, row: ScopeRow, unknown: Mapping[str, int], lists: Mapping[str, list[ChildList] | None]
+        self,
+        row: ScopeRow,
+        unknown: Mapping[str, int],
+        misfits: Mapping[str, int],
+        lists: Mapping[str, list[ChildList] | None],
     ) -> None:
         """Record a whole scope with its files durably, if a journal is open. Raises OutputError.
 
-        `unknown` and `lists` are those of `JournalEntry`.
+        `unknown`, `misfits` and `lists` are those of `JournalEntry`.
         """
         files = self._scopes.files.get((row.table, row.account_id, row.region_id), [])
-        await self.destination.note(JournalEntry(row=row, files=files, unknown=dict(unknown), lists=dict(lists)))
+        entry = JournalEntry(row=row, files=files, unknown=dict(unknown), misfits=dict(misfits), lists=dict(lists))
+        await self.destination.note(entry)
 
     def leave_unfinished(self) -> bool:
         """Keep the staged files when the snapshot is abandoned, for a resume. Return whether there are any."""

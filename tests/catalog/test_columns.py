@@ -127,7 +127,11 @@ def test_descriptions_reach_fields_below_tables_and_lists():
         ({"a": "text"}, "a has the unknown type 'text', not one of string, integer, "),
         ({"a": "map<text>"}, "a has the unknown type 'map<text>', not one of string, integer, "),
         ({"a": "map<map>"}, "a has the unknown type 'map<map>', not one of string, integer, "),
-        ({"a": "timestamp(us)"}, "a has the unit 'us'; a timestamp's is s, ms or none."),
+        (
+            {"a": "timestamp(us)"},
+            "a has the unit 'us'; a timestamp's is s, ms, none, or `in FIELD` for a field beside it with the time "
+            "zone.",
+        ),
         ({"a": {"Key": "string", "key": "string"}}, "'Key' and 'key' under a are both 'key'."),
         ({"aB": "string", "a_b": "string"}, "'aB' and 'a_b' under columns are both 'a_b'."),
         ({"": "string"}, "'' under columns has no letter for a column's name."),

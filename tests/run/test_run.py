@@ -487,7 +487,6 @@ def test_nothing_readable_anywhere_is_exit_1_and_leaves_the_output_as_it_was(tmp
         (b'{"functions": {}}', "ListMissing"),
         (b'{"function": []}', "ListMissing"),
         (b'{"functions": [{"functionName": "a"}], "nextToken": {}}', "TokenInvalid"),
-        (b'{"functions": [{"runtime": "python3.12"}]}', "KeyMissing"),
         (b'{"Code": "AccessDenied", "Message": "not authorized to perform this", "functions": []}', "AccessDenied"),
     ],
 )

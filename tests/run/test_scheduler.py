@@ -55,6 +55,34 @@ TREE = {
 }
 
 
+async def test_null_as_the_last_page_ends_a_list_and_null_as_the_first_fails_it(tmp_path):
+    """F22: null is an empty page where an earlier page of the same list had a list."""
+    lists = {
+        (SERVICES, (), None): services("s1", "s2", token="t"),
+        (SERVICES, (), "t"): page("services", None),
+        (FUNCTIONS, ("s1",), None): functions("f1"),
+        (FUNCTIONS, ("s2",), None): page("functions", None),
+    }
+    run = await Run(tmp_path, lists)()
+    assert run.row(SERVICES).status == "complete"
+    assert (run.row(FUNCTIONS).status, run.row(FUNCTIONS).error_code) == ("failed", "ListMissing")
+
+
+async def test_a_record_without_its_key_stays_is_named_and_fails_only_the_lists_below_it(tmp_path):
+    """F42."""
+    lists = {
+        (SERVICES, (), None): services("s1"),
+        (FUNCTIONS, ("s1",), None): page("functions", [{"functionName": "f1"}, {"runtime": "go1"}, {"runtime": "go1"}]),
+        (CONFIGS, ("s1", "f1"), None): page("configs", [{"qualifier": "LATEST"}, {"qualifier": None}]),
+    }
+    run = await Run(tmp_path, lists)()
+    row = run.row(FUNCTIONS)
+    assert (row.status, row.rows, row.misfits, row.duplicates, row.conflicts) == ("complete", 3, 2, 0, 0)
+    assert run.scheduler.misfit_fields[FUNCTIONS] == {"functionName (missing, a part of the key)": 2}
+    assert (run.row(CONFIGS).status, run.row(CONFIGS).error_code) == ("failed", "ParentNameless")
+    assert run.row(SERVICES).status == "complete"
+
+
 async def test_every_list_of_the_tree_is_asked_for_once(tmp_path):
     run = await Run(tmp_path, TREE)()
     assert set(run.statuses().values()) == {"complete"}

@@ -17,6 +17,8 @@ from crawler.catalog.columns import snake_case
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIXED = ("account_id", "region_id", "snapshot_id", "fetched_at", "_extra", "details_status")
+ZONES = {"Asia/Shanghai": "+08:00"}
+_LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)")
 
 
@@ -93,6 +95,12 @@ class Comparison:
         if not isinstance(cell, dict):
             raise DifferentError(f"{path}: {cell!r} in place of an object")
         taken = set()
+        if value.get("timeZone") in ZONES:
+            offset = ZONES[value["timeZone"]]
+            value = {
+                wire: f"{item}{offset}" if isinstance(item, str) and _LOCAL.fullmatch(item) else item
+                for wire, item in value.items()
+            }
         for wire, item in value.items():
             name = wire if wire in cell else snake_case(wire)
             taken.add(name)

@@ -190,8 +190,6 @@ def test_every_reader_has_the_same_values_back(golden):
         ('{"functionName": "a", "memorySize": Infinity}', "InvalidResponse"),
         ('{"functionName": "a", "memorySize": 01}', "InvalidResponse"),
         ('{"functionName": "a" "memorySize": 1}', "InvalidResponse"),
-        ('{"runtime": "python3.12"}', "KeyMissing"),
-        ('{"functionName": null}', "KeyMissing"),
     ],
 )
 def test_what_no_row_can_hold_is_a_typed_error(record, error):
@@ -244,7 +242,7 @@ def test_a_schema_that_drifts_leaves_known_columns_as_they_are(name):
     extra = json.loads(row["_extra"])
     changed = {column for column in row if row[column] != wanted[column]} - {"_extra"}
     assert changed <= {"layers"}
-    assert page.misfits + page.unknown.total() == len(extra) > 0
+    assert page.misfits.total() + page.unknown.total() == len(extra) > 0
     [(wire, value)] = DRIFTED[name].items()
     if wire in extra:
         assert extra == {wire: value}

@@ -381,7 +381,7 @@ async def write_and_note(writer, scopes):
         reading.finish()
         await scope.keep()
         ledger.append(ledger_row(table, account, region, rows=len(names), rows_seen=len(names)))
-        await writer.note(ledger[-1], {}, {})
+        await writer.note(ledger[-1], {}, {}, {})
     return ledger
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_z, sample_times, sparse
+from crawler.emulator.data.seeded import LocalSeededRandom, epoch_s, iso_local, iso_z, sample_times, sparse
 from crawler.emulator.records import Record
 
 
@@ -43,6 +43,8 @@ def provision(rng: LocalSeededRandom, function: str, number: int) -> Record:
     }
     for policy in (*record["scheduledActions"], *record["targetTrackingPolicies"]):
         policy["timeZone"] = "Asia/Shanghai"
+        if number % 2 == 0:  # local times of that zone, as the documentation shows them
+            policy |= {name: iso_local(policy[name], hours=8) for name in ("startTime", "endTime")}
     return sparse(rng, number, record, "scheduledActions", "targetTrackingPolicies", "currentError", "defaultTarget")
 
 

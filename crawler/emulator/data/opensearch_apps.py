@@ -22,6 +22,9 @@ SPECS = (SMALL, "opensearch.share.common", "opensearch.private.compute")
 def groups(context: SeedContext, count: int) -> list[Record]:
     """Put and return `count` app groups, in the order in which they were made."""
     made = [_group(context.rng(number), number) for number in range(count)]
+    if not context.fits_sdk_models:
+        for number, group in enumerate(made):
+            _add_to_group(group, number)
     context.put("ListAppGroups", made)
     return made
 
@@ -32,6 +35,9 @@ def apps(context: SeedContext, group: str, number: int) -> list[Record]:
     algorithms = _algorithms(rng, number)
     count = rng.integer(1, 2) if algorithms else number % 2
     made = [_app(rng, group, algorithms, turn) for turn in range(max(count, 2 if number == 0 else 0))]
+    if not context.fits_sdk_models:
+        for turn, app in enumerate(made):
+            app |= {"created": 1_590_977_140 + turn, "algoDeploymentId": turn}
     context.put("DescribeApps", made, (group,))
     return made
 
@@ -69,10 +75,29 @@ def _group(rng: SeededRandom, number: int) -> Record:
             "engineType": "ha3",
             "expireOn": rng.choice(("2027-01-01T00:00:00Z", '""', "")) if number else '""',
             "projectId": f'"{rng.digits(6)}"',
-            "quota": {"docSize": rng.integer(1, 100), "computeResource": rng.integer(1, 900), "spec": SPECS[1]},
+            "quota": {
+                "docSize": rng.integer(1, 100),
+                "computeResource": rng.integer(1, 900),
+                "spec": SPECS[1],
+            },
             "tags": [{"key": "部门", "value": rng.choice(("搜索", "ads"))}, {"key": "env", "value": "prod"}],
         }
     return record
+
+
+def _add_to_group(record: Record, number: int) -> None:
+    """Add the fields that the page ListAppGroups shows and the SDK's model lacks."""
+    version = record["currentVersion"]
+    record |= {
+        "versions": [version, *([str(int(version) + 1)] if number == 0 else [])],
+        "resourceGroupId": f"rg-acfm{version}",
+        "processingOrderId": version if number == 1 else "",
+        **dict.fromkeys(
+            ("firstRankAlgoDeploymentId", "secondRankAlgoDeploymentId", "pendingSecondRankAlgoDeploymentId"), number
+        ),
+    }
+    if "quota" in record:
+        record["quota"]["qps"] = 5 + number
 
 
 def _app(rng: SeededRandom, group: str, algorithms: list[str], turn: int) -> Record:

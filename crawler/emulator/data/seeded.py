@@ -120,6 +120,12 @@ def iso_z(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def iso_local(text: str, *, hours: int) -> str:
+    """Return an instant of `iso_z` as the local time of a zone with this offset, without the offset."""
+    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    return (moment + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def iso_offset(moment: datetime, milliseconds: int) -> str:
     """Format an instant as `2023-04-01T08:15:27.042+0000`; the offset has no colon."""
     return moment.strftime("%Y-%m-%dT%H:%M:%S") + f".{milliseconds:03d}+0000"

@@ -52,7 +52,7 @@ class ChildList(msgspec.Struct, frozen=True, array_like=True):
 
 
 class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole scope. `unknown` counts the fields that aren't in its schema, by path.
+    """A whole scope. By path, `unknown` counts the fields that aren't in its schema, `misfits` those that don't fit it.
 
     `lists` has, for each child table, every list to request; None if a row didn't name its list.
     """
@@ -60,6 +60,7 @@ class JournalEntry(msgspec.Struct, frozen=True, kw_only=True):
     row: ScopeRow
     files: list[PartFile]
     unknown: dict[str, int]
+    misfits: dict[str, int] = {}
     lists: dict[str, list[ChildList] | None]
 
     @property

@@ -65,7 +65,7 @@ async def write(writer, scopes=SCOPES, noted=(), lists=LISTS):
         row = ledger_row(*key, rows=len(names), rows_seen=len(names))
         ledger.append(row)
         below = {"fc_functions": lists} if key[0] == "opensearch_apps" else {}
-        await writer.note(row, {"a.b": 1} if names else {}, below)
+        await writer.note(row, {"a.b": 1} if names else {}, {}, below)
     return ledger
 
 
@@ -169,7 +169,7 @@ async def test_a_scope_that_was_not_whole_is_written_again(tmp_path):
     await write(writer, {("opensearch_apps", *HERE): ["a1"]})
     scope = writer.scope("fc_functions", *HERE)
     await scope.keep()
-    await writer.note(ledger_row("fc_functions", *HERE, Status.TRUNCATED), {}, {})
+    await writer.note(ledger_row("fc_functions", *HERE, Status.TRUNCATED), {}, {}, {})
     die(writer)
     taken, _ = await finished(tmp_path)
     assert taken == {("opensearch_apps", *HERE)}
@@ -187,7 +187,7 @@ async def test_one_that_is_unsupported_is_taken_over_without_files(tmp_path):
     await open_journal(writer)
     row = ledger_row("opensearch_apps", *HERE, Status.UNSUPPORTED)
     await writer.scope("opensearch_apps", *HERE).drop()
-    await writer.note(row, {}, {"fc_functions": []})
+    await writer.note(row, {}, {}, {"fc_functions": []})
     die(writer)
     writer = await resume(tmp_path)
     [record] = await open_journal(writer)

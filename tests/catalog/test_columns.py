@@ -129,8 +129,7 @@ def test_descriptions_reach_fields_below_tables_and_lists():
         ({"a": "map<map>"}, "a has the unknown type 'map<map>', not one of string, integer, "),
         (
             {"a": "timestamp(us)"},
-            "a has the unit 'us'; a timestamp's is s, ms, none, or `in FIELD` for a field beside it with the time "
-            "zone.",
+            "a has the unit 'us'; a timestamp's is s, ms, none, or `in FIELD`",
         ),
         ({"a": {"Key": "string", "key": "string"}}, "'Key' and 'key' under a are both 'key'."),
         ({"aB": "string", "a_b": "string"}, "'aB' and 'a_b' under columns are both 'a_b'."),

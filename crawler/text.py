@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections.abc import Collection, Mapping
 
 # Each one is for `fullmatch`. Paths of the output, requests and the configuration use the same pattern.
 ACCOUNT_ID = re.compile(r"[0-9]{1,32}")
@@ -13,6 +15,17 @@ _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 LOOPBACK_HOST = re.compile(rf"127(?:\.{_OCTET}){{3}}|::1|localhost")  # an IPv6 address without brackets
 
 LONGEST_MESSAGE = 500
+
+_CLOUD = ("ALIBABA_CLOUD_", "AWS_", "OSS_", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 # Much more than is kept, so that enough is left after removals, and little enough for a fast search.
@@ -58,6 +71,31 @@ def missing_action(message: str) -> str:
 def escape_control(text: str) -> str:
     """Replace characters that control a terminal or begin a line by their escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def decode_text(content: bytes) -> str:
+    """Return the text of a file that an editor or a shell of Windows may have written. Raises ValueError.
+
+    A byte order mark is left out. With the mark of UTF-16 or UTF-32 the text is decoded as that, else as UTF-8.
+    """
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content.decode(encoding)
+    return content.decode("utf-8")
+
+
+def with_clean_ends(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return environment variables without white space around the values of the cloud's, the bucket's and the proxy's.
+
+    A secret of Kubernetes or the content of a file often ends with a line break, which no key has.
+    """
+    return {name: value.strip() if name.upper().startswith(_CLOUD) else value for name, value in environ.items()}
+
+
+def ends_with_line_break(environ: Mapping[str, str], names: Collection[str] = ()) -> list[str]:
+    """Return which variables end with a line break: of `names` and of those that `with_clean_ends` changes."""
+    ending = (name for name, value in environ.items() if value.endswith(("\n", "\r")))
+    return sorted(name for name in ending if name in names or name.upper().startswith(_CLOUD))
 
 
 def is_encodable(text: str) -> bool:

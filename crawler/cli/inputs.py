@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from crawler.cli.echo import warn
 from crawler.cli.options import CommandError, CommonOptions
 from crawler.cli.signals import run_async
@@ -26,9 +28,14 @@ def load(config_file: Path | None) -> Config:
 
     from crawler.cli.process import keep_memory_private
     from crawler.config import load_config
+    from crawler.text import ends_with_line_break
 
     keep_memory_private()
-    return load_config(config_file, os.environ, cwd=Path.cwd())
+    config = load_config(config_file, os.environ, cwd=Path.cwd())
+    for name in ends_with_line_break(os.environ, config.references):
+        common = click.get_current_context().find_object(CommonOptions)
+        warn(common or CommonOptions(), f"the environment variable {name} ends with a line break, which is left out")
+    return config
 
 
 def catalog_for(config_file: Path | None, uri: str | None) -> Catalog:

@@ -20,7 +20,7 @@ from crawler.client.credentials import OidcSpec
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.rate_limit import LimitRule
 from crawler.config.checks import PRODUCTS, check, check_uri, is_secret
-from crawler.config.document import read_document
+from crawler.config.document import read_document, referenced
 from crawler.config.sections import ANY_URI, Account, OutputSection, Section, Settings
 from crawler.errors import ConfigError
 from crawler.text import ACCOUNT_ID
@@ -48,12 +48,14 @@ class Config(Settings, frozen=True, kw_only=True):
     selects other accounts. `members` has the account IDs of the members to crawl: all, or those of the command line.
     `in_file` is the configuration without the options that select accounts, regions or tables; None without options.
     `publish`: LATEST and the lake's tables move to the snapshot even if those options narrow the crawl.
+    `references` are the names of the environment variables in the file.
     """
 
     directory_account: Account | None = None
     members: Literal["all"] | tuple[str, ...] = "all"
     in_file: Config | None = None
     publish: bool = False
+    references: frozenset[str] = frozenset()
 
     def public(self) -> dict[str, Any]:
         """Return the whole configuration as plain values under the file's keys, each secret as `***`."""
@@ -181,7 +183,8 @@ def _checked(document: Document, environ: Mapping[str, str], cwd: Path | None) -
     settings = _located(document.convert(Settings), environ.get("HOME", ""), cwd)
     check(settings, document)
     sections = {key: getattr(settings, key) for key in Settings.__struct_fields__}
-    return Config(**sections, directory_account=_directory_account(settings))
+    references = frozenset(referenced(document.raw))
+    return Config(**sections, directory_account=_directory_account(settings), references=references)
 
 
 def _directory_account(settings: Settings) -> Account | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crawler.clock import Clock, SystemClock
+from crawler.text import with_clean_ends
 
 # Files of Python, the event loop, the lock, the log, the journal, name lookups, and of a commit for a moment.
 _OTHERS = 32
@@ -21,7 +22,7 @@ class System:
     """The parts of the machine that a crawl uses. Tests replace some of them."""
 
     clock: Clock = field(default_factory=SystemClock)
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environ: Mapping[str, str] = field(default_factory=lambda: with_clean_ends(os.environ))
     home: Path = field(default_factory=Path.home)
     random: random.Random = field(default_factory=random.SystemRandom)
 

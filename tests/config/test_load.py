@@ -19,6 +19,7 @@ from crawler.client.rate_limit import LimitRule
 from crawler.config import load_config, parse_config
 from crawler.config.sections import Settings
 from crawler.errors import ConfigError
+from crawler.text import ends_with_line_break
 from crawler.validation import Secret
 from tests.support.config_keys import struct_keys
 from tests.support.examples import examples
@@ -28,7 +29,14 @@ EXAMPLE = ROOT / "config.example.toml"
 CANARY = "c4n4ryS3cretValue"
 ONE = '[[accounts]]\nid = "1000000000000001"\n'
 KEYS = '[accounts.credentials]\ntype = "access_key"\naccess_key_id = "${ID}"\naccess_key_secret = "${KEY}"\n'
-ENVIRON = {"ID": "LTAI0001", "KEY": CANARY, "EMPTY": "", "NAME": "prod", "SPACED": f"{CANARY} \n"}
+ENVIRON = {
+    "ID": "LTAI0001",
+    "KEY": CANARY,
+    "EMPTY": "",
+    "NAME": "prod",
+    "SPACED": f"{CANARY} {CANARY}",
+    "LINE": f"{CANARY}\r\n",
+}
 
 
 def parse(text, environ=ENVIRON):
@@ -254,6 +262,17 @@ def test_a_token_file_is_a_path():
 )
 def test_credentials_that_do_not_fit_are_refused_without_their_value(body, message):
     assert message in refusal(f"{ONE}[accounts.credentials]\n{body}")
+
+
+def test_a_line_break_at_the_end_of_a_variable_is_left_out():
+    """F84: a key from a secret of Kubernetes is the same key in `${NAME}` as in the default chain."""
+    text = (
+        f'{ONE}[accounts.credentials]\ntype = "access_key"\naccess_key_id = "${{ID}}"\naccess_key_secret = "${{LINE}}"'
+    )
+    config = parse(text)
+    assert config.accounts[0].credentials.access_key_secret.reveal() == CANARY
+    assert config.references == {"ID", "LINE"}
+    assert ends_with_line_break({**ENVIRON, "OSS_X": "x\n", "OTHER": "\n"}, config.references) == ["LINE", "OSS_X"]
 
 
 REFUSED = [

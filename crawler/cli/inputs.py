@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 def load(config_file: Path | None) -> Config:
-    """Load the configuration with this process's environment, and protect its keys in memory. Raises ConfigError."""
+    """Load the configuration with this process's environment, and use its proxy. Raises ConfigError."""
     import os
 
-    from crawler.cli.process import keep_memory_private
+    from crawler.cli import process
     from crawler.config import load_config
     from crawler.text import ends_with_line_break
 
-    keep_memory_private()
-    config = load_config(config_file, os.environ, cwd=Path.cwd())
+    config = load_config(config_file, {**os.environ, **process.set_aside}, cwd=Path.cwd())
+    process.use_proxy(config.proxy)
     for name in ends_with_line_break(os.environ, config.references):
         common = click.get_current_context().find_object(CommonOptions)
         warn(common or CommonOptions(), f"the environment variable {name} ends with a line break, which is left out")

@@ -19,6 +19,8 @@ import aiohttp
 import anyio
 from yarl import URL
 
+from crawler.client.proxies import ProxyRule
+from crawler.client.tls import tls_context
 from crawler.errors import ApiError, FatalError, TransientError
 
 _CONNECT_TIMEOUT_S = 10.0
@@ -43,13 +45,6 @@ class HttpResponse:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-
-
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a context for TLS 1.2 or later that verifies by the system's authorities, or by `ca_file` alone."""
-    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 class _Request(aiohttp.ClientRequest):
@@ -78,16 +73,17 @@ class _Connector(aiohttp.TCPConnector):
 class Transport:
     """The HTTP session of a whole crawl; an async context manager.
 
-    `max_page_bytes` caps a body after decompression; a compressed body may have a quarter of it. `proxy`, a URL that
-    may have a user name and password, is used for https; plain http is for loopback and the metadata service of the
-    machine, which no proxy can reach. Proxies of the environment are never used.
+    `max_page_bytes` caps a body after decompression; a compressed body may have a quarter of it. Proxies of the
+    environment are used only if `proxy` has them.
     """
 
-    def __init__(self, *, connections: int, max_page_bytes: int, ca_file: Path | None = None, proxy: str = "") -> None:
+    def __init__(
+        self, *, connections: int, max_page_bytes: int, ca_file: Path | None = None, proxy: ProxyRule | None = None
+    ) -> None:
         self._connections = connections
         self._max_page_bytes = max_page_bytes
         self._ca_file = ca_file
-        self._proxy = proxy
+        self._proxy = proxy or ProxyRule()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -128,7 +124,7 @@ class Transport:
                 headers={**request.headers, "accept-encoding": "gzip"},
                 data=request.body or None,
                 allow_redirects=False,
-                proxy=self._proxy or None if request.url.startswith("https:") else None,
+                proxy=self._proxy.url_for(request.url) or None,
                 timeout=_timeout(request.timeout_s),
             )
             try:

@@ -155,12 +155,7 @@ class TlsSection(Section, frozen=True, kw_only=True):
 class NetworkSection(Section, frozen=True, kw_only=True):
     """`[network]`."""
 
-    proxy: Annotated[Secret | None, Meta(description="a proxy's URL")] = None
-
-    @property
-    def proxy_url(self) -> str:
-        """The proxy's URL in clear text, empty without a proxy. Read it only where it is used."""
-        return self.proxy.reveal() if self.proxy is not None else ""
+    proxy: Annotated[Secret | None, Meta(description='a proxy\'s URL, or "environment"')] = None
 
 
 class MetricsSection(Section, frozen=True, kw_only=True):

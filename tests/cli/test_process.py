@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
+import socket
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -24,15 +27,18 @@ process.keep_memory_private = lambda: None
 from crawler.cli import main
 main()
 """
+# The start of any command: what runs in the command's place tells what it finds.
 CHILD = """
-import ctypes, resource
-from crawler.cli.inputs import load
-from crawler.errors import ConfigError
-try:
-    load(None)
-except ConfigError:
-    print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+import ctypes, importlib, json, os, resource, sys
+module = importlib.import_module("crawler.cli.main")
+def probe():
+    core, dumpable = resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
+    left = {name: value for name, value in os.environ.items() if "prox" in name.lower() or name == "NETRC"}
+    print(json.dumps({"core": core, "dumpable": dumpable, "left": left, "aside": module.process.set_aside}))
+module._run = probe
+module.main()
 """
+ROOT = Path(__file__).parents[2]
 LIMIT = 128
 ALLOWED = 112
 
@@ -75,11 +81,45 @@ async def test_a_crawl_under_a_low_limit_is_complete_and_stays_below_it(tmp_path
     assert 20 < most <= ALLOWED
 
 
-def test_a_process_that_reads_a_configuration_leaves_no_dump_and_cannot_be_looked_into(tmp_path):
-    """T13, P15: before anything is read that may be a key."""
-    environ = {**os.environ, "ACS_INVENTORY_CONFIG": str(tmp_path / "none.toml")}
+def begun(**environ: str) -> dict:
+    environ = {**os.environ, **environ}
     child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, env=environ, check=True)
-    assert child.stdout.split() == ["(0,", "0)", "0"]
+    return json.loads(child.stdout)
+
+
+def test_no_command_leaves_a_dump_or_can_be_looked_into():
+    """T13, T41, P15: the process is closed before a command begins, with or without a configuration."""
+    found = begun()
+    assert (found["core"], found["dumpable"]) == ([0, 0], 0)
+
+
+def test_no_library_of_a_command_finds_a_proxy_or_a_netrc_in_the_environment():
+    """T17, T42: the variables are set aside before anything is loaded that would take them."""
+    given = {"HTTPS_PROXY": "http://a:1", "http_proxy": "http://b:1", "All_Proxy": "http://c:1", "no_proxy": "*"}
+    found = begun(**given, NETRC="/somewhere")
+    assert found["left"] == {"NETRC": os.devnull}
+    assert found["aside"] == given
+
+
+def test_a_reader_of_a_bucket_has_closed_its_process(tmp_path):
+    """T13, T41: `query --output s3://` has the bucket's keys in its environment and reads no configuration."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environ = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": endpoint}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "crawler", "query", "SELECT 1", "--output", "s3://bucket/x"],
+            env={**os.environ, **environ, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 20, 1 << 20)),
+        )
+        try:
+            silent.settimeout(60)
+            silent.accept()[0].close()
+            limits = Path(f"/proc/{process.pid}/limits").read_text()
+        finally:
+            process.kill()
+            process.wait()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("chosen", "found"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")])

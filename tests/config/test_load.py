@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,7 +70,7 @@ def test_defaults_are_the_documented_ones():
 
 
 def test_every_section_is_read(tmp_path):
-    (tmp_path / "ca.pem").write_text("x")
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     config = parse(
         f"""
         [crawl]
@@ -452,8 +453,30 @@ def test_dots_are_counted_by_line_and_neither_in_texts_nor_in_comments():
 )
 def test_a_proxy_is_taken_and_never_shown(url):
     config = parse(f'[network]\nproxy = "{url}"\n{ONE}')
-    assert config.network.proxy_url == url
+    assert config.proxy.url == url
     assert CANARY not in repr(config)
+
+
+def test_a_file_without_a_certificate_is_one_sentence_with_its_key(tmp_path):
+    """T43: the configuration is refused, so that every command says it, doctor too."""
+    (tmp_path / "ca.pem").write_text("<!DOCTYPE html>")
+    message = refusal(f'[tls]\nca_file = "{tmp_path}/ca.pem"\n{ONE}')
+    assert f"tls.ca_file names a file (looked for {tmp_path}/ca.pem) that is a web page" in message
+
+
+def test_the_environments_proxy_is_used_only_where_the_file_asks_for_it():
+    """T42: and its variable is remembered where it is set and not used."""
+    environ = {**ENVIRON, "HTTPS_PROXY": f"http://me:{CANARY}@proxy.example:3128", "NO_PROXY": ".corp.example"}
+    unasked = parse(ONE, environ)
+    assert (unasked.proxy.url, unasked.unused_proxy) == ("", "HTTPS_PROXY")
+    asked = parse(f'[network]\nproxy = "environment"\n{ONE}', environ)
+    assert (asked.proxy.url, asked.proxy.no_proxy) == (environ["HTTPS_PROXY"], ".corp.example")
+    assert asked.unused_proxy == ""
+    assert CANARY not in repr(asked) + json.dumps(asked.public())
+    environ["HTTPS_PROXY"] = f"socks5://{CANARY}"
+    assert "HTTPS_PROXY of the environment can't be used" in refusal(
+        f'[network]\nproxy = "environment"\n{ONE}', environ
+    )
 
 
 @pytest.mark.parametrize(
@@ -595,7 +618,7 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path):
 def test_relative_paths_are_taken_from_the_working_directory(tmp_path):
     (tmp_path / "etc").mkdir()
     (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "ca.pem").write_text("x")
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "work" / "ca.pem"))
     text = '[output]\nuri = "./snapshots"\n[tls]\nca_file = "ca.pem"\n[catalog]\nextra = ["."]\n'
     text += f'{ONE}[accounts.credentials]\ntype = "oidc_role_arn"\noidc_token_file = "token"'
     config = load_config(write(tmp_path / "etc" / "config.toml", text), {}, cwd=tmp_path / "work")

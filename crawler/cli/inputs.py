@@ -49,12 +49,14 @@ def catalog_for(config_file: Path | None, uri: str | None) -> Catalog:
 def locate_output(config_file: Path | None, uri: str | None) -> OutputLocation:
     """Return the location of the snapshots: `uri`, which needs no configuration, or else the configuration's.
 
+    With `uri`, a configuration that is named says how a bucket is reached: its proxy and its authorities.
+
     Raises ConfigError if a folder doesn't exist, CommandError if a bucket can't be read.
     """
     from crawler.config.load import output_folder
 
-    config = load(config_file) if uri is None else None
-    location = config.output.uri if config is not None else uri or ""
+    config = load(config_file) if uri is None or config_file is not None else None
+    location = uri if uri is not None else config.output.uri if config is not None else ""
     if location.startswith(("s3://", "oss://")):
         return _locate_bucket(location, config)
     folder = output_folder(location)

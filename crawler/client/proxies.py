@@ -34,7 +34,7 @@ class ProxyRule:
         """Return the proxy for a request, empty for none."""
         if not self.url or not url.startswith("https:"):
             return ""
-        from urllib.request import proxy_bypass_environment  # imports ssl, which takes long
+        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # imports ssl: it takes long
 
         parts = urlsplit(url)
         host = parts.hostname or ""

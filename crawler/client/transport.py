@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from mmap import mmap
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,17 +26,22 @@ from crawler.errors import ApiError, FatalError, TransientError
 
 _CONNECT_TIMEOUT_S = 10.0
 _GZIP = 16 + zlib.MAX_WBITS
+_SLICE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request; `url` is percent-encoded, sent as it is, `timeout_s` bounds the exchange. Its repr shows no secret."""
+    """A request; `url` is percent-encoded, sent as it is, `timeout_s` bounds the exchange. Its repr shows no secret.
+
+    `most_bytes` bounds the body of the response more narrowly than the transport does.
+    """
 
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(default=b"", repr=False)
+    body: bytes | mmap = field(default=b"", repr=False)
     timeout_s: float = 30.0
+    most_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +84,23 @@ class Transport:
     """
 
     def __init__(
-        self, *, connections: int, max_page_bytes: int, ca_file: Path | None = None, proxy: ProxyRule | None = None
+        self,
+        *,
+        connections: int,
+        max_page_bytes: int,
+        ca_file: Path | None = None,
+        proxy: ProxyRule | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._connections = connections
         self._max_page_bytes = max_page_bytes
-        self._ca_file = ca_file
+        self._tls = tls or tls_context(ca_file)
         self._proxy = proxy or ProxyRule()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         connector = _Connector(
-            ssl=tls_context(self._ca_file),
+            ssl=self._tls,
             limit=self._connections,
             keepalive_timeout=75.0,
             ttl_dns_cache=60,
@@ -121,14 +133,15 @@ class Transport:
             response = await self._session.request(
                 request.method,
                 URL(request.url, encoded=True),
-                headers={**request.headers, "accept-encoding": "gzip"},
-                data=request.body or None,
+                headers={"accept-encoding": "gzip", **request.headers},
+                data=_payload(request.body) if len(request.body) else None,
                 allow_redirects=False,
                 proxy=self._proxy.url_for(request.url) or None,
                 timeout=_timeout(request.timeout_s),
             )
             try:
-                return HttpResponse(response.status, response.headers, await self._read(response))
+                body = await self._read(response, min(self._max_page_bytes, request.most_bytes or self._max_page_bytes))
+                return HttpResponse(response.status, response.headers, body)
             except BaseException:
                 response.close()  # a response that was read has returned its connection
                 raise
@@ -139,32 +152,34 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise _translated(error) from None
 
-    def _read(self, response: aiohttp.ClientResponse) -> Awaitable[bytes]:
+    def _read(self, response: aiohttp.ClientResponse, most_bytes: int) -> Awaitable[bytes]:
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         if encoding in {"", "identity"}:
-            return self._read_plain(response)
+            return self._read_plain(response, most_bytes)
         if encoding not in {"gzip", "x-gzip"}:
             raise FatalError("UnknownEncoding", "The answer is compressed in a way that wasn't asked for.")
-        return self._read_gzip(response)
+        return self._read_gzip(response, most_bytes)
 
-    async def _read_plain(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_plain(self, response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
         announced = response.content_length
-        if announced is not None and announced <= self._max_page_bytes:
+        if announced is not None and announced <= most_bytes:
             return await response.read()
+        if announced is not None:
+            raise self._too_large(most_bytes)
         body = bytearray()
         async for chunk in response.content.iter_any():
             body += chunk
-            if len(body) > self._max_page_bytes:
-                raise self._too_large()
+            if len(body) > most_bytes:
+                raise self._too_large(most_bytes)
         return bytes(body)
 
-    async def _read_gzip(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _read_gzip(self, response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
         decoder, body, received = zlib.decompressobj(_GZIP), bytearray(), 0
         async for chunk in response.content.iter_any():
             received += len(chunk)
-            body += self._decompress(decoder, chunk, self._max_page_bytes + 1 - len(body))
-            if len(body) > self._max_page_bytes or received > self._max_page_bytes // 4:
-                raise self._too_large()
+            body += self._decompress(decoder, chunk, most_bytes + 1 - len(body))
+            if len(body) > most_bytes or received > most_bytes // 4:
+                raise self._too_large(most_bytes)
         if not decoder.eof or decoder.unused_data:
             raise TransientError("InvalidResponse", "The compressed answer was cut, or has more after its end.")
         return bytes(body)
@@ -176,10 +191,32 @@ class Transport:
         except zlib.error:
             raise TransientError("InvalidResponse", "The compressed answer is damaged.") from None
 
-    def _too_large(self) -> ApiError:
-        return FatalError(
-            "TooLarge", f"The answer is larger than [transport] max_page_bytes ({self._max_page_bytes}) allows."
-        )
+    def _too_large(self, most_bytes: int) -> ApiError:
+        bound = "[transport] max_page_bytes" if most_bytes == self._max_page_bytes else "its bound"
+        return FatalError("TooLarge", f"The answer is larger than {bound} ({most_bytes}) allows.")
+
+
+class _Slices(aiohttp.payload.Payload):
+    """A large body, sent slice by slice as the server takes it, so that no copy of it is in memory."""
+
+    _autoclose = True
+
+    def __init__(self, value: bytes | mmap) -> None:
+        super().__init__(value)
+        self._size = len(value)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - the base's
+        """Refuse: aiohttp decodes a body only for its own messages."""
+        raise TypeError("a large body isn't text")
+
+    async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
+        """Send the body."""
+        for start in range(0, len(self._value), _SLICE_BYTES):
+            await writer.write(self._value[start : start + _SLICE_BYTES])
+
+
+def _payload(body: bytes | mmap) -> bytes | _Slices:
+    return body if isinstance(body, bytes) and len(body) <= _SLICE_BYTES else _Slices(body)
 
 
 @lru_cache(8)

@@ -102,7 +102,8 @@ def lake_settings(config: Config, root: Path | BucketLocation) -> LakeSettings |
 
 def _bucket_location(uri: str, system: System, config: Config) -> BucketLocation:
     location = bucket_place(uri, system.environ, system.home)
-    return dataclasses.replace(location, proxy=config.proxy.url_for(location.endpoint or "https://amazonaws.com"))
+    proxy = config.proxy.url_for(location.endpoint or "https://s3.amazonaws.com")
+    return dataclasses.replace(location, proxy=proxy, ca_file=config.tls.ca_file)
 
 
 def _needs_provider(location: BucketLocation) -> bool:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from crawler.errors import ConfigError
-from crawler.text import LOOPBACK_HOST
+from crawler.snapshot.s3.connection import Route
+from crawler.snapshot.s3.machine_role import RoleSettings
+from crawler.text import LOOPBACK_HOST, decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,8 +55,17 @@ class BucketLocation:
     endpoint: str
     is_virtual_host: bool
     keys: AccessKeys | None = None
-    # A proxy's URL, which may contain a password; if empty, the environment's proxies are used.
+    # Where the keys come from if neither the location nor a crawl has them.
+    role: RoleSettings = field(default=RoleSettings({}), repr=False)
+    # A proxy's URL, which may contain a password; empty for none.
     proxy: str = field(default="", repr=False)
+    # Authorities that are trusted in addition to the system's.
+    ca_file: Path | None = None
+
+    @property
+    def route(self) -> Route:
+        """The way of the requests."""
+        return Route(self.proxy, self.ca_file)
 
 
 def bucket_place(uri: str, environ: Mapping[str, str], home: Path) -> BucketLocation:
@@ -98,12 +109,12 @@ def _s3(uri: str, bucket: str, prefix: str, environ: Mapping[str, str], home: Pa
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.get("region") or "us-east-1"
     named = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url") or ""
     if not named:
-        return BucketLocation(uri, "s3", bucket, prefix, region, "", "." not in bucket, keys)
+        return BucketLocation(uri, "s3", bucket, prefix, region, "", "." not in bucket, keys, RoleSettings.of(environ))
     scheme, host = _split(named, "AWS_ENDPOINT_URL", environ)
     # As the AWS CLI does: AWS itself by the bucket's host name, other servers by path by default.
     is_virtual = environ.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "").lower() == "true"
     endpoint = f"{scheme}://{bucket}.{host}" if is_virtual else f"{scheme}://{host}"
-    return BucketLocation(uri, "s3", bucket, prefix, region, endpoint, is_virtual, keys)
+    return BucketLocation(uri, "s3", bucket, prefix, region, endpoint, is_virtual, keys, RoleSettings.of(environ))
 
 
 def _split(url: str, variable: str, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -146,7 +157,7 @@ def _profile(environ: Mapping[str, str], home: Path) -> dict[str, str]:
 def _ini(path: Path) -> dict[str, dict[str, str]]:
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, configparser.Error):
+        parser.read_string(decode_text(path.read_bytes()))
+    except (OSError, ValueError, configparser.Error):
         return {}
     return {section: dict(parser.items(section)) for section in parser.sections()}

@@ -64,13 +64,11 @@ def server(tmp_path_factory):
 @pytest.fixture(params=["server", "s3", "oss"])
 async def output(request, cloud, monkeypatch):
     async with AsyncExitStack() as stack:
-        monkeypatch.setenv("HTTP_PROXY", "")
         if request.param == "server":
             yield Output(cloud, f"s3://inventory/{cloud.folder.name}", request.getfixturevalue("server"))
             return
         store = FakeStore(request.param)
         environ = await stack.enter_async_context(served(store))
-        monkeypatch.setenv("HTTP_PROXY", environ.pop("HTTP_PROXY", ""))
         yield Output(cloud, f"{request.param}://inventory/lake", environ)
 
 
@@ -102,7 +100,6 @@ async def test_damaged_part_in_a_bucket_is_not_read(cloud, monkeypatch):
     """F54"""
     store = FakeStore("s3")
     async with served(store) as environ:
-        monkeypatch.setenv("HTTP_PROXY", "")
         output = Output(cloud, "s3://inventory/lake", environ)
         result = await output.crawl()
         path = result.manifest.tables["fc_functions"].files[0].path
@@ -116,7 +113,6 @@ async def test_keys_for_oss_come_from_where_the_crawl_has_its_own(cloud, monkeyp
     """The default chain: environment, CLI profile and so on."""
     store = FakeStore("oss")
     async with served(store) as environ:
-        monkeypatch.setenv("HTTP_PROXY", environ["HTTP_PROXY"])
         names = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY_ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY_SECRET}
         where = {name: environ[name] for name in ("OSS_ENDPOINT", "OSS_REGION")}
         output = Output(cloud, "oss://inventory", {**where, **names})

@@ -14,6 +14,11 @@ ROLE_ARN = re.compile(rf"acs:ram::{ACCOUNT_ID.pattern}:role/{ROLE_NAME.pattern}"
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 LOOPBACK_HOST = re.compile(rf"127(?:\.{_OCTET}){{3}}|::1|localhost")  # an IPv6 address without brackets
 
+# Names of buckets in S3 and OSS.
+_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+_BUCKET_LENGTHS = range(3, 64)
+_PREFIX_PART = re.compile(r"[A-Za-z0-9_=.+-]{1,200}")
+
 LONGEST_MESSAGE = 500
 
 _CLOUD = ("ALIBABA_CLOUD_", "AWS_", "OSS_", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -66,6 +71,33 @@ def missing_action(message: str) -> str:
     """Return the RAM action in `… not authorized to perform 'fc:ListFunctions' on …` or `… Action: ram:GetRole`."""
     found = _NAMED_ACTION.search(message[:_LONGEST_READ])
     return found.group(1) if found else ""
+
+
+def bucket_uri_problem(uri: str) -> str:
+    """Return what is wrong with an `s3://` or `oss://` URI, for a sentence that begins with it; else empty."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if not bucket:
+        return f"names no bucket; write {scheme}://bucket/prefix"
+    if len(bucket) not in _BUCKET_LENGTHS:
+        size = "short" if len(bucket) < _BUCKET_LENGTHS.start else "long"
+        return f"has a bucket's name that is too {size}; a bucket has 3 to 63 characters"
+    if not _BUCKET.fullmatch(bucket):
+        return (
+            "has a bucket's name that none can have; use small letters, digits, dots and hyphens, with a letter or "
+            "digit at both ends"
+        )
+    for part in prefix.strip("/").split("/") if prefix.strip("/") else ():
+        if not part:
+            return "has an empty part in its prefix; write single slashes"
+        if not part.strip("."):
+            return "has a part of dots alone in its prefix; write the prefix without it"
+        if not _PREFIX_PART.fullmatch(part):
+            return (
+                f"has a part in its prefix that can't be used, {part[:40]!a}; use letters, digits, _ = . + and -, at "
+                "most 200 per part"
+            )
+    return ""
 
 
 def escape_control(text: str) -> str:

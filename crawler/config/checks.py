@@ -16,7 +16,7 @@ from crawler.client.endpoints import check_allow, check_proxy, check_template, s
 from crawler.client.proxies import FROM_ENVIRONMENT
 from crawler.config.sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
 from crawler.errors import ConfigError
-from crawler.text import REGION_ID
+from crawler.text import REGION_ID, bucket_uri_problem
 from crawler.validation import Document, KeyPath, nearest
 
 P = ParamSpec("P")
@@ -65,6 +65,8 @@ def check_uri(document: Document, path: KeyPath, uri: str) -> None:
     is_uri = ANY_URI.fullmatch(uri) is not None
     if is_uri and not FILE_URI.fullmatch(uri) and not BUCKET_URI.fullmatch(uri):
         raise document.refuse(path, "a path, file:///folder, s3://bucket/prefix or oss://bucket/prefix")
+    if BUCKET_URI.fullmatch(uri) and (problem := bucket_uri_problem(uri)):
+        raise document.error(path, problem)
 
 
 def _check_accounts(settings: Settings, document: Document) -> None:

@@ -19,7 +19,7 @@ from crawler.client.credentials.spec import Key, RoleName, Text
 from crawler.text import ACCOUNT_ID, REGION_ID
 from crawler.validation import Secret
 
-BUCKET_URI = re.compile(r"(?:s3|oss)://[a-z0-9][a-z0-9.-]+(?:/.*)?")
+BUCKET_URI = re.compile(r"(?:s3|oss)://.*")
 FILE_URI = re.compile(r"file://(?:localhost)?(/.+)")
 ANY_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/.*", re.DOTALL)
 

@@ -16,14 +16,12 @@ from urllib.parse import urlsplit
 from crawler.errors import ConfigError
 from crawler.snapshot.s3.connection import Route
 from crawler.snapshot.s3.machine_role import RoleSettings
-from crawler.text import LOOPBACK_HOST, decode_text
+from crawler.text import LOOPBACK_HOST, bucket_uri_problem, decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-_URI = re.compile(r"(s3|oss)://([a-z0-9][a-z0-9.-]{1,62})(?:/(.*))?")
-_PREFIX_PART = re.compile(r"[A-Za-z0-9_=.+-]{1,200}")
 _OSS_REGION = re.compile(r"oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
 _OSS_REGION_VARIABLES = ("OSS_REGION", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION")
 _NO_REGION = "the region of the oss:// bucket isn't known; set OSS_REGION, such as cn-hangzhou, or OSS_ENDPOINT"
@@ -70,17 +68,13 @@ class BucketLocation:
 
 def bucket_place(uri: str, environ: Mapping[str, str], home: Path) -> BucketLocation:
     """Return the location of an `s3://` or `oss://` URI. Raises ConfigError."""
-    found = _URI.fullmatch(uri)
-    prefix = (found[3] or "").strip("/") if found else ""
-    parts = prefix.split("/") if prefix else []
-    if found is None or not all(_PREFIX_PART.fullmatch(part) and part.strip(".") for part in parts):
-        raise ConfigError(
-            f"invalid output URI {uri[:200]!a}; write s3://bucket/prefix or oss://bucket/prefix "
-            "(prefix: letters, digits, _ = . + - and slashes)"
-        )
-    if found[1] == "oss":
-        return _oss(uri, found[2], prefix, environ)
-    return _s3(uri, found[2], prefix, environ, home)
+    if problem := bucket_uri_problem(uri):
+        raise ConfigError(f"the output {uri[:200]!a} {problem}")
+    scheme, _, rest = uri.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme == "oss":
+        return _oss(uri, bucket, prefix.strip("/"), environ)
+    return _s3(uri, bucket, prefix.strip("/"), environ, home)
 
 
 def _oss(uri: str, bucket: str, prefix: str, environ: Mapping[str, str]) -> BucketLocation:

@@ -11,7 +11,6 @@ Every failure becomes an `OutputError` of one sentence: the action, the status a
 
 from __future__ import annotations
 
-import math
 import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
 _CREATE_ATTEMPTS = 3
 # The limit of a small request with all its retries. The request of a part has a limit of its own.
 _PATIENCE_S = 45.0
+# A million objects are a thousand pages.
+_LISTING_PATIENCE_S = 1800.0
 # Objects that are read whole: manifests, ledgers and notes. A manifest of a thousand accounts has 20 MB.
 _MOST_BYTES = 256 * 1024 * 1024
 # LATEST and the checksum of a manifest have one line.
@@ -139,7 +140,12 @@ class ObjectStore:
         """Return a range of an object; shorter or empty where the object ends before. Raises OutputError."""
         failure = self._failure("read", path)
         named = {"range": f"bytes={start}-{start + length - 1}"}
-        answer = await self._client.get(self._key(path), failure, length, named)
+        try:
+            answer = await self._client.get(self._key(path), failure, length, named)
+        except RefusedError as error:
+            if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return b""
+            raise
         if answer.status != HTTPStatus.PARTIAL_CONTENT and start:
             raise OutputError(f"{failure}: the store ignores ranges, which every S3 server knows; check the endpoint")
         return answer.body
@@ -147,8 +153,7 @@ class ObjectStore:
     async def list(self, folder: str) -> list[StoredObject]:
         """Return all objects below a folder, sorted by path."""
         failure = self._failure("list", folder)
-        with _patience(failure, math.inf):
-            return (await self._listed(folder, "", failure)).objects
+        return (await self._listed(folder, "", failure)).objects
 
     async def list_here(self, folder: str) -> Listing:
         """Return the objects and folders directly in a folder, of which "" is the output."""
@@ -181,13 +186,14 @@ class ObjectStore:
     async def _listed(self, folder: str, delimiter: str, failure: str) -> Listing:
         base = f"{self.place.prefix}/" if self.place.prefix else ""
         prefix, found = f"{base}{folder}/" if folder else base, Listing([], [])
-        async for page in self._client.list(prefix, failure, delimiter):
-            found.objects.extend(
-                StoredObject(entry.key.removeprefix(base), entry.bytes, entry.modified_at)
-                for entry in page.objects
-                if entry.key != prefix  # the marker of an empty folder, which other programs make
-            )
-            found.folders.extend(name.removeprefix(prefix).rstrip("/") for name in page.prefixes)
+        with _patience(failure, _LISTING_PATIENCE_S):
+            async for page in self._client.list(prefix, failure, delimiter):
+                found.objects.extend(
+                    StoredObject(entry.key.removeprefix(base), entry.bytes, entry.modified_at)
+                    for entry in page.objects
+                    if entry.key != prefix  # the marker of an empty folder, which other programs make
+                )
+                found.folders.extend(name.removeprefix(prefix).rstrip("/") for name in page.prefixes)
         found.objects.sort(key=lambda entry: entry.path)
         found.folders.sort()
         return found

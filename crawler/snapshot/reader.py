@@ -88,7 +88,7 @@ class BucketReader:
     def fetch(self, file: PartFile, to: Path) -> None:
         """Copy a file of a manifest to this machine, of which at most its size in the manifest is read.
 
-        Raises OutputError, also if its SHA-256 differs.
+        Raises OutputError, also if its size or its SHA-256 differs.
         """
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial, digest = to.with_name(f"{to.name}.partial"), hashlib.sha256()
@@ -100,7 +100,8 @@ class BucketReader:
                 digest.update(chunk)
                 if len(chunk) != length:
                     break
-        if digest.hexdigest() != file.sha256:
+            is_whole = written.tell() == file.bytes
+        if not is_whole or digest.hexdigest() != file.sha256:
             raise OutputError(f"{file.path} isn't what its manifest names: it was changed or damaged after its commit")
         partial.rename(to)
 

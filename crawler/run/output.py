@@ -97,7 +97,7 @@ def lake_settings(config: Config, root: Path | BucketLocation) -> LakeSettings |
     given = output.iceberg or Iceberg()
     uri = given.catalog_uri.reveal() if given.catalog_uri is not None else ""
     names = {"namespace": given.namespace} if given.namespace else {}
-    return LakeSettings(output.format, root, uri, given.warehouse or "", **names)
+    return LakeSettings(output.format, root, uri, given.warehouse or "", ca_file=config.tls.ca_file, **names)
 
 
 def _bucket_location(uri: str, system: System, config: Config) -> BucketLocation:

@@ -27,6 +27,8 @@ class LakeSettings:
     catalog_uri: str = ""
     warehouse: str = ""
     namespace: str = "acs_inventory"
+    # Certificate authorities of a REST catalog, in place of the system's.
+    ca_file: Path | None = None
 
     @property
     def base(self) -> str:

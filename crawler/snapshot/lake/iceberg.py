@@ -142,11 +142,11 @@ def _has_files(version: Snapshot | None) -> bool:
 
 def _open_catalog(settings: LakeSettings) -> Catalog:
     """Raises ConfigError."""
-    from pyiceberg.catalog import load_catalog
+    from crawler.snapshot.lake.bound_catalogs import open_bound
 
     properties = {**_location(settings), **_storage(settings.root)}
     try:
-        catalog = load_catalog("acs-inventory", **properties)
+        catalog = open_bound("acs-inventory", properties, settings)
         catalog.create_namespace_if_not_exists(settings.namespace)
     except Exception as error:  # noqa: BLE001 - of SQLAlchemy, requests or pyiceberg
         raise ConfigError(

@@ -35,10 +35,10 @@ def keep_memory_private() -> None:
 
 
 def begin() -> None:
-    """Prepare the process before a command runs: whatever it reads, no other process and no library may take it.
+    """Close the process to others before a command runs, and set the environment's proxies aside.
 
     Proxies of the environment and the passwords in `.netrc` are for other programs. The libraries that a command loads
-    would take them by themselves, so the variables are set aside for a configuration that asks for them.
+    would take them by themselves, so the variables are kept for a configuration that asks for them.
     """
     keep_memory_private()
     # By their end, as Python's own library finds them: each scheme may have one.

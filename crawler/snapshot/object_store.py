@@ -21,7 +21,7 @@ import anyio
 
 from crawler.errors import OutputError
 from crawler.snapshot.layout import LATEST, STAGING
-from crawler.snapshot.s3.client import NoAnswerError, RefusedError, S3Client
+from crawler.snapshot.s3.client import NoAnswerError, S3Client, StoreRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -117,7 +117,7 @@ class ObjectStore:
         with _patience(failure):
             try:
                 await self._client.put(self._key(path), data, failure, condition)
-            except RefusedError as error:
+            except StoreRefusedError as error:
                 if _is_condition(error):
                     return False
                 raise
@@ -130,7 +130,7 @@ class ObjectStore:
         with _patience(failure):
             try:
                 answer = await self._client.get(self._key(path), failure, most_bytes)
-            except RefusedError as error:
+            except StoreRefusedError as error:
                 if error.status == HTTPStatus.NOT_FOUND and error.code != "NoSuchBucket":
                     return None
                 raise
@@ -142,7 +142,7 @@ class ObjectStore:
         named = {"range": f"bytes={start}-{start + length - 1}"}
         try:
             answer = await self._client.get(self._key(path), failure, length, named)
-        except RefusedError as error:
+        except StoreRefusedError as error:
             if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return b""
             raise
@@ -207,7 +207,7 @@ class ObjectStore:
                     await self._client.put(self._key(path), data, failure, {"if-none-match": "*"})
                 else:
                     await self._copy_new(path, data, failure)
-            except RefusedError as error:
+            except StoreRefusedError as error:
                 if _is_condition(error):
                     raise FileExistsError from None
                 raise
@@ -228,7 +228,7 @@ class ObjectStore:
             raise UncertainError(str(error)) from error
 
 
-def _is_condition(error: RefusedError) -> bool:
+def _is_condition(error: StoreRefusedError) -> bool:
     """Whether a condition wasn't met: 412 of S3, 409 of OSS."""
     return error.status == HTTPStatus.PRECONDITION_FAILED or (
         error.status == HTTPStatus.CONFLICT and error.code in {"FileAlreadyExists", "ObjectAlreadyExists"}

@@ -14,8 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import requests.utils
 
+from crawler.cli import process
 from crawler.cli.emulate import write_config
+from crawler.client.proxies import ProxyRule
 from crawler.run.system import open_share
 from tests.support.crawl_runner import fast_cloud, site
 
@@ -34,7 +37,11 @@ module = importlib.import_module("crawler.cli.main")
 def probe():
     core, dumpable = resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
     left = {name: value for name, value in os.environ.items() if "prox" in name.lower() or name == "NETRC"}
-    print(json.dumps({"core": core, "dumpable": dumpable, "left": left, "aside": module.process.set_aside}))
+    found = {"core": core, "dumpable": dumpable, "left": left, "aside": module.process.set_aside}
+    import requests.utils
+    url = "https://catalog.example/x"
+    found["requests"] = [requests.utils.get_environ_proxies(url), requests.utils.get_netrc_auth(url)]
+    print(json.dumps(found))
 module._run = probe
 module.main()
 """
@@ -93,16 +100,28 @@ def test_no_command_leaves_a_dump_or_can_be_looked_into():
     assert (found["core"], found["dumpable"]) == ([0, 0], 0)
 
 
-def test_no_library_of_a_command_finds_a_proxy_or_a_netrc_in_the_environment():
+def test_no_library_of_a_command_finds_a_proxy_or_a_netrc_in_the_environment(tmp_path):
     """T17, T42: the variables are set aside before anything is loaded that would take them."""
+    (tmp_path / ".netrc").write_text("default login me password canary")
     given = {"HTTPS_PROXY": "http://a:1", "http_proxy": "http://b:1", "All_Proxy": "http://c:1", "no_proxy": "*"}
-    found = begun(**given, NETRC="/somewhere")
+    found = begun(**given, HOME=str(tmp_path))
+    assert found["requests"] == [{}, None]
     assert found["left"] == {"NETRC": os.devnull}
     assert found["aside"] == given
 
 
+def test_the_configured_proxy_is_that_of_the_libraries(monkeypatch):
+    """T42: requests and reqwest take it from the environment, which has no other."""
+    monkeypatch.setenv("HTTPS_PROXY", "")
+    monkeypatch.setenv("NO_PROXY", "")
+    process.use_proxy(ProxyRule("http://proxy.example:3128", "near.example"))
+    assert requests.utils.get_environ_proxies("https://catalog.example")["https"] == "http://proxy.example:3128"
+    assert requests.utils.get_environ_proxies("https://near.example") == {}
+
+
 def test_a_reader_of_a_bucket_has_closed_its_process(tmp_path):
     """T13, T41: `query --output s3://` has the bucket's keys in its environment and reads no configuration."""
+    _, allowed = resource.getrlimit(resource.RLIMIT_CORE)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environ = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": endpoint}
@@ -110,7 +129,7 @@ def test_a_reader_of_a_bucket_has_closed_its_process(tmp_path):
             [sys.executable, "-m", "crawler", "query", "SELECT 1", "--output", "s3://bucket/x"],
             env={**os.environ, **environ, "PYTHONPATH": str(ROOT)},
             cwd=tmp_path,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (1 << 20, 1 << 20)),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (allowed, allowed)),
         )
         try:
             silent.settimeout(60)

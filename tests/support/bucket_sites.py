@@ -20,7 +20,7 @@ from crawler.snapshot import (
     read_manifest,
 )
 from crawler.snapshot.location import bucket_place
-from crawler.snapshot.s3.client import Retries
+from crawler.snapshot.s3.client import RetryPauses
 from tests.support.object_stores import FakeStore, s3_server, served
 from tests.support.snapshot_fakes import (
     NEW,
@@ -40,7 +40,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr("crawler.snapshot.s3.client.RETRIES", Retries(1, 0.001, 0.002))
+    monkeypatch.setattr("crawler.snapshot.s3.client.RETRIES", RetryPauses(1, 0.001, 0.002))
 
 
 @dataclass

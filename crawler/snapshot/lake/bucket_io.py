@@ -13,7 +13,7 @@ from pyiceberg.io import FileIO, InputFile, OutputFile
 
 from crawler.errors import OutputError
 from crawler.snapshot.location import AccessKeys, BucketLocation
-from crawler.snapshot.s3.client import RefusedError, S3Client
+from crawler.snapshot.s3.client import S3Client, StoreRefusedError
 from crawler.snapshot.s3.connection import wait_for
 from crawler.text import LOOPBACK_HOST
 
@@ -76,7 +76,7 @@ class _Input(InputFile):
         """Return the size. Raises FileNotFoundError."""
         try:
             answer = wait_for(self._client.get(self._key, self._failure, _MOST_BYTES, {"range": "bytes=0-0"}))
-        except RefusedError as error:
+        except StoreRefusedError as error:
             if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return 0
             raise _as_missing(error, self.location) from None
@@ -100,7 +100,7 @@ class _Input(InputFile):
         named = {"range": f"bytes={start}-{start + length - 1}"}
         try:
             answer = wait_for(self._client.get(self._key, self._failure, max(length, 1), named))
-        except RefusedError as error:
+        except StoreRefusedError as error:
             raise _as_missing(error, self.location) from None
         if len(answer.body) != length:
             raise OutputError(f"{self._failure}: the store answered with another range; check the endpoint")
@@ -189,7 +189,7 @@ class _Upload(io.BytesIO):
         self._is_wanted = False
 
 
-def _as_missing(error: RefusedError, location: str) -> Exception:
+def _as_missing(error: StoreRefusedError, location: str) -> Exception:
     is_missing = error.status == HTTPStatus.NOT_FOUND and error.code != "NoSuchBucket"
     return FileNotFoundError(location) if is_missing else error
 

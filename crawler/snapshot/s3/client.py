@@ -49,7 +49,7 @@ _NOT_A_STORE = "it isn't an S3 server, or is damaged; check the endpoint"
 
 
 @dataclass(frozen=True, slots=True)
-class Retries:
+class RetryPauses:
     """How often a request is sent again, and the bounds of the growing pause before it, in seconds."""
 
     most: int = 5
@@ -61,14 +61,14 @@ class Retries:
         return float(random.uniform(0.5, 1.0) * min(self.longest_pause_s, self.first_pause_s * 2**attempt))  # noqa: S311
 
 
-RETRIES = Retries()
+RETRIES = RetryPauses()
 
 
 class NoAnswerError(OutputError):
     """There was no definite answer: the request may have been carried out."""
 
 
-class RefusedError(OutputError):
+class StoreRefusedError(OutputError):
     """The store refused. `status` and `code` are those of its answer."""
 
     def __init__(self, message: str, status: int, code: str) -> None:
@@ -80,7 +80,7 @@ class RefusedError(OutputError):
 class S3Client:
     """Sends requests to one bucket. Keys are those of the location, of `source`, or of the machine's role.
 
-    Methods raise RefusedError for 4xx, NoAnswerError without a definite answer, and OutputError for the rest. Each
+    Methods raise StoreRefusedError for 4xx, NoAnswerError without a definite answer, and OutputError for the rest. Each
     message is one sentence that begins with `failure`, and never has a URL, a header or text of the store.
     """
 
@@ -118,7 +118,7 @@ class S3Client:
         """Remove an object if it exists."""
         try:
             await self._ask("DELETE", key, failure)
-        except RefusedError as error:
+        except StoreRefusedError as error:
             if error.status != HTTPStatus.NOT_FOUND or error.code == "NoSuchBucket":
                 raise
 
@@ -255,7 +255,7 @@ def _refusal(answer: StoreAnswer, failure: str) -> OutputError:
     code = _code(answer)
     said = f"{failure}: the store answered {answer.status}{f' {code}' if code else ''}"
     if answer.status in _REFUSALS and not _may_pass(answer):
-        return RefusedError(f"{said}{_advice(answer.status, code)}", answer.status, code)
+        return StoreRefusedError(f"{said}{_advice(answer.status, code)}", answer.status, code)
     return NoAnswerError(said)
 
 

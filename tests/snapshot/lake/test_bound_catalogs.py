@@ -20,7 +20,7 @@ from crawler.snapshot.lake.bound_catalogs import open_bound
 from crawler.snapshot.lake.bucket_io import PLACE, BucketIO
 from crawler.snapshot.lake.delta import _storage
 from crawler.snapshot.location import bucket_place
-from crawler.snapshot.s3.client import Retries
+from crawler.snapshot.s3.client import RetryPauses
 from tests.support.hostile_store import HostileStore, hostile_store, said
 from tests.support.snapshot_fakes import SCHEMAS
 
@@ -31,7 +31,7 @@ NAME = "acs-inventory-test"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr("crawler.snapshot.s3.client.RETRIES", Retries(1, 0.001, 0.002))
+    monkeypatch.setattr("crawler.snapshot.s3.client.RETRIES", RetryPauses(1, 0.001, 0.002))
 
 
 def place_in(store: HostileStore):

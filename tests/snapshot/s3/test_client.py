@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import mmap
+import random
 import ssl
 import time
 from pathlib import Path
@@ -16,7 +18,7 @@ from crawler.snapshot import BucketReader, ObjectStore, list_snapshots, read_man
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.manifest import PartFile
 from crawler.snapshot.object_store import Content
-from crawler.snapshot.s3.client import Retries
+from crawler.snapshot.s3.client import RetryPauses
 from tests.support.hostile_store import HostileStore, hostile_store, listing, said
 
 HOME = Path("/nowhere")
@@ -25,7 +27,7 @@ KNOWN = Content(b"x", '"tag"')
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr("crawler.snapshot.s3.client.RETRIES", Retries(1, 0.001, 0.002))
+    monkeypatch.setattr("crawler.snapshot.s3.client.RETRIES", RetryPauses(1, 0.001, 0.002))
 
 
 def opened(store: HostileStore, kind: str = "s3", **changes) -> ObjectStore:
@@ -256,6 +258,21 @@ async def test_what_may_pass_is_tried_again_and_a_refusal_is_not(status, request
             assert f"the store answered {status[:3]}" in str(error)  # noqa: PT017
     assert len(store.asked) == requests
     assert len({asked.headers["x-amz-date"] for asked in store.asked}) >= 1
+
+
+async def test_a_part_is_sent_with_its_length_and_not_in_chunks(tmp_path):
+    """OSS refuses aws-chunked, and S3 a body without a length. A map of the file is sent without a copy of it."""
+    data = random.Random(1).randbytes(3 << 20)
+    (tmp_path / "part").write_bytes(data)
+    with (tmp_path / "part").open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    async with hostile_store(said()) as store:
+        await opened(store).put("x", content)
+    [asked] = store.asked
+    assert asked.body == data
+    assert asked.headers["content-length"] == str(len(data))
+    assert asked.headers["x-amz-content-sha256"] == hashlib.sha256(data).hexdigest()
+    assert "transfer-encoding" not in asked.headers
 
 
 async def test_a_copy_that_fails_in_its_body_is_no_success():

@@ -31,7 +31,10 @@ def tls_context(ca_file: Path | None, *, with_system: bool = False) -> ssl.SSLCo
     if ca_file is None:
         context = ssl.create_default_context()
     else:
-        text = _marked_text(read_certificates(ca_file))
+        try:
+            text = _marked_text(read_certificates(ca_file))
+        except ConfigError as error:
+            raise ConfigError(f"[tls] ca_file {ca_file} {error}") from None
         try:
             context = ssl.create_default_context(cadata=text) if text else ssl.create_default_context(cafile=ca_file)
         except (OSError, ValueError):

@@ -11,6 +11,7 @@ Every failure becomes an `OutputError` of one sentence: the action, the status a
 
 from __future__ import annotations
 
+import re
 import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -35,13 +36,15 @@ if TYPE_CHECKING:
 _CREATE_ATTEMPTS = 3
 # The limit of a small request with all its retries. The request of a part has a limit of its own.
 _PATIENCE_S = 45.0
-# A million objects are a thousand pages.
+# The longest listing has five hundred pages.
 _LISTING_PATIENCE_S = 1800.0
 # Objects that are read whole: manifests, ledgers and notes. A manifest of a thousand accounts has 20 MB.
 _MOST_BYTES = 256 * 1024 * 1024
 # LATEST and the checksum of a manifest have one line.
 _LINE_BYTES = 1024
 _REMOVALS_AT_ONCE = 16
+# A tag is sent back in a header.
+_TAG = re.compile(r'(?:W/)?"?[!#-~]{1,1024}"?')
 _FORBID_OVERWRITE = {"x-oss-forbid-overwrite": "true"}
 
 
@@ -112,8 +115,10 @@ class ObjectStore:
 
     async def swap(self, path: str, data: bytes, known: Content | None) -> bool:
         """Replace the content that was read before, or None. Return False if it has changed. Only if `can_swap`."""
-        condition = {"if-none-match": "*"} if known is None else {"if-match": known.tag}
         failure = self._failure("replace", path)
+        if known is not None and not known.tag:
+            raise OutputError(f"{failure}: the store gives no usable ETag, by which every S3 server knows a content")
+        condition = {"if-none-match": "*"} if known is None else {"if-match": known.tag}
         with _patience(failure):
             try:
                 await self._client.put(self._key(path), data, failure, condition)
@@ -134,7 +139,8 @@ class ObjectStore:
                 if error.status == HTTPStatus.NOT_FOUND and error.code != "NoSuchBucket":
                     return None
                 raise
-        return Content(answer.body, answer.headers.get("ETag", ""))
+        tag = answer.headers.get("ETag", "")
+        return Content(answer.body, tag if _TAG.fullmatch(tag) else "")
 
     async def read_range(self, path: str, start: int, length: int) -> bytes:
         """Return a range of an object; shorter or empty where the object ends before. Raises OutputError."""

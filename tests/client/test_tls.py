@@ -90,6 +90,12 @@ def test_what_is_no_file_is_named_and_a_pipe_is_never_waited_for(tmp_path, kind)
         check_ca_file(path)
 
 
+def test_a_file_that_has_gone_since_the_configuration_was_read_is_a_sentence(tmp_path):
+    """T43."""
+    with pytest.raises(ConfigError, match=r"^\[tls\] ca_file /.*/ca\.pem can't be read: no such file"):
+        tls_context(tmp_path / "ca.pem")
+
+
 def test_a_context_for_buckets_trusts_the_file_and_the_system(tmp_path, monkeypatch):
     """T44: an output at the cloud and a store of one's own may be used by one configuration."""
     (tmp_path / "system.pem").write_bytes(trustme.CA().cert_pem.bytes())

@@ -41,7 +41,7 @@ _SMALL_BYTES = 1024 * 1024
 # A thousand entries with keys of a kibibyte.
 _LISTING_BYTES = 8 * 1024 * 1024
 _MOST_PAGES = 10_000
-_MOST_LISTED = 1_000_000
+_MOST_LISTED = 500_000
 _LARGE_BYTES = 1024 * 1024
 _SMALL_TIMEOUT_S = 30.0
 _LARGE_TIMEOUT_S = 300.0
@@ -167,7 +167,7 @@ class S3Client:
         )
         url = f"{self._origin}{path}{f'?{text}' if text else ''}"
         named = {"host": self._host, "x-amz-content-sha256": await _sha256(body), **(headers or {})}
-        timeout_s = _LARGE_TIMEOUT_S if max(len(body), most_bytes) > _LISTING_BYTES else _SMALL_TIMEOUT_S
+        timeout_s = _LARGE_TIMEOUT_S if max(len(body), most_bytes) > _LARGE_BYTES else _SMALL_TIMEOUT_S
         problem: OutputError | None = None
         for attempt in range(RETRIES.most + 1):
             if problem is not None:

@@ -275,6 +275,17 @@ async def test_a_part_is_sent_with_its_length_and_not_in_chunks(tmp_path):
     assert "transfer-encoding" not in asked.headers
 
 
+@pytest.mark.parametrize("tag", ["", "ETag: ", "ETag: \xff", 'ETag: "a b"', f"ETag: {'x' * 5000}"])
+async def test_a_content_without_a_tag_that_can_be_sent_back_is_not_swapped(tag):
+    """T41: without a condition, LATEST could move backwards."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" + (f"{tag}\r\n" if tag else "").encode("latin-1") + b"\r\nx"
+    async with hostile_store(answer) as store:
+        found = await opened(store).read("x")
+        with pytest.raises(OutputError, match="the store gives no usable ETag"):
+            await opened(store).swap("x", b"data", found)
+    assert len(store.asked) == 1
+
+
 async def test_a_copy_that_fails_in_its_body_is_no_success():
     """F53: S3 and OSS begin a long copy with 200."""
 

@@ -80,7 +80,7 @@ class _IoThread:
 
         try:
             asyncio.run_coroutine_threadsafe(close(), self.loop).result(_CLOSING_S)
-        except (Exception, CancelledError):  # noqa: BLE001 - there is no one left to tell
+        except (Exception, CancelledError):  # noqa: BLE001 - the process ends
             return
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_CLOSING_S)

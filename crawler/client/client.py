@@ -129,7 +129,7 @@ class Client:
         """Exchange, with a `read` of the body alone: the response is checked for errors first. Await it at once."""
 
         def read_checked(response: HttpResponse) -> _Result:
-            self.check(request.product, response)
+            self.check(request, response)
             return read(response.body)
 
         return self.exchange(request, account, channel, read_checked, counts, has_slot=has_slot)
@@ -179,11 +179,12 @@ class Client:
                 retries.succeeded()
                 return result
 
-    def check(self, product: str, response: HttpResponse) -> None:
+    def check(self, request: ApiRequest, response: HttpResponse) -> None:
         """Raise the ApiError that a response is, if it is one. A rejected signature corrects the clock."""
         error = error_from_response(
             self._rules,
-            product=product,
+            product=request.product,
+            parents=request.parents,
             status=response.status,
             headers=response.headers,
             body=response.body,

@@ -20,7 +20,10 @@ MAX_CACHED_ENDPOINTS = 4096
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request to an API, without an account. `path` is percent-encoded; `form` makes it a POST."""
+    """One request to an API, without an account. `path` is percent-encoded; `form` makes it a POST.
+
+    `parents`: the kinds of the resources that it names, whose absence isn't a failure of the crawl.
+    """
 
     product: str
     version: str
@@ -29,6 +32,7 @@ class ApiRequest:
     path: str
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    parents: tuple[str, ...] = ()
 
 
 def expand_path(template: str, parameters: Mapping[str, str]) -> str:

@@ -71,7 +71,12 @@ class DetailReader:
             path = expand_path(self._details.path, parameters)
             operation = self._operation
             request = ApiRequest(
-                operation.product, operation.version, self._details.action, self._target.region_id, path
+                operation.product,
+                operation.version,
+                self._details.action,
+                self._target.region_id,
+                path,
+                parents=self._details.parent_kinds,
             )
             return await self._client.call(request, self._caller, self._channel, read_detail, tally)
         except VanishedError:

@@ -17,7 +17,7 @@ import msgspec
 
 from crawler.catalog.checks import check_operation, check_paging, check_parents, check_product
 from crawler.catalog.columns import build_columns
-from crawler.catalog.file_format import DetailsPart, OperationFile, ParentFile, ProductFile, RegionsFile
+from crawler.catalog.file_format import DetailsPart, DifferenceFile, OperationFile, ParentFile, ProductFile, RegionsFile
 from crawler.catalog.model import (
     Catalog,
     DeclaredDifference,
@@ -154,6 +154,8 @@ def _read_product(path: Path, root: Path) -> Product:
         rate=raw.rate_limit.rate if raw.rate_limit else None,
         burst=raw.rate_limit.burst if raw.rate_limit else None,
         settings=tuple(raw.settings),
+        closed=frozenset(raw.closed),
+        differences=_differences(raw.differences),
     )
     check_product(product, raw, _file_name(path, root))
     return product
@@ -162,7 +164,11 @@ def _read_product(path: Path, root: Path) -> Product:
 def _regions(raw: RegionsFile | None) -> RegionsOperation | None:
     if raw is None:
         return None
-    return RegionsOperation(raw.action, raw.path, tuple(raw.records.split(".")), raw.id, raw.ask)
+    return RegionsOperation(raw.action, raw.path, tuple(raw.records.split(".")), raw.id, raw.ask, raw.endpoint)
+
+
+def _differences(raw: Mapping[str, DifferenceFile]) -> dict[str, DeclaredDifference]:
+    return {path: DeclaredDifference(found.sdk, found.reason) for path, found in raw.items()}
 
 
 def _read_operation(path: Path, root: Path, product: Product, warnings: list[str]) -> Operation:
@@ -195,7 +201,7 @@ def _read_operation(path: Path, root: Path, product: Product, warnings: list[str
         reason=raw.table.reason,
         window=Window(raw.window.begin, raw.window.end, raw.window.hours) if raw.window else None,
         details=_details(raw.details) if raw.details else None,
-        differences={path: DeclaredDifference(found.sdk, found.reason) for path, found in raw.differences.items()},
+        differences=_differences(raw.differences),
         source=raw.source,
         checked=raw.checked.isoformat(),
         rate=raw.rate_limit.rate if raw.rate_limit else None,

@@ -214,13 +214,17 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class RegionsOperation:
-    """A product's DescribeRegions: the path to the list in the response, and the region to call."""
+    """A product's DescribeRegions: the path to the list in the response, and the region to call.
+
+    `endpoint`: the field that has the region's host; "" if the response has none.
+    """
 
     action: str
     path: str
     records: tuple[str, ...]
     id: str
     ask: str
+    endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +233,8 @@ class Product:
 
     `title`: the name for people; without one in the file, the key. `rate` and `burst`: the limit of all its operations
     together, None for the default. `settings`: the configuration's keys (`section.key`) whose values [[parents]] may
-    add. `uncovered`: List operations of that SDK that have no table, with the reason.
+    add. `uncovered`: List operations of that SDK that have no table, with the reason. `closed`: regions that the vendor
+    has closed, which are requested only where the configuration names them. `differences`: see `Operation`.
     """
 
     key: str
@@ -245,6 +250,8 @@ class Product:
     rate: float | None
     burst: int | None
     settings: tuple[str, ...]
+    closed: frozenset[str] = frozenset()
+    differences: Mapping[str, DeclaredDifference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import anyio
 import structlog
 
-from crawler.catalog.model import Product
+from crawler.catalog.model import Product, RegionsOperation
 from crawler.client.client import RequestCounts, SignedAccount
 from crawler.client.clock_skew import CLOCK_WRONG
 from crawler.client.credentials import Provider, RoleDeniedError, assumed_role
@@ -125,18 +125,25 @@ class Session:
             found[product.key] = self.known_regions(product)
             if product.regions is None:
                 continue
-            override = self.config.endpoints.get(product.key)
-            ask = min(override) if isinstance(override, dict) and override else product.regions.ask
+            ask = self._region_to_ask(product, product.regions)
             try:
                 described = await describe_regions(self.client, product, caller, ask, self.overhead["regions"])
             except (ApiError, PaginationError) as error:
-                self._warn(
-                    "regions_not_described", product, f"its regions can't be listed ({error}); known ones are used"
-                )
+                reason = f"its regions can't be listed, so the known ones are used: {error}"
+                self._warn("regions_not_described", product, reason)
                 continue
             self._use_answer(product, described, caller)
             found[product.key] = ProductRegions(frozenset(described.hosts))
         return found
+
+    def _region_to_ask(self, product: Product, operation: RegionsOperation) -> str:
+        """Return the region whose host is asked for the regions: an open one with a URL in the configuration, if any.
+
+        Such URLs may belong to a cloud of their own, which only they reach.
+        """
+        override = self.config.endpoints.get(product.key)
+        urls = sorted(set(override) - product.closed) if isinstance(override, dict) else []
+        return operation.ask if operation.ask in urls or not urls else urls[0]
 
     def _use_answer(self, product: Product, described: DescribedRegions, caller: SignedAccount) -> None:
         """Use the hosts of an answer to DescribeRegions, and warn about the parts that can't be used."""

@@ -358,6 +358,9 @@ def test_a_product_in_two_files_is_refused(tmp_path):
         (('"shop.cn-hangzhou.', '"{region.'), "cn-hangzhou has a placeholder other than {region} and {account_id}: "),
         (("https://", "http://"), "endpoint must begin with https://, and is 'http://shop.{region}.aliyuncs.com'."),
         (("prefix", "prefixes"), "Object "),
+        (("cn-hangzhou =", "CN-hangzhou ="), "'CN-hangzhou' is not a region ID such as cn-hangzhou."),
+        (("[endpoints]", 'closed = ["Mumbai"]\n[endpoints]'), "'Mumbai' is not a region ID such as cn-hangzhou."),
+        (("[endpoints]", 'closed = ["ap-south-1"]\n[endpoints]'), "closed names ap-south-1, which [endpoints] lacks."),
         (
             ("[endpoints]", "[rate_limit]\nrate = 0\n[endpoints]"),
             "[rate_limit] rate must be above 0, and burst at least",

@@ -7,7 +7,7 @@ type says what the error means.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -129,7 +129,7 @@ class Client:
         """Exchange, with a `read` of the body alone: the response is checked for errors first. Await it at once."""
 
         def read_checked(response: HttpResponse) -> _Result:
-            self.check(request, response)
+            self.check(request.product, response, request.parents)
             return read(response.body)
 
         return self.exchange(request, account, channel, read_checked, counts, has_slot=has_slot)
@@ -179,12 +179,15 @@ class Client:
                 retries.succeeded()
                 return result
 
-    def check(self, request: ApiRequest, response: HttpResponse) -> None:
-        """Raise the ApiError that a response is, if it is one. A rejected signature corrects the clock."""
+    def check(self, product: str, response: HttpResponse, parents: Collection[str] = ()) -> None:
+        """Raise the ApiError that a response is, if it is one. A rejected signature corrects the clock.
+
+        `parents`: the kinds of the resources that the request names.
+        """
         error = error_from_response(
             self._rules,
-            product=request.product,
-            parents=request.parents,
+            product=product,
+            parents=parents,
             status=response.status,
             headers=response.headers,
             body=response.body,

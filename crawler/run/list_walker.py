@@ -49,7 +49,7 @@ class PageReader:
         normalizer = self._normalizers[operation.table]
 
         def read(response: HttpResponse) -> RowPage:
-            check = partial(self._client.check, request, response)
+            check = partial(self._client.check, operation.product, response, request.parents)
             if response.status // 100 != 2:
                 check()
             if scope.details is not None:

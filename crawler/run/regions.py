@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from crawler.catalog.model import Product
 from crawler.client.endpoints import Endpoints
 from crawler.errors import ConfigError
 
@@ -30,6 +31,11 @@ class ProductRegions:
 def is_special(region_id: str) -> bool:
     """Whether `regions = "all"` excludes the region."""
     return any(mark in region_id for mark in _SPECIAL)
+
+
+def is_in_all(region_id: str, products: Iterable[Product]) -> bool:
+    """Whether `regions = "all"` includes a region, if the products offer it."""
+    return not is_special(region_id) and not any(region_id in product.closed for product in products)
 
 
 def select_regions(wanted: Regions, products: Mapping[str, ProductRegions]) -> tuple[str, ...]:

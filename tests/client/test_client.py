@@ -96,7 +96,7 @@ async def test_a_reader_of_the_response_decides_whether_the_body_is_checked():
 
         def read(response):
             if not is_proven(response.body):
-                bench.client.check(LIST, response)
+                bench.client.check("fc", response)
             return response.body
 
         account = SignedAccount(ACCOUNT, bench.provider)

@@ -255,7 +255,7 @@ def _check_hosts(session: Session, product: Product, regions: ProductRegions) ->
         f"{pattern} in {_count_text(ids, 'region')}" if "{region}" in pattern else f"{pattern} for {', '.join(ids)}"
         for pattern, ids in patterns.items()
     ]
-    return DoctorCheck(f"hosts of {product.key}", "; ".join(shown))
+    return DoctorCheck(f"hosts of {product.key}", "; ".join(shown) or "no region")
 
 
 async def _check_list(session: Session, identity: ResolvedAccount, operation: Operation, region_id: str) -> DoctorCheck:

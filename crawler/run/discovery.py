@@ -18,7 +18,7 @@ from crawler.text import ACCOUNT_ID, REGION_ID, clean_message
 # Security Token Service, RPC style (Alibaba Cloud's API reference of STS, checked 2026-11-22).
 STS_VERSION = "2015-04-01"
 # The vendor has about 30 regions.
-MAX_REGIONS = 1000
+MAX_REGIONS = 500
 _LONGEST_NAMED = 40
 
 
@@ -116,7 +116,7 @@ async def describe_regions(
     if not isinstance(node, list) or not node:
         raise PaginationError("ListMissing", f"{name} returned no list of regions.")
     if len(node) > MAX_REGIONS:
-        raise PaginationError("RegionsExcessive", f"{name} returned {len(node)} regions, more than {MAX_REGIONS}.")
+        raise PaginationError("Excessive", f"{name} returned {len(node)} regions, more than {MAX_REGIONS}.")
     found = _described(node, operation)
     if not found.hosts:
         raise PaginationError("RegionInvalid", f"{name} returned no valid region ID.")

@@ -152,13 +152,16 @@ class Session:
             number = len(described.malformed)
             self._warn("regions_malformed", product, f"{number} of its region IDs are malformed and left out: {shown}")
         override = self.config.endpoints.get(product.key, {})
+        refused = []
         for region_id, hosts in described.hosts.items():
             if isinstance(override, str) or region_id in override or region_id in product.endpoints:
                 continue
             if hosts and (reason := self._describe_host(product, region_id, hosts, caller)):
-                host = self.resolved.endpoints.pattern(product.key, region_id)
-                reason = f"the host that it names for {region_id} isn't used ({reason}); {host} is"
-                self._warn("region_host_refused", product, reason)
+                refused.append(f"{region_id} ({reason}), {self.resolved.endpoints.pattern(product.key, region_id)} is")
+        if refused:
+            more = f"; and {len(refused) - _MAX_SHOWN} more" if len(refused) > _MAX_SHOWN else ""
+            reason = f"the host that it names isn't used for {'; for '.join(refused[:_MAX_SHOWN])}{more}"
+            self._warn("region_hosts_refused", product, reason)
 
     def _describe_host(self, product: Product, region_id: str, hosts: Sequence[str], caller: SignedAccount) -> str:
         """Use the first host that may be used. Return the reason why none was, "" for success."""

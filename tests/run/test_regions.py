@@ -159,6 +159,14 @@ async def test_f94_a_known_region_keeps_its_host_and_a_template_of_the_configura
     assert regions_of(value) == {"cn-hangzhou", "cn-beijing", "na-south-1"}
 
 
+async def test_f94_many_refused_hosts_are_one_warning(tmp_path):
+    """F94: a summary stays short, whatever the answer names."""
+    prepare = described(*region("cn-hangzhou"), *(region(f"x-{number}", "evil.example")[0] for number in range(400)))
+    [warning] = (await planned(tmp_path, prepare=prepare, tables='["fc_functions"]', regions='"all"'))["warnings"]
+    assert warning.endswith("; and 395 more")
+    assert len(warning) < 1500
+
+
 async def test_f94_opensearch_names_its_hosts_in_another_field(tmp_path):
     """F94: whatever the case of the field's name."""
     body = json.dumps({"result": [{"RegionID": "na-south-1", "Endpoint": "opensearch-na.aliyuncs.com"}]}).encode()

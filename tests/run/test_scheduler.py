@@ -227,6 +227,18 @@ async def test_f91_a_code_about_the_caller_fails_a_child_list(tmp_path):
     assert (run.row(APPS).status, run.row(APPS).error_code) == (Status.FAILED, "UserNotFound")
 
 
+@pytest.mark.parametrize("status", [200, 400])
+async def test_f92_an_error_in_xml_in_place_of_a_page_is_tried_again(tmp_path, status):
+    """F92: inside HTTP 200, too, where a page in JSON is expected."""
+    refusals = [answer(status, b"<Error><Code>Throttling</Code><Message>slow</Message></Error>")]
+
+    async def respond():
+        return refusals.pop() if refusals else services("s1")
+
+    row = (await Run(tmp_path, {SERVICES: respond}, (SERVICES,))()).row(SERVICES)
+    assert (row.status, row.rows, row.requests, row.throttled) == (Status.COMPLETE, 1, 2, 1)
+
+
 async def test_f92_a_403_of_a_proxy_names_no_permission(tmp_path):
     """F92: the page of a firewall is a failure, and its message doesn't ask for a RAM action."""
     page_of_proxy = answer(403, b"<html><body>Blocked</body></html>")

@@ -150,7 +150,7 @@ class Session:
         if described.malformed:
             shown = ", ".join(repr(name) for name in described.malformed[:_MAX_SHOWN])
             number = len(described.malformed)
-            self._warn("regions_malformed", product, f"{number} of its region IDs are malformed and left out: {shown}")
+            self._warn("regions_malformed", product, f"malformed region IDs are left out ({number}): {shown}")
         override = self.config.endpoints.get(product.key, {})
         refused = []
         for region_id, hosts in described.hosts.items():

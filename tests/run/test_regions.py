@@ -187,7 +187,7 @@ async def test_f95_malformed_region_ids_are_named_and_left_out(tmp_path):
     value = await planned(tmp_path, prepare=prepare, tables='["fc_functions"]', regions='"all"')
     assert regions_of(value) == {"cn-hangzhou"}
     [warning] = value["warnings"]
-    assert warning.startswith("Function Compute 3.0: 12 of its region IDs are malformed and left out: 'CN-HANGZHOU', ")
+    assert warning.startswith("Function Compute 3.0: malformed region IDs are left out (12): 'CN-HANGZHOU', ")
     assert warning.isprintable()
     assert len(warning) < 400
 

@@ -1,4 +1,7 @@
-"""Delta tables: the log is in the table's own folder, `_delta_log`, and names files of that folder."""
+"""Delta tables: the log is in the table's own folder, `_delta_log`, and names files of that folder by relative paths.
+
+So a copy of an output has tables of its own, and nothing needs to say to which output a table belongs.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from crawler.errors import OutputError
 from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
+from crawler.snapshot.lake.modes import output_umask
+from crawler.snapshot.lake.places import check_folders
+from crawler.snapshot.layout import snapshot_in_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.location import BucketLocation
     from crawler.snapshot.manifest import PartFile
 
+LOG = "_delta_log"
 _ATTEMPTS = 5
 # Other programs may have committed, too (such as an OPTIMIZE): look for our newest commit in this many.
 _LOOKED_AT = 50
@@ -28,9 +35,14 @@ class DeltaLake:
     """See `Lake`."""
 
     def __init__(self, settings: LakeSettings) -> None:
+        self._settings = settings
         local = isinstance(settings.root, Path)
         self._base = settings.base.removeprefix("file://") if local else settings.base
         self._options = None if isinstance(settings.root, Path) else _storage(settings.root)
+
+    def check(self, tables: Iterable[str]) -> None:
+        """See `Lake.check`."""
+        check_folders(self._settings, [path for name in tables for path in (name, f"{name}/{LOG}")])
 
     def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
         """See `Lake.move`. Raises OutputError if other programs keep changing the table."""
@@ -38,26 +50,24 @@ class DeltaLake:
 
         for _ in range(_ATTEMPTS):
             try:
-                self._commit(table, schema, files, snapshot_id)
+                with output_umask(self._settings):
+                    self._commit(table, schema, files, snapshot_id)
             except CommitFailedError:
                 continue
             return
         raise OutputError("other programs keep changing it")
 
-    def heads(self, tables: Iterable[str]) -> dict[str, str]:
-        """See `Lake.heads`."""
+    def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:  # noqa: ARG002
+        """See `Lake.named`: the snapshots of the current content, since the log's older versions aren't kept."""
         from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
 
         found = {}
         for name in tables:
             try:
-                if not DeltaTable.is_deltatable(f"{self._base}/{name}", self._options):
-                    continue
-                table = DeltaTable(f"{self._base}/{name}", storage_options=self._options)
-                if table.file_uris():
-                    found[name] = _newest(table)
-            except (DeltaError, OSError) as error:
+                if DeltaTable.is_deltatable(f"{self._base}/{name}", self._options):
+                    table = DeltaTable(f"{self._base}/{name}", storage_options=self._options)
+                    found[name] = {snapshot_in_path(path) for path in table.file_uris()} - {""}
+            except Exception as error:  # noqa: BLE001 - of deltalake, whose texts may contain keys
                 raise OutputError(f"the Delta table {name} can't be read ({type(error).__name__})") from None
         return found
 

@@ -30,7 +30,7 @@ from crawler.snapshot import (
     read_manifest,
 )
 from crawler.snapshot.folder.prune import prune
-from crawler.snapshot.lake.publish import lakes_beside
+from crawler.snapshot.lake.known import known_lakes
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.retention import KeepRules
 from tests.support import command_server
@@ -186,8 +186,8 @@ async def test_prune_that_cannot_ask_the_lake_removes_nothing(tmp_path):
 async def test_the_command_finds_the_lakes_that_lie_in_the_output(lake):
     await lake.write(OLD)
     await lake.write(NEW)
-    assert lakes_beside(lake.root) == [lake.settings]
-    assert lakes_beside(lake.root / "none") == []
+    assert known_lakes(lake.root, None) == [lake.settings]
+    assert known_lakes(lake.root / "none", None) == []
     shown = command_server.run(
         ["snapshots", "prune", "--keep-last", "1", "--output", lake.root], cwd=".", env=os.environ
     )

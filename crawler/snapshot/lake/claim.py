@@ -1,0 +1,38 @@
+"""The start of a crawl into a lake: the output gets its record, and the catalog is asked before a table is touched."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from crawler.snapshot.lake.catalog import catalog_record
+from crawler.snapshot.lake.identity import claim_output, note_catalog
+from crawler.snapshot.lake.publish import open_lake
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from crawler.snapshot.lake.base import Lake, LakeSettings
+    from crawler.snapshot.object_store import ObjectStore
+
+
+async def claim_lake(settings: LakeSettings, bucket: ObjectStore | None, tables: Collection[str]) -> Lake:
+    """Open the lake of an output for these tables, which must belong to it or be new. `bucket`: None for a folder.
+
+    Raises ConfigError if they belong to another output, OutputError if the output's record can't be made.
+    """
+    if settings.format == "iceberg":
+        settings = dataclasses.replace(settings, output_id=await claim_output(bucket, settings))
+
+    def open_blocking() -> Lake:
+        lake = open_lake(settings)
+        lake.check(tables)
+        return lake
+
+    lake = await anyio.to_thread.run_sync(open_blocking)
+    record = catalog_record(settings) if settings.format == "iceberg" else None
+    if record is not None:
+        await note_catalog(bucket, settings, record)
+    return lake

@@ -38,8 +38,7 @@ from crawler.snapshot import (
     publish_lake,
 )
 from crawler.snapshot.lake.base import LakeSettings
-from crawler.snapshot.lake.claim import claim_lake
-from crawler.snapshot.lake.publish import check_settings
+from crawler.snapshot.lake.claim import check_lake, claim_lake
 from crawler.snapshot.location import AccessKeys, BucketLocation, bucket_place
 from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.reader import BucketReader
@@ -181,11 +180,9 @@ async def open_configured_lake(config: Config, bucket: ObjectStore | None, table
 
     Raises ConfigError before a table is touched: for another output's tables, or a catalog that can't be used.
     """
-    root = bucket.place if bucket is not None else config.output.path
-    settings = lake_settings(config, root)
+    settings = lake_settings(config, bucket.place if bucket is not None else config.output.path)
     if settings is None:
         return None
-    await anyio.to_thread.run_sync(check_settings, settings)
     try:
         return await claim_lake(settings, bucket, tables)
     except OutputError as error:
@@ -193,7 +190,13 @@ async def open_configured_lake(config: Config, bucket: ObjectStore | None, table
 
 
 async def try_output(config: Config, bucket: ObjectStore | None, tables: Iterable[str] = ()) -> None:
-    """Test in the output what a commit does. `bucket` is None for a local folder. Raises OutputError."""
+    """Test in the output what a commit does. `bucket` is None for a local folder.
+
+    Raises OutputError, and ConfigError for an output that can't hold the tables of `[output] format`.
+    """
+    lake = lake_settings(config, bucket.place if bucket is not None else config.output.path)
+    if lake is not None:
+        await anyio.to_thread.run_sync(check_lake, lake)
     if bucket is not None:
         await check_bucket(bucket)
     else:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
 from crawler.snapshot.lake.catalog import catalog_record
-from crawler.snapshot.lake.identity import claim_output, note_catalog
-from crawler.snapshot.lake.publish import open_lake
+from crawler.snapshot.lake.identity import check_record, claim_output, note_catalog, read_record
+from crawler.snapshot.lake.publish import check_settings, open_lake
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from crawler.snapshot.lake.base import Lake, LakeSettings
     from crawler.snapshot.object_store import ObjectStore
+
+
+def check_lake(settings: LakeSettings) -> None:
+    """Check what can be known of a lake without its catalog, and make nothing.
+
+    Raises ConfigError as `check_settings` and `check_record`, OutputError if the record can't be read.
+    """
+    check_settings(settings)
+    if settings.format == "iceberg" and isinstance(settings.root, Path):
+        check_record(read_record(settings.root), settings)
 
 
 async def claim_lake(settings: LakeSettings, bucket: ObjectStore | None, tables: Collection[str]) -> Lake:

@@ -1,8 +1,8 @@
 """The location of an output as the lakes' libraries read it.
 
-Iceberg's locations are URIs, and pyiceberg ends a path at `#` and `?` and decodes no percent sign. deltalake decodes
-percent signs and takes a backslash for a slash. A folder that a library would read as another one is refused before
-anything is made. The library itself is asked, so that no list of characters can be wrong.
+Iceberg's locations are URIs, and pyiceberg ends a path at `#` and `?`. deltalake does so in some of its functions; in
+others it decodes percent signs and takes a backslash for a slash (both tried on 2026-11-30, with 0.12.0 and 1.6.6). A
+folder that a library would read as another one is refused before anything is made.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from crawler.errors import ConfigError
 from crawler.snapshot.disk import Disk
@@ -63,7 +63,7 @@ def _as_read(settings: LakeSettings, folder: str) -> str:
     except UnicodeEncodeError:
         return folder.encode(errors="replace").decode()
     if settings.format == "delta":
-        return unquote(folder).replace("\\", "/")
+        return unquote(urlsplit(f"file://{folder}").path).replace("\\", "/")
     from pyiceberg.io.pyarrow import PyArrowFileIO
 
     return PyArrowFileIO.parse_location(settings.base)[2]

@@ -34,6 +34,7 @@ from crawler.snapshot.lake.known import known_lakes
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.retention import KeepRules
 from tests.support import command_server
+from tests.support.lakes import FORMATS, Local
 from tests.support.object_stores import KEY_ID, KEY_SECRET, s3_server
 from tests.support.snapshot_fakes import (
     ACCOUNT,
@@ -50,7 +51,6 @@ from tests.support.snapshot_fakes import (
     write_snapshot,
 )
 
-FORMATS = ["iceberg", "delta"]
 LATER = "20261122T020000Z-0000"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 COLUMNS = ["account_id", "region_id", "name"]
@@ -59,55 +59,6 @@ COLUMNS = ["account_id", "region_id", "name"]
 @pytest.fixture(params=FORMATS)
 def lake(request, tmp_path):
     return Local(request.param, tmp_path / "out")
-
-
-class Local:
-    """An output with lake tables, and their readers."""
-
-    def __init__(self, kind, root):
-        self.kind = kind
-        self.root = root
-        self.settings = LakeSettings(kind, root)
-
-    async def write(self, snapshot_id=NEW, rows=ROWS, extra_rows=(), schemas=SCHEMAS):
-        manifest = await write_snapshot(self.root, snapshot_id, rows, extra_rows)
-        self.publish(snapshot_id, schemas)
-        return manifest
-
-    def publish(self, snapshot_id=NEW, schemas=SCHEMAS):
-        manifest = read_manifest(self.root, snapshot_id)
-        publish_lake(open_lake(self.settings), manifest, schemas, read_ledger(self.root, manifest))
-
-    def table(self, name):
-        if self.kind == "delta":
-            return DeltaTable(str(self.root / name))
-        return iceberg(self.root).load_table(("acs_inventory", name))
-
-    def rows(self, name, version=None):
-        """The table as Arrow: as it is, or as of one of our snapshots."""
-        table = self.table(name)
-        if self.kind == "delta":
-            if version is not None:
-                found = [entry for entry in table.history() if entry.get("acs-inventory.snapshot-id") == version]
-                table.load_as_version(found[0]["version"])
-            files = [pq.read_table(path, partitioning=None) for path in table.file_uris()]
-            return pa.concat_tables(files) if files else SCHEMA.empty_table()
-        at = table.snapshot_by_name(version).snapshot_id if version else None
-        return table.scan(snapshot_id=at).to_arrow()
-
-    def names(self, name, version=None):
-        return sorted(self.rows(name, version)["name"].to_pylist())
-
-    def commits(self, name):
-        table = self.table(name)
-        if self.kind == "delta":
-            return [entry.get("acs-inventory.snapshot-id") for entry in reversed(table.history())]
-        return sorted(name for name in table.refs() if name != "main")
-
-
-def iceberg(root):
-    folder = root.resolve() / "_iceberg"
-    return load_catalog("acs-inventory", type="sql", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}")
 
 
 def in_order(table):

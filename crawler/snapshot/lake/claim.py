@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from crawler.snapshot.lake.catalog import catalog_record
-from crawler.snapshot.lake.identity import check_record, claim_output, note_catalog, read_record
+from crawler.snapshot.lake.identity import (
+    check_record,
+    find_record,
+    keep_record,
+    new_record,
+    note_catalog,
+    read_record,
+)
 from crawler.snapshot.lake.publish import check_settings, open_lake
 
 if TYPE_CHECKING:
@@ -34,16 +41,25 @@ async def claim_lake(settings: LakeSettings, bucket: ObjectStore | None, tables:
 
     Raises ConfigError if they belong to another output, OutputError if the output's record can't be made.
     """
-    if settings.format == "iceberg":
-        settings = dataclasses.replace(settings, output_id=await claim_output(bucket, settings))
+    if settings.format == "delta":
+        return await _open(settings, tables)
+    record = await find_record(bucket, settings)
+    own = record or new_record(settings)
+    lake = await _open(dataclasses.replace(settings, output_id=own.id), tables)
+    if record is None:
+        kept = await keep_record(bucket, settings, own)
+        # Another crawl may have begun at the same time.
+        lake = lake if kept == own else await _open(dataclasses.replace(settings, output_id=kept.id), tables)
+    outside = catalog_record(settings)
+    if outside is not None:
+        await note_catalog(bucket, settings, outside)
+    return lake
 
+
+async def _open(settings: LakeSettings, tables: Collection[str]) -> Lake:
     def open_blocking() -> Lake:
         lake = open_lake(settings)
         lake.check(tables)
         return lake
 
-    lake = await anyio.to_thread.run_sync(open_blocking)
-    record = catalog_record(settings) if settings.format == "iceberg" else None
-    if record is not None:
-        await note_catalog(bucket, settings, record)
-    return lake
+    return await anyio.to_thread.run_sync(open_blocking)

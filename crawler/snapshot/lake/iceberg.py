@@ -48,14 +48,11 @@ class IcebergLake:
         folders = [f"{ICEBERG}/{self._namespace}/{name}" for name in names]
         inner = [f"{folder}/{name}" for folder in folders for name in ("metadata", "data")]
         check_folders(self._settings, [ICEBERG, f"{ICEBERG}/{self._namespace}", *folders, *inner])
-        try:
-            for table in filter(None, map(self._load, names)):
-                self._raise_if_foreign(table)
-        except OutputError as error:
-            raise ConfigError(f"[output.iceberg] {error}") from None
+        for table in filter(None, map(self._load, names)):
+            self._raise_if_foreign(table)
 
     def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """See `Lake.move`. Raises OutputError if other programs keep changing the table, or it is another output's."""
+        """See `Lake.move`. Raises OutputError if other programs keep changing the table, ConfigError as `check`."""
         from pyiceberg.exceptions import CommitFailedException
 
         owner = {_PLACE_PROPERTY: self._base}
@@ -94,7 +91,7 @@ class IcebergLake:
                     _expire(table, self._expired(table, snapshot_ids))
 
     def _load(self, name: str) -> Table | None:
-        """Return a table; None if the catalog doesn't have it. Raises OutputError."""
+        """Return a table; None if the catalog doesn't have it. Raises OutputError, ConfigError without its metadata."""
         from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
         with translate_errors("read"):
@@ -103,7 +100,7 @@ class IcebergLake:
             except (NoSuchNamespaceError, NoSuchTableError):
                 return None
             except FileNotFoundError:
-                raise OutputError(self._without_metadata(name)) from None
+                raise ConfigError(self._without_metadata(name)) from None
 
     def _reachable(self, tables: Iterable[str]) -> Iterator[Table]:
         """Yield the tables that may name files of this output. Raises ConfigError if that can't be told."""
@@ -112,15 +109,16 @@ class IcebergLake:
             if place in ("", self._base):
                 yield table
             elif not output_id or output_id == self._settings.output_id:
-                raise ConfigError(f"[output.iceberg] {self._foreign(table)}")
+                raise ConfigError(self._foreign(table))
 
     def _is_own(self, table: Table) -> bool:
         place, output_id = _owner(table)
-        return place in ("", self._base) and output_id in ("", self._settings.output_id)
+        is_same = output_id in ("", self._settings.output_id) or self._settings.has_own_catalog
+        return place in ("", self._base) and is_same
 
     def _raise_if_foreign(self, table: Table) -> None:
         if not self._is_own(table):
-            raise OutputError(self._foreign(table))
+            raise ConfigError(self._foreign(table))
 
     def _expired(self, table: Table, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Return the versions of these snapshots that no reference keeps, apart from the snapshots' own tags.
@@ -145,8 +143,8 @@ class IcebergLake:
             )
         other = f"another output, {place}" if place != self._base else f"an earlier output at the same place, {place}"
         return (
-            f"the table {'.'.join(table.name())} of the catalog belongs to {other}; "
-            "set another [output.iceberg] namespace, or drop the table if that output is gone"
+            f"[output.iceberg] the table {'.'.join(table.name())} of the catalog belongs to {other}; "
+            "set another namespace, or drop the table if that output is gone"
         )
 
     def _without_metadata(self, name: str) -> str:
@@ -155,7 +153,10 @@ class IcebergLake:
                 f"the metadata of the Iceberg table {name} isn't where {self._base}/{ICEBERG} says: the output was "
                 f"moved, or files were removed; remove the folders {FOLDER} and {ICEBERG} from it to make tables anew"
             )
-        return f"the metadata of the Iceberg table {name} is missing; restore its files, or drop the table"
+        return (
+            f"[output.iceberg] the metadata of the table {name} isn't where the catalog says; if that is on another "
+            "machine, set another namespace; else restore its files, or drop the table"
+        )
 
 
 def _replace(

@@ -83,22 +83,34 @@ def check_record(record: OutputRecord | None, settings: LakeSettings) -> None:
     )
 
 
-async def claim_output(bucket: ObjectStore | None, settings: LakeSettings) -> str:
-    """Return the ID of an output, and make its record if it has none. `bucket` is None for a local folder.
+def new_record(settings: LakeSettings) -> OutputRecord:
+    """Return the record of an output that has none."""
+    return OutputRecord(secrets.token_hex(16), settings.base)
 
-    Raises ConfigError as `check_record`, OutputError if the record can't be read or made.
+
+async def find_record(bucket: ObjectStore | None, settings: LakeSettings) -> OutputRecord | None:
+    """Return the record of an output to write to; None if it has none. `bucket` is None for a local folder.
+
+    Raises ConfigError as `check_record`, OutputError if the record can't be read.
     """
-    data = msgspec.json.encode(OutputRecord(secrets.token_hex(16), settings.base))
     if bucket is None:
-        data = await anyio.to_thread.run_sync(_make_in_folder, settings, data)
+        record = await anyio.to_thread.run_sync(read_record, _folder(settings))
     else:
         found = await bucket.read(_OUTPUT)
-        if found is None and not await bucket.create(_OUTPUT, data):
-            found = await bucket.read(_OUTPUT)
-        data = found.data if found is not None else data
-    record = _decode(data, OutputRecord, _OUTPUT)
+        record = _decode(found.data, OutputRecord, _OUTPUT) if found is not None else None
     check_record(record, settings)
-    return record.id
+    return record
+
+
+async def keep_record(bucket: ObjectStore | None, settings: LakeSettings, record: OutputRecord) -> OutputRecord:
+    """Make this the record of an output that has none, and return the one that it has. Raises OutputError."""
+    data = msgspec.json.encode(record)
+    if bucket is None:
+        kept = await anyio.to_thread.run_sync(_make_in_folder, settings, data)
+        return _decode(kept, OutputRecord, _OUTPUT)
+    if await bucket.create(_OUTPUT, data):
+        return record
+    return await find_record(bucket, settings) or record
 
 
 async def note_catalog(bucket: ObjectStore | None, settings: LakeSettings, record: CatalogRecord) -> None:
@@ -150,9 +162,13 @@ def _note_in_folder(settings: LakeSettings, path: str, data: bytes) -> None:
 
 
 def _open_disk(settings: LakeSettings) -> Disk:
+    return Disk(_folder(settings).resolve(), settings.umask)
+
+
+def _folder(settings: LakeSettings) -> Path:
     if not isinstance(settings.root, Path):
         raise TypeError("the output isn't a folder")
-    return Disk(settings.root.resolve(), settings.umask)
+    return settings.root
 
 
 def _decode(data: bytes, kind: type[_Record], path: str) -> _Record:

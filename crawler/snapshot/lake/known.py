@@ -35,7 +35,7 @@ def known_lakes(location: OutputLocation, configured: LakeSettings | None) -> li
     found = [LakeSettings("delta", root)] if _has_delta(location) else []
     outside = iceberg if iceberg.catalog_uri else None
     if isinstance(location, Path) and (location / ICEBERG).exists():
-        found += _own_lakes(location, has_outside=outside is not None or bool(read_catalogs(location)))
+        found += _own_lakes(location, has_outside=outside is not None or record is not None)
     found += _outside_lakes(location, outside)
     output_id = record.id if record is not None else ""
     return [dataclasses.replace(settings, output_id=output_id, umask=iceberg.umask) for settings in found]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from crawler.errors import ConfigError, OutputError, UnfinishedCommitError
+from crawler.errors import ConfigError, CrawlError, UnfinishedCommitError
 from crawler.snapshot.lake.base import Lake, LakeSettings
 from crawler.snapshot.lake.catalog import reason_of
 from crawler.snapshot.lake.places import check_place
@@ -73,7 +73,7 @@ def publish(lake: Lake, manifest: Manifest, schemas: Mapping[str, pa.Schema], le
             lake.move(table, schemas[table], files, manifest.snapshot_id)
         except Exception as error:  # noqa: BLE001
             # The errors come from several libraries, whose texts may contain URLs with passwords.
-            reason = str(error) if isinstance(error, OutputError) else reason_of(error)
+            reason = str(error) if isinstance(error, CrawlError) else reason_of(error)
             raise UnfinishedCommitError(
                 f"snapshot {manifest.snapshot_id} is committed, but the lake's table {table} isn't moved to it; "
                 f"the next crawl moves it: {reason}"

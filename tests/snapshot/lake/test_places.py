@@ -16,8 +16,15 @@ from tests.support.snapshot_fakes import NEW, OLD
 
 # As it is written in a path, a URI, a shell or a glob pattern.
 NAMES = [
-    *("team#2", "shop?x=1", "a%20b", "a%2Fb", "50%", "a b", " lead", "trail ", "a;b=1", "back\\slash", "a:b", "u@h"),
-    *("[1]", "a*b", "{y}", "a&b+c", "q'u\"o`te", "<x>|^~$", "ünï", "日本", "-dash", ".dot", "file:"),
+    "team#2",
+    "shop?x=1",
+    "a%20b",
+    "a%2Fb",
+    "back\\slash",
+    "50% [1]*{y}",
+    " a;b=1:u@h&c+d ",
+    "q'u\"o`te<x>|^~$",
+    "ünï 日本",
 ]
 REFUSED = {
     "iceberg": {"team#2", "shop?x=1"},
@@ -37,7 +44,7 @@ async def test_whatever_the_name_of_the_folder_nothing_is_made_outside_of_it(tmp
         return
     await lake.crawl(OLD)
     await lake.crawl(NEW)
-    assert os.listdir(tmp_path) == [name]  # noqa: PTH208 - text
+    assert os.listdir(tmp_path) == [name]
     assert lake.names("fc_functions") == ["f1", "f2", "f3"]
     assert lake.names("fc_functions", OLD) == ["f1", "f2", "f3"]
     assert lake.commits("fc_functions") == [OLD, NEW]
@@ -69,7 +76,7 @@ def test_a_path_that_is_no_text_is_refused(tmp_path):
 @pytest.mark.parametrize("namespace", ["..", "a/b", "../../x", "a..b", ".", "a\\b", "a#b", "a?b", ""])
 def test_a_namespace_that_leads_elsewhere_is_refused(tmp_path, namespace):
     """F69: the namespace is a folder of the metadata."""
-    with pytest.raises(ConfigError, match="namespace .* can't be used"):
+    with pytest.raises(ConfigError, match=r"namespace .* can't be used"):
         open_lake(LakeSettings("iceberg", tmp_path, namespace=namespace))
     assert list(tmp_path.iterdir()) == []
 

@@ -38,12 +38,15 @@ class Local:
         (self.root / "_staging").mkdir(exist_ok=True)
         lake = await claim_lake(self.settings, None, sorted(SCHEMAS))
         manifest = await write_snapshot(self.root, snapshot_id, rows)
-        publish_lake(lake, manifest, SCHEMAS, read_ledger(self.root, manifest))
+        self.publish_to(lake, manifest)
         return manifest
 
     def publish(self, snapshot_id=NEW, schemas=SCHEMAS):
         manifest = read_manifest(self.root, snapshot_id)
         publish_lake(open_lake(self.settings), manifest, schemas, read_ledger(self.root, manifest))
+
+    def publish_to(self, lake, manifest):
+        publish_lake(lake, manifest, SCHEMAS, read_ledger(self.root, manifest))
 
     def catalog(self):
         """Open the Iceberg catalog as its users do."""

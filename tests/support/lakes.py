@@ -12,6 +12,7 @@ from deltalake import DeltaTable
 from pyiceberg.catalog import load_catalog
 from sqlalchemy import URL
 
+from crawler.catalog import load_catalog as load_operations
 from crawler.snapshot import LakeSettings, open_lake, publish_lake, read_ledger, read_manifest
 from crawler.snapshot.lake.claim import claim_lake
 from tests.support.snapshot_fakes import NEW, ROWS, SCHEMA, SCHEMAS, write_snapshot
@@ -78,6 +79,15 @@ class Local:
         if self.kind == "delta":
             return [entry.get("acs-inventory.snapshot-id") for entry in reversed(table.history())]
         return sorted(name for name in table.refs() if name != "main")
+
+
+def add_checkpoints(root: Path) -> None:
+    """Make Delta tables over the newest snapshot, each with the Parquet file that its log gets now and then."""
+    manifest = read_manifest(root, "latest")
+    schemas = {table: load_operations().operations[table].schema for table in manifest.tables}
+    publish_lake(open_lake(LakeSettings("delta", root)), manifest, schemas, read_ledger(root, manifest))
+    for table in manifest.tables:
+        DeltaTable(str(root / table)).create_checkpoint()
 
 
 def contents(root: Path) -> dict[str, str]:

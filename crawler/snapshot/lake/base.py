@@ -64,6 +64,10 @@ class Lake(Protocol):
         """Return table → the snapshots whose files the table would name after `expire(tables, expiring)`."""
         ...
 
+    def missing(self, tables: Iterable[str]) -> list[tuple[str, str]]:
+        """Return (table, file) for each file on this machine that a kept version of these tables names in vain."""
+        ...
+
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
         """Remove the versions of these tables that name files of these snapshots, none of which is in `named`."""
         ...

@@ -74,19 +74,22 @@ def sqlite_file(settings: LakeSettings) -> Path | None:
     return Path(url.database or "").absolute() if is_file else None
 
 
-def own_namespaces(root: Path) -> list[str]:
-    """Return the namespaces of the catalog in an output, without changing it. Raises OutputError."""
+def own_tables(root: Path) -> dict[str, list[str]]:
+    """Return namespace → tables of the catalog in an output, without changing it. Raises OutputError."""
     file = root.resolve() / OWN_FILE
     try:
         connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
         try:
-            query = "SELECT DISTINCT table_namespace FROM iceberg_tables WHERE catalog_name = ? ORDER BY 1"
+            query = "SELECT table_namespace, table_name FROM iceberg_tables WHERE catalog_name = ? ORDER BY 1, 2"
             rows = connection.execute(query, (CATALOG_NAME,)).fetchall()
         finally:
             connection.close()
     except sqlite3.Error as error:
         raise OutputError(f"the Iceberg catalog {file} can't be read ({reason_of(error)})") from None
-    return [str(name) for (name,) in rows]
+    found: dict[str, list[str]] = {}
+    for namespace, table in rows:
+        found.setdefault(str(namespace), []).append(str(table))
+    return found
 
 
 def reason_of(error: BaseException) -> str:

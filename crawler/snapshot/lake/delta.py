@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from crawler.errors import OutputError
 from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
@@ -59,20 +60,27 @@ class DeltaLake:
 
     def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:  # noqa: ARG002
         """See `Lake.named`: the snapshots of the current content, since the log's older versions aren't kept."""
-        from deltalake import DeltaTable
+        files = {name: self._files(name) for name in tables}
+        return {name: {snapshot_in_path(path) for path in paths} - {""} for name, paths in files.items()}
 
-        found = {}
-        for name in tables:
-            try:
-                if DeltaTable.is_deltatable(f"{self._base}/{name}", self._options):
-                    table = DeltaTable(f"{self._base}/{name}", storage_options=self._options)
-                    found[name] = {snapshot_in_path(path) for path in table.file_uris()} - {""}
-            except Exception as error:  # noqa: BLE001 - of deltalake, whose texts may contain keys
-                raise OutputError(f"the Delta table {name} can't be read ({type(error).__name__})") from None
-        return found
+    def missing(self, tables: Iterable[str]) -> list[tuple[str, str]]:
+        """See `Lake.missing`: the files of the current content."""
+        return [(name, path) for name in tables for path in self._files(name) if not Path(path).is_file()]
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
         """Do nothing: the log keeps its versions until its own retention ends; they can't be opened."""
+
+    def _files(self, table: str) -> list[str]:
+        """Return the paths of the current content; none if there is no such table. Raises OutputError."""
+        from deltalake import DeltaTable
+
+        place = f"{self._base}/{table}"
+        try:
+            if not DeltaTable.is_deltatable(place, self._options):
+                return []
+            return [unquote(path) for path in DeltaTable(place, storage_options=self._options).file_uris()]
+        except Exception as error:  # noqa: BLE001 - of deltalake, whose texts may contain keys
+            raise OutputError(f"the Delta table {table} can't be read ({type(error).__name__})") from None
 
     def _commit(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
         from deltalake import CommitProperties, DeltaTable, Schema

@@ -82,6 +82,21 @@ class IcebergLake:
                 found[table.name()[-1]] = set().union(*(_snapshots_named(table, version) for version in kept))
         return found
 
+    def missing(self, tables: Iterable[str]) -> list[tuple[str, str]]:
+        """See `Lake.missing`: the metadata, and the files of the content and of each tag with their lists."""
+        found = []
+        for name in tables:
+            with translate_errors("read"):
+                try:
+                    table = self._find(name)
+                except FileNotFoundError:
+                    found.append((name, "its metadata"))
+                    continue
+                if table is not None:
+                    self._raise_if_foreign(table)
+                    found += [(name, path) for path in sorted(_missing_files(table))]
+        return found
+
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
         """See `Lake.expire`: removes the tags, the versions, and the lists of files that only these had."""
         with translate_errors("changed"), output_umask(self._settings):
@@ -90,15 +105,20 @@ class IcebergLake:
                     _remove_tags(table, snapshot_ids)
                     _expire(table, self._expired(table, snapshot_ids))
 
-    def _load(self, name: str) -> Table | None:
-        """Return a table; None if the catalog doesn't have it. Raises OutputError, ConfigError without its metadata."""
+    def _find(self, name: str) -> Table | None:
+        """Return a table; None if the catalog doesn't have it. Raises FileNotFoundError without its metadata."""
         from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
+        try:
+            return self._catalog.load_table((self._namespace, name))
+        except (NoSuchNamespaceError, NoSuchTableError):
+            return None
+
+    def _load(self, name: str) -> Table | None:
+        """Do the same as `_find`. Raises ConfigError without the table's metadata, OutputError for other errors."""
         with translate_errors("read"):
             try:
-                return self._catalog.load_table((self._namespace, name))
-            except (NoSuchNamespaceError, NoSuchTableError):
-                return None
+                return self._find(name)
             except FileNotFoundError:
                 raise ConfigError(self._without_metadata(name)) from None
 
@@ -203,6 +223,29 @@ def _files(table: Table, version: Snapshot) -> Iterator[str]:
     for manifest in version.manifests(table.io):
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
             yield entry.data_file.file_path
+
+
+def _missing_files(table: Table) -> set[str]:
+    """Return the missing files of the versions that a reference keeps; of a missing list, the list alone."""
+    kept = {reference.snapshot_id for reference in table.refs().values()}
+    found = set()
+    for version in table.snapshots():
+        if version.snapshot_id not in kept:
+            continue
+        if not _exists(table, version.manifest_list):
+            found.add(version.manifest_list)
+            continue
+        for manifest in version.manifests(table.io):
+            if _exists(table, manifest.manifest_path):
+                entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+                found |= {path for entry in entries if not _exists(table, path := entry.data_file.file_path)}
+            else:
+                found.add(manifest.manifest_path)
+    return found
+
+
+def _exists(table: Table, path: str) -> bool:
+    return table.io.new_input(path).exists()
 
 
 def _snapshots_named(table: Table, version: Snapshot) -> set[str]:

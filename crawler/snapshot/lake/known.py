@@ -19,6 +19,7 @@ from crawler.snapshot.layout import is_table
 from crawler.snapshot.reader import storage_of
 
 if TYPE_CHECKING:
+    from crawler.snapshot.location import BucketLocation
     from crawler.snapshot.reader import OutputLocation
 
 
@@ -28,31 +29,44 @@ def known_lakes(location: OutputLocation, configured: LakeSettings | None) -> li
     `configured` is that catalog, whatever the configured format; None without a configuration. Raises ConfigError if
     the record names a catalog that isn't configured, or another place; OutputError if the output can't be read.
     """
-    root = location if isinstance(location, Path) else location.place
-    iceberg = configured or LakeSettings("iceberg", root)
+    iceberg = configured or LakeSettings("iceberg", _root(location))
     record = read_record(location)
     check_record(record, iceberg)
-    found = [LakeSettings("delta", root)] if _has_delta(location) else []
     outside = iceberg if iceberg.catalog_uri else None
-    if isinstance(location, Path) and (location / ICEBERG).exists():
-        found += _own_lakes(location, has_outside=outside is not None or record is not None)
+    found = lakes_in(location)
+    if record is None and outside is None:
+        _raise_if_unknown(location)
     found += _outside_lakes(location, outside)
     output_id = record.id if record is not None else ""
     return [dataclasses.replace(settings, output_id=output_id, umask=iceberg.umask) for settings in found]
 
 
-def _own_lakes(root: Path, *, has_outside: bool) -> list[LakeSettings]:
-    """Return the lake of each namespace of the catalog in a local output, which may have had several settings."""
-    from crawler.snapshot.lake.catalog import OWN_FILE, own_namespaces
+def lakes_in(location: OutputLocation) -> list[LakeSettings]:
+    """Return the lakes whose log or catalog is in the output. Raises OutputError."""
+    from crawler.snapshot.lake.catalog import OWN_FILE, own_tables
 
-    if (root / OWN_FILE).exists():
-        return [LakeSettings("iceberg", root, namespace=name) for name in own_namespaces(root)]
-    if has_outside:
-        return []
-    raise ConfigError(
-        f"{root / ICEBERG} has the metadata of Iceberg tables, and their catalog isn't known; name it in "
-        "[output.iceberg] of the configuration and use --config, or remove the folder if no catalog has these tables"
-    )
+    root = _root(location)
+    found = [LakeSettings("delta", root)] if _has_delta(location) else []
+    if isinstance(location, Path) and (location / OWN_FILE).exists():
+        # The namespace is a setting, which may have been another one.
+        found += [LakeSettings("iceberg", root, namespace=name) for name in own_tables(location)]
+    return found
+
+
+def _raise_if_unknown(location: OutputLocation) -> None:
+    """Raise ConfigError for metadata of an earlier release, which didn't record its catalog."""
+    from crawler.snapshot.lake.catalog import OWN_FILE
+
+    if isinstance(location, Path) and (location / ICEBERG).exists() and not (location / OWN_FILE).exists():
+        raise ConfigError(
+            f"{location / ICEBERG} has the metadata of Iceberg tables, and their catalog isn't known; name it in "
+            "[output.iceberg] of the configuration and use --config, or remove the folder if no catalog has these "
+            "tables"
+        )
+
+
+def _root(location: OutputLocation) -> Path | BucketLocation:
+    return location if isinstance(location, Path) else location.place
 
 
 def _outside_lakes(location: OutputLocation, outside: LakeSettings | None) -> list[LakeSettings]:

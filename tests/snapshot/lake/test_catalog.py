@@ -8,7 +8,7 @@ import pytest
 
 from crawler.errors import ConfigError, OutputError, UnfinishedCommitError
 from crawler.snapshot import LakeSettings, open_lake
-from crawler.snapshot.lake.catalog import own_namespaces
+from crawler.snapshot.lake.catalog import own_tables
 from tests.support.lakes import Local
 from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, write_snapshot
 
@@ -77,4 +77,4 @@ def test_a_damaged_catalog_of_an_output_is_an_error_of_one_sentence(tmp_path):
     (tmp_path / "_iceberg").mkdir()
     (tmp_path / "_iceberg/catalog.db").write_bytes(b"no database" * 100)
     with pytest.raises(OutputError, match=r"the Iceberg catalog .* can't be read \(DatabaseError\)"):
-        own_namespaces(tmp_path)
+        own_tables(tmp_path)

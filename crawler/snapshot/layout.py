@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SNAPSHOTS = "_snapshots"
 STAGING = "_staging"
 LOCK = f"{STAGING}/lock"
+LAKE_LOCK = f"{STAGING}/lake-lock"
 LATEST = f"{SNAPSHOTS}/LATEST"
 _PRUNE = "prune-"
 

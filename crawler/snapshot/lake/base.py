@@ -52,6 +52,8 @@ class LakeSettings:
 class Lake(Protocol):
     """The tables of one output in one format. Methods block. `move` raises any error, the others CrawlError."""
 
+    settings: LakeSettings
+
     def check(self, tables: Iterable[str]) -> None:
         """Raise ConfigError if any of these tables belongs to another output, or can't be written safely."""
         ...

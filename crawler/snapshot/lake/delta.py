@@ -36,14 +36,14 @@ class DeltaLake:
     """See `Lake`."""
 
     def __init__(self, settings: LakeSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         local = isinstance(settings.root, Path)
         self._base = settings.base.removeprefix("file://") if local else settings.base
         self._options = None if isinstance(settings.root, Path) else _storage(settings.root)
 
     def check(self, tables: Iterable[str]) -> None:
         """See `Lake.check`."""
-        check_folders(self._settings, [path for name in tables for path in (name, f"{name}/{LOG}")])
+        check_folders(self.settings, [path for name in tables for path in (name, f"{name}/{LOG}")])
 
     def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
         """See `Lake.move`. Raises OutputError if other programs keep changing the table."""
@@ -51,7 +51,7 @@ class DeltaLake:
 
         for _ in range(_ATTEMPTS):
             try:
-                with output_umask(self._settings):
+                with output_umask(self.settings):
                     self._commit(table, schema, files, snapshot_id)
             except CommitFailedError:
                 continue

@@ -6,7 +6,6 @@ another output is never changed. A table without these properties is of an earli
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError, OutputError
@@ -15,7 +14,15 @@ from crawler.snapshot.lake.catalog import open_catalog, translate_errors
 from crawler.snapshot.lake.identity import FOLDER
 from crawler.snapshot.lake.modes import output_umask
 from crawler.snapshot.lake.places import check_folders
-from crawler.snapshot.layout import snapshot_in_path
+from crawler.snapshot.lake.versions import (
+    files_of,
+    has_files,
+    missing_files,
+    remove_tags,
+    remove_versions,
+    snapshot_of,
+    snapshots_named,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -37,7 +44,7 @@ class IcebergLake:
 
     def __init__(self, settings: LakeSettings, *, is_new: bool = True) -> None:
         """`is_new` as for `open_catalog`."""
-        self._settings = settings
+        self.settings = settings
         self._base = settings.base
         self._namespace = settings.namespace
         self._catalog = open_catalog(settings, is_new=is_new)
@@ -47,7 +54,7 @@ class IcebergLake:
         names = list(tables)
         folders = [f"{ICEBERG}/{self._namespace}/{name}" for name in names]
         inner = [f"{folder}/{name}" for folder in folders for name in ("metadata", "data")]
-        check_folders(self._settings, [ICEBERG, f"{ICEBERG}/{self._namespace}", *folders, *inner])
+        check_folders(self.settings, [ICEBERG, f"{ICEBERG}/{self._namespace}", *folders, *inner])
         for table in filter(None, map(self._load, names)):
             self._raise_if_foreign(table)
 
@@ -56,8 +63,8 @@ class IcebergLake:
         from pyiceberg.exceptions import CommitFailedException
 
         owner = {_PLACE_PROPERTY: self._base}
-        owner |= {_ID_PROPERTY: self._settings.output_id} if self._settings.output_id else {}
-        with output_umask(self._settings):
+        owner |= {_ID_PROPERTY: self.settings.output_id} if self.settings.output_id else {}
+        with output_umask(self.settings):
             found = self._catalog.create_table_if_not_exists((self._namespace, table), schema=schema, properties=owner)
             for _ in range(_ATTEMPTS):
                 self._raise_if_foreign(found)
@@ -79,7 +86,7 @@ class IcebergLake:
             for table in self._reachable(tables):
                 removed = {version.snapshot_id for version in self._expired(table, expiring)}
                 kept = [version for version in table.snapshots() if version.snapshot_id not in removed]
-                found[table.name()[-1]] = set().union(*(_snapshots_named(table, version) for version in kept))
+                found[table.name()[-1]] = set().union(*(snapshots_named(table, version) for version in kept))
         return found
 
     def missing(self, tables: Iterable[str]) -> list[tuple[str, str]]:
@@ -94,16 +101,16 @@ class IcebergLake:
                     continue
                 if table is not None:
                     self._raise_if_foreign(table)
-                    found += [(name, path) for path in sorted(_missing_files(table))]
+                    found += [(name, path) for path in sorted(missing_files(table))]
         return found
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
         """See `Lake.expire`: removes the tags, the versions, and the lists of files that only these had."""
-        with translate_errors("changed"), output_umask(self._settings):
+        with translate_errors("changed"), output_umask(self.settings):
             for table in self._reachable(tables):
                 if self._is_own(table):
-                    _remove_tags(table, snapshot_ids)
-                    _expire(table, self._expired(table, snapshot_ids))
+                    remove_tags(table, snapshot_ids)
+                    remove_versions(table, self._expired(table, snapshot_ids))
 
     def _find(self, name: str) -> Table | None:
         """Return a table; None if the catalog doesn't have it. Raises FileNotFoundError without its metadata."""
@@ -128,12 +135,12 @@ class IcebergLake:
             place, output_id = _owner(table)
             if place in ("", self._base):
                 yield table
-            elif not output_id or output_id == self._settings.output_id:
+            elif not output_id or output_id == self.settings.output_id:
                 raise ConfigError(self._foreign(table))
 
     def _is_own(self, table: Table) -> bool:
         place, output_id = _owner(table)
-        is_same = output_id in ("", self._settings.output_id) or self._settings.has_own_catalog
+        is_same = output_id in ("", self.settings.output_id) or self.settings.has_own_catalog
         return place in ("", self._base) and is_same
 
     def _raise_if_foreign(self, table: Table) -> None:
@@ -151,12 +158,12 @@ class IcebergLake:
         return [
             version
             for version in table.snapshots()
-            if version.snapshot_id not in kept and _property(version) in snapshot_ids
+            if version.snapshot_id not in kept and snapshot_of(version) in snapshot_ids
         ]
 
     def _foreign(self, table: Table) -> str:
         place, _ = _owner(table)
-        if self._settings.has_own_catalog:
+        if self.settings.has_own_catalog:
             return (
                 f"the Iceberg tables in {self._base}/{ICEBERG} belong to {place}, of which this output is a copy; "
                 f"remove the folders {FOLDER} and {ICEBERG} from it to make tables of its own"
@@ -168,7 +175,7 @@ class IcebergLake:
         )
 
     def _without_metadata(self, name: str) -> str:
-        if self._settings.has_own_catalog:
+        if self.settings.has_own_catalog:
             return (
                 f"the metadata of the Iceberg table {name} isn't where {self._base}/{ICEBERG} says: the output was "
                 f"moved, or files were removed; remove the folders {FOLDER} and {ICEBERG} from it to make tables anew"
@@ -186,7 +193,7 @@ def _replace(
     from pyiceberg.expressions import AlwaysTrue
     from pyiceberg.table.update.snapshot import ManageSnapshots
 
-    has_files = _has_files(table.current_snapshot())
+    had_files = has_files(table.current_snapshot())
     with table.transaction() as change:
         with change.update_schema() as update:
             update.union_by_name(schema)
@@ -194,11 +201,11 @@ def _replace(
             with change.update_spec() as spec:
                 for column in ("account_id", "region_id"):
                     spec.add_identity(column)
-        if has_files:
+        if had_files:
             change.delete(AlwaysTrue(), snapshot_properties=properties)
         if paths:
             change.add_files(paths, snapshot_properties=properties, check_duplicate_files=False)
-        elif not has_files:
+        elif not had_files:
             with change.update_snapshot(snapshot_properties=properties).fast_append():
                 pass
         change.set_properties({**owner, **properties})
@@ -214,81 +221,6 @@ def _owner(table: Table) -> tuple[str, str]:
         return place, output_id
     version, location = table.current_snapshot(), table.location()
     marker = f"/{table.name()[-1]}/snapshot_date="
-    paths = _files(table, version) if version is not None else iter(())
+    paths = files_of(table, version) if version is not None else iter(())
     place = next((path.partition(marker)[0] for path in paths if marker in path), "")
     return place or (location.partition(f"/{ICEBERG}/")[0] if f"/{ICEBERG}/" in location else ""), output_id
-
-
-def _files(table: Table, version: Snapshot) -> Iterator[str]:
-    for manifest in version.manifests(table.io):
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-            yield entry.data_file.file_path
-
-
-def _missing_files(table: Table) -> set[str]:
-    """Return the missing files of the versions that a reference keeps; of a missing list, the list alone."""
-    kept = {reference.snapshot_id for reference in table.refs().values()}
-    found = set()
-    for version in table.snapshots():
-        if version.snapshot_id not in kept:
-            continue
-        if not _exists(table, version.manifest_list):
-            found.add(version.manifest_list)
-            continue
-        for manifest in version.manifests(table.io):
-            if _exists(table, manifest.manifest_path):
-                entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-                found |= {path for entry in entries if not _exists(table, path := entry.data_file.file_path)}
-            else:
-                found.add(manifest.manifest_path)
-    return found
-
-
-def _exists(table: Table, path: str) -> bool:
-    return table.io.new_input(path).exists()
-
-
-def _snapshots_named(table: Table, version: Snapshot) -> set[str]:
-    """Return the snapshots whose files a version names. A version of ours has the files of its snapshot only."""
-    if not _has_files(version):
-        return set()
-    if own := _property(version):
-        return {own}
-    return {snapshot_in_path(path) for path in _files(table, version)} - {""}
-
-
-def _property(version: Snapshot) -> str:
-    found = version.summary[SNAPSHOT_PROPERTY] if version.summary else None
-    return str(found or "")
-
-
-def _remove_tags(table: Table, names: Collection[str]) -> None:
-    tags = [name for name in table.refs() if name in names]
-    if tags:
-        with table.manage_snapshots() as change:
-            for tag in tags:
-                change.remove_tag(tag)
-
-
-def _expire(table: Table, versions: Sequence[Snapshot]) -> None:
-    """Remove versions, and their lists of files, except those that they share with other versions."""
-    if not versions:
-        return
-    table.maintenance.expire_snapshots().by_ids([version.snapshot_id for version in versions]).commit()
-    shared = {manifest.manifest_path for version in table.snapshots() for manifest in version.manifests(table.io)}
-    for version in versions:
-        with suppress(FileNotFoundError):  # removed by an interrupted expiry
-            for manifest in version.manifests(table.io):
-                if manifest.manifest_path not in shared:
-                    _delete(table, manifest.manifest_path)
-            _delete(table, version.manifest_list)
-
-
-def _delete(table: Table, path: str) -> None:
-    """Delete a file of the table's metadata. A file elsewhere, such as of a cloned table's source, stays."""
-    if path.startswith(f"{table.location().rstrip('/')}/"):
-        table.io.delete(path)
-
-
-def _has_files(version: Snapshot | None) -> bool:
-    return version is not None and version.summary is not None and version.summary["total-data-files"] != "0"

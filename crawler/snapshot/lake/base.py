@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from crawler.snapshot.layout import is_future, is_snapshot_id
 from crawler.snapshot.location import BucketLocation
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pyarrow as pa
 
     from crawler.snapshot.manifest import PartFile
@@ -49,6 +52,12 @@ class LakeSettings:
         return self.format == "iceberg" and not self.catalog_uri
 
 
+def stays(current: str, snapshot_id: str, now: datetime | None) -> bool:
+    """Return whether a table at `current` stays there. See `Lake.move`; "" for a table without a snapshot."""
+    from_future = now is not None and is_snapshot_id(current) and is_future(current, now)
+    return current >= snapshot_id and not from_future
+
+
 class Lake(Protocol):
     """The tables of one output in one format. Methods block. `move` raises any error, the others CrawlError."""
 
@@ -58,8 +67,18 @@ class Lake(Protocol):
         """Raise ConfigError if any of these tables belongs to another output, or can't be written safely."""
         ...
 
-    def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """Make these files the table's content by one commit, unless it has those of this snapshot or a newer one."""
+    def move(
+        self,
+        table: str,
+        schema: pa.Schema,
+        files: Sequence[PartFile],
+        snapshot_id: str,
+        now: datetime | None = None,
+    ) -> None:
+        """Make these files the table's content by one commit, unless it has those of this snapshot or a newer one.
+
+        With `now`, the table leaves a snapshot from the future, as LATEST does.
+        """
         ...
 
     def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:

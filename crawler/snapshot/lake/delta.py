@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from crawler.errors import OutputError
-from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
+from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY, stays
 from crawler.snapshot.lake.modes import output_umask
 from crawler.snapshot.lake.places import check_folders
 from crawler.snapshot.layout import snapshot_in_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
 
     import pyarrow as pa
+    from deltalake import DeltaTable
     from deltalake.transaction import AddAction
 
     from crawler.snapshot.lake.base import LakeSettings
@@ -45,14 +47,21 @@ class DeltaLake:
         """See `Lake.check`."""
         check_folders(self.settings, [path for name in tables for path in (name, f"{name}/{LOG}")])
 
-    def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
+    def move(
+        self,
+        table: str,
+        schema: pa.Schema,
+        files: Sequence[PartFile],
+        snapshot_id: str,
+        now: datetime | None = None,
+    ) -> None:
         """See `Lake.move`. Raises OutputError if other programs keep changing the table."""
         from deltalake.exceptions import CommitFailedError
 
         for _ in range(_ATTEMPTS):
             try:
                 with output_umask(self.settings):
-                    self._commit(table, schema, files, snapshot_id)
+                    self._commit(table, schema, files, snapshot_id, now)
             except CommitFailedError:
                 continue
             return
@@ -82,7 +91,9 @@ class DeltaLake:
         except Exception as error:  # noqa: BLE001 - of deltalake, whose texts may contain keys
             raise OutputError(f"the Delta table {table} can't be read ({type(error).__name__})") from None
 
-    def _commit(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
+    def _commit(
+        self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str, now: datetime | None
+    ) -> None:
         from deltalake import CommitProperties, DeltaTable, Schema
         from deltalake.transaction import create_table_with_add_actions
 
@@ -96,7 +107,7 @@ class DeltaLake:
             )
             return
         found = DeltaTable(place, storage_options=self._options)
-        if _newest(found) < snapshot_id:
+        if not stays(_current(found), snapshot_id, now):
             found.create_write_transaction([*actions], "overwrite", columns, commit_properties=properties)
 
 
@@ -113,8 +124,10 @@ def _add(table: str, file: PartFile) -> AddAction:
     )
 
 
-def _newest(table: Any) -> str:
-    return max((str(entry.get(SNAPSHOT_PROPERTY, "")) for entry in table.history(_LOOKED_AT)), default="")
+def _current(table: DeltaTable) -> str:
+    """Return the snapshot of our last commit; "" if there is none."""
+    found = (str(entry.get(SNAPSHOT_PROPERTY, "")) for entry in table.history(_LOOKED_AT))
+    return next(filter(None, found), "")
 
 
 def _storage(root: BucketLocation) -> dict[str, str]:

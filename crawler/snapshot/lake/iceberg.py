@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError, OutputError
-from crawler.snapshot.lake.base import ICEBERG, SNAPSHOT_PROPERTY
+from crawler.snapshot.lake.base import ICEBERG, SNAPSHOT_PROPERTY, stays
 from crawler.snapshot.lake.catalog import open_catalog, translate_errors
 from crawler.snapshot.lake.identity import FOLDER
 from crawler.snapshot.lake.modes import output_umask
@@ -26,6 +26,7 @@ from crawler.snapshot.lake.versions import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     import pyarrow as pa
     from pyiceberg.table import Table
@@ -58,7 +59,14 @@ class IcebergLake:
         for table in filter(None, map(self._load, names)):
             self._raise_if_foreign(table)
 
-    def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
+    def move(
+        self,
+        table: str,
+        schema: pa.Schema,
+        files: Sequence[PartFile],
+        snapshot_id: str,
+        now: datetime | None = None,
+    ) -> None:
         """See `Lake.move`. Raises OutputError if other programs keep changing the table, ConfigError as `check`."""
         from pyiceberg.exceptions import CommitFailedException
 
@@ -68,7 +76,7 @@ class IcebergLake:
             found = self._catalog.create_table_if_not_exists((self._namespace, table), schema=schema, properties=owner)
             for _ in range(_ATTEMPTS):
                 self._raise_if_foreign(found)
-                if found.properties.get(SNAPSHOT_PROPERTY, "") >= snapshot_id:
+                if stays(found.properties.get(SNAPSHOT_PROPERTY, ""), snapshot_id, now):
                     return
                 try:
                     properties = {SNAPSHOT_PROPERTY: snapshot_id}

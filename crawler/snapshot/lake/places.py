@@ -30,6 +30,8 @@ def check_place(settings: LakeSettings) -> None:
             f"[output.iceberg] namespace {settings.namespace[:80]!a} can't be used; "
             "write letters, digits, _, - and spaces, with single dots between them"
         )
+    if settings.format == "iceberg":
+        _check_warehouse(settings)
     if not isinstance(settings.root, Path):
         return
     folder = str(settings.root.resolve())
@@ -38,6 +40,20 @@ def check_place(settings: LakeSettings) -> None:
         raise ConfigError(
             f"[output] uri can't hold {settings.format} tables: their library reads the folder {folder!a} as "
             f"{found!a}; use a folder without #, ?, %, backslashes and control characters in its path"
+        )
+
+
+def _check_warehouse(settings: LakeSettings) -> None:
+    """Raise ConfigError for a warehouse of a SQL catalog that is read as another place, or depends on the folder."""
+    warehouse = settings.warehouse
+    if not warehouse or settings.catalog_uri.startswith(("http://", "https://")):
+        return
+    parts = urlsplit(warehouse)
+    is_absolute = bool(parts.scheme) or warehouse.startswith("/")
+    if not is_absolute or (parts.scheme and (parts.query or parts.fragment)):
+        raise ConfigError(
+            f"[output.iceberg] warehouse {warehouse[:200]!a} can't be used; write a URI or an absolute path, "
+            "without # and ?"
         )
 
 

@@ -67,11 +67,13 @@ def open_lake(settings: LakeSettings, *, is_new: bool = True) -> Lake:
 def publish(lake: Lake, manifest: Manifest, schemas: Mapping[str, pa.Schema], ledger: Sequence[ScopeRow]) -> None:
     """Move each requested table to the content of a committed snapshot, if it can be LATEST.
 
-    A snapshot that a `prune` has removed since its commit isn't published: a newer one is complete. Raises
-    UnfinishedCommitError if a table's commit fails: others may have moved, and the next crawl moves it.
+    A snapshot that a `prune` has removed since its commit isn't published: a newer one is complete. Where LATEST left
+    a snapshot from the future, the tables leave it, too. Raises UnfinishedCommitError if a table's commit fails: others
+    may have moved, and the next crawl moves it.
     """
     if not manifest.can_be_latest:
         return
+    now = manifest.finished_at if manifest.replaced_latest else None
     tables = sorted({row.table for row in ledger if row.written})
     with _unfinished(manifest, "tables aren't moved to it; the next crawl moves them"), turn_of_crawl(lake.settings):
         if not _is_committed(lake.settings, manifest.snapshot_id):
@@ -80,7 +82,7 @@ def publish(lake: Lake, manifest: Manifest, schemas: Mapping[str, pa.Schema], le
             entry = manifest.tables.get(table)
             files = [file for file in entry.files if file.rows] if entry is not None else []
             with _unfinished(manifest, f"table {table} isn't moved to it; the next crawl moves it"):
-                lake.move(table, schemas[table], files, manifest.snapshot_id)
+                lake.move(table, schemas[table], files, manifest.snapshot_id, now)
 
 
 @contextmanager

@@ -81,6 +81,14 @@ def test_a_namespace_that_leads_elsewhere_is_refused(tmp_path, namespace):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("warehouse", ["house", "./house", "file:///var/team#2", "file:///var/shop?x=1", "s3://a/b#c"])
+def test_a_warehouse_that_is_read_as_another_place_is_refused(tmp_path, warehouse):
+    """F69: the metadata would be there, and where it is would depend on the folder of the crawl."""
+    with pytest.raises(ConfigError, match=r"warehouse .* can't be used; write a URI or an absolute path"):
+        open_lake(LakeSettings("iceberg", tmp_path, warehouse=warehouse))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("path", ["_iceberg", "_iceberg/acs_inventory", "_iceberg/acs_inventory/fc_functions/metadata"])
 async def test_a_link_in_place_of_a_folder_of_iceberg_leads_nowhere(tmp_path, path):
     """F69, T23: a planted link is refused, and nothing is written where it leads."""

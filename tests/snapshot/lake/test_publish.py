@@ -8,6 +8,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyiceberg.utils.config
@@ -189,6 +190,21 @@ async def test_lake_never_goes_back_and_the_same_snapshot_is_committed_once(lake
     assert lake.commits("fc_functions") == [NEW]
 
 
+async def test_table_leaves_a_snapshot_from_the_future_as_latest_does(lake):
+    """P1: its content is that of LATEST, and afterwards moves forwards only."""
+    await lake.write("20991231T020000Z-0000")
+    manifest = await write_snapshot(lake.root, NEW, {("fc_functions", ACCOUNT, "cn-hangzhou"): ["f9"]})
+    opened = open_lake(lake.settings)
+    lake.publish_to(opened, manifest)
+    assert lake.names("fc_functions") == ["f1", "f2", "f3"], "LATEST didn't leave it"
+    lake.publish_to(opened, msgspec.structs.replace(manifest, replaced_latest="20991231T020000Z-0000"))
+    assert lake.names("fc_functions") == ["f9"]
+    await lake.write(LATER, {("fc_functions", ACCOUNT, "cn-hangzhou"): ["f10"]})
+    assert lake.names("fc_functions") == ["f10"]
+    lake.publish(NEW)
+    assert lake.names("fc_functions") == ["f10"]
+
+
 async def test_columns_that_a_release_adds_are_added(lake, monkeypatch):
     """Schema evolution by field, nested ones too."""
     await lake.write(OLD)
@@ -208,11 +224,11 @@ async def test_commit_that_fails_says_that_the_files_are_there_and_is_made_good(
     opened = open_lake(lake.settings)
     real, calls = type(opened).move, []
 
-    def move(self, table, schema, files, snapshot_id):
+    def move(self, table, *arguments):
         calls.append(table)
         if len(calls) == 2:
             raise RuntimeError("sqlite:///me:CANARY@")
-        real(self, table, schema, files, snapshot_id)
+        real(self, table, *arguments)
 
     monkeypatch.setattr(type(opened), "move", move)
     with pytest.raises(UnfinishedCommitError, match="the lake's table opensearch_apps isn't moved") as caught:

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from urllib.parse import unquote
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
@@ -73,6 +74,12 @@ class Local:
 
     def names(self, name, version=None):
         return sorted(self.rows(name, version)["name"].to_pylist())
+
+    def names_in_polars(self, name):
+        """The names as Polars reads them, from the log or from the metadata's location alone."""
+        if self.kind == "delta":
+            return sorted(pl.scan_delta(str(self.root / name)).collect()["name"].to_list())
+        return sorted(pl.scan_iceberg(self.table(name).metadata_location).collect()["name"].to_list())
 
     def commits(self, name):
         table = self.table(name)

@@ -80,6 +80,8 @@ def own_tables(root: Path) -> dict[str, list[str]]:
     try:
         connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
         try:
+            if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return {}  # of a crawl that ended when it had just made the file
             query = "SELECT table_namespace, table_name FROM iceberg_tables WHERE catalog_name = ? ORDER BY 1, 2"
             rows = connection.execute(query, (CATALOG_NAME,)).fetchall()
         finally:

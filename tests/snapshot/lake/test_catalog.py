@@ -72,6 +72,13 @@ def test_an_address_that_cannot_be_read_is_not_repeated(tmp_path, uri):
     assert "CANARY" not in str(caught.value)
 
 
+def test_a_catalog_without_tables_keeps_nothing(tmp_path):
+    """F70: a crawl into Iceberg tables failed at its start, and files alone are wanted since."""
+    (tmp_path / "_iceberg").mkdir()
+    (tmp_path / "_iceberg/catalog.db").touch()
+    assert own_tables(tmp_path) == {}
+
+
 def test_a_damaged_catalog_of_an_output_is_an_error_of_one_sentence(tmp_path):
     """F70: prune can't know which files are a table's content."""
     (tmp_path / "_iceberg").mkdir()

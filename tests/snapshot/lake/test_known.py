@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import tempfile
@@ -238,3 +239,9 @@ async def test_prune_of_a_bucket_asks_its_lakes(server, tmp_path, kind):
     done = await prune_bucket(ObjectStore(place), reader, KeepRules(last=1), NOW, lakes)
     assert done.removed == []
     assert done.reasons[OLD] == ["the lake's opensearch_apps is at it"]
+    if kind == "iceberg":
+        copy = bucket_place("s3://inventory/copied", server, tmp_path)
+        record = await ObjectStore(place).read("_lake/output.json")
+        await ObjectStore(copy).put("_lake/output.json", record.data)
+        with pytest.raises(ConfigError, match="s3://inventory/copied was copied or moved from s3://inventory/known"):
+            await claim_lake(dataclasses.replace(settings, root=copy), ObjectStore(copy), sorted(SCHEMAS))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,6 +19,7 @@ import msgspec
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot.disk import Disk, make_folders, remove_tree, write_file
 from crawler.snapshot.lake.base import ICEBERG
+from crawler.snapshot.lake.turns import locked
 from crawler.snapshot.layout import STAGING
 from crawler.snapshot.reader import storage_of
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FOLDER = "_lake"
 _OUTPUT = f"{FOLDER}/output.json"
+_STAGED = f"{STAGING}/lake"
 _CATALOG = "catalog-"
 
 _Record = TypeVar("_Record", "OutputRecord", "CatalogRecord")
@@ -126,24 +127,18 @@ async def note_catalog(bucket: ObjectStore | None, settings: LakeSettings, recor
 
 
 def _make_in_folder(settings: LakeSettings, data: bytes) -> bytes:
-    """Make the folder with the record by one rename, which fails if another crawl has made it. Return its content."""
+    """Make the folder with the record by one rename, unless another crawl has made it. Return its content."""
     disk = _open_disk(settings)
     try:
-        if not disk.has(_OUTPUT):
-            staged = f"{STAGING}/lake-{secrets.token_hex(8)}"
-            try:
-                make_folders(disk, staged)
-                write_file(disk, f"{staged}/{_OUTPUT.removeprefix(f'{FOLDER}/')}", data)
-                disk.fsync_folder(staged)
-                disk.rename(staged, FOLDER)
+        with locked(disk):
+            if not disk.has(_OUTPUT):
+                remove_tree(disk, _STAGED)  # of a crawl that was killed here
+                make_folders(disk, _STAGED)
+                write_file(disk, f"{_STAGED}/{_OUTPUT.removeprefix(f'{FOLDER}/')}", data)
+                disk.fsync_folder(_STAGED)
+                disk.rename(_STAGED, FOLDER)
                 disk.fsync_folder("")
-            except OutputError:
-                if not disk.has(_OUTPUT):
-                    raise
-            finally:
-                with suppress(OutputError):
-                    remove_tree(disk, staged)
-        return disk.read(_OUTPUT)
+            return disk.read(_OUTPUT)
     finally:
         disk.close_root()
 

@@ -31,7 +31,7 @@ def turn_of_crawl(settings: LakeSettings) -> Iterator[None]:
         return
     disk = Disk(settings.root.resolve(), settings.umask)
     try:
-        with _locked(disk, fcntl.LOCK_SH):
+        with locked(disk, fcntl.LOCK_SH):
             yield
     finally:
         disk.close_root()
@@ -43,12 +43,13 @@ def turn_of_prune(disk: Disk, *, has_lakes: bool) -> Iterator[None]:
     if not has_lakes:
         yield
         return
-    with _locked(disk, fcntl.LOCK_EX):
+    with locked(disk):
         yield
 
 
 @contextmanager
-def _locked(disk: Disk, operation: int) -> Iterator[None]:
+def locked(disk: Disk, operation: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Wait for the lock of the lake and hold it for the block. Raises OutputError if the disk can't lock."""
     make_folders(disk, STAGING)
     fd = disk.open_for_update(LAKE_LOCK)
     try:

@@ -172,16 +172,19 @@ async def test_tables_of_an_earlier_release_become_those_of_their_output(tmp_pat
 
 
 async def test_two_first_crawls_give_an_output_one_id(tmp_path):
-    """F67: the record is made by one rename, which only the first of them can do."""
+    """F67: the record is made by one rename, under a lock; what a killed crawl left is removed."""
     lake = Local("iceberg", tmp_path / "out")
     lake.root.mkdir()
     (lake.root / "_staging").mkdir()
+    (lake.root / "_staging/lake").mkdir()
+    (lake.root / "_staging/lake/output.json").write_text("of a crawl that was killed")
     first, second = new_record(lake.settings), new_record(lake.settings)
     assert await keep_record(None, lake.settings, first) == first
     assert await keep_record(None, lake.settings, second) == first
     await lake.crawl()
     assert lake.table("fc_functions").properties["acs-inventory.output-id"] == first.id
     assert read_record(lake.root) == first
+    assert not (lake.root / "_staging/lake").exists()
 
 
 async def test_crawl_into_a_copy_asks_the_cloud_nothing(tmp_path):

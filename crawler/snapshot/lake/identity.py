@@ -52,7 +52,7 @@ class CatalogRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def path(self) -> str:
         """The path of the record, the same for the same catalog and namespace."""
-        text = f"{self.catalog}\\n{self.namespace}"
+        text = f"{self.catalog}\n{self.namespace}"
         return f"{FOLDER}/{_CATALOG}{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
 
 

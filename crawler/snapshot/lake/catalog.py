@@ -188,9 +188,9 @@ def _make_own_file(root: Path, umask: int) -> None:
 
 
 def _storage(root: Path | BucketLocation) -> dict[str, str]:
-    """Return pyiceberg's properties for the bucket."""
+    """Return pyiceberg's properties for the bucket. A folder is read as `places` has checked, by any configuration."""
     if isinstance(root, Path):
-        return {}
+        return {"py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO"}
     found = {"s3.region": root.region, "s3.endpoint": root.endpoint}
     if root.endpoint and root.is_virtual_host:
         found |= {"s3.endpoint": root.endpoint.replace(f"{root.bucket}.", "", 1), "s3.force-virtual-addressing": "true"}

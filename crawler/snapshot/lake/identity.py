@@ -79,8 +79,8 @@ def check_record(record: OutputRecord | None, settings: LakeSettings) -> None:
         return
     catalog = "and set another [output.iceberg] namespace " if settings.catalog_uri else ""
     raise ConfigError(
-        f"{settings.base} was copied or moved from {record.place}, to which its Iceberg tables belong; remove the "
-        f"folders {FOLDER} and {ICEBERG} from it {catalog}to make tables of its own"
+        f"{settings.base} was copied or moved from {record.place}, to which its Iceberg tables belong; use it "
+        f"there, or remove the folders {FOLDER} and {ICEBERG} from it {catalog}to make tables of its own"
     )
 
 
@@ -170,4 +170,6 @@ def _decode(data: bytes, kind: type[_Record], path: str) -> _Record:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise OutputError(f"{path} of the output can't be read: it was changed or damaged") from None
+        raise OutputError(
+            f"{path} of the output can't be read: it was changed or damaged; restore it, or remove {FOLDER}"
+        ) from None

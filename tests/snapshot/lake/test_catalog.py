@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
+import pyiceberg.utils.config
 import pytest
 
 from crawler.errors import ConfigError, OutputError, UnfinishedCommitError
 from crawler.snapshot import LakeSettings, open_lake
-from crawler.snapshot.lake.catalog import own_tables
+from crawler.snapshot.lake.catalog import open_catalog, own_tables
+from crawler.snapshot.lake.identity import read_record
 from tests.support.lakes import Local
 from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, write_snapshot
 
@@ -77,6 +79,23 @@ def test_a_catalog_without_tables_keeps_nothing(tmp_path):
     (tmp_path / "_iceberg").mkdir()
     (tmp_path / "_iceberg/catalog.db").touch()
     assert own_tables(tmp_path) == {}
+
+
+def test_the_users_configuration_of_pyiceberg_does_not_change_how_a_folder_is_read(tmp_path, monkeypatch):
+    """F69: pyiceberg has two readers of paths, and one of them was checked."""
+    monkeypatch.setenv("PYICEBERG_CATALOG__ACS_INVENTORY__PY_IO_IMPL", "pyiceberg.io.fsspec.FsspecFileIO")
+    monkeypatch.setattr("pyiceberg.catalog._ENV_CONFIG", pyiceberg.utils.config.Config())  # read once per process
+    opened = open_catalog(LakeSettings("iceberg", tmp_path), is_new=True)
+    assert opened.properties["py-io-impl"] == "pyiceberg.io.pyarrow.PyArrowFileIO"
+
+
+def test_a_damaged_record_is_a_sentence_with_the_remedy(tmp_path):
+    """F67: the record can't say whether the output is a copy."""
+    (tmp_path / "_lake").mkdir()
+    for content in (b"", b"{}", b"\xff", b'{"id": "1", "place": 2}'):
+        (tmp_path / "_lake/output.json").write_bytes(content)
+        with pytest.raises(OutputError, match=r"_lake/output.json of the output can't be read.* remove _lake"):
+            read_record(tmp_path)
 
 
 def test_a_damaged_catalog_of_an_output_is_an_error_of_one_sentence(tmp_path):

@@ -69,8 +69,8 @@ def prune(
 
     Always kept: the newest complete snapshot of the whole configuration, the snapshot that LATEST names, snapshots
     whose files are the content of an Iceberg or Delta table, and those with an unreadable manifest. A snapshot leaves
-    the Iceberg table before its files are removed. Leftovers of crawls killed more than 24 hours ago are removed; files
-    of other origin never are.
+    the Iceberg table before its files are removed; a catalog outside of the output is asked with --config. Leftovers of
+    crawls killed more than 24 hours ago are removed; files of other origin never are.
     """
     from crawler.snapshot.retention import Duration, KeepRules
 
@@ -92,7 +92,7 @@ def _prune(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_r
     from crawler.snapshot.prune_plan import plan_prune
 
     location, now = locate_output(config_file, uri), datetime.now(UTC)
-    config = load(config_file) if uri is None else None
+    config = load(config_file) if uri is None or config_file is not None else None
     lakes = _lakes(location, config)
     if dry_run:
         return plan_prune(location, rules, now, lakes)
@@ -103,17 +103,14 @@ def _prune(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_r
 
 
 def _lakes(location: OutputLocation, config: Config | None) -> list[Lake]:
-    """Return the Iceberg and Delta tables of an output: the configured ones, and those with a catalog in the output."""
-    from crawler.run.output import lake_settings
+    """Return the lakes whose tables may name files of an output. Raises ConfigError if one is known and not found."""
+    from crawler.run.output import iceberg_settings
     from crawler.snapshot import open_lake
-    from crawler.snapshot.lake.publish import lakes_beside
+    from crawler.snapshot.lake.known import known_lakes
 
     root = location if isinstance(location, Path) else location.place
-    found = lakes_beside(root) if isinstance(root, Path) else []
-    configured = lake_settings(config, root) if config is not None else None
-    if configured is not None and configured not in found:
-        found.append(configured)
-    return [open_lake(settings) for settings in found]
+    configured = iceberg_settings(config, root) if config is not None else None
+    return [open_lake(settings, is_new=False) for settings in known_lakes(location, configured)]
 
 
 def _prune_value(done: PrunePlan, *, dry_run: bool) -> dict[str, Any]:

@@ -59,7 +59,7 @@ async def crawl(
     try:
         async with open_bucket(config, system) as bucket:
             await preflight(config, bucket, resolved.tables)
-            lake = await open_configured_lake(config, bucket)
+            lake = await open_configured_lake(config, bucket, resolved.tables)
             begin = resume_writer if resume else begin_writer
             writer = await begin(config, bucket, system, schemas)
             async with _released(writer, monitor), open_session(resolved, system) as session:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SNAPSHOTS = "_snapshots"
 STAGING = "_staging"
 LOCK = f"{STAGING}/lock"
+LAKE_LOCK = f"{STAGING}/lake-lock"
 LATEST = f"{SNAPSHOTS}/LATEST"
 _PRUNE = "prune-"
 
@@ -26,6 +27,7 @@ _TABLE = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 # Clocks that differ by less are those of machines that run as they should.
 FUTURE = timedelta(hours=1)
+_IN_PATH = re.compile(r"/snapshot=([0-9]{8}T[0-9]{6}Z-[0-9a-f]{4})/")
 _PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
 
 
@@ -52,6 +54,12 @@ def is_snapshot_id(text: str) -> bool:
 def is_table(text: str) -> bool:
     """Return whether the text can be a table's name."""
     return _TABLE.fullmatch(text) is not None
+
+
+def snapshot_in_path(path: str) -> str:
+    """Return the ID of the snapshot in whose folder of a table a file is; "" for a file elsewhere."""
+    found = _IN_PATH.search(path)
+    return found[1] if found else ""
 
 
 def snapshot_date(snapshot_id: str) -> str:

@@ -35,6 +35,10 @@ class Storage(Protocol):
         """Return the names of the files in a folder, not in those below; none if there is no such folder."""
         ...
 
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder, of which "" is the output; none if there is no such folder."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
@@ -61,6 +65,10 @@ class Folder:
             return [path.name for path in place.iterdir()] if place.is_dir() else []
         except OSError as error:
             raise OutputError(f"can't list {place}: {os.strerror(error.errno or 0)}") from error
+
+    def folders(self, folder: str) -> list[str]:
+        """See `Storage.folders`."""
+        return sorted(name for name in self.names(folder) if (self.root / folder / name).is_dir())
 
 
 class BucketReader:
@@ -92,6 +100,14 @@ class BucketReader:
         with self._translate_errors("list", folder):
             found = obstore.list_with_delimiter(self._store, folder)
         return [entry["path"].rpartition("/")[2] for entry in found["objects"]]
+
+    def folders(self, folder: str) -> list[str]:
+        """See `Storage.folders`."""
+        import obstore
+
+        with self._translate_errors("list", folder):
+            found = obstore.list_with_delimiter(self._store, folder or None)
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"])
 
     def fetch(self, file: PartFile, to: Path) -> None:
         """Copy a file of a manifest to this machine. Raises OutputError, also if its SHA-256 differs."""

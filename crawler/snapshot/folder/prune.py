@@ -16,6 +16,7 @@ from crawler.snapshot.disk import Disk, make_folders_durably, remove_tree
 from crawler.snapshot.folder.commit import complete_committed
 from crawler.snapshot.folder.lock import OutputLock
 from crawler.snapshot.folder.preflight import sweep_probes
+from crawler.snapshot.lake.turns import turn_of_prune
 from crawler.snapshot.layout import (
     SNAPSHOTS,
     STAGING,
@@ -61,10 +62,11 @@ def prune(
         sweep_probes(disk, now)
         finish_removals(disk)
         complete_committed(disk)
-        plan = plan_prune(root, rules, now, lakes)
-        expire_from(lakes, root, plan)
-        for entry in reversed(plan.removed):
-            _remove(disk, read_manifest(root, entry.snapshot_id))
+        with turn_of_prune(disk, has_lakes=bool(lakes)):
+            plan = plan_prune(root, rules, now, lakes)
+            expire_from(lakes, root, plan)
+            for entry in reversed(plan.removed):
+                _remove(disk, read_manifest(root, entry.snapshot_id))
         for snapshot_id in plan.unfinished:
             remove_tree(disk, staged(snapshot_id))
         return plan

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from crawler.audit.database import SCOPES_VIEW, parser, session
+from crawler.audit.exact_types import exact_columns
 from crawler.audit.sql_errors import translate_failure, translate_rejection
 from crawler.audit.sql_guard import ACCEPTED, check_only_reads
 from crawler.audit.statement import Statement
@@ -30,6 +31,7 @@ BATCH_ROWS = 1000
 
 # Only errors as JSON have the position in the SQL.
 ERROR_SETTINGS = {"errors_as_json": "true"}
+_RESULT = "_exact_result"
 _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?P<explained>.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
 
 
@@ -62,7 +64,13 @@ def execute(connection: duckdb.DuckDBPyConnection, statement: Statement, tables:
 
     _check(connection, statement, tables)
     try:
-        reader = connection.sql(statement.sql).to_arrow_reader(BATCH_ROWS)
+        relation = connection.sql(statement.sql)
+        if shown := exact_columns(relation.columns, relation.types):
+            # A view, because the user's text may end in a semicolon or a comment.
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW {_RESULT} AS {statement.sql}")
+            relation = connection.sql(f"SELECT {shown} FROM {_RESULT}")  # noqa: S608 - names are quoted
+            statement = Statement("", statement.label)  # DuckDB gives no positions in a view
+        reader = relation.to_arrow_reader(BATCH_ROWS)
     except duckdb.Error as error:
         raise translate_failure(error, statement, tables) from None
     return Rows(reader.schema, _batches(reader, statement, tables))

@@ -50,20 +50,20 @@ _SCALARS = """
     list_where list_zip ln log log10 log2 lower lpad ltrim make_date make_time make_timestamp make_timestamp_ms
     make_timestamp_ns make_timestamptz make_type map map_concat map_contains map_contains_entry
     map_contains_value map_entries map_extract map_extract_value map_from_entries map_keys map_values md5
-    md5_number microsecond millennium millisecond minute mismatches mod month monthname multiply nanosecond
-    nextafter nfc_normalize normalized_interval not_ilike_escape not_like_escape now nullif octet_length ord
-    overlay parse_dirname parse_dirpath parse_filename parse_formatted_bytes parse_path path_join pg_typeof pi
-    position pow power prefix printf quarter radians random range reduce regexp_escape regexp_extract
-    regexp_extract_all regexp_full_match regexp_matches regexp_replace regexp_split_to_array
-    regexp_split_to_table repeat replace replace_type reverse right right_grapheme round round_even roundbankers
-    row row_to_json rpad rtrim second session_user set_bit setseed sha1 sha256 sign signbit sin sinh split
-    split_part sqrt st_asbinary st_asgeojson st_astext st_aswkb st_aswkt st_crs st_geomfromgeojson
-    st_geomfromwkb st_intersects_extent st_setcrs starts_with str_split str_split_regex strftime string_split
-    string_split_regex string_to_array strip_accents strlen strpos strptime struct_concat struct_contains
-    struct_extract struct_extract_at struct_has struct_indexof struct_insert struct_keys struct_pack
-    struct_position struct_update struct_values substr substring substring_grapheme subtract suffix switch tan
-    tanh time_bucket timezone timezone_hour timezone_minute to_base to_base64 to_binary to_centuries to_days
-    to_decades to_hex to_hours to_json to_microseconds to_millennia to_milliseconds to_minutes to_months
+    md5_number md5_number_lower md5_number_upper microsecond millennium millisecond minute mismatches mod month
+    monthname multiply nanosecond nextafter nfc_normalize normalized_interval not_ilike_escape not_like_escape
+    now nullif octet_length ord overlay parse_dirname parse_dirpath parse_filename parse_formatted_bytes
+    parse_path path_join pg_size_pretty pg_typeof pi position pow power prefix printf quarter radians random
+    range reduce regexp_escape regexp_extract regexp_extract_all regexp_full_match regexp_matches regexp_replace
+    regexp_split_to_array regexp_split_to_table repeat replace replace_type reverse right right_grapheme round
+    round_even roundbankers row row_to_json rpad rtrim second session_user set_bit setseed sha1 sha256 sign
+    signbit sin sinh split split_part sqrt st_asbinary st_asgeojson st_astext st_aswkb st_aswkt st_crs
+    st_geomfromgeojson st_geomfromwkb st_intersects_extent st_setcrs starts_with str_split str_split_regex
+    strftime string_split string_split_regex string_to_array strip_accents strlen strpos strptime struct_concat
+    struct_contains struct_extract struct_extract_at struct_has struct_indexof struct_insert struct_keys
+    struct_pack struct_position struct_update struct_values substr substring substring_grapheme subtract suffix
+    switch tan tanh time_bucket timezone timezone_hour timezone_minute to_base to_base64 to_binary to_centuries
+    to_days to_decades to_hex to_hours to_json to_microseconds to_millennia to_milliseconds to_minutes to_months
     to_quarters to_seconds to_timestamp to_weeks to_years today transaction_timestamp translate trim trunc
     try_strptime typeof ucase unbin unhex unicode union_extract union_tag union_value unpivot_list upper
     url_decode url_encode user uuid uuid_extract_timestamp uuid_extract_version uuidv4 uuidv7

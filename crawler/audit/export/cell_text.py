@@ -53,6 +53,8 @@ def is_plain_scalar(kind: pa.DataType) -> bool:
 
 def plain_texts(array: pa.Array) -> Texts:
     """Return a column's values as a table shows them: nested ones as JSON, timestamps as ISO 8601, None for null."""
+    if pa.types.is_union(array.type):  # its nulls are in its members
+        return [None if text == "null" else text for text in json_texts(array)]
     if pa.types.is_nested(array.type):
         return _with_nulls(array, json_texts(array), None)
     for accepts, convert in _SCALARS:

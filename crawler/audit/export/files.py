@@ -70,16 +70,17 @@ def write_csv(rows: Rows, emit: WriteText, *, is_raw: bool = False) -> WriteResu
 
 def _escape_formulas(texts: Texts) -> int:
     """Put apostrophes before the formulas in a column; return the number of changed texts."""
-    count = 0
-    for place, text in enumerate(texts):
-        if text and (escaped := escape_formula(text)) != text:
-            texts[place] = escaped
-            count += 1
-    return count
+    distinct = {text for text in texts if text}  # most columns repeat their values
+    changed = {text: escaped for text in distinct if (escaped := escape_formula(text)) != text}
+    places = [place for place, text in enumerate(texts) if text in changed] if changed else []
+    for place in places:
+        texts[place] = changed[texts[place] or ""]
+    return len(places)
 
 
 def _csv_cells(texts: Texts, null: str) -> list[str]:
-    return [null if text is None else _csv_cell(text) for text in texts]
+    cells = {text: null if text is None else _csv_cell(text) for text in set(texts)}
+    return [cells[text] for text in texts]
 
 
 def _csv_cell(text: str) -> str:

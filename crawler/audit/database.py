@@ -81,10 +81,11 @@ class OpenSnapshot:
         """Return the paths of a table's Parquet files. A table without rows has one file with the schema."""
         return [self.local_path(file) for file in self.manifest.tables[table].files]
 
-    def paths(self) -> list[Path]:
-        """Return the local paths of all files of the manifest, also of those that haven't been fetched."""
-        files = [file for entry in self.manifest.tables.values() for file in entry.files]
-        return [self.root / file.path for file in (*files, self.manifest.ledger)]
+    def paths(self) -> list[str]:
+        """Return the absolute paths of all files of the manifest, also of those that haven't been fetched."""
+        folder = f"{self.root.absolute()}/"
+        parts = [folder + file.path for entry in self.manifest.tables.values() for file in entry.files]
+        return [*parts, folder + self.manifest.ledger.path]
 
     def local_path(self, file: PartFile) -> str:
         """Return the local path of a file of the manifest. Raises OutputError if it can't be fetched."""

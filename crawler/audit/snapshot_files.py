@@ -25,7 +25,7 @@ def snapshot_url(file: str | Path) -> str:
 
 
 class SnapshotFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """A file system of some local files, which can be read and nothing else.
+    """A file system of some local files, given by their absolute paths, which can be read and nothing else.
 
     Raises PermissionError for another file and for another mode than reading.
     """
@@ -33,9 +33,9 @@ class SnapshotFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no 
     protocol = SCHEME
     cachable = False  # fsspec would keep an instance for the life of the process
 
-    def __init__(self, files: Collection[str | Path]) -> None:
+    def __init__(self, files: Collection[str]) -> None:
         super().__init__()
-        self._paths = frozenset(str(Path(file).absolute()) for file in files)
+        self._paths = frozenset(files)
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> ReadOnlyFile:
         """Open a file for reading."""

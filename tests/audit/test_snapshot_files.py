@@ -29,7 +29,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def files(path):
-    return SnapshotFiles([path])
+    return SnapshotFiles([str(path)])
 
 
 def test_a_file_is_found_by_its_whole_name_and_never_by_a_pattern(files, path):

@@ -211,7 +211,6 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     [
         "SELECT * FROM fc_triggers",
         "SELECT nothing FROM fc_functions",
-        "SELECT * FROM '/etc/hostname'",
         "SELECT function_name::INTEGER FROM fc_functions",
     ],
 )
@@ -227,15 +226,15 @@ def test_an_own_finding_that_does_not_run_is_refused_and_reaches_nothing_else(tm
         "SELECT * FROM read_text('/etc/hostname')",
         "SELECT * FROM read_csv('https://example.com/x.csv')",
         "SELECT getenv('HOME')",
+        "SELECT * FROM '/etc/hostname'",
         "WITH w AS (COPY (SELECT 1) TO '/tmp/x.csv') SELECT * FROM w",
     ],
 )
 def test_an_own_finding_is_checked_as_a_query_is(tmp_path, sql):
     """T33: SQL of a findings file that could write or reach anything is refused before DuckDB binds it."""
     snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
-    with pytest.raises(
-        ConfigError, match=r"the finding mine(: line 1, column \d+: \w+\(\) isn't| has a part that writes)"
-    ):
+    refused = r"the finding mine(: line 1, column \d+: (\w+\(\) isn't|there is no table)| has a part that writes)"
+    with pytest.raises(ConfigError, match=refused):
         evaluate_findings(snapshot, [mine(sql)], CATALOG)
 
 

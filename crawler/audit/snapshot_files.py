@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,6 +82,8 @@ class ReadOnlyFile:
     def __init__(self, path: str) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._at = threading.local()
+        # DuckDB drops its files without closing them.
+        self._close = weakref.finalize(self, os.close, self._fd)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Set this thread's position, in bytes from the start."""
@@ -101,6 +104,4 @@ class ReadOnlyFile:
 
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        self._close()

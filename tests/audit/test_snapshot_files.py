@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -128,3 +129,17 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch):
         with pytest.raises(OutputError, match=r"can't be read; run `snapshots verify` .*Input/output error$") as failed:
             ask()
         assert "Traceback" not in str(failed.value)
+
+
+@pytest.mark.parametrize("is_read_whole", [True, False])
+def test_no_file_stays_open_after_a_query(tmp_path, is_read_whole):
+    """T34: also if the rows aren't read to their end. Each session opens every file that it reads."""
+    snapshot = write(tmp_path, {"fc_functions": [{"function_name": f"f{place}"} for place in range(3000)]})
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with run_query(snapshot, "FROM fc_functions", TableNames(snapshot, list)) as rows:
+            next(rows.batches)
+            assert len(list(rows.batches) if is_read_whole else []) == 2 * is_read_whole
+    del rows  # a result that isn't read to its end holds its files
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before

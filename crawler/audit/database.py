@@ -6,12 +6,15 @@ import atexit
 import hashlib
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from crawler.audit.snapshot_files import PREFIX, SnapshotFiles, snapshot_url
 from crawler.errors import OutputError
@@ -35,7 +38,8 @@ if TYPE_CHECKING:
 SCOPES_VIEW = "_scopes"
 
 TRACEBACK = "Traceback (most recent call last)"
-_sessions: list[duckdb.DuckDBPyConnection] = []
+# Each session's connection, with the results that are being read.
+_sessions: list[tuple[duckdb.DuckDBPyConnection, weakref.WeakSet[pa.RecordBatchReader]]] = []
 _AT_CONNECTING: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -127,11 +131,16 @@ def session(
     """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder."""
     with tempfile.TemporaryDirectory(prefix="acs-inventory-") as folder:
         connection = connect(snapshot, tables, {"temp_directory": folder, **settings}, others)
-        _sessions.append(connection)
+        results = weakref.WeakSet[pa.RecordBatchReader]()
+        _sessions.append((connection, results))
         try:
             yield connection
         finally:
-            _sessions.remove(connection)
+            _sessions.remove((connection, results))
+            # A result that isn't read to its end would keep DuckDB's threads, which call into Python, until the exit.
+            for reader in tuple(results):
+                with suppress(OSError, pa.ArrowException):
+                    reader.close()
             connection.close()
 
 
@@ -139,9 +148,20 @@ def interrupt_sessions() -> None:
     """Make running queries of all sessions fail, from another thread. An idle session fails its next query."""
     import duckdb
 
-    for connection in tuple(_sessions):
+    for connection, _ in tuple(_sessions):
         with suppress(duckdb.ConnectionException):  # closed in the meantime
             connection.interrupt()
+
+
+def open_result(
+    connection: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation, batch_rows: int
+) -> pa.RecordBatchReader:
+    """Start a query and return its result, which the connection's session closes at its end."""
+    reader = relation.to_arrow_reader(batch_rows)
+    for own, results in _sessions:
+        if own is connection:
+            results.add(reader)
+    return reader
 
 
 @contextmanager

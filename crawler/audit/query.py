@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crawler.audit.database import SCOPES_VIEW, parser, session
+from crawler.audit.database import SCOPES_VIEW, open_result, parser, session
 from crawler.audit.exact_types import exact_columns
 from crawler.audit.sql_errors import translate_failure, translate_rejection
 from crawler.audit.sql_guard import ACCEPTED, check_only_reads
@@ -70,7 +70,7 @@ def execute(connection: duckdb.DuckDBPyConnection, statement: Statement, tables:
             connection.execute(f"CREATE OR REPLACE TEMP VIEW {_RESULT} AS {statement.sql}")
             relation = connection.sql(f"SELECT {shown} FROM {_RESULT}")  # noqa: S608 - names are quoted
             statement = Statement("", statement.label)  # DuckDB gives no positions in a view
-        reader = relation.to_arrow_reader(BATCH_ROWS)
+        reader = open_result(connection, relation, BATCH_ROWS)
     except duckdb.Error as error:
         raise translate_failure(error, statement, tables) from None
     return Rows(reader.schema, _batches(reader, statement, tables))

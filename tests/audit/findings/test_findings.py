@@ -211,15 +211,30 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     [
         "SELECT * FROM fc_triggers",
         "SELECT nothing FROM fc_functions",
-        "SELECT * FROM read_text('/etc/hostname')",
-        "SELECT * FROM read_csv('https://example.com/x.csv')",
-        "SELECT getenv('HOME')",
         "SELECT function_name::INTEGER FROM fc_functions",
     ],
 )
 def test_an_own_finding_that_does_not_run_is_refused_and_reaches_nothing_else(tmp_path, sql):
     snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
     with pytest.raises(ConfigError, match=r"the finding mine doesn't run on this snapshot: .+"):
+        evaluate_findings(snapshot, [mine(sql)], CATALOG)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM read_csv('https://example.com/x.csv')",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM '/etc/hostname'",
+        "WITH w AS (COPY (SELECT 1) TO '/tmp/x.csv') SELECT * FROM w",
+    ],
+)
+def test_an_own_finding_is_checked_as_a_query_is(tmp_path, sql):
+    """T33: SQL of a findings file that could write or reach anything is refused before DuckDB binds it."""
+    snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
+    refused = r"the finding mine(: line 1, column \d+: (\w+\(\) isn't|there is no table)| has a part that writes)"
+    with pytest.raises(ConfigError, match=refused):
         evaluate_findings(snapshot, [mine(sql)], CATALOG)
 
 

@@ -1,7 +1,7 @@
 """One HTTP exchange, without redirects, retries and cookies, and with a cap on the body.
 
-The only module that imports aiohttp. Its errors become ApiErrors here. Their texts are dropped, because they hold URLs
-with queries and headers with tokens.
+aiohttp's errors become ApiErrors here. Their texts are dropped, because they hold URLs with queries and headers with
+tokens. `connections` and `name_lookup` are the parts of aiohttp that are replaced.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 import anyio
 from yarl import URL
 
+from crawler.client.connections import MAX_HEAD_BYTES, NO_HEAD, BoundedConnector
+from crawler.client.name_lookup import NameLookup
 from crawler.errors import ApiError, FatalError, TransientError
 
 _CONNECT_TIMEOUT_S = 10.0
+# Four for each connection of the default concurrency: a lookup may last four times as long as a request waits for it.
+MOST_LOOKUPS = 256
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -59,40 +63,36 @@ class _Request(aiohttp.ClientRequest):
         """Add no headers."""
 
 
-class _Connector(aiohttp.TCPConnector):
-    """A connector that keeps at most as many idle connections as may be busy, the newest ones.
-
-    aiohttp bounds only the busy ones, and a crawl of a thousand accounts connects to twenty thousand hosts.
-    """
-
-    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
-        super()._release(key, protocol, should_close=should_close)
-        while sum(map(len, self._conns.values())) > self.limit:
-            oldest = min((key for key, idle in self._conns.items() if idle), key=lambda key: self._conns[key][0][1])
-            unused, _ = self._conns[oldest].popleft()
-            if not self._conns[oldest]:
-                del self._conns[oldest]
-            unused.close()
-
-
 class Transport:
     """The HTTP session of a whole crawl; an async context manager.
 
     `max_page_bytes` caps a body after decompression; a compressed body may have a quarter of it. `proxy`, a URL that
     may have a user name and password, is used for https; plain http is for loopback and the metadata service of the
-    machine, which no proxy can reach. Proxies of the environment are never used.
+    machine, which no proxy can reach. Proxies of the environment are never used. At most `lookups` names are looked up
+    at a time.
     """
 
-    def __init__(self, *, connections: int, max_page_bytes: int, ca_file: Path | None = None, proxy: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        connections: int,
+        max_page_bytes: int,
+        ca_file: Path | None = None,
+        proxy: str = "",
+        lookups: int = MOST_LOOKUPS,
+    ) -> None:
         self._connections = connections
+        self._lookups = lookups
         self._max_page_bytes = max_page_bytes
         self._ca_file = ca_file
         self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = _Connector(
+        connector = BoundedConnector(
             ssl=tls_context(self._ca_file),
+            resolver=NameLookup(self._lookups),
+            max_bytes=MAX_HEAD_BYTES + 2 * self._max_page_bytes,  # the marks between chunks may be as long as they are
             limit=self._connections,
             keepalive_timeout=75.0,
             ttl_dns_cache=60,
@@ -206,6 +206,8 @@ def _translated(error: Exception) -> ApiError:
         return TransientError(
             "ConnectionFailed", f"No connection: {error.os_error.strerror or 'closed by the server'}."
         )
+    if isinstance(error, aiohttp.ClientResponseError) and error.message == NO_HEAD:
+        return TransientError("InvalidResponse", f"The answer hasn't begun within {MAX_HEAD_BYTES >> 10} KiB.")
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
         return TransientError("InvalidResponse", "The answer broke off, or isn't HTTP.")
     return TransientError("ConnectionFailed", "The connection broke.")

@@ -21,7 +21,7 @@ from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.request import RequestBuilder
 from crawler.client.retry import RetryPolicy
-from crawler.client.transport import HttpRequest, Transport
+from crawler.client.transport import MOST_LOOKUPS, HttpRequest, Transport
 from crawler.config import Config
 from crawler.run.system import System, open_share
 
@@ -74,6 +74,7 @@ async def open_connection(
         max_page_bytes=config.transport.max_page_bytes,
         ca_file=config.tls.ca_file,
         proxy=config.network.proxy_url,
+        lookups=min(MOST_LOOKUPS, open_share()),
     ) as transport:
         builder = RequestBuilder(
             endpoints,

@@ -10,15 +10,15 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import msgspec
 
 from crawler.client.error_rules import CLASSES, ErrorRule, ErrorRules, load_rules
-from crawler.errors import ApiError, DeniedError, FatalError, TransientError
-from crawler.text import ACTION, LONGEST_MESSAGE, clean_message, missing_action
+from crawler.errors import ApiError, DeniedError, TransientError
+from crawler.json_bounds import excess_of
+from crawler.text import ACTION, LONGEST_MESSAGE, clean_message, http_date, missing_action
 
 __all__ = [
     "CLASSES",
@@ -35,6 +35,8 @@ __all__ = [
 LONGEST_CODE = 128
 # Limits are counted per second to per day; a longer hint is a malformed one.
 LONGEST_HINT_S = 7 * 86_400.0
+# Throttling by its status alone, whatever the body is: the rate must be cut.
+_TOO_MANY = 429
 
 
 def error_from_response(
@@ -42,9 +44,10 @@ def error_from_response(
 ) -> ApiError | None:
     """Return the error that a response is, None for a success. `body` is decompressed; `now` is aware.
 
-    A redirect is FatalError `RedirectRefused`: a signed request stays at its host. With a 2xx status, a body that isn't
-    complete JSON is TransientError `InvalidResponse`, and one with a non-empty code, with `errors` or with
-    `success: false` is that error. Whether the JSON has the requested list is checked later, by pagination.
+    A redirect is TransientError `RedirectRefused`: a signed request stays at its host, where another attempt may be
+    answered. A damaged body is TransientError `InvalidResponse`, and nothing of it is read. With a 2xx status, so is
+    every body that isn't complete JSON, and one with a non-empty code, with `errors` or with `success: false` is that
+    error. Whether the JSON has the requested list is checked later, by pagination.
     """
     fields = _fields(body)
     problem = _problem(fields or {})
@@ -52,10 +55,13 @@ def error_from_response(
         return None
     request_id = _request_id(headers, fields or {})
     if 300 <= status < 400:
-        return FatalError("RedirectRefused", _redirect(headers), http_status=status, request_id=request_id)
-    if 200 <= status < 300 and fields is None:
+        return TransientError("RedirectRefused", _redirect(headers), http_status=status, request_id=request_id)
+    hint_s = retry_after_s(headers, now)
+    if fields is None and (200 <= status < 300 or (status != _TOO_MANY and _is_damaged(headers, body))):
         message = _bare("no complete JSON", status, headers, body)
-        return TransientError("InvalidResponse", message, http_status=status, request_id=request_id)
+        return TransientError(
+            "InvalidResponse", message, http_status=status, request_id=request_id, retry_after_s=hint_s
+        )
     return error_for_code(
         rules,
         product,
@@ -63,7 +69,7 @@ def error_from_response(
         problem.message or ("" if problem.code else _bare("no error code", status, headers, body)),
         http_status=status,
         request_id=request_id,
-        retry_after_s=retry_after_s(headers, now),
+        retry_after_s=hint_s,
         action=problem.action,
     )
 
@@ -109,20 +115,27 @@ _ENVELOPE = frozenset(
 )
 _SPELLINGS = _ENVELOPE | {name[0].upper() + name[1:] for name in _ENVELOPE}
 _ONLY_ID = {"requestId"}
+_LONGEST_START = 100
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def _fields(body: bytes) -> dict[str, object] | None:
-    """Return the fields of the envelope, {} for JSON without any, None for a body that isn't complete JSON.
+    """Return the fields of the envelope, {} for JSON without any, None for a body that isn't complete JSON in UTF-8.
 
-    The rest of the body is validated but not decoded: 250 kB take half a millisecond.
+    The rest of the body is validated but not decoded: 250 kB take half a millisecond. A body beyond the bounds of any
+    JSON has no envelope.
     """
+    if excess_of(body):
+        return {}
     try:
+        text = body.decode()  # the decoder doesn't look into the texts that it skips
         raws = _DECODER.decode(body)
+    except UnicodeDecodeError:
+        return None
     except msgspec.ValidationError:
         return {}
     except (ValueError, RecursionError):
-        found = _lenient(body)
+        found = _lenient(text)
     else:
         found = {name: _value(raw) for name, raw in raws.items() if name in _SPELLINGS}
     if found is None:
@@ -134,10 +147,26 @@ def _fields(body: bytes) -> dict[str, object] | None:
     return fields
 
 
-def _lenient(body: bytes) -> dict[str, object] | None:
+def _is_damaged(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a body that isn't complete JSON in UTF-8 was meant as such, or isn't text in UTF-8 at all."""
+    start = body[:_LONGEST_START].lstrip()
+    if not start:
+        return False
+    return start[:1] in b"{[" or "json" in _header(headers, "content-type").lower() or not _is_text(body)
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _lenient(text: str) -> dict[str, object] | None:
     """Parse JSON that the strict parser rejects (a lone surrogate, NaN): it may still be rows or an error."""
     try:
-        found = json.loads(body)
+        found = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else {}
@@ -226,7 +255,8 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
 
     x-acs-retry-after (milliseconds) before the larger TimeLeft (milliseconds) of x-ratelimit-user-api and
     x-ratelimit-user before Retry-After (seconds or an HTTP date). A malformed, longer or repeated hint is ignored.
-    So is TimeLeft with a `Remain` above 0: that limit wasn't reached.
+    So is TimeLeft with a `Remain` above 0: that limit wasn't reached. An HTTP date is compared with the response's own
+    Date, which is of the same clock.
     Source: alibabacloud-tea-openapi 0.4.6 and aliyun-cli, which read the first three, checked 2026-11-22.
     """
     direct = _hint(_header(headers, "x-acs-retry-after"), per_second=1000)
@@ -236,7 +266,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     left = max((window for window in windows if window), default=None)
     if left:
         return left
-    return _retry_after_s(_header(headers, "retry-after"), now)
+    return _retry_after_s(_header(headers, "retry-after"), http_date(_header(headers, "date")) or now)
 
 
 def _hint(text: str, per_second: int = 1) -> float | None:
@@ -258,9 +288,8 @@ def _time_left_s(text: str) -> float | None:
 def _retry_after_s(text: str, now: datetime) -> float | None:
     if not text.isascii() or "," not in text:
         return _hint(text)
-    try:
-        at = parsedate_to_datetime(text)
-        hint_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
+    at = http_date(text)
+    if at is None:
         return None
+    hint_s = (at - now).total_seconds()
     return max(0.0, hint_s) if hint_s <= LONGEST_HINT_S else None

@@ -13,7 +13,7 @@ import structlog
 from crawler import __version__
 from crawler.catalog import schemas_folder
 from crawler.client.client import Client
-from crawler.client.clock_skew import ClockSkew
+from crawler.client.clock_skew import ClockSkews
 from crawler.client.credentials import CredentialSpec, Provider, ProviderContext, StsClient, build_provider
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints
@@ -78,7 +78,7 @@ async def open_connection(
     ) as transport:
         builder = RequestBuilder(
             endpoints,
-            ClockSkew(system.clock),
+            ClockSkews(system.clock),
             timeout_s=config.crawl.request_timeout_s,
             user_agent=f"acs-inventory/{__version__}",
         )

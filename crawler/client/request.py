@@ -22,7 +22,10 @@ STS = "sts"
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request to an API, without an account. `path` is percent-encoded; `form` makes it a POST."""
+    """One request to an API, without an account. `path` is percent-encoded; `form` makes it a POST.
+
+    `max_bytes` caps the body of the response; 0: like that of a page.
+    """
 
     product: str
     version: str
@@ -31,6 +34,7 @@ class ApiRequest:
     path: str
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    max_bytes: int = 0
 
 
 def expand_path(template: str, parameters: Mapping[str, str]) -> str:
@@ -88,4 +92,4 @@ class RequestBuilder:
         except CredentialsError as error:
             raise FatalError("InvalidCredentials", str(error)) from None
         url = f"{endpoint.url}{request.path}" + (f"?{query}" if query else "")
-        return HttpRequest(method, url, signed, body, self._timeout_s)
+        return HttpRequest(method, url, signed, body, self._timeout_s, request.max_bytes)

@@ -31,13 +31,17 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request; `url` is percent-encoded, sent as it is, `timeout_s` bounds the exchange. Its repr shows no secret."""
+    """A request; `url` is percent-encoded, sent as it is, `timeout_s` bounds the exchange. Its repr shows no secret.
+
+    `max_bytes` caps the body of the response, where that of a page is too much; 0: like a page.
+    """
 
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(default=b"", repr=False)
     timeout_s: float = 30.0
+    max_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ class Transport:
                 timeout=_timeout(request.timeout_s),
             )
             try:
-                return HttpResponse(response.status, response.headers, await self._read(response))
+                return HttpResponse(response.status, response.headers, await self._read(response, request.max_bytes))
             except BaseException:
                 response.close()  # a response that was read has returned its connection
                 raise
@@ -143,47 +147,51 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise _translated(error) from None
 
-    def _read(self, response: aiohttp.ClientResponse) -> Awaitable[bytes]:
+    def _read(self, response: aiohttp.ClientResponse, asked_bytes: int) -> Awaitable[bytes]:
+        max_bytes = min(asked_bytes or self._max_page_bytes, self._max_page_bytes)
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         if encoding in {"", "identity"}:
-            return self._read_plain(response)
+            return _read_plain(response, max_bytes)
         if encoding not in {"gzip", "x-gzip"}:
             raise FatalError("UnknownEncoding", "The answer is compressed in a way that wasn't asked for.")
-        return self._read_gzip(response)
+        return _read_gzip(response, max_bytes)
 
-    async def _read_plain(self, response: aiohttp.ClientResponse) -> bytes:
-        announced = response.content_length
-        if announced is not None and announced <= self._max_page_bytes:
-            return await response.read()
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > self._max_page_bytes:
-                raise self._too_large()
-        return bytes(body)
 
-    async def _read_gzip(self, response: aiohttp.ClientResponse) -> bytes:
-        decoder, body, received = zlib.decompressobj(_GZIP), bytearray(), 0
-        async for chunk in response.content.iter_any():
-            received += len(chunk)
-            body += self._decompress(decoder, chunk, self._max_page_bytes + 1 - len(body))
-            if len(body) > self._max_page_bytes or received > self._max_page_bytes // 4:
-                raise self._too_large()
-        if not decoder.eof or decoder.unused_data:
-            raise TransientError("InvalidResponse", "The compressed answer was cut, or has more after its end.")
-        return bytes(body)
+async def _read_plain(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    announced = response.content_length
+    if announced is not None and announced <= max_bytes:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > max_bytes:
+            raise _too_large(max_bytes)
+    return bytes(body)
 
-    @staticmethod
-    def _decompress(decoder: zlib._Decompress, chunk: bytes, room: int) -> bytes:
-        try:
-            return decoder.decompress(chunk, max(1, room))
-        except zlib.error:
-            raise TransientError("InvalidResponse", "The compressed answer is damaged.") from None
 
-    def _too_large(self) -> ApiError:
-        return FatalError(
-            "TooLarge", f"The answer is larger than [transport] max_page_bytes ({self._max_page_bytes}) allows."
-        )
+async def _read_gzip(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    decoder, body, received = zlib.decompressobj(_GZIP), bytearray(), 0
+    async for chunk in response.content.iter_any():
+        received += len(chunk)
+        body += _decompress(decoder, chunk, max_bytes + 1 - len(body))
+        if len(body) > max_bytes or received > max_bytes // 4:
+            raise _too_large(max_bytes)
+    if not decoder.eof or decoder.unused_data:
+        raise TransientError("InvalidResponse", "The compressed answer was cut, or has more after its end.")
+    return bytes(body)
+
+
+def _decompress(decoder: zlib._Decompress, chunk: bytes, room: int) -> bytes:
+    try:
+        return decoder.decompress(chunk, max(1, room))
+    except zlib.error:
+        raise TransientError("InvalidResponse", "The compressed answer is damaged.") from None
+
+
+def _too_large(max_bytes: int) -> ApiError:
+    return FatalError(
+        "TooLarge", f"The answer is larger than {max_bytes} bytes; [transport] max_page_bytes bounds pages."
+    )
 
 
 @lru_cache(8)

@@ -29,6 +29,7 @@ from crawler.run.system import System, open_share
 _METADATA_HOST = "100.100.100.200"
 _METADATA_TIMEOUT_S = 1.0
 _FETCH_TIMEOUT_S = 5.0
+_MAX_FETCH_BYTES = 64 * 1024
 
 
 class CloudConnection:
@@ -58,7 +59,8 @@ class CloudConnection:
     async def _fetch(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Exchange one unsigned request with a metadata service, for the credential providers."""
         timeout_s = _METADATA_TIMEOUT_S if urlsplit(url).hostname == _METADATA_HOST else _FETCH_TIMEOUT_S
-        response = await self._transport.send(HttpRequest(method, url, headers, timeout_s=timeout_s))
+        request = HttpRequest(method, url, headers, timeout_s=timeout_s, max_bytes=_MAX_FETCH_BYTES)
+        response = await self._transport.send(request)
         return response.status, response.body
 
 

@@ -11,11 +11,15 @@ from crawler.client.credentials import Credentials
 from crawler.client.request import ApiRequest
 from crawler.client.transport import HttpResponse
 from crawler.errors import CredentialsError, FatalError, PaginationError, TransientError
-from crawler.normalizer.exact_json import InvalidJsonError, find, parse
+from crawler.normalizer.exact_json import ExcessiveJsonError, InvalidJsonError, find, parse
 from crawler.text import ACCOUNT_ID, REGION_ID
 
 # Security Token Service, RPC style (Alibaba Cloud's API reference of STS, checked 2026-11-22).
 STS_VERSION = "2015-04-01"
+# Many times what these operations answer.
+_MAX_STS_BYTES = 256 * 1024
+_MAX_REGIONS_BYTES = 1024 * 1024
+_MAX_REGIONS = 500
 
 
 class FixedProvider:
@@ -66,7 +70,7 @@ class StsCall:
         channel = self._channels.get(key)
         if channel is None:
             channel = self._channels[key] = self._client.channel(key[0], "", product, action)
-        request = ApiRequest(product, STS_VERSION, action, "", "/", {}, parameters)
+        request = ApiRequest(product, STS_VERSION, action, "", "/", {}, parameters, _MAX_STS_BYTES)
         caller = SignedAccount(self._account_id, FixedProvider(credentials) if credentials else None)
 
         def read(response: HttpResponse) -> Mapping[str, Any]:
@@ -92,7 +96,9 @@ async def describe_regions(
     """Return the product's regions by DescribeRegions. Raises ApiError, and PaginationError for a missing list."""
     assert product.regions is not None, "the caller checks that the product has the operation"
     operation = product.regions
-    request = ApiRequest(product.key, product.version, operation.action, region_id, operation.path)
+    request = ApiRequest(
+        product.key, product.version, operation.action, region_id, operation.path, max_bytes=_MAX_REGIONS_BYTES
+    )
     channel = client.channel(caller.account_id, region_id, product.key, operation.action)
     node: Any = await client.call(request, caller, channel, read_object, tally)
     for step in operation.records:
@@ -100,6 +106,9 @@ async def describe_regions(
         node = None if name is None else node[name]
     if not isinstance(node, list) or not node:
         raise PaginationError("ListMissing", f"{product.key} {operation.action} returned no list of regions.")
+    if len(node) > _MAX_REGIONS:
+        message = f"{product.key} {operation.action} returned {len(node)} regions; {_MAX_REGIONS} are taken at most."
+        raise PaginationError("Excessive", message)
     ids = [item.get(find(item, operation.id)) if isinstance(item, dict) else None for item in node]
     regions = [region for region in ids if isinstance(region, str) and REGION_ID.fullmatch(region)]
     if len(regions) < len(ids):
@@ -108,9 +117,14 @@ async def describe_regions(
 
 
 def read_object(body: bytes) -> Mapping[str, Any]:
-    """Return the body's JSON object. Raises TransientError for invalid JSON, which may be a cut response."""
+    """Return the body's JSON object. Raises TransientError for invalid JSON, which may be a cut response.
+
+    Raises FatalError for excessive JSON and for another type.
+    """
     try:
         value = parse(body)
+    except ExcessiveJsonError as error:
+        raise FatalError("Excessive", f"The answer is {error}.", http_status=200) from None
     except InvalidJsonError as error:
         raise TransientError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
     if not isinstance(value, dict):

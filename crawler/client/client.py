@@ -13,11 +13,12 @@ from typing import Protocol, TypeVar
 
 import structlog
 
+from crawler.client.clock_skew import SignatureDates
 from crawler.client.credentials import Credentials, Provider
 from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import ErrorRules
 from crawler.client.rate_limit import TokenBucket, TokenBuckets, throttled_bucket
-from crawler.client.request import ApiRequest, RequestBuilder
+from crawler.client.request import STS, ApiRequest, RequestBuilder
 from crawler.client.request_queue import RequestLane
 from crawler.client.retry import Retries, RetryPolicy, RetryQuota
 from crawler.client.transport import HttpRequest, HttpResponse
@@ -150,7 +151,8 @@ class Client:
         the service are. `has_slot`: the slot of the first attempt was acquired before. Raises ApiError, and the other
         errors of `read`.
         """
-        retries, dates = Retries(self._policy, channel.quota), self._builder.dates(request)
+        retries = Retries(self._policy, channel.quota)
+        dates = SignatureDates(self.clock, request.product == STS)
         while True:
             credentials = await self._enter(account, channel.lane, has_slot=has_slot)
             has_slot = False
@@ -175,7 +177,7 @@ class Client:
                 if self._logs_requests:
                     self._log_request(request, account, sent_at, "OK")
                 now = self.clock.monotonic()
-                if credentials is not None:
+                if dates.is_news and credentials is not None:
                     dates.accepted()
                 channel.operation.succeeded(now)
                 channel.product.succeeded(now)

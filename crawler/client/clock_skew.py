@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import msgspec
 import structlog
 
 from crawler.clock import Clock
@@ -25,7 +26,8 @@ _MIN_SKEW_S = 60.0
 class ClockSkews:
     """A clock that is corrected by the date of STS, and that knows the correction of every host.
 
-    `default_s` is the correction in seconds that STS needed, 0 at first. Hosts start with it.
+    `default_s` is the correction in seconds that STS needed, 0 at first. Hosts start with it. `accepted_s` has the
+    corrections that hosts accepted last.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -33,60 +35,64 @@ class ClockSkews:
         self.monotonic = clock.monotonic
         self.sleep = clock.sleep
         self.local_now = clock.now
-        self._accepted: dict[str, float] = {}
+        self.accepted_s: dict[str, float] = {}
 
     def now(self) -> datetime:
         """See `Clock.now`. Corrected by the date of STS."""
-        return self.now_by(self.default_s)
-
-    def now_by(self, skew_s: float) -> datetime:
-        """Return the date with a correction in seconds."""
         now = self.local_now()
-        return now + timedelta(seconds=skew_s) if skew_s else now
+        return now + timedelta(seconds=self.default_s) if self.default_s else now
 
     def of(self, host: str) -> float:
         """Return the correction in seconds that a host accepted last; `default_s` before it accepted any."""
-        return self._accepted.get(host, self.default_s)
+        return self.accepted_s.get(host, self.default_s)
 
     @property
     def has_accepted(self) -> bool:
         """Whether any host has accepted a date."""
-        return bool(self._accepted)
+        return bool(self.accepted_s)
 
     def accept(self, host: str, skew_s: float, *, is_default: bool) -> None:
         """Note that a host accepted a signature with this correction; the other hosts start with it if `is_default`."""
-        if self._accepted.get(host) == skew_s:
-            return
         if abs(skew_s - self.of(host)) > _MIN_SKEW_S:
             reason = "this machine's clock is off" if is_default else "the clocks of this machine and the host differ"
             structlog.get_logger().warning("clock_corrected", skew_s=round(skew_s), host=host, reason=reason)
-        self._accepted[host] = skew_s
+        self.accepted_s[host] = skew_s
         if is_default:
             self.default_s = skew_s
 
 
-class SignatureDates:
-    """The dates of the signatures of one call, whose attempts all go to one host."""
+class SignatureDates(msgspec.Struct):
+    """The dates of the signatures of one call, whose attempts all go to one host.
 
-    __slots__ = ("_host", "_is_default", "_signed_s", "_skews", "_trial_s")
+    `is_news`: the host hasn't accepted the date of the last signature before. `is_default`: other hosts start with the
+    correction that this host accepts.
+    """
 
-    def __init__(self, skews: ClockSkews, *, is_default: bool) -> None:
-        self._skews = skews
-        self._is_default = is_default
-        self._host = ""
-        self._signed_s = 0.0
-        self._trial_s: float | None = None
+    skews: ClockSkews
+    is_default: bool
+    is_news: bool = False
+    _host: str = ""
+    _signed_s: float = 0.0
+    _trial_s: float | None = None
 
     def next(self, host: str) -> datetime:
         """Return the date of the next signature."""
-        self._host = host
-        self._signed_s = self._skews.of(host) if self._trial_s is None else self._trial_s
-        return self._skews.now_by(self._signed_s)
+        skews, skew_s = self.skews, self._trial_s
+        if skew_s is None:
+            skew_s = skews.accepted_s.get(host)
+            self.is_news = skew_s is None
+            if skew_s is None:
+                skew_s = skews.default_s
+        else:
+            self.is_news = True
+        self._host, self._signed_s = host, skew_s
+        now = skews.local_now()
+        return now + timedelta(seconds=skew_s) if skew_s else now
 
     def accepted(self) -> None:
-        """Note that the host accepted the last signature."""
-        if self._trial_s is not None or self._skews.of(self._host) == self._signed_s:
-            self._skews.accept(self._host, self._signed_s, is_default=self._is_default)
+        """Note that the host accepted the last signature. Needed only if that `is_news`."""
+        if self._trial_s is not None or self.skews.of(self._host) == self._signed_s:
+            self.skews.accept(self._host, self._signed_s, is_default=self.is_default)
 
     def rejected(self, error: ResignError) -> ApiError:
         """Choose the date of the next signature: the host's own, or the last accepted one if its own didn't help.
@@ -98,9 +104,9 @@ class SignatureDates:
         date = http_date(error.server_date)
         if had_trial or date is None:
             return error
-        skew_s = (date - self._skews.local_now()).total_seconds()
+        skew_s = (date - self.skews.local_now()).total_seconds()
         if abs(skew_s) > _MAX_SKEW_S:
-            if self._skews.has_accepted:
+            if self.skews.has_accepted:
                 return error
             hours = skew_s / 3600
             return FatalError(CLOCK_WRONG, f"This machine's clock is off by {hours:.1f} hours; set it right.")

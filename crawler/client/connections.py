@@ -83,7 +83,7 @@ class BoundedConnector(aiohttp.TCPConnector):
 
     def __init__(self, *, max_bytes: int, **parameters: Any) -> None:
         super().__init__(**parameters)
-        self._factory = partial(BoundedHandler, loop=self._loop, max_bytes=max_bytes)
+        self._factory = partial(BoundedHandler, self._loop, max_bytes)  # type: ignore[assignment]  # of a subclass
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
         super()._release(key, protocol, should_close=should_close)

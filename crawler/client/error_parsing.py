@@ -17,7 +17,7 @@ import msgspec
 
 from crawler.client.error_rules import CLASSES, ErrorRule, ErrorRules, load_rules
 from crawler.errors import ApiError, DeniedError, TransientError
-from crawler.json_bounds import excess_of
+from crawler.json_bounds import MAX_VALUES, excess_of
 from crawler.text import ACTION, LONGEST_MESSAGE, clean_message, http_date, missing_action
 
 __all__ = [
@@ -125,7 +125,7 @@ def _fields(body: bytes) -> dict[str, object] | None:
     The rest of the body is validated but not decoded: 250 kB take half a millisecond. A body beyond the bounds of any
     JSON has no envelope.
     """
-    if excess_of(body):
+    if len(body) > MAX_VALUES and excess_of(body):
         return {}
     try:
         text = body.decode()  # the decoder doesn't look into the texts that it skips

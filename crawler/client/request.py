@@ -56,10 +56,6 @@ class RequestBuilder:
         self._timeout_s = timeout_s
         self._user_agent = user_agent
 
-    def dates(self, request: ApiRequest) -> SignatureDates:
-        """Return the dates of the signatures of a call."""
-        return SignatureDates(self.clock, is_default=request.product == STS)
-
     def build(
         self, request: ApiRequest, account_id: str, credentials: Credentials | None, dates: SignatureDates
     ) -> HttpRequest:

@@ -161,10 +161,10 @@ def test_whatever_one_host_says_another_keeps_its_date(answers):
     """F86, P23."""
     clock = FakeClock()
     skews = ClockSkews(clock)
-    good = SignatureDates(skews, is_default=True)
+    good = SignatureDates(skews, True)
     assert good.next("good") == clock.now()
     good.accepted()
-    dates = SignatureDates(skews, is_default=False)
+    dates = SignatureDates(skews, False)
     for kind, ahead_s in answers:
         used = (dates.next("bad") - clock.now()).total_seconds()
         assert abs(used) <= 12 * HOUR_S

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from crawler.clock import Clock
-from crawler.errors import ApiError, FatalError, ResignError
+from crawler.errors import ApiError, FatalError, ResignError, TransientError
 from crawler.text import http_date
 
 CLOCK_WRONG = "ClockWrong"
@@ -21,6 +21,7 @@ CLOCK_WRONG = "ClockWrong"
 _MAX_SKEW_S = 12 * 3600.0
 # A smaller offset can't explain a rejected signature (the service accepts ±15 minutes).
 _MIN_SKEW_S = 60.0
+_CLOCK_WRONG = "This machine's clock is off by {:.1f} hours; set it right."
 
 
 class ClockSkews:
@@ -46,11 +47,6 @@ class ClockSkews:
         """Return the correction in seconds that a host accepted last; `default_s` before it accepted any."""
         return self.accepted_s.get(host, self.default_s)
 
-    @property
-    def has_accepted(self) -> bool:
-        """Whether any host has accepted a date."""
-        return bool(self.accepted_s)
-
     def accept(self, host: str, skew_s: float, *, is_default: bool) -> None:
         """Note that a host accepted a signature with this correction; the other hosts start with it if `is_default`."""
         if abs(skew_s - self.of(host)) > _MIN_SKEW_S:
@@ -74,6 +70,7 @@ class SignatureDates(msgspec.Struct):
     _host: str = ""
     _signed_s: float = 0.0
     _trial_s: float | None = None
+    _has_tried: bool = False
 
     def next(self, host: str) -> datetime:
         """Return the date of the next signature."""
@@ -98,18 +95,23 @@ class SignatureDates(msgspec.Struct):
         """Choose the date of the next signature: the host's own, or the last accepted one if its own didn't help.
 
         Returns the error of the attempt. It is FatalError `ClockWrong` if the first host that judges a date of this
-        machine is more than 12 hours away. A malformed date, and a difference of less than a minute, change nothing.
+        machine is more than 12 hours away. It is transient if a host has accepted a date before, and rejects its own:
+        one of its gateways is wrong. A malformed date, and a difference of less than a minute, change nothing.
         """
         had_trial, self._trial_s = self._trial_s is not None, None
+        self._has_tried |= had_trial
         date = http_date(error.server_date)
-        if had_trial or date is None:
+        if date is None:
             return error
         skew_s = (date - self.skews.local_now()).total_seconds()
-        if abs(skew_s) > _MAX_SKEW_S:
-            if self.skews.has_accepted:
-                return error
-            hours = skew_s / 3600
-            return FatalError(CLOCK_WRONG, f"This machine's clock is off by {hours:.1f} hours; set it right.")
-        if abs(skew_s - self._signed_s) > _MIN_SKEW_S:
+        if not had_trial and abs(skew_s - self._signed_s) <= _MIN_SKEW_S:  # the date wasn't the reason
+            return error
+        is_usable = abs(skew_s) <= _MAX_SKEW_S
+        if is_usable and not self._has_tried:
             self._trial_s = skew_s
-        return error
+            return error
+        if not self.skews.accepted_s:
+            return error if is_usable else FatalError(CLOCK_WRONG, _CLOCK_WRONG.format(skew_s / 3600))
+        if self._host not in self.skews.accepted_s:
+            return error
+        return TransientError(error.code, error.message, http_status=error.http_status, request_id=error.request_id)

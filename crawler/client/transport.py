@@ -7,8 +7,7 @@ tokens. `connections` and `name_lookup` are the parts of aiohttp that are replac
 from __future__ import annotations
 
 import ssl
-import zlib
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -21,12 +20,12 @@ from yarl import URL
 
 from crawler.client.connections import MAX_HEAD_BYTES, NO_HEAD, BoundedConnector
 from crawler.client.name_lookup import NameLookup
+from crawler.client.response_body import LARGE_BYTES, PLAIN, BodyReader
 from crawler.errors import ApiError, FatalError, TransientError
 
 _CONNECT_TIMEOUT_S = 10.0
 # Four for each connection of the default concurrency: a lookup may last four times as long as a request waits for it.
 MOST_LOOKUPS = 256
-_GZIP = 16 + zlib.MAX_WBITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ class _Request(aiohttp.ClientRequest):
 class Transport:
     """The HTTP session of a whole crawl; an async context manager.
 
-    `max_page_bytes` caps a body after decompression; a compressed body may have a quarter of it. `proxy`, a URL that
+    `max_page_bytes` caps a body after decompression. `proxy`, a URL that
     may have a user name and password, is used for https; plain http is for loopback and the metadata service of the
     machine, which no proxy can reach. Proxies of the environment are never used. At most `lookups` names are looked up
     at a time.
@@ -87,6 +86,7 @@ class Transport:
     ) -> None:
         self._connections = connections
         self._lookups = lookups
+        self._bodies = BodyReader()
         self._max_page_bytes = max_page_bytes
         self._ca_file = ca_file
         self._proxy = proxy
@@ -147,51 +147,13 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise _translated(error) from None
 
-    def _read(self, response: aiohttp.ClientResponse, asked_bytes: int) -> Awaitable[bytes]:
+    async def _read(self, response: aiohttp.ClientResponse, asked_bytes: int) -> bytes:
         max_bytes = min(asked_bytes or self._max_page_bytes, self._max_page_bytes)
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
-        if encoding in {"", "identity"}:
-            return _read_plain(response, max_bytes)
-        if encoding not in {"gzip", "x-gzip"}:
-            raise FatalError("UnknownEncoding", "The answer is compressed in a way that wasn't asked for.")
-        return _read_gzip(response, max_bytes)
-
-
-async def _read_plain(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    announced = response.content_length
-    if announced is not None and announced <= max_bytes:
-        return await response.read()
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > max_bytes:
-            raise _too_large(max_bytes)
-    return bytes(body)
-
-
-async def _read_gzip(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    decoder, body, received = zlib.decompressobj(_GZIP), bytearray(), 0
-    async for chunk in response.content.iter_any():
-        received += len(chunk)
-        body += _decompress(decoder, chunk, max_bytes + 1 - len(body))
-        if len(body) > max_bytes or received > max_bytes // 4:
-            raise _too_large(max_bytes)
-    if not decoder.eof or decoder.unused_data:
-        raise TransientError("InvalidResponse", "The compressed answer was cut, or has more after its end.")
-    return bytes(body)
-
-
-def _decompress(decoder: zlib._Decompress, chunk: bytes, room: int) -> bytes:
-    try:
-        return decoder.decompress(chunk, max(1, room))
-    except zlib.error:
-        raise TransientError("InvalidResponse", "The compressed answer is damaged.") from None
-
-
-def _too_large(max_bytes: int) -> ApiError:
-    return FatalError(
-        "TooLarge", f"The answer is larger than {max_bytes} bytes; [transport] max_page_bytes bounds pages."
-    )
+        announced = response.content_length
+        if encoding in PLAIN and announced is not None and announced <= min(max_bytes, LARGE_BYTES):
+            return await response.read()
+        return await self._bodies.read(response.content.iter_any(), encoding, max_bytes)
 
 
 @lru_cache(8)

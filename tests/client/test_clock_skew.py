@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from crawler.client.client import RequestCounts, SignedAccount
 from crawler.client.clock_skew import ClockSkews, SignatureDates
 from crawler.client.request import ApiRequest
-from crawler.errors import ApiError, FatalError, ResignError
+from crawler.errors import ApiError, FatalError, ResignError, TransientError
 from crawler.testing import FakeClock, FakeProvider, FakeSender, answer, client_over
 from crawler.text import http_date
 from tests.support.examples import examples
@@ -140,6 +141,42 @@ async def test_a_host_that_is_days_away_fails_alone_after_another_accepted_a_dat
     assert (type(error), error.code) == (FatalError, "ClockWrong")
 
 
+@pytest.mark.parametrize("ahead_s", [6 * HOUR_S, -6 * HOUR_S, 50 * HOUR_S, 9e9])
+async def test_one_wrong_gateway_among_several_of_a_host_loses_no_call(ahead_s):
+    """F86: every third answer of a host that answers well is a rejection with a wrong date."""
+    cloud = Cloud()
+    right = cloud.client._sender._script
+
+    def some_wrong(request):
+        cloud.asked["all"] += 1
+        if cloud.asked["all"] % 3 == 0 and not request.headers["host"].startswith("sts"):
+            cloud.rejected["wrong gateway"] += 1
+            with suppress(OverflowError):
+                date = format_datetime(cloud.clock.now() + timedelta(seconds=ahead_s), usegmt=True)
+                return answer(400, EXPIRED, {"Date": date})
+            return answer(400, EXPIRED, {"Date": "Fri, 31 Dec 9999 23:59:59 GMT"})
+        return right(request)
+
+    cloud.client._sender._script = some_wrong
+    await cloud.call("sts")
+    for _ in range(100):
+        await cloud.call("cn-one")
+    assert cloud.rejected["wrong gateway"] > 40
+    assert cloud.client.clock.of("cn-one.fc.aliyuncs.com") == 0
+
+
+async def test_a_host_that_rejects_its_own_date_after_it_accepted_one_has_bounded_attempts():
+    """F86, P8: like any other passing fault of a gateway."""
+    cloud = Cloud()
+    await cloud.call("sts")
+    await cloud.call("cn-one")
+    cloud.never, cloud.ahead_s["cn-one"] = frozenset({"cn-one"}), 6 * HOUR_S
+    error = await cloud.fails("cn-one")
+    assert (type(error), error.code) == (TransientError, "InvalidTimeStamp.Expired")
+    assert cloud.dates["cn-one"] == [0.0] + [0.0, 6.0] + [0.0] * 6
+    assert cloud.client.clock.of("cn-one.fc.aliyuncs.com") == 0
+
+
 async def test_a_trial_goes_on_through_another_failure():
     """F86: a 503 says nothing about the date."""
     cloud = Cloud(**{"cn-one": HOUR_S})
@@ -173,7 +210,7 @@ def test_whatever_one_host_says_another_keeps_its_date(answers):
             continue
         error = ResignError("InvalidTimeStamp.Expired", "")
         error.server_date = format_datetime(clock.now() + timedelta(seconds=ahead_s), usegmt=True)
-        assert dates.rejected(error) is error
+        assert dates.rejected(error).code == error.code
     assert (skews.of("good"), skews.default_s) == (0, 0)
 
 

@@ -44,7 +44,7 @@ from crawler.snapshot import DirectoryEntry, Status
 _REPORTED_SKEW_S = 60.0
 _SET_CLOCK = "Correct this machine's clock with NTP."
 _NETWORK = "Check the network, the firewall and [endpoints]."
-_UNREACHED = {"ConnectionFailed", "DnsFailed", "Timeout"}
+_UNREACHED = {"ConnectionFailed", "DnsFailed", "InvalidResponse", "RedirectRefused", "Timeout"}
 # The user is waiting, so fewer retries than in a crawl.
 _ATTEMPTS = 2
 

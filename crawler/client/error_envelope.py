@@ -16,6 +16,7 @@ from xml.parsers import expat
 
 import msgspec
 
+from crawler.json_bounds import excess_of
 from crawler.text import ACTION
 
 # Field names without case, underscores and hyphens.
@@ -49,7 +50,14 @@ class Envelope:
 
 
 def read_envelope(body: bytes) -> Envelope:
-    """Return the envelope of a decompressed body. Raises nothing."""
+    """Return the envelope of a decompressed body. Raises nothing.
+
+    Nothing is read out of a body that isn't UTF-8. One beyond the bounds of any JSON has no envelope.
+    """
+    if not is_text(body):
+        return Envelope(is_document=False)
+    if excess_of(body):
+        return Envelope()
     fields = _json_fields(body)
     if fields is None:
         fields = _xml_fields(body)
@@ -58,6 +66,15 @@ def read_envelope(body: bytes) -> Envelope:
     if not fields or fields.keys() == _ONLY_ID:
         return Envelope(request_id=_text(fields.get("requestid")))
     return _envelope(fields)
+
+
+def is_text(body: bytes) -> bool:
+    """Whether a body is UTF-8."""
+    try:
+        body.decode()  # a decoder of JSON doesn't look into the texts that it skips
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _envelope(fields: Mapping[str, object]) -> Envelope:

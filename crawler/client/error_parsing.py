@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from urllib.parse import urlsplit
 
-from crawler.client.error_envelope import Envelope, read_envelope
+from crawler.client.error_envelope import Envelope, is_text, read_envelope
 from crawler.client.error_rules import CLASSES, ErrorRule, ErrorRules, load_rules
 from crawler.errors import ApiError, DeniedError, FatalError, TransientError
-from crawler.text import LONGEST_MESSAGE, clean_message, missing_action
+from crawler.text import LONGEST_MESSAGE, clean_message, http_date, missing_action
 
 __all__ = [
     "CLASSES",
@@ -29,6 +28,9 @@ LONGEST_CODE = 128
 # Limits are counted per second to per day; a longer hint is a malformed one.
 LONGEST_HINT_S = 7 * 86_400.0
 _NOT_OURS = "it isn't an answer of the service; check proxies, firewalls and [endpoints]"
+# Throttling by its status alone, whatever the body is: the rate must be cut.
+_TOO_MANY = 429
+_LONGEST_START = 100
 
 
 def error_from_response(
@@ -43,21 +45,25 @@ def error_from_response(
 ) -> ApiError | None:
     """Return the error that a response is, None for a success. `body` is decompressed; `now` is aware.
 
-    A redirect is FatalError `RedirectRefused`: a signed request stays at its host. With a 2xx status, a body that isn't
-    complete JSON is TransientError `InvalidResponse`, and one with a non-empty code, with `errors` or with
-    `success: false` is that error. A 403 with another document, such as HTML, is the page of a proxy or a firewall: it
-    says nothing about permissions, and is FatalError. Whether the JSON has the requested list is checked later, by
-    pagination. `parents`: the kinds of the resources that the request names.
+    A redirect is TransientError `RedirectRefused`: a signed request stays at its host, where another attempt may be
+    answered. A damaged body is TransientError `InvalidResponse`, and nothing of it is read. With a 2xx status, so is
+    every body that isn't complete JSON, and one with a non-empty code, with `errors` or with `success: false` is that
+    error. A 403 with another document, such as HTML, is the page of a proxy or a firewall: it says nothing about
+    permissions, and is FatalError. Whether the JSON has the requested list is checked later, by pagination. `parents`:
+    the kinds of the resources that the request names.
     """
     envelope = read_envelope(body)
     if 200 <= status < 300 and envelope.is_document and not envelope.code:
         return None
     request_id = _request_id(headers, envelope)
     if 300 <= status < 400:
-        return FatalError("RedirectRefused", _redirect(headers), http_status=status, request_id=request_id)
-    if 200 <= status < 300 and not envelope.is_document:
+        return TransientError("RedirectRefused", _redirect(headers), http_status=status, request_id=request_id)
+    hint_s = retry_after_s(headers, now)
+    if not envelope.is_document and (200 <= status < 300 or (status != _TOO_MANY and _is_damaged(headers, body))):
         message = _bare("no complete JSON", status, headers, body)
-        return TransientError("InvalidResponse", message, http_status=status, request_id=request_id)
+        return TransientError(
+            "InvalidResponse", message, http_status=status, request_id=request_id, retry_after_s=hint_s
+        )
     if not envelope.is_document and status == 403:
         message = f"{_bare('no error code', status, headers, body)}: {_NOT_OURS}"
         return FatalError(f"Http{status}", message, http_status=status, request_id=request_id)
@@ -68,7 +74,7 @@ def error_from_response(
         envelope.message or ("" if envelope.code else _bare("no error code", status, headers, body)),
         http_status=status,
         request_id=request_id,
-        retry_after_s=retry_after_s(headers, now),
+        retry_after_s=hint_s,
         action=envelope.action,
         parents=parents,
     )
@@ -98,6 +104,16 @@ def error_for_code(
         text = text if missing in text else f"{clean_message(message, 400)} (missing permission: {missing})".lstrip()
     shown = clean_message(code, LONGEST_CODE) or f"Http{http_status}"
     return error_type(shown, text, http_status=http_status, request_id=request_id, retry_after_s=retry_after_s)
+
+
+def _is_damaged(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a body that isn't a complete document was meant as JSON or XML, or isn't text in UTF-8 at all."""
+    start = body[:_LONGEST_START].lstrip()
+    if not start:
+        return False
+    kind = _header(headers, "content-type").lower()
+    is_meant = "json" in kind or ("xml" in kind and "html" not in kind)
+    return is_meant or start[:1] in b"{[" or not is_text(body)
 
 
 def _request_id(headers: Mapping[str, str], envelope: Envelope) -> str:
@@ -131,7 +147,8 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
 
     x-acs-retry-after (milliseconds) before the larger TimeLeft (milliseconds) of x-ratelimit-user-api and
     x-ratelimit-user before Retry-After (seconds or an HTTP date). A malformed, longer or repeated hint is ignored.
-    So is TimeLeft with a `Remain` above 0: that limit wasn't reached.
+    So is TimeLeft with a `Remain` above 0: that limit wasn't reached. An HTTP date is compared with the response's own
+    Date, which is of the same clock.
     Source: alibabacloud-tea-openapi 0.4.6 and aliyun-cli, which read the first three, checked 2026-11-22.
     """
     direct = _hint(_header(headers, "x-acs-retry-after"), per_second=1000)
@@ -141,7 +158,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     left = max((window for window in windows if window), default=None)
     if left:
         return left
-    return _retry_after_s(_header(headers, "retry-after"), now)
+    return _retry_after_s(_header(headers, "retry-after"), http_date(_header(headers, "date")) or now)
 
 
 def _hint(text: str, per_second: int = 1) -> float | None:
@@ -163,9 +180,8 @@ def _time_left_s(text: str) -> float | None:
 def _retry_after_s(text: str, now: datetime) -> float | None:
     if not text.isascii() or "," not in text:
         return _hint(text)
-    try:
-        at = parsedate_to_datetime(text)
-        hint_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
+    at = http_date(text)
+    if at is None:
         return None
+    hint_s = (at - now).total_seconds()
     return max(0.0, hint_s) if hint_s <= LONGEST_HINT_S else None

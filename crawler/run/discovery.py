@@ -20,6 +20,9 @@ STS_VERSION = "2015-04-01"
 # The vendor has about 30 regions.
 MAX_REGIONS = 500
 _LONGEST_NAMED = 40
+# Many times what these operations answer.
+_MAX_STS_BYTES = 256 * 1024
+_MAX_REGIONS_BYTES = 1024 * 1024
 
 
 class FixedProvider:
@@ -70,7 +73,7 @@ class StsCall:
         channel = self._channels.get(key)
         if channel is None:
             channel = self._channels[key] = self._client.channel(key[0], "", product, action)
-        request = ApiRequest(product, STS_VERSION, action, "", "/", {}, parameters)
+        request = ApiRequest(product, STS_VERSION, action, "", "/", {}, parameters, max_bytes=_MAX_STS_BYTES)
         caller = SignedAccount(self._account_id, FixedProvider(credentials) if credentials else None)
 
         def read(response: HttpResponse) -> Mapping[str, Any]:
@@ -107,7 +110,9 @@ async def describe_regions(
     """
     assert product.regions is not None, "the caller checks that the product has the operation"
     operation = product.regions
-    request = ApiRequest(product.key, product.version, operation.action, region_id, operation.path)
+    request = ApiRequest(
+        product.key, product.version, operation.action, region_id, operation.path, max_bytes=_MAX_REGIONS_BYTES
+    )
     channel = client.channel(caller.account_id, region_id, product.key, operation.action)
     node: Any = await client.call(request, caller, channel, read_object, tally)
     for step in operation.records:
@@ -152,7 +157,7 @@ def read_object(body: bytes) -> Mapping[str, Any]:
     try:
         value = parse(body)
     except ExcessiveJsonError as error:
-        raise FatalError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
+        raise FatalError("Excessive", f"The answer is {error}.", http_status=200) from None
     except InvalidJsonError as error:
         raise TransientError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
     if not isinstance(value, dict):

@@ -27,6 +27,8 @@ from crawler.snapshot import Status
 # The code of an account for which STS didn't answer; other codes are InvalidCredentials and AccountMismatch.
 UNREACHABLE = "Unreachable"
 _MAX_SHOWN = 5
+# STS lets a caller assume a hundred roles a second; more tasks would only take memory.
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,16 +198,22 @@ async def open_session(resolved: ResolvedConfig, system: System) -> AsyncIterato
 async def _concurrently(
     accounts: Sequence[Account], one: Callable[[Account], Awaitable[ResolvedAccount]]
 ) -> list[ResolvedAccount]:
-    """Return the result of `one` for each account, in the accounts' order. All run concurrently."""
+    """Return the result of `one` for each account, in the accounts' order. At most `_AT_ONCE` run concurrently."""
     found: dict[str, ResolvedAccount] = {}
+    waiting = iter(accounts)
 
-    async def keep(account: Account) -> None:
-        found[account.id] = await one(account)
+    async def work() -> None:
+        for account in waiting:
+            found[account.id] = await one(account)
 
     async with anyio.create_task_group() as tasks:
-        for account in accounts:
-            tasks.start_soon(keep, account)
+        for _ in range(min(_AT_ONCE, len(accounts))):
+            tasks.start_soon(work)
     return [found[account.id] for account in accounts]
+
+
+# Codes of the crawler itself, for answers that STS didn't give.
+_NOT_OF_STS = frozenset({"Excessive", "InvalidResponse", "RedirectRefused", "TlsFailed", "TooLarge"})
 
 
 def _refusal_by_sts(error: ApiError) -> SkipReason:
@@ -213,7 +221,7 @@ def _refusal_by_sts(error: ApiError) -> SkipReason:
     if error.code == CLOCK_WRONG:
         return SkipReason(CLOCK_WRONG, error.message)
     is_page = error.code == f"Http{error.http_status}"  # the page of a proxy, which has no code of STS
-    if is_page or error.http_status == 0 or error.code in {"InvalidResponse", "TlsFailed", "TooLarge"}:
+    if is_page or error.http_status == 0 or error.code in _NOT_OF_STS:
         return SkipReason(UNREACHABLE, f"STS can't identify the credentials: {error}")
     advice = {
         "InvalidAccessKeyId.NotFound": "there is no such access key",

@@ -31,6 +31,7 @@ _NOT_OURS = "it isn't an answer of the service; check proxies, firewalls and [en
 # Throttling by its status alone, whatever the body is: the rate must be cut.
 _TOO_MANY = 429
 _LONGEST_START = 100
+_XML_START = re.compile(rb"(?:<\?xml[^>]*>\s*)?<Error\b")
 
 
 def error_from_response(
@@ -107,13 +108,13 @@ def error_for_code(
 
 
 def _is_damaged(headers: Mapping[str, str], body: bytes) -> bool:
-    """Whether a body that isn't a complete document was meant as JSON or XML, or isn't text in UTF-8 at all."""
+    """Whether a body that isn't a complete document was meant as JSON, is a cut error in XML, or isn't UTF-8 at all."""
     start = body[:_LONGEST_START].lstrip()
     if not start:
         return False
-    kind = _header(headers, "content-type").lower()
-    is_meant = "json" in kind or ("xml" in kind and "html" not in kind)
-    return is_meant or start[:1] in b"{[" or not is_text(body)
+    if start[:1] in b"{[" or "json" in _header(headers, "content-type").lower() or not is_text(body):
+        return True
+    return _XML_START.match(start) is not None and b"</Error" not in body
 
 
 def _request_id(headers: Mapping[str, str], envelope: Envelope) -> str:

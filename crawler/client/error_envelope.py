@@ -147,14 +147,14 @@ def _json_fields(body: bytes) -> dict[str, object] | None:
     except msgspec.ValidationError:
         return {}
     except (ValueError, RecursionError):
-        return _lenient(body)
+        return _lenient(body.decode().removeprefix("\ufeff"))
     return _named((name, _value(raw)) for name, raw in raws.items() if _plain(name) in _FIELDS)
 
 
-def _lenient(body: bytes) -> dict[str, object] | None:
+def _lenient(text: str) -> dict[str, object] | None:
     """Parse JSON that the strict parser rejects (a lone surrogate, NaN): it may still be rows or an error."""
     try:
-        found = json.loads(body)
+        found = json.loads(text)  # of bytes it would guess the encoding
     except (ValueError, RecursionError):
         return None
     return _named(found.items()) if isinstance(found, dict) else {}

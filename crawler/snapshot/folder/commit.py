@@ -24,6 +24,7 @@ from crawler.snapshot.layout import (
     staged,
     table_folder,
 )
+from crawler.snapshot.limits import LINE_BYTES, MANIFEST_BYTES
 
 if TYPE_CHECKING:
     from crawler.snapshot.disk import Disk
@@ -116,7 +117,7 @@ def _committed_manifest(disk: Disk, snapshot_id: str) -> Manifest | None:
     path = manifest_path(snapshot_id)
     for place in (staged(snapshot_id, path), path):
         if disk.has(place):
-            return manifests.decode(disk.read(place), place)
+            return manifests.decode(disk.read(place, MANIFEST_BYTES), place)
     return None
 
 
@@ -168,5 +169,5 @@ def _latest_text(snapshot_id: str) -> bytes:
 
 def latest_id(disk: Disk) -> str:
     """Return the ID in LATEST if that snapshot has a manifest, else "", which sorts before every ID."""
-    found = disk.read(LATEST).decode("ascii", "replace").strip() if disk.has(LATEST) else ""
+    found = disk.read(LATEST, LINE_BYTES).decode("ascii", "replace").strip() if disk.has(LATEST) else ""
     return found if is_snapshot_id(found) and disk.has(manifest_path(found)) else ""

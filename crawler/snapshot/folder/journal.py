@@ -17,6 +17,7 @@ import msgspec
 from crawler.errors import OutputError
 from crawler.snapshot.layout import parent, staged
 from crawler.snapshot.ledger import ScopeRow
+from crawler.snapshot.limits import JOURNAL_BYTES
 from crawler.snapshot.manifest import Instant, PartFile
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def read_journal(disk: Disk, snapshot_id: str) -> tuple[ResumeConditions, list[J
     Raises OutputError if the file can't be read.
     """
     path = journal_path(snapshot_id)
-    lines = disk.read(path).split(b"\n")[:-1] if disk.has(path) else []
+    lines = disk.read(path, JOURNAL_BYTES).split(b"\n")[:-1] if disk.has(path) else []
     conditions = _parse_line(lines[0], ResumeConditions) if lines else None
     if conditions is None or (conditions.format, conditions.snapshot_id) != (FORMAT, snapshot_id):
         return None

@@ -27,6 +27,7 @@ from crawler.snapshot.layout import (
     staged,
     table_folder,
 )
+from crawler.snapshot.limits import MANIFEST_BYTES
 from crawler.snapshot.prune_plan import expire_from, plan_prune
 from crawler.snapshot.reader import read_manifest
 
@@ -78,7 +79,7 @@ def finish_removals(disk: Disk) -> None:
             continue
         tombstone = pruned(snapshot_id, _TOMBSTONE)
         if disk.has(tombstone):
-            _finish(disk, manifests.decode(disk.read(tombstone), tombstone))
+            _finish(disk, manifests.decode(disk.read(tombstone, MANIFEST_BYTES), tombstone))
         elif not disk.names(pruned(snapshot_id)):
             disk.remove_folder(pruned(snapshot_id))
 

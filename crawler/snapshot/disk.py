@@ -159,12 +159,8 @@ class Disk:
         with self._translate_errors("open", path), self._folder(parent(path)) as folder:
             fd = os.open(_name(path), _UPDATE_FLAGS, self._file_mode, dir_fd=folder)
             try:
-                found = os.fstat(fd)
-                if kind := kind_of(found.st_mode):
-                    raise UnfitFileError(f"is {kind}, not a regular file")
-                if found.st_nlink != 1:
-                    raise OSError(errno.EMLINK, "it is a hard link")
-                if found.st_uid == os.geteuid():
+                _check_own_file(fd)
+                if os.fstat(fd).st_uid == os.geteuid():
                     set_mode(fd, path, self._file_mode)
             except BaseException:
                 os.close(fd)
@@ -280,6 +276,15 @@ class Disk:
         if error.errno in _LINKED:
             return f"{text}; links are not followed in the output, and a file can't replace a folder"
         return text
+
+
+def _check_own_file(fd: int) -> None:
+    """Raise OSError for a file that isn't regular, and for one that has another name elsewhere."""
+    found = os.fstat(fd)
+    if kind := kind_of(found.st_mode):
+        raise UnfitFileError(f"is {kind}, not a regular file")
+    if found.st_nlink != 1:
+        raise OSError(errno.EMLINK, "it is a hard link")
 
 
 def make_folders(disk: Disk, path: str) -> list[str]:

@@ -77,7 +77,7 @@ def open_folder(root: Path, path: str) -> int:
             except NotADirectoryError:
                 found = _lstat(name, fd)
                 kind = (kind_of(found.st_mode) if found is not None else "") or "a file"
-                raise UnfitFileError(f"is in {name}, which is {kind}, not a folder") from None
+                raise UnfitFileError(f"can't be reached: {name} is {kind}, not a folder") from None
             os.close(fd)
             fd = deeper
     except BaseException:
@@ -106,14 +106,14 @@ def checked_names(path: str) -> list[str]:
 
 def read_at_most(fd: int, limit: int) -> bytes:
     """Return the whole content of an open file. Raises UnfitFileError if it has more than `limit` bytes."""
+    size = os.fstat(fd).st_size
     content = bytearray()
-    # The size in the folder's entry may be wrong: files of /proc have none, and another process may append.
-    wanted = min(os.fstat(fd).st_size, limit) + 1
-    while chunk := os.read(fd, wanted):
+    # The size may be wrong: files of /proc have none, and another process may append.
+    while size <= limit and (chunk := os.read(fd, min(max(size, _CHUNK_BYTES), limit) + 1)):
         content += chunk
-        if len(content) > limit:
-            raise UnfitFileError(f"is larger than {limit:,} bytes")
-        wanted = min(_CHUNK_BYTES, limit + 1 - len(content))
+        size = len(content)
+    if size > limit:
+        raise UnfitFileError(f"is larger than {limit:,} bytes")
     return bytes(content)
 
 

@@ -25,7 +25,8 @@ from crawler.snapshot import (
     read_manifest,
 )
 from crawler.snapshot.layout import manifest_path
-from crawler.snapshot.reader import storage_of
+from crawler.snapshot.limits import MANIFEST_BYTES
+from crawler.snapshot.reader import check_regular, storage_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -66,7 +67,7 @@ class OpenSnapshot:
     def manifest_sha256(self) -> str:
         """The SHA-256 of the manifest's file, in hex. It proves later which snapshot was read."""
         path = manifest_path(self.manifest.snapshot_id)
-        content = storage_of(self.bucket or self.root).read(path)
+        content = storage_of(self.bucket or self.root).read(path, MANIFEST_BYTES)
         if content is None:
             raise OutputError(f"{path} was removed during reading")
         return hashlib.sha256(content).hexdigest()
@@ -76,9 +77,14 @@ class OpenSnapshot:
         return [self.local_path(file) for file in self.manifest.tables[table].files]
 
     def local_path(self, file: PartFile) -> str:
-        """Return the local path of a file of the manifest. Raises OutputError if it can't be fetched."""
+        """Return the local path of a file of the manifest.
+
+        Raises OutputError if it can't be fetched, or if something else than a regular file is in its place.
+        """
         path = self.root / file.path
-        if self.bucket is not None and not path.exists():
+        if self.bucket is None:
+            check_regular(self.root, file.path)
+        elif not path.exists():
             self.bucket.fetch(file, path)
         return str(path)
 

@@ -17,6 +17,7 @@ in the SQL, and the day when the list was compared with it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from crawler.errors import ConfigError
+from crawler.local_files import open_regular, reason_of
 from crawler.snapshot.layout import is_table
 
 Severity = Literal["high", "medium", "low", "info"]
@@ -115,7 +117,7 @@ def _read_folder(folder: Path) -> Iterable[Finding]:
 
 def _read_file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path, may_be_link=True), "rb") as file:
             content = file.read(_LARGEST_FILE_BYTES + 1)
         if len(content) > _LARGEST_FILE_BYTES:
             raise ConfigError(f"{path}: larger than 1 MiB, the limit for a finding")
@@ -123,7 +125,7 @@ def _read_file(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
     except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+        raise ConfigError(f"{path}: can't be read: {reason_of(error)}") from None
 
 
 def _split_header(text: str, where: str) -> tuple[dict[str, str], str]:

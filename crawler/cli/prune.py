@@ -122,6 +122,7 @@ def _prune_value(done: PrunePlan, *, dry_run: bool) -> dict[str, Any]:
         "kept": [{**_summary(entry), "reasons": done.reasons[entry.snapshot_id]} for entry in done.kept],
         "removed": [_summary(entry) for entry in done.removed],
         "unfinished_removed": done.unfinished,
+        "stuck": done.stuck,
     }
 
 
@@ -150,5 +151,7 @@ def _print_prune(done: PrunePlan, *, dry_run: bool) -> None:
             out.print(table_of(columns, rows, title=f"{title}: {len(rows)}", numbers=("rows", "size")))
     for snapshot_id in done.unfinished:
         out.print(safe(f"{'Would be removed' if dry_run else 'Removed'}: {snapshot_id}, an unfinished crawl."))
+    for sentence in done.stuck:
+        out.print(safe(f"Not completed: {sentence}.", "red"))
     if not done.removed and not done.unfinished:
         out.print("Nothing to remove.")

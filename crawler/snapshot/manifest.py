@@ -161,6 +161,14 @@ def decode(text: bytes, name: str) -> Manifest:
     return manifest
 
 
+def decode_of(snapshot_id: str, text: bytes, name: str) -> Manifest:
+    """As `decode`. Raises OutputError also for the manifest of another snapshot."""
+    manifest = decode(text, name)
+    if manifest.snapshot_id != snapshot_id:
+        raise OutputError(f"{name} is the manifest of another snapshot, {manifest.snapshot_id}")
+    return manifest
+
+
 def checksum_line(text: bytes, snapshot_id: str) -> bytes:
     """Return the line that `sha256sum` prints for the manifest in its folder."""
     name = manifest_path(snapshot_id).rpartition("/")[2]

@@ -223,10 +223,7 @@ def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
     expected = _read(root, checksum_path(snapshot_id), LINE_BYTES)
     if expected is not None and expected != manifests.checksum_line(text, snapshot_id):
         raise OutputError(f"{path} doesn't match its checksum: it was changed or damaged after its commit")
-    manifest = manifests.decode(text, path)
-    if manifest.snapshot_id != snapshot_id:
-        raise OutputError(f"{path} is the manifest of another snapshot, {manifest.snapshot_id}")
-    return manifest
+    return manifests.decode_of(snapshot_id, text, path)
 
 
 def read_ledger(root: OutputLocation, manifest: Manifest) -> list[ScopeRow]:

@@ -9,10 +9,12 @@ and folders that are empty then. All functions need the output's lock, which `pr
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.disk import Disk, make_folders_durably, remove_tree
+from crawler.snapshot.disk import Disk, check_depth, make_folders_durably, remove_tree
 from crawler.snapshot.folder.commit import complete_committed
 from crawler.snapshot.folder.lock import OutputLock
 from crawler.snapshot.folder.preflight import sweep_probes
@@ -60,9 +62,9 @@ def prune(
     disk = disk or Disk(root, umask)
     with _locked(disk, now):
         sweep_probes(disk, now)
-        finish_removals(disk)
-        complete_committed(disk)
-        plan = plan_prune(root, rules, now, lakes)
+        stuck = finish_removals(disk)
+        complete_committed(disk, stuck)
+        plan = replace(plan_prune(root, rules, now, lakes), stuck=stuck)
         expire_from(lakes, root, plan)
         for entry in reversed(plan.removed):
             _remove(disk, read_manifest(root, entry.snapshot_id))
@@ -71,17 +73,28 @@ def prune(
         return plan
 
 
-def finish_removals(disk: Disk) -> None:
-    """Continue the interrupted removals. Raises OutputError."""
+def finish_removals(disk: Disk) -> list[str]:
+    """Continue the interrupted removals. Return a sentence for each whose files aren't known. Raises OutputError."""
+    stuck = []
     for name in disk.names(STAGING):
         snapshot_id = pruned_id(name)
         if not snapshot_id:
             continue
         tombstone = pruned(snapshot_id, _TOMBSTONE)
-        if disk.has(tombstone):
-            _finish(disk, manifests.decode(disk.read(tombstone, MANIFEST_BYTES), tombstone))
-        elif not disk.names(pruned(snapshot_id)):
-            disk.remove_folder(pruned(snapshot_id))
+        if not disk.has(tombstone):
+            if not disk.names(pruned(snapshot_id)):
+                disk.remove_folder(pruned(snapshot_id))
+            continue
+        try:
+            manifest = manifests.decode_of(snapshot_id, disk.read(tombstone, MANIFEST_BYTES), tombstone)
+        except OutputError as error:
+            stuck.append(
+                f"the removal of {snapshot_id} can't be completed: {error}; "
+                f"restore it, or remove {pruned(snapshot_id)} and the snapshot's folders in the tables"
+            )
+        else:
+            _finish(disk, manifest)
+    return stuck
 
 
 @contextmanager
@@ -148,7 +161,8 @@ def _remove_empty(disk: Disk, path: str, top: str) -> None:
 
 
 def _walk(disk: Disk, path: str, below: str = "") -> Iterator[str]:
-    """Yield the paths of all files under a folder, relative to it."""
+    """Yield the paths of all files under a folder, relative to it. Raises OutputError."""
+    check_depth(path)
     for name in disk.names(path):
         if disk.is_folder(f"{path}/{name}"):
             yield from _walk(disk, f"{path}/{name}", f"{below}{name}/")

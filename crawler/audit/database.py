@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from crawler.audit.temporary import process_folder, spill_folder
 from crawler.errors import OutputError
 from crawler.snapshot import (
     BucketReader,
@@ -102,13 +100,7 @@ def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnap
     ledger = read_ledger(root, manifest)
     if isinstance(root, Path):
         return OpenSnapshot(root, manifest, ledger)
-    return OpenSnapshot(_temporary_folder(), manifest, ledger, root)
-
-
-def _temporary_folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="acs-inventory-read-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    return OpenSnapshot(process_folder("the files of a bucket"), manifest, ledger, root)
 
 
 @contextmanager
@@ -118,8 +110,8 @@ def session(
     settings: Mapping[str, str] = MappingProxyType({}),
     others: Sequence[OpenSnapshot] = (),
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="acs-inventory-") as folder:
+    """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder, if any."""
+    with spill_folder() as folder:
         connection = connect(snapshot, tables, {"temp_directory": folder, **settings}, others)
         _sessions.append(connection)
         try:

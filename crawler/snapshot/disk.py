@@ -167,26 +167,6 @@ class Disk:
                 raise
             return fd
 
-    def fit_modes(self, path: str) -> None:
-        """Give a folder, and all files and folders below it, the modes of this output. Links are left alone.
-
-        For folders into which other libraries write, with the process's umask.
-        """
-        check_depth(path)
-        with self._translate_errors("set modes in", path), self._folder(path) as folder:
-            set_mode(folder, path, self._folder_mode)
-        for name in self.names(path):
-            inner = f"{path}/{name}"
-            found = self.stat(inner)
-            if found is not None and stat.S_ISDIR(found.st_mode):
-                self.fit_modes(inner)
-            elif found is not None and stat.S_ISREG(found.st_mode):
-                fd = self.open_for_reading(inner)
-                try:
-                    set_mode(fd, inner, self._file_mode)
-                finally:
-                    os.close(fd)
-
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def names(self, path: str) -> list[str]:

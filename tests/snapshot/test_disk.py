@@ -82,22 +82,6 @@ def test_file_system_without_modes_is_named_as_that(tmp_path, monkeypatch, step,
     opened.close_root()
 
 
-def test_modes_of_what_another_library_wrote_are_fitted(place, tmp_path):
-    """F73"""
-    (tmp_path / "log/inner").mkdir(parents=True)
-    (tmp_path / "log/inner/x").write_text("")
-    for path in ("log", "log/inner", "log/inner/x"):
-        (tmp_path / path).chmod(0o777)
-    (tmp_path / "outside").write_text("")
-    (tmp_path / "outside").chmod(0o666)
-    (tmp_path / "log/link").symlink_to(tmp_path / "outside")
-    os.mkfifo(tmp_path / "log/pipe")
-    with ends_within(5):
-        place.fit_modes("log")
-    assert [mode(tmp_path / path) & 0o777 for path in ("log", "log/inner", "log/inner/x")] == [0o750, 0o750, 0o640]
-    assert mode(tmp_path / "outside") == 0o666
-
-
 @pytest.mark.parametrize("kind", ODD)
 def test_file_that_is_not_regular_is_refused_by_a_crawl(place, tmp_path, kind):
     """F72"""

@@ -111,10 +111,14 @@ def complete_committed(disk: Disk, stuck: list[str] | None = None) -> list[str]:
             manifest = _committed_manifest(disk, name)
             if manifest is not None:
                 _check_files(disk, manifest)
-        except _StuckCommitError as error:
+        except OutputError as error:
+            sentence = (
+                f"snapshot {name} can't be completed: {error}; "
+                f"restore it, or remove {staged(name)} and the snapshot's folders in the tables"
+            )
             if stuck is None:
-                raise
-            stuck.append(str(error))
+                raise OutputError(sentence) from error
+            stuck.append(sentence)
             continue
         if manifest is not None:
             # A recovery that was killed may have left it, unflushed.
@@ -130,35 +134,21 @@ def check_latest(disk: Disk) -> None:
         os.close(disk.open_for_reading(LATEST))
 
 
-class _StuckCommitError(OutputError):
-    """A committed snapshot can't be completed, because a staged file isn't what was committed."""
-
-
 def _committed_manifest(disk: Disk, snapshot_id: str) -> Manifest | None:
     if not disk.is_folder(staged(snapshot_id)):
         return None
     path = manifest_path(snapshot_id)
     for place in (staged(snapshot_id, path), path):
         if disk.has(place):
-            try:
-                return manifests.decode_of(snapshot_id, disk.read(place, MANIFEST_BYTES), place)
-            except OutputError as error:
-                raise _stuck(snapshot_id, str(error)) from error
+            return manifests.decode_of(snapshot_id, disk.read(place, MANIFEST_BYTES), place)
     return None
-
-
-def _stuck(snapshot_id: str, reason: str) -> _StuckCommitError:
-    return _StuckCommitError(
-        f"snapshot {snapshot_id} can't be completed: {reason}; "
-        f"restore it, or remove {staged(snapshot_id)} and the snapshot's folders in the tables"
-    )
 
 
 def _check_files(disk: Disk, manifest: Manifest) -> None:
     files = [file for entry in manifest.tables.values() for file in entry.files]
     for file in [*files, manifest.ledger]:
         if not any(_is_whole(disk, file, place) for place in (staged(manifest.snapshot_id, file.path), file.path)):
-            raise _stuck(manifest.snapshot_id, f"{file.path} is missing or has another size")
+            raise OutputError(f"{file.path} is missing or has another size")
 
 
 def _is_whole(disk: Disk, file: PartFile, place: str) -> bool:

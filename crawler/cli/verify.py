@@ -15,7 +15,7 @@ from crawler.errors import ExitCode, OutputError
 
 if TYPE_CHECKING:
     from crawler.snapshot import OutputLocation
-    from crawler.snapshot.strays import BadFile
+    from crawler.snapshot.orphans import BadFile
     from crawler.snapshot.verify import VerifyResult
 
 

@@ -1,6 +1,6 @@
 """The verification of committed snapshots: each file against its manifest, the manifest against its checksum (P13).
 
-It also finds strays, see `strays`. It doesn't write and doesn't take the output's lock, so that it can run during a
+It also finds orphans, see `orphans`. It doesn't write and doesn't take the output's lock, so that it can run during a
 crawl. Snapshots that a crawl or a `prune` is moving are skipped. `root` is a local folder, or a bucket opened for
 reading. No content of the output makes it wait, or end before it has verified the other snapshots.
 """
@@ -34,8 +34,8 @@ from crawler.snapshot.layout import (
 )
 from crawler.snapshot.ledger import decode_ledger
 from crawler.snapshot.limits import LEDGER_BYTES, LINE_BYTES, MANIFEST_BYTES
+from crawler.snapshot.orphans import BadFile, find_orphans, unlisted_files
 from crawler.snapshot.reader import Folder, storage_of
-from crawler.snapshot.strays import BadFile, find_strays, unlisted_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -76,7 +76,7 @@ def verify_snapshot(root: OutputLocation, snapshot_id: str) -> VerifyResult:
 
 
 def verify_all(root: OutputLocation) -> tuple[list[VerifyResult], list[BadFile]]:
-    """Verify every snapshot, newest first; the second list is about LATEST and the strays. Raises OutputError."""
+    """Verify every snapshot, newest first; the second list is about LATEST and the orphans. Raises OutputError."""
     verdicts: list[VerifyResult] = []
     tables_by_id: dict[str, frozenset[str] | None] = {}
     for snapshot_id in _known_ids(root):
@@ -88,7 +88,7 @@ def verify_all(root: OutputLocation) -> tuple[list[VerifyResult], list[BadFile]]
             verdict = VerifyResult(snapshot_id, bad_files=(BadFile(manifest_path(snapshot_id), str(error)),))
             tables_by_id[snapshot_id] = None
         verdicts.append(verdict)
-    return verdicts, [*_check_latest(root, verdicts), *_strays(root, tables_by_id)]
+    return verdicts, [*_check_latest(root, verdicts), *_orphans(root, tables_by_id)]
 
 
 def _verify_known(root: OutputLocation, snapshot_id: str) -> tuple[VerifyResult, frozenset[str] | None]:
@@ -294,13 +294,13 @@ def _moving_ids(root: OutputLocation) -> set[str]:
     return {name for name in names if is_snapshot_id(name)} | {pruned_id(name) for name in names} - {""}
 
 
-def _strays(root: OutputLocation, tables_by_id: dict[str, frozenset[str] | None]) -> list[BadFile]:
-    """Return the strays that are still there, sorted. Raises OutputError."""
+def _orphans(root: OutputLocation, tables_by_id: dict[str, frozenset[str] | None]) -> list[BadFile]:
+    """Return the orphans that are still there, sorted. Raises OutputError."""
     if not isinstance(root, Path):
         return []
     moving = _moving_ids(root)
-    found = list(find_strays(root, {**dict.fromkeys(moving), **tables_by_id}))
+    found = list(find_orphans(root, {**dict.fromkeys(moving), **tables_by_id}))
     # A crawl may have committed a snapshot, or a `prune` begun to remove one, during the search.
     moving = {*moving, *_moving_ids(root), *_known_ids(root)}
-    strays = [stray for stray, snapshot_id in found if snapshot_id not in moving]
-    return sorted((stray for stray in strays if os.path.lexists(root / stray.path)), key=lambda stray: stray.path)
+    orphans = [orphan for orphan, snapshot_id in found if snapshot_id not in moving]
+    return sorted((orphan for orphan in orphans if os.path.lexists(root / orphan.path)), key=lambda orphan: orphan.path)

@@ -103,7 +103,7 @@ def test_lock_that_is_not_a_regular_file_is_refused(place, tmp_path, kind):
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "a/./x", "a//x", "..", "/etc"])
 def test_path_that_leaves_the_root_is_refused_by_every_step(place, tmp_path, path):
-    """T31: names of files come from manifests and journals, which anyone who can write there may have made."""
+    """T32: names of files come from manifests and journals, which anyone who can write there may have made."""
     (tmp_path / "a").mkdir()
     for step in (
         place.stat,

@@ -203,7 +203,7 @@ def test_sums_that_do_not_add_up_are_found(root):
 ACCOUNT_FOLDER = f"{FOLDER}/account={ACCOUNT}"
 DATE = FOLDER.rpartition("/")[0]
 INSIDE = f"account={ACCOUNT}/region=cn-hangzhou"
-STRAYS = [
+ORPHANS = [
     f"{ACCOUNT_FOLDER}/region=cn-hangzhou/extra.parquet",
     f"{ACCOUNT_FOLDER}/region=cn-hangzhou/._part-0.parquet",
     f"{ACCOUNT_FOLDER}/region=cn-hangzhou/_extra.parquet",
@@ -229,16 +229,16 @@ def put_part(root, path):
     shutil.copy(root / PART, root / path)
 
 
-@pytest.mark.parametrize("path", STRAYS)
-def test_stray_that_a_reader_takes_along_is_named(root, path):
+@pytest.mark.parametrize("path", ORPHANS)
+def test_orphan_that_a_reader_takes_along_is_named(root, path):
     """F74: below a table's folder at any depth, under any name, and in another folder that looks like a table's."""
     put_part(root, path)
     assert bad(root).keys() == {path}
 
 
-@pytest.mark.parametrize("path", [path for path in STRAYS if path.startswith("fc_functions/")])
+@pytest.mark.parametrize("path", [path for path in ORPHANS if path.startswith("fc_functions/")])
 def test_no_reader_of_the_documentation_takes_along_what_is_not_named(root, path):
-    """F74: DuckDB's and Polars' globs and pyarrow's folder have the rows of the stray; each of them is a witness."""
+    """F74: DuckDB's and Polars' globs and pyarrow's folder have the rows of the orphan; each of them is a witness."""
     counts = {name: count(root) for name, count in READERS.items()}
     assert set(counts.values()) == {6}
     put_part(root, path)
@@ -280,12 +280,12 @@ def test_what_no_reader_takes_along_is_not_named(root):
     assert bad(root) == {}
 
 
-def test_snapshot_in_a_folder_of_a_table_that_it_does_not_have_is_a_stray(root):
+def test_snapshot_in_a_folder_of_a_table_that_it_does_not_have_is_an_orphan(root):
     """F74: whatever its path looks like, a file that no manifest lists is one."""
-    stray = PART.replace("fc_functions", "fc_layers")
-    put_part(root, stray)
-    assert bad(root).keys() == {stray}
-    assert bad(root)[stray] == "is in no snapshot's manifest, but a reader with a glob pattern reads it"
+    orphan = PART.replace("fc_functions", "fc_layers")
+    put_part(root, orphan)
+    assert bad(root).keys() == {orphan}
+    assert bad(root)[orphan] == "is in no snapshot's manifest, but a reader with a glob pattern reads it"
 
 
 def test_folders_without_end_are_named_and_not_followed(root):
@@ -318,7 +318,7 @@ def test_file_of_a_terabyte_is_not_read(root, path):
 
 @pytest.mark.parametrize("folder", ["_snapshots", "fc_functions", FOLDER])
 def test_link_in_place_of_a_folder_is_not_followed(root, folder):
-    """T23, for readers too."""
+    """T32"""
     (root / folder).rename(root / "moved")
     (root / folder).symlink_to(root / "moved")
     if folder == "_snapshots":

@@ -1,7 +1,7 @@
-"""The search for strays: files that a reader with a glob pattern takes along, although no manifest lists them.
+"""The search for orphans: files that a reader with a glob pattern takes along, although no manifest lists them.
 
 DuckDB and Polars read `*.parquet` at any depth, also under a name that begins with a dot, and follow links. pyarrow and
-Spark read a whole folder, except names that begin with a dot or an underscore. The log of a Delta table isn't a stray.
+Spark read a whole folder, except names that begin with a dot or an underscore. A Delta table's log is no orphan.
 Only for local outputs: buckets are read by the manifest. No file is opened, and no link is followed.
 """
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _READ = "but a reader with a glob pattern reads it"
 _UNLISTED = f"isn't in the snapshot's manifest, {_READ}"
-_STRAY = f"is in no snapshot's manifest, {_READ}"
-_ORPHAN = f"is of a snapshot without a manifest, {_READ}"
+_ORPHAN_FILE = f"is in no snapshot's manifest, {_READ}"
+_ORPHAN_FOLDER = f"is of a snapshot without a manifest, {_READ}"
 _TOO_DEEP = f"has folders nested more than {FOLDER_DEPTH} deep, which aren't searched"
 _TOO_MANY = f"has more than {FOLDER_NAMES:,} names, of which the others aren't searched"
 
@@ -43,7 +43,7 @@ class BadFile:
 
 
 def unlisted_files(root: Path, manifest: Manifest) -> Iterator[BadFile]:
-    """Yield the strays in a snapshot's own folders."""
+    """Yield the orphans in a snapshot's own folders."""
     for table, entry in manifest.tables.items():
         listed = {file.path for file in entry.files}
         for found in _Search(root, _UNLISTED).walk(table_folder(table, manifest.snapshot_id)):
@@ -51,8 +51,8 @@ def unlisted_files(root: Path, manifest: Manifest) -> Iterator[BadFile]:
                 yield found
 
 
-def find_strays(root: Path, tables_by_id: Mapping[str, frozenset[str] | None]) -> Iterator[tuple[BadFile, str]]:
-    """Yield the strays in all tables' folders, except in those that `unlisted_files` searches.
+def find_orphans(root: Path, tables_by_id: Mapping[str, frozenset[str] | None]) -> Iterator[tuple[BadFile, str]]:
+    """Yield the orphans in all tables' folders, except in those that `unlisted_files` searches.
 
     `tables_by_id`: ID of a known snapshot → its tables, None if its manifest can't be read. For the folder of another
     snapshot, which may have been committed meanwhile, its ID comes with it.
@@ -64,7 +64,7 @@ def find_strays(root: Path, tables_by_id: Mapping[str, frozenset[str] | None]) -
         if entry.is_dir(follow_symlinks=False):
             yield from _search_table(root, entry.name, tables_by_id)
         elif entry.is_dir():
-            yield BadFile(entry.name, _STRAY), ""
+            yield BadFile(entry.name, _ORPHAN_FILE), ""
 
 
 def _search_table(
@@ -73,11 +73,11 @@ def _search_table(
     skipped = {f"{table}/{_DELTA_LOG}"}
     for path, snapshot_id in _snapshot_folders(root, table):
         if snapshot_id not in tables_by_id:
-            yield BadFile(path, _ORPHAN), snapshot_id
+            yield BadFile(path, _ORPHAN_FOLDER), snapshot_id
             skipped.add(path)
         elif (tables := tables_by_id[snapshot_id]) is None or table in tables:
             skipped.add(path)
-    for found in _Search(root, _STRAY).walk(table, skipped):
+    for found in _Search(root, _ORPHAN_FILE).walk(table, skipped):
         yield found, ""
 
 

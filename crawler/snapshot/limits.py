@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 # LATEST has a line with an ID; the file next to a manifest has a line with a hash and a name.
 LINE_BYTES = 1024
-MANIFEST_BYTES = 256 * 1024 * 1024
+MANIFEST_BYTES = 1024 * 1024 * 1024
 LEDGER_BYTES = 256 * 1024 * 1024
 LEDGER_UNCOMPRESSED_BYTES = 4 * 1024 * 1024 * 1024
 LEDGER_ROWS = 5_000_000

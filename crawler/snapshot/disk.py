@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from crawler.errors import OutputError
 from crawler.local_files import UnfitFileError, checked_names, kind_of, open_regular, read_at_most
 from crawler.snapshot.layout import parent
-from crawler.snapshot.limits import FOLDER_DEPTH, FOLDER_NAMES
+from crawler.snapshot.limits import FOLDER_DEPTH, FOLDER_NAMES, SMALL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -200,7 +200,7 @@ class Disk:
         with self._translate_errors("open", path), self._folder(parent(path)) as folder:
             return open_regular(_name(path), folder_fd=folder)
 
-    def read(self, path: str, limit: int) -> bytes:
+    def read(self, path: str, limit: int = SMALL_BYTES) -> bytes:
         """Return the content of a regular file with at most `limit` bytes."""
         fd = self.open_for_reading(path)
         try:

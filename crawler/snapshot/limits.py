@@ -13,8 +13,9 @@ from msgspec import Meta
 
 _T = TypeVar("_T")
 
-# LATEST has a line with an ID; the file next to a manifest has a line with a hash and a name.
+# Of a file without a bound of its own. LATEST has a line with an ID; the file next to a manifest has a line with a hash and a name.
 LINE_BYTES = 1024
+SMALL_BYTES = 1024 * 1024
 MANIFEST_BYTES = 1024 * 1024 * 1024
 LEDGER_BYTES = 256 * 1024 * 1024
 LEDGER_UNCOMPRESSED_BYTES = 4 * 1024 * 1024 * 1024
@@ -26,7 +27,7 @@ FOLDER_NAMES = 1_000_000
 # A snapshot's own folders are six levels deep under the staging folder.
 FOLDER_DEPTH = 64
 
-# Dates of these years stay dates in every time zone, in Parquet and in pandas.
+# Moments of these years are dates in every time zone.
 _YEARS = range(1900, 9999)
 
 Count = Annotated[int, Meta(ge=0, lt=1 << 62)]

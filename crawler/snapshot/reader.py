@@ -15,7 +15,7 @@ from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import first_names
 from crawler.snapshot.layout import LATEST, SNAPSHOTS, checksum_path, is_snapshot_id, manifest_path
 from crawler.snapshot.ledger import decode_ledger
-from crawler.snapshot.limits import LEDGER_BYTES, LINE_BYTES, MANIFEST_BYTES
+from crawler.snapshot.limits import LEDGER_BYTES, LINE_BYTES, MANIFEST_BYTES, SMALL_BYTES
 from crawler.snapshot.object_store import open_store, translate
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Storage(Protocol):
     """An output to read. Paths are relative to it. Methods raise OutputError; messages contain its `str`."""
 
-    def read(self, path: str, limit: int) -> bytes | None:
+    def read(self, path: str, limit: int = SMALL_BYTES) -> bytes | None:
         """Return the content of a file; None if it doesn't exist. A file of more than `limit` bytes is an error."""
         ...
 
@@ -49,7 +49,7 @@ class Folder:
     def __str__(self) -> str:
         return str(self.root)
 
-    def read(self, path: str, limit: int) -> bytes | None:
+    def read(self, path: str, limit: int = SMALL_BYTES) -> bytes | None:
         """See `Storage.read`."""
         try:
             with self.opened(path) as file:
@@ -91,7 +91,7 @@ class BucketReader:
     def __str__(self) -> str:
         return self.place.uri
 
-    def read(self, path: str, limit: int) -> bytes | None:
+    def read(self, path: str, limit: int = SMALL_BYTES) -> bytes | None:
         """See `Storage.read`."""
         import obstore
 

@@ -13,8 +13,9 @@ from msgspec import Meta
 
 _T = TypeVar("_T")
 
-# Of a file without a bound of its own. LATEST has a line with an ID; the file next to a manifest has a line with a hash and a name.
+# LATEST has a line with an ID; the file next to a manifest has a line with a hash and a name.
 LINE_BYTES = 1024
+# Of a file without a bound of its own.
 SMALL_BYTES = 1024 * 1024
 MANIFEST_BYTES = 1024 * 1024 * 1024
 LEDGER_BYTES = 256 * 1024 * 1024

@@ -117,6 +117,15 @@ def read_at_most(fd: int, limit: int) -> bytes:
     return bytes(content)
 
 
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file of the user's, also behind a link. Raises OSError, see `read_at_most`."""
+    fd = open_regular(path, may_be_link=True)
+    try:
+        return read_at_most(fd, limit)
+    finally:
+        os.close(fd)
+
+
 def home_folder(environ: Mapping[str, str]) -> Path:
     """Return `$HOME`, else the user's folder in the system's list of users, else a folder that doesn't exist."""
     if home := environ.get("HOME", ""):

@@ -1,8 +1,9 @@
 """The search for orphans: files that a reader with a glob pattern takes along, although no manifest lists them.
 
 DuckDB and Polars read `*.parquet` at any depth, also under a name that begins with a dot, and follow links. pyarrow and
-Spark read a whole folder, except names that begin with a dot or an underscore. A Delta table's log is no orphan.
-Only for local outputs: buckets are read by the manifest. No file is opened, and no link is followed.
+Spark read a whole folder, except names that begin with a dot or an underscore. A Delta table's log is no orphan, nor is
+a file of a user beside the snapshots that isn't Parquet. Only for local outputs: buckets are read by the manifest. No
+link is followed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from crawler.local_files import reason_of
+from crawler.local_files import UnfitFileError, open_below, reason_of
 from crawler.snapshot.layout import is_snapshot_id, snapshot_date, table_folder
 from crawler.snapshot.limits import FOLDER_DEPTH, FOLDER_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from crawler.snapshot.manifest import Manifest
@@ -30,6 +31,7 @@ _TOO_DEEP = f"has folders nested more than {FOLDER_DEPTH} deep, which aren't sea
 _TOO_MANY = f"has more than {FOLDER_NAMES:,} names, of which the others aren't searched"
 
 _HIDDEN = (".", "_")
+_MAGIC = b"PAR1"
 _DELTA_LOG = "_delta_log"
 _DATE, _SNAPSHOT = "snapshot_date=", "snapshot="
 
@@ -46,7 +48,7 @@ def unlisted_files(root: Path, manifest: Manifest) -> Iterator[BadFile]:
     """Yield the orphans in a snapshot's own folders."""
     for table, entry in manifest.tables.items():
         listed = {file.path for file in entry.files}
-        for found in _Search(root, _UNLISTED).walk(table_folder(table, manifest.snapshot_id)):
+        for found in _walk(root, table_folder(table, manifest.snapshot_id), _UNLISTED):
             if found.path not in listed:
                 yield found
 
@@ -77,8 +79,9 @@ def _search_table(
             skipped.add(path)
         elif (tables := tables_by_id[snapshot_id]) is None or table in tables:
             skipped.add(path)
-    for found in _Search(root, _ORPHAN_FILE).walk(table, skipped):
-        yield found, ""
+    for found in _walk(root, table, _ORPHAN_FILE, skipped):
+        if found.path.endswith(".parquet") or found.reason != _ORPHAN_FILE or _is_parquet(root, found.path):
+            yield found, ""
 
 
 def _snapshot_folders(root: Path, table: str) -> Iterator[tuple[str, str]]:
@@ -96,29 +99,38 @@ def _snapshot_folders(root: Path, table: str) -> Iterator[tuple[str, str]]:
                 yield path, snapshot_id
 
 
-@dataclass(frozen=True, slots=True)
-class _Search:
-    root: Path
-    reason: str
+def _walk(root: Path, top: str, reason: str, skipped: Collection[str] = ()) -> Iterator[BadFile]:
+    """Yield all files below a folder that some reader takes along, and each folder that can't be searched."""
+    pending = [top]
+    while pending:
+        folder = pending.pop()
+        entries, problem = _entries(root / folder)
+        if folder.count("/") > FOLDER_DEPTH:
+            entries, problem = [], _TOO_DEEP
+        if problem:
+            yield BadFile(folder, problem)
+        for entry in entries:
+            path = f"{folder}/{entry.name}"
+            if path in skipped:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+            elif _is_read(path.removeprefix(f"{top}/")) or entry.is_dir():
+                yield BadFile(path, reason)
 
-    def walk(self, top: str, skipped: set[str] | frozenset[str] = frozenset()) -> Iterator[BadFile]:
-        """Yield all files below a folder that some reader takes along, and each folder that can't be searched."""
-        pending = [top]
-        while pending:
-            folder = pending.pop()
-            entries, problem = _entries(self.root / folder)
-            if folder.count("/") > FOLDER_DEPTH:
-                entries, problem = [], _TOO_DEEP
-            if problem:
-                yield BadFile(folder, problem)
-            for entry in entries:
-                path = f"{folder}/{entry.name}"
-                if path in skipped:
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(path)
-                elif _is_read(path.removeprefix(f"{top}/")) or entry.is_dir():
-                    yield BadFile(path, self.reason)
+
+def _is_parquet(root: Path, path: str) -> bool:
+    """Return whether a file with another name is Parquet by its first bytes, or isn't a regular file."""
+    try:
+        fd = open_below(root, path)
+    except UnfitFileError:
+        return True
+    except OSError:
+        return False
+    try:
+        return os.read(fd, len(_MAGIC)) == _MAGIC
+    finally:
+        os.close(fd)
 
 
 def _is_read(path: str) -> bool:

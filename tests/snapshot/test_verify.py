@@ -277,6 +277,8 @@ def test_what_no_reader_takes_along_is_not_named(root):
         f"_staging/prune-{OLD.replace('00aa', '00bb')}/fc_functions/part-0.parquet",
     ):
         put_part(root, path)
+    (root / "fc_functions/readme.md").write_text("About this table")
+    (root / "fc_functions/.#readme.md").symlink_to("nowhere")
     assert bad(root) == {}
 
 

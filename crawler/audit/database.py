@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from crawler.audit.snapshot_files import PREFIX, SnapshotFiles, snapshot_url
+from crawler.audit.temporary import process_folder, spill_folder
 from crawler.errors import OutputError
 from crawler.snapshot import (
     BucketReader,
@@ -28,7 +26,8 @@ from crawler.snapshot import (
     read_manifest,
 )
 from crawler.snapshot.layout import manifest_path
-from crawler.snapshot.reader import storage_of
+from crawler.snapshot.limits import MANIFEST_BYTES
+from crawler.snapshot.reader import check_regular, storage_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,7 +75,7 @@ class OpenSnapshot:
     def manifest_sha256(self) -> str:
         """The SHA-256 of the manifest's file, in hex. It proves later which snapshot was read."""
         path = manifest_path(self.manifest.snapshot_id)
-        content = storage_of(self.bucket or self.root).read(path)
+        content = storage_of(self.bucket or self.root).read(path, MANIFEST_BYTES)
         if content is None:
             raise OutputError(f"{path} was removed during reading")
         return hashlib.sha256(content).hexdigest()
@@ -92,9 +91,14 @@ class OpenSnapshot:
         return [*parts, folder + self.manifest.ledger.path]
 
     def local_path(self, file: PartFile) -> str:
-        """Return the local path of a file of the manifest. Raises OutputError if it can't be fetched."""
+        """Return the local path of a file of the manifest.
+
+        Raises OutputError if it can't be fetched, or if something else than a regular file is in its place.
+        """
         path = self.root / file.path
-        if self.bucket is not None and not path.exists():
+        if self.bucket is None:
+            check_regular(self.root, file.path)
+        elif not path.exists():
             self.bucket.fetch(file, path)
         return str(path)
 
@@ -112,13 +116,7 @@ def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnap
     ledger = read_ledger(root, manifest)
     if isinstance(root, Path):
         return OpenSnapshot(root, manifest, ledger)
-    return OpenSnapshot(_temporary_folder(), manifest, ledger, root)
-
-
-def _temporary_folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="acs-inventory-read-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    return OpenSnapshot(process_folder("the files of a bucket"), manifest, ledger, root)
 
 
 @contextmanager
@@ -128,8 +126,8 @@ def session(
     settings: Mapping[str, str] = MappingProxyType({}),
     others: Sequence[OpenSnapshot] = (),
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="acs-inventory-") as folder:
+    """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder, if any."""
+    with spill_folder() as folder:
         connection = connect(snapshot, tables, {"temp_directory": folder, **settings}, others)
         results = weakref.WeakSet[pa.RecordBatchReader]()
         _sessions.append((connection, results))

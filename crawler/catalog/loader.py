@@ -30,9 +30,12 @@ from crawler.catalog.model import (
     Window,
 )
 from crawler.errors import CatalogError
+from crawler.local_files import read_regular, reason_of
 
 # Keys of earlier versions, by section, with the reason. They are ignored with a warning; other unknown keys are errors.
 _IGNORED_KEYS = {("paging", "prefix"): "lists are no longer split by prefix"}
+
+_LARGEST_FILE_BYTES = 8 * 1024 * 1024
 
 _File = TypeVar("_File")
 
@@ -104,13 +107,13 @@ def _product_of(path: Path, root: Path, products: Mapping[str, Product]) -> Prod
 
 def _read_toml(path: Path, root: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(read_regular(path, _LARGEST_FILE_BYTES).decode("utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise CatalogError(f"{_file_name(path, root)}: not TOML: {error}.") from None
     except UnicodeDecodeError as error:
         raise CatalogError(f"{_file_name(path, root)}: not UTF-8 at byte {error.start}.") from None
     except OSError as error:
-        raise CatalogError(f"{_file_name(path, root)}: can't be read: {error.strerror}.") from None
+        raise CatalogError(f"{_file_name(path, root)}: can't be read: {reason_of(error)}.") from None
 
 
 def _convert(document: Mapping[str, Any], kind: type[_File], where: str) -> _File:

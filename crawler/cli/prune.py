@@ -14,7 +14,8 @@ from crawler.cli.echo import print_json
 from crawler.cli.inputs import load, locate_output
 from crawler.cli.options import common_options, config_option, json_option, uri_option
 from crawler.cli.signals import run_async
-from crawler.errors import ConfigError
+from crawler.errors import ConfigError, ExitCode
+from crawler.text import escape_control
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -61,7 +62,7 @@ def _keep_option(name: str, text: str) -> Callable[[_Command], _Command]:
 @common_options
 def prune(
     config_file: Path | None, uri: str | None, as_json: bool, dry_run: bool, within: str | None, **counts: float | None
-) -> None:
+) -> int:
     """Remove snapshots that no rule keeps.
 
     The rules are those of `restic forget`. A snapshot stays if at least one rule keeps it. Periods are in UTC. The
@@ -71,6 +72,9 @@ def prune(
     whose files are the content of an Iceberg or Delta table, and those with an unreadable manifest. A snapshot leaves
     the Iceberg table before its files are removed; a catalog outside of the output is asked with --config. Leftovers of
     crawls killed more than 24 hours ago are removed; files of other origin never are.
+
+    Exit codes: 0 done; 2 wrong usage; 4 the output can't be written, or an interrupted commit or removal can't be
+    completed, after the others were removed; 11 a crawl holds the output.
     """
     from crawler.snapshot.retention import Duration, KeepRules
 
@@ -83,6 +87,9 @@ def prune(
         print_json(_prune_value(done, dry_run=dry_run))
     else:
         _print_prune(done, dry_run=dry_run)
+    for sentence in done.stuck:
+        click.echo(f"acs-inventory: {escape_control(sentence)}", err=True)
+    return ExitCode.OUTPUT if done.stuck else ExitCode.SUCCESS
 
 
 def _prune(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool) -> PrunePlan:
@@ -119,6 +126,7 @@ def _prune_value(done: PrunePlan, *, dry_run: bool) -> dict[str, Any]:
         "kept": [{**_summary(entry), "reasons": done.reasons[entry.snapshot_id]} for entry in done.kept],
         "removed": [_summary(entry) for entry in done.removed],
         "unfinished_removed": done.unfinished,
+        "stuck": done.stuck,
     }
 
 

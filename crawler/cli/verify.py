@@ -15,7 +15,8 @@ from crawler.errors import ExitCode, OutputError
 
 if TYPE_CHECKING:
     from crawler.snapshot import OutputLocation
-    from crawler.snapshot.verify import BadFile, VerifyResult
+    from crawler.snapshot.orphans import BadFile
+    from crawler.snapshot.verify import VerifyResult
 
 
 @click.command("verify")

@@ -9,6 +9,7 @@ OpenSearch; alibabacloud-tea-openapi 0.4.6, which reads `Code` and `code` in JSO
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -32,6 +33,7 @@ MAX_XML_BYTES = 65_536
 _MAX_XML_DEPTH = 8
 _XML_ROOTS = frozenset(("error", "errorresponse", "response"))
 _SPACE = b" \t\r\n"
+_DECLARED = re.compile(rb"<\?xml[^>]*\bencoding=")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -52,14 +54,13 @@ class Envelope:
 def read_envelope(body: bytes) -> Envelope:
     """Return the envelope of a decompressed body. Raises nothing.
 
-    Nothing is read out of a body that isn't UTF-8. One beyond the bounds of any JSON has no envelope.
+    Nothing is read out of a body that isn't UTF-8, except for XML that declares its encoding. A body beyond the bounds
+    of any JSON has no envelope.
     """
-    if not is_text(body):
-        return Envelope(is_document=False)
     if excess_of(body):
         return Envelope()
-    fields = _json_fields(body)
-    if fields is None:
+    fields = _json_fields(body) if is_text(body) else None
+    if fields is None and (is_text(body) or _DECLARED.match(body)):
         fields = _xml_fields(body)
     if fields is None:
         return Envelope(is_document=False)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
+from crawler.snapshot.limits import is_instant
 from crawler.text import ACCOUNT_ID, REGION_ID
 
 if TYPE_CHECKING:
@@ -47,8 +49,8 @@ def is_future(snapshot_id: str, now: datetime) -> bool:
 
 
 def is_snapshot_id(text: str) -> bool:
-    """Return whether the text is a snapshot ID. IDs sort by their start."""
-    return _SNAPSHOT_ID.fullmatch(text) is not None
+    """Return whether the text is a snapshot ID, with a start that exists. IDs sort by their start."""
+    return _SNAPSHOT_ID.fullmatch(text) is not None and _start(text[:16]) is not None
 
 
 def is_table(text: str) -> bool:
@@ -64,17 +66,13 @@ def snapshot_in_path(path: str) -> str:
 
 def snapshot_date(snapshot_id: str) -> str:
     """Return the UTC date of the start, such as `2026-11-21`. Raises OutputError for an invalid ID."""
-    checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
+    checked = _checked_id(snapshot_id)
     return f"{checked[:4]}-{checked[4:6]}-{checked[6:8]}"
 
 
 def started_at(snapshot_id: str) -> datetime:
     """Return the start in an ID, to the second. Raises OutputError for an invalid ID."""
-    checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
-    try:
-        return datetime.strptime(checked[:16], "%Y%m%dT%H%M%S%z")
-    except ValueError:
-        raise OutputError(f"{checked!r} can't be a snapshot: its day or time doesn't exist") from None
+    return datetime.strptime(_checked_id(snapshot_id)[:16], "%Y%m%dT%H%M%S%z")
 
 
 def table_folder(table: str, snapshot_id: str) -> str:
@@ -149,6 +147,23 @@ def pruned_id(name: str) -> str:
 def parent(path: str) -> str:
     """Return the folder of a path; `""` is the root."""
     return path.rpartition("/")[0]
+
+
+@lru_cache(1024)
+def _start(text: str) -> datetime | None:
+    """Return the instant in an ID; None for a day or time that doesn't exist, or that no snapshot has."""
+    try:
+        found = datetime.strptime(text, "%Y%m%dT%H%M%S%z")
+    except ValueError:
+        return None
+    return found if is_instant(found) else None
+
+
+def _checked_id(snapshot_id: str) -> str:
+    checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
+    if _start(checked[:16]) is None:
+        raise OutputError(f"{checked!r} can't be a snapshot in the output's paths: its day or time doesn't exist")
+    return checked
 
 
 def _checked(pattern: re.Pattern[str], kind: str, text: str) -> str:

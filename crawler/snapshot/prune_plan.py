@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.snapshot.layout import STAGING, is_snapshot_id, manifest_path, staged, started_at
-from crawler.snapshot.reader import list_snapshots, read_manifest
+from crawler.snapshot.reader import list_snapshots, read_manifest, storage_of
 from crawler.snapshot.retention import KeepRules, keep
 
 if TYPE_CHECKING:
@@ -24,12 +23,16 @@ UNFINISHED_FOR = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """The snapshots that stay, those to remove, the `reasons` for those that stay, the IDs of `unfinished` crawls."""
+    """The snapshots that stay, those to remove, the `reasons` for those that stay, the IDs of `unfinished` crawls.
+
+    `stuck` has a sentence for each interrupted commit or removal that can't be completed.
+    """
 
     kept: list[SnapshotSummary]
     removed: list[SnapshotSummary]
     reasons: dict[str, list[str]]
     unfinished: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
 
 
 def plan_prune(root: OutputLocation, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()) -> PrunePlan:
@@ -108,11 +111,9 @@ def _dead_crawls(root: OutputLocation, now: datetime) -> list[str]:
     """Return the IDs of old staged snapshots that aren't committed. A committed one will be promoted. Folders only."""
     if not isinstance(root, Path):
         return []
-    folder = root / STAGING
-    names = sorted(filter(is_snapshot_id, os.listdir(folder))) if folder.is_dir() else []  # noqa: PTH208 - names
     return [
         name
-        for name in names
+        for name in sorted(filter(is_snapshot_id, storage_of(root).names(STAGING)))
         if now - started_at(name) >= UNFINISHED_FOR
         and not (root / staged(name, manifest_path(name))).exists()
         and not (root / manifest_path(name)).exists()

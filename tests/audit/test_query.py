@@ -16,6 +16,7 @@ from crawler.catalog import load_catalog
 from crawler.errors import ConfigError, OutputError, QueryError
 from crawler.snapshot import ScopeRow, Status
 from tests.support.hostile_rows import TEXTS, hostile_snapshot
+from tests.support.odd_files import ODD, ends_within, put
 from tests.support.written_snapshots import ACCOUNT, SNAPSHOT, write
 
 
@@ -230,6 +231,27 @@ def test_a_file_that_is_gone_or_damaged_is_the_outputs_error(snapshot, tmp_path,
     damage(first)
     with pytest.raises(OutputError, match=r"run `snapshots verify` for details: .*part-0.parquet"):
         ask(broken, "SELECT max(description) FROM fc_functions")
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_file_that_is_not_regular_is_refused_before_the_database_opens_it(snapshot, tmp_path, kind):
+    """F72: DuckDB would wait for a named pipe, in a thread that no signal reaches."""
+    copy = copied(snapshot, tmp_path / "x")
+    [part, *_] = copy.files("fc_functions")
+    put(Path(part), kind)
+    with ends_within(20), pytest.raises(OutputError, match=f"part-0.parquet of .* is {kind}, not a regular file"):
+        ask(copy, "FROM fc_functions")
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_ledger_and_manifest_that_are_not_regular_are_refused(snapshot, tmp_path, kind):
+    """F72"""
+    copy = copied(snapshot, tmp_path / "x")
+    for path in (copy.manifest.ledger.path, f"_snapshots/{SNAPSHOT}.json"):
+        put(copy.root / path, kind)
+        message = f"{path} of .* is {kind}, not a regular file; remove it"
+        with ends_within(20), pytest.raises(OutputError, match=message):
+            open_snapshot(copy.root, SNAPSHOT)
 
 
 def test_only_the_tables_that_are_asked_for_are_opened(snapshot, tmp_path):

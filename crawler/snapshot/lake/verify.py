@@ -16,8 +16,8 @@ from crawler.snapshot.lake.identity import check_record, read_record
 from crawler.snapshot.lake.known import lakes_in
 from crawler.snapshot.lake.publish import open_lake
 from crawler.snapshot.layout import is_table
+from crawler.snapshot.orphans import BadFile
 from crawler.snapshot.reader import storage_of
-from crawler.snapshot.verify import BadFile
 
 if TYPE_CHECKING:
     from crawler.snapshot.lake.base import LakeSettings

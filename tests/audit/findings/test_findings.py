@@ -12,6 +12,7 @@ from crawler.audit.findings.files import parse_finding
 from crawler.errors import ConfigError
 from crawler.snapshot import DirectoryEntry, Status
 from tests.support.finding_cases import CASES
+from tests.support.odd_files import ends_within, put
 from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_REGION, REGION, write
 
 FINDINGS = {finding.name: finding for finding in load_findings()}
@@ -192,13 +193,25 @@ def test_a_file_that_is_no_finding_is_refused_with_its_name_and_the_reason(tmp_p
         ("Mine.sql", b"", "may have small letters"),
         ("mine.sql", b"\xff\xfe", "not UTF-8 at byte 0"),
         ("mine.txt", b"", "the folder has no .sql file"),
-        ("mine.sql", b"-" * (1 << 20) + b"-", "larger than 1 MiB"),
+        ("mine.sql", b"-" * (1 << 20) + b"-", "is larger than 1,048,576 bytes"),
     ],
 )
 def test_a_folder_with_something_else_is_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         load_findings([tmp_path])
+
+
+def test_file_of_ones_own_that_is_not_regular_is_refused_and_a_link_to_one_is_read(tmp_path):
+    """F72: mounted configurations are links."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (tmp_path / "text").write_text(HEADER + "SELECT 1 AS one")
+    (own / "mine.sql").symlink_to(tmp_path / "text")
+    assert [finding.name for finding in load_findings([own]) if finding.is_own] == ["mine"]
+    put(own / "mine.sql", "a named pipe")
+    with ends_within(20), pytest.raises(ConfigError, match=r"mine.sql can't be used: is a named pipe"):
+        load_findings([own])
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):

@@ -58,15 +58,14 @@ def prune(
     fails: the next call continues there.
     """
     disk = disk or Disk(root, umask)
-    with _locked(disk, now):
+    with _locked(disk, now), turn_of_prune(disk, has_lakes=bool(lakes)):
         sweep_probes(disk, now)
         finish_removals(disk)
         complete_committed(disk)
-        with turn_of_prune(disk, has_lakes=bool(lakes)):
-            plan = plan_prune(root, rules, now, lakes)
-            expire_from(lakes, root, plan)
-            for entry in reversed(plan.removed):
-                _remove(disk, read_manifest(root, entry.snapshot_id))
+        plan = plan_prune(root, rules, now, lakes)
+        expire_from(lakes, root, plan)
+        for entry in reversed(plan.removed):
+            _remove(disk, read_manifest(root, entry.snapshot_id))
         for snapshot_id in plan.unfinished:
             remove_tree(disk, staged(snapshot_id))
         return plan

@@ -68,10 +68,12 @@ def prune(
     The rules are those of `restic forget`. A snapshot stays if at least one rule keeps it. Periods are in UTC. The
     rules hold for the snapshots of each selection (--account, --region, --table of `crawl`) by itself.
 
+    If a catalog outside of the output has tables over its files, give --config, which names the catalog.
+
     Always kept: the newest complete snapshot of the whole configuration, the snapshot that LATEST names, snapshots
     whose files are the content of an Iceberg or Delta table, and those with an unreadable manifest. A snapshot leaves
-    the Iceberg table before its files are removed; a catalog outside of the output is asked with --config. Leftovers of
-    crawls killed more than 24 hours ago are removed; files of other origin never are.
+    the Iceberg table before its files are removed. Leftovers of crawls killed more than 24 hours ago are removed; files
+    of other origin never are.
 
     Exit codes: 0 done; 2 wrong usage; 4 the output can't be written, or an interrupted commit or removal can't be
     completed, after the others were removed; 11 a crawl holds the output.

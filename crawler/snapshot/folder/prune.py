@@ -64,16 +64,15 @@ def prune(
     fails: the next call continues there.
     """
     disk = disk or Disk(root, umask)
-    with _locked(disk, now):
+    with _locked(disk, now), turn_of_prune(disk, has_lakes=bool(lakes)):
         sweep_probes(disk, now)
         stuck = finish_removals(disk)
         complete_committed(disk, stuck)
-        with turn_of_prune(disk, has_lakes=bool(lakes)):
-            plan = replace(plan_prune(root, rules, now, lakes), stuck=stuck)
-            expire_from(lakes, root, plan)
-            for entry in reversed(plan.removed):
-                with _noting(stuck, entry.snapshot_id):
-                    _remove(disk, read_manifest(root, entry.snapshot_id))
+        plan = replace(plan_prune(root, rules, now, lakes), stuck=stuck)
+        expire_from(lakes, root, plan)
+        for entry in reversed(plan.removed):
+            with _noting(stuck, entry.snapshot_id):
+                _remove(disk, read_manifest(root, entry.snapshot_id))
         for snapshot_id in plan.unfinished:
             remove_tree(disk, staged(snapshot_id))
         return plan

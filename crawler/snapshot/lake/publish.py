@@ -18,9 +18,8 @@ from crawler.snapshot.lake.base import Lake, LakeSettings
 from crawler.snapshot.lake.catalog import reason_of
 from crawler.snapshot.lake.places import check_place
 from crawler.snapshot.lake.turns import turn_of_crawl
-from crawler.snapshot.layout import manifest_path
 from crawler.snapshot.location import BucketLocation
-from crawler.snapshot.reader import BucketReader, storage_of
+from crawler.snapshot.reader import BucketReader, snapshot_ids
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,4 +100,4 @@ def _unfinished(manifest: Manifest, what: str) -> Iterator[None]:
 
 def _is_committed(settings: LakeSettings, snapshot_id: str) -> bool:
     location = settings.root if isinstance(settings.root, Path) else BucketReader(settings.root)
-    return storage_of(location).read(manifest_path(snapshot_id)) is not None
+    return snapshot_id in snapshot_ids(location)

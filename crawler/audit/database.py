@@ -43,8 +43,15 @@ _AT_CONNECTING: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-# No variables of this process as tables, and no spilling into the working folder, unlike DuckDB's defaults.
-_SETTINGS = {"TimeZone": "UTC", "python_enable_replacements": "false", "temp_directory": ""}
+# Unlike DuckDB's defaults: no variables of this process as tables, no spilling into the working folder, no settings
+# that `SHOW name` displays, and no proxy from the environment, whose address may have a password.
+_SETTINGS = {
+    "TimeZone": "UTC",
+    "python_enable_replacements": "false",
+    "temp_directory": "",
+    "show_behavior": "table",
+    "http_proxy": "",
+}
 # From here on, only the files of `SnapshotFiles` and those in `temp_directory` can be opened.
 _LOCKS = (
     f"SET allowed_directories = ['{PREFIX}']",

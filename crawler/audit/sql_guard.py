@@ -56,10 +56,17 @@ def check_only_reads(connection: duckdb.DuckDBPyConnection, sql: str, statement:
     for call in calls:
         if call[1].lower() not in ALLOWED_FUNCTIONS:
             raise ConfigError(f"{statement.label}: {_place(statement, tree, call, offset)}{_refusal(call[1])}")
+    state = _views_of_state(connection)
     for table in _TABLE.finditer(tree):
-        if "/" in table[1]:  # DuckDB would read the file of that path
+        if "/" in table[1] or table[1].lower() in state:  # a name with a slash is a file's path
             place = _place(statement, tree, table, offset)
             raise ConfigError(f"{statement.label}: {place}there is no table {table[1][:80]!r}; {_SCOPE}")
+
+
+def _views_of_state(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return DuckDB's own views that show settings and the like: those of functions that a query may not use."""
+    sql = "SELECT lower(view_name) FROM duckdb_views() WHERE internal AND schema_name <> 'information_schema'"
+    return {name for (name,) in connection.execute(sql).fetchall()} - ALLOWED_FUNCTIONS
 
 
 def _place(statement: Statement, tree: str, found: re.Match[str], offset: int) -> str:

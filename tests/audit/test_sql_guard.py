@@ -149,6 +149,43 @@ def test_no_statement_writes_or_reads_a_file(snapshot, outside):
     assert outside.is_untouched()
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SHOW http_proxy",
+        "FROM (SHOW http_proxy)",
+        "DESCRIBE http_proxy",
+        "SELECT current_setting('http_proxy')",
+        "FROM pg_settings",
+        "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'http_proxy'",
+        "SUMMARIZE pg_catalog.pg_settings",
+        "FROM duckdb_settings()",
+        "FROM duckdb_logs",
+        "FROM pragma_database_list",
+        "FROM sqlite_master",
+    ],
+)
+def test_no_setting_and_nothing_of_the_environment_is_shown(snapshot, monkeypatch, sql):
+    """T33: DuckDB takes the address of a proxy, with its password, from the environment into its settings."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:{CANARY}@127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", f"http://user:{CANARY}@127.0.0.1:9")
+    with (
+        pytest.raises(ConfigError, match=r"there is no table|isn't a function") as refused,
+        run_query(snapshot, sql, TableNames(snapshot, list)) as rows,
+    ):
+        list(rows.batches)
+    assert CANARY not in str(refused.value)
+    for statement in (sql, "SHOW http_proxy", "FROM pg_settings", "SELECT current_setting('http_proxy')"):
+        assert CANARY not in str(attack_connection(snapshot, [statement]))
+
+
+def test_the_catalog_of_the_views_is_shown(snapshot):
+    """Tables and columns can be listed in the usual ways."""
+    for sql in ("SHOW ALL TABLES", "FROM information_schema.tables", "FROM duckdb_columns", "DESCRIBE fc_functions"):
+        with run_query(snapshot, sql, TableNames(snapshot, list)) as rows:
+            assert sum(batch.num_rows for batch in rows.batches) > 0
+
+
 def attack_connection(snapshot, statements):
     """Run statements without the guard, on the connection alone; return the rows of those that ran."""
     ran = []

@@ -86,7 +86,12 @@ class TransientError(ApiError):
 
 
 class ResignError(ApiError):
-    """The signature's nonce or date was refused. Correct the clock, sign again, retry."""
+    """The signature's nonce or date was refused. Sign again, by the date of `server_date` if that differs; retry.
+
+    `server_date` is the Date header of the response, "" without one.
+    """
+
+    server_date: str = ""
 
 
 class ReauthError(ApiError):

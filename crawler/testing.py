@@ -12,7 +12,7 @@ import anyio.lowlevel
 
 from crawler.catalog import schemas_folder
 from crawler.client.client import Client, RequestLimiter, Sender
-from crawler.client.clock_skew import ClockSkew
+from crawler.client.clock_skew import ClockSkews
 from crawler.client.credentials import Credentials
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.error_rules import load_rules
@@ -148,7 +148,7 @@ def client_over(
     `random` of its range. The error rules are those of the package.
     """
     endpoints = Endpoints({product: ProductHosts(host) for product, host in hosts.items()})
-    builder = RequestBuilder(endpoints, ClockSkew(clock or FakeClock()), timeout_s=30.0, user_agent="test")
+    builder = RequestBuilder(endpoints, ClockSkews(clock or FakeClock()), timeout_s=30.0, user_agent="test")
     return Client(
         sender,
         limiter or FakeGate(),

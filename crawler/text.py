@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 # Each one is for `fullmatch`. Paths of the output, requests and the configuration use the same pattern.
 ACCOUNT_ID = re.compile(r"[0-9]{1,32}")
@@ -98,6 +100,28 @@ def bucket_uri_problem(uri: str) -> str:
                 "most 200 per part"
             )
     return ""
+
+
+# Dates outside of these years are malformed: no service is so far ahead or behind, and arithmetic would overflow.
+_FIRST_YEAR, _LAST_YEAR = 1970, 9000
+
+
+def instant_in_range(instant: datetime | None) -> datetime | None:
+    """Return an instant in UTC; None for one without a zone, and for one that no service can mean."""
+    if instant is None or instant.tzinfo is None or not _FIRST_YEAR < instant.year < _LAST_YEAR:
+        return None
+    return instant.astimezone(UTC)
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the date of an HTTP header, in UTC; None for a malformed one. A date without a zone is in UTC."""
+    if not text.isascii():
+        return None
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return instant_in_range(found if found.tzinfo else found.replace(tzinfo=UTC))
 
 
 def escape_control(text: str) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
-import re
-import shutil
-import tempfile
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,6 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
+from crawler.audit.snapshot_files import PREFIX, SnapshotFiles, snapshot_url
+from crawler.audit.temporary import process_folder, spill_folder
 from crawler.errors import OutputError
 from crawler.snapshot import (
     BucketReader,
@@ -25,7 +26,8 @@ from crawler.snapshot import (
     read_manifest,
 )
 from crawler.snapshot.layout import manifest_path
-from crawler.snapshot.reader import storage_of
+from crawler.snapshot.limits import MANIFEST_BYTES
+from crawler.snapshot.reader import check_regular, storage_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,14 +36,28 @@ if TYPE_CHECKING:
 
 SCOPES_VIEW = "_scopes"
 
-_sessions: list[duckdb.DuckDBPyConnection] = []
-_PATTERN = re.compile(r"[*?\[]")
+TRACEBACK = "Traceback (most recent call last)"
+# Each session's connection, with the results that are being read.
+_sessions: list[tuple[duckdb.DuckDBPyConnection, weakref.WeakSet[pa.RecordBatchReader]]] = []
 _AT_CONNECTING: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-# No variables of this process as tables, and no spilling into the working folder, unlike DuckDB's defaults.
-_SETTINGS = {"TimeZone": "UTC", "python_enable_replacements": "false", "temp_directory": ""}
+# Unlike DuckDB's defaults: no variables of this process as tables, no spilling into the working folder, no settings
+# that `SHOW name` displays, and no proxy from the environment, whose address may have a password.
+_SETTINGS = {
+    "TimeZone": "UTC",
+    "python_enable_replacements": "false",
+    "temp_directory": "",
+    "show_behavior": "table",
+    "http_proxy": "",
+}
+# From here on, only the files of `SnapshotFiles` and those in `temp_directory` can be opened.
+_LOCKS = (
+    f"SET allowed_directories = ['{PREFIX}']",
+    "SET enable_external_access = false",
+    "SET lock_configuration = true",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +82,7 @@ class OpenSnapshot:
     def manifest_sha256(self) -> str:
         """The SHA-256 of the manifest's file, in hex. It proves later which snapshot was read."""
         path = manifest_path(self.manifest.snapshot_id)
-        content = storage_of(self.bucket or self.root).read(path)
+        content = storage_of(self.bucket or self.root).read(path, MANIFEST_BYTES)
         if content is None:
             raise OutputError(f"{path} was removed during reading")
         return hashlib.sha256(content).hexdigest()
@@ -75,10 +91,21 @@ class OpenSnapshot:
         """Return the paths of a table's Parquet files. A table without rows has one file with the schema."""
         return [self.local_path(file) for file in self.manifest.tables[table].files]
 
+    def paths(self) -> list[str]:
+        """Return the absolute paths of all files of the manifest, also of those that haven't been fetched."""
+        folder = f"{self.root.absolute()}/"
+        parts = [folder + file.path for entry in self.manifest.tables.values() for file in entry.files]
+        return [*parts, folder + self.manifest.ledger.path]
+
     def local_path(self, file: PartFile) -> str:
-        """Return the local path of a file of the manifest. Raises OutputError if it can't be fetched."""
+        """Return the local path of a file of the manifest.
+
+        Raises OutputError if it can't be fetched, or if something else than a regular file is in its place.
+        """
         path = self.root / file.path
-        if self.bucket is not None and not path.exists():
+        if self.bucket is None:
+            check_regular(self.root, file.path)
+        elif not path.exists():
             self.bucket.fetch(file, path)
         return str(path)
 
@@ -96,13 +123,7 @@ def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnap
     ledger = read_ledger(root, manifest)
     if isinstance(root, Path):
         return OpenSnapshot(root, manifest, ledger)
-    return OpenSnapshot(_temporary_folder(), manifest, ledger, root)
-
-
-def _temporary_folder() -> Path:
-    folder = tempfile.mkdtemp(prefix="acs-inventory-read-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    return OpenSnapshot(process_folder("the files of a bucket"), manifest, ledger, root)
 
 
 @contextmanager
@@ -112,14 +133,19 @@ def session(
     settings: Mapping[str, str] = MappingProxyType({}),
     others: Sequence[OpenSnapshot] = (),
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="acs-inventory-") as folder:
+    """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder, if any."""
+    with spill_folder() as folder:
         connection = connect(snapshot, tables, {"temp_directory": folder, **settings}, others)
-        _sessions.append(connection)
+        results = weakref.WeakSet[pa.RecordBatchReader]()
+        _sessions.append((connection, results))
         try:
             yield connection
         finally:
-            _sessions.remove(connection)
+            _sessions.remove((connection, results))
+            # A result that isn't read to its end would keep DuckDB's threads, which call into Python, until the exit.
+            for reader in tuple(results):
+                with suppress(OSError, pa.ArrowException):
+                    reader.close()
             connection.close()
 
 
@@ -127,21 +153,30 @@ def interrupt_sessions() -> None:
     """Make running queries of all sessions fail, from another thread. An idle session fails its next query."""
     import duckdb
 
-    for connection in tuple(_sessions):
+    for connection, _ in tuple(_sessions):
         with suppress(duckdb.ConnectionException):  # closed in the meantime
             connection.interrupt()
 
 
-def mentioned_tables(sql: str) -> set[str] | None:
-    """Return the lowercase names that one statement reads from; None if it can't be parsed. Opens no file."""
+def open_result(
+    connection: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation, batch_rows: int
+) -> pa.RecordBatchReader:
+    """Start a query and return its result, which the connection's session closes at its end."""
+    reader = relation.to_arrow_reader(batch_rows)
+    for own, results in _sessions:
+        if own is connection:
+            results.add(reader)
+    return reader
+
+
+@contextmanager
+def parser() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection without any table or file, for parsing."""
     import duckdb
 
     # Without these settings DuckDB would download an extension that a name seems to need.
     with duckdb.connect(config={**_AT_CONNECTING, "enable_external_access": "false"}) as connection:
-        try:
-            return {name.lower() for name in connection.get_table_names(sql)}
-        except duckdb.Error:
-            return None
+        yield connection
 
 
 def connect(
@@ -152,25 +187,23 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Return a new in-memory DuckDB connection: each table of the snapshot is a view, the ledger is `_scopes`.
 
-    Timestamps are shown in UTC. The connection can't reach files outside of the snapshot's root, the network,
-    extensions, or variables of this process. `settings` are further DuckDB settings, applied before all are locked.
-    Files of `others` can be read, too. Raises OutputError if a file of the snapshot can't be read.
+    Timestamps are shown in UTC. The connection can read the files of the manifest, and those of `others`. It reaches no
+    other file, no network, no extension and no variable of this process, and it writes only to the temporary folder.
+    `settings` are further DuckDB settings, applied before all are locked. Raises OutputError if a file of the snapshot
+    can't be read.
     """
     import duckdb
 
     connection = duckdb.connect(config=_AT_CONNECTING)
     try:
+        connection.register_filesystem(SnapshotFiles([path for found in (snapshot, *others) for path in found.paths()]))
         for table in snapshot.manifest.tables if tables is None else tables:
             create_view(connection, table, snapshot.files(table))
         create_view(connection, SCOPES_VIEW, [snapshot.local_path(snapshot.manifest.ledger)])
         for name, value in {**_SETTINGS, **settings}.items():
             connection.execute(f"SET {name} = {quote_text(value)}")
-        roots = [found.root for found in (snapshot, *others)]
-        folders = {path for root in roots for path in (str(root.absolute()), str(root.resolve()), _literal(str(root)))}
-        allowed = ", ".join(quote_text(folder) for folder in sorted(folders))
-        connection.execute(f"SET allowed_directories = [{allowed}]")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+        for lock in _LOCKS:
+            connection.execute(lock)
     except BaseException:
         connection.close()
         raise
@@ -186,25 +219,24 @@ def create_view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequenc
 
     try:
         connection.execute(f"CREATE VIEW {quote_name(name)} AS SELECT * FROM {scan_sql(files)}")  # noqa: S608 - quoted
-    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+    except duckdb.Error as error:
         raise unreadable_file(str(error)) from None
 
 
 def scan_sql(files: Iterable[str]) -> str:
     """Return the SQL for FROM that reads files with one schema, with their own columns only."""
-    listed = ", ".join(quote_text(_literal(file)) for file in files)
+    listed = ", ".join(quote_text(snapshot_url(file)) for file in files)
     return f"read_parquet([{listed}], hive_partitioning = false, union_by_name = false)"
 
 
 def unreadable_file(reason: str) -> OutputError:
-    """Return the error for a missing or damaged file of the snapshot, with DuckDB's reason."""
-    line = " ".join(reason.partition("\n\nLINE ")[0].removeprefix("IO Error: ").split())
+    """Return the error for a missing or damaged file of the snapshot, with DuckDB's reason.
+
+    The reason of an error in `SnapshotFiles` is a traceback, of which only the last line is shown.
+    """
+    text = reason.partition("\n\nLINE ")[0].strip()
+    line = " ".join((text.splitlines()[-1] if TRACEBACK in text else text).removeprefix("IO Error: ").split())
     return OutputError(f"a file of the snapshot can't be read; run `snapshots verify` for details: {line}")
-
-
-def _literal(file: str) -> str:
-    """Return the absolute path with the pattern characters escaped, so that DuckDB takes it literally."""
-    return _PATTERN.sub(r"[\g<0>]", str(Path(file).absolute()))
 
 
 def quote_name(name: str) -> str:

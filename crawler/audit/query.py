@@ -1,7 +1,7 @@
 """Check one SQL statement over a snapshot and run it.
 
-DuckDB's parser checks that the statement and all its parts only read. The text isn't enough: a WITH may contain a COPY
-that writes into the output, and EXPLAIN ANALYZE runs the statement that it explains.
+`sql_guard` checks that all parts of the statement only read. EXPLAIN is checked as the statement that it explains,
+because EXPLAIN ANALYZE runs it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crawler.audit.database import SCOPES_VIEW, mentioned_tables, session
+from crawler.audit.database import SCOPES_VIEW, open_result, parser, session
+from crawler.audit.exact_types import exact_columns
 from crawler.audit.sql_errors import translate_failure, translate_rejection
+from crawler.audit.sql_guard import ACCEPTED, check_only_reads
 from crawler.audit.statement import Statement
 from crawler.errors import ConfigError
 
@@ -27,18 +29,10 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 1000
 
-
 # Only errors as JSON have the position in the SQL.
 ERROR_SETTINGS = {"errors_as_json": "true"}
+_RESULT = "_exact_result"
 _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?P<explained>.*)", re.IGNORECASE | re.DOTALL | re.ASCII)
-_NODE = re.compile(r'"type":"([A-Z_]+_NODE)"')
-_READING_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
-_FUNCTION = re.compile(r'"function_name":"([^"]*)"')
-
-
-# These functions run SQL from a string or a syntax tree, which could be anything.
-_RUNNING_FUNCTIONS = frozenset({"query", "json_execute_serialized_sql"})
-_ACCEPTED = "only SELECT, DESCRIBE, SHOW, SUMMARIZE and EXPLAIN of a SELECT are accepted (read-only)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +54,7 @@ def run_query(snapshot: OpenSnapshot, sql: str, tables: TableNames) -> Iterator[
     OutputError if the snapshot's files can't be read.
     """
     statement = Statement(sql)
-    with session(snapshot, _tables_to_open(snapshot, sql), ERROR_SETTINGS) as connection:
+    with session(snapshot, _tables_to_open(snapshot, statement), ERROR_SETTINGS) as connection:
         yield execute(connection, statement, tables)
 
 
@@ -70,7 +64,13 @@ def execute(connection: duckdb.DuckDBPyConnection, statement: Statement, tables:
 
     _check(connection, statement, tables)
     try:
-        reader = connection.sql(statement.sql).to_arrow_reader(BATCH_ROWS)
+        relation = connection.sql(statement.sql)
+        if shown := exact_columns(relation.columns, relation.types):
+            # A view, because the user's text may end in a semicolon or a comment.
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW {_RESULT} AS {statement.sql}")
+            relation = connection.sql(f"SELECT {shown} FROM {_RESULT}")  # noqa: S608 - names are quoted
+            statement = Statement("", statement.label)  # DuckDB gives no positions in a view
+        reader = open_result(connection, relation, BATCH_ROWS)
     except duckdb.Error as error:
         raise translate_failure(error, statement, tables) from None
     return Rows(reader.schema, _batches(reader, statement, tables))
@@ -92,16 +92,16 @@ def _check(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: 
 
     checked = statement
     try:
-        kinds = [found.type.name for found in connection.extract_statements(statement.sql)]
-        select, checked = _select_and_explain(statement, kinds)
-        _check_nodes(connection, select, statement.label)
+        select, checked = _select_and_explain(connection, statement)
+        check_only_reads(connection, select, statement)
         connection.execute(checked.sql)
     except duckdb.Error as error:
         raise translate_rejection(error, checked, tables) from None
 
 
-def _select_and_explain(statement: Statement, kinds: list[str]) -> tuple[str, Statement]:
+def _select_and_explain(connection: duckdb.DuckDBPyConnection, statement: Statement) -> tuple[str, Statement]:
     """Return the SELECT, and an EXPLAIN of it, which checks names and types and runs nothing."""
+    kinds = [found.type.name for found in connection.extract_statements(statement.sql)]
     if not kinds:
         raise ConfigError(f"{statement.label} is empty")
     if len(kinds) != 1:
@@ -118,25 +118,26 @@ def _select_and_explain(statement: Statement, kinds: list[str]) -> tuple[str, St
             hint = "a PIVOT must name its values here, as in PIVOT t ON c IN ('a', 'b')"
             raise ConfigError(f"{statement.label}: {hint}")
         case kind:
-            raise ConfigError(f"{statement.label}: {kind.replace('_', ' ')} isn't accepted; {_ACCEPTED}")
+            raise ConfigError(f"{statement.label}: {kind.replace('_', ' ')} isn't accepted; {ACCEPTED}")
 
 
-def _check_nodes(connection: duckdb.DuckDBPyConnection, sql: str, label: str) -> None:
-    """Raise ConfigError unless the SQL is a SELECT in which no part writes or runs SQL from a string."""
-    found = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
-    tree = str(found[0]) if found else ""
-    if not tree.startswith('{"error":false'):
-        raise ConfigError(f"{label} isn't accepted in this form; {_ACCEPTED}")
-    if set(_NODE.findall(tree)) - _READING_NODES:
-        raise ConfigError(f"{label} has a part that writes; {_ACCEPTED}")
-    if running := {name.lower() for name in _FUNCTION.findall(tree)} & _RUNNING_FUNCTIONS:
-        raise ConfigError(f"{label}: {min(running)}() runs SQL from a string, which could write; {_ACCEPTED}")
-
-
-def _tables_to_open(snapshot: OpenSnapshot, sql: str) -> list[str] | None:
+def _tables_to_open(snapshot: OpenSnapshot, statement: Statement) -> list[str] | None:
     """Return the tables that a statement reads; None for all. No other table is opened or fetched."""
-    names = mentioned_tables(sql)
+    names = _mentioned_tables(statement)
     # No name, or an unknown one: the statement may be about the tables themselves (SHOW TABLES).
-    if not names or not names <= {*snapshot.manifest.tables, SCOPES_VIEW} or "query_table" in sql.lower():
+    if not names or not names <= {*snapshot.manifest.tables, SCOPES_VIEW} or "query_table" in statement.sql.lower():
         return None
     return sorted(names - {SCOPES_VIEW})
+
+
+def _mentioned_tables(statement: Statement) -> set[str]:
+    """Return the lowercase names that one statement reads from; empty if it can't be parsed. Opens no file."""
+    import duckdb
+
+    with parser() as connection:
+        try:
+            # Checked first: to find the names, DuckDB binds the statement in part.
+            check_only_reads(connection, _select_and_explain(connection, statement)[0], statement)
+            return {name.lower() for name in connection.get_table_names(statement.sql)}
+        except duckdb.Error:
+            return set()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.database import SCOPES_VIEW, unreadable_file
+from crawler.audit.database import SCOPES_VIEW, TRACEBACK, unreadable_file
 from crawler.errors import ConfigError, CrawlError, QueryError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def translate_rejection(error: Exception, statement: Statement, tables: TableNam
         reason = tables.explain_missing(str(found.get("name", "")))
     elif kind == "Permission":
         reason = f"{_reason(found).partition(' - ')[0]}: a query can only read the snapshot"
-    elif kind == "IO":
+    elif kind == "IO" or TRACEBACK in str(found["exception_message"]):
         return unreadable_file(_reason(found))
     else:
         reason = _reason(found)
@@ -67,7 +67,8 @@ def translate_failure(error: Exception, statement: Statement, tables: TableNames
     kind, found = _parse(str(error))
     reason = _reason(found)
     # A damaged file causes any of these errors, and only some of them name the file.
-    if kind in {"IO", "Invalid", "Serialization"} or str(tables.snapshot.root) in reason:
+    is_ours = TRACEBACK in str(found["exception_message"])
+    if kind in {"IO", "Invalid", "Serialization"} or is_ours or str(tables.snapshot.root) in reason:
         return unreadable_file(reason)
     if kind == "Out of Memory":
         return QueryError(f"{statement.label} needs more memory than is available; select less data")
@@ -75,7 +76,10 @@ def translate_failure(error: Exception, statement: Statement, tables: TableNames
 
 
 def _reason(found: Mapping[str, Any]) -> str:
-    return " ".join(str(found["exception_message"]).split())[:_LONGEST_REASON]
+    """Return DuckDB's reason as one line; of an error in our file system, the last line of its traceback."""
+    message = str(found["exception_message"]).strip()
+    line = message.splitlines()[-1] if TRACEBACK in message else message
+    return " ".join(line.split())[:_LONGEST_REASON]
 
 
 def _parse(text: str) -> tuple[str, Mapping[str, Any]]:
@@ -85,6 +89,8 @@ def _parse(text: str) -> tuple[str, Mapping[str, Any]]:
         found = json.loads(brace + rest)
         return str(found["exception_type"]), found
     except (ValueError, LookupError, TypeError):
+        if TRACEBACK in text:
+            return "Invalid", {"exception_message": text}
         kind, _, message = text.partition(":")
         return kind.removesuffix(" Error"), {"exception_message": message.partition("\n\nLINE ")[0]}
 

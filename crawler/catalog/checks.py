@@ -9,6 +9,7 @@ from crawler.catalog.columns import Column
 from crawler.catalog.file_format import OperationFile, PagingPart, ProductFile, RatePart
 from crawler.catalog.model import Catalog, Operation, Product
 from crawler.errors import CatalogError
+from crawler.text import REGION_ID
 
 _SCALAR_KEYS = {"string", "integer", "boolean", "timestamp"}
 
@@ -23,7 +24,13 @@ _PAGING = {
 
 
 def check_product(product: Product, raw: ProductFile, where: str) -> None:
-    """Refuse a product with an endpoint that can't be filled in or a wrong rate limit. Raises CatalogError."""
+    """Refuse a product with a malformed region or endpoint, or a wrong rate limit. Raises CatalogError."""
+    asked = [product.regions.ask] if product.regions is not None else []
+    for region_id in (*product.endpoints, *product.closed, *asked):
+        if not REGION_ID.fullmatch(region_id):
+            raise CatalogError(f"{where}: {region_id!r} is not a region ID such as cn-hangzhou.")
+    if unknown := sorted(product.closed - product.endpoints.keys()):
+        raise CatalogError(f"{where}: closed names {unknown[0]}, which [endpoints] lacks.")
     for key, text in {"endpoint": product.endpoint, **product.endpoints}.items():
         rest = text.replace("{region}", "").replace("{account_id}", "")
         if "{" in rest or "}" in rest:

@@ -13,13 +13,17 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RegionsFile(_Strict):
-    """`[regions]` of a product.toml: the operation that lists the product's regions."""
+    """`[regions]` of a product.toml: the operation that lists the product's regions.
+
+    `endpoint`: the field with the region's host; without one, the answer has no hosts.
+    """
 
     action: str
     path: str
     records: str
     id: str
     ask: str
+    endpoint: str = ""
 
 
 class RatePart(_Strict):
@@ -32,7 +36,8 @@ class RatePart(_Strict):
 class ProductFile(_Strict):
     """A product.toml. `uncovered`: List operations of the official SDK without a table, with the reason.
 
-    `settings`: the keys of the configuration (`section.key`) whose values [[parents]] may add.
+    `settings`: the keys of the configuration (`section.key`) whose values [[parents]] may add. `closed`: regions that
+    the vendor has closed. `differences`: `endpoints.REGION` → what the SDK has instead.
     """
 
     product: str
@@ -45,6 +50,8 @@ class ProductFile(_Strict):
     sdk: str = ""
     settings: list[str] = []
     uncovered: dict[str, str] = {}
+    closed: list[str] = []
+    differences: dict[str, DifferenceFile] = {}
     regions: RegionsFile | None = None
     rate_limit: RatePart | None = None
 

@@ -17,7 +17,7 @@ import msgspec
 
 from crawler.catalog.checks import check_operation, check_paging, check_parents, check_product
 from crawler.catalog.columns import build_columns
-from crawler.catalog.file_format import DetailsPart, OperationFile, ParentFile, ProductFile, RegionsFile
+from crawler.catalog.file_format import DetailsPart, DifferenceFile, OperationFile, ParentFile, ProductFile, RegionsFile
 from crawler.catalog.model import (
     Catalog,
     DeclaredDifference,
@@ -30,9 +30,12 @@ from crawler.catalog.model import (
     Window,
 )
 from crawler.errors import CatalogError
+from crawler.local_files import read_regular, reason_of
 
 # Keys of earlier versions, by section, with the reason. They are ignored with a warning; other unknown keys are errors.
 _IGNORED_KEYS = {("paging", "prefix"): "lists are no longer split by prefix"}
+
+_LARGEST_FILE_BYTES = 8 * 1024 * 1024
 
 _File = TypeVar("_File")
 
@@ -104,13 +107,13 @@ def _product_of(path: Path, root: Path, products: Mapping[str, Product]) -> Prod
 
 def _read_toml(path: Path, root: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(read_regular(path, _LARGEST_FILE_BYTES).decode("utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise CatalogError(f"{_file_name(path, root)}: not TOML: {error}.") from None
     except UnicodeDecodeError as error:
         raise CatalogError(f"{_file_name(path, root)}: not UTF-8 at byte {error.start}.") from None
     except OSError as error:
-        raise CatalogError(f"{_file_name(path, root)}: can't be read: {error.strerror}.") from None
+        raise CatalogError(f"{_file_name(path, root)}: can't be read: {reason_of(error)}.") from None
 
 
 def _convert(document: Mapping[str, Any], kind: type[_File], where: str) -> _File:
@@ -154,6 +157,8 @@ def _read_product(path: Path, root: Path) -> Product:
         rate=raw.rate_limit.rate if raw.rate_limit else None,
         burst=raw.rate_limit.burst if raw.rate_limit else None,
         settings=tuple(raw.settings),
+        closed=frozenset(raw.closed),
+        differences=_differences(raw.differences),
     )
     check_product(product, raw, _file_name(path, root))
     return product
@@ -162,7 +167,11 @@ def _read_product(path: Path, root: Path) -> Product:
 def _regions(raw: RegionsFile | None) -> RegionsOperation | None:
     if raw is None:
         return None
-    return RegionsOperation(raw.action, raw.path, tuple(raw.records.split(".")), raw.id, raw.ask)
+    return RegionsOperation(raw.action, raw.path, tuple(raw.records.split(".")), raw.id, raw.ask, raw.endpoint)
+
+
+def _differences(raw: Mapping[str, DifferenceFile]) -> dict[str, DeclaredDifference]:
+    return {path: DeclaredDifference(found.sdk, found.reason) for path, found in raw.items()}
 
 
 def _read_operation(path: Path, root: Path, product: Product, warnings: list[str]) -> Operation:
@@ -195,7 +204,7 @@ def _read_operation(path: Path, root: Path, product: Product, warnings: list[str
         reason=raw.table.reason,
         window=Window(raw.window.begin, raw.window.end, raw.window.hours) if raw.window else None,
         details=_details(raw.details) if raw.details else None,
-        differences={path: DeclaredDifference(found.sdk, found.reason) for path, found in raw.differences.items()},
+        differences=_differences(raw.differences),
         source=raw.source,
         checked=raw.checked.isoformat(),
         rate=raw.rate_limit.rate if raw.rate_limit else None,

@@ -28,6 +28,7 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
 # Parameters of a query that the target gives.
 TARGET_PARAMETERS = ("account_id", "region_id")
 _QUERY_PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
+_NAMED_STEP = re.compile(r"([^/{}]+)/\{[A-Za-z]+\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,11 @@ class Window:
         return {self.begin_key: str(end_s - self.hours * 3600), self.end_key: str(end_s)}
 
 
+def _kinds(path: str) -> tuple[str, ...]:
+    """Return the step before each parameter of a path: `/functions/{functionName}/aliases` names `functions`."""
+    return tuple(_NAMED_STEP.findall(path))
+
+
 @dataclass(frozen=True, slots=True)
 class Details:
     """The operation that returns more fields of a record than the list. `bind`: path parameter → column."""
@@ -81,6 +87,11 @@ class Details:
     path: str
     ram: str
     bind: Mapping[str, str]
+
+    @property
+    def parent_kinds(self) -> tuple[str, ...]:
+        """The kinds of the resources that the path names, such as `functions`."""
+        return _kinds(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +159,11 @@ class Operation:
         """The wire names of all parameters that a parent's row gives. They identify one list of this operation."""
         return (*self.path_parameters, *self.query_parameters)
 
+    @cached_property
+    def parent_kinds(self) -> tuple[str, ...]:
+        """The kinds of the resources that a request names: steps of the path, such as `functions`; query parameters."""
+        return (*_kinds(self.path), *self.query_parameters)
+
     def filled_query(self, values: Mapping[str, str]) -> dict[str, str]:
         """Return the query with each `{name}` replaced by its value."""
         return {key: _QUERY_PLACEHOLDER.sub(lambda m: values[m[1]], text) for key, text in self.query.items()}
@@ -198,13 +214,17 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class RegionsOperation:
-    """A product's DescribeRegions: the path to the list in the response, and the region to call."""
+    """A product's DescribeRegions: the path to the list in the response, and the region to call.
+
+    `endpoint`: the field that has the region's host; "" if the response has none.
+    """
 
     action: str
     path: str
     records: tuple[str, ...]
     id: str
     ask: str
+    endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +233,8 @@ class Product:
 
     `title`: the name for people; without one in the file, the key. `rate` and `burst`: the limit of all its operations
     together, None for the default. `settings`: the configuration's keys (`section.key`) whose values [[parents]] may
-    add. `uncovered`: List operations of that SDK that have no table, with the reason.
+    add. `uncovered`: List operations of that SDK that have no table, with the reason. `closed`: regions that the vendor
+    has closed, which are requested only where the configuration names them. `differences`: see `Operation`.
     """
 
     key: str
@@ -229,6 +250,8 @@ class Product:
     rate: float | None
     burst: int | None
     settings: tuple[str, ...]
+    closed: frozenset[str] = frozenset()
+    differences: Mapping[str, DeclaredDifference] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

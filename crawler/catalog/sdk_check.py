@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from crawler.catalog.columns import Column, snake_case
-from crawler.catalog.model import Catalog, Operation, Product
+from crawler.catalog.model import Catalog, DeclaredDifference, Operation, Product
 from crawler.errors import ConfigError
 
 # A type as the schema files write it: a scalar's name, a struct's fields, one item in a list, `*` for a map.
@@ -190,14 +190,10 @@ def check_product(catalog: Catalog, product: Product, sdk: Sdk) -> list[SdkDiffe
         for action in sorted(sdk.calls)
         if action.startswith("List") and action not in known
     ]
-    ours = {region: host.replace("{account_id}", "account-id") for region, host in product.endpoints.items()}
     if not sdk.hosts:
         findings.append(SdkDifference(product.key, "endpoints", "a map of hosts", ""))
-    findings += [
-        SdkDifference(product.key, f"endpoints.{region}", ours.get(region, ""), sdk.hosts.get(region, ""))
-        for region in sorted({*ours, *sdk.hosts} if sdk.hosts else ())
-        if ours.get(region) != sdk.hosts.get(region)
-    ]
+    hosts = dict(_compare_hosts(product, sdk))
+    findings += _undeclared(product.key, hosts, product.differences)
     for operation in operations:
         findings += check_operation(operation, product.style, sdk)
     return findings
@@ -209,16 +205,27 @@ def check_operation(operation: Operation, style: str, sdk: Sdk) -> list[SdkDiffe
     if call is None:
         return [SdkDifference(operation.table, "operation", operation.action, "")]
     found = {where: (ours, theirs) for where, ours, theirs in _compare(operation, style, call, sdk)}
-    written = operation.differences
+    return _undeclared(operation.table, found, operation.differences)
+
+
+def _undeclared(
+    subject: str, found: Mapping[str, tuple[str, str]], written: Mapping[str, DeclaredDifference]
+) -> list[SdkDifference]:
+    """Return the differences that a file doesn't declare, and the declared ones that don't exist."""
     findings = [
-        SdkDifference(operation.table, where, ours, theirs)
+        SdkDifference(subject, where, ours, theirs)
         for where, (ours, theirs) in found.items()
         if where not in written or written[where].sdk != theirs
     ]
     stale = [where for where in written if where not in found]
-    return findings + [
-        SdkDifference(operation.table, f"[differences] {where}", "a difference", "none") for where in stale
-    ]
+    return findings + [SdkDifference(subject, f"[differences] {where}", "a difference", "none") for where in stale]
+
+
+def _compare_hosts(product: Product, sdk: Sdk) -> Iterator[tuple[str, tuple[str, str]]]:
+    ours = {region: host.replace("{account_id}", "account-id") for region, host in product.endpoints.items()}
+    for region in sorted({*ours, *sdk.hosts} if sdk.hosts else ()):
+        if ours.get(region) != sdk.hosts.get(region):
+            yield f"endpoints.{region}", (ours.get(region, ""), sdk.hosts.get(region, ""))
 
 
 def _compare(operation: Operation, style: str, call: SdkCall, sdk: Sdk) -> Iterator[tuple[str, str, str]]:

@@ -11,7 +11,7 @@ import click
 
 from crawler.cli.inputs import load
 from crawler.cli.notifications import crawl_and_notify
-from crawler.cli.options import CommonOptions, Interrupted, common_options, config_option, json_option
+from crawler.cli.options import CommonOptions, Interrupted, common_options, config_option, json_option, output_uri
 from crawler.cli.signals import cancel_on_signal, exit_after_grace, run_async
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ HEARTBEAT_S = 60.0
 @click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
 @click.option("--table", "tables", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
 @click.option(
-    "--output", "uri", metavar="URI", help="Where to write the snapshot. Default: [output] uri of the configuration."
+    "--output",
+    "uri",
+    type=output_uri,
+    metavar="URI",
+    help="Where to write the snapshot. Default: [output] uri of the configuration.",
 )
 @click.option(
     "--resume",

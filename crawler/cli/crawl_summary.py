@@ -42,6 +42,7 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     _print_tables(out, summary)
     print_scopes(out, summary["scopes"]["not_complete"])
     print_skipped_members(out, summary["directory"], summary["left_out"])
+    print_not_offered(out, summary.get("not_offered", {}))
     _print_fields(out, "Fields that are not in the schemas (kept in _extra)", summary["unknown_fields"])
     _print_fields(out, "Values that do not fit the schemas (kept in _extra)", summary["misfit_fields"])
     for warning in summary["warnings"]:
@@ -166,6 +167,15 @@ def print_skipped_members(
         out.print(f"… and {len(rows) - _MAX_SHOWN} more; --json lists all.")
 
 
+def print_not_offered(out: Console, missing: Mapping[str, Sequence[str]]) -> None:
+    """Print the regions that an account names and a product of the tables doesn't have: nothing is requested there."""
+    for product, regions in missing.items():
+        out.print(
+            safe(f"{product} is not offered in {', '.join(regions)}: its tables are not requested there."),
+            soft_wrap=True,
+        )
+
+
 def _print_fields(out: Console, title: str, fields: Mapping[str, Mapping[str, int]]) -> None:
     rows = [(table, name, f"{count:,}") for table, names in sorted(fields.items()) for name, count in names.items()]
     if rows:
@@ -221,6 +231,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "misfit_fields": {table: dict(names) for table, names in result.misfit_fields.items()},
         "warnings": list(result.warnings),
         "selection": selection_value(manifest.selection if manifest else None),
+        "not_offered": {product: list(regions) for product, regions in result.not_offered.items()},
         "directory": directory_value(result.directory),
         "left_out": skipped_member_values(result.left_out),
     }

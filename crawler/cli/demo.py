@@ -6,14 +6,20 @@ import sys
 
 import click
 
-from crawler.cli.options import CommonOptions, common_options, json_option, scale_option, seed_option
+from crawler.cli.options import CommonOptions, common_options, json_option, output_uri, scale_option, seed_option
 
 DEMO_FOLDER = "acs-inventory-demo"
 
 
 @click.command()
 @click.option(
-    "--output", "folder", metavar="DIR", default=DEMO_FOLDER, show_default=True, help="Where to write the snapshots."
+    "--output",
+    "folder",
+    type=output_uri,
+    metavar="DIR",
+    default=DEMO_FOLDER,
+    show_default=True,
+    help="Where to write the snapshots.",
 )
 @seed_option
 @scale_option

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 from msgspec.structs import replace
 
-from crawler.catalog.model import Operation
+from crawler.catalog.model import Operation, Product
 from crawler.cli.render import duration_text
 from crawler.client.client import RequestCounts
 from crawler.client.clock_skew import CLOCK_WRONG
@@ -32,6 +33,7 @@ from crawler.run.discovery import read_object
 from crawler.run.organization import Membership, find_members
 from crawler.run.output import open_bucket, try_output
 from crawler.run.plan import account_regions
+from crawler.run.regions import ProductRegions, host_patterns
 from crawler.run.resource_directory import RAM_ACTION
 from crawler.run.session import UNREACHABLE, ResolvedAccount, Session, open_session
 from crawler.run.system import System
@@ -42,7 +44,7 @@ from crawler.snapshot import DirectoryEntry, Status
 _REPORTED_SKEW_S = 60.0
 _SET_CLOCK = "Correct this machine's clock with NTP."
 _NETWORK = "Check the network, the firewall and [endpoints]."
-_UNREACHED = {"ConnectionFailed", "DnsFailed", "Timeout"}
+_UNREACHED = {"ConnectionFailed", "DnsFailed", "InvalidResponse", "RedirectRefused", "Timeout"}
 # The user is waiting, so fewer retries than in a crawl.
 _ATTEMPTS = 2
 
@@ -228,7 +230,8 @@ async def _check_lists(session: Session, identities: Sequence[ResolvedAccount]) 
     operations = [catalog.operations[table] for table in catalog.with_parents(session.resolved.tables)]
     products = [catalog.products[key] for key in dict.fromkeys(operation.product for operation in operations)]
     offered = await session.regions(products, working[0].caller)
-    checks: list[DoctorCheck] = []
+    checks = [_check_hosts(session, product, offered[product.key]) for product in products]
+    checks += [DoctorCheck("regions", warning) for warning in session.warnings]
 
     async def check(identity: ResolvedAccount, operation: Operation, region_id: str) -> None:
         checks.append(await _check_list(session, identity, operation, region_id))
@@ -239,11 +242,23 @@ async def _check_lists(session: Session, identities: Sequence[ResolvedAccount]) 
                 regions = account_regions(session, identity.account, offered)
             except ConfigError as error:
                 return [DoctorCheck("regions", str(error), "Correct the regions in [crawl] or of the account.")]
+            is_named = session.config.regions_for(identity.account) != "all"
             for operation in operations:
-                region_id = next((region for region in regions if region in offered[operation.product]), None)
+                has = partial(offered[operation.product].has, is_named=is_named)
+                region_id = next(filter(has, regions), None)
                 if region_id is not None and not operation.parents:
                     tasks.start_soon(check, identity, operation, region_id)
     return sorted(checks, key=lambda check: check.subject)
+
+
+def _check_hosts(session: Session, product: Product, regions: ProductRegions) -> DoctorCheck:
+    """Show where a product is requested, so that a firewall can be compared."""
+    patterns = host_patterns(session.resolved.endpoints, product.key, regions.offered)
+    shown = [
+        f"{pattern} in {_count_text(ids, 'region')}" if "{region}" in pattern else f"{pattern} for {', '.join(ids)}"
+        for pattern, ids in patterns.items()
+    ]
+    return DoctorCheck(f"hosts of {product.key}", "; ".join(shown) or "no region")
 
 
 async def _check_list(session: Session, identity: ResolvedAccount, operation: Operation, region_id: str) -> DoctorCheck:

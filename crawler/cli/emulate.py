@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.options import CommonOptions, common_options, scale_option, seed_option
+from crawler.cli.options import CommonOptions, LocalPath, common_options, scale_option, seed_option
 from crawler.cli.signals import run_async
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ _RATE, _BURST = 100, 50
 )
 @click.option(
     "--faults",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LocalPath(dir_okay=False),
     help="Fault script in JSON or TOML: which requests fail, and how.",
 )
 @click.option(
     "--write-config",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=LocalPath(dir_okay=False),
     help="Write a configuration for crawling this cloud. It contains the keys, so only this user can read it.",
 )
 @common_options

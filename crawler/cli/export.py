@@ -12,6 +12,7 @@ from crawler.cli.echo import print_json, warn, warn_of_escaped_cells
 from crawler.cli.inputs import open_tables
 from crawler.cli.options import (
     CommonOptions,
+    LocalPath,
     common_options,
     config_option,
     json_option,
@@ -31,9 +32,7 @@ _FORMATS = ("csv", "jsonl", "xlsx", "parquet")
 @click.command()
 @click.argument("patterns", nargs=-1, required=True, metavar="TABLE...")
 @click.option("--format", "file_format", type=click.Choice(_FORMATS), help="Default: taken from the extension of --to.")
-@click.option(
-    "--to", "path", required=True, type=click.Path(path_type=Path), metavar="PATH", help="File or folder to write."
-)
+@click.option("--to", "path", required=True, type=LocalPath(), metavar="PATH", help="File or folder to write.")
 @click.option("--where", default="", metavar="SQL", help="Only rows that match this condition, in every table.")
 @click.option("--columns", default="", metavar="A,B.C", help="Only these columns or fields, in this order.")
 @snapshot_option

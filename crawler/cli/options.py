@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,18 +15,40 @@ from typing import Any, TypeVar
 import click
 
 from crawler.errors import CrawlError
+from crawler.local_files import expand_home
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class LocalPath(click.Path):
+    """A path of the command line. A leading `~` is a home folder also where no shell expands it: `--to=~/x`."""
+
+    def __init__(self, *, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, dir_okay=dir_okay)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        return super().convert(expand_home(os.fspath(value), os.environ), parameter, context)
+
+
+def output_uri(value: str) -> str:
+    """Return the location of an output: a path as of `LocalPath`, or a URI."""
+    return expand_home(value, os.environ)
+
 
 config_option = click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Configuration file. Default: $ACS_INVENTORY_CONFIG, else ./config.toml.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result to stdout as one JSON object.")
 uri_option = click.option(
-    "--output", "uri", metavar="URI", help="Location of the snapshots. Default: [output] uri of the configuration."
+    "--output",
+    "uri",
+    type=output_uri,
+    metavar="URI",
+    help="Location of the snapshots. Default: [output] uri of the configuration.",
 )
 snapshot_option = click.option(
     "--snapshot",

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from crawler.catalog.model import Catalog
-from crawler.cli.crawl_summary import print_skipped_members
+from crawler.cli.crawl_summary import print_not_offered, print_skipped_members
 from crawler.cli.render import console, duration_text, safe, status_text, table_of
 from crawler.cli.tables.describe import tree_rows
 
@@ -22,6 +22,8 @@ def print_plan(value: Mapping[str, Any], catalog: Catalog) -> None:
     out = console()
     _print_accounts(out, value["accounts"])
     print_skipped_members(out, value["directory"], value["left_out"])
+    _print_hosts(out, value["hosts"])
+    print_not_offered(out, value["not_offered"])
     _print_targets(out, value)
     _print_tables(out, value, catalog)
     for warning in value["warnings"]:
@@ -41,6 +43,12 @@ def _print_accounts(out: Console, accounts: Sequence[Mapping[str, Any]]) -> None
     ]
     out.print(table_of(("account", "regions", ""), rows[:_MAX_SHOWN], numbers=("regions",)))
     _print_more(out, len(rows), "accounts")
+
+
+def _print_hosts(out: Console, hosts: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+    """Print where the requests go: one row for each form of a product's URL."""
+    rows = [(product, url, len(ids), " ".join(ids)) for product, urls in hosts.items() for url, ids in urls.items()]
+    out.print(table_of(("product", "host", "regions", ""), rows, numbers=("regions",)))
 
 
 def _print_targets(out: Console, value: Mapping[str, Any]) -> None:

@@ -21,7 +21,8 @@ from crawler.errors import OutputError
 from crawler.run.forecast import Forecast, TargetForecast, forecast
 from crawler.run.output import open_location
 from crawler.run.plan import CrawlPlan, make_plan
-from crawler.run.session import open_session
+from crawler.run.regions import host_patterns
+from crawler.run.session import Session, open_session
 from crawler.run.system import System
 from crawler.run.targets import TargetPlan
 from crawler.snapshot import Manifest, OutputLocation, ScopeRow, list_snapshots, read_ledger, read_manifest
@@ -48,9 +49,11 @@ async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> 
     async with open_session(resolved, system) as session:
         plan = await make_plan(session)
         overhead = {name: tally.requests for name, tally in session.overhead.items()}
+        places = _place_values(plan, session)
     found = forecast(plan.targets, catalog, rules, previous.ledger, resolved.details, resolved.parameter_settings)
     return {
         **_target_values(plan, config),
+        **places,
         "tables": _table_values(catalog, plan.targets, rules, found, resolved.tables),
         "rate_limits": _limit_values(catalog, plan.targets, rules, resolved.details),
         **_totals(found),
@@ -58,7 +61,7 @@ async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> 
         "concurrency": config.crawl.concurrency,
         "last_snapshot": _previous_value(previous, found, system.clock.now()),
         "per_target": [_target_value(target) for target in found.targets],
-        "warnings": [*catalog.warnings, *_warnings(config, previous, found)],
+        "warnings": [*catalog.warnings, *session.warnings, *_warnings(config, previous, found)],
     }
 
 
@@ -88,6 +91,23 @@ def _target_values(plan: CrawlPlan, config: Config) -> dict[str, Any]:
         "directory": directory_value(plan.membership.directory),
         "left_out": skipped_member_values(plan.membership.left_out),
         "output": config.output.uri,
+    }
+
+
+def _place_values(plan: CrawlPlan, session: Session) -> dict[str, Any]:
+    """Return where the requests go: product → URL pattern → regions, and the regions that a product doesn't have."""
+    operations, places = (
+        session.catalog.operations,
+        {(target.target.region_id, target.tables) for target in plan.targets},
+    )
+    regions: dict[str, set[str]] = {product: set() for product in plan.products}
+    for region_id, tables in places:
+        for product in {operations[table].product for table in tables}:
+            regions[product].add(region_id)
+    patterns = {key: host_patterns(session.resolved.endpoints, key, found) for key, found in regions.items()}
+    return {
+        "hosts": {product: {url: list(ids) for url, ids in urls.items()} for product, urls in patterns.items()},
+        "not_offered": {product: list(ids) for product, ids in plan.not_offered.items()},
     }
 
 

@@ -9,7 +9,7 @@ import click
 
 from crawler.cli.echo import print_json
 from crawler.cli.inputs import load
-from crawler.cli.options import common_options
+from crawler.cli.options import LocalPath, common_options
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Configuration file that gives [crawl] tables, [catalog] extra and [organization]. Default: none.",
 )
 @common_options

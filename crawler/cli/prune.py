@@ -14,7 +14,8 @@ from crawler.cli.echo import print_json
 from crawler.cli.inputs import load, locate_output
 from crawler.cli.options import common_options, config_option, json_option, uri_option
 from crawler.cli.signals import run_async
-from crawler.errors import ConfigError
+from crawler.errors import ConfigError, ExitCode
+from crawler.text import escape_control
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -61,16 +62,21 @@ def _keep_option(name: str, text: str) -> Callable[[_Command], _Command]:
 @common_options
 def prune(
     config_file: Path | None, uri: str | None, as_json: bool, dry_run: bool, within: str | None, **counts: float | None
-) -> None:
+) -> int:
     """Remove snapshots that no rule keeps.
 
     The rules are those of `restic forget`. A snapshot stays if at least one rule keeps it. Periods are in UTC. The
     rules hold for the snapshots of each selection (--account, --region, --table of `crawl`) by itself.
 
+    If a catalog outside of the output has tables over its files, give --config, which names the catalog.
+
     Always kept: the newest complete snapshot of the whole configuration, the snapshot that LATEST names, snapshots
     whose files are the content of an Iceberg or Delta table, and those with an unreadable manifest. A snapshot leaves
     the Iceberg table before its files are removed. Leftovers of crawls killed more than 24 hours ago are removed; files
     of other origin never are.
+
+    Exit codes: 0 done; 2 wrong usage; 4 the output can't be written, or an interrupted commit or removal can't be
+    completed, after the others were removed; 11 a crawl holds the output.
     """
     from crawler.snapshot.retention import Duration, KeepRules
 
@@ -83,6 +89,9 @@ def prune(
         print_json(_prune_value(done, dry_run=dry_run))
     else:
         _print_prune(done, dry_run=dry_run)
+    for sentence in done.stuck:
+        click.echo(f"acs-inventory: {escape_control(sentence)}", err=True)
+    return ExitCode.OUTPUT if done.stuck else ExitCode.SUCCESS
 
 
 def _prune(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool) -> PrunePlan:
@@ -92,7 +101,7 @@ def _prune(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_r
     from crawler.snapshot.prune_plan import plan_prune
 
     location, now = locate_output(config_file, uri), datetime.now(UTC)
-    config = load(config_file) if uri is None else None
+    config = load(config_file) if uri is None or config_file is not None else None
     lakes = _lakes(location, config)
     if dry_run:
         return plan_prune(location, rules, now, lakes)
@@ -103,17 +112,14 @@ def _prune(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_r
 
 
 def _lakes(location: OutputLocation, config: Config | None) -> list[Lake]:
-    """Return the Iceberg and Delta tables of an output: the configured ones, and those with a catalog in the output."""
-    from crawler.run.output import lake_settings
+    """Return the lakes whose tables may name files of an output. Raises ConfigError if one is known and not found."""
+    from crawler.run.output import iceberg_settings
     from crawler.snapshot import open_lake
-    from crawler.snapshot.lake.publish import lakes_beside
+    from crawler.snapshot.lake.known import known_lakes
 
     root = location if isinstance(location, Path) else location.place
-    found = lakes_beside(root) if isinstance(root, Path) else []
-    configured = lake_settings(config, root) if config is not None else None
-    if configured is not None and configured not in found:
-        found.append(configured)
-    return [open_lake(settings) for settings in found]
+    configured = iceberg_settings(config, root) if config is not None else None
+    return [open_lake(settings, is_new=False) for settings in known_lakes(location, configured)]
 
 
 def _prune_value(done: PrunePlan, *, dry_run: bool) -> dict[str, Any]:
@@ -122,6 +128,7 @@ def _prune_value(done: PrunePlan, *, dry_run: bool) -> dict[str, Any]:
         "kept": [{**_summary(entry), "reasons": done.reasons[entry.snapshot_id]} for entry in done.kept],
         "removed": [_summary(entry) for entry in done.removed],
         "unfinished_removed": done.unfinished,
+        "stuck": done.stuck,
     }
 
 

@@ -12,6 +12,7 @@ from crawler.cli.echo import warn_of_escaped_cells
 from crawler.cli.inputs import open_tables
 from crawler.cli.options import (
     CommonOptions,
+    LocalPath,
     common_options,
     config_option,
     overwrite_option,
@@ -38,9 +39,7 @@ _MAX_ROWS = 100
     type=click.Choice(["table", "csv", "json", "parquet"]),
     help="table is for people and may omit rows and columns; the others have all of them.",
 )
-@click.option(
-    "--to", "path", type=click.Path(path_type=Path), metavar="PATH", help="Write to this file. Default: stdout."
-)
+@click.option("--to", "path", type=LocalPath(), metavar="PATH", help="Write to this file. Default: stdout.")
 @click.option(
     "--max-rows",
     default=_MAX_ROWS,

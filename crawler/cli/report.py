@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from crawler.cli.inputs import catalog_for, locate_output, open_tables
-from crawler.cli.options import CommonOptions, common_options, config_option, snapshot_option, uri_option
+from crawler.cli.options import (
+    CommonOptions,
+    LocalPath,
+    common_options,
+    config_option,
+    snapshot_option,
+    uri_option,
+)
 from crawler.cli.signals import interruptible
 
 if TYPE_CHECKING:
@@ -23,7 +30,7 @@ PREVIOUS, NOTHING = "previous", "none"
 
 
 @click.command()
-@click.option("--to", "target", required=True, type=click.Path(path_type=Path), metavar="FILE", help="File to write.")
+@click.option("--to", "target", required=True, type=LocalPath(), metavar="FILE", help="File to write.")
 @snapshot_option
 @click.option(
     "--against",
@@ -35,7 +42,7 @@ PREVIOUS, NOTHING = "previous", "none"
     "--findings",
     "folders",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     metavar="DIR",
     help="Folder with SQL files of additional findings; repeatable.",
 )

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.echo import print_json
+from crawler.cli.echo import print_json, warn
 from crawler.cli.inputs import locate_output
-from crawler.cli.options import CommandError, common_options, config_option, json_option, uri_option
+from crawler.cli.options import CommandError, CommonOptions, common_options, config_option, json_option, uri_option
 from crawler.errors import ExitCode, OutputError
 
 if TYPE_CHECKING:
     from crawler.snapshot import OutputLocation
-    from crawler.snapshot.verify import BadFile, VerifyResult
+    from crawler.snapshot.orphans import BadFile
+    from crawler.snapshot.verify import VerifyResult
 
 
 @click.command("verify")
@@ -25,12 +26,19 @@ if TYPE_CHECKING:
 @uri_option
 @json_option
 @common_options
+@click.pass_obj
 def verify(
-    snapshot_ids: tuple[str, ...], is_all: bool, config_file: Path | None, uri: str | None, as_json: bool
+    common: CommonOptions,
+    snapshot_ids: tuple[str, ...],
+    is_all: bool,
+    config_file: Path | None,
+    uri: str | None,
+    as_json: bool,
 ) -> int:
     """Compare the files of snapshots with their manifests.
 
-    Reads every file and checks existence, size, SHA-256, rows, schema and ledger. SNAPSHOT_ID is an ID of `snapshots
+    Reads every file and checks existence, size, SHA-256, rows, schema and ledger. With all snapshots, the files that
+    Iceberg and Delta tables in a local output name are looked for, too. SNAPSHOT_ID is an ID of `snapshots
     list`, or `latest`, the newest complete snapshot. Default: --all.
 
     Exit codes: 0 all files are as committed; 1 at least one isn't, or there is nothing to verify.
@@ -39,9 +47,11 @@ def verify(
         raise click.UsageError("Give either snapshot IDs or --all.")
     location = locate_output(config_file, uri)
     try:
-        results, orphans = _verify(location, snapshot_ids)
+        results, orphans, unchecked = _verify(location, snapshot_ids)
     except OutputError as error:
         raise CommandError(str(error)) from None
+    for reason in unchecked:
+        warn(common, reason)
     if as_json:
         print_json(_value(results, orphans))
     else:
@@ -49,17 +59,22 @@ def verify(
     return ExitCode.FAILURE if orphans or any(result.bad_files for result in results) else 0
 
 
-def _verify(location: OutputLocation, snapshot_ids: Sequence[str]) -> tuple[list[VerifyResult], list[BadFile]]:
+def _verify(
+    location: OutputLocation, snapshot_ids: Sequence[str]
+) -> tuple[list[VerifyResult], list[BadFile], list[str]]:
+    """Return the results, the files that no snapshot has, and why lake tables can't be checked."""
     from crawler.snapshot import read_manifest
+    from crawler.snapshot.lake.verify import verify_lakes
     from crawler.snapshot.verify import verify_all, verify_snapshot
 
     if snapshot_ids:
         ids = [read_manifest(location, name).snapshot_id if name == "latest" else name for name in snapshot_ids]
-        return [verify_snapshot(location, snapshot_id) for snapshot_id in dict.fromkeys(ids)], []
+        return [verify_snapshot(location, snapshot_id) for snapshot_id in dict.fromkeys(ids)], [], []
     results, orphans = verify_all(location)
     if not results and not orphans:
         raise OutputError(f"{location} has no snapshot to verify")
-    return results, orphans
+    missing, unchecked = verify_lakes(location)
+    return results, [*orphans, *missing], unchecked
 
 
 def _value(results: Sequence[VerifyResult], orphans: Sequence[BadFile]) -> dict[str, Any]:

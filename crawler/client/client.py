@@ -7,17 +7,18 @@ type says what the error means.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import structlog
 
+from crawler.client.clock_skew import SignatureDates
 from crawler.client.credentials import Credentials, Provider
 from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import ErrorRules
 from crawler.client.rate_limit import TokenBucket, TokenBuckets, throttled_bucket
-from crawler.client.request import ApiRequest, RequestBuilder
+from crawler.client.request import STS, ApiRequest, RequestBuilder
 from crawler.client.request_queue import RequestLane
 from crawler.client.retry import Retries, RetryPolicy, RetryQuota
 from crawler.client.transport import HttpRequest, HttpResponse
@@ -104,8 +105,8 @@ class Client:
 
     @property
     def clock_skew_s(self) -> float:
-        """The correction of the local clock in seconds."""
-        return self.clock.seconds
+        """The correction of the local clock in seconds that STS needed."""
+        return self.clock.default_s
 
     def channel(self, account_id: str, region_id: str, product: str, action: str, depth: int = 0) -> RequestChannel:
         """Return a new channel. It shares its buckets with all other channels of the same keys."""
@@ -129,7 +130,7 @@ class Client:
         """Exchange, with a `read` of the body alone: the response is checked for errors first. Await it at once."""
 
         def read_checked(response: HttpResponse) -> _Result:
-            self.check(request.product, response)
+            self.check(request.product, response, request.parents)
             return read(response.body)
 
         return self.exchange(request, account, channel, read_checked, counts, has_slot=has_slot)
@@ -151,6 +152,7 @@ class Client:
         errors of `read`.
         """
         retries = Retries(self._policy, channel.quota)
+        dates = SignatureDates(self.clock, request.product == STS)
         while True:
             credentials = await self._enter(account, channel.lane, has_slot=has_slot)
             has_slot = False
@@ -159,7 +161,7 @@ class Client:
                 try:
                     counts.requests += 1
                     self.total.requests += 1
-                    signed = self._builder.build(request, account.account_id, credentials)
+                    signed = self._builder.build(request, account.account_id, credentials, dates)
                     result = read(await self._sender.send(signed))
                 finally:
                     self._limiter.release()
@@ -167,23 +169,30 @@ class Client:
                 if self._logs_requests:
                     self._log_request(request, account, sent_at, error.code)
                 self._report_throttling(error, channel, sent_at, counts)
-                await self._recover(error, retries, account, credentials)
+                failure = dates.rejected(error) if isinstance(error, ResignError) else error
+                await self._recover(failure, retries, account, credentials)
                 counts.retries += 1
                 self.total.retries += 1
             else:
                 if self._logs_requests:
                     self._log_request(request, account, sent_at, "OK")
                 now = self.clock.monotonic()
+                if dates.is_news and credentials is not None:
+                    dates.accepted()
                 channel.operation.succeeded(now)
                 channel.product.succeeded(now)
                 retries.succeeded()
                 return result
 
-    def check(self, product: str, response: HttpResponse) -> None:
-        """Raise the ApiError that a response is, if it is one. A rejected signature corrects the clock."""
+    def check(self, product: str, response: HttpResponse, parents: Collection[str] = ()) -> None:
+        """Raise the ApiError that a response is, if it is one.
+
+        `parents`: the kinds of the resources that the request names.
+        """
         error = error_from_response(
             self._rules,
             product=product,
+            parents=parents,
             status=response.status,
             headers=response.headers,
             body=response.body,
@@ -192,7 +201,7 @@ class Client:
         if error is None:
             return
         if isinstance(error, ResignError):
-            self.clock.correct(response.headers.get("Date", ""))
+            error.server_date = response.headers.get("Date", "")
         raise error
 
     async def _enter(self, account: SignedAccount, lane: RequestLane, *, has_slot: bool) -> Credentials | None:

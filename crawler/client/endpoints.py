@@ -36,6 +36,10 @@ _PROXY = re.compile(
 )
 _PATTERN = re.compile(rf"(?:[a-z0-9*?-]+\.)+{_LABEL}\.{_LAST_LABEL}|(?:{_LABEL}\.)*{_LAST_LABEL}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+# A host as a service may name it: `na-south-1.fc.aliyuncs.com`, `HTTPS://host:443/`, `http://host/path`.
+_NAMED_HOST = re.compile(r"(?:(https?)://)?([a-z0-9.-]+)(?::([1-9][0-9]{0,4}))?(?:/.*)?", re.DOTALL)
+# Hosts of the vendor's internal networks: cn-hangzhou-internal.fc, opensearch-vpc, intranet.opensearch-cn-hangzhou.
+_INTERNAL = re.compile(r"(?:^|[.-])(?:internal|intranet|vpc)(?=[.-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,14 @@ class Endpoints:
     """The endpoints of all products: defaults of the catalog, overrides of the configuration, additional hosts.
 
     An override is one template for all regions, or a table of URLs by region; regions that the table doesn't have keep
-    their default.
+    their default. `described` has the hosts that services named for regions that neither has: product → region →
+    template. It is filled before the first request to such a region.
     """
 
     defaults: Mapping[str, ProductHosts]
     overrides: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
+    described: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def resolve(self, product: str, region_id: str, account_id: str) -> Endpoint:
         """Return the endpoint of a product in a region for an account.
@@ -85,6 +91,19 @@ class Endpoints:
             where = f"{product} in {region_id}" if REGION_ID.fullmatch(region_id) else product
             raise ConfigError(f"no endpoint for {where}: {error}") from None
 
+    def describe(self, product: str, region_id: str, host: str, account_id: str) -> None:
+        """Use the host that a service named for a region, unless the catalog or the configuration has one.
+
+        `account_id` is the account that the service answered. Raises ConfigError with the reason for a host that isn't
+        used, without the host.
+        """
+        self.described.setdefault(product, {})[region_id] = _described_template(host, account_id, self.allow)
+
+    def pattern(self, product: str, region_id: str) -> str:
+        """Return the URL of a product in a region for messages, with `{account_id}` for the account."""
+        template = self._template(product, region_id)
+        return template.replace("{region}", region_id)
+
     def _template(self, product: str, region_id: str) -> str:
         override = self.overrides.get(product)
         if isinstance(override, str):
@@ -94,7 +113,7 @@ class Endpoints:
         known = self.defaults.get(product)
         if known is None:
             raise ConfigError("neither the catalog nor [endpoints] has one")
-        text = known.hosts.get(region_id, known.template)
+        text = known.hosts.get(region_id) or self.described.get(product, {}).get(region_id) or known.template
         return text if "://" in text else f"https://{text}"
 
 
@@ -111,6 +130,30 @@ def fill(template: str, region_id: str, account_id: str) -> str:
             wanted = "a region ID" if name == "region" else "an account ID"
             raise ConfigError(f"its {{{name}}} needs {wanted}, and this isn't one")
     return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
+
+
+def _described_template(host: str, account_id: str, allow: Sequence[str]) -> str:
+    """Return the template of a host that a service named, for https. Raises ConfigError.
+
+    The rule is that of all endpoints, without loopback: the answer of a service leads to no other network. A leading
+    label of digits is an account: the answered account's becomes `{account_id}`, another one's is refused.
+    """
+    match = _NAMED_HOST.fullmatch(host.strip().lower()) if host.isascii() else None
+    if match is None:
+        raise ConfigError("it isn't a host name")
+    scheme, name, port = match.groups()
+    if _INTERNAL.search(name):
+        raise ConfigError("it is a host of an internal network")
+    if LOOPBACK_HOST.fullmatch(name):
+        raise ConfigError("it is a loopback address")
+    has_port = port is not None and scheme != "http" and port != "443"
+    parse_endpoint(f"https://{name}:{port}" if has_port else f"https://{name}", allow)
+    first, _, rest = name.partition(".")
+    if ACCOUNT_ID.fullmatch(first):
+        if first != account_id:
+            raise ConfigError("it is a host of another account")
+        name = f"{{account_id}}.{rest}"
+    return f"https://{name}:{port}" if has_port else f"https://{name}"
 
 
 def check_template(template: str, allow: Sequence[str] = ()) -> None:

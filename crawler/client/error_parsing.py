@@ -1,24 +1,16 @@
-"""Turns a response into a typed error: parses the envelopes of all products and applies the error rules.
-
-Source of the envelopes: the error code pages of the OpenAPI gateway (ROA and RPC), Function Compute and OpenSearch,
-checked 2026-11-22.
-"""
+"""Turns a response into a typed error: reads its envelope and its hint, and applies the error rules."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from urllib.parse import urlsplit
 
-import msgspec
-
+from crawler.client.error_envelope import Envelope, is_text, read_envelope
 from crawler.client.error_rules import CLASSES, ErrorRule, ErrorRules, load_rules
 from crawler.errors import ApiError, DeniedError, FatalError, TransientError
-from crawler.text import ACTION, LONGEST_MESSAGE, clean_message, missing_action
+from crawler.text import LONGEST_MESSAGE, clean_message, http_date, missing_action
 
 __all__ = [
     "CLASSES",
@@ -35,36 +27,57 @@ __all__ = [
 LONGEST_CODE = 128
 # Limits are counted per second to per day; a longer hint is a malformed one.
 LONGEST_HINT_S = 7 * 86_400.0
+_NOT_OURS = "it isn't an answer of the service; check proxies, firewalls and [endpoints]"
+# Throttling by its status alone, whatever the body is: the rate must be cut.
+_TOO_MANY = 429
+_LONGEST_START = 100
+_XML_START = re.compile(rb"(?:<\?xml[^>]*>\s*)?<Error\b")
 
 
 def error_from_response(
-    rules: ErrorRules, *, product: str, status: int, headers: Mapping[str, str], body: bytes, now: datetime
+    rules: ErrorRules,
+    *,
+    product: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: datetime,
+    parents: Collection[str] = (),
 ) -> ApiError | None:
     """Return the error that a response is, None for a success. `body` is decompressed; `now` is aware.
 
-    A redirect is FatalError `RedirectRefused`: a signed request stays at its host. With a 2xx status, a body that isn't
-    complete JSON is TransientError `InvalidResponse`, and one with a non-empty code, with `errors` or with
-    `success: false` is that error. Whether the JSON has the requested list is checked later, by pagination.
+    A redirect is TransientError `RedirectRefused`: a signed request stays at its host, where another attempt may be
+    answered. A damaged body is TransientError `InvalidResponse`, and nothing of it is read. With a 2xx status, so is
+    every body that isn't complete JSON, and one with a non-empty code, with `errors` or with `success: false` is that
+    error. A 403 with another document, such as HTML, is the page of a proxy or a firewall: it says nothing about
+    permissions, and is FatalError. Whether the JSON has the requested list is checked later, by pagination. `parents`:
+    the kinds of the resources that the request names.
     """
-    fields = _fields(body)
-    problem = _problem(fields or {})
-    if 200 <= status < 300 and fields is not None and not problem.code:
+    envelope = read_envelope(body)
+    if 200 <= status < 300 and envelope.is_document and not envelope.code:
         return None
-    request_id = _request_id(headers, fields or {})
+    request_id = _request_id(headers, envelope)
     if 300 <= status < 400:
-        return FatalError("RedirectRefused", _redirect(headers), http_status=status, request_id=request_id)
-    if 200 <= status < 300 and fields is None:
+        return TransientError("RedirectRefused", _redirect(headers), http_status=status, request_id=request_id)
+    hint_s = retry_after_s(headers, now)
+    if not envelope.is_document and (200 <= status < 300 or (status != _TOO_MANY and _is_damaged(headers, body))):
         message = _bare("no complete JSON", status, headers, body)
-        return TransientError("InvalidResponse", message, http_status=status, request_id=request_id)
+        return TransientError(
+            "InvalidResponse", message, http_status=status, request_id=request_id, retry_after_s=hint_s
+        )
+    if not envelope.is_document and status == 403:
+        message = f"{_bare('no error code', status, headers, body)}: {_NOT_OURS}"
+        return FatalError(f"Http{status}", message, http_status=status, request_id=request_id)
     return error_for_code(
         rules,
         product,
-        problem.code,
-        problem.message or ("" if problem.code else _bare("no error code", status, headers, body)),
+        envelope.code,
+        envelope.message or ("" if envelope.code else _bare("no error code", status, headers, body)),
         http_status=status,
         request_id=request_id,
-        retry_after_s=retry_after_s(headers, now),
-        action=problem.action,
+        retry_after_s=hint_s,
+        action=envelope.action,
+        parents=parents,
     )
 
 
@@ -78,13 +91,14 @@ def error_for_code(
     request_id: str = "",
     retry_after_s: float | None = None,
     action: str = "",
+    parents: Collection[str] = (),
 ) -> ApiError:
     """Return the typed error of a service's code and message, both without secrets and of bounded length.
 
     An empty `code` becomes `Http` and the status. If the service named the missing RAM action (`action`, or in its
     message), the message of a DeniedError ends with it, unless the bounded message shows it.
     """
-    error_type = rules.error_type(product, code, message, http_status)
+    error_type = rules.error_type(product, code, message, http_status, parents)
     text = clean_message(message)
     if error_type is DeniedError:
         missing = action or missing_action(message)
@@ -93,110 +107,18 @@ def error_for_code(
     return error_type(shown, text, http_status=http_status, request_id=request_id, retry_after_s=retry_after_s)
 
 
-# Fields of the envelopes, with a lower-case first letter.
-_ENVELOPE = frozenset(
-    (
-        "code",
-        "errorCode",
-        "message",
-        "errorMessage",
-        "requestId",
-        "request_id",
-        "errors",
-        "success",
-        "accessDeniedDetail",
-    )
-)
-_SPELLINGS = _ENVELOPE | {name[0].upper() + name[1:] for name in _ENVELOPE}
-_ONLY_ID = {"requestId"}
-_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+def _is_damaged(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a body that isn't a complete document was meant as JSON, is a cut error in XML, or isn't UTF-8 at all."""
+    start = body[:_LONGEST_START].lstrip()
+    if not start:
+        return False
+    if start[:1] in b"{[" or "json" in _header(headers, "content-type").lower() or not is_text(body):
+        return True
+    return _XML_START.match(start) is not None and b"</Error" not in body
 
 
-def _fields(body: bytes) -> dict[str, object] | None:
-    """Return the fields of the envelope, {} for JSON without any, None for a body that isn't complete JSON.
-
-    The rest of the body is validated but not decoded: 250 kB take half a millisecond.
-    """
-    try:
-        raws = _DECODER.decode(body)
-    except msgspec.ValidationError:
-        return {}
-    except (ValueError, RecursionError):
-        found = _lenient(body)
-    else:
-        found = {name: _value(raw) for name, raw in raws.items() if name in _SPELLINGS}
-    if found is None:
-        return None
-    fields: dict[str, object] = {}
-    for name, value in found.items():
-        if value not in (None, ""):
-            fields.setdefault(_envelope_name(name), value)
-    return fields
-
-
-def _lenient(body: bytes) -> dict[str, object] | None:
-    """Parse JSON that the strict parser rejects (a lone surrogate, NaN): it may still be rows or an error."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else {}
-
-
-def _envelope_name(name: str) -> str:
-    return name[:1].lower() + name[1:]
-
-
-def _value(raw: msgspec.Raw) -> object:
-    try:
-        value: object = msgspec.json.decode(raw)
-    except (ValueError, RecursionError):
-        return bytes(raw).decode("utf-8", "replace").strip('"')
-    return value
-
-
-def _text(value: object) -> str:
-    """Return a code or message as text, "" for another type. A code of 0 means no error: some services use numbers."""
-    if isinstance(value, str):
-        return value.strip()
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) and value != 0 else ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """The error fields of a response. `code` "": no error. `action`: the missing RAM action."""
-
-    code: str
-    message: str
-    action: str
-
-
-_NO_PROBLEM = _Problem("", "", "")
-
-
-def _problem(fields: Mapping[str, object]) -> _Problem:
-    if not fields or fields.keys() == _ONLY_ID:
-        return _NO_PROBLEM
-    code = _text(fields.get("code")) or _text(fields.get("errorCode"))
-    message = _text(fields.get("message")) or _text(fields.get("errorMessage"))
-    errors, detail = fields.get("errors"), fields.get("accessDeniedDetail")
-    if not code and isinstance(errors, list) and errors:
-        first = (
-            {_envelope_name(k): v for k, v in errors[0].items()}
-            if isinstance(errors[0], dict)
-            else {"message": errors[0]}
-        )
-        code = _text(first.get("code")) or "Unsuccessful"
-        message = _text(first.get("message")) or message
-    if not code and fields.get("success") in (False, "false", "False"):
-        code = "Unsuccessful"
-    action = detail.get("AuthAction") if isinstance(detail, dict) else None
-    return _Problem(code, message, action if isinstance(action, str) and ACTION.fullmatch(action) else "")
-
-
-def _request_id(headers: Mapping[str, str], fields: Mapping[str, object]) -> str:
-    named = _text(fields.get("requestId")) or _text(fields.get("request_id"))
-    found = named or _header(headers, "x-acs-request-id") or _header(headers, "x-fc-request-id")
+def _request_id(headers: Mapping[str, str], envelope: Envelope) -> str:
+    found = envelope.request_id or _header(headers, "x-acs-request-id") or _header(headers, "x-fc-request-id")
     return clean_message(found, LONGEST_CODE)
 
 
@@ -226,7 +148,8 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
 
     x-acs-retry-after (milliseconds) before the larger TimeLeft (milliseconds) of x-ratelimit-user-api and
     x-ratelimit-user before Retry-After (seconds or an HTTP date). A malformed, longer or repeated hint is ignored.
-    So is TimeLeft with a `Remain` above 0: that limit wasn't reached.
+    So is TimeLeft with a `Remain` above 0: that limit wasn't reached. An HTTP date is compared with the response's own
+    Date, which is of the same clock.
     Source: alibabacloud-tea-openapi 0.4.6 and aliyun-cli, which read the first three, checked 2026-11-22.
     """
     direct = _hint(_header(headers, "x-acs-retry-after"), per_second=1000)
@@ -236,7 +159,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     left = max((window for window in windows if window), default=None)
     if left:
         return left
-    return _retry_after_s(_header(headers, "retry-after"), now)
+    return _retry_after_s(_header(headers, "retry-after"), http_date(_header(headers, "date")) or now)
 
 
 def _hint(text: str, per_second: int = 1) -> float | None:
@@ -258,9 +181,8 @@ def _time_left_s(text: str) -> float | None:
 def _retry_after_s(text: str, now: datetime) -> float | None:
     if not text.isascii() or "," not in text:
         return _hint(text)
-    try:
-        at = parsedate_to_datetime(text)
-        hint_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp()
-    except (ValueError, TypeError, IndexError, OverflowError):
+    at = http_date(text)
+    if at is None:
         return None
+    hint_s = (at - now).total_seconds()
     return max(0.0, hint_s) if hint_s <= LONGEST_HINT_S else None

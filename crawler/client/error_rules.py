@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -43,21 +43,26 @@ CLASSES: dict[str, type[ApiError]] = {
 
 @dataclass(frozen=True, slots=True)
 class ErrorRule:
-    """Gives codes a class if product, status and message match. Empty `products` or `statuses` match any."""
+    """Gives codes a class if product, status, message and parents match. Empty ones match any.
+
+    `parents`: the rule is only for requests below one of these resources, such as `functions`.
+    """
 
     error: type[ApiError]
     codes: tuple[str, ...]
     products: frozenset[str] = frozenset()
     statuses: frozenset[int] = frozenset()
     message: re.Pattern[str] | None = None
+    parents: frozenset[str] = frozenset()
 
-    def fits(self, product: str, code: str, message: str, status: int) -> bool:
+    def fits(self, product: str, code: str, message: str, status: int, parents: Collection[str]) -> bool:
         """Whether the rule matches this error. `code` is in lower case, like `codes`."""
         return (
             any(fnmatchcase(code, pattern) for pattern in self.codes)
             and (not self.products or product in self.products)
             and (not self.statuses or status in self.statuses)
             and (self.message is None or self.message.search(message) is not None)
+            and (not self.parents or not self.parents.isdisjoint(parents))
         )
 
 
@@ -67,11 +72,16 @@ class ErrorRules:
 
     rules: tuple[ErrorRule, ...] = ()
 
-    def error_type(self, product: str, code: str, message: str, status: int) -> type[ApiError]:
-        """Return the class of an error. Without a matching rule the HTTP status decides."""
+    def error_type(
+        self, product: str, code: str, message: str, status: int, parents: Collection[str] = ()
+    ) -> type[ApiError]:
+        """Return the class of an error. Without a matching rule the HTTP status decides.
+
+        `parents`: the kinds of the resources that the request names.
+        """
         lowered = code.lower()
         for rule in self.rules if code else ():
-            if rule.fits(product, lowered, message, status):
+            if rule.fits(product, lowered, message, status, parents):
                 return rule.error
         if status == 429:
             return ThrottledError
@@ -97,6 +107,7 @@ class _RuleTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     products: Annotated[frozenset[str], Meta(description="a list of texts")] = frozenset()
     statuses: Annotated[frozenset[int], Meta(description="a list of whole numbers")] = frozenset()
     message: Annotated[str | None, Meta(description="text: a regular expression")] = None
+    parents: Annotated[frozenset[str], Meta(description="a list of texts")] = frozenset()
 
 
 class _RulesFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,4 +129,4 @@ def _read_rules(path: Path) -> Iterator[ErrorRule]:
         except re.error as error:
             raise document.refuse(("rules", index, "message"), f"a regular expression: {error}") from None
         codes = tuple(code.lower().replace("[", "[[]") for code in table.codes)
-        yield ErrorRule(CLASSES[table.name], codes, table.products, table.statuses, message)
+        yield ErrorRule(CLASSES[table.name], codes, table.products, table.statuses, message, table.parents)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from crawler.client.clock_skew import ClockSkew
+from crawler.client.clock_skew import ClockSkews, SignatureDates
 from crawler.client.credentials import Credentials
 from crawler.client.endpoints import Endpoints
 from crawler.client.signing import canonical_query, new_nonce, percent_encode, sign
@@ -16,11 +16,17 @@ from crawler.text import is_encodable
 
 # Enough for the targets that are crawled at the same time.
 MAX_CACHED_ENDPOINTS = 4096
+# The product whose host is asked first, and by whose date the snapshot is dated.
+STS = "sts"
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request to an API, without an account. `path` is percent-encoded; `form` makes it a POST."""
+    """One request to an API, without an account. `path` is percent-encoded; `form` makes it a POST.
+
+    `parents`: the kinds of the resources that it names, whose absence isn't a failure of the crawl. `max_bytes` caps
+    the body of the response; 0: like that of a page.
+    """
 
     product: str
     version: str
@@ -29,6 +35,8 @@ class ApiRequest:
     path: str
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    parents: tuple[str, ...] = ()
+    max_bytes: int = 0
 
 
 def expand_path(template: str, parameters: Mapping[str, str]) -> str:
@@ -42,16 +50,18 @@ def expand_path(template: str, parameters: Mapping[str, str]) -> str:
 
 
 class RequestBuilder:
-    """Resolves the endpoint of a request and signs it. Signatures are dated by `clock`."""
+    """Resolves the endpoint of a request and signs it. Signatures are dated by `clock`, corrected for each host."""
 
-    def __init__(self, endpoints: Endpoints, clock: ClockSkew, *, timeout_s: float, user_agent: str) -> None:
+    def __init__(self, endpoints: Endpoints, clock: ClockSkews, *, timeout_s: float, user_agent: str) -> None:
         self.clock = clock
         self._resolve = lru_cache(MAX_CACHED_ENDPOINTS)(endpoints.resolve)
         self._timeout_s = timeout_s
         self._user_agent = user_agent
 
-    def build(self, request: ApiRequest, account_id: str, credentials: Credentials | None) -> HttpRequest:
-        """Return the HTTP request of one attempt, unsigned without `credentials`.
+    def build(
+        self, request: ApiRequest, account_id: str, credentials: Credentials | None, dates: SignatureDates
+    ) -> HttpRequest:
+        """Return the HTTP request of one attempt of the call that has these dates, unsigned without `credentials`.
 
         Raises ConfigError for a product without an endpoint, FatalError `InvalidCredentials` for keys that no header
         can hold.
@@ -74,10 +84,10 @@ class RequestBuilder:
                 credentials,
                 action=request.action,
                 version=request.version,
-                now=self.clock.now(),
+                now=dates.next(endpoint.authority),
                 nonce=new_nonce(),
             )
         except CredentialsError as error:
             raise FatalError("InvalidCredentials", str(error)) from None
         url = f"{endpoint.url}{request.path}" + (f"?{query}" if query else "")
-        return HttpRequest(method, url, signed, body, self._timeout_s)
+        return HttpRequest(method, url, signed, body, self._timeout_s, request.max_bytes)

@@ -1,31 +1,34 @@
 """One HTTP exchange, without redirects, retries and cookies, and with a cap on the body.
 
-The only module that imports aiohttp. Its errors become ApiErrors here. Their texts are dropped, because they hold URLs
-with queries and headers with tokens.
+aiohttp's errors become ApiErrors here. Their texts are dropped, because they hold URLs with queries and headers with
+tokens. `connections` and `name_lookup` are the parts of aiohttp that are replaced.
 """
 
 from __future__ import annotations
 
 import ssl
-import zlib
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from mmap import mmap
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import aiohttp
 import anyio
 from yarl import URL
 
+from crawler.client.connections import MAX_HEAD_BYTES, NO_HEAD, BoundedConnector
+from crawler.client.name_lookup import NameLookup
 from crawler.client.proxies import ProxyRule
+from crawler.client.response_body import LARGE_BYTES, PLAIN, BodyReader, too_large
 from crawler.client.tls import tls_context
 from crawler.errors import ApiError, FatalError, TransientError
 
 _CONNECT_TIMEOUT_S = 10.0
-_GZIP = 16 + zlib.MAX_WBITS
+# Four for each connection of the default concurrency: a lookup may last four times as long as a request waits for it.
+MOST_LOOKUPS = 256
 _SLICE_BYTES = 256 * 1024
 
 
@@ -33,7 +36,7 @@ _SLICE_BYTES = 256 * 1024
 class HttpRequest:
     """A request; `url` is percent-encoded, sent as it is, `timeout_s` bounds the exchange. Its repr shows no secret.
 
-    `most_bytes` bounds the body of the response more narrowly than the transport does.
+    `max_bytes` caps the body of the response, where that of a page is too much; 0: like a page.
     """
 
     method: str
@@ -41,7 +44,7 @@ class HttpRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | mmap = field(default=b"", repr=False)
     timeout_s: float = 30.0
-    most_bytes: int | None = None
+    max_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +63,11 @@ class _Request(aiohttp.ClientRequest):
         """Add no headers."""
 
 
-class _Connector(aiohttp.TCPConnector):
-    """A connector that keeps at most as many idle connections as may be busy, the newest ones.
-
-    aiohttp bounds only the busy ones, and a crawl of a thousand accounts connects to twenty thousand hosts.
-    """
-
-    def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:
-        super()._release(key, protocol, should_close=should_close)
-        while sum(map(len, self._conns.values())) > self.limit:
-            oldest = min((key for key, idle in self._conns.items() if idle), key=lambda key: self._conns[key][0][1])
-            unused, _ = self._conns[oldest].popleft()
-            if not self._conns[oldest]:
-                del self._conns[oldest]
-            unused.close()
-
-
 class Transport:
     """The HTTP session of a whole crawl; an async context manager.
 
-    `max_page_bytes` caps a body after decompression; a compressed body may have a quarter of it. Proxies of the
-    environment are used only if `proxy` has them.
+    `max_page_bytes` caps a body after decompression. Proxies of the environment are used only if `proxy` has them. At
+    most `lookups` names are looked up at a time. `tls` replaces the context that `ca_file` gives.
     """
 
     def __init__(
@@ -90,17 +77,22 @@ class Transport:
         max_page_bytes: int,
         ca_file: Path | None = None,
         proxy: ProxyRule | None = None,
+        lookups: int = MOST_LOOKUPS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._connections = connections
+        self._lookups = lookups
+        self._bodies = BodyReader()
         self._max_page_bytes = max_page_bytes
         self._tls = tls or tls_context(ca_file)
         self._proxy = proxy or ProxyRule()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = _Connector(
+        connector = BoundedConnector(
             ssl=self._tls,
+            resolver=NameLookup(self._lookups),
+            max_bytes=MAX_HEAD_BYTES + 2 * self._max_page_bytes,  # the marks between chunks may be as long as they are
             limit=self._connections,
             keepalive_timeout=75.0,
             ttl_dns_cache=60,
@@ -140,8 +132,7 @@ class Transport:
                 timeout=_timeout(request.timeout_s),
             )
             try:
-                body = await self._read(response, min(self._max_page_bytes, request.most_bytes or self._max_page_bytes))
-                return HttpResponse(response.status, response.headers, body)
+                return HttpResponse(response.status, response.headers, await self._read(response, request.max_bytes))
             except BaseException:
                 response.close()  # a response that was read has returned its connection
                 raise
@@ -152,48 +143,15 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise _translated(error) from None
 
-    def _read(self, response: aiohttp.ClientResponse, most_bytes: int) -> Awaitable[bytes]:
+    async def _read(self, response: aiohttp.ClientResponse, asked_bytes: int) -> bytes:
+        max_bytes = min(asked_bytes or self._max_page_bytes, self._max_page_bytes)
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
-        if encoding in {"", "identity"}:
-            return self._read_plain(response, most_bytes)
-        if encoding not in {"gzip", "x-gzip"}:
-            raise FatalError("UnknownEncoding", "The answer is compressed in a way that wasn't asked for.")
-        return self._read_gzip(response, most_bytes)
-
-    async def _read_plain(self, response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
         announced = response.content_length
-        if announced is not None and announced <= most_bytes:
+        if announced is not None and announced > max_bytes:
+            raise too_large(max_bytes)
+        if encoding in PLAIN and announced is not None and announced <= min(max_bytes, LARGE_BYTES):
             return await response.read()
-        if announced is not None:
-            raise self._too_large(most_bytes)
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > most_bytes:
-                raise self._too_large(most_bytes)
-        return bytes(body)
-
-    async def _read_gzip(self, response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
-        decoder, body, received = zlib.decompressobj(_GZIP), bytearray(), 0
-        async for chunk in response.content.iter_any():
-            received += len(chunk)
-            body += self._decompress(decoder, chunk, most_bytes + 1 - len(body))
-            if len(body) > most_bytes or received > most_bytes // 4:
-                raise self._too_large(most_bytes)
-        if not decoder.eof or decoder.unused_data:
-            raise TransientError("InvalidResponse", "The compressed answer was cut, or has more after its end.")
-        return bytes(body)
-
-    @staticmethod
-    def _decompress(decoder: zlib._Decompress, chunk: bytes, room: int) -> bytes:
-        try:
-            return decoder.decompress(chunk, max(1, room))
-        except zlib.error:
-            raise TransientError("InvalidResponse", "The compressed answer is damaged.") from None
-
-    def _too_large(self, most_bytes: int) -> ApiError:
-        bound = "[transport] max_page_bytes" if most_bytes == self._max_page_bytes else "its bound"
-        return FatalError("TooLarge", f"The answer is larger than {bound} ({most_bytes}) allows.")
+        return await self._bodies.read(response.content.iter_any(), encoding, max_bytes)
 
 
 class _Slices(aiohttp.payload.Payload):
@@ -239,6 +197,8 @@ def _translated(error: Exception) -> ApiError:
         return TransientError(
             "ConnectionFailed", f"No connection: {error.os_error.strerror or 'closed by the server'}."
         )
+    if isinstance(error, aiohttp.ClientResponseError) and error.message == NO_HEAD:
+        return TransientError("InvalidResponse", f"The answer hasn't begun within {MAX_HEAD_BYTES >> 10} KiB.")
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
         return TransientError("InvalidResponse", "The answer broke off, or isn't HTTP.")
     return TransientError("ConnectionFailed", "The connection broke.")

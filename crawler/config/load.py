@@ -2,7 +2,8 @@
 
 Relative paths in it (`output.uri`, `tls.ca_file`, `metrics.textfile`, …) are relative to the working directory, as in
 the AWS CLI, restic and DuckDB, and not to the file's folder: `./snapshots` means the same in the file and after
-`--output`. The configuration of a cron job, which starts elsewhere, needs absolute paths. A leading `~/` is `$HOME`.
+`--output`. The configuration of a cron job, which starts elsewhere, needs absolute paths. A leading `~` is `$HOME`, and
+`~USER` that user's home folder, as in a shell.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from crawler.config.checks import PRODUCTS, check, check_uri, is_secret
 from crawler.config.document import read_document, referenced
 from crawler.config.sections import ANY_URI, Account, OutputSection, Section, Settings
 from crawler.errors import ConfigError
+from crawler.local_files import expand_home
 from crawler.text import ACCOUNT_ID
 from crawler.validation import Document, KeyPath, dotted, nearest
 
@@ -122,6 +124,7 @@ class Config(Settings, frozen=True, kw_only=True):
         if tables:
             crawl = _changed(crawl, "tables", list(tables), "--table")
         if output is not None:
+            output = expand_home(output, os.environ)
             target = _changed(target, "uri", output, "--output")
             check_uri(_option("--output", {"uri": output}), ("uri",), output)
         if output_format is not None:
@@ -154,10 +157,11 @@ class Config(Settings, frozen=True, kw_only=True):
 def output_folder(uri: str) -> Path:
     """Return the local folder of an output's URI. Raises ConfigError for a URI that isn't local."""
     try:
-        folder: Path = OutputSection(uri=uri).path.expanduser()
+        return OutputSection(uri=expand_home(uri, os.environ)).path
     except ValueError:
-        raise ConfigError(f"--output {uri!r} must be a local folder; this command doesn't support buckets.") from None
-    return folder
+        raise ConfigError(
+            f"--output is {uri[:200]!a}: it must be a path, file:///folder, s3://bucket/prefix or oss://bucket/prefix"
+        ) from None
 
 
 def load_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path) -> Config:
@@ -184,7 +188,7 @@ def parse_config(text: str, *, source: str, environ: Mapping[str, str], cwd: Pat
 
 
 def _checked(document: Document, environ: Mapping[str, str], cwd: Path | None) -> Config:
-    settings = _located(document.convert(Settings), environ.get("HOME", ""), cwd)
+    settings = _located(document.convert(Settings), environ, cwd)
     check(settings, document)
     sections = {key: getattr(settings, key) for key in Settings.__struct_fields__}
     references = frozenset(referenced(document.raw))
@@ -220,7 +224,7 @@ def _find(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
     """The file to read. Raises ConfigError if the named file, or without a name the default file, doesn't exist."""
     named = environ.get("ACS_INVENTORY_CONFIG", "")
     if path is not None or named:
-        place = cwd / (path if path is not None else named)
+        place = cwd / expand_home(os.fspath(path) if path is not None else named, environ)
         if not place.exists():
             what = "--config" if path is not None else "$ACS_INVENTORY_CONFIG"
             raise ConfigError(f"{what} names {place}, which isn't there")
@@ -264,16 +268,15 @@ def _refuse_open_secrets(config: Config, document: Document, place: Path, mode: 
             raise OpenSecretsError(str(seen), remedy, config)
 
 
-def _located(settings: Settings, home: str, cwd: Path | None) -> Settings:
+def _located(settings: Settings, environ: Mapping[str, str], cwd: Path | None) -> Settings:
     """The sections with their local paths resolved."""
 
     def place(path: Path) -> Path:
-        if home and path.parts[:1] == ("~",):
-            path = Path(home, *path.parts[1:])
+        path = Path(expand_home(str(path), environ))
         return cwd / path if cwd is not None else path
 
     uri, ca_file, textfile = settings.output.uri, settings.tls.ca_file, settings.metrics.textfile
-    if not ANY_URI.fullmatch(uri) and (cwd is not None or uri.startswith("~/")):
+    if not ANY_URI.fullmatch(uri) and (cwd is not None or uri.startswith("~")):
         uri = str(place(Path(uri)))
     replace = msgspec.structs.replace
     return replace(

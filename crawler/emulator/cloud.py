@@ -82,7 +82,7 @@ class Cloud:
             for account in self.spec.accounts
             for region in self.spec.regions
             for name in TABLES
-            if BY_NAME[name].product != "opensearch" or self.spec.has_opensearch(region)
+            if self.spec.has_product(BY_NAME[name].product, region)
         }
 
     def edit(

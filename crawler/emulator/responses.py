@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from xml.sax.saxutils import escape
 
 import orjson
 
 JSON = "application/json; charset=utf-8"
+# The one content type of XML that the official SDKs read (alibabacloud-tea-openapi 0.4.6).
+XML = "text/xml;charset=utf-8"
 
 
 @dataclass(slots=True)
@@ -25,6 +28,7 @@ class RefusedError(Exception):
     """The request is refused; the gateway turns this into an error response.
 
     `is_gateway`: the API gateway refuses (signature, routing, rate), not the service behind it. The envelopes differ.
+    `is_xml`: the response is XML, whatever the product.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class RefusedError(Exception):
         self.message = message
         self.headers = dict(headers or {})
         self.is_gateway = is_gateway
+        self.is_xml = False
 
 
 def gateway_refusal(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> RefusedError:
@@ -74,6 +79,11 @@ def to_json(value: Any) -> bytes:
 def error_response(refusal: RefusedError, style: EnvelopeStyle, request_id: str, host: str) -> Response:
     """Return the error in its envelope: the gateway's, FC's own, or OpenSearch's, which may have status 200."""
     code, message = refusal.code, refusal.message
+    if refusal.is_xml:
+        parts = {"RequestId": request_id, "HostId": host, "Code": code, "Message": message}
+        document = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in parts.items())
+        xml = f'<?xml version="1.0" encoding="UTF-8"?><Error>{document}</Error>'.encode()
+        return Response(refusal.status, xml, {"Content-Type": XML, **refusal.headers}, code)
     if refusal.status == 200:
         body: dict[str, Any] = function_envelope([], 0, style, request_id, code=code, message=message)
     elif style.product == "opensearch" and not refusal.is_gateway:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from crawler.errors import ConfigError
 
 MAX_DAY = 400
-REGION = re.compile(r"[a-z]{2,4}(-[a-z0-9]+)+")
+REGION = re.compile(r"(?!.{64})[a-z0-9]+(-[a-z0-9]+)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,9 @@ class CloudSpec:
       operation (`"fc.ListFunctions"`). The default of STS is 100 per second and account
     - `first_function_instances`: the number of instances of the first function of 2.0 (by service and name), to reach
       the limit of a list without pages
+    - `fc_open_regions`: the regions of 2.0; None: all regions
+    - `closed_regions` have endpoints, but close every connection without an answer, and no product describes them
+    - `region_hosts`: the host that a product's DescribeRegions names for a region, by `"fc.cn-hangzhou"`
     - `roles` exist in every account. With an `external_id`, a request must have it to assume one
     - `organization`: without it, the accounts are unrelated
 
@@ -96,6 +99,9 @@ class CloudSpec:
     accounts: tuple[str, ...] = ("1000000000000001", "1000000000000002")
     regions: tuple[str, ...] = ("cn-hangzhou", "cn-shanghai", "ap-southeast-1")
     opensearch_regions: tuple[str, ...] = ("cn-hangzhou", "ap-southeast-1")
+    fc_open_regions: tuple[str, ...] | None = None
+    closed_regions: tuple[str, ...] = ()
+    region_hosts: Mapping[str, str] = field(default_factory=dict)
     scale: int = 1
     rate: Rate = Rate()
     rates: Mapping[str, Rate] = field(default_factory=dict)
@@ -131,6 +137,17 @@ class CloudSpec:
     def has_opensearch(self, region_id: str) -> bool:
         """Return whether the region has OpenSearch."""
         return region_id in self.opensearch_regions
+
+    def has_product(self, product: str, region_id: str) -> bool:
+        """Return whether a region has a product."""
+        if product == "fc-open" and self.fc_open_regions is not None:
+            return region_id in self.fc_open_regions
+        return product != "opensearch" or self.has_opensearch(region_id)
+
+    @property
+    def open_regions(self) -> tuple[str, ...]:
+        """The regions that aren't closed."""
+        return tuple(region for region in self.regions if region not in self.closed_regions)
 
     def rate_of(self, product: str, action: str) -> Rate:
         """Return the limit of an operation: its own, else its product's, else the default."""

@@ -11,13 +11,10 @@ import json
 from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any, NoReturn, Self
 
+from crawler.json_bounds import excess_of
 from crawler.text import is_encodable
 
 MAX_DEPTH = 64
-
-
-# The maximum of names and texts of a document. A page of 300 kB has about 15,000; a million unknown names take 400 MB.
-MAX_TEXTS = 500_000
 
 
 class WireFloat(float):
@@ -51,8 +48,8 @@ class ExcessiveJsonError(InvalidJsonError):
 
 def parse(body: bytes) -> Any:
     """Parse a document. Raises only InvalidJsonError, whose message quotes nothing of the body."""
-    if body.count(b'"') > 2 * MAX_TEXTS:
-        raise ExcessiveJsonError(f"a document with more than {MAX_TEXTS} names and texts")
+    if excess := excess_of(body):
+        raise ExcessiveJsonError(f"a document with {excess}")
     try:
         return json.loads(
             body.decode("utf-8"), parse_float=WireFloat, parse_constant=_refuse, object_pairs_hook=_object

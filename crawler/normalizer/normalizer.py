@@ -26,7 +26,7 @@ from crawler.normalizer.exact_json import (
     toggle_initial_case,
 )
 from crawler.normalizer.extra import Convert, ExtraEntry, ExtraFields, extra_text, path_name
-from crawler.normalizer.fast.gate import ENVELOPE
+from crawler.normalizer.fast.gate import ENVELOPE, most_records
 from crawler.normalizer.fast.reader import FastPage, FastReader
 from crawler.normalizer.pending import DecodePool, ReadyBatch, RowContext
 from crawler.normalizer.redaction import Redaction, has_secret_markers
@@ -117,6 +117,7 @@ class Normalizer:
         self._fast = FastReader(operation, redaction, snapshot_id, self._exact_batch, pool) if is_fast else None
         self._redaction = redaction
         self._snapshot_id = snapshot_id
+        self._most = most_records(operation.paging)
         self._key_wires = {operation.column_names[c.wire]: c.wire for c in operation.columns}
 
     def read(
@@ -219,6 +220,8 @@ class Normalizer:
         if type(node) is not list:
             name = ".".join(self._operation.records)
             raise PaginationError("ListMissing", f"{name!r} of the answer is not a list.")
+        if len(node) > self._most:
+            raise NormalizeError("Excessive", f"The answer has {len(node)} records; a page may have {self._most}.")
         return node
 
     def _convert(self, records: list[Any], convert: Convert) -> tuple[list[dict[str, Any] | None], list[ExtraFields]]:

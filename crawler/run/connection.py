@@ -13,7 +13,7 @@ import structlog
 from crawler import __version__
 from crawler.catalog import schemas_folder
 from crawler.client.client import Client
-from crawler.client.clock_skew import ClockSkew
+from crawler.client.clock_skew import ClockSkews
 from crawler.client.credentials import CredentialSpec, Provider, ProviderContext, StsClient, build_provider
 from crawler.client.dispatcher import Dispatcher
 from crawler.client.endpoints import Endpoints
@@ -21,7 +21,7 @@ from crawler.client.error_rules import load_rules
 from crawler.client.rate_limit import LimitRule, TokenBuckets
 from crawler.client.request import RequestBuilder
 from crawler.client.retry import RetryPolicy
-from crawler.client.transport import HttpRequest, Transport
+from crawler.client.transport import MOST_LOOKUPS, HttpRequest, Transport
 from crawler.config import Config
 from crawler.run.system import System, open_share
 
@@ -29,6 +29,7 @@ from crawler.run.system import System, open_share
 _METADATA_HOST = "100.100.100.200"
 _METADATA_TIMEOUT_S = 1.0
 _FETCH_TIMEOUT_S = 5.0
+_MAX_FETCH_BYTES = 64 * 1024
 
 
 class CloudConnection:
@@ -58,7 +59,8 @@ class CloudConnection:
     async def _fetch(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Exchange one unsigned request with a metadata service, for the credential providers."""
         timeout_s = _METADATA_TIMEOUT_S if urlsplit(url).hostname == _METADATA_HOST else _FETCH_TIMEOUT_S
-        response = await self._transport.send(HttpRequest(method, url, headers, timeout_s=timeout_s))
+        request = HttpRequest(method, url, headers, timeout_s=timeout_s, max_bytes=_MAX_FETCH_BYTES)
+        response = await self._transport.send(request)
         return response.status, response.body
 
 
@@ -74,10 +76,11 @@ async def open_connection(
         max_page_bytes=config.transport.max_page_bytes,
         ca_file=config.tls.ca_file,
         proxy=config.proxy,
+        lookups=min(MOST_LOOKUPS, open_share()),
     ) as transport:
         builder = RequestBuilder(
             endpoints,
-            ClockSkew(system.clock),
+            ClockSkews(system.clock),
             timeout_s=config.crawl.request_timeout_s,
             user_agent=f"acs-inventory/{__version__}",
         )

@@ -14,6 +14,9 @@ from crawler.normalizer import RowPage
 from crawler.normalizer.normalizer import Detail, read_detail, row_values
 from crawler.run.targets import Target
 
+# One record; the pages of a list may have the bytes of many.
+_MAX_BYTES = 4 * 1024 * 1024
+
 
 class DetailReader:
     """Fetches the details of one scope's rows concurrently, by the rate limits of their operation.
@@ -71,7 +74,13 @@ class DetailReader:
             path = expand_path(self._details.path, parameters)
             operation = self._operation
             request = ApiRequest(
-                operation.product, operation.version, self._details.action, self._target.region_id, path
+                operation.product,
+                operation.version,
+                self._details.action,
+                self._target.region_id,
+                path,
+                parents=self._details.parent_kinds,
+                max_bytes=_MAX_BYTES,
             )
             return await self._client.call(request, self._caller, self._channel, read_detail, tally)
         except VanishedError:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from crawler.catalog.model import Product
+from crawler.catalog.model import Product, RegionsOperation
 from crawler.client.client import Client, RequestChannel, RequestCounts, SignedAccount
 from crawler.client.credentials import Credentials
 from crawler.client.request import ApiRequest
 from crawler.client.transport import HttpResponse
 from crawler.errors import CredentialsError, FatalError, PaginationError, TransientError
-from crawler.normalizer.exact_json import InvalidJsonError, find, parse
-from crawler.text import ACCOUNT_ID, REGION_ID
+from crawler.normalizer.exact_json import ExcessiveJsonError, InvalidJsonError, parse
+from crawler.text import ACCOUNT_ID, REGION_ID, clean_message
 
 # Security Token Service, RPC style (Alibaba Cloud's API reference of STS, checked 2026-11-22).
 STS_VERSION = "2015-04-01"
+# The vendor has about 30 regions.
+MAX_REGIONS = 500
+_LONGEST_NAMED = 40
+# Many times what these operations answer.
+_MAX_STS_BYTES = 256 * 1024
+_MAX_REGIONS_BYTES = 1024 * 1024
 
 
 class FixedProvider:
@@ -66,7 +73,7 @@ class StsCall:
         channel = self._channels.get(key)
         if channel is None:
             channel = self._channels[key] = self._client.channel(key[0], "", product, action)
-        request = ApiRequest(product, STS_VERSION, action, "", "/", {}, parameters)
+        request = ApiRequest(product, STS_VERSION, action, "", "/", {}, parameters, max_bytes=_MAX_STS_BYTES)
         caller = SignedAccount(self._account_id, FixedProvider(credentials) if credentials else None)
 
         def read(response: HttpResponse) -> Mapping[str, Any]:
@@ -86,31 +93,71 @@ async def caller_identity(call: StsCall, credentials: Credentials) -> str:
     return account_id
 
 
+@dataclass(frozen=True, slots=True)
+class DescribedRegions:
+    """An answer to DescribeRegions: the regions with the hosts that it names for them, and the malformed region IDs."""
+
+    hosts: Mapping[str, tuple[str, ...]]
+    malformed: tuple[str, ...] = ()
+
+
 async def describe_regions(
     client: Client, product: Product, caller: SignedAccount, region_id: str, tally: RequestCounts
-) -> tuple[str, ...]:
-    """Return the product's regions by DescribeRegions. Raises ApiError, and PaginationError for a missing list."""
+) -> DescribedRegions:
+    """Return the product's regions by DescribeRegions.
+
+    Raises ApiError, and PaginationError for an answer without a list, without any region ID, or with too many.
+    """
     assert product.regions is not None, "the caller checks that the product has the operation"
     operation = product.regions
-    request = ApiRequest(product.key, product.version, operation.action, region_id, operation.path)
+    request = ApiRequest(
+        product.key, product.version, operation.action, region_id, operation.path, max_bytes=_MAX_REGIONS_BYTES
+    )
     channel = client.channel(caller.account_id, region_id, product.key, operation.action)
     node: Any = await client.call(request, caller, channel, read_object, tally)
     for step in operation.records:
-        name = find(node, step) if isinstance(node, dict) else None
-        node = None if name is None else node[name]
+        node = _field(node, step)
+    name = f"{product.key} {operation.action}"
     if not isinstance(node, list) or not node:
-        raise PaginationError("ListMissing", f"{product.key} {operation.action} returned no list of regions.")
-    ids = [item.get(find(item, operation.id)) if isinstance(item, dict) else None for item in node]
-    regions = [region for region in ids if isinstance(region, str) and REGION_ID.fullmatch(region)]
-    if len(regions) < len(ids):
-        raise PaginationError("RegionInvalid", f"{product.key} {operation.action} returned an invalid region ID.")
-    return tuple(sorted(set(regions)))
+        raise PaginationError("ListMissing", f"{name} returned no list of regions.")
+    if len(node) > MAX_REGIONS:
+        raise PaginationError("Excessive", f"{name} returned {len(node)} regions, more than {MAX_REGIONS}.")
+    found = _described(node, operation)
+    if not found.hosts:
+        raise PaginationError("RegionInvalid", f"{name} returned no valid region ID.")
+    return found
+
+
+def _described(items: Sequence[Any], operation: RegionsOperation) -> DescribedRegions:
+    hosts: dict[str, list[str]] = {}
+    malformed: list[str] = []
+    for item in items:
+        region_id, host = _field(item, operation.id), _field(item, operation.endpoint)
+        if not isinstance(region_id, str) or not REGION_ID.fullmatch(region_id):
+            malformed.append(clean_message(region_id if isinstance(region_id, str) else "no text", _LONGEST_NAMED))
+            continue
+        known = hosts.setdefault(region_id, [])
+        if isinstance(host, str) and host.strip():
+            known.append(host)
+    return DescribedRegions({region_id: tuple(named) for region_id, named in hosts.items()}, tuple(malformed))
+
+
+def _field(item: Any, name: str) -> Any:
+    """Return a field of a JSON object, whatever the case of its name; None without it."""
+    if not isinstance(item, dict):
+        return None
+    return next((value for key, value in item.items() if key.lower() == name.lower()), None)
 
 
 def read_object(body: bytes) -> Mapping[str, Any]:
-    """Return the body's JSON object. Raises TransientError for invalid JSON, which may be a cut response."""
+    """Return the body's JSON object. Raises TransientError for invalid JSON, which may be a cut response.
+
+    Raises FatalError for a document that is no object, or an excessive one.
+    """
     try:
         value = parse(body)
+    except ExcessiveJsonError as error:
+        raise FatalError("Excessive", f"The answer is {error}.", http_status=200) from None
     except InvalidJsonError as error:
         raise TransientError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
     if not isinstance(value, dict):

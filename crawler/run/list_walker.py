@@ -44,11 +44,12 @@ class PageReader:
             scope.target.region_id,
             expand_path(operation.path, {name: job.parameters[name] for name in operation.path_parameters}),
             {**self._query(job), **parameters},
+            parents=operation.parent_kinds,
         )
         normalizer = self._normalizers[operation.table]
 
         def read(response: HttpResponse) -> RowPage:
-            check = partial(self._client.check, operation.product, response)
+            check = partial(self._client.check, operation.product, response, request.parents)
             if response.status // 100 != 2:
                 check()
             if scope.details is not None:

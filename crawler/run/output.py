@@ -8,7 +8,7 @@ OIDC, CLI profile, credentials file, ECS role.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +35,10 @@ from crawler.snapshot import (
     check_bucket,
     check_output,
     new_snapshot_id,
-    open_lake,
     publish_lake,
 )
 from crawler.snapshot.lake.base import LakeSettings
+from crawler.snapshot.lake.claim import check_lake, claim_lake
 from crawler.snapshot.location import AccessKeys, BucketLocation, bucket_place
 from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.reader import BucketReader
@@ -91,13 +91,25 @@ async def open_location(uri: str, system: System, config: Config | None = None) 
 
 def lake_settings(config: Config, root: Path | BucketLocation) -> LakeSettings | None:
     """Return the settings of the configured lake over an output; None for files alone."""
-    output = config.output
-    if output.format == "parquet":
-        return None
-    given = output.iceberg or Iceberg()
+    settings = iceberg_settings(config, root)
+    kind = config.output.format
+    return dataclasses.replace(settings, format=kind) if kind != "parquet" else None
+
+
+def iceberg_settings(config: Config, root: Path | BucketLocation) -> LakeSettings:
+    """Return the settings of `[output.iceberg]`, whatever the configured format."""
+    given = config.output.iceberg or Iceberg()
     uri = given.catalog_uri.reveal() if given.catalog_uri is not None else ""
     names = {"namespace": given.namespace} if given.namespace else {}
-    return LakeSettings(output.format, root, uri, given.warehouse or "", ca_file=config.tls.ca_file, **names)
+    return LakeSettings(
+        "iceberg",
+        root,
+        uri,
+        given.warehouse or "",
+        umask=config.output.umask_bits,
+        ca_file=config.tls.ca_file,
+        **names,
+    )
 
 
 def _bucket_location(uri: str, system: System, config: Config) -> BucketLocation:
@@ -172,14 +184,28 @@ async def publish(lake: Lake | None, result: CrawlResult, schemas: Mapping[str, 
     return result
 
 
-async def open_configured_lake(config: Config, bucket: ObjectStore | None) -> Lake | None:
-    """Open the lake tables of `[output] format`; None for files alone. Raises ConfigError."""
+async def open_configured_lake(config: Config, bucket: ObjectStore | None, tables: Collection[str]) -> Lake | None:
+    """Open the lake tables of `[output] format`, and check that they belong to this output; None for files alone.
+
+    Raises ConfigError before a table is touched: for another output's tables, or a catalog that can't be used.
+    """
     settings = lake_settings(config, bucket.place if bucket is not None else config.output.path)
-    return await anyio.to_thread.run_sync(open_lake, settings) if settings is not None else None
+    if settings is None:
+        return None
+    try:
+        return await claim_lake(settings, bucket, tables)
+    except OutputError as error:
+        raise ConfigError(f"[output] uri can't be used: {error}") from None
 
 
 async def try_output(config: Config, bucket: ObjectStore | None, tables: Iterable[str] = ()) -> None:
-    """Test in the output what a commit does. `bucket` is None for a local folder. Raises OutputError."""
+    """Test in the output what a commit does. `bucket` is None for a local folder.
+
+    Raises OutputError, and ConfigError for an output that can't hold the tables of `[output] format`.
+    """
+    lake = lake_settings(config, bucket.place if bucket is not None else config.output.path)
+    if lake is not None:
+        await anyio.to_thread.run_sync(check_lake, lake)
     if bucket is not None:
         await check_bucket(bucket)
     else:

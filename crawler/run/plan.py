@@ -14,17 +14,23 @@ from crawler.config.sections import Account
 from crawler.errors import ConfigError, CredentialsError
 from crawler.normalizer.redaction import Redaction
 from crawler.run.organization import Membership, find_members, no_account_error
+from crawler.run.regions import ProductRegions, not_offered, select_regions
 from crawler.run.session import ResolvedAccount, Session
-from crawler.run.targets import TargetPlan, interleave, select_regions
+from crawler.run.targets import TargetPlan, interleave
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlPlan:
-    """The targets of a crawl with their tables, the members of [organization], and a hash of targets and tables."""
+    """The targets of a crawl with their tables, the members of [organization], and a hash of targets and tables.
+
+    `products`: product → regions. `not_offered`: product → the regions that an account names and the product lacks.
+    """
 
     targets: Sequence[TargetPlan]
     membership: Membership
     sha256: str
+    products: Mapping[str, ProductRegions]
+    not_offered: Mapping[str, tuple[str, ...]]
 
 
 async def make_plan(session: Session) -> CrawlPlan:
@@ -47,23 +53,29 @@ async def make_plan(session: Session) -> CrawlPlan:
     products = [catalog.products[key] for key in dict.fromkeys(catalog.operations[t].product for t in needed)]
     offered = await session.regions(products, working[0].caller)
     targets = _targets(session, identities, needed, offered)
-    return CrawlPlan(targets, membership, plan_sha256(catalog, targets, session.resolved.tables))
+    sha256 = plan_sha256(catalog, targets, session.resolved.tables)
+    missing = not_offered((session.config.regions_for(identity.account) for identity in identities), offered)
+    return CrawlPlan(targets, membership, sha256, offered, missing)
 
 
 def _targets(
-    session: Session, identities: Sequence[ResolvedAccount], needed: Sequence[str], offered: Mapping[str, Sequence[str]]
+    session: Session,
+    identities: Sequence[ResolvedAccount],
+    needed: Sequence[str],
+    offered: Mapping[str, ProductRegions],
 ) -> list[TargetPlan]:
     by_id = {identity.account.id: identity for identity in identities}
     regions = {
         account_id: account_regions(session, identity.account, offered) for account_id, identity in by_id.items()
     }
-    there = {
-        region_id: tuple(t for t in needed if region_id in offered[session.catalog.operations[t].product])
-        for region_id in {region_id for found in regions.values() for region_id in found}
-    }
     plans = []
+    known: dict[tuple[str, bool], tuple[str, ...]] = {}  # one tuple for all accounts
     for target in interleave(regions):
-        identity, tables = by_id[target.account_id], there[target.region_id]
+        identity = by_id[target.account_id]
+        place = target.region_id, session.config.regions_for(identity.account) != "all"
+        if place not in known:
+            known[place] = tables_in(session.catalog, needed, offered, *place)
+        tables = known[place]
         if tables:
             plans.append(TargetPlan(target, identity.caller, tables, identity.refusal))
     if not plans:
@@ -71,7 +83,14 @@ def _targets(
     return plans
 
 
-def account_regions(session: Session, account: Account, offered: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def tables_in(
+    catalog: Catalog, needed: Iterable[str], offered: Mapping[str, ProductRegions], region_id: str, is_named: bool
+) -> tuple[str, ...]:
+    """Return the tables whose products are in a region. `is_named`: the configuration names the region."""
+    return tuple(t for t in needed if offered[catalog.operations[t].product].has(region_id, is_named=is_named))
+
+
+def account_regions(session: Session, account: Account, offered: Mapping[str, ProductRegions]) -> tuple[str, ...]:
     """Return the regions to crawl in an account. A configured one may belong to a product that this crawl doesn't need.
 
     `offered`: product → regions, of the needed products. Raises ConfigError for a region that no product has.

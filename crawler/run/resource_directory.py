@@ -38,6 +38,12 @@ _NOT_THERE = frozenset({"Suspended", "Removed"})
 _DELETING = "Deleting"
 
 _LONGEST_NAME = 256
+# Many times what a directory of the largest quota has. Each member is tried, and adds thousands of scopes.
+_MAX_PAGE_BYTES = 1024 * 1024
+_MAX_PAGE_MEMBERS = 10 * _PAGING.limit
+MAX_MEMBERS = 20_000
+
+_LISTED = "resourcedirectory ListAccounts returned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +83,14 @@ class _Page:
 
 
 async def list_members(client: Client, caller: SignedAccount, tally: RequestCounts) -> MemberList:
-    """Read all pages of ListAccounts. Raises ApiError, and PaginationError without a list, an end or an account ID."""
+    """Read all pages of ListAccounts.
+
+    Raises ApiError, and PaginationError without a list, an end or an account ID, and for more than `MAX_MEMBERS`.
+    """
     channel = client.channel(caller.account_id, "", PRODUCT, "ListAccounts")
 
     async def fetch(parameters: Mapping[str, str]) -> _Page:
-        request = ApiRequest(PRODUCT, VERSION, "ListAccounts", "", "/", parameters, {})
+        request = ApiRequest(PRODUCT, VERSION, "ListAccounts", "", "/", parameters, {}, max_bytes=_MAX_PAGE_BYTES)
         return await client.call(request, caller, channel, _read_page, tally)
 
     walk = pager_for(_PAGING, fetch)
@@ -92,6 +101,8 @@ async def list_members(client: Client, caller: SignedAccount, tally: RequestCoun
             members.clear()
         for member in page.members:
             members.setdefault(member.account_id, member)
+        if len(members) > MAX_MEMBERS:
+            raise PaginationError("TooManyMembers", f"{_LISTED} more than {MAX_MEMBERS} members.")
 
     await walk.run(take)
     return MemberList(tuple(members[account_id] for account_id in sorted(members)), walk.status, walk.note)
@@ -136,7 +147,9 @@ def _read_page(body: bytes) -> _Page:
     accounts = _field_of(answer, "Accounts")
     records = _field_of(accounts, "Account") if isinstance(accounts, dict) else None
     if not isinstance(records, list):
-        raise PaginationError("ListMissing", "resourcedirectory ListAccounts returned no list of accounts.")
+        raise PaginationError("ListMissing", f"{_LISTED} no list of accounts.")
+    if len(records) > _MAX_PAGE_MEMBERS:
+        raise PaginationError("Excessive", f"{_LISTED} {len(records)} members on a page of {_PAGING.limit}.")
     return _Page(tuple(_member(record) for record in records), _field_of(answer, "TotalCount"))
 
 
@@ -144,7 +157,7 @@ def _member(record: Any) -> Member:
     """Return the member of a record. Raises PaginationError without an account ID, since a skipped member is a gap."""
     account_id = _text_of(record, "AccountId")
     if not ACCOUNT_ID.fullmatch(account_id):
-        raise PaginationError("MemberInvalid", "resourcedirectory ListAccounts returned a member without account ID.")
+        raise PaginationError("MemberInvalid", f"{_LISTED} a member without account ID.")
     name = escape_control(_text_of(record, "DisplayName"))[:_LONGEST_NAME]
     return Member(account_id, name, _text_of(record, "Status"), _text_of(record, "DeletionStatus"))
 

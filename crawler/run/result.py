@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class CrawlResult:
     """The result of a crawl. `manifest` is None if nothing was committed; `ledger` has every scope either way.
 
-    `resumed_scopes` counts scopes that an interrupted crawl had finished: `requests` doesn't count theirs.
+    `not_offered`: product → the regions that an account names and the product lacks. `resumed_scopes` counts scopes
+    that an interrupted crawl had finished: `requests` doesn't count theirs.
     """
 
     exit_code: ExitCode
@@ -47,6 +48,7 @@ class CrawlResult:
     warnings: tuple[str, ...] = ()
     directory: DirectoryEntry | None = None
     left_out: tuple[SkippedMember, ...] = ()
+    not_offered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resumed_scopes: int = 0
 
     @property

@@ -59,7 +59,7 @@ async def crawl(
     try:
         async with open_bucket(config, system) as bucket:
             await preflight(config, bucket, resolved.tables)
-            lake = await open_configured_lake(config, bucket)
+            lake = await open_configured_lake(config, bucket, resolved.tables)
             begin = resume_writer if resume else begin_writer
             writer = await begin(config, bucket, system, schemas)
             async with _released(writer, monitor), open_session(resolved, system) as session:
@@ -149,7 +149,13 @@ class CrawlRun:
 
     async def _read_lists(self, plan: CrawlPlan, finished: list[JournalEntry]) -> Scheduler:
         session, resolved, clock = self._session, self._session.resolved, self._clock
-        self._log.info("crawl_started", snapshot_id=self._writer.snapshot_id, targets=len(plan.targets))
+        missing = {"not_offered": {key: list(regions) for key, regions in plan.not_offered.items()}}
+        self._log.info(
+            "crawl_started",
+            snapshot_id=self._writer.snapshot_id,
+            targets=len(plan.targets),
+            **(missing if plan.not_offered else {}),
+        )
         scheduler = Scheduler(
             Workload(
                 resolved.catalog,
@@ -183,7 +189,12 @@ class CrawlRun:
         """Commit the snapshot, unless the exit code says that there is nothing to commit."""
         session, writer, ledger = self._session, self._writer, scheduler.ledger
         result = result_before_commit(session, writer, plan.membership, scheduler)
-        result = replace(result, warnings=self._warnings, resumed_scopes=resumed_scopes)
+        result = replace(
+            result,
+            warnings=(*self._warnings, *session.warnings),
+            not_offered=plan.not_offered,
+            resumed_scopes=resumed_scopes,
+        )
         for row in ledger.not_whole():
             self._log_incomplete(row)
         if result.exit_code == ExitCode.FAILURE:

@@ -20,12 +20,17 @@ from crawler.snapshot.status import Status, has_rows
 
 MAX_PENDING = 1000
 _MAX_NAMES = 1000
+_LONGEST_NAME = 256
 
 
 def add_names(names: dict[str, int], found: Mapping[str, int]) -> None:
-    """Add counts of fields by name. Beyond 1,000 names, the names are data: they are counted together as `…`."""
+    """Add counts of fields by name. Beyond 1,000 names, the names are data: they are counted together as `…`.
+
+    So is the end of a long name.
+    """
     for name, number in found.items():
-        kept = name if name in names or len(names) < _MAX_NAMES else "…"
+        short = name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+        kept = short if short in names or len(names) < _MAX_NAMES else "…"
         names[kept] = names.get(kept, 0) + number
 
 

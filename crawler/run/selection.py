@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from crawler.catalog.model import Catalog
 from crawler.config import Config
 from crawler.config.resolve import ResolvedConfig
-from crawler.run.targets import is_special
+from crawler.run.regions import is_in_all
 from crawler.snapshot.manifest import CrawlSelection
 
 
@@ -18,7 +19,7 @@ def selection_of(resolved: ResolvedConfig) -> CrawlSelection | None:
         return None
     whole = resolved.catalog.select(in_file.crawl.tables, in_file.crawl.exclude)
     accounts = _accounts(config) if _omits_accounts(config, in_file) else None
-    regions = _regions(config) if _omits_regions(config, in_file) else None
+    regions = _regions(config) if _omits_regions(config, in_file, resolved.catalog) else None
     tables = list(config.crawl.tables) if not set(whole) <= set(resolved.tables) else None
     if accounts is None and regions is None and tables is None:
         return None
@@ -52,8 +53,9 @@ def _regions(config: Config) -> list[str]:
     return ["all"] if config.crawl.regions == "all" else sorted(config.crawl.regions)
 
 
-def _omits_regions(config: Config, in_file: Config) -> bool:
+def _omits_regions(config: Config, in_file: Config, catalog: Catalog) -> bool:
     chosen, whole = config.crawl.regions, in_file.crawl.regions
-    if chosen == whole or (whole != "all" and chosen == "all" and not any(map(is_special, whole))):
+    products = catalog.products.values()
+    if chosen == whole or (whole != "all" and chosen == "all" and all(is_in_all(name, products) for name in whole)):
         return False
     return "all" in (chosen, whole) or not set(whole) <= set(chosen)

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import anyio
 import structlog
 
-from crawler.catalog.model import Product
+from crawler.catalog.model import Product, RegionsOperation
 from crawler.client.client import RequestCounts, SignedAccount
 from crawler.client.clock_skew import CLOCK_WRONG
 from crawler.client.credentials import Provider, RoleDeniedError, assumed_role
 from crawler.config.resolve import ResolvedConfig
 from crawler.config.sections import Account
-from crawler.errors import ApiError, CredentialsError, PaginationError
+from crawler.errors import ApiError, ConfigError, CredentialsError, PaginationError
 from crawler.run.connection import CloudConnection, open_connection
-from crawler.run.discovery import StsCall, caller_identity, describe_regions
+from crawler.run.discovery import DescribedRegions, StsCall, caller_identity, describe_regions
+from crawler.run.regions import ProductRegions
 from crawler.run.snapshot_clock import SnapshotClock
 from crawler.run.system import System
 from crawler.run.targets import SkipReason
@@ -25,6 +26,9 @@ from crawler.snapshot import Status
 
 # The code of an account for which STS didn't answer; other codes are InvalidCredentials and AccountMismatch.
 UNREACHABLE = "Unreachable"
+_MAX_SHOWN = 5
+# STS lets a caller assume a hundred roles a second; more tasks would only take memory.
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Session:
     """An open session. `overhead` counts the requests outside of tables: identity, roles, regions, members.
 
     `clock` stamps the snapshot. It is corrected once `identify` has asked STS.
+    `warnings`: sentences about answers to DescribeRegions that can't be used.
     """
 
     def __init__(self, resolved: ResolvedConfig, connection: CloudConnection) -> None:
@@ -55,6 +60,7 @@ class Session:
             "directory": RequestCounts(),
         }
         self.clock = SnapshotClock(connection.system.clock)
+        self.warnings: list[str] = []
         self._connection = connection
         self._log = structlog.get_logger()
 
@@ -111,28 +117,75 @@ class Session:
             return None
         return SkipReason("AccountMismatch", f"The credentials of account {account.id} belong to account {actual}.")
 
-    async def regions(self, products: Iterable[Product], caller: SignedAccount) -> dict[str, tuple[str, ...]]:
-        """Return product → regions: from DescribeRegions, else from the catalog if it is missing or fails."""
-        found: dict[str, tuple[str, ...]] = {}
+    async def regions(self, products: Iterable[Product], caller: SignedAccount) -> dict[str, ProductRegions]:
+        """Return product → regions: from DescribeRegions, else from the catalog if it is missing or fails.
+
+        The hosts that an answer names for regions without a known host are used from then on.
+        """
+        found: dict[str, ProductRegions] = {}
         for product in products:
+            found[product.key] = self.known_regions(product)
+            if product.regions is None:
+                continue
+            ask = self._region_to_ask(product, product.regions)
             try:
-                found[product.key] = await self._describe_regions(product, caller)
+                described = await describe_regions(self.client, product, caller, ask, self.overhead["regions"])
             except (ApiError, PaginationError) as error:
-                self._log.warning("regions_not_described", product=product.key, reason=str(error))
-                found[product.key] = self.known_regions(product)
+                reason = f"its regions can't be listed, so the known ones are used: {error}"
+                self._warn("regions_not_described", product, reason)
+                continue
+            self._use_answer(product, described, caller)
+            found[product.key] = ProductRegions(frozenset(described.hosts))
         return found
 
-    async def _describe_regions(self, product: Product, caller: SignedAccount) -> tuple[str, ...]:
-        if product.regions is None:
-            return self.known_regions(product)
-        override = self.config.endpoints.get(product.key)
-        ask = min(override) if isinstance(override, dict) and override else product.regions.ask
-        return await describe_regions(self.client, product, caller, ask, self.overhead["regions"])
+    def _region_to_ask(self, product: Product, operation: RegionsOperation) -> str:
+        """Return the region whose host is asked for the regions: an open one with a URL in the configuration, if any.
 
-    def known_regions(self, product: Product) -> tuple[str, ...]:
+        Such URLs may belong to a cloud of their own, which only they reach.
+        """
+        override = self.config.endpoints.get(product.key)
+        urls = sorted(set(override) - product.closed) if isinstance(override, dict) else []
+        return operation.ask if operation.ask in urls or not urls else urls[0]
+
+    def _use_answer(self, product: Product, described: DescribedRegions, caller: SignedAccount) -> None:
+        """Use the hosts of an answer to DescribeRegions, and warn about the parts that can't be used."""
+        if described.malformed:
+            shown = ", ".join(repr(name) for name in described.malformed[:_MAX_SHOWN])
+            number = len(described.malformed)
+            self._warn("regions_malformed", product, f"malformed region IDs are left out ({number}): {shown}")
+        override = self.config.endpoints.get(product.key, {})
+        refused = []
+        for region_id, hosts in described.hosts.items():
+            if isinstance(override, str) or region_id in override or region_id in product.endpoints:
+                continue
+            if hosts and (reason := self._describe_host(product, region_id, hosts, caller)):
+                refused.append(f"{region_id} ({reason}), {self.resolved.endpoints.pattern(product.key, region_id)} is")
+        if refused:
+            more = f"; and {len(refused) - _MAX_SHOWN} more" if len(refused) > _MAX_SHOWN else ""
+            reason = f"the host that it names isn't used for {'; for '.join(refused[:_MAX_SHOWN])}{more}"
+            self._warn("region_hosts_refused", product, reason)
+
+    def _describe_host(self, product: Product, region_id: str, hosts: Sequence[str], caller: SignedAccount) -> str:
+        """Use the first host that may be used. Return the reason why none was, "" for success."""
+        reason = ""
+        for host in hosts:
+            try:
+                self.resolved.endpoints.describe(product.key, region_id, host, caller.account_id)
+            except ConfigError as error:
+                reason = reason or str(error)
+            else:
+                return ""
+        return reason
+
+    def _warn(self, event: str, product: Product, reason: str) -> None:
+        self._log.warning(event, product=product.key, reason=reason)
+        self.warnings.append(f"{product.title}: {reason}")
+
+    def known_regions(self, product: Product) -> ProductRegions:
         """Return a product's regions by the catalog and the configuration, without a request."""
         override = self.config.endpoints.get(product.key)
-        return tuple(sorted({*product.endpoints, *(override if isinstance(override, dict) else ())}))
+        known = frozenset((*product.endpoints, *(override if isinstance(override, dict) else ())))
+        return ProductRegions(known - product.closed, product.closed)
 
 
 @asynccontextmanager
@@ -145,23 +198,30 @@ async def open_session(resolved: ResolvedConfig, system: System) -> AsyncIterato
 async def _concurrently(
     accounts: Sequence[Account], one: Callable[[Account], Awaitable[ResolvedAccount]]
 ) -> list[ResolvedAccount]:
-    """Return the result of `one` for each account, in the accounts' order. All run concurrently."""
+    """Return the result of `one` for each account, in the accounts' order. At most `_AT_ONCE` run concurrently."""
     found: dict[str, ResolvedAccount] = {}
+    waiting = iter(accounts)
 
-    async def keep(account: Account) -> None:
-        found[account.id] = await one(account)
+    async def work() -> None:
+        for account in waiting:
+            found[account.id] = await one(account)
 
     async with anyio.create_task_group() as tasks:
-        for account in accounts:
-            tasks.start_soon(keep, account)
+        for _ in range(min(_AT_ONCE, len(accounts))):
+            tasks.start_soon(work)
     return [found[account.id] for account in accounts]
+
+
+# Codes of the crawler itself, for answers that STS didn't give.
+_NOT_OF_STS = frozenset({"Excessive", "InvalidResponse", "RedirectRefused", "TlsFailed", "TooLarge"})
 
 
 def _refusal_by_sts(error: ApiError) -> SkipReason:
     """Return code, request ID and advice, without the service's own text, which may quote the signed string."""
     if error.code == CLOCK_WRONG:
         return SkipReason(CLOCK_WRONG, error.message)
-    if error.http_status == 0 or error.code in {"InvalidResponse", "TlsFailed", "TooLarge"}:
+    is_page = error.code == f"Http{error.http_status}"  # the page of a proxy, which has no code of STS
+    if is_page or error.http_status == 0 or error.code in _NOT_OF_STS:
         return SkipReason(UNREACHABLE, f"STS can't identify the credentials: {error}")
     advice = {
         "InvalidAccessKeyId.NotFound": "there is no such access key",

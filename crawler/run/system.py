@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crawler.clock import Clock, SystemClock
+from crawler.local_files import home_folder, xdg_folder
 from crawler.text import with_clean_ends
 
 # Files of Python, the event loop, the lock, the log, the journal, name lookups, and of a commit for a moment.
@@ -23,13 +24,14 @@ class System:
 
     clock: Clock = field(default_factory=SystemClock)
     environ: Mapping[str, str] = field(default_factory=lambda: with_clean_ends(os.environ))
-    home: Path = field(default_factory=Path.home)
+    home: Path = field(default_factory=lambda: home_folder(os.environ))
     random: random.Random = field(default_factory=random.SystemRandom)
 
     @property
     def state_folder(self) -> Path:
         """The XDG state folder, which has the fingerprint key."""
-        return Path(self.environ.get("XDG_STATE_HOME") or self.home / ".local" / "state") / "acs-inventory"
+        environ = {"HOME": str(self.home), "XDG_STATE_HOME": self.environ.get("XDG_STATE_HOME", "")}
+        return xdg_folder("XDG_STATE_HOME", ".local/state", environ) / "acs-inventory"
 
 
 def open_share(limit: int | None = None) -> int:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import Literal
 
 from crawler.client.client import SignedAccount
-from crawler.errors import ConfigError
 from crawler.snapshot.status import Status
-
-# Regions for finance, government and one customer's disaster recovery: crawled only if configured by name.
-_SPECIAL = ("-finance", "-gov-", "-acdr-")
-Regions = Literal["all"] | Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,24 +15,6 @@ class Target:
 
     account_id: str
     region_id: str
-
-
-def is_special(region_id: str) -> bool:
-    """Whether `regions = "all"` excludes the region."""
-    return any(mark in region_id for mark in _SPECIAL)
-
-
-def select_regions(wanted: Regions, offered: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """Return the wanted regions, in order. Raises ConfigError for one that no product offers (product → regions)."""
-    known = {region for regions in offered.values() for region in regions}
-    if wanted == "all":
-        return tuple(sorted(region for region in known if not is_special(region)))
-    for region in wanted:
-        if region not in known:
-            near = get_close_matches(region, sorted(known), 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"they have {', '.join(sorted(known))}."
-            raise ConfigError(f"No product has the region {region!r}; {hint}")
-    return tuple(dict.fromkeys(wanted))
 
 
 def interleave(by_account: Mapping[str, Iterable[str]]) -> list[Target]:

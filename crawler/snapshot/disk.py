@@ -1,9 +1,9 @@
 """The only module that writes to the local disk, so that tests can make each step of a commit fail.
 
 All paths are relative to the root. Each is opened from the root's descriptor, one folder at a time, without following
-symbolic links: a link planted in the output leads nowhere. Files are made new (`O_EXCL`) or not at all. Each failure of
-the operating system becomes an `OutputError` with the step, the path and the reason; there is no retry. All functions
-block: callers run them in worker threads, several at once.
+symbolic links: a link planted in the output leads nowhere. Files are made new (`O_EXCL`) or not at all, and read only
+if they are regular. Each failure of the operating system becomes an `OutputError` with the step, the path and the
+reason; there is no retry. All functions block: callers run them in worker threads, several at once.
 """
 
 from __future__ import annotations
@@ -13,22 +13,25 @@ import hashlib
 import os
 import stat
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
+from crawler.local_files import UnfitFileError, checked_names, kind_of, open_regular, read_at_most
 from crawler.snapshot.layout import parent
+from crawler.snapshot.limits import FOLDER_DEPTH, FOLDER_NAMES, SMALL_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from io import BufferedIOBase
     from pathlib import Path
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-_UPDATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_UPDATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LINKED = (errno.ELOOP, errno.ENOTDIR)
+_NO_MODES = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
 def is_trusted_owner(owner_uid: int, own_uid: int) -> bool:
@@ -36,10 +39,30 @@ def is_trusted_owner(owner_uid: int, own_uid: int) -> bool:
     return own_uid in (0, owner_uid) or owner_uid == 0
 
 
+def set_mode(fd: int, path: str, mode: int) -> None:
+    """Set the mode of an open file or folder, and keep a folder's set-group-ID bit, which `mkdir` inherits.
+
+    Raises OutputError, which says so if the file system has no modes.
+    """
+    inherited = stat.S_IMODE(os.fstat(fd).st_mode)
+    if inherited & stat.S_ISGID and inherited & 0o777 == mode:
+        # A change by a user outside of the folder's group would take the bit away.
+        return
+    try:
+        os.fchmod(fd, mode | (inherited & stat.S_ISGID))
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "?")
+        text = f"can't set the mode of {path} to {mode:04o}: {os.strerror(error.errno or 0)} ({code})"
+        if error.errno in _NO_MODES:
+            text += "; this file system keeps no modes of files, as CIFS and FAT; name a folder on one that does"
+        raise OutputError(text) from error
+
+
 class Disk:
     """One output folder. Modes are 0666 and 0777 without the bits of `umask`; the process's own umask has no effect.
 
-    Methods raise OutputError if the operating system refuses.
+    A folder also has the set-group-ID bit of the folder above it. Methods raise OutputError if the operating system
+    refuses.
     """
 
     def __init__(self, root: Path, umask: int = 0o077) -> None:
@@ -67,7 +90,7 @@ class Disk:
                 return False
             fd = self._open_child(folder, _name(path), path)
             try:
-                os.fchmod(fd, self._folder_mode)
+                set_mode(fd, path, self._folder_mode)
             finally:
                 os.close(fd)
         return True
@@ -77,8 +100,8 @@ class Disk:
         with self._translate_errors("create", path), self._folder(parent(path)) as folder:
             fd = os.open(_name(path), _CREATE_FLAGS, self._file_mode, dir_fd=folder)
             try:
-                os.fchmod(fd, self._file_mode)
-            except OSError:
+                set_mode(fd, path, self._file_mode)
+            except BaseException:
                 os.close(fd)
                 raise
         return fd
@@ -135,12 +158,13 @@ class Disk:
         """Open an existing or new regular file, to read and write, but no link of either kind. For the lock only."""
         with self._translate_errors("open", path), self._folder(parent(path)) as folder:
             fd = os.open(_name(path), _UPDATE_FLAGS, self._file_mode, dir_fd=folder)
-            found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            try:
+                _check_own_file(fd)
+                if os.fstat(fd).st_uid == os.geteuid():
+                    set_mode(fd, path, self._file_mode)
+            except BaseException:
                 os.close(fd)
-                raise OSError(errno.EMLINK, "it is a link or not a regular file")
-            if found.st_uid == os.geteuid():
-                os.fchmod(fd, self._file_mode)
+                raise
             return fd
 
     # --- reading ---------------------------------------------------------------------------------------------------
@@ -150,7 +174,7 @@ class Disk:
         if not self.has(path):
             return []
         with self._translate_errors("list", path), self._folder(path) as folder, os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries)
+            return sorted(first_names(entries, path))
 
     def stat(self, path: str) -> os.stat_result | None:
         """Return the status of the path itself, without following links; None if it doesn't exist."""
@@ -172,14 +196,18 @@ class Disk:
         return found is not None and stat.S_ISDIR(found.st_mode)
 
     def open_for_reading(self, path: str) -> int:
-        """Open an existing file and return its descriptor."""
+        """Open an existing regular file and return its descriptor."""
         with self._translate_errors("open", path), self._folder(parent(path)) as folder:
-            return os.open(_name(path), _READ_FLAGS, dir_fd=folder)
+            return open_regular(_name(path), folder_fd=folder)
 
-    def read(self, path: str) -> bytes:
-        """Return the content of a small file."""
-        with os.fdopen(self.open_for_reading(path), "rb") as file, self._translate_errors("read", path):
-            return file.read()
+    def read(self, path: str, limit: int = SMALL_BYTES) -> bytes:
+        """Return the content of a regular file with at most `limit` bytes."""
+        fd = self.open_for_reading(path)
+        try:
+            with self._translate_errors("read", path):
+                return read_at_most(fd, limit)
+        finally:
+            os.close(fd)
 
     def free_bytes(self) -> int:
         """Return the bytes that an unprivileged user may still write on the root's file system; -1 if unknown."""
@@ -193,7 +221,7 @@ class Disk:
     def _folder(self, path: str) -> Iterator[int]:
         fd = os.dup(self._root_fd)
         try:
-            for name in path.split("/") if path else ():
+            for name in checked_names(path):
                 deeper = self._open_child(fd, name, path)
                 os.close(fd)
                 fd = deeper
@@ -219,6 +247,8 @@ class Disk:
 
     def _describe(self, error: OSError, action: str, path: str, onto: str, need_bytes: int) -> str:
         where = path or "the output folder"
+        if isinstance(error, UnfitFileError):
+            return f"{where} {error}; remove it from {self.root}"
         place = f"{where} to {onto}" if onto else where
         text = f"can't {action} {place}: {os.strerror(error.errno or 0)} ({errno.errorcode.get(error.errno or 0, '?')})"
         if error.errno in _FULL:
@@ -226,6 +256,15 @@ class Disk:
         if error.errno in _LINKED:
             return f"{text}; links are not followed in the output, and a file can't replace a folder"
         return text
+
+
+def _check_own_file(fd: int) -> None:
+    """Raise OSError for a file that isn't regular, and for one that has another name elsewhere."""
+    found = os.fstat(fd)
+    if kind := kind_of(found.st_mode):
+        raise UnfitFileError(f"is {kind}, not a regular file")
+    if found.st_nlink != 1:
+        raise OSError(errno.EMLINK, "it is a hard link")
 
 
 def make_folders(disk: Disk, path: str) -> list[str]:
@@ -267,10 +306,27 @@ def remove_tree(disk: Disk, path: str) -> None:
     if not disk.is_folder(path):
         disk.unlink(path)
         return
+    check_depth(path)
     for name in disk.names(path):
         remove_tree(disk, f"{path}/{name}")
     disk.remove_folder(path)
 
 
+def check_depth(path: str) -> None:
+    """Raise OutputError for a folder that is nested deeper than any that a crawl makes."""
+    if path.count("/") > FOLDER_DEPTH:
+        top = "/".join(path.split("/")[:2])
+        raise OutputError(f"{top} has folders nested more than {FOLDER_DEPTH} deep; remove it")
+
+
+def first_names(entries: Iterable[os.DirEntry[str]], path: str) -> list[str]:
+    """Return the names of a folder's entries. Raises OutputError for more than any output has in one folder."""
+    names = [entry.name for entry in islice(entries, FOLDER_NAMES + 1)]
+    if len(names) > FOLDER_NAMES:
+        raise OutputError(f"the folder {path} has more than {FOLDER_NAMES:,} names; remove those of other origin")
+    return names
+
+
 def _name(path: str) -> str:
-    return path.rpartition("/")[2]
+    names = checked_names(path)
+    return names[-1] if names else ""

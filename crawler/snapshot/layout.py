@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
+from crawler.snapshot.limits import is_instant
 from crawler.text import ACCOUNT_ID, REGION_ID
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 SNAPSHOTS = "_snapshots"
 STAGING = "_staging"
 LOCK = f"{STAGING}/lock"
+LAKE_LOCK = f"{STAGING}/lake-lock"
 LATEST = f"{SNAPSHOTS}/LATEST"
 _PRUNE = "prune-"
 
@@ -26,6 +29,7 @@ _TABLE = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 # Clocks that differ by less are those of machines that run as they should.
 FUTURE = timedelta(hours=1)
+_IN_PATH = re.compile(r"/snapshot=([0-9]{8}T[0-9]{6}Z-[0-9a-f]{4})/")
 _PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
 
 
@@ -45,8 +49,8 @@ def is_future(snapshot_id: str, now: datetime) -> bool:
 
 
 def is_snapshot_id(text: str) -> bool:
-    """Return whether the text is a snapshot ID. IDs sort by their start."""
-    return _SNAPSHOT_ID.fullmatch(text) is not None
+    """Return whether the text is a snapshot ID, with a start that exists. IDs sort by their start."""
+    return _SNAPSHOT_ID.fullmatch(text) is not None and _start(text[:16]) is not None
 
 
 def is_table(text: str) -> bool:
@@ -54,19 +58,21 @@ def is_table(text: str) -> bool:
     return _TABLE.fullmatch(text) is not None
 
 
+def snapshot_in_path(path: str) -> str:
+    """Return the ID of the snapshot in whose folder of a table a file is; "" for a file elsewhere."""
+    found = _IN_PATH.search(path)
+    return found[1] if found else ""
+
+
 def snapshot_date(snapshot_id: str) -> str:
     """Return the UTC date of the start, such as `2026-11-21`. Raises OutputError for an invalid ID."""
-    checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
+    checked = _checked_id(snapshot_id)
     return f"{checked[:4]}-{checked[4:6]}-{checked[6:8]}"
 
 
 def started_at(snapshot_id: str) -> datetime:
     """Return the start in an ID, to the second. Raises OutputError for an invalid ID."""
-    checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
-    try:
-        return datetime.strptime(checked[:16], "%Y%m%dT%H%M%S%z")
-    except ValueError:
-        raise OutputError(f"{checked!r} can't be a snapshot: its day or time doesn't exist") from None
+    return datetime.strptime(_checked_id(snapshot_id)[:16], "%Y%m%dT%H%M%S%z")
 
 
 def table_folder(table: str, snapshot_id: str) -> str:
@@ -141,6 +147,23 @@ def pruned_id(name: str) -> str:
 def parent(path: str) -> str:
     """Return the folder of a path; `""` is the root."""
     return path.rpartition("/")[0]
+
+
+@lru_cache(1024)
+def _start(text: str) -> datetime | None:
+    """Return the instant in an ID; None for a day or time that doesn't exist, or that no snapshot has."""
+    try:
+        found = datetime.strptime(text, "%Y%m%dT%H%M%S%z")
+    except ValueError:
+        return None
+    return found if is_instant(found) else None
+
+
+def _checked_id(snapshot_id: str) -> str:
+    checked = _checked(_SNAPSHOT_ID, "snapshot", snapshot_id)
+    if _start(checked[:16]) is None:
+        raise OutputError(f"{checked!r} can't be a snapshot in the output's paths: its day or time doesn't exist")
+    return checked
 
 
 def _checked(pattern: re.Pattern[str], kind: str, text: str) -> str:

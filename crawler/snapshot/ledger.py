@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from operator import attrgetter
-from typing import overload
+from typing import Any, overload
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crawler.errors import OutputError
+from crawler.snapshot.layout import is_table
+from crawler.snapshot.limits import LEDGER_ROWS, LEDGER_UNCOMPRESSED_BYTES, TEXT_CHARACTERS, is_instant
 from crawler.snapshot.status import Status, is_whole
 
 _BLOCK_ROWS = 256
@@ -78,6 +81,9 @@ LEDGER_SCHEMA = pa.schema(
 )
 
 
+_TEXTS = frozenset(field.name for field in LEDGER_SCHEMA if pa.types.is_string(field.type))
+
+
 def sorted_ledger(rows: Iterable[ScopeRow]) -> list[ScopeRow]:
     """Return the rows by table, account and region: the order in the file and in the manifest."""
     return sorted(rows, key=lambda row: (row.table, row.account_id, row.region_id))
@@ -89,16 +95,65 @@ def ledger_batch(rows: Sequence[ScopeRow]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=LEDGER_SCHEMA)
 
 
+def odd_row(row: ScopeRow) -> str:
+    """Return what no row of a crawl has, as a part of a sentence; empty if there is nothing."""
+    if not is_table(row.table):
+        return f"{row.table[:80]!a} can't be a table's name"
+    if not all(moment is None or is_instant(moment) for moment in (row.started_at, row.finished_at)):
+        return "the start or the end of a scope is not in the years 1900 to 9998"
+    return ""
+
+
 def decode_ledger(content: bytes, name: str) -> list[ScopeRow]:
     """Return the rows of a ledger's file. Columns of later versions are ignored; missing ones have their defaults.
 
-    Raises OutputError, which names `name`, for content that isn't a ledger.
+    Raises OutputError, which names `name`, for content that isn't a ledger or is too large for one.
     """
     try:
-        batches = pq.ParquetFile(pa.BufferReader(content)).iter_batches(batch_size=_BATCH_ROWS)
-        return [row for batch in batches for row in msgspec.convert(batch.to_pylist(), list[ScopeRow])]
-    except (pa.ArrowException, OSError, msgspec.ValidationError) as error:
-        raise OutputError(f"{name} is not a readable ledger: {error}") from error
+        metadata = pq.read_metadata(pa.BufferReader(content))
+        columns = _known_columns(metadata)
+        texts = [name for name in columns if name in _TEXTS]
+        file = pq.ParquetFile(pa.BufferReader(content), metadata=metadata, read_dictionary=texts)
+        rows = [row for batch in file.iter_batches(_BATCH_ROWS, columns=columns) for row in _rows_of(batch)]
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # msgspec's are ValueErrors
+        raise OutputError(f"{name} is not a readable ledger: {' '.join(str(error).split())}") from error
+    if odd := next(filter(None, map(odd_row, rows)), ""):
+        raise OutputError(f"{name} is not a readable ledger: {odd}")
+    return rows
+
+
+def _known_columns(metadata: pq.FileMetaData) -> list[str]:
+    """Return the columns to read. Raises ValueError for a file that compression makes look smaller than it is."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    if metadata.num_rows > LEDGER_ROWS or sum(group.total_byte_size for group in groups) > LEDGER_UNCOMPRESSED_BYTES:
+        raise ValueError(f"it has {metadata.num_rows:,} rows, more than any crawl's, or too long texts")
+    found = metadata.schema.to_arrow_schema()
+    columns = [field.name for field in LEDGER_SCHEMA if field.name in found.names]
+    if not columns:
+        raise ValueError("it has none of a ledger's columns")
+    for name in columns:
+        if found.field(name).type != LEDGER_SCHEMA.field(name).type:
+            raise ValueError(f"its column {name} has another type")
+    return columns
+
+
+def _rows_of(batch: pa.RecordBatch) -> list[ScopeRow]:
+    columns = {name: _values(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    names = tuple(columns)
+    return msgspec.convert(
+        [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)], list[ScopeRow]
+    )
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Return a column's values. Equal texts of a dictionary are one object, so that they take memory only once."""
+    if not pa.types.is_dictionary(column.type):
+        return column.to_pylist()  # type: ignore[no-any-return]
+    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+    if longest > TEXT_CHARACTERS:
+        raise ValueError(f"a text in it has {longest:,} bytes")
+    texts = column.dictionary.to_pylist()
+    return [None if index is None else texts[index] for index in column.indices.to_pylist()]
 
 
 class _Pack:

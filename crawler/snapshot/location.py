@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from crawler.errors import ConfigError
+from crawler.local_files import expand_home
 from crawler.snapshot.s3.connection import Route
 from crawler.snapshot.s3.machine_role import RoleSettings
 from crawler.text import LOOPBACK_HOST, bucket_uri_problem, decode_text
@@ -141,11 +142,17 @@ def _raise_if_keyless(uri: str, environ: Mapping[str, str], *, has_keys: bool) -
 
 def _profile(environ: Mapping[str, str], home: Path) -> dict[str, str]:
     """Return the AWS profile's values of both files; empty if there is none."""
-    config = _ini(Path(environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config"))
-    credentials = _ini(Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials"))
+    config = _ini(_named("AWS_CONFIG_FILE", environ, home) or home / ".aws" / "config")
+    credentials = _ini(_named("AWS_SHARED_CREDENTIALS_FILE", environ, home) or home / ".aws" / "credentials")
     section = environ.get("AWS_PROFILE") or "default"
     named = section if section == "default" else f"profile {section}"
     return {**config.get(named, {}), **credentials.get(section, {})}
+
+
+def _named(variable: str, environ: Mapping[str, str], home: Path) -> Path | None:
+    """Return the path in a variable, with a leading `~` as the AWS CLI reads it; None if it isn't set."""
+    given = environ.get(variable, "")
+    return Path(expand_home(given, {"HOME": str(home)})) if given else None
 
 
 def _ini(path: Path) -> dict[str, dict[str, str]]:

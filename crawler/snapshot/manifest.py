@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -12,28 +12,30 @@ import msgspec
 import pyarrow as pa
 
 from crawler.errors import OutputError
-from crawler.snapshot.layout import is_part_path, is_snapshot_id, ledger_path, manifest_path
-from crawler.snapshot.ledger import Ledger, ScopeRow
+from crawler.snapshot.layout import is_part_path, is_snapshot_id, is_table, ledger_path, manifest_path
+from crawler.snapshot.ledger import Ledger, ScopeRow, odd_row
+from crawler.snapshot.limits import MANIFEST_BYTES, TABLES, Count, Words, decode_json, is_instant
 from crawler.snapshot.status import SnapshotStatus, Status, can_be_latest, has_rows, snapshot_status
 
 FORMAT = 1
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+_FewTables = msgspec.Meta(max_length=TABLES)
 
 
 class TableEntry(msgspec.Struct, frozen=True, kw_only=True):
     """The files of one table, in the order of their paths; `bytes` is the sum of their sizes."""
 
-    rows: int
-    bytes: int
-    schema_sha256: str
+    rows: Count
+    bytes: Count
+    schema_sha256: Words
     files: list[PartFile]
 
 
 class StatusCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of scopes: in total and by each of the seven statuses, and the rows of those that aren't whole."""
 
-    total: int
-    by_status: dict[str, int]
+    total: Count
+    by_status: Annotated[dict[Words, Count], msgspec.Meta(max_length=100)]
     not_complete: list[ScopeRow]
 
 
@@ -43,12 +45,12 @@ class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     `status`: complete, unstable, denied or failed. Unless complete, the snapshot is partial: it may lack accounts.
     """
 
-    account_id: str
+    account_id: Words
     status: Status
-    members: int = 0
-    error_code: str = ""
-    error_message: str = ""
-    request_id: str = ""
+    members: Count = 0
+    error_code: Words = ""
+    error_message: Words = ""
+    request_id: Words = ""
 
     @property
     def is_listed(self) -> bool:
@@ -62,9 +64,9 @@ class CrawlSelection(msgspec.Struct, frozen=True, kw_only=True):
     `tables` are patterns. `published`: the user asked that LATEST and the lake's tables move to the snapshot anyway.
     """
 
-    accounts: list[str] | None = None
-    regions: list[str] | None = None
-    tables: list[str] | None = None
+    accounts: list[Words] | None = None
+    regions: list[Words] | None = None
+    tables: list[Words] | None = None
     published: bool = False
 
     @property
@@ -84,23 +86,23 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: int
-    snapshot_id: str
+    snapshot_id: Words
     status: SnapshotStatus
     started_at: Instant
     finished_at: Instant
-    version: str
-    secrets: str
-    fingerprint_key_id: str = ""
-    clock_skew_s: float
-    plan_sha256: str
-    tables: dict[str, TableEntry]
+    version: Words
+    secrets: Words
+    fingerprint_key_id: Words = ""
+    clock_skew_s: Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+    plan_sha256: Words
+    tables: Annotated[dict[str, TableEntry], _FewTables]
     scopes: StatusCounts
-    unknown_fields: dict[str, dict[str, int]]
-    overhead: dict[str, int]
+    unknown_fields: Annotated[dict[str, dict[str, Count]], _FewTables]
+    overhead: Annotated[dict[Words, Count], msgspec.Meta(max_length=100)]
     directory: DirectoryEntry | None = None
     left_out: list[SkippedMember] = []
     selection: CrawlSelection | None = None
-    replaced_latest: str | msgspec.UnsetType = msgspec.UNSET
+    replaced_latest: Words | msgspec.UnsetType = msgspec.UNSET
     ledger: PartFile
 
     @property
@@ -129,23 +131,41 @@ class ManifestDraft:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """Return indented JSON in the order of the fields, mappings sorted, with a final newline: always the same bytes."""
-    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=2) + b"\n"
+    """Return indented JSON in the order of the fields, mappings sorted, with a final newline: always the same bytes.
+
+    Raises OutputError for a manifest that is larger than a reader accepts.
+    """
+    text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=2) + b"\n"
+    if len(text) > MANIFEST_BYTES:
+        raise OutputError(
+            f"the manifest of {manifest.snapshot_id} has {len(text):,} bytes, more than the {MANIFEST_BYTES:,} that a "
+            "reader accepts; crawl fewer accounts, regions or tables into one output"
+        )
+    return text
 
 
 def decode(text: bytes, name: str) -> Manifest:
     """Return the manifest in this JSON. Fields of later versions are ignored.
 
-    Raises OutputError, which names `name`, for content that isn't a manifest, for a later format, and for paths that
-    a snapshot with its ID doesn't have.
+    Raises OutputError, which names `name`, for content that isn't a manifest, for a later format, and for values that
+    no snapshot with its ID has: names of tables, paths, instants.
     """
     try:
-        if (found := msgspec.json.decode(text, type=_Head).format) != FORMAT:
+        if (found := decode_json(text, _Head).format) != FORMAT:
             raise OutputError(f"{name} has format {found}, this version reads {FORMAT}; use a newer acs-inventory")
-        manifest = msgspec.json.decode(text, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise OutputError(f"{name} is not a readable manifest: {str(error) or type(error).__name__}") from error
-    _check_paths(manifest, name)
+        manifest = decode_json(text, Manifest)
+    except ValueError as error:
+        raise OutputError(f"{name} is not a readable manifest: {error}") from error
+    if odd := next(_oddities(manifest), ""):
+        raise OutputError(f"{name} is not a readable manifest: {odd}")
+    return manifest
+
+
+def decode_of(snapshot_id: str, text: bytes, name: str) -> Manifest:
+    """As `decode`. Raises OutputError also for the manifest of another snapshot."""
+    manifest = decode(text, name)
+    if manifest.snapshot_id != snapshot_id:
+        raise OutputError(f"{name} is the manifest of another snapshot, {manifest.snapshot_id}")
     return manifest
 
 
@@ -176,20 +196,27 @@ class _Head(msgspec.Struct):
     format: int
 
 
-def _check_paths(manifest: Manifest, name: str) -> None:
+def _oddities(manifest: Manifest) -> Iterator[str]:
+    """Yield what no snapshot has, so that later steps can use its paths and instants without checks."""
     snapshot_id = manifest.snapshot_id
     if not is_snapshot_id(snapshot_id):
-        raise OutputError(f"{name} is not a readable manifest: {snapshot_id[:80]!r} is not a snapshot ID")
-    foreign = [
-        file.path
-        for table, entry in manifest.tables.items()
-        for file in entry.files
-        if not is_part_path(file.path, table, snapshot_id)
-    ]
+        yield f"{snapshot_id[:80]!a} is not a snapshot ID"
+        return
+    if not is_instant(manifest.started_at) or not is_instant(manifest.finished_at):
+        yield "its start or its end is not in the years 1900 to 9998"
+    for table in filter(lambda name: not is_table(name), (*manifest.tables, *manifest.unknown_fields)):
+        yield f"{table[:80]!a} can't be a table's name"
+    seen = set()
+    for table, entry in manifest.tables.items():
+        for file in entry.files:
+            if not is_part_path(file.path, table, snapshot_id):
+                yield f"{file.path[:200]!a} is not a path of its snapshot"
+            if file.path in seen:
+                yield f"{file.path} is named twice"
+            seen.add(file.path)
     if manifest.ledger.path != ledger_path(snapshot_id):
-        foreign.append(manifest.ledger.path)
-    if foreign:
-        raise OutputError(f"{name} is not a readable manifest: {foreign[0][:200]!r} is not a path of its snapshot")
+        yield f"{manifest.ledger.path[:200]!a} is not a path of its snapshot"
+    yield from filter(None, map(odd_row, manifest.scopes.not_complete))
 
 
 def _describe_field(field: pa.Field) -> str:
@@ -215,16 +242,16 @@ def _describe_item(field: pa.Field) -> str:
 class SkippedMember:
     """A member that isn't crawled, with its name in the resource directory and the reason."""
 
-    account_id: str
-    name: str
-    reason: str
+    account_id: Words
+    name: Words
+    reason: Words
 
 
 @dataclass(frozen=True, slots=True)
 class PartFile:
     """A committed file: its path relative to the root, its rows, its size in bytes and its SHA-256 in hex."""
 
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
+    path: Words
+    rows: Count
+    bytes: Count
+    sha256: Words

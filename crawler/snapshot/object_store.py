@@ -22,6 +22,7 @@ import anyio
 
 from crawler.errors import OutputError
 from crawler.snapshot.layout import LATEST, STAGING
+from crawler.snapshot.limits import LINE_BYTES, MANIFEST_BYTES
 from crawler.snapshot.s3.client import NoAnswerError, S3Client, StoreRefusedError
 
 if TYPE_CHECKING:
@@ -38,10 +39,6 @@ _CREATE_ATTEMPTS = 3
 _PATIENCE_S = 45.0
 # The longest listing has five hundred pages.
 _LISTING_PATIENCE_S = 1800.0
-# Objects that are read whole: manifests, ledgers and notes. A manifest of a thousand accounts has 20 MB.
-_MOST_BYTES = 256 * 1024 * 1024
-# LATEST and the checksum of a manifest have one line.
-_LINE_BYTES = 1024
 _REMOVALS_AT_ONCE = 16
 # A tag is sent back in a header.
 _TAG = re.compile(r'(?:W/)?"?[!#-~]{1,1024}"?')
@@ -128,10 +125,11 @@ class ObjectStore:
                 raise
         return True
 
-    async def read(self, path: str) -> Content | None:
+    async def read(self, path: str, most_bytes: int = MANIFEST_BYTES) -> Content | None:
         """Return a small object; None if it doesn't exist. Raises OutputError if it is larger than any of its kind."""
         failure = self._failure("read", path)
-        most_bytes = _LINE_BYTES if path == LATEST or path.endswith(".sha256") else _MOST_BYTES
+        if path == LATEST or path.endswith(".sha256"):
+            most_bytes = min(most_bytes, LINE_BYTES)
         with _patience(failure):
             try:
                 answer = await self._client.get(self._key(path), failure, most_bytes)

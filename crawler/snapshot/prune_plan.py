@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.snapshot.layout import STAGING, is_snapshot_id, manifest_path, staged, started_at
-from crawler.snapshot.reader import list_snapshots, read_manifest
+from crawler.snapshot.reader import list_snapshots, read_manifest, storage_of
 from crawler.snapshot.retention import KeepRules, keep
 
 if TYPE_CHECKING:
@@ -24,12 +23,16 @@ UNFINISHED_FOR = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class PrunePlan:
-    """The snapshots that stay, those to remove, the `reasons` for those that stay, the IDs of `unfinished` crawls."""
+    """The snapshots that stay, those to remove, the `reasons` for those that stay, the IDs of `unfinished` crawls.
+
+    `stuck` has a sentence for each interrupted commit or removal that can't be completed.
+    """
 
     kept: list[SnapshotSummary]
     removed: list[SnapshotSummary]
     reasons: dict[str, list[str]]
     unfinished: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
 
 
 def plan_prune(root: OutputLocation, rules: KeepRules, now: datetime, lakes: Sequence[Lake] = ()) -> PrunePlan:
@@ -37,8 +40,8 @@ def plan_prune(root: OutputLocation, rules: KeepRules, now: datetime, lakes: Seq
 
     The rules hold for each selection by itself, as those of `restic forget` hold for each set of paths: a crawl of one
     account never takes the place of a whole one. Some snapshots stay whatever the rules: the newest complete one of the
-    whole configuration, the one that LATEST names, one whose files are the content of a lake table, and any with an
-    unreadable manifest, since its files aren't known.
+    whole configuration, the one that LATEST names, one whose files a lake table names in its content or in a version
+    that stays, and any with an unreadable manifest, since its files aren't known.
     """
     found = list_snapshots(root)
     reasons: dict[str, list[str]] = {}
@@ -54,7 +57,7 @@ def plan_prune(root: OutputLocation, rules: KeepRules, now: datetime, lakes: Seq
             if applies:
                 reasons.setdefault(entry.snapshot_id, []).append(reason)
     unkept = [entry.snapshot_id for entry in found if entry.snapshot_id not in reasons]
-    for snapshot_id, tables in _tables_by_head(lakes, root, unkept):
+    for snapshot_id, tables in _tables_by_content(lakes, root, unkept):
         more = f" and {len(tables) - 1} more" if len(tables) > 1 else ""
         reasons[snapshot_id] = [f"the lake's {tables[0]}{more} is at it"]
     return PrunePlan(
@@ -85,16 +88,19 @@ def expire_from(lakes: Sequence[Lake], root: OutputLocation, plan: PrunePlan) ->
             lake.expire(tables, expired)
 
 
-def _tables_by_head(
+def _tables_by_content(
     lakes: Sequence[Lake], root: OutputLocation, snapshot_ids: Sequence[str]
 ) -> list[tuple[str, list[str]]]:
-    """Return those of the snapshots that are the content of lake tables, each with these tables."""
+    """Return those of the snapshots whose files lake tables would still name without them, each with these tables."""
     if not lakes or not snapshot_ids:
         return []
     names = _tables_of(root, snapshot_ids)
-    heads = [head for lake in lakes for head in lake.heads(names).items()]
-    found = {snapshot_id: sorted(table for table, head in heads if head == snapshot_id) for snapshot_id in snapshot_ids}
-    return [(snapshot_id, tables) for snapshot_id, tables in found.items() if tables]
+    found: dict[str, set[str]] = {}
+    for lake in lakes:
+        for table, ids in lake.named(names, snapshot_ids).items():
+            for snapshot_id in ids:
+                found.setdefault(snapshot_id, set()).add(table)
+    return [(snapshot_id, sorted(found[snapshot_id])) for snapshot_id in snapshot_ids if snapshot_id in found]
 
 
 def _tables_of(root: OutputLocation, snapshot_ids: Iterable[str]) -> list[str]:
@@ -105,11 +111,9 @@ def _dead_crawls(root: OutputLocation, now: datetime) -> list[str]:
     """Return the IDs of old staged snapshots that aren't committed. A committed one will be promoted. Folders only."""
     if not isinstance(root, Path):
         return []
-    folder = root / STAGING
-    names = sorted(filter(is_snapshot_id, os.listdir(folder))) if folder.is_dir() else []  # noqa: PTH208 - names
     return [
         name
-        for name in names
+        for name in sorted(filter(is_snapshot_id, storage_of(root).names(STAGING)))
         if now - started_at(name) >= UNFINISHED_FOR
         and not (root / staged(name, manifest_path(name))).exists()
         and not (root / manifest_path(name)).exists()

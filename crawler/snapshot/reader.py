@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from crawler.errors import OutputError
+from crawler.local_files import UnfitFileError, open_below, open_folder, read_at_most, reason_of
 from crawler.snapshot import manifest as manifests
+from crawler.snapshot.disk import first_names
 from crawler.snapshot.layout import LATEST, SNAPSHOTS, checksum_path, is_snapshot_id, manifest_path
 from crawler.snapshot.ledger import decode_ledger
+from crawler.snapshot.limits import LEDGER_BYTES, LINE_BYTES, MANIFEST_BYTES, SMALL_BYTES
 from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.s3.connection import wait_for
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from io import BufferedReader
 
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.location import BucketLocation
@@ -30,40 +34,62 @@ _RANGE_BYTES = 16 * 1024 * 1024
 class Storage(Protocol):
     """An output to read. Paths are relative to it. Methods raise OutputError; messages contain its `str`."""
 
-    def read(self, path: str) -> bytes | None:
-        """Return a file's content; None if it doesn't exist."""
+    def read(self, path: str, limit: int = SMALL_BYTES) -> bytes | None:
+        """Return the content of a file; None if it doesn't exist. A file of more than `limit` bytes is an error."""
         ...
 
     def names(self, folder: str) -> list[str]:
         """Return the names of the files in a folder, not in those below; none if there is no such folder."""
         ...
 
+    def folders(self, folder: str) -> list[str]:
+        """Return the names of the folders in a folder, of which "" is the output; none if there is no such folder."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A local output."""
+    """A local output. No link below its root is followed, and nothing but a regular file is read."""
 
     root: Path
 
     def __str__(self) -> str:
         return str(self.root)
 
-    def read(self, path: str) -> bytes | None:
+    def read(self, path: str, limit: int = SMALL_BYTES) -> bytes | None:
         """See `Storage.read`."""
         try:
-            return (self.root / path).read_bytes()
+            with self.opened(path) as file:
+                return read_at_most(file.fileno(), limit)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise OutputError(f"can't read {path} of {self.root}: {os.strerror(error.errno or 0)}") from error
+            raise _unreadable(f"{path} of {self.root}", error) from error
+
+    def opened(self, path: str) -> BufferedReader:
+        """Open a file to read. Raises OSError, see `local_files.reason_of`."""
+        return os.fdopen(open_below(self.root, path), "rb")
 
     def names(self, folder: str) -> list[str]:
         """See `Storage.names`."""
-        place = self.root / folder
+        place = f"{folder} of {self.root}" if folder else str(self.root)
         try:
-            return [path.name for path in place.iterdir()] if place.is_dir() else []
+            fd = open_folder(self.root, folder)
+        except FileNotFoundError:
+            return []
         except OSError as error:
-            raise OutputError(f"can't list {place}: {os.strerror(error.errno or 0)}") from error
+            raise _unreadable(place, error) from error
+        try:
+            with os.scandir(fd) as entries:
+                return first_names(entries, place)
+        except OSError as error:
+            raise _unreadable(place, error) from error
+        finally:
+            os.close(fd)
+
+    def folders(self, folder: str) -> list[str]:
+        """See `Storage.folders`."""
+        return sorted(name for name in self.names(folder) if (self.root / folder / name).is_dir())
 
 
 class BucketReader:
@@ -76,14 +102,18 @@ class BucketReader:
     def __str__(self) -> str:
         return self.place.uri
 
-    def read(self, path: str) -> bytes | None:
+    def read(self, path: str, limit: int = SMALL_BYTES) -> bytes | None:
         """See `Storage.read`."""
-        found = wait_for(self._store.read(path))
+        found = wait_for(self._store.read(path, limit))
         return found.data if found is not None else None
 
     def names(self, folder: str) -> list[str]:
         """See `Storage.names`."""
         return [entry.path.rpartition("/")[2] for entry in wait_for(self._store.list_here(folder)).objects]
+
+    def folders(self, folder: str) -> list[str]:
+        """See `Storage.folders`."""
+        return wait_for(self._store.list_here(folder)).folders
 
     def fetch(self, file: PartFile, to: Path) -> None:
         """Copy a file of a manifest to this machine, of which at most its size in the manifest is read.
@@ -107,6 +137,25 @@ class BucketReader:
 
 
 OutputLocation = Path | BucketReader
+
+
+def _unreadable(what: str, error: OSError) -> OutputError:
+    if isinstance(error, UnfitFileError):
+        return OutputError(f"{what} {error}; remove it")
+    return OutputError(f"can't read {what}: {reason_of(error)}")
+
+
+def check_regular(root: Path, path: str) -> None:
+    """Raise OutputError if something else than a regular file is in a file's place; it may be missing.
+
+    For readers of other libraries, which open files by their paths, and would wait for a named pipe.
+    """
+    try:
+        os.close(open_below(root, path))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unreadable(f"{path} of {root}", error) from error
 
 
 def storage_of(place: OutputLocation) -> Storage:
@@ -160,22 +209,19 @@ def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
     if not is_snapshot_id(snapshot_id):
         raise OutputError(f"unknown snapshot ID {snapshot_id[:80]!r}; run `snapshots list` to see all IDs")
     path = manifest_path(snapshot_id)
-    text = _read(root, path)
+    text = _read(root, path, MANIFEST_BYTES)
     if text is None:
         raise OutputError(f"{root} has no snapshot {snapshot_id}; run `snapshots list` to see all IDs")
-    expected = _read(root, checksum_path(snapshot_id))
+    expected = _read(root, checksum_path(snapshot_id), LINE_BYTES)
     if expected is not None and expected != manifests.checksum_line(text, snapshot_id):
         raise OutputError(f"{path} doesn't match its checksum: it was changed or damaged after its commit")
-    manifest = manifests.decode(text, path)
-    if manifest.snapshot_id != snapshot_id:
-        raise OutputError(f"{path} is the manifest of another snapshot, {manifest.snapshot_id}")
-    return manifest
+    return manifests.decode_of(snapshot_id, text, path)
 
 
 def read_ledger(root: OutputLocation, manifest: Manifest) -> list[ScopeRow]:
     """Return the outcome of each scope. Raises OutputError if the file is missing, damaged, or can't be read."""
     path = manifest.ledger.path
-    content = _read(root, path)
+    content = _read(root, path, LEDGER_BYTES)
     if content is None:
         raise OutputError(f"{path} isn't in {root}: it was removed after its commit")
     if hashlib.sha256(content).hexdigest() != manifest.ledger.sha256:
@@ -221,9 +267,9 @@ def _summarize(root: OutputLocation, snapshot_id: str, latest: str) -> SnapshotS
 
 
 def _read_latest(root: OutputLocation) -> str:
-    text = (_read(root, LATEST) or b"").decode("ascii", "replace").strip()
+    text = (_read(root, LATEST, LINE_BYTES) or b"").decode("ascii", "replace").strip()
     return text if is_snapshot_id(text) else ""
 
 
-def _read(root: OutputLocation, path: str) -> bytes | None:
-    return storage_of(root).read(path)
+def _read(root: OutputLocation, path: str, limit: int) -> bytes | None:
+    return storage_of(root).read(path, limit)

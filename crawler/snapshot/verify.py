@@ -1,8 +1,8 @@
 """The verification of committed snapshots: each file against its manifest, the manifest against its checksum (P13).
 
-It also finds orphans: files that no manifest lists but a reader with a glob pattern would read. It doesn't write and
-doesn't take the output's lock, so that it can run during a crawl. Snapshots that a crawl or a `prune` is moving are
-skipped. `root` is a local folder, or a bucket opened for reading.
+It also finds orphans, see `orphans`. It doesn't write and doesn't take the output's lock, so that it can run during a
+crawl. Snapshots that a crawl or a `prune` is moving are skipped. `root` is a local folder, or a bucket opened for
+reading. No content of the output makes it wait, or end before it has verified the other snapshots.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.errors import OutputError
+from crawler.local_files import UnfitFileError, reason_of
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import sha256_of
 from crawler.snapshot.layout import (
@@ -28,16 +29,16 @@ from crawler.snapshot.layout import (
     STAGING,
     checksum_path,
     is_snapshot_id,
-    is_table,
     manifest_path,
     pruned_id,
-    table_folder,
 )
 from crawler.snapshot.ledger import decode_ledger
-from crawler.snapshot.reader import storage_of
+from crawler.snapshot.limits import LEDGER_BYTES, LINE_BYTES, MANIFEST_BYTES
+from crawler.snapshot.orphans import BadFile, find_orphans, unlisted_files
+from crawler.snapshot.reader import Folder, storage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from crawler.snapshot.manifest import Manifest, PartFile, TableEntry
     from crawler.snapshot.reader import OutputLocation
@@ -45,18 +46,8 @@ if TYPE_CHECKING:
 # A bucket takes time to answer; on a disk the hashing takes the time.
 _THREADS_BUCKET, _THREADS_DISK = 8, 2
 _SHOWN = 12
-_ORPHAN_FILE = "isn't in the snapshot's manifest, but a reader with a glob pattern reads it"
-_ORPHAN_FOLDER = "is of a snapshot without a manifest, but a reader with a glob pattern reads it"
+_MISSING = "is missing"
 _OWN_NAME = re.compile(r"(.+?)\.(json|json\.sha256|scopes\.parquet)")
-_TABLE_SNAPSHOT = "snapshot_date=*/snapshot=*"
-
-
-@dataclass(frozen=True, slots=True)
-class BadFile:
-    """A file, relative to the root, that differs from the committed one, and the reason."""
-
-    path: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,48 +72,54 @@ class VerifyResult:
 
 def verify_snapshot(root: OutputLocation, snapshot_id: str) -> VerifyResult:
     """Verify one snapshot. Raises OutputError if it doesn't exist, or was removed meanwhile."""
+    return _verify_known(root, snapshot_id)[0]
+
+
+def verify_all(root: OutputLocation) -> tuple[list[VerifyResult], list[BadFile]]:
+    """Verify every snapshot, newest first; the second list is about LATEST and the orphans. Raises OutputError."""
+    verdicts: list[VerifyResult] = []
+    tables_by_id: dict[str, frozenset[str] | None] = {}
+    for snapshot_id in _known_ids(root):
+        try:
+            verdict, tables_by_id[snapshot_id] = _verify_known(root, snapshot_id)
+        except OutputError as error:
+            if snapshot_id not in _known_ids(root):
+                continue
+            verdict = VerifyResult(snapshot_id, bad_files=(BadFile(manifest_path(snapshot_id), str(error)),))
+            tables_by_id[snapshot_id] = None
+        verdicts.append(verdict)
+    return verdicts, [*_check_latest(root, verdicts), *_orphans(root, tables_by_id)]
+
+
+def _verify_known(root: OutputLocation, snapshot_id: str) -> tuple[VerifyResult, frozenset[str] | None]:
     if not is_snapshot_id(snapshot_id):
         raise OutputError(f"unknown snapshot ID {snapshot_id[:80]!r}; run `snapshots list` to see all IDs")
     if snapshot_id not in _known_ids(root):
         raise OutputError(f"{root} has no snapshot {snapshot_id}; run `snapshots list` to see all IDs")
-    verdict = _verify(root, snapshot_id)
+    verdict, tables = _verify(root, snapshot_id)
     if verdict.bad_files and snapshot_id not in _known_ids(root):
         raise OutputError(f"snapshot {snapshot_id} was removed while it was read")
-    return verdict
+    return verdict, tables
 
 
-def verify_all(root: OutputLocation) -> tuple[list[VerifyResult], list[BadFile]]:
-    """Verify every snapshot, newest first; the second list is about LATEST and orphaned folders. Raises OutputError."""
-    verdicts = []
-    for snapshot_id in _known_ids(root):
-        try:
-            verdicts.append(verify_snapshot(root, snapshot_id))
-        except OutputError:
-            if snapshot_id in _known_ids(root):
-                raise
-    return verdicts, [
-        *_check_latest(root, verdicts),
-        *(BadFile(path, _ORPHAN_FOLDER) for path in _orphan_folders(root)),
-    ]
-
-
-def _verify(root: OutputLocation, snapshot_id: str) -> VerifyResult:
+def _verify(root: OutputLocation, snapshot_id: str) -> tuple[VerifyResult, frozenset[str] | None]:
+    """Return the result and the snapshot's tables, None if its manifest can't be read."""
     path = manifest_path(snapshot_id)
-    text, reason = _content(root, path)
+    text, reason = _content(root, path, MANIFEST_BYTES)
     if text is None:
-        return VerifyResult(snapshot_id, bad_files=(BadFile(path, reason),))
+        return VerifyResult(snapshot_id, bad_files=(BadFile(path, reason),)), None
     bad = list(_check_checksum(root, snapshot_id, text))
     sha256 = hashlib.sha256(text).hexdigest()
     try:
         manifest = manifests.decode(text, path)
     except OutputError as error:
-        return VerifyResult(snapshot_id, manifest_sha256=sha256, bad_files=(BadFile(path, str(error)), *bad))
+        return VerifyResult(snapshot_id, manifest_sha256=sha256, bad_files=(BadFile(path, str(error)), *bad)), None
     if manifest.snapshot_id != snapshot_id:
         bad.append(BadFile(path, f"is the manifest of another snapshot, {manifest.snapshot_id}"))
-        return VerifyResult(snapshot_id, manifest_sha256=sha256, bad_files=tuple(bad))
+        return VerifyResult(snapshot_id, manifest_sha256=sha256, bad_files=tuple(bad)), None
     bad += _check_files(root, manifest)
     tables = manifest.tables.values()
-    return VerifyResult(
+    verdict = VerifyResult(
         snapshot_id,
         manifest.status,
         files=sum(len(entry.files) for entry in tables) + 1,
@@ -133,11 +130,12 @@ def _verify(root: OutputLocation, snapshot_id: str) -> VerifyResult:
         replaced_latest=manifest.replaced_latest or "",
         bad_files=tuple(bad),
     )
+    return verdict, frozenset(manifest.tables)
 
 
 def _check_checksum(root: OutputLocation, snapshot_id: str, text: bytes) -> Iterator[BadFile]:
     path = checksum_path(snapshot_id)
-    line, reason = _content(root, path)
+    line, reason = _content(root, path, LINE_BYTES)
     name = manifest_path(snapshot_id).rpartition("/")[2]
     if line is None:
         yield BadFile(path, reason)
@@ -150,57 +148,68 @@ def _check_checksum(root: OutputLocation, snapshot_id: str, text: bytes) -> Iter
 
 def _check_files(root: OutputLocation, manifest: Manifest) -> list[BadFile]:
     jobs = [(file, entry) for entry in manifest.tables.values() for file in entry.files]
-    owners = {file.sha256: file.path for file, _ in jobs}
+    owners = {(file.bytes, file.sha256): file.path for file, _ in jobs}
+    sizes = frozenset(size for size, _ in owners)
 
     def check(job: tuple[PartFile, TableEntry]) -> str:
-        return _wrong_bytes(root, job[0], owners) or _wrong_part(root, *job)
+        return _wrong_file(root, job[0], owners, sizes, job[1])
 
     with ThreadPoolExecutor(_THREADS_DISK if isinstance(root, Path) else _THREADS_BUCKET) as threads:
         reasons = list(threads.map(check, jobs))
     bad = [BadFile(file.path, reason) for (file, _), reason in zip(jobs, reasons, strict=True) if reason]
-    ledger = _wrong_bytes(root, manifest.ledger, {}) or _wrong_ledger(root, manifest)
+    ledger = _wrong_file(root, manifest.ledger, {}, frozenset()) or _wrong_ledger(root, manifest)
     bad += [BadFile(manifest.ledger.path, ledger)] if ledger else []
-    return [*bad, *_wrong_sums(manifest), *(BadFile(path, _ORPHAN_FILE) for path in _orphan_files(root, manifest))]
+    unlisted = unlisted_files(root, manifest) if isinstance(root, Path) else ()
+    return [*bad, *_wrong_sums(manifest), *unlisted]
 
 
-def _wrong_bytes(root: OutputLocation, file: PartFile, owners: dict[str, str]) -> str:
-    """Return how the file's bytes differ from the manifest; empty if they don't. `owners`: hash → path."""
+def _wrong_file(
+    root: OutputLocation,
+    file: PartFile,
+    owners: Mapping[tuple[int, str], str],
+    sizes: frozenset[int],
+    entry: TableEntry | None = None,
+) -> str:
+    """Return how the file differs from the manifest; empty if it doesn't. `owners`: size and hash → path.
+
+    A file whose size no file of the manifest has isn't read: it may be of any size.
+    """
     try:
-        with _opened(root, file.path) as stream:
+        with _opened(root, file.path, max(sizes, default=0) or file.bytes) as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(0)
+            if size != file.bytes and size not in sizes:
+                return f"has {size} bytes, its manifest says {file.bytes}"
             sha256 = sha256_of(stream)
+            stream.seek(0)
+            if (size, sha256) == (file.bytes, file.sha256):
+                return _wrong_part(stream, file, entry) if entry is not None else ""
     except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"can't be read: {os.strerror(error.errno or 0)}"
-    except OutputError as error:
-        return f"can't be read: {error}"
-    if (size, sha256) == (file.bytes, file.sha256):
-        return ""
-    if sha256 in owners:
-        return f"has the content of {owners[sha256]}"
+        return _MISSING
+    except (OSError, OutputError) as error:
+        return _reason(error)
+    if (size, sha256) in owners:
+        return f"has the content of {owners[size, sha256]}"
     if size != file.bytes:
         return f"has {size} bytes, its manifest says {file.bytes}"
     return f"isn't what was committed: its SHA-256 is {sha256[:_SHOWN]}…, its manifest says {file.sha256[:_SHOWN]}…"
 
 
-def _wrong_part(root: OutputLocation, file: PartFile, entry: TableEntry) -> str:
+def _wrong_part(stream: io.BufferedIOBase, file: PartFile, entry: TableEntry) -> str:
     """Return how a part with the right bytes differs from the manifest: it may have been written wrongly."""
     try:
-        with _opened(root, file.path) as stream, pq.ParquetFile(stream) as part:
+        with pq.ParquetFile(stream) as part:
             rows, schema = part.metadata.num_rows, part.schema_arrow
-    except (pa.ArrowException, OSError, OutputError) as error:
+            sha256 = manifests.schema_sha256(schema)
+    except (pa.ArrowException, OSError, ValueError, OverflowError, RecursionError) as error:
         return f"isn't readable Parquet: {type(error).__name__}"
     if rows != file.rows:
         return f"has {rows} rows, its manifest says {file.rows}"
-    if manifests.schema_sha256(schema) != entry.schema_sha256:
-        return "has another schema than its manifest says"
-    return ""
+    return "" if sha256 == entry.schema_sha256 else "has another schema than its manifest says"
 
 
 def _wrong_ledger(root: OutputLocation, manifest: Manifest) -> str:
-    content, reason = _content(root, manifest.ledger.path)
+    content, reason = _content(root, manifest.ledger.path, LEDGER_BYTES)
     if content is None:
         return reason
     try:
@@ -227,10 +236,10 @@ def _check_latest(root: OutputLocation, verdicts: Iterable[VerifyResult]) -> Ite
     complete = [found.snapshot_id for found in verdicts if found.can_be_latest and found.snapshot_id not in replaced]
     unreadable = {verdict.snapshot_id for verdict in verdicts if not verdict.status}
     lags = bool(complete) and complete[0] not in _moving_ids(root)
-    content, reason = _content(root, LATEST)
+    content, reason = _content(root, LATEST, LINE_BYTES)
     named = (content or b"").decode("ascii", "replace").removesuffix("\n")
     if content is None:
-        if lags:
+        if lags or reason != _MISSING:
             yield BadFile(LATEST, reason)
     elif named not in {*complete, *unreadable}:
         yield BadFile(LATEST, f"names {named[:80]!a}, which is not a complete snapshot here")
@@ -238,23 +247,31 @@ def _check_latest(root: OutputLocation, verdicts: Iterable[VerifyResult]) -> Ite
         yield BadFile(LATEST, f"names {named}, and the newest complete snapshot is {complete[0]}")
 
 
-def _opened(root: OutputLocation, path: str) -> io.BufferedIOBase:
-    """Open a file to read. Those of a bucket are small enough for memory. Raises OSError or OutputError."""
+def _opened(root: OutputLocation, path: str, limit: int) -> io.BufferedIOBase:
+    """Open a file to read; one of a bucket, of at most `limit` bytes, is read. Raises OSError or OutputError."""
     if isinstance(root, Path):
-        return (root / path).open("rb")
-    content = storage_of(root).read(path)
+        return Folder(root).opened(path)
+    content = storage_of(root).read(path, limit)
     if content is None:
         raise FileNotFoundError
     return io.BytesIO(content)
 
 
-def _content(root: OutputLocation, path: str) -> tuple[bytes | None, str]:
+def _content(root: OutputLocation, path: str, limit: int) -> tuple[bytes | None, str]:
     """Return a small file's content, or None and the reason."""
     try:
-        content = storage_of(root).read(path)
+        content = storage_of(root).read(path, limit)
     except OutputError as error:
-        return None, str(error)
-    return content, "" if content is not None else "is missing"
+        return None, _reason(error)
+    return content, "" if content is not None else _MISSING
+
+
+def _reason(error: OSError | OutputError) -> str:
+    """Return the reason in words that follow the file's path."""
+    cause = error.__cause__ if isinstance(error, OutputError) else error
+    if isinstance(cause, UnfitFileError):
+        return str(cause)
+    return f"can't be read: {reason_of(cause) if isinstance(cause, OSError) else error}"
 
 
 def _known_ids(root: OutputLocation) -> list[str]:
@@ -277,33 +294,13 @@ def _moving_ids(root: OutputLocation) -> set[str]:
     return {name for name in names if is_snapshot_id(name)} | {pruned_id(name) for name in names} - {""}
 
 
-def _orphan_files(root: OutputLocation, manifest: Manifest) -> Iterator[str]:
-    """Yield files in the snapshot's folders that its manifest doesn't list. Readers skip names with a leading . or _.
-
-    Only in local folders: buckets are read by the manifest.
-    """
+def _orphans(root: OutputLocation, tables_by_id: dict[str, frozenset[str] | None]) -> list[BadFile]:
+    """Return the orphans that are still there, sorted. Raises OutputError."""
     if not isinstance(root, Path):
-        return
-    for table, entry in manifest.tables.items():
-        known = {file.path for file in entry.files}
-        for folder, _, names in os.walk(root / table_folder(table, manifest.snapshot_id)):
-            for name in sorted(names):
-                path = os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - os.walk gives text
-                if path not in known and not name.startswith((".", "_")):
-                    yield path
-
-
-def _orphan_folders(root: OutputLocation) -> Iterator[str]:
-    """Yield the tables' folders of snapshots without any other file, in local folders. Raises OutputError."""
-    if not isinstance(root, Path):
-        return
-    try:
-        tables = sorted(path for path in root.iterdir() if is_table(path.name))
-        folders = [folder for table in tables for folder in sorted(table.glob(_TABLE_SNAPSHOT))]
-    except OSError as error:
-        raise OutputError(f"can't list {root}: {os.strerror(error.errno or 0)}") from error
-    known = _moving_ids(root).union(_known_ids(root))
-    for folder in folders:
-        snapshot_id = folder.name.removeprefix("snapshot=")
-        if is_snapshot_id(snapshot_id) and snapshot_id not in known:
-            yield str(folder.relative_to(root))
+        return []
+    moving = _moving_ids(root)
+    found = list(find_orphans(root, {**dict.fromkeys(moving), **tables_by_id}))
+    # A crawl may have committed a snapshot, or a `prune` begun to remove one, during the search.
+    moving = {*moving, *_moving_ids(root), *_known_ids(root)}
+    orphans = [orphan for orphan, snapshot_id in found if snapshot_id not in moving]
+    return sorted((orphan for orphan in orphans if os.path.lexists(root / orphan.path)), key=lambda orphan: orphan.path)

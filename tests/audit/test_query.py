@@ -16,6 +16,7 @@ from crawler.catalog import load_catalog
 from crawler.errors import ConfigError, OutputError, QueryError
 from crawler.snapshot import ScopeRow, Status
 from tests.support.hostile_rows import TEXTS, hostile_snapshot
+from tests.support.odd_files import ODD, ends_within, put
 from tests.support.written_snapshots import ACCOUNT, SNAPSHOT, write
 
 
@@ -104,9 +105,9 @@ def test_whatever_reads_is_taken(snapshot, sql):
         ("EXPLAIN /* /* */ ANALYZE SELECT 1 -- */ */ COPY (SELECT 1) TO '{root}/x.csv'", "the SQL"),
         ("EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{root}/x.csv'", "isn't accepted in this form"),
         ("/* a */ EXPLAIN COPY (SELECT 1) TO '{root}/x.csv'", "EXPLAIN isn't accepted"),
-        ("FROM query('SELECT 1')", "query() runs SQL from a string"),
-        ("FROM json_execute_serialized_sql('{{}}')", "json_execute_serialized_sql() runs SQL from a string"),
-        ("FROM \"QUERY\"('SELECT 1')", "query() runs SQL from a string"),
+        ("FROM query('SELECT 1')", "query() isn't a function that a query may use"),
+        ("FROM json_execute_serialized_sql('{{}}')", "json_execute_serialized_sql() isn't a function"),
+        ("FROM \"QUERY\"('SELECT 1')", "query() isn't a function that a query may use"),
     ],
 )
 def test_what_writes_is_refused_with_one_sentence_and_writes_nothing(snapshot, sql, said):
@@ -128,7 +129,7 @@ def test_what_writes_is_refused_with_one_sentence_and_writes_nothing(snapshot, s
         ("SELECT 'open", "line 1, column 8: unterminated string literal"),
         ("EXPLAIN SELECT\n runtme FROM fc_functions", "line 2, column 2: Referenced column"),
         ("EXPLAIN ANALYZE SELECT runtme FROM fc_functions", "line 1, column 24: Referenced column"),
-        ("SELECT nosuch(1)", "line 1, column 8: Scalar Function with name nosuch does not exist!"),
+        ("SELECT nosuch(1)", "line 1, column 8: nosuch() isn't a function that a query may use; a query"),
         (
             "SELECT runtime, count(*) FROM fc_functions",
             'line 1, column 8: column "runtime" must appear in the GROUP BY',
@@ -140,8 +141,9 @@ def test_what_writes_is_refused_with_one_sentence_and_writes_nothing(snapshot, s
         ("FROM fc_triggers", f"snapshot {SNAPSHOT} has no table fc_triggers: it can be crawled, but this crawl"),
         ("FROM fc_aliases", f"snapshot {SNAPSHOT} has no table fc_aliases; it was not read in any scope: 1 denied"),
         ("FROM '/etc/passwd'", "there is no table '/etc/passwd'"),
-        ("FROM read_text('/etc/passwd')", 'Cannot access file "/etc/passwd": a query can only read the snapshot'),
+        ("FROM read_text('/etc/passwd')", "line 1, column 6: read_text() isn't a function that a query may use"),
         ("FROM glob('/etc/*')", "a query can only read the snapshot"),
+        ("SELECT uppper('a')", "uppper() isn't a function that a query may use (did you mean upper?)"),
         ("FROM read_csv('http://127.0.0.1:1/x.csv')", "line 1, column 6"),
         ("SELECT getenv('HOME')", "getenv"),
         ("FROM tables", "there is no table 'tables'"),
@@ -229,6 +231,27 @@ def test_a_file_that_is_gone_or_damaged_is_the_outputs_error(snapshot, tmp_path,
     damage(first)
     with pytest.raises(OutputError, match=r"run `snapshots verify` for details: .*part-0.parquet"):
         ask(broken, "SELECT max(description) FROM fc_functions")
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_file_that_is_not_regular_is_refused_before_the_database_opens_it(snapshot, tmp_path, kind):
+    """F72: DuckDB would wait for a named pipe, in a thread that no signal reaches."""
+    copy = copied(snapshot, tmp_path / "x")
+    [part, *_] = copy.files("fc_functions")
+    put(Path(part), kind)
+    with ends_within(20), pytest.raises(OutputError, match=f"part-0.parquet of .* is {kind}, not a regular file"):
+        ask(copy, "FROM fc_functions")
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_ledger_and_manifest_that_are_not_regular_are_refused(snapshot, tmp_path, kind):
+    """F72"""
+    copy = copied(snapshot, tmp_path / "x")
+    for path in (copy.manifest.ledger.path, f"_snapshots/{SNAPSHOT}.json"):
+        put(copy.root / path, kind)
+        message = f"{path} of .* is {kind}, not a regular file; remove it"
+        with ends_within(20), pytest.raises(OutputError, match=message):
+            open_snapshot(copy.root, SNAPSHOT)
 
 
 def test_only_the_tables_that_are_asked_for_are_opened(snapshot, tmp_path):

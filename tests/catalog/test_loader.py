@@ -13,6 +13,7 @@ from crawler.catalog import loader as module
 from crawler.catalog.columns import TIMESTAMP
 from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
 from crawler.errors import CatalogError
+from tests.support.odd_files import ends_within, put
 
 BUILT_IN = load_catalog()
 
@@ -358,6 +359,9 @@ def test_a_product_in_two_files_is_refused(tmp_path):
         (('"shop.cn-hangzhou.', '"{region.'), "cn-hangzhou has a placeholder other than {region} and {account_id}: "),
         (("https://", "http://"), "endpoint must begin with https://, and is 'http://shop.{region}.aliyuncs.com'."),
         (("prefix", "prefixes"), "Object "),
+        (("cn-hangzhou =", "CN-hangzhou ="), "'CN-hangzhou' is not a region ID such as cn-hangzhou."),
+        (("[endpoints]", 'closed = ["Mumbai"]\n[endpoints]'), "'Mumbai' is not a region ID such as cn-hangzhou."),
+        (("[endpoints]", 'closed = ["ap-south-1"]\n[endpoints]'), "closed names ap-south-1, which [endpoints] lacks."),
         (
             ("[endpoints]", "[rate_limit]\nrate = 0\n[endpoints]"),
             "[rate_limit] rate must be above 0, and burst at least",
@@ -395,9 +399,11 @@ def test_a_table_in_a_folder_of_no_product_is_refused(folder):
 def test_a_file_that_is_no_text_or_can_not_be_opened_is_refused(folder):
     (folder.folder / "carts.toml").write_bytes(b'a = "\xff"')
     assert folder.refusal() == "mine/shop/2020-01-01/carts.toml: not UTF-8 at byte 5."
-    (folder.folder / "carts.toml").unlink()
-    (folder.folder / "carts.toml").mkdir()
-    assert folder.refusal() == "mine/shop/2020-01-01/carts.toml: can't be read: Is a directory."
+    for kind in ("a folder", "a named pipe"):
+        put(folder.folder / "carts.toml", kind)
+        with ends_within(20):
+            reason = f"is {kind}, not a regular file"
+            assert folder.refusal() == f"mine/shop/2020-01-01/carts.toml: can't be read: {reason}."
 
 
 # --- questions ---

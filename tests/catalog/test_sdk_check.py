@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
+from dataclasses import replace
 
 import pytest
 
 from crawler.catalog import load_catalog
+from crawler.catalog.model import DeclaredDifference
 from crawler.catalog.sdk_check import Sdk, check, check_product, differences
 from crawler.errors import ConfigError
 from tests.support.shop_catalog import CARTS, PRODUCT
@@ -232,6 +234,20 @@ def test_a_written_difference_holds_for_what_the_sdk_had_only(compare):
 def test_a_difference_that_is_none_any_more_is_found(compare):
     found = compare(ours=(OWNER, f"{OWNER}\n{DIFFERENCE}"))
     assert found == ["shop_carts: [differences] fields.size: the catalog has a difference, the SDK none"]
+
+
+def test_a_host_that_differs_may_be_written_down_in_the_products_file():
+    """F93: a region of the vendor's table that the SDK's map lacks, with the reason; a stale one is found."""
+    catalog = load_catalog()
+    product = catalog.products["fc-open"]
+    sdk = Sdk(product.sdk)
+    assert product.differences.keys() == {
+        f"endpoints.{region}" for region in product.endpoints.keys() - sdk.hosts.keys()
+    }
+    bare = replace(product, differences={})
+    assert len(check_product(catalog, bare, sdk)) == len(product.differences) == 3
+    stale = replace(product, differences={**product.differences, "endpoints.cn-beijing": DeclaredDifference("", "x")})
+    assert [finding.where for finding in check_product(catalog, stale, sdk)] == ["[differences] endpoints.cn-beijing"]
 
 
 def test_a_missing_package_is_a_sentence():

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from crawler.audit.export.cell_text import escape_formula
 from crawler.cli.main import main
 from crawler.snapshot import Status
 from tests.support import command_server
@@ -122,7 +123,7 @@ def test_csv_is_guarded_unless_it_is_to_be_raw_t24(run):
     sql = "SELECT description FROM fc_functions ORDER BY function_name"
     code, out, err = run("query", sql, "--snapshot", NEWER, "--format", "csv")
     rows = [row[0] for row in csv.reader(io.StringIO(out, newline=""), strict=True)][1:]
-    assert (code, rows) == (0, [f"'{text}" if text in FORMULAS else text or "" for text in TEXTS])
+    assert (code, rows) == (0, [escape_formula(text or "") for text in TEXTS])
     assert f"the result: {len(FORMULAS)} cells that look like formulas were escaped with an apostrophe" in err
     _, out, err = run("query", sql, "--snapshot", NEWER, "--format", "csv", "--raw-csv")
     assert [row[0] for row in csv.reader(io.StringIO(out, newline=""))][1:] == [text or "" for text in TEXTS]
@@ -368,3 +369,32 @@ def test_help_is_quick_to_come():
     heavy += "print(sorted({'duckdb', 'pyarrow', 'rich', 'xlsxwriter', 'msgspec', 'structlog'} & sys.modules.keys()))"
     loaded = subprocess.run([sys.executable, "-c", heavy], env=ENVIRON, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+# Runs a COPY that replaces a folder of the output, given as {0}.
+RUNNING = (
+    "destroy_external_resource('json_execute_serialized_sql', json_serialize_sql('WITH x AS (COPY (SELECT 1 AS a) "
+    "TO ''{0}/_snapshots'' (FORMAT csv, PARTITION_BY (a), OVERWRITE true)) FROM x'))"
+)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["query", f"FROM {RUNNING}"],
+        ["query", f"SELECT 1 /* ; */ FROM fc_functions, {RUNNING}", "--format", "json"],
+        ["query", f"EXPLAIN ANALYZE FROM {RUNNING}"],
+        ["export", "fc_functions", "--to", "f.csv", "--where", f"EXISTS (FROM {RUNNING})"],
+        ["export", "fc_functions", "--to", "f.csv", "--where", f"true) UNION ALL (SELECT 1 FROM {RUNNING}"],
+        ["export", "fc_functions", "--to", "f.csv", "--where", "true); COPY (SELECT 1) TO '{0}/x.csv'; SELECT (1"],
+    ],
+)
+def test_sql_that_would_write_is_exit_2_with_one_sentence_and_changes_nothing(run, output, tmp_path, arguments):
+    """T33: wherever a user's SQL is taken."""
+    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    code, out, err = run(*(argument.format(output) for argument in arguments), "--quiet")
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "isn't a function that a query may use" in err or "must be one statement" in err
+    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.lock import OutputLock
 from tests.support import command_server
+from tests.support.odd_files import ends_within, put
 from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, write_snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -118,3 +120,49 @@ def test_prune_beside_a_crawl_is_exit_11(root):
     assert snapshots("prune", "--keep-last", "1", "--dry-run", root=root)[0] == 0
     lock.release()
     disk.close_root()
+
+
+def test_prune_that_cannot_complete_a_removal_removes_the_others_and_says_so(root):
+    """F75: exit 4, as for an output that can't be written, and 0 again when a user has cleared it away."""
+    staged = root / "_staging/prune-20261119T020000Z-0000"
+    staged.mkdir()
+    (staged / "manifest.json").write_text("{}")
+    for removed in ([OLD], []):
+        code, out, err = snapshots("prune", "--keep-last", "1", "--json", root=root)
+        assert code == 4
+        assert err.startswith("acs-inventory: the removal of 20261119T020000Z-0000 can't be completed: ")
+        done = json.loads(out)
+        assert [entry["snapshot_id"] for entry in done["removed"]] == removed
+        assert len(done["stuck"]) == 1
+    shutil.rmtree(staged)
+    assert snapshots("prune", "--keep-last", "1", root=root)[::2] == (0, "")
+
+
+COMMANDS = {
+    "snapshots list": ["snapshots", "list"],
+    "snapshots show": ["snapshots", "show"],
+    "snapshots verify": ["snapshots", "verify"],
+    "snapshots prune": ["snapshots", "prune", "--keep-last", "1"],
+    "query": ["query", "SELECT count(*) FROM fc_functions"],
+    "export": ["export", "fc_functions", "--to", "x.csv"],
+    "report": ["report", "--to", "x.html"],
+    "diff": ["diff"],
+}
+
+
+@pytest.mark.parametrize("path", [PART, f"_snapshots/{NEW}.json", "_snapshots/LATEST"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_ends_whatever_lies_in_a_files_place(root, name, path):
+    """F72: a named pipe that no process writes to, in the real command."""
+    put(root / path, "a named pipe")
+    with ends_within(60):
+        done = command_server.run([*COMMANDS[name], "--output", root], cwd=root.parent, env=dict(os.environ))
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    assert "defect" not in said
+    assert done.returncode in (0, 1, 4)
+    if name == "snapshots verify":
+        assert done.returncode == 1
+        assert f"{path} is a named pipe, not a regular file" in done.stdout
+    if done.returncode == 4 or (name, path) == ("query", PART):
+        assert "is a named pipe, not a regular file" in done.stderr

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given, settings
@@ -34,9 +35,18 @@ RULES = load_rules(ERRORS_TOML)
 NOW = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)
 
 
-def answer(status, body, product="fc", headers=None):
+def answer(status, body, product="fc", headers=None, parents=()):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return error_from_response(RULES, product=product, status=status, headers=headers or {}, body=raw, now=NOW)
+    return error_from_response(
+        RULES, product=product, status=status, headers=headers or {}, body=raw, now=NOW, parents=parents
+    )
+
+
+def as_xml(code, message="m", request_id="R-1"):
+    return (
+        f'<?xml version="1.0" encoding="UTF-8"?><Error><RequestId>{request_id}</RequestId><HostId>h</HostId>'
+        f"<Code>{code}</Code><Message>{message}</Message></Error>"
+    ).encode()
 
 
 CODES = [
@@ -62,21 +72,26 @@ CODES = [
     ("fc", 400, "InvalidSecurityToken.Malformed", "", FatalError),
     ("fc", 403, "AccessDenied", "the caller is not authorized to perform 'fc:ListFunctions' on x", DeniedError),
     ("fc", 403, "AccessDenied", "FC service is not enabled for current user.", UnsupportedError),
-    ("fc-open", 403, "AccessDenied", "Account is inactive to this service", UnsupportedError),
+    ("fc-open", 403, "AccessDenied", "FC service is not enabled for current user.", UnsupportedError),
+    ("fc-open", 403, "AccessDenied", "Account is inactive to this service", DeniedError),
+    ("opensearch", 403, "AccessDenied", "FC service is not enabled for current user.", DeniedError),
+    ("fc", 400, "PathNotSupported", "'/2023-03-30/snapshots' against 'GET' is not supported", UnsupportedError),
+    ("fc-open", 404, "PathNotSupported", "", UnsupportedError),
+    ("opensearch", 404, "PathNotSupported", "", FatalError),
+    ("opensearch", 200, "1000", "", TransientError),
+    ("opensearch", 200, "1004", "", TransientError),
+    ("opensearch", 200, "1006", "", TransientError),
+    ("opensearch", 200, "1007", "", InvalidArgumentError),
+    ("opensearch", 200, "6015", "", ThrottledError),
+    ("opensearch", 200, "5005", "User is not in open", UnsupportedError),
+    ("opensearch", 200, "5001", "", FatalError),
+    ("fc", 200, "1004", "", FatalError),
     ("opensearch", 403, "Forbidden.RAM", "", DeniedError),
     ("sts", 403, "NoPermission", "", DeniedError),
     ("opensearch", 404, "InvalidAction.NotFound", "", UnsupportedError),
     ("fc", 404, "InvalidAction.NotFound", "", UnsupportedError),
     ("fc", 400, "InvalidVersion", "", UnsupportedError),
-    ("fc", 404, "FunctionNotFound", "", VanishedError),
-    ("fc-open", 404, "ServiceNotFound", "", VanishedError),
-    ("fc", 400, "FunctionNotFound", "", FatalError),
-    ("sts", 404, "FunctionNotFound", "", FatalError),
     ("fc", 404, "AliasNotFound", "", FatalError),
-    ("opensearch", 404, "App.NotFound", "", VanishedError),
-    ("opensearch", 404, "AppGroup.NotExist", "", VanishedError),
-    ("opensearch", 200, "Instance.NotExist", "", VanishedError),
-    ("fc", 404, "Instance.NotExist", "", FatalError),
     ("opensearch", 404, "InvalidAccessKeyId.NotFound", "", FatalError),
     ("fc", 404, "InvalidAccessKeyId.NotFound", "", FatalError),
     ("fc", 400, "InvalidAccessKeyId.Inactive", "", FatalError),
@@ -105,6 +120,67 @@ def test_f41_a_code_means_what_the_rules_say_and_an_unknown_one_goes_by_its_stat
     error = answer(status, {"Code": code, "Message": message, "RequestId": "R-1"}, product)
     assert type(error) is error_type
     assert (error.code, error.http_status, error.request_id) == (code, status, "R-1")
+
+
+GONE = [
+    # product, status, code, the resources that the request names → class
+    ("fc", 404, "FunctionNotFound", ("functions",), VanishedError),
+    ("fc", 404, "functionnotfound", ("functions",), VanishedError),
+    ("fc", 400, "FunctionNotFound", ("functions",), FatalError),
+    ("fc", 404, "FunctionNotFound", (), FatalError),
+    ("fc", 404, "FunctionNotFound", ("layers",), FatalError),
+    ("sts", 404, "FunctionNotFound", (), FatalError),
+    ("fc", 404, "LayerNotFound", ("layers",), VanishedError),
+    ("fc-open", 404, "LayerNotFound", ("layers",), VanishedError),
+    ("fc-open", 404, "LayerVersionNotFound", ("layers",), VanishedError),
+    ("fc", 404, "LayerNotFound", ("functions",), FatalError),
+    ("fc-open", 404, "ServiceNotFound", ("services", "functions"), VanishedError),
+    ("fc-open", 404, "FunctionNotFound", ("services", "functions"), VanishedError),
+    ("fc-open", 404, "FunctionNotFound", ("services",), FatalError),
+    ("fc", 404, "ServiceNotFound", ("functions",), FatalError),
+    ("fc", 404, "AliasNotFound", ("functions",), FatalError),
+    ("fc", 404, "Instance.NotExist", ("functions",), FatalError),
+    ("opensearch", 404, "App.NotFound", ("app-groups",), VanishedError),
+    ("opensearch", 200, "2001", ("app-groups",), VanishedError),
+    ("opensearch", 404, "AppGroup.NotExist", ("app-groups", "apps"), VanishedError),
+    ("opensearch", 404, "AppGroupNotFound", ("app-groups", "apps"), VanishedError),
+    ("opensearch", 200, "Instance.NotExist", ("app-groups", "functions"), VanishedError),
+    ("opensearch", 404, "Instance.NotExist", ("app-groups",), FatalError),
+    ("opensearch", 404, "ABTestScene.NotExist", ("app-groups", "scenes", "groups"), VanishedError),
+    ("opensearch", 404, "ABTestScene.NotExist", ("app-groups", "apps"), FatalError),
+    ("opensearch", 404, "UserAnalyzer.NotFound", ("user-analyzers",), VanishedError),
+    ("opensearch", 404, "UserAnalyzer.NotFound", ("intervention-dictionaries",), FatalError),
+    ("opensearch", 404, "UserNotFound", (), FatalError),
+    ("opensearch", 404, "UserNotFound", ("app-groups", "apps"), FatalError),
+    ("opensearch", 404, "AppUserNotFound", ("app-groups", "apps"), FatalError),
+    ("opensearch", 404, "NotFound", ("app-groups", "apps"), FatalError),
+    ("opensearch", 404, "App.NotFound", (), FatalError),
+]
+
+
+@pytest.mark.parametrize(("product", "status", "code", "parents", "error_type"), GONE)
+@pytest.mark.parametrize("form", ["json", "xml"])
+def test_f91_a_parent_is_gone_only_if_the_code_names_a_resource_of_the_request(
+    product, status, code, parents, error_type, form
+):
+    """F91: a code that ends in NotFound and is about the caller or another resource is a failure."""
+    body = {"Code": code, "Message": "m"} if form == "json" else as_xml(code)
+    assert type(answer(status, body, product, parents=parents)) is error_type
+
+
+@pytest.mark.parametrize("form", ["text/xml;charset=utf-8", "text/xml", "application/json", "text/html", ""])
+@pytest.mark.parametrize(("product", "status", "code", "message", "error_type"), CODES)
+def test_f92_a_code_means_the_same_in_xml_whatever_the_content_type_says(
+    product, status, code, message, error_type, form
+):
+    """F92."""
+    body = as_xml(code, escape(message))
+    error = answer(status, body, product, {"Content-Type": form, "x-acs-retry-after": "150"})
+    assert type(error) is error_type
+    assert (error.code, error.http_status, error.request_id, error.retry_after_s) == (code, status, "R-1", 0.15)
+    assert error.message.startswith(message)
+    as_json = answer(status, {"Code": code, "Message": message, "RequestId": "R-1"}, product, {"Content-Type": form})
+    assert (type(as_json), as_json.message) == (error_type, error.message)
 
 
 @pytest.mark.parametrize(
@@ -199,8 +275,8 @@ def test_json_that_is_only_odd_is_left_to_the_reader(body):
 @pytest.mark.parametrize("body", [b'{"a":' + b"[" * 10**5, b'{"Code":' + b"[" * 10**5 + b"]" * 10**5 + b"}"])
 def test_t21_endless_nesting_is_a_typed_error(body):
     """T21."""
-    assert isinstance(answer(200, body), ApiError)
-    assert type(answer(404, body)) is FatalError
+    assert type(answer(200, body)) is TransientError
+    assert type(answer(404, body)) is TransientError
 
 
 BARE = [
@@ -227,17 +303,18 @@ BARE = [
 def test_f03_an_answer_without_a_code_goes_by_its_status(status, error_type, body):
     """F03."""
     error = answer(status, body, headers={"content-type": "text/html"})
-    assert type(error) is error_type
+    is_page = body[:1] in {b"", b"<"}
+    assert type(error) is (FatalError if is_page and status == 403 else error_type)
     assert error.code == f"Http{status}"
-    assert error.message == f"HTTP {status} and no error code in the body ({len(body)} bytes, text/html)"
+    assert error.message.startswith(f"HTTP {status} and no error code in the body ({len(body)} bytes, text/html)")
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308, 399])
 def test_t15_a_redirect_is_refused_and_names_only_the_host(status):
-    """T15."""
+    """T15, F89: never followed, and tried again at the same host like every passing fault of a gateway."""
     location = "https://user:canary@evil.example:8443/canary?x-acs-security-token=canary"
     error = answer(status, b"<html>moved</html>", headers={"Location": location})
-    assert type(error) is FatalError
+    assert type(error) is TransientError
     assert error.code == "RedirectRefused"
     assert "evil.example" in error.message
     assert "canary" not in str(error)
@@ -288,10 +365,66 @@ def test_a_huge_message_and_code_are_bounded():
     assert len(error.request_id) <= 128
 
 
-def test_a_message_in_another_encoding_does_not_hide_the_code():
-    error = answer(400, b'{"Code": "Throttling", "Message": "\xc7\xeb\xc7\xf3"}')
-    assert type(error) is ThrottledError
-    assert error.message
+JSON_TYPE = {"Content-Type": "application/json;charset=utf-8"}
+DAMAGED = {
+    "another encoding": b'{"Code": "Forbidden.RAM", "Message": "\xc7\xeb\xc7\xf3", "RequestId": "R-1"}',
+    "broken code": b'{"Code": "Forb\xff\xfeidden", "RequestId": "R-1"}',
+    "broken name": b'{"Co\xff": 1, "Code": "Forbidden.RAM", "RequestId": "R-1"}',
+    "half a character": '{"Code": "Forbidden.RAM", "Message": "\u8bf7'.encode()[:-1],
+    "utf-16": '{"Code": "Forbidden.RAM"}'.encode("utf-16"),
+    "utf-32": '{"Code": "Forbidden.RAM"}'.encode("utf-32-le"),
+    "a surrogate in bytes": b'{"Code": "Forbidden.RAM\xed\xa0\x80"}',
+    "cut in its code": b'{"Code": "Forbidden.R',
+    "cut after its code": b'{"Code": "Forbidden.RAM", "Message": "no perm',
+    "cut before its end": b'{"Code": "Forbidden.RAM", "RequestId": "R-1"',
+    "more after its end": b'{"Code": "Forbidden.RAM"}}',
+    "HTML": b"<html>Forbidden.RAM</html>",
+}
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 500, 503])
+@pytest.mark.parametrize("body", DAMAGED.values(), ids=DAMAGED)
+def test_nothing_is_read_out_of_a_damaged_body(status, body):
+    """F88: a body that isn't UTF-8, is cut, or isn't what its type says: asked for again, whatever its status."""
+    error = answer(status, body, headers=JSON_TYPE)
+    assert (type(error), error.code, error.http_status) == (TransientError, "InvalidResponse", status)
+    assert "Forb" not in str(error)
+    assert error.request_id == ""
+    assert "no complete JSON" in error.message
+
+
+@pytest.mark.parametrize("body", [body for name, body in DAMAGED.items() if name != "HTML"], ids=lambda _: "")
+def test_a_damaged_body_is_known_without_its_type(body):
+    """F88."""
+    assert answer(403, body).code == "InvalidResponse"
+
+
+@pytest.mark.parametrize("body", DAMAGED.values(), ids=DAMAGED)
+def test_throttling_by_its_status_cuts_the_rate_whatever_its_body(body):
+    """F88, F03."""
+    error = answer(429, body, headers=JSON_TYPE)
+    assert (type(error), error.code) == (ThrottledError, "Http429")
+
+
+def test_a_damaged_answer_keeps_the_hint_of_its_headers():
+    """F88."""
+    assert answer(503, b'{"Code', headers={**JSON_TYPE, "Retry-After": "3"}).retry_after_s == 3
+
+
+def test_an_error_in_json_of_another_type_is_read():
+    """F88: some gateways send JSON as text."""
+    for kind in ("text/plain", "text/html; charset=utf-8", "application/octet-stream", ""):
+        error = answer(403, {"Code": "Forbidden.RAM", "Message": "\u8bf7"}, headers={"Content-Type": kind})
+        assert (type(error), error.code) == (DeniedError, "Forbidden.RAM")
+
+
+@pytest.mark.parametrize(
+    ("sent", "hint_s"),
+    [("Sun, 22 Nov 2026 08:00:00 GMT", 5.0), ("", 5405.0), ("Fri, 31 Dec 9999 23:59:59 GMT", 5405.0)],
+)
+def test_a_date_to_wait_for_is_of_the_hosts_own_clock(sent, hint_s):
+    """F86: a host that is an hour ahead asks for five seconds, and not for an hour."""
+    assert retry_after_s({"Retry-After": "Sun, 22 Nov 2026 08:00:05 GMT", "Date": sent}, NOW) == hint_s
 
 
 def test_an_error_can_be_made_of_a_code_alone():

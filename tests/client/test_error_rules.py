@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from crawler.catalog import load_catalog
 from crawler.client.error_rules import CLASSES, load_rules
 from crawler.errors import CatalogError, DeniedError, FatalError, ThrottledError, UnsupportedError, VanishedError
 
@@ -26,6 +27,18 @@ def test_every_group_of_the_rules_file_says_where_it_comes_from():
 
 def test_the_rules_file_uses_every_class():
     assert {rule.error for rule in RULES.rules} == set(CLASSES.values())
+
+
+def test_f91_every_parent_of_a_list_has_codes_that_say_that_it_is_gone():
+    """F91: each rule for a gone parent names the parent, and each kind of parent that rows give has a rule."""
+    gone = [rule for rule in RULES.rules if rule.error is VanishedError]
+    assert all(rule.parents and rule.products for rule in gone)
+    catalog = load_catalog()
+    for operation in catalog.operations.values():
+        bound = {name for parent in operation.parents for name in parent.bind if name in operation.path_parameters}
+        kinds = dict(zip(operation.path_parameters, operation.parent_kinds, strict=False))
+        for name in bound:
+            assert any(operation.product in rule.products and kinds[name] in rule.parents for rule in gone), name
 
 
 @pytest.fixture

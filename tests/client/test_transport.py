@@ -225,6 +225,21 @@ async def test_a_decompressed_body_of_exactly_the_cap_is_taken_and_one_more_byte
     assert (await refused(whole(packed(b"x" * (CAP + 1)), "Content-Encoding: gzip"))).code == "TooLarge"
 
 
+async def test_a_request_may_allow_less_than_a_page_has_and_never_more():
+    """T47: what isn't a page needs less."""
+    async with server(whole(b"x" * 1000)) as (url, _):
+        assert len((await sent(url, max_bytes=1000)).body) == 1000
+        with pytest.raises(FatalError, match="TooLarge: The answer is larger than 999 bytes"):
+            await sent(url, max_bytes=999)
+    async with server(whole(packed(b"x" * 5000), "Content-Encoding: gzip")) as (url, _):
+        assert len((await sent(url, max_bytes=5000)).body) == 5000
+        with pytest.raises(FatalError, match="TooLarge"):
+            await sent(url, max_bytes=4999)
+    async with server(whole(b"x" * (CAP + 1))) as (url, _):
+        with pytest.raises(FatalError, match=f"larger than {CAP} bytes"):
+            await sent(url, max_bytes=2 * CAP)
+
+
 async def test_a_compressed_body_has_a_quarter_of_the_cap_on_the_wire():
     """T20."""
     noise = random.Random(1).randbytes(CAP // 2)

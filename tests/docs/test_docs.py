@@ -25,6 +25,7 @@ from crawler.snapshot import Status
 from docs.generate import tables as tables_page
 from tests.support import command_server
 from tests.support.crawl_runner import site
+from tests.support.lakes import add_checkpoints
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -38,7 +39,10 @@ def block(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """A folder with the output of `make demo`, for the tables that README queries; test_cli runs the demo itself."""
+    """A folder with the output of `make demo`, for the tables that README queries; test_cli runs the demo itself.
+
+    The output also has Delta tables, whose logs have Parquet files.
+    """
     folder = tmp_path_factory.mktemp("docs")
 
     async def main():
@@ -47,6 +51,7 @@ def demo(tmp_path_factory):
             here.output.rename(folder / "demo-snapshots")
 
     anyio.run(main)
+    add_checkpoints(folder / "demo-snapshots")
     return folder
 
 
@@ -97,6 +102,18 @@ def test_the_python_runs(demo):
     done = subprocess.run([sys.executable, "-c", block("python")], cwd=demo, capture_output=True, text=True, check=True)
     assert "runtime" in done.stdout
     assert int(done.stdout.splitlines()[-1]) == landed(demo, "fc2_services")
+
+
+def test_a_pattern_of_the_pages_matches_the_files_of_the_snapshots_and_no_other(demo):
+    """Also beside a Delta log with a checkpoint."""
+    [manifest] = (demo / "demo-snapshots/_snapshots").glob("*Z-????.json")
+    wanted = {file["path"] for file in json.loads(manifest.read_text())["tables"]["fc_functions"]["files"]}
+    text = "".join(page.read_text() for page in PAGES)
+    patterns = {f"fc_functions/{found}" for found in re.findall(r"/((?:snapshot_date=)?\*[\w=*{}/]*\.parquet)", text)}
+    assert len(patterns) > 1
+    for pattern in patterns:
+        found = (demo / "demo-snapshots").glob(pattern.replace("{latest}", manifest.stem))
+        assert {str(path.relative_to(demo / "demo-snapshots")) for path in found} == wanted, pattern
 
 
 def test_as_many_tables_as_are_promised_are_there():

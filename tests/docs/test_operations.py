@@ -23,6 +23,7 @@ import yaml
 from crawler.cli import crawl as crawling
 from crawler.cli.main import whole_command
 from crawler.config import parse_config
+from crawler.emulator import FaultScript
 from crawler.telemetry.metrics import METRICS
 from docs.generate import reference
 from tests.support import command_server
@@ -459,3 +460,11 @@ def test_bash_is_offered_what_fits(line, offered):
     words = line.split(" ")
     said = completing("bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1))
     assert {entry.split(",", 1)[1] for entry in said.splitlines()} == offered
+
+
+def test_the_fault_script_of_the_page_is_one():
+    """The example can be copied: each rule is valid, and shows an answer that this page describes."""
+    text = re.search(r"## Rehearse what the cloud may answer\n.*?```toml\n(.*?)```", PAGE, re.DOTALL)[1]
+    rules = FaultScript.from_text(text).rules
+    assert [type(rule.effect).__name__ for rule in rules] == ["Throttle", "HtmlFault", "Refuse", "Body"]
+    assert json.loads(rules[3].effect.body)["Regions"]["Region"][0]["RegionEndpoint"].endswith(".aliyuncs.com")

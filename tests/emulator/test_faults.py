@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from xml.etree import ElementTree as ET
 
 import aiohttp
 import anyio
@@ -74,6 +75,17 @@ async def test_a_refusal_has_its_status_code_and_header(client, cloud, effect, s
     assert (got.status, got.code) == (status, code)
     assert header is None or got.headers[header[0]] == header[1]
     assert cloud.requests.count(outcome=code) == 1
+
+
+@pytest.mark.parametrize("effect", [Throttle(form="xml"), Error(code="A&B", form="xml"), Deny(form="xml")])
+async def test_an_error_may_be_xml(client, cloud, effect):
+    cloud.faults.add(effect)
+    got = await client.functions()
+    root = ET.fromstring(got.body)
+    assert (root.tag, got.headers["Content-Type"]) == ("Error", "text/xml;charset=utf-8")
+    codes = {"Throttle": "Throttling.User", "Error": "A&B", "Deny": "AccessDenied"}
+    assert root.findtext("Code") == codes[type(effect).__name__]
+    assert root.findtext("RequestId") == got.headers["x-acs-request-id"]
 
 
 async def test_a_hint_can_be_left_out(client, cloud):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,7 +17,12 @@ from alibabacloud_tea_openapi.models import Config
 from alibabacloud_tea_util.models import RuntimeOptions
 from anyio import to_thread
 
-from crawler.emulator import Cloud, CloudSpec
+from crawler.catalog import schemas_folder
+from crawler.client.error_parsing import error_from_response
+from crawler.client.error_rules import load_rules
+from crawler.clock import SystemClock
+from crawler.emulator import Cloud, CloudSpec, Error
+from crawler.errors import DeniedError, ReauthError, ResignError, ThrottledError, TransientError, UnsupportedError
 
 FIRST = "1000000000000001"
 REGION = "cn-hangzhou"
@@ -138,6 +144,50 @@ async def test_the_sdk_sees_the_documented_codes(emulator, parts, code):
     with pytest.raises(ClientException) as caught:
         await client.list_functions_async(fc_models.ListFunctionsRequest())
     assert caught.value.code == code
+
+
+XML_ERRORS = [
+    # status, code, what our rules make of it
+    (400, "Throttling.User", ThrottledError),
+    (400, "InvalidTimeStamp.Expired", ResignError),
+    (400, "InvalidSecurityToken.Expired", ReauthError),
+    (404, "InvalidAction.NotFound", UnsupportedError),
+    (403, "Forbidden.RAM", DeniedError),
+    (500, "InternalError", TransientError),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "error_type"), XML_ERRORS)
+@pytest.mark.parametrize("product", ["fc", "fc-open", "opensearch"])
+async def test_f92_the_sdk_reads_an_error_in_xml_as_we_do(emulator, cloud, client, product, status, code, error_type):
+    """F92: code, message and request ID are those that the official clients read in the same bytes."""
+    effect = Error(status=status, code=code, message='no "such" <b>&amp; thing', form="xml")
+    cloud.faults.add(effect, product=product)
+    calls = {
+        "fc": lambda: FcClient(config(emulator, "fc")).list_functions_with_options_async(
+            fc_models.ListFunctionsRequest(), {}, RuntimeOptions(autoretry=False)
+        ),
+        "fc-open": lambda: FcOpenClient(config(emulator, "fc-open")).list_services_async(
+            open_models.ListServicesRequest()
+        ),
+        "opensearch": lambda: SearchClient(config(emulator, "opensearch")).list_app_groups_async(
+            search_models.ListAppGroupsRequest()
+        ),
+    }
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - each client has its own types
+        await calls[product]()
+    paths = {"fc": "/2023-03-30/functions", "fc-open": "/2021-04-06/services", "opensearch": "/v4/openapi/app-groups"}
+    actions = {"fc": "ListFunctions", "fc-open": "ListServices", "opensearch": "ListAppGroups"}
+    client.clock = SystemClock()
+    got = await client.get(f"{product}.{actions[product]}", paths[product])
+    assert got.headers["Content-Type"] == "text/xml;charset=utf-8"
+    rules = load_rules(schemas_folder() / "errors.toml")
+    now = datetime.now(UTC)
+    ours = error_from_response(rules, product=product, status=got.status, headers=got.headers, body=got.body, now=now)
+    assert type(ours) is error_type
+    assert caught.value.code == ours.code == code
+    assert ours.message in str(caught.value)
+    assert ours.request_id == got.headers["x-acs-request-id"]
 
 
 async def test_the_sdk_sees_a_refused_limit(emulator):

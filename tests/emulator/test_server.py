@@ -16,8 +16,9 @@ import pytest
 import trustme
 
 import crawler.emulator
-from crawler.emulator import Cloud, Delay, Slow, serve
+from crawler.emulator import Cloud, CloudSpec, Delay, Slow, serve, spec
 from crawler.errors import ConfigError
+from crawler.text import REGION_ID
 
 FIRST = "1000000000000001"
 PATH = "/2023-03-30/functions"
@@ -151,6 +152,34 @@ async def test_it_ends_within_a_second_while_requests_are_under_way(effect):
             await anyio.wait_all_tasks_blocked()
             started = time.monotonic()
         assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(
+    "region_id",
+    ["cn-hangzhou", "me-central-1", "0-1", "CN-1", "cn", "cn_1", "cn-", "-1", "a" * 62 + "-1", "cn-1\n", ""],
+)
+def test_one_grammar_says_what_a_region_is(region_id):
+    """F95: the emulator, which shares no code with the crawler, takes the regions that the configuration takes."""
+    assert bool(spec.REGION.fullmatch(region_id)) == bool(REGION_ID.fullmatch(region_id))
+
+
+async def test_products_have_regions_of_their_own_and_closed_regions_answer_nothing(client, clock):
+    hosts = {"fc.cn-shanghai": "f.aliyuncs.com", "opensearch.cn-hangzhou": "o.aliyuncs.com"}
+    served = CloudSpec(fc_open_regions=("cn-shanghai",), closed_regions=("ap-southeast-1",), region_hosts=hosts)
+    cloud = Cloud(served, clock)
+    async with serve(cloud) as emulator:
+        assert set(emulator.endpoints["fc-open"]) == {"cn-shanghai"}
+        client.emulator = emulator
+        found = (await client.get("fc.DescribeRegions", "/2023-03-30/regions")).json["Regions"]["Region"]
+        assert {item["RegionId"]: item.get("RegionEndpoint") for item in found} == {
+            "cn-hangzhou": None,
+            "cn-shanghai": "f.aliyuncs.com",
+        }
+        [search] = (await client.get("opensearch.DescribeRegions", "/v4/openapi/regions")).json["result"]
+        assert (search["regionId"], search["endpoint"]) == ("cn-hangzhou", "o.aliyuncs.com")
+        client.region = "ap-southeast-1"
+        with pytest.raises(aiohttp.ClientError):
+            await client.functions()
 
 
 async def test_nothing_listens_after_the_end(cloud):

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crawler.json_bounds import MAX_TEXTS
 from crawler.normalizer.exact_json import (
     MAX_DEPTH,
-    MAX_TEXTS,
     ExcessiveJsonError,
     InvalidJsonError,
     Repeated,

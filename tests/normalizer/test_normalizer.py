@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.catalog import load_catalog
-from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
+from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS, Paging
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.normalizer import Normalizer, RowContext
+from crawler.normalizer.fast.gate import most_records
 from crawler.normalizer.pending import ReadyBatch
 from crawler.normalizer.redaction import MASK, Redaction
 
@@ -812,3 +814,45 @@ def test_parent_keys_of_a_slice_are_the_slices():
     page = read_functions(*(function(functionName=name) for name in "abcd"))
     page.rows = ReadyBatch(page.batch.slice(1, 2))
     assert page.parent_keys(["function_name"]) == [("b",), ("c",)]
+
+
+# Pages with far more records than were asked for
+
+
+def many(number, record=b'{"functionName":"f%d","functionId":"i"}', name=b"functions"):
+    records = b",".join(record % n if b"%d" in record else record for n in range(number))
+    return b'{"%s":[%s]}' % (name, records)
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_a_page_with_far_more_records_than_were_asked_for_is_refused(is_fast):
+    """T46: on both paths, and before a row is made."""
+    operation = CATALOG.operations["fc_functions"]
+    context = RowContext("1000000000000001", "cn-hangzhou", NOW, {})
+    normalizer = Normalizer(operation, FINGERPRINTS, "snapshot-1", is_fast=is_fast)
+    assert normalizer.read(many(10_000), context).seen == 10_000
+    with pytest.raises(NormalizeError, match="Excessive: The answer has 10001 records; a page may have 10000"):
+        normalizer.read(many(10_001), context)
+
+
+@pytest.mark.parametrize("record", [b"1", b"{}", b"[]", b"null", b'""'])
+def test_a_page_of_a_million_nothings_is_refused_within_the_bounds_of_memory(record):
+    """T46."""
+    body = many(10**6, record)
+    tracemalloc.start()
+    try:
+        with pytest.raises(NormalizeError, match="Excessive"):
+            read("fc_functions", body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 << 20
+
+
+def test_a_list_that_is_asked_for_whole_may_be_longer():
+    """T46: no page size was sent, so there is none to compare with."""
+    [table] = [name for name, found in CATALOG.operations.items() if not found.paging.limit_key][:1]
+    operation = CATALOG.operations[table]
+    assert most_records(operation.paging) == 100_000
+    assert most_records(CATALOG.operations["fc_functions"].paging) == 10_000
+    assert most_records(Paging("token", limit_key="limit", limit=5000)) == 50_000

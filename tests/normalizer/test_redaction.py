@@ -24,6 +24,7 @@ from crawler.errors import OutputError
 from crawler.normalizer.exact_json import parse
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.normalizer.redaction import MARKS, MASK, Redaction, base64_cores, has_secret_markers, is_never_kept
+from tests.support.odd_files import ODD, ends_within, put
 
 KEY = b"k" * 32
 FINGERPRINT = re.compile(r"hmac:[0-9a-f]{16}")
@@ -321,6 +322,78 @@ def test_a_key_that_is_cut_short_is_refused_and_not_shown(tmp_path):
     assert "0123" not in str(caught.value)
 
 
+KEY_TEXT = "0123456789abcdef0123456789abcdef\n"
+
+
+def linked_key(tmp_path, mode=0o600):
+    """A key as a mounted secret has it: a link to a link to a file."""
+    (tmp_path / "mount/..data").mkdir(parents=True)
+    target = tmp_path / "mount/..data/key"
+    target.write_text(KEY_TEXT)
+    target.chmod(mode)
+    (tmp_path / "mount/key").symlink_to("..data/key")
+    (tmp_path / "fingerprint.key").symlink_to(tmp_path / "mount/key")
+    return target
+
+
+def test_key_that_a_link_leads_to_is_used(tmp_path):
+    """F77"""
+    linked_key(tmp_path)
+    assert load_key("", tmp_path) == KEY_TEXT.strip().encode()
+
+
+def test_key_that_a_link_leads_to_has_the_same_rules(tmp_path, monkeypatch):
+    """F77: the message says that it is a link, and where it leads."""
+    target = linked_key(tmp_path, 0o640)
+    link = tmp_path / "fingerprint.key"
+    with pytest.raises(OutputError) as caught:
+        load_key("", tmp_path)
+    where = f"{link} is a symbolic link to {target}"
+    assert str(caught.value) == f"{where}: others can read the fingerprint key; run chmod 600 on it."
+    target.chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(target, 12345, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 54321)
+    with pytest.raises(OutputError, match=f"{where}: the fingerprint key belongs to another user; make it"):
+        load_key("", tmp_path)
+
+
+def test_link_to_nothing_is_said_to_be_one_and_never_a_night_of_masks(tmp_path):
+    """F77"""
+    (tmp_path / "fingerprint.key").symlink_to("nowhere")
+    with pytest.raises(OutputError, match="the fingerprint key, is a symbolic link to a missing file; "):
+        load_key("", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["fingerprint.key"]
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_key_that_is_not_a_regular_file_is_said_to_be_none(tmp_path, kind):
+    """F77"""
+    put(tmp_path / "fingerprint.key", kind)
+    with ends_within(5), pytest.raises(OutputError, match=r"the fingerprint key, is a .*, not a regular file"):
+        load_key("", tmp_path)
+
+
+def test_key_without_end_is_refused(tmp_path):
+    with (tmp_path / "fingerprint.key").open("wb") as file:
+        file.truncate(1 << 40)
+    (tmp_path / "fingerprint.key").chmod(0o600)
+    with ends_within(5), pytest.raises(OutputError, match="is larger than 65,536 bytes"):
+        load_key("", tmp_path)
+
+
+def test_key_that_is_there_and_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    """F77: with masks in place of fingerprints, every secret would look changed."""
+    (tmp_path / "fingerprint.key").write_text(KEY_TEXT)
+
+    def refuse(*args, **named):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OutputError, match="the fingerprint key, can't be read: Permission denied; make it a regular"):
+        load_key("", tmp_path)
+
+
 def test_a_key_of_32_characters_is_long_enough(tmp_path):
     path = tmp_path / "fingerprint.key"
     path.write_text("0123456789abcdef0123456789abcdef\n")
@@ -372,15 +445,6 @@ def test_where_no_key_can_be_kept_there_is_none(tmp_path):
     assert load_key("", file) is None
     assert load_key("", file / "below") is None
     assert load_key("", Path("/proc/nowhere")) is None
-
-
-def test_a_link_in_the_keys_place_is_not_followed(tmp_path):
-    """T09, T23."""
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.write_text("k" * 64)
-    elsewhere.chmod(0o600)
-    (tmp_path / "fingerprint.key").symlink_to(elsewhere)
-    assert load_key("", tmp_path) is None
 
 
 @pytest.mark.parametrize("key", [b"", b"k", b"k" * 64, b"k" * 65, bytes(range(256))])

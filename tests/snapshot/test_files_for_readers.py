@@ -281,6 +281,11 @@ def at(manifest, *keys):
     return manifest
 
 
+def gap(**fields):
+    """A scope in `not_complete`."""
+    return {"account_id": "1", "region_id": "cn-hangzhou", "table": "fc_layers", "status": "denied", **fields}
+
+
 MALFORMED = {
     "no json": b"PAR1",
     "not utf-8": b'{"format": 1, "snapshot_id": "\xff"}',
@@ -309,10 +314,39 @@ def test_malformed_manifest_is_one_clear_error(text):
         (lambda m: at(m, "tables", "fc_functions", "files", 0).update(path=f"{FUNCTIONS}/../x/y"), "not a path of its"),
         (lambda m: at(m, "tables", "fc_functions", "files", 0).update(rows="3"), "Expected `int`, got `str`"),
         (lambda m: at(m, "ledger").update(path="/etc/passwd"), "not a path of its snapshot"),
-        (lambda m: m["tables"].update({"../x": m["tables"]["fc_functions"]}), "can't be a table"),
+        (lambda m: m["tables"].update({"../x": m["tables"]["fc_functions"]}), "'../x' can't be a table's name"),
+        (
+            lambda m: m["tables"].update({"../x": {**m["tables"]["fc_functions"], "files": []}}),
+            "can't be a table's name",
+        ),
+        (lambda m: m["unknown_fields"].update({"A\n": {}}), r"'A\\n' can't be a table's name"),
+        (lambda m: m.update(started_at="0001-01-01T00:00:00+14:00"), "not in the years 1900 to 9998"),
+        (lambda m: m.update(finished_at="9999-12-31T23:59:59-12:00"), "not in the years 1900 to 9998"),
+        (lambda m: m.update(started_at="1899-12-31T23:59:59Z"), "not in the years 1900 to 9998"),
+        (
+            lambda m: m["scopes"]["not_complete"].append(gap(started_at="9999-12-31T23:59:59Z")),
+            "the start or the end of",
+        ),
+        (
+            lambda m: m["scopes"]["not_complete"].append(gap(finished_at="2026-11-21T02:00:00")),
+            "the start or the end of",
+        ),
+        (lambda m: m["scopes"]["not_complete"].append(gap(table="../x")), "'../x' can't be a table's name"),
+        (lambda m: m.update(snapshot_id="20261399T020000Z-7f3a"), "'20261399T020000Z-7f3a' is not a snapshot ID"),
+        (lambda m: m.update(snapshot_id="99991231T020000Z-7f3a"), "'99991231T020000Z-7f3a' is not a snapshot ID"),
+        (
+            lambda m: at(m, "tables", "fc_functions", "files", 1).update(at(m, "tables", "fc_functions", "files", 0)),
+            "twice",
+        ),
+        (lambda m: at(m, "tables", "fc_functions").update(rows=-1), "Expected `int` >= 0"),
+        (lambda m: at(m, "tables", "fc_functions").update(bytes=10**4000), "Expected `int` <= "),
+        (lambda m: m.update(clock_skew_s=1e300), "clock_skew_s"),
+        (lambda m: m.update(version="x" * 70_000), r"length <= 65536 - at `\$\.version`"),
+        (lambda m: m["overhead"].update({str(i): 1 for i in range(101)}), r"length <= 100 - at `\$\.overhead`"),
     ],
 )
 def test_manifest_that_is_not_of_its_format_is_one_clear_error(root, change, message):
+    """T31: also with what no snapshot has: other tables' names, paths that leave it, instants that no day has."""
     manifest = json.loads((root / f"_snapshots/{NEW}.json").read_bytes())
     change(manifest)
     with pytest.raises(OutputError, match=message):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.errors import OutputError
-from crawler.snapshot import Status, newest_snapshot_id, read_ledger, read_manifest
+from crawler.snapshot import Status, ledger, newest_snapshot_id, read_ledger, read_manifest
 from crawler.snapshot.ledger import decode_ledger, ledger_batch, sorted_ledger
 from tests.support.snapshot_fakes import NEW, OLD, START, ledger_row, write_snapshot
 
@@ -52,6 +52,15 @@ def ledger_bytes(table):
     return buffer.getvalue()
 
 
+def with_column(name, values):
+    place = TABLE.schema.names.index(name)
+    return TABLE.set_column(place, name, pa.array(values))
+
+
+def instants(number):
+    return pa.array([number] * 3, pa.timestamp("us", "UTC"))
+
+
 TABLE = pa.Table.from_batches([ledger_batch(ROWS)])
 
 
@@ -76,8 +85,27 @@ def test_a_ledger_of_another_version_is_read_as_far_as_it_goes():
         ),
         pytest.param(ledger_bytes(TABLE.set_column(5, "rows", pa.array(["1"] * len(ROWS)))), id="another type"),
         pytest.param(ledger_bytes(pa.table({"a": [1]})), id="another table"),
+        pytest.param(ledger_bytes(with_column("table", ["../x"] * 3)), id="what is not a table's name"),
+        pytest.param(ledger_bytes(with_column("error_message", ["x" * 70_000] * 3)), id="an endless text"),
+        pytest.param(ledger_bytes(with_column("started_at", instants(1 << 62))), id="an instant that no date has"),
+        pytest.param(ledger_bytes(with_column("finished_at", instants(-3_000_000_000_000_000))), id="the year 1874"),
+        pytest.param(ledger_bytes(with_column("started_at", pa.array([0] * 3, pa.timestamp("us")))), id="no time zone"),
+        pytest.param(ledger_bytes(with_column("region_id", pa.array([["x"]] * 3))), id="a list for a text"),
     ],
 )
 def test_what_is_no_ledger_is_refused_in_one_sentence(content):
+    """T31"""
     with pytest.raises(OutputError, match=r"\Ax is not a readable ledger: [^\n]+\Z"):
         decode_ledger(content, "x")
+
+
+def test_ledger_that_compression_makes_look_small_is_refused_before_it_is_read(monkeypatch):
+    """T31: a few bytes of a column of equal values may become any number of rows."""
+    monkeypatch.setattr(ledger, "LEDGER_ROWS", 2)
+    with pytest.raises(OutputError, match="it has 3 rows, more than any crawl's"):
+        decode_ledger(ledger_bytes(TABLE), "x")
+    monkeypatch.setattr(ledger, "LEDGER_ROWS", 3)
+    assert decode_ledger(ledger_bytes(TABLE), "x") == ROWS
+    monkeypatch.setattr(ledger, "LEDGER_UNCOMPRESSED_BYTES", 100)
+    with pytest.raises(OutputError, match="or too long texts"):
+        decode_ledger(ledger_bytes(TABLE), "x")

@@ -1,4 +1,4 @@
-"""P13, F54: verify finds and names every difference from the commit, in any bit, file or name."""
+"""P13, P19, F54: verify finds and names every difference from the commit, in any bit, file or name."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import hashlib
 import random
 import shutil
 
+import duckdb
 import msgspec
+import polars as pl
 import pyarrow as pa
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,12 +19,32 @@ from crawler.errors import OutputError
 from crawler.snapshot import Status, manifest, read_manifest, verify
 from crawler.snapshot.layout import checksum_path, ledger_path, manifest_path, pruned, staged
 from crawler.snapshot.verify import verify_all, verify_snapshot
+from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, OTHER, ledger_row, write_snapshot
 
 MANIFEST, CHECKSUM, LEDGER, LATEST = manifest_path(NEW), checksum_path(NEW), ledger_path(NEW), "_snapshots/LATEST"
 FOLDER = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}"
 PART = f"{FOLDER}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet"
 OTHER_PART = f"{FOLDER}/account={OTHER}/region=cn-shanghai/part-0.parquet"
+
+
+def duckdb_rows(root):
+    glob = f"{root}/fc_functions/*/*/*/*/*.parquet"
+    sql = f"SELECT count(*) FROM read_parquet('{glob}', hive_partitioning = false, union_by_name = true)"
+    return duckdb.sql(sql).fetchall()[0][0]
+
+
+def polars_rows(root):
+    glob = f"{root}/fc_functions/**/*.parquet"
+    return pl.scan_parquet(glob, hive_partitioning=False).select(pl.len()).collect().item()
+
+
+def pyarrow_rows(root):
+    return pyarrow.dataset.dataset(root / "fc_functions", format="parquet").count_rows()
+
+
+# As in README and docs/reading.md.
+READERS = {"duckdb": duckdb_rows, "polars": polars_rows, "pyarrow": pyarrow_rows}
 
 
 @pytest.fixture
@@ -116,7 +139,7 @@ def test_swapped_manifests_are_found(root):
 def test_a_file_that_cannot_be_read_is_named_with_why(root):
     (root / PART).unlink()
     (root / PART).mkdir()
-    assert bad(root)[PART] == "can't be read: Is a directory"
+    assert bad(root)[PART] == "is a folder, not a regular file"
 
 
 def recommit(root, change):
@@ -177,12 +200,145 @@ def test_sums_that_do_not_add_up_are_found(root):
     assert "fc_functions" in bad(root)[MANIFEST]
 
 
-def test_strays_that_a_reader_would_take_along_are_named_and_others_are_not(root):
-    shutil.copy(root / PART, root / FOLDER / f"account={ACCOUNT}" / "part-9.parquet")
-    (root / FOLDER / ".inprogress").write_text("")
-    (root / FOLDER / "_SUCCESS").write_text("")
-    (root / "notes.txt").write_text("")
-    assert bad(root).keys() == {f"{FOLDER}/account={ACCOUNT}/part-9.parquet"}
+ACCOUNT_FOLDER = f"{FOLDER}/account={ACCOUNT}"
+DATE = FOLDER.rpartition("/")[0]
+INSIDE = f"account={ACCOUNT}/region=cn-hangzhou"
+ORPHANS = [
+    f"{ACCOUNT_FOLDER}/region=cn-hangzhou/extra.parquet",
+    f"{ACCOUNT_FOLDER}/region=cn-hangzhou/._part-0.parquet",
+    f"{ACCOUNT_FOLDER}/region=cn-hangzhou/_extra.parquet",
+    f"{ACCOUNT_FOLDER}/.region/extra.parquet",
+    f"{ACCOUNT_FOLDER}/region=cn-hangzhou/part-0.parquet.bak",
+    f"{ACCOUNT_FOLDER}/extra.parquet",
+    "fc_functions/extra.parquet",
+    f"{DATE}/extra.parquet",
+    f"{FOLDER} (copy)/{INSIDE}/part-0.parquet",
+    f"{DATE} (copy)/snapshot={NEW}/{INSIDE}/part-0.parquet",
+    f"fc_functions/snapshot_date=2026-11-20/snapshot={NEW}/{INSIDE}/part-0.parquet",
+    f"{DATE}/.snapshot={NEW}/{INSIDE}/part-0.parquet",
+    "fc_functions/a/b/c/d/extra.parquet",
+    "fc_functions/.a/_b/c/d/e/f/extra.parquet",
+    "fc_functions/extra",
+    f"{FOLDER.replace('fc_functions', 'fc_functions (copy)')}/{INSIDE}/part-0.parquet",
+    f"fc_old/snapshot_date=2025-01-01/{INSIDE}/part-0.parquet",
+]
+
+
+def put_part(root, path):
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(root / PART, root / path)
+
+
+@pytest.mark.parametrize("path", ORPHANS)
+def test_orphan_that_a_reader_takes_along_is_named(root, path):
+    """F74: below a table's folder at any depth, under any name, and in another folder that looks like a table's."""
+    put_part(root, path)
+    assert bad(root).keys() == {path}
+
+
+@pytest.mark.parametrize("path", [path for path in ORPHANS if path.startswith("fc_functions/")])
+def test_no_reader_of_the_documentation_takes_along_what_is_not_named(root, path):
+    """F74: DuckDB's and Polars' globs and pyarrow's folder have the rows of the orphan; each of them is a witness."""
+    counts = {name: count(root) for name, count in READERS.items()}
+    assert set(counts.values()) == {6}
+    put_part(root, path)
+    witnesses = {name for name, count in READERS.items() if count(root) != counts[name]}
+    assert witnesses, "no reader takes it along"
+
+
+def test_link_that_a_reader_follows_is_named(root):
+    """F74: a link to a folder or a file; the table's own link is not searched, and leads nowhere."""
+    before = READERS["duckdb"](root)
+    (root / f"{DATE}/copy").symlink_to(root / FOLDER)
+    assert READERS["duckdb"](root) > before
+    (root / f"{ACCOUNT_FOLDER}/region=cn-hangzhou/link.parquet").symlink_to("part-0.parquet")
+    (root / "fc_linked").symlink_to("fc_functions")
+    (root / "fc_functions/up").symlink_to(root)
+    assert bad(root).keys() == {
+        f"{DATE}/copy",
+        f"{ACCOUNT_FOLDER}/region=cn-hangzhou/link.parquet",
+        "fc_linked",
+        "fc_functions/up",
+    }
+
+
+def test_what_no_reader_takes_along_is_not_named(root):
+    """F74: files of the Delta log, of the staging folder, of other programs, and beside the tables."""
+    for path in (
+        f"{FOLDER}/.inprogress",
+        f"{FOLDER}/_SUCCESS",
+        "notes.txt",
+        "extra.parquet",
+        "exports/extra.parquet",
+        "fc_functions/_delta_log/00000000000000000010.checkpoint.parquet",
+        "fc_functions/.DS_Store",
+        "_iceberg/acs_inventory/fc_functions/snapshot_date=x/metadata.parquet",
+        f"_staging/{OLD.replace('00aa', '00bb')}/{PART}",
+        f"_staging/prune-{OLD.replace('00aa', '00bb')}/fc_functions/part-0.parquet",
+    ):
+        put_part(root, path)
+    (root / "fc_functions/readme.md").write_text("About this table")
+    (root / "fc_functions/.#readme.md").symlink_to("nowhere")
+    assert bad(root) == {}
+
+
+def test_snapshot_in_a_folder_of_a_table_that_it_does_not_have_is_an_orphan(root):
+    """F74: whatever its path looks like, a file that no manifest lists is one."""
+    orphan = PART.replace("fc_functions", "fc_layers")
+    put_part(root, orphan)
+    assert bad(root).keys() == {orphan}
+    assert bad(root)[orphan] == "is in no snapshot's manifest, but a reader with a glob pattern reads it"
+
+
+def test_folders_without_end_are_named_and_not_followed(root):
+    """F74"""
+    (root / "fc_functions" / "/".join("d" * 80)).mkdir(parents=True)
+    [(path, reason)] = bad(root).items()
+    assert path.startswith("fc_functions/d/d/")
+    assert "nested more than 64 deep" in reason
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("path", [PART, MANIFEST, CHECKSUM, LEDGER, LATEST])
+def test_file_that_is_not_regular_is_named_and_verify_ends(root, path, kind):
+    """F72"""
+    put(root / path, kind)
+    with ends_within(10):
+        found = bad(root)
+    assert found[path] == f"is {kind}, not a regular file"
+    assert {verdict.snapshot_id for verdict in verify_all(root)[0] if verdict.is_whole} >= {OLD}
+
+
+@pytest.mark.parametrize("path", [PART, MANIFEST, CHECKSUM, LEDGER, LATEST])
+def test_file_of_a_terabyte_is_not_read(root, path):
+    """F72: a file with holes takes no space on the disk."""
+    with (root / path).open("r+b") as file:
+        file.truncate(1 << 40)
+    with ends_within(10):
+        assert path in bad(root)
+
+
+@pytest.mark.parametrize("folder", ["_snapshots", "fc_functions", FOLDER])
+def test_link_in_place_of_a_folder_is_not_followed(root, folder):
+    """T32"""
+    (root / folder).rename(root / "moved")
+    (root / folder).symlink_to(root / "moved")
+    if folder == "_snapshots":
+        with pytest.raises(OutputError, match="_snapshots is a symbolic link, not a folder"):
+            verify_all(root)
+    else:
+        assert f"{folder.rpartition('/')[2]} is a symbolic link" in bad(root)[PART]
+
+
+def test_manifest_that_cannot_be_read_does_not_keep_the_others_from_being_verified(root):
+    """F75"""
+    text = (root / MANIFEST).read_bytes().replace(b'"started_at": "2026', b'"started_at": "0001')
+    (root / MANIFEST).write_bytes(text)
+    (root / CHECKSUM).write_bytes(manifest.checksum_line(text, NEW))
+    verdicts, loose = verify_all(root)
+    assert loose == []
+    assert [(verdict.snapshot_id, verdict.is_whole) for verdict in verdicts] == [(NEW, False), (OLD, True)]
+    assert "not in the years 1900 to 9998" in verdicts[0].bad_files[0].reason
 
 
 def test_a_snapshot_whose_own_files_are_all_gone_is_found_by_its_folders(root):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crawler.audit.database import OpenSnapshot, quote_name, scan_sql, session, unreadable_file
+from crawler.audit.database import OpenSnapshot, open_result, quote_name, scan_sql, session, unreadable_file
 from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, column_sql
 from crawler.catalog.model import DETAILS_COLUMN
 
@@ -122,7 +122,7 @@ class JoinReader:
 
     def _run(self, query: str) -> Iterator[pa.RecordBatch]:
         with _file_errors():
-            reader = self._connection.sql(query).to_arrow_reader(_BATCH_ROWS)
+            reader = open_result(self._connection, self._connection.sql(query), _BATCH_ROWS)
         while True:
             with _file_errors():
                 rows = next(reader, None)

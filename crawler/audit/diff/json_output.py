@@ -11,6 +11,7 @@ from typing import Any
 
 from crawler.audit.diff.comparison import ChangeKind, Difference, TableDiff
 from crawler.audit.diff.scopes import ScopePair
+from crawler.audit.temporary import no_room
 
 _KINDS: tuple[ChangeKind, ...] = ("added", "removed", "changed")
 _IN_MEMORY_BYTES = 4_000_000
@@ -77,7 +78,10 @@ class _List:
         self._is_empty = True
 
     def add(self, value: Any) -> None:
-        self._file.write(("\n" if self._is_empty else ",\n") + _json(value))
+        try:
+            self._file.write(("\n" if self._is_empty else ",\n") + _json(value))
+        except OSError as error:
+            raise no_room(f"differences of more than {_IN_MEMORY_BYTES:,} bytes", error) from error
         self._is_empty = False
 
     def text(self) -> Iterator[str]:

@@ -7,6 +7,7 @@ manifest's SHA-256, coverage, and what was written). Several tables become a fol
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,8 +35,10 @@ from crawler.audit.query import ERROR_SETTINGS, Rows, execute
 from crawler.audit.statement import Statement
 from crawler.clock import iso_utc
 from crawler.errors import OutputError
+from crawler.local_files import open_below, open_regular, read_at_most
 from crawler.snapshot import is_whole
 from crawler.snapshot.disk import sha256_of
+from crawler.snapshot.limits import MANIFEST_BYTES, decode_json
 
 if TYPE_CHECKING:
     import duckdb
@@ -126,8 +129,9 @@ def _check_free(request: ExportRequest) -> None:
 def _exported_files(folder: Path) -> set[str]:
     """Return the names of the files that an earlier export wrote into a folder, by its own record."""
     try:
-        tables = msgspec.json.decode((folder / _FACTS).read_bytes(), type=_ExportRecord).tables
-    except (OSError, msgspec.MsgspecError):
+        with os.fdopen(open_below(folder, _FACTS), "rb") as file:
+            tables = decode_json(read_at_most(file.fileno(), MANIFEST_BYTES), _ExportRecord).tables
+    except (OSError, ValueError):
         return set()
     return {_FACTS, _SCOPES, *(entry.file for entry in tables.values())}
 
@@ -144,7 +148,7 @@ def _check_files(snapshot: OpenSnapshot, chosen: tuple[str, ...]) -> None:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with os.fdopen(open_regular(path), "rb") as file:
         return sha256_of(file)
 
 

@@ -13,13 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from crawler.audit.export.atomic_files import as_text, new_file
-from crawler.audit.export.cell_text import Texts, escape_formula, is_formula, is_plain_scalar, object_texts, plain_texts
+from crawler.audit.export.cell_text import Texts, escape_formula, is_plain_scalar, object_texts, plain_texts
 from crawler.audit.query import Rows
 from crawler.errors import ConfigError
 
 WriteText = Callable[[str], object]
 
-_SPECIAL = re.compile(r'[",\r\n]')
+# Not only what RFC 4180 requires: a spreadsheet may also part cells at these.
+_SPECIAL = re.compile(r'[",;|\t\r\n]')
+_WIDEST_INTEGER = str(pa.decimal128(38, 0))
 _ROW_GROUP_ROWS = 65_536
 _ROW_GROUP_BYTES = 64 * 1024 * 1024
 
@@ -48,7 +50,7 @@ def write_file(
 def write_csv(rows: Rows, emit: WriteText, *, is_raw: bool = False) -> WriteResult:
     """Write CSV as in RFC 4180: header, CRLF, quotes only as needed. Null is empty, the empty text is `""`.
 
-    Unless `is_raw`, texts that a spreadsheet would run as formulas get an apostrophe in front.
+    Unless `is_raw`, each part of a text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     names = rows.schema.names
     emit(_csv_line([_csv_cell(name if is_raw else escape_formula(name)) for name in names]))
@@ -67,15 +69,18 @@ def write_csv(rows: Rows, emit: WriteText, *, is_raw: bool = False) -> WriteResu
 
 
 def _escape_formulas(texts: Texts) -> int:
-    """Put an apostrophe in front of a column's formulas; return their number."""
-    places = [place for place, text in enumerate(texts) if text and is_formula(text)]
+    """Put apostrophes before the formulas in a column; return the number of changed texts."""
+    distinct = {text for text in texts if text}  # most columns repeat their values
+    changed = {text: escaped for text in distinct if (escaped := escape_formula(text)) != text}
+    places = [place for place, text in enumerate(texts) if text in changed] if changed else []
     for place in places:
-        texts[place] = f"'{texts[place]}"
+        texts[place] = changed[texts[place] or ""]
     return len(places)
 
 
 def _csv_cells(texts: Texts, null: str) -> list[str]:
-    return [null if text is None else _csv_cell(text) for text in texts]
+    cells = {text: null if text is None else _csv_cell(text) for text in set(texts)}
+    return [cells[text] for text in texts]
 
 
 def _csv_cell(text: str) -> str:
@@ -132,9 +137,24 @@ def write_parquet(rows: Rows, file: BinaryIO, schema: pa.Schema | None = None) -
     count = 0
     with writer:
         for table in _row_groups(rows):
-            writer.write_table(table.cast(schema) if schema else table)
+            _check_digits(table)
+            try:
+                writer.write_table(table.cast(schema) if schema else table)
+            except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+                raise ConfigError(f"Parquet can't hold a value; cast its column to VARCHAR: {error}") from None
             count += table.num_rows
     return WriteResult(count)
+
+
+def _check_digits(table: pa.Table) -> None:
+    """Raise ConfigError for an integer of 39 digits, which fits a HUGEINT and no DECIMAL of Parquet."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if _WIDEST_INTEGER in str(column.type):
+            try:
+                column.validate(full=True)
+            except pa.ArrowInvalid:
+                reason = "has a number of more than 38 digits, which Parquet can't hold; cast it to VARCHAR"
+                raise ConfigError(f"column {name[:80]!r} {reason}") from None
 
 
 def _row_groups(rows: Rows) -> Iterator[pa.Table]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,8 +28,10 @@ MAX_CELL_CHARACTERS = 32_767
 _MAX_NAME = 31
 _DIGITS = 15  # the precision of a number in a sheet
 _MIN_WIDTH, _MAX_WIDTH = 8, 60
-_NON_FINITE = {"nan", "inf"}
 _FIRST_YEAR = 1900
+_LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - a sheet has no zones
+# Excel reads a number nearer to zero as zero.
+_LEAST_NUMBER = 2.2250738585072014e-308
 _INSTANT_WIDTH = 20
 _FILTER_WIDTH = 3  # the filter arrow of a header
 _OPTIONS = {
@@ -175,12 +178,18 @@ def _cell_values(array: pa.Array) -> list[Any]:
         return list(array.to_pylist())
     texts = plain_texts(array)
     if pa.types.is_floating(kind):
-        return [text if text is None or text.lstrip("-") in _NON_FINITE else float(text) for text in texts]
+        return [text if text is None else _float_cell(text) for text in texts]
     if is_number(kind):
         return [text if text is None else _number_cell(text) for text in texts]
     if pa.types.is_timestamp(kind):
         return [text if text is None else _instant_cell(text) for text in texts]
     return list(texts)
+
+
+def _float_cell(text: str) -> float | str:
+    """Return a number, or text for one that a sheet has no number for."""
+    value = float(text)
+    return value if isfinite(value) and (value == 0 or abs(value) >= _LEAST_NUMBER) else text
 
 
 def _number_cell(text: str) -> float | str:
@@ -190,12 +199,17 @@ def _number_cell(text: str) -> float | str:
 
 
 def _instant_cell(text: str) -> datetime | str:
-    """Return a timestamp without its zone, which the cell's format shows; text for years before 1900."""
+    """Return a timestamp without its zone, which the cell's format shows, cut to the milliseconds of a sheet.
+
+    Returns text for years before 1900, and for the last second of 9999, which a sheet could round to the year 10000.
+    """
     try:
         value = datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError:
         return text
-    return value if value.year >= _FIRST_YEAR else text
+    if value.year < _FIRST_YEAR or value > _LAST_INSTANT:
+        return text
+    return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
 def _shorten(text: str) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from crawler.audit.database import create_view, quote_name, session, unreadable_file
 from crawler.audit.findings.coverage import Coverage, assess_coverage
+from crawler.audit.sql_guard import check_only_reads
+from crawler.audit.statement import Statement
 from crawler.errors import ConfigError
 from crawler.snapshot import schema_sha256
 
@@ -83,6 +85,7 @@ def _evaluate_one(
     if coverage is Coverage.UNKNOWN:
         return FindingResult(finding, coverage, gaps)
     try:
+        check_only_reads(connection, finding.sql, Statement(finding.sql, f"the finding {finding.name}"))
         columns, rows, total = _run_sql(connection, finding.sql, max_rows)
     except duckdb.IOException as error:
         raise unreadable_file(str(error)) from None

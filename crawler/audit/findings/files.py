@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from crawler.errors import ConfigError
+from crawler.local_files import read_regular, reason_of
 from crawler.snapshot.layout import is_table
 
 Severity = Literal["high", "medium", "low", "info"]
@@ -115,15 +116,11 @@ def _read_folder(folder: Path) -> Iterable[Finding]:
 
 def _read_file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE_BYTES + 1)
-        if len(content) > _LARGEST_FILE_BYTES:
-            raise ConfigError(f"{path}: larger than 1 MiB, the limit for a finding")
-        return content.decode("utf-8-sig")
+        return read_regular(path, _LARGEST_FILE_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
     except OSError as error:
-        raise ConfigError(f"{path}: can't be read: {error.strerror}") from None
+        raise ConfigError(f"{path} can't be used: {reason_of(error)}") from None
 
 
 def _split_header(text: str, where: str) -> tuple[dict[str, str], str]:

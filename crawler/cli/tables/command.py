@@ -10,7 +10,7 @@ import click
 
 from crawler.cli.echo import print_json, warn
 from crawler.cli.inputs import load
-from crawler.cli.options import CommonOptions, common_options, json_option
+from crawler.cli.options import CommonOptions, LocalPath, common_options, json_option
 from crawler.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path),
+    type=LocalPath(),
     help="Configuration file whose [catalog] extra adds tables.",
 )
 @click.option("--check-sdk", is_flag=True, help="Compare all tables with the installed SDK packages.")

@@ -145,11 +145,12 @@ def issued_credentials(answer: object, source: str) -> Credentials:
 
 
 def _parse_instant(text: object) -> datetime | None:
+    """Return an instant with a zone, in UTC; None for any other text and for one beyond the calendar in UTC."""
     try:
         instant = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        return instant.astimezone(UTC) if instant and instant.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return instant.astimezone(UTC) if instant and instant.tzinfo else None
 
 
 class StaticProvider:

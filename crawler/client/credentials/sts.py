@@ -139,6 +139,8 @@ def _advice(error: ApiError) -> str:
             return "check the role's ARN, or make the role there, with a trust policy that names who assumes it"
         case ReauthError():
             return "the token has expired: renew what the role is assumed with"
+        case TransientError(code="RedirectRefused"):
+            return "something between this machine and STS redirects: check [endpoints] sts and the network"
         case ThrottledError() | TransientError():
             return "try again later"
         case _:

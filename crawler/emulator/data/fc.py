@@ -24,8 +24,7 @@ def local_name(region_id: str) -> str:
 
 def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> None:
     """Put the seeded lists."""
-    regions = [{"RegionId": region, "LocalName": local_name(region)} for region in spec.regions]
-    data.put("fc.DescribeRegions", regions)
+    data.put("fc.DescribeRegions", [_region(spec, region) for region in spec.open_regions])
     shape = spec.shape(account_id, region_id)
     where = (spec.seed, account_id, region_id)
     functions = fc_functions.functions(data, where, shape.functions)
@@ -37,6 +36,12 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
     _put_configs(data, where, names)
     layers.put(data, where, "fc", shape)
     data.put("fc.ListTagResources", [tag for detail in functions for tag in _tags(detail)])
+
+
+def _region(spec: CloudSpec, region: str) -> Record:
+    """Return a region. RegionEndpoint is seen in answers, and the SDK's model lacks it."""
+    host = spec.region_hosts.get(f"fc.{region}")
+    return {"RegionId": region, "LocalName": local_name(region), **({"RegionEndpoint": host} if host else {})}
 
 
 def put_details(data: RegionData) -> None:

@@ -20,7 +20,8 @@ from crawler.emulator.spec import CloudSpec
 
 def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> None:
     """Put the seeded lists. Regions without OpenSearch list its regions, too."""
-    data.put("opensearch.DescribeRegions", [_region(region) for region in filter(spec.has_opensearch, spec.regions)])
+    regions = [_region(spec, region) for region in filter(spec.has_opensearch, spec.open_regions)]
+    data.put("opensearch.DescribeRegions", regions)
     if not spec.has_opensearch(region_id):
         return
     shape = spec.shape(account_id, region_id)
@@ -42,11 +43,11 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
     opensearch_reports.put_sources(context)
 
 
-def _region(region: str) -> dict[str, str]:
+def _region(spec: CloudSpec, region: str) -> dict[str, str]:
     return {
         "regionId": region,
         "localName": f"{local_name(region)}\n",
-        "endpoint": f"opensearch.{region}.aliyuncs.com",
+        "endpoint": spec.region_hosts.get(f"opensearch.{region}", f"opensearch.{region}.aliyuncs.com"),
         "consoleUrl": f"https://opensearch.console.aliyun.com/?region={region}",
     }
 

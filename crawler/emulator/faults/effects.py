@@ -12,29 +12,39 @@ class Effect:
     """The effect of a rule on a request."""
 
 
+Form = Literal["json", "xml"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throttle(Effect):
-    """Throttles the request. `hint`: the kind of header that gives the wait (`retry_after_ms`); `none`: no header."""
+    """Throttles the request. `hint`: the kind of header that gives the wait (`retry_after_ms`); `none`: no header.
+
+    `form`: the error is JSON, or XML as older gateways send it.
+    """
 
     status: int = 429
     code: str = "Throttling.User"
     message: str = "Request was denied due to user flow control."
     retry_after_ms: int = 1000
     hint: Literal["acs", "ratelimit", "http", "none"] = "acs"
+    form: Form = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Error(Effect):
-    """Responds with this error, in the product's envelope."""
+    """Responds with this error, in the product's envelope, or in XML."""
 
     status: int = 500
     code: str = "InternalError"
     message: str = "The request processing has failed due to some unknown error."
+    form: Form = "json"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deny(Effect):
     """Responds with 403: the account may not perform the action, which the message names."""
+
+    form: Form = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,7 +84,10 @@ class Gateway:
         for effect in effects:
             if isinstance(effect, faults.Delay):
                 await self._cloud.clock.sleep(effect.seconds)
-        if any(isinstance(effect, faults.Refuse) or effect == faults.Drop(when="before") for effect in effects):
+        is_closed = listener.region in self._cloud.spec.closed_regions
+        if is_closed or any(
+            isinstance(effect, faults.Refuse) or effect == faults.Drop(when="before") for effect in effects
+        ):
             self._log(request, "fault:drop", 0)
             return GatewayReply(None, effects)
         style = EnvelopeStyle(request.identity.product, self._cloud.is_older(request.identity.account))
@@ -132,7 +135,7 @@ class Gateway:
             raise gateway_refusal(400, "InvalidParameter", "The request target isn't percent-encoded.")
         if not request.listener.region:
             return self._respond_centrally(request, effects)
-        if operation is None or (operation.product == "opensearch" and not self._has_opensearch(request)):
+        if operation is None or not self._cloud.spec.has_product(operation.product, request.listener.region):
             raise gateway_refusal(404, "InvalidAction.NotFound", "Specified api is not found.")
         _check_api(received, operation.action, operation.version)
         key = self._verifier.verify(received)
@@ -167,9 +170,6 @@ class Gateway:
         else:
             body = self._sts.respond(action, parameters, key)
         return Response(200, to_json({"RequestId": request.request_id, **body}), {"Content-Type": JSON})
-
-    def _has_opensearch(self, request: _Request) -> bool:
-        return self._cloud.spec.has_opensearch(request.listener.region)
 
     def _check_account(self, received: ReceivedRequest, key: Key) -> None:
         named = received.header("x-fc-account-id")
@@ -237,12 +237,10 @@ def _check_api(received: ReceivedRequest, action: str, version: str) -> None:
 
 def _fault_response(effects: tuple[faults.Effect, ...], identity: RequestIdentity, ram: str) -> Response | None:
     for effect in effects:
-        if isinstance(effect, faults.Throttle):
-            raise throttling_refusal(effect, identity.product)
-        if isinstance(effect, faults.Error):
-            raise RefusedError(effect.status, effect.code, effect.message)
-        if isinstance(effect, faults.Deny):
-            raise access_refusal(identity, ram)
+        if isinstance(effect, faults.Throttle | faults.Error | faults.Deny):
+            refusal = _refusal_of(effect, identity, ram)
+            refusal.is_xml = effect.form == "xml"
+            raise refusal
         if isinstance(effect, faults.HtmlFault):
             return Response(effect.status, HTML, {"Content-Type": "text/html"}, "fault:html")
         if isinstance(effect, faults.Body):
@@ -250,6 +248,16 @@ def _fault_response(effects: tuple[faults.Effect, ...], identity: RequestIdentit
         if isinstance(effect, faults.Redirect):
             return Response(effect.status, b"", {"Location": effect.location}, "fault:redirect")
     return None
+
+
+def _refusal_of(
+    effect: faults.Throttle | faults.Error | faults.Deny, identity: RequestIdentity, ram: str
+) -> RefusedError:
+    if isinstance(effect, faults.Throttle):
+        return throttling_refusal(effect, identity.product)
+    if isinstance(effect, faults.Error):
+        return RefusedError(effect.status, effect.code, effect.message)
+    return access_refusal(identity, ram)
 
 
 def access_refusal(identity: RequestIdentity, ram: str) -> RefusedError:

@@ -81,12 +81,9 @@ def _listen(host: str, port: int, count: int) -> list[socket.socket]:
 def _endpoints(cloud: Cloud, scheme: str, host: str, ports: Mapping[str, int]) -> dict[str, Mapping[str, str] | str]:
     urls = {region: f"{scheme}://{host}:{number}" for region, number in ports.items()}
     everywhere = {region: urls[region] for region in cloud.spec.regions}
-    search = {region: url for region, url in everywhere.items() if cloud.spec.has_opensearch(region)}
+    products = ("fc", "fc-open", "opensearch", "fnf")
     return {
-        "fc": everywhere,
-        "fc-open": everywhere,
-        "opensearch": search,
-        "fnf": everywhere,
+        **{key: {r: url for r, url in everywhere.items() if cloud.spec.has_product(key, r)} for key in products},
         "sts": urls[""],
         "resourcedirectory": urls[""],
     }

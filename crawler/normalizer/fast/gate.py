@@ -20,7 +20,8 @@ from typing import Any, Union
 import msgspec
 
 from crawler.catalog.columns import Column
-from crawler.catalog.model import Operation
+from crawler.catalog.model import Operation, Paging
+from crawler.json_bounds import excess_of
 from crawler.normalizer.exact_json import parse, toggle_initial_case
 from crawler.normalizer.extra import path_name
 from crawler.normalizer.fast.structs import INT64, StructTree, Watched, attributes
@@ -43,6 +44,18 @@ _TOKEN = Union[str, INT64, None]  # noqa: UP007
 _encode = msgspec.json.Encoder(
     order="deterministic", enc_hook=lambda number: msgspec.Raw(number.literal.encode())
 ).encode
+
+
+# A page may have so many records, or ten times as many as were asked for: a service may ignore the page size that it is
+# given. A list without a page size comes whole.
+_MOST_RECORDS = 10_000
+_TIMES_ASKED = 10
+_MOST_UNPAGED = 100_000
+
+
+def most_records(paging: Paging) -> int:
+    """Return how many records a page of a list may have."""
+    return max(_MOST_RECORDS, _TIMES_ASKED * paging.limit) if paging.limit_key else _MOST_UNPAGED
 
 
 # Up to 15 digits: each such decimal has a distinct float, which is written back as the same number.
@@ -122,6 +135,7 @@ class SchemaGate:
         fields |= dict.fromkeys(self._unknown_envelope, msgspec.Raw)
         self._names = attributes(fields)
         self._decode = msgspec.json.Decoder(tree.define(fields)).decode
+        self._most = most_records(paging)
         self._list = (name, toggle_initial_case(name))
         self._lists, self._tokens, self._totals = (
             self._getter(each) for each in (name, paging.output_key, paging.total_key)
@@ -139,7 +153,7 @@ class SchemaGate:
         Raises msgspec.ValidationError with the reason why a page isn't in schema, and other errors of msgspec and
         Python for bytes that are not JSON.
         """
-        if b"\\" in body and _MISREAD.search(body):
+        if excess_of(body) or (b"\\" in body and _MISREAD.search(body)):
             return None
         answer = self._decode(body)
         one, other = self._lists(answer)
@@ -151,6 +165,8 @@ class SchemaGate:
         if errors != self._no_error and not all(map(_is_no_error, errors)):
             return None
         records, list_name = (other, self._list[1]) if one is msgspec.UNSET else (one, self._list[0])
+        if len(records) > self._most:
+            return None
         if records and not all(check(records) for check in self._checks):
             return None
         found = [self._find(record) for record in records] if self._learned else []

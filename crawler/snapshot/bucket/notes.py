@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -16,12 +16,14 @@ from crawler.snapshot.layout import (
     SNAPSHOTS,
     STAGING,
     is_snapshot_id,
+    is_table,
     manifest_path,
     parent,
     pruned_id,
     staged,
     table_folder,
 )
+from crawler.snapshot.limits import TABLES, TEXT_CHARACTERS, decode_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,8 +36,8 @@ _ABANDONED_AFTER = timedelta(days=1)
 class _Note(msgspec.Struct, frozen=True):
     """The content of a note. `token` distinguishes two crawls with one ID."""
 
-    tables: list[str]
-    token: str
+    tables: Annotated[list[str], msgspec.Meta(max_length=TABLES)]
+    token: Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS)]
 
 
 async def put_note(bucket: ObjectStore, snapshot_id: str, tables: list[str]) -> None:
@@ -63,7 +65,11 @@ async def clean_up_others(bucket: ObjectStore, now: datetime) -> list[str]:
             continue
         found = await bucket.read(manifest_path(snapshot_id))
         if found is not None:
-            manifest = manifests.decode(found.data, manifest_path(snapshot_id))
+            try:
+                manifest = manifests.decode_of(snapshot_id, found.data, manifest_path(snapshot_id))
+            except OutputError:
+                # `snapshots list` and `verify` show it; its note stays, as long as its status isn't known.
+                continue
             if manifest.can_be_latest:
                 await advance_latest(bucket, snapshot_id, manifest.replaced_latest or "")
             completed.append(snapshot_id)
@@ -78,9 +84,9 @@ async def clean_up_others(bucket: ObjectStore, now: datetime) -> list[str]:
 async def _sweep(bucket: ObjectStore, snapshot_id: str, note_path: str) -> None:
     """Remove the files of a crawl that didn't commit."""
     note = await bucket.read(note_path)
-    with suppress(msgspec.MsgspecError):
-        tables = msgspec.json.decode(note.data, type=_Note).tables if note is not None else []
-        for table in tables:
+    with suppress(ValueError):
+        tables = decode_json(note.data, _Note).tables if note is not None else []
+        for table in filter(is_table, tables):
             await bucket.delete([entry.path for entry in await bucket.list(table_folder(table, snapshot_id))])
     own = [entry.path for entry in await bucket.list(SNAPSHOTS) if parent(entry.path) == SNAPSHOTS]
     await bucket.delete([path for path in own if path.startswith(f"{SNAPSHOTS}/{snapshot_id}.")])

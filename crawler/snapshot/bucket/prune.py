@@ -6,10 +6,12 @@ crawls never touch each other's files. The next crawl or `prune` completes an in
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
+from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.bucket.notes import clean_up_others
 from crawler.snapshot.layout import STAGING, checksum_path, manifest_path, pruned, pruned_id
@@ -34,25 +36,34 @@ async def prune_bucket(
 
     Files of crawls killed a day ago or earlier are removed, too; the plan doesn't list them. Raises OutputError.
     """
-    await finish_removals(bucket)
+    stuck = await finish_removals(bucket)
     await clean_up_others(bucket, now)
-    plan = await anyio.to_thread.run_sync(plan_prune, reader, rules, now, lakes)
+    plan = replace(await anyio.to_thread.run_sync(plan_prune, reader, rules, now, lakes), stuck=stuck)
     await anyio.to_thread.run_sync(expire_from, lakes, reader, plan)
     for entry in reversed(plan.removed):
         found = await bucket.read(manifest_path(entry.snapshot_id))
         if found is not None:
-            manifest = manifests.decode(found.data, manifest_path(entry.snapshot_id))
+            manifest = manifests.decode_of(entry.snapshot_id, found.data, manifest_path(entry.snapshot_id))
             await bucket.put(pruned(entry.snapshot_id), found.data)
             await _finish(bucket, manifest)
     return plan
 
 
-async def finish_removals(bucket: ObjectStore) -> None:
-    """Continue the interrupted removals. Raises OutputError."""
+async def finish_removals(bucket: ObjectStore) -> list[str]:
+    """Continue the interrupted removals. Return a sentence for each whose files aren't known. Raises OutputError."""
+    stuck = []
     for entry in await bucket.list(STAGING):
-        found = await bucket.read(entry.path) if pruned_id(entry.path.removeprefix(f"{STAGING}/")) else None
-        if found is not None:
-            await _finish(bucket, manifests.decode(found.data, entry.path))
+        snapshot_id = pruned_id(entry.path.removeprefix(f"{STAGING}/"))
+        found = await bucket.read(entry.path) if snapshot_id else None
+        if found is None:
+            continue
+        try:
+            manifest = manifests.decode_of(snapshot_id, found.data, entry.path)
+        except OutputError as error:
+            stuck.append(f"the removal of {snapshot_id} can't be completed: {error}; remove {entry.path}")
+        else:
+            await _finish(bucket, manifest)
+    return stuck
 
 
 async def _finish(bucket: ObjectStore, manifest: Manifest) -> None:

@@ -7,6 +7,8 @@ functions block and need the output's lock.
 
 from __future__ import annotations
 
+import os
+import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ from crawler.snapshot.layout import (
     staged,
     table_folder,
 )
+from crawler.snapshot.limits import LINE_BYTES, MANIFEST_BYTES
 
 if TYPE_CHECKING:
     from crawler.snapshot.disk import Disk
@@ -75,7 +78,7 @@ def promote(disk: Disk, manifest: Manifest) -> None:
             _move(disk, snapshot_id, path)
         if manifest.can_be_latest:
             _advance_latest(disk, manifest)
-    except OutputError as error:
+    except (OutputError, OSError) as error:
         raise UnfinishedCommitError(
             f"snapshot {snapshot_id} is committed but not all in place; the next crawl completes it: {error}"
         ) from error
@@ -96,18 +99,39 @@ def recover(disk: Disk) -> list[str]:
     return completed
 
 
-def complete_committed(disk: Disk) -> list[str]:
-    """Promote committed snapshots under `_staging`, oldest first. Return their IDs. Others stay. Raises OutputError."""
+def complete_committed(disk: Disk, stuck: list[str] | None = None) -> list[str]:
+    """Promote committed snapshots under `_staging`, oldest first. Return their IDs. Others stay.
+
+    A snapshot whose staged files aren't what was committed is added to `stuck`, as a sentence; without it, it is an
+    error. Raises OutputError.
+    """
     completed = []
     for name in filter(is_snapshot_id, disk.names(STAGING)):
-        manifest = _committed_manifest(disk, name)
+        try:
+            manifest = _committed_manifest(disk, name)
+            if manifest is not None:
+                _check_files(disk, manifest)
+        except OutputError as error:
+            sentence = (
+                f"snapshot {name} can't be completed: {error}; "
+                f"restore it, or remove {staged(name)} and the snapshot's folders in the tables"
+            )
+            if stuck is None:
+                raise OutputError(sentence) from error
+            stuck.append(sentence)
+            continue
         if manifest is not None:
-            _check_files(disk, manifest)
             # A recovery that was killed may have left it, unflushed.
             disk.unlink(_fresh_latest(name))
             promote(disk, manifest)
             completed.append(name)
     return completed
+
+
+def check_latest(disk: Disk) -> None:
+    """Raise OutputError for a LATEST that isn't a regular file, which no commit can replace or must not read."""
+    if disk.has(LATEST):
+        os.close(disk.open_for_reading(LATEST))
 
 
 def _committed_manifest(disk: Disk, snapshot_id: str) -> Manifest | None:
@@ -116,7 +140,7 @@ def _committed_manifest(disk: Disk, snapshot_id: str) -> Manifest | None:
     path = manifest_path(snapshot_id)
     for place in (staged(snapshot_id, path), path):
         if disk.has(place):
-            return manifests.decode(disk.read(place), place)
+            return manifests.decode_of(snapshot_id, disk.read(place, MANIFEST_BYTES), place)
     return None
 
 
@@ -124,10 +148,7 @@ def _check_files(disk: Disk, manifest: Manifest) -> None:
     files = [file for entry in manifest.tables.values() for file in entry.files]
     for file in [*files, manifest.ledger]:
         if not any(_is_whole(disk, file, place) for place in (staged(manifest.snapshot_id, file.path), file.path)):
-            raise OutputError(
-                f"snapshot {manifest.snapshot_id} can't be completed: {file.path} is missing or has another size; "
-                f"restore it, or remove {staged(manifest.snapshot_id)} and the snapshot's folders in the tables"
-            )
+            raise OutputError(f"{file.path} is missing or has another size")
 
 
 def _is_whole(disk: Disk, file: PartFile, place: str) -> bool:
@@ -168,5 +189,8 @@ def _latest_text(snapshot_id: str) -> bytes:
 
 def latest_id(disk: Disk) -> str:
     """Return the ID in LATEST if that snapshot has a manifest, else "", which sorts before every ID."""
-    found = disk.read(LATEST).decode("ascii", "replace").strip() if disk.has(LATEST) else ""
+    entry = disk.stat(LATEST)
+    if entry is None or (stat.S_ISREG(entry.st_mode) and entry.st_size > LINE_BYTES):
+        return ""
+    found = disk.read(LATEST, LINE_BYTES).decode("ascii", "replace").strip()
     return found if is_snapshot_id(found) and disk.has(manifest_path(found)) else ""

@@ -15,8 +15,9 @@ import anyio
 import msgspec
 
 from crawler.errors import OutputError
-from crawler.snapshot.layout import parent, staged
-from crawler.snapshot.ledger import ScopeRow
+from crawler.snapshot.layout import is_part_path, parent, staged
+from crawler.snapshot.ledger import ScopeRow, odd_row
+from crawler.snapshot.limits import JOURNAL_BYTES, decode_json, is_instant
 from crawler.snapshot.manifest import Instant, PartFile
 
 if TYPE_CHECKING:
@@ -145,14 +146,16 @@ def read_journal(disk: Disk, snapshot_id: str) -> tuple[ResumeConditions, list[J
     Raises OutputError if the file can't be read.
     """
     path = journal_path(snapshot_id)
-    lines = disk.read(path).split(b"\n")[:-1] if disk.has(path) else []
+    lines = disk.read(path, JOURNAL_BYTES).split(b"\n")[:-1] if disk.has(path) else []
     conditions = _parse_line(lines[0], ResumeConditions) if lines else None
     if conditions is None or (conditions.format, conditions.snapshot_id) != (FORMAT, snapshot_id):
+        return None
+    if not is_instant(conditions.started_at):
         return None
     entries = []
     for line in lines[1:]:
         entry = _parse_line(line, JournalEntry)
-        if entry is None:
+        if entry is None or not _is_of(entry, snapshot_id):
             break
         entries.append(entry)
     return conditions, entries
@@ -169,9 +172,15 @@ def _parse_line(line: bytes, kind: type[_Entry]) -> _Entry | None:
     if checksum != b"%08x" % zlib.crc32(text):
         return None
     try:
-        return msgspec.json.decode(text, type=kind)
-    except msgspec.MsgspecError:
+        return decode_json(text, kind)
+    except ValueError:
         return None
+
+
+def _is_of(entry: JournalEntry, snapshot_id: str) -> bool:
+    """Return whether the entry's row and files can be of this snapshot, so that no path leads elsewhere."""
+    table = entry.row.table
+    return not odd_row(entry.row) and all(is_part_path(file.path, table, snapshot_id) for file in entry.files)
 
 
 def _write_new(disk: Disk, path: str, text: bytes) -> int:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
-from crawler.snapshot.disk import Disk, make_folders, write_file
+from crawler.snapshot.disk import Disk, make_folders, set_mode, write_file
 from crawler.snapshot.layout import SNAPSHOTS, STAGING
 
 if TYPE_CHECKING:
@@ -69,7 +69,11 @@ def make_root(root: Path, umask: int) -> None:
 
 def _make_durably(folder: Path, mode: int) -> None:
     folder.mkdir(mode, exist_ok=True)
-    folder.chmod(mode)
+    made = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        set_mode(made, f"the output folder {folder}", mode)
+    finally:
+        os.close(made)
     fd = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

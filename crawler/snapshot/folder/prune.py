@@ -8,14 +8,18 @@ and folders that are empty then. All functions need the output's lock, which `pr
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.disk import Disk, make_folders_durably, remove_tree
+from crawler.snapshot.disk import Disk, check_depth, make_folders_durably, remove_tree
 from crawler.snapshot.folder.commit import complete_committed
 from crawler.snapshot.folder.lock import OutputLock
 from crawler.snapshot.folder.preflight import sweep_probes
+from crawler.snapshot.lake.turns import turn_of_prune
 from crawler.snapshot.layout import (
     SNAPSHOTS,
     STAGING,
@@ -27,6 +31,7 @@ from crawler.snapshot.layout import (
     staged,
     table_folder,
 )
+from crawler.snapshot.limits import MANIFEST_BYTES
 from crawler.snapshot.prune_plan import expire_from, plan_prune
 from crawler.snapshot.reader import read_manifest
 
@@ -41,6 +46,8 @@ if TYPE_CHECKING:
     from crawler.snapshot.retention import KeepRules
 
 _TOMBSTONE = "manifest.json"
+# A link or file in place of a folder, a folder in place of a file: only a user can decide about these.
+_IN_THE_WAY = (errno.ENOTDIR, errno.ELOOP, errno.EISDIR)
 
 
 def prune(
@@ -57,30 +64,60 @@ def prune(
     fails: the next call continues there.
     """
     disk = disk or Disk(root, umask)
-    with _locked(disk, now):
+    with _locked(disk, now), turn_of_prune(disk, has_lakes=bool(lakes)):
         sweep_probes(disk, now)
-        finish_removals(disk)
-        complete_committed(disk)
-        plan = plan_prune(root, rules, now, lakes)
+        stuck = finish_removals(disk)
+        complete_committed(disk, stuck)
+        plan = replace(plan_prune(root, rules, now, lakes), stuck=stuck)
         expire_from(lakes, root, plan)
         for entry in reversed(plan.removed):
-            _remove(disk, read_manifest(root, entry.snapshot_id))
+            with _noting(stuck, entry.snapshot_id):
+                _remove(disk, read_manifest(root, entry.snapshot_id))
         for snapshot_id in plan.unfinished:
             remove_tree(disk, staged(snapshot_id))
         return plan
 
 
-def finish_removals(disk: Disk) -> None:
-    """Continue the interrupted removals. Raises OutputError."""
+def finish_removals(disk: Disk) -> list[str]:
+    """Continue the interrupted removals. Return a sentence for each that can't be completed. Raises OutputError."""
+    stuck: list[str] = []
     for name in disk.names(STAGING):
         snapshot_id = pruned_id(name)
         if not snapshot_id:
             continue
         tombstone = pruned(snapshot_id, _TOMBSTONE)
-        if disk.has(tombstone):
-            _finish(disk, manifests.decode(disk.read(tombstone), tombstone))
-        elif not disk.names(pruned(snapshot_id)):
-            disk.remove_folder(pruned(snapshot_id))
+        with _noting(stuck, snapshot_id):
+            if disk.has(tombstone):
+                _finish(disk, _read_tombstone(disk, snapshot_id, tombstone))
+            elif not disk.names(pruned(snapshot_id)):
+                disk.remove_folder(pruned(snapshot_id))
+    return stuck
+
+
+@contextmanager
+def _noting(stuck: list[str], snapshot_id: str) -> Iterator[None]:
+    """Add a sentence about a removal that ends at what no crawl made, so that the others go on."""
+    try:
+        yield
+    except OutputError as error:
+        cause = error.__cause__
+        if not isinstance(error, _UnknownFilesError) and getattr(cause, "errno", None) not in _IN_THE_WAY:
+            raise
+        stuck.append(
+            f"the removal of {snapshot_id} can't be completed: {error}; "
+            f"restore it, or remove {pruned(snapshot_id)} and the snapshot's folders in the tables"
+        )
+
+
+class _UnknownFilesError(OutputError):
+    """The files of a snapshot that is being removed aren't known."""
+
+
+def _read_tombstone(disk: Disk, snapshot_id: str, path: str) -> Manifest:
+    try:
+        return manifests.decode_of(snapshot_id, disk.read(path, MANIFEST_BYTES), path)
+    except OutputError as error:
+        raise _UnknownFilesError(str(error)) from error
 
 
 @contextmanager
@@ -147,7 +184,8 @@ def _remove_empty(disk: Disk, path: str, top: str) -> None:
 
 
 def _walk(disk: Disk, path: str, below: str = "") -> Iterator[str]:
-    """Yield the paths of all files under a folder, relative to it."""
+    """Yield the paths of all files under a folder, relative to it. Raises OutputError."""
+    check_depth(path)
     for name in disk.names(path):
         if disk.is_folder(f"{path}/{name}"):
             yield from _walk(disk, f"{path}/{name}", f"{below}{name}/")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot.disk import make_folders
-from crawler.snapshot.folder.commit import complete_committed, recover
+from crawler.snapshot.folder.commit import check_latest, complete_committed, recover
 from crawler.snapshot.folder.lock import OutputLock
 from crawler.snapshot.folder.preflight import sweep_probes
 from crawler.snapshot.folder.prune import finish_removals
@@ -66,6 +66,7 @@ def _acquire(disk: Disk, now: datetime, prepare: Callable[[Disk], _T]) -> tuple[
     lock = None
     try:
         lock = OutputLock.acquire(disk, now)
+        check_latest(disk)
         # A removal that can't be completed is reported by the next `prune`.
         with suppress(OutputError):
             finish_removals(disk)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError, OutputError
-from crawler.snapshot.disk import remove_tree, sha256_of
+from crawler.snapshot.disk import check_depth, remove_tree, sha256_of
 from crawler.snapshot.folder.journal import journal_path, read_journal
 from crawler.snapshot.layout import STAGING, is_snapshot_id, staged
 from crawler.snapshot.status import has_rows, is_whole
@@ -74,6 +74,8 @@ def reuse_finished(
     reused: dict[tuple[str, str, str], JournalEntry] = {}
     for entry in entries:
         table, *target = entry.scope
+        if table not in parents_by_table:
+            continue
         has_parents = all((parent, *target) in reused for parent in parents_by_table[table])
         children = {name for name, parents in parents_by_table.items() if table in parents}
         if has_parents and _is_usable(entry, children) and _is_intact(disk, snapshot_id, entry):
@@ -112,6 +114,7 @@ def _is_same(disk: Disk, path: str, file: PartFile) -> bool:
 
 def _remove_others(disk: Disk, path: str, kept: set[str]) -> None:
     """Remove everything under a folder except these files and the folders that they are in."""
+    check_depth(path)
     for name in disk.names(path):
         inner = f"{path}/{name}"
         if not disk.is_folder(inner):

@@ -7,48 +7,90 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from crawler.snapshot.layout import is_future, is_snapshot_id
 from crawler.snapshot.location import BucketLocation
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import pyarrow as pa
 
     from crawler.snapshot.manifest import PartFile
 
 # The property of a commit that names the snapshot.
 SNAPSHOT_PROPERTY = "acs-inventory.snapshot-id"
+# The folder of the catalog and the metadata of Iceberg tables that need no other place.
+ICEBERG = "_iceberg"
+DEFAULT_NAMESPACE = "acs_inventory"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LakeSettings:
-    """A lake over an output. There is no `repr`, since the catalog's URI may contain a password."""
+    """A lake over an output. There is no `repr`, since the catalog's URI may contain a password.
+
+    `output_id` is the ID of the output (see `identity`), empty if it has none. `umask` is that of a local output.
+    """
 
     format: Literal["iceberg", "delta"]
     root: Path | BucketLocation
     catalog_uri: str = ""
     warehouse: str = ""
-    namespace: str = "acs_inventory"
+    namespace: str = DEFAULT_NAMESPACE
+    output_id: str = ""
+    umask: int = 0o077
     # Certificate authorities of a REST catalog, in place of the system's.
     ca_file: Path | None = None
 
     @property
     def base(self) -> str:
-        """The output as a URI for other libraries, without a slash at its end."""
+        """The output as a location for other libraries, without a slash at its end. See `places`."""
         if isinstance(self.root, Path):
             return f"file://{self.root.resolve()}"
         return f"s3://{self.root.bucket}/{self.root.prefix}".rstrip("/")
 
+    @property
+    def has_own_catalog(self) -> bool:
+        """Whether the catalog is a file in the output."""
+        return self.format == "iceberg" and not self.catalog_uri
+
+
+def stays(current: str, snapshot_id: str, now: datetime | None) -> bool:
+    """Return whether a table at `current` stays there. See `Lake.move`; "" for a table without a snapshot."""
+    from_future = now is not None and is_snapshot_id(current) and is_future(current, now)
+    return current >= snapshot_id and not from_future
+
 
 class Lake(Protocol):
-    """The tables of one output in one format. Methods block. `move` raises any error, the others OutputError."""
+    """The tables of one output in one format. Methods block. `move` raises any error, the others CrawlError."""
 
-    def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """Make these files the table's content by one commit, unless it has those of this snapshot or a newer one."""
+    settings: LakeSettings
+
+    def check(self, tables: Iterable[str]) -> None:
+        """Raise ConfigError if any of these tables belongs to another output, or can't be written safely."""
         ...
 
-    def heads(self, tables: Iterable[str]) -> dict[str, str]:
-        """Return table → the ID of the snapshot whose files are its content, for the tables that have any."""
+    def move(
+        self,
+        table: str,
+        schema: pa.Schema,
+        files: Sequence[PartFile],
+        snapshot_id: str,
+        now: datetime | None = None,
+    ) -> None:
+        """Make these files the table's content by one commit, unless it has those of this snapshot or a newer one.
+
+        With `now`, the table leaves a snapshot from the future, as LATEST does.
+        """
+        ...
+
+    def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:
+        """Return table → the snapshots whose files the table would name after `expire(tables, expiring)`."""
+        ...
+
+    def missing(self, tables: Iterable[str]) -> list[tuple[str, str]]:
+        """Return (table, file) for each file on this machine that a kept version of these tables names in vain."""
         ...
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
-        """Remove the versions of these tables that name files of these snapshots, none of which is a head."""
+        """Remove the versions of these tables that name files of these snapshots, none of which is in `named`."""
         ...

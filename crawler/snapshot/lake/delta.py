@@ -1,4 +1,7 @@
-"""Delta tables: the log is in the table's own folder, `_delta_log`, and names files of that folder."""
+"""Delta tables: the log is in the table's own folder, `_delta_log`, and names files of that folder by relative paths.
+
+So a copy of an output has tables of its own, and nothing needs to say to which output a table belongs.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,30 @@ import ssl
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from crawler.errors import OutputError
-from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
+from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY, stays
+from crawler.snapshot.lake.modes import output_umask
+from crawler.snapshot.lake.places import check_folders
+from crawler.snapshot.layout import snapshot_in_path
 from crawler.snapshot.s3.connection import wait_for
 from crawler.snapshot.s3.machine_role import MachineKeys
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
 
     import pyarrow as pa
+    from deltalake import DeltaTable
     from deltalake.transaction import AddAction
 
     from crawler.snapshot.lake.base import LakeSettings
     from crawler.snapshot.location import BucketLocation
     from crawler.snapshot.manifest import PartFile
 
+LOG = "_delta_log"
 _ATTEMPTS = 5
 # delta-rs follows redirects, and no option stops it. So every host but the store's is behind this proxy, on a port
 # where no program can listen: a redirect to another host ends there.
@@ -40,43 +49,62 @@ class DeltaLake:
     """See `Lake`."""
 
     def __init__(self, settings: LakeSettings) -> None:
+        self.settings = settings
         local = isinstance(settings.root, Path)
         self._base = settings.base.removeprefix("file://") if local else settings.base
         self._options = None if isinstance(settings.root, Path) else _storage(settings.root)
 
-    def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
+    def check(self, tables: Iterable[str]) -> None:
+        """See `Lake.check`."""
+        check_folders(self.settings, [path for name in tables for path in (name, f"{name}/{LOG}")])
+
+    def move(
+        self,
+        table: str,
+        schema: pa.Schema,
+        files: Sequence[PartFile],
+        snapshot_id: str,
+        now: datetime | None = None,
+    ) -> None:
         """See `Lake.move`. Raises OutputError if other programs keep changing the table."""
         from deltalake.exceptions import CommitFailedError
 
         for _ in range(_ATTEMPTS):
             try:
-                self._commit(table, schema, files, snapshot_id)
+                with output_umask(self.settings):
+                    self._commit(table, schema, files, snapshot_id, now)
             except CommitFailedError:
                 continue
             return
         raise OutputError("other programs keep changing it")
 
-    def heads(self, tables: Iterable[str]) -> dict[str, str]:
-        """See `Lake.heads`."""
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
+    def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:  # noqa: ARG002
+        """See `Lake.named`: the snapshots of the current content, since the log's older versions aren't kept."""
+        files = {name: self._files(name) for name in tables}
+        return {name: {snapshot_in_path(path) for path in paths} - {""} for name, paths in files.items()}
 
-        found = {}
-        for name in tables:
-            try:
-                if not DeltaTable.is_deltatable(f"{self._base}/{name}", self._options):
-                    continue
-                table = DeltaTable(f"{self._base}/{name}", storage_options=self._options)
-                if table.file_uris():
-                    found[name] = _newest(table)
-            except (DeltaError, OSError) as error:
-                raise OutputError(f"the Delta table {name} can't be read ({type(error).__name__})") from None
-        return found
+    def missing(self, tables: Iterable[str]) -> list[tuple[str, str]]:
+        """See `Lake.missing`: the files of the current content."""
+        return [(name, path) for name in tables for path in self._files(name) if not Path(path).is_file()]
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
         """Do nothing: the log keeps its versions until its own retention ends; they can't be opened."""
 
-    def _commit(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
+    def _files(self, table: str) -> list[str]:
+        """Return the paths of the current content; none if there is no such table. Raises OutputError."""
+        from deltalake import DeltaTable
+
+        place = f"{self._base}/{table}"
+        try:
+            if not DeltaTable.is_deltatable(place, self._options):
+                return []
+            return [unquote(path) for path in DeltaTable(place, storage_options=self._options).file_uris()]
+        except Exception as error:  # noqa: BLE001 - of deltalake, whose texts may contain keys
+            raise OutputError(f"the Delta table {table} can't be read ({type(error).__name__})") from None
+
+    def _commit(
+        self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str, now: datetime | None
+    ) -> None:
         from deltalake import CommitProperties, DeltaTable, Schema
         from deltalake.transaction import create_table_with_add_actions
 
@@ -90,7 +118,7 @@ class DeltaLake:
             )
             return
         found = DeltaTable(place, storage_options=self._options)
-        if _newest(found) < snapshot_id:
+        if not stays(_current(found), snapshot_id, now):
             found.create_write_transaction([*actions], "overwrite", columns, commit_properties=properties)
 
 
@@ -107,8 +135,10 @@ def _add(table: str, file: PartFile) -> AddAction:
     )
 
 
-def _newest(table: Any) -> str:
-    return max((str(entry.get(SNAPSHOT_PROPERTY, "")) for entry in table.history(_LOOKED_AT)), default="")
+def _current(table: DeltaTable) -> str:
+    """Return the snapshot of our last commit; "" if there is none."""
+    found = (str(entry.get(SNAPSHOT_PROPERTY, "")) for entry in table.history(_LOOKED_AT))
+    return next(filter(None, found), "")
 
 
 def _storage(root: BucketLocation) -> dict[str, str]:

@@ -1,121 +1,207 @@
-"""Iceberg tables: one catalog table per table, partitioned by account and region, with a tag per snapshot ID."""
+"""Iceberg tables: one catalog table per table, partitioned by account and region, with a tag per snapshot ID.
+
+Each table has the place and the ID of its output as properties, set by the commit that gives it its content. A table of
+another output is never changed. A table without these properties is of an earlier release: its files show its place.
+"""
 
 from __future__ import annotations
 
-import os
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from crawler.errors import ConfigError, OutputError
-from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
-from crawler.snapshot.location import BucketLocation
-from crawler.text import LOOPBACK_HOST
+from crawler.snapshot.lake.base import ICEBERG, SNAPSHOT_PROPERTY, stays
+from crawler.snapshot.lake.catalog import open_catalog, translate_errors
+from crawler.snapshot.lake.identity import FOLDER
+from crawler.snapshot.lake.modes import output_umask
+from crawler.snapshot.lake.places import check_folders
+from crawler.snapshot.lake.versions import (
+    files_of,
+    has_files,
+    missing_files,
+    remove_tags,
+    remove_versions,
+    snapshot_of,
+    snapshots_named,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+    from datetime import datetime
 
     import pyarrow as pa
-    from pyiceberg.catalog import Catalog
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
     from crawler.snapshot.lake.base import LakeSettings
     from crawler.snapshot.manifest import PartFile
 
-_FOLDER = "_iceberg"
+_PLACE_PROPERTY = "acs-inventory.output"
+_ID_PROPERTY = "acs-inventory.output-id"
 _ATTEMPTS = 5
 
 
 class IcebergLake:
     """See `Lake`. Without a catalog's URI, the catalog is a SQLite file in a local output."""
 
-    def __init__(self, settings: LakeSettings) -> None:
+    def __init__(self, settings: LakeSettings, *, is_new: bool = True) -> None:
+        """`is_new` as for `open_catalog`."""
+        self.settings = settings
         self._base = settings.base
         self._namespace = settings.namespace
-        self._catalog = _open_catalog(settings)
+        self._catalog = open_catalog(settings, is_new=is_new)
 
-    def move(self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str) -> None:
-        """See `Lake.move`. Raises OutputError if other programs keep changing the table."""
+    def check(self, tables: Iterable[str]) -> None:
+        """See `Lake.check`."""
+        names = list(tables)
+        folders = [f"{ICEBERG}/{self._namespace}/{name}" for name in names]
+        inner = [f"{folder}/{name}" for folder in folders for name in ("metadata", "data")]
+        check_folders(self.settings, [ICEBERG, f"{ICEBERG}/{self._namespace}", *folders, *inner])
+        for table in filter(None, map(self._load, names)):
+            self._raise_if_foreign(table)
+
+    def move(
+        self,
+        table: str,
+        schema: pa.Schema,
+        files: Sequence[PartFile],
+        snapshot_id: str,
+        now: datetime | None = None,
+    ) -> None:
+        """See `Lake.move`. Raises OutputError if other programs keep changing the table, ConfigError as `check`."""
         from pyiceberg.exceptions import CommitFailedException
 
-        found = self._catalog.create_table_if_not_exists((self._namespace, table), schema=schema)
-        for _ in range(_ATTEMPTS):
-            if found.properties.get(SNAPSHOT_PROPERTY, "") >= snapshot_id:
-                return
-            try:
-                _replace(found, schema, [f"{self._base}/{file.path}" for file in files], snapshot_id)
-            except CommitFailedException:
-                found.refresh()
-            else:
-                return
+        owner = {_PLACE_PROPERTY: self._base}
+        owner |= {_ID_PROPERTY: self.settings.output_id} if self.settings.output_id else {}
+        with output_umask(self.settings):
+            found = self._catalog.create_table_if_not_exists((self._namespace, table), schema=schema, properties=owner)
+            for _ in range(_ATTEMPTS):
+                self._raise_if_foreign(found)
+                if stays(found.properties.get(SNAPSHOT_PROPERTY, ""), snapshot_id, now):
+                    return
+                try:
+                    properties = {SNAPSHOT_PROPERTY: snapshot_id}
+                    _replace(found, schema, [f"{self._base}/{file.path}" for file in files], properties, owner)
+                except CommitFailedException:
+                    found.refresh()
+                else:
+                    return
         raise OutputError("other programs keep changing it")
 
-    def heads(self, tables: Iterable[str]) -> dict[str, str]:
-        """See `Lake.heads`."""
-        with _translate_errors("read"):
-            return {
-                table.name()[-1]: table.properties.get(SNAPSHOT_PROPERTY, "")
-                for table in self._known(tables)
-                if _has_files(table.current_snapshot())
-            }
+    def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:
+        """See `Lake.named`. Raises ConfigError if the tables belong to the place that this output is a copy of."""
+        found = {}
+        with translate_errors("read"):
+            for table in self._reachable(tables):
+                removed = {version.snapshot_id for version in self._expired(table, expiring)}
+                kept = [version for version in table.snapshots() if version.snapshot_id not in removed]
+                found[table.name()[-1]] = set().union(*(snapshots_named(table, version) for version in kept))
+        return found
+
+    def missing(self, tables: Iterable[str]) -> list[tuple[str, str]]:
+        """See `Lake.missing`: the metadata, and the files of the content and of each tag with their lists."""
+        found = []
+        for name in tables:
+            with translate_errors("read"):
+                try:
+                    table = self._find(name)
+                except FileNotFoundError:
+                    found.append((name, "its metadata"))
+                    continue
+                if table is not None:
+                    self._raise_if_foreign(table)
+                    found += [(name, path) for path in sorted(missing_files(table))]
+        return found
 
     def expire(self, tables: Iterable[str], snapshot_ids: Collection[str]) -> None:
         """See `Lake.expire`: removes the tags, the versions, and the lists of files that only these had."""
-        with _translate_errors("changed"):
-            for table in self._known(tables):
-                _expire(table, snapshot_ids)
+        with translate_errors("changed"), output_umask(self.settings):
+            for table in self._reachable(tables):
+                if self._is_own(table):
+                    remove_tags(table, snapshot_ids)
+                    remove_versions(table, self._expired(table, snapshot_ids))
 
-    def _known(self, tables: Iterable[str]) -> Iterator[Table]:
-        for name in tables:
-            if self._catalog.table_exists((self._namespace, name)):
-                yield self._catalog.load_table((self._namespace, name))
+    def _find(self, name: str) -> Table | None:
+        """Return a table; None if the catalog doesn't have it. Raises FileNotFoundError without its metadata."""
+        from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+
+        try:
+            return self._catalog.load_table((self._namespace, name))
+        except (NoSuchNamespaceError, NoSuchTableError):
+            return None
+
+    def _load(self, name: str) -> Table | None:
+        """Do the same as `_find`. Raises ConfigError without the table's metadata, OutputError for other errors."""
+        with translate_errors("read"):
+            try:
+                return self._find(name)
+            except FileNotFoundError:
+                raise ConfigError(self._without_metadata(name)) from None
+
+    def _reachable(self, tables: Iterable[str]) -> Iterator[Table]:
+        """Yield the tables that may name files of this output. Raises ConfigError if that can't be told."""
+        for table in filter(None, map(self._load, tables)):
+            place, output_id = _owner(table)
+            if place in ("", self._base):
+                yield table
+            elif not output_id or output_id == self.settings.output_id:
+                raise ConfigError(self._foreign(table))
+
+    def _is_own(self, table: Table) -> bool:
+        place, output_id = _owner(table)
+        is_same = output_id in ("", self.settings.output_id) or self.settings.has_own_catalog
+        return place in ("", self._base) and is_same
+
+    def _raise_if_foreign(self, table: Table) -> None:
+        if not self._is_own(table):
+            raise ConfigError(self._foreign(table))
+
+    def _expired(self, table: Table, snapshot_ids: Collection[str]) -> list[Snapshot]:
+        """Return the versions of these snapshots that no reference keeps, apart from the snapshots' own tags.
+
+        A commit that replaces files makes two versions, one of them without a tag: both have the snapshot's ID.
+        """
+        if not self._is_own(table):
+            return []
+        kept = {reference.snapshot_id for name, reference in table.refs().items() if name not in snapshot_ids}
+        return [
+            version
+            for version in table.snapshots()
+            if version.snapshot_id not in kept and snapshot_of(version) in snapshot_ids
+        ]
+
+    def _foreign(self, table: Table) -> str:
+        place, _ = _owner(table)
+        if self.settings.has_own_catalog:
+            return (
+                f"the Iceberg tables in {self._base}/{ICEBERG} belong to {place}, of which this output is a copy; "
+                f"remove the folders {FOLDER} and {ICEBERG} from it to make tables of its own"
+            )
+        other = f"another output, {place}" if place != self._base else f"an earlier output at the same place, {place}"
+        return (
+            f"[output.iceberg] the table {'.'.join(table.name())} of the catalog belongs to {other}; "
+            "set another namespace, or drop the table if that output is gone"
+        )
+
+    def _without_metadata(self, name: str) -> str:
+        if self.settings.has_own_catalog:
+            return (
+                f"the metadata of the Iceberg table {name} isn't where {self._base}/{ICEBERG} says: the output was "
+                f"moved, or files were removed; remove the folders {FOLDER} and {ICEBERG} from it to make tables anew"
+            )
+        return (
+            f"[output.iceberg] the metadata of the table {name} isn't where the catalog says; if that is on another "
+            "machine, set another namespace; else restore its files, or drop the table"
+        )
 
 
-@contextmanager
-def _translate_errors(participle: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - of SQLAlchemy, requests or pyiceberg
-        raise OutputError(f"the Iceberg catalog can't be {participle} ({type(error).__name__})") from None
-
-
-def _expire(table: Table, snapshot_ids: Collection[str]) -> None:
-    tags = [name for name in table.refs() if name in snapshot_ids]
-    if tags:
-        with table.manage_snapshots() as change:
-            for tag in tags:
-                change.remove_tag(tag)
-    kept = {reference.snapshot_id for reference in table.refs().values()}
-    # A commit that replaces files makes two versions, one of them without a tag: both have the snapshot's ID.
-    expired = [
-        version
-        for version in table.snapshots()
-        if version.snapshot_id not in kept and version.summary and version.summary[SNAPSHOT_PROPERTY] in snapshot_ids
-    ]
-    if expired:
-        table.maintenance.expire_snapshots().by_ids([version.snapshot_id for version in expired]).commit()
-        _remove_lists(table, expired)
-
-
-def _remove_lists(table: Table, expired: Sequence[Snapshot]) -> None:
-    """Remove the lists of files of expired versions, except those that they share with other versions."""
-    shared = {manifest.manifest_path for version in table.snapshots() for manifest in version.manifests(table.io)}
-    for version in expired:
-        with suppress(FileNotFoundError):  # removed by an interrupted expiry
-            for manifest in version.manifests(table.io):
-                if manifest.manifest_path not in shared:
-                    table.io.delete(manifest.manifest_path)
-            table.io.delete(version.manifest_list)
-
-
-def _replace(table: Table, schema: pa.Schema, paths: list[str], snapshot_id: str) -> None:
+def _replace(
+    table: Table, schema: pa.Schema, paths: list[str], properties: dict[str, str], owner: dict[str, str]
+) -> None:
+    """Make these files the table's content by one commit, with `properties`, and with `owner` on the table."""
     from pyiceberg.expressions import AlwaysTrue
     from pyiceberg.table.update.snapshot import ManageSnapshots
 
-    properties = {SNAPSHOT_PROPERTY: snapshot_id}
-    has_files = _has_files(table.current_snapshot())
+    had_files = has_files(table.current_snapshot())
     with table.transaction() as change:
         with change.update_schema() as update:
             update.union_by_name(schema)
@@ -123,76 +209,26 @@ def _replace(table: Table, schema: pa.Schema, paths: list[str], snapshot_id: str
             with change.update_spec() as spec:
                 for column in ("account_id", "region_id"):
                     spec.add_identity(column)
-        if has_files:
+        if had_files:
             change.delete(AlwaysTrue(), snapshot_properties=properties)
         if paths:
             change.add_files(paths, snapshot_properties=properties, check_duplicate_files=False)
-        elif not has_files:
+        elif not had_files:
             with change.update_snapshot(snapshot_properties=properties).fast_append():
                 pass
-        change.set_properties(properties)
+        change.set_properties({**owner, **properties})
         made = change.table_metadata.current_snapshot_id
         if made is not None:
-            ManageSnapshots(change).create_tag(made, snapshot_id).commit()
+            ManageSnapshots(change).create_tag(made, properties[SNAPSHOT_PROPERTY]).commit()
 
 
-def _has_files(version: Snapshot | None) -> bool:
-    return version is not None and version.summary is not None and version.summary["total-data-files"] != "0"
-
-
-def _open_catalog(settings: LakeSettings) -> Catalog:
-    """Raises ConfigError."""
-    from crawler.snapshot.lake.bound_catalogs import open_bound
-
-    properties = {**_location(settings), **_storage(settings.root)}
-    try:
-        catalog = open_bound("acs-inventory", properties, settings)
-        catalog.create_namespace_if_not_exists(settings.namespace)
-    except Exception as error:  # noqa: BLE001 - of SQLAlchemy, requests or pyiceberg
-        raise ConfigError(
-            f"[output.iceberg] the catalog can't be reached ({type(error).__name__}); check catalog_uri and warehouse"
-        ) from None
-    return catalog
-
-
-def _location(settings: LakeSettings) -> dict[str, str]:
-    uri, warehouse = settings.catalog_uri, settings.warehouse
-    if uri.startswith(("http://", "https://")):
-        parts = urlsplit(uri)
-        if parts.scheme == "http" and not LOOPBACK_HOST.fullmatch(parts.hostname or ""):
-            raise ConfigError("[output.iceberg] catalog_uri must be https; plain http is for this machine only")
-        return {"type": "rest", "uri": uri, **({"warehouse": warehouse} if warehouse else {})}
-    warehouse = warehouse or f"{settings.base}/{_FOLDER}"
-    if uri:
-        return {"type": "sql", "uri": uri, "warehouse": warehouse}
-    if not isinstance(settings.root, Path):
-        raise ConfigError(
-            "[output.iceberg] catalog_uri is missing; an output in a bucket needs a separate catalog: REST such as "
-            "https://…, or SQL such as sqlite:////var/lib/acs-inventory/catalog.db"
-        )
-    return {"type": "sql", "uri": f"sqlite:///{_own_file(settings.root)}", "warehouse": warehouse}
-
-
-def _own_file(root: Path) -> Path:
-    """Make the SQLite file, private whatever the process's umask, and return its path."""
-    folder = root.resolve() / _FOLDER
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(folder / "catalog.db", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise ConfigError(f"the catalog {folder} can't be made: {os.strerror(error.errno or 0)}") from None
-    return folder / "catalog.db"
-
-
-def _storage(root: Path | BucketLocation) -> dict[str, str]:
-    """Return pyiceberg's properties for the bucket."""
-    if isinstance(root, Path):
-        return {}
-    found = {"s3.region": root.region, "s3.endpoint": root.endpoint}
-    if root.endpoint and root.is_virtual_host:
-        found |= {"s3.endpoint": root.endpoint.replace(f"{root.bucket}.", "", 1), "s3.force-virtual-addressing": "true"}
-    if root.keys is not None:
-        found["s3.access-key-id"] = root.keys.access_key_id
-        found["s3.secret-access-key"] = root.keys.access_key_secret
-        found["s3.session-token"] = root.keys.security_token
-    return {name: value for name, value in found.items() if value}
+def _owner(table: Table) -> tuple[str, str]:
+    """Return the place and the ID of the output that a table belongs to; empty if nothing tells them."""
+    place, output_id = table.properties.get(_PLACE_PROPERTY, ""), table.properties.get(_ID_PROPERTY, "")
+    if place:
+        return place, output_id
+    version, location = table.current_snapshot(), table.location()
+    marker = f"/{table.name()[-1]}/snapshot_date="
+    paths = files_of(table, version) if version is not None else iter(())
+    place = next((path.partition(marker)[0] for path in paths if marker in path), "")
+    return place or (location.partition(f"/{ICEBERG}/")[0] if f"/{ICEBERG}/" in location else ""), output_id

@@ -7,14 +7,19 @@ one atomic commit, forwards only. The commit has the snapshot's ID, by which all
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.errors import ConfigError, OutputError, UnfinishedCommitError
+from crawler.errors import ConfigError, CrawlError, UnfinishedCommitError
 from crawler.snapshot.lake.base import Lake, LakeSettings
+from crawler.snapshot.lake.catalog import reason_of
+from crawler.snapshot.lake.places import check_place
+from crawler.snapshot.lake.turns import turn_of_crawl
 from crawler.snapshot.location import BucketLocation
+from crawler.snapshot.reader import BucketReader, snapshot_ids
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,54 +30,74 @@ if TYPE_CHECKING:
 _MODULES = {"iceberg": "pyiceberg", "delta": "deltalake"}
 
 
-def open_lake(settings: LakeSettings) -> Lake:
-    """Connect to the lake without changing it.
-
-    Raises ConfigError for a missing extra, an unsupported output, and a catalog that doesn't answer.
-    """
-    if find_spec(_MODULES[settings.format]) is None:
-        extra = f"acs-inventory[{settings.format}]"
-        raise ConfigError(f'output.format is "{settings.format}", which needs an extra; run pip install "{extra}"')
+def check_settings(settings: LakeSettings) -> None:
+    """Raise ConfigError for a missing extra, and for an output that can't hold the format's tables. Makes nothing."""
+    require_extra(settings.format)
     if isinstance(settings.root, BucketLocation) and settings.root.kind == "oss":
         raise ConfigError(
             f'output.format is "{settings.format}", which this version writes to local disks and S3, not to oss://; '
             'set it to "parquet"'
         )
+    check_place(settings)
+
+
+def require_extra(kind: str) -> None:
+    """Raise ConfigError if the library of a format isn't installed."""
+    if find_spec(_MODULES[kind]) is None:
+        extra = f"acs-inventory[{kind}]"
+        raise ConfigError(f'{kind.capitalize()} tables need an extra; run pip install "{extra}"')
+
+
+def open_lake(settings: LakeSettings, *, is_new: bool = True) -> Lake:
+    """Connect to the lake without changing a table. `is_new`: make what a first crawl needs, such as its catalog.
+
+    Raises ConfigError as `check_settings`, and for a catalog that doesn't answer.
+    """
+    check_settings(settings)
     if settings.format == "iceberg":
         from crawler.snapshot.lake.iceberg import IcebergLake
 
-        return IcebergLake(settings)
+        return IcebergLake(settings, is_new=is_new)
     from crawler.snapshot.lake.delta import DeltaLake
 
     return DeltaLake(settings)
 
 
-def lakes_beside(root: Path) -> list[LakeSettings]:
-    """Return the lakes whose catalogs are in a local output."""
-    found = []
-    if (root / "_iceberg" / "catalog.db").is_file():
-        found.append(LakeSettings("iceberg", root))
-    if root.is_dir() and any(root.glob("*/_delta_log")):
-        found.append(LakeSettings("delta", root))
-    return found
-
-
 def publish(lake: Lake, manifest: Manifest, schemas: Mapping[str, pa.Schema], ledger: Sequence[ScopeRow]) -> None:
     """Move each requested table to the content of a committed snapshot, if it can be LATEST.
 
-    Raises UnfinishedCommitError if a table's commit fails: others may have moved, and the next crawl moves it.
+    A snapshot that a `prune` has removed since its commit isn't published: a newer one is complete. Where LATEST left
+    a snapshot from the future, the tables leave it, too. Raises UnfinishedCommitError if a table's commit fails: others
+    may have moved, and the next crawl moves it.
     """
     if not manifest.can_be_latest:
         return
-    for table in sorted({row.table for row in ledger if row.written}):
-        entry = manifest.tables.get(table)
-        files = [file for file in entry.files if file.rows] if entry is not None else []
-        try:
-            lake.move(table, schemas[table], files, manifest.snapshot_id)
-        except Exception as error:  # noqa: BLE001
-            # The errors come from several libraries, whose texts may contain URLs with passwords.
-            reason = str(error) if isinstance(error, OutputError) else type(error).__name__
-            raise UnfinishedCommitError(
-                f"snapshot {manifest.snapshot_id} is committed, but the lake's table {table} isn't moved to it; "
-                f"the next crawl moves it: {reason}"
-            ) from None
+    now = manifest.finished_at if manifest.replaced_latest else None
+    tables = sorted({row.table for row in ledger if row.written})
+    with _unfinished(manifest, "tables aren't moved to it; the next crawl moves them"), turn_of_crawl(lake.settings):
+        if not _is_committed(lake.settings, manifest.snapshot_id):
+            return
+        for table in tables:
+            entry = manifest.tables.get(table)
+            files = [file for file in entry.files if file.rows] if entry is not None else []
+            with _unfinished(manifest, f"table {table} isn't moved to it; the next crawl moves it"):
+                lake.move(table, schemas[table], files, manifest.snapshot_id, now)
+
+
+@contextmanager
+def _unfinished(manifest: Manifest, what: str) -> Iterator[None]:
+    try:
+        yield
+    except UnfinishedCommitError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        # The errors come from several libraries, whose texts may contain URLs with passwords.
+        reason = str(error) if isinstance(error, CrawlError) else reason_of(error)
+        raise UnfinishedCommitError(
+            f"snapshot {manifest.snapshot_id} is committed, but the lake's {what}: {reason}"
+        ) from None
+
+
+def _is_committed(settings: LakeSettings, snapshot_id: str) -> bool:
+    location = settings.root if isinstance(settings.root, Path) else BucketReader(settings.root)
+    return snapshot_id in snapshot_ids(location)

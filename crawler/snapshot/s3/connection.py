@@ -98,7 +98,7 @@ class _IoThread:
                 request.headers,
                 request.body,
                 timeout_s=request.timeout_s,
-                most_bytes=request.most_bytes,
+                max_bytes=request.most_bytes,
             )
         )
         return StoreAnswer(answer.status, answer.headers, answer.body)

@@ -21,6 +21,7 @@ from crawler.audit.database import open_snapshot
 from crawler.audit.export import files as rowfiles
 from crawler.audit.export import workbook
 from crawler.audit.export.atomic_files import TargetError
+from crawler.audit.export.cell_text import escape_formula
 from crawler.audit.export.exporter import ExportRequest, export
 from crawler.audit.export.selection import ExportSelection, choose, column_paths
 from crawler.audit.query import Rows
@@ -66,7 +67,8 @@ def test_csv_has_every_row_and_an_apostrophe_before_formulas_t24(snapshot, tmp_p
     rows = read_csv(tmp_path / "f.csv")
     assert rows[0] == SCHEMA.names
     assert column(rows, "function_name") == [f"f{place:02}" for place in range(len(TEXTS))]
-    expected = [f"'{text}" if text in FORMULAS else text or "" for text in TEXTS]
+    expected = [escape_formula(text or "") for text in TEXTS]
+    assert [text.startswith("'") for text in expected] == [text in FORMULAS for text in TEXTS]
     assert column(rows, "description") == expected
     assert written["fc_functions"].guarded_cells == len(FORMULAS)
     assert column(rows, "account_id")[29:31] == [ACCOUNT, OTHER_ACCOUNT]

@@ -12,6 +12,7 @@ from crawler.audit.findings.files import parse_finding
 from crawler.errors import ConfigError
 from crawler.snapshot import DirectoryEntry, Status
 from tests.support.finding_cases import CASES
+from tests.support.odd_files import ends_within, put
 from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_REGION, REGION, write
 
 FINDINGS = {finding.name: finding for finding in load_findings()}
@@ -192,13 +193,25 @@ def test_a_file_that_is_no_finding_is_refused_with_its_name_and_the_reason(tmp_p
         ("Mine.sql", b"", "may have small letters"),
         ("mine.sql", b"\xff\xfe", "not UTF-8 at byte 0"),
         ("mine.txt", b"", "the folder has no .sql file"),
-        ("mine.sql", b"-" * (1 << 20) + b"-", "larger than 1 MiB"),
+        ("mine.sql", b"-" * (1 << 20) + b"-", "is larger than 1,048,576 bytes"),
     ],
 )
 def test_a_folder_with_something_else_is_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         load_findings([tmp_path])
+
+
+def test_file_of_ones_own_that_is_not_regular_is_refused_and_a_link_to_one_is_read(tmp_path):
+    """F72: mounted configurations are links."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (tmp_path / "text").write_text(HEADER + "SELECT 1 AS one")
+    (own / "mine.sql").symlink_to(tmp_path / "text")
+    assert [finding.name for finding in load_findings([own]) if finding.is_own] == ["mine"]
+    put(own / "mine.sql", "a named pipe")
+    with ends_within(20), pytest.raises(ConfigError, match=r"mine.sql can't be used: is a named pipe"):
+        load_findings([own])
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
@@ -211,15 +224,30 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
     [
         "SELECT * FROM fc_triggers",
         "SELECT nothing FROM fc_functions",
-        "SELECT * FROM read_text('/etc/hostname')",
-        "SELECT * FROM read_csv('https://example.com/x.csv')",
-        "SELECT getenv('HOME')",
         "SELECT function_name::INTEGER FROM fc_functions",
     ],
 )
 def test_an_own_finding_that_does_not_run_is_refused_and_reaches_nothing_else(tmp_path, sql):
     snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
     with pytest.raises(ConfigError, match=r"the finding mine doesn't run on this snapshot: .+"):
+        evaluate_findings(snapshot, [mine(sql)], CATALOG)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM read_csv('https://example.com/x.csv')",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM '/etc/hostname'",
+        "WITH w AS (COPY (SELECT 1) TO '/tmp/x.csv') SELECT * FROM w",
+    ],
+)
+def test_an_own_finding_is_checked_as_a_query_is(tmp_path, sql):
+    """T33: SQL of a findings file that could write or reach anything is refused before DuckDB binds it."""
+    snapshot = write(tmp_path, {"fc_functions": [{"function_name": "f"}]})
+    refused = r"the finding mine(: line 1, column \d+: (\w+\(\) isn't|there is no table)| has a part that writes)"
+    with pytest.raises(ConfigError, match=refused):
         evaluate_findings(snapshot, [mine(sql)], CATALOG)
 
 

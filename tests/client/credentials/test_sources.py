@@ -146,7 +146,14 @@ async def test_a_role_that_is_denied_is_told_apart_with_its_code_for_every_calle
 
 @pytest.mark.parametrize(
     "change",
-    [{"SecurityToken": None}, {"AccessKeySecret": ""}, {"Expiration": "soon"}, {"Expiration": "2026-11-22T00:00:00"}],
+    [
+        {"SecurityToken": None},
+        {"AccessKeySecret": ""},
+        {"Expiration": "soon"},
+        {"Expiration": "2026-11-22T00:00:00"},
+        {"Expiration": "9999-12-31T23:59:59-23:59"},
+        {"Expiration": "0001-01-01T00:00:00+14:00"},
+    ],
 )
 async def test_an_incomplete_answer_of_sts_is_an_error(change):
     cloud = FakeCloud()

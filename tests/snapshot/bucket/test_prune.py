@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from crawler.errors import OutputError
-from crawler.snapshot import BucketReader, ObjectStore, list_snapshots
+from crawler.snapshot import BucketReader, ObjectStore, list_snapshots, manifest
 from crawler.snapshot.bucket.prune import finish_removals, prune_bucket
-from crawler.snapshot.layout import checksum_path, manifest_path, pruned
+from crawler.snapshot.layout import checksum_path, manifest_path, pruned, staged
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all, verify_snapshot
@@ -59,6 +59,64 @@ async def test_what_lies_there_besides_stays(site):
     assert await listed(site) == [NEW]
     for path in strays:
         assert (await site.bucket().read(path)).data == b"mine"
+
+
+async def change_manifest(site, change):
+    """Change the older manifest, and its checksum with it."""
+    path = manifest_path(OLD)
+    found = json.loads((await site.bucket().read(path)).data)
+    change(found)
+    text = json.dumps(found).encode()
+    await site.bucket().put(path, text)
+    await site.bucket().put(checksum_path(OLD), manifest.checksum_line(text, OLD))
+
+
+async def test_manifest_that_cannot_be_read_stays_and_keeps_no_other_from_its_removal(fake):
+    """F75: nor does it end a crawl that finds its note, or the verification of the others."""
+    later = "20261122T020000Z-0001"
+    for snapshot_id in (OLD, NEW, later):
+        await fake.write(snapshot_id)
+    await change_manifest(fake, lambda found: found.update(started_at="0001-01-01T00:00:00+14:00"))
+    await fake.bucket().put(staged(OLD), b'{"tables": ["../x", "fc_functions"], "token": "x"}')
+    for removed in ([NEW], []):
+        done = await prune(fake)
+        assert [entry.snapshot_id for entry in done.removed] == removed
+        assert "its manifest can't be read" in done.reasons[OLD]
+    verdicts, _ = await fake.read(verify_all)
+    assert [(verdict.snapshot_id, verdict.is_whole) for verdict in verdicts] == [(later, True), (OLD, False)]
+
+
+async def test_note_that_names_what_is_no_table_ends_no_crawl(fake):
+    """F75: leftovers of a crawl of a day ago are removed as far as its note names tables."""
+    await fake.write()
+    part = PART.replace(NEW, OLD).replace("11-21", "11-20")
+    await fake.bucket().put(part, b"x")
+    await fake.bucket().put(staged(OLD), b'{"tables": ["../x", "fc_functions"], "token": "x"}')
+    two_days_later = datetime.now(UTC) + timedelta(days=2)
+    assert (await prune_bucket(fake.bucket(), reader(fake), LAST, two_days_later)).removed == []
+    assert not [key for key in await fake.keys() if OLD in key]
+
+
+async def test_removal_whose_note_cannot_be_read_is_told_and_the_others_are_completed(fake):
+    """F75"""
+    await fake.write()
+    await fake.bucket().put(pruned(OLD), b"[" * 100_000)
+    done = await prune(fake)
+    [stuck] = done.stuck
+    assert stuck.startswith(f"the removal of {OLD} can't be completed: _staging/prune-{OLD} is not a readable manifest")
+
+
+@pytest.mark.parametrize("path", [manifest_path(NEW), checksum_path(NEW), "_snapshots/LATEST", PART])
+async def test_object_that_is_too_large_is_not_read_whole(fake, monkeypatch, path):
+    """F72"""
+    await fake.write()
+    for name in ("MANIFEST_BYTES", "LINE_BYTES"):
+        monkeypatch.setattr(f"crawler.snapshot.reader.{name}", 100_000)
+        monkeypatch.setattr(f"crawler.snapshot.verify.{name}", 100_000)
+    await fake.bucket().put(path, bytes(1_000_000))
+    verdicts, loose = await fake.read(verify_all)
+    [bad] = [*loose, *(file for verdict in verdicts for file in verdict.bad_files)]
+    assert (bad.path, "is larger than" in bad.reason) == (path, True)
 
 
 async def test_cut_short_at_any_request_it_is_completed_by_the_next(fake):

@@ -12,6 +12,7 @@ from crawler.errors import OutputError
 from crawler.snapshot import Status, UnfinishedCommitError, read_manifest
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.commit import make_table_folders, recover
+from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import (
     NEW,
     OLD,
@@ -378,3 +379,47 @@ async def test_a_pointer_to_no_snapshot_is_replaced(tmp_path, old, text):
     (old / "_snapshots/LATEST").write_bytes(text)
     await write_snapshot(old)
     assert (old / "_snapshots/LATEST").read_text() == f"{NEW}\n"
+
+
+@pytest.mark.parametrize("kind", ODD)
+async def test_pointer_that_is_not_a_regular_file_is_refused_before_anything_is_asked(tmp_path, old, kind):
+    """F72: a crawl that can't end with LATEST in its place doesn't begin."""
+    put(old / "_snapshots/LATEST", kind)
+    message = f"_snapshots/LATEST is {kind}, not a regular file; remove it from {old}"
+    with ends_within(20), pytest.raises(OutputError, match=message):
+        await begin(old)
+
+
+@pytest.mark.parametrize("kind", ODD)
+async def test_pointer_that_is_replaced_during_a_crawl_never_says_that_nothing_was_committed(tmp_path, old, kind):
+    """F72: the snapshot is in place, and the next crawl needs only LATEST to be removed."""
+    writer = await begin(old)
+    ledger = await write_scopes(writer)
+    put(old / "_snapshots/LATEST", kind)
+    with ends_within(20), pytest.raises(UnfinishedCommitError) as caught:
+        await writer.commit(draft(), ledger)
+    assert f"snapshot {NEW} is committed but not all in place" in str(caught.value)
+    assert f"LATEST is {kind}, not a regular file; remove it" in str(caught.value)
+    assert manifest_ids(old) == {OLD, NEW}
+    put(old / "_snapshots/LATEST", "a named pipe")
+    (old / "_snapshots/LATEST").unlink()
+    await write_snapshot(old, LATER)
+    assert (old / "_snapshots/LATEST").read_text() == f"{LATER}\n"
+    assert manifest_ids(old) == {OLD, NEW, LATER}
+
+
+async def test_pointer_of_a_terabyte_is_replaced_unread(old):
+    """F72"""
+    with (old / "_snapshots/LATEST").open("r+b") as file:
+        file.truncate(1 << 40)
+    with ends_within(20):
+        await write_snapshot(old)
+    assert (old / "_snapshots/LATEST").read_text() == f"{NEW}\n"
+
+
+async def test_manifest_that_no_reader_would_accept_is_not_committed(old, monkeypatch):
+    """T31: the reader's bound on sizes is the writer's, too."""
+    monkeypatch.setattr("crawler.snapshot.manifest.MANIFEST_BYTES", 500)
+    with pytest.raises(OutputError, match=r"has [0-9,]+ bytes, more than the 500 that a reader accepts"):
+        await write_snapshot(old)
+    assert manifest_ids(old) == {OLD}

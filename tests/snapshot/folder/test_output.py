@@ -264,7 +264,7 @@ def test_short_writes_are_continued(tmp_path, monkeypatch):
     disk.write(fd, "x", bytes(range(256)))
     disk.close(fd, "x")
     monkeypatch.undo()
-    assert disk.read("x") == bytes(range(256))
+    assert disk.read("x", 256) == bytes(range(256))
     disk.close_root()
 
 

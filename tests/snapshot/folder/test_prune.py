@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.errors import OutputBusyError, OutputError
-from crawler.snapshot import Status
+from crawler.snapshot import Status, manifest
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.lock import OutputLock
 from crawler.snapshot.folder.prune import finish_removals, prune
@@ -23,6 +24,7 @@ from crawler.snapshot.prune_plan import plan_prune
 from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all
 from tests.support.examples import examples
+from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import (
     ACCOUNT,
     NEW,
@@ -185,8 +187,8 @@ def test_a_link_among_the_files_leads_nowhere(root, tmp_path):
     shutil.rmtree(root / FOLDER)
     (root / FOLDER).symlink_to(outside)
     kept = files_of(outside)
-    with pytest.raises(OutputError, match="links are not followed"):
-        prune(root, LAST, NOW)
+    [stuck] = prune(root, LAST, NOW).stuck
+    assert "links are not followed" in stuck
     assert files_of(outside) == kept
     assert (root / FOLDER).is_symlink()
 
@@ -254,10 +256,123 @@ async def test_the_next_crawl_completes_it_too(root, after, tmp_path):
 
 async def test_a_removal_that_cannot_be_completed_keeps_no_crawl_from_its_work(root):
     (root / pruned(OLD)).mkdir(parents=True)
+    (root / manifest_path(OLD)).unlink()
     (root / pruned(OLD, "manifest.json")).write_text("{}")
     await write_snapshot(root, "20261122T020000Z-0001")
-    with pytest.raises(OutputError, match=r"prune-.* is not a readable manifest"):
-        prune(root, LAST, NOW)
+    done = prune(root, LAST, NOW)
+    assert [entry.snapshot_id for entry in done.removed] == [NEW]
+    [stuck] = done.stuck
+    assert stuck.startswith(f"the removal of {OLD} can't be completed: _staging/prune-{OLD}/manifest.json is not a")
+    assert staging_names(root) == [f"prune-{OLD}"]
+
+
+ODD_MANIFESTS = {
+    "a table that leads elsewhere": lambda m: m["tables"].update(
+        {"../../evil": {**m["tables"]["fc_functions"], "files": []}}
+    ),
+    "an instant before all": lambda m: m.update(started_at="0001-01-01T00:00:00+14:00"),
+    "an instant after all": lambda m: m.update(started_at="9999-12-31T23:59:59-14:00"),
+    "another snapshot's ID": lambda m: m.update(snapshot_id=NEW),
+    "nothing": lambda m: m.clear(),
+}
+
+
+def rewrite(path, change):
+    """Change a manifest, and its checksum with it: whoever can write there can do both."""
+    found = json.loads(path.read_bytes())
+    change(found)
+    text = json.dumps(found).encode()
+    path.write_bytes(text)
+    path.with_name(f"{path.name}.sha256").write_bytes(manifest.checksum_line(text, path.stem))
+
+
+@pytest.mark.parametrize("kind", ODD_MANIFESTS)
+async def test_snapshot_whose_manifest_cannot_be_read_stays_and_the_others_are_removed(root, kind):
+    """F75: twice, since what a first prune moved away must not jam the second."""
+    rewrite(root / manifest_path(OLD), ODD_MANIFESTS[kind])
+    await write_snapshot(root, "20261122T020000Z-0001")
+    before = {path for path in files_of(root) if OLD in path}
+    for removed in ([NEW], []):
+        done = prune(root, LAST, NOW)
+        assert [entry.snapshot_id for entry in done.removed] == removed
+        assert "its manifest can't be read" in done.reasons[OLD]
+    assert {path for path in files_of(root) if OLD in path} == before
+
+
+@pytest.mark.parametrize("kind", ODD)
+async def test_manifest_that_is_not_a_regular_file_stays_and_the_others_are_removed(root, kind):
+    """F72, F75"""
+    put(root / manifest_path(OLD), kind)
+    await write_snapshot(root, "20261122T020000Z-0001")
+    with ends_within(20):
+        done = prune(root, LAST, NOW)
+    assert [entry.snapshot_id for entry in done.removed] == [NEW]
+    assert "its manifest can't be read" in done.reasons[OLD]
+
+
+async def test_staged_snapshot_that_cannot_be_completed_is_told_and_the_others_are_removed(root):
+    """F75"""
+    late = "20261122T020000Z-0001"
+    writer = await begin(root, late, disk=UnpromotedDisk(root))
+    with pytest.raises(Crash):
+        await writer.commit(draft(), await write_scopes(writer, snapshot_id=late))
+    die(writer)
+    (root / staged(late, manifest_path(late))).write_text("{}")
+    done = prune(root, LAST, NOW)
+    assert [entry.snapshot_id for entry in done.removed] == [OLD]
+    [stuck] = done.stuck
+    assert stuck.startswith(f"snapshot {late} can't be completed: _staging/{late}/_snapshots/{late}.json is not a")
+    assert (root / staged(late)).is_dir()
+
+
+def link_instead(path):
+    path.rename(path.with_name("moved"))
+    path.symlink_to("moved")
+
+
+def file_instead(path):
+    shutil.rmtree(path)
+    path.write_text("")
+
+
+def folder_instead(path):
+    [part] = list(path.rglob("account=1000000000000001/*/part-0.parquet"))
+    part.unlink()
+    (part / "inner").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("change", [link_instead, file_instead, folder_instead])
+async def test_removal_that_ends_at_what_no_crawl_made_keeps_no_other_from_being_removed(root, change):
+    """F75: twice, as the next prune finds the manifest moved away already."""
+    late = "20261122T020000Z-0001"
+    await write_snapshot(root, late)
+    change(root / FOLDER)
+    for removed in ([NEW, OLD], []):
+        done = prune(root, LAST, NOW)
+        assert [entry.snapshot_id for entry in done.removed] == removed
+        [stuck] = done.stuck
+        assert stuck.startswith(f"the removal of {OLD} can't be completed: ")
+    assert manifest_ids(root) == {late}
+    shutil.rmtree(root / pruned(OLD))
+    assert prune(root, LAST, NOW).stuck == []
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("name", [f"prune-{OLD}", OLD.replace("00aa", "00bb")])
+async def test_odd_files_among_the_staged_ones_end_no_prune(root, kind, name):
+    """F75"""
+    put(root / "_staging" / name, kind)
+    with ends_within(20):
+        assert [entry.snapshot_id for entry in prune(root, LAST, NOW).removed] == [OLD]
+
+
+@pytest.mark.parametrize("name", ["20261399T020000Z-0000", "99991231T235959Z-0000", "00000101T000000Z-0000"])
+def test_name_of_a_day_that_does_not_exist_ends_no_prune(root, name):
+    """F75: beside the staged snapshots, and beside the manifests."""
+    (root / staged("20261101T000000Z-0000")).parent.joinpath(name).mkdir()
+    (root / "_snapshots" / f"{name}.json").write_text("{}")
+    assert [entry.snapshot_id for entry in prune(root, LAST, NOW).removed] == [OLD]
+    assert name in staging_names(root)
 
 
 def test_a_removal_that_had_not_begun_is_forgotten(root):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import json
+import zlib
 from datetime import timedelta
 
 import anyio
@@ -14,6 +16,7 @@ from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.journal import journal_path, read_journal
 from crawler.snapshot.layout import staged
 from crawler.snapshot.verify import verify_all
+from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import (
     ACCOUNT,
     NEW,
@@ -233,6 +236,70 @@ async def test_a_journal_that_was_cut_or_damaged_anywhere_is_good_up_to_there(tm
             found = read_journal(disk, NEW)
             assert found is None if whole < 0 else len(found[1]) == whole, at
     disk.close_root()
+
+
+HOSTILE = {
+    "a path that leaves the output": lambda entry: entry["files"][0].update(path="../../../etc/passwd"),
+    "a path of another table": lambda entry: entry["files"][0].update(
+        path=entry["files"][0]["path"].replace("fc_", "fd_")
+    ),
+    "a table that is none": lambda entry: entry["row"].update(table="../x"),
+    "an instant that no day has": lambda entry: entry["row"].update(started_at="9999-12-31T23:59:59-14:00"),
+    "a number below none": lambda entry: entry["files"][0].update(rows=-2),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_record_that_no_crawl_writes_is_a_damaged_line(tmp_path, kind):
+    """T31: its checksum is right, as anyone who can write there can compute it."""
+    await dead_crawl(tmp_path)
+    path = tmp_path / journal_path(NEW)
+    lines = path.read_bytes().splitlines()
+    at = next(number for number, line in enumerate(lines) if b'"table":"fc_functions"' in line)
+    entry = json.loads(lines[at].partition(b" ")[2])
+    HOSTILE[kind](entry)
+    text = json.dumps(entry).encode()
+    lines[at] = b"%08x %s" % (zlib.crc32(text), text)
+    path.write_bytes(b"\n".join([*lines, b""]))
+    reused, _ = await finished(tmp_path)
+    assert len(reused) == at - 1
+    assert_whole(tmp_path)
+
+
+async def test_record_of_a_table_that_the_plan_does_not_have_is_left_out(tmp_path):
+    """T31"""
+    await dead_crawl(tmp_path)
+    path = tmp_path / journal_path(NEW)
+    lines = path.read_bytes().splitlines()
+    for at, line in enumerate(lines[1:], 1):
+        text = (
+            line.partition(b" ")[2]
+            .replace(b"fc_functions/", b"fc_layers/")
+            .replace(b'"fc_functions",', b'"fc_layers",')
+        )
+        lines[at] = b"%08x %s" % (zlib.crc32(text), text)
+    path.write_bytes(b"\n".join([*lines, b""]))
+    reused, _ = await finished(tmp_path)
+    assert {scope[0] for scope in reused} <= {"opensearch_apps"}
+    assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ODD)
+async def test_journal_that_is_not_a_regular_file_is_refused(tmp_path, kind):
+    """F72"""
+    await dead_crawl(tmp_path)
+    put(tmp_path / journal_path(NEW), kind)
+    with ends_within(20), pytest.raises(OutputError, match=f"journal is {kind}, not a regular file"):
+        await resume(tmp_path)
+
+
+async def test_nested_without_end_a_journal_says_nothing(tmp_path):
+    """T31"""
+    await dead_crawl(tmp_path)
+    text = b'{"snapshot_id": ' + b"[" * 100_000
+    (tmp_path / journal_path(NEW)).write_bytes(b"%08x %s\n" % (zlib.crc32(text), text))
+    with pytest.raises(ConfigError, match="ended before it requested a list"):
+        await resume(tmp_path)
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------

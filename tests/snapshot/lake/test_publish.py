@@ -8,6 +8,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyiceberg.utils.config
@@ -30,10 +31,11 @@ from crawler.snapshot import (
     read_manifest,
 )
 from crawler.snapshot.folder.prune import prune
-from crawler.snapshot.lake.publish import lakes_beside
+from crawler.snapshot.lake.known import known_lakes
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.retention import KeepRules
 from tests.support import command_server
+from tests.support.lakes import FORMATS, Local
 from tests.support.object_stores import KEY_ID, KEY_SECRET, s3_server
 from tests.support.snapshot_fakes import (
     ACCOUNT,
@@ -50,7 +52,6 @@ from tests.support.snapshot_fakes import (
     write_snapshot,
 )
 
-FORMATS = ["iceberg", "delta"]
 LATER = "20261122T020000Z-0000"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 COLUMNS = ["account_id", "region_id", "name"]
@@ -59,55 +60,6 @@ COLUMNS = ["account_id", "region_id", "name"]
 @pytest.fixture(params=FORMATS)
 def lake(request, tmp_path):
     return Local(request.param, tmp_path / "out")
-
-
-class Local:
-    """An output with lake tables, and their readers."""
-
-    def __init__(self, kind, root):
-        self.kind = kind
-        self.root = root
-        self.settings = LakeSettings(kind, root)
-
-    async def write(self, snapshot_id=NEW, rows=ROWS, extra_rows=(), schemas=SCHEMAS):
-        manifest = await write_snapshot(self.root, snapshot_id, rows, extra_rows)
-        self.publish(snapshot_id, schemas)
-        return manifest
-
-    def publish(self, snapshot_id=NEW, schemas=SCHEMAS):
-        manifest = read_manifest(self.root, snapshot_id)
-        publish_lake(open_lake(self.settings), manifest, schemas, read_ledger(self.root, manifest))
-
-    def table(self, name):
-        if self.kind == "delta":
-            return DeltaTable(str(self.root / name))
-        return iceberg(self.root).load_table(("acs_inventory", name))
-
-    def rows(self, name, version=None):
-        """The table as Arrow: as it is, or as of one of our snapshots."""
-        table = self.table(name)
-        if self.kind == "delta":
-            if version is not None:
-                found = [entry for entry in table.history() if entry.get("acs-inventory.snapshot-id") == version]
-                table.load_as_version(found[0]["version"])
-            files = [pq.read_table(path, partitioning=None) for path in table.file_uris()]
-            return pa.concat_tables(files) if files else SCHEMA.empty_table()
-        at = table.snapshot_by_name(version).snapshot_id if version else None
-        return table.scan(snapshot_id=at).to_arrow()
-
-    def names(self, name, version=None):
-        return sorted(self.rows(name, version)["name"].to_pylist())
-
-    def commits(self, name):
-        table = self.table(name)
-        if self.kind == "delta":
-            return [entry.get("acs-inventory.snapshot-id") for entry in reversed(table.history())]
-        return sorted(name for name in table.refs() if name != "main")
-
-
-def iceberg(root):
-    folder = root.resolve() / "_iceberg"
-    return load_catalog("acs-inventory", type="sql", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}")
 
 
 def in_order(table):
@@ -186,8 +138,8 @@ async def test_prune_that_cannot_ask_the_lake_removes_nothing(tmp_path):
 async def test_the_command_finds_the_lakes_that_lie_in_the_output(lake):
     await lake.write(OLD)
     await lake.write(NEW)
-    assert lakes_beside(lake.root) == [lake.settings]
-    assert lakes_beside(lake.root / "none") == []
+    assert known_lakes(lake.root, None) == [lake.settings]
+    assert known_lakes(lake.root / "none", None) == []
     shown = command_server.run(
         ["snapshots", "prune", "--keep-last", "1", "--output", lake.root], cwd=".", env=os.environ
     )
@@ -238,6 +190,21 @@ async def test_lake_never_goes_back_and_the_same_snapshot_is_committed_once(lake
     assert lake.commits("fc_functions") == [NEW]
 
 
+async def test_table_leaves_a_snapshot_from_the_future_as_latest_does(lake):
+    """P1: its content is that of LATEST, and afterwards moves forwards only."""
+    await lake.write("20991231T020000Z-0000")
+    manifest = await write_snapshot(lake.root, NEW, {("fc_functions", ACCOUNT, "cn-hangzhou"): ["f9"]})
+    opened = open_lake(lake.settings)
+    lake.publish_to(opened, manifest)
+    assert lake.names("fc_functions") == ["f1", "f2", "f3"], "LATEST didn't leave it"
+    lake.publish_to(opened, msgspec.structs.replace(manifest, replaced_latest="20991231T020000Z-0000"))
+    assert lake.names("fc_functions") == ["f9"]
+    await lake.write(LATER, {("fc_functions", ACCOUNT, "cn-hangzhou"): ["f10"]})
+    assert lake.names("fc_functions") == ["f10"]
+    lake.publish(NEW)
+    assert lake.names("fc_functions") == ["f10"]
+
+
 async def test_columns_that_a_release_adds_are_added(lake, monkeypatch):
     """Schema evolution by field, nested ones too."""
     await lake.write(OLD)
@@ -257,11 +224,11 @@ async def test_commit_that_fails_says_that_the_files_are_there_and_is_made_good(
     opened = open_lake(lake.settings)
     real, calls = type(opened).move, []
 
-    def move(self, table, schema, files, snapshot_id):
+    def move(self, table, *arguments):
         calls.append(table)
         if len(calls) == 2:
             raise RuntimeError("sqlite:///me:CANARY@")
-        real(self, table, schema, files, snapshot_id)
+        real(self, table, *arguments)
 
     monkeypatch.setattr(type(opened), "move", move)
     with pytest.raises(UnfinishedCommitError, match="the lake's table opensearch_apps isn't moved") as caught:

@@ -1,0 +1,201 @@
+"""The Iceberg catalog of a lake: a REST catalog, a SQL catalog, or a SQLite file in a local output."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
+
+from crawler.errors import ConfigError, CrawlError, OutputError
+from crawler.snapshot.disk import Disk, make_folders
+from crawler.snapshot.lake.base import ICEBERG
+from crawler.snapshot.lake.identity import CatalogRecord
+from crawler.text import LOOPBACK_HOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pyiceberg.catalog import Catalog
+    from sqlalchemy import URL
+
+    from crawler.snapshot.lake.base import LakeSettings
+    from crawler.snapshot.location import BucketLocation
+
+CATALOG_NAME = "acs-inventory"
+OWN_FILE = f"{ICEBERG}/catalog.db"
+_IN_MEMORY = ("", ":memory:")
+_LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def open_catalog(settings: LakeSettings, *, is_new: bool) -> Catalog:
+    """Connect to the catalog. `is_new`: make the namespace, and the SQLite file of an output, if they are missing.
+
+    Raises ConfigError.
+    """
+    from crawler.snapshot.lake.bound_catalogs import open_bound
+
+    properties = {**_address(settings, is_new=is_new), **_storage(settings.root)}
+    try:
+        catalog = open_bound(CATALOG_NAME, properties, settings)
+        if is_new:
+            catalog.create_namespace_if_not_exists(settings.namespace)
+    except Exception as error:  # noqa: BLE001 - of SQLAlchemy, requests or pyiceberg
+        advice = "try again when it has ended" if _is_locked(error) else "check catalog_uri and warehouse"
+        raise ConfigError(f"[output.iceberg] the catalog can't be reached ({reason_of(error)}); {advice}") from None
+    return catalog
+
+
+def catalog_record(settings: LakeSettings) -> CatalogRecord | None:
+    """Return the record of a catalog outside of the output; None for the output's own. Raises ConfigError."""
+    uri = settings.catalog_uri
+    if not uri:
+        return None
+    if _is_rest(uri):
+        parts = _split(uri)
+        place = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path.rstrip('/')}"
+        return CatalogRecord(f"{place} {settings.warehouse}".strip(), settings.namespace)
+    url = _parse(uri)
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        return CatalogRecord(f"sqlite {sqlite_file(settings) or url.database}", settings.namespace)
+    port = f":{url.port}" if url.port else ""
+    return CatalogRecord(f"{backend}://{url.host or ''}{port}/{url.database or ''}", settings.namespace)
+
+
+def sqlite_file(settings: LakeSettings) -> Path | None:
+    """Return the file of a configured SQLite catalog; None for another catalog. Raises ConfigError."""
+    if not settings.catalog_uri or _is_rest(settings.catalog_uri):
+        return None
+    url = _parse(settings.catalog_uri)
+    is_file = url.get_backend_name() == "sqlite" and not (url.database or "").startswith("file:")
+    return Path(url.database or "").absolute() if is_file else None
+
+
+def own_tables(root: Path) -> dict[str, list[str]]:
+    """Return namespace → tables of the catalog in an output, without changing it. Raises OutputError."""
+    file = root.resolve() / OWN_FILE
+    try:
+        connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+        try:
+            if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return {}  # of a crawl that ended when it had just made the file
+            query = "SELECT table_namespace, table_name FROM iceberg_tables WHERE catalog_name = ? ORDER BY 1, 2"
+            rows = connection.execute(query, (CATALOG_NAME,)).fetchall()
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise OutputError(f"the Iceberg catalog {file} can't be read ({reason_of(error)})") from None
+    found: dict[str, list[str]] = {}
+    for namespace, table in rows:
+        found.setdefault(str(namespace), []).append(str(table))
+    return found
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the reason of a library's error, without its text, which may hold a URL with a password."""
+    return "it is locked by another process" if _is_locked(error) else type(error).__name__
+
+
+@contextmanager
+def translate_errors(participle: str) -> Iterator[None]:
+    """Raise OutputError for the errors of the libraries: the catalog can't be read, or changed."""
+    try:
+        yield
+    except CrawlError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of SQLAlchemy, requests or pyiceberg
+        raise OutputError(f"the Iceberg catalog can't be {participle} ({reason_of(error)})") from None
+
+
+def _is_locked(error: BaseException) -> bool:
+    """Return whether SQLite waited in vain for the lock of another process."""
+    found = getattr(error, "orig", error)
+    # The lowest byte is the primary code.
+    return isinstance(found, sqlite3.Error) and getattr(found, "sqlite_errorcode", 0) & 0xFF in _LOCKED
+
+
+def _is_rest(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
+def _split(uri: str) -> SplitResult:
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port  # raises for a port that is no number
+    except ValueError:
+        raise ConfigError("[output.iceberg] catalog_uri has an invalid host or port; write https://host/path") from None
+    return parts
+
+
+def _parse(uri: str) -> URL:
+    """Parse a SQL catalog's URI. Messages don't show it: it may contain a password."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        url = make_url(uri)
+    except (SQLAlchemyError, ValueError):
+        raise ConfigError(
+            "[output.iceberg] catalog_uri can't be read; write https://…, or SQL such as sqlite:////path/catalog.db"
+        ) from None
+    if url.get_backend_name() == "sqlite" and (url.database or "") in _IN_MEMORY:
+        raise ConfigError(
+            "[output.iceberg] catalog_uri names no file, so that SQLite would keep the catalog in memory; "
+            "write a path such as sqlite:////var/lib/acs-inventory/catalog.db"
+        )
+    return url
+
+
+def _address(settings: LakeSettings, *, is_new: bool) -> dict[str, Any]:
+    """Return pyiceberg's properties of the catalog. A URL is an object, so that no path is read as a part of one."""
+    uri, warehouse = settings.catalog_uri, settings.warehouse
+    if _is_rest(uri):
+        parts = _split(uri)
+        if parts.scheme == "http" and not LOOPBACK_HOST.fullmatch(parts.hostname or ""):
+            raise ConfigError("[output.iceberg] catalog_uri must be https; plain http is for this machine only")
+        return {"type": "rest", "uri": uri, **({"warehouse": warehouse} if warehouse else {})}
+    warehouse = warehouse or f"{settings.base}/{ICEBERG}"
+    if uri:
+        return {"type": "sql", "uri": _parse(uri), "warehouse": warehouse}
+    if not isinstance(settings.root, Path):
+        raise ConfigError(
+            "[output.iceberg] catalog_uri is missing; an output in a bucket needs a separate catalog: REST such as "
+            "https://…, or SQL such as sqlite:////var/lib/acs-inventory/catalog.db"
+        )
+    from sqlalchemy import URL
+
+    root = settings.root.resolve()
+    if is_new:
+        _make_own_file(root, settings.umask)
+    url = URL.create("sqlite", database=str(root / OWN_FILE))
+    return {"type": "sql", "uri": url, "warehouse": warehouse, "init_catalog_tables": str(is_new).lower()}
+
+
+def _make_own_file(root: Path, umask: int) -> None:
+    """Make the SQLite file with the modes of the output, if it is missing. No link is followed."""
+    try:
+        disk = Disk(root, umask)
+        try:
+            make_folders(disk, ICEBERG)
+            os.close(disk.open_for_update(OWN_FILE))
+        finally:
+            disk.close_root()
+    except OutputError as error:
+        raise ConfigError(f"the catalog {root / OWN_FILE} can't be made: {error}") from None
+
+
+def _storage(root: Path | BucketLocation) -> dict[str, str]:
+    """Return pyiceberg's properties for the bucket. A folder is read as `places` has checked, by any configuration."""
+    if isinstance(root, Path):
+        return {"py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO"}
+    found = {"s3.region": root.region, "s3.endpoint": root.endpoint}
+    if root.endpoint and root.is_virtual_host:
+        found |= {"s3.endpoint": root.endpoint.replace(f"{root.bucket}.", "", 1), "s3.force-virtual-addressing": "true"}
+    if root.keys is not None:
+        found["s3.access-key-id"] = root.keys.access_key_id
+        found["s3.secret-access-key"] = root.keys.access_key_secret
+        found["s3.session-token"] = root.keys.security_token
+    return {name: value for name, value in found.items() if value}

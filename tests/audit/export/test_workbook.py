@@ -1,0 +1,62 @@
+"""F79: values at the limits of a sheet, read back from a workbook."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from datetime import UTC, datetime
+
+import openpyxl
+import pyarrow as pa
+import pytest
+
+from crawler.audit.export.workbook import Workbook
+from crawler.audit.query import Rows
+
+LAST_SERIAL = 2_958_465  # 9999-12-31
+
+
+def cell_of(tmp_path, array):
+    """The value of a workbook's only cell as openpyxl reads it, and its number as stored."""
+    batch = pa.RecordBatch.from_arrays([array], names=["value"])
+    path = tmp_path / "f.xlsx"
+    with Workbook(path, tmp_path, datetime(2026, 11, 22, tzinfo=UTC)) as book:
+        book.add("sheet", Rows(batch.schema, iter([batch])))
+    with zipfile.ZipFile(path) as content:
+        numbers = re.findall(r'<c r="A2"[^>]*><v>([0-9.E+-]+)</v>', content.read("xl/worksheets/sheet1.xml").decode())
+    return openpyxl.load_workbook(path)["sheet"]["A2"].value, [float(number) for number in numbers]
+
+
+def instant(*parts, unit="us", zone="UTC"):
+    return pa.array([datetime(*parts, tzinfo=UTC)], pa.timestamp("us", tz="UTC")).cast(pa.timestamp(unit, tz=zone))
+
+
+@pytest.mark.parametrize(
+    ("array", "cell"),
+    [
+        (instant(9999, 12, 31, 23, 59, 59, 999999), "9999-12-31T23:59:59.999999Z"),
+        (instant(9999, 12, 31, 23, 59, 59, 999500), "9999-12-31T23:59:59.999500Z"),
+        (instant(9999, 12, 31, 23, 59, 59), datetime(9999, 12, 31, 23, 59, 59)),
+        (instant(2026, 12, 31, 23, 59, 59, 999999), datetime(2026, 12, 31, 23, 59, 59, 999000)),
+        (instant(1899, 12, 31, 1), "1899-12-31T01:00:00Z"),
+        (instant(1, 1, 1), "0001-01-01T00:00:00Z"),
+        (pa.array([2**63 - 1], pa.timestamp("us", tz="UTC")), "infinity"),
+        (pa.array([253_402_300_800_000_000], pa.timestamp("us")), "10000-01-01T00:00:00"),
+        (pa.array([9_089_348_860_800_000_000], pa.timestamp("us")), "290000-01-01T00:00:00"),
+    ],
+    ids=str,
+)
+def test_an_instant_stays_within_the_days_that_a_sheet_knows(tmp_path, array, cell):
+    """F79: Excel refuses a workbook with a day after 9999-12-31, and so does openpyxl."""
+    value, numbers = cell_of(tmp_path, array)
+    assert value == cell
+    assert all(1 <= number < LAST_SERIAL + 1 for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("number", "cell"),
+    [(1e-320, "1e-320"), (-5e-324, "-5e-324"), (2.5e-308, 2.5e-308), (0.0, 0), (float("inf"), "inf"), (1e308, 1e308)],
+)
+def test_a_number_that_a_sheet_does_not_have_is_text(tmp_path, number, cell):
+    """F79: a sheet reads numbers nearer to zero as zero."""
+    assert cell_of(tmp_path, pa.array([number], pa.float64()))[0] == cell

@@ -238,8 +238,7 @@ def _unanswered(error: ApiError, failure: str, most_bytes: int) -> OutputError:
     """Return the error for a request without an answer that counts; the transport says why."""
     if error.code == "TooLarge":
         return OutputError(
-            f"{failure}: the store sends more than {most_bytes:,} bytes, which no such file has; "
-            "check which program wrote it"
+            f"{failure}: what the store sends is larger than {most_bytes:,} bytes; check which program wrote it"
         )
     if error.code in _PASSING:
         return NoAnswerError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -14,7 +16,23 @@ ROLE_ARN = re.compile(rf"acs:ram::{ACCOUNT_ID.pattern}:role/{ROLE_NAME.pattern}"
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 LOOPBACK_HOST = re.compile(rf"127(?:\.{_OCTET}){{3}}|::1|localhost")  # an IPv6 address without brackets
 
+# Names of buckets in S3 and OSS.
+_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
+_BUCKET_LENGTHS = range(3, 64)
+_PREFIX_PART = re.compile(r"[A-Za-z0-9_=.+-]{1,200}")
+
 LONGEST_MESSAGE = 500
+
+_CLOUD = ("ALIBABA_CLOUD_", "AWS_", "OSS_", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 # Much more than is kept, so that enough is left after removals, and little enough for a fast search.
@@ -57,6 +75,33 @@ def missing_action(message: str) -> str:
     return found.group(1) if found else ""
 
 
+def bucket_uri_problem(uri: str) -> str:
+    """Return what is wrong with an `s3://` or `oss://` URI, for a sentence that begins with it; else empty."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if not bucket:
+        return f"names no bucket; write {scheme}://bucket/prefix"
+    if len(bucket) not in _BUCKET_LENGTHS:
+        size = "short" if len(bucket) < _BUCKET_LENGTHS.start else "long"
+        return f"has a bucket's name that is too {size}; a bucket has 3 to 63 characters"
+    if not _BUCKET.fullmatch(bucket):
+        return (
+            "has a bucket's name that none can have; use small letters, digits, dots and hyphens, with a letter or "
+            "digit at both ends"
+        )
+    for part in prefix.strip("/").split("/") if prefix.strip("/") else ():
+        if not part:
+            return "has an empty part in its prefix; write single slashes"
+        if not part.strip("."):
+            return "has a part of dots alone in its prefix; write the prefix without it"
+        if not _PREFIX_PART.fullmatch(part):
+            return (
+                f"has a part in its prefix that can't be used, {part[:40]!a}; use letters, digits, _ = . + and -, at "
+                "most 200 per part"
+            )
+    return ""
+
+
 # Dates outside of these years are malformed: no service is so far ahead or behind, and arithmetic would overflow.
 _FIRST_YEAR, _LAST_YEAR = 1970, 9000
 
@@ -82,6 +127,31 @@ def http_date(text: str) -> datetime | None:
 def escape_control(text: str) -> str:
     """Replace characters that control a terminal or begin a line by their escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def decode_text(content: bytes) -> str:
+    """Return the text of a file that an editor or a shell of Windows may have written. Raises ValueError.
+
+    A byte order mark is left out. With the mark of UTF-16 or UTF-32 the text is decoded as that, else as UTF-8.
+    """
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content.decode(encoding)
+    return content.decode("utf-8")
+
+
+def with_clean_ends(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return environment variables without white space around the values of the cloud's, the bucket's and the proxy's.
+
+    A secret of Kubernetes or the content of a file often ends with a line break, which no key has.
+    """
+    return {name: value.strip() if name.upper().startswith(_CLOUD) else value for name, value in environ.items()}
+
+
+def ends_with_line_break(environ: Mapping[str, str], names: Collection[str] = ()) -> list[str]:
+    """Return which variables end with a line break: of `names` and of those that `with_clean_ends` changes."""
+    ending = (name for name, value in environ.items() if value.endswith(("\n", "\r")))
+    return sorted(name for name in ending if name in names or name.upper().startswith(_CLOUD))
 
 
 def is_encodable(text: str) -> bool:

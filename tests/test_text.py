@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from crawler.client.endpoints import fill
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot.layout import scope_folder
-from crawler.text import LONGEST_MESSAGE, LOOPBACK_HOST, REGION_ID, clean_message
+from crawler.text import LONGEST_MESSAGE, LOOPBACK_HOST, REGION_ID, clean_message, decode_text, with_clean_ends
 
 ECHOES = [
     (
@@ -108,3 +108,16 @@ def test_a_loopback_host_is_an_address_of_this_machine(host):
 )
 def test_any_other_host_is_not_a_loopback_host(host):
     assert not LOOPBACK_HOST.fullmatch(host)
+
+
+def test_white_space_around_the_variables_of_the_cloud_is_left_out():
+    """F84: of the cloud, of buckets and of proxies; other variables stay as they are."""
+    environ = {"ALIBABA_CLOUD_ACCESS_KEY_ID": " a\r\n", "AWS_REGION": "x\n", "https_proxy": "p\n", "OTHER": "b\n"}
+    clean = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "a", "AWS_REGION": "x", "https_proxy": "p", "OTHER": "b\n"}
+    assert with_clean_ends(environ) == clean
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_text_is_decoded_by_its_mark(encoding):
+    """F83."""
+    assert decode_text("ä {}".encode(encoding)) == "ä {}"

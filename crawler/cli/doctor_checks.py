@@ -85,6 +85,9 @@ async def run_checks(
     if open_secrets:
         remedy = open_secrets.remedy
         checks.append(DoctorCheck("configuration file", open_secrets.seen, f"{remedy[0].upper()}{remedy[1:]}."))
+    if config.unused_proxy:
+        seen = f'{config.unused_proxy} is set and isn\'t used; [network] proxy = "environment" would use it'
+        checks.append(DoctorCheck("proxy", seen))
     checks += [await _check_output(config, system), _check_key(config, system), *_check_textfile(config)]
     async with open_session(resolved, system) as session:
         identities = await session.identify()

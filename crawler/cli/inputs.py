@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from crawler.cli.echo import warn
 from crawler.cli.options import CommandError, CommonOptions
 from crawler.cli.signals import run_async
@@ -21,14 +23,19 @@ if TYPE_CHECKING:
 
 
 def load(config_file: Path | None) -> Config:
-    """Load the configuration with this process's environment, and protect its keys in memory. Raises ConfigError."""
+    """Load the configuration with this process's environment, and use its proxy. Raises ConfigError."""
     import os
 
-    from crawler.cli.process import keep_memory_private
+    from crawler.cli import process
     from crawler.config import load_config
+    from crawler.text import ends_with_line_break
 
-    keep_memory_private()
-    return load_config(config_file, os.environ, cwd=Path.cwd())
+    config = load_config(config_file, {**os.environ, **process.set_aside}, cwd=Path.cwd())
+    process.use_proxy(config.proxy)
+    for name in ends_with_line_break(os.environ, config.references):
+        common = click.get_current_context().find_object(CommonOptions)
+        warn(common or CommonOptions(), f"the environment variable {name} ends with a line break, which is left out")
+    return config
 
 
 def catalog_for(config_file: Path | None, uri: str | None) -> Catalog:
@@ -42,12 +49,14 @@ def catalog_for(config_file: Path | None, uri: str | None) -> Catalog:
 def locate_output(config_file: Path | None, uri: str | None) -> OutputLocation:
     """Return the location of the snapshots: `uri`, which needs no configuration, or else the configuration's.
 
+    With `uri`, a configuration that is named says how a bucket is reached: its proxy and its authorities.
+
     Raises ConfigError if a folder doesn't exist, CommandError if a bucket can't be read.
     """
     from crawler.config.load import output_folder
 
-    config = load(config_file) if uri is None else None
-    location = config.output.uri if config is not None else uri or ""
+    config = load(config_file) if uri is None or config_file is not None else None
+    location = uri if uri is not None else config.output.uri if config is not None else ""
     if location.startswith(("s3://", "oss://")):
         return _locate_bucket(location, config)
     folder = output_folder(location)

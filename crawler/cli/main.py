@@ -9,6 +9,7 @@ from typing import NoReturn
 import click
 
 from crawler import __version__
+from crawler.cli import process
 from crawler.cli.crawl import crawl
 from crawler.cli.demo import demo
 from crawler.cli.diff.command import diff
@@ -55,6 +56,7 @@ def whole_command() -> click.Group:
 
 def main() -> NoReturn:
     """Run the command that this process's arguments name, and exit."""
+    process.begin()
     whole_command()
     sys.exit(_run())
 

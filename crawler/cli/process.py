@@ -6,6 +6,10 @@ import gc
 import os
 import resource
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from crawler.client.proxies import ProxyRule
 
 _PR_SET_DUMPABLE = 4
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
@@ -16,6 +20,9 @@ _ARENAS = 2
 _LARGE_BYTES = 1024 * 1024
 _TRIM_BYTES = 128 * 1024
 
+# The proxies of the environment by the names of their variables, which `begin` has removed.
+set_aside: dict[str, str] = {}
+
 
 def keep_memory_private() -> None:
     """Disable core dumps, and reading of this process's memory by other processes of the user where possible."""
@@ -25,6 +32,25 @@ def keep_memory_private() -> None:
 
         # An old kernel or a strict sandbox may refuse this; the limit above still holds.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def begin() -> None:
+    """Close the process to others before a command runs, and set the environment's proxies aside.
+
+    Proxies of the environment and the passwords in `.netrc` are for other programs. The libraries that a command loads
+    would take them by themselves, so the variables are kept for a configuration that asks for them.
+    """
+    keep_memory_private()
+    # By their end, as Python's own library finds them: each scheme may have one.
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        set_aside[name] = os.environ.pop(name)
+    os.environ["NETRC"] = os.devnull
+
+
+def use_proxy(rule: ProxyRule) -> None:
+    """Give the configured proxy to the libraries that send by themselves: catalogs, lake tables and spans."""
+    if rule.url:
+        os.environ |= {"HTTPS_PROXY": rule.url, "NO_PROXY": rule.no_proxy}
 
 
 def collect_rarely() -> None:

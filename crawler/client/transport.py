@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from mmap import mmap
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,12 +21,15 @@ from yarl import URL
 
 from crawler.client.connections import MAX_HEAD_BYTES, NO_HEAD, BoundedConnector
 from crawler.client.name_lookup import NameLookup
-from crawler.client.response_body import LARGE_BYTES, PLAIN, BodyReader
+from crawler.client.proxies import ProxyRule
+from crawler.client.response_body import LARGE_BYTES, PLAIN, BodyReader, too_large
+from crawler.client.tls import tls_context
 from crawler.errors import ApiError, FatalError, TransientError
 
 _CONNECT_TIMEOUT_S = 10.0
 # Four for each connection of the default concurrency: a lookup may last four times as long as a request waits for it.
 MOST_LOOKUPS = 256
+_SLICE_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class HttpRequest:
     method: str
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(default=b"", repr=False)
+    body: bytes | mmap = field(default=b"", repr=False)
     timeout_s: float = 30.0
     max_bytes: int = 0
 
@@ -52,13 +56,6 @@ class HttpResponse:
     body: bytes = field(repr=False)
 
 
-def tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a context for TLS 1.2 or later that verifies by the system's authorities, or by `ca_file` alone."""
-    context = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 class _Request(aiohttp.ClientRequest):
     """A request that sends the given headers and no others."""
 
@@ -69,10 +66,8 @@ class _Request(aiohttp.ClientRequest):
 class Transport:
     """The HTTP session of a whole crawl; an async context manager.
 
-    `max_page_bytes` caps a body after decompression. `proxy`, a URL that
-    may have a user name and password, is used for https; plain http is for loopback and the metadata service of the
-    machine, which no proxy can reach. Proxies of the environment are never used. At most `lookups` names are looked up
-    at a time.
+    `max_page_bytes` caps a body after decompression. Proxies of the environment are used only if `proxy` has them. At
+    most `lookups` names are looked up at a time. `tls` replaces the context that `ca_file` gives.
     """
 
     def __init__(
@@ -81,20 +76,21 @@ class Transport:
         connections: int,
         max_page_bytes: int,
         ca_file: Path | None = None,
-        proxy: str = "",
+        proxy: ProxyRule | None = None,
         lookups: int = MOST_LOOKUPS,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._connections = connections
         self._lookups = lookups
         self._bodies = BodyReader()
         self._max_page_bytes = max_page_bytes
-        self._ca_file = ca_file
-        self._proxy = proxy
+        self._tls = tls or tls_context(ca_file)
+        self._proxy = proxy or ProxyRule()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         connector = BoundedConnector(
-            ssl=tls_context(self._ca_file),
+            ssl=self._tls,
             resolver=NameLookup(self._lookups),
             max_bytes=MAX_HEAD_BYTES + 2 * self._max_page_bytes,  # the marks between chunks may be as long as they are
             limit=self._connections,
@@ -129,10 +125,10 @@ class Transport:
             response = await self._session.request(
                 request.method,
                 URL(request.url, encoded=True),
-                headers={**request.headers, "accept-encoding": "gzip"},
-                data=request.body or None,
+                headers={"accept-encoding": "gzip", **request.headers},
+                data=_payload(request.body) if len(request.body) else None,
                 allow_redirects=False,
-                proxy=self._proxy or None if request.url.startswith("https:") else None,
+                proxy=self._proxy.url_for(request.url) or None,
                 timeout=_timeout(request.timeout_s),
             )
             try:
@@ -151,9 +147,34 @@ class Transport:
         max_bytes = min(asked_bytes or self._max_page_bytes, self._max_page_bytes)
         encoding = response.headers.get("Content-Encoding", "").strip().lower()
         announced = response.content_length
+        if announced is not None and announced > max_bytes:
+            raise too_large(max_bytes)
         if encoding in PLAIN and announced is not None and announced <= min(max_bytes, LARGE_BYTES):
             return await response.read()
         return await self._bodies.read(response.content.iter_any(), encoding, max_bytes)
+
+
+class _Slices(aiohttp.payload.Payload):
+    """A large body, sent slice by slice as the server takes it, so that no copy of it is in memory."""
+
+    _autoclose = True
+
+    def __init__(self, value: bytes | mmap) -> None:
+        super().__init__(value)
+        self._size = len(value)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - the base's
+        """Refuse: aiohttp decodes a body only for its own messages."""
+        raise TypeError("a large body isn't text")
+
+    async def write(self, writer: aiohttp.abc.AbstractStreamWriter) -> None:
+        """Send the body."""
+        for start in range(0, len(self._value), _SLICE_BYTES):
+            await writer.write(self._value[start : start + _SLICE_BYTES])
+
+
+def _payload(body: bytes | mmap) -> bytes | _Slices:
+    return body if isinstance(body, bytes) and len(body) <= _SLICE_BYTES else _Slices(body)
 
 
 @lru_cache(8)

@@ -13,9 +13,10 @@ from typing import ParamSpec
 
 from crawler.catalog import product_keys
 from crawler.client.endpoints import check_allow, check_proxy, check_template, split_hook
+from crawler.client.proxies import FROM_ENVIRONMENT
 from crawler.config.sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
 from crawler.errors import ConfigError
-from crawler.text import REGION_ID
+from crawler.text import REGION_ID, bucket_uri_problem
 from crawler.validation import Document, KeyPath, nearest
 
 P = ParamSpec("P")
@@ -55,7 +56,7 @@ def check(settings: Settings, document: Document) -> None:
     _check_files(settings, document)
     if settings.ping.url is not None:
         _apply(document, ("ping", "url"), split_hook, settings.ping.url.reveal())
-    if settings.network.proxy is not None:
+    if settings.network.proxy is not None and settings.network.proxy.reveal() != FROM_ENVIRONMENT:
         _apply(document, ("network", "proxy"), check_proxy, settings.network.proxy.reveal())
 
 
@@ -64,6 +65,8 @@ def check_uri(document: Document, path: KeyPath, uri: str) -> None:
     is_uri = ANY_URI.fullmatch(uri) is not None
     if is_uri and not FILE_URI.fullmatch(uri) and not BUCKET_URI.fullmatch(uri):
         raise document.refuse(path, "a path, file:///folder, s3://bucket/prefix or oss://bucket/prefix")
+    if BUCKET_URI.fullmatch(uri) and (problem := bucket_uri_problem(uri)):
+        raise document.error(path, problem)
 
 
 def _check_accounts(settings: Settings, document: Document) -> None:
@@ -157,10 +160,21 @@ def _check_files(settings: Settings, document: Document) -> None:
     ca_file, path = settings.tls.ca_file, ("tls", "ca_file")
     if ca_file is not None and not (ca_file.is_file() and os.access(ca_file, os.R_OK)):
         raise document.refuse(path, f"a file that can be read{_looked_for(document, path, ca_file)}")
+    if ca_file is not None:
+        _check_ca_file(document, path, ca_file)
     for index, folder in enumerate(settings.catalog.extra):
         place: KeyPath = ("catalog", "extra", index)
         if not folder.is_dir():
             raise document.refuse(place, f"a folder{_looked_for(document, place, folder)}")
+
+
+def _check_ca_file(document: Document, path: KeyPath, ca_file: Path) -> None:
+    from crawler.client.tls import check_ca_file  # imports ssl, which takes long
+
+    try:
+        check_ca_file(ca_file)
+    except ConfigError as error:
+        raise document.error(path, f"names a file{_looked_for(document, path, ca_file)} that {error}") from None
 
 
 def _looked_for(document: Document, path: KeyPath, place: Path) -> str:

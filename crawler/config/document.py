@@ -21,6 +21,8 @@ def read_document(
 ) -> Document:
     """Parse the text and fill in the environment variables. `$${` is a literal `${`; a lone `$`, or `$NAME`, stays.
 
+    White space around a variable's value is left out: files and secrets of Kubernetes often end with a line break.
+
     Raises ConfigError: malformed TOML, an unset or malformed `${NAME}`, a key of more than 200 steps.
     """
     for number, line in enumerate(text.split("\n"), 1):
@@ -36,6 +38,14 @@ def read_document(
     except RecursionError:
         raise ConfigError(f"{source}: its tables are nested too deeply") from None
     return Document(source, raw, values, is_secret)
+
+
+def referenced(value: Any) -> set[str]:
+    """Return the names of all `${NAME}` in a value of the file."""
+    if isinstance(value, str):
+        return {match[1] for match in _REFERENCE.finditer(value) if match[1]}
+    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return {name for item in items for name in referenced(item)}
 
 
 def _expanded(document: Document, environ: Mapping[str, str], value: Any, path: KeyPath) -> Any:
@@ -56,7 +66,7 @@ def _replacement(document: Document, environ: Mapping[str, str], match: re.Match
         raise document.error(path, "has a ${ without a name and a } after it: write ${NAME}, or $${ for the characters")
     if name not in environ:
         raise document.error(path, f"needs the environment variable {name}, which isn't set")
-    return environ[name]
+    return environ[name].strip()
 
 
 def _why_not_toml(error: Exception, text: str) -> str:

@@ -19,9 +19,10 @@ import msgspec
 
 from crawler.client.credentials import OidcSpec
 from crawler.client.endpoints import Endpoints, ProductHosts
+from crawler.client.proxies import FROM_ENVIRONMENT, ProxyRule, environment_proxy, proxy_variable
 from crawler.client.rate_limit import LimitRule
 from crawler.config.checks import PRODUCTS, check, check_uri, is_secret
-from crawler.config.document import read_document
+from crawler.config.document import read_document, referenced
 from crawler.config.sections import ANY_URI, Account, OutputSection, Section, Settings
 from crawler.errors import ConfigError
 from crawler.local_files import expand_home
@@ -50,12 +51,17 @@ class Config(Settings, frozen=True, kw_only=True):
     selects other accounts. `members` has the account IDs of the members to crawl: all, or those of the command line.
     `in_file` is the configuration without the options that select accounts, regions or tables; None without options.
     `publish`: LATEST and the lake's tables move to the snapshot even if those options narrow the crawl.
+    `references` are the names of the environment variables in the file. `proxy` is used for everything that is sent.
+    `unused_proxy` names the environment's variable with a proxy that the file doesn't ask for.
     """
 
     directory_account: Account | None = None
     members: Literal["all"] | tuple[str, ...] = "all"
     in_file: Config | None = None
     publish: bool = False
+    references: frozenset[str] = frozenset()
+    proxy: ProxyRule = ProxyRule()
+    unused_proxy: str = ""
 
     def public(self) -> dict[str, Any]:
         """Return the whole configuration as plain values under the file's keys, each secret as `***`."""
@@ -185,7 +191,25 @@ def _checked(document: Document, environ: Mapping[str, str], cwd: Path | None) -
     settings = _located(document.convert(Settings), environ, cwd)
     check(settings, document)
     sections = {key: getattr(settings, key) for key in Settings.__struct_fields__}
-    return Config(**sections, directory_account=_directory_account(settings))
+    references = frozenset(referenced(document.raw))
+    proxy = _proxy(settings, document, environ)
+    return Config(
+        **sections,
+        directory_account=_directory_account(settings),
+        references=references,
+        proxy=proxy,
+        unused_proxy=proxy_variable(environ) if not proxy.url else "",
+    )
+
+
+def _proxy(settings: Settings, document: Document, environ: Mapping[str, str]) -> ProxyRule:
+    given = settings.network.proxy.reveal() if settings.network.proxy is not None else ""
+    if given != FROM_ENVIRONMENT:
+        return ProxyRule(given)
+    try:
+        return environment_proxy(environ)
+    except ConfigError as error:
+        raise document.error(("network", "proxy"), f'is "{FROM_ENVIRONMENT}", but {error}') from None
 
 
 def _directory_account(settings: Settings) -> Account | None:

@@ -19,7 +19,7 @@ from crawler.client.credentials.spec import Key, RoleName, Text
 from crawler.text import ACCOUNT_ID, REGION_ID
 from crawler.validation import Secret
 
-BUCKET_URI = re.compile(r"(?:s3|oss)://[a-z0-9][a-z0-9.-]+(?:/.*)?")
+BUCKET_URI = re.compile(r"(?:s3|oss)://.*")
 FILE_URI = re.compile(r"file://(?:localhost)?(/.+)")
 ANY_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/.*", re.DOTALL)
 
@@ -155,12 +155,7 @@ class TlsSection(Section, frozen=True, kw_only=True):
 class NetworkSection(Section, frozen=True, kw_only=True):
     """`[network]`."""
 
-    proxy: Annotated[Secret | None, Meta(description="a proxy's URL")] = None
-
-    @property
-    def proxy_url(self) -> str:
-        """The proxy's URL in clear text, empty without a proxy. Read it only where it is used."""
-        return self.proxy.reveal() if self.proxy is not None else ""
+    proxy: Annotated[Secret | None, Meta(description='a proxy\'s URL, or "environment"')] = None
 
 
 class MetricsSection(Section, frozen=True, kw_only=True):

@@ -75,7 +75,7 @@ async def open_connection(
         connections=concurrency,
         max_page_bytes=config.transport.max_page_bytes,
         ca_file=config.tls.ca_file,
-        proxy=config.network.proxy_url,
+        proxy=config.proxy,
         lookups=min(MOST_LOOKUPS, open_share()),
     ) as transport:
         builder = RequestBuilder(

@@ -101,12 +101,21 @@ def iceberg_settings(config: Config, root: Path | BucketLocation) -> LakeSetting
     given = config.output.iceberg or Iceberg()
     uri = given.catalog_uri.reveal() if given.catalog_uri is not None else ""
     names = {"namespace": given.namespace} if given.namespace else {}
-    return LakeSettings("iceberg", root, uri, given.warehouse or "", umask=config.output.umask_bits, **names)
+    return LakeSettings(
+        "iceberg",
+        root,
+        uri,
+        given.warehouse or "",
+        umask=config.output.umask_bits,
+        ca_file=config.tls.ca_file,
+        **names,
+    )
 
 
 def _bucket_location(uri: str, system: System, config: Config) -> BucketLocation:
     location = bucket_place(uri, system.environ, system.home)
-    return dataclasses.replace(location, proxy=config.network.proxy_url)
+    proxy = config.proxy.url_for(location.endpoint or "https://s3.amazonaws.com")
+    return dataclasses.replace(location, proxy=proxy, ca_file=config.tls.ca_file)
 
 
 def _needs_provider(location: BucketLocation) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from crawler.clock import Clock, SystemClock
 from crawler.local_files import home_folder, xdg_folder
+from crawler.text import with_clean_ends
 
 # Files of Python, the event loop, the lock, the log, the journal, name lookups, and of a commit for a moment.
 _OTHERS = 32
@@ -22,7 +23,7 @@ class System:
     """The parts of the machine that a crawl uses. Tests replace some of them."""
 
     clock: Clock = field(default_factory=SystemClock)
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    environ: Mapping[str, str] = field(default_factory=lambda: with_clean_ends(os.environ))
     home: Path = field(default_factory=lambda: home_folder(os.environ))
     random: random.Random = field(default_factory=random.SystemRandom)
 

@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 
 from crawler.errors import ConfigError
 from crawler.local_files import expand_home
-from crawler.text import LOOPBACK_HOST
+from crawler.snapshot.s3.connection import Route
+from crawler.snapshot.s3.machine_role import RoleSettings
+from crawler.text import LOOPBACK_HOST, bucket_uri_problem, decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-_URI = re.compile(r"(s3|oss)://([a-z0-9][a-z0-9.-]{1,62})(?:/(.*))?")
-_PREFIX_PART = re.compile(r"[A-Za-z0-9_=.+-]{1,200}")
 _OSS_REGION = re.compile(r"oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
 _OSS_REGION_VARIABLES = ("OSS_REGION", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION")
 _NO_REGION = "the region of the oss:// bucket isn't known; set OSS_REGION, such as cn-hangzhou, or OSS_ENDPOINT"
@@ -54,23 +54,28 @@ class BucketLocation:
     endpoint: str
     is_virtual_host: bool
     keys: AccessKeys | None = None
-    # A proxy's URL, which may contain a password; if empty, the environment's proxies are used.
+    # Where the keys come from if neither the location nor a crawl has them.
+    role: RoleSettings = field(default=RoleSettings({}), repr=False)
+    # A proxy's URL, which may contain a password; empty for none.
     proxy: str = field(default="", repr=False)
+    # Authorities that are trusted in addition to the system's.
+    ca_file: Path | None = None
+
+    @property
+    def route(self) -> Route:
+        """The way of the requests."""
+        return Route(self.proxy, self.ca_file)
 
 
 def bucket_place(uri: str, environ: Mapping[str, str], home: Path) -> BucketLocation:
     """Return the location of an `s3://` or `oss://` URI. Raises ConfigError."""
-    found = _URI.fullmatch(uri)
-    prefix = (found[3] or "").strip("/") if found else ""
-    parts = prefix.split("/") if prefix else []
-    if found is None or not all(_PREFIX_PART.fullmatch(part) and part.strip(".") for part in parts):
-        raise ConfigError(
-            f"invalid output URI {uri[:200]!a}; write s3://bucket/prefix or oss://bucket/prefix "
-            "(prefix: letters, digits, _ = . + - and slashes)"
-        )
-    if found[1] == "oss":
-        return _oss(uri, found[2], prefix, environ)
-    return _s3(uri, found[2], prefix, environ, home)
+    if problem := bucket_uri_problem(uri):
+        raise ConfigError(f"the output {uri[:200]!a} {problem}")
+    scheme, _, rest = uri.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    if scheme == "oss":
+        return _oss(uri, bucket, prefix.strip("/"), environ)
+    return _s3(uri, bucket, prefix.strip("/"), environ, home)
 
 
 def _oss(uri: str, bucket: str, prefix: str, environ: Mapping[str, str]) -> BucketLocation:
@@ -99,12 +104,12 @@ def _s3(uri: str, bucket: str, prefix: str, environ: Mapping[str, str], home: Pa
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.get("region") or "us-east-1"
     named = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url") or ""
     if not named:
-        return BucketLocation(uri, "s3", bucket, prefix, region, "", "." not in bucket, keys)
+        return BucketLocation(uri, "s3", bucket, prefix, region, "", "." not in bucket, keys, RoleSettings.of(environ))
     scheme, host = _split(named, "AWS_ENDPOINT_URL", environ)
     # As the AWS CLI does: AWS itself by the bucket's host name, other servers by path by default.
     is_virtual = environ.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "").lower() == "true"
     endpoint = f"{scheme}://{bucket}.{host}" if is_virtual else f"{scheme}://{host}"
-    return BucketLocation(uri, "s3", bucket, prefix, region, endpoint, is_virtual, keys)
+    return BucketLocation(uri, "s3", bucket, prefix, region, endpoint, is_virtual, keys, RoleSettings.of(environ))
 
 
 def _split(url: str, variable: str, environ: Mapping[str, str]) -> tuple[str, str]:
@@ -153,7 +158,7 @@ def _named(variable: str, environ: Mapping[str, str], home: Path) -> Path | None
 def _ini(path: Path) -> dict[str, dict[str, str]]:
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, configparser.Error):
+        parser.read_string(decode_text(path.read_bytes()))
+    except (OSError, ValueError, configparser.Error):
         return {}
     return {section: dict(parser.items(section)) for section in parser.sections()}

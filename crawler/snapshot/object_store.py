@@ -1,4 +1,4 @@
-"""One bucket: objects are put whole, created once, swapped, listed, deleted. Only this module writes with obstore.
+"""One bucket: objects are put whole, created once, swapped, listed, deleted. `crawler.snapshot.s3` sends the requests.
 
 Parts are bounded in size, so that each is one PUT: no failure can leave a multipart upload, and an object is whole or
 doesn't exist. Nothing is sent as aws-chunked.
@@ -11,41 +11,38 @@ Every failure becomes an `OutputError` of one sentence: the action, the status a
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import anyio
 
-from crawler.errors import CrawlError, OutputError
-from crawler.snapshot.layout import STAGING
+from crawler.errors import OutputError
+from crawler.snapshot.layout import LATEST, STAGING
+from crawler.snapshot.limits import LINE_BYTES, MANIFEST_BYTES
+from crawler.snapshot.s3.client import NoAnswerError, S3Client, StoreRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
     from datetime import datetime
     from mmap import mmap
 
-    from obstore.store import S3Store
-
     from crawler.snapshot.location import AccessKeys, BucketLocation
 
     KeySource = Callable[[], Awaitable[AccessKeys]]
 
-_STATUS = re.compile(r"status code: ([0-9]{3})")
-_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,64})</Code>")
-_REFUSED = range(400, 500)
 _CREATE_ATTEMPTS = 3
-# The limit of a small request with all its retries. The request of a part has the client's own limit.
+# The limit of a small request with all its retries. The request of a part has a limit of its own.
 _PATIENCE_S = 45.0
-_RETRIES = {
-    "max_retries": 5,
-    "backoff": {"init_backoff": timedelta(seconds=0.2), "max_backoff": timedelta(seconds=5), "base": 2},
-    "retry_timeout": timedelta(seconds=60),
-}
+# The longest listing has five hundred pages.
+_LISTING_PATIENCE_S = 1800.0
+_REMOVALS_AT_ONCE = 16
+# A tag is sent back in a header.
+_TAG = re.compile(r'(?:W/)?"?[!#-~]{1,1024}"?')
+_FORBID_OVERWRITE = {"x-oss-forbid-overwrite": "true"}
 
 
 class UncertainError(OutputError):
@@ -69,13 +66,20 @@ class Content:
     tag: str
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The objects and the names of the folders directly in a folder, or all objects below it; sorted."""
+
+    objects: list[StoredObject]
+    folders: list[str]
+
+
 class ObjectStore:
     """The output in a bucket, for one event loop. All paths are relative to its prefix. Methods raise OutputError."""
 
     def __init__(self, place: BucketLocation, keys: KeySource | None = None) -> None:
         self.place = place
-        self._refusal = ""
-        self._store = open_store(place, self._watched(keys) if keys is not None else None)
+        self._client = S3Client(place, keys)
 
     @property
     def can_swap(self) -> bool:
@@ -84,8 +88,7 @@ class ObjectStore:
 
     async def put(self, path: str, data: bytes | mmap) -> None:
         """Put an object, or replace it."""
-        with self._translate_errors("write", path, patience_s=math.inf):
-            await _obstore().put_async(self._store, path, data, use_multipart=False)
+        await self._client.put(self._key(path), data, self._failure("write", path))
 
     async def create(self, path: str, data: bytes) -> bool:
         """Put an object if none exists. Return False if one with other content exists.
@@ -98,7 +101,7 @@ class ObjectStore:
             except FileExistsError:
                 found = await self._read_back(path)
                 return found is not None and found.data == data
-            except _NoAnswerError as error:
+            except NoAnswerError as error:
                 reason = str(error)
                 found = await self._read_back(path)
                 if found is not None:
@@ -109,58 +112,118 @@ class ObjectStore:
 
     async def swap(self, path: str, data: bytes, known: Content | None) -> bool:
         """Replace the content that was read before, or None. Return False if it has changed. Only if `can_swap`."""
-        mode: Any = "create" if known is None else {"e_tag": known.tag}
-        with self._translate_errors("replace", path):
+        failure = self._failure("replace", path)
+        if known is not None and not known.tag:
+            raise OutputError(f"{failure}: the store gives no usable ETag, by which every S3 server knows a content")
+        condition = {"if-none-match": "*"} if known is None else {"if-match": known.tag}
+        with _patience(failure):
             try:
-                await _obstore().put_async(self._store, path, data, mode=mode)
-            except (_exceptions().AlreadyExistsError, _exceptions().PreconditionError):
-                return False
+                await self._client.put(self._key(path), data, failure, condition)
+            except StoreRefusedError as error:
+                if _is_condition(error):
+                    return False
+                raise
         return True
 
-    async def read(self, path: str) -> Content | None:
-        """Return a small object; None if it doesn't exist."""
-        with self._translate_errors("read", path):
+    async def read(self, path: str, most_bytes: int = MANIFEST_BYTES) -> Content | None:
+        """Return a small object; None if it doesn't exist. Raises OutputError if it is larger than any of its kind."""
+        failure = self._failure("read", path)
+        if path == LATEST or path.endswith(".sha256"):
+            most_bytes = min(most_bytes, LINE_BYTES)
+        with _patience(failure):
             try:
-                got = await _obstore().get_async(self._store, path)
-                return Content(bytes(await got.bytes_async()), got.meta["e_tag"] or "")
-            except FileNotFoundError as error:
-                if "NoSuchBucket" in str(error):
-                    raise
-        return None
+                answer = await self._client.get(self._key(path), failure, most_bytes)
+            except StoreRefusedError as error:
+                if error.status == HTTPStatus.NOT_FOUND and error.code != "NoSuchBucket":
+                    return None
+                raise
+        tag = answer.headers.get("ETag", "")
+        return Content(answer.body, tag if _TAG.fullmatch(tag) else "")
+
+    async def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Return a range of an object; shorter or empty where the object ends before. Raises OutputError."""
+        failure = self._failure("read", path)
+        named = {"range": f"bytes={start}-{start + length - 1}"}
+        try:
+            answer = await self._client.get(self._key(path), failure, length, named)
+        except StoreRefusedError as error:
+            if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return b""
+            raise
+        if answer.status != HTTPStatus.PARTIAL_CONTENT and start:
+            raise OutputError(f"{failure}: the store ignores ranges, which every S3 server knows; check the endpoint")
+        return answer.body
 
     async def list(self, folder: str) -> list[StoredObject]:
         """Return all objects below a folder, sorted by path."""
-        found = []
-        with self._translate_errors("list", folder):
-            async for chunk in _obstore().list(self._store, f"{folder}/"):
-                found += [StoredObject(entry["path"], entry["size"], entry["last_modified"]) for entry in chunk]
-        return sorted(found, key=lambda entry: entry.path)
+        failure = self._failure("list", folder)
+        return (await self._listed(folder, "", failure)).objects
+
+    async def list_here(self, folder: str) -> Listing:
+        """Return the objects and folders directly in a folder, of which "" is the output."""
+        return await self._listed(folder, "/", self._failure("list", folder))
 
     async def delete(self, paths: Sequence[str]) -> None:
         """Remove objects, those that exist."""
-        if paths:
-            with self._translate_errors("remove", paths[0], patience_s=math.inf), suppress(FileNotFoundError):
-                await _obstore().delete_async(self._store, list(paths))
+        limiter, failures = anyio.CapacityLimiter(_REMOVALS_AT_ONCE), list[OutputError]()
+
+        async def remove(path: str) -> None:
+            async with limiter:
+                try:
+                    await self._client.delete(self._key(path), self._failure("remove", path))
+                except OutputError as error:
+                    failures.append(error)
+                    tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            for path in paths:
+                tasks.start_soon(remove, path)
+        if failures:
+            raise failures[0]
+
+    def _key(self, path: str) -> str:
+        return f"{self.place.prefix}/{path}" if self.place.prefix else path
+
+    def _failure(self, action: str, path: str) -> str:
+        return f"can't {action} {path or 'anything'} in {self.place.uri}"
+
+    async def _listed(self, folder: str, delimiter: str, failure: str) -> Listing:
+        base = f"{self.place.prefix}/" if self.place.prefix else ""
+        prefix, found = f"{base}{folder}/" if folder else base, Listing([], [])
+        with _patience(failure, _LISTING_PATIENCE_S):
+            async for page in self._client.list(prefix, failure, delimiter):
+                found.objects.extend(
+                    StoredObject(entry.key.removeprefix(base), entry.bytes, entry.modified_at)
+                    for entry in page.objects
+                    if entry.key != prefix  # the marker of an empty folder, which other programs make
+                )
+                found.folders.extend(name.removeprefix(prefix).rstrip("/") for name in page.prefixes)
+        found.objects.sort(key=lambda entry: entry.path)
+        found.folders.sort()
+        return found
 
     async def _create_once(self, path: str, data: bytes) -> None:
-        """Raises FileExistsError if the object exists, _NoAnswerError if the store didn't answer."""
-        with self._translate_errors("write", path):
+        """Raises FileExistsError if the object exists, NoAnswerError if the store didn't answer."""
+        failure = self._failure("write", path)
+        with _patience(failure):
             try:
                 if self.can_swap:
-                    await _obstore().put_async(self._store, path, data, mode="create")
+                    await self._client.put(self._key(path), data, failure, {"if-none-match": "*"})
                 else:
-                    await self._copy_new(path, data)
-            except (_exceptions().AlreadyExistsError, _exceptions().PreconditionError):
-                raise FileExistsError from None
+                    await self._copy_new(path, data, failure)
+            except StoreRefusedError as error:
+                if _is_condition(error):
+                    raise FileExistsError from None
+                raise
 
-    async def _copy_new(self, path: str, data: bytes) -> None:
-        source = f"{STAGING}/new-{secrets.token_hex(8)}"
-        await _obstore().put_async(self._store, source, data, use_multipart=False)
+    async def _copy_new(self, path: str, data: bytes, failure: str) -> None:
+        source = self._key(f"{STAGING}/new-{secrets.token_hex(8)}")
+        await self._client.put(source, data, failure)
         try:
-            await _obstore().copy_async(self._store, source, path, overwrite=False)
+            await self._client.copy(source, self._key(path), failure, _FORBID_OVERWRITE)
         finally:
             with anyio.CancelScope(shield=True), suppress(Exception):
-                await _obstore().delete_async(self._store, source)
+                await self._client.delete(source, failure)
 
     async def _read_back(self, path: str) -> Content | None:
         try:
@@ -168,109 +231,21 @@ class ObjectStore:
         except OutputError as error:
             raise UncertainError(str(error)) from error
 
-    def _watched(self, keys: KeySource) -> Callable[[], Awaitable[dict[str, Any]]]:
-        async def provide() -> dict[str, Any]:
-            try:
-                return as_credential(await keys())
-            except CrawlError as error:
-                self._refusal = str(error)
-                raise
 
-        return provide
-
-    @contextmanager
-    def _translate_errors(self, action: str, path: str, patience_s: float | None = None) -> Iterator[None]:
-        try:
-            with anyio.fail_after(_PATIENCE_S if patience_s is None else patience_s):
-                yield
-        except FileExistsError:
-            raise
-        except (_exceptions().BaseError, OSError, ValueError) as error:
-            raise translate(error, action, path, self.place.uri, self._refusal) from None
-
-
-class _NoAnswerError(OutputError):
-    """There was no definite answer: the request may have been carried out."""
-
-
-def open_store(place: BucketLocation, provider: Callable[[], object] | None = None) -> S3Store:
-    """Return obstore's store for a location. Without a provider the location's keys sign, else the machine's role."""
-    from obstore.store import S3Store
-
-    if provider is None and place.keys is not None:
-        keys = place.keys
-
-        def provider() -> dict[str, Any]:
-            return as_credential(keys)
-
-    config: dict[str, Any] = {"region": place.region, "virtual_hosted_style_request": place.is_virtual_host}
-    if place.endpoint:
-        config |= {"endpoint": place.endpoint, "aws_endpoint_url_s3": place.endpoint}
-    if place.kind == "oss":
-        config |= {
-            "copy_if_not_exists": "header-with-status:x-oss-forbid-overwrite:true:409",
-            "disable_bulk_delete": True,
-            "disable_tagging": True,
-        }
-    client: Any = {"allow_http": place.endpoint.startswith("http://"), "connect_timeout": "10s", "timeout": "300s"}
-    if place.proxy and not client["allow_http"]:  # plain http is for loopback only
-        client["proxy_url"] = place.proxy
-    retries: Any = _RETRIES
-    return S3Store(
-        place.bucket,
-        prefix=place.prefix or None,
-        config=config,  # type: ignore[arg-type]
-        client_options=client,
-        retry_config=retries,
-        credential_provider=provider,  # type: ignore[arg-type]
+def _is_condition(error: StoreRefusedError) -> bool:
+    """Whether a condition wasn't met: 412 of S3, 409 of OSS."""
+    return error.status == HTTPStatus.PRECONDITION_FAILED or (
+        error.status == HTTPStatus.CONFLICT and error.code in {"FileAlreadyExists", "ObjectAlreadyExists"}
     )
 
 
-def as_credential(keys: AccessKeys) -> dict[str, Any]:
-    """Return the keys in the form that obstore takes."""
-    return {
-        "access_key_id": keys.access_key_id,
-        "secret_access_key": keys.access_key_secret,
-        "token": keys.security_token or None,
-        "expires_at": keys.expires_at,
-    }
-
-
-def translate(error: Exception, action: str, path: str, uri: str, refusal: str = "") -> OutputError:
-    """Return one sentence for an error of obstore, whose own text isn't shown: it has URLs and the whole answer."""
-    text = str(error)
-    status, code = _STATUS.search(text), _CODE.search(text)
-    answer = " ".join(found[1] for found in (status, code) if found)
-    failure = f"can't {action} {path or 'anything'} in {uri}"
-    if refusal:
-        return OutputError(f"{failure}: {refusal}")
-    if not answer:
-        return _NoAnswerError(
+@contextmanager
+def _patience(failure: str, patience_s: float | None = None) -> Iterator[None]:
+    """Limit a small request with all its retries."""
+    try:
+        with anyio.fail_after(_PATIENCE_S if patience_s is None else patience_s):
+            yield
+    except TimeoutError:
+        raise NoAnswerError(
             f"{failure}: the store can't be reached, or doesn't answer; check the endpoint and the network"
-        )
-    if status and int(status[1]) in _REFUSED:
-        return OutputError(f"{failure}: the store answered {answer}{_advice(code[1] if code else '', answer)}")
-    return _NoAnswerError(f"{failure}: the store answered {answer}")
-
-
-def _advice(code: str, answer: str) -> str:
-    match code:
-        case "NoSuchBucket":
-            return "; create the bucket, or correct its name"
-        case "SignatureDoesNotMatch" | "InvalidAccessKeyId":
-            return "; check the access key and its secret"
-        case "AccessDenied":
-            return "; the key needs GetObject, PutObject, DeleteObject and ListBucket there"
-    return "; check the credentials and their permissions" if answer.startswith(("401", "403")) else ""
-
-
-def _obstore() -> Any:
-    import obstore
-
-    return obstore
-
-
-def _exceptions() -> Any:
-    import obstore.exceptions
-
-    return obstore.exceptions
+        ) from None

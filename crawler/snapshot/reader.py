@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -16,16 +15,20 @@ from crawler.snapshot.disk import first_names
 from crawler.snapshot.layout import LATEST, SNAPSHOTS, checksum_path, is_snapshot_id, manifest_path
 from crawler.snapshot.ledger import decode_ledger
 from crawler.snapshot.limits import LEDGER_BYTES, LINE_BYTES, MANIFEST_BYTES, SMALL_BYTES
-from crawler.snapshot.object_store import open_store, translate
+from crawler.snapshot.object_store import ObjectStore
+from crawler.snapshot.s3.connection import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from datetime import datetime
     from io import BufferedReader
 
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.location import BucketLocation
     from crawler.snapshot.manifest import CrawlSelection, Manifest, PartFile
+
+
+# One request of a download.
+_RANGE_BYTES = 16 * 1024 * 1024
 
 
 class Storage(Protocol):
@@ -94,70 +97,43 @@ class BucketReader:
 
     def __init__(self, place: BucketLocation) -> None:
         self.place = place
-        self._store = open_store(place)
+        self._store = ObjectStore(place)
 
     def __str__(self) -> str:
         return self.place.uri
 
     def read(self, path: str, limit: int = SMALL_BYTES) -> bytes | None:
         """See `Storage.read`."""
-        import obstore
-
-        content = bytearray()
-        with self._translate_errors("read", path):
-            try:
-                for chunk in obstore.get(self._store, path).stream():
-                    content += chunk
-                    if len(content) > limit:
-                        break
-            except FileNotFoundError as error:
-                if "NoSuchBucket" in str(error):
-                    raise
-                return None
-        if len(content) > limit:
-            raise OutputError(f"{path} in {self} is larger than {limit:,} bytes; remove it")
-        return bytes(content)
+        found = wait_for(self._store.read(path, limit))
+        return found.data if found is not None else None
 
     def names(self, folder: str) -> list[str]:
         """See `Storage.names`."""
-        import obstore
-
-        with self._translate_errors("list", folder):
-            found = obstore.list_with_delimiter(self._store, folder)
-        return [entry["path"].rpartition("/")[2] for entry in found["objects"]]
+        return [entry.path.rpartition("/")[2] for entry in wait_for(self._store.list_here(folder)).objects]
 
     def folders(self, folder: str) -> list[str]:
         """See `Storage.folders`."""
-        import obstore
-
-        with self._translate_errors("list", folder):
-            found = obstore.list_with_delimiter(self._store, folder or None)
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"])
+        return wait_for(self._store.list_here(folder)).folders
 
     def fetch(self, file: PartFile, to: Path) -> None:
-        """Copy a file of a manifest to this machine. Raises OutputError, also if its SHA-256 differs."""
-        import obstore
+        """Copy a file of a manifest to this machine, of which at most its size in the manifest is read.
 
+        Raises OutputError, also if its size or its SHA-256 differs.
+        """
         to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial, digest = to.with_name(f"{to.name}.partial"), hashlib.sha256()
-        with self._translate_errors("read", file.path), partial.open("wb") as written:
-            for chunk in obstore.get(self._store, file.path).stream():
+        with partial.open("wb") as written:
+            for start in range(0, file.bytes, _RANGE_BYTES):
+                length = min(_RANGE_BYTES, file.bytes - start)
+                chunk = wait_for(self._store.read_range(file.path, start, length))
                 written.write(chunk)
                 digest.update(chunk)
-                if written.tell() > file.bytes:
+                if len(chunk) != length:
                     break
-        if digest.hexdigest() != file.sha256:
+            is_whole = written.tell() == file.bytes
+        if not is_whole or digest.hexdigest() != file.sha256:
             raise OutputError(f"{file.path} isn't what its manifest names: it was changed or damaged after its commit")
         partial.rename(to)
-
-    @contextmanager
-    def _translate_errors(self, action: str, path: str) -> Iterator[None]:
-        from obstore.exceptions import BaseError
-
-        try:
-            yield
-        except (BaseError, OSError, ValueError) as error:
-            raise translate(error, action, path, str(self)) from None
 
 
 OutputLocation = Path | BucketReader

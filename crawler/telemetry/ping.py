@@ -48,7 +48,7 @@ async def ping(config: Config, event: Event, text: str = "", clock: Clock | None
             connections=1,
             max_page_bytes=_MAX_ANSWER_BYTES,
             ca_file=config.tls.ca_file,
-            proxy=config.network.proxy_url,
+            proxy=config.proxy,
         ) as transport:
             for pause_s in _PAUSES_S:
                 await (clock or SystemClock()).sleep(pause_s)

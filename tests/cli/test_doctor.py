@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from crawler.cli.doctor_checks import run_checks
@@ -57,6 +58,15 @@ async def test_where_all_is_well_nothing_has_a_remedy(tmp_path):
     assert "http://127.0.0.1" in findings["hosts of fc"].seen
     assert ill(findings) == {}
     assert findings["configuration"].seen == "1 account, 2 tables"
+
+
+async def test_a_proxy_of_the_environment_that_is_not_used_is_said(tmp_path):
+    """T42: with the setting that would use it; it isn't a problem by itself."""
+    async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
+        config = msgspec.structs.replace(here.config(tables=TABLES), unused_proxy="HTTPS_PROXY")
+        found = {finding.subject: finding for finding in await run_checks(config, here.surroundings())}
+    assert found["proxy"].is_well
+    assert found["proxy"].seen.startswith("HTTPS_PROXY is set and isn't used; [network] proxy")
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,19 @@ def test_version(tmp_path):
     assert acs_inventory("--version", cwd=tmp_path) == (0, f"acs-inventory {__version__}\n", "")
 
 
+def test_a_line_break_at_the_end_of_a_key_is_said_and_left_out(tmp_path):
+    """F84: a secret of Kubernetes often ends with one, and no key does."""
+    account = '[[accounts]]\nid = "1000000000000001"\n[accounts.credentials]\ntype = "access_key"\n'
+    keys = 'access_key_id = "LTAI0001"\naccess_key_secret = "${SECRET}"\n'
+    (tmp_path / "good.toml").write_text(account + keys)
+    environ = {"SECRET": "canary\n", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "canary\r\n", "UNUSED": "\n"}
+    code, out, err = acs_inventory("policy", "--config", "good.toml", cwd=tmp_path, env=environ)
+    assert code == 0
+    assert out
+    warning = "acs-inventory: warning: the environment variable {} ends with a line break, which is left out"
+    assert err.splitlines() == [warning.format("ALIBABA_CLOUD_ACCESS_KEY_SECRET"), warning.format("SECRET")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -159,7 +172,7 @@ def test_version(tmp_path):
         (["crawl", "--config", "open.toml"], "chmod"),
         (["crawl", "--config", "good.toml", "--table", "fc_funktions"], "did you mean 'fc_functions'"),
         (["crawl", "--config", "good.toml", "--account", "7"], "7"),
-        (["crawl", "--config", "good.toml", "--output", "s3://bucket/a?b"], "s3://bucket/prefix"),
+        (["crawl", "--config", "good.toml", "--output", "s3://bucket/a?b"], "a part in its prefix that can't be used"),
         (["crawl", "--config", "good.toml", "--output", "good.toml"], "good.toml"),
         (["tables", "nope"], "No table is called"),
         (["tables", "fc_functions", "--check-sdk"], "give no TABLE"),

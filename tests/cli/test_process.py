@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import resource
+import socket
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import requests.utils
 
+from crawler.cli import process
 from crawler.cli.emulate import write_config
+from crawler.client.proxies import ProxyRule
 from crawler.run.system import open_share
 from tests.support.crawl_runner import fast_cloud, site
 
@@ -24,15 +30,22 @@ process.keep_memory_private = lambda: None
 from crawler.cli import main
 main()
 """
+# The start of any command: what runs in the command's place tells what it finds.
 CHILD = """
-import ctypes, resource
-from crawler.cli.inputs import load
-from crawler.errors import ConfigError
-try:
-    load(None)
-except ConfigError:
-    print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+import ctypes, importlib, json, os, resource, sys
+module = importlib.import_module("crawler.cli.main")
+def probe():
+    core, dumpable = resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
+    left = {name: value for name, value in os.environ.items() if "prox" in name.lower() or name == "NETRC"}
+    found = {"core": core, "dumpable": dumpable, "left": left, "aside": module.process.set_aside}
+    import requests.utils
+    url = "https://catalog.example/x"
+    found["requests"] = [requests.utils.get_environ_proxies(url), requests.utils.get_netrc_auth(url)]
+    print(json.dumps(found))
+module._run = probe
+module.main()
 """
+ROOT = Path(__file__).parents[2]
 LIMIT = 128
 ALLOWED = 112
 
@@ -75,11 +88,57 @@ async def test_a_crawl_under_a_low_limit_is_complete_and_stays_below_it(tmp_path
     assert 20 < most <= ALLOWED
 
 
-def test_a_process_that_reads_a_configuration_leaves_no_dump_and_cannot_be_looked_into(tmp_path):
-    """T13, P15: before anything is read that may be a key."""
-    environ = {**os.environ, "ACS_INVENTORY_CONFIG": str(tmp_path / "none.toml")}
+def begun(**environ: str) -> dict:
+    environ = {**os.environ, **environ}
     child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, env=environ, check=True)
-    assert child.stdout.split() == ["(0,", "0)", "0"]
+    return json.loads(child.stdout)
+
+
+def test_no_command_leaves_a_dump_or_can_be_looked_into():
+    """T13, T41, P15: the process is closed before a command begins, with or without a configuration."""
+    found = begun()
+    assert (found["core"], found["dumpable"]) == ([0, 0], 0)
+
+
+def test_no_library_of_a_command_finds_a_proxy_or_a_netrc_in_the_environment(tmp_path):
+    """T17, T42: the variables are set aside before anything is loaded that would take them."""
+    (tmp_path / ".netrc").write_text("default login me password canary")
+    given = {"HTTPS_PROXY": "http://a:1", "http_proxy": "http://b:1", "All_Proxy": "http://c:1", "no_proxy": "*"}
+    found = begun(**given, HOME=str(tmp_path))
+    assert found["requests"] == [{}, None]
+    assert found["left"] == {"NETRC": os.devnull}
+    assert found["aside"] == given
+
+
+def test_the_configured_proxy_is_that_of_the_libraries(monkeypatch):
+    """T42: requests and reqwest take it from the environment, which has no other."""
+    monkeypatch.setenv("HTTPS_PROXY", "")
+    monkeypatch.setenv("NO_PROXY", "")
+    process.use_proxy(ProxyRule("http://proxy.example:3128", "near.example"))
+    assert requests.utils.get_environ_proxies("https://catalog.example")["https"] == "http://proxy.example:3128"
+    assert requests.utils.get_environ_proxies("https://near.example") == {}
+
+
+def test_a_reader_of_a_bucket_has_closed_its_process(tmp_path):
+    """T13, T41: `query --output s3://` has the bucket's keys in its environment and reads no configuration."""
+    _, allowed = resource.getrlimit(resource.RLIMIT_CORE)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environ = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ENDPOINT_URL": endpoint}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "crawler", "query", "SELECT 1", "--output", "s3://bucket/x"],
+            env={**os.environ, **environ, "PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (allowed, allowed)),
+        )
+        try:
+            silent.settimeout(60)
+            silent.accept()[0].close()
+            limits = Path(f"/proc/{process.pid}/limits").read_text()
+        finally:
+            process.kill()
+            process.wait()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("chosen", "found"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")])

@@ -17,7 +17,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from crawler.client.transport import HttpRequest, HttpResponse, Transport, tls_context
+from crawler.client.proxies import ProxyRule
+from crawler.client.tls import tls_context
+from crawler.client.transport import HttpRequest, HttpResponse, Transport
 from crawler.errors import ApiError, FatalError, TransientError
 
 CAP = 1 << 20
@@ -66,7 +68,7 @@ async def server(answer, tls: ssl.SSLContext | None = None):
 async def sent(
     url: str, *, timeout_s: float = 5.0, ca_file: Path | None = None, proxy: str = "", **request
 ) -> HttpResponse:
-    async with Transport(connections=4, max_page_bytes=CAP, ca_file=ca_file, proxy=proxy) as transport:
+    async with Transport(connections=4, max_page_bytes=CAP, ca_file=ca_file, proxy=ProxyRule(proxy)) as transport:
         return await transport.send(HttpRequest("GET", url, request.pop("headers", {}), timeout_s=timeout_s, **request))
 
 
@@ -260,6 +262,8 @@ BOMB = """
 import asyncio, sys
 from tests.soak.watched import peak_kb
 from crawler.errors import FatalError
+from crawler.client.proxies import ProxyRule
+from crawler.client.tls import tls_context
 from crawler.client.transport import HttpRequest, Transport
 
 async def main():

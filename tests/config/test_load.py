@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import trustme
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from crawler.client.rate_limit import LimitRule
 from crawler.config import load_config, parse_config
 from crawler.config.sections import Settings
 from crawler.errors import ConfigError
+from crawler.text import ends_with_line_break
 from crawler.validation import Secret
 from tests.support.config_keys import struct_keys
 from tests.support.examples import examples
@@ -28,7 +30,14 @@ EXAMPLE = ROOT / "config.example.toml"
 CANARY = "c4n4ryS3cretValue"
 ONE = '[[accounts]]\nid = "1000000000000001"\n'
 KEYS = '[accounts.credentials]\ntype = "access_key"\naccess_key_id = "${ID}"\naccess_key_secret = "${KEY}"\n'
-ENVIRON = {"ID": "LTAI0001", "KEY": CANARY, "EMPTY": "", "NAME": "prod", "SPACED": f"{CANARY} \n"}
+ENVIRON = {
+    "ID": "LTAI0001",
+    "KEY": CANARY,
+    "EMPTY": "",
+    "NAME": "prod",
+    "SPACED": f"{CANARY} {CANARY}",
+    "LINE": f"{CANARY}\r\n",
+}
 
 
 def parse(text, environ=ENVIRON):
@@ -61,7 +70,7 @@ def test_defaults_are_the_documented_ones():
 
 
 def test_every_section_is_read(tmp_path):
-    (tmp_path / "ca.pem").write_text("x")
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     config = parse(
         f"""
         [crawl]
@@ -256,6 +265,17 @@ def test_credentials_that_do_not_fit_are_refused_without_their_value(body, messa
     assert message in refusal(f"{ONE}[accounts.credentials]\n{body}")
 
 
+def test_a_line_break_at_the_end_of_a_variable_is_left_out():
+    """F84: a key from a secret of Kubernetes is the same key in `${NAME}` as in the default chain."""
+    text = (
+        f'{ONE}[accounts.credentials]\ntype = "access_key"\naccess_key_id = "${{ID}}"\naccess_key_secret = "${{LINE}}"'
+    )
+    config = parse(text)
+    assert config.accounts[0].credentials.access_key_secret.reveal() == CANARY
+    assert config.references == {"ID", "LINE"}
+    assert ends_with_line_break({**ENVIRON, "OSS_X": "x\n", "OTHER": "\n"}, config.references) == ["LINE", "OSS_X"]
+
+
 REFUSED = [
     ("", "config.toml: there is no account to crawl: add an [[accounts]] table with its id"),
     ("[crawl]\nconcurency = 1", 'config.toml: crawl.concurency isn\'t a known key: did you mean "concurrency"?'),
@@ -354,6 +374,9 @@ REFUSED = [
     ("[retry]\nmax_attempts = 21", "retry.max_attempts is 21"),
     ("[retry]\nmax_delay = 0", "retry.max_delay is 0, but must be seconds"),
     ('[tls]\nca_file = "/nowhere/ca.pem"', 'tls.ca_file is "/nowhere/ca.pem", but must be a file that can be read'),
+    ('[output]\nuri = "s3://b/x"', "output.uri has a bucket's name that is too short; a bucket has 3 to 63"),
+    ('[output]\nuri = "oss://"', "output.uri names no bucket; write oss://bucket/prefix"),
+    ('[output]\nuri = "s3://lake/a b"', "output.uri has a part in its prefix that can't be used, 'a b'"),
     ('[tls]\nca_file = "/"', "tls.ca_file is"),
     ('[tls]\nca_file = ""', "tls.ca_file is empty, but must be a path"),
     ('[catalog]\nextra = ["/nowhere"]', 'catalog.extra[0] is "/nowhere", but must be a folder'),
@@ -433,8 +456,30 @@ def test_dots_are_counted_by_line_and_neither_in_texts_nor_in_comments():
 )
 def test_a_proxy_is_taken_and_never_shown(url):
     config = parse(f'[network]\nproxy = "{url}"\n{ONE}')
-    assert config.network.proxy_url == url
+    assert config.proxy.url == url
     assert CANARY not in repr(config)
+
+
+def test_a_file_without_a_certificate_is_one_sentence_with_its_key(tmp_path):
+    """T43: the configuration is refused, so that every command says it, doctor too."""
+    (tmp_path / "ca.pem").write_text("<!DOCTYPE html>")
+    message = refusal(f'[tls]\nca_file = "{tmp_path}/ca.pem"\n{ONE}')
+    assert f"tls.ca_file names a file (looked for {tmp_path}/ca.pem) that is a web page" in message
+
+
+def test_the_environments_proxy_is_used_only_where_the_file_asks_for_it():
+    """T42: and its variable is remembered where it is set and not used."""
+    environ = {**ENVIRON, "HTTPS_PROXY": f"http://me:{CANARY}@proxy.example:3128", "NO_PROXY": ".corp.example"}
+    unasked = parse(ONE, environ)
+    assert (unasked.proxy.url, unasked.unused_proxy) == ("", "HTTPS_PROXY")
+    asked = parse(f'[network]\nproxy = "environment"\n{ONE}', environ)
+    assert (asked.proxy.url, asked.proxy.no_proxy) == (environ["HTTPS_PROXY"], ".corp.example")
+    assert asked.unused_proxy == ""
+    assert CANARY not in repr(asked) + json.dumps(asked.public())
+    environ["HTTPS_PROXY"] = f"socks5://{CANARY}"
+    assert "HTTPS_PROXY of the environment can't be used" in refusal(
+        f'[network]\nproxy = "environment"\n{ONE}', environ
+    )
 
 
 @pytest.mark.parametrize(
@@ -576,7 +621,7 @@ def test_a_mistake_in_a_file_names_the_file(tmp_path):
 def test_relative_paths_are_taken_from_the_working_directory(tmp_path):
     (tmp_path / "etc").mkdir()
     (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "ca.pem").write_text("x")
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "work" / "ca.pem"))
     text = '[output]\nuri = "./snapshots"\n[tls]\nca_file = "ca.pem"\n[catalog]\nextra = ["."]\n'
     text += f'{ONE}[accounts.credentials]\ntype = "oidc_role_arn"\noidc_token_file = "token"'
     config = load_config(write(tmp_path / "etc" / "config.toml", text), {}, cwd=tmp_path / "work")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 from collections import Counter
 from contextlib import AsyncExitStack
 
 import pytest
+import trustme
 
 from crawler.audit.database import connect, open_snapshot
 from crawler.cli.doctor_checks import run_checks
@@ -20,6 +22,7 @@ from crawler.run.run import crawl
 from crawler.run.system import System
 from tests.support import command_server
 from tests.support.crawl_runner import Site, fast_cloud, site
+from tests.support.hostile_store import hostile_store, said
 from tests.support.object_stores import KEY_ID, KEY_SECRET, FakeStore, s3_server, served
 
 TABLES = ["fc_functions", "fc_layers"]
@@ -40,11 +43,11 @@ class Output:
         self.environ = environ
         self.surroundings = System(environ=environ, home=cloud.folder)
 
-    def config(self, **crawl_keys):
+    def config(self, more="", **crawl_keys):
         folder = json.dumps(str(self.cloud.output))
         crawl_keys.setdefault("tables", TABLES)
         return self.cloud.config(
-            change=lambda text: text.replace(f"uri = {folder}", f'uri = "{self.uri}"'), **crawl_keys
+            more, change=lambda text: text.replace(f"uri = {folder}", f'uri = "{self.uri}"'), **crawl_keys
         )
 
     async def crawl(self, **crawl_keys):
@@ -64,13 +67,11 @@ def server(tmp_path_factory):
 @pytest.fixture(params=["server", "s3", "oss"])
 async def output(request, cloud, monkeypatch):
     async with AsyncExitStack() as stack:
-        monkeypatch.setenv("HTTP_PROXY", "")
         if request.param == "server":
             yield Output(cloud, f"s3://inventory/{cloud.folder.name}", request.getfixturevalue("server"))
             return
         store = FakeStore(request.param)
         environ = await stack.enter_async_context(served(store))
-        monkeypatch.setenv("HTTP_PROXY", environ.pop("HTTP_PROXY", ""))
         yield Output(cloud, f"{request.param}://inventory/lake", environ)
 
 
@@ -102,7 +103,6 @@ async def test_damaged_part_in_a_bucket_is_not_read(cloud, monkeypatch):
     """F54"""
     store = FakeStore("s3")
     async with served(store) as environ:
-        monkeypatch.setenv("HTTP_PROXY", "")
         output = Output(cloud, "s3://inventory/lake", environ)
         result = await output.crawl()
         path = result.manifest.tables["fc_functions"].files[0].path
@@ -116,7 +116,6 @@ async def test_keys_for_oss_come_from_where_the_crawl_has_its_own(cloud, monkeyp
     """The default chain: environment, CLI profile and so on."""
     store = FakeStore("oss")
     async with served(store) as environ:
-        monkeypatch.setenv("HTTP_PROXY", environ["HTTP_PROXY"])
         names = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY_ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY_SECRET}
         where = {name: environ[name] for name in ("OSS_ENDPOINT", "OSS_REGION")}
         output = Output(cloud, "oss://inventory", {**where, **names})
@@ -139,6 +138,37 @@ async def test_bucket_that_cannot_be_written_is_exit_2_before_anything_is_asked(
         assert not finding.is_well
         assert "403 AccessDenied" in finding.seen
     assert len(store.requests) < 10
+
+
+async def test_a_crawl_into_a_store_that_redirects_asks_the_cloud_for_nothing(cloud):
+    """T15, T41: the sentence names the host, which gets no request."""
+    async with hostile_store(said(b"x"), host="127.0.0.2") as other:
+        answer = said(b"", f"Location: {other.url}/x", status="307 Temporary Redirect")
+        async with hostile_store(answer) as store:
+            output = Output(cloud, "s3://inventory/lake", store.environ())
+            with pytest.raises(ConfigError, match=r"a redirect to 127\.0\.0\.2:[0-9]+, which isn't followed"):
+                await output.crawl()
+    assert other.connections == 0
+    assert not any("canary-secret" in str(asked.headers) for asked in store.asked)
+
+
+async def test_the_doctor_names_a_certificate_that_isnt_trusted_and_trusts_the_configured_one(cloud, tmp_path):
+    """T44."""
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(str(tmp_path / "store.pem"))
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    refusal = said(b"<Error><Code>AccessDenied</Code></Error>", status="403 Forbidden")
+
+    async def finding(more):
+        config = output.config(more)
+        return next(one for one in await run_checks(config, output.surroundings) if one.subject == "output")
+
+    async with hostile_store(refusal, tls=tls) as store:
+        output = Output(cloud, "s3://inventory/lake", store.environ())
+        seen = (await finding("")).seen
+        assert "the server's TLS isn't trusted" in seen
+        assert "[tls] ca_file" in seen
+        assert "403 AccessDenied" in (await finding(f'[tls]\nca_file = "{tmp_path}/store.pem"\n')).seen
 
 
 @pytest.mark.parametrize("output", ["server"], indirect=True)

@@ -8,7 +8,6 @@ import random
 import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from crawler.snapshot import (
     read_manifest,
 )
 from crawler.snapshot.location import bucket_place
+from crawler.snapshot.s3.client import RetryPauses
 from tests.support.object_stores import FakeStore, s3_server, served
 from tests.support.snapshot_fakes import (
     NEW,
@@ -40,9 +40,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    quick = {"init_backoff": timedelta(milliseconds=1), "max_backoff": timedelta(milliseconds=2), "base": 2}
-    retries = {"max_retries": 1, "backoff": quick, "retry_timeout": timedelta(seconds=5)}
-    monkeypatch.setattr("crawler.snapshot.object_store._RETRIES", retries)
+    monkeypatch.setattr("crawler.snapshot.s3.client.RETRIES", RetryPauses(1, 0.001, 0.002))
 
 
 @dataclass
@@ -90,15 +88,14 @@ class Site:
 
 
 @pytest.fixture(params=["s3", "oss"])
-async def fake(request, monkeypatch):
+async def fake(request):
     store = FakeStore(request.param)
     async with served(store) as environ:
-        monkeypatch.setenv("HTTP_PROXY", environ.pop("HTTP_PROXY", ""))
         yield Site(f"{request.param}://inventory/lake/x", environ, store)
 
 
 @pytest.fixture(params=["server", "s3", "oss"])
-async def site(request, monkeypatch):
+async def site(request):
     """A real S3 server, the fake of one, and the fake of OSS."""
     async with AsyncExitStack() as stack:
         if request.param == "server":
@@ -107,7 +104,6 @@ async def site(request, monkeypatch):
         else:
             store = FakeStore(request.param)
             environ = await stack.enter_async_context(served(store))
-            monkeypatch.setenv("HTTP_PROXY", environ.pop("HTTP_PROXY", ""))
             yield Site(f"{request.param}://inventory/lake/x", environ, store)
 
 

@@ -37,7 +37,7 @@ _FILTER, _NEW_LISTENER = 1, 8
 # Modules that commands import while they run.
 _MODULES = (
     *("_strptime", "ctypes", "encodings.idna", "anyio._backends._asyncio", "arro3.io", "dateutil.relativedelta"),
-    *("duckdb", "obstore", "orjson", "pyarrow.parquet", "uvloop", "rich.live", "rich.table"),
+    *("duckdb", "aiohttp", "orjson", "pyarrow.parquet", "uvloop", "rich.live", "rich.table"),
 )
 
 

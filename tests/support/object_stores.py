@@ -20,11 +20,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-import obstore
 from aiohttp import web
 
 from crawler.snapshot.location import bucket_place
-from crawler.snapshot.object_store import open_store
+from crawler.snapshot.object_store import ObjectStore
+from crawler.snapshot.s3.connection import wait_for
 
 KEY_ID, KEY_SECRET = "testkeyid0001", "testkeysecret0001"
 BUCKET = "inventory"
@@ -47,10 +47,10 @@ def s3_server(folder: Path) -> Iterator[dict[str, str]]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
     try:
-        wait_for(url, process, folder / "log")
+        wait_until_up(url, process, folder / "log")
         environ = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": KEY_SECRET}
         # A bucket exists as soon as it has an object.
-        obstore.put(open_store(bucket_place(f"s3://{BUCKET}", environ, folder)), "first", b"")
+        wait_for(ObjectStore(bucket_place(f"s3://{BUCKET}", environ, folder)).put("first", b""))
         make_table_bucket(ports)
         yield {**environ, "CATALOG": f"http://127.0.0.1:{ports[-1]}"}
     finally:
@@ -79,7 +79,7 @@ def free_ports(number: int) -> list[int]:
     return found
 
 
-def wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
+def wait_until_up(url: str, process: subprocess.Popen, log: Path) -> None:
     for _ in range(600):
         try:
             urllib.request.urlopen(f"{url}/healthz", timeout=5).close()
@@ -238,7 +238,7 @@ def sha256(text: str) -> str:
 
 @asynccontextmanager
 async def served(store: FakeStore) -> AsyncIterator[dict[str, str]]:
-    """Serve the fake on loopback; yield its environment. OSS needs the bucket in the host, so the fake is a proxy."""
+    """Serve the fake on loopback; yield its environment. OSS has the bucket in the host, a name that means loopback."""
     application = web.Application(client_max_size=1 << 30)
     application.router.add_route("*", "/{path:.*}", store.answer)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
@@ -249,11 +249,10 @@ async def served(store: FakeStore) -> AsyncIterator[dict[str, str]]:
     try:
         if store.kind == "oss":
             yield {
-                "OSS_ENDPOINT": f"http://{HOST}",
+                "OSS_ENDPOINT": f"http://{HOST}:{port}",
                 "OSS_REGION": "cn-hangzhou",
                 "OSS_ACCESS_KEY_ID": KEY_ID,
                 "OSS_ACCESS_KEY_SECRET": KEY_SECRET,
-                "HTTP_PROXY": f"http://127.0.0.1:{port}",
             }
         else:
             yield {

@@ -104,7 +104,7 @@ def test_tls_contexts_are_made_in_one_place(sources):
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in {"create_default_context", "SSLContext"}
     }
-    assert makers == {"crawler/client/transport.py"}
+    assert makers == {"crawler/client/tls.py"}
 
 
 GUARD = """

@@ -1,8 +1,9 @@
 """Providers of credentials, one for each type of the official credentials library.
 
 Read `base` (credentials and protocols), `spec` (the configuration), `chain` (configuration → provider, and the default
-chain), then `refresh` (renewal by a single flight), and last the sources: `sts`, `metadata` and `profiles`.
-Nothing here opens a connection: the caller passes an `StsClient` for STS and an `HttpFetch` for metadata services.
+chain), then `refresh` (renewal by a single flight), and last the sources: `sts`, `metadata`, `cli_profiles` and
+`ini_profiles`. Nothing here opens a connection: the caller passes an `StsClient` for STS and an `HttpFetch` for
+metadata services.
 """
 
 from __future__ import annotations

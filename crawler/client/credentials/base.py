@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import anyio
 
 from crawler.errors import CredentialsError
+from crawler.text import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -199,13 +200,13 @@ class FailedProvider:
 
 
 async def read_text(path: Path, what: str) -> str:
-    """Return the text of a file. Raises CredentialsError with the file and the reason if it can't be read."""
+    """Return the text of a file, see `decode_text`. Raises CredentialsError with the file and the reason."""
     try:
-        return await anyio.Path(path).read_text(encoding="utf-8")
+        return decode_text(await anyio.Path(path).read_bytes())
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
     except ValueError:
-        reason = "not UTF-8 text"
+        reason = "not UTF-8 or UTF-16 text"
     # Raised here, so that the decoder's error, which holds the bytes of the file, isn't its context.
     raise CredentialsError(f"{what} {path} can't be read: {reason}")
 

@@ -1,8 +1,8 @@
 """Makes the provider of an account. The default chain tries the sources of the official library in its order.
 
 Order and conditions: alibabacloud-credentials 1.0.12, `provider/default.py` and `utils/auth_util.py`, checked
-2026-11-22. One difference: a profile that only the library supports (a sign-in by browser, a program, an RSA key pair)
-ends the search, because the next source would mean another identity than the one that all other tools use.
+2026-11-22. One difference: a profile that only the vendor's tools support (a sign-in by browser, a program, an RSA key
+pair) ends the search, because the next source would mean another identity than the one that all other tools use.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from crawler.client.credentials.base import (
     UnsupportedProfileError,
     checked_keys,
 )
+from crawler.client.credentials.cli_profiles import cli_profile
+from crawler.client.credentials.ini_profiles import ini_profile
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
-from crawler.client.credentials.profiles import cli_profile, ini_profile
 from crawler.client.credentials.refresh import DiscoveredProvider
 from crawler.client.credentials.spec import (
     AccessKeySpec,

@@ -26,6 +26,7 @@ _ROLES_URL = f"{METADATA}/latest/meta-data/ram/security-credentials/"
 # Long enough for the two requests that follow. Each refresh gets a new token.
 _TOKEN_TTL_S = 60
 _OK = 200
+_URI_VARIABLE = "ALIBABA_CLOUD_CREDENTIALS_URI"
 _METADATA_TOKEN = re.compile(r"[!-~]{1,4096}")
 _ELSEWHERE = "is this an ECS instance with a RAM role and metadata in token mode?"
 
@@ -52,14 +53,17 @@ def ecs_role(context: ProviderContext, role_name: str | None = None) -> Provider
     return RefreshingProvider(f"ECS RAM role {given}".rstrip(), fetch, context.clock)
 
 
-def uri_credentials(context: ProviderContext) -> Provider:
-    """Return a provider for `$ALIBABA_CLOUD_CREDENTIALS_URI`. Raises CredentialsError if that isn't a URL."""
-    uri = context.environ.get("ALIBABA_CLOUD_CREDENTIALS_URI", "")
+def uri_credentials(context: ProviderContext, uri: str = "", key: str = _URI_VARIABLE) -> Provider:
+    """Return a provider for a credentials URI, by default `$ALIBABA_CLOUD_CREDENTIALS_URI`. `key` names it in messages.
+
+    Raises CredentialsError if it isn't a URL. Messages have its host alone, since its query may be a secret.
+    """
+    uri = uri or context.environ.get(_URI_VARIABLE, "")
     url = f"http:{uri}" if uri.startswith("//") else uri
     host = _host(url)
     if not host:
-        raise CredentialsError("ALIBABA_CLOUD_CREDENTIALS_URI isn't an http or https URL: correct or unset it")
-    source = f"ALIBABA_CLOUD_CREDENTIALS_URI ({host})"
+        raise CredentialsError(f"{key} isn't an http or https URL: correct it, or remove it")
+    source = f"{key} ({host})"
 
     async def fetch() -> Credentials:
         return _successful(await _body(context, "GET", url, {}, source, "check what listens there"), source)

@@ -38,6 +38,8 @@ class LakeSettings:
     namespace: str = DEFAULT_NAMESPACE
     output_id: str = ""
     umask: int = 0o077
+    # Certificate authorities of a REST catalog, in place of the system's.
+    ca_file: Path | None = None
 
     @property
     def base(self) -> str:

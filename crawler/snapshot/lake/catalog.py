@@ -35,11 +35,11 @@ def open_catalog(settings: LakeSettings, *, is_new: bool) -> Catalog:
 
     Raises ConfigError.
     """
-    from pyiceberg.catalog import load_catalog
+    from crawler.snapshot.lake.bound_catalogs import open_bound
 
     properties = {**_address(settings, is_new=is_new), **_storage(settings.root)}
     try:
-        catalog = load_catalog(CATALOG_NAME, **properties)
+        catalog = open_bound(CATALOG_NAME, properties, settings)
         if is_new:
             catalog.create_namespace_if_not_exists(settings.namespace)
     except Exception as error:  # noqa: BLE001 - of SQLAlchemy, requests or pyiceberg

@@ -5,16 +5,23 @@ So a copy of an output has tables of its own, and nothing needs to say to which 
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import ssl
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from crawler.errors import OutputError
 from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY, stays
 from crawler.snapshot.lake.modes import output_umask
 from crawler.snapshot.lake.places import check_folders
 from crawler.snapshot.layout import snapshot_in_path
+from crawler.snapshot.s3.connection import wait_for
+from crawler.snapshot.s3.machine_role import MachineKeys
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -30,6 +37,10 @@ if TYPE_CHECKING:
 
 LOG = "_delta_log"
 _ATTEMPTS = 5
+# delta-rs follows redirects, and no option stops it. So every host but the store's is behind this proxy, on a port
+# where no program can listen: a redirect to another host ends there.
+_RETRIES = {"max_retries": "5", "retry_timeout": "60s"}
+_NO_PROXY = "http://127.0.0.1:0"
 # Other programs may have committed, too (such as an OPTIMIZE): look for our newest commit in this many.
 _LOOKED_AT = 50
 
@@ -136,8 +147,37 @@ def _storage(root: BucketLocation) -> dict[str, str]:
     found["virtual_hosted_style_request"] = str(root.is_virtual_host).lower()
     if root.endpoint.startswith("http://"):
         found["allow_http"] = "true"
-    if root.keys is not None:
-        found["access_key_id"] = root.keys.access_key_id
-        found["secret_access_key"] = root.keys.access_key_secret
-        found["session_token"] = root.keys.security_token
-    return {f"aws_{name}": value for name, value in found.items() if value}
+    found |= _proxy(root)
+    # Without its own search for the machine's role, which would leave for other hosts.
+    keys = root.keys or wait_for(MachineKeys(root).get())
+    found["access_key_id"] = keys.access_key_id
+    found["secret_access_key"] = keys.access_key_secret
+    found["session_token"] = keys.security_token
+    if root.ca_file is not None:
+        _trust(root.ca_file)
+    return {**{f"aws_{name}": value for name, value in found.items() if value}, **_RETRIES}
+
+
+def _proxy(root: BucketLocation) -> dict[str, str]:
+    """Return the options for the configured proxy, or those that let no request leave for another host."""
+    if root.proxy:
+        return {"proxy_url": root.proxy}
+    host = urlsplit(root.endpoint).hostname or f"s3.{root.region}.amazonaws.com"
+    return {"proxy_url": _NO_PROXY, "proxy_excludes": host}
+
+
+@cache
+def _trust(ca_file: Path) -> None:
+    """Trust the authorities of a file beside the system's: delta-rs takes them from a variable alone.
+
+    The variable names a copy of both until the process ends. Raises OutputError if the copy can't be made.
+    """
+    system = ssl.get_default_verify_paths().cafile
+    try:
+        known = Path(system).read_bytes() if system else b""
+        with tempfile.NamedTemporaryFile(prefix="acs-inventory-ca-", suffix=".pem", delete=False) as copy:
+            copy.write(known + b"\n" + ca_file.read_bytes())
+    except OSError as error:
+        raise OutputError(f"a copy of {ca_file} can't be made: {os.strerror(error.errno or 0)}") from None
+    atexit.register(Path(copy.name).unlink, missing_ok=True)
+    os.environ["SSL_CERT_FILE"] = copy.name

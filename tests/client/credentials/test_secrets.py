@@ -14,8 +14,9 @@ import pytest
 from crawler.client.credentials import Credentials, assumed_role, build_provider
 from crawler.client.credentials.base import StaticProvider
 from crawler.client.credentials.chain import default_chain
+from crawler.client.credentials.cli_profiles import cli_profile
+from crawler.client.credentials.ini_profiles import ini_profile
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
-from crawler.client.credentials.profiles import cli_profile, ini_profile
 from crawler.client.credentials.spec import StsSpec
 from crawler.client.credentials.sts import oidc_role
 from crawler.errors import CredentialsError, FatalError, TransientError

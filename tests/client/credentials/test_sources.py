@@ -9,8 +9,8 @@ import pytest
 
 from crawler.client.credentials import Credentials, RoleDeniedError, assumed_role, build_provider
 from crawler.client.credentials.base import StaticProvider
+from crawler.client.credentials.cli_profiles import cli_profile
 from crawler.client.credentials.metadata import ecs_role, uri_credentials
-from crawler.client.credentials.profiles import cli_profile
 from crawler.client.credentials.spec import CredentialSpec, DefaultSpec, EcsRoleSpec, OidcSpec, ProfileSpec, RoleSpec
 from crawler.client.credentials.sts import oidc_role
 from crawler.errors import CredentialsError, DeniedError, FatalError, ReauthError, ThrottledError, TransientError
@@ -196,7 +196,7 @@ async def test_oidc_takes_what_a_pod_has_in_its_environment(tmp_path):
             await provider.get()
 
 
-@pytest.mark.parametrize(("content", "says"), [(None, "no such file"), (b"", "is empty"), (b"\xff\xfe", "not UTF-8")])
+@pytest.mark.parametrize(("content", "says"), [(None, "no such file"), (b"", "is empty"), (b"\xff\x00", "not UTF-8")])
 async def test_an_unusable_token_file_is_named(tmp_path, content, says):
     path = tmp_path / "token"
     if content is not None:
@@ -319,7 +319,19 @@ async def test_a_malformed_cli_configuration_is_named_with_what_to_do(tmp_path, 
         ({"mode": "CloudSSO"}, "signs in through a browser"),
         ({"mode": "OAuth"}, "signs in through a browser"),
         ({"mode": "External"}, "runs a program"),
-        ({"mode": "RsaKeyPair"}, "use one of AK, StsToken"),
+        ({"mode": "RsaKeyPair"}, "mode RsaKeyPair"),
+        ({"mode": "BearerToken", "bearer_token": "b"}, "mode BearerToken, which has no access key"),
+        ({"mode": "Anonymous"}, "mode Anonymous, which has no access key"),
+        ({"mode": "Foo"}, "mode Foo, which isn't supported: use one of AK, StsToken"),
+        ({"mode": ["AK"]}, "mode must be text in quotes"),
+        ({}, "neither a mode nor keys"),
+        ({"process_command": "touch x"}, "runs a program"),
+        ({"bearer_token": "b"}, "mode BearerToken"),
+        ({"private_key": "/x", "key_pair_name": "x"}, "mode RsaKeyPair"),
+        ({"cloud_sso_sign_in_url": "https://x"}, "mode CloudSSO"),
+        ({"mode": "RamRoleArnWithRoleName"}, "has no ram_role_arn"),
+        ({"mode": "CredentialsURI", "credentials_uri": "ftp://h/canary"}, "credentials_uri of profile 'prod'"),
+        ({"mode": "AK", "access_key_id": {"a": 1}, "access_key_secret": "s"}, "access_key_id must be text in quotes"),
         ({"mode": "AK", "access_key_id": "k"}, "has no access key secret"),
         ({"mode": "StsToken", "access_key_id": "k", "access_key_secret": "s"}, "has no sts_token"),
         ({"mode": "ChainableRamRoleArn", "source_profile": "prod", "ram_role_arn": ROLE}, "is its own source"),
@@ -333,7 +345,7 @@ async def test_a_malformed_cli_configuration_is_named_with_what_to_do(tmp_path, 
                 "ram_role_arn": ROLE,
                 "expired_seconds": 60,
             },
-            "expired_seconds must be 900 or more",
+            "expired_seconds must be a whole number, 900 or more",
         ),
         ({"mode": "RamRoleArn", "access_key_id": "k", "access_key_secret": "s"}, "has no ram_role_arn"),
     ],

@@ -380,8 +380,7 @@ async def test_refusal_is_one_sentence_without_url_or_key(site):
     assert caught.value.__cause__ is None
 
 
-async def test_store_that_is_not_there_is_one_sentence(monkeypatch):
-    monkeypatch.setenv("HTTP_PROXY", "")
+async def test_store_that_is_not_there_is_one_sentence():
     environ = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     gone = Site("s3://inventory/x", environ)
     with pytest.raises(

@@ -51,7 +51,7 @@ async def make_plan(session: Session) -> CrawlPlan:
     catalog = session.catalog
     needed = catalog.with_parents(session.resolved.tables)
     products = [catalog.products[key] for key in dict.fromkeys(catalog.operations[t].product for t in needed)]
-    offered = await session.regions(products, working[0].caller)
+    offered = await session.regions(products, *(identity.caller for identity in working))
     targets = _targets(session, identities, needed, offered)
     sha256 = plan_sha256(catalog, targets, session.resolved.tables)
     missing = not_offered((session.config.regions_for(identity.account) for identity in identities), offered)

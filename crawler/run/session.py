@@ -15,7 +15,7 @@ from crawler.client.clock_skew import CLOCK_WRONG
 from crawler.client.credentials import Provider, RoleDeniedError, assumed_role
 from crawler.config.resolve import ResolvedConfig
 from crawler.config.sections import Account
-from crawler.errors import ApiError, ConfigError, CredentialsError, PaginationError
+from crawler.errors import ApiError, ConfigError, CredentialsError, DeniedError, PaginationError, UnsupportedError
 from crawler.run.connection import CloudConnection, open_connection
 from crawler.run.discovery import DescribedRegions, StsCall, caller_identity, describe_regions
 from crawler.run.regions import ProductRegions
@@ -29,6 +29,8 @@ UNREACHABLE = "Unreachable"
 _MAX_SHOWN = 5
 # STS lets a caller assume a hundred roles a second; more tasks would only take memory.
 _AT_ONCE = 256
+# Accounts that are asked for the regions of a product.
+_MAX_CALLERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,10 @@ class Session:
             return None
         return SkipReason("AccountMismatch", f"The credentials of account {account.id} belong to account {actual}.")
 
-    async def regions(self, products: Iterable[Product], caller: SignedAccount) -> dict[str, ProductRegions]:
+    async def regions(self, products: Iterable[Product], *callers: SignedAccount) -> dict[str, ProductRegions]:
         """Return product → regions: from DescribeRegions, else from the catalog if it is missing or fails.
 
+        The first of the callers is asked, and the next one if it is denied or hasn't activated the product.
         The hosts that an answer names for regions without a known host are used from then on.
         """
         found: dict[str, ProductRegions] = {}
@@ -129,7 +132,7 @@ class Session:
                 continue
             ask = self._region_to_ask(product, product.regions)
             try:
-                described = await describe_regions(self.client, product, caller, ask, self.overhead["regions"])
+                described, caller = await self._describe_regions(product, ask, callers)
             except (ApiError, PaginationError) as error:
                 reason = f"its regions can't be listed, so the known ones are used: {error}"
                 self._warn("regions_not_described", product, reason)
@@ -137,6 +140,18 @@ class Session:
             self._use_answer(product, described, caller)
             found[product.key] = ProductRegions(frozenset(described.hosts))
         return found
+
+    async def _describe_regions(
+        self, product: Product, ask: str, callers: Sequence[SignedAccount]
+    ) -> tuple[DescribedRegions, SignedAccount]:
+        """Return the first answer with its caller. Raises the error of the last caller, as `describe_regions`."""
+        *others, last = callers[:_MAX_CALLERS]
+        for caller in others:
+            try:
+                return await describe_regions(self.client, product, caller, ask, self.overhead["regions"]), caller
+            except (DeniedError, UnsupportedError) as error:
+                self._log.info("regions_denied", product=product.key, account_id=caller.account_id, code=error.code)
+        return await describe_regions(self.client, product, last, ask, self.overhead["regions"]), last
 
     def _region_to_ask(self, product: Product, operation: RegionsOperation) -> str:
         """Return the region whose host is asked for the regions: an open one with a URL in the configuration, if any.

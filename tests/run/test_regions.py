@@ -222,6 +222,15 @@ async def test_f95_without_a_usable_answer_the_known_regions_are_used_with_a_war
     assert value["discovery_requests"]["regions"] == 1
 
 
+async def test_f95_another_account_is_asked_where_the_first_one_is_denied(tmp_path):
+    """F95: an account that hasn't activated a product says nothing about its regions."""
+    cloud = fast_cloud()
+    cloud.faults.add(Deny(), account=BIG, action="DescribeRegions")
+    value = await planned(tmp_path, cloud=cloud, tables='["fc_functions"]', regions='"all"')
+    assert regions_of(value) == set(cloud.spec.regions)
+    assert (value["warnings"], value["discovery_requests"]["regions"]) == ([], 2)
+
+
 async def test_f96_a_named_region_that_a_product_lacks_is_said_everywhere(tmp_path, capsys):
     """F96: in the plan, the summary and the log; a region that no product has stays an error."""
     tables = '["fc_functions", "opensearch_app_groups"]'

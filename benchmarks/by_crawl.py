@@ -21,7 +21,7 @@ def configuration(description: Path, output: Path, tables: tuple[str, ...] = TAB
         f"regions = {_toml(list(cloud['hosts']))}",
         "[output]",
         f"uri = {_toml(str(output))}",
-        'fingerprint_key = "the-benchmark-has-no-secrets"',
+        'fingerprint_key = "the-benchmark-has-no-secrets-to-protect"',
         "[rate_limits]",
         *(f"{product} = {rate}" for product in ("default", "fc", "sts")),
         "[endpoints]",

@@ -36,7 +36,7 @@ _MARKS = (
 
 
 # Much more than is kept, so that enough is left after removals, and little enough for a fast search.
-_LONGEST_READ = 4000
+LONGEST_READ = 4000
 
 
 # If a signature doesn't match, gateways quote the signed text: the access key ID and the whole request.
@@ -61,7 +61,7 @@ def clean_message(message: str, longest: int = LONGEST_MESSAGE) -> str:
     Removes queries and user names of URLs, the quoted string to sign, access key IDs, and values named Signature,
     AccessKeyId, security-token, Credential or Authorization.
     """
-    text = "".join(character if character.isprintable() else " " for character in message[:_LONGEST_READ])
+    text = "".join(character if character.isprintable() else " " for character in message[:LONGEST_READ])
     text = _ECHO.sub("[string to sign removed]", text)
     text = _QUERY.sub("", _USERINFO.sub(r"\1", text))
     text = _KEY_ID.sub("***", _NAMED_SECRET.sub(r"\1***", text))
@@ -71,7 +71,7 @@ def clean_message(message: str, longest: int = LONGEST_MESSAGE) -> str:
 
 def missing_action(message: str) -> str:
     """Return the RAM action in `… not authorized to perform 'fc:ListFunctions' on …` or `… Action: ram:GetRole`."""
-    found = _NAMED_ACTION.search(message[:_LONGEST_READ])
+    found = _NAMED_ACTION.search(message[:LONGEST_READ])
     return found.group(1) if found else ""
 
 

@@ -54,6 +54,12 @@ class Secret:
         raise TypeError("a secret can't be pickled or copied")
 
 
+class SecretName(Secret):
+    """A text that is hidden like a secret, and that opens nothing by itself, such as an access key ID."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A parsed file. `raw` has the texts as written, `values` with the environment variables of `${NAME}` filled in.
@@ -90,8 +96,12 @@ class Document:
 
     def has_reference(self, path: KeyPath) -> bool:
         """Whether the text at a key has a `${NAME}` in it."""
+        return "${" in self.text(path)
+
+    def text(self, path: KeyPath) -> str:
+        """Return the text at a key as written; "" if there is no text."""
         value = _at(self.raw, path)
-        return isinstance(value, str) and "${" in value
+        return value if isinstance(value, str) else ""
 
     def _found(self, path: KeyPath) -> str:
         """The words for the value at a key."""
@@ -193,8 +203,8 @@ def _custom(kind: type[Any], value: Any) -> Any:
     """Convert the types that msgspec doesn't know. No secret of the cloud has white space or non-ASCII characters."""
     if kind is Path and isinstance(value, str) and value and "\0" not in value:
         return Path(value)
-    if kind is Secret and isinstance(value, str) and _SECRET_TEXT.fullmatch(value):
-        return Secret(value)
+    if issubclass(kind, Secret) and isinstance(value, str) and _SECRET_TEXT.fullmatch(value):
+        return kind(value)
     raise ValueError
 
 

@@ -76,6 +76,8 @@ def crawl(
     account's credentials work; 130 and 143 stopped by a signal, nothing committed.
     """
     from crawler.cli.process import keep_memory_compact
+    from crawler.config.secrets import register_secrets
+    from crawler.run.system import System
 
     keep_memory_compact()
     config = load(config_file).with_overrides(
@@ -86,8 +88,10 @@ def crawl(
         output_format=output_format,
         publish=publish,
     )
-    common.start_logging()
-    result = crawl_and_notify(config, lambda: run_crawl(config, common, resume=resume))
+    system = System()
+    register_secrets(config, system.secrets, config.proxy.url)
+    common.start_logging(system.secrets)
+    result = crawl_and_notify(config, lambda: run_crawl(config, common, system, resume=resume))
     return print_result(result, config, common, as_json=as_json)
 
 
@@ -153,7 +157,7 @@ def print_result(result: CrawlResult, config: Config, common: CommonOptions, *, 
 
     from crawler.cli.crawl_summary import summarize
 
-    summary = summarize(result, config.output.uri)
+    summary = common.hide(summarize(result, config.output.uri))
     if as_json:
         click.echo(orjson.dumps(summary).decode())
     elif not common.is_quiet:

@@ -32,12 +32,15 @@ def doctor(common: CommonOptions, config_file: Path | None, as_json: bool) -> in
 
     Exit codes: 0 no problems; 1 at least one problem; 2 the configuration can't be read.
     """
-    from crawler.cli.doctor_checks import run_checks
+    from crawler.cli.doctor_checks import DoctorCheck, run_checks
+    from crawler.run.system import System
 
     config, problem = _load_open(config_file)
     common.log_level = common.log_level or "error"
-    common.start_logging()
-    checks = run_async(lambda: run_checks(config, open_secrets=problem))
+    system = System()
+    common.start_logging(system.secrets)
+    checks = run_async(lambda: run_checks(config, system, open_secrets=problem))
+    checks = [DoctorCheck(check.subject, common.hide(check.seen), common.hide(check.remedy)) for check in checks]
     if as_json:
         print_json([check.value() for check in checks])
     else:

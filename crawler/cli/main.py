@@ -87,6 +87,7 @@ def _run() -> int:
 def _fail(common: CommonOptions, reason: str, exit_code: int) -> int:
     from crawler.text import escape_control
 
+    reason = common.hide(reason)
     if common.log_format == "json":
         import orjson
 

@@ -10,12 +10,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from crawler.errors import CrawlError
 from crawler.local_files import expand_home
+
+if TYPE_CHECKING:
+    from crawler.secret_text import LiteralSecrets
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -91,24 +94,30 @@ class CommandError(CrawlError):
 
 @dataclass(slots=True)
 class CommonOptions:
-    """The values of the options that all commands have: logs and progress."""
+    """The values of the options that all commands have: logs and progress. `secrets` are hidden in all output."""
 
     log_format: str = "console"
     log_level: str | None = None
     is_quiet: bool = False
     has_progress: bool = True
+    secrets: LiteralSecrets | None = None
 
     @property
     def shows_progress(self) -> bool:
         """Whether to show a live display on stderr."""
         return self.has_progress and not self.is_quiet and self.log_format == "console" and sys.stderr.isatty()
 
-    def start_logging(self) -> None:
+    def start_logging(self, secrets: LiteralSecrets | None = None) -> None:
         """Set up logging for the process. With a live display, the default level is warning."""
         from crawler.telemetry import logs as log
 
         level = self.log_level or ("error" if self.is_quiet else "warning" if self.shows_progress else "info")
-        log.configure(self.log_format, level)
+        self.secrets = secrets
+        log.configure(self.log_format, level, secrets=secrets)
+
+    def hide(self, value: Any) -> Any:
+        """Return a value of texts, lists and mappings without the secrets that this process sends."""
+        return value if self.secrets is None else self.secrets.hide_all(value)
 
 
 def common_options(command: _Command) -> _Command:

@@ -37,11 +37,13 @@ def plan(
     from crawler.cli.plan_text import print_plan
     from crawler.cli.plan_values import plan_value
     from crawler.config.resolve import resolve_config
+    from crawler.run.system import System
 
     config = load(config_file).with_overrides(accounts=accounts, regions=regions, tables=patterns)
-    common.start_logging()
+    system = System()
+    common.start_logging(system.secrets)
     resolved = resolve_config(config)
-    value = run_async(lambda: plan_value(resolved))
+    value = common.hide(run_async(lambda: plan_value(resolved, system)))
     if as_json:
         print_json(value)
     else:

@@ -75,7 +75,7 @@ class Sender(Protocol):
 
 
 class Client:
-    """Calls APIs for all accounts of a crawl. Its clock is that of the request builder.
+    """Calls APIs for all accounts of a crawl. Its clock and its literal secrets are those of the request builder.
 
     `total` counts the attempts of all calls. `deadline_at`, in monotonic seconds, bounds the waits before retries.
     """
@@ -91,6 +91,7 @@ class Client:
         random: Callable[[], float],
     ) -> None:
         self.clock = builder.clock
+        self.secrets = builder.secrets
         self.deadline_at: float | None = None
         self.total = RequestCounts()
         self._sender = sender
@@ -197,6 +198,7 @@ class Client:
             headers=response.headers,
             body=response.body,
             now=self.clock.now(),
+            hide=self.secrets.hide,
         )
         if error is None:
             return
@@ -226,7 +228,7 @@ class Client:
             if account.provider is not None:
                 await account.provider.get()
         except CredentialsError as error:
-            raise FatalError("InvalidCredentials", str(error)) from None
+            raise FatalError("InvalidCredentials", self.secrets.hide(str(error))) from None
 
     def _log_request(self, request: ApiRequest, account: SignedAccount, sent_at: float, outcome: str) -> None:
         """Log one debug line per request. Paths, queries and headers are never logged."""
@@ -277,5 +279,5 @@ class Client:
             await account.provider.refresh(credentials)
         except CredentialsError as failure:
             raise FatalError(
-                error.code, str(failure), http_status=error.http_status, request_id=error.request_id
+                error.code, self.secrets.hide(str(failure)), http_status=error.http_status, request_id=error.request_id
             ) from None

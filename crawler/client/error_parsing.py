@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from crawler.client.error_envelope import Envelope, is_text, read_envelope
 from crawler.client.error_rules import CLASSES, ErrorRule, ErrorRules, load_rules
 from crawler.errors import ApiError, DeniedError, FatalError, TransientError
-from crawler.text import LONGEST_MESSAGE, clean_message, http_date, missing_action
+from crawler.secret_text import has_private_key
+from crawler.text import LONGEST_MESSAGE, LONGEST_READ, clean_message, http_date, missing_action
 
 __all__ = [
     "CLASSES",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 LONGEST_CODE = 128
+_KEY_REMOVED = "[text with a private key removed]"
 # Limits are counted per second to per day; a longer hint is a malformed one.
 LONGEST_HINT_S = 7 * 86_400.0
 _NOT_OURS = "it isn't an answer of the service; check proxies, firewalls and [endpoints]"
@@ -32,6 +34,7 @@ _NOT_OURS = "it isn't an answer of the service; check proxies, firewalls and [en
 _TOO_MANY = 429
 _LONGEST_START = 100
 _XML_START = re.compile(rb"(?:<\?xml[^>]*>\s*)?<Error\b")
+Hide = Callable[[str], str]
 
 
 def error_from_response(
@@ -43,6 +46,7 @@ def error_from_response(
     body: bytes,
     now: datetime,
     parents: Collection[str] = (),
+    hide: Hide = lambda text: text,
 ) -> ApiError | None:
     """Return the error that a response is, None for a success. `body` is decompressed; `now` is aware.
 
@@ -51,33 +55,34 @@ def error_from_response(
     every body that isn't complete JSON, and one with a non-empty code, with `errors` or with `success: false` is that
     error. A 403 with another document, such as HTML, is the page of a proxy or a firewall: it says nothing about
     permissions, and is FatalError. Whether the JSON has the requested list is checked later, by pagination. `parents`:
-    the kinds of the resources that the request names.
+    the kinds of the resources that the request names. `hide` replaces the literal secrets of this process in all texts.
     """
     envelope = read_envelope(body)
     if 200 <= status < 300 and envelope.is_document and not envelope.code:
         return None
-    request_id = _request_id(headers, envelope)
+    request_id = _clean(_request_id(headers, envelope), LONGEST_CODE, hide)
     if 300 <= status < 400:
-        return TransientError("RedirectRefused", _redirect(headers), http_status=status, request_id=request_id)
+        return TransientError("RedirectRefused", _redirect(headers, hide), http_status=status, request_id=request_id)
     hint_s = retry_after_s(headers, now)
     if not envelope.is_document and (200 <= status < 300 or (status != _TOO_MANY and _is_damaged(headers, body))):
-        message = _bare("no complete JSON", status, headers, body)
+        message = _bare("no complete JSON", status, headers, body, hide)
         return TransientError(
             "InvalidResponse", message, http_status=status, request_id=request_id, retry_after_s=hint_s
         )
     if not envelope.is_document and status == 403:
-        message = f"{_bare('no error code', status, headers, body)}: {_NOT_OURS}"
+        message = f"{_bare('no error code', status, headers, body, hide)}: {_NOT_OURS}"
         return FatalError(f"Http{status}", message, http_status=status, request_id=request_id)
     return error_for_code(
         rules,
         product,
         envelope.code,
-        envelope.message or ("" if envelope.code else _bare("no error code", status, headers, body)),
+        envelope.message or ("" if envelope.code else _bare("no error code", status, headers, body, hide)),
         http_status=status,
         request_id=request_id,
         retry_after_s=hint_s,
         action=envelope.action,
         parents=parents,
+        hide=hide,
     )
 
 
@@ -92,6 +97,7 @@ def error_for_code(
     retry_after_s: float | None = None,
     action: str = "",
     parents: Collection[str] = (),
+    hide: Hide = lambda text: text,
 ) -> ApiError:
     """Return the typed error of a service's code and message, both without secrets and of bounded length.
 
@@ -99,11 +105,11 @@ def error_for_code(
     message), the message of a DeniedError ends with it, unless the bounded message shows it.
     """
     error_type = rules.error_type(product, code, message, http_status, parents)
-    text = clean_message(message)
+    text = _clean(message, LONGEST_MESSAGE, hide)
     if error_type is DeniedError:
-        missing = action or missing_action(message)
-        text = text if missing in text else f"{clean_message(message, 400)} (missing permission: {missing})".lstrip()
-    shown = clean_message(code, LONGEST_CODE) or f"Http{http_status}"
+        missing = hide(action or missing_action(message))
+        text = text if missing in text else f"{_clean(message, 400, hide)} (missing permission: {missing})".lstrip()
+    shown = _clean(code, LONGEST_CODE, hide) or f"Http{http_status}"
     return error_type(shown, text, http_status=http_status, request_id=request_id, retry_after_s=retry_after_s)
 
 
@@ -118,22 +124,29 @@ def _is_damaged(headers: Mapping[str, str], body: bytes) -> bool:
 
 
 def _request_id(headers: Mapping[str, str], envelope: Envelope) -> str:
-    found = envelope.request_id or _header(headers, "x-acs-request-id") or _header(headers, "x-fc-request-id")
-    return clean_message(found, LONGEST_CODE)
+    return envelope.request_id or _header(headers, "x-acs-request-id") or _header(headers, "x-fc-request-id")
 
 
-def _redirect(headers: Mapping[str, str]) -> str:
+def _clean(text: str, longest: int, hide: Hide) -> str:
+    """Return a service's text without secrets. A text with a private key is removed as a whole."""
+    text = text[:LONGEST_READ]
+    if has_private_key(text):
+        return _KEY_REMOVED
+    return clean_message(hide(text), longest)
+
+
+def _redirect(headers: Mapping[str, str], hide: Hide) -> str:
     """Name only the host of a redirect: its path and query may repeat those of the request."""
     try:
         host = urlsplit(_header(headers, "location")).hostname
     except ValueError:
         host = None
-    to = f"to {clean_message(host, 253)}" if host else "without naming another host"
+    to = f"to {_clean(host, 253, hide)}" if host else "without naming another host"
     return f"the answer is a redirect {to}, and a signed request stays at its host: check the endpoint"
 
 
-def _bare(lack: str, status: int, headers: Mapping[str, str], body: bytes) -> str:
-    kind = clean_message(_header(headers, "content-type"), 80) or "no content type"
+def _bare(lack: str, status: int, headers: Mapping[str, str], body: bytes, hide: Hide) -> str:
+    kind = _clean(_header(headers, "content-type"), 80, hide) or "no content type"
     return f"HTTP {status} and {lack} in the body ({len(body)} bytes, {kind})"
 
 

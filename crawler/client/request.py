@@ -12,12 +12,17 @@ from crawler.client.endpoints import Endpoints
 from crawler.client.signing import canonical_query, new_nonce, percent_encode, sign
 from crawler.client.transport import HttpRequest
 from crawler.errors import CredentialsError, FatalError
+from crawler.secret_text import LiteralSecrets
 from crawler.text import is_encodable
 
 # Enough for the targets that are crawled at the same time.
 MAX_CACHED_ENDPOINTS = 4096
 # The product whose host is asked first, and by whose date the snapshot is dated.
 STS = "sts"
+
+
+# The secrets among the parameters of STS.
+SECRET_PARAMETERS = ("OIDCToken", "ExternalId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +55,23 @@ def expand_path(template: str, parameters: Mapping[str, str]) -> str:
 
 
 class RequestBuilder:
-    """Resolves the endpoint of a request and signs it. Signatures are dated by `clock`, corrected for each host."""
+    """Resolves the endpoint of a request and signs it. Signatures are dated by `clock`, corrected for each host.
 
-    def __init__(self, endpoints: Endpoints, clock: ClockSkews, *, timeout_s: float, user_agent: str) -> None:
+    Every secret that a request carries is added to `secrets` before it is sent.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        clock: ClockSkews,
+        *,
+        timeout_s: float,
+        user_agent: str,
+        secrets: LiteralSecrets | None = None,
+    ) -> None:
         self.clock = clock
+        self.secrets = secrets or LiteralSecrets()
+        self._sent: dict[str, Credentials] = {}
         self._resolve = lru_cache(MAX_CACHED_ENDPOINTS)(endpoints.resolve)
         self._timeout_s = timeout_s
         self._user_agent = user_agent
@@ -66,6 +84,7 @@ class RequestBuilder:
         Raises ConfigError for a product without an endpoint, FatalError `InvalidCredentials` for keys that no header
         can hold.
         """
+        self._register(request, account_id, credentials)
         endpoint = self._resolve(request.product, request.region_id, account_id)
         query = canonical_query(request.query)
         body = canonical_query(request.form).encode() if request.form is not None else b""
@@ -91,3 +110,11 @@ class RequestBuilder:
             raise FatalError("InvalidCredentials", str(error)) from None
         url = f"{endpoint.url}{request.path}" + (f"?{query}" if query else "")
         return HttpRequest(method, url, signed, body, self._timeout_s, request.max_bytes)
+
+    def _register(self, request: ApiRequest, account_id: str, credentials: Credentials | None) -> None:
+        if credentials is not None and self._sent.get(account_id) is not credentials:
+            self._sent[account_id] = credentials
+            texts = (credentials.access_key_id, credentials.access_key_secret, credentials.security_token)
+            self.secrets.add(*texts, owner=account_id)
+        if request.form:
+            self.secrets.add(*(request.form.get(name, "") for name in SECRET_PARAMETERS), owner=account_id)

@@ -16,6 +16,7 @@ from crawler.client.endpoints import check_allow, check_proxy, check_template, s
 from crawler.client.proxies import FROM_ENVIRONMENT
 from crawler.config.sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
 from crawler.errors import ConfigError
+from crawler.secret_text import SHORTEST_KEY
 from crawler.text import REGION_ID, bucket_uri_problem
 from crawler.validation import Document, KeyPath, nearest
 
@@ -51,6 +52,7 @@ def check(settings: Settings, document: Document) -> None:
     _check_accounts(settings, document)
     _check_organization(settings, document)
     check_uri(document, ("output", "uri"), settings.output.uri)
+    _check_fingerprint_key(settings, document)
     _check_endpoints(settings, document)
     _check_rate_limits(settings, document)
     _check_files(settings, document)
@@ -67,6 +69,13 @@ def check_uri(document: Document, path: KeyPath, uri: str) -> None:
         raise document.refuse(path, "a path, file:///folder, s3://bucket/prefix or oss://bucket/prefix")
     if BUCKET_URI.fullmatch(uri) and (problem := bucket_uri_problem(uri)):
         raise document.error(path, problem)
+
+
+def _check_fingerprint_key(settings: Settings, document: Document) -> None:
+    key = settings.output.fingerprint_key
+    if key is not None and len(key.reveal()) < SHORTEST_KEY:
+        accepted = f"at least {SHORTEST_KEY} random characters, such as those of `openssl rand -hex 32`"
+        raise document.refuse(("output", "fingerprint_key"), accepted)
 
 
 def _check_accounts(settings: Settings, document: Document) -> None:

@@ -23,6 +23,7 @@ from crawler.client.proxies import FROM_ENVIRONMENT, ProxyRule, environment_prox
 from crawler.client.rate_limit import LimitRule
 from crawler.config.checks import PRODUCTS, check, check_uri, is_secret
 from crawler.config.document import read_document, referenced
+from crawler.config.secrets import open_secrets
 from crawler.config.sections import ANY_URI, Account, OutputSection, Section, Settings
 from crawler.errors import ConfigError
 from crawler.local_files import expand_home
@@ -174,7 +175,8 @@ def load_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path) -> 
     text, mode = _read(place)
     document = read_document(text, source=str(place), environ=environ, is_secret=is_secret)
     config = _checked(document, environ, cwd)
-    _refuse_open_secrets(config, document, place, mode)
+    if mode & 0o077:
+        _refuse_open_secrets(config, document, place, mode)
     return config
 
 
@@ -256,16 +258,10 @@ def _read(place: Path) -> tuple[str, int]:
 
 
 def _refuse_open_secrets(config: Config, document: Document, place: Path, mode: int) -> None:
-    if not mode & 0o077:
-        return
-    paths: list[KeyPath] = [("output", "fingerprint_key")]
-    for index in range(len(config.accounts)):
-        paths += [("accounts", index, "credentials", key) for key in ("access_key_secret", "security_token")]
-    for path in paths:
-        if document.is_literal(path):
-            seen = document.error(path, f"is in clear in a file that others may open (mode {mode:04o})")
-            remedy = f"run `chmod 600 {shlex.quote(str(place))}`, or take it from the environment as ${{NAME}}"
-            raise OpenSecretsError(str(seen), remedy, config)
+    for path in open_secrets(config, document):
+        seen = document.error(path, f"is in clear in a file that others may open (mode {mode:04o})")
+        remedy = f"run `chmod 600 {shlex.quote(str(place))}`, or take it from the environment as ${{NAME}}"
+        raise OpenSecretsError(str(seen), remedy, config)
 
 
 def _located(settings: Settings, environ: Mapping[str, str], cwd: Path | None) -> Settings:

@@ -86,6 +86,7 @@ class OutputSection(Section, frozen=True, kw_only=True):
         Literal["fingerprint", "mask", "keep"], Meta(description='one of "fingerprint", "mask", "keep"')
     ] = "fingerprint"
     unknown: Annotated[Literal["fingerprint", "keep"], Meta(description='"fingerprint" or "keep"')] = "fingerprint"
+    fingerprint_scope: Annotated[Literal["account", "all"], Meta(description='"account" or "all"')] = "account"
     fingerprint_key: Key | None = None
     umask: Annotated[
         str,

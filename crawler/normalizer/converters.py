@@ -15,7 +15,7 @@ from crawler.catalog.columns import Column
 from crawler.normalizer.exact_json import InvalidJsonError, parse, toggle_initial_case
 from crawler.normalizer.extra import Convert, ExtraEntry, ExtraFields, path_name
 from crawler.normalizer.local_times import with_offsets
-from crawler.normalizer.redaction import Redaction
+from crawler.normalizer.redaction import Mode, Redaction
 from crawler.normalizer.scalars import read_json, read_string, reader
 from crawler.text import is_encodable
 
@@ -25,13 +25,17 @@ _Target = tuple[str, type | None, Convert, Convert]
 
 
 class Compiler:
-    """Compiles the functions for one redaction. `scan_texts` also scans every text (see `has_secret_markers`)."""
+    """Compiles the functions for one mode. `scan_texts` also scans every text and name (see `has_secret_markers`).
 
-    def __init__(self, redaction: Redaction, *, scan_texts: bool, unknown: Callable[[Any], Any] | None = None) -> None:
-        """`unknown` redacts unknown fields for `_extra`; by default that of the redaction."""
-        self._redaction = redaction
+    Each function redacts by the redaction of its record. `unknown` redacts unknown fields for `_extra`.
+    """
+
+    def __init__(
+        self, mode: Mode, *, scan_texts: bool, unknown: Callable[[Redaction, Any], Any] = Redaction.unknown
+    ) -> None:
+        self._mode = mode
         self._scan_texts = scan_texts
-        self._unknown = unknown or redaction.unknown
+        self._unknown = unknown
 
     def convert(self, column: Column) -> Convert:
         """Return the function for a column and its children."""
@@ -54,7 +58,7 @@ class Compiler:
         zoned = {wire: column.zone for wire, column in columns.items() if column.zone}
         known = {wire: self._target(column, (names or {}).get(wire)) for wire, column in columns.items()}
         by_wire = {toggle_initial_case(wire): target for wire, target in known.items()} | known
-        unknown = self._unknown
+        unknown, scan_texts = self._unknown, self._scan_texts
 
         def convert(value: Any, extra: ExtraFields) -> dict[str, Any] | None:
             if type(value) is not dict:
@@ -67,8 +71,8 @@ class Compiler:
             for wire, item in value.items():
                 target = by_wire.get(wire)
                 if target is None:
-                    step = path_name(wire)
-                    entries.append(ExtraEntry(step, step, unknown(item), is_unknown=True))
+                    step = path_name(extra.redaction.hide(wire) if scan_texts else wire)
+                    entries.append(ExtraEntry(step, step, unknown(extra.redaction, item), is_unknown=True))
                     count += 1
                     continue
                 name, fits, read, misfit_field = target
@@ -120,7 +124,8 @@ class Compiler:
                 return misfit(value, extra)
             row = []
             entries, count = extra.entries, len(extra.entries)
-            for name, element in value.items():
+            names = extra.redaction.hide_names(value) if scan_texts else value
+            for name, element in zip(names, value.values(), strict=True):
                 row.append((name, None if element is None else item(element, extra)))
                 if len(entries) != count:
                     extra.prefix(count, path_name(name), "*")
@@ -135,8 +140,8 @@ class Compiler:
         Empty text is null; other text that isn't JSON doesn't fit. An object or list itself is read, too, without loss.
         The text of unknown fields next to secrets is redacted even if unknown fields are kept.
         """
-        unknown = self._redaction.unknown_beside_secrets if column.has_secret else self._unknown
-        compiler = Compiler(self._redaction, scan_texts=self._scan_texts, unknown=unknown)
+        unknown = Redaction.unknown_beside_secrets if column.has_secret else self._unknown
+        compiler = Compiler(self._mode, scan_texts=self._scan_texts, unknown=unknown)
         read, misfit = compiler.convert(replace(column, is_embedded=False)), self._misfit(column)
 
         def convert(value: Any, extra: ExtraFields) -> Any:
@@ -159,47 +164,46 @@ class Compiler:
         return convert
 
     def _misfit(self, column: Column) -> Convert:
-        keep = self._redaction.secret_node if column.has_secret else self._redaction.hide_never_kept_tree
+        keep = Redaction.secret_node if column.has_secret else Redaction.hide_tree
 
         def misfit(value: Any, extra: ExtraFields) -> None:
             if value is not None:
-                extra.entries.append(ExtraEntry("", "", keep(value), is_unknown=False))
+                extra.entries.append(ExtraEntry("", "", keep(extra.redaction, value), is_unknown=False))
 
         return misfit
 
     def _secret(self, column: Column) -> Convert:
         """Return the function for a secret: it is read as any value, to check that it fits, and then redacted."""
-        misfit, redaction = self._misfit(column), self._redaction
+        misfit, is_keeping = self._misfit(column), self._mode == "keep"
         if column.kind == "json":
-            return partial(read_json, misfit, redaction.secret_tree)
+            return partial(read_json, misfit, Redaction.secret_tree)
         read = reader(column, misfit)
-        fits = str if column.kind == "string" and redaction.mode != "keep" else None
+        fits = str if column.kind == "string" and not is_keeping else None
 
         def convert(value: Any, extra: ExtraFields) -> Any:
             if type(value) is fits:
-                return redaction.fingerprint(value)
+                return extra.redaction.fingerprint(value)
             if read(value, extra) is None:
                 return None
-            if redaction.mode == "keep" and isinstance(value, str) and not is_encodable(value):
+            if is_keeping and isinstance(value, str) and not is_encodable(value):
                 return misfit(value, extra)
-            return redaction.secret(value)
+            return extra.redaction.secret(value)
 
         return convert
 
     def _scalar(self, column: Column) -> Convert:
         misfit = self._misfit(column)
         if column.kind == "json":
-            return partial(read_json, misfit, self._redaction.hide_never_kept_tree if self._scan_texts else None)
+            return partial(read_json, misfit, Redaction.hide_tree if self._scan_texts else None)
         if column.kind == "string" and self._scan_texts:
             return self._scanned_string(misfit)
         return reader(column, misfit)
 
-    def _scanned_string(self, misfit: Convert) -> Convert:
-        hide = self._redaction.hide_never_kept
-
+    @staticmethod
+    def _scanned_string(misfit: Convert) -> Convert:
         def convert(value: Any, extra: ExtraFields) -> Any:
             if isinstance(value, str) and not is_encodable(value):
                 return misfit(value, extra)
-            return read_string(misfit, hide(value), extra)
+            return read_string(misfit, extra.redaction.hide(value), extra)
 
         return convert

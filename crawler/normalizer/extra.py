@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crawler.normalizer.exact_json import to_text
+from crawler.normalizer.redaction import Redaction, distinct
 from crawler.text import is_encodable
 
 
@@ -34,8 +35,12 @@ class ExtraEntry:
 
 @dataclass(slots=True)
 class ExtraFields:
-    """The extra fields of one record, and the number of values that were converted from another type without loss."""
+    """The extra fields of one record, and the number of values that were converted from another type without loss.
 
+    `redaction` is that of the record's account and page.
+    """
+
+    redaction: Redaction
     entries: list[ExtraEntry] = field(default_factory=list)
     coerced: int = 0
 
@@ -50,7 +55,9 @@ def extra_text(extra: ExtraFields) -> str | None:
     """Return the `_extra` of a record: one JSON object with sorted paths. None without entries."""
     if not extra.entries:
         return None
-    return to_text({entry.path: entry.value for entry in sorted(extra.entries, key=lambda entry: entry.path)})
+    entries = sorted(extra.entries, key=lambda entry: entry.path)
+    paths = distinct(entry.path for entry in entries)  # two names with secrets may both have become ***
+    return to_text(dict(zip(paths, (entry.value for entry in entries), strict=True)))
 
 
 Convert = Callable[[Any, ExtraFields], Any]

@@ -29,7 +29,7 @@ from crawler.normalizer.extra import Convert, ExtraEntry, ExtraFields, extra_tex
 from crawler.normalizer.fast.gate import ENVELOPE, most_records
 from crawler.normalizer.fast.reader import FastPage, FastReader
 from crawler.normalizer.pending import DecodePool, ReadyBatch, RowContext
-from crawler.normalizer.redaction import Redaction, has_secret_markers
+from crawler.normalizer.redaction import Redaction, is_redacted
 
 if TYPE_CHECKING:
     from crawler.snapshot.rows.pending_rows import PendingRows
@@ -78,7 +78,7 @@ class RowPage:
 
         A path is a column and the fields below it (`domain.functions.algo[]`). A path that ends in `[]` gives a tuple
         per item, without nulls and empty texts. Without any path each row gives the empty tuple. Raises NormalizeError
-        for a row whose value is null or empty text: its child list can't be requested, and isn't empty.
+        for a row whose value is null, empty text or redacted: its child list can't be requested, and isn't empty.
         """
         if self.fast is not None and paths:
             columns = [self.fast.values(path) for path in paths]
@@ -93,7 +93,6 @@ class Detail:
 
     status: str
     record: Mapping[str, Any] | None = None
-    has_secret_markers: bool = False
 
 
 class Normalizer:
@@ -160,10 +159,12 @@ class Normalizer:
         self, body: bytes, context: RowContext, details: Sequence[Detail | None] = (), *, null_is_empty: bool = False
     ) -> RowPage:
         try:
-            records, token, total, unknown = self._split_envelope(parse(body), null_is_empty=null_is_empty)
-            scan_texts = has_secret_markers(body) or any(detail.has_secret_markers for detail in details if detail)
+            redaction = self._redaction.for_account(context.account_id)
+            if not details and not redaction.has_markers(body):
+                redaction = self._redaction.for_account(context.account_id, is_scanning=False)
+            records, token, total, unknown = self._split_envelope(parse(body), redaction, null_is_empty=null_is_empty)
             records = [_merged(*pair) for pair in zip(records, details, strict=True)] if details else records
-            rows, extras = self._convert(records, self._scanning if scan_texts else self._plain)
+            rows, extras = self._convert(records, redaction)
             for row, detail in zip(rows, details, strict=False):
                 if row is not None and detail is not None:
                     row[DETAILS_COLUMN] = detail.status
@@ -186,13 +187,12 @@ class Normalizer:
     def _compile(self, *, scan_texts: bool) -> Convert:
         operation = self._operation
         by_wire = {column.wire: column for column in operation.columns}
-        compiler = Compiler(self._redaction, scan_texts=scan_texts)
-        return compiler.struct(by_wire, misfit=self._no_object, names=operation.column_names)
+        compiler = Compiler(self._redaction.mode, scan_texts=scan_texts)
+        return compiler.struct(by_wire, misfit=_no_object, names=operation.column_names)
 
-    def _no_object(self, value: Any, extra: ExtraFields) -> None:
-        extra.entries.append(ExtraEntry("$", "$", self._redaction.unknown(value), is_unknown=False))
-
-    def _split_envelope(self, envelope: Any, *, null_is_empty: bool) -> tuple[list[Any], Any, Any, Counter[str]]:
+    def _split_envelope(
+        self, envelope: Any, redaction: Redaction, *, null_is_empty: bool
+    ) -> tuple[list[Any], Any, Any, Counter[str]]:
         """Return the records, the token, the total, and the unknown fields of the envelope."""
         operation, paging = self._operation, self._operation.paging
         known = {*ENVELOPE, *operation.envelope, paging.output_key, paging.total_key}
@@ -202,7 +202,8 @@ class Normalizer:
             if name is None and not (isinstance(node, dict) and "absent" in operation.accepts):
                 raise PaginationError("ListMissing", f"The answer has no {'.'.join(operation.records)!r}.")
             expected = {step, *known, *map(toggle_initial_case, (step, *known))}
-            unknown.update(f"{path}.{path_name(other)}" for other in node if other not in expected)
+            names = redaction.hide_names(other for other in node if other not in expected)
+            unknown.update(f"{path}.{path_name(other)}" for other in names)
             if name is None:
                 node = None
                 break
@@ -224,10 +225,13 @@ class Normalizer:
             raise NormalizeError("Excessive", f"The answer has {len(node)} records; a page may have {self._most}.")
         return node
 
-    def _convert(self, records: list[Any], convert: Convert) -> tuple[list[dict[str, Any] | None], list[ExtraFields]]:
+    def _convert(
+        self, records: list[Any], redaction: Redaction
+    ) -> tuple[list[dict[str, Any] | None], list[ExtraFields]]:
+        convert = self._scanning if redaction.is_scanning else self._plain
         rows, extras, item = [], [], self._operation.item
         for record in records:
-            extra = ExtraFields()
+            extra = ExtraFields(redaction)
             rows.append(convert({item: record} if item else record, extra))
             extras.append(extra)
         return rows, extras
@@ -303,6 +307,10 @@ class Normalizer:
                 yield f"{path_name(wire)} (missing, a part of the key)"
 
 
+def _no_object(value: Any, extra: ExtraFields) -> None:
+    extra.entries.append(ExtraEntry("$", "$", extra.redaction.unknown(value), is_unknown=False))
+
+
 def read_detail(body: bytes) -> Detail:
     """Parse the details of one record. Raises TransientError for a body that isn't a JSON object."""
     try:
@@ -313,7 +321,7 @@ def read_detail(body: bytes) -> Detail:
         raise TransientError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
     if type(record) is not dict or not record:
         raise TransientError("InvalidResponse", "The answer is not a JSON object with a record.", http_status=200)
-    return Detail("fetched", record, has_secret_markers(body))
+    return Detail("fetched", record)
 
 
 def _merged(record: Any, detail: Detail | None) -> Any:
@@ -349,10 +357,14 @@ def _parent_keys(batch: pa.RecordBatch, paths: Sequence[str]) -> list[tuple[str,
 
 
 def row_values(batch: pa.RecordBatch, paths: Sequence[str]) -> list[tuple[str, ...] | None]:
-    """Return, for each row, the texts at these paths, each with a single value; None if one is null or empty."""
+    """Return, for each row, the texts at these paths of one value each; None if one is null, empty or redacted."""
     columns = [_plain_values(batch, path) for path in paths]
     rows = zip(*columns, strict=True)
-    return [None if any(v is None or v == "" for v in row) else tuple(map(str, row)) for row in rows]
+    return [None if any(_is_unusable(value) for value in row) else tuple(map(str, row)) for row in rows]
+
+
+def _is_unusable(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, str) and is_redacted(value))
 
 
 def _plain_values(batch: pa.RecordBatch, path: str) -> list[Any]:
@@ -362,8 +374,18 @@ def _plain_values(batch: pa.RecordBatch, path: str) -> list[Any]:
     return found
 
 
+def _is_redacted_name(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_is_redacted_name, value))
+    return isinstance(value, str) and is_redacted(value)
+
+
 def _at(batch: pa.RecordBatch, path: str) -> list[list[str]]:
     values = _plain_values(batch, path.removesuffix("[]"))
+    if any(_is_redacted_name(value) for value in values):
+        raise NormalizeError(
+            "ParentRedacted", f"A row's {path} has a secret, which was redacted; its child list can't be requested."
+        )
     if path.endswith("[]"):
         return [[str(value) for value in found or [] if value is not None and value != ""] for found in values]
     if any(value is None or value == "" for value in values):

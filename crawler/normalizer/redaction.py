@@ -1,78 +1,33 @@
 """Replaces secrets by a keyed fingerprint or a mask, or keeps them if the configuration says so.
 
-A fingerprint is `hmac:` and 16 hex digits of HMAC-SHA-256: equal secrets have equal fingerprints in all snapshots, and
-a guess can't be tested without the key.
+A fingerprint is `hmac:` and 16 hex digits of HMAC-SHA-256: equal secrets of an account have equal fingerprints in all
+snapshots. A guess can't be tested without the key, or the right to write a value in the same account.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from crawler.normalizer.exact_json import to_text
+from crawler.secret_text import HIDDEN_CHARACTER, MARKS, MASK, LiteralSecrets, has_secret_markers, is_never_kept
 from crawler.text import is_encodable
 
+__all__ = ["MASK", "Mode", "Redaction", "Scope"]
+
 Mode = Literal["fingerprint", "mask", "keep"]
-MASK = "***"
-
-
-def base64_cores(text: bytes) -> tuple[str, ...]:
-    """Return the texts of which each Base64 text has one, if its bytes contain `text`: one for each offset modulo 3."""
-    cores = []
-    for start in range(3):
-        encoded = base64.b64encode(bytes(start) + text).decode()
-        first, end = -(-start * 8 // 6), (start + len(text)) * 8 // 6
-        cores.append(encoded[first:end])
-    return tuple(cores)
-
-
-# Never written, even with secrets = "keep": private keys (plain, in a URL, in Base64) and URLs that are credentials.
-_KEY_CORES = base64_cores(b"PRIVATE KEY")
-_SPACE = r"(?: |\+|%20)"
-
-
-_NEVER = re.compile(
-    rf"--{_SPACE}?BEGIN(?:[A-Z0-9 +]|%20){{1,80}}?PRIVATE{_SPACE}KEY|(?:Signature|security-token)(?:=|%3D)|"
-    + "|".join(map(re.escape, _KEY_CORES)),
-    re.IGNORECASE | re.ASCII,
-)
-
-
-_MARKS = tuple(
-    mark.lower().encode()
-    for mark in (
-        *("PRIVATE KEY", "PRIVATE+KEY", "PRIVATE%20KEY", *_KEY_CORES),
-        *("Signature=", "Signature%3D", "security-token=", "security-token%3D"),
-    )
-)
-
-
-# The beginnings of all secret markers: half as many searches.
-_STEMS = tuple(stem.lower().encode() for stem in ("PRIVATE", *_KEY_CORES, "Signature", "security-token"))
-
-
-# The secret markers as a case-insensitive regular expression in the syntax of RE2.
-MARKS = "|".join(re.escape(mark.decode()) for mark in _MARKS)
-
-
-def has_secret_markers(body: bytes) -> bool:
-    """Whether text in this JSON may hold a secret that is never kept, or a lone surrogate. Escapes may hide both."""
-    if b"\\u" in body:
-        return True
-    lower = body.lower()  # a case-insensitive search takes 15 times as long
-    for stem in _STEMS:  # most pages have none
-        if stem in lower:
-            return any(mark in lower for mark in _MARKS)
-    return False
-
-
-def is_never_kept(text: str) -> bool:
-    """Whether the text contains a private key or a signed URL."""
-    return _NEVER.search(text) is not None
+# The accounts within which equal secrets have equal fingerprints: one account, or all of a crawl.
+Scope = Literal["account", "all"]
+# From this size on, RE2 is faster than one search for each mark, although it compiles the marks each time.
+_LARGE_BYTES = 262_144
+# Redactions that are held: making one takes some microseconds, and a crawl may have thousands of accounts.
+_MOST_MADE = 32
 
 
 class _Hmac:
@@ -91,18 +46,64 @@ class _Hmac:
 
 
 class Redaction:
-    """The redaction of one crawl. Without a `key` masks replace fingerprints."""
+    """The redaction of one crawl, or with `for_account` of the rows of one account. Without a `key` it masks.
 
-    def __init__(self, secrets: Mode, unknown: Literal["fingerprint", "keep"], key: bytes | None) -> None:
+    `literals` are the secrets that the crawl sends: they are replaced in every text. `is_scanning` False: a page has
+    been searched and has none of them, and no secret that is never kept, so that names aren't searched again.
+    """
+
+    def __init__(
+        self,
+        secrets: Mode,
+        unknown: Literal["fingerprint", "keep"],
+        key: bytes | None,
+        *,
+        scope: Scope = "all",
+        literals: LiteralSecrets | None = None,
+        account_id: str = "",
+        is_scanning: bool = True,
+    ) -> None:
         self.mode: Mode = "mask" if secrets == "fingerprint" and key is None else secrets
+        self.scope: Scope = scope
+        self.account_id = account_id
+        self.is_scanning = is_scanning
+        self._arguments = (secrets, unknown, key)
+        self._literals = literals or LiteralSecrets()
         self._keeps_unknown = unknown == "keep"
         self._key = None if secrets == "mask" else key
-        self._hmac = None if self._key is None else _Hmac(self._key)
+        self._hmac = None if self._key is None else _Hmac(self._scoped_key(self._key))
+        self._made: dict[tuple[str, bool], Redaction] = {}
 
     @property
     def key_id(self) -> str:
         """Sixteen hex digits that identify the key without revealing it; "" without a key."""
         return "" if self._key is None else hmac.digest(self._key, b"the key's own fingerprint", "sha256").hex()[:16]
+
+    def for_account(self, account_id: str, *, is_scanning: bool = True) -> Redaction:
+        """Return the redaction of the rows of an account: its fingerprints have the account in them, by the scope.
+
+        `is_scanning` False is for a page in which `has_markers` found nothing.
+        """
+        found = self._made.get((account_id, is_scanning))
+        if found is None:
+            options: dict[str, Any] = {"scope": self.scope, "literals": self._literals}
+            found = Redaction(*self._arguments, **options, account_id=account_id, is_scanning=is_scanning)
+            if len(self._made) >= _MOST_MADE:
+                self._made.clear()
+            self._made[account_id, is_scanning] = found
+        return found
+
+    @property
+    def marks(self) -> str:
+        """A case-insensitive regular expression of RE2: a text without a match has nothing that `hide` replaces."""
+        needles = [needle.decode("latin-1") for needle in self._literals.needles(self.account_id)]
+        return "|".join([MARKS, HIDDEN_CHARACTER, *(_quoted(needle) for needle in needles)])
+
+    def has_markers(self, body: bytes) -> bool:
+        """Whether text in this JSON may hold something that `hide` replaces."""
+        if len(body) >= _LARGE_BYTES:
+            return b"\\u" in body or has_match(body, self.marks)
+        return has_secret_markers(body, self._literals.needles(self.account_id))
 
     def fingerprint(self, text: str) -> str:
         """Return the fingerprint of a text, or the mask without a key. Empty text stays."""
@@ -117,15 +118,15 @@ class Redaction:
         if value is None:
             return None
         text = value if isinstance(value, str) else to_text(value)
-        is_kept = self.mode == "keep" and not is_never_kept(text) and is_encodable(text)
-        return text if is_kept else self.fingerprint(text)
+        is_kept = self.mode == "keep" and is_encodable(text)
+        return self.hide(text) if is_kept else self.fingerprint(text)
 
     def secret_tree(self, value: Any) -> Any:
         """Redact all scalars of a JSON value as `secret` does; names and nesting stay.
 
         If secrets are kept, numbers and booleans keep their types.
         """
-        return _map_leaves(value, self.hide_never_kept if self.mode == "keep" else self.secret)
+        return self._map_leaves(value, self.hide if self.mode == "keep" else self.secret)
 
     def secret_node(self, value: Any) -> Any:
         """Redact, for `_extra`, a type mismatch in a column with a secret.
@@ -133,33 +134,83 @@ class Redaction:
         The result is one fingerprint of its JSON text; null and empty text stay. If secrets are kept, so is the value.
         """
         if self.mode == "keep" or value is None or value == "":
-            return self.hide_never_kept_tree(value)
-        return self.fingerprint(to_text(_map_leaves(value, lambda leaf: leaf)))
+            return self.hide_tree(value)
+        return self.fingerprint(to_text(_map_leaves(value, lambda leaf: leaf, list)))
 
     def unknown(self, value: Any) -> Any:
         """Redact the texts of an unknown field, for `_extra`."""
-        return _map_leaves(value, self.hide_never_kept if self._keeps_unknown else self._hide_text)
+        return self._map_leaves(value, self.hide if self._keeps_unknown else self._hide_text)
 
     def unknown_beside_secrets(self, value: Any) -> Any:
         """Redact the texts of an unknown field next to secrets: they are kept only if secrets are kept."""
-        return self.unknown(value) if self.mode == "keep" else _map_leaves(value, self._hide_text)
+        return self.unknown(value) if self.mode == "keep" else self._map_leaves(value, self._hide_text)
 
-    def hide_never_kept(self, value: Any) -> Any:
-        """Redact a text that is never kept; return other values as they are."""
-        return self.fingerprint(value) if isinstance(value, str) and is_never_kept(value) else value
+    def hide(self, value: Any) -> Any:
+        """Redact a text that is never kept, and the literal secrets in it; return other values as they are."""
+        if not isinstance(value, str):
+            return value
+        return self.fingerprint(value) if is_never_kept(value) else self._literals.hide(value, self.account_id)
 
-    def hide_never_kept_tree(self, value: Any) -> Any:
-        """Apply `hide_never_kept` to all leaves of a JSON value."""
-        return _map_leaves(value, self.hide_never_kept)
+    def hide_tree(self, value: Any) -> Any:
+        """Apply `hide` to all leaves and names of a JSON value."""
+        return self._map_leaves(value, self.hide)
+
+    def hide_names(self, names: Iterable[str]) -> list[str]:
+        """Apply `hide` to names of one object, which stay different: the second `***` becomes `*** (2)`."""
+        if not self.is_scanning:
+            return list(names)
+        return distinct(map(self.hide, names))
+
+    def _scoped_key(self, key: bytes) -> bytes:
+        """Return the key of the account's fingerprints. With its own key, no value of another account can equal it."""
+        if self.scope == "all" or not self.account_id:
+            return key
+        return hmac.digest(key, b"fingerprints of account " + self.account_id.encode(), "sha256")
 
     def _hide_text(self, value: Any) -> Any:
         return self.fingerprint(value) if isinstance(value, str) else value
 
+    def _map_leaves(self, value: Any, change: Callable[[Any], Any]) -> Any:
+        return _map_leaves(value, change, self.hide_names)
 
-def _map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
-    """Change all leaves of a value; the values of a name that an object has twice become a plain list."""
+
+def has_match(data: bytes, pattern: str) -> bool:
+    """Whether a case-insensitive regular expression of RE2 matches in the data."""
+    ends = pa.array([0, len(data)], pa.int64()).buffers()[1]
+    one = pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(data)])
+    return bool(pc.match_substring_regex(one, pattern, ignore_case=True)[0].as_py())
+
+
+_FINGERPRINT = re.compile(r"hmac:[0-9a-f]{16}")
+
+
+def is_redacted(text: str) -> bool:
+    """Whether `hide` has changed the text: no name of the service has the mask in it."""
+    return MASK in text or _FINGERPRINT.fullmatch(text) is not None
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Return the names in their order, each repeated one with its number: `***`, `*** (2)`."""
+    found: dict[str, None] = {}
+    for name in names:
+        unused, number = name, 1
+        while unused in found:
+            number += 1
+            unused = f"{name} ({number})"
+        found[unused] = None
+    return list(found)
+
+
+def _quoted(needle: str) -> str:
+    """Quote a text for RE2, which takes no escaped letters or digits."""
+    return re.sub("[^a-z0-9]", lambda match: f"\\x{{{ord(match[0]):x}}}", needle)
+
+
+def _map_leaves(value: Any, change: Callable[[Any], Any], rename: Callable[[Iterable[str]], list[str]]) -> Any:
+    """Change all leaves and names of a value; the values of a name that an object has twice become a plain list."""
     if isinstance(value, dict):
-        return {name: _map_leaves(item, change) for name, item in value.items()}
+        inner = [_map_leaves(item, change, rename) for item in value.values()]
+        return dict(zip(rename(value), inner, strict=True))
     if isinstance(value, list):
-        return [_map_leaves(item, change) for item in value]
+        return [_map_leaves(item, change, rename) for item in value]
     return change(value)

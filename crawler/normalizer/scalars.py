@@ -16,6 +16,7 @@ from typing import Any
 from crawler.catalog.columns import Column
 from crawler.normalizer.exact_json import InvalidJsonError, WireFloat, has_repeated, to_text
 from crawler.normalizer.extra import Convert, ExtraFields
+from crawler.normalizer.redaction import Redaction
 
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,18}", re.ASCII)
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
@@ -159,12 +160,12 @@ def _timestamp(misfit: Convert, unit: str, value: Any, extra: ExtraFields) -> An
     return found[0]
 
 
-def read_json(misfit: Convert, change: Callable[[Any], Any] | None, value: Any, extra: ExtraFields) -> Any:
+def read_json(misfit: Convert, change: Callable[[Redaction, Any], Any] | None, value: Any, extra: ExtraFields) -> Any:
     """Return the JSON text of a value after `change`, which turns a name that an object has twice into a list."""
     if change is not None and has_repeated(value):
         return misfit(value, extra)
     try:
-        return to_text(change(value) if change else value)
+        return to_text(change(extra.redaction, value) if change else value)
     except InvalidJsonError:
         return misfit(value, extra)
 

@@ -23,7 +23,9 @@ from crawler.client.request import RequestBuilder
 from crawler.client.retry import RetryPolicy
 from crawler.client.transport import MOST_LOOKUPS, HttpRequest, Transport
 from crawler.config import Config
+from crawler.config.secrets import register_secrets
 from crawler.run.system import System, open_share
+from crawler.secret_text import url_secrets
 
 # The default chain always tries this host, but outside the cloud nothing answers there.
 _METADATA_HOST = "100.100.100.200"
@@ -58,6 +60,7 @@ class CloudConnection:
 
     async def _fetch(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Exchange one unsigned request with a metadata service, for the credential providers."""
+        self.system.secrets.add(*headers.values(), *url_secrets(url), owner="metadata")
         timeout_s = _METADATA_TIMEOUT_S if urlsplit(url).hostname == _METADATA_HOST else _FETCH_TIMEOUT_S
         request = HttpRequest(method, url, headers, timeout_s=timeout_s, max_bytes=_MAX_FETCH_BYTES)
         response = await self._transport.send(request)
@@ -69,6 +72,7 @@ async def open_connection(
     config: Config, endpoints: Endpoints, limit_rules: Mapping[str, LimitRule], system: System
 ) -> AsyncIterator[CloudConnection]:
     """Open a connection for the block. Raises ConfigError and CatalogError before anything is sent."""
+    register_secrets(config, system.secrets, config.proxy.url)
     concurrency = _concurrency(config)
     dispatcher = Dispatcher(concurrency, system.clock)
     async with Transport(
@@ -83,6 +87,7 @@ async def open_connection(
             ClockSkews(system.clock),
             timeout_s=config.crawl.request_timeout_s,
             user_agent=f"acs-inventory/{__version__}",
+            secrets=system.secrets,
         )
         client = Client(
             transport,

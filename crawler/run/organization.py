@@ -62,7 +62,8 @@ async def _list_members(
         entry = _failed(account_id, Status.FAILED, refusal.code, refusal.message)
         return None, entry
     try:
-        listing = await list_members(session.client, directory_account.caller, session.overhead["directory"])
+        tally, secrets = session.overhead["directory"], session.system.secrets
+        listing = await list_members(session.client, directory_account.caller, tally, secrets)
     except (ApiError, PaginationError) as error:
         status = Status.DENIED if isinstance(error, DeniedError) else Status.FAILED
         request_id = error.request_id if isinstance(error, ApiError) else ""

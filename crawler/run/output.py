@@ -26,6 +26,7 @@ from crawler.run.connection import open_connection
 from crawler.run.discovery import StsCall
 from crawler.run.result import CrawlResult
 from crawler.run.system import System, open_share
+from crawler.secret_text import EVERYONE
 from crawler.snapshot import (
     BucketDestination,
     Destination,
@@ -66,7 +67,7 @@ async def open_bucket(config: Config, system: System) -> AsyncIterator[ObjectSto
     async with _provider(config, system) as provider:
 
         async def keys() -> AccessKeys:
-            return await _keys(provider)
+            return await _keys(provider, system)
 
         yield ObjectStore(location, keys)
 
@@ -82,7 +83,7 @@ async def open_location(uri: str, system: System, config: Config | None = None) 
     if _needs_provider(location):
         async with _provider(config or Config(), system) as provider:
             try:
-                keys = await _keys(provider)
+                keys = await _keys(provider, system)
             except CredentialsError as error:
                 raise OutputError(f"{uri} can't be read: {error}") from None
         location = dataclasses.replace(location, keys=keys)
@@ -114,6 +115,8 @@ def iceberg_settings(config: Config, root: Path | BucketLocation) -> LakeSetting
 
 def _bucket_location(uri: str, system: System, config: Config) -> BucketLocation:
     location = bucket_place(uri, system.environ, system.home)
+    if location.keys is not None:
+        _register(location.keys, system)
     proxy = config.proxy.url_for(location.endpoint or "https://s3.amazonaws.com")
     return dataclasses.replace(location, proxy=proxy, ca_file=config.tls.ca_file)
 
@@ -133,9 +136,17 @@ async def _provider(config: Config, system: System) -> AsyncIterator[Provider]:
         yield connection.provider(DefaultSpec(), call)
 
 
-async def _keys(provider: Provider) -> AccessKeys:
+async def _keys(provider: Provider, system: System) -> AccessKeys:
     found = await provider.get()
-    return AccessKeys(found.access_key_id, found.access_key_secret, found.security_token, found.expires_at)
+    keys = AccessKeys(found.access_key_id, found.access_key_secret, found.security_token, found.expires_at)
+    _register(keys, system)
+    return keys
+
+
+def _register(keys: AccessKeys, system: System) -> None:
+    """Add the keys to the literal secrets. Temporary ones are those of an owner, whose old ones are forgotten."""
+    texts = (keys.access_key_id, keys.access_key_secret, keys.security_token)
+    system.secrets.add(*texts, owner="output" if keys.security_token else EVERYONE)
 
 
 async def begin_writer(

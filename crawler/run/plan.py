@@ -117,6 +117,7 @@ def resume_conditions(resolved: ResolvedConfig, redaction: Redaction) -> dict[st
         "version of acs-inventory": __version__,
         "[output] secrets": redaction.mode,
         "[output] unknown": config.output.unknown,
+        "[output] fingerprint_scope": redaction.scope,
         "fingerprint key": redaction.fingerprint("the key of this crawl"),
         "[crawl] details": ", ".join(sorted(resolved.details)),
         "[opensearch] functions": ", ".join(sorted(config.opensearch.functions)),

@@ -7,8 +7,9 @@ delegated administrators of a trusted service may call it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from crawler.catalog.model import Paging
@@ -18,6 +19,7 @@ from crawler.errors import PaginationError
 from crawler.normalizer.exact_json import find
 from crawler.run.discovery import read_object
 from crawler.run.pagination import WalkStatus, pager_for
+from crawler.secret_text import LiteralSecrets
 from crawler.snapshot.manifest import SkippedMember
 from crawler.text import ACCOUNT_ID, escape_control
 
@@ -82,16 +84,19 @@ class _Page:
     digests = keys
 
 
-async def list_members(client: Client, caller: SignedAccount, tally: RequestCounts) -> MemberList:
-    """Read all pages of ListAccounts.
+async def list_members(
+    client: Client, caller: SignedAccount, tally: RequestCounts, secrets: LiteralSecrets | None = None
+) -> MemberList:
+    """Read all pages of ListAccounts, without `secrets` and others in names and statuses.
 
     Raises ApiError, and PaginationError without a list, an end or an account ID, and for more than `MAX_MEMBERS`.
     """
+    read_page = partial(_read_page, (secrets or LiteralSecrets()).clean)
     channel = client.channel(caller.account_id, "", PRODUCT, "ListAccounts")
 
     async def fetch(parameters: Mapping[str, str]) -> _Page:
         request = ApiRequest(PRODUCT, VERSION, "ListAccounts", "", "/", parameters, {}, max_bytes=_MAX_PAGE_BYTES)
-        return await client.call(request, caller, channel, _read_page, tally)
+        return await client.call(request, caller, channel, read_page, tally)
 
     walk = pager_for(_PAGING, fetch)
     members: dict[str, Member] = {}
@@ -142,7 +147,7 @@ def inactive_reason(member: Member) -> str:
     return ""
 
 
-def _read_page(body: bytes) -> _Page:
+def _read_page(clean: Callable[[str], str], body: bytes) -> _Page:
     answer = read_object(body)
     accounts = _field_of(answer, "Accounts")
     records = _field_of(accounts, "Account") if isinstance(accounts, dict) else None
@@ -150,16 +155,19 @@ def _read_page(body: bytes) -> _Page:
         raise PaginationError("ListMissing", f"{_LISTED} no list of accounts.")
     if len(records) > _MAX_PAGE_MEMBERS:
         raise PaginationError("Excessive", f"{_LISTED} {len(records)} members on a page of {_PAGING.limit}.")
-    return _Page(tuple(_member(record) for record in records), _field_of(answer, "TotalCount"))
+    return _Page(tuple(_member(record, clean) for record in records), _field_of(answer, "TotalCount"))
 
 
-def _member(record: Any) -> Member:
-    """Return the member of a record. Raises PaginationError without an account ID, since a skipped member is a gap."""
+def _member(record: Any, clean: Callable[[str], str]) -> Member:
+    """Return the member of a record, its texts without secrets by `clean`.
+
+    Raises PaginationError without an account ID, since a skipped member is a gap.
+    """
     account_id = _text_of(record, "AccountId")
     if not ACCOUNT_ID.fullmatch(account_id):
         raise PaginationError("MemberInvalid", f"{_LISTED} a member without account ID.")
-    name = escape_control(_text_of(record, "DisplayName"))[:_LONGEST_NAME]
-    return Member(account_id, name, _text_of(record, "Status"), _text_of(record, "DeletionStatus"))
+    name = escape_control(clean(_text_of(record, "DisplayName")))[:_LONGEST_NAME]
+    return Member(account_id, name, clean(_text_of(record, "Status")), clean(_text_of(record, "DeletionStatus")))
 
 
 def _text_of(record: Any, name: str) -> str:

@@ -90,6 +90,7 @@ def manifest_draft(
         version=__version__,
         secrets=redaction.mode,
         fingerprint_key_id=redaction.key_id,
+        fingerprint_scope=redaction.scope,
         plan_sha256=plan_sha256,
         clock_skew_s=clock_skew_s,
         unknown_fields=result.unknown_fields,

@@ -18,6 +18,7 @@ import structlog
 
 from crawler.config import Config
 from crawler.config.resolve import resolve_config
+from crawler.config.secrets import register_secrets
 from crawler.errors import ConfigError, ExitCode, OutputError, unwrap_group
 from crawler.normalizer import DecodePool, Normalizer
 from crawler.normalizer.fingerprint_key import load_key
@@ -49,6 +50,7 @@ async def crawl(
     system, monitor = system or System(), monitor or CrawlMonitor()
     clock = TrackedClock(system.clock)
     system = replace(system, clock=clock)
+    register_secrets(config, system.secrets, config.proxy.url)
     resolved = resolve_config(config)
     if not resolved.tables:
         raise ConfigError("[crawl] exclude leaves no table of [crawl] tables.")
@@ -81,7 +83,11 @@ def _redaction(config: Config, system: System) -> tuple[Redaction, tuple[str, ..
         warnings.append("secrets are kept in clear, as [output] secrets asks; the snapshot is marked so")
     elif secret is None and config.output.secrets == "fingerprint":
         warnings.append(f"no fingerprint key can be kept under {system.state_folder}: secrets are masked instead")
-    return Redaction(config.output.secrets, config.output.unknown, secret), tuple(warnings)
+    output, secrets = config.output, system.secrets
+    if secret is not None:
+        secrets.add(secret.decode("utf-8", "surrogateescape"))
+    redaction = Redaction(output.secrets, output.unknown, secret, scope=output.fingerprint_scope, literals=secrets)
+    return redaction, tuple(warnings)
 
 
 @asynccontextmanager

@@ -110,9 +110,10 @@ class Session:
         try:
             actual = await caller_identity(call, await provider.get())
         except CredentialsError as error:
+            reason = self.system.secrets.hide(str(error))
             if is_member and isinstance(error, RoleDeniedError):
-                return SkipReason(error.code, str(error), Status.DENIED)
-            return SkipReason("InvalidCredentials", str(error))
+                return SkipReason(error.code, reason, Status.DENIED)
+            return SkipReason("InvalidCredentials", reason)
         except ApiError as error:
             return _refusal_by_sts(error)
         if actual == account.id:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from crawler.clock import Clock, SystemClock
 from crawler.local_files import home_folder, xdg_folder
+from crawler.secret_text import LiteralSecrets
 from crawler.text import with_clean_ends
 
 # Files of Python, the event loop, the lock, the log, the journal, name lookups, and of a commit for a moment.
@@ -20,12 +21,13 @@ _INFINITE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """The parts of the machine that a crawl uses. Tests replace some of them."""
+    """The parts of the machine that a crawl uses. Tests replace some of them. `secrets`: those that it sends."""
 
     clock: Clock = field(default_factory=SystemClock)
     environ: Mapping[str, str] = field(default_factory=lambda: with_clean_ends(os.environ))
     home: Path = field(default_factory=lambda: home_folder(os.environ))
     random: random.Random = field(default_factory=random.SystemRandom)
+    secrets: LiteralSecrets = field(default_factory=LiteralSecrets, repr=False)
 
     @property
     def state_folder(self) -> Path:

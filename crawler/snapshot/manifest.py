@@ -80,6 +80,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a manifest. Times are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
 
     `fingerprint_key_id` identifies the key of the fingerprints and reveals nothing of it; empty without a key.
+    `fingerprint_scope`: `account` if a fingerprint has its account in it, `all` if not, as in manifests without it.
     `directory` is None without an organization; `left_out` are the skipped members, with their reasons. `selection` is
     None for a crawl of the whole configuration. `replaced_latest`: the ID of a snapshot from the future, from which
     LATEST and the lake's tables moved back to this one. Nearly all manifests are without it.
@@ -93,6 +94,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     version: Words
     secrets: Words
     fingerprint_key_id: Words = ""
+    fingerprint_scope: Words = "all"
     clock_skew_s: Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
     plan_sha256: Words
     tables: Annotated[dict[str, TableEntry], _FewTables]
@@ -128,6 +130,7 @@ class ManifestDraft:
     selection: CrawlSelection | None = None
     fingerprint_key_id: str = ""
     replaced_latest: str = ""
+    fingerprint_scope: str = "all"
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -161,6 +161,7 @@ class SnapshotWriter:
             version=draft.version,
             secrets=draft.secrets,
             fingerprint_key_id=draft.fingerprint_key_id,
+            fingerprint_scope=draft.fingerprint_scope,
             clock_skew_s=draft.clock_skew_s,
             plan_sha256=draft.plan_sha256,
             tables=staged.tables(self._scopes.files, self._scopes.emptied_folders, ledger),

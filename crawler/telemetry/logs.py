@@ -15,11 +15,16 @@ from crawler.text import escape_control
 if TYPE_CHECKING:
     import structlog
 
+    from crawler.secret_text import LiteralSecrets
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure(style: str, level: str, stream: TextIO | None = None) -> None:
-    """Set up logging for the process. `style`: json or console; `level`: a key of `LEVELS`."""
+def configure(style: str, level: str, stream: TextIO | None = None, secrets: LiteralSecrets | None = None) -> None:
+    """Set up logging for the process. `style`: json or console; `level`: a key of `LEVELS`.
+
+    `secrets` are replaced by `***` in every event.
+    """
     import structlog
 
     logging.root.handlers[:] = [logging.NullHandler()]
@@ -34,6 +39,7 @@ def configure(style: str, level: str, stream: TextIO | None = None) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if secrets is None else [_hider(secrets)]),
             _escape_values,
             renderer,
         ],
@@ -41,6 +47,13 @@ def configure(style: str, level: str, stream: TextIO | None = None) -> None:
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def _hider(secrets: LiteralSecrets) -> structlog.typing.Processor:
+    def hide(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {secrets.hide(key): secrets.hide_all(value) for key, value in event.items()}
+
+    return hide
 
 
 def _escape_values(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

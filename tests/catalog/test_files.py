@@ -27,8 +27,10 @@ RAW = {name: tomllib.loads(path.read_text("utf-8")) for name, path in FILES.item
 # Wire paths of all that is secret; `.*` is every value below, `[]` every item. From the threat model, by operation.
 FUNCTION_SECRETS = {
     "environmentVariables.*",
-    "customContainerConfig.registryConfig.*",
-    "microSandboxConfig.registryConfig.*",
+    "customContainerConfig.registryConfig.authConfig.*",
+    "customContainerConfig.registryConfig.certConfig.rootCaCertBase64",
+    "microSandboxConfig.registryConfig.authConfig.*",
+    "microSandboxConfig.registryConfig.certConfig.rootCaCertBase64",
     "microSandboxConfig.startCommand",
     "microSandboxConfig.readyCommand",
     "tracingConfig.params.*",

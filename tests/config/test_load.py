@@ -28,11 +28,13 @@ from tests.support.examples import examples
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 CANARY = "c4n4ryS3cretValue"
+LONG_CANARY = CANARY * 2
 ONE = '[[accounts]]\nid = "1000000000000001"\n'
 KEYS = '[accounts.credentials]\ntype = "access_key"\naccess_key_id = "${ID}"\naccess_key_secret = "${KEY}"\n'
 ENVIRON = {
     "ID": "LTAI0001",
     "KEY": CANARY,
+    "LONG_KEY": LONG_CANARY,
     "EMPTY": "",
     "NAME": "prod",
     "SPACED": f"{CANARY} {CANARY}",
@@ -85,7 +87,7 @@ def test_every_section_is_read(tmp_path):
         uri = "{tmp_path}/out"
         secrets = "mask"
         unknown = "keep"
-        fingerprint_key = "${{KEY}}"
+        fingerprint_key = "${{LONG_KEY}}"
         umask = "027"
         [[accounts]]
         id = "1"
@@ -115,7 +117,7 @@ def test_every_section_is_read(tmp_path):
     assert (config.crawl.tables, config.crawl.regions) == (("fc_*",), ("cn-hangzhou", "cn-beijing"))
     assert (config.crawl.request_timeout_s, config.crawl.deadline_s, config.crawl.require_complete) == (5.0, 60.0, True)
     assert (config.output.path, config.output.umask_bits) == (tmp_path / "out", 0o027)
-    assert config.output.fingerprint_key == Secret(CANARY)
+    assert config.output.fingerprint_key == Secret(LONG_CANARY)
     assert (config.accounts[0].name, config.accounts[0].regions) == ("prod-1", ("cn-beijing",))
     assert (config.retry.max_attempts, config.retry.max_delay_s) == (3, 1.5)
     assert (config.tls.ca_file, config.catalog.extra) == (tmp_path / "ca.pem", (tmp_path,))
@@ -511,7 +513,7 @@ def test_products_of_a_users_own_catalog_are_taken_and_judged_with_it(tmp_path):
 
 
 def test_no_form_of_the_configuration_shows_a_secret():
-    config = parse(f'[output]\nfingerprint_key = "${{KEY}}"\n{ONE}{KEYS}')
+    config = parse(f'[output]\nfingerprint_key = "${{LONG_KEY}}"\n{ONE}{KEYS}')
     forms = [
         repr(config),
         str(config),
@@ -634,7 +636,7 @@ def test_relative_paths_are_taken_from_the_working_directory(tmp_path):
 IN_CLEAR = f'{ONE}[accounts.credentials]\ntype = "access_key"\naccess_key_id = "a"\naccess_key_secret = "{CANARY}"\n'
 TOKEN_IN_CLEAR = f'{ONE}{KEYS.replace("access_key", "sts", 1)}security_token = "{CANARY}"\n'
 HALF_IN_CLEAR = IN_CLEAR.replace(CANARY, f"{CANARY}${{NAME}}")
-KEY_IN_CLEAR = f'[output]\nfingerprint_key = "{CANARY}"\n{ONE}'
+KEY_IN_CLEAR = f'[output]\nfingerprint_key = "{LONG_CANARY}"\n{ONE}'
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o602, 0o601, 0o610, 0o777])

@@ -14,6 +14,7 @@ from crawler.emulator import (
     Delay,
     Deny,
     Drop,
+    Echo,
     Error,
     FaultScript,
     HtmlFault,
@@ -160,6 +161,23 @@ async def test_a_cut_gzip_stream(client, cloud):
     unpacker = zlib.decompressobj(31)
     assert unpacker.decompress(body).startswith(b'{"functions":[')
     assert not unpacker.eof
+
+
+@pytest.mark.parametrize(
+    ("effect", "shown"),
+    [
+        (Echo(), "{}"),
+        (Echo(encoding="url"), "{}"),
+        (Echo(at=9), "{:.9}"),
+    ],
+)
+async def test_an_echo_repeats_the_key_of_the_request(client, cloud, effect, shown):
+    cloud.faults.add(effect)
+    answer = await client.functions()
+    key_id, _ = cloud.credentials(FIRST)
+    assert answer.status == 400
+    assert f"InvalidSecurityToken.Malformed.{shown.format(key_id)}".encode() in answer.body
+    assert f"The specified {shown.format(key_id)} is malformed.".encode() in answer.body
 
 
 async def test_other_bodies(client, cloud):

@@ -216,7 +216,9 @@ SECRETS = {
     "fc.ListAsyncTasks": "taskPayload returnPayload",
     "fc.ListCustomDomains": "certConfig.privateKey certConfig.certificate authConfig.authInfo",
     "fc.ListFunctions": (
-        "environmentVariables.* customContainerConfig.registryConfig.* microSandboxConfig.registryConfig.*"
+        "environmentVariables.* customContainerConfig.registryConfig.authConfig.*"
+        " customContainerConfig.registryConfig.certConfig.rootCaCertBase64"
+        " microSandboxConfig.registryConfig.authConfig.* microSandboxConfig.registryConfig.certConfig.rootCaCertBase64"
         " microSandboxConfig.startCommand microSandboxConfig.readyCommand tracingConfig.params.*"
         " customRuntimeConfig.command[] customRuntimeConfig.args[] customContainerConfig.command[]"
         " customContainerConfig.entrypoint[] instanceLifecycleConfig.initializer.command[]"

@@ -114,7 +114,8 @@ def test_a_functions_secrets_are_fingerprints_and_their_names_stay():
         "password": fingerprint("canary-password"),
         "user_name": fingerprint("canary-user"),
     }
-    assert registry["cert_config"]["insecure"] == fingerprint("false")
+    assert registry["cert_config"]["insecure"] is False
+    assert set(registry["network_config"].values()) == {"vpc-1", "vsw-1", "sg-1"}
     assert row["custom_runtime_config"]["command"] == [fingerprint("/app/run")]
     assert b"canary" not in written(page.batch)
 
@@ -381,9 +382,9 @@ def test_text_of_unknown_fields_is_hidden_unless_it_is_asked_for():
         ({"customRuntimeConfig": {"args": [["canary"]]}}, "customRuntimeConfig.args[0]", '["canary"]'),
         ({"microSandboxConfig": {"startCommand": True}}, "microSandboxConfig.startCommand", "true"),
         (
-            {"customContainerConfig": {"registryConfig": {"certConfig": {"insecure": "canary"}}}},
-            "customContainerConfig.registryConfig.certConfig.insecure",
-            '"canary"',
+            {"customContainerConfig": {"registryConfig": {"certConfig": {"rootCaCertBase64": ["canary"]}}}},
+            "customContainerConfig.registryConfig.certConfig.rootCaCertBase64",
+            '["canary"]',
         ),
     ],
 )

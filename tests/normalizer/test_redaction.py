@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from crawler.errors import OutputError
 from crawler.normalizer.exact_json import parse
 from crawler.normalizer.fingerprint_key import load_key
-from crawler.normalizer.redaction import MARKS, MASK, Redaction, base64_cores, has_secret_markers, is_never_kept
+from crawler.normalizer.redaction import MASK, Redaction
+from crawler.secret_text import MARKS, base64_cores, has_secret_markers, is_never_kept
 from tests.support.odd_files import ODD, ends_within, put
 
 KEY = b"k" * 32
@@ -96,6 +97,33 @@ def test_another_key_gives_another_fingerprint_and_no_plain_hash_is_one():
     for name in hashlib.algorithms_guaranteed - {"shake_128", "shake_256"}:
         digest = hashlib.new(name, secret.encode()).hexdigest()
         assert not any(found.removeprefix("hmac:") in digest for found in prints)
+
+
+def test_a_fingerprint_of_one_account_is_no_fingerprint_of_another():
+    """T09, T39: a value that is written in one account says nothing of a secret in another."""
+    redaction = Redaction("fingerprint", "fingerprint", KEY, scope="account")
+    one, two = redaction.for_account("1"), redaction.for_account("2")
+    words = [f"{number:04}" for number in range(1000)]
+    assert not {one.secret(word) for word in words} & {two.secret(word) for word in words}
+    assert one.secret("4711") == redaction.for_account("1", is_scanning=False).secret("4711")
+    assert hmac_of("4711") not in {one.secret("4711"), two.secret("4711")}
+
+
+def test_no_value_of_one_account_forges_a_fingerprint_of_another():
+    """T39: the account is in the key and not before the value, where another account could write it."""
+    redaction = Redaction("fingerprint", "fingerprint", KEY, scope="account")
+    secret = redaction.for_account("12").secret("34")
+    forged = ["1234", "12\x0034", "12 34", "fingerprints of account 12", "fingerprints of account 1234"]
+    for account in ("", "1", "2", "123"):
+        assert secret not in map(redaction.for_account(account).secret, forged)
+    assert secret not in map(Redaction("fingerprint", "fingerprint", KEY, scope="all").for_account("1").secret, forged)
+
+
+def test_with_the_scope_of_all_accounts_equal_secrets_have_equal_fingerprints():
+    redaction = Redaction("fingerprint", "fingerprint", KEY, scope="all")
+    assert redaction.for_account("1").secret("a") == redaction.for_account("2").secret("a") == hmac_of("a")
+    assert redaction.key_id == redaction.for_account("1").key_id
+    assert redaction.key_id == Redaction("fingerprint", "fingerprint", KEY, scope="account").for_account("1").key_id
 
 
 def test_null_and_empty_text_stay():
@@ -180,14 +208,14 @@ def test_private_keys_and_signed_urls_are_never_kept(text):
     """T02, T06."""
     assert is_never_kept(text)
     hidden = hmac_of(text)
-    assert keep().secret(text) == keep().hide_never_kept(text) == keep().unknown(text) == hidden
-    assert keep().hide_never_kept_tree({"a": [text, "plain"]}) == {"a": [hidden, "plain"]}
+    assert keep().secret(text) == keep().hide(text) == keep().unknown(text) == hidden
+    assert keep().hide_tree({"a": [text, "plain"]}) == {"a": [hidden, "plain"]}
 
 
 @pytest.mark.parametrize("text", KEPT)
 def test_what_only_looks_alike_is_kept(text):
     assert not is_never_kept(text)
-    assert keep().secret(text) == keep().hide_never_kept(text) == text
+    assert keep().secret(text) == keep().hide(text) == text
 
 
 @pytest.mark.parametrize("text", NEVER)

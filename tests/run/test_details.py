@@ -16,7 +16,7 @@ from crawler.normalizer.redaction import Redaction
 from tests.support.crawl_runner import BIG, fast_cloud, scope_statuses, site
 from tests.support.expected_records import Comparison
 
-KEY = b"the-demo-has-no-secrets"
+KEY = b"the-demo-has-no-secrets-to-protect"
 HOME = {"regions": ["cn-hangzhou"], "tables": ["fc_functions"], "details": ["fc_functions"]}
 GONE = Error(status=404, code="FunctionNotFound", message="function does not exist")
 
@@ -55,7 +55,8 @@ def test_every_row_is_what_get_function_says(detailed):
     assert result.exit_code == 0
     secrets = set(here.cloud.canaries)
     comparison = Comparison(
-        Redaction("fingerprint", "fingerprint", KEY).fingerprint, lambda text: any(secret in text for secret in secrets)
+        Redaction("fingerprint", "fingerprint", KEY, scope="account"),
+        lambda text: any(secret in text for secret in secrets),
     )
     rows = {(row["account_id"], row["function_name"]): row for row in here.rows("fc_functions")}
     assert {row["details_status"] for row in rows.values()} == {"fetched"}

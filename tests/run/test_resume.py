@@ -183,7 +183,11 @@ OTHERWISE = [
     ({"tables": '["fc_*"]'}, str, "other accounts, regions, tables or columns"),
     ({}, lambda text: text.replace("[output]\n", '[output]\nsecrets = "keep"\n'), "another [output] secrets;"),
     ({}, lambda text: text.replace("[output]\n", '[output]\nunknown = "keep"\n'), "another [output] unknown;"),
-    ({}, lambda text: text.replace('"${ACS_INVENTORY_DEMO_KEY}"', '"another-key"'), "another fingerprint key"),
+    (
+        {},
+        lambda text: text.replace('"${ACS_INVENTORY_DEMO_KEY}"', '"another-key-of-32-characters-and-more"'),
+        "another fingerprint key",
+    ),
     ({"details": '["fc_functions"]'}, str, "another [crawl] details"),
     ({}, lambda text: text + '\n[opensearch]\nfunctions = ["ctr"]\n', "another [opensearch] functions"),
 ]

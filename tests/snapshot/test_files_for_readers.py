@@ -75,7 +75,8 @@ def test_manifest_says_all_that_is_promised(root):
     assert text.endswith("}\n")
     assert list(manifest) == [
         "format", "snapshot_id", "status", "started_at", "finished_at", "version",
-        "secrets", "fingerprint_key_id", "clock_skew_s", "plan_sha256", "tables", "scopes", "unknown_fields",
+        "secrets", "fingerprint_key_id", "fingerprint_scope", "clock_skew_s", "plan_sha256",
+        "tables", "scopes", "unknown_fields",
         "overhead", "directory", "left_out", "selection", "ledger",
     ]  # fmt: skip
     assert (manifest["format"], manifest["snapshot_id"], manifest["status"]) == (1, NEW, "complete")

@@ -19,7 +19,7 @@ from tests.soak.served import Plan
 from tests.support.process_memory import peak_kb
 
 ROLE = "inventory-reader"
-FINGERPRINT_KEY = "the-soak-has-no-secrets"
+FINGERPRINT_KEY = "the-soak-has-no-secrets-to-protect"
 EVERY_S = 0.25
 _START_S = 60.0
 # Replaces the report of `watched` if the command was killed.
@@ -80,6 +80,7 @@ def configuration(
     accounts = plan.world.account_ids
     lines = ["[crawl]", f"tables = {_toml(tables)}", f"regions = {_toml(plan.world.region_ids)}"]
     lines += ["[output]", f"uri = {_toml(str(output))}", f'fingerprint_key = "{FINGERPRINT_KEY}"']
+    lines += ['fingerprint_scope = "all"']  # one template of the rows is for all accounts
     lines += ["[rate_limits]", "fc = { rate = 150, burst = 20 }", "sts = { rate = 80, burst = 20 }"]
     lines += ["[retry]", f"max_delay = {max_delay_s}"]
     lines += ["[endpoints]", f"sts = {_toml(described['sts'])}", "[endpoints.fc]"]

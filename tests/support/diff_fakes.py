@@ -66,6 +66,7 @@ class Night:
     scopes: Sequence[Scope] = ()
     secrets: str = "fingerprint"
     key_id: str = ""
+    scope: str = "all"
     memory_bytes: int = 64_000_000
 
 
@@ -101,6 +102,7 @@ async def _write(root, snapshot_id, night):
         unknown_fields={},
         overhead={},
         fingerprint_key_id=night.key_id,
+        fingerprint_scope=night.scope,
     )
     await writer.commit(draft, ledger)
 
@@ -131,7 +133,7 @@ def diff_value(root, old=OLD, new=NEW, *, key=("name",), optional=(), volatile=(
 def compared_rows(root, schema, old, new, **options):
     """Return that table's part of `compared`, for one scope of one table."""
     schemas = schema if isinstance(schema, tuple) else (schema, schema)
-    manifests = {name: options.pop(name, (None, None)) for name in ("secrets", "key_id")}
+    manifests = {name: options.pop(name, (None, None)) for name in ("secrets", "key_id", "scope")}
     nights = [
         Night(
             {TABLE: schemas[side]},

@@ -64,7 +64,11 @@ def empty_pages(regions: int = 20) -> dict[tuple[str, str], bytes]:
 def configuration(accounts: int, output: Path) -> str:
     """Return a config.toml with this many accounts, and with rates that never delay a request."""
     rate = "{ rate = 10000, burst = 1000 }"
-    lines = ["[output]", f"uri = {json.dumps(str(output))}", 'fingerprint_key = "the-benchmark-has-no-secrets"']
+    lines = [
+        "[output]",
+        f"uri = {json.dumps(str(output))}",
+        'fingerprint_key = "the-benchmark-has-no-secrets-to-protect"',
+    ]
     lines += ["[rate_limits]", *(f"{product} = {rate}" for product in ("default", "fc", "fc-open", "sts"))]
     for number in range(accounts):
         account = f"{1_000_000_000_000_000 + number}"

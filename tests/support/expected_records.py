@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from crawler.catalog.columns import snake_case
+from crawler.normalizer.redaction import Redaction
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIXED = ("account_id", "region_id", "snapshot_id", "fetched_at", "_extra", "details_status")
@@ -27,15 +28,17 @@ class DifferentError(AssertionError):
 
 
 class Comparison:
-    """Compares one table's rows with records. `hidden` makes a text's fingerprint, `is_secret` knows the markers."""
+    """Compares one table's rows with records. `redaction` makes a text's fingerprint, `is_secret` knows the markers."""
 
-    def __init__(self, hidden: Callable[[str], str], is_secret: Callable[[str], bool]) -> None:
-        self._hidden = hidden
+    def __init__(self, redaction: Redaction, is_secret: Callable[[str], bool]) -> None:
+        self._redaction = redaction
+        self._hidden = redaction.fingerprint
         self._is_secret = is_secret
         self.in_extra: dict[str, int] = {}
 
     def check(self, record: Any, row: Mapping[str, Any], parameters: Iterable[str]) -> None:
         """Raise DifferentError if the row isn't the record; count the general paths in `_extra`."""
+        self._hidden = self._redaction.for_account(row["account_id"]).fingerprint
         extra = json.loads(row["_extra"]) if row["_extra"] else {}
         taken: set[str] = set()
         if not isinstance(record, dict) or self._is_item(record, row, parameters):

@@ -29,6 +29,9 @@ def fc2(name: str, **more: Any) -> dict[str, Any]:
     return {"service_name": "svc", "function_name": name, **more}
 
 
+UNCHECKED = {"cert_config": {"insecure": True}}
+
+
 def http(name: str, auth: str, *, off: bool | None, **more: Any) -> dict[str, Any]:
     config = {"auth_type": auth, "disable_url_internet": off, "methods": ["GET", "POST"]}
     return {
@@ -244,6 +247,18 @@ CASES: dict[str, Case] = {
         },
         ["plain.example", "both.example"],
         ["safe.example", "safe2.example"],
+    ),
+    "registries_without_tls_check": Case(
+        {
+            "fc_functions": [
+                fc("trusting", custom_container_config={"image": "a", "registry_config": UNCHECKED}),
+                fc("boxed", micro_sandbox_config={"registry_config": UNCHECKED}),
+                fc("checking", custom_container_config={"registry_config": {"cert_config": {"insecure": False}}}),
+                fc("silent", custom_container_config={"image": "b"}),
+            ]
+        },
+        ["trusting", "boxed"],
+        ["checking", "silent"],
     ),
     "domains_with_old_tls": Case(
         {

@@ -131,7 +131,7 @@ def stage(folder: Path, tables: Sequence[str], *, faulty: bool, output: str = ""
         for path in (given / ".aliyun", out / "tmp"):
             path.mkdir(parents=True)
         text, environ = write_config(emulator, str(out / "snapshots"), rate=5000, burst=1000)
-        environ["ACS_INVENTORY_DEMO_KEY"] = planter.marker()
+        environ["ACS_INVENTORY_DEMO_KEY"] = planter.marker() + planter.marker()
         text = _with_credentials(text, cloud, planter, given, environ)
         chosen = f'tables = {json.dumps(list(tables))}\ndetails = ["fc_functions"]\n'
         text = text.replace("[crawl]\n", f"[crawl]\n{chosen}")

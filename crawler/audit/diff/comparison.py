@@ -19,11 +19,11 @@ from crawler.audit.database import OpenSnapshot
 from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, TableKey, match_columns
 from crawler.audit.diff.join import JoinReader, RowCounts, RowPair, ScopeBatch, SideFiles, open_reader
 from crawler.audit.diff.scopes import ScopePair, TargetKey, pair_scopes, unknown_scopes
-from crawler.audit.diff.values import SnapshotSide, ValueComparer, json_scalar
+from crawler.audit.diff.values import OTHER_KEY, OTHER_SCOPE, SnapshotSide, ValueComparer, json_scalar
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
-    from crawler.snapshot import PartFile
+    from crawler.snapshot import Manifest, PartFile
 
 ChangeKind = Literal["added", "removed", "changed"]
 
@@ -189,8 +189,8 @@ class TableDiff:
 
     def _value_comparer(self, columns: ComparedColumns) -> ValueComparer:
         old, new = (snapshot.manifest for snapshot in self._snapshots)
-        is_same_key = old.fingerprint_key_id == new.fingerprint_key_id
-        return ValueComparer(old.secrets == new.secrets, is_same_key, columns.present_on_one_side, self.unknown_columns)
+        other = _other_fingerprints(old, new)
+        return ValueComparer(old.secrets == new.secrets, other, columns.present_on_one_side, self.unknown_columns)
 
     def _schema_files(self) -> list[str]:
         """Return one file per side, for its columns. A side without files (no such product) uses the other side's."""
@@ -229,6 +229,13 @@ def _files_by_scope(snapshot: OpenSnapshot, table: str) -> dict[TargetKey, list[
         *_, account, region, _ = file.path.split("/")
         found.setdefault((account.removeprefix("account="), region.removeprefix("region=")), []).append(file)
     return found
+
+
+def _other_fingerprints(old: Manifest, new: Manifest) -> str:
+    """Return why equal secrets of two snapshots may have other fingerprints, or an empty text."""
+    if old.fingerprint_key_id != new.fingerprint_key_id:
+        return OTHER_KEY
+    return OTHER_SCOPE if old.fingerprint_scope != new.fingerprint_scope else ""
 
 
 def _lacks_key_part(key: tuple[Any, ...], columns: ComparedColumns) -> bool:

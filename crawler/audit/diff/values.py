@@ -19,6 +19,7 @@ from crawler.normalizer.redaction import MASK
 
 OTHER_SECRETS = "secrets are kept in another way"
 OTHER_KEY = "secrets are fingerprints by another key"
+OTHER_SCOPE = "secrets are fingerprints of another scope"
 MISSING_DETAILS = "details were fetched on one side only"
 
 # A fingerprint, by itself or in JSON text; a mask.
@@ -31,13 +32,14 @@ SnapshotSide = Literal["", "old", "new"]
 
 @dataclass(slots=True)
 class ValueComparer:
-    """Compares values of one table. `is_same_mode`, `is_same_key`: whether both snapshots hide secrets in the same way.
+    """Compares values of one table. `is_same_mode`: whether both snapshots hide secrets in the same way.
+    `other_fingerprints`: why equal secrets may have other fingerprints; empty if they have the same.
 
     `unknown`, filled by comparisons: path of the schema (no list positions, no map keys) → why a difference is unknown.
     """
 
     is_same_mode: bool = True
-    is_same_key: bool = True
+    other_fingerprints: str = ""
     present_on_one_side: re.Pattern[str] | None = None
     unknown: dict[str, str] = field(default_factory=dict)
 
@@ -144,12 +146,12 @@ class ValueComparer:
 
     def _why_unknown(self, part: FieldPath, old: Any, new: Any) -> str:
         """Return why two different values may be equal, or an empty text. Empty values are empty in every mode."""
-        if (self.is_same_mode and self.is_same_key) or _is_empty(old) or _is_empty(new):
+        if (self.is_same_mode and not self.other_fingerprints) or _is_empty(old) or _is_empty(new):
             return ""
         is_hidden = _is_hidden(old) or _is_hidden(new)
         if not self.is_same_mode:
             return OTHER_SECRETS if is_hidden or part.is_secret else ""
-        return OTHER_KEY if is_hidden else ""
+        return self.other_fingerprints if is_hidden else ""
 
 
 def as_map(value: Any) -> dict[str, Any]:

@@ -67,6 +67,16 @@ def assess_coverage(snapshot: OpenSnapshot, finding: Finding) -> tuple[Coverage,
     return (Coverage.PARTIAL if gaps else Coverage.COMPLETE), tuple(gaps)
 
 
+def fingerprint_note(manifest: Manifest, finding: Finding) -> str:
+    """Return within which accounts a finding compares secrets, as a sentence; empty for all accounts, and others."""
+    if not finding.secrets or manifest.fingerprint_scope != "account":
+        return ""
+    return (
+        "In this snapshot a fingerprint has its account in it (fingerprint_scope), so that secrets are compared within "
+        "each account, and a secret that two accounts share is not found."
+    )
+
+
 def directory_gap(manifest: Manifest) -> str:
     """Return why accounts may be missing in the snapshot; empty if none can be."""
     directory = manifest.directory

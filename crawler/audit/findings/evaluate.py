@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crawler.audit.database import create_view, quote_name, session, unreadable_file
-from crawler.audit.findings.coverage import Coverage, assess_coverage
+from crawler.audit.findings.coverage import Coverage, assess_coverage, fingerprint_note
 from crawler.audit.sql_guard import check_only_reads
 from crawler.audit.statement import Statement
 from crawler.errors import ConfigError
@@ -30,7 +30,10 @@ _INSTANT = "TIMESTAMP WITH TIME ZONE"
 
 @dataclass(frozen=True, slots=True)
 class FindingResult:
-    """The result of one finding. `rows` are the first of `total`; `gaps` lists the missing data."""
+    """The result of one finding. `rows` are the first of `total`; `gaps` lists the missing data.
+
+    `note` is a sentence about the snapshot that the result depends on; empty for none.
+    """
 
     finding: Finding
     coverage: Coverage
@@ -38,6 +41,7 @@ class FindingResult:
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[FindingValue, ...], ...] = ()
     total: int = 0
+    note: str = ""
 
 
 def evaluate_findings(
@@ -94,7 +98,7 @@ def _evaluate_one(
         if finding.is_own:
             raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None
         return FindingResult(finding, Coverage.UNKNOWN, (*gaps, f"its SQL doesn't run on this snapshot: {reason}"))
-    return FindingResult(finding, coverage, gaps, columns, rows, total)
+    return FindingResult(finding, coverage, gaps, columns, rows, total, fingerprint_note(snapshot.manifest, finding))
 
 
 def _run_sql(

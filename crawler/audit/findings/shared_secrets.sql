@@ -3,7 +3,8 @@
 -- tables: fc_functions, fc2_functions
 -- secrets: fingerprint
 -- reason: Equal fingerprints are equal values. A secret that many functions hold is as safe as the weakest of them,
---   and can't be changed for one function only. A secret in two accounts links accounts that should be separate.
+--   and can't be changed for one function only. A secret in two accounts links accounts that should be separate; with
+--   fingerprint_scope = "account", the default, secrets are compared within each account only.
 -- remedy: Give each function or service its own secret from a secrets manager. Start with secrets in more than one
 --   account.
 WITH variables AS (

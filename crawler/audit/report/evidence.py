@@ -34,7 +34,7 @@ def evidence_section(manifest: Manifest, sha256: str) -> Html:
         ("Crawl started", format_instant(manifest.started_at)),
         ("Crawl finished", format_instant(manifest.finished_at)),
         ("Clock skew", f"{manifest.clock_skew_s:g} s"),
-        ("Secrets", _SECRETS.get(manifest.secrets, manifest.secrets)),
+        ("Secrets", _secrets(manifest)),
         ("Crawled by", f"acs-inventory {manifest.version}"),
         ("Report by", f"acs-inventory {__version__}"),
         ("Data", f"{files:,} files, {size:,} bytes; the manifest has the SHA-256 of each"),
@@ -53,6 +53,12 @@ def evidence_section(manifest: Manifest, sha256: str) -> Html:
             ),
         ]
     )
+
+
+def _secrets(manifest: Manifest) -> str:
+    said = _SECRETS.get(manifest.secrets, manifest.secrets)
+    is_within = manifest.secrets == "fingerprint" and manifest.fingerprint_scope == "account"
+    return f"{said} within an account" if is_within else said
 
 
 def format_instant(value: datetime) -> str:

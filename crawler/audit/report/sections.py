@@ -106,6 +106,7 @@ def _finding(outcome: FindingResult) -> Html:
     paragraphs = [
         element("p", finding.reason),
         element("p", element("strong", "What to do: "), finding.remedy) if finding.remedy else None,
+        element("p", outcome.note) if outcome.note else None,
         _gaps(outcome),
         _rows(outcome),
         _query_details(outcome),

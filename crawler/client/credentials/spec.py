@@ -13,9 +13,11 @@ from msgspec import Meta
 
 from crawler.client.credentials.base import mask
 from crawler.text import ACCOUNT_ID, ROLE_ARN, ROLE_NAME
-from crawler.validation import Secret
+from crawler.validation import Secret, SecretName
 
-Key = Annotated[Secret, Meta(description="text of visible ASCII characters, best as ${NAME} from the environment")]
+_VISIBLE = Meta(description="text of visible ASCII characters, best as ${NAME} from the environment")
+Key = Annotated[Secret, _VISIBLE]
+KeyId = Annotated[SecretName, _VISIBLE]
 Text = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f-\x9f]{1,256}\Z", description="text of 1 to 256 characters")]
 RoleArn = Annotated[
     str,
@@ -60,14 +62,14 @@ class DefaultSpec(_Spec, frozen=True, kw_only=True, tag="default"):
 class AccessKeySpec(_Spec, frozen=True, kw_only=True, tag="access_key"):
     """An AccessKey pair."""
 
-    access_key_id: Key
+    access_key_id: KeyId
     access_key_secret: Key
 
 
 class StsSpec(_Spec, frozen=True, kw_only=True, tag="sts"):
     """Temporary keys."""
 
-    access_key_id: Key
+    access_key_id: KeyId
     access_key_secret: Key
     security_token: Key
 
@@ -83,7 +85,7 @@ class RoleSpec(_Spec, frozen=True, kw_only=True, tag="ram_role_arn"):
     role_session_expiration: SessionSeconds | None = None
     external_id: Text | None = None
     source: Source | None = None
-    access_key_id: Key | None = None
+    access_key_id: KeyId | None = None
     access_key_secret: Key | None = None
     security_token: Key | None = None
     profile: Text | None = None

@@ -41,6 +41,19 @@ class Error(Effect):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Echo(Effect):
+    """Responds with an error that repeats the request's key ID and tokens, encoded, in its code and message.
+
+    `at` is the number of characters after which each is cut; 0 for none.
+    """
+
+    status: int = 400
+    code: str = "InvalidSecurityToken.Malformed"
+    encoding: Literal["plain", "base64", "url", "json", "hex"] = "plain"
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deny(Effect):
     """Responds with 403: the account may not perform the action, which the message names."""
 

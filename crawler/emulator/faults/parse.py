@@ -17,6 +17,7 @@ from crawler.errors import ConfigError
 EFFECTS: Mapping[str, type[Effect]] = {
     "throttle": effects.Throttle,
     "error": effects.Error,
+    "echo": effects.Echo,
     "deny": effects.Deny,
     "delay": effects.Delay,
     "drop": effects.Drop,

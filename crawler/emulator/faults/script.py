@@ -75,8 +75,8 @@ class FaultScript:
 
     ```toml
     [[rules]]
-    effect = "throttle"          # throttle error deny delay drop refuse truncate body html slow redirect
-    product = "fc"               #   repeat-token page
+    effect = "throttle"          # throttle error echo deny delay drop refuse truncate body html slow
+    product = "fc"               #   redirect repeat-token page
     action = "List*"             # globs: account, region, product, action
     nth = [1, 2]                 # also `page = [2]`, `times = 3`; one number or a list
     code = "Throttling.User"     # the effect's own fields, as in `crawler.emulator.faults.effects`

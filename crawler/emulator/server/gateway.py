@@ -23,6 +23,7 @@ from crawler.emulator.responses import (
     gateway_refusal,
     to_json,
 )
+from crawler.emulator.server.echo import echo_refusal
 from crawler.emulator.server.paging import page_number
 from crawler.emulator.server.request import ReceivedRequest, decode
 from crawler.emulator.server.service import ReceivedCall, Service
@@ -140,7 +141,7 @@ class Gateway:
         _check_api(received, operation.action, operation.version)
         key = self._verifier.verify(received)
         self._check_account(received, key)
-        fault_response = _fault_response(effects, request.identity, operation.ram)
+        fault_response = _fault_response(effects, request, operation.ram)
         if fault_response is not None:
             return fault_response
         self._throttler.take(key.account_id, request.listener.region, operation.product, operation.action)
@@ -160,7 +161,7 @@ class Gateway:
             raise gateway_refusal(400, "InvalidVersion", "Specified parameter Version is not valid.")
         is_unsigned = action in UNSIGNED and not received.header("authorization")
         key = None if is_unsigned else self._verifier.verify(received)
-        fault_response = _fault_response(effects, request.identity, directory.RAM if is_directory else f"sts:{action}")
+        fault_response = _fault_response(effects, request, directory.RAM if is_directory else f"sts:{action}")
         if fault_response is not None:
             return fault_response
         self._throttler.take(request.identity.account, "", product, action)
@@ -235,12 +236,15 @@ def _check_api(received: ReceivedRequest, action: str, version: str) -> None:
         raise gateway_refusal(404, "InvalidAction.NotFound", "x-acs-action is another api than the path's.")
 
 
-def _fault_response(effects: tuple[faults.Effect, ...], identity: RequestIdentity, ram: str) -> Response | None:
+def _fault_response(effects: tuple[faults.Effect, ...], request: _Request, ram: str) -> Response | None:
+    identity = request.identity
     for effect in effects:
         if isinstance(effect, faults.Throttle | faults.Error | faults.Deny):
             refusal = _refusal_of(effect, identity, ram)
             refusal.is_xml = effect.form == "xml"
             raise refusal
+        if isinstance(effect, faults.Echo):
+            raise echo_refusal(effect, request.received)
         if isinstance(effect, faults.HtmlFault):
             return Response(effect.status, HTML, {"Content-Type": "text/html"}, "fault:html")
         if isinstance(effect, faults.Body):

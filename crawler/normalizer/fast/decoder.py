@@ -19,11 +19,12 @@ from crawler.catalog.columns import TIMESTAMP, Column
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
 from crawler.normalizer.fast.variants import Path, SchemaVariant
 from crawler.normalizer.pending import DecodePool, PageDecoder, RowContext, UndecodedPage
-from crawler.normalizer.redaction import MARKS, Redaction
+from crawler.normalizer.redaction import Redaction, has_match
 
 _MILLISECONDS_FROM = 10**11
 _SCALARS = {"string": pa.string(), "integer": pa.int64(), "boolean": pa.bool_(), "number": pa.float64()}
 _MAX_CACHED = 8192
+_MAX_CACHED_ACCOUNTS = 16
 
 
 # Reads one page by the exact path.
@@ -51,7 +52,8 @@ class ArrowDecoder(PageDecoder):
         self._variant = variant
         self._snapshot_id = snapshot_id
         self._exact = exact
-        self._columns = ArrowColumns(operation.columns, variant, redaction)
+        self._redaction = redaction
+        self._columns = ArrowColumns(operation.columns, variant)
         self.wire = _wire_schema(list_name, pa.list_(self._columns.wire_type))
 
     def decode(self, pages: Sequence[UndecodedPage]) -> pa.RecordBatch:
@@ -67,7 +69,8 @@ class ArrowDecoder(PageDecoder):
         records = read.column(0).combine_chunks().flatten()
         if len(records) != sum(page.num_rows for page in pages) or records.offset:
             raise ValueError("the pages have other records than were counted")
-        made = self._columns.convert([records.field(index) for index in range(records.type.num_fields)])
+        redaction = self._redaction.for_account(pages[0].context.account_id)
+        made = self._columns.convert([records.field(index) for index in range(records.type.num_fields)], redaction)
         names = self._operation.column_names.values()
         by_name = dict(zip(names, made, strict=True))
         arrays = [self._array(field, by_name.get(field.name), pages) for field in self.schema]
@@ -159,10 +162,9 @@ def _wire_type(column: Column, children: Sequence[Node], *, is_number: bool) -> 
 class ArrowColumns:
     """Converts arrays as received to arrays of the schema."""
 
-    def __init__(self, columns: Sequence[Column], variant: SchemaVariant, redaction: Redaction) -> None:
+    def __init__(self, columns: Sequence[Column], variant: SchemaVariant) -> None:
         self.nodes = [Node.of(column, variant) for column in columns]
-        self._redaction = redaction
-        self._fingerprints: dict[Any, str | None] = {}
+        self._fingerprints: dict[str, dict[Any, str | None]] = {}
         self._inner: dict[Node, tuple[ArrowColumns, Any]] = {}
 
     @property
@@ -170,51 +172,49 @@ class ArrowColumns:
         """The type by which arro3 reads an object with these fields."""
         return pa.struct([pa.field(node.name, node.wire) for node in self.nodes])
 
-    def convert(self, arrays: Sequence[pa.Array]) -> list[pa.Array]:
-        """Return the converted arrays of the columns, in their order."""
-        scan_texts = _has_marks(arrays, self.nodes)
-        return [
-            self._convert(node, array, scan_texts=scan_texts) for node, array in zip(self.nodes, arrays, strict=True)
-        ]
+    def convert(self, arrays: Sequence[pa.Array], redaction: Redaction) -> list[pa.Array]:
+        """Return the converted arrays of the columns, in order. Raises ValueError for a secret in a map's name."""
+        scan = _Scan(redaction)
+        scan = scan if scan.finds(scan.texts_of(arrays, self.nodes)) else _Scan(redaction, is_needed=False)
+        return [self._convert(node, array, scan) for node, array in zip(self.nodes, arrays, strict=True)]
 
-    def _convert(self, node: Node, array: pa.Array, *, scan_texts: bool) -> pa.Array:
+    def _convert(self, node: Node, array: pa.Array, scan: _Scan) -> pa.Array:
         if array.null_count == len(array):
             return pa.nulls(len(array), node.kind)
         if node.column.is_embedded:
-            return self._embedded(node, array)
+            return self._embedded(node, array, scan.redaction)
         match node.column.kind:
             case "struct":
-                inner = [
-                    self._convert(child, array.field(index), scan_texts=scan_texts)
-                    for index, child in enumerate(node.children)
-                ]
+                inner = [self._convert(child, array.field(index), scan) for index, child in enumerate(node.children)]
             case "list":
-                inner = [self._convert(node.children[0], array.values, scan_texts=scan_texts)]
+                inner = [self._convert(node.children[0], array.values, scan)]
             case "map":
-                items = self._convert(node.children[0], array.items, scan_texts=scan_texts)
+                if scan.finds(_values_of(array.keys)):
+                    raise ValueError("a name of a map may hold a secret, and the exact path renames it")
+                items = self._convert(node.children[0], array.items, scan)
                 fields = [node.kind.key_field, node.kind.item_field]
                 inner = [pa.StructArray.from_arrays([array.keys, items], fields=fields)]
             case _:
-                return self._scalar(node, array, scan_texts=scan_texts)
+                return self._scalar(node, array, scan)
         return _rebuilt(node.kind, array, inner)
 
-    def _scalar(self, node: Node, array: pa.Array, *, scan_texts: bool) -> pa.Array:
-        column = node.column
+    def _scalar(self, node: Node, array: pa.Array, scan: _Scan) -> pa.Array:
+        column, redaction = node.column, scan.redaction
         if column.secret:
-            return self._mapped(array, self._redaction.secret)
+            is_text = pa.types.is_string(array.type)  # 1 and True are one key, and two secrets
+            known = self._fingerprints.setdefault(redaction.account_id, {}) if is_text else {}
+            return self._mapped(array, redaction.secret, known)
         if column.kind == "timestamp":
             return _timestamps(array, column.unit)
-        if column.kind == "string" and scan_texts and _has_marks([array], [node]):
-            return self._mapped(array, self._redaction.hide_never_kept)
+        if column.kind == "string" and scan.finds(_values_of(array)):
+            return self._mapped(array, redaction.hide, {})
         return array
 
-    def _mapped(self, array: pa.Array, change: Callable[[Any], str | None]) -> pa.Array:
-        """Change each distinct value once."""
+    def _mapped(self, array: pa.Array, change: Callable[[Any], str | None], known: dict[Any, str | None]) -> pa.Array:
+        """Change each distinct value once; `known` has values that were changed before."""
         encoded = array.dictionary_encode()
-        is_secret_text = change == self._redaction.secret and pa.types.is_string(array.type)
-        known = self._fingerprints if is_secret_text else {}  # 1 and True are one key, and two secrets
-        if len(known) > _MAX_CACHED:
-            known.clear()
+        if len(known) > _MAX_CACHED or len(self._fingerprints) > _MAX_CACHED_ACCOUNTS:
+            self._fingerprints.clear()
         texts = []
         for value in encoded.dictionary.to_pylist():
             text = known.get(value)  # another thread may clear it at any moment
@@ -223,15 +223,15 @@ class ArrowColumns:
             texts.append(text)
         return pa.array(texts, pa.string()).take(encoded.indices)
 
-    def _embedded(self, node: Node, texts: pa.Array) -> pa.Array:
+    def _embedded(self, node: Node, texts: pa.Array, redaction: Redaction) -> pa.Array:
         columns, schema = self._inner.get(node) or self._embed(node)
         texts = pc.if_else(pc.equal(texts, ""), None, texts)
         wrapped = pc.binary_join_element_wise('{"v":', pc.coalesce(texts, "null"), "}\n", "")
         found = read_json(b"".join(_values_of(wrapped)), schema, len(texts)).column(0).combine_chunks()
-        return columns.convert([found])[0]
+        return columns.convert([found], redaction)[0]
 
     def _embed(self, node: Node) -> tuple[ArrowColumns, Any]:
-        inner = ArrowColumns([replace(node.column, wire="v", is_embedded=False)], SchemaVariant(), self._redaction)
+        inner = ArrowColumns([replace(node.column, wire="v", is_embedded=False)], SchemaVariant())
         self._inner[node] = inner, _wire_schema("v", inner.nodes[0].wire)
         return self._inner[node]
 
@@ -253,14 +253,21 @@ def _timestamps(array: pa.Array, unit: str) -> pa.Array:
     return pc.multiply(numbers, 1000 if unit == "ms" else 1_000_000).cast(TIMESTAMP)
 
 
-def _has_marks(arrays: Sequence[pa.Array], nodes: Sequence[Node]) -> bool:
-    """Whether a text outside secrets may hold a secret that is never kept. All texts are searched at once."""
-    whole = b"".join(part for array, node in zip(arrays, nodes, strict=True) for part in _texts(array, node))
-    if not whole:
-        return False
-    ends = pa.array([0, len(whole)], pa.int64()).buffers()[1]
-    one = pa.Array.from_buffers(pa.large_binary(), 1, [None, ends, pa.py_buffer(whole)])
-    return bool(pc.match_substring_regex(one, MARKS, ignore_case=True)[0].as_py())
+class _Scan:
+    """The search for secrets in the texts of one batch. `is_needed` False: all texts were searched, and have none."""
+
+    def __init__(self, redaction: Redaction, *, is_needed: bool = True) -> None:
+        self.redaction = redaction
+        self._marks = redaction.marks if is_needed else ""
+
+    def finds(self, texts: Sequence[memoryview]) -> bool:
+        """Whether a text may hold a secret. All texts are searched at once."""
+        whole = b"".join(texts) if self._marks else b""
+        return bool(whole) and has_match(whole, self._marks)
+
+    def texts_of(self, arrays: Sequence[pa.Array], nodes: Sequence[Node]) -> list[memoryview]:
+        """Return all texts outside of secrets, and the names of maps."""
+        return [part for array, node in zip(arrays, nodes, strict=True) for part in _texts(array, node)]
 
 
 def _texts(array: pa.Array, node: Node) -> list[memoryview]:
@@ -273,7 +280,7 @@ def _texts(array: pa.Array, node: Node) -> list[memoryview]:
         case "list":
             return _texts(array.values, node.children[0])
         case "map":
-            return _texts(array.items, node.children[0])
+            return [*_values_of(array.keys), *_texts(array.items, node.children[0])]
         case "string" if not node.column.secret:
             return _values_of(array)
     return []

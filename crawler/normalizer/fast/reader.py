@@ -17,7 +17,7 @@ from crawler.normalizer.fast.decoder import ArrowDecoder, ExactReader
 from crawler.normalizer.fast.gate import GatedPage, SchemaGate, UnknownField
 from crawler.normalizer.fast.variants import SchemaVariant, widen
 from crawler.normalizer.pending import DecodePool, RowContext, UndecodedPage
-from crawler.normalizer.redaction import Redaction, has_secret_markers
+from crawler.normalizer.redaction import Redaction
 
 # Making a gate takes as long as reading so many bytes by the exact path, which reads the first pages.
 FAST_FROM_BYTES = 65_536
@@ -105,7 +105,8 @@ class FastReader:
         keys = self._keys(gate, opened.records, context)
         if keys is None:
             return None
-        extra: Sequence[str | None] = [self._extra(found) for found in opened.found]
+        redaction = self._redaction.for_account(context.account_id)
+        extra: Sequence[str | None] = [_extra(found, redaction) for found in opened.found]
         unknown = [*opened.unknown, *(each.pattern for found in opened.found for each in found)]
         decoder = self._decoder(opened.list_name)
         rows = decoder.page(body, len(opened.records), context, extra if any(extra) else ())
@@ -120,12 +121,6 @@ class FastReader:
             )
             self._decoders[list_name] = decoder
         return decoder
-
-    def _extra(self, found: Sequence[UnknownField]) -> str | None:
-        hide = self._redaction.unknown
-        return extra_text(
-            ExtraFields([ExtraEntry(each.path, each.pattern, hide(each.value), is_unknown=True) for each in found])
-        )
 
     def _keys(self, gate: SchemaGate, records: Sequence[Any], context: RowContext) -> Sequence[Hashable | None] | None:
         """Return the keys of the records; None if a record lacks a part of its key."""
@@ -151,9 +146,17 @@ class FastReader:
         values = list(map(attrgetter(gate.attributes[column.wire]), records))
         if None in values or msgspec.UNSET in values:
             values = [given if value is None or value is msgspec.UNSET else value for value in values]
-        if column.kind == "string" and has_secret_markers("".join(value or "" for value in values).encode()):
-            return None
+        if column.kind == "string":
+            redaction = self._redaction.for_account(context.account_id)
+            if redaction.has_markers("".join(value or "" for value in values).encode()):
+                return None
         return values
+
+
+def _extra(found: Sequence[UnknownField], redaction: Redaction) -> str | None:
+    hide = redaction.unknown
+    entries = [ExtraEntry(each.path, each.pattern, hide(each.value), is_unknown=True) for each in found]
+    return extra_text(ExtraFields(redaction, entries))
 
 
 def _is_plain(column: Column) -> bool:

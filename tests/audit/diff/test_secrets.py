@@ -18,6 +18,7 @@ SCHEMA = schema_of(
 )
 ONE, OTHER = "hmac:0123456789abcdef", "hmac:fedcba9876543210"
 OTHER_KEY, OTHER_WAY = "secrets are fingerprints by another key", "secrets are kept in another way"
+OTHER_SCOPE = "secrets are fingerprints of another scope"
 
 
 def row(fingerprint, **changes):
@@ -49,6 +50,7 @@ UNKNOWN = {"token", "variables.*", "command[]", "registry.password"}
     [
         pytest.param(ONE, OTHER, {"key_id": ("a", "b")}, OTHER_KEY, {*UNKNOWN, "_extra"}, id="another key"),
         pytest.param(ONE, OTHER, {"key_id": ("", "b")}, OTHER_KEY, {*UNKNOWN, "_extra"}, id="a key that isn't told"),
+        pytest.param(ONE, OTHER, {"scope": ("all", "account")}, OTHER_SCOPE, {*UNKNOWN, "_extra"}, id="another scope"),
         pytest.param(
             ONE, "***", {"secrets": ("fingerprint", "mask")}, OTHER_WAY, {*UNKNOWN, "_extra"}, id="masked now"
         ),

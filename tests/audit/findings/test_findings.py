@@ -113,6 +113,16 @@ def test_equal_secrets_are_not_looked_for_where_all_of_them_are_masked(tmp_path)
     assert outcome.gaps == ("secrets are mask in this snapshot, not fingerprints",)
 
 
+@pytest.mark.parametrize(("scope", "is_said"), [("account", True), ("all", False)])
+def test_the_finding_on_shared_secrets_says_that_it_looked_within_accounts(tmp_path, scope, is_said):
+    """T39."""
+    snapshot = write(tmp_path, CASES["shared_secrets"].rows, fingerprint_scope=scope)
+    outcome = ask(snapshot, "shared_secrets")
+    assert outcome.coverage is Coverage.COMPLETE
+    assert ("compared within each account" in outcome.note) is is_said
+    assert ask(snapshot, "secret_names_in_environment").note == ""
+
+
 def test_columns_that_an_older_snapshot_lacks_are_null(tmp_path):
     rows = [{"function_name": "outside", "internet_access": True}]
     outcome = ask(write(tmp_path, {"fc_functions": rows}, without=("vpc_config", "role")), "internet_without_vpc")

@@ -23,7 +23,7 @@ from crawler.normalizer.exact_json import toggle_initial_case
 from crawler.normalizer.fast import decoder as arrow
 from crawler.normalizer.fast import reader
 from crawler.normalizer.fast.variants import MAX_LEARNED
-from crawler.normalizer.pending import UndecodedPage
+from tests.support.both_paths import check, context
 from tests.support.crawl_runner import fast_cloud
 from tests.support.examples import examples
 from tests.support.record_strategies import CATALOG, HIDES, KEEPS, junk, leaves, mutated, names, records, texts
@@ -39,63 +39,6 @@ def quick_from_the_first_byte():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "FAST_FROM_BYTES", 0)
         yield
-
-
-def context(operation, at=NOW):
-    return RowContext("1", "r", at, {wire: f"p-{wire}" for wire in operation.parameters})
-
-
-def outcome(normalizer, body, where):
-    """The result of reading a page: all its fields, or the error."""
-    try:
-        return normalizer.read(body, where)
-    except CrawlError as error:
-        return (type(error), str(error), getattr(error, "code", ""))
-
-
-def assert_same(quick, slow, paths):
-    if not isinstance(slow, tuple):
-        batch = quick.rows.source.decode_fast([quick.rows]) if isinstance(quick.rows, UndecodedPage) else quick.batch
-        batch.validate(full=True)
-        assert batch.schema.equals(slow.batch.schema, check_metadata=True)
-        assert batch.to_pylist() == slow.batch.to_pylist()
-        assert list(quick.keys) == list(slow.keys)
-        assert list(quick.digests) == list(slow.digests)
-        assert (quick.token, quick.total, quick.seen) == (slow.token, slow.total, slow.seen)
-        assert (type(quick.token), type(quick.total)) == (type(slow.token), type(slow.total))
-        assert quick.unknown == slow.unknown
-        assert (quick.coerced, quick.misfits) == (slow.coerced, slow.misfits)
-        for each in paths:
-            assert bound(quick, each) == bound(slow, each)
-    else:
-        assert quick == slow
-
-
-def bound(page, paths):
-    try:
-        return page.parent_keys(paths)
-    except CrawlError as error:
-        return str(error)
-
-
-def bindings(operation):
-    """How the lists below this one's rows are asked for."""
-    children = (CATALOG.operations[name] for name in CATALOG.children(operation.table))
-    return [
-        list(parent.bind.values()) for child in children for parent in child.parents if parent.table == operation.table
-    ]
-
-
-def check(operation, bodies, redaction=KEEPS):
-    """Read pages in a row both ways; return how many the fast path read."""
-    quick = Normalizer(operation, redaction, "s")
-    slow = Normalizer(operation, redaction, "s", is_fast=False)
-    found = []
-    for body in bodies:
-        page, reference = (outcome(each, body, context(operation)) for each in (quick, slow))
-        assert_same(page, reference, bindings(operation))
-        found.append(isinstance(getattr(page, "rows", None), UndecodedPage))
-    return found
 
 
 layouts = st.sampled_from(

@@ -34,6 +34,7 @@ def doctor(common: CommonOptions, config_file: Path | None, as_json: bool) -> in
     """
     from crawler.cli.doctor_checks import run_checks
 
+    common.exit_state.one_is_an_answer = True
     config, problem = _load_open(config_file)
     common.log_level = common.log_level or "error"
     common.start_logging()

@@ -8,16 +8,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from crawler.cli.exit_state import ExitState
 from crawler.errors import CrawlError
 from crawler.local_files import expand_home
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+LOG_FORMATS = ("console", "json")
 
 
 class LocalPath(click.Path):
@@ -54,8 +57,8 @@ snapshot_option = click.option(
     "--snapshot",
     "snapshot_id",
     default="latest",
-    metavar="ID",
-    help="An ID of `snapshots list`, or newest. Default: the newest complete snapshot.",
+    metavar="SNAPSHOT",
+    help="An ID or the beginning of one, latest~N, newest, or a UTC date. Default: latest, the newest complete one.",
 )
 seed_option = click.option(
     "--seed", default=0, show_default=True, help="Seed of the generated data; each seed gives a different cloud."
@@ -76,27 +79,19 @@ raw_option = click.option(
 )
 
 
-class Interrupted(BaseException):
-    """Raised when a signal ends the command. `advice` is a sentence on the next step, or empty."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(signal_number)
-        self.exit_code = 128 + signal_number
-        self.advice = ""
-
-
 class CommandError(CrawlError):
     """Raised when a command that reads snapshots fails: exit code 1."""
 
 
 @dataclass(slots=True)
 class CommonOptions:
-    """The values of the options that all commands have: logs and progress."""
+    """The values of the options that all commands have: logs and progress. `exit_state`: what the command has done."""
 
     log_format: str = "console"
     log_level: str | None = None
     is_quiet: bool = False
     has_progress: bool = True
+    exit_state: ExitState = field(default_factory=ExitState)
 
     @property
     def shows_progress(self) -> bool:
@@ -122,7 +117,7 @@ def common_options(command: _Command) -> _Command:
     options = [
         click.option(
             "--log-format",
-            type=click.Choice(["console", "json"]),
+            type=click.Choice(LOG_FORMATS),
             expose_value=False,
             callback=store,
             help="Log as text or as JSON lines; with json the last line is a summary.",

@@ -7,6 +7,12 @@ exception: `client.transport` for the network, `snapshot` for the disk, `config`
 
 from __future__ import annotations
 
+import codecs
+import errno
+import os
+import resource
+import sys
+from contextlib import suppress
 from enum import IntEnum
 from os import sep
 from pathlib import PurePath
@@ -24,7 +30,10 @@ class ExitCode(IntEnum):
     OUTPUT = 4
     OUTPUT_BUSY = 11
     CREDENTIALS = 12
+    INTERNAL = 70  # no crawl: a defect, or a machine without memory; 1 would be damage, a difference, a problem
+    HANGUP = 129
     INTERRUPTED = 130
+    READER_GONE = 141  # stdout is the command's result, and its reader has closed it
     TERMINATED = 143
 
 
@@ -157,6 +166,38 @@ def unwrap_group(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def describe_shortage(error: BaseException) -> str:
+    """Return a sentence about memory, threads or open files that the machine refused; empty for other errors."""
+    error = unwrap_group(error)
+    text = str(error)
+    number = error.errno if isinstance(error, OSError) else 0
+    # The loader's errors have no number: a shared library didn't fit into the address space.
+    is_unmapped = isinstance(error, ImportError | SystemError) and _is_memory_limited()
+    if isinstance(error, MemoryError) or is_unmapped or number == errno.ENOMEM:
+        return "No memory is left for this process; raise its limit (ulimit -v, or the container's)."
+    if isinstance(error, RuntimeError) and "can't start new thread" in text:
+        return "The system refuses another thread; raise the limit of processes (ulimit -u) or of memory (ulimit -v)."
+    if number in (errno.EMFILE, errno.ENFILE):
+        return f"The system refuses another open file ({os.strerror(number)}); raise the limit (ulimit -n)."
+    return ""
+
+
+def _is_memory_limited() -> bool:
+    with suppress(OSError, ValueError):
+        return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+    return False
+
+
+def describe_bad_name(error: BaseException) -> str:
+    """Return a sentence about a path that the locale's encoding can't hold; empty for other errors."""
+    error = unwrap_group(error)
+    encoding = sys.getfilesystemencoding()
+    if not isinstance(error, UnicodeEncodeError) or codecs.lookup(error.encoding) != codecs.lookup(encoding):
+        return ""
+    name = f"{error.object[:200]!a}"
+    return f"The path {name} can't be encoded in this locale, whose encoding is {encoding}; set LC_ALL=C.UTF-8."
 
 
 def describe_defect(error: BaseException) -> str:

@@ -21,9 +21,9 @@ from crawler.snapshot import (
     Manifest,
     OutputLocation,
     ScopeRow,
-    newest_snapshot_id,
     read_ledger,
     read_manifest,
+    resolve_snapshot,
 )
 from crawler.snapshot.layout import manifest_path
 from crawler.snapshot.limits import MANIFEST_BYTES
@@ -111,15 +111,11 @@ class OpenSnapshot:
 
 
 def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnapshot:
-    """Open a snapshot by its ID; `latest` is the newest complete one, `newest` the newest of all.
+    """Open a snapshot by its ID or another name, as `resolve_snapshot` understands it.
 
-    Raises OutputError if there is none, or if its manifest or ledger was changed after the commit.
+    Raises UnknownSnapshotError if there is none, OutputError if its manifest or ledger was changed after the commit.
     """
-    if snapshot_id == "newest":
-        snapshot_id = newest_snapshot_id(root)
-        if not snapshot_id:
-            raise OutputError(f"{root} has no snapshot yet; run a crawl first")
-    manifest = read_manifest(root, snapshot_id)
+    manifest = read_manifest(root, resolve_snapshot(root, snapshot_id))
     ledger = read_ledger(root, manifest)
     if isinstance(root, Path):
         return OpenSnapshot(root, manifest, ledger)

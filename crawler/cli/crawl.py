@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crawler.cli.echo import fit_json, json_text, print_line, say_json, warn_of_lost_stdout
+from crawler.cli.exit_state import Interrupted
 from crawler.cli.inputs import load
 from crawler.cli.notifications import crawl_and_notify
-from crawler.cli.options import CommonOptions, Interrupted, common_options, config_option, json_option, output_uri
-from crawler.cli.signals import cancel_on_signal, exit_after_grace, run_async
+from crawler.cli.options import CommonOptions, common_options, config_option, json_option, output_uri
+from crawler.cli.signals import CrawlSignals, cancel_on_signal, exit_after_grace, run_async
+from crawler.cli.streams import stdout_only_tells
+from crawler.errors import describe_defect
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -73,12 +78,14 @@ def crawl(
 
     Exit codes: 0 complete; 1 nothing committed; 2 wrong usage or configuration, nothing sent; 3 committed, but some
     scopes are not complete; 4 output can't be written, nothing committed; 11 another crawl holds the output; 12 no
-    account's credentials work; 130 and 143 stopped by a signal, nothing committed.
+    account's credentials work; 129, 130 and 143 stopped by a signal, nothing committed. The code is about the snapshot:
+    after the commit no signal changes it, and neither does an error of stdout, the log, metrics, spans or a ping.
     """
     from crawler.cli.process import keep_memory_compact
     from crawler.config.secrets import register_secrets
     from crawler.run.system import System
 
+    common.exit_state.begin_crawl()
     keep_memory_compact()
     config = load(config_file).with_overrides(
         accounts=accounts,
@@ -91,14 +98,34 @@ def crawl(
     system = System()
     register_secrets(config, system.secrets, config.proxy.url)
     common.start_logging(system.secrets)
-    result = crawl_and_notify(config, lambda: run_crawl(config, common, system, resume=resume))
+    signals = begin_crawling(common)
+    result = crawl_and_notify(
+        config, common.exit_state, signals, lambda: run_crawl(config, common, signals, system, resume=resume)
+    )
     return print_result(result, config, common, as_json=as_json)
 
 
+def begin_crawling(common: CommonOptions) -> CrawlSignals:
+    """Declare that this process crawls: its result is the snapshot, and signals end the crawl."""
+    stdout_only_tells()
+    common.exit_state.begin_crawl()
+    signals = CrawlSignals(common.exit_state)
+    signals.install()
+    return signals
+
+
 def run_crawl(
-    config: Config, common: CommonOptions, system: System | None = None, *, resume: bool = False
+    config: Config,
+    common: CommonOptions,
+    signals: CrawlSignals,
+    system: System | None = None,
+    *,
+    resume: bool = False,
 ) -> CrawlResult:
-    """Crawl, with a live display on a terminal. Raises Interrupted for SIGINT and SIGTERM."""
+    """Crawl, with a live display on a terminal. Raises Interrupted for a signal before the commit.
+
+    Once the snapshot is committed, and a lake's tables are at it, the result is returned whatever is raised after that.
+    """
     from crawler.cli.live import live_display
     from crawler.cli.process import collect_rarely
     from crawler.run.progress import CrawlMonitor
@@ -108,10 +135,10 @@ def run_crawl(
 
     raise_limit()
     collect_rarely()
-    monitor = CrawlMonitor(on_stuck=exit_after_grace)
+    monitor = CrawlMonitor(on_stuck=exit_after_grace, on_result=lambda result: signals.decide(result.exit_code))
 
     async def main() -> CrawlResult:
-        return await cancel_on_signal(lambda: _crawl(monitor))
+        return await cancel_on_signal(signals, lambda: _crawl(monitor))
 
     async def _crawl(monitor: CrawlMonitor) -> CrawlResult:
         async with ping_start(config), live_display(monitor) if common.shows_progress else heartbeat(monitor):
@@ -119,10 +146,24 @@ def run_crawl(
 
     try:
         return run_async(main)
-    except Interrupted as stopped:
-        if monitor.can_resume:
-            stopped.advice = "`crawl --resume` continues it within 6 hours."
-        raise
+    except BaseException as error:
+        if monitor.result is None:
+            if isinstance(error, Interrupted) and monitor.can_resume:
+                error.advice = "`crawl --resume` continues it within 6 hours."
+            raise
+        if not isinstance(error, Interrupted):
+            _log_defect(error)
+        return monitor.result
+    finally:
+        if monitor.committed_id:
+            common.exit_state.commit(monitor.committed_id)
+
+
+def _log_defect(error: BaseException) -> None:
+    """Log an error after the commit, which it doesn't affect."""
+    import structlog
+
+    structlog.get_logger().error("failed_after_commit", reason=describe_defect(error))
 
 
 @asynccontextmanager
@@ -153,18 +194,18 @@ async def heartbeat(monitor: CrawlMonitor) -> AsyncIterator[None]:
 
 def print_result(result: CrawlResult, config: Config, common: CommonOptions, *, as_json: bool) -> int:
     """Print the result of a crawl and return its exit code."""
-    import orjson
-
     from crawler.cli.crawl_summary import summarize
 
     summary = common.hide(summarize(result, config.output.uri))
     if as_json:
-        click.echo(orjson.dumps(summary).decode())
+        print_line(fit_json(json_text(summary), sys.stdout))
     elif not common.is_quiet:
         from crawler.cli.crawl_summary import print_summary
 
         print_summary(summary)
+    warn_of_lost_stdout(common)
     if common.log_format == "json":
         level = "warning" if result.exit_code else "info"
-        click.echo(orjson.dumps({"event": "summary", "level": level, **summary}).decode(), err=True)
+        say_json({"event": "summary", "level": level, **summary})
+        common.exit_state.stdout_is_warned_of = True  # the summary is the last line
     return result.exit_code

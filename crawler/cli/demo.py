@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from crawler.cli.options import CommonOptions, common_options, json_option, output_uri, scale_option, seed_option
@@ -39,18 +37,19 @@ def demo(common: CommonOptions, folder: str, seed: int, scale: int, nights: int,
     Serves two accounts and three regions with all products on loopback, and crawls them into a real snapshot. Needs no
     credentials and no network. Then compares the snapshot with the records of the built-in cloud.
     """
-    from crawler.cli.crawl import print_result, run_crawl
+    from crawler.cli.crawl import begin_crawling, print_result, run_crawl
     from crawler.cli.demo_cloud import crawl_second_night, demo_cloud, print_comparison
 
     if as_json and nights > 1:
         raise click.UsageError("--json is the result of one crawl; it can't be combined with --nights 2.")
     common.start_logging()
+    signals = begin_crawling(common)
     with demo_cloud(folder, seed, scale) as (config, system, counts):
-        result = run_crawl(config, common, system)
+        result = run_crawl(config, common, signals, system)
+    signals.decide(result.exit_code)
     code = print_result(result, config, common, as_json=as_json)
     if result.manifest is not None and not as_json and not common.is_quiet:
         print_comparison(result.manifest, counts, folder)
     if nights > 1 and code == 0:
-        code = crawl_second_night(common, folder, seed, scale, result.snapshot_id)
-    sys.stdout.flush()
+        code = crawl_second_night(common, signals, folder, seed, scale, result.snapshot_id)
     return code

@@ -15,9 +15,12 @@ from rich.text import Text
 
 from crawler.catalog import load_catalog
 from crawler.cli.crawl import run_crawl
+from crawler.cli.crawl_summary import summarize
+from crawler.cli.echo import say_json
 from crawler.cli.emulate import write_config
 from crawler.cli.options import CommonOptions
 from crawler.cli.render import console, safe
+from crawler.cli.signals import CrawlSignals
 from crawler.config import Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
 from crawler.emulator.days.days import denied
@@ -43,9 +46,9 @@ def demo_cloud(folder: str, seed: int, scale: int, day: int = 1) -> Iterator[tup
         anyio.from_thread.start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(cloud)) as emulator,
     ):
-        text, environ = write_config(emulator, folder, rate=_RATE, burst=_BURST)
+        text, environ = write_config(emulator, "./snapshots", rate=_RATE, burst=_BURST)
         system = System(environ=environ, home=Path(folder))
-        config = parse_config(text, source="the demo's configuration", environ=environ)
+        config = parse_config(text, source="the demo's configuration", environ=environ).with_overrides(output=folder)
         yield config, system, table_counts(cloud, config)
 
 
@@ -86,21 +89,27 @@ def print_comparison(manifest: Manifest, counts: Mapping[str, int], folder: str)
     out.print(safe(f"  duckdb -c \"FROM '{files}' SELECT account_id, runtime, count(*) GROUP BY ALL\""), soft_wrap=True)
 
 
-def crawl_second_night(common: CommonOptions, folder: str, seed: int, scale: int, first_id: str) -> int:
+def crawl_second_night(
+    common: CommonOptions, signals: CrawlSignals, folder: str, seed: int, scale: int, first_id: str
+) -> int:
     """Crawl the same cloud one day later and print some of the differences.
 
     An account is denied a product from that day on, so the crawl ends with 3. The exit code is 0 if it does.
     """
     # The default level would log each incomplete scope; the summary has them all.
     replace(common, log_level=common.log_level or "warning").start_logging()
+    common.exit_state.begin_crawl()
     with demo_cloud(folder, seed, scale, day=2) as (config, system, _):
-        result = run_crawl(config, common, system)
-    if result.manifest is None:
-        return result.exit_code
-    if not common.is_quiet:
+        result = run_crawl(config, common, signals, system)
+    is_expected = result.exit_code == ExitCode.PARTIAL
+    signals.decide(0 if is_expected else result.exit_code if result.manifest is None else ExitCode.FAILURE)
+    if result.manifest is not None and not common.is_quiet:
         _explain(result.manifest, CloudSpec(seed=seed, scale=scale, day=2))
         _show_differences(Path(folder), first_id, result.snapshot_id)
-    return 0 if result.exit_code == ExitCode.PARTIAL else ExitCode.FAILURE
+    code = common.exit_state.code or 0
+    if common.log_format == "json":
+        say_json({"event": "summary", "level": "info", **summarize(result, folder), "exit_code": code})
+    return code
 
 
 def _explain(manifest: Manifest, spec: CloudSpec) -> None:

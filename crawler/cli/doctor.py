@@ -35,6 +35,7 @@ def doctor(common: CommonOptions, config_file: Path | None, as_json: bool) -> in
     from crawler.cli.doctor_checks import DoctorCheck, run_checks
     from crawler.run.system import System
 
+    common.exit_state.one_is_an_answer = True
     config, problem = _load_open(config_file)
     common.log_level = common.log_level or "error"
     system = System()

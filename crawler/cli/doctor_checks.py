@@ -142,7 +142,8 @@ def _check_textfile(config: Config) -> list[DoctorCheck]:
     path = config.metrics.textfile
     if path is None:
         return []
-    if path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK) and not path.is_dir():
+    is_replaceable = path.is_file() or path.is_symlink() or not path.exists()
+    if path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK) and is_replaceable:
         return [DoctorCheck("metrics", f"{path} can be written")]
     return [
         DoctorCheck("metrics", f"{path} can't be written", f"Make {path.parent} a folder that this user can write.")

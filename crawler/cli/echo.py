@@ -1,31 +1,92 @@
-"""Output that needs no table: JSON on stdout and warnings on stderr. Cheap to import, unlike `render`."""
+"""Output that needs no table: lines and JSON on stdout, warnings on stderr. Cheap to import, unlike `render`."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import click
+import codecs
+import json
+import sys
+from contextlib import suppress
+from typing import Any, TextIO
 
 from crawler.cli.options import CommonOptions
+from crawler.cli.streams import ResultLostError, failure_text, stdout_failure
+
+_JSON_ERRORS = "acs-inventory-json"
+
+
+def print_line(text: str) -> None:
+    """Print a line to stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def say_line(text: str) -> None:
+    """Print a line to stderr, after what was printed to stdout."""
+    with suppress(ResultLostError):  # decided at the end of the process
+        sys.stdout.flush()
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def print_json(value: Any) -> None:
     """Print one JSON value to stdout."""
+    print_line(fit_json(json_text(value, is_indented=True), sys.stdout))
+
+
+def say_json(value: Any) -> None:
+    """Print one JSON value to stderr, as one line."""
+    say_line(fit_json(json_text(value), sys.stderr))
+
+
+def fit_json(text: str, stream: TextIO) -> str:
+    """Return JSON in which the characters that the stream's encoding lacks are JSON's own escapes."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, _JSON_ERRORS).decode(encoding)
+
+
+def _json_escape(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+codecs.register_error(_JSON_ERRORS, _json_escape)
+
+
+def json_text(value: Any, *, is_indented: bool = False) -> str:
+    """Return a value as JSON. Lone surrogates, such as those of a path that isn't UTF-8, become escapes."""
     import orjson
 
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
+    option = orjson.OPT_INDENT_2 if is_indented else None
+    try:
+        return orjson.dumps(value, option=option).decode()
+    except TypeError:  # raised for a lone surrogate, too
+        return orjson.dumps(_encodable(value), option=option).decode()
 
 
-def warn(common: CommonOptions, sentence: str) -> None:
-    """Print a warning to stderr, in the format of the log."""
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(found) for key, found in value.items()}
+    return [_encodable(found) for found in value] if isinstance(value, list | tuple) else value
+
+
+def warn(common: CommonOptions, sentence: str, *, is_failure: bool = False) -> None:
+    """Print a warning to stderr, in the format of the log. `is_failure`: even with --quiet."""
     from crawler.text import escape_control
 
     if common.log_format == "json":
-        import orjson
+        say_json({"event": "warning", "level": "warning", "message": sentence})
+    elif is_failure or not common.is_quiet:
+        say_line(f"acs-inventory: warning: {escape_control(sentence)}")
 
-        click.echo(orjson.dumps({"event": "warning", "level": "warning", "message": sentence}).decode(), err=True)
-    elif not common.is_quiet:
-        click.echo(f"acs-inventory: warning: {escape_control(sentence)}", err=True)
+
+def warn_of_lost_stdout(common: CommonOptions) -> None:
+    """Warn if stdout can't be written, in a command whose result is elsewhere. Prints what is buffered first."""
+    failure = stdout_failure()
+    if failure is not None and not common.exit_state.stdout_is_warned_of:
+        common.exit_state.stdout_is_warned_of = True
+        warn(common, f"stdout can't be written: {failure_text(failure)}", is_failure=True)
 
 
 def warn_of_escaped_cells(common: CommonOptions, name: str, cells: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crawler.cli.echo import print_line
 from crawler.cli.options import CommonOptions, LocalPath, common_options, scale_option, seed_option
-from crawler.cli.signals import run_async
+from crawler.cli.signals import run_async, stop_signals
+from crawler.cli.streams import stdout_only_tells
 
 if TYPE_CHECKING:
     from crawler.emulator import Cloud, CloudSpec, Emulator
@@ -73,6 +74,10 @@ def emulate(
     """
     from crawler.emulator import Cloud, CloudSpec, FaultScript
 
+    if write_config is not None:
+        if str(write_config) == "-":
+            raise click.UsageError("--write-config needs the name of a file; - is none.")
+        stdout_only_tells()
     common.start_logging()
     spec = CloudSpec(seed=seed, scale=scale, day=day)
     cloud = Cloud(_with_organization(spec) if has_organization else spec)
@@ -95,7 +100,7 @@ async def _serve(cloud: Cloud, port: int, config_path: Path | None) -> None:
 
     from crawler.emulator import serve
 
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with anyio.open_signal_receiver(*stop_signals()) as signals:
         async with serve(cloud, port=port) as emulator:
             _announce(emulator, config_path)
             async for _ in signals:
@@ -108,12 +113,12 @@ def _announce(emulator: Emulator, config_path: Path | None) -> None:
     for product, urls in emulator.endpoints.items():
         by_region: Mapping[str, str] = {"": urls} if isinstance(urls, str) else urls
         for region, url in by_region.items():
-            click.echo(f"{product:<17} {region:<15} {url}")
+            print_line(f"{product:<17} {region:<15} {url}")
     for account_id in emulator.cloud.spec.accounts:
         key_id, secret = emulator.cloud.credentials(account_id)
-        click.echo(f"{'account':<17} {account_id} {key_id} {secret}")
+        print_line(f"{'account':<17} {account_id} {key_id} {secret}")
     if config_path is not None:
-        click.echo(f"Crawl it: acs-inventory crawl --config {config_path}")
+        print_line(f"Crawl it: acs-inventory crawl --config {config_path}")
     sys.stdout.flush()
 
 
@@ -125,7 +130,7 @@ def _write_config(emulator: Emulator, path: Path) -> None:
     for name, value in environ.items():
         text = text.replace(f"${{{name}}}", value)
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(text)
     except OSError as error:

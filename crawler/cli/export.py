@@ -22,9 +22,11 @@ from crawler.cli.options import (
     uri_option,
 )
 from crawler.cli.signals import interruptible
+from crawler.cli.targets import declare_target, is_stdout, is_stream, open_stream, open_text
 
 if TYPE_CHECKING:
     from crawler.audit.export.exporter import ExportedTable, ExportFormat, ExportRequest
+    from crawler.audit.sql_errors import TableNames
 
 _FORMATS = ("csv", "jsonl", "xlsx", "parquet")
 
@@ -32,7 +34,14 @@ _FORMATS = ("csv", "jsonl", "xlsx", "parquet")
 @click.command()
 @click.argument("patterns", nargs=-1, required=True, metavar="TABLE...")
 @click.option("--format", "file_format", type=click.Choice(_FORMATS), help="Default: taken from the extension of --to.")
-@click.option("--to", "path", required=True, type=LocalPath(), metavar="PATH", help="File or folder to write.")
+@click.option(
+    "--to",
+    "path",
+    required=True,
+    type=LocalPath(),
+    metavar="PATH",
+    help="File or folder to write; - is stdout, for one table.",
+)
 @click.option("--where", default="", metavar="SQL", help="Only rows that match this condition, in every table.")
 @click.option("--columns", default="", metavar="A,B.C", help="Only these columns or fields, in this order.")
 @snapshot_option
@@ -68,15 +77,18 @@ def export(
     jsonl and parquet have the exact values. xlsx cuts texts after 32,767 characters, with a warning; it needs the extra
     of that name.
 
-    Exit codes: 0 written; 1 the snapshot can't be read, or --where failed while running; 2 wrong usage, unknown table
-    or column, wrong --where; 4 the files can't be written; 130 and 143 stopped by a signal.
+    Exit codes: 0 written; 1 the snapshot can't be read, or --where failed while running; 2 wrong usage, unknown
+    snapshot, table or column, wrong --where; 4 the files or stdout can't be written; 129, 130 and 143 stopped by a
+    signal; 141 the reader of stdout has closed it.
     """
     from crawler.audit.export.exporter import ExportRequest
-    from crawler.audit.export.exporter import export as write
     from crawler.audit.export.selection import ExportSelection, choose, column_paths
     from crawler.clock import SystemClock
 
+    if as_json and is_stdout(path):
+        raise click.UsageError("--json prints to stdout, to which --to - writes the table; give one of the two.")
     chosen_format = _format_of(path, file_format, is_raw=is_raw)
+    declare_target(path, chosen_format)
     paths = column_paths(columns) if columns else ()
 
     def work() -> tuple[ExportRequest, Mapping[str, ExportedTable]]:
@@ -84,14 +96,35 @@ def export(
             selection = ExportSelection(choose(patterns, tables), paths, where)
             now = SystemClock().now()
             request = ExportRequest(selection, chosen_format, path, now, is_raw=is_raw, may_replace=may_replace)
-            return request, write(request, tables)
+            return request, _write(request, tables)
 
     request, written = interruptible(work)
+    if not is_stdout(path):
+        common.exit_state.code = 0
     _warn_of_changes(common, request, written)
     if as_json:
         _print_value(request, written)
-    elif not common.is_quiet:
+    elif not common.is_quiet and not is_stdout(path):
         _print_written(request, written)
+
+
+def _write(request: ExportRequest, tables: TableNames) -> Mapping[str, ExportedTable]:
+    from crawler.audit.export.exporter import check_single, export, send_table, send_workbook
+    from crawler.audit.export.files import write_parquet, write_text
+
+    if not is_stream(request.path):
+        return export(request, tables)
+    check_single(request)
+    if request.file_format == "xlsx":
+        with open_stream(request.path) as file:
+            return send_workbook(request, tables, file)
+    if request.file_format == "parquet":
+        with open_stream(request.path) as file:
+            return send_table(request, tables, lambda rows, schema: write_parquet(rows, file, schema))
+    with open_text(request.path, request.file_format) as emit:
+        return send_table(
+            request, tables, lambda rows, _: write_text(rows, emit, request.file_format, is_raw=request.is_raw)
+        )
 
 
 def _format_of(path: Path, given: str | None, *, is_raw: bool) -> ExportFormat:

@@ -78,18 +78,31 @@ def _locate_bucket(uri: str, config: Config | None) -> OutputLocation:
 
 
 @contextmanager
+def reading() -> Iterator[None]:
+    """Raise CommandError for an OutputError in the block, unless a file can't be written or a snapshot is unknown."""
+    from crawler.audit.export.atomic_files import TargetError
+    from crawler.snapshot import UnknownSnapshotError
+
+    try:
+        yield
+    except (TargetError, UnknownSnapshotError):
+        raise
+    except OutputError as error:
+        raise CommandError(str(error)) from None
+
+
+@contextmanager
 def open_tables(
     common: CommonOptions, config_file: Path | None, uri: str | None, snapshot_id: str
 ) -> Iterator[TableNames]:
     """Open a snapshot for the block and yield its tables. Warns if it is partial or if a newer one exists.
 
-    An OutputError in the block becomes a CommandError, unless a file can't be written.
+    Errors of the block are those of `reading`.
     """
     from crawler.audit.database import open_snapshot
-    from crawler.audit.export.atomic_files import TargetError
     from crawler.audit.sql_errors import TableNames
 
-    try:
+    with reading():
         location = locate_output(config_file, uri)
         snapshot = open_snapshot(location, snapshot_id)
         _warn_of_gaps(common, snapshot)
@@ -97,10 +110,6 @@ def open_tables(
         if snapshot_id == "latest":
             _warn_of_newer(common, location, snapshot.manifest.snapshot_id)
         yield TableNames(snapshot, lambda: list(catalog_for(config_file, uri).operations))
-    except TargetError:
-        raise
-    except OutputError as error:
-        raise CommandError(str(error)) from None
 
 
 def _warn_of_gaps(common: CommonOptions, snapshot: OpenSnapshot) -> None:

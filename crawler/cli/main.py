@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
@@ -14,18 +15,21 @@ from crawler.cli.crawl import crawl
 from crawler.cli.demo import demo
 from crawler.cli.diff.command import diff
 from crawler.cli.doctor import doctor
+from crawler.cli.echo import say_json, say_line, warn_of_lost_stdout
 from crawler.cli.emulate import emulate
+from crawler.cli.exit_state import Interrupted
 from crawler.cli.export import export
-from crawler.cli.options import CommonOptions, Interrupted, common_options
+from crawler.cli.options import LOG_FORMATS, CommonOptions, common_options
 from crawler.cli.plan import plan
 from crawler.cli.policy import policy
 from crawler.cli.prune import prune
 from crawler.cli.query import query
 from crawler.cli.report import report
 from crawler.cli.snapshots import snapshots
+from crawler.cli.streams import ResultLostError, TextStream, failure_text, prepare_streams, stdout_failure
 from crawler.cli.tables.command import tables
 from crawler.cli.verify import verify
-from crawler.errors import CrawlError, ExitCode, describe_defect
+from crawler.errors import ExitCode
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,6 +47,8 @@ def app() -> None:
 
 COMMANDS = (crawl, demo, plan, tables, policy, doctor, snapshots, query, export, diff, report, emulate)
 SNAPSHOT_COMMANDS = (verify, prune)
+PROGRAM = "acs-inventory"
+NO_COMMAND = "No command is given; run acs-inventory --help."
 
 
 def whole_command() -> click.Group:
@@ -56,43 +62,85 @@ def whole_command() -> click.Group:
 
 def main() -> NoReturn:
     """Run the command that this process's arguments name, and exit."""
+    prepare_streams()
     process.begin()
-    whole_command()
-    sys.exit(_run())
+    common = CommonOptions(log_format=asked_log_format(sys.argv[1:]))
+    if isinstance(sys.stderr, TextStream):
+        sys.stderr.as_json = common.log_format == "json"
+    code = _end(common, _run(common))
+    if common.exit_state.left_running:
+        # Python would wait for the threads of a name lookup, or of a disk that doesn't answer.
+        os._exit(code)
+    sys.exit(code)
 
 
-def _run() -> int:
-    common = CommonOptions()
+def asked_log_format(arguments: Sequence[str]) -> str:
+    """Return the last `--log-format` of a command line, which may be one that can't be parsed."""
+    found = "console"
+    for place, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        name, _, value = argument.partition("=")
+        if argument == "--log-format":
+            value = "".join(arguments[place + 1 : place + 2])
+        if name == "--log-format" and value in LOG_FORMATS:
+            found = value
+    return found
+
+
+def _run(common: CommonOptions) -> int:
+    """Run the command and return its code. An error becomes a message on stderr."""
     try:
-        result = app.main(prog_name="acs-inventory", standalone_mode=False, obj=common)
+        result = whole_command().main(prog_name=PROGRAM, standalone_mode=False, obj=common)
     except click.exceptions.Exit as done:
         return done.exit_code
+    except click.Abort:
+        return _fail(common, KeyboardInterrupt())
     except click.ClickException as error:
-        error.show()
-        return ExitCode.USAGE
-    except Interrupted as stopped:
-        return _fail(common, f"Stopped; nothing was committed. {stopped.advice}".strip(), stopped.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        return _fail(common, "Stopped; nothing was committed.", ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILURE
-    except CrawlError as error:
-        return _fail(common, str(error), error.exit_code)
-    except Exception as error:  # noqa: BLE001 - users get a sentence, not a traceback
-        return _fail(common, f"{describe_defect(error)} Please report it.", ExitCode.FAILURE)
+        return _fail_usage(common, error)
+    except ResultLostError:
+        return ExitCode.OUTPUT
+    except SystemExit as ended:  # click's: the end of a completion, or 1 for a pipe that broke inside the command
+        return _fail(common, ended) if ended.code == 1 else 0
+    except (Exception, KeyboardInterrupt, Interrupted) as error:  # noqa: BLE001 - users get a sentence, no traceback
+        return _fail(common, error)
     return result if isinstance(result, int) else 0
 
 
-def _fail(common: CommonOptions, reason: str, exit_code: int) -> int:
+def _end(common: CommonOptions, code: int) -> int:
+    """Write what is buffered and return the exit code of the process."""
+    is_result = isinstance(sys.stdout, TextStream) and sys.stdout.descriptor.is_result
+    failure = stdout_failure()
+    final = common.exit_state.final_code(code, failure, stdout_is_result=is_result)
+    if failure is not None and not is_result:
+        warn_of_lost_stdout(common)
+    elif failure is not None and final == ExitCode.OUTPUT:
+        _say(common, f"stdout can't be written: {failure_text(failure)}", final)
+    if isinstance(sys.stderr, TextStream):
+        sys.stderr.settle()
+    return final
+
+
+def _fail(common: CommonOptions, error: BaseException) -> int:
+    code = common.exit_state.code_of(error)
+    _say(common, common.exit_state.sentence_of(error), code)
+    return code
+
+
+def _fail_usage(common: CommonOptions, error: click.ClickException) -> int:
+    if common.log_format == "json":
+        reason = NO_COMMAND if isinstance(error, click.exceptions.NoArgsIsHelpError) else error.format_message()
+        _say(common, reason, ExitCode.USAGE)
+    else:
+        error.show(file=sys.stderr)
+    return ExitCode.USAGE
+
+
+def _say(common: CommonOptions, reason: str, exit_code: int) -> None:
     from crawler.text import escape_control
 
     reason = common.hide(reason)
     if common.log_format == "json":
-        import orjson
-
-        line = {"event": "summary", "level": "error", "exit_code": exit_code, "error": reason}
-        click.echo(orjson.dumps(line).decode(), err=True)
+        say_json({"event": "summary", "level": "error", "exit_code": exit_code, "error": reason})
     else:
-        click.echo(f"acs-inventory: {escape_control(reason)}", err=True)
-    return exit_code
+        say_line(f"{PROGRAM}: {escape_control(reason)}")

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from crawler.cli.exit_state import ExitState
 from crawler.errors import CrawlError
 from crawler.local_files import expand_home
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from crawler.secret_text import LiteralSecrets
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+LOG_FORMATS = ("console", "json")
 
 
 class LocalPath(click.Path):
@@ -57,8 +60,8 @@ snapshot_option = click.option(
     "--snapshot",
     "snapshot_id",
     default="latest",
-    metavar="ID",
-    help="An ID of `snapshots list`, or newest. Default: the newest complete snapshot.",
+    metavar="SNAPSHOT",
+    help="An ID or the beginning of one, latest~N, newest, or a UTC date. Default: latest, the newest complete one.",
 )
 seed_option = click.option(
     "--seed", default=0, show_default=True, help="Seed of the generated data; each seed gives a different cloud."
@@ -79,27 +82,22 @@ raw_option = click.option(
 )
 
 
-class Interrupted(BaseException):
-    """Raised when a signal ends the command. `advice` is a sentence on the next step, or empty."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(signal_number)
-        self.exit_code = 128 + signal_number
-        self.advice = ""
-
-
 class CommandError(CrawlError):
     """Raised when a command that reads snapshots fails: exit code 1."""
 
 
 @dataclass(slots=True)
 class CommonOptions:
-    """The values of the options that all commands have: logs and progress. `secrets` are hidden in all output."""
+    """The values of the options that all commands have: logs and progress.
+
+    `exit_state`: what the command has done. `secrets` are hidden in all output.
+    """
 
     log_format: str = "console"
     log_level: str | None = None
     is_quiet: bool = False
     has_progress: bool = True
+    exit_state: ExitState = field(default_factory=ExitState)
     secrets: LiteralSecrets | None = None
 
     @property
@@ -131,7 +129,7 @@ def common_options(command: _Command) -> _Command:
     options = [
         click.option(
             "--log-format",
-            type=click.Choice(["console", "json"]),
+            type=click.Choice(LOG_FORMATS),
             expose_value=False,
             callback=store,
             help="Log as text or as JSON lines; with json the last line is a summary.",

@@ -6,6 +6,7 @@ import gc
 import os
 import resource
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,12 +26,15 @@ set_aside: dict[str, str] = {}
 
 
 def keep_memory_private() -> None:
-    """Disable core dumps, and reading of this process's memory by other processes of the user where possible."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    """Disable core dumps, and reading of this process's memory by other processes of the user, where possible.
+
+    A sandbox may refuse either. The other one still holds then: a process that isn't dumpable leaves no core dump.
+    """
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         import ctypes
 
-        # An old kernel or a strict sandbox may refuse this; the limit above still holds.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from crawler.cli.echo import print_json
+from crawler.cli.echo import print_json, warn
 from crawler.cli.inputs import load, locate_output
-from crawler.cli.options import common_options, config_option, json_option, uri_option
+from crawler.cli.options import CommonOptions, common_options, config_option, json_option, uri_option
 from crawler.cli.signals import run_async
+from crawler.cli.streams import stdout_only_tells
 from crawler.errors import ConfigError, ExitCode
-from crawler.text import escape_control
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from crawler.snapshot.retention import KeepRules
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+_STOPPED = "Stopped; what was being removed is removed by the next `prune` or crawl."
 
 
 def _count(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
@@ -60,8 +63,16 @@ def _keep_option(name: str, text: str) -> Callable[[_Command], _Command]:
 @uri_option
 @json_option
 @common_options
+@click.pass_obj
 def prune(
-    config_file: Path | None, uri: str | None, as_json: bool, dry_run: bool, within: str | None, **counts: float | None
+    common: CommonOptions,
+    /,
+    config_file: Path | None,
+    uri: str | None,
+    as_json: bool,
+    dry_run: bool,
+    within: str | None,
+    **counts: float | None,
 ) -> int:
     """Remove snapshots that no rule keeps.
 
@@ -84,14 +95,17 @@ def prune(
     rules = KeepRules(**given, within=Duration.parse(within) if within else None)
     if rules.is_empty:
         raise ConfigError("Give at least one --keep-… option; without any, nearly all snapshots would be removed.")
+    stdout_only_tells()
+    common.exit_state.when_stopped = _STOPPED
     done = _prune(config_file, uri, rules, dry_run=dry_run)
+    common.exit_state.code = code = ExitCode.OUTPUT if done.stuck else ExitCode.SUCCESS
     if as_json:
         print_json(_prune_value(done, dry_run=dry_run))
     else:
         _print_prune(done, dry_run=dry_run)
     for sentence in done.stuck:
-        click.echo(f"acs-inventory: {escape_control(sentence)}", err=True)
-    return ExitCode.OUTPUT if done.stuck else ExitCode.SUCCESS
+        warn(common, sentence, is_failure=True)
+    return code
 
 
 def _prune(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool) -> PrunePlan:

@@ -21,6 +21,7 @@ from crawler.cli.options import (
     uri_option,
 )
 from crawler.cli.signals import interruptible
+from crawler.cli.targets import STDOUT, declare_target, is_stdout, is_stream, open_stream, open_text
 
 if TYPE_CHECKING:
     from crawler.audit.query import Rows
@@ -39,7 +40,7 @@ _MAX_ROWS = 100
     type=click.Choice(["table", "csv", "json", "parquet"]),
     help="table is for people and may omit rows and columns; the others have all of them.",
 )
-@click.option("--to", "path", type=LocalPath(), metavar="PATH", help="Write to this file. Default: stdout.")
+@click.option("--to", "path", type=LocalPath(), metavar="PATH", help="Write to this file; - and default: stdout.")
 @click.option(
     "--max-rows",
     default=_MAX_ROWS,
@@ -72,16 +73,20 @@ def query(
     dialect, or - for stdin. `SHOW TABLES` lists the tables, `DESCRIBE fc_functions` the columns. Timestamps are UTC.
     docs/query.md has example queries.
 
-    Exit codes: 0 done; 1 the snapshot can't be read, or the SQL failed while running; 2 wrong usage or SQL; 4 the file
-    can't be written; 130 and 143 stopped by a signal.
+    Exit codes: 0 done; 1 the snapshot can't be read, or the SQL failed while running; 2 wrong usage or SQL, or an
+    unknown snapshot; 4 the file or stdout can't be written; 129, 130 and 143 stopped by a signal; 141 the reader of
+    stdout has closed it.
     """
     from crawler.audit.export.atomic_files import check_free
     from crawler.audit.query import run_query
     from crawler.cli.query_text import print_rows
 
+    is_plain = is_stdout(path) and file_format != "parquet"
+    path, may_replace = (None, False) if is_plain else (path, may_replace)
     _check_options(file_format, path, is_raw=is_raw, may_replace=may_replace)
+    declare_target(path, file_format)
     text = _read_stdin() if sql == "-" else sql
-    if path is not None:
+    if path is not None and not is_stream(path):
         check_free([path], may_replace=may_replace)
 
     def work() -> None:
@@ -90,20 +95,21 @@ def query(
             run_query(tables.snapshot, text, tables) as rows,
         ):
             manifest = tables.snapshot.manifest
-            if path is not None:
+            if is_stream(path):
+                _send(common, rows, path, file_format, is_raw=is_raw)
+            elif path is not None:
                 _save(common, rows, path, file_format, is_raw=is_raw)
             elif file_format == "table":
                 print_rows(rows, max_rows, f"snapshot {manifest.snapshot_id}, {manifest.status}")
             else:
-                _write(common, rows, file_format, is_raw=is_raw)
+                _send(common, rows, STDOUT, file_format, is_raw=is_raw)
 
     interruptible(work)
-    sys.stdout.flush()
 
 
 def _check_options(file_format: str, path: Path | None, *, is_raw: bool, may_replace: bool) -> None:
     if file_format == "parquet" and path is None:
-        raise click.UsageError("--format parquet needs --to PATH.")
+        raise click.UsageError("--format parquet needs --to PATH, or --to - for stdout.")
     if file_format == "table" and path is not None:
         raise click.UsageError("--to needs --format csv, json or parquet.")
     if is_raw and file_format != "csv":
@@ -114,26 +120,26 @@ def _check_options(file_format: str, path: Path | None, *, is_raw: bool, may_rep
 
 def _read_stdin() -> str:
     try:
+        if sys.stdin is None:  # closed when the process started
+            raise click.UsageError("The SQL can't be read from stdin: it is closed.")
         return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise click.UsageError("The SQL on stdin isn't UTF-8.") from None
+    except OSError as error:
+        raise click.UsageError(f"The SQL can't be read from stdin: {error.strerror}.") from None
 
 
-def _write(common: CommonOptions, rows: Rows, file_format: str, *, is_raw: bool) -> None:
-    """Write the result to stdout: exactly, except on a terminal, where control characters are escaped."""
-    from crawler.audit.export.files import write_csv, write_json
-    from crawler.cli.query_text import on_screen
+def _send(common: CommonOptions, rows: Rows, path: Path, file_format: str, *, is_raw: bool) -> None:
+    """Write the result to a stream."""
+    from crawler.audit.export.files import write_parquet, write_text
 
-    def emit(text: str) -> None:
-        if sys.stdout.isatty():
-            sys.stdout.write(on_screen(text))
-        else:
-            sys.stdout.buffer.write(text.encode())
-
-    if file_format == "csv":
-        warn_of_escaped_cells(common, "the result", write_csv(rows, emit, is_raw=is_raw).guarded_cells)
-    else:
-        write_json(rows, emit)
+    if file_format == "parquet":
+        with open_stream(path) as file:
+            write_parquet(rows, file)
+        return
+    with open_text(path, file_format) as emit:
+        written = write_text(rows, emit, file_format, is_raw=is_raw)
+    warn_of_escaped_cells(common, "the result", written.guarded_cells)
 
 
 def _save(common: CommonOptions, rows: Rows, path: Path, file_format: str, *, is_raw: bool) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crawler.audit.export.cell_text import Texts, is_number, plain_texts
-from crawler.cli.render import safe
+from crawler.cli.render import safe, shown_text
 from crawler.text import escape_control
 
 if TYPE_CHECKING:
@@ -67,10 +67,8 @@ def _print_plan(texts: Texts) -> None:
 
 def _print_table(names: Sequence[str], columns: Sequence[Texts], numbers: Sequence[bool]) -> int:
     """Print the columns that fit and return their number. Without a terminal, all columns fit."""
-    heads = [escape_control(name) for name in names]
-    cells = [
-        [_NULL if text is None else escape_control(text[: 4 * _WIDEST_CELL]) for text in texts] for texts in columns
-    ]
+    heads = [shown_text(name) for name in names]
+    cells = [[_NULL if text is None else shown_text(text[: 4 * _WIDEST_CELL]) for text in texts] for texts in columns]
     widths = [
         min(_WIDEST_CELL, max(cell_len(text) for text in [head, *texts]))
         for head, texts in zip(heads, cells, strict=True)

@@ -38,7 +38,13 @@ def console() -> Console:
 
 def safe(value: object, style: str = "") -> Text:
     """Return external text with control characters escaped and without interpreting markup."""
-    return Text(escape_control(str(value)), style=style)
+    return Text(shown_text(str(value)), style=style)
+
+
+def shown_text(text: str) -> str:
+    """Return external text with the escapes of control characters, and of characters that stdout's encoding lacks."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return escape_control(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 def status_text(status: str) -> Text:

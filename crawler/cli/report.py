@@ -19,6 +19,7 @@ from crawler.cli.options import (
     uri_option,
 )
 from crawler.cli.signals import interruptible
+from crawler.cli.targets import declare_target, is_stdout, is_stream, open_text
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
@@ -30,12 +31,12 @@ PREVIOUS, NOTHING = "previous", "none"
 
 
 @click.command()
-@click.option("--to", "target", required=True, type=LocalPath(), metavar="FILE", help="File to write.")
+@click.option("--to", "target", required=True, type=LocalPath(), metavar="FILE", help="File to write; - is stdout.")
 @snapshot_option
 @click.option(
     "--against",
     default=PREVIOUS,
-    metavar="ID",
+    metavar="SNAPSHOT",
     help="Show changes since this snapshot, or `none`. Default: the previous snapshot.",
 )
 @click.option(
@@ -64,11 +65,13 @@ def report(
     The page has findings, changes, inventory, coverage and evidence. It is self-contained and works offline. An
     existing file is replaced.
 
-    Exit codes: 0 written; 1 the snapshot can't be read; 2 wrong usage or an invalid finding; 4 the file can't be
-    written; 130 and 143 stopped by a signal.
+    Exit codes: 0 written; 1 the snapshot can't be read; 2 wrong usage, an unknown snapshot or an invalid finding; 4 the
+    file or stdout can't be written; 129, 130 and 143 stopped by a signal; 141 the reader of stdout has closed it.
     """
     from crawler.audit.export.atomic_files import check_free
     from crawler.audit.report import make_report
+
+    declare_target(target, "html")
 
     def work() -> tuple[Report, OpenSnapshot]:
         catalog = catalog_for(config_file, uri)
@@ -76,9 +79,13 @@ def report(
             baseline = _baseline(locate_output(config_file, uri), tables.snapshot, against)
             return make_report(tables.snapshot, catalog, against=baseline, findings=folders), tables.snapshot
 
-    check_free([target], may_replace=True)
+    if not is_stream(target):
+        check_free([target], may_replace=True)
     page, snapshot = interruptible(work)
     _write(target, page.html)
+    if is_stdout(target):
+        return
+    common.exit_state.code = 0
     if not common.is_quiet:
         _print_written(page, snapshot, target)
 
@@ -97,6 +104,10 @@ def _write(target: Path, html: str) -> None:
     """Write the file atomically, readable by its owner only. Raises OutputError."""
     from crawler.audit.export.atomic_files import move_into_place, new_file, staging
 
+    if is_stream(target):
+        with open_text(target, "html") as emit:
+            emit(html)
+        return
     with staging(target.parent) as folder:
         staged = folder / target.name
         with new_file(staged) as file:
@@ -108,7 +119,7 @@ def _print_written(page: Report, snapshot: OpenSnapshot, target: Path) -> None:
     from crawler.cli.render import console, safe, size_text
 
     out, manifest = console(), snapshot.manifest
-    size = size_text(target.stat().st_size)
+    size = size_text(len(page.html.encode("utf-8", "backslashreplace")))
     out.print(safe(f"{target} · {size} · snapshot {manifest.snapshot_id}, {manifest.status}"), soft_wrap=True)
     out.print(safe(f"findings: {findings_text(page.outcomes)}"), soft_wrap=True)
     out.print(safe(f"manifest SHA-256 {page.manifest_sha256}"), soft_wrap=True)

@@ -1,30 +1,105 @@
-"""SIGINT and SIGTERM: end a coroutine, a DuckDB query or a stuck crawl."""
+"""SIGINT, SIGTERM and SIGHUP: end a crawl, what is told about it, a DuckDB query or a stuck crawl."""
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from math import inf
 from types import FrameType
 from typing import TypeVar
 
-from crawler.cli.options import Interrupted
+from crawler.cli.exit_state import ExitState, Interrupted
 from crawler.errors import ExitCode, unwrap_group
 
 _Result = TypeVar("_Result")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PAUSE_S = 0.1
 # Grace period of a stuck crawl, to clean up.
 _GRACE_S = 30.0
+# After a signal, each step that tells the result may take so long, and all that is left of the process so long.
+_STEP_S = 3.0
+_END_S = 15.0
+
+
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """Return the signals that end a command. SIGHUP isn't one if the process was started to ignore it (nohup)."""
+    found = [signal.SIGINT, signal.SIGTERM]
+    return (*found, signal.SIGHUP) if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else tuple(found)
+
+
+class CrawlSignals:
+    """The signals of a process that crawls, until it ends.
+
+    Until the crawl's exit code is known, the first signal cancels the crawl. From then on the first signal only
+    shortens what is told about it. A second signal ends the process at once, with the crawl's code if that is known.
+    """
+
+    def __init__(self, state: ExitState) -> None:
+        self.received = 0
+        self.cancel: Callable[[], object] = lambda: None
+        self._state = state
+        self._ends_at = inf
+
+    def install(self) -> None:
+        """Receive the signals from now on. Call it in the main thread."""
+        for number in stop_signals():
+            signal.signal(number, self.receive)
+
+    def receive(self, number: int, _frame: FrameType | None = None) -> None:
+        """Handle a signal. Runs between two instructions of the main thread."""
+        if self.received:
+            os._exit(128 + number if self._state.code is None else self._state.code)
+        self.received = number
+        if self._state.code is None:
+            self.cancel()
+        else:
+            self._hurry()
+
+    def decide(self, code: int) -> None:
+        """Note the exit code of the crawl. A signal can't change it any more."""
+        self._state.code = code
+        if self.received:
+            self._hurry()
+
+    def wait(self, is_done: Callable[[float], bool], bound_s: float) -> bool:
+        """Wait until `is_done(timeout)` for `bound_s` seconds, or some seconds after a signal. Return whether it is."""
+        began_at = time.monotonic()
+        hurried_at = inf
+        while not is_done(_PAUSE_S):
+            now = time.monotonic()
+            hurried_at = min(hurried_at, now) if self.received else inf
+            if now >= min(began_at + bound_s, hurried_at + _STEP_S):
+                return False
+        return True
+
+    def _hurry(self) -> None:
+        """End the process in some seconds whatever blocks it: a full pipe of stderr, a name lookup."""
+        if self._ends_at == inf:
+            self._ends_at = time.monotonic() + _END_S
+            _exit_after(_END_S, self._state.code or 0)
+
+
+def _exit_after(seconds: float, code: int) -> None:
+    import threading
+
+    ending = threading.Timer(seconds, os._exit, [code])
+    ending.daemon = True
+    ending.start()
+
+
+def exit_after_grace() -> None:
+    """End the process after `_GRACE_S` seconds, even if it is still blocked."""
+    _exit_after(_GRACE_S, ExitCode.FAILURE)
 
 
 def interruptible(work: Callable[[], _Result]) -> _Result:
     """Run `work` in a thread and return its result. Its queries must run in `audit.database.session`.
 
-    The first SIGINT or SIGTERM interrupts the queries. Interrupted is raised when `work` has cleaned up, unless it was
-    done. A second signal ends the process at once.
+    The first signal interrupts the queries. Interrupted is raised when `work` has cleaned up, unless it was done. A
+    second signal ends the process at once.
     """
     from crawler.audit.database import interrupt_sessions
 
@@ -51,21 +126,12 @@ def _received_signals() -> Iterator[list[int]]:
             os._exit(128 + number)
         received.append(number)
 
-    before = {number: signal.signal(number, receive) for number in _SIGNALS}
+    before = {number: signal.signal(number, receive) for number in stop_signals()}
     try:
         yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def exit_after_grace() -> None:
-    """End the process after `_GRACE_S` seconds, even if it is still blocked."""
-    import threading
-
-    ending = threading.Timer(_GRACE_S, os._exit, [ExitCode.FAILURE])
-    ending.daemon = True
-    ending.start()
 
 
 def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
@@ -82,25 +148,20 @@ def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
         raise unwrap_group(group) from None
 
 
-async def cancel_on_signal(main: Callable[[], Awaitable[_Result]]) -> _Result:
-    """Return the result of `main`. SIGINT or SIGTERM cancels it: raises Interrupted. A second one ends the process."""
+async def cancel_on_signal(signals: CrawlSignals, main: Callable[[], Awaitable[_Result]]) -> _Result:
+    """Return the result of `main`. The first signal cancels it: raises Interrupted."""
+    import asyncio
+
     import anyio
 
-    received: list[int] = []
-
-    async def listen(scope: anyio.CancelScope) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for number in signals:
-                if received:
-                    os._exit(128 + number)
-                received.append(number)
-                scope.cancel()
-
-    async with anyio.create_task_group() as listening:
-        with anyio.CancelScope() as scope:
-            listening.start_soon(listen, scope)
-            result = await main()
-            listening.cancel_scope.cancel()
-            return result
-        listening.cancel_scope.cancel()
-    raise Interrupted(received[0])
+    # A handler of Python and not one of the loop, which would restore the default when it ends.
+    loop = asyncio.get_running_loop()
+    with anyio.CancelScope() as scope:
+        signals.cancel = lambda: loop.call_soon_threadsafe(scope.cancel)
+        if signals.received:
+            scope.cancel()
+        try:
+            return await main()
+        finally:
+            signals.cancel = lambda: None
+    raise Interrupted(signals.received)

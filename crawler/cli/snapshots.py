@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.echo import print_json
-from crawler.cli.inputs import locate_output
-from crawler.cli.options import CommandError, common_options, config_option, json_option, uri_option
-from crawler.errors import OutputError
+from crawler.cli.inputs import locate_output, reading
+from crawler.cli.options import common_options, config_option, json_option, uri_option
 
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest, SnapshotSummary
@@ -30,10 +29,8 @@ def list_command(config_file: Path | None, uri: str | None, as_json: bool) -> No
     """List all snapshots, newest first."""
     from crawler.snapshot import list_snapshots
 
-    try:
+    with reading():
         found = list_snapshots(locate_output(config_file, uri))
-    except OutputError as error:
-        raise CommandError(str(error)) from None
     if as_json:
         import msgspec
 
@@ -65,7 +62,7 @@ def _print_list(found: list[SnapshotSummary]) -> None:
 
 
 @snapshots.command("show")
-@click.argument("snapshot_id", required=False)
+@click.argument("snapshot_id", required=False, metavar="[SNAPSHOT]")
 @config_option
 @uri_option
 @json_option
@@ -73,20 +70,16 @@ def _print_list(found: list[SnapshotSummary]) -> None:
 def show_command(snapshot_id: str | None, config_file: Path | None, uri: str | None, as_json: bool) -> None:
     """Show a snapshot: tables and incomplete scopes.
 
-    SNAPSHOT_ID is an ID of `snapshots list`, or `latest`, the newest complete snapshot. Default: the newest snapshot.
+    SNAPSHOT is an ID or the beginning of one, latest (the newest complete one), latest~N, newest, or a UTC date.
+    Default: newest.
     """
     import msgspec
 
-    from crawler.snapshot import list_snapshots, read_manifest
+    from crawler.snapshot import read_manifest, resolve_snapshot
 
-    location = locate_output(config_file, uri)
-    try:
-        if snapshot_id is None:
-            found = list_snapshots(location)
-            snapshot_id = found[0].snapshot_id if found else "latest"
-        manifest = read_manifest(location, snapshot_id)
-    except OutputError as error:
-        raise CommandError(str(error)) from None
+    with reading():
+        location = locate_output(config_file, uri)
+        manifest = read_manifest(location, resolve_snapshot(location, snapshot_id or "newest"))
     if as_json:
         print_json(msgspec.to_builtins(manifest))
     else:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("verify")
-@click.argument("snapshot_ids", nargs=-1, metavar="[SNAPSHOT_ID]...")
+@click.argument("snapshot_ids", nargs=-1, metavar="[SNAPSHOT]...")
 @click.option("--all", "is_all", is_flag=True, help="Verify all snapshots and LATEST, and find orphaned files.")
 @config_option
 @uri_option
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def verify(
     common: CommonOptions,
+    /,
     snapshot_ids: tuple[str, ...],
     is_all: bool,
     config_file: Path | None,
@@ -38,18 +39,19 @@ def verify(
     """Compare the files of snapshots with their manifests.
 
     Reads every file and checks existence, size, SHA-256, rows, schema and ledger. With all snapshots, the files that
-    Iceberg and Delta tables in a local output name are looked for, too. SNAPSHOT_ID is an ID of `snapshots
-    list`, or `latest`, the newest complete snapshot. Default: --all.
+    Iceberg and Delta tables in a local output name are looked for, too. SNAPSHOT is an ID or the beginning of one,
+    latest, latest~N, newest, or a UTC date. Default: --all.
 
-    Exit codes: 0 all files are as committed; 1 at least one isn't, or there is nothing to verify.
+    Exit codes: 0 all files are as committed; 1 at least one isn't; 2 wrong usage, an unknown snapshot, or no snapshot
+    to verify; 4 the output can't be read, or stdout can't be written.
     """
+    common.exit_state.one_is_an_answer = True
     if is_all and snapshot_ids:
         raise click.UsageError("Give either snapshot IDs or --all.")
-    location = locate_output(config_file, uri)
     try:
-        results, orphans, unchecked = _verify(location, snapshot_ids)
-    except OutputError as error:
-        raise CommandError(str(error)) from None
+        results, orphans, unchecked = _verify(locate_output(config_file, uri), snapshot_ids)
+    except CommandError as error:  # the output can't be opened
+        raise OutputError(str(error)) from None
     for reason in unchecked:
         warn(common, reason)
     if as_json:
@@ -63,16 +65,17 @@ def _verify(
     location: OutputLocation, snapshot_ids: Sequence[str]
 ) -> tuple[list[VerifyResult], list[BadFile], list[str]]:
     """Return the results, the files that no snapshot has, and why lake tables can't be checked."""
-    from crawler.snapshot import read_manifest
+    from crawler.snapshot import UnknownSnapshotError, resolve_snapshot
     from crawler.snapshot.lake.verify import verify_lakes
-    from crawler.snapshot.verify import verify_all, verify_snapshot
+    from crawler.snapshot.verify import known_ids, verify_all, verify_snapshot
 
     if snapshot_ids:
-        ids = [read_manifest(location, name).snapshot_id if name == "latest" else name for name in snapshot_ids]
+        known = known_ids(location)
+        ids = [resolve_snapshot(location, name, known) for name in snapshot_ids]
         return [verify_snapshot(location, snapshot_id) for snapshot_id in dict.fromkeys(ids)], [], []
     results, orphans = verify_all(location)
     if not results and not orphans:
-        raise OutputError(f"{location} has no snapshot to verify")
+        raise UnknownSnapshotError(f"{location} has no snapshot to verify")
     missing, unchecked = verify_lakes(location)
     return results, [*orphans, *missing], unchecked
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from crawler.client.client import RequestCounts
+
+if TYPE_CHECKING:
+    from crawler.run.result import CrawlResult
 
 
 @dataclass(slots=True)
@@ -27,12 +31,23 @@ class CrawlMonitor:
     """The state of one crawl, which the crawl updates and a display reads.
 
     `on_stuck` is called before a crawl without progress is cancelled, since the cancellation may hang, too.
-    `time_left_s` is the scheduler's estimate; 0 before the lists begin.
+    `time_left_s` is the scheduler's estimate; 0 before the lists begin. `committed_id` is the snapshot's ID from its
+    commit on. `result` is the result of the crawl from the moment on at which nothing can change it any more: the
+    snapshot is committed, and a lake's tables are at it. `on_result` is called then.
     """
 
     progress: CrawlProgress = field(default_factory=CrawlProgress)
     requests: RequestCounts = field(default_factory=RequestCounts)
     snapshot_id: str = ""
     can_resume: bool = False
+    committed_id: str = ""
+    result: CrawlResult | None = None
+    on_result: Callable[[CrawlResult], object] = lambda _: None
     on_stuck: Callable[[], object] = lambda: None
     time_left_s: Callable[[], float] = lambda: 0.0
+
+    def finish(self, result: CrawlResult) -> CrawlResult:
+        """Note the result, which can't change any more, and return it."""
+        self.result = result
+        self.on_result(result)
+        return result

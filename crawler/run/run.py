@@ -66,7 +66,11 @@ async def crawl(
             writer = await begin(config, bucket, system, schemas)
             async with _released(writer, monitor), open_session(resolved, system) as session:
                 run = CrawlRun(session, writer, redaction, clock, monitor, warnings)
-                return await publish(lake, await run.run(), schemas)
+                result = await run.run()
+                # The lake's tables are a part of the result: they move even if the crawl is cancelled after its commit.
+                with anyio.CancelScope(shield=True):
+                    result = await publish(lake, result, schemas)
+                return monitor.finish(result)
     except BaseExceptionGroup as group:
         raise unwrap_group(group) from None
 
@@ -210,6 +214,7 @@ class CrawlRun:
         )
         future = await self._future_latest()
         manifest = await writer.commit(replace(draft, replaced_latest=future), ledger)
+        self._monitor.committed_id = manifest.snapshot_id
         if future and manifest.can_be_latest:
             result = replace(result, warnings=(*result.warnings, self._warn_of_future(future)))
         self._log.info("snapshot_committed", snapshot_id=manifest.snapshot_id, status=manifest.status)

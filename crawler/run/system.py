@@ -17,6 +17,7 @@ from crawler.text import with_clean_ends
 # Files of Python, the event loop, the lock, the log, the journal, name lookups, and of a commit for a moment.
 _OTHERS = 32
 _INFINITE = 1 << 20
+_USUAL = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,23 @@ def open_share(limit: int | None = None) -> int:
     `limit`: open files in total; without it, this process's soft `RLIMIT_NOFILE`. An eighth is left for others.
     """
     if limit is None:
-        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        soft, _ = _open_limits()
         limit = _INFINITE if soft == resource.RLIM_INFINITY else soft
     return max(1, (limit * 7 // 8 - _OTHERS) // 3)
 
 
 def raise_limit() -> None:
     """Raise this process's limit of open files to the hard limit. Shells set a low soft limit for old programs."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = _open_limits()
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (OSError, ValueError):
         return
+
+
+def _open_limits() -> tuple[int, int]:
+    """Return the soft and the hard limit of open files; the usual ones where a sandbox doesn't tell them."""
+    try:
+        return resource.getrlimit(resource.RLIMIT_NOFILE)
+    except (OSError, ValueError):
+        return _USUAL, _USUAL

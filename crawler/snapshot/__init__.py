@@ -23,6 +23,7 @@ from crawler.snapshot.lake.publish import publish as publish_lake
 from crawler.snapshot.layout import new_snapshot_id
 from crawler.snapshot.ledger import LEDGER_SCHEMA, Ledger, ScopeRow
 from crawler.snapshot.manifest import DirectoryEntry, Manifest, ManifestDraft, PartFile, schema_sha256, status_of
+from crawler.snapshot.names import UnknownSnapshotError, resolve_snapshot
 from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.reader import (
     BucketReader,
@@ -63,6 +64,7 @@ __all__ = [
     "SnapshotWriter",
     "Status",
     "UnfinishedCommitError",
+    "UnknownSnapshotError",
     "check_bucket",
     "check_output",
     "has_rows",
@@ -75,6 +77,7 @@ __all__ = [
     "publish_lake",
     "read_ledger",
     "read_manifest",
+    "resolve_snapshot",
     "schema_sha256",
     "snapshot_ids",
     "status_of",

@@ -27,6 +27,11 @@ class Destination(Protocol):
     disk: Disk
     max_part_bytes: float
 
+    @property
+    def is_committed(self) -> bool:
+        """Whether the snapshot is committed, or may be: an error can't say any more that nothing is."""
+        ...
+
     async def restamp(self, buffer: RowBuffer, snapshot_id: str, started_at: datetime) -> None:
         """Give a new snapshot another ID and start, before `open_journal`. A resumed one keeps both.
 

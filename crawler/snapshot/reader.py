@@ -194,8 +194,13 @@ def newest_snapshot_id(root: OutputLocation) -> str:
     return next(iter(snapshot_ids(root)), "")
 
 
+def latest_snapshot_id(root: OutputLocation) -> str:
+    """Return the ID that LATEST names, the newest complete snapshot's; empty if it names none. Raises OutputError."""
+    return _read_latest(root)
+
+
 def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
-    """Return a snapshot's manifest; `latest` is the newest complete snapshot.
+    """Return the manifest of a snapshot by its ID; `latest` is the newest complete snapshot.
 
     Raises OutputError if there is none, if it can't be read, or if it doesn't match its checksum.
     """

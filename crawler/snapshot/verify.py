@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from crawler.errors import OutputError
+from crawler.errors import OutputError, describe_shortage
 from crawler.local_files import UnfitFileError, reason_of
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import sha256_of
@@ -79,11 +79,11 @@ def verify_all(root: OutputLocation) -> tuple[list[VerifyResult], list[BadFile]]
     """Verify every snapshot, newest first; the second list is about LATEST and the orphans. Raises OutputError."""
     verdicts: list[VerifyResult] = []
     tables_by_id: dict[str, frozenset[str] | None] = {}
-    for snapshot_id in _known_ids(root):
+    for snapshot_id in known_ids(root):
         try:
             verdict, tables_by_id[snapshot_id] = _verify_known(root, snapshot_id)
         except OutputError as error:
-            if snapshot_id not in _known_ids(root):
+            if snapshot_id not in known_ids(root):
                 continue
             verdict = VerifyResult(snapshot_id, bad_files=(BadFile(manifest_path(snapshot_id), str(error)),))
             tables_by_id[snapshot_id] = None
@@ -94,10 +94,10 @@ def verify_all(root: OutputLocation) -> tuple[list[VerifyResult], list[BadFile]]
 def _verify_known(root: OutputLocation, snapshot_id: str) -> tuple[VerifyResult, frozenset[str] | None]:
     if not is_snapshot_id(snapshot_id):
         raise OutputError(f"unknown snapshot ID {snapshot_id[:80]!r}; run `snapshots list` to see all IDs")
-    if snapshot_id not in _known_ids(root):
+    if snapshot_id not in known_ids(root):
         raise OutputError(f"{root} has no snapshot {snapshot_id}; run `snapshots list` to see all IDs")
     verdict, tables = _verify(root, snapshot_id)
-    if verdict.bad_files and snapshot_id not in _known_ids(root):
+    if verdict.bad_files and snapshot_id not in known_ids(root):
         raise OutputError(f"snapshot {snapshot_id} was removed while it was read")
     return verdict, tables
 
@@ -187,6 +187,7 @@ def _wrong_file(
     except FileNotFoundError:
         return _MISSING
     except (OSError, OutputError) as error:
+        _raise_if_short(error)
         return _reason(error)
     if (size, sha256) in owners:
         return f"has the content of {owners[size, sha256]}"
@@ -202,10 +203,18 @@ def _wrong_part(stream: io.BufferedIOBase, file: PartFile, entry: TableEntry) ->
             rows, schema = part.metadata.num_rows, part.schema_arrow
             sha256 = manifests.schema_sha256(schema)
     except (pa.ArrowException, OSError, ValueError, OverflowError, RecursionError) as error:
+        _raise_if_short(error)
         return f"isn't readable Parquet: {type(error).__name__}"
     if rows != file.rows:
         return f"has {rows} rows, its manifest says {file.rows}"
     return "" if sha256 == entry.schema_sha256 else "has another schema than its manifest says"
+
+
+def _raise_if_short(error: Exception) -> None:
+    """Raise the cause if this machine lacks memory or open files: that says nothing about the file."""
+    cause = error.__cause__ if isinstance(error, OutputError) and error.__cause__ is not None else error
+    if describe_shortage(cause):
+        raise cause
 
 
 def _wrong_ledger(root: OutputLocation, manifest: Manifest) -> str:
@@ -274,7 +283,7 @@ def _reason(error: OSError | OutputError) -> str:
     return f"can't be read: {reason_of(cause) if isinstance(cause, OSError) else error}"
 
 
-def _known_ids(root: OutputLocation) -> list[str]:
+def known_ids(root: OutputLocation) -> list[str]:
     """Return the IDs of snapshots that have a file in the folder of the manifests, newest first. Raises OutputError.
 
     A snapshot without a manifest is left out while a crawl or a `prune` moves it, also after either was killed.
@@ -301,6 +310,6 @@ def _orphans(root: OutputLocation, tables_by_id: dict[str, frozenset[str] | None
     moving = _moving_ids(root)
     found = list(find_orphans(root, {**dict.fromkeys(moving), **tables_by_id}))
     # A crawl may have committed a snapshot, or a `prune` begun to remove one, during the search.
-    moving = {*moving, *_moving_ids(root), *_known_ids(root)}
+    moving = {*moving, *_moving_ids(root), *known_ids(root)}
     orphans = [orphan for orphan, snapshot_id in found if snapshot_id not in moving]
     return sorted((orphan for orphan in orphans if os.path.lexists(root / orphan.path)), key=lambda orphan: orphan.path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import anyio.lowlevel
 import msgspec
 
+from crawler.errors import CrawlError, UnfinishedCommitError, describe_defect, describe_shortage
 from crawler.snapshot.ended_scopes import EndedScopes
 from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
 from crawler.snapshot.layout import moved_id
@@ -136,7 +137,17 @@ class SnapshotWriter:
         self._scopes.raise_unless_consistent(rows)
         manifest = await self.destination.stage(self.buffer, lambda: self._assemble(draft, rows))
         await anyio.lowlevel.checkpoint()
-        await self.destination.commit(self.buffer, manifest)
+        try:
+            await self.destination.commit(self.buffer, manifest)
+        except CrawlError:
+            raise
+        except Exception as error:
+            if not self.destination.is_committed:
+                raise
+            raise UnfinishedCommitError(
+                f"snapshot {self.snapshot_id} is committed, but the last steps of its commit failed; the next crawl "
+                f"repeats them: {describe_shortage(error) or describe_defect(error)}"
+            ) from error
         return manifest
 
     async def abandon(self) -> None:

@@ -7,8 +7,10 @@ codes, and the accounts with the most incomplete scopes.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -80,20 +82,38 @@ def render(figures: CrawlFigures, previous: str = "") -> str:
 
 def write_textfile(path: Path, figures: CrawlFigures) -> None:
     """Replace the file. All users may read it, because the collector runs as another user. Raises OutputError."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        _refuse_special(path)
         previous = path.read_text("utf-8") if path.is_file() else ""
         with suppress(FileNotFoundError):
             partial.unlink()
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644), "w") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(render(figures, previous))
-        partial.replace(path)
-    except (OSError, UnicodeDecodeError) as error:
-        with suppress(OSError):
-            partial.unlink()
-        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "the existing file isn't text"
-        raise OutputError(f"[metrics] textfile: can't write {path}: {reason}") from error
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0o644)
+                file.write(render(figures, previous))
+            partial.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink()
+            raise
+    except (OSError, ValueError) as error:
+        raise OutputError(f"[metrics] textfile: can't write {path}: {_reason(error)}") from error
+
+
+def _refuse_special(path: Path) -> None:
+    """Raise OSError for a pipe or a device, which the replacement would destroy. A link is replaced."""
+    with suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "the existing file isn't text" if isinstance(error, UnicodeDecodeError) else "no file can have this name"
 
 
 def _samples(figures: CrawlFigures, previous: str) -> Iterator[tuple[str, str, float]]:

@@ -36,12 +36,20 @@ def ping_url(url: str, event: Event) -> str:
 
 
 async def ping(config: Config, event: Event, text: str = "", clock: Clock | None = None) -> bool:
-    """Call the configured URL and return whether it was accepted. Three attempts in about 20 s; a failure is logged."""
+    """Call the configured URL and return whether it was accepted; a failure is logged."""
     if config.ping.url is None:
         return False
+    reason = await send_ping(config, event, text, clock)
+    if reason:
+        structlog.get_logger().warning("ping_failed", ping=event, reason=reason)
+    return not reason
+
+
+async def send_ping(config: Config, event: Event, text: str = "", clock: Clock | None = None) -> str:
+    """Call the configured URL. Return the reason of a failure, empty on success. Three attempts in about 20 s."""
     reason = ""
     try:
-        url = ping_url(config.ping.url.reveal(), event)
+        url = ping_url(config.ping.url.reveal() if config.ping.url is not None else "", event)
         headers = {"User-Agent": f"acs-inventory/{__version__}", "Content-Type": "text/plain; charset=utf-8"}
         request = HttpRequest("POST", url, headers, text.encode()[:_MAX_TEXT_BYTES], timeout_s=_TIMEOUT_S)
         async with Transport(
@@ -57,9 +65,7 @@ async def ping(config: Config, event: Event, text: str = "", clock: Clock | None
                     break
     except (ConfigError, OSError) as error:
         reason = type(error).__name__
-    if reason:
-        structlog.get_logger().warning("ping_failed", ping=event, reason=reason)
-    return not reason
+    return reason
 
 
 @asynccontextmanager

@@ -7,6 +7,8 @@ for each request. Attributes are those of the ledger, which hold no secrets.
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from crawler import __version__
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
 
     from crawler.snapshot.ledger import ScopeRow
     from crawler.telemetry.metrics import CrawlFigures
@@ -22,11 +25,12 @@ if TYPE_CHECKING:
 _NAME = "acs-inventory"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _EXPORTERS = {"otlp", "console"}
-# The SDK's queue holds 2,048 spans and drops further ones.
-_FLUSH_EVERY = 1000
+_BATCH_SPANS = 512
+_FLUSH_EVERY = 1000  # an existing provider's queue holds 2,048 spans and drops further ones
 _FLUSH_TIMEOUT_MS = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND_NS = 1000
+_NOT_TAKEN = "the collector didn't take them; check OTEL_EXPORTER_OTLP_ENDPOINT and the collector"
 
 
 def chosen_exporter(environ: Mapping[str, str]) -> str:
@@ -45,12 +49,14 @@ def export_spans(figures: CrawlFigures, snapshot_id: str, environ: Mapping[str, 
 
         existing = trace.get_tracer_provider()
         if not isinstance(existing, trace.ProxyTracerProvider):
-            _send(existing, figures, snapshot_id)
-        elif exporter in _EXPORTERS:
+            return _send(existing, figures, snapshot_id)
+        if exporter in _EXPORTERS:
             own = _own_provider(exporter)
-            _send(own, figures, snapshot_id)
-            own.shutdown()
-        elif exporter:
+            try:
+                return _send(own, figures, snapshot_id)
+            finally:
+                own.shutdown()
+        if exporter:
             return f"unknown OTEL_TRACES_EXPORTER {exporter[:40]!a}; known: otlp, console, none"
     except ImportError:
         return f"the extra otel isn't installed: pip install '{_NAME}[otel]'" if exporter else ""
@@ -62,22 +68,33 @@ def export_spans(figures: CrawlFigures, snapshot_id: str, environ: Mapping[str, 
 def _own_provider(exporter: str) -> TracerProvider:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
+
+    from crawler.telemetry.span_batches import SpanBatches
 
     resource = Resource.create({"service.name": _NAME, "service.version": __version__})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    if exporter == "console":
-        import sys
-
-        provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
-    else:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(SpanBatches(_span_exporter(exporter), _BATCH_SPANS))
     return provider
 
 
-def _send(provider: Any, figures: CrawlFigures, snapshot_id: str) -> None:
+def _span_exporter(exporter: str) -> SpanExporter:
+    if exporter == "console":
+        from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+
+        return ConsoleSpanExporter(out=sys.stderr, formatter=_log_line)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    return OTLPSpanExporter()
+
+
+def _log_line(span: ReadableSpan) -> str:
+    """Return a span as one line, as the log has it with `--log-format json`."""
+    value = json.loads(span.to_json())
+    return json.dumps({"event": "span", "level": "info", "timestamp": value["end_time"], "span": value}) + "\n"
+
+
+def _send(provider: Any, figures: CrawlFigures, snapshot_id: str) -> str:
+    """Send all spans; return why they weren't sent, as far as the provider says that."""
     from opentelemetry import trace
 
     tracer = provider.get_tracer(_NAME, __version__)
@@ -87,18 +104,17 @@ def _send(provider: Any, figures: CrawlFigures, snapshot_id: str) -> None:
     if figures.exit_code:
         crawl.set_status(trace.StatusCode.ERROR, f"exit code {figures.exit_code}")
     context = trace.set_span_in_context(crawl)
-    flush = getattr(provider, "force_flush", None)
+    flush = getattr(provider, "force_flush", lambda _: True)
     for number, row in enumerate(figures.ledger, 1):
         begun = _ns(row.started_at) if row.started_at else end
         scope = tracer.start_span(f"scope {row.table}", context=context, start_time=begun, attributes=_attributes(row))
         if str(row.status) in {"failed", "denied"}:
             scope.set_status(trace.StatusCode.ERROR, row.error_code)
         scope.end(_ns(row.finished_at) if row.finished_at else end)
-        if flush is not None and number % _FLUSH_EVERY == 0:
-            flush(_FLUSH_TIMEOUT_MS)
+        if number % _FLUSH_EVERY == 0 and not flush(_FLUSH_TIMEOUT_MS):
+            return _NOT_TAKEN
     crawl.end(end)
-    if flush is not None:
-        flush(_FLUSH_TIMEOUT_MS)
+    return "" if flush(_FLUSH_TIMEOUT_MS) else _NOT_TAKEN
 
 
 def _attributes(row: ScopeRow) -> dict[str, str | int]:

@@ -227,10 +227,10 @@ def test_snapshots_list_and_show_say_what_the_crawl_said(crawled):
     assert re.search(rf"fc_functions +{summary['tables']['fc_functions']['rows']} ", text)
 
 
-def test_a_snapshot_that_is_not_there_is_exit_1(crawled):
+def test_a_snapshot_that_is_not_there_is_exit_2(crawled):
     folder, _ = crawled
     code, out, err = acs_inventory("snapshots", "show", "20200101T000000Z-0000", "--output", "snapshots", cwd=folder)
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert "20200101T000000Z-0000" in err
 
 

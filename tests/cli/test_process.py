@@ -156,3 +156,20 @@ def test_a_crawl_chooses_its_heaps_before_anything_is_loaded_that_makes_some():
     program = "import sys; from crawler.cli import crawl; print({'pyarrow', 'aiohttp', 'arro3'} & set(sys.modules))"
     child = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert child.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("error", [ValueError("not allowed to raise maximum limit"), PermissionError(1, "refused")])
+def test_a_sandbox_that_refuses_limits_stops_no_command(monkeypatch, error):
+    """F66: the process still can't be dumped, and takes the usual limit of open files."""
+    from crawler.cli.process import keep_memory_private
+    from crawler.run import system
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    monkeypatch.setattr(resource, "getrlimit", refuse)
+    monkeypatch.setattr("ctypes.CDLL", lambda _: type("Libc", (), {"prctl": staticmethod(lambda *_: -1)}))
+    keep_memory_private()
+    system.raise_limit()
+    assert system.open_share() == system.open_share(1024)

@@ -73,7 +73,7 @@ def test_verify_for_programs(root):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["verify", "20200101T000000Z-0000"], 1, "has no snapshot 20200101T000000Z-0000"),
+        (["verify", "20200101T000000Z-0000"], 2, "has no snapshot 20200101T000000Z-0000"),
         (["verify", "--all", OLD], 2, "either snapshot IDs or --all"),
         (["prune"], 2, "at least one --keep-"),
         (["prune", "--keep-last", "0"], 2, "'0' is neither a whole number from 1 nor `unlimited`"),
@@ -89,7 +89,7 @@ def test_bad_input_is_a_sentence(root, arguments, code, said):
 def test_an_output_without_snapshots_can_not_be_verified(tmp_path):
     (tmp_path / "out").mkdir()
     code, _, err = snapshots("verify", root=tmp_path / "out")
-    assert code == 1
+    assert code == 2, "1 is damage only"
     assert "no snapshot to verify" in err
 
 

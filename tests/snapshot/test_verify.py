@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import random
 import shutil
@@ -140,6 +141,20 @@ def test_a_file_that_cannot_be_read_is_named_with_why(root):
     (root / PART).unlink()
     (root / PART).mkdir()
     assert bad(root)[PART] == "is a folder, not a regular file"
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENOMEM, "x"), pa.ArrowMemoryError("x")]
+)
+def test_a_shortage_is_no_damage(root, monkeypatch, error):
+    """F66: a machine without memory or open files says nothing about the files."""
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(verify, "_opened", refuse)
+    with pytest.raises(type(error)):
+        verify_snapshot(root, NEW)
 
 
 def recommit(root, change):

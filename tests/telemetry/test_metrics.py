@@ -132,11 +132,19 @@ def test_a_link_in_its_place_is_replaced_and_not_followed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("path", "reason"), [("missing/acs.prom", "No such file"), ("folder", "directory"), ("bytes", "isn't text")]
+    ("path", "reason"),
+    [
+        ("missing/acs.prom", "No such file"),
+        ("folder", "directory"),
+        ("bytes", "isn't text"),
+        ("pipe", "not a regular file"),
+        ("no\0name", "no file can have this name"),
+    ],
 )
 def test_what_can_not_be_written_is_a_sentence_and_leaves_nothing(tmp_path, path, reason):
     (tmp_path / "folder").mkdir()
     (tmp_path / "bytes").write_bytes(b"\xff")
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OutputError, match=rf"textfile: can't write .*{Path(path).name}: .*{reason}"):
         write_textfile(tmp_path / path, figures())
-    assert {entry.name for entry in tmp_path.iterdir()} == {"folder", "bytes"}
+    assert {entry.name for entry in tmp_path.iterdir()} == {"folder", "bytes", "pipe"}

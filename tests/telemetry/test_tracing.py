@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.server
+import json
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
@@ -109,6 +110,54 @@ def test_what_goes_wrong_is_a_kind_and_no_text(monkeypatch):
 
     monkeypatch.setattr(tracing, "_own_provider", broken)
     assert export_spans(figures([row()]), SNAPSHOT, {"OTEL_TRACES_EXPORTER": "otlp"}) == "RuntimeError while sending"
+
+
+class PickyExporter(SpanExporter):
+    """Takes this many batches, then fails: by its answer, or by raising."""
+
+    def __init__(self, taken, error=None):
+        self.taken, self.error, self.sizes = taken, error, []
+
+    def export(self, spans):
+        self.sizes.append(len(spans))
+        if len(self.sizes) <= self.taken:
+            return SpanExportResult.SUCCESS
+        if self.error is not None:
+            raise self.error
+        return SpanExportResult.FAILURE
+
+
+@pytest.mark.parametrize("error", [None, OSError("canary")])
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_spans_that_are_not_taken_are_a_reason_and_no_more_are_sent(monkeypatch, taken, error):
+    """F62: a collector that refuses isn't asked again and again, and its refusal isn't lost."""
+    exporter = PickyExporter(taken, error)
+    monkeypatch.setattr(tracing, "_span_exporter", lambda _: exporter)
+    ledger = [row() for _ in range(5000)]
+    reason = export_spans(figures(ledger), SNAPSHOT, {"OTEL_TRACES_EXPORTER": "otlp"})
+    assert reason.startswith("the collector didn't take them; check OTEL_EXPORTER_OTLP_ENDPOINT")
+    assert "canary" not in reason
+    assert len(exporter.sizes) == taken + 1
+
+
+def test_all_spans_are_sent_in_batches(monkeypatch):
+    exporter = PickyExporter(100)
+    monkeypatch.setattr(tracing, "_span_exporter", lambda _: exporter)
+    assert export_spans(figures([row() for _ in range(2000)]), SNAPSHOT, {"OTEL_TRACES_EXPORTER": "otlp"}) == ""
+    assert sum(exporter.sizes) == 2001
+    assert max(exporter.sizes) <= 512
+
+
+def test_a_span_on_the_console_is_one_line_of_json(monkeypatch, capsys):
+    """F65."""
+    assert export_spans(figures([row()]), SNAPSHOT, {"OTEL_TRACES_EXPORTER": "console"}) == ""
+    out, err = capsys.readouterr()
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert out == ""
+    assert [(line["event"], line["level"], line["span"]["name"]) for line in lines] == [
+        ("span", "info", "scope fc_functions"),
+        ("span", "info", "crawl"),
+    ]
 
 
 SENDER = """

@@ -8,11 +8,13 @@ manifest's SHA-256, coverage, and what was written). Several tables become a fol
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 import msgspec
 import pyarrow as pa
@@ -28,13 +30,13 @@ from crawler.audit.export.atomic_files import (
     new_file,
     staging,
 )
-from crawler.audit.export.files import write_file
+from crawler.audit.export.files import WriteResult, write_file
 from crawler.audit.export.selection import ExportSelection, select_table
 from crawler.audit.export.workbook import Workbook, check_installed, check_rows, sheet_names
 from crawler.audit.query import ERROR_SETTINGS, Rows, execute
 from crawler.audit.statement import Statement
 from crawler.clock import iso_utc
-from crawler.errors import OutputError
+from crawler.errors import ConfigError, OutputError
 from crawler.local_files import open_below, open_regular, read_at_most
 from crawler.snapshot import is_whole
 from crawler.snapshot.disk import sha256_of
@@ -111,6 +113,45 @@ def export(request: ExportRequest, tables: TableNames) -> dict[str, ExportedTabl
     return written
 
 
+def check_single(request: ExportRequest) -> None:
+    """Raise ConfigError for several tables that would go to one stream."""
+    if request.is_folder:
+        number = len(request.selection.tables)
+        raise ConfigError(f"--to {shown_path(request.path)} takes one table, not {number}; name a folder, or one table")
+
+
+def send_table(
+    request: ExportRequest, tables: TableNames, write: Callable[[Rows, pa.Schema], WriteResult]
+) -> dict[str, ExportedTable]:
+    """Write the rows of the only table by `write`, without the files that say where they come from.
+
+    Raises as `export`. What was written before an error stays written.
+    """
+    [table] = request.selection.tables
+    _check_files(tables.snapshot, [table])
+    with session(tables.snapshot, [table], ERROR_SETTINGS) as connection:
+        part = select_table(request.selection, table, tables)
+        written = write(execute(connection, part.statement, tables), part.schema)
+    return {
+        table: ExportedTable(
+            file=shown_path(request.path),
+            rows=written.rows,
+            snapshot_rows=tables.snapshot.manifest.tables[table].rows,
+            guarded_cells=written.guarded_cells,
+        )
+    }
+
+
+def send_workbook(request: ExportRequest, tables: TableNames, file: BinaryIO) -> dict[str, ExportedTable]:
+    """Write a workbook to a stream, when it is complete. Raises as `export`."""
+    with tempfile.TemporaryDirectory(prefix="acs-inventory-") as folder:
+        path = Path(folder) / "export.xlsx"
+        written = export(replace(request, path=path), tables)
+        with path.open("rb") as made:
+            shutil.copyfileobj(made, file)
+    return written
+
+
 def _file_paths(request: ExportRequest) -> list[Path]:
     """Return the files of an export that isn't a folder; the table's own file is the last."""
     if request.file_format == "xlsx":
@@ -120,10 +161,21 @@ def _file_paths(request: ExportRequest) -> list[Path]:
 
 def _check_free(request: ExportRequest) -> None:
     if request.is_folder:
+        _refuse_file_name(request)
         earlier = _exported_files(request.path)
         check_folder_free(request.path, replaceable=earlier, may_replace=request.may_replace)
     else:
         check_free(_file_paths(request), may_replace=request.may_replace)
+
+
+def _refuse_file_name(request: ExportRequest) -> None:
+    """Raise ConfigError for a folder that would look like a file."""
+    if request.path.suffix.removeprefix(".").lower() in get_args(ExportFormat) and not request.path.is_dir():
+        number = len(request.selection.tables)
+        raise ConfigError(
+            f"{shown_path(request.path)} names a file, and {number} tables become a folder of files; "
+            f"name the folder with --to, and give --format {request.file_format}"
+        )
 
 
 def _exported_files(folder: Path) -> set[str]:
@@ -136,7 +188,7 @@ def _exported_files(folder: Path) -> set[str]:
     return {_FACTS, _SCOPES, *(entry.file for entry in tables.values())}
 
 
-def _check_files(snapshot: OpenSnapshot, chosen: tuple[str, ...]) -> None:
+def _check_files(snapshot: OpenSnapshot, chosen: Sequence[str]) -> None:
     """Raise OutputError for a file that differs from the manifest, because the export names the manifest as origin."""
     for table in chosen:
         for file in snapshot.manifest.tables[table].files:

@@ -42,9 +42,14 @@ def write_file(
         if file_format == "parquet":
             return write_parquet(rows, file, schema)
         with as_text(file) as emit:
-            if file_format == "csv":
-                return write_csv(rows, emit, is_raw=is_raw)
-            return write_json(rows, emit) if file_format == "json" else write_jsonl(rows, emit)
+            return write_text(rows, emit, file_format, is_raw=is_raw)
+
+
+def write_text(rows: Rows, emit: WriteText, file_format: str, *, is_raw: bool = False) -> WriteResult:
+    """Write rows as csv, json or jsonl."""
+    if file_format == "csv":
+        return write_csv(rows, emit, is_raw=is_raw)
+    return write_json(rows, emit) if file_format == "json" else write_jsonl(rows, emit)
 
 
 def write_csv(rows: Rows, emit: WriteText, *, is_raw: bool = False) -> WriteResult:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crawler.cli.echo import fit_json
 from crawler.cli.inputs import catalog_for, locate_output
 from crawler.cli.options import CommandError, CommonOptions, common_options, config_option, uri_option
 from crawler.cli.signals import interruptible
@@ -58,13 +59,15 @@ def diff(
     """Compare two snapshots.
 
     Prints the resources added, removed and changed from snapshot A to snapshot B, with the changed columns. A and B are
-    IDs of `snapshots list`, or latest, the newest complete snapshot. Default: the newest two; A alone is compared with
-    the newest. Where a scope is incomplete in either snapshot, additions and removals are unknown; these scopes are
-    listed.
+    IDs or the beginning of one, latest (the newest complete one), latest~N, newest, or UTC dates. Default: the newest
+    two; A alone is compared with the newest. Where a scope is incomplete in either snapshot, additions and removals are
+    unknown; these scopes are listed.
 
     Exit codes: 0 compared; with --exit-code 0 no differences, 1 differences, 3 no known differences, but some scopes
-    are unknown; 2 wrong usage; 4 a snapshot can't be read; 130 and 143 stopped by a signal.
+    are unknown; 2 wrong usage or an unknown snapshot; 4 a snapshot can't be read, or stdout can't be written; 129, 130
+    and 143 stopped by a signal.
     """
+    common.exit_state.one_is_an_answer = True
     from crawler.audit.database import open_snapshot
     from crawler.audit.diff.comparison import compare, table_keys
 
@@ -78,26 +81,22 @@ def diff(
         result = interruptible(work)
     except CommandError as error:  # the output can't be opened
         raise OutputError(str(error)) from None
-    sys.stdout.flush()
     return result.exit_code if has_exit_code else 0
 
 
 def _chosen_ids(location: OutputLocation, older: str | None, newer: str | None) -> tuple[str, str]:
-    """Return the IDs to compare. Raises ConfigError for an invalid ID, OutputError if there are less than two."""
-    from crawler.snapshot import snapshot_ids
-    from crawler.snapshot.layout import is_snapshot_id
+    """Return the IDs to compare. Raises UnknownSnapshotError, and OutputError if there are less than two."""
+    from crawler.snapshot import resolve_snapshot, snapshot_ids
 
-    for name in (older, newer):
-        if name is not None and name != "latest" and not is_snapshot_id(name):
-            raise ConfigError(f"unknown snapshot ID {name[:80]!r}; run `snapshots list` to see all IDs.")
-    if older is not None and newer is not None:
-        return older, newer
     ids = snapshot_ids(location)
+    old, new = (name and resolve_snapshot(location, name, ids) for name in (older, newer))
+    if old and new:
+        return old, new
     if len(ids) < 2:
         raise OutputError(f"diff needs two snapshots; {location} has {'only one' if ids else 'none'}.")
-    if older is not None and older == ids[0]:
+    if old == ids[0]:
         raise ConfigError(f"{older} is the newest snapshot; give an older one, or both.")
-    return older or ids[1], ids[0]
+    return old or ids[1], ids[0]
 
 
 def _matching_tables(patterns: Sequence[str], old: OpenSnapshot, new: OpenSnapshot) -> Collection[str] | None:
@@ -118,11 +117,15 @@ def _print_diff(
     from crawler.cli.diff import markdown, text
 
     if style == "json":
-        return write_json(old.manifest.snapshot_id, new.manifest.snapshot_id, tables, sys.stdout.write)
+        return write_json(old.manifest.snapshot_id, new.manifest.snapshot_id, tables, _print_json_part)
     most = text.MOST_READ if style == "table" else markdown.MOST_READ
     changes: list[TableChanges] = [table.read(most) for table in tables.values()]
     if style == "table" and not is_quiet:
         text.print_differences(old.manifest, new.manifest, changes)
     elif style == "markdown":
-        click.echo(markdown.page(old.manifest, new.manifest, changes), nl=False)
+        sys.stdout.write(markdown.page(old.manifest, new.manifest, changes))
     return DiffResult(any(table.total for table in changes), text.has_unknown(changes))
+
+
+def _print_json_part(text: str) -> None:
+    sys.stdout.write(fit_json(text, sys.stdout))

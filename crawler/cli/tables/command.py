@@ -45,6 +45,7 @@ def tables(
     from crawler.config import Config
     from crawler.config.resolve import limit_rules
 
+    common.exit_state.one_is_an_answer = check_sdk
     if check_sdk and table:
         raise click.UsageError("--check-sdk compares all tables; give no TABLE.")
     config = load(config_file) if config_file else Config()

@@ -69,6 +69,11 @@ class BucketDestination:
         # A worker thread outlives its waiting task when that task is cancelled from outside of anyio.
         self._busy = threading.Lock()
 
+    @property
+    def is_committed(self) -> bool:
+        """See `Destination.is_committed`."""
+        return self._is_committed
+
     @classmethod
     async def begin(
         cls,

@@ -60,6 +60,11 @@ class FolderDestination:
         # A worker thread outlives its waiting task when that task is cancelled from outside of anyio.
         self._busy = threading.Lock()
 
+    @property
+    def is_committed(self) -> bool:
+        """See `Destination.is_committed`."""
+        return self._is_committed
+
     @classmethod
     async def begin(
         cls, root: Path, snapshot_id: str, started_at: datetime, *, umask: int = 0o077, disk: Disk | None = None

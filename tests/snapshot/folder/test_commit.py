@@ -11,6 +11,7 @@ import pytest
 from crawler.errors import OutputError
 from crawler.snapshot import Status, UnfinishedCommitError, read_manifest
 from crawler.snapshot.disk import Disk
+from crawler.snapshot.folder import destination
 from crawler.snapshot.folder.commit import make_table_folders, recover
 from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import (
@@ -422,4 +423,35 @@ async def test_manifest_that_no_reader_would_accept_is_not_committed(old, monkey
     monkeypatch.setattr("crawler.snapshot.manifest.MANIFEST_BYTES", 500)
     with pytest.raises(OutputError, match=r"has [0-9,]+ bytes, more than the 500 that a reader accepts"):
         await write_snapshot(old)
+    assert manifest_ids(old) == {OLD}
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("canary"), MemoryError("canary"), IsADirectoryError(21, "canary")])
+async def test_a_defect_after_the_decision_says_that_it_is_committed(old, monkeypatch, error):
+    """F66, P17: what isn't expected after the decisive rename never reads as if nothing was committed."""
+
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(destination, "promote", broken)
+    with pytest.raises(UnfinishedCommitError) as caught:
+        await write_snapshot(old)
+    assert str(caught.value).startswith(f"snapshot {NEW} is committed, but the last steps of its commit failed")
+    assert "canary" not in str(caught.value)
+    assert caught.value.exit_code == 4
+    monkeypatch.undo()
+    assert recover(Disk(old)) == [NEW]
+    assert_manifest_holds(old, NEW)
+
+
+async def test_a_defect_before_the_decision_is_one(old, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(destination, "mark_committed", broken)
+    writer = await begin(old)
+    ledger = await write_scopes(writer)
+    with pytest.raises(ZeroDivisionError):
+        await writer.commit(draft(), ledger)
+    await writer.abandon()
     assert manifest_ids(old) == {OLD}

@@ -44,6 +44,7 @@ def summary(tables, reasons=(), **more):
         "retries": 0,
         "throttled": 0,
         "unknown_fields": {},
+        "misfit_fields": {},
         "warnings": [],
         "directory": None,
         "left_out": [],
@@ -165,6 +166,17 @@ def test_more_causes_than_fit_on_a_screen_are_all_shown(shown):
     reasons = [reason(str(10**15 + n), "cn-hangzhou", "fc_functions", message=f"cause {n}.") for n in range(300)]
     text = "\n".join(shown(summary({}, reasons)))
     assert all(f"AccessDenied: cause {n}.\n        {10**15 + n} in cn-hangzhou\n" in text for n in range(300))
+
+
+def test_missing_keys_are_named_and_other_misfits_are_summed(shown):
+    missing = "RunId (missing, a part of the key)"
+    value = summary(
+        {}, misfit_fields={"opensearch_function_tasks": {missing: 2, "Progress": 3}, "fc_aliases": {"x": 1}}
+    )
+    text = "\n".join(shown(value))
+    assert re.search(r"opensearch_function_tasks +RunId \(missing, a part of the key\) +2$", text, re.MULTILINE)
+    assert "4 values do not fit the schemas (kept in _extra); --json lists their fields." in text
+    assert "Progress" not in text
 
 
 def test_unknown_fields_that_are_too_many_are_counted(shown):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -118,8 +119,22 @@ def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnap
     manifest = read_manifest(root, resolve_snapshot(root, snapshot_id))
     ledger = read_ledger(root, manifest)
     if isinstance(root, Path):
-        return OpenSnapshot(root, manifest, ledger)
+        return OpenSnapshot(_readable_folder(root), manifest, ledger)
     return OpenSnapshot(process_folder("the files of a bucket"), manifest, ledger, root)
+
+
+def _readable_folder(root: Path) -> Path:
+    """Return a path of the folder that DuckDB and pyarrow take. Both encode paths as UTF-8 in every locale."""
+    path = str(root.absolute())
+    try:
+        is_same = path.encode() == os.fsencode(path)
+    except UnicodeEncodeError:
+        is_same = False
+    if is_same:
+        return root
+    link = process_folder("a link to an output whose path is not UTF-8") / "output"
+    link.symlink_to(root.absolute(), target_is_directory=True)
+    return link
 
 
 @contextmanager

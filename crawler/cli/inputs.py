@@ -71,8 +71,11 @@ def _locate_bucket(uri: str, config: Config | None) -> OutputLocation:
     from crawler.run.output import open_location
     from crawler.run.system import System
 
+    system, context = System(), click.get_current_context(silent=True)
+    if context is not None:
+        context.ensure_object(CommonOptions).secrets = system.secrets  # a store may repeat a key in an error
     try:
-        return run_async(partial(open_location, uri, System(), config))
+        return run_async(partial(open_location, uri, system, config))
     except OutputError as error:
         raise CommandError(str(error)) from None
 

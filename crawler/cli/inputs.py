@@ -46,7 +46,7 @@ def catalog_for(config_file: Path | None, uri: str | None) -> Catalog:
     return load_catalog(load(config_file).catalog.extra if has_config else ())
 
 
-def locate_output(config_file: Path | None, uri: str | None) -> OutputLocation:
+def locate_output(common: CommonOptions, config_file: Path | None, uri: str | None) -> OutputLocation:
     """Return the location of the snapshots: `uri`, which needs no configuration, or else the configuration's.
 
     With `uri`, a configuration that is named says how a bucket is reached: its proxy and its authorities.
@@ -58,21 +58,23 @@ def locate_output(config_file: Path | None, uri: str | None) -> OutputLocation:
     config = load(config_file) if uri is None or config_file is not None else None
     location = uri if uri is not None else config.output.uri if config is not None else ""
     if location.startswith(("s3://", "oss://")):
-        return _locate_bucket(location, config)
+        return _locate_bucket(location, config, common)
     folder = output_folder(location)
     if not folder.is_dir():
         raise ConfigError(f"{folder} is not a folder; --output must be the output of a crawl.")
     return folder
 
 
-def _locate_bucket(uri: str, config: Config | None) -> OutputLocation:
+def _locate_bucket(uri: str, config: Config | None, common: CommonOptions) -> OutputLocation:
     from functools import partial
 
     from crawler.run.output import open_location
     from crawler.run.system import System
 
+    system = System()
+    common.secrets = system.secrets  # a store may repeat a key in an error
     try:
-        return run_async(partial(open_location, uri, System(), config))
+        return run_async(partial(open_location, uri, system, config))
     except OutputError as error:
         raise CommandError(str(error)) from None
 
@@ -103,7 +105,7 @@ def open_tables(
     from crawler.audit.sql_errors import TableNames
 
     with reading():
-        location = locate_output(config_file, uri)
+        location = locate_output(common, config_file, uri)
         snapshot = open_snapshot(location, snapshot_id)
         _warn_of_gaps(common, snapshot)
         _warn_of_selection(common, snapshot)

@@ -97,7 +97,7 @@ def prune(
         raise ConfigError("Give at least one --keep-… option; without any, nearly all snapshots would be removed.")
     stdout_only_tells()
     common.exit_state.when_stopped = _STOPPED
-    done = _prune(config_file, uri, rules, dry_run=dry_run)
+    done = _prune(common, config_file, uri, rules, dry_run=dry_run)
     common.exit_state.code = code = ExitCode.OUTPUT if done.stuck else ExitCode.SUCCESS
     if as_json:
         print_json(_prune_value(done, dry_run=dry_run))
@@ -108,13 +108,15 @@ def prune(
     return code
 
 
-def _prune(config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool) -> PrunePlan:
+def _prune(
+    common: CommonOptions, config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool
+) -> PrunePlan:
     from crawler.snapshot import ObjectStore
     from crawler.snapshot.bucket.prune import prune_bucket
     from crawler.snapshot.folder.prune import prune
     from crawler.snapshot.prune_plan import plan_prune
 
-    location, now = locate_output(config_file, uri), datetime.now(UTC)
+    location, now = locate_output(common, config_file, uri), datetime.now(UTC)
     config = load(config_file) if uri is None or config_file is not None else None
     lakes = _lakes(location, config)
     if dry_run:

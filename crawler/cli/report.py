@@ -76,7 +76,7 @@ def report(
     def work() -> tuple[Report, OpenSnapshot]:
         catalog = catalog_for(config_file, uri)
         with open_tables(common, config_file, uri, snapshot_id) as tables:
-            baseline = _baseline(locate_output(config_file, uri), tables.snapshot, against)
+            baseline = _baseline(locate_output(common, config_file, uri), tables.snapshot, against)
             return make_report(tables.snapshot, catalog, against=baseline, findings=folders), tables.snapshot
 
     if not is_stream(target):

@@ -9,7 +9,7 @@ import click
 
 from crawler.cli.echo import print_json
 from crawler.cli.inputs import locate_output, reading
-from crawler.cli.options import common_options, config_option, json_option, uri_option
+from crawler.cli.options import CommonOptions, common_options, config_option, json_option, uri_option
 
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest, SnapshotSummary
@@ -25,12 +25,13 @@ def snapshots() -> None:
 @uri_option
 @json_option
 @common_options
-def list_command(config_file: Path | None, uri: str | None, as_json: bool) -> None:
+@click.pass_obj
+def list_command(common: CommonOptions, config_file: Path | None, uri: str | None, as_json: bool) -> None:
     """List all snapshots, newest first."""
     from crawler.snapshot import list_snapshots
 
     with reading():
-        found = list_snapshots(locate_output(config_file, uri))
+        found = list_snapshots(locate_output(common, config_file, uri))
     if as_json:
         import msgspec
 
@@ -67,7 +68,10 @@ def _print_list(found: list[SnapshotSummary]) -> None:
 @uri_option
 @json_option
 @common_options
-def show_command(snapshot_id: str | None, config_file: Path | None, uri: str | None, as_json: bool) -> None:
+@click.pass_obj
+def show_command(
+    common: CommonOptions, snapshot_id: str | None, config_file: Path | None, uri: str | None, as_json: bool
+) -> None:
     """Show a snapshot: tables and incomplete scopes.
 
     SNAPSHOT is an ID or the beginning of one, latest (the newest complete one), latest~N, newest, or a UTC date.
@@ -78,7 +82,7 @@ def show_command(snapshot_id: str | None, config_file: Path | None, uri: str | N
     from crawler.snapshot import read_manifest, resolve_snapshot
 
     with reading():
-        location = locate_output(config_file, uri)
+        location = locate_output(common, config_file, uri)
         manifest = read_manifest(location, resolve_snapshot(location, snapshot_id or "newest"))
     if as_json:
         print_json(msgspec.to_builtins(manifest))

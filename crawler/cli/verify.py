@@ -49,7 +49,7 @@ def verify(
     if is_all and snapshot_ids:
         raise click.UsageError("Give either snapshot IDs or --all.")
     try:
-        results, orphans, unchecked = _verify(locate_output(config_file, uri), snapshot_ids)
+        results, orphans, unchecked = _verify(locate_output(common, config_file, uri), snapshot_ids)
     except CommandError as error:  # the output can't be opened
         raise OutputError(str(error)) from None
     for reason in unchecked:

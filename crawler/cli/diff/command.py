@@ -72,7 +72,7 @@ def diff(
     from crawler.audit.diff.comparison import compare, table_keys
 
     def work() -> DiffResult:
-        location, catalog = locate_output(config_file, uri), catalog_for(config_file, uri)
+        location, catalog = locate_output(common, config_file, uri), catalog_for(config_file, uri)
         old, new = (open_snapshot(location, snapshot_id) for snapshot_id in _chosen_ids(location, older, newer))
         with compare(old, new, table_keys(catalog), _matching_tables(patterns, old, new)) as tables:
             return _print_diff(old, new, tables, "json" if as_json else style, is_quiet=common.is_quiet)

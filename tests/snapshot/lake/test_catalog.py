@@ -11,6 +11,7 @@ from crawler.errors import ConfigError, OutputError, UnfinishedCommitError
 from crawler.snapshot import LakeSettings, open_lake
 from crawler.snapshot.lake.catalog import open_catalog, own_tables
 from crawler.snapshot.lake.identity import read_record
+from crawler.snapshot.lake.verify import verify_lakes
 from tests.support.lakes import Local
 from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, write_snapshot
@@ -118,3 +119,6 @@ async def test_catalog_in_the_output_that_is_not_a_regular_file_is_refused(tmp_p
         own_tables(tmp_path / "out")
     with ends_within(30), pytest.raises(ConfigError, match=f"is {kind}, not a regular file; remove it"):
         open_lake(made.settings)
+    with ends_within(30):
+        [bad], _ = verify_lakes(tmp_path / "out")
+    assert f"{name} of {tmp_path}/out is {kind}, not a regular file" in bad.reason

@@ -179,7 +179,8 @@ def _address(settings: LakeSettings, *, is_new: bool) -> dict[str, Any]:
     try:
         check_own_file(root)
     except OutputError as error:
-        raise ConfigError(f"the catalog {root / OWN_FILE} can't be opened: {error}") from None
+        verb = "made" if is_new else "opened"
+        raise ConfigError(f"the catalog {root / OWN_FILE} can't be {verb}: {error}") from None
     if is_new:
         _make_own_file(root, settings.umask)
     url = URL.create("sqlite", database=str(root / OWN_FILE))

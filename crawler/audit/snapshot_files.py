@@ -16,6 +16,8 @@ from typing import Any
 
 from fsspec import AbstractFileSystem
 
+from crawler.local_files import open_regular
+
 SCHEME = "snapshot"
 PREFIX = f"{SCHEME}://"
 
@@ -80,7 +82,7 @@ class ReadOnlyFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = open_regular(path)
         self._at = threading.local()
         # DuckDB drops its files without closing them.
         self._close = weakref.finalize(self, os.close, self._fd)

@@ -13,6 +13,7 @@ from crawler.errors import ConfigError, CrawlError, OutputError
 from crawler.snapshot.disk import Disk, make_folders
 from crawler.snapshot.lake.base import ICEBERG
 from crawler.snapshot.lake.identity import CatalogRecord
+from crawler.snapshot.reader import check_regular
 from crawler.text import LOOPBACK_HOST
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def sqlite_file(settings: LakeSettings) -> Path | None:
 def own_tables(root: Path) -> dict[str, list[str]]:
     """Return namespace → tables of the catalog in an output, without changing it. Raises OutputError."""
     file = root.resolve() / OWN_FILE
+    check_own_file(root)
     try:
         connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
         try:
@@ -92,6 +94,12 @@ def own_tables(root: Path) -> dict[str, list[str]]:
     for namespace, table in rows:
         found.setdefault(str(namespace), []).append(str(table))
     return found
+
+
+def check_own_file(root: Path) -> None:
+    """Raise OutputError if the catalog in an output isn't a regular file: SQLite would wait for a named pipe."""
+    for suffix in ("", "-journal", "-wal"):
+        check_regular(root, f"{OWN_FILE}{suffix}")
 
 
 def reason_of(error: BaseException) -> str:
@@ -168,6 +176,11 @@ def _address(settings: LakeSettings, *, is_new: bool) -> dict[str, Any]:
     from sqlalchemy import URL
 
     root = settings.root.resolve()
+    try:
+        check_own_file(root)
+    except OutputError as error:
+        verb = "made" if is_new else "opened"
+        raise ConfigError(f"the catalog {root / OWN_FILE} can't be {verb}: {error}") from None
     if is_new:
         _make_own_file(root, settings.umask)
     url = URL.create("sqlite", database=str(root / OWN_FILE))

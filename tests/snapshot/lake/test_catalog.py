@@ -11,7 +11,9 @@ from crawler.errors import ConfigError, OutputError, UnfinishedCommitError
 from crawler.snapshot import LakeSettings, open_lake
 from crawler.snapshot.lake.catalog import open_catalog, own_tables
 from crawler.snapshot.lake.identity import read_record
+from crawler.snapshot.lake.verify import verify_lakes
 from tests.support.lakes import Local
+from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, write_snapshot
 
 LATER = "20261122T020000Z-0000"
@@ -104,3 +106,19 @@ def test_a_damaged_catalog_of_an_output_is_an_error_of_one_sentence(tmp_path):
     (tmp_path / "_iceberg/catalog.db").write_bytes(b"no database" * 100)
     with pytest.raises(OutputError, match=r"the Iceberg catalog .* can't be read \(DatabaseError\)"):
         own_tables(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ODD)
+@pytest.mark.parametrize("name", ["catalog.db", "catalog.db-journal"])
+async def test_catalog_in_the_output_that_is_not_a_regular_file_is_refused(tmp_path, kind, name):
+    """F72: by a crawl and by `prune`; SQLite would wait for a named pipe."""
+    made = Local("iceberg", tmp_path / "out")
+    await made.crawl(OLD)
+    put(tmp_path / "out/_iceberg" / name, kind)
+    with ends_within(30), pytest.raises(OutputError, match=f"{name} of .* is {kind}, not a regular file; remove it"):
+        own_tables(tmp_path / "out")
+    with ends_within(30), pytest.raises(ConfigError, match=f"is {kind}, not a regular file; remove it"):
+        open_lake(made.settings)
+    with ends_within(30):
+        [bad], _ = verify_lakes(tmp_path / "out")
+    assert f"{name} of {tmp_path}/out is {kind}, not a regular file" in bad.reason

@@ -237,7 +237,7 @@ def test_a_difference_that_is_none_any_more_is_found(compare):
 
 
 def test_a_host_that_differs_may_be_written_down_in_the_products_file():
-    """F93: a region of the vendor's table that the SDK's map lacks, with the reason; a stale one is found."""
+    """F92: a region of the vendor's table that the SDK's map lacks, with the reason; a stale one is found."""
     catalog = load_catalog()
     product = catalog.products["fc-open"]
     sdk = Sdk(product.sdk)

@@ -448,8 +448,8 @@ def test_no_template_region_or_account_resolves_outside_the_rule(template, regio
 @example("na-south-1.fc.aliyuncs.com", "1000000000000001.")
 @example("HTTPS://NA-SOUTH-1.FC.ALIYUNCS.COM:443/x", "")
 @settings(max_examples=examples(1000), deadline=None)
-def test_f94_no_host_that_a_service_names_leads_outside_the_rule(text, account):
-    """F94: a host from an answer is https, under the cloud's domain or allowed, and never this machine."""
+def test_f93_no_host_that_a_service_names_leads_outside_the_rule(text, account):
+    """F93: a host from an answer is https, under the cloud's domain or allowed, and never this machine."""
     endpoints = Endpoints({"fc": ProductHosts("https://fcv3.{region}.aliyuncs.com")}, {}, ALLOW)
     try:
         endpoints.describe("fc", "na-south-1", f"{account}{text}", "1000000000000001")
@@ -462,8 +462,8 @@ def test_f94_no_host_that_a_service_names_leads_outside_the_rule(text, account):
     assert not found.host.startswith(("127.", "localhost", "1000000000000001"))
 
 
-def test_f94_the_hosts_of_the_catalog_and_the_configuration_come_before_a_described_one():
-    """F94."""
+def test_f93_the_hosts_of_the_catalog_and_the_configuration_come_before_a_described_one():
+    """F93."""
     defaults = {"fc": ProductHosts("https://t.{region}.aliyuncs.com", {"a-1": "known.aliyuncs.com"})}
     endpoints = Endpoints(defaults, {"fc": {"b-1": "https://own.aliyuncs.com"}})
     for region in ("a-1", "b-1", "c-1"):

@@ -41,8 +41,8 @@ def answer(status, body, product="fc", headers=None):
     ],
 )
 @pytest.mark.parametrize("status", [200, 400])
-def test_f92_an_error_in_xml_is_read_in_every_spelling(body, status):
-    """F92."""
+def test_f91_an_error_in_xml_is_read_in_every_spelling(body, status):
+    """F91."""
     error = answer(status, body, "opensearch")
     assert type(error) is ThrottledError
     assert (error.code, error.message, error.request_id) == ("Throttling", "slow", "R-1")
@@ -71,24 +71,24 @@ BOMB = b"".join(b'<!ENTITY a%d "%s">' % (n, b"&a%d;" % (n - 1) * 10) for n in ra
     ],
 )
 @pytest.mark.parametrize(("status", "error_type"), [(400, FatalError), (403, FatalError), (503, TransientError)])
-def test_f92_html_and_xml_with_a_document_type_never_have_a_code(body, status, error_type):
-    """F92."""
+def test_f91_html_and_xml_with_a_document_type_never_have_a_code(body, status, error_type):
+    """F91."""
     error = answer(status, body, headers={"Content-Type": "text/xml;charset=utf-8"})
     assert (type(error), error.code) == (error_type, f"Http{status}")
     assert "Throttling" not in str(error)
 
 
 @pytest.mark.parametrize("status", [200, 400, 403, 503])
-def test_f92_an_error_in_xml_that_is_cut_is_a_damaged_body(status):
-    """F92, F88: nothing of it is read, and it is requested again."""
+def test_f91_an_error_in_xml_that_is_cut_is_a_damaged_body(status):
+    """F91, F88: nothing of it is read, and it is requested again."""
     for body in (b"<Error><Code>Throttling</Code>", b'<?xml version="1.0"?>\n<Error><Code>Forbidden.R'):
         error = answer(status, body, headers={"Content-Type": "text/xml;charset=utf-8"})
         assert (type(error), error.code) == (TransientError, "InvalidResponse")
         assert "Throttling" not in str(error)
 
 
-def test_f92_a_403_of_a_proxy_is_a_failure_and_says_where_to_look():
-    """F92: a page without a code says nothing about permissions."""
+def test_f91_a_403_of_a_proxy_is_a_failure_and_says_where_to_look():
+    """F91: a page without a code says nothing about permissions."""
     page = b"<html><body>Blocked: you are not authorized to perform 'fc:ListFunctions'</body></html>"
     error = answer(403, page, headers={"Content-Type": "text/html"})
     assert type(error) is FatalError
@@ -96,8 +96,8 @@ def test_f92_a_403_of_a_proxy_is_a_failure_and_says_where_to_look():
     assert error.message.endswith("it isn't an answer of the service; check proxies, firewalls and [endpoints]")
 
 
-def test_f92_the_missing_action_is_read_from_xml_too():
-    """F92."""
+def test_f91_the_missing_action_is_read_from_xml_too():
+    """F91."""
     detail = "<AccessDeniedDetail><AuthAction>fc:ListFunctions</AuthAction></AccessDeniedDetail>"
     body = f"<Error><Code>NoPermission</Code><Message>No.</Message>{detail}</Error>".encode()
     assert answer(403, body).message == "No. (missing permission: fc:ListFunctions)"
@@ -114,8 +114,8 @@ def test_f92_the_missing_action_is_read_from_xml_too():
         {"code": "", "ERRORS": [{"CODE": "Throttling", "MESSAGE": "slow"}], "request-id": "R-1"},
     ],
 )
-def test_f92_an_error_in_json_is_read_with_its_keys_in_any_case(body):
-    """F92."""
+def test_f91_an_error_in_json_is_read_with_its_keys_in_any_case(body):
+    """F91."""
     error = answer(400, body, "opensearch")
     assert (type(error), error.code, error.message, error.request_id) == (ThrottledError, "Throttling", "slow", "R-1")
 

@@ -160,20 +160,20 @@ GONE = [
 
 @pytest.mark.parametrize(("product", "status", "code", "parents", "error_type"), GONE)
 @pytest.mark.parametrize("form", ["json", "xml"])
-def test_f91_a_parent_is_gone_only_if_the_code_names_a_resource_of_the_request(
+def test_f90_a_parent_is_gone_only_if_the_code_names_a_resource_of_the_request(
     product, status, code, parents, error_type, form
 ):
-    """F91: a code that ends in NotFound and is about the caller or another resource is a failure."""
+    """F90: a code that ends in NotFound and is about the caller or another resource is a failure."""
     body = {"Code": code, "Message": "m"} if form == "json" else as_xml(code)
     assert type(answer(status, body, product, parents=parents)) is error_type
 
 
 @pytest.mark.parametrize("form", ["text/xml;charset=utf-8", "text/xml", "application/json", "text/html", ""])
 @pytest.mark.parametrize(("product", "status", "code", "message", "error_type"), CODES)
-def test_f92_a_code_means_the_same_in_xml_whatever_the_content_type_says(
+def test_f91_a_code_means_the_same_in_xml_whatever_the_content_type_says(
     product, status, code, message, error_type, form
 ):
-    """F92."""
+    """F91."""
     body = as_xml(code, escape(message))
     error = answer(status, body, product, {"Content-Type": form, "x-acs-retry-after": "150"})
     assert type(error) is error_type

@@ -29,8 +29,8 @@ def test_the_rules_file_uses_every_class():
     assert {rule.error for rule in RULES.rules} == set(CLASSES.values())
 
 
-def test_f91_every_parent_of_a_list_has_codes_that_say_that_it_is_gone():
-    """F91: each rule for a gone parent names the parent, and each kind of parent that rows give has a rule."""
+def test_f90_every_parent_of_a_list_has_codes_that_say_that_it_is_gone():
+    """F90: each rule for a gone parent names the parent, and each kind of parent that rows give has a rule."""
     gone = [rule for rule in RULES.rules if rule.error is VanishedError]
     assert all(rule.parents and rule.products for rule in gone)
     catalog = load_catalog()

@@ -159,8 +159,8 @@ XML_ERRORS = [
 
 @pytest.mark.parametrize(("status", "code", "error_type"), XML_ERRORS)
 @pytest.mark.parametrize("product", ["fc", "fc-open", "opensearch"])
-async def test_f92_the_sdk_reads_an_error_in_xml_as_we_do(emulator, cloud, client, product, status, code, error_type):
-    """F92: code, message and request ID are those that the official clients read in the same bytes."""
+async def test_f91_the_sdk_reads_an_error_in_xml_as_we_do(emulator, cloud, client, product, status, code, error_type):
+    """F91: code, message and request ID are those that the official clients read in the same bytes."""
     effect = Error(status=status, code=code, message='no "such" <b>&amp; thing', form="xml")
     cloud.faults.add(effect, product=product)
     calls = {

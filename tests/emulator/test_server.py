@@ -159,7 +159,7 @@ async def test_it_ends_within_a_second_while_requests_are_under_way(effect):
     ["cn-hangzhou", "me-central-1", "0-1", "CN-1", "cn", "cn_1", "cn-", "-1", "a" * 62 + "-1", "cn-1\n", ""],
 )
 def test_one_grammar_says_what_a_region_is(region_id):
-    """F95: the emulator, which shares no code with the crawler, takes the regions that the configuration takes."""
+    """F94: the emulator, which shares no code with the crawler, takes the regions that the configuration takes."""
     assert bool(spec.REGION.fullmatch(region_id)) == bool(REGION_ID.fullmatch(region_id))
 
 

@@ -17,8 +17,8 @@ REGIONS = [
 ]
 
 
-async def test_f94_requests_for_a_new_region_leave_for_the_host_that_is_named(tmp_path):
-    """F94: seen at a proxy, which gets the host of each connection and no request."""
+async def test_f93_requests_for_a_new_region_leave_for_the_host_that_is_named(tmp_path):
+    """F93: seen at a proxy, which gets the host of each connection and no request."""
     asked = []
 
     async def refuse(stream):

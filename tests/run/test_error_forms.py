@@ -25,8 +25,8 @@ def crawl_with(folder, cloud, **crawl):
 
 
 @pytest.mark.parametrize("fault", [SLOW_DOWN, STALE], ids=["throttle", "resign"])
-def test_f92_every_call_reads_a_passing_error_in_xml_and_goes_on(tmp_path, fault):
-    """F92: as for the same code in JSON, the call is tried again, and the crawl is complete."""
+def test_f91_every_call_reads_a_passing_error_in_xml_and_goes_on(tmp_path, fault):
+    """F91: as for the same code in JSON, the call is tried again, and the crawl is complete."""
     cloud = fast_cloud(accounts=(BIG, SMALL), organization=CloudOrganization())
     actions = ("GetCallerIdentity", "AssumeRole", "ListAccounts", "DescribeRegions", "ListFunctions")
     rules = [cloud.faults.add(fault, action=action, times=1) for action in actions]
@@ -38,16 +38,16 @@ def test_f92_every_call_reads_a_passing_error_in_xml_and_goes_on(tmp_path, fault
 
 
 @pytest.mark.parametrize("status", [400, 403, 407])
-def test_f92_the_page_of_a_proxy_at_sts_is_no_verdict_about_the_credentials(tmp_path, status):
-    """F92."""
+def test_f91_the_page_of_a_proxy_at_sts_is_no_verdict_about_the_credentials(tmp_path, status):
+    """F91."""
     cloud = fast_cloud(accounts=(BIG,))
     cloud.faults.add(HtmlFault(status=status), product="sts")
     with pytest.raises(CredentialsError, match=rf"STS can't identify the credentials: Http{status}: "):
         crawl_with(tmp_path, cloud)
 
 
-def test_f92_the_page_of_a_firewall_at_a_list_is_a_failure_without_a_permission(tmp_path):
-    """F92."""
+def test_f91_the_page_of_a_firewall_at_a_list_is_a_failure_without_a_permission(tmp_path):
+    """F91."""
     cloud = fast_cloud(accounts=(BIG, SMALL))
     cloud.faults.add(HtmlFault(status=403), account=SMALL, action="ListFunctions")
     rows = [row for row in crawl_with(tmp_path, cloud).ledger if row.account_id == SMALL]

@@ -66,16 +66,16 @@ KNOWN = CATALOG.products["fc"].endpoints.keys() - CATALOG.products["fc"].closed
 
 
 @pytest.mark.parametrize("wanted", ['"all"', '["cn-wulanchabu", "ap-southeast-7", "ap-northeast-2"]'])
-async def test_f93_function_compute_2_has_the_regions_of_the_vendors_table(tmp_path, wanted):
-    """F93: three regions that the SDK's map lacks are requested, at the host with the account."""
+async def test_f92_function_compute_2_has_the_regions_of_the_vendors_table(tmp_path, wanted):
+    """F92: three regions that the SDK's map lacks are requested, at the host with the account."""
     value = await planned(tmp_path, change=without("fc-open"), tables='["fc2_services"]', regions=wanted)
     hosts = value["hosts"]["fc-open"]
     assert {"cn-wulanchabu", "ap-southeast-7", "ap-northeast-2"} <= regions_of(value, "fc-open")
     assert list(hosts) == ["https://{account_id}.{region}.fc.aliyuncs.com"]
 
 
-async def test_f93_closed_regions_are_requested_only_where_they_are_named(tmp_path):
-    """F93: an endpoint in the configuration is no wish to crawl a region that the vendor has closed."""
+async def test_f92_closed_regions_are_requested_only_where_they_are_named(tmp_path):
+    """F92: an endpoint in the configuration is no wish to crawl a region that the vendor has closed."""
     closed = ("ap-south-1", "ap-southeast-2")
     change = with_endpoints("fc-open", *closed)
     value = await planned(tmp_path, change=change, tables='["fc2_services"]', regions='"all"')
@@ -84,15 +84,15 @@ async def test_f93_closed_regions_are_requested_only_where_they_are_named(tmp_pa
     assert regions_of(value, "fc-open") == {"ap-south-1"}
 
 
-async def test_f93_a_closed_region_that_the_service_describes_is_open(tmp_path):
-    """F93: the service knows better than a file."""
+async def test_f92_a_closed_region_that_the_service_describes_is_open(tmp_path):
+    """F92: the service knows better than a file."""
     prepare = described(*region("cn-hangzhou"), *region("ap-south-1"))
     value = await planned(tmp_path, prepare=prepare, tables='["fc_functions"]', regions='"all"')
     assert regions_of(value) == {"cn-hangzhou", "ap-south-1"}
 
 
-async def test_f93_a_closed_region_of_the_cloud_is_not_asked_for(tmp_path):
-    """F93: a crawl of all regions is complete where one of them answers nothing any more."""
+async def test_f92_a_closed_region_of_the_cloud_is_not_asked_for(tmp_path):
+    """F92: a crawl of all regions is complete where one of them answers nothing any more."""
     regions = ("cn-hangzhou", "ap-south-1")
     cloud = fast_cloud(accounts=(BIG,), regions=regions, opensearch_regions=regions, closed_regions=("ap-south-1",))
     async with site(tmp_path, cloud) as here:
@@ -130,8 +130,8 @@ HOSTS = [
 
 
 @pytest.mark.parametrize(("hosts", "used", "reason"), HOSTS)
-async def test_f94_a_region_that_no_file_knows_has_the_host_that_the_service_names(tmp_path, hosts, used, reason):
-    """F94: by the rule of all endpoints; a refused host is a warning, without the host itself."""
+async def test_f93_a_region_that_no_file_knows_has_the_host_that_the_service_names(tmp_path, hosts, used, reason):
+    """F93: by the rule of all endpoints; a refused host is a warning, without the host itself."""
     prepare = described(*region("cn-hangzhou", "evil.example"), *region("na-south-1", *hosts))
     value = await planned(tmp_path, prepare=prepare, tables='["fc_functions"]', regions='"all"')
     shown = {region: url for url, ids in value["hosts"]["fc"].items() for region in ids}
@@ -142,8 +142,8 @@ async def test_f94_a_region_that_no_file_knows_has_the_host_that_the_service_nam
     assert "evil.example" not in " ".join(value["warnings"])
 
 
-async def test_f94_a_known_region_keeps_its_host_and_a_template_of_the_configuration_comes_first(tmp_path):
-    """F94."""
+async def test_f93_a_known_region_keeps_its_host_and_a_template_of_the_configuration_comes_first(tmp_path):
+    """F93."""
     prepare = described(
         *region("cn-hangzhou"), *region("cn-beijing", "other.aliyuncs.com"), *region("na-south-1", "n.aliyuncs.com")
     )
@@ -159,16 +159,16 @@ async def test_f94_a_known_region_keeps_its_host_and_a_template_of_the_configura
     assert regions_of(value) == {"cn-hangzhou", "cn-beijing", "na-south-1"}
 
 
-async def test_f94_many_refused_hosts_are_one_warning(tmp_path):
-    """F94: a summary stays short, whatever the answer names."""
+async def test_f93_many_refused_hosts_are_one_warning(tmp_path):
+    """F93: a summary stays short, whatever the answer names."""
     prepare = described(*region("cn-hangzhou"), *(region(f"x-{number}", "evil.example")[0] for number in range(400)))
     [warning] = (await planned(tmp_path, prepare=prepare, tables='["fc_functions"]', regions='"all"'))["warnings"]
     assert warning.endswith("; and 395 more")
     assert len(warning) < 1500
 
 
-async def test_f94_opensearch_names_its_hosts_in_another_field(tmp_path):
-    """F94: whatever the case of the field's name."""
+async def test_f93_opensearch_names_its_hosts_in_another_field(tmp_path):
+    """F93: whatever the case of the field's name."""
     body = json.dumps({"result": [{"RegionID": "na-south-1", "Endpoint": "opensearch-na.aliyuncs.com"}]}).encode()
 
     def prepare(cloud):
@@ -181,8 +181,8 @@ async def test_f94_opensearch_names_its_hosts_in_another_field(tmp_path):
 BAD = ["CN-HANGZHOU", "cn_hangzhou", "cn-hangzhou\n", "../../x", "", "x" * 70, "\x1b[31m", 7, None, ["cn-beijing"]]
 
 
-async def test_f95_malformed_region_ids_are_named_and_left_out(tmp_path):
-    """F95."""
+async def test_f94_malformed_region_ids_are_named_and_left_out(tmp_path):
+    """F94."""
     prepare = described(*region("cn-hangzhou"), *({"RegionId": bad} for bad in BAD), {}, "cn-shanghai")
     value = await planned(tmp_path, prepare=prepare, tables='["fc_functions"]', regions='"all"')
     assert regions_of(value) == {"cn-hangzhou"}
@@ -209,8 +209,8 @@ async def test_f95_malformed_region_ids_are_named_and_left_out(tmp_path):
     ],
     ids=lambda fault: type(fault).__name__,
 )
-async def test_f95_without_a_usable_answer_the_known_regions_are_used_with_a_warning(tmp_path, fault):
-    """F95: closed regions are not among them."""
+async def test_f94_without_a_usable_answer_the_known_regions_are_used_with_a_warning(tmp_path, fault):
+    """F94: closed regions are not among them."""
 
     def prepare(cloud):
         cloud.faults.add(fault, product="fc", action="DescribeRegions")
@@ -222,8 +222,8 @@ async def test_f95_without_a_usable_answer_the_known_regions_are_used_with_a_war
     assert value["discovery_requests"]["regions"] == 1
 
 
-async def test_f95_another_account_is_asked_where_the_first_one_is_denied(tmp_path):
-    """F95: an account that hasn't activated a product says nothing about its regions."""
+async def test_f94_another_account_is_asked_where_the_first_one_is_denied(tmp_path):
+    """F94: an account that hasn't activated a product says nothing about its regions."""
     cloud = fast_cloud()
     cloud.faults.add(Deny(), account=BIG, action="DescribeRegions")
     value = await planned(tmp_path, cloud=cloud, tables='["fc_functions"]', regions='"all"')
@@ -231,8 +231,8 @@ async def test_f95_another_account_is_asked_where_the_first_one_is_denied(tmp_pa
     assert (value["warnings"], value["discovery_requests"]["regions"]) == ([], 2)
 
 
-async def test_f96_a_named_region_that_a_product_lacks_is_said_everywhere(tmp_path, capsys):
-    """F96: in the plan, the summary and the log; a region that no product has stays an error."""
+async def test_f95_a_named_region_that_a_product_lacks_is_said_everywhere(tmp_path, capsys):
+    """F95: in the plan, the summary and the log; a region that no product has stays an error."""
     tables = '["fc_functions", "opensearch_app_groups"]'
     async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
         config = here.config(tables=tables)
@@ -247,8 +247,8 @@ async def test_f96_a_named_region_that_a_product_lacks_is_said_everywhere(tmp_pa
     assert capsys.readouterr().out.count(said) == 2
 
 
-async def test_f96_warnings_about_regions_are_in_the_summary_and_in_doctor(tmp_path):
-    """F96."""
+async def test_f95_warnings_about_regions_are_in_the_summary_and_in_doctor(tmp_path):
+    """F95."""
     async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
         here.cloud.faults.add(Deny(), product="fc", action="DescribeRegions")
         config = here.config(tables='["fc_functions"]')

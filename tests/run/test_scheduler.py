@@ -202,8 +202,8 @@ async def test_a_list_whose_parent_vanished_is_empty_and_counted(tmp_path):
 
 @pytest.mark.parametrize("prefix", ["fc_", "fc2_"])
 @pytest.mark.parametrize("code", ["LayerNotFound", "LayerVersionNotFound"])
-async def test_f91_a_layer_that_vanished_is_counted_and_leaves_the_others_whole(tmp_path, prefix, code):
-    """F91: a layer that is removed after ListLayers has no versions, and the scope is complete."""
+async def test_f90_a_layer_that_vanished_is_counted_and_leaves_the_others_whole(tmp_path, prefix, code):
+    """F90: a layer that is removed after ListLayers has no versions, and the scope is complete."""
     layers, versions = f"{prefix}layers", f"{prefix}layer_versions"
     lists = {
         layers: page("layers", [{"layerName": name, "version": 1} for name in ("L1", "L2")]),
@@ -214,22 +214,22 @@ async def test_f91_a_layer_that_vanished_is_counted_and_leaves_the_others_whole(
     assert (row.status, row.vanished, row.rows) == (Status.COMPLETE, 1, 1)
 
 
-async def test_f91_a_region_without_an_operations_path_is_unsupported(tmp_path):
-    """F91."""
+async def test_f90_a_region_without_an_operations_path_is_unsupported(tmp_path):
+    """F90."""
     refusal = error(404, "PathNotSupported", "'/2023-03-30/snapshots' against 'GET' is not supported")
     row = (await Run(tmp_path, {"fc_snapshots": refusal}, ("fc_snapshots",))()).row("fc_snapshots")
     assert (row.status, row.error_code) == (Status.UNSUPPORTED, "PathNotSupported")
 
 
-async def test_f91_a_code_about_the_caller_fails_a_child_list(tmp_path):
-    """F91: UserNotFound doesn't say that the app group is gone, so that no row looks removed."""
+async def test_f90_a_code_about_the_caller_fails_a_child_list(tmp_path):
+    """F90: UserNotFound doesn't say that the app group is gone, so that no row looks removed."""
     run = await Run(tmp_path, {**SEARCH, (APPS, ("g2",), None): error(404, "UserNotFound")}, (APPS,))()
     assert (run.row(APPS).status, run.row(APPS).error_code) == (Status.FAILED, "UserNotFound")
 
 
 @pytest.mark.parametrize("status", [200, 400])
-async def test_f92_an_error_in_xml_in_place_of_a_page_is_tried_again(tmp_path, status):
-    """F92: inside HTTP 200, too, where a page in JSON is expected."""
+async def test_f91_an_error_in_xml_in_place_of_a_page_is_tried_again(tmp_path, status):
+    """F91: inside HTTP 200, too, where a page in JSON is expected."""
     refusals = [answer(status, b"<Error><Code>Throttling</Code><Message>slow</Message></Error>")]
 
     async def respond():
@@ -239,8 +239,8 @@ async def test_f92_an_error_in_xml_in_place_of_a_page_is_tried_again(tmp_path, s
     assert (row.status, row.rows, row.requests, row.throttled) == (Status.COMPLETE, 1, 2, 1)
 
 
-async def test_f92_a_403_of_a_proxy_names_no_permission(tmp_path):
-    """F92: the page of a firewall is a failure, and its message doesn't ask for a RAM action."""
+async def test_f91_a_403_of_a_proxy_names_no_permission(tmp_path):
+    """F91: the page of a firewall is a failure, and its message doesn't ask for a RAM action."""
     page_of_proxy = answer(403, b"<html><body>Blocked</body></html>")
     row = (await Run(tmp_path, {SERVICES: page_of_proxy}, (SERVICES,))()).row(SERVICES)
     assert (row.status, row.error_code) == (Status.FAILED, "Http403")

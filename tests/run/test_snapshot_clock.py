@@ -1,4 +1,4 @@
-"""A snapshot has the time of the cloud, whatever this machine's clock says (F97)."""
+"""A snapshot has the time of the cloud, whatever this machine's clock says (F96)."""
 
 from __future__ import annotations
 

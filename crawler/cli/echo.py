@@ -81,6 +81,16 @@ def warn(common: CommonOptions, sentence: str, *, is_failure: bool = False) -> N
         say_line(f"acs-inventory: warning: {escape_control(sentence)}")
 
 
+def report_error(common: CommonOptions, sentence: str) -> None:
+    """Print an error to stderr that doesn't end the command, in the format of the log."""
+    from crawler.text import escape_control
+
+    if common.log_format == "json":
+        say_json({"event": "error", "level": "error", "message": sentence})
+    else:
+        say_line(f"acs-inventory: {escape_control(sentence)}")
+
+
 def warn_of_lost_stdout(common: CommonOptions) -> None:
     """Warn if stdout can't be written, in a command whose result is elsewhere. Prints what is buffered first."""
     failure = stdout_failure()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from crawler.cli.echo import print_json, warn
+from crawler.cli.echo import print_json, report_error
 from crawler.cli.inputs import load, locate_output
 from crawler.cli.options import CommonOptions, common_options, config_option, json_option, uri_option
 from crawler.cli.signals import run_async
@@ -104,7 +104,7 @@ def prune(
     else:
         _print_prune(done, dry_run=dry_run)
     for sentence in done.stuck:
-        warn(common, sentence, is_failure=True)
+        report_error(common, sentence)
     return code
 
 

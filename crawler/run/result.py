@@ -22,9 +22,9 @@ from crawler.snapshot.status import crawl_exit_code
 
 if TYPE_CHECKING:
     from crawler.run.organization import Membership
-    from crawler.run.scheduler import Scheduler
+    from crawler.run.scope import FieldCounts
     from crawler.run.session import Session
-    from crawler.snapshot import SnapshotWriter
+    from crawler.snapshot import Ledger, SnapshotWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,11 @@ def result_before_commit(
     session: Session,
     writer: SnapshotWriter,
     membership: Membership,
-    scheduler: Scheduler,
+    ledger: Ledger,
+    fields: FieldCounts,
 ) -> CrawlResult:
     """Return the result of a crawl whose lists have been read, without a manifest."""
-    directory, require_complete, ledger = membership.directory, session.config.crawl.require_complete, scheduler.ledger
+    directory, require_complete = membership.directory, session.config.crawl.require_complete
     return CrawlResult(
         crawl_exit_code(ledger.by_status, directory.status if directory else None, require_complete=require_complete),
         writer.snapshot_id,
@@ -72,8 +73,8 @@ def result_before_commit(
         ledger,
         session.client.total,
         {name: counts.requests for name, counts in session.overhead.items()},
-        scheduler.unknown_fields,
-        scheduler.misfit_fields,
+        fields.unknown,
+        fields.misfits,
         writer.started_at,
         session.clock.now(),
         directory=directory,

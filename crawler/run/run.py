@@ -198,7 +198,7 @@ class CrawlRun:
     async def _commit(self, plan: CrawlPlan, scheduler: Scheduler, resumed_scopes: int) -> CrawlResult:
         """Commit the snapshot, unless the exit code says that there is nothing to commit."""
         session, writer, ledger = self._session, self._writer, scheduler.ledger
-        result = result_before_commit(session, writer, plan.membership, scheduler)
+        result = result_before_commit(session, writer, plan.membership, ledger, scheduler.fields)
         result = replace(
             result,
             warnings=(*self._warnings, *session.warnings),

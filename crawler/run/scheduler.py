@@ -27,7 +27,7 @@ from crawler.snapshot.status import Status
 
 
 class Scheduler:
-    """Runs one crawl over its targets. Call `run` once; then read `ledger`, `unknown_fields` and `misfit_fields`."""
+    """Runs one crawl over its targets. Call `run` once; then read `ledger` and `fields`."""
 
     def __init__(
         self,
@@ -47,8 +47,7 @@ class Scheduler:
         self._tree = ScopeTree(workload.settings, dispatcher, client, writer, clock, progress)
         self._admission = Admission(workload, client, writer, self._tree)
         self.ledger = self._tree.ledger
-        self.unknown_fields = self._tree.unknown_fields
-        self.misfit_fields = self._tree.misfit_fields
+        self.fields = self._tree.fields
         self.open_scopes = self._tree.open
 
     async def run(self, deadline_s: float = inf) -> None:

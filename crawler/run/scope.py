@@ -34,6 +34,20 @@ def add_names(names: dict[str, int], found: Mapping[str, int]) -> None:
         names[kept] = names.get(kept, 0) + number
 
 
+@dataclass(frozen=True, slots=True)
+class FieldCounts:
+    """Counts of fields by table and path: those that the schemas lack, and the values that don't fit them."""
+
+    unknown: dict[str, dict[str, int]] = field(default_factory=dict)
+    misfits: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def add(self, table: str, unknown: Mapping[str, int], misfits: Mapping[str, int]) -> None:
+        """Add the counts of one scope."""
+        for fields, found in ((self.unknown, unknown), (self.misfits, misfits)):
+            if found:
+                add_names(fields.setdefault(table, {}), found)
+
+
 @dataclass(slots=True)
 class ListRowCounts:
     """Counts of rows, of one list or of all lists of a scope.

@@ -16,7 +16,7 @@ from crawler.clock import Clock
 from crawler.errors import NormalizeError
 from crawler.normalizer import RowPage
 from crawler.run.progress import CrawlProgress
-from crawler.run.scope import Job, Scope, add_names
+from crawler.run.scope import FieldCounts, Job, Scope
 from crawler.run.targets import Target
 from crawler.run.worker_pool import WorkerPool
 from crawler.snapshot import JournalEntry, Ledger, ScopeRow, SnapshotWriter
@@ -26,9 +26,9 @@ from crawler.snapshot.status import is_whole
 class ScopeTree:
     """Submits lists to the dispatcher and ends scopes. Call `start` once, `stop` when no list may begin any more.
 
-    `open` has the scopes that haven't ended, `ending` counts those of them that wait for the disk. `ledger`,
-    `unknown_fields` and `misfit_fields` grow as scopes end; `all_ended` is set after the last of the scopes that
-    `start` was told. `settings` are the parameter values from the configuration, by the name of the setting.
+    `open` has the scopes that haven't ended, `ending` counts those of them that wait for the disk. `ledger` and
+    `fields` grow as scopes end; `all_ended` is set after the last of the scopes that `start` was told. `settings` are
+    the parameter values from the configuration, by the name of the setting.
     """
 
     def __init__(
@@ -41,8 +41,7 @@ class ScopeTree:
         progress: CrawlProgress,
     ) -> None:
         self.ledger = Ledger()
-        self.unknown_fields: dict[str, dict[str, int]] = {}
-        self.misfit_fields: dict[str, dict[str, int]] = {}
+        self.fields = FieldCounts()
         self.open: dict[tuple[Target, str], Scope] = {}
         self.ending = 0
         self.all_ended = anyio.Event()
@@ -112,10 +111,8 @@ class ScopeTree:
         self._dispatcher.ask_again()
 
     def record(self, row: ScopeRow, unknown: Mapping[str, int], misfits: Mapping[str, int]) -> None:
-        """Add a scope that has ended to the ledger, and its counts to `unknown_fields` and `misfit_fields`."""
-        for fields, found in ((self.unknown_fields, unknown), (self.misfit_fields, misfits)):
-            if found:
-                add_names(fields.setdefault(row.table, {}), found)
+        """Add a scope that has ended to the ledger, and its counts to `fields`."""
+        self.fields.add(row.table, unknown, misfits)
         self.ledger.append(row)
         self._progress.scopes_done += 1
         self._progress.done_by_account[row.account_id] += 1

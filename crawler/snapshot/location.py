@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from crawler.errors import ConfigError
 from crawler.local_files import expand_home
 from crawler.snapshot.s3.connection import Route
-from crawler.snapshot.s3.machine_role import RoleSettings
 from crawler.text import LOOPBACK_HOST, bucket_uri_problem, decode_text
 
 if TYPE_CHECKING:
@@ -36,6 +35,22 @@ class AccessKeys:
     access_key_secret: str
     security_token: str = ""
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RoleSettings:
+    """The variables of the environment that name the machine's role. There is no `repr`: a value may be a token."""
+
+    variables: Mapping[str, str]
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> RoleSettings:
+        """Return the variables that may name a role."""
+        return cls({name: value for name, value in environ.items() if name.startswith("AWS_") and value})
+
+    def get(self, name: str) -> str:
+        """Return a variable, empty without it."""
+        return self.variables.get(name, "")
 
 
 @dataclass(frozen=True, slots=True)

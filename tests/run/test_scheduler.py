@@ -78,7 +78,7 @@ async def test_a_record_without_its_key_stays_is_named_and_fails_only_the_lists_
     run = await Run(tmp_path, lists)()
     row = run.row(FUNCTIONS)
     assert (row.status, row.rows, row.misfits, row.duplicates, row.conflicts) == ("complete", 3, 2, 0, 0)
-    assert run.scheduler.misfit_fields[FUNCTIONS] == {"functionName (missing, a part of the key)": 2}
+    assert run.scheduler.fields.misfits[FUNCTIONS] == {"functionName (missing, a part of the key)": 2}
     assert (run.row(CONFIGS).status, run.row(CONFIGS).error_code) == ("failed", "ParentNameless")
     assert run.row(SERVICES).status == "complete"
 
@@ -515,7 +515,7 @@ async def test_names_of_unknown_fields_are_counted_and_have_an_end(tmp_path):
         record = {"serviceName": f"s{number}", **{f"new{number}-{n}": 1 for n in range(700)}}
         lists[key] = page("services", [record], "t1" if number == 0 else None)
     run = await Run(tmp_path, lists, (SERVICES,))()
-    names = run.scheduler.unknown_fields[SERVICES]
+    names = run.scheduler.fields.unknown[SERVICES]
     assert len(names) == 1001
     assert names["…"] == 400
     assert sum(names.values()) == 1400

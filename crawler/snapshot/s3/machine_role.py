@@ -7,7 +7,6 @@ Variables, addresses and answers: "Standardized credential providers" in the ref
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -34,22 +33,6 @@ _MOST_BYTES = 64 * 1024
 _TIMEOUT_S = 5.0
 _EARLY = timedelta(minutes=5)
 _ADVICE = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role"
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class RoleSettings:
-    """The variables of the environment that name the machine's role. There is no `repr`: a value may be a token."""
-
-    variables: Mapping[str, str]
-
-    @classmethod
-    def of(cls, environ: Mapping[str, str]) -> RoleSettings:
-        """Return the variables that this module reads."""
-        return cls({name: value for name, value in environ.items() if name.startswith("AWS_") and value})
-
-    def get(self, name: str) -> str:
-        """Return a variable, empty without it."""
-        return self.variables.get(name, "")
 
 
 class MachineKeys:

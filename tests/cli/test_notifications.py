@@ -245,6 +245,7 @@ def test_a_signal_while_a_notice_waits_leaves_the_summary_and_the_code(served, t
         more = f'\n[ping]\nurl = "{url}/u"\n' if waiting == "ping" else ""
         environ |= {"OTEL_EXPORTER_OTLP_ENDPOINT": url} if waiting == "spans" else {}
         (tmp_path / "config.toml").write_text(text + more)
+        (tmp_path / "config.toml").chmod(0o600)
         command = ["crawl", "--config", "config.toml", "--table", "fc_layers", "--log-format", "json"]
         files = (nothing.fileno(), os.open(os.devnull, os.O_WRONLY), said.fileno())
         with command_server.start(command, cwd=tmp_path, env={**os.environ, **environ}, files=files) as child:

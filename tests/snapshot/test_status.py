@@ -189,5 +189,5 @@ def test_error_has_the_exit_code_of_the_command_that_it_ends(error, exit_code):
 
 
 def test_exit_codes_are_the_documented_ones():
-    assert sorted(ExitCode) == [0, 1, 2, 3, 4, 11, 12, 130, 143]
+    assert sorted(ExitCode) == [0, 1, 2, 3, 4, 11, 12, 70, 129, 130, 141, 143]
     assert f"{ExitCode.OUTPUT_BUSY}" == "11"

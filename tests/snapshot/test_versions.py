@@ -58,13 +58,21 @@ def missing(old: pa.DataType, new: pa.DataType, path: str) -> list[str]:
     return [] if old == new else [f"{path} was {old} and is {new}"]
 
 
+# A flag that the first release's drafts took for a secret, and hid.
+CORRECTED = {
+    "fc_functions.custom_container_config.registry_config.cert_config.insecure was string and is bool",
+    "fc_functions.micro_sandbox_config.registry_config.cert_config.insecure was string and is bool",
+}
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_columns_of_an_older_version_are_there_with_their_types(version):
     root = KEPT / version
     manifest = read_manifest(root, "latest")
     for table in manifest.tables:
         old = pq.read_schema(root / parts(manifest, table)[0].path)
-        assert missing(pa.struct(list(old)), pa.struct(list(CATALOG.operations[table].schema)), table) == []
+        now = CATALOG.operations[table].schema
+        assert set(missing(pa.struct(list(old)), pa.struct(list(now)), table)) <= CORRECTED
 
 
 def test_what_is_lost_or_changed_would_be_seen():

@@ -127,9 +127,13 @@ def read_regular(path: Path, limit: int) -> bytes:
 
 
 def home_folder(environ: Mapping[str, str]) -> Path:
-    """Return `$HOME`, else the user's folder in the system's list of users, else a folder that doesn't exist."""
-    if home := environ.get("HOME", ""):
-        return Path(home)
+    """Return `$HOME`, else the user's folder in the system's list of users, else a folder that doesn't exist.
+
+    A relative `$HOME` is ignored: the fingerprint key would be another one in each working directory.
+    """
+    home = Path(environ.get("HOME", ""))
+    if home.is_absolute():
+        return home
     try:
         return Path(pwd.getpwuid(os.geteuid()).pw_dir)
     except KeyError:

@@ -137,6 +137,7 @@ def test_a_leading_tilde_is_a_home_folder_as_in_a_shell(path, expected):
 def test_home_without_a_variable_is_that_of_the_list_of_users_or_none(monkeypatch):
     """F76: a container may run as a user that no list has."""
     assert home_folder({}) == home_folder({"HOME": ""}) == Path("~").expanduser()
+    assert home_folder({"HOME": "rel"}) == home_folder({}), "a relative one is another folder in each working directory"
 
     def unknown(uid):
         raise KeyError(uid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -98,7 +99,9 @@ def _run(common: CommonOptions) -> int:
         return _fail(common, KeyboardInterrupt())
     except click.ClickException as error:
         return _fail_usage(common, error)
-    except ResultLostError:
+    except ResultLostError as error:
+        # A writer of Parquet keeps the error, and DuckDB would complain at the end of the objects in its frames.
+        traceback.clear_frames(error.__traceback__)
         return ExitCode.OUTPUT
     except SystemExit as ended:  # click's: the end of a completion, or 1 for a pipe that broke inside the command
         return _fail(common, ended) if ended.code == 1 else 0

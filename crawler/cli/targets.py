@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -16,19 +18,26 @@ from crawler.cli.echo import fit_json
 from crawler.cli.streams import stdout_bytes, stdout_only_tells
 
 STDOUT = Path("-")
-_STDOUT = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+_NAMED = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
+_NUMBERED = re.compile(r"(?:/dev/fd|/proc/self/fd)/([0-9]{1,9})")
 _BINARY = frozenset({"parquet", "xlsx"})
 _JSON = frozenset({"json", "jsonl"})
 
 
 def is_stdout(path: Path | None) -> bool:
     """Return whether `--to` names stdout: `-`, or stdout's own device."""
-    return path is not None and str(path) in _STDOUT
+    return path is not None and _descriptor(path) == 1
+
+
+def _descriptor(path: Path) -> int | None:
+    """Return the number of the open file that a name such as `/dev/fd/3` or `/dev/stderr` stands for."""
+    numbered = _NUMBERED.fullmatch(str(path))
+    return int(numbered[1]) if numbered else _NAMED.get(str(path))
 
 
 def is_stream(path: Path | None) -> TypeGuard[Path]:
-    """Return whether `--to` names stdout, a pipe or a device. They can't be replaced, only written to."""
-    if path is None or is_stdout(path):
+    """Return whether `--to` names an open file, a pipe or a device. They can't be replaced, only written to."""
+    if path is None or _descriptor(path) is not None:
         return path is not None
     with suppress(OSError, ValueError):
         mode = path.stat().st_mode
@@ -57,8 +66,17 @@ def open_stream(path: Path) -> Iterator[BinaryIO]:
         yield file
         file.flush()
     else:
-        with disk_errors(path), os.fdopen(os.open(path, os.O_WRONLY | os.O_NOCTTY), "wb") as opened:
+        with disk_errors(path), os.fdopen(_open(path), "wb") as opened:
             yield opened
+
+
+def _open(path: Path) -> int:
+    number = _descriptor(path)
+    if number is None:
+        return os.open(path, os.O_WRONLY | os.O_NOCTTY)
+    if not os.get_inheritable(number):  # one of this process's own, not the caller's
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return os.dup(number)  # another opening of a file would begin at its start again
 
 
 def stdout_writer(file_format: str) -> Callable[[str], object]:

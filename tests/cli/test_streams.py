@@ -399,3 +399,20 @@ def test_json_on_a_terminal_stays_json(monkeypatch):
         emit(json_text({"name": NAME}) + "\n")
     screen.seek(0)
     assert json.loads(screen.read()) == {"name": NAME}
+
+
+def test_nothing_is_said_after_the_sentence_about_a_lost_result(output, tmp_path):
+    """F61: the end of a real process, at which DuckDB would tell of objects that the lost error keeps."""
+    arguments = ["export", "fc_functions", "--format", "parquet", "--to", "-", "--log-format", "json"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "crawler", *arguments, "--output", str(output)],
+            cwd=tmp_path,
+            env={**ENVIRON, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 4
+    assert json.loads(done.stderr.splitlines()[-1])["event"] == "summary", done.stderr

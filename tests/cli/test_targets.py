@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -12,6 +13,10 @@ import openpyxl
 import pyarrow.parquet as pq
 import pytest
 
+from crawler.audit.export.atomic_files import TargetError
+from crawler.audit.export.exporter import ExportRequest, send_workbook
+from crawler.cli.targets import is_stream, open_text
+from crawler.errors import OutputError
 from tests.support import command_server
 from tests.support.commands import ENVIRON
 from tests.support.written_snapshots import write
@@ -185,3 +190,33 @@ def test_an_output_whose_name_is_not_utf_8_can_be_read(output, tmp_path, argumen
     done = command_server.run([*arguments, "--output", str(named)], cwd=tmp_path, env=environ, text=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout
+
+
+def test_a_descriptor_that_the_caller_opened_gets_the_rows_after_what_it_has(run, tmp_path):
+    """F64: as for `3>file`; neither the file nor the link that names it is replaced."""
+    with open(tmp_path / "rows", "wb") as opened:
+        opened.write(b"before\n")
+        opened.flush()
+        own = Path(f"/dev/fd/{opened.fileno()}")
+        with pytest.raises(TargetError, match="Bad file descriptor"), open_text(own, "csv"):
+            pass  # Python's own files are no one's to name
+        os.set_inheritable(opened.fileno(), True)
+        for name in (own, Path(f"/proc/self/fd/{opened.fileno()}")):
+            assert is_stream(name)
+            with open_text(name, "csv") as emit:
+                emit("row\n")
+    assert (tmp_path / "rows").read_bytes() == b"before\nrow\nrow\n"
+    code, out, err = run("query", "SELECT 1 AS n", "--format", "csv", "--to", "/dev/stderr")
+    assert (code, out, err) == (0, b"", "n\r\n1\r\n")
+
+
+def test_a_workbook_for_stdout_names_the_temporary_folder_that_it_lacks(run, monkeypatch):
+    """F64."""
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
+    request = ExportRequest(None, "xlsx", Path("-"), None, is_raw=False, may_replace=False)
+    with pytest.raises(OutputError, match=r"for a workbook: .*; set TMPDIR to a folder that can"):
+        send_workbook(request, None, io.BytesIO())
+
+
+def refuse(**_):
+    raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")

@@ -35,6 +35,7 @@ from crawler.audit.export.selection import ExportSelection, select_table
 from crawler.audit.export.workbook import Workbook, check_installed, check_rows, sheet_names
 from crawler.audit.query import ERROR_SETTINGS, Rows, execute
 from crawler.audit.statement import Statement
+from crawler.audit.temporary import no_room
 from crawler.clock import iso_utc
 from crawler.errors import ConfigError, OutputError
 from crawler.local_files import open_below, open_regular, read_at_most
@@ -143,9 +144,13 @@ def send_table(
 
 
 def send_workbook(request: ExportRequest, tables: TableNames, file: BinaryIO) -> dict[str, ExportedTable]:
-    """Write a workbook to a stream, when it is complete. Raises as `export`."""
-    with tempfile.TemporaryDirectory(prefix="acs-inventory-") as folder:
-        path = Path(folder) / "export.xlsx"
+    """Write a workbook to a stream, when it is complete. Raises as `export`, and OutputError without a place for it."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="acs-inventory-")
+    except OSError as error:
+        raise no_room("a workbook", error) from error
+    with folder as name:
+        path = Path(name) / "export.xlsx"
         written = export(replace(request, path=path), tables)
         with path.open("rb") as made:
             shutil.copyfileobj(made, file)

@@ -178,6 +178,9 @@ def _trust(ca_file: Path) -> None:
         with tempfile.NamedTemporaryFile(prefix="acs-inventory-ca-", suffix=".pem", delete=False) as copy:
             copy.write(known + b"\n" + ca_file.read_bytes())
     except OSError as error:
-        raise OutputError(f"a copy of {ca_file} can't be made: {os.strerror(error.errno or 0)}") from None
+        reason = os.strerror(error.errno or 0)
+        raise OutputError(
+            f"a temporary copy of {ca_file} can't be made: {reason}; set TMPDIR to a folder that can be written"
+        ) from None
     atexit.register(Path(copy.name).unlink, missing_ok=True)
     os.environ["SSL_CERT_FILE"] = copy.name

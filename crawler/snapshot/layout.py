@@ -43,6 +43,14 @@ def moved_id(snapshot_id: str, now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}{snapshot_id[16:]}"
 
 
+def id_after(snapshot_id: str) -> str:
+    """Return the next ID: of the same start with the next digits, or of the next second."""
+    digits = int(snapshot_id[17:], 16) + 1
+    if digits < 0x10000:
+        return f"{snapshot_id[:17]}{digits:04x}"
+    return f"{started_at(snapshot_id) + timedelta(seconds=1):%Y%m%dT%H%M%SZ}-0000"
+
+
 def is_future(snapshot_id: str, now: datetime) -> bool:
     """Return whether a snapshot began more than an hour after `now`: the clock of its crawl was wrong."""
     return started_at(snapshot_id) - now > FUTURE

@@ -182,7 +182,7 @@ async def write_scopes(writer, rows=ROWS, snapshot_id=NEW):
 
 async def write_snapshot(root, snapshot_id=NEW, rows=ROWS, extra_rows=(), **options):
     writer = await begin(root, snapshot_id, **options)
-    ledger = await write_scopes(writer, rows, snapshot_id)
+    ledger = await write_scopes(writer, rows, writer.snapshot_id)
     return await writer.commit(draft(), [*ledger, *extra_rows])
 
 

@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _PREFIX = "acs-inventory-scratch-"
+# A crawl takes its lock within a moment; an hour leaves room for a machine that sleeps.
+_STARTING_S = 3600.0
 
 
 class ScratchDisk(Disk):
@@ -74,12 +77,19 @@ def _make_folder() -> Path:
 
 
 def _is_abandoned(folder: Path) -> bool:
-    """Return whether the folder is ours and its lock is free. A folder without a lock was made a moment ago."""
+    """Return whether the folder is ours and its lock is free.
+
+    A crawl that is starting makes the folder, then the lock's file, then takes the lock and writes into the file. So a
+    folder without the file, or with an empty one, was made a moment ago. An hour later, an empty one is abandoned.
+    """
     with suppress(OSError):
         if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
             return False
         fd = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
+            file = os.fstat(fd)
+            if not file.st_size and time.time() - file.st_mtime < _STARTING_S:
+                return False
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         finally:
             os.close(fd)

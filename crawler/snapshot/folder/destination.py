@@ -74,14 +74,14 @@ class FolderDestination:
         Raises OutputBusyError if another crawl holds the output, OutputError if it can't be written.
         """
 
-        def begin_blocking() -> tuple[Disk, OutputLock, list[str]]:
+        def begin_blocking() -> tuple[Disk, OutputLock, tuple[str, list[str]]]:
             make_root(root, umask)
             used = disk or Disk(root, umask)
             return used, *acquire_for_new(used, snapshot_id, started_at)
 
         with anyio.CancelScope(shield=True):
-            used, lock, recovered = await anyio.to_thread.run_sync(begin_blocking)
-        return cls(used, lock, snapshot_id, started_at, recovered)
+            used, lock, (newest, recovered) = await anyio.to_thread.run_sync(begin_blocking)
+        return cls(used, lock, newest, started_at, recovered)
 
     @classmethod
     async def resume(cls, root: Path, now: datetime, *, umask: int = 0o077, disk: Disk | None = None) -> Self:
@@ -102,8 +102,8 @@ class FolderDestination:
     async def restamp(self, buffer: RowBuffer, snapshot_id: str, started_at: datetime) -> None:
         """See `Destination.restamp`."""
         if self._unfinished is None:
-            await buffer.run(rename_staging, self.disk, self.snapshot_id, snapshot_id)
-            self.snapshot_id, self.started_at = snapshot_id, started_at
+            self.snapshot_id = await buffer.run(rename_staging, self.disk, self.snapshot_id, snapshot_id)
+            self.started_at = started_at
 
     async def latest(self) -> str:
         """See `Destination.latest`."""

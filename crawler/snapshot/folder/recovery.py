@@ -12,7 +12,7 @@ from crawler.snapshot.folder.lock import OutputLock
 from crawler.snapshot.folder.preflight import sweep_probes
 from crawler.snapshot.folder.prune import finish_removals
 from crawler.snapshot.folder.resume import newest_unfinished
-from crawler.snapshot.layout import STAGING, is_snapshot_id, manifest_path, staged
+from crawler.snapshot.layout import SNAPSHOTS, STAGING, id_after, is_snapshot_id, staged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,27 +24,40 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def acquire_for_new(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple[OutputLock, list[str]]:
-    """Lock the output and make the staging folder of a new snapshot. Return the lock and the IDs that were completed.
+def acquire_for_new(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple[OutputLock, tuple[str, list[str]]]:
+    """Lock the output and make the staging folder of a new snapshot.
 
-    Raises OutputBusyError and OutputError, after which the lock is released and the disk closed.
+    Return the lock, the snapshot's ID (see `_newest_id`) and the IDs of the snapshots that were completed. Raises
+    OutputBusyError and OutputError, after which the lock is released and the disk closed.
     """
 
-    def prepare(disk: Disk) -> list[str]:
+    def prepare(disk: Disk) -> tuple[str, list[str]]:
         recovered = recover(disk)
-        if disk.has(manifest_path(snapshot_id)):
-            raise OutputError(f"the output has a snapshot {snapshot_id} already")
-        make_folders(disk, staged(snapshot_id))
-        return recovered
+        newest = _newest_id(disk, snapshot_id)
+        make_folders(disk, staged(newest))
+        return newest, recovered
 
     return _acquire(disk, started_at, prepare)
 
 
-def rename_staging(disk: Disk, snapshot_id: str, to: str) -> None:
-    """Rename the staging folder of a snapshot, which is empty. Raises OutputError if the output has the new ID."""
-    if disk.has(manifest_path(to)) or disk.is_folder(staged(to)):
-        raise OutputError(f"the output has a snapshot {to} already")
-    disk.rename(staged(snapshot_id), staged(to))
+def rename_staging(disk: Disk, snapshot_id: str, to: str) -> str:
+    """Rename the staging folder of a snapshot, which is empty. Return the new ID (see `_newest_id`)."""
+    newest = _newest_id(disk, to)
+    if disk.is_folder(staged(newest)):
+        raise OutputError(f"the output has a snapshot {newest} already")
+    disk.rename(staged(snapshot_id), staged(newest))
+    return newest
+
+
+def _newest_id(disk: Disk, snapshot_id: str) -> str:
+    """Return the ID, or the one after the newest snapshot's that began within the same second or the next.
+
+    The digits of an ID are random. Without this, the second crawl of a second could sort before the first one's.
+    """
+    last = id_after(f"{snapshot_id[:17]}ffff")[:17] + "ffff"
+    names = (name.removesuffix(".json") for name in disk.names(SNAPSHOTS))
+    newest = max((name for name in names if is_snapshot_id(name) and name <= last), default="")
+    return id_after(newest) if newest >= snapshot_id else snapshot_id
 
 
 def acquire_unfinished(disk: Disk, now: datetime) -> tuple[OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import tempfile
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import anyio
 import pytest
@@ -25,7 +27,7 @@ from crawler.snapshot import (
     read_manifest,
 )
 from crawler.snapshot.bucket.latest import advance_latest
-from crawler.snapshot.layout import manifest_path, staged
+from crawler.snapshot.layout import LOCK, manifest_path, staged
 from crawler.snapshot.object_store import UncertainError
 from tests.support.bucket_sites import Site, assert_whole
 from tests.support.object_stores import KEY_ID, KEY_SECRET
@@ -128,6 +130,19 @@ async def test_scratch_folder_of_a_killed_crawl_is_removed_by_the_next_and_a_liv
     for writer in (live, third):
         assert not writer.destination.disk.root.stat().st_mode & 0o077
         await writer.abandon()
+
+
+@pytest.mark.parametrize(("age_s", "is_kept"), [(0, True), (7200, False)])
+async def test_scratch_folder_of_a_crawl_that_is_starting_is_left_alone(fake, tmp_path, monkeypatch, age_s, is_kept):
+    """P3: between the making of its lock's file and the lock itself, a crawl looks as if it were killed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lock = Path(tempfile.mkdtemp(prefix="acs-inventory-scratch-")) / LOCK
+    lock.parent.mkdir()
+    lock.touch()
+    os.utime(lock, (time.time() - age_s,) * 2)
+    writer = await fake.begin()
+    assert lock.exists() == is_kept
+    await writer.abandon()
 
 
 async def test_two_crawls_of_one_second_are_disjoint(site):

@@ -13,6 +13,7 @@ from crawler.snapshot import Status, UnfinishedCommitError, read_manifest
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder import destination
 from crawler.snapshot.folder.commit import make_table_folders, recover
+from crawler.snapshot.layout import id_after
 from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import (
     NEW,
@@ -280,11 +281,24 @@ async def test_partial_snapshot_leaves_the_bytes_of_latest(tmp_path, old):
     assert [row.error_code for row in read_manifest(old, NEW).scopes.not_complete] == ["Forbidden"]
 
 
-async def test_same_snapshot_is_not_committed_twice(tmp_path, old):
-    with pytest.raises(OutputError, match="has a snapshot 20261120T020000Z-00aa already"):
-        await begin(old, OLD)
-    writer = await begin(old, NEW)
-    await writer.abandon()
+@pytest.mark.parametrize(
+    ("chosen", "becomes"),
+    [
+        (OLD, "20261120T020000Z-00ab"),
+        ("20261120T020000Z-0001", "20261120T020000Z-00ab"),
+        ("20261120T015959Z-ffff", "20261120T020000Z-00ab"),
+        ("20261120T020000Z-00ff", "20261120T020000Z-00ff"),
+        ("20261119T020000Z-0001", "20261119T020000Z-0001"),
+    ],
+)
+async def test_a_crawl_of_the_same_second_sorts_after_the_newest_snapshot(tmp_path, old, chosen, becomes):
+    """The digits of an ID are random: LATEST moves to the later of two crawls that begin within one second."""
+    assert (await write_snapshot(old, chosen)).snapshot_id == becomes
+    assert read_manifest(old, "latest").snapshot_id == max(becomes, OLD)
+
+
+def test_the_id_after_the_last_digits_is_of_the_next_second():
+    assert id_after("20261231T235959Z-ffff") == "20270101T000000Z-0000"
 
 
 LATER = "20261122T020000Z-0001"

@@ -54,12 +54,18 @@ def _print_list(found: list[SnapshotSummary]) -> None:
             f"{entry.rows:,}",
             size_text(entry.bytes),
             f"{entry.scopes - entry.not_complete}/{entry.scopes}",
-            "latest" if entry.is_latest else f"only {entry.selection.options}" if entry.selection else "",
+            _remark(entry),
         )
         for entry in found
     ]
     columns = ("snapshot", "status", "rows", "size", "scopes complete", "")
     out.print(table_of(columns, rows, numbers=("rows", "size", "scopes complete")))
+
+
+def _remark(entry: SnapshotSummary) -> str:
+    """Say whether LATEST names the snapshot, and which options narrowed its crawl."""
+    only = f"only {entry.selection.options}" if entry.selection else ""
+    return ", ".join(filter(None, ("latest" if entry.is_latest else "", only)))
 
 
 @snapshots.command("show")

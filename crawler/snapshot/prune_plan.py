@@ -48,9 +48,11 @@ def plan_prune(root: OutputLocation, rules: KeepRules, now: datetime, lakes: Seq
     for starts in _starts_by_selection(found):
         reasons |= keep(rules, starts, now)
     newest = next((entry.snapshot_id for entry in found if entry.can_be_latest), "")
+    whole = next((entry.snapshot_id for entry in found if entry.can_be_latest and entry.selection is None), "")
     for entry in found:
         for applies, reason in [
             (entry.snapshot_id == newest, "newest complete"),
+            (entry.snapshot_id == whole != newest, "newest complete of the whole configuration"),
             (entry.is_latest and entry.snapshot_id != newest, "LATEST names it"),
             (bool(entry.error), "its manifest can't be read"),
         ]:

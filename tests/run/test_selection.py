@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -159,3 +160,20 @@ async def test_prune_never_gives_the_place_of_a_whole_snapshot_to_a_narrowed_one
         assert {entry.snapshot_id for entry in done.kept} == {whole[1], parts[1]}
         assert [entry.snapshot_id for entry in list_snapshots(cloud.output) if entry.can_be_latest] == [whole[1]]
         assert read_manifest(cloud.output, "latest").snapshot_id == whole[1]
+
+
+async def test_prune_keeps_the_whole_snapshot_that_a_published_part_has_taken_latest_from(tmp_path):
+    """P25: the newest complete snapshot of the whole configuration stays, as the help of `prune` says."""
+    async with site(tmp_path, fast_cloud()) as cloud:
+        config = cloud.config(tables=TABLES, regions=["cn-hangzhou"])
+        whole = [(await crawl_later(cloud, number, config)).snapshot_id for number in range(2)]
+        part = config.with_overrides(accounts=[SMALL], publish=True)
+        published = (await crawl_later(cloud, 2, part)).snapshot_id
+        done = prune(cloud.output, KeepRules(last=1), datetime.now(UTC) + timedelta(minutes=9))
+        assert [entry.snapshot_id for entry in done.removed] == whole[:1]
+        assert done.reasons[whole[1]] == ["newest complete of the whole configuration"]
+        assert read_manifest(cloud.output, "latest").snapshot_id == published
+        arguments = ["snapshots", "list", "--output", str(cloud.output)]
+        environ = {**os.environ, "COLUMNS": "120"}
+        listed = await run_sync(lambda: command_server.run(arguments, cwd=tmp_path, env=environ))
+        assert f"latest, only --account {SMALL}" in listed.stdout

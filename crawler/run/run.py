@@ -34,7 +34,7 @@ from crawler.run.session import Session, open_session
 from crawler.run.system import System
 from crawler.run.watchdog import StuckError, TrackedClock, abort_if_stuck
 from crawler.snapshot import JournalEntry, ScopeRow, SnapshotWriter
-from crawler.snapshot.layout import is_future
+from crawler.snapshot.layout import is_future, started_at
 
 
 async def crawl(
@@ -213,21 +213,26 @@ class CrawlRun:
             result, plan.sha256, self._redaction, session.clock.skew_s, selection_of(session.resolved)
         )
         future = await self._future_latest()
-        manifest = await writer.commit(replace(draft, replaced_latest=future), ledger)
+        replaced = future if future and is_future(future, session.clock.now()) else ""
+        manifest = await writer.commit(replace(draft, replaced_latest=replaced), ledger)
         self._monitor.committed_id = manifest.snapshot_id
         if future and manifest.can_be_latest:
-            result = replace(result, warnings=(*result.warnings, self._warn_of_future(future)))
+            result = replace(result, warnings=(*result.warnings, self._warn_of_future(future, replaced)))
         self._log.info("snapshot_committed", snapshot_id=manifest.snapshot_id, status=manifest.status)
         return replace(result, manifest=manifest)
 
     async def _future_latest(self) -> str:
-        """Return the ID in LATEST if its crawl would have begun more than an hour from now; else an empty string."""
+        """Return the ID in LATEST if its crawl would have begun after now; else an empty string."""
         named = await self._writer.destination.latest()
-        return named if named and is_future(named, self._session.clock.now()) else ""
+        return named if named and started_at(named) > self._session.clock.now() else ""
 
-    def _warn_of_future(self, replaced: str) -> str:
+    def _warn_of_future(self, future: str, replaced: str) -> str:
+        """Say what becomes of LATEST: it leaves a snapshot that is more than an hour ahead, `replaced`."""
+        wrong = f"{future}, which the clock of its crawl put into the future"
         reason = (
-            f"LATEST named {replaced}, which the clock of its crawl put into the future; it names this snapshot now: "
+            f"LATEST named {wrong}; it names this snapshot now: set the clock of the machine that wrote it"
+            if replaced
+            else f"LATEST names {wrong}; it and the lake's tables stay there until a crawl begins later: "
             "set the clock of the machine that wrote it"
         )
         self._log.warning("warning", reason=reason)

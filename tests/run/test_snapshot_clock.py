@@ -107,6 +107,20 @@ async def test_latest_from_the_future_does_not_hold_a_new_snapshot(tmp_path):
         assert [entry.snapshot_id for entry in list_snapshots(cloud.output) if entry.is_latest] == [third.snapshot_id]
 
 
+async def test_latest_that_stays_at_a_snapshot_some_minutes_ahead_is_told(tmp_path):
+    """Within an hour two clocks may be right: LATEST stays, and the summary says so."""
+    async with site(tmp_path, fast_cloud()) as cloud:
+        config = cloud.config(tables=["fc_layers"], regions=["cn-hangzhou"])
+        first = await cloud.crawl(config)
+        ahead = moved_id(first.snapshot_id, first.started_at + timedelta(minutes=30))
+        rename_snapshot(cloud.output, first.snapshot_id, ahead)
+        (cloud.output / "_snapshots/LATEST").write_text(f"{ahead}\n")
+        second = await cloud.crawl(config)
+        assert read_manifest(cloud.output, "latest").snapshot_id == ahead
+        assert not second.manifest.replaced_latest
+        assert [warning for warning in second.warnings if f"LATEST names {ahead}" in warning]
+
+
 def rename_snapshot(output, snapshot_id, to):
     """Give a committed snapshot another ID, as the crawl of another clock would have."""
     for path in sorted(output.rglob(f"*{snapshot_id}*"), key=lambda path: -len(path.parts)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,11 +88,15 @@ def diff(
 def _chosen_ids(location: OutputLocation, older: str | None, newer: str | None) -> tuple[str, str]:
     """Return the IDs to compare. Raises UnknownSnapshotError, and OutputError if there are less than two."""
     from crawler.snapshot import resolve_snapshot, snapshot_ids
+    from crawler.snapshot.layout import is_future
 
     ids = snapshot_ids(location)
     old, new = (name and resolve_snapshot(location, name, ids) for name in (older, newer))
     if old and new:
         return old, new
+    # Those of a clock hours ahead were committed before those that the right clock has stamped since.
+    now = datetime.now(UTC)
+    ids.sort(key=lambda snapshot_id: is_future(snapshot_id, now))
     if len(ids) < 2:
         raise OutputError(f"diff needs two snapshots; {location} has {'only one' if ids else 'none'}.")
     if old == ids[0]:

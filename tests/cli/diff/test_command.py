@@ -133,6 +133,14 @@ def test_bad_input_is_one_sentence(run, output, arguments, code, said):
     assert said in err
 
 
+def test_a_snapshot_from_the_future_is_older_than_those_of_the_right_clock(run, tmp_path):
+    """F96: the default pair isn't the wrong way round after a crawl whose clock was hours ahead."""
+    future = "29991120T020000Z-00aa"
+    write(tmp_path / "out", future, night({"goes": 128}))
+    write(tmp_path / "out", FIRST_NIGHT, night({"comes": 128}))
+    assert run("--output", tmp_path / "out")[1].startswith(f"{future} (complete) → {FIRST_NIGHT} (complete)")
+
+
 def test_one_snapshot_is_not_enough(run, tmp_path):
     write(tmp_path / "one", FIRST_NIGHT, night({}))
     code, out, err = run("--output", tmp_path / "one")

@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from html.entities import html5
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -39,14 +40,24 @@ _FIND_PRIVATE_KEY = re.compile(_PRIVATE_KEY, re.IGNORECASE | re.ASCII)
 _FIND_NEVER = re.compile(rf"{_PRIVATE_KEY}|(?:Signature|security-token)(?:=|%3D)", re.IGNORECASE | re.ASCII)
 
 # A letter or digit that is percent-encoded or escaped, which no usual encoder does, and other escapes.
-HIDDEN_CHARACTER = r"%(?:25)*(?:3[0-9]|[46][1-9a-f]|[57][0-9a])|\\(?:u00|x)[0-7]"
+HIDDEN_CHARACTER = r"%(?:25)*(?:3[0-9]|[46][1-9a-f]|[57][0-9a])|\\(?:u00|x)[0-7]|&(?:amp;)*#x?[0-9a-f]"
 _FIND_HIDDEN_BYTES = re.compile(HIDDEN_CHARACTER.encode(), re.IGNORECASE)
 _FIND_HIDDEN = re.compile(HIDDEN_CHARACTER, re.IGNORECASE)
-_ESCAPE = re.compile(
-    r"""%(?:25)*([0-7][0-9a-f])|\\+(?:u00|x)([0-7][0-9a-f])|\\+([/"'])|&(amp|lt|gt|quot|\#39);""", re.IGNORECASE
+_ESCAPES = (
+    r"""%(?:25)*([0-7][0-9a-f])|\\+(?:u00|x)([0-7][0-9a-f])|\\+([/"'])"""
+    r"""|&(?:amp;)*(?:\#(?:x0{0,6}([0-7]?[0-9a-f])|0{0,6}([0-9]{1,2}|1[01][0-9]|12[0-7]))|([a-z]{2,8}));"""
 )
+_ESCAPE = re.compile(_ESCAPES, re.IGNORECASE)
+# Base64 and headers that are cut into lines, also in an escaped text.
+_LINE_BREAK = re.compile(r"[\r\n]|\\[rn]")
+_ESCAPE_OR_BREAK = re.compile(rf"{_ESCAPES}|(?:\\+[rn]|[\r\n])+[ \t]*", re.IGNORECASE)
 _LONGEST_DECODED = 1024 * 1024
-_ENTITIES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "#39": "'"}
+# The named entities of HTML for one character of ASCII.
+_ENTITIES = {
+    name.removesuffix(";").lower(): text
+    for name, text in html5.items()
+    if name.endswith(";") and text.isascii() and len(text) == 1
+}
 
 _MARKS = tuple(
     mark.lower().encode()
@@ -72,7 +83,7 @@ def has_secret_markers(body: bytes, needles: Sequence[bytes] = ()) -> bool:
     for stem in _STEMS:  # most pages have none
         if stem in lower and any(mark in lower for mark in _MARKS):
             return True
-    if b"%" in body and _FIND_HIDDEN_BYTES.search(lower):
+    if (b"%" in body or b"&" in body) and _FIND_HIDDEN_BYTES.search(lower):
         return True
     return any(needle in lower for needle in needles)
 
@@ -99,17 +110,17 @@ def _is_found(pattern: re.Pattern[str], text: str) -> bool:
 
 
 def _has_hidden_characters(text: str) -> bool:
-    return ("%" in text or "\\" in text) and _FIND_HIDDEN.search(text) is not None
+    return ("%" in text or "\\" in text or "&" in text) and _FIND_HIDDEN.search(text) is not None
 
 
 class _Decoded:
     """A text without its escapes. A page may have millions of them: the arrays take 16 bytes for each."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, escape: re.Pattern[str] = _ESCAPE) -> None:
         self._ends = array("q")  # of the escapes, in the decoded text
         self._shifts = array("q")  # from there on: how much later a character is in the original
         self._shift = 0
-        self.text = _ESCAPE.sub(self._decode, text)
+        self.text = escape.sub(self._decode, text)
 
     def original(self, at: int) -> int:
         """Return the position in the original of a character, or of the end."""
@@ -117,12 +128,23 @@ class _Decoded:
         return at + (self._shifts[after - 1] if after else 0)
 
     def _decode(self, match: re.Match[str]) -> str:
-        digits = match[1] or match[2]
+        decoded = _decoded(match)
         start = match.start() - self._shift
-        self._shift += match.end() - match.start() - 1
-        self._ends.append(start + 1)
+        self._shift += match.end() - match.start() - len(decoded)
+        self._ends.append(start + len(decoded))
         self._shifts.append(self._shift)
-        return chr(int(digits, 16)) if digits else match[3] or _ENTITIES[match[4].lower()]
+        return decoded
+
+
+def _decoded(match: re.Match[str]) -> str:
+    """Return the character of an escape, nothing for a line break, and an unknown entity as it is."""
+    if digits := match[1] or match[2] or match[4]:
+        return chr(int(digits, 16))
+    if match[5]:
+        return chr(int(match[5]))
+    if match[6]:
+        return _ENTITIES.get(match[6].lower(), match[0])
+    return match[3] or ""
 
 
 # Shorter texts are too common to be searched for. A text of fewer than `_LONG` characters counts as a word of its own
@@ -151,16 +173,20 @@ class _Entry(NamedTuple):
 
 @lru_cache(256)
 def _forms(literal: str) -> tuple[str, ...]:
-    """Return the folded forms of a literal: plain, Base64 at each offset, hex, and Base64 for URLs if it differs."""
+    """Return the folded forms of a literal: plain, Base64 at each offset, hex, and those for URLs if they differ."""
     raw = literal.encode("utf-8", "surrogatepass")
     cores = base64_cores(raw)
-    for_urls = tuple(core.translate({43: "-", 47: "_"}) for core in cores)
-    forms = (literal, *cores, raw.hex(), *(core for core in for_urls if core not in cores))
+    plain = (literal, *cores)
+    for_urls = (form.translate({43: "-", 47: "_"}) for form in plain)
+    forms = (*plain, raw.hex(), *(form for form in for_urls if form not in plain))
     return tuple(form.translate(_FOLDED) for form in forms)
 
 
 def _needle(form: str) -> bytes:
-    """Return a part of the form that no encoder changes, from its first characters: a cut form has it, too."""
+    """Return a part of the form that no encoder changes, from its first characters: a cut form has it, too.
+
+    A form in a page that has a line break within these characters isn't found. Errors are searched without needles.
+    """
     return max(_RUN.findall(form[:_LONG]), key=len, default=form[:SHORTEST_LITERAL]).encode("utf-8", "surrogatepass")
 
 
@@ -207,8 +233,9 @@ class LiteralSecrets:
             return text
         spans = list(self._spans(text, owner))
         if "%" in text or "\\" in text or "&" in text:  # a secret may itself look like an escape, so both are searched
-            decoded = _Decoded(text)
-            spans += [(decoded.original(at), decoded.original(end)) for at, end in self._spans(decoded.text, owner)]
+            spans += self._hidden_spans(_Decoded(text), owner)
+        if _LINE_BREAK.search(text):  # apart, since a text without its breaks has other words
+            spans += self._hidden_spans(_Decoded(text, _ESCAPE_OR_BREAK), owner)
         return _masked(text, spans) if spans else text
 
     def clean(self, text: str) -> str:
@@ -256,6 +283,9 @@ class LiteralSecrets:
             while at >= 0:
                 yield at
                 at = folded.find(gram, at + 1)
+
+    def _hidden_spans(self, decoded: _Decoded, owner: str | None) -> list[tuple[int, int]]:
+        return [(decoded.original(at), decoded.original(end)) for at, end in self._spans(decoded.text, owner)]
 
     def _spans(self, text: str, owner: str | None) -> Iterator[tuple[int, int]]:
         folded = text.translate(_FOLDED)

@@ -118,13 +118,18 @@ class Transport:
         """Send once and read the whole response of any status.
 
         Raises TransientError (`Timeout`, `ConnectionFailed`, `DnsFailed`, `InvalidResponse`) if another attempt may
-        help, FatalError (`TlsFailed`, `TooLarge`, `UnknownEncoding`) if none will.
+        help, FatalError (`BadAddress`, `TlsFailed`, `TooLarge`, `UnknownEncoding`) if none will.
         """
+        try:
+            url = URL(request.url, encoded=True)
+            _ = url.explicit_port  # parsed, and judged, at its first use
+        except ValueError:  # of a port or an IPv6 address; it quotes the address
+            raise FatalError("BadAddress", "The address isn't a URL that can be asked; correct it.") from None
         assert self._session is not None, "a Transport is used inside `async with`"
         try:
             response = await self._session.request(
                 request.method,
-                URL(request.url, encoded=True),
+                url,
                 headers={"accept-encoding": "gzip", **request.headers},
                 data=_payload(request.body) if len(request.body) else None,
                 allow_redirects=False,

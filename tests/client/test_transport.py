@@ -108,6 +108,15 @@ async def test_path_and_query_go_out_byte_for_byte(target):
     assert received[0].split(b" ")[1].decode() == target
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:99999/CANARY", "http://127.0.0.1:CANARY/", "http://[::1/CANARY"])
+async def test_an_address_that_is_none_is_a_typed_error_without_it(url):
+    """T10."""
+    async with Transport(connections=1, max_page_bytes=CAP) as transport:
+        with pytest.raises(FatalError, match=r"^BadAddress: ") as caught:
+            await transport.send(HttpRequest("GET", url, {}, b"", timeout_s=1))
+    assert "CANARY" not in str(caught.value)
+
+
 async def test_headers_go_out_as_given_with_gzip_and_without_cookies():
     request = {"host": "fc.example", "x-acs-date": "D", "accept": "a/b"}
     async with (

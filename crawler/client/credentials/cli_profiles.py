@@ -66,6 +66,7 @@ _GUESSES = (
 )
 # A mode that is shown. A key that was pasted in its place has digits, or more letters.
 _MODE = re.compile(r"[A-Za-z]{2,24}")
+_DEFAULT_PROFILE = "default"
 _SHORTEST_SESSION_S = 900
 
 
@@ -144,7 +145,8 @@ class _Profiles:
         if not isinstance(profiles, list) or not all(isinstance(profile, dict) for profile in profiles):
             raise _malformed(path)
         self._profiles = [_lower_keys(profile) for profile in profiles]
-        self.current = _Profile(str(path), content).text("current")
+        # As the CLI, which has a profile `default` before it reads the file.
+        self.current = _Profile(str(path), {"current": _DEFAULT_PROFILE, **_without_nulls(content)}).text("current")
 
     @classmethod
     async def read(cls, context: ProviderContext) -> _Profiles:
@@ -180,7 +182,10 @@ class _Profiles:
             case "RamRoleArnWithRoleName":
                 return self._role(profile, self._ecs(profile))
             case "ChainableRamRoleArn":
-                return self._role(profile, self.provider(profile.text("source_profile"), path))
+                source = profile.text("source_profile")
+                if not source:
+                    raise CredentialsError(f"{profile.where} has no source_profile: run `aliyun configure`")
+                return self._role(profile, self.provider(source, path))
             case "EcsRamRole":
                 return self._ecs(profile)
             case "OIDC":
@@ -226,6 +231,10 @@ class _Profiles:
 
 def _lower_keys(values: dict[str, Any]) -> dict[str, Any]:
     return {key.lower(): value for key, value in values.items()}
+
+
+def _without_nulls(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _number(value: object) -> float | None:

@@ -108,6 +108,21 @@ async def test_a_missing_mode_is_guessed_as_the_cli_guesses(tmp_path, profile, t
     assert [action for action, _, _ in cloud.asked] == asked
 
 
+@pytest.mark.parametrize("content", [{}, {"current": None}])
+async def test_a_file_without_a_current_profile_means_default(tmp_path, content):
+    """F81: the CLI's own current profile is `default` until the file says otherwise."""
+    profiles = [{"name": "other", "mode": "Anonymous"}, {"name": "default", "mode": "AK", **KEYS}]
+    write(tmp_path, json.dumps({**content, "profiles": profiles}))
+    keys = await cli_profile(FakeCloud().outside(tmp_path)).get()
+    assert keys.access_key_id == KEYS["access_key_id"]
+
+
+async def test_a_chain_without_a_source_is_named(tmp_path):
+    """F81."""
+    with pytest.raises(CredentialsError, match=r"profile 'main' .* has no source_profile"):
+        await found(tmp_path, {"mode": "ChainableRamRoleArn", "ram_role_arn": ROLE})
+
+
 async def test_an_oidc_profile_without_a_mode_is_guessed(tmp_path):
     """F81: the three keys of OIDC show its mode."""
     (tmp_path / "token").write_text("t")

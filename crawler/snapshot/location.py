@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _OSS_REGION = re.compile(r"oss-([a-z0-9-]+?)(?:-internal)?\.aliyuncs\.com")
 _OSS_REGION_VARIABLES = ("OSS_REGION", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_REGION")
+# A host with or without a port. A user, a password, white space and control characters aren't of it.
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?")
+_REGION = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_VISIBLE = re.compile(r"[!-~]*")
 _NO_REGION = "the region of the oss:// bucket isn't known; set OSS_REGION, such as cn-hangzhou, or OSS_ENDPOINT"
 
 
@@ -95,7 +99,8 @@ def bucket_place(uri: str, environ: Mapping[str, str], home: Path) -> BucketLoca
 
 def _oss(uri: str, bucket: str, prefix: str, environ: Mapping[str, str]) -> BucketLocation:
     named = environ.get("OSS_ENDPOINT", "")
-    region = next((environ[name] for name in _OSS_REGION_VARIABLES if environ.get(name)), "")
+    variable = next((name for name in _OSS_REGION_VARIABLES if environ.get(name)), "")
+    region = _region(environ[variable], variable) if variable else ""
     if named:
         scheme, host = _split(named, "OSS_ENDPOINT", environ)
         in_host = _OSS_REGION.search(host)
@@ -116,7 +121,8 @@ def _s3(uri: str, bucket: str, prefix: str, environ: Mapping[str, str], home: Pa
     if keys is None:
         keys = _keys_of(profile, "aws_access_key_id", "aws_secret_access_key", "aws_session_token")
         _raise_if_keyless(uri, environ, has_keys=keys is not None)
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.get("region") or "us-east-1"
+    given = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile.get("region") or "us-east-1"
+    region = _region(given, "AWS_REGION, or the region of the AWS profile,")
     named = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url") or ""
     if not named:
         return BucketLocation(uri, "s3", bucket, prefix, region, "", "." not in bucket, keys, RoleSettings.of(environ))
@@ -129,17 +135,33 @@ def _s3(uri: str, bucket: str, prefix: str, environ: Mapping[str, str], home: Pa
 
 def _split(url: str, variable: str, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the scheme, and the host with port, of an endpoint. Messages don't show it: it may contain a password."""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.path.strip("/"):
-        raise ConfigError(f"{variable} must be a host or https://host, without a path, user or password")
+    problem = f"{variable} must be a host or https://host, without a path, user or password"
+    try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+        is_host = bool(parts.hostname) and parts.port != 0 and _AUTHORITY.fullmatch(parts.netloc) is not None
+    except ValueError:  # of brackets and ports; it quotes the address
+        raise ConfigError(problem) from None
+    if parts.scheme not in ("http", "https") or not is_host or parts.path.strip("/") or parts.query or parts.fragment:
+        raise ConfigError(problem)
+    assert parts.hostname
     is_local = LOOPBACK_HOST.fullmatch(parts.hostname) or parts.hostname.endswith(".localhost")
     if parts.scheme == "http" and not is_local and environ.get("AWS_ALLOW_HTTP", "").lower() != "true":
         raise ConfigError(f"{variable} must be https; plain http is for this machine only (AWS_ALLOW_HTTP=true)")
     return parts.scheme, parts.netloc
 
 
+def _region(text: str, variable: str) -> str:
+    """Return the region without white space around it. It becomes a part of a host name."""
+    if not _REGION.fullmatch(text.strip()):
+        raise ConfigError(f"{variable} isn't a region's ID such as cn-hangzhou or eu-central-1; correct it")
+    return text.strip()
+
+
 def _keys_of(values: Mapping[str, str], key_id: str, secret: str, token: str) -> AccessKeys | None:
     found_id, found_secret, found_token = (values.get(name, "").strip() for name in (key_id, secret, token))
+    for name, text in ((key_id, found_id), (secret, found_secret), (token, found_token)):
+        if not _VISIBLE.fullmatch(text):
+            raise ConfigError(f"{name} has white space or another stray character in it; copy it again")
     return AccessKeys(found_id, found_secret, found_token) if found_id and found_secret else None
 
 

@@ -86,6 +86,8 @@ class MachineKeys:
         token = settings.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
         if file := settings.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"):
             token = await _read(file, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+        if not token.isascii() or not token.isprintable():
+            raise OutputError("the container's authorization token has a stray character in it; correct or unset it")
         if token:
             headers["authorization"] = token
         answer = await self._ask("GET", url, headers, "the container's credentials service")
@@ -131,8 +133,11 @@ async def _read(path: str, variable: str) -> str:
 
 def _raise_unless_private(url: str, variable: str, hosts: set[str]) -> None:
     """Raise OutputError for plain http to another machine than this one or the service's own."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        raise OutputError(f"{variable} isn't a URL; correct or unset it") from None
     if parts.scheme == "https" or (
         parts.scheme == "http" and (host in hosts or LOOPBACK_HOST.fullmatch(host) is not None)
     ):

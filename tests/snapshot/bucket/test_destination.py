@@ -388,6 +388,7 @@ async def test_refusal_is_one_sentence_without_url_or_key(site):
     with pytest.raises(OutputError) as caught:
         await check_bucket(Site(site.uri, {**site.environ, **wrong}).bucket())
     said = str(caught.value)
+    assert said.startswith("can't write"), "the first step that failed, and not the removal after it"
     assert "the store answered 403 SignatureDoesNotMatch; check the access key and its secret" in said
     assert "http" not in said
     assert KEY_ID not in said

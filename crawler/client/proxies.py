@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,6 +19,11 @@ FROM_ENVIRONMENT = "environment"
 # In the order in which curl looks for them, per https request.
 _VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _BYPASSES = ("no_proxy", "NO_PROXY")
+_HTTPS_PORT = 443
+# `[address]:port`, an address or a network of IPv6, or anything else with or without a port.
+_ENTRY = re.compile(
+    r"(?:\[(?P<address>[^\]]+)\]|(?P<name>[0-9a-f:]*:[0-9a-f:.]*:[^\]]*|[^:\[\]]+))(?::(?P<port>[0-9]{1,5}))?"
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,22 +40,10 @@ class ProxyRule:
         """Return the proxy for a request, empty for none."""
         if not self.url or not url.startswith("https:"):
             return ""
-        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # imports ssl: it takes long
-
         parts = urlsplit(url)
-        host = parts.hostname or ""
-        authority = f"{host}:{parts.port}" if parts.port else host
-        is_direct = proxy_bypass_environment(authority, {"no": self.no_proxy}) or self._has_address(host)
-        return "" if is_direct else self.url
-
-    def _has_address(self, host: str) -> bool:
-        """Whether `no_proxy` names the address of a host, or a network that it is in."""
-        try:
-            address = ipaddress.ip_address(host)
-            entries = [entry.strip() for entry in self.no_proxy.split(",")]
-            return any(address in ipaddress.ip_network(entry, strict=False) for entry in entries if _is_network(entry))
-        except ValueError:
-            return False
+        host, port = (parts.hostname or "").rstrip("."), parts.port or _HTTPS_PORT
+        entries = re.split(r"[,\s]+", self.no_proxy.lower())
+        return "" if any(_names(entry, host, port) for entry in entries) else self.url
 
 
 def environment_proxy(environ: Mapping[str, str]) -> ProxyRule:
@@ -74,9 +68,27 @@ def proxy_variable(environ: Mapping[str, str]) -> str:
     return next((name for name in _VARIABLES if environ.get(name, "").strip()), "")
 
 
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
+def _names(entry: str, host: str, port: int) -> bool:
+    """Whether an entry of `NO_PROXY` means a host: a name with its subdomains, an address, a network, or `*` for all.
+
+    Each may have a port. `.name` and `*.name` mean the same as the name.
+    """
+    if entry == "*":
+        return True
+    match = _ENTRY.fullmatch(entry)
+    if match is None or (match["port"] and int(match["port"]) != port):
         return False
-    return True
+    named = match["address"] or match["name"]
+    address = _network(host)
+    if address is not None:
+        network = _network(named)
+        return network is not None and address.network_address in network
+    name = named.removeprefix("*").strip(".")
+    return bool(name) and f".{host}".endswith(f".{name}")
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None

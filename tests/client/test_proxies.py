@@ -51,6 +51,17 @@ def test_a_proxy_that_cannot_be_one_is_named_by_its_variable(text):
         ("10.0.0.0/8", "https://11.1.2.3", False),
         ("2001:db8::/32", "https://[2001:db8::1]:8443", True),
         ("FC.EXAMPLE", "https://fc.example", True),
+        ("*.example", "https://fc.example", True),
+        ("fc.example:443", "https://fc.example", True),
+        ("x, * ", "https://fc.example", True),
+        ("a fc.example", "https://fc.example", True),
+        ("fc.example.", "https://fc.example", True),
+        ("fc.example", "https://fc.example.", True),
+        ("[2001:db8::1]:8443", "https://[2001:db8::1]:8443", True),
+        ("[2001:db8::1]:1", "https://[2001:db8::1]:8443", False),
+        ("10.1.2.3:8443", "https://10.1.2.3:8443", True),
+        ("2.3", "https://10.1.2.3", False),
+        ("*. ,., [] , https://fc.example", "https://fc.example", False),
     ],
 )
 def test_hosts_of_no_proxy_are_reached_directly(no_proxy, url, is_direct):

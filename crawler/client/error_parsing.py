@@ -33,6 +33,8 @@ _NOT_OURS = "it isn't an answer of the service; check proxies, firewalls and [en
 # Throttling by its status alone, whatever the body is: the rate must be cut.
 _TOO_MANY = 429
 _LONGEST_START = 100
+# A secret of which too few characters are read to be found, each encoded by up to 16.
+_CUT_SECRET = 256
 _XML_START = re.compile(rb"(?:<\?xml[^>]*>\s*)?<Error\b")
 Hide = Callable[[str], str]
 
@@ -129,10 +131,11 @@ def _request_id(headers: Mapping[str, str], envelope: Envelope) -> str:
 
 def _clean(text: str, longest: int, hide: Hide) -> str:
     """Return a service's text without secrets. A text with a private key is removed as a whole."""
-    text = text[:LONGEST_READ]
-    if has_private_key(text):
+    start = text[:LONGEST_READ]
+    if has_private_key(start):
         return _KEY_REMOVED
-    return clean_message(hide(text), longest)
+    hidden = hide(start)
+    return clean_message(hidden if start == text else hidden[:-_CUT_SECRET], longest)
 
 
 def _redirect(headers: Mapping[str, str], hide: Hide) -> str:

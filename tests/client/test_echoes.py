@@ -81,6 +81,14 @@ def test_a_message_of_a_megabyte_is_cut_before_it_is_searched():
     assert len(found.message) <= 500
 
 
+def test_less_of_a_secret_than_is_found_is_not_shown_either():
+    """P21, T36: the masks shorten a message, so that the place of the cut is shown."""
+    for read in range(1, 17):
+        found = error(body={"Code": "X", "Message": f"{TOKEN} is".ljust(4000 - read) + TOKEN})
+        assert Sweep(TOKEN[:3]).found(texts(found)) == set()
+        assert "*** is" in found.message
+
+
 @pytest.mark.parametrize("field", ["Code", "Message", "RequestId"])
 def test_a_private_key_in_an_error_is_removed(field):
     """T02, T37."""

@@ -20,6 +20,13 @@ MASK = "***"
 # The characters of a fingerprint key: sixteen random bytes in hex. A shorter key can be guessed, and the manifest's
 # `fingerprint_key_id` would confirm the guess.
 SHORTEST_KEY = 32
+# Of 32 random digits, one in sixteen million has fewer different ones.
+_FEWEST_DIFFERENT = 6
+
+
+def is_weak_key(key: str | bytes) -> bool:
+    """Whether a fingerprint key is too short, or a repetition of few characters, so that it can be guessed."""
+    return len(key) < SHORTEST_KEY or len(set(key)) < _FEWEST_DIFFERENT
 
 
 def base64_cores(text: bytes) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from crawler.client.endpoints import check_allow, check_proxy, check_template, s
 from crawler.client.proxies import FROM_ENVIRONMENT
 from crawler.config.sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
 from crawler.errors import ConfigError
-from crawler.secret_text import SHORTEST_KEY
+from crawler.secret_text import SHORTEST_KEY, is_weak_key
 from crawler.text import REGION_ID, bucket_uri_problem
 from crawler.validation import Document, KeyPath, nearest
 
@@ -73,7 +73,7 @@ def check_uri(document: Document, path: KeyPath, uri: str) -> None:
 
 def _check_fingerprint_key(settings: Settings, document: Document) -> None:
     key = settings.output.fingerprint_key
-    if key is not None and len(key.reveal()) < SHORTEST_KEY:
+    if key is not None and is_weak_key(key.reveal()):
         accepted = f"at least {SHORTEST_KEY} random characters, such as those of `openssl rand -hex 32`"
         raise document.refuse(("output", "fingerprint_key"), accepted)
 

@@ -15,6 +15,7 @@ from crawler.validation import Document, KeyPath, Secret, SecretName
 
 _PING = ("ping", "url")
 _PASSWORD = re.compile(r"://[^/@]*?:([^/@]*)@")
+_PARAMETER = re.compile(r"[?&;][^=&;#]*(?:pass|pwd|secret|token|key|sign|auth|cred)[^=&;#]*=([^&;#]*)", re.IGNORECASE)
 
 
 def secret_values(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Secret]]:
@@ -37,7 +38,8 @@ def secret_values(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Sec
 def open_secrets(settings: Settings, document: Document) -> Iterator[KeyPath]:
     """Yield the keys of the secrets that the file holds in clear text.
 
-    A URL may have a part from the environment, and is in clear text if it has none, or if its password is not one.
+    A URL may have a part from the environment, and is in clear text if it has none, or if its password, a parameter
+    named like a secret, or a ping's path is not one.
     """
     for path, secret in secret_values(settings):
         if not isinstance(secret, SecretName) and _is_in_clear(document, path, secret.reveal()):
@@ -47,8 +49,11 @@ def open_secrets(settings: Settings, document: Document) -> Iterator[KeyPath]:
 def _is_in_clear(document: Document, path: KeyPath, text: str) -> bool:
     if "://" not in text or not document.has_reference(path):
         return document.is_literal(path)
-    password = _PASSWORD.search(document.text(path))
-    return password is not None and "${" not in password[1]
+    written = document.text(path)
+    if path == _PING and "://" in written:  # its path is the secret
+        return "${" not in written.partition("://")[2].partition("/")[2]
+    found = [match[1] for pattern in (_PASSWORD, _PARAMETER) for match in pattern.finditer(written)]
+    return any(value and "${" not in value for value in found)
 
 
 def register_secrets(settings: Settings, secrets: LiteralSecrets, proxy_url: str = "") -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crawler.errors import OutputError
 from crawler.local_files import UnfitFileError, open_regular, read_at_most, reason_of
-from crawler.secret_text import SHORTEST_KEY
+from crawler.secret_text import is_weak_key
 
 _LARGEST_BYTES = 64 * 1024
 _REPLACE = "make it a regular file of this user with mode 600, or set [output] fingerprint_key from the environment"
@@ -50,8 +50,11 @@ def _read_key(path: Path) -> bytes:
         raise OutputError(f"{path}, the fingerprint key, {reason_of(error)}; {_REPLACE}") from error
     finally:
         os.close(descriptor)
-    if len(key) < SHORTEST_KEY:
-        raise OutputError(f"{path}: the fingerprint key is cut short; restore it, or remove it to have a new one made.")
+    if is_weak_key(key):
+        raise OutputError(
+            f"{path}: the fingerprint key is cut short, or isn't random; restore it, or remove it "
+            "to have a new one made."
+        )
     return key
 
 

@@ -79,6 +79,8 @@ def test_the_same_in_a_file_of_ones_own_is_accepted(tmp_path, key):
         '[network]\nproxy = "${PROXY}"\n',
         '[network]\nproxy = "http://user:${PASSWORD}@127.0.0.1:9"\n',
         '[ping]\nurl = "https://hc.example/${PASSWORD}"\n',
+        '[ping]\nurl = "https://${ID}.example/ping/${PASSWORD}"\n',
+        '[output.iceberg]\ncatalog_uri = "postgresql://u@${ID}/x?sslmode=require&password=${PASSWORD}"\n',
         '[output]\nfingerprint_key = "${SECRET}"\n',
         '[output.iceberg]\ncatalog_uri = "postgresql://u:${PASSWORD}@127.0.0.1/x"\n',
     ],
@@ -96,13 +98,34 @@ def test_the_word_for_the_environments_proxy_is_no_secret_and_its_password_is_on
     assert secrets.hide("environment planted-password") == "environment ***"
 
 
+@pytest.mark.parametrize(
+    ("key", "more"),
+    [
+        ("ping.url", f'[ping]\nurl = "https://${{ID}}.example/{LONG}"\n'),
+        (
+            "output.iceberg.catalog_uri",
+            f'[output.iceberg]\ncatalog_uri = "postgresql://${{ID}}@127.0.0.1/x?sslmode=require&Password={LONG}"\n',
+        ),
+        (
+            "output.iceberg.catalog_uri",
+            f'[output.iceberg]\ncatalog_uri = "https://${{ID}}.example/?api_token={LONG}"\n',
+        ),
+    ],
+)
+def test_a_secret_path_or_parameter_in_clear_beside_a_variable_is_refused(tmp_path, key, more):
+    """T38."""
+    with pytest.raises(OpenSecretsError) as caught:
+        load(tmp_path, more, 0o644)
+    assert f"{key} is in clear" in str(caught.value)
+
+
 def test_a_password_in_clear_in_a_url_with_a_variable_elsewhere_is_refused(tmp_path):
     """T38."""
     with pytest.raises(OpenSecretsError, match=r"network\.proxy is in clear"):
         load(tmp_path, f'[network]\nproxy = "http://${{ID}}:{LONG}@127.0.0.1:9"\n', 0o644)
 
 
-@pytest.mark.parametrize("key", ["a", "1234", "k" * 31])
+@pytest.mark.parametrize("key", ["a", "1234", "0123456789abcdef0123456789abcde", "k" * 32, "01234" * 20])
 @pytest.mark.parametrize("text", ["{}", "${{KEY}}"])
 def test_a_fingerprint_key_of_fewer_than_32_characters_is_refused(key, text):
     """T09, T40: in the file or from the environment; the manifest's key ID would confirm a guess of it."""
@@ -113,7 +136,7 @@ def test_a_fingerprint_key_of_fewer_than_32_characters_is_refused(key, text):
 
 
 def test_a_fingerprint_key_of_32_characters_is_accepted():
-    parse_config(f'[output]\nfingerprint_key = "{"k" * 32}"\n{ACCOUNT}', source="config.toml", environ={})
+    parse_config(f'[output]\nfingerprint_key = "{"0123456789abcdef" * 2}"\n{ACCOUNT}', source="config.toml", environ={})
 
 
 @pytest.mark.parametrize("key", IN_CLEAR)

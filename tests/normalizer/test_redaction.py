@@ -340,9 +340,10 @@ def test_a_key_that_others_can_read_is_refused(tmp_path, mode):
     assert str(caught.value) == f"{path}: others can read the fingerprint key; run chmod 600 on it."
 
 
-def test_a_key_that_is_cut_short_is_refused_and_not_shown(tmp_path):
+@pytest.mark.parametrize("text", ["0123456789abcdef0123456789abcde", "01230" * 20])
+def test_a_key_that_is_cut_short_is_refused_and_not_shown(tmp_path, text):
     path = tmp_path / "fingerprint.key"
-    path.write_text("0123456789abcdef0123456789abcde\n")
+    path.write_text(f"{text}\n")
     path.chmod(0o600)
     with pytest.raises(OutputError) as caught:
         load_key("", tmp_path)
@@ -431,7 +432,7 @@ def test_a_key_of_32_characters_is_long_enough(tmp_path):
 
 def test_a_key_that_another_crawl_made_in_the_meantime_is_taken(tmp_path, monkeypatch):
     """T09."""
-    others = "f" * 64
+    others = "0123456789abcdef" * 4
 
     def too_late(path, target):
         path.write_text(f"{others}\n")

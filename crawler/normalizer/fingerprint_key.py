@@ -40,8 +40,8 @@ def _read_key(path: Path) -> bytes:
         descriptor = open_regular(path, may_be_link=True)
     except OSError as error:
         found = _entry(path)
-        if found is None:
-            raise
+        if found is None or (isinstance(error, FileNotFoundError) and not stat.S_ISLNK(found.st_mode)):
+            raise  # also if another crawl made it at this moment
         raise OutputError(f"{path}, the fingerprint key, {_problem(path, found, error)}; {_REPLACE}") from error
     try:
         _check_owner(path, os.fstat(descriptor))

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crawler.errors import OutputError
+from crawler.local_files import open_regular
 from crawler.normalizer.exact_json import parse
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.normalizer.redaction import MASK, Redaction
@@ -442,6 +443,22 @@ def test_a_key_that_another_crawl_made_in_the_meantime_is_taken(tmp_path, monkey
     monkeypatch.setattr(Path, "hardlink_to", too_late)
     assert load_key("", tmp_path) == others.encode()
     assert [path.name for path in tmp_path.iterdir()] == ["fingerprint.key"]
+
+
+def test_a_key_that_another_crawl_makes_after_the_first_look_is_taken(tmp_path, monkeypatch):
+    """T09."""
+    others, looks = "0123456789abcdef" * 4, []
+
+    def look(path, **options):
+        looks.append(path)
+        if len(looks) == 1:
+            path.write_text(f"{others}\n")
+            path.chmod(0o600)
+            raise FileNotFoundError
+        return open_regular(path, **options)
+
+    monkeypatch.setattr("crawler.normalizer.fingerprint_key.open_regular", look)
+    assert load_key("", tmp_path) == others.encode()
 
 
 def test_a_link_in_the_place_of_a_key_that_is_being_made_is_not_written_through(tmp_path, monkeypatch):

@@ -112,7 +112,10 @@ class MachineKeys:
     async def _ask(
         self, method: str, url: str, headers: Mapping[str, str], what: str, body: bytes = b""
     ) -> StoreAnswer:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise OutputError(f"there is no access key, and the address of {what} isn't a URL; {_ADVICE}") from None
         sent = {"host": parts.netloc, "content-length": str(len(body)), **headers}
         route = self._place.route if parts.scheme == "https" else Route()
         try:

@@ -119,6 +119,23 @@ async def test_a_token_is_sent_in_clear_to_this_machine_only(variable, tmp_path)
         await role_keys(**environ).get()
 
 
+@pytest.mark.parametrize("url", ["http://[::1/CANARY", "http://127.0.0.1:99999/CANARY"])
+@pytest.mark.parametrize("variable", ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"])
+async def test_an_address_that_is_none_is_one_sentence(variable, url):
+    """T10."""
+    with pytest.raises(OutputError, match="isn't a URL|doesn't answer") as caught:
+        await role_keys(**{variable: url}).get()
+    assert "CANARY" not in str(caught.value)
+
+
+async def test_a_containers_token_with_a_line_break_is_named_and_not_shown():
+    """T10."""
+    variables = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/x"}
+    with pytest.raises(OutputError, match="authorization token has a stray character") as caught:
+        await role_keys(**variables, AWS_CONTAINER_AUTHORIZATION_TOKEN="canary\nx").get()
+    assert "canary" not in str(caught.value)
+
+
 async def test_the_bucket_is_read_with_the_roles_keys():
     def answer(asked):
         return said(b"data") if "authorization" in asked.headers else instance(asked)

@@ -123,7 +123,7 @@ async def test_a_token_is_sent_in_clear_to_this_machine_only(variable, tmp_path)
 @pytest.mark.parametrize("variable", ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"])
 async def test_an_address_that_is_none_is_one_sentence(variable, url):
     """T10."""
-    with pytest.raises(OutputError, match="isn't a URL|doesn't answer") as caught:
+    with pytest.raises(OutputError, match=r"isn't a URL|doesn't answer") as caught:
         await role_keys(**{variable: url}).get()
     assert "CANARY" not in str(caught.value)
 

@@ -336,7 +336,7 @@ async def test_a_malformed_cli_configuration_is_named_with_what_to_do(tmp_path, 
         ({"mode": "StsToken", "access_key_id": "k", "access_key_secret": "s"}, "has no sts_token"),
         ({"mode": "ChainableRamRoleArn", "source_profile": "prod", "ram_role_arn": ROLE}, "is its own source"),
         ({"mode": "ChainableRamRoleArn", "source_profile": "gone", "ram_role_arn": ROLE}, "'gone' isn't in"),
-        ({"mode": "ChainableRamRoleArn", "ram_role_arn": ROLE}, "names no profile"),
+        ({"mode": "ChainableRamRoleArn", "ram_role_arn": ROLE}, "has no source_profile"),
         (
             {
                 "mode": "RamRoleArn",

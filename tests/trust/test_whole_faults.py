@@ -100,11 +100,11 @@ def test_one_account_is_configured_once(tmp_path):
 
 def test_a_wall_clock_that_steps_back_an_hour_delays_nothing(tmp_path, monkeypatch):
     """F14: waits use the monotonic clock; the server's clock corrects dates that the server refuses."""
-    real, calls = SystemClock.now, []
+    real = SystemClock.now
 
     def now(self):
-        calls.append(1)
-        return real(self) - timedelta(hours=1 if len(calls) > 15 else 0)
+        is_early = cloud.requests.count(product="fc") < 1
+        return real(self) - timedelta(hours=0 if is_early else 1)
 
     class Straight(SystemClock):
         def now(self):
@@ -116,7 +116,7 @@ def test_a_wall_clock_that_steps_back_an_hour_delays_nothing(tmp_path, monkeypat
     monkeypatch.setattr(SystemClock, "now", now)
     began = time.monotonic()
     here, result = crawl(tmp_path, cloud=cloud, tables='["fc_functions", "fc_aliases"]')
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60  # with an idle machine 2 s; a wait by the wall clock would be an hour
     assert result.exit_code == 0
     assert here.cloud.requests.count(outcome="InvalidTimeStamp.Expired") >= 1
 
@@ -133,7 +133,7 @@ def test_a_temporary_key_that_ends_and_cannot_be_renewed_ends_the_crawl_soon(tmp
         return text.replace('type = "access_key"', f'type = "sts"\nsecurity_token = "{key.token}"')
 
     async def end(cloud):
-        while cloud.requests.count(product="fc") < 5:
+        while cloud.requests.count(product="fc") < 1:
             await asyncio.sleep(0.001)
         cloud.expire_sessions()
         environ["ended"] = time.monotonic()

@@ -28,7 +28,8 @@ MAX_CELL_CHARACTERS = 32_767
 _MAX_NAME = 31
 _DIGITS = 15  # the precision of a number in a sheet
 _MIN_WIDTH, _MAX_WIDTH = 8, 60
-_FIRST_YEAR = 1900
+# Spreadsheets number the days before differently: Excel knows a 29 February 1900.
+_FIRST_INSTANT = datetime(1900, 3, 1)  # noqa: DTZ001 - a sheet has no zones
 _LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - a sheet has no zones
 # Excel reads a number nearer to zero as zero.
 _LEAST_NUMBER = 2.2250738585072014e-308
@@ -201,13 +202,13 @@ def _number_cell(text: str) -> float | str:
 def _instant_cell(text: str) -> datetime | str:
     """Return a timestamp without its zone, which the cell's format shows, cut to the milliseconds of a sheet.
 
-    Returns text for years before 1900, and for the last second of 9999, which a sheet could round to the year 10000.
+    Returns text before March 1900, and for the last second of 9999, which a sheet could round to the year 10000.
     """
     try:
         value = datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError:
         return text
-    if value.year < _FIRST_YEAR or value > _LAST_INSTANT:
+    if not _FIRST_INSTANT <= value <= _LAST_INSTANT:
         return text
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 

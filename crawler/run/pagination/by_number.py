@@ -68,6 +68,8 @@ class NumberedPager(Pager[_Page]):
                 page = first if is_start and previous is None else await prefetcher.get(number)
                 await consume(page, restarts=is_start and previous is not None)
                 if not page.seen:
+                    if is_start:
+                        reading.add_total(page)
                     return reading
                 if not reading.add(page):
                     raise PaginationError("PageRepeated", f"Page {number} repeats an earlier page; the list loops.")
@@ -114,11 +116,15 @@ class ListReading:
         self._pages.add(fingerprint)
         self.pages += 1
         self.records += page.seen
-        if (total := parse_total(page.total)) is not None:
-            self.totals.add(total)
+        self.add_total(page)
         self._has_repeats |= any(key is not None and key in self._identities for key in page.keys)
         self._identities |= found
         return True
+
+    def add_total(self, page: PageLike) -> None:
+        """Add the total that a page states. Of empty pages only the first counts: later ones end the list."""
+        if (total := parse_total(page.total)) is not None:
+            self.totals.add(total)
 
     def confirms(self, earlier: ListReading) -> bool:
         """Whether both readings show the same list and it didn't change during either of them.

@@ -410,6 +410,22 @@ def test_a_wrong_total_loses_nothing_and_is_noted(total, status, note):
     assert service.requests <= 20
 
 
+@pytest.mark.parametrize(
+    ("total", "status"),
+    [(5, "unstable"), ("1", "unstable"), (10**30, "unstable"), (0, "complete"), (None, "complete"), (-1, "complete")],
+)
+def test_an_empty_list_whose_total_states_records_is_unstable(total, status):
+    """F37: a list that is empty although its total says otherwise never counts as zero records."""
+    result = walked(numbered(), Numbered([], total=total))
+    assert (result.kept, result.walk.status) == ([], status)
+
+
+def test_a_list_that_loses_its_records_but_not_its_total_is_unstable():
+    """F37: what the first reading showed isn't forgotten for two empty ones."""
+    result = walked(numbered(), Numbered(["a"], total=10, changes=[(1, list.clear)]))
+    assert (result.kept, result.walk.status) == ([], "unstable")
+
+
 @pytest.mark.parametrize("total", [1, 3, 4])
 def test_a_total_below_a_single_pages_rows_is_noted(total):
     """F37."""

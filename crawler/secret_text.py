@@ -50,14 +50,15 @@ _FIND_NEVER = re.compile(rf"{_PRIVATE_KEY}|(?:Signature|security-token)(?:=|%3D)
 HIDDEN_CHARACTER = r"%(?:25)*(?:3[0-9]|[46][1-9a-f]|[57][0-9a])|\\(?:u00|x)[0-7]|&(?:amp;)*#x?[0-9a-f]"
 _FIND_HIDDEN_BYTES = re.compile(HIDDEN_CHARACTER.encode(), re.IGNORECASE)
 _FIND_HIDDEN = re.compile(HIDDEN_CHARACTER, re.IGNORECASE)
+# A run of backslashes is read from its first one only: else a long run takes time that grows with its square.
 _ESCAPES = (
-    r"""%(?:25)*([0-7][0-9a-f])|\\+(?:u00|x)([0-7][0-9a-f])|\\+([/"'])"""
+    r"""%(?:25)*([0-7][0-9a-f])|(?<!\\)\\++(?:(?:u00|x)([0-7][0-9a-f])|([/"']))"""
     r"""|&(?:amp;)*(?:\#(?:x0{0,6}([0-7]?[0-9a-f])|0{0,6}([0-9]{1,2}|1[01][0-9]|12[0-7]))|([a-z]{2,8}));"""
 )
 _ESCAPE = re.compile(_ESCAPES, re.IGNORECASE)
 # Base64 and headers that are cut into lines, also in an escaped text.
 _LINE_BREAK = re.compile(r"[\r\n]|\\[rn]")
-_ESCAPE_OR_BREAK = re.compile(rf"{_ESCAPES}|(?:\\+[rn]|[\r\n])+[ \t]*", re.IGNORECASE)
+_ESCAPE_OR_BREAK = re.compile(rf"{_ESCAPES}|(?:(?<!\\)\\++[rn]|[\r\n])[ \t]*", re.IGNORECASE)
 _LONGEST_DECODED = 1024 * 1024
 # The named entities of HTML for one character of ASCII.
 _ENTITIES = {

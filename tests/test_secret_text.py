@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import sys
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -223,6 +224,16 @@ def test_a_megabyte_with_escaped_letters_is_never_kept():
     assert is_never_kept("a" * 2**20 + "%41")
     assert not is_never_kept("a" * 2**20 + "%20")
     assert not is_never_kept("a" * 2**10 + "%41")
+
+
+@pytest.mark.parametrize("unit", ["\\", "\\n", "%25", "&amp;", "&", "\n", "&#0"])
+def test_a_run_of_escapes_takes_time_that_grows_with_its_length(unit):
+    """T21, T37: 300,000 backslashes would take minutes if each were a start of the run."""
+    secrets, text = secrets_of(TOKEN), unit * (300_000 // len(unit)) + "\\x41"
+    before = time.process_time()
+    assert secrets.hide(text) == text
+    assert not is_never_kept(text)
+    assert time.process_time() - before < 10
 
 
 def test_a_signed_url_is_no_private_key():

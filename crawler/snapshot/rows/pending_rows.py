@@ -115,7 +115,7 @@ def groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
     group: list[Chunk] = []
     held = 0
     for chunk, size in zip(chunks, sizes, strict=True):
-        if group and size and (held >= share or held + size > GROUP_BYTES):
+        if held and size and (held >= share or held + size > GROUP_BYTES):
             yield group
             group, held = [], 0
         group.append(chunk)

@@ -181,6 +181,7 @@ def test_what_is_packed_comes_back_and_holds_no_more_than_it_says():
 @settings(deadline=None, max_examples=examples(100))
 @given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 60))
 @example([0, 0], 1)
+@example([0, 2], 1)
 @example([5, 0], 5)
 @example([5, 0, 5, 0], 5)
 def test_row_groups_are_alike_and_none_is_too_large(sizes, most):

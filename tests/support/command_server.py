@@ -220,6 +220,7 @@ def _become(asked: dict, fds: list[int]) -> None:
     sys.stdout.reconfigure(line_buffering=os.isatty(1))
     os.chdir(asked["cwd"])
     os.umask(asked["umask"])
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # pytest may run under nohup
     os.environ.clear()
     os.environ.update(asked["env"])
     time.tzset()

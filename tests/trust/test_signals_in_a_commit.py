@@ -24,7 +24,7 @@ def calls_of(small, root):
 
 
 def stopped_at(small, root, place, number=signal.SIGTERM):
-    """A crawl that gets a signal before its call at this place, which then goes on."""
+    """A crawl that gets a signal before its call at this place, which then goes on. None: it made fewer calls."""
     sent = []
 
     def judge(index, call):
@@ -33,8 +33,7 @@ def stopped_at(small, root, place, number=signal.SIGTERM):
             os.kill(call.pid, number)
 
     ended = small.judged(small.copy(root), judge, "--log-format", "json")
-    assert sent
-    return ended
+    return ended if sent else None
 
 
 def assert_told(small, root, ended, code):
@@ -71,8 +70,12 @@ def test_a_signal_at_any_call_is_told_as_what_was_done(small, tmp_path, number, 
     """F62"""
     root = tmp_path / "out"
     codes = []
-    for place in range(1, len(calls_of(small, root)) + 1):
+    calls = len(calls_of(small, root))
+    for place in range(1, calls + 1):
         ended = stopped_at(small, root, place, number)
+        if ended is None:  # groups of a journal are flushed together, more or less often
+            assert place > calls - 5
+            break
         assert_told(small, root, ended, code)
         codes.append(ended.returncode)
     assert set(codes) == {0, code}

@@ -63,7 +63,7 @@ def test_the_records_are_wholly_in_schema(name, key, record):
     context = RowContext(account_id(0), "cn-hangzhou", NOW, {})
     normalizer = Normalizer(CATALOG.operations[name], Redaction("mask", "fingerprint", None), "snapshot")
     page = normalizer.read(orjson.dumps({key: [record]}), context)
-    assert (page.unknown, page.coerced, page.misfits) == ({}, 0, 0)
+    assert (page.unknown, page.coerced, page.misfits) == ({}, 0, {})
 
 
 def test_a_function_has_about_3_kb():

@@ -12,12 +12,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn
 from xml.parsers import expat
 
 import msgspec
 
-from crawler.json_bounds import excess_of
+from crawler.json_bounds import MAX_VALUES, excess_of
 from crawler.text import ACTION
 
 # Field names without case, underscores and hyphens.
@@ -57,10 +58,11 @@ def read_envelope(body: bytes) -> Envelope:
     Nothing is read out of a body that isn't UTF-8, except for XML that declares its encoding. A body beyond the bounds
     of any JSON has no envelope.
     """
-    if excess_of(body):
+    if len(body) > MAX_VALUES and excess_of(body):
         return Envelope()
-    fields = _json_fields(body) if is_text(body) else None
-    if fields is None and (is_text(body) or _DECLARED.match(body)):
+    is_utf_8 = body.isascii() or is_text(body)
+    fields = _json_fields(body) if is_utf_8 else None
+    if fields is None and (is_utf_8 or _DECLARED.match(body)):
         fields = _xml_fields(body)
     if fields is None:
         return Envelope(is_document=False)
@@ -128,14 +130,14 @@ def _named(items: Any) -> dict[str, object]:
     """Return the envelope's fields of (name, value) pairs by their plain names. The first one with a value counts."""
     fields: dict[str, object] = {}
     for name, value in items:
-        plain = _plain(name)
-        if plain in _FIELDS and value not in (None, ""):
+        if len(name) <= _LONGEST_NAME and (plain := _plain(name)) in _FIELDS and value not in (None, ""):
             fields.setdefault(plain, value)
     return fields
 
 
+@lru_cache(maxsize=256)
 def _plain(name: str) -> str:
-    return name.replace("_", "").replace("-", "").lower() if len(name) <= _LONGEST_NAME else ""
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def _json_fields(body: bytes) -> dict[str, object] | None:
@@ -149,7 +151,13 @@ def _json_fields(body: bytes) -> dict[str, object] | None:
         return {}
     except (ValueError, RecursionError):
         return _lenient(body.decode().removeprefix("\ufeff"))
-    return _named((name, _value(raw)) for name, raw in raws.items() if _plain(name) in _FIELDS)
+    fields: dict[str, object] = {}
+    for name, raw in raws.items():
+        if len(name) <= _LONGEST_NAME and (plain := _plain(name)) in _FIELDS:
+            value = _value(raw)
+            if value not in (None, ""):
+                fields.setdefault(plain, value)
+    return fields
 
 
 def _lenient(text: str) -> dict[str, object] | None:

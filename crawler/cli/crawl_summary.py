@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from crawler.snapshot import DirectoryEntry, Manifest, ScopeRow
     from crawler.snapshot.manifest import CrawlSelection, SkippedMember
 
-# The end of a key's name in `misfit_fields`; see `normalizer.Normalizer`.
-MISSING_KEY = " (missing, a part of the key)"
 # More tables than `_MAX_TABLES` are summed by product, and only incomplete and large tables are listed.
 _MAX_TABLES = 20
 _LEAST_SHOWN = 8
@@ -188,6 +186,8 @@ def _print_fields(out: Console, title: str, fields: Mapping[str, Mapping[str, in
 
 def _print_misfits(out: Console, fields: Mapping[str, Mapping[str, int]]) -> None:
     """Print the missing parts of keys one by one, and the other misfits as a sum: some come every night."""
+    from crawler.normalizer.normalizer import MISSING_KEY
+
     missing = {
         table: {name: count for name, count in names.items() if name.endswith(MISSING_KEY)}
         for table, names in fields.items()

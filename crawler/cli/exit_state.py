@@ -1,4 +1,4 @@
-"""What a command has done, and the exit code and the sentence that follow from it. No other module decides them.
+"""Decides the exit code and the sentence of a command from the record of its work. No other module decides them.
 
 A crawl's code is about its snapshot. As soon as it is known, a later failure (of stdout, the log, a ping, a span, a
 metrics file, or a signal) can't change it. Where stdout is the result, a result that can't be written has a code of its
@@ -24,7 +24,7 @@ class Interrupted(BaseException):
 
 @dataclass(slots=True)
 class ExitState:
-    """What this process has done so far.
+    """The record of the work that this process has done so far.
 
     `code` is the exit code of what was done; None until that is known. `snapshot_ids` are the committed snapshots of a
     command that `is_crawl`. `one_is_an_answer`: the command says damage, a difference or a finding by 1, so that an

@@ -197,7 +197,7 @@ class Client:
             status=response.status,
             headers=response.headers,
             body=response.body,
-            now=self.clock.now(),
+            now=self.clock.now,
             hide=self.secrets.hide,
         )
         if error is None:

@@ -17,10 +17,10 @@ from crawler.text import http_date
 
 CLOCK_WRONG = "ClockWrong"
 
-# A larger offset can't be corrected: timestamps in the snapshot would be wrong, too.
-_MAX_SKEW_S = 12 * 3600.0
-# A smaller offset can't explain a rejected signature (the service accepts ±15 minutes).
-_MIN_SKEW_S = 60.0
+# A larger offset can't be corrected: the service refuses the signatures of such a machine, and the crawl ends.
+MAX_SKEW_S = 12 * 3600.0
+# A smaller offset is no fault, and can't explain a rejected signature (the service accepts ±15 minutes).
+MIN_SKEW_S = 60.0
 _CLOCK_WRONG = "This machine's clock is off by {:.1f} hours; set it right."
 
 
@@ -49,7 +49,7 @@ class ClockSkews:
 
     def accept(self, host: str, skew_s: float, *, is_default: bool) -> None:
         """Note that a host accepted a signature with this correction; the other hosts start with it if `is_default`."""
-        if abs(skew_s - self.of(host)) > _MIN_SKEW_S:
+        if abs(skew_s - self.of(host)) > MIN_SKEW_S:
             reason = "this machine's clock is off" if is_default else "the clocks of this machine and the host differ"
             structlog.get_logger().warning("clock_corrected", skew_s=round(skew_s), host=host, reason=reason)
         self.accepted_s[host] = skew_s
@@ -104,9 +104,9 @@ class SignatureDates(msgspec.Struct):
         if date is None:
             return error
         skew_s = (date - self.skews.local_now()).total_seconds()
-        if not had_trial and abs(skew_s - self._signed_s) <= _MIN_SKEW_S:  # the date wasn't the reason
+        if not had_trial and abs(skew_s - self._signed_s) <= MIN_SKEW_S:  # the date wasn't the reason
             return error
-        is_usable = abs(skew_s) <= _MAX_SKEW_S
+        is_usable = abs(skew_s) <= MAX_SKEW_S
         if is_usable and not self._has_tried:
             self._trial_s = skew_s
             return error

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -126,12 +126,17 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) and value != 0 else ""
 
 
-def _named(items: Any) -> dict[str, object]:
-    """Return the envelope's fields of (name, value) pairs by their plain names. The first one with a value counts."""
+def _named(items: Any, read: Callable[[Any], object] | None = None) -> dict[str, object]:
+    """Return the envelope's fields of (name, value) pairs by their plain names. The first one with a value counts.
+
+    `read` decodes the value of a field.
+    """
     fields: dict[str, object] = {}
-    for name, value in items:
-        if len(name) <= _LONGEST_NAME and (plain := _plain(name)) in _FIELDS and value not in (None, ""):
-            fields.setdefault(plain, value)
+    for name, found in items:
+        if len(name) <= _LONGEST_NAME and (plain := _plain(name)) in _FIELDS:
+            value = found if read is None else read(found)
+            if value not in (None, ""):
+                fields.setdefault(plain, value)
     return fields
 
 
@@ -151,13 +156,7 @@ def _json_fields(body: bytes) -> dict[str, object] | None:
         return {}
     except (ValueError, RecursionError):
         return _lenient(body.decode().removeprefix("\ufeff"))
-    fields: dict[str, object] = {}
-    for name, raw in raws.items():
-        if len(name) <= _LONGEST_NAME and (plain := _plain(name)) in _FIELDS:
-            value = _value(raw)
-            if value not in (None, ""):
-                fields.setdefault(plain, value)
-    return fields
+    return _named(raws.items(), _value)
 
 
 def _lenient(text: str) -> dict[str, object] | None:

@@ -46,11 +46,11 @@ def error_from_response(
     status: int,
     headers: Mapping[str, str],
     body: bytes,
-    now: datetime,
+    now: Callable[[], datetime],
     parents: Collection[str] = (),
     hide: Hide = lambda text: text,
 ) -> ApiError | None:
-    """Return the error that a response is, None for a success. `body` is decompressed; `now` is aware.
+    """Return the error that a response is, None for a success. `body` is decompressed; `now` gives an aware instant.
 
     A redirect is TransientError `RedirectRefused`: a signed request stays at its host, where another attempt may be
     answered. A damaged body is TransientError `InvalidResponse`, and nothing of it is read. With a 2xx status, so is
@@ -65,7 +65,7 @@ def error_from_response(
     request_id = _clean(_request_id(headers, envelope), LONGEST_CODE, hide)
     if 300 <= status < 400:
         return TransientError("RedirectRefused", _redirect(headers, hide), http_status=status, request_id=request_id)
-    hint_s = retry_after_s(headers, now)
+    hint_s = retry_after_s(headers, now())
     if not envelope.is_document and (200 <= status < 300 or (status != _TOO_MANY and _is_damaged(headers, body))):
         message = _bare("no complete JSON", status, headers, body, hide)
         return TransientError(

@@ -34,6 +34,8 @@ from crawler.normalizer.redaction import Redaction, is_redacted
 if TYPE_CHECKING:
     from crawler.snapshot.rows.pending_rows import PendingRows
 
+# The end of a name in `RowPage.misfits`: the field is a part of the key, and the record lacks it.
+MISSING_KEY = " (missing, a part of the key)"
 # The maximum of unknown fields per page: data in place of an object may have any number of names.
 _MAX_UNKNOWN_NAMES = 1000
 
@@ -304,7 +306,7 @@ class Normalizer:
             wire = self._key_wires.get(name, name)
             is_misfit = not misfits.isdisjoint({path_name(wire), path_name(toggle_initial_case(wire))})
             if value is None and name not in self._operation.optional_key and not is_misfit:
-                yield f"{path_name(wire)} (missing, a part of the key)"
+                yield f"{path_name(wire)}{MISSING_KEY}"
 
 
 def _no_object(value: Any, extra: ExtraFields) -> None:

@@ -35,6 +35,7 @@ from crawler.run.system import System
 from crawler.run.watchdog import StuckError, TrackedClock, abort_if_stuck
 from crawler.snapshot import JournalEntry, ScopeRow, SnapshotWriter
 from crawler.snapshot.layout import is_future, started_at
+from crawler.snapshot.manifest import CrawlSelection
 
 
 async def crawl(
@@ -55,7 +56,8 @@ async def crawl(
     if not resolved.tables:
         raise ConfigError("[crawl] exclude leaves no table of [crawl] tables.")
     redaction, warnings = _redaction(config, system)
-    narrowed = selection_warning(selection_of(resolved))
+    selection = selection_of(resolved)
+    narrowed = selection_warning(selection)
     warnings = (*resolved.catalog.warnings, *warnings, *([narrowed] if narrowed else []))
     schemas = {table: resolved.catalog.operations[table].schema for table in resolved.tables}
     try:
@@ -65,7 +67,7 @@ async def crawl(
             begin = resume_writer if resume else begin_writer
             writer = await begin(config, bucket, system, schemas)
             async with _released(writer, monitor), open_session(resolved, system) as session:
-                run = CrawlRun(session, writer, redaction, clock, monitor, warnings)
+                run = CrawlRun(session, writer, redaction, clock, monitor, selection, warnings)
                 result = await run.run()
                 # The lake's tables are a part of the result: they move even if the crawl is cancelled after its commit.
                 with anyio.CancelScope(shield=True):
@@ -118,6 +120,7 @@ class CrawlRun:
         redaction: Redaction,
         clock: TrackedClock,
         monitor: CrawlMonitor,
+        selection: CrawlSelection | None,
         warnings: tuple[str, ...],
     ) -> None:
         self._session = session
@@ -125,6 +128,7 @@ class CrawlRun:
         self._redaction = redaction
         self._clock = clock
         self._monitor = monitor
+        self._selection = selection
         self._warnings = warnings
         self._log = structlog.get_logger()
 
@@ -209,9 +213,7 @@ class CrawlRun:
             self._log_incomplete(row)
         if result.exit_code == ExitCode.FAILURE:
             return result
-        draft = manifest_draft(
-            result, plan.sha256, self._redaction, session.clock.skew_s, selection_of(session.resolved)
-        )
+        draft = manifest_draft(result, plan.sha256, self._redaction, session.clock.skew_s, self._selection)
         future = await self._future_latest()
         replaced = future if future and is_future(future, session.clock.now()) else ""
         manifest = await writer.commit(replace(draft, replaced_latest=replaced), ledger)

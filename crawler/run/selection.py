@@ -6,7 +6,7 @@ from crawler.catalog.model import Catalog
 from crawler.config import Config
 from crawler.config.resolve import ResolvedConfig
 from crawler.run.regions import is_in_all
-from crawler.snapshot.manifest import CrawlSelection
+from crawler.snapshot.manifest import CrawlSelection, is_unpublished_part
 
 
 def selection_of(resolved: ResolvedConfig) -> CrawlSelection | None:
@@ -28,7 +28,7 @@ def selection_of(resolved: ResolvedConfig) -> CrawlSelection | None:
 
 def selection_warning(selection: CrawlSelection | None) -> str:
     """Return the consequence of a selection that isn't published, as a warning; empty without one."""
-    if selection is None or selection.published:
+    if selection is None or not is_unpublished_part(selection):
         return ""
     return (
         f"this crawl is narrowed by {selection.options}: LATEST and lake tables stay at the last crawl of the whole "

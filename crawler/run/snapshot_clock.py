@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 
 import structlog
 
+from crawler.client.clock_skew import MAX_SKEW_S, MIN_SKEW_S
 from crawler.clock import Clock
-
-# The header's resolution and the time of the answer on its way are far below; a smaller difference is no fault.
-_MIN_SKEW_S = 60.0
-# A larger difference isn't a skew: STS refuses the signatures of such a machine, and the crawl ends.
-_MAX_SKEW_S = 12 * 3600.0
+from crawler.text import http_date
 
 
 class SnapshotClock:
@@ -36,13 +32,12 @@ class SnapshotClock:
         """Take the Date header of the first answer of STS. A malformed one, and one out of range, change nothing."""
         if self._has_observed:
             return
-        try:
-            said = parsedate_to_datetime(date)
-            skew_s = ((said if said.tzinfo else said.replace(tzinfo=UTC)) - self._now()).total_seconds()
-        except (ValueError, TypeError, IndexError, OverflowError):
+        said = http_date(date)
+        if said is None:
             return
+        skew_s = (said - self._now()).total_seconds()
         self._has_observed = True
-        if _MIN_SKEW_S < abs(skew_s) <= _MAX_SKEW_S:
+        if MIN_SKEW_S < abs(skew_s) <= MAX_SKEW_S:
             self.skew_s = skew_s
             structlog.get_logger().warning(
                 "snapshot_clock_corrected",

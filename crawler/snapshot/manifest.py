@@ -76,6 +76,11 @@ class CrawlSelection(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join(f"{option} {value}" for option, values in given.items() for value in values or ())
 
 
+def is_unpublished_part(selection: CrawlSelection | None) -> bool:
+    """Return whether a crawl with this selection covers a part of the inventory that the user didn't publish."""
+    return selection is not None and not selection.published
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a manifest. Times are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
 
@@ -110,8 +115,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def can_be_latest(self) -> bool:
         """Whether LATEST and the lake's tables may move to the snapshot; see `status.can_be_latest`."""
-        is_whole_inventory = self.selection is None or self.selection.published
-        return can_be_latest(self.status, is_whole_inventory=is_whole_inventory)
+        return can_be_latest(self.status, is_whole_inventory=not is_unpublished_part(self.selection))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.snapshot.layout import STAGING, is_snapshot_id, manifest_path, staged, started_at
+from crawler.snapshot.manifest import is_unpublished_part
 from crawler.snapshot.reader import list_snapshots, read_manifest, storage_of
 from crawler.snapshot.retention import KeepRules, keep
 
@@ -76,7 +77,7 @@ def _starts_by_selection(found: Iterable[SnapshotSummary]) -> Collection[dict[st
     for entry in found:
         if entry.started_at is not None:
             selection = entry.selection
-            group = "" if selection is None or selection.published else selection.options
+            group = selection.options if selection is not None and is_unpublished_part(selection) else ""
             groups.setdefault(group, {})[entry.snapshot_id] = entry.started_at
     return groups.values()
 

@@ -36,7 +36,7 @@ def error(status=400, body=b"", headers=None, secret=TOKEN):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     now = datetime(2026, 11, 22, tzinfo=UTC)
     return error_from_response(
-        RULES, product="fc", status=status, headers=headers or {}, body=raw, now=now, hide=secrets.hide
+        RULES, product="fc", status=status, headers=headers or {}, body=raw, now=lambda: now, hide=secrets.hide
     )
 
 

@@ -20,7 +20,7 @@ FIELDS = b"<Code>Throttling</Code><Message>slow</Message><RequestId>R-1</Request
 
 def answer(status, body, product="fc", headers=None):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return error_from_response(RULES, product=product, status=status, headers=headers or {}, body=raw, now=NOW)
+    return error_from_response(RULES, product=product, status=status, headers=headers or {}, body=raw, now=lambda: NOW)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ NOW = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)
 def answer(status, body, product="fc", headers=None, parents=()):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return error_from_response(
-        RULES, product=product, status=status, headers=headers or {}, body=raw, now=NOW, parents=parents
+        RULES, product=product, status=status, headers=headers or {}, body=raw, now=lambda: NOW, parents=parents
     )
 
 
@@ -455,7 +455,7 @@ envelopes = st.dictionaries(
     ),
 )
 def test_no_answer_whatever_raises_and_every_status_but_2xx_is_an_error(status, body, headers):
-    error = error_from_response(RULES, product="opensearch", status=status, headers=headers, body=body, now=NOW)
+    error = error_from_response(RULES, product="opensearch", status=status, headers=headers, body=body, now=lambda: NOW)
     assert isinstance(error, ApiError) or (error is None and 200 <= status < 300)
 
 

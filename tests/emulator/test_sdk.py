@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -182,7 +181,7 @@ async def test_f91_the_sdk_reads_an_error_in_xml_as_we_do(emulator, cloud, clien
     got = await client.get(f"{product}.{actions[product]}", paths[product])
     assert got.headers["Content-Type"] == "text/xml;charset=utf-8"
     rules = load_rules(schemas_folder() / "errors.toml")
-    now = datetime.now(UTC)
+    now = SystemClock().now
     ours = error_from_response(rules, product=product, status=got.status, headers=got.headers, body=got.body, now=now)
     assert type(ours) is error_type
     assert caught.value.code == ours.code == code

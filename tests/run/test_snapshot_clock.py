@@ -93,10 +93,7 @@ async def test_latest_from_the_future_does_not_hold_a_new_snapshot(tmp_path):
     """A crawl with an uncorrected clock left LATEST hours ahead: the next one moves it back and warns."""
     async with site(tmp_path, fast_cloud()) as cloud:
         config = cloud.config(tables=["fc_layers"], regions=["cn-hangzhou"])
-        first = await cloud.crawl(config)
-        ahead = moved_id(first.snapshot_id, first.started_at + timedelta(hours=8))
-        rename_snapshot(cloud.output, first.snapshot_id, ahead)
-        (cloud.output / "_snapshots/LATEST").write_text(f"{ahead}\n")
+        ahead = await crawl_ahead(cloud, config, timedelta(hours=8))
         second = await cloud.crawl(config)
         assert read_manifest(cloud.output, "latest").snapshot_id == second.snapshot_id
         assert second.manifest.replaced_latest == ahead
@@ -111,14 +108,20 @@ async def test_latest_that_stays_at_a_snapshot_some_minutes_ahead_is_told(tmp_pa
     """Within an hour two clocks may be right: LATEST stays, and the summary says so."""
     async with site(tmp_path, fast_cloud()) as cloud:
         config = cloud.config(tables=["fc_layers"], regions=["cn-hangzhou"])
-        first = await cloud.crawl(config)
-        ahead = moved_id(first.snapshot_id, first.started_at + timedelta(minutes=30))
-        rename_snapshot(cloud.output, first.snapshot_id, ahead)
-        (cloud.output / "_snapshots/LATEST").write_text(f"{ahead}\n")
+        ahead = await crawl_ahead(cloud, config, timedelta(minutes=30))
         second = await cloud.crawl(config)
         assert read_manifest(cloud.output, "latest").snapshot_id == ahead
         assert not second.manifest.replaced_latest
         assert [warning for warning in second.warnings if f"LATEST names {ahead}" in warning]
+
+
+async def crawl_ahead(cloud, config, ahead):
+    """Crawl as a machine whose clock is ahead did. Return the ID of the snapshot, which LATEST names."""
+    made = await cloud.crawl(config)
+    snapshot_id = moved_id(made.snapshot_id, made.started_at + ahead)
+    rename_snapshot(cloud.output, made.snapshot_id, snapshot_id)
+    (cloud.output / "_snapshots/LATEST").write_text(f"{snapshot_id}\n")
+    return snapshot_id
 
 
 def rename_snapshot(output, snapshot_id, to):

@@ -54,7 +54,7 @@ def _targets() -> dict[str, Callable[[bytes], None]]:
     def error(data: bytes) -> None:
         """Read an error body; the first two bytes are the status."""
         status = 200 + int.from_bytes(data[:2], "big") % 400
-        found = error_from_response(rules, product="fc", status=status, headers={}, body=data[2:], now=NOW)
+        found = error_from_response(rules, product="fc", status=status, headers={}, body=data[2:], now=lambda: NOW)
         assert found is None or isinstance(found, ApiError)
         assert found is not None or 200 <= status < 300
         if found is not None:

@@ -16,7 +16,7 @@ from crawler.audit.query import Rows
 from tests.support.hostile_rows import FORMULAS
 
 DELIMITERS = (",", ";", "\t", "|")
-# What a spreadsheet may skip before a formula, without the apostrophe, which makes a text of it.
+# Characters that a spreadsheet may skip before a formula. The apostrophe isn't one: it makes the cell a text.
 SKIPPED = ' \t\r\n\x0b\x0c\x00\x01\x1f\x85\xa0"`“\u200b\ufeff'
 SIGNS = "=+-@＝－\N{MINUS SIGN}"
 TEXTS = st.one_of(

@@ -375,7 +375,9 @@ def test_what_is_read_before_it_is_judged_is_no_error(table, envelopes):
     normalizer = Normalizer(operation, KEEPS, "s")
     for envelope in envelopes:
         body = body_of({**answer(operation, []), **envelope}, {})
-        error = error_from_response(RULES, product=operation.product, status=200, headers={}, body=body, now=NOW)
+        error = error_from_response(
+            RULES, product=operation.product, status=200, headers={}, body=body, now=lambda: NOW
+        )
         checks = []
         with suppress(CrawlError):
             normalizer.read(body, context(operation), check=partial(checks.append, error))

@@ -114,7 +114,7 @@ def crawl_second_night(
 
 def _explain(manifest: Manifest, spec: CloudSpec) -> None:
     account, product = denied(spec) or ("", "")
-    gaps = f"{len(manifest.scopes.not_complete)} of {manifest.scopes.total} scopes"
+    gaps = f"{manifest.scopes.missing} of {manifest.scopes.total} scopes"
     out = console()
     out.print("\nThe next night", style="bold")
     title = load_catalog().product_title(product)

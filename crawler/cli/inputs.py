@@ -118,7 +118,7 @@ def _warn_of_gaps(common: CommonOptions, snapshot: OpenSnapshot) -> None:
     if snapshot.is_complete:
         return
     manifest = snapshot.manifest
-    number = len(manifest.scopes.not_complete)
+    number = manifest.scopes.missing
     gaps = f"{number:,} of its {manifest.scopes.total:,} scopes aren't complete; see _scopes for the reasons"
     warn(
         common,

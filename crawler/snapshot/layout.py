@@ -30,7 +30,8 @@ _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 # Clocks that differ by less are those of machines that run as they should.
 FUTURE = timedelta(hours=1)
 _IN_PATH = re.compile(r"/snapshot=([0-9]{8}T[0-9]{6}Z-[0-9a-f]{4})/")
-_PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
+_PART = re.compile(r"part-(?:[0-9]{5}|[1-9][0-9]{5,8})(?:-[0-9a-f]{8})?\.parquet")
+_SCOPE_PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
 
 
 def new_snapshot_id(now: datetime, random: Callable[[], float]) -> str:
@@ -98,6 +99,15 @@ def scope_folder(table: str, snapshot_id: str, account_id: str, region_id: str) 
     return f"{account_folder(table, snapshot_id, account_id)}/region={_checked(REGION_ID, 'region', region_id)}"
 
 
+def part_path(table: str, snapshot_id: str, number: int, attempt: str = "") -> str:
+    """Return the path of a table's n-th part, counted from 0. Raises OutputError.
+
+    `attempt` tells apart the files of two crawls that write the same snapshot into a bucket, where nothing is locked.
+    """
+    name = f"part-{number:05}{f'-{attempt}' if attempt else ''}.parquet"
+    return f"{table_folder(table, snapshot_id)}/{_checked(_PART, 'part', name)}"
+
+
 def part_name(number: int) -> str:
     """Return the file name of a scope's n-th part, counted from 0 without gaps."""
     return f"part-{number}.parquet"
@@ -105,9 +115,15 @@ def part_name(number: int) -> str:
 
 def is_part_path(path: str, table: str, snapshot_id: str) -> bool:
     """Return whether a manifest's path is one that a snapshot of this table can have."""
-    folder = table_folder(table, snapshot_id)
-    pieces = path.removeprefix(f"{folder}/").split("/")
-    if not path.startswith(f"{folder}/") or len(pieces) != 3:
+    folder = f"{table_folder(table, snapshot_id)}/"
+    return path.startswith(folder) and _PART.fullmatch(path.removeprefix(folder)) is not None
+
+
+def is_scope_part_path(path: str, table: str, snapshot_id: str) -> bool:
+    """Return whether a manifest of format 1 can have this path, in which each scope has a folder."""
+    folder = f"{table_folder(table, snapshot_id)}/"
+    pieces = path.removeprefix(folder).split("/")
+    if not path.startswith(folder) or len(pieces) != 3:
         return False
     account, region, name = pieces
     return bool(
@@ -115,7 +131,7 @@ def is_part_path(path: str, table: str, snapshot_id: str) -> bool:
         and account.startswith("account=")
         and REGION_ID.fullmatch(region.removeprefix("region="))
         and region.startswith("region=")
-        and _PART.fullmatch(name)
+        and _SCOPE_PART.fullmatch(name)
     )
 
 

@@ -12,12 +12,21 @@ import msgspec
 import pyarrow as pa
 
 from crawler.errors import OutputError
-from crawler.snapshot.layout import is_part_path, is_snapshot_id, is_table, ledger_path, manifest_path
+from crawler.snapshot.layout import (
+    is_part_path,
+    is_scope_part_path,
+    is_snapshot_id,
+    is_table,
+    ledger_path,
+    manifest_path,
+)
 from crawler.snapshot.ledger import Ledger, ScopeRow, odd_row
 from crawler.snapshot.limits import MANIFEST_BYTES, TABLES, Count, Words, decode_json, is_instant
 from crawler.snapshot.status import SnapshotStatus, Status, can_be_latest, has_rows, snapshot_status
 
 FORMAT = 1
+# A manifest is small; its ledger has all rows.
+_MAX_ROWS = 1000
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 _FewTables = msgspec.Meta(max_length=TABLES)
 
@@ -32,11 +41,20 @@ class TableEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StatusCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts of scopes: in total and by each of the seven statuses, and the rows of those that aren't whole."""
+    """Counts of scopes: in total and by each of the seven statuses, and the rows of those that aren't whole.
+
+    From format 2 on, `not_complete` has the first 1,000 of these rows, and `not_complete_total` is their number.
+    """
 
     total: Count
     by_status: Annotated[dict[Words, Count], msgspec.Meta(max_length=100)]
     not_complete: list[ScopeRow]
+    not_complete_total: Count | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def missing(self) -> int:
+        """The number of scopes that aren't whole."""
+        return len(self.not_complete) if self.not_complete_total is msgspec.UNSET else self.not_complete_total
 
 
 class DirectoryEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,8 +176,8 @@ def decode(text: bytes, name: str) -> Manifest:
     no snapshot with its ID has: names of tables, paths, instants.
     """
     try:
-        if (found := decode_json(text, _Head).format) != FORMAT:
-            raise OutputError(f"{name} has format {found}, this version reads {FORMAT}; use a newer acs-inventory")
+        if (found := decode_json(text, _Head).format) not in _PART_PATHS:
+            raise OutputError(f"{name} has format {found}, this version reads 1 and 2; use a newer acs-inventory")
         manifest = decode_json(text, Manifest)
     except ValueError as error:
         raise OutputError(f"{name} is not a readable manifest: {error}") from error
@@ -182,11 +200,16 @@ def checksum_line(text: bytes, snapshot_id: str) -> bytes:
     return f"{hashlib.sha256(text).hexdigest()}  {name}\n".encode()
 
 
-def count_scopes(ledger: Sequence[ScopeRow]) -> StatusCounts:
-    """Return the counts of a ledger's scopes."""
+def count_scopes(ledger: Sequence[ScopeRow], format_number: int = FORMAT) -> StatusCounts:
+    """Return the counts of a ledger's scopes, as a manifest of this format has them."""
     rows = Ledger.of(ledger)
     by_status = {str(status): rows.by_status[status] for status in Status}
-    return StatusCounts(total=len(rows), by_status=by_status, not_complete=rows.not_whole())
+    missing = rows.not_whole()
+    if format_number == 1:
+        return StatusCounts(total=len(rows), by_status=by_status, not_complete=missing)
+    return StatusCounts(
+        total=len(rows), by_status=by_status, not_complete=missing[:_MAX_ROWS], not_complete_total=len(missing)
+    )
 
 
 def status_of(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None) -> SnapshotStatus:
@@ -203,6 +226,10 @@ class _Head(msgspec.Struct):
     format: int
 
 
+# By format: which paths its parts can have.
+_PART_PATHS = {1: is_scope_part_path, 2: is_part_path}
+
+
 def _oddities(manifest: Manifest) -> Iterator[str]:
     """Yield what no snapshot has, so that later steps can use its paths and instants without checks."""
     snapshot_id = manifest.snapshot_id
@@ -216,7 +243,7 @@ def _oddities(manifest: Manifest) -> Iterator[str]:
     seen = set()
     for table, entry in manifest.tables.items():
         for file in entry.files:
-            if not is_part_path(file.path, table, snapshot_id):
+            if not _PART_PATHS[manifest.format](file.path, table, snapshot_id):
                 yield f"{file.path[:200]!a} is not a path of its snapshot"
             if file.path in seen:
                 yield f"{file.path} is named twice"

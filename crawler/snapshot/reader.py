@@ -264,7 +264,7 @@ def _summarize(root: OutputLocation, snapshot_id: str, latest: str) -> SnapshotS
         rows=sum(entry.rows for entry in entries),
         bytes=sum(entry.bytes for entry in entries),
         scopes=manifest.scopes.total,
-        not_complete=len(manifest.scopes.not_complete),
+        not_complete=manifest.scopes.missing,
         can_be_latest=manifest.can_be_latest,
         is_latest=snapshot_id == latest,
         selection=manifest.selection,

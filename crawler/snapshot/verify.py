@@ -227,7 +227,7 @@ def _wrong_ledger(root: OutputLocation, manifest: Manifest) -> str:
         return str(error)
     if len(rows) != manifest.ledger.rows:
         return f"has {len(rows)} rows, its manifest says {manifest.ledger.rows}"
-    if manifests.count_scopes(rows) != manifest.scopes:
+    if manifests.count_scopes(rows, manifest.format) != manifest.scopes:
         return "has other scopes than its manifest says"
     return ""
 

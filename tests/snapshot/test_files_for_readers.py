@@ -306,7 +306,7 @@ def test_malformed_manifest_is_one_clear_error(text):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(format=2), "it has format 2, this version reads 1"),
+        (lambda m: m.update(format=3), "it has format 3, this version reads 1 and 2"),
         (lambda m: m.update(status="fine"), r"Invalid enum value 'fine' - at `\$\.status`"),
         (lambda m: m.update(started_at="2026-11-21T02:00:00"), r"timezone.* - at `\$\.started_at`"),
         (lambda m: m.pop("ledger"), "missing required field `ledger`"),

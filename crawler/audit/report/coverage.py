@@ -53,7 +53,7 @@ def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Cata
 
 def completeness(manifest: Manifest) -> str:
     """Return in a sentence how complete the snapshot is."""
-    total, missing = manifest.scopes.total, len(manifest.scopes.not_complete)
+    total, missing = manifest.scopes.total, manifest.scopes.missing
     if manifest.status == "complete" and manifest.selection is not None:
         chosen = manifest.selection.options
         return f"A part of the inventory: all {total:,} scopes of {chosen} were read to their end, and no others."

@@ -15,7 +15,7 @@ import anyio
 import msgspec
 
 from crawler.errors import OutputError
-from crawler.snapshot.layout import is_part_path, parent, staged
+from crawler.snapshot.layout import is_scope_part_path, parent, staged
 from crawler.snapshot.ledger import ScopeRow, odd_row
 from crawler.snapshot.limits import JOURNAL_BYTES, decode_json, is_instant
 from crawler.snapshot.manifest import Instant, PartFile
@@ -180,7 +180,7 @@ def _parse_line(line: bytes, kind: type[_Entry]) -> _Entry | None:
 def _is_of(entry: JournalEntry, snapshot_id: str) -> bool:
     """Return whether the entry's row and files can be of this snapshot, so that no path leads elsewhere."""
     table = entry.row.table
-    return not odd_row(entry.row) and all(is_part_path(file.path, table, snapshot_id) for file in entry.files)
+    return not odd_row(entry.row) and all(is_scope_part_path(file.path, table, snapshot_id) for file in entry.files)
 
 
 def _write_new(disk: Disk, path: str, text: bytes) -> int:

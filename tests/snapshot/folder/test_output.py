@@ -306,7 +306,7 @@ def test_no_piece_of_a_path_leads_out_of_the_root(account, region, table):
         assert folder.isascii()
         assert folder.count("/") == 4
         assert not any(name in ("", ".", "..") or len(name) > 120 for name in folder.split("/"))
-        assert paths.is_part_path(f"{folder}/part-0.parquet", pieces[0], NEW)
+        assert paths.is_scope_part_path(f"{folder}/part-0.parquet", pieces[0], NEW)
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "a/b", "1\n", "٣", "A", "_staging", "x" * 256, "1\0"])

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from crawler.emulator import Cloud, CloudSpec, Emulator
 
 _RATE, _BURST = 100, 50
+_FIRST_ACCOUNT = 1_000_000_000_000_001
+_MOST_ACCOUNTS = 10_000
+# The lines of a product's regions, and of the accounts, that are printed.
+_MOST_LINES = 5
 
 
 @click.command()
@@ -32,6 +36,16 @@ _RATE, _BURST = 100, 50
 @seed_option
 @scale_option
 @click.option(
+    "--accounts",
+    type=click.IntRange(1, _MOST_ACCOUNTS),
+    help="Serve a wide cloud: so many accounts, each with a few records in each region. Default with --regions: 2.",
+)
+@click.option(
+    "--regions",
+    type=click.IntRange(min=1),
+    help="Serve a wide cloud: so many of the regions that regions = 'all' crawls. Default with --accounts: 3.",
+)
+@click.option(
     "--day",
     default=1,
     show_default=True,
@@ -43,7 +57,7 @@ _RATE, _BURST = 100, 50
     "has_organization",
     is_flag=True,
     help="Add a resource directory: the first account manages it. Four accounts are members, two of them unusable (one "
-    "being deleted, one without the role).",
+    "being deleted, one without the role). Of a wide cloud, all other accounts are members and usable.",
 )
 @click.option(
     "--faults",
@@ -62,6 +76,8 @@ def emulate(
     port: int,
     seed: int,
     scale: int,
+    accounts: int | None,
+    regions: int | None,
     day: int,
     has_organization: bool,
     faults: Path | None,
@@ -70,7 +86,7 @@ def emulate(
     """Serve the built-in cloud until Ctrl-C.
 
     Listens on loopback: one port for STS and one per region. Checks signatures, pages with opaque tokens and throttles,
-    as strictly as the real cloud.
+    as strictly as the real cloud. With --accounts or --regions, the cloud is wide, for a rehearsal of many accounts.
     """
     from crawler.emulator import Cloud, CloudSpec, FaultScript
 
@@ -79,8 +95,12 @@ def emulate(
             raise click.UsageError("--write-config needs the name of a file; - is none.")
         stdout_only_tells()
     common.start_logging()
-    spec = CloudSpec(seed=seed, scale=scale, day=day)
-    cloud = Cloud(_with_organization(spec) if has_organization else spec)
+    spec = CloudSpec(seed=seed, scale=scale, day=day, log_size=0)
+    if accounts is not None or regions is not None:
+        spec = wide_spec(spec, accounts, regions, has_organization=has_organization)
+    elif has_organization:
+        spec = _with_organization(spec)
+    cloud = Cloud(spec)
     if faults is not None:
         cloud.faults.rules += FaultScript.load(faults).rules
     run_async(lambda: _serve(cloud, port, write_config))
@@ -90,9 +110,43 @@ def _with_organization(spec: CloudSpec) -> CloudSpec:
     """Add a management account and four members: two usable, one without the role, and one that is being deleted."""
     from crawler.emulator import CloudOrganization
 
-    accounts = tuple(str(1_000_000_000_000_001 + number) for number in range(5))
+    accounts = _account_ids(5)
     organization = CloudOrganization(without_role=accounts[3:4], deletions={accounts[4]: "Deleting"})
     return replace(spec, accounts=accounts, organization=organization)
+
+
+def wide_spec(
+    spec: CloudSpec, accounts: int | None, regions: int | None, *, has_organization: bool = False
+) -> CloudSpec:
+    """Return a specification with so many accounts and regions, of a few records each; None keeps the number.
+
+    The regions are those of the specification, then others of the catalog. Raises `click.BadParameter` if it has fewer.
+    """
+    from crawler.catalog import load_catalog
+    from crawler.emulator import CloudOrganization
+    from crawler.run.regions import is_in_all
+
+    products = load_catalog().products
+    known = [region for region in products["fc"].endpoints if is_in_all(region, products.values())]
+    ordered = tuple(dict.fromkeys((*spec.regions, *sorted(known))))
+    if regions is not None and regions > len(ordered):
+        hint = f"the catalog has {len(ordered)} regions that regions = 'all' crawls; ask for 1 to {len(ordered)}."
+        raise click.BadParameter(hint, param_hint="'--regions'")
+    chosen = ordered[: regions or len(spec.regions)]
+    served = {key: tuple(region for region in chosen if region in products[key].endpoints) for key in products}
+    return replace(
+        spec,
+        accounts=_account_ids(accounts or len(spec.accounts)),
+        regions=chosen,
+        opensearch_regions=served["opensearch"],
+        fc_open_regions=served["fc-open"],
+        is_wide=True,
+        organization=CloudOrganization() if has_organization else None,
+    )
+
+
+def _account_ids(number: int) -> tuple[str, ...]:
+    return tuple(str(_FIRST_ACCOUNT + index) for index in range(number))
 
 
 async def _serve(cloud: Cloud, port: int, config_path: Path | None) -> None:
@@ -112,14 +166,22 @@ def _announce(emulator: Emulator, config_path: Path | None) -> None:
         _write_config(emulator, config_path)
     for product, urls in emulator.endpoints.items():
         by_region: Mapping[str, str] = {"": urls} if isinstance(urls, str) else urls
-        for region, url in by_region.items():
-            print_line(f"{product:<17} {region:<15} {url}")
-    for account_id in emulator.cloud.spec.accounts:
-        key_id, secret = emulator.cloud.credentials(account_id)
-        print_line(f"{'account':<17} {account_id} {key_id} {secret}")
+        _print_some(product, [f"{region:<15} {url}" for region, url in by_region.items()])
+    keys = [(account_id, *emulator.cloud.credentials(account_id)) for account_id in emulator.cloud.spec.accounts]
+    _print_some("account", [" ".join(key) for key in keys])
     if config_path is not None:
         print_line(f"Crawl it: acs-inventory crawl --config {config_path}")
+    elif emulator.cloud.spec.is_wide:
+        print_line("Write all that a crawl needs to a file: --write-config FILE")
     sys.stdout.flush()
+
+
+def _print_some(kind: str, lines: Sequence[str]) -> None:
+    """Print the first lines of a kind, and how many others there are."""
+    for line in lines[:_MOST_LINES]:
+        print_line(f"{kind:<17} {line}")
+    if len(lines) > _MOST_LINES:
+        print_line(f"{kind:<17} … {len(lines) - _MOST_LINES:,} more")
 
 
 def _write_config(emulator: Emulator, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 
 from crawler.clock import Clock, SystemClock
 from crawler.emulator.apis.operation import EmulatedOperation
@@ -21,6 +22,9 @@ from crawler.emulator.request_log import RequestLog
 from crawler.emulator.responses import camel_keys
 from crawler.emulator.spec import CloudSpec
 
+# The places in memory, of 0.3 MB each in a wide cloud. A crawl asks for those of some targets at a time.
+MOST_PLACES = 128
+
 
 class Cloud:
     """The state behind all responses of the emulator.
@@ -37,7 +41,9 @@ class Cloud:
         self.requests = RequestLog(self.spec.log_size)
         self.keys = Keyring(self.spec, self.clock)
         self.directory = Directory(self.spec)
-        self._places: dict[tuple[str, str], RegionData] = {}
+        self._numbers = {account: number for number, account in enumerate(self.spec.accounts)}
+        self._built = lru_cache(MOST_PLACES)(partial(build, self.spec))
+        self._edited: dict[tuple[str, str], RegionData] = {}
 
     def credentials(self, account_id: str) -> tuple[str, str]:
         """Return the account's permanent access key: (access key ID, secret)."""
@@ -49,15 +55,17 @@ class Cloud:
         return self.keys.expire_temporary()
 
     def place(self, account_id: str, region_id: str) -> RegionData:
-        """Return the resources of one account in one region. They are built at the first call."""
-        where = (account_id, region_id)
-        if where not in self._places:
-            self._places[where] = build(self.spec, account_id, region_id)
-        return self._places[where]
+        """Return the resources of one account in one region.
+
+        They are built when they are asked for, and again if `MOST_PLACES` others were asked for since, unless they are
+        edited.
+        """
+        edited = self._edited.get((account_id, region_id))
+        return self._built(account_id, region_id) if edited is None else edited
 
     def is_older(self, account_id: str) -> bool:
         """Return whether the account gets the older envelopes. Every second account does."""
-        return account_id in self.spec.accounts and self.spec.accounts.index(account_id) % 2 == 1
+        return self._numbers.get(account_id, 0) % 2 == 1
 
     def lists(self, account_id: str, region_id: str, action_key: str) -> dict[Parent, list[Item]]:
         """Return the wire records of an operation, by the path parameters of their list, in the order served.
@@ -92,7 +100,7 @@ class Cloud:
 
         Child lists of removed records are removed, too. New records can be parents from now on.
         """
-        place = self.place(account_id, region_id)
+        place = self._edited[account_id, region_id] = self.place(account_id, region_id)
         place.put(action_key, records, parent)
         place.names.update(BY_NAME[action_key].ancestors(parent))
         if action_key == FUNCTIONS:

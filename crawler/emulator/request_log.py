@@ -33,7 +33,9 @@ class RequestLog:
         self.counts: Counter[tuple[str, str, str, str, str]] = Counter()
 
     def add(self, entry: LoggedRequest) -> None:
-        """Add one request."""
+        """Add one request, unless the size is 0."""
+        if self.entries.maxlen == 0:
+            return
         self.entries.append(entry)
         self.counts[entry.account, entry.region, entry.product, entry.action, entry.outcome] += 1
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from crawler.emulator.data.seeded import SeededRandom
 from crawler.errors import ConfigError
 
 MAX_DAY = 400
@@ -73,6 +74,15 @@ SHAPES: Mapping[tuple[int, int], Shape] = {
     (1, 2): Shape(functions=0, services=1, service_functions=0, stateful=0, app_groups=1),
 }
 OTHER_SHAPE = Shape(functions=7, services=3, service_functions=3, stateful=2, app_groups=2)
+# The least and the largest numbers in a region of a wide cloud.
+SMALL_SIZES = {"functions": (1, 3), "service_functions": (1, 2), "app_groups": (0, 1)}
+
+
+def small_shape(seed: int, account_id: str, region_id: str) -> Shape:
+    """Return the sizes of one account in one region of a wide cloud: a few records, and sometimes no app group."""
+    rng = SeededRandom(seed, account_id, region_id, "shape")
+    sizes = {name: rng.integer(low, high) for name, (low, high) in SMALL_SIZES.items()}
+    return Shape(services=1, stateful=1, longest=2, **sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +98,10 @@ class CloudSpec:
     - `fc_open_regions`: the regions of 2.0; None: all regions
     - `closed_regions` have endpoints, but close every connection without an answer, and no product describes them
     - `region_hosts`: the host that a product's DescribeRegions names for a region, by `"fc.cn-hangzhou"`
+    - `is_wide`: each account has a few records in each region (`small_shape`), instead of those of `SHAPES`
     - `roles` exist in every account. With an `external_id`, a request must have it to assume one
     - `organization`: without it, the accounts are unrelated
+    - `log_size`: the number of requests that the log keeps; 0: it keeps nothing, and counts nothing
 
     Raises `ConfigError` if a value is invalid.
     """
@@ -103,6 +115,7 @@ class CloudSpec:
     closed_regions: tuple[str, ...] = ()
     region_hosts: Mapping[str, str] = field(default_factory=dict)
     scale: int = 1
+    is_wide: bool = False
     rate: Rate = Rate()
     rates: Mapping[str, Rate] = field(default_factory=dict)
     first_function_instances: int | None = None
@@ -127,8 +140,10 @@ class CloudSpec:
 
     def shape(self, account_id: str, region_id: str) -> Shape:
         """Return the scaled sizes of one account in one region. Regions without OpenSearch have no app groups."""
-        position = (self.accounts.index(account_id), self.regions.index(region_id))
-        base = SHAPES.get(position, OTHER_SHAPE)
+        if self.is_wide:
+            base = small_shape(self.seed, account_id, region_id)
+        else:
+            base = SHAPES.get((self.accounts.index(account_id), self.regions.index(region_id)), OTHER_SHAPE)
         sizes = {name: size * self.scale for name, size in asdict(base).items() if name != "longest"}
         if not self.has_opensearch(region_id):
             sizes["app_groups"] = 0

@@ -10,12 +10,18 @@ from crawler.emulator.faults.effects import Throttle
 from crawler.emulator.responses import RefusedError, gateway_refusal
 from crawler.emulator.spec import CloudSpec, Rate
 
+# The number of buckets from which full ones are dropped.
+SWEEP = 4096
+
 
 @dataclass(slots=True)
 class _Bucket:
     rate: Rate
     level: float
     filled_at: float
+
+    def is_full(self, now: float) -> bool:
+        return self.level + (now - self.filled_at) * self.rate.rate >= self.rate.burst
 
 
 class Throttler:
@@ -25,6 +31,7 @@ class Throttler:
         self._spec = spec
         self._clock = clock
         self._buckets: dict[tuple[str, str, str, str], _Bucket] = {}
+        self._next_sweep = SWEEP
 
     def take(self, account: str, region: str, product: str, action: str) -> None:
         """Take one token. Raises the product's throttling `RefusedError` if the bucket is empty."""
@@ -37,6 +44,13 @@ class Throttler:
             wait_ms = max(1, math.ceil((1 - bucket.level) / rate.rate * 1000))
             raise throttling_refusal(_default_throttle(product, wait_ms), product)
         bucket.level -= 1
+        if len(self._buckets) >= self._next_sweep:
+            self._drop_full(now)
+
+    def _drop_full(self, now: float) -> None:
+        """Forget the buckets that are full again: a new one is the same."""
+        self._buckets = {key: kept for key, kept in self._buckets.items() if not kept.is_full(now)}
+        self._next_sweep = max(SWEEP, 2 * len(self._buckets))
 
 
 def _default_throttle(product: str, wait_ms: int) -> Throttle:

@@ -16,8 +16,9 @@ import orjson
 
 from crawler.catalog import load_catalog
 from crawler.normalizer import Normalizer, RowContext
-from crawler.normalizer.fast import decoder as arrow
 from crawler.normalizer.fast import gate, reader
+from crawler.normalizer.fast.arrow_columns import read_json
+from crawler.normalizer.fast.decoder import ArrowDecoder
 from crawler.normalizer.fast.variants import SchemaVariant
 from crawler.normalizer.pending import UndecodedPage
 from crawler.normalizer.redaction import Redaction
@@ -167,12 +168,12 @@ def main() -> None:
     exact = Normalizer(operation, redaction, "s", is_fast=False)
     rows = undecoded(fast, pages)
     runs = [rows[at : at + JOINED] for at in range(0, PAGES, JOINED)]
-    decoder, opening = cast("arrow.ArrowDecoder", rows[0].source), gate.SchemaGate(operation, SchemaVariant())
+    decoder, opening = cast("ArrowDecoder", rows[0].source), gate.SchemaGate(operation, SchemaVariant())
     wire, tail = decoder.wire, slice(0, PAGES // 10)
 
     def arro3() -> None:
         for run in runs:
-            arrow.read_json(b"\n".join(page.body for page in run), wire, len(run))
+            read_json(b"\n".join(page.body for page in run), wire, len(run))
 
     def whole() -> None:
         for at in range(0, PAGES, JOINED):

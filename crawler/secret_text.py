@@ -230,8 +230,11 @@ class LiteralSecrets:
 
     def needles(self, owner: str) -> tuple[bytes, ...]:
         """Return texts in lower case: without one of them a page has no literal secret that is sent for this owner."""
-        own = self._needles.get(owner, ()) if owner != EVERYONE else ()
-        return (*self._needles.get(EVERYONE, ()), *own)
+        return (*self._needles.get(EVERYONE, ()), *self.own_needles(owner))
+
+    def own_needles(self, owner: str) -> tuple[bytes, ...]:
+        """Return the `needles` without those of `EVERYONE`."""
+        return self._needles.get(owner, ()) if owner != EVERYONE else ()
 
     def hide(self, text: str, owner: str | None = None) -> str:
         """Return the text with `***` in place of each literal secret, or only those of an owner and `EVERYONE`."""

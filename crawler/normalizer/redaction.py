@@ -10,13 +10,22 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from crawler.normalizer.exact_json import to_text
-from crawler.secret_text import HIDDEN_CHARACTER, MARKS, MASK, LiteralSecrets, has_secret_markers, is_never_kept
+from crawler.secret_text import (
+    EVERYONE,
+    HIDDEN_CHARACTER,
+    MARKS,
+    MASK,
+    LiteralSecrets,
+    has_secret_markers,
+    is_never_kept,
+)
 from crawler.text import is_encodable
 
 __all__ = ["MASK", "Mode", "Redaction", "Scope"]
@@ -26,8 +35,14 @@ Mode = Literal["fingerprint", "mask", "keep"]
 Scope = Literal["account", "all"]
 # From this size on, RE2 is faster than one search for each mark, although it compiles the marks each time.
 _LARGE_BYTES = 262_144
-# Redactions that are held: making one takes some microseconds, and a crawl may have thousands of accounts.
-_MOST_MADE = 32
+# Redactions that are held: making one takes some microseconds, and pages of all accounts come in turn. One takes 1 KB.
+_MOST_MADE = 2048
+# A letter or digit as an escape of JSON, which hides it from a search in the bytes.
+_ESCAPED_IN_JSON = re.compile(rb"\\u00(?:3[0-9]|[46][1-9a-f]|[57][0-9a])", re.IGNORECASE)
+
+
+_INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
 
 
 class _Hmac:
@@ -35,8 +50,8 @@ class _Hmac:
 
     def __init__(self, key: bytes) -> None:
         block = (key if len(key) <= 64 else hashlib.sha256(key).digest()).ljust(64, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self._inner = hashlib.sha256(block.translate(_INNER_PAD))
+        self._outer = hashlib.sha256(block.translate(_OUTER_PAD))
 
     def digest(self, text: bytes) -> bytes:
         inner, outer = self._inner.copy(), self._outer.copy()
@@ -71,7 +86,6 @@ class Redaction:
         self._literals = literals or LiteralSecrets()
         self._keeps_unknown = unknown == "keep"
         self._key = None if secrets == "mask" else key
-        self._hmac = None if self._key is None else _Hmac(self._scoped_key(self._key))
         self._made: dict[tuple[str, bool], Redaction] = {}
 
     @property
@@ -93,11 +107,39 @@ class Redaction:
             self._made[account_id, is_scanning] = found
         return found
 
+    @cached_property
+    def _hmac(self) -> _Hmac | None:
+        return None if self._key is None else _Hmac(self._scoped_key(self._key))
+
+    @property
+    def is_same_for_all(self) -> bool:
+        """Whether `secret` gives the same for all accounts."""
+        return self.mode == "mask" or (self.mode == "fingerprint" and self.scope == "all")
+
     @property
     def marks(self) -> str:
         """A case-insensitive regular expression of RE2: a text without a match has nothing that `hide` replaces."""
-        needles = [needle.decode("latin-1") for needle in self._literals.needles(self.account_id)]
-        return "|".join([MARKS, HIDDEN_CHARACTER, *(_quoted(needle) for needle in needles)])
+        return self.marks_of([self.account_id])
+
+    def marks_of(self, account_ids: Iterable[str]) -> str:
+        """Return the `marks` of several accounts: those of one of them, or of no account, are in every text."""
+        needles = dict.fromkeys(
+            needle for owner in (EVERYONE, *account_ids) for needle in self._literals.needles(owner)
+        )
+        return "|".join([MARKS, HIDDEN_CHARACTER, *(_quoted(needle.decode("latin-1")) for needle in needles)])
+
+    def may_have_own_literals(self, body: bytes) -> bool:
+        """Whether text in this JSON may hold a literal secret that is sent for this account and not for every one."""
+        own = self._literals.own_needles(self.account_id)
+        if not own:
+            return False
+        if b"\\" in body and (_ESCAPED_IN_JSON.search(body) or not b"".join(own).isalnum()):
+            return True
+        lower = body.lower()
+        for needle in own:  # noqa: SIM110 - `any` takes twice as long
+            if needle in lower:
+                return True
+        return False
 
     def has_markers(self, body: bytes) -> bool:
         """Whether text in this JSON may hold something that `hide` replaces."""

@@ -25,7 +25,7 @@ from crawler.local_files import open_regular
 from crawler.normalizer.exact_json import parse
 from crawler.normalizer.fingerprint_key import load_key
 from crawler.normalizer.redaction import MASK, Redaction
-from crawler.secret_text import MARKS, base64_cores, has_secret_markers, is_never_kept
+from crawler.secret_text import MARKS, LiteralSecrets, base64_cores, has_secret_markers, is_never_kept
 from tests.support.odd_files import ODD, ends_within, put
 
 KEY = b"k" * 32
@@ -498,3 +498,29 @@ def test_where_no_key_can_be_kept_there_is_none(tmp_path):
 def test_a_fingerprint_is_hmac_sha_256(key, text):
     expected = hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:16]
     assert Redaction("fingerprint", "fingerprint", key).fingerprint(text) == f"hmac:{expected}"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.booleans(), st.data())
+def test_a_literal_secret_of_an_account_is_found_in_json_however_it_is_written(around, is_ascii, data):
+    """T36: pages of many accounts are searched as bytes."""
+    key_id, token = "LTAI5tPLANTEDKEYID00001", "CAISplanted+TOKEN/Ab1+/Ab1+/Ab1+/zz=="
+    secrets = LiteralSecrets()
+    secrets.add(key_id, token, owner="1")
+    redaction = Redaction("fingerprint", "fingerprint", KEY, literals=secrets)
+    encoded = (base64.b64encode(token.encode()).decode(), token.encode().hex(), quote(token, safe=""), token[:20])
+    text = data.draw(st.sampled_from([key_id, token, *encoded]))
+    body = json.dumps({"a": f"{around}{text}{around}"}, ensure_ascii=is_ascii)
+    letter = data.draw(st.sampled_from(sorted(set(filter(str.isalnum, text)))))
+    escaped = body.replace(
+        letter, data.draw(st.sampled_from([letter, f"\\u{ord(letter):04x}", f"\\u{ord(letter):04X}"]))
+    )
+    assert redaction.for_account("1").may_have_own_literals(escaped.encode())
+    assert not redaction.for_account("2").may_have_own_literals(escaped.encode())
+
+
+def test_a_literal_secret_without_letters_is_found_wherever_json_has_escapes():
+    secrets = LiteralSecrets()
+    secrets.add('"/"/"/"/"/"/"/"/"/', owner="1")
+    redaction = Redaction("fingerprint", "fingerprint", KEY, literals=secrets).for_account("1")
+    assert redaction.may_have_own_literals(rb'{"a": "\"\/\"\/\"\/\"\/\"\/\"\/\"\/\"\/\"\/"}')
+    assert not redaction.may_have_own_literals(b'{"a": "b"}')

@@ -53,6 +53,7 @@ async def test_a_scope_that_has_ended_leaves_next_to_nothing_and_no_cycles(tmp_p
     monkeypatch.setattr(EmptyCloud, "pages", empty_pages(regions=1))
     monkeypatch.setattr("crawler.snapshot.ledger._BLOCK_ROWS", BLOCK)
     monkeypatch.setattr("crawler.client.request.MAX_CACHED_ENDPOINTS", 1)  # a cache, which is full at some size
+    monkeypatch.setattr("crawler.normalizer.redaction._MOST_MADE", 1)  # another
     await left_behind(1, tmp_path / "first", monkeypatch)  # objects that a process makes once
     few, few_scopes, _ = await left_behind(FEW, tmp_path / "few", monkeypatch)
     many, many_scopes, in_cycles = await left_behind(MANY, tmp_path / "many", monkeypatch)

@@ -104,3 +104,74 @@ def mutated(draw, value, replacement):
         elif place:
             value = changed(value, place, draw(replacement))
     return value
+
+
+# --- pages that the fast path reads ---
+
+layouts = st.sampled_from(
+    [
+        {"separators": (",", ":"), "ensure_ascii": False},
+        {"separators": (",", ":")},
+        {"ensure_ascii": False},
+        {"indent": 1, "sort_keys": True},
+        {"separators": (" , ", " : "), "ensure_ascii": False},
+    ]
+)
+
+
+def body_of(value, layout):
+    return json.dumps(value, **layout).encode()
+
+
+@st.composite
+def plain(draw, column):
+    """A typical value, which the fast path should read."""
+    if column.is_embedded and column.kind != "json":
+        inner = draw(plain(replace(column, is_embedded=False)))
+        return draw(st.sampled_from(["", body_of(inner, draw(layouts)).decode()]))
+    if column.kind == "json" or (column.secret and column.kind in ("number", "timestamp")):
+        return None
+    if column.kind == "struct":
+        chosen = draw(st.sets(st.sampled_from(column.children), max_size=4))
+        return {child.wire: draw(st.none() | plain(child)) for child in column.children if child in chosen}
+    if column.kind == "list":
+        return draw(st.lists(st.none() | plain(column.children[0]), max_size=3))
+    if column.kind == "map":
+        return draw(st.dictionaries(texts, plain(column.children[0]), max_size=3))
+    if column.kind == "timestamp":
+        return draw(moments)
+    if column.kind == "number":
+        return draw(st.integers(-(10**14), 10**14) | st.decimals(0, 1000, places=3).map(float))
+    return draw({"string": texts, "integer": st.integers(-(2**63), 2**63 - 1), "boolean": st.booleans()}[column.kind])
+
+
+moments = st.datetimes(datetime(2, 1, 2), datetime(9998, 12, 30)).flatmap(
+    lambda at: st.sampled_from(
+        [
+            at.isoformat(timespec="seconds") + "Z",
+            at.isoformat(timespec="milliseconds") + "Z",
+            at.isoformat(" ", timespec="microseconds") + "Z",
+            at.isoformat(timespec="seconds") + "+08:00",
+            at.isoformat(timespec="milliseconds") + "-0130",
+            "",
+        ]
+    )
+)
+
+
+@st.composite
+def plain_records(draw, operation):
+    wires = {name: wire for wire, name in operation.column_names.items()}
+    key = {wires[name] for name in operation.key if name in wires}
+    chosen = key | draw(st.sets(st.sampled_from([column.wire for column in operation.columns]), max_size=6))
+    return {
+        column.wire: draw(
+            plain(column).filter(lambda value: value is not None) if column.wire in key else st.none() | plain(column)
+        )
+        for column in operation.columns
+        if column.wire in chosen
+    }
+
+
+def answer(operation, found, **beside):
+    return {operation.records[0]: found, "requestId": "1", **beside}

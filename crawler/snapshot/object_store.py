@@ -26,7 +26,7 @@ from crawler.snapshot.s3.client import USABLE_TAG, NoAnswerError, S3Client, Stor
 from crawler.snapshot.s3.multipart import MultipartUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from mmap import mmap
 
@@ -39,7 +39,7 @@ _CREATE_ATTEMPTS = 3
 _PATIENCE_S = 45.0
 # The longest listing has five hundred pages.
 _LISTING_PATIENCE_S = 1800.0
-_REMOVALS_AT_ONCE = 16
+_SMALL_AT_ONCE = 16
 _WHOLE = re.compile(r"bytes [0-9]+-[0-9]+/([0-9]{1,18})")
 _CHECK = "check the endpoint"
 _FORBID_OVERWRITE = {"x-oss-forbid-overwrite": "true"}
@@ -204,6 +204,22 @@ class ObjectStore:
                 for entry in page.uploads
             ]
 
+    async def list_each(self, folders: Iterable[str]) -> list[StoredObject]:
+        """Return all objects below these folders, which are listed side by side."""
+        found, limiter = list[StoredObject](), anyio.CapacityLimiter(_SMALL_AT_ONCE)
+
+        async def look(folder: str) -> None:
+            async with limiter:
+                found.extend(await self.list(folder))
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                for folder in folders:
+                    tasks.start_soon(look, folder)
+        except* OutputError as group:
+            raise group.exceptions[0] from None
+        return found
+
     async def list(self, folder: str) -> list[StoredObject]:
         """Return all objects below a folder, sorted by path."""
         failure = self._failure("list", folder)
@@ -215,7 +231,7 @@ class ObjectStore:
 
     async def delete(self, paths: Sequence[str]) -> None:
         """Remove objects, those that exist."""
-        limiter, failures = anyio.CapacityLimiter(_REMOVALS_AT_ONCE), list[OutputError]()
+        limiter, failures = anyio.CapacityLimiter(_SMALL_AT_ONCE), list[OutputError]()
 
         async def remove(path: str) -> None:
             async with limiter:

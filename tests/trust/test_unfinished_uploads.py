@@ -132,7 +132,7 @@ async def test_a_crawl_leaves_none(server, ends, monkeypatch):
     assert [verdict.is_whole for verdict in verdicts] == ([True] if ends == "commit" else [])
 
 
-async def test_another_client_reads_what_was_sent_in_parts(server, tmp_path):
+async def test_another_client_reads_what_was_sent_in_pieces(server, tmp_path):
     """F58: the S3 client of obstore, which is none of ours."""
     bucket = opened(server, "large")
     file, content = staged_file(tmp_path)
@@ -174,7 +174,7 @@ def test_a_process_that_dies_while_it_sends_leaves_the_whole_object_or_none(serv
     assert multipart_uploads(server) == []
 
 
-@pytest.mark.parametrize("size", [1 << 20, BYTES], ids=["one PUT", "in parts"])
+@pytest.mark.parametrize("size", [1 << 20, BYTES], ids=["one PUT", "in pieces"])
 async def test_late_requests_of_an_abandoned_crawl_change_no_committed_file(server, tmp_path, size):
     """F103: two crawls of one ID; the requests of the first are carried out after the second has committed."""
     bucket = opened(server, f"late{size}")

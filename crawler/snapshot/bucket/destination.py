@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.object_store import ObjectStore
     from crawler.snapshot.rows.row_buffer import RowBuffer
 
-# One PUT per part: S3 accepts 5 GiB in one PUT, and the parts that are being sent are in memory.
+# Beyond this size, a list continues in another part.
 MAX_PART_BYTES = 32 * 1024 * 1024
 _CLEANING_S = 6.0
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.manifest import PartFile
     from crawler.snapshot.object_store import ObjectRange, ObjectStore
 
-# Eight ranges are as many connections, which is what one machine's network needs to be busy.
+# Asked for at once, over all files. The transport receives six large bodies at a time.
 _RANGES_AT_ONCE = 8
 _RANGE_BYTES = 8 * 1024 * 1024
 # Of a stream, which holds two of them. A few streams are read at once.
@@ -143,11 +143,11 @@ class StreamedObject(io.RawIOBase):
         super().__init__()
         self._store = store
         self._path = path
+        self._next: tuple[int, Future[ObjectRange]] | None = None
+        self._position = 0
         first = wait_for(store.read_range(path, 0, _STREAMED_BYTES))
         self._size = first.object_bytes
         self._start, self._data = 0, first.data
-        self._position = 0
-        self._next: tuple[int, Future[ObjectRange]] | None = None
 
     def readable(self) -> bool:
         """Return True."""

@@ -76,7 +76,7 @@ async def abort_uploads_of(bucket: ObjectStore, paths: Collection[str]) -> None:
 async def abort_uploads_before(bucket: ObjectStore, moment: datetime) -> None:
     """Abort the uploads of crawls that a store lists and that were begun before the moment. Raises OutputError."""
     for entry in await bucket.unfinished_uploads() if bucket.can_list_uploads else ():
-        if entry.begun_at < moment and _is_of_a_crawl(entry.path):
+        if entry.begun_at < moment and is_written_path(entry.path):
             await bucket.abort_upload(entry.path, entry.upload_id)
 
 
@@ -90,12 +90,12 @@ async def abort_noted_upload(bucket: ObjectStore, note_path: str) -> None:
         checked_upload_id(note.upload_id)
     except ValueError:
         return
-    if _is_of_a_crawl(note.path):
+    if is_written_path(note.path):
         await bucket.abort_upload(note.path, note.upload_id)
 
 
-def _is_of_a_crawl(path: str) -> bool:
-    """Return whether crawls write this path."""
+def is_written_path(path: str) -> bool:
+    """Return whether a crawl writes files of this path: those of other programs are never touched."""
     table, snapshot_id = path.partition("/")[0], snapshot_in_path(path)
     if table in {STAGING, SNAPSHOTS}:
         return True

@@ -13,7 +13,7 @@ import anyio
 
 from crawler.errors import OutputError
 from crawler.snapshot.bucket.unfinished import abort_uploads_of, begun_upload
-from crawler.snapshot.layout import parent, staged, table_folder
+from crawler.snapshot.layout import SNAPSHOTS, staged, table_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ _FILES_AT_ONCE = 4
 _REQUESTS_AT_ONCE = 8
 _LARGEST_PUT_BYTES = 32 * 1024 * 1024
 # At least 5 MiB, and 10,000 of them at most in an object. A multiple of the size of a page of memory.
-_SLICE_BYTES = 8 * 1024 * 1024
+_PIECE_BYTES = 8 * 1024 * 1024
 
 
 class Uploads:
@@ -68,18 +68,7 @@ class Uploads:
         wanted = {file.path: file.bytes for entry in manifest.tables.values() for file in entry.files}
         wanted[manifest.ledger.path] = manifest.ledger.bytes
         folders = [table_folder(table, self._snapshot_id) for table in sorted(manifest.tables)]
-        found: dict[str, int] = {}
-
-        async def look(folder: str) -> None:
-            async with self._files:
-                found.update((entry.path, entry.bytes) for entry in await self._bucket.list(folder))
-
-        try:
-            async with anyio.create_task_group() as tasks:
-                for folder in (*folders, parent(manifest.ledger.path)):
-                    tasks.start_soon(look, folder)
-        except* OutputError as group:
-            raise group.exceptions[0] from None
+        found = {entry.path: entry.bytes for entry in await self._bucket.list_each([*folders, SNAPSHOTS])}
         missing = sorted(path for path, size in wanted.items() if found.get(path) != size)
         if missing:
             raise OutputError(
@@ -99,20 +88,20 @@ class Uploads:
             if size <= _LARGEST_PUT_BYTES:
                 await self._bucket.put(file.path, _mapped(opened, 0, size))
             else:
-                await self._send_in_parts(file.path, opened, size)
+                await self._send_in_pieces(file.path, opened, size)
         path.unlink()
 
-    async def _send_in_parts(self, path: str, opened: BufferedReader, size: int) -> None:
-        async def send_part(number: int, start: int) -> None:
+    async def _send_in_pieces(self, path: str, opened: BufferedReader, size: int) -> None:
+        async def send_piece(number: int, start: int) -> None:
             async with self._requests:
-                await upload.send(number, _mapped(opened, start, min(_SLICE_BYTES, size - start)))
+                await upload.send(number, _mapped(opened, start, min(_PIECE_BYTES, size - start)))
 
         self._has_begun_uploads = True
         async with begun_upload(self._bucket, path) as upload:
             try:
                 async with anyio.create_task_group() as tasks:
-                    for number, start in enumerate(range(0, size, _SLICE_BYTES), 1):
-                        tasks.start_soon(send_part, number, start)
+                    for number, start in enumerate(range(0, size, _PIECE_BYTES), 1):
+                        tasks.start_soon(send_piece, number, start)
             except* OutputError as group:
                 raise group.exceptions[0] from None
             await upload.complete(size)

@@ -1,7 +1,7 @@
-"""One object that is sent in parts side by side, by a multipart upload that is completed or aborted.
+"""One object that is sent in pieces side by side, by a multipart upload that is completed or aborted.
 
-Until then its parts are in no listing of objects, and the store's owner pays for them. Each part is signed with its
-own hash, so that the store accepts no other content.
+Until then its pieces, which S3 calls parts, are in no listing of objects, and the store's owner pays for them. Each
+piece is signed with its own hash, so that the store accepts no other content.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ class MultipartUpload:
             raise OutputError(f"{failure}: the store's answer begins no multipart upload: {NOT_A_STORE}") from None
 
     async def send(self, number: int, body: bytes | mmap) -> None:
-        """Send a part; numbers count from 1. All but the last have at least 5 MiB."""
+        """Send a piece; numbers count from 1. All but the last have at least 5 MiB."""
         query = {"partNumber": str(number), "uploadId": self.upload_id}
         answer = await self._client.ask("PUT", self._key, self._failure, query=query, body=body)
         tag = answer.headers.get("ETag", "")
         if not USABLE_TAG.fullmatch(tag):
-            raise OutputError(f"{self._failure}: the store gives no usable ETag for a part: {NOT_A_STORE}")
+            raise OutputError(f"{self._failure}: the store gives no usable ETag for a piece of it: {NOT_A_STORE}")
         self._tags[number] = tag
 
     async def complete(self, size: int) -> None:
-        """Make the object, of `size` bytes, out of all parts.
+        """Make the object, of `size` bytes, out of all pieces.
 
         The answer may be lost, and a store that has done it before refuses to do it again. So after a failure the
         object is looked for: with this size it is complete.
@@ -70,7 +70,7 @@ class MultipartUpload:
             raise problem
 
     async def abort(self) -> None:
-        """End the upload and remove its parts, unless it has ended."""
+        """End the upload and remove its pieces, unless it has ended."""
         await self._client.delete(self._key, self._failure, {"uploadId": self.upload_id})
 
     async def _is_stored(self, size: int) -> bool:

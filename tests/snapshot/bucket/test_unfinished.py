@@ -23,10 +23,10 @@ LATER = timedelta(days=1, hours=1)
 
 
 @pytest.fixture
-def small_parts(monkeypatch):
-    """A file of more than a page of memory is sent in parts of a page."""
+def small_pieces(monkeypatch):
+    """A file of more than a page of memory is sent in pieces of a page."""
     monkeypatch.setattr("crawler.snapshot.bucket.uploads._LARGEST_PUT_BYTES", 4096)
-    monkeypatch.setattr("crawler.snapshot.bucket.uploads._SLICE_BYTES", 4096)
+    monkeypatch.setattr("crawler.snapshot.bucket.uploads._PIECE_BYTES", 4096)
 
 
 def staged_file(scratch, path=PATH, content=CONTENT) -> PartFile:
@@ -55,7 +55,7 @@ def sent(fake, text):
     return [line for line in fake.fake.requests if text in line]
 
 
-@pytest.mark.usefixtures("small_parts")
+@pytest.mark.usefixtures("small_pieces")
 async def test_a_large_file_is_one_object_and_leaves_neither_upload_nor_note(fake, tmp_path):
     """F58"""
     await send(fake, tmp_path)
@@ -70,10 +70,10 @@ async def test_a_small_file_is_one_put(fake, tmp_path):
     assert fake.fake.requests == [f"PUT lake/x/{PATH}"]
 
 
-@pytest.mark.usefixtures("small_parts")
+@pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("kind", ["refuse", "break", "error", "lose"])
 async def test_whichever_step_fails_the_upload_is_aborted_or_completed(fake, tmp_path, kind):
-    """F100: at each request, once for all its attempts; on OSS an upload whose answer was lost has no part."""
+    """F100: at each request, once for all its attempts; on OSS an upload whose answer was lost has no piece."""
     await send(fake, tmp_path)
     store, steps = fake.fake, len(fake.fake.requests)
     assert steps >= 6
@@ -107,7 +107,7 @@ async def test_whichever_step_fails_the_upload_is_aborted_or_completed(fake, tmp
     assert all(text.startswith("can't write") for text in said)
 
 
-@pytest.mark.usefixtures("small_parts")
+@pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("kind", ["lose", "error"])
 async def test_an_answer_to_the_completion_that_was_lost_is_looked_up(fake, tmp_path, kind):
     """F101: the second attempt is refused with NoSuchUpload, and the object is there."""
@@ -124,7 +124,7 @@ async def test_an_answer_to_the_completion_that_was_lost_is_looked_up(fake, tmp_
     assert (store.uploads, notes(fake)) == ({}, [])
 
 
-@pytest.mark.usefixtures("small_parts")
+@pytest.mark.usefixtures("small_pieces")
 async def test_an_error_in_the_body_of_a_completion_is_an_error(fake, tmp_path):
     """F101: S3 answers 200 at once, and says later in the body how it ended."""
     store = fake.fake
@@ -140,7 +140,7 @@ async def test_an_error_in_the_body_of_a_completion_is_an_error(fake, tmp_path):
     assert (stored(fake), store.uploads, notes(fake)) == (None, {}, [])
 
 
-@pytest.mark.usefixtures("small_parts")
+@pytest.mark.usefixtures("small_pieces")
 async def test_an_object_of_another_size_is_no_completion(fake, tmp_path):
     """F101: another file of this name."""
     store = fake.fake
@@ -157,7 +157,7 @@ async def test_an_object_of_another_size_is_no_completion(fake, tmp_path):
     assert store.uploads == {}
 
 
-@pytest.mark.usefixtures("small_parts")
+@pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("step", ["?partNumber", "?uploadId", "?uploads"])
 async def test_a_cancelled_upload_is_aborted(fake, tmp_path, step):
     """F57, F100: also one whose ID isn't known yet, where the store lists uploads."""
@@ -179,8 +179,8 @@ async def test_a_cancelled_upload_is_aborted(fake, tmp_path, step):
     assert notes(fake) == []
 
 
-@pytest.mark.usefixtures("small_parts")
-async def test_files_and_their_parts_are_sent_side_by_side_and_bounded(fake, tmp_path):
+@pytest.mark.usefixtures("small_pieces")
+async def test_files_and_their_pieces_are_sent_side_by_side_and_bounded(fake, tmp_path):
     store, now, most = fake.fake, 0, 0
     real = store.answer
 
@@ -202,7 +202,7 @@ async def test_files_and_their_parts_are_sent_side_by_side_and_bounded(fake, tmp
 
 
 async def leave_upload(fake, path):
-    """Begin an upload as a process does that is killed after its first part."""
+    """Begin an upload as a process does that is killed after its first piece."""
     upload = begun_upload(fake.bucket(), path)
     await (await upload.__aenter__()).send(1, CONTENT)
     return upload

@@ -16,14 +16,14 @@ import pytest
 from crawler.audit.database import open_snapshot
 from crawler.audit.query import run_query
 from crawler.audit.sql_errors import TableNames
-from crawler.errors import OutputError
+from crawler.errors import ConfigError, OutputError
 from crawler.snapshot import BucketReader
 from crawler.snapshot.bucket import downloads
 from crawler.snapshot.bucket.downloads import download
 from crawler.snapshot.location import bucket_place
 from crawler.snapshot.manifest import PartFile
 from crawler.snapshot.verify import verify_snapshot
-from tests.support.snapshot_fakes import ACCOUNT, NEW
+from tests.support.snapshot_fakes import ACCOUNT, NEW, SCHEMAS
 
 RANGE = 256
 
@@ -206,18 +206,37 @@ async def test_a_changed_part_is_not_read_to_its_end(fake):
     assert fake.fake.requests.count(f"GET lake/x/{path}") == 1
 
 
-async def test_a_query_fetches_the_tables_that_it_names(fake, tmp_path):
+@pytest.mark.parametrize(
+    ("sql", "rows", "tables"),
+    [
+        (f"SELECT count(*) AS n FROM opensearch_apps WHERE account_id = '{ACCOUNT}'", [{"n": 0}], {"opensearch_apps"}),
+        ("WITH f AS (SELECT 1) SELECT count(*) AS n FROM f, fc_functions", [{"n": 3}], {"fc_functions"}),
+        ("SELECT count(*) AS n FROM _scopes", [{"n": 3}], set()),
+        ("SELECT name FROM fc_function", "there is no table 'fc_function': did you mean fc_functions", set()),
+        ("SELECT nonsense FROM fc_functions, fc_function", "there is no table", {"fc_functions"}),
+        ("SELECT FROM WHERE fc_functions", "syntax error", set()),
+        ("SHOW TABLES", [{"name": name} for name in sorted(["_scopes", *SCHEMAS])], set(SCHEMAS)),
+        (
+            "SELECT count(*) AS n FROM information_schema.tables WHERE table_name LIKE 'fc!_%' ESCAPE '!'",
+            [{"n": 1}],
+            set(SCHEMAS),
+        ),
+    ],
+)
+async def test_a_query_fetches_the_tables_that_it_names(fake, sql, rows, tables):
+    """All of them only for a statement about the tables themselves."""
     await fake.write()
 
-    def ask(place, sql):
+    def ask(place):
         snapshot = open_snapshot(place)
-        with run_query(snapshot, sql, TableNames(snapshot, list)) as rows:
-            return [row for batch in rows.batches for row in batch.to_pylist()]
+        with run_query(snapshot, sql, TableNames(snapshot, list)) as found:
+            return [row for batch in found.batches for row in batch.to_pylist()]
 
     fake.fake.requests.clear()
-    assert await fake.read(ask, f"SELECT count(*) AS n FROM opensearch_apps WHERE account_id = '{ACCOUNT}'") == [
-        {"n": 0}
-    ]
-    fetched = [line for line in fake.fake.requests if line.endswith(".parquet")]
-    assert [line for line in fetched if "fc_functions" in line] == []
-    assert len({line for line in fetched if "opensearch_apps" in line}) == 1
+    if isinstance(rows, str):
+        with pytest.raises(ConfigError, match=rows):
+            await fake.read(ask)
+    else:
+        assert await fake.read(ask) == rows
+    parts = [line for line in fake.fake.requests if "snapshot_date=" in line]
+    assert {line.split("/")[2] for line in parts} == tables

@@ -40,6 +40,8 @@ _PATIENCE_S = 45.0
 # The longest listing has five hundred pages.
 _LISTING_PATIENCE_S = 1800.0
 _SMALL_AT_ONCE = 16
+# The answer to a small range may be an error, whose code is shown.
+_ERROR_BYTES = 4096
 _WHOLE = re.compile(r"bytes [0-9]+-[0-9]+/([0-9]{1,18})")
 _CHECK = "check the endpoint"
 _FORBID_OVERWRITE = {"x-oss-forbid-overwrite": "true"}
@@ -167,7 +169,7 @@ class ObjectStore:
         failure = self._failure("read", path)
         named = {"range": f"bytes={start}-{start + length - 1}"}
         try:
-            answer = await self._client.get(self._key(path), failure, length, named)
+            answer = await self._client.get(self._key(path), failure, max(length, _ERROR_BYTES), named)
         except StoreRefusedError as error:
             if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return ObjectRange(b"", start)

@@ -116,7 +116,7 @@ class BucketReader:
     def fetch(self, files: Sequence[PartFile], folder: Path) -> None:
         """Copy files of a manifest below a folder of this machine, side by side.
 
-        Of each at most its size in the manifest is read. Raises OutputError, also if a size or a SHA-256 differs; a
+        Nothing beyond a size in the manifest is asked for. Raises OutputError, also if a size or a SHA-256 differs; a
         file that is there has its SHA-256.
         """
         wait_for(download(self._store, files, folder))

@@ -38,7 +38,7 @@ _STREAMED_BYTES = 4 * 1024 * 1024
 async def download(store: ObjectStore, files: Sequence[PartFile], folder: Path) -> None:
     """Copy files of a manifest below a folder. Each gets its name when its content has the manifest's SHA-256.
 
-    Of each file at most its size in the manifest is read. Raises OutputError, and leaves no part of a file then.
+    Nothing beyond a size in the manifest is asked for. Raises OutputError, and leaves no partial file then.
     """
     copies = [_Copy(store, file, folder / path) for path, file in {file.path: file for file in files}.items()]
     ranges = ((copy, start_at) for copy in copies for start_at in copy.starts())

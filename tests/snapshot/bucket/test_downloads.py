@@ -25,7 +25,7 @@ from crawler.snapshot.manifest import PartFile
 from crawler.snapshot.verify import verify_snapshot
 from tests.support.snapshot_fakes import ACCOUNT, NEW, SCHEMAS
 
-RANGE = 256
+RANGE = 64
 
 
 @pytest.fixture(autouse=True)

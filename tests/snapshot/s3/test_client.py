@@ -219,10 +219,17 @@ async def test_a_pointer_of_ten_gigabytes_is_not_downloaded(answer):
 async def test_of_a_part_at_most_its_size_in_the_manifest_is_read(answer, tmp_path):
     """T41: an object that has grown since isn't downloaded whole."""
     async with hostile_store(answer) as store:
-        with pytest.raises(OutputError, match=r"part-0\.parquet .*what the store sends is larger than 100 bytes"):
+        with pytest.raises(OutputError, match=r"part-0\.parquet .*what the store sends is larger than 4,096 bytes"):
             await asyncio.to_thread(BucketReader(opened(store).place).fetch, [part(100)], tmp_path)
     assert store.asked[0].headers["range"] == "bytes=0-99"
     assert not list((tmp_path / "t").iterdir())
+
+
+async def test_the_code_of_an_error_is_shown_however_small_the_part_is(tmp_path):
+    answer = said(b"<Error><Code>AccessDenied</Code></Error>", status="403 Forbidden")
+    async with hostile_store(answer) as store:
+        with pytest.raises(OutputError, match="the store answered 403 AccessDenied"):
+            await asyncio.to_thread(BucketReader(opened(store).place).fetch, [part(3)], tmp_path)
 
 
 async def test_a_large_part_is_read_in_ranges_and_compared(tmp_path, monkeypatch):

@@ -65,7 +65,7 @@ _LOCKS = (
 class OpenSnapshot:
     """One committed snapshot. `ledger` has one row per scope, including tables that were only read for child lists.
 
-    `root` is the folder of its files: for a bucket, a temporary one, into which files are fetched on first use. It is
+    `root` is the folder of its files: for a bucket, a temporary one, into which `fetch` copies files, and which is
     removed when the process ends.
     """
 
@@ -90,7 +90,16 @@ class OpenSnapshot:
 
     def files(self, table: str) -> list[str]:
         """Return the paths of a table's Parquet files. A table without rows has one file with the schema."""
+        self.fetch([table])
         return [self.local_path(file) for file in self.manifest.tables[table].files]
+
+    def fetch(self, tables: Iterable[str], *, with_ledger: bool = False) -> None:
+        """Fetch all files of these tables, those that the snapshot has, from its bucket. Side by side in one call.
+
+        Raises OutputError if one can't be fetched, or isn't what the manifest names.
+        """
+        entries = [self.manifest.tables[table] for table in tables if table in self.manifest.tables]
+        self._fetch([*(file for entry in entries for file in entry.files), *[self.manifest.ledger] * with_ledger])
 
     def paths(self) -> list[str]:
         """Return the absolute paths of all files of the manifest, also of those that haven't been fetched."""
@@ -103,12 +112,15 @@ class OpenSnapshot:
 
         Raises OutputError if it can't be fetched, or if something else than a regular file is in its place.
         """
-        path = self.root / file.path
         if self.bucket is None:
             check_regular(self.root, file.path)
-        elif not path.exists():
-            self.bucket.fetch(file, path)
-        return str(path)
+        self._fetch([file])
+        return str(self.root / file.path)
+
+    def _fetch(self, files: Sequence[PartFile]) -> None:
+        missing = [file for file in files if not (self.root / file.path).exists()] if self.bucket is not None else []
+        if self.bucket is not None and missing:
+            self.bucket.fetch(missing, self.root)
 
 
 def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnapshot:
@@ -208,7 +220,9 @@ def connect(
     connection = duckdb.connect(config=_AT_CONNECTING)
     try:
         connection.register_filesystem(SnapshotFiles([path for found in (snapshot, *others) for path in found.paths()]))
-        for table in snapshot.manifest.tables if tables is None else tables:
+        names = list(snapshot.manifest.tables if tables is None else tables)
+        snapshot.fetch(names, with_ledger=True)
+        for table in names:
             create_view(connection, table, snapshot.files(table))
         create_view(connection, SCOPES_VIEW, [snapshot.local_path(snapshot.manifest.ledger)])
         for name, value in {**_SETTINGS, **settings}.items():

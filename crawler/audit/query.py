@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crawler.audit.database import SCOPES_VIEW, open_result, parser, session
+from crawler.audit.database import open_result, parser, session
 from crawler.audit.exact_types import exact_columns
 from crawler.audit.sql_errors import translate_failure, translate_rejection
 from crawler.audit.sql_guard import ACCEPTED, check_only_reads
@@ -123,21 +123,19 @@ def _select_and_explain(connection: duckdb.DuckDBPyConnection, statement: Statem
 
 def _tables_to_open(snapshot: OpenSnapshot, statement: Statement) -> list[str] | None:
     """Return the tables that a statement reads; None for all. No other table is opened or fetched."""
-    names = _mentioned_tables(statement)
-    # No name, or an unknown one: the statement may be about the tables themselves (SHOW TABLES).
-    if not names or not names <= {*snapshot.manifest.tables, SCOPES_VIEW} or "query_table" in statement.sql.lower():
-        return None
-    return sorted(names - {SCOPES_VIEW})
-
-
-def _mentioned_tables(statement: Statement) -> set[str]:
-    """Return the lowercase names that one statement reads from; empty if it can't be parsed. Opens no file."""
     import duckdb
 
     with parser() as connection:
         try:
             # Checked first: to find the names, DuckDB binds the statement in part.
             check_only_reads(connection, _select_and_explain(connection, statement)[0], statement)
-            return {name.lower() for name in connection.get_table_names(statement.sql)}
+            names = {name.lower() for name in connection.get_table_names(statement.sql)}
+        except duckdb.ParserException:
+            return []  # it is refused for the same reason when it is to run
         except duckdb.Error:
-            return set()
+            names = set()
+        views = connection.execute("SELECT lower(view_name) FROM duckdb_views() WHERE internal").fetchall()
+    # No name, or one of DuckDB's views: the statement may be about the tables themselves (SHOW TABLES).
+    if not names or names & {name for (name,) in views} or "query_table" in statement.sql.lower():
+        return None
+    return sorted(names & snapshot.manifest.tables.keys())

@@ -1,7 +1,6 @@
 """One bucket: objects are put whole, created once, swapped, listed, deleted. `crawler.snapshot.s3` sends the requests.
 
-Parts are bounded in size, so that each is one PUT: no failure can leave a multipart upload, and an object is whole or
-doesn't exist. Nothing is sent as aws-chunked.
+An object is whole or doesn't exist, whether it is one PUT or a multipart upload. Nothing is sent as aws-chunked.
 
 S3 protects an object from being overwritten by If-None-Match and swaps it by If-Match. OSS answers 501 to both. There,
 an object is created as a copy of one that was put under `_staging`, with `x-oss-forbid-overwrite`, which is signed.
@@ -23,10 +22,11 @@ import anyio
 from crawler.errors import OutputError
 from crawler.snapshot.layout import LATEST, STAGING
 from crawler.snapshot.limits import LINE_BYTES, MANIFEST_BYTES
-from crawler.snapshot.s3.client import NoAnswerError, S3Client, StoreRefusedError
+from crawler.snapshot.s3.client import USABLE_TAG, NoAnswerError, S3Client, StoreRefusedError
+from crawler.snapshot.s3.multipart import MultipartUpload
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from mmap import mmap
 
@@ -39,9 +39,11 @@ _CREATE_ATTEMPTS = 3
 _PATIENCE_S = 45.0
 # The longest listing has five hundred pages.
 _LISTING_PATIENCE_S = 1800.0
-_REMOVALS_AT_ONCE = 16
-# A tag is sent back in a header.
-_TAG = re.compile(r'(?:W/)?"?[!#-~]{1,1024}"?')
+_SMALL_AT_ONCE = 16
+# The answer to a small range may be an error, whose code is shown.
+_ERROR_BYTES = 4096
+_WHOLE = re.compile(r"bytes [0-9]+-[0-9]+/([0-9]{1,18})")
+_CHECK = "check the endpoint"
 _FORBID_OVERWRITE = {"x-oss-forbid-overwrite": "true"}
 
 
@@ -56,6 +58,23 @@ class StoredObject:
     path: str
     bytes: int
     modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedUpload:
+    """A multipart upload that was begun and not ended, the path of its object relative to the output."""
+
+    path: str
+    upload_id: str
+    begun_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRange:
+    """A range of an object, shorter or empty where the object ends before, and the size of the whole object."""
+
+    data: bytes
+    object_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +103,11 @@ class ObjectStore:
     @property
     def can_swap(self) -> bool:
         """Whether an object can be replaced on condition that it hasn't changed."""
+        return self.place.kind == "s3"
+
+    @property
+    def can_list_uploads(self) -> bool:
+        """Whether the store lists unfinished uploads: OSS doesn't, by the S3 protocol."""
         return self.place.kind == "s3"
 
     async def put(self, path: str, data: bytes | mmap) -> None:
@@ -134,25 +158,69 @@ class ObjectStore:
             try:
                 answer = await self._client.get(self._key(path), failure, most_bytes)
             except StoreRefusedError as error:
-                if error.status == HTTPStatus.NOT_FOUND and error.code != "NoSuchBucket":
+                if _is_missing(error):
                     return None
                 raise
         tag = answer.headers.get("ETag", "")
-        return Content(answer.body, tag if _TAG.fullmatch(tag) else "")
+        return Content(answer.body, tag if USABLE_TAG.fullmatch(tag) else "")
 
-    async def read_range(self, path: str, start: int, length: int) -> bytes:
-        """Return a range of an object; shorter or empty where the object ends before. Raises OutputError."""
+    async def read_range(self, path: str, start: int, length: int) -> ObjectRange:
+        """Return a range of an object, of at least a byte. FileNotFoundError if there is no such object."""
         failure = self._failure("read", path)
         named = {"range": f"bytes={start}-{start + length - 1}"}
         try:
-            answer = await self._client.get(self._key(path), failure, length, named)
+            answer = await self._client.get(self._key(path), failure, max(length, _ERROR_BYTES), named)
         except StoreRefusedError as error:
             if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return b""
+                return ObjectRange(b"", start)
+            if _is_missing(error):
+                raise FileNotFoundError(f"{failure}: it isn't there") from None
             raise
-        if answer.status != HTTPStatus.PARTIAL_CONTENT and start:
-            raise OutputError(f"{failure}: the store ignores ranges, which every S3 server knows; check the endpoint")
-        return answer.body
+        if answer.status != HTTPStatus.PARTIAL_CONTENT:
+            if start:
+                raise OutputError(f"{failure}: the store ignores ranges, which every S3 server knows; {_CHECK}")
+            return ObjectRange(answer.body, len(answer.body))
+        whole = _WHOLE.fullmatch(answer.headers.get("Content-Range", ""))
+        if whole is None:
+            raise OutputError(f"{failure}: the store doesn't say how large the object is; {_CHECK}")
+        return ObjectRange(answer.body, int(whole[1]))
+
+    async def begin_upload(self, path: str) -> MultipartUpload:
+        """Begin a multipart upload of an object. The caller completes or aborts it."""
+        return await MultipartUpload.begin(self._client, self._key(path), self._failure("write", path))
+
+    async def abort_upload(self, path: str, upload_id: str) -> None:
+        """Abort a multipart upload that another process began, unless it has ended."""
+        failure = self._failure("abort the upload of", path)
+        with _patience(failure):
+            await MultipartUpload(self._client, self._key(path), upload_id, failure).abort()
+
+    async def unfinished_uploads(self) -> list[UnfinishedUpload]:
+        """Return the multipart uploads below the output that haven't ended. Only if `can_list_uploads`."""
+        base = f"{self.place.prefix}/" if self.place.prefix else ""
+        failure = f"can't list the unfinished uploads in {self.place.uri}"
+        with _patience(failure, _LISTING_PATIENCE_S):
+            return [
+                UnfinishedUpload(entry.key.removeprefix(base), entry.upload_id, entry.begun_at)
+                async for page in self._client.list_uploads(base, failure)
+                for entry in page.uploads
+            ]
+
+    async def list_each(self, folders: Iterable[str]) -> list[StoredObject]:
+        """Return all objects below these folders, which are listed side by side."""
+        found, limiter = list[StoredObject](), anyio.CapacityLimiter(_SMALL_AT_ONCE)
+
+        async def look(folder: str) -> None:
+            async with limiter:
+                found.extend(await self.list(folder))
+
+        try:
+            async with anyio.create_task_group() as tasks:
+                for folder in folders:
+                    tasks.start_soon(look, folder)
+        except* OutputError as group:
+            raise group.exceptions[0] from None
+        return found
 
     async def list(self, folder: str) -> list[StoredObject]:
         """Return all objects below a folder, sorted by path."""
@@ -165,7 +233,7 @@ class ObjectStore:
 
     async def delete(self, paths: Sequence[str]) -> None:
         """Remove objects, those that exist."""
-        limiter, failures = anyio.CapacityLimiter(_REMOVALS_AT_ONCE), list[OutputError]()
+        limiter, failures = anyio.CapacityLimiter(_SMALL_AT_ONCE), list[OutputError]()
 
         async def remove(path: str) -> None:
             async with limiter:
@@ -230,6 +298,10 @@ class ObjectStore:
             return await self.read(path)
         except OutputError as error:
             raise UncertainError(str(error)) from error
+
+
+def _is_missing(error: StoreRefusedError) -> bool:
+    return error.status == HTTPStatus.NOT_FOUND and error.code != "NoSuchBucket"
 
 
 def _is_condition(error: StoreRefusedError) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from crawler.errors import OutputError
 from crawler.local_files import UnfitFileError, open_below, open_folder, read_at_most, reason_of
 from crawler.snapshot import manifest as manifests
+from crawler.snapshot.bucket.downloads import StreamedObject, download
 from crawler.snapshot.disk import first_names
 from crawler.snapshot.layout import LATEST, SNAPSHOTS, checksum_path, is_snapshot_id, manifest_path
 from crawler.snapshot.ledger import decode_ledger
@@ -19,16 +21,12 @@ from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.s3.connection import wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
-    from io import BufferedReader
 
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.location import BucketLocation
     from crawler.snapshot.manifest import CrawlSelection, Manifest, PartFile
-
-
-# One request of a download.
-_RANGE_BYTES = 16 * 1024 * 1024
 
 
 class Storage(Protocol):
@@ -66,7 +64,7 @@ class Folder:
         except OSError as error:
             raise _unreadable(f"{path} of {self.root}", error) from error
 
-    def opened(self, path: str) -> BufferedReader:
+    def opened(self, path: str) -> io.BufferedReader:
         """Open a file to read. Raises OSError, see `local_files.reason_of`."""
         return os.fdopen(open_below(self.root, path), "rb")
 
@@ -115,25 +113,17 @@ class BucketReader:
         """See `Storage.folders`."""
         return wait_for(self._store.list_here(folder)).folders
 
-    def fetch(self, file: PartFile, to: Path) -> None:
-        """Copy a file of a manifest to this machine, of which at most its size in the manifest is read.
+    def fetch(self, files: Sequence[PartFile], folder: Path) -> None:
+        """Copy files of a manifest below a folder of this machine, side by side.
 
-        Raises OutputError, also if its size or its SHA-256 differs.
+        Nothing beyond a size in the manifest is asked for. Raises OutputError, also if a size or a SHA-256 differs; a
+        file that is there has its SHA-256.
         """
-        to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial, digest = to.with_name(f"{to.name}.partial"), hashlib.sha256()
-        with partial.open("wb") as written:
-            for start in range(0, file.bytes, _RANGE_BYTES):
-                length = min(_RANGE_BYTES, file.bytes - start)
-                chunk = wait_for(self._store.read_range(file.path, start, length))
-                written.write(chunk)
-                digest.update(chunk)
-                if len(chunk) != length:
-                    break
-            is_whole = written.tell() == file.bytes
-        if not is_whole or digest.hexdigest() != file.sha256:
-            raise OutputError(f"{file.path} isn't what its manifest names: it was changed or damaged after its commit")
-        partial.rename(to)
+        wait_for(download(self._store, files, folder))
+
+    def opened(self, path: str) -> io.BufferedReader:
+        """Open a file to read by ranges. Raises FileNotFoundError and OutputError."""
+        return io.BufferedReader(StreamedObject(self._store, path))
 
 
 OutputLocation = Path | BucketReader

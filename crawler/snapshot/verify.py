@@ -172,10 +172,10 @@ def _wrong_file(
 ) -> str:
     """Return how the file differs from the manifest; empty if it doesn't. `owners`: size and hash → path.
 
-    A file whose size no file of the manifest has isn't read: it may be of any size.
+    A file whose size no file of the manifest has isn't read to its end: it may be of any size.
     """
     try:
-        with _opened(root, file.path, max(sizes, default=0) or file.bytes) as stream:
+        with _opened(root, file.path) as stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(0)
             if size != file.bytes and size not in sizes:
@@ -256,14 +256,9 @@ def _check_latest(root: OutputLocation, verdicts: Iterable[VerifyResult]) -> Ite
         yield BadFile(LATEST, f"names {named}, and the newest complete snapshot is {complete[0]}")
 
 
-def _opened(root: OutputLocation, path: str, limit: int) -> io.BufferedIOBase:
-    """Open a file to read; one of a bucket, of at most `limit` bytes, is read. Raises OSError or OutputError."""
-    if isinstance(root, Path):
-        return Folder(root).opened(path)
-    content = storage_of(root).read(path, limit)
-    if content is None:
-        raise FileNotFoundError
-    return io.BytesIO(content)
+def _opened(root: OutputLocation, path: str) -> io.BufferedReader:
+    """Open a file to read; one of a bucket is read by ranges. Raises OSError or OutputError."""
+    return (Folder(root) if isinstance(root, Path) else root).opened(path)
 
 
 def _content(root: OutputLocation, path: str, limit: int) -> tuple[bytes | None, str]:

@@ -99,16 +99,19 @@ class FakeStore:
 
     `fault` is called before each request with its number from 1, method and key. It may return "refuse" (403), "break"
     (the connection, before the request is done), "lose" (done, and the connection breaks), "error" (done, and the
-    response is 500), "hang" (no response), else None.
+    response is 500), "hang" (no response), else None. "refuse in the body" is a 200 that says in its body that nothing
+    was done.
     """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.objects: dict[str, tuple[bytes, datetime]] = {}
+        self.uploads: dict[str, tuple[str, datetime, dict[int, bytes]]] = {}
         self.requests: list[str] = []
         self.fault: Callable[[int, str, str], str | None] = lambda number, method, key: None
         self.ignores_conditions = False
         self.age = timedelta()
+        self.least_part_bytes = 0
 
     def put(self, key: str, data: bytes) -> None:
         # In milliseconds, as stores return it.
@@ -122,13 +125,19 @@ class FakeStore:
         if self.kind == "oss" and not request.host.startswith(f"{BUCKET}."):
             return failure(403, "SecondLevelDomainForbidden")
         key = path if self.kind == "oss" else path.removeprefix(f"{BUCKET}").lstrip("/")
-        self.requests.append(f"{request.method} {key}")
+        parameters = {name: values[0] for name, values in parse_qs(target.query, keep_blank_values=True).items()}
+        action = next((name for name in ("uploads", "partNumber", "uploadId") if name in parameters), "")
+        self.requests.append(f"{request.method} {key}{f'?{action}' if action else ''}")
         kind = self.fault(len(self.requests), request.method, key)
         if kind == "refuse":
             return failure(403, "AccessDenied")
+        if kind == "refuse in the body":
+            return web.Response(text="\n\n<Error><Code>InternalError</Code></Error>")
         if kind != "break":
-            refusal = self.refusal(request, body)
-            done = refusal or self.carry_out(request, key, body, parse_qs(target.query))
+            done = self.refusal(request, body, action)
+            if done is None and action:
+                done = self.carry_out_upload(request.method, key, body, parameters)
+            done = done or self.carry_out(request, key, body, parse_qs(target.query))
             if kind is None:
                 return done
             if kind == "error":
@@ -141,7 +150,7 @@ class FakeStore:
             request.transport.abort()
         return web.Response()
 
-    def refusal(self, request: web.Request, body: bytes) -> web.Response | None:
+    def refusal(self, request: web.Request, body: bytes, action: str) -> web.Response | None:
         headers = request.headers
         if signature(request) != headers.get("Authorization", "").rpartition("Signature=")[2]:
             return failure(403, "SignatureDoesNotMatch")
@@ -150,9 +159,58 @@ class FakeStore:
         if self.kind == "oss":
             if request.method == "PUT" and {"if-match", "if-none-match"} & {name.lower() for name in headers}:
                 return failure(501, "NotImplemented")
-            if request.method == "POST":
+            # The S3 protocol of OSS has no listing of uploads.
+            if (request.method == "POST" and not action) or (request.method, action) == ("GET", "uploads"):
                 return failure(501, "NotImplemented")
         return None
+
+    def carry_out_upload(self, method: str, key: str, body: bytes, query: dict[str, str]) -> web.Response:
+        """Begin, send a part, complete, abort or list multipart uploads, as S3 and OSS do."""
+        upload_id = query.get("uploadId", "")
+        if method == "GET":
+            return self.listed_uploads(query.get("prefix", ""), query.get("upload-id-marker", ""))
+        if "uploads" in query:
+            upload_id = f"{len(self.requests)}/+id"
+            self.uploads[upload_id] = key, datetime.now(UTC) - self.age, {}
+            found = f"<UploadId>{upload_id}</UploadId>"
+            return web.Response(text=f"<InitiateMultipartUploadResult>{found}</InitiateMultipartUploadResult>")
+        if upload_id not in self.uploads or self.uploads[upload_id][0] != key:
+            return failure(404, "NoSuchUpload")
+        parts = self.uploads[upload_id][2]
+        if method == "PUT":
+            parts[int(query["partNumber"])] = body
+            return web.Response(headers={"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
+        if method == "POST":
+            listed = re.findall("<PartNumber>(.*?)</PartNumber><ETag>(.*?)</ETag>", body.decode())
+            wanted = [(int(number), tag.replace("&quot;", '"')) for number, tag in listed]
+            if wanted != [(number, f'"{hashlib.md5(data).hexdigest()}"') for number, data in sorted(parts.items())]:
+                return failure(400, "InvalidPart")
+            if any(len(data) < self.least_part_bytes for number, data in parts.items() if number != len(parts)):
+                return failure(400, "EntityTooSmall")
+            self.put(key, b"".join(data for _, data in sorted(parts.items())))
+        del self.uploads[upload_id]
+        if method == "DELETE":
+            return web.Response(status=204)
+        return web.Response(text="\n\n<CompleteMultipartUploadResult></CompleteMultipartUploadResult>")
+
+    def listed_uploads(self, prefix: str, after: str) -> web.Response:
+        """Answer with a page of two uploads."""
+        found = sorted((key, upload_id, at) for upload_id, (key, at, _) in self.uploads.items())
+        found = [entry for entry in found if entry[0].startswith(prefix)]
+        start = next((n + 1 for n, entry in enumerate(found) if entry[1] == after), 0)
+        rows = "".join(
+            f"<Upload><Key>{escape(key)}</Key><UploadId>{upload_id}</UploadId>"
+            f"<Initiated>{at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}</Initiated></Upload>"
+            for key, upload_id, at in found[start : start + 2]
+        )
+        more = "<IsTruncated>false</IsTruncated>"
+        if len(found) > start + 2:
+            key, upload_id, _ = found[start + 1]
+            markers = (
+                f"<NextKeyMarker>{escape(key)}</NextKeyMarker><NextUploadIdMarker>{upload_id}</NextUploadIdMarker>"
+            )
+            more = f"<IsTruncated>true</IsTruncated>{markers}"
+        return web.Response(text=f"<ListMultipartUploadsResult>{more}{rows}</ListMultipartUploadsResult>")
 
     def carry_out(self, request: web.Request, key: str, body: bytes, query: dict[str, list[str]]) -> web.Response:
         found = self.objects.get(key)
@@ -176,7 +234,15 @@ class FakeStore:
                 return self.listing(query)
             case "GET" if found:
                 at = found[1].strftime("%a, %d %b %Y %H:%M:%S GMT")
-                return web.Response(body=found[0], headers={"ETag": tag, "Last-Modified": at})
+                headers, wanted = {"ETag": tag, "Last-Modified": at}, request.headers.get("Range", "")
+                if not wanted:
+                    return web.Response(body=found[0], headers=headers)
+                first, last = map(int, wanted.removeprefix("bytes=").split("-"))
+                if first >= len(found[0]):
+                    return failure(416, "InvalidRange")
+                body = found[0][first : last + 1]
+                headers["Content-Range"] = f"bytes {first}-{first + len(body) - 1}/{len(found[0])}"
+                return web.Response(status=206, body=body, headers=headers)
             case "DELETE":
                 self.objects.pop(key, None)
                 return web.Response(status=204)
@@ -240,7 +306,11 @@ def sha256(text: str) -> str:
 async def served(store: FakeStore) -> AsyncIterator[dict[str, str]]:
     """Serve the fake on loopback; yield its environment. OSS has the bucket in the host, a name that means loopback."""
     application = web.Application(client_max_size=1 << 30)
-    application.router.add_route("*", "/{path:.*}", store.answer)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await store.answer(request)  # a test may have replaced it
+
+    application.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

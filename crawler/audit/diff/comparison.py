@@ -83,6 +83,8 @@ def compare(
     """
     pairs = pair_scopes(old.ledger, new.ledger)
     chosen = [table for table in pairs if tables is None or table in tables]
+    for snapshot in (old, new):
+        snapshot.fetch(chosen)
     with open_reader(old, new) as reader:
         yield {
             table: TableDiff(table, pairs[table], keys.get(table, TableKey()), (old, new), reader) for table in chosen

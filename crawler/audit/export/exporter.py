@@ -195,6 +195,7 @@ def _exported_files(folder: Path) -> set[str]:
 
 def _check_files(snapshot: OpenSnapshot, chosen: Sequence[str]) -> None:
     """Raise OutputError for a file that differs from the manifest, because the export names the manifest as origin."""
+    snapshot.fetch(chosen)
     for table in chosen:
         for file in snapshot.manifest.tables[table].files:
             path = snapshot.local_path(file)

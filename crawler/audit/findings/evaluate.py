@@ -53,7 +53,9 @@ def evaluate_findings(
     ConfigError for a user's finding whose SQL doesn't run, OutputError if a file of the snapshot can't be read.
     """
     with session(snapshot, ()) as connection:
-        for table in sorted({table for finding in findings for table in (*finding.tables, *finding.lookups)}):
+        tables = sorted({table for finding in findings for table in (*finding.tables, *finding.lookups)})
+        snapshot.fetch(tables)
+        for table in tables:
             _create_table_view(connection, snapshot, catalog, table)
         return [_evaluate_one(connection, snapshot, finding, max_rows) for finding in findings]
 

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from crawler.snapshot.object_store import ObjectStore
     from crawler.snapshot.rows.row_buffer import RowBuffer
 
-# One PUT per part: S3 accepts 5 GiB in one PUT, and the parts that are being sent are in memory.
+# Beyond this size, a list continues in another part.
 MAX_PART_BYTES = 32 * 1024 * 1024
-_CLEANING_S = 8.0
+_CLEANING_S = 6.0
 
 
 class BucketDestination:
@@ -145,6 +145,7 @@ class BucketDestination:
         manifest = await buffer.run(assemble_blocking)
         files = [file for entry in manifest.tables.values() for file in entry.files]
         await self.deliver(buffer, [*files, manifest.ledger])
+        await self._uploads.end()
         await self._uploads.raise_unless_stored(manifest)
         return manifest
 
@@ -165,6 +166,7 @@ class BucketDestination:
         if not self._is_released and not self._is_committed:
             with anyio.move_on_after(_CLEANING_S, shield=True), suppress(OutputError):
                 await self._bucket.delete([*sorted(self._uploads.paths), checksum_path(self.snapshot_id)])
+                await self._uploads.end()
                 await self._bucket.delete([staged(self.snapshot_id)])
         await self._release()
 

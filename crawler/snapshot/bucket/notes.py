@@ -12,6 +12,7 @@ import msgspec
 from crawler.errors import OutputBusyError, OutputError
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.bucket.latest import advance_latest
+from crawler.snapshot.bucket.unfinished import abort_noted_upload, abort_uploads_before
 from crawler.snapshot.layout import (
     SNAPSHOTS,
     STAGING,
@@ -52,15 +53,18 @@ async def put_note(bucket: ObjectStore, snapshot_id: str, tables: list[str]) -> 
 async def clean_up_others(bucket: ObjectStore, now: datetime) -> list[str]:
     """Finish the snapshots that have a note, and return the IDs of those that were committed. Raises OutputError.
 
-    LATEST moves to a committed one. Files that were left a day ago or earlier without a commit are removed.
+    LATEST moves to a committed one. Files and multipart uploads that were left a day ago or earlier without a commit
+    are removed.
     """
     completed = []
+    await abort_uploads_before(bucket, now - _ABANDONED_AFTER)
     for entry in await bucket.list(STAGING):
         snapshot_id = entry.path.removeprefix(f"{STAGING}/")
         if pruned_id(snapshot_id):
             continue
         if not is_snapshot_id(snapshot_id):
             if now - entry.modified_at > _ABANDONED_AFTER:
+                await abort_noted_upload(bucket, entry.path)
                 await bucket.delete([entry.path])
             continue
         found = await bucket.read(manifest_path(snapshot_id))

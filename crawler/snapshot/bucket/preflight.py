@@ -43,3 +43,13 @@ async def _try_steps(bucket: ObjectStore, probe: str) -> None:
         await bucket.swap(probe, b"third", found) and not await bucket.swap(probe, b"fourth", found)
     ):
         raise OutputError(f"{uri} ignores If-Match; its server can't swap an object safely")
+    await _try_upload(bucket, f"{probe}-upload")
+
+
+async def _try_upload(bucket: ObjectStore, path: str) -> None:
+    """Try what ends the multipart upload of a large file if its crawl fails, before the upload is begun if possible."""
+    if bucket.can_list_uploads:
+        await bucket.unfinished_uploads()
+    upload = await bucket.begin_upload(path)
+    with anyio.CancelScope(shield=True):
+        await bucket.abort_upload(path, upload.upload_id)

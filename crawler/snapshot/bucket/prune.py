@@ -14,7 +14,8 @@ import anyio.to_thread
 from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.bucket.notes import clean_up_others
-from crawler.snapshot.layout import STAGING, checksum_path, manifest_path, pruned, pruned_id
+from crawler.snapshot.bucket.unfinished import is_written_path
+from crawler.snapshot.layout import STAGING, checksum_path, manifest_path, pruned, pruned_id, table_folder
 from crawler.snapshot.prune_plan import expire_from, plan_prune
 
 if TYPE_CHECKING:
@@ -71,5 +72,8 @@ async def _finish(bucket: ObjectStore, manifest: Manifest) -> None:
     snapshot_id = manifest.snapshot_id
     await bucket.delete([manifest_path(snapshot_id)])
     await bucket.delete([file.path for entry in manifest.tables.values() for file in entry.files])
+    # A crawl that was given up may have left parts beside them: a request that it had sent was carried out late.
+    folders = [table_folder(table, snapshot_id) for table in manifest.tables]
+    await bucket.delete([entry.path for entry in await bucket.list_each(folders) if is_written_path(entry.path)])
     await bucket.delete([manifest.ledger.path, checksum_path(snapshot_id)])
     await bucket.delete([pruned(snapshot_id)])

@@ -21,7 +21,7 @@ import anyio.to_thread
 
 from crawler.errors import ApiError, CrawlError, OutputError
 from crawler.snapshot.s3.connection import StoreAnswer, StoreRequest, exchange
-from crawler.snapshot.s3.listing import ListingPage, parse_listing
+from crawler.snapshot.s3.listing import ListingPage, parse_listing, parse_uploads
 from crawler.snapshot.s3.machine_role import MachineKeys
 from crawler.snapshot.s3.signing import EMPTY_SHA256, encoded_path, encoded_query, signed_headers
 from crawler.text import escape_control
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,64})</Code>")
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
+# An ETag is sent back, in a header or in XML.
+USABLE_TAG = re.compile(r'(?:W/)?"?[!#-~]{1,1024}"?')
 # Answers without an object: an error, or the result of a copy.
 _SMALL_BYTES = 1024 * 1024
 # A thousand entries with keys of a kibibyte.
@@ -45,7 +47,7 @@ _MOST_LISTED = 500_000
 _LARGE_BYTES = 1024 * 1024
 _SMALL_TIMEOUT_S = 30.0
 _LARGE_TIMEOUT_S = 300.0
-_NOT_A_STORE = "it isn't an S3 server, or is damaged; check the endpoint"
+NOT_A_STORE = "it isn't an S3 server, or is damaged; check the endpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,59 +100,66 @@ class S3Client:
     async def put(
         self, key: str, body: bytes | mmap, failure: str, headers: Mapping[str, str] | None = None
     ) -> StoreAnswer:
-        """Put an object by one request, however large it is."""
-        return await self._ask("PUT", key, failure, body=body, headers=headers)
+        """Put an object by one request, however large it is. See `multipart` for several requests side by side."""
+        return await self.ask("PUT", key, failure, body=body, headers=headers)
 
     async def copy(self, source: str, key: str, failure: str, headers: Mapping[str, str]) -> None:
-        """Copy an object within the bucket. A store may answer 200 and say in the body that it failed."""
+        """Copy an object within the bucket."""
         named = {"x-amz-copy-source": encoded_path(f"{self.place.bucket}/{source}"), **headers}
-        answer = await self._ask("PUT", key, failure, headers=named)
-        if code := _code(answer):
-            raise NoAnswerError(f"{failure}: the store answered {answer.status} {code}")
+        await self.ask("PUT", key, failure, headers=named, is_long=True)
 
     async def get(
         self, key: str, failure: str, most_bytes: int, headers: Mapping[str, str] | None = None
     ) -> StoreAnswer:
         """Return an object, or the range that the headers name. Raises OutputError if it is larger than the bound."""
-        return await self._ask("GET", key, failure, headers=headers, most_bytes=most_bytes)
+        return await self.ask("GET", key, failure, headers=headers, most_bytes=most_bytes)
 
-    async def delete(self, key: str, failure: str) -> None:
-        """Remove an object if it exists."""
+    async def delete(self, key: str, failure: str, query: Mapping[str, str] | None = None) -> None:
+        """Remove an object, or the upload of it that the query names, if it exists."""
         try:
-            await self._ask("DELETE", key, failure)
+            await self.ask("DELETE", key, failure, query=query)
         except StoreRefusedError as error:
             if error.status != HTTPStatus.NOT_FOUND or error.code == "NoSuchBucket":
                 raise
 
     async def list(self, prefix: str, failure: str, delimiter: str = "") -> AsyncIterator[ListingPage]:
         """Yield the pages of a listing, of which no store can make an endless one. Raises OutputError for a loop."""
-        query, seen, listed = {"list-type": "2", "prefix": prefix}, {""}, 0
-        if delimiter:
-            query["delimiter"] = delimiter
-        for _ in range(_MOST_PAGES):
-            answer = await self._ask("GET", "", failure, query=query, most_bytes=_LISTING_BYTES)
-            try:
-                page = parse_listing(answer.body)
-            except (ValueError, OverflowError, RecursionError):
-                raise OutputError(f"{failure}: the store's answer is no listing: {_NOT_A_STORE}") from None
-            named = [entry.key for entry in page.objects] + page.prefixes
-            if not all(name.startswith(prefix) for name in named):
-                raise OutputError(f"{failure}: the store lists objects that weren't asked for: {_NOT_A_STORE}")
+        query = {"list-type": "2", "prefix": prefix, **({"delimiter": delimiter} if delimiter else {})}
+        async for page in self._pages(query, failure, parse_listing):
             yield page
-            listed += len(named)
-            if not page.next_token:
+
+    async def list_uploads(self, prefix: str, failure: str) -> AsyncIterator[ListingPage]:
+        """Yield the pages of the multipart uploads that were begun and not ended, as `list` does."""
+        async for page in self._pages({"uploads": "", "prefix": prefix}, failure, parse_uploads):
+            yield page
+
+    async def _pages(
+        self, query: dict[str, str], failure: str, parse: Callable[[bytes], ListingPage]
+    ) -> AsyncIterator[ListingPage]:
+        seen, listed, more = set[tuple[str, ...]](), 0, dict[str, str]()
+        for _ in range(_MOST_PAGES):
+            answer = await self.ask("GET", "", failure, query={**query, **more}, most_bytes=_LISTING_BYTES)
+            try:
+                page = parse(answer.body)
+            except (ValueError, OverflowError, RecursionError):
+                raise OutputError(f"{failure}: the store's answer is no listing: {NOT_A_STORE}") from None
+            if not all(name.startswith(query["prefix"]) for name in page.names):
+                raise OutputError(f"{failure}: the store lists objects that weren't asked for: {NOT_A_STORE}")
+            yield page
+            listed += len(page.names)
+            more = page.next_query
+            if not more:
                 return
-            if page.next_token in seen:
-                raise OutputError(f"{failure}: the store's listing repeats itself and has no end: {_NOT_A_STORE}")
-            seen.add(page.next_token)
-            query["continuation-token"] = page.next_token
+            if tuple(more.values()) in seen:
+                raise OutputError(f"{failure}: the store's listing repeats itself and has no end: {NOT_A_STORE}")
+            seen.add(tuple(more.values()))
             if listed > _MOST_LISTED:
                 break
         raise OutputError(
             f"{failure}: the listing doesn't end after {listed:,} objects; remove what doesn't belong there"
         )
 
-    async def _ask(
+    async def ask(
         self,
         method: str,
         key: str,
@@ -160,14 +169,20 @@ class S3Client:
         body: bytes | mmap = b"",
         headers: Mapping[str, str] | None = None,
         most_bytes: int = _SMALL_BYTES,
+        is_long: bool = False,
     ) -> StoreAnswer:
+        """Send a request, again where that may help, and return the answer.
+
+        `is_long`: S3 may answer 200 at once, carry the request out, and then say in the body that it failed.
+        """
         path, text = (
             encoded_path(self._base + key if key else self._base.rstrip("/") or "/"),
             encoded_query(query or {}),
         )
         url = f"{self._origin}{path}{f'?{text}' if text else ''}"
         named = {"host": self._host, "x-amz-content-sha256": await _sha256(body), **(headers or {})}
-        timeout_s = _LARGE_TIMEOUT_S if max(len(body), most_bytes) > _LARGE_BYTES else _SMALL_TIMEOUT_S
+        is_large = is_long or max(len(body), most_bytes) > _LARGE_BYTES
+        timeout_s = _LARGE_TIMEOUT_S if is_large else _SMALL_TIMEOUT_S
         problem: OutputError | None = None
         for attempt in range(RETRIES.most + 1):
             if problem is not None:
@@ -183,10 +198,11 @@ class S3Client:
                 if error.code not in _PASSING:
                     raise problem from None
                 continue
-            if answer.status in _GOOD:
+            is_good = answer.status in _GOOD
+            if is_good and not (is_long and _code(answer)):
                 return answer
             problem = _refusal(answer, failure)
-            if not _may_pass(answer):
+            if not is_good and not _may_pass(answer):
                 raise problem
         assert problem is not None
         raise problem
@@ -281,5 +297,8 @@ def _advice(status: int, code: str) -> str:
         case "RequestTimeTooSkewed":
             return "; correct this machine's clock"
         case "AccessDenied":
-            return "; the key needs GetObject, PutObject, DeleteObject and ListBucket there"
+            return (
+                "; the key needs GetObject, PutObject, DeleteObject, AbortMultipartUpload and ListBucket there, and on "
+                "S3 ListBucketMultipartUploads"
+            )
     return "; check the credentials and their permissions" if status in {401, 403} else ""

@@ -10,7 +10,7 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Coroutine, Mapping
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -130,9 +130,14 @@ async def exchange(route: Route, request: StoreRequest) -> StoreAnswer:
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(thread.send(route, request), thread.loop))
 
 
+def start(work: Coroutine[Any, Any, T]) -> Future[T]:
+    """Start a coroutine in the connections' thread, for a caller in another one."""
+    return asyncio.run_coroutine_threadsafe(work, _thread().loop)
+
+
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in the connections' thread, and wait for its result in this one."""
-    future = asyncio.run_coroutine_threadsafe(work, _thread().loop)
+    future = start(work)
     try:
         return future.result()
     except BaseException:

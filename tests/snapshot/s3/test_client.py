@@ -53,7 +53,7 @@ OPERATIONS = {
     "delete": lambda bucket, folder: bucket.delete(["x", "y"]),
     "reader reads": lambda bucket, folder: asyncio.to_thread(BucketReader(bucket.place).read, "_snapshots/LATEST"),
     "reader lists": lambda bucket, folder: asyncio.to_thread(BucketReader(bucket.place).names, "_snapshots"),
-    "reader fetches": lambda bucket, folder: asyncio.to_thread(BucketReader(bucket.place).fetch, part(9), folder / "x"),
+    "reader fetches": lambda bucket, folder: asyncio.to_thread(BucketReader(bucket.place).fetch, [part(9)], folder),
 }
 
 
@@ -219,31 +219,41 @@ async def test_a_pointer_of_ten_gigabytes_is_not_downloaded(answer):
 async def test_of_a_part_at_most_its_size_in_the_manifest_is_read(answer, tmp_path):
     """T41: an object that has grown since isn't downloaded whole."""
     async with hostile_store(answer) as store:
-        with pytest.raises(OutputError, match=r"part-0\.parquet .*what the store sends is larger than 100 bytes"):
-            await asyncio.to_thread(BucketReader(opened(store).place).fetch, part(100), tmp_path / "x")
+        with pytest.raises(OutputError, match=r"part-0\.parquet .*what the store sends is larger than 4,096 bytes"):
+            await asyncio.to_thread(BucketReader(opened(store).place).fetch, [part(100)], tmp_path)
     assert store.asked[0].headers["range"] == "bytes=0-99"
-    assert not (tmp_path / "x").exists()
+    assert not list((tmp_path / "t").iterdir())
+
+
+async def test_the_code_of_an_error_is_shown_however_small_the_part_is(tmp_path):
+    answer = said(b"<Error><Code>AccessDenied</Code></Error>", status="403 Forbidden")
+    async with hostile_store(answer) as store:
+        with pytest.raises(OutputError, match="the store answered 403 AccessDenied"):
+            await asyncio.to_thread(BucketReader(opened(store).place).fetch, [part(3)], tmp_path)
 
 
 async def test_a_large_part_is_read_in_ranges_and_compared(tmp_path, monkeypatch):
     """T41: a store that ignores ranges, or ends early, gives no file."""
-    monkeypatch.setattr("crawler.snapshot.reader._RANGE_BYTES", 4)
+    monkeypatch.setattr("crawler.snapshot.bucket.downloads._RANGE_BYTES", 4)
     data = b"0123456789"
 
     def answer(asked):
         first, last = asked.headers["range"].removeprefix("bytes=").split("-")
-        return said(data[int(first) : int(last) + 1], status="206 Partial Content")
+        body = data[int(first) : int(last) + 1]
+        return said(body, f"Content-Range: bytes {first}-{last}/{len(data)}", status="206 Partial Content")
 
     async with hostile_store(answer) as store:
         reader = BucketReader(opened(store).place)
-        await asyncio.to_thread(reader.fetch, part(10, hashlib.sha256(data).hexdigest()), tmp_path / "x")
-        assert (tmp_path / "x").read_bytes() == data
-        assert [asked.headers["range"] for asked in store.asked] == ["bytes=0-3", "bytes=4-7", "bytes=8-9"]
-        with pytest.raises(OutputError, match="isn't what its manifest names"):
-            await asyncio.to_thread(reader.fetch, part(11, hashlib.sha256(data).hexdigest()), tmp_path / "y")
+        await asyncio.to_thread(reader.fetch, [part(10, hashlib.sha256(data).hexdigest())], tmp_path / "x")
+        assert (tmp_path / "x/t/part-0.parquet").read_bytes() == data
+        assert sorted(asked.headers["range"] for asked in store.asked) == ["bytes=0-3", "bytes=4-7", "bytes=8-9"]
+        for size in (9, 11):
+            with pytest.raises(OutputError, match="isn't what its manifest names"):
+                await asyncio.to_thread(reader.fetch, [part(size, hashlib.sha256(data).hexdigest())], tmp_path / "y")
+            assert not list((tmp_path / "y/t").iterdir())
     async with hostile_store(said(data[:4])) as store:
         with pytest.raises(OutputError, match="the store ignores ranges"):
-            await asyncio.to_thread(BucketReader(opened(store).place).fetch, part(10), tmp_path / "z")
+            await asyncio.to_thread(BucketReader(opened(store).place).fetch, [part(10)], tmp_path / "z")
 
 
 @pytest.mark.parametrize(

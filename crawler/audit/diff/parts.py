@@ -67,7 +67,8 @@ def scope_batches(scopes: Mapping[TargetKey, ScopePair], most_rows: int) -> Iter
 
 def batch_rows(schema_files: Iterable[str]) -> int:
     """Return how many rows of these files a batch may have."""
-    return min(BATCH_ROWS, _BATCH_VALUES // max(_read_footer(path).num_columns for path in schema_files))
+    widest: int = max(_read_footer(path).num_columns for path in schema_files)
+    return min(BATCH_ROWS, _BATCH_VALUES // widest)
 
 
 class TableParts:

@@ -76,7 +76,7 @@ class OpenSnapshot:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all planned scopes are complete; `manifest.scopes.not_complete` lists the others."""
+        """Whether all planned scopes are complete; `ledger` says which others there are."""
         return self.manifest.status == "complete"
 
     @property

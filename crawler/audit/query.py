@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.audit.sql_errors import TableNames
 
-BATCH_ROWS = 1000
+BATCH_ROWS = 2048
 
 # Only errors as JSON have the position in the SQL.
 ERROR_SETTINGS = {"errors_as_json": "true"}

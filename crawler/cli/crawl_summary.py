@@ -40,7 +40,7 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     """Print the tables, the incomplete scopes with their reasons, unknown fields, and one line of figures."""
     out = console()
     _print_tables(out, summary)
-    print_scopes(out, summary["scopes"]["not_complete"])
+    print_scopes(out, summary["scopes"]["not_complete"], total=summary["scopes"]["not_complete_total"])
     print_skipped_members(out, summary["directory"], summary["left_out"])
     print_not_offered(out, summary.get("not_offered", {}))
     _print_fields(out, "Fields that are not in the schemas (kept in _extra)", summary["unknown_fields"])
@@ -110,8 +110,13 @@ def _is_complete(entry: Mapping[str, int]) -> bool:
     return entry["scopes_complete"] == entry["scopes"]
 
 
-def print_scopes(out: Console, reasons: Sequence[Mapping[str, str]], title: str = "Not complete") -> None:
-    """Print all incomplete scopes with their reasons. Scopes with the same reason are grouped."""
+def print_scopes(
+    out: Console, reasons: Sequence[Mapping[str, str]], title: str = "Not complete", total: int = 0
+) -> None:
+    """Print incomplete scopes with their reasons. Scopes with the same reason are grouped.
+
+    `total` is larger than the number of reasons if these are only the first.
+    """
     if not reasons:
         return
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -121,8 +126,11 @@ def print_scopes(out: Console, reasons: Sequence[Mapping[str, str]], title: str 
         grid.add_row(status_text(status), safe(why))
         grid.add_row("", safe(f"{', '.join(accounts)} in {', '.join(regions)}"))
         grid.add_row("", safe(", ".join(tables), "bold"))
-    out.print(safe(f"{title}: {len(reasons):,} scopes" if len(reasons) > 1 else f"{title}: 1 scope", "bold"))
+    number = max(total, len(reasons))
+    out.print(safe(f"{title}: {number:,} scopes" if number > 1 else f"{title}: 1 scope", "bold"))
     out.print(grid)
+    if number > len(reasons):
+        out.print(f"… and {number - len(reasons):,} more; the ledger has all: `query` shows it as _scopes.")
     out.print()
 
 
@@ -288,7 +296,7 @@ def table_entries(manifest: Manifest, ledger: Sequence[ScopeRow]) -> dict[str, d
 
 
 def scope_counts(ledger: Sequence[ScopeRow]) -> dict[str, Any]:
-    """Return the number of scopes by status, and the incomplete scopes with their reasons."""
+    """Return the number of scopes by status, and the incomplete scopes with their reasons, as in a manifest."""
     from crawler.snapshot.manifest import count_scopes
 
     counts = count_scopes(ledger)
@@ -296,6 +304,7 @@ def scope_counts(ledger: Sequence[ScopeRow]) -> dict[str, Any]:
         "total": counts.total,
         "by_status": {status: number for status, number in counts.by_status.items() if number},
         "not_complete": [reason_value(row) for row in counts.not_complete],
+        "not_complete_total": counts.missing,
     }
 
 

@@ -121,7 +121,7 @@ def _print_manifest(manifest: Manifest) -> None:
         for table, entry in sorted(manifest.tables.items())
     ]
     print_numbers(out, ("table", "rows", "files", "size"), rows)
-    print_scopes(out, [reason_value(row) for row in manifest.scopes.not_complete])
+    print_scopes(out, [reason_value(row) for row in manifest.scopes.not_complete], total=manifest.scopes.missing)
     print_skipped_members(out, directory_value(manifest.directory), skipped_member_values(manifest.left_out))
     counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
     out.print(safe(f"{manifest.scopes.total} scopes: {counts}"))

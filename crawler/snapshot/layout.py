@@ -31,7 +31,7 @@ _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 FUTURE = timedelta(hours=1)
 _IN_PATH = re.compile(r"/snapshot=([0-9]{8}T[0-9]{6}Z-[0-9a-f]{4})/")
 _PART = re.compile(r"part-(?:[0-9]{5}|[1-9][0-9]{5,8})(?:-[0-9a-f]{8})?\.parquet")
-_SCOPE_PART = re.compile(r"part-(?:0|[1-9][0-9]{0,8})\.parquet")
+_SCOPE_PART = re.compile(r"account=([^/]+)/region=([^/]+)/part-(?:0|[1-9][0-9]{0,8})\.parquet")
 
 
 def new_snapshot_id(now: datetime, random: Callable[[], float]) -> str:
@@ -121,18 +121,15 @@ def is_part_path(path: str, table: str, snapshot_id: str) -> bool:
 
 def is_scope_part_path(path: str, table: str, snapshot_id: str) -> bool:
     """Return whether a manifest of format 1 can have this path, in which each scope has a folder."""
-    folder = f"{table_folder(table, snapshot_id)}/"
-    pieces = path.removeprefix(folder).split("/")
-    if not path.startswith(folder) or len(pieces) != 3:
-        return False
-    account, region, name = pieces
-    return bool(
-        ACCOUNT_ID.fullmatch(account.removeprefix("account="))
-        and account.startswith("account=")
-        and REGION_ID.fullmatch(region.removeprefix("region="))
-        and region.startswith("region=")
-        and _SCOPE_PART.fullmatch(name)
-    )
+    return path.startswith(f"{table_folder(table, snapshot_id)}/") and scope_in_path(path) is not None
+
+
+def scope_in_path(path: str) -> tuple[str, str] | None:
+    """Return the account and the region whose rows are in a file of format 1; None for a path of format 2."""
+    if (found := _SCOPE_PART.fullmatch(path.split("/", 3)[-1])) is None:
+        return None
+    account, region = found.groups()
+    return (account, region) if ACCOUNT_ID.fullmatch(account) and REGION_ID.fullmatch(region) else None
 
 
 def manifest_path(snapshot_id: str) -> str:

@@ -114,7 +114,9 @@ def decode_ledger(content: bytes, name: str) -> list[ScopeRow]:
         columns = _known_columns(metadata)
         texts = [name for name in columns if name in _TEXTS]
         file = pq.ParquetFile(pa.BufferReader(content), metadata=metadata, read_dictionary=texts)
-        rows = [row for batch in file.iter_batches(_BATCH_ROWS, columns=columns) for row in _rows_of(batch)]
+        rows: list[ScopeRow] = []
+        for batch in file.iter_batches(_BATCH_ROWS, columns=columns):
+            rows += _rows_of(batch)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # msgspec's are ValueErrors
         raise OutputError(f"{name} is not a readable ledger: {' '.join(str(error).split())}") from error
     if odd := next(filter(None, map(odd_row, rows)), ""):

@@ -39,7 +39,12 @@ def summary(tables, reasons=(), **more):
         "seconds": 1.5,
         "rows": sum(found["rows"] for found in tables.values()),
         "tables": tables,
-        "scopes": {"total": 6, "by_status": {"complete": 6}, "not_complete": list(reasons)},
+        "scopes": {
+            "total": 6,
+            "by_status": {"complete": 6},
+            "not_complete": list(reasons),
+            "not_complete_total": len(reasons),
+        },
         "requests": 10,
         "retries": 0,
         "throttled": 0,
@@ -141,6 +146,14 @@ def test_scopes_that_share_a_reason_stand_together_and_none_is_lost_or_made_up(r
     lines = [line.rstrip() for line in out.export_text().splitlines()]
     assert sorted(read_back(lines)) == sorted(rows)
     assert lines[0] == f"Not complete: {len(rows)} scope{'s' if len(rows) > 1 else ''}"
+
+
+def test_scopes_that_a_manifest_does_not_list_are_counted(shown):
+    value = summary({}, [reason(ACCOUNTS[0], REGIONS[0], "fc_layers")])
+    value["scopes"]["not_complete_total"] = 12_345
+    lines = shown(value)
+    assert "Not complete: 12,345 scopes" in lines
+    assert "… and 12,344 more; the ledger has all: `query` shows it as _scopes." in lines
 
 
 def test_a_reason_that_names_its_own_place_is_the_same_in_every_place(shown):

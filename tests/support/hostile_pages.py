@@ -71,5 +71,6 @@ def hostile_page(folder: Path) -> str:
     }
     old = write(folder, {"fc_functions": old_rows}, snapshot_id=BEFORE)
     new = write(folder, {"fc_functions": rows}, {"fc_triggers": Status.DENIED}, snapshot_id=SNAPSHOT, **more)
-    new.manifest.scopes.not_complete[0].error_message = PAYLOADS[3]
+    [denied] = [row for row in new.ledger if row.status is Status.DENIED]
+    denied.error_message = PAYLOADS[3]
     return make_report(new, CATALOG, against=old).html

@@ -1,5 +1,5 @@
 """Compare two snapshots. Read `comparison` first.
 
-`columns` chooses the compared columns, `join` pairs the rows in SQL, `values` compares two values, `scopes` compares
-the ledgers, `json_output` writes the result as JSON.
+`scopes` compares the ledgers, `parts` chooses the files and the rows of a batch of scopes, `columns` chooses the
+compared columns, `join` pairs the rows in SQL, `values` compares two values, `json_output` writes the result as JSON.
 """

@@ -26,11 +26,15 @@ ONLY_OLD, ONLY_NEW, OTHER_TYPE = "only the older snapshot has it", "only the new
 
 @dataclass(frozen=True, slots=True)
 class TableKey:
-    """The key columns of a table within a scope, those that may be null, and the paths of the volatile columns."""
+    """The key columns of a table within a scope, those that may be null, and the paths of the volatile columns.
+
+    `declared`: the schema of the catalog. Its fields' metadata hold for files whose fields have none.
+    """
 
     key: tuple[str, ...] = ()
     optional: frozenset[str] = frozenset()
     volatile: frozenset[str] = frozenset()
+    declared: pa.Schema | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class ComparedColumns:
 
 def match_columns(old_file: str, new_file: str, table: TableKey) -> ComparedColumns:
     """Return the columns that two Parquet files share. Raises OutputError for an unreadable file."""
-    old, new = _read_schema(old_file), _read_schema(new_file)
+    old, new = (_described_schema(_read_schema(path), table.declared) for path in (old_file, new_file))
     key = (*SCOPE_COLUMNS, *table.key)
     is_keyed = bool(table.key) and all(_column_type(old, name) == _column_type(new, name) is not None for name in key)
     matcher = _Matcher({*VOLATILE_COLUMNS, *SCOPE_COLUMNS, DETAILS_COLUMN, *table.volatile, *(key if is_keyed else ())})
@@ -81,6 +85,27 @@ def _read_schema(path: str) -> pa.Schema:
         return pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         raise unreadable_file(str(error)) from None
+
+
+def _described_schema(stored: pa.Schema, declared: pa.Schema | None) -> pa.Schema:
+    return stored if declared is None else pa.schema(_described_fields(list(stored), list(declared)))
+
+
+def _described_fields(stored: Sequence[pa.Field], declared: Sequence[pa.Field]) -> list[pa.Field]:
+    """Return the fields with the metadata of the declared fields of the same name, in addition to their own."""
+    known = {field.name: field for field in declared}
+    return [_described(field, known[field.name]) if field.name in known else field for field in stored]
+
+
+def _described(field: pa.Field, declared: pa.Field) -> pa.Field:
+    kind, other = field.type, declared.type
+    if pa.types.is_struct(kind) and pa.types.is_struct(other):
+        kind = pa.struct(_described_fields(_struct_fields(kind), _struct_fields(other)))
+    elif pa.types.is_list(kind) and pa.types.is_list(other):
+        kind = pa.list_(_described(kind.value_field, other.value_field))
+    elif pa.types.is_map(kind) and pa.types.is_map(other):
+        kind = pa.map_(kind.key_field, _described(kind.item_field, other.item_field))
+    return pa.field(field.name, kind, field.nullable, {**(declared.metadata or {}), **(field.metadata or {})})
 
 
 def _column_type(schema: pa.Schema, name: str) -> pa.DataType | None:
@@ -169,11 +194,17 @@ def _wire_name(one: pa.Field) -> str:
 
 
 def _extra_key_pattern(paths: Sequence[str]) -> re.Pattern[str] | None:
-    """Return a pattern for keys of `_extra` at or below these wire paths; case is ignored."""
+    """Return a pattern for keys of `_extra` at or below these wire paths; case is ignored.
+
+    A column of another release may be known by its own name only, so each `_` is optional: `v_switch_id`, `vSwitchId`.
+    """
     if not paths:
         return None
     patterns = [
-        re.escape(path).replace(r"\[\]", r"\[\d+\]").replace(r"\.\*", r'\.(?:"(?:[^"\\]|\\.)*"|[^.\[]+)')
+        re.escape(path)
+        .replace("_", "_?")
+        .replace(r"\[\]", r"\[\d+\]")
+        .replace(r"\.\*", r'\.(?:"(?:[^"\\]|\\.)*"|[^.\[]+)')
         for path in paths
     ]
     return re.compile(rf"(?:{'|'.join(patterns)})(?=[.\[]|$)", re.IGNORECASE)

@@ -1,15 +1,15 @@
 """Compare two snapshots: rows added, removed and changed, and scopes where this is unknown.
 
 `compare` yields one `TableDiff` per table, which reads rows only for its differences. DuckDB joins one batch of scopes
-at a time, so memory doesn't grow with the snapshots. Related: `scopes` (where an absent row was removed), `columns`
-(columns of both sides) and `values` (differences of two values).
+at a time, so memory doesn't grow with the snapshots. Related: `scopes` (where an absent row was removed), `parts` (the
+rows of a batch), `columns` (columns of both sides) and `values` (differences of two values).
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, groupby, islice, repeat
@@ -17,18 +17,17 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from crawler.audit.database import OpenSnapshot
 from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, TableKey, match_columns
-from crawler.audit.diff.join import JoinReader, RowCounts, RowPair, ScopeBatch, SideFiles, open_reader
+from crawler.audit.diff.join import JoinReader, RowCounts, RowPair, SideRows, open_reader
+from crawler.audit.diff.parts import TableParts, batch_rows, scope_batches
 from crawler.audit.diff.scopes import ScopePair, TargetKey, pair_scopes, unknown_scopes
 from crawler.audit.diff.values import OTHER_KEY, OTHER_SCOPE, SnapshotSide, ValueComparer, json_scalar
+from crawler.errors import OutputError
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
-    from crawler.snapshot import Manifest, PartFile
+    from crawler.snapshot import Manifest
 
 ChangeKind = Literal["added", "removed", "changed"]
-
-BATCH_ROWS = 50_000
-_BATCH_SCOPES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class TableChanges:
 def table_keys(catalog: Catalog) -> dict[str, TableKey]:
     """Return the keys of the tables of a catalog."""
     return {
-        table: TableKey(operation.key, operation.optional_key, frozenset(operation.volatile))
+        table: TableKey(operation.key, operation.optional_key, frozenset(operation.volatile), operation.schema)
         for table, operation in catalog.operations.items()
     }
 
@@ -112,7 +111,7 @@ class TableDiff:
         self._key = key
         self._snapshots = snapshots
         self._reader = reader
-        self._sides = [_files_by_scope(snapshot, table) for snapshot in snapshots]
+        self._parts = [TableParts(snapshot, table) for snapshot in snapshots]
         self._columns: ComparedColumns | None = None
 
     @property
@@ -122,15 +121,17 @@ class TableDiff:
 
     def differences(self) -> Iterator[Difference]:
         """Yield the differences by account, region and key; reads one batch of scopes at a time."""
-        batches = list(self._batches())
-        if not batches:
+        if not any(pair.may_differ for pair in self._scopes.values()):
             return
         schema_files = self._schema_files()
         columns = self._columns = match_columns(schema_files[0], schema_files[1], self._key)
         comparer = self._value_comparer(columns)
-        for scopes in batches:
-            old, new = (self._side_files(side, scopes, schema_file) for side, schema_file in enumerate(schema_files))
-            self._reader.load(ScopeBatch(old, new), columns)
+        for batch in scope_batches(self._scopes, batch_rows(schema_files)):
+            old, new = (
+                SideRows(parts.rows_sql(batch), schema_file)
+                for parts, schema_file in zip(self._parts, schema_files, strict=True)
+            )
+            self._reader.load(old, new, columns)
             if columns.key:
                 yield from self._compare_by_key(columns, comparer)
             else:
@@ -186,7 +187,9 @@ class TableDiff:
                     yield from repeat(Difference(kind, ordered), abs(number))
 
     def _is_reported(self, kind: str, key: tuple[Any, ...]) -> bool:
-        scope = self._scopes[key[0], key[1]]
+        scope = self._scopes.get((key[0], key[1]))
+        if scope is None:
+            raise OutputError(f"{self.table} has rows of a scope that no ledger of the two snapshots has")
         return scope.shows_added if kind == "added" else scope.shows_removed
 
     def _value_comparer(self, columns: ComparedColumns) -> ValueComparer:
@@ -196,41 +199,8 @@ class TableDiff:
 
     def _schema_files(self) -> list[str]:
         """Return one file per side, for its columns. A side without files (no such product) uses the other side's."""
-        own = [
-            snapshot.local_path(next(iter(side.values()))[0]) if side else ""
-            for snapshot, side in zip(self._snapshots, self._sides, strict=True)
-        ]
+        own = [parts.schema_file for parts in self._parts]
         return [path or own[1 - side] for side, path in enumerate(own)]
-
-    def _side_files(self, side: int, scopes: Iterable[TargetKey], schema_file: str) -> SideFiles:
-        snapshot, files = self._snapshots[side], self._sides[side]
-        parts = [file for where in scopes for file in files.get(where, ()) if file.rows]
-        return SideFiles([snapshot.local_path(file) for file in parts], schema_file)
-
-    def _batches(self) -> Iterator[list[TargetKey]]:
-        """Yield the scopes with possible differences, in order, in batches of a bounded number of rows."""
-        scopes, rows = list[TargetKey](), 0
-        for where, pair in self._scopes.items():
-            old, new = (sum(file.rows for file in side.get(where, ())) for side in self._sides)
-            if not ((old and new) or (new and pair.shows_added) or (old and pair.shows_removed)):
-                continue
-            if scopes and (rows + old + new > BATCH_ROWS or len(scopes) == _BATCH_SCOPES):
-                yield scopes
-                scopes, rows = [], 0
-            scopes.append(where)
-            rows += old + new
-        if scopes:
-            yield scopes
-
-
-def _files_by_scope(snapshot: OpenSnapshot, table: str) -> dict[TargetKey, list[PartFile]]:
-    """Return the table's files by the account and region in their paths; see `snapshot.layout`."""
-    entry = snapshot.manifest.tables.get(table)
-    found: dict[TargetKey, list[PartFile]] = {}
-    for file in entry.files if entry else ():
-        *_, account, region, _ = file.path.split("/")
-        found.setdefault((account.removeprefix("account="), region.removeprefix("region=")), []).append(file)
-    return found
 
 
 def _other_fingerprints(old: Manifest, new: Manifest) -> str:

@@ -5,6 +5,7 @@ In the queries, key columns are called k0, k1 … (account and region first), an
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,25 +19,18 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_SETTINGS = {"memory_limit": "1GB"}  # DuckDB spills more to the session's temporary folder
+# DuckDB spills more memory to the session's temporary folder. Each thread has buffers for all columns of a row group.
+_SETTINGS = {"memory_limit": "1GB", "threads": str(min(2, os.cpu_count() or 1))}
 _BATCH_ROWS = 2_000  # at most this many rows of a result are Python objects at a time
 _SIDES = ("old_rows", "new_rows")
 
 
 @dataclass(frozen=True, slots=True)
-class SideFiles:
-    """The files of some scopes on one side, and one file of the table for its schema."""
+class SideRows:
+    """The rows of a batch on one side: the SQL after FROM, empty for none, and one file of the table for its schema."""
 
-    paths: Sequence[str]
+    sql: str
     schema_file: str
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeBatch:
-    """The files of some scopes on both sides."""
-
-    old: SideFiles
-    new: SideFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +62,11 @@ class JoinReader:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
-    def load(self, batch: ScopeBatch, columns: ComparedColumns) -> None:
-        """Set the batch for the following calls, in place of the previous one."""
-        for side, files in zip(_SIDES, (batch.old, batch.new), strict=True):
+    def load(self, old: SideRows, new: SideRows, columns: ComparedColumns) -> None:
+        """Set the rows of both sides for the following calls, in place of the previous ones."""
+        for side, rows in zip(_SIDES, (old, new), strict=True):
             with _file_errors():
-                self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_side_sql(files, columns)}")
+                self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_side_sql(rows, columns)}")
 
     def pairs(self, columns: ComparedColumns) -> Iterator[RowPair]:
         """Yield the rows that differ, by key. For a key with a null part, or repeated on a side, use `rows`."""
@@ -152,15 +146,14 @@ def _equality(columns: ComparedColumns, number: int) -> str:
     return "IS NOT DISTINCT FROM" if columns.key[number] in columns.optional else "="
 
 
-def _side_sql(files: SideFiles, columns: ComparedColumns) -> str:
+def _side_sql(side: SideRows, columns: ComparedColumns) -> str:
     """Return SQL for one side's rows."""
     keys = zip(columns.key or SCOPE_COLUMNS, _key_names(columns), strict=True)
     shown = [f"{quote_name(name)} AS {key}" for name, key in keys]
     shown += [f"{column_sql(part)} AS c{n}" for n, part in enumerate(columns.parts)]
     shown += [f"{DETAILS_COLUMN} AS d"] if columns.has_details else []
-    rows = scan_sql(files.paths or [files.schema_file])
-    nothing = "" if files.paths else " WHERE false"
-    return f"SELECT {', '.join(shown)} FROM {rows}{nothing}"  # noqa: S608 - quoted
+    rows = side.sql or f"{scan_sql([side.schema_file])} WHERE false"
+    return f"SELECT {', '.join(shown)} FROM {rows}"  # noqa: S608 - quoted
 
 
 @contextmanager

@@ -15,7 +15,7 @@ TargetKey = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class ScopePair:
-    """One scope in both snapshots, with its status on each side."""
+    """One scope in both snapshots, with its status and its number of rows on each side."""
 
     account_id: str
     region_id: str
@@ -23,6 +23,15 @@ class ScopePair:
     new: str
     shows_added: bool
     shows_removed: bool
+    old_rows: int = 0
+    new_rows: int = 0
+
+    @property
+    def may_differ(self) -> bool:
+        """Whether the rows of the scope can show a difference."""
+        if self.old_rows and self.new_rows:
+            return True
+        return bool((self.new_rows and self.shows_added) or (self.old_rows and self.shows_removed))
 
     @property
     def is_known(self) -> bool:
@@ -61,11 +70,16 @@ def _by_scope(rows: Iterable[ScopeRow]) -> dict[tuple[str, str, str], ScopeRow]:
 def _pair_scope(before: _LedgerIndex, after: _LedgerIndex, scope: tuple[str, str, str]) -> ScopePair:
     old, new = before.get(scope), after.get(scope)
     was_whole, is_now_whole = _is_kept_whole(old), _is_kept_whole(new)
-    return ScopePair(scope[1], scope[2], _status_word(old), _status_word(new), was_whole, was_whole and is_now_whole)
+    statuses, rows = (_status_word(old), _status_word(new)), (_kept_rows(old), _kept_rows(new))
+    return ScopePair(*scope[1:], *statuses, was_whole, was_whole and is_now_whole, *rows)
 
 
 def _is_kept_whole(row: ScopeRow | None) -> bool:
     return row is not None and row.written and is_whole(row.status)
+
+
+def _kept_rows(row: ScopeRow | None) -> int:
+    return row.rows if row is not None and row.written else 0
 
 
 def _status_word(row: ScopeRow | None) -> str:

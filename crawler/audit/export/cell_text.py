@@ -1,16 +1,16 @@
 """Render Arrow columns as JSON and as plain texts, and escape texts that a spreadsheet would run as formulas.
 
-Whole columns are converted, because converting each value costs five times as much. Values are never rounded:
-integers and decimals keep their digits, timestamps their microseconds; timestamps are UTC and end in Z.
+Whole columns are converted by Arrow's functions, and only their rare values by Python, which costs several times as
+much. Values are never rounded: integers and decimals keep their digits, timestamps their microseconds; timestamps are
+UTC and end in Z.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
-from itertools import pairwise
 from json.encoder import encode_basestring
 from typing import Any
 
@@ -37,8 +37,8 @@ _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY_S = 86_400
 _CYCLE_DAYS, _CYCLE_YEARS = 146_097, 400  # the calendar repeats after this time
 _UNIX_DAY = date(1970, 1, 1).toordinal() - 1
-_ZERO_FRACTION = r"\.0+$"
-_NON_FINITE = {"nan": "null", "inf": "null", "-inf": "null"}
+_NON_FINITE = pa.array(["nan", "inf", "-inf"])
+_JSON_ESCAPED = r'["\\\x00-\x1f]'
 
 
 def is_number(kind: pa.DataType) -> bool:
@@ -53,32 +53,70 @@ def is_plain_scalar(kind: pa.DataType) -> bool:
 
 def plain_texts(array: pa.Array) -> Texts:
     """Return a column's values as a table shows them: nested ones as JSON, timestamps as ISO 8601, None for null."""
-    if pa.types.is_union(array.type):  # its nulls are in its members
-        return [None if text == "null" else text for text in json_texts(array)]
-    if pa.types.is_nested(array.type):
-        return _with_nulls(array, json_texts(array), None)
-    for accepts, convert in _SCALARS:
-        if accepts(array.type):
-            return convert(array)
-    return [None if value is None else str(value) for value in array.to_pylist()]
+    return list(plain_column(array).to_pylist())
 
 
 def json_texts(array: pa.Array) -> list[str]:
     """Return a column's values as JSON; `null` for null, NaN and infinity."""
+    return list(json_column(array).to_pylist())
+
+
+def plain_column(array: pa.Array) -> pa.Array:
+    """Return the texts of `plain_texts` as an Arrow column."""
+    if pa.types.is_union(array.type):  # its nulls are in its members
+        texts = json_column(array)
+        return pc.if_else(pc.equal(texts, "null"), None, texts)
+    if pa.types.is_nested(array.type):
+        return pc.if_else(array.is_valid(), json_column(array), None) if array.null_count else json_column(array)
+    for accepts, convert in _SCALARS:
+        if accepts(array.type):
+            found = convert(array)
+            return found if isinstance(found, pa.Array) else pa.array(found, pa.string())
+    return pa.array([None if value is None else str(value) for value in array.to_pylist()], pa.string())
+
+
+def json_column(array: pa.Array) -> pa.Array:
+    """Return the texts of `json_texts` as an Arrow column without nulls."""
     kind = array.type
+    if len(array) and array.null_count == len(array):
+        return pa.repeat("null", len(array))
     for accepts, convert in _NESTED:
         if accepts(kind):
             return convert(array)
-    texts = plain_texts(array)
-    if is_plain_scalar(kind):
-        return ["null" if text is None else _NON_FINITE.get(text, text) for text in texts]
-    return ["null" if text is None else encode_basestring(text) for text in texts]
+    texts = plain_column(array)
+    if not is_plain_scalar(kind):
+        texts = by_distinct(texts, _quoted)
+    elif pa.types.is_floating(kind):
+        texts = pc.if_else(pc.is_in(texts, _NON_FINITE), None, texts)
+    return pc.fill_null(texts, "null")
 
 
-def object_texts(names: Sequence[str], columns: Sequence[pa.Array]) -> list[str]:
+def object_column(names: Sequence[str], columns: Sequence[pa.Array]) -> pa.Array:
     """Return rows as JSON objects; there is at least one column, and all have the same length."""
-    members = ",".join(f"{encode_basestring(name).replace('%', '%%')}:%s" for name in names)
-    return [f"{{{members}}}" % row for row in zip(*map(json_texts, columns), strict=True)]
+    pieces: list[str | pa.Array] = []
+    for name, column in zip(names, columns, strict=True):
+        pieces += [f"{',' if pieces else '{'}{encode_basestring(name)}:", json_column(column)]
+    return pc.binary_join_element_wise(*pieces, "}", "")
+
+
+def by_distinct(texts: pa.Array, convert: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """Return converted texts, null for null. Where they repeat, only the distinct ones are converted."""
+    if texts.null_count == len(texts):
+        return texts
+    found = texts.dictionary_encode()
+    if len(found.dictionary) * 2 > len(texts):
+        return convert(texts)
+    return convert(found.dictionary).take(found.indices)
+
+
+def _quoted(texts: pa.Array) -> pa.Array:
+    """Return texts as JSON strings; null for null."""
+    is_escaped = pc.match_substring_regex(texts, _JSON_ESCAPED)
+    if pc.any(is_escaped).as_py():
+        is_escaped = pc.fill_null(is_escaped, False)
+        escaped = [encode_basestring(text)[1:-1] for text in texts.filter(is_escaped).to_pylist()]
+        texts = pc.replace_with_mask(texts, is_escaped, pa.array(escaped, pa.string()))
+    return pc.binary_join_element_wise('"', texts, '"', "")
 
 
 def is_formula(text: str) -> bool:
@@ -109,48 +147,46 @@ def _guard_parts(found: re.Match[str]) -> str:
     return _SEPARATOR.sub(r"\g<0>'", found[0])
 
 
-def _with_nulls(array: pa.Array, texts: Iterable[str], null: Any) -> list[Any]:
-    if not array.null_count:
-        return list(texts)
-    return [text if is_valid else null for text, is_valid in zip(texts, array.is_valid().to_pylist(), strict=True)]
-
-
-def _struct_texts(array: pa.StructArray) -> list[str]:
-    if array.null_count == len(array):
-        return ["null"] * len(array)
-    if not array.type.num_fields:
-        return _with_nulls(array, ["{}"] * len(array), "null")
+def _struct_column(array: pa.StructArray) -> pa.Array:
     names = [array.type.field(place).name for place in range(array.type.num_fields)]
-    return _with_nulls(array, object_texts(names, array.flatten()), "null")
+    objects = object_column(names, array.flatten()) if names else pa.repeat("{}", len(array))
+    return pc.if_else(array.is_valid(), objects, "null") if array.null_count else objects
 
 
-def _list_texts(array: pa.ListArray) -> list[str]:
-    if pa.types.is_fixed_size_list(array.type):
+def _list_column(array: pa.ListArray) -> pa.Array:
+    if not pa.types.is_list(array.type):
         array = array.cast(pa.list_(array.type.value_type))
-    offsets = array.offsets.to_pylist()
-    start = offsets[0]
-    items = json_texts(array.values.slice(start, offsets[-1] - start))
-    joined = [f"[{','.join(items[a - start : b - start])}]" for a, b in pairwise(offsets)]
-    return _with_nulls(array, joined, "null")
+    return _joined(array, lambda start, length: json_column(array.values.slice(start, length)), "[", "]")
 
 
-def _map_texts(array: pa.MapArray) -> list[str]:
-    offsets = array.offsets.to_pylist()
-    start, length = offsets[0], offsets[-1] - offsets[0]
-    keys, values = array.keys.slice(start, length), json_texts(array.items.slice(start, length))
-    names = [encode_basestring(str(text)) for text in plain_texts(keys)]
-    pairs = [f"{name}:{value}" for name, value in zip(names, values, strict=True)]
-    joined = [f"{{{','.join(pairs[a - start : b - start])}}}" for a, b in pairwise(offsets)]
-    return _with_nulls(array, joined, "null")
+def _map_column(array: pa.MapArray) -> pa.Array:
+    def pairs(start: int, length: int) -> pa.Array:
+        names = _quoted(plain_column(array.keys.slice(start, length)))
+        return pc.binary_join_element_wise(names, json_column(array.items.slice(start, length)), ":")
+
+    return _joined(array, pairs, "{", "}")
 
 
-def _union_texts(array: pa.UnionArray) -> list[str]:
+def _joined(array: pa.Array, texts_of: Callable[[int, int], pa.Array], first: str, last: str) -> pa.Array:
+    """Return the items of each row between two brackets. `texts_of` gives the texts of a range of items."""
+    if not len(array):
+        return pa.array([], pa.string())
+    offsets = array.offsets
+    start = offsets[0].as_py()
+    texts = texts_of(start, offsets[-1].as_py() - start)
+    lists = pa.ListArray.from_arrays(pc.subtract(offsets, pa.scalar(start, offsets.type)), texts)
+    joined = pc.binary_join_element_wise(first, pc.binary_join(lists, ","), last, "")
+    return pc.if_else(array.is_valid(), joined, "null") if array.null_count else joined
+
+
+def _union_column(array: pa.UnionArray) -> pa.Array:
     # As arrays of one value, because a Python object may not hold the value.
-    return [json_texts(pa.repeat(scalar.value, 1))[0] if scalar.is_valid else "null" for scalar in array]
+    texts = [json_texts(pa.repeat(scalar.value, 1))[0] if scalar.is_valid else "null" for scalar in array]
+    return pa.array(texts, pa.string())
 
 
-def _cast_texts(array: pa.Array) -> Texts:
-    return list(array.cast(pa.string()).to_pylist())
+def _cast(array: pa.Array) -> pa.Array:
+    return array.cast(pa.string())
 
 
 def _number_texts(array: pa.Array) -> Texts:
@@ -164,11 +200,14 @@ def _decimal_texts(array: pa.Array) -> Texts:
     return [None if value is None else format(value, "f") for value in array.to_pylist()]
 
 
-def _instant_texts(array: pa.Array) -> Texts:
+def _instant_texts(array: pa.Array) -> pa.Array | Texts:
     # Without its zone, which is UTC: text with a zone needs the system's time zone database.
     unit, zone = array.type.unit, "Z" if array.type.tz else ""
-    texts = _without_zero_fraction(array.cast(pa.timestamp(unit)).cast(pa.string()))
-    shown = [text and text.replace(" ", "T") + zone for text in texts]
+    found = _without_zero_fraction(array.cast(pa.timestamp(unit)).cast(pa.string()), unit)
+    iso = pc.binary_join_element_wise(pc.replace_substring(found, " ", "T"), zone, "")
+    if unit != "ns" and not pc.any(pc.starts_with(found, "<")).as_py():
+        return iso
+    texts, shown = found.to_pylist(), iso.to_pylist()
     for place, value in _beyond(array.cast(pa.int64()), texts, may_hide_infinity=unit == "ns"):
         days, rest = divmod(value, _DAY_S * _UNITS_PER_SECOND[unit])
         shown[place] = _infinity(value, 64) or f"{_far_date(days)}T{_clock_text(rest, unit)}{zone}"
@@ -176,14 +215,14 @@ def _instant_texts(array: pa.Array) -> Texts:
 
 
 def _date_texts(array: pa.Array) -> Texts:
-    texts = _cast_texts(array)
+    texts: Texts = _cast(array).to_pylist()
     for place, value in _beyond(array.cast(pa.int32()), texts) if pa.types.is_date32(array.type) else ():
         texts[place] = _infinity(value, 32) or _far_date(value)
     return texts
 
 
 def _time_texts(array: pa.Array) -> Texts:
-    texts = _without_zero_fraction(array.cast(pa.string()))
+    texts: Texts = _without_zero_fraction(array.cast(pa.string()), array.type.unit).to_pylist()
     integer = pa.int32() if pa.types.is_time32(array.type) else pa.int64()
     for place, value in _beyond(array.cast(integer), texts):
         texts[place] = _clock_text(value, array.type.unit)
@@ -213,13 +252,18 @@ def _far_date(days: int) -> str:
 def _clock_text(value: int, unit: str) -> str:
     """Return a time of day, such as 24:00:00, without a fraction of zeros."""
     seconds, fraction = divmod(value, _UNITS_PER_SECOND[unit])
-    digits = len(str(_UNITS_PER_SECOND[unit])) - 1
+    digits = _fraction_digits(unit)
     shown = f".{fraction:0{digits}}" if fraction else ""
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{shown}"
 
 
-def _without_zero_fraction(texts: pa.Array) -> Texts:
-    return list(pc.replace_substring_regex(texts, _ZERO_FRACTION, "").to_pylist())
+def _without_zero_fraction(texts: pa.Array, unit: str) -> pa.Array:
+    digits = _fraction_digits(unit)
+    return pc.replace_substring(texts, f".{'0' * digits}", "") if digits else texts
+
+
+def _fraction_digits(unit: str) -> int:
+    return len(str(_UNITS_PER_SECOND[unit])) - 1
 
 
 def _bytes_texts(array: pa.Array) -> Texts:
@@ -239,11 +283,11 @@ def _interval_text(months: int, days: int, nanoseconds: int) -> str:
     return f"P{date}{time}" if date or time else "PT0S"
 
 
-_SCALARS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[Any], Texts]]] = (
-    (pa.types.is_string, lambda array: list(array.to_pylist())),
-    (pa.types.is_large_string, lambda array: list(array.to_pylist())),
-    (pa.types.is_integer, _cast_texts),
-    (pa.types.is_boolean, _cast_texts),
+_SCALARS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[Any], pa.Array | Texts]]] = (
+    (pa.types.is_string, lambda array: array),
+    (pa.types.is_large_string, _cast),
+    (pa.types.is_integer, _cast),
+    (pa.types.is_boolean, _cast),
     (pa.types.is_timestamp, _instant_texts),
     (pa.types.is_floating, _number_texts),
     (pa.types.is_decimal, _decimal_texts),
@@ -252,14 +296,14 @@ _SCALARS: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[Any], Texts]]]
     (pa.types.is_interval, _interval_texts),
     (pa.types.is_binary, _bytes_texts),
     (pa.types.is_large_binary, _bytes_texts),
-    (pa.types.is_dictionary, lambda array: plain_texts(array.dictionary_decode())),
+    (pa.types.is_dictionary, lambda array: plain_column(array.dictionary_decode())),
 )
-_NESTED: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[Any], list[str]]]] = (
-    (pa.types.is_struct, _struct_texts),
-    (pa.types.is_map, _map_texts),
-    (pa.types.is_list, _list_texts),
-    (pa.types.is_large_list, _list_texts),
-    (pa.types.is_fixed_size_list, _list_texts),
-    (pa.types.is_union, _union_texts),
-    (pa.types.is_dictionary, lambda array: json_texts(array.dictionary_decode())),
+_NESTED: Sequence[tuple[Callable[[pa.DataType], bool], Callable[[Any], pa.Array]]] = (
+    (pa.types.is_struct, _struct_column),
+    (pa.types.is_map, _map_column),
+    (pa.types.is_list, _list_column),
+    (pa.types.is_large_list, _list_column),
+    (pa.types.is_fixed_size_list, _list_column),
+    (pa.types.is_union, _union_column),
+    (pa.types.is_dictionary, lambda array: json_column(array.dictionary_decode())),
 )

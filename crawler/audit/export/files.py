@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crawler.audit.export.atomic_files import as_text, new_file
-from crawler.audit.export.cell_text import Texts, escape_formula, is_plain_scalar, object_texts, plain_texts
+from crawler.audit.export.cell_text import by_distinct, escape_formula, is_plain_scalar, object_column, plain_column
 from crawler.audit.query import Rows
 from crawler.errors import ConfigError
 
@@ -21,6 +22,12 @@ WriteText = Callable[[str], object]
 
 # Not only what RFC 4180 requires: a spreadsheet may also part cells at these.
 _SPECIAL = re.compile(r'[",;|\t\r\n]')
+# Cells that are written as they are, and cells that need quotes only: printable ASCII without `;` and `|`, and without
+# a first character that a spreadsheet may skip or run. `escape_formula` and `_csv_cell` see the others.
+_FIRST = r"[!#-&(-*./0-9:<>?A-Z\[\\\]^_a-z{}~]"
+_PLAIN_CELL = rf"\A{_FIRST}(?:[ !#-+\--:<-{{}}~]*[!#-+\--:<-{{}}~])?\z"
+_QUOTED_CELL = rf"\A{_FIRST}[ -:<-{{}}~]*\z"
+_PIECE_BYTES = 64 * 1024 * 1024
 _WIDEST_INTEGER = str(pa.decimal128(38, 0))
 _ROW_GROUP_ROWS = 65_536
 _ROW_GROUP_BYTES = 64 * 1024 * 1024
@@ -58,34 +65,56 @@ def write_csv(rows: Rows, emit: WriteText, *, is_raw: bool = False) -> WriteResu
     Unless `is_raw`, each part of a text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     names = rows.schema.names
-    emit(_csv_line([_csv_cell(name if is_raw else escape_formula(name)) for name in names]))
+    emit(_csv_row(",".join(_csv_cell(name if is_raw else escape_formula(name)) for name in names)))
     null = '""' if len(names) == 1 else ""  # most readers skip an empty line
     count = changed = 0
-    for batch in rows.batches:
+    for batch in _pieces(rows):
         columns = []
         for array in batch.columns:
-            texts = plain_texts(array)
-            if not is_raw and not is_plain_scalar(array.type):
-                changed += _escape_formulas(texts)
-            columns.append(_csv_cells(texts, null))
-        emit("".join(map(_csv_line, zip(*columns, strict=True))))
+            cells, number = _csv_column(array, is_raw=is_raw)
+            columns.append(pc.fill_null(cells, null))
+            changed += number
+        emit("".join(map(_csv_row, pc.binary_join_element_wise(*columns, ",").to_pylist())))
         count += batch.num_rows
     return WriteResult(count, changed)
 
 
-def _escape_formulas(texts: Texts) -> int:
-    """Put apostrophes before the formulas in a column; return the number of changed texts."""
-    distinct = {text for text in texts if text}  # most columns repeat their values
-    changed = {text: escaped for text in distinct if (escaped := escape_formula(text)) != text}
-    places = [place for place, text in enumerate(texts) if text in changed] if changed else []
-    for place in places:
-        texts[place] = changed[texts[place] or ""]
-    return len(places)
+def _pieces(rows: Rows) -> Iterator[pa.RecordBatch]:
+    """Yield the batches, those with very long texts in pieces: an Arrow column holds two gigabytes of text."""
+    for batch in rows.batches:
+        size = max(1, batch.num_rows * _PIECE_BYTES // max(batch.nbytes, _PIECE_BYTES))
+        for start in range(0, batch.num_rows, size):
+            yield batch.slice(start, size)
 
 
-def _csv_cells(texts: Texts, null: str) -> list[str]:
-    cells = {text: null if text is None else _csv_cell(text) for text in set(texts)}
-    return [cells[text] for text in texts]
+def _csv_column(array: pa.Array, *, is_raw: bool) -> tuple[pa.Array, int]:
+    """Return a column's cells, null for null, and the number of those with apostrophes against formulas."""
+    texts = plain_column(array)
+    if is_plain_scalar(array.type):
+        return texts, 0
+    changed: set[str] = set()
+    cells = by_distinct(texts, lambda some: _csv_cells(some, None if is_raw else changed))
+    number = pc.sum(pc.is_in(texts, pa.array(changed, pa.string()))).as_py() if changed else 0
+    return cells, number
+
+
+def _csv_cells(texts: pa.Array, changed: set[str] | None) -> pa.Array:
+    """Return the cells of texts. Escapes formulas, unless `changed` is None, and adds their texts to it."""
+    is_plain = pc.match_substring_regex(texts, _PLAIN_CELL)
+    if pc.all(is_plain).as_py():
+        return texts
+    is_quoted = pc.and_not(pc.match_substring_regex(texts, _QUOTED_CELL), is_plain)
+    quoted = pc.binary_join_element_wise('"', pc.replace_substring(texts, '"', '""'), '"', "")
+    cells = pc.if_else(is_quoted, quoted, texts)
+    is_other = pc.fill_null(pc.invert(pc.or_(is_plain, is_quoted)), False)
+    written: dict[str, str] = {}
+    others = texts.filter(is_other).to_pylist()
+    for text in set(others):
+        escaped = text if changed is None else escape_formula(text)
+        written[text] = _csv_cell(escaped)
+        if changed is not None and escaped != text:
+            changed.add(text)
+    return pc.replace_with_mask(cells, is_other, pa.array([written[text] for text in others], pa.string()))
 
 
 def _csv_cell(text: str) -> str:
@@ -95,16 +124,16 @@ def _csv_cell(text: str) -> str:
     return text if is_plain else '"' + text.replace('"', '""') + '"'
 
 
-def _csv_line(cells: Sequence[str]) -> str:
-    return ",".join(cells) + "\r\n"
+def _csv_row(row: str) -> str:
+    return row + "\r\n"
 
 
 def write_jsonl(rows: Rows, emit: WriteText) -> WriteResult:
     """Write one JSON object per line, with nested values."""
     check_names(rows, "jsonl")
     count = 0
-    for batch in rows.batches:
-        emit("".join(f"{text}\n" for text in object_texts(rows.schema.names, batch.columns)))
+    for batch in _pieces(rows):
+        emit("".join(f"{text}\n" for text in object_column(rows.schema.names, batch.columns).to_pylist()))
         count += batch.num_rows
     return WriteResult(count)
 
@@ -113,8 +142,8 @@ def write_json(rows: Rows, emit: WriteText) -> WriteResult:
     """Write one JSON array of objects, one row per line."""
     check_names(rows, "json")
     count = 0
-    for batch in rows.batches:
-        lines = ",\n".join(object_texts(rows.schema.names, batch.columns))
+    for batch in _pieces(rows):
+        lines = ",\n".join(object_column(rows.schema.names, batch.columns).to_pylist())
         if lines:
             emit(f"{',' if count else '['}\n{lines}")
         count += batch.num_rows

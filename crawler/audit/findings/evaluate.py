@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 MAX_ROWS = 2000
 
 FindingValue = str | int | float | bool | None
+
+# DuckDB spills more memory to the session's temporary folder. What it can't spill is computed again without the limit.
+# Each thread has buffers for the columns that it reads.
+_WITHOUT_LIMIT = {"threads": str(min(2, os.cpu_count() or 1))}
+_SETTINGS = {"memory_limit": "280MB", **_WITHOUT_LIMIT}
 
 _CELL_TYPES = ("VARCHAR", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE")
 _INSTANT = "TIMESTAMP WITH TIME ZONE"
@@ -52,12 +58,24 @@ def evaluate_findings(
     For the SQL, a table of the catalog that the snapshot doesn't have is empty, and a missing column is null. Raises
     ConfigError for a user's finding whose SQL doesn't run, OutputError if a file of the snapshot can't be read.
     """
-    with session(snapshot, ()) as connection:
+    results = _evaluate_all(snapshot, findings, catalog, max_rows, _SETTINGS)
+    if large := [finding for finding, result in zip(findings, results, strict=True) if result is None]:
+        found = iter(_evaluate_all(snapshot, large, catalog, max_rows, _WITHOUT_LIMIT))
+        results = [next(found) if result is None else result for result in results]
+    return [result for result in results if result is not None]
+
+
+def _evaluate_all(
+    snapshot: OpenSnapshot, findings: Sequence[Finding], catalog: Catalog, max_rows: int, settings: Mapping[str, str]
+) -> list[FindingResult | None]:
+    """Return the result of each finding; None for one that needs more memory than the settings allow."""
+    with session(snapshot, (), settings) as connection:
         tables = sorted({table for finding in findings for table in (*finding.tables, *finding.lookups)})
         snapshot.fetch(tables)
         for table in tables:
             _create_table_view(connection, snapshot, catalog, table)
-        return [_evaluate_one(connection, snapshot, finding, max_rows) for finding in findings]
+        has_limit = "memory_limit" in settings
+        return [_evaluate_one(connection, snapshot, finding, max_rows, has_limit=has_limit) for finding in findings]
 
 
 def _create_table_view(
@@ -83,8 +101,8 @@ def _create_table_view(
 
 
 def _evaluate_one(
-    connection: duckdb.DuckDBPyConnection, snapshot: OpenSnapshot, finding: Finding, max_rows: int
-) -> FindingResult:
+    connection: duckdb.DuckDBPyConnection, snapshot: OpenSnapshot, finding: Finding, max_rows: int, *, has_limit: bool
+) -> FindingResult | None:
     import duckdb
 
     coverage, gaps = assess_coverage(snapshot, finding)
@@ -96,6 +114,8 @@ def _evaluate_one(
     except duckdb.IOException as error:
         raise unreadable_file(str(error)) from None
     except duckdb.Error as error:
+        if has_limit and isinstance(error, duckdb.OutOfMemoryException):
+            return None
         reason = str(error).splitlines()[0]
         if finding.is_own:
             raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None

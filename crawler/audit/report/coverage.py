@@ -36,13 +36,15 @@ _GRID_ACCOUNTS, _GRID_REGIONS = 40, 40
 def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Catalog, max_rows: int) -> Html:
     """Return the section's content."""
     manifest = snapshot.manifest
+    # Not the manifest's list, which has only the first of them.
+    missing = [row for row in snapshot.ledger if not is_whole(row.status)]
     return joined(
         [
             _verdict(manifest),
             _meter(manifest),
             _grid(inventory.targets),
-            _causes(manifest, max_rows),
-            _open_scopes(manifest, max_rows),
+            _causes(missing, max_rows),
+            _open_scopes(missing, max_rows),
             _directory(manifest),
             _left_out(manifest, max_rows),
             _unknown_fields(manifest, max_rows),
@@ -121,10 +123,10 @@ def _grid_cell(target: TargetFacts | None) -> Html:
     )
 
 
-def _causes(manifest: Manifest, max_rows: int) -> Html | None:
+def _causes(missing: Sequence[ScopeRow], max_rows: int) -> Html | None:
     """Return the causes of incomplete scopes. A child's scope counts for the cause of its parent."""
     found: dict[tuple[str, str], list[ScopeRow]] = {}
-    for row in manifest.scopes.not_complete:
+    for row in missing:
         why = _reason_text(row.error_code, _PARENT.sub("", row.error_message, count=1))
         found.setdefault((status_text(row.status), why), []).append(row)
     rows: list[Row] = [
@@ -143,10 +145,8 @@ def _name_list(names: Iterable[str]) -> str:
     return ", ".join(found[:_MOST_NAMES]) + more
 
 
-def _open_scopes(manifest: Manifest, max_rows: int) -> Html | None:
-    scopes = manifest.scopes.not_complete
-    if not scopes:
-        return None
+def _open_scopes(missing: Sequence[ScopeRow], max_rows: int) -> Html | None:
+    shown = missing[:max_rows]
     rows: list[Row] = [
         (
             row.account_id,
@@ -155,10 +155,10 @@ def _open_scopes(manifest: Manifest, max_rows: int) -> Html | None:
             status_text(row.status),
             _reason_text(row.error_code, row.error_message),
         )
-        for row in scopes
+        for row in shown
     ]
     columns = ("account_id", "region_id", "table", "status", "why")
-    return optional_table("scopes", "Incomplete scopes", columns, rows, max_rows)
+    return optional_table("scopes", "Incomplete scopes", columns, rows, max_rows, len(missing) - len(shown))
 
 
 def status_text(status: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from crawler.audit.diff import comparison as diff
+from crawler.audit.diff import parts
 from crawler.emulator.data.seeded import DESCRIPTIONS
 from tests.support.diff_fakes import (
     FIRST,
@@ -189,7 +189,7 @@ def test_a_table_that_the_catalog_does_not_know_is_compared_by_what_its_rows_hol
 
 
 def test_differences_come_in_the_order_of_their_keys_whatever_the_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(diff, "BATCH_ROWS", 3)
+    monkeypatch.setattr(parts, "BATCH_ROWS", 3)
     schema = schema_of("name")
     regions = [f"cn-{letter}" for letter in "edcba"]
     numbers = range(7, -1, -1)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crawler.audit.export.cell_text import escape_formula, is_formula, json_texts, object_texts, plain_texts
+from crawler.audit.export.cell_text import escape_formula, is_formula, json_texts, object_column, plain_texts
 from tests.support.hostile_rows import FORMULAS, HARMLESS
 
 TYPES = [
@@ -107,7 +107,8 @@ def test_objects_say_what_the_rows_have_wherever_a_batch_is_cut(rows, start, len
         [{**row, "map": row["map"] and list(row["map"].items())} for row in rows], SCHEMA
     )
     cut = batch.slice(start, length)
-    assert [json.loads(text) for text in object_texts(SCHEMA.names, cut.columns)] == rows[start : start + length]
+    objects = object_column(SCHEMA.names, cut.columns).to_pylist()
+    assert [json.loads(text) for text in objects] == rows[start : start + length]
 
 
 def test_decimals_and_instants_in_a_struct_keep_their_digits():

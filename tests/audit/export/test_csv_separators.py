@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crawler.audit.export.cell_text import escape_formula
 from crawler.audit.export.files import write_csv
 from crawler.audit.query import Rows
 from tests.support.hostile_rows import FORMULAS
@@ -86,3 +87,18 @@ def test_the_text_is_what_it_was_apart_from_apostrophes():
     assert [re.sub("'", "", cell) for cell in read] == [re.sub("'", "", cell) for cell in texts]
     assert result.guarded_cells == 4
     assert cells(written({"text": texts}, is_raw=True)[0], ",")[1:] == texts
+
+
+def cell_of(text):
+    """A text as a cell, by the rules of the documentation: an oracle that shares only the guard with the writer."""
+    shown = escape_formula(text)
+    is_quoted = not shown or re.search(r'[",;|\t\r\n]', shown) or shown != shown.strip()
+    return '"' + shown.replace('"', '""') + '"' if is_quoted else shown
+
+
+@given(st.lists(st.one_of(TEXTS, st.text(st.characters(codec="utf-8")), st.sampled_from(FORMULAS)), max_size=12))
+def test_a_cell_is_the_same_whatever_other_cells_its_column_has(texts):
+    text, result = written({"a": texts, "b": ["x"] * len(texts)})
+    expected = ["a,b", *(f"{'' if value is None else cell_of(value)},x" for value in texts)]
+    assert text == "".join(f"{line}\r\n" for line in expected)
+    assert result.guarded_cells == sum(value is not None and escape_formula(value) != value for value in texts)

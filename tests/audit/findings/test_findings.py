@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crawler.audit.findings import SEVERITIES, Coverage, Finding, evaluate_findings, load_findings
+from crawler.audit.findings import SEVERITIES, Coverage, Finding, evaluate, evaluate_findings, load_findings
 from crawler.audit.findings.files import parse_finding
 from crawler.errors import ConfigError
 from crawler.snapshot import DirectoryEntry, Status
@@ -134,6 +134,16 @@ def test_rows_beyond_the_limit_are_counted_and_not_kept(tmp_path):
     outcome = ask(write(tmp_path, {"opensearch_app_groups": rows}), "opensearch_without_quota", max_rows=7)
     assert (outcome.total, len(outcome.rows)) == (30, 7)
     assert [row[2] for row in outcome.rows] == [f"group-{number:02d}" for number in range(7)]
+
+
+def test_a_finding_that_needs_more_memory_than_the_limit_has_its_result_all_the_same(tmp_path, monkeypatch):
+    limits = {**evaluate._SETTINGS, "memory_limit": "30MB"}
+    monkeypatch.setattr(evaluate, "_SETTINGS", limits)
+    large = mine("SELECT len(list(range)) AS number FROM range(8_000_000)")
+    snapshot = write(tmp_path, {table: [] for table in TABLES})
+    assert evaluate._evaluate_all(snapshot, [large], CATALOG, 10, limits) == [None]
+    outcomes = evaluate_findings(snapshot, [FINDINGS["no_tracing"], large, FINDINGS["shared_roles"]], CATALOG)
+    assert [outcome.rows for outcome in outcomes] == [(), ((8_000_000,),), ()]
 
 
 def test_nested_values_instants_and_lists_become_text_that_a_cell_can_hold(tmp_path):

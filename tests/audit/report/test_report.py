@@ -178,7 +178,7 @@ def test_fields_that_no_schema_knows_are_counted(tmp_path):
 
 def test_scopes_of_one_cause_stand_together(tmp_path):
     snapshot = write(tmp_path, {"fc_functions": []}, {"fc_triggers": Status.DENIED, "fc_aliases": Status.DENIED})
-    scopes = snapshot.manifest.scopes.not_complete
+    scopes = [row for row in snapshot.ledger if row.status is Status.DENIED]
     scopes[0].error_message = scopes[1].error_message = "fc:ListFunctions is missing"
     scopes[1].error_message = f"Its parent fc_functions is denied: {scopes[1].error_message}"
     [cause] = rows_of(report_of(snapshot), "causes")
@@ -187,6 +187,14 @@ def test_scopes_of_one_cause_stand_together(tmp_path):
         2,
         "fc_aliases, fc_triggers",
     )
+
+
+def test_scopes_beyond_those_of_the_manifest_are_in_the_coverage(tmp_path):
+    snapshot = write(tmp_path, {"fc_functions": []}, {"fc_triggers": Status.DENIED, "fc_aliases": Status.FAILED})
+    del snapshot.manifest.scopes.not_complete[1:]
+    page = report_of(snapshot)
+    assert [row["table"] for row in rows_of(page, "scopes")] == ["fc_aliases", "fc_triggers"]
+    assert sorted(cause["status"] for cause in rows_of(page, "causes")) == ["denied", "failed"]
 
 
 def test_a_finding_that_is_unknown_never_says_none(tmp_path):

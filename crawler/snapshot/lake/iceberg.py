@@ -68,7 +68,10 @@ class IcebergLake:
         owner |= {_ID_PROPERTY: self.settings.output_id} if self.settings.output_id else {}
         name = (self._namespace, content.table)
         with output_umask(self.settings):
-            found = self._catalog.create_table_if_not_exists(name, schema=content.schema, properties=owner)
+            # Not asked to make it at once: pyiceberg would write the metadata of a new table before it looks.
+            found = self._find(content.table) or self._catalog.create_table_if_not_exists(
+                name, schema=content.schema, properties=owner
+            )
             for _ in range(_ATTEMPTS):
                 self._raise_if_foreign(found)
                 if content.is_reached(found.properties.get(SNAPSHOT_PROPERTY, "")):
@@ -190,26 +193,16 @@ class IcebergLake:
 
 def _replace(table: Table, content: TableContent, base: str, owner: dict[str, str]) -> None:
     """Make this the table's content by one commit, with the snapshot's ID, and with `owner` on the table."""
-    from pyiceberg.expressions import AlwaysTrue
     from pyiceberg.table.update.snapshot import ManageSnapshots
 
-    from crawler.snapshot.lake.transactions import QuickTransaction
+    from crawler.snapshot.lake.transactions import QuickTransaction, Replacement
 
     properties = {SNAPSHOT_PROPERTY: content.snapshot_id}
-    version = table.current_snapshot()
-    replaced = list(entries_of(table, version)) if version is not None else []
     with QuickTransaction(table) as change:
         with change.update_schema() as update:
             update.union_by_name(content.schema)
         _describe(change, content.order)
-        if any(len(entry.partition) for entry in replaced):
-            # pyiceberg would find each of thousands of partitions again, by one condition that names them all.
-            change.delete(AlwaysTrue(), snapshot_properties=properties)
-            replaced = []
-        # Not an append: that would be repeated by itself, over what another program has committed meanwhile.
-        with change.update_snapshot(snapshot_properties=properties).overwrite() as made:
-            for entry in replaced:
-                made.delete_data_file(entry)
+        with Replacement.of(change, table.io, properties) as made:
             parts = ((file, content.statistics(file)) for file in content.files)
             for entry in data_files(change.table_metadata, base, parts):
                 made.append_data_file(entry)

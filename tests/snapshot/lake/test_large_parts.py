@@ -23,6 +23,7 @@ from pyiceberg.transforms import IdentityTransform
 from crawler.errors import UnfinishedCommitError
 from crawler.snapshot import LakeSettings, ObjectStore, open_lake, publish_lake
 from crawler.snapshot.location import bucket_place
+from crawler.snapshot.s3.client import S3Client
 from tests.support.lakes import FORMATS, Local
 from tests.support.large_parts import write_large_parts
 from tests.support.object_stores import KEY_ID, KEY_SECRET, s3_server
@@ -196,6 +197,37 @@ def test_the_log_of_delta_is_the_same_without_the_writers_statistics(tmp_path, w
     assert found["numRecords"] == len(ACCOUNTS) * len(REGIONS)
 
 
+@pytest.mark.parametrize("with_statistics", [True, False], ids=["of the writer", "of the footers"])
+async def test_a_commit_in_a_bucket_takes_few_requests(server, tmp_path, monkeypatch, with_statistics):
+    """As many each night. Only without the writer's statistics is a part read: its end, by one request."""
+    place = bucket_place(f"s3://inventory/requests-{with_statistics}", server, tmp_path)
+    settings = LakeSettings("iceberg", place, f"sqlite:///{tmp_path}/catalog.db")
+    sent = []
+    for name in ("get", "put", "delete"):
+        real = getattr(S3Client, name)
+
+        def counted(self, key, *args, name=name, real=real, **options):
+            sent.append(f"{name} {key}")
+            return real(self, key, *args, **options)
+
+        monkeypatch.setattr(S3Client, name, counted)
+    for snapshot_id in (OLD, NEW, SETTLED):
+        manifest, ledger, statistics = write_large_parts(tmp_path / "out", snapshot_id, {TABLE: [part(ACCOUNTS)]})
+        await upload(tmp_path / "out", place)
+        lake = open_lake(settings)
+        sent.clear()
+        publish_lake(lake, manifest, SCHEMAS, ledger, KEYS, statistics if with_statistics else {})
+        read = [each for each in sent if each.endswith(".parquet")]
+        assert len(read) == (0 if with_statistics else 1)
+        assert len(sent) - len(read) <= 11, sent
+
+
+async def upload(root, place):
+    store = ObjectStore(place)
+    for path in [each for each in root.rglob("*") if each.is_file()]:
+        await store.put(str(path.relative_to(root)), path.read_bytes())
+
+
 def other_rows(path):
     pq.write_table(part(ACCOUNTS[:1]), path)
 
@@ -264,6 +296,11 @@ def test_a_commit_makes_one_version(lake):
     table = lake.table(TABLE)
     versions = table.history() if lake.kind == "delta" else table.snapshots()
     assert len(versions) == 3
+    if lake.kind == "iceberg":
+        lists = [[manifest.deleted_files_count for manifest in version.manifests(table.io)] for version in versions]
+        assert lists == [[0], [0, 1], [0, 1]], "the files of this commit, and those that it removed"
+        last = versions[-1].summary
+        assert (last["total-data-files"], last["deleted-data-files"], last["added-data-files"]) == ("1", "1", "1")
 
 
 def test_files_without_arrows_schema_are_read(lake, monkeypatch):
@@ -321,9 +358,7 @@ async def test_parts_in_a_bucket_have_the_same_bounds(server, tmp_path, monkeypa
     place = bucket_place(f"s3://inventory/{kind}-{with_statistics}", server, tmp_path)
     made = write_large_parts(tmp_path / "out", NEW, {TABLE: [part(each) for each in APART]}, attempt="00c0ffee")
     manifest, ledger, statistics = made
-    store = ObjectStore(place)
-    for path in [each for each in (tmp_path / "out").rglob("*") if each.is_file()]:
-        await store.put(str(path.relative_to(tmp_path / "out")), path.read_bytes())
+    await upload(tmp_path / "out", place)
     settings = LakeSettings(kind, place, f"sqlite:///{tmp_path}/catalog.db")
     publish_lake(open_lake(settings), manifest, SCHEMAS, ledger, KEYS, statistics if with_statistics else {})
     if kind == "delta":

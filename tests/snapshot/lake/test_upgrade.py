@@ -1,4 +1,4 @@
-"""An Iceberg table that release 0.1.0 made, partitioned by account and region, goes on without partitions."""
+"""An Iceberg table that release 0.1.0 partitioned by account and region goes on without partitions (F105)."""
 
 from __future__ import annotations
 

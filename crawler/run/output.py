@@ -48,6 +48,7 @@ from crawler.snapshot.writer import MAX_OPEN_PARTS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from crawler.catalog.model import Operation
     from crawler.snapshot.reader import OutputLocation
 
 
@@ -188,10 +189,17 @@ async def preflight(config: Config, bucket: ObjectStore | None, tables: Iterable
         raise ConfigError(f"[output] uri can't be used: {error}") from None
 
 
-async def publish(lake: Lake | None, result: CrawlResult, schemas: Mapping[str, Any]) -> CrawlResult:
-    """Publish a committed snapshot to the lake's tables, and return the result."""
+async def publish(
+    lake: Lake | None, result: CrawlResult, operations: Mapping[str, Operation], statistics: Mapping[str, Any]
+) -> CrawlResult:
+    """Publish a committed snapshot to the lake's tables, and return the result.
+
+    `operations` are those of the tables, `statistics` those of the parts that this process wrote.
+    """
     if lake is not None and result.manifest is not None:
-        await anyio.to_thread.run_sync(publish_lake, lake, result.manifest, schemas, result.ledger)
+        schemas = {table: operation.schema for table, operation in operations.items()}
+        keys = {table: operation.key for table, operation in operations.items()}
+        await anyio.to_thread.run_sync(publish_lake, lake, result.manifest, schemas, result.ledger, keys, statistics)
     return result
 
 

@@ -59,7 +59,8 @@ async def crawl(
     selection = selection_of(resolved)
     narrowed = selection_warning(selection)
     warnings = (*resolved.catalog.warnings, *warnings, *([narrowed] if narrowed else []))
-    schemas = {table: resolved.catalog.operations[table].schema for table in resolved.tables}
+    operations = {table: resolved.catalog.operations[table] for table in resolved.tables}
+    schemas = {table: operation.schema for table, operation in operations.items()}
     try:
         async with open_bucket(config, system) as bucket:
             await preflight(config, bucket, resolved.tables)
@@ -71,7 +72,7 @@ async def crawl(
                 result = await run.run()
                 # The lake's tables are a part of the result: they move even if the crawl is cancelled after its commit.
                 with anyio.CancelScope(shield=True):
-                    result = await publish(lake, result, schemas)
+                    result = await publish(lake, result, operations, writer.statistics)
                 return monitor.finish(result)
     except BaseExceptionGroup as group:
         raise unwrap_group(group) from None

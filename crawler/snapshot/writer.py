@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.folder.journal import ChildList
     from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.manifest import ManifestDraft, PartFile
+    from crawler.snapshot.rows.statistics import PartStatistics
 
 MEMORY_BYTES = 40 * 1024 * 1024
 MAX_OPEN_PARTS = 64
@@ -38,6 +39,7 @@ class SnapshotWriter:
     """One snapshot, from its acquired destination to `commit` or `abandon`. `schemas` has the schema of each table.
 
     `memory_bytes` bounds the rows and keys in memory; `max_open_parts` bounds the files that are open at once.
+    `statistics` are those of the parts by their paths, for the lake's tables. It may lack any part.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class SnapshotWriter:
         self.snapshot_id = destination.snapshot_id
         self.started_at = destination.started_at
         self.buffer = RowBuffer(destination.disk, memory_bytes, max_open_parts, destination.max_part_bytes)
+        self.statistics: dict[str, PartStatistics] = {}
         self._clock_skew_s = 0.0
         self._schemas = schemas
         self._columns = {table: count_columns(schema) for table, schema in schemas.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from crawler.snapshot.manifest import PartFile
+    from crawler.snapshot.rows.statistics import PartStatistics
 
 # The property of a commit that names the snapshot.
 SNAPSHOT_PROPERTY = "acs-inventory.snapshot-id"
@@ -54,10 +55,26 @@ class LakeSettings:
         return self.format == "iceberg" and not self.catalog_uri
 
 
-def stays(current: str, snapshot_id: str, now: datetime | None) -> bool:
-    """Return whether a table at `current` stays there. See `Lake.move`; "" for a table without a snapshot."""
-    from_future = now is not None and is_snapshot_id(current) and is_future(current, now)
-    return current >= snapshot_id and not from_future
+@dataclass(frozen=True, slots=True)
+class TableContent:
+    """What a snapshot makes of a lake table: its files, each with rows, and how these are described.
+
+    `order` are the columns by which the rows of a part are sorted. `statistics` returns those of a file; it may have to
+    read the file, and raises OutputError. With `now`, the table leaves a snapshot from the future, as LATEST does.
+    """
+
+    table: str
+    schema: pa.Schema
+    order: Sequence[str]
+    files: Sequence[PartFile]
+    statistics: Callable[[PartFile], PartStatistics]
+    snapshot_id: str
+    now: datetime | None = None
+
+    def is_reached(self, current: str) -> bool:
+        """Return whether a table at the snapshot `current`, or at none (""), stays as it is."""
+        from_future = self.now is not None and is_snapshot_id(current) and is_future(current, self.now)
+        return current >= self.snapshot_id and not from_future
 
 
 class Lake(Protocol):
@@ -69,18 +86,8 @@ class Lake(Protocol):
         """Raise ConfigError if any of these tables belongs to another output, or can't be written safely."""
         ...
 
-    def move(
-        self,
-        table: str,
-        schema: pa.Schema,
-        files: Sequence[PartFile],
-        snapshot_id: str,
-        now: datetime | None = None,
-    ) -> None:
-        """Make these files the table's content by one commit, unless it has those of this snapshot or a newer one.
-
-        With `now`, the table leaves a snapshot from the future, as LATEST does.
-        """
+    def move(self, content: TableContent) -> None:
+        """Make this the table's content by one commit, unless it has that of the snapshot or of a newer one."""
         ...
 
     def named(self, tables: Iterable[str], expiring: Collection[str]) -> dict[str, set[str]]:

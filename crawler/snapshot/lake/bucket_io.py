@@ -74,14 +74,7 @@ class _Input(InputFile):
 
     def __len__(self) -> int:
         """Return the size. Raises FileNotFoundError."""
-        try:
-            answer = wait_for(self._client.get(self._key, self._failure, _MOST_BYTES, {"range": "bytes=0-0"}))
-        except StoreRefusedError as error:
-            if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                return 0
-            raise _as_missing(error, self.location) from None
-        found = _SIZE.fullmatch(answer.headers.get("Content-Range", ""))
-        return int(found[1]) if found else len(answer.body)
+        return self._begin(1)[1]
 
     def exists(self) -> bool:
         """See `InputFile`."""
@@ -92,8 +85,11 @@ class _Input(InputFile):
         return True
 
     def open(self, seekable: bool = True) -> io.BufferedReader:  # noqa: ARG002 - the base's
-        """See `InputFile`. Reads ranges as they are asked for."""
-        return io.BufferedReader(_Ranges(self, len(self)), _BUFFER_BYTES)
+        """See `InputFile`. A small file is read by one request, another by ranges as they are asked for."""
+        begin, size = self._begin(_BUFFER_BYTES)
+        if len(begin) == size:
+            return io.BufferedReader(io.BytesIO(begin))
+        return io.BufferedReader(_Ranges(self, size), _BUFFER_BYTES)
 
     def read_range(self, start: int, length: int) -> bytes:
         """Return a range that is within the file. Raises FileNotFoundError."""
@@ -105,6 +101,18 @@ class _Input(InputFile):
         if len(answer.body) != length:
             raise OutputError(f"{self._failure}: the store answered with another range; check the endpoint")
         return answer.body
+
+    def _begin(self, length: int) -> tuple[bytes, int]:
+        """Return the first bytes of the file, or all that there are, and its size. Raises FileNotFoundError."""
+        named = {"range": f"bytes=0-{length - 1}"}
+        try:
+            answer = wait_for(self._client.get(self._key, self._failure, _MOST_BYTES, named))
+        except StoreRefusedError as error:
+            if error.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return b"", 0
+            raise _as_missing(error, self.location) from None
+        found = _SIZE.fullmatch(answer.headers.get("Content-Range", ""))
+        return answer.body, int(found[1]) if found else len(answer.body)
 
 
 class _Ranges(io.RawIOBase):

@@ -6,7 +6,6 @@ So a copy of an output has tables of its own, and nothing needs to say to which 
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import ssl
 import tempfile
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from crawler.errors import OutputError
-from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY, stays
+from crawler.snapshot.lake.base import SNAPSHOT_PROPERTY
+from crawler.snapshot.lake.delta_statistics import encode_statistics
 from crawler.snapshot.lake.modes import output_umask
 from crawler.snapshot.lake.places import check_folders
 from crawler.snapshot.layout import snapshot_in_path
@@ -24,14 +24,12 @@ from crawler.snapshot.s3.connection import wait_for
 from crawler.snapshot.s3.machine_role import MachineKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Iterable
 
-    import pyarrow as pa
     from deltalake import DeltaTable
     from deltalake.transaction import AddAction
 
-    from crawler.snapshot.lake.base import LakeSettings
+    from crawler.snapshot.lake.base import LakeSettings, TableContent
     from crawler.snapshot.location import BucketLocation
     from crawler.snapshot.manifest import PartFile
 
@@ -58,21 +56,14 @@ class DeltaLake:
         """See `Lake.check`."""
         check_folders(self.settings, [path for name in tables for path in (name, f"{name}/{LOG}")])
 
-    def move(
-        self,
-        table: str,
-        schema: pa.Schema,
-        files: Sequence[PartFile],
-        snapshot_id: str,
-        now: datetime | None = None,
-    ) -> None:
+    def move(self, content: TableContent) -> None:
         """See `Lake.move`. Raises OutputError if other programs keep changing the table."""
         from deltalake.exceptions import CommitFailedError
 
         for _ in range(_ATTEMPTS):
             try:
                 with output_umask(self.settings):
-                    self._commit(table, schema, files, snapshot_id, now)
+                    self._commit(content)
             except CommitFailedError:
                 continue
             return
@@ -102,36 +93,37 @@ class DeltaLake:
         except Exception as error:  # noqa: BLE001 - of deltalake, whose texts may contain keys
             raise OutputError(f"the Delta table {table} can't be read ({type(error).__name__})") from None
 
-    def _commit(
-        self, table: str, schema: pa.Schema, files: Sequence[PartFile], snapshot_id: str, now: datetime | None
-    ) -> None:
+    def _commit(self, content: TableContent) -> None:
         from deltalake import CommitProperties, DeltaTable, Schema
         from deltalake.transaction import create_table_with_add_actions
 
-        place = f"{self._base}/{table}"
-        actions = [_add(table, file) for file in files]
-        properties = CommitProperties(custom_metadata={SNAPSHOT_PROPERTY: snapshot_id})
-        columns = Schema.from_arrow(schema)
-        if not DeltaTable.is_deltatable(place, self._options):
+        place = f"{self._base}/{content.table}"
+        found = None
+        if DeltaTable.is_deltatable(place, self._options):
+            found = DeltaTable(place, storage_options=self._options)
+            if content.is_reached(_current(found)):
+                return
+        actions = [_add(content, file) for file in content.files]
+        properties = CommitProperties(custom_metadata={SNAPSHOT_PROPERTY: content.snapshot_id})
+        columns = Schema.from_arrow(content.schema)
+        if found is not None:
+            found.create_write_transaction([*actions], "overwrite", columns, commit_properties=properties)
+        else:
             create_table_with_add_actions(
                 place, columns, actions, storage_options=self._options, commit_properties=properties
             )
-            return
-        found = DeltaTable(place, storage_options=self._options)
-        if not stays(_current(found), snapshot_id, now):
-            found.create_write_transaction([*actions], "overwrite", columns, commit_properties=properties)
 
 
-def _add(table: str, file: PartFile) -> AddAction:
+def _add(content: TableContent, file: PartFile) -> AddAction:
     from deltalake.transaction import AddAction
 
     return AddAction(
-        path=file.path.removeprefix(f"{table}/"),
+        path=file.path.removeprefix(f"{content.table}/"),
         size=file.bytes,
         partition_values={},
         modification_time=0,
         data_change=True,
-        stats=json.dumps({"numRecords": file.rows}),
+        stats=encode_statistics(content.statistics(file), content.schema, content.order),
     )
 
 

@@ -1,4 +1,8 @@
-"""Iceberg tables: one catalog table per table, partitioned by account and region, with a tag per snapshot ID.
+"""Iceberg tables: one catalog table per table, without partitions, with a tag per snapshot ID.
+
+A part has the rows of many accounts and regions, in their order: the column bounds of its entry, and the statistics of
+its row groups, let readers skip what isn't asked for. A table of release 0.1.0 was partitioned by account and region.
+The next commit ends that; older versions keep their partitions.
 
 Each table has the place and the ID of its output as properties, set by the commit that gives it its content. A table of
 another output is never changed. A table without these properties is of an earlier release: its files show its place.
@@ -9,14 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError, OutputError
-from crawler.snapshot.lake.base import ICEBERG, SNAPSHOT_PROPERTY, stays
+from crawler.snapshot.lake.base import ICEBERG, SNAPSHOT_PROPERTY
 from crawler.snapshot.lake.catalog import open_catalog, translate_errors
+from crawler.snapshot.lake.data_files import data_files
 from crawler.snapshot.lake.identity import FOLDER
 from crawler.snapshot.lake.modes import output_umask
 from crawler.snapshot.lake.places import check_folders
 from crawler.snapshot.lake.versions import (
-    files_of,
-    has_files,
+    entries_of,
     missing_files,
     remove_tags,
     remove_versions,
@@ -26,14 +30,11 @@ from crawler.snapshot.lake.versions import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
-    from datetime import datetime
 
-    import pyarrow as pa
-    from pyiceberg.table import Table
+    from pyiceberg.table import Table, Transaction
     from pyiceberg.table.snapshots import Snapshot
 
-    from crawler.snapshot.lake.base import LakeSettings
-    from crawler.snapshot.manifest import PartFile
+    from crawler.snapshot.lake.base import LakeSettings, TableContent
 
 _PLACE_PROPERTY = "acs-inventory.output"
 _ID_PROPERTY = "acs-inventory.output-id"
@@ -59,29 +60,25 @@ class IcebergLake:
         for table in filter(None, map(self._load, names)):
             self._raise_if_foreign(table)
 
-    def move(
-        self,
-        table: str,
-        schema: pa.Schema,
-        files: Sequence[PartFile],
-        snapshot_id: str,
-        now: datetime | None = None,
-    ) -> None:
+    def move(self, content: TableContent) -> None:
         """See `Lake.move`. Raises OutputError if other programs keep changing the table, ConfigError as `check`."""
-        from pyiceberg.exceptions import CommitFailedException
+        from pyiceberg.exceptions import CommitFailedException, ValidationException
 
         owner = {_PLACE_PROPERTY: self._base}
         owner |= {_ID_PROPERTY: self.settings.output_id} if self.settings.output_id else {}
+        name = (self._namespace, content.table)
         with output_umask(self.settings):
-            found = self._catalog.create_table_if_not_exists((self._namespace, table), schema=schema, properties=owner)
+            # Not asked to make it at once: pyiceberg would write the metadata of a new table before it looks.
+            found = self._find(content.table) or self._catalog.create_table_if_not_exists(
+                name, schema=content.schema, properties=owner
+            )
             for _ in range(_ATTEMPTS):
                 self._raise_if_foreign(found)
-                if stays(found.properties.get(SNAPSHOT_PROPERTY, ""), snapshot_id, now):
+                if content.is_reached(found.properties.get(SNAPSHOT_PROPERTY, "")):
                     return
                 try:
-                    properties = {SNAPSHOT_PROPERTY: snapshot_id}
-                    _replace(found, schema, [f"{self._base}/{file.path}" for file in files], properties, owner)
-                except CommitFailedException:
+                    _replace(found, content, self._base, owner)
+                except (CommitFailedException, ValidationException):
                     found.refresh()
                 else:
                     return
@@ -158,7 +155,7 @@ class IcebergLake:
     def _expired(self, table: Table, snapshot_ids: Collection[str]) -> list[Snapshot]:
         """Return the versions of these snapshots that no reference keeps, apart from the snapshots' own tags.
 
-        A commit that replaces files makes two versions, one of them without a tag: both have the snapshot's ID.
+        A commit of release 0.1.0 made two versions, one of them without a tag: both have the snapshot's ID.
         """
         if not self._is_own(table):
             return []
@@ -194,32 +191,45 @@ class IcebergLake:
         )
 
 
-def _replace(
-    table: Table, schema: pa.Schema, paths: list[str], properties: dict[str, str], owner: dict[str, str]
-) -> None:
-    """Make these files the table's content by one commit, with `properties`, and with `owner` on the table."""
-    from pyiceberg.expressions import AlwaysTrue
+def _replace(table: Table, content: TableContent, base: str, owner: dict[str, str]) -> None:
+    """Make this the table's content by one commit, with the snapshot's ID, and with `owner` on the table."""
     from pyiceberg.table.update.snapshot import ManageSnapshots
 
-    had_files = has_files(table.current_snapshot())
-    with table.transaction() as change:
+    from crawler.snapshot.lake.transactions import QuickTransaction, Replacement
+
+    properties = {SNAPSHOT_PROPERTY: content.snapshot_id}
+    with QuickTransaction(table) as change:
         with change.update_schema() as update:
-            update.union_by_name(schema)
-        if table.spec().is_unpartitioned():
-            with change.update_spec() as spec:
-                for column in ("account_id", "region_id"):
-                    spec.add_identity(column)
-        if had_files:
-            change.delete(AlwaysTrue(), snapshot_properties=properties)
-        if paths:
-            change.add_files(paths, snapshot_properties=properties, check_duplicate_files=False)
-        elif not had_files:
-            with change.update_snapshot(snapshot_properties=properties).fast_append():
-                pass
+            update.union_by_name(content.schema)
+        _describe(change, content.order)
+        with Replacement.of(change, table.io, properties) as made:
+            parts = ((file, content.statistics(file)) for file in content.files)
+            for entry in data_files(change.table_metadata, base, parts):
+                made.append_data_file(entry)
         change.set_properties({**owner, **properties})
-        made = change.table_metadata.current_snapshot_id
-        if made is not None:
-            ManageSnapshots(change).create_tag(made, properties[SNAPSHOT_PROPERTY]).commit()
+        ManageSnapshots(change).create_tag(made.snapshot_id, content.snapshot_id).commit()
+
+
+def _describe(change: Transaction, order: Sequence[str]) -> None:
+    """Prepare a table for files without field IDs, of many accounts each, and name the order of their rows.
+
+    The order is a wish for whoever rewrites files. A table on which another program has set one keeps it.
+    """
+    from pyiceberg.table import TableProperties
+    from pyiceberg.transforms import IdentityTransform, VoidTransform
+
+    metadata = change.table_metadata
+    if partitions := [field for field in metadata.spec().fields if not isinstance(field.transform, VoidTransform)]:
+        with change.update_spec() as spec:
+            for partition in partitions:
+                spec.remove_field(partition.name)
+    if metadata.sort_order().is_unsorted:
+        with change.update_sort_order() as sorting:
+            for column in order:
+                sorting.asc(column, IdentityTransform())
+    if metadata.name_mapping() is None:
+        names = metadata.schema().name_mapping.model_dump_json()
+        change.set_properties({TableProperties.DEFAULT_NAME_MAPPING: names})
 
 
 def _owner(table: Table) -> tuple[str, str]:
@@ -229,6 +239,6 @@ def _owner(table: Table) -> tuple[str, str]:
         return place, output_id
     version, location = table.current_snapshot(), table.location()
     marker = f"/{table.name()[-1]}/snapshot_date="
-    paths = files_of(table, version) if version is not None else iter(())
-    place = next((path.partition(marker)[0] for path in paths if marker in path), "")
+    entries = entries_of(table, version) if version is not None else iter(())
+    place = next((entry.file_path.partition(marker)[0] for entry in entries if marker in entry.file_path), "")
     return place or (location.partition(f"/{ICEBERG}/")[0] if f"/{ICEBERG}/" in location else ""), output_id

@@ -7,15 +7,17 @@ one atomic commit, forwards only. The commit has the snapshot's ID, by which all
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError, CrawlError, UnfinishedCommitError
-from crawler.snapshot.lake.base import Lake, LakeSettings
+from crawler.snapshot.lake.base import Lake, LakeSettings, TableContent
 from crawler.snapshot.lake.catalog import reason_of
+from crawler.snapshot.lake.footers import read_statistics
 from crawler.snapshot.lake.places import check_place
 from crawler.snapshot.lake.turns import turn_of_crawl
 from crawler.snapshot.location import BucketLocation
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from crawler.snapshot.ledger import ScopeRow
-    from crawler.snapshot.manifest import Manifest
+    from crawler.snapshot.manifest import Manifest, PartFile
+    from crawler.snapshot.rows.statistics import PartStatistics
 
+_SORTED_FIRST = ("account_id", "region_id")
 _MODULES = {"iceberg": "pyiceberg", "delta": "deltalake"}
 
 
@@ -63,25 +67,53 @@ def open_lake(settings: LakeSettings, *, is_new: bool = True) -> Lake:
     return DeltaLake(settings)
 
 
-def publish(lake: Lake, manifest: Manifest, schemas: Mapping[str, pa.Schema], ledger: Sequence[ScopeRow]) -> None:
+def publish(
+    lake: Lake,
+    manifest: Manifest,
+    schemas: Mapping[str, pa.Schema],
+    ledger: Sequence[ScopeRow],
+    keys: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    statistics: Mapping[str, PartStatistics] = MappingProxyType({}),
+) -> None:
     """Move each requested table to the content of a committed snapshot, if it can be LATEST.
 
-    A snapshot that a `prune` has removed since its commit isn't published: a newer one is complete. Where LATEST left
-    a snapshot from the future, the tables leave it, too. Raises UnfinishedCommitError if a table's commit fails: others
-    may have moved, and the next crawl moves it.
+    `keys` has the key columns of each table, `statistics` those of each part by its path; the footers of other parts
+    are read. A snapshot that a `prune` has removed since its commit isn't published: a newer one is complete. Where
+    LATEST left a snapshot from the future, the tables leave it, too. Raises UnfinishedCommitError if a table's commit
+    fails: others may have moved, and the next crawl moves it.
     """
     if not manifest.can_be_latest:
         return
-    now = manifest.finished_at if manifest.replaced_latest else None
+
+    def describe(file: PartFile) -> PartStatistics:
+        return statistics.get(file.path) or read_statistics(lake.settings.root, file)
+
     tables = sorted({row.table for row in ledger if row.written})
     with _unfinished(manifest, "tables aren't moved to it; the next crawl moves them"), turn_of_crawl(lake.settings):
         if not _is_committed(lake.settings, manifest.snapshot_id):
             return
         for table in tables:
-            entry = manifest.tables.get(table)
-            files = [file for file in entry.files if file.rows] if entry is not None else []
             with _unfinished(manifest, f"table {table} isn't moved to it; the next crawl moves it"):
-                lake.move(table, schemas[table], files, manifest.snapshot_id, now)
+                lake.move(_content(table, manifest, schemas[table], keys.get(table, ()), describe))
+
+
+def _content(
+    table: str,
+    manifest: Manifest,
+    schema: pa.Schema,
+    key: Sequence[str],
+    describe: Callable[[PartFile], PartStatistics],
+) -> TableContent:
+    entry = manifest.tables.get(table)
+    return TableContent(
+        table,
+        schema,
+        (*_SORTED_FIRST, *key),
+        [file for file in entry.files if file.rows] if entry is not None else [],
+        describe,
+        manifest.snapshot_id,
+        manifest.finished_at if manifest.replaced_latest else None,
+    )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from crawler.snapshot.layout import snapshot_in_path
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from pyiceberg.manifest import DataFile
     from pyiceberg.table import Table
     from pyiceberg.table.snapshots import Snapshot
 
@@ -26,11 +27,11 @@ def snapshot_of(version: Snapshot) -> str:
     return str(found or "")
 
 
-def files_of(table: Table, version: Snapshot) -> Iterator[str]:
-    """Yield the locations of the files that a version names. Raises FileNotFoundError if a list of them is missing."""
+def entries_of(table: Table, version: Snapshot) -> Iterator[DataFile]:
+    """Yield the entries of the files that a version names. Raises FileNotFoundError if a list of them is missing."""
     for manifest in version.manifests(table.io):
         for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
-            yield entry.data_file.file_path
+            yield entry.data_file
 
 
 def snapshots_named(table: Table, version: Snapshot) -> set[str]:
@@ -39,7 +40,7 @@ def snapshots_named(table: Table, version: Snapshot) -> set[str]:
         return set()
     if own := snapshot_of(version):
         return {own}
-    return {snapshot_in_path(path) for path in files_of(table, version)} - {""}
+    return {snapshot_in_path(entry.file_path) for entry in entries_of(table, version)} - {""}
 
 
 def missing_files(table: Table) -> set[str]:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from crawler.errors import OutputError
 from crawler.snapshot.disk import make_folders
 from crawler.snapshot.layout import parent
+from crawler.snapshot.rows.statistics import PartStatistics, statistics_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,11 +96,13 @@ class PartWriter:
     `reserved_rows` counts the rows of the part, including those on their way to the disk. `left_out` has the positions
     of rows that another list had first and that must not reach the snapshot. `held_bytes` is the approximate memory of
     the row groups until `finish`. Beyond `max_bytes`, `takes_rows` is false. After OutputError it is abandoned.
+    `statistics` are those of a finished part, if `has_statistics` asked for them.
     """
 
     __slots__ = (
         "_disk",
         "_footer_bytes",
+        "_footers",
         "_max_bytes",
         "_schema",
         "_sink",
@@ -112,15 +115,20 @@ class PartWriter:
         "reserved_rows",
         "rows",
         "sha256",
+        "statistics",
     )
 
-    def __init__(self, disk: Disk, path: str, schema: pa.Schema, max_bytes: float = inf) -> None:
+    def __init__(
+        self, disk: Disk, path: str, schema: pa.Schema, max_bytes: float = inf, *, has_statistics: bool = False
+    ) -> None:
         self.path = path
         self.rows = 0
         self.held_bytes = 0
         self.reserved_rows = 0
         self.left_out: set[int] = set()
         self.sha256 = ""
+        self.statistics: PartStatistics | None = None
+        self._footers: list[pq.FileMetaData] | None = [] if has_statistics else None
         self._disk = disk
         self._schema = schema
         self._max_bytes = max_bytes
@@ -169,6 +177,8 @@ class PartWriter:
             self._writer.close()
             self._stream.flush()
             self.sha256 = self._sink.sync()
+            if self._footers:
+                self.statistics = statistics_of(self._footers.pop())
         except BaseException as error:
             self._fail(error)
             raise
@@ -197,6 +207,7 @@ class PartWriter:
             dictionary_pagesize_limit=_DICTIONARY_BYTES,
             write_page_index=True,
             write_page_checksum=True,
+            metadata_collector=self._footers,
         )
 
     def _stop(self) -> None:

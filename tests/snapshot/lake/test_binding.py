@@ -10,6 +10,7 @@ from deltalake import DeltaTable
 
 from crawler.errors import ConfigError, UnfinishedCommitError
 from crawler.snapshot import open_lake
+from crawler.snapshot.lake.base import TableContent
 from crawler.snapshot.lake.identity import keep_record, new_record, read_record
 from tests.support import command_server
 from tests.support.crawl_runner import site
@@ -154,7 +155,7 @@ async def test_two_outputs_that_begin_at_once_do_not_take_each_others_tables(tmp
     await first.crawl(OLD)
     manifest = await write_snapshot(second.root, NEW)
     with pytest.raises(ConfigError, match="belongs to another output"):
-        lake.move("fc_functions", SCHEMA, manifest.tables["fc_functions"].files, NEW)
+        lake.move(TableContent("fc_functions", SCHEMA, (), manifest.tables["fc_functions"].files, None, NEW))
     with pytest.raises(UnfinishedCommitError, match="belongs to another output"):
         second.publish(NEW)
     assert first.names("fc_functions") == ["f1", "f2", "f3"]

@@ -15,7 +15,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot import open_lake
-from crawler.snapshot.lake.base import LakeSettings
+from crawler.snapshot.lake.base import LakeSettings, TableContent
 from crawler.snapshot.lake.bound_catalogs import open_bound
 from crawler.snapshot.lake.bucket_io import PLACE, BucketIO
 from crawler.snapshot.lake.delta import _storage
@@ -48,7 +48,8 @@ async def test_an_iceberg_table_in_a_store_that_redirects_is_an_error(tmp_path):
         settings = LakeSettings("iceberg", place_in(store), f"sqlite:///{tmp_path}/catalog.db")
 
         def move():
-            open_lake(settings).move("fc_functions", SCHEMAS["fc_functions"], [], "20261129T000000Z-aaaa")
+            content = TableContent("fc_functions", SCHEMAS["fc_functions"], (), [], None, "20261129T000000Z-aaaa")
+            open_lake(settings).move(content)
 
         with pytest.raises(OutputError, match=r"a redirect to 127\.0\.0\.2"):
             await asyncio.to_thread(move)

@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from random import Random
 
 import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from benchmarks import by_crawl
+from benchmarks import by_crawl, parquet_settings
 from benchmarks.cloud import StaticCloud, write_description
 from benchmarks.measure import Measured, measure, medians, paired_ratio
 from benchmarks.pages import rendered, size_bytes
@@ -120,3 +122,14 @@ def test_a_page_without_marks_is_left_alone(tmp_path):
     page.write_text("nothing here")
     with pytest.raises(ValueError, match="has no marks for t"):
         put(page, "t", "text")
+
+
+def test_each_setting_of_the_parquet_writer_gives_the_same_rows():
+    operation = CATALOG.operations["fc_layer_versions"]
+    table = parquet_settings.rows_of(operation, 150)
+    assert table.num_rows == 150
+    assert len(set(table["account_id"].to_pylist())) == len(parquet_settings.ACCOUNTS)
+    places = list(zip(table["account_id"].to_pylist(), table["region_id"].to_pylist(), strict=True))
+    assert places == sorted(places)
+    for name, changes in parquet_settings.CHANGES.items():
+        assert pq.read_table(pa.BufferReader(parquet_settings.write(table, changes))).equals(table), name

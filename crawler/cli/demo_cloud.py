@@ -85,7 +85,7 @@ def print_comparison(manifest: Manifest, counts: Mapping[str, int], folder: str)
         out.print(Text("✓ ", "green") + f"All {len(rows)} tables have exactly the records of the built-in cloud.")
     out.print("\nContinue with:")
     out.print(safe(f"  {this_command()} snapshots show --output {folder}"), soft_wrap=True)
-    files = f"{folder}/fc_functions/*/*/*/*/*.parquet"
+    files = f"{folder}/fc_functions/snapshot_date=*/**/*.parquet"
     out.print(safe(f"  duckdb -c \"FROM '{files}' SELECT account_id, runtime, count(*) GROUP BY ALL\""), soft_wrap=True)
 
 

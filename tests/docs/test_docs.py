@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -21,10 +22,12 @@ from crawler.catalog.file_format import OperationFile
 from crawler.cli.main import app
 from crawler.config import Config, parse_config
 from crawler.config.resolve import limit_rules
-from crawler.snapshot import Status
+from crawler.snapshot import Status, list_snapshots, read_manifest
+from crawler.snapshot.layout import id_after
 from docs.generate import tables as tables_page
 from tests.support import command_server
 from tests.support.crawl_runner import site
+from tests.support.few_files import RELEASED, write_again, write_both_layouts
 from tests.support.lakes import add_checkpoints
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +50,7 @@ def demo(tmp_path_factory):
 
     async def main():
         async with site(folder) as here:
-            await here.crawl(here.config(tables=["fc_functions", "fc2_services"]))
+            await here.crawl(here.config(tables=["fc_functions", "fc_layers"]))
             here.output.rename(folder / "demo-snapshots")
 
     anyio.run(main)
@@ -85,35 +88,65 @@ def test_the_organization_goes_with_the_first_configuration():
     assert (config.directory_account.id, config.organization.role_name) == ("1000000000000001", "inventory-reader")
 
 
+@pytest.fixture(scope="module")
+def both_layouts(tmp_path_factory):
+    """A folder with a snapshot of 0.1.0, and a newer one with the same rows in few files."""
+    folder = tmp_path_factory.mktemp("both")
+    write_both_layouts(folder / "demo-snapshots")
+    return folder
+
+
+@pytest.fixture(params=["demo", "both_layouts"])
+def folder(request):
+    return request.getfixturevalue(request.param)
+
+
 def landed(folder, table):
-    """How many rows the demo's one manifest says that a table has."""
-    [manifest] = (folder / "demo-snapshots" / "_snapshots").glob("*Z-*.json")
-    return json.loads(manifest.read_text())["tables"][table]["rows"]
+    """How many rows of a table all manifests of the demo have."""
+    manifests = (folder / "demo-snapshots" / "_snapshots").glob("*Z-????.json")
+    return sum(json.loads(manifest.read_text())["tables"][table]["rows"] for manifest in manifests)
 
 
-def test_the_sql_runs(demo, monkeypatch):
-    monkeypatch.chdir(demo)
+def test_the_sql_runs(folder, monkeypatch):
+    monkeypatch.chdir(folder)
     with duckdb.connect() as connection:
         rows = connection.execute(block("duckdb")).fetchall()
-    assert sum(row[-1] for row in rows) == landed(demo, "fc_functions")
+    assert sum(row[-1] for row in rows) == landed(folder, "fc_functions")
 
 
-def test_the_python_runs(demo):
-    done = subprocess.run([sys.executable, "-c", block("python")], cwd=demo, capture_output=True, text=True, check=True)
+def test_the_python_runs(folder):
+    done = subprocess.run(
+        [sys.executable, "-c", block("python")], cwd=folder, capture_output=True, text=True, check=True
+    )
     assert "runtime" in done.stdout
-    assert int(done.stdout.splitlines()[-1]) == landed(demo, "fc2_services")
+    assert int(done.stdout.splitlines()[-1]) == landed(folder, "fc_layers")
 
 
-def test_a_pattern_of_the_pages_matches_the_files_of_the_snapshots_and_no_other(demo):
+def test_a_pattern_of_the_pages_matches_the_files_of_its_layouts_and_no_other(demo, tmp_path):
     """Also beside a Delta log with a checkpoint."""
-    [manifest] = (demo / "demo-snapshots/_snapshots").glob("*Z-????.json")
-    wanted = {file["path"] for file in json.loads(manifest.read_text())["tables"]["fc_functions"]["files"]}
+    root = tmp_path / "snapshots"
+    shutil.copytree(demo / "demo-snapshots", root)
+    shutil.copytree(RELEASED, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns("LATEST"))
+    manifests = [read_manifest(root, found.snapshot_id) for found in list_snapshots(root)]
+    manifests.append(write_again(root, manifests[-1].snapshot_id, id_after(manifests[-1].snapshot_id)))
+    assert {manifest.format for manifest in manifests} == {1, 2}
     text = "".join(page.read_text() for page in PAGES)
-    patterns = {f"fc_functions/{found}" for found in re.findall(r"/((?:snapshot_date=)?\*[\w=*{}/]*\.parquet)", text)}
-    assert len(patterns) > 1
+    patterns = set(re.findall(r"[/`]((?:snapshot_date=)?\*[\w=*{}/]*\.parquet)", text))
+    assert len(patterns) > 4
     for pattern in patterns:
-        found = (demo / "demo-snapshots").glob(pattern.replace("{latest}", manifest.stem))
-        assert {str(path.relative_to(demo / "demo-snapshots")) for path in found} == wanted, pattern
+        found = root.glob(f"fc_functions/{pattern}".replace("{latest}", manifests[-1].snapshot_id))
+        wanted = [
+            file.path
+            for manifest in manifests
+            for file in manifest.tables["fc_functions"].files
+            if manifest.format in formats(pattern) and (manifest is manifests[-1] or "{latest}" not in pattern)
+        ]
+        assert sorted(str(path.relative_to(root)) for path in found) == sorted(wanted), pattern
+
+
+def formats(pattern):
+    """The formats that a pattern below a table's folder is for."""
+    return {1, 2} if "**" in pattern else {5: {1}, 3: {2}}[pattern.count("/") + 1]
 
 
 def test_as_many_tables_as_are_promised_are_there():

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
+from operator import attrgetter
 from pathlib import Path
 
 import duckdb
+import polars as pl
+import pyarrow.dataset
 import pytest
 
 from crawler.catalog import load_catalog
 from crawler.config import parse_config
-from crawler.snapshot import LakeSettings, open_lake, publish_lake, read_ledger, read_manifest
+from crawler.snapshot import LakeSettings, list_snapshots, open_lake, publish_lake, read_ledger, read_manifest
 from tests.support.crawl_runner import SMALL, fast_cloud, site
+from tests.support.few_files import RELEASED, write_both_layouts
 from tests.support.lakes import add_checkpoints
 
 ROOT = Path(__file__).parents[2]
@@ -32,10 +37,14 @@ async def crawl_twice(place):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder with two snapshots of a cloud, and lake tables over the newer, with Delta's checkpoints."""
+def crawled(tmp_path_factory):
+    """A folder with two snapshots of a cloud, and lake tables over the newer, with Delta's checkpoints.
+
+    Among the files is a snapshot of 0.1.0, an older one of the same account.
+    """
     place = tmp_path_factory.mktemp("reading")
     output = asyncio.run(crawl_twice(place))
+    shutil.copytree(RELEASED, output, dirs_exist_ok=True, ignore=shutil.ignore_patterns("LATEST"))
     (place / "demo-snapshots").symlink_to(output)
     (place / "lake").symlink_to(output)
     manifest = read_manifest(output, "latest")
@@ -46,6 +55,20 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def both_layouts(tmp_path_factory):
+    """A folder with a snapshot of 0.1.0, and a newer one with the same rows in few files."""
+    place = tmp_path_factory.mktemp("both")
+    write_both_layouts(place / "snapshots")
+    (place / "demo-snapshots").symlink_to(place / "snapshots")
+    return place
+
+
+@pytest.fixture(params=["crawled", "both_layouts"])
+def folder(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
 def manifest(folder):
     return read_manifest(folder / "snapshots", "latest")
 
@@ -80,13 +103,17 @@ def test_the_database_has_a_view_for_each_table_that_follows_latest(folder, mani
     tables = list(manifest.tables)
     assert typed(folder, "duckdb-views") == f"{[(f'{table}_latest',) for table in tables]}\n"
     latest = folder / "snapshots/_snapshots/LATEST"
-    [older] = {path.stem for path in latest.parent.glob("*Z-????.json")} - {manifest.snapshot_id}
+    older = {path.stem for path in latest.parent.glob("*Z-????.json")} - {manifest.snapshot_id}
+    assert older
     with duckdb.connect(folder / "inventory.duckdb", read_only=True) as connection:
-        for snapshot_id in (older, manifest.snapshot_id):
+        for snapshot_id in (*older, manifest.snapshot_id):
             latest.write_text(f"{snapshot_id}\n")
+            rows = {
+                table: entry.rows for table, entry in read_manifest(folder / "snapshots", snapshot_id).tables.items()
+            }
             for table in tables:
                 found = connection.execute(f"SELECT count(*), any_value(snapshot_id) FROM {table}_latest").fetchone()
-                assert found == (manifest.tables[table].rows, snapshot_id)
+                assert found == (rows[table], snapshot_id)
 
 
 def test_polars_shows_the_latest_snapshot_with_accounts_as_text(folder, manifest):
@@ -100,14 +127,51 @@ def test_pyarrow_counts_by_the_manifest(folder, manifest):
     assert typed(folder, "pyarrow") == f"{manifest.tables['fc_functions'].rows} string\n"
 
 
-def test_iceberg_is_read_and_travels_in_time(folder, manifest):
-    here, *then = typed(folder, "iceberg").splitlines()
+def rows_by_snapshot(reader, text):
+    """How many rows of each snapshot a reader finds, by its text in the note."""
+    if reader == "DuckDB":
+        return dict(duckdb.sql(f"SELECT snapshot_id, count(*) FROM {text} GROUP BY ALL").fetchall())
+    found = eval(text, {"scan_parquet": pl.scan_parquet, "dataset": pyarrow.dataset.dataset})
+    rows = found.collect() if reader == "Polars" else pl.from_arrow(found.to_table(columns=["snapshot_id"]))
+    return dict(Counter(rows["snapshot_id"]))
+
+
+@pytest.mark.parametrize("reader", ["DuckDB", "Polars", "pyarrow"])
+def test_the_upgrade_note_reads_both_layouts_or_the_new_one(both_layouts, monkeypatch, reader):
+    monkeypatch.chdir(both_layouts / "snapshots")
+    rows = {found.snapshot_id: read_manifest(Path(), found.snapshot_id) for found in list_snapshots(Path())}
+    rows = {snapshot_id: manifest.tables["fc_functions"].rows for snapshot_id, manifest in rows.items()}
+    newest = read_manifest(Path(), "latest").snapshot_id
+    [(both, new)] = re.findall(rf"^\| {reader} \| .*?`(.+?)` \| (.+) \|$", PAGE, re.MULTILINE)
+    assert rows_by_snapshot(reader, both) == rows
+    assert len(rows) == 2
+    if pattern := re.search(r"`(snapshot_date=.+)`", new):
+        narrower = re.sub(r"snapshot_date=[*/]+\.parquet", pattern[1], both)
+        assert narrower != both
+        assert rows_by_snapshot(reader, narrower) == {newest: rows[newest]}
+
+
+def test_the_pattern_of_0_1_misses_the_new_files_as_the_note_says(both_layouts):
+    [old] = re.findall(r"pattern of five levels \(`(.+?)`\)", PAGE)
+    root = both_layouts / "snapshots"
+    oldest, newest = sorted(
+        (read_manifest(root, found.snapshot_id) for found in list_snapshots(root)), key=attrgetter("format")
+    )
+    found = {path.relative_to(root) for path in root.glob(f"*/{old}")}
+    assert found == {Path(file.path) for table in oldest.tables.values() for file in table.files}
+    assert (oldest.format, newest.format) == (1, 2)
+
+
+def test_iceberg_is_read_and_travels_in_time(crawled):
+    manifest = read_manifest(crawled / "snapshots", "latest")
+    here, *then = typed(crawled, "iceberg").splitlines()
     assert 0 < int(here) < manifest.tables["fc_functions"].rows
     assert then == [f"{manifest.snapshot_id} {manifest.tables['fc_functions'].rows}"]
 
 
-def test_delta_is_read_and_travels_in_time(folder, manifest):
-    here, *then = typed(folder, "delta").splitlines()
+def test_delta_is_read_and_travels_in_time(crawled):
+    manifest = read_manifest(crawled / "snapshots", "latest")
+    here, *then = typed(crawled, "delta").splitlines()
     assert 'Field(account_id, PrimitiveType("string")' in here
     assert int(here.split()[0]) == len(manifest.tables["fc_functions"].files)
     assert then == [f"0 {manifest.snapshot_id}"]

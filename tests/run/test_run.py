@@ -141,7 +141,7 @@ def connection():
 def test_duckdb_polars_and_pyarrow_read_the_same(whole, connection, table):
     here, _ = whole
     wanted = counts_by_table(here.cloud)[table]
-    files = f"{here.output}/{table}/*/*/*/*/*.parquet"
+    files = f"{here.output}/{table}/snapshot_date=*/**/*.parquet"
     source = f"read_parquet('{files}', hive_partitioning = true)"
     query = f"SELECT count(*), any_value(typeof(account_id)) FROM {source}"
     assert connection.execute(query).fetchall() == [(wanted, "VARCHAR")]

@@ -50,7 +50,7 @@ def _tail(store: ObjectStore, file: PartFile) -> bytes:
 
 
 def _read_end(store: ObjectStore, file: PartFile, length: int) -> bytes:
-    return wait_for(store.read_range(file.path, file.bytes - length, length))
+    return wait_for(store.read_range(file.path, file.bytes - length, length)).data
 
 
 def _changed(file: PartFile) -> OutputError:

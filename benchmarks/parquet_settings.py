@@ -7,7 +7,6 @@ are measured take turns in each round, and the least CPU time of all rounds coun
 from __future__ import annotations
 
 import argparse
-import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,19 +79,18 @@ class Figures:
 
 def rows_of(operation: Operation, count: int) -> pa.Table:
     """Return `count` rows of an operation of many accounts and regions, in the order of a part."""
-    batches: list[pa.RecordBatch] = []
-    seeds = itertools.count()
-    while sum(batch.num_rows for batch in batches) < count:
-        batches += _batches(operation, next(seeds))
-    table = pa.Table.from_batches(batches, operation.schema)
+    scale, table = 1, operation.schema.empty_table()
+    while table.num_rows < count:
+        scale = scale * count // table.num_rows + 1 if table.num_rows else 1
+        table = pa.Table.from_batches(_batches(operation, scale), operation.schema)
     # Rows of every account and region, also where few are wanted.
     table = table.take(pa.array(number * table.num_rows // count for number in range(count)))
     order = [(name, "ascending") for name in ("account_id", "region_id", *operation.key)]
     return table.sort_by(order).combine_chunks()
 
 
-def _batches(operation: Operation, seed: int) -> Iterator[pa.RecordBatch]:
-    spec = CloudSpec(accounts=ACCOUNTS, regions=REGIONS, opensearch_regions=REGIONS, seed=seed)
+def _batches(operation: Operation, scale: int) -> Iterator[pa.RecordBatch]:
+    spec = CloudSpec(accounts=ACCOUNTS, regions=REGIONS, opensearch_regions=REGIONS, scale=scale)
     normalizer = Normalizer(operation, Redaction("fingerprint", "fingerprint", b"k" * 32), "20261122T020000Z-7f3a")
     for account in ACCOUNTS:
         cloud = Cloud(spec)  # a cloud keeps the records of all accounts that it was asked for
@@ -157,7 +155,7 @@ def _cpu_s(step: Callable[[], object], repeats: int) -> float:
 def main() -> None:
     """Measure and print a table for each number of rows."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.parquet_settings", description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[5, 5000, 20_000], help="rows of a file")
+    parser.add_argument("--rows", type=int, nargs="+", default=[5, 5000, ROW_GROUP_ROWS], help="rows of a file")
     parser.add_argument("--tables", nargs="+", default=TABLES, help="tables of the catalog")
     parser.add_argument("--only", nargs="+", choices=list(CHANGES), default=list(CHANGES), help="settings")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the least time counts")

@@ -6,11 +6,13 @@ import asyncio
 import gc
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import structlog
@@ -75,7 +77,7 @@ async def server():
 async def test_a_request_takes_at_most_so_many_calls(server):
     """From the client's call to the body, with limits, signature, connection and judgement.
 
-    307 calls of Python functions when this was written, the server's two among them; 346 before aiohttp was asked for
+    299 calls of Python functions when this was written, the server's two among them; 346 before aiohttp was asked for
     no headers, 509 before it was asked for less.
     """
     dispatcher = Dispatcher(64, SystemClock())
@@ -96,7 +98,7 @@ async def test_a_request_takes_at_most_so_many_calls(server):
     calls = {name: number / REQUESTS for name, number in counted.python.items() if "looptime" not in name}
     most_called = sorted(calls.items(), key=lambda item: -item[1])
     assert 50 < sum(number for name, number in calls.items() if "/crawler/" in name) < 85, most_called
-    assert sum(calls.values()) < 320, most_called
+    assert sum(calls.values()) < 305, most_called
     assert counted.c / REQUESTS < 256
 
 
@@ -131,7 +133,7 @@ async def small_list_calls(folder):
     """The calls of Python and C functions that 200 lists more take, from a parent's row to its rows in the buffer."""
     calls, c_calls = Counter(), 0
     for layers in (100, 300):
-        with Counted() as counted:
+        with mock.patch("crawler.snapshot.writer.MOMENT_S", math.inf), Counted() as counted:  # no flush by the clock
             run = Run(folder / str(layers), {}, ("fc_layers", "fc_layer_versions"), sender=Shelves(layers))
             row = (await run()).row("fc_layer_versions")
         assert (row.status, row.lists, row.rows) == ("complete", layers, 3 * layers)
@@ -143,14 +145,14 @@ async def small_list_calls(folder):
 def test_a_small_list_takes_at_most_so_many_calls_beside_its_exchange(tmp_path):
     """In a process of its own, in which no test before has left anything.
 
-    196 calls of Python functions when this was written; 331 with a task, a cancel scope and layers of async generators
-    for each, and a second look at what the gate has seen.
+    200 calls of Python functions and 132 of C functions when this was written; 331 and more with a task, a cancel scope
+    and layers of async generators for each, and a second look at what the gate has seen.
     """
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     command = [sys.executable, __file__, str(tmp_path)]
     calls, c_calls = json.loads(subprocess.run(command, env=environ, capture_output=True, check=True).stdout)
-    assert 100 < sum(number for _, number in calls) / 200 < 205, calls
-    assert c_calls / 200 < 165
+    assert 100 < sum(number for _, number in calls) / 200 < 203, calls
+    assert c_calls / 200 < 136
 
 
 if __name__ == "__main__":

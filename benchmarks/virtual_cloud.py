@@ -203,7 +203,7 @@ class _Rows:
         scope.keys |= self.keys
         scope.rows = len(scope.keys)
 
-    async def keep(self) -> None: ...
+    def keep(self) -> None: ...
 
     async def drop(self) -> None: ...
 
@@ -214,8 +214,13 @@ class NoWriter:
     def __init__(self) -> None:
         self.scopes: dict[tuple[str, str, str], _Rows] = {}
 
-    def scope(self, *key: str) -> _Rows:
+    def scope(self, *key: str, has_one_list: bool = False) -> _Rows:  # noqa: ARG002
         found = self.scopes[key] = _Rows()  # type: ignore[index]
         return found
 
-    async def note(self, *about: Any) -> None: ...
+    def note(self, *about: Any) -> None: ...
+
+    def end_table(self, table: str) -> None: ...
+
+    async def settle(self, all_ended: anyio.Event) -> None:
+        await all_ended.wait()

@@ -82,6 +82,13 @@ class OutputSection(Section, frozen=True, kw_only=True):
     format: Annotated[
         Literal["parquet", "iceberg", "delta"], Meta(description='one of "parquet", "iceberg", "delta"')
     ] = "parquet"
+    part_size: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(?:(?:[1-9][0-9]{0,2}|10[01][0-9]|102[0-4])MiB|1GiB)\Z",
+            description='a size from "1MiB" to "1GiB"',
+        ),
+    ] = "128MiB"
     secrets: Annotated[
         Literal["fingerprint", "mask", "keep"], Meta(description='one of "fingerprint", "mask", "keep"')
     ] = "fingerprint"
@@ -100,6 +107,11 @@ class OutputSection(Section, frozen=True, kw_only=True):
     def umask_bits(self) -> int:
         """The umask as a number."""
         return int(self.umask, 8)
+
+    @property
+    def part_bytes(self) -> int:
+        """The size of a part in bytes, about."""
+        return int(self.part_size[:-3]) << (30 if self.part_size.endswith("GiB") else 20)
 
     @property
     def is_bucket(self) -> bool:

@@ -1,4 +1,4 @@
-"""The states of a page's rows between the event loop and a batch: undecoded, being decoded, compressed, ready.
+"""The states of a page's rows between the event loop and a batch: undecoded, being decoded, ready.
 
 All of them are `PendingRows` of the snapshot package, which buffers them without knowing how they are decoded.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -45,11 +45,13 @@ class DecodePool:
     def __init__(self) -> None:
         self._executor: ThreadPoolExecutor | None = None
 
-    def submit(self, decode: Callable[[], pa.RecordBatch]) -> Future[PendingRows]:
-        """Begin to decode and compress; the thread is started by the first call."""
+    def submit(
+        self, decode: Callable[[], pa.RecordBatch], pack: Callable[[pa.RecordBatch], PendingRows]
+    ) -> Future[PendingRows]:
+        """Begin to decode and pack; the thread is started by the first call."""
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, "decode")
-        return self._executor.submit(lambda: CompressedBatch.of(decode()))
+        return self._executor.submit(lambda: pack(decode()))
 
 
 class PageDecoder(ABC):
@@ -70,10 +72,10 @@ class PageDecoder(ABC):
         nbytes = size + _PAGE_BYTES + _PARAMETER_BYTES * len(context.parameters) + num_rows * self._row_bytes
         return UndecodedPage(self, body, num_rows, context, extra, size, nbytes)
 
-    def prepare(self, rows: Sequence[Any]) -> Iterator[DecodeTask]:
+    def prepare(self, rows: Sequence[Any], pack: Callable[[pa.RecordBatch], PendingRows]) -> Iterator[DecodeTask]:
         """See `RowSource.prepare`. The rows are pages of this decoder."""
         for pages in _runs(rows):
-            future = self._pool.submit(partial(self.decode, pages))
+            future = self._pool.submit(partial(self.decode, pages), pack)
             yield DecodeTask(
                 self.schema, future, sum(page.num_rows for page in pages), sum(page.nbytes for page in pages)
             )
@@ -102,17 +104,7 @@ def _count_columns(kind: pa.Schema | pa.DataType) -> int:
     return sum(1 + _count_columns(kind.field(i).type) for i in range(length))
 
 
-class _Rows:
-    """The part that all states of a page's rows share."""
-
-    __slots__ = ()
-
-    def select(self: PendingRows, positions: Sequence[int]) -> RowSelection:
-        """See `PendingRows.select`."""
-        return RowSelection(self, positions)
-
-
-class UndecodedPage(_Rows, msgspec.Struct, frozen=True, eq=False, gc=False):
+class UndecodedPage(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A page's rows as received, proven to be in schema.
 
     A crawl of many scopes holds thousands of small ones: a Struct takes less memory than a dataclass, half the time to
@@ -140,7 +132,7 @@ class UndecodedPage(_Rows, msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DecodeTask(_Rows):
+class DecodeTask:
     """Rows that are being decoded. `nbytes` is the estimate of their pages."""
 
     schema: pa.Schema
@@ -161,40 +153,7 @@ class DecodeTask(_Rows):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CompressedBatch(_Rows):
-    """A batch, compressed until it is written: five times as many rows fit in memory, so that row groups get larger."""
-
-    schema: pa.Schema
-    num_rows: int
-    batch_bytes: int
-    _data: bytes
-
-    source = None
-    future = None
-
-    @classmethod
-    def of(cls, batch: pa.RecordBatch) -> CompressedBatch:
-        """Compress a batch."""
-        message = batch.serialize()
-        return cls(batch.schema, batch.num_rows, message.size, _codec().compress(message, asbytes=True))
-
-    @property
-    def nbytes(self) -> int:
-        """The size of the compressed batch in bytes."""
-        return len(self._data)
-
-    def to_batch(self) -> pa.RecordBatch:
-        """Decompress the batch."""
-        return pa.ipc.read_record_batch(_codec().decompress(self._data, self.batch_bytes), self.schema)
-
-
-@cache
-def _codec() -> pa.Codec:
-    return pa.Codec("zstd", compression_level=1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReadyBatch(_Rows):
+class ReadyBatch:
     """Rows that are a batch already."""
 
     batch: pa.RecordBatch
@@ -222,38 +181,3 @@ class ReadyBatch(_Rows):
     def to_batch(self) -> pa.RecordBatch:
         """Return the batch."""
         return self.batch
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RowSelection(_Rows):
-    """Some of the rows of pending rows, by position. It holds all of them."""
-
-    rows: PendingRows
-    positions: Sequence[int]
-
-    source = None
-    future = None
-
-    @property
-    def num_rows(self) -> int:
-        """The number of selected rows."""
-        return len(self.positions)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the batch."""
-        return self.rows.schema
-
-    @property
-    def nbytes(self) -> int:
-        """The memory of all rows."""
-        return self.rows.nbytes
-
-    @property
-    def batch_bytes(self) -> int:
-        """The size of the batch with all rows."""
-        return self.rows.batch_bytes
-
-    def to_batch(self) -> pa.RecordBatch:
-        """Copy the selected rows of the batch."""
-        return self.rows.to_batch().take(pa.array(self.positions, type=pa.int64()))

@@ -16,9 +16,6 @@ from crawler.snapshot import JournalEntry, ScopeRow, SnapshotWriter
 
 # An open scope takes about 5 kB. More than a few hundred are open at once only where most of the cloud throttles.
 MAX_OPEN = 20_000
-# If the disk is slower than the cloud, scopes that have been read wait for it; no more are opened then. Each keeps
-# the scopes below it open. More of them in one flush make it no faster.
-MAX_ENDING = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ class Admission:
     def admit(self) -> Iterator[bool]:
         """Admit one more target with each step, and yield whether there was one. The dispatcher steps for new work."""
         for plan in self._plans:
-            while len(self._tree.open) >= MAX_OPEN or self._tree.ending >= MAX_ENDING:
+            while len(self._tree.open) >= MAX_OPEN:
                 yield False
             self._admitted += 1
             if plan.refusal is not None:
@@ -98,7 +95,9 @@ class Admission:
             self._client.channel(
                 account_id, region_id, operation.product, operation.action, self._catalog.depth(table)
             ),
-            self._writer.scope(table, account_id, region_id) if is_requested else None,
+            self._writer.scope(table, account_id, region_id, has_one_list=not operation.parents)
+            if is_requested
+            else None,
             DetailReader(self._client, plan.target, plan.caller, operation) if has_details else None,
         )
 

@@ -8,7 +8,7 @@ OIDC, CLI profile, credentials file, ECS role.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from crawler.errors import ConfigError, CredentialsError, OutputError
 from crawler.run.connection import open_connection
 from crawler.run.discovery import StsCall
 from crawler.run.result import CrawlResult
-from crawler.run.system import System, open_share
+from crawler.run.system import System
 from crawler.secret_text import EVERYONE
 from crawler.snapshot import (
     BucketDestination,
@@ -43,7 +43,6 @@ from crawler.snapshot.lake.claim import check_lake, claim_lake
 from crawler.snapshot.location import AccessKeys, BucketLocation, bucket_place
 from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.reader import BucketReader
-from crawler.snapshot.writer import MAX_OPEN_PARTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,7 +150,11 @@ def _register(keys: AccessKeys, system: System) -> None:
 
 
 async def begin_writer(
-    config: Config, bucket: ObjectStore | None, system: System, schemas: Mapping[str, Any]
+    config: Config,
+    bucket: ObjectStore | None,
+    system: System,
+    schemas: Mapping[str, Any],
+    keys: Mapping[str, Sequence[str]],
 ) -> SnapshotWriter:
     """Begin a new snapshot in the configured output. Raises OutputBusyError and OutputError."""
     started_at = system.clock.now()
@@ -162,23 +165,30 @@ async def begin_writer(
     else:
         folder, umask = config.output.path, config.output.umask_bits
         destination = await FolderDestination.begin(folder, snapshot_id, started_at, umask=umask)
-    return SnapshotWriter(destination, schemas, max_open_parts=_max_open_parts())
+    return _writer(config, destination, schemas, keys)
 
 
 async def resume_writer(
-    config: Config, bucket: ObjectStore | None, system: System, schemas: Mapping[str, Any]
+    config: Config,
+    bucket: ObjectStore | None,
+    system: System,
+    schemas: Mapping[str, Any],
+    keys: Mapping[str, Sequence[str]],
 ) -> SnapshotWriter:
     """Resume the unfinished snapshot of a folder. Raises ConfigError if there is none or the output is a bucket."""
     if bucket is not None:
         raise ConfigError(f"--resume: {config.output.uri} is a bucket, where no unfinished crawl is kept; leave it out")
     folder, umask = config.output.path, config.output.umask_bits
     destination = await FolderDestination.resume(folder, system.clock.now(), umask=umask)
-    return SnapshotWriter(destination, schemas, max_open_parts=_max_open_parts())
+    return _writer(config, destination, schemas, keys)
 
 
-def _max_open_parts() -> int:
-    """Return how many parts the crawl may hold open, within the process's limit of open files."""
-    return min(MAX_OPEN_PARTS, open_share())
+def _writer(
+    config: Config, destination: Destination, schemas: Mapping[str, Any], keys: Mapping[str, Sequence[str]]
+) -> SnapshotWriter:
+    has_lake = config.output.format != "parquet"
+    part_bytes = config.output.part_bytes
+    return SnapshotWriter(destination, schemas, keys=keys, part_bytes=part_bytes, has_statistics=has_lake)
 
 
 async def preflight(config: Config, bucket: ObjectStore | None, tables: Iterable[str]) -> None:

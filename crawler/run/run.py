@@ -61,12 +61,13 @@ async def crawl(
     warnings = (*resolved.catalog.warnings, *warnings, *([narrowed] if narrowed else []))
     operations = {table: resolved.catalog.operations[table] for table in resolved.tables}
     schemas = {table: operation.schema for table, operation in operations.items()}
+    keys = {table: operation.key for table, operation in operations.items()}
     try:
         async with open_bucket(config, system) as bucket:
             await preflight(config, bucket, resolved.tables)
             lake = await open_configured_lake(config, bucket, resolved.tables)
             begin = resume_writer if resume else begin_writer
-            writer = await begin(config, bucket, system, schemas)
+            writer = await begin(config, bucket, system, schemas, keys)
             async with _released(writer, monitor), open_session(resolved, system) as session:
                 run = CrawlRun(session, writer, redaction, clock, monitor, selection, warnings)
                 result = await run.run()
@@ -105,7 +106,8 @@ async def _released(writer: SnapshotWriter, monitor: CrawlMonitor) -> AsyncItera
         yield
     except BaseException as error:
         if isinstance(unwrap_group(error), (anyio.get_cancelled_exc_class(), StuckError)):
-            monitor.can_resume = writer.leave_unfinished()
+            with anyio.CancelScope(shield=True):
+                monitor.can_resume = await writer.leave_unfinished()
         raise
     finally:
         await writer.abandon()

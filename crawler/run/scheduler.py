@@ -40,6 +40,7 @@ class Scheduler:
         progress: CrawlProgress,
     ) -> None:
         self._plans = workload.plans
+        self._writer = writer
         self._dispatcher = dispatcher
         self._clock = clock
         self._progress = progress
@@ -60,7 +61,8 @@ class Scheduler:
                 walker = ListWalker(
                     self._reader, self._tree, self._dispatcher, self._clock, self._progress, tasks.start_soon
                 )
-                self._tree.start(tasks, walker.run, self._progress.scopes)
+                self._tree.start(tasks, walker.run, Counter(table for plan in self._plans for table in plan.tables))
+                tasks.start_soon(self._writer.settle, self._tree.all_ended)
                 try:
                     self._dispatcher.feed(self._admission.admit(), lambda: walker.writing >= MAX_WRITING)
                     await self._tree.all_ended.wait()

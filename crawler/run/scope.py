@@ -184,7 +184,10 @@ class Scope:
         rows = duplicates = conflicts = 0
         if self.writer is not None:
             is_kept = has_rows(outcome.status)
-            await (self.writer.keep() if is_kept else self.writer.drop())
+            if is_kept:
+                self.writer.keep()
+            else:
+                await self.writer.drop()
             rows = self.writer.rows if is_kept else 0
             duplicates, conflicts = self.writer.duplicates, self.writer.conflicts
         self.started_lists.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
@@ -26,9 +27,9 @@ from crawler.snapshot.status import is_whole
 class ScopeTree:
     """Submits lists to the dispatcher and ends scopes. Call `start` once, `stop` when no list may begin any more.
 
-    `open` has the scopes that haven't ended, `ending` counts those of them that wait for the disk. `ledger` and
-    `fields` grow as scopes end; `all_ended` is set after the last of the scopes that `start` was told. `settings` are
-    the parameter values from the configuration, by the name of the setting.
+    `open` has the scopes that haven't ended. `ledger` and `fields` grow as scopes end; `all_ended` is set after the
+    last of the scopes that `start` was told. `settings` are the parameter values from the configuration, by the name of
+    the setting.
     """
 
     def __init__(
@@ -43,7 +44,6 @@ class ScopeTree:
         self.ledger = Ledger()
         self.fields = FieldCounts()
         self.open: dict[tuple[Target, str], Scope] = {}
-        self.ending = 0
         self.all_ended = anyio.Event()
         self._settings = settings
         self._dispatcher = dispatcher
@@ -53,13 +53,17 @@ class ScopeTree:
         self._progress = progress
 
     def start(
-        self, tasks: anyio.abc.TaskGroup, run_job: Callable[[Job, anyio.CancelScope], Awaitable[None]], scopes: int
+        self,
+        tasks: anyio.abc.TaskGroup,
+        run_job: Callable[[Job, anyio.CancelScope], Awaitable[None]],
+        scopes_by_table: Counter[str],
     ) -> None:
-        """Let lists begin: `run_job` walks one. `scopes` is the number of scopes that will end."""
+        """Let lists begin: `run_job` walks one. `scopes_by_table` has the number of scopes that will end."""
         self._tasks = tasks
         self._workers = WorkerPool(tasks, run_job, self._finish_job)
-        self._expected = scopes
-        if not scopes:
+        self._left_by_table = scopes_by_table.copy()
+        self._left_at_start = scopes_by_table.total()
+        if not self._left_at_start:
             self.all_ended.set()
 
     def stop(self) -> None:
@@ -98,13 +102,11 @@ class ScopeTree:
             self._tasks.start_soon(self._end_if_done, scope)
 
     async def end(self, scope: Scope) -> None:
-        """End a scope: write its rows, pass its outcome to its children, record it in the journal and in the ledger."""
-        self.ending += 1
+        """End a scope: keep or drop its rows, pass its outcome to its children, record it in journal and ledger."""
         row = await scope.end(self._clock.now())
         for child in scope.children:
             child.inherit(row.table, scope.outcome)
-        await self._note(scope, row)
-        self.ending -= 1
+        self._note(scope, row)
         del self.open[scope.target, row.table]
         self._client.close(scope.channel)
         self.record(row, scope.counts.unknown, scope.counts.misfits)
@@ -117,7 +119,10 @@ class ScopeTree:
         self._progress.scopes_done += 1
         self._progress.done_by_account[row.account_id] += 1
         self._progress.not_complete += not is_whole(row.status)
-        if len(self.ledger) == self._expected:
+        self._left_by_table[row.table] -= 1
+        if not self._left_by_table[row.table]:
+            self._writer.end_table(row.table)
+        if len(self.ledger) == self._left_at_start:
             self.all_ended.set()
 
     def reuse_finished(self, entry: JournalEntry) -> None:
@@ -171,9 +176,8 @@ class ScopeTree:
                 self._abandon(child)
             await self._end_if_done(child)
 
-    async def _note(self, scope: Scope, row: ScopeRow) -> None:
+    def _note(self, scope: Scope, row: ScopeRow) -> None:
         """Record a whole scope and the lists below it in the journal, for a crawl that resumes this one."""
         if is_whole(row.status):
             lists = {child.operation.table: child.known_lists() for child in scope.children}
-            with anyio.CancelScope(shield=True):
-                await self._writer.note(row, scope.counts.unknown, scope.counts.misfits, lists)
+            self._writer.note(row, scope.counts.unknown, scope.counts.misfits, lists)

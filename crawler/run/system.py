@@ -38,7 +38,7 @@ class System:
 
 
 def open_share(limit: int | None = None) -> int:
-    """Return how many files each of three may open: busy connections, idle connections, parts being written.
+    """Return how many files each of three may open: busy connections, idle connections, lookups of names.
 
     `limit`: open files in total; without it, this process's soft `RLIMIT_NOFILE`. An eighth is left for others.
     """

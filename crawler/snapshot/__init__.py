@@ -1,9 +1,10 @@
-"""Snapshots: buffered rows, Parquet parts, the ledger, the manifest, the commit, and the reading of all of them.
+"""Snapshots: buffered rows, the journal, Parquet parts, the ledger, the manifest, the commit, and their reading.
 
-Read `writer` first (scopes, journal, commit) with `destination`, the protocol of its output. Then read
-`folder/destination` and `folder/commit`: the order of its steps makes a crash harmless. `bucket/destination` and
-`bucket/latest` do the same without a rename and a lock. `rows/scope_writer` and `rows/row_buffer` buffer rows until
-they are in Parquet files; `ended_scopes` and `staging` turn these files into a `manifest`, from which readers start.
+Read `writer` first (scopes, flushes, commit) with `destination`, the protocol of its output. `rows/scope_writer` takes
+the rows of lists, `rows/ended_rows` those of the scopes that have ended: they go to the `journal` and then to parts.
+`staging` writes the last files and makes the `manifest`'s entries, from which readers start. Then read
+`folder/destination` and `folder/commit`: the order of its steps makes a crash harmless. `folder/resume` takes over what
+the journal of a killed crawl has. `bucket/destination` and `bucket/latest` do without a rename, a lock and a resume.
 `ledger` has the outcome of each scope, `layout` every path. Only `disk` writes to the local disk, only `object_store`
 to buckets. `reader`, `verify` and `retention` work on committed snapshots; `lake` makes lake tables of them.
 """
@@ -15,8 +16,8 @@ from crawler.snapshot.bucket.destination import BucketDestination
 from crawler.snapshot.bucket.preflight import check_bucket
 from crawler.snapshot.destination import Destination
 from crawler.snapshot.folder.destination import FolderDestination
-from crawler.snapshot.folder.journal import ChildList, JournalEntry
 from crawler.snapshot.folder.preflight import check_output
+from crawler.snapshot.journal import ChildList, JournalEntry
 from crawler.snapshot.lake.base import Lake, LakeSettings
 from crawler.snapshot.lake.publish import open_lake
 from crawler.snapshot.lake.publish import publish as publish_lake

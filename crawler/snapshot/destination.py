@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
+    from crawler.snapshot.journal import ResumeConditions, Unfinished
     from crawler.snapshot.manifest import Manifest, PartFile
     from crawler.snapshot.rows.row_buffer import RowBuffer
 
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 class Destination(Protocol):
     """A destination that one snapshot has acquired. It ends with `commit` or `abandon`. Methods raise OutputError.
 
-    Rows are staged on `disk`, in parts of at most `max_part_bytes`. `recovered` has the IDs of the snapshots that were
-    completed when the destination was acquired. `buffer` is the writer's: it runs blocking functions until one fails.
+    Rows are staged on `disk`. With `keeps_journal`, another crawl can resume this one. `recovered` has the IDs of the
+    snapshots that were completed when the destination was acquired. `attempt` is a part of the names of parts. `buffer`
+    is the writer's: it runs blocking functions until one fails.
     """
 
     snapshot_id: str
     started_at: datetime
     recovered: list[str]
     disk: Disk
-    max_part_bytes: float
+    keeps_journal: bool
+    attempt: str
 
     @property
     def is_committed(self) -> bool:
@@ -33,7 +35,7 @@ class Destination(Protocol):
         ...
 
     async def restamp(self, buffer: RowBuffer, snapshot_id: str, started_at: datetime) -> None:
-        """Give a new snapshot another ID and start, before `open_journal`. A resumed one keeps both.
+        """Give a new snapshot another ID and start, before `reusable`. A resumed one keeps both.
 
         Raises OutputBusyError and OutputError if the output has a snapshot of that ID.
         """
@@ -43,25 +45,24 @@ class Destination(Protocol):
         """Return the ID in LATEST, if that snapshot has a manifest; else an empty string."""
         ...
 
-    async def open_journal(
+    async def reusable(
         self, buffer: RowBuffer, conditions: ResumeConditions, parents_by_table: Mapping[str, Sequence[str]]
-    ) -> list[JournalEntry]:
-        """Begin the journal if this destination keeps one; return the entries of a resumed crawl, parents first.
+    ) -> Unfinished | None:
+        """Return what this crawl reuses of the one that it resumes, parents first; None if it resumes none.
 
         Raises ConfigError if the resumed crawl began with other conditions.
         """
         ...
 
-    async def note(self, entry: JournalEntry) -> None:
-        """Record a scope durably, if a journal is open."""
-        ...
+    def leave_unfinished(self, *, has_entries: bool) -> bool:
+        """Keep the staged files when the snapshot is abandoned, for a resume. Return whether there are any.
 
-    def leave_unfinished(self) -> bool:
-        """Keep the staged files when the snapshot is abandoned, for a resume. Return whether there are any."""
+        `has_entries`: the journal of this crawl has scopes.
+        """
         ...
 
     async def deliver(self, buffer: RowBuffer, files: Sequence[PartFile]) -> None:
-        """Move the finished files of a scope to the place where the commit needs them."""
+        """Move finished files to the place where the commit needs them."""
         ...
 
     async def stage(self, buffer: RowBuffer, assemble: Callable[[], Manifest]) -> Manifest:

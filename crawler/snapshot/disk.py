@@ -209,6 +209,18 @@ class Disk:
         finally:
             os.close(fd)
 
+    def read_at(self, fd: int, path: str, offset: int, length: int) -> bytes:
+        """Return `length` bytes of an open file from an offset on. Raises OutputError for a file that is shorter."""
+        pieces = []
+        with self._translate_errors("read", path):
+            while length:
+                piece = os.pread(fd, length, offset)
+                if not piece:
+                    raise OSError(errno.EIO, "the file is shorter than what was written")
+                pieces.append(piece)
+                offset, length = offset + len(piece), length - len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
     def free_bytes(self) -> int:
         """Return the bytes that an unprivileged user may still write on the root's file system; -1 if unknown."""
         try:

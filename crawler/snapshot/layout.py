@@ -89,16 +89,6 @@ def table_folder(table: str, snapshot_id: str) -> str:
     return f"{_checked(_TABLE, 'table', table)}/snapshot_date={snapshot_date(snapshot_id)}/snapshot={snapshot_id}"
 
 
-def account_folder(table: str, snapshot_id: str, account_id: str) -> str:
-    """Return the folder of one account within `table_folder`. Raises OutputError."""
-    return f"{table_folder(table, snapshot_id)}/account={_checked(ACCOUNT_ID, 'account', account_id)}"
-
-
-def scope_folder(table: str, snapshot_id: str, account_id: str, region_id: str) -> str:
-    """Return the folder of the parts of one scope. Raises OutputError."""
-    return f"{account_folder(table, snapshot_id, account_id)}/region={_checked(REGION_ID, 'region', region_id)}"
-
-
 def part_path(table: str, snapshot_id: str, number: int, attempt: str = "") -> str:
     """Return the path of a table's n-th part, counted from 0. Raises OutputError.
 
@@ -106,11 +96,6 @@ def part_path(table: str, snapshot_id: str, number: int, attempt: str = "") -> s
     """
     name = f"part-{number:05}{f'-{attempt}' if attempt else ''}.parquet"
     return f"{table_folder(table, snapshot_id)}/{_checked(_PART, 'part', name)}"
-
-
-def part_name(number: int) -> str:
-    """Return the file name of a scope's n-th part, counted from 0 without gaps."""
-    return f"part-{number}.parquet"
 
 
 def is_part_path(path: str, table: str, snapshot_id: str) -> bool:

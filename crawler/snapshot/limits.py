@@ -21,7 +21,10 @@ MANIFEST_BYTES = 1024 * 1024 * 1024
 LEDGER_BYTES = 256 * 1024 * 1024
 LEDGER_UNCOMPRESSED_BYTES = 4 * 1024 * 1024 * 1024
 LEDGER_ROWS = 5_000_000
-JOURNAL_BYTES = 2 * 1024 * 1024 * 1024
+# A record of a scope has the names of its child lists.
+LINE_OF_JOURNAL_BYTES = 256 * 1024 * 1024
+# Rows of one table that are compressed together: those of some pages.
+BLOCK_BYTES = 2 * 1024 * 1024 * 1024 - 1
 TEXT_CHARACTERS = 64 * 1024
 TABLES = 10_000
 FOLDER_NAMES = 1_000_000

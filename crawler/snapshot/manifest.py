@@ -24,7 +24,7 @@ from crawler.snapshot.ledger import Ledger, ScopeRow, odd_row
 from crawler.snapshot.limits import MANIFEST_BYTES, TABLES, Count, Words, decode_json, is_instant
 from crawler.snapshot.status import SnapshotStatus, Status, can_be_latest, has_rows, snapshot_status
 
-FORMAT = 1
+FORMAT = 2
 # A manifest is small; its ledger has all rows.
 _MAX_ROWS = 1000
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]

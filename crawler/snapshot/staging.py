@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crawler.snapshot.layout import ledger_path, parent, part_name, scope_folder, staged
-from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow, ledger_batch
+import pyarrow as pa
+
+from crawler.snapshot.layout import ledger_path, parent, part_path, staged
+from crawler.snapshot.ledger import LEDGER_SCHEMA, ledger_batch
 from crawler.snapshot.manifest import PartFile, TableEntry, schema_sha256
 from crawler.snapshot.rows.parquet import PartWriter
-from crawler.snapshot.status import Status, has_rows
+from crawler.snapshot.status import has_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-
-    import pyarrow as pa
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.ended_scopes import Scope
-    from crawler.snapshot.ledger import Ledger
+    from crawler.snapshot.ledger import Ledger, ScopeRow
 
 # The ledger's rows per batch, and its batches per row group. Batches in memory are a second copy of these rows.
 _BATCH_ROWS = 4096
@@ -27,52 +26,42 @@ _GROUP_BATCHES = 4
 class StagedSnapshot:
     """The last files of one snapshot, staged and durable. Methods raise OutputError."""
 
-    def __init__(self, disk: Disk, snapshot_id: str, schemas: Mapping[str, pa.Schema]) -> None:
+    def __init__(self, disk: Disk, snapshot_id: str, schemas: Mapping[str, pa.Schema], attempt: str = "") -> None:
+        self._attempt = attempt
         self._disk = disk
         self._snapshot_id = snapshot_id
         self._schemas = schemas
 
-    def tables(
-        self, kept: Mapping[Scope, Sequence[PartFile]], emptied: Collection[str], ledger: Ledger
-    ) -> dict[str, TableEntry]:
-        """Return the manifest's entry of each table. A table without rows gets a file with its schema, under its first
-        complete scope. `emptied` are accounts' folders that may have no file any more.
+    def tables(self, files: Mapping[str, Sequence[PartFile]], ledger: Ledger) -> dict[str, TableEntry]:
+        """Return the manifest's entry of each table. A table without rows gets a file with its schema, if some scope of
+        it could have had rows.
         """
-        files = self._with_empty_tables(kept, ledger)
-        self._flush_folders(files, emptied)
-        return {table: self._entry(table, found) for table, found in files.items()}
+        found = dict(files)
+        for table in ledger.tables:
+            if table not in found and any(row.written and has_rows(row.status) for row in ledger.of_table(table)):
+                path = part_path(table, self._snapshot_id, 0, self._attempt)
+                found[table] = [self._write_part(path, self._schemas[table], [[]])]
+        self._flush_folders(found)
+        return {table: self._entry(table, found[table]) for table in sorted(found)}
 
     def ledger(self, ledger: Ledger) -> PartFile:
         """Write the ledger's file, sorted by table, account and region."""
         return self._write_part(ledger_path(self._snapshot_id), LEDGER_SCHEMA, _row_groups(ledger.in_order()))
 
-    def _with_empty_tables(self, kept: Mapping[Scope, Sequence[PartFile]], ledger: Ledger) -> dict[str, list[PartFile]]:
-        files: dict[str, list[PartFile]] = {}
-        for scope in sorted(kept):
-            files.setdefault(scope[0], []).extend(kept[scope])
-        for table in ledger.tables:
-            if table not in files and (first := _first_of(ledger.of_table(table))) is not None:
-                folder = scope_folder(table, self._snapshot_id, first.account_id, first.region_id)
-                files[table] = [self._write_part(f"{folder}/{part_name(0)}", self._schemas[table], [[]])]
-        return files
-
     def _write_part(self, path: str, schema: pa.Schema, row_groups: Iterable[Sequence[pa.RecordBatch]]) -> PartFile:
         final = staged(self._snapshot_id, path)
         part = PartWriter(self._disk, f"{final}.partial", schema)
         for batches in row_groups:
-            part.append(batches)
+            part.append(pa.Table.from_batches(batches, schema=schema))
         part.finish()
         self._disk.rename(part.path, final)
         self._disk.fsync_folder(parent(final))
         return PartFile(path, part.rows, part.bytes, part.sha256)
 
-    def _flush_folders(self, files: Mapping[str, Sequence[PartFile]], emptied: Collection[str]) -> None:
-        """Flush every folder above those of the parts, which are flushed already. Remove empty accounts' folders."""
-        used = {parent(parent(file.path)) for found in files.values() for file in found}
-        for folder in sorted({*emptied} - used):
-            self._disk.remove_folder(staged(self._snapshot_id, folder))
-        folders = set(used)
-        for folder in used:
+    def _flush_folders(self, files: Mapping[str, Sequence[PartFile]]) -> None:
+        """Flush the folders of the parts and every folder above them."""
+        folders = {parent(file.path) for found in files.values() for file in found}
+        for folder in tuple(folders):
             while folder := parent(folder):
                 folders.add(folder)
         for folder in sorted(folders, reverse=True):
@@ -85,12 +74,6 @@ class StagedSnapshot:
             schema_sha256=schema_sha256(self._schemas[table]),
             files=sorted(files, key=lambda file: file.path),
         )
-
-
-def _first_of(rows: Iterable[ScopeRow]) -> ScopeRow | None:
-    """Return the scope under which an empty table's file goes: the first complete one, else the first with rows."""
-    whole = (row for row in rows if row.written and has_rows(row.status))
-    return min(whole, key=lambda row: (row.status is not Status.COMPLETE, row.account_id, row.region_id), default=None)
 
 
 def _row_groups(rows: Iterable[ScopeRow]) -> Iterator[list[pa.RecordBatch]]:

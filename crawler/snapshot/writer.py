@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.lowlevel
 import msgspec
 
-from crawler.errors import CrawlError, UnfinishedCommitError, describe_defect, describe_shortage
-from crawler.snapshot.ended_scopes import EndedScopes
-from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
+from crawler.errors import CrawlError, OutputError, UnfinishedCommitError, describe_defect, describe_shortage
+from crawler.snapshot.folder.resume import restored_blocks
+from crawler.snapshot.journal import Journal, JournalEntry, ResumeConditions
 from crawler.snapshot.layout import moved_id
 from crawler.snapshot.ledger import Ledger
 from crawler.snapshot.manifest import FORMAT, Manifest, count_scopes, status_of
+from crawler.snapshot.rows.blocks import TableLayout
+from crawler.snapshot.rows.ended_rows import EndedRows
 from crawler.snapshot.rows.row_buffer import RowBuffer
-from crawler.snapshot.rows.row_store import count_columns
 from crawler.snapshot.rows.scope_writer import ScopeWriter
+from crawler.snapshot.rows.table_writer import PartSettings
 from crawler.snapshot.staging import StagedSnapshot
-from crawler.snapshot.status import has_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,20 +29,23 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from crawler.snapshot.destination import Destination
-    from crawler.snapshot.folder.journal import ChildList
+    from crawler.snapshot.journal import ChildList
     from crawler.snapshot.ledger import ScopeRow
-    from crawler.snapshot.manifest import ManifestDraft, PartFile
+    from crawler.snapshot.manifest import ManifestDraft
     from crawler.snapshot.rows.statistics import PartStatistics
 
-MEMORY_BYTES = 40 * 1024 * 1024
-MAX_OPEN_PARTS = 64
+MEMORY_BYTES = 8 * 1024 * 1024
+PART_BYTES = 128 * 1024 * 1024
+# Scopes that end within this time are written to the journal together.
+MOMENT_S = 1.0
 
 
 class SnapshotWriter:
     """One snapshot, from its acquired destination to `commit` or `abandon`. `schemas` has the schema of each table.
 
-    `memory_bytes` bounds the rows and keys in memory; `max_open_parts` bounds the files that are open at once.
-    `statistics` are those of the parts by their paths, for the lake's tables. It may lack any part.
+    `keys` has the key columns of tables, by which the rows of an account and region are ordered. `memory_bytes` bounds
+    the rows and keys in memory; a part is closed at about `part_bytes`. With `has_statistics`, `statistics` has those
+    of each part that this process wrote, by its path, for the lake's tables.
     """
 
     def __init__(
@@ -47,18 +53,36 @@ class SnapshotWriter:
         destination: Destination,
         schemas: Mapping[str, pa.Schema],
         *,
+        keys: Mapping[str, Sequence[str]] | None = None,
         memory_bytes: int = MEMORY_BYTES,
-        max_open_parts: int = MAX_OPEN_PARTS,
+        part_bytes: int = PART_BYTES,
+        has_statistics: bool = False,
     ) -> None:
         self.destination = destination
-        self.snapshot_id = destination.snapshot_id
-        self.started_at = destination.started_at
-        self.buffer = RowBuffer(destination.disk, memory_bytes, max_open_parts, destination.max_part_bytes)
-        self.statistics: dict[str, PartStatistics] = {}
-        self._clock_skew_s = 0.0
         self._schemas = schemas
-        self._columns = {table: count_columns(schema) for table, schema in schemas.items()}
-        self._scopes = EndedScopes(self.snapshot_id)
+        self._layouts = {
+            name: TableLayout(name, schema, (keys or {}).get(name, ())) for name, schema in schemas.items()
+        }
+        self._memory_bytes = memory_bytes
+        self._part_bytes = part_bytes
+        self._clock_skew_s = 0.0
+        self._is_writing = False
+        self._has_statistics = has_statistics
+        self._begin(0)
+
+    def _begin(self, journal_number: int) -> None:
+        """Begin with nothing buffered, under the destination's ID."""
+        self.snapshot_id = self.destination.snapshot_id
+        self.started_at = self.destination.started_at
+        journal = Journal(self.destination.disk, self.snapshot_id, journal_number)
+        self.buffer = RowBuffer(self.destination.disk, journal, self._memory_bytes)
+        settings = PartSettings(self.snapshot_id, self._part_bytes, self.destination.attempt, self._has_statistics)
+        self._ended = EndedRows(self.buffer, self._layouts, settings)
+
+    @property
+    def statistics(self) -> Mapping[str, PartStatistics]:
+        """See `SnapshotWriter`."""
+        return self._ended.statistics()
 
     async def restamp(self, skew: timedelta) -> None:
         """Correct the start and the ID of a new snapshot, before `open_journal`. A resumed one keeps both.
@@ -67,8 +91,7 @@ class SnapshotWriter:
         """
         started_at, self._clock_skew_s = self.started_at + skew, skew.total_seconds()
         await self.destination.restamp(self.buffer, moved_id(self.snapshot_id, started_at), started_at)
-        self.snapshot_id, self.started_at = self.destination.snapshot_id, self.destination.started_at
-        self._scopes = EndedScopes(self.snapshot_id)
+        self._begin(0)
 
     async def open_journal(
         self, plan_sha256: str, conditions: Mapping[str, str], parents_by_table: Mapping[str, Sequence[str]]
@@ -79,53 +102,93 @@ class SnapshotWriter:
         `parents_by_table`: every table of the plan → its parent tables. Raises ConfigError if the resumed crawl was
         begun with another plan or other conditions, and OutputError.
         """
-        entries = await self.destination.open_journal(
-            self.buffer,
-            ResumeConditions(
-                snapshot_id=self.snapshot_id,
-                started_at=self.started_at,
-                clock_skew_s=self._clock_skew_s,
-                plan_sha256=plan_sha256,
-                conditions=dict(conditions),
-            ),
-            parents_by_table,
+        resume = ResumeConditions(
+            snapshot_id=self.snapshot_id,
+            started_at=self.started_at,
+            clock_skew_s=self._clock_skew_s,
+            plan_sha256=plan_sha256,
+            conditions=dict(conditions),
         )
-        for entry in entries:
-            if entry.row.written:
-                files = entry.files if has_rows(entry.row.status) else None
-                self._scopes.end(entry.scope, files, had_parts=False)
-        return entries
+        found = await self.destination.reusable(self.buffer, resume, parents_by_table)
+        if found is not None:
+            self._begin(found.journals)
+        if self.destination.keeps_journal:
+            await self.buffer.run(self.buffer.journal.begin, resume)
+        if found is None:
+            return []
+        for entry in found.entries:
+            self._ended.reuse(entry)
+        blocks = await self.buffer.run(
+            restored_blocks, self.buffer.journal, self.destination.disk, found, self._layouts
+        )
+        for table, restored in blocks.items():
+            self._ended.add_blocks(table, restored)
+        return found.entries
 
-    async def note(
+    def note(
         self,
         row: ScopeRow,
         unknown: Mapping[str, int],
         misfits: Mapping[str, int],
         lists: Mapping[str, list[ChildList] | None],
     ) -> None:
-        """Record a whole scope with its files durably, if a journal is open. Raises OutputError.
+        """Let the next flush record a whole scope, after it was kept, if this crawl keeps a journal.
 
         `unknown`, `misfits` and `lists` are those of `JournalEntry`.
         """
-        files = self._scopes.files.get((row.table, row.account_id, row.region_id), [])
-        entry = JournalEntry(row=row, files=files, unknown=dict(unknown), misfits=dict(misfits), lists=dict(lists))
-        await self.destination.note(entry)
+        if self.destination.keeps_journal:
+            self._ended.note(row, unknown, misfits, lists)
 
-    def leave_unfinished(self) -> bool:
+    def end_table(self, table: str) -> None:
+        """Record that all scopes of a table have ended: its last part may be written."""
+        self._ended.end_table(table)
+
+    async def flush(self) -> None:
+        """Write the rows of the scopes that have ended to the journal, and make it durable. Raises OutputError."""
+        await self._ended.flush()
+
+    async def write_due_parts(self) -> None:
+        """Write the parts that have enough rows, or whose tables have ended. Raises OutputError."""
+        await self.destination.deliver(self.buffer, await self._ended.write_due_parts())
+
+    async def settle(self, all_ended: anyio.Event) -> None:
+        """Flush what scopes that end within a moment leave, and write the parts that are due, until all have ended.
+
+        A part that is being written then is completed. If this is cancelled, its rows wait for the commit. Raises
+        OutputError.
+        """
+        async with anyio.create_task_group() as tasks:
+            while not all_ended.is_set():
+                with anyio.move_on_after(MOMENT_S):
+                    await all_ended.wait()
+                await self.flush()
+                if self._ended.has_due and not self._is_writing and not all_ended.is_set():
+                    self._is_writing = True
+                    tasks.start_soon(self._write_in_background)
+            await self.flush()
+
+    async def _write_in_background(self) -> None:
+        try:
+            await self.write_due_parts()
+        finally:
+            self._is_writing = False
+
+    async def leave_unfinished(self) -> bool:
         """Keep the staged files when the snapshot is abandoned, for a resume. Return whether there are any."""
-        return self.destination.leave_unfinished()
+        with suppress(OutputError):
+            await self.flush()
+        return self.destination.leave_unfinished(has_entries=self.buffer.journal.entries > 0)
 
     @property
     def buffered_bytes(self) -> int:
         """The approximate memory of rows that aren't on the disk yet."""
         return self.buffer.buffered_bytes
 
-    def scope(self, table: str, account_id: str, region_id: str) -> ScopeWriter:
-        """Return the writer of a scope, once per scope. Raises OutputError for names that no path can have."""
-        key = (table, account_id, region_id)
-        schema, columns = self._schemas[table], self._columns[table]
-        writer = ScopeWriter(self.buffer, self.snapshot_id, schema, columns, key, self._scopes.end, self._deliver)
-        self._scopes.begin(key)
+    def scope(self, table: str, account_id: str, region_id: str, *, has_one_list: bool = False) -> ScopeWriter:
+        """Return the writer of a scope, once per scope. See `ScopeWriter` for `has_one_list`."""
+        scope = (table, account_id, region_id)
+        writer = ScopeWriter(self.buffer, self._ended, scope, has_one_list=has_one_list)
+        self._ended.begin(scope)
         return writer
 
     async def commit(self, draft: ManifestDraft, ledger: Sequence[ScopeRow]) -> Manifest:
@@ -137,7 +200,9 @@ class SnapshotWriter:
         """
         self.buffer.raise_if_failed()
         rows = Ledger.of(ledger)
-        self._scopes.raise_unless_consistent(rows)
+        await self._ended.finish()
+        self._ended.raise_unless_consistent(rows)
+        self.buffer.journal.close()
         manifest = await self.destination.stage(self.buffer, lambda: self._assemble(draft, rows))
         await anyio.lowlevel.checkpoint()
         try:
@@ -158,14 +223,12 @@ class SnapshotWriter:
 
         After `commit` this does nothing.
         """
+        self.buffer.journal.close()
         await self.destination.abandon()
-
-    async def _deliver(self, files: Sequence[PartFile]) -> None:
-        await self.destination.deliver(self.buffer, files)
 
     def _assemble(self, draft: ManifestDraft, ledger: Ledger) -> Manifest:
         """Stage everything but the manifest, which is returned. Blocks."""
-        staged = StagedSnapshot(self.destination.disk, self.snapshot_id, self._schemas)
+        staged = StagedSnapshot(self.destination.disk, self.snapshot_id, self._schemas, self.destination.attempt)
         return Manifest(
             format=FORMAT,
             snapshot_id=self.snapshot_id,
@@ -178,7 +241,7 @@ class SnapshotWriter:
             fingerprint_scope=draft.fingerprint_scope,
             clock_skew_s=draft.clock_skew_s,
             plan_sha256=draft.plan_sha256,
-            tables=staged.tables(self._scopes.files, self._scopes.emptied_folders, ledger),
+            tables=staged.tables(self._ended.files(), ledger),
             scopes=count_scopes(ledger),
             unknown_fields={table: dict(counts) for table, counts in draft.unknown_fields.items()},
             overhead=dict(draft.overhead),

@@ -133,7 +133,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch):
 @pytest.mark.parametrize("is_read_whole", [True, False])
 def test_no_file_stays_open_after_a_query(tmp_path, is_read_whole):
     """T34: also if the rows aren't read to their end. Each session opens every file that it reads."""
-    snapshot = write(tmp_path, {"fc_functions": [{"function_name": f"f{place}"} for place in range(3000)]})
+    snapshot = write(tmp_path, {"fc_functions": [{"function_name": f"f{place}"} for place in range(5000)]})
     before, results = len(os.listdir("/proc/self/fd")), []
     for _ in range(3):
         with run_query(snapshot, "FROM fc_functions", TableNames(snapshot, list)) as rows:

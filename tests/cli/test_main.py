@@ -460,7 +460,7 @@ def test_demo_without_network_or_credentials(tmp_path):
     assert f"✓ All {len(DEFAULT)} tables have exactly the records of the built-in cloud." in screen
     scopes = scopes_of(DEFAULT)
     rows = sum(counted(table) for table in DEFAULT)
-    assert re.search(rf" all +{len(DEFAULT)} +{rows:,} +\d+ +[\d.]+ MB +{scopes}/{scopes} ", screen)
+    assert re.search(rf" all +{len(DEFAULT)} +{rows:,} +\d+ +[\d.]+ [kM]B +{scopes}/{scopes} ", screen)
     result = screen[screen.rindex(" tables  ") :].splitlines()
     assert len(result) < 40
     assert max(len(line) for line in result if not line.startswith("  ")) <= 80, "commands to type are in one line"

@@ -179,7 +179,7 @@ async def test_a_partial_snapshot_is_gone_by_where_it_is_newer(tmp_path):
 
 def spoil_manifest(output, manifest):
     path = output / f"_snapshots/{manifest.snapshot_id}.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    path.write_text(path.read_text().replace('"format": 2', '"format": 3'))
     path.with_suffix(".json.sha256").unlink()
 
 
@@ -195,7 +195,7 @@ def remove_ledger(output, manifest):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        pytest.param(spoil_manifest, "has format 2", id="a later format"),
+        pytest.param(spoil_manifest, "has format 3", id="a later format"),
         pytest.param(spoil_ledger, "isn't what its manifest names", id="a damaged ledger"),
         pytest.param(remove_ledger, "isn't in ", id="a removed ledger"),
     ],

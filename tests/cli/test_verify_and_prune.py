@@ -12,12 +12,13 @@ import pytest
 
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder.lock import OutputLock
+from crawler.snapshot.layout import part_path
 from tests.support import command_server
 from tests.support.odd_files import ends_within, put
-from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, write_snapshot
+from tests.support.snapshot_fakes import NEW, OLD, write_snapshot
 
 ROOT = Path(__file__).parents[2]
-PART = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet"
+PART = part_path("fc_functions", NEW, 0)
 
 
 @pytest.fixture

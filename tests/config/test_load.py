@@ -63,12 +63,18 @@ def test_defaults_are_the_documented_ones():
     assert (config.crawl.concurrency, config.crawl.request_timeout_s, config.crawl.deadline_s) == (64, 30.0, 0.0)
     assert config.crawl.require_complete is False
     assert (config.output.uri, config.output.format) == ("./snapshots", "parquet")
+    assert (config.output.part_size, config.output.part_bytes) == ("128MiB", 128 * 1024 * 1024)
     assert (config.output.secrets, config.output.unknown) == ("fingerprint", "fingerprint")
     assert (config.output.umask_bits, config.output.fingerprint_key) == (0o077, None)
     assert (config.retry.max_attempts, config.retry.max_delay_s) == (8, 60.0)
     assert config.transport.max_page_bytes == 16 * 1024 * 1024
     assert (config.tls.ca_file, config.catalog.extra, config.opensearch.functions) == (None, (), ())
     assert (config.endpoints, config.rate_limits, config.allow) == ({}, {}, ())
+
+
+@pytest.mark.parametrize(("size", "mebibytes"), [("1MiB", 1), ("999MiB", 999), ("1024MiB", 1024), ("1GiB", 1024)])
+def test_a_size_of_parts_is_read_in_bytes(size, mebibytes):
+    assert parse(f'{ONE}\n[output]\npart_size = "{size}"').output.part_bytes == mebibytes * 1024 * 1024
 
 
 def test_every_section_is_read(tmp_path):
@@ -85,6 +91,7 @@ def test_every_section_is_read(tmp_path):
         require_complete = true
         [output]
         uri = "{tmp_path}/out"
+        part_size = "1GiB"
         secrets = "mask"
         unknown = "keep"
         fingerprint_key = "${{LONG_KEY}}"
@@ -117,6 +124,7 @@ def test_every_section_is_read(tmp_path):
     assert (config.crawl.tables, config.crawl.regions) == (("fc_*",), ("cn-hangzhou", "cn-beijing"))
     assert (config.crawl.request_timeout_s, config.crawl.deadline_s, config.crawl.require_complete) == (5.0, 60.0, True)
     assert (config.output.path, config.output.umask_bits) == (tmp_path / "out", 0o027)
+    assert config.output.part_bytes == 1024**3
     assert config.output.fingerprint_key == Secret(LONG_CANARY)
     assert (config.accounts[0].name, config.accounts[0].regions) == ("prod-1", ("cn-beijing",))
     assert (config.retry.max_attempts, config.retry.max_delay_s) == (3, 1.5)
@@ -331,6 +339,23 @@ REFUSED = [
         "accounts[0].regions names cn-b, which crawl.regions",
     ),
     ('[output]\nformat = "csv"', 'output.format is "csv", but must be one of "parquet", "iceberg", "delta"'),
+    ("[output]\npart_size = 1048576", "output.part_size is 1048576, but must be a size from"),
+    *(
+        (f'[output]\npart_size = "{size}"', f'output.part_size is "{size}", but must be a size from "1MiB" to "1GiB"')
+        for size in (
+            "0MiB",
+            "01MiB",
+            "1025MiB",
+            "2GiB",
+            "512KiB",
+            "1.5MiB",
+            "128",
+            "128MB",
+            "128mib",
+            "128 MiB",
+            "-1MiB",
+        )
+    ),
     ('[output]\nsecrets = "drop"', 'output.secrets is "drop", but must be one of "fingerprint", "mask", "keep"'),
     ('[output]\nunknown = "mask"', 'output.unknown is "mask", but must be "fingerprint" or "keep"'),
     ('[output]\nuri = ""', "output.uri is empty, but must be a path"),

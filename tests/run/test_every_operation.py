@@ -48,11 +48,20 @@ IN_EXTRA = {
 # pages.
 UNASKED = {"opensearch_slow_query_queries": {"1", "2"}, "opensearch_statistic_report": {"data-quality"}}
 
-# A list of the cloud that is asked for in parts comes back in no order of its own.
-ORDER = {"opensearch_tag_resources": ("resource_id", "tag_key")}
-
 # Fields that the cloud has and output=normal leaves out of the answer.
 LEFT_OUT = {"opensearch_function_instances": {"ExtendInfo", "extendInfo"}}
+
+
+def _sorted(values, key_of):
+    return sorted(values, key=lambda value: [str(part or "") for part in key_of(value)])
+
+
+def _key_of(record, names):
+    """The values of a record for these columns of the key; that of a record without fields is itself."""
+    if not isinstance(record, dict):
+        return [record]
+    columns = {snake_case(wire): value for wire, value in record.items()}
+    return [columns.get(name, columns.get(name.removeprefix("record_"))) for name in names]
 
 
 def _without(record, names):
@@ -99,7 +108,7 @@ def test_rows_are_the_records_of_the_cloud_field_by_field(whole, table):
         snake_case(name) for name in re.findall(r"\{(\w+)\}", BY_NAME[f"{operation.product}.{operation.action}"].path)
     ]
     rows = defaultdict(list)
-    for row in sorted(here.rows(table), key=lambda row: [row[name] for name in ORDER.get(table, ())]):
+    for row in here.rows(table):
         rows[row["account_id"], row["region_id"], tuple(row[name] for name in parameters)].append(row)
     left_out = LEFT_OUT.get(table, set())
     comparison = Comparison(
@@ -109,7 +118,10 @@ def test_rows_are_the_records_of_the_cloud_field_by_field(whole, table):
     lists = {where: found for where, found in lists.items() if not {*where[2]} & UNASKED.get(table, set())}
     assert {where: len(found) for where, found in rows.items()} == {where: len(found) for where, found in lists.items()}
     for where, records in lists.items():
-        for record, row in zip(records, rows[where], strict=True):
+        key = [name for name in operation.key if name not in parameters]
+        # The rows of a scope are in the order of the key, and in that of the list without one.
+        in_order = _sorted(rows[where], lambda row, key=key: [row[name] for name in key])
+        for record, row in zip(_sorted(records, lambda record, key=key: _key_of(record, key)), in_order, strict=True):
             comparison.check(_without(record, left_out), row, parameters)
     assert comparison.in_extra.keys() == IN_EXTRA.get(table, set())
 

@@ -123,7 +123,7 @@ def test_members_that_are_not_active_or_are_excluded_are_left_out_with_their_rea
     ]
     assert "Deleting" in manifest["left_out"][0]["reason"]
     assert "CreateVerifying" in manifest["left_out"][1]["reason"]
-    assert manifest["format"] == 1
+    assert manifest["format"] == 2
     for account in (DELETING, UNBORN, EXCLUDED):
         assert here.cloud.requests.count(account=account) == 0
         assert account not in {row.account_id for row in result.ledger}

@@ -23,6 +23,7 @@ from crawler.run.progress import CrawlMonitor
 from crawler.run.run import crawl as crawl_once
 from tests.support import command_server
 from tests.support.crawl_runner import BIG, SMALL, fast_cloud, site
+from tests.support.journals import records
 
 ROOT = Path(__file__).parents[2]
 CATALOG = load_catalog()
@@ -76,9 +77,9 @@ def journal(here):
 
 
 def noted_in(folder):
-    """The ledger's rows in the journal of an output, as far as they are written."""
-    lines = [line for path in folder.glob("_staging/2*/journal") for line in path.read_bytes().split(b"\n")[1:-1]]
-    return [json.loads(line[9:])["row"] for line in lines]
+    """The ledger's rows in the journals of an output, as far as they are written."""
+    contents = [path.read_bytes() for path in sorted(folder.glob("_staging/2*/journal*"))]
+    return [record["row"] for content in contents for record, _ in records(content) if record.get("type") == "scope"]
 
 
 def requests_by_scope(cloud):

@@ -8,6 +8,7 @@ import re
 import ssl
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import anyio
 import duckdb
@@ -24,6 +25,8 @@ from crawler.emulator.apis.operations import BY_NAME
 from crawler.emulator.keyring import Keyring
 from crawler.errors import ConfigError, CredentialsError, OutputBusyError
 from crawler.snapshot import FolderDestination, read_manifest
+from crawler.snapshot.layout import part_path
+from crawler.snapshot.rows import merge
 from crawler.telemetry import logs as log
 from tests.support.crawl_runner import BIG, FAST, SMALL, fast_cloud, scope_statuses, site
 
@@ -210,6 +213,7 @@ def test_no_request_too_many(whole):
 def test_files_are_what_the_manifest_says(whole):
     here, result = whole
     files = [file for entry in result.manifest.tables.values() for file in entry.files]
+    assert len(files) == len(DEFAULT), "the rows of all accounts and regions share a part"
     for file in [*files, result.manifest.ledger]:
         content = (here.output / file.path).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (file.bytes, file.sha256)
@@ -309,9 +313,36 @@ def test_an_empty_table_has_one_file_with_the_schema(tmp_path):
     assert result.exit_code == 0
     [file] = result.manifest.tables["fc_functions"].files
     assert file.rows == 0
-    assert f"account={BIG}/region=cn-hangzhou" in file.path
+    assert file.path == part_path("fc_functions", result.snapshot_id, 0)
     schema = ds.dataset(here.output / file.path).schema
     assert schema.names == DEFAULT["fc_functions"].schema.names
+
+
+def test_parts_have_about_the_configured_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(merge, "GROUP_BYTES", 256 * 1024)
+    dice = Random(1)
+
+    def enlarge(cloud):
+        records = [{"functionName": f"f{n:03}", "description": dice.randbytes(5000).hex()} for n in range(600)]
+        cloud.edit(BIG, "cn-hangzhou", "fc.ListFunctions", records)
+
+    here, result = crawl_with(
+        tmp_path,
+        prepare=enlarge,
+        change=lambda text: text.replace("[output]\n", '[output]\npart_size = "1MiB"\n'),
+        tables='["fc_functions"]',
+        regions='["cn-hangzhou"]',
+    )
+    files = result.manifest.tables["fc_functions"].files
+    assert [file.path for file in files] == [
+        part_path("fc_functions", result.snapshot_id, n) for n in range(len(files))
+    ]
+    sizes = [file.bytes for file in files]
+    assert len(sizes) >= 3
+    assert all(1024**2 <= size < 1.6 * 1024**2 for size in sizes[:-1])
+    assert sizes[-1] < 1.6 * 1024**2
+    wanted = len(here.cloud.records(SMALL, "cn-hangzhou", "fc.ListFunctions")) + 600
+    assert len(here.rows("fc_functions")) == result.manifest.tables["fc_functions"].rows == wanted
 
 
 def empty(cloud):

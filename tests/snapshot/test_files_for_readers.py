@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from threading import Barrier, BrokenBarrierError
 
+import anyio
 import duckdb
 import polars as pl
 import pyarrow as pa
@@ -26,6 +29,7 @@ from crawler.snapshot import (
     schema_sha256,
     worst,
 )
+from crawler.snapshot import layout as paths
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.manifest import SkippedMember
 from tests.support.snapshot_fakes import (
@@ -63,9 +67,8 @@ def test_layout_is_the_documented_one(root):
         f"_snapshots/{NEW}.scopes.parquet",
         "_snapshots/LATEST",
         "_staging/lock",
-        f"{FUNCTIONS}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet",
-        f"{FUNCTIONS}/account={OTHER}/region=cn-shanghai/part-0.parquet",
-        f"opensearch_apps/snapshot_date=2026-11-21/snapshot={NEW}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet",
+        f"{FUNCTIONS}/part-00000.parquet",
+        f"opensearch_apps/snapshot_date=2026-11-21/snapshot={NEW}/part-00000.parquet",
     ]
 
 
@@ -79,7 +82,7 @@ def test_manifest_says_all_that_is_promised(root):
         "tables", "scopes", "unknown_fields",
         "overhead", "directory", "left_out", "selection", "ledger",
     ]  # fmt: skip
-    assert (manifest["format"], manifest["snapshot_id"], manifest["status"]) == (1, NEW, "complete")
+    assert (manifest["format"], manifest["snapshot_id"], manifest["status"]) == (2, NEW, "complete")
     assert (manifest["started_at"], manifest["finished_at"]) == ("2026-11-21T02:00:00Z", "2026-11-21T02:05:00Z")
     assert {name: entry["rows"] for name, entry in manifest["tables"].items()} == {
         "fc_functions": 3,
@@ -150,7 +153,7 @@ def test_account_id_stays_text_for_every_reader(root):
     """The path's keys have names of their own, so no reader takes a column's type from a path."""
     with duckdb.connect() as connection:
         relation = connection.sql(
-            f"select account_id, typeof(account_id), name, config.tags['a'], region from "
+            f"select account_id, typeof(account_id), name, config.tags['a'], region_id from "
             f"read_parquet('{root}/fc_functions/**/*.parquet', hive_partitioning = true) order by name"
         )
         assert relation.fetchall() == [
@@ -168,7 +171,38 @@ def test_account_id_stays_text_for_every_reader(root):
     assert pl.read_parquet(root / "opensearch_apps/**/*.parquet").height == 0
 
 
-async def test_empty_table_has_one_file_under_its_first_complete_scope(tmp_path):
+async def test_parts_that_are_named_at_the_same_moment_have_names_of_their_own(tmp_path, monkeypatch):
+    """P5: a flush names the own parts of a long list while a part of other scopes is written."""
+    at_once = Barrier(2)
+
+    def part_path(*arguments):
+        with suppress(BrokenBarrierError):
+            at_once.wait(5)
+        return paths.part_path(*arguments)
+
+    writer = await begin(tmp_path, memory_bytes=1, part_bytes=1)
+    ledger = []
+    for account, names in ((ACCOUNT, ["f1"]), (OTHER, ["f2", "f3"])):
+        scope = writer.scope("fc_functions", account, "cn-hangzhou", has_one_list=True)
+        reading = scope.list()
+        for name in names:
+            await write_names(reading, [name], account=account)
+        reading.finish()
+        scope.keep()
+        ledger.append(ledger_row("fc_functions", account, rows=len(names), rows_seen=len(names)))
+        if account == ACCOUNT:
+            await writer.flush()
+    monkeypatch.setattr("crawler.snapshot.rows.table_writer.part_path", part_path)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(writer.write_due_parts)
+        tasks.start_soon(writer.flush)
+    assert not at_once.broken
+    manifest = await writer.commit(draft(), ledger)
+    assert [file.path[-18:] for file in parts(manifest, "fc_functions")] == ["part-00000.parquet", "part-00001.parquet"]
+    assert_manifest_holds(tmp_path, NEW)
+
+
+async def test_empty_table_has_one_file_without_rows(tmp_path):
     writer = await begin(tmp_path)
     ledger = [
         ledger_row("opensearch_apps", account="3", status=Status.COMPLETE),
@@ -182,7 +216,7 @@ async def test_empty_table_has_one_file_under_its_first_complete_scope(tmp_path)
     assert manifest.status == "partial"
     files = parts(manifest, "opensearch_apps")
     assert [(file.path, file.rows) for file in files] == [
-        (f"opensearch_apps/snapshot_date=2026-11-21/snapshot={NEW}/account=2/region=cn-b/part-0.parquet", 0)
+        (f"opensearch_apps/snapshot_date=2026-11-21/snapshot={NEW}/part-00000.parquet", 0)
     ]
     assert pq.read_schema(tmp_path / files[0].path).equals(SCHEMA)
     # A table without any known scope is absent, not empty.
@@ -247,7 +281,7 @@ async def test_history_is_newest_first_and_shows_what_cannot_be_read(root):
     (root / f"_snapshots/{broken}.json").write_text('{"format": 1')
     (root / "_snapshots/notes.json").write_text("{}")
     new, old, unreadable = list_snapshots(root)
-    assert (new.snapshot_id, new.is_latest, new.rows, new.files, new.tables, new.scopes) == (NEW, True, 3, 3, 2, 3)
+    assert (new.snapshot_id, new.is_latest, new.rows, new.files, new.tables, new.scopes) == (NEW, True, 3, 2, 2, 3)
     assert (old.snapshot_id, old.is_latest, old.status) == (OLD, False, "complete")
     assert (unreadable.snapshot_id, unreadable.status) == (broken, "")
     assert "is not a readable manifest" in unreadable.error
@@ -336,7 +370,7 @@ def test_malformed_manifest_is_one_clear_error(text):
         (lambda m: m.update(snapshot_id="20261399T020000Z-7f3a"), "'20261399T020000Z-7f3a' is not a snapshot ID"),
         (lambda m: m.update(snapshot_id="99991231T020000Z-7f3a"), "'99991231T020000Z-7f3a' is not a snapshot ID"),
         (
-            lambda m: at(m, "tables", "fc_functions", "files", 1).update(at(m, "tables", "fc_functions", "files", 0)),
+            lambda m: at(m, "tables", "fc_functions", "files").append(at(m, "tables", "fc_functions", "files", 0)),
             "twice",
         ),
         (lambda m: at(m, "tables", "fc_functions").update(rows=-1), "Expected `int` >= 0"),

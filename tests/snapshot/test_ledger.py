@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.snapshot import ledger as packed
-from crawler.snapshot.ended_scopes import ScopeSet
 from crawler.snapshot.ledger import Ledger, ScopeRow, sorted_ledger
+from crawler.snapshot.rows.kept_scopes import ScopeSet
 from crawler.snapshot.status import Status, is_whole
 
 START = datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -25,8 +25,7 @@ from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, OTHER, ledger_row, w
 
 MANIFEST, CHECKSUM, LEDGER, LATEST = manifest_path(NEW), checksum_path(NEW), ledger_path(NEW), "_snapshots/LATEST"
 FOLDER = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}"
-PART = f"{FOLDER}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet"
-OTHER_PART = f"{FOLDER}/account={OTHER}/region=cn-shanghai/part-0.parquet"
+PART, OTHER_PART = f"{FOLDER}/part-00000.parquet", f"{FOLDER}/part-00001.parquet"
 
 
 def duckdb_rows(root):
@@ -50,9 +49,9 @@ READERS = {"duckdb": duckdb_rows, "polars": polars_rows, "pyarrow": pyarrow_rows
 
 @pytest.fixture
 async def root(tmp_path):
-    """An output with two complete snapshots."""
-    await write_snapshot(tmp_path, OLD)
-    await write_snapshot(tmp_path)
+    """An output with two complete snapshots. Each has two parts of `fc_functions`."""
+    await write_snapshot(tmp_path, OLD, part_bytes=1)
+    await write_snapshot(tmp_path, part_bytes=1)
     return tmp_path
 
 
@@ -215,27 +214,29 @@ def test_sums_that_do_not_add_up_are_found(root):
     assert "fc_functions" in bad(root)[MANIFEST]
 
 
-ACCOUNT_FOLDER = f"{FOLDER}/account={ACCOUNT}"
 DATE = FOLDER.rpartition("/")[0]
 INSIDE = f"account={ACCOUNT}/region=cn-hangzhou"
 ORPHANS = [
-    f"{ACCOUNT_FOLDER}/region=cn-hangzhou/extra.parquet",
-    f"{ACCOUNT_FOLDER}/region=cn-hangzhou/._part-0.parquet",
-    f"{ACCOUNT_FOLDER}/region=cn-hangzhou/_extra.parquet",
-    f"{ACCOUNT_FOLDER}/.region/extra.parquet",
-    f"{ACCOUNT_FOLDER}/region=cn-hangzhou/part-0.parquet.bak",
-    f"{ACCOUNT_FOLDER}/extra.parquet",
+    f"{FOLDER}/part-00002.parquet",
+    f"{FOLDER}/part-00000-7f3a7f3a.parquet",
+    f"{FOLDER}/._part-00000.parquet",
+    f"{FOLDER}/_extra.parquet",
+    f"{FOLDER}/part-00000.parquet.bak",
+    f"{FOLDER}/{INSIDE}/part-0.parquet",
+    f"{FOLDER}/{INSIDE}/extra.parquet",
+    f"{FOLDER}/account={ACCOUNT}/.region/extra.parquet",
+    f"{FOLDER}/account={ACCOUNT}/extra.parquet",
     "fc_functions/extra.parquet",
     f"{DATE}/extra.parquet",
-    f"{FOLDER} (copy)/{INSIDE}/part-0.parquet",
-    f"{DATE} (copy)/snapshot={NEW}/{INSIDE}/part-0.parquet",
-    f"fc_functions/snapshot_date=2026-11-20/snapshot={NEW}/{INSIDE}/part-0.parquet",
-    f"{DATE}/.snapshot={NEW}/{INSIDE}/part-0.parquet",
+    f"{FOLDER} (copy)/part-00000.parquet",
+    f"{DATE} (copy)/snapshot={NEW}/part-00000.parquet",
+    f"fc_functions/snapshot_date=2026-11-20/snapshot={NEW}/part-00000.parquet",
+    f"{DATE}/.snapshot={NEW}/part-00000.parquet",
     "fc_functions/a/b/c/d/extra.parquet",
     "fc_functions/.a/_b/c/d/e/f/extra.parquet",
     "fc_functions/extra",
-    f"{FOLDER.replace('fc_functions', 'fc_functions (copy)')}/{INSIDE}/part-0.parquet",
-    f"fc_old/snapshot_date=2025-01-01/{INSIDE}/part-0.parquet",
+    f"{FOLDER.replace('fc_functions', 'fc_functions (copy)')}/part-00000.parquet",
+    "fc_old/snapshot_date=2025-01-01/part-00000.parquet",
 ]
 
 
@@ -266,12 +267,12 @@ def test_link_that_a_reader_follows_is_named(root):
     before = READERS["polars"](root)
     (root / f"{DATE}/copy").symlink_to(root / FOLDER)
     assert READERS["polars"](root) > before
-    (root / f"{ACCOUNT_FOLDER}/region=cn-hangzhou/link.parquet").symlink_to("part-0.parquet")
+    (root / f"{FOLDER}/link.parquet").symlink_to("part-00000.parquet")
     (root / "fc_linked").symlink_to("fc_functions")
     (root / "fc_functions/up").symlink_to(root)
     assert bad(root).keys() == {
         f"{DATE}/copy",
-        f"{ACCOUNT_FOLDER}/region=cn-hangzhou/link.parquet",
+        f"{FOLDER}/link.parquet",
         "fc_linked",
         "fc_functions/up",
     }
@@ -289,7 +290,7 @@ def test_what_no_reader_takes_along_is_not_named(root):
         "fc_functions/.DS_Store",
         "_iceberg/acs_inventory/fc_functions/snapshot_date=x/metadata.parquet",
         f"_staging/{OLD.replace('00aa', '00bb')}/{PART}",
-        f"_staging/prune-{OLD.replace('00aa', '00bb')}/fc_functions/part-0.parquet",
+        f"_staging/prune-{OLD.replace('00aa', '00bb')}/fc_functions/part-00000.parquet",
     ):
         put_part(root, path)
     (root / "fc_functions/readme.md").write_text("About this table")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +12,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.catalog import load_catalog
-from crawler.snapshot import is_whole, list_snapshots, parts, read_ledger, read_manifest
+from crawler.snapshot import (
+    FolderDestination,
+    SnapshotWriter,
+    is_whole,
+    list_snapshots,
+    parts,
+    read_ledger,
+    read_manifest,
+)
+from crawler.snapshot.folder.prune import prune
+from crawler.snapshot.layout import staged
+from crawler.snapshot.retention import KeepRules
+from crawler.snapshot.verify import verify_all
+from tests.support.snapshot_fakes import SCHEMAS, begin, draft, table_files, write_scopes
 
 KEPT = Path(__file__).parent.parent / "fixtures/snapshots"
 VERSIONS = sorted(path.name for path in KEPT.iterdir())
@@ -36,6 +51,48 @@ def test_snapshot_of_an_older_version_is_read_whole(version):
             assert hashlib.sha256((root / file.path).read_bytes()).hexdigest() == file.sha256
             rows += pq.read_table(root / file.path, partitioning=None).num_rows
         assert rows == manifest.tables[table].rows == sum(row.rows for row in ledger if row.table == table)
+
+
+NOW = datetime(2026, 12, 24, 12, tzinfo=UTC)
+NEWER = "20261224T020000Z-0001"
+
+
+@pytest.fixture(params=VERSIONS)
+def kept(request, tmp_path):
+    """A copy of an older version's output, and the ID of its snapshot."""
+    root = shutil.copytree(KEPT / request.param, tmp_path / "out")
+    return root, read_manifest(root, "latest").snapshot_id
+
+
+async def test_snapshots_of_both_layouts_are_verified_and_pruned_in_one_output(kept):
+    """P13, F59: of the older one nothing is left, and the newer one is as it was."""
+    root, old_id = kept
+    writer = SnapshotWriter(await FolderDestination.begin(root, NEWER, NOW - timedelta(hours=10)), SCHEMAS)
+    manifest = await writer.commit(draft(finished_at=NOW), await write_scopes(writer, snapshot_id=NEWER))
+    verdicts, loose = verify_all(root)
+    assert [(verdict.snapshot_id, verdict.is_whole) for verdict in verdicts] == [(NEWER, True), (old_id, True)]
+    assert loose == []
+    done = prune(root, KeepRules(last=1), NOW)
+    assert ([entry.snapshot_id for entry in done.removed], done.stuck) == ([old_id], [])
+    assert table_files(root).keys() == {file.path for entry in manifest.tables.values() for file in entry.files}
+    assert [path for path in root.rglob("*") if old_id in path.name] == []
+    assert {path.name for path in root.iterdir()} == {"_snapshots", "_staging", *manifest.tables}
+
+
+async def test_commit_that_an_older_version_left_unfinished_is_completed(kept):
+    """F44: all its files are staged, and the next crawl is of this version."""
+    root, old_id = kept
+    files = sorted(table_files(root))
+    (root / "_snapshots/LATEST").unlink()
+    root.rename(root.with_name("was"))
+    (root / staged(old_id)).parent.mkdir(parents=True)
+    root.with_name("was").rename(root / staged(old_id))
+    writer = await begin(root, NEWER)
+    assert writer.destination.recovered == [old_id]
+    await writer.abandon()
+    assert sorted(table_files(root)) == files
+    [verdict], loose = verify_all(root)
+    assert (verdict.is_whole, loose) == (True, [])
 
 
 def missing(old: pa.DataType, new: pa.DataType, path: str) -> list[str]:

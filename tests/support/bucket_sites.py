@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import re
 import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -72,7 +73,9 @@ class Site:
         return sorted(entry.path for entries in found for entry in entries)
 
     async def begin(self, snapshot_id=NEW, at=START) -> SnapshotWriter:
-        return SnapshotWriter(await BucketDestination.begin(self.bucket(), snapshot_id, at, SCHEMAS), SCHEMAS)
+        """Begin a crawl that writes a part for each scope with rows, as soon as that has ended."""
+        destination = await BucketDestination.begin(self.bucket(), snapshot_id, at, SCHEMAS)
+        return SnapshotWriter(destination, SCHEMAS, part_bytes=1)
 
     async def write(self, snapshot_id=NEW, rows=ROWS, extra_rows=()):
         writer = await self.begin(snapshot_id)
@@ -105,6 +108,11 @@ async def site(request):
             store = FakeStore(request.param)
             environ = await stack.enter_async_context(served(store))
             yield Site(f"{request.param}://inventory/lake/x", environ, store)
+
+
+def without_attempt(text: str) -> str:
+    """Return paths without the attempts in the names of parts, which are random."""
+    return re.sub(r"(/part-[0-9]{5})-[0-9a-f]{8}\.parquet", r"\1.parquet", text)
 
 
 async def assert_whole(site, snapshot_id=NEW):

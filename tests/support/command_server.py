@@ -34,6 +34,8 @@ is_cold = False
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP = 317
 _FILTER, _NEW_LISTENER = 1, 8
+# A call that is being judged isn't interrupted by a signal: no call on a local file system is.
+_WAIT_KILLABLE = 32
 # Modules that commands import while they run.
 _MODULES = (
     *("_strptime", "ctypes", "encodings.idna", "anyio._backends._asyncio", "arro3.io", "dateutil.relativedelta"),
@@ -238,7 +240,7 @@ def _listener(program: bytes) -> int:
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     code = ctypes.create_string_buffer(program, len(program))
     packed = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
-    listener = libc.syscall(_SECCOMP, _FILTER, _NEW_LISTENER, packed)
+    listener = libc.syscall(_SECCOMP, _FILTER, _NEW_LISTENER | _WAIT_KILLABLE, packed)
     if listener < 0:
         sys.exit(f"the kernel lets no one supervise: {os.strerror(ctypes.get_errno())}")
     return listener

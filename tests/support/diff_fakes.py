@@ -55,7 +55,6 @@ class Scope:
     region: str = HERE
     status: Status = Status.COMPLETE
     written: bool = True
-    lists: int = 1
 
 
 @dataclass
@@ -67,7 +66,6 @@ class Night:
     secrets: str = "fingerprint"
     key_id: str = ""
     scope: str = "all"
-    memory_bytes: int = 64_000_000
 
 
 def write(root, snapshot_id, night):
@@ -78,20 +76,17 @@ def write(root, snapshot_id, night):
 async def _write(root, snapshot_id, night):
     start = datetime.strptime(snapshot_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     destination = await FolderDestination.begin(root, snapshot_id, start)
-    writer = SnapshotWriter(destination, night.schemas, memory_bytes=night.memory_bytes)
+    writer = SnapshotWriter(destination, night.schemas)
     ledger = []
     for one in night.scopes:
         kept = one.rows if one.written and has_rows(one.status) else []
         if one.written and has_rows(one.status):
             scope = writer.scope(one.table, one.account, one.region)
-            # Lists that are read concurrently may have their own files.
-            readings = [scope.list() for _ in range(one.lists)]
-            for number, reading in enumerate(readings):
-                if rows := kept[number :: one.lists]:
-                    await reading.write(*_batch(night.schemas[one.table], one, rows, snapshot_id, start))
-            for reading in readings:
-                reading.finish()
-            await scope.keep()
+            reading = scope.list()
+            if kept:
+                await reading.write(*_batch(night.schemas[one.table], one, kept, snapshot_id, start))
+            reading.finish()
+            scope.keep()
         ledger.append(ScopeRow(one.account, one.region, one.table, one.status, one.written, len(kept), len(kept)))
     draft = ManifestDraft(
         finished_at=start + timedelta(minutes=5),
@@ -117,11 +112,13 @@ def compared(root, old, new, *, key=("name",), optional=(), volatile=(), tables=
     """Write both and compare them; return the JSON that the command prints, as a value."""
     write(root, OLD, old)
     write(root, NEW, new)
-    return diff_value(root, key=key, optional=optional, volatile=volatile, tables=tables)
+    # Files have no metadata of their fields: those of the newer version's catalog hold.
+    declared = new.schemas.get(TABLE)
+    return diff_value(root, key=key, optional=optional, volatile=volatile, tables=tables, declared=declared)
 
 
-def diff_value(root, old=OLD, new=NEW, *, key=("name",), optional=(), volatile=(), tables=None):
-    keying = TableKey(tuple(key), frozenset(optional), frozenset(volatile))
+def diff_value(root, old=OLD, new=NEW, *, key=("name",), optional=(), volatile=(), tables=None, declared=None):
+    keying = TableKey(tuple(key), frozenset(optional), frozenset(volatile), declared)
     snapshots = [open_snapshot(Path(root), snapshot_id) for snapshot_id in (old, new)]
     names = {row.table for snapshot in snapshots for row in snapshot.ledger}
     said = []

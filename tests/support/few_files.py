@@ -52,7 +52,7 @@ def _write_table(root: Path, source: Manifest, table: str, snapshot_id: str) -> 
     at = rows.schema.get_field_index("snapshot_id")
     rows = rows.set_column(at, rows.schema.field(at), pa.array([snapshot_id] * rows.num_rows, pa.string()))
     part = PartWriter(Disk(root), part_path(table, snapshot_id, 0), rows.schema)
-    part.append(rows.sort_by(_ORDER).to_batches())
+    part.append(rows.sort_by(_ORDER))
     part.finish()
     file = PartFile(part.path, part.rows, part.bytes, part.sha256)
     return msgspec.structs.replace(source.tables[table], rows=part.rows, bytes=part.bytes, files=[file])

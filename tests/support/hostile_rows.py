@@ -91,5 +91,6 @@ def hostile_functions():
 
 
 def hostile_snapshot(root, **options):
-    """Return a snapshot with hostile functions, an empty table, a denied one, and one only listed for its children."""
-    return write(root, {"fc_functions": hostile_functions(), "fc_layers": []}, {"fc_aliases": Status.DENIED}, **options)
+    """Return a snapshot with hostile functions in several parts, an empty table, and a denied one."""
+    tables = {"fc_functions": hostile_functions(), "fc_layers": []}
+    return write(root, tables, {"fc_aliases": Status.DENIED}, part_rows=10, **options)

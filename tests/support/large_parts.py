@@ -23,7 +23,7 @@ def write_part(root, path, table, *, group_rows=65_536):
     make_folders(disk, parent(path))
     part = PartWriter(disk, path, table.schema, has_statistics=True)
     for start in range(0, max(table.num_rows, 1), group_rows):
-        part.append(table.slice(start, group_rows).combine_chunks().to_batches())
+        part.append(table.slice(start, group_rows))
     part.finish()
     disk.close_root()
     return PartFile(path, part.rows, part.bytes, part.sha256), part.statistics

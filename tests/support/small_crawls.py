@@ -1,4 +1,4 @@
-"""Small crawls by the real command: two tables of one region, one file each; and a reader's checks at any moment."""
+"""Small crawls by the real command: two tables of one region, one part each; and a reader's checks at any moment."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def rows(root: Path, snapshot_id: str) -> Counter[str]:
     """Return all rows of a snapshot, without the columns that differ between crawls."""
     found: Counter[str] = Counter()
     for table in TABLES:
-        for path in sorted(root.glob(f"{table}/*/snapshot={snapshot_id}/**/*.parquet")):
+        for path in sorted(root.glob(f"{table}/*/snapshot={snapshot_id}/*.parquet")):
             for row in pq.read_table(path, partitioning=None).to_pylist(maps_as_pydicts="strict"):
                 del row["snapshot_id"], row["fetched_at"]
                 found[f"{table} {json.dumps(row, sort_keys=True, default=str)}"] += 1

@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
 )
 ACCOUNT = "1000000000000001"
 OTHER = "1000000000000002"
-# Two files in a table with rows, one in a table without any.
+# Two scopes of a table with rows, one of a table without any.
 ROWS = {
     ("fc_functions", ACCOUNT, "cn-hangzhou"): ["f1", "f2"],
     ("fc_functions", OTHER, "cn-shanghai"): ["f3"],
@@ -167,7 +167,7 @@ def die(writer):
 
 
 async def write_scopes(writer, rows=ROWS, snapshot_id=NEW):
-    """Write and keep all scopes; return their ledger."""
+    """Write and keep all scopes; return their ledger. With `part_bytes=1`, each with rows gets a part of its own."""
     ledger = []
     for (table, account, region), names in rows.items():
         scope = writer.scope(table, account, region)
@@ -175,7 +175,9 @@ async def write_scopes(writer, rows=ROWS, snapshot_id=NEW):
         if names:
             await write_names(reading, names, account=account, region=region, snapshot=snapshot_id)
         reading.finish()
-        await scope.keep()
+        scope.keep()
+        await writer.flush()
+        await writer.write_due_parts()
         ledger.append(ledger_row(table, account, region, rows=len(names), rows_seen=len(names)))
     return ledger
 

@@ -9,10 +9,13 @@ from typing import Any
 
 import anyio
 import pyarrow as pa
+import pytest
 
 from crawler.audit.database import OpenSnapshot, open_snapshot
 from crawler.catalog import load_catalog
 from crawler.snapshot import FolderDestination, ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
+from crawler.snapshot.rows import merge
+from crawler.snapshot.writer import PART_BYTES
 
 CATALOG = load_catalog()
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
@@ -31,20 +34,26 @@ def write(
     snapshot_id: str = SNAPSHOT,
     secrets: str = "fingerprint",
     without: Sequence[str] = (),
+    part_rows: int = 0,
     **draft: Any,
 ) -> OpenSnapshot:
     """Commit a snapshot of these rows and open it. Rows without account and region are in the first of both.
 
     `statuses` sets other statuses of a table's scopes than complete, only in the first account and region if the key is
-    the table's name and "here". `without` names columns that the files don't have, as with an older version.
+    the table's name and "here". `without` names columns that the files don't have, as with an older version. With
+    `part_rows`, a part is closed after so many rows of a scope.
     """
-    anyio.run(_write, root, tables, statuses or {}, snapshot_id, secrets, without, draft)
+    with pytest.MonkeyPatch.context() as patch:
+        if part_rows:
+            patch.setattr(merge, "ROW_GROUP_ROWS", part_rows)
+        anyio.run(_write, root, tables, statuses or {}, snapshot_id, secrets, without, part_rows, draft)
     return open_snapshot(root, snapshot_id)
 
 
-async def _write(root, tables, statuses, snapshot_id, secrets, without, draft):
+async def _write(root, tables, statuses, snapshot_id, secrets, without, part_rows, draft):
     schemas = {table: _schema(table, without) for table in {*tables, *statuses}}
-    writer = SnapshotWriter(await FolderDestination.begin(root, snapshot_id, START), schemas)
+    destination = await FolderDestination.begin(root, snapshot_id, START)
+    writer = SnapshotWriter(destination, schemas, part_bytes=1 if part_rows else PART_BYTES)
     ledger = []
     for table in schemas:
         status = statuses.get(table, Status.COMPLETE)
@@ -54,6 +63,8 @@ async def _write(root, tables, statuses, snapshot_id, secrets, without, draft):
         for (account, region), rows in by_place.items():
             if has_rows(status):
                 await _write_scope(writer, table, account, region, rows, schemas[table])
+            if part_rows:
+                await writer.flush()
             ledger.append(_ledger_row(table, account, region, status, len(rows)))
     fields = {
         "finished_at": START + timedelta(minutes=5),
@@ -78,7 +89,7 @@ async def _write_scope(writer, table, account, region, rows, schema):
     if rows:
         await reading.write(_batch(rows, account, region, schema), list(range(len(rows))), list(range(len(rows))))
     reading.finish()
-    await scope.keep()
+    scope.keep()
 
 
 def _batch(rows, account, region, schema):

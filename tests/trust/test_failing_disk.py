@@ -108,7 +108,7 @@ def test_a_flush_that_fails_ends_the_crawl(small, tmp_path):
     flushed = []
 
     def liar(number, call):
-        if call.name == "fsync" and call.path.endswith("1.partial"):
+        if call.name == "fsync" and call.path.endswith("/next.partial"):
             flushed.append(call)
             return LIE if len(flushed) == 1 else errno.EIO
         return None
@@ -116,7 +116,7 @@ def test_a_flush_that_fails_ends_the_crawl(small, tmp_path):
     ended = small.judged(root, liar)
     assert ended.returncode == 4
     assert re.fullmatch(
-        r"acs-inventory: can't flush _staging/.*/1\.partial: Input/output error \(EIO\)\n", ended.stderr
+        r"acs-inventory: can't flush _staging/.*/next\.partial: Input/output error \(EIO\)\n", ended.stderr
     ), ended.stderr
     assert len(flushed) == 2
     assert_never_again(ended.calls, flushed[1])

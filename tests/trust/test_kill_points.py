@@ -10,11 +10,12 @@ import subprocess
 from collections import Counter
 from itertools import count
 
+import pyarrow.parquet as pq
 import pytest
 
 from crawler.catalog import load_catalog
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.folder.journal import read_journal
+from crawler.snapshot.journal import read_journals
 from tests.support.small_crawls import ACCOUNT, TABLES, assert_clean, assert_old_or_new, decided, rows, staged_ids
 from tests.support.snapshot_fakes import manifest_ids
 from tests.support.supervision import KILL, NUMBERS, plain
@@ -56,10 +57,10 @@ def noted(root):
     """The operations of the scopes that the unfinished crawl had finished."""
     for snapshot_id in staged_ids(root):
         disk = Disk(root)
-        found = read_journal(disk, snapshot_id)
+        found = read_journals(disk, snapshot_id)
         disk.close_root()
         if found is not None:
-            tables = [record.row.table for record in found[1]]
+            tables = [record.row.table for record in found.entries]
             return {f"{OPERATIONS[table].product}.{OPERATIONS[table].action}" for table in tables}
     return set()
 
@@ -182,7 +183,8 @@ def by_strace(line, root):
     return f"{name} {' -> '.join(plain(path.removeprefix(root).lstrip('/')) for path in paths)}"
 
 
-def test_the_small_crawl_is_of_two_tables_with_a_file_each(small):
-    assert {path.relative_to(small.old).parts[0] for path in small.old.glob("*/**/*.parquet")} >= set(TABLES)
+def test_the_small_crawl_is_of_two_tables_with_a_part_each(small):
+    parts = {path.relative_to(small.old).parts[0]: path for path in small.old.glob("*/snapshot_date=*/*/*.parquet")}
+    assert sorted(parts) == sorted(TABLES)
     assert sum(rows(small.old, small.old_id).values()) > 2
-    assert ACCOUNT in str(next(small.old.glob("fc_layers/**/*.parquet")))
+    assert {*pq.read_table(parts["fc_layers"])["account_id"].to_pylist()} == {ACCOUNT}

@@ -14,12 +14,14 @@ from crawler.snapshot.folder.prune import prune
 from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all
 from tests.support.model_disk import CUTS, RecordingDisk, choices, fill_in, losses, replay
+from tests.support.resumable_crawls import FAMILIES, LIMITS, PLAN, assert_same_rows, resumed, write
 from tests.support.snapshot_fakes import (
     NEW,
     OLD,
     SCHEMAS,
     assert_manifest_holds,
     begin,
+    die,
     draft,
     manifest_ids,
     staging_names,
@@ -37,7 +39,7 @@ TIERS = pytest.mark.parametrize(
 
 @pytest.fixture
 async def old(tmp_path):
-    await write_snapshot(tmp_path / "old", OLD)
+    await write_snapshot(tmp_path / "old", OLD, part_bytes=1)
     return tmp_path / "old"
 
 
@@ -72,7 +74,7 @@ async def test_power_that_goes_during_a_crawl_leaves_the_old_snapshot_or_the_new
     """P2: after a crawl that ended well it is always the new snapshot, whatever data was lost."""
     root = replay_of(old, tmp_path / "crawled")
     disk = RecordingDisk(root)
-    writer = await begin(root, disk=disk)
+    writer = await begin(root, disk=disk, part_bytes=1)
     await writer.open_journal("ab" * 32, {}, dict.fromkeys(SCHEMAS, ()))
     await writer.commit(draft(), await write_scopes(writer))
     before, after = table_files(old), table_files(root)
@@ -88,6 +90,43 @@ async def test_power_that_goes_during_a_crawl_leaves_the_old_snapshot_or_the_new
         assert NEW in ids or not is_last, where
         found.add((NEW in ids, bool(completed)))
     assert found >= {(False, False), (True, True)}
+
+
+@TIERS
+async def test_power_that_goes_leaves_every_scope_that_was_flushed_to_be_resumed(tmp_path, stride, at_most):
+    """P3, F56: with the rows of an uninterrupted crawl, whatever unflushed data was lost."""
+    root, empty = tmp_path / "crawled", tmp_path / "empty"
+    root.mkdir()
+    empty.mkdir()
+    disk = RecordingDisk(root)
+    writer = await begin(root, disk=disk, **LIMITS)
+    await writer.open_journal(PLAN, {}, FAMILIES)
+    flushes = []
+    on_flush = lambda scopes: flushes.append((len(disk.records), scopes))  # noqa: E731
+    await writer.commit(draft(), await write(writer, on_flush=on_flush))
+    for trial, is_last, where in moments(disk.records, empty, tmp_path / "trial", 2 * stride, max(3, at_most // 6)):
+        reused = await resumed(trial)
+        flushed = max((scopes for records, scopes in flushes if records <= where[0]), default=0)
+        assert reused == -1 or (reused >= flushed and not is_last), where
+        assert_same_rows(trial, where)
+
+
+@TIERS
+async def test_power_that_goes_during_a_resume_loses_no_scope_that_was_reused(tmp_path, stride, at_most):
+    """P3, F56: a third crawl resumes the first one again. `dead` is as the first left it after all its scopes."""
+    dead = tmp_path / "dead"
+    dead.mkdir()
+    writer = await begin(dead, **LIMITS)
+    await writer.open_journal(PLAN, {}, FAMILIES)
+    scopes = len(await write(writer))
+    die(writer)
+    writer.buffer.journal.close()
+    root = replay_of(dead, tmp_path / "resumed")
+    disk = RecordingDisk(root)
+    assert await resumed(root, disk) == scopes
+    for trial, is_last, where in moments(disk.records, dead, tmp_path / "trial", 2 * stride, max(3, at_most // 6)):
+        assert await resumed(trial) in ({-1} if is_last else {-1, scopes}), where
+        assert_same_rows(trial, where)
 
 
 def replay_of(base, to):
@@ -106,7 +145,7 @@ def recovered(root):
 async def test_power_that_goes_during_a_recovery_loses_nothing_that_was_decided(tmp_path, old, stride, at_most):
     root = replay_of(old, tmp_path / "crawled")
     disk = RecordingDisk(root)
-    writer = await begin(root, disk=disk)
+    writer = await begin(root, disk=disk, part_bytes=1)
     await writer.commit(draft(), await write_scopes(writer))
     before, after = table_files(old), table_files(root)
     fill_in(disk.records)
@@ -132,7 +171,7 @@ async def test_power_that_goes_during_a_recovery_loses_nothing_that_was_decided(
 @TIERS
 async def test_power_that_goes_during_a_removal_leaves_it_whole_or_completes_it(tmp_path, old, stride, at_most):
     """F59: of the old snapshot; the new one is kept."""
-    await write_snapshot(old)
+    await write_snapshot(old, part_bytes=1)
     files = table_files(old)
     root = replay_of(old, tmp_path / "pruned")
     disk = RecordingDisk(root)

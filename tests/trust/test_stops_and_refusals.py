@@ -114,7 +114,7 @@ def test_a_second_signal_ends_at_once_what_the_first_can_not(small, tmp_path, nu
         ended_at.append(time.monotonic())
 
     def judge(_, call):
-        if call.name != "fsync" or not call.path.endswith("1.partial"):
+        if call.name != "fsync" or not call.path.endswith("/next.partial"):
             return None
         if not threads:
             threads.append(threading.Thread(target=stop, args=[call.pid]))

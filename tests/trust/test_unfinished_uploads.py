@@ -13,7 +13,6 @@ import sys
 import time
 import urllib.request
 from datetime import UTC, datetime, timedelta
-from math import inf
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -119,9 +118,8 @@ def staged_file(scratch, path=PATH, size=BYTES, seed=1):
 @pytest.mark.parametrize("ends", ["commit", "abandon"])
 async def test_a_crawl_leaves_none(server, ends, monkeypatch):
     monkeypatch.setattr("crawler.snapshot.bucket.uploads._LARGEST_PUT_BYTES", 0)
-    writer = SnapshotWriter(
-        await BucketDestination.begin(opened(server, ends), NEW, START, SCHEMAS, max_part_bytes=inf), SCHEMAS
-    )
+    destination = await BucketDestination.begin(opened(server, ends), NEW, START, SCHEMAS)
+    writer = SnapshotWriter(destination, SCHEMAS, part_bytes=1)
     ledger = await write_scopes(writer, ROWS)
     if ends == "commit":
         await writer.commit(draft(), ledger)

@@ -307,7 +307,7 @@ def test_no_secret_inside_text_gets_out_however_it_is_nested(config, table, mode
 
 @pytest.mark.trust
 def test_two_hundred_thousand_functions_in_one_scope_stream(tmp_path):
-    """F38, P11: rows go to the disk in row groups; memory stays under 512 MiB."""
+    """F38, P11: rows wait in the journal and become several row groups; memory stays under 512 MiB."""
     count = 200_000
 
     async def main():

@@ -1,14 +1,15 @@
 """A bucket as the destination of a snapshot. A bucket has no rename: the manifest's creation is the commit.
 
-Rows go to a scratch folder of this machine first, since a scope may fail and a list may restart. The parts of a scope
-that is kept are sent to their final paths at once. The ledger and the checksum follow. The manifest is last: it is
-created and never overwritten. A note under `_staging` names the snapshot until the crawl is over. By the note, the
+Rows go to a scratch folder of this machine first, since a scope may fail and a list may restart. A part that is
+finished is sent to its final path at once. The ledger and the checksum follow. The manifest is last: it is created and
+never overwritten. A note under `_staging` names the snapshot until the crawl is over. By the note, the
 next crawl moves LATEST to a committed snapshot, and after a day removes the parts of one that isn't. Crawls of one
 bucket are disjoint: each path that a crawl writes contains its ID.
 """
 
 from __future__ import annotations
 
+import secrets
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -32,18 +33,18 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
+    from crawler.snapshot.journal import ResumeConditions
     from crawler.snapshot.manifest import Manifest, PartFile
     from crawler.snapshot.object_store import ObjectStore
     from crawler.snapshot.rows.row_buffer import RowBuffer
 
-# Beyond this size, a list continues in another part.
-MAX_PART_BYTES = 32 * 1024 * 1024
 _CLEANING_S = 6.0
 
 
 class BucketDestination:
     """See `Destination`. `begin` makes it. It keeps no journal: the scratch folder ends with its crawl."""
+
+    keeps_journal = False
 
     def __init__(
         self,
@@ -53,10 +54,9 @@ class BucketDestination:
         started_at: datetime,
         recovered: list[str],
         tables: Collection[str],
-        max_part_bytes: float,
     ) -> None:
         self.disk: Disk = scratch.disk
-        self.max_part_bytes = max_part_bytes
+        self.attempt = secrets.token_hex(4)
         self.snapshot_id = snapshot_id
         self.started_at = started_at
         self.recovered = recovered
@@ -81,8 +81,6 @@ class BucketDestination:
         snapshot_id: str,
         started_at: datetime,
         tables: Collection[str],
-        *,
-        max_part_bytes: float = MAX_PART_BYTES,
     ) -> Self:
         """Clean up what earlier crawls left (`recovered`: the snapshots completed), then put the note of the snapshot.
 
@@ -94,7 +92,7 @@ class BucketDestination:
         recovered = await clean_up_others(bucket, started_at)
         with anyio.CancelScope(shield=True):
             scratch = await anyio.to_thread.run_sync(Scratch.make, snapshot_id, started_at)
-        destination = cls(bucket, scratch, snapshot_id, started_at, recovered, tables, max_part_bytes)
+        destination = cls(bucket, scratch, snapshot_id, started_at, recovered, tables)
         try:
             await put_note(bucket, snapshot_id, destination._tables)
         except BaseException:
@@ -114,19 +112,15 @@ class BucketDestination:
         """See `Destination.latest`."""
         return await latest_id(self._bucket)
 
-    async def open_journal(
+    async def reusable(
         self,
-        buffer: RowBuffer,  # noqa: ARG002 - the protocol's
-        conditions: ResumeConditions,  # noqa: ARG002
-        parents_by_table: Mapping[str, Sequence[str]],  # noqa: ARG002
-    ) -> list[JournalEntry]:
-        """Do nothing: there is no journal."""
-        return []
+        buffer: RowBuffer,
+        conditions: ResumeConditions,
+        parents_by_table: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Return None: there is no crawl to resume."""
 
-    async def note(self, entry: JournalEntry) -> None:
-        """Do nothing: there is no journal."""
-
-    def leave_unfinished(self) -> bool:
+    def leave_unfinished(self, *, has_entries: bool) -> bool:  # noqa: ARG002
         """Return False: nothing can be resumed."""
         return False
 
@@ -194,7 +188,9 @@ class BucketDestination:
             self._is_committed = False
             raise
         if not is_ours:
-            # The other crawl's files have the same names and must stay.
+            # The other crawl's ledger has the same name and must stay. The names of parts have the attempt.
+            with suppress(OutputError):
+                await self._bucket.delete(sorted(self._uploads.paths - {manifest.ledger.path}))
             raise OutputError(f"{self._bucket.place.uri} has another snapshot {self.snapshot_id}")
 
     async def _advance_latest(self, manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""The scratch folder: rows are staged on this machine until their scope is kept, for outputs that aren't folders.
+"""The scratch folder: rows are staged on this machine until their parts are sent, for outputs that aren't folders.
 
 It is private, in the folder for temporary files (`TMPDIR`), and locked. The next crawl removes those of killed crawls.
 """

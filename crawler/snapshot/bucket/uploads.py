@@ -35,6 +35,7 @@ class Uploads:
 
     def __init__(self, bucket: ObjectStore, scratch: Path, snapshot_id: str) -> None:
         self.paths: set[str] = set()
+        self._sent: set[str] = set()
         self._bucket = bucket
         self._scratch = scratch
         self._snapshot_id = snapshot_id
@@ -43,7 +44,10 @@ class Uploads:
         self._requests = anyio.CapacityLimiter(_REQUESTS_AT_ONCE)
 
     async def send(self, files: Sequence[PartFile]) -> None:
-        """Send those files that weren't sent before, several at once, and remove them from the scratch folder."""
+        """Send those files that weren't sent before, several at once, and remove them from the scratch folder.
+
+        If this is cancelled, a later call sends the rest: a crawl may reach its deadline while it sends.
+        """
         failures: list[OutputError] = []
 
         async def send_one(file: PartFile) -> None:
@@ -52,13 +56,14 @@ class Uploads:
                 self.paths.add(file.path)
                 try:
                     await self._send(file)
+                    self._sent.add(file.path)
                 except OutputError as error:
                     failures.append(error)
                     tasks.cancel_scope.cancel()
 
         async with anyio.create_task_group() as tasks:
             for file in files:
-                if file.path not in self.paths:
+                if file.path not in self._sent:
                     tasks.start_soon(send_one, file)
         if failures:
             raise failures[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from math import inf
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -13,7 +12,6 @@ import anyio.to_thread
 from crawler.errors import OutputError
 from crawler.snapshot.disk import Disk, remove_tree
 from crawler.snapshot.folder.commit import latest_id, make_table_folders, mark_committed, promote
-from crawler.snapshot.folder.journal import Journal
 from crawler.snapshot.folder.preflight import make_root
 from crawler.snapshot.folder.recovery import acquire_for_new, acquire_unfinished, rename_staging
 from crawler.snapshot.folder.resume import check_conditions, reuse_finished
@@ -24,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
     from crawler.snapshot.folder.lock import OutputLock
+    from crawler.snapshot.journal import ResumeConditions, Unfinished
     from crawler.snapshot.manifest import Manifest, PartFile
     from crawler.snapshot.rows.row_buffer import RowBuffer
 
@@ -33,7 +31,8 @@ if TYPE_CHECKING:
 class FolderDestination:
     """See `Destination`. `begin` or `resume` makes it and locks the output. After a crash, the next `begin` repairs."""
 
-    max_part_bytes = inf
+    keeps_journal = True
+    attempt = ""
 
     def __init__(
         self,
@@ -42,7 +41,7 @@ class FolderDestination:
         snapshot_id: str,
         started_at: datetime,
         recovered: list[str],
-        unfinished: tuple[ResumeConditions, list[JournalEntry]] | None = None,
+        unfinished: Unfinished | None = None,
     ) -> None:
         """`unfinished` is the journal of the crawl to resume. Use `begin` or `resume`."""
         self.disk = disk
@@ -51,9 +50,9 @@ class FolderDestination:
         self.recovered = recovered
         self.lock = lock
         self._unfinished = unfinished
-        self._journal: Journal | None = None
         # Nothing of a crawl to resume is removed until its conditions are known to be the same.
         self._keeps_staged = unfinished is not None
+        self._has_reused = False
         self._made_folders: list[str] = []
         self._is_committed = False
         self._is_released = False
@@ -87,17 +86,18 @@ class FolderDestination:
     async def resume(cls, root: Path, now: datetime, *, umask: int = 0o077, disk: Disk | None = None) -> Self:
         """Lock the output to resume its newest unfinished crawl, under the ID of that crawl.
 
-        No file of that crawl changes before `open_journal` returns. Raises ConfigError with the reason if there is no
+        No file of that crawl changes before `reusable` returns. Raises ConfigError with the reason if there is no
         crawl to resume, and the errors of `begin`.
         """
 
-        def resume_blocking() -> tuple[Disk, OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:
+        def resume_blocking() -> tuple[Disk, OutputLock, Unfinished]:
             used = disk or Disk(root, umask)
             return used, *acquire_unfinished(used, now)
 
         with anyio.CancelScope(shield=True):
             used, lock, unfinished = await anyio.to_thread.run_sync(resume_blocking)
-        return cls(used, lock, unfinished[0].snapshot_id, unfinished[0].started_at, [], unfinished)
+        conditions = unfinished.conditions
+        return cls(used, lock, conditions.snapshot_id, conditions.started_at, [], unfinished)
 
     async def restamp(self, buffer: RowBuffer, snapshot_id: str, started_at: datetime) -> None:
         """See `Destination.restamp`."""
@@ -109,27 +109,21 @@ class FolderDestination:
         """See `Destination.latest`."""
         return await anyio.to_thread.run_sync(latest_id, self.disk)
 
-    async def open_journal(
+    async def reusable(
         self, buffer: RowBuffer, conditions: ResumeConditions, parents_by_table: Mapping[str, Sequence[str]]
-    ) -> list[JournalEntry]:
-        """See `Destination.open_journal`."""
-        entries: list[JournalEntry] = []
-        if self._unfinished is not None:
-            earlier, noted = self._unfinished
-            check_conditions(earlier, conditions)
-            self._keeps_staged = False
-            entries = await buffer.run(reuse_finished, self.disk, self.snapshot_id, noted, parents_by_table)
-        self._journal = await Journal.start(buffer, conditions, entries)
-        return entries
+    ) -> Unfinished | None:
+        """See `Destination.reusable`."""
+        if self._unfinished is None:
+            return None
+        check_conditions(self._unfinished.conditions, conditions)
+        self._keeps_staged = False
+        found = await buffer.run(reuse_finished, self.disk, self.snapshot_id, self._unfinished, parents_by_table)
+        self._has_reused = bool(found.entries)
+        return found
 
-    async def note(self, entry: JournalEntry) -> None:
-        """See `Destination.note`."""
-        if self._journal is not None:
-            await self._journal.add(entry)
-
-    def leave_unfinished(self) -> bool:
+    def leave_unfinished(self, *, has_entries: bool) -> bool:
         """See `Destination.leave_unfinished`."""
-        self._keeps_staged = self._keeps_staged or (self._journal is not None and self._journal.count > 0)
+        self._keeps_staged = self._keeps_staged or has_entries or self._has_reused
         return self._keeps_staged
 
     async def deliver(self, buffer: RowBuffer, files: Sequence[PartFile]) -> None:
@@ -185,8 +179,5 @@ class FolderDestination:
     def _release(self) -> None:
         if not self._is_released:
             self._is_released = True
-            if self._journal is not None:
-                with suppress(OutputError):
-                    self._journal.close()
             self.lock.release()
             self.disk.close_root()

@@ -165,7 +165,7 @@ def _remove_table(disk: Disk, manifest: Manifest, table: str) -> None:
     for base in (folder, aside):
         for name in names:
             disk.unlink(f"{base}/{name}")
-        for path in sorted({f"{base}/{parent(name)}" for name in names}):
+        for path in sorted({parent(f"{base}/{name}") for name in names}):
             _remove_empty(disk, path, base)
     _remove_empty(disk, parent(folder), table)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.folder.journal import JournalEntry, ResumeConditions
+    from crawler.snapshot.journal import Unfinished
 
 _T = TypeVar("_T")
 
@@ -60,13 +60,13 @@ def _newest_id(disk: Disk, snapshot_id: str) -> str:
     return id_after(newest) if newest >= snapshot_id else snapshot_id
 
 
-def acquire_unfinished(disk: Disk, now: datetime) -> tuple[OutputLock, tuple[ResumeConditions, list[JournalEntry]]]:
-    """Lock the output. Return the lock and the journal of the newest unfinished crawl.
+def acquire_unfinished(disk: Disk, now: datetime) -> tuple[OutputLock, Unfinished]:
+    """Lock the output. Return the lock and the journals of the newest unfinished crawl.
 
     Raises ConfigError if there is no crawl to resume, and the errors of `acquire_for_new`.
     """
 
-    def prepare(disk: Disk) -> tuple[ResumeConditions, list[JournalEntry]]:
+    def prepare(disk: Disk) -> Unfinished:
         completed = complete_committed(disk)
         if completed and not any(is_snapshot_id(name) for name in disk.names(STAGING)):
             raise ConfigError(f"--resume: snapshot {completed[-1]} was whole already, and is in place now")

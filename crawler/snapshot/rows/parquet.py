@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import suppress
-from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
@@ -22,7 +21,7 @@ from crawler.snapshot.layout import parent
 from crawler.snapshot.rows.statistics import PartStatistics, statistics_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from crawler.snapshot.disk import Disk
 
@@ -33,21 +32,17 @@ ROW_GROUP_ROWS = 65_536
 _BUFFER_BYTES = 64 * 1024
 
 
-# Measured one by one: ADR 0099. Arrow's schema is stored, as by default: it has the wire name and the secrecy of each
-# field, which `diff` reads and which the schema of Parquet doesn't have.
+# Measured one by one: ADR 0092. Without Arrow's schema, which is a third of a small file, types read back equal. The
+# wire names and the secrecy of fields, which only it has, are the catalog's.
 SETTINGS: Final[Mapping[str, Any]] = {
     "compression": "zstd",
     "compression_level": 1,
+    "store_schema": False,
     # A column whose distinct values take more bytes is stored plain: a dictionary would cost time and space.
     "dictionary_pagesize_limit": 32 * 1024,
     "write_page_index": True,
     "write_page_checksum": True,
 }
-
-
-# The memory that pyarrow holds per column of a row group until the footer is written. Measured with pyarrow 26: 0.24 MB
-# for a row group of 140 columns, half of it the page index.
-_FOOTER_BYTES = 1700
 
 
 class _Sink:
@@ -101,78 +96,50 @@ class _Sink:
 class PartWriter:
     """Writes one part: `append` any number of times, then `finish` or `abandon`. The first `append` creates the file.
 
-    `reserved_rows` counts the rows of the part, including those on their way to the disk. `left_out` has the positions
-    of rows that another list had first and that must not reach the snapshot. `held_bytes` is the approximate memory of
-    the row groups until `finish`. Beyond `max_bytes`, `takes_rows` is false. After OutputError it is abandoned.
-    `statistics` are those of a finished part, if `has_statistics` asked for them.
+    After OutputError it is abandoned. `statistics` are those of a finished part, if `has_statistics` asked for them.
     """
 
     __slots__ = (
         "_disk",
-        "_footer_bytes",
         "_footers",
-        "_max_bytes",
         "_schema",
         "_sink",
         "_state",
         "_stream",
         "_writer",
-        "held_bytes",
-        "left_out",
         "path",
-        "reserved_rows",
         "rows",
         "sha256",
         "statistics",
     )
 
-    def __init__(
-        self, disk: Disk, path: str, schema: pa.Schema, max_bytes: float = inf, *, has_statistics: bool = False
-    ) -> None:
+    def __init__(self, disk: Disk, path: str, schema: pa.Schema, *, has_statistics: bool = False) -> None:
         self.path = path
         self.rows = 0
-        self.held_bytes = 0
-        self.reserved_rows = 0
-        self.left_out: set[int] = set()
         self.sha256 = ""
         self.statistics: PartStatistics | None = None
         self._footers: list[pq.FileMetaData] | None = [] if has_statistics else None
         self._disk = disk
         self._schema = schema
-        self._max_bytes = max_bytes
-        self._footer_bytes = 0
         self._state: Literal["new", "open", "finished", "abandoned"] = "new"
         self._sink: _Sink | None = None
         self._stream: pa.NativeFile | None = None
         self._writer: pq.ParquetWriter | None = None
 
     @property
-    def is_open(self) -> bool:
-        """Whether it holds a file descriptor."""
-        return self._state == "open"
-
-    @property
-    def takes_rows(self) -> bool:
-        """Whether more rows should be appended."""
-        return self._state in ("new", "open") and self.bytes < self._max_bytes
-
-    @property
     def bytes(self) -> int:
         """The size of the file so far."""
         return self._sink.bytes if self._sink else 0
 
-    def append(self, batches: Sequence[pa.RecordBatch]) -> None:
-        """Write the rows as row groups of about equal size, at most `ROW_GROUP_ROWS` each."""
+    def append(self, rows: pa.Table) -> None:
+        """Write rows as one row group, or as several of `ROW_GROUP_ROWS`."""
         try:
             if self._writer is None:
                 self._open()
-            table = pa.Table.from_batches(batches, schema=self._schema)
-            groups = -(-table.num_rows // ROW_GROUP_ROWS)
-            if groups and self._writer is not None and self._stream is not None:
-                self._writer.write_table(table, row_group_size=-(-table.num_rows // groups))
+            if rows.num_rows and self._writer is not None and self._stream is not None:
+                self._writer.write_table(rows, row_group_size=ROW_GROUP_ROWS)
                 self._stream.flush()
-                self.held_bytes += groups * self._footer_bytes
-            self.rows += table.num_rows
+            self.rows += rows.num_rows
         except BaseException as error:
             self._fail(error)
             raise
@@ -192,7 +159,6 @@ class PartWriter:
             raise
         self._state = "finished"
         self._writer = self._stream = None
-        self.held_bytes = 0
 
     def abandon(self) -> None:
         """Close and remove the file, finished or not. Raises OutputError if it can't be removed."""
@@ -205,7 +171,6 @@ class PartWriter:
         make_folders(self._disk, parent(self.path))
         self._sink = _Sink(self._disk, self.path)
         self._state = "open"
-        self._footer_bytes = count_leaves(self._schema) * _FOOTER_BYTES
         self._stream = pa.BufferedOutputStream(pa.PythonFile(self._sink, mode="w"), _BUFFER_BYTES)
         self._writer = pq.ParquetWriter(self._stream, self._schema, **SETTINGS, metadata_collector=self._footers)
 
@@ -223,31 +188,3 @@ class PartWriter:
             raise self._sink.failure from error
         if isinstance(error, (pa.ArrowException, OSError)):
             raise OutputError(f"can't write {self.path}: {type(error).__name__}") from error
-
-
-def count_leaves(kind: pa.Schema | pa.DataType) -> int:
-    """Count the columns of a Parquet file with this schema or nested type."""
-    if isinstance(kind, pa.DataType) and not kind.num_fields:
-        return 1
-    return sum(
-        count_leaves(kind.field(i).type) for i in range(len(kind) if isinstance(kind, pa.Schema) else kind.num_fields)
-    )
-
-
-def rewrite_without(disk: Disk, part: PartWriter, copy: PartWriter) -> PartWriter:
-    """Copy a finished part without its left-out rows and remove it. Returns the finished copy."""
-    try:
-        with os.fdopen(disk.open_for_reading(part.path), "rb") as file:
-            source = pq.ParquetFile(file, page_checksum_verification=True)
-            position = 0
-            for number in range(source.num_row_groups):
-                group = source.read_row_group(number)
-                kept = [row for row in range(group.num_rows) if position + row not in part.left_out]
-                position += group.num_rows
-                copy.append(group.take(pa.array(kept, type=pa.int64())).to_batches())
-    except (OSError, pa.ArrowException) as error:
-        copy.abandon()
-        raise OutputError(f"can't read back {part.path}: {type(error).__name__}") from error
-    copy.finish()
-    part.abandon()
-    return copy

@@ -1,20 +1,27 @@
-"""Rows that become a batch when they are written, and the groups in which buffered rows are written."""
+"""Rows that become a batch when they are needed, and the blocks that they become."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from operator import attrgetter
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
+from crawler.snapshot.rows.blocks import Block
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
+
+    from crawler.snapshot.rows.blocks import TableLayout
 
 # A store that holds this many bytes of pending rows has them decoded.
 PREPARE_FROM_BYTES = 1024 * 1024
-# The maximum bytes of rows in a row group. Decompressed rows take that much memory while they are written.
-GROUP_BYTES = 16 * 1024 * 1024
+# Small batches are joined to blocks of about this size. Merging reads whole blocks, of which many may overlap.
+BLOCK_BYTES = 1024 * 1024
 
 
 class PendingRows(Protocol):
@@ -32,7 +39,7 @@ class PendingRows(Protocol):
 
     @property
     def nbytes(self) -> int:
-        """The approximate memory, in bytes, that the rows take until they are written. It never changes."""
+        """The approximate memory, in bytes, that the rows take."""
         ...
 
     @property
@@ -50,10 +57,6 @@ class PendingRows(Protocol):
         """The future of the rows that replace these; None if they are not being decoded."""
         ...
 
-    def select(self, positions: Sequence[int]) -> PendingRows:
-        """Return only the rows at these positions, in ascending order."""
-        ...
-
     def to_batch(self) -> pa.RecordBatch:
         """Return the rows as a batch. May take long."""
         ...
@@ -62,8 +65,8 @@ class PendingRows(Protocol):
 class RowSource(Protocol):
     """Decodes rows in the background, or at once into batches. Consecutive rows of one source are handled together."""
 
-    def prepare(self, rows: Sequence[PendingRows]) -> Iterable[PendingRows]:
-        """Begin to decode rows in the background. Returns at once the rows that replace them, in their order."""
+    def prepare(self, rows: Sequence[PendingRows], pack: Callable[[pa.RecordBatch], Block]) -> Iterable[PendingRows]:
+        """Begin to decode and pack rows in the background. Returns at once the rows that replace them, in order."""
         ...
 
     def to_batches(self, rows: Sequence[PendingRows]) -> list[pa.RecordBatch]:
@@ -71,54 +74,74 @@ class RowSource(Protocol):
         ...
 
 
-Chunk: TypeAlias = "pa.RecordBatch | PendingRows"
+@dataclass(frozen=True, slots=True, eq=False)
+class SelectedRows:
+    """Some rows of others, by their positions in ascending order. It holds all of them. One of the `PendingRows`."""
+
+    rows: PendingRows
+    positions: Sequence[int]
+
+    source = None
+    future = None
+
+    @property
+    def num_rows(self) -> int:
+        """The number of selected rows."""
+        return len(self.positions)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the batch."""
+        return self.rows.schema
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of all rows."""
+        return self.rows.nbytes
+
+    @property
+    def batch_bytes(self) -> int:
+        """The size of the batch with all rows."""
+        return self.rows.batch_bytes
+
+    def to_batch(self) -> pa.RecordBatch:
+        """Copy the selected rows of the batch."""
+        return self.rows.to_batch().take(pa.array(self.positions, type=pa.int64()))
 
 
-def source_of(chunk: Chunk) -> RowSource | None:
-    """Return the source that decodes a chunk; None for a batch and for rows without one."""
-    return None if isinstance(chunk, pa.RecordBatch) else chunk.source
-
-
-def select(chunk: Chunk, positions: Sequence[int]) -> Chunk:
-    """Return only the rows of a chunk at these positions, in ascending order."""
-    if isinstance(chunk, pa.RecordBatch):
-        return chunk.take(pa.array(positions, type=pa.int64()))
-    return chunk.select(positions)
-
-
-def prepare(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Begin to decode all pending rows among the chunks. Yields the chunks that replace them, in their order."""
-    for source, rows in groupby(chunks, source_of):
+def prepare(rows: Iterable[PendingRows], layout: TableLayout) -> Iterator[PendingRows]:
+    """Begin to decode all rows that a source decodes. Yields the rows that replace them, in their order."""
+    for source, found in groupby(rows, _source):
         if source is not None:
-            yield from source.prepare(list(rows))
+            yield from source.prepare(list(found), partial(Block.packed, layout))
         else:
-            yield from rows
+            yield from found
 
 
-def to_batches(chunks: Iterable[Chunk]) -> Iterator[pa.RecordBatch]:
-    """Yield the chunks as batches, in their order. Blocking: for worker threads."""
-    for source, rows in groupby(chunks, source_of):
+def to_blocks(rows: Iterable[PendingRows], layout: TableLayout) -> Iterator[Block]:
+    """Yield the rows as packed blocks, in their order; small ones are joined. Blocking: for worker threads."""
+    loose: list[pa.RecordBatch] = []
+    size = 0
+    for found in _decoded(rows):
+        is_packed = isinstance(found, Block) and found.batch is None
+        if loose and (is_packed or size >= BLOCK_BYTES):
+            yield Block.packed(layout, pa.concat_batches(loose))
+            loose, size = [], 0
+        if isinstance(found, Block) and is_packed:
+            yield found
+        else:
+            loose.append(found if isinstance(found, pa.RecordBatch) else found.to_batch())
+            size += loose[-1].nbytes
+    if loose:
+        yield Block.packed(layout, pa.concat_batches(loose))
+
+
+def _decoded(rows: Iterable[PendingRows]) -> Iterator[pa.RecordBatch | PendingRows]:
+    for source, found in groupby(rows, _source):
         if source is not None:
-            yield from source.to_batches(list(rows))
+            yield from source.to_batches(list(found))
         else:
-            yield from (chunk if isinstance(chunk, pa.RecordBatch) else chunk.to_batch() for chunk in rows)
+            yield from (one.future.result() if one.future is not None else one for one in found)
 
 
-def groups(chunks: Sequence[Chunk]) -> Iterator[list[Chunk]]:
-    """Yield the chunks in groups of about equal size, in their order. Blocking: for worker threads.
-
-    A group has at most `GROUP_BYTES` bytes of rows, unless it is a single chunk. A chunk of 0 bytes joins the group
-    before it.
-    """
-    sizes = [int(chunk.nbytes) if isinstance(chunk, pa.RecordBatch) else chunk.batch_bytes for chunk in chunks]
-    share = sum(sizes) / max(1, -(-sum(sizes) // GROUP_BYTES))
-    group: list[Chunk] = []
-    held = 0
-    for chunk, size in zip(chunks, sizes, strict=True):
-        if held and size and (held >= share or held + size > GROUP_BYTES):
-            yield group
-            group, held = [], 0
-        group.append(chunk)
-        held += size
-    if group:
-        yield group
+_source = attrgetter("source")

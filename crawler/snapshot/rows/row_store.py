@@ -1,4 +1,4 @@
-"""Rows on their way to the disk: buffered chunks, and the parts with the rows before them."""
+"""The rows of a list, or of the finished lists of a scope, on their way to a part."""
 
 from __future__ import annotations
 
@@ -6,72 +6,59 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crawler.snapshot.rows.pending_rows import Chunk, PendingRows, prepare, select
+from crawler.snapshot.rows.blocks import Block
+from crawler.snapshot.rows.pending_rows import SelectedRows, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
     from concurrent.futures import Future
 
+    from crawler.snapshot.rows.blocks import TableLayout
     from crawler.snapshot.rows.parquet import PartWriter
+    from crawler.snapshot.rows.pending_rows import PendingRows
 
 # The number of small batches in a row that are joined. With fewer, the joins take a visible part of a page's time. With
-# more, a store holds mostly the overhead of its batches: stores that share the buffer would write tiny row groups.
+# more, a store holds mostly the overhead of its batches.
 _SMALL_BATCHES = 16
-# A batch takes its buffers and about this much for each of its columns, nested ones included. Measured with pyarrow 26
-# on batches of one row, where it is nearly all of the memory.
-_COLUMN_BYTES = 700
-
-
-def count_columns(kind: pa.Schema | pa.DataType) -> int:
-    """Count the columns of a schema or a nested type on all levels."""
-    length = len(kind) if isinstance(kind, pa.Schema) else kind.num_fields
-    return sum(1 + count_columns(kind.field(i).type) for i in range(length))
 
 
 class RowStore:
-    """Rows of one list, or of the finished lists of a scope, in their order: those in `parts`, then those in `chunks`.
+    """Rows in their order: those in `parts`, then those in `chunks`.
 
-    `nbytes` is the approximate memory of the chunks, `unprepared_bytes` that of the chunks that a source could decode.
-    `preparing` are the chunks that are being decoded, by their futures. No method waits or touches the disk.
+    `parts` are parts of the list's own. `nbytes` is the approximate memory of the chunks, `unprepared_bytes` the size
+    of those that a source could decode, `packed_bytes` that of the compressed blocks, in memory or not. `preparing` are
+    the chunks that are being decoded, by their futures. No method waits or touches the disk.
     """
 
     __slots__ = (
-        "_column_bytes",
-        "_new_part",
         "_small",
         "chunks",
-        "current",
+        "layout",
         "nbytes",
+        "packed_bytes",
         "parts",
         "preparing",
-        "rows",
         "unprepared_bytes",
     )
 
-    def __init__(self, columns: int, new_part: Callable[[], PartWriter]) -> None:
-        self._column_bytes = columns * _COLUMN_BYTES
-        self._new_part = new_part
-        self._small = 0
+    def __init__(self, layout: TableLayout) -> None:
+        self.layout = layout
+        self.chunks: list[PendingRows] = []
+        self.parts: list[PartWriter] = []
         self.preparing: dict[Future[PendingRows], PendingRows] = {}
-        self.chunks: list[Chunk] = []
-        self.rows = 0
         self.nbytes = 0
         self.unprepared_bytes = 0
-        self.parts: list[PartWriter] = []
-        self.current: PartWriter | None = None
+        self.packed_bytes = 0
+        self._small = 0
 
-    def estimated_bytes(self, chunk: Chunk) -> int:
-        """Return the approximate memory of a chunk, in bytes."""
-        return int(chunk.nbytes) + self._column_bytes if isinstance(chunk, pa.RecordBatch) else chunk.nbytes
-
-    def append(self, chunk: Chunk) -> None:
+    def append(self, chunk: PendingRows) -> None:
         """Hold one more chunk. Consecutive small batches are joined: each would take more memory than its rows."""
-        nbytes = self.estimated_bytes(chunk)
+        nbytes = chunk.nbytes
         self.chunks.append(chunk)
-        self.rows += chunk.num_rows
         self.nbytes += nbytes
-        if isinstance(chunk, pa.RecordBatch):
-            self._small = self._small + 1 if nbytes < 2 * self._column_bytes else 0
+        if isinstance(chunk, Block):
+            self._adopt(chunk)
+            self._small = self._small + 1 if chunk.batch is not None and nbytes < 2 * self.layout.column_bytes else 0
             if self._small == _SMALL_BATCHES:
                 self._join_small()
             return
@@ -81,76 +68,77 @@ class RowStore:
         elif chunk.future is not None:
             self.preparing[chunk.future] = chunk
 
-    def drain(self) -> list[Chunk]:
+    def extend(self, chunks: Iterable[PendingRows]) -> None:
+        """Hold more chunks."""
+        for chunk in chunks:
+            self.append(chunk)
+
+    def count_placed(self, less_nbytes: int, more_packed: int) -> None:
+        """Count a block of the store whose rows are in a file now."""
+        self.nbytes -= less_nbytes
+        self.packed_bytes += more_packed
+
+    def drain(self) -> list[PendingRows]:
         """Return the chunks and forget them. The store keeps its parts."""
         chunks, self.chunks = self.chunks, []
+        for chunk in chunks:
+            if isinstance(chunk, Block):
+                chunk.store = None
         self.preparing = {}
-        self.rows = self.nbytes = self.unprepared_bytes = self._small = 0
+        self.nbytes = self.unprepared_bytes = self.packed_bytes = self._small = 0
         return chunks
 
     def prepare(self) -> None:
         """Begin to decode all pending rows in the background."""
-        for chunk in list(prepare(self.drain())):
-            self.append(chunk)
+        self.extend(list(prepare(self.drain(), self.layout)))
 
     def replace_prepared(self) -> None:
         """Replace the chunks that were decoded by the results. Chunks that failed stay, and fail later."""
-        prepared: dict[int, PendingRows] = {}
+        prepared: dict[int, Block] = {}
         for future in [future for future in self.preparing if future.done()]:
             chunk = self.preparing.pop(future)
-            if not future.exception():
-                prepared[id(chunk)] = future.result()
+            if not future.exception() and isinstance(result := future.result(), Block):
+                prepared[id(chunk)] = result
         for at, chunk in enumerate(self.chunks if prepared else ()):
             if (found := prepared.get(id(chunk))) is not None:
                 self.chunks[at] = found
                 self.nbytes += found.nbytes - chunk.nbytes
+                self._adopt(found)
 
-    def reserve_part(self) -> PartWriter:
-        """Return the part that takes the next rows: the open one or a new one."""
-        if self.current is None or not self.current.takes_rows:
-            self.current = self._new_part()
-            self.parts.append(self.current)
-        return self.current
+    def blocks_in_memory(self) -> list[Block]:
+        """Return the blocks whose rows could be moved to a file."""
+        return [chunk for chunk in self.chunks if isinstance(chunk, Block) and not chunk.is_placed]
 
     def adopt(self, other: RowStore) -> None:
         """Take over all chunks and parts of another store, which is empty afterwards."""
-        for chunk in other.drain():
-            self.append(chunk)
+        self.extend(other.drain())
         self.parts += other.parts
-        if self.current is None or not self.current.takes_rows:
-            self.current = other.current
-        other.parts, other.current = [], None
+        other.parts = []
 
-    def close(self) -> None:
-        """End the store. It drops the maker of parts, which holds the store, so that no reference cycle remains."""
-        self.parts, self.current = [], None
-        self._new_part = _no_part
-
-    def leave_out(self, positions: Sequence[int]) -> None:
-        """Remove rows by their position among all rows, parts first. Rows on the disk are only marked."""
-        start = 0
-        for part in self.parts:
-            part.left_out.update(at - start for at in positions if start <= at < start + part.reserved_rows)
-            start += part.reserved_rows
-        unwanted = {at - start for at in positions if at >= start}
-        if not unwanted:
-            return
-        kept, first = [], 0
+    def leave_out(self, unwanted: Sequence[int]) -> None:
+        """Remove rows by their position among those of all chunks."""
+        rest, first = set(unwanted), 0
         for chunk in self.drain():
-            rows = [row for row in range(chunk.num_rows) if first + row not in unwanted]
+            rows = [row for row in range(chunk.num_rows) if first + row not in rest]
             first += chunk.num_rows
             if rows:
-                kept.append(chunk if len(rows) == chunk.num_rows else select(chunk, rows))
-        for chunk in kept:
-            self.append(chunk)
+                self.append(chunk if len(rows) == chunk.num_rows else select(chunk, rows, self.layout))
+
+    def _adopt(self, block: Block) -> None:
+        block.store = self
+        self.packed_bytes += block.length
 
     def _join_small(self) -> None:
         small = self.chunks[-_SMALL_BATCHES:]
-        joined = pa.concat_batches(small)
-        self.nbytes += self.estimated_bytes(joined) - sum(map(self.estimated_bytes, small))
+        joined = Block.of(self.layout, pa.concat_batches([chunk.to_batch() for chunk in small]))
+        joined.store = self
+        self.nbytes += joined.nbytes - sum(chunk.nbytes for chunk in small)
         self.chunks[-_SMALL_BATCHES:] = [joined]
-        self._small = 1 if self.estimated_bytes(joined) < 2 * self._column_bytes else 0
+        self._small = 1 if joined.nbytes < 2 * self.layout.column_bytes else 0
 
 
-def _no_part() -> PartWriter:
-    raise RuntimeError("a closed store takes no rows")
+def select(chunk: PendingRows, positions: Sequence[int], layout: TableLayout) -> PendingRows:
+    """Return only the rows of a chunk at these positions, in ascending order. Rows in a file stay there."""
+    if isinstance(chunk, Block) and chunk.is_placed:
+        return SelectedRows(chunk, positions)
+    return Block.packed(layout, chunk.to_batch().take(pa.array(positions, type=pa.int64())))

@@ -1,7 +1,8 @@
 """The rows of one scope. Several lists write at the same time, each key is kept once, and a list may be restarted.
 
 The rows of a list stay separate until the list is finished, so that a restart can drop them. They then become rows of
-the scope, except for rows whose key another list of the scope had first.
+the scope, except for rows whose key another list of the scope had first. The rows of the scope join those of its table
+when it is kept.
 """
 
 from __future__ import annotations
@@ -12,114 +13,94 @@ import anyio
 import pyarrow as pa
 
 from crawler.errors import NormalizeError
-from crawler.snapshot.layout import part_name, scope_folder, staged
-from crawler.snapshot.manifest import PartFile
+from crawler.snapshot.rows.blocks import Block
 from crawler.snapshot.rows.keys import SeenKeys
-from crawler.snapshot.rows.parquet import PartWriter, rewrite_without
-from crawler.snapshot.rows.pending_rows import select
-from crawler.snapshot.rows.row_store import RowStore
+from crawler.snapshot.rows.row_store import RowStore, select
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
 
-    from crawler.snapshot.rows.pending_rows import Chunk, PendingRows
+    from crawler.snapshot.rows.ended_rows import EndedRows
+    from crawler.snapshot.rows.kept_scopes import Scope
+    from crawler.snapshot.rows.parquet import PartWriter
+    from crawler.snapshot.rows.pending_rows import PendingRows
     from crawler.snapshot.rows.row_buffer import RowBuffer
-
-_Files = list[PartFile]
 
 
 class ScopeWriter:
     """Writes one table of one account and region. Ends with `keep` or `drop`, once.
 
     `rows`, `duplicates` and `conflicts` are exact once all lists are finished; before, a key of two lists counts twice.
+    With `has_one_list`, a list that is larger than a part is written to parts of its own while it is read.
     """
 
     __slots__ = (
-        "_columns",
-        "_deliver",
-        "_folder",
         "_is_over",
         "_keys_bytes",
-        "_on_end",
-        "_parts",
-        "_scope",
-        "_staged",
         "buffer",
         "conflicts",
         "duplicates",
+        "ended",
         "finished_keys",
+        "has_one_list",
+        "layout",
         "rows",
-        "schema",
+        "scope",
         "store",
         "unfinished",
     )
 
-    def __init__(
-        self,
-        buffer: RowBuffer,
-        snapshot_id: str,
-        schema: pa.Schema,
-        columns: int,
-        scope: tuple[str, str, str],
-        on_end: Callable[[tuple[str, str, str], _Files | None, bool], None],
-        deliver: Callable[[_Files], Awaitable[None]],
-    ) -> None:
-        """`columns` counts the columns of the schema on all levels; `scope` is table, account and region.
-
-        `on_end(scope, files, had_files)` is called once; `files` is None if the scope was dropped. `deliver` takes the
-        finished files further if the output is not a folder.
-        """
+    def __init__(self, buffer: RowBuffer, ended: EndedRows, scope: Scope, *, has_one_list: bool = False) -> None:
+        """`ended` takes the rows when the scope is kept; `scope` is table, account and region."""
         self.rows = 0
         self.duplicates = 0
         self.conflicts = 0
-        self.schema = schema
+        self.scope = scope
+        self.layout = ended.table_writer(scope[0]).layout
         self.buffer = buffer
+        self.ended = ended
+        self.has_one_list = has_one_list
         self.finished_keys = SeenKeys()
         self.unfinished: dict[ListWriter, None] = {}
-        self._columns = columns
-        self._folder = scope_folder(scope[0], snapshot_id, scope[1], scope[2])
-        self._staged = staged(snapshot_id, self._folder)
-        self._scope = scope
-        self._on_end = on_end
-        self._deliver = deliver
-        self._parts = 0
+        self.store = RowStore(self.layout)
         self._keys_bytes = 0
         self._is_over = False
-        self.store = self._new_store()
 
     def list(self) -> ListWriter:
         """Return the writer of a new list of the scope."""
         self.raise_if_over()
-        writer = ListWriter(self, self._new_store())
+        if self.has_one_list and (self.unfinished or self.store.chunks or self.store.parts):
+            raise RuntimeError(f"{self.scope} has one list, and a second was begun")
+        writer = ListWriter(self, RowStore(self.layout))
         self.unfinished[writer] = None
         return writer
 
-    async def keep(self) -> None:
-        """Keep the scope's rows: write the buffered ones, finish the parts and make them durable. Raises OutputError.
-
-        All lists must be finished.
-        """
+    def keep(self) -> None:
+        """Let the scope's rows join those of its table. All lists must be finished."""
         self.raise_if_over()
         if self.unfinished:
-            raise RuntimeError(f"{len(self.unfinished)} lists of {self._folder} aren't finished")
-        with anyio.CancelScope(shield=True):
-            async with self.buffer.ending(self.store) as chunks:
-                files: _Files = []
-                if chunks or self.store.parts:
-                    files = await self.buffer.run(self._write_parts, chunks)
-        await self._deliver(files)
-        self._end(files)
+            raise RuntimeError(f"{len(self.unfinished)} lists of {self.scope} aren't finished")
+        self._end()
+        self.ended.take(self.scope, self.store, self.rows)
 
     async def drop(self) -> None:
-        """Remove all rows of the scope. Raises OutputError."""
+        """Drop all rows of the scope. Raises OutputError."""
         self.raise_if_over()
-        with anyio.CancelScope(shield=True):
-            await self.buffer.forget(self.store, *(writer.store for writer in self.unfinished))
-            if self._parts:
-                await self.buffer.run(self.buffer.disk.remove_folder, self._staged)
-            self.unfinished.clear()
-            self.rows = self.duplicates = self.conflicts = 0
-            self._end(None)
+        stores = [self.store, *(writer.store for writer in self.unfinished)]
+        self.unfinished.clear()
+        self.rows = self.duplicates = self.conflicts = 0
+        self._end()
+        self.ended.drop(self.scope)
+        await self.forget(*stores)
+
+    async def forget(self, *stores: RowStore) -> None:
+        """Drop all rows of stores of the scope, and their parts. Raises OutputError."""
+        self.buffer.forget(*stores)
+        parts = [part for store in stores for part in store.parts]
+        for store in stores:
+            store.parts = []
+        if parts:
+            await self.buffer.run(_abandon_all, parts)
 
     def count_keys(self, more_bytes: int) -> None:
         """Add to the memory that the keys of the scope and of its lists take."""
@@ -129,50 +110,12 @@ class ScopeWriter:
     def raise_if_over(self) -> None:
         """Raise RuntimeError if the scope was kept or dropped."""
         if self._is_over:
-            raise RuntimeError(f"{self._folder} was kept or dropped before")
+            raise RuntimeError(f"{self.scope} was kept or dropped before")
 
-    def _new_store(self) -> RowStore:
-        return RowStore(self._columns, self._new_part)
-
-    def _end(self, files: _Files | None) -> None:
+    def _end(self) -> None:
         self._is_over = True
         self.finished_keys = SeenKeys()
         self.count_keys(-self._keys_bytes)
-        self.store.close()
-        self._on_end(self._scope, files, self._parts > 0)
-
-    def _new_part(self) -> PartWriter:
-        self._parts += 1
-        path = f"{self._staged}/{self._parts}.partial"
-        return PartWriter(self.buffer.disk, path, self.schema, self.buffer.max_part_bytes)
-
-    def _write_parts(self, chunks: Sequence[Chunk]) -> _Files:
-        parts = list(self.store.parts)
-        if chunks:
-            last = self._new_part()
-            self.buffer.append(last, chunks)
-            last.finish()
-            parts.append(last)
-        files = [self._place_part(part, number) for number, part in enumerate(self._without_left_out(parts))]
-        disk = self.buffer.disk
-        if files:
-            disk.fsync_folder(self._staged)
-        else:
-            disk.remove_folder(self._staged)
-        return files
-
-    def _without_left_out(self, parts: Sequence[PartWriter]) -> Iterator[PartWriter]:
-        for part in parts:
-            whole = rewrite_without(self.buffer.disk, part, self._new_part()) if part.left_out else part
-            if whole.rows:
-                yield whole
-            else:
-                whole.abandon()
-
-    def _place_part(self, part: PartWriter, number: int) -> PartFile:
-        name = part_name(number)
-        self.buffer.disk.rename(part.path, f"{self._staged}/{name}")
-        return PartFile(f"{self._folder}/{name}", part.rows, part.bytes, part.sha256)
 
 
 class ListWriter:
@@ -199,24 +142,27 @@ class ListWriter:
         """
         self._raise_if_finished()
         self._check(rows, keys, digests)
-        if not isinstance(rows, pa.RecordBatch) and rows.source is None:
-            rows = rows.to_batch()
         store, scope = self.store, self._scope
-        await scope.buffer.reserve(store, scope.store, rows.num_rows, store.estimated_bytes(rows))
+        chunk = _chunk(rows, scope)
+        await scope.buffer.reserve(chunk.nbytes)
         held_bytes = self._keys.nbytes
         repeated = self._keys.claim(keys, digests)
         scope.count_keys(self._keys.nbytes - held_bytes)
         self._count_repeated(repeated)
-        if count := rows.num_rows - len(repeated):
+        if count := chunk.num_rows - len(repeated):
             scope.rows += count
-            wanted = [row for row in range(rows.num_rows) if row not in repeated] if repeated else []
-            scope.buffer.add(store, select(rows, wanted) if repeated else rows)
+            if repeated:
+                chunk = select(chunk, [row for row in range(chunk.num_rows) if row not in repeated], scope.layout)
+            scope.buffer.add(store, chunk)
+            table = scope.ended.table_writer(scope.scope[0])
+            if scope.has_one_list and table.fills_part(store.packed_bytes):
+                await table.write_own(store)
 
     async def restart(self) -> None:
         """Drop the rows, keys and counts of this list. Those of other lists stay. Raises OutputError."""
         self._raise_if_finished()
         with anyio.CancelScope(shield=True):
-            await self._scope.buffer.forget(self.store)
+            await self._scope.forget(self.store)
         self._scope.rows -= len(self._keys)
         self._count(-self._duplicates, -self._conflicts)
         self._scope.count_keys(-self._keys.nbytes)
@@ -256,14 +202,28 @@ class ListWriter:
         self._scope.duplicates += duplicates
         self._scope.conflicts += conflicts
 
-    def _check(self, rows: Chunk, keys: Sequence[Hashable | None], digests: Sequence[int]) -> None:
+    def _check(
+        self, rows: pa.RecordBatch | PendingRows, keys: Sequence[Hashable | None], digests: Sequence[int]
+    ) -> None:
         if not len(keys) == len(digests) == rows.num_rows:
             raise ValueError(f"{rows.num_rows} rows came with {len(keys)} keys and {len(digests)} digests")
         schema = rows.schema
-        if schema is not self._scope.schema and not schema.equals(self._scope.schema):
+        if schema is not self._scope.layout.schema and not schema.equals(self._scope.layout.schema):
             raise NormalizeError("SchemaMismatch", "a page became rows of another schema than its table's")
 
     def _raise_if_finished(self) -> None:
         self._scope.raise_if_over()
         if self._is_finished:
             raise RuntimeError("the list was finished before")
+
+
+def _chunk(rows: pa.RecordBatch | PendingRows, scope: ScopeWriter) -> PendingRows:
+    """Return rows in a form that a store holds: those that no source decodes become a block."""
+    if isinstance(rows, pa.RecordBatch):
+        return Block.of(scope.layout, rows)
+    return rows if rows.source is not None else Block.of(scope.layout, rows.to_batch())
+
+
+def _abandon_all(parts: list[PartWriter]) -> None:
+    for part in parts:
+        part.abandon()

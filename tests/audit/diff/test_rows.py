@@ -199,12 +199,3 @@ def test_differences_come_in_the_order_of_their_keys_whatever_the_batches(tmp_pa
     found = compared(tmp_path, old, new)["tables"][TABLE]
     expected = [(region, f"n{number}") for region in sorted(regions) for number in sorted(numbers)]
     assert [(item["region_id"], item["name"]) for item in found["added"]] == expected
-
-
-def test_a_scope_of_several_files_is_one(tmp_path):
-    old = [{**ROW, "name": f"f{number}"} for number in range(30)]
-    new = [{**row, "memory": 1} if row["name"] == "f7" else row for row in old[1:]]
-    nights = [Night({TABLE: NESTED}, [Scope(rows, lists=3)], memory_bytes=1) for rows in (old, new)]
-    found = compared(tmp_path, *nights)["tables"][TABLE]
-    assert {path.name for path in tmp_path.glob(f"{TABLE}/**/*.parquet")} >= {"part-0.parquet", "part-1.parquet"}
-    assert (names(found["removed"]), [change["key"]["name"] for change in found["changed"]]) == (["f0"], ["f7"])

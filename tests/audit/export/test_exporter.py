@@ -418,10 +418,10 @@ def test_a_part_that_is_not_its_manifests_is_not_exported_p13(snapshot, tmp_path
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(OutputError, match=r"part-0.parquet doesn't match its manifest"):
+    with pytest.raises(OutputError, match=r"part-00003.parquet doesn't match its manifest"):
         run(changed, tmp_path / "f.csv")
     path.unlink()
-    with pytest.raises(OutputError, match=r"can't read .*part-0.parquet: No such file"):
+    with pytest.raises(OutputError, match=r"can't read .*part-00003.parquet: No such file"):
         run(changed, tmp_path / "f.csv")
     assert leftovers(tmp_path) == ["snapshots"]
 

@@ -19,11 +19,12 @@ from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.verify import verify_all, verify_snapshot
 from tests.support import command_server
 from tests.support.bucket_sites import Site, assert_whole
-from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD
+from tests.support.snapshot_fakes import NEW, OLD
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LAST = KeepRules(last=1)
-PART = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/account={ACCOUNT}/region=cn-hangzhou/part-0.parquet"
+# A part that no crawl of these tests writes.
+STRAY = f"fc_functions/snapshot_date=2026-11-20/snapshot={OLD}/part-00009-0123abcd.parquet"
 
 
 def reader(site: Site) -> BucketReader:
@@ -32,6 +33,10 @@ def reader(site: Site) -> BucketReader:
 
 async def prune(site, bucket=None):
     return await prune_bucket(bucket or site.bucket(), reader(site), LAST, NOW)
+
+
+def first_part(manifest):
+    return manifest.tables["fc_functions"].files[0].path
 
 
 async def listed(site):
@@ -52,7 +57,8 @@ async def test_what_no_rule_keeps_is_gone_and_the_rest_as_if_it_had_never_been(s
 async def test_what_lies_there_besides_stays(site):
     await site.write(OLD)
     await site.write()
-    strays = ["notes.txt", PART.replace(NEW, OLD).replace("part-0", "part-9"), "_snapshots/x.json"]
+    folder = table_folder("fc_functions", OLD)
+    strays = ["notes.txt", f"{folder}/mine.parquet", f"{folder}/a/b/part-9.parquet", "_snapshots/x.json"]
     for path in strays:
         await site.bucket().put(path, b"mine")
     await prune(site)
@@ -89,8 +95,7 @@ async def test_manifest_that_cannot_be_read_stays_and_keeps_no_other_from_its_re
 async def test_note_that_names_what_is_no_table_ends_no_crawl(fake):
     """F75: leftovers of a crawl of a day ago are removed as far as its note names tables."""
     await fake.write()
-    part = PART.replace(NEW, OLD).replace("11-21", "11-20")
-    await fake.bucket().put(part, b"x")
+    await fake.bucket().put(STRAY, b"x")
     await fake.bucket().put(staged(OLD), b'{"tables": ["../x", "fc_functions"], "token": "x"}')
     two_days_later = datetime.now(UTC) + timedelta(days=2)
     assert (await prune_bucket(fake.bucket(), reader(fake), LAST, two_days_later)).removed == []
@@ -106,10 +111,11 @@ async def test_removal_whose_note_cannot_be_read_is_told_and_the_others_are_comp
     assert stuck.startswith(f"the removal of {OLD} can't be completed: _staging/prune-{OLD} is not a readable manifest")
 
 
-@pytest.mark.parametrize("path", [manifest_path(NEW), checksum_path(NEW), "_snapshots/LATEST", PART])
+@pytest.mark.parametrize("path", [manifest_path(NEW), checksum_path(NEW), "_snapshots/LATEST", "a part"])
 async def test_object_that_is_too_large_is_not_read_whole(fake, monkeypatch, path):
     """F72"""
-    await fake.write()
+    written = await fake.write()
+    path = first_part(written) if path == "a part" else path
     for name in ("MANIFEST_BYTES", "LINE_BYTES"):
         monkeypatch.setattr(f"crawler.snapshot.reader.{name}", 100_000)
         monkeypatch.setattr(f"crawler.snapshot.verify.{name}", 100_000)
@@ -117,7 +123,7 @@ async def test_object_that_is_too_large_is_not_read_whole(fake, monkeypatch, pat
     verdicts, loose = await fake.read(verify_all)
     [bad] = [*loose, *(file for verdict in verdicts for file in verdict.bad_files)]
     assert bad.path == path
-    assert ("has 1000000 bytes, its manifest says" if path == PART else "is larger than") in bad.reason
+    assert ("has 1000000 bytes, its manifest says" if path == first_part(written) else "is larger than") in bad.reason
 
 
 async def test_cut_short_at_any_request_it_is_completed_by_the_next(fake):
@@ -180,18 +186,18 @@ async def test_parts_that_came_late_are_removed_with_their_snapshot(site):
 
 async def test_verify_names_what_is_not_what_was_committed(site):
     await site.write(OLD)
-    await site.write()
+    part = first_part(await site.write())
     verdicts, loose = await site.read(verify_all)
     assert ([v.is_whole for v in verdicts], loose) == ([True, True], [])
-    content = bytearray((await site.bucket().read(PART)).data)
+    content = bytearray((await site.bucket().read(part)).data)
     content[len(content) // 2] ^= 1
-    await site.bucket().put(PART, bytes(content))
+    await site.bucket().put(part, bytes(content))
     [bad] = (await site.read(verify_snapshot, NEW)).bad_files
-    assert bad.path == PART
+    assert bad.path == part
     assert "isn't what was committed" in bad.reason
-    await site.bucket().delete([PART, checksum_path(NEW)])
+    await site.bucket().delete([part, checksum_path(NEW)])
     bad = {file.path: file.reason for file in (await site.read(verify_snapshot, NEW)).bad_files}
-    assert bad == {PART: "is missing", checksum_path(NEW): "is missing"}
+    assert bad == {part: "is missing", checksum_path(NEW): "is missing"}
     assert (await site.read(verify_snapshot, OLD)).is_whole
 
 

@@ -179,6 +179,22 @@ async def test_a_cancelled_upload_is_aborted(fake, tmp_path, step):
     assert notes(fake) == []
 
 
+async def test_a_file_whose_upload_was_cancelled_is_sent_again(fake, tmp_path):
+    """A crawl that reaches its deadline while it sends a part commits what there is."""
+    store, file = fake.fake, staged_file(tmp_path)
+    store.fault = lambda number, method, key: "hang"
+    uploads = Uploads(fake.bucket(), tmp_path, NEW)
+    with anyio.move_on_after(0.3) as deadline:
+        await uploads.send([file])
+    assert deadline.cancelled_caught
+    store.fault = lambda number, method, key: None
+    await uploads.send([file])
+    assert stored(fake, file.path) == CONTENT
+    number = len(store.requests)
+    await uploads.send([file])
+    assert len(store.requests) == number
+
+
 @pytest.mark.usefixtures("small_pieces")
 async def test_files_and_their_pieces_are_sent_side_by_side_and_bounded(fake, tmp_path):
     store, now, most = fake.fake, 0, 0

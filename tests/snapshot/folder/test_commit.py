@@ -6,6 +6,8 @@ import errno
 import os
 import shutil
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from crawler.errors import OutputError
@@ -14,10 +16,13 @@ from crawler.snapshot.disk import Disk
 from crawler.snapshot.folder import destination
 from crawler.snapshot.folder.commit import make_table_folders, recover
 from crawler.snapshot.layout import id_after
+from crawler.snapshot.rows.row_buffer import RowBuffer
 from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import (
     NEW,
     OLD,
+    OTHER,
+    SCHEMAS,
     Crash,
     FaultyDisk,
     assert_manifest_holds,
@@ -28,6 +33,7 @@ from tests.support.snapshot_fakes import (
     manifest_ids,
     staging_names,
     table_files,
+    write_names,
     write_scopes,
     write_snapshot,
 )
@@ -37,7 +43,7 @@ from tests.support.snapshot_fakes import (
 async def old(tmp_path):
     """An output with one complete snapshot."""
     root = tmp_path / "old"
-    await write_snapshot(root, OLD)
+    await write_snapshot(root, OLD, part_bytes=1)
     return root
 
 
@@ -45,7 +51,7 @@ async def old(tmp_path):
 async def files(tmp_path, old):
     """The tables' files with the old snapshot alone, and with both."""
     both = copy(old, tmp_path / "both")
-    await write_snapshot(both)
+    await write_snapshot(both, part_bytes=1)
     return table_files(old), table_files(both)
 
 
@@ -62,11 +68,12 @@ def distinct(steps):
 
 
 async def crawl(root, **fault):
-    """A crawl from begin to commit on a disk with this fault: the disk and the crawl's result."""
+    """A crawl from begin to commit on a disk with this fault: the disk and the crawl's result. It keeps a journal."""
     disk = FaultyDisk(root, **fault)
     writer = None
     try:
-        writer = await begin(root, disk=disk)
+        writer = await begin(root, disk=disk, part_bytes=1)
+        await writer.open_journal("ab" * 32, {}, dict.fromkeys(SCHEMAS, ()))
         await writer.commit(draft(), await write_scopes(writer))
     except Crash as error:
         if writer is not None:
@@ -262,9 +269,9 @@ async def test_recovery_that_misses_a_file_says_which_and_publishes_nothing(tmp_
     steps = (await crawl(copy(old, tmp_path / "x")))[0].steps
     root = copy(old, tmp_path / "x")
     await crawl(root, crash_at=decision(steps) + 1)
-    part = next((root / "_staging" / NEW).glob("fc_functions/**/part-0.parquet"))
+    part = next((root / "_staging" / NEW).glob("fc_functions/**/part-*.parquet"))
     part.write_bytes(part.read_bytes()[:-1])
-    with pytest.raises(OutputError, match=r"can't be completed: fc_functions/.*part-0\.parquet is missing or has"):
+    with pytest.raises(OutputError, match=r"can't be completed: fc_functions/.*part-0000.\.parquet is missing or has"):
         recover_on(root)
     assert_reader_is_served(root, files)
     assert manifest_ids(root) == {OLD}
@@ -469,3 +476,50 @@ async def test_a_defect_before_the_decision_is_one(old, monkeypatch):
         await writer.commit(draft(), ledger)
     await writer.abandon()
     assert manifest_ids(old) == {OLD}
+
+
+@pytest.fixture
+async def cancelled(monkeypatch):
+    """Cancel a crawl in the moment after a part is written, before the crawl knows. Returns the scope to write in."""
+    scope, run = anyio.CancelScope(), RowBuffer.run_stoppable
+
+    async def run_and_cancel(self, function, stop):
+        result = await run(self, function, stop)
+        scope.cancel()
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        return result
+
+    monkeypatch.setattr(RowBuffer, "run_stoppable", run_and_cancel)
+    yield scope
+    assert scope.cancelled_caught
+
+
+async def test_a_part_that_is_finished_when_the_deadline_comes_is_written_again_by_the_commit(tmp_path, cancelled):
+    """P1, P5: the rows of scopes that have ended are committed, once."""
+    writer = await begin(tmp_path)
+    ledger = await write_scopes(writer)
+    writer.end_table("fc_functions")
+    with cancelled:
+        await writer.write_due_parts()
+    manifest = await writer.commit(draft(), ledger)
+    assert manifest.tables["fc_functions"].rows == 3
+    assert_only_listed_files(tmp_path)
+
+
+async def test_an_own_part_of_a_list_that_is_cancelled_leaves_no_file_in_the_snapshot(tmp_path, cancelled):
+    """P1: a reader of the folder would take it along."""
+    writer = await begin(tmp_path, memory_bytes=1, part_bytes=1)
+    scope = writer.scope("fc_functions", OTHER, "cn-beijing", has_one_list=True)
+    reading = scope.list()
+    with cancelled:
+        for number in range(9):
+            await write_names(reading, [f"f{number}"], account=OTHER, region="cn-beijing")
+    await scope.drop()
+    await writer.commit(draft(), await write_scopes(writer))
+    assert_only_listed_files(tmp_path)
+
+
+def assert_only_listed_files(root):
+    manifest = assert_manifest_holds(root, NEW)
+    assert table_files(root).keys() == {file.path for entry in manifest.tables.values() for file in entry.files}
+    assert staging_names(root) == []

@@ -294,28 +294,64 @@ def test_file_system_that_cannot_lock_is_an_output_error(tmp_path, monkeypatch):
     disk.close_root()
 
 
-@given(account=st.text(max_size=40), region=st.text(max_size=70), table=st.text(max_size=110))
-def test_no_piece_of_a_path_leads_out_of_the_root(account, region, table):
+@given(table=st.text(max_size=110), number=st.integers(), attempt=st.text(max_size=12))
+def test_no_piece_of_a_path_leads_out_of_the_root(table, number, attempt):
     """T22"""
-    for pieces in ((table, ACCOUNT, "cn-hangzhou"), ("fc_functions", account, "cn-hangzhou"),
-                   ("fc_functions", ACCOUNT, region)):  # fmt: skip
+    for pieces in ((table, 0, ""), ("fc_functions", number, ""), ("fc_functions", 0, attempt)):
         try:
-            folder = paths.scope_folder(pieces[0], NEW, pieces[1], pieces[2])
+            path = paths.part_path(pieces[0], NEW, *pieces[1:])
         except OutputError:
             continue
-        assert folder.isascii()
-        assert folder.count("/") == 4
-        assert not any(name in ("", ".", "..") or len(name) > 120 for name in folder.split("/"))
-        assert paths.is_scope_part_path(f"{folder}/part-0.parquet", pieces[0], NEW)
+        assert path.isascii()
+        assert path.count("/") == 3
+        assert not any(name in ("", ".", "..") or len(name) > 120 for name in path.split("/"))
+        assert paths.is_part_path(path, pieces[0], NEW)
+
+
+@given(number=st.integers(0, 10**7), attempt=st.sampled_from(["", "0123abcd"]))
+def test_parts_are_numbered_with_five_digits_or_more(number, attempt):
+    path = paths.part_path("fc_functions", NEW, number, attempt)
+    name = f"{number:05}-{attempt}" if attempt else f"{number:05}"
+    assert path == f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/part-{name}.parquet"
+    assert paths.is_part_path(path, "fc_functions", NEW)
+    assert not paths.is_part_path(path, "fc_layers", NEW)
+    assert not paths.is_part_path(path, "fc_functions", OLD)
+
+
+FOLDER = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "part-0.parquet",
+        "part-0000.parquet",
+        "part-00000-0123.parquet",
+        "part-00000-0123ABCD.parquet",
+        "part-00000-0123abcde.parquet",
+        "part-٠٠٠٠٠.parquet",
+        "part-00000.parquet\n",
+        "part-00000.parquet/",
+        "../part-00000.parquet",
+        "a/part-00000.parquet",
+        f"account={ACCOUNT}/region=cn-hangzhou/part-0.parquet",
+        ".part-00000.parquet",
+        "part-00000.parquet.partial",
+        "",
+    ],
+)
+def test_any_other_name_is_no_part_of_a_snapshot(name):
+    """T22, T31: that of format 1 is one of the other format alone."""
+    assert not paths.is_part_path(f"{FOLDER}/{name}", "fc_functions", NEW)
+    assert paths.is_scope_part_path(f"{FOLDER}/{name}", "fc_functions", NEW) == name.startswith("account=")
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "a/b", "1\n", "٣", "A", "_staging", "x" * 256, "1\0"])
 def test_piece_that_no_path_can_have_is_refused(text):
     for make in (
-        lambda: paths.scope_folder(text, NEW, ACCOUNT, "cn-hangzhou"),
-        lambda: paths.scope_folder("fc_functions", text, ACCOUNT, "cn-hangzhou"),
-        lambda: paths.scope_folder("fc_functions", NEW, text, "cn-hangzhou"),
-        lambda: paths.scope_folder("fc_functions", NEW, ACCOUNT, text),
+        lambda: paths.table_folder(text, NEW),
+        lambda: paths.table_folder("fc_functions", text),
+        lambda: paths.part_path("fc_functions", NEW, 0, text or "-"),
         lambda: paths.manifest_path(text),
         lambda: paths.ledger_path(text),
         lambda: paths.staged(text),
@@ -329,7 +365,7 @@ def test_what_only_begins_like_a_snapshot_is_refused(end):
     """T22"""
     text = f"20261121T020000Z-{end}"
     for make in (
-        lambda: paths.scope_folder("fc_functions", text, ACCOUNT, "cn-hangzhou"),
+        lambda: paths.table_folder("fc_functions", text),
         lambda: paths.manifest_path(text),
         lambda: paths.checksum_path(text),
         lambda: paths.ledger_path(text),

@@ -1,21 +1,23 @@
-"""P3, F56: a resume takes over only parts of a dead crawl that are complete, intact, and have their parents."""
+"""P3, P27, F56, F111, F112: a resume takes over only scopes that are whole and intact, with their parents."""
 
 from __future__ import annotations
 
 import errno
-import json
 import zlib
 from datetime import timedelta
 
 import anyio
+import anyio.from_thread
+import pyarrow.parquet as pq
 import pytest
 
 from crawler.errors import ConfigError, OutputBusyError, OutputError
 from crawler.snapshot import ChildList, FolderDestination, SnapshotWriter, Status, read_manifest
 from crawler.snapshot.disk import Disk
-from crawler.snapshot.folder.journal import journal_path, read_journal
+from crawler.snapshot.journal import journal_path, read_journals
 from crawler.snapshot.layout import staged
 from crawler.snapshot.verify import verify_all
+from tests.support.journals import encoded, ends, records
 from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import (
     ACCOUNT,
@@ -64,11 +66,12 @@ async def write(writer, scopes=SCOPES, noted=(), lists=LISTS):
         if names:
             await write_names(reading, names, account=key[1], region=key[2], snapshot=writer.snapshot_id)
         reading.finish()
-        await scope.keep()
+        scope.keep()
         row = ledger_row(*key, rows=len(names), rows_seen=len(names))
         ledger.append(row)
         below = {"fc_functions": lists} if key[0] == "opensearch_apps" else {}
-        await writer.note(row, {"a.b": 1} if names else {}, {}, below)
+        writer.note(row, {"a.b": 1} if names else {}, {}, below)
+    await writer.flush()
     return ledger
 
 
@@ -122,7 +125,7 @@ async def test_a_record_says_all_that_the_crawl_knew(tmp_path):
     assert first.row == ledger_row("opensearch_apps", *HERE, rows=1, rows_seen=1)
     assert first.unknown == {"a.b": 1}
     assert first.lists == {"fc_functions": LISTS}
-    assert [file.rows for file in first.files] == [1]
+    assert (first.files, [at.rows for at in first.rows_at]) == ([], [1])
     assert records["fc_functions", *HERE].lists == {}
     await writer.abandon()
 
@@ -145,25 +148,68 @@ async def test_another_crawl_that_does_not_go_on_sweeps_it_away(tmp_path):
 # --- parts that are not taken over ------------------------------------------------------------------------------------
 
 
-async def test_a_scope_whose_file_is_gone_or_damaged_is_written_again_and_so_is_what_hangs_from_it(tmp_path):
-    def remove(path):
-        path.unlink()
+async def write_long_list(root):
+    """A crawl that died with a parent, and below it a list with parts of its own and some rows more."""
+    writer = await begin(root, part_bytes=16_000)
+    await open_journal(writer)
+    ledger = await write(writer, {("opensearch_apps", *HERE): ["a1"]})
+    scope = writer.scope("fc_functions", *HERE, has_one_list=True)
+    reading = scope.list()
+    names = [f"{number:06}-{zlib.crc32(b'%d' % number):08x}" for number in range(9000)]
+    for start in range(0, len(names), 500):
+        await write_names(reading, names[start : start + 500])
+        await writer.buffer.spill(reading.store)
+    reading.finish()
+    assert len(scope.store.parts) > 1
+    scope.keep()
+    row = ledger_row("fc_functions", *HERE, rows=len(names), rows_seen=len(names))
+    writer.note(row, {}, {}, {})
+    await writer.flush()
+    die(writer)
+    return [*ledger, row], names
 
-    def damage(path):
-        path.write_bytes(path.read_bytes()[:-1] + b"!")
 
-    for number, change in enumerate((remove, damage)):
-        for table, lost in [
-            ("fc_functions", {"fc_functions"}),
-            ("opensearch_apps", {"opensearch_apps", "fc_functions"}),
-        ]:
-            root = tmp_path / f"{table}{number}"
-            await dead_crawl(root)
-            [part] = root.glob(f"_staging/*/{table}/*/*/account={ACCOUNT}/*/*.parquet")
-            change(part)
-            taken, _ = await finished(root)
-            assert SCOPES.keys() - taken == {(name, *HERE) for name in lost}
-            assert_whole(root)
+async def test_parts_of_a_long_list_are_taken_over_with_the_rest_of_its_rows(tmp_path):
+    ledger, names = await write_long_list(tmp_path)
+    writer = await resume(tmp_path)
+    records = await open_journal(writer)
+    assert [record.scope for record in records] == [(row.table, *HERE) for row in ledger]
+    assert len(records[1].files) > 1
+    manifest = await writer.commit(draft(), ledger)
+    files = manifest.tables["fc_functions"].files
+    assert len({file.path for file in files}) == len(files)
+    found = [name for file in files for name in pq.read_table(tmp_path / file.path)["name"].to_pylist()]
+    assert sorted(found) == names
+    assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize("change", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-9])])
+async def test_a_scope_whose_own_part_is_gone_or_damaged_is_requested_again(tmp_path, change):
+    await write_long_list(tmp_path)
+    change(next(tmp_path.glob("_staging/*/fc_functions/*/*/part-00000.parquet")))
+    writer = await resume(tmp_path)
+    assert [record.scope for record in await open_journal(writer)] == [("opensearch_apps", *HERE)]
+    assert not list(tmp_path.glob("_staging/*/fc_functions/**/*.parquet")), "the others are of no use"
+    await writer.abandon()
+
+
+async def test_rows_of_scopes_that_are_requested_again_leave_the_blocks_that_they_share(tmp_path):
+    """Rows of four scopes of a table were written together. Two of them have no parent that is taken over."""
+    await dead_crawl(tmp_path)
+    path = tmp_path / journal_path(NEW)
+    found = records(path.read_bytes())
+    assert len([block for record, _ in found for block in record.get("blocks", ()) if block[0] == "fc_functions"]) == 1
+    lost = ("opensearch_apps", *THERE)
+    for record, _ in found:
+        row = record.get("row", {})
+        if (row.get("table"), row.get("account_id"), row.get("region_id")) == lost:
+            record["lists"]["fc_functions"] = None
+    path.write_bytes(b"".join(encoded(*each) for each in found))
+    taken, manifest = await finished(tmp_path)
+    assert taken == {("opensearch_apps", *HERE), ("fc_functions", *HERE)}
+    [file] = manifest.tables["fc_functions"].files
+    assert pq.read_table(tmp_path / file.path)["name"].to_pylist() == ["f1", "f2", "f3"]
+    assert_whole(tmp_path)
 
 
 async def test_a_scope_that_was_not_whole_is_written_again(tmp_path):
@@ -171,8 +217,9 @@ async def test_a_scope_that_was_not_whole_is_written_again(tmp_path):
     await open_journal(writer)
     await write(writer, {("opensearch_apps", *HERE): ["a1"]})
     scope = writer.scope("fc_functions", *HERE)
-    await scope.keep()
-    await writer.note(ledger_row("fc_functions", *HERE, Status.TRUNCATED), {}, {}, {})
+    scope.keep()
+    writer.note(ledger_row("fc_functions", *HERE, Status.TRUNCATED), {}, {}, {})
+    await writer.flush()
     die(writer)
     taken, _ = await finished(tmp_path)
     assert taken == {("opensearch_apps", *HERE)}
@@ -190,7 +237,8 @@ async def test_one_that_is_unsupported_is_taken_over_without_files(tmp_path):
     await open_journal(writer)
     row = ledger_row("opensearch_apps", *HERE, Status.UNSUPPORTED)
     await writer.scope("opensearch_apps", *HERE).drop()
-    await writer.note(row, {}, {}, {"fc_functions": []})
+    writer.note(row, {}, {}, {"fc_functions": []})
+    await writer.flush()
     die(writer)
     writer = await resume(tmp_path)
     [record] = await open_journal(writer)
@@ -213,7 +261,7 @@ async def test_whatever_else_was_staged_is_removed(tmp_path):
     await open_journal(writer)
     files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert files.isdisjoint(strays)
-    assert len(files) == 3 + 1
+    assert files == {"journal", "journal-1"}
     assert staging_names(tmp_path) == [NEW]
     await writer.abandon()
     assert staging_names(tmp_path) == []
@@ -223,29 +271,35 @@ async def test_a_journal_that_was_cut_or_damaged_anywhere_is_good_up_to_there(tm
     await dead_crawl(tmp_path)
     path = tmp_path / journal_path(NEW)
     text = path.read_bytes()
-    ends = [at + 1 for at, byte in enumerate(text) if byte == 0x0A]
+    found = ends(text)
     disk = Disk(tmp_path)
     for at in range(0, len(text), 7):
-        whole = sum(end <= at for end in ends) - 1
         for damaged in (
             text[:at],
             text[:at] + bytes([text[at] ^ 8]) + text[at + 1 :],
             text[:at] + bytes(len(text) - at),
         ):
             path.write_bytes(damaged)
-            found = read_journal(disk, NEW)
-            assert found is None if whole < 0 else len(found[1]) == whole, at
+            read = read_journals(disk, NEW)
+            if at < found[0][0]:
+                assert read is None
+            else:
+                assert len(read.entries) == sum(is_scope and end <= at for end, is_scope in found), at
     disk.close_root()
 
 
+def part(path, rows=1):
+    return {"path": path, "rows": rows, "bytes": 9, "sha256": "ab" * 32}
+
+
+OWN = f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/part-00000.parquet"
 HOSTILE = {
-    "a path that leaves the output": lambda entry: entry["files"][0].update(path="../../../etc/passwd"),
-    "a path of another table": lambda entry: entry["files"][0].update(
-        path=entry["files"][0]["path"].replace("fc_", "fd_")
-    ),
+    "a path that leaves the output": lambda entry: entry.update(files=[part("../../../etc/passwd")]),
+    "a path of another table": lambda entry: entry.update(files=[part(OWN.replace("fc_", "fd_"))]),
     "a table that is none": lambda entry: entry["row"].update(table="../x"),
     "an instant that no day has": lambda entry: entry["row"].update(started_at="9999-12-31T23:59:59-14:00"),
-    "a number below none": lambda entry: entry["files"][0].update(rows=-2),
+    "a number below none": lambda entry: entry.update(files=[part(OWN, -2)]),
+    "an offset below none": lambda entry: entry["rows_at"].append([0, -1, 1]),
 }
 
 
@@ -254,31 +308,58 @@ async def test_record_that_no_crawl_writes_is_a_damaged_line(tmp_path, kind):
     """T31: its checksum is right, as anyone who can write there can compute it."""
     await dead_crawl(tmp_path)
     path = tmp_path / journal_path(NEW)
-    lines = path.read_bytes().splitlines()
-    at = next(number for number, line in enumerate(lines) if b'"table":"fc_functions"' in line)
-    entry = json.loads(lines[at].partition(b" ")[2])
-    HOSTILE[kind](entry)
-    text = json.dumps(entry).encode()
-    lines[at] = b"%08x %s" % (zlib.crc32(text), text)
-    path.write_bytes(b"\n".join([*lines, b""]))
+    found = records(path.read_bytes())
+    scopes = [record for record, _ in found if record.get("type") == "scope"]
+    at = next(number for number, record in enumerate(scopes) if record["row"]["table"] == "fc_functions")
+    HOSTILE[kind](scopes[at])
+    path.write_bytes(b"".join(encoded(*each) for each in found))
     reused, _ = await finished(tmp_path)
-    assert len(reused) == at - 1
+    assert len(reused) == at
     assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda block: block.__setitem__(0, "../x"),
+        lambda block: block.__setitem__(1, 7),
+        lambda block: block.__setitem__(2, 9999),
+        lambda block: block.__setitem__(2, 5),
+        lambda block: block.__setitem__(5, [None]),
+        lambda block: block.__setitem__(5, [1, 2, 3]),
+        lambda block: block.__setitem__(0, "opensearch_apps" if block[0] == "fc_functions" else "fc_functions"),
+    ],
+)
+async def test_block_that_no_crawl_writes_is_one_clear_error_or_requested_again(tmp_path, change):
+    """T31, T50"""
+    await dead_crawl(tmp_path)
+    path = tmp_path / journal_path(NEW)
+    found = records(path.read_bytes())
+    sizes = [len(encoded(record)) for record, _ in found]  # the places of the rows stay as they are
+    for record, _ in found:
+        for block in record.get("blocks", ()):
+            change(block)
+    path.write_bytes(b"".join(encoded(*each, size) for each, size in zip(found, sizes, strict=True)))
+    error = None
+    try:
+        await finished(tmp_path)
+    except OutputError as caught:
+        error = caught
+    if error is None:
+        assert_whole(tmp_path)
+    else:
+        assert "crawl without --resume" in str(error)
 
 
 async def test_record_of_a_table_that_the_plan_does_not_have_is_left_out(tmp_path):
     """T31"""
     await dead_crawl(tmp_path)
     path = tmp_path / journal_path(NEW)
-    lines = path.read_bytes().splitlines()
-    for at, line in enumerate(lines[1:], 1):
-        text = (
-            line.partition(b" ")[2]
-            .replace(b"fc_functions/", b"fc_layers/")
-            .replace(b'"fc_functions",', b'"fc_layers",')
-        )
-        lines[at] = b"%08x %s" % (zlib.crc32(text), text)
-    path.write_bytes(b"\n".join([*lines, b""]))
+    found = records(path.read_bytes())
+    for record, _ in found:
+        if record.get("row", {}).get("table") == "fc_functions":
+            record["row"]["table"] = "fc_layers"
+    path.write_bytes(b"".join(encoded(*each) for each in found))
     reused, _ = await finished(tmp_path)
     assert {scope[0] for scope in reused} <= {"opensearch_apps"}
     assert_whole(tmp_path)
@@ -373,22 +454,31 @@ async def test_what_a_stopped_crawl_leaves_can_be_gone_on_with(tmp_path):
     writer = await begin(tmp_path)
     await open_journal(writer)
     await write(writer, dict(list(SCOPES.items())[:1]))
-    assert writer.leave_unfinished()
+    assert await writer.leave_unfinished()
     await writer.abandon()
     taken, _ = await finished(tmp_path)
     assert taken == {("opensearch_apps", *HERE)}
 
 
+class CancelledAtFolders(Disk):
+    """A disk on which a crawl is cancelled when the folders of its tables have been made."""
+
+    def make_folder(self, path):
+        if path.startswith("opensearch_apps/snapshot_date="):
+            anyio.from_thread.run_sync(self.scope.cancel)
+        return super().make_folder(path)
+
+
 async def test_one_that_is_stopped_while_it_commits_leaves_no_empty_folders_beside(tmp_path):
-    writer = await begin(tmp_path)
+    disk = CancelledAtFolders(tmp_path)
+    writer = await begin(tmp_path, disk=disk)
     await open_journal(writer)
     ledger = await write(writer)
-    with anyio.CancelScope() as scope:
-        scope.cancel()
+    with anyio.CancelScope() as disk.scope:
         await writer.commit(draft(), ledger)
-    assert scope.cancelled_caught
+    assert disk.scope.cancelled_caught
     assert (tmp_path / "fc_functions/snapshot_date=2026-11-21").is_dir()
-    assert writer.leave_unfinished()
+    assert await writer.leave_unfinished()
     await writer.abandon()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["_staging"]
     taken, _ = await finished(tmp_path)
@@ -399,7 +489,7 @@ async def test_one_that_is_stopped_while_it_commits_leaves_no_empty_folders_besi
 async def test_a_stopped_crawl_without_a_whole_scope_leaves_nothing(tmp_path):
     writer = await begin(tmp_path)
     await open_journal(writer)
-    assert not writer.leave_unfinished()
+    assert not await writer.leave_unfinished()
     await writer.abandon()
     assert staging_names(tmp_path) == []
 

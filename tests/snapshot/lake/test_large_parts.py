@@ -303,17 +303,6 @@ def test_a_commit_makes_one_version(lake):
         assert (last["total-data-files"], last["deleted-data-files"], last["added-data-files"]) == ("1", "1", "1")
 
 
-def test_files_without_arrows_schema_are_read(lake, monkeypatch):
-    """`store_schema=False`: nothing needs the copy of the Arrow schema in a footer."""
-    real = pq.ParquetWriter
-    monkeypatch.setattr(pq, "ParquetWriter", lambda *args, **options: real(*args, store_schema=False, **options))
-    manifest = publish_parts(lake, [part(each) for each in APART], with_statistics=False)
-    assert pq.read_metadata(lake.root / manifest.tables[TABLE].files[0].path).metadata is None
-    found = lake.rows(TABLE).sort_by([("account_id", "ascending"), ("region_id", "ascending"), ("name", "ascending")])
-    wanted = pa.concat_tables([part(each) for each in APART])
-    assert found.to_pylist(maps_as_pydicts="strict") == wanted.to_pylist(maps_as_pydicts="strict")
-
-
 @pytest.mark.parametrize("has_content", [True, False])
 @pytest.mark.parametrize("is_newer", [True, False])
 def test_two_crawls_that_move_a_table_at_once_leave_the_rows_of_one(tmp_path, monkeypatch, is_newer, has_content):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
 from pyiceberg.expressions import AlwaysTrue
 from pyiceberg.table.update.snapshot import ManageSnapshots
 
-from crawler.snapshot import open_lake, publish_lake
+from crawler.snapshot import open_lake, publish_lake, read_manifest
 from crawler.snapshot.folder.prune import prune
 from crawler.snapshot.lake.claim import claim_lake
+from crawler.snapshot.layout import LATEST
 from crawler.snapshot.retention import KeepRules
 from tests.support.lakes import Local
 from tests.support.large_parts import write_large_parts
+from tests.support.layouts import copy_in_layout
 from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, OTHER, SCHEMA, SCHEMAS, batch, write_snapshot
 
 TABLE = "fc_functions"
@@ -27,7 +30,11 @@ LARGE = [("f4", ACCOUNT, "cn-hangzhou"), ("f5", ACCOUNT, "cn-shanghai"), ("f6", 
 
 async def publish_as_0_1_0(lake, snapshot_id):
     """Commit a snapshot and take the steps with which release 0.1.0 moved a table to it."""
-    manifest = await write_snapshot(lake.root, snapshot_id, ROWS)
+    with TemporaryDirectory() as folder:
+        await write_snapshot(folder, snapshot_id, ROWS)
+        copy_in_layout(folder, lake.root, snapshot_id, 1)
+    (lake.root / LATEST).write_text(f"{snapshot_id}\n")
+    manifest = read_manifest(lake.root, snapshot_id)
     paths = [f"{lake.settings.base}/{file.path}" for file in manifest.tables[TABLE].files]
     properties = {"acs-inventory.snapshot-id": snapshot_id}
     name = (lake.settings.namespace, TABLE)

@@ -7,16 +7,13 @@ import threading
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from crawler.errors import OutputError
-from crawler.normalizer.pending import CompressedBatch, DecodePool, PageDecoder, UndecodedPage
+from crawler.normalizer.pending import DecodePool, PageDecoder, UndecodedPage
 from crawler.snapshot import FolderDestination, SnapshotWriter
-from crawler.snapshot.rows import pending_rows
+from crawler.snapshot.rows.blocks import Block, TableLayout
 from crawler.snapshot.rows.pending_rows import PREPARE_FROM_BYTES
-from tests.support.examples import examples
-from tests.support.snapshot_fakes import ACCOUNT, NEW, SCHEMA, START
+from tests.support.snapshot_fakes import ACCOUNT, NEW, SCHEMA, START, draft, ledger_row
 
 TABLE = "fc_functions"
 
@@ -67,10 +64,11 @@ async def writer(tmp_path):
 
 
 async def kept(writer, scope):
-    """The scope's rows, by name, as they are on the disk once it is kept."""
-    await scope.keep()
-    folder = next((writer.destination.disk.root / "_staging").glob(f"**/{TABLE}/**/*.parquet"), None)
-    return [] if folder is None else pq.read_table(folder, partitioning=None).column("name").to_pylist()
+    """The scope's rows, by name, as they are in the committed part. Without a key they stay in their order."""
+    scope.keep()
+    manifest = await writer.commit(draft(), [ledger_row(TABLE, rows=scope.rows)])
+    [file] = manifest.tables[TABLE].files
+    return pq.read_table(writer.destination.disk.root / file.path, partitioning=None).column("name").to_pylist()
 
 
 async def test_pages_of_many_lists_are_decoded_together_in_their_order(writer):
@@ -169,33 +167,14 @@ def wide(rows):
 def test_what_is_packed_comes_back_and_holds_no_more_than_it_says():
     page = wide(1000)
     held = pa.total_allocated_bytes()
-    packed = [CompressedBatch.of(page) for _ in range(20)]
+    layout = TableLayout(TABLE, page.schema)
+    packed = [Block.packed(layout, page) for _ in range(20)]
     assert pa.total_allocated_bytes() == held, "a buffer of Arrow's keeps room for what didn't compress"
     for each in packed:
         assert each.to_batch().equals(page, check_metadata=True)
         each.to_batch().validate(full=True)
         assert each.num_rows == 1000
         assert 0 < each.nbytes < each.batch_bytes / 4 <= page.nbytes / 2
-
-
-@settings(deadline=None, max_examples=examples(100))
-@given(st.lists(st.integers(0, 40), max_size=30), st.integers(1, 60))
-@example([0, 0], 1)
-@example([0, 2], 1)
-@example([5, 0], 5)
-@example([5, 0, 5, 0], 5)
-def test_row_groups_are_alike_and_none_is_too_large(sizes, most):
-    held = [page_of(None, [str(at)], size) for at, size in enumerate(sizes)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pending_rows, "GROUP_BYTES", most)
-        found = list(pending_rows.groups(held))
-    assert [each for group in found for each in group] == held
-    totals = [sum(each.batch_bytes for each in group) for group in found]
-    full = [[each for each in group if each.batch_bytes] for group in found]
-    assert all(total <= most or len(group) == 1 for total, group in zip(totals, full, strict=True))
-    assert all(totals) or len(found) == 1
-    if sum(sizes) <= most:
-        assert len(found) <= 1
 
 
 async def test_many_rows_wait_in_little_memory_and_become_few_row_groups(tmp_path):
@@ -210,7 +189,7 @@ async def test_many_rows_wait_in_little_memory_and_become_few_row_groups(tmp_pat
         assert writer.buffered_bytes <= limit
     rows.finish()
     assert len(await kept(writer, scope)) == 25_600
-    [part] = (writer.destination.disk.root / "_staging").glob(f"**/{TABLE}/**/*.parquet")
+    [part] = writer.destination.disk.root.glob(f"{TABLE}/**/*.parquet")
     assert pq.ParquetFile(part).metadata.num_row_groups == 1
     await writer.abandon()
 
@@ -222,5 +201,6 @@ async def test_what_fails_in_decoding_fails_the_output(writer, weight):
     rows = scope.list()
     await rows.write(page_of(decoder, list("abc"), weight), *keys("abc"))
     rows.finish()
+    scope.keep()
     with pytest.raises(OutputError):
-        await scope.keep()
+        await writer.flush()

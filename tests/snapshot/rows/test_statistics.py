@@ -104,8 +104,8 @@ def test_a_value_that_python_does_not_have_leaves_the_column_without_bounds():
 def test_a_part_has_the_statistics_that_its_footer_has_if_they_are_asked_for(tmp_path, is_asked):
     part = PartWriter(Disk(tmp_path), "table/part.parquet", SCHEMA, has_statistics=is_asked)
     batch = pa.RecordBatch.from_pylist(ROWS, schema=SCHEMA)
-    part.append([batch])
-    part.append([batch])
+    part.append(pa.Table.from_batches([batch]))
+    part.append(pa.Table.from_batches([batch]))
     assert part.statistics is None
     part.finish()
     read = statistics_of(pq.read_metadata(tmp_path / "table/part.parquet"))

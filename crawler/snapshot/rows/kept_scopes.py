@@ -1,35 +1,32 @@
-"""The scopes that a writer has begun and ended, their files, and the check that the ledger agrees with them."""
+"""The scopes that a writer has begun and ended, and the check that the ledger and the files agree with them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
-from crawler.snapshot.layout import account_folder
 from crawler.snapshot.status import has_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from crawler.snapshot.ledger import Ledger
-    from crawler.snapshot.manifest import PartFile
 
 # Table, account and region.
 Scope = tuple[str, str, str]
 
 
-class EndedScopes:
-    """The scopes of one snapshot: those being written, and the files of those that ended.
+class KeptScopes:
+    """The scopes of one snapshot: those being written, and the number of rows of those that were kept with rows.
 
-    `files` has the files of each scope that was kept with rows. `emptied_folders` has the accounts' folders from which
-    a scope's parts were removed. Most scopes of a large crawl have no file: they take one bit each.
+    Most scopes of a large crawl have no rows: they take one bit each.
     """
 
-    def __init__(self, snapshot_id: str) -> None:
-        self.files: dict[Scope, list[PartFile]] = {}
-        self.emptied_folders: set[str] = set()
-        self._snapshot_id = snapshot_id
+    def __init__(self) -> None:
+        self._rows: dict[Scope, int] = {}
+        self._open: set[Scope] = set()
         self._ended = ScopeSet()
         self._dropped = ScopeSet()
-        self._open: set[Scope] = set()
 
     def begin(self, scope: Scope) -> None:
         """Record that a scope is being written. Raises RuntimeError if it was begun before."""
@@ -37,22 +34,24 @@ class EndedScopes:
             raise RuntimeError(f"the scope {scope} was begun before")
         self._open.add(scope)
 
-    def end(self, scope: Scope, files: list[PartFile] | None, had_parts: bool) -> None:
-        """Record that a scope was kept with these files, or dropped (None)."""
-        self._open.discard(scope)
-        self._ended.add(scope)
-        if files is None:
-            self._dropped.add(scope)
-        if files:
-            self.files[scope] = files
-        elif had_parts:
-            self.emptied_folders.add(account_folder(scope[0], self._snapshot_id, scope[1]))
+    def keep(self, scope: Scope, rows: int) -> None:
+        """Record that a scope ended with so many rows."""
+        self._end(scope)
+        if rows:
+            self._rows[scope] = rows
 
-    def raise_unless_consistent(self, ledger: Ledger) -> None:
-        """Raise OutputError unless the ledger has as many rows for each scope as its files."""
+    def drop(self, scope: Scope) -> None:
+        """Record that a scope ended without its rows."""
+        self._end(scope)
+        self._dropped.add(scope)
+
+    def raise_unless_consistent(self, ledger: Ledger, written: Mapping[str, int]) -> None:
+        """Raise OutputError unless the ledger has as many rows for each scope as were kept, and the files have all.
+
+        `written` has the number of rows in the files of each table.
+        """
         if not ledger:
             raise OutputError("a snapshot without any scope is not committed")
-        kept = {scope: sum(file.rows for file in files) for scope, files in self.files.items()}
         # Of a million scopes only those with rows or with an inconsistency are held.
         rows: dict[Scope, int] = {}
         wrong = {*self._open}
@@ -63,13 +62,29 @@ class EndedScopes:
                     rows[scope] = row.rows
                 if scope in self._dropped:
                     wrong.add(scope)
-        wrong |= {scope for scope in rows.keys() | kept.keys() if rows.get(scope, 0) != kept.get(scope, 0)}
+        wrong |= {scope for scope in rows.keys() | self._rows.keys() if rows.get(scope, 0) != self._rows.get(scope, 0)}
         if wrong:
             first = min(wrong)
             raise OutputError(
                 f"the ledger and the files disagree about {len(wrong)} scopes, nothing is committed; the first is "
-                f"{first}, with {rows.get(first, 'no')} rows in the ledger and {kept.get(first, 'no')} kept"
+                f"{first}, with {rows.get(first, 'no')} rows in the ledger and {self._rows.get(first, 'no')} kept"
             )
+        self._raise_unless_written(written)
+
+    def _raise_unless_written(self, written: Mapping[str, int]) -> None:
+        kept = dict.fromkeys(written, 0)
+        for (table, _, _), rows in self._rows.items():
+            kept[table] += rows
+        for table, rows in written.items():
+            if rows != kept[table]:
+                raise OutputError(
+                    f"the files of {table} have {rows} rows and its scopes {kept[table]}, nothing is committed; "
+                    "please report it"
+                )
+
+    def _end(self, scope: Scope) -> None:
+        self._open.discard(scope)
+        self._ended.add(scope)
 
 
 class ScopeSet:

@@ -140,12 +140,12 @@ class Journal:
         self._fd = self._reading_fd = -1
         self._size = 0
         self._is_closed = False
+        self._earlier: list[Journal] = []
 
-    @classmethod
-    def reopen(cls, disk: Disk, snapshot_id: str, number: int) -> Journal:
-        """Return an earlier journal, whose blocks can be read."""
-        journal = cls(disk, snapshot_id, number)
-        journal._reading_fd = disk.open_for_reading(journal.path)
+    def earlier(self, snapshot_id: str, number: int) -> Journal:
+        """Return an earlier journal, whose blocks can be read until this one is closed."""
+        journal = Journal(self._disk, snapshot_id, number)
+        self._earlier.append(journal)
         return journal
 
     def begin(self, conditions: ResumeConditions) -> None:
@@ -198,7 +198,8 @@ class Journal:
         """See `RowFile.read`."""
         if self._reading_fd < 0:
             with self._lock:
-                self._reading_fd = self._disk.open_for_reading(self.path)
+                if self._reading_fd < 0:
+                    self._reading_fd = self._disk.open_for_reading(self.path)
         return self._disk.read_at(self._reading_fd, self.path, offset, length)
 
     def close(self) -> None:
@@ -210,6 +211,8 @@ class Journal:
                         os.close(fd)
             self._fd = self._reading_fd = -1
             self._is_closed = True
+        for journal in self._earlier:
+            journal.close()
 
     def _append(self, data: bytes) -> int:
         """Write the data at the end of the file, and return where it begins."""

@@ -118,9 +118,7 @@ class SnapshotWriter:
             return []
         for entry in found.entries:
             self._ended.reuse(entry)
-        blocks = await self.buffer.run(
-            restored_blocks, self.buffer.journal, self.destination.disk, found, self._layouts
-        )
+        blocks = await self.buffer.run(restored_blocks, self.buffer.journal, found, self._layouts)
         for table, restored in blocks.items():
             self._ended.add_blocks(table, restored)
         return found.entries

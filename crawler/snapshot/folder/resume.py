@@ -101,7 +101,7 @@ def reuse_finished(
 
 
 def restored_blocks(
-    journal: Journal, disk: Disk, unfinished: Unfinished, layouts: Mapping[str, TableLayout]
+    journal: Journal, unfinished: Unfinished, layouts: Mapping[str, TableLayout]
 ) -> dict[str, list[Block]]:
     """Return the blocks of the reused scopes, by table. A block that has rows of other scopes, too, is written anew.
 
@@ -111,7 +111,7 @@ def restored_blocks(
     for entry in unfinished.entries:
         for at in entry.rows_at:
             owners.setdefault((at.journal, at.offset), {})[entry.scope[1:]] = at.rows
-    journals = [Journal.reopen(disk, unfinished.conditions.snapshot_id, n) for n in range(unfinished.journals)]
+    journals = [journal.earlier(unfinished.conditions.snapshot_id, n) for n in range(unfinished.journals)]
     found: dict[str, list[Block]] = {}
     for (number, offset), rows_by_target in owners.items():
         stored = unfinished.blocks[number, offset]

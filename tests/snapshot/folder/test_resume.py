@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import zlib
 from datetime import timedelta
 
@@ -579,3 +580,13 @@ class JournalFull(Disk):
 
 def test_the_shapes_of_these_tests_are_those_of_the_fakes():
     assert {table for table, *_ in SCOPES} == {table for table, *_ in ROWS} == SCHEMAS.keys() == FAMILIES.keys()
+
+
+async def test_a_resumed_crawl_leaves_no_file_open(tmp_path):
+    await dead_crawl(tmp_path, dict(list(SCOPES.items())[:2]))
+    writer = await resume(tmp_path)
+    await open_journal(writer)
+    die(writer)
+    before = len(os.listdir("/proc/self/fd"))
+    await finished(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) <= before

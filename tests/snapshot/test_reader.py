@@ -91,6 +91,8 @@ def test_a_ledger_of_another_version_is_read_as_far_as_it_goes():
         pytest.param(ledger_bytes(with_column("finished_at", instants(-3_000_000_000_000_000))), id="the year 1874"),
         pytest.param(ledger_bytes(with_column("started_at", pa.array([0] * 3, pa.timestamp("us")))), id="no time zone"),
         pytest.param(ledger_bytes(with_column("region_id", pa.array([["x"]] * 3))), id="a list for a text"),
+        pytest.param(ledger_bytes(with_column("region_id", ["x", None, "y"])), id="a scope without a region"),
+        pytest.param(ledger_bytes(with_column("rows", [1, None, 3])), id="a number that isn't there"),
     ],
 )
 def test_what_is_no_ledger_is_refused_in_one_sentence(content):

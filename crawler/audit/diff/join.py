@@ -6,23 +6,28 @@ In the queries, key columns are called k0, k1 … (account and region first), an
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from crawler.audit.database import OpenSnapshot, open_result, quote_name, scan_sql, session, unreadable_file
 from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, column_sql
 from crawler.catalog.model import DETAILS_COLUMN
+from crawler.errors import OutputError
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-# DuckDB spills more memory to the session's temporary folder. Each thread has buffers for all columns of a row group.
-_SETTINGS = {"memory_limit": "1GB", "threads": str(min(2, os.cpu_count() or 1))}
+# Each thread has buffers for all columns of a row group.
+_WITHOUT_LIMIT = {"threads": str(min(2, os.cpu_count() or 1))}
+# DuckDB spills more memory to the session's temporary folder. What it can't spill is read again without the limit. It
+# would keep what it has read of the files, which no later batch reads again.
+_SETTINGS = {"memory_limit": "400MB", "enable_external_file_cache": "false", **_WITHOUT_LIMIT}
 _BATCH_ROWS = 2_000  # at most this many rows of a result are Python objects at a time
 _SIDES = ("old_rows", "new_rows")
+_OUT_OF_MEMORY = "Out of Memory Error"  # in the text, since a result's errors are pyarrow's
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +62,25 @@ class RowCounts:
 
 
 class JoinReader:
-    """Reads differences: first `load` a batch, then `pairs` or `rows`. Raises OutputError for an unreadable file."""
+    """Reads differences: first `load` a batch, then `pairs` or `rows`. Raises OutputError for an unreadable file.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    `connect` opens a connection with some settings. A batch that needs more memory than `_SETTINGS` allow, such as a
+    scope of a million rows, is read by a second connection without a limit.
+    """
+
+    def __init__(self, connect: Callable[[Mapping[str, str]], duckdb.DuckDBPyConnection]) -> None:
+        self._connect = connect
+        self._limited = self._connection = connect(_SETTINGS)
+        self._unlimited: duckdb.DuckDBPyConnection | None = None
+        self._views: list[str] = []
+        self._keys: tuple[ComparedColumns, Sequence[tuple[Any, ...]]] | None = None
 
     def load(self, old: SideRows, new: SideRows, columns: ComparedColumns) -> None:
         """Set the rows of both sides for the following calls, in place of the previous ones."""
-        for side, rows in zip(_SIDES, (old, new), strict=True):
-            with _file_errors():
-                self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {side} AS {_side_sql(rows, columns)}")
+        sides = zip(_SIDES, (old, new), strict=True)
+        self._views = [f"CREATE OR REPLACE TEMP VIEW {side} AS {_side_sql(rows, columns)}" for side, rows in sides]
+        self._connection, self._keys = self._limited, None
+        self._create()
 
     def pairs(self, columns: ComparedColumns) -> Iterator[RowPair]:
         """Yield the rows that differ, by key. For a key with a null part, or repeated on a side, use `rows`."""
@@ -91,11 +105,8 @@ class JoinReader:
         """Yield the rows that one side has more often, compared by content; optionally only those of some keys."""
         if keys is None:
             return self._count_rows(columns, "")
-        wanted, places = ", ".join(_key_names(columns)), ", ".join("?" for _ in columns.key)
-        none = f"SELECT {wanted} FROM old_rows LIMIT 0"  # noqa: S608 - ours
-        with _file_errors():
-            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {none}")
-            self._connection.executemany(f"INSERT INTO keys VALUES ({places})", keys)  # noqa: S608 - ours
+        self._keys = columns, keys
+        self._create_keys()
         is_same = " AND ".join(f"kept.{key} IS NOT DISTINCT FROM keys.{key}" for key in _key_names(columns))
         return self._count_rows(columns, f"AS kept SEMI JOIN keys ON {is_same}")
 
@@ -114,16 +125,42 @@ class JoinReader:
             for surplus, *row in zip(rows.column("surplus").to_pylist(), *values, strict=True):
                 yield RowCounts(tuple(row[: len(keys)]), row[len(keys) :], surplus)
 
-    def _run(self, query: str) -> Iterator[pa.RecordBatch]:
+    def _create(self) -> None:
+        """Create the views of the batch, and the table of keys if there is one."""
         with _file_errors():
-            reader = open_result(self._connection, self._connection.sql(query), _BATCH_ROWS)
-        while True:
+            for view in self._views:
+                self._connection.execute(view)
+        self._create_keys()
+
+    def _create_keys(self) -> None:
+        if self._keys is None:
+            return
+        columns, keys = self._keys
+        wanted, places = ", ".join(_key_names(columns)), ", ".join("?" for _ in columns.key)
+        none = f"SELECT {wanted} FROM old_rows LIMIT 0"  # noqa: S608 - ours
+        with _file_errors():
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {none}")
+            self._connection.executemany(f"INSERT INTO keys VALUES ({places})", keys)  # noqa: S608 - ours
+
+    def _run(self, query: str) -> Iterator[pa.RecordBatch]:
+        """Yield the result of a query that sorts, so that no row comes before all memory was needed."""
+        try:
             with _file_errors():
+                reader = open_result(self._connection, self._connection.sql(query), _BATCH_ROWS)
                 rows = next(reader, None)
-            if rows is None:
-                return
+        except _LimitError:
+            if self._connection is self._unlimited:
+                raise
+            self._unlimited = self._unlimited or self._connect(_WITHOUT_LIMIT)
+            self._connection = self._unlimited
+            self._create()
+            yield from self._run(query)
+            return
+        while rows is not None:
             for start in range(0, rows.num_rows, _BATCH_ROWS):
                 yield rows.slice(start, _BATCH_ROWS)
+            with _file_errors():
+                rows = next(reader, None)
 
 
 def _row_pairs(rows: pa.RecordBatch, columns: ComparedColumns) -> Iterator[RowPair]:
@@ -159,8 +196,12 @@ def _side_sql(side: SideRows, columns: ComparedColumns) -> str:
 @contextmanager
 def open_reader(old: OpenSnapshot, new: OpenSnapshot) -> Iterator[JoinReader]:
     """Yield a reader of two snapshots."""
-    with session(new, (), _SETTINGS, (old,)) as connection:
-        yield JoinReader(connection)
+    with ExitStack() as sessions:
+        yield JoinReader(lambda settings: sessions.enter_context(session(new, (), settings, (old,))))
+
+
+class _LimitError(OutputError):
+    """A query needs more memory than it may have."""
 
 
 @contextmanager
@@ -171,4 +212,6 @@ def _file_errors() -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError) as error:
+        if _OUT_OF_MEMORY in str(error):
+            raise _LimitError(f"the comparison needs more memory: {error}") from None
         raise unreadable_file(str(error)) from None

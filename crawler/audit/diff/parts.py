@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Of both sides together. The memory of a join grows with the columns of a file, so a wide table has smaller batches.
 BATCH_ROWS = 250_000
-_BATCH_VALUES = 8_000_000
+_BATCH_VALUES = 16_000_000
 _BATCH_SCOPES = 5_000
 # After every account and region, which are ASCII.
 _END = "\x7f"

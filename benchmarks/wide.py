@@ -58,8 +58,8 @@ def crawl_once(product: Path, accounts: int, regions: int, work: Path) -> WideRu
     output, log = work / "output", work / "crawl.log"
     shutil.rmtree(output, ignore_errors=True)
     with serve_wide(accounts, regions, output, work / "wide.toml") as cloud:
-        command = [*_python(), "-m", "crawler", "crawl", "--config", str(cloud.config), "--log-format", "json"]
-        measured = measure(command, log, _environ(product))
+        command = [*checkout_python(), "-m", "crawler", "crawl", "--config", str(cloud.config), "--log-format", "json"]
+        measured = measure(command, log, checkout_environ(product))
         answers = cloud.answers()
     events = [orjson.loads(line) for line in log.read_bytes().splitlines() if line.startswith(b"{")]
     [committed] = [event for event in events if event["event"] == "snapshot_committed"]
@@ -80,8 +80,8 @@ def crawl_once(product: Path, accounts: int, regions: int, work: Path) -> WideRu
 def prepare(product: Path) -> None:
     """Compile a product before it is measured. Raises RuntimeError if a crawl would run other code."""
     compileall.compile_dir(product / "crawler", quiet=2)
-    command = [*_python(), "-c", "import crawler; print(crawler.__file__)"]
-    done = subprocess.run(command, env=_environ(product), capture_output=True, text=True, check=False)
+    command = [*checkout_python(), "-c", "import crawler; print(crawler.__file__)"]
+    done = subprocess.run(command, env=checkout_environ(product), capture_output=True, text=True, check=False)
     if done.stdout.strip() != str(product / "crawler" / "__init__.py"):
         raise RuntimeError(f"{product} has no package crawler: {done.stdout.strip() or done.stderr.strip()[-500:]}")
 
@@ -132,7 +132,7 @@ def main() -> None:
     options = _options()
     work: Path = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    products = {_title(path.resolve()): path.resolve() for path in options.product}
+    products = {checkout_title(path.resolve()): path.resolve() for path in options.product}
     if len(products) < len(options.product):
         raise RuntimeError(f"the products have the same commit: {', '.join(products)}")
     for product in products.values():
@@ -164,19 +164,21 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _title(product: Path) -> str:
+def checkout_title(product: Path) -> str:
     """Return the commit of a checkout; of another folder, its name."""
     command = ["git", "-C", str(product), "describe", "--always", "--dirty", "--exclude=*"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() or product.name
 
 
-def _python() -> list[str]:
+def checkout_python() -> list[str]:
+    """Return the command of the interpreter, for `checkout_environ`."""
     # -P: the modules of the current folder aren't taken before those of PYTHONPATH.
     return [sys.executable, "-P"]
 
 
-def _environ(product: Path) -> dict[str, str]:
+def checkout_environ(product: Path) -> dict[str, str]:
+    """Return the environment in which a checkout's modules are imported."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {**kept, "PYTHONPATH": str(product), "PYTHONHASHSEED": "0"}
 

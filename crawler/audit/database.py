@@ -7,7 +7,8 @@ import os
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -22,13 +23,13 @@ from crawler.snapshot import (
     Manifest,
     OutputLocation,
     ScopeRow,
-    read_ledger,
     read_manifest,
     resolve_snapshot,
 )
 from crawler.snapshot.layout import manifest_path
+from crawler.snapshot.ledger import decode_ledger
 from crawler.snapshot.limits import MANIFEST_BYTES
-from crawler.snapshot.reader import check_regular, storage_of
+from crawler.snapshot.reader import check_regular, ledger_content, storage_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -63,9 +64,9 @@ _LOCKS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpenSnapshot:
-    """One committed snapshot. `ledger` has one row per scope, including tables that were only read for child lists.
+    """One committed snapshot. `ledger_content` are the bytes of its ledger, as the manifest names them.
 
     `root` is the folder of its files: for a bucket, a temporary one, into which `fetch` copies files, and which is
     removed when the process ends.
@@ -73,8 +74,16 @@ class OpenSnapshot:
 
     root: Path
     manifest: Manifest
-    ledger: Sequence[ScopeRow]
+    ledger_content: bytes = field(repr=False)
     bucket: BucketReader | None = None
+
+    @cached_property
+    def ledger(self) -> Sequence[ScopeRow]:
+        """One row per scope, including tables that were only read for child lists. Many questions need none.
+
+        Raises OutputError if the ledger can't be read.
+        """
+        return decode_ledger(self.ledger_content, self.manifest.ledger.path)
 
     @property
     def is_complete(self) -> bool:
@@ -131,7 +140,7 @@ def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnap
     Raises UnknownSnapshotError if there is none, OutputError if its manifest or ledger was changed after the commit.
     """
     manifest = read_manifest(root, resolve_snapshot(root, snapshot_id))
-    ledger = read_ledger(root, manifest)
+    ledger = ledger_content(root, manifest)
     if isinstance(root, Path):
         return OpenSnapshot(_readable_folder(root), manifest, ledger)
     return OpenSnapshot(process_folder("the files of a bucket"), manifest, ledger, root)

@@ -96,12 +96,19 @@ def ledger_batch(rows: Sequence[ScopeRow]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=LEDGER_SCHEMA)
 
 
+_ODD_INSTANT = "the start or the end of a scope is not in the years 1900 to 9998"
+
+
+def _odd_table(name: str) -> str:
+    return f"{name[:80]!a} can't be a table's name"
+
+
 def odd_row(row: ScopeRow) -> str:
     """Return what no row of a crawl has, as a part of a sentence; empty if there is nothing."""
     if not is_table(row.table):
-        return f"{row.table[:80]!a} can't be a table's name"
+        return _odd_table(row.table)
     if not all(moment is None or is_instant(moment) for moment in (row.started_at, row.finished_at)):
-        return "the start or the end of a scope is not in the years 1900 to 9998"
+        return _ODD_INSTANT
     return ""
 
 
@@ -120,8 +127,6 @@ def decode_ledger(content: bytes, name: str) -> list[ScopeRow]:
             rows += _rows_of(batch)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # msgspec's are ValueErrors
         raise OutputError(f"{name} is not a readable ledger: {' '.join(str(error).split())}") from error
-    if odd := next(filter(None, map(odd_row, rows)), ""):
-        raise OutputError(f"{name} is not a readable ledger: {odd}")
     return rows
 
 
@@ -164,7 +169,11 @@ def _values(field: pa.Field, column: pa.Array) -> list[Any]:
     if field.type == _INSTANT:
         # pyarrow takes ten times as long, since it asks for the time zone again each time.
         moments = column.cast(pa.int64()).to_pylist()
-        return [None if moment is None else _EPOCH + timedelta(0, 0, moment) for moment in moments]
+        found = [None if moment is None else _EPOCH + timedelta(0, 0, moment) for moment in moments]
+        ends = pc.min_max(column.cast(pa.int64())).as_py().values()
+        if not all(end is None or is_instant(_EPOCH + timedelta(0, 0, end)) for end in ends):
+            raise ValueError(_ODD_INSTANT)
+        return found
     if not pa.types.is_dictionary(column.type):
         return column.to_pylist()  # type: ignore[no-any-return]
     longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
@@ -173,6 +182,8 @@ def _values(field: pa.Field, column: pa.Array) -> list[Any]:
     texts: list[Any] = column.dictionary.to_pylist()
     if field.name == "status":
         texts = [Status(text) for text in texts]
+    if field.name == "table" and (odd := [text for text in texts if not is_table(text)]):
+        raise ValueError(_odd_table(odd[0]))
     return [texts[index] for index in column.indices.to_pylist()]
 
 

@@ -215,13 +215,18 @@ def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
 
 def read_ledger(root: OutputLocation, manifest: Manifest) -> list[ScopeRow]:
     """Return the outcome of each scope. Raises OutputError if the file is missing, damaged, or can't be read."""
+    return decode_ledger(ledger_content(root, manifest), manifest.ledger.path)
+
+
+def ledger_content(root: OutputLocation, manifest: Manifest) -> bytes:
+    """Return the bytes of the ledger's file. Raises OutputError if it is missing or damaged."""
     path = manifest.ledger.path
     content = _read(root, path, LEDGER_BYTES)
     if content is None:
         raise OutputError(f"{path} isn't in {root}: it was removed after its commit")
     if hashlib.sha256(content).hexdigest() != manifest.ledger.sha256:
         raise OutputError(f"{path} isn't what its manifest names: it was changed or damaged after its commit")
-    return decode_ledger(content, path)
+    return content
 
 
 def parts(manifest: Manifest, table: str) -> list[PartFile]:

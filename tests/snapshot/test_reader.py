@@ -86,6 +86,7 @@ def test_a_ledger_of_another_version_is_read_as_far_as_it_goes():
         pytest.param(ledger_bytes(TABLE.set_column(5, "rows", pa.array(["1"] * len(ROWS)))), id="another type"),
         pytest.param(ledger_bytes(pa.table({"a": [1]})), id="another table"),
         pytest.param(ledger_bytes(with_column("table", ["../x"] * 3)), id="what is not a table's name"),
+        pytest.param(ledger_bytes(with_column("table", ["", "a", "b"])), id="a table without a name"),
         pytest.param(ledger_bytes(with_column("error_message", ["x" * 70_000] * 3)), id="an endless text"),
         pytest.param(ledger_bytes(with_column("started_at", instants(1 << 62))), id="an instant that no date has"),
         pytest.param(ledger_bytes(with_column("finished_at", instants(-3_000_000_000_000_000))), id="the year 1874"),

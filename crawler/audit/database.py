@@ -53,8 +53,6 @@ _SETTINGS = {
     "temp_directory": "",
     "show_behavior": "table",
     "http_proxy": "",
-    # A file is opened for each view and each query of it: its footer is read and decoded once.
-    "parquet_metadata_cache": "true",
 }
 # From here on, only the files of `SnapshotFiles` and those in `temp_directory` can be opened.
 _LOCKS = (

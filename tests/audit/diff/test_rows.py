@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
-from crawler.audit.diff import parts
+from crawler.audit.diff import join, parts
 from crawler.emulator.data.seeded import DESCRIPTIONS
 from tests.support.diff_fakes import (
     FIRST,
@@ -199,3 +199,18 @@ def test_differences_come_in_the_order_of_their_keys_whatever_the_batches(tmp_pa
     found = compared(tmp_path, old, new)["tables"][TABLE]
     expected = [(region, f"n{number}") for region in sorted(regions) for number in sorted(numbers)]
     assert [(item["region_id"], item["name"]) for item in found["added"]] == expected
+
+
+@pytest.mark.parametrize("key", [("name",), ()])
+def test_a_batch_that_needs_more_memory_than_the_limit_has_its_differences_all_the_same(tmp_path, monkeypatch, key):
+    """A scope of a million wide rows can't be divided."""
+    asked = []
+    monkeypatch.setattr(join, "_SETTINGS", {**join._SETTINGS, "memory_limit": "4MB"})
+    connect = join.session
+    monkeypatch.setattr(join, "session", lambda *arguments: asked.append(arguments[2]) or connect(*arguments))
+    schema = schema_of("name", "text")
+    rows = [{"name": f"n{number:05}", "text": f"{number}" * 40} for number in range(20_000)]
+    found = compared_rows(tmp_path, schema, rows[1:], [*rows[:-1], {"name": "n19999", "text": "other"}], key=key)
+    assert [found.get("memory_limit") for found in asked] == ["4MB", None]
+    numbers = [len(found[kind]) for kind in ("added", "removed", "changed")]
+    assert numbers == ([1, 0, 1] if key else [2, 1, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import traceback
@@ -26,6 +27,7 @@ from crawler.cli.policy import policy
 from crawler.cli.prune import prune
 from crawler.cli.query import query
 from crawler.cli.report import report
+from crawler.cli.signals import ignore_stop_signals
 from crawler.cli.snapshots import snapshots
 from crawler.cli.streams import ResultLostError, TextStream, failure_text, prepare_streams, stdout_failure
 from crawler.cli.tables.command import tables
@@ -72,6 +74,7 @@ def main() -> NoReturn:
     if common.exit_state.left_running:
         # Python would wait for the threads of a name lookup, or of a disk that doesn't answer.
         os._exit(code)
+    atexit.register(ignore_stop_signals)
     sys.exit(code)
 
 

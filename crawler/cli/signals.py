@@ -30,6 +30,16 @@ def stop_signals() -> tuple[signal.Signals, ...]:
     return (*found, signal.SIGHUP) if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else tuple(found)
 
 
+def ignore_stop_signals() -> None:
+    """Ignore the signals that end a command, for the last moments of a process whose exit code is decided.
+
+    Python drops its handlers before it clears the modules, which takes some tenths of a second: a signal then would end
+    a crawl that committed a snapshot as if it had been stopped.
+    """
+    for number in stop_signals():
+        signal.signal(number, signal.SIG_IGN)
+
+
 class CrawlSignals:
     """The signals of a process that crawls, until it ends.
 

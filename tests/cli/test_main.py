@@ -560,3 +560,25 @@ def test_doctor_says_when_nobody_can_be_asked(cloud, tmp_path):
     assert "ConnectionFailed" in findings["account 1000000000000001"]["seen"]
     assert "network" in findings["account 1000000000000001"]["remedy"]
     assert "not checked" in findings["clock"]["seen"]
+
+
+# The modules are cleared after Python has dropped its handlers of signals.
+LATE_SIGNAL = """
+import os, signal, sys
+from crawler.cli import main
+
+class Late:
+    def __del__(self, send=os.kill, number=int(sys.argv.pop(1)), process=os.getpid()):
+        send(process, number)
+
+late = Late()
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_in_the_last_moments_of_the_process_keeps_its_exit_code(number):
+    """F62"""
+    arguments = [sys.executable, "-c", LATE_SIGNAL, str(int(number)), "tables", "fc_functions"]
+    ended = subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")

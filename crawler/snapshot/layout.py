@@ -30,7 +30,7 @@ _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 # Clocks that differ by less are those of machines that run as they should.
 FUTURE = timedelta(hours=1)
 _IN_PATH = re.compile(r"/snapshot=([0-9]{8}T[0-9]{6}Z-[0-9a-f]{4})/")
-_PART = re.compile(r"part-(?:[0-9]{5}|[1-9][0-9]{5,8})(?:-[0-9a-f]{8})?\.parquet")
+_PART = re.compile(r"part-([0-9]{5}|[1-9][0-9]{5,8})(?:-[0-9a-f]{8})?\.parquet")
 _SCOPE_PART = re.compile(r"account=([^/]+)/region=([^/]+)/part-(?:0|[1-9][0-9]{0,8})\.parquet")
 
 
@@ -96,6 +96,12 @@ def part_path(table: str, snapshot_id: str, number: int, attempt: str = "") -> s
     """
     name = f"part-{number:05}{f'-{attempt}' if attempt else ''}.parquet"
     return f"{table_folder(table, snapshot_id)}/{_checked(_PART, 'part', name)}"
+
+
+def part_number(path: str) -> int:
+    """Return the number in a part's path; -1 if it isn't one."""
+    found = _PART.fullmatch(path.rpartition("/")[2])
+    return int(found[1]) if found else -1
 
 
 def is_part_path(path: str, table: str, snapshot_id: str) -> bool:

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 from crawler.errors import OutputError
-from crawler.snapshot.layout import part_path, staged, table_folder
+from crawler.snapshot.layout import part_number, part_path, staged, table_folder
 from crawler.snapshot.manifest import PartFile
 from crawler.snapshot.rows.merge import write_part
 from crawler.snapshot.rows.parquet import PartWriter
@@ -79,8 +79,7 @@ class TableWriter:
     def reuse(self, files: Sequence[PartFile]) -> None:
         """Take over files of the crawl that this one resumes."""
         self.files += files
-        numbers = [int(file.path.rpartition("/part-")[2][:5]) for file in files]
-        self._numbers = max([self._numbers, *(number + 1 for number in numbers)])
+        self._numbers = max([self._numbers, *(part_number(file.path) + 1 for file in files)])
 
     async def write(self, *, may_be_small: bool) -> list[PartFile]:
         """Write the waiting blocks to parts, and return them. Without `may_be_small`, only parts of the wanted size."""

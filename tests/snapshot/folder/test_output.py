@@ -314,6 +314,7 @@ def test_parts_are_numbered_with_five_digits_or_more(number, attempt):
     name = f"{number:05}-{attempt}" if attempt else f"{number:05}"
     assert path == f"fc_functions/snapshot_date=2026-11-21/snapshot={NEW}/part-{name}.parquet"
     assert paths.is_part_path(path, "fc_functions", NEW)
+    assert paths.part_number(path) == number
     assert not paths.is_part_path(path, "fc_layers", NEW)
     assert not paths.is_part_path(path, "fc_functions", OLD)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
 from rich.console import Console
@@ -55,13 +55,16 @@ def status_text(status: str) -> Text:
 def table_of(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", numbers: Iterable[str] = ()
 ) -> Table:
-    """Return a table of texts. The columns named in `numbers` are right-aligned."""
+    """Return a table of texts. The columns named in `numbers` are right-aligned.
+
+    Numbers and the names of tables and snapshots stay in one line, so that they can be copied.
+    """
     table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
     right = set(numbers)
+    whole = {*right, "table", "snapshot"}
     for column in columns:
-        table.add_column(
-            column, justify="right" if column in right else "left", overflow="fold", no_wrap=column in {*right, "table"}
-        )
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else safe(cell) for cell in row))
     return table

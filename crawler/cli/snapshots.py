@@ -14,6 +14,9 @@ from crawler.cli.options import CommonOptions, common_options, config_option, js
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest, SnapshotSummary
 
+# A narrower terminal gets a list without sizes, so that IDs stay in one line.
+_WIDTH_WITH_SIZES = 100
+
 
 @click.group()
 def snapshots() -> None:
@@ -47,7 +50,7 @@ def _print_list(found: list[SnapshotSummary]) -> None:
     if not found:
         out.print("There are no snapshots yet.")
         return
-    rows = [
+    rows: list[tuple[object, ...]] = [
         (
             safe(entry.snapshot_id, "bold" if entry.is_latest else ""),
             status_text(entry.status) if not entry.error else safe(entry.error, "red"),
@@ -58,7 +61,10 @@ def _print_list(found: list[SnapshotSummary]) -> None:
         )
         for entry in found
     ]
-    columns = ("snapshot", "status", "rows", "size", "scopes complete", "")
+    columns: tuple[str, ...] = ("snapshot", "status", "rows", "size", "scopes complete", "")
+    if out.width < _WIDTH_WITH_SIZES:
+        size = columns.index("size")
+        columns, rows = (*columns[:size], *columns[size + 1 :]), [(*row[:size], *row[size + 1 :]) for row in rows]
     out.print(table_of(columns, rows, numbers=("rows", "size", "scopes complete")))
 
 

@@ -1,0 +1,40 @@
+"""The list of snapshots on narrow screens."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from rich.console import Console
+
+from crawler.cli import render
+from crawler.cli.snapshots import _print_list
+from crawler.snapshot.manifest import CrawlSelection
+from crawler.snapshot.reader import SnapshotSummary
+
+ENTRIES = [
+    SnapshotSummary("20261121T020000Z-7f3a", "complete", rows=5_000_000, bytes=1_234_567, scopes=272, is_latest=True),
+    SnapshotSummary(
+        "20261120T020000Z-1c9e",
+        "partial",
+        rows=1_736,
+        bytes=311_111,
+        scopes=11_760,
+        not_complete=11_172,
+        selection=CrawlSelection(tables=["fc_functions", "fc_triggers"]),
+    ),
+    SnapshotSummary("20261119T020000Z-44b0", error="_snapshots/20261119T020000Z-44b0.json isn't a manifest: Input"),
+]
+
+
+@pytest.mark.parametrize(("width", "has_sizes"), [(64, False), (80, False), (120, True)])
+def test_a_narrow_list_has_whole_ids_and_numbers(monkeypatch, capsys, width, has_sizes):
+    monkeypatch.setattr(render, "console", lambda: Console(file=sys.stdout, highlight=False, width=width))
+    _print_list(ENTRIES)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= width
+    for entry in ENTRIES:
+        [line] = [line for line in out.splitlines() if line.split()[:1] == [entry.snapshot_id]]
+        assert f" {entry.rows:,} " in line
+        assert f" {entry.scopes - entry.not_complete}/{entry.scopes} " in line
+    assert ("1.2 MB" in out) == has_sizes

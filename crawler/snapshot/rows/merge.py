@@ -52,7 +52,9 @@ class SortedRows:
             order = self._layout.sort_indices(rows)
             full = max(1, rows.num_rows * GROUP_BYTES // max(GROUP_BYTES, weight))
             count = full if not self._waiting else min(full, self._count_up_to(order, self._waiting[-1].least))
-            if count == full or (count and weight >= _MOST_BYTES):
+            # Small blocks are estimated by their IPC messages, whose padding may be most of them: then there is room.
+            has_room = bool(self._waiting) and weight < GROUP_BYTES // 2
+            if (count == full and not has_room) or (count and weight >= _MOST_BYTES):
                 break
             wanted = weight + _weight(self._waiting[-1]) + GROUP_BYTES // 2
         if not is_ascending(order):

@@ -163,3 +163,14 @@ def test_a_part_that_is_stopped_leaves_no_file(disk, tmp_path, monkeypatch):
     result = write_part(part, LAYOUT, random_blocks(9), 10**9, may_be_small=True, is_stopped=lambda: True)
     assert not result.is_finished
     assert list(tmp_path.iterdir()) == []
+
+
+def test_groups_of_many_small_blocks_are_full(monkeypatch):
+    """The IPC message of a row is ten times its size, mostly padding: groups were a tenth of what they may be."""
+    monkeypatch.setattr(merge, "GROUP_BYTES", 20_000)
+    monkeypatch.setattr(merge, "_MOST_BYTES", 40_000)
+    monkeypatch.setattr(merge, "ROW_GROUP_ROWS", 65_536)
+    names = [f"name-{number:04}" for number in range(2_000)]
+    found = [block([{"account_id": "1", "region_id": "cn-beijing", "name": name, "version": 1}]) for name in names]
+    sizes = [group.nbytes for group in groups(SortedRows(LAYOUT, found))]
+    assert all(10_000 <= size <= 40_000 for size in sizes[:-1]), sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,10 +14,6 @@ from crawler.errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Future
-
-    from crawler.snapshot.rows.pending_rows import PendingRows, RowSource
-    from crawler.snapshot.rows.row_store import RowStore
 
 # The values of a row by which rows are ordered.
 Key = tuple[str | int | None, ...]
@@ -84,6 +80,14 @@ class RowFile(Protocol):
         ...
 
 
+class BlockHolder(Protocol):
+    """A row store, as a block sees it: it counts the memory of its blocks."""
+
+    def count_placed(self, less_nbytes: int, more_packed: int) -> None:
+        """Count a block whose rows are in a file now: the memory and the compressed size that this changes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a block's compressed rows are."""
@@ -109,10 +113,10 @@ class Block:
     least: Key = ()
     length: int = 0
     checksum: int = 0
-    store: RowStore | None = None
+    store: BlockHolder | None = None
 
-    source: RowSource | None = None
-    future: Future[PendingRows] | None = None
+    source: ClassVar[None] = None
+    future: ClassVar[None] = None
 
     @classmethod
     def of(cls, layout: TableLayout, batch: pa.RecordBatch) -> Block:

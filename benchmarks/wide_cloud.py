@@ -21,7 +21,7 @@ RATE, BURST = 10_000, 10_000
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a crawl has got: the number of answers, and when the last one was ready."""
+    """Answers that a crawl has received: their number, and when the last one was ready."""
 
     requests: int
     last_at: datetime

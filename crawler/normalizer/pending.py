@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 import pyarrow as pa
 
+from crawler.snapshot.rows.blocks import count_columns
+
 if TYPE_CHECKING:
     from crawler.snapshot.rows.pending_rows import PendingRows
 
@@ -60,7 +62,7 @@ class PageDecoder(ABC):
     def __init__(self, schema: pa.Schema, pool: DecodePool) -> None:
         self.schema = schema
         self._pool = pool
-        self._row_bytes = _CELL_BYTES * _count_columns(schema)
+        self._row_bytes = _CELL_BYTES * count_columns(schema)
 
     @abstractmethod
     def decode(self, pages: Sequence[UndecodedPage]) -> pa.RecordBatch:
@@ -96,12 +98,6 @@ def _runs(pages: Iterable[UndecodedPage]) -> Iterator[list[UndecodedPage]]:
         run.append(page)
         size += page.batch_bytes
     yield run
-
-
-def _count_columns(kind: pa.Schema | pa.DataType) -> int:
-    """Count the columns of a schema or a nested type on all levels."""
-    length = len(kind) if isinstance(kind, pa.Schema) else kind.num_fields
-    return sum(1 + _count_columns(kind.field(i).type) for i in range(length))
 
 
 class UndecodedPage(msgspec.Struct, frozen=True, eq=False, gc=False):

@@ -47,7 +47,6 @@ from crawler.snapshot.reader import BucketReader
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crawler.catalog.model import Operation
     from crawler.snapshot.reader import OutputLocation
 
 
@@ -200,15 +199,17 @@ async def preflight(config: Config, bucket: ObjectStore | None, tables: Iterable
 
 
 async def publish(
-    lake: Lake | None, result: CrawlResult, operations: Mapping[str, Operation], statistics: Mapping[str, Any]
+    lake: Lake | None,
+    result: CrawlResult,
+    schemas: Mapping[str, Any],
+    keys: Mapping[str, Sequence[str]],
+    statistics: Mapping[str, Any],
 ) -> CrawlResult:
     """Publish a committed snapshot to the lake's tables, and return the result.
 
-    `operations` are those of the tables, `statistics` those of the parts that this process wrote.
+    `schemas` and `keys` are those of the tables, `statistics` those of the parts that this process wrote.
     """
     if lake is not None and result.manifest is not None:
-        schemas = {table: operation.schema for table, operation in operations.items()}
-        keys = {table: operation.key for table, operation in operations.items()}
         await anyio.to_thread.run_sync(publish_lake, lake, result.manifest, schemas, result.ledger, keys, statistics)
     return result
 

@@ -135,7 +135,8 @@ class SnapshotWriter:
         `unknown`, `misfits` and `lists` are those of `JournalEntry`.
         """
         if self.destination.keeps_journal:
-            self._ended.note(row, unknown, misfits, lists)
+            entry = JournalEntry(row=row, unknown=dict(unknown), misfits=dict(misfits), lists=dict(lists))
+            self._ended.note(entry)
 
     def end_table(self, table: str) -> None:
         """Record that all scopes of a table have ended: its last part may be written."""

@@ -22,7 +22,7 @@ ACCOUNTS = tuple(str(1000000000000001 + number) for number in range(200))
 REGIONS = tuple(f"cn-region-{number}" for number in range(20))
 WIDE = CloudSpec(accounts=ACCOUNTS, regions=REGIONS, opensearch_regions=REGIONS[:3], is_wide=True)
 FIRST, SECOND, LAST = ACCOUNTS[0], ACCOUNTS[1], ACCOUNTS[-1]
-# What the service says of itself is the same in every account.
+# Records that describe the service itself are the same in every account.
 OWN = [name for name in TABLES if name not in {"fc.DescribeRegions", "opensearch.DescribeRegions"}]
 
 

@@ -7,6 +7,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import anyio.from_thread
 import pyarrow as pa
 
 from crawler.snapshot import FolderDestination, ManifestDraft, ScopeRow, SnapshotWriter, Status, read_manifest
@@ -106,6 +107,19 @@ class FaultyDisk(Disk):
     def open_for_update(self, path):
         self._step("open_for_update", path)
         return super().open_for_update(path)
+
+
+class CancellingDisk(FaultyDisk):
+    """A disk that cancels the crawl before the k-th step; a step that has begun in a thread continues."""
+
+    def __init__(self, root, cancel_at, scope):
+        self._cancel_at, self._scope = cancel_at, scope
+        super().__init__(root)
+
+    def _step(self, name, path):
+        super()._step(name, path)
+        if len(self.steps) == self._cancel_at:
+            anyio.from_thread.run_sync(self._scope.cancel)
 
 
 class UnpromotedDisk(Disk):

@@ -57,7 +57,7 @@ class LakeSettings:
 
 @dataclass(frozen=True, slots=True)
 class TableContent:
-    """What a snapshot makes of a lake table: its files, each with rows, and how these are described.
+    """The content that a snapshot gives a lake table: its files, each with rows, and how these are described.
 
     `order` are the columns by which the rows of a part are sorted. `statistics` returns those of a file; it may have to
     read the file, and raises OutputError. With `now`, the table leaves a snapshot from the future, as LATEST does.

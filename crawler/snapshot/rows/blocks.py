@@ -125,9 +125,14 @@ class Block:
 
     @classmethod
     def packed(cls, layout: TableLayout, batch: pa.RecordBatch) -> Block:
-        """Return a block of a batch, compressed. Takes long for many rows; safe in any thread."""
-        block = cls.of(layout, batch)
-        block.pack()
+        """Return a block of a batch, compressed, so that five times as many rows fit into memory.
+
+        Takes long for many rows; safe in any thread.
+        """
+        message = batch.serialize()
+        data = _codec().compress(message, asbytes=True)
+        block = cls(layout, batch.num_rows, message.size, data=data, least=layout.least(batch))
+        block.length, block.checksum = len(data), zlib.crc32(data)
         return block
 
     @property
@@ -146,16 +151,6 @@ class Block:
     def is_placed(self) -> bool:
         """Whether the rows are in a file."""
         return self.place is not None
-
-    def pack(self) -> None:
-        """Compress the rows of a batch: five times as many fit into memory."""
-        if self.batch is None:
-            return
-        message = self.batch.serialize()
-        self.data = _codec().compress(message, asbytes=True)
-        self.least = self.layout.least(self.batch)
-        self.batch_bytes, self.length, self.checksum = message.size, len(self.data), zlib.crc32(self.data)
-        self.batch = None
 
     def put(self, place: Place, packed: Block | None = None) -> None:
         """Record that the compressed rows are at this place, and forget them. `packed` is the block of a batch."""

@@ -11,9 +11,10 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import anyio
+import msgspec
 
 from crawler.snapshot.disk import make_folders_durably
-from crawler.snapshot.journal import JournalEntry, RowsAt
+from crawler.snapshot.journal import RowsAt
 from crawler.snapshot.rows.kept_scopes import KeptScopes, Scope
 from crawler.snapshot.rows.pending_rows import to_blocks
 from crawler.snapshot.rows.row_store import RowStore
@@ -23,8 +24,8 @@ from crawler.snapshot.status import has_rows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from crawler.snapshot.journal import ChildList
-    from crawler.snapshot.ledger import Ledger, ScopeRow
+    from crawler.snapshot.journal import JournalEntry
+    from crawler.snapshot.ledger import Ledger
     from crawler.snapshot.manifest import PartFile
     from crawler.snapshot.rows.blocks import Block, TableLayout
     from crawler.snapshot.rows.parquet import PartWriter
@@ -106,15 +107,8 @@ class EndedRows:
         """Record that a scope ended without its rows."""
         self._scopes.drop(scope)
 
-    def note(
-        self,
-        row: ScopeRow,
-        unknown: Mapping[str, int],
-        misfits: Mapping[str, int],
-        lists: Mapping[str, list[ChildList] | None],
-    ) -> None:
-        """Let the next `flush` record a whole scope in the journal. See `JournalEntry`."""
-        entry = JournalEntry(row=row, unknown=dict(unknown), misfits=dict(misfits), lists=dict(lists))
+    def note(self, entry: JournalEntry) -> None:
+        """Let the next `flush` record a whole scope in the journal, with the places of its rows."""
         self._noted.append((entry, self._unnoted.pop(entry.scope, None)))
 
     def reuse(self, entry: JournalEntry) -> None:
@@ -237,13 +231,4 @@ def _locate(scopes: Sequence[EndedScope], blocks: Sequence[Block]) -> None:
 
 def _complete(entry: JournalEntry, ended: EndedScope | None) -> JournalEntry:
     """Return the entry of a scope with the places of its rows."""
-    if ended is None:
-        return entry
-    return JournalEntry(
-        row=entry.row,
-        files=ended.files,
-        rows_at=ended.rows_at,
-        unknown=entry.unknown,
-        misfits=entry.misfits,
-        lists=entry.lists,
-    )
+    return entry if ended is None else msgspec.structs.replace(entry, files=ended.files, rows_at=ended.rows_at)

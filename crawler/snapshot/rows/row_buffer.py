@@ -187,10 +187,10 @@ class RowBuffer:
         with anyio.CancelScope(shield=True):
             written = await self.run(self._append, blocks)
             for block, (packed, place) in zip(blocks, written, strict=True):
-                # Counted here, since the store that holds the block counts for itself.
-                before = block.nbytes if block.store is not None else 0
+                before = block.nbytes
                 block.put(place, packed)
-                self.buffered_bytes -= before - block.nbytes if block.store is not None else 0
+                if block.store is not None:  # which counts for itself, and isn't forgotten
+                    self.buffered_bytes -= before - block.nbytes
 
     def _append(self, blocks: Sequence[Block]) -> list[tuple[Block | None, Place]]:
         packed = [Block.packed(block.layout, block.batch) if block.batch is not None else block for block in blocks]

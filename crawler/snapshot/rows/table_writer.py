@@ -33,7 +33,7 @@ _SURPLUS = 1.1
 
 @dataclass(frozen=True, slots=True)
 class PartSettings:
-    """What the parts of a snapshot share: its ID, their size in bytes, about, and a piece of their names.
+    """Settings that the parts of a snapshot share: its ID, their size in bytes, about, and a piece of their names.
 
     With `has_statistics`, the statistics of each part are kept for the lake's tables.
     """

@@ -12,7 +12,17 @@ from crawler.errors import OutputError
 from crawler.snapshot import read_manifest
 from crawler.snapshot.layout import manifest_path, staged
 from tests.support.resumable_crawls import FAMILIES, LIMITS, NAMES, PLAN, assert_same_rows, resumed, write
-from tests.support.snapshot_fakes import NEW, Crash, FaultyDisk, begin, die, draft, staging_names, table_files
+from tests.support.snapshot_fakes import (
+    NEW,
+    CancellingDisk,
+    Crash,
+    FaultyDisk,
+    begin,
+    die,
+    draft,
+    staging_names,
+    table_files,
+)
 
 # Of so many steps at which a crawl may end, one is tested.
 STRIDES = pytest.mark.parametrize("stride", [5, pytest.param(1, marks=pytest.mark.trust)], ids=["some", "all"])
@@ -76,19 +86,6 @@ async def test_a_disk_that_fails_at_any_step_leaves_what_can_be_resumed_with_the
         reused.add(await resumed(root))
         assert_same_rows(root, steps[step - 1])
     assert reused >= {0, 1, 2, 4, 5}
-
-
-class CancellingDisk(FaultyDisk):
-    """A disk that cancels the crawl before the k-th step; a step that has begun in a thread continues."""
-
-    def __init__(self, root, cancel_at, scope):
-        self._cancel_at, self._scope = cancel_at, scope
-        super().__init__(root)
-
-    def _step(self, name, path):
-        super()._step(name, path)
-        if len(self.steps) == self._cancel_at:
-            anyio.from_thread.run_sync(self._scope.cancel)
 
 
 @STRIDES

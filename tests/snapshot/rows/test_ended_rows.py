@@ -122,7 +122,7 @@ async def test_parts_have_about_their_size_and_only_the_last_is_smaller(tmp_path
 
 
 async def test_a_table_that_is_not_larger_than_a_part_has_one_file(tmp_path, monkeypatch):
-    """Whatever the guess about how well its rows compress."""
+    """The guess about how well its rows compress doesn't matter."""
     monkeypatch.setattr(merge, "GROUP_BYTES", 30_000)
     writer = await begin(tmp_path, keys=KEYS, part_bytes=700_000)
     ledger = []

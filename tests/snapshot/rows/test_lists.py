@@ -22,6 +22,7 @@ from tests.support.snapshot_fakes import (
     ACCOUNT,
     NEW,
     START,
+    CancellingDisk,
     FaultyDisk,
     batch,
     begin,
@@ -351,19 +352,6 @@ async def test_every_failing_write_leaves_no_file_under_a_final_name(tmp_path):
         if writer is not None:
             await writer.abandon()
         assert staging_names(root) == []
-
-
-class CancellingDisk(FaultyDisk):
-    """A disk that cancels the crawl at the k-th step; a step that has begun in a thread continues."""
-
-    def __init__(self, root, cancel_at, scope):
-        self._cancel_at, self._scope = cancel_at, scope
-        super().__init__(root)
-
-    def _step(self, name, path):
-        super()._step(name, path)
-        if len(self.steps) == self._cancel_at:
-            anyio.from_thread.run_sync(self._scope.cancel)
 
 
 async def test_cancelled_at_any_step_leaves_no_file_under_a_final_name(tmp_path):

@@ -108,7 +108,7 @@ def _matching_tables(patterns: Sequence[str], old: OpenSnapshot, new: OpenSnapsh
     """Return the tables of either snapshot that match. Raises ConfigError for a pattern without a match."""
     if not patterns:
         return None
-    kept = {row.table for snapshot in (old, new) for row in snapshot.ledger if row.written}
+    kept = {table for snapshot in (old, new) for table, figures in snapshot.ledger.by_table.items() if figures.written}
     for pattern in patterns:
         if not any(fnmatchcase(table, pattern) for table in kept):
             raise ConfigError(f"{pattern!r} matches no table of these snapshots; run `snapshots show` to see them.")

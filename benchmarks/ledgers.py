@@ -19,13 +19,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 
+import pyarrow as pa
+
 from crawler.catalog import load_catalog
 from crawler.client.client import SignedAccount
 from crawler.client.rate_limit import LimitRule
 from crawler.run.forecast import LEDGER_COLUMNS, forecast
 from crawler.run.targets import Target, TargetPlan
-from crawler.snapshot import Ledger, ScopeRow, Status, StoredLedger, merge_ledgers
+from crawler.snapshot import ScopeRow, Status, StoredLedger, merge_ledgers
 from crawler.snapshot.disk import Disk
+from crawler.snapshot.ledger import ledger_batch
 from crawler.snapshot.ledger_file import KNOWN
 from crawler.snapshot.manifest import count_scopes
 from crawler.snapshot.staging import write_ledger
@@ -37,20 +40,21 @@ _START = datetime(2026, 11, 30, 2, tzinfo=UTC)
 _MERGED = "merged"
 
 
-def rows(number: int, shard: int = 0, shards: int = 1) -> Iterator[ScopeRow]:
+def batches(number: int, shard: int = 0, shards: int = 1) -> Iterator[pa.RecordBatch]:
     """Yield the scopes of one shard's accounts, in order, of a ledger of about `number` scopes."""
     tables = sorted(load_catalog().operations)
     accounts = max(1, number // (REGIONS * len(tables)))
+    rows = [_row(account, region) for account in range(shard, accounts, shards) for region in range(REGIONS)]
+    batch = ledger_batch(rows)
+    place = batch.schema.names.index("table")
     for table in tables:
-        for account in range(shard, accounts, shards):
-            for region in range(REGIONS):
-                yield _row(table, account, region)
+        yield batch.set_column(place, batch.schema.field(place), pa.repeat(table, batch.num_rows))
 
 
-def _row(table: str, account: int, region: int) -> ScopeRow:
-    at = (account * 7919 + region * 104_729 + len(table) * 1_299_709) % 1_000_003
+def _row(account: int, region: int) -> ScopeRow:
+    at = (account * 7919 + region * 104_729) % 1_000_003
     begun = _START + timedelta(microseconds=at * 7_213)
-    row = ScopeRow(f"{10**15 + account}", f"cn-region-{region:02}", table, Status.COMPLETE)
+    row = ScopeRow(f"{10**15 + account}", f"cn-region-{region:02}", "", Status.COMPLETE)
     row.lists = row.pages = row.requests = 1
     row.walk, row.started_at, row.finished_at = "token", begun, begun + timedelta(microseconds=81_000 + at % 9973)
     if at % 50 == 0:
@@ -64,7 +68,7 @@ def write_shards(folder: Path, number: int) -> None:
     """Write the ledgers of all shards into the folder."""
     disk = Disk(folder)
     for shard in range(SHARDS):
-        write_ledger(disk, f"shard-{shard:02}", Ledger(rows(number, shard, SHARDS)).batches())
+        write_ledger(disk, f"shard-{shard:02}", batches(number, shard, SHARDS))
     disk.close_root()
 
 

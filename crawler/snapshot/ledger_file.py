@@ -138,9 +138,11 @@ class StoredLedger:
         known = [name for name in columns if name in metadata.schema.names]
         try:
             with pq.ParquetFile(self._file, metadata=metadata, read_dictionary=_TEXTS.intersection(known)) as file:
-                groups = [number for number in range(file.num_row_groups) if _may_have(metadata, number, table)]
-                for batch in file.iter_batches(BATCH_ROWS, row_groups=groups, columns=known):
-                    yield _completed(batch, columns)
+                # One row group at a time: pyarrow would keep what it has read of each until the end.
+                for number in range(file.num_row_groups):
+                    if _may_have(metadata, number, table):
+                        for batch in file.iter_batches(BATCH_ROWS, row_groups=[number], columns=known):
+                            yield _completed(batch, columns)
         except _UNREADABLE as error:
             raise self._unreadable(error) from error
 

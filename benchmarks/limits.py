@@ -46,7 +46,7 @@ from crawler.run.admission import Workload
 from crawler.run.progress import CrawlProgress
 from crawler.run.scheduler import Scheduler
 from crawler.run.targets import TargetPlan, interleave
-from crawler.snapshot import ScopeRow
+from crawler.snapshot import Ledger
 from crawler.testing import FakeProvider, LoopClock, client_over
 
 _Result = TypeVar("_Result")
@@ -92,7 +92,7 @@ class Outcome:
     buckets_s: float
     slots_s: float
     cpu_s: float
-    ledger: Sequence[ScopeRow]
+    ledger: Ledger
 
     @property
     def least_s(self) -> float:

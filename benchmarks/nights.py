@@ -29,7 +29,7 @@ from crawler.snapshot import Manifest, PartFile, ScopeRow, Status, schema_sha256
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.layout import LATEST, checksum_path, ledger_path, manifest_path, part_path, table_folder
-from crawler.snapshot.ledger import ledger_batch
+from crawler.snapshot.ledger import Ledger, ledger_batch
 from crawler.snapshot.rows.parquet import PartWriter
 
 # Table → its rows in an account and region, on average over the scopes, at one time the size.
@@ -106,7 +106,7 @@ class _Night:
             clock_skew_s=0.0,
             plan_sha256="0" * 64,
             tables=tables,
-            scopes=manifests.count_scopes(ledger, self._layout),
+            scopes=manifests.count_scopes(Ledger(ledger), self._layout),
             unknown_fields={},
             overhead={},
             ledger=_part_file(root, ledger_path(self._id), len(ledger)),

@@ -55,7 +55,7 @@ def test_an_estate_has_its_accounts_and_regions_in_few_files_or_in_a_file_each(s
         for snapshot_id in snapshot_ids(store):
             manifest = read_manifest(store, snapshot_id)
             assert manifest.format == layout
-            ledger = read_ledger(store, manifest)
+            ledger = list(read_ledger(store, manifest))
             assert len(ledger) == 4 * 3 * len(ROWS_PER_SCOPE)
             for table, entry in manifest.tables.items():
                 assert len(entry.files) == (1 if layout == 2 else 12)

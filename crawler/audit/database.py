@@ -8,7 +8,6 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -22,14 +21,14 @@ from crawler.snapshot import (
     BucketReader,
     Manifest,
     OutputLocation,
-    ScopeRow,
+    StoredLedger,
+    read_ledger,
     read_manifest,
     resolve_snapshot,
 )
 from crawler.snapshot.layout import manifest_path
-from crawler.snapshot.ledger import decode_ledger
 from crawler.snapshot.limits import MANIFEST_BYTES
-from crawler.snapshot.reader import check_regular, ledger_content, storage_of
+from crawler.snapshot.reader import check_regular, storage_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,7 +63,7 @@ _LOCKS = (
 
 @dataclass(frozen=True)
 class OpenSnapshot:
-    """One committed snapshot. `ledger_content` are the bytes of its ledger, as the manifest names them.
+    """One committed snapshot. `ledger` has one row per scope, including tables that were only read for child lists.
 
     `root` is the folder of its files: for a bucket, a temporary one, into which `fetch` copies files, and which is
     removed when the process ends.
@@ -72,16 +71,8 @@ class OpenSnapshot:
 
     root: Path
     manifest: Manifest
-    ledger_content: bytes = field(repr=False)
+    ledger: StoredLedger = field(repr=False)
     bucket: BucketReader | None = None
-
-    @cached_property
-    def ledger(self) -> Sequence[ScopeRow]:
-        """One row per scope, including tables that were only read for child lists. Many questions need none.
-
-        Raises OutputError if the ledger can't be read.
-        """
-        return decode_ledger(self.ledger_content, self.manifest.ledger.path)
 
     @property
     def is_complete(self) -> bool:
@@ -138,7 +129,7 @@ def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnap
     Raises UnknownSnapshotError if there is none, OutputError if its manifest or ledger was changed after the commit.
     """
     manifest = read_manifest(root, resolve_snapshot(root, snapshot_id))
-    ledger = ledger_content(root, manifest)
+    ledger = read_ledger(root, manifest)
     if isinstance(root, Path):
         return OpenSnapshot(_readable_folder(root), manifest, ledger)
     return OpenSnapshot(process_folder("the files of a bucket"), manifest, ledger, root)

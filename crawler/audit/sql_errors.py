@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -29,18 +28,15 @@ class TableNames:
     def explain_missing(self, name: str) -> str:
         """Return why the snapshot has no table of this name, without a full stop."""
         snapshot_id, wanted = self.snapshot.manifest.snapshot_id, name.lower()
-        statuses = Counter(str(row.status) for row in self.snapshot.ledger if row.table == wanted)
-        if statuses:
-            counts = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in sorted(statuses.items()))
-            what = "only read for its child lists" if self._is_parent(wanted) else f"not read in any scope: {counts}"
+        if figures := self.snapshot.ledger.by_table.get(wanted):
+            statuses = sorted((str(status), number) for status, number in figures.by_status.items())
+            counts = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in statuses)
+            what = f"not read in any scope: {counts}" if figures.written else "only read for its child lists"
             return f"snapshot {snapshot_id} has no table {wanted}; it was {what}"
         known = self.catalog()
         if wanted in known:
             return f"snapshot {snapshot_id} has no table {wanted}: it can be crawled, but this crawl didn't include it"
         return f"there is no table {name[:80]!r}{self._nearest(wanted, known)}"
-
-    def _is_parent(self, table: str) -> bool:
-        return not any(row.written for row in self.snapshot.ledger if row.table == table)
 
     def _nearest(self, name: str, known: Collection[str]) -> str:
         own = sorted(self.snapshot.manifest.tables)

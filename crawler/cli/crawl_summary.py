@@ -16,7 +16,7 @@ from crawler.clock import iso_utc
 
 if TYPE_CHECKING:
     from crawler.run.result import CrawlResult
-    from crawler.snapshot import DirectoryEntry, Manifest, ScopeRow
+    from crawler.snapshot import DirectoryEntry, LedgerView, Manifest, ScopeRow
     from crawler.snapshot.manifest import CrawlSelection, SkippedMember
 
 # More tables than `_MAX_TABLES` are summed by product, and only incomplete and large tables are listed.
@@ -280,22 +280,25 @@ def skipped_member_values(skipped: Sequence[SkippedMember]) -> list[dict[str, st
     return [asdict(member) for member in skipped]
 
 
-def table_entries(manifest: Manifest, ledger: Sequence[ScopeRow]) -> dict[str, dict[str, int]]:
+def table_entries(manifest: Manifest, ledger: LedgerView) -> dict[str, dict[str, int]]:
     """Return rows, bytes, files, scopes and complete scopes by table."""
-    from crawler.snapshot import is_whole
+    from crawler.snapshot import TableFigures
 
-    entries = {
-        table: {"rows": entry.rows, "bytes": entry.bytes, "files": len(entry.files), "scopes": 0, "scopes_complete": 0}
-        for table, entry in manifest.tables.items()
-    }
-    for row in ledger:
-        if row.table in entries:
-            entries[row.table]["scopes"] += 1
-            entries[row.table]["scopes_complete"] += is_whole(row.status)
+    entries = {}
+    for table, entry in manifest.tables.items():
+        found = ledger.by_table.get(table, TableFigures())
+        scopes = found.by_status.total()
+        entries[table] = {
+            "rows": entry.rows,
+            "bytes": entry.bytes,
+            "files": len(entry.files),
+            "scopes": scopes,
+            "scopes_complete": scopes - found.not_whole,
+        }
     return entries
 
 
-def scope_counts(ledger: Sequence[ScopeRow]) -> dict[str, Any]:
+def scope_counts(ledger: LedgerView) -> dict[str, Any]:
     """Return the number of scopes by status, and the incomplete scopes with their reasons, as in a manifest."""
     from crawler.snapshot.manifest import count_scopes
 

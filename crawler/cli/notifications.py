@@ -59,12 +59,13 @@ def notify_result(
     """Write the metrics, send the spans, ping the URL; log failures. `result` is None if the crawl raised an error."""
     import structlog
 
+    from crawler.snapshot import Ledger
     from crawler.snapshot.manifest import is_unpublished_part
     from crawler.telemetry.metrics import CrawlFigures
 
     manifest = result.manifest if result is not None else None
     is_narrowed = manifest is not None and is_unpublished_part(manifest.selection)
-    ledger = result.ledger if result is not None else ()
+    ledger = result.ledger if result is not None else Ledger()
     figures = CrawlFigures(state.code or 0, began_at, datetime.now(UTC), ledger, is_narrowed)
     for notice in _notices(config, figures, result):
         reason = _send_bounded(notice, state, signals)

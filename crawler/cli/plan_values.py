@@ -18,14 +18,15 @@ from crawler.clock import iso_utc
 from crawler.config import Config
 from crawler.config.resolve import ResolvedConfig
 from crawler.errors import OutputError
-from crawler.run.forecast import Forecast, TargetForecast, forecast
+from crawler.run.forecast import LEDGER_COLUMNS, Forecast, TargetForecast, forecast
 from crawler.run.output import open_location
 from crawler.run.plan import CrawlPlan, make_plan
 from crawler.run.regions import host_patterns
 from crawler.run.session import Session, open_session
 from crawler.run.system import System
 from crawler.run.targets import TargetPlan
-from crawler.snapshot import Manifest, OutputLocation, ScopeRow, list_snapshots, read_ledger, read_manifest
+from crawler.snapshot import Manifest, OutputLocation, StoredLedger, list_snapshots, read_ledger, read_manifest
+from crawler.snapshot.ledger_file import KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class _PreviousSnapshot:
     """The newest snapshot, complete or not, with its ledger; or a warning that it can't be read."""
 
     manifest: Manifest | None = None
-    ledger: Sequence[ScopeRow] | None = None
+    ledger: StoredLedger | None = None
     warning: str = ""
 
 
@@ -50,7 +51,7 @@ async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> 
         plan = await make_plan(session)
         overhead = {name: tally.requests for name, tally in session.overhead.items()}
         places = _place_values(plan, session)
-    found = forecast(plan.targets, catalog, rules, previous.ledger, resolved.details, resolved.parameter_settings)
+    previous, found = _forecast(resolved, plan.targets, previous)
     return {
         **_target_values(plan, config),
         **places,
@@ -70,7 +71,11 @@ async def _load_previous(config: Config, system: System) -> _PreviousSnapshot:
         location = await open_location(config.output.uri, system, config)
         return await anyio.to_thread.run_sync(_read_previous, location)
     except OutputError as error:
-        return _PreviousSnapshot(warning=f"the previous snapshot can't be used for the estimate: {error}")
+        return _unusable(error)
+
+
+def _unusable(error: OutputError) -> _PreviousSnapshot:
+    return _PreviousSnapshot(warning=f"the previous snapshot can't be used for the estimate: {error}")
 
 
 def _read_previous(root: OutputLocation) -> _PreviousSnapshot:
@@ -81,6 +86,18 @@ def _read_previous(root: OutputLocation) -> _PreviousSnapshot:
         return _PreviousSnapshot()
     manifest = read_manifest(root, chosen.snapshot_id)
     return _PreviousSnapshot(manifest, read_ledger(root, manifest))
+
+
+def _forecast(
+    resolved: ResolvedConfig, plans: Sequence[TargetPlan], previous: _PreviousSnapshot
+) -> tuple[_PreviousSnapshot, Forecast]:
+    """Return the forecast, and the snapshot that it uses: none if its ledger can't be read."""
+    rows = previous.ledger.rows(LEDGER_COLUMNS, KNOWN) if previous.ledger is not None else None
+    terms = resolved.details, resolved.parameter_settings
+    try:
+        return previous, forecast(plans, resolved.catalog, resolved.limit_rules, rows, *terms)
+    except OutputError as error:
+        return _unusable(error), forecast(plans, resolved.catalog, resolved.limit_rules, None, *terms)
 
 
 def _target_values(plan: CrawlPlan, config: Config) -> dict[str, Any]:

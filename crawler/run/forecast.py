@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from crawler.catalog.model import Catalog, Operation, Parent
 from crawler.client.rate_limit import LimitRule, TokenBuckets, least_time_s
@@ -19,7 +19,8 @@ from crawler.snapshot import ScopeRow
 from crawler.snapshot.status import is_known
 
 _Calls = Counter[tuple[str, str]]  # by product and action
-_ScopeKey = tuple[str, str, str]  # account, region, table
+# The columns of a ledger that a forecast reads, in addition to the scope and its status.
+LEDGER_COLUMNS = ("written", "rows", "rows_seen", "lists", "pages", "requests", "retries", "walk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,8 @@ def forecast(
     settings: Mapping[str, Sequence[str]] | None = None,
 ) -> Forecast:
     """Estimate the crawl of `plans`. `ledger` is the last crawl's; the other parameters are as in `ResolvedConfig`."""
-    forecaster = _Forecaster(catalog, rules, ledger, details, settings or {})
+    known = None if ledger is None else _KnownScopes(ledger, plans)
+    forecaster = _Forecaster(catalog, rules, known, details, settings or {})
     targets = tuple(forecaster.target(plan) for plan in plans)
     expected = [found.expected for found in targets if found.expected is not None]
     return Forecast(
@@ -113,18 +115,52 @@ def _total(loads: Sequence[Load]) -> Load:
     return Load(lists, requests, slowest.least_s, slowest.bucket)
 
 
+class _KnownScope(NamedTuple):
+    """The figures of a scope in the last ledger: its rows, its requests without retries, its lists and its pages."""
+
+    rows: int
+    calls: int
+    lists: int
+    pages: int
+    walk: str
+
+
+class _KnownScopes:
+    """The planned scopes that were read to their end, or as far as the service allowed.
+
+    Of ten million, most have the same figures: each takes a reference, and equal figures are one object.
+    """
+
+    def __init__(self, ledger: Iterable[ScopeRow], plans: Sequence[TargetPlan]) -> None:
+        targets = {(plan.target.account_id, plan.target.region_id): number for number, plan in enumerate(plans)}
+        figures: dict[_KnownScope, _KnownScope] = {}
+        self._targets = targets
+        self._tables: dict[str, list[_KnownScope | None]] = {
+            table: [None] * len(plans) for table in {table for plan in plans for table in plan.tables}
+        }
+        for row in ledger:
+            number, scopes = targets.get((row.account_id, row.region_id)), self._tables.get(row.table)
+            if number is not None and scopes is not None and is_known(row.status):
+                known = _KnownScope(rows_of(row), row.requests - row.retries, row.lists, row.pages, row.walk)
+                scopes[number] = figures.setdefault(known, known)
+
+    def get(self, target: Target, table: str) -> _KnownScope | None:
+        """Return the figures of a planned scope; None if the ledger doesn't have it, or knows nothing of it."""
+        return self._tables[table][self._targets[target.account_id, target.region_id]]
+
+
 class _Forecaster:
     def __init__(
         self,
         catalog: Catalog,
         rules: Mapping[str, LimitRule],
-        ledger: Iterable[ScopeRow] | None,
+        known: _KnownScopes | None,
         details: Collection[str],
         settings: Mapping[str, Sequence[str]],
     ) -> None:
         self._catalog = catalog
         self._buckets = TokenBuckets(rules["default"], rules)
-        self._known: dict[_ScopeKey, ScopeRow] | None = None if ledger is None else _known_rows(ledger)
+        self._known = known
         self._details = frozenset(details)
         self._settings = settings
 
@@ -149,19 +185,19 @@ class _Forecaster:
         counts: Counter[str] = Counter()
         for plan in plans:
             for table in plan.tables:
-                if (row := self._row(plan.target, table)) is not None:
-                    counts[table] += rows_of(row)
+                if (known := self._scope(plan.target, table)) is not None:
+                    counts[table] += known.rows
         return dict(counts)
 
-    def _row(self, target: Target, table: str) -> ScopeRow | None:
-        return self._known.get((target.account_id, target.region_id, table)) if self._known else None
+    def _scope(self, target: Target, table: str) -> _KnownScope | None:
+        return self._known.get(target, table) if self._known is not None else None
 
     def _estimates(self, plan: TargetPlan) -> dict[str, _ScopeEstimate]:
         found: dict[str, _ScopeEstimate] = {}
         for table in plan.tables:  # parents first
-            operation, row = self._catalog.operations[table], self._row(plan.target, table)
-            if row is not None:
-                found[table] = _from_ledger(operation, row, has_details=table in self._details)
+            operation, known = self._catalog.operations[table], self._scope(plan.target, table)
+            if known is not None:
+                found[table] = _from_ledger(operation, known, has_details=table in self._details)
             else:
                 found[table] = self._estimate(operation, found)
         return found
@@ -204,19 +240,14 @@ class _Forecaster:
         return Load(lists, calls.total(), least_s, bucket if least_s else "")
 
 
-def _known_rows(ledger: Iterable[ScopeRow]) -> dict[_ScopeKey, ScopeRow]:
-    """Return the scopes that were read to their end, or as far as the service allowed."""
-    return {(row.account_id, row.region_id, row.table): row for row in ledger if is_known(row.status)}
-
-
-def _from_ledger(operation: Operation, row: ScopeRow, *, has_details: bool) -> _ScopeEstimate:
+def _from_ledger(operation: Operation, known: _KnownScope, *, has_details: bool) -> _ScopeEstimate:
     """Return the estimate of a known scope. Its row counts list and detail requests together; `pages` tells which."""
-    calls, rows = row.requests - row.retries, rows_of(row)
-    had_details = operation.details is not None and f" + {operation.details.action}" in row.walk
-    requests = min(calls, row.pages) if had_details else calls
+    calls, rows = known.calls, known.rows
+    had_details = operation.details is not None and f" + {operation.details.action}" in known.walk
+    requests = min(calls, known.pages) if had_details else calls
     details = calls - requests if had_details else rows
     least = 0 if operation.parents else 1
-    return _ScopeEstimate("known", max(least, row.lists), max(least, requests), rows, details if has_details else 0)
+    return _ScopeEstimate("known", max(least, known.lists), max(least, requests), rows, details if has_details else 0)
 
 
 def _distinct(above: Operation, parent: Parent, rows: int, lists: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ from crawler.errors import ExitCode
 from crawler.normalizer.redaction import Redaction
 from crawler.snapshot import (
     DirectoryEntry,
+    LedgerView,
     Manifest,
     ManifestDraft,
-    ScopeRow,
 )
 from crawler.snapshot.manifest import CrawlSelection, SkippedMember
 from crawler.snapshot.status import crawl_exit_code
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from crawler.run.organization import Membership
     from crawler.run.scope import FieldCounts
     from crawler.run.session import Session
-    from crawler.snapshot import Ledger, SnapshotWriter
+    from crawler.snapshot import SnapshotWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class CrawlResult:
     exit_code: ExitCode
     snapshot_id: str
     manifest: Manifest | None
-    ledger: Sequence[ScopeRow]
+    ledger: LedgerView
     requests: RequestCounts
     overhead: Mapping[str, int]
     unknown_fields: Mapping[str, Mapping[str, int]]
@@ -61,7 +61,7 @@ def result_before_commit(
     session: Session,
     writer: SnapshotWriter,
     membership: Membership,
-    ledger: Ledger,
+    ledger: LedgerView,
     fields: FieldCounts,
 ) -> CrawlResult:
     """Return the result of a crawl whose lists have been read, without a manifest."""

@@ -22,7 +22,9 @@ from crawler.snapshot.lake.base import Lake, LakeSettings
 from crawler.snapshot.lake.publish import open_lake
 from crawler.snapshot.lake.publish import publish as publish_lake
 from crawler.snapshot.layout import new_snapshot_id
-from crawler.snapshot.ledger import LEDGER_SCHEMA, Ledger, ScopeRow
+from crawler.snapshot.ledger import LEDGER_SCHEMA, Ledger, LedgerView, ScopeRow, TableFigures
+from crawler.snapshot.ledger_file import StoredLedger
+from crawler.snapshot.ledger_merge import merge_ledgers
 from crawler.snapshot.manifest import DirectoryEntry, Manifest, ManifestDraft, PartFile, schema_sha256, status_of
 from crawler.snapshot.names import UnknownSnapshotError, resolve_snapshot
 from crawler.snapshot.object_store import ObjectStore
@@ -53,6 +55,7 @@ __all__ = [
     "Lake",
     "LakeSettings",
     "Ledger",
+    "LedgerView",
     "ListWriter",
     "Manifest",
     "ManifestDraft",
@@ -64,6 +67,8 @@ __all__ = [
     "SnapshotSummary",
     "SnapshotWriter",
     "Status",
+    "StoredLedger",
+    "TableFigures",
     "UnfinishedCommitError",
     "UnknownSnapshotError",
     "check_bucket",
@@ -71,6 +76,7 @@ __all__ = [
     "has_rows",
     "is_whole",
     "list_snapshots",
+    "merge_ledgers",
     "new_snapshot_id",
     "newest_snapshot_id",
     "open_lake",

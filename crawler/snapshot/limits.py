@@ -18,9 +18,10 @@ LINE_BYTES = 1024
 # Of a file without a bound of its own.
 SMALL_BYTES = 1024 * 1024
 MANIFEST_BYTES = 1024 * 1024 * 1024
-LEDGER_BYTES = 256 * 1024 * 1024
-LEDGER_UNCOMPRESSED_BYTES = 4 * 1024 * 1024 * 1024
-LEDGER_ROWS = 5_000_000
+# A ledger is read in batches: these bound the time, and the size of a row group the memory.
+LEDGER_BYTES = 4 * 1024 * 1024 * 1024
+LEDGER_ROWS = 100_000_000
+LEDGER_GROUP_BYTES = 256 * 1024 * 1024
 # A record of a scope has the names of its child lists.
 LINE_OF_JOURNAL_BYTES = 256 * 1024 * 1024
 # Rows of one table that are compressed together: those of some pages.

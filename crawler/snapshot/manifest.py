@@ -20,9 +20,9 @@ from crawler.snapshot.layout import (
     ledger_path,
     manifest_path,
 )
-from crawler.snapshot.ledger import Ledger, ScopeRow, odd_row
+from crawler.snapshot.ledger import LedgerView, ScopeRow, odd_row
 from crawler.snapshot.limits import MANIFEST_BYTES, TABLES, Count, Words, decode_json, is_instant
-from crawler.snapshot.status import SnapshotStatus, Status, can_be_latest, has_rows, snapshot_status
+from crawler.snapshot.status import SnapshotStatus, Status, can_be_latest, has_rows, is_whole, snapshot_status
 
 FORMAT = 2
 # A manifest is small; its ledger has all rows.
@@ -200,21 +200,22 @@ def checksum_line(text: bytes, snapshot_id: str) -> bytes:
     return f"{hashlib.sha256(text).hexdigest()}  {name}\n".encode()
 
 
-def count_scopes(ledger: Sequence[ScopeRow], format_number: int = FORMAT) -> StatusCounts:
+def count_scopes(ledger: LedgerView, format_number: int = FORMAT) -> StatusCounts:
     """Return the counts of a ledger's scopes, as a manifest of this format has them."""
-    rows = Ledger.of(ledger)
-    by_status = {str(status): rows.by_status[status] for status in Status}
-    missing = rows.not_whole()
+    by_status = {str(status): ledger.by_status[status] for status in Status}
     if format_number == 1:
-        return StatusCounts(total=len(rows), by_status=by_status, not_complete=missing)
+        return StatusCounts(total=len(ledger), by_status=by_status, not_complete=ledger.not_whole())
     return StatusCounts(
-        total=len(rows), by_status=by_status, not_complete=missing[:_MAX_ROWS], not_complete_total=len(missing)
+        total=len(ledger),
+        by_status=by_status,
+        not_complete=ledger.not_whole(_MAX_ROWS),
+        not_complete_total=sum(number for status, number in ledger.by_status.items() if not is_whole(status)),
     )
 
 
-def status_of(ledger: Sequence[ScopeRow], directory: DirectoryEntry | None) -> SnapshotStatus:
+def status_of(ledger: LedgerView, directory: DirectoryEntry | None) -> SnapshotStatus:
     """Return the status of a snapshot with this ledger and this list of the organization's members."""
-    return snapshot_status(Ledger.of(ledger).by_status, directory.status if directory is not None else None)
+    return snapshot_status(ledger.by_status, directory.status if directory is not None else None)
 
 
 def schema_sha256(schema: pa.Schema) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,9 +13,9 @@ from crawler.errors import OutputError
 from crawler.local_files import UnfitFileError, open_below, open_folder, read_at_most, reason_of
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.bucket.downloads import StreamedObject, download
-from crawler.snapshot.disk import first_names
+from crawler.snapshot.disk import first_names, sha256_of
 from crawler.snapshot.layout import LATEST, SNAPSHOTS, checksum_path, is_snapshot_id, manifest_path
-from crawler.snapshot.ledger import decode_ledger
+from crawler.snapshot.ledger_file import StoredLedger
 from crawler.snapshot.limits import LEDGER_BYTES, LINE_BYTES, MANIFEST_BYTES, SMALL_BYTES
 from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.s3.connection import wait_for
@@ -23,8 +23,8 @@ from crawler.snapshot.s3.connection import wait_for
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from typing import BinaryIO
 
-    from crawler.snapshot.ledger import ScopeRow
     from crawler.snapshot.location import BucketLocation
     from crawler.snapshot.manifest import CrawlSelection, Manifest, PartFile
 
@@ -213,20 +213,46 @@ def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
     return manifests.decode_of(snapshot_id, text, path)
 
 
-def read_ledger(root: OutputLocation, manifest: Manifest) -> list[ScopeRow]:
-    """Return the outcome of each scope. Raises OutputError if the file is missing, damaged, or can't be read."""
-    return decode_ledger(ledger_content(root, manifest), manifest.ledger.path)
+def read_ledger(root: OutputLocation, manifest: Manifest) -> StoredLedger:
+    """Return the ledger, after its file was found to be the one that the manifest names.
+
+    The file is hashed as a whole before its first row is used: a reader may stop early, and several read it more than
+    once. A bucket's is copied to a temporary file by that, so that it is fetched once. Raises OutputError if the file
+    is missing or another; for reading its rows see `StoredLedger`.
+    """
+    file = manifest.ledger
+    if file.bytes > LEDGER_BYTES:
+        raise OutputError(f"{file.path} has {file.bytes:,} bytes, more than any crawl's ledger")
+    opened = _opened_ledger(root, file) if isinstance(root, Path) else _fetched_ledger(root, file)
+    return StoredLedger(opened, file.path)
 
 
-def ledger_content(root: OutputLocation, manifest: Manifest) -> bytes:
-    """Return the bytes of the ledger's file. Raises OutputError if it is missing or damaged."""
-    path = manifest.ledger.path
-    content = _read(root, path, LEDGER_BYTES)
-    if content is None:
-        raise OutputError(f"{path} isn't in {root}: it was removed after its commit")
-    if hashlib.sha256(content).hexdigest() != manifest.ledger.sha256:
-        raise OutputError(f"{path} isn't what its manifest names: it was changed or damaged after its commit")
-    return content
+def _opened_ledger(root: Path, file: PartFile) -> BinaryIO:
+    try:
+        opened = Folder(root).opened(file.path)
+    except FileNotFoundError:
+        raise OutputError(f"{file.path} isn't in {root}: it was removed after its commit") from None
+    except OSError as error:
+        raise _unreadable(f"{file.path} of {root}", error) from error
+    try:
+        if opened.seek(0, os.SEEK_END) == file.bytes:
+            opened.seek(0)
+            if sha256_of(opened) == file.sha256:
+                return opened
+    except OSError as error:
+        opened.close()
+        raise _unreadable(f"{file.path} of {root}", error) from error
+    opened.close()
+    raise OutputError(f"{file.path} isn't what its manifest names: it was changed or damaged after its commit")
+
+
+def _fetched_ledger(root: BucketReader, file: PartFile) -> BinaryIO:
+    try:
+        with tempfile.TemporaryDirectory(prefix="acs-inventory-") as folder:
+            root.fetch([file], Path(folder))
+            return (Path(folder) / file.path).open("rb")
+    except OSError as error:
+        raise OutputError(f"can't keep {file.path} on this machine: {reason_of(error)}; set TMPDIR") from error
 
 
 def parts(manifest: Manifest, table: str) -> list[PartFile]:

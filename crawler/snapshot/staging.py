@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from crawler.snapshot.layout import ledger_path, parent, part_path, staged
-from crawler.snapshot.ledger import LEDGER_SCHEMA, ledger_batch
+from crawler.snapshot.ledger import BATCH_ROWS, LEDGER_SCHEMA
 from crawler.snapshot.manifest import PartFile, TableEntry, schema_sha256
 from crawler.snapshot.rows.parquet import PartWriter
 from crawler.snapshot.status import has_rows
@@ -16,11 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from crawler.snapshot.disk import Disk
-    from crawler.snapshot.ledger import Ledger, ScopeRow
+    from crawler.snapshot.ledger import LedgerView
 
-# The ledger's rows per batch, and its batches per row group. Batches in memory are a second copy of these rows.
-_BATCH_ROWS = 4096
-_GROUP_BATCHES = 4
+# Of the ledger's row groups, which are small: a reader holds some.
+_GROUP_ROWS = 4 * BATCH_ROWS
 
 
 class StagedSnapshot:
@@ -32,31 +32,24 @@ class StagedSnapshot:
         self._snapshot_id = snapshot_id
         self._schemas = schemas
 
-    def tables(self, files: Mapping[str, Sequence[PartFile]], ledger: Ledger) -> dict[str, TableEntry]:
+    def tables(self, files: Mapping[str, Sequence[PartFile]], ledger: LedgerView) -> dict[str, TableEntry]:
         """Return the manifest's entry of each table. A table without rows gets a file with its schema, if some scope of
         it could have had rows.
         """
         found = dict(files)
-        for table in ledger.tables:
-            if table not in found and any(row.written and has_rows(row.status) for row in ledger.of_table(table)):
+        for table, figures in sorted(ledger.by_table.items()):
+            if table not in found and any(has_rows(status) for status in figures.written):
                 path = part_path(table, self._snapshot_id, 0, self._attempt)
-                found[table] = [self._write_part(path, self._schemas[table], [[]])]
+                empty = self._schemas[table].empty_table()
+                part = _write_part(self._disk, staged(self._snapshot_id, path), empty.schema, [empty])
+                found[table] = [replace(part, path=path)]
         self._flush_folders(found)
         return {table: self._entry(table, found[table]) for table in sorted(found)}
 
-    def ledger(self, ledger: Ledger) -> PartFile:
-        """Write the ledger's file, sorted by table, account and region."""
-        return self._write_part(ledger_path(self._snapshot_id), LEDGER_SCHEMA, _row_groups(ledger.in_order()))
-
-    def _write_part(self, path: str, schema: pa.Schema, row_groups: Iterable[Sequence[pa.RecordBatch]]) -> PartFile:
-        final = staged(self._snapshot_id, path)
-        part = PartWriter(self._disk, f"{final}.partial", schema)
-        for batches in row_groups:
-            part.append(pa.Table.from_batches(batches, schema=schema))
-        part.finish()
-        self._disk.rename(part.path, final)
-        self._disk.fsync_folder(parent(final))
-        return PartFile(path, part.rows, part.bytes, part.sha256)
+    def ledger(self, batches: Iterable[pa.RecordBatch]) -> PartFile:
+        """Write the ledger's file from its rows in order."""
+        path = ledger_path(self._snapshot_id)
+        return replace(write_ledger(self._disk, staged(self._snapshot_id, path), batches), path=path)
 
     def _flush_folders(self, files: Mapping[str, Sequence[PartFile]]) -> None:
         """Flush the folders of the parts and every folder above them."""
@@ -76,17 +69,31 @@ class StagedSnapshot:
         )
 
 
-def _row_groups(rows: Iterable[ScopeRow]) -> Iterator[list[pa.RecordBatch]]:
-    """Yield the rows as batches, those of one row group at a time."""
-    batches: list[pa.RecordBatch] = []
-    pending: list[ScopeRow] = []
-    for row in rows:
-        pending.append(row)
-        if len(pending) == _BATCH_ROWS:
-            batches.append(ledger_batch(pending))
-            pending = []
-        if len(batches) == _GROUP_BATCHES:
-            yield batches
-            batches = []
-    if pending or batches:
-        yield [*batches, ledger_batch(pending)]
+def write_ledger(disk: Disk, path: str, batches: Iterable[pa.RecordBatch]) -> PartFile:
+    """Write the file of a ledger, durably, from batches of `LEDGER_SCHEMA` by table, account and region.
+
+    Equal rows give equal bytes, whatever the batches are; the rows of one row group are in memory. Raises OutputError.
+    """
+    return _write_part(disk, path, LEDGER_SCHEMA, _row_groups(batches))
+
+
+def _write_part(disk: Disk, path: str, schema: pa.Schema, row_groups: Iterable[pa.Table]) -> PartFile:
+    part = PartWriter(disk, f"{path}.partial", schema)
+    for rows in row_groups:
+        part.append(rows)
+    part.finish()
+    disk.rename(part.path, path)
+    disk.fsync_folder(parent(path))
+    return PartFile(path, part.rows, part.bytes, part.sha256)
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield the rows by row groups. A ledger without rows has one without any."""
+    pending, is_first = LEDGER_SCHEMA.empty_table(), True
+    for batch in batches:
+        pending = pa.concat_tables([pending, pa.Table.from_batches([batch], schema=LEDGER_SCHEMA)])
+        while pending.num_rows >= _GROUP_ROWS:
+            yield pending.slice(0, _GROUP_ROWS).combine_chunks()
+            pending, is_first = pending.slice(_GROUP_ROWS), False
+    if pending.num_rows or is_first:
+        yield pending.combine_chunks()

@@ -13,6 +13,7 @@ import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,13 +33,13 @@ from crawler.snapshot.layout import (
     manifest_path,
     pruned_id,
 )
-from crawler.snapshot.ledger import decode_ledger
-from crawler.snapshot.limits import LEDGER_BYTES, LINE_BYTES, MANIFEST_BYTES
+from crawler.snapshot.ledger_file import StoredLedger
+from crawler.snapshot.limits import LINE_BYTES, MANIFEST_BYTES
 from crawler.snapshot.orphans import BadFile, find_orphans, unlisted_files
 from crawler.snapshot.reader import Folder, storage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from crawler.snapshot.manifest import Manifest, PartFile, TableEntry
     from crawler.snapshot.reader import OutputLocation
@@ -152,12 +153,12 @@ def _check_files(root: OutputLocation, manifest: Manifest) -> list[BadFile]:
     sizes = frozenset(size for size, _ in owners)
 
     def check(job: tuple[PartFile, TableEntry]) -> str:
-        return _wrong_file(root, job[0], owners, sizes, job[1])
+        return _wrong_file(root, job[0], owners, sizes, partial(_wrong_part, file=job[0], entry=job[1]))
 
     with ThreadPoolExecutor(_THREADS_DISK if isinstance(root, Path) else _THREADS_BUCKET) as threads:
         reasons = list(threads.map(check, jobs))
     bad = [BadFile(file.path, reason) for (file, _), reason in zip(jobs, reasons, strict=True) if reason]
-    ledger = _wrong_file(root, manifest.ledger, {}, frozenset()) or _wrong_ledger(root, manifest)
+    ledger = _wrong_file(root, manifest.ledger, {}, frozenset(), partial(_wrong_ledger, manifest=manifest))
     bad += [BadFile(manifest.ledger.path, ledger)] if ledger else []
     unlisted = unlisted_files(root, manifest) if isinstance(root, Path) else ()
     return [*bad, *_wrong_sums(manifest), *unlisted]
@@ -168,9 +169,11 @@ def _wrong_file(
     file: PartFile,
     owners: Mapping[tuple[int, str], str],
     sizes: frozenset[int],
-    entry: TableEntry | None = None,
+    wrong_content: Callable[[io.BufferedIOBase], str],
 ) -> str:
     """Return how the file differs from the manifest; empty if it doesn't. `owners`: size and hash → path.
+
+    `wrong_content` says the same of a file with the right bytes: it may have been written wrongly.
 
     A file whose size no file of the manifest has isn't read to its end: it may be of any size.
     """
@@ -183,7 +186,7 @@ def _wrong_file(
             sha256 = sha256_of(stream)
             stream.seek(0)
             if (size, sha256) == (file.bytes, file.sha256):
-                return _wrong_part(stream, file, entry) if entry is not None else ""
+                return wrong_content(stream)
     except FileNotFoundError:
         return _MISSING
     except (OSError, OutputError) as error:
@@ -197,7 +200,7 @@ def _wrong_file(
 
 
 def _wrong_part(stream: io.BufferedIOBase, file: PartFile, entry: TableEntry) -> str:
-    """Return how a part with the right bytes differs from the manifest: it may have been written wrongly."""
+    """Return how a part with the right bytes differs from the manifest."""
     try:
         with pq.ParquetFile(stream) as part:
             rows, schema = part.metadata.num_rows, part.schema_arrow
@@ -217,18 +220,18 @@ def _raise_if_short(error: Exception) -> None:
         raise cause
 
 
-def _wrong_ledger(root: OutputLocation, manifest: Manifest) -> str:
-    content, reason = _content(root, manifest.ledger.path, LEDGER_BYTES)
-    if content is None:
-        return reason
+def _wrong_ledger(stream: io.BufferedIOBase, manifest: Manifest) -> str:
+    """Return how a ledger with the right bytes differs from the manifest."""
+    ledger = StoredLedger(stream, manifest.ledger.path)
     try:
-        rows = decode_ledger(content, manifest.ledger.path)
+        ledger.check()
+        if len(ledger) != manifest.ledger.rows:
+            return f"has {len(ledger)} rows, its manifest says {manifest.ledger.rows}"
+        if manifests.count_scopes(ledger, manifest.format) != manifest.scopes:
+            return "has other scopes than its manifest says"
     except OutputError as error:
+        _raise_if_short(error)
         return str(error)
-    if len(rows) != manifest.ledger.rows:
-        return f"has {len(rows)} rows, its manifest says {manifest.ledger.rows}"
-    if manifests.count_scopes(rows, manifest.format) != manifest.scopes:
-        return "has other scopes than its manifest says"
     return ""
 
 

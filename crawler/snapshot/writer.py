@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from crawler.errors import CrawlError, OutputError, UnfinishedCommitError, descr
 from crawler.snapshot.folder.resume import restored_blocks
 from crawler.snapshot.journal import Journal, JournalEntry, ResumeConditions
 from crawler.snapshot.layout import moved_id
-from crawler.snapshot.ledger import Ledger
+from crawler.snapshot.ledger import Ledger, LedgerView
 from crawler.snapshot.manifest import FORMAT, Manifest, count_scopes, status_of
 from crawler.snapshot.rows.blocks import TableLayout
 from crawler.snapshot.rows.ended_rows import EndedRows
@@ -23,7 +24,7 @@ from crawler.snapshot.rows.table_writer import PartSettings
 from crawler.snapshot.staging import StagedSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import timedelta
 
     import pyarrow as pa
@@ -190,7 +191,7 @@ class SnapshotWriter:
         self._ended.begin(scope)
         return writer
 
-    async def commit(self, draft: ManifestDraft, ledger: Sequence[ScopeRow]) -> Manifest:
+    async def commit(self, draft: ManifestDraft, ledger: LedgerView | Sequence[ScopeRow]) -> Manifest:
         """Make the snapshot visible. `ledger` has one row for each planned scope; their statuses give the snapshot's.
 
         A scope that `has_rows` must have as many rows as were kept of it, any other none. Raises OutputError, after
@@ -198,7 +199,7 @@ class SnapshotWriter:
         all in place: the next crawl completes it.
         """
         self.buffer.raise_if_failed()
-        rows = Ledger.of(ledger)
+        rows = Ledger(ledger) if isinstance(ledger, Sequence) else ledger
         await self._ended.finish()
         self._ended.raise_unless_consistent(rows)
         self.buffer.journal.close()
@@ -225,7 +226,7 @@ class SnapshotWriter:
         self.buffer.journal.close()
         await self.destination.abandon()
 
-    def _assemble(self, draft: ManifestDraft, ledger: Ledger) -> Manifest:
+    def _assemble(self, draft: ManifestDraft, ledger: LedgerView) -> Manifest:
         """Stage everything but the manifest, which is returned. Blocks."""
         staged = StagedSnapshot(self.destination.disk, self.snapshot_id, self._schemas, self.destination.attempt)
         return Manifest(
@@ -248,5 +249,5 @@ class SnapshotWriter:
             left_out=list(draft.left_out),
             selection=draft.selection,
             replaced_latest=draft.replaced_latest or msgspec.UNSET,
-            ledger=staged.ledger(ledger),
+            ledger=staged.ledger(ledger.batches()),
         )

@@ -12,16 +12,15 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from crawler import __version__
 from crawler.errors import ExitCode, OutputError
-from crawler.snapshot.ledger import ScopeRow
-from crawler.snapshot.status import is_whole
+from crawler.snapshot.ledger import Ledger, LedgerView
 
 MAX_ACCOUNTS = 50
 _OTHERS = "other"
@@ -58,7 +57,7 @@ class CrawlFigures:
     exit_code: int
     started_at: datetime
     ended_at: datetime
-    ledger: Sequence[ScopeRow] = ()
+    ledger: LedgerView = field(default_factory=Ledger)
     is_narrowed: bool = False
 
     @property
@@ -130,24 +129,25 @@ def _samples(figures: CrawlFigures, previous: str) -> Iterator[tuple[str, str, f
         metric = f"acs_inventory_last_{name}_timestamp_seconds"
         if holds or metric in last:
             yield metric, "", end if holds else last[metric]
-    statuses = Counter(str(row.status) for row in figures.ledger)
+    statuses = {str(status): number for status, number in figures.ledger.by_status.items()}
     yield from _by_label("acs_inventory_scopes", "status", statuses)
     yield from _table_samples(figures)
-    accounts = Counter(row.account_id for row in figures.ledger if not is_whole(row.status))
-    yield from _by_label("acs_inventory_account_scopes_not_complete", "account_id", _worst(accounts))
+    worst = _worst(figures.ledger.open_by_account)
+    yield from _by_label("acs_inventory_account_scopes_not_complete", "account_id", worst)
 
 
 def _table_samples(figures: CrawlFigures) -> Iterator[tuple[str, str, float]]:
-    names = ("rows", "requests", "retries", "throttled", "table_scopes_not_complete")
-    rows, requests, retries, throttled, not_complete = sums = [Counter[str]() for _ in names]
-    for row in figures.ledger:  # once, because each iteration decodes the rows again
-        if row.written and figures.has_committed:
-            rows[row.table] += row.rows
-        requests[row.table] += row.requests
-        retries[row.table] += row.retries
-        throttled[row.table] += row.throttled
-        not_complete[row.table] += not is_whole(row.status)
-    for name, values in zip(names, sums, strict=True):
+    tables = figures.ledger.by_table
+    if figures.has_committed:
+        rows = {table: found.rows for table, found in tables.items() if found.written}
+        yield from _by_label("acs_inventory_rows", "table", rows)
+    for name, attribute in (
+        ("requests", "requests"),
+        ("retries", "retries"),
+        ("throttled", "throttled"),
+        ("table_scopes_not_complete", "not_whole"),
+    ):
+        values = {table: getattr(found, attribute) for table, found in tables.items()}
         yield from _by_label(f"acs_inventory_{name}", "table", values)
 
 

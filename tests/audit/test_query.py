@@ -6,11 +6,8 @@ import shutil
 import threading
 import time
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from crawler.audit.database import interrupt_sessions, open_snapshot
@@ -19,8 +16,8 @@ from crawler.audit.sql_errors import TableNames
 from crawler.catalog import load_catalog
 from crawler.errors import ConfigError, OutputError, QueryError
 from crawler.snapshot import ScopeRow, Status
-from crawler.snapshot.ledger import ledger_batch
 from tests.support.hostile_rows import TEXTS, hostile_snapshot
+from tests.support.ledger_rows import stored
 from tests.support.odd_files import ODD, ends_within, put
 from tests.support.written_snapshots import ACCOUNT, SNAPSHOT, write
 
@@ -180,9 +177,7 @@ def test_what_fails_on_the_way_is_another_kind_of_error(snapshot, sql, said):
 
 def test_a_table_that_was_only_walked_is_told_apart(snapshot):
     walked = ScopeRow(ACCOUNT, "cn-hangzhou", "fc2_services", Status.COMPLETE, written=False)
-    content = BytesIO()
-    pq.write_table(pa.Table.from_batches([ledger_batch([*snapshot.ledger, walked])]), content)
-    snapshot = replace(snapshot, ledger_content=content.getvalue())
+    snapshot = replace(snapshot, ledger=stored([*snapshot.ledger, walked]))
     assert "was only read for its child lists" in tables_of(snapshot).explain_missing("fc2_services")
 
 

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.snapshot import ledger as packed
-from crawler.snapshot.ledger import Ledger, ScopeRow, sorted_ledger
+from crawler.snapshot.ledger import Ledger, ScopeRow, TableFigures
 from crawler.snapshot.rows.kept_scopes import ScopeSet
 from crawler.snapshot.status import Status, is_whole
-
-START = datetime(2026, 11, 22, 2, tzinfo=UTC)
-instants = st.none() | st.integers(0, 10**15).map(lambda us: START + timedelta(microseconds=us))
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
-rows = st.builds(
-    ScopeRow,
-    st.sampled_from(["1000000000000001", "1000000000000002"]),
-    st.sampled_from(["cn-hangzhou", "cn-shanghai", "ap-southeast-1"]),
-    st.sampled_from(["fc_functions", "fc_layers", "fc2_services"]),
-    st.sampled_from(Status),
-    written=st.booleans(),
-    rows=st.integers(0, 2**62),
-    walk=texts,
-    error_message=texts,
-    started_at=instants,
-    finished_at=instants,
-)
+from tests.support.ledger_rows import START, rows, scope_of
 
 
 def by_text(found):
@@ -46,17 +30,25 @@ def test_packed_rows_are_the_rows_that_were_appended(block, given_rows):
         ledger = Ledger(given_rows)
     assert by_text(ledger) == by_text(given_rows)
     assert len(ledger) == len(given_rows)
-    keys = [(row.table, row.account_id, row.region_id) for row in ledger.in_order()]
-    assert keys == [(row.table, row.account_id, row.region_id) for row in sorted_ledger(given_rows)]
+    assert list(map(scope_of, ledger)) == sorted(map(scope_of, given_rows))
     not_whole = [row for row in given_rows if not is_whole(row.status)]
     assert by_text(ledger.not_whole()) == by_text(not_whole)
+    assert list(map(scope_of, ledger.not_whole(2))) == sorted(map(scope_of, not_whole))[:2]
+    assert [row for batch in ledger.batches() for row in batch.to_pylist()] == list(map(asdict, ledger))
     assert ledger.by_status == Counter(row.status for row in given_rows)
-    assert [ledger[at] for at in range(-len(ledger), 0)] == list(ledger) == ledger[:]
+    assert ledger.open_by_account == Counter(row.account_id for row in not_whole)
+    assert ledger.by_table == {table: sums_of(given_rows, table) for table in {row.table for row in given_rows}}
 
 
-def test_there_is_no_row_beyond_the_last():
-    with pytest.raises(IndexError, match="a ledger of 0 rows has none at 0"):
-        Ledger()[0]
+def sums_of(rows, table):
+    own = [row for row in rows if row.table == table]
+    written = [row for row in own if row.written]
+    return TableFigures(
+        Counter(row.status for row in own),
+        Counter(row.status for row in written),
+        sum(row.rows for row in written),
+        *(sum(getattr(row, name) for row in own) for name in ("requests", "retries", "throttled")),
+    )
 
 
 def test_a_packed_row_takes_little_memory():

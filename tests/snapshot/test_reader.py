@@ -9,8 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.errors import OutputError
-from crawler.snapshot import Status, ledger, newest_snapshot_id, read_ledger, read_manifest
-from crawler.snapshot.ledger import decode_ledger, ledger_batch, sorted_ledger
+from crawler.snapshot import (
+    Ledger,
+    Status,
+    StoredLedger,
+    ledger_file,
+    newest_snapshot_id,
+    read_ledger,
+    read_manifest,
+    reader,
+)
+from crawler.snapshot.ledger import ledger_batch
 from tests.support.snapshot_fakes import NEW, OLD, START, ledger_row, write_snapshot
 
 ROWS = [
@@ -32,7 +41,7 @@ async def test_the_newest_snapshot_is_named_whatever_latest_says(tmp_path):
 
 async def test_a_ledger_is_read_as_it_was_written(tmp_path):
     manifest = await write_snapshot(tmp_path, rows={}, extra_rows=ROWS)
-    assert read_ledger(tmp_path, manifest) == sorted_ledger(ROWS)
+    assert list(read_ledger(tmp_path, manifest)) == list(Ledger(ROWS)) != ROWS
 
 
 async def test_a_ledger_that_is_gone_or_another_is_refused(tmp_path):
@@ -44,12 +53,44 @@ async def test_a_ledger_that_is_gone_or_another_is_refused(tmp_path):
     path.unlink()
     with pytest.raises(OutputError, match=r"scopes\.parquet isn't in .*removed"):
         read_ledger(tmp_path, manifest)
+    path.mkdir()
+    with pytest.raises(OutputError, match=r"scopes\.parquet of .* is a folder, not a regular file; remove it"):
+        read_ledger(tmp_path, manifest)
+
+
+async def test_a_ledger_of_the_same_size_with_one_other_byte_is_refused_before_its_first_row(tmp_path):
+    manifest = await write_snapshot(tmp_path, extra_rows=ROWS)
+    path = tmp_path / manifest.ledger.path
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    with pytest.raises(OutputError, match=r"scopes\.parquet isn't what its manifest names"):
+        read_ledger(tmp_path, manifest)
+
+
+async def test_a_ledger_that_was_opened_is_read_to_its_end_after_a_prune(tmp_path):
+    manifest = await write_snapshot(tmp_path, rows={}, extra_rows=ROWS)
+    opened = read_ledger(tmp_path, manifest)
+    (tmp_path / manifest.ledger.path).unlink()
+    assert list(opened) == list(Ledger(ROWS))
+    assert opened.by_status == Ledger(ROWS).by_status
+
+
+async def test_a_ledger_larger_than_any_is_not_even_hashed(tmp_path, monkeypatch):
+    """T31"""
+    manifest = await write_snapshot(tmp_path)
+    monkeypatch.setattr(reader, "LEDGER_BYTES", manifest.ledger.bytes - 1)
+    with pytest.raises(OutputError, match=r"scopes\.parquet has [\d,]+ bytes, more than any crawl's ledger"):
+        read_ledger(tmp_path, manifest)
 
 
 def ledger_bytes(table):
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()
+
+
+def decode(content):
+    return list(StoredLedger(io.BytesIO(content), "x"))
 
 
 def with_column(name, values):
@@ -66,11 +107,14 @@ TABLE = pa.Table.from_batches([ledger_batch(ROWS)])
 
 def test_a_ledger_of_another_version_is_read_as_far_as_it_goes():
     later = TABLE.append_column("cost", pa.array([1.5] * len(ROWS)))
-    assert decode_ledger(ledger_bytes(later), "x") == ROWS
-    earlier = decode_ledger(ledger_bytes(TABLE.drop_columns(["retries", "started_at"])), "x")
+    assert decode(ledger_bytes(later)) == ROWS
+    without = StoredLedger(io.BytesIO(ledger_bytes(TABLE.drop_columns(["retries", "started_at"]))), "x")
+    earlier = list(without)
     assert [row.requests for row in earlier] == [row.requests for row in ROWS]
     assert {(row.retries, row.started_at) for row in earlier} == {(0, None)}
-    assert decode_ledger(ledger_bytes(TABLE), "x")[1].started_at == START
+    assert {figures.retries for figures in without.by_table.values()} == {0}
+    assert pa.Table.from_batches(without.batches()) == pa.Table.from_batches([ledger_batch(earlier)])
+    assert decode(ledger_bytes(TABLE))[1].started_at == START
 
 
 @pytest.mark.parametrize(
@@ -99,16 +143,18 @@ def test_a_ledger_of_another_version_is_read_as_far_as_it_goes():
 def test_what_is_no_ledger_is_refused_in_one_sentence(content):
     """T31"""
     with pytest.raises(OutputError, match=r"\Ax is not a readable ledger: [^\n]+\Z"):
-        decode_ledger(content, "x")
+        decode(content)
+    with pytest.raises(OutputError, match=r"\Ax is not a readable ledger: [^\n]+\Z"):
+        StoredLedger(io.BytesIO(content), "x").check()
 
 
 def test_ledger_that_compression_makes_look_small_is_refused_before_it_is_read(monkeypatch):
     """T31: a few bytes of a column of equal values may become any number of rows."""
-    monkeypatch.setattr(ledger, "LEDGER_ROWS", 2)
+    monkeypatch.setattr(ledger_file, "LEDGER_ROWS", 2)
     with pytest.raises(OutputError, match="it has 3 rows, more than any crawl's"):
-        decode_ledger(ledger_bytes(TABLE), "x")
-    monkeypatch.setattr(ledger, "LEDGER_ROWS", 3)
-    assert decode_ledger(ledger_bytes(TABLE), "x") == ROWS
-    monkeypatch.setattr(ledger, "LEDGER_UNCOMPRESSED_BYTES", 100)
+        decode(ledger_bytes(TABLE))
+    monkeypatch.setattr(ledger_file, "LEDGER_ROWS", 3)
+    assert decode(ledger_bytes(TABLE)) == ROWS
+    monkeypatch.setattr(ledger_file, "LEDGER_GROUP_BYTES", 100)
     with pytest.raises(OutputError, match="or too long texts"):
-        decode_ledger(ledger_bytes(TABLE), "x")
+        decode(ledger_bytes(TABLE))

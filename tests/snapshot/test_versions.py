@@ -43,7 +43,7 @@ def test_snapshot_of_an_older_version_is_read_whole(version):
     assert (summary.error, summary.is_latest) == ("", True)
     manifest = read_manifest(root, "latest")
     assert manifest.version == version
-    ledger = read_ledger(root, manifest)
+    ledger = list(read_ledger(root, manifest))
     assert all(is_whole(row.status) for row in ledger)
     for table in manifest.tables:
         rows = 0

@@ -48,7 +48,7 @@ def judge(plan: Plan, tables: Sequence[str], root: Path, crawled: Crawled) -> Ju
     if not snapshot_id:
         return Judgement({}, 0, {}, 0, 0, 0, (f"exit {crawled.exit_code} and no snapshot: {crawled.log[-1500:]}",))
     manifest = read_manifest(root, snapshot_id)
-    ledger = read_ledger(root, manifest)
+    ledger = list(read_ledger(root, manifest))
     wrong = [*_process(plan, crawled), *_output(root, manifest, plan), *_scopes(plan, tables, ledger)]
     wrong += _rows(plan, tables, root, manifest, ledger)
     return Judgement(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from crawler.snapshot import ScopeRow, Status
+from crawler.snapshot import Ledger, ScopeRow, Status
 from crawler.telemetry.metrics import CrawlFigures
 
 START = datetime(2026, 11, 22, 2, 0, 0, 123456, tzinfo=UTC)
@@ -18,4 +18,4 @@ def row(table="fc_functions", status=Status.COMPLETE, **changes):
 
 
 def figures(ledger, exit_code=0):
-    return CrawlFigures(exit_code, START, END, ledger)
+    return CrawlFigures(exit_code, START, END, Ledger(ledger))

@@ -53,7 +53,7 @@ def write_large_parts(root, snapshot_id, tables, *, attempt="", group_rows=65_53
             schema_sha256=schema_sha256(parts[0].schema),
             files=files,
         )
-    ledger = Ledger.of([ledger_row(*scope, rows=rows, rows_seen=rows) for scope, rows in sorted(scopes.items())])
+    ledger = Ledger(ledger_row(*scope, rows=rows, rows_seen=rows) for scope, rows in scopes.items())
     rows = pa.Table.from_batches([ledger_batch(list(ledger))], schema=LEDGER_SCHEMA)
     manifest = Manifest(
         format=2,
@@ -76,4 +76,4 @@ def write_large_parts(root, snapshot_id, tables, *, attempt="", group_rows=65_53
     name = f"{snapshot_id}.json"
     (root / f"{SNAPSHOTS}/{name}.sha256").write_text(f"{hashlib.sha256(text).hexdigest()}  {name}\n")
     (root / LATEST).write_text(f"{snapshot_id}\n")
-    return manifest, list(ledger), found
+    return manifest, ledger, found

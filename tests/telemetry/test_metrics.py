@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from crawler import __version__
 from crawler.errors import OutputError
-from crawler.snapshot import ScopeRow, Status
+from crawler.snapshot import Ledger, ScopeRow, Status
 from crawler.telemetry.metrics import MAX_ACCOUNTS, METRICS, CrawlFigures, render, write_textfile
 
 START = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
@@ -34,7 +34,7 @@ LEDGER = [
 
 
 def figures(exit_code=0, ledger=LEDGER):
-    return CrawlFigures(exit_code, START, END, ledger)
+    return CrawlFigures(exit_code, START, END, Ledger(ledger))
 
 
 def samples(text):
@@ -82,7 +82,7 @@ def test_a_crawl_that_committed_nothing_has_no_rows():
 def test_when_a_crawl_last_succeeded_outlasts_those_that_fail(tmp_path):
     path = tmp_path / "acs.prom"
     for day, (exit_code, success, commit) in enumerate([(1, None, None), (0, 1, 1), (3, 1, 2), (11, 1, 2), (0, 4, 4)]):
-        write_textfile(path, CrawlFigures(exit_code, START, END + timedelta(days=day), ()))
+        write_textfile(path, CrawlFigures(exit_code, START, END + timedelta(days=day), Ledger()))
         found = samples(path.read_text())
         for name, wanted in (("success", success), ("commit", commit)):
             instant = None if wanted is None else (END + timedelta(days=wanted)).timestamp()

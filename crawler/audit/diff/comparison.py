@@ -19,7 +19,7 @@ from crawler.audit.database import OpenSnapshot
 from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, TableKey, match_columns
 from crawler.audit.diff.join import JoinReader, RowCounts, RowPair, SideRows, open_reader
 from crawler.audit.diff.parts import TableParts, batch_rows, scope_batches
-from crawler.audit.diff.scopes import ScopePair, TargetKey, pair_scopes, unknown_scopes
+from crawler.audit.diff.scopes import ScopePair, TargetKey, kept_tables, pair_scopes, unknown_scopes
 from crawler.audit.diff.values import OTHER_KEY, OTHER_SCOPE, SnapshotSide, ValueComparer, json_scalar
 from crawler.errors import OutputError
 
@@ -80,14 +80,11 @@ def compare(
 
     A table that isn't in `keys` is compared by its rows' content. Reading raises OutputError for an unreadable file.
     """
-    pairs = pair_scopes(old.ledger, new.ledger)
-    chosen = [table for table in pairs if tables is None or table in tables]
+    chosen = [table for table in kept_tables(old.ledger, new.ledger) if tables is None or table in tables]
     for snapshot in (old, new):
         snapshot.fetch(chosen)
     with open_reader(old, new) as reader:
-        yield {
-            table: TableDiff(table, pairs[table], keys.get(table, TableKey()), (old, new), reader) for table in chosen
-        }
+        yield {table: TableDiff(table, keys.get(table, TableKey()), (old, new), reader) for table in chosen}
 
 
 class TableDiff:
@@ -99,20 +96,27 @@ class TableDiff:
     def __init__(
         self,
         table: str,
-        scopes: Mapping[TargetKey, ScopePair],
         key: TableKey,
         snapshots: tuple[OpenSnapshot, OpenSnapshot],
         reader: JoinReader,
     ) -> None:
         self.table = table
-        self.unknown_scopes: Sequence[ScopePair] = unknown_scopes(scopes)
         self.unknown_columns: dict[str, str] = {}
-        self._scopes = scopes
+        # Those of one table at a time: while its differences are read.
+        self._scopes: Mapping[TargetKey, ScopePair] = {}
+        self._unknown_scopes: Sequence[ScopePair] | None = None
         self._key = key
         self._snapshots = snapshots
         self._reader = reader
         self._parts = [TableParts(snapshot, table) for snapshot in snapshots]
         self._columns: ComparedColumns | None = None
+
+    @property
+    def unknown_scopes(self) -> Sequence[ScopePair]:
+        """See `TableDiff`."""
+        if self._unknown_scopes is None:
+            self._unknown_scopes = unknown_scopes(self._pairs())
+        return self._unknown_scopes
 
     @property
     def not_compared(self) -> Mapping[str, str]:
@@ -121,8 +125,19 @@ class TableDiff:
 
     def differences(self) -> Iterator[Difference]:
         """Yield the differences by account, region and key; reads one batch of scopes at a time."""
-        if not any(pair.may_differ for pair in self._scopes.values()):
-            return
+        self._scopes = self._pairs()
+        self._unknown_scopes = unknown_scopes(self._scopes)
+        try:
+            if any(pair.may_differ for pair in self._scopes.values()):
+                yield from self._compare()
+        finally:
+            self._scopes = {}
+
+    def _pairs(self) -> Mapping[TargetKey, ScopePair]:
+        sides = (snapshot.ledger.rows(("written", "rows"), table=self.table) for snapshot in self._snapshots)
+        return pair_scopes(*sides)
+
+    def _compare(self) -> Iterator[Difference]:
         schema_files = self._schema_files()
         columns = self._columns = match_columns(schema_files[0], schema_files[1], self._key)
         comparer = self._value_comparer(columns)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import groupby, repeat
+from typing import TYPE_CHECKING
 
 from crawler.snapshot import ScopeRow, is_whole
+
+if TYPE_CHECKING:
+    from crawler.snapshot import LedgerView
 
 # In place of a status: the snapshot has no such scope, or read it without keeping its rows.
 NOT_PLANNED, NOT_WRITTEN = "not_planned", "not_written"
@@ -44,34 +50,36 @@ class ScopePair:
         return self.old if self.new in {"complete", "unsupported"} else self.new
 
 
-def pair_scopes(old: Iterable[ScopeRow], new: Iterable[ScopeRow]) -> dict[str, dict[TargetKey, ScopePair]]:
-    """Return table → (account, region) → both sides, of every table whose rows a snapshot keeps.
+def kept_tables(*ledgers: LedgerView) -> list[str]:
+    """Return the tables whose rows one of the snapshots keeps, sorted."""
+    return sorted({table for ledger in ledgers for table, figures in ledger.by_table.items() if figures.written})
 
-    A row on the newer side only was added if the older side is complete. A row on the older side only was removed if
-    both sides are complete: an incomplete list may omit existing rows or contain others.
+
+def pair_scopes(old: Iterable[ScopeRow], new: Iterable[ScopeRow]) -> dict[TargetKey, ScopePair]:
+    """Return (account, region) → both sides, of the scopes of one table that have rows or are unknown, in order.
+
+    The rows of a side are those of the table, in the order of a ledger. A row on the newer side only was added if the
+    older side is complete. A row on the older side only was removed if both sides are complete: an incomplete list may
+    omit existing rows or contain others.
     """
-    before, after = _by_scope(old), _by_scope(new)
-    kept = {table for rows in (before, after) for (table, *_), row in rows.items() if row.written}
-    pairs: dict[str, dict[TargetKey, ScopePair]] = {table: {} for table in sorted(kept)}
-    for table, *where in sorted(before.keys() | after.keys()):
-        if table in kept:
-            account, region = where
-            pairs[table][account, region] = _pair_scope(before, after, (table, account, region))
+    pairs: dict[TargetKey, ScopePair] = {}
+    both = merge(zip(repeat(0), old), zip(repeat(1), new), key=lambda found: _target(found[1]))
+    for target, found in groupby(both, key=lambda found: _target(found[1])):
+        sides: dict[int, ScopeRow] = dict(found)
+        pair = _pair_scope(target, sides.get(0), sides.get(1))
+        if pair.old_rows or pair.new_rows or not pair.is_known:
+            pairs[target] = pair
     return pairs
 
 
-_LedgerIndex = Mapping[tuple[str, str, str], ScopeRow]
+def _target(row: ScopeRow) -> TargetKey:
+    return row.account_id, row.region_id
 
 
-def _by_scope(rows: Iterable[ScopeRow]) -> dict[tuple[str, str, str], ScopeRow]:
-    return {(row.table, row.account_id, row.region_id): row for row in rows}
-
-
-def _pair_scope(before: _LedgerIndex, after: _LedgerIndex, scope: tuple[str, str, str]) -> ScopePair:
-    old, new = before.get(scope), after.get(scope)
+def _pair_scope(target: TargetKey, old: ScopeRow | None, new: ScopeRow | None) -> ScopePair:
     was_whole, is_now_whole = _is_kept_whole(old), _is_kept_whole(new)
     statuses, rows = (_status_word(old), _status_word(new)), (_kept_rows(old), _kept_rows(new))
-    return ScopePair(*scope[1:], *statuses, was_whole, was_whole and is_now_whole, *rows)
+    return ScopePair(*target, *statuses, was_whole, was_whole and is_now_whole, *rows)
 
 
 def _is_kept_whole(row: ScopeRow | None) -> bool:

@@ -39,7 +39,6 @@ from crawler.audit.temporary import no_room
 from crawler.clock import iso_utc
 from crawler.errors import ConfigError, OutputError
 from crawler.local_files import open_below, open_regular, read_at_most
-from crawler.snapshot import is_whole
 from crawler.snapshot.disk import sha256_of
 from crawler.snapshot.limits import MANIFEST_BYTES, decode_json
 
@@ -282,7 +281,8 @@ class _Export:
     def _facts(self, written: Mapping[str, ExportedTable]) -> dict[str, Any]:
         """Return the origin of the export, its coverage, and what was written."""
         request, manifest = self.request, self.tables.snapshot.manifest
-        statuses = [row.status for row in self.tables.snapshot.ledger if row.table in request.selection.tables]
+        by_table = self.tables.snapshot.ledger.by_table
+        scopes = [by_table[table] for table in request.selection.tables if table in by_table]
         return {
             "snapshot_id": manifest.snapshot_id,
             "status": manifest.status,
@@ -298,7 +298,10 @@ class _Export:
             "columns": list(request.selection.columns) or None,
             "where": request.selection.where or None,
             "raw_csv": request.is_raw,
-            "scopes": {"total": len(statuses), "not_complete": sum(not is_whole(status) for status in statuses)},
+            "scopes": {
+                "total": sum(found.by_status.total() for found in scopes),
+                "not_complete": sum(found.not_whole for found in scopes),
+            },
             "tables": dict(written),
         }
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crawler.snapshot import TableFigures
 from crawler.snapshot.status import is_known, is_whole
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ class TableCoverage:
 
 def table_coverage(snapshot: OpenSnapshot, table: str) -> TableCoverage:
     """Return the coverage of a table. A table that was only read for its child lists counts as not crawled."""
-    rows = [row for row in snapshot.ledger if row.table == table and row.written]
+    figures = snapshot.ledger.by_table.get(table, TableFigures())
     return TableCoverage(
         table,
-        scopes=len(rows),
-        open_scopes=sum(not is_whole(row.status) for row in rows),
-        known_scopes=sum(is_known(row.status) for row in rows),
+        scopes=figures.written.total(),
+        open_scopes=sum(number for status, number in figures.written.items() if not is_whole(status)),
+        known_scopes=sum(number for status, number in figures.written.items() if is_known(status)),
     )
 
 

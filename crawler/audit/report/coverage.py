@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from crawler.audit.report.charts import meter
@@ -11,11 +12,12 @@ from crawler.audit.report.facts import Inventory, TargetFacts, product_name
 from crawler.audit.report.markup import Html, element, joined
 from crawler.audit.report.tables import Row, optional_table
 from crawler.snapshot import Status, is_whole
+from crawler.snapshot.ledger_file import NOT_WHOLE
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
-    from crawler.snapshot import Manifest, ScopeRow
+    from crawler.snapshot import Manifest
 
 STATUS_TEXTS = {
     Status.COMPLETE: "every page of every list was read: an absent row doesn't exist",
@@ -36,15 +38,13 @@ _GRID_ACCOUNTS, _GRID_REGIONS = 40, 40
 def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Catalog, max_rows: int) -> Html:
     """Return the section's content."""
     manifest = snapshot.manifest
-    # Not the manifest's list, which has only the first of them.
-    missing = [row for row in snapshot.ledger if not is_whole(row.status)]
     return joined(
         [
             _verdict(manifest),
             _meter(manifest),
             _grid(inventory.targets),
-            _causes(missing, max_rows),
-            _open_scopes(missing, max_rows),
+            _causes(snapshot, max_rows),
+            _open_scopes(snapshot, max_rows),
             _directory(manifest),
             _left_out(manifest, max_rows),
             _unknown_fields(manifest, max_rows),
@@ -123,30 +123,32 @@ def _grid_cell(target: TargetFacts | None) -> Html:
     )
 
 
-def _causes(missing: Sequence[ScopeRow], max_rows: int) -> Html | None:
+def _causes(snapshot: OpenSnapshot, max_rows: int) -> Html | None:
     """Return the causes of incomplete scopes. A child's scope counts for the cause of its parent."""
-    found: dict[tuple[str, str], list[ScopeRow]] = {}
-    for row in missing:
+    numbers: Counter[tuple[str, str]] = Counter()
+    names: dict[tuple[str, str], list[set[str]]] = {}
+    # Not the manifest's list, which has only the first of them.
+    for row in snapshot.ledger.rows(("error_code", "error_message"), NOT_WHOLE):
         why = _reason_text(row.error_code, _PARENT.sub("", row.error_message, count=1))
-        found.setdefault((status_text(row.status), why), []).append(row)
-    rows: list[Row] = [
-        (status, why, len(scopes), *(_name_list(getattr(row, name) for row in scopes) for name in _SCOPE_COLUMNS))
-        for (status, why), scopes in sorted(found.items(), key=lambda item: -len(item[1]))
-    ]
+        cause = status_text(row.status), why
+        numbers[cause] += 1
+        for found, name in zip(names.setdefault(cause, [set(), set(), set()]), _SCOPE_COLUMNS, strict=True):
+            found.add(getattr(row, name))
+    rows: list[Row] = [(*cause, number, *map(_name_list, names[cause])) for cause, number in numbers.most_common()]
     return optional_table(
         "causes", "Causes", ("status", "why", "scopes", "accounts", "regions", "tables"), rows, max_rows
     )
 
 
-def _name_list(names: Iterable[str]) -> str:
+def _name_list(names: Collection[str]) -> str:
     """Return the first names and the number of the others."""
-    found = sorted(set(names))
+    found = sorted(names)
     more = f" and {len(found) - _MOST_NAMES:,} more" if len(found) > _MOST_NAMES else ""
     return ", ".join(found[:_MOST_NAMES]) + more
 
 
-def _open_scopes(missing: Sequence[ScopeRow], max_rows: int) -> Html | None:
-    shown = missing[:max_rows]
+def _open_scopes(snapshot: OpenSnapshot, max_rows: int) -> Html | None:
+    shown = snapshot.ledger.not_whole(max_rows)
     rows: list[Row] = [
         (
             row.account_id,
@@ -158,7 +160,8 @@ def _open_scopes(missing: Sequence[ScopeRow], max_rows: int) -> Html | None:
         for row in shown
     ]
     columns = ("account_id", "region_id", "table", "status", "why")
-    return optional_table("scopes", "Incomplete scopes", columns, rows, max_rows, len(missing) - len(shown))
+    missing = sum(figures.not_whole for figures in snapshot.ledger.by_table.values())
+    return optional_table("scopes", "Incomplete scopes", columns, rows, max_rows, missing - len(shown))
 
 
 def status_text(status: str) -> str:
@@ -200,7 +203,7 @@ def _unknown_fields(manifest: Manifest, max_rows: int) -> Html | None:
 
 
 def _not_crawled(snapshot: OpenSnapshot, catalog: Catalog, max_rows: int) -> Html | None:
-    crawled = {row.table for row in snapshot.ledger if row.written}
+    crawled = {table for table, figures in snapshot.ledger.by_table.items() if figures.written}
     rows: list[Row] = [
         (
             table,

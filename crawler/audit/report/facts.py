@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crawler.audit.database import session
 from crawler.catalog import load_catalog
-from crawler.snapshot import is_whole
+from crawler.snapshot import Status, is_whole
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
@@ -89,16 +89,18 @@ class Inventory:
 def count_inventory(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
     """Count the contents of a snapshot. Only runtimes are read from tables, all else from the ledger."""
     targets: dict[tuple[str, str], TargetFacts] = {}
-    scopes: dict[str, list[bool]] = defaultdict(list)
-    for row in snapshot.ledger:
+    for row in snapshot.ledger.rows(("written", "rows")):
         if not row.written:
             continue
-        target = targets.setdefault((row.account_id, row.region_id), TargetFacts(row.account_id, row.region_id))
-        target.rows[row.table] += row.rows
+        target = targets.get((row.account_id, row.region_id))
+        if target is None:
+            target = targets[row.account_id, row.region_id] = TargetFacts(row.account_id, row.region_id)
+        if row.rows:
+            target.rows[row.table] += row.rows
         target.scopes += 1
         target.open_scopes += not is_whole(row.status)
-        scopes[row.table].append(is_whole(row.status))
-    tables = [_table_facts(snapshot, catalog, table, scopes[table]) for table in sorted(scopes)]
+    written = {table: found.written for table, found in snapshot.ledger.by_table.items() if found.written}
+    tables = [_table_facts(snapshot, catalog, table, written[table]) for table in sorted(written)]
     built_in = [product.title for product in load_catalog().products.values()]
     products = tuple(dict.fromkeys([*built_in, *sorted({table.product for table in tables})]))
     ordered = [targets[key] for key in sorted(targets)]
@@ -111,15 +113,15 @@ def product_name(catalog: Catalog, table: str) -> str:
     return catalog.product_title(operation.product) if operation else OWN_TABLES
 
 
-def _table_facts(snapshot: OpenSnapshot, catalog: Catalog, table: str, scopes: Sequence[bool]) -> TableFacts:
+def _table_facts(snapshot: OpenSnapshot, catalog: Catalog, table: str, scopes: Counter[Status]) -> TableFacts:
     entry, operation = snapshot.manifest.tables.get(table), catalog.operations.get(table)
     return TableFacts(
         table,
         product_name(catalog, table),
         operation.title if operation else "",
         entry.rows if entry else 0,
-        len(scopes),
-        scopes.count(False),
+        scopes.total(),
+        sum(number for status, number in scopes.items() if not is_whole(status)),
         entry is not None,
     )
 

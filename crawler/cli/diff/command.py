@@ -106,9 +106,11 @@ def _chosen_ids(location: OutputLocation, older: str | None, newer: str | None) 
 
 def _matching_tables(patterns: Sequence[str], old: OpenSnapshot, new: OpenSnapshot) -> Collection[str] | None:
     """Return the tables of either snapshot that match. Raises ConfigError for a pattern without a match."""
+    from crawler.audit.diff.scopes import kept_tables
+
     if not patterns:
         return None
-    kept = {row.table for snapshot in (old, new) for row in snapshot.ledger if row.written}
+    kept = kept_tables(old.ledger, new.ledger)
     for pattern in patterns:
         if not any(fnmatchcase(table, pattern) for table in kept):
             raise ConfigError(f"{pattern!r} matches no table of these snapshots; run `snapshots show` to see them.")

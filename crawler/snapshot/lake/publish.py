@@ -26,7 +26,7 @@ from crawler.snapshot.reader import BucketReader, snapshot_ids
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from crawler.snapshot.ledger import ScopeRow
+    from crawler.snapshot.ledger import LedgerView
     from crawler.snapshot.manifest import Manifest, PartFile
     from crawler.snapshot.rows.statistics import PartStatistics
 
@@ -71,7 +71,7 @@ def publish(
     lake: Lake,
     manifest: Manifest,
     schemas: Mapping[str, pa.Schema],
-    ledger: Sequence[ScopeRow],
+    ledger: LedgerView,
     keys: Mapping[str, Sequence[str]] = MappingProxyType({}),
     statistics: Mapping[str, PartStatistics] = MappingProxyType({}),
 ) -> None:
@@ -88,7 +88,7 @@ def publish(
     def describe(file: PartFile) -> PartStatistics:
         return statistics.get(file.path) or read_statistics(lake.settings.root, file)
 
-    tables = sorted({row.table for row in ledger if row.written})
+    tables = sorted(table for table, figures in ledger.by_table.items() if figures.written)
     with _unfinished(manifest, "tables aren't moved to it; the next crawl moves them"), turn_of_crawl(lake.settings):
         if not _is_committed(lake.settings, manifest.snapshot_id):
             return

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from crawler.snapshot.journal import JournalEntry
-    from crawler.snapshot.ledger import Ledger
+    from crawler.snapshot.ledger import LedgerView
     from crawler.snapshot.manifest import PartFile
     from crawler.snapshot.rows.blocks import Block, TableLayout
     from crawler.snapshot.rows.parquet import PartWriter
@@ -206,7 +206,7 @@ class EndedRows:
         """Return the statistics of the parts by their paths."""
         return {path: found for table in self._tables.values() for path, found in table.writer.statistics.items()}
 
-    def raise_unless_consistent(self, ledger: Ledger) -> None:
+    def raise_unless_consistent(self, ledger: LedgerView) -> None:
         """Raise OutputError unless the ledger has as many rows for each scope as were kept, and the files have all."""
         written = {name: sum(file.rows for file in table.writer.files) for name, table in self._tables.items()}
         self._scopes.raise_unless_consistent(ledger, written)

@@ -10,7 +10,7 @@ from crawler.snapshot.status import has_rows
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from crawler.snapshot.ledger import Ledger
+    from crawler.snapshot.ledger import LedgerView
 
 # Table, account and region.
 Scope = tuple[str, str, str]
@@ -45,12 +45,12 @@ class KeptScopes:
         self._end(scope)
         self._dropped.add(scope)
 
-    def raise_unless_consistent(self, ledger: Ledger, written: Mapping[str, int]) -> None:
+    def raise_unless_consistent(self, ledger: LedgerView, written: Mapping[str, int]) -> None:
         """Raise OutputError unless the ledger has as many rows for each scope as were kept, and the files have all.
 
         `written` has the number of rows in the files of each table.
         """
-        if not ledger:
+        if not len(ledger):
             raise OutputError("a snapshot without any scope is not committed")
         # Of a million scopes only those with rows or with an inconsistency are held.
         rows: dict[Scope, int] = {}

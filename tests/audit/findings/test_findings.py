@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from crawler.audit.findings.files import parse_finding
 from crawler.errors import ConfigError
 from crawler.snapshot import DirectoryEntry, Status
 from tests.support.finding_cases import CASES
+from tests.support.ledger_rows import stored
 from tests.support.odd_files import ends_within, put
 from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_REGION, REGION, write
 
@@ -87,9 +89,8 @@ def test_a_product_that_is_not_offered_is_known_to_have_nothing(tmp_path):
 
 def test_a_table_that_was_only_walked_was_not_crawled(tmp_path):
     snapshot = write(tmp_path, {"fc_functions": [], "fc2_functions": []})
-    for row in snapshot.ledger:
-        row.written = False
-    assert ask(snapshot, "retired_runtimes").coverage is Coverage.UNKNOWN
+    walked = stored([replace(row, written=False) for row in snapshot.ledger])
+    assert ask(replace(snapshot, ledger=walked), "retired_runtimes").coverage is Coverage.UNKNOWN
 
 
 def test_members_that_nobody_knows_leave_findings_open(tmp_path):

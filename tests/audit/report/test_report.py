@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from itertools import pairwise
 
 import anyio
@@ -22,6 +23,7 @@ from crawler.snapshot.manifest import SkippedMember
 from tests.support.crawl_runner import BIG, SMALL, fast_cloud, scope_statuses, site
 from tests.support.finding_cases import CASES
 from tests.support.hostile_pages import PAYLOADS, hostile_page
+from tests.support.ledger_rows import stored
 from tests.support.report_page import read_page
 from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, OTHER_REGION, REGION, SNAPSHOT, write
 
@@ -178,10 +180,11 @@ def test_fields_that_no_schema_knows_are_counted(tmp_path):
 
 def test_scopes_of_one_cause_stand_together(tmp_path):
     snapshot = write(tmp_path, {"fc_functions": []}, {"fc_triggers": Status.DENIED, "fc_aliases": Status.DENIED})
-    scopes = [row for row in snapshot.ledger if row.status is Status.DENIED]
+    rows = list(snapshot.ledger)
+    scopes = [row for row in rows if row.status is Status.DENIED]
     scopes[0].error_message = scopes[1].error_message = "fc:ListFunctions is missing"
     scopes[1].error_message = f"Its parent fc_functions is denied: {scopes[1].error_message}"
-    [cause] = rows_of(report_of(snapshot), "causes")
+    [cause] = rows_of(report_of(replace(snapshot, ledger=stored(rows))), "causes")
     assert (cause["why"], cause["scopes"], cause["tables"]) == (
         "AccessDenied: fc:ListFunctions is missing",
         2,

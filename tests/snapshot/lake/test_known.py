@@ -17,6 +17,7 @@ from crawler.errors import ConfigError
 from crawler.snapshot import (
     BucketDestination,
     LakeSettings,
+    Ledger,
     ObjectStore,
     SnapshotWriter,
     list_snapshots,
@@ -230,7 +231,7 @@ async def test_prune_of_a_bucket_asks_its_lakes(server, tmp_path, kind):
         writer = SnapshotWriter(await BucketDestination.begin(bucket, snapshot_id, START, SCHEMAS), SCHEMAS)
         ledger = await write_scopes(writer, rows, snapshot_id)
         manifest = await writer.commit(draft(), ledger)
-        publish_lake(lake, manifest, SCHEMAS, ledger)
+        publish_lake(lake, manifest, SCHEMAS, Ledger(ledger))
     reader = BucketReader(place)
     if kind == "iceberg":
         with pytest.raises(ConfigError, match=r"namespace acs_inventory\), which isn't configured"):

@@ -20,6 +20,7 @@ from crawler.errors import ConfigError, OutputError
 from crawler.snapshot import (
     BucketDestination,
     LakeSettings,
+    Ledger,
     ObjectStore,
     SnapshotWriter,
     Status,
@@ -269,7 +270,7 @@ async def test_lake_in_a_bucket_holds_the_same_rows(server, tmp_path, kind):
         ledger = await write_scopes(writer, {("fc_functions", ACCOUNT, "cn-hangzhou"): names}, snapshot_id)
         manifest = await writer.commit(draft(), ledger)
         await writer.abandon()
-        publish_lake(open_lake(settings), manifest, SCHEMAS, ledger)
+        publish_lake(open_lake(settings), manifest, SCHEMAS, Ledger(ledger))
     if kind == "delta":
         options = {"AWS_ENDPOINT_URL": server["AWS_ENDPOINT_URL"], "AWS_ALLOW_HTTP": "true", **server}
         table = DeltaTable("s3://inventory/delta/fc_functions", storage_options=options)
@@ -300,7 +301,7 @@ async def test_rest_catalog_holds_the_same_rows(server, tmp_path, monkeypatch):
         ledger = await write_scopes(writer, {("fc_functions", ACCOUNT, "cn-hangzhou"): names}, snapshot_id)
         manifest = await writer.commit(draft(), ledger)
         await writer.abandon()
-        publish_lake(open_lake(settings), manifest, SCHEMAS, ledger)
+        publish_lake(open_lake(settings), manifest, SCHEMAS, Ledger(ledger))
     names = {"s3.endpoint": place.endpoint, "s3.region": "us-east-1", "s3.access-key-id": KEY_ID}
     names |= {"s3.secret-access-key": KEY_SECRET, "warehouse": "lake"}
     catalog = load_catalog("acs-inventory", type="rest", uri=server["CATALOG"], **names)

@@ -140,6 +140,25 @@ class Disk:
         ):
             os.rename(_name(source), _name(destination), src_dir_fd=source_folder, dst_dir_fd=folder)
 
+    def link(self, source: str, destination: str) -> bool:
+        """Give a file a second name; False if that name exists already."""
+        with (
+            self._translate_errors("link", source, onto=destination),
+            self._folder(parent(source)) as source_folder,
+            self._folder(parent(destination)) as folder,
+        ):
+            try:
+                os.link(
+                    _name(source),
+                    _name(destination),
+                    src_dir_fd=source_folder,
+                    dst_dir_fd=folder,
+                    follow_symlinks=False,
+                )
+            except FileExistsError:
+                return False
+        return True
+
     def unlink(self, path: str) -> None:
         """Remove a file, or a link itself, if it exists."""
         with self._translate_errors("remove", path), suppress(FileNotFoundError), self._folder(parent(path)) as folder:

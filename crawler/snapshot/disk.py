@@ -13,6 +13,7 @@ import hashlib
 import os
 import stat
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _UPDATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LINKED = (errno.ELOOP, errno.ENOTDIR)
 _NO_MODES = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -296,6 +298,14 @@ def _check_own_file(fd: int) -> None:
         raise UnfitFileError(f"is {kind}, not a regular file")
     if found.st_nlink != 1:
         raise OSError(errno.EMLINK, "it is a hard link")
+
+
+def modified_at(status: os.stat_result) -> datetime:
+    """Return when a file was written. A time that no calendar has is long ago: any program can set it."""
+    try:
+        return datetime.fromtimestamp(status.st_mtime, UTC)
+    except (OverflowError, ValueError, OSError):
+        return NO_TIME
 
 
 def make_folders(disk: Disk, path: str) -> list[str]:

@@ -18,8 +18,9 @@ LINE_BYTES = 1024
 # Of a file without a bound of its own.
 SMALL_BYTES = 1024 * 1024
 MANIFEST_BYTES = 1024 * 1024 * 1024
-# The plan of a run, a shard's report, and what became of a run.
-RUN_DOCUMENT_BYTES = 256 * 1024 * 1024
+# The plan of a run of 20,000 accounts has about 100 MB.
+PLAN_BYTES = 512 * 1024 * 1024
+JOINED_BYTES = 64 * 1024
 LEASE_BYTES = 64 * 1024
 LEDGER_BYTES = 256 * 1024 * 1024
 LEDGER_UNCOMPRESSED_BYTES = 4 * 1024 * 1024 * 1024

@@ -28,7 +28,7 @@ from msgspec import Meta
 
 from crawler.errors import LeaseLostError, OutputBusyError, OutputError
 from crawler.snapshot.layout import JOIN_ROLE, MOST_ATTEMPTS, joined_path, lease_in_name, lease_path
-from crawler.snapshot.limits import LEASE_BYTES, RUN_DOCUMENT_BYTES, Count, decode_json
+from crawler.snapshot.limits import JOINED_BYTES, LEASE_BYTES, Count, decode_json
 from crawler.snapshot.shards.store import list_with_time
 from crawler.text import escape_control
 
@@ -140,7 +140,7 @@ class Lease:
         A lease that isn't over is watched until it is 60 seconds old. `what` names the work in messages: "shard 7 of
         32". Raises OutputBusyError if the lease is renewed meanwhile or another process begins, and OutputError.
         """
-        newest = await newest_lease(store, await store.list(folder), role)
+        newest = await _newest(store, await store.list(folder), role)
         if newest is not None and not newest.is_over:
             newest = await _outwait(store, folder, newest, clock, what)
         attempt = newest.attempt + 1 if newest is not None else 1
@@ -222,21 +222,27 @@ class Lease:
             if await self._store.read(following, LEASE_BYTES) is not None:
                 return f"attempt {self.attempt + 1} has begun"
         joined = joined_path(self._folder)
-        if self._record.role != JOIN_ROLE and await self._store.read(joined, RUN_DOCUMENT_BYTES) is not None:
+        if self._record.role != JOIN_ROLE and await self._store.read(joined, JOINED_BYTES) is not None:
             return "the run has been joined"
         return ""
 
 
-async def newest_lease(store: RunStore, files: Iterable[StoredObject], role: str) -> StoredLease | None:
-    """Return the lease of a role's last attempt among the files of a run; None without any. Raises OutputError."""
-    named = [(found[1], entry) for entry in files if (found := _lease_in(entry)) is not None and found[0] == role]
-    if not named:
-        return None
-    attempt, entry = max(named, key=lambda pair: pair[0])
+def newest_leases(files: Iterable[StoredObject]) -> dict[str, tuple[int, StoredObject]]:
+    """Return, by role, the number of the last attempt and its lease among the files of a run."""
+    newest: dict[str, tuple[int, StoredObject]] = {}
+    for entry in files:
+        role, attempt = lease_in_name(entry.path.rpartition("/")[2]) or ("", 0)
+        if attempt and attempt > newest.get(role, (0, entry))[0]:
+            newest[role] = attempt, entry
+    return newest
+
+
+async def read_lease(store: RunStore, role: str, attempt: int, entry: StoredObject) -> StoredLease:
+    """Return a lease of a listing. Raises OutputError."""
     data, record = b"", None
     # Larger than any lease: whatever it is, its age counts all the same.
-    if entry.bytes <= LEASE_BYTES and (content := await store.read(entry.path, LEASE_BYTES)) is not None:
-        data = content.data
+    if entry.bytes <= LEASE_BYTES and (found := await store.read(entry.path, LEASE_BYTES)) is not None:
+        data = found.data
         with suppress(ValueError):
             record = decode_json(data, LeaseRecord)
     return StoredLease(entry.path, role, attempt, entry.modified_at, data, record)
@@ -247,7 +253,7 @@ async def end_lease(store: RunStore, folder: str, role: str, attempt: int | None
 
     Raises OutputError.
     """
-    newest = await newest_lease(store, await store.list(folder), role)
+    newest = await _newest(store, await store.list(folder), role)
     if newest is None or newest.is_over or attempt not in (None, newest.attempt):
         return
     record = newest.record or LeaseRecord(role, newest.attempt, "", 0, "")
@@ -263,7 +269,7 @@ async def _outwait(store: RunStore, folder: str, seen: StoredLease, clock: Clock
     began_at = clock.monotonic()
     while True:
         files, now = await list_with_time(store, folder)
-        found = await newest_lease(store, files, seen.role)
+        found = await _newest(store, files, seen.role)
         if found is not None and found.is_over:
             return found
         if found is None or (found.attempt, found.modified_at, found.data) != _mark(seen):
@@ -276,13 +282,14 @@ async def _outwait(store: RunStore, folder: str, seen: StoredLease, clock: Clock
         await clock.sleep(min(_LOOK_EVERY_S, left_s))
 
 
+async def _newest(store: RunStore, files: Iterable[StoredObject], role: str) -> StoredLease | None:
+    found = newest_leases(files).get(role)
+    return None if found is None else await read_lease(store, role, *found)
+
+
 def _mark(lease: StoredLease) -> tuple[int, datetime, bytes]:
     """Return what every renewal changes."""
     return lease.attempt, lease.modified_at, lease.data
-
-
-def _lease_in(entry: StoredObject) -> tuple[str, int] | None:
-    return lease_in_name(entry.path.rpartition("/")[2])
 
 
 def _bounded(figures: Mapping[str, int | float | str]) -> Figures:

@@ -9,7 +9,6 @@ import os
 import secrets
 import stat
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
@@ -17,7 +16,7 @@ import anyio.to_thread
 
 from crawler.errors import OutputError
 from crawler.local_files import UnfitFileError, open_folder, reason_of
-from crawler.snapshot.disk import Disk, first_names, make_folders_durably, write_file
+from crawler.snapshot.disk import Disk, first_names, make_folders_durably, modified_at, write_file
 from crawler.snapshot.layout import FRESH, parent
 from crawler.snapshot.limits import MANIFEST_BYTES
 from crawler.snapshot.object_store import Content, Listing, StoredObject
@@ -25,10 +24,10 @@ from crawler.snapshot.reader import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
 _T = TypeVar("_T")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class RunStore(Protocol):
@@ -150,7 +149,7 @@ def list_folder(root: Path, folder: str) -> Listing:
                     found.folders.append(name)
                 elif stat.S_ISREG(status.st_mode):
                     path = f"{folder}/{name}" if folder else name
-                    found.objects.append(StoredObject(path, status.st_size, _instant(status.st_mtime)))
+                    found.objects.append(StoredObject(path, status.st_size, modified_at(status)))
     except OSError as error:
         raise _unreadable(place, error) from error
     finally:
@@ -192,14 +191,6 @@ def _write_fresh(disk: Disk, path: str, data: bytes) -> str:
             disk.unlink(fresh)
         raise
     return fresh
-
-
-def _instant(seconds: float) -> datetime:
-    """Return a file's time. One that no calendar has is long ago: any program can set it."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
-        return _EPOCH
 
 
 def _unreadable(place: str, error: OSError) -> OutputError:

@@ -51,7 +51,10 @@ class Spared:
 
 
 async def clear_run(store: RunStore, folder: str) -> None:
-    """Remove all files of a joined run but the note that it is joined. Raises OutputError."""
+    """Remove all files of a joined run but the note that it is joined; of a folder, its attempts' folders, too.
+
+    Raises OutputError.
+    """
     found = await store.list_here(folder)
     await store.delete([entry.path for entry in found.objects if entry.path != joined_path(folder)])
     await store.delete([f"{folder}/{name}" for name in found.folders])

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from crawler.errors import OutputError
 from crawler.local_files import UnfitFileError, open_folder, reason_of
-from crawler.snapshot.disk import Disk, first_names, make_folders_durably, modified_at, write_file
+from crawler.snapshot.disk import Disk, first_names, make_folders_durably, modified_at, remove_tree, write_file
 from crawler.snapshot.layout import FRESH, parent
 from crawler.snapshot.limits import MANIFEST_BYTES
 from crawler.snapshot.object_store import Content, Listing, StoredObject
@@ -83,12 +83,11 @@ class FolderStore:
         return await self._on_disk(lambda disk: _create(disk, path, data))
 
     async def delete(self, paths: Sequence[str]) -> None:
-        """See `RunStore.delete`."""
+        """See `RunStore.delete`. Of a folder everything in it is removed, too."""
 
         def remove(disk: Disk) -> None:
             for path in paths:
-                if disk.has(parent(path)):
-                    disk.unlink(path)
+                remove_tree(disk, path)
 
         if paths:
             await self._on_disk(remove)

@@ -457,7 +457,7 @@ class World:
 
     async def work(self, number, lease):
         fate = self.dice.choice(["dies", "stops", "is stopped for a while", "loses its store", "gives it back"])
-        ends_at = self.clock.monotonic() + self.dice.uniform(1, 200)
+        ends_at = self.clock.monotonic() + self.dice.uniform(1, 100)
         keeping = asyncio.ensure_future(lease.keep(dict))
         while self.clock.monotonic() < ends_at and lease.is_valid() and not keeping.done():
             await self.asks(number, lease)
@@ -486,11 +486,11 @@ class World:
 
 
 @pytest.mark.looptime
-@pytest.mark.parametrize("seed", range(examples(60)))
+@pytest.mark.parametrize("seed", range(examples(24)))
 async def test_two_attempts_are_never_at_work_at_a_time(seed):
     world = World(seed)
     tasks = [asyncio.ensure_future(world.process(number)) for number in range(4)]
-    done, pending = await asyncio.wait(tasks, timeout=4000, return_when=asyncio.FIRST_EXCEPTION)
+    done, pending = await asyncio.wait(tasks, timeout=1500, return_when=asyncio.FIRST_EXCEPTION)
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
@@ -498,4 +498,4 @@ async def test_two_attempts_are_never_at_work_at_a_time(seed):
         task.result()
     assert world.most_at_once == 1
     assert world.begun == sorted(set(world.begun)), "numbers never repeat"
-    assert len(world.begun) > 10, "and the work goes on"
+    assert len(world.begun) > 5, "and the work goes on"

@@ -171,7 +171,7 @@ def pruned_id(name: str) -> str:
 
 def run_folder(key: str) -> str:
     """Return the folder of a run's files. The key may be any text: only its hash is in the name."""
-    return f"{STAGING}/run-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return f"{STAGING}/run-{hashlib.sha256(key.encode(errors='backslashreplace')).hexdigest()[:16]}"
 
 
 def is_run_folder(name: str) -> bool:

@@ -50,6 +50,7 @@ _LOOK_EVERY_S = 5.0
 
 _MOST_FIGURES = 32
 _MOST_CHARACTERS = 200
+_LARGEST = 2**63
 _BOOT_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 _Short = Annotated[str, Meta(max_length=_MOST_CHARACTERS)]
@@ -144,7 +145,7 @@ class Lease:
         if newest is not None and not newest.is_over:
             newest = await _outwait(store, folder, newest, clock, what)
         attempt = newest.attempt + 1 if newest is not None else 1
-        record = LeaseRecord(role, attempt, socket.gethostname()[:_MOST_CHARACTERS], os.getpid(), secrets.token_hex(8))
+        record = LeaseRecord(role, attempt, _short(socket.gethostname()), os.getpid(), secrets.token_hex(8))
         sent_at = boottime()
         if not await store.create(lease_path(folder, role, attempt), msgspec.json.encode(record)):
             raise OutputBusyError(f"another process has just begun with {what}; wait for it, or stop it")
@@ -292,12 +293,17 @@ def _mark(lease: StoredLease) -> tuple[int, datetime, bytes]:
     return lease.attempt, lease.modified_at, lease.data
 
 
+def _short(text: str) -> str:
+    """Return the beginning of a text, without what JSON can't have."""
+    return text[:_MOST_CHARACTERS].encode(errors="replace").decode()
+
+
 def _bounded(figures: Mapping[str, int | float | str]) -> Figures:
-    """Return the figures as they may be stored: no text without end, no number that JSON doesn't have."""
+    """Return the figures as they may be stored: no long text, no number that JSON or a reader doesn't have."""
     kept: Figures = {}
     for name, value in islice(figures.items(), _MOST_FIGURES):
         if isinstance(value, str):
-            kept[name[:_MOST_CHARACTERS]] = value[:_MOST_CHARACTERS]
-        elif math.isfinite(value):
-            kept[name[:_MOST_CHARACTERS]] = value
+            kept[_short(name)] = _short(value)
+        elif abs(value) < _LARGEST:
+            kept[_short(name)] = value
     return kept

@@ -59,7 +59,7 @@ class RunStore(Protocol):
 
 
 class FolderStore:
-    """See `RunStore`. The files of a local output; each call has its own worker thread.
+    """See `RunStore`. The files of a local output; each call runs in a worker thread.
 
     Only the calls that write need the folder to be one of this user. Modes are those of `umask`, see `Disk`.
     """

@@ -251,6 +251,7 @@ async def test_link_is_made_once(tmp_path):
 def test_names_of_a_runs_files():
     assert run_folder("a") == "_staging/run-ca978112ca1bbdca", "half of what `printf a | sha256sum` shows"
     assert run_folder("a key/with ../ anything\n") != run_folder("another")
+    assert run_folder("not UTF-8: \udcff") != run_folder("not UTF-8: \udcfe")
     assert is_run_folder(FOLDER.removeprefix("_staging/"))
     assert not any(map(is_run_folder, ("run-", "run-xyz", "run-00000000000000000", NEW, "prune-" + NEW, "")))
     assert lease_path(FOLDER, shard_role(7), 1) == f"{FOLDER}/s00007-a001.lease"

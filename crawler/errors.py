@@ -161,6 +161,10 @@ class OutputBusyError(OutputError):
     exit_code = ExitCode.OUTPUT_BUSY
 
 
+class LeaseLostError(OutputBusyError):
+    """This process may go on with its part of a run no longer: its lease was not renewed in time, or another has it."""
+
+
 def unwrap_group(error: BaseException) -> BaseException:
     """Return the first error inside a group of errors, through nested groups; any other error as it is."""
     while isinstance(error, BaseExceptionGroup):

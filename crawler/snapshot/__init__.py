@@ -5,6 +5,7 @@ the rows of lists, `rows/ended_rows` those of the scopes that have ended: they g
 `staging` writes the last files and makes the `manifest`'s entries, from which readers start. Then read
 `folder/destination` and `folder/commit`: the order of its steps makes a crash harmless. `folder/resume` takes over what
 the journal of a killed crawl has. `bucket/destination` and `bucket/latest` do without a rename, a lock and a resume.
+`shards` has the files by which the processes of a run agree.
 `ledger` has the outcome of each scope, `layout` every path. Only `disk` writes to the local disk, only `object_store`
 to buckets. `reader`, `verify` and `retention` work on committed snapshots; `lake` makes lake tables of them.
 """

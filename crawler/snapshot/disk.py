@@ -13,6 +13,7 @@ import hashlib
 import os
 import stat
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _UPDATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LINKED = (errno.ELOOP, errno.ENOTDIR)
 _NO_MODES = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -139,6 +141,25 @@ class Disk:
             self._folder(parent(destination)) as folder,
         ):
             os.rename(_name(source), _name(destination), src_dir_fd=source_folder, dst_dir_fd=folder)
+
+    def link(self, source: str, destination: str) -> bool:
+        """Give a file a second name; False if that name exists already."""
+        with (
+            self._translate_errors("link", source, onto=destination),
+            self._folder(parent(source)) as source_folder,
+            self._folder(parent(destination)) as folder,
+        ):
+            try:
+                os.link(
+                    _name(source),
+                    _name(destination),
+                    src_dir_fd=source_folder,
+                    dst_dir_fd=folder,
+                    follow_symlinks=False,
+                )
+            except FileExistsError:
+                return False
+        return True
 
     def unlink(self, path: str) -> None:
         """Remove a file, or a link itself, if it exists."""
@@ -277,6 +298,14 @@ def _check_own_file(fd: int) -> None:
         raise UnfitFileError(f"is {kind}, not a regular file")
     if found.st_nlink != 1:
         raise OSError(errno.EMLINK, "it is a hard link")
+
+
+def modified_at(status: os.stat_result) -> datetime:
+    """Return when a file was written. A time that no calendar has is long ago: any program can set it."""
+    try:
+        return datetime.fromtimestamp(status.st_mtime, UTC)
+    except (OverflowError, ValueError, OSError):
+        return NO_TIME
 
 
 def make_folders(disk: Disk, path: str) -> list[str]:

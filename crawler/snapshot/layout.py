@@ -6,6 +6,7 @@ account IDs are digits, regions and tables are the catalog's. So no response or 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -23,6 +24,13 @@ STAGING = "_staging"
 LOCK = f"{STAGING}/lock"
 LAKE_LOCK = f"{STAGING}/lake-lock"
 LATEST = f"{SNAPSHOTS}/LATEST"
+# The beginning of a temporary name, of which nothing is left when its file is whole or its object was copied.
+FRESH = "new-"
+PLAN_ROLE = "plan"
+JOIN_ROLE = "join"
+# An attempt has three hex digits in the names of parts, a shard five; a shard's role has five decimal digits.
+MOST_ATTEMPTS = 0xFFF
+MOST_SHARDS = 100_000
 _PRUNE = "prune-"
 
 _TABLE = re.compile(r"[a-z][a-z0-9_]{0,99}")
@@ -31,6 +39,11 @@ _SNAPSHOT_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}")
 FUTURE = timedelta(hours=1)
 _IN_PATH = re.compile(r"/snapshot=([0-9]{8}T[0-9]{6}Z-[0-9a-f]{4})/")
 _PART = re.compile(r"part-([0-9]{5}|[1-9][0-9]{5,8})(?:-[0-9a-f]{8})?\.parquet")
+_RUN = re.compile(r"run-[0-9a-f]{16}")
+_SHARD = re.compile(r"s([0-9]{5})")
+_ROLE = re.compile(rf"{PLAN_ROLE}|{JOIN_ROLE}|{_SHARD.pattern}")
+_LEASE = re.compile(r"([a-z0-9]{1,16})-a([0-9]{3}|[1-9][0-9]{3})\.lease")
+_REPORT = re.compile(rf"{_SHARD.pattern}\.report\.json")
 _SCOPE_PART = re.compile(r"account=([^/]+)/region=([^/]+)/part-(?:0|[1-9][0-9]{0,8})\.parquet")
 
 
@@ -156,9 +169,93 @@ def pruned_id(name: str) -> str:
     return snapshot_id if name.startswith(_PRUNE) and is_snapshot_id(snapshot_id) else ""
 
 
+def run_folder(key: str) -> str:
+    """Return the folder of a run's files. The key may be any text: only its hash is in the name."""
+    return f"{STAGING}/run-{hashlib.sha256(key.encode(errors='backslashreplace')).hexdigest()[:16]}"
+
+
+def is_run_folder(name: str) -> bool:
+    """Return whether a name in the staging folder is that of a run's folder."""
+    return _RUN.fullmatch(name) is not None
+
+
+def run_folder_of(path: str) -> str:
+    """Return the folder of the run to which a file below the staging folder belongs; "" for other files."""
+    name = path.removeprefix(f"{STAGING}/").partition("/")[0] if path.startswith(f"{STAGING}/") else ""
+    return f"{STAGING}/{name}" if is_run_folder(name) and path != f"{STAGING}/{name}" else ""
+
+
+def plan_path(folder: str) -> str:
+    """Return the path of a run's plan, which is created and never changed."""
+    return f"{folder}/plan.json"
+
+
+def joined_path(folder: str) -> str:
+    """Return the path of what became of a run, which is created after its commit."""
+    return f"{folder}/joined.json"
+
+
+def shard_role(shard: int) -> str:
+    """Return the role of a shard's attempts, such as `s00007`. Raises OutputError for a number that no shard has."""
+    return _checked(_SHARD, "shard", f"s{shard:05}")
+
+
+def shard_in_role(role: str) -> int:
+    """Return the shard of a role; -1 for the roles of the plan and of the join."""
+    found = _SHARD.fullmatch(role)
+    return int(found[1]) if found else -1
+
+
+def report_path(folder: str, shard: int) -> str:
+    """Return the path of a shard's report, which is created and never changed. Raises OutputError."""
+    return f"{folder}/{shard_role(shard)}.report.json"
+
+
+def report_in_name(name: str) -> int:
+    """Return the shard whose report has this name in its run's folder; -1 for other files."""
+    found = _REPORT.fullmatch(name)
+    return int(found[1]) if found else -1
+
+
+def lease_path(folder: str, role: str, attempt: int) -> str:
+    """Return the path of the lease of a role's attempt, counted from 1. Raises OutputError."""
+    return f"{folder}/{_checked(_ROLE, 'role', role)}-{_attempt(attempt)}.lease"
+
+
+def lease_in_name(name: str) -> tuple[str, int] | None:
+    """Return the role and the attempt whose lease has this name in its run's folder; None for other files."""
+    found = _LEASE.fullmatch(name)
+    if found is None or _ROLE.fullmatch(found[1]) is None or not 0 < int(found[2]) <= MOST_ATTEMPTS:
+        return None
+    return found[1], int(found[2])
+
+
+def attempt_folder(folder: str, shard: int, attempt: int) -> str:
+    """Return the folder in which an attempt has its rows, rooted like an output. For local outputs only."""
+    return f"{folder}/{shard_role(shard)}-{_attempt(attempt)}"
+
+
+def attempt_ledger_path(folder: str, shard: int, attempt: int) -> str:
+    """Return the path of the ledger of an attempt in a bucket. Raises OutputError."""
+    return f"{attempt_folder(folder, shard, attempt)}.scopes.parquet"
+
+
+def attempt_digits(shard: int, attempt: int) -> str:
+    """Return the eight hex digits in the names of an attempt's parts, see `part_path`. Raises OutputError."""
+    shard_role(shard)
+    _attempt(attempt)
+    return f"{shard:05x}{attempt:03x}"
+
+
 def parent(path: str) -> str:
     """Return the folder of a path; `""` is the root."""
     return path.rpartition("/")[0]
+
+
+def _attempt(attempt: int) -> str:
+    if not 0 < attempt <= MOST_ATTEMPTS:
+        raise OutputError(f"an attempt has the number 1 to {MOST_ATTEMPTS:,}, not {attempt:,}")
+    return f"a{attempt:03}"
 
 
 @lru_cache(1024)

@@ -18,6 +18,10 @@ LINE_BYTES = 1024
 # Of a file without a bound of its own.
 SMALL_BYTES = 1024 * 1024
 MANIFEST_BYTES = 1024 * 1024 * 1024
+# The plan of a run of 20,000 accounts has about 100 MB.
+PLAN_BYTES = 512 * 1024 * 1024
+JOINED_BYTES = 64 * 1024
+LEASE_BYTES = 64 * 1024
 # A ledger is read in batches: these bound the time, and the size of a row group the memory.
 LEDGER_BYTES = 4 * 1024 * 1024 * 1024
 LEDGER_ROWS = 100_000_000

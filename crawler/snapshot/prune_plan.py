@@ -11,6 +11,7 @@ from crawler.snapshot.layout import STAGING, is_snapshot_id, manifest_path, stag
 from crawler.snapshot.manifest import is_unpublished_part
 from crawler.snapshot.reader import list_snapshots, read_manifest, storage_of
 from crawler.snapshot.retention import KeepRules, keep
+from crawler.snapshot.shards.cleaning import spared_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -111,13 +112,18 @@ def _tables_of(root: OutputLocation, snapshot_ids: Iterable[str]) -> list[str]:
 
 
 def _dead_crawls(root: OutputLocation, now: datetime) -> list[str]:
-    """Return the IDs of old staged snapshots that aren't committed. A committed one will be promoted. Folders only."""
+    """Return the IDs of old staged snapshots that aren't committed, nor of a run that goes on. Folders only.
+
+    A committed one will be promoted.
+    """
     if not isinstance(root, Path):
         return []
+    spared, _ = spared_in(root, now)
     return [
         name
         for name in sorted(filter(is_snapshot_id, storage_of(root).names(STAGING)))
         if now - started_at(name) >= UNFINISHED_FOR
+        and name not in spared
         and not (root / staged(name, manifest_path(name))).exists()
         and not (root / manifest_path(name)).exists()
     ]

@@ -79,6 +79,12 @@ class RecordingDisk(Disk):
         super().rename(source, destination)
         self.records.append(("step", Step("rename", source, destination)))
 
+    def link(self, source, destination):
+        made = super().link(source, destination)
+        if made:
+            self.records.append(("step", Step("link", source, destination)))
+        return made
+
     def unlink(self, path):
         if self.has(path):
             super().unlink(path)
@@ -138,7 +144,7 @@ def _make_sure(number: int, steps: Sequence[Step], sure: list[bool]) -> None:
         before = steps[earlier]
         if step.kind == "rmdir":
             needed = before.kind in ("unlink", "rmdir") and before.path.startswith(f"{step.path}/")
-        elif step.kind == "rename":
+        elif step.kind in ("rename", "link"):
             needed = step.path in (before.path, before.to)
         else:
             needed = before.path == step.path
@@ -198,6 +204,8 @@ def replay(base: Path, to: Path, loss: Loss, lost: set[int], cut: Callable[[int,
                 path.rmdir()
             case "rename" if path.exists() and (to / step.to).parent.is_dir():
                 _move(path, to / step.to)
+            case "link" if path.exists() and (to / step.to).parent.is_dir() and not (to / step.to).exists():
+                os.link(path, to / step.to)
     return to
 
 

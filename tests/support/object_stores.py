@@ -266,6 +266,9 @@ class FakeStore:
         page, rest = rows[start : start + 7], rows[start + 7 :]
         more = f"<NextContinuationToken>{start + 7}</NextContinuationToken>" if rest else ""
         truncated = f"<IsTruncated>{'true' if rest else 'false'}</IsTruncated>"
+        rests = [key[len(prefix) :] for key in self.objects if key.startswith(prefix) and delimiter and not start]
+        names = sorted({rest.partition(delimiter)[0] for rest in rests if delimiter in rest})
+        page += [f"<CommonPrefixes><Prefix>{escape(f'{prefix}{name}/')}</Prefix></CommonPrefixes>" for name in names]
         return web.Response(text=f"<ListBucketResult>{truncated}{more}{''.join(page)}</ListBucketResult>")
 
 

@@ -96,6 +96,10 @@ class FaultyDisk(Disk):
         self._step("rename", f"{source} -> {destination}")
         super().rename(source, destination)
 
+    def link(self, source, destination):
+        self._step("link", f"{source} -> {destination}")
+        return super().link(source, destination)
+
     def unlink(self, path):
         self._step("unlink", path)
         super().unlink(path)

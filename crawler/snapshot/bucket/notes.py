@@ -21,10 +21,12 @@ from crawler.snapshot.layout import (
     manifest_path,
     parent,
     pruned_id,
+    run_folder_of,
     staged,
     table_folder,
 )
 from crawler.snapshot.limits import TABLES, TEXT_CHARACTERS, decode_json
+from crawler.snapshot.shards.cleaning import clean_up_runs
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -54,13 +56,15 @@ async def clean_up_others(bucket: ObjectStore, now: datetime) -> list[str]:
     """Finish the snapshots that have a note, and return the IDs of those that were committed. Raises OutputError.
 
     LATEST moves to a committed one. Files and multipart uploads that were left a day ago or earlier without a commit
-    are removed.
+    are removed. Those of a run are left together, a day after its last one.
     """
     completed = []
     await abort_uploads_before(bucket, now - _ABANDONED_AFTER)
-    for entry in await bucket.list(STAGING):
+    staging = await bucket.list(STAGING)
+    spared = await clean_up_runs(bucket, staging, now)
+    for entry in staging:
         snapshot_id = entry.path.removeprefix(f"{STAGING}/")
-        if pruned_id(snapshot_id):
+        if pruned_id(snapshot_id) or run_folder_of(entry.path):
             continue
         if not is_snapshot_id(snapshot_id):
             if now - entry.modified_at > _ABANDONED_AFTER:
@@ -77,7 +81,7 @@ async def clean_up_others(bucket: ObjectStore, now: datetime) -> list[str]:
             if manifest.can_be_latest:
                 await advance_latest(bucket, snapshot_id, manifest.replaced_latest or "")
             completed.append(snapshot_id)
-        elif now - entry.modified_at > _ABANDONED_AFTER:
+        elif now - entry.modified_at > _ABANDONED_AFTER and snapshot_id not in spared:
             await _sweep(bucket, snapshot_id, entry.path)
         else:
             continue

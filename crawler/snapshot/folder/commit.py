@@ -29,6 +29,8 @@ from crawler.snapshot.layout import (
 from crawler.snapshot.limits import LINE_BYTES, MANIFEST_BYTES
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from crawler.snapshot.disk import Disk
     from crawler.snapshot.manifest import Manifest, PartFile
 
@@ -87,14 +89,14 @@ def promote(disk: Disk, manifest: Manifest) -> None:
         remove_tree(disk, staged(snapshot_id))
 
 
-def recover(disk: Disk) -> list[str]:
+def recover(disk: Disk, spared: Container[str] = ()) -> list[str]:
     """Complete the committed snapshots under `_staging`, oldest first, and remove the others. Return the completed IDs.
 
-    Names that aren't snapshot IDs are left alone. Raises OutputError.
+    Names that aren't snapshot IDs are left alone, and IDs that are `spared`. Raises OutputError.
     """
     completed = complete_committed(disk)
     for name in disk.names(STAGING):
-        if is_snapshot_id(name):
+        if is_snapshot_id(name) and name not in spared:
             remove_tree(disk, staged(name))
     return completed
 

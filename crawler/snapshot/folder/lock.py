@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputBusyError, OutputError
-from crawler.snapshot.disk import make_folders_durably
+from crawler.snapshot.disk import NO_TIME, make_folders_durably, modified_at
 from crawler.snapshot.layout import LOCK, STAGING
 
 if TYPE_CHECKING:
@@ -54,6 +54,15 @@ class OutputLock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def locked_at(disk: Disk) -> datetime:
+    """Return when the output was locked, by the clock with which its file system stamps files. Raises OutputError.
+
+    It may differ from this machine's clock, or from the service's time.
+    """
+    found = disk.stat(LOCK)
+    return modified_at(found) if found is not None else NO_TIME
 
 
 def _note_holder(fd: int, now: datetime) -> None:

@@ -17,7 +17,7 @@ from crawler.errors import OutputError
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.disk import Disk, check_depth, make_folders_durably, remove_tree
 from crawler.snapshot.folder.commit import complete_committed
-from crawler.snapshot.folder.lock import OutputLock
+from crawler.snapshot.folder.lock import OutputLock, locked_at
 from crawler.snapshot.folder.preflight import sweep_probes
 from crawler.snapshot.lake.turns import turn_of_prune
 from crawler.snapshot.layout import (
@@ -34,6 +34,7 @@ from crawler.snapshot.layout import (
 from crawler.snapshot.limits import MANIFEST_BYTES
 from crawler.snapshot.prune_plan import expire_from, plan_prune
 from crawler.snapshot.reader import read_manifest
+from crawler.snapshot.shards.cleaning import clean_up_run_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +67,7 @@ def prune(
     disk = disk or Disk(root, umask)
     with _locked(disk, now), turn_of_prune(disk, has_lakes=bool(lakes)):
         sweep_probes(disk, now)
+        clean_up_run_folders(disk, locked_at(disk))
         stuck = finish_removals(disk)
         complete_committed(disk, stuck)
         plan = replace(plan_prune(root, rules, now, lakes), stuck=stuck)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 from crawler.errors import ConfigError, OutputError
 from crawler.snapshot.disk import make_folders
 from crawler.snapshot.folder.commit import check_latest, complete_committed, recover
-from crawler.snapshot.folder.lock import OutputLock
+from crawler.snapshot.folder.lock import OutputLock, locked_at
 from crawler.snapshot.folder.preflight import sweep_probes
 from crawler.snapshot.folder.prune import finish_removals
 from crawler.snapshot.folder.resume import newest_unfinished
 from crawler.snapshot.layout import SNAPSHOTS, STAGING, id_after, is_snapshot_id, staged
+from crawler.snapshot.shards.cleaning import clean_up_run_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ def acquire_for_new(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple
     """
 
     def prepare(disk: Disk) -> tuple[str, list[str]]:
-        recovered = recover(disk)
+        recovered = recover(disk, clean_up_run_folders(disk, locked_at(disk)))
         newest = _newest_id(disk, snapshot_id)
         make_folders(disk, staged(newest))
         return newest, recovered

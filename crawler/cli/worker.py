@@ -61,11 +61,9 @@ class ProgressLines:
     """Writes how far an attempt at a shard is: every second for a launcher, else every minute into the log.
 
     For a launcher, each line has the accounts whose scopes have moved since the line before, and no log level hides it.
-    Set `attempt` as soon as it is known.
     """
 
     def __init__(self, monitor: CrawlMonitor, shard: int, clock: Clock) -> None:
-        self.attempt = 0
         self._monitor = monitor
         self._shard = shard
         self._clock = clock
@@ -98,7 +96,7 @@ class ProgressLines:
 
     def write(self) -> None:
         """Write one line."""
-        values = {"shard": self._shard, "attempt": self.attempt, **self._figures()}
+        values = {"shard": self._shard, "attempt": self._monitor.attempt, **self._figures()}
         if process.parent is None:
             import structlog
 

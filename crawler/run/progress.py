@@ -49,7 +49,7 @@ class CrawlMonitor:
     `time_left_s` is the scheduler's estimate; 0 before the lists begin. `committed_id` is the snapshot's ID from its
     commit on. `result` is the result of the crawl from the moment on at which nothing can change it any more: the
     snapshot is committed, and a lake's tables are at it. `on_result` is called then. `shards` is None for a crawl of
-    one process.
+    one process. `attempt` is the number of this process's attempt at a shard, once it has begun.
     """
 
     progress: CrawlProgress = field(default_factory=CrawlProgress)
@@ -62,6 +62,7 @@ class CrawlMonitor:
     on_stuck: Callable[[], object] = lambda: None
     time_left_s: Callable[[], float] = lambda: 0.0
     shards: ShardsProgress | None = None
+    attempt: int = 0
 
     def finish(self, result: CrawlResult) -> CrawlResult:
         """Note the result, which can't change any more, and return it."""

@@ -202,10 +202,9 @@ async def test_a_launcher_gets_a_line_each_second_with_the_accounts_that_moved(m
     logs.configure("json", "error", sys.stderr)
     monitor, clock = CrawlMonitor(time_left_s=lambda: 12.4), Ticks()
     done = monitor.progress.done_by_account
-    lines = ProgressLines(monitor, 3, clock)
-    async with lines.running():
+    async with ProgressLines(monitor, 3, clock).running():
         await clock.tick()
-        lines.attempt = 2
+        monitor.attempt = 2
         done.update({"1": 4, "2": 1})
         await clock.tick()
         done["2"] += 2

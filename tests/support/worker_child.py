@@ -19,17 +19,15 @@ from crawler.run.progress import CrawlMonitor
 async def main(total: int, way: str) -> None:
     say_json({"event": "ready", "pid": os.getpid()})
     async for shard in shard_numbers(total):
-        monitor = CrawlMonitor()
-        lines = ProgressLines(monitor, shard, SystemClock())
-        lines.attempt = 7
-        async with lines.running():
+        monitor = CrawlMonitor(attempt=7)
+        async with ProgressLines(monitor, shard, SystemClock()).running():
             monitor.progress.scopes, monitor.progress.rows = 5, 50
             monitor.progress.scopes_done = 5
             monitor.progress.done_by_account["1000000000000001"] += 5
             monitor.requests.requests = 8
             if way == "never":
                 await anyio.sleep_forever()
-        say_shard_ended(shard, lines.attempt, 0)
+        say_shard_ended(shard, monitor.attempt, 0)
 
 
 prepare_streams()

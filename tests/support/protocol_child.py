@@ -76,6 +76,12 @@ def act(action):
             if name == "hang":
                 progress(scopes_done=2)
             wait()
+        case "polite":  # notes how it is ended
+            signal.signal(signal.SIGTERM, lambda *_: (folder / "terminated").touch())
+            done()
+            sys.stdin.buffer.read()
+            (folder / "left").touch()
+            sys.exit()
         case "steps":  # writes progress for each new text in the file
             seen = ""
             while seen != "end":

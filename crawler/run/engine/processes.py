@@ -137,9 +137,10 @@ class ProcessLauncher:
         """See `Launcher.stop`."""
         with anyio.CancelScope(shield=True):
             self._events.close()  # children that still write don't wait for a reader
-            for worker in list(self._workers):
-                worker.close_stdin()
-                worker.terminate()
+            for worker in self._workers:
+                worker.close_stdin()  # which ends a worker without a shard
+                if worker.is_busy:
+                    worker.terminate()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._kill_late)
                 while self._workers:

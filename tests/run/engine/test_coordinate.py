@@ -342,6 +342,13 @@ def test_a_cancelled_run_ends_its_children(run, uvloop):
 
 
 @both_loops
+def test_a_child_without_a_shard_ends_by_itself(run, uvloop):
+    assert run.start(run.script("polite"), uvloop=uvloop) == {}
+    assert (run.folder / "left").exists()
+    assert not (run.folder / "terminated").exists()
+
+
+@both_loops
 def test_children_that_ignore_the_signal_are_killed_after_the_grace_period(run, uvloop):
     grace = FakeClock()
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Annotated, Any
+from typing import Annotated
 
 import anyio
 import msgspec
@@ -129,7 +129,7 @@ class _Coordinator:
         self._lost: dict[int, LostShard] = {}
         self._sum = _Sum(monitor)
         self._log_lines: Counter[int] = Counter()
-        self._log = structlog.get_logger()
+        self._log = structlog.get_logger().bind(snapshot_id=monitor.snapshot_id)
 
     async def run(self) -> dict[int, LostShard]:
         """Run all shards and return the lost ones."""
@@ -187,9 +187,7 @@ class _Coordinator:
                 self._log.warning("log_lines_left_out", shard=event.shard, logged=_MOST_LOG_LINES)
             return
         attempt = self._attempts.get(event.shard)
-        place: dict[str, Any] = {"snapshot_id": self._monitor.snapshot_id, "shard": event.shard}
-        if attempt is not None:
-            place["attempt"] = attempt.number
+        place = {"shard": event.shard} if attempt is None else {"shard": event.shard, "attempt": attempt.number}
         own = {name: value for name, value in event.values.items() if name not in _NOT_REPEATED}
         level = event.values.get("level")
         log = getattr(self._log, level if level in _LEVELS else "info")

@@ -224,6 +224,7 @@ def test_a_shard_that_dies_three_times_is_lost_and_the_others_are_not(run):
     assert (run.monitor.shards.done, run.monitor.shards.lost) == (31, {0})
     assert run.monitor.progress.scopes_done == 10
     assert [line["level"] for line in run.lines("shard_lost")] == ["error"]
+    assert {line["snapshot_id"] for line in run.lines()} == {"20261130T020000Z-7f3a"}
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,9 @@ from crawler.cli.live import live_display
 from crawler.run.engine.coordinate import run_shards
 from crawler.run.engine.processes import ProcessLauncher
 from crawler.run.progress import CrawlMonitor
+from crawler.telemetry import logs
+
+logs.configure("console", "warning")
 
 async def main():
     monitor = CrawlMonitor()
@@ -85,6 +88,26 @@ async def main():
 
 anyio.run(main)
 """
+
+
+def screen_after(written):
+    """The text on a terminal after what was written to it: characters, line ends, one line up, a line erased."""
+    rows, row, column = [""], 0, 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", written):
+        match part:
+            case "\r":
+                column = 0
+            case "\n":
+                row, column = row + 1, 0
+                rows += [""] * (row == len(rows))
+            case "\x1b[1A":
+                row = max(0, row - 1)
+            case "\x1b[2K":
+                rows[row] = ""
+            case _ if not part.startswith("\x1b"):
+                rows[row] = rows[row][:column].ljust(column) + part + rows[row][column + len(part) :]
+                column += len(part)
+    return "\n".join(rows)
 
 
 @pytest.mark.parametrize("width", [60, 120])
@@ -108,4 +131,6 @@ def test_the_display_on_a_terminal_shows_the_shards_and_leaves_nothing(tmp_path,
     assert "2 workers · 3 of 4 shards done · restarted 0 · lost 2" in " ".join(text.split())
     assert "30/40 scopes" in text
     assert max(len(line) for line in re.split(r"[\r\n]+", text)) <= width
-    assert written.rstrip().endswith((b"\x1b[2K", b"\x1b[?25h")), "the display is removed"
+    left = " ".join(screen_after(written.decode()).split())
+    assert (left.count("shard_died"), left.count("shard_lost")) == (4, 1), "lines of the log stay"
+    assert not re.search("workers|scopes", left), "and nothing else"

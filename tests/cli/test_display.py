@@ -118,7 +118,8 @@ def test_the_display_on_a_terminal_shows_the_shards_and_leaves_nothing(tmp_path,
     termios.tcsetwinsize(terminal, (30, width))
     child = ROOT / "tests" / "support" / "protocol_child.py"
     command = [sys.executable, "-c", SCRIPT, str(child), str(tmp_path)]
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environ = {**own, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
     running = subprocess.Popen(command, stderr=terminal, stdout=subprocess.DEVNULL, env=environ)
     os.close(terminal)
     written = b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,11 @@ from rich.text import Text
 from crawler.cli.render import duration_text, safe
 
 if TYPE_CHECKING:
-    from crawler.run.progress import CrawlMonitor
+    from crawler.run.progress import CrawlMonitor, ShardsProgress
 
 _REFRESHES_PER_S = 8
 _MAX_ACCOUNTS = 8
+_MAX_SHARDS = 8
 
 
 @asynccontextmanager
@@ -43,7 +44,10 @@ async def live_display(monitor: CrawlMonitor) -> AsyncIterator[None]:
 
 
 def view(monitor: CrawlMonitor, elapsed_s: float) -> Group:
-    """Return the display after `elapsed_s` seconds: one bar per account, and a line of figures."""
+    """Return the display after `elapsed_s` seconds: one bar per account, and a line of figures.
+
+    A crawl by several processes has one more line, about its shards.
+    """
     progress = monitor.progress
     grid = Table.grid(padding=(0, 2))
     grid.add_column()
@@ -55,7 +59,8 @@ def view(monitor: CrawlMonitor, elapsed_s: float) -> Group:
         grid.add_row(safe(account), ProgressBar(total, done, width=30), f"{done}/{total} scopes")
     if len(accounts) > _MAX_ACCOUNTS:
         grid.add_row(f"and {len(accounts) - _MAX_ACCOUNTS} more", "", "")
-    return Group(_headline(monitor), grid, _figures(monitor, elapsed_s))
+    shards = [] if monitor.shards is None else [_shards(monitor.shards)]
+    return Group(_headline(monitor), grid, *shards, _figures(monitor, elapsed_s))
 
 
 def _headline(monitor: CrawlMonitor) -> Text:
@@ -66,7 +71,25 @@ def _headline(monitor: CrawlMonitor) -> Text:
     line.append(f" · {progress.rows:,} rows", "bold")
     if progress.not_complete:
         line.append(f" · {progress.not_complete} not complete", "yellow")
-    return line.append(f" · {progress.table}", "dim")
+    return line.append(f" · {progress.table}", "dim") if progress.table else line
+
+
+def _shards(shards: ShardsProgress) -> Text:
+    places = shards.places()
+    line = Text(f"{places} worker{'' if places == 1 else 's'} · {shards.done} of {shards.total} shards done", "dim")
+    if shards.running:
+        line.append(f" · at work on {_numbers(shards.running)}", "dim")
+    if shards.restarted:
+        line.append(f" · restarted {_numbers(shards.restarted)}", "yellow")
+    if shards.lost:
+        line.append(f" · lost {_numbers(shards.lost)}", "red")
+    return line
+
+
+def _numbers(shards: Collection[int]) -> str:
+    shown = [str(shard) for shard in sorted(shards)[:_MAX_SHARDS]]
+    more = [f"{len(shards) - _MAX_SHARDS} more"] if len(shards) > _MAX_SHARDS else []
+    return ", ".join([*shown, *more])
 
 
 def _figures(monitor: CrawlMonitor, elapsed_s: float) -> Text:

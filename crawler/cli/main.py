@@ -66,6 +66,7 @@ def whole_command() -> click.Group:
 def main() -> NoReturn:
     """Run the command that this process's arguments name, and exit."""
     prepare_streams()
+    process.end_with_parent()
     process.begin()
     common = CommonOptions(log_format=asked_log_format(sys.argv[1:]))
     if isinstance(sys.stderr, TextStream):

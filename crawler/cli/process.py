@@ -5,14 +5,18 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from crawler.errors import ExitCode
+from crawler.run.engine.base import PARENT_VARIABLE
+
 if TYPE_CHECKING:
     from crawler.client.proxies import ProxyRule
 
-_PR_SET_DUMPABLE = 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _M_ARENA_MAX, _M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD = -8, -3, -1
 _ARENAS = 2
 
@@ -23,6 +27,9 @@ _TRIM_BYTES = 128 * 1024
 
 # The proxies of the environment by the names of their variables, which `begin` has removed.
 set_aside: dict[str, str] = {}
+
+# The process ID of the launcher, in a child of one.
+parent: int | None = None
 
 
 def keep_memory_private() -> None:
@@ -85,3 +92,29 @@ def keep_memory_compact() -> None:
     ):
         if name not in os.environ:
             set_option(option, value)
+
+
+def end_with_parent() -> None:
+    """In a child of a launcher, end when the launcher ends, and leave the terminal's signals to it.
+
+    `PARENT_VARIABLE` of the environment names the launcher; without it nothing happens. Programs that this process
+    starts don't inherit it. Call it before all else: from then on a SIGKILL of the launcher ends this process, too.
+    """
+    global parent
+    named = os.environ.pop(PARENT_VARIABLE, "")
+    if not named:
+        return
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if named != str(os.getppid()):  # it has ended already
+        os._exit(ExitCode.TERMINATED)
+    parent = os.getppid()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def has_lost_parent() -> bool:
+    """Return whether the launcher has ended; False in a process that no launcher has started."""
+    return parent is not None and parent != os.getppid()

@@ -12,6 +12,7 @@ from math import inf
 from types import FrameType
 from typing import TypeVar
 
+from crawler.cli import process
 from crawler.cli.exit_state import ExitState, Interrupted
 from crawler.errors import ExitCode, unwrap_group
 
@@ -25,7 +26,12 @@ _END_S = 15.0
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
-    """Return the signals that end a command. SIGHUP isn't one if the process was started to ignore it (nohup)."""
+    """Return the signals that end a command. SIGHUP isn't one if the process was started to ignore it (nohup).
+
+    A launcher ends its children by SIGTERM alone, after the terminal's signals have reached all processes of the group.
+    """
+    if process.parent is not None:
+        return (signal.SIGTERM,)
     found = [signal.SIGINT, signal.SIGTERM]
     return (*found, signal.SIGHUP) if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN else tuple(found)
 

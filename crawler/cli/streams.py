@@ -38,7 +38,7 @@ class Descriptor(io.RawIOBase):
 
     def __init__(self, fd: int, patience_s: float | None = None) -> None:
         self._fd = fd
-        self._patience_s = patience_s if patience_s is not None and _is_pipe(fd) else None
+        self._patience_s = patience_s if patience_s is not None and is_pipe(fd) else None
         self.failure: OSError | None = None
         self.is_result = False
 
@@ -83,7 +83,8 @@ class Descriptor(io.RawIOBase):
             raise TimeoutError(errno.ETIMEDOUT, "its reader does not read")
 
 
-def _is_pipe(fd: int) -> bool:
+def is_pipe(fd: int) -> bool:
+    """Return whether a descriptor is a pipe or a socket."""
     with suppress(OSError):
         mode = os.fstat(fd).st_mode
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)

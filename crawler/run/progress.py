@@ -27,13 +27,29 @@ class CrawlProgress:
 
 
 @dataclass(slots=True)
+class ShardsProgress:
+    """The shards of a crawl that several processes share. `places`: the number of attempts that run at once, at most.
+
+    `running`: shard → number of its attempt. `restarted`: those that had to begin anew. `lost`: those given up.
+    """
+
+    total: int
+    done: int
+    places: Callable[[], int]
+    running: dict[int, int] = field(default_factory=dict)
+    restarted: set[int] = field(default_factory=set)
+    lost: set[int] = field(default_factory=set)
+
+
+@dataclass(slots=True)
 class CrawlMonitor:
     """The state of one crawl, which the crawl updates and a display reads.
 
     `on_stuck` is called before a crawl without progress is cancelled, since the cancellation may hang, too.
     `time_left_s` is the scheduler's estimate; 0 before the lists begin. `committed_id` is the snapshot's ID from its
     commit on. `result` is the result of the crawl from the moment on at which nothing can change it any more: the
-    snapshot is committed, and a lake's tables are at it. `on_result` is called then.
+    snapshot is committed, and a lake's tables are at it. `on_result` is called then. `shards` is None for a crawl of
+    one process. `attempt` is the number of this process's attempt at a shard, once it has begun.
     """
 
     progress: CrawlProgress = field(default_factory=CrawlProgress)
@@ -45,6 +61,8 @@ class CrawlMonitor:
     on_result: Callable[[CrawlResult], object] = lambda _: None
     on_stuck: Callable[[], object] = lambda: None
     time_left_s: Callable[[], float] = lambda: 0.0
+    shards: ShardsProgress | None = None
+    attempt: int = 0
 
     def finish(self, result: CrawlResult) -> CrawlResult:
         """Note the result, which can't change any more, and return it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from crawler.text import escape_control
 
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
+class _CurrentStderr:
+    """stderr as it is at the time of a write: a live display stands in for it, and prints lines above itself."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def configure(style: str, level: str, stream: TextIO | None = None, secrets: LiteralSecrets | None = None) -> None:
     """Set up logging for the process. `style`: json or console; `level`: a key of `LEVELS`.
 
@@ -29,11 +39,12 @@ def configure(style: str, level: str, stream: TextIO | None = None, secrets: Lit
 
     logging.root.handlers[:] = [logging.NullHandler()]
     logging.lastResort = None
-    stream = stream or sys.stderr
+    has_colors = (stream or sys.stderr).isatty()
+    written = stream or cast(TextIO, _CurrentStderr())
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=True)
         if style == "json"
-        else structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(colors=has_colors, exception_formatter=structlog.dev.plain_traceback)
     )
     structlog.configure(
         processors=[
@@ -44,7 +55,7 @@ def configure(style: str, level: str, stream: TextIO | None = None, secrets: Lit
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(written),
         cache_logger_on_first_use=False,
     )
 

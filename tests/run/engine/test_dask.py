@@ -16,9 +16,10 @@ import pytest
 
 from crawler.config import parse_config
 from crawler.errors import ConfigError
-from crawler.run.engine import dask
+from crawler.run.engine import dask, dask_launcher
 from crawler.run.engine.base import LaunchError
 from crawler.run.engine.dask import check_engine, open_launcher
+from crawler.run.engine.dask_launcher import DaskLauncher
 from tests.support.dask_children import (
     ROOT,
     Children,
@@ -338,6 +339,134 @@ async def test_a_scheduler_of_another_authority_is_refused(tmp_path, children, m
         with pytest.raises(LaunchError, match=r"scheduler tls://127\.0\.0\.1:\d+ can't be reached"):
             async with open_launcher(config, children):
                 pass
+
+
+class FakeScheduler:
+    def __init__(self):
+        self.workers = {}
+
+    def add(self, name, host="127.0.0.1", nanny=None, resources=(), status="running"):
+        self.workers[f"tls://{host}:{name}"] = {
+            "local_directory": f"/scratch/{name}",
+            "nthreads": 2,
+            "resources": dict(resources),
+            "nanny": nanny,
+            "host": host,
+            "status": status,
+        }
+
+    async def identity(self, n_workers):
+        return {"workers": self.workers}
+
+
+class FakeFuture:
+    status = "pending"
+
+    async def exception(self):
+        await anyio.sleep_forever()
+
+    def release(self):
+        self.status = "cancelled"
+
+
+class FakeClient:
+    """A client whose scheduler is told which workers there are. Its tasks never end."""
+
+    id, status = "Client-1", "running"
+
+    def __init__(self):
+        self.scheduler = FakeScheduler()
+        self.submitted = []
+
+    def subscribe_topic(self, topic, handler):
+        self.hear = handler
+
+    def unsubscribe_topic(self, topic):
+        pass
+
+    def submit(self, *arguments, **options):
+        self.submitted.append(options)
+        return FakeFuture()
+
+    async def cancel(self, futures, force):
+        pass
+
+
+@asynccontextmanager
+async def fake_launcher(children, *, is_local_only=False, **workers):
+    client = FakeClient()
+    for name, values in workers.items():
+        client.scheduler.add(name, **values)
+    launcher = DaskLauncher(client, "tls://fake:1", children, is_local_only=is_local_only)
+    try:
+        await launcher.begin()
+        yield launcher, client
+    finally:
+        client.scheduler.workers.clear()
+        launcher._attempts.clear()
+        await launcher.stop()
+
+
+async def lose(launcher, client, come_back=None):
+    """Start a shard, take its worker away, and return the end that is told."""
+    await launcher.start(3)
+    client.scheduler.workers.clear()
+    if come_back:
+        client.scheduler.add("new", **come_back)
+    await launcher._look()
+    launcher._end_lost()
+    return (await next_of(launcher.events(), "ended")).values
+
+
+async def test_a_worker_that_stays_away_is_not_taken_for_dead(children, monkeypatch):
+    """F133: its child may run on; code 11 leaves its lease alone."""
+    monkeypatch.setattr(dask_launcher, "_RESTART_S", 0.0)
+    async with fake_launcher(children, a={"nanny": "tls://n:1"}) as (launcher, client):
+        ended = await lose(launcher, client)
+    assert (ended["code"], ended["reason"], ended["host"]) == (11, "the loss of its Dask worker", "127.0.0.1")
+
+
+async def test_a_worker_that_its_nanny_has_replaced_is_dead(children):
+    async with fake_launcher(children, a={"nanny": "tls://n:1"}) as (launcher, client):
+        ended = await lose(launcher, client, {"nanny": "tls://n:1"})
+    assert (ended["code"], ended["reason"]) == (None, "the loss of its Dask worker")
+
+
+async def test_a_worker_that_is_paused_keeps_its_shard_and_gets_no_other(children, monkeypatch):
+    monkeypatch.setattr(dask_launcher, "_RESTART_S", 0.0)
+    async with fake_launcher(children, a={}) as (launcher, client):
+        await launcher.start(3)
+        client.scheduler.add("a", status="paused")
+        await launcher._look()
+        launcher._end_lost()
+        assert (launcher.places, len(launcher._attempts)) == (0, 1)
+
+
+async def test_without_workers_of_this_machine_a_local_output_gets_none(children):
+    """An address on loopback may be the end of a tunnel."""
+    async with fake_launcher(children, is_local_only=True, a={}, b={"host": "10.0.0.2"}) as (launcher, _):
+        assert launcher.places == 2
+    with pytest.raises(LaunchError, match="No worker that can be used"):
+        async with fake_launcher(children, is_local_only=True, b={"host": "10.0.0.2"}):
+            pass
+
+
+async def test_each_attempt_has_a_key_and_one_worker_alone(children):
+    workers = {"a": {"resources": {"crawl": 1}}, "b": {"resources": {"crawl": 3}}, "c": {}}
+    async with fake_launcher(children, **workers) as (launcher, client):
+        assert launcher.places == 4
+        for shard in (0, 1, 2, 0):
+            await launcher.start(shard)
+        keys = [options["key"] for options in client.submitted]
+        assert keys == [
+            f"acs-inventory-Client-1-s{n}" for n in ("00000-a001", "00001-a001", "00002-a001", "00000-a002")
+        ]
+        used = [options["workers"] for options in client.submitted]
+        assert sorted(used) == [["tls://127.0.0.1:a"], *[["tls://127.0.0.1:b"]] * 3]
+        assert all(not options["allow_other_workers"] and options["retries"] == 0 for options in client.submitted)
+        with anyio.move_on_after(0.05) as scope:
+            await launcher.start(5)
+        assert scope.cancelled_caught, "it waits for a place"
 
 
 KEYED = '[output]\nfingerprint_key = "kL3mN8pQ2rS7tU1vW6xY4zA9bC5dE0fG"\n'

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import structlog
 
 from crawler.config import Config
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from distributed import Client, LocalCluster, Security
 
 _CONNECT_S = 30.0
+_CLOSE_S = 30.0
 # Dask's own log has addresses, tracebacks and keys of tasks. What users need is in the launcher's events.
 _NO_LOG = {
     "version": 1,
@@ -125,7 +127,8 @@ async def _connected(address: str, security: Security | None) -> AsyncIterator[C
     try:
         yield client
     finally:
-        await client.close()
+        with anyio.move_on_after(_CLOSE_S, shield=True):
+            await client.close()
 
 
 @asynccontextmanager
@@ -149,8 +152,12 @@ async def _local_cluster(workers: int) -> AsyncIterator[LocalCluster]:
             silence_logs=False,
             asynchronous=True,
         )
-        async with cluster:
-            yield cluster
+        try:
+            yield await cluster
+        finally:
+            with anyio.move_on_after(_CLOSE_S, shield=True):
+                if (closing := cluster.close()) is not None:
+                    await closing
 
 
 @contextmanager

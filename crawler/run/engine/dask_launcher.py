@@ -144,7 +144,7 @@ class DaskLauncher:
                         await self._change()
                 with suppress(ValueError):  # it had not begun
                     self._client.unsubscribe_topic(self._client.id)
-            for task in self._tasks:
+            for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             self._attempts.clear()
@@ -303,6 +303,11 @@ class DaskLauncher:
         self._changed.set()
 
     def _no_workers(self) -> str:
+        if self._is_local_only and self._present:
+            return (
+                f"The workers of the Dask scheduler {self._address} are on other machines: they need an output in a "
+                "bucket, and output.fingerprint_key."
+            )
         return f"No worker that can be used is connected to the Dask scheduler {self._address}: start `dask worker`."
 
     def _lost_scheduler(self) -> str:

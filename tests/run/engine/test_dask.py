@@ -127,6 +127,19 @@ async def test_at_the_stop_no_child_and_no_worker_is_left(children):
     assert not any(is_alive(values["parent"]) for values in pids)
 
 
+async def test_a_cancelled_crawl_leaves_no_process(children):
+    children.does = {None: FOREVER}
+    with anyio.CancelScope() as scope:
+        async with open_launcher(parse(LOCAL + ONE), children) as launcher:
+            await launcher.start(0)
+            values = (await next_of(launcher.events(), "log")).values
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+    assert not is_alive(values["pid"])
+    assert not is_alive(values["parent"])
+
+
 async def test_a_child_that_hangs_is_killed_on_request(children):
     children.does = {0: "os.kill(os.getpid(), signal.SIGSTOP)", None: ""}
     async with open_launcher(parse(LOCAL + ONE), children) as launcher:
@@ -274,10 +287,10 @@ async def test_a_cluster_over_tls_runs_shards_where_they_are_offered(tmp_path, c
             cluster.add_worker("--name", "other")
             cluster.add_worker("--resources", "crawl=1", "--name", "later")
             with anyio.fail_after(60):
-                while launcher.places != 3:
+                while len(launcher._present) != 3:
                     await launcher._change()
+            assert launcher.places == 3
             assert {worker.has_resource for worker in launcher._workers} == {True}
-            assert len(launcher._present) == 3
 
 
 @asynccontextmanager
@@ -446,8 +459,11 @@ async def test_without_workers_of_this_machine_a_local_output_gets_none(children
     """An address on loopback may be the end of a tunnel."""
     async with fake_launcher(children, is_local_only=True, a={}, b={"host": "10.0.0.2"}) as (launcher, _):
         assert launcher.places == 2
-    with pytest.raises(LaunchError, match="No worker that can be used"):
+    with pytest.raises(LaunchError, match=r"are on other machines: they need an output in a bucket"):
         async with fake_launcher(children, is_local_only=True, b={"host": "10.0.0.2"}):
+            pass
+    with pytest.raises(LaunchError, match="No worker that can be used is connected"):
+        async with fake_launcher(children):
             pass
 
 

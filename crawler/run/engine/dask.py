@@ -16,7 +16,7 @@ import structlog
 
 from crawler.config import Config
 from crawler.config.sections import EngineSection
-from crawler.errors import ConfigError
+from crawler.errors import ConfigError, describe_shortage
 from crawler.run.engine.base import LaunchError
 from crawler.run.engine.cpus import worker_count
 from crawler.run.engine.dask_launcher import DaskLauncher
@@ -153,7 +153,12 @@ async def _local_cluster(workers: int) -> AsyncIterator[LocalCluster]:
             asynchronous=True,
         )
         try:
-            yield await cluster
+            try:
+                await cluster
+            except (OSError, RuntimeError) as error:
+                reason = describe_shortage(error.__cause__ or error) or clean_message(str(error))
+                raise LaunchError(f"The Dask workers of this machine can't be started: {reason}") from None
+            yield cluster
         finally:
             with anyio.move_on_after(_CLOSE_S, shield=True):
                 if (closing := cluster.close()) is not None:

@@ -127,6 +127,17 @@ async def test_at_the_stop_no_child_and_no_worker_is_left(children):
     assert not any(is_alive(values["parent"]) for values in pids)
 
 
+async def test_workers_that_can_not_be_started_are_one_sentence(children):
+    import distributed  # adds its defaults, which must outlast this test
+    from dask.config import set as set_config
+
+    assert distributed
+    said = "Dask workers of this machine can't be started: Nanny failed to start"
+    with set_config({"distributed.worker.preload": ["no_module_of_this_name"]}), pytest.raises(LaunchError, match=said):
+        async with open_launcher(parse(LOCAL + ONE), children):
+            pass
+
+
 async def test_a_cancelled_crawl_leaves_no_process(children):
     children.does = {None: FOREVER}
     with anyio.CancelScope() as scope:

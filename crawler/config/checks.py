@@ -14,7 +14,7 @@ from typing import ParamSpec
 from crawler.catalog import product_keys
 from crawler.client.endpoints import check_allow, check_proxy, check_template, split_hook
 from crawler.client.proxies import FROM_ENVIRONMENT
-from crawler.config.sections import ANY_URI, BUCKET_URI, FILE_URI, Account, Settings
+from crawler.config.sections import ANY_URI, BUCKET_URI, ENGINE_ADDRESS, FILE_URI, Account, Settings
 from crawler.errors import ConfigError
 from crawler.secret_text import SHORTEST_KEY, is_weak_key
 from crawler.text import REGION_ID, bucket_uri_problem
@@ -53,6 +53,7 @@ def check(settings: Settings, document: Document) -> None:
     _check_organization(settings, document)
     check_uri(document, ("output", "uri"), settings.output.uri)
     _check_fingerprint_key(settings, document)
+    _check_engine(settings, document)
     _check_endpoints(settings, document)
     _check_rate_limits(settings, document)
     _check_files(settings, document)
@@ -76,6 +77,26 @@ def _check_fingerprint_key(settings: Settings, document: Document) -> None:
     if key is not None and is_weak_key(key.reveal()):
         accepted = f"at least {SHORTEST_KEY} random characters, such as those of `openssl rand -hex 32`"
         raise document.refuse(("output", "fingerprint_key"), accepted)
+
+
+def _check_engine(settings: Settings, document: Document) -> None:
+    engine = settings.engine
+    if engine is None:
+        return
+    found = ENGINE_ADDRESS.fullmatch(engine.address or "")
+    for key in ("ca_file", "cert_file", "key_file"):
+        if getattr(engine, key) is not None and (found is None or found[1] != "tls"):
+            raise document.error(("engine", key), "has no effect: it is for an engine.address that begins with tls://")
+    if found is None:
+        return
+    if not 0 < int(found[4]) < 1 << 16 or (engine.is_remote and found[1] == "tcp"):
+        raise document.refuse(("engine", "address"), "tls://host:port, or tcp://host:port with a loopback address")
+    if engine.is_remote and settings.output.fingerprint_key is None:
+        raise document.error(
+            ("engine", "address"),
+            "is on another machine, so that output.fingerprint_key must be set: without it, equal secrets have another "
+            "fingerprint on each machine",
+        )
 
 
 def _check_accounts(settings: Settings, document: Document) -> None:

@@ -24,7 +24,7 @@ from crawler.client.rate_limit import LimitRule
 from crawler.config.checks import PRODUCTS, check, check_uri, is_secret
 from crawler.config.document import read_document, referenced
 from crawler.config.secrets import open_secrets
-from crawler.config.sections import ANY_URI, Account, OutputSection, Section, Settings
+from crawler.config.sections import ANY_URI, Account, EngineSection, OutputSection, Section, Settings
 from crawler.errors import ConfigError
 from crawler.local_files import expand_home
 from crawler.text import ACCOUNT_ID
@@ -282,7 +282,13 @@ def _located(settings: Settings, environ: Mapping[str, str], cwd: Path | None) -
         metrics=replace(settings.metrics, textfile=place(textfile) if textfile else None),
         catalog=replace(settings.catalog, extra=tuple(place(folder) for folder in settings.catalog.extra)),
         accounts=tuple(_account_located(account, place) for account in settings.accounts),
+        engine=_engine_located(settings.engine, place) if settings.engine else None,
     )
+
+
+def _engine_located(engine: EngineSection, place: Callable[[Path], Path]) -> EngineSection:
+    files = {name: getattr(engine, name) for name in ("ca_file", "cert_file", "key_file")}
+    return msgspec.structs.replace(engine, **{name: place(path) for name, path in files.items() if path})
 
 
 def _account_located(account: Account, place: Callable[[Path], Path]) -> Account:

@@ -16,11 +16,12 @@ from msgspec import Meta, field
 
 from crawler.client.credentials import CredentialSpec, DefaultSpec
 from crawler.client.credentials.spec import Key, RoleName, Text
-from crawler.text import ACCOUNT_ID, REGION_ID
+from crawler.text import ACCOUNT_ID, LOOPBACK_HOST, REGION_ID
 from crawler.validation import Secret
 
 BUCKET_URI = re.compile(r"(?:s3|oss)://.*")
 FILE_URI = re.compile(r"file://(?:localhost)?(/.+)")
+ENGINE_ADDRESS = re.compile(r"(tls|tcp)://(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
 ANY_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/.*", re.DOTALL)
 
 Flag = Annotated[bool, Meta(description="true or false")]
@@ -38,6 +39,9 @@ Regions = Annotated[
     Meta(description='"all" or a list of region IDs such as ["cn-hangzhou"], without "all" in it'),
 ]
 Timeout = Annotated[float, Meta(gt=0, le=3600, description="seconds, above 0 and at most 3600")]
+Workers = Annotated[
+    Literal["auto"] | Annotated[int, Meta(ge=1, le=256)], Meta(description='a whole number from 1 to 256, or "auto"')
+]
 EndpointSetting = Annotated[
     str | tuple[str, ...] | dict[str, str],
     Meta(description="an https URL, a table of one URL per region, or (allow) a list of host patterns"),
@@ -57,6 +61,7 @@ class CrawlSection(Section, frozen=True, kw_only=True):
     exclude: Annotated[tuple[Glob, ...], Meta(description='a list of table names or globs such as ["fc2_*"]')] = ()
     regions: Regions = "all"
     concurrency: Annotated[int, Meta(ge=1, le=1024, description="a whole number from 1 to 1024")] = 64
+    workers: Workers = 1
     request_timeout_s: Timeout = field(default=30.0, name="request_timeout")
     deadline_s: Annotated[
         float, Meta(ge=0, le=2_678_400, description="seconds, 0 for none, at most 2678400 (31 days)")
@@ -145,6 +150,31 @@ class OrganizationSection(Section, frozen=True, kw_only=True):
     exclude: Annotated[tuple[AccountId, ...], Meta(description="a list of account IDs: digits in quotes")] = ()
 
 
+class EngineSection(Section, frozen=True, kw_only=True):
+    """`[engine]`: the machines that run the shards of a crawl."""
+
+    kind: Annotated[Literal["dask"], Meta(description='"dask"')]
+    address: (
+        Annotated[
+            str,
+            Meta(
+                pattern=rf"\A{ENGINE_ADDRESS.pattern}\Z",
+                description="tls://host:port, or tcp://host:port with a loopback address",
+            ),
+        ]
+        | None
+    ) = None
+    ca_file: Annotated[Path | None, Meta(description="a path")] = None
+    cert_file: Annotated[Path | None, Meta(description="a path")] = None
+    key_file: Annotated[Path | None, Meta(description="a path")] = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the address is that of another machine."""
+        found = ENGINE_ADDRESS.fullmatch(self.address or "")
+        return found is not None and not LOOPBACK_HOST.fullmatch(found[2] or found[3])
+
+
 class RateLimit(Section, frozen=True, kw_only=True):
     """One of `[rate_limits]`, per account and region."""
 
@@ -213,6 +243,7 @@ class Settings(Section, frozen=True, kw_only=True):
     output: OutputSection = OutputSection()
     accounts: tuple[Account, ...] = ()
     organization: OrganizationSection | None = None
+    engine: EngineSection | None = None
     endpoints: dict[str, EndpointSetting] = {}
     rate_limits: dict[str, RateLimit] = {}
     retry: RetrySection = RetrySection()

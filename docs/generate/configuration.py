@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from crawler.client.credentials import CredentialSpec
-from crawler.config.sections import Account, OrganizationSection, RateLimit, Section, Settings
+from crawler.config.sections import Account, EngineSection, OrganizationSection, RateLimit, Section, Settings
 from crawler.validation import Secret, accepted
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -24,6 +24,7 @@ _SECTIONS: dict[str, tuple[str, Any]] = {
     "accounts": ("[[accounts]]", Account),
     "accounts.credentials": ("[accounts.credentials]", CredentialSpec),
     "organization": ("[organization]", OrganizationSection),
+    "engine": ("[engine]", EngineSection),
 }
 _HEAD = """## Configuration
 

@@ -39,6 +39,7 @@ ENVIRON = {
     "NAME": "prod",
     "SPACED": f"{CANARY} {CANARY}",
     "LINE": f"{CANARY}\r\n",
+    "HOME": "/home/someone",
 }
 
 
@@ -70,6 +71,7 @@ def test_defaults_are_the_documented_ones():
     assert config.transport.max_page_bytes == 16 * 1024 * 1024
     assert (config.tls.ca_file, config.catalog.extra, config.opensearch.functions) == (None, (), ())
     assert (config.endpoints, config.rate_limits, config.allow) == ({}, {}, ())
+    assert (config.crawl.workers, config.engine) == (1, None)
 
 
 @pytest.mark.parametrize(("size", "mebibytes"), [("1MiB", 1), ("999MiB", 999), ("1024MiB", 1024), ("1GiB", 1024)])
@@ -86,6 +88,7 @@ def test_every_section_is_read(tmp_path):
         exclude = ["fc_tags"]
         regions = ["cn-hangzhou", "cn-beijing"]
         concurrency = 8
+        workers = "auto"
         request_timeout = 5
         deadline = 60
         require_complete = true
@@ -100,6 +103,12 @@ def test_every_section_is_read(tmp_path):
         id = "1"
         name = "${{NAME}}-1"
         regions = ["cn-beijing"]
+        [engine]
+        kind = "dask"
+        address = "tls://${{NAME}}.example:8786"
+        ca_file = "~/ca.pem"
+        cert_file = "client.pem"
+        key_file = "{tmp_path}/client.key"
         [endpoints]
         allow = ["*.corp.example"]
         fc = "https://{{region}}.corp.example"
@@ -130,6 +139,10 @@ def test_every_section_is_read(tmp_path):
     assert (config.retry.max_attempts, config.retry.max_delay_s) == (3, 1.5)
     assert (config.tls.ca_file, config.catalog.extra) == (tmp_path / "ca.pem", (tmp_path,))
     assert (config.opensearch.functions, config.transport.max_page_bytes) == (("my_function",), 4096)
+    assert (config.crawl.workers, config.engine.kind) == ("auto", "dask")
+    assert (config.engine.address, config.engine.is_remote) == ("tls://prod.example:8786", True)
+    assert (config.engine.ca_file, config.engine.cert_file) == (Path("/home/someone/ca.pem"), Path("client.pem"))
+    assert config.engine.key_file == tmp_path / "client.key"
     assert config.limit_rules() == {"default": LimitRule(20.0, 5), "fc-open.ListInstances": LimitRule(0.5, 1)}
 
 
@@ -286,6 +299,7 @@ def test_a_line_break_at_the_end_of_a_variable_is_left_out():
     assert ends_with_line_break({**ENVIRON, "OSS_X": "x\n", "OTHER": "\n"}, config.references) == ["LINE", "OSS_X"]
 
 
+DASK = '[engine]\nkind = "dask"\n'
 REFUSED = [
     ("", "config.toml: there is no account to crawl: add an [[accounts]] table with its id"),
     ("[crawl]\nconcurency = 1", 'config.toml: crawl.concurency isn\'t a known key: did you mean "concurrency"?'),
@@ -300,6 +314,13 @@ REFUSED = [
     ("[crawl]\nconcurrency = true", "crawl.concurrency is true, but must be"),
     ('[crawl]\nconcurrency = "8"', 'crawl.concurrency is "8", but must be'),
     ("[crawl]\nconcurrency = 0x" + "f" * 5000, "crawl.concurrency is an integer, but must be"),
+    *(
+        (
+            f"[crawl]\nworkers = {value}",
+            f'crawl.workers is {value}, but must be a whole number from 1 to 256, or "auto"',
+        )
+        for value in ("0", "-1", "257", "1.0", "true", '"all"', '"2"')
+    ),
     ("[crawl]\nrequest_timeout = 0", "crawl.request_timeout is 0, but must be seconds, above 0 and at most 3600"),
     ("[crawl]\nrequest_timeout = nan", "crawl.request_timeout is NaN, but must be"),
     ("[crawl]\nrequest_timeout = inf", "crawl.request_timeout is Infinity, but must be"),
@@ -409,6 +430,35 @@ REFUSED = [
     ('[catalog]\nextra = ["/nowhere"]', 'catalog.extra[0] is "/nowhere", but must be a folder'),
     ('[opensearch]\nfunctions = [""]', "opensearch.functions[0] is empty"),
     ("[transport]\nmax_page_bytes = 0", "transport.max_page_bytes is 0"),
+    ("[engine]", 'engine.kind is missing: it must be "dask"'),
+    ('[engine]\nkind = "ray"', 'engine.kind is "ray", but must be "dask"'),
+    ("engine = 1", "engine is 1, but must be a table, [engine]"),
+    (f"{DASK}adress = 1", 'engine.adress isn\'t a known key: did you mean "address"?'),
+    *(
+        (f'{DASK}address = "{address}"', "engine.address is")
+        for address in (
+            "",
+            "scheduler:8786",
+            "tls://scheduler",
+            "tls://scheduler:0",
+            "tls://scheduler:65536",
+            "tls://scheduler:8786/x",
+            "tls://user@scheduler:8786",
+            "tls://a:8786\\n",
+            "https://scheduler:8786",
+            "inproc://127.0.0.1/1/1",
+        )
+    ),
+    *(
+        (
+            f'{DASK}address = "tcp://{host}:8786"\n[output]\nfingerprint_key = "${{LONG_KEY}}"',
+            f'engine.address is "tcp://{host}:8786", but must be tls://host:port, or tcp://host:port with a loopback',
+        )
+        for host in ("10.0.0.1", "scheduler.example", "localhost.example", "0.0.0.0", "127.0.0.1.example", "[::2]")
+    ),
+    (f'{DASK}address = "tls://scheduler:8786"', "engine.address is on another machine, so that output.fingerprint_key"),
+    (f'{DASK}ca_file = "ca.pem"', "engine.ca_file has no effect: it is for an engine.address that begins with tls://"),
+    (f'{DASK}key_file = "x"\naddress = "tcp://localhost:1"', "engine.key_file has no effect"),
     (f'[ping]\nurl = "http://{CANARY}.example"', "ping.url can't be used: it must be https"),
     ('[crawl]\ntables = ["${UNSET}"]', "crawl.tables[0] needs the environment variable UNSET, which isn't set"),
     ('[crawl]\ntables = ["${KEY}.x"]', 'crawl.tables[0] is "${KEY}.x", whose value does not fit'),
@@ -524,6 +574,17 @@ def test_what_is_no_proxy_is_refused_unseen(url):
     message = refusal(f'[network]\nproxy = "{url}"\n{ONE}')
     assert re.search(r"network\.proxy .*must be a proxy's URL", message)
     assert CANARY not in message
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "[::1]"])
+@pytest.mark.parametrize("scheme", ["tcp", "tls"])
+def test_an_engine_on_this_machine_needs_neither_tls_nor_a_fingerprint_key(scheme, host):
+    config = parse(f'{DASK}address = "{scheme}://{host}:8786"\n{ONE}')
+    assert (config.engine.is_remote, config.output.fingerprint_key) == (False, None)
+
+
+def test_an_engine_without_an_address_is_on_this_machine():
+    assert not parse(f"{DASK}{ONE}").engine.is_remote
 
 
 def test_products_of_a_users_own_catalog_are_taken_and_judged_with_it(tmp_path):
@@ -866,9 +927,16 @@ def test_the_examples_commented_lines_are_the_defaults():
 
 def test_the_examples_organization_is_taken_too():
     text = EXAMPLE.read_text()
-    part = text[text.index("# [organization]") : text.index("[crawl]\n# tables")]
+    part = text[text.index("# [organization]") : text.index("# Dask runs")]
     config = parse(re.sub("^# ", "", part, flags=re.MULTILINE) + ONE)
     assert (config.organization.role_name, config.directory_account.id) == ("inventory-reader", "1000000000000001")
+
+
+def test_the_examples_engine_is_taken_too():
+    text = EXAMPLE.read_text()
+    part = text[text.index("# [engine]") : text.index("[crawl]\n# tables")]
+    config = parse(f'[output]\nfingerprint_key = "${{LONG_KEY}}"\n{re.sub("^# ", "", part, flags=re.MULTILINE)}{ONE}')
+    assert (config.engine.kind, config.engine.is_remote) == ("dask", True)
 
 
 def test_the_examples_examples_are_taken_too():

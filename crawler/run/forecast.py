@@ -107,6 +107,20 @@ def rows_of(row: ScopeRow) -> int:
     return row.rows if row.written else row.rows_seen
 
 
+def calls_of(operation: Operation, row: ScopeRow) -> tuple[int, int]:
+    """Return the requests of a scope without retries: those of its lists, and those of its rows' details.
+
+    A row of the ledger counts both together; its pages tell them apart.
+    """
+    calls = max(0, row.requests - row.retries)
+    lists = min(calls, row.pages) if _had_details(operation, row) else calls
+    return lists, calls - lists
+
+
+def _had_details(operation: Operation, row: ScopeRow) -> bool:
+    return operation.details is not None and f" + {operation.details.action}" in row.walk
+
+
 def _total(loads: Sequence[Load]) -> Load:
     slowest = max(loads, key=lambda load: load.least_s, default=Load())
     lists, requests = sum(load.lists for load in loads), sum(load.requests for load in loads)
@@ -210,11 +224,10 @@ def _known_rows(ledger: Iterable[ScopeRow]) -> dict[_ScopeKey, ScopeRow]:
 
 
 def _from_ledger(operation: Operation, row: ScopeRow, *, has_details: bool) -> _ScopeEstimate:
-    """Return the estimate of a known scope. Its row counts list and detail requests together; `pages` tells which."""
-    calls, rows = row.requests - row.retries, rows_of(row)
-    had_details = operation.details is not None and f" + {operation.details.action}" in row.walk
-    requests = min(calls, row.pages) if had_details else calls
-    details = calls - requests if had_details else rows
+    """Return the estimate of a known scope. Details that the last crawl didn't ask for are one request per row."""
+    rows, (requests, details) = rows_of(row), calls_of(operation, row)
+    if not _had_details(operation, row):
+        details = rows
     least = 0 if operation.parents else 1
     return _ScopeEstimate("known", max(least, row.lists), max(least, requests), rows, details if has_details else 0)
 

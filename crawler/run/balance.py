@@ -25,7 +25,7 @@ from crawler.snapshot.status import is_known
 SCOPE_S = 0.000_12
 REQUEST_S = 0.000_68
 ROW_S = 0.000_11
-# An account that takes more is split by region: about five hours of one core. A split has a price, because limits that
+# An account that takes more is split by region: about four hours of a core. A split has a price, because limits that
 # hold for a whole account (`Throttling.User`) are then seen by several processes.
 LARGEST_S = 20_000_000 * REQUEST_S
 # Shards per process. With more, the last ones are small, and yesterday's costs may be off. For 2,000 accounts with

@@ -3,5 +3,5 @@
 Read `run` first: it connects the rest. Then read `plan` (with `targets`, `discovery`, `organization` and
 `resource_directory`), `session` (`connection`, `system`), `scheduler` (`admission`, `scope_tree`, `scope`, `outcome`,
 `worker_pool`), `list_walker` (`pagination`, `details`), `output` and `result`. `progress` and `watchdog` observe a
-crawl; `forecast` estimates one. `engine` starts processes that share one.
+crawl; `forecast` estimates one, and `balance` divides its accounts among the processes that `engine` starts.
 """

@@ -109,6 +109,21 @@ def rows_of(row: ScopeRow) -> int:
     return row.rows if row.written else row.rows_seen
 
 
+def calls_of(operation: Operation, row: ScopeRow) -> tuple[int, int]:
+    """Return the requests of a scope without retries: those of its lists, and those of its rows' details."""
+    return _split(operation, max(0, row.requests - row.retries), row.pages, row.walk)
+
+
+def _split(operation: Operation, calls: int, pages: int, walk: str) -> tuple[int, int]:
+    """Return the requests of lists and of details. A row of the ledger counts both together; its pages tell which."""
+    lists = min(calls, pages) if _had_details(operation, walk) else calls
+    return lists, calls - lists
+
+
+def _had_details(operation: Operation, walk: str) -> bool:
+    return operation.details is not None and f" + {operation.details.action}" in walk
+
+
 def _total(loads: Sequence[Load]) -> Load:
     slowest = max(loads, key=lambda load: load.least_s, default=Load())
     lists, requests = sum(load.lists for load in loads), sum(load.requests for load in loads)
@@ -241,11 +256,10 @@ class _Forecaster:
 
 
 def _from_ledger(operation: Operation, known: _KnownScope, *, has_details: bool) -> _ScopeEstimate:
-    """Return the estimate of a known scope. Its row counts list and detail requests together; `pages` tells which."""
-    calls, rows = known.calls, known.rows
-    had_details = operation.details is not None and f" + {operation.details.action}" in known.walk
-    requests = min(calls, known.pages) if had_details else calls
-    details = calls - requests if had_details else rows
+    """Return the estimate of a known scope. Details that the last crawl didn't ask for are one request per row."""
+    rows, (requests, details) = known.rows, _split(operation, known.calls, known.pages, known.walk)
+    if not _had_details(operation, known.walk):
+        details = rows
     least = 0 if operation.parents else 1
     return _ScopeEstimate("known", max(least, known.lists), max(least, requests), rows, details if has_details else 0)
 

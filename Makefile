@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
-.PHONY: help demo test coverage test-browser test-trust mutation lint docs site screenshots bench bench-quick bench-wide bench-audit soak smoke
+.PHONY: help demo test coverage test-browser test-trust mutation lint docs site screenshots bench bench-quick bench-wide bench-audit bench-workers soak smoke
 .PHONY: sbom audit lock clean test-benchmarks test-tutorial
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-quick  run the same benchmark once on a small cloud; print the result"
 	@echo "make bench-wide  crawl 200 accounts × 20 regions with few rows each; write docs/performance.md (half an hour)"
 	@echo "make bench-audit  measure diff, report, verify, query and export beside DuckDB; write docs/performance.md (five minutes)"
+	@echo "make bench-workers  compare two processes with one on two clouds; write docs/performance.md (half an hour)"
 	@echo "make test-tutorial  run every command of docs/tutorial.md and compare its output with the page"
 	@echo "make test-benchmarks  run the tests of the benchmarks, and bounds on the number of calls per request"
 	@echo "make soak   crawl five million functions through faults, check each row; write docs/reliability.md (an hour)"
@@ -142,6 +143,9 @@ bench-quick: $(VENV)/.test .bench/.nginx test-benchmarks
 
 bench-wide: $(VENV)/.test
 	$(PY) -m benchmarks.wide --write
+
+bench-workers: $(VENV)/.test .bench/.nginx
+	$(PY) -m benchmarks.workers --write
 
 bench-audit: $(VENV)/.test
 	$(PY) -m benchmarks.audit --duckdb --rounds 3 --write

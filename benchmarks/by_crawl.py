@@ -1,4 +1,7 @@
-"""The crawl's configuration for the static cloud: rates that never delay a request, and a fixed fingerprint key."""
+"""The crawl's configuration for the static cloud: rates that never delay a request, and a fixed fingerprint key.
+
+A cloud with limits is crawled at its rate.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ import orjson
 
 TABLES = ("fc_functions", "fc_layers", "fc_layer_versions")
 SMALL_TABLES = ("fc_layers", "fc_layer_versions")
+NO_LIMIT = (10_000, 1_000)
 
 
-def configuration(description: Path, output: Path, tables: tuple[str, ...] = TABLES) -> str:
-    """Return a config.toml for the cloud of `description`."""
+def configuration(
+    description: Path, output: Path, tables: tuple[str, ...] = TABLES, limit: tuple[int, int] = NO_LIMIT
+) -> str:
+    """Return a config.toml for the cloud of `description`. `limit`: requests per second and burst of `fc`."""
     cloud = orjson.loads(description.read_bytes())
-    rate = "{ rate = 10000, burst = 1000 }"
     lines = [
         "[crawl]",
         f"tables = {_toml(tables)}",
@@ -23,11 +28,15 @@ def configuration(description: Path, output: Path, tables: tuple[str, ...] = TAB
         f"uri = {_toml(str(output))}",
         'fingerprint_key = "the-benchmark-has-no-secrets-to-protect"',
         "[rate_limits]",
-        *(f"{product} = {rate}" for product in ("default", "fc", "sts")),
+        *(
+            f"{product} = {{ rate = {rate}, burst = {burst} }}"
+            for product, (rate, burst) in {"default": NO_LIMIT, "fc": limit, "sts": NO_LIMIT}.items()
+        ),
+        *([] if cloud["ca_file"] is None else ["[tls]", f"ca_file = {_toml(cloud['ca_file'])}"]),
         "[endpoints]",
-        f'sts = "http://{cloud["sts"]}"',
+        f'sts = "{cloud["scheme"]}://{cloud["sts"]}"',
         "[endpoints.fc]",
-        *(f'{region} = "http://{host}"' for region, host in cloud["hosts"].items()),
+        *(f'{region} = "{cloud["scheme"]}://{host}"' for region, host in cloud["hosts"].items()),
     ]
     for account in cloud["accounts"]:
         lines += ["[[accounts]]", f'id = "{account["id"]}"', "[accounts.credentials]", 'type = "access_key"']

@@ -20,11 +20,13 @@ class Measured:
     peak_mb: float
 
 
-def measure(command: Sequence[str], log: Path, environ: Mapping[str, str]) -> Measured:
-    """Run a command to its end, with its output in `log`. Raises RuntimeError if it fails."""
+def measure(command: Sequence[str], log: Path, environ: Mapping[str, str], folder: Path | None = None) -> Measured:
+    """Run a command to its end, in a working folder, with its output in `log`. Raises RuntimeError if it fails."""
     with log.open("wb") as out:
         began = time.monotonic()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**environ})
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**environ}, cwd=folder
+        )
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:

@@ -43,11 +43,11 @@ def _render(shape: Shape, folder: Path, account: int, region: str) -> None:
     for page in range(shape.pages):
         some = [next(functions) for _ in range(PAGE_RECORDS)]
         _write(folder / "functions", page, shape.pages, "functions", some)
-    names = [layer_name(number) for number in range(shape.layers)]
-    for page in range(shape.layer_pages):
+    names = [layer_name(number) for number in range(shape.layers_of(account))]
+    for page in range(shape.layer_pages_of(account)):
         chosen = names[page * PAGE_RECORDS : (page + 1) * PAGE_RECORDS]
         newest = [records.layer_version(chance, account, region, name, VERSIONS) for name in chosen]
-        _write(folder / "layers", page, shape.layer_pages, "layers", newest)
+        _write(folder / "layers", page, shape.layer_pages_of(account), "layers", newest)
     (folder / "versions").mkdir()
     for name in names:
         versions = [records.layer_version(chance, account, region, name, n) for n in range(1, VERSIONS + 1)]

@@ -13,6 +13,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,7 +45,7 @@ class Scale:
         return (f"{self.accounts:,}", f"{self.scopes:,}", f"{self.requests:,}", *figures)
 
 
-def crawl_once(accounts: int) -> Scale:
+def crawl_once(accounts: int, tables: Sequence[str] = ("*",)) -> Scale:
     """Crawl the empty cloud in this process."""
     import logging
 
@@ -62,7 +63,7 @@ def crawl_once(accounts: int) -> Scale:
     EmptyCloud.pages = empty_pages()
     vars(connection)["Transport"] = EmptyCloud
     with tempfile.TemporaryDirectory(prefix="acs-inventory-scale-") as folder:
-        config = parse_config(configuration(accounts, Path(folder, "output")), source="scale", environ={})
+        config = parse_config(configuration(accounts, Path(folder, "output"), tables), source="scale", environ={})
         system = System(environ={}, home=Path(folder))
         began_s = time.process_time()
         result = asyncio.run(crawl(config, system))
@@ -70,6 +71,15 @@ def crawl_once(accounts: int) -> Scale:
     assert result.exit_code == 0, [row for row in result.ledger if row.status != "complete"][:3]
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Scale(accounts, len(result.ledger), result.requests.requests, cpu_s, peak_mb)
+
+
+def crawl_apart(accounts: int, tables: Sequence[str] = ("*",)) -> Scale:
+    """Crawl the empty cloud in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.scale", "--here", "--accounts", str(accounts), "--tables", *tables]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        measure(command, log, os.environ)
+        return Scale(**orjson.loads(log.read_bytes().splitlines()[-1]))
 
 
 def markdown(found: list[Scale], day: str) -> str:
@@ -87,18 +97,16 @@ def main() -> None:
     """Measure each size in its own process, print, and with `--write` put the table into docs/performance.md."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--accounts", type=int, nargs="+", default=[100, 1000], help="sizes")
+    parser.add_argument("--tables", nargs="+", default=["*"], help="names or patterns")
     parser.add_argument("--here", action="store_true", help="crawl one size in this process and print its figures")
     parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     options = parser.parse_args()
     if options.here:
-        print(orjson.dumps(crawl_once(options.accounts[0])).decode())
+        print(orjson.dumps(crawl_once(options.accounts[0], options.tables)).decode())
         return
     found = []
     for accounts in options.accounts:
-        with tempfile.TemporaryDirectory() as folder:
-            log = Path(folder, "log")
-            measure([sys.executable, "-m", "benchmarks.scale", "--here", "--accounts", str(accounts)], log, os.environ)
-            found.append(Scale(**orjson.loads(log.read_bytes().splitlines()[-1])))
+        found.append(crawl_apart(accounts, options.tables))
         print(found[-1], flush=True)
     text = markdown(found, datetime.now(UTC).date().isoformat())
     print(text)

@@ -14,7 +14,8 @@ VERSIONS = 3
 class Shape:
     """Each account has, in each region, `pages` pages of functions, and `layers` layers of three versions each.
 
-    `times` multiplies the accounts; those beyond the first `accounts` get the same pages.
+    `times` multiplies the accounts; those beyond the first `accounts` get the same pages. Skewed: only the last of
+    `accounts` has so many layers, and the others have fewer, by the third power of their number.
     """
 
     accounts: int = 4
@@ -22,6 +23,7 @@ class Shape:
     pages: int = 50
     layers: int = 400
     times: int = 1
+    is_skewed: bool = False
 
     @property
     def account_numbers(self) -> range:
@@ -33,20 +35,29 @@ class Shape:
         """Accounts times regions."""
         return len(self.account_numbers) * len(self.regions)
 
-    @property
-    def layer_pages(self) -> int:
-        """Pages of each list of layers."""
-        return -(-self.layers // PAGE_RECORDS)
+    def layers_of(self, number: int) -> int:
+        """Return the layers of an account in each region, at least one."""
+        share = (number % self.accounts + 1) / self.accounts
+        return max(1, round(self.layers * share**3)) if self.is_skewed else self.layers
+
+    def layer_pages_of(self, number: int) -> int:
+        """Return the pages of an account's list of layers in each region."""
+        return -(-self.layers_of(number) // PAGE_RECORDS)
+
+    def requests_of(self, number: int) -> int:
+        """Return the pages of all lists of an account in one region."""
+        return self.pages + self.layer_pages_of(number) + self.layers_of(number)
 
     @property
     def requests(self) -> int:
         """Pages of all lists."""
-        return self.targets * (self.pages + self.layer_pages + self.layers)
+        return len(self.regions) * sum(map(self.requests_of, self.account_numbers))
 
     @property
     def rows(self) -> int:
         """Records in all lists."""
-        return self.targets * (self.pages * PAGE_RECORDS + self.layers * (1 + VERSIONS))
+        layers = sum(map(self.layers_of, self.account_numbers))
+        return len(self.regions) * layers * (1 + VERSIONS) + self.targets * self.pages * PAGE_RECORDS
 
     def folders(self) -> Iterator[tuple[int, str]]:
         """Return the accounts and regions that have their own pages."""

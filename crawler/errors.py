@@ -49,6 +49,10 @@ class ConfigError(CrawlError):
     exit_code = ExitCode.USAGE
 
 
+class CannotResumeError(ConfigError):
+    """There is no unfinished crawl that this one may resume."""
+
+
 class CatalogError(CrawlError):
     """A file under `schemas/` (or a user's own) is malformed. Raised before any request is sent."""
 
@@ -155,10 +159,24 @@ class OutputError(CrawlError):
     exit_code = ExitCode.OUTPUT
 
 
+class AlreadyCommittedError(OutputError):
+    """Another process has committed the snapshot that this one was to commit."""
+
+
 class OutputBusyError(OutputError):
     """Another crawl holds the output."""
 
     exit_code = ExitCode.OUTPUT_BUSY
+
+
+class UnknownRunError(OutputError):
+    """The output has no run of this name."""
+
+    exit_code = ExitCode.USAGE
+
+
+class LeaseHeldError(OutputBusyError):
+    """Another process of the run is at work on what this one was to do."""
 
 
 class LeaseLostError(OutputBusyError):

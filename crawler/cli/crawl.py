@@ -15,6 +15,7 @@ from crawler.cli.exit_state import Interrupted
 from crawler.cli.inputs import load
 from crawler.cli.notifications import crawl_and_notify
 from crawler.cli.options import CommonOptions, common_options, config_option, json_option, output_uri
+from crawler.cli.sharing import CrawlWay, KeyType, Shard, ShardType, WorkersType, child_options
 from crawler.cli.signals import CrawlSignals, cancel_on_signal, exit_after_grace, run_async
 from crawler.cli.streams import stdout_only_tells
 from crawler.errors import describe_defect
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from crawler.run.system import System
 
 HEARTBEAT_S = 60.0
+
+
+WORKERS = WorkersType()
+SHARD = ShardType()
+KEY = KeyType()
 
 
 @click.command()
@@ -42,8 +48,32 @@ HEARTBEAT_S = 60.0
 )
 @click.option(
     "--resume",
-    is_flag=True,
-    help="Resume the latest interrupted crawl of the same configuration, at most 6 hours old.",
+    is_flag=False,
+    flag_value="always",
+    type=click.Choice(["always", "auto"]),
+    metavar="[=auto]",
+    help="Resume the latest interrupted crawl of the same configuration, at most 6 hours old. With =auto, begin a new "
+    "one if there is none.",
+)
+@click.option(
+    "--workers",
+    type=WORKERS,
+    metavar="N",
+    help="Share the crawl between N processes of this machine, or auto: one for each CPU. Default: [crawl] workers.",
+)
+@click.option(
+    "--shard",
+    type=SHARD,
+    metavar="I/N",
+    help="Crawl only shard I (from 0) of the N of a run; auto/N takes I from the environment of Kubernetes, AWS Batch, "
+    "Cloud Run or Slurm. Needs --run.",
+)
+@click.option(
+    "--run",
+    "run",
+    type=KEY,
+    metavar="KEY",
+    help="The run that processes with this key share; a new key for each night.",
 )
 @click.option(
     "--format",
@@ -67,7 +97,10 @@ def crawl(
     tables: tuple[str, ...],
     uri: str | None,
     output_format: str | None,
-    resume: bool,
+    resume: str | None,
+    workers: int | None,
+    shard: Shard | None,
+    run: str | None,
     publish: bool,
     as_json: bool,
 ) -> int:
@@ -76,15 +109,24 @@ def crawl(
     With --account, --region or --table, the snapshot holds a part of the inventory. LATEST and lake tables don't move
     to it without --publish.
 
+    With --workers, several processes of this machine share the crawl. With --shard and --run, processes on any machines
+    do: the first one plans, the last one commits the snapshot.
+
     Exit codes: 0 complete; 1 nothing committed; 2 wrong usage or configuration, nothing sent; 3 committed, but some
     scopes are not complete; 4 output can't be written, nothing committed; 11 another crawl holds the output; 12 no
     account's credentials work; 129, 130 and 143 stopped by a signal, nothing committed. The code is about the snapshot:
-    after the commit no signal changes it, and neither does an error of stdout, the log, metrics, spans or a ping.
+    after the commit no signal changes it, and neither does an error of stdout, the log, metrics, spans or a ping. With
+    --shard: 0 the shard's report is written, whatever its scopes came to; 2; 4; 11 another process has the shard, or
+    another run holds the output; 143.
     """
     from crawler.cli.process import keep_memory_compact
     from crawler.config.secrets import register_secrets
     from crawler.run.system import System
 
+    if (shard is None) != (run is None):
+        raise click.UsageError("--shard and --run belong together: all processes of a run have one key.")
+    if shard is not None and (workers is not None or resume is not None):
+        raise click.UsageError("--shard can't be combined with --workers or --resume.")
     common.exit_state.begin_crawl()
     keep_memory_compact()
     config = load(config_file).with_overrides(
@@ -99,8 +141,13 @@ def crawl(
     register_secrets(config, system.secrets, config.proxy.url)
     common.start_logging(system.secrets)
     signals = begin_crawling(common)
+    if shard is not None:
+        from crawler.cli.shard import crawl_shards
+
+        return crawl_shards(config, common, signals, system, shard, run or "", as_json=as_json)
+    way = CrawlWay(resume, workers, child_options(click.get_current_context(), common))
     result = crawl_and_notify(
-        config, common.exit_state, signals, lambda: run_crawl(config, common, signals, system, resume=resume)
+        config, common.exit_state, signals, lambda: run_crawl(config, common, signals, system, way)
     )
     return print_result(result, config, common, as_json=as_json)
 
@@ -119,8 +166,7 @@ def run_crawl(
     common: CommonOptions,
     signals: CrawlSignals,
     system: System | None = None,
-    *,
-    resume: bool = False,
+    way: CrawlWay | None = None,
 ) -> CrawlResult:
     """Crawl, with a live display on a terminal. Raises Interrupted for a signal before the commit.
 
@@ -129,7 +175,6 @@ def run_crawl(
     from crawler.cli.live import live_display
     from crawler.cli.process import collect_rarely
     from crawler.run.progress import CrawlMonitor
-    from crawler.run.run import crawl as crawl_once
     from crawler.run.system import raise_limit
     from crawler.telemetry.ping import ping_start
 
@@ -142,7 +187,7 @@ def run_crawl(
 
     async def _crawl(monitor: CrawlMonitor) -> CrawlResult:
         async with ping_start(config), live_display(monitor) if common.shows_progress else heartbeat(monitor):
-            return await crawl_once(config, system, monitor, resume=resume)
+            return await (way or CrawlWay()).crawl(config, system, monitor)
 
     try:
         return run_async(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -221,8 +222,16 @@ def _print_verdict(out: Console, summary: Mapping[str, Any]) -> None:
             safe(f"· {summary['scopes']['total']} scopes: {by_status}"),
         )
     out.print(safe(figures), soft_wrap=True)
+    if shards := summary.get("shards"):
+        out.print(safe(shards_text(shards)))
     if status != "none":
         out.print(safe(f"in {summary['uri']}"), soft_wrap=True)
+
+
+def shards_text(shards: Mapping[str, int]) -> str:
+    """Return how many shards the crawl had, and how many of them were lost."""
+    total, lost = sum(shards.values()), shards.get("lost", 0)
+    return f"{total} shard{'' if total == 1 else 's'}{f', {lost} of them lost' if lost else ''}"
 
 
 def _statuses(summary: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -254,6 +263,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "warnings": list(result.warnings),
         "selection": selection_value(manifest.selection if manifest else None),
         "not_offered": {product: list(regions) for product, regions in result.not_offered.items()},
+        "shards": dict(Counter(entry.status for entry in manifest.shards)) if manifest else {},
         "directory": directory_value(result.directory),
         "left_out": skipped_member_values(result.left_out),
     }

@@ -12,7 +12,7 @@ import click
 from crawler.cli.echo import warn
 from crawler.cli.options import CommandError, CommonOptions
 from crawler.cli.signals import run_async
-from crawler.errors import ConfigError, OutputError
+from crawler.errors import ConfigError, ExitCode, OutputError
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
@@ -81,15 +81,16 @@ def _locate_bucket(uri: str, config: Config | None, common: CommonOptions) -> Ou
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Raise CommandError for an OutputError in the block, unless a file can't be written or a snapshot is unknown."""
+    """Raise CommandError for an OutputError in the block, unless a file can't be written or a name is unknown."""
     from crawler.audit.export.atomic_files import TargetError
-    from crawler.snapshot import UnknownSnapshotError
 
     try:
         yield
-    except (TargetError, UnknownSnapshotError):
+    except TargetError:
         raise
     except OutputError as error:
+        if error.exit_code == ExitCode.USAGE:
+            raise
         raise CommandError(str(error)) from None
 
 

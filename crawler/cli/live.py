@@ -50,13 +50,13 @@ def view(monitor: CrawlMonitor, elapsed_s: float) -> Group:
     """
     progress = monitor.progress
     grid = Table.grid(padding=(0, 2))
-    grid.add_column()
-    grid.add_column(width=30)
-    grid.add_column(justify="right")
+    grid.add_column(no_wrap=True)
+    grid.add_column(max_width=30)  # what a narrow terminal cuts
+    grid.add_column(justify="right", no_wrap=True)
     accounts = sorted(progress.by_account, key=lambda a: (progress.done_by_account[a] / progress.by_account[a], a))
     for account in accounts[:_MAX_ACCOUNTS]:
         done, total = progress.done_by_account[account], progress.by_account[account]
-        grid.add_row(safe(account), ProgressBar(total, done, width=30), f"{done}/{total} scopes")
+        grid.add_row(safe(account), ProgressBar(total, done), f"{done}/{total} scopes")
     if len(accounts) > _MAX_ACCOUNTS:
         grid.add_row(f"and {len(accounts) - _MAX_ACCOUNTS} more", "", "")
     shards = [] if monitor.shards is None else [_shards(monitor.shards)]

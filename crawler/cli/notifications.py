@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,7 +67,9 @@ def notify_result(
     manifest = result.manifest if result is not None else None
     is_narrowed = manifest is not None and is_unpublished_part(manifest.selection)
     ledger = result.ledger if result is not None else Ledger()
-    figures = CrawlFigures(state.code or 0, began_at, datetime.now(UTC), ledger, is_narrowed)
+    code = result.exit_code if result is not None else state.code or 0
+    shards = Counter(entry.status for entry in manifest.shards) if manifest is not None else {}
+    figures = CrawlFigures(code, began_at, datetime.now(UTC), ledger, is_narrowed, shards)
     for notice in _notices(config, figures, result):
         reason = _send_bounded(notice, state, signals)
         if reason:

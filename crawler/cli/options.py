@@ -105,13 +105,17 @@ class CommonOptions:
         """Whether to show a live display on stderr."""
         return self.has_progress and not self.is_quiet and self.log_format == "console" and sys.stderr.isatty()
 
+    @property
+    def effective_level(self) -> str:
+        """The minimum log level. With a live display, the default is warning."""
+        return self.log_level or ("error" if self.is_quiet else "warning" if self.shows_progress else "info")
+
     def start_logging(self, secrets: LiteralSecrets | None = None) -> None:
-        """Set up logging for the process. With a live display, the default level is warning."""
+        """Set up logging for the process."""
         from crawler.telemetry import logs as log
 
-        level = self.log_level or ("error" if self.is_quiet else "warning" if self.shows_progress else "info")
         self.secrets = secrets
-        log.configure(self.log_format, level, secrets=secrets)
+        log.configure(self.log_format, self.effective_level, secrets=secrets)
 
     def hide(self, value: Any) -> Any:
         """Return a value of texts, lists and mappings without the secrets that this process sends."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,7 @@ def _print_manifest(manifest: Manifest) -> None:
         print_scopes,
         print_skipped_members,
         reason_value,
+        shards_text,
         skipped_member_values,
     )
     from crawler.cli.render import console, safe, size_text, status_text
@@ -129,5 +131,7 @@ def _print_manifest(manifest: Manifest) -> None:
     print_numbers(out, ("table", "rows", "files", "size"), rows)
     print_scopes(out, [reason_value(row) for row in manifest.scopes.not_complete], total=manifest.scopes.missing)
     print_skipped_members(out, directory_value(manifest.directory), skipped_member_values(manifest.left_out))
+    if manifest.shards:
+        out.print(safe(shards_text(Counter(entry.status for entry in manifest.shards))))
     counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
     out.print(safe(f"{manifest.scopes.total} scopes: {counts}"))

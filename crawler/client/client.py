@@ -17,7 +17,7 @@ from crawler.client.clock_skew import SignatureDates
 from crawler.client.credentials import Credentials, Provider
 from crawler.client.error_parsing import error_from_response
 from crawler.client.error_rules import ErrorRules
-from crawler.client.rate_limit import TokenBucket, TokenBuckets, throttled_bucket
+from crawler.client.rate_limit import LimitRule, TokenBucket, TokenBuckets, throttled_bucket
 from crawler.client.request import STS, ApiRequest, RequestBuilder
 from crawler.client.request_queue import RequestLane
 from crawler.client.retry import Retries, RetryPolicy, RetryQuota
@@ -78,6 +78,7 @@ class Client:
     """Calls APIs for all accounts of a crawl. Its clock and its literal secrets are those of the request builder.
 
     `total` counts the attempts of all calls. `deadline_at`, in monotonic seconds, bounds the waits before retries.
+    `fence` is called before each request is sent, and raises an error if none may be sent any more.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Client:
         self.clock = builder.clock
         self.secrets = builder.secrets
         self.deadline_at: float | None = None
+        self.fence: Callable[[], None] | None = None
         self.total = RequestCounts()
         self._sender = sender
         self._limiter = limiter
@@ -109,10 +111,18 @@ class Client:
         """The correction of the local clock in seconds that STS needed."""
         return self.clock.default_s
 
+    def spend_bursts(self) -> None:
+        """Begin with empty buckets: another process may have sent all that they allow. Call it before any request."""
+        self._buckets.spend(self.clock.monotonic())
+
     def channel(self, account_id: str, region_id: str, product: str, action: str, depth: int = 0) -> RequestChannel:
         """Return a new channel. It shares its buckets with all other channels of the same keys."""
         operation, whole = self._buckets.pair(account_id, region_id, product, action)
         return RequestChannel(RequestLane((operation, whole), depth), operation, whole, RetryQuota())
+
+    def limit(self, product: str, rule: LimitRule) -> None:
+        """Change the limit of a product, see `TokenBuckets.limit`."""
+        self._buckets.limit(product, rule)
 
     def close(self, channel: RequestChannel) -> None:
         """End the use of a channel. Buckets that no channel uses are forgotten once they have recovered."""
@@ -160,6 +170,8 @@ class Client:
             sent_at = self.clock.monotonic()
             try:
                 try:
+                    if self.fence is not None:
+                        self.fence()
                     counts.requests += 1
                     self.total.requests += 1
                     signed = self._builder.build(request, account.account_id, credentials, dates)

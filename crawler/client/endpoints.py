@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -98,6 +99,14 @@ class Endpoints:
         used, without the host.
         """
         self.described.setdefault(product, {})[region_id] = _described_template(host, account_id, self.allow)
+
+    def adopt(self, described: Mapping[str, Mapping[str, str]]) -> None:
+        """Use the `described` hosts of another process, product → region → template; those that may be used."""
+        for product, by_region in described.items():
+            for region_id, template in by_region.items():
+                host = template.removeprefix("https://").replace("{account_id}", _SAMPLE_ACCOUNT)
+                with suppress(ConfigError):
+                    self.describe(product, region_id, host, _SAMPLE_ACCOUNT)
 
     def pattern(self, product: str, region_id: str) -> str:
         """Return the URL of a product in a region for messages, with `{account_id}` for the account."""

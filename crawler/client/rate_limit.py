@@ -106,19 +106,26 @@ class TokenBucket:
         "users",
     )
 
-    def __init__(self, rule: LimitRule, key: BucketKey | None = None) -> None:
-        """`key` and `users`, the number of channels that use it, are for `TokenBuckets`."""
+    def __init__(self, rule: LimitRule, key: BucketKey | None = None, spent_at: float = -inf) -> None:
+        """`key` and `users`, the number of channels that use it, are for `TokenBuckets`, as is `spent_at`."""
         self.rule = rule
         self.key = key
         self.users = 0
-        self._due = -inf
-        self._bound = -inf
+        self._due = spent_at + rule.lead_s + 1 / (rule.rate * PACE)
+        self._bound = spent_at + rule.bound_s + 1 / rule.rate
         self._blocked_until = -inf
         self._cut_at = -inf
         self._low = self._high = rule.rate
         self._climb_s = SEARCH_S
         self._taken = 0
         self._strikes = 0
+
+    def change(self, rule: LimitRule) -> None:
+        """Follow another rule from now on. What throttling has taught about the server's limit stays."""
+        if self._high >= self.rule.rate:
+            self._high = rule.rate
+        self._low = min(self._low if self._low < self.rule.rate else rule.rate, rule.rate)
+        self.rule = rule
 
     def ready_at(self, now: float) -> float:
         """Return the earliest time at which a request may start, `now` at the earliest."""
@@ -201,17 +208,29 @@ class TokenBuckets:
         self._rules = dict(rules or {})
         self._buckets: dict[BucketKey, TokenBucket] = {}
         self._unused: deque[TokenBucket] = deque()
+        self._spent_at = -inf
+
+    def spend(self, now: float) -> None:
+        """Take the bursts of all buckets as used up `now`, by a process that this one replaces. Call it before all."""
+        self._spent_at = now
 
     def rule(self, product: str, action: str | None = None) -> LimitRule:
         """Return the limit of an operation, or of all operations of a product together."""
         of_product = self._rules.get(product, self._default)
         return of_product if action is None else self._rules.get(f"{product}.{action}", of_product)
 
+    def limit(self, product: str, rule: LimitRule) -> None:
+        """Change the limit of a product without rules of its operations, also of the buckets that are in use."""
+        self._rules[product] = rule
+        for key, bucket in self._buckets.items():
+            if key.product == product:
+                bucket.change(rule)
+
     def bucket(self, key: BucketKey) -> TokenBucket:
         """Return the bucket of `key`."""
         found = self._buckets.get(key)
         if found is None:
-            found = self._buckets[key] = TokenBucket(self.rule(key.product, key.action), key)
+            found = self._buckets[key] = TokenBucket(self.rule(key.product, key.action), key, self._spent_at)
         return found
 
     def pair(self, account_id: str, region_id: str, product: str, action: str) -> tuple[TokenBucket, TokenBucket]:

@@ -12,7 +12,7 @@ from crawler.run.outcome import ScopeOutcome
 from crawler.run.scope import Scope
 from crawler.run.scope_tree import ScopeTree
 from crawler.run.targets import SkipReason, Target, TargetPlan
-from crawler.snapshot import JournalEntry, ScopeRow, SnapshotWriter
+from crawler.snapshot import JournalEntry, ScopeRow, ShardWriter
 
 # An open scope takes about 5 kB. More than a few hundred are open at once only where most of the cloud throttles.
 MAX_OPEN = 20_000
@@ -37,7 +37,7 @@ class Workload:
 class Admission:
     """Opens the scopes of one target after the other. `admit` is an iterator for the dispatcher."""
 
-    def __init__(self, workload: Workload, client: Client, writer: SnapshotWriter, tree: ScopeTree) -> None:
+    def __init__(self, workload: Workload, client: Client, writer: ShardWriter, tree: ScopeTree) -> None:
         self._catalog = workload.catalog
         self._plans = workload.plans
         self._tables = frozenset(workload.tables)

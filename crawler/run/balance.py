@@ -20,14 +20,16 @@ from crawler.run.forecast import calls_of, rows_of
 from crawler.snapshot import ScopeRow
 from crawler.snapshot.status import is_known
 
-# CPU seconds of one process, from `python -m benchmarks` (lists, rows) and `python -m benchmarks.scale` (scopes) of
-# 2026-11-22, on another machine. Only their ratios matter to the groups.
-SCOPE_S = 0.000_12
-REQUEST_S = 0.000_68
-ROW_S = 0.000_11
-# An account that takes more is split by region: about four hours of a core. A split has a price, because limits that
-# hold for a whole account (`Throttling.User`) are then seen by several processes.
+# CPU seconds of one process: medians of `python -m benchmarks.scaling`, 2026-11-30, see docs/scaling.md. Only their
+# ratios matter to the groups.
+SCOPE_S = 0.000_08
+REQUEST_S = 0.000_45
+ROW_S = 0.000_09
+# An account that takes more, two and a half hours of a core, is split by region. A split has a price, because limits
+# that hold for a whole account (`Throttling.User`) are then seen by several processes.
 LARGEST_S = 20_000_000 * REQUEST_S
+# What a shard takes beside its accounts: 16 shards of 53 tables took 5 to 6 s more than two with the same rows.
+SHARD_S = 0.4
 # Shards per process. With more, the last ones are small, and yesterday's costs may be off. For 2,000 accounts with
 # lognormal costs and 32 processes, a run takes 1.05 of the best possible time with 8, 1.14 with 4, 1.11 with one.
 SHARDS_PER_WORKER = (8, 4, 2, 1)
@@ -104,8 +106,8 @@ def balance(costs: Sequence[AccountCost], number: int) -> list[Shard]:
 def shard_number(workers: int, costs: Sequence[AccountCost]) -> int:
     """Return how many shards a run of `workers` processes makes: at most eight for each, 0 without an account.
 
-    Fewer if accounts are few, or if the rate limits bind: then each further round of shards waits for its slowest
-    account again, while one process could wait for all of them side by side.
+    Fewer if accounts are few or small, so that the shards themselves would take long, or if the rate limits bind: then
+    each further round of shards waits for its slowest account again, while one process waits for all side by side.
     """
     pieces = _pieces(costs)
     numbers = [min(workers * each, len(pieces)) for each in SHARDS_PER_WORKER]
@@ -120,7 +122,7 @@ def idle_workers(workers: int, costs: Sequence[AccountCost]) -> str:
         return ""
     accounts = f"{len(costs)} account{'' if len(costs) == 1 else 's'}"
     made = f"make {shards} shards" if len(costs) != 1 else f"makes {shards} shard{'' if shards == 1 else 's'}"
-    return f"{accounts} {made}: {workers} workers are more than can work"
+    return f"{accounts} {made}, so {workers - shards} of {workers} workers would be idle"
 
 
 class _History:
@@ -226,7 +228,7 @@ def _run_s(groups: Iterable[Sequence[_Part]], workers: int) -> float:
     """Return the seconds until all groups are done if each of the workers takes the next one when it is free."""
     free_at = [0.0] * workers
     for group in groups:
-        heapreplace(free_at, free_at[0] + _time_s(group))
+        heapreplace(free_at, free_at[0] + _time_s(group) + SHARD_S)
     return max(free_at)
 
 

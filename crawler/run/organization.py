@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from crawler.config.sections import Account
 from crawler.errors import ApiError, ConfigError, CrawlError, DeniedError, PaginationError
-from crawler.run.resource_directory import Member, MemberList, choose_members, list_members
+from crawler.run.resource_directory import MemberList, choose_members, list_members
 from crawler.run.session import ResolvedAccount, Session
 from crawler.snapshot import DirectoryEntry, Status
 from crawler.snapshot.manifest import SkippedMember
@@ -17,15 +17,25 @@ from crawler.snapshot.manifest import SkippedMember
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """The members to crawl and the skipped ones. `directory` is None without [organization]."""
+    """The members to crawl and the skipped ones. `directory` is None without [organization].
+
+    `identities` are those of the members whose role was tried.
+    """
 
     identities: tuple[ResolvedAccount, ...] = ()
     left_out: tuple[SkippedMember, ...] = ()
     directory: DirectoryEntry | None = None
+    members: tuple[Account, ...] = ()
 
 
 async def find_members(session: Session, identities: Sequence[ResolvedAccount]) -> Membership:
-    """List the organization's members and try the role in each member to crawl.
+    """List the organization's members, see `list_organization`, and try the role in each member to crawl."""
+    membership = await list_organization(session, identities)
+    return replace(membership, identities=tuple(await assume_members(session, membership.members, identities)))
+
+
+async def list_organization(session: Session, identities: Sequence[ResolvedAccount]) -> Membership:
+    """List the organization's members, and choose those to crawl.
 
     `identities` are those of the configured accounts. If the directory can't be listed, `directory` has the error, and
     the configured accounts are crawled without members. Raises ConfigError for a member that the command line names
@@ -34,22 +44,35 @@ async def find_members(session: Session, identities: Sequence[ResolvedAccount]) 
     config = session.config
     if config.organization is None or config.directory_account is None:
         return Membership()
-    account = config.directory_account
-    directory_account = next((found for found in identities if found.account.id == account.id), None)
-    if directory_account is None:
-        [directory_account] = await session.identify([account])
-    listing, directory = await _list_members(session, directory_account)
+    listing, directory = await _list_members(session, await _directory_account(session, identities))
     if listing is None:
         return Membership(directory=directory)
     _check_named(session, listing)
     configured = [other.id for other in config.accounts]
     chosen, left_out = choose_members(listing.members, configured, config.organization.exclude, config.members)
-    members = await session.assume(
-        [_account_of(member) for member in chosen], config.organization.role_name, directory_account.caller
-    )
     for member in left_out:
         structlog.get_logger().info("member_left_out", account_id=member.account_id, reason=member.reason)
-    return Membership(tuple(members), tuple(left_out), directory)
+    members = tuple(Account(id=member.account_id, name=member.name or None) for member in chosen)
+    return Membership((), tuple(left_out), directory, members)
+
+
+async def assume_members(
+    session: Session, members: Sequence[Account], identities: Sequence[ResolvedAccount]
+) -> list[ResolvedAccount]:
+    """Try the organization's role in these members, with the credentials of the account that lists them."""
+    config = session.config
+    if not members or config.organization is None:
+        return []
+    source = await _directory_account(session, identities)
+    return await session.assume(members, config.organization.role_name, source.caller)
+
+
+async def _directory_account(session: Session, identities: Sequence[ResolvedAccount]) -> ResolvedAccount:
+    """Return the identity of the account that lists the members. The command line may have left it out."""
+    account = session.config.directory_account
+    assert account is not None, "the caller checks that there is an organization"
+    found = next((identity for identity in identities if identity.account.id == account.id), None)
+    return found or (await session.identify([account]))[0]
 
 
 async def _list_members(
@@ -93,10 +116,6 @@ def _check_named(session: Session, listing: MemberList) -> None:
     for account_id in session.config.members if session.config.members != "all" else ():
         if account_id not in known:
             raise ConfigError(f"--account: {account_id} is neither configured nor a member of the resource directory.")
-
-
-def _account_of(member: Member) -> Account:
-    return Account(id=member.account_id, name=member.name or None)
 
 
 def no_account_error(membership: Membership) -> CrawlError:

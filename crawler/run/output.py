@@ -21,7 +21,7 @@ from crawler.config import Config
 from crawler.config.load import output_folder
 from crawler.config.resolve import endpoint_map, limit_rules
 from crawler.config.sections import Iceberg
-from crawler.errors import ConfigError, CredentialsError, OutputError
+from crawler.errors import CannotResumeError, ConfigError, CredentialsError, OutputError
 from crawler.run.connection import open_connection
 from crawler.run.discovery import StsCall
 from crawler.run.result import CrawlResult
@@ -43,6 +43,8 @@ from crawler.snapshot.lake.claim import check_lake, claim_lake
 from crawler.snapshot.location import AccessKeys, BucketLocation, bucket_place
 from crawler.snapshot.object_store import ObjectStore
 from crawler.snapshot.reader import BucketReader
+from crawler.snapshot.shards.runs import raise_if_busy
+from crawler.snapshot.shards.store import FolderStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,15 +158,30 @@ async def begin_writer(
     keys: Mapping[str, Sequence[str]],
 ) -> SnapshotWriter:
     """Begin a new snapshot in the configured output. Raises OutputBusyError and OutputError."""
+    return _writer(config, await begin_destination(config, bucket, system, schemas), schemas, keys)
+
+
+async def begin_destination(
+    config: Config, bucket: ObjectStore | None, system: System, tables: Collection[str], key: str = ""
+) -> Destination:
+    """Acquire the configured output for a new snapshot of these tables, of the run with this key if it has one.
+
+    Raises OutputBusyError and OutputError.
+    """
     started_at = system.clock.now()
     snapshot_id = new_snapshot_id(started_at, system.random.random)
-    destination: Destination
     if bucket is not None:
-        destination = await BucketDestination.begin(bucket, snapshot_id, started_at, schemas)
-    else:
-        folder, umask = config.output.path, config.output.umask_bits
-        destination = await FolderDestination.begin(folder, snapshot_id, started_at, umask=umask)
-    return _writer(config, destination, schemas, keys)
+        await raise_if_busy(bucket, key)
+        return await BucketDestination.begin(bucket, snapshot_id, started_at, tables)
+    folder, umask = config.output.path, config.output.umask_bits
+    destination = await FolderDestination.begin(folder, snapshot_id, started_at, umask=umask)
+    try:
+        # The processes of a run that start by themselves don't hold the lock all the time.
+        await raise_if_busy(FolderStore(folder, umask), key)
+    except BaseException:
+        await destination.abandon()
+        raise
+    return destination
 
 
 async def resume_writer(
@@ -176,7 +193,10 @@ async def resume_writer(
 ) -> SnapshotWriter:
     """Resume the unfinished snapshot of a folder. Raises ConfigError if there is none or the output is a bucket."""
     if bucket is not None:
-        raise ConfigError(f"--resume: {config.output.uri} is a bucket, where no unfinished crawl is kept; leave it out")
+        raise CannotResumeError(
+            f"--resume: {config.output.uri} has no unfinished run of several processes, and a bucket keeps nothing "
+            "of a crawl by one; crawl without --resume to start a new one"
+        )
     folder, umask = config.output.path, config.output.umask_bits
     destination = await FolderDestination.resume(folder, system.clock.now(), umask=umask)
     return _writer(config, destination, schemas, keys)

@@ -16,7 +16,7 @@ from crawler.normalizer.redaction import Redaction
 from crawler.run.organization import Membership, find_members, no_account_error
 from crawler.run.regions import ProductRegions, not_offered, select_regions
 from crawler.run.session import ResolvedAccount, Session
-from crawler.run.targets import TargetPlan, interleave
+from crawler.run.targets import PlannedTarget, TargetPlan, interleave
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,19 @@ async def make_plan(session: Session) -> CrawlPlan:
     identities = [*configured, *membership.identities]
     if not identities:
         raise no_account_error(membership)
+    offered = await offered_regions(session, identities)
+    accounts = [identity.account for identity in identities]
+    planned = plan_targets(session, accounts, offered)
+    targets = join_identities(planned, identities)
+    sha256 = plan_sha256(session.catalog, planned, session.resolved.tables)
+    return CrawlPlan(targets, membership, sha256, offered, missing_regions(session, accounts, offered))
+
+
+async def offered_regions(session: Session, identities: Sequence[ResolvedAccount]) -> Mapping[str, ProductRegions]:
+    """Return the regions of the products that the tables need, as the accounts that work get them.
+
+    Raises CredentialsError if none works.
+    """
     working = [identity for identity in identities if identity.refusal is None]
     if not working:
         reasons = "; ".join(f"{i.account.id}: {i.refusal.message}" for i in identities if i.refusal)
@@ -51,36 +64,44 @@ async def make_plan(session: Session) -> CrawlPlan:
     catalog = session.catalog
     needed = catalog.with_parents(session.resolved.tables)
     products = [catalog.products[key] for key in dict.fromkeys(catalog.operations[t].product for t in needed)]
-    offered = await session.regions(products, *(identity.caller for identity in working))
-    targets = _targets(session, identities, needed, offered)
-    sha256 = plan_sha256(catalog, targets, session.resolved.tables)
-    missing = not_offered((session.config.regions_for(identity.account) for identity in identities), offered)
-    return CrawlPlan(targets, membership, sha256, offered, missing)
+    return await session.regions(products, *(identity.caller for identity in working))
 
 
-def _targets(
-    session: Session,
-    identities: Sequence[ResolvedAccount],
-    needed: Sequence[str],
-    offered: Mapping[str, ProductRegions],
-) -> list[TargetPlan]:
-    by_id = {identity.account.id: identity for identity in identities}
-    regions = {
-        account_id: account_regions(session, identity.account, offered) for account_id, identity in by_id.items()
-    }
-    plans = []
+def missing_regions(
+    session: Session, accounts: Iterable[Account], offered: Mapping[str, ProductRegions]
+) -> Mapping[str, tuple[str, ...]]:
+    """Return product → the regions that an account names and the product lacks."""
+    return not_offered((session.config.regions_for(account) for account in accounts), offered)
+
+
+def plan_targets(
+    session: Session, accounts: Iterable[Account], offered: Mapping[str, ProductRegions]
+) -> list[PlannedTarget]:
+    """Return the tables of every target. Raises ConfigError for a region that no product has, and if none is left."""
+    needed = session.catalog.with_parents(session.resolved.tables)
+    by_id = {account.id: account for account in accounts}
+    regions = {account_id: account_regions(session, account, offered) for account_id, account in by_id.items()}
+    planned = []
     known: dict[tuple[str, bool], tuple[str, ...]] = {}  # one tuple for all accounts
     for target in interleave(regions):
-        identity = by_id[target.account_id]
-        place = target.region_id, session.config.regions_for(identity.account) != "all"
+        place = target.region_id, session.config.regions_for(by_id[target.account_id]) != "all"
         if place not in known:
             known[place] = tables_in(session.catalog, needed, offered, *place)
-        tables = known[place]
-        if tables:
-            plans.append(TargetPlan(target, identity.caller, tables, identity.refusal))
-    if not plans:
+        if known[place]:
+            planned.append(PlannedTarget(target, known[place]))
+    if not planned:
         raise ConfigError("None of the chosen regions has a product of the chosen tables; see `acs-inventory plan`.")
-    return plans
+    return planned
+
+
+def join_identities(planned: Iterable[PlannedTarget], identities: Iterable[ResolvedAccount]) -> list[TargetPlan]:
+    """Return the targets with the callers of their accounts."""
+    by_id = {identity.account.id: identity for identity in identities}
+    found = []
+    for entry in planned:
+        identity = by_id[entry.target.account_id]
+        found.append(TargetPlan(entry.target, identity.caller, entry.tables, identity.refusal))
+    return found
 
 
 def tables_in(
@@ -102,7 +123,7 @@ def account_regions(session: Session, account: Account, offered: Mapping[str, Pr
     return select_regions(wanted, {**known, **offered})
 
 
-def plan_sha256(catalog: Catalog, plans: Iterable[TargetPlan], written: Sequence[str]) -> str:
+def plan_sha256(catalog: Catalog, plans: Iterable[PlannedTarget], written: Sequence[str]) -> str:
     """Return the hash of the plan's scopes, tables and columns, which the manifest has, too."""
     tables = {table: str(catalog.operations[table].schema) for table in written}
     scopes = sorted([p.target.account_id, p.target.region_id, *p.tables] for p in plans)

@@ -22,7 +22,7 @@ from crawler.run.list_walker import MAX_WRITING, ListWalker, PageReader
 from crawler.run.progress import CrawlProgress
 from crawler.run.scope_tree import ScopeTree
 from crawler.run.targets import SkipReason
-from crawler.snapshot import SnapshotWriter
+from crawler.snapshot import ShardWriter
 from crawler.snapshot.status import Status
 
 
@@ -35,7 +35,7 @@ class Scheduler:
         client: Client,
         dispatcher: Dispatcher,
         normalizers: Mapping[str, Normalizer],
-        writer: SnapshotWriter,
+        writer: ShardWriter,
         clock: Clock,
         progress: CrawlProgress,
     ) -> None:

@@ -20,7 +20,7 @@ from crawler.run.progress import CrawlProgress
 from crawler.run.scope import FieldCounts, Job, Scope
 from crawler.run.targets import Target
 from crawler.run.worker_pool import WorkerPool
-from crawler.snapshot import JournalEntry, Ledger, ScopeRow, SnapshotWriter
+from crawler.snapshot import JournalEntry, Ledger, ScopeRow, ShardWriter
 from crawler.snapshot.status import is_whole
 
 
@@ -37,7 +37,7 @@ class ScopeTree:
         settings: Mapping[str, Sequence[str]],
         dispatcher: Dispatcher,
         client: Client,
-        writer: SnapshotWriter,
+        writer: ShardWriter,
         clock: Clock,
         progress: CrawlProgress,
     ) -> None:

@@ -30,7 +30,7 @@ _MAX_SHOWN = 5
 # STS lets a caller assume a hundred roles a second; more tasks would only take memory.
 _AT_ONCE = 256
 # Accounts that are asked for the regions of a product.
-_MAX_CALLERS = 3
+MAX_CALLERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Session:
     """An open session. `overhead` counts the requests outside of tables: identity, roles, regions, members.
 
     `clock` stamps the snapshot. It is corrected once `identify` has asked STS.
-    `warnings`: sentences about answers to DescribeRegions that can't be used.
+    `warnings`: sentences about answers to DescribeRegions that can't be used. `identities`: the accounts that were
+    tried, by ID.
     """
 
     def __init__(self, resolved: ResolvedConfig, connection: CloudConnection) -> None:
@@ -63,6 +64,7 @@ class Session:
         }
         self.clock = SnapshotClock(connection.system.clock)
         self.warnings: list[str] = []
+        self.identities: dict[str, ResolvedAccount] = {}
         self._connection = connection
         self._log = structlog.get_logger()
 
@@ -70,6 +72,8 @@ class Session:
         """Identify accounts (default: the configured ones) concurrently, in order, by one GetCallerIdentity each."""
 
         async def one(account: Account) -> ResolvedAccount:
+            if account.id in self.identities:
+                return self.identities[account.id]
             call = self._sts_call(account.id)
             provider = self._connection.provider(account.credentials, call)
             return await self._try_credentials(account, call, provider)
@@ -87,6 +91,8 @@ class Session:
         context = self._connection.provider_context(self._sts_call(source.account_id))
 
         async def one(account: Account) -> ResolvedAccount:
+            if account.id in self.identities:
+                return self.identities[account.id]
             role = assumed_role(context, provider, f"acs:ram::{account.id}:role/{role_name}")
             call = self._sts_call(account.id)
             return await self._try_credentials(account, call, role, is_member=True)
@@ -102,7 +108,9 @@ class Session:
         refusal = await self._refusal_of(account, call, provider, is_member=is_member)
         if refusal is not None:
             self._log.warning("account_refused", account_id=account.id, code=refusal.code, reason=refusal.message)
-        return ResolvedAccount(account, SignedAccount(account.id, provider), refusal)
+        found = ResolvedAccount(account, SignedAccount(account.id, provider), refusal)
+        self.identities[account.id] = found
+        return found
 
     async def _refusal_of(
         self, account: Account, call: StsCall, provider: Provider, *, is_member: bool
@@ -146,7 +154,7 @@ class Session:
         self, product: Product, ask: str, callers: Sequence[SignedAccount]
     ) -> tuple[DescribedRegions, SignedAccount]:
         """Return the first answer with its caller. Raises the error of the last caller, as `describe_regions`."""
-        *others, last = callers[:_MAX_CALLERS]
+        *others, last = callers[:MAX_CALLERS]
         for caller in others:
             try:
                 return await describe_regions(self.client, product, caller, ask, self.overhead["regions"]), caller

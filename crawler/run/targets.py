@@ -38,6 +38,14 @@ class SkipReason:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedTarget:
+    """The tables to read in one target, parents first, before anyone knows whether the account's credentials work."""
+
+    target: Target
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TargetPlan:
     """The tables to read in one target, parents first, selected or not. `refusal`: the skip reason of all scopes."""
 

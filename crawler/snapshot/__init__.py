@@ -13,6 +13,7 @@ to buckets. `reader`, `verify` and `retention` work on committed snapshots; `lak
 from __future__ import annotations
 
 from crawler.errors import UnfinishedCommitError
+from crawler.snapshot.assembly import commit_snapshot
 from crawler.snapshot.bucket.destination import BucketDestination
 from crawler.snapshot.bucket.preflight import check_bucket
 from crawler.snapshot.destination import Destination
@@ -42,7 +43,7 @@ from crawler.snapshot.reader import (
 )
 from crawler.snapshot.rows.scope_writer import ListWriter, ScopeWriter
 from crawler.snapshot.status import Status, has_rows, is_whole, worst
-from crawler.snapshot.writer import SnapshotWriter
+from crawler.snapshot.writer import ShardWriter, SnapshotWriter
 
 __all__ = [
     "LEDGER_SCHEMA",
@@ -65,6 +66,7 @@ __all__ = [
     "PartFile",
     "ScopeRow",
     "ScopeWriter",
+    "ShardWriter",
     "SnapshotSummary",
     "SnapshotWriter",
     "Status",
@@ -74,6 +76,7 @@ __all__ = [
     "UnknownSnapshotError",
     "check_bucket",
     "check_output",
+    "commit_snapshot",
     "has_rows",
     "is_whole",
     "list_snapshots",

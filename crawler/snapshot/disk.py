@@ -33,6 +33,8 @@ _UPDATE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CL
 NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _LINKED = (errno.ELOOP, errno.ENOTDIR)
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EXDEV)
+_PIECE_BYTES = 1024 * 1024
 _NO_MODES = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -142,6 +144,29 @@ class Disk:
         ):
             os.rename(_name(source), _name(destination), src_dir_fd=source_folder, dst_dir_fd=folder)
 
+    def link_or_copy(self, source: str, destination: str) -> None:
+        """Make a file that never changes also the content of a new name, without a copy where the file system can."""
+        try:
+            self.link(source, destination)
+        except OutputError as error:
+            if getattr(error.__cause__, "errno", None) not in _NO_LINKS:
+                raise
+            self.copy(source, destination)
+
+    def copy(self, source: str, destination: str) -> None:
+        """Copy the content of a file that may grow meanwhile to a new one, durably."""
+        reading = self.open_for_reading(source)
+        try:
+            writing = self.create(destination)
+            try:
+                while piece := self._read_piece(reading, source):
+                    self.write(writing, destination, piece)
+                self.fsync(writing, destination)
+            finally:
+                os.close(writing)
+        finally:
+            os.close(reading)
+
     def link(self, source: str, destination: str) -> bool:
         """Give a file a second name; False if that name exists already."""
         with (
@@ -241,6 +266,10 @@ class Disk:
                 pieces.append(piece)
                 offset, length = offset + len(piece), length - len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _read_piece(self, fd: int, path: str) -> bytes:
+        with self._translate_errors("read", path):
+            return os.read(fd, _PIECE_BYTES)
 
     def free_bytes(self) -> int:
         """Return the bytes that an unprivileged user may still write on the root's file system; -1 if unknown."""

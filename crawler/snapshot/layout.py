@@ -26,6 +26,8 @@ LAKE_LOCK = f"{STAGING}/lake-lock"
 LATEST = f"{SNAPSHOTS}/LATEST"
 # The beginning of a temporary name, of which nothing is left when its file is whole or its object was copied.
 FRESH = "new-"
+# The ledger of an attempt in a local output, in the attempt's own folder.
+ATTEMPT_LEDGER = "scopes.parquet"
 PLAN_ROLE = "plan"
 JOIN_ROLE = "join"
 # An attempt has three hex digits in the names of parts, a shard five; a shard's role has five decimal digits.
@@ -233,6 +235,11 @@ def lease_in_name(name: str) -> tuple[str, int] | None:
 def attempt_folder(folder: str, shard: int, attempt: int) -> str:
     """Return the folder in which an attempt has its rows, rooted like an output. For local outputs only."""
     return f"{folder}/{shard_role(shard)}-{_attempt(attempt)}"
+
+
+def is_attempt_ledger(path: str, folder: str, shard: int, attempt: int) -> bool:
+    """Return whether the report of an attempt of the run in `folder` can have this path of its ledger."""
+    return path in (ATTEMPT_LEDGER, attempt_ledger_path(folder, shard, attempt))
 
 
 def attempt_ledger_path(folder: str, shard: int, attempt: int) -> str:

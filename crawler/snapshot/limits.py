@@ -20,6 +20,7 @@ SMALL_BYTES = 1024 * 1024
 MANIFEST_BYTES = 1024 * 1024 * 1024
 # The plan of a run of 20,000 accounts has about 100 MB.
 PLAN_BYTES = 512 * 1024 * 1024
+REPORT_BYTES = 64 * 1024 * 1024
 JOINED_BYTES = 64 * 1024
 LEASE_BYTES = 64 * 1024
 # A ledger is read in batches: these bound the time, and the size of a row group the memory.

@@ -99,6 +99,21 @@ def is_unpublished_part(selection: CrawlSelection | None) -> bool:
     return selection is not None and not selection.published
 
 
+class ShardEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One shard of a crawl by several processes: its number from 0 and what became of it.
+
+    `status` is reported or lost. `attempts` counts the processes that tried it, `hosts` names the machines of those, as
+    far as they are known. `seconds` and `requests` are those of the attempt whose rows are in the snapshot.
+    """
+
+    number: Count
+    status: Words
+    attempts: Count = 0
+    hosts: list[Words] = []
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=1e12)] = 0.0
+    requests: Count = 0
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The content of a manifest. Times are UTC; `unknown_fields` is {table: {path: count}}; `overhead` counts requests.
 
@@ -106,7 +121,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     `fingerprint_scope`: `account` if a fingerprint has its account in it, `all` if not, as in manifests without it.
     `directory` is None without an organization; `left_out` are the skipped members, with their reasons. `selection` is
     None for a crawl of the whole configuration. `replaced_latest`: the ID of a snapshot from the future, from which
-    LATEST and the lake's tables moved back to this one. Nearly all manifests are without it.
+    LATEST and the lake's tables moved back to this one. Nearly all manifests are without it. `shards` is empty for a
+    crawl in one process.
     """
 
     format: int
@@ -128,6 +144,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[SkippedMember] = []
     selection: CrawlSelection | None = None
     replaced_latest: Words | msgspec.UnsetType = msgspec.UNSET
+    shards: list[ShardEntry] = []
     ledger: PartFile
 
     @property
@@ -153,6 +170,7 @@ class ManifestDraft:
     fingerprint_key_id: str = ""
     replaced_latest: str = ""
     fingerprint_scope: str = "all"
+    shards: Sequence[ShardEntry] = ()
 
 
 def encode(manifest: Manifest) -> bytes:

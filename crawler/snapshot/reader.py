@@ -91,27 +91,27 @@ class Folder:
 
 
 class BucketReader:
-    """An output in a bucket. The location must have keys, or the machine a role."""
+    """An output in a bucket. The location must have keys, or the machine a role. `store` is for `wait_for`."""
 
     def __init__(self, place: BucketLocation) -> None:
         self.place = place
-        self._store = ObjectStore(place)
+        self.store = ObjectStore(place)
 
     def __str__(self) -> str:
         return self.place.uri
 
     def read(self, path: str, limit: int = SMALL_BYTES) -> bytes | None:
         """See `Storage.read`."""
-        found = wait_for(self._store.read(path, limit))
+        found = wait_for(self.store.read(path, limit))
         return found.data if found is not None else None
 
     def names(self, folder: str) -> list[str]:
         """See `Storage.names`."""
-        return [entry.path.rpartition("/")[2] for entry in wait_for(self._store.list_here(folder)).objects]
+        return [entry.path.rpartition("/")[2] for entry in wait_for(self.store.list_here(folder)).objects]
 
     def folders(self, folder: str) -> list[str]:
         """See `Storage.folders`."""
-        return wait_for(self._store.list_here(folder)).folders
+        return wait_for(self.store.list_here(folder)).folders
 
     def fetch(self, files: Sequence[PartFile], folder: Path) -> None:
         """Copy files of a manifest below a folder of this machine, side by side.
@@ -119,11 +119,11 @@ class BucketReader:
         Nothing beyond a size in the manifest is asked for. Raises OutputError, also if a size or a SHA-256 differs; a
         file that is there has its SHA-256.
         """
-        wait_for(download(self._store, files, folder))
+        wait_for(download(self.store, files, folder))
 
     def opened(self, path: str) -> io.BufferedReader:
         """Open a file to read by ranges. Raises FileNotFoundError and OutputError."""
-        return io.BufferedReader(StreamedObject(self._store, path))
+        return io.BufferedReader(StreamedObject(self.store, path))
 
 
 OutputLocation = Path | BucketReader

@@ -43,16 +43,16 @@ class StagedSnapshot:
                 empty = self._schemas[table].empty_table()
                 part = _write_part(self._disk, staged(self._snapshot_id, path), empty.schema, [empty])
                 found[table] = [replace(part, path=path)]
-        self._flush_folders(found)
+        self.flush_folders(found)
         return {table: self._entry(table, found[table]) for table in sorted(found)}
 
-    def ledger(self, batches: Iterable[pa.RecordBatch]) -> PartFile:
-        """Write the ledger's file from its rows in order."""
-        path = ledger_path(self._snapshot_id)
+    def ledger(self, batches: Iterable[pa.RecordBatch], path: str = "") -> PartFile:
+        """Write the ledger's file from its rows in order. `path` is another than the snapshot's."""
+        path = path or ledger_path(self._snapshot_id)
         return replace(write_ledger(self._disk, staged(self._snapshot_id, path), batches), path=path)
 
-    def _flush_folders(self, files: Mapping[str, Sequence[PartFile]]) -> None:
-        """Flush the folders of the parts and every folder above them."""
+    def flush_folders(self, files: Mapping[str, Sequence[PartFile]]) -> None:
+        """Flush the folders of the parts and every folder above them, but the snapshot's own: the ledger does that."""
         folders = {parent(file.path) for found in files.values() for file in found}
         for folder in tuple(folders):
             while folder := parent(folder):

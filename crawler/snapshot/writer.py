@@ -1,4 +1,4 @@
-"""A snapshot being written: its scopes, its journal, its commit. The destination is a folder or a bucket."""
+"""The rows of a crawl or of a shard while they are written, and of a crawl in one process also the commit."""
 
 from __future__ import annotations
 
@@ -7,21 +7,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
-import anyio.lowlevel
-import msgspec
 
-from crawler.errors import CrawlError, OutputError, UnfinishedCommitError, describe_defect, describe_shortage
+from crawler.errors import OutputError
+from crawler.snapshot.assembly import commit_snapshot
 from crawler.snapshot.folder.resume import restored_blocks
 from crawler.snapshot.journal import Journal, JournalEntry, ResumeConditions
 from crawler.snapshot.layout import moved_id
 from crawler.snapshot.ledger import Ledger, LedgerView
-from crawler.snapshot.manifest import FORMAT, Manifest, count_scopes, status_of
 from crawler.snapshot.rows.blocks import TableLayout
 from crawler.snapshot.rows.ended_rows import EndedRows
 from crawler.snapshot.rows.row_buffer import RowBuffer
 from crawler.snapshot.rows.scope_writer import ScopeWriter
 from crawler.snapshot.rows.table_writer import PartSettings
-from crawler.snapshot.staging import StagedSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,10 +26,10 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from crawler.snapshot.destination import Destination
+    from crawler.snapshot.destination import Destination, ShardDestination
     from crawler.snapshot.journal import ChildList
     from crawler.snapshot.ledger import ScopeRow
-    from crawler.snapshot.manifest import ManifestDraft
+    from crawler.snapshot.manifest import Manifest, ManifestDraft, PartFile
     from crawler.snapshot.rows.statistics import PartStatistics
 
 MEMORY_BYTES = 8 * 1024 * 1024
@@ -41,8 +38,8 @@ PART_BYTES = 128 * 1024 * 1024
 MOMENT_S = 1.0
 
 
-class SnapshotWriter:
-    """One snapshot, from its acquired destination to `commit` or `abandon`. `schemas` has the schema of each table.
+class ShardWriter:
+    """The scopes of one shard, from its acquired destination to `finish` or `abandon`. `schemas` is by table.
 
     `keys` has the key columns of tables, by which the rows of an account and region are ordered. `memory_bytes` bounds
     the rows and keys in memory; a part is closed at about `part_bytes`. With `has_statistics`, `statistics` has those
@@ -51,7 +48,7 @@ class SnapshotWriter:
 
     def __init__(
         self,
-        destination: Destination,
+        destination: ShardDestination,
         schemas: Mapping[str, pa.Schema],
         *,
         keys: Mapping[str, Sequence[str]] | None = None,
@@ -84,15 +81,6 @@ class SnapshotWriter:
     def statistics(self) -> Mapping[str, PartStatistics]:
         """See `SnapshotWriter`."""
         return self._ended.statistics()
-
-    async def restamp(self, skew: timedelta) -> None:
-        """Correct the start and the ID of a new snapshot, before `open_journal`. A resumed one keeps both.
-
-        Raises OutputBusyError and OutputError if the output has a snapshot of that ID.
-        """
-        started_at, self._clock_skew_s = self.started_at + skew, skew.total_seconds()
-        await self.destination.restamp(self.buffer, moved_id(self.snapshot_id, started_at), started_at)
-        self._begin(0)
 
     async def open_journal(
         self, plan_sha256: str, conditions: Mapping[str, str], parents_by_table: Mapping[str, Sequence[str]]
@@ -191,63 +179,45 @@ class SnapshotWriter:
         self._ended.begin(scope)
         return writer
 
-    async def commit(self, draft: ManifestDraft, ledger: LedgerView | Sequence[ScopeRow]) -> Manifest:
-        """Make the snapshot visible. `ledger` has one row for each planned scope; their statuses give the snapshot's.
+    async def finish(self, ledger: LedgerView) -> dict[str, list[PartFile]]:
+        """Write all rows to parts, deliver them, and return the files of each table that has any.
 
-        A scope that `has_rows` must have as many rows as were kept of it, any other none. Raises OutputError, after
-        which nothing is committed (call `abandon` then), and UnfinishedCommitError if the snapshot is whole but not
-        all in place: the next crawl completes it.
+        A scope of the ledger that `has_rows` must have as many rows as were kept of it, any other none. Raises
+        OutputError.
         """
         self.buffer.raise_if_failed()
-        rows = Ledger(ledger) if isinstance(ledger, Sequence) else ledger
         await self._ended.finish()
-        self._ended.raise_unless_consistent(rows)
+        self._ended.raise_unless_consistent(ledger)
         self.buffer.journal.close()
-        manifest = await self.destination.stage(self.buffer, lambda: self._assemble(draft, rows))
-        await anyio.lowlevel.checkpoint()
-        try:
-            await self.destination.commit(self.buffer, manifest)
-        except CrawlError:
-            raise
-        except Exception as error:
-            if not self.destination.is_committed:
-                raise
-            raise UnfinishedCommitError(
-                f"snapshot {self.snapshot_id} is committed, but the last steps of its commit failed; the next crawl "
-                f"repeats them: {describe_shortage(error) or describe_defect(error)}"
-            ) from error
-        return manifest
+        files = self._ended.files()
+        await self.destination.deliver(self.buffer, [file for found in files.values() for file in found])
+        return files
 
     async def abandon(self) -> None:
         """Remove the staged files, unless `leave_unfinished` was called, and release the destination.
 
-        After `commit` this does nothing.
+        After a commit or a report this only releases it.
         """
         self.buffer.journal.close()
         await self.destination.abandon()
 
-    def _assemble(self, draft: ManifestDraft, ledger: LedgerView) -> Manifest:
-        """Stage everything but the manifest, which is returned. Blocks."""
-        staged = StagedSnapshot(self.destination.disk, self.snapshot_id, self._schemas, self.destination.attempt)
-        return Manifest(
-            format=FORMAT,
-            snapshot_id=self.snapshot_id,
-            status=status_of(ledger, draft.directory),
-            started_at=self.started_at,
-            finished_at=draft.finished_at,
-            version=draft.version,
-            secrets=draft.secrets,
-            fingerprint_key_id=draft.fingerprint_key_id,
-            fingerprint_scope=draft.fingerprint_scope,
-            clock_skew_s=draft.clock_skew_s,
-            plan_sha256=draft.plan_sha256,
-            tables=staged.tables(self._ended.files(), ledger),
-            scopes=count_scopes(ledger),
-            unknown_fields={table: dict(counts) for table, counts in draft.unknown_fields.items()},
-            overhead=dict(draft.overhead),
-            directory=draft.directory,
-            left_out=list(draft.left_out),
-            selection=draft.selection,
-            replaced_latest=draft.replaced_latest or msgspec.UNSET,
-            ledger=staged.ledger(ledger.batches()),
-        )
+
+class SnapshotWriter(ShardWriter):
+    """The one shard of a crawl in one process, whose destination is the snapshot's own: it ends with `commit`."""
+
+    destination: Destination
+
+    async def restamp(self, skew: timedelta) -> None:
+        """Correct the start and the ID of a new snapshot, before `open_journal`. A resumed one keeps both.
+
+        Raises OutputBusyError and OutputError if the output has a snapshot of that ID.
+        """
+        started_at, self._clock_skew_s = self.started_at + skew, skew.total_seconds()
+        await self.destination.restamp(self.buffer, moved_id(self.snapshot_id, started_at), started_at)
+        self._begin(0)
+
+    async def commit(self, draft: ManifestDraft, ledger: LedgerView | Sequence[ScopeRow]) -> Manifest:
+        """Make the snapshot visible, as `commit_snapshot` does. `ledger` has one row for each planned scope."""
+        rows = Ledger(ledger) if isinstance(ledger, Sequence) else ledger
+        files = await self.finish(rows)
+        return await commit_snapshot(self.destination, self.buffer, self._schemas, draft, rows, files)

@@ -48,6 +48,7 @@ def configure(style: str, level: str, stream: TextIO | None = None, secrets: Lit
     )
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *([] if secrets is None else [_hider(secrets)]),

@@ -44,6 +44,7 @@ METRICS: Mapping[str, str] = {
     "acs_inventory_table_scopes_not_complete": "Scopes of a table that are neither complete nor unsupported.",
     "acs_inventory_account_scopes_not_complete": "The same for an account, if there are any; at most 50 accounts, "
     'the sum of all others as "other".',
+    "acs_inventory_shards": "Shards of the last crawl by status, if several processes shared it.",
 }
 
 
@@ -51,7 +52,8 @@ METRICS: Mapping[str, str] = {
 class CrawlFigures:
     """The figures of a crawl. `ledger` is empty if the crawl ended before its first list.
 
-    `is_narrowed`: its snapshot is a part of the inventory, which LATEST doesn't name.
+    `is_narrowed`: its snapshot is a part of the inventory, which LATEST doesn't name. `shards` counts those of several
+    processes by status.
     """
 
     exit_code: int
@@ -59,6 +61,7 @@ class CrawlFigures:
     ended_at: datetime
     ledger: LedgerView = field(default_factory=Ledger)
     is_narrowed: bool = False
+    shards: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def has_committed(self) -> bool:
@@ -134,6 +137,7 @@ def _samples(figures: CrawlFigures, previous: str) -> Iterator[tuple[str, str, f
     yield from _table_samples(figures)
     worst = _worst(figures.ledger.open_by_account)
     yield from _by_label("acs_inventory_account_scopes_not_complete", "account_id", worst)
+    yield from _by_label("acs_inventory_shards", "status", figures.shards)
 
 
 def _table_samples(figures: CrawlFigures) -> Iterator[tuple[str, str, float]]:

@@ -1,4 +1,4 @@
-"""A nightly crawl as an Airflow task. The exit code of the command determines the outcome of the task.
+"""A nightly crawl as an Airflow task, for Airflow 3.2 and newer. The exit code of the command determines the outcome.
 
 0 succeeds. 3 (committed, but some scopes aren't complete) succeeds with a warning in the log and `partial` in the
 result, so that later tasks can check it. 11 (another crawl holds the output) skips the task. 2, 4 and 12 need a person:
@@ -14,8 +14,8 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.decorators import dag, task
-from airflow.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk import dag, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 COMMAND = [
     os.environ.get("ACS_INVENTORY_COMMAND", "/opt/acs-inventory/bin/acs-inventory"),

@@ -34,6 +34,13 @@ def lines(watch, width):
     return [line.rstrip() for line in screen.export_text().splitlines()]
 
 
+def test_a_narrow_screen_cuts_the_bars_and_no_account():
+    for width in (44, 60, 120):
+        [first] = [line for line in lines(monitor(), width) if line.startswith("1000000000000001 ")]
+        assert first.endswith(" 10/30 scopes")
+        assert len(first) <= min(width, 70)
+
+
 def test_one_process_has_no_line_of_shards():
     watch = monitor()
     watch.progress.table = "fc_functions"

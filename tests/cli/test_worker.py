@@ -72,7 +72,7 @@ def coordinator(request):
 
 @pytest.mark.parametrize("coordinator", ["uvloop", "asyncio"], indirect=True)
 def test_a_killed_coordinator_leaves_no_worker_running(coordinator):
-    """F128."""
+    """F120."""
     running, pids = coordinator
     running.kill()
     assert all(has_ended(pid) for pid in pids)
@@ -80,7 +80,7 @@ def test_a_killed_coordinator_leaves_no_worker_running(coordinator):
 
 @pytest.mark.parametrize("coordinator", ["uvloop"], indirect=True)
 def test_a_killed_coordinator_takes_stopped_workers_with_it(coordinator):
-    """F128."""
+    """F120."""
     running, pids = coordinator
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)

@@ -392,3 +392,51 @@ def test_a_bucket_that_was_slowed_is_remembered_until_it_is_back_and_holds_up_no
     for number in range(3):
         buckets.release(buckets.pair("2", "r", "fc", f"C{number}"), 100.0 + REACH_S + 1)
     assert buckets.bucket(slowed[0].key) is not slowed[0]
+
+
+def test_a_limit_that_changes_holds_for_buckets_in_use_and_for_later_ones():
+    buckets = TokenBuckets(LimitRule(20), {"sts": LimitRule(10), "fc": LimitRule(7)})
+    sts, whole = buckets.pair("LTAI", "", "sts", "AssumeRole")
+    other, _ = buckets.pair("1", "cn-hangzhou", "fc", "ListFunctions")
+    buckets.limit("sts", LimitRule(40, 4))
+    assert (sts.rate(0.0), whole.rate(0.0), other.rate(0.0)) == (40, 40, 7)
+    assert buckets.bucket(BucketKey("LTAI2", "", "sts", None)).rule == LimitRule(40, 4)
+    started = departures(whole, [0.0] * 100)
+    assert started[99] >= (100 - 4) / 40
+    assert started[3] <= started[0] + BUNCH_S + 1e-9, "with the new burst"
+
+
+def test_a_limit_that_changes_keeps_the_lower_one_that_the_server_has_shown():
+    bucket = TokenBucket(LimitRule(50))
+    throttle_at = 1.0
+    for step in range(40):
+        bucket.charge(step / 50)
+        bucket.succeeded(step / 50)
+    bucket.throttled(throttle_at, throttle_at, None)
+    slow = bucket.rate(throttle_at)
+    assert slow < 50
+    bucket.change(LimitRule(100))
+    assert bucket.rate(throttle_at) <= slow
+    bucket.change(LimitRule(5))
+    assert bucket.rate(throttle_at + 1000) == 5
+
+
+@settings(deadline=None)
+@given(rules, st.integers(1, 120), st.floats(0, 5))
+def test_a_process_that_replaces_another_one_has_no_second_burst(rule, requests, pause_s):
+    """F137: what both send is within the rule, although the second one knows nothing of the first."""
+    left = departures(TokenBucket(rule), [1000.0] * requests)
+    buckets, now = TokenBuckets(rule), left[-1] + pause_s
+    buckets.spend(now)
+    left += departures(buckets.bucket(BucketKey("1", "r", "fc", "A")), [now] * requests)
+    assert_within(rule, left)
+
+
+def test_a_burst_that_another_process_has_used_up_comes_back_with_time():
+    rule = LimitRule(10, 5)
+    buckets = TokenBuckets(rule)
+    buckets.spend(100.0)
+    key = BucketKey("1", "r", "fc", "A")
+    later = 100.0 + 2 * rule.burst / rule.rate
+    assert buckets.bucket(key).ready_at(100.0) > 100.0
+    assert departures(buckets.bucket(key), [later] * 20) == departures(TokenBucket(rule), [later] * 20)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import importlib.util
 import json
 import logging
 import os
@@ -12,7 +11,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import click
@@ -27,6 +25,8 @@ from crawler.emulator import FaultScript
 from crawler.telemetry.metrics import METRICS
 from docs.generate import reference
 from tests.support import command_server
+from tests.support.airflow_names import FailedError, FailedForGoodError, SkippedError, load_dag
+from tests.support.shown_commands import commands_in, parse
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -73,30 +73,6 @@ def test_every_field_of_the_summary_is_in_the_table():
     assert listed == fields
 
 
-def commands_in(text):
-    """Every call of acs-inventory in code, as its arguments; shell variables and comments are left out."""
-    code = (
-        "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
-        + "\n"
-        + "\n".join(re.findall(r"`(acs-[^`]*)`", text))
-    )
-    for line in code.replace("\\\n", " ").splitlines():
-        if line.startswith(("docker", "install", "systemctl", "kubectl")):
-            continue
-        for call in re.findall(r"(?:^|[;&|{(] ?|=|/)acs-inventory ((?:[a-z]|--)[^;&|>\"#)]*)", line):
-            yield shlex.split(call)
-
-
-def parse(arguments):
-    """Resolve a command and its options as click would; raises for one that isn't there."""
-    context, command, rest = click.Context(click.Command("")), whole_command(), list(arguments)
-    while isinstance(command, click.Group):
-        _, command, rest = command.resolve_command(context, rest)
-        context = click.Context(command, info_name=command.name)
-    command.make_parser(context).parse_args(rest)
-    return command.name
-
-
 def test_every_command_that_is_shown_is_one():
     found = [parse(arguments) for arguments in commands_in(PAGE)]
     assert {"crawl", "prune", "verify", "doctor"} <= set(found)
@@ -130,7 +106,7 @@ def test_the_reference_has_every_command_and_option():
 
 
 def test_files_that_are_named_are_there():
-    for name in re.findall(r"deploy/[\w./-]+", PAGE):
+    for name in re.findall(r"deploy/[\w./@-]+", PAGE):
         assert (ROOT / name).exists(), name
 
 
@@ -341,49 +317,13 @@ def test_the_configuration_in_the_map_loads():
 # --- Airflow ---------------------------------------------------------------------------------------------------------
 
 
-class FailedError(Exception):
-    """AirflowException."""
-
-
-class FailedForGoodError(FailedError):
-    """AirflowFailException."""
-
-
-class SkippedError(Exception):
-    """AirflowSkipException."""
-
-
 @pytest.fixture
 def task(monkeypatch):
-    """The DAG's task as a plain function, with Airflow's few names in its place."""
-    tasks = {}
-
-    def decorator(*given, **settings):
-        return lambda function: tasks.setdefault(function.__name__, (function, settings))[0] and (lambda: None)
-
-    def dag(**settings):
-        tasks["settings"] = settings
-        return lambda function: function
-
-    for name, names in {
-        "airflow": {},
-        "airflow.decorators": {"dag": dag, "task": decorator},
-        "airflow.exceptions": {
-            "AirflowException": FailedError,
-            "AirflowFailException": FailedForGoodError,
-            "AirflowSkipException": SkippedError,
-        },
-    }.items():
-        module = types.ModuleType(name)
-        vars(module).update(names)
-        monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location("acs_inventory_dag", DEPLOY / "airflow/acs_inventory_dag.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert tasks["settings"]["max_active_runs"] == 1
-    function, settings = tasks["crawl"]
-    assert settings["retries"] == 1
-    return module, function
+    """The DAG's module, and its task as a plain function."""
+    module, settings, tasks = load_dag(DEPLOY / "airflow/acs_inventory_dag.py", monkeypatch)
+    assert settings["max_active_runs"] == 1
+    assert tasks["crawl"].settings["retries"] == 1
+    return module, tasks["crawl"].function
 
 
 SUMMARY = {

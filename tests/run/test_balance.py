@@ -271,34 +271,39 @@ def test_no_account_makes_no_shard():
 
 
 def test_each_worker_gets_eight_shards_unless_accounts_are_few():
-    assert shard_number(4, accounts_of([1] * 1000)) == 32
-    assert shard_number(4, accounts_of([1] * 12)) == 12
-    assert shard_number(1, accounts_of([1] * 1000)) == 8
+    assert shard_number(4, accounts_of([100] * 1000)) == 32
+    assert shard_number(4, accounts_of([100] * 12)) == 12
+    assert shard_number(1, accounts_of([100] * 1000)) == 8
+
+
+def test_small_accounts_are_not_worth_a_shard_each():
+    assert shard_number(4, accounts_of([0.1] * 1000)) == 16
+    assert shard_number(4, accounts_of([0.01] * 1000)) == 4
 
 
 def test_an_uneven_number_of_equal_accounts_is_not_divided_into_a_round_with_one_left():
     """Nine accounts for four workers: shards of one take three rounds, and so do four shards, the largest of three."""
-    assert shard_number(4, accounts_of([1] * 9)) == 9
+    assert shard_number(4, accounts_of([100] * 9)) == 9
     # Ten accounts for eight workers: two rounds, whether in ten shards or in eight.
-    assert shard_number(8, accounts_of([1] * 10)) == 10
+    assert shard_number(8, accounts_of([100] * 10)) == 10
 
 
 def test_where_limits_bind_no_more_shards_are_made_than_run_at_once():
     """Each account takes 50 s by its limits, whatever runs beside it; eight rounds of shards would take 400 s."""
     slow = [account(n, 0.7, least_s=50) for n in range(200)]
     assert shard_number(2, slow) == 2
-    # With ten times the accounts the core binds: a shard takes longer than its slowest account.
-    assert shard_number(2, [account(n, 0.7, least_s=50) for n in range(2000)]) == 16
+    # With a hundred times the work the core binds: a shard takes longer than its slowest account.
+    assert shard_number(2, [account(n, 7, least_s=50) for n in range(2000)]) == 16
 
 
 @pytest.mark.parametrize(("number", "workers", "sentence"), [
-    (4, 8, "4 accounts make 4 shards: 8 workers are more than can work"),
-    (1, 2, "1 account makes 1 shard: 2 workers are more than can work"),
+    (4, 8, "4 accounts make 4 shards, so 4 of 8 workers would be idle"),
+    (1, 2, "1 account makes 1 shard, so 1 of 2 workers would be idle"),
     (4, 4, ""),
     (300, 8, ""),
 ])  # fmt: skip
 def test_more_workers_than_shards_are_said(number, workers, sentence):
-    assert idle_workers(workers, accounts_of([1] * number)) == sentence
+    assert idle_workers(workers, accounts_of([100] * number)) == sentence
 
 
 # -- against other ways, with the weights that organizations have
@@ -325,7 +330,7 @@ def weights_of(kind, number, chance):
         "lognormal 1.5": lambda: chance.lognormvariate(0, 1.5),
         "equal": lambda: 1.0,
     }[kind]
-    return [draw() for _ in range(number)]
+    return [100 * draw() for _ in range(number)]
 
 
 @pytest.mark.parametrize(("kind", "number", "workers", "bound"), [

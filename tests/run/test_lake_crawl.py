@@ -9,8 +9,12 @@ from deltalake import DeltaTable
 from pyiceberg.catalog import load_catalog
 
 from crawler.catalog import load_catalog as load_operations
+from crawler.run import run_steps
 from crawler.snapshot import LakeSettings, open_lake, publish_lake
 from tests.support.crawl_runner import SMALL, fast_cloud, site
+from tests.support.shared_crawls import many_accounts, shared_output
+
+MOMENTS = ("fetched_at", "snapshot_id")
 
 
 def keyed(table: pa.Table, key: tuple[str, ...]) -> list[tuple]:
@@ -49,6 +53,56 @@ async def test_format_of_a_crawl_is_that_of_the_command_line(tmp_path, kind):
         assert DeltaTable(str(cloud.output / "fc_layers")).get_add_actions().num_rows == 1
     else:
         assert own_catalog(cloud.output).load_table("acs_inventory.fc_layers").scan().count() == rows
+
+
+def lake_rows(output, kind, table="fc_layers"):
+    """Return the rows of a lake's table without moments, and how many times it was published to."""
+    if kind == "delta":
+        opened = DeltaTable(str(output / table))
+        found, times = opened.to_pyarrow_table(), len(opened.history()) - 1
+    else:
+        loaded = own_catalog(output).load_table(f"acs_inventory.{table}")
+        found, times = loaded.scan().to_arrow(), len(loaded.metadata.snapshots)
+    rows = [{key: value for key, value in row.items() if key not in MOMENTS} for row in found.to_pylist()]
+    return sorted(map(str, rows)), times
+
+
+@pytest.mark.parametrize("kind", ["iceberg", "delta"])
+async def test_a_run_is_published_once_with_the_rows_of_one_process(tmp_path, kind):
+    """P32."""
+    async with shared_output("folder", tmp_path, many_accounts(4, 1)) as output:
+        config = output.config().with_overrides(output_format=kind)
+        result = await output.shards(3, config=config)
+        rows, times = lake_rows(output.root, kind)
+        assert len(rows) == result.manifest.tables["fc_layers"].rows > 0
+        await output.crawl(config)
+    assert lake_rows(output.root, kind) == (rows, times + 1)
+
+
+@pytest.mark.parametrize("kind", ["iceberg", "delta"])
+async def test_a_run_that_was_committed_and_not_published_is_published_by_the_next_joiner(tmp_path, kind, monkeypatch):
+    """F131, P32."""
+    async with shared_output("folder", tmp_path, many_accounts(2, 1)) as output:
+        config = output.config().with_overrides(output_format=kind)
+        await output.some_shards([0], 2, config=config)
+        await output.report(1, 2, config=config)
+
+        async def died(*arguments):
+            raise Stopped
+
+        with monkeypatch.context() as patched:
+            patched.setattr(run_steps, "publish", died)
+            with pytest.raises(Stopped):
+                await output.commit(config=config)
+        assert len(output.manifests()) == 1
+        result = await output.commit(config=config)
+        assert len(lake_rows(output.root, kind)[0]) == result.manifest.tables["fc_layers"].rows > 0
+        assert (await output.files().joined()).status == "complete"
+        assert output.manifests() == [result.snapshot_id]
+
+
+class Stopped(BaseException):
+    """The process ends at this point."""
 
 
 def own_catalog(output):

@@ -30,8 +30,7 @@ async def left_behind(accounts, folder, monkeypatch):
 
     The cloud has one region and no record; nothing is committed yet when the blocks are counted.
     """
-    tables = ", ".join(f'"{table}"' for table in TABLES)
-    text = f"[crawl]\ntables = [{tables}]\n" + configuration(accounts, folder / "output")
+    text = configuration(accounts, folder / "output", TABLES)
     found = []
     run = Scheduler.run
 

@@ -129,11 +129,11 @@ def rename_snapshot(output, snapshot_id, to):
     for path in sorted(output.rglob(f"*{snapshot_id}*"), key=lambda path: -len(path.parts)):
         path.rename(path.with_name(path.name.replace(snapshot_id, to)))
     manifest = output / f"_snapshots/{to}.json"
-    text = manifest.read_text().replace(snapshot_id, to)
+    before, day = (f"snapshot_date={at[:4]}-{at[4:6]}-{at[6:8]}" for at in (snapshot_id, to))
+    text = manifest.read_text().replace(snapshot_id, to).replace(before, day)
     manifest.write_text(text)
     (output / f"_snapshots/{to}.json.sha256").unlink()
     for folder in output.glob("*/snapshot_date=*"):
-        day = f"snapshot_date={to[:4]}-{to[4:6]}-{to[6:8]}"
         if folder.name != day and any(folder.iterdir()):
             folder.rename(folder.with_name(day))
 

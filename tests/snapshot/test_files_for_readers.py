@@ -80,7 +80,7 @@ def test_manifest_says_all_that_is_promised(root):
         "format", "snapshot_id", "status", "started_at", "finished_at", "version",
         "secrets", "fingerprint_key_id", "fingerprint_scope", "clock_skew_s", "plan_sha256",
         "tables", "scopes", "unknown_fields",
-        "overhead", "directory", "left_out", "selection", "ledger",
+        "overhead", "directory", "left_out", "selection", "shards", "ledger",
     ]  # fmt: skip
     assert (manifest["format"], manifest["snapshot_id"], manifest["status"]) == (2, NEW, "complete")
     assert (manifest["started_at"], manifest["finished_at"]) == ("2026-11-21T02:00:00Z", "2026-11-21T02:05:00Z")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -61,10 +61,12 @@ def empty_pages(regions: int = 20) -> dict[tuple[str, str], bytes]:
     return pages
 
 
-def configuration(accounts: int, output: Path) -> str:
+def configuration(accounts: int, output: Path, tables: Sequence[str] = ("*",)) -> str:
     """Return a config.toml with this many accounts, and with rates that never delay a request."""
     rate = "{ rate = 10000, burst = 1000 }"
     lines = [
+        "[crawl]",
+        f"tables = {json.dumps(list(tables))}",
         "[output]",
         f"uri = {json.dumps(str(output))}",
         'fingerprint_key = "the-benchmark-has-no-secrets-to-protect"',

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,22 +65,27 @@ class Small:
 
 
 @contextmanager
-def small_cloud(folder: Path) -> Iterator[Small]:
+def small_cloud(
+    folder: Path, spec: CloudSpec | None = None, *, change: Callable[[str], str] = str, kind: type[Small] = Small
+) -> Iterator[Small]:
+    """Serve a cloud, of one account and region by default, and crawl it once. `change` edits the configuration."""
     rate = Rate(rate=5000, burst=1000)
-    spec = CloudSpec(
-        accounts=(ACCOUNT,), regions=(REGION,), opensearch_regions=(REGION,), rate=rate, rates={"sts": rate}
+    cloud = Cloud(
+        spec
+        or CloudSpec(
+            accounts=(ACCOUNT,), regions=(REGION,), opensearch_regions=(REGION,), rate=rate, rates={"sts": rate}
+        )
     )
-    cloud = Cloud(spec)
     with (
         anyio.from_thread.start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(cloud)) as emulator,
     ):
         text, names = write_config(emulator, "unused", rate=5000, burst=1000)
         config = folder / "config.toml"
-        config.write_text(text.replace("[crawl]\n", f"[crawl]\ntables = {json.dumps(TABLES)}\n"))
+        config.write_text(change(text.replace("[crawl]\n", f"[crawl]\ntables = {json.dumps(TABLES)}\n")))
         config.chmod(0o600)
         environ = {**os.environ, **names, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "HOME": str(folder)}
-        small = Small(cloud, folder, config, environ, folder / "old", "")
+        small = kind(cloud, folder, config, environ, folder / "old", "")
         done = small.crawl(small.old)
         assert done.returncode == 0, done.stderr
         [small.old_id] = manifest_ids(small.old)

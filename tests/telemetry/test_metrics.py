@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -51,7 +52,9 @@ def samples(text):
 
 
 def test_prometheus_reads_every_metric():
-    found = samples(render(figures(3)))
+    found = samples(render(replace(figures(3), shards={"reported": 7, "lost": 1})))
+    assert found["acs_inventory_shards", ("status", "reported")] == 7
+    assert found["acs_inventory_shards", ("status", "lost")] == 1
     assert found["acs_inventory_info", ("version", __version__)] == 1
     assert found["acs_inventory_crawl_success",] == 0
     assert found["acs_inventory_crawl_exit_code",] == 3

@@ -1,4 +1,4 @@
-"""F121: of processes that are killed or stopped, another one takes the lease; in a folder and in a real S3 server."""
+"""F114: of processes that are killed or stopped, another one takes the lease; in a folder and in a real S3 server."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -83,18 +84,20 @@ async def run_shards(
     *,
     total: int,
     on_dead: Callable[[int], Awaitable[object]],
+    at_once: int | None = None,
     clock: Clock | None = None,
 ) -> dict[int, LostShard]:
     """Run `shards`, the first ones first, and return those that were lost. The launcher is stopped in any case.
 
-    `total` is the number of shards of the run, which may be more. The counts of the children are added to those of
+    `total` is the number of shards of the run, which may be more. At most `at_once` run at a time, however many places
+    the launcher gets. The counts of the children are added to those of
     `monitor`; if it already has the scopes of the whole plan, those stay. `on_dead` is awaited with the number of a
     shard when the process of its attempt is proven dead, before the next attempt.
 
     Raises ConfigError and OutputError with the sentence of a child that ended with 2 or 4; LaunchError if no child can
     be started; what `on_dead` raises.
     """
-    coordinator = _Coordinator(launcher, shards, monitor, total, on_dead, clock or SystemClock())
+    coordinator = _Coordinator(launcher, shards, monitor, total, on_dead, at_once or total, clock or SystemClock())
     try:
         return await coordinator.run()
     except BaseExceptionGroup as group:
@@ -112,10 +115,12 @@ class _Coordinator:
         monitor: CrawlMonitor,
         total: int,
         on_dead: Callable[[int], Awaitable[object]],
+        at_once: int,
         clock: Clock,
     ) -> None:
         self._launcher = launcher
         self._on_dead = on_dead
+        self._at_once = at_once
         self._clock = clock
         self._monitor = monitor
         self._shown = ShardsProgress(total, total - len(shards), lambda: launcher.places)
@@ -146,7 +151,7 @@ class _Coordinator:
 
     async def _start_shards(self) -> None:
         while True:
-            while not self._waiting:
+            while not self._waiting or len(self._attempts) >= self._at_once:
                 self._changed = anyio.Event()
                 await self._changed.wait()
             _, shard = heappop(self._waiting)
@@ -211,6 +216,7 @@ class _Coordinator:
         if attempt is None:
             return
         self._shown.running.pop(event.shard, None)
+        self._changed.set()
         code = event.values.get("code")
         if code == ExitCode.SUCCESS:
             self._sum.keep(event.shard)
@@ -219,12 +225,15 @@ class _Coordinator:
             return
         self._sum.take_back(event.shard)
         reason, error = str(event.values.get("reason", "")), str(event.values.get("error", ""))
+        host = str(event.values.get("host", ""))
         if code in _FINAL:
-            raise _FINAL[ExitCode(code)](error or f"Shard {event.shard} ended by {reason}; its log says why.")
+            sentence = error or f"Shard {event.shard} ended by {reason}; its log says why."
+            where = "" if host in ("", socket.gethostname()) else f"On host {host}: "
+            raise _FINAL[ExitCode(code)](where + sentence)
         if attempt.was_killed:
             reason = f"{reason} after {SILENCE_S:g} s without progress"
         self._log.warning("shard_died", shard=event.shard, attempt=attempt.number, reason=reason, error=error)
-        lost = LostShard(event.shard, self._shown.total, attempt.count, str(event.values.get("host", "")), reason)
+        lost = LostShard(event.shard, self._shown.total, attempt.count, host, reason)
         tasks.start_soon(self._replace, lost, code)
 
     async def _replace(self, last: LostShard, code: int | None) -> None:

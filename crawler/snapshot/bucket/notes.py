@@ -31,6 +31,7 @@ from crawler.snapshot.shards.cleaning import clean_up_runs
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from crawler.snapshot.manifest import Manifest
     from crawler.snapshot.object_store import ObjectStore
 
 _ABANDONED_AFTER = timedelta(days=1)
@@ -78,15 +79,19 @@ async def clean_up_others(bucket: ObjectStore, now: datetime) -> list[str]:
             except OutputError:
                 # `snapshots list` and `verify` show it; its note stays, as long as its status isn't known.
                 continue
-            if manifest.can_be_latest:
-                await advance_latest(bucket, snapshot_id, manifest.replaced_latest or "")
+            await finish_commit(bucket, manifest)
             completed.append(snapshot_id)
         elif now - entry.modified_at > _ABANDONED_AFTER and snapshot_id not in spared:
             await _sweep(bucket, snapshot_id, entry.path)
-        else:
-            continue
-        await bucket.delete([entry.path])
+            await bucket.delete([entry.path])
     return completed
+
+
+async def finish_commit(bucket: ObjectStore, manifest: Manifest) -> None:
+    """Move LATEST to a committed snapshot, if it may, and remove its note. Raises OutputError."""
+    if manifest.can_be_latest:
+        await advance_latest(bucket, manifest.snapshot_id, manifest.replaced_latest or "")
+    await bucket.delete([staged(manifest.snapshot_id)])
 
 
 async def _sweep(bucket: ObjectStore, snapshot_id: str, note_path: str) -> None:

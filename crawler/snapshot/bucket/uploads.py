@@ -16,7 +16,7 @@ from crawler.snapshot.bucket.unfinished import abort_uploads_of, begun_upload
 from crawler.snapshot.layout import SNAPSHOTS, staged, table_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from io import BufferedReader
     from pathlib import Path
 
@@ -67,6 +67,10 @@ class Uploads:
                     tasks.start_soon(send_one, file)
         if failures:
             raise failures[0]
+
+    def adopt(self, paths: Iterable[str]) -> None:
+        """Take files as sent that other processes have sent. They aren't in `paths`: this process removes none."""
+        self._sent.update(paths)
 
     async def raise_unless_stored(self, manifest: Manifest) -> None:
         """Raise OutputError unless the bucket lists each file of the manifest with its size."""

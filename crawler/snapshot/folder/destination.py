@@ -13,7 +13,7 @@ from crawler.errors import OutputError
 from crawler.snapshot.disk import Disk, remove_tree
 from crawler.snapshot.folder.commit import latest_id, make_table_folders, mark_committed, promote
 from crawler.snapshot.folder.preflight import make_root
-from crawler.snapshot.folder.recovery import acquire_for_new, acquire_unfinished, rename_staging
+from crawler.snapshot.folder.recovery import acquire_for_join, acquire_for_new, acquire_unfinished, rename_staging
 from crawler.snapshot.folder.resume import check_conditions, reuse_finished
 from crawler.snapshot.layout import staged
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from crawler.snapshot.folder.lock import OutputLock
     from crawler.snapshot.journal import ResumeConditions, Unfinished
     from crawler.snapshot.manifest import Manifest, PartFile
-    from crawler.snapshot.rows.row_buffer import RowBuffer
+    from crawler.snapshot.output_steps import OutputSteps
 
 
 class FolderDestination:
@@ -83,6 +83,19 @@ class FolderDestination:
         return cls(used, lock, newest, started_at, recovered)
 
     @classmethod
+    async def join(cls, root: Path, snapshot_id: str, started_at: datetime, *, umask: int = 0o077) -> Self:
+        """Lock the output to commit a snapshot whose shards have reported. Raises as `begin`."""
+
+        def join_blocking() -> tuple[Disk, OutputLock, list[str]]:
+            make_root(root, umask)
+            used = Disk(root, umask)
+            return used, *acquire_for_join(used, snapshot_id, started_at)
+
+        with anyio.CancelScope(shield=True):
+            used, lock, recovered = await anyio.to_thread.run_sync(join_blocking)
+        return cls(used, lock, snapshot_id, started_at, recovered)
+
+    @classmethod
     async def resume(cls, root: Path, now: datetime, *, umask: int = 0o077, disk: Disk | None = None) -> Self:
         """Lock the output to resume its newest unfinished crawl, under the ID of that crawl.
 
@@ -99,25 +112,28 @@ class FolderDestination:
         conditions = unfinished.conditions
         return cls(used, lock, conditions.snapshot_id, conditions.started_at, [], unfinished)
 
-    async def restamp(self, buffer: RowBuffer, snapshot_id: str, started_at: datetime) -> None:
+    async def restamp(self, steps: OutputSteps, snapshot_id: str, started_at: datetime) -> None:
         """See `Destination.restamp`."""
         if self._unfinished is None:
-            self.snapshot_id = await buffer.run(rename_staging, self.disk, self.snapshot_id, snapshot_id)
+            self.snapshot_id = await steps.run(rename_staging, self.disk, self.snapshot_id, snapshot_id)
             self.started_at = started_at
+
+    def share(self) -> None:
+        """Do nothing: other processes have folders of their own."""
 
     async def latest(self) -> str:
         """See `Destination.latest`."""
         return await anyio.to_thread.run_sync(latest_id, self.disk)
 
     async def reusable(
-        self, buffer: RowBuffer, conditions: ResumeConditions, parents_by_table: Mapping[str, Sequence[str]]
+        self, steps: OutputSteps, conditions: ResumeConditions, parents_by_table: Mapping[str, Sequence[str]]
     ) -> Unfinished | None:
         """See `Destination.reusable`."""
         if self._unfinished is None:
             return None
         check_conditions(self._unfinished.conditions, conditions)
         self._keeps_staged = False
-        found = await buffer.run(reuse_finished, self.disk, self.snapshot_id, self._unfinished, parents_by_table)
+        found = await steps.run(reuse_finished, self.disk, self.snapshot_id, self._unfinished, parents_by_table)
         self._has_reused = bool(found.entries)
         return found
 
@@ -126,10 +142,10 @@ class FolderDestination:
         self._keeps_staged = self._keeps_staged or has_entries or self._has_reused
         return self._keeps_staged
 
-    async def deliver(self, buffer: RowBuffer, files: Sequence[PartFile]) -> None:
+    async def deliver(self, steps: OutputSteps, files: Sequence[PartFile]) -> None:
         """Do nothing: finished parts are in the staging folder, where the commit needs them."""
 
-    async def stage(self, buffer: RowBuffer, assemble: Callable[[], Manifest]) -> Manifest:
+    async def stage(self, steps: OutputSteps, assemble: Callable[[], Manifest]) -> Manifest:
         """See `Destination.stage`: makes the folders into which the commit renames."""
 
         def stage_blocking() -> Manifest:
@@ -138,9 +154,9 @@ class FolderDestination:
                 self._made_folders = make_table_folders(self.disk, manifest)
                 return manifest
 
-        return await buffer.run(stage_blocking)
+        return await steps.run(stage_blocking)
 
-    async def commit(self, buffer: RowBuffer, manifest: Manifest) -> None:
+    async def commit(self, steps: OutputSteps, manifest: Manifest) -> None:
         """See `Destination.commit`."""
 
         def commit_blocking() -> None:
@@ -152,7 +168,7 @@ class FolderDestination:
                 finally:
                     self._release()
 
-        await buffer.run(commit_blocking)
+        await steps.run(commit_blocking)
 
     async def abandon(self) -> None:
         """See `Destination.abandon`."""

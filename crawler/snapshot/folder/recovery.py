@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
-from crawler.errors import ConfigError, OutputError
+from crawler.errors import AlreadyCommittedError, CannotResumeError, OutputError
 from crawler.snapshot.disk import make_folders
 from crawler.snapshot.folder.commit import check_latest, complete_committed, recover
 from crawler.snapshot.folder.lock import OutputLock, locked_at
 from crawler.snapshot.folder.preflight import sweep_probes
 from crawler.snapshot.folder.prune import finish_removals
 from crawler.snapshot.folder.resume import newest_unfinished
-from crawler.snapshot.layout import SNAPSHOTS, STAGING, id_after, is_snapshot_id, staged
+from crawler.snapshot.layout import SNAPSHOTS, STAGING, id_after, is_snapshot_id, manifest_path, staged
 from crawler.snapshot.shards.cleaning import clean_up_run_folders
 
 if TYPE_CHECKING:
@@ -39,6 +39,22 @@ def acquire_for_new(disk: Disk, snapshot_id: str, started_at: datetime) -> tuple
         return newest, recovered
 
     return _acquire(disk, started_at, prepare)
+
+
+def acquire_for_join(disk: Disk, snapshot_id: str, now: datetime) -> tuple[OutputLock, list[str]]:
+    """Lock the output and make the staging folder of a snapshot whose shards have reported.
+
+    Return the lock and the IDs of the snapshots that were completed. Raises as `acquire_for_new`.
+    """
+
+    def prepare(disk: Disk) -> list[str]:
+        recovered = recover(disk)
+        if disk.has(manifest_path(snapshot_id)):
+            raise AlreadyCommittedError(f"another process has committed snapshot {snapshot_id}")
+        make_folders(disk, staged(snapshot_id))
+        return recovered
+
+    return _acquire(disk, now, prepare)
 
 
 def rename_staging(disk: Disk, snapshot_id: str, to: str) -> str:
@@ -70,7 +86,7 @@ def acquire_unfinished(disk: Disk, now: datetime) -> tuple[OutputLock, Unfinishe
     def prepare(disk: Disk) -> Unfinished:
         completed = complete_committed(disk)
         if completed and not any(is_snapshot_id(name) for name in disk.names(STAGING)):
-            raise ConfigError(f"--resume: snapshot {completed[-1]} was whole already, and is in place now")
+            raise CannotResumeError(f"--resume: snapshot {completed[-1]} was whole already, and is in place now")
         return newest_unfinished(disk, now)
 
     return _acquire(disk, now, prepare)

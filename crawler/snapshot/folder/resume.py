@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from crawler.errors import ConfigError, OutputError
+from crawler.errors import CannotResumeError, OutputError
 from crawler.snapshot.disk import check_depth, remove_tree, sha256_of
 from crawler.snapshot.journal import Journal, Unfinished, journal_path, read_journals
 from crawler.snapshot.layout import STAGING, is_snapshot_id, staged
@@ -44,16 +44,16 @@ def newest_unfinished(disk: Disk, now: datetime) -> Unfinished:
     """
     names = [name for name in disk.names(STAGING) if is_snapshot_id(name)]
     if not names:
-        raise ConfigError(f"--resume: {disk.root} has no unfinished crawl; {_START_OVER}")
+        raise CannotResumeError(f"--resume: {disk.root} has no unfinished crawl; {_START_OVER}")
     found = read_journals(disk, names[-1])
     if found is None:
         reason = "ended before it requested a list, or was begun by an earlier version"
-        raise ConfigError(f"--resume: the unfinished crawl {names[-1]} {reason}; {_START_OVER}")
+        raise CannotResumeError(f"--resume: the unfinished crawl {names[-1]} {reason}; {_START_OVER}")
     # The clock may still be as wrong as it was, or have been set since.
     age = min(now, now + timedelta(seconds=found.conditions.clock_skew_s)) - found.conditions.started_at
     if age > MAX_AGE:
         hours = f"{age.total_seconds() / 3600:.1f} h ago, more than {MAX_AGE.total_seconds() / 3600:g} h"
-        raise ConfigError(f"--resume: the unfinished crawl {names[-1]} began {hours}; {_START_OVER}")
+        raise CannotResumeError(f"--resume: the unfinished crawl {names[-1]} began {hours}; {_START_OVER}")
     return found
 
 
@@ -66,7 +66,7 @@ def check_conditions(earlier: ResumeConditions, now: ResumeConditions) -> None:
         changed = [key for key in keys if earlier.conditions.get(key) != now.conditions.get(key)]
         differences = ", ".join(f"another {key}" for key in changed)
     if differences:
-        raise ConfigError(
+        raise CannotResumeError(
             f"--resume: the unfinished crawl {earlier.snapshot_id} was begun with {differences}; {_START_OVER}"
         )
 

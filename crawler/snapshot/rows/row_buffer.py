@@ -1,4 +1,4 @@
-"""The bound on the rows that all scopes of a snapshot hold in memory, and the threads that touch the disk.
+"""The bound on the rows that all scopes of a snapshot hold in memory.
 
 Pending rows are decoded in the background once a store holds enough of them. If all stores together exceed the memory
 bound, compressed rows go to the journal: those of scopes that have ended, or of the largest store.
@@ -9,12 +9,11 @@ from __future__ import annotations
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager
 from operator import attrgetter
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
-import anyio.to_thread
 
-from crawler.errors import OutputError, unwrap_group
+from crawler.snapshot.output_steps import OutputSteps
 from crawler.snapshot.rows.blocks import Block
 from crawler.snapshot.rows.pending_rows import PREPARE_FROM_BYTES
 
@@ -27,35 +26,27 @@ if TYPE_CHECKING:
     from crawler.snapshot.rows.pending_rows import PendingRows
     from crawler.snapshot.rows.row_store import RowStore
 
-P = ParamSpec("P")
-T = TypeVar("T")
 
-_THREADS = 8
-
-
-class RowBuffer:
+class RowBuffer(OutputSteps):
     """The shared state of the writers of one snapshot, in one event loop.
 
     `buffered_bytes` counts the rows in stores and those on their way to the disk, `keys_bytes` the keys that scopes
     have seen. Together they stay within `memory_bytes`, but a quarter of it is reserved for rows, since keys can't go
     to the disk. A larger batch is accepted alone. `flush_ended` writes the rows of the scopes that have ended, whose
     stores are `ended_stores`.
-
-    `failure` is the message of the first failed step, "" before. Nothing is written after it.
     """
 
     def __init__(self, disk: Disk, journal: Journal, memory_bytes: int) -> None:
+        super().__init__()
         self.disk = disk
         self.journal = journal
         self.memory_bytes = memory_bytes
         self.buffered_bytes = 0
         self.keys_bytes = 0
-        self.failure = ""
         self.lock = anyio.Lock()
         self.ended_stores: set[RowStore] = set()
         self.flush_ended: Callable[[], Awaitable[None]] | None = None
         self._stores: dict[RowStore, None] = {}
-        self._threads = anyio.CapacityLimiter(_THREADS)
         self._landed = anyio.Event()
         self._in_flight = 0
 
@@ -112,44 +103,6 @@ class RowBuffer:
         """Drop the chunks of the stores."""
         with self.taking(*stores):
             pass
-
-    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a blocking function in a worker thread, and wait for it even if the crawl is cancelled.
-
-        After a failure this snapshot writes nothing more, because the state of the disk is unknown: raises OutputError.
-        It also raises the errors of the function.
-        """
-        self.raise_if_failed()
-        try:
-            with anyio.CancelScope(shield=True):
-                result = await anyio.to_thread.run_sync(lambda: function(*args, **kwargs), limiter=self._threads)
-        except BaseException as error:
-            self.failure = str(error) or type(error).__name__
-            raise
-        return result
-
-    async def run_stoppable(self, function: Callable[[], T], stop: Callable[[], None]) -> T:
-        """As `run`. If the crawl is cancelled, `stop` is called: the function must return soon afterwards."""
-
-        async def watch() -> None:
-            try:
-                await anyio.sleep_forever()
-            finally:
-                stop()
-
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(watch)
-                result = await self.run(function)
-                tasks.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            raise unwrap_group(group) from None
-        return result
-
-    def raise_if_failed(self) -> None:
-        """Raise OutputError if a step failed earlier."""
-        if self.failure:
-            raise OutputError(f"the output failed earlier, nothing more is written: {self.failure}")
 
     def _fits(self, nbytes: int) -> bool:
         bound = max(self.memory_bytes - self.keys_bytes, self.memory_bytes // 4)

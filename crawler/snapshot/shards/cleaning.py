@@ -25,7 +25,7 @@ from crawler.snapshot.layout import (
 from crawler.snapshot.limits import PLAN_BYTES
 from crawler.snapshot.object_store import StoredObject
 from crawler.snapshot.reader import Folder
-from crawler.snapshot.shards.runs import active_at, decode_plan_head, is_joined, read_plan
+from crawler.snapshot.shards.runs import PROCESSES, active_at, decode_plan_head, is_joined, read_plan
 from crawler.snapshot.shards.store import list_folder
 
 if TYPE_CHECKING:
@@ -53,10 +53,11 @@ class Spared:
 async def clear_run(store: RunStore, folder: str) -> None:
     """Remove all files of a joined run but the note that it is joined; of a folder, its attempts' folders, too.
 
-    Raises OutputError.
+    Temporary files stay: another process of the run may be about to see that it is joined. Raises OutputError.
     """
     found = await store.list_here(folder)
-    await store.delete([entry.path for entry in found.objects if entry.path != joined_path(folder)])
+    kept = (joined_path(folder), f"{folder}/{FRESH}")
+    await store.delete([entry.path for entry in found.objects if not entry.path.startswith(kept)])
     await store.delete([f"{folder}/{name}" for name in found.folders])
 
 
@@ -94,7 +95,7 @@ def clean_up_run_folders(disk: Disk, now: datetime) -> Spared:
 def spared_in(root: Path, now: datetime) -> tuple[Spared, list[str]]:
     """Return the snapshots whose runs in a local output go on, and the paths of what is old. Blocking; changes nothing.
 
-    Raises OutputError.
+    The caller holds the output's lock. Raises OutputError.
     """
     ids, has_unknown = set[str](), False
     staging = list_folder(root, STAGING)
@@ -106,9 +107,14 @@ def spared_in(root: Path, now: datetime) -> tuple[Spared, list[str]]:
             path = plan_path(folder)
             try:
                 plan = Folder(root).read(path, PLAN_BYTES) if any(entry.path == path for entry in files) else None
-                ids |= {decode_plan_head(plan, folder).snapshot_id} if plan is not None else set()
+                head = decode_plan_head(plan, folder) if plan is not None else None
             except (OutputError, ValueError):
                 has_unknown = True
+                continue
+            if head is not None and head.engine == PROCESSES:  # its coordinator held the lock, and is dead
+                old.append(folder)
+            elif head is not None:
+                ids.add(head.snapshot_id)
     return Spared(ids, has_unknown), old
 
 

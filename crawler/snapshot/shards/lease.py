@@ -26,7 +26,7 @@ import anyio
 import msgspec
 from msgspec import Meta
 
-from crawler.errors import LeaseLostError, OutputBusyError, OutputError
+from crawler.errors import LeaseHeldError, LeaseLostError, OutputError
 from crawler.snapshot.layout import JOIN_ROLE, MOST_ATTEMPTS, joined_path, lease_in_name, lease_path
 from crawler.snapshot.limits import JOINED_BYTES, LEASE_BYTES, Count, decode_json
 from crawler.snapshot.shards.store import list_with_time
@@ -134,21 +134,23 @@ class Lease:
         clock: Clock,
         what: str,
         *,
+        on_wait: Callable[[str, float], object] | None = None,
         boottime: Callable[[], float] = boot_s,
     ) -> Self:
         """Begin the next attempt of a role of the run in `folder`, when no other process is at work on it.
 
         A lease that isn't over is watched until it is 60 seconds old. `what` names the work in messages: "shard 7 of
-        32". Raises OutputBusyError if the lease is renewed meanwhile or another process begins, and OutputError.
+        32". `on_wait` is called before with words for the process that holds it, and the longest wait in seconds.
+        Raises LeaseHeldError if the lease is renewed meanwhile or another process begins, and OutputError.
         """
         newest = await _newest(store, await store.list(folder), role)
         if newest is not None and not newest.is_over:
-            newest = await _outwait(store, folder, newest, clock, what)
+            newest = await _outwait(store, folder, newest, clock, what, on_wait)
         attempt = newest.attempt + 1 if newest is not None else 1
         record = LeaseRecord(role, attempt, _short(socket.gethostname()), os.getpid(), secrets.token_hex(8))
         sent_at = boottime()
         if not await store.create(lease_path(folder, role, attempt), msgspec.json.encode(record)):
-            raise OutputBusyError(f"another process has just begun with {what}; wait for it, or stop it")
+            raise LeaseHeldError(f"another process has just begun with {what}; wait for it, or stop it")
         lease = cls(store, folder, record, what, clock, boottime, sent_at + VALID_FOR_S)
         lease.check()
         return lease
@@ -167,6 +169,15 @@ class Lease:
         if not self.is_valid():
             self._valid_until = -math.inf
             raise LeaseLostError(f"the lease of {self._what} (attempt {self.attempt}) is lost: {self._problem}")
+
+    async def confirm(self) -> None:
+        """Renew the lease now, which shows whether another attempt has begun. Raises LeaseLostError and OutputError.
+
+        A machine that stood still with all its clocks learns it here, before its work has an effect.
+        """
+        self.check()
+        await self._renew(self._record.figures)
+        self.check()
 
     async def keep(self, figures: Callable[[], Mapping[str, int | float | str]]) -> NoReturn:
         """Renew the lease until this is cancelled, each time with these figures. Raises LeaseLostError.
@@ -261,11 +272,18 @@ async def end_lease(store: RunStore, folder: str, role: str, attempt: int | None
     await store.put(newest.path, msgspec.json.encode(msgspec.structs.replace(record, is_over=True)))
 
 
-async def _outwait(store: RunStore, folder: str, seen: StoredLease, clock: Clock, what: str) -> StoredLease:
+async def _outwait(
+    store: RunStore,
+    folder: str,
+    seen: StoredLease,
+    clock: Clock,
+    what: str,
+    on_wait: Callable[[str, float], object] | None,
+) -> StoredLease:
     """Return the newest lease of the role when it is over, or so old that its holder has stopped.
 
     Where the store's clock was set back, a lease is from the future: one that nobody renews while it is watched for as
-    long is as dead. Raises OutputBusyError if it is renewed, or another process begins.
+    long is as dead. Raises LeaseHeldError if it is renewed, or another process begins.
     """
     began_at = clock.monotonic()
     while True:
@@ -275,11 +293,14 @@ async def _outwait(store: RunStore, folder: str, seen: StoredLease, clock: Clock
             return found
         if found is None or (found.attempt, found.modified_at, found.data) != _mark(seen):
             holder = found.holder if found is not None else "another process"
-            raise OutputBusyError(f"{what} is in the hands of {holder}; wait for it, or stop it")
+            raise LeaseHeldError(f"{what} is in the hands of {holder}; wait for it, or stop it")
         watched = timedelta(seconds=clock.monotonic() - began_at)
         left_s = DEAD_AFTER_S - max(now - found.modified_at, watched).total_seconds()
         if left_s <= 0:
             return found
+        if on_wait is not None:
+            on_wait(found.holder, left_s)
+            on_wait = None
         await clock.sleep(min(_LOOK_EVERY_S, left_s))
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import anyio
@@ -31,19 +32,21 @@ from crawler.snapshot.layout import (
 )
 from crawler.snapshot.limits import JOINED_BYTES, PLAN_BYTES, decode_json, is_instant
 from crawler.snapshot.manifest import Instant
+from crawler.snapshot.s3.connection import wait_for
 from crawler.snapshot.shards.lease import newest_leases, read_lease
-from crawler.snapshot.shards.store import list_with_time
+from crawler.snapshot.shards.store import FolderStore, list_with_time
 from crawler.text import escape_control
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from crawler.snapshot.object_store import StoredObject
+    from crawler.snapshot.reader import OutputLocation
     from crawler.snapshot.shards.lease import StoredLease
     from crawler.snapshot.shards.store import RunStore
 
 # A run in which nothing was written for so long has no live process; its leases end much earlier.
 ACTIVE_FOR = timedelta(minutes=10)
+# The engine of a coordinator whose workers are processes of its own machine, which end with it.
+PROCESSES = "processes"
 _LEASES_AT_ONCE = 16
 
 ShardStatus = Literal["missing", "running", "reported", "lost"]
@@ -51,12 +54,13 @@ _Key = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a plan that tell which run it is; a plan has more."""
+    """The fields of a plan that tell which run it is; a plan has more. `engine` is that of `RunPlan`."""
 
     key: _Key
     snapshot_id: str
     started_at: Instant
     shard_count: Annotated[int, Meta(ge=1, le=MOST_SHARDS)]
+    engine: Annotated[str, Meta(max_length=32)] = ""
 
 
 class JoinedHead(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +117,7 @@ class RunState:
     joiner: AttemptState | None = None
     joined: JoinedHead | None = None
     problem: str = ""
+    engine: str = ""
 
     @property
     def name(self) -> str:
@@ -120,13 +125,21 @@ class RunState:
         snapshot = f" (snapshot {self.snapshot_id})" if self.snapshot_id else ""
         return f"the run {escape_control(self.key)}{snapshot}" if self.key else f"the run of {self.folder}"
 
+    @property
+    def date(self) -> str:
+        """The UTC date of the start, such as 2026-11-21; empty until there is a plan."""
+        return self.started_at.astimezone(UTC).date().isoformat() if self.started_at else ""
+
     def is_at_work(self, now: datetime) -> bool:
         """Return whether a process may go on with the run: a file was written in the last ten minutes.
 
-        Attempts may follow each other until the run is joined. One without a plan is at work while a planner is alive.
+        Attempts may follow each other until the run is joined. One without a plan is at work while a planner is alive,
+        one of a coordinator while one of its processes is.
         """
         if self.joined is not None or now - self.active_at >= ACTIVE_FOR:
             return False
+        if self.engine:
+            return any(shard.status == "running" for shard in self.shards)
         return bool(self.snapshot_id or self.problem) or (self.planner is not None and self.planner.is_alive)
 
 
@@ -142,6 +155,32 @@ async def find_run(store: RunStore, name: str, now: datetime) -> RunState | None
     if files := await store.list(folder):
         return await read_run(store, folder, files, now)
     return next((run for run in await find_runs(store, now) if run.snapshot_id == name), None)
+
+
+async def named_run(store: RunStore, name: str, now: datetime) -> RunState | None:
+    """Return the run that a user means: `find_run`, or else the newest one that began on this UTC date."""
+    if (run := await find_run(store, name, now)) is not None:
+        return run
+    return next((run for run in await find_runs(store, now) if run.date == name), None)
+
+
+def read_runs(location: OutputLocation, name: str | None = None) -> list[RunState]:
+    """Return the runs of an output, the newest first, or those that `name` may mean. Blocks. Raises OutputError.
+
+    Nothing is written: ages are by the clock of this machine, or by the store's newest file if that is later.
+    """
+    store: RunStore = FolderStore(location) if isinstance(location, Path) else location.store
+
+    async def read() -> list[RunState]:
+        files = await _run_files(store)
+        now = max([datetime.now(UTC), *map(active_at, files.values())])
+        runs = await find_runs(store, now)
+        if name is None:
+            return runs
+        named = [run for run in runs if run.folder == run_folder(name) or run.snapshot_id == name]
+        return named or [run for run in runs if run.date == name]
+
+    return anyio.run(read) if isinstance(location, Path) else wait_for(read())
 
 
 async def active_runs(store: RunStore, now: datetime) -> list[RunState]:
@@ -167,11 +206,13 @@ async def raise_if_busy(store: RunStore, key: str = "") -> None:
     if own in runs and _entry(plan_path(own), runs[own]) and now - active_at(runs[own]) < ACTIVE_FOR:
         return
     for run in await active_runs(store, now):
-        if run.folder != own:
+        # In a folder, the coordinator of worker processes holds the lock while it and they live.
+        if run.folder != own and not (run.engine == PROCESSES and isinstance(store, FolderStore)):
             seconds = max(0.0, (now - run.active_at).total_seconds())
+            wait = "a minute" if run.engine else f"{ACTIVE_FOR.seconds // 60} minutes"  # until its leases are over
             raise OutputBusyError(
                 f"{run.name} is at work in the output, last {seconds:.0f} s ago; wait until it is joined, or stop it "
-                f"and wait {ACTIVE_FOR.seconds // 60} minutes"
+                f"and wait {wait}"
             )
 
 
@@ -201,6 +242,7 @@ async def read_run(store: RunStore, folder: str, files: list[StoredObject], now:
         joiner=states.get(JOIN_ROLE),
         joined=joined,
         problem=problem,
+        engine=plan.engine if plan is not None else "",
     )
 
 

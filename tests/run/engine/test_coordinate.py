@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import pytest
 
 from crawler.clock import SystemClock
 from crawler.errors import ConfigError, OutputError, unwrap_group
-from crawler.run.engine import processes
+from crawler.run.engine import coordinate, processes
 from crawler.run.engine.base import LaunchError
 from crawler.run.engine.coordinate import run_shards
 from crawler.run.engine.processes import ProcessLauncher
@@ -269,6 +272,12 @@ def test_codes_that_every_attempt_would_end_with_end_the_run(run, action, code, 
         run.start(run.script("hang", f"{action} {code}", "work"), workers=2)
     assert len(run.pids(1)) == 1
     assert run.dead == []
+
+
+def test_the_sentence_of_a_child_on_another_machine_names_that(run, monkeypatch):
+    monkeypatch.setattr(coordinate, "socket", SimpleNamespace(gethostname=lambda: "client"))
+    with pytest.raises(ConfigError, match=rf"^On host {re.escape(socket.gethostname())}: the sentence of 2$"):
+        run.start(run.script("fail 2"))
 
 
 def test_the_lease_of_a_shard_that_another_process_holds_is_not_ended(run):

@@ -165,7 +165,7 @@ async def test_a_child_that_hangs_is_killed_on_request(children):
 
 
 async def test_a_killed_worker_ends_its_shard_and_the_next_attempt_runs(children):
-    """F133."""
+    """F125."""
     children.does = {0: FOREVER}
     async with open_launcher(parse(LOCAL + ONE), children) as launcher:
         events = launcher.events()
@@ -184,7 +184,7 @@ async def test_a_killed_worker_ends_its_shard_and_the_next_attempt_runs(children
 
 
 async def test_nothing_secret_is_in_the_schedulers_memory(children, monkeypatch, tmp_path):
-    """T54: what the environment and the configuration hold, searched for in all tasks and in the cluster's dump."""
+    """T52: what the environment and the configuration hold, searched for in all tasks and in the cluster's dump."""
     monkeypatch.setenv("PLANTED_KEY", SECRET)
     keys = (
         '[accounts.credentials]\ntype = "access_key"\naccess_key_id = "${PLANTED_KEY}"\n'
@@ -215,7 +215,7 @@ def _all_tasks(dask_scheduler):
 
 
 async def test_nobody_without_the_certificate_reaches_the_cluster(children, monkeypatch):
-    """T53: another user of this machine."""
+    """T51: another user of this machine."""
     monkeypatch.setattr(dask, "_CONNECT_S", 2.0)
     async with open_launcher(parse(LOCAL + ONE), children) as launcher:
         from distributed import Security
@@ -277,7 +277,7 @@ def test_dask_writes_nothing_and_leaves_no_process(tmp_path):
 
 @pytest.mark.trust
 def test_a_killed_coordinator_leaves_no_child_and_no_worker(tmp_path):
-    """F134."""
+    """F126."""
     with program(tmp_path, FOREVER) as process:
         for _ in range(2):
             assert process.stdout.readline()
@@ -321,7 +321,7 @@ async def open_until_there(config, children):
 
 @pytest.mark.trust
 async def test_a_lost_scheduler_ends_the_crawl_and_the_children(tmp_path, children):
-    """F135."""
+    """F127."""
     children.does = {None: FOREVER}
     with tls_cluster(tmp_path) as cluster:
         cluster.add_worker()
@@ -339,7 +339,7 @@ async def test_a_lost_scheduler_ends_the_crawl_and_the_children(tmp_path, childr
 
 @pytest.mark.trust
 async def test_a_lost_client_ends_the_children_of_a_cluster(tmp_path, children):
-    """F134."""
+    """F126."""
     with tls_cluster(tmp_path) as cluster:
         cluster.add_worker()
         cluster.add_worker()
@@ -354,7 +354,7 @@ async def test_a_lost_client_ends_the_children_of_a_cluster(tmp_path, children):
 
 @pytest.mark.trust
 async def test_a_scheduler_of_another_authority_is_refused(tmp_path, children, monkeypatch):
-    """T55."""
+    """T53."""
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     monkeypatch.setattr(dask, "_CONNECT_S", 5.0)
@@ -443,7 +443,7 @@ async def lose(launcher, client, come_back=None):
 
 
 async def test_a_worker_that_stays_away_is_not_taken_for_dead(children, monkeypatch):
-    """F133: its child may run on; code 11 leaves its lease alone."""
+    """F125: its child may run on; code 11 leaves its lease alone."""
     monkeypatch.setattr(dask_launcher, "_RESTART_S", 0.0)
     async with fake_launcher(children, a={"nanny": "tls://n:1"}) as (launcher, client):
         ended = await lose(launcher, client)

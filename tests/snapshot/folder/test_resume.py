@@ -13,18 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.errors import ConfigError, OutputBusyError, OutputError
-from crawler.snapshot import ChildList, FolderDestination, SnapshotWriter, Status, read_manifest
+from crawler.snapshot import FolderDestination, SnapshotWriter, Status, read_manifest
 from crawler.snapshot.disk import Disk
 from crawler.snapshot.journal import journal_path, read_journals
 from crawler.snapshot.layout import staged
 from crawler.snapshot.verify import verify_all
 from tests.support.journals import encoded, ends, records
+from tests.support.noted_scopes import CONDITIONS, FAMILIES, HERE, LISTS, PLAN, SCOPES, THERE, note_long_list, write
 from tests.support.odd_files import ODD, ends_within, put
 from tests.support.snapshot_fakes import (
-    ACCOUNT,
     NEW,
     OLD,
-    OTHER,
     ROWS,
     SCHEMAS,
     START,
@@ -37,43 +36,8 @@ from tests.support.snapshot_fakes import (
     ledger_row,
     manifest_ids,
     staging_names,
-    write_names,
     write_snapshot,
 )
-
-PLAN = "ab" * 32
-CONDITIONS = {"[output] secrets": "fingerprint", "[crawl] details": ""}
-# fc_functions hangs from opensearch_apps, for these tests.
-FAMILIES = {"opensearch_apps": (), "fc_functions": ("opensearch_apps",)}
-HERE, THERE = (ACCOUNT, "cn-hangzhou"), (OTHER, "cn-shanghai")
-SCOPES = {
-    ("opensearch_apps", *HERE): ["a1"],
-    ("opensearch_apps", *THERE): [],
-    ("fc_functions", *HERE): ["f1", "f2"],
-    ("fc_functions", *THERE): ["f3"],
-}
-LISTS = [ChildList(("x",), False), ChildList(("y",), True)]
-
-
-async def write(writer, scopes=SCOPES, noted=(), lists=LISTS):
-    """Each scope that isn't noted yet, kept and noted; the ledger of all."""
-    ledger = [record.row for record in noted]
-    taken = {record.scope for record in noted}
-    for key, names in scopes.items():
-        if key in taken:
-            continue
-        scope = writer.scope(*key)
-        reading = scope.list()
-        if names:
-            await write_names(reading, names, account=key[1], region=key[2], snapshot=writer.snapshot_id)
-        reading.finish()
-        scope.keep()
-        row = ledger_row(*key, rows=len(names), rows_seen=len(names))
-        ledger.append(row)
-        below = {"fc_functions": lists} if key[0] == "opensearch_apps" else {}
-        writer.note(row, {"a.b": 1} if names else {}, {}, below)
-    await writer.flush()
-    return ledger
 
 
 async def resume(root, now=START, disk=None):
@@ -153,21 +117,9 @@ async def write_long_list(root):
     """A crawl that died with a parent, and below it a list with parts of its own and some rows more."""
     writer = await begin(root, part_bytes=16_000)
     await open_journal(writer)
-    ledger = await write(writer, {("opensearch_apps", *HERE): ["a1"]})
-    scope = writer.scope("fc_functions", *HERE, has_one_list=True)
-    reading = scope.list()
-    names = [f"{number:06}-{zlib.crc32(b'%d' % number):08x}" for number in range(9000)]
-    for start in range(0, len(names), 500):
-        await write_names(reading, names[start : start + 500])
-        await writer.buffer.spill(reading.store)
-    reading.finish()
-    assert len(scope.store.parts) > 1
-    scope.keep()
-    row = ledger_row("fc_functions", *HERE, rows=len(names), rows_seen=len(names))
-    writer.note(row, {}, {}, {})
-    await writer.flush()
+    found = await note_long_list(writer)
     die(writer)
-    return [*ledger, row], names
+    return found
 
 
 async def test_parts_of_a_long_list_are_taken_over_with_the_rest_of_its_rows(tmp_path):

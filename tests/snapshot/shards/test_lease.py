@@ -1,4 +1,4 @@
-"""F121, F122: two attempts are never at work at a time, whatever clocks, stores and processes do."""
+"""F114, F115: two attempts are never at work at a time, whatever clocks, stores and processes do."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ROLE = shard_role(7)
 WHAT = "shard 7 of 32"
 
 
-async def acquire(store, clock, role=ROLE):
-    return await Lease.acquire(store, FOLDER, role, clock, WHAT, boottime=clock.monotonic)
+async def acquire(store, clock, role=ROLE, **more):
+    return await Lease.acquire(store, FOLDER, role, clock, WHAT, boottime=clock.monotonic, **more)
 
 
 async def newest(store, role=ROLE):
@@ -90,8 +90,12 @@ async def test_contender_waits_until_the_lease_is_a_minute_old(place):
     held = await acquire(place.store, clock)
     clock.advance(20)
     before = clock.monotonic()
-    second = await acquire(place.store, clock)
+    told = []
+    second = await acquire(place.store, clock, on_wait=lambda holder, seconds: told.append((holder, round(seconds))))
     assert second.attempt == 2
+    [(holder, seconds)] = told
+    assert holder.endswith("(attempt 1)")
+    assert 25 < seconds <= 40
     assert 25 < clock.monotonic() - before < 46, "of which the test itself takes a moment"
     assert clock.monotonic() > 45
     assert not held.is_valid()
@@ -102,7 +106,7 @@ async def test_lease_of_yesterday_is_taken_over_at_once(place):
     clock = place.clock()
     await acquire(place.store, clock)
     clock.advance(86400)
-    assert (await acquire(place.store, clock)).attempt == 2
+    assert (await acquire(place.store, clock, on_wait=pytest.fail)).attempt == 2
     assert clock.slept == []
 
 
@@ -399,7 +403,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE)
 async def test_garbage_in_a_lease_counts_by_its_age_alone(place, content):
-    """F122"""
+    """F115"""
     place.write(lease_path(FOLDER, ROLE, 3), content)
     found = await newest(place.store)
     assert (found.record, found.is_over, found.holder) == (None, False, "attempt 3")

@@ -1,4 +1,4 @@
-"""F123, F124: what the files of a run say about it, whatever they hold, and when they are removed."""
+"""F116, F117: what the files of a run say about it, whatever they hold, and when they are removed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from crawler.snapshot.prune_plan import plan_prune
 from crawler.snapshot.retention import KeepRules
 from crawler.snapshot.shards.cleaning import clear_run
 from crawler.snapshot.shards.lease import Lease, LeaseRecord
-from crawler.snapshot.shards.runs import active_runs, find_run, find_runs, raise_if_busy
+from crawler.snapshot.shards.runs import active_runs, find_run, find_runs, named_run, raise_if_busy
 from crawler.snapshot.shards.store import FolderStore
 from tests.support.run_places import FOLDER, KEY, joined, plan, put_plan
 from tests.support.snapshot_fakes import NEW, OLD, SCHEMAS
@@ -87,6 +87,20 @@ async def test_runs_are_listed_the_newest_first(place):
     assert [run.key for run in await active_runs(place.store, place.now())] == [KEY, OTHER]
 
 
+async def test_user_names_a_run_by_its_date_unless_a_key_is_that(place):
+    store = place.store
+    await put_plan(store)
+    assert (await named_run(store, "2026-11-21", place.now())).snapshot_id == NEW
+    assert await find_run(store, "2026-11-21", place.now()) is None, "a process that begins a run means its key alone"
+    assert await named_run(store, "2026-11-22", place.now()) is None
+    assert await named_run(store, "2026-11", place.now()) is None
+    await put_plan(store, "2026-11-21", snapshot_id=OLD)
+    assert (await named_run(store, "2026-11-21", place.now())).snapshot_id == OLD
+    await store.create(joined_path(run_folder("2026-11-21")), joined())
+    await clear_run(store, run_folder("2026-11-21"))
+    assert (await named_run(store, NEW, place.now())).key == KEY
+
+
 async def test_joined_run_leaves_its_note_alone(place):
     store = place.store
     await put_plan(store)
@@ -118,7 +132,7 @@ GARBAGE = {
 @pytest.mark.parametrize(("content", "reason"), GARBAGE.values(), ids=GARBAGE)
 @pytest.mark.parametrize("path", [plan_path(FOLDER), joined_path(FOLDER)])
 async def test_garbage_in_a_document_is_a_sentence(place, path, content, reason):
-    """F124"""
+    """F117"""
     place.write(path, content)
     [run] = await find_runs(place.store, place.now())
     assert run.problem.startswith(f"{path} ")
@@ -137,7 +151,7 @@ async def test_number_of_shards_has_bounds(place, count):
 
 @pytest.mark.parametrize(("path", "most"), [(plan_path(FOLDER), PLAN_BYTES), (joined_path(FOLDER), JOINED_BYTES)])
 async def test_document_that_is_too_large_isnt_read(tmp_path, path, most):
-    """F124: by the listing, and without a byte of it. The file has a size and no content."""
+    """F117: by the listing, and without a byte of it. The file has a size and no content."""
     (tmp_path / FOLDER).mkdir(parents=True)
     with (tmp_path / path).open("wb") as file:
         os.truncate(file.fileno(), most + 1)
@@ -151,7 +165,7 @@ async def test_document_that_is_too_large_isnt_read(tmp_path, path, most):
 async def test_another_run_is_refused_for_ten_minutes(place):
     await put_plan(place.store)
     place.pass_time(300)
-    expected = rf"the run {KEY} \(snapshot {NEW}\) is at work in the output, last 30\d s ago"
+    expected = rf"the run {KEY} \(snapshot {NEW}\) is at work in the output, last 30\d s ago; .* and wait 10 minutes$"
     for key in ("", OTHER):
         with pytest.raises(OutputBusyError, match=expected):
             await raise_if_busy(place.store, key)
@@ -168,6 +182,16 @@ async def test_run_is_kept_at_work_by_its_leases(place):
     await begin(place, shard_role(0))
     with pytest.raises(OutputBusyError):
         await raise_if_busy(place.store)
+
+
+async def test_run_of_a_coordinator_is_in_nobodys_way_a_minute_after_its_last_lease(place):
+    await put_plan(place.store, engine="dask")
+    await raise_if_busy(place.store)
+    await begin(place, shard_role(0))
+    with pytest.raises(OutputBusyError, match=r"or stop it and wait a minute$"):
+        await raise_if_busy(place.store)
+    place.pass_time(61)
+    await raise_if_busy(place.store)
 
 
 async def test_planner_is_at_work_while_it_is_alive(place):
@@ -239,7 +263,7 @@ def run_paths(place):
 
 @pytest.mark.usefixtures("still_lock")
 async def test_run_is_removed_a_day_after_its_newest_file(place):
-    """F123: however old its plan is."""
+    """F116: however old its plan is."""
     await put_plan(place.store)
     if place.root is not None:
         place.write(f"{attempt_folder(FOLDER, 0, 1)}/_staging/{NEW}/journal", b"x")
@@ -258,7 +282,7 @@ async def test_run_is_removed_a_day_after_its_newest_file(place):
 
 @pytest.mark.usefixtures("still_lock")
 async def test_joined_run_is_removed_a_day_after_its_join(place):
-    """F123: a lease that came late doesn't keep it."""
+    """F116: a lease that came late doesn't keep it."""
     await place.store.create(joined_path(FOLDER), joined())
     place.pass_time(DAY_S - 3600)
     await begin(place, shard_role(0))
@@ -272,7 +296,7 @@ async def test_joined_run_is_removed_a_day_after_its_join(place):
 @pytest.mark.usefixtures("still_lock")
 @pytest.mark.parametrize("content", [plan(), b"\x00"], ids=["readable", "garbage"])
 async def test_files_of_a_snapshot_stay_while_its_run_goes_on(place, content):
-    """F123: its note, its parts or its staged files are older than a day, and nothing is committed yet."""
+    """F116: its note, its parts or its staged files are older than a day, and nothing is committed yet."""
     part = part_path("fc_functions", NEW, 0, "00000001")
     place.write(plan_path(FOLDER), content)
     if place.root is None:
@@ -307,7 +331,7 @@ async def test_files_of_other_snapshots_dont_stay_with_it(place):
 
 
 async def test_prune_leaves_a_run_that_goes_on_and_removes_it_later(tmp_path):
-    """F123: `staged` has an old ID; its run was active a moment ago."""
+    """F116: `staged` has an old ID; its run was active a moment ago."""
     (tmp_path / staged(OLD)).mkdir(parents=True)
     (tmp_path / FOLDER).mkdir()
     (tmp_path / plan_path(FOLDER)).write_bytes(plan(snapshot_id=OLD))

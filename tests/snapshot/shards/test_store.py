@@ -1,4 +1,4 @@
-"""F120: the files of a run appear once and whole, in a folder and in buckets, whoever writes them and dies at it."""
+"""F113: the files of a run appear once and whole, in a folder and in buckets, whoever writes them and dies at it."""
 
 from __future__ import annotations
 

@@ -50,6 +50,8 @@ async def crawl(
             begin = resume_writer if resume else begin_writer
             writer = await begin(config, bucket, system, schemas, keys)
             async with _released(writer, monitor), open_session(prepared.resolved, system) as session:
+                if resume:  # the crawl that was stopped may have used up the bursts a moment ago
+                    session.client.spend_bursts()
                 result = await CrawlRun(prepared, session, writer, monitor).run()
                 # The lake's tables are a part of the result: they move even if the crawl is cancelled after its commit.
                 with anyio.CancelScope(shield=True):

@@ -17,6 +17,7 @@ import pytest
 
 from crawler.catalog import load_catalog
 from crawler.cli.emulate import write_config
+from crawler.client.client import Client
 from crawler.emulator import Deny, Throttle, serve
 from crawler.errors import ConfigError
 from crawler.run.progress import CrawlMonitor
@@ -122,6 +123,22 @@ def test_wherever_it_was_stopped_the_rows_are_those_of_one_crawl_and_nothing_who
     assert result.manifest.plan_sha256 == uninterrupted.manifest.plan_sha256
     assert result.manifest.unknown_fields == uninterrupted.manifest.unknown_fields
     assert [path.name for path in (here.output / "_staging").iterdir()] == ["lock"]
+
+
+def test_it_begins_without_the_bursts_that_the_stopped_crawl_may_have_used_up(tmp_path, monkeypatch):
+    spent, spend = [], Client.spend_bursts
+    monkeypatch.setattr(Client, "spend_bursts", lambda self: (spent.append(self.total.requests), spend(self)))
+
+    async def main():
+        async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
+            config = here.config(**CHOSEN)
+            await stopped(here, config, lambda: bool(journal(here)))
+            assert spent == []
+            result = await crawl_once(config, here.surroundings(), resume=True)
+            assert result.resumed_scopes
+
+    anyio.run(main)
+    assert spent == [0], "once, before the first request"
 
 
 def test_what_failed_is_asked_for_again_with_every_list(tmp_path):

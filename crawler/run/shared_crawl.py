@@ -6,7 +6,7 @@ last process was stopped, or which has lost a shard for good.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -92,16 +92,9 @@ class SharedCrawl:
         if missing := plan.shard_count - len(await files.reported()):
             return replace(end, missing=missing)
         try:
-            return replace(end, joined=await self._join(monitor))
+            return replace(end, joined=await _join_and_publish(self.prepared, self.run, monitor))
         except LeaseHeldError:  # another process joins it
             return end
-
-    async def _join(self, monitor: CrawlMonitor) -> CrawlResult:
-        prepared, run = self.prepared, self.run
-        await preflight(prepared.config, run.bucket, prepared.schemas)
-        lake = await open_configured_lake(prepared.config, run.bucket, prepared.schemas)
-        result = await join_run(prepared, run, monitor)
-        return await publish_run(prepared, run, lake, monitor, result)
 
 
 @asynccontextmanager
@@ -233,10 +226,17 @@ async def commit_run(
         prepared = _as_planned(prepared, plan)
         check_run_conditions(plan, prepared)
         lost = _given_up(state, plan) if partial else {}
-        await preflight(config, bucket, prepared.schemas)
-        lake = await open_configured_lake(config, bucket, prepared.schemas)
-        run = Run(plan, files, bucket)
-        return await publish_run(prepared, run, lake, monitor, await join_run(prepared, run, monitor, lost=lost))
+        return await _join_and_publish(prepared, Run(plan, files, bucket), monitor, lost)
+
+
+async def _join_and_publish(
+    prepared: PreparedCrawl, run: Run, monitor: CrawlMonitor, lost: Mapping[int, str] | None = None
+) -> CrawlResult:
+    """Join a run, and move the lake's tables of its format. Raises as `join_run`."""
+    await preflight(prepared.config, run.bucket, prepared.schemas)
+    lake = await open_configured_lake(prepared.config, run.bucket, prepared.schemas)
+    result = await join_run(prepared, run, monitor, lost=lost)
+    return await publish_run(prepared, run, lake, monitor, result)
 
 
 def _as_planned(prepared: PreparedCrawl, plan: RunPlan) -> PreparedCrawl:

@@ -101,6 +101,17 @@ async def test_a_run_that_was_committed_and_not_published_is_published_by_the_ne
         assert output.manifests() == [result.snapshot_id]
 
 
+@pytest.mark.parametrize("kind", ["iceberg", "delta"])
+async def test_a_run_is_committed_into_the_tables_that_it_was_planned_for(tmp_path, kind):
+    """`snapshots commit` has no `--format`, and the configuration names none."""
+    async with shared_output("folder", tmp_path, many_accounts(2, 1)) as output:
+        planned = output.config().with_overrides(output_format=kind)
+        await output.some_shards([0], 2, config=planned)
+        await output.report(1, 2, config=planned)
+        result = await output.commit()
+    assert len(lake_rows(output.root, kind)[0]) == result.manifest.tables["fc_layers"].rows > 0
+
+
 class Stopped(BaseException):
     """The process ends at this point."""
 

@@ -36,7 +36,6 @@ class JoinTerms:
     """
 
     plan_sha256: str
-    clock_skew_s: float
     redaction: Redaction
     require_complete: bool
     directory: DirectoryEntry | None = None
@@ -128,7 +127,7 @@ def _draft(terms: JoinTerms, shards: ShardResult, replaced: str) -> ManifestDraf
         fingerprint_key_id=terms.redaction.key_id,
         fingerprint_scope=terms.redaction.scope,
         plan_sha256=terms.plan_sha256,
-        clock_skew_s=terms.clock_skew_s,
+        clock_skew_s=shards.clock_skew_s,
         unknown_fields=shards.unknown_fields,
         overhead=shards.overhead,
         directory=terms.directory,

@@ -95,7 +95,7 @@ async def _join(
         ledger = await files.ledger(Ledger(_lost_rows(plan, {s: lost[s] for s in lost if s not in reports})))
         shards = _sum(plan, reports, ledger)
         entries = [await _entry(run, shard, reports.get(shard)) for shard in range(plan.shard_count)]
-        terms = _terms(prepared, plan, reports, entries)
+        terms = _terms(prepared, plan, entries)
         try:
             result = await _commit(prepared, files, terms, shards, monitor, destination, lease)
         except AlreadyCommittedError:  # by a joiner that was stopped after its commit
@@ -217,6 +217,7 @@ def _sum(plan: RunPlan, reports: Mapping[int, ShardReport], ledger: LedgerView) 
         overhead,
         tuple(warning for _, report in sorted(reports.items()) for warning in report.warnings),
         max((report.finished_at for report in reports.values()), default=plan.started_at),
+        max([plan.clock_skew_s, *(report.clock_skew_s for _, report in sorted(reports.items()))], key=abs),
         sum(report.resumed_scopes for report in reports.values()),
     )
 
@@ -235,13 +236,9 @@ async def _entry(run: Run, shard: int, report: ShardReport | None) -> ShardEntry
     )
 
 
-def _terms(
-    prepared: PreparedCrawl, plan: RunPlan, reports: Mapping[int, ShardReport], entries: Sequence[ShardEntry]
-) -> JoinTerms:
-    skews = [plan.clock_skew_s, *(report.clock_skew_s for report in reports.values())]
+def _terms(prepared: PreparedCrawl, plan: RunPlan, entries: Sequence[ShardEntry]) -> JoinTerms:
     return JoinTerms(
         plan.plan_sha256,
-        max(skews, key=abs),
         prepared.redaction,
         prepared.config.crawl.require_complete,
         plan.directory,

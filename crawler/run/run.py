@@ -113,7 +113,6 @@ class CrawlRun:
     def _terms(self, plan: CrawlPlan) -> JoinTerms:
         return JoinTerms(
             plan.sha256,
-            self._session.clock.skew_s,
             self._prepared.redaction,
             self._prepared.config.crawl.require_complete,
             plan.membership.directory,

@@ -25,8 +25,8 @@ from crawler.snapshot import JournalEntry, LedgerView, ScopeRow, ShardWriter
 class ShardResult:
     """What a shard's lists came to: its scopes, counts of fields by table and path, and of requests.
 
-    `overhead` counts the requests outside of tables. `resumed_scopes` counts the scopes that an interrupted crawl had
-    finished: `requests` doesn't count theirs.
+    `overhead` counts the requests outside of tables. `clock_skew_s` was added to the machine's time for `finished_at`.
+    `resumed_scopes` counts the scopes that an interrupted crawl had finished: `requests` doesn't count theirs.
     """
 
     ledger: LedgerView
@@ -36,6 +36,7 @@ class ShardResult:
     overhead: Mapping[str, int]
     warnings: tuple[str, ...]
     finished_at: datetime
+    clock_skew_s: float = 0.0
     resumed_scopes: int = 0
 
 
@@ -75,6 +76,7 @@ class ShardCrawl:
             {name: counts.requests for name, counts in session.overhead.items()},
             tuple(session.warnings),
             session.clock.now(),
+            session.clock.skew_s,
             len(finished),
         )
 

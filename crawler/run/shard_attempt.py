@@ -260,6 +260,7 @@ class _ShardAttempt:
             requests=result.requests.requests,
             retries=result.requests.retries,
             throttled=result.requests.throttled,
+            clock_skew_s=result.clock_skew_s,
             resumed_scopes=result.resumed_scopes,
             seconds=round(seconds, 3),
             warnings=list(result.warnings),

@@ -16,6 +16,7 @@ from crawler.snapshot.layout import moved_id, started_at
 from crawler.snapshot.reader import list_snapshots, read_manifest
 from crawler.snapshot.verify import verify_all
 from tests.support.crawl_runner import fast_cloud, site
+from tests.support.shared_crawls import many_accounts, shared_output
 
 NOW = datetime(2026, 11, 30, 2, 0, tzinfo=UTC)
 
@@ -154,3 +155,13 @@ async def test_a_crawl_resumes_whatever_its_clock_was(tmp_path):
         resumed = await FolderDestination.resume(tmp_path, now + timedelta(minutes=5))
         assert resumed.snapshot_id == "20261130T020000Z-00aa"
         await resumed.abandon()
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+async def test_a_run_has_the_largest_skew_of_its_machines(tmp_path, kind):
+    """The machine that plans has the right time, another one is 8 hours ahead."""
+    async with shared_output(kind, tmp_path, many_accounts(2, 1)) as output:
+        await output.some_shards([0], 2)
+        output.clock = WrongClock(8)
+        end = await output.shard(1, 2)
+    assert end.joined.manifest.clock_skew_s == pytest.approx(-8 * 3600, abs=3)

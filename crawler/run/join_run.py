@@ -94,7 +94,7 @@ async def _join(
     async with open_joined_files(run.bucket, root, output.umask_bits, plan, run.files.folder, reports) as files:
         ledger = await files.ledger(Ledger(_lost_rows(plan, {s: lost[s] for s in lost if s not in reports})))
         shards = _sum(plan, reports, ledger)
-        entries = [await _entry(run, shard, reports.get(shard)) for shard in range(plan.shard_count)]
+        entries = await _entries(run, reports)
         terms = _terms(prepared, plan, entries)
         try:
             result = await _commit(prepared, files, terms, shards, monitor, destination, lease)
@@ -222,8 +222,13 @@ def _sum(plan: RunPlan, reports: Mapping[int, ShardReport], ledger: LedgerView) 
     )
 
 
-async def _entry(run: Run, shard: int, report: ShardReport | None) -> ShardEntry:
-    attempts, hosts = await run.files.attempts(shard)
+async def _entries(run: Run, reports: Mapping[int, ShardReport]) -> list[ShardEntry]:
+    shards = range(run.plan.shard_count)
+    begun = await run.files.attempts(set(shards) - reports.keys())
+    return [_entry(shard, reports.get(shard), *begun.get(shard, (0, []))) for shard in shards]
+
+
+def _entry(shard: int, report: ShardReport | None, attempts: int, hosts: list[str]) -> ShardEntry:
     if report is None:
         return ShardEntry(number=shard, status=_LOST, attempts=attempts, hosts=hosts)
     return ShardEntry(

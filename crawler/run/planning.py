@@ -7,7 +7,7 @@ needs. Each shard identifies its own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -70,7 +70,6 @@ async def plan_run(
     if skew_s := session.clock.skew_s:
         started_at += timedelta(seconds=skew_s)
         snapshot_id = moved_id(snapshot_id, started_at)
-    deadline_s = prepared.config.crawl.deadline_s
     places = _Places(targets)
     planned = [account for account in accounts if account.id in places.by_account]
     members = {account.id for account in membership.members}
@@ -84,7 +83,7 @@ async def plan_run(
         at_once=min(size.workers, len(shards)),
         engine=size.engine,
         output_format=prepared.config.output.format,
-        deadline_at=started_at + timedelta(seconds=deadline_s) if deadline_s else None,
+        deadline_at=_deadline(prepared, started_at),
         plan_sha256=plan_sha256(session.catalog, targets, session.resolved.tables),
         conditions=run_conditions(prepared),
         tables=list(session.resolved.tables),
@@ -106,6 +105,11 @@ async def plan_run(
         not_offered={key: list(regions) for key, regions in missing_regions(session, accounts, offered).items()},
         selection=prepared.selection,
     )
+
+
+def _deadline(prepared: PreparedCrawl, started_at: datetime) -> datetime | None:
+    deadline_s = prepared.config.crawl.deadline_s
+    return started_at + timedelta(seconds=deadline_s) if deadline_s else None
 
 
 def run_conditions(prepared: PreparedCrawl) -> dict[str, str]:
@@ -178,10 +182,10 @@ def _shards(
     prepared: PreparedCrawl, targets: Sequence[PlannedTarget], size: RunSize, ledger: Iterable[ScopeRow]
 ) -> tuple[list[Shard], str]:
     """Return the shards, the heaviest first, and a sentence where more processes were asked for than can work."""
-    regions: dict[str, dict[str, int]] = {}
-    for entry in targets:
-        regions.setdefault(entry.target.account_id, {})[entry.target.region_id] = len(entry.tables)
-    accounts = [AccountTargets(account_id, found) for account_id, found in regions.items()]
+    accounts = [
+        AccountTargets(account_id, {region_id: len(tables) for region_id, tables in regions.items()})
+        for account_id, regions in _by_account(targets).items()
+    ]
     catalog, rules = prepared.resolved.catalog, prepared.resolved.limit_rules
     needed = {table: catalog.operations[table] for table in catalog.with_parents(prepared.resolved.tables)}
     try:
@@ -205,7 +209,7 @@ class _Places:
         self.by_account: dict[str, int] = {}
         known_sets: dict[tuple[str, ...], int] = {}
         known: dict[tuple[tuple[str, int], ...], int] = {}
-        for account_id, regions in _by_account(targets):
+        for account_id, regions in _by_account(targets).items():
             place: dict[str, int] = {}
             for region_id, tables in regions.items():
                 if tables not in known_sets:
@@ -219,11 +223,12 @@ class _Places:
             self.by_account[account_id] = known[identity]
 
 
-def _by_account(targets: Iterable[PlannedTarget]) -> Iterator[tuple[str, dict[str, tuple[str, ...]]]]:
+def _by_account(targets: Iterable[PlannedTarget]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Return account → region → tables."""
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for entry in targets:
         found.setdefault(entry.target.account_id, {})[entry.target.region_id] = entry.tables
-    yield from found.items()
+    return found
 
 
 def _digest(value: object) -> str:

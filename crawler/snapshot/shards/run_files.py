@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crawler.errors import OutputError
@@ -13,7 +12,6 @@ from crawler.snapshot.layout import (
     report_path,
     run_folder,
     shard_in_role,
-    shard_role,
 )
 from crawler.snapshot.limits import JOINED_BYTES, PLAN_BYTES, REPORT_BYTES
 from crawler.snapshot.shards.documents import (
@@ -27,9 +25,9 @@ from crawler.snapshot.shards.documents import (
 )
 from crawler.snapshot.shards.lease import DEAD_AFTER_S, newest_leases, read_lease
 
-EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
-
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from crawler.snapshot.shards.store import RunStore
 
 
@@ -98,11 +96,15 @@ class RunFiles:
             1, sum(now is not None and (now - entry.modified_at).total_seconds() < DEAD_AFTER_S for entry in leases)
         )
 
-    async def attempts(self, shard: int) -> tuple[int, list[str]]:
-        """Return how many attempts at a shard were begun, and the host of the last one if it is known."""
-        role = shard_role(shard)
-        found = newest_leases(await self.store.list(self.folder)).get(role)
-        if found is None:
-            return 0, []
-        record = (await read_lease(self.store, role, *found)).record
-        return found[0], [record.host] if record is not None and record.host else []
+    async def attempts(self, lost: Collection[int]) -> dict[int, tuple[int, list[str]]]:
+        """Return how many attempts at each shard were begun, and the host of the last one if it is known.
+
+        Hosts are those of the `lost` shards: a report names its own. A shard that wasn't begun is left out.
+        """
+        found: dict[int, tuple[int, list[str]]] = {}
+        for role, (attempt, entry) in newest_leases(await self.store.list(self.folder)).items():
+            if (shard := shard_in_role(role)) < 0:  # the planner's, or the joiner's
+                continue
+            record = (await read_lease(self.store, role, attempt, entry)).record if shard in lost else None
+            found[shard] = attempt, [record.host] if record is not None and record.host else []
+        return found

@@ -28,7 +28,7 @@ async def test_a_run_that_nobody_began_has_nothing(files):
     assert await files.joined() is None
     assert await files.reported() == set()
     assert await files.report(PLAN, 1) is None
-    assert await files.attempts(1) == (0, [])
+    assert await files.attempts([1]) == {}
 
 
 async def test_of_two_planners_the_first_ones_plan_is_that_of_both(files):
@@ -97,8 +97,9 @@ async def test_attempts_are_counted_by_their_leases_and_the_last_host_is_named(p
     for _ in range(2):
         lease = await Lease.acquire(place.store, FOLDER, shard_role(1), clock, "x", boottime=clock.monotonic)
         await lease.release()
-    number, [host] = await files.attempts(1)
+    number, [host] = (await files.attempts([1]))[1]
+    assert await files.attempts([]) == {1: (number, [])}
     assert number == 2
     assert host
     place.write(lease_path(FOLDER, shard_role(1), 3), b"garbage")
-    assert await files.attempts(1) == (3, [])
+    assert await files.attempts([1]) == {1: (3, [])}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crawler.run.system import System
 
 HEARTBEAT_S = 60.0
-
+_Result = TypeVar("_Result")
 
 WORKERS = WorkersType()
 SHARD = ShardType()
@@ -189,26 +189,32 @@ def run_crawl(
         async with ping_start(config), live_display(monitor) if common.shows_progress else heartbeat(monitor):
             return await (way or CrawlWay()).crawl(config, system, monitor)
 
+    return run_to_result(main, lambda: monitor, common)
+
+
+def run_to_result(
+    main: Callable[[], Awaitable[_Result]], monitor_of: Callable[[], CrawlMonitor], common: CommonOptions
+) -> _Result | CrawlResult:
+    """Return the result of a coroutine function that may commit a snapshot, and note the snapshot.
+
+    Once the monitor has the crawl's result, an error is logged, and that result is returned.
+    """
     try:
         return run_async(main)
     except BaseException as error:
+        monitor = monitor_of()
         if monitor.result is None:
             if isinstance(error, Interrupted) and monitor.can_resume:
                 error.advice = "`crawl --resume` continues it within 6 hours."
             raise
         if not isinstance(error, Interrupted):
-            _log_defect(error)
+            import structlog
+
+            structlog.get_logger().error("failed_after_commit", reason=describe_defect(error))
         return monitor.result
     finally:
-        if monitor.committed_id:
-            common.exit_state.commit(monitor.committed_id)
-
-
-def _log_defect(error: BaseException) -> None:
-    """Log an error after the commit, which it doesn't affect."""
-    import structlog
-
-    structlog.get_logger().error("failed_after_commit", reason=describe_defect(error))
+        if committed_id := monitor_of().committed_id:
+            common.exit_state.commit(committed_id)
 
 
 @asynccontextmanager

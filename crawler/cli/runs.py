@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from crawler.cli.crawl import begin_crawling, print_result
+from crawler.cli.crawl import begin_crawling, print_result, run_to_result
 from crawler.cli.echo import print_json, print_line, say_json, warn_of_lost_stdout
 from crawler.cli.inputs import load, locate_output, reading
 from crawler.cli.options import CommonOptions, common_options, config_option, json_option, output_uri, uri_option
-from crawler.cli.signals import CrawlSignals, cancel_on_signal, run_async
+from crawler.cli.signals import CrawlSignals, cancel_on_signal
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -98,15 +98,7 @@ def _commit(
     async def main() -> CrawlResult | JoinedRun:
         return await cancel_on_signal(signals, lambda: commit_run(config, name, system, monitor, partial=is_partial))
 
-    try:
-        found = run_async(main)
-    except BaseException:
-        if monitor.result is None:
-            raise
-        found = monitor.result
-    finally:
-        if monitor.committed_id:
-            common.exit_state.commit(monitor.committed_id)
+    found = run_to_result(main, lambda: monitor, common)
     if isinstance(found, CrawlResult):
         notify_result(config, found, common.exit_state, signals, found.started_at)
     return found

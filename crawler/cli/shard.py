@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from crawler.cli import process
+from crawler.cli.crawl import run_to_result
 from crawler.cli.crawl_summary import print_summary, summarize
 from crawler.cli.echo import fit_json, json_text, print_line, say_json, warn_of_lost_stdout
 from crawler.cli.live import live_display
@@ -18,10 +19,11 @@ from crawler.cli.process import collect_rarely
 from crawler.cli.render import console, safe
 from crawler.cli.runs import joined_sentence
 from crawler.cli.sharing import FROM_STDIN, Shard
-from crawler.cli.signals import CrawlSignals, cancel_on_signal, exit_after_grace, run_async
+from crawler.cli.signals import CrawlSignals, cancel_on_signal, exit_after_grace
 from crawler.cli.worker import ProgressLines, say_shard_ended, shard_numbers
 from crawler.errors import CrawlError, ExitCode
 from crawler.run.progress import CrawlMonitor
+from crawler.run.result import CrawlResult
 from crawler.run.shared_crawl import ShardEnd, SharedCrawl, open_shared
 from crawler.run.system import System, raise_limit
 from crawler.snapshot.shards.documents import JoinedRun
@@ -48,12 +50,13 @@ def crawl_shards(
     """
     raise_limit()
     collect_rarely()
-    work = _Work(config, common, system, shard, key)
+    work = _Work(config, common, signals, system, shard, key)
 
     async def main() -> JoinedRun | ShardEnd | None:
         return await cancel_on_signal(signals, work.run)
 
-    ended = run_async(main)
+    found = run_to_result(main, lambda: work.monitor, common)
+    ended = ShardEnd(shard.number, joined=found) if isinstance(found, CrawlResult) else found
     signals.decide(ExitCode.SUCCESS)
     if isinstance(ended, ShardEnd) and ended.joined is not None:
         notify_result(config, ended.joined, common.exit_state, signals, ended.joined.started_at)
@@ -63,12 +66,15 @@ def crawl_shards(
 
 
 class _Work:
-    def __init__(self, config: Config, common: CommonOptions, system: System, shard: Shard, key: str) -> None:
+    def __init__(
+        self, config: Config, common: CommonOptions, signals: CrawlSignals, system: System, shard: Shard, key: str
+    ) -> None:
         self.config = config
         self.shard = shard
         self.key = key
         self.monitor = CrawlMonitor()
         self._common = common
+        self._signals = signals
         self._system = system
 
     async def run(self) -> JoinedRun | ShardEnd | None:
@@ -104,7 +110,8 @@ class _Work:
             yield number
 
     async def _crawl(self, shared: SharedCrawl, number: int) -> ShardEnd:
-        self.monitor = monitor = CrawlMonitor(on_stuck=exit_after_grace)
+        decide = self._signals.decide
+        self.monitor = monitor = CrawlMonitor(on_stuck=exit_after_grace, on_result=lambda _: decide(ExitCode.SUCCESS))
         try:
             async with self._told(number):
                 ended = await shared.crawl(number, monitor)

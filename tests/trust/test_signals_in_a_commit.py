@@ -12,18 +12,18 @@ from tests.support.small_crawls import assert_clean, assert_old_or_new
 from tests.support.snapshot_fakes import manifest_ids
 
 
-def calls_of(small, root):
+def calls_of(small, root, *more):
     """The changes that an undisturbed crawl makes, in order."""
     found = []
 
     def judge(_, call):
         found.append(call)
 
-    assert small.judged(small.copy(root), judge).returncode == 0
+    assert small.judged(small.copy(root), judge, *more).returncode == 0
     return found
 
 
-def stopped_at(small, root, place, number=signal.SIGTERM):
+def stopped_at(small, root, place, number=signal.SIGTERM, more=()):
     """A crawl that gets a signal before its call at this place, which then goes on. None: it made fewer calls."""
     sent = []
 
@@ -32,7 +32,7 @@ def stopped_at(small, root, place, number=signal.SIGTERM):
             sent.append(call)
             os.kill(call.pid, number)
 
-    ended = small.judged(small.copy(root), judge, "--log-format", "json")
+    ended = small.judged(small.copy(root), judge, "--log-format", "json", *more)
     return ended if sent else None
 
 
@@ -62,6 +62,27 @@ def test_a_signal_during_the_commit_is_told_as_what_was_done(small, tmp_path):
         codes.append(ended.returncode)
     assert codes[0] == 143
     assert codes[2:] == [0, 0], "once it is committed it stays so"
+
+
+def test_a_signal_after_the_commit_of_a_run_is_told_as_what_was_done(small, tmp_path):
+    """F62: the last process of a run joins it; SIGTERM before the decisive rename, after it, and at the end."""
+    root, run = tmp_path / "out", ("--shard", "0/1", "--run", "night")
+    calls = calls_of(small, root, *run)
+    [decisive] = [place for place, call in enumerate(calls, 1) if ".json.partial -> " in call.path]
+    codes = []
+    for place in (decisive, decisive + 1, len(calls)):
+        ended = stopped_at(small, root, place, more=run)
+        codes.append(ended.returncode)
+        last = json.loads(ended.stderr.splitlines()[-1])
+        assert (last["event"], last["exit_code"]) == ("summary", ended.returncode)
+        new = manifest_ids(root) - {small.old_id}
+        if ended.returncode == 0:
+            assert {last["run"]["snapshot_id"]} == new
+        else:
+            assert ended.returncode == 143
+            words = f"Stopped. Snapshot {min(new)} is committed." if new else "Stopped; nothing was committed."
+            assert last["error"].startswith(words)
+    assert codes[1:] == [0, 0], "once it is committed it stays so"
 
 
 @pytest.mark.trust

@@ -61,7 +61,7 @@ class Units:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What a crawl of all accounts and regions reads, with this many functions in each account."""
+    """A cloud for a crawl of all its accounts and regions, with this many functions in each account."""
 
     functions: int
 

@@ -28,7 +28,7 @@ ROW_S = 0.000_09
 # An account that takes more, two and a half hours of a core, is split by region. A split has a price, because limits
 # that hold for a whole account (`Throttling.User`) are then seen by several processes.
 LARGEST_S = 20_000_000 * REQUEST_S
-# What a shard takes beside its accounts: 16 shards of 53 tables took 5 to 6 s more than two with the same rows.
+# CPU seconds of a shard beside its accounts: 16 shards of 53 tables took 5 to 6 s more than two with the same rows.
 SHARD_S = 0.4
 # Shards per process. With more, the last ones are small, and yesterday's costs may be off. For 2,000 accounts with
 # lognormal costs and 32 processes, a run takes 1.05 of the best possible time with 8, 1.14 with 4, 1.11 with one.
@@ -50,7 +50,7 @@ class AccountTargets:
 
 @dataclass(frozen=True, slots=True)
 class RegionCost:
-    """What one region of an account takes: CPU seconds, and the least seconds that its slowest bucket allows."""
+    """The cost of one region of an account: CPU seconds, and the least seconds that its slowest bucket allows."""
 
     region_id: str
     cpu_s: float
@@ -59,7 +59,7 @@ class RegionCost:
 
 @dataclass(frozen=True, slots=True)
 class AccountCost:
-    """What an account is expected to take. `is_known`: the last ledger says so; else it is an average account."""
+    """The expected cost of an account. `is_known`: the last ledger says so; else it is an average account."""
 
     account_id: str
     cpu_s: float

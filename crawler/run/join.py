@@ -30,7 +30,7 @@ FinishParts = Callable[[], Awaitable[Mapping[str, Sequence[PartFile]]]]
 
 @dataclass(frozen=True, slots=True)
 class JoinTerms:
-    """What a commit takes from the plan and the configuration, and not from the shards.
+    """The terms of a commit: they come from the plan and the configuration, not from the shards.
 
     `warnings` are those of the plan. `shards` is empty for a crawl in one process.
     """

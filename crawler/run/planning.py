@@ -34,7 +34,7 @@ TryAccounts = Callable[[Sequence[Account]], Awaitable[list[ResolvedAccount]]]
 
 @dataclass(frozen=True, slots=True)
 class RunSize:
-    """How many shards a run has and how many run at once. `shards` None: as many as suit the workers.
+    """The number of shards of a run, and of those that run at once. `shards` None: as many as suit the workers.
 
     `engine` is what starts the processes of a coordinator; empty for those that start by themselves.
     """

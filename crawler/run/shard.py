@@ -23,7 +23,7 @@ from crawler.snapshot import JournalEntry, LedgerView, ScopeRow, ShardWriter
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What a shard's lists came to: its scopes, counts of fields by table and path, and of requests.
+    """The result of a shard's lists: its scopes, counts of fields by table and path, and of requests.
 
     `overhead` counts the requests outside of tables. `clock_skew_s` was added to the machine's time for `finished_at`.
     `resumed_scopes` counts the scopes that an interrupted crawl had finished: `requests` doesn't count theirs.

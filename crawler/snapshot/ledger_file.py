@@ -48,7 +48,7 @@ class StoredLedger:
     def __init__(self, file: BinaryIO | pa.NativeFile, name: str) -> None:
         self.name = name
         self._file = file if isinstance(file, pa.NativeFile) else pa.PythonFile(file, mode="r")
-        # Whoever drops it closes the file.
+        # The file is closed when the last reference to the ledger goes.
         self.close = weakref.finalize(self, self._file.close)
 
     def __len__(self) -> int:

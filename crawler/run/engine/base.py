@@ -27,7 +27,7 @@ class LaunchError(CrawlError):
 
 @dataclass(frozen=True, slots=True)
 class ShardEvent:
-    """What a launcher reports of the attempt at a shard.
+    """A report of a launcher about the attempt at a shard.
 
     `values` of a log line and of progress: the child's JSON object. Of an end: `code`, the exit code, None for a signal
     and for a child that left without a result; `reason`, such as `signal 9`; `error`, the child's own sentence, or "";

@@ -24,7 +24,7 @@ MOST_ATTEMPTS = 3
 SILENCE_S = 60.0
 _LOOK_S = 5.0
 _MOST_LOG_LINES = 10_000
-# What the coordinator's own log adds, and names of the logging call's parameters.
+# Fields that the coordinator's own log adds, and names of the logging call's parameters.
 _NOT_REPEATED = frozenset({"event", "level", "timestamp", "self"})
 
 _LEVELS = frozenset({"debug", "info", "warning", "error"})

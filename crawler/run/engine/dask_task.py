@@ -22,7 +22,8 @@ from crawler.run.engine.base import PARENT_VARIABLE
 if TYPE_CHECKING:
     from distributed import Worker
 
-# What a child has written is sent so often; more than that waits in its pipe, so that it waits, too.
+# The task sends the child's lines so often, and so many bytes of them at most. More waits in the pipe, and so does the
+# child.
 _TICK_S = 0.2
 _MOST_BYTES = 1024 * 1024
 # Grace period of a child after SIGTERM: a crawl then keeps its journal.
@@ -113,7 +114,7 @@ def _attend(child: subprocess.Popen[bytes], say: Callable[..., None], is_wanted:
 
 
 def _read(pipe: int) -> tuple[bytes, bool]:
-    """What a pipe holds, at most `_MOST_BYTES`, and whether it is still open."""
+    """Return the content of a pipe, at most `_MOST_BYTES`, and whether it is still open."""
     chunks: list[bytes] = []
     with suppress(BlockingIOError):
         while sum(map(len, chunks)) < _MOST_BYTES:

@@ -90,7 +90,7 @@ class BlockHolder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a block's compressed rows are."""
+    """The place of a block's compressed rows."""
 
     file: RowFile
     offset: int

@@ -62,7 +62,7 @@ class ShardAccount(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RunPlan(_Head, frozen=True, kw_only=True):
-    """What is the same for all processes of a run.
+    """The plan of a run: the same for all of its processes.
 
     `at_once` shards run at a time at most: limits that they share are divided by it. `engine` is what starts the
     processes of a coordinator; empty for those that start by themselves. `output_format` is that of `[output] format`

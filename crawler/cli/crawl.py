@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from crawler.cli.echo import fit_json, json_text, print_line, say_json, warn_of_lost_stdout
+from crawler.cli.echo import tell_summary
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.inputs import load
 from crawler.cli.notifications import crawl_and_notify
@@ -245,18 +244,9 @@ async def heartbeat(monitor: CrawlMonitor) -> AsyncIterator[None]:
 
 def print_result(result: CrawlResult, config: Config, common: CommonOptions, *, as_json: bool) -> int:
     """Print the result of a crawl and return its exit code."""
-    from crawler.cli.crawl_summary import summarize
+    from crawler.cli.crawl_summary import print_summary, summarize
 
     summary = common.hide(summarize(result, config.output.uri))
-    if as_json:
-        print_line(fit_json(json_text(summary), sys.stdout))
-    elif not common.is_quiet:
-        from crawler.cli.crawl_summary import print_summary
-
-        print_summary(summary)
-    warn_of_lost_stdout(common)
-    if common.log_format == "json":
-        level = "warning" if result.exit_code else "info"
-        say_json({"event": "summary", "level": level, **summary})
-        common.exit_state.stdout_is_warned_of = True  # the summary is the last line
+    level = "warning" if result.exit_code else "info"
+    tell_summary(common, summary, lambda: print_summary(summary), as_json=as_json, level=level)
     return result.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
@@ -69,6 +70,20 @@ def _encodable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_encodable(key): _encodable(found) for key, found in value.items()}
     return [_encodable(found) for found in value] if isinstance(value, list | tuple) else value
+
+
+def tell_summary(
+    common: CommonOptions, value: dict[str, Any], show: Callable[[], None], *, as_json: bool, level: str = "info"
+) -> None:
+    """Print the result of a command that crawls or commits: to stdout as JSON or by `show`, and as the log's last."""
+    if as_json:
+        print_line(fit_json(json_text(value), sys.stdout))
+    elif not common.is_quiet:
+        show()
+    warn_of_lost_stdout(common)
+    if common.log_format == "json":
+        say_json({"event": "summary", "level": level, **value})
+        common.exit_state.stdout_is_warned_of = True  # the summary is the last line
 
 
 def warn(common: CommonOptions, sentence: str, *, is_failure: bool = False) -> None:

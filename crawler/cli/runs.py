@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from crawler.cli.crawl import begin_crawling, print_result, run_to_result
-from crawler.cli.echo import print_json, print_line, say_json, warn_of_lost_stdout
+from crawler.cli.echo import print_json, print_line, tell_summary
 from crawler.cli.inputs import load, locate_output, reading
 from crawler.cli.options import CommonOptions, common_options, config_option, json_option, output_uri, uri_option
 from crawler.cli.signals import CrawlSignals, cancel_on_signal
@@ -68,14 +68,8 @@ def commit(
 def _print_joined(joined: JoinedRun, common: CommonOptions, *, as_json: bool) -> int:
     """Print what became of a run that was over before, and return its exit code."""
     value = {name: getattr(joined, name) for name in ("snapshot_id", "status", "exit_code", "key")}
-    if as_json:
-        print_json(value)
-    elif not common.is_quiet:
-        print_line(joined_sentence(joined))
-    warn_of_lost_stdout(common)
-    if common.log_format == "json":
-        say_json({"event": "summary", "level": "warning" if joined.exit_code else "info", **value})
-        common.exit_state.stdout_is_warned_of = True  # the summary is the last line
+    level = "warning" if joined.exit_code else "info"
+    tell_summary(common, value, lambda: print_line(joined_sentence(joined)), as_json=as_json, level=level)
     return joined.exit_code
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ import anyio
 from crawler.cli import process
 from crawler.cli.crawl import run_to_result
 from crawler.cli.crawl_summary import print_summary, summarize
-from crawler.cli.echo import fit_json, json_text, print_line, say_json, warn_of_lost_stdout
+from crawler.cli.echo import tell_summary
 from crawler.cli.live import live_display
 from crawler.cli.notifications import notify_result
 from crawler.cli.process import collect_rarely
@@ -126,16 +125,13 @@ class _Work:
 def _print(ended: JoinedRun | ShardEnd | None, work: _Work, common: CommonOptions, *, as_json: bool) -> None:
     """Print what became of the shard, and of the run if this process has joined it."""
     value = common.hide(_value(ended, work))
-    if as_json:
-        print_line(fit_json(json_text(value), sys.stdout))
-    elif not common.is_quiet:
+
+    def show() -> None:
         if value["run"] is not None:
             print_summary(value["run"])
         console().print(safe(_sentence(ended, work)), soft_wrap=True)
-    warn_of_lost_stdout(common)
-    if common.log_format == "json":
-        say_json({"event": "summary", "level": "info", **value})
-        common.exit_state.stdout_is_warned_of = True
+
+    tell_summary(common, value, show, as_json=as_json)
 
 
 def _value(ended: JoinedRun | ShardEnd | None, work: _Work) -> dict[str, Any]:

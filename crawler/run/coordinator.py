@@ -10,12 +10,7 @@ from datetime import timedelta
 import structlog
 
 from crawler.config import Config
-from crawler.errors import (
-    AlreadyCommittedError,
-    CannotResumeError,
-    ConfigError,
-    unwrap_group,
-)
+from crawler.errors import AlreadyCommittedError, CannotResumeError, ConfigError, unwrap_group
 from crawler.run.engine.base import Launcher
 from crawler.run.engine.coordinate import run_shards
 from crawler.run.join_run import join_run
@@ -34,21 +29,14 @@ from crawler.run.run_steps import (
 )
 from crawler.run.shard_attempt import Run
 from crawler.run.system import System
-from crawler.snapshot import (
-    Destination,
-    FolderDestination,
-    ObjectStore,
-)
+from crawler.snapshot import Destination, FolderDestination, ObjectStore
 from crawler.snapshot.bucket.destination import BucketDestination
 from crawler.snapshot.folder.resume import MAX_AGE
 from crawler.snapshot.layout import STAGING, is_snapshot_id, shard_role
 from crawler.snapshot.shards.documents import RunPlan
 from crawler.snapshot.shards.lease import end_lease
 from crawler.snapshot.shards.run_files import RunFiles
-from crawler.snapshot.shards.runs import (
-    PROCESSES,
-    find_runs,
-)
+from crawler.snapshot.shards.runs import PROCESSES, find_runs
 from crawler.snapshot.shards.store import RunStore
 
 _START_OVER = "crawl without --resume to start a new one"
@@ -78,7 +66,7 @@ async def crawl_with_launcher(
         async with open_bucket(config, prepared.system) as bucket:
             await preflight(config, bucket, prepared.schemas)
             lake = await open_configured_lake(config, bucket, prepared.schemas)
-            store = await open_store(prepared, bucket)
+            store = await open_store(config, bucket)
             begin: _Begin = _resume_run if resume else _begin_run
             async with begin(prepared, bucket, store, size, monitor) as (run, destination):
                 if destination is not None:
@@ -163,12 +151,11 @@ async def _resume_run(
 
 async def has_unfinished_run(config: Config, system: System | None = None) -> bool:
     """Return whether the newest crawl of the output that isn't committed is a run of several processes."""
-    prepared = PreparedCrawl.of(config, system)
     try:
-        async with open_bucket(config, prepared.system) as bucket:
+        async with open_bucket(config, system or System()) as bucket:
             if bucket is None and not config.output.path.is_dir():
                 return False
-            store = await open_store(prepared, bucket)
+            store = await open_store(config, bucket)
             runs = await find_runs(store, await store_time(store))
             newest = max((run.snapshot_id for run in runs if run.joined is None), default="")
             folders = (await store.list_here(STAGING)).folders if bucket is None else []

@@ -11,9 +11,8 @@ import anyio.to_thread
 import msgspec
 import structlog
 
-from crawler.errors import (
-    OutputError,
-)
+from crawler.config import Config
+from crawler.errors import OutputError
 from crawler.run.forecast import LEDGER_COLUMNS
 from crawler.run.join_run import end_run
 from crawler.run.output import begin_destination, open_location, publish
@@ -42,11 +41,11 @@ from crawler.snapshot.shards.run_files import RunFiles
 from crawler.snapshot.shards.store import FolderStore, RunStore, list_with_time
 
 
-async def open_store(prepared: PreparedCrawl, bucket: ObjectStore | None) -> RunStore:
+async def open_store(config: Config, bucket: ObjectStore | None) -> RunStore:
     """Return the store of the run's files. A missing output folder is made. Raises OutputError."""
     if bucket is not None:
         return bucket
-    output = prepared.config.output
+    output = config.output
     await anyio.to_thread.run_sync(make_root, output.path, output.umask_bits)
     return FolderStore(output.path, output.umask_bits)
 

@@ -34,9 +34,7 @@ from crawler.run.run_steps import (
 )
 from crawler.run.shard_attempt import Run, crawl_shard, held_lease
 from crawler.run.system import System
-from crawler.snapshot import (
-    ObjectStore,
-)
+from crawler.snapshot import ObjectStore
 from crawler.snapshot.folder.resume import MAX_AGE
 from crawler.snapshot.layout import PLAN_ROLE
 from crawler.snapshot.manifest import CrawlSelection
@@ -120,7 +118,7 @@ async def open_shared(
         )
     prepared = PreparedCrawl.of(config, system)
     async with open_bucket(config, prepared.system) as bucket:
-        files = RunFiles.of_key(await open_store(prepared, bucket), key)
+        files = RunFiles.of_key(await open_store(config, bucket), key)
         if (joined := await files.joined()) is not None:
             _check_age(prepared, joined)
             yield joined
@@ -213,7 +211,7 @@ async def commit_run(
     """
     prepared = PreparedCrawl.of(config, system)
     async with open_bucket(config, prepared.system) as bucket:
-        store = await open_store(prepared, bucket)
+        store = await open_store(config, bucket)
         state = await named_run(store, name, await store_time(store))
         if state is None:
             raise UnknownRunError(f"the output has no run {name!r}; give its key, the ID of its snapshot, or its date")

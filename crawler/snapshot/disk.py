@@ -155,17 +155,15 @@ class Disk:
 
     def copy(self, source: str, destination: str) -> None:
         """Copy the content of a file that may grow meanwhile to a new one, durably."""
-        reading = self.open_for_reading(source)
-        try:
+        with os.fdopen(self.open_for_reading(source), "rb", buffering=0) as reading:
             writing = self.create(destination)
             try:
-                while piece := self._read_piece(reading, source):
-                    self.write(writing, destination, piece)
+                with self._translate_errors("read", source):
+                    while piece := reading.read(_PIECE_BYTES):
+                        self.write(writing, destination, piece)
                 self.fsync(writing, destination)
             finally:
                 os.close(writing)
-        finally:
-            os.close(reading)
 
     def link(self, source: str, destination: str) -> bool:
         """Give a file a second name; False if that name exists already."""
@@ -266,10 +264,6 @@ class Disk:
                 pieces.append(piece)
                 offset, length = offset + len(piece), length - len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _read_piece(self, fd: int, path: str) -> bytes:
-        with self._translate_errors("read", path):
-            return os.read(fd, _PIECE_BYTES)
 
     def free_bytes(self) -> int:
         """Return the bytes that an unprivileged user may still write on the root's file system; -1 if unknown."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import timedelta
 
 import structlog
 
@@ -31,7 +30,7 @@ from crawler.run.shard_attempt import Run
 from crawler.run.system import System
 from crawler.snapshot import Destination, FolderDestination, ObjectStore
 from crawler.snapshot.bucket.destination import BucketDestination
-from crawler.snapshot.folder.resume import MAX_AGE
+from crawler.snapshot.folder.resume import MAX_AGE, START_OVER, age_of
 from crawler.snapshot.layout import STAGING, is_snapshot_id, shard_role
 from crawler.snapshot.shards.documents import RunPlan
 from crawler.snapshot.shards.lease import end_lease
@@ -39,7 +38,6 @@ from crawler.snapshot.shards.run_files import RunFiles
 from crawler.snapshot.shards.runs import PROCESSES, find_runs
 from crawler.snapshot.shards.store import RunStore
 
-_START_OVER = "crawl without --resume to start a new one"
 OpenLauncher = Callable[[RunPlan], AbstractAsyncContextManager[Launcher]]
 _Begin = Callable[
     [PreparedCrawl, ObjectStore | None, RunStore, RunSize, CrawlMonitor],
@@ -169,14 +167,14 @@ async def unfinished_run(prepared: PreparedCrawl, store: RunStore) -> tuple[RunF
     """Return the newest run that isn't joined. Raises CannotResumeError if there is none that may be resumed."""
     runs = [run for run in await find_runs(store, await store_time(store)) if run.snapshot_id and run.joined is None]
     if not runs:
-        raise CannotResumeError(f"--resume: the output has no unfinished run; {_START_OVER}")
+        raise CannotResumeError(f"--resume: the output has no unfinished run; {START_OVER}")
     files = RunFiles(store, runs[0].folder)
     plan = await files.plan()
     if plan is None:
-        raise CannotResumeError(f"--resume: the run was removed meanwhile; {_START_OVER}")
-    if prepared.clock.now() + timedelta(seconds=plan.clock_skew_s) - plan.started_at > MAX_AGE:
+        raise CannotResumeError(f"--resume: the run was removed meanwhile; {START_OVER}")
+    if age_of(plan.started_at, plan.clock_skew_s, prepared.clock.now()) > MAX_AGE:
         hours = f"more than {MAX_AGE.total_seconds() / 3600:g} h ago"
-        raise CannotResumeError(f"--resume: the unfinished run of {plan.snapshot_id} began {hours}; {_START_OVER}")
+        raise CannotResumeError(f"--resume: the unfinished run of {plan.snapshot_id} began {hours}; {START_OVER}")
     try:
         check_run_conditions(plan, prepared)
     except ConfigError as error:

@@ -322,6 +322,17 @@ async def test_a_run_of_another_configuration_is_not_resumed(folder, keys, chang
     assert (await folder.workers(2, resume=True)).exit_code == 0
 
 
+async def test_a_run_is_resumed_whose_machines_clock_was_set_since(output):
+    """It was 8 hours late when the run was planned."""
+    late = SystemClock()
+    now = late.now
+    late.now = lambda: now() - timedelta(hours=8)
+    output.clock = late
+    await interrupted(output)
+    output.clock = None
+    assert (await output.workers(2, resume=True)).exit_code == 0
+
+
 async def test_a_run_that_began_more_than_six_hours_ago_is_not_resumed(output):
     await interrupted(output)
     clock = SystemClock()

@@ -34,7 +34,13 @@ if TYPE_CHECKING:
 # The rows of one snapshot shouldn't be further apart in time than this.
 MAX_AGE = timedelta(hours=6)
 
-_START_OVER = "crawl without --resume to start a new one"
+START_OVER = "crawl without --resume to start a new one"
+
+
+def age_of(started_at: datetime, clock_skew_s: float, now: datetime) -> timedelta:
+    """Return how long ago a crawl began. `now` is this machine's time, to which the crawl added `clock_skew_s`."""
+    # The clock may still be as wrong as it was, or have been set since.
+    return min(now, now + timedelta(seconds=clock_skew_s)) - started_at
 
 
 def newest_unfinished(disk: Disk, now: datetime) -> Unfinished:
@@ -44,16 +50,15 @@ def newest_unfinished(disk: Disk, now: datetime) -> Unfinished:
     """
     names = [name for name in disk.names(STAGING) if is_snapshot_id(name)]
     if not names:
-        raise CannotResumeError(f"--resume: {disk.root} has no unfinished crawl; {_START_OVER}")
+        raise CannotResumeError(f"--resume: {disk.root} has no unfinished crawl; {START_OVER}")
     found = read_journals(disk, names[-1])
     if found is None:
         reason = "ended before it requested a list, or was begun by an earlier version"
-        raise CannotResumeError(f"--resume: the unfinished crawl {names[-1]} {reason}; {_START_OVER}")
-    # The clock may still be as wrong as it was, or have been set since.
-    age = min(now, now + timedelta(seconds=found.conditions.clock_skew_s)) - found.conditions.started_at
+        raise CannotResumeError(f"--resume: the unfinished crawl {names[-1]} {reason}; {START_OVER}")
+    age = age_of(found.conditions.started_at, found.conditions.clock_skew_s, now)
     if age > MAX_AGE:
         hours = f"{age.total_seconds() / 3600:.1f} h ago, more than {MAX_AGE.total_seconds() / 3600:g} h"
-        raise CannotResumeError(f"--resume: the unfinished crawl {names[-1]} began {hours}; {_START_OVER}")
+        raise CannotResumeError(f"--resume: the unfinished crawl {names[-1]} began {hours}; {START_OVER}")
     return found
 
 
@@ -67,7 +72,7 @@ def check_conditions(earlier: ResumeConditions, now: ResumeConditions) -> None:
         differences = ", ".join(f"another {key}" for key in changed)
     if differences:
         raise CannotResumeError(
-            f"--resume: the unfinished crawl {earlier.snapshot_id} was begun with {differences}; {_START_OVER}"
+            f"--resume: the unfinished crawl {earlier.snapshot_id} was begun with {differences}; {START_OVER}"
         )
 
 
@@ -136,7 +141,7 @@ def _read(block: Block) -> pa.RecordBatch:
             return batch
     except (pa.ArrowException, OSError, ValueError):
         pass
-    raise OutputError(f"--resume: the journal isn't what a crawl writes; {_START_OVER}")
+    raise OutputError(f"--resume: the journal isn't what a crawl writes; {START_OVER}")
 
 
 def _rows_of(batch: pa.RecordBatch, targets: Collection[tuple[str, str]]) -> pa.RecordBatch:

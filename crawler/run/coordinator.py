@@ -13,7 +13,7 @@ from crawler.errors import AlreadyCommittedError, CannotResumeError, ConfigError
 from crawler.run.engine.base import Launcher
 from crawler.run.engine.coordinate import run_shards
 from crawler.run.join_run import join_run
-from crawler.run.output import open_bucket, open_configured_lake, preflight
+from crawler.run.output import join_destination, open_bucket, open_configured_lake, preflight
 from crawler.run.planning import RunSize, check_run_conditions
 from crawler.run.preparation import PreparedCrawl
 from crawler.run.progress import CrawlMonitor
@@ -28,8 +28,7 @@ from crawler.run.run_steps import (
 )
 from crawler.run.shard_attempt import Run
 from crawler.run.system import System
-from crawler.snapshot import Destination, FolderDestination, ObjectStore
-from crawler.snapshot.bucket.destination import BucketDestination
+from crawler.snapshot import Destination, ObjectStore
 from crawler.snapshot.folder.resume import MAX_AGE, START_OVER, age_of
 from crawler.snapshot.layout import STAGING, is_snapshot_id, shard_role
 from crawler.snapshot.shards.documents import RunPlan
@@ -127,24 +126,22 @@ async def _resume_run(
     The destination is None if its coordinator was stopped after the commit.
     """
     files, plan = await unfinished_run(prepared, store)
-    snapshot_id, started_at, output = plan.snapshot_id, plan.started_at, prepared.config.output
-    destination: Destination
+    run = Run(plan, files, bucket)
     try:
-        if bucket is not None:
-            destination = await BucketDestination.join(bucket, snapshot_id, started_at, prepared.schemas)
-        else:
-            destination = await FolderDestination.join(output.path, snapshot_id, started_at, umask=output.umask_bits)
+        destination = await join_destination(
+            prepared.config, bucket, plan.snapshot_id, plan.started_at, prepared.schemas
+        )
     except AlreadyCommittedError:
-        yield Run(plan, files, bucket), None
+        yield run, None
         return
     async with released_destination(destination, monitor):
         if bucket is None and plan.engine == PROCESSES:
             # They ended with their coordinator, who held the output's lock.
-            for shard in set(range(plan.shard_count)) - await files.reported():
+            for shard in await _missing(run):
                 await end_lease(store, files.folder, shard_role(shard))
         monitor.can_resume = True
-        structlog.get_logger().info("run_resumed", snapshot_id=snapshot_id, shards=plan.shard_count)
-        yield Run(plan, files, bucket), destination
+        structlog.get_logger().info("run_resumed", snapshot_id=plan.snapshot_id, shards=plan.shard_count)
+        yield run, destination
 
 
 async def has_unfinished_run(config: Config, system: System | None = None) -> bool:

@@ -15,8 +15,9 @@ import anyio
 import anyio.to_thread
 
 from crawler.client.client import RequestCounts
-from crawler.errors import AlreadyCommittedError, CrawlError, LeaseHeldError, OutputBusyError
+from crawler.errors import AlreadyCommittedError, CrawlError, LeaseHeldError, OutputBusyError, OutputError
 from crawler.run.join import Join, JoinTerms, result_of
+from crawler.run.output import join_destination
 from crawler.run.preparation import PreparedCrawl
 from crawler.run.progress import CrawlMonitor
 from crawler.run.result import CrawlResult
@@ -24,8 +25,8 @@ from crawler.run.scope import FieldCounts
 from crawler.run.shard import ShardResult
 from crawler.run.shard_attempt import Run, held_lease
 from crawler.snapshot import Destination, Ledger, LedgerView, PartFile, ScopeRow, Status
-from crawler.snapshot.layout import JOIN_ROLE, joined_path
-from crawler.snapshot.manifest import ShardEntry
+from crawler.snapshot.layout import JOIN_ROLE, joined_path, manifest_path
+from crawler.snapshot.manifest import Manifest, ShardEntry, decode_of
 from crawler.snapshot.output_steps import OutputSteps
 from crawler.snapshot.shards.cleaning import clear_run
 from crawler.snapshot.shards.documents import JoinedRun, RunPlan, ShardReport
@@ -97,9 +98,9 @@ async def _join(
         entries = await _entries(run, reports)
         terms = _terms(prepared, plan, entries)
         try:
-            result = await _commit(prepared, files, terms, shards, monitor, destination, lease)
+            result = await _commit(prepared, run, files, terms, shards, monitor, destination, lease)
         except AlreadyCommittedError:  # by a joiner that was stopped after its commit
-            manifest = await files.committed()
+            manifest = await _committed(run)
             result = replace(result_of(terms, shards, plan.snapshot_id, plan.started_at), manifest=manifest)
             monitor.committed_id = manifest.snapshot_id
     return result
@@ -130,8 +131,18 @@ async def end_run(run: Run, result: CrawlResult) -> None:
         await store.delete([joined_path(run.files.folder), run.files.folder])
 
 
+async def _committed(run: Run) -> Manifest:
+    """Return the manifest of the snapshot that another process has committed."""
+    path = manifest_path(run.plan.snapshot_id)
+    found = await run.files.store.read(path)
+    if found is None:
+        raise OutputError(f"{path} was removed after its commit")
+    return decode_of(run.plan.snapshot_id, found.data, path)
+
+
 async def _commit(
     prepared: PreparedCrawl,
+    run: Run,
     files: JoinedFiles,
     terms: JoinTerms,
     shards: ShardResult,
@@ -140,7 +151,7 @@ async def _commit(
     lease: Lease,
 ) -> CrawlResult:
     steps = OutputSteps()
-    async with _acquired(prepared, files, destination) as target:
+    async with _acquired(prepared, run, destination) as target:
 
         async def finish() -> Mapping[str, Sequence[PartFile]]:
             lease.check()
@@ -150,9 +161,7 @@ async def _commit(
 
 
 @asynccontextmanager
-async def _acquired(
-    prepared: PreparedCrawl, files: JoinedFiles, destination: Destination | None
-) -> AsyncIterator[Destination]:
+async def _acquired(prepared: PreparedCrawl, run: Run, destination: Destination | None) -> AsyncIterator[Destination]:
     """Acquire the snapshot's destination for the block, unless the coordinator has it already.
 
     A `prune` that holds the output is waited for.
@@ -160,10 +169,12 @@ async def _acquired(
     if destination is not None:
         yield destination
         return
-    waited_s = 0.0
+    plan, waited_s = run.plan, 0.0
     while True:
         try:
-            acquired = await files.destination(prepared.schemas)
+            acquired = await join_destination(
+                prepared.config, run.bucket, plan.snapshot_id, plan.started_at, prepared.schemas
+            )
             break
         except OutputBusyError:
             if waited_s >= _PATIENCE_S:

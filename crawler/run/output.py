@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -182,6 +183,18 @@ async def begin_destination(
         await destination.abandon()
         raise
     return destination
+
+
+async def join_destination(
+    config: Config, bucket: ObjectStore | None, snapshot_id: str, started_at: datetime, tables: Collection[str]
+) -> Destination:
+    """Acquire the configured output to commit a snapshot whose shards have reported.
+
+    Raises OutputBusyError, OutputError, and AlreadyCommittedError if another process has committed it.
+    """
+    if bucket is not None:
+        return await BucketDestination.join(bucket, snapshot_id, started_at, tables)
+    return await FolderDestination.join(config.output.path, snapshot_id, started_at, umask=config.output.umask_bits)
 
 
 async def resume_writer(

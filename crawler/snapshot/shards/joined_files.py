@@ -14,20 +14,16 @@ from crawler.snapshot.bucket.destination import BucketDestination
 from crawler.snapshot.bucket.downloads import download
 from crawler.snapshot.bucket.scratch import Scratch
 from crawler.snapshot.disk import Disk, make_folders, sha256_of
-from crawler.snapshot.folder.destination import FolderDestination
-from crawler.snapshot.layout import manifest_path, parent, staged, table_folder
+from crawler.snapshot.layout import parent, staged, table_folder
 from crawler.snapshot.ledger_file import StoredLedger
 from crawler.snapshot.ledger_merge import merge_ledgers
-from crawler.snapshot.limits import MANIFEST_BYTES
-from crawler.snapshot.manifest import decode_of
-from crawler.snapshot.reader import Folder
 from crawler.snapshot.shards.attempts import Attempt, delivered_path
 from crawler.snapshot.staging import write_ledger
 
 _MERGED = "merged.parquet"
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from crawler.snapshot.destination import Destination
     from crawler.snapshot.ledger import Ledger
@@ -45,7 +41,6 @@ class JoinedFiles:
 
     def __init__(
         self,
-        bucket: ObjectStore | None,
         root: Path | None,
         umask: int,
         plan: RunPlan,
@@ -54,7 +49,6 @@ class JoinedFiles:
         ledgers: Mapping[int, Path],
         temporary: Path,
     ) -> None:
-        self._bucket = bucket
         self._root = root
         self._umask = umask
         self._plan = plan
@@ -79,27 +73,6 @@ class JoinedFiles:
             return StoredLedger((self._temporary / _MERGED).open("rb"), _MERGED)
 
         return await anyio.to_thread.run_sync(merge)
-
-    async def destination(self, tables: Collection[str]) -> Destination:
-        """Acquire the snapshot's destination. Raises OutputBusyError if another crawl holds the output."""
-        snapshot_id, started_at = self._plan.snapshot_id, self._plan.started_at
-        if self._bucket is not None:
-            return await BucketDestination.join(self._bucket, snapshot_id, started_at, tables)
-        assert self._root is not None
-        return await FolderDestination.join(self._root, snapshot_id, started_at, umask=self._umask)
-
-    async def committed(self) -> Manifest:
-        """Return the manifest of the snapshot that another process has committed."""
-        path = manifest_path(self._plan.snapshot_id)
-        if self._bucket is not None:
-            found = await self._bucket.read(path)
-            text = found.data if found is not None else None
-        else:
-            assert self._root is not None
-            text = await anyio.to_thread.run_sync(Folder(self._root).read, path, MANIFEST_BYTES)
-        if text is None:
-            raise OutputError(f"{path} was removed after its commit")
-        return decode_of(self._plan.snapshot_id, text, path)
 
     async def adopt(self, destination: Destination, steps: OutputSteps) -> dict[str, list[PartFile]]:
         """Put the parts of all shards to where the commit needs them; return them by table."""
@@ -173,7 +146,7 @@ async def open_joined_files(
         else:
             for shard, path in ledgers.items():
                 await anyio.to_thread.run_sync(_check, path, reports[shard].ledger)
-        yield JoinedFiles(bucket, root, umask, plan, folder, reports, ledgers, temporary)
+        yield JoinedFiles(root, umask, plan, folder, reports, ledgers, temporary)
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(scratch.remove)

@@ -162,7 +162,7 @@ def compare(tmp_path, monkeypatch):
         folder.mkdir()
         (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: shop-sdk\nVersion: 1.2.3\n")
         text = CARTS.replace("OPERATION", 'filters = ["prefix"]').replace("KEY", '"id"').replace("COLUMNS", COLUMNS)
-        text = text.replace('style = "none"', PAGING)
+        text = text.replace("PAGING", PAGING).replace("RECORDS", "carts")
         assert ours[0] in text
         schemas = tmp_path / "mine" / "shop" / "2020-01-01"
         schemas.mkdir(parents=True)

@@ -13,7 +13,6 @@ VERSIONS = {
     "fc-open": "2021-04-06",
     "opensearch": "2017-12-25",
     "sts": "2015-04-01",
-    "fnf": "2019-03-15",
 }
 
 Filter = Literal["prefix", "from", "equal", "contains", "part", "flag", "same", "since", "until"]

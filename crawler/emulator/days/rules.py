@@ -41,8 +41,6 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "fc-open.ListLayerVersions": ("acl",),
     "fc-open.ListReservedCapacities": ("cu",),
     "fc-open.ListTaggedResources": ("tags.cost-center",),
-    "fnf.ListFlows": ("Definition", "Description"),
-    "fnf.ListSchedules": ("Enable",),
     "opensearch.ListAppGroups": ("quota.docSize", "description", "produced"),
     "opensearch.DescribeApps": ("quota.qps", "autoSwitch"),
     "opensearch.ListDataCollections": ("status",),
@@ -105,7 +103,6 @@ NAMED = frozenset(
         "fc-open.ListServices",
         "fc-open.ListFunctions",
         "fc-open.ListLayers",
-        "fnf.ListFlows",
         "opensearch.ListAppGroups",
     }
 )

@@ -16,6 +16,8 @@ from alibabacloud_fc20230330 import models as fc_models
 from alibabacloud_fc20230330.client import Client as FcClient
 from alibabacloud_fc_open20210406 import models as open_models
 from alibabacloud_fc_open20210406.client import Client as FcOpenClient
+from alibabacloud_fcsandbox20260509 import models as sandbox_models
+from alibabacloud_fcsandbox20260509.client import Client as SandboxClient
 from alibabacloud_opensearch20171225 import models as search_models
 from alibabacloud_opensearch20171225.client import Client as SearchClient
 from alibabacloud_tea_openapi.models import Config, GlobalParameters
@@ -33,6 +35,7 @@ SDKS: dict[str, tuple[type, ModuleType]] = {
     "fc": (FcClient, fc_models),
     "fc-open": (FcOpenClient, open_models),
     "opensearch": (SearchClient, search_models),
+    "fcsandbox": (SandboxClient, sandbox_models),
 }
 
 # The parameters that are necessary for a complete list.

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from crawler.emulator.apis import fc, fc_open, opensearch
+from crawler.emulator.apis import fc, fc_open, fcsandbox, opensearch
 from crawler.emulator.apis.operation import EmulatedOperation
 
 OPERATIONS: tuple[EmulatedOperation, ...] = (
     *fc.OPERATIONS,
     *fc_open.OPERATIONS,
+    *fcsandbox.OPERATIONS,
     *opensearch.OPERATIONS,
 )
 BY_NAME: Mapping[str, EmulatedOperation] = {operation.name: operation for operation in OPERATIONS}

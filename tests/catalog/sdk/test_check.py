@@ -32,6 +32,7 @@ def test_every_product_is_compared(found):
     assert versions == {
         "alibabacloud_fc20230330": "4.8.3",
         "alibabacloud_fc_open20210406": "2.0.12",
+        "alibabacloud_fcsandbox20260509": "1.6.1",
         "alibabacloud_opensearch20171225": "5.2.0",
     }, "written down, since docs and comments name these versions"
 
@@ -49,7 +50,7 @@ def test_the_list_of_regions_is_where_the_sdk_has_it(key):
 
 def test_a_product_without_a_list_of_regions_has_none_in_the_sdk():
     without = [product for product in CATALOG.products.values() if product.regions is None]
-    assert [product.key for product in without] == ["fc-open"]
+    assert [product.key for product in without] == ["fc-open", "fcsandbox"]
     assert not any("Region" in action for product in without for action in open_package(product.sdk).calls)
 
 

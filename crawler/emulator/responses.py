@@ -77,7 +77,7 @@ def to_json(value: Any) -> bytes:
 
 
 def error_response(refusal: RefusedError, style: EnvelopeStyle, request_id: str, host: str) -> Response:
-    """Return the error in its envelope: the gateway's, FC's own, or OpenSearch's, which may have status 200."""
+    """Return the error in its envelope: the gateway's or the product's own. OpenSearch's may have status 200."""
     code, message = refusal.code, refusal.message
     if refusal.is_xml:
         parts = {"RequestId": request_id, "HostId": host, "Code": code, "Message": message}
@@ -88,6 +88,8 @@ def error_response(refusal: RefusedError, style: EnvelopeStyle, request_id: str,
         body: dict[str, Any] = function_envelope([], 0, style, request_id, code=code, message=message)
     elif style.product == "opensearch" and not refusal.is_gateway:
         body = {"code": code, "message": message, "requestId": request_id, "httpCode": refusal.status}
+    elif style.product == "fcsandbox" and not refusal.is_gateway:
+        body = {"code": code, "message": message, "requestId": request_id}
     elif style.product == "fc-open" and style.is_older and not refusal.is_gateway:
         body = {"ErrorCode": code, "ErrorMessage": message}
     else:

@@ -96,6 +96,7 @@ class CloudSpec:
     - `first_function_instances`: the number of instances of the first function of 2.0 (by service and name), to reach
       the limit of a list without pages
     - `fc_open_regions`: the regions of 2.0; None: all regions
+    - `fcsandbox_regions`: the regions of sandboxes; None: all regions
     - `closed_regions` have endpoints, but close every connection without an answer, and no product describes them
     - `region_hosts`: the host that a product's DescribeRegions names for a region, by `"fc.cn-hangzhou"`
     - `is_wide`: each account has a few records in each region (`small_shape`), instead of those of `SHAPES`
@@ -112,6 +113,7 @@ class CloudSpec:
     regions: tuple[str, ...] = ("cn-hangzhou", "cn-shanghai", "ap-southeast-1")
     opensearch_regions: tuple[str, ...] = ("cn-hangzhou", "ap-southeast-1")
     fc_open_regions: tuple[str, ...] | None = None
+    fcsandbox_regions: tuple[str, ...] | None = None
     closed_regions: tuple[str, ...] = ()
     region_hosts: Mapping[str, str] = field(default_factory=dict)
     scale: int = 1
@@ -155,9 +157,12 @@ class CloudSpec:
 
     def has_product(self, product: str, region_id: str) -> bool:
         """Return whether a region has a product."""
-        if product == "fc-open" and self.fc_open_regions is not None:
-            return region_id in self.fc_open_regions
-        return product != "opensearch" or self.has_opensearch(region_id)
+        regions = {
+            "fc-open": self.fc_open_regions,
+            "fcsandbox": self.fcsandbox_regions,
+            "opensearch": self.opensearch_regions,
+        }.get(product)
+        return regions is None or region_id in regions
 
     @property
     def open_regions(self) -> tuple[str, ...]:

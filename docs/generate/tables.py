@@ -135,7 +135,9 @@ def _overview_row(operation: Operation) -> tuple[str, ...]:
 
 def _section(catalog: Catalog, operation: Operation, rules: Mapping[str, LimitRule]) -> Iterator[str]:
     yield from (f"### {operation.table}", "")
-    yield f"{escaped(operation.title)}. [{operation.action}]({operation.source}), read {operation.checked}."
+    is_page = operation.source.startswith("https://")
+    source = f"[{operation.action}]({operation.source})" if is_page else f"{operation.action} in {operation.source}"
+    yield f"{escaped(operation.title)}. {source}, read {operation.checked}."
     yield ""
     own_limit = {"rate limit"} if f"{operation.product}.{operation.action}" in rules else set[str]()
     for label, texts in facts(catalog, operation.table, rules).items():

@@ -31,7 +31,7 @@ async def printed(spec, capsys, config=None):
 async def test_a_small_cloud_is_printed_whole(spec, capsys):
     emulator, lines = await printed(spec, capsys)
     expected = []
-    for product in ("fc", "fc-open", "opensearch", "fnf"):
+    for product in ("fc", "fc-open", "opensearch", "fcsandbox"):
         regions = spec.opensearch_regions if product == "opensearch" else spec.regions
         expected += [f"{product:<17} {region:<15} {emulator.url(product, region)}" for region in regions]
     expected += [f"{product:<17} {'':<15} {emulator.url(product)}" for product in ("sts", "resourcedirectory")]

@@ -108,6 +108,45 @@ async def test_the_manager_and_delegates_may_ask(client, account, status, code):
     assert (got.status, got.code) == (status, code)
 
 
+class TestDelegatedServices:
+    """ListDelegatedServicesForAccount: the services that a member administers."""
+
+    async def asked(self, client, **query):
+        return await client.get("resourcedirectory.ListDelegatedServicesForAccount", "/", query, method="POST")
+
+    async def test_pages_by_token_are_the_list_of_the_member(self, client, cloud):
+        for member in (MEMBER, DELEGATE, ACCOUNTS[7]):
+            found, token = [], ""
+            while token is not None:
+                got = await self.asked(client, AccountId=member, **({"NextToken": token} if token else {}))
+                found += got.json["DelegatedServices"]["DelegatedService"]
+                token = got.json.get("NextToken")
+            assert found == cloud.directory.services[member]
+        assert len(cloud.directory.services[MEMBER]) == 23
+
+    async def test_a_member_is_needed_and_must_be_one(self, client):
+        assert (await self.asked(client)).code == "MissingAccountId"
+        unknown = await self.asked(client, AccountId=MANAGER)
+        assert (unknown.status, unknown.code) == (404, "EntityNotExists.Account")
+
+    async def test_a_token_of_another_member_or_operation_is_refused(self, client):
+        theirs = (await self.asked(client, AccountId=MEMBER)).json["NextToken"]
+        accounts = (await listed(client, MaxResults="5")).json["NextToken"]
+        for member, token in ((DELEGATE, theirs), (MEMBER, accounts)):
+            assert (await self.asked(client, AccountId=member, NextToken=token)).code == "InvalidParameter.NextToken"
+        assert (await listed(client, MaxResults="5", NextToken=theirs)).code == "InvalidParameter.NextToken"
+
+    async def test_parameters_of_the_other_operation_are_refused(self, client):
+        assert (await self.asked(client, AccountId=MEMBER, PageNumber="1")).code == "InvalidParameter.PageNumber"
+        assert (await listed(client, AccountId=MEMBER)).code == "InvalidParameter.AccountId"
+
+    async def test_a_denial_names_its_own_action(self, client, cloud):
+        cloud.faults.add(Deny(), product="resourcedirectory", action="ListDelegatedServicesForAccount")
+        denied = await self.asked(client, AccountId=MEMBER)
+        assert "resourcemanager:ListDelegatedServicesForAccount" in denied.json["Message"]
+        assert (await listed(client)).status == 200
+
+
 async def test_a_signature_and_the_version_are_needed(client):
     url, signed = client.request("resourcedirectory.ListAccounts", "/", method="POST")
     del signed["Authorization"]
@@ -199,6 +238,22 @@ class TestSdk:
         found, total = await to_thread.run_sync(by_number)
         assert ([model.to_map() for model in found], total) == (members, 25)
         assert [model.to_map() for model in await to_thread.run_sync(by_token)] == members
+
+    async def test_the_official_client_lists_the_same_services_of_a_member(self, sdk, emulator):
+        def services(member):
+            found, token = [], None
+            while True:
+                request = models.ListDelegatedServicesForAccountRequest(
+                    account_id=member, max_results=5, next_token=token
+                )
+                body = sdk.list_delegated_services_for_account(request).body
+                found += [model.to_map() for model in body.delegated_services.delegated_service]
+                token = body.next_token
+                if token is None:
+                    return found
+
+        for member in (MEMBER, DELEGATE):
+            assert await to_thread.run_sync(services, member) == emulator.cloud.directory.services[member]
 
     async def test_every_field_of_the_sdks_model_is_in_some_member(self, sdk, emulator):
         known = set(models.ListAccountsResponseBodyAccountsAccount().__dict__) - {"_map"}

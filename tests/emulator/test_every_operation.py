@@ -16,8 +16,8 @@ from alibabacloud_fc20230330 import models as fc_models
 from alibabacloud_fc20230330.client import Client as FcClient
 from alibabacloud_fc_open20210406 import models as open_models
 from alibabacloud_fc_open20210406.client import Client as FcOpenClient
-from alibabacloud_fnf20190315 import models as fnf_models
-from alibabacloud_fnf20190315.client import Client as FnfClient
+from alibabacloud_fcsandbox20260509 import models as sandbox_models
+from alibabacloud_fcsandbox20260509.client import Client as SandboxClient
 from alibabacloud_opensearch20171225 import models as search_models
 from alibabacloud_opensearch20171225.client import Client as SearchClient
 from alibabacloud_tea_openapi.models import Config, GlobalParameters
@@ -35,7 +35,7 @@ SDKS: dict[str, tuple[type, ModuleType]] = {
     "fc": (FcClient, fc_models),
     "fc-open": (FcOpenClient, open_models),
     "opensearch": (SearchClient, search_models),
-    "fnf": (FnfClient, fnf_models),
+    "fcsandbox": (SandboxClient, sandbox_models),
 }
 
 # The parameters that are necessary for a complete list.
@@ -98,7 +98,6 @@ class Sdk:
             global_parameters=GlobalParameters(queries=more),
         )
         client = self._client(config)
-        client._signature_algorithm = "ACS3-HMAC-SHA256"  # the fnf client's default is HMAC-SHA1
         (name,) = (name for name in dir(client) if normal(name) == normal(self._operation.action))
         return getattr(client, name)
 

@@ -104,9 +104,7 @@ def test_every_scope_is_complete(whole):
 def test_rows_are_the_records_of_the_cloud_field_by_field(whole, table):
     here, _ = whole
     operation = CRAWLED[table]
-    parameters = [
-        snake_case(name) for name in re.findall(r"\{(\w+)\}", BY_NAME[f"{operation.product}.{operation.action}"].path)
-    ]
+    parameters = [snake_case(name) for name in BY_NAME[f"{operation.product}.{operation.action}"].parameters]
     rows = defaultdict(list)
     for row in here.rows(table):
         rows[row["account_id"], row["region_id"], tuple(row[name] for name in parameters)].append(row)

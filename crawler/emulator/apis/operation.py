@@ -13,11 +13,11 @@ VERSIONS = {
     "fc-open": "2021-04-06",
     "opensearch": "2017-12-25",
     "sts": "2015-04-01",
-    "fnf": "2019-03-15",
+    "fcsandbox": "2026-05-09",
 }
 
 Filter = Literal["prefix", "from", "equal", "contains", "part", "flag", "same", "since", "until"]
-Envelope = Literal["plain", "object", "result", "counted", "single", "bare", "entries", "plans", "function"]
+Envelope = Literal["plain", "object", "result", "counted", "single", "bare", "entries", "plans", "function", "sandbox"]
 
 
 class EmulatedPaging(Enum):
@@ -76,8 +76,8 @@ class EmulatedOperation:
 
     The response:
     - `records`: the list's key, with dots if it is nested
-    - `envelope`: `object` (the response is the only record), `plain` (only the list's key), or one of
-      `opensearch_envelopes`
+    - `envelope`: `object` (the response is the only record), `plain` (only the list's key), `sandbox` (with a code of
+      success), or one of `opensearch_envelopes`
     - `total`: the key of the number of records in a list by page numbers; empty if the response has none
     - `request_id`: the key of the request ID next to the list
 
@@ -89,7 +89,7 @@ class EmulatedOperation:
     - `bounds`: the page size
 
     The request:
-    - `parent_query`: the query parameters that name the parent; RPC operations need them, because their path is `/`
+    - `parent_query`: the query parameters that name the parent, if the path doesn't
     - `not_found_codes`: the error code of each unknown parent, outermost first; empty for a root list
     - `absent_code`: the error code if the parent exists but has no such list
     - `namespace`: where the parents' names are looked up; the default is the product. With `a/b/c`, the outermost

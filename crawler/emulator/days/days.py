@@ -178,7 +178,7 @@ class _OperationDay:
             return
         field, also = (rules.identity(self._operation) or ("",))[-1], rules.ALSO_NEW.get(self._operation.name, ())
         renamed = {name: (record[name], self._fresh(name, record[name], parent)) for name in (field, *also) if name}
-        copy = values.make_copier(self._dice, renamed.values())
+        copy = values.make_copier(self._dice, renamed.values(), {name[-1] for name in self._data.names})
         made = {**copy(record), **{name: new for name, (_, new) in renamed.items()}}
         self._data.put(self._operation.name, [*self._list(parent), made], parent)
         if self._operation.child_namespace:

@@ -41,8 +41,12 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "fc-open.ListLayerVersions": ("acl",),
     "fc-open.ListReservedCapacities": ("cu",),
     "fc-open.ListTaggedResources": ("tags.cost-center",),
-    "fnf.ListFlows": ("Definition", "Description"),
-    "fnf.ListSchedules": ("Enable",),
+    "fcsandbox.ListTeams": ("plan", "description"),
+    "fcsandbox.ListApiKeys": ("status", "apiKeyValue"),
+    "fcsandbox.ListQuota": ("cpuCores", "memoryGB"),
+    "fcsandbox.ListTemplates": ("runtimeConfig.memorySize", "runtimeConfig.sandboxConfig.startCommand"),
+    "fcsandbox.ListTemplateCache": ("progress", "status"),
+    "fcsandbox.ListVolumes": ("status", "mountConfig.role"),
     "opensearch.ListAppGroups": ("quota.docSize", "description", "produced"),
     "opensearch.DescribeApps": ("quota.qps", "autoSwitch"),
     "opensearch.ListDataCollections": ("status",),
@@ -85,10 +89,11 @@ UNCHANGED = frozenset(
         "opensearch.ListSortExpressions",
     }
 )
-# Records are only added with their function or service.
+# Records are only added with their function, service, team or template.
 _CONFIGS = tuple(f"fc.List{kind}Configs" for kind in ("AsyncInvoke", "Concurrency", "Provision", "Scaling"))
 _OPEN_CONFIGS = ("fc-open.ListOnDemandConfigs", "fc-open.ListProvisionConfigs")
-NEVER_ADDED = frozenset({*_CONFIGS, *_OPEN_CONFIGS, "fc-open.ListTaggedResources"})
+_OF_SANDBOXES = ("fcsandbox.ListQuota", "fcsandbox.ListTemplateCache")
+NEVER_ADDED = frozenset({*_CONFIGS, *_OPEN_CONFIGS, "fc-open.ListTaggedResources", *_OF_SANDBOXES})
 # No record is added or removed.
 ONLY_CHANGED = frozenset({"opensearch.ListQueryProcessorNers"})
 # Envelopes with one object, always or if there is only one record.
@@ -105,7 +110,6 @@ NAMED = frozenset(
         "fc-open.ListServices",
         "fc-open.ListFunctions",
         "fc-open.ListLayers",
-        "fnf.ListFlows",
         "opensearch.ListAppGroups",
     }
 )
@@ -138,6 +142,11 @@ REFERENCES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("fc-open.ListStatefulAsyncInvocationFunctions", "functionName", "functionName"),
         *((name, "resource", "functionName") for name in _OPEN_CONFIGS),
     ),
+    "fcsandbox.ListTeams": (
+        ("fcsandbox.ListApiKeys", "teamID", "teamID"),
+        ("fcsandbox.ListQuota", "tagValue", "teamID"),
+    ),
+    "fcsandbox.ListTemplates": (("fcsandbox.ListTemplateCache", "templateID", "templateID"),),
     "opensearch.ListAppGroups": (
         ("opensearch.ListTagResources", "resourceId", "id"),
         ("opensearch.ListInterventionDictionaryRelatedEntities", "appGroup", "name"),

@@ -42,11 +42,15 @@ _CHAINS = (
     ("add", "delete", "add"),
     ("chn_ecommerce", "chn_standard"),
     ("configurable", "compile successful", "released"),
+    ("active", "inactive", "active"),
+    ("eco", "std", "pro"),
+    ("CREATING", "AVAILABLE", "DELETING"),
+    ("InProgress", "Success", "Evicted"),
 )
 _NEXT: Mapping[str, str] = dict(pair for chain in _CHAINS for pair in pairwise(chain))
 _SIZES = frozenset({"memorySize", "diskSizeMB"})
 _ONE_OR_NONE = frozenset({"acl", "status", "produced"})
-_MODIFIED = ("lastModifiedTime", "LastModifiedTime", "ModifyTime", "updated")
+_MODIFIED = ("lastModifiedTime", "LastModifiedTime", "ModifyTime", "updated", "updatedAt")
 
 
 def with_changed_field(operation: EmulatedOperation, record: Record, rng: SeededRandom, day: int, turn: int) -> Record:
@@ -142,13 +146,17 @@ def _set_modified(record: Record, moment: datetime) -> None:
                 record[name] = epoch_s(moment)
 
 
-def make_copier(rng: SeededRandom, renamed: Collection[tuple[Any, Any]]) -> Copy:
-    """Return a function that copies a record, with new markers, new IDs, and new names instead of the old ones."""
+def make_copier(rng: SeededRandom, renamed: Collection[tuple[Any, Any]], parents: Collection[str]) -> Copy:
+    """Return a function that copies a record, with new markers, new IDs, and new names instead of the old ones.
+
+    The IDs of `parents` stay, unless they are renamed. An ID in several records gets one new ID.
+    """
+    ids = {**{name: name for name in parents}, **{old: new for old, new in renamed if isinstance(old, str)}}
 
     def copy(record: Any) -> Any:
         text = orjson.dumps(record).decode()
         text = MARKER.sub(lambda _: f"canary{rng.hex(24)}", text)
-        text = _UUID.sub(lambda _: rng.uuid(), text)
+        text = _UUID.sub(lambda match: ids.setdefault(match[0], rng.uuid()), text)
         for old, new in renamed:
             if isinstance(old, str) and len(old) >= _MIN_REPLACED_LENGTH:
                 text = text.replace(orjson.dumps(old).decode()[1:-1], orjson.dumps(new).decode()[1:-1])

@@ -161,13 +161,13 @@ class Gateway:
             raise gateway_refusal(400, "InvalidVersion", "Specified parameter Version is not valid.")
         is_unsigned = action in UNSIGNED and not received.header("authorization")
         key = None if is_unsigned else self._verifier.verify(received)
-        fault_response = _fault_response(effects, request, directory.RAM if is_directory else f"sts:{action}")
+        fault_response = _fault_response(effects, request, directory.ram(action) if is_directory else f"sts:{action}")
         if fault_response is not None:
             return fault_response
         self._throttler.take(request.identity.account, "", product, action)
         parameters = {**received.query(), **received.form()}
         if is_directory and key is not None:
-            body = self._cloud.directory.page(key.account_id, parameters, faults.page_fault(effects))
+            body = self._cloud.directory.page(action, key.account_id, parameters, faults.page_fault(effects))
         else:
             body = self._sts.respond(action, parameters, key)
         return Response(200, to_json({"RequestId": request.request_id, **body}), {"Content-Type": JSON})
@@ -215,7 +215,7 @@ class Gateway:
 def _central_request(received: ReceivedRequest, account: str) -> RequestIdentity:
     """Return the identity of an RPC request, which has no path."""
     action = _rpc_parameter(received, "x-acs-action", "Action")
-    if action != directory.ACTION:
+    if action not in directory.PARAMETERS:
         return RequestIdentity(account, "", "sts", action)
     number = _rpc_parameter(received, "", "PageNumber")
     return RequestIdentity(account, "", directory.PRODUCT, action, directory.page_number(number))

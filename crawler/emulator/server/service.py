@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crawler.emulator.apis.operation import EmulatedOperation
+from crawler.emulator.apis.operation import EmulatedOperation, EmulatedPaging
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.faults.effects import PageFault
 from crawler.emulator.records import Item, Parent
 from crawler.emulator.responses import JSON, EnvelopeStyle, RefusedError, Response, invalid_argument, to_json
 from crawler.emulator.server import opensearch_rules
 from crawler.emulator.server.opensearch_envelopes import ENVELOPES, EnvelopeContext
-from crawler.emulator.server.paging import PageQuery, ServedPage, cut_page
+from crawler.emulator.server.paging import NUMBER, PageQuery, ServedPage, cut_page, integer
 from crawler.emulator.tokens import Tokens
 
 COMPARE: Mapping[str, Callable[[str, str], bool]] = {
@@ -90,6 +90,9 @@ class Service:
 
     def _check_parent(self, call: ReceivedCall) -> None:
         operation, data = call.operation, self._cloud.place(call.account, call.region)
+        for parameter in operation.parent_query:
+            if not call.query.get(parameter):
+                raise invalid_argument(f"{parameter} is required")
         codes = zip(operation.ancestors(call.parent), operation.not_found_codes, strict=False)
         for depth, (name, code) in enumerate(codes):
             if name in data.names:
@@ -110,8 +113,24 @@ class Service:
             names = (operation.request_id or "requestId", call.request_id)
             context = EnvelopeContext(page.records, page.extra, total, call.query, style, *names)
             return ENVELOPES[operation.envelope](context)
+        if operation.envelope == "sandbox":
+            return _sandbox_envelope(call, page)
         key, _, inner = operation.records.partition(".")
         return {key: {inner: page.records} if inner else page.records, **page.extra}
+
+
+def _sandbox_envelope(call: ReceivedCall, page: ServedPage) -> dict[str, Any]:
+    """Wrap a list with a code of success, as the examples of the SDK for Java have it, and with the requested page."""
+    operation = call.operation
+    body: dict[str, Any] = {
+        "code": "200",
+        "message": "success",
+        "requestId": call.request_id,
+        operation.records: page.records,
+    }
+    if operation.paging is EmulatedPaging.NUMBER:
+        body["pageNumber"] = integer(call.query, NUMBER)
+    return {**body, operation.bounds.parameter: integer(call.query, operation.bounds), **page.extra}
 
 
 def _check_choices(call: ReceivedCall) -> None:

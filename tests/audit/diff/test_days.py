@@ -82,8 +82,8 @@ def expected(table, truth):
 
 
 def key_of(operation, parent, record):
-    path = BY_NAME[f"{operation.product}.{operation.action}"].path
-    values = dict(zip((snake_case(name) for name in re.findall(r"\{(\w+)\}", path)), parent, strict=True))
+    parameters = BY_NAME[f"{operation.product}.{operation.action}"].parameters
+    values = dict(zip(map(snake_case, parameters), parent, strict=True))
     if isinstance(record, dict):
         values |= {snake_case(name): value for name, value in record.items()}
     else:

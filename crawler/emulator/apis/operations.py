@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from crawler.emulator.apis import fc, fc_open, fnf, opensearch
+from crawler.emulator.apis import fc, fc_open, fnf, opensearch, searchengine
 from crawler.emulator.apis.operation import EmulatedOperation
 
 OPERATIONS: tuple[EmulatedOperation, ...] = (
     *fc.OPERATIONS,
     *fc_open.OPERATIONS,
     *opensearch.OPERATIONS,
+    *searchengine.OPERATIONS,
     *fnf.OPERATIONS,
 )
 BY_NAME: Mapping[str, EmulatedOperation] = {operation.name: operation for operation in OPERATIONS}

@@ -42,6 +42,9 @@ _CHAINS = (
     ("add", "delete", "add"),
     ("chn_ecommerce", "chn_standard"),
     ("configurable", "compile successful", "released"),
+    ("new", "publish", "trash"),
+    ("NEW", "PUBLISH", "IN_USE", "NOT_USE", "STOP_USE", "RESTORE_USE", "IN_USE"),
+    ("10.0.0.0/8", "0.0.0.0/0", "10.0.0.0/8"),
 )
 _NEXT: Mapping[str, str] = dict(pair for chain in _CHAINS for pair in pairwise(chain))
 _SIZES = frozenset({"memorySize", "diskSizeMB"})

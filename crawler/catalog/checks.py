@@ -177,7 +177,7 @@ def check_parents(catalog: Catalog, files: Mapping[str, str]) -> None:
             if parent.setting and parent.setting not in settings:
                 raise CatalogError(f"{where}: [[parents]] setting is {parent.setting!r}, not {', '.join(settings)}.")
             for path in parent.bind.values():
-                _check_bind(catalog.operations[parent.table], path, where)
+                _check_bind(catalog.operations[parent.table], path.removesuffix("?"), where)
     for table in catalog.operations:
         _check_no_cycle(catalog, table, (), files)
 

@@ -60,8 +60,9 @@ class Paging:
 class Parent:
     """The source of a child list's parameters.
 
-    `bind`: wire parameter → path into the parent's row (`service_name`, `domain.functions.algo[]`). `values`: wire
-    parameter → known values, each requested with every parent row. `setting`: configuration key with more values.
+    `bind`: wire parameter → path into the parent's row (`service_name`, `domain.functions.algo[]`, `query_node.name?`;
+    see `RowPage.parent_keys`). `values`: wire parameter → known values, each requested with every parent row.
+    `setting`: configuration key with more values.
     """
 
     table: str

@@ -139,6 +139,7 @@ def wide_spec(
         accounts=_account_ids(accounts or len(spec.accounts)),
         regions=chosen,
         opensearch_regions=served["opensearch"],
+        searchengine_regions=served.get("searchengine", ()),
         fc_open_regions=served["fc-open"],
         is_wide=True,
         organization=CloudOrganization() if has_organization else None,

@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from crawler.clock import Clock, SystemClock
 from crawler.emulator.apis.operation import EmulatedOperation
 from crawler.emulator.apis.operations import BY_NAME, TABLES
-from crawler.emulator.data import fc, fc_open, fcsandbox, opensearch
+from crawler.emulator.data import fc, fc_open, fcsandbox, opensearch, searchengine
 from crawler.emulator.data.fc import FUNCTIONS, put_details
 from crawler.emulator.data.fc_open import SECOND_GENERATION
 from crawler.emulator.data.region import RegionData
@@ -140,7 +140,7 @@ def _function_name(record: Item) -> str:
 def build(spec: CloudSpec, account_id: str, region_id: str) -> RegionData:
     """Return the seeded resources of one account in one region, on the day of the spec."""
     place = RegionData()
-    for product in (fc, fc_open, opensearch, fcsandbox):
+    for product in (fc, fc_open, opensearch, searchengine, fcsandbox):
         product.fill(place, spec, account_id, region_id)
     for day in range(2, spec.day + 1):
         days.apply_day(place, spec, account_id, region_id, day)

@@ -86,10 +86,10 @@ def error_response(refusal: RefusedError, style: EnvelopeStyle, request_id: str,
         return Response(refusal.status, xml, {"Content-Type": XML, **refusal.headers}, code)
     if refusal.status == 200:
         body: dict[str, Any] = function_envelope([], 0, style, request_id, code=code, message=message)
-    elif style.product == "opensearch" and not refusal.is_gateway:
-        body = {"code": code, "message": message, "requestId": request_id, "httpCode": refusal.status}
-    elif style.product == "fcsandbox" and not refusal.is_gateway:
+    elif style.product in {"opensearch", "searchengine", "fcsandbox"} and not refusal.is_gateway:
         body = {"code": code, "message": message, "requestId": request_id}
+        if style.product == "opensearch":
+            body["httpCode"] = refusal.status
     elif style.product == "fc-open" and style.is_older and not refusal.is_gateway:
         body = {"ErrorCode": code, "ErrorMessage": message}
     else:

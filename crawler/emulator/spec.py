@@ -60,26 +60,29 @@ class Shape:
     service_functions: int
     stateful: int
     app_groups: int
+    search_instances: int = 0
     longest: int = 3
 
 
 # By the position of account and region. Together they have empty lists, lists of exactly one page, of one page and a
 # few records, and of several pages; a service without functions; and a region without any function.
 SHAPES: Mapping[tuple[int, int], Shape] = {
-    (0, 0): Shape(functions=103, services=6, service_functions=24, stateful=101, app_groups=5, longest=103),
-    (0, 1): Shape(functions=12, services=3, service_functions=6, stateful=3, app_groups=2),
-    (0, 2): Shape(functions=5, services=2, service_functions=4, stateful=0, app_groups=4),
-    (1, 0): Shape(functions=100, services=4, service_functions=12, stateful=100, app_groups=3),
-    (1, 1): Shape(functions=4, services=2, service_functions=6, stateful=5, app_groups=2),
-    (1, 2): Shape(functions=0, services=1, service_functions=0, stateful=0, app_groups=1),
+    (0, 0): Shape(
+        functions=103, services=6, service_functions=24, stateful=101, app_groups=5, search_instances=4, longest=103
+    ),
+    (0, 1): Shape(functions=12, services=3, service_functions=6, stateful=3, app_groups=2, search_instances=1),
+    (0, 2): Shape(functions=5, services=2, service_functions=4, stateful=0, app_groups=4, search_instances=1),
+    (1, 0): Shape(functions=100, services=4, service_functions=12, stateful=100, app_groups=3, search_instances=2),
+    (1, 1): Shape(functions=4, services=2, service_functions=6, stateful=5, app_groups=2, search_instances=1),
+    (1, 2): Shape(functions=0, services=1, service_functions=0, stateful=0, app_groups=1, search_instances=1),
 }
-OTHER_SHAPE = Shape(functions=7, services=3, service_functions=3, stateful=2, app_groups=2)
+OTHER_SHAPE = Shape(functions=7, services=3, service_functions=3, stateful=2, app_groups=2, search_instances=1)
 # The least and the largest numbers in a region of a wide cloud.
-SMALL_SIZES = {"functions": (1, 3), "service_functions": (1, 2), "app_groups": (0, 1)}
+SMALL_SIZES = {"functions": (1, 3), "service_functions": (1, 2), "app_groups": (0, 1), "search_instances": (0, 1)}
 
 
 def small_shape(seed: int, account_id: str, region_id: str) -> Shape:
-    """Return the sizes of one account in one region of a wide cloud: a few records, and sometimes no app group."""
+    """Return the sizes of one account in one region of a wide cloud: a few records, and sometimes no search."""
     rng = SeededRandom(seed, account_id, region_id, "shape")
     sizes = {name: rng.integer(low, high) for name, (low, high) in SMALL_SIZES.items()}
     return Shape(services=1, stateful=1, longest=2, **sizes)
@@ -90,7 +93,8 @@ class CloudSpec:
     """The specification of a `Cloud`. Equal specifications give equal clouds, in any process and on any Python.
 
     - `day`: 2 is the same cloud one day later; see `days`
-    - `scale` multiplies the functions, services, stateful functions and app groups, and thereby their child lists
+    - `scale` multiplies the functions, services, stateful functions, app groups and search engine instances, and
+      thereby their child lists
     - `rate` is the limit of each operation, per account and region. `rates` overrides it by product (`"fc"`) or
       operation (`"fc.ListFunctions"`). The default of STS is 100 per second and account
     - `first_function_instances`: the number of instances of the first function of 2.0 (by service and name), to reach
@@ -112,6 +116,7 @@ class CloudSpec:
     accounts: tuple[str, ...] = ("1000000000000001", "1000000000000002")
     regions: tuple[str, ...] = ("cn-hangzhou", "cn-shanghai", "ap-southeast-1")
     opensearch_regions: tuple[str, ...] = ("cn-hangzhou", "ap-southeast-1")
+    searchengine_regions: tuple[str, ...] = ("cn-hangzhou", "ap-southeast-1")
     fc_open_regions: tuple[str, ...] | None = None
     fcsandbox_regions: tuple[str, ...] | None = None
     closed_regions: tuple[str, ...] = ()
@@ -141,7 +146,7 @@ class CloudSpec:
         _check(all(rule.rate > 0 and rule.burst >= 1 for rule in rules), "rates: rate above 0, burst 1 or more")
 
     def shape(self, account_id: str, region_id: str) -> Shape:
-        """Return the scaled sizes of one account in one region. Regions without OpenSearch have no app groups."""
+        """Return the scaled sizes of one account in one region. Regions without a search product have none of it."""
         if self.is_wide:
             base = small_shape(self.seed, account_id, region_id)
         else:
@@ -149,6 +154,8 @@ class CloudSpec:
         sizes = {name: size * self.scale for name, size in asdict(base).items() if name != "longest"}
         if not self.has_opensearch(region_id):
             sizes["app_groups"] = 0
+        if region_id not in self.searchengine_regions:
+            sizes["search_instances"] = 0
         return replace(base, **sizes)
 
     def has_opensearch(self, region_id: str) -> bool:
@@ -161,6 +168,7 @@ class CloudSpec:
             "fc-open": self.fc_open_regions,
             "fcsandbox": self.fcsandbox_regions,
             "opensearch": self.opensearch_regions,
+            "searchengine": self.searchengine_regions,
         }.get(product)
         return regions is None or region_id in regions
 

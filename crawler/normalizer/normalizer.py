@@ -83,8 +83,9 @@ class RowPage:
         """Return the values by which child lists are requested: a tuple of text for each row and list item.
 
         A path is a column and the fields below it (`domain.functions.algo[]`). A path that ends in `[]` gives a tuple
-        per item, without nulls and empty texts. Without any path each row gives the empty tuple. Raises NormalizeError
-        for a row whose value is null, empty text or redacted: its child list can't be requested, and isn't empty.
+        per item, without nulls and empty texts, and one that ends in `?` none for a null or an empty text. Without any
+        path each row gives the empty tuple. Raises NormalizeError for another row whose value is null, empty text or
+        redacted: its child list can't be requested, and isn't empty.
         """
         if self.fast is not None and paths:
             columns = [self.fast.values(path) for path in paths]
@@ -431,13 +432,15 @@ def _is_redacted_name(value: Any) -> bool:
 
 
 def _at(batch: pa.RecordBatch, path: str) -> list[list[str]]:
-    values = _plain_values(batch, path.removesuffix("[]"))
+    values = _plain_values(batch, path.removesuffix("[]").removesuffix("?"))
     if any(_is_redacted_name(value) for value in values):
         raise NormalizeError(
             "ParentRedacted", f"A row's {path} has a secret, which was redacted; its child list can't be requested."
         )
     if path.endswith("[]"):
         return [[str(value) for value in found or [] if value is not None and value != ""] for found in values]
+    if path.endswith("?"):
+        return [[] if value is None or value == "" else [str(value)] for value in values]
     if any(value is None or value == "" for value in values):
         raise NormalizeError("ParentNameless", f"A row has no {path}. Its child list can't be requested without it.")
     return [[str(value)] for value in values]

@@ -304,18 +304,18 @@ def test_a_parent_that_gives_no_value_is_refused(folder, change, message):
     assert folder.refusal().startswith(f"mine/shop/2020-01-01/items.toml: {message}")
 
 
-@pytest.mark.parametrize("path", ["owner.name", "owner.emails[]", "region_id"])
+@pytest.mark.parametrize("path", ["owner.name", "owner.name?", "owner.emails[]", "region_id"])
 def test_a_value_below_a_struct_can_be_bound(folder, path):
     folder.write("carts", CARTS)
     folder.write("items", ITEMS, ('cartId = "cart_id"', f'cartId = "{path}"'))
     assert folder.load().operations["shop_items"].parents[0].bind == {"cartId": path}
 
 
-@pytest.mark.parametrize("path", ["owner.secrets[]", "owner.pin"])
+@pytest.mark.parametrize("path", ["owner.secrets[]", "owner.pin", "owner.pin?"])
 def test_a_secret_can_not_be_bound_wherever_it_is(folder, path):
     folder.write("carts", CARTS, ("owner = { ", 'owner = { pin = "string secret", '))
     folder.write("items", ITEMS, ('cartId = "cart_id"', f'cartId = "{path}"'))
-    assert f"has no value {path!r} for a parameter." in folder.refusal()
+    assert f"has no value {path.removesuffix('?')!r} for a parameter." in folder.refusal()
 
 
 def test_an_unknown_grandparent_is_refused_as_an_unknown_parent(folder):
@@ -430,12 +430,10 @@ def test_a_table_that_is_out_can_not_be_asked_for_and_says_why(folder):
 
 def test_globs_select_in_the_catalogs_order_whatever_their_own():
     assert BUILT_IN.select(["opensearch_apps", "fc_f*"]) == ("fc_function_versions", "fc_functions", "opensearch_apps")
-    default = tuple(
-        table
-        for table, operation in BUILT_IN.operations.items()
-        if operation.selection == "default" and BUILT_IN.products[operation.product].is_default
-    )
-    assert BUILT_IN.select(["*"]) == default
+    default = tuple(table for table, operation in BUILT_IN.operations.items() if operation.selection == "default")
+    asked = {key for key, product in BUILT_IN.products.items() if product.is_default}
+    assert BUILT_IN.select(["*"]) == tuple(table for table in default if BUILT_IN.operations[table].product in asked)
+    assert BUILT_IN.select(BUILT_IN.all_patterns) == default
     assert BUILT_IN.select(["fc_f*", "opensearch_app*"], ["*_apps", "fc_function_*"]) == (
         "fc_functions",
         "opensearch_app_groups",

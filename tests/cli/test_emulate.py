@@ -31,8 +31,8 @@ async def printed(spec, capsys, config=None):
 async def test_a_small_cloud_is_printed_whole(spec, capsys):
     emulator, lines = await printed(spec, capsys)
     expected = []
-    for product in ("fc", "fc-open", "opensearch", "fcsandbox"):
-        regions = spec.opensearch_regions if product == "opensearch" else spec.regions
+    for product in ("fc", "fc-open", "opensearch", "searchengine", "fcsandbox"):
+        regions = [region for region in spec.regions if spec.has_product(product, region)]
         expected += [f"{product:<17} {region:<15} {emulator.url(product, region)}" for region in regions]
     expected += [f"{product:<17} {'':<15} {emulator.url(product)}" for product in ("sts", "resourcedirectory")]
     expected += [f"account           {one} {' '.join(emulator.cloud.credentials(one))}" for one in spec.accounts]
@@ -69,6 +69,7 @@ def test_regions_are_those_of_the_smaller_clouds_and_then_others_of_the_catalog(
     assert set(spec.regions) <= PRODUCTS["fc"].endpoints.keys() - {"ap-south-1", "ap-southeast-2"}
     assert not [region for region in spec.regions if re.search("finance|gov|acdr", region)]
     assert set(spec.opensearch_regions) == PRODUCTS["opensearch"].endpoints.keys() & set(spec.regions)
+    assert set(spec.searchengine_regions) == PRODUCTS["searchengine"].endpoints.keys() & set(spec.regions)
     assert set(spec.fc_open_regions) == PRODUCTS["fc-open"].endpoints.keys() & set(spec.regions)
     assert len(spec.accounts) == 2
 

@@ -60,11 +60,10 @@ def counted(table, regions=SPEC.regions, cloud=CLOUD):
 
 
 def scopes_of(tables, within=SPEC):
-    """How many scopes a crawl of these tables and their parents has: OpenSearch isn't in all regions."""
+    """How many scopes a crawl of these tables and their parents has: some products aren't in all regions."""
     products = [CATALOG.operations[table].product for table in CATALOG.with_parents(tables)]
-    return len(within.accounts) * sum(
-        len(within.opensearch_regions if product == "opensearch" else within.regions) for product in products
-    )
+    regions = [region for product in products for region in within.regions if within.has_product(product, region)]
+    return len(within.accounts) * len(regions)
 
 
 @pytest.fixture(scope="module")
@@ -242,8 +241,9 @@ def test_plan_asks_only_who_and_where(cloud, tmp_path):
     roots = [table for table in ASKED if not CATALOG.operations[table].parents]
     assert plan["targets"] == len(SPEC.accounts) * len(SPEC.regions)
     assert plan["scopes"] == scopes_of(ASKED)
-    # One identity request per account, and the regions of the two products that list them.
-    assert plan["discovery_requests"] == {"sts": len(SPEC.accounts), "regions": 2, "directory": 0}
+    # One identity request per account, and the regions of the products that list them.
+    listing = [product for product in CATALOG.products.values() if product.regions is not None]
+    assert plan["discovery_requests"] == {"sts": len(SPEC.accounts), "regions": len(listing), "directory": 0}
     assert plan["least_requests"] == scopes_of(roots)
     assert (plan["last_snapshot"], plan["expected_requests"], plan["warnings"]) == (None, None, [])
     assert not (tmp_path / "snapshots").exists()

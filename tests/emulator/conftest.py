@@ -26,6 +26,7 @@ VERSIONS = {
     "fc": "2023-03-30",
     "fc-open": "2021-04-06",
     "opensearch": "2017-12-25",
+    "searchengine": "2021-10-25",
     "sts": "2015-04-01",
     "resourcedirectory": "2022-04-19",
     "fcsandbox": "2026-05-09",

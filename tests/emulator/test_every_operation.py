@@ -20,6 +20,8 @@ from alibabacloud_fcsandbox20260509 import models as sandbox_models
 from alibabacloud_fcsandbox20260509.client import Client as SandboxClient
 from alibabacloud_opensearch20171225 import models as search_models
 from alibabacloud_opensearch20171225.client import Client as SearchClient
+from alibabacloud_searchengine20211025 import models as engine_models
+from alibabacloud_searchengine20211025.client import Client as EngineClient
 from alibabacloud_tea_openapi.models import Config, GlobalParameters
 from anyio import to_thread
 from darabonba.model import DaraModel
@@ -36,6 +38,7 @@ SDKS: dict[str, tuple[type, ModuleType]] = {
     "fc-open": (FcOpenClient, open_models),
     "opensearch": (SearchClient, search_models),
     "fcsandbox": (SandboxClient, sandbox_models),
+    "searchengine": (EngineClient, engine_models),
 }
 
 # The parameters that are necessary for a complete list.
@@ -50,6 +53,8 @@ ASKED: dict[str, dict[str, Any]] = {
     "opensearch.ListQueryProcessorAnalyzerResults": {"text": "nike"},
     "opensearch.ListSlowQueryCategories": {"start": 1589986800, "end": 1589990340},
     "opensearch.ListSlowQueryQueries": {"start": 1589986800, "end": 1589990340},
+    "searchengine.ListTagResources": {"resourceType": "instance"},
+    "searchengine.ListDateSourceGenerations": {"validStatus": False},
 }
 # The SDK's responses have only the request ID, without any records.
 WITHOUT_RECORDS = {"opensearch.ListProceedings", "opensearch.ListSearchStrategies"}
@@ -119,7 +124,11 @@ def pages(sdk: Sdk, operation: EmulatedOperation, parent: tuple[str, ...]) -> It
     )
     token: Any = None
     for number in range(1, 100):
-        where = {"pageNumber": number} if operation.paging is EmulatedPaging.NUMBER else {operation.token: token}
+        where = (
+            {operation.page_parameter: number}
+            if operation.paging is EmulatedPaging.NUMBER
+            else {operation.token: token}
+        )
         body = sdk.page(parent, {**asked, **size, **({} if None in where.values() else where)})
         yield body
         token = body.to_map().get(operation.next_name)
@@ -147,8 +156,11 @@ def as_json(value: Any) -> Any:
 
 
 def wire(body: Any, operation: EmulatedOperation) -> list[Any]:
-    """Return the wire records as JSON values."""
-    return [as_json(record) for record in models(body, operation)]
+    """Return the wire records as JSON values. The request ID is not part of a record that is the whole response."""
+    records = [as_json(record) for record in models(body, operation)]
+    if operation.envelope != "whole":
+        return records
+    return [{name: value for name, value in record.items() if name != operation.request_id} for record in records]
 
 
 def plain(value: Any) -> Any:

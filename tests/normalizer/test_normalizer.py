@@ -799,6 +799,17 @@ def test_parent_keys_of_a_list_are_one_tuple_an_item():
     assert page.parent_keys(["domain.functions.algo[]"]) == [("ctr",), ("pop",)]
 
 
+def test_f163_a_row_without_an_optional_name_has_no_list():
+    """F163: only where the path ends with `?`."""
+    domains = [{"name": "a"}, {"name": ""}, {"name": None}, {}, None]
+    records = [{"id": str(number), "domain": domain} for number, domain in enumerate(domains)]
+    page = read("opensearch_apps", {"result": records})
+    assert page.parent_keys(["id", "domain.name?"]) == [("0", "a")]
+    assert page.parent_keys(["description?"]) == []
+    with pytest.raises(NormalizeError, match="ParentNameless"):
+        page.parent_keys(["domain.name"])
+
+
 @pytest.mark.parametrize("nameless", [{"functionName": {"wrong": 1}}, "no object", {"functionName": ""}])
 def test_a_row_without_the_name_that_its_list_is_asked_for_with_is_an_error(nameless):
     page = read_functions(function(), nameless)

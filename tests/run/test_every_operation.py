@@ -41,12 +41,18 @@ IN_EXTRA = {
     "opensearch_scheduled_tasks": {"$"},  # an empty list in place of a task
     "opensearch_statistic_logs": {"$"},
     "opensearch_user_analyzers": {"dicts"},  # one object in place of a list
+    "searchengine_databases": {"templates[].isDir"},  # true for an integer
+    "searchengine_instances": {"updateTime"},  # a time without a zone
 }
 
 
-# Lists of the cloud that no crawl requests: no page names a query's categories after the first, and one report has no
-# pages.
-UNASKED = {"opensearch_slow_query_queries": {"1", "2"}, "opensearch_statistic_report": {"data-quality"}}
+# Lists of the cloud that no crawl requests: no page names a query's categories after the first, one report has no
+# pages, and only the root of a directory is listed.
+UNASKED = {
+    "opensearch_slow_query_queries": {"1", "2"},
+    "opensearch_statistic_report": {"data-quality"},
+    "searchengine_advance_config_dir": {"/zones/general"},
+}
 
 # Fields that the cloud has and output=normal leaves out of the answer.
 LEFT_OUT = {"opensearch_function_instances": {"ExtendInfo", "extendInfo"}}

@@ -69,7 +69,12 @@ class SoakCloud(Cloud):
     def __init__(self, plan: Plan) -> None:
         world = plan.world
         spec = CloudSpec(
-            seed=world.seed, accounts=world.account_ids, regions=world.region_ids, opensearch_regions=(), log_size=1000
+            seed=world.seed,
+            accounts=world.account_ids,
+            regions=world.region_ids,
+            opensearch_regions=(),
+            searchengine_regions=(),
+            log_size=1000,
         )
         super().__init__(spec, _Ahead(plan.ahead_s))
         self.world = world

@@ -12,12 +12,26 @@ VERSIONS = {
     "fc": "2023-03-30",
     "fc-open": "2021-04-06",
     "opensearch": "2017-12-25",
+    "searchengine": "2021-10-25",
     "sts": "2015-04-01",
     "fcsandbox": "2026-05-09",
 }
 
 Filter = Literal["prefix", "from", "equal", "contains", "part", "flag", "same", "since", "until"]
-Envelope = Literal["plain", "object", "result", "counted", "single", "bare", "entries", "plans", "function", "sandbox"]
+Envelope = Literal[
+    "plain",
+    "object",
+    "result",
+    "counted",
+    "single",
+    "bare",
+    "entries",
+    "plans",
+    "function",
+    "names",
+    "whole",
+    "sandbox",
+]
 
 
 class EmulatedPaging(Enum):
@@ -78,7 +92,8 @@ class EmulatedOperation:
     - `records`: the list's key, with dots if it is nested
     - `envelope`: `object` (the response is the only record), `plain` (only the list's key), `sandbox` (with a code of
       success), or one of `opensearch_envelopes`
-    - `total`: the key of the number of records in a list by page numbers; empty if the response has none
+    - `total`: the key of the number of records in a list by page numbers, with dots if it is nested; empty if the
+      response has none
     - `request_id`: the key of the request ID next to the list
 
     The order and the pages:
@@ -86,11 +101,14 @@ class EmulatedOperation:
     - `rank`: `up` and `down` order by the digits of the first field as a number
     - `order_parameter`: reverses the order
     - `token`, `next_key`: the parameter of the next page, and its key in the response if that is another
+    - `page_parameter`: the parameter of the page number
     - `bounds`: the page size
 
     The request:
-    - `parent_query`: the query parameters that name the parent, if the path doesn't
-    - `not_found_codes`: the error code of each unknown parent, outermost first; empty for a root list
+    - `parent_query`: the query parameters that name the parent, if the path doesn't. One without a value has the first
+      of its `choices`
+    - `not_found_codes`: the error code of each unknown parent, outermost first; empty for a root list. They have the
+      HTTP status `not_found_status`
     - `absent_code`: the error code if the parent exists but has no such list
     - `namespace`: where the parents' names are looked up; the default is the product. With `a/b/c`, the outermost
       path parameter is looked up in `a`, the next in `a/b`
@@ -116,12 +134,14 @@ class EmulatedOperation:
     order_parameter: OrderParameter | None = None
     parent_query: tuple[str, ...] = ()
     not_found_codes: tuple[str, ...] = ()
+    not_found_status: int = 404
     absent_code: str = ""
     namespace: str = ""
     child_namespace: str = ""
     bounds: Bounds = LIMIT
     token: str = "nextToken"  # noqa: S105 - the name of a parameter
     next_key: str = ""
+    page_parameter: str = "pageNumber"
     last_token: LastToken = LastToken.ABSENT
     total: str = "totalCount"
     request_id: str = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from crawler.emulator.apis import fc, fc_open, fcsandbox, opensearch
+from crawler.emulator.apis import fc, fc_open, fcsandbox, opensearch, searchengine
 from crawler.emulator.apis.operation import EmulatedOperation
 
 OPERATIONS: tuple[EmulatedOperation, ...] = (
@@ -17,6 +17,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     *fc_open.OPERATIONS,
     *fcsandbox.OPERATIONS,
     *opensearch.OPERATIONS,
+    *searchengine.OPERATIONS,
 )
 BY_NAME: Mapping[str, EmulatedOperation] = {operation.name: operation for operation in OPERATIONS}
 TABLES = tuple(operation.name for operation in OPERATIONS if operation.is_inventory)

@@ -1,4 +1,4 @@
-"""The context of OpenSearch's seeds: the account, the region, and the documented shapes to use."""
+"""The context of the seeds of OpenSearch and of the search engine: account, region, the documented shapes to use."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ class SeedContext:
     is_older: bool
     fits_sdk_models: bool
     has_long_lists: bool
+    product: str = "opensearch"
     _made: Counter[str] = field(default_factory=Counter)
 
     def rng(self, *path: object) -> SeededRandom:
         """Return random values for one list or record; the markers of secrets are added to the region's data."""
-        return self.data.rng((self.seed, self.account_id, self.region_id), "opensearch", *path)
+        return self.data.rng((self.seed, self.account_id, self.region_id), self.product, *path)
 
     def put(self, action: str, records: Sequence[Any], parent: Parent = ()) -> None:
         """Set one list of an operation."""
-        self.data.put(f"opensearch.{action}", records, parent)
+        self.data.put(f"{self.product}.{action}", records, parent)
 
     def add_name(self, space: str, *path: str) -> None:
         """Add the name of a parent that isn't a record."""
-        self.data.names.add((f"opensearch/{space}", *path))
+        self.data.names.add((f"{self.product}/{space}", *path))
 
     def drop_optional(self, kind: str, rng: SeededRandom, record: Record, *optional: str) -> Record:
         """Return the record; without some fields if the region has three complete ones of its kind."""

@@ -73,6 +73,18 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "opensearch.ListInterventionDictionaryEntries": ("status", "cmd"),
     "opensearch.ListUserAnalyzers": ("available",),
     "opensearch.ListUserAnalyzerEntries": ("status",),
+    "searchengine.ListInstances": ("description", "inDebt", "network.allow"),
+    "searchengine.ListClusters": ("description",),
+    "searchengine.ListDataSources": ("status",),
+    "searchengine.ListDataSourceSchemas": ("summary",),
+    "searchengine.ListDateSourceGenerations": ("buildDeployId",),
+    "searchengine.ListIndexes": ("fullVersion", "dataSourceInfo.config.accessSecret"),
+    "searchengine.ListIndexRecoverRecords": ("generationId",),
+    "searchengine.ListModels": ("dimension", "content.request.header.Authorization"),
+    "searchengine.ListOnlineConfigs": ("config",),
+    "searchengine.ListPausePolicys": ("result.general.pauseAll",),
+    "searchengine.ListTables": ("status",),
+    "searchengine.ListAdvanceConfigs": ("desc", "content"),
 }
 
 # Lists that don't change by themselves: they follow others, or depend on a text in the request.
@@ -87,6 +99,11 @@ UNCHANGED = frozenset(
         "opensearch.ListQueryProcessorAnalyzerResults",
         "opensearch.ListSlowQueryQueries",
         "opensearch.ListSortExpressions",
+        "searchengine.ListClusterNames",
+        "searchengine.ListInstanceSpecs",
+        "searchengine.ListLogs",
+        "searchengine.ListTagResources",
+        "searchengine.ListTasks",
     }
 )
 # Records are only added with their function, service, team or template.
@@ -94,10 +111,12 @@ _CONFIGS = tuple(f"fc.List{kind}Configs" for kind in ("AsyncInvoke", "Concurrenc
 _OPEN_CONFIGS = ("fc-open.ListOnDemandConfigs", "fc-open.ListProvisionConfigs")
 _OF_SANDBOXES = ("fcsandbox.ListQuota", "fcsandbox.ListTemplateCache")
 NEVER_ADDED = frozenset({*_CONFIGS, *_OPEN_CONFIGS, "fc-open.ListTaggedResources", *_OF_SANDBOXES})
-# No record is added or removed.
-ONLY_CHANGED = frozenset({"opensearch.ListQueryProcessorNers"})
+# No record is added or removed, except with its parent.
+ONLY_CHANGED = frozenset(
+    {"opensearch.ListQueryProcessorNers", "searchengine.ListAdvanceConfigs", "searchengine.ListClusters"}
+)
 # Envelopes with one object, always or if there is only one record.
-ENVELOPES_OF_ONE = frozenset({"single", "bare", "entries"})
+ENVELOPES_OF_ONE = frozenset({"single", "bare", "entries", "names", "whole"})
 
 # URLs that the service signs for each response; here they are signed again on each day.
 SIGNED = frozenset({"fc.ListLayers", "fc.ListLayerVersions", "fc-open.ListLayers", "fc-open.ListLayerVersions"})
@@ -153,6 +172,7 @@ REFERENCES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "opensearch.ListFirstRanks": (("opensearch.ListSortExpressions", "name", "name"),),
     "opensearch.ListSecondRanks": (("opensearch.ListSortExpressions", "name", "name"),),
+    "searchengine.ListInstances": (("searchengine.ListTagResources", "resourceId", "instanceId"),),
 }
 
 

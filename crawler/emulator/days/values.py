@@ -46,6 +46,9 @@ _CHAINS = (
     ("eco", "std", "pro"),
     ("CREATING", "AVAILABLE", "DELETING"),
     ("InProgress", "Success", "Evicted"),
+    ("new", "publish", "trash"),
+    ("NEW", "PUBLISH", "IN_USE", "NOT_USE", "STOP_USE", "RESTORE_USE", "IN_USE"),
+    ("10.0.0.0/8", "0.0.0.0/0", "10.0.0.0/8"),
 )
 _NEXT: Mapping[str, str] = dict(pair for chain in _CHAINS for pair in pairwise(chain))
 _SIZES = frozenset({"memorySize", "diskSizeMB"})

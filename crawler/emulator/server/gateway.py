@@ -125,7 +125,8 @@ class Gateway:
     def _call(self, request: _Request, operation: EmulatedOperation) -> ReceivedCall:
         account, region, query = request.identity.account, request.identity.region, request.received.query()
         named = [decode(segment) for segment in request.segments]
-        parent = (*named, *(query.get(name, "") for name in operation.parent_query))
+        usual = {name: values[0] for name, values in operation.choices.items()}
+        parent = (*named, *(query.get(name) or usual.get(name, "") for name in operation.parent_query))
         return ReceivedCall(operation, account, region, parent, query, request.request_id)
 
     def _respond(self, request: _Request, effects: tuple[faults.Effect, ...]) -> Response:

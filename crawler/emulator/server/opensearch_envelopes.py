@@ -1,4 +1,4 @@
-"""The envelopes of OpenSearch's lists, by the operation's `envelope`.
+"""The envelopes of OpenSearch's and the search engine's lists, by the operation's `envelope`.
 
 The documentation shows several shapes for some operations and doesn't say when each is used. Here every second
 account gets the older one, as with errors; see `responses.EnvelopeStyle`. Samples and structures: the operations'
@@ -85,6 +85,16 @@ def _function(context: EnvelopeContext) -> dict[str, Any]:
     return function_envelope(wire, context.extra["totalCount"], context.style, context.request_id)
 
 
+def _names(context: EnvelopeContext) -> dict[str, Any]:
+    """ListClusterNames of the search engine: declared as an object, shown as an object and as a list."""
+    return _single(context) if context.total == 1 else _result(context)
+
+
+def _whole(context: EnvelopeContext) -> dict[str, Any]:
+    """Return the record as the response itself, with the request ID."""
+    return {context.request_key: context.request_id, **(context.records[0] if context.records else {})}
+
+
 ENVELOPES: Mapping[str, Callable[[EnvelopeContext], dict[str, Any]]] = {
     "result": _result,
     "counted": _counted,
@@ -93,4 +103,6 @@ ENVELOPES: Mapping[str, Callable[[EnvelopeContext], dict[str, Any]]] = {
     "entries": _entries,
     "plans": _plans,
     "function": _function,
+    "names": _names,
+    "whole": _whole,
 }

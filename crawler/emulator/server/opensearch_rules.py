@@ -60,9 +60,14 @@ def check(action: str, query: Query, *, is_older: bool) -> None:
 
 
 def _check_tags(query: Query) -> None:
-    ids, tags = _list(query, "resourceId"), _list(query, "tag")
-    if not ids and not tags:
+    if not json_list(query, "resourceId") and not json_list(query, "tag"):
         raise invalid_argument("resourceId or tag is required")
+    check_sizes(query)
+
+
+def check_sizes(query: Query) -> None:
+    """Raise `InvalidArgument` for more resources or tags than ListTagResources accepts."""
+    ids, tags = json_list(query, "resourceId"), json_list(query, "tag")
     for name, items, most in (("resourceId", ids, 50), ("tag", tags, 20)):
         if len(items) > most:
             raise invalid_argument(f"{name} may have at most {most} items")
@@ -75,7 +80,7 @@ def _json(query: Query, parameter: str) -> Any:
         raise invalid_argument(f"{parameter} must be JSON") from None
 
 
-def _list(query: Query, parameter: str) -> list[Any]:
+def json_list(query: Query, parameter: str) -> list[Any]:
     """Return a list that is encoded as JSON, as the official SDK sends it."""
     found = _json(query, parameter)
     if found is not None and not isinstance(found, list):
@@ -87,8 +92,9 @@ def _has_tag(tags: list[Any], key: object, value: object) -> bool:
     return any(tag.get("key") == key and tag.get("value", value) == value for tag in tags)
 
 
-def _filter_by_tag(records: list[Any], query: Query) -> list[Any]:
-    ids, tags = _list(query, "resourceId"), _list(query, "tag")
+def filter_by_tag(records: list[Any], query: Query) -> list[Any]:
+    """Return the tags of the requested resources, and those that the query names."""
+    ids, tags = json_list(query, "resourceId"), json_list(query, "tag")
     return [
         record
         for record in records
@@ -97,8 +103,9 @@ def _filter_by_tag(records: list[Any], query: Query) -> list[Any]:
     ]
 
 
-def _filter_groups(records: list[Any], query: Query) -> list[Any]:
-    tags = _list(query, "tags")
+def filter_tagged(records: list[Any], query: Query) -> list[Any]:
+    """Return the records with one of the query's tags."""
+    tags = json_list(query, "tags")
     return [
         record
         for record in records
@@ -114,7 +121,7 @@ def _filter_instances(records: list[Any], query: Query) -> list[Any]:
 
 
 def _filter_by_type(records: list[Any], query: Query) -> list[Any]:
-    types = _list(query, "types")
+    types = json_list(query, "types")
     if any(kind not in DICTIONARY_TYPES for kind in types):
         raise invalid_argument(f"types must be among {', '.join(DICTIONARY_TYPES)}")
     return [record for record in records if record["type"] in types] if types else records
@@ -134,9 +141,9 @@ TIMES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
 }
 # The filters that the operations' rows can't express.
 RECORD_FILTERS: Mapping[str, Callable[[list[Any], Query], list[Any]]] = {
-    "opensearch.ListAppGroups": _filter_groups,
+    "opensearch.ListAppGroups": filter_tagged,
     "opensearch.ListFunctionInstances": _filter_instances,
     "opensearch.ListInterventionDictionaries": _filter_by_type,
     "opensearch.ListQueryProcessors": _filter_by_activity,
-    "opensearch.ListTagResources": _filter_by_tag,
+    "opensearch.ListTagResources": filter_by_tag,
 }

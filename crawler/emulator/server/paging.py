@@ -13,8 +13,8 @@ from crawler.emulator.records import Item
 from crawler.emulator.responses import invalid_argument
 from crawler.emulator.tokens import Position, Tokens
 
-NUMBER = Bounds("pageNumber", 1, 2**31 - 1, 1)
 START = Position((), 1)
+LAST_PAGE = 2**31 - 1
 LAST_TOKENS: Mapping[LastToken, object] = {
     LastToken.EMPTY: "",
     LastToken.NULL: None,
@@ -59,7 +59,7 @@ def page_number(operation: EmulatedOperation, query: Mapping[str, str], list_id:
     if operation.paging is EmulatedPaging.TOKEN:
         return (tokens.open(list_id, query.get(operation.token, "")) or START).page
     if operation.paging is EmulatedPaging.NUMBER:
-        return _digits(query.get("pageNumber")) or 1
+        return _digits(query.get(operation.page_parameter)) or 1
     if operation.paging is EmulatedPaging.VERSION:
         size = _digits(query.get(operation.bounds.parameter)) or operation.bounds.default
         return 1 + max(0, _digits(query.get(operation.token)) - 1) // size
@@ -103,7 +103,8 @@ def _bounds(request: PageQuery) -> Bounds:
 
 
 def _numbered(request: PageQuery, records: list[Item], size: int, most: int) -> ServedPage:
-    first = (integer(request.query, NUMBER) - 1) * size
+    number = Bounds(request.operation.page_parameter, 1, LAST_PAGE, 1)
+    first = (integer(request.query, number) - 1) * size
     rows = records[first : first + size][:most]
     if not request.operation.total:
         return ServedPage(rows, {})

@@ -81,7 +81,7 @@ def _listen(host: str, port: int, count: int) -> list[socket.socket]:
 def _endpoints(cloud: Cloud, scheme: str, host: str, ports: Mapping[str, int]) -> dict[str, Mapping[str, str] | str]:
     urls = {region: f"{scheme}://{host}:{number}" for region, number in ports.items()}
     everywhere = {region: urls[region] for region in cloud.spec.regions}
-    products = ("fc", "fc-open", "opensearch", "fcsandbox")
+    products = ("fc", "fc-open", "opensearch", "searchengine", "fcsandbox")
     return {
         **{key: {r: url for r, url in everywhere.items() if cloud.spec.has_product(key, r)} for key in products},
         "sts": urls[""],

@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from crawler.emulator.apis.operation import EmulatedOperation, EmulatedPaging
+from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.faults.effects import PageFault
 from crawler.emulator.records import Item, Parent
 from crawler.emulator.responses import JSON, EnvelopeStyle, RefusedError, Response, invalid_argument, to_json
-from crawler.emulator.server import opensearch_rules
+from crawler.emulator.server import opensearch_rules, searchengine_rules
 from crawler.emulator.server.opensearch_envelopes import ENVELOPES, EnvelopeContext
-from crawler.emulator.server.paging import NUMBER, PageQuery, ServedPage, cut_page, integer
+from crawler.emulator.server.paging import LAST_PAGE, PageQuery, ServedPage, cut_page, integer
 from crawler.emulator.tokens import Tokens
 
+RECORD_FILTERS = {**opensearch_rules.RECORD_FILTERS, **searchengine_rules.RECORD_FILTERS}
 COMPARE: Mapping[str, Callable[[str, str], bool]] = {
     "prefix": lambda value, wanted: value.startswith(wanted),
     "from": lambda value, wanted: value >= wanted,
@@ -85,20 +86,20 @@ class Service:
         for parameter, fields in call.operation.hidden_fields.items():
             if call.query.get(parameter, "").lower() == "false":
                 records = [{name: record[name] for name in record if name not in fields} for record in records]
-        filter_records = opensearch_rules.RECORD_FILTERS.get(call.operation.name)
+        filter_records = RECORD_FILTERS.get(call.operation.name)
         return records if filter_records is None else filter_records(records, call.query)
 
     def _check_parent(self, call: ReceivedCall) -> None:
         operation, data = call.operation, self._cloud.place(call.account, call.region)
         for parameter in operation.parent_query:
-            if not call.query.get(parameter):
+            if not call.query.get(parameter) and parameter not in operation.choices:
                 raise invalid_argument(f"{parameter} is required")
         codes = zip(operation.ancestors(call.parent), operation.not_found_codes, strict=False)
         for depth, (name, code) in enumerate(codes):
             if name in data.names:
                 continue
             # An unknown function of a known app group is an error with status 200, as its page shows.
-            status = 200 if operation.envelope == "function" and depth > 0 else 404
+            status = 200 if operation.envelope == "function" and depth > 0 else operation.not_found_status
             raise RefusedError(status, code, f"{code.partition('.')[0]} '{name[-1]}' does not exist.")
         if operation.absent_code and call.parent not in data.lists.get(operation.name, {}):
             message = f"There is no {operation.records} of {operation.action} here."
@@ -116,7 +117,10 @@ class Service:
         if operation.envelope == "sandbox":
             return _sandbox_envelope(call, page)
         key, _, inner = operation.records.partition(".")
-        return {key: {inner: page.records} if inner else page.records, **page.extra}
+        beside = {name: value for name, value in page.extra.items() if inner and name.startswith(f"{key}.")}
+        listed = {inner: page.records, **{name.removeprefix(f"{key}."): value for name, value in beside.items()}}
+        outside = {name: value for name, value in page.extra.items() if name not in beside}
+        return {key: listed if inner else page.records, **outside}
 
 
 def _sandbox_envelope(call: ReceivedCall, page: ServedPage) -> dict[str, Any]:
@@ -129,7 +133,7 @@ def _sandbox_envelope(call: ReceivedCall, page: ServedPage) -> dict[str, Any]:
         operation.records: page.records,
     }
     if operation.paging is EmulatedPaging.NUMBER:
-        body["pageNumber"] = integer(call.query, NUMBER)
+        body["pageNumber"] = integer(call.query, Bounds(operation.page_parameter, 1, LAST_PAGE, 1))
     return {**body, operation.bounds.parameter: integer(call.query, operation.bounds), **page.extra}
 
 

@@ -175,7 +175,7 @@ def test_a_pattern_shows_the_opt_in_tables_too(show):
 
 
 def test_a_parent_that_was_not_asked_for_is_said_to_be_one(show):
-    _, text = show("*_aliases", width=80)
+    _, text = show("fc*_aliases", width=80)
     assert re.search(r"^ fc_functions +parent ", text, re.MULTILINE)
     assert re.search(r"^ └ fc_aliases +default ", text, re.MULTILINE)
     assert text.count("1 table: 1 by default") == 2

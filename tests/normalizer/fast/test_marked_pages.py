@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -203,6 +204,39 @@ def test_records_with_marks_anywhere_say_the_same_both_ways_and_hide_them(data):
         except NormalizeError:
             continue
         assert NEEDLES.found(said(read)) == set()
+
+
+def with_key_ids(operation, wire):
+    """The operation with a column that lists access keys."""
+    columns = [replace(column, is_key_id=True) if column.wire == wire else column for column in operation.columns]
+    return replace(operation, columns=tuple(columns))
+
+
+@pytest.mark.parametrize("wire", ["description", "functionName"])
+def test_f159_a_key_id_stays_in_a_column_of_key_ids_only(wire):
+    """F159: the key that the crawl signs with is a row like the others, and its ID is hidden everywhere else."""
+    secrets = LiteralSecrets()
+    secrets.add_key_id(KEY_ID, owner="1")
+    secrets.add(TOKEN, owner="1")
+    redaction = Redaction("fingerprint", "fingerprint", b"k" * 32, scope="account", literals=secrets)
+    operation = with_key_ids(FUNCTIONS, wire)
+    texts_of_column = [KEY_ID, f"by {KEY_ID}", TOKEN, quote(TOKEN, safe=""), "other"]
+    found = [function(**{wire: text, "handler": KEY_ID}) for text in texts_of_column]
+    check(operation, [page(operation, *found)], redaction)
+    batch = Normalizer(operation, redaction, "s").read(page(operation, *found), context(operation)).batch
+    column = batch.column(operation.column_names[wire]).to_pylist()
+    assert column == [KEY_ID, "by ***", "***", "***", "other"]
+    assert set(batch.column("handler").to_pylist()) == {"***"}
+
+
+def test_a_key_id_is_forgotten_as_a_secret_and_stays_one_of_a_key():
+    """The newest secrets of an account count; a key that signed earlier is still no secret in a list of keys."""
+    secrets = LiteralSecrets()
+    secrets.add_key_id(KEY_ID, owner="1")
+    secrets.add(*(f"token-number-{number:04d}" for number in range(20)), owner="1")
+    assert secrets.hide(KEY_ID, "1") == KEY_ID
+    assert secrets.is_key_id(KEY_ID)
+    assert not any(map(secrets.is_key_id, (f"{KEY_ID} ", TOKEN, None, 5)))
 
 
 def test_no_mark_is_in_the_bytes_of_a_file(tmp_path):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from crawler.emulator.apis.operation import GLOBAL, GLOBAL_PRODUCTS
 from crawler.emulator.data.seeded import SeededRandom
 from crawler.errors import ConfigError
 
@@ -154,10 +155,17 @@ class CloudSpec:
         return region_id in self.opensearch_regions
 
     def has_product(self, product: str, region_id: str) -> bool:
-        """Return whether a region has a product."""
+        """Return whether a region has a product; `GLOBAL` has the global ones."""
+        if region_id == GLOBAL or product in GLOBAL_PRODUCTS:
+            return region_id == GLOBAL and product in GLOBAL_PRODUCTS
         if product == "fc-open" and self.fc_open_regions is not None:
             return region_id in self.fc_open_regions
         return product != "opensearch" or self.has_opensearch(region_id)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The regions, and `GLOBAL`."""
+        return (*self.regions, GLOBAL)
 
     @property
     def open_regions(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pytest
 from alibabacloud_fc20230330.client import Client as FcClient
 from alibabacloud_fc_open20210406.client import Client as FcOpenClient
 from alibabacloud_opensearch20171225.client import Client as OpenSearchClient
+from alibabacloud_ram20150501.client import Client as RamClient
 
 from crawler.catalog import load_catalog, schemas_folder
 from crawler.catalog.columns import snake_case
@@ -90,7 +91,11 @@ SECRETS = {
     "opensearch_apps": {"dataSources[].parameters.*", "dataSources[].plugins.*"},
     "opensearch_function_instances": {"CreateParameters[].Value", "UsageParameters[].Value"},
     "opensearch_function_resources": {"Data.Content"},
+    "ram_policy_versions": {"PolicyDocument.Statement[].Condition"},
+    "ram_roles": {"AssumeRolePolicyDocument.Statement[].Condition"},
 }
+# What an account's keys are listed by: no secret, also where the crawl signs with one of them.
+KEY_IDS = {"ram_access_keys": {"AccessKeyId"}}
 
 
 def table_of(name):
@@ -101,13 +106,14 @@ def table_of(name):
 
 
 @pytest.mark.parametrize(
-    ("product", "client"), [("fc", FcClient), ("fc-open", FcOpenClient), ("opensearch", OpenSearchClient)]
+    ("product", "client"),
+    [("fc", FcClient), ("fc-open", FcOpenClient), ("opensearch", OpenSearchClient), ("ram", RamClient)],
 )
 def test_every_list_operation_of_a_product_has_a_table(product, client):
     methods = {name.removesuffix("_with_options") for name in dir(client) if re.match("list_.*_with_options$", name)}
     ours = [op.action for op in CATALOG.operations.values() if op.product == product and op.action.startswith("List")]
     assert {re.sub("[^a-z]", "", method) for method in methods} == {action.lower() for action in ours}
-    assert len(ours) == len(methods) == {"fc": 17, "fc-open": 18, "opensearch": 34}[product]
+    assert len(ours) == len(methods) == {"fc": 17, "fc-open": 18, "opensearch": 34, "ram": 14}[product]
 
 
 def test_what_is_not_inventory_is_not_on_by_default():
@@ -128,6 +134,7 @@ def test_what_is_not_inventory_is_not_on_by_default():
         "opensearch_data_source_tables": "out",
         "opensearch_intervention_dictionary_ner_results": "out",
         "opensearch_query_processor_analyzer_results": "out",
+        **dict.fromkeys(("ram_entities_for_policy", "ram_tag_resources"), "opt-in"),
     }
 
 
@@ -188,6 +195,8 @@ def test_a_key_holds_what_tells_a_list_from_its_siblings(name):
 def test_a_page_is_as_large_as_the_documentation_allows(name):
     paging = table_of(name).paging
     allowed = {"token": {100, 0}, "version": {100}, "page-number": {100}, "limit-only": {1000, 100}, "none": {0}}
+    if paging.limit_key == "MaxItems":
+        allowed["token"] = {100 if table_of(name).action == "ListGroups" else 1000}
     assert paging.limit in allowed[paging.style]
 
 
@@ -211,7 +220,7 @@ def test_titles_reasons_and_descriptions_are_a_line_without_a_full_stop(name):
 @pytest.mark.parametrize("name", TABLE_FILES)
 def test_a_ram_action_is_of_the_product(name):
     operation = table_of(name)
-    assert re.fullmatch(r"(fc|opensearch):[A-Z][A-Za-z]+", operation.ram)
+    assert re.fullmatch(r"(fc|opensearch|ram):[A-Z][A-Za-z]+", operation.ram)
     assert operation.ram.split(":")[0] == operation.product.removesuffix("-open")
     assert operation.ram not in {"fc:GetFunctionCode", "fc:InvokeFunction"}
 
@@ -282,5 +291,7 @@ def test_what_is_named_like_a_secret_is_one(table):
     harmless = {"tokens[].token", "token", "disableInjectCredentials"}
     named = re.compile(r"password|passwd|secret|credential|privatekey|accesskey|token$", re.IGNORECASE)
     for path, column in leaves_of(CATALOG.operations[table]):
-        if named.search(path.split(".")[-1].removesuffix("[]")) and path not in harmless and column.kind != "boolean":
+        if path in KEY_IDS.get(table, set()):
+            assert column.is_key_id, path
+        elif named.search(path.split(".")[-1].removesuffix("[]")) and path not in harmless and column.kind != "boolean":
             assert column.secret, path

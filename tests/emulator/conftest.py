@@ -28,6 +28,7 @@ VERSIONS = {
     "opensearch": "2017-12-25",
     "sts": "2015-04-01",
     "resourcedirectory": "2022-04-19",
+    "ram": "2015-05-01",
 }
 
 

@@ -159,7 +159,10 @@ def test_policy_asks_for_get_function_only_where_details_do(tmp_path):
     [
         (
             "fc_layers",
-            "'fc_layers' matches no table with details to fetch; tables with details: fc_functions.",
+            (
+                "'fc_layers' matches no table with details to fetch; tables with details: "
+                "fc_functions, ram_access_keys, ram_roles, ram_users."
+            ),
         ),
         ("fc_function", "No table is called or matches 'fc_function'; did you mean 'fc_functions'?"),
     ],

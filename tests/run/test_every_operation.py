@@ -83,14 +83,23 @@ def whole(tmp_path_factory):
 
 
 def lists_of(cloud, operation):
-    """(account, region, parent) → records, of every list that a cloud has."""
+    """(account, region, parent) → records, of every list that a cloud has; with their details, if they always come."""
     action = f"{operation.product}.{operation.action}"
     return {
-        (account, region, parent): records
+        (account, region, parent): [_with_details(cloud, operation, (account, region), record) for record in records]
         for account in cloud.spec.accounts
-        for region in cloud.spec.regions
+        for region in cloud.spec.places
         for parent, records in cloud.lists(account, region, action).items()
     }
+
+
+def _with_details(cloud, operation, place, record):
+    details = operation.details
+    if details is None or not details.is_always:
+        return record
+    names = tuple(record[wire] for wire in details.bind)
+    [more] = cloud.lists(*place, f"{operation.product}.{details.action}")[names]
+    return {**record, **more}
 
 
 def test_every_scope_is_complete(whole):
@@ -104,9 +113,7 @@ def test_every_scope_is_complete(whole):
 def test_rows_are_the_records_of_the_cloud_field_by_field(whole, table):
     here, _ = whole
     operation = CRAWLED[table]
-    parameters = [
-        snake_case(name) for name in re.findall(r"\{(\w+)\}", BY_NAME[f"{operation.product}.{operation.action}"].path)
-    ]
+    parameters = [snake_case(name) for name in BY_NAME[f"{operation.product}.{operation.action}"].parameters]
     rows = defaultdict(list)
     for row in here.rows(table):
         rows[row["account_id"], row["region_id"], tuple(row[name] for name in parameters)].append(row)

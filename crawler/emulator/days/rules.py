@@ -41,6 +41,11 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "fc-open.ListLayerVersions": ("acl",),
     "fc-open.ListReservedCapacities": ("cu",),
     "fc-open.ListTaggedResources": ("tags.cost-center",),
+    "ram.ListRoles": ("MaxSessionDuration", "Description"),
+    "ram.ListUsers": ("Comments", "DisplayName"),
+    "ram.ListGroups": ("Comments",),
+    "ram.ListPolicies": ("Description",),
+    "ram.ListAccessKeys": ("Status",),
     "fnf.ListFlows": ("Definition", "Description"),
     "fnf.ListSchedules": ("Enable",),
     "opensearch.ListAppGroups": ("quota.docSize", "description", "produced"),
@@ -83,12 +88,18 @@ UNCHANGED = frozenset(
         "opensearch.ListQueryProcessorAnalyzerResults",
         "opensearch.ListSlowQueryQueries",
         "opensearch.ListSortExpressions",
+        "ram.ListEntitiesForPolicy",
+        "ram.ListTagResources",
+        "ram.ListUsersForGroup",
     }
 )
-# Records are only added with their function or service.
+# Details that have secrets which their list lacks.
+SECRET_DETAILS = frozenset({"ram.GetRole"})
+# Records are only added with their function or service, or with the role, user or group that has the policy.
 _CONFIGS = tuple(f"fc.List{kind}Configs" for kind in ("AsyncInvoke", "Concurrency", "Provision", "Scaling"))
 _OPEN_CONFIGS = ("fc-open.ListOnDemandConfigs", "fc-open.ListProvisionConfigs")
-NEVER_ADDED = frozenset({*_CONFIGS, *_OPEN_CONFIGS, "fc-open.ListTaggedResources"})
+_ATTACHED = tuple(f"ram.ListPoliciesFor{kind}" for kind in ("Role", "User", "Group"))
+NEVER_ADDED = frozenset({*_CONFIGS, *_OPEN_CONFIGS, *_ATTACHED, "fc-open.ListTaggedResources", "ram.ListGroupsForUser"})
 # No record is added or removed.
 ONLY_CHANGED = frozenset({"opensearch.ListQueryProcessorNers"})
 # Envelopes with one object, always or if there is only one record.
@@ -117,10 +128,17 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
     "fc-open.ListStatefulAsyncInvocations": ("invocationId",),
     "opensearch.ListFunctionTasks": ("RunId",),
     "opensearch.ListScheduledTasks": ("id",),
+    "ram.ListPolicies": ("PolicyType", "PolicyName"),
 }
 
 # Fields that get a new value in a copy, in addition to its name.
-ALSO_NEW: Mapping[str, tuple[str, ...]] = {"opensearch.ListAppGroups": ("id",)}
+ALSO_NEW: Mapping[str, tuple[str, ...]] = {
+    "opensearch.ListAppGroups": ("id",),
+    "ram.ListGroups": ("GroupId",),
+    "ram.ListPolicyVersions": ("PolicyDocument",),
+    "ram.ListRoles": ("RoleId",),
+    "ram.ListUsers": ("UserId",),
+}
 
 # Parent → the region's lists that name it: (operation, field with the name, the parent's field).
 REFERENCES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
@@ -142,6 +160,9 @@ REFERENCES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("opensearch.ListTagResources", "resourceId", "id"),
         ("opensearch.ListInterventionDictionaryRelatedEntities", "appGroup", "name"),
     ),
+    "ram.ListPolicies": tuple((name, "PolicyName", "PolicyName") for name in _ATTACHED),
+    "ram.ListGroups": (("ram.ListGroupsForUser", "GroupName", "GroupName"),),
+    "ram.ListUsers": (("ram.ListVirtualMFADevices", "SerialNumber", "UserName"),),
     "opensearch.ListFirstRanks": (("opensearch.ListSortExpressions", "name", "name"),),
     "opensearch.ListSecondRanks": (("opensearch.ListSortExpressions", "name", "name"),),
 }

@@ -16,6 +16,7 @@ from crawler.audit.diff.json_output import write_json
 from crawler.catalog import load_catalog
 from crawler.catalog.columns import snake_case
 from crawler.emulator import difference
+from crawler.emulator.apis.operation import GLOBAL
 from crawler.emulator.apis.operations import BY_NAME
 from crawler.emulator.days.days import denied
 from tests.support.crawl_runner import SMALL, fast_cloud, scope_statuses, site
@@ -65,7 +66,7 @@ def expected(table, truth):
     operation = CRAWLED[table]
     found = Expected({}, {}, {})
     for (account, region, action), differs in truth.items():
-        if action != f"{operation.product}.{operation.action}" or region not in REGIONS:
+        if action != f"{operation.product}.{operation.action}" or region not in (*REGIONS, GLOBAL):
             continue
         if operation.product == "opensearch" and account == SMALL:  # denied
             continue
@@ -82,8 +83,8 @@ def expected(table, truth):
 
 
 def key_of(operation, parent, record):
-    path = BY_NAME[f"{operation.product}.{operation.action}"].path
-    values = dict(zip((snake_case(name) for name in re.findall(r"\{(\w+)\}", path)), parent, strict=True))
+    names = BY_NAME[f"{operation.product}.{operation.action}"].parameters
+    values = dict(zip(map(snake_case, names), parent, strict=True))
     if isinstance(record, dict):
         values |= {snake_case(name): value for name, value in record.items()}
     else:

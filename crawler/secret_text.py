@@ -210,6 +210,16 @@ class LiteralSecrets:
         self._literals: dict[str, dict[str, None]] = {}
         self._needles: dict[str, tuple[bytes, ...]] = {}
         self._grams: dict[str, tuple[str, ...]] = {}
+        self._key_ids: set[str] = set()
+
+    def add_key_id(self, text: str, *, owner: str = EVERYONE) -> None:
+        """Add an access key ID. It is hidden as secrets are, but for columns that list access keys."""
+        self.add(text, owner=owner)
+        self._key_ids.add(text)
+
+    def is_key_id(self, text: object) -> bool:
+        """Whether a value is an access key ID that this process signs with, and nothing else."""
+        return isinstance(text, str) and text in self._key_ids
 
     def add(self, *texts: str, owner: str = EVERYONE) -> None:
         """Add secrets of an owner. Texts with fewer than `SHORTEST_LITERAL` characters are not searched for."""

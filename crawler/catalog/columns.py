@@ -2,7 +2,8 @@
 
 A type is text: `string`, `integer`, `number`, `boolean`, `timestamp`, `json`, `map<TYPE>`; a unit may follow in
 parentheses and the word `secret` after it (`integer(MB)`, `timestamp(ms)`, `map<string> secret`). The local times of
-`timestamp(in FIELD)` are in the time zone that the field beside it names. A TOML table is a struct, or a map of any
+`timestamp(in FIELD)` are in the time zone that the field beside it names. `string access-key-id` is an access key ID,
+which stays as it is even if the crawl signs with that key. A TOML table is a struct, or a map of any
 values if its only key is `*`. An array with one item is a list.
 """
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 Kind = Literal["string", "integer", "number", "boolean", "timestamp", "json", "struct", "list", "map"]
 
 _SCALARS = tuple(kind for kind in get_args(Kind) if kind not in {"struct", "list", "map"})
-_TYPE = re.compile(r"(?P<type>[a-z]+(?:<[a-z]+>)?)(?:\((?P<unit>[^()]+)\))?(?P<secret> secret)?")
+_TYPE = re.compile(r"(?P<type>[a-z]+(?:<[a-z]+>)?)(?:\((?P<unit>[^()]+)\))?(?P<mark> secret| access-key-id)?")
 _TIMESTAMP_UNITS = {"", "s", "ms"}
 _IN_ZONE = "in "
 _MAP = re.compile(r"map<([a-z]+)>")
@@ -62,7 +63,7 @@ class Column:
     """One node of the tree. `children` are a struct's fields, or the one item type of a list or map.
 
     `is_embedded`: the API sends JSON text inside a string; kind and children describe that text. `zone`: the wire name
-    of the field beside a timestamp that names the time zone of its local times.
+    of the field beside a timestamp that names the time zone of its local times. `is_key_id`: an access key ID.
     """
 
     wire: str
@@ -74,6 +75,7 @@ class Column:
     description: str = ""
     is_embedded: bool = False
     zone: str = ""
+    is_key_id: bool = False
 
     @property
     def arrow_type(self) -> pa.DataType:
@@ -123,7 +125,8 @@ class Column:
         if self.is_embedded:
             text += " in JSON text"
         unit = f"{_IN_ZONE}{self.zone}" if self.zone else self.unit
-        return text + (f"({unit})" if unit else "") + (" secret" if self.secret else "")
+        mark = " secret" if self.secret else " access-key-id" if self.is_key_id else ""
+        return text + (f"({unit})" if unit else "") + mark
 
 
 def build_columns(
@@ -209,7 +212,11 @@ class _Builder:
         match = _TYPE.fullmatch(node) if isinstance(node, str) else None
         if match is None:
             raise CatalogError(f"{self._where}: {path} has the type {node!r}; write TYPE, TYPE(unit) or TYPE secret.")
-        text, unit, secret = match["type"], match["unit"] or "", bool(match["secret"])
+        text, unit, secret = match["type"], match["unit"] or "", match["mark"] == " secret"
+        if match["mark"] == " access-key-id":
+            if text != "string" or unit:
+                raise CatalogError(f"{self._where}: {path} has the type {node!r}; an access key ID is a string.")
+            return Column(wire, name, "string", is_key_id=True)
         inner = _MAP.fullmatch(text)
         if text == "timestamp" and unit.startswith(_IN_ZONE):
             return Column(wire, name, "timestamp", secret=secret, zone=unit.removeprefix(_IN_ZONE))

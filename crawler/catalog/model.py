@@ -384,8 +384,8 @@ class Catalog:
         for pattern in patterns:
             able = {table for table in self._matching(pattern) if self.operations[table].details is not None}
             if not able:
-                known = ", ".join(table for table, op in self.operations.items() if op.details) or "no table"
-                raise CatalogError(f"{pattern!r} matches no table whose records have details to fetch; {known} has.")
+                known = ", ".join(table for table, op in self.operations.items() if op.details) or "none"
+                raise CatalogError(f"{pattern!r} matches no table with details to fetch; tables with details: {known}.")
             chosen |= able & set(tables)
         return frozenset(chosen)
 

@@ -209,13 +209,15 @@ def write_config(
 
     Without `tables` it has the default ones.
     """
+    from crawler.catalog import load_catalog
     from crawler.config.checks import PRODUCTS
 
     spec, environ = emulator.cloud.spec, {"ACS_INVENTORY_DEMO_KEY": "the-demo-has-no-secrets-to-protect"}
     lines = ["[crawl]", *([f"tables = {_toml(tables)}"] if tables else [])]
     lines += [f"regions = {_toml(spec.regions)}", "", "[output]", f"uri = {_toml(uri)}"]
     lines += ['fingerprint_key = "${ACS_INVENTORY_DEMO_KEY}"', "", "[rate_limits]"]
-    lines += [f"{key} = {{ rate = {rate}, burst = {burst} }}" for key in ("default", "fc", "fc-open", "sts")]
+    limited = [key for key, product in load_catalog().products.items() if product.rate is not None]
+    lines += [f"{key} = {{ rate = {rate}, burst = {burst} }}" for key in ("default", "sts", *limited)]
     lines += ["", "[tls]", f"ca_file = {_toml(ca_file)}"] if ca_file else []
     if spec.organization is not None:
         lines += ["", "[organization]", f"role_name = {_toml(spec.roles[0])}"]

@@ -1,4 +1,4 @@
-"""The built-in cloud: Function Compute, OpenSearch and STS on loopback ports, as strict as the real services.
+"""The built-in cloud: Function Compute, OpenSearch, RAM and STS on loopback ports, as strict as the real services.
 
 `acs-inventory demo` and `emulate` run it. Your own tests can run it, too:
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 
 from crawler.clock import Clock, SystemClock
-from crawler.emulator.apis.operation import EmulatedOperation
+from crawler.emulator.apis.operation import GLOBAL, EmulatedOperation
 from crawler.emulator.apis.operations import BY_NAME, TABLES
-from crawler.emulator.data import fc, fc_open, fcsandbox, opensearch, searchengine
+from crawler.emulator.data import fc, fc_open, fcsandbox, opensearch, ram, searchengine
 from crawler.emulator.data.fc import FUNCTIONS, put_details
 from crawler.emulator.data.fc_open import SECOND_GENERATION
 from crawler.emulator.data.region import RegionData
@@ -55,7 +55,7 @@ class Cloud:
         return self.keys.expire_temporary()
 
     def place(self, account_id: str, region_id: str) -> RegionData:
-        """Return the resources of one account in one region.
+        """Return the resources of one account in one region, or those of its global products at `global`.
 
         They are built when they are asked for, and again if `MOST_PLACES` others were asked for since, unless they are
         edited.
@@ -70,9 +70,9 @@ class Cloud:
     def lists(self, account_id: str, region_id: str, action_key: str) -> dict[Parent, list[Item]]:
         """Return the wire records of an operation, by the path parameters of their list, in the order served.
 
-        `fc.ListFunctions`: functions of 3.0, as with fcVersion=v3. `fc.GetFunction`: the details of each of them, by
-        name. Asynchronous tasks: as with includePayload=true. `opensearch.ListFunctionInstances`: as with source=all
-        and output=detail.
+        `fc.ListFunctions`: functions of 3.0, as with fcVersion=v3. `fc.GetFunction`, `ram.GetRole`, `ram.GetUser`: the
+        details of each record, by name. Asynchronous tasks: as with includePayload=true.
+        `opensearch.ListFunctionInstances`: as with source=all and output=detail.
         """
         lists = self.place(account_id, region_id).lists.get(action_key, {})
         if BY_NAME[action_key].envelope == "function" and self.is_older(account_id):
@@ -88,7 +88,7 @@ class Cloud:
         return {
             (account, region, name): len(self.records(account, region, name))
             for account in self.spec.accounts
-            for region in self.spec.regions
+            for region in self.spec.places
             for name in TABLES
             if self.spec.has_product(BY_NAME[name].product, region)
         }
@@ -105,6 +105,8 @@ class Cloud:
         place.names.update(BY_NAME[action_key].ancestors(parent))
         if action_key == FUNCTIONS:
             put_details(place)
+        if region_id == GLOBAL:
+            ram.put_derived(place)
 
     def source(
         self, operation: EmulatedOperation, account: str, region: str, parent: Parent, query: Mapping[str, str]
@@ -123,7 +125,7 @@ class Cloud:
         places = [
             secret
             for account in self.spec.accounts
-            for region in self.spec.regions
+            for region in self.spec.places
             for secret in self.place(account, region).secrets
         ]
         return (*places, *self.directory.secrets)
@@ -140,7 +142,8 @@ def _function_name(record: Item) -> str:
 def build(spec: CloudSpec, account_id: str, region_id: str) -> RegionData:
     """Return the seeded resources of one account in one region, on the day of the spec."""
     place = RegionData()
-    for product in (fc, fc_open, opensearch, searchengine, fcsandbox):
+    regional = (fc, fc_open, opensearch, searchengine, fcsandbox)
+    for product in (ram,) if region_id == GLOBAL else regional:
         product.fill(place, spec, account_id, region_id)
     for day in range(2, spec.day + 1):
         days.apply_day(place, spec, account_id, region_id, day)

@@ -53,15 +53,15 @@ class ExpectedChange:
 
 
 def difference(old: Cloud, new: Cloud) -> dict[tuple[str, str, str], ExpectedChange]:
-    """Return {(account, region, "fc.ListFunctions"): differences} for accounts and regions of both clouds.
+    """Return {(account, region, "fc.ListFunctions"): differences} for accounts and places of both clouds.
 
     Operations without differences are left out. Denied permissions have no effect here; see `days.denied`.
     """
     places = [
         (account, region)
         for account in old.spec.accounts
-        for region in old.spec.regions
-        if account in new.spec.accounts and region in new.spec.regions
+        for region in old.spec.places
+        if account in new.spec.accounts and region in new.spec.places
     ]
     found = {(*where, name): _compare(old, new, *where, name) for where in places for name in TABLES}
     return {place: differs for place, differs in found.items() if not differs.is_empty}

@@ -32,7 +32,7 @@ class Keyring:
         self._seed = spec.seed
         self._clock = clock
         self._issued = 0
-        self.lasting = {account: _lasting(spec.seed, account) for account in spec.accounts}
+        self.lasting = {account: lasting_key(spec.seed, account) for account in spec.accounts}
         self._keys = {key.key_id: key for key in self.lasting.values()}
 
     def find(self, key_id: str) -> Key | None:
@@ -64,6 +64,7 @@ class Keyring:
         return len(good)
 
 
-def _lasting(seed: int, account_id: str) -> Key:
+def lasting_key(seed: int, account_id: str) -> Key:
+    """Return the permanent key of an account."""
     rng = SeededRandom(seed, account_id, "key")
     return Key(f"LTAI5t{rng.text(18, ALPHABET)}", account_id, rng.text(30, ALPHABET))

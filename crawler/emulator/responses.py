@@ -94,6 +94,8 @@ def error_response(refusal: RefusedError, style: EnvelopeStyle, request_id: str,
         body = {"ErrorCode": code, "ErrorMessage": message}
     else:
         body = {"Code": code, "Message": message, "RequestId": request_id, "HostId": host}
+        if style.product == "ram":
+            body["Recommend"] = f"https://api.aliyun.com/troubleshoot?q={code}&product=Ram"
     return Response(refusal.status, to_json(body), {"Content-Type": JSON, **refusal.headers}, code)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
+from crawler.emulator.apis.operation import GLOBAL, GLOBAL_PRODUCTS
 from crawler.emulator.data.seeded import SeededRandom
 from crawler.errors import ConfigError
 
@@ -163,7 +164,9 @@ class CloudSpec:
         return region_id in self.opensearch_regions
 
     def has_product(self, product: str, region_id: str) -> bool:
-        """Return whether a region has a product."""
+        """Return whether a region has a product; `GLOBAL` has the global ones."""
+        if region_id == GLOBAL or product in GLOBAL_PRODUCTS:
+            return region_id == GLOBAL and product in GLOBAL_PRODUCTS
         regions = {
             "fc-open": self.fc_open_regions,
             "fcsandbox": self.fcsandbox_regions,
@@ -171,6 +174,11 @@ class CloudSpec:
             "searchengine": self.searchengine_regions,
         }.get(product)
         return regions is None or region_id in regions
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The regions, and `GLOBAL`."""
+        return (*self.regions, GLOBAL)
 
     @property
     def open_regions(self) -> tuple[str, ...]:

@@ -196,14 +196,15 @@ class Compiler:
         if column.kind == "json":
             return partial(read_json, misfit, Redaction.hide_tree if self._scan_texts else None)
         if column.kind == "string" and self._scan_texts:
-            return self._scanned_string(misfit)
+            hide = Redaction.hide_all_but_key_id if column.is_key_id else Redaction.hide
+            return self._scanned_string(misfit, hide)
         return reader(column, misfit)
 
     @staticmethod
-    def _scanned_string(misfit: Convert) -> Convert:
+    def _scanned_string(misfit: Convert, hide: Callable[[Redaction, Any], Any]) -> Convert:
         def convert(value: Any, extra: ExtraFields) -> Any:
             if isinstance(value, str) and not is_encodable(value):
                 return misfit(value, extra)
-            return read_string(misfit, extra.redaction.hide(value), extra)
+            return read_string(misfit, hide(extra.redaction, value), extra)
 
         return convert

@@ -193,6 +193,10 @@ class Redaction:
             return value
         return self.fingerprint(value) if is_never_kept(value) else self._literals.hide(value, self.account_id)
 
+    def hide_all_but_key_id(self, value: Any) -> Any:
+        """Apply `hide`, for a column of access key IDs: the ID of a key that the crawl signs with stays."""
+        return value if self._literals.is_key_id(value) else self.hide(value)
+
     def hide_tree(self, value: Any) -> Any:
         """Apply `hide` to all leaves and names of a JSON value."""
         return self._map_leaves(value, self.hide)

@@ -11,6 +11,7 @@ from alibabacloud_fc20230330.client import Client as FcClient
 from alibabacloud_fc_open20210406.client import Client as FcOpenClient
 from alibabacloud_fcsandbox20260509.client import Client as SandboxClient
 from alibabacloud_opensearch20171225.client import Client as OpenSearchClient
+from alibabacloud_ram20150501.client import Client as RamClient
 from alibabacloud_searchengine20211025.client import Client as SearchEngineClient
 
 from crawler.catalog import load_catalog, schemas_folder
@@ -98,6 +99,8 @@ SECRETS = {
     "opensearch_apps": {"dataSources[].parameters.*", "dataSources[].plugins.*"},
     "opensearch_function_instances": {"CreateParameters[].Value", "UsageParameters[].Value"},
     "opensearch_function_resources": {"Data.Content"},
+    "ram_policy_versions": {"PolicyDocument.Statement[].Condition"},
+    "ram_roles": {"AssumeRolePolicyDocument.Statement[].Condition"},
     "searchengine_advance_configs": {"content"},
     "searchengine_cluster_tasks": {"extraAttribute"},
     "searchengine_clusters": {"config.*"},
@@ -122,6 +125,8 @@ SMALLER_PAGES = {
     "fcsandbox_teams": 50,
     **dict.fromkeys(("fcsandbox_api_keys", "fcsandbox_quota", "fcsandbox_templates", "fcsandbox_volumes"), 20),
 }
+# What an account's keys are listed by: no secret, also where the crawl signs with one of them.
+KEY_IDS = {"ram_access_keys": {"AccessKeyId"}}
 
 
 def table_of(name):
@@ -138,6 +143,7 @@ def table_of(name):
         ("fc-open", FcOpenClient),
         ("fcsandbox", SandboxClient),
         ("opensearch", OpenSearchClient),
+        ("ram", RamClient),
         ("searchengine", SearchEngineClient),
     ],
 )
@@ -146,7 +152,7 @@ def test_every_list_operation_of_a_product_has_a_table(product, client):
     ours = [op.action for op in CATALOG.operations.values() if op.product == product and op.action.startswith("List")]
     ours += CATALOG.products[product].uncovered
     assert {re.sub("[^a-z]", "", method) for method in methods} == {action.lower() for action in ours}
-    lists = {"fc": 17, "fc-open": 18, "fcsandbox": 6, "opensearch": 34, "searchengine": 28}
+    lists = {"fc": 17, "fc-open": 18, "fcsandbox": 6, "opensearch": 34, "ram": 14, "searchengine": 28}
     assert len(ours) == len(methods) == lists[product]
 
 
@@ -177,6 +183,7 @@ def test_what_is_not_inventory_is_not_on_by_default():
         "searchengine_tasks": "opt-in",
         "searchengine_query_result": "out",
         "searchengine_schemas": "out",
+        **dict.fromkeys(("ram_entities_for_policy", "ram_tag_resources"), "opt-in"),
     }
 
 
@@ -241,6 +248,8 @@ def test_a_page_is_as_large_as_the_documentation_allows(name):
     allowed = {"token": {100, 0}, "version": {100}, "page-number": {100}, "limit-only": {1000, 100}, "none": {0}}
     if operation.product == "searchengine":  # 50 where the page names a bound, else the default
         allowed["page-number"] = {50 if operation.action == "ListInstances" else 10}
+    if operation.paging.limit_key == "MaxItems":
+        allowed["token"] = {100 if operation.action == "ListGroups" else 1000}
     smaller = SMALLER_PAGES.get(operation.table)
     assert operation.paging.limit in ({smaller} if smaller else allowed[operation.paging.style])
 
@@ -265,7 +274,7 @@ def test_titles_reasons_and_descriptions_are_a_line_without_a_full_stop(name):
 @pytest.mark.parametrize("name", TABLE_FILES)
 def test_a_ram_action_is_of_the_product(name):
     operation = table_of(name)
-    assert re.fullmatch(r"(fc|fcsandbox|opensearch|searchengine):[A-Z][A-Za-z]+", operation.ram)
+    assert re.fullmatch(r"(fc|fcsandbox|opensearch|ram|searchengine):[A-Z][A-Za-z]+", operation.ram)
     assert operation.ram.split(":")[0] == operation.product.removesuffix("-open")
     assert operation.ram not in {"fc:GetFunctionCode", "fc:InvokeFunction"}
 
@@ -341,5 +350,7 @@ def test_what_is_named_like_a_secret_is_one(table):
     harmless = {"tokens[].token", "token", "disableInjectCredentials"}
     named = re.compile(r"password|passwd|secret|credential|privatekey|accesskey|token$", re.IGNORECASE)
     for path, column in leaves_of(CATALOG.operations[table]):
-        if named.search(path.split(".")[-1].removesuffix("[]")) and path not in harmless and column.kind != "boolean":
+        if path in KEY_IDS.get(table, set()):
+            assert column.is_key_id, path
+        elif named.search(path.split(".")[-1].removesuffix("[]")) and path not in harmless and column.kind != "boolean":
             assert column.secret, path

@@ -34,7 +34,7 @@ async def test_a_small_cloud_is_printed_whole(spec, capsys):
     for product in ("fc", "fc-open", "opensearch", "searchengine", "fcsandbox"):
         regions = [region for region in spec.regions if spec.has_product(product, region)]
         expected += [f"{product:<17} {region:<15} {emulator.url(product, region)}" for region in regions]
-    expected += [f"{product:<17} {'':<15} {emulator.url(product)}" for product in ("sts", "resourcedirectory")]
+    expected += [f"{product:<17} {'':<15} {emulator.url(product)}" for product in ("sts", "resourcedirectory", "ram")]
     expected += [f"account           {one} {' '.join(emulator.cloud.credentials(one))}" for one in spec.accounts]
     assert lines == expected
 

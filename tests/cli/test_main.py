@@ -18,6 +18,7 @@ import pytest
 from crawler.catalog import load_catalog
 from crawler.cli.crawl import heartbeat
 from crawler.emulator import Cloud, CloudSpec, spec
+from crawler.emulator.apis.operation import GLOBAL
 from crawler.emulator.apis.operations import BY_NAME
 from crawler.run.progress import CrawlMonitor
 from crawler.telemetry import logs as log
@@ -56,14 +57,15 @@ def counted(table, regions=SPEC.regions, cloud=CLOUD):
     """How many records the cloud has of a table in these regions, in all accounts."""
     operation = CATALOG.operations[table]
     name = f"{operation.product}.{operation.action}"
-    return sum(len(cloud.records(account, region, name)) for account in cloud.spec.accounts for region in regions)
+    places = (GLOBAL,) if CATALOG.products[operation.product].is_global else regions
+    return sum(len(cloud.records(account, region, name)) for account in cloud.spec.accounts for region in places)
 
 
 def scopes_of(tables, within=SPEC):
-    """How many scopes a crawl of these tables and their parents has: some products aren't in all regions."""
+    """How many scopes a crawl of these tables and their parents has, in the regions that have their products."""
     products = [CATALOG.operations[table].product for table in CATALOG.with_parents(tables)]
-    regions = [region for product in products for region in within.regions if within.has_product(product, region)]
-    return len(within.accounts) * len(regions)
+    places = [region for product in products for region in within.places if within.has_product(product, region)]
+    return len(within.accounts) * len(places)
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +241,7 @@ def test_plan_asks_only_who_and_where(cloud, tmp_path):
     assert code == 0, err
     plan = json.loads(out)
     roots = [table for table in ASKED if not CATALOG.operations[table].parents]
-    assert plan["targets"] == len(SPEC.accounts) * len(SPEC.regions)
+    assert plan["targets"] == len(SPEC.accounts) * len(SPEC.places)
     assert plan["scopes"] == scopes_of(ASKED)
     # One identity request per account, and the regions of the products that list them.
     listing = [product for product in CATALOG.products.values() if product.regions is not None]

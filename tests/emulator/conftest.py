@@ -30,6 +30,7 @@ VERSIONS = {
     "sts": "2015-04-01",
     "resourcedirectory": "2022-04-19",
     "fcsandbox": "2026-05-09",
+    "ram": "2015-05-01",
 }
 
 

@@ -21,12 +21,14 @@ import hashlib, orjson
 from crawler.emulator import Cloud, CloudSpec
 cloud = Cloud(CloudSpec(seed=5))
 everything = [[account, region, name, cloud.records(account, region, name)] for account, region, name in cloud.counts()]
+everything += [[account, cloud.records(account, "global", "ram.GetRole")] for account in cloud.spec.accounts]
 print(hashlib.sha256(orjson.dumps([everything, cloud.canaries, cloud.credentials("1000000000000001")])).hexdigest())
 """
 
 
 def everything(cloud: Cloud) -> list:
-    return [[account, region, name, cloud.records(account, region, name)] for account, region, name in cloud.counts()]
+    found = [[account, region, name, cloud.records(account, region, name)] for account, region, name in cloud.counts()]
+    return found + [[account, cloud.records(account, "global", "ram.GetRole")] for account in cloud.spec.accounts]
 
 
 def test_the_same_seed_gives_the_same_cloud_in_any_process():

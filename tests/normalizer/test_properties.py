@@ -17,7 +17,7 @@ from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.exact_json import toggle_initial_case
 from crawler.normalizer.extra import path_name
 from tests.support.examples import examples
-from tests.support.record_strategies import CATALOG, HIDES, KEEPS, junk, mutated, names, records, texts
+from tests.support.record_strategies import CATALOG, HIDES, KEEPS, LISTS, junk, mutated, names, nested, records, texts
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,7 +27,7 @@ CANARY = "canary-7f3a"
 secret_junk = st.recursive(
     st.just(CANARY), lambda inner: st.lists(inner, min_size=1, max_size=2) | st.dictionaries(names, inner, min_size=1)
 )
-tables = st.sampled_from(sorted(table for table, operation in CATALOG.operations.items() if not operation.item))
+tables = st.sampled_from([table for table in LISTS if not CATALOG.operations[table].item])
 
 
 def given_values(operation):
@@ -41,7 +41,7 @@ def read(operation, body, redaction=KEEPS):
 
 
 def page_of(operation, record):
-    return json.dumps({operation.records[0]: [record]}).encode()
+    return json.dumps(nested(operation, [record])).encode()
 
 
 def instant(text):
@@ -233,7 +233,10 @@ def test_any_page_is_read_or_refused_with_one_of_three_errors(data):
     """F43, T21."""
     operation = CATALOG.operations[data.draw(tables)]
     many = st.lists(st.one_of(junk, records(operation).flatmap(lambda record: mutated(record, junk))), max_size=3)
-    pages = st.fixed_dictionaries({}, optional={operation.records[0]: many, "nextToken": junk, "totalCount": junk})
+    held = many
+    for step in reversed(operation.records[1:]):
+        held = st.fixed_dictionaries({}, optional={step: held})
+    pages = st.fixed_dictionaries({}, optional={operation.records[0]: held, "nextToken": junk, "totalCount": junk})
     body = json.dumps(data.draw(st.one_of(pages, junk))).encode()
     if data.draw(st.booleans()):
         at = data.draw(st.integers(0, len(body)))

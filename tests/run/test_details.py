@@ -157,7 +157,13 @@ def test_policy_asks_for_get_function_only_where_details_do(tmp_path):
 @pytest.mark.parametrize(
     ("pattern", "sentence"),
     [
-        ("fc_layers", "'fc_layers' matches no table whose records have details to fetch; fc_functions has."),
+        (
+            "fc_layers",
+            (
+                "'fc_layers' matches no table with details to fetch; tables with details: "
+                "fc_functions, ram_access_keys, ram_roles, ram_users."
+            ),
+        ),
         ("fc_function", "No table is called or matches 'fc_function'; did you mean 'fc_functions'?"),
     ],
 )

@@ -89,14 +89,23 @@ def whole(tmp_path_factory):
 
 
 def lists_of(cloud, operation):
-    """(account, region, parent) → records, of every list that a cloud has."""
+    """(account, region, parent) → records, of every list that a cloud has; with their details, if they always come."""
     action = f"{operation.product}.{operation.action}"
     return {
-        (account, region, parent): records
+        (account, region, parent): [_with_details(cloud, operation, (account, region), record) for record in records]
         for account in cloud.spec.accounts
-        for region in cloud.spec.regions
+        for region in cloud.spec.places
         for parent, records in cloud.lists(account, region, action).items()
     }
+
+
+def _with_details(cloud, operation, place, record):
+    details = operation.details
+    if details is None or not details.is_always:
+        return record
+    names = tuple(record[wire] for wire in details.bind)
+    [more] = cloud.lists(*place, f"{operation.product}.{details.action}")[names]
+    return {**record, **more}
 
 
 def test_every_scope_is_complete(whole):

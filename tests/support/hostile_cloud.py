@@ -31,6 +31,7 @@ from crawler.emulator import (
     Truncate,
     serve,
 )
+from crawler.emulator.apis.operation import GLOBAL
 from tests.support import command_server
 from tests.support.crawl_runner import FAST
 from tests.support.planted_secrets import Planter, plant
@@ -71,8 +72,9 @@ def hostile(*, faulty: bool) -> tuple[Cloud, Planter]:
     """Return the cloud. Secrets, unknown fields and keys are markers; `faulty`: with faults of all kinds."""
     cloud = Cloud(CloudSpec(accounts=ACCOUNTS, regions=("cn-hangzhou", "cn-shanghai"), rate=FAST, rates={"sts": FAST}))
     planter = Planter()
-    for where in REGIONS.items():
-        plant(cloud, where, CRAWLED, planter)
+    for account, region in REGIONS.items():
+        for place in (region, GLOBAL):
+            plant(cloud, (account, place), CRAWLED, planter)
     for account, key in cloud.keys.lasting.items():
         planted = replace(key, secret=planter.marker())
         cloud.keys.lasting[account] = cloud.keys._keys[key.key_id] = planted

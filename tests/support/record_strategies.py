@@ -9,9 +9,12 @@ from datetime import datetime
 from hypothesis import strategies as st
 
 from crawler.catalog import load_catalog
+from crawler.catalog.model import WHOLE_ANSWER
 from crawler.normalizer.redaction import Redaction
 
 CATALOG = load_catalog()
+# The tables of lists: an answer that is the one record itself has no list.
+LISTS = sorted(table for table, operation in CATALOG.operations.items() if operation.records != WHOLE_ANSWER)
 KEEPS = Redaction("keep", "keep", b"k" * 32)
 HIDES = [Redaction("fingerprint", "fingerprint", b"k" * 32), Redaction("mask", "fingerprint", None)]
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -173,5 +176,23 @@ def plain_records(draw, operation):
     }
 
 
+def is_flat(operation):
+    """Whether the list and all that paging reads lie at the top of an answer, so that the fast path may read it."""
+    keys = (*operation.records, *operation.paging.answer_keys, *operation.envelope)
+    is_at_top = len(operation.records) == 1 and not any("." in key for key in keys)
+    return is_at_top and operation.records != WHOLE_ANSWER and not operation.paging.more_key
+
+
+def nested(operation, found):
+    """The records of an operation where its answer has them."""
+    if operation.records == WHOLE_ANSWER:
+        return dict(found[0])
+    *outer, last = operation.records
+    node = {last: found}
+    for step in reversed(outer):
+        node = {step: node}
+    return node
+
+
 def answer(operation, found, **beside):
-    return {operation.records[0]: found, "requestId": "1", **beside}
+    return {**nested(operation, found), "requestId": "1", **beside}

@@ -15,12 +15,17 @@ VERSIONS = {
     "searchengine": "2021-10-25",
     "sts": "2015-04-01",
     "fcsandbox": "2026-05-09",
+    "ram": "2015-05-01",
 }
+# The region of products that an account has once, whatever its regions are.
+GLOBAL = "global"
+GLOBAL_PRODUCTS = ("ram",)
 
-Filter = Literal["prefix", "from", "equal", "contains", "part", "flag", "same", "since", "until"]
+Filter = Literal["prefix", "from", "equal", "contains", "part", "flag", "same", "since", "until", "among"]
 Envelope = Literal[
     "plain",
     "object",
+    "detail",
     "result",
     "counted",
     "single",
@@ -90,8 +95,9 @@ class EmulatedOperation:
 
     The response:
     - `records`: the list's key, with dots if it is nested
-    - `envelope`: `object` (the response is the only record), `plain` (only the list's key), `sandbox` (with a code of
-      success), or one of `opensearch_envelopes`
+    - `envelope`: `object` (the response is the only record), `detail` (the only record is in the list's key), `whole`
+      (the fields of the only record are next to the request ID), `plain` (only the list's key), `sandbox` (with a code
+      of success), or one of `opensearch_envelopes`
     - `total`: the key of the number of records in a list by page numbers, with dots if it is nested; empty if the
       response has none
     - `request_id`: the key of the request ID next to the list
@@ -102,6 +108,7 @@ class EmulatedOperation:
     - `order_parameter`: reverses the order
     - `token`, `next_key`: the parameter of the next page, and its key in the response if that is another
     - `page_parameter`: the parameter of the page number
+    - `more`: the key of the flag that says whether another page follows; empty if the response has none
     - `bounds`: the page size
 
     The request:
@@ -142,6 +149,7 @@ class EmulatedOperation:
     token: str = "nextToken"  # noqa: S105 - the name of a parameter
     next_key: str = ""
     page_parameter: str = "pageNumber"
+    more: str = ""
     last_token: LastToken = LastToken.ABSENT
     total: str = "totalCount"
     request_id: str = ""
@@ -189,7 +197,12 @@ class EmulatedOperation:
     @property
     def is_inventory(self) -> bool:
         """Whether it lists resources of an account: not regions, and not the details of one resource."""
-        return self.envelope != "object" and self.action != "DescribeRegions"
+        return self.envelope not in {"object", "detail"} and self.action != "DescribeRegions"
+
+    @property
+    def is_global(self) -> bool:
+        """Whether an account has its lists once, at the region `GLOBAL`."""
+        return self.product in GLOBAL_PRODUCTS
 
     @property
     def next_name(self) -> str:

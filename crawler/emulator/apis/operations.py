@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from crawler.emulator.apis import fc, fc_open, fcsandbox, opensearch, searchengine
+from crawler.emulator.apis import fc, fc_open, fcsandbox, opensearch, ram, searchengine
 from crawler.emulator.apis.operation import EmulatedOperation
 
 OPERATIONS: tuple[EmulatedOperation, ...] = (
@@ -18,6 +18,7 @@ OPERATIONS: tuple[EmulatedOperation, ...] = (
     *fcsandbox.OPERATIONS,
     *opensearch.OPERATIONS,
     *searchengine.OPERATIONS,
+    *ram.OPERATIONS,
 )
 BY_NAME: Mapping[str, EmulatedOperation] = {operation.name: operation for operation in OPERATIONS}
 TABLES = tuple(operation.name for operation in OPERATIONS if operation.is_inventory)
@@ -29,16 +30,17 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 PATTERNS = tuple((_pattern(operation.path), operation) for operation in OPERATIONS if operation.path != "/")
-BY_ACTION = {operation.action: operation for operation in OPERATIONS if operation.path == "/"}
+BY_ACTION = {(operation.action, operation.is_global): operation for operation in OPERATIONS if operation.path == "/"}
 
 
-def find(path: str, action: str) -> tuple[EmulatedOperation, tuple[str, ...]] | None:
+def find(path: str, action: str, *, is_global: bool = False) -> tuple[EmulatedOperation, tuple[str, ...]] | None:
     """Return the operation of a raw path with its path parameters, still encoded; None if no operation has the path.
 
-    An RPC operation has the path `/` and is found by its action.
+    An RPC operation has the path `/` and is found by its action. `is_global`: only operations of global products are
+    found, and otherwise only those of regions.
     """
-    if path == "/":
-        found = BY_ACTION.get(action)
+    if path == "/" or is_global:
+        found = BY_ACTION.get((action, is_global)) if path == "/" else None
         return None if found is None else (found, ())
     for pattern, operation in PATTERNS:
         match = pattern.fullmatch(path)

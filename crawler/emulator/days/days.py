@@ -13,10 +13,11 @@ from typing import Any
 
 import orjson
 
-from crawler.emulator.apis.operation import EmulatedOperation
+from crawler.emulator.apis.operation import GLOBAL, EmulatedOperation
 from crawler.emulator.apis.operations import BY_NAME, OPERATIONS
 from crawler.emulator.data.fc import put_details
 from crawler.emulator.data.fc_open import put_second_generation
+from crawler.emulator.data.ram import put_derived
 from crawler.emulator.data.region import RegionData
 from crawler.emulator.data.seeded import LocalSeededRandom, SeededRandom
 from crawler.emulator.days import rules, values
@@ -60,7 +61,7 @@ def faults(spec: CloudSpec) -> list[Rule]:
 
 def apply_day(data: RegionData, spec: CloudSpec, account_id: str, region_id: str, day: int) -> None:
     """Advance the data of an account in a region from the previous day to this one."""
-    is_first = (account_id, region_id) == (spec.accounts[0], spec.regions[0])
+    is_first = account_id == spec.accounts[0] and region_id in (spec.regions[0], GLOBAL)
     new_parents: set[str] = set()
     for operation in _LISTS:
         rng = LocalSeededRandom(spec.seed, account_id, region_id, "day", day, operation.name)
@@ -69,8 +70,11 @@ def apply_day(data: RegionData, spec: CloudSpec, account_id: str, region_id: str
         rng = LocalSeededRandom(spec.seed, account_id, region_id, "signature", day, name)
         for parent, records in data.lists.get(name, {}).items():
             data.lists[name][parent] = [values.renew_signature(record, rng) for record in records]
-    put_details(data)
-    put_second_generation(data)
+    if region_id == GLOBAL:
+        put_derived(data)
+    else:
+        put_details(data)
+        put_second_generation(data)
     data.secrets[:] = _markers(data)
 
 
@@ -211,6 +215,8 @@ def _is_plain(record: Item) -> bool:
 
 def _markers(data: RegionData) -> Sequence[str]:
     """Return the markers of the secrets in the data, each once, in the order of the lists."""
-    tables = [name for name in data.lists if name in BY_NAME and BY_NAME[name].is_inventory]
+    tables = [
+        name for name in data.lists if name in BY_NAME and (BY_NAME[name].is_inventory or name in rules.SECRET_DETAILS)
+    ]
     lists = [list(data.lists[name].values()) for name in tables]
     return list(dict.fromkeys(values.MARKER.findall(orjson.dumps(lists).decode())))

@@ -47,6 +47,11 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "fcsandbox.ListTemplates": ("runtimeConfig.memorySize", "runtimeConfig.sandboxConfig.startCommand"),
     "fcsandbox.ListTemplateCache": ("progress", "status"),
     "fcsandbox.ListVolumes": ("status", "mountConfig.role"),
+    "ram.ListRoles": ("MaxSessionDuration", "Description"),
+    "ram.ListUsers": ("Comments", "DisplayName"),
+    "ram.ListGroups": ("Comments",),
+    "ram.ListPolicies": ("Description",),
+    "ram.ListAccessKeys": ("Status",),
     "opensearch.ListAppGroups": ("quota.docSize", "description", "produced"),
     "opensearch.DescribeApps": ("quota.qps", "autoSwitch"),
     "opensearch.ListDataCollections": ("status",),
@@ -99,6 +104,9 @@ UNCHANGED = frozenset(
         "opensearch.ListQueryProcessorAnalyzerResults",
         "opensearch.ListSlowQueryQueries",
         "opensearch.ListSortExpressions",
+        "ram.ListEntitiesForPolicy",
+        "ram.ListTagResources",
+        "ram.ListUsersForGroup",
         "searchengine.ListClusterNames",
         "searchengine.ListInstanceSpecs",
         "searchengine.ListLogs",
@@ -106,11 +114,15 @@ UNCHANGED = frozenset(
         "searchengine.ListTasks",
     }
 )
-# Records are only added with their function, service, team or template.
+# Details that have secrets which their list lacks.
+SECRET_DETAILS = frozenset({"ram.GetRole"})
+# Records are only added with their function, service, team or template, or with the role, user or group that has the
+# policy.
 _CONFIGS = tuple(f"fc.List{kind}Configs" for kind in ("AsyncInvoke", "Concurrency", "Provision", "Scaling"))
-_OPEN_CONFIGS = ("fc-open.ListOnDemandConfigs", "fc-open.ListProvisionConfigs")
+_OPEN_CONFIGS = ("fc-open.ListOnDemandConfigs", "fc-open.ListProvisionConfigs", "fc-open.ListTaggedResources")
+_ATTACHED = tuple(f"ram.ListPoliciesFor{kind}" for kind in ("Role", "User", "Group"))
 _OF_SANDBOXES = ("fcsandbox.ListQuota", "fcsandbox.ListTemplateCache")
-NEVER_ADDED = frozenset({*_CONFIGS, *_OPEN_CONFIGS, "fc-open.ListTaggedResources", *_OF_SANDBOXES})
+NEVER_ADDED = frozenset({*_CONFIGS, *_OPEN_CONFIGS, *_ATTACHED, *_OF_SANDBOXES, "ram.ListGroupsForUser"})
 # No record is added or removed, except with its parent.
 ONLY_CHANGED = frozenset(
     {"opensearch.ListQueryProcessorNers", "searchengine.ListAdvanceConfigs", "searchengine.ListClusters"}
@@ -140,10 +152,17 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
     "fc-open.ListStatefulAsyncInvocations": ("invocationId",),
     "opensearch.ListFunctionTasks": ("RunId",),
     "opensearch.ListScheduledTasks": ("id",),
+    "ram.ListPolicies": ("PolicyType", "PolicyName"),
 }
 
 # Fields that get a new value in a copy, in addition to its name.
-ALSO_NEW: Mapping[str, tuple[str, ...]] = {"opensearch.ListAppGroups": ("id",)}
+ALSO_NEW: Mapping[str, tuple[str, ...]] = {
+    "opensearch.ListAppGroups": ("id",),
+    "ram.ListGroups": ("GroupId",),
+    "ram.ListPolicyVersions": ("PolicyDocument",),
+    "ram.ListRoles": ("RoleId",),
+    "ram.ListUsers": ("UserId",),
+}
 
 # Parent → the region's lists that name it: (operation, field with the name, the parent's field).
 REFERENCES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
@@ -170,6 +189,9 @@ REFERENCES: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("opensearch.ListTagResources", "resourceId", "id"),
         ("opensearch.ListInterventionDictionaryRelatedEntities", "appGroup", "name"),
     ),
+    "ram.ListPolicies": tuple((name, "PolicyName", "PolicyName") for name in _ATTACHED),
+    "ram.ListGroups": (("ram.ListGroupsForUser", "GroupName", "GroupName"),),
+    "ram.ListUsers": (("ram.ListVirtualMFADevices", "SerialNumber", "UserName"),),
     "opensearch.ListFirstRanks": (("opensearch.ListSortExpressions", "name", "name"),),
     "opensearch.ListSecondRanks": (("opensearch.ListSortExpressions", "name", "name"),),
     "searchengine.ListInstances": (("searchengine.ListTagResources", "resourceId", "instanceId"),),

@@ -12,8 +12,10 @@ import orjson
 
 from crawler.emulator.apis.operation import EmulatedOperation
 from crawler.emulator.data import seeded
+from crawler.emulator.data.ram_policies import widened
 from crawler.emulator.data.seeded import SeededRandom, epoch_s, iso_offset, iso_z
 from crawler.emulator.days.rules import DESCRIPTIONS, FIELDS, NAMED
+from crawler.emulator.keyring import ALPHABET
 from crawler.emulator.records import Record
 
 Copy = Callable[[Any], Any]
@@ -40,6 +42,7 @@ _CHAINS = (
     ("running", "success", "failed"),
     ("PENDING_ACTIVE", "ACTIVE", "ACTIVE_PENDING", "ACTIVE"),
     ("add", "delete", "add"),
+    ("Active", "Inactive", "Active"),
     ("chn_ecommerce", "chn_standard"),
     ("configurable", "compile successful", "released"),
     ("active", "inactive", "active"),
@@ -53,7 +56,9 @@ _CHAINS = (
 _NEXT: Mapping[str, str] = dict(pair for chain in _CHAINS for pair in pairwise(chain))
 _SIZES = frozenset({"memorySize", "diskSizeMB"})
 _ONE_OR_NONE = frozenset({"acl", "status", "produced"})
-_MODIFIED = ("lastModifiedTime", "LastModifiedTime", "ModifyTime", "updated", "updatedAt")
+_KEY_ID = re.compile("LTAI5t[0-9A-Za-z]{18}")
+_VERSION_ID = re.compile("v[0-9]+")
+_MODIFIED = ("UpdateDate", "lastModifiedTime", "LastModifiedTime", "ModifyTime", "updated", "updatedAt")
 
 
 def with_changed_field(operation: EmulatedOperation, record: Record, rng: SeededRandom, day: int, turn: int) -> Record:
@@ -160,6 +165,7 @@ def make_copier(rng: SeededRandom, renamed: Collection[tuple[Any, Any]], parents
         text = orjson.dumps(record).decode()
         text = MARKER.sub(lambda _: f"canary{rng.hex(24)}", text)
         text = _UUID.sub(lambda match: ids.setdefault(match[0], rng.uuid()), text)
+        text = _KEY_ID.sub(lambda _: _fresh_key_id(rng), text)
         for old, new in renamed:
             if isinstance(old, str) and len(old) >= _MIN_REPLACED_LENGTH:
                 text = text.replace(orjson.dumps(old).decode()[1:-1], orjson.dumps(new).decode()[1:-1])
@@ -172,6 +178,10 @@ def fresh_key(operation: EmulatedOperation, rng: SeededRandom, day: int, value: 
     """Return a value that no other record of the list has: a number, a name, or a variant of the given value."""
     if isinstance(value, int):
         return max(map(int, taken)) + 1
+    if operation.name == "ram.ListPolicyVersions":
+        return _next_version(value, day, taken)
+    if _KEY_ID.fullmatch(value):
+        return _fresh_key_id(rng)
     if value.isdecimal():
         return str(max(int(other) for other in taken if other.isdecimal()) + 1)
     for attempt in range(1000 * day, 1000 * day + 1000):
@@ -179,6 +189,17 @@ def fresh_key(operation: EmulatedOperation, rng: SeededRandom, day: int, value: 
         if fresh not in taken:
             return fresh
     raise RuntimeError(f"{operation.name} has no name left for day {day}")
+
+
+def _fresh_key_id(rng: SeededRandom) -> str:
+    return f"LTAI5t{rng.text(18, ALPHABET)}"
+
+
+def _next_version(value: str, day: int, taken: Collection[str]) -> str:
+    """Return the ID of a policy's next version, or its document."""
+    if not _VERSION_ID.fullmatch(value):
+        return widened(value, day)
+    return f"v{1 + max(int(other[1:]) for other in taken)}"
 
 
 def _fresh_name(operation: EmulatedOperation, rng: SeededRandom, value: str, attempt: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from email.utils import format_datetime
 
 from crawler.emulator import directory
-from crawler.emulator.apis.operation import VERSIONS, EmulatedOperation
+from crawler.emulator.apis.operation import GLOBAL, VERSIONS, EmulatedOperation
 from crawler.emulator.apis.operations import find
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.faults import effects as faults
@@ -106,14 +106,15 @@ class Gateway:
         account = key.account_id if key else ""
         request_id = self._cloud.request_id(next(self._numbers))
         action = _rpc_parameter(received, "x-acs-action", "Action")
-        found = find(received.path, action) if listener.region and received.method == "GET" else None
+        methods = {"GET"} if listener.region else {"GET", "POST"}
+        found = find(received.path, action, is_global=not listener.region) if received.method in methods else None
         if found is None:
             identity = RequestIdentity(account, listener.region, "", "")
             if not listener.region:
                 identity = _central_request(received, account)
             return _Request(received, listener, identity, None, (), request_id)
         operation, segments = found
-        identity = RequestIdentity(account, listener.region, operation.product, operation.action)
+        identity = RequestIdentity(account, listener.region or GLOBAL, operation.product, operation.action)
         request = _Request(received, listener, identity, operation, segments, request_id)
         try:
             call = self._call(request, operation)
@@ -135,9 +136,10 @@ class Gateway:
             raise gateway_refusal(400, "InvalidHost", "The Host header names another endpoint than this one.")
         if not received.target.isascii():
             raise gateway_refusal(400, "InvalidParameter", "The request target isn't percent-encoded.")
-        if not request.listener.region:
+        if operation is None and not request.listener.region:
             return self._respond_centrally(request, effects)
-        if operation is None or not self._cloud.spec.has_product(operation.product, request.listener.region):
+        region = request.identity.region
+        if operation is None or not self._cloud.spec.has_product(operation.product, region):
             raise gateway_refusal(404, "InvalidAction.NotFound", "Specified api is not found.")
         _check_api(received, operation.action, operation.version)
         key = self._verifier.verify(received)
@@ -145,11 +147,14 @@ class Gateway:
         fault_response = _fault_response(effects, request, operation.ram)
         if fault_response is not None:
             return fault_response
-        self._throttler.take(key.account_id, request.listener.region, operation.product, operation.action)
+        self._throttler.take(key.account_id, region, operation.product, operation.action)
         call = self._call(request, operation)
-        return self._service.respond(
-            call, faults.page_fault(effects), lambda token: self._repeat(token, call.list_id, effects)
-        )
+        try:
+            return self._service.respond(
+                call, faults.page_fault(effects), lambda token: self._repeat(token, call.list_id, effects)
+            )
+        except RefusedError as refusal:
+            raise _named_parameter(refusal) if operation.is_global else refusal from None
 
     def _respond_centrally(self, request: _Request, effects: tuple[faults.Effect, ...]) -> Response:
         """Respond as STS or the resource directory."""
@@ -255,6 +260,14 @@ def _fault_response(effects: tuple[faults.Effect, ...], request: _Request, ram: 
     return None
 
 
+def _named_parameter(refusal: RefusedError) -> RefusedError:
+    """Return the refusal of a parameter as RAM names it: its code ends with the parameter."""
+    if refusal.code != "InvalidArgument":
+        return refusal
+    name = refusal.message.partition(" ")[0]
+    return RefusedError(400, f"InvalidParameter.{name}", f'The parameter - "{name}" is incorrect: {refusal.message}.')
+
+
 def _refusal_of(
     effect: faults.Throttle | faults.Error | faults.Deny, identity: RequestIdentity, ram: str
 ) -> RefusedError:
@@ -271,4 +284,6 @@ def access_refusal(identity: RequestIdentity, ram: str) -> RefusedError:
         resource = f"acs:fc:{identity.region}:{identity.account}:*"
         message = f"the caller is not authorized to perform '{ram}' on resource '{resource}'"
         return RefusedError(403, "AccessDenied", message)
+    if identity.product == "ram":
+        return RefusedError(403, "NoPermission", f"You are not authorized to do this action. Action: {ram}.")
     return gateway_refusal(403, "Forbidden.RAM", f"User is not authorized to perform {ram} on the resource.")

@@ -135,10 +135,15 @@ def _after_token(request: PageQuery, records: list[Item], most: int, tokens: Tok
         return ServedPage(rows, _last(request.operation))
     after = order(request.operation, rows[-1]) if rows else position.after
     next_token = tokens.seal(request.list_id, Position(after, position.page + 1))
-    return ServedPage(rows, {request.operation.next_name: next_token})
+    return ServedPage(rows, {**_flag(request.operation, is_last=False), request.operation.next_name: next_token})
 
 
 def _last(operation: EmulatedOperation) -> dict[str, object]:
+    flag = _flag(operation, is_last=True)
     if operation.last_token is LastToken.ABSENT:
-        return {}
-    return {operation.next_name: LAST_TOKENS[operation.last_token]}
+        return flag
+    return {**flag, operation.next_name: LAST_TOKENS[operation.last_token]}
+
+
+def _flag(operation: EmulatedOperation, *, is_last: bool) -> dict[str, object]:
+    return {operation.more: not is_last} if operation.more else {}

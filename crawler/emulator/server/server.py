@@ -1,4 +1,4 @@
-"""Serves the cloud on loopback ports: one for STS and the resource directory, one per region."""
+"""Serves the cloud on loopback ports: one for STS, the resource directory and global products, one per region."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from crawler.emulator.apis.operation import GLOBAL_PRODUCTS
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.server.delivery import deliver
 from crawler.emulator.server.gateway import Gateway, Listener
@@ -24,13 +25,16 @@ SHUTDOWN_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """A served cloud. `endpoints`: product → region → URL with port; `sts` and `resourcedirectory` share one."""
+    """A served cloud. `endpoints`: product → region → URL with port.
+
+    `sts`, `resourcedirectory` and the global products share one URL.
+    """
 
     cloud: Cloud
     endpoints: Mapping[str, Mapping[str, str] | str]
 
     def url(self, product: str, region_id: str = "") -> str:
-        """Return the URL of a product in a region, or of STS."""
+        """Return the URL of a product in a region, or of a product without regions."""
         found = self.endpoints[product]
         return found if isinstance(found, str) else found[region_id]
 
@@ -86,6 +90,7 @@ def _endpoints(cloud: Cloud, scheme: str, host: str, ports: Mapping[str, int]) -
         **{key: {r: url for r, url in everywhere.items() if cloud.spec.has_product(key, r)} for key in products},
         "sts": urls[""],
         "resourcedirectory": urls[""],
+        **dict.fromkeys(GLOBAL_PRODUCTS, urls[""]),
     }
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
+
 from crawler.emulator.apis.operation import Bounds, EmulatedOperation, EmulatedPaging
 from crawler.emulator.cloud import Cloud
 from crawler.emulator.faults.effects import PageFault
@@ -28,6 +30,7 @@ COMPARE: Mapping[str, Callable[[str, str], bool]] = {
     "same": lambda value, wanted: value.lower() == wanted.lower(),
     "since": lambda value, wanted: int(value or 0) >= int(wanted),
     "until": lambda value, wanted: 0 < int(value or 0) <= int(wanted),  # 0: not yet
+    "among": lambda value, wanted: value in orjson.loads(wanted),  # a list as JSON text
 }
 
 
@@ -109,6 +112,10 @@ class Service:
         operation = call.operation
         if operation.envelope == "object":
             return page.records[0]
+        if operation.envelope == "detail":
+            return {operation.records: page.records[0], **page.extra}
+        if operation.envelope == "whole":
+            return {**page.records[0], **page.extra}
         if operation.envelope in ENVELOPES:
             style = EnvelopeStyle(operation.product, self._cloud.is_older(call.account))
             names = (operation.request_id or "requestId", call.request_id)

@@ -125,7 +125,10 @@ class ArrowColumns:
         if column.kind == "timestamp":
             return _timestamps(array, column.unit)
         if column.kind == "string" and scan.finds(_values_of(array)):
-            runs = [_changed(array[run].to_pylist(), own.hide, {}) for own, run in accounts.runs()]
+            runs = [
+                _changed(array[run].to_pylist(), own.hide_all_but_key_id if column.is_key_id else own.hide, {})
+                for own, run in accounts.runs()
+            ]
             return pa.array(list(chain.from_iterable(runs)), pa.string())
         return array
 

@@ -16,6 +16,7 @@ from crawler.audit.diff.json_output import write_json
 from crawler.catalog import load_catalog
 from crawler.catalog.columns import snake_case
 from crawler.emulator import difference
+from crawler.emulator.apis.operation import GLOBAL
 from crawler.emulator.apis.operations import BY_NAME
 from crawler.emulator.days.days import denied
 from tests.support.crawl_runner import SMALL, fast_cloud, scope_statuses, site
@@ -69,7 +70,7 @@ def expected(table, truth):
     operation = CRAWLED[table]
     found = Expected({}, {}, {})
     for (account, region, action), differs in truth.items():
-        if action != f"{operation.product}.{operation.action}" or region not in REGIONS:
+        if action != f"{operation.product}.{operation.action}" or region not in (*REGIONS, GLOBAL):
             continue
         if operation.product == "opensearch" and account == SMALL:  # denied
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ from crawler.normalizer.redaction import Redaction
 from crawler.secret_text import LiteralSecrets
 from tests.support.both_paths import check, context
 from tests.support.examples import examples
-from tests.support.record_strategies import CATALOG, changed, node_at, places, records
+from tests.support.record_strategies import CATALOG, LISTS, changed, nested, node_at, places, records
 from tests.support.secret_sweep import Sweep, texts
 
 FUNCTIONS = CATALOG.operations["fc_functions"]
@@ -63,7 +64,7 @@ def quick_from_the_first_byte():
 
 
 def page(operation, *found):
-    return json.dumps({operation.records[0]: list(found)}, ensure_ascii=False).encode()
+    return json.dumps(nested(operation, list(found)), ensure_ascii=False).encode()
 
 
 def function(**fields):
@@ -185,7 +186,7 @@ def marked_records(draw, operation):
     return record
 
 
-tables = st.sampled_from(sorted(table for table, operation in CATALOG.operations.items() if not operation.item))
+tables = st.sampled_from([table for table in LISTS if not CATALOG.operations[table].item])
 
 
 @settings(deadline=None, max_examples=examples(90))
@@ -203,6 +204,39 @@ def test_records_with_marks_anywhere_say_the_same_both_ways_and_hide_them(data):
         except NormalizeError:
             continue
         assert NEEDLES.found(said(read)) == set()
+
+
+def with_key_ids(operation, wire):
+    """The operation with a column that lists access keys."""
+    columns = [replace(column, is_key_id=True) if column.wire == wire else column for column in operation.columns]
+    return replace(operation, columns=tuple(columns))
+
+
+@pytest.mark.parametrize("wire", ["description", "functionName"])
+def test_f159_a_key_id_stays_in_a_column_of_key_ids_only(wire):
+    """F159: the key that the crawl signs with is a row like the others, and its ID is hidden everywhere else."""
+    secrets = LiteralSecrets()
+    secrets.add_key_id(KEY_ID, owner="1")
+    secrets.add(TOKEN, owner="1")
+    redaction = Redaction("fingerprint", "fingerprint", b"k" * 32, scope="account", literals=secrets)
+    operation = with_key_ids(FUNCTIONS, wire)
+    texts_of_column = [KEY_ID, f"by {KEY_ID}", TOKEN, quote(TOKEN, safe=""), "other"]
+    found = [function(**{wire: text, "handler": KEY_ID}) for text in texts_of_column]
+    check(operation, [page(operation, *found)], redaction)
+    batch = Normalizer(operation, redaction, "s").read(page(operation, *found), context(operation)).batch
+    column = batch.column(operation.column_names[wire]).to_pylist()
+    assert column == [KEY_ID, "by ***", "***", "***", "other"]
+    assert set(batch.column("handler").to_pylist()) == {"***"}
+
+
+def test_a_key_id_is_forgotten_as_a_secret_and_stays_one_of_a_key():
+    """The newest secrets of an account count; a key that signed earlier is still no secret in a list of keys."""
+    secrets = LiteralSecrets()
+    secrets.add_key_id(KEY_ID, owner="1")
+    secrets.add(*(f"token-number-{number:04d}" for number in range(20)), owner="1")
+    assert secrets.hide(KEY_ID, "1") == KEY_ID
+    assert secrets.is_key_id(KEY_ID)
+    assert not any(map(secrets.is_key_id, (f"{KEY_ID} ", TOKEN, None, 5)))
 
 
 def test_no_mark_is_in_the_bytes_of_a_file(tmp_path):

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from tests.support.finding_case import Case
+from tests.support.role_cases import ROLE_CASES
 from tests.support.written_snapshots import OTHER_ACCOUNT, START
-
-Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Case:
-    """The cases of one finding. `found` are texts that a result row has, `passed` texts that none has."""
-
-    rows: Rows
-    found: Sequence[str]
-    passed: Sequence[str]
 
 
 def fc(name: str, **more: Any) -> dict[str, Any]:
@@ -61,7 +50,7 @@ SVC = {"service_name": "svc"}
 LOGGED = {"project": "logs", "logstore": "functions"}
 DAY = timedelta(days=1)
 
-CASES: dict[str, Case] = {
+CASES: dict[str, Case] = ROLE_CASES | {
     "anonymous_public_urls": Case(
         {
             "fc_triggers": [

@@ -240,7 +240,7 @@ def test_a_value_goes_on_in_lines_that_begin_further_in():
         (HEADER + "-- secrets: keep\nSELECT 1", "the only value of secrets is fingerprint"),
         (
             HEADER + "-- with: ../role_uses\nSELECT 1",
-            "there is nothing shared as '../role_uses'; known: role_uses",
+            "there is nothing shared as '../role_uses'; known: role_permissions, ",
         ),
         (HEADER + "-- with: role_uses\nSELECT 1; SELECT 2", "there must be one SELECT"),
     ],

@@ -428,4 +428,43 @@ CASES: dict[str, Case] = ROLE_CASES | {
         ["bare", "zero"],
         ["sized"],
     ),
+    "searchengine_public": Case(
+        {
+            "searchengine_instances": [
+                {
+                    "instance_id": "open",
+                    "network": {"public_endpoint": "ha-1.example", "allow": "203.0.113.7,0.0.0.0/0"},
+                },
+                {"instance_id": "listed", "network": {"public_endpoint": "ha-2.example", "allow": "203.0.113.0/24"}},
+                {"instance_id": "inside", "network": {"public_endpoint": "", "allow": "0.0.0.0/0"}},
+            ]
+        },
+        ["open", "ha-1.example"],
+        ["listed", "inside"],
+    ),
+    "searchengine_locked": Case(
+        {
+            "searchengine_instances": [
+                {"instance_id": "overdue", "in_debt": True, "lock_mode": "Unlock"},
+                {"instance_id": "held", "in_debt": False, "lock_mode": "ManualLock"},
+                {"instance_id": "free", "in_debt": False, "lock_mode": "Unlock"},
+                {"instance_id": "unsaid"},
+            ]
+        },
+        ["overdue", "held"],
+        ["free", "unsaid"],
+    ),
+    "searchengine_expiring": Case(
+        {
+            "searchengine_instances": [
+                {"instance_id": "soon", "expired_time": START + 59 * DAY},
+                {"instance_id": "over", "expired_time": START - DAY},
+                {"instance_id": "later", "expired_time": START + 61 * DAY},
+                {"instance_id": "never"},
+                {"instance_id": "hourly", "charge_type": "POSTPAY", "expired_time": START + DAY},
+            ]
+        },
+        ["soon", "over", "2026-11-20 02:00:00"],
+        ["later", "never", "hourly"],
+    ),
 }

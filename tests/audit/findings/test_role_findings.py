@@ -374,3 +374,33 @@ def test_a_role_is_said_to_be_missing_only_where_the_roles_were_listed_to_the_en
     assert outcome.gaps == (f"1 undecided: {NO_RAM}",)
     [outcome] = ask(write(tmp_path / "cut", rows, {"ram_roles": Status.TRUNCATED}), "missing_roles")
     assert (outcome.total, outcome.gaps[-1]) == (0, f"2 undecided: {NO_RAM}")
+
+
+@pytest.mark.parametrize(
+    ("whitelist", "is_open"),
+    [
+        ("0.0.0.0/0", True),
+        ("203.0.113.7, 0.0.0.0/0", True),
+        ("203.0.113.7,0.0.0.0/1,128.0.0.0/1", True),
+        ("0.0.0.0", True),
+        ("::/0", True),
+        ("*", True),
+        ("203.0.113.7\n10.0.0.0/7", True),
+        ("10.0.0.0/8,203.0.113.0/24", False),
+        ("10.10.10.10/0x", False),
+        ("127.0.0.1", False),
+        ("100.0.0.0/16,20.0.0.0/10", False),
+        ("fe80::1/64", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_an_instance_is_public_by_its_whitelist(tmp_path, whitelist, is_open):
+    networks = {"open": "ha-1.public.example", "off": "", "unsaid": None}
+    rows = [
+        {"instance_id": name, "network": {"public_endpoint": host, "allow": whitelist}}
+        for name, host in networks.items()
+    ]
+    rows.append({"instance_id": "bare"})
+    [outcome] = ask(write(tmp_path, {"searchengine_instances": rows}), "searchengine_public")
+    assert column(outcome, "instance_id") == ["open"] * is_open

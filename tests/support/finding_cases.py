@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from tests.support.finding_case import Case
+from tests.support.role_cases import ROLE_CASES
 from tests.support.written_snapshots import OTHER_ACCOUNT, START
-
-Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Case:
-    """The cases of one finding. `found` are texts that a result row has, `passed` texts that none has."""
-
-    rows: Rows
-    found: Sequence[str]
-    passed: Sequence[str]
 
 
 def fc(name: str, **more: Any) -> dict[str, Any]:
@@ -61,7 +50,7 @@ SVC = {"service_name": "svc"}
 LOGGED = {"project": "logs", "logstore": "functions"}
 DAY = timedelta(days=1)
 
-CASES: dict[str, Case] = {
+CASES: dict[str, Case] = ROLE_CASES | {
     "anonymous_public_urls": Case(
         {
             "fc_triggers": [
@@ -438,5 +427,44 @@ CASES: dict[str, Case] = {
         },
         ["bare", "zero"],
         ["sized"],
+    ),
+    "searchengine_public": Case(
+        {
+            "searchengine_instances": [
+                {
+                    "instance_id": "open",
+                    "network": {"public_endpoint": "ha-1.example", "allow": "203.0.113.7,0.0.0.0/0"},
+                },
+                {"instance_id": "listed", "network": {"public_endpoint": "ha-2.example", "allow": "203.0.113.0/24"}},
+                {"instance_id": "inside", "network": {"public_endpoint": "", "allow": "0.0.0.0/0"}},
+            ]
+        },
+        ["open", "ha-1.example"],
+        ["listed", "inside"],
+    ),
+    "searchengine_locked": Case(
+        {
+            "searchengine_instances": [
+                {"instance_id": "overdue", "in_debt": True, "lock_mode": "Unlock"},
+                {"instance_id": "held", "in_debt": False, "lock_mode": "ManualLock"},
+                {"instance_id": "free", "in_debt": False, "lock_mode": "Unlock"},
+                {"instance_id": "unsaid"},
+            ]
+        },
+        ["overdue", "held"],
+        ["free", "unsaid"],
+    ),
+    "searchengine_expiring": Case(
+        {
+            "searchengine_instances": [
+                {"instance_id": "soon", "expired_time": START + 59 * DAY},
+                {"instance_id": "over", "expired_time": START - DAY},
+                {"instance_id": "later", "expired_time": START + 61 * DAY},
+                {"instance_id": "never"},
+                {"instance_id": "hourly", "charge_type": "POSTPAY", "expired_time": START + DAY},
+            ]
+        },
+        ["soon", "over", "2026-11-20 02:00:00"],
+        ["later", "never", "hourly"],
     ),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from crawler.catalog import load_catalog
 from crawler.snapshot import FolderDestination, ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
 from crawler.snapshot.rows import merge
 from crawler.snapshot.writer import PART_BYTES
+from crawler.text import GLOBAL_REGION
 
 CATALOG = load_catalog()
 ACCOUNT, OTHER_ACCOUNT = "1000000000000001", "1000000000000002"
@@ -24,43 +26,50 @@ SNAPSHOT = "20261121T020000Z-7f3a"
 START = datetime(2026, 11, 21, 2, 0, 0, tzinfo=UTC)
 
 Row = Mapping[str, Any]
+Place = tuple[str, str]
 
 
 def write(
     root: Path,
     tables: Mapping[str, Sequence[Row]],
-    statuses: Mapping[str, Status] | None = None,
+    statuses: Mapping[str | tuple[str, ...], Status] | None = None,
     *,
+    places: Mapping[str, Sequence[Place]] = MappingProxyType({}),
     snapshot_id: str = SNAPSHOT,
     secrets: str = "fingerprint",
     without: Sequence[str] = (),
     part_rows: int = 0,
     **draft: Any,
 ) -> OpenSnapshot:
-    """Commit a snapshot of these rows and open it. Rows without account and region are in the first of both.
+    """Commit a snapshot of these rows and open it.
 
-    `statuses` sets other statuses of a table's scopes than complete, only in the first account and region if the key is
-    the table's name and "here". `without` names columns that the files don't have, as with an older version. With
+    Rows without account and region are in the first of both; tables of a global product are in the region `global`.
+    `places` are accounts and regions in which a table has a scope also without rows. `statuses` sets other statuses
+    than complete, of all scopes of a table, or of those in one account or place: `(table, account)`, `(table, account,
+    region)`. `without` names columns that the files don't have, as with an older version. With
     `part_rows`, a part is closed after so many rows of a scope.
     """
     with pytest.MonkeyPatch.context() as patch:
         if part_rows:
             patch.setattr(merge, "ROW_GROUP_ROWS", part_rows)
-        anyio.run(_write, root, tables, statuses or {}, snapshot_id, secrets, without, part_rows, draft)
+        anyio.run(_write, root, tables, statuses or {}, places, snapshot_id, secrets, without, part_rows, draft)
     return open_snapshot(root, snapshot_id)
 
 
-async def _write(root, tables, statuses, snapshot_id, secrets, without, part_rows, draft):
-    schemas = {table: _schema(table, without) for table in {*tables, *statuses}}
+async def _write(root, tables, statuses, places, snapshot_id, secrets, without, part_rows, draft):
+    named = {key if isinstance(key, str) else key[0] for key in statuses}
+    schemas = {table: _schema(table, without) for table in {*tables, *named}}
     destination = await FolderDestination.begin(root, snapshot_id, START)
     writer = SnapshotWriter(destination, schemas, part_bytes=1 if part_rows else PART_BYTES)
     ledger = []
     for table in schemas:
-        status = statuses.get(table, Status.COMPLETE)
-        by_place: dict[tuple[str, str], list[Row]] = {(ACCOUNT, REGION): []}
+        region = _region(table)
+        by_place: dict[Place, list[Row]] = {(ACCOUNT, region): [], **{place: [] for place in places.get(table, ())}}
         for row in tables.get(table, ()):
-            by_place.setdefault((row.get("account_id", ACCOUNT), row.get("region_id", REGION)), []).append(row)
+            by_place.setdefault((row.get("account_id", ACCOUNT), row.get("region_id", region)), []).append(row)
         for (account, region), rows in by_place.items():
+            keys = (table, account, region), (table, account), table
+            status = next((statuses[key] for key in keys if key in statuses), Status.COMPLETE)
             if has_rows(status):
                 await _write_scope(writer, table, account, region, rows, schemas[table])
             if part_rows:
@@ -76,6 +85,11 @@ async def _write(root, tables, statuses, snapshot_id, secrets, without, part_row
         "overhead": {},
     }
     await writer.commit(ManifestDraft(**(fields | draft)), ledger)
+
+
+def _region(table: str) -> str:
+    product = CATALOG.products[CATALOG.operations[table].product]
+    return GLOBAL_REGION if product.is_global else REGION
 
 
 def _schema(table: str, without: Sequence[str]) -> pa.Schema:

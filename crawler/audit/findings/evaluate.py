@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 2000
 
+# A column of a finding's SQL: why a row is undecided, null for a row that is found.
+UNDECIDED = "_unknown"
+_MAX_REASONS = 10
+
 FindingValue = str | int | float | bool | None
 
 # DuckDB spills more memory to the session's temporary folder. What it can't spill is computed again without the limit.
@@ -110,7 +114,8 @@ def _evaluate_one(
         return FindingResult(finding, coverage, gaps)
     try:
         check_only_reads(connection, finding.sql, Statement(finding.sql, f"the finding {finding.name}"))
-        columns, rows, total = _run_sql(connection, finding.sql, max_rows)
+        columns, undecided = _run_sql(connection, finding.sql)
+        rows, total = _first_rows(connection, columns, max_rows)
     except duckdb.IOException as error:
         raise unreadable_file(str(error)) from None
     except duckdb.Error as error:
@@ -120,18 +125,36 @@ def _evaluate_one(
         if finding.is_own:
             raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None
         return FindingResult(finding, Coverage.UNKNOWN, (*gaps, f"its SQL doesn't run on this snapshot: {reason}"))
-    return FindingResult(finding, coverage, gaps, columns, rows, total, fingerprint_note(snapshot.manifest, finding))
+    if undecided:
+        coverage, gaps = Coverage.PARTIAL, (*gaps, *undecided)
+    note = fingerprint_note(snapshot.manifest, finding)
+    return FindingResult(finding, coverage, gaps, tuple(columns), rows, total, note)
 
 
-def _run_sql(
-    connection: duckdb.DuckDBPyConnection, sql: str, max_rows: int
-) -> tuple[tuple[str, ...], tuple[tuple[FindingValue, ...], ...], int]:
+def _run_sql(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Make the table `_found`. Return the type of each of its columns by name, and what it says is undecided."""
     connection.execute(f"CREATE OR REPLACE TEMP TABLE _found AS {sql}")
-    described = connection.execute("DESCRIBE _found").fetchall()
-    shown = ", ".join(_cell_sql(name, kind) for name, kind, *_ in described)
+    columns = {name: kind for name, kind, *_ in connection.execute("DESCRIBE _found").fetchall()}
+    if UNDECIDED not in columns:
+        return columns, ()
+    counted = f"SELECT count(*), {UNDECIDED}::VARCHAR AS reason FROM _found WHERE reason IS NOT NULL GROUP BY reason"  # noqa: S608
+    reasons = connection.execute(f"{counted} ORDER BY 1 DESC, 2").fetchall()
+    connection.execute(f"DELETE FROM _found WHERE {UNDECIDED} IS NOT NULL")  # noqa: S608
+    connection.execute(f"ALTER TABLE _found DROP COLUMN {UNDECIDED}")
+    del columns[UNDECIDED]
+    shown = [f"{number:,} undecided: {reason}" for number, reason in reasons[:_MAX_REASONS]]
+    others = sum(number for number, _ in reasons[_MAX_REASONS:])
+    return columns, (*shown, *[f"{others:,} undecided for other reasons"] * bool(others))
+
+
+def _first_rows(
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], max_rows: int
+) -> tuple[tuple[tuple[FindingValue, ...], ...], int]:
+    """Return the first rows of the table `_found`, and the number of all."""
+    shown = ", ".join(_cell_sql(name, kind) for name, kind in columns.items())
     rows = connection.execute(f"SELECT {shown} FROM _found ORDER BY rowid LIMIT {max_rows:d}").fetchall()  # noqa: S608
     [(total,)] = connection.execute("SELECT count(*) FROM _found").fetchall()
-    return tuple(name for name, *_ in described), tuple(rows), total
+    return tuple(rows), total
 
 
 def _cell_sql(name: str, kind: str) -> str:

@@ -10,7 +10,9 @@
 SELECT account_id, region_id, …
 ```
 
-`lookups` names tables in which the SQL looks up rows: without any data of one of them, the finding is unknown.
+`lookups` names tables in which the SQL looks up rows: without any data of one of them, the finding is unknown. `with`
+names files of `shared`, whose common table expressions stand before the SELECT. Rows with a text in the column
+`_unknown` are undecided cases and the reason.
 `secrets: fingerprint` needs a snapshot whose secrets are fingerprints. `source` and `checked` are the source of a list
 in the SQL, and the day when the list was compared with it.
 """
@@ -31,11 +33,12 @@ from crawler.snapshot.layout import is_table
 Severity = Literal["high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
-_KEYS = ("severity", "title", "tables", "reason", "remedy", "lookups", "secrets", "source", "checked")
+_KEYS = ("severity", "title", "tables", "reason", "remedy", "lookups", "with", "secrets", "source", "checked")
 _REQUIRED = ("severity", "title", "tables", "reason")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _ENTRY = re.compile(r"--\s?([a-z]+):\s*(.*)")
 _CONTINUED = re.compile(r"--\s{2,}(\S.*)")
+_WITH = re.compile(r"WITH\s+", re.IGNORECASE)
 _LARGEST_FILE_BYTES = 1024 * 1024
 
 
@@ -79,6 +82,8 @@ def parse_finding(name: str, text: str, where: str, *, is_own: bool = False) -> 
         raise ConfigError(f"{where}: severity {severity[:40]!a} isn't one of {', '.join(SEVERITIES)}")
     if header.get("secrets", "fingerprint") != "fingerprint":
         raise ConfigError(f"{where}: the only value of secrets is fingerprint")
+    if names := _names(header.get("with", "")):
+        sql = _with_shared(names, sql, where)
     _check_sql(sql, where)
     return Finding(
         name=name,
@@ -142,8 +147,23 @@ def _split_header(text: str, where: str) -> tuple[dict[str, str], str]:
     return header, ""
 
 
+def _with_shared(names: Sequence[str], sql: str, where: str) -> str:
+    """Return the SQL with the common table expressions of these shared files before its own."""
+    shared = {entry.name: entry for entry in resources(__package__).joinpath("shared").iterdir()}
+    if unknown := [name for name in names if f"{name}.sql" not in shared]:
+        known = ", ".join(sorted(name.removesuffix(".sql") for name in shared))
+        raise ConfigError(f"{where}: there is nothing shared as {unknown[0][:40]!a}; known: {known}")
+    expressions = ",\n".join(shared[f"{name}.sql"].read_text("utf-8").strip() for name in names)
+    own = _WITH.match(sql)
+    return f"WITH\n{expressions},\n{sql[own.end() :]}" if own else f"WITH\n{expressions}\n{sql}"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _table_names(text: str, where: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    names = _names(text)
     for name in names:
         if not is_table(name):
             raise ConfigError(f"{where}: {name[:40]!a} isn't a table's name; separate tables by commas")

@@ -167,7 +167,7 @@ def test_built_in_findings_say_what_to_do_and_name_their_tables(finding):
     assert finding.reason.endswith(".")
     assert finding.remedy.endswith(".")
     assert not finding.title.endswith(".")
-    asked = set(re.findall(r"\b(?:fc2?|opensearch)_[a-z_]+", finding.sql)) & set(CATALOG.operations)
+    asked = set(re.findall(r"\b[a-z0-9]+_[a-z_]+", finding.sql)) & set(CATALOG.operations)
     assert asked == {*finding.tables, *finding.lookups}
     assert bool(finding.source) == bool(finding.checked)
 
@@ -178,6 +178,45 @@ def test_own_findings_are_added_and_take_the_place_of_built_in_ones(tmp_path):
     found = {finding.name: finding for finding in load_findings([tmp_path])}
     assert set(found) == {*FINDINGS, "mine"}
     assert (found["mine"].is_own, found["no_tracing"].title, found["no_log_project"].is_own) == (True, "Mine", False)
+
+
+SHARED = HEADER.replace("fc_functions", "fc_functions, fc2_services") + "-- with: role_uses\n"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT function_or_service, role_name FROM role_uses",
+        "with mine AS (SELECT * FROM role_uses)\nSELECT function_or_service, role_name FROM mine",
+    ],
+)
+def test_an_own_finding_may_begin_with_what_the_built_in_ones_share(tmp_path, sql):
+    finding = parse_finding("mine", SHARED + sql, "mine.sql", is_own=True)
+    rows = {"fc_functions": [{"function_name": "f", "role": "acs:ram::1:role/R"}], "fc2_services": []}
+    [outcome] = evaluate_findings(write(tmp_path, rows), [finding], CATALOG)
+    assert outcome.rows == (("f", "r"),)
+    assert finding.sql.startswith("WITH\n")
+    assert finding.sql.count("role_uses AS (") == 1
+
+
+def test_undecided_rows_are_counted_by_their_reason_and_are_not_found(tmp_path):
+    sql = (
+        "SELECT function_name, if(function_name < 'f3', NULL, 'no list') AS _unknown FROM fc_functions "
+        "UNION ALL SELECT 'other', 'reason ' || range FROM range(11)"
+    )
+    rows = [{"function_name": f"f{number}"} for number in range(5)]
+    [outcome] = evaluate_findings(write(tmp_path, {"fc_functions": rows}), [mine(sql)], CATALOG, max_rows=2)
+    assert (outcome.coverage, outcome.columns, outcome.total) == (Coverage.PARTIAL, ("function_name",), 3)
+    assert outcome.rows == (("f0",), ("f1",))
+    assert outcome.gaps[:2] == ("2 undecided: no list", "1 undecided: reason 0")
+    assert outcome.gaps[-1] == "2 undecided for other reasons"
+    assert len(outcome.gaps) == 11
+
+
+def test_a_column_for_undecided_rows_that_is_empty_leaves_a_result_complete(tmp_path):
+    sql = "SELECT function_name, NULL AS _unknown FROM fc_functions"
+    [outcome] = evaluate_findings(write(tmp_path, {"fc_functions": []}), [mine(sql)], CATALOG)
+    assert (outcome.coverage, outcome.columns, outcome.gaps) == (Coverage.COMPLETE, ("function_name",), ())
 
 
 def test_a_value_goes_on_in_lines_that_begin_further_in():
@@ -199,6 +238,11 @@ def test_a_value_goes_on_in_lines_that_begin_further_in():
         (HEADER + "SELECT 1; SELECT 2", "there must be one SELECT"),
         (HEADER + "COPY (SELECT 1) TO 'x.csv'", "there must be one SELECT"),
         (HEADER + "-- secrets: keep\nSELECT 1", "the only value of secrets is fingerprint"),
+        (
+            HEADER + "-- with: ../role_uses\nSELECT 1",
+            "there is nothing shared as '../role_uses'; known: role_permissions, ",
+        ),
+        (HEADER + "-- with: role_uses\nSELECT 1; SELECT 2", "there must be one SELECT"),
     ],
 )
 def test_a_file_that_is_no_finding_is_refused_with_its_name_and_the_reason(tmp_path, text, message):

@@ -323,7 +323,7 @@ def test_the_page_is_accessible(plain, open_page, scheme, width):
 def test_paper_has_every_finding_open_and_no_buttons(plain, open_page):
     page = open_page(plain)
     page.emulate_media(media="print")
-    reason = page.locator("#finding-retired_runtimes").get_by_text("no security updates")
+    reason = page.locator("#finding-retired_runtimes").get_by_text("no longer provides security updates")
     assert reason.bounding_box()["height"] > 0
     assert page.locator("nav").is_hidden()
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"

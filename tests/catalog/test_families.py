@@ -80,9 +80,16 @@ def test_a_whole_answer_without_fields_is_no_record(tmp_path, answer, seen):
     assert read(carts(tmp_path, COLUMNS, records="$"), answer).seen == seen
 
 
-def test_a_whole_answer_that_is_no_object_is_an_error(tmp_path):
+@pytest.mark.parametrize("body", [b"1", b'"text"', b"null", b"true"])
+def test_a_whole_answer_that_is_neither_an_object_nor_a_list_is_an_error(tmp_path, body):
     with pytest.raises(PaginationError):
-        read(carts(tmp_path, COLUMNS, records="$"), b"[]")
+        read(carts(tmp_path, COLUMNS, records="$"), body)
+
+
+def test_a_list_without_an_object_around_it_has_a_record_an_item(tmp_path):
+    operation = carts(tmp_path, COLUMNS, records="$")
+    assert [row["id"] for row in rows(read(operation, b'[{"id": "a"}, {"id": "b", "code": "c"}]'))] == ["a", "b"]
+    assert read(operation, b"[]").seen == 0
 
 
 def test_a_whole_answer_has_no_pages(tmp_path):
@@ -131,6 +138,18 @@ def test_details_that_always_belong_to_a_table_need_no_configuration(tmp_path):
     catalog = load_catalog([tmp_path])
     assert catalog.select_details([], ["shop_carts", "fc_functions"]) == {"shop_carts"}
     assert catalog.select_details([], ["fc_functions"]) == frozenset()
+
+
+def test_a_policy_has_the_action_by_which_regions_are_listed(tmp_path):
+    carts(tmp_path, COLUMNS)
+    regions = "[regions]\naction = 'D'\npath = '/'\nrecords = 'r'\nid = 'i'\nask = 'cn-x'\n"
+    file = tmp_path / "shop" / "2020-01-01" / "product.toml"
+    for line, actions in (
+        ("", ["shop:ListCarts"]),
+        ("ram = 'shop:ListRegions'", ["shop:ListCarts", "shop:ListRegions"]),
+    ):
+        file.write_text(PRODUCT.replace("[endpoints]", f"{regions}{line}\n[endpoints]"))
+        assert load_catalog([tmp_path]).ram_actions(["shop_carts"]) == actions
 
 
 # --- products that only a pattern of their own chooses ---
@@ -205,15 +224,17 @@ def test_a_global_product_has_one_host_and_no_regions(tmp_path, change, message)
 
 # --- marks ---
 
+ONE_MARK = "1 value is marked `# check:`; confirm or correct it, and remove the mark"
+TWO_MARKS = "2 values are marked `# check:`; confirm or correct them, and remove the marks"
+
 
 def test_values_that_await_a_person_are_a_warning_of_ones_own_file(tmp_path):
     carts(tmp_path, 'id = "string"  # check: the key\nsize = "integer" # check: bytes?')
     file = tmp_path / "shop" / "2020-01-01" / "product.toml"
     file.write_text(PRODUCT + "# check: are these all regions?\n")
-    ask = "marked `# check:`; confirm or correct them, and remove the marks"
     assert load_catalog([tmp_path]).warnings == (
-        f"{tmp_path.name}/shop/2020-01-01/product.toml: 1 value is {ask}",
-        f"{tmp_path.name}/shop/2020-01-01/carts.toml: 2 values are {ask}",
+        f"{tmp_path.name}/shop/2020-01-01/product.toml: {ONE_MARK}",
+        f"{tmp_path.name}/shop/2020-01-01/carts.toml: {TWO_MARKS}",
     )
 
 

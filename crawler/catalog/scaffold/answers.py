@@ -18,7 +18,6 @@ WHOLE = ("$",)
 _DEEPEST = 4
 # An answer with so many other fields beside its list is one record that has a list.
 _MANY_FIELDS = 3
-_NEXT = {"nexttoken", "nextmarker", "marker", "istruncated"}
 _SCALARS = {"string", "integer", "number", "boolean"}
 
 
@@ -96,9 +95,8 @@ def _one_record(own: list[Field], answer: TypeNode, *, has_lists: bool) -> Recor
     doubt = "the answer is one record; is it a list inside of it?" if has_lists else ""
     if len(own) == 1 and own[0].node.kind in {"struct", "map"} and "." not in own[0].wire:
         return Records((own[0].wire,), own[0].node, is_object=True, doubt=doubt)
-    # A count is the record's own here: nothing is paged.
-    fields = [field for field in _own_fields(answer, frozenset()) if plain(field.wire) not in _NEXT]
-    return Records(WHOLE, TypeNode("struct", tuple(fields)), is_object=True, doubt=doubt)
+    # Nothing is paged here, so a count is the record's own.
+    return Records(WHOLE, TypeNode("struct", tuple(_own_fields(answer, frozenset()))), is_object=True, doubt=doubt)
 
 
 def _best(call: SdkCall, lists: list[_Place]) -> Records:

@@ -53,7 +53,8 @@ def find_paging(call: SdkCall, records: tuple[str, ...]) -> PagingDraft:
     """
     if records == WHOLE:
         pages = next((name for name in call.query if plain(name) in {*_TOKENS_IN, *_PAGES}), "")
-        doubt = f"how does {pages} lead to the next page?" if pages and call.answer.kind == "list" else ""
+        is_part = call.answer.kind == "list" or any(plain(name) in _TOKENS_OUT for name in call.answer.named)
+        doubt = f"how does {pages} lead to the next page?" if pages and is_part else ""
         return PagingDraft({"style": "none"}, {"style": doubt} if doubt else {})
     sent = {plain(name): name for name in call.query}
     found = dict(_answered(call.answer, (), records))

@@ -89,6 +89,21 @@ def test_a_record_with_lists_inside_is_one_record(scaffold):
     )
 
 
+def test_a_request_with_pages_isnt_of_one_record(scaffold):
+    answer = {"ShopId": "str", "ShopName": "str", "Size": "int", "Entries": [{"EntryId": "str"}]}
+    call = Call("DescribeShopAttribute", answer, query={"Page": "int", "PageSize": "int"})
+    file = scaffold(call)[1]["shop_attribute.toml"]
+    assert (file["operation"]["records"], file["paging"]["style"]) == ("Entries", "page-number")
+
+
+def test_own_fields_beside_a_list_at_any_depth_are_a_doubt(scaffold):
+    proposal, _ = scaffold(Call("ListShops", {"Mall": {"Shops": SHOP, "Owner": "str"}}))
+    assert (
+        'envelope = ["Mall.Owner"] # check: or is the answer one record with Mall.Owner?\n'
+        in proposal.texts["shops.toml"]
+    )
+
+
 def test_own_fields_beside_a_list_are_a_doubt(scaffold):
     proposal, _ = scaffold(Call("DescribeShops", {"Shops": SHOP, "Owner": "str"}))
     assert 'envelope = ["Owner"] # check: or is the answer one record with Owner?\n' in proposal.texts["shops.toml"]

@@ -59,7 +59,7 @@ def find_records(call: SdkCall) -> Records | str:
 
 def _own_fields(node: TypeNode, paging_names: Collection[str] = PAGING_NAMES) -> list[Field]:
     """Return the fields that are neither the envelope's nor paging's."""
-    other = (ENVELOPE - {"status"}) | _ERRORS | paging_names
+    other = {*ENVELOPE, *_ERRORS, *paging_names} - {"status"}
     return [field for field in node.fields if plain(field.wire) not in other]
 
 

@@ -517,7 +517,7 @@ def test_a_products_name_becomes_one_of_plain_letters(scaffold, product):
 def test_odd_actions_have_plain_names_of_files(tmp_path):
     files = package_files([SHOPS, Call("ListCarts", {"Carts": SHOP}), Call("ListBags", {"Bags": SHOP})])
     files["client.py"] = (
-        files["client.py"].replace("'ListCarts'", "'List../../x'").replace("'ListBags'", "'List\"é\\n'")
+        files["client.py"].replace("'ListCarts'", "'ListA../../x'").replace("'ListBags'", "'ListB\"é\\n'")
     )
     proposal = propose(open_package(str(wheel(tmp_path / "shop.whl", files))), (), DAY)
     assert all(re.fullmatch(r"[a-z0-9_]+\.toml", name) for name in proposal.texts)

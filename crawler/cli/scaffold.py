@@ -47,7 +47,8 @@ def scaffold(package: str, actions: Sequence[str], folder: Path, may_replace: bo
     Tables that give a request's parameters are added.
 
     A line that ends with `# check:` is a proposal that you must confirm: a key, a parent, a secret, a RAM action, a
-    time. A product.toml that exists is kept.
+    time. A product.toml and
+    a parent's file that exist are kept.
 
     Example: `acs-inventory catalog scaffold alibabacloud-vpc20160428 DescribeVpcs --to my-tables`
 
@@ -57,12 +58,13 @@ def scaffold(package: str, actions: Sequence[str], folder: Path, may_replace: bo
     from datetime import UTC, datetime
 
     from crawler.catalog import load_catalog
-    from crawler.catalog.scaffold import known_secrets, propose, write_files
+    from crawler.catalog.scaffold import known_secrets, propose, usual_regions, write_files
     from crawler.catalog.sdk import open_package
 
-    known = known_secrets(load_catalog())
-    proposal = propose(open_package(package), actions, datetime.now(UTC).date(), known)
-    written = write_files(proposal, folder, may_replace=may_replace)
+    known = load_catalog()
+    day = datetime.now(UTC).date()
+    proposal = propose(open_package(package), actions, day, known_secrets(known), usual_regions(known))
+    written = write_files(proposal, folder, may_replace=may_replace, keeps_companions=bool(actions))
     if as_json:
         print_json(_value(proposal, written))
     else:
@@ -70,6 +72,8 @@ def scaffold(package: str, actions: Sequence[str], folder: Path, may_replace: bo
 
 
 def _value(proposal: Proposal, written: Written) -> dict[str, object]:
+    from crawler.catalog.scaffold import marks_of
+
     return {
         "package": proposal.package,
         "version": proposal.version,
@@ -77,13 +81,15 @@ def _value(proposal: Proposal, written: Written) -> dict[str, object]:
         "files": list(written.names),
         "tables": list(proposal.tables),
         "added": list(proposal.added),
-        "marks": proposal.marks,
+        "marks": sum(marks_of(proposal.texts[name]) for name in written.names),
         "uncovered": dict(proposal.uncovered),
-        "product_kept": written.kept,
+        "kept": list(written.kept),
     }
 
 
 def _print(proposal: Proposal, written: Written, folder: Path) -> None:
+    from rich.table import Table
+
     from crawler.catalog.scaffold import marks_of
     from crawler.cli.render import console, safe, table_of
 
@@ -94,19 +100,22 @@ def _print(proposal: Proposal, written: Written, folder: Path) -> None:
     if len(rows) > _MOST_LINES:
         out.print(f"and {len(rows) - _MOST_LINES} more files", style="dim")
     if written.kept:
-        out.print(safe(f"{written.folder / 'product.toml'} exists and is kept."))
+        out.print(safe(f"Kept, since it exists: {', '.join(written.kept)}"))
     if proposal.added:
         out.print(safe(f"Added, since their rows give parameters: {', '.join(proposal.added)}"))
     if proposal.uncovered:
         out.print(f"Without a table: {len(proposal.uncovered)}; the reasons are in [uncovered] of product.toml.")
+    marks = sum(marks_of(proposal.texts[name]) for name in written.names)
     out.print()
-    for number, (step, *lines) in enumerate(_steps(proposal, folder), 1):
-        out.print(safe(f"{number}. {step}"))
+    for number, (step, *lines) in enumerate(_steps(proposal, folder, marks), 1):
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(f"{number}.", safe(step))
+        out.print(grid)
         for text in lines:
             out.print(safe(f"   {text}", "cyan"), soft_wrap=True)
 
 
-def _steps(proposal: Proposal, folder: Path) -> list[tuple[str, ...]]:
+def _steps(proposal: Proposal, folder: Path, marks: int) -> list[tuple[str, ...]]:
     """Return the next steps, in order: a sentence, and lines to copy."""
     from crawler.catalog import product_keys
 
@@ -114,7 +123,7 @@ def _steps(proposal: Proposal, folder: Path) -> list[tuple[str, ...]]:
     known = f"Remove {proposal.product}, or change its key: the built-in catalog has a product of this key already."
     return [
         *([(known,)] if proposal.product in product_keys() else []),
-        (f"Confirm or correct the {proposal.marks} lines that end with `# check:`, and remove these comments.",),
+        (f"Confirm or correct the {marks} marked lines (`# check:`), and remove the marks.",),
         ("Add the folder to your configuration:", "[catalog]", f"extra = [{json.dumps(str(folder))}]"),
         (
             "See the table and the permissions that it needs, then crawl it:",

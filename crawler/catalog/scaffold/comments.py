@@ -19,8 +19,10 @@ _MAXIMUM = tuple(
         rf"取值范围\s*[:：]?\s*\[?\s*\d+\s*{_TO}\s*{_NUMBER}",
     )
 )
+_CHOICE = r"[-+]?\s*\d+(?:\s*\(default\))?"
 _CHOICES = re.compile(
-    r"valid values?\s*[:：]\s*((?:[-+]?\s*\d+(?:\s*\(default\))?(?:,? (?:or|and)|[,;.])?\s*){2,8})", re.IGNORECASE
+    rf"valid values?\s*[:：]\s*({_CHOICE}(?:\s*(?:,\s*(?:and|or)?|\s(?:and|or)\s|\n)\s*{_CHOICE}){{1,8}})",
+    re.IGNORECASE,
 )
 _LISTED = re.compile(rf"valid values?{_OF}?\s*[:：][ ]*([^\n]*)", re.IGNORECASE)
 _BULLET = re.compile(rf"\s*(?:[-+•*]\s+|\d+\.\s+)?({_VALUE})\s*(?:[:：(].*|[.;,]?\s*)$")
@@ -131,7 +133,7 @@ def time_form(comment: str) -> str:
         return "ms"
     if re.search(r"iso ?-?8601|yyyy-mm-dd.?t|utc\+?0|\butc\b", text):
         return "iso"
-    return "s" if re.search(r"unix|epoch|in seconds|unit: seconds?|timestamp.*second|秒", text) else ""
+    return "s" if re.search(r"in seconds|units?\s*[:：]?\s*seconds?|seconds (?:since|that have)|秒", text) else ""
 
 
 def is_json_text(comment: str) -> bool:

@@ -16,10 +16,13 @@ from crawler.catalog.scaffold.names import noun, stem, verb
 from crawler.catalog.scaffold.parents import needed_by_name, propose_keys, propose_parents, require_by_name
 from crawler.catalog.scaffold.secrets import KnownSecrets
 from crawler.catalog.sdk.calls import SdkCall
+from crawler.catalog.sdk.check import ALL_OTHERS
 from crawler.catalog.sdk.package import SdkPackage
 from crawler.errors import ConfigError
 
 _VERBS = ("List", "Describe")
+# Other operations change the cloud, and some cost money. Those of the second row are marked.
+_READING = (*_VERBS, "Get", "Query", "Search", "Count", "Check")
 _MARK = " # check: "
 _LONGEST_NAME = 100
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -29,7 +32,8 @@ _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 class Proposal:
     """The proposed files: path below the folder → text; `product.toml` first.
 
-    `folder`: PRODUCT/VERSION. `tables`: names of tables, in order of the files. `added`: parents that nobody named.
+    `folder`: PRODUCT/VERSION. `tables`: names of tables, those that were asked for first. `added`: parents that nobody
+    named. `companions`: files that nobody named: product.toml, and the parents'.
     `uncovered`: List and Describe operations without a table → reason, without those that weren't asked for.
     """
 
@@ -40,12 +44,8 @@ class Proposal:
     texts: Mapping[str, str]
     tables: Sequence[str]
     added: Sequence[str]
+    companions: Sequence[str]
     uncovered: Mapping[str, str]
-
-    @property
-    def marks(self) -> int:
-        """How many lines a person must confirm."""
-        return sum(marks_of(text) for text in self.texts.values())
 
 
 def marks_of(text: str) -> int:
@@ -53,11 +53,18 @@ def marks_of(text: str) -> int:
     return text.count(_MARK)
 
 
-def propose(package: SdkPackage, actions: Sequence[str], day: date, known: KnownSecrets = frozenset()) -> Proposal:
+def propose(
+    package: SdkPackage,
+    actions: Sequence[str],
+    day: date,
+    known: KnownSecrets = frozenset(),
+    usual: Sequence[str] = (),
+) -> Proposal:
     """Return the files for these operations, or for all List and Describe operations.
 
-    `day` becomes the files' `checked`. `known`: secrets of other tables, see `secrets.known_secrets`. Raises
-    ConfigError for an unknown action, and if no operation can be a table.
+    `day` becomes the files' `checked`. `known`: secrets of other tables, see `secrets.known_secrets`. `usual`: regions
+    of a product whose SDK has neither all hosts nor a list of regions, see `hosts.usual_regions`. Raises ConfigError
+    for an unknown action, one that may write, and if no operation can be a table.
     """
     calls = package.calls
     if not _VERSION.fullmatch(package.api_version):
@@ -65,11 +72,11 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date, known: Known
     for action in actions:
         _check_action(action, calls, package)
     readable = [action for action in calls if verb(action) in _VERBS]
-    hosts = find_hosts(package, [calls[action] for action in readable])
-    product = re.sub(r"[^a-z0-9-]+", "-", package.product).strip("-") or "product"
-    prefix = f"{snake_case(product)}_"
-    prefix = prefix if prefix[0].isalpha() else f"p_{prefix}"
-    regions = {} if hosts.is_global else find_regions(calls)
+    read_calls = [calls[action] for action in readable]
+    regions = find_regions(calls)
+    hosts = find_hosts(package, read_calls, () if regions else usual)
+    product, prefix = _key_and_prefix(package)
+    regions = {} if hosts.is_global else regions
     wanted = list(dict.fromkeys(actions)) or [action for action in readable if action != regions.get("action")]
     names = _table_names(dict.fromkeys([*wanted, *readable]), prefix)
 
@@ -77,21 +84,15 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date, known: Known
         return draft_table(calls[action], names[action], is_global=hosts.is_global, known=known)
 
     drafts, uncovered = _drafts(wanted, readable, read)
-    require_by_name(drafts)
-    propose_keys(drafts, calls.values())
-    chosen = propose_parents(drafts, wanted)
-    for draft in [draft for draft in chosen if draft.parameters and not draft.parent]:
-        uncovered[draft.call.action] = draft.reason
-        chosen.remove(draft)
+    chosen = _chosen(drafts, wanted, calls.values(), uncovered)
     if not chosen:
         raise ConfigError(_nothing(package, wanted, uncovered))
     texts = {"product.toml": ""}
     for draft in chosen:
         text = table_text(draft, package, product, title_of(draft.call.action, product), day)
         texts[f"{draft.name.removeprefix(prefix)}.toml"] = text
-    written = {draft.call.action for draft in chosen}
-    lists = [action for action in readable if verb(action) == "List"]  # the check asks for these
-    not_asked = {action: "not asked for" for action in lists if action not in {*wanted, *written}}
+    added = [draft.name for draft in chosen if draft.call.action not in wanted]
+    not_asked = {ALL_OTHERS: "not asked for"} if actions else {}
     texts["product.toml"] = product_text(package, product, prefix, hosts, regions, {**not_asked, **uncovered}, chosen)
     return Proposal(
         package=package.package,
@@ -100,8 +101,35 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date, known: Known
         folder=f"{product}/{package.api_version}",
         texts=texts,
         tables=[draft.name for draft in chosen],
-        added=[draft.name for draft in chosen if draft.call.action not in wanted],
+        added=added,
+        companions=["product.toml", *(f"{name.removeprefix(prefix)}.toml" for name in added)],
         uncovered=dict(sorted(uncovered.items())),
+    )
+
+
+def _key_and_prefix(package: SdkPackage) -> tuple[str, str]:
+    """Return the product's key and the prefix of its tables, of plain letters."""
+    product = re.sub(r"[^a-z0-9-]+", "-", package.product).strip("-") or "product"
+    prefix = f"{snake_case(product)}_"
+    return product, prefix if prefix[0].isalpha() else f"p_{prefix}"
+
+
+def _chosen(
+    drafts: Sequence[TableDraft], wanted: Sequence[str], calls: Iterable[SdkCall], uncovered: dict[str, str]
+) -> list[TableDraft]:
+    """Return the tables to write, those that were asked for and can be crawled first; note the others' reasons."""
+    require_by_name(drafts)
+    propose_keys(drafts, calls)
+    chosen = propose_parents(drafts, wanted)
+    uncovered |= {draft.call.action: draft.reason for draft in chosen if draft.parameters and not draft.parent}
+    return sorted(
+        (draft for draft in chosen if draft.call.action not in uncovered),
+        key=lambda draft: (
+            draft.call.action not in wanted,
+            draft.selection == "out",
+            len(draft.parameters),
+            draft.name,
+        ),
     )
 
 
@@ -110,6 +138,9 @@ def _check_action(action: str, calls: Mapping[str, SdkCall], package: SdkPackage
         near = get_close_matches(action, calls, 1)
         hint = f"did you mean {near[0]}?" if near else "`catalog scaffold PACKAGE` without an action writes all lists."
         raise ConfigError(f"{package.package} {package.version} has no action {action!r}; {hint}")
+    if verb(action) not in _READING:
+        allowed = f"{', '.join(_READING[:-1])} or {_READING[-1]}"
+        raise ConfigError(f"{action} may change the cloud: its name doesn't begin with {allowed}")
 
 
 def _drafts(
@@ -148,6 +179,9 @@ def _table_name(name: str) -> str:
 
 
 def _nothing(package: SdkPackage, wanted: Sequence[str], uncovered: Mapping[str, str]) -> str:
+    reasons = set(uncovered.values())
+    if len(uncovered) > 1 and len(reasons) == 1:
+        return f"no operation of {package.package} {package.version} can be a table: {reasons.pop()}"
     for action in wanted:
         if action in uncovered:
             return f"{action} of {package.package} {package.version} can't be a table: {uncovered[action]}"

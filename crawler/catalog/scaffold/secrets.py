@@ -17,7 +17,7 @@ _WORDS = {
     "password", "passwd", "pwd", "passphrase", "secret", "secrets", "token", "credential", "credentials", "cert",
     "certificate", "pem", "env", "envs", "environment", "payload", "command", "commands", "args", "arguments",
     "entrypoint", "script", "plaintext", "ciphertext", "authorization", "auth", "cookie", "cookies", "signature",
-    "kubeconfig", "dsn", "placeholder",
+    "kubeconfig", "psk", "dsn", "placeholder",
 }  # fmt: skip
 # So may one whose name holds these letters.
 _LETTERS = re.compile(
@@ -27,17 +27,9 @@ _LETTERS = re.compile(
 )
 # Everything below one of these may.
 _ABOVE = {
-    "headers",
-    "params",
-    "parameters",
-    "plugins",
-    "envs",
-    "environment",
-    "env",
-    "auth",
-    "credential",
-    "credentials",
-}
+    "headers", "params", "parameters", "plugins", "envs", "environment", "env", "auth", "authentication", "credential",
+    "credentials", "secret", "secrets",
+}  # fmt: skip
 # A value beside its name, in a list of parameters.
 _VALUES = {"value", "content", "val", "data"}
 _PAIRS = re.compile(r"parameter|param|env|header|variable|config|option|setting|propert|replacement|secret|data$")

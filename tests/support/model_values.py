@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import random
 import re
 from collections.abc import Mapping
@@ -31,21 +30,18 @@ def fields_of(model: type[TeaModel]) -> Mapping[str, Any]:
 @cache
 def wire_name(model: type[TeaModel], attribute: str) -> str:
     """Return the name that a field has on the wire: what the SDK writes if only this one is set."""
-    hint = fields_of(model)[attribute]
-    value: Any = hint() if isinstance(hint, type) and issubclass(hint, TeaModel) else []
-    nothing, one = model().to_map(), model(**{attribute: value}).to_map()
-    # Lists are written even where they aren't set.
-    [wire] = one.keys() - nothing.keys() or {_list_name(model, attribute)}
+    nothing, one = model().to_map(), model(**{attribute: _smallest(fields_of(model)[attribute])}).to_map()
+    [wire] = [name for name, value in one.items() if name not in nothing or nothing[name] != value]
     return str(wire)
 
 
-def _list_name(model: type[TeaModel], attribute: str) -> str:
-    source = inspect.getsource(model.to_map)
-    match = re.search(
-        rf"result\['([^']+)'\]\.append\([^\n]*\)|result\['([^']+)'\] = \[\]\s+if self\.{attribute} ", source
-    )
-    assert match is not None
-    return match[1] or match[2]
+def _smallest(hint: Any) -> Any:
+    """Return a value that a model's `to_map` writes differently from no value: lists are written in any case."""
+    if isinstance(hint, type) and issubclass(hint, TeaModel):
+        return hint()
+    if get_origin(hint) is list:
+        return [_smallest(get_args(hint)[0])]
+    return {"key": _smallest(get_args(hint)[1])} if get_origin(hint) is dict else ""
 
 
 class ModelValues:

@@ -58,7 +58,7 @@ class OfficialCall:
     @cached_property
     def required(self) -> frozenset[str]:
         """The parameters that the SDK calls required."""
-        return frozenset(name for name, text in self.comments.items() if "parameter is required" in text)
+        return frozenset(name for name, text in self.comments.items() if "This parameter is required." in text)
 
     def bound(self, parameter: str) -> int | None:
         """The largest value of a parameter, if the SDK states one."""
@@ -107,7 +107,7 @@ def _called(name: str, method: Any) -> OfficialCall:
     answer = hints.pop("return")
     request = next((hints[name] for name in ("request", "tmp_req") if name in hints), None)
     values = ModelValues(seed="a request", records=1)
-    given = {key: f"-{key}-" for key, hint in hints.items() if hint is str}
+    given = {key: f"~{key}~" for key, hint in hints.items() if hint is str}
     given |= {key: values.make(hint) for key, hint in hints.items() if hint is request}
     given |= {key: {} for key in ("headers",) if key in hints}
     try:
@@ -120,7 +120,7 @@ def _called(name: str, method: Any) -> OfficialCall:
         version=params.version,
         style=params.style,
         method=params.method,
-        path=re.sub(r"-(\w+)-", r"{\1}", params.pathname),
+        path=re.sub(r"~(\w+)~", r"{\1}", params.pathname),
         query=frozenset(re.sub(r"\.\d+", ".N", name) for name in sent.query or {}),
         has_body=bool(sent.body),
         request=request,

@@ -67,11 +67,12 @@ class LoopClock(SystemClock):
 
 @dataclass(slots=True)
 class FakePage:
-    """A page whose records are their own keys. `token` and `total` are as received."""
+    """A page whose records are their own keys. `token`, `total` and `more` are as received."""
 
     keys: Sequence[Hashable | None]
     token: Any = None
     total: Any = None
+    more: Any = None
     digests: Sequence[int] = field(init=False)
 
     def __post_init__(self) -> None:

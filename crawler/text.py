@@ -10,7 +10,10 @@ from email.utils import parsedate_to_datetime
 
 # Each one is for `fullmatch`. Paths of the output, requests and the configuration use the same pattern.
 ACCOUNT_ID = re.compile(r"[0-9]{1,32}")
-REGION_ID = re.compile(r"(?!.{64})[a-z0-9]+(?:-[a-z0-9]+)+")  # at most 63 characters, such as cn-hangzhou
+# The region of a product that has one host for all regions.
+GLOBAL_REGION = "global"
+# At most 63 characters, such as cn-hangzhou; or `global`.
+REGION_ID = re.compile(rf"(?!.{{64}})(?:{GLOBAL_REGION}|[a-z0-9]+(?:-[a-z0-9]+)+)")
 ROLE_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 ROLE_ARN = re.compile(rf"acs:ram::{ACCOUNT_ID.pattern}:role/{ROLE_NAME.pattern}")
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"

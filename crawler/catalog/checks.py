@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 from crawler.catalog.columns import Column
 from crawler.catalog.file_format import OperationFile, PagingPart, ProductFile, RatePart
-from crawler.catalog.model import Catalog, Operation, Product
+from crawler.catalog.model import WHOLE_ANSWER, Catalog, Operation, Product
 from crawler.errors import CatalogError
-from crawler.text import REGION_ID
+from crawler.text import GLOBAL_REGION, REGION_ID
 
 _SCALAR_KEYS = {"string", "integer", "boolean", "timestamp"}
 
 # Style → required keys, optional keys. A limit is always a key and a number.
 _PAGING = {
-    "token": ({"input_token", "output_token"}, {"limit_key", "limit", "total"}),
+    "token": ({"input_token", "output_token"}, {"limit_key", "limit", "total", "more"}),
     "version": ({"input_token", "output_token"}, {"limit_key", "limit", "total"}),
     "page-number": ({"page_key", "limit_key", "limit"}, {"total"}),
     "limit-only": ({"limit_key", "limit"}, {"total"}),
@@ -37,7 +37,19 @@ def check_product(product: Product, raw: ProductFile, where: str) -> None:
             raise CatalogError(f"{where}: {key} has a placeholder other than {{region}} and {{account_id}}: {text!r}.")
     if not product.endpoint.startswith("https://"):
         raise CatalogError(f"{where}: endpoint must begin with https://, and is {product.endpoint!r}.")
+    if product.is_global:
+        _check_global(product, where)
+    elif GLOBAL_REGION in product.endpoints:
+        raise CatalogError(f"{where}: [endpoints] has {GLOBAL_REGION!r}, which only a product with global = true has.")
     _check_rate_limit(raw.rate_limit, where)
+
+
+def _check_global(product: Product, where: str) -> None:
+    for key, is_there in (("endpoints", product.endpoints), ("regions", product.regions), ("closed", product.closed)):
+        if is_there:
+            raise CatalogError(f"{where}: a product with global = true has no {key}.")
+    if "{region}" in product.endpoint:
+        raise CatalogError(f"{where}: endpoint has {{region}}, and the product is global.")
 
 
 def check_paging(raw: PagingPart, where: str) -> None:
@@ -63,6 +75,8 @@ def check_operation(operation: Operation, product: Product, raw: OperationFile, 
         raise CatalogError(f"{where}: [table] name: a table of {product.key} is named {product.prefix}… in snake case.")
     if (operation.selection == "default") == bool(operation.reason):
         raise CatalogError(f"{where}: [table] reason: required if a table isn't on by default, and only then.")
+    if operation.records == WHOLE_ANSWER and operation.paging.style != "none":
+        raise CatalogError(f"{where}: [operation] records is '$', an answer as the one record: it has no pages.")
     if raw.window is not None and raw.window.hours < 1:
         raise CatalogError(f"{where}: [window] hours must be at least 1.")
     _check_details(operation, where)
@@ -103,9 +117,11 @@ def _check_details(operation: Operation, where: str) -> None:
     details = operation.details
     if details is None:
         return
-    parameters = re.findall(r"\{([A-Za-z]+)\}", details.path)
+    parameters = [*details.path_parameters, *details.query_parameters]
     if not details.path.startswith("/") or sorted(parameters) != sorted(details.bind):
-        raise CatalogError(f"{where}: [details] bind must give the parameters of its path, which begins with /.")
+        raise CatalogError(
+            f"{where}: [details] bind must give the parameters of its query and of its path, which begins with /."
+        )
     for path in details.bind.values():
         _check_bind(operation, path, where, "[details]")
 

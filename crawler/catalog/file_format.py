@@ -24,6 +24,7 @@ class RegionsFile(_Strict):
     id: str
     ask: str
     endpoint: str = ""
+    method: Literal["GET", "POST"] = "GET"
 
 
 class RatePart(_Strict):
@@ -37,7 +38,8 @@ class ProductFile(_Strict):
     """A product.toml. `uncovered`: List operations of the official SDK without a table, with the reason.
 
     `settings`: the keys of the configuration (`section.key`) whose values [[parents]] may add. `closed`: regions that
-    the vendor has closed. `differences`: `endpoints.REGION` → what the SDK has instead.
+    the vendor has closed. `differences`: `endpoints.REGION` → what the SDK has instead. `default`: whether `*` chooses
+    its tables. `global`: one host for all regions. `success_codes`: texts of `code` that mean no error.
     """
 
     product: str
@@ -45,9 +47,12 @@ class ProductFile(_Strict):
     prefix: str
     style: Literal["ROA", "RPC"]
     endpoint: str
-    endpoints: dict[str, str]
+    endpoints: dict[str, str] = {}
     title: str = ""
     sdk: str = ""
+    default: bool = True
+    is_global: bool = msgspec.field(default=False, name="global")
+    success_codes: list[str] = []
     settings: list[str] = []
     uncovered: dict[str, str] = {}
     closed: list[str] = []
@@ -59,7 +64,8 @@ class ProductFile(_Strict):
 class OperationPart(_Strict):
     """`[operation]`: the call. `item` names the column of a list of scalars, `embedded` columns of JSON in a string.
 
-    `filters` are query parameters that are never sent; `accepts` lists what is accepted instead of a list.
+    `records` is the path to the list; `$`: the answer is the one record. `filters` are query parameters that are never
+    sent; `accepts` lists what is accepted instead of a list.
     """
 
     action: str
@@ -67,6 +73,7 @@ class OperationPart(_Strict):
     records: str
     ram: str
     ram_assumed: bool = False
+    method: Literal["GET", "POST"] = "GET"
     query: dict[str, str] = {}
     filters: list[str] = []
     accepts: list[Literal["object", "absent"]] = []
@@ -77,7 +84,7 @@ class OperationPart(_Strict):
 
 
 class PagingPart(_Strict):
-    """`[paging]`."""
+    """`[paging]`. `output_token`, `total` and `more` are paths into the answer."""
 
     style: str
     input_token: str = ""
@@ -86,6 +93,7 @@ class PagingPart(_Strict):
     limit_key: str = ""
     limit: int = 0
     total: str = ""
+    more: str = ""
 
 
 class ParentFile(_Strict):
@@ -119,12 +127,20 @@ class WindowPart(_Strict):
 
 
 class DetailsPart(_Strict):
-    """`[details]`: the operation that returns more fields of a record than the list."""
+    """`[details]`: the operation that returns more fields of a record than the list.
+
+    `records`: the path to the record in its answer; without one, the answer is the record. `always`: the details are
+    requested without `[crawl] details`.
+    """
 
     action: str
     path: str
     ram: str
     bind: dict[str, str]
+    method: Literal["GET", "POST"] = "GET"
+    query: dict[str, str] = {}
+    records: str = ""
+    always: bool = False
 
 
 class DifferenceFile(_Strict):

@@ -6,6 +6,7 @@ is refused before any request, with a CatalogError that names the file and the k
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -37,6 +38,10 @@ _IGNORED_KEYS = {("paging", "prefix"): "lists are no longer split by prefix"}
 
 _LARGEST_FILE_BYTES = 8 * 1024 * 1024
 
+# The mark of a proposal that a person has not confirmed: a comment, and so outside of all strings of its line.
+_STRING = r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'"
+_MARK = re.compile(rf"^(?:[^\"'#\n]|{_STRING})*# check:", re.MULTILINE)
+
 _File = TypeVar("_File")
 
 
@@ -67,10 +72,10 @@ def _load(roots: Sequence[Path]) -> Catalog:
         if not root.is_dir():
             raise CatalogError(f"{root}: no such folder; [catalog] extra lists folders with schema files.")
         paths += [(root, path) for path in sorted(root.rglob("*.toml")) if path.name != "errors.toml"]
-    products = _read_products([(root, path) for root, path in paths if path.name == "product.toml"])
+    warnings: list[str] = []
+    products = _read_products([(root, path) for root, path in paths if path.name == "product.toml"], warnings)
     operations: dict[str, Operation] = {}
     files: dict[str, str] = {}
-    warnings: list[str] = []
     for root, path in paths:
         if path.name != "product.toml":
             product, where = _product_of(path, root, products), _file_name(path, root)
@@ -83,10 +88,10 @@ def _load(roots: Sequence[Path]) -> Catalog:
     return catalog
 
 
-def _read_products(paths: Sequence[tuple[Path, Path]]) -> dict[str, Product]:
+def _read_products(paths: Sequence[tuple[Path, Path]], warnings: list[str]) -> dict[str, Product]:
     products: dict[str, Product] = {}
     for root, path in paths:
-        product = _read_product(path, root)
+        product = _read_product(path, root, warnings)
         if product.key in products:
             raise CatalogError(f"{_file_name(path, root)}: product {product.key!r} is already in another file.")
         products[product.key] = product
@@ -105,15 +110,28 @@ def _product_of(path: Path, root: Path, products: Mapping[str, Product]) -> Prod
     raise CatalogError(f"{_file_name(path, root)}: no product.toml describes this file's PRODUCT/VERSION folder.")
 
 
-def _read_toml(path: Path, root: Path) -> dict[str, Any]:
+def _read_toml(path: Path, root: Path, warnings: list[str]) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_regular(path, _LARGEST_FILE_BYTES).decode("utf-8"))
+        text = read_regular(path, _LARGEST_FILE_BYTES).decode("utf-8")
+        document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise CatalogError(f"{_file_name(path, root)}: not TOML: {error}.") from None
     except UnicodeDecodeError as error:
         raise CatalogError(f"{_file_name(path, root)}: not UTF-8 at byte {error.start}.") from None
     except OSError as error:
         raise CatalogError(f"{_file_name(path, root)}: can't be read: {reason_of(error)}.") from None
+    if marks := len(_MARK.findall(text)):
+        _report_marks(marks, path, root, warnings)
+    return document
+
+
+def _report_marks(marks: int, path: Path, root: Path, warnings: list[str]) -> None:
+    """Warn about proposals that nobody has confirmed. Raises CatalogError if the file is a built-in one."""
+    values = "1 value is" if marks == 1 else f"{marks} values are"
+    sentence = f"{_file_name(path, root)}: {values} marked `# check:`; confirm or correct them, and remove the marks"
+    if root == schemas_folder():
+        raise CatalogError(f"{sentence}.")
+    warnings.append(sentence)
 
 
 def _convert(document: Mapping[str, Any], kind: type[_File], where: str) -> _File:
@@ -139,8 +157,8 @@ def _key_first(text: str) -> str:
     return f"{key.lstrip('.')}: {problem}" if key else problem
 
 
-def _read_product(path: Path, root: Path) -> Product:
-    raw = _convert(_read_toml(path, root), ProductFile, _file_name(path, root))
+def _read_product(path: Path, root: Path, warnings: list[str]) -> Product:
+    raw = _convert(_read_toml(path, root, warnings), ProductFile, _file_name(path, root))
     if (path.parent.parent.name, path.parent.name) != (raw.product, raw.version):
         raise CatalogError(f"{_file_name(path, root)}: must lie in the folder {raw.product}/{raw.version}.")
     product = Product(
@@ -159,6 +177,9 @@ def _read_product(path: Path, root: Path) -> Product:
         settings=tuple(raw.settings),
         closed=frozenset(raw.closed),
         differences=_differences(raw.differences),
+        is_default=raw.default,
+        is_global=raw.is_global,
+        success_codes=frozenset(code.lower() for code in raw.success_codes),
     )
     check_product(product, raw, _file_name(path, root))
     return product
@@ -167,7 +188,8 @@ def _read_product(path: Path, root: Path) -> Product:
 def _regions(raw: RegionsFile | None) -> RegionsOperation | None:
     if raw is None:
         return None
-    return RegionsOperation(raw.action, raw.path, tuple(raw.records.split(".")), raw.id, raw.ask, raw.endpoint)
+    records = tuple(raw.records.split("."))
+    return RegionsOperation(raw.action, raw.path, records, raw.id, raw.ask, raw.endpoint, raw.method)
 
 
 def _differences(raw: Mapping[str, DifferenceFile]) -> dict[str, DeclaredDifference]:
@@ -175,7 +197,7 @@ def _differences(raw: Mapping[str, DifferenceFile]) -> dict[str, DeclaredDiffere
 
 
 def _read_operation(path: Path, root: Path, product: Product, warnings: list[str]) -> Operation:
-    document, where = _read_toml(path, root), _file_name(path, root)
+    document, where = _read_toml(path, root, warnings), _file_name(path, root)
     warnings += _drop_ignored_keys(document, where)
     raw = _convert(document, OperationFile, where)
     key = tuple(name.removesuffix("?") for name in raw.table.key)
@@ -210,6 +232,7 @@ def _read_operation(path: Path, root: Path, product: Product, warnings: list[str
         rate=raw.rate_limit.rate if raw.rate_limit else None,
         burst=raw.rate_limit.burst if raw.rate_limit else None,
         volatile=tuple(raw.table.volatile),
+        method=raw.operation.method,
     )
     check_operation(operation, product, raw, where)
     return operation
@@ -218,11 +241,12 @@ def _read_operation(path: Path, root: Path, product: Product, warnings: list[str
 def _paging(raw: OperationFile, where: str) -> Paging:
     p = raw.paging
     check_paging(p, where)
-    return Paging(p.style, p.input_token or p.page_key, p.output_token, p.limit_key, p.limit, p.total)
+    return Paging(p.style, p.input_token or p.page_key, p.output_token, p.limit_key, p.limit, p.total, p.more)
 
 
 def _details(raw: DetailsPart) -> Details:
-    return Details(raw.action, raw.path, raw.ram, raw.bind)
+    records = tuple(raw.records.split(".")) if raw.records else ()
+    return Details(raw.action, raw.path, raw.ram, raw.bind, raw.method, raw.query, records, raw.always)
 
 
 def _parent(raw: ParentFile) -> Parent:

@@ -24,6 +24,9 @@ DETAILS_COLUMN = "details_status"
 
 Selection = Literal["default", "opt-in", "out"]
 
+# The path of records that are whole answers.
+WHOLE_ANSWER = ("$",)
+
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
 # Parameters of a query that the target gives.
 TARGET_PARAMETERS = ("account_id", "region_id")
@@ -31,11 +34,12 @@ _QUERY_PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 _NAMED_STEP = re.compile(r"([^/{}]+)/\{[A-Za-z]+\}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Paging:
     """How a list is paged. `style` is token, version, limit-only, page-number or none; keys are wire names.
 
-    `limit` is the page size to request; 0 if the operation has none.
+    `limit` is the page size to request; 0 if the operation has none. `output_key`, `total_key` and `more_key` are paths
+    into the answer (`Data.NextToken`). `more_key`: the flag that says whether there is another page.
     """
 
     style: str
@@ -44,6 +48,12 @@ class Paging:
     limit_key: str = ""
     limit: int = 0
     total_key: str = ""
+    more_key: str = ""
+
+    @cached_property
+    def answer_keys(self) -> tuple[str, ...]:
+        """The paths of the answer that paging reads."""
+        return tuple(key for key in (self.output_key, self.total_key, self.more_key) if key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,24 +84,53 @@ class Window:
         return {self.begin_key: str(end_s - self.hours * 3600), self.end_key: str(end_s)}
 
 
+def _query_parameters(query: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the placeholders of a query that no target gives, each once, in order."""
+    found = [name for value in query.values() for name in _QUERY_PLACEHOLDER.findall(value)]
+    return tuple(name for name in dict.fromkeys(found) if name not in TARGET_PARAMETERS)
+
+
+def filled_query(query: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """Return a query with each `{name}` replaced by its value."""
+    return {key: _QUERY_PLACEHOLDER.sub(lambda match: values[match[1]], text) for key, text in query.items()}
+
+
 def _kinds(path: str) -> tuple[str, ...]:
     """Return the step before each parameter of a path: `/functions/{functionName}/aliases` names `functions`."""
     return tuple(_NAMED_STEP.findall(path))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Details:
-    """The operation that returns more fields of a record than the list. `bind`: path parameter → column."""
+    """The operation that returns more fields of a record than the list. `bind`: parameter of path or query → column.
+
+    `records`: the path to the record in the answer, () if the answer is the record. `is_always`: the details are
+    requested whenever the table is written.
+    """
 
     action: str
     path: str
     ram: str
     bind: Mapping[str, str]
+    method: str = "GET"
+    query: Mapping[str, str] = field(default_factory=dict)
+    records: tuple[str, ...] = ()
+    is_always: bool = False
 
-    @property
+    @cached_property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The wire names of the path's parameters, in order."""
+        return tuple(_PLACEHOLDER.findall(self.path))
+
+    @cached_property
+    def query_parameters(self) -> tuple[str, ...]:
+        """The wire names of the query's parameters that the row gives, in order."""
+        return _query_parameters(self.query)
+
+    @cached_property
     def parent_kinds(self) -> tuple[str, ...]:
-        """The kinds of the resources that the path names, such as `functions`."""
-        return _kinds(self.path)
+        """The kinds of the resources that a request names: steps of the path, such as `functions`; query parameters."""
+        return (*_kinds(self.path), *self.query_parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +145,11 @@ class DeclaredDifference:
 class Operation:
     """One List operation and the table that it fills.
 
-    `filters`: query parameters that narrow the list, never sent. `accepts`: what is accepted instead of a list,
-    `object` (the one record) or `absent` (no record). `empty_codes`: error codes that mean that the list doesn't exist.
-    `is_ram_assumed`: the documentation discloses no action; `ram` follows the names of similar operations. `volatile`:
-    paths of columns whose values the API generates again for every response, so that a new value is no change.
+    `records`: the path to the list; `WHOLE_ANSWER` if the answer is the one record. `filters`: query parameters that
+    narrow the list, never sent. `accepts`: what is accepted instead of a list, `object` (the one record) or `absent`
+    (no record). `empty_codes`: error codes that mean that the list doesn't exist. `is_ram_assumed`: the documentation
+    discloses no action; `ram` follows the names of similar operations. `volatile`: paths of columns whose values the
+    API generates again for every response, so that a new value is no change.
     """
 
     table: str
@@ -142,6 +182,7 @@ class Operation:
     rate: float | None
     burst: int | None
     volatile: tuple[str, ...] = ()
+    method: str = "GET"
 
     @cached_property
     def path_parameters(self) -> tuple[str, ...]:
@@ -151,8 +192,7 @@ class Operation:
     @cached_property
     def query_parameters(self) -> tuple[str, ...]:
         """The wire names of the query's parameters that a parent's row gives, in order."""
-        found = [name for value in self.query.values() for name in _QUERY_PLACEHOLDER.findall(value)]
-        return tuple(name for name in dict.fromkeys(found) if name not in TARGET_PARAMETERS)
+        return _query_parameters(self.query)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -166,7 +206,7 @@ class Operation:
 
     def filled_query(self, values: Mapping[str, str]) -> dict[str, str]:
         """Return the query with each `{name}` replaced by its value."""
-        return {key: _QUERY_PLACEHOLDER.sub(lambda m: values[m[1]], text) for key, text in self.query.items()}
+        return filled_query(self.query, values)
 
     @cached_property
     def column_names(self) -> dict[str, str]:
@@ -225,6 +265,7 @@ class RegionsOperation:
     id: str
     ask: str
     endpoint: str = ""
+    method: str = "GET"
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +276,9 @@ class Product:
     together, None for the default. `settings`: the configuration's keys (`section.key`) whose values [[parents]] may
     add. `uncovered`: List operations of that SDK that have no table, with the reason. `closed`: regions that the vendor
     has closed, which are requested only where the configuration names them. `differences`: see `Operation`.
+    `is_default`: whether a pattern that doesn't begin with the prefix may choose its tables. `is_global`: it has one
+    host for all regions, and its scopes lie at `GLOBAL_REGION`. `success_codes`: codes that mean no error, in lower
+    case.
     """
 
     key: str
@@ -252,6 +296,9 @@ class Product:
     settings: tuple[str, ...]
     closed: frozenset[str] = frozenset()
     differences: Mapping[str, DeclaredDifference] = field(default_factory=dict)
+    is_default: bool = True
+    is_global: bool = False
+    success_codes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -265,20 +312,38 @@ class Catalog:
     def select(self, patterns: Sequence[str], exclude: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the tables that match, in the catalog's order. An opt-in table needs its exact name.
 
-        Raises CatalogError for a pattern without a table, in `exclude` too, and for a table whose selection is out.
+        A product that isn't among the default ones needs a pattern that begins with its prefix. Raises CatalogError for
+        a pattern without a table, in `exclude` too, and for a table whose selection is out.
         """
         chosen: set[str] = set()
         for pattern in patterns:
             matching = self._matching(pattern)
             if pattern in matching and self.operations[pattern].selection == "out":
                 raise CatalogError(f"{pattern} can't be crawled: {self.operations[pattern].reason}.")
-            named = {t for t in matching if t == pattern or self.operations[t].selection == "default"}
+            reached = {table for table in matching if self._is_reached(table, pattern)}
+            named = {t for t in reached if t == pattern or self.operations[t].selection == "default"}
+            if not reached:
+                prefix = self.products[self.operations[min(matching)].product].prefix
+                raise CatalogError(
+                    f"{pattern!r} matches {min(matching)}, whose product needs a pattern that begins with {prefix!r}."
+                )
             if not named:
                 raise CatalogError(f"{pattern!r} matches opt-in tables only, each of which needs its exact name.")
             chosen |= named
         for pattern in exclude:
             chosen -= self._matching(pattern)
         return tuple(table for table in self.operations if table in chosen)
+
+    def _is_reached(self, table: str, pattern: str) -> bool:
+        """Whether a pattern may choose a table of this table's product."""
+        product = self.products[self.operations[table].product]
+        return product.is_default or pattern.startswith(product.prefix)
+
+    def unasked_products(self, tables: Iterable[str]) -> tuple[Product, ...]:
+        """Return the products that have tables which can be chosen, none of which is read with these tables."""
+        read = {self.operations[table].product for table in self.with_parents(tables)}
+        able = {operation.product for operation in self.operations.values() if operation.selection != "out"}
+        return tuple(product for key, product in self.products.items() if key in able - read)
 
     def matching(self, pattern: str) -> tuple[str, ...]:
         """Return every table that matches, opt-in and out too, in the catalog's order. Raises CatalogError for none."""
@@ -306,7 +371,7 @@ class Catalog:
 
     def select_details(self, patterns: Sequence[str], tables: Collection[str]) -> frozenset[str]:
         """Return those of `tables` whose records are also fetched one by one. Raises CatalogError if none can be."""
-        chosen: set[str] = set()
+        chosen = {t for t in tables if (found := self.operations[t].details) is not None and found.is_always}
         for pattern in patterns:
             able = {table for table in self._matching(pattern) if self.operations[table].details is not None}
             if not able:

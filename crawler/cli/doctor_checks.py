@@ -11,6 +11,7 @@ import anyio
 from msgspec.structs import replace
 
 from crawler.catalog.model import Operation, Product
+from crawler.cli.plan_values import unasked_text, unasked_values
 from crawler.cli.render import duration_text
 from crawler.client.client import RequestCounts
 from crawler.client.clock_skew import CLOCK_WRONG
@@ -82,6 +83,8 @@ async def run_checks(
     resolved = resolve_config(config)
     counts = f"{_count_text(config.accounts, 'account')}, {_count_text(resolved.tables, 'table')}"
     checks = [DoctorCheck("configuration", counts)]
+    if unasked := unasked_text(unasked_values(resolved)):
+        checks.append(DoctorCheck("products", unasked))
     if open_secrets:
         remedy = open_secrets.remedy
         checks.append(DoctorCheck("configuration file", open_secrets.seen, f"{remedy[0].upper()}{remedy[1:]}."))
@@ -267,7 +270,13 @@ async def _check_list(session: Session, identity: ResolvedAccount, operation: Op
     limit = {operation.paging.limit_key: "1"} if operation.paging.limit_key else {}
     query = operation.filled_query({"account_id": identity.account.id, "region_id": region_id})
     request = ApiRequest(
-        operation.product, operation.version, operation.action, region_id, operation.path, {**query, **limit}
+        operation.product,
+        operation.version,
+        operation.action,
+        region_id,
+        operation.path,
+        {**query, **limit},
+        method=operation.method,
     )
     channel = session.client.channel(identity.account.id, region_id, operation.product, operation.action)
     try:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from crawler.catalog.model import Catalog
 from crawler.cli.crawl_summary import print_not_offered, print_skipped_members
+from crawler.cli.plan_values import unasked_text
 from crawler.cli.render import console, duration_text, safe, status_text, table_of
 from crawler.cli.tables.describe import tree_rows
 
@@ -24,6 +25,8 @@ def print_plan(value: Mapping[str, Any], catalog: Catalog) -> None:
     print_skipped_members(out, value["directory"], value["left_out"])
     _print_hosts(out, value["hosts"])
     print_not_offered(out, value["not_offered"])
+    if unasked := unasked_text(value["products_not_asked"]):
+        out.print(safe(f"{unasked[0].upper()}{unasked[1:]}."), soft_wrap=True)
     _print_targets(out, value)
     _print_tables(out, value, catalog)
     for warning in value["warnings"]:

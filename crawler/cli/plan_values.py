@@ -55,6 +55,7 @@ async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> 
     return {
         **_target_values(plan, config),
         **places,
+        "products_not_asked": unasked_values(resolved),
         "tables": _table_values(catalog, plan.targets, rules, found, resolved.tables),
         "rate_limits": _limit_values(catalog, plan.targets, rules, resolved.details),
         **_totals(found),
@@ -98,6 +99,25 @@ def _forecast(
         return previous, forecast(plans, resolved.catalog, resolved.limit_rules, rows, *terms)
     except OutputError as error:
         return _unusable(error), forecast(plans, resolved.catalog, resolved.limit_rules, None, *terms)
+
+
+def unasked_values(resolved: ResolvedConfig) -> dict[str, dict[str, Any]]:
+    """Return the products of which no table is read: key → title, number of tables, the pattern that chooses them."""
+    catalog, found = resolved.catalog, {}
+    for product in catalog.unasked_products(resolved.tables):
+        pattern = f"{product.prefix}*"
+        tables = sum(catalog.operations[table].selection == "default" for table in catalog.matching(pattern))
+        found[product.key] = {"title": product.title, "tables": tables, "pattern": pattern}
+    return found
+
+
+def unasked_text(unasked: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return which products aren't asked for and how to add them, as a sentence; empty without any."""
+    if not unasked:
+        return ""
+    products = ", ".join(f"{entry['title']} ({entry['tables']} tables)" for entry in unasked.values())
+    patterns = ", ".join(f'"{entry["pattern"]}"' for entry in unasked.values())
+    return f"not asked for: {products}; [crawl] tables chooses them by {patterns}"
 
 
 def _target_values(plan: CrawlPlan, config: Config) -> dict[str, Any]:

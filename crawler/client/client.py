@@ -7,7 +7,7 @@ type says what the error means.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -78,7 +78,8 @@ class Client:
     """Calls APIs for all accounts of a crawl. Its clock and its literal secrets are those of the request builder.
 
     `total` counts the attempts of all calls. `deadline_at`, in monotonic seconds, bounds the waits before retries.
-    `fence` is called before each request is sent, and raises an error if none may be sent any more.
+    `fence` is called before each request is sent, and raises an error if none may be sent any more. `success_codes`:
+    product → codes in lower case that mean no error.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Client:
         buckets: TokenBuckets,
         policy: RetryPolicy,
         random: Callable[[], float],
+        success_codes: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         self.clock = builder.clock
         self.secrets = builder.secrets
@@ -103,6 +105,7 @@ class Client:
         self._buckets = buckets
         self._policy = policy
         self._random = random
+        self._success_codes = success_codes or {}
         self._log = structlog.get_logger().bind()
         self._logs_requests = self._log.is_enabled_for(logging.DEBUG)
 
@@ -210,6 +213,7 @@ class Client:
             headers=response.headers,
             body=response.body,
             now=self.clock.now,
+            success_codes=self._success_codes.get(product, ()),
             hide=self.secrets.hide,
         )
         if error is None:

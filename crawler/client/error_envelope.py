@@ -42,7 +42,7 @@ _BOM = b"\xef\xbb\xbf"
 class Envelope:
     """The error fields of a response. `code` "": no error. `action`: the missing RAM action.
 
-    `is_document`: the body is complete JSON, or the XML of an error.
+    `is_document`: the body is complete JSON, or the XML of an error. `is_failure`: it says `success: false`.
     """
 
     code: str = ""
@@ -50,6 +50,7 @@ class Envelope:
     request_id: str = ""
     action: str = ""
     is_document: bool = True
+    is_failure: bool = False
 
 
 def read_envelope(body: bytes) -> Envelope:
@@ -89,11 +90,12 @@ def _envelope(fields: Mapping[str, object]) -> Envelope:
         message = inner_message if code else message
     if not code:
         code, message = _first_of_errors(fields.get("errors"), message)
-    if not code and fields.get("success") in (False, "false", "False"):
+    is_failure = fields.get("success") in (False, "false", "False")
+    if not code and is_failure:
         code = "Unsuccessful"
     request_id = _text(fields.get("requestid")) or _text(nested.get("requestid"))
     action = _missing_action(fields) or _missing_action(nested)
-    return Envelope(code, message, request_id, action)
+    return Envelope(code, message, request_id, action, is_failure=is_failure)
 
 
 def _code_and_message(fields: Mapping[str, object]) -> tuple[str, str]:

@@ -27,7 +27,7 @@ SECRET_PARAMETERS = ("OIDCToken", "ExternalId")
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request to an API, without an account. `path` is percent-encoded; `form` makes it a POST.
+    """One request to an API, without an account. `path` is percent-encoded; `form` makes it a POST with a body.
 
     `parents`: the kinds of the resources that it names, whose absence isn't a failure of the crawl. `max_bytes` caps
     the body of the response; 0: like that of a page.
@@ -42,6 +42,7 @@ class ApiRequest:
     form: Mapping[str, str] | None = field(default=None, repr=False)
     parents: tuple[str, ...] = ()
     max_bytes: int = 0
+    method: str = "GET"
 
 
 def expand_path(template: str, parameters: Mapping[str, str]) -> str:
@@ -88,7 +89,7 @@ class RequestBuilder:
         endpoint = self._resolve(request.product, request.region_id, account_id)
         query = canonical_query(request.query)
         body = canonical_query(request.form).encode() if request.form is not None else b""
-        method = "GET" if request.form is None else "POST"
+        method = request.method if request.form is None else "POST"
         headers = {"accept": "application/json", "user-agent": self._user_agent}
         if request.form is not None:
             headers["content-type"] = "application/x-www-form-urlencoded"

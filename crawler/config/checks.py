@@ -17,7 +17,7 @@ from crawler.client.proxies import FROM_ENVIRONMENT
 from crawler.config.sections import ANY_URI, BUCKET_URI, ENGINE_ADDRESS, FILE_URI, Account, Settings
 from crawler.errors import ConfigError
 from crawler.secret_text import SHORTEST_KEY, is_weak_key
-from crawler.text import REGION_ID, bucket_uri_problem
+from crawler.text import GLOBAL_REGION, REGION_ID, bucket_uri_problem
 from crawler.validation import Document, KeyPath, nearest
 
 P = ParamSpec("P")
@@ -139,7 +139,8 @@ def _check_repeats(document: Document, path: KeyPath, names: str | tuple[str, ..
 
 def _check_narrower(document: Document, path: KeyPath, account: Account, settings: Settings) -> None:
     wide = settings.crawl.regions
-    beyond = [name for name in account.regions if name not in wide] if "all" not in (wide, account.regions) else []
+    has_all = "all" in (wide, account.regions)
+    beyond = [] if has_all else [name for name in account.regions if name not in (*wide, GLOBAL_REGION)]
     if beyond:
         raise document.error(path, f"names {beyond[0]}, which crawl.regions leaves out: add it there")
 

@@ -27,7 +27,7 @@ from crawler.config.secrets import open_secrets
 from crawler.config.sections import ANY_URI, Account, EngineSection, OutputSection, Section, Settings
 from crawler.errors import ConfigError
 from crawler.local_files import expand_home
-from crawler.text import ACCOUNT_ID
+from crawler.text import ACCOUNT_ID, GLOBAL_REGION
 from crawler.validation import Document, KeyPath, dotted, nearest
 
 S = TypeVar("S", bound=Section)
@@ -51,6 +51,7 @@ class Config(Settings, frozen=True, kw_only=True):
     `directory_account` lists the organization's members; None without [organization]. It stays when the command line
     selects other accounts. `members` has the account IDs of the members to crawl: all, or those of the command line.
     `in_file` is the configuration without the options that select accounts, regions or tables; None without options.
+    `omits_global`: the command line names regions, and not that of global products.
     `publish`: LATEST and the lake's tables move to the snapshot even if those options narrow the crawl.
     `references` are the names of the environment variables in the file. `proxy` is used for everything that is sent.
     `unused_proxy` names the environment's variable with a proxy that the file doesn't ask for.
@@ -59,6 +60,7 @@ class Config(Settings, frozen=True, kw_only=True):
     directory_account: Account | None = None
     members: Literal["all"] | tuple[str, ...] = "all"
     in_file: Config | None = None
+    omits_global: bool = False
     publish: bool = False
     references: frozenset[str] = frozenset()
     proxy: ProxyRule = ProxyRule()
@@ -75,7 +77,9 @@ class Config(Settings, frozen=True, kw_only=True):
             return self.crawl.regions
         if self.crawl.regions == "all":
             return account.regions
-        return tuple(region for region in account.regions if region in self.crawl.regions)
+        return tuple(
+            region for region in dict.fromkeys((*account.regions, GLOBAL_REGION)) if region in self.crawl.regions
+        )
 
     def limit_rules(self) -> dict[str, LimitRule]:
         """Return the rules of `[rate_limits]` by key: `default`, a product, or `product.Action`."""
@@ -118,10 +122,11 @@ class Config(Settings, frozen=True, kw_only=True):
         (the regions of an account still limit it), `tables` replaces `[crawl] tables` (`exclude` still applies).
         Raises ConfigError with the option's name: a value that the file can't have either, or nothing left to crawl.
         """
-        crawl, target = self.crawl, self.output
+        crawl, target, omits_global = self.crawl, self.output, False
         if regions:
             names = "all" if list(regions) == ["all"] else list(dict.fromkeys(regions))
             crawl = _changed(crawl, "regions", names, "--region")
+            omits_global = names != "all" and GLOBAL_REGION not in names
         if tables:
             crawl = _changed(crawl, "tables", list(tables), "--table")
         if output is not None:
@@ -130,7 +135,8 @@ class Config(Settings, frozen=True, kw_only=True):
             check_uri(_option("--output", {"uri": output}), ("uri",), output)
         if output_format is not None:
             target = _changed(target, "format", output_format, "--format")
-        config = msgspec.structs.replace(self._picked(accounts), crawl=crawl, output=target, publish=publish)
+        changes = {"crawl": crawl, "output": target, "publish": publish, "omits_global": omits_global}
+        config = msgspec.structs.replace(self._picked(accounts), **changes)
         if accounts or regions or tables:
             config = msgspec.structs.replace(config, in_file=self)
         chosen = config.accounts if config.organization is None else ()

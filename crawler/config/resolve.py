@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crawler.catalog import load_catalog
-from crawler.catalog.model import Catalog
+from crawler.catalog.model import Catalog, Product
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.rate_limit import LimitRule
 from crawler.config.load import Config
-from crawler.errors import CatalogError
+from crawler.errors import CatalogError, ConfigError
+from crawler.text import GLOBAL_REGION
 
 # The services of the crawler's own calls, which have no product.toml. The host of ListAccounts is the China site's;
 # accounts of the international site use resourcedirectory-intl.aliyuncs.com.
@@ -43,6 +44,10 @@ class ResolvedConfig:
     parameter_settings: Mapping[str, Sequence[str]]
     endpoints: Endpoints
 
+    def product_of(self, table: str) -> Product:
+        """Return the product of a table."""
+        return self.catalog.products[self.catalog.operations[table].product]
+
 
 def resolve_config(config: Config, catalog: Catalog | None = None) -> ResolvedConfig:
     """Return the configuration with `catalog`; without one, load the configuration's own and check it.
@@ -51,6 +56,7 @@ def resolve_config(config: Config, catalog: Catalog | None = None) -> ResolvedCo
     """
     catalog = open_catalog(config) if catalog is None else catalog
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
+    _check_regions(config, catalog, tables)
     return ResolvedConfig(
         config,
         catalog,
@@ -62,6 +68,19 @@ def resolve_config(config: Config, catalog: Catalog | None = None) -> ResolvedCo
     )
 
 
+def _check_regions(config: Config, catalog: Catalog, tables: Sequence[str]) -> None:
+    """Refuse tables of a product without a known region: no scope would say that they weren't read."""
+    for key in dict.fromkeys(catalog.operations[table].product for table in catalog.with_parents(tables)):
+        product = catalog.products[key]
+        has_regions = product.is_global or product.endpoints or product.regions
+        if not has_regions and not isinstance(config.endpoints.get(key), dict):
+            example = product.endpoint.replace("{region}", "cn-hangzhou")
+            raise ConfigError(
+                f"{product.title} ({key}) has no known regions: name those to crawl with their hosts, such as "
+                f'[endpoints.{key}] cn-hangzhou = "{example}".'
+            )
+
+
 def open_catalog(config: Config) -> Catalog:
     """Load the catalog with the user's own folders, and check `[rate_limits]` and `[endpoints]` against it."""
     catalog = load_catalog(config.catalog.extra)
@@ -71,6 +90,9 @@ def open_catalog(config: Config) -> Catalog:
         if operation.details is not None:
             actions[operation.product].add(operation.details.action)
     config.check_products(actions)
+    for key, value in config.endpoints.items():
+        if isinstance(value, dict) and GLOBAL_REGION in value and not catalog.products[key].is_global:
+            raise ConfigError(f"endpoints.{key}.{GLOBAL_REGION}: {key} has a host for each region, and none for all.")
     return catalog
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, Operation
+from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, WHOLE_ANSWER, Operation
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.normalizer.converters import Compiler
 from crawler.normalizer.exact_json import (
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 MISSING_KEY = " (missing, a part of the key)"
 # The maximum of unknown fields per page: data in place of an object may have any number of names.
 _MAX_UNKNOWN_NAMES = 1000
+# The fields that say how a request went; beside a whole answer's own fields, `status` may be one of those.
+_ENVELOPE_ALONE = frozenset(each for name in ENVELOPE - {"status"} for each in (name, toggle_initial_case(name)))
 
 
 @dataclass(slots=True)
@@ -46,7 +48,8 @@ class RowPage:
 
     `rows` has one row per record, with the schema of the table. `keys[i]` is the key of row i, None without one: the
     record is not an object, or its key has a wrong type. `digests[i]` tells records with the same key apart, whatever
-    the order of their fields; it is valid within one process. `token` and `total` are as received, None if absent.
+    the order of their fields; it is valid within one process. `token`, `total` and `more` are as received, None if
+    absent.
     `unknown` counts the paths of unknown fields, `misfits` those of values that don't fit their type and of missing
     parts of a key. `fast` has the records of a page that was read by the fast path.
     """
@@ -60,6 +63,7 @@ class RowPage:
     coerced: int
     misfits: Counter[str]
     fast: FastPage | None = None
+    more: Any = None
 
     @property
     def seen(self) -> int:
@@ -164,13 +168,14 @@ class Normalizer:
             redaction = self._redaction.for_account(context.account_id)
             if not details and not redaction.has_markers(body):
                 redaction = self._redaction.for_account(context.account_id, is_scanning=False)
-            records, token, total, unknown = self._split_envelope(parse(body), redaction, null_is_empty=null_is_empty)
-            records = [_merged(*pair) for pair in zip(records, details, strict=True)] if details else records
+            envelope = parse(body)
+            records, unknown = self._split_envelope(envelope, redaction, null_is_empty=null_is_empty)
+            records = [self._merged(*pair) for pair in zip(records, details, strict=True)] if details else records
             rows, extras = self._convert(records, redaction)
             for row, detail in zip(rows, details, strict=False):
                 if row is not None and detail is not None:
                     row[DETAILS_COLUMN] = detail.status
-            return self._page(records, rows, extras, context, token, total, unknown)
+            return self._page(records, rows, extras, context, envelope, unknown)
         except ExcessiveJsonError as error:
             raise NormalizeError("Excessive", f"The answer is {error}.") from None
         except RecursionError:
@@ -194,24 +199,49 @@ class Normalizer:
 
     def _split_envelope(
         self, envelope: Any, redaction: Redaction, *, null_is_empty: bool
-    ) -> tuple[list[Any], Any, Any, Counter[str]]:
-        """Return the records, the token, the total, and the unknown fields of the envelope."""
-        operation, paging = self._operation, self._operation.paging
-        known = {*ENVELOPE, *operation.envelope, paging.output_key, paging.total_key}
+    ) -> tuple[list[Any], Counter[str]]:
+        """Return the records, and the unknown fields of the envelope."""
+        operation = self._operation
+        if operation.records == WHOLE_ANSWER:
+            return _whole_answer(envelope, self._wires), Counter()
         node, path, unknown = envelope, "$", Counter[str]()
-        for step in operation.records:
+        for depth, step in enumerate(operation.records):
             name = find(node, step) if isinstance(node, dict) else None
             if name is None and not (isinstance(node, dict) and "absent" in operation.accepts):
                 raise PaginationError("ListMissing", f"The answer has no {'.'.join(operation.records)!r}.")
-            expected = {step, *known, *map(toggle_initial_case, (step, *known))}
-            names = redaction.hide_names(other for other in node if other not in expected)
+            known = self._known_names[depth]
+            names = redaction.hide_names(other for other in node if other not in known)
             unknown.update(f"{path}.{path_name(other)}" for other in names)
             if name is None:
                 node = None
                 break
-            node, path, known = _member(node, step), f"{path}.{path_name(name)}", set()
-        records = [] if node is None and null_is_empty else self._listed(node)
-        return records, _member(envelope, paging.output_key), _member(envelope, paging.total_key), unknown
+            node, path = _member(node, step), f"{path}.{path_name(name)}"
+        return [] if node is None and null_is_empty else self._listed(node), unknown
+
+    @cached_property
+    def _known_names(self) -> list[set[str]]:
+        """The known names of the envelope at each step of the path to the records, in both cases."""
+        operation, known = self._operation, []
+        keys = [key.split(".") for key in (*operation.envelope, *operation.paging.answer_keys)]
+        for depth, step in enumerate(operation.records):
+            way = list(operation.records[:depth])
+            names = {step, *(key[depth] for key in keys if len(key) > depth and key[:depth] == way)}
+            names |= ENVELOPE if depth == 0 else set()
+            known.append({*names, *map(toggle_initial_case, names)})
+        return known
+
+    @cached_property
+    def _wires(self) -> set[str]:
+        """The wire names of the columns, in both cases."""
+        names = [column.wire for column in self._operation.columns]
+        return {*names, *map(toggle_initial_case, names)}
+
+    def _merged(self, record: Any, detail: Detail | None) -> Any:
+        if type(record) is not dict or detail is None or detail.record is None:
+            return record
+        [found] = _whole_answer(detail.record, self._wires) or [{}]
+        said = {find(record, name) or name: value for name, value in found.items() if value is not None}
+        return {**record, **said}
 
     def _listed(self, node: Any) -> list[Any]:
         """Return the records: the items of a list, or of the alternatives that the catalog accepts."""
@@ -244,8 +274,7 @@ class Normalizer:
         rows: list[dict[str, Any] | None],
         extras: list[ExtraFields],
         context: RowContext,
-        token: Any,
-        total: Any,
+        envelope: Any,
         unknown: Counter[str],
     ) -> RowPage:
         batch = self._batch(rows, extras, context)
@@ -255,7 +284,11 @@ class Normalizer:
         coerced = sum(extra.coerced for extra in extras)
         keys = self._row_keys(batch, rows, extras, misfits)
         digests = [_digest(record) for record in records]
-        return RowPage(ReadyBatch(batch), keys, digests, token, total, unknown, coerced, misfits)
+        paging = self._operation.paging
+        token, total, more = (
+            _value_at(envelope, key) for key in (paging.output_key, paging.total_key, paging.more_key)
+        )
+        return RowPage(ReadyBatch(batch), keys, digests, token, total, unknown, coerced, misfits, more=more)
 
     def _batch(
         self, rows: list[dict[str, Any] | None], extras: list[ExtraFields], context: RowContext
@@ -313,24 +346,30 @@ def _no_object(value: Any, extra: ExtraFields) -> None:
     extra.entries.append(ExtraEntry("$", "$", extra.redaction.unknown(value), is_unknown=False))
 
 
-def read_detail(body: bytes) -> Detail:
-    """Parse the details of one record. Raises TransientError for a body that isn't a JSON object."""
+def read_detail(body: bytes, *, records: Sequence[str] = ()) -> Detail:
+    """Parse the details of one record, at the path `records` of the answer.
+
+    Raises TransientError for a body that isn't a JSON object, or has none at that path.
+    """
     try:
         record = parse(body)
     except ExcessiveJsonError as error:
         raise NormalizeError("Excessive", f"The answer is {error}.") from None
     except InvalidJsonError as error:
         raise TransientError("InvalidResponse", f"The answer is {error}.", http_status=200) from None
+    for step in records:
+        record = _member(record, step) if type(record) is dict else None
     if type(record) is not dict or not record:
         raise TransientError("InvalidResponse", "The answer is not a JSON object with a record.", http_status=200)
     return Detail("fetched", record)
 
 
-def _merged(record: Any, detail: Detail | None) -> Any:
-    if type(record) is not dict or detail is None or detail.record is None:
-        return record
-    said = {find(record, name) or name: value for name, value in detail.record.items() if value is not None}
-    return {**record, **said}
+def _whole_answer(answer: Any, wires: Collection[str]) -> list[Any]:
+    """Return an answer as the one record, without the fields of an envelope that are no columns; [] without fields."""
+    if type(answer) is not dict:
+        raise PaginationError("ListMissing", "The answer is not an object.")
+    record = {name: value for name, value in answer.items() if name in wires or name not in _ENVELOPE_ALONE}
+    return [record] if record else []
 
 
 def _member(envelope: dict[str, Any], name: str) -> Any:
@@ -339,6 +378,14 @@ def _member(envelope: dict[str, Any], name: str) -> Any:
     if len(values) > 1 or any(isinstance(value, Repeated) for value in values):
         raise PaginationError("RepeatedName", f"The answer has {name!r} twice.")
     return values[0] if values else None
+
+
+def _value_at(envelope: Any, path: str) -> Any:
+    """Return the value at a path of an envelope, None if it or a step to it is absent; see `_member`."""
+    node = envelope
+    for step in path.split("."):
+        node = _member(node, step) if type(node) is dict else None
+    return node
 
 
 _encode_sorted = msgspec.json.Encoder(

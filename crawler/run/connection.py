@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -69,9 +69,16 @@ class CloudConnection:
 
 @asynccontextmanager
 async def open_connection(
-    config: Config, endpoints: Endpoints, limit_rules: Mapping[str, LimitRule], system: System
+    config: Config,
+    endpoints: Endpoints,
+    limit_rules: Mapping[str, LimitRule],
+    system: System,
+    success_codes: Mapping[str, Collection[str]] | None = None,
 ) -> AsyncIterator[CloudConnection]:
-    """Open a connection for the block. Raises ConfigError and CatalogError before anything is sent."""
+    """Open a connection for the block; `success_codes` as in `Client`.
+
+    Raises ConfigError and CatalogError before anything is sent.
+    """
     register_secrets(config, system.secrets, config.proxy.url)
     concurrency = _concurrency(config)
     dispatcher = Dispatcher(concurrency, system.clock)
@@ -97,6 +104,7 @@ async def open_connection(
             TokenBuckets(limit_rules["default"], limit_rules),
             RetryPolicy(config.retry.max_attempts, config.retry.max_delay_s),
             system.random.random,
+            success_codes,
         )
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(dispatcher.run)

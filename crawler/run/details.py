@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import anyio
 
-from crawler.catalog.model import Details, Operation
+from crawler.catalog.model import Details, Operation, filled_query
 from crawler.client.client import Client, RequestCounts, SignedAccount
 from crawler.client.request import ApiRequest, expand_path
 from crawler.errors import ApiError, DeniedError, NormalizeError, VanishedError
@@ -71,18 +72,21 @@ class DetailReader:
             self.missing += 1
             return Detail("denied")
         try:
-            path = expand_path(self._details.path, parameters)
-            operation = self._operation
+            details, operation, target = self._details, self._operation, self._target
+            values = {**parameters, "account_id": target.account_id, "region_id": target.region_id}
             request = ApiRequest(
                 operation.product,
                 operation.version,
-                self._details.action,
-                self._target.region_id,
-                path,
-                parents=self._details.parent_kinds,
+                details.action,
+                target.region_id,
+                expand_path(details.path, {name: parameters[name] for name in details.path_parameters}),
+                filled_query(details.query, values),
+                parents=details.parent_kinds,
                 max_bytes=_MAX_BYTES,
+                method=details.method,
             )
-            return await self._client.call(request, self._caller, self._channel, read_detail, tally)
+            read = partial(read_detail, records=details.records)
+            return await self._client.call(request, self._caller, self._channel, read, tally)
         except VanishedError:
             return Detail("vanished")
         except (ApiError, NormalizeError) as error:

@@ -13,7 +13,7 @@ from crawler.client.request import ApiRequest
 from crawler.client.transport import HttpResponse
 from crawler.errors import CredentialsError, FatalError, PaginationError, TransientError
 from crawler.normalizer.exact_json import ExcessiveJsonError, InvalidJsonError, parse
-from crawler.text import ACCOUNT_ID, REGION_ID, clean_message
+from crawler.text import ACCOUNT_ID, GLOBAL_REGION, REGION_ID, clean_message
 
 # Security Token Service, RPC style (Alibaba Cloud's API reference of STS, checked 2026-11-22).
 STS_VERSION = "2015-04-01"
@@ -111,7 +111,13 @@ async def describe_regions(
     assert product.regions is not None, "the caller checks that the product has the operation"
     operation = product.regions
     request = ApiRequest(
-        product.key, product.version, operation.action, region_id, operation.path, max_bytes=_MAX_REGIONS_BYTES
+        product.key,
+        product.version,
+        operation.action,
+        region_id,
+        operation.path,
+        max_bytes=_MAX_REGIONS_BYTES,
+        method=operation.method,
     )
     channel = client.channel(caller.account_id, region_id, product.key, operation.action)
     node: Any = await client.call(request, caller, channel, read_object, tally)
@@ -133,7 +139,8 @@ def _described(items: Sequence[Any], operation: RegionsOperation) -> DescribedRe
     malformed: list[str] = []
     for item in items:
         region_id, host = _field(item, operation.id), _field(item, operation.endpoint)
-        if not isinstance(region_id, str) or not REGION_ID.fullmatch(region_id):
+        is_region = isinstance(region_id, str) and region_id != GLOBAL_REGION and REGION_ID.fullmatch(region_id)
+        if not is_region:
             malformed.append(clean_message(region_id if isinstance(region_id, str) else "no text", _LONGEST_NAMED))
             continue
         known = hosts.setdefault(region_id, [])

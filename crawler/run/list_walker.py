@@ -45,6 +45,7 @@ class PageReader:
             expand_path(operation.path, {name: job.parameters[name] for name in operation.path_parameters}),
             {**self._query(job), **parameters},
             parents=operation.parent_kinds,
+            method=operation.method,
         )
         normalizer = self._normalizers[operation.table]
 

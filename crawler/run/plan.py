@@ -114,13 +114,15 @@ def tables_in(
 def account_regions(session: Session, account: Account, offered: Mapping[str, ProductRegions]) -> tuple[str, ...]:
     """Return the regions to crawl in an account. A configured one may belong to a product that this crawl doesn't need.
 
-    `offered`: product → regions, of the needed products. Raises ConfigError for a region that no product has.
+    `offered`: product → regions, of the needed products; a global one is read whatever the regions are. Raises
+    ConfigError for a region that no product has.
     """
     wanted = session.config.regions_for(account)
     if wanted == "all":
         return select_regions(wanted, offered)
     known = {key: session.known_regions(product) for key, product in session.catalog.products.items()}
-    return select_regions(wanted, {**known, **offered})
+    with_global = not session.config.omits_global and any(product.is_global for product in offered.values())
+    return select_regions(wanted, {**known, **offered}, with_global=with_global)
 
 
 def plan_sha256(catalog: Catalog, plans: Iterable[PlannedTarget], written: Sequence[str]) -> str:

@@ -72,6 +72,7 @@ class _Page:
     members: tuple[Member, ...]
     total: Any
     token: None = None
+    more: None = None
 
     @property
     def seen(self) -> int:

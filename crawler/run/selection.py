@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from crawler.catalog.model import Catalog
 from crawler.config import Config
 from crawler.config.resolve import ResolvedConfig
 from crawler.run.regions import is_in_all
@@ -19,7 +18,7 @@ def selection_of(resolved: ResolvedConfig) -> CrawlSelection | None:
         return None
     whole = resolved.catalog.select(in_file.crawl.tables, in_file.crawl.exclude)
     accounts = _accounts(config) if _omits_accounts(config, in_file) else None
-    regions = _regions(config) if _omits_regions(config, in_file, resolved.catalog) else None
+    regions = _regions(config) if _omits_regions(config, in_file, resolved) else None
     tables = list(config.crawl.tables) if not set(whole) <= set(resolved.tables) else None
     if accounts is None and regions is None and tables is None:
         return None
@@ -53,9 +52,11 @@ def _regions(config: Config) -> list[str]:
     return ["all"] if config.crawl.regions == "all" else sorted(config.crawl.regions)
 
 
-def _omits_regions(config: Config, in_file: Config, catalog: Catalog) -> bool:
+def _omits_regions(config: Config, in_file: Config, resolved: ResolvedConfig) -> bool:
     chosen, whole = config.crawl.regions, in_file.crawl.regions
-    products = catalog.products.values()
+    products = resolved.catalog.products.values()
+    if config.omits_global and any(resolved.product_of(table).is_global for table in resolved.tables):
+        return True
     if chosen == whole or (whole != "all" and chosen == "all" and all(is_in_all(name, products) for name in whole)):
         return False
     return "all" in (chosen, whole) or not set(whole) <= set(chosen)

@@ -23,6 +23,7 @@ from crawler.run.snapshot_clock import SnapshotClock
 from crawler.run.system import System
 from crawler.run.targets import SkipReason
 from crawler.snapshot import Status
+from crawler.text import GLOBAL_REGION
 
 # The code of an account for which STS didn't answer; other codes are InvalidCredentials and AccountMismatch.
 UNREACHABLE = "Unreachable"
@@ -207,6 +208,8 @@ class Session:
 
     def known_regions(self, product: Product) -> ProductRegions:
         """Return a product's regions by the catalog and the configuration, without a request."""
+        if product.is_global:
+            return ProductRegions(frozenset((GLOBAL_REGION,)))
         override = self.config.endpoints.get(product.key)
         known = frozenset((*product.endpoints, *(override if isinstance(override, dict) else ())))
         return ProductRegions(known - product.closed, product.closed)
@@ -215,7 +218,10 @@ class Session:
 @asynccontextmanager
 async def open_session(resolved: ResolvedConfig, system: System) -> AsyncIterator[Session]:
     """Open a session for the block. Raises ConfigError and CatalogError before anything is sent."""
-    async with open_connection(resolved.config, resolved.endpoints, resolved.limit_rules, system) as connection:
+    success_codes = {key: product.success_codes for key, product in resolved.catalog.products.items()}
+    async with open_connection(
+        resolved.config, resolved.endpoints, resolved.limit_rules, system, success_codes
+    ) as connection:
         yield Session(resolved, connection)
 
 

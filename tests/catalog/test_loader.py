@@ -219,7 +219,10 @@ NO_BIND = "[[parents]] bind: shop_carts has no value"
             "[operation] embedded names 'owner.x', which is not a column",
         ),
         (("[columns]", '[window]\nbegin = "b"\nend = "e"\nhours = 0\n[columns]'), "[window] hours must be at least 1."),
-        (("[columns]", f"{DETAILS}[columns]"), "[details] bind must give the parameters of its path, which begins"),
+        (
+            ("[columns]", f"{DETAILS}[columns]"),
+            "[details] bind must give the parameters of its query and of its path",
+        ),
         (
             ("[columns]", f"{DETAILS.replace('{id}', '{cart}')}[columns]"),
             "[details] bind: shop_carts has no value 'cart' for a parameter.",

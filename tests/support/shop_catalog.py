@@ -28,11 +28,11 @@ checked = 2026-11-22
 [operation]
 action = "ListCarts"
 path = "/carts"
-records = "carts"
+records = "RECORDS"
 ram = "shop:ListCarts"
 OPERATION
 [paging]
-style = "none"
+PAGING
 [table]
 name = "shop_carts"
 title = "Carts"
@@ -42,12 +42,16 @@ COLUMNS
 """
 
 
-def carts(folder, columns, *, operation="", key='"id"', more=""):
+def carts(folder, columns, *, operation="", key='"id"', more="", records="carts", paging='style = "none"'):
     """Return the operation of a schema file with these parts, loaded from a user's folder."""
     root = folder / "shop" / "2020-01-01"
     root.mkdir(parents=True, exist_ok=True)
     (root / "product.toml").write_text(PRODUCT)
-    text = CARTS.replace("OPERATION", operation).replace("KEY", key).replace("COLUMNS", columns) + more
+    parts = {"OPERATION": operation, "KEY": key, "COLUMNS": columns, "RECORDS": records, "PAGING": paging}
+    text = CARTS
+    for name, part in parts.items():
+        text = text.replace(name, part)
+    text += more
     (root / "carts.toml").write_text(text)
     return load_catalog([folder]).operations["shop_carts"]
 

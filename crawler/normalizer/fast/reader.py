@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from crawler.catalog.columns import Column
-from crawler.catalog.model import Operation
+from crawler.catalog.model import WHOLE_ANSWER, Operation
 from crawler.normalizer.exact_json import InvalidJsonError
 from crawler.normalizer.extra import ExtraEntry, ExtraFields, extra_text
 from crawler.normalizer.fast.decoder import ArrowDecoder, ExactReader
@@ -63,7 +63,7 @@ class FastReader:
         self._pool = pool
         self._columns = {operation.column_names[column.wire]: column for column in operation.columns}
         self._parameters = {column: wire for wire, column in operation.parameter_columns.items()}
-        self._is_able = not operation.item and len(operation.records) == 1 and all(map(self._is_plain, operation.key))
+        self._is_able = not operation.item and _is_flat(operation) and all(map(self._is_plain, operation.key))
         self._variant = SchemaVariant()
         self._gate: SchemaGate | None = None
         self._decoders: dict[str, ArrowDecoder] = {}
@@ -157,6 +157,14 @@ def _extra(found: Sequence[UnknownField], redaction: Redaction) -> str | None:
     hide = redaction.unknown
     entries = [ExtraEntry(each.path, each.pattern, hide(each.value), is_unknown=True) for each in found]
     return extra_text(ExtraFields(redaction, entries))
+
+
+def _is_flat(operation: Operation) -> bool:
+    """Whether the list and all that paging reads lie at the top of an answer, where the gate looks."""
+    paging, records = operation.paging, operation.records
+    names = (*records, *paging.answer_keys, *operation.envelope)
+    is_at_top = len(records) == 1 and not any("." in name for name in names)
+    return is_at_top and records != WHOLE_ANSWER and not paging.more_key
 
 
 def _is_plain(column: Column) -> bool:

@@ -16,7 +16,8 @@ _Page = TypeVar("_Page", bound=PageLike)
 class TokenPager(Pager[_Page]):
     """A pager for the styles `token` and `version`. A version is a number; 0 or a lower one than before ends the list.
 
-    An expired token restarts the list, at most twice.
+    If the answers have a flag for another page, the flag decides, and must have its token. An expired token restarts
+    the list, at most twice.
     """
 
     async def run(self, consume: PageConsumer[_Page]) -> None:
@@ -37,7 +38,7 @@ class TokenPager(Pager[_Page]):
             await consume(page, restarts=restarts)
             restarts = False
             following = self._parse_token(page.token)
-            if following is None:
+            if not self._has_next(page.more, following) or following is None:
                 return
             if hash(following) in seen:
                 raise PaginationError("TokenRepeated", f"{key} is repeated on page {self.pages}; the list loops.")
@@ -45,6 +46,18 @@ class TokenPager(Pager[_Page]):
                 return
             seen.add(hash(following))
             token = following
+
+    def _has_next(self, more: Any, token: str | None) -> bool:
+        """Whether there is a next page. Raises PaginationError for a flag that isn't one, or whose token is missing."""
+        if more is None:
+            return token is not None
+        flag = {"true": True, "false": False}.get(str(more).lower()) if isinstance(more, bool | str) else None
+        name = self._paging.more_key
+        if flag is None:
+            raise PaginationError("FlagInvalid", f"{name} is neither true nor false.")
+        if flag and token is None:
+            raise PaginationError("TokenMissing", f"{name} is true, and the answer has no {self._paging.output_key}.")
+        return flag
 
     def _parse_token(self, received: Any) -> str | None:
         """Return the next page's token; None for an absent, null or empty one, two quotation marks, or version 0."""

@@ -16,7 +16,7 @@ WalkStatus = Literal["complete", "truncated", "unstable"]
 
 
 class PageLike(Protocol):
-    """A page of a list. `token` and `total` are as received; `keys` and `digests` have one item per record."""
+    """A page of a list. `token`, `total`, `more` are as received; `keys` and `digests` have one item per record."""
 
     @property
     def seen(self) -> int:
@@ -41,6 +41,11 @@ class PageLike(Protocol):
     @property
     def total(self) -> Any:
         """The number of records in the whole list, as the service states it."""
+        ...
+
+    @property
+    def more(self) -> Any:
+        """The flag that says whether there is another page."""
         ...
 
 

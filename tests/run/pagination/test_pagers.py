@@ -18,6 +18,7 @@ from tests.support.examples import examples
 from tests.support.numbered_lists import Moves, Numbered, numbered
 
 TOKEN = Paging("token", "nextToken", "nextToken", "limit", 100)
+MARKER = Paging("token", "Marker", "Marker", "MaxItems", 100, more_key="IsTruncated")
 VERSION = Paging("version", "startVersion", "nextVersion", "limit", 100)
 LIMIT_ONLY = Paging("limit-only", limit_key="limit", limit=1000)
 NONE = Paging("none")
@@ -144,6 +145,40 @@ def test_tokens_without_end_are_cut_off_at_the_page_cap():
     result = walked(TOKEN, lambda parameters: FakePage([], str(int(parameters.get("nextToken", "0")) + 1)))
     assert result.code == "TooManyPages"
     assert len(result.asked) == MAX_PAGES
+
+
+def by_marker(*pages):
+    """A service whose pages have a record each, with the marker and the flag of another page as given."""
+    numbers = {None: 0} | {marker: number for number, (marker, _) in enumerate(pages, 1) if marker}
+    return lambda parameters: FakePage(
+        [number := numbers[parameters.get("Marker")]], pages[number][0], None, pages[number][1]
+    )
+
+
+@pytest.mark.parametrize(
+    "end", [("", False), (None, False), ("left over", False), (None, "false"), ("", None), (None, None)]
+)
+@pytest.mark.parametrize("flag", [True, "true", "True", None])
+def test_f147_a_flag_decides_whether_there_is_another_page(flag, end):
+    result = walked(MARKER, by_marker(("m1", flag), ("m2", flag), end))
+    assert (result.kept, result.error, result.walk.status) == ([0, 1, 2], None, "complete")
+
+
+@pytest.mark.parametrize("marker", [None, "", '""'])
+def test_f147_a_flag_without_a_marker_fails_the_list(marker):
+    """The list isn't whole, and nothing says where it goes on."""
+    result = walked(MARKER, by_marker(("m1", True), (marker, True)))
+    assert (result.code, result.kept) == ("TokenMissing", [0, 1])
+
+
+@pytest.mark.parametrize("flag", [0, 1, "", "yes", [], {}, 1.0])
+def test_f147_a_flag_that_is_none_fails_the_list(flag):
+    assert walked(MARKER, by_marker(("m1", flag))).code == "FlagInvalid"
+
+
+def test_f147_a_marker_that_comes_again_is_an_error():
+    result = walked(MARKER, lambda parameters: FakePage(["a"], "m1", None, True))
+    assert (result.code, len(result.asked)) == ("TokenRepeated", 2)
 
 
 def refusing(service, refused, times):

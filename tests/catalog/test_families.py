@@ -1,0 +1,230 @@
+"""Families of products: lists deep in an answer, flags for another page, whole answers, details by a query, marks."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from crawler.catalog import load_catalog
+from crawler.catalog import loader as module
+from crawler.catalog.model import DETAILS_COLUMN
+from crawler.errors import CatalogError, PaginationError, TransientError
+from crawler.normalizer.normalizer import Detail, read_detail
+from tests.support.shop_catalog import PRODUCT, carts, extra, read, rows
+
+COLUMNS = 'id = "string"\nsize = "integer"'
+DEEP = 'style = "token"\ninput_token = "Token"\noutput_token = "Data.Next"\ntotal = "PageInfo.Total"\nmore = "HasMore"'
+
+
+# --- lists deep in an answer ---
+
+
+def test_a_list_is_found_below_two_names(tmp_path):
+    operation = carts(tmp_path, COLUMNS, records="Carts.Cart")
+    page = read(operation, {"RequestId": "R", "Carts": {"Cart": [{"id": "a"}], "Left": 1}, "Odd": 2})
+    assert [row["id"] for row in rows(page)] == ["a"]
+    assert page.unknown == Counter({"$.Odd": 1, "$.Carts.Left": 1})
+    assert read(operation, {"Carts": {"Cart": []}}).seen == 0
+
+
+@pytest.mark.parametrize("answer", [{}, {"Carts": None}, {"Carts": []}, {"Carts": {}}, {"Carts": {"Cart": None}}])
+def test_a_list_that_is_missing_below_two_names_is_an_error(tmp_path, answer):
+    with pytest.raises(PaginationError) as caught:
+        read(carts(tmp_path, COLUMNS, records="Carts.Cart"), answer)
+    assert caught.value.code == "ListMissing"
+
+
+def test_token_total_and_flag_are_found_at_their_paths(tmp_path):
+    operation = carts(tmp_path, COLUMNS, records="Data.Items", paging=DEEP)
+    answer = {"Data": {"Items": [{"id": "a"}], "Next": "t"}, "PageInfo": {"Total": 7, "Page": 1}, "HasMore": True}
+    page = read(operation, answer)
+    assert (page.token, page.total, page.more, page.unknown) == ("t", 7, True, Counter())
+    page = read(operation, {"Data": {"Items": []}})
+    assert (page.token, page.total, page.more) == (None, None, None)
+
+
+def test_a_token_that_comes_twice_is_an_error(tmp_path):
+    operation = carts(tmp_path, COLUMNS, records="Data.Items", paging=DEEP)
+    with pytest.raises(PaginationError) as caught:
+        read(operation, {"Data": {"Items": [], "Next": "t", "next": "u"}})
+    assert caught.value.code == "RepeatedName"
+
+
+def test_the_fields_of_a_page_around_a_deep_list_can_be_named(tmp_path):
+    operation = carts(tmp_path, COLUMNS, records="Data.Items", operation='envelope = ["Data.Size", "Page"]')
+    page = read(operation, {"Data": {"Items": [], "Size": 3, "size": 1, "Odd": 1}, "Page": 1})
+    assert page.unknown == Counter({"$.Data.Odd": 1})
+
+
+# --- whole answers ---
+
+
+def test_a_whole_answer_is_the_one_record_without_its_envelope(tmp_path):
+    operation = carts(tmp_path, COLUMNS, records="$")
+    page = read(operation, {"requestId": "R", "Code": "", "id": "a", "size": 2, "status": 3, "new": 1})
+    assert [(row["id"], row["size"]) for row in rows(page)] == [("a", 2)]
+    assert extra(rows(page)[0]) == {"new": 1, "status": 3}
+    again = read(operation, {"requestId": "S", "id": "a", "size": 2, "status": 3, "new": 1})
+    assert again.digests == page.digests
+
+
+def test_a_field_of_the_envelope_is_kept_where_it_is_a_column(tmp_path):
+    operation = carts(tmp_path, 'id = "string"\nmessage = "string"', records="$")
+    assert [row["message"] for row in rows(read(operation, {"id": "a", "Message": "m"}))] == ["m"]
+
+
+@pytest.mark.parametrize(("answer", "seen"), [({}, 0), ({"requestId": "R"}, 0), ({"id": None}, 1)])
+def test_a_whole_answer_without_fields_is_no_record(tmp_path, answer, seen):
+    assert read(carts(tmp_path, COLUMNS, records="$"), answer).seen == seen
+
+
+def test_a_whole_answer_that_is_no_object_is_an_error(tmp_path):
+    with pytest.raises(PaginationError):
+        read(carts(tmp_path, COLUMNS, records="$"), b"[]")
+
+
+def test_a_whole_answer_has_no_pages(tmp_path):
+    with pytest.raises(CatalogError, match="records is '\\$', an answer as the one record: it has no pages"):
+        carts(tmp_path, COLUMNS, records="$", paging='style = "limit-only"\nlimit_key = "n"\nlimit = 1')
+
+
+# --- details by a query ---
+
+DETAILS = """
+[details]
+action = "GetCart"
+path = "/"
+query = { CartId = "{CartId}" }
+method = "POST"
+records = "Data.Cart"
+ram = "shop:GetCart"
+bind = { CartId = "id" }
+"""
+
+
+def test_details_may_be_asked_for_by_the_query_and_lie_deep_in_their_answer(tmp_path):
+    operation = carts(tmp_path, COLUMNS, more=DETAILS)
+    assert operation.details.query_parameters == operation.details.parent_kinds == ("CartId",)
+    detail = read_detail(
+        json.dumps({"RequestId": "R", "Data": {"Cart": {"size": 4}}}).encode(), records=("data", "Cart")
+    )
+    [row] = rows(read(operation, [{"id": "a"}], details=[detail]))
+    assert (row["size"], row[DETAILS_COLUMN]) == (4, "fetched")
+
+
+@pytest.mark.parametrize("answer", [{}, {"Data": 1}, {"Data": {"Cart": {}}}, {"Data": {"Cart": [1]}}])
+def test_details_that_are_not_where_the_file_says_are_an_error(answer):
+    with pytest.raises(TransientError):
+        read_detail(json.dumps(answer).encode(), records=("Data", "Cart"))
+
+
+def test_the_envelope_of_details_is_not_a_part_of_the_record(tmp_path):
+    operation = carts(tmp_path, COLUMNS, more=DETAILS)
+    [row] = rows(read(operation, [{"id": "a"}], details=[Detail("fetched", {"requestId": "R", "size": 1})]))
+    assert extra(row) is None
+
+
+def test_details_that_always_belong_to_a_table_need_no_configuration(tmp_path):
+    carts(tmp_path, COLUMNS, more=DETAILS + "always = true\n")
+    catalog = load_catalog([tmp_path])
+    assert catalog.select_details([], ["shop_carts", "fc_functions"]) == {"shop_carts"}
+    assert catalog.select_details([], ["fc_functions"]) == frozenset()
+
+
+# --- products that only a pattern of their own chooses ---
+
+
+@pytest.fixture
+def aside(tmp_path):
+    carts(tmp_path, COLUMNS)
+    file = tmp_path / "shop" / "2020-01-01" / "product.toml"
+    file.write_text(PRODUCT.replace("[endpoints]", "default = false\n[endpoints]"))
+    return load_catalog([tmp_path])
+
+
+@pytest.mark.parametrize("pattern", ["*", "*_functions", "[fs]*"])
+def test_a_product_aside_is_not_chosen_by_a_pattern_that_reaches_others(aside, pattern):
+    assert not any(table.startswith("shop_") for table in aside.select([pattern]))
+
+
+@pytest.mark.parametrize("pattern", ["shop_*", "shop_carts", "shop_c?rts"])
+def test_a_product_aside_is_chosen_by_a_pattern_that_begins_with_its_prefix(aside, pattern):
+    assert aside.select([pattern]) == ("shop_carts",)
+    assert aside.select(["fc_functions", pattern], ["*_carts"]) == ("fc_functions",)
+
+
+@pytest.mark.parametrize("pattern", ["*_carts", "[s]hop_*", "sh*"])
+def test_a_pattern_that_matches_only_products_aside_is_refused_with_their_prefix(aside, pattern):
+    with pytest.raises(CatalogError, match="needs a pattern that begins with 'shop_'"):
+        aside.select([pattern])
+
+
+def test_products_that_are_not_asked_for_are_known(aside):
+    everything = aside.select(["*"])
+    assert "shop" in {product.key for product in aside.unasked_products(everything)}
+    assert "shop" not in {product.key for product in aside.unasked_products([*everything, "shop_carts"])}
+    # A parent is read, too.
+    assert "fc" not in {product.key for product in aside.unasked_products(["fc_aliases"])}
+
+
+# --- global products ---
+
+GLOBAL = PRODUCT.split("[endpoints]")[0].replace("shop.{region}.", "shop.") + "global = true\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("shop.aliyuncs", "shop.{region}.aliyuncs"), "endpoint has {region}, and the product is global."),
+        (("global", "closed = []\n[endpoints]\ncn-x = 'h.aliyuncs.com'\n#"), None),
+        (("global = true", "global = true\n[endpoints]\ncn-x = 'h.aliyuncs.com'"), "has no endpoints."),
+        (("global = true", "[endpoints]\nglobal = 'h.aliyuncs.com'"), "only a product with global = true has."),
+        (
+            (
+                "global = true",
+                "global = true\n[regions]\naction = 'D'\npath = '/'\nrecords = 'r'\nid = 'i'\nask = 'cn-x'",
+            ),
+            "has no regions.",
+        ),
+    ],
+)
+def test_a_global_product_has_one_host_and_no_regions(tmp_path, change, message):
+    carts(tmp_path, COLUMNS)
+    file = tmp_path / "shop" / "2020-01-01" / "product.toml"
+    assert change[0] in GLOBAL
+    file.write_text(GLOBAL.replace(*change))
+    if message is None:
+        load_catalog([tmp_path])
+        return
+    with pytest.raises(CatalogError) as caught:
+        load_catalog([tmp_path])
+    assert message in str(caught.value)
+
+
+# --- marks ---
+
+
+def test_values_that_await_a_person_are_a_warning_of_ones_own_file(tmp_path):
+    carts(tmp_path, 'id = "string"  # check: the key\nsize = "integer" # check: bytes?')
+    file = tmp_path / "shop" / "2020-01-01" / "product.toml"
+    file.write_text(PRODUCT + "# check: are these all regions?\n")
+    ask = "marked `# check:`; confirm or correct them, and remove the marks"
+    assert load_catalog([tmp_path]).warnings == (
+        f"{tmp_path.name}/shop/2020-01-01/product.toml: 1 value is {ask}",
+        f"{tmp_path.name}/shop/2020-01-01/carts.toml: 2 values are {ask}",
+    )
+
+
+@pytest.mark.parametrize("text", ["'# check: no'", '"a \\" # check: no"', '"a"  # checked: yes', "'a'  #check no"])
+def test_a_text_that_holds_the_mark_is_not_marked(tmp_path, text):
+    carts(tmp_path, 'id = "string"', more=f"[descriptions]\nid = {text}\n")
+    assert load_catalog([tmp_path]).warnings == ()
+
+
+def test_a_built_in_file_with_a_mark_is_refused(tmp_path, monkeypatch):
+    carts(tmp_path, 'id = "string"  # check: the key')
+    monkeypatch.setattr(module, "schemas_folder", lambda: tmp_path)
+    with pytest.raises(CatalogError, match=r"carts.toml: 1 value is marked `# check:`"):
+        load_catalog()

@@ -118,7 +118,8 @@ class ModelCloud:
 
     def _whole(self, call: OfficialCall, identity: tuple[Any, ...]) -> Any:
         values = ModelValues(f"{self.seed} {identity}", self.records)
-        answer = with_regions(plain(values.make(call.body)), call.action)
+        asked = {folded(name): value for name, value in identity[1:]}
+        answer = with_names(plain(values.make(call.body)), call.action, asked)
         return edited(answer, slice(None), self._fields({}, "", 1, self.records, is_last=True))
 
     def _page(self, call: OfficialCall, identity: tuple[Any, ...], parameters: Mapping[str, str]) -> Any:
@@ -204,17 +205,19 @@ def edited(node: Any, shown: slice, values: Mapping[str, Any]) -> Any:
     return page
 
 
-def with_regions(node: Any, action: str, path: str = "") -> Any:
-    """Return an answer whose region IDs are those of regions; each record of DescribeRegions has another one."""
+def with_names(node: Any, action: str, asked: Mapping[str, str], number: int = 0) -> Any:
+    """Return an answer whose texts are those that were asked for, where they have the name of a parameter.
+
+    Region IDs are those of regions; each record of DescribeRegions has another one.
+    """
     if isinstance(node, list):
-        return [with_regions(item, action, f"{path}{number}") for number, item in enumerate(node)]
+        return [with_names(item, action, asked, number) for number, item in enumerate(node)]
     if not isinstance(node, dict):
         return node
-    number = int(path or 0) if action == "DescribeRegions" else 0
+    region = REGIONS[number % len(REGIONS)] if action == "DescribeRegions" else REGION
+    texts = {"regionid": region, **asked}
     return {
-        name: REGIONS[number % len(REGIONS)]
-        if folded(name) == "regionid" and isinstance(value, str)
-        else with_regions(value, action, path)
+        name: texts.get(folded(name), value) if isinstance(value, str) else with_names(value, action, asked, number)
         for name, value in node.items()
     }
 

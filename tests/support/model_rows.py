@@ -1,0 +1,85 @@
+"""Compares the rows of a crawl with what a model-driven cloud served, list by list and field by field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from crawler.catalog.columns import snake_case
+from crawler.catalog.model import Operation
+from crawler.normalizer.redaction import Redaction
+from tests.support.expected_records import Comparison, DifferentError
+from tests.support.model_crawls import FINGERPRINT_KEY, ModelCrawl
+from tests.support.model_server import ServedList, folded
+
+_ENVELOPE = ("requestid", "code", "message", "success", "issuccess", "httpcode", "httpstatuscode", "status")
+
+
+def compare(done: ModelCrawl, operation: Operation) -> int:
+    """Require that the table has exactly the records of its lists, and nothing in `_extra`; return their number."""
+    left, count = done.rows(operation.table), 0
+    served = [found for found in done.cloud.lists.values() if found.action == operation.action]
+    assert served, f"{operation.action} was never asked for"
+    for found in served:
+        for record in records_of(operation, found):
+            _take(operation, record, left)
+            count += 1
+    assert not left, f"{operation.table} has {len(left)} rows that no list has: {left[0]}"
+    return count
+
+
+def records_of(operation: Operation, found: ServedList) -> list[Any]:
+    """Return the records of a list, where the operation says that they are."""
+    if operation.records == ("$",):
+        columns = {column.wire for column in operation.columns}
+        own = {name: value for name, value in found.answer.items() if name in columns or folded(name) not in _ENVELOPE}
+        return [own]
+    node = found.answer
+    for step in operation.records:
+        node = node[step]
+    return list(node) if isinstance(node, list) else [node]
+
+
+def _take(operation: Operation, record: Any, rows: list[Mapping[str, Any]]) -> None:
+    """Remove the row of a record. Raises DifferentError with the difference from the most similar row."""
+    redaction = Redaction("fingerprint", "fingerprint", FINGERPRINT_KEY.encode(), scope="account")
+    nearest: tuple[int, DifferentError] | None = None
+    for index, row in enumerate(rows):
+        comparison = Comparison(redaction, lambda text: False)
+        try:
+            comparison.check(record, row, list(operation.parameter_columns.values()))
+        except DifferentError as error:
+            same = _same_fields(record, row)
+            if nearest is None or same > nearest[0]:
+                nearest = same, error
+            continue
+        assert comparison.in_extra == {}, f"{operation.table}: {comparison.in_extra} in _extra"
+        del rows[index]
+        return
+    assert nearest is not None, f"{operation.table} lacks a row for {record}"
+    raise DifferentError(f"{operation.table}: {nearest[1]}")
+
+
+def _same_fields(record: Any, row: Mapping[str, Any]) -> int:
+    items = record.items() if isinstance(record, dict) else ()
+    return sum(row.get(snake_case(name)) == value for name, value in items)
+
+
+_SECRET = re.compile(
+    r".*(password|passwd|pwd|(secret|auth|security)_?(data|value|key|token)|private_?key|key_?secret|psk|"
+    r"pre_?shared_?key|kube_?config|conn_?pass)"
+)
+
+
+def secret_texts(node: Any, name: str = "") -> set[str]:
+    """Return all texts of an answer below a field whose name says that it is a secret."""
+    if isinstance(node, dict):
+        return {
+            text
+            for key, value in node.items()
+            for text in secret_texts(value, key if not _SECRET.fullmatch(snake_case(name)) else name)
+        }
+    if isinstance(node, list):
+        return {text for item in node for text in secret_texts(item, name)}
+    return {node} if isinstance(node, str) and node and _SECRET.fullmatch(snake_case(name)) else set()

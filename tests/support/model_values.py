@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import re
 from collections.abc import Mapping
@@ -44,6 +45,20 @@ def _smallest(hint: Any) -> Any:
     return {"key": _smallest(get_args(hint)[1])} if get_origin(hint) is dict else ""
 
 
+@cache
+def comments_of(model: type[TeaModel]) -> Mapping[str, str]:
+    """Return attribute → the comment above a field, of those that have one."""
+    found, above = {}, []
+    for line in inspect.getsource(model.__init__).splitlines():
+        text = line.strip()
+        if text.startswith("#"):
+            above.append(text.lstrip("# "))
+        elif match := re.fullmatch(r"self\.(\w+) = \w+", text):
+            found[match[1]] = " ".join(above)
+            above = []
+    return {name: text for name, text in found.items() if text}
+
+
 class ModelValues:
     """Makes values of any type that a model has. `records`: the number of items in a list outside of other lists."""
 
@@ -51,35 +66,45 @@ class ModelValues:
         self._dice = random.Random(seed)
         self._records = records
 
-    def make(self, hint: Any, name: str = "", depth: int = 0, items: int = 0) -> Any:
+    def make(self, hint: Any, name: str = "", comment: str = "", depth: int = 0, items: int = 0) -> Any:
         """Return a value: a model's instance, a list, a map or a scalar; None below the deepest level."""
         if isinstance(hint, type) and issubclass(hint, TeaModel):
             if depth > _DEEPEST:
                 return None
-            made = {key: self.make(inner, key, depth + 1, items) for key, inner in fields_of(hint).items()}
-            return hint(**made)
+            comments = comments_of(hint)
+            return hint(
+                **{
+                    key: self.make(inner, key, comments.get(key, ""), depth + 1, items)
+                    for key, inner in fields_of(hint).items()
+                }
+            )
         if get_origin(hint) is list:
             [inner] = get_args(hint)
             count = self._dice.randint(1, 2) if items else self._records
-            return [self.make(inner, name, depth + 1, items=1) for _ in range(count)]
+            return [self.make(inner, name, comment, depth + 1, items=1) for _ in range(count)]
         if get_origin(hint) is dict:
             inner = get_args(hint)[1]
-            return {self._text(f"key{number}"): self.make(inner, name, depth + 1, items=1) for number in (1, 2)}
-        return self._scalar(hint, name)
+            return {self._text(f"key{n}"): self.make(inner, name, comment, depth + 1, items=1) for n in (1, 2)}
+        return self._scalar(hint, name, comment)
 
-    def _scalar(self, hint: Any, name: str) -> Any:
+    def _scalar(self, hint: Any, name: str, comment: str) -> Any:
         dice, is_time = self._dice, bool(_TIMES.fullmatch(name) and not _NOT_INSTANTS.fullmatch(name))
-        moment = _DAY + timedelta(seconds=dice.randrange(10**6))
         if hint is str:
-            return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if is_time else self._text(name)
+            return self._moment(comment) if is_time else self._text(name)
         if hint is int:
-            return int(moment.timestamp() * 1000) if is_time else dice.randrange(1, 2**31)
+            unit = 1 if re.search(r"\bseconds?\b", comment) else 1000
+            return int(_DAY.timestamp() + dice.randrange(10**6)) * unit if is_time else dice.randrange(1, 2**31)
         if hint is float:
             return round(dice.uniform(1, 1000), 3)
         if hint is bool:
             return dice.random() < 0.5
         assert hint in (Any, dict), hint
         return {self._text("any"): [dice.randrange(100), self._text(name), {"deep": None, "flag": True}]}
+
+    def _moment(self, comment: str) -> str:
+        """Return an instant as text, in the form that the SDK's comment names."""
+        moment = _DAY + timedelta(minutes=self._dice.randrange(10**5))
+        return f"{moment:%Y-%m-%dT%H:%MZ}" if "HH:mmZ" in comment else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
     def _text(self, name: str) -> str:
         tail = ' "ü中\\' if _PROSE.fullmatch(name) else ""

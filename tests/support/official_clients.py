@@ -17,7 +17,7 @@ from alibabacloud_tea_openapi.models import Config
 from darabonba.runtime import RuntimeOptions
 from Tea.model import TeaModel
 
-from tests.support.model_values import ModelValues, fields_of, wire_name
+from tests.support.model_values import ModelValues, comments_of, fields_of, wire_name
 
 _VERBS = ("list_", "describe_")
 _BOUND = re.compile(r"(?:maximum|up to|at most|\b10?\W{0,6}(?:to|and|[-~])\W)[^0-9.]{0,20}\b([0-9]+)", re.IGNORECASE)
@@ -53,7 +53,9 @@ class OfficialCall:
     @cached_property
     def comments(self) -> dict[str, str]:
         """Query parameter → what the SDK says of it."""
-        return {} if self.request is None else comments_of(self.request)
+        if self.request is None:
+            return {}
+        return {wire_name(self.request, name): text for name, text in comments_of(self.request).items()}
 
     @cached_property
     def required(self) -> frozenset[str]:
@@ -69,19 +71,6 @@ class OfficialCall:
     def pattern(self) -> re.Pattern[str]:
         """What the operation's paths look like, with a group for each parameter."""
         return re.compile(re.sub(r"\{\w+\}", "([^/]+)", self.path))
-
-
-def comments_of(model: type[TeaModel]) -> dict[str, str]:
-    """Return wire name → the comment above a field, of those that have one."""
-    found, above = {}, []
-    for line in inspect.getsource(model.__init__).splitlines():
-        text = line.strip()
-        if text.startswith("#"):
-            above.append(text.lstrip("# "))
-        elif match := re.fullmatch(r"self\.(\w+) = (\w+)", text):
-            found[wire_name(model, match[1])] = " ".join(above)
-            above = []
-    return {wire: text for wire, text in found.items() if text}
 
 
 @cache

@@ -201,25 +201,39 @@ def edited(node: Any, shown: slice, values: Mapping[str, Any]) -> Any:
         if said is None or isinstance(value, dict | list):
             page[name] = edited(value, shown, values)
         else:
-            page[name] = type(value)(said) if isinstance(value, str | int) else said
+            page[name] = _as(type(value), said)
     return page
 
 
-def with_names(node: Any, action: str, asked: Mapping[str, str], number: int = 0) -> Any:
+def _as(kind: type, value: Any) -> Any:
+    """Return a value as a field's type has it; a code of success in words is 200 where a number is due."""
+    if kind is int and isinstance(value, str) and not value.isdigit():
+        return 200
+    return kind(value)
+
+
+def with_names(node: Any, action: str, asked: Mapping[str, str], number: int = 0, own: str = "") -> Any:
     """Return an answer whose texts are those that were asked for, where they have the name of a parameter.
 
-    Region IDs are those of regions; each record of DescribeRegions has another one.
+    `own`: the name of a record's own ID, which stays. Region IDs are those of regions; each record of an operation on
+    regions has another one.
     """
     if isinstance(node, list):
-        return [with_names(item, action, asked, number) for number, item in enumerate(node)]
+        return [with_names(item, action, asked, number, own) for number, item in enumerate(node)]
     if not isinstance(node, dict):
         return node
-    region = REGIONS[number % len(REGIONS)] if action == "DescribeRegions" else REGION
-    texts = {"regionid": region, **asked}
+    region = REGIONS[number % len(REGIONS)] if re.search("Regions?$", action) else REGION
+    texts = {name: text for name, text in {**asked, "regionid": region}.items() if name != own}
     return {
-        name: texts.get(folded(name), value) if isinstance(value, str) else with_names(value, action, asked, number)
+        name: texts.get(folded(name), value)
+        if isinstance(value, str)
+        else with_names(value, action, asked, number, own=f"{_singular(folded(name))}id")
         for name, value in node.items()
     }
+
+
+def _singular(name: str) -> str:
+    return re.sub("ies$", "y", name) if name.endswith("ies") else name.removesuffix("s")
 
 
 @asynccontextmanager

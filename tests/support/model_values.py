@@ -14,7 +14,7 @@ from Tea.model import TeaModel
 
 _DEEPEST = 12
 _DAY = datetime(2026, 3, 1, tzinfo=UTC)
-_TIMES = re.compile(r".*(time|date|created|updated|timestamp|_at)|[acm]time")
+_TIMES = re.compile(r".*(time|date|created|updated|modified|timestamp|_at)|gmt_.*")
 # Times of day and lengths of time have such names as well.
 _NOT_INSTANTS = re.compile(r".*(life_?time|run_?time|real_?time|remain_time|maintain|prefer|window|period).*")
 _PROSE = re.compile(r".*(description|remark|comment)")

@@ -85,8 +85,8 @@ def official_calls(package: str) -> Mapping[str, OfficialCall]:
     client.call_api = capture
     found = {}
     for name, method in inspect.getmembers(client, inspect.ismethod):
-        if name.startswith(_VERBS) and name.endswith("_with_options"):
-            call = _called(name.removesuffix("_with_options"), method)
+        if name.startswith(_VERBS) and name.endswith("with_options"):
+            call = _called(name, method)
             found[call.action] = call
     return found
 

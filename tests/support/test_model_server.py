@@ -43,7 +43,7 @@ def client_of(cloud, url, *, secret=""):
 
 async def ask(client, call, **parameters) -> Any:
     """Call the client's method with these query parameters, and with values for those that it requires."""
-    method = getattr(client, f"{call.name}_with_options_async")
+    method = getattr(client, f"{call.name}_async")
     arguments = {name: f"a {name}" for name in signature(method).parameters}
     arguments |= {"headers": {}, "runtime": RuntimeOptions()}
     if call.request is not None:

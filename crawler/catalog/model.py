@@ -339,6 +339,12 @@ class Catalog:
         product = self.products[self.operations[table].product]
         return product.is_default or pattern.startswith(product.prefix)
 
+    @property
+    def all_patterns(self) -> tuple[str, ...]:
+        """The patterns that choose all tables but the opt-in ones, those of opt-in products too."""
+        prefixes = (product.prefix for product in self.products.values() if not product.is_default)
+        return ("*", *(f"{prefix}*" for prefix in prefixes))
+
     def unasked_products(self, tables: Iterable[str]) -> tuple[Product, ...]:
         """Return the products that have tables which can be chosen, none of which is read with these tables."""
         read = {self.operations[table].product for table in self.with_parents(tables)}

@@ -46,7 +46,8 @@ def demo_cloud(folder: str, seed: int, scale: int, day: int = 1) -> Iterator[tup
         anyio.from_thread.start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(cloud)) as emulator,
     ):
-        text, environ = write_config(emulator, "./snapshots", rate=_RATE, burst=_BURST)
+        tables = load_catalog().all_patterns
+        text, environ = write_config(emulator, "./snapshots", rate=_RATE, burst=_BURST, tables=tables)
         system = System(environ=environ, home=Path(folder))
         config = parse_config(text, source="the demo's configuration", environ=environ).with_overrides(output=folder)
         yield config, system, table_counts(cloud, config)

@@ -186,9 +186,11 @@ def _print_some(kind: str, lines: Sequence[str]) -> None:
 
 def _write_config(emulator: Emulator, path: Path) -> None:
     """Write the configuration with its variables replaced: these keys are valid in the emulator only."""
+    from crawler.catalog import load_catalog
     from crawler.errors import ConfigError
 
-    text, environ = write_config(emulator, "./snapshots", rate=_RATE, burst=_BURST)
+    tables = load_catalog().all_patterns
+    text, environ = write_config(emulator, "./snapshots", rate=_RATE, burst=_BURST, tables=tables)
     for name, value in environ.items():
         text = text.replace(f"${{{name}}}", value)
     try:
@@ -200,13 +202,17 @@ def _write_config(emulator: Emulator, path: Path) -> None:
 
 
 def write_config(
-    emulator: Emulator, uri: str, *, rate: float, burst: int, ca_file: str = ""
+    emulator: Emulator, uri: str, *, rate: float, burst: int, tables: Sequence[str] = (), ca_file: str = ""
 ) -> tuple[str, dict[str, str]]:
-    """Return a configuration for a served cloud, and the environment variables that its `${…}` name."""
+    """Return a configuration for a served cloud, and the environment variables that its `${…}` name.
+
+    Without `tables` it has the default ones.
+    """
     from crawler.config.checks import PRODUCTS
 
     spec, environ = emulator.cloud.spec, {"ACS_INVENTORY_DEMO_KEY": "the-demo-has-no-secrets-to-protect"}
-    lines = ["[crawl]", f"regions = {_toml(spec.regions)}", "", "[output]", f"uri = {_toml(uri)}"]
+    lines = ["[crawl]", *([f"tables = {_toml(tables)}"] if tables else [])]
+    lines += [f"regions = {_toml(spec.regions)}", "", "[output]", f"uri = {_toml(uri)}"]
     lines += ['fingerprint_key = "${ACS_INVENTORY_DEMO_KEY}"', "", "[rate_limits]"]
     lines += [f"{key} = {{ rate = {rate}, burst = {burst} }}" for key in ("default", "fc", "fc-open", "sts")]
     lines += ["", "[tls]", f"ca_file = {_toml(ca_file)}"] if ca_file else []

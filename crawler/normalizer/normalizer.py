@@ -203,7 +203,8 @@ class Normalizer:
         """Return the records, and the unknown fields of the envelope."""
         operation = self._operation
         if operation.records == WHOLE_ANSWER:
-            return _whole_answer(envelope, self._wires), Counter()
+            whole = envelope if type(envelope) is list else _whole_answer(envelope, self._wires)
+            return self._listed(whole), Counter()
         node, path, unknown = envelope, "$", Counter[str]()
         for depth, step in enumerate(operation.records):
             name = find(node, step) if isinstance(node, dict) else None
@@ -367,7 +368,7 @@ def read_detail(body: bytes, *, records: Sequence[str] = ()) -> Detail:
 def _whole_answer(answer: Any, wires: Collection[str]) -> list[Any]:
     """Return an answer as the one record, without the fields of an envelope that are no columns; [] without fields."""
     if type(answer) is not dict:
-        raise PaginationError("ListMissing", "The answer is not an object.")
+        raise PaginationError("ListMissing", "The answer is neither an object nor a list.")
     record = {name: value for name, value in answer.items() if name in wires or name not in _ENVELOPE_ALONE}
     return [record] if record else []
 

@@ -135,7 +135,8 @@ class ListWalker:
             scope.has_any_response = True
             if restarts:
                 counts = await self._restart(counts, rows, held)
-            if scope.details is not None:
+            # A list that is read again never keeps the rows of its first reading.
+            if scope.details is not None and (walk.is_settled or walk.readings > 1):
                 page = await self._reader.detailed(job, page)
             counts.add(page)
             self._progress.rows += page.seen

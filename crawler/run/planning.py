@@ -7,7 +7,7 @@ needs. Each shard identifies its own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ import anyio.to_thread
 import msgspec
 
 from crawler.client.rate_limit import LimitRule
+from crawler.config import Config
 from crawler.config.sections import Account
 from crawler.errors import ConfigError, OutputError
 from crawler.run.balance import AccountTargets, Shard, balance, estimate_costs, idle_workers, shard_number
@@ -119,9 +120,7 @@ def run_conditions(prepared: PreparedCrawl) -> dict[str, str]:
     columns = {table: str(schema) for table, schema in prepared.schemas.items()}
     return {
         **resume_conditions(resolved, prepared.redaction),
-        "set of accounts or regions": _digest(
-            sorted([account.id, sorted(config.regions_for(account))] for account in config.accounts)
-        ),
+        "set of accounts or regions": _digest([config.omits_global, sorted(_account_regions(config))]),
         "[crawl] tables": _digest(list(resolved.tables)),
         "[output] format": config.output.format,
         "set of columns": _digest(columns),
@@ -129,6 +128,12 @@ def run_conditions(prepared: PreparedCrawl) -> dict[str, str]:
         "[endpoints]": _digest(public["endpoints"]),
         "[rate_limits]": _digest(public["rate_limits"]),
     }
+
+
+def _account_regions(config: Config) -> Iterator[tuple[str, list[str]]]:
+    for account in config.accounts:
+        wanted = config.regions_for(account)
+        yield account.id, ["all"] if wanted == "all" else sorted(wanted)
 
 
 def check_run_conditions(plan: RunPlan, prepared: PreparedCrawl) -> None:

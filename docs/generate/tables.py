@@ -22,6 +22,7 @@ from crawler.cli.tables.describe import (
 from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
 from crawler.config.resolve import limit_rules
+from crawler.text import GLOBAL_REGION
 
 # The overview and the first line of a table's section have these already.
 _STATED_ABOVE = {"operation", "rate limit"}
@@ -40,7 +41,9 @@ programs.
 
 Selection decides which tables a crawl reads:
 
-- **default**: crawled with `tables = ["*"]` and with any other glob that matches.
+- **default**: crawled with `tables = ["*"]` and with any other glob that matches. Some products stand aside, since
+  a role that can't read them would make every night partial: only a glob that begins with their prefix chooses their
+  tables.
 - **opt-in**: more expensive or more sensitive than an inventory should be by default; crawled only if `[crawl] tables`
   or `--table` has its exact name.
 - **out**: can't be crawled, because a parameter must come from the user. It is listed here for completeness, with the
@@ -107,6 +110,11 @@ def _overview(
     counts = counts_text(catalog, [operation.table for operation in operations])
     yield from (f"## {_heading(product)}", "")
     yield from (f"`{product.key}` {product.version}. {counts}. All operations together: at most {limit}.", "")
+    if not product.is_default:
+        added = f'tables = ["*", "{product.prefix}*"]'
+        yield from (f"Not among the default tables: {_code(added)} adds them.", "")
+    if product.is_global:
+        yield from (f"One host for all regions: its rows have the region `{GLOBAL_REGION}`.", "")
     columns = ("table", "operation", "rows", "crawled", "parents", "key", "RAM action")
     yield from _table(columns, [_overview_row(operation) for operation in operations])
     yield ""

@@ -80,9 +80,16 @@ def test_a_whole_answer_without_fields_is_no_record(tmp_path, answer, seen):
     assert read(carts(tmp_path, COLUMNS, records="$"), answer).seen == seen
 
 
-def test_a_whole_answer_that_is_no_object_is_an_error(tmp_path):
+@pytest.mark.parametrize("body", [b"1", b'"text"', b"null", b"true"])
+def test_a_whole_answer_that_is_neither_an_object_nor_a_list_is_an_error(tmp_path, body):
     with pytest.raises(PaginationError):
-        read(carts(tmp_path, COLUMNS, records="$"), b"[]")
+        read(carts(tmp_path, COLUMNS, records="$"), body)
+
+
+def test_a_list_without_an_object_around_it_has_a_record_an_item(tmp_path):
+    operation = carts(tmp_path, COLUMNS, records="$")
+    assert [row["id"] for row in rows(read(operation, b'[{"id": "a"}, {"id": "b", "code": "c"}]'))] == ["a", "b"]
+    assert read(operation, b"[]").seen == 0
 
 
 def test_a_whole_answer_has_no_pages(tmp_path):

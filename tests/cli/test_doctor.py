@@ -54,7 +54,8 @@ def ill(findings):
 
 async def test_where_all_is_well_nothing_has_a_remedy(tmp_path):
     findings = await examined(tmp_path, more=f'\n[metrics]\ntextfile = "{tmp_path}/acs.prom"\n')
-    assert findings.keys() == ALL | LISTS | {"metrics", "hosts of fc", "hosts of fc-open"}
+    assert findings.keys() == ALL | LISTS | {"metrics", "hosts of fc", "hosts of fc-open", "products"}
+    assert '"opensearch_*"' in findings["products"].seen
     assert "http://127.0.0.1" in findings["hosts of fc"].seen
     assert ill(findings) == {}
     assert findings["configuration"].seen == "1 account, 2 tables"

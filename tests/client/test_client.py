@@ -446,6 +446,14 @@ async def test_who_the_credentials_belong_to_is_asked_in_one_request():
     assert request.headers["content-type"] == "application/x-www-form-urlencoded"
 
 
+async def test_an_operation_may_be_a_post_without_a_body():
+    """The SDKs send operations of the RPC style so, with their parameters in the query."""
+    bench = Bench([answer()])
+    await bench.call(ApiRequest("fc", "2023-03-30", "ListThings", "cn-hangzhou", "/", {"Marker": "a/b"}, method="POST"))
+    (sent,) = bench.sender.sent
+    assert (sent.method, sent.url, sent.body) == ("POST", "https://fcv3.cn-hangzhou.aliyuncs.com/?Marker=a%2Fb", b"")
+
+
 # --- places ---
 
 

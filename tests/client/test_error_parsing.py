@@ -35,10 +35,17 @@ RULES = load_rules(ERRORS_TOML)
 NOW = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)
 
 
-def answer(status, body, product="fc", headers=None, parents=()):
+def answer(status, body, product="fc", headers=None, parents=(), success_codes=()):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return error_from_response(
-        RULES, product=product, status=status, headers=headers or {}, body=raw, now=lambda: NOW, parents=parents
+        RULES,
+        product=product,
+        status=status,
+        headers=headers or {},
+        body=raw,
+        now=lambda: NOW,
+        parents=parents,
+        success_codes=success_codes,
     )
 
 
@@ -532,3 +539,29 @@ def test_f02_no_header_text_raises_or_gives_a_hint_out_of_bounds(headers):
 
 def test_an_error_carries_the_hint_of_its_answer():
     assert answer(400, {"Code": "Throttling.User"}, headers={"x-acs-retry-after": "2000"}).retry_after_s == 2.0
+
+
+# --- codes of success ---
+
+
+@pytest.mark.parametrize("code", ["200", 200, "OK", "ok", "Success", " success "])
+def test_f148_a_code_of_success_is_no_error_where_the_product_says_so(code):
+    body = {"Code": code, "Message": "successful", "Teams": []}
+    assert answer(200, body, success_codes={"200", "ok", "success"}) is None
+    assert answer(200, body) is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"Code": "200", "Success": False}),
+        (200, {"Code": "2000"}),
+        (200, {"Code": "InvalidParameter", "Success": True}),
+        (200, {"Success": False}),
+        (403, {"Code": "200", "Message": "m"}),
+        (500, {"Code": "OK"}),
+        (302, {"Code": "OK"}),
+    ],
+)
+def test_f148_other_codes_a_failure_and_an_http_error_stay_errors(status, body):
+    assert answer(status, body, success_codes={"200", "ok"}) is not None

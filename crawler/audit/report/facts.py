@@ -101,7 +101,7 @@ def count_inventory(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
         target.open_scopes += not is_whole(row.status)
     written = {table: found.written for table, found in snapshot.ledger.by_table.items() if found.written}
     tables = [_table_facts(snapshot, catalog, table, written[table]) for table in sorted(written)]
-    built_in = [product.title for product in load_catalog().products.values()]
+    built_in = [product.title for product in load_catalog().products.values() if product.is_default]
     products = tuple(dict.fromkeys([*built_in, *sorted({table.product for table in tables})]))
     ordered = [targets[key] for key in sorted(targets)]
     return Inventory(ordered, tables, products, _runtimes(snapshot, catalog))

@@ -14,6 +14,7 @@ from crawler.catalog.model import (
     DETAILS_COLUMN,
     EXTRA_COLUMN,
     FIXED_COLUMNS,
+    WHOLE_ANSWER,
     Catalog,
     DeclaredDifference,
     Operation,
@@ -150,6 +151,7 @@ def table_value(catalog: Catalog, table: str, rules: Mapping[str, LimitRule]) ->
         "optional_key": [name for name in operation.key if name in operation.optional_key],
         "volatile": list(operation.volatile),
         "selection": operation.selection,
+        "asked_for_by": asked_for_by(catalog, operation),
         "reason": operation.reason,
         "ram_action": operation.ram,
         "ram_assumed": operation.is_ram_assumed,
@@ -171,6 +173,7 @@ def _request_value(operation: Operation) -> dict[str, Any]:
     paging, window = operation.paging, operation.window
     return {
         "operation": operation.action,
+        "method": operation.method,
         "path": operation.path,
         "query": dict(operation.query),
         "filters": list(operation.filters),
@@ -187,6 +190,7 @@ def _request_value(operation: Operation) -> dict[str, Any]:
             "input_key": paging.input_key,
             "output_key": paging.output_key,
             "total_key": paging.total_key,
+            "more_key": paging.more_key,
         },
     }
 
@@ -204,7 +208,16 @@ def _details_value(operation: Operation) -> dict[str, Any] | None:
     details = operation.details
     if details is None:
         return None
-    return {"operation": details.action, "path": details.path, "ram_action": details.ram, "bind": dict(details.bind)}
+    return {
+        "operation": details.action,
+        "method": details.method,
+        "path": details.path,
+        "query": dict(details.query),
+        "records": ".".join(details.records),
+        "ram_action": details.ram,
+        "bind": dict(details.bind),
+        "always": details.is_always,
+    }
 
 
 def _column_value(row: ColumnRow) -> dict[str, Any]:
@@ -223,9 +236,9 @@ def facts(catalog: Catalog, table: str, rules: Mapping[str, LimitRule]) -> dict[
     """Return the facts about a table except its columns: one or more lines per label."""
     operation, rows = catalog.operations[table], column_rows(catalog, table)
     found = {
-        "crawled": [selection_text(operation)],
+        "crawled": [selection_text(operation), _asked_text(catalog, operation)],
         "operation": [f"{operation.product} {operation.version} `{operation.action}`"],
-        "path": [f"`{operation.path}`"],
+        "path": [f"`{operation.path}`" if operation.method == "GET" else f"`{operation.method} {operation.path}`"],
         "query": [query_text(operation)],
         "window": _window_lines(operation),
         "never sent": [_names(operation.filters)],
@@ -252,6 +265,17 @@ def _names(names: Iterable[str]) -> str:
 def selection_text(operation: Operation) -> str:
     """Return the selection of a table with its reason: `default`, `opt-in: telemetry`."""
     return f"{operation.selection}: {operation.reason}" if operation.reason else operation.selection
+
+
+def asked_for_by(catalog: Catalog, operation: Operation) -> str:
+    """Return the text that a pattern must begin with to choose a table; empty if any pattern that matches does."""
+    product = catalog.products[operation.product]
+    return "" if product.is_default else product.prefix
+
+
+def _asked_text(catalog: Catalog, operation: Operation) -> str:
+    prefix = asked_for_by(catalog, operation)
+    return f"chosen only by a pattern that begins with `{prefix}`" if prefix else ""
 
 
 def query_text(operation: Operation) -> str:
@@ -295,7 +319,8 @@ def _window_lines(operation: Operation) -> list[str]:
 
 
 def _answer_text(operation: Operation) -> str:
-    parts = [f"records in `{'.'.join(operation.records)}`"]
+    is_whole = operation.records == WHOLE_ANSWER
+    parts = ["the answer is the one record" if is_whole else f"records in `{'.'.join(operation.records)}`"]
     if operation.item:
         parts.append(f"each one is a value of the column `{operation.columns[0].name}`")
     if "object" in operation.accepts:
@@ -317,6 +342,8 @@ def _paging_text(paging: Paging) -> str:
         parts.append(f"{paging.limit} per page (`{paging.limit_key}`)")
     if paging.total_key:
         parts.append(f"total in `{paging.total_key}`")
+    if paging.more_key:
+        parts.append(f"`{paging.more_key}` says whether there is another page")
     return ", ".join(parts)
 
 
@@ -333,9 +360,10 @@ def _details_lines(operation: Operation) -> list[str]:
     details = operation.details
     if details is None:
         return []
-    return [
-        f"`{details.action}` at `{details.path}`, RAM action `{details.ram}`: per record, with [crawl] details only"
-    ]
+    given = ", ".join(f"`{name}={value}`" for name, value in details.query.items())
+    place = f"`{details.path}`" + (f" with {given}" if given else "")
+    when = "for each record" if details.is_always else "per record, with [crawl] details only"
+    return [f"`{details.action}` at {place}, RAM action `{details.ram}`: {when}"]
 
 
 def _count_text(rows: Iterable[ColumnRow], attribute: str, meaning: str) -> str:

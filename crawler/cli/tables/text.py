@@ -74,6 +74,10 @@ def _print_product(out: Console, tables: _TableList, product: Product, shown: Se
     limit = f"{rule.rate:g} requests/s per account and region, all operations together"
     counted = f"{counts_text(tables.catalog, listed)}; " if listed else ""
     out.print(safe(counted + limit, "dim"))
+    if not product.is_default:
+        out.print(
+            safe(f"not among the default tables: a pattern that begins with {product.prefix} chooses them", "dim")
+        )
     rows = [_row(tables, node) for node in tree_rows(tables.catalog, shown)]
     out.print(_tight(table_of(("table", "crawled", "columns", *tables.layout), rows, numbers=("columns",))))
     _print_notes(out, tables.catalog, listed, tables.rules)

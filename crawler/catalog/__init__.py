@@ -1,7 +1,8 @@
 """The catalog: every file under `schemas/` as an operation with its columns.
 
 Read `model` first (the values), then `file_format` (the keys of a file), `loader`, `columns` (the column tree and its
-Arrow types) and `checks`. `sdk_check` compares the catalog with the official SDK packages.
+Arrow types) and `checks`. `sdk` reads official SDK packages and compares the catalog with them; `scaffold` proposes
+files from one.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from crawler.cli.prune import prune
 from crawler.cli.query import query
 from crawler.cli.report import report
 from crawler.cli.runs import commit, watch
+from crawler.cli.scaffold import catalog
 from crawler.cli.signals import ignore_stop_signals
 from crawler.cli.snapshots import snapshots
 from crawler.cli.streams import ResultLostError, TextStream, failure_text, prepare_streams, stdout_failure
@@ -49,7 +50,7 @@ def app() -> None:
     """
 
 
-COMMANDS = (crawl, demo, plan, tables, policy, doctor, snapshots, query, export, diff, report, emulate)
+COMMANDS = (crawl, demo, plan, tables, catalog, policy, doctor, snapshots, query, export, diff, report, emulate)
 SNAPSHOT_COMMANDS = (verify, prune, commit, watch)
 PROGRAM = "acs-inventory"
 NO_COMMAND = "No command is given; run acs-inventory --help."

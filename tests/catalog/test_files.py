@@ -1,4 +1,4 @@
-"""Checks every file under `schemas/` against the project's rules; `test_sdk_check` compares them with the SDK."""
+"""Checks every file under `schemas/` against the project's rules; `sdk/test_check.py` compares them with the SDK."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ import anyio
 import pytest
 
 from crawler.catalog import load_catalog
-from crawler.catalog.sdk_check import Sdk, check_product
+from crawler.catalog.sdk import open_package
+from crawler.catalog.sdk.check import check_product
 from crawler.cli.emulate import write_config
 from crawler.emulator import Deny, Error
 from crawler.errors import ConfigError
@@ -130,10 +131,10 @@ def test_a_key_of_an_earlier_version_is_a_warning_of_the_crawl(tmp_path, folder)
 def test_the_files_say_what_the_official_sdk_says(folder):
     catalog = load_catalog([folder])
     product = catalog.products["fnf"]
-    findings = [str(found) for found in check_product(catalog, product, Sdk(product.sdk))]
+    findings = [str(found) for found in check_product(catalog, product, open_package(product.sdk))]
     assert findings == []
     bare = replace(product, uncovered={})
-    found = [str(finding) for finding in check_product(catalog, bare, Sdk(product.sdk))]
+    found = [str(finding) for finding in check_product(catalog, bare, open_package(product.sdk))]
     missing = ("ListExecutions", "ListFlowAliases", "ListFlowVersions")
     assert found == [f"fnf: operations: the catalog has nothing, the SDK {action}" for action in missing]
 

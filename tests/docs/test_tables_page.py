@@ -95,12 +95,12 @@ def test_every_operation_is_in_the_overview_with_all_about_it(built_in):
 
 def test_every_list_operation_of_the_sdks_is_there(built_in):
     """Counted by the clients' own methods: 69 lists, and DescribeApps, whose name hides that it is one."""
-    from crawler.catalog.sdk_check import Sdk
+    from crawler.catalog.sdk import open_package
 
     actions = {
         (product.key, action)
         for product in CATALOG.products.values()
-        for action in Sdk(product.sdk).calls
+        for action in open_package(product.sdk).calls
         if action.startswith("List")
     }
     assert len(actions) == 69

@@ -75,7 +75,7 @@ def _show_tables(catalog: Catalog, pattern: str | None, rules: Mapping[str, Limi
 def _check_sdk(catalog: Catalog, *, as_json: bool) -> int:
     from dataclasses import asdict
 
-    from crawler.catalog.sdk_check import check
+    from crawler.catalog.sdk.check import check
     from crawler.cli.tables.text import print_check
 
     versions, differences = check(catalog)

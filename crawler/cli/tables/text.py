@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crawler.catalog.model import Catalog, Operation, Product
-from crawler.catalog.sdk_check import SdkDifference
+from crawler.catalog.sdk.check import SdkDifference
 from crawler.cli.render import console, rule_text, safe, table_of
 from crawler.cli.tables.describe import (
     ColumnRow,

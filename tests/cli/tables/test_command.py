@@ -10,7 +10,9 @@ import sys
 import click
 import pytest
 
-from crawler.catalog import load_catalog, sdk_check
+from crawler.catalog import load_catalog
+from crawler.catalog.sdk import check as sdk_check
+from crawler.catalog.sdk import sources
 from crawler.cli.tables.command import tables as command
 from crawler.cli.tables.text import print_tables
 from crawler.config import Config
@@ -423,9 +425,9 @@ def test_a_users_own_tables_are_compared_too(show, config, monkeypatch):
 
 def test_without_the_sdk_packages_a_sentence_says_what_to_install(show, monkeypatch):
     def missing(name):
-        raise sdk_check.PackageNotFoundError(name)
+        raise sources.metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(sdk_check, "version", missing)
+    monkeypatch.setattr(sources.metadata, "distribution", missing)
     with pytest.raises(ConfigError, match=r"the SDK package \w+ isn't installed: pip install alibabacloud-"):
         show("--check-sdk")
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from dataclasses import replace
 
 import pytest
 
 from crawler.catalog import load_catalog
 from crawler.catalog.model import DeclaredDifference
-from crawler.catalog.sdk_check import Sdk, check, check_product, differences
+from crawler.catalog.sdk import open_package
+from crawler.catalog.sdk.check import check, check_product, differences, tree_of
 from crawler.errors import ConfigError
 from tests.support.shop_catalog import CARTS, PRODUCT
 
@@ -39,9 +39,9 @@ def test_every_product_is_compared(found):
 @pytest.mark.parametrize("key", [key for key in CATALOG.products if CATALOG.products[key].regions])
 def test_the_list_of_regions_is_where_the_sdk_has_it(key):
     product = CATALOG.products[key]
-    call = Sdk(product.sdk).calls[product.regions.action]
+    call = open_package(product.sdk).calls[product.regions.action]
     assert call.path == product.regions.path
-    node = call.body
+    node = tree_of(call.answer)
     for step in product.regions.records:
         node = node[step]
     assert node[0][product.regions.id] == "string"
@@ -50,16 +50,16 @@ def test_the_list_of_regions_is_where_the_sdk_has_it(key):
 def test_a_product_without_a_list_of_regions_has_none_in_the_sdk():
     without = [product for product in CATALOG.products.values() if product.regions is None]
     assert [product.key for product in without] == ["fc-open"]
-    assert not any("Region" in action for product in without for action in Sdk(product.sdk).calls)
+    assert not any("Region" in action for product in without for action in open_package(product.sdk).calls)
 
 
 # --- an SDK that changes ---
 
-SDK = """
+MODELS = """
 from typing import Dict, List
 
 
-class Owner:
+class Owner(DaraModel):
     def __init__(self, name: str = None, emails: List[str] = None):
         pass
 
@@ -70,7 +70,7 @@ class Owner:
             self.emails = m.get('emails')
 
 
-class Cart:
+class Cart(DaraModel):
     def __init__(self, id: str = None, size: int = None, created: str = None, labels: Dict[str, str] = None,
                  owner: Owner = None):
         pass
@@ -88,7 +88,7 @@ class Cart:
             self.owner = m.get('owner')
 
 
-class Body:
+class Body(DaraModel):
     def __init__(self, carts: List[Cart] = None, next_token: str = None, request_id: str = None):
         pass
 
@@ -101,7 +101,7 @@ class Body:
             self.request_id = m.get('requestId')
 
 
-class Request:
+class Request(DaraModel):
     def __init__(self, limit: int = None, next_token: str = None, prefix: str = None):
         pass
 
@@ -114,23 +114,32 @@ class Request:
             self.prefix = m.get('prefix')
 
 
-class Response:
+class Response(DaraModel):
     def __init__(self, headers: Dict[str, str] = None, body: Body = None):
         pass
 
+    def from_map(self, m=None):
+        if m.get('headers') is not None:
+            self.headers = m.get('headers')
+        if m.get('body') is not None:
+            self.body = m.get('body')
+"""
+CLIENT = """
+from shop_sdk import models as main_models
 
-class Client:
+
+class Client(OpenApiClient):
     def __init__(self, config):
         self._endpoint_map = {
             'cn-hangzhou': 'shop.cn-hangzhou.aliyuncs.com',
         }
 
-    def list_carts_with_options(self, request: Request, runtime: str) -> Response:
+    def list_carts_with_options(self, request: main_models.Request, runtime: str) -> main_models.Response:
         query = {}
         query['limit'] = request.limit
         query['nextToken'] = request.next_token
         query['prefix'] = request.prefix
-        params = dict(
+        params = open_api_util_models.Params(
             action = 'ListCarts',
             version = '2020-01-01',
             pathname = f'/carts',
@@ -145,7 +154,7 @@ labels = "map<string>"
 size = "integer(MB)"
 owner = { emails = ["string"], name = "string secret" }
 """
-PAGING = 'style = "token"\ninput_token = "nextToken"\noutput_token = "nextToken"\nlimit_key = "limit"\nlimit = 50'
+TOKENS = 'style = "token"\ninput_token = "nextToken"\noutput_token = "nextToken"\nlimit_key = "limit"\nlimit = 50'
 
 
 @pytest.fixture
@@ -155,27 +164,26 @@ def compare(tmp_path, monkeypatch):
     def compare(old="", new="", *, ours=("", "")):
         package = tmp_path / "shop_sdk"
         package.mkdir()
-        (package / "__init__.py").write_text("")
-        assert old in SDK
-        (package / "client.py").write_text(SDK.replace(old, new, 1) if old else SDK)
+        (package / "__init__.py").write_text("raise AssertionError('nothing of a package is run')")
+        assert old in CLIENT + MODELS
+        for name, text in (("client.py", CLIENT), ("models.py", MODELS)):
+            (package / name).write_text(text.replace(old, new, 1) if old else text)
         folder = tmp_path / "shop_sdk-1.2.3.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: shop-sdk\nVersion: 1.2.3\n")
         text = CARTS.replace("OPERATION", 'filters = ["prefix"]').replace("KEY", '"id"').replace("COLUMNS", COLUMNS)
-        text = text.replace('style = "none"', PAGING)
+        text = text.replace("RECORDS", "carts").replace("PAGING", TOKENS)
         assert ours[0] in text
         schemas = tmp_path / "mine" / "shop" / "2020-01-01"
         schemas.mkdir(parents=True)
         (schemas / "product.toml").write_text(PRODUCT.replace('"ROA"', '"ROA"\nsdk = "shop_sdk"'))
         (schemas / "carts.toml").write_text(text.replace(*ours))
         catalog = load_catalog([tmp_path / "mine"])
-        return [str(finding) for finding in check_product(catalog, catalog.products["shop"], Sdk("shop_sdk"))]
+        return [str(finding) for finding in check_product(catalog, catalog.products["shop"], open_package("shop_sdk"))]
 
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    yield compare
-    for name in [name for name in sys.modules if name.startswith("shop_sdk")]:
-        del sys.modules[name]
+    return compare
 
 
 def test_a_file_that_says_what_the_sdk_says_has_no_difference(compare):
@@ -197,6 +205,7 @@ DIFFERENCE = '[differences]\n"fields.size" = { sdk = "integer", reason = "shown 
         ("pathname = f'/carts'", "pathname = f'/v2/carts'", "shop_carts: path", "/carts", "/v2/carts"),
         ("2020-01-01", "2021-01-01", "shop_carts: version", "2020-01-01", "2021-01-01"),
         ("'ROA'", "'RPC'", "shop_carts: style", "ROA", "RPC"),
+        ("'GET'", "'POST'", "shop_carts: method", "GET", "POST"),
         ("query['prefix']", "query['owner']", "shop_carts: query.prefix", "a parameter", "nothing"),
         ("query['nextToken']", "query['token']", "shop_carts: query.nextToken", "a parameter", "nothing"),
         ("m.get('requestId')", "m.get('more')", "shop_carts: answer.more", "nothing", "string"),
@@ -216,10 +225,10 @@ def test_what_an_sdk_changes_is_found(compare, old, new, where, ours, sdk):
 
 def test_a_new_field_of_the_sdk_is_found_with_its_type(compare):
     new = "self.size = m.get('size')\n        if m.get('cost') is not None:\n            self.cost = m.get('cost')"
-    source = SDK.replace("size: int = None", "size: int = None, cost: float = None").replace(
+    models = MODELS.replace("size: int = None", "size: int = None, cost: float = None").replace(
         "self.size = m.get('size')", new
     )
-    assert compare(SDK, source) == ["shop_carts: fields.cost: the catalog has nothing, the SDK number"]
+    assert compare(MODELS, models) == ["shop_carts: fields.cost: the catalog has nothing, the SDK number"]
 
 
 def test_a_difference_that_is_written_down_is_no_finding(compare):
@@ -240,7 +249,7 @@ def test_a_host_that_differs_may_be_written_down_in_the_products_file():
     """F92: a region of the vendor's table that the SDK's map lacks, with the reason; a stale one is found."""
     catalog = load_catalog()
     product = catalog.products["fc-open"]
-    sdk = Sdk(product.sdk)
+    sdk = open_package(product.sdk)
     assert product.differences.keys() == {
         f"endpoints.{region}" for region in product.endpoints.keys() - sdk.hosts.keys()
     }
@@ -252,7 +261,7 @@ def test_a_host_that_differs_may_be_written_down_in_the_products_file():
 
 def test_a_missing_package_is_a_sentence():
     with pytest.raises(ConfigError, match=r"^the SDK package no_such_sdk isn't installed: pip install "):
-        Sdk("no_such_sdk")
+        open_package("no_such_sdk")
 
 
 def test_trees_differ_where_one_has_what_the_other_lacks():

@@ -1,0 +1,120 @@
+"""Where an answer has its records, and which of its fields belong to the envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from crawler.catalog.scaffold.names import noun, plain, singular
+from crawler.catalog.sdk.calls import SdkCall
+from crawler.catalog.sdk.models import Field, TypeNode
+
+# Fields that any answer may have in addition to its list.
+ENVELOPE = frozenset({"requestid", "code", "message", "status", "httpcode", "latency", "success", "hostid"})
+# As the normalizer has them, with either case of the first letter.
+_USUAL = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
+_ERRORS = {"httpstatuscode", "errorcode", "errormessage", "errormsg", "dynamiccode", "dynamicmessage", "msg"}
+WHOLE = ("$",)
+_DEEPEST = 4
+# An answer with so many other fields beside its list is one record that has a list.
+_MANY_FIELDS = 4
+_SCALARS = {"string", "integer", "number", "boolean"}
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of an answer. `path` as in [operation] records; `record`: the type of one record.
+
+    `is_object`: the path leads to one record in place of a list. `doubt`: why a person must confirm the path.
+    """
+
+    path: tuple[str, ...]
+    record: TypeNode
+    is_object: bool = False
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    path: tuple[str, ...]
+    node: TypeNode
+
+
+def find_records(call: SdkCall, paging_names: frozenset[str]) -> Records | str:
+    """Return the records of an answer, or the reason why it has none. `paging_names`: plain names of paging fields."""
+    answer = call.answer
+    if answer.kind == "list":
+        return "the answer is a list without a name, which no schema file can describe"
+    if answer.kind != "struct" or not answer.fields:
+        return "the SDK doesn't describe the answer"
+    own = _own_fields(answer, paging_names)
+    if not own:
+        return "the answer has no list and no record"
+    lists = sorted(_lists(answer, ()), key=lambda place: len(place.path))
+    if not lists or _is_one_record(call, lists, answer, paging_names):
+        return _one_record(own, has_lists=bool(lists))
+    return _best(call, lists)
+
+
+def _own_fields(node: TypeNode, paging_names: frozenset[str]) -> list[Field]:
+    """Return the fields that are neither the envelope's nor paging's."""
+    other = (ENVELOPE - {"status"}) | _ERRORS | paging_names
+    return [field for field in node.fields if plain(field.wire) not in other]
+
+
+def _lists(node: TypeNode, path: tuple[str, ...]) -> Iterator[_Place]:
+    for field in node.fields:
+        if field.node.kind == "list":
+            yield _Place((*path, field.wire), field.node)
+        elif field.node.kind == "struct" and len(path) < _DEEPEST - 1:
+            yield from _lists(field.node, (*path, field.wire))
+
+
+def _is_one_record(call: SdkCall, lists: list[_Place], answer: TypeNode, paging_names: frozenset[str]) -> bool:
+    """Whether the lists are fields of one record, as in an answer of DescribeXxxAttribute."""
+    if call.action.startswith("List") or any(plain(field.wire) in paging_names for field in answer.fields):
+        return False
+    node = answer
+    for step in lists[0].path[:-1]:
+        node = node.named[step].node
+    scalars = [field for field in _own_fields(node, paging_names) if field.node.kind in _SCALARS]
+    return len(scalars) >= _MANY_FIELDS
+
+
+def _one_record(own: list[Field], *, has_lists: bool) -> Records:
+    doubt = "the answer is one record; is it a list inside of it?" if has_lists else ""
+    if len(own) == 1 and own[0].node.kind == "struct" and own[0].node.fields:
+        return Records((own[0].wire,), own[0].node, is_object=True, doubt=doubt)
+    return Records(WHOLE, TypeNode("struct", tuple(own)), is_object=True, doubt=doubt)
+
+
+def _best(call: SdkCall, lists: list[_Place]) -> Records:
+    """Return the list whose name is the action's, else the first of records at the lowest depth."""
+    wanted = plain(singular(noun(call.action)))
+
+    def score(place: _Place) -> tuple[bool, bool, bool]:
+        item = place.node.item or TypeNode("json")
+        names = [plain(singular(step)) for step in place.path]
+        is_named = any(name == wanted for name in names)
+        return (item.kind in {"struct", "map"}, is_named, any(name and name in wanted for name in names))
+
+    best = max(lists, key=score)
+    rivals = [p for p in lists if p is not best and score(p)[0] == score(best)[0] and len(p.path) <= len(best.path)]
+    others = ", ".join(".".join(place.path) for place in rivals[:3])
+    doubt = f"or {others}" if rivals else ""
+    return Records(best.path, best.node.item or TypeNode("json"), doubt=doubt)
+
+
+def envelope(records: Records, answer: TypeNode, paging_paths: set[str]) -> list[str]:
+    """Return the paths of fields beside the records, or above them, that neither paging nor any answer has."""
+    if records.path == WHOLE:
+        return []
+    known = paging_paths | {path.rpartition(".")[0] for path in paging_paths}
+    paths, node = [], answer
+    for depth, step in enumerate(records.path):
+        names = [field.wire for field in node.fields if field.wire != step]
+        if depth == 0:
+            names = [name for name in names if name[:1].lower() + name[1:] not in _USUAL]
+        paths += [".".join((*records.path[:depth], name)) for name in names]
+        node = node.named[step].node
+    return sorted(path for path in paths if path not in known)

@@ -1,0 +1,165 @@
+"""A table's draft: all that an SDK says about one operation, before its parents are known."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from crawler.catalog.columns import snake_case
+from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
+from crawler.catalog.scaffold import comments
+from crawler.catalog.scaffold.answers import Records, envelope, find_records
+from crawler.catalog.scaffold.fields import ColumnsDraft, draft_columns, draft_item
+from crawler.catalog.scaffold.names import camel_case, noun, plain, singular
+from crawler.catalog.scaffold.paging import PAGING_NAMES, PagingDraft, find_paging
+from crawler.catalog.sdk.calls import SdkCall
+
+_REGION = "regionid"
+_TIMES = re.compile(r"(?:time|date|timestamp|^from|^to|begin|start|end|stop)$|^(?:start|end|begin)", re.IGNORECASE)
+_SCALARS = ("string", "integer")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter that a request needs. `placeholder`: its name in braces. `values`: those that its comment lists."""
+
+    wire: str
+    placeholder: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class TableDraft:
+    """One table. `query`: what is always sent. `parameters`: what a parent's row must give.
+
+    `bind`, `values`, `parent`: the proposed parent, once it is found; `reason`: why the table isn't on by default.
+    """
+
+    call: SdkCall
+    name: str
+    path: str
+    records: Records
+    paging: PagingDraft
+    columns: ColumnsDraft
+    item: str
+    envelope: list[str]
+    query: dict[str, str]
+    query_doubts: list[str]
+    filters: list[str]
+    parameters: list[Parameter]
+    key: list[str] = field(default_factory=list)
+    parent: str = ""
+    bind: dict[str, str] = field(default_factory=dict)
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    selection: str = "default"
+    reason: str = ""
+
+    @property
+    def stem(self) -> str:
+        """The singular of the action's noun, to compare with parameters."""
+        return plain(singular(noun(self.call.action)))
+
+    def column_of(self, wire: str) -> str:
+        """Return the name of a top-level column."""
+        name = snake_case(wire)
+        return f"record_{name}" if name in {*FIXED_COLUMNS, EXTRA_COLUMN} else name
+
+    def scalar_columns(self) -> dict[str, str]:
+        """Return plain name → column for each top-level column that may identify a row."""
+        kinds = {wire: self.columns.text_type(wire).split("(")[0] for wire in self.columns.tree}
+        return {plain(wire): self.column_of(wire) for wire, kind in kinds.items() if kind in _SCALARS}
+
+
+def refusal(call: SdkCall, records: Records | str) -> str:
+    """Return why an operation can't become a table, "" if it can."""
+    if call.is_own_gateway:
+        return "the SDK sends it through the product's own gateway, with another signature"
+    if call.host_parameters:
+        return f"its host's name begins with a parameter: {', '.join(call.host_parameters)}"
+    if call.has_whole_body or any(found.is_required for found in call.body.values()):
+        return "it needs a body"
+    if any(plain(name) in PAGING_NAMES for name in call.body):
+        return "its paging is in a body"
+    if not call.path.startswith("/"):
+        return "the SDK has no path for it"
+    if any(snake_case(camel_case(name)) in FIXED_COLUMNS for name in call.path_parameters):
+        return "its path has a region or an account"
+    return records if isinstance(records, str) else ""
+
+
+def draft_table(call: SdkCall, name: str, *, is_global: bool) -> TableDraft | str:
+    """Return the draft of an operation's table, or the reason why it can't have one."""
+    records = find_records(call, PAGING_NAMES)
+    if isinstance(records, str) or refusal(call, records):
+        return refusal(call, records)
+    paging = find_paging(call, records.path)
+    item = "" if records.record.kind == "struct" and records.record.fields else _item(records)
+    columns = draft_item(records.record, item) if item else draft_columns(records.record)
+    if not columns.tree:
+        return "no field of a record can be a column"
+    path, parameters = _path(call)
+    draft = TableDraft(
+        call=call,
+        name=name,
+        path=path,
+        records=records,
+        paging=paging,
+        columns=columns,
+        item=item,
+        envelope=envelope(records, call.answer, paging.paths),
+        query={},
+        query_doubts=[],
+        filters=[],
+        parameters=parameters,
+    )
+    _sort_query(draft, is_global=is_global)
+    return draft
+
+
+def _item(records: Records) -> str:
+    """Return the name of the one column of a list of values."""
+    name = re.sub(r"[^A-Za-z0-9]", "", singular(records.path[-1]))
+    return name if re.search("[A-Za-z]", name) else "value"
+
+
+def _path(call: SdkCall) -> tuple[str, list[Parameter]]:
+    """Return the path with placeholders of letters, and its parameters."""
+    path = call.path
+    parameters: list[Parameter] = []
+    for python in call.path_parameters:
+        placeholder = camel_case(python)
+        taken = {found.placeholder for found in parameters}
+        placeholder = placeholder if placeholder and placeholder not in taken else f"p{'abcdefghij'[len(taken) % 10]}"
+        path = path.replace(f"{{{python}}}", f"{{{placeholder}}}", 1)
+        parameters.append(Parameter(placeholder, placeholder))
+    return path, parameters
+
+
+def _sort_query(draft: TableDraft, *, is_global: bool) -> None:
+    """Divide the query's parameters: the region, those of paging, those that a request needs, and filters."""
+    taken = {parameter.placeholder for parameter in draft.parameters}
+    for wire, found in sorted(draft.call.query.items()):
+        if wire in draft.paging.parameters:
+            continue
+        if plain(wire) == _REGION and not is_global and draft.call.style == "RPC":
+            draft.query[wire] = "{region_id}"
+        elif found.is_required and found.node.kind in {*_SCALARS, "boolean"}:
+            placeholder = re.sub(r"[^A-Za-z]", "", wire)
+            if snake_case(placeholder) in FIXED_COLUMNS:
+                placeholder = f"Record{placeholder}"
+            if plain(wire) == _REGION and not is_global:
+                draft.query[wire] = "{region_id}"
+            elif placeholder and placeholder not in taken:
+                taken.add(placeholder)
+                draft.query[wire] = f"{{{placeholder}}}"
+                draft.parameters.append(Parameter(wire, placeholder, comments.allowed_values(found.comment)))
+        elif found.is_required:
+            draft.filters.append(wire)
+            draft.query_doubts.append(f"{wire} is required, and is no text")
+        else:
+            draft.filters.append(wire)
+
+
+def needs_time_span(draft: TableDraft) -> bool:
+    """Whether a request needs the begin and the end of a time span."""
+    return sum(1 for parameter in draft.parameters if _TIMES.search(parameter.wire)) >= 2

@@ -1,0 +1,139 @@
+"""The files that a package's operations become."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
+
+from crawler.catalog.columns import snake_case
+from crawler.catalog.scaffold.drafts import TableDraft, draft_table
+from crawler.catalog.scaffold.files import product_text, table_text, title_of
+from crawler.catalog.scaffold.hosts import find_hosts
+from crawler.catalog.scaffold.names import noun, verb
+from crawler.catalog.scaffold.parents import propose_keys, propose_parents
+from crawler.catalog.sdk.calls import SdkCall
+from crawler.catalog.sdk.package import SdkPackage
+from crawler.errors import ConfigError
+
+_VERBS = ("List", "Describe")
+_MARK = " # check: "
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The proposed files: path below the folder → text; `product.toml` first.
+
+    `folder`: PRODUCT/VERSION. `tables`: names of tables, in order of the files. `added`: parents that nobody named.
+    `uncovered`: List and Describe operations without a table → reason, without those that weren't asked for.
+    """
+
+    package: str
+    version: str
+    product: str
+    folder: str
+    texts: Mapping[str, str]
+    tables: Sequence[str]
+    added: Sequence[str]
+    uncovered: Mapping[str, str]
+
+    @property
+    def marks(self) -> int:
+        """How many lines a person must confirm."""
+        return sum(marks_of(text) for text in self.texts.values())
+
+
+def marks_of(text: str) -> int:
+    """Return the number of lines that a person must confirm."""
+    return text.count(_MARK)
+
+
+def propose(package: SdkPackage, actions: Sequence[str], day: date) -> Proposal:
+    """Return the files for these operations, or for all List and Describe operations.
+
+    `day` becomes the files' `checked`. Raises ConfigError for an unknown action, and if no operation can be a table.
+    """
+    calls = package.calls
+    for action in actions:
+        _check_action(action, calls, package)
+    readable = [action for action in calls if verb(action) in _VERBS]
+    hosts = find_hosts(package, [calls[action] for action in readable])
+    product = re.sub(r"[^a-z0-9-]+", "-", package.product).strip("-") or "product"
+    prefix = f"{snake_case(product)}_"
+    prefix = prefix if prefix[0].isalpha() else f"p_{prefix}"
+    wanted = list(dict.fromkeys(actions)) or readable
+    names = _table_names(dict.fromkeys([*wanted, *readable]), prefix)
+    drafts, uncovered = _drafts(package, wanted, readable, names, is_global=hosts.is_global)
+    propose_keys(drafts)
+    chosen = propose_parents(drafts, wanted)
+    for draft in [draft for draft in chosen if draft.parameters and not draft.parent]:
+        uncovered[draft.call.action] = draft.reason
+        chosen.remove(draft)
+    if not chosen:
+        raise ConfigError(_nothing(package, wanted, uncovered))
+    texts = {"product.toml": ""}
+    for draft in chosen:
+        text = table_text(draft, package, product, title_of(draft.call.action, product), day)
+        texts[f"{draft.name.removeprefix(prefix)}.toml"] = text
+    written = {draft.call.action for draft in chosen}
+    not_asked = {action: "not asked for" for action in readable if action not in {*wanted, *written}}
+    texts["product.toml"] = product_text(package, product, prefix, hosts, {**not_asked, **uncovered}, chosen)
+    return Proposal(
+        package=package.package,
+        version=package.version,
+        product=product,
+        folder=f"{product}/{package.api_version}",
+        texts=texts,
+        tables=[draft.name for draft in chosen],
+        added=[draft.name for draft in chosen if draft.call.action not in wanted],
+        uncovered=dict(sorted(uncovered.items())),
+    )
+
+
+def _check_action(action: str, calls: Mapping[str, SdkCall], package: SdkPackage) -> None:
+    if action not in calls:
+        near = get_close_matches(action, calls, 1)
+        hint = f"did you mean {near[0]}?" if near else "`catalog scaffold PACKAGE` without an action writes all lists."
+        raise ConfigError(f"{package.package} {package.version} has no action {action!r}; {hint}")
+
+
+def _drafts(
+    package: SdkPackage, wanted: Sequence[str], readable: Sequence[str], names: Mapping[str, str], *, is_global: bool
+) -> tuple[list[TableDraft], dict[str, str]]:
+    """Return the drafts of the wanted tables, with all others if one of them needs a parent; and the reasons."""
+    drafts: dict[str, TableDraft] = {}
+    uncovered: dict[str, str] = {}
+    for action in wanted:
+        draft = draft_table(package.calls[action], names[action], is_global=is_global)
+        if isinstance(draft, TableDraft):
+            drafts[action] = draft
+        else:
+            uncovered[action] = draft
+    if any(draft.parameters for draft in drafts.values()):
+        for action in readable:
+            if action not in drafts and action not in uncovered:
+                draft = draft_table(package.calls[action], names[action], is_global=is_global)
+                if isinstance(draft, TableDraft):
+                    drafts[action] = draft
+    return [drafts[action] for action in sorted(drafts)], uncovered
+
+
+def _table_names(actions: Iterable[str], prefix: str) -> dict[str, str]:
+    """Return action → table. The second operation of a noun keeps its verb: `ecs_describe_tags`."""
+    names: dict[str, str] = {}
+    for action in actions:
+        name = prefix + re.sub(r"[^a-z0-9_]", "", snake_case(noun(action)).strip("_"))[:_LONGEST_NAME]
+        if name == prefix or name in names.values():
+            name = prefix + re.sub(r"[^a-z0-9_]", "", snake_case(action).strip("_"))[:_LONGEST_NAME]
+        names[action] = name
+    return names
+
+
+def _nothing(package: SdkPackage, wanted: Sequence[str], uncovered: Mapping[str, str]) -> str:
+    for action in wanted:
+        if action in uncovered:
+            return f"{action} of {package.package} {package.version} can't be a table: {uncovered[action]}"
+    return f"{package.package} {package.version} has no List or Describe operation"

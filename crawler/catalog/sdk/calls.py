@@ -1,0 +1,159 @@
+"""The calls of an SDK's client: each `…_with_options` method of its class, read from the syntax tree."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from crawler.catalog.sdk.models import EMPTY, JSON, Field, Models, TypeNode
+
+_SUFFIX = "_with_options"
+
+
+@dataclass(frozen=True)
+class SdkCall:
+    """One operation, as a method of the SDK's client describes it.
+
+    `path` has parameters by their names in Python: `/clusters/{cluster_id}`. `body`: wire names of the body's
+    parameters; `has_whole_body`: the request's model has the body as one field. `is_own_gateway`: the SDK sends the
+    request through a gateway of the product, which has another signature.
+    """
+
+    action: str
+    version: str
+    method: str
+    style: str
+    path: str
+    path_parameters: tuple[str, ...]
+    host_parameters: tuple[str, ...]
+    body_names: tuple[str, ...]
+    has_whole_body: bool
+    is_own_gateway: bool
+    _query_names: tuple[tuple[str, str], ...] | None
+    _request: ast.expr | None
+    _response: ast.expr | None
+    _models: Models
+
+    @cached_property
+    def request(self) -> TypeNode:
+        """The request's model: parameters of the query and the body."""
+        return self._models.tree(self._request) if self._request is not None else EMPTY
+
+    @cached_property
+    def query(self) -> dict[str, Field]:
+        """The query's parameters by wire name."""
+        fields = self.request.named
+        if self._query_names is None:  # the whole model is the query
+            return dict(fields)
+        by_attribute = {found.attribute: found for found in self.request.fields}
+        return {
+            wire: fields.get(wire) or by_attribute.get(attribute) or Field(wire, attribute, TypeNode(""))
+            for wire, attribute in self._query_names
+        }
+
+    @cached_property
+    def body(self) -> dict[str, Field]:
+        """The body's parameters by wire name."""
+        fields = self.request.named
+        return {wire: fields.get(wire) or Field(wire, wire, JSON) for wire in self.body_names}
+
+    @cached_property
+    def answer(self) -> TypeNode:
+        """The type of the answer's body; a map of anything if the SDK doesn't describe it."""
+        found = self._models.tree(self._response) if self._response is not None else EMPTY
+        for answer in found.fields:
+            if answer.attribute == "body":
+                return answer.node
+        return TypeNode("map", item=JSON)
+
+
+def read_calls(client: ast.ClassDef, models: Models) -> dict[str, SdkCall]:
+    """Return action → call, for every operation of the client."""
+    found: dict[str, SdkCall] = {}
+    for node in client.body:
+        if isinstance(node, ast.FunctionDef) and node.name.endswith(_SUFFIX):
+            call = _read_call(node, models)
+            if call.action:
+                found[call.action] = call
+    return dict(sorted(found.items()))
+
+
+def _read_call(method: ast.FunctionDef, models: Models) -> SdkCall:
+    annotations = {argument.arg: argument.annotation for argument in method.args.args}
+    params = _keywords(method, "Params")
+    sent = _keywords(method, "OpenApiRequest")
+    path, path_parameters = _path(params.get("pathname"))
+    return SdkCall(
+        action=_text(params.get("action")),
+        version=_text(params.get("version")),
+        method=_text(params.get("method")),
+        style=_text(params.get("style")),
+        path=path,
+        path_parameters=path_parameters,
+        host_parameters=tuple(wire for wire, _ in _filled(method, {"host_map"})),
+        body_names=tuple(wire for wire, _ in _filled(method, {"body", "body_flat"})),
+        has_whole_body="body" in sent and not any(True for _ in _filled(method, {"body", "body_flat"})),
+        is_own_gateway=any(
+            isinstance(node, ast.Attribute) and node.attr == "execute" and _is_self(node.value)
+            for node in ast.walk(method)
+        ),
+        _query_names=None if _sends_whole_model(method) else tuple(_filled(method, {"query"})),
+        _request=annotations.get("tmp_req") or annotations.get("request"),
+        _response=method.returns,
+        _models=models,
+    )
+
+
+def _keywords(method: ast.FunctionDef, name: str) -> dict[str, ast.expr]:
+    """Return the keyword arguments of the call of `….NAME(…)`."""
+    for node in ast.walk(method):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+            if called == name or (name == "Params" and called == "dict"):
+                return {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+    return {}
+
+
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _path(node: ast.expr | None) -> tuple[str, tuple[str, ...]]:
+    """Return a path with its parameters in braces, and the parameters in order."""
+    if not isinstance(node, ast.JoinedStr):
+        return _text(node), ()
+    parts, names = [], []
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            inner = part.value.args[0] if isinstance(part.value, ast.Call) and part.value.args else part.value
+            names.append(inner.id if isinstance(inner, ast.Name) else "")
+            parts.append(f"{{{names[-1]}}}")
+        else:
+            parts.append(_text(part))
+    return "".join(parts), tuple(names)
+
+
+def _filled(method: ast.FunctionDef, variables: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield (key, attribute) for each `variable['key'] = request.attribute`."""
+    for node in ast.walk(method):
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name):
+            continue
+        key = _text(target.slice)
+        if target.value.id in variables and key and isinstance(node, ast.Assign):
+            value = node.value
+            yield key, value.attr if isinstance(value, ast.Attribute) else ""
+
+
+def _sends_whole_model(method: ast.FunctionDef) -> bool:
+    """Whether the query is `Utils.query(request.to_map())`."""
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "to_map"
+        for node in ast.walk(method)
+    )
+
+
+def _is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "self"

@@ -1,0 +1,94 @@
+"""An SDK package as a whole: its product, its hosts, and its calls."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cached_property
+
+from crawler.catalog.sdk.calls import SdkCall, read_calls
+from crawler.catalog.sdk.models import Models
+from crawler.catalog.sdk.sources import Source, open_source, parse
+from crawler.errors import ConfigError
+
+_NAMED = re.compile(r"alibabacloud_(?P<product>[a-z0-9_]+?)_?(?P<date>[0-9]{8})")
+
+
+class SdkPackage:
+    """One SDK package. `package` is its import name.
+
+    `product`: the name by which the client finds its hosts. `hosts`: region → host, from the client's map (which
+    contains white space). `rule`: "regional" or "central", the form of hosts that the map lacks.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.package, self.version = source.package, source.version
+        content = source.read("client.py")
+        module = parse(source, "client.py", content)[0] if content is not None else None
+        classes = (node for node in module.body if isinstance(node, ast.ClassDef)) if module else ()
+        client = next((node for node in classes if node.name == "Client"), None)
+        if client is None:
+            raise ConfigError(
+                f"{self.package} {self.version} isn't an official SDK: it has no client.py with a class Client"
+            )
+        self._client = client
+        self._source = source
+
+    @cached_property
+    def calls(self) -> dict[str, SdkCall]:
+        """Action → call, for every operation of the client, sorted."""
+        return read_calls(self._client, Models(self._source))
+
+    @cached_property
+    def hosts(self) -> dict[str, str]:
+        """Region → host, from the client's own map."""
+        for target, value in self._settings:
+            if target == "_endpoint_map" and isinstance(value, ast.Dict):
+                pairs = [(_text(key), _text(host)) for key, host in zip(value.keys, value.values, strict=True)]
+                return {region.strip(): host.strip() for region, host in pairs if region and "." in host}
+        return {}
+
+    @cached_property
+    def rule(self) -> str:
+        """The form of hosts that the map lacks."""
+        return next((_text(value) for target, value in self._settings if target == "_endpoint_rule"), "") or "regional"
+
+    @cached_property
+    def product(self) -> str:
+        """The product's name in hosts, in lower case."""
+        named = _NAMED.fullmatch(self.package)
+        own = [_text(value) for target, value in self._settings if target == "_product_id"]
+        own += [_text(node.args[0]) for node in self._endpoint_calls() if node.args]
+        return next(filter(None, own), named["product"].replace("_", "-") if named else self.package).lower()
+
+    @cached_property
+    def api_version(self) -> str:
+        """The version of most calls, such as 2015-05-01."""
+        versions = [call.version for call in self.calls.values()]
+        return max(sorted(set(versions)), key=versions.count, default="")
+
+    @cached_property
+    def _settings(self) -> list[tuple[str, ast.expr]]:
+        """(attribute, value) of each `self.attribute = value` of the constructor."""
+        return [
+            (target.attr, node.value)
+            for method in self._client.body
+            if isinstance(method, ast.FunctionDef) and method.name == "__init__"
+            for node in method.body
+            if isinstance(node, ast.Assign) and isinstance(target := node.targets[0], ast.Attribute)
+        ]
+
+    def _endpoint_calls(self) -> Iterator[ast.Call]:
+        for target, value in self._settings:
+            if target == "_endpoint" and isinstance(value, ast.Call):
+                yield value
+
+
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def open_package(name: str) -> SdkPackage:
+    """Return the package that `name` means: an installed one, or the path of a wheel. Raises ConfigError."""
+    return SdkPackage(open_source(name))

@@ -129,13 +129,13 @@ class Comparison:
         if isinstance(value, str) and isinstance(cell, dict | list):
             self._value(json.loads(value), cell, extra, path)  # JSON in a string
         elif isinstance(value, str) and self._is_secret(value):
-            if cell not in {self._hidden(value), json.dumps(self._hidden(value))} and not self._is_hidden_json(
+            if cell not in (self._hidden(value), json.dumps(self._hidden(value))) and not self._is_hidden_json(
                 value, cell
             ):
                 raise DifferentError(f"{path}: {cell!r} is not the fingerprint of a secret")
         elif not is_same(value, cell) and not self._is_json_of(value, cell):
             text = value if isinstance(value, str) else json.dumps(value)
-            if cell not in {self._hidden(text), json.dumps(self._hidden(text))}:
+            if cell not in (self._hidden(text), json.dumps(self._hidden(text))):
                 raise DifferentError(f"{path}: {cell!r} in place of {value!r}")
 
     def _is_json_of(self, value: Any, cell: Any) -> bool:

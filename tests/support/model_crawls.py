@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from crawler.catalog import load_catalog
 from crawler.config import Config, parse_config
 from crawler.run.result import CrawlResult
 from crawler.run.run import crawl as crawl_once
 from crawler.run.system import System
+from crawler.text import GLOBAL_REGION
 from tests.support.model_server import ACCOUNT, REGION, ModelCloud, serve_models
 
 FINGERPRINT_KEY = "the-demo-has-no-secrets-to-protect"
@@ -21,8 +23,12 @@ FINGERPRINT_KEY = "the-demo-has-no-secrets-to-protect"
 def configuration(
     urls: dict[str, str], cloud: ModelCloud, folder: Path, output: Path, tables: Sequence[str], more: str = ""
 ) -> str:
-    """Return a config.toml for tables of `folder`. `urls`: product → where it is served, in its one region or none."""
-    places = [f'[endpoints.{product}]\n{REGION} = "{url}"' for product, url in urls.items()]
+    """Return a config.toml for tables of `folder`. `urls`: product → where its one region, or all of it, is served."""
+    products = load_catalog([folder]).products
+    places = [
+        f'[endpoints.{product}]\n{GLOBAL_REGION if products[product].is_global else REGION} = "{url}"'
+        for product, url in urls.items()
+    ]
     return "\n".join(
         [
             f"[crawl]\ntables = {json.dumps(list(tables))}\nregions = [{json.dumps(REGION)}]",

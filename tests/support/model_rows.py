@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crawler.catalog.columns import snake_case
+from crawler.catalog.columns import Column, snake_case
 from crawler.catalog.model import Operation
 from crawler.normalizer.redaction import Redaction
 from tests.support.expected_records import Comparison, DifferentError
@@ -66,20 +66,43 @@ def _same_fields(record: Any, row: Mapping[str, Any]) -> int:
     return sum(row.get(snake_case(name)) == value for name, value in items)
 
 
+def marked_texts(node: Any, columns: Sequence[Column]) -> set[str]:
+    """Return all texts of a record below the columns that are secret."""
+    if not isinstance(node, dict):
+        return set()
+    return {text for column in columns for text in _marked(node.get(column.wire), column)}
+
+
+def _marked(value: Any, column: Column) -> set[str]:
+    if column.secret:
+        return texts_of(value)
+    if column.kind == "struct":
+        return marked_texts(value, column.children)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {text for item in inner for text in _marked(item, column.children[0])} if column.children else set()
+
+
+def texts_of(node: Any) -> set[str]:
+    """Return all texts of a value, but not the names of its fields."""
+    if isinstance(node, dict | list):
+        return {text for item in (node.values() if isinstance(node, dict) else node) for text in texts_of(item)}
+    return {node} if isinstance(node, str) and node else set()
+
+
 _SECRET = re.compile(
     r".*(password|passwd|pwd|(secret|auth|security)_?(data|value|key|token)|private_?key|key_?secret|psk|"
     r"pre_?shared_?key|kube_?config|conn_?pass)"
 )
 
 
-def secret_texts(node: Any, name: str = "") -> set[str]:
+def secret_texts(node: Any) -> set[str]:
     """Return all texts of an answer below a field whose name says that it is a secret."""
-    if isinstance(node, dict):
-        return {
-            text
-            for key, value in node.items()
-            for text in secret_texts(value, key if not _SECRET.fullmatch(snake_case(name)) else name)
-        }
     if isinstance(node, list):
-        return {text for item in node for text in secret_texts(item, name)}
-    return {node} if isinstance(node, str) and node and _SECRET.fullmatch(snake_case(name)) else set()
+        return {text for item in node for text in secret_texts(item)}
+    if not isinstance(node, dict):
+        return set()
+    return {
+        text
+        for name, value in node.items()
+        for text in (texts_of(value) if _SECRET.fullmatch(snake_case(name)) else secret_texts(value))
+    }

@@ -41,7 +41,7 @@ RECORDS, PAGE = 3, 2
 NUMBERS = ("page", "pageno", "pagenum", "pagenumber", "pagenumbers", "currentpage")
 SIZES = ("pagesize", "maxresults", "maxresult", "maxitems", "limit")
 TOKENS = ("nexttoken", "marker", "nextmarker")
-TOTALS = ("totalcount", "totalrecordcount", "total", "totalrecords")
+TOTALS = ("totalcount", "totalrecordcount", "total", "totalrecords", "totalsize")
 ON_PAGE = ("pagerecordcount", "itemscounts", "count")
 FLAGS = ("istruncated", "hasmore")
 

@@ -89,7 +89,7 @@ class ModelValues:
 
     def _scalar(self, hint: Any, name: str, comment: str) -> Any:
         dice, is_time = self._dice, bool(_TIMES.fullmatch(name) and not _NOT_INSTANTS.fullmatch(name))
-        if hint is str:
+        if hint in (str, bytes):  # some SDKs call a text so
             return self._moment(comment) if is_time else self._text(name)
         if hint is int:
             unit = 1 if re.search(r"\bseconds?\b", comment) else 1000

@@ -83,7 +83,7 @@ def _is_one_record(call: SdkCall, lists: list[_Place], answer: TypeNode, paging_
 
 def _one_record(own: list[Field], *, has_lists: bool) -> Records:
     doubt = "the answer is one record; is it a list inside of it?" if has_lists else ""
-    if len(own) == 1 and own[0].node.kind == "struct" and own[0].node.fields:
+    if len(own) == 1 and own[0].node.kind in {"struct", "map"}:
         return Records((own[0].wire,), own[0].node, is_object=True, doubt=doubt)
     return Records(WHOLE, TypeNode("struct", tuple(own)), is_object=True, doubt=doubt)
 

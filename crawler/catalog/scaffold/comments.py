@@ -19,7 +19,9 @@ _MAXIMUM = tuple(
         rf"取值范围\s*[:：]?\s*\[?\s*\d+\s*{_TO}\s*{_NUMBER}",
     )
 )
-_CHOICES = re.compile(r"valid values?\s*[:：]\s*((?:\d+(?:,| or|, or)?\s*){2,8})", re.IGNORECASE)
+_CHOICES = re.compile(
+    r"valid values?\s*[:：]\s*((?:[-+]?\s*\d+(?:\s*\(default\))?(?:,? or|[,;.])?\s*){2,8})", re.IGNORECASE
+)
 _LISTED = re.compile(rf"valid values?{_OF}?\s*[:：][ ]*([^\n]*)", re.IGNORECASE)
 _BULLET = re.compile(rf"\s*(?:[-+•*]\s+|\d+\.\s+)?({_VALUE})\s*(?:[:：(].*|[.;,]?\s*)$")
 _BETWEEN = re.compile(r",\s*(?:and|or)\s+|\s+(?:and|or)\s+|[,、|/]\s*")
@@ -52,12 +54,16 @@ _UNITS = {
     "kbps": "kbit/s",
     "bit/s": "bit/s",
     "bps": "bit/s",
-    "%": "percent",
+    "%": "%",
+    "vcpu": "vCPU",
+    "vcpus": "vCPU",
+    "lcu": "LCU",
+    "lcus": "LCU",
 }
 _UNIT = re.compile(
-    r"(?:\bunits?\s*[:：]?|\bmeasured in|\bin units of|单位\s*[:：]?)\s*([A-Za-z%]+(?:/s)?)", re.IGNORECASE
+    r"(?:\bunits?\s*(?:[:：]|is)|\bmeasured in|\bin units of|单位\s*[:：])\s*([A-Za-z%]+(?:/s)?)", re.IGNORECASE
 )
-_IN_UNIT = re.compile(r"\bin (milliseconds|seconds|minutes|bytes|MB|MiB|GB|GiB)\b", re.IGNORECASE)
+_IN_UNIT = re.compile(r"\bin (vCPUs?|LCUs?|milliseconds|seconds|minutes|bytes|MB|MiB|GB|GiB)\b", re.IGNORECASE)
 _MOST_VALUES = 8
 _LONGEST_DESCRIPTION = 110
 

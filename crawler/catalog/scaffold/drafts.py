@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from crawler.catalog.columns import snake_case
@@ -45,6 +46,7 @@ class TableDraft:
     envelope: list[str]
     query: dict[str, str]
     query_doubts: list[str]
+    filter_doubts: list[str]
     filters: list[str]
     parameters: list[Parameter]
     key: list[str] = field(default_factory=list)
@@ -58,6 +60,18 @@ class TableDraft:
     def stem(self) -> str:
         """The singular of the action's noun, to compare with parameters."""
         return plain(singular(noun(self.call.action)))
+
+    def require(self, wires: Iterable[str]) -> None:
+        """Send these filters, each with a value of a parent's row."""
+        taken = {parameter.placeholder for parameter in self.parameters}
+        for wire in wires:
+            placeholder = _placeholder(wire)
+            if placeholder and placeholder not in taken:
+                taken.add(placeholder)
+                self.filters.remove(wire)
+                self.query[wire] = f"{{{placeholder}}}"
+                self.parameters.append(Parameter(wire, placeholder))
+                self.query_doubts.append(f"{wire} by its name: the SDK doesn't say that it is required")
 
     def column_of(self, wire: str) -> str:
         """Return the name of a top-level column."""
@@ -109,6 +123,7 @@ def draft_table(call: SdkCall, name: str, *, is_global: bool) -> TableDraft | st
         envelope=envelope(records, call.answer, paging.paths),
         query={},
         query_doubts=[],
+        filter_doubts=[],
         filters=[],
         parameters=parameters,
     )
@@ -144,9 +159,7 @@ def _sort_query(draft: TableDraft, *, is_global: bool) -> None:
         if plain(wire) == _REGION and not is_global and draft.call.style == "RPC":
             draft.query[wire] = "{region_id}"
         elif found.is_required and found.node.kind in {*_SCALARS, "boolean"}:
-            placeholder = re.sub(r"[^A-Za-z]", "", wire)
-            if snake_case(placeholder) in FIXED_COLUMNS:
-                placeholder = f"Record{placeholder}"
+            placeholder = _placeholder(wire)
             if plain(wire) == _REGION and not is_global:
                 draft.query[wire] = "{region_id}"
             elif placeholder and placeholder not in taken:
@@ -155,9 +168,15 @@ def _sort_query(draft: TableDraft, *, is_global: bool) -> None:
                 draft.parameters.append(Parameter(wire, placeholder, comments.allowed_values(found.comment)))
         elif found.is_required:
             draft.filters.append(wire)
-            draft.query_doubts.append(f"{wire} is required, and is no text")
+            draft.filter_doubts.append(f"{wire} is required, and is no text")
         else:
             draft.filters.append(wire)
+
+
+def _placeholder(wire: str) -> str:
+    """Return a name of letters in braces for a query's parameter, that no fixed column has."""
+    placeholder = re.sub(r"[^A-Za-z]", "", wire)
+    return f"Record{placeholder}" if snake_case(placeholder) in FIXED_COLUMNS else placeholder
 
 
 def needs_time_span(draft: TableDraft) -> bool:

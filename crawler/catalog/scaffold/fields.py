@@ -33,6 +33,7 @@ _NAME_UNITS = (
     (re.compile(r"(?:InMinutes?|Minutes)$"), "minutes"),
 )
 _SCALARS = {"string", "integer", "number", "boolean", "json"}
+_OBJECTS = {"config", "configuration", "configurations", "conf", "settings", "params", "parameters", "document"}
 _UNNAMED = "the SDK doesn't describe it"
 
 
@@ -116,16 +117,25 @@ def _leaf(draft: ColumnsDraft, found: Field, node: TypeNode, path: Path, sibling
     is_text = kind not in {"boolean", "integer", "number"}
     if text := comments.description(found.comment) if is_text else "":
         draft.descriptions[_shown(path).removesuffix("[]")] = text
-    if is_text and (reason := secret_reason(names, siblings)):
+    reason = secret_reason(names, siblings, is_map=kind.startswith("map<")) if is_text else ""
+    if not reason and kind == "string" and _is_json_text(found):
+        if words(found.wire)[-1] == "document":
+            draft.doubts.setdefault(path, "JSON in a string? see [operation] embedded")
+            return kind
+        reason = "JSON in a string, see [operation] embedded"
+    if reason:
         draft.doubts.setdefault(path, f"secret? {reason}")
         return f"{kind} secret"
     if kind in {"string", "integer"} and _is_time(found):
         return _time(draft, found, kind, path)
-    if kind == "string" and (comments.is_json_text(found.comment) or words(found.wire)[-1:] == ["document"]):
-        draft.doubts.setdefault(path, "JSON in a string? see [operation] embedded")
     if kind in {"integer", "number"} and (unit := _unit(found)):
         return f"{kind}({unit})"
     return kind
+
+
+def _is_json_text(found: Field) -> bool:
+    """Whether a string may hold JSON: its comment says so, or it is named like an object of settings."""
+    return comments.is_json_text(found.comment) or bool(_OBJECTS & set(words(found.wire)[-1:]))
 
 
 def _is_time(found: Field) -> bool:
@@ -141,9 +151,10 @@ def _time(draft: ColumnsDraft, found: Field, kind: str, path: Path) -> str:
         return "timestamp"
     if _MILLISECONDS.search(found.wire):
         form = "ms"
-    if form not in {"s", "ms"}:
-        draft.doubts.setdefault(path, "s or ms?")
-    return "timestamp(ms)" if form == "ms" else "timestamp(s)"
+    if form in {"s", "ms"}:
+        return f"timestamp({form})"
+    draft.doubts.setdefault(path, "s or ms?")  # without a unit, each number is read as the likelier one
+    return "timestamp"
 
 
 def _unit(found: Field) -> str:

@@ -22,6 +22,7 @@ def product_text(
     product: str,
     prefix: str,
     hosts: HostsDraft,
+    regions: Mapping[str, str],
     uncovered: Mapping[str, str],
     tables: Sequence[TableDraft],
 ) -> str:
@@ -46,6 +47,8 @@ def product_text(
         + "\n"
         + line("burst", 5),
     ]
+    if regions:
+        parts.append("\n".join(["[regions]", *(line(*pair) for pair in regions.items())]))
     if hosts.endpoints:
         parts.append("\n".join(["[endpoints]", *(line(*pair) for pair in hosts.endpoints.items())]))
     if uncovered:
@@ -105,9 +108,9 @@ def _operation(draft: TableDraft, product: str) -> Iterator[str]:
     if call.method != "GET":
         yield line("method", call.method)
     if draft.query:
-        yield line("query", draft.query)
+        yield line("query", draft.query, *draft.query_doubts)
     if draft.filters:
-        yield line("filters", sorted(draft.filters), *draft.query_doubts)
+        yield line("filters", sorted(draft.filters), *draft.filter_doubts)
     yield line("records", ".".join(draft.records.path), draft.records.doubt)
     if draft.item:
         yield line("item", draft.item)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from crawler.catalog.scaffold.names import plain
@@ -16,6 +16,7 @@ from crawler.text import REGION_ID
 _INTERNAL = re.compile(r"-(?:pop|inner|oxs|internal-[a-z]+|test|nebula|jva|lr|gic|[a-z]{2,3}\d*-[a-z]\d+)(?:-?\d+)?$")
 _HOST = re.compile(r"[a-z0-9{}_][a-z0-9{}_.-]*\.[a-z0-9.-]*[a-z]")
 _ACCOUNT = "{account_id}"
+_ASKED = "cn-hangzhou"
 
 
 @dataclass(slots=True)
@@ -61,3 +62,26 @@ def _common(endpoints: dict[str, str]) -> str:
     forms = Counter(host.replace(region, "{region}") for region, host in endpoints.items() if region in host)
     best = forms.most_common(1)
     return f"https://{best[0][0]}" if best else ""
+
+
+def find_regions(calls: Mapping[str, SdkCall]) -> dict[str, str]:
+    """Return `[regions]`, the operation that lists the product's regions; {} if the SDK has none without parameters."""
+    call = calls.get("DescribeRegions")
+    if call is None or call.is_own_gateway or call.path_parameters or call.has_whole_body:
+        return {}
+    if any(found.is_required for found in (*call.query.values(), *call.body.values())):
+        return {}
+    path: tuple[str, ...] = ()
+    node = call.answer
+    while node.kind == "struct":
+        lists = [found for found in node.fields if found.node.kind in {"list", "struct"}]
+        if len(lists) != 1:
+            return {}
+        path, node = (*path, lists[0].wire), lists[0].node
+    fields = {plain(found.wire): found.wire for found in node.item.fields} if node.item is not None else {}
+    if "regionid" not in fields:
+        return {}
+    regions = {"action": call.action, "path": call.path, "records": ".".join(path), "id": fields["regionid"]}
+    regions |= {"ask": _ASKED} | ({"method": call.method} if call.method != "GET" else {})
+    endpoint = next((fields[name] for name in ("regionendpoint", "endpoint") if name in fields), "")
+    return regions | ({"endpoint": endpoint} if endpoint else {})

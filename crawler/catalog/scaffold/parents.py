@@ -6,28 +6,49 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from crawler.catalog.columns import snake_case
 from crawler.catalog.scaffold.drafts import Parameter, TableDraft, needs_time_span
-from crawler.catalog.scaffold.names import plain, singular
+from crawler.catalog.scaffold.names import noun, plain, singular, verb
+from crawler.catalog.sdk.calls import SdkCall
 
 _ENDINGS = ("identifier", "identity", "ids", "id", "names", "name", "arn", "code", "no")
+_VERBS_OF_ONE = {"Get", "Delete", "Update", "Modify", "Describe", "Release", "Remove"}
+_OF = ("for", "of", "by", "in")
 _DEEPEST = 4
-# Scores of a binding: the column and the table are named like the parameter, only the table, only the column.
+_SHORTEST_STEM = 3
+# Scores of a binding: the column and the table are named like the parameter, only the table, only the column. A table
+# whose name only ends like the parameter has a point less.
 _BOTH, _TABLE, _ABOVE, _KEY = 8, 5, 3, 2
 
 
-def propose_keys(drafts: Iterable[TableDraft]) -> None:
-    """Set the key of each table: the parameters, and the column that is named like the records."""
+def propose_keys(drafts: Iterable[TableDraft], calls: Iterable[SdkCall]) -> None:
+    """Set the key of each table: the parameters, and the column by which other calls name one record."""
+    named = _names_of_records(calls)
     for draft in drafts:
         own = draft.scalar_columns()
         given = [snake_case(parameter.placeholder) for parameter in draft.parameters]
         if draft.records.is_object:
             draft.key = given
             continue
-        column = draft.column_of(draft.item) if draft.item and own else _own_key(draft, own)
+        column = draft.column_of(draft.item) if draft.item and own else _own_key(draft, own, named)
         draft.key = [*(name for name in given if name != column), column] if column else []
 
 
-def _own_key(draft: TableDraft, own: Mapping[str, str]) -> str:
+def _names_of_records(calls: Iterable[SdkCall]) -> dict[str, list[str]]:
+    """Return stem → plain names of the parameters by which calls such as GetRole and DeleteRole name one record."""
+    named: dict[str, list[str]] = {}
+    for call in calls:
+        stem = plain(noun(call.action))
+        if verb(call.action) in _VERBS_OF_ONE:
+            names = [plain(name) for name in (*call.path_parameters, *(wire for wire, _ in call.query_names))]
+            named.setdefault(stem, []).extend(name for name in names if name.startswith(stem) and name != stem)
+    return named
+
+
+def _own_key(draft: TableDraft, own: Mapping[str, str], named: Mapping[str, list[str]]) -> str:
     """Return the column that identifies a record among its siblings, "" if no name says so."""
+    for name in named.get(draft.stem, ()):
+        ending = name.removeprefix(draft.stem)
+        if column := own.get(name) or own.get(ending if ending in _ENDINGS else ""):
+            return column
     last = plain(singular(draft.records.path[-1]))
     for stem in dict.fromkeys((draft.stem, last, *_tails(draft.stem))):
         for ending in ("id", "identifier", "name", "arn", "identity", ""):
@@ -39,6 +60,25 @@ def _own_key(draft: TableDraft, own: Mapping[str, str]) -> str:
 def _tails(stem: str) -> list[str]:
     """Return the shorter ends of a stem that could still name a record: dbinstance → instance."""
     return [stem[start:] for start in range(1, len(stem) - 3)]
+
+
+def require_by_name(drafts: Sequence[TableDraft]) -> None:
+    """Make an optional parameter one that a request needs, where the action names another table's records.
+
+    The SDK of `ram` doesn't say that ListPoliciesForRole needs a RoleName, and that ListPolicyVersions needs a
+    PolicyName.
+    """
+    stems = {draft.stem: draft for draft in drafts if not draft.parameters and not draft.records.is_object}
+    for draft in drafts:
+        own_noun = plain(noun(draft.call.action))
+        for wire in list(draft.filters):
+            stem = _stem(plain(wire))
+            above = stems.get(stem)
+            if above is None or above is draft or stem == plain(wire) or draft.parameters:
+                continue
+            if own_noun.endswith(tuple(f"{word}{stem}" for word in _OF)) or own_noun.startswith(stem):
+                others = [name for name in draft.filters if name != wire and plain(name).startswith(stem)]
+                draft.require([wire, *(name for name in others if plain(name) in above.scalar_columns())])
 
 
 def propose_parents(drafts: Sequence[TableDraft], wanted: Iterable[str]) -> list[TableDraft]:
@@ -99,16 +139,20 @@ def _score(parameter: Parameter, table: TableDraft, draft: TableDraft) -> tuple[
         if plain(above.wire) == name and not parameter.values:
             return _ABOVE, snake_case(above.placeholder)
     own, stem = table.scalar_columns(), _stem(name)
-    is_table = stem == table.stem or _step_before(parameter, draft.path) == table.stem
+    stems = [found for found in (stem, _step_before(parameter, draft.path)) if len(found) >= _SHORTEST_STEM]
+    if table.stem in stems:
+        less = 0
+    elif any(table.stem.endswith(found) for found in stems):
+        less = 1
+    else:
+        is_key = name in own and own[name] in table.key and not parameter.values
+        return (_KEY, own[name]) if is_key else (0, "")
+    ending = next((ending for ending in _ENDINGS if name.endswith(ending)), "")
     if name in own:
-        score = _BOTH if is_table else _KEY if own[name] in table.key and not parameter.values else 0
-        return (score, own[name]) if score else (0, "")
-    if is_table:
-        ending = next((ending for ending in _ENDINGS if name.endswith(ending)), "")
-        for wire in (stem + ending, ending, f"{stem}id", "id", "name"):
-            if wire and wire in own:
-                return _TABLE, own[wire]
-    return 0, ""
+        return _BOTH - less, own[name]
+    key = table.key[-1] if table.key else ""
+    names = (own.get(table.stem + ending, ""), own.get(ending, ""), key)
+    return next(((_TABLE - less, found) for found in names if found in own.values()), (0, ""))
 
 
 def _stem(name: str) -> str:

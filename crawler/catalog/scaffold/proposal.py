@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from crawler.catalog.columns import snake_case
 from crawler.catalog.scaffold.drafts import TableDraft, draft_table
 from crawler.catalog.scaffold.files import product_text, table_text, title_of
-from crawler.catalog.scaffold.hosts import find_hosts
+from crawler.catalog.scaffold.hosts import find_hosts, find_regions
 from crawler.catalog.scaffold.names import noun, verb
-from crawler.catalog.scaffold.parents import propose_keys, propose_parents
+from crawler.catalog.scaffold.parents import propose_keys, propose_parents, require_by_name
 from crawler.catalog.sdk.calls import SdkCall
 from crawler.catalog.sdk.package import SdkPackage
 from crawler.errors import ConfigError
@@ -64,10 +64,12 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date) -> Proposal:
     product = re.sub(r"[^a-z0-9-]+", "-", package.product).strip("-") or "product"
     prefix = f"{snake_case(product)}_"
     prefix = prefix if prefix[0].isalpha() else f"p_{prefix}"
-    wanted = list(dict.fromkeys(actions)) or readable
+    regions = {} if hosts.is_global else find_regions(calls)
+    wanted = list(dict.fromkeys(actions)) or [action for action in readable if action != regions.get("action")]
     names = _table_names(dict.fromkeys([*wanted, *readable]), prefix)
     drafts, uncovered = _drafts(package, wanted, readable, names, is_global=hosts.is_global)
-    propose_keys(drafts)
+    require_by_name(drafts)
+    propose_keys(drafts, calls.values())
     chosen = propose_parents(drafts, wanted)
     for draft in [draft for draft in chosen if draft.parameters and not draft.parent]:
         uncovered[draft.call.action] = draft.reason
@@ -79,8 +81,9 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date) -> Proposal:
         text = table_text(draft, package, product, title_of(draft.call.action, product), day)
         texts[f"{draft.name.removeprefix(prefix)}.toml"] = text
     written = {draft.call.action for draft in chosen}
-    not_asked = {action: "not asked for" for action in readable if action not in {*wanted, *written}}
-    texts["product.toml"] = product_text(package, product, prefix, hosts, {**not_asked, **uncovered}, chosen)
+    lists = [action for action in readable if verb(action) == "List"]  # the check asks for these
+    not_asked = {action: "not asked for" for action in lists if action not in {*wanted, *written}}
+    texts["product.toml"] = product_text(package, product, prefix, hosts, regions, {**not_asked, **uncovered}, chosen)
     return Proposal(
         package=package.package,
         version=package.version,

@@ -45,10 +45,11 @@ _DESCRIBES = {
 _USERS = {"username", "user", "instanceusername", "account", "accountname"}
 
 
-def secret_reason(path: tuple[str, ...], siblings: frozenset[str] = frozenset()) -> str:
+def secret_reason(path: tuple[str, ...], siblings: frozenset[str] = frozenset(), *, is_map: bool = False) -> str:
     """Return why the field at a path of wire names may hold a secret, "" if its names don't say so.
 
-    `siblings`: the plain names of the fields beside it. The names of items and values of maps are empty.
+    `siblings`: the plain names of the fields beside it. The names of items and values of maps are empty. `is_map`: the
+    field has any values.
     """
     names = [name for name in path if name]
     leaf, above = names[-1], names[:-1]
@@ -65,7 +66,7 @@ def secret_reason(path: tuple[str, ...], siblings: frozenset[str] = frozenset())
             return "an address that may be signed"
         if letters in _VALUES and above and _PAIRS.search(plain(above[-1])):
             return f"a value of {above[-1]}"
-        for name in above:
+        for name in names if is_map else above:
             if _ABOVE & set(words(name)) or _LETTERS.search(plain(name)):
                 return f"below {name}"
     if letters in _USERS and any("password" in name for name in siblings):

@@ -41,6 +41,11 @@ class SdkCall:
         """The request's model: parameters of the query and the body."""
         return self._models.tree(self._request) if self._request is not None else EMPTY
 
+    @property
+    def query_names(self) -> tuple[tuple[str, str], ...]:
+        """(wire name, attribute) of each parameter that the client puts into the query itself."""
+        return self._query_names or ()
+
     @cached_property
     def query(self) -> dict[str, Field]:
         """The query's parameters by wire name."""

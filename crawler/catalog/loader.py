@@ -127,8 +127,12 @@ def _read_toml(path: Path, root: Path, warnings: list[str]) -> dict[str, Any]:
 
 def _report_marks(marks: int, path: Path, root: Path, warnings: list[str]) -> None:
     """Warn about proposals that nobody has confirmed. Raises CatalogError if the file is a built-in one."""
-    values = "1 value is" if marks == 1 else f"{marks} values are"
-    sentence = f"{_file_name(path, root)}: {values} marked `# check:`; confirm or correct them, and remove the marks"
+    found = (
+        "1 value is marked `# check:`; confirm or correct it, and remove the mark"
+        if marks == 1
+        else f"{marks} values are marked `# check:`; confirm or correct them, and remove the marks"
+    )
+    sentence = f"{_file_name(path, root)}: {found}"
     if root == schemas_folder():
         raise CatalogError(f"{sentence}.")
     warnings.append(sentence)

@@ -212,15 +212,17 @@ def test_a_global_product_has_one_host_and_no_regions(tmp_path, change, message)
 
 # --- marks ---
 
+ONE_MARK = "1 value is marked `# check:`; confirm or correct it, and remove the mark"
+TWO_MARKS = "2 values are marked `# check:`; confirm or correct them, and remove the marks"
+
 
 def test_values_that_await_a_person_are_a_warning_of_ones_own_file(tmp_path):
     carts(tmp_path, 'id = "string"  # check: the key\nsize = "integer" # check: bytes?')
     file = tmp_path / "shop" / "2020-01-01" / "product.toml"
     file.write_text(PRODUCT + "# check: are these all regions?\n")
-    ask = "marked `# check:`; confirm or correct them, and remove the marks"
     assert load_catalog([tmp_path]).warnings == (
-        f"{tmp_path.name}/shop/2020-01-01/product.toml: 1 value is {ask}",
-        f"{tmp_path.name}/shop/2020-01-01/carts.toml: 2 values are {ask}",
+        f"{tmp_path.name}/shop/2020-01-01/product.toml: {ONE_MARK}",
+        f"{tmp_path.name}/shop/2020-01-01/carts.toml: {TWO_MARKS}",
     )
 
 

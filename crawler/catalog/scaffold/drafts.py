@@ -11,11 +11,11 @@ from crawler.catalog.model import EXTRA_COLUMN, FIXED_COLUMNS
 from crawler.catalog.scaffold import comments
 from crawler.catalog.scaffold.answers import Records, envelope, find_records
 from crawler.catalog.scaffold.fields import ColumnsDraft, draft_columns, draft_item
-from crawler.catalog.scaffold.names import camel_case, noun, plain, singular
-from crawler.catalog.scaffold.paging import PAGING_NAMES, PagingDraft, find_paging
+from crawler.catalog.scaffold.names import camel_case, plain, singular, stem
+from crawler.catalog.scaffold.paging import PAGING_NAMES, PagingDraft, find_paging, fixed_paging
 from crawler.catalog.sdk.calls import SdkCall
 
-_REGION = "regionid"
+_REGION = {"regionid", "region"}
 _TIMES = re.compile(r"(?:time|date|timestamp|^from|^to|begin|start|end|stop)$|^(?:start|end|begin)", re.IGNORECASE)
 _SCALARS = ("string", "integer")
 
@@ -59,7 +59,12 @@ class TableDraft:
     @property
     def stem(self) -> str:
         """The singular of the action's noun, to compare with parameters."""
-        return plain(singular(noun(self.call.action)))
+        return stem(self.call.action)
+
+    @property
+    def record_stem(self) -> str:
+        """The singular of the records' name in the answer."""
+        return plain(singular(self.records.path[-1]))
 
     def require(self, wires: Iterable[str]) -> None:
         """Send these filters, each with a value of a parent's row."""
@@ -156,13 +161,14 @@ def _sort_query(draft: TableDraft, *, is_global: bool) -> None:
     for wire, found in sorted(draft.call.query.items()):
         if wire in draft.paging.parameters:
             continue
-        if plain(wire) == _REGION and not is_global and draft.call.style == "RPC":
+        is_region = plain(wire) in _REGION and not is_global
+        if is_region and (found.is_required or (draft.call.style == "RPC" and plain(wire) == "regionid")):
             draft.query[wire] = "{region_id}"
+        elif found.is_required and (fixed := fixed_paging(wire)):
+            draft.query[wire] = fixed
         elif found.is_required and found.node.kind in {*_SCALARS, "boolean"}:
             placeholder = _placeholder(wire)
-            if plain(wire) == _REGION and not is_global:
-                draft.query[wire] = "{region_id}"
-            elif placeholder and placeholder not in taken:
+            if placeholder and placeholder not in taken:
                 taken.add(placeholder)
                 draft.query[wire] = f"{{{placeholder}}}"
                 draft.parameters.append(Parameter(wire, placeholder, comments.allowed_values(found.comment)))

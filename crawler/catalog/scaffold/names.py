@@ -30,6 +30,11 @@ def noun(action: str) -> str:
     return action.removeprefix(verb(action)) or action
 
 
+def stem(action: str) -> str:
+    """Return the plain singular of an action's noun, without a version at its end: `cluster` of DescribeClustersV1."""
+    return plain(singular(re.sub(r"V\d+$", "", noun(action))))
+
+
 def singular(name: str) -> str:
     """Return the last word of a plural in the singular: `policies` → `policy`, `addresses` → `address`."""
     for ending, replacement in (("ies", "y"), ("sses", "ss"), ("ses", "s"), ("xes", "x"), ("ches", "ch")):

@@ -59,7 +59,8 @@ def find_paging(call: SdkCall, records: tuple[str, ...]) -> PagingDraft:
     version = sent.get(_VERSIONS[0], ""), found.get(_VERSIONS[1], "")
     page, size = _first(_PAGES, sent), _first(_SIZES, sent)
     keys: dict[str, str | int]
-    if all(token):
+    has_pages = bool(page and size and call.query[page].is_required)
+    if all(token) and not has_pages:
         keys = {"style": "token", "input_token": token[0], "output_token": token[1]}
         size = _first((*_SIZES[1:], _SIZES[0]), sent)
     elif all(version):
@@ -82,6 +83,12 @@ def find_paging(call: SdkCall, records: tuple[str, ...]) -> PagingDraft:
     if doubt := _doubt(str(keys["style"]), sent, found):
         doubts["style"] = doubt
     return PagingDraft(keys, doubts)
+
+
+def fixed_paging(wire: str) -> str:
+    """Return the value of a paging parameter that a request without pages must send, too; "" for another parameter."""
+    name = plain(wire)
+    return "1" if name in _PAGES else str(_USUAL_LIMIT) if name in _SIZES else ""
 
 
 def _doubt(style: str, sent: dict[str, str], found: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from crawler.catalog.columns import snake_case
 from crawler.catalog.scaffold.drafts import Parameter, TableDraft, needs_time_span
-from crawler.catalog.scaffold.names import noun, plain, singular, verb
+from crawler.catalog.scaffold.names import noun, plain, singular, verb, words
 from crawler.catalog.sdk.calls import SdkCall
 
 _ENDINGS = ("identifier", "identity", "ids", "id", "names", "name", "arn", "code", "no")
@@ -139,20 +139,32 @@ def _score(parameter: Parameter, table: TableDraft, draft: TableDraft) -> tuple[
         if plain(above.wire) == name and not parameter.values:
             return _ABOVE, snake_case(above.placeholder)
     own, stem = table.scalar_columns(), _stem(name)
-    stems = [found for found in (stem, _step_before(parameter, draft.path)) if len(found) >= _SHORTEST_STEM]
-    if table.stem in stems:
-        less = 0
-    elif any(table.stem.endswith(found) for found in stems):
-        less = 1
-    else:
-        is_key = name in own and own[name] in table.key and not parameter.values
-        return (_KEY, own[name]) if is_key else (0, "")
-    ending = next((ending for ending in _ENDINGS if name.endswith(ending)), "")
+    less = _distance({stem, _step_before(parameter, draft.path)}, table)
     if name in own:
-        return _BOTH - less, own[name]
+        if less is None:
+            less = _distance(_beginnings(parameter.wire), table)
+        is_key = own[name] in table.key and not parameter.values
+        return (_BOTH - less, own[name]) if less is not None else (_KEY, own[name]) if is_key else (0, "")
+    if less is None:
+        return 0, ""
+    ending = next((ending for ending in _ENDINGS if name.endswith(ending)), "")
     key = table.key[-1] if table.key else ""
     names = (own.get(table.stem + ending, ""), own.get(ending, ""), key)
     return next(((_TABLE - less, found) for found in names if found in own.values()), (0, ""))
+
+
+def _distance(stems: Iterable[str], table: TableDraft) -> int | None:
+    """Return 0 if the table's records have one of these names, 1 if its name ends with one; None else."""
+    found = [stem for stem in stems if len(stem) >= _SHORTEST_STEM]
+    if table.stem in found or table.record_stem in found:
+        return 0
+    return 1 if any(table.stem.endswith(stem) for stem in found) else None
+
+
+def _beginnings(wire: str) -> set[str]:
+    """Return the names with which a parameter begins: `listener` of ListenerPort."""
+    parts = words(wire)
+    return {"".join(parts[:end]) for end in range(1, len(parts))}
 
 
 def _stem(name: str) -> str:

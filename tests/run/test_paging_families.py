@@ -109,6 +109,16 @@ MARKER = Family(
     "RoleName",
     "role_name",
 )
+WITHOUT_NAME = Family(
+    "alibabacloud_cs20151215",
+    "DescribeClusters",
+    "ROA",
+    'path = "/clusters"\nrecords = "$"',
+    "",
+    'style = "none"',
+    "cluster_id",
+    "cluster_id",
+)
 FAMILIES = {
     "number": NUMBER,
     "nested total": NESTED_TOTAL,
@@ -120,15 +130,18 @@ FAMILIES = {
 Edit = Callable[[int, Any], None]
 
 
-def crawl(folder, family, *edits: Edit):
-    """Crawl the family's list once; each edit gets the number of an answer, from 1 on, and changes the answer."""
+def crawl(folder, family, *edits: Edit, answer: Any = ...):
+    """Crawl the family's list once; each edit gets the number of an answer, from 1 on, and changes the answer.
+
+    `answer` replaces each answer.
+    """
     numbers = itertools.count(1)
 
     def edit(call, parameters, page):
         number = next(numbers)
         for change in edits:
             change(number, page)
-        return page
+        return page if answer is ... else answer
 
     cloud = ModelCloud(family.package, edit=edit)
     version = cloud.calls[family.action].version
@@ -305,3 +318,23 @@ def test_a_service_that_ignores_the_number_fails(tmp_path):
 def test_the_flag_for_another_page_decides(tmp_path, edit, status, rows, code):
     _, row = crawl(tmp_path, MARKER, edit)
     assert (row.status, row.rows, row.error_code) == (status, rows, code)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "rows", "code"),
+    [
+        (..., "complete", 3, ""),
+        ([], "complete", 0, ""),
+        (None, "failed", 0, "ListMissing"),
+        ("text", "failed", 0, "ListMissing"),
+        (7, "failed", 0, "ListMissing"),
+    ],
+)
+def test_a_list_with_nothing_around_it(tmp_path, answer, status, rows, code):
+    done, row = crawl(tmp_path, WITHOUT_NAME, answer=answer)
+    assert (row.status, row.rows, row.error_code) == (status, rows, code)
+    [served] = done.cloud.lists.values()
+    if answer is ...:
+        assert {row["cluster_id"] for row in done.rows("trial_records")} == {
+            item["cluster_id"] for item in served.answer
+        }

@@ -31,13 +31,13 @@ def compare(done: ModelCrawl, operation: Operation) -> int:
 
 def records_of(operation: Operation, found: ServedList) -> list[Any]:
     """Return the records of a list, where the operation says that they are."""
-    if operation.records == ("$",):
+    if operation.records == ("$",) and isinstance(found.answer, dict):
         columns = {column.wire for column in operation.columns}
         own = {name: value for name, value in found.answer.items() if name in columns or folded(name) not in _ENVELOPE}
         return [own]
     node = found.answer
     for step in operation.records:
-        node = node[step]
+        node = node if step == "$" else node[step]
     return list(node) if isinstance(node, list) else [node]
 
 

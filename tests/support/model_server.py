@@ -223,7 +223,7 @@ def with_names(node: Any, action: str, asked: Mapping[str, str], number: int = 0
     if not isinstance(node, dict):
         return node
     region = REGIONS[number % len(REGIONS)] if re.search("Regions?$", action) else REGION
-    texts = {name: text for name, text in {**asked, "regionid": region}.items() if name != own}
+    texts = {**{name: text for name, text in asked.items() if name != own}, "regionid": region}
     return {
         name: texts.get(folded(name), value)
         if isinstance(value, str)

@@ -56,10 +56,12 @@ def scaffold(package: str, actions: Sequence[str], folder: Path, may_replace: bo
     """
     from datetime import UTC, datetime
 
-    from crawler.catalog.scaffold import propose, write_files
+    from crawler.catalog import load_catalog
+    from crawler.catalog.scaffold import known_secrets, propose, write_files
     from crawler.catalog.sdk import open_package
 
-    proposal = propose(open_package(package), actions, datetime.now(UTC).date())
+    known = known_secrets(load_catalog())
+    proposal = propose(open_package(package), actions, datetime.now(UTC).date(), known)
     written = write_files(proposal, folder, may_replace=may_replace)
     if as_json:
         print_json(_value(proposal, written))

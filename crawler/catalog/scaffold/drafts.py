@@ -13,6 +13,7 @@ from crawler.catalog.scaffold.answers import Records, envelope, find_records
 from crawler.catalog.scaffold.fields import ColumnsDraft, draft_columns, draft_item
 from crawler.catalog.scaffold.names import camel_case, plain, singular, stem
 from crawler.catalog.scaffold.paging import PAGING_NAMES, PagingDraft, find_paging, fixed_paging
+from crawler.catalog.scaffold.secrets import KnownSecrets
 from crawler.catalog.sdk.calls import SdkCall
 
 _REGION = {"regionid", "region"}
@@ -106,14 +107,14 @@ def refusal(call: SdkCall, records: Records | str) -> str:
     return records if isinstance(records, str) else ""
 
 
-def draft_table(call: SdkCall, name: str, *, is_global: bool) -> TableDraft | str:
+def draft_table(call: SdkCall, name: str, *, is_global: bool, known: KnownSecrets = frozenset()) -> TableDraft | str:
     """Return the draft of an operation's table, or the reason why it can't have one."""
     records = find_records(call, PAGING_NAMES)
     if isinstance(records, str) or refusal(call, records):
         return refusal(call, records)
     paging = find_paging(call, records.path)
     item = "" if records.record.kind == "struct" and records.record.fields else _item(records)
-    columns = draft_item(records.record, item) if item else draft_columns(records.record)
+    columns = draft_item(records.record, item) if item else draft_columns(records.record, known)
     if not columns.tree:
         return "no field of a record can be a column"
     path, parameters = _path(call)

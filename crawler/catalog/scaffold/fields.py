@@ -9,7 +9,7 @@ from typing import Any
 from crawler.catalog.columns import snake_case
 from crawler.catalog.scaffold import comments
 from crawler.catalog.scaffold.names import plain, words
-from crawler.catalog.scaffold.secrets import secret_reason
+from crawler.catalog.scaffold.secrets import KnownSecrets, secret_reason
 from crawler.catalog.sdk.models import Field, TypeNode
 
 Path = tuple[str, ...]
@@ -45,6 +45,7 @@ class ColumnsDraft:
     hold.
     """
 
+    known: KnownSecrets = frozenset()
     tree: dict[str, Any] = field(default_factory=dict)
     doubts: dict[Path, str] = field(default_factory=dict)
     descriptions: dict[str, str] = field(default_factory=dict)
@@ -56,9 +57,9 @@ class ColumnsDraft:
         return found if isinstance(found, str) else ""
 
 
-def draft_columns(record: TypeNode) -> ColumnsDraft:
-    """Return the columns of a record of named fields."""
-    draft = ColumnsDraft()
+def draft_columns(record: TypeNode, known: KnownSecrets = frozenset()) -> ColumnsDraft:
+    """Return the columns of a record of named fields. `known`: see `secrets.known_secrets`."""
+    draft = ColumnsDraft(known)
     draft.tree = _struct(draft, record, ())
     return draft
 
@@ -67,8 +68,10 @@ def draft_item(record: TypeNode, name: str) -> ColumnsDraft:
     """Return the one column of a list of values without names."""
     draft = ColumnsDraft()
     kind = record.kind if record.kind in _SCALARS else "json"
+    if record.kind == "map" and record.item is not None and record.item.kind in _SCALARS:
+        kind = f"map<{record.item.kind}>"
     draft.tree = {name: kind}
-    if kind == "json":
+    if kind not in _SCALARS or kind == "json":
         draft.doubts[(name,)] = f"{_UNNAMED}: declare the fields of a record that you have seen"
     return draft
 
@@ -117,7 +120,7 @@ def _leaf(draft: ColumnsDraft, found: Field, node: TypeNode, path: Path, sibling
     is_text = kind not in {"boolean", "integer", "number"}
     if text := comments.description(found.comment) if is_text else "":
         draft.descriptions[_shown(path).removesuffix("[]")] = text
-    reason = secret_reason(names, siblings, is_map=kind.startswith("map<")) if is_text else ""
+    reason = secret_reason(names, siblings, draft.known, is_map=kind.startswith("map<")) if is_text else ""
     if not reason and kind == "string" and _is_json_text(found):
         if words(found.wire)[-1] == "document":
             draft.doubts.setdefault(path, "JSON in a string? see [operation] embedded")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from crawler.catalog.columns import snake_case
 from crawler.catalog.scaffold.drafts import Parameter, TableDraft, needs_time_span
@@ -62,23 +62,30 @@ def _tails(stem: str) -> list[str]:
     return [stem[start:] for start in range(1, len(stem) - 3)]
 
 
-def require_by_name(drafts: Sequence[TableDraft]) -> None:
-    """Make an optional parameter one that a request needs, where the action names another table's records.
+def needed_by_name(draft: TableDraft, stems: Collection[str]) -> str:
+    """Return the optional parameter that names a record of another table, where the action does so, too; "" for none.
 
     The SDK of `ram` doesn't say that ListPoliciesForRole needs a RoleName, and that ListPolicyVersions needs a
-    PolicyName.
+    PolicyName. `stems`: the stems of the tables.
     """
-    stems = {draft.stem: draft for draft in drafts if not draft.parameters and not draft.records.is_object}
+    own = plain(noun(draft.call.action))
+    for wire in draft.filters if not draft.parameters else ():
+        found = _stem(plain(wire))
+        is_named = own.startswith(found) or own.endswith(tuple(f"{word}{found}" for word in _OF))
+        if is_named and found in stems and found not in {draft.stem, plain(wire)}:
+            return wire
+    return ""
+
+
+def require_by_name(drafts: Sequence[TableDraft]) -> None:
+    """Make each such parameter one that a request needs, with those beside it that the other table has, too."""
+    above = {draft.stem: draft for draft in drafts if not draft.parameters and not draft.records.is_object}
     for draft in drafts:
-        own_noun = plain(noun(draft.call.action))
-        for wire in list(draft.filters):
+        if wire := needed_by_name(draft, above):
             stem = _stem(plain(wire))
-            above = stems.get(stem)
-            if above is None or above is draft or stem == plain(wire) or draft.parameters:
-                continue
-            if own_noun.endswith(tuple(f"{word}{stem}" for word in _OF)) or own_noun.startswith(stem):
-                others = [name for name in draft.filters if name != wire and plain(name).startswith(stem)]
-                draft.require([wire, *(name for name in others if plain(name) in above.scalar_columns())])
+            own = above[stem].scalar_columns()
+            others = [name for name in draft.filters if plain(name).startswith(stem) and plain(name) in own]
+            draft.require(dict.fromkeys([wire, *others]))
 
 
 def propose_parents(drafts: Sequence[TableDraft], wanted: Iterable[str]) -> list[TableDraft]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -12,8 +12,9 @@ from crawler.catalog.columns import snake_case
 from crawler.catalog.scaffold.drafts import TableDraft, draft_table
 from crawler.catalog.scaffold.files import product_text, table_text, title_of
 from crawler.catalog.scaffold.hosts import find_hosts, find_regions
-from crawler.catalog.scaffold.names import noun, verb
-from crawler.catalog.scaffold.parents import propose_keys, propose_parents, require_by_name
+from crawler.catalog.scaffold.names import noun, stem, verb
+from crawler.catalog.scaffold.parents import needed_by_name, propose_keys, propose_parents, require_by_name
+from crawler.catalog.scaffold.secrets import KnownSecrets
 from crawler.catalog.sdk.calls import SdkCall
 from crawler.catalog.sdk.package import SdkPackage
 from crawler.errors import ConfigError
@@ -51,10 +52,11 @@ def marks_of(text: str) -> int:
     return text.count(_MARK)
 
 
-def propose(package: SdkPackage, actions: Sequence[str], day: date) -> Proposal:
+def propose(package: SdkPackage, actions: Sequence[str], day: date, known: KnownSecrets = frozenset()) -> Proposal:
     """Return the files for these operations, or for all List and Describe operations.
 
-    `day` becomes the files' `checked`. Raises ConfigError for an unknown action, and if no operation can be a table.
+    `day` becomes the files' `checked`. `known`: secrets of other tables, see `secrets.known_secrets`. Raises
+    ConfigError for an unknown action, and if no operation can be a table.
     """
     calls = package.calls
     for action in actions:
@@ -67,7 +69,11 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date) -> Proposal:
     regions = {} if hosts.is_global else find_regions(calls)
     wanted = list(dict.fromkeys(actions)) or [action for action in readable if action != regions.get("action")]
     names = _table_names(dict.fromkeys([*wanted, *readable]), prefix)
-    drafts, uncovered = _drafts(package, wanted, readable, names, is_global=hosts.is_global)
+
+    def read(action: str) -> TableDraft | str:
+        return draft_table(calls[action], names[action], is_global=hosts.is_global, known=known)
+
+    drafts, uncovered = _drafts(wanted, readable, read)
     require_by_name(drafts)
     propose_keys(drafts, calls.values())
     chosen = propose_parents(drafts, wanted)
@@ -104,23 +110,21 @@ def _check_action(action: str, calls: Mapping[str, SdkCall], package: SdkPackage
 
 
 def _drafts(
-    package: SdkPackage, wanted: Sequence[str], readable: Sequence[str], names: Mapping[str, str], *, is_global: bool
+    wanted: Sequence[str], readable: Sequence[str], read: Callable[[str], TableDraft | str]
 ) -> tuple[list[TableDraft], dict[str, str]]:
-    """Return the drafts of the wanted tables, with all others if one of them needs a parent; and the reasons."""
+    """Return the drafts of the wanted tables, with all others if one may need a parent; and the reasons for none."""
     drafts: dict[str, TableDraft] = {}
     uncovered: dict[str, str] = {}
     for action in wanted:
-        draft = draft_table(package.calls[action], names[action], is_global=is_global)
-        if isinstance(draft, TableDraft):
-            drafts[action] = draft
+        found = read(action)
+        if isinstance(found, TableDraft):
+            drafts[action] = found
         else:
-            uncovered[action] = draft
-    if any(draft.parameters for draft in drafts.values()):
-        for action in readable:
-            if action not in drafts and action not in uncovered:
-                draft = draft_table(package.calls[action], names[action], is_global=is_global)
-                if isinstance(draft, TableDraft):
-                    drafts[action] = draft
+            uncovered[action] = found
+    stems = {stem(action) for action in readable}
+    if any(found.parameters or needed_by_name(found, stems) for found in drafts.values()):
+        others = {action: read(action) for action in readable if action not in drafts and action not in uncovered}
+        drafts |= {action: found for action, found in others.items() if isinstance(found, TableDraft)}
     return [drafts[action] for action in sorted(drafts)], uncovered
 
 

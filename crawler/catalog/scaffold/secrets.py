@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+from crawler.catalog.columns import Column
+from crawler.catalog.model import Catalog
 from crawler.catalog.scaffold.names import plain, words
+
+# (the field above, the field), by plain names.
+KnownSecrets = frozenset[tuple[str, str]]
 
 # A field with one of these words in its name may hold a secret.
 _WORDS = {
@@ -45,8 +51,28 @@ _DESCRIBES = {
 _USERS = {"username", "user", "instanceusername", "account", "accountname"}
 
 
-def secret_reason(path: tuple[str, ...], siblings: frozenset[str] = frozenset(), *, is_map: bool = False) -> str:
-    """Return why the field at a path of wire names may hold a secret, "" if its names don't say so.
+def known_secrets(catalog: Catalog) -> KnownSecrets:
+    """Return the plain names of each secret of a catalog, with the field above it: (certconfig, privatekey)."""
+
+    def below(column: Column, above: str) -> Iterator[tuple[str, str]]:
+        name = plain(column.wire) or above
+        if column.secret:
+            yield above, name
+        for child in column.children:
+            yield from below(child, name)
+
+    columns = [column for operation in catalog.operations.values() for column in operation.columns]
+    return frozenset(pair for column in columns for pair in below(column, ""))
+
+
+def secret_reason(
+    path: tuple[str, ...],
+    siblings: frozenset[str] = frozenset(),
+    known: KnownSecrets = frozenset(),
+    *,
+    is_map: bool = False,
+) -> str:
+    """Return why the field at a path of wire names may hold a secret, "" if nothing says so.
 
     `siblings`: the plain names of the fields beside it. The names of items and values of maps are empty. `is_map`: the
     field has any values.
@@ -69,6 +95,9 @@ def secret_reason(path: tuple[str, ...], siblings: frozenset[str] = frozenset(),
         for name in names if is_map else above:
             if _ABOVE & set(words(name)) or _LETTERS.search(plain(name)):
                 return f"below {name}"
+    above_it = plain(above[-1]) if above else ""
+    if above_it and {(above_it, letters), (letters, letters)} & known:
+        return "marked in a known table"
     if letters in _USERS and any("password" in name for name in siblings):
         return "a user beside a password"
     return ""

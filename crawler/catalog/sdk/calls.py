@@ -87,9 +87,12 @@ def read_calls(client: ast.ClassDef, models: Models) -> dict[str, SdkCall]:
 
 def _read_call(method: ast.FunctionDef, models: Models) -> SdkCall:
     annotations = {argument.arg: argument.annotation for argument in method.args.args}
-    params = _keywords(method, "Params")
-    sent = _keywords(method, "OpenApiRequest")
+    calls = [node for node in ast.walk(method) if isinstance(node, ast.Call)]
+    params, sent = _keywords(calls, "Params"), _keywords(calls, "OpenApiRequest")
     path, path_parameters = _path(params.get("pathname"))
+    filled = list(_filled(method))
+    body = tuple(key for variable, key, _ in filled if variable in {"body", "body_flat"})
+    query = tuple((key, attribute) for variable, key, attribute in filled if variable == "query")
     return SdkCall(
         action=_text(params.get("action")),
         version=_text(params.get("version")),
@@ -97,28 +100,25 @@ def _read_call(method: ast.FunctionDef, models: Models) -> SdkCall:
         style=_text(params.get("style")),
         path=path,
         path_parameters=path_parameters,
-        host_parameters=tuple(wire for wire, _ in _filled(method, {"host_map"})),
-        body_names=tuple(wire for wire, _ in _filled(method, {"body", "body_flat"})),
-        has_whole_body="body" in sent and not any(True for _ in _filled(method, {"body", "body_flat"})),
-        is_own_gateway=any(
-            isinstance(node, ast.Attribute) and node.attr == "execute" and _is_self(node.value)
-            for node in ast.walk(method)
-        ),
-        _query_names=None if _sends_whole_model(method) else tuple(_filled(method, {"query"})),
+        host_parameters=tuple(key for variable, key, _ in filled if variable == "host_map"),
+        body_names=body,
+        has_whole_body="body" in sent and not body,
+        is_own_gateway=any(_is_method(call, "execute") for call in calls),
+        _query_names=None if any(_is_method(call, "to_map") for call in calls) else query,
         _request=annotations.get("tmp_req") or annotations.get("request"),
         _response=method.returns,
         _models=models,
     )
 
 
-def _keywords(method: ast.FunctionDef, name: str) -> dict[str, ast.expr]:
+def _keywords(calls: list[ast.Call], name: str) -> dict[str, ast.expr]:
     """Return the keyword arguments of the call of `….NAME(…)`."""
-    for node in ast.walk(method):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-            if called == name or (name == "Params" and called == "dict"):
-                return {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
-    return {}
+    found = next((call for call in calls if _is_method(call, name)), None)
+    return {keyword.arg: keyword.value for keyword in found.keywords if keyword.arg} if found is not None else {}
+
+
+def _is_method(call: ast.Call, name: str) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr == name
 
 
 def _text(node: ast.expr | None) -> str:
@@ -140,25 +140,12 @@ def _path(node: ast.expr | None) -> tuple[str, tuple[str, ...]]:
     return "".join(parts), tuple(names)
 
 
-def _filled(method: ast.FunctionDef, variables: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield (key, attribute) for each `variable['key'] = request.attribute`."""
+def _filled(method: ast.FunctionDef) -> Iterator[tuple[str, str, str]]:
+    """Yield (variable, key, attribute) for each `variable['key'] = request.attribute`."""
     for node in ast.walk(method):
         target = node.targets[0] if isinstance(node, ast.Assign) else None
         if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name):
             continue
         key = _text(target.slice)
-        if target.value.id in variables and key and isinstance(node, ast.Assign):
-            value = node.value
-            yield key, value.attr if isinstance(value, ast.Attribute) else ""
-
-
-def _sends_whole_model(method: ast.FunctionDef) -> bool:
-    """Whether the query is `Utils.query(request.to_map())`."""
-    return any(
-        isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "to_map"
-        for node in ast.walk(method)
-    )
-
-
-def _is_self(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "self"
+        if key and isinstance(node, ast.Assign):
+            yield target.value.id, key, node.value.attr if isinstance(node.value, ast.Attribute) else ""

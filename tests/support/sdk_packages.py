@@ -36,6 +36,11 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
+def attribute(wire: str) -> str:
+    """Return the name in Python of a field: for one that Python can't have, its bytes in hex."""
+    return snake(wire) if re.fullmatch(r"[A-Za-z][A-Za-z0-9]+", wire) else f"f_{wire.encode().hex()}"
+
+
 def _split(kind: Any) -> tuple[Any, str]:
     return kind if isinstance(kind, tuple) else (kind, "")
 
@@ -59,13 +64,13 @@ class _Models:
         arguments, assigned, mapped = [], [], []
         for wire, raw in fields.items():
             kind, comment = _split(raw)
-            attribute = re.sub(r"\W", "_", snake(wire))
+            name_here = attribute(wire)
             arguments.append(
-                f"        {attribute}: {self.annotation(kind, name + wire[:1].upper() + wire[1:])} = None,\n"
+                f"        {name_here}: {self.annotation(kind, name + wire[:1].upper() + wire[1:])} = None,\n"
             )
-            lines = "".join(f"        # {line}\n" for line in comment.split("\n") if comment)
-            assigned.append(f"{lines}        self.{attribute} = {attribute}\n")
-            mapped.append(f"        if m.get({wire!r}) is not None:\n            self.{attribute} = m.get({wire!r})\n")
+            lines = "".join(f"        # {line}\n" for line in comment.splitlines())
+            assigned.append(f"{lines}        self.{name_here} = {name_here}\n")
+            mapped.append(f"        if m.get({wire!r}) is not None:\n            self.{name_here} = m.get({wire!r})\n")
         base = "DaraModel" if self.is_new else "TeaModel"
         self.classes[name] = (
             f"class {name}({base}):\n    def __init__(\n        self,\n{''.join(arguments)}    ):\n"
@@ -85,10 +90,8 @@ def _method(call: Call, models: _Models) -> str:
     models.add(f"{call.action}Response", {"headers": "Dict[str, str]", "statusCode": "int", "body": body})
     path = re.sub(r"\{(\w+)\}", lambda match: f"{{{runtime}.get_encode_param({match[1]})}}", call.path)
     arguments = "".join(f"        {name}: str,\n" for name in re.findall(r"\{(\w+)\}", call.path))
-    query = "".join(
-        f"        query[{name!r}] = request.{re.sub(chr(92) + 'W', '_', snake(name))}\n" for name in call.query
-    )
-    sent = "".join(f"        body[{name!r}] = request.{snake(name)}\n" for name in call.body)
+    query = "".join(f"        query[{name!r}] = request.{attribute(name)}\n" for name in call.query)
+    sent = "".join(f"        body[{name!r}] = request.{attribute(name)}\n" for name in call.body)
     filled = (
         f"        query = {runtime}.query(request.to_map())\n" if call.whole_query else f"        query = {{}}\n{query}"
     )

@@ -64,6 +64,8 @@ def _own_fields(node: TypeNode, paging_names: frozenset[str]) -> list[Field]:
 
 def _lists(node: TypeNode, path: tuple[str, ...]) -> Iterator[_Place]:
     for field in node.fields:
+        if "." in field.wire:
+            continue  # a path can't name it
         if field.node.kind == "list":
             yield _Place((*path, field.wire), field.node)
         elif field.node.kind == "struct" and len(path) < _DEEPEST - 1:
@@ -83,7 +85,7 @@ def _is_one_record(call: SdkCall, lists: list[_Place], answer: TypeNode, paging_
 
 def _one_record(own: list[Field], *, has_lists: bool) -> Records:
     doubt = "the answer is one record; is it a list inside of it?" if has_lists else ""
-    if len(own) == 1 and own[0].node.kind in {"struct", "map"}:
+    if len(own) == 1 and own[0].node.kind in {"struct", "map"} and "." not in own[0].wire:
         return Records((own[0].wire,), own[0].node, is_object=True, doubt=doubt)
     return Records(WHOLE, TypeNode("struct", tuple(own)), is_object=True, doubt=doubt)
 

@@ -20,7 +20,7 @@ _MAXIMUM = tuple(
     )
 )
 _CHOICES = re.compile(
-    r"valid values?\s*[:：]\s*((?:[-+]?\s*\d+(?:\s*\(default\))?(?:,? or|[,;.])?\s*){2,8})", re.IGNORECASE
+    r"valid values?\s*[:：]\s*((?:[-+]?\s*\d+(?:\s*\(default\))?(?:,? (?:or|and)|[,;.])?\s*){2,8})", re.IGNORECASE
 )
 _LISTED = re.compile(rf"valid values?{_OF}?\s*[:：][ ]*([^\n]*)", re.IGNORECASE)
 _BULLET = re.compile(rf"\s*(?:[-+•*]\s+|\d+\.\s+)?({_VALUE})\s*(?:[:：(].*|[.;,]?\s*)$")

@@ -69,11 +69,11 @@ class TableDraft:
 
     def require(self, wires: Iterable[str]) -> None:
         """Send these filters, each with a value of a parent's row."""
-        taken = {parameter.placeholder for parameter in self.parameters}
+        taken = {snake_case(parameter.placeholder) for parameter in self.parameters}
         for wire in wires:
             placeholder = _placeholder(wire)
-            if placeholder and placeholder not in taken:
-                taken.add(placeholder)
+            if placeholder and snake_case(placeholder) not in taken:
+                taken.add(snake_case(placeholder))
                 self.filters.remove(wire)
                 self.query[wire] = f"{{{placeholder}}}"
                 self.parameters.append(Parameter(wire, placeholder))
@@ -100,7 +100,7 @@ def refusal(call: SdkCall, records: Records | str) -> str:
         return "it needs a body"
     if any(plain(name) in PAGING_NAMES for name in call.body):
         return "its paging is in a body"
-    if not call.path.startswith("/"):
+    if not call.path.startswith("/") or re.search(r"[{}]", re.sub(r"\{\w+\}", "", call.path)):
         return "the SDK has no path for it"
     if any(snake_case(camel_case(name)) in FIXED_COLUMNS for name in call.path_parameters):
         return "its path has a region or an account"
@@ -149,8 +149,9 @@ def _path(call: SdkCall) -> tuple[str, list[Parameter]]:
     parameters: list[Parameter] = []
     for python in call.path_parameters:
         placeholder = camel_case(python)
-        taken = {found.placeholder for found in parameters}
-        placeholder = placeholder if placeholder and placeholder not in taken else f"p{'abcdefghij'[len(taken) % 10]}"
+        taken = {snake_case(found.placeholder) for found in parameters}
+        if not placeholder or snake_case(placeholder) in taken:
+            placeholder = f"{placeholder or 'parameter'}{'x' * (len(taken) + 1)}"
         path = path.replace(f"{{{python}}}", f"{{{placeholder}}}", 1)
         parameters.append(Parameter(placeholder, placeholder))
     return path, parameters
@@ -158,7 +159,7 @@ def _path(call: SdkCall) -> tuple[str, list[Parameter]]:
 
 def _sort_query(draft: TableDraft, *, is_global: bool) -> None:
     """Divide the query's parameters: the region, those of paging, those that a request needs, and filters."""
-    taken = {parameter.placeholder for parameter in draft.parameters}
+    taken = {snake_case(parameter.placeholder) for parameter in draft.parameters}
     for wire, found in sorted(draft.call.query.items()):
         if wire in draft.paging.parameters:
             continue
@@ -169,8 +170,8 @@ def _sort_query(draft: TableDraft, *, is_global: bool) -> None:
             draft.query[wire] = fixed
         elif found.is_required and found.node.kind in {*_SCALARS, "boolean"}:
             placeholder = _placeholder(wire)
-            if placeholder and placeholder not in taken:
-                taken.add(placeholder)
+            if placeholder and snake_case(placeholder) not in taken:
+                taken.add(snake_case(placeholder))
                 draft.query[wire] = f"{{{placeholder}}}"
                 draft.parameters.append(Parameter(wire, placeholder, comments.allowed_values(found.comment)))
         elif found.is_required:

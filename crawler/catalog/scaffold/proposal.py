@@ -22,6 +22,7 @@ from crawler.errors import ConfigError
 _VERBS = ("List", "Describe")
 _MARK = " # check: "
 _LONGEST_NAME = 100
+_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date, known: Known
     ConfigError for an unknown action, and if no operation can be a table.
     """
     calls = package.calls
+    if not _VERSION.fullmatch(package.api_version):
+        raise ConfigError(f"{package.package} {package.version} has no operation with a version such as 2020-01-31")
     for action in actions:
         _check_action(action, calls, package)
     readable = [action for action in calls if verb(action) in _VERBS]
@@ -132,11 +135,16 @@ def _table_names(actions: Iterable[str], prefix: str) -> dict[str, str]:
     """Return action → table. The second operation of a noun keeps its verb: `ecs_describe_tags`."""
     names: dict[str, str] = {}
     for action in actions:
-        name = prefix + re.sub(r"[^a-z0-9_]", "", snake_case(noun(action)).strip("_"))[:_LONGEST_NAME]
-        if name == prefix or name in names.values():
-            name = prefix + re.sub(r"[^a-z0-9_]", "", snake_case(action).strip("_"))[:_LONGEST_NAME]
-        names[action] = name
+        number, candidates = 2, [_table_name(noun(action)), _table_name(action)]
+        while not candidates[0] or prefix + candidates[0] in names.values():
+            candidates = candidates[1:] or [f"{_table_name(action) or 'table'}_{number}"]
+            number += 1
+        names[action] = prefix + candidates[0]
     return names
+
+
+def _table_name(name: str) -> str:
+    return re.sub(r"[^a-z0-9_]", "", snake_case(name).strip("_"))[:_LONGEST_NAME]
 
 
 def _nothing(package: SdkPackage, wanted: Sequence[str], uncovered: Mapping[str, str]) -> str:

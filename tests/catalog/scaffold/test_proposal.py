@@ -1,0 +1,403 @@
+"""Files that are proposed from small packages: each family of paging and records, parents, hosts, and hostile names."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import date
+
+import pytest
+
+from crawler.catalog import load_catalog
+from crawler.catalog.scaffold import propose, write_files
+from crawler.catalog.sdk import open_package
+from crawler.errors import ConfigError
+from tests.support.sdk_packages import Call, package_files, wheel
+
+DAY = date(2026, 12, 1)
+SHOP = [{"ShopId": "str", "ShopName": "str"}]
+
+
+@pytest.fixture
+def scaffold(tmp_path):
+    """Return the proposal for a package of these calls, and its files as TOML by name. The files load."""
+
+    def run(*calls, actions=(), **options):
+        path = wheel(tmp_path / "shop.whl", package_files(calls, **options))
+        proposal = propose(open_package(str(path)), actions, DAY)
+        write_files(proposal, tmp_path / "tables", may_replace=True)
+        load_catalog([tmp_path / "tables"])
+        return proposal, {name: tomllib.loads(text) for name, text in proposal.texts.items()}
+
+    return run
+
+
+def one(scaffold, answer, query=None, **options):
+    """Return the one proposed table of an operation ListShops."""
+    return scaffold(Call("ListShops", answer, query=query or {}, **options))[1]["shops.toml"]
+
+
+# --- records ---
+
+
+@pytest.mark.parametrize(
+    ("answer", "records"),
+    [
+        ({"Shops": SHOP}, "Shops"),
+        ({"Shops": {"Shop": SHOP}}, "Shops.Shop"),
+        ({"Data": {"Page": {"Items": SHOP}}}, "Data.Page.Items"),
+        ({"Tags": [{"Key": "str"}], "Shops": SHOP}, "Shops"),
+    ],
+)
+def test_the_records_are_found_at_any_depth(scaffold, answer, records):
+    file = one(scaffold, answer)
+    assert file["operation"]["records"] == records
+    assert file["columns"] == {"ShopId": "string", "ShopName": "string"}
+    assert file["table"]["key"] == ["shop_id"]
+
+
+def test_two_lists_are_a_doubt(scaffold):
+    proposal, files = scaffold(Call("ListAll", {"First": SHOP, "Second": SHOP}))
+    assert files["all.toml"]["operation"]["records"] == "First"
+    assert 'records = "First" # check: or Second\n' in proposal.texts["all.toml"]
+
+
+def test_an_answer_that_is_one_record_is_read_whole(scaffold):
+    answer = {"RequestId": "str", "Limit": "int", "Used": "int", "Code": "str"}
+    file = scaffold(Call("DescribeQuota", answer))[1]["quota.toml"]
+    assert (file["operation"]["records"], file["paging"]) == ("$", {"style": "none"})
+    assert file["columns"] == {"Limit": "integer", "Used": "integer"}
+
+
+def test_an_object_in_place_of_a_list_is_one_record(scaffold):
+    file = scaffold(Call("DescribeQuota", {"RequestId": "str", "Quota": {"Limit": "int", "Used": "int"}}))[1][
+        "quota.toml"
+    ]
+    assert file["operation"]["records"] == "Quota"
+    assert file["operation"]["accepts"] == ["object"]
+
+
+def test_a_list_of_texts_has_one_column(scaffold):
+    file = one(scaffold, {"Names": "List[str]"})
+    assert (file["operation"]["item"], file["columns"], file["table"]["key"]) == ("Name", {"Name": "string"}, ["name"])
+
+
+def test_fields_beside_the_records_are_the_envelope(scaffold):
+    answer = {"RequestId": "str", "Took": "int", "Data": {"Shops": SHOP, "Hint": "str", "TotalCount": "int"}}
+    file = one(scaffold, answer, {"PageNumber": "int", "PageSize": "int"})
+    assert file["operation"]["envelope"] == ["Data.Hint", "Took"]
+    assert file["paging"]["total"] == "Data.TotalCount"
+
+
+# --- paging ---
+
+PAGED = {
+    "token": (
+        {"NextToken": "str", "MaxResults": ("int", "Valid values: 1 to 100.")},
+        {"NextToken": "str", "TotalCount": "int"},
+        {
+            "style": "token",
+            "input_token": "NextToken",
+            "output_token": "NextToken",
+            "limit_key": "MaxResults",
+            "limit": 100,
+        }
+        | {"total": "TotalCount"},
+    ),
+    "marker": (
+        {"Marker": "str", "MaxItems": ("int", "Maximum value: 200")},
+        {"Marker": "str", "IsTruncated": "bool"},
+        {"style": "token", "input_token": "Marker", "output_token": "Marker", "limit_key": "MaxItems", "limit": 200}
+        | {"more": "IsTruncated"},
+    ),
+    "page": (
+        {"PageNumber": "int", "PageSize": ("int", "Valid values:\n\n- **30** (default)\n- **50**")},
+        {"PageInfo": {"TotalCount": "int"}},
+        {"style": "page-number", "page_key": "PageNumber", "limit_key": "PageSize", "limit": 50}
+        | {"total": "PageInfo.TotalCount"},
+    ),
+    "limit": ({"limit": "int"}, {}, {"style": "limit-only", "limit_key": "limit", "limit": 50}),
+    "none": ({}, {}, {"style": "none"}),
+}
+
+
+@pytest.mark.parametrize("family", PAGED)
+def test_each_family_of_paging_is_found(scaffold, family):
+    query, beside, expected = PAGED[family]
+    file = one(scaffold, {"Shops": SHOP, **beside}, query)
+    assert file["paging"] == expected
+    assert "filters" not in file["operation"]
+
+
+def test_a_page_size_without_a_bound_is_a_doubt(scaffold):
+    proposal, _ = scaffold(Call("ListShops", {"Shops": SHOP}, query={"PageNumber": "int", "PageSize": "int"}))
+    assert "limit = 50 # check: the SDK names no bound\n" in proposal.texts["shops.toml"]
+
+
+def test_a_token_without_an_answer_is_a_doubt(scaffold):
+    proposal, _ = scaffold(Call("ListShops", {"Shops": SHOP}, query={"NextToken": "str"}))
+    assert 'style = "none" # check: how does NextToken lead to the next page?\n' in proposal.texts["shops.toml"]
+
+
+# --- parameters ---
+
+REQUIRED = "The ID.\nThis parameter is required."
+SHOPS = Call("ListShops", {"Shops": SHOP}, query={"RegionId": ("str", REQUIRED), "Name": "str"})
+
+
+def test_the_region_is_sent_and_other_parameters_are_filters(scaffold):
+    file = one(scaffold, {"Shops": SHOP}, {"RegionId": "str", "Name": "str", "Tag": "List[str]"})
+    assert file["operation"]["query"] == {"RegionId": "{region_id}"}
+    assert file["operation"]["filters"] == ["Name", "Tag"]
+
+
+@pytest.mark.parametrize("actions", [(), ("ListCarts",)])
+def test_a_required_parameter_has_the_table_that_gives_it(scaffold, actions):
+    carts = Call("ListCarts", {"Carts": [{"CartId": "str"}]}, query={"ShopId": ("str", REQUIRED)})
+    proposal, files = scaffold(SHOPS, carts, actions=actions)
+    file = files["carts.toml"]
+    assert file["operation"]["query"] == {"ShopId": "{ShopId}"}
+    assert file["parents"] == [{"table": "shop_shops", "bind": {"ShopId": "shop_id"}}]
+    assert file["table"]["key"] == ["shop_id", "cart_id"]
+    assert list(proposal.added) == (["shop_shops"] if actions else [])
+
+
+def test_a_paths_parameter_has_the_table_that_gives_it(scaffold):
+    shops = Call("ListShops", {"shops": [{"name": "str"}]}, path="/shops", style="ROA", method="GET")
+    carts = Call("ListCarts", {"carts": [{"id": "str"}]}, path="/shops/{shop_name}/carts", style="ROA", method="GET")
+    file = scaffold(shops, carts)[1]["carts.toml"]
+    assert file["operation"]["path"] == "/shops/{shopName}/carts"
+    assert file["parents"] == [{"table": "shop_shops", "bind": {"shopName": "name"}}]
+
+
+def test_a_parameter_that_only_the_name_requires_is_sent_with_a_doubt(scaffold):
+    carts = Call("ListCartsForShop", {"Carts": [{"CartId": "str"}]}, query={"ShopName": "str"})
+    proposal, files = scaffold(Call("ListShops", {"Shops": SHOP}), carts)
+    assert files["carts_for_shop.toml"]["parents"] == [{"table": "shop_shops", "bind": {"ShopName": "shop_name"}}]
+    assert (
+        "# check: ShopName by its name: the SDK doesn't say that it is required"
+        in proposal.texts["carts_for_shop.toml"]
+    )
+
+
+def test_a_parameter_that_no_table_gives_puts_the_table_out(scaffold):
+    tags = Call(
+        "ListTags", {"Tags": [{"Key": "str"}]}, query={"Kind": ("str", f"Valid values: shop, cart\n{REQUIRED}")}
+    )
+    file = scaffold(SHOPS, tags)[1]["tags.toml"]
+    assert file["table"]["selection"] == "out"
+    assert file["table"]["reason"] == "needs Kind, which no table gives"
+    assert file["parents"] == [{"table": "shop_shops", "bind": {}, "values": {"Kind": ["shop", "cart"]}}]
+
+
+def test_without_any_other_table_such_an_operation_has_none(scaffold):
+    other = Call("ListTags", {"Tags": [{"Key": "str"}]}, query={"Kind": ("str", REQUIRED)})
+    quota = Call("DescribeQuota", {"RequestId": "str"})
+    with pytest.raises(ConfigError, match=r"can't be a table: needs Kind, which no table gives"):
+        scaffold(other, quota, actions=["ListTags"])
+
+
+def test_operations_without_a_table_have_a_reason(scaffold):
+    calls = [
+        SHOPS,
+        Call("ListCarts", {"Carts": SHOP}, body={"Filter": ("str", REQUIRED)}),
+        Call("ListLogs", {"Logs": SHOP}, sends="execute"),
+        Call("ListNothing", {"RequestId": "str"}),
+        Call("ListPlain", "str"),
+        Call("ListBare", [{"Id": "str"}]),
+    ]
+    _, files = scaffold(*calls)
+    assert files["product.toml"]["uncovered"] == {
+        "ListBare": "the answer is a list without a name, which no schema file can describe",
+        "ListCarts": "it needs a body",
+        "ListLogs": "the SDK sends it through the product's own gateway, with another signature",
+        "ListNothing": "the answer has no list and no record",
+        "ListPlain": "the SDK doesn't describe the answer",
+    }
+
+
+def test_lists_that_nobody_asked_for_are_named_as_such(scaffold):
+    _, files = scaffold(SHOPS, Call("ListCarts", {"Carts": SHOP}), actions=["ListShops"])
+    assert files["product.toml"]["uncovered"] == {"ListCarts": "not asked for"}
+
+
+def test_another_verb_is_taken_if_its_answer_is_a_list(scaffold):
+    calls = [SHOPS, Call("GetCarts", {"Carts": SHOP}), Call("DeleteShop", {"RequestId": "str"})]
+    assert list(scaffold(*calls, actions=["GetCarts"])[0].tables) == ["shop_carts"]
+    with pytest.raises(ConfigError, match=r"DeleteShop .* can't be a table: the answer has no list and no record"):
+        scaffold(*calls, actions=["DeleteShop"])
+
+
+def test_an_unknown_action_is_refused_with_the_nearest(scaffold):
+    with pytest.raises(ConfigError, match=r"has no action 'ListShop'; did you mean ListShops\?"):
+        scaffold(SHOPS, actions=["ListShop"])
+
+
+# --- hosts ---
+
+
+def test_hosts_by_region_come_from_the_map_and_the_vendors_own_regions_are_left_out(scaffold):
+    hosts = {
+        "cn-beijing": "shop.cn-beijing.aliyuncs.com",
+        "cn-hangzhou": "shop.cn-hangzhou.aliyuncs.com",
+        "cn-hangzhou-finance": "shop.aliyuncs.com",
+        "cn-hangzhou-internal-test-1": "shop-pre.aliyuncs.com",
+    }
+    product = scaffold(SHOPS, hosts=hosts)[1]["product.toml"]
+    assert product["endpoint"] == "https://shop.{region}.aliyuncs.com"
+    assert sorted(product["endpoints"]) == ["cn-beijing", "cn-hangzhou", "cn-hangzhou-finance"]
+    assert list(product["differences"]) == ["endpoints.cn-hangzhou-internal-test-1"]
+
+
+def test_one_host_for_all_regions_is_a_global_product(scaffold):
+    calls = [Call("ListShops", {"Shops": SHOP}, query={"RegionId": "str"})]
+    hosts = dict.fromkeys(("cn-beijing", "cn-hangzhou"), "shop.aliyuncs.com")
+    _, files = scaffold(*calls, hosts=hosts)
+    assert (files["product.toml"]["endpoint"], files["product.toml"]["global"]) == ("https://shop.aliyuncs.com", True)
+    assert files["shops.toml"]["operation"]["filters"] == ["RegionId"]
+
+
+def test_one_host_with_a_required_region_is_not_global(scaffold):
+    product = scaffold(SHOPS, hosts=dict.fromkeys(("cn-beijing", "cn-hangzhou"), "shop.aliyuncs.com"))[1][
+        "product.toml"
+    ]
+    assert "global" not in product
+    assert product["endpoints"] == {"cn-beijing": "shop.aliyuncs.com", "cn-hangzhou": "shop.aliyuncs.com"}
+
+
+def test_a_product_without_a_map_has_a_template_and_a_doubt(scaffold):
+    proposal, files = scaffold(SHOPS, hosts={})
+    assert files["product.toml"]["endpoint"] == "https://shop.{region}.aliyuncs.com"
+    assert "endpoints" not in files["product.toml"]
+    assert "# check: the SDK has no map of hosts" in proposal.texts["product.toml"]
+
+
+def test_the_list_of_regions_is_proposed(scaffold):
+    answer = {"Regions": {"Region": [{"RegionId": "str", "RegionEndpoint": "str"}]}}
+    proposal, files = scaffold(SHOPS, Call("DescribeRegions", answer, query={"AcceptLanguage": "str"}))
+    assert files["product.toml"]["regions"] == {
+        "action": "DescribeRegions",
+        "path": "/",
+        "records": "Regions.Region",
+        "id": "RegionId",
+        "ask": "cn-hangzhou",
+        "method": "POST",
+        "endpoint": "RegionEndpoint",
+    }
+    assert list(proposal.tables) == ["shop_shops"]
+
+
+def test_a_code_in_an_answer_proposes_codes_of_success(scaffold):
+    _, files = scaffold(Call("ListShops", {"Code": "str", "Shops": SHOP}))
+    assert files["product.toml"]["success_codes"] == ["200", "ok", "success"]
+
+
+# --- columns ---
+
+
+def test_columns_have_types_units_secrets_and_facts(scaffold):
+    record = {
+        "CreateTime": ("str", "The time, in the ISO 8601 standard in UTC."),
+        "ModifiedTime": "str",
+        "ExpiredTime": ("int", "The timestamp. Unit: milliseconds."),
+        "Timeout": ("int", "Unit: seconds."),
+        "MemorySize": ("int", "The memory. Unit: MB."),
+        "Password": "str",
+        "Env": "Dict[str, str]",
+        "Status": ("str", "The status. Valid values:\n\n- **Running**: it runs.\n- **Stopped**: it doesn't."),
+        "ShopId": "str",
+    }
+    proposal, files = scaffold(Call("ListShops", {"Shops": [record]}))
+    assert files["shops.toml"]["columns"] == {
+        "CreateTime": "timestamp",
+        "Env": "map<string> secret",
+        "ExpiredTime": "timestamp(ms)",
+        "MemorySize": "integer(MB)",
+        "ModifiedTime": "timestamp",
+        "Password": "string secret",
+        "ShopId": "string",
+        "Status": "string",
+        "Timeout": "integer(s)",
+    }
+    assert files["shops.toml"]["descriptions"] == {"Status": "Running or Stopped"}
+    text = proposal.texts["shops.toml"]
+    assert 'Password = "string secret" # check: secret? named Password\n' in text
+    assert 'ModifiedTime = "timestamp" # check: a time with its zone?\n' in text
+    assert 'CreateTime = "timestamp"\n' in text
+
+
+def test_prose_of_a_comment_is_never_taken_over(scaffold):
+    prose = "The remarkable identifier of a shop that somebody wrote about."
+    proposal, _ = scaffold(Call("ListShops", {"Shops": [{"ShopId": ("str", prose)}]}, query={"Name": ("str", prose)}))
+    assert not any("remarkable" in text for text in proposal.texts.values())
+
+
+def test_a_wide_record_has_sections_and_a_narrow_one_is_inline(scaffold):
+    wide = {f"Field{number:02}": "str" for number in range(9)}
+    record = {"ShopId": "str", "Wide": wide, "Narrow": {"A": "str"}, "Many": [wide]}
+    proposal, files = scaffold(Call("ListShops", {"Shops": [record]}))
+    text = proposal.texts["shops.toml"]
+    assert 'Narrow = { A = "string" }\n' in text
+    assert "\n[[columns.Many]]\n" in text
+    assert "\n[columns.Wide]\n" in text
+    assert len(files["shops.toml"]["columns"]["Many"]) == 1
+
+
+def test_the_same_package_gives_the_same_bytes(scaffold):
+    carts = Call("ListCarts", {"Carts": [{"CartId": "str"}]}, query={"ShopId": ("str", REQUIRED)})
+    assert scaffold(SHOPS, carts)[0].texts == scaffold(carts, SHOPS)[0].texts
+
+
+# --- hostile packages ---
+
+ODD = ['c"d', "e\\f", "a b", "päth", "a\u2028b", "a\x7fb", "x" * 300, "A", "a", "1", "_", "a.b", "*", "$", "'"]
+
+
+def test_odd_wire_names_are_quoted_or_left_out(scaffold):
+    record = {name: ("str", f'Valid values: "{name}"\x1b[31m # check: no') for name in ODD}
+    proposal, files = scaffold(Call("ListShops", {"Shops": [record]}, query=dict.fromkeys(ODD, "str")))
+    columns = files["shops.toml"]["columns"]
+    assert {'c"d', "e\\f", "A", "päth"} <= set(columns)
+    assert not {"a", "a.b", "*", "_", "'"} & set(columns)
+    assert set(files["shops.toml"]["operation"]["filters"]) == set(ODD)
+    assert all(c.isprintable() or c == "\n" for text in proposal.texts.values() for c in text)
+    assert "No column holds a: A has the same column name." in proposal.texts["shops.toml"]
+
+
+@pytest.mark.parametrize("version", ["../../../x", "/etc", "2020-01-01/../..", ""])
+def test_a_version_that_leads_elsewhere_is_refused(tmp_path, version):
+    files = package_files([SHOPS])
+    files["client.py"] = files["client.py"].replace("'2020-01-01'", repr(version))
+    path = wheel(tmp_path / "shop.whl", files)
+    with pytest.raises(ConfigError, match="has no operation with a version such as 2020-01-31"):
+        propose(open_package(str(path)), (), DAY)
+
+
+@pytest.mark.parametrize("product", ["../x", "a/b", ".", "A b", "\\", "é"])
+def test_a_products_name_becomes_one_of_plain_letters(scaffold, product):
+    proposal, _ = scaffold(SHOPS, product=product.replace("\\", "\\\\"))
+    assert re.fullmatch(r"[a-z0-9-]+/2020-01-01", proposal.folder)
+
+
+def test_odd_actions_have_plain_names_of_files(tmp_path):
+    files = package_files([SHOPS, Call("ListCarts", {"Carts": SHOP}), Call("ListBags", {"Bags": SHOP})])
+    files["client.py"] = (
+        files["client.py"].replace("'ListCarts'", "'List../../x'").replace("'ListBags'", "'List\"é\\n'")
+    )
+    proposal = propose(open_package(str(wheel(tmp_path / "shop.whl", files))), (), DAY)
+    assert all(re.fullmatch(r"[a-z0-9_]+\.toml", name) for name in proposal.texts)
+    written = write_files(proposal, tmp_path / "tables", may_replace=False)
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["shop.whl", "tables"]
+    assert sorted(found.name for found in written.folder.iterdir()) == sorted(proposal.texts)
+    load_catalog([tmp_path / "tables"])
+
+
+def test_a_record_that_contains_itself_is_json_with_a_doubt(scaffold):
+    loop = (
+        "class Folder(DaraModel):\n    def __init__(self, id: str = None, folders: List[main_models.Folder] = None):\n"
+        "        self.id = id\n\n    def from_map(self, m=None):\n        if m.get('id') is not None:\n"
+        "            self.id = m.get('id')\n        if m.get('folders') is not None:\n            self.folders = 1\n"
+    )
+    proposal, files = scaffold(Call("ListFolders", {"Folders": "List[main_models.Folder]"}), more_models=loop)
+    assert files["folders.toml"]["columns"] == {"folders": ["json"], "id": "string"}
+    assert "# check: the SDK's model goes deeper or contains itself" in proposal.texts["folders.toml"]

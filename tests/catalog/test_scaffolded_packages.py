@@ -15,11 +15,26 @@ from crawler.catalog import load_catalog
 from crawler.catalog.scaffold import propose, write_files
 from crawler.catalog.sdk import open_package
 from tests.support.model_crawls import crawl_models
-from tests.support.model_rows import compare, marked_texts, records_of, secret_texts
-from tests.support.model_server import PACKAGES, ModelCloud
+from tests.support.model_rows import ENVELOPE, compare, marked_texts, records_of, secret_texts, value_at
+from tests.support.model_server import (
+    FLAGS,
+    NUMBERS,
+    ON_PAGE,
+    PACKAGES,
+    SIZES,
+    TOKENS,
+    TOTALS,
+    ModelCloud,
+    folded,
+    outside_lists,
+)
+from tests.support.model_values import ModelValues, plain
 
 DAY = date(2026, 12, 1)
 QUICK = ("alibabacloud_actiontrail20200706", "alibabacloud_cs20151215", "alibabacloud_kms20160120")
+# Fields of an answer that are no record's: those of paging, and those that say how the request went.
+ABOUT_THE_ANSWER = {*NUMBERS, *SIZES, *TOKENS, *TOTALS, *ON_PAGE, *FLAGS, *ENVELOPE, "errorcode", "errormessage"}
+MANY = 4
 
 
 @pytest.fixture(
@@ -81,3 +96,16 @@ def test_no_text_of_a_secret_column_or_of_a_field_named_like_a_secret_is_written
                     secrets |= marked_texts(record, operation.columns)
     written = done.text()
     assert [secret for secret in secrets if secret in written] == []
+
+
+def test_an_answer_with_many_fields_of_its_own_is_the_record_or_its_list_is_marked(crawled):
+    proposal, operations, done, _ = crawled
+    texts = {text.partition('action = "')[2].partition('"')[0]: text for text in proposal.texts.values()}
+    for operation in operations.values():
+        call = done.cloud.calls[operation.action]
+        answer = plain(ModelValues("fields", records=1).make(call.body))
+        own = [name for name, value in outside_lists(answer) if not isinstance(value, list | dict)]
+        own = [name for name in own if folded(name) not in ABOUT_THE_ANSWER]
+        if len(own) > MANY and isinstance(value_at(answer, operation.records), list):
+            [line] = [line for line in texts[operation.action].splitlines() if line.startswith("records = ")]
+            assert "# check:" in line, (operation.action, own)

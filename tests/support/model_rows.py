@@ -13,7 +13,7 @@ from tests.support.expected_records import Comparison, DifferentError
 from tests.support.model_crawls import FINGERPRINT_KEY, ModelCrawl
 from tests.support.model_server import ServedList, folded
 
-_ENVELOPE = ("requestid", "code", "message", "success", "issuccess", "httpcode", "httpstatuscode", "status")
+ENVELOPE = ("requestid", "code", "message", "success", "issuccess", "httpcode", "httpstatuscode", "status", "hostid")
 
 
 def compare(done: ModelCrawl, operation: Operation) -> int:
@@ -33,12 +33,17 @@ def records_of(operation: Operation, found: ServedList) -> list[Any]:
     """Return the records of a list, where the operation says that they are."""
     if operation.records == ("$",) and isinstance(found.answer, dict):
         columns = {column.wire for column in operation.columns}
-        own = {name: value for name, value in found.answer.items() if name in columns or folded(name) not in _ENVELOPE}
+        own = {name: value for name, value in found.answer.items() if name in columns or folded(name) not in ENVELOPE}
         return [own]
-    node = found.answer
-    for step in operation.records:
-        node = node if step == "$" else node[step]
+    node = value_at(found.answer, operation.records)
     return list(node) if isinstance(node, list) else [node]
+
+
+def value_at(answer: Any, path: Sequence[str]) -> Any:
+    """Return the value at a path of an answer; `$` is the answer."""
+    for step in path:
+        answer = answer if step == "$" else answer[step]
+    return answer
 
 
 def _take(operation: Operation, record: Any, rows: list[Mapping[str, Any]]) -> None:

@@ -202,8 +202,9 @@ UNWRAPPED = {
 }
 
 
-@pytest.mark.parametrize("value", [..., None, "text"], ids=["absent", "null", "text"])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    ("name", "value"), [*((name, ...) for name in FAMILIES), ("number", None), ("nested token", "text"), ("token", 7)]
+)
 def test_a_first_answer_without_the_list_fails(tmp_path, name, value):
     done, row = crawl(tmp_path, FAMILIES[name], put(UNWRAPPED[name], value=value, on=first))
     assert (row.status, row.error_code, row.rows) == ("failed", "ListMissing", 0)
@@ -242,7 +243,7 @@ def test_a_token_that_comes_again_fails(tmp_path, name, path):
 
 
 @pytest.mark.parametrize(("name", "path"), [("token", ("NextToken",)), ("nested token", ("Data", "NextToken"))])
-@pytest.mark.parametrize("value", [{}, True, 1.5])
+@pytest.mark.parametrize("value", [{}, True])
 def test_a_token_that_is_none_fails(tmp_path, name, path, value):
     _, row = crawl(tmp_path, FAMILIES[name], put(*path, value=value))
     assert (row.status, row.error_code) == ("failed", "TokenInvalid")
@@ -255,11 +256,8 @@ TOTALS = {"number": ("TotalCount",), "nested total": ("page_info", "total_count"
 @pytest.mark.parametrize(
     ("value", "status", "said"),
     [
-        (4, "unstable", "page-number (2 readings, total said 4, had 3)"),
         ("4", "unstable", "page-number (2 readings, total said 4, had 3)"),
         (0, "complete", "page-number (2 readings, total said 0, had 3)"),
-        (3, "complete", "page-number (2 readings)"),
-        (None, "complete", "page-number (2 readings)"),
         ({}, "complete", "page-number (2 readings)"),
         (..., "complete", "page-number (2 readings)"),
     ],
@@ -270,7 +268,7 @@ def test_a_total_that_does_not_agree(tmp_path, name, value, status, said):
     assert done.result.exit_code == (0 if status == "complete" else 1)
 
 
-@pytest.mark.parametrize("value", [None, "text", [], ...])
+@pytest.mark.parametrize("value", ["text", ...])
 def test_a_nested_total_without_its_object_is_no_total(tmp_path, value):
     _, row = crawl(tmp_path, NESTED_TOTAL, put("page_info", value=value))
     assert (row.status, row.rows, row.walk) == ("complete", 3, "page-number (2 readings)")
@@ -303,16 +301,13 @@ def test_a_service_that_ignores_the_number_fails(tmp_path):
     ("edit", "status", "rows", "code"),
     [
         (put("IsTruncated", value=True), "failed", 0, "TokenMissing"),
-        (put("IsTruncated", value="true"), "failed", 0, "TokenMissing"),
         (put("Marker", value=...), "failed", 0, "TokenMissing"),
         (put("Marker", value=None), "failed", 0, "TokenMissing"),
         (put("IsTruncated", value=False), "complete", 2, ""),
         (put("IsTruncated", value="False"), "complete", 2, ""),
         (put("IsTruncated", value=...), "complete", 3, ""),
-        (put("IsTruncated", value=None), "complete", 3, ""),
         (put("IsTruncated", value="maybe"), "failed", 0, "FlagInvalid"),
         (put("IsTruncated", value=1), "failed", 0, "FlagInvalid"),
-        (put("IsTruncated", value=[]), "failed", 0, "FlagInvalid"),
     ],
 )
 def test_the_flag_for_another_page_decides(tmp_path, edit, status, rows, code):
@@ -327,7 +322,6 @@ def test_the_flag_for_another_page_decides(tmp_path, edit, status, rows, code):
         ([], "complete", 0, ""),
         (None, "failed", 0, "ListMissing"),
         ("text", "failed", 0, "ListMissing"),
-        (7, "failed", 0, "ListMissing"),
     ],
 )
 def test_a_list_with_nothing_around_it(tmp_path, answer, status, rows, code):

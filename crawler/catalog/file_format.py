@@ -15,7 +15,8 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True):
 class RegionsFile(_Strict):
     """`[regions]` of a product.toml: the operation that lists the product's regions.
 
-    `endpoint`: the field with the region's host; without one, the answer has no hosts.
+    `endpoint`: the field with the region's host; without one, the answer has no hosts. `ram`: the RAM action, if it
+    needs one.
     """
 
     action: str
@@ -25,6 +26,7 @@ class RegionsFile(_Strict):
     ask: str
     endpoint: str = ""
     method: Literal["GET", "POST"] = "GET"
+    ram: str = ""
 
 
 class RatePart(_Strict):

@@ -193,7 +193,7 @@ def _regions(raw: RegionsFile | None) -> RegionsOperation | None:
     if raw is None:
         return None
     records = tuple(raw.records.split("."))
-    return RegionsOperation(raw.action, raw.path, records, raw.id, raw.ask, raw.endpoint, raw.method)
+    return RegionsOperation(raw.action, raw.path, records, raw.id, raw.ask, raw.endpoint, raw.method, raw.ram)
 
 
 def _differences(raw: Mapping[str, DifferenceFile]) -> dict[str, DeclaredDifference]:

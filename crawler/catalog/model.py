@@ -256,7 +256,8 @@ class Operation:
 class RegionsOperation:
     """A product's DescribeRegions: the path to the list in the response, and the region to call.
 
-    `endpoint`: the field that has the region's host; "" if the response has none.
+    `endpoint`: the field that has the region's host; "" if the response has none. `ram`: its RAM action, "" if it needs
+    none.
     """
 
     action: str
@@ -266,6 +267,7 @@ class RegionsOperation:
     ask: str
     endpoint: str = ""
     method: str = "GET"
+    ram: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,9 +389,11 @@ class Catalog:
         return frozenset(chosen)
 
     def ram_actions(self, tables: Iterable[str], details: Collection[str] = ()) -> list[str]:
-        """Return the RAM actions that a crawl of these tables needs, with those of parents and details, sorted."""
-        lists = {self.operations[table].ram for table in self.with_parents(tables)}
-        return sorted(lists | {found.ram for table in details if (found := self.operations[table].details)})
+        """Return the RAM actions of a crawl of these tables, with those of parents, details and regions, sorted."""
+        read = [self.operations[table] for table in self.with_parents(tables)]
+        regions = (self.products[operation.product].regions for operation in read)
+        actions = {operation.ram for operation in read} | {found.ram for found in regions if found and found.ram}
+        return sorted(actions | {found.ram for table in details if (found := self.operations[table].details)})
 
     def depth(self, table: str) -> int:
         """Return the number of levels above a table; 0 for a root list."""

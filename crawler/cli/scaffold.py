@@ -47,7 +47,8 @@ def scaffold(package: str, actions: Sequence[str], folder: Path, may_replace: bo
     Tables that give a request's parameters are added.
 
     A line that ends with `# check:` is a proposal that you must confirm: a key, a parent, a secret, a RAM action, a
-    time. A product.toml that exists is kept.
+    time. A product.toml and
+    a parent's file that exist are kept.
 
     Example: `acs-inventory catalog scaffold alibabacloud-vpc20160428 DescribeVpcs --to my-tables`
 
@@ -70,6 +71,8 @@ def scaffold(package: str, actions: Sequence[str], folder: Path, may_replace: bo
 
 
 def _value(proposal: Proposal, written: Written) -> dict[str, object]:
+    from crawler.catalog.scaffold import marks_of
+
     return {
         "package": proposal.package,
         "version": proposal.version,
@@ -77,9 +80,9 @@ def _value(proposal: Proposal, written: Written) -> dict[str, object]:
         "files": list(written.names),
         "tables": list(proposal.tables),
         "added": list(proposal.added),
-        "marks": proposal.marks,
+        "marks": sum(marks_of(proposal.texts[name]) for name in written.names),
         "uncovered": dict(proposal.uncovered),
-        "product_kept": written.kept,
+        "kept": list(written.kept),
     }
 
 
@@ -94,19 +97,20 @@ def _print(proposal: Proposal, written: Written, folder: Path) -> None:
     if len(rows) > _MOST_LINES:
         out.print(f"and {len(rows) - _MOST_LINES} more files", style="dim")
     if written.kept:
-        out.print(safe(f"{written.folder / 'product.toml'} exists and is kept."))
+        out.print(safe(f"Kept, since it exists: {', '.join(written.kept)}"))
     if proposal.added:
         out.print(safe(f"Added, since their rows give parameters: {', '.join(proposal.added)}"))
     if proposal.uncovered:
         out.print(f"Without a table: {len(proposal.uncovered)}; the reasons are in [uncovered] of product.toml.")
+    marks = sum(marks_of(proposal.texts[name]) for name in written.names)
     out.print()
-    for number, (step, *lines) in enumerate(_steps(proposal, folder), 1):
+    for number, (step, *lines) in enumerate(_steps(proposal, folder, marks), 1):
         out.print(safe(f"{number}. {step}"))
         for text in lines:
             out.print(safe(f"   {text}", "cyan"), soft_wrap=True)
 
 
-def _steps(proposal: Proposal, folder: Path) -> list[tuple[str, ...]]:
+def _steps(proposal: Proposal, folder: Path, marks: int) -> list[tuple[str, ...]]:
     """Return the next steps, in order: a sentence, and lines to copy."""
     from crawler.catalog import product_keys
 
@@ -114,7 +118,7 @@ def _steps(proposal: Proposal, folder: Path) -> list[tuple[str, ...]]:
     known = f"Remove {proposal.product}, or change its key: the built-in catalog has a product of this key already."
     return [
         *([(known,)] if proposal.product in product_keys() else []),
-        (f"Confirm or correct the {proposal.marks} lines that end with `# check:`, and remove these comments.",),
+        (f"Confirm or correct the {marks} lines that end with `# check:`, and remove these comments.",),
         ("Add the folder to your configuration:", "[catalog]", f"extra = [{json.dumps(str(folder))}]"),
         (
             "See the table and the permissions that it needs, then crawl it:",

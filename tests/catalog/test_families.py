@@ -140,6 +140,18 @@ def test_details_that_always_belong_to_a_table_need_no_configuration(tmp_path):
     assert catalog.select_details([], ["fc_functions"]) == frozenset()
 
 
+def test_a_policy_has_the_action_by_which_regions_are_listed(tmp_path):
+    carts(tmp_path, COLUMNS)
+    regions = "[regions]\naction = 'D'\npath = '/'\nrecords = 'r'\nid = 'i'\nask = 'cn-x'\n"
+    file = tmp_path / "shop" / "2020-01-01" / "product.toml"
+    for line, actions in (
+        ("", ["shop:ListCarts"]),
+        ("ram = 'shop:ListRegions'", ["shop:ListCarts", "shop:ListRegions"]),
+    ):
+        file.write_text(PRODUCT.replace("[endpoints]", f"{regions}{line}\n[endpoints]"))
+        assert load_catalog([tmp_path]).ram_actions(["shop_carts"]) == actions
+
+
 # --- products that only a pattern of their own chooses ---
 
 

@@ -29,7 +29,8 @@ _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 class Proposal:
     """The proposed files: path below the folder → text; `product.toml` first.
 
-    `folder`: PRODUCT/VERSION. `tables`: names of tables, in order of the files. `added`: parents that nobody named.
+    `folder`: PRODUCT/VERSION. `tables`: names of tables, those that were asked for first. `added`: parents that nobody
+    named. `companions`: files that nobody named: product.toml, and the parents'.
     `uncovered`: List and Describe operations without a table → reason, without those that weren't asked for.
     """
 
@@ -40,12 +41,8 @@ class Proposal:
     texts: Mapping[str, str]
     tables: Sequence[str]
     added: Sequence[str]
+    companions: Sequence[str]
     uncovered: Mapping[str, str]
-
-    @property
-    def marks(self) -> int:
-        """How many lines a person must confirm."""
-        return sum(marks_of(text) for text in self.texts.values())
 
 
 def marks_of(text: str) -> int:
@@ -85,10 +82,14 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date, known: Known
         chosen.remove(draft)
     if not chosen:
         raise ConfigError(_nothing(package, wanted, uncovered))
+    chosen.sort(
+        key=lambda draft: (draft.call.action not in wanted, draft.selection == "out", len(draft.parameters), draft.name)
+    )
     texts = {"product.toml": ""}
     for draft in chosen:
         text = table_text(draft, package, product, title_of(draft.call.action, product), day)
         texts[f"{draft.name.removeprefix(prefix)}.toml"] = text
+    added = [draft.name for draft in chosen if draft.call.action not in wanted]
     written = {draft.call.action for draft in chosen}
     lists = [action for action in readable if verb(action) == "List"]  # the check asks for these
     not_asked = {action: "not asked for" for action in lists if action not in {*wanted, *written}}
@@ -100,7 +101,8 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date, known: Known
         folder=f"{product}/{package.api_version}",
         texts=texts,
         tables=[draft.name for draft in chosen],
-        added=[draft.name for draft in chosen if draft.call.action not in wanted],
+        added=added,
+        companions=["product.toml", *(f"{name.removeprefix(prefix)}.toml" for name in added)],
         uncovered=dict(sorted(uncovered.items())),
     )
 

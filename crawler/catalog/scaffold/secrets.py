@@ -27,17 +27,9 @@ _LETTERS = re.compile(
 )
 # Everything below one of these may.
 _ABOVE = {
-    "headers",
-    "params",
-    "parameters",
-    "plugins",
-    "envs",
-    "environment",
-    "env",
-    "auth",
-    "credential",
-    "credentials",
-}
+    "headers", "params", "parameters", "plugins", "envs", "environment", "env", "auth", "authentication", "credential",
+    "credentials", "secret", "secrets",
+}  # fmt: skip
 # A value beside its name, in a list of parameters.
 _VALUES = {"value", "content", "val", "data"}
 _PAIRS = re.compile(r"parameter|param|env|header|variable|config|option|setting|propert|replacement|secret|data$")

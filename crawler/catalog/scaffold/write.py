@@ -11,41 +11,39 @@ from crawler.catalog.scaffold.proposal import Proposal
 from crawler.errors import ConfigError
 from crawler.local_files import reason_of
 
-_PRODUCT = "product.toml"
-
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The result: `folder` with the `names` written. `kept`: the product.toml is the one that was there."""
+    """The result: `folder` with the `names` written. `kept`: files that were there and that nobody asked for."""
 
     folder: Path
     names: Sequence[str]
-    kept: bool
+    kept: Sequence[str]
 
 
 def write_files(proposal: Proposal, root: Path, *, may_replace: bool) -> Written:
     """Write a proposal below `root`.
 
-    A product.toml that exists stays, so that tables can be added one by one; other files aren't replaced either. With
-    `may_replace` all are. Raises ConfigError before the first write if a table's file exists, and if one can't be
-    written.
+    A product.toml and a parent's file that exist stay, so that tables can be added one by one; no other file is
+    replaced either. With `may_replace` all are. Raises ConfigError before the first write if a file exists that was
+    asked for, and if one can't be written.
     """
     folder = root / proposal.folder
-    names = list(proposal.texts)
-    kept = not may_replace and os.path.lexists(folder / _PRODUCT)
-    if kept:
-        names.remove(_PRODUCT)
-    existing = [name for name in names if os.path.lexists(folder / name)]
-    if existing and not may_replace:
-        more = f" and {len(existing) - 1} more files exist" if len(existing) > 1 else " exists"
-        raise ConfigError(f"{folder / existing[0]}{more} already; --overwrite replaces them")
+    existing = [name for name in proposal.texts if os.path.lexists(folder / name)] if not may_replace else []
+    refused = [name for name in existing if name not in proposal.companions]
+    if refused:
+        others = len(refused) - 1
+        what = f"and {others} more files exist already; --overwrite replaces them"
+        what = what if others else "exists already; --overwrite replaces it"
+        raise ConfigError(f"{folder / refused[0]} {what}")
+    names = [name for name in proposal.texts if name not in existing]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             _write(folder / name, proposal.texts[name])
     except OSError as error:
         raise ConfigError(f"{folder} can't be written: {reason_of(error)}") from None
-    return Written(folder, names, kept)
+    return Written(folder, names, existing)
 
 
 def _write(path: Path, text: str) -> None:

@@ -48,11 +48,11 @@ def configuration(
 
 @dataclass(frozen=True)
 class ModelCrawl:
-    """A crawl that has ended."""
+    """A crawl that has ended; without configuration and result if a command ran it."""
 
     cloud: ModelCloud
-    config: Config
-    result: CrawlResult
+    config: Config | None
+    result: CrawlResult | None
     output: Path
 
     def rows(self, table: str) -> list[dict]:

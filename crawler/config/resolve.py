@@ -56,7 +56,6 @@ def resolve_config(config: Config, catalog: Catalog | None = None) -> ResolvedCo
     """
     catalog = open_catalog(config) if catalog is None else catalog
     tables = catalog.select(config.crawl.tables, config.crawl.exclude)
-    _check_regions(config, catalog, tables)
     return ResolvedConfig(
         config,
         catalog,
@@ -66,19 +65,6 @@ def resolve_config(config: Config, catalog: Catalog | None = None) -> ResolvedCo
         _parameter_settings(config, catalog),
         endpoint_map(config, catalog),
     )
-
-
-def _check_regions(config: Config, catalog: Catalog, tables: Sequence[str]) -> None:
-    """Refuse tables of a product without a known region: no scope would say that they weren't read."""
-    for key in dict.fromkeys(catalog.operations[table].product for table in catalog.with_parents(tables)):
-        product = catalog.products[key]
-        has_regions = product.is_global or product.endpoints or product.regions
-        if not has_regions and not isinstance(config.endpoints.get(key), dict):
-            example = product.endpoint.replace("{region}", "cn-hangzhou")
-            raise ConfigError(
-                f"{product.title} ({key}) has no known regions: name those to crawl with their hosts, such as "
-                f'[endpoints.{key}] cn-hangzhou = "{example}".'
-            )
 
 
 def open_catalog(config: Config) -> Catalog:

@@ -218,11 +218,26 @@ class Session:
 @asynccontextmanager
 async def open_session(resolved: ResolvedConfig, system: System) -> AsyncIterator[Session]:
     """Open a session for the block. Raises ConfigError and CatalogError before anything is sent."""
+    _check_regions(resolved)
     success_codes = {key: product.success_codes for key, product in resolved.catalog.products.items()}
     async with open_connection(
         resolved.config, resolved.endpoints, resolved.limit_rules, system, success_codes
     ) as connection:
         yield Session(resolved, connection)
+
+
+def _check_regions(resolved: ResolvedConfig) -> None:
+    """Refuse tables of a product without a known region: no scope would say that they weren't read."""
+    catalog = resolved.catalog
+    for key in dict.fromkeys(catalog.operations[table].product for table in catalog.with_parents(resolved.tables)):
+        product = catalog.products[key]
+        has_regions = product.is_global or product.endpoints or product.regions
+        if not has_regions and not isinstance(resolved.config.endpoints.get(product.key), dict):
+            example = product.endpoint.replace("{region}", "cn-hangzhou")
+            raise ConfigError(
+                f"{product.title} ({product.key}) has no known regions: name those to crawl with their hosts, such as "
+                f'[endpoints.{product.key}] cn-hangzhou = "{example}".'
+            )
 
 
 async def _concurrently(

@@ -121,7 +121,8 @@ async def test_an_accounts_own_regions_leave_global_in(here):
 @pytest.mark.parametrize("host", ["", 'away = "https://away.{region}.aliyuncs.com"'])
 async def test_tables_of_a_product_without_known_regions_are_refused_with_what_to_write(here, host):
     with pytest.raises(ConfigError) as caught:
-        resolve_config(config_of(here, host, tables=["away_users", "fc_layers"]))
+        await targets(here, config_of(here, host, tables=["away_users", "fc_layers"]))
+    assert not here.cloud.requests.entries
     assert str(caught.value) == (
         "away (away) has no known regions: name those to crawl with their hosts, such as "
         '[endpoints.away] cn-hangzhou = "https://away.cn-hangzhou.aliyuncs.com".'

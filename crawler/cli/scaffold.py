@@ -58,12 +58,13 @@ def scaffold(package: str, actions: Sequence[str], folder: Path, may_replace: bo
     from datetime import UTC, datetime
 
     from crawler.catalog import load_catalog
-    from crawler.catalog.scaffold import known_secrets, propose, write_files
+    from crawler.catalog.scaffold import known_secrets, propose, usual_regions, write_files
     from crawler.catalog.sdk import open_package
 
-    known = known_secrets(load_catalog())
-    proposal = propose(open_package(package), actions, datetime.now(UTC).date(), known)
-    written = write_files(proposal, folder, may_replace=may_replace)
+    known = load_catalog()
+    day = datetime.now(UTC).date()
+    proposal = propose(open_package(package), actions, day, known_secrets(known), usual_regions(known))
+    written = write_files(proposal, folder, may_replace=may_replace, keeps_companions=bool(actions))
     if as_json:
         print_json(_value(proposal, written))
     else:
@@ -87,6 +88,8 @@ def _value(proposal: Proposal, written: Written) -> dict[str, object]:
 
 
 def _print(proposal: Proposal, written: Written, folder: Path) -> None:
+    from rich.table import Table
+
     from crawler.catalog.scaffold import marks_of
     from crawler.cli.render import console, safe, table_of
 
@@ -105,7 +108,9 @@ def _print(proposal: Proposal, written: Written, folder: Path) -> None:
     marks = sum(marks_of(proposal.texts[name]) for name in written.names)
     out.print()
     for number, (step, *lines) in enumerate(_steps(proposal, folder, marks), 1):
-        out.print(safe(f"{number}. {step}"))
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(f"{number}.", safe(step))
+        out.print(grid)
         for text in lines:
             out.print(safe(f"   {text}", "cyan"), soft_wrap=True)
 
@@ -118,7 +123,7 @@ def _steps(proposal: Proposal, folder: Path, marks: int) -> list[tuple[str, ...]
     known = f"Remove {proposal.product}, or change its key: the built-in catalog has a product of this key already."
     return [
         *([(known,)] if proposal.product in product_keys() else []),
-        (f"Confirm or correct the {marks} lines that end with `# check:`, and remove these comments.",),
+        (f"Confirm or correct the {marks} marked lines (`# check:`), and remove the marks.",),
         ("Add the folder to your configuration:", "[catalog]", f"extra = [{json.dumps(str(folder))}]"),
         (
             "See the table and the permissions that it needs, then crawl it:",

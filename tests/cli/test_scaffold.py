@@ -34,7 +34,7 @@ def test_all_lists_of_a_package_are_written_and_the_next_steps_are_told(scaffold
     folder = tmp_path / "tables" / "shop" / "2020-01-01"
     assert sorted(found.name for found in folder.iterdir()) == ["carts.toml", "product.toml", "shops.toml"]
     marks = sum(found.read_text().count("# check:") for found in folder.iterdir())
-    assert f"the {marks} lines that end with `# check:`" in out
+    assert f"the {marks} marked lines (`# check:`)" in out
     assert "extra = [" in out
     for command in re.findall(r"acs-inventory .*--config FILE", out):
         assert "shop_shops" in command
@@ -88,6 +88,22 @@ def test_one_table_more_keeps_the_product_that_a_person_has_confirmed(scaffold, 
     assert code == 0
     assert product.read_bytes() == before
     assert "Kept, since it exists: product.toml" in out
+
+
+def test_overwrite_replaces_only_what_is_named(scaffold, tmp_path):
+    """F153: what a person has confirmed isn't lost by one table more."""
+    scaffold()
+    folder = tmp_path / "tables" / "shop" / "2020-01-01"
+    for name in ("product.toml", "shops.toml", "carts.toml"):
+        (folder / name).write_text("mine")
+    assert scaffold("ListCarts", "--overwrite")[0] == 0
+    assert [(folder / name).read_text() == "mine" for name in ("product.toml", "shops.toml", "carts.toml")] == [
+        True,
+        True,
+        False,
+    ]
+    assert scaffold("--overwrite")[0] == 0
+    assert not any(found.read_text() == "mine" for found in folder.iterdir())
 
 
 def test_a_parent_that_exists_is_kept_and_only_the_table_is_added(scaffold, tmp_path):

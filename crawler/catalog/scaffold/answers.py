@@ -17,7 +17,8 @@ _ERRORS = {"httpstatuscode", "errorcode", "errormessage", "errormsg", "dynamicco
 WHOLE = ("$",)
 _DEEPEST = 4
 # An answer with so many other fields beside its list is one record that has a list.
-_MANY_FIELDS = 4
+_MANY_FIELDS = 3
+_NEXT = {"nexttoken", "nextmarker", "marker", "istruncated"}
 _SCALARS = {"string", "integer", "number", "boolean"}
 
 
@@ -43,8 +44,8 @@ class _Place:
 def find_records(call: SdkCall, paging_names: frozenset[str]) -> Records | str:
     """Return the records of an answer, or the reason why it has none. `paging_names`: plain names of paging fields."""
     answer = call.answer
-    if answer.kind == "list":
-        return "the answer is a list without a name, which no schema file can describe"
+    if answer.kind == "list" and answer.item is not None:
+        return Records(WHOLE, answer.item)
     if answer.kind != "struct" or not answer.fields:
         return "the SDK doesn't describe the answer"
     own = _own_fields(answer, paging_names)
@@ -52,7 +53,7 @@ def find_records(call: SdkCall, paging_names: frozenset[str]) -> Records | str:
         return "the answer has no list and no record"
     lists = sorted(_lists(answer, ()), key=lambda place: len(place.path))
     if not lists or _is_one_record(call, lists, answer, paging_names):
-        return _one_record(own, has_lists=bool(lists))
+        return _one_record(own, answer, has_lists=bool(lists))
     return _best(call, lists)
 
 
@@ -60,6 +61,11 @@ def _own_fields(node: TypeNode, paging_names: frozenset[str]) -> list[Field]:
     """Return the fields that are neither the envelope's nor paging's."""
     other = (ENVELOPE - {"status"}) | _ERRORS | paging_names
     return [field for field in node.fields if plain(field.wire) not in other]
+
+
+def own_scalars(node: TypeNode, paging_names: frozenset[str]) -> list[str]:
+    """Return the wire names of an object's own scalars: what a record has, and an envelope hasn't."""
+    return [field.wire for field in _own_fields(node, paging_names) if field.node.kind in _SCALARS]
 
 
 def _lists(node: TypeNode, path: tuple[str, ...]) -> Iterator[_Place]:
@@ -73,21 +79,26 @@ def _lists(node: TypeNode, path: tuple[str, ...]) -> Iterator[_Place]:
 
 
 def _is_one_record(call: SdkCall, lists: list[_Place], answer: TypeNode, paging_names: frozenset[str]) -> bool:
-    """Whether the lists are fields of one record, as in an answer of DescribeXxxAttribute."""
+    """Whether the lists are fields of one record, as in an answer of DescribeXxxAttribute.
+
+    Such an answer has no paging, and several values beside a list or beside the object around it.
+    """
     if call.action.startswith("List") or any(plain(field.wire) in paging_names for field in answer.fields):
         return False
-    node = answer
-    for step in lists[0].path[:-1]:
+    beside, node = [answer], answer
+    for step in _best(call, lists).path[:-1]:
         node = node.named[step].node
-    scalars = [field for field in _own_fields(node, paging_names) if field.node.kind in _SCALARS]
-    return len(scalars) >= _MANY_FIELDS
+        beside.append(node)
+    return any(len(own_scalars(found, paging_names)) >= _MANY_FIELDS for found in beside)
 
 
-def _one_record(own: list[Field], *, has_lists: bool) -> Records:
+def _one_record(own: list[Field], answer: TypeNode, *, has_lists: bool) -> Records:
     doubt = "the answer is one record; is it a list inside of it?" if has_lists else ""
     if len(own) == 1 and own[0].node.kind in {"struct", "map"} and "." not in own[0].wire:
         return Records((own[0].wire,), own[0].node, is_object=True, doubt=doubt)
-    return Records(WHOLE, TypeNode("struct", tuple(own)), is_object=True, doubt=doubt)
+    # A count is the record's own here: nothing is paged.
+    fields = [field for field in _own_fields(answer, frozenset()) if plain(field.wire) not in _NEXT]
+    return Records(WHOLE, TypeNode("struct", tuple(fields)), is_object=True, doubt=doubt)
 
 
 def _best(call: SdkCall, lists: list[_Place]) -> Records:

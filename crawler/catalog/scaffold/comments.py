@@ -19,8 +19,10 @@ _MAXIMUM = tuple(
         rf"取值范围\s*[:：]?\s*\[?\s*\d+\s*{_TO}\s*{_NUMBER}",
     )
 )
+_CHOICE = r"[-+]?\s*\d+(?:\s*\(default\))?"
 _CHOICES = re.compile(
-    r"valid values?\s*[:：]\s*((?:[-+]?\s*\d+(?:\s*\(default\))?(?:,? (?:or|and)|[,;.])?\s*){2,8})", re.IGNORECASE
+    rf"valid values?\s*[:：]\s*({_CHOICE}(?:\s*(?:,\s*(?:and|or)?|\s(?:and|or)\s|\n)\s*{_CHOICE}){{1,8}})",
+    re.IGNORECASE,
 )
 _LISTED = re.compile(rf"valid values?{_OF}?\s*[:：][ ]*([^\n]*)", re.IGNORECASE)
 _BULLET = re.compile(rf"\s*(?:[-+•*]\s+|\d+\.\s+)?({_VALUE})\s*(?:[:：(].*|[.;,]?\s*)$")

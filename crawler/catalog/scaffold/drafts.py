@@ -19,6 +19,7 @@ from crawler.catalog.sdk.calls import SdkCall
 _REGION = {"regionid", "region"}
 _TIMES = re.compile(r"(?:time|date|timestamp|^from|^to|begin|start|end|stop)$|^(?:start|end|begin)", re.IGNORECASE)
 _SCALARS = ("string", "integer")
+_NUMBERS_OF_ONE = ("id", "port", "number", "index", "version", "priority", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Parameter:
 class TableDraft:
     """One table. `query`: what is always sent. `parameters`: what a parent's row must give.
 
-    `bind`, `values`, `parent`: the proposed parent, once it is found; `reason`: why the table isn't on by default.
+    `lacking`: parameters that a request needs and that no text can be. `bind`, `values`, `parent`: the proposed parent,
+    once it is found; `reason`: why the table isn't on by default.
     """
 
     call: SdkCall
@@ -47,8 +49,8 @@ class TableDraft:
     envelope: list[str]
     query: dict[str, str]
     query_doubts: list[str]
-    filter_doubts: list[str]
     filters: list[str]
+    lacking: list[str]
     parameters: list[Parameter]
     key: list[str] = field(default_factory=list)
     parent: str = ""
@@ -84,8 +86,22 @@ class TableDraft:
         name = snake_case(wire)
         return f"record_{name}" if name in {*FIXED_COLUMNS, EXTRA_COLUMN} else name
 
+    @property
+    def optional_texts(self) -> list[str]:
+        """The filters that are texts or numbers, and so could be a value of a parent's row."""
+        return [wire for wire in self.filters if self.call.query[wire].node.kind in _SCALARS]
+
+    def identifiers(self) -> dict[str, str]:
+        """Return plain name → column for each top-level column that may tell a row from others."""
+        return {
+            plain(wire): self.column_of(wire)
+            for wire in self.columns.tree
+            if (kind := self.columns.text_type(wire)) == "string"
+            or (kind == "integer" and plain(wire).endswith(_NUMBERS_OF_ONE))
+        }
+
     def scalar_columns(self) -> dict[str, str]:
-        """Return plain name → column for each top-level column that may identify a row."""
+        """Return plain name → column for each top-level column that may be a parameter's value."""
         kinds = {wire: self.columns.text_type(wire).split("(")[0] for wire in self.columns.tree}
         return {plain(wire): self.column_of(wire) for wire, kind in kinds.items() if kind in _SCALARS}
 
@@ -129,8 +145,8 @@ def draft_table(call: SdkCall, name: str, *, is_global: bool, known: KnownSecret
         envelope=envelope(records, call.answer, paging.paths),
         query={},
         query_doubts=[],
-        filter_doubts=[],
         filters=[],
+        lacking=[],
         parameters=parameters,
     )
     _sort_query(draft, is_global=is_global)
@@ -176,7 +192,7 @@ def _sort_query(draft: TableDraft, *, is_global: bool) -> None:
                 draft.parameters.append(Parameter(wire, placeholder, comments.allowed_values(found.comment)))
         elif found.is_required:
             draft.filters.append(wire)
-            draft.filter_doubts.append(f"{wire} is required, and is no text")
+            draft.lacking.append(wire)
         else:
             draft.filters.append(wire)
 

@@ -6,14 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from crawler.catalog.columns import snake_case
-from crawler.catalog.scaffold.answers import WHOLE
+from crawler.catalog.scaffold.answers import WHOLE, own_scalars
 from crawler.catalog.scaffold.drafts import TableDraft
 from crawler.catalog.scaffold.hosts import HostsDraft
-from crawler.catalog.scaffold.names import noun, plain
+from crawler.catalog.scaffold.names import noun, plain, verb
+from crawler.catalog.scaffold.paging import PAGING_NAMES
 from crawler.catalog.scaffold.toml_text import columns_text, comment_lines, line
 from crawler.catalog.sdk.package import SdkPackage
 
 _HOW = "Lines that end with a comment are proposals: confirm or correct each one, then remove its comment."
+_ASSUMED = "the RAM action, assumed from the names"
+_LONGEST_ACRONYM = 4
 _CODES = ["200", "ok", "success"]
 
 
@@ -33,6 +36,7 @@ def product_text(
             [
                 *comment_lines(f"Proposed from {package.package} {package.version}. {_HOW}"),
                 line("product", product),
+                line("title", product_title(product), "the product's name for people"),
                 line("version", package.api_version),
                 line("prefix", prefix),
                 line("style", max(sorted(set(styles)), key=styles.count)),
@@ -48,18 +52,18 @@ def product_text(
         + line("burst", 5),
     ]
     if regions:
-        parts.append("\n".join(["[regions]", *(line(*pair) for pair in regions.items())]))
+        ram = line("ram", f"{ram_product(product)}:{regions['action']}", _ASSUMED)
+        parts.append("\n".join(["[regions]", *(line(*pair) for pair in regions.items()), ram]))
     if hosts.endpoints:
         parts.append("\n".join(["[endpoints]", *(line(*pair) for pair in hosts.endpoints.items())]))
     if uncovered:
         parts.append("\n".join(["[uncovered]", *(line(*pair) for pair in sorted(uncovered.items()))]))
-    if hosts.internal:
-        differences = (
-            line(f"endpoints.{region}", {"sdk": host, "reason": "a region of the vendor's own, or of one customer"})
-            for region, host in hosts.internal.items()
-        )
-        parts.append("\n".join(["[differences]", *differences]))
     return "\n\n".join(parts) + "\n"
+
+
+def product_title(product: str) -> str:
+    """Return a product's name as people write it, as far as its key says."""
+    return product.upper() if len(product) <= _LONGEST_ACRONYM else product.capitalize()
 
 
 def _success_codes(tables: Sequence[TableDraft]) -> Iterator[str]:
@@ -103,22 +107,28 @@ def table_text(draft: TableDraft, package: SdkPackage, product: str, title: str,
 
 def _operation(draft: TableDraft, product: str) -> Iterator[str]:
     call = draft.call
-    yield line("action", call.action)
+    doubt = "" if verb(call.action) in {"List", "Describe"} else "does it only read?"
+    yield line("action", call.action, doubt)
     yield line("path", draft.path)
     if call.method != "GET":
         yield line("method", call.method)
     if draft.query:
         yield line("query", draft.query, *draft.query_doubts)
     if draft.filters:
-        yield line("filters", sorted(draft.filters), *draft.filter_doubts)
+        yield line("filters", sorted(draft.filters))
     yield line("records", ".".join(draft.records.path), draft.records.doubt)
     if draft.item:
         yield line("item", draft.item)
     if draft.records.is_object and draft.records.path != WHOLE:
         yield line("accepts", ["object"])
     if draft.envelope:
-        yield line("envelope", draft.envelope)
-    yield line("ram", f"{ram_product(product)}:{call.action}", "the RAM action, assumed from the names")
+        yield line("envelope", draft.envelope, _envelope_doubt(draft))
+    yield line("ram", f"{ram_product(product)}:{call.action}", _ASSUMED)
+
+
+def _envelope_doubt(draft: TableDraft) -> str:
+    own = [name for name in own_scalars(draft.call.answer, PAGING_NAMES) if name in draft.envelope]
+    return f"or is the answer one record with {', '.join(own[:3])}?" if own else ""
 
 
 def ram_product(product: str) -> str:
@@ -144,6 +154,6 @@ def _table(draft: TableDraft, title: str) -> Iterator[str]:
 
 
 def title_of(action: str, product: str) -> str:
-    """Return the title of a table: `Security groups (ecs)`."""
+    """Return the title of a table: `Security groups of ECS`."""
     text = snake_case(noun(action)).replace("_", " ").strip() or action
-    return f"{text[:1].upper()}{text[1:]} ({product})"
+    return f"{text[:1].upper()}{text[1:]} of {product_title(product)}"

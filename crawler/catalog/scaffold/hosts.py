@@ -7,50 +7,58 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from crawler.catalog.model import Catalog
 from crawler.catalog.scaffold.names import plain
+from crawler.catalog.scaffold.paging import PAGING_NAMES
 from crawler.catalog.sdk.calls import SdkCall
-from crawler.catalog.sdk.package import SdkPackage
-from crawler.text import REGION_ID
+from crawler.catalog.sdk.package import SdkPackage, is_public_region
 
 # The vendor's own regions for tests, and those of single customers: no account of another one has them.
-_INTERNAL = re.compile(r"-(?:pop|inner|oxs|internal-[a-z]+|test|nebula|jva|lr|gic|[a-z]{2,3}\d*-[a-z]\d+)(?:-?\d+)?$")
 _HOST = re.compile(r"[a-z0-9{}_][a-z0-9{}_.-]*\.[a-z0-9.-]*[a-z]")
+_SPECIAL = re.compile(r"-(?:finance|gov|acdr|edge)\b")
+_OF_A_REGION = re.compile(r"\b[a-z]{2}-[a-z]+")
 _ACCOUNT = "{account_id}"
 _ASKED = "cn-hangzhou"
 
 
 @dataclass(slots=True)
 class HostsDraft:
-    """`endpoint`, `global` and `[endpoints]`. `internal`: region → host of the map's regions that no account has."""
+    """`endpoint`, `global` and `[endpoints]` of a product.toml."""
 
     endpoint: str
     doubt: str = ""
     is_global: bool = False
     endpoints: dict[str, str] = field(default_factory=dict)
-    internal: dict[str, str] = field(default_factory=dict)
 
 
-def find_hosts(package: SdkPackage, calls: Iterable[SdkCall]) -> HostsDraft:
-    """Return a product's hosts. It is global if all regions have one host and no call needs a region."""
+def find_hosts(package: SdkPackage, calls: Iterable[SdkCall], usual: Iterable[str] = ()) -> HostsDraft:
+    """Return a product's hosts. It is global if all regions have one host and no call needs a region.
+
+    The SDK's map often has special regions only. Its rule gives the hosts of all others: `usual` regions have these.
+    """
     known = {
         region: host.replace("account-id", _ACCOUNT)
         for region, host in sorted(package.hosts.items())
         if _HOST.fullmatch(host.replace("account-id", _ACCOUNT))
     }
-    template = f"https://{_label(package.product)}.{{region}}.aliyuncs.com"
+    label = _label(package.product)
     hosts = set(known.values())
     needs_region = any(
         found.is_required and plain(wire) == "regionid" for call in calls for wire, found in call.query.items()
     )
     if package.rule == "central" and not known:
-        return HostsDraft(f"https://{_label(package.product)}.aliyuncs.com", "the SDK's rule: central", is_global=True)
-    if len(hosts) == 1 and not needs_region and not any(region in host for region, host in known.items()):
+        return HostsDraft(f"https://{label}.aliyuncs.com", "the SDK's rule: central", is_global=True)
+    is_one = len(hosts) == 1 and len(known) > 1 and not any(_OF_A_REGION.search(host) for host in hosts)
+    if is_one and not needs_region:
         return HostsDraft(f"https://{hosts.pop()}", "one host for all regions of the SDK's map", is_global=True)
-    endpoints = {region: host for region, host in known.items() if REGION_ID.fullmatch(region)}
-    internal = {region: host for region, host in endpoints.items() if _INTERNAL.search(region)}
-    endpoints = {region: host for region, host in endpoints.items() if region not in internal}
-    doubt = "" if endpoints else "the SDK has no map of hosts: name the regions in [endpoints]"
-    return HostsDraft(_common(endpoints) or template, doubt, endpoints=endpoints, internal=internal)
+    endpoints = {region: host for region, host in known.items() if is_public_region(region)}
+    template = _common(endpoints) or f"https://{label}.{{region}}.aliyuncs.com"
+    added = {region: template.removeprefix("https://").replace("{region}", region) for region in usual}
+    added = {region: host for region, host in added.items() if region not in endpoints}
+    doubt = "hosts that the SDK's map lacks follow this" if added else ""
+    if not endpoints and not added:
+        doubt = "the SDK has no map of hosts: name the regions in [endpoints]"
+    return HostsDraft(template, doubt, endpoints=dict(sorted({**added, **endpoints}.items())))
 
 
 def _label(product: str) -> str:
@@ -58,10 +66,10 @@ def _label(product: str) -> str:
 
 
 def _common(endpoints: dict[str, str]) -> str:
-    """Return the template of most hosts that have their region's name, "" if none has."""
+    """Return the template that most hosts follow, "" if fewer do."""
     forms = Counter(host.replace(region, "{region}") for region, host in endpoints.items() if region in host)
     best = forms.most_common(1)
-    return f"https://{best[0][0]}" if best else ""
+    return f"https://{best[0][0]}" if best and best[0][1] * 2 > len(endpoints) else ""
 
 
 def find_regions(calls: Mapping[str, SdkCall]) -> dict[str, str]:
@@ -71,6 +79,8 @@ def find_regions(calls: Mapping[str, SdkCall]) -> dict[str, str]:
         return {}
     if any(found.is_required for found in (*call.query.values(), *call.body.values())):
         return {}
+    if any(plain(name) in PAGING_NAMES for name in call.query):
+        return {}  # only one answer is read
     path: tuple[str, ...] = ()
     node = call.answer
     while node.kind == "struct":
@@ -85,3 +95,16 @@ def find_regions(calls: Mapping[str, SdkCall]) -> dict[str, str]:
     regions |= {"ask": _ASKED} | ({"method": call.method} if call.method != "GET" else {})
     endpoint = next((fields[name] for name in ("regionendpoint", "endpoint") if name in fields), "")
     return regions | ({"endpoint": endpoint} if endpoint else {})
+
+
+def usual_regions(catalog: Catalog) -> tuple[str, ...]:
+    """Return the regions that several products of a catalog have: public ones, open, and for all customers."""
+    closed = {region for product in catalog.products.values() for region in product.closed}
+    counted = Counter(region for product in catalog.products.values() for region in product.endpoints)
+    return tuple(
+        sorted(
+            region
+            for region, number in counted.items()
+            if number > 1 and region not in closed and is_public_region(region) and not _SPECIAL.search(region)
+        )
+    )

@@ -14,7 +14,7 @@ from crawler.catalog.sdk.models import TypeNode
 _TOKENS_IN = ("nexttoken", "marker", "pagetoken", "nextmarker", "nextpagetoken", "token")
 _TOKENS_OUT = ("nexttoken", "nextmarker", "marker", "nextpagetoken", "pagetoken")
 _VERSIONS = ("startversion", "nextversion")
-_PAGES = ("pagenumber", "pageno", "pagenum", "currentpage", "page", "pageindex")
+_PAGES = ("pagenumber", "pageno", "pagenum", "currentpage", "page", "pageindex", "pagenumbers")
 _SIZES = ("pagesize", "maxresults", "maxresult", "maxitems", "limit", "perpage", "size", "maxkeys")
 _TOTALS = ("totalcount", "total", "totalrecordcount", "totalnum", "totalrecords", "totalitemcount", "totalsize")
 _MORE = ("istruncated",)
@@ -52,7 +52,9 @@ def find_paging(call: SdkCall, records: tuple[str, ...]) -> PagingDraft:
     An answer that is the one record has no pages.
     """
     if records == WHOLE:
-        return PagingDraft({"style": "none"}, {})
+        pages = next((name for name in call.query if plain(name) in {*_TOKENS_IN, *_PAGES}), "")
+        doubt = f"how does {pages} lead to the next page?" if pages and call.answer.kind == "list" else ""
+        return PagingDraft({"style": "none"}, {"style": doubt} if doubt else {})
     sent = {plain(name): name for name in call.query}
     found = dict(_answered(call.answer, (), records))
     token = _first(_TOKENS_IN, sent), _first(_TOKENS_OUT, found)

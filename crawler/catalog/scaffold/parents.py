@@ -14,22 +14,30 @@ _VERBS_OF_ONE = {"Get", "Delete", "Update", "Modify", "Describe", "Release", "Re
 _OF = ("for", "of", "by", "in")
 _DEEPEST = 4
 _SHORTEST_STEM = 3
+# IDs of what a record lies in or belongs to.
+_FOREIGN = {
+    "regionid", "zoneid", "vpcid", "vswitchid", "instanceid", "resourcegroupid", "resourceid", "ownerid", "accountid",
+    "userid", "aliuid", "parentid", "requestid", "taskid", "orderid",
+}  # fmt: skip
 # Scores of a binding: the column and the table are named like the parameter, only the table, only the column. A table
 # whose name only ends like the parameter has a point less.
 _BOTH, _TABLE, _ABOVE, _KEY = 8, 5, 3, 2
 
 
 def propose_keys(drafts: Iterable[TableDraft], calls: Iterable[SdkCall]) -> None:
-    """Set the key of each table: the parameters, and the column by which other calls name one record."""
+    """Set the key of each table: the parameters, and the column by which other calls name one record.
+
+    A key of parameters alone would merge all records of a list.
+    """
     named = _names_of_records(calls)
     for draft in drafts:
-        own = draft.scalar_columns()
         given = [snake_case(parameter.placeholder) for parameter in draft.parameters]
         if draft.records.is_object:
             draft.key = given
             continue
+        own = {name: column for name, column in draft.identifiers().items() if column not in given}
         column = draft.column_of(draft.item) if draft.item and own else _own_key(draft, own, named)
-        draft.key = [*(name for name in given if name != column), column] if column else []
+        draft.key = [*given, column] if column else []
 
 
 def _names_of_records(calls: Iterable[SdkCall]) -> dict[str, list[str]]:
@@ -49,12 +57,19 @@ def _own_key(draft: TableDraft, own: Mapping[str, str], named: Mapping[str, list
         ending = name.removeprefix(draft.stem)
         if column := own.get(name) or own.get(ending if ending in _ENDINGS else ""):
             return column
-    last = plain(singular(draft.records.path[-1]))
-    for stem in dict.fromkeys((draft.stem, last, *_tails(draft.stem))):
-        for ending in ("id", "identifier", "name", "arn", "identity", ""):
-            if stem and stem + ending in own:
+    own_words = words(noun(draft.call.action))
+    initials = "".join(word[0] for word in own_words)
+    for stem in dict.fromkeys((draft.stem, draft.record_stem, *_tails(draft.stem), initials)):
+        for ending in ("id", "identifier", "arn", "identity", ""):
+            if stem and stem + ending in own and (len(stem) >= _SHORTEST_STEM or ending == "id"):
                 return own[stem + ending]
-    return next((own[name] for name in ("id", "name", "arn", "key") if name in own), "")
+    beginnings = [name for name in own if name.endswith("id") and draft.stem.startswith(name.removesuffix("id"))]
+    alone = [name for name in own if name.endswith("id") and name not in _FOREIGN]
+    for name in ("id", *beginnings, *(alone if len(alone) == 1 else ())):
+        if name in own:
+            return own[name]
+    names = (stem + "name" for stem in (draft.stem, draft.record_stem, *_tails(draft.stem)))
+    return next((own[name] for name in (*names, "name", "arn", "key") if name in own), "")
 
 
 def _tails(stem: str) -> list[str]:
@@ -69,9 +84,10 @@ def needed_by_name(draft: TableDraft, stems: Collection[str]) -> str:
     PolicyName. `stems`: the stems of the tables.
     """
     own = plain(noun(draft.call.action))
-    for wire in draft.filters if not draft.parameters else ():
+    is_whole = draft.paging.keys["style"] != "none"  # a list in pages is more often of all records
+    for wire in draft.optional_texts if not draft.parameters else ():
         found = _stem(plain(wire))
-        is_named = own.startswith(found) or own.endswith(tuple(f"{word}{found}" for word in _OF))
+        is_named = own.endswith(tuple(f"{word}{found}" for word in _OF)) or (own.startswith(found) and not is_whole)
         if is_named and found in stems and found not in {draft.stem, plain(wire)}:
             return wire
     return ""
@@ -84,7 +100,7 @@ def require_by_name(drafts: Sequence[TableDraft]) -> None:
         if wire := needed_by_name(draft, above):
             stem = _stem(plain(wire))
             own = above[stem].scalar_columns()
-            others = [name for name in draft.filters if plain(name).startswith(stem) and plain(name) in own]
+            others = [name for name in draft.optional_texts if plain(name).startswith(stem) and plain(name) in own]
             draft.require(dict.fromkeys([wire, *others]))
 
 
@@ -96,7 +112,9 @@ def propose_parents(drafts: Sequence[TableDraft], wanted: Iterable[str]) -> list
     by_name = {draft.name: draft for draft in drafts}
     decided: dict[str, TableDraft] = {}
     for draft in sorted(drafts, key=lambda found: (len(found.parameters), found.name)):
-        if draft.parameters:
+        if draft.lacking:
+            draft.selection, draft.reason = "out", f"needs {', '.join(draft.lacking)}, which a person must give"[:110]
+        elif draft.parameters:
             _propose_parent(draft, list(decided.values()))
         if draft.selection != "out" and _depth(draft, by_name) < _DEEPEST:
             decided[draft.name] = draft
@@ -202,6 +220,6 @@ def _stand_in(chosen: Sequence[TableDraft]) -> None:
     root = next((table.name for table in chosen if not table.parameters and not table.records.is_object), "")
     root = root or next((table.name for table in chosen if not table.parameters), "")
     for draft in chosen:
-        if draft.selection == "out":
+        if draft.selection == "out" and draft.parameters:
             draft.parent = root
             draft.values = {p.placeholder: p.values or ("VALUE",) for p in draft.parameters}

@@ -16,10 +16,13 @@ from crawler.catalog.scaffold.names import noun, stem, verb
 from crawler.catalog.scaffold.parents import needed_by_name, propose_keys, propose_parents, require_by_name
 from crawler.catalog.scaffold.secrets import KnownSecrets
 from crawler.catalog.sdk.calls import SdkCall
+from crawler.catalog.sdk.check import ALL_OTHERS
 from crawler.catalog.sdk.package import SdkPackage
 from crawler.errors import ConfigError
 
 _VERBS = ("List", "Describe")
+# Other operations change the cloud, and some cost money. Those of the second row are marked.
+_READING = (*_VERBS, "Get", "Query", "Search", "Count", "Check")
 _MARK = " # check: "
 _LONGEST_NAME = 100
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -50,11 +53,18 @@ def marks_of(text: str) -> int:
     return text.count(_MARK)
 
 
-def propose(package: SdkPackage, actions: Sequence[str], day: date, known: KnownSecrets = frozenset()) -> Proposal:
+def propose(
+    package: SdkPackage,
+    actions: Sequence[str],
+    day: date,
+    known: KnownSecrets = frozenset(),
+    usual: Sequence[str] = (),
+) -> Proposal:
     """Return the files for these operations, or for all List and Describe operations.
 
-    `day` becomes the files' `checked`. `known`: secrets of other tables, see `secrets.known_secrets`. Raises
-    ConfigError for an unknown action, and if no operation can be a table.
+    `day` becomes the files' `checked`. `known`: secrets of other tables, see `secrets.known_secrets`. `usual`: regions
+    of a product whose SDK has neither all hosts nor a list of regions, see `hosts.usual_regions`. Raises ConfigError
+    for an unknown action, one that may write, and if no operation can be a table.
     """
     calls = package.calls
     if not _VERSION.fullmatch(package.api_version):
@@ -62,11 +72,13 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date, known: Known
     for action in actions:
         _check_action(action, calls, package)
     readable = [action for action in calls if verb(action) in _VERBS]
-    hosts = find_hosts(package, [calls[action] for action in readable])
+    read_calls = [calls[action] for action in readable]
+    regions = find_regions(calls)
+    hosts = find_hosts(package, read_calls, () if regions else usual)
     product = re.sub(r"[^a-z0-9-]+", "-", package.product).strip("-") or "product"
     prefix = f"{snake_case(product)}_"
     prefix = prefix if prefix[0].isalpha() else f"p_{prefix}"
-    regions = {} if hosts.is_global else find_regions(calls)
+    regions = {} if hosts.is_global else regions
     wanted = list(dict.fromkeys(actions)) or [action for action in readable if action != regions.get("action")]
     names = _table_names(dict.fromkeys([*wanted, *readable]), prefix)
 
@@ -90,9 +102,7 @@ def propose(package: SdkPackage, actions: Sequence[str], day: date, known: Known
         text = table_text(draft, package, product, title_of(draft.call.action, product), day)
         texts[f"{draft.name.removeprefix(prefix)}.toml"] = text
     added = [draft.name for draft in chosen if draft.call.action not in wanted]
-    written = {draft.call.action for draft in chosen}
-    lists = [action for action in readable if verb(action) == "List"]  # the check asks for these
-    not_asked = {action: "not asked for" for action in lists if action not in {*wanted, *written}}
+    not_asked = {ALL_OTHERS: "not asked for"} if actions else {}
     texts["product.toml"] = product_text(package, product, prefix, hosts, regions, {**not_asked, **uncovered}, chosen)
     return Proposal(
         package=package.package,
@@ -112,6 +122,9 @@ def _check_action(action: str, calls: Mapping[str, SdkCall], package: SdkPackage
         near = get_close_matches(action, calls, 1)
         hint = f"did you mean {near[0]}?" if near else "`catalog scaffold PACKAGE` without an action writes all lists."
         raise ConfigError(f"{package.package} {package.version} has no action {action!r}; {hint}")
+    if verb(action) not in _READING:
+        allowed = f"{', '.join(_READING[:-1])} or {_READING[-1]}"
+        raise ConfigError(f"{action} may change the cloud: its name doesn't begin with {allowed}")
 
 
 def _drafts(
@@ -150,6 +163,9 @@ def _table_name(name: str) -> str:
 
 
 def _nothing(package: SdkPackage, wanted: Sequence[str], uncovered: Mapping[str, str]) -> str:
+    reasons = set(uncovered.values())
+    if len(uncovered) > 1 and len(reasons) == 1:
+        return f"no operation of {package.package} {package.version} can be a table: {reasons.pop()}"
     for action in wanted:
         if action in uncovered:
             return f"{action} of {package.package} {package.version} can't be a table: {uncovered[action]}"

@@ -17,7 +17,7 @@ _WORDS = {
     "password", "passwd", "pwd", "passphrase", "secret", "secrets", "token", "credential", "credentials", "cert",
     "certificate", "pem", "env", "envs", "environment", "payload", "command", "commands", "args", "arguments",
     "entrypoint", "script", "plaintext", "ciphertext", "authorization", "auth", "cookie", "cookies", "signature",
-    "kubeconfig", "dsn", "placeholder",
+    "kubeconfig", "psk", "dsn", "placeholder",
 }  # fmt: skip
 # So may one whose name holds these letters.
 _LETTERS = re.compile(

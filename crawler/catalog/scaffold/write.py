@@ -21,17 +21,18 @@ class Written:
     kept: Sequence[str]
 
 
-def write_files(proposal: Proposal, root: Path, *, may_replace: bool) -> Written:
+def write_files(proposal: Proposal, root: Path, *, may_replace: bool, keeps_companions: bool = True) -> Written:
     """Write a proposal below `root`.
 
-    A product.toml and a parent's file that exist stay, so that tables can be added one by one; no other file is
-    replaced either. With `may_replace` all are. Raises ConfigError before the first write if a file exists that was
-    asked for, and if one can't be written.
+    A file that exists is replaced with `may_replace` only. With `keeps_companions`, a product.toml and a parent's file
+    stay in any case: a person may have corrected them, and tables are added one by one. Raises ConfigError before the
+    first write if another file exists, and if one can't be written.
     """
     folder = root / proposal.folder
-    existing = [name for name in proposal.texts if os.path.lexists(folder / name)] if not may_replace else []
-    refused = [name for name in existing if name not in proposal.companions]
-    if refused:
+    there = [name for name in proposal.texts if os.path.lexists(folder / name)]
+    existing = [name for name in there if name in proposal.companions] if keeps_companions else []
+    refused = [name for name in there if name not in existing]
+    if refused and not may_replace:
         others = len(refused) - 1
         what = f"and {others} more files exist already; --overwrite replaces them"
         what = what if others else "exists already; --overwrite replaces it"

@@ -1,4 +1,4 @@
-"""The calls of an SDK's client: each `…_with_options` method of its class, read from the syntax tree."""
+"""The calls of an SDK's client: each `…with_options` method of its class, read from the syntax tree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from functools import cached_property
 
 from crawler.catalog.sdk.models import EMPTY, JSON, Field, Models, TypeNode
 
-_SUFFIX = "_with_options"
+# After a digit or a capital, the generator leaves out the underscore: `describe_clusters_v1with_options`.
+_SUFFIX = "with_options"
 
 
 @dataclass(frozen=True)

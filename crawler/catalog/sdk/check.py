@@ -15,11 +15,14 @@ from crawler.catalog.columns import Column, snake_case
 from crawler.catalog.model import WHOLE_ANSWER, Catalog, DeclaredDifference, Details, Operation, Product
 from crawler.catalog.sdk.calls import SdkCall
 from crawler.catalog.sdk.models import TypeNode
-from crawler.catalog.sdk.package import SdkPackage, open_package
+from crawler.catalog.sdk.package import SdkPackage, is_public_region, open_package
+from crawler.errors import ConfigError
 
 # A type as the schema files write it: a scalar's name, a struct's fields, one item in a list, `*` for a map.
 Tree = Any
 
+# In [uncovered], it stands for all operations that have no table.
+ALL_OTHERS = "*"
 # Fields that any response of these products may have in addition to its list.
 _ENVELOPE = {"requestid", "code", "message", "status", "httpcode", "latency", "success", "hostid"}
 
@@ -90,18 +93,35 @@ def differences(ours: Tree, sdk: Tree, path: str) -> Iterator[tuple[str, str, st
         yield path, type_text(ours), type_text(sdk)
 
 
-def check(catalog: Catalog) -> tuple[dict[str, str], list[SdkDifference]]:
-    """Compare every product whose file names an SDK package. Return package → version, and the differences.
+@dataclass(frozen=True, slots=True)
+class SdkComparison:
+    """The result: package → version, the differences, and the sentences on packages that couldn't be read."""
 
-    Raises ConfigError if a package isn't installed.
+    versions: Mapping[str, str]
+    differences: Sequence[SdkDifference]
+    missing: Sequence[str] = ()
+
+
+def check(catalog: Catalog) -> SdkComparison:
+    """Compare every product whose file names an SDK package that is installed.
+
+    Raises ConfigError if none is.
     """
-    versions, findings = {}, []
+    versions: dict[str, str] = {}
+    findings: list[SdkDifference] = []
+    missing: list[str] = []
     for product in catalog.products.values():
-        if product.sdk:
-            sdk = open_package(product.sdk)
+        try:
+            sdk = open_package(product.sdk) if product.sdk else None
+        except ConfigError as error:
+            missing.append(str(error))
+            continue
+        if sdk is not None:
             versions[sdk.package] = sdk.version
             findings += check_product(catalog, product, sdk)
-    return versions, findings
+    if missing and not versions:
+        raise ConfigError(missing[0])
+    return SdkComparison(versions, findings, missing)
 
 
 def check_product(catalog: Catalog, product: Product, sdk: SdkPackage) -> list[SdkDifference]:
@@ -111,7 +131,7 @@ def check_product(catalog: Catalog, product: Product, sdk: SdkPackage) -> list[S
     findings = [
         SdkDifference(product.key, "operations", "", action)
         for action in sorted(sdk.calls)
-        if action.startswith("List") and action not in known
+        if action.startswith("List") and action not in known and ALL_OTHERS not in known
     ]
     hosts = dict(_compare_hosts(product, sdk))
     findings += _undeclared(product.key, hosts, product.differences)
@@ -148,11 +168,14 @@ def _compare_hosts(product: Product, sdk: SdkPackage) -> Iterator[tuple[str, tup
         ours = dict.fromkeys(sdk.hosts, host)
     else:
         ours = {region: host.replace("{account_id}", "account-id") for region, host in product.endpoints.items()}
-    if ours and not sdk.hosts:
+    by_rule = all(host == sdk.host_by_rule(region) for region, host in ours.items())
+    if not sdk.hosts and not by_rule:
         yield "endpoints", ("a map of hosts", "")
-    for region in sorted({*ours, *sdk.hosts} if sdk.hosts else ()):
-        if ours.get(region) != sdk.hosts.get(region):
-            yield f"endpoints.{region}", (ours.get(region, ""), sdk.hosts.get(region, ""))
+    theirs = {region: host for region, host in sdk.hosts.items() if region in ours or is_public_region(region)}
+    for region in sorted({*ours, *theirs} if sdk.hosts else ()):
+        mine, other = ours.get(region, ""), theirs.get(region, "")
+        if mine != other and not (not other and mine == sdk.host_by_rule(region)):
+            yield f"endpoints.{region}", (mine, other)
 
 
 def _compare(operation: Operation, style: str, call: SdkCall, sdk: SdkPackage) -> Iterator[tuple[str, str, str]]:
@@ -188,10 +211,10 @@ def _compare_answer(operation: Operation, call: SdkCall) -> Iterator[tuple[str, 
     answer = tree_of(call.answer)
     ours: Mapping[str, Tree] = {column.wire: tree_of_column(column) for column in operation.columns}
     if operation.records == WHOLE_ANSWER:
-        yield from differences(ours, _without_envelope(answer, operation), "fields")
-        return
-    yield from _compare_envelope(operation, answer)
-    records = _at(answer, operation.records)
+        records = answer if isinstance(answer, list) else [_without_envelope(answer, operation)]
+    else:
+        yield from _compare_envelope(operation, answer)
+        records = _at(answer, operation.records)
     record = records[0] if isinstance(records, list) else records
     if operation.item:
         [item] = ours.values()

@@ -11,8 +11,13 @@ from crawler.catalog.sdk.calls import SdkCall, read_calls
 from crawler.catalog.sdk.models import Models
 from crawler.catalog.sdk.sources import Source, open_source, parse
 from crawler.errors import ConfigError
+from crawler.text import REGION_ID
 
 _NAMED = re.compile(r"alibabacloud_(?P<product>[a-z0-9_]+?)_?(?P<date>[0-9]{8})")
+
+
+# The vendor's own regions for tests, and those of single customers.
+_INTERNAL = re.compile(r"-(?:pop|inner|oxs|internal-[a-z]+|test|nebula|jva|lr|gic|[a-z]{2,3}\d*-[a-z]\d+)(?:-?\d+)?$")
 
 
 class SdkPackage:
@@ -49,6 +54,10 @@ class SdkPackage:
                 return {region.strip(): host.strip() for region, host in pairs if region and "." in host}
         return {}
 
+    def host_by_rule(self, region_id: str) -> str:
+        """Return the host that the SDK's rule gives a region which the map lacks."""
+        return f"{self.product}.aliyuncs.com" if self.rule == "central" else f"{self.product}.{region_id}.aliyuncs.com"
+
     @cached_property
     def rule(self) -> str:
         """The form of hosts that the map lacks."""
@@ -83,6 +92,11 @@ class SdkPackage:
         for target, value in self._settings:
             if target == "_endpoint" and isinstance(value, ast.Call):
                 yield value
+
+
+def is_public_region(region_id: str) -> bool:
+    """Whether accounts may have a region of a map: not one of the vendor's own, nor one of a single customer."""
+    return REGION_ID.fullmatch(region_id) is not None and not _INTERNAL.search(region_id)
 
 
 def _text(node: ast.expr | None) -> str:

@@ -39,7 +39,7 @@ def tables(
     matches opt-in tables. A crawl needs their exact names.
 
     Exit codes: 0 done; 1 --check-sdk found a difference that no [differences] explains; 2 wrong usage, unknown table,
-    or missing SDK packages.
+    or no SDK package that is installed.
     """
     from crawler.catalog import load_catalog
     from crawler.config import Config
@@ -53,7 +53,7 @@ def tables(
     for warning in catalog.warnings:
         warn(common, warning)
     if check_sdk:
-        return _check_sdk(catalog, as_json=as_json)
+        return _check_sdk(common, catalog, as_json=as_json)
     _show_tables(catalog, table, limit_rules(config, catalog), as_json=as_json)
     return None
 
@@ -72,15 +72,20 @@ def _show_tables(catalog: Catalog, pattern: str | None, rules: Mapping[str, Limi
         text.print_tables(catalog, chosen, rules)
 
 
-def _check_sdk(catalog: Catalog, *, as_json: bool) -> int:
+def _check_sdk(common: CommonOptions, catalog: Catalog, *, as_json: bool) -> int:
     from dataclasses import asdict
 
     from crawler.catalog.sdk.check import check
     from crawler.cli.tables.text import print_check
 
-    versions, differences = check(catalog)
+    found = check(catalog)
+    for sentence in found.missing:
+        warn(common, f"not compared: {sentence}")
     if as_json:
-        print_json({"packages": versions, "findings": [asdict(difference) for difference in differences]})
+        differences = [asdict(difference) for difference in found.differences]
+        print_json({"packages": found.versions, "findings": differences, "missing": found.missing})
     else:
-        print_check(versions, differences, len(catalog.operations))
-    return ExitCode.FAILURE if differences else 0
+        compared = {product.key for product in catalog.products.values() if product.sdk in found.versions}
+        number = sum(1 for operation in catalog.operations.values() if operation.product in compared)
+        print_check(found.versions, found.differences, number)
+    return ExitCode.FAILURE if found.differences else 0

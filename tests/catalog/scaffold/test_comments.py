@@ -14,6 +14,7 @@ from crawler.catalog.scaffold.comments import allowed_values, description, is_js
         ("Valid values: **1** to **1,000**. Default value: **100**.", 1000),
         ("Default value: 20. Maximum value: 50. The number of results.", 50),
         ("The maximum value is 100.", 100),
+        ("Valid values: 10 to 100. Default value: 20.", 100),
         ("Value range: \\[1, 50].", 50),
         ("Valid values: [1-100]", 100),
         ("The page size. Valid values:\n\n*   **30** (default)\n*   **50**\n*   **100**", 100),

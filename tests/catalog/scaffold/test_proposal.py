@@ -9,8 +9,9 @@ from datetime import date
 import pytest
 
 from crawler.catalog import load_catalog
-from crawler.catalog.scaffold import propose, write_files
+from crawler.catalog.scaffold import propose, usual_regions, write_files
 from crawler.catalog.sdk import open_package
+from crawler.catalog.sdk.check import check_product
 from crawler.errors import ConfigError
 from tests.support.sdk_packages import Call, package_files, wheel
 
@@ -67,6 +68,30 @@ def test_an_answer_that_is_one_record_is_read_whole(scaffold):
     file = scaffold(Call("DescribeQuota", answer))[1]["quota.toml"]
     assert (file["operation"]["records"], file["paging"]) == ("$", {"style": "none"})
     assert file["columns"] == {"Limit": "integer", "Used": "integer"}
+
+
+def test_a_record_with_lists_inside_is_one_record(scaffold):
+    """The list of its tags isn't a list of records."""
+    answer = {"RequestId": "str", "ShopId": "str", "ShopName": "str", "Size": "int", "Tags": {"Tag": [{"Key": "str"}]}}
+    proposal, files = scaffold(Call("DescribeShopAttribute", answer))
+    file = files["shop_attribute.toml"]
+    assert file["operation"]["records"] == "$"
+    assert set(file["columns"]) == {"ShopId", "ShopName", "Size", "Tags"}
+    assert (
+        'records = "$" # check: the answer is one record; is it a list inside of it?\n'
+        in proposal.texts["shop_attribute.toml"]
+    )
+
+
+def test_own_fields_beside_a_list_are_a_doubt(scaffold):
+    proposal, _ = scaffold(Call("DescribeShops", {"Shops": SHOP, "Owner": "str"}))
+    assert 'envelope = ["Owner"] # check: or is the answer one record with Owner?\n' in proposal.texts["shops.toml"]
+
+
+def test_an_answer_that_is_a_list_is_the_list(scaffold):
+    file = one(scaffold, SHOP)
+    assert (file["operation"]["records"], file["paging"], file["table"]["key"]) == ("$", {"style": "none"}, ["shop_id"])
+    assert file["columns"] == {"ShopId": "string", "ShopName": "string"}
 
 
 def test_an_object_in_place_of_a_list_is_one_record(scaffold):
@@ -208,7 +233,6 @@ def test_operations_without_a_table_have_a_reason(scaffold):
     ]
     _, files = scaffold(*calls)
     assert files["product.toml"]["uncovered"] == {
-        "ListBare": "the answer is a list without a name, which no schema file can describe",
         "ListCarts": "it needs a body",
         "ListLogs": "the SDK sends it through the product's own gateway, with another signature",
         "ListNothing": "the answer has no list and no record",
@@ -218,19 +242,77 @@ def test_operations_without_a_table_have_a_reason(scaffold):
 
 def test_lists_that_nobody_asked_for_are_named_as_such(scaffold):
     _, files = scaffold(SHOPS, Call("ListCarts", {"Carts": SHOP}), actions=["ListShops"])
-    assert files["product.toml"]["uncovered"] == {"ListCarts": "not asked for"}
+    assert files["product.toml"]["uncovered"] == {"*": "not asked for"}
 
 
 def test_another_verb_is_taken_if_its_answer_is_a_list(scaffold):
-    calls = [SHOPS, Call("GetCarts", {"Carts": SHOP}), Call("DeleteShop", {"RequestId": "str"})]
+    calls = [SHOPS, Call("GetCarts", {"Carts": SHOP}), Call("GetNothing", {"RequestId": "str"})]
     assert list(scaffold(*calls, actions=["GetCarts"])[0].tables) == ["shop_carts"]
-    with pytest.raises(ConfigError, match=r"DeleteShop .* can't be a table: the answer has no list and no record"):
-        scaffold(*calls, actions=["DeleteShop"])
+    text = scaffold(*calls, actions=["GetCarts"])[0].texts["carts.toml"]
+    assert 'action = "GetCarts" # check: does it only read?\n' in text
+    with pytest.raises(ConfigError, match=r"GetNothing .* can't be a table: the answer has no list and no record"):
+        scaffold(*calls, actions=["GetNothing"])
 
 
 def test_an_unknown_action_is_refused_with_the_nearest(scaffold):
     with pytest.raises(ConfigError, match=r"has no action 'ListShop'; did you mean ListShops\?"):
         scaffold(SHOPS, actions=["ListShop"])
+
+
+@pytest.mark.parametrize("action", ["RunInstances", "DeleteShop", "CreateShop", "StartShop", "SetShop", "listShops"])
+def test_an_operation_that_may_change_the_cloud_is_refused(scaffold, action):
+    """A crawl of it would change the cloud of every account, each night."""
+    with pytest.raises(ConfigError, match=f"{action} may change the cloud: its name doesn't begin with List, Describe"):
+        scaffold(SHOPS, Call(action, {"Shops": SHOP}), actions=[action])
+
+
+def test_a_required_list_puts_the_table_out(scaffold):
+    call = Call("ListCarts", {"Carts": SHOP}, query={"ShopIds": ("List[str]", REQUIRED)})
+    file = scaffold(SHOPS, call)[1]["carts.toml"]
+    assert (file["table"]["selection"], file["table"]["reason"]) == ("out", "needs ShopIds, which a person must give")
+    assert "query" not in file["operation"]
+
+
+def test_an_optional_list_is_a_filter_though_the_name_says_more(scaffold):
+    call = Call("ListCartsForShop", {"Carts": [{"CartId": "str"}]}, query={"ShopId": "List[str]"})
+    assert scaffold(SHOPS, call)[1]["carts_for_shop.toml"]["operation"]["filters"] == ["ShopId"]
+
+
+# --- keys ---
+
+
+@pytest.mark.parametrize(
+    ("record", "key"),
+    [
+        ({"Count": "int", "Kind": "str"}, []),
+        ({"UserId": "str", "ShopName": "str", "ShopId": "str"}, ["shop_id"]),
+        ({"Name": "str", "Number": "int"}, ["name"]),
+        ({"Name": "str", "Id": "str"}, ["id"]),
+        ({"Name": "str", "MallId": "str"}, ["mall_id"]),
+        ({"Name": "str", "VpcId": "str", "RegionId": "str"}, ["name"]),
+    ],
+)
+def test_a_key_is_of_a_field_that_names_a_record(scaffold, record, key):
+    assert one(scaffold, {"Shops": [record]})["table"]["key"] == key
+
+
+def test_a_key_is_the_name_by_which_other_calls_know_a_record(scaffold):
+    call = Call("ListShops", {"Shops": SHOP})
+    get = Call("DeleteShop", {"RequestId": "str"}, query={"ShopName": "str"})
+    assert scaffold(call, get)[1]["shops.toml"]["table"]["key"] == ["shop_name"]
+
+
+def test_a_key_has_more_than_the_requests_parameter(scaffold):
+    call = Call("ListAliases", {"Aliases": [{"ShopId": "str", "Name": "str"}]}, query={"ShopId": ("str", REQUIRED)})
+    assert scaffold(SHOPS, call)[1]["aliases.toml"]["table"]["key"] == ["shop_id", "name"]
+
+
+def test_an_acronym_and_a_shortened_name_identify_a_record(scaffold):
+    routers = Call("ListBorderRouters", {"Routers": [{"Name": "str", "BrId": "str"}]})
+    repositories = Call("ListRepositories", {"Items": [{"RepoId": "str", "NamespaceId": "str"}]})
+    _, files = scaffold(routers, repositories)
+    assert files["border_routers.toml"]["table"]["key"] == ["br_id"]
+    assert files["repositories.toml"]["table"]["key"] == ["repo_id"]
 
 
 # --- hosts ---
@@ -246,7 +328,7 @@ def test_hosts_by_region_come_from_the_map_and_the_vendors_own_regions_are_left_
     product = scaffold(SHOPS, hosts=hosts)[1]["product.toml"]
     assert product["endpoint"] == "https://shop.{region}.aliyuncs.com"
     assert sorted(product["endpoints"]) == ["cn-beijing", "cn-hangzhou", "cn-hangzhou-finance"]
-    assert list(product["differences"]) == ["endpoints.cn-hangzhou-internal-test-1"]
+    assert "differences" not in product
 
 
 def test_one_host_for_all_regions_is_a_global_product(scaffold):
@@ -272,6 +354,37 @@ def test_a_product_without_a_map_has_a_template_and_a_doubt(scaffold):
     assert "# check: the SDK has no map of hosts" in proposal.texts["product.toml"]
 
 
+def test_one_host_of_one_region_is_not_global(scaffold):
+    product = scaffold(SHOPS, hosts={"cn-hangzhou-finance": "shop.cn-hangzhou.aliyuncs.com"})[1]["product.toml"]
+    assert "global" not in product
+    assert product["endpoint"] == "https://shop.{region}.aliyuncs.com"
+
+
+def test_usual_regions_have_the_hosts_of_the_sdks_rule(tmp_path):
+    """`--check-sdk` takes a host of the rule for no difference."""
+    usual = usual_regions(load_catalog())
+    assert {"cn-hangzhou", "cn-beijing", "ap-southeast-1"} <= set(usual)
+    assert not {"ap-south-1", "cn-hangzhou-finance"} & set(usual)
+    sdk = open_package(
+        str(wheel(tmp_path / "shop.whl", package_files([SHOPS], hosts={"cn-edge-1": "odd.aliyuncs.com"})))
+    )
+    proposal = propose(sdk, (), DAY, usual=usual)
+    endpoints = tomllib.loads(proposal.texts["product.toml"])["endpoints"]
+    assert endpoints["cn-beijing"] == "shop.cn-beijing.aliyuncs.com"
+    assert endpoints["cn-edge-1"] == "odd.aliyuncs.com"
+    write_files(proposal, tmp_path / "tables", may_replace=False)
+    catalog = load_catalog([tmp_path / "tables"])
+    assert [str(found) for found in check_product(catalog, catalog.products["shop"], sdk)] == []
+
+
+def test_a_list_of_regions_in_pages_is_not_taken(scaffold):
+    answer = {"Regions": {"Region": [{"RegionId": "str"}]}, "TotalCount": "int"}
+    query = {"PageNumber": "int", "PageSize": "int"}
+    _, files = scaffold(SHOPS, Call("DescribeRegions", answer, query=query))
+    assert "regions" not in files["product.toml"]
+    assert "regions.toml" in files
+
+
 def test_the_list_of_regions_is_proposed(scaffold):
     answer = {"Regions": {"Region": [{"RegionId": "str", "RegionEndpoint": "str"}]}}
     proposal, files = scaffold(SHOPS, Call("DescribeRegions", answer, query={"AcceptLanguage": "str"}))
@@ -283,6 +396,7 @@ def test_the_list_of_regions_is_proposed(scaffold):
         "ask": "cn-hangzhou",
         "method": "POST",
         "endpoint": "RegionEndpoint",
+        "ram": "shop:DescribeRegions",
     }
     assert list(proposal.tables) == ["shop_shops"]
 

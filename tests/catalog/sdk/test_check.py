@@ -23,11 +23,12 @@ def found():
 
 
 def test_no_difference_from_the_installed_sdks_is_unwritten(found):
-    assert [str(finding) for finding in found[1]] == []
+    assert [str(finding) for finding in found.differences] == []
+    assert found.missing == []
 
 
 def test_every_product_is_compared(found):
-    versions = found[0]
+    versions = found.versions
     assert list(versions) == [product.sdk for product in CATALOG.products.values()]
     assert versions == {
         "alibabacloud_fc20230330": "4.8.3",

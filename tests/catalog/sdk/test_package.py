@@ -96,6 +96,14 @@ def test_a_request_through_a_products_gateway_is_marked(tmp_path):
     assert sdk.calls["ListRoles"].is_own_gateway
 
 
+@pytest.mark.parametrize("action", ["DescribeClustersV1", "DescribeSSL", "DescribeUserLOA"])
+def test_a_method_without_an_underscore_before_its_ending_is_read(tmp_path, action):
+    """The generator writes `describe_clusters_v1with_options`."""
+    files = package_files([Call(action, ANSWER)])
+    files["client.py"] = files["client.py"].replace("_with_options(", "with_options(")
+    assert list(open_package(str(wheel(tmp_path / "a.whl", files))).calls) == [action]
+
+
 # --- models that don't end ---
 
 LOOP = """

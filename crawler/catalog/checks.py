@@ -23,9 +23,24 @@ _PAGING = {
 }
 
 
+# A crawl must change nothing, whatever a file says: RunInstances would start machines in every account, each night.
+_READS = re.compile(r"(?:Batch)?(?:List|Describe|Get|Query|Search|Count|Check|Lookup)(?=[A-Z0-9]|\Z)")
+
+
+def _check_reads(action: str, section: str, where: str) -> None:
+    """Require an action whose verb says that it only reads. Raises CatalogError."""
+    if not _READS.match(action):
+        raise CatalogError(
+            f"{where}: {section} action is {action!r}, which may change something: a table needs an operation that "
+            "begins with List, Describe, Get, Query, Search, Count, Check or Lookup."
+        )
+
+
 def check_product(product: Product, raw: ProductFile, where: str) -> None:
     """Refuse a product with a malformed region or endpoint, or a wrong rate limit. Raises CatalogError."""
     asked = [product.regions.ask] if product.regions is not None else []
+    if product.regions is not None:
+        _check_reads(product.regions.action, "[regions]", where)
     for region_id in (*product.endpoints, *product.closed, *asked):
         if not REGION_ID.fullmatch(region_id):
             raise CatalogError(f"{where}: {region_id!r} is not a region ID such as cn-hangzhou.")
@@ -68,6 +83,7 @@ def check_paging(raw: PagingPart, where: str) -> None:
 
 def check_operation(operation: Operation, product: Product, raw: OperationFile, where: str) -> None:
     """Refuse an operation that contradicts itself or its product. Raises CatalogError."""
+    _check_reads(operation.action, "[operation]", where)
     _check_columns(operation, where)
     _check_path(operation, product, where)
     _check_key(operation, where)
@@ -117,6 +133,7 @@ def _check_details(operation: Operation, where: str) -> None:
     details = operation.details
     if details is None:
         return
+    _check_reads(details.action, "[details]", where)
     parameters = [*details.path_parameters, *details.query_parameters]
     if not details.path.startswith("/") or sorted(parameters) != sorted(details.bind):
         raise CatalogError(

@@ -142,7 +142,7 @@ def test_details_that_always_belong_to_a_table_need_no_configuration(tmp_path):
 
 def test_a_policy_has_the_action_by_which_regions_are_listed(tmp_path):
     carts(tmp_path, COLUMNS)
-    regions = "[regions]\naction = 'D'\npath = '/'\nrecords = 'r'\nid = 'i'\nask = 'cn-x'\n"
+    regions = "[regions]\naction = 'ListD'\npath = '/'\nrecords = 'r'\nid = 'i'\nask = 'cn-x'\n"
     file = tmp_path / "shop" / "2020-01-01" / "product.toml"
     for line, actions in (
         ("", ["shop:ListCarts"]),
@@ -150,6 +150,50 @@ def test_a_policy_has_the_action_by_which_regions_are_listed(tmp_path):
     ):
         file.write_text(PRODUCT.replace("[endpoints]", f"{regions}{line}\n[endpoints]"))
         assert load_catalog([tmp_path]).ram_actions(["shop_carts"]) == actions
+
+
+# --- operations that only read ---
+
+WRITES = [
+    "RunInstances",
+    "DeleteCarts",
+    "Listen",
+    "Getaway",
+    "list",
+    "",
+    "listCarts",
+    "BatchDeleteCarts",
+    "CreateGetter",
+    "Get-x",
+]
+
+
+@pytest.mark.parametrize("action", WRITES)
+def test_t54_an_operation_that_may_change_something_is_no_table(tmp_path, action):
+    carts(tmp_path, COLUMNS)
+    file = tmp_path / "shop" / "2020-01-01" / "carts.toml"
+    text = file.read_text()
+    file.write_text(text.replace('"ListCarts"', f'"{action}"'))
+    with pytest.raises(CatalogError, match=r"\[operation\] action is .*, which may change something"):
+        load_catalog([tmp_path])
+    file.write_text(text + DETAILS.replace("GetCart", action))
+    with pytest.raises(CatalogError, match=r"\[details\] action is .*, which may change something"):
+        load_catalog([tmp_path])
+    file.write_text(text)
+    regions = f"[regions]\naction = '{action}'\npath = '/'\nrecords = 'r'\nid = 'i'\nask = 'cn-x'\n"
+    (file.parent / "product.toml").write_text(PRODUCT.replace("[endpoints]", f"{regions}[endpoints]"))
+    with pytest.raises(CatalogError, match=r"\[regions\] action is .*, which may change something"):
+        load_catalog([tmp_path])
+
+
+@pytest.mark.parametrize(
+    "action", ["ListA", "DescribeVpcs", "Get2", "QueryX", "BatchGetX", "SearchX", "CountX", "CheckX", "List"]
+)
+def test_t54_an_operation_that_reads_may_be_a_table(tmp_path, action):
+    carts(tmp_path, COLUMNS)
+    file = tmp_path / "shop" / "2020-01-01" / "carts.toml"
+    file.write_text(file.read_text().replace('"ListCarts"', f'"{action}"'))
+    assert load_catalog([tmp_path]).operations["shop_carts"].action == action
 
 
 # --- products that only a pattern of their own chooses ---
@@ -203,7 +247,7 @@ GLOBAL = PRODUCT.split("[endpoints]")[0].replace("shop.{region}.", "shop.") + "g
         (
             (
                 "global = true",
-                "global = true\n[regions]\naction = 'D'\npath = '/'\nrecords = 'r'\nid = 'i'\nask = 'cn-x'",
+                "global = true\n[regions]\naction = 'ListD'\npath = '/'\nrecords = 'r'\nid = 'i'\nask = 'cn-x'",
             ),
             "has no regions.",
         ),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
+from crawler.catalog.model import WHOLE_ANSWER
 from crawler.catalog.scaffold.names import noun, plain, singular
+from crawler.catalog.scaffold.paging import PAGING_NAMES, is_paged
 from crawler.catalog.sdk.calls import SdkCall
 from crawler.catalog.sdk.models import Field, TypeNode
 
@@ -14,11 +16,9 @@ ENVELOPE = frozenset({"requestid", "code", "message", "status", "httpcode", "lat
 # As the normalizer has them, with either case of the first letter.
 _USUAL = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
 _ERRORS = {"httpstatuscode", "errorcode", "errormessage", "errormsg", "dynamiccode", "dynamicmessage", "msg"}
-WHOLE = ("$",)
 _DEEPEST = 4
 # An answer with so many other fields beside its list is one record that has a list.
 _MANY_FIELDS = 3
-_NEXT = {"nexttoken", "nextmarker", "marker", "istruncated"}
 _SCALARS = {"string", "integer", "number", "boolean"}
 
 
@@ -41,31 +41,31 @@ class _Place:
     node: TypeNode
 
 
-def find_records(call: SdkCall, paging_names: frozenset[str]) -> Records | str:
-    """Return the records of an answer, or the reason why it has none. `paging_names`: plain names of paging fields."""
+def find_records(call: SdkCall) -> Records | str:
+    """Return the records of an answer, or the reason why it has none."""
     answer = call.answer
     if answer.kind == "list" and answer.item is not None:
-        return Records(WHOLE, answer.item)
+        return Records(WHOLE_ANSWER, answer.item)
     if answer.kind != "struct" or not answer.fields:
         return "the SDK doesn't describe the answer"
-    own = _own_fields(answer, paging_names)
+    own = _own_fields(answer)
     if not own:
         return "the answer has no list and no record"
     lists = sorted(_lists(answer, ()), key=lambda place: len(place.path))
-    if not lists or _is_one_record(call, lists, answer, paging_names):
+    if not lists or _is_one_record(call, lists, answer):
         return _one_record(own, answer, has_lists=bool(lists))
     return _best(call, lists)
 
 
-def _own_fields(node: TypeNode, paging_names: frozenset[str]) -> list[Field]:
+def _own_fields(node: TypeNode, paging_names: Collection[str] = PAGING_NAMES) -> list[Field]:
     """Return the fields that are neither the envelope's nor paging's."""
-    other = (ENVELOPE - {"status"}) | _ERRORS | paging_names
+    other = {*ENVELOPE, *_ERRORS, *paging_names} - {"status"}
     return [field for field in node.fields if plain(field.wire) not in other]
 
 
-def own_scalars(node: TypeNode, paging_names: frozenset[str]) -> list[str]:
+def own_scalars(node: TypeNode) -> list[str]:
     """Return the wire names of an object's own scalars: what a record has, and an envelope hasn't."""
-    return [field.wire for field in _own_fields(node, paging_names) if field.node.kind in _SCALARS]
+    return [field.wire for field in _own_fields(node) if field.node.kind in _SCALARS]
 
 
 def _lists(node: TypeNode, path: tuple[str, ...]) -> Iterator[_Place]:
@@ -78,27 +78,28 @@ def _lists(node: TypeNode, path: tuple[str, ...]) -> Iterator[_Place]:
             yield from _lists(field.node, (*path, field.wire))
 
 
-def _is_one_record(call: SdkCall, lists: list[_Place], answer: TypeNode, paging_names: frozenset[str]) -> bool:
+def _is_one_record(call: SdkCall, lists: list[_Place], answer: TypeNode) -> bool:
     """Whether the lists are fields of one record, as in an answer of DescribeXxxAttribute.
 
-    Such an answer has no paging, and several values beside a list or beside the object around it.
+    Neither the request nor such an answer has paging. It has several values beside a list or beside the object around
+    it.
     """
-    if call.action.startswith("List") or any(plain(field.wire) in paging_names for field in answer.fields):
+    is_list = call.action.startswith("List") or is_paged(call)
+    if is_list or any(plain(field.wire) in PAGING_NAMES for field in answer.fields):
         return False
     beside, node = [answer], answer
     for step in _best(call, lists).path[:-1]:
         node = node.named[step].node
         beside.append(node)
-    return any(len(own_scalars(found, paging_names)) >= _MANY_FIELDS for found in beside)
+    return any(len(own_scalars(found)) >= _MANY_FIELDS for found in beside)
 
 
 def _one_record(own: list[Field], answer: TypeNode, *, has_lists: bool) -> Records:
     doubt = "the answer is one record; is it a list inside of it?" if has_lists else ""
     if len(own) == 1 and own[0].node.kind in {"struct", "map"} and "." not in own[0].wire:
         return Records((own[0].wire,), own[0].node, is_object=True, doubt=doubt)
-    # A count is the record's own here: nothing is paged.
-    fields = [field for field in _own_fields(answer, frozenset()) if plain(field.wire) not in _NEXT]
-    return Records(WHOLE, TypeNode("struct", tuple(fields)), is_object=True, doubt=doubt)
+    # Nothing is paged here, so a count is the record's own.
+    return Records(WHOLE_ANSWER, TypeNode("struct", tuple(_own_fields(answer, ()))), is_object=True, doubt=doubt)
 
 
 def _best(call: SdkCall, lists: list[_Place]) -> Records:
@@ -120,7 +121,7 @@ def _best(call: SdkCall, lists: list[_Place]) -> Records:
 
 def envelope(records: Records, answer: TypeNode, paging_paths: set[str]) -> list[str]:
     """Return the paths of fields beside the records, or above them, that neither paging nor any answer has."""
-    if records.path == WHOLE:
+    if records.path == WHOLE_ANSWER:
         return []
     known = paging_paths | {path.rpartition(".")[0] for path in paging_paths}
     paths, node = [], answer

@@ -125,7 +125,7 @@ def refusal(call: SdkCall, records: Records | str) -> str:
 
 def draft_table(call: SdkCall, name: str, *, is_global: bool, known: KnownSecrets = frozenset()) -> TableDraft | str:
     """Return the draft of an operation's table, or the reason why it can't have one."""
-    records = find_records(call, PAGING_NAMES)
+    records = find_records(call)
     if isinstance(records, str) or refusal(call, records):
         return refusal(call, records)
     paging = find_paging(call, records.path)

@@ -67,11 +67,8 @@ def draft_columns(record: TypeNode, known: KnownSecrets = frozenset()) -> Column
 def draft_item(record: TypeNode, name: str) -> ColumnsDraft:
     """Return the one column of a list of values without names."""
     draft = ColumnsDraft()
-    kind = record.kind if record.kind in _SCALARS else "json"
-    if record.kind == "map" and record.item is not None and record.item.kind in _SCALARS:
-        kind = f"map<{record.item.kind}>"
-    draft.tree = {name: kind}
-    if kind not in _SCALARS or kind == "json":
+    draft.tree = {name: _value(draft, Field(name, name, record), record, (name,), frozenset())}
+    if record.kind not in _SCALARS or record.kind == "json":
         draft.doubts[(name,)] = f"{_UNNAMED}: declare the fields of a record that you have seen"
     return draft
 
@@ -83,7 +80,7 @@ def _struct(draft: ColumnsDraft, node: TypeNode, path: Path) -> dict[str, Any]:
     for found in sorted(node.fields, key=lambda found: found.wire):
         name = snake_case(found.wire)
         inner = (*path, found.wire)
-        if not re.search("[a-z0-9]", name) or "." in found.wire:
+        if not re.search("[a-z0-9]", name):
             draft.left_out.append(f"{_shown(inner)}: its name can't be a column's")
         elif name in names:
             draft.left_out.append(f"{_shown(inner)}: {names[name]} has the same column name")

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from crawler.catalog.columns import snake_case
-from crawler.catalog.scaffold.answers import WHOLE, own_scalars
+from crawler.catalog.model import WHOLE_ANSWER
+from crawler.catalog.scaffold.answers import own_scalars
 from crawler.catalog.scaffold.drafts import TableDraft
 from crawler.catalog.scaffold.hosts import HostsDraft
 from crawler.catalog.scaffold.names import noun, plain, verb
-from crawler.catalog.scaffold.paging import PAGING_NAMES
 from crawler.catalog.scaffold.toml_text import columns_text, comment_lines, line
 from crawler.catalog.sdk.package import SdkPackage
 
@@ -119,7 +119,7 @@ def _operation(draft: TableDraft, product: str) -> Iterator[str]:
     yield line("records", ".".join(draft.records.path), draft.records.doubt)
     if draft.item:
         yield line("item", draft.item)
-    if draft.records.is_object and draft.records.path != WHOLE:
+    if draft.records.is_object and draft.records.path != WHOLE_ANSWER:
         yield line("accepts", ["object"])
     if draft.envelope:
         yield line("envelope", draft.envelope, _envelope_doubt(draft))
@@ -127,7 +127,11 @@ def _operation(draft: TableDraft, product: str) -> Iterator[str]:
 
 
 def _envelope_doubt(draft: TableDraft) -> str:
-    own = [name for name in own_scalars(draft.call.answer, PAGING_NAMES) if name in draft.envelope]
+    own, node = [], draft.call.answer
+    for depth, step in enumerate(draft.records.path):
+        own += [".".join((*draft.records.path[:depth], name)) for name in own_scalars(node)]
+        node = node.named[step].node
+    own = [name for name in own if name in draft.envelope]
     return f"or is the answer one record with {', '.join(own[:3])}?" if own else ""
 
 

@@ -6,7 +6,7 @@ import re
 
 from crawler.catalog.columns import snake_case
 
-_VERB = re.compile(r"[A-Z][a-z]+")
+_VERB = re.compile(r"[A-Z][a-z]+(?=[A-Z0-9]|\Z)")
 
 
 def plain(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from crawler.catalog.scaffold.answers import WHOLE
+from crawler.catalog.model import WHOLE_ANSWER
 from crawler.catalog.scaffold.comments import maximum
 from crawler.catalog.scaffold.names import plain
 from crawler.catalog.sdk.calls import SdkCall
@@ -51,9 +51,10 @@ def find_paging(call: SdkCall, records: tuple[str, ...]) -> PagingDraft:
 
     An answer that is the one record has no pages.
     """
-    if records == WHOLE:
+    if records == WHOLE_ANSWER:
         pages = next((name for name in call.query if plain(name) in {*_TOKENS_IN, *_PAGES}), "")
-        doubt = f"how does {pages} lead to the next page?" if pages and call.answer.kind == "list" else ""
+        is_part = call.answer.kind == "list" or any(plain(name) in _TOKENS_OUT for name in call.answer.named)
+        doubt = f"how does {pages} lead to the next page?" if pages and is_part else ""
         return PagingDraft({"style": "none"}, {"style": doubt} if doubt else {})
     sent = {plain(name): name for name in call.query}
     found = dict(_answered(call.answer, (), records))
@@ -85,6 +86,11 @@ def find_paging(call: SdkCall, records: tuple[str, ...]) -> PagingDraft:
     if doubt := _doubt(str(keys["style"]), sent, found):
         doubts["style"] = doubt
     return PagingDraft(keys, doubts)
+
+
+def is_paged(call: SdkCall) -> bool:
+    """Whether a request has a parameter of any paging."""
+    return any(plain(name) in {*_TOKENS_IN, *_PAGES, *_SIZES} for name in call.query)
 
 
 def fixed_paging(wire: str) -> str:

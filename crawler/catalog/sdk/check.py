@@ -210,6 +210,7 @@ def _compare_query(operation: Operation, call: SdkCall) -> Iterator[tuple[str, s
 def _compare_answer(operation: Operation, call: SdkCall) -> Iterator[tuple[str, str, str]]:
     answer = tree_of(call.answer)
     ours: Mapping[str, Tree] = {column.wire: tree_of_column(column) for column in operation.columns}
+    records: Tree
     if operation.records == WHOLE_ANSWER:
         records = answer if isinstance(answer, list) else [_without_envelope(answer, operation)]
     else:

@@ -22,11 +22,24 @@ def compare(done: ModelCrawl, operation: Operation) -> int:
     served = [found for found in done.cloud.lists.values() if found.action == operation.action]
     assert served, f"{operation.action} was never asked for"
     for found in served:
+        asked = asked_values(operation, found)
         for record in records_of(operation, found):
-            _take(operation, record, left)
+            _take(operation, record, left, asked)
             count += 1
     assert not left, f"{operation.table} has {len(left)} rows that no list has: {left[0]}"
     return count
+
+
+def asked_values(operation: Operation, found: ServedList) -> dict[str, str]:
+    """Return column → value, of the parameters of a list that its rows have beside their records' fields."""
+    keys = {wire: key for key, text in operation.query.items() for wire in re.findall(r"\{(\w+)\}", text)}
+    given = {folded(name): value for name, value in found.parameters.items()}
+    own = set(operation.column_names.values())
+    return {
+        column: given[folded(keys.get(wire, wire))]
+        for wire, column in operation.parameter_columns.items()
+        if column not in own
+    }
 
 
 def records_of(operation: Operation, found: ServedList) -> list[Any]:
@@ -46,11 +59,13 @@ def value_at(answer: Any, path: Sequence[str]) -> Any:
     return answer
 
 
-def _take(operation: Operation, record: Any, rows: list[Mapping[str, Any]]) -> None:
+def _take(operation: Operation, record: Any, rows: list[Mapping[str, Any]], asked: Mapping[str, str]) -> None:
     """Remove the row of a record. Raises DifferentError with the difference from the most similar row."""
     redaction = Redaction("fingerprint", "fingerprint", FINGERPRINT_KEY.encode(), scope="account")
     nearest: tuple[int, DifferentError] | None = None
     for index, row in enumerate(rows):
+        if any(row[column] != value for column, value in asked.items()):
+            continue
         comparison = Comparison(redaction, lambda text: False)
         try:
             comparison.check(record, row, list(operation.parameter_columns.values()))

@@ -332,7 +332,7 @@ def test_tables_for_people_and_programs(tmp_path):
 def test_the_comparison_with_the_sdk_says_by_its_exit_code_whether_all_is_well(tmp_path):
     code, out, _ = acs_inventory("tables", "--check-sdk", "--json", cwd=tmp_path)
     said = json.loads(out)
-    assert set(said) == {"packages", "findings"}
+    assert set(said) == {"packages", "findings", "missing"}
     assert code == (1 if said["findings"] else 0)
 
 

@@ -81,11 +81,9 @@ def _lists(node: TypeNode, path: tuple[str, ...]) -> Iterator[_Place]:
 def _is_one_record(call: SdkCall, lists: list[_Place], answer: TypeNode) -> bool:
     """Whether the lists are fields of one record, as in an answer of DescribeXxxAttribute.
 
-    Neither the request nor such an answer has paging. It has several values beside a list or beside the object around
-    it.
+    The request has no paging, and the answer several values beside a list or beside the object around it.
     """
-    is_list = call.action.startswith("List") or is_paged(call)
-    if is_list or any(plain(field.wire) in PAGING_NAMES for field in answer.fields):
+    if call.action.startswith("List") or is_paged(call):
         return False
     beside, node = [answer], answer
     for step in _best(call, lists).path[:-1]:

@@ -10,6 +10,7 @@ from crawler.catalog.scaffold.names import noun, plain, singular, verb, words
 from crawler.catalog.sdk.calls import SdkCall
 
 _ENDINGS = ("identifier", "identity", "ids", "id", "names", "name", "arn", "code", "no")
+_NAMES_OF_ONE = ("id", "name", "identifier", "identity", "arn", "no")
 _VERBS_OF_ONE = {"Get", "Delete", "Update", "Modify", "Describe", "Release", "Remove"}
 _OF = ("for", "of", "by", "in")
 _DEEPEST = 4
@@ -47,7 +48,8 @@ def _names_of_records(calls: Iterable[SdkCall]) -> dict[str, list[str]]:
         stem = plain(noun(call.action))
         if verb(call.action) in _VERBS_OF_ONE:
             names = [plain(name) for name in (*call.path_parameters, *(wire for wire, _ in call.query_names))]
-            named.setdefault(stem, []).extend(name for name in names if name.startswith(stem) and name != stem)
+            own = (name for name in names if name.startswith(stem) and name.removeprefix(stem) in _NAMES_OF_ONE)
+            named.setdefault(stem, []).extend(own)
     return named
 
 
@@ -64,7 +66,9 @@ def _own_key(draft: TableDraft, own: Mapping[str, str], named: Mapping[str, list
             if stem and stem + ending in own and (len(stem) >= _SHORTEST_STEM or ending == "id"):
                 return own[stem + ending]
     beginnings = [name for name in own if name.endswith("id") and draft.stem.startswith(name.removesuffix("id"))]
-    alone = [name for name in own if name.endswith("id") and name not in _FOREIGN]
+    other = next((own_words[place + 1 :] for place, word in enumerate(own_words) if word in _OF), [])
+    foreign = tuple(f"{word}id" for word in other)  # the task of ScanResultsByTask
+    alone = [name for name in own if name.endswith("id") and name not in _FOREIGN and not name.endswith(foreign)]
     for name in ("id", *beginnings, *(alone if len(alone) == 1 else ())):
         if name in own:
             return own[name]
@@ -163,7 +167,8 @@ def _score(parameter: Parameter, table: TableDraft, draft: TableDraft) -> tuple[
     for above in table.parameters:
         if plain(above.wire) == name and not parameter.values:
             return _ABOVE, snake_case(above.placeholder)
-    own, stem = table.scalar_columns(), _stem(name)
+    # A parameter called Name or Id means the operation's own noun.
+    own, stem = table.scalar_columns(), draft.stem if name in _ENDINGS else _stem(name)
     less = _distance({stem, _step_before(parameter, draft.path)}, table)
     if name in own:
         if less is None:

@@ -120,7 +120,7 @@ def check(catalog: Catalog) -> SdkComparison:
             versions[sdk.package] = sdk.version
             findings += check_product(catalog, product, sdk)
     if missing and not versions:
-        raise ConfigError(missing[0])
+        raise ConfigError("; ".join(dict.fromkeys(missing)))
     return SdkComparison(versions, findings, missing)
 
 

@@ -188,9 +188,13 @@ def print_check(versions: Mapping[str, str], differences: Sequence[SdkDifference
     for package, version in versions.items():
         out.print(safe(package), safe(version, "bold"))
     if not differences:
-        out.print(safe(f"{number} tables agree with the SDK, except for the [differences] of their files.", "green"))
+        out.print(safe(f"{_counted(number)} with the SDK, except for the [differences] of their files.", "green"))
         return
     rows = [(row.subject, row.where, row.ours or "nothing", row.sdk or "nothing") for row in differences]
     out.print(table_of(("table", "where", "the catalog has", "the SDK has"), rows))
     word = "difference" if len(differences) == 1 else "differences"
     out.print(safe(f"{len(differences)} {word}. Intended ones belong in [differences] of the table's file.", "red"))
+
+
+def _counted(number: int) -> str:
+    return "1 table agrees" if number == 1 else f"{number} tables agree"

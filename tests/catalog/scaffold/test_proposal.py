@@ -96,6 +96,11 @@ def test_a_request_with_pages_isnt_of_one_record(scaffold):
     assert (file["operation"]["records"], file["paging"]["style"]) == ("Entries", "page-number")
 
 
+def test_a_size_of_its_own_doesnt_make_a_record_a_page(scaffold):
+    answer = {"name": "str", "size": "int", "state": "str", "version": "str", "tags": [{"key": "str"}]}
+    assert scaffold(Call("DescribeShopDetail", answer))[1]["shop_detail.toml"]["operation"]["records"] == "$"
+
+
 def test_own_fields_beside_a_list_at_any_depth_are_a_doubt(scaffold):
     proposal, _ = scaffold(Call("ListShops", {"Mall": {"Shops": SHOP, "Owner": "str"}}))
     assert (
@@ -216,6 +221,15 @@ def test_a_paths_parameter_has_the_table_that_gives_it(scaffold):
     assert file["parents"] == [{"table": "shop_shops", "bind": {"shopName": "name"}}]
 
 
+def test_a_parameter_called_name_is_of_the_list_of_the_same_noun(scaffold):
+    other = Call("ListBags", {"Bags": [{"Name": "str"}]})
+    shops = Call("ListShops", {"Shops": [{"Name": "str"}]})
+    one_shop = Call("DescribeShop", {"Size": "int", "Owner": "str"}, query={"Name": ("str", REQUIRED)})
+    file = scaffold(other, shops, one_shop)[1]["shop.toml"]
+    assert file["parents"] == [{"table": "shop_shops", "bind": {"Name": "name"}}]
+    assert file["table"]["selection"] == "opt-in"
+
+
 def test_a_parameter_that_only_the_name_requires_is_sent_with_a_doubt(scaffold):
     carts = Call("ListCartsForShop", {"Carts": [{"CartId": "str"}]}, query={"ShopName": "str"})
     proposal, files = scaffold(Call("ListShops", {"Shops": SHOP}), carts)
@@ -311,6 +325,7 @@ def test_an_optional_list_is_a_filter_though_the_name_says_more(scaffold):
         ({"Name": "str", "Id": "str"}, ["id"]),
         ({"Name": "str", "MallId": "str"}, ["mall_id"]),
         ({"Name": "str", "VpcId": "str", "RegionId": "str"}, ["name"]),
+        ({"ShopRegion": "str", "ShopArn": "str"}, ["shop_arn"]),
     ],
 )
 def test_a_key_is_of_a_field_that_names_a_record(scaffold, record, key):
@@ -326,6 +341,17 @@ def test_a_key_is_the_name_by_which_other_calls_know_a_record(scaffold):
 def test_a_key_has_more_than_the_requests_parameter(scaffold):
     call = Call("ListAliases", {"Aliases": [{"ShopId": "str", "Name": "str"}]}, query={"ShopId": ("str", REQUIRED)})
     assert scaffold(SHOPS, call)[1]["aliases.toml"]["table"]["key"] == ["shop_id", "name"]
+
+
+def test_a_region_by_which_calls_find_a_record_is_no_key(scaffold):
+    get = Call("UpdateShop", {"RequestId": "str"}, query={"ShopRegion": "str", "ShopName": "str"})
+    shops = Call("ListShops", {"Shops": [{"ShopRegion": "str", "ShopName": "str"}]})
+    assert scaffold(shops, get)[1]["shops.toml"]["table"]["key"] == ["shop_name"]
+
+
+def test_the_id_of_what_a_list_is_asked_for_is_no_key(scaffold):
+    call = Call("ListFilesByTask", {"Files": [{"ScanTaskId": "str", "Md5": "str"}]}, query={"ScanTaskId": "str"})
+    assert scaffold(call)[1]["files_by_task.toml"]["table"]["key"] == []
 
 
 def test_an_acronym_and_a_shortened_name_identify_a_record(scaffold):

@@ -23,7 +23,7 @@ _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
 
 
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:[.,](\d{1,18}))? ?"
+    r"(\d{4})-(\d\d)-(\d\d)[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:[.,](\d{1,18}))?)? ?"
     r"(Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)",
     re.ASCII,
 )
@@ -43,7 +43,8 @@ def from_text(text: str, unit: str) -> tuple[int | None, bool] | None:
     """Return microseconds, and whether digits were cut or the text is a number; None if it isn't a timestamp.
 
     White space around it is stripped; empty text is null. Accepted are `Z` and offsets with or without a colon,
-    fractions of any length (cut to microseconds), and epoch numbers. A time without a zone isn't a timestamp.
+    fractions of any length (cut to microseconds), times without seconds, and epoch numbers. A time without a zone isn't
+    a timestamp.
     """
     text = text.strip()
     if not text:
@@ -59,7 +60,7 @@ def from_text(text: str, unit: str) -> tuple[int | None, bool] | None:
 def _from_iso(match: re.Match[str]) -> tuple[int | None, bool] | None:
     *date, hour, minute, second, fraction, zone = match.groups()
     try:
-        moment = datetime(*(int(part) for part in (*date, hour, minute, second)), tzinfo=UTC)  # type: ignore[arg-type,misc]
+        moment = datetime(*(int(part) for part in (*date, hour, minute, second or "0")), tzinfo=UTC)  # type: ignore[arg-type,misc]
     except ValueError:  # the 30th of February
         return None
     fraction = fraction or ""

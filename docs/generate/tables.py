@@ -33,7 +33,8 @@ _INTRO = """\
 # Tables
 
 {counts}.
-Every List operation of the six APIs that needs no body has a table, and so has OpenSearch's DescribeApps, which is also a list.
+Every List operation of the six APIs that needs no body has a table, and so has OpenSearch's DescribeApps, which is also
+a list.
 `acs-inventory tables` shows this overview on a terminal, `acs-inventory tables TABLE` one table; `--json` is for
 programs.
 

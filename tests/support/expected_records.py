@@ -20,7 +20,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIXED = ("account_id", "region_id", "snapshot_id", "fetched_at", "_extra", "details_status")
 ZONES = {"Asia/Shanghai": "+08:00"}
 _LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
-_ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)")
+_ISO = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)")
 
 
 class DifferentError(AssertionError):
@@ -129,13 +129,13 @@ class Comparison:
         if isinstance(value, str) and isinstance(cell, dict | list):
             self._value(json.loads(value), cell, extra, path)  # JSON in a string
         elif isinstance(value, str) and self._is_secret(value):
-            if cell not in {self._hidden(value), json.dumps(self._hidden(value))} and not self._is_hidden_json(
+            if cell not in (self._hidden(value), json.dumps(self._hidden(value))) and not self._is_hidden_json(
                 value, cell
             ):
                 raise DifferentError(f"{path}: {cell!r} is not the fingerprint of a secret")
         elif not is_same(value, cell) and not self._is_json_of(value, cell):
             text = value if isinstance(value, str) else json.dumps(value)
-            if cell not in {self._hidden(text), json.dumps(self._hidden(text))}:
+            if cell not in (self._hidden(text), json.dumps(self._hidden(text))):
                 raise DifferentError(f"{path}: {cell!r} in place of {value!r}")
 
     def _is_json_of(self, value: Any, cell: Any) -> bool:
@@ -211,10 +211,10 @@ def moment(value: Any) -> datetime | None:
     """Parse an instant of the wire format: ISO 8601 with a zone, or seconds or milliseconds since 1970."""
     text = str(value).strip()
     if match := _ISO.fullmatch(text):
-        day, time, fraction, zone = match.groups()
+        day, time, seconds, fraction, zone = match.groups()
         zone = "+00:00" if zone == "Z" else zone
         zone = zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
-        return datetime.fromisoformat(f"{day}T{time}{(fraction or '.0')[:7].ljust(7, '0')}{zone}")
+        return datetime.fromisoformat(f"{day}T{time}{seconds or ':00'}{(fraction or '.0')[:7].ljust(7, '0')}{zone}")
     if text.isdigit():
         number = int(text)
         return EPOCH + timedelta(milliseconds=number if number >= 10**11 else number * 1000)

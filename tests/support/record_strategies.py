@@ -151,6 +151,7 @@ def plain(draw, column):
 moments = st.datetimes(datetime(2, 1, 2), datetime(9998, 12, 30)).flatmap(
     lambda at: st.sampled_from(
         [
+            at.isoformat(timespec="minutes") + "Z",
             at.isoformat(timespec="seconds") + "Z",
             at.isoformat(timespec="milliseconds") + "Z",
             at.isoformat(" ", timespec="microseconds") + "Z",

@@ -62,13 +62,13 @@ def most_records(paging: Paging) -> int:
 _NUMBER = r"(?=[^,]{1,16}(?:,|\Z))(?:-(?=[\d.]*[1-9]))?(?:0|[1-9]\d{0,14})(?:\.\d+)?"
 _NUMBERS = re.compile(rf"(?:(?:null|{_NUMBER})(?:,|\Z))*".encode())
 _ZONE = r"(?:Z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)"
-_INSTANT = re.compile(rf"\d{{4}}-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{{1,6}})?{_ZONE}", re.ASCII)
+_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?"
+_INSTANT = re.compile(rf"\d{{4}}-\d\d-\d\d[T ]{_TIME}{_ZONE}", re.ASCII)
 _TO_ZERO = str.maketrans("123456789", "000000000")
 
 
-_SHAPES = frozenset(
-    f"0000-00-00{between}00:00:00{'.' * bool(digits)}{'0' * digits}Z" for between in "T " for digits in range(7)
-)
+_ENDS = ("", ":00", *(f":00.{'0' * digits}" for digits in range(1, 7)))
+_SHAPES = frozenset(f"0000-00-00{between}00:00{end}Z" for between in "T " for end in _ENDS)
 
 
 def are_numbers(literals: Sequence[Any]) -> bool:

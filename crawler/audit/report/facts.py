@@ -25,7 +25,11 @@ RESOURCE_KINDS: Mapping[str, tuple[str, ...]] = {
     "custom domains": ("fc_custom_domains", "fc2_custom_domains"),
     "layers": ("fc_layers", "fc2_layers"),
     "OpenSearch applications": ("opensearch_app_groups",),
+    "search instances": ("searchengine_instances",),
+    "roles": ("ram_roles",),
 }
+# Kinds of products that a crawl reads only if it is asked to.
+OPT_IN_KINDS = frozenset({"search instances", "roles"})
 
 
 @dataclass(slots=True)

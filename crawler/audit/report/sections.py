@@ -9,9 +9,10 @@ from crawler.audit.findings import SEVERITIES, Coverage, FindingResult
 from crawler.audit.report.changes import CHANGE_KINDS, COLUMNS, NOT_COMPARED_COLUMNS, UNKNOWN_COLUMNS, Changes
 from crawler.audit.report.charts import Bar, Chart, bar_chart, meter, stacked_bars
 from crawler.audit.report.coverage import completeness
-from crawler.audit.report.facts import RESOURCE_KINDS, Inventory
+from crawler.audit.report.facts import OPT_IN_KINDS, RESOURCE_KINDS, Inventory
 from crawler.audit.report.markup import Html, element, joined
 from crawler.audit.report.tables import DataTable, Row, data_table, optional_table
+from crawler.text import GLOBAL_REGION
 
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest
@@ -22,9 +23,10 @@ def summary_section(
 ) -> Html:
     """Return the summary: coverage, key numbers, findings by severity, and changes."""
     accounts = len({target.account_id for target in inventory.targets})
-    regions = len({target.region_id for target in inventory.targets})
+    regions = len({target.region_id for target in inventory.targets} - {GLOBAL_REGION})
     tiles = [_tile("accounts", accounts), _tile("regions", regions)]
-    tiles += [_tile(kind, inventory.total(kind)) for kind in RESOURCE_KINDS]
+    totals = {kind: inventory.total(kind) for kind in RESOURCE_KINDS}
+    tiles += [_tile(kind, number) for kind, number in totals.items() if number is not None or kind not in OPT_IN_KINDS]
     tiles.append(_tile("rows in total", inventory.rows))
     kind = "good" if manifest.status == "complete" else "bad"
     return joined(

@@ -97,6 +97,18 @@ def test_a_partial_snapshot_says_so_first_and_names_every_scope_with_its_reason(
     assert all("not authorized" in row["why"] for row in rows_of(page, "scopes"))
 
 
+async def test_a_global_scope_is_no_region_and_its_kind_has_a_tile(tmp_path, page):
+    async with site(tmp_path, fast_cloud(regions=("cn-shanghai", "ap-southeast-1"))) as place:
+        result = await place.crawl(place.config(tables=["fc_layers", "ram_roles"]))
+        first = report_of(open_snapshot(place.output, result.manifest.snapshot_id))
+        roles = len(place.rows("ram_roles"))
+    assert "accounts 2 regions 2 functions" in first.text
+    assert f"roles {roles} rows in total" in first.text
+    assert "search instances" not in first.text
+    assert {row["region"] for row in rows_of(first, "places")} == {"cn-shanghai", "ap-southeast-1", "global"}
+    assert " roles " not in page.text.partition("rows in total")[0], "RAM wasn't crawled"
+
+
 def test_a_finding_about_what_was_denied_says_that_it_knows_only_a_part(page):
     assert "Partly unknown: 1 of 2 scopes of opensearch_app_groups aren't complete" in page.text
 

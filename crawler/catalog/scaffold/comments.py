@@ -133,7 +133,7 @@ def time_form(comment: str) -> str:
         return "ms"
     if re.search(r"iso ?-?8601|yyyy-mm-dd.?t|utc\+?0|\butc\b", text):
         return "iso"
-    return "s" if re.search(r"unix|epoch|in seconds|unit: seconds?|timestamp.*second|秒", text) else ""
+    return "s" if re.search(r"in seconds|units?\s*[:：]?\s*seconds?|seconds (?:since|that have)|秒", text) else ""
 
 
 def is_json_text(comment: str) -> bool:

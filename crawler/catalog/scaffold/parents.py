@@ -65,11 +65,15 @@ def _own_key(draft: TableDraft, own: Mapping[str, str], named: Mapping[str, list
         for ending in ("id", "identifier", "arn", "identity", ""):
             if stem and stem + ending in own and (len(stem) >= _SHORTEST_STEM or ending == "id"):
                 return own[stem + ending]
-    beginnings = [name for name in own if name.endswith("id") and draft.stem.startswith(name.removesuffix("id"))]
+    last = singular(own_words[-1])
+    ids = {name: column.split("_")[:-1] for name, column in own.items() if column.endswith("_id")}
+    # SnatEntryId of SnatTableEntries, RepoId of Repositories.
+    shortened = [name for name, parts in ids.items() if parts[-1] == last and set(parts) <= {*own_words, last}]
+    shortened += [name for name, parts in ids.items() if len(parts) == 1 and last.startswith(parts[0])]
     other = next((own_words[place + 1 :] for place, word in enumerate(own_words) if word in _OF), [])
     foreign = tuple(f"{word}id" for word in other)  # the task of ScanResultsByTask
     alone = [name for name in own if name.endswith("id") and name not in _FOREIGN and not name.endswith(foreign)]
-    for name in ("id", *beginnings, *(alone if len(alone) == 1 else ())):
+    for name in ("id", *shortened, *(alone if len(alone) == 1 else ())):
         if name in own:
             return own[name]
     names = (stem + "name" for stem in (draft.stem, draft.record_stem, *_tails(draft.stem)))

@@ -75,9 +75,7 @@ def propose(
     read_calls = [calls[action] for action in readable]
     regions = find_regions(calls)
     hosts = find_hosts(package, read_calls, () if regions else usual)
-    product = re.sub(r"[^a-z0-9-]+", "-", package.product).strip("-") or "product"
-    prefix = f"{snake_case(product)}_"
-    prefix = prefix if prefix[0].isalpha() else f"p_{prefix}"
+    product, prefix = _key_and_prefix(package)
     regions = {} if hosts.is_global else regions
     wanted = list(dict.fromkeys(actions)) or [action for action in readable if action != regions.get("action")]
     names = _table_names(dict.fromkeys([*wanted, *readable]), prefix)
@@ -86,17 +84,9 @@ def propose(
         return draft_table(calls[action], names[action], is_global=hosts.is_global, known=known)
 
     drafts, uncovered = _drafts(wanted, readable, read)
-    require_by_name(drafts)
-    propose_keys(drafts, calls.values())
-    chosen = propose_parents(drafts, wanted)
-    for draft in [draft for draft in chosen if draft.parameters and not draft.parent]:
-        uncovered[draft.call.action] = draft.reason
-        chosen.remove(draft)
+    chosen = _chosen(drafts, wanted, calls.values(), uncovered)
     if not chosen:
         raise ConfigError(_nothing(package, wanted, uncovered))
-    chosen.sort(
-        key=lambda draft: (draft.call.action not in wanted, draft.selection == "out", len(draft.parameters), draft.name)
-    )
     texts = {"product.toml": ""}
     for draft in chosen:
         text = table_text(draft, package, product, title_of(draft.call.action, product), day)
@@ -114,6 +104,32 @@ def propose(
         added=added,
         companions=["product.toml", *(f"{name.removeprefix(prefix)}.toml" for name in added)],
         uncovered=dict(sorted(uncovered.items())),
+    )
+
+
+def _key_and_prefix(package: SdkPackage) -> tuple[str, str]:
+    """Return the product's key and the prefix of its tables, of plain letters."""
+    product = re.sub(r"[^a-z0-9-]+", "-", package.product).strip("-") or "product"
+    prefix = f"{snake_case(product)}_"
+    return product, prefix if prefix[0].isalpha() else f"p_{prefix}"
+
+
+def _chosen(
+    drafts: Sequence[TableDraft], wanted: Sequence[str], calls: Iterable[SdkCall], uncovered: dict[str, str]
+) -> list[TableDraft]:
+    """Return the tables to write, those that were asked for and can be crawled first; note the others' reasons."""
+    require_by_name(drafts)
+    propose_keys(drafts, calls)
+    chosen = propose_parents(drafts, wanted)
+    uncovered |= {draft.call.action: draft.reason for draft in chosen if draft.parameters and not draft.parent}
+    return sorted(
+        (draft for draft in chosen if draft.call.action not in uncovered),
+        key=lambda draft: (
+            draft.call.action not in wanted,
+            draft.selection == "out",
+            len(draft.parameters),
+            draft.name,
+        ),
     )
 
 

@@ -81,6 +81,7 @@ def test_a_unit_is_named(comment, expected):
         ("The time in the ISO 8601 standard in the `yyyy-MM-ddTHH:mm:ssZ` format. The time is in UTC.", "iso"),
         ("A UNIX timestamp. Unit: milliseconds.", "ms"),
         ("The UNIX timestamp. Unit: seconds.", "s"),
+        ("The UNIX timestamp when it was created.", ""),
         ("The time when it was created.", ""),
     ],
 )

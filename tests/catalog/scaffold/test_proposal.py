@@ -357,7 +357,9 @@ def test_the_id_of_what_a_list_is_asked_for_is_no_key(scaffold):
 def test_an_acronym_and_a_shortened_name_identify_a_record(scaffold):
     routers = Call("ListBorderRouters", {"Routers": [{"Name": "str", "BrId": "str"}]})
     repositories = Call("ListRepositories", {"Items": [{"RepoId": "str", "NamespaceId": "str"}]})
-    _, files = scaffold(routers, repositories)
+    entries = Call("ListShopTableEntries", {"Entries": [{"ShopTableId": "str", "ShopEntryId": "str"}]})
+    _, files = scaffold(routers, repositories, entries)
+    assert files["shop_table_entries.toml"]["table"]["key"] == ["shop_entry_id"]
     assert files["border_routers.toml"]["table"]["key"] == ["br_id"]
     assert files["repositories.toml"]["table"]["key"] == ["repo_id"]
 

@@ -91,7 +91,7 @@ def test_one_table_more_keeps_the_product_that_a_person_has_confirmed(scaffold, 
 
 
 def test_overwrite_replaces_only_what_is_named(scaffold, tmp_path):
-    """F153: what a person has confirmed isn't lost by one table more."""
+    """F151: what a person has confirmed isn't lost by one table more."""
     scaffold()
     folder = tmp_path / "tables" / "shop" / "2020-01-01"
     for name in ("product.toml", "shops.toml", "carts.toml"):

@@ -147,8 +147,8 @@ def without_nulls(value):
 
 
 @pytest.mark.parametrize("operation", BELOW, ids=named)
-async def test_f164_each_parent_that_is_not_there_is_named_and_known_as_gone(client, cloud, operation):
-    """F164."""
+async def test_f158_each_parent_that_is_not_there_is_named_and_known_as_gone(client, cloud, operation):
+    """F161."""
     rules = load_rules(schemas_folder() / "errors.toml")
     parent, _ = longest(cloud, operation.action)
     kinds = [step for step in operation.path.split("/") if not step.startswith("{")]

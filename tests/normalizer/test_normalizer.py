@@ -799,8 +799,8 @@ def test_parent_keys_of_a_list_are_one_tuple_an_item():
     assert page.parent_keys(["domain.functions.algo[]"]) == [("ctr",), ("pop",)]
 
 
-def test_f163_a_row_without_an_optional_name_has_no_list():
-    """F163: only where the path ends with `?`."""
+def test_f157_a_row_without_an_optional_name_has_no_list():
+    """F160: only where the path ends with `?`."""
     domains = [{"name": "a"}, {"name": ""}, {"name": None}, {}, None]
     records = [{"id": str(number), "domain": domain} for number, domain in enumerate(domains)]
     page = read("opensearch_apps", {"result": records})

@@ -90,8 +90,8 @@ def test_documents_are_read_into_their_statements(crawled):
     assert [versions["legacy-everything", f"v{n}"]["is_default_version"] for n in (1, 2, 3)] == [False, False, True]
 
 
-def test_f159_the_key_that_signs_is_a_row_like_the_others(crawled):
-    """F159: in an error or any other text its ID is replaced."""
+def test_f154_the_key_that_signs_is_a_row_like_the_others(crawled):
+    """F156: in an error or any other text its ID is replaced."""
     here, _ = crawled
     for account in (BIG, SMALL):
         key_id, secret = here.cloud.credentials(account)
@@ -155,8 +155,8 @@ def answer_of(records, **beside):
 USER = {"UserName": "only", "UserId": "2"}
 
 
-def test_f160_a_list_that_says_that_it_goes_on_without_a_marker_is_not_whole(tmp_path):
-    """F160: nothing below it is said to be whole either."""
+def test_f155_a_list_that_says_that_it_goes_on_without_a_marker_is_not_whole(tmp_path):
+    """F157: nothing below it is said to be whole either."""
     faults = [(answer_of([USER], IsTruncated=True), {"action": "ListUsers", "account": BIG})]
     here, result = crawl(tmp_path, *faults, tables=["ram_users", "ram_access_keys"])
     assert result.exit_code == 3
@@ -166,13 +166,13 @@ def test_f160_a_list_that_says_that_it_goes_on_without_a_marker_is_not_whole(tmp
     assert BIG not in {row["account_id"] for row in here.rows("ram_users")}
 
 
-def test_f160_a_last_page_with_a_marker_ends_the_list(tmp_path):
+def test_f155_a_last_page_with_a_marker_ends_the_list(tmp_path):
     faults = [(answer_of([USER], IsTruncated=False, Marker="EXAMPLE"), {"action": "ListUsers", "account": BIG})]
     _, result = crawl(tmp_path, *faults, tables=["ram_users"])
     assert (row_of(result, "ram_users").status, row_of(result, "ram_users").requests) == ("complete", 1)
 
 
-def test_f160_a_marker_that_comes_again_fails_the_list(tmp_path):
+def test_f155_a_marker_that_comes_again_fails_the_list(tmp_path):
     faults = [(PageFault(rows=1), {"action": "ListGroups", "account": SMALL})]
     faults = [(RepeatToken(cycle=2), {"action": "ListRoles", "account": BIG}), *faults]
     cloud = fast_cloud()
@@ -202,8 +202,8 @@ CHILDREN = [
 ]
 
 
-def test_f161_a_parent_that_goes_during_the_crawl_has_no_list(tmp_path):
-    """F161: a code that is about something that the request doesn't name is a failure."""
+def test_f158_a_parent_that_goes_during_the_crawl_has_no_list(tmp_path):
+    """F158: a code that is about something that the request doesn't name is a failure."""
     faults = [
         (Error(status=404, code=code, message="It does not exist."), {"action": action, "account": BIG, "nth": (2,)})
         for _, action, code in CHILDREN
@@ -217,7 +217,7 @@ def test_f161_a_parent_that_goes_during_the_crawl_has_no_list(tmp_path):
     assert len(here.rows("ram_policy_versions")) < 2 * len(here.cloud.records(BIG, GLOBAL, "ram.ListPolicyVersions"))
 
 
-def test_f161_a_role_that_goes_before_its_details_stays_as_it_was_listed(tmp_path):
+def test_f158_a_role_that_goes_before_its_details_stays_as_it_was_listed(tmp_path):
     gone = Error(status=404, code="EntityNotExist.Role", message="The role does not exist.")
     here, result = crawl(tmp_path, (gone, {"action": "GetRole", "account": BIG, "nth": (3,)}), tables=["ram_roles"])
     assert result.exit_code == 0
@@ -225,8 +225,8 @@ def test_f161_a_role_that_goes_before_its_details_stays_as_it_was_listed(tmp_pat
     assert (row["details_status"], row["assume_role_policy_document"]) == ("vanished", None)
 
 
-def test_f162_what_is_denied_names_its_action_and_leaves_the_rest(tmp_path):
-    """F162: a list, the list below it, and the details that a table always has."""
+def test_f156_what_is_denied_names_its_action_and_leaves_the_rest(tmp_path):
+    """F159: a list, the list below it, and the details that a table always has."""
     faults = [(Deny(), {"action": action, "account": BIG}) for action in ("ListUsers", "GetRole", "ListPolicyVersions")]
     _, result = crawl(tmp_path, *faults)
     assert result.exit_code == 3
@@ -242,7 +242,7 @@ def test_f162_what_is_denied_names_its_action_and_leaves_the_rest(tmp_path):
     assert {row.status for row in result.ledger if row.account_id == SMALL} == {"complete"}
 
 
-def test_f162_an_account_without_the_service_has_none_of_it(tmp_path):
+def test_f156_an_account_without_the_service_has_none_of_it(tmp_path):
     inactive = Error(status=403, code="Inactive", message="Your ram service is inactive, please activate it.")
     _, result = crawl(tmp_path, (inactive, {"account": SMALL}), tables=["ram_users", "ram_access_keys"])
     assert result.exit_code == 0

@@ -55,8 +55,8 @@ def test_no_request_narrows_a_list(whole, table):
     assert not sent & {*operation.filters}
 
 
-def test_f163_a_standalone_instance_has_online_configurations_of_its_data_nodes_only(whole):
-    """F163."""
+def test_f157_a_standalone_instance_has_online_configurations_of_its_data_nodes_only(whole):
+    """F160."""
     here, result, _ = whole
     standalone = {row["instance_id"] for row in here.rows("searchengine_instances") if row["no_qrs"]}
     nodes = {row["node_name"] for row in here.rows("searchengine_online_configs") if row["instance_id"] in standalone}
@@ -65,8 +65,8 @@ def test_f163_a_standalone_instance_has_online_configurations_of_its_data_nodes_
     assert "searchengine_online_configs" not in {table for _, _, table in scope_statuses(result)}
 
 
-def test_f164_an_instance_that_is_gone_leaves_empty_lists_and_a_complete_crawl(tmp_path):
-    """F164."""
+def test_f158_an_instance_that_is_gone_leaves_empty_lists_and_a_complete_crawl(tmp_path):
+    """F161."""
     cloud = fast_cloud(accounts=(BIG,))
     gone = Error(status=400, code="InstanceNotExist", message="instance not exit")
     cloud.faults.add(gone, product="searchengine", action="ListClusters")

@@ -185,7 +185,7 @@ def test_roles_of_another_account_are_resolved_where_it_was_crawled(tmp_path):
 @pytest.mark.parametrize("table", RAM_TABLES)
 @pytest.mark.parametrize("name", [ADMIN, PASS, READ, "wide_invocation_roles"])
 def test_without_ram_a_finding_on_permissions_is_unknown(tmp_path, name, table):
-    """F176."""
+    """F166."""
     rows = ram_rows({"admin": ["all"]}, {"all": [allow("*")]})
     rows |= {"fc_functions": users_of(ACCOUNT), "fc2_services": [], "fc_triggers": [], "fc2_triggers": []}
     [outcome] = ask(write(tmp_path / "missing", {t: r for t, r in rows.items() if t != table}), name)
@@ -196,7 +196,7 @@ def test_without_ram_a_finding_on_permissions_is_unknown(tmp_path, name, table):
 
 @pytest.mark.parametrize("table", RAM_TABLES)
 def test_where_ram_of_one_of_two_accounts_is_not_whole_its_functions_are_undecided(tmp_path, table):
-    """F176: functions lie in regions, RAM in one scope of the account. Rows that are there are found all the same."""
+    """F166: functions lie in regions, RAM in one scope of the account. Rows that are there are found all the same."""
     roles, policies = {"admin": ["all"], "reader": []}, {"all": [allow("*")]}
     here, there = ram_rows(roles, policies), ram_rows(roles, policies, account=OTHER_ACCOUNT)
     rows = {name: here[name] + there[name] for name in here} | {"fc2_services": []}
@@ -211,7 +211,7 @@ def test_where_ram_of_one_of_two_accounts_is_not_whole_its_functions_are_undecid
 
 
 def test_a_policy_without_a_document_leaves_its_roles_undecided(tmp_path):
-    """F175."""
+    """F165."""
     roles = {"lost": ["gone", "reads"], "odd": ["odd"], "sure": ["odd", "all"], "empty": ["reads"]}
     policies = {"odd": None, "all": [allow("*")], "reads": [allow("log:Get*")]}
     functions = [{"function_name": role, "role": arn(role)} for role in roles]
@@ -225,7 +225,7 @@ def test_a_policy_without_a_document_leaves_its_roles_undecided(tmp_path):
 
 
 def test_no_value_of_a_condition_is_shown(tmp_path):
-    """F177: a condition may hold a secret, which a snapshot with `secrets = "keep"` has in clear."""
+    """F167: a condition may hold a secret, which a snapshot with `secrets = "keep"` has in clear."""
     condition = {"StringEquals": {"acs:RequestTag/pass": "hunter2-hunter2"}, "Bool": {"acs:MFAPresent": "true"}}
     policies = {"some": [allow("*", Condition=condition), deny("oss:Put*", Condition=condition)]}
     rows = ram_rows({"admin": ["some"]}, policies)
@@ -251,7 +251,7 @@ FC_TABLES = ("fc_functions", "fc2_services", "fc_triggers", "fc2_triggers")
     ("table", "status"), [*((t, Status.TRUNCATED) for t in FC_TABLES), ("fc_functions", Status.DENIED)]
 )
 def test_a_role_is_unused_only_where_all_of_function_compute_was_read(tmp_path, table, status):
-    """F178: a role has one account and no region, so that one region without its functions leaves it undecided."""
+    """F168: a role has one account and no region, so that one region without its functions leaves it undecided."""
     here, there = ram_rows({"idle": []}, {}), ram_rows({"idle-there": []}, {}, account=OTHER_ACCOUNT)
     rows = {name: here[name] + there[name] for name in here} | {name: [] for name in FC_TABLES}
     places = [(ACCOUNT, OTHER_REGION), (OTHER_ACCOUNT, REGION), (OTHER_ACCOUNT, OTHER_REGION)]
@@ -300,7 +300,7 @@ def test_a_role_is_used_by_whatever_names_it_in_any_region_and_account(tmp_path)
 
 
 def test_a_role_without_a_trust_policy_is_undecided(tmp_path):
-    """F175."""
+    """F165."""
     rows = ram_rows({"lost": [], "idle": []}, {}, trust={"lost": None}) | {name: [] for name in FC_TABLES}
     [outcome] = ask(write(tmp_path, rows), "unused_roles")
     assert (outcome.coverage, column(outcome, "role")) == (Coverage.PARTIAL, ["idle"])

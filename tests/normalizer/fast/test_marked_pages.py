@@ -213,8 +213,8 @@ def with_key_ids(operation, wire):
 
 
 @pytest.mark.parametrize("wire", ["description", "functionName"])
-def test_f159_a_key_id_stays_in_a_column_of_key_ids_only(wire):
-    """F159: the key that the crawl signs with is a row like the others, and its ID is hidden everywhere else."""
+def test_f154_a_key_id_stays_in_a_column_of_key_ids_only(wire):
+    """F156: the key that the crawl signs with is a row like the others, and its ID is hidden everywhere else."""
     secrets = LiteralSecrets()
     secrets.add_key_id(KEY_ID, owner="1")
     secrets.add(TOKEN, owner="1")

@@ -194,7 +194,7 @@ def test_the_files_are_what_the_command_writes_with_a_few_lines_changed(tmp_path
         changed[path.stem] -= {name for name in written if name.startswith("uncovered.")}
         assert "# check:" not in path.read_text()
     assert changed == {
-        "product": {"endpoint", "global", "rate_limit.rate", "title"},
+        "product": {"endpoint", "rate_limit.rate", "title"},
         "accounts": {
             *("operation.filters", "operation.query.IncludeTags", "operation.ram", "table.title"),
             "columns.Tags.Tag[].Value",

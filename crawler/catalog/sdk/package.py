@@ -60,8 +60,9 @@ class SdkPackage:
 
     @cached_property
     def rule(self) -> str:
-        """The form of hosts that the map lacks."""
-        return next((_text(value) for target, value in self._settings if target == "_endpoint_rule"), "") or "regional"
+        """The form of hosts that the map lacks. The official code takes every text but "regional" as central."""
+        named = next((_text(value) for target, value in self._settings if target == "_endpoint_rule"), "")
+        return "regional" if named == "regional" else "central"
 
     @cached_property
     def product(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from crawler.catalog.columns import Column
 from crawler.catalog.file_format import OperationFile, PagingPart, ProductFile, RatePart
-from crawler.catalog.model import WHOLE_ANSWER, Catalog, Operation, Product
+from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, Catalog, Operation, Product
 from crawler.errors import CatalogError
 from crawler.text import GLOBAL_REGION, REGION_ID
 
@@ -91,8 +91,9 @@ def check_operation(operation: Operation, product: Product, raw: OperationFile, 
         raise CatalogError(f"{where}: [table] name: a table of {product.key} is named {product.prefix}… in snake case.")
     if (operation.selection == "default") == bool(operation.reason):
         raise CatalogError(f"{where}: [table] reason: required if a table isn't on by default, and only then.")
-    if operation.records == WHOLE_ANSWER and operation.paging.style != "none":
-        raise CatalogError(f"{where}: [operation] records is '$', an answer as the one record: it has no pages.")
+    if operation.records in (WHOLE_ANSWER, WHOLE_LIST) and operation.paging.style != "none":
+        path = operation.records[0]
+        raise CatalogError(f"{where}: [operation] records is {path!r}, a whole answer: it has no pages.")
     if raw.window is not None and raw.window.hours < 1:
         raise CatalogError(f"{where}: [window] hours must be at least 1.")
     _check_details(operation, where)

@@ -66,8 +66,8 @@ class ProductFile(_Strict):
 class OperationPart(_Strict):
     """`[operation]`: the call. `item` names the column of a list of scalars, `embedded` columns of JSON in a string.
 
-    `records` is the path to the list; `$`: the answer is the one record. `filters` are query parameters that are never
-    sent; `accepts` lists what is accepted instead of a list.
+    `records` is the path to the list; `$`: the answer is the one record, `$[]`: it is the list. `filters` are query
+    parameters that are never sent; `accepts` lists what is accepted instead of a list.
     """
 
     action: str

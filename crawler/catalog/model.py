@@ -24,8 +24,9 @@ DETAILS_COLUMN = "details_status"
 
 Selection = Literal["default", "opt-in", "out"]
 
-# The path of records that are whole answers.
+# The path of a record that is a whole answer, and of records that are the items of an answer without an object around.
 WHOLE_ANSWER = ("$",)
+WHOLE_LIST = ("$[]",)
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
 # Parameters of a query that the target gives.
@@ -146,11 +147,11 @@ class DeclaredDifference:
 class Operation:
     """One List operation and the table that it fills.
 
-    `records`: the path to the list; `WHOLE_ANSWER` if the answer is the one record. `filters`: query parameters that
-    narrow the list, never sent. `accepts`: what is accepted instead of a list, `object` (the one record) or `absent`
-    (no record). `empty_codes`: error codes that mean that the list doesn't exist. `is_ram_assumed`: the documentation
-    discloses no action; `ram` follows the names of similar operations. `volatile`: paths of columns whose values the
-    API generates again for every response, so that a new value is no change.
+    `records`: the path to the list; `WHOLE_ANSWER` if the answer is the one record, `WHOLE_LIST` if it is the list.
+    `filters`: query parameters that narrow the list, never sent. `accepts`: what is accepted instead of a list,
+    `object` (the one record) or `absent` (no record). `empty_codes`: error codes that mean that the list doesn't exist.
+    `is_ram_assumed`: the documentation discloses no action; `ram` follows the names of similar operations. `volatile`:
+    paths of columns whose values the API generates again for every response, so that a new value is no change.
     """
 
     table: str

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, WHOLE_ANSWER, Operation
+from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, WHOLE_ANSWER, WHOLE_LIST, Operation
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.normalizer.converters import Compiler
 from crawler.normalizer.exact_json import (
@@ -203,9 +203,10 @@ class Normalizer:
     ) -> tuple[list[Any], Counter[str]]:
         """Return the records, and the unknown fields of the envelope."""
         operation = self._operation
+        if operation.records == WHOLE_LIST:
+            return self._listed(envelope), Counter()
         if operation.records == WHOLE_ANSWER:
-            whole = envelope if type(envelope) is list else _whole_answer(envelope, self._wires)
-            return self._listed(whole), Counter()
+            return [self._whole_answer(envelope)], Counter()
         node, path, unknown = envelope, "$", Counter[str]()
         for depth, step in enumerate(operation.records):
             name = find(node, step) if isinstance(node, dict) else None
@@ -219,6 +220,12 @@ class Normalizer:
                 break
             node, path = _member(node, step), f"{path}.{path_name(name)}"
         return [] if node is None and null_is_empty else self._listed(node), unknown
+
+    def _whole_answer(self, answer: Any) -> dict[str, Any]:
+        """Return an answer as the one record. Raises PaginationError for one without any of the record's fields."""
+        if type(answer) is not dict or self._wires.isdisjoint(answer):
+            raise PaginationError("ListMissing", "The answer has no field of the record.")
+        return _without_envelope(answer, self._wires)
 
     @cached_property
     def _known_names(self) -> list[set[str]]:
@@ -241,7 +248,7 @@ class Normalizer:
     def _merged(self, record: Any, detail: Detail | None) -> Any:
         if type(record) is not dict or detail is None or detail.record is None:
             return record
-        [found] = _whole_answer(detail.record, self._wires) or [{}]
+        found = _without_envelope(detail.record, self._wires)
         said = {find(record, name) or name: value for name, value in found.items() if value is not None}
         return {**record, **said}
 
@@ -254,7 +261,8 @@ class Normalizer:
             return []
         if type(node) is not list:
             name = ".".join(self._operation.records)
-            raise PaginationError("ListMissing", f"{name!r} of the answer is not a list.")
+            what = "The answer" if self._operation.records == WHOLE_LIST else f"{name!r} of the answer"
+            raise PaginationError("ListMissing", f"{what} is not a list.")
         if len(node) > self._most:
             raise NormalizeError("Excessive", f"The answer has {len(node)} records; a page may have {self._most}.")
         return node
@@ -366,12 +374,9 @@ def read_detail(body: bytes, *, records: Sequence[str] = ()) -> Detail:
     return Detail("fetched", record)
 
 
-def _whole_answer(answer: Any, wires: Collection[str]) -> list[Any]:
-    """Return an answer as the one record, without the fields of an envelope that are no columns; [] without fields."""
-    if type(answer) is not dict:
-        raise PaginationError("ListMissing", "The answer is neither an object nor a list.")
-    record = {name: value for name, value in answer.items() if name in wires or name not in _ENVELOPE_ALONE}
-    return [record] if record else []
+def _without_envelope(answer: Mapping[str, Any], wires: Collection[str]) -> dict[str, Any]:
+    """Return the fields of an answer that belong to its record: all but those of an envelope that are no columns."""
+    return {name: value for name, value in answer.items() if name in wires or name not in _ENVELOPE_ALONE}
 
 
 def _member(envelope: dict[str, Any], name: str) -> Any:

@@ -75,25 +75,34 @@ def test_a_field_of_the_envelope_is_kept_where_it_is_a_column(tmp_path):
     assert [row["message"] for row in rows(read(operation, {"id": "a", "Message": "m"}))] == ["m"]
 
 
-@pytest.mark.parametrize(("answer", "seen"), [({}, 0), ({"requestId": "R"}, 0), ({"id": None}, 1)])
-def test_a_whole_answer_without_fields_is_no_record(tmp_path, answer, seen):
-    assert read(carts(tmp_path, COLUMNS, records="$"), answer).seen == seen
+@pytest.mark.parametrize(
+    "body", ["{}", '{"requestId": "R"}', '{"things": [1]}', "[]", '[{"id": "a"}]', "1", '"id"', "null"]
+)
+def test_a_whole_answer_without_any_field_of_its_record_is_an_error(tmp_path, body):
+    """P6: never zero rows that look complete."""
+    with pytest.raises(PaginationError) as caught:
+        read(carts(tmp_path, COLUMNS, records="$"), body.encode())
+    assert caught.value.code == "ListMissing"
 
 
-@pytest.mark.parametrize("body", [b"1", b'"text"', b"null", b"true"])
-def test_a_whole_answer_that_is_neither_an_object_nor_a_list_is_an_error(tmp_path, body):
-    with pytest.raises(PaginationError):
-        read(carts(tmp_path, COLUMNS, records="$"), body)
+def test_a_whole_answer_with_a_null_is_a_record(tmp_path):
+    assert read(carts(tmp_path, COLUMNS, records="$"), {"Id": None}).seen == 1
 
 
 def test_a_list_without_an_object_around_it_has_a_record_an_item(tmp_path):
-    operation = carts(tmp_path, COLUMNS, records="$")
+    operation = carts(tmp_path, COLUMNS, records="$[]")
     assert [row["id"] for row in rows(read(operation, b'[{"id": "a"}, {"id": "b", "code": "c"}]'))] == ["a", "b"]
     assert read(operation, b"[]").seen == 0
 
 
+@pytest.mark.parametrize("body", ["{}", '{"id": "a"}', "1", "null", '"[]"'])
+def test_what_is_no_list_is_an_error_where_a_list_without_an_object_is_expected(tmp_path, body):
+    with pytest.raises(PaginationError, match=r"ListMissing: The answer is not a list"):
+        read(carts(tmp_path, COLUMNS, records="$[]"), body.encode())
+
+
 def test_a_whole_answer_has_no_pages(tmp_path):
-    with pytest.raises(CatalogError, match="records is '\\$', an answer as the one record: it has no pages"):
+    with pytest.raises(CatalogError, match="records is '\\$', a whole answer: it has no pages"):
         carts(tmp_path, COLUMNS, records="$", paging='style = "limit-only"\nlimit_key = "n"\nlimit = 1')
 
 

@@ -113,7 +113,7 @@ def fields_around(model, path):
     """Return the names of the scalars beside each step of a path to a list; none if it leads to an object."""
     found = []
     for step in path:
-        if step == "$":
+        if step in {"$", "$[]"}:
             return []
         hints = {wire_name(model, name): hint for name, hint in fields_of(model).items()}
         found += [name for name, hint in hints.items() if hint in (str, int, float, bool)]

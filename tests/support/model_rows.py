@@ -44,7 +44,7 @@ def asked_values(operation: Operation, found: ServedList) -> dict[str, str]:
 
 def records_of(operation: Operation, found: ServedList) -> list[Any]:
     """Return the records of a list, where the operation says that they are."""
-    if operation.records == ("$",) and isinstance(found.answer, dict):
+    if operation.records == ("$",):
         columns = {column.wire for column in operation.columns}
         own = {name: value for name, value in found.answer.items() if name in columns or folded(name) not in ENVELOPE}
         return [own]
@@ -53,9 +53,9 @@ def records_of(operation: Operation, found: ServedList) -> list[Any]:
 
 
 def value_at(answer: Any, path: Sequence[str]) -> Any:
-    """Return the value at a path of an answer; `$` is the answer."""
+    """Return the value at a path of an answer; `$[]` is the answer."""
     for step in path:
-        answer = answer if step == "$" else answer[step]
+        answer = answer if step == "$[]" else answer[step]
     return answer
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler.catalog import load_catalog
+from crawler.catalog.model import WHOLE_ANSWER
 from crawler.errors import CrawlError, NormalizeError, PaginationError, TransientError
 from crawler.normalizer import Normalizer, RowContext
 from crawler.normalizer.exact_json import toggle_initial_case
@@ -66,7 +67,20 @@ def odd_bodies(operation):
     return bodies
 
 
-@pytest.mark.parametrize("table", CATALOG.operations)
+@pytest.mark.parametrize("table", [table for table, op in CATALOG.operations.items() if op.records == WHOLE_ANSWER])
+def test_an_answer_without_its_record_is_an_error_and_never_zero_rows(table):
+    """F22, P6: for every operation whose answer is the one record."""
+    operation = CATALOG.operations[table]
+    columns = [column.wire for column in operation.columns]
+    for body in ("<html></html>", "", "{", "null", "[]", '"ok"', "1", "{}", '{"RequestId": "R"}', '{"others": [1]}'):
+        with pytest.raises((PaginationError, TransientError)):
+            read(table, body)
+    for value in (None, 1, "text", [], {}):
+        page = read(table, json.dumps({"RequestId": "R", toggle_initial_case(columns[0]): value}))
+        assert page.seen == 1
+
+
+@pytest.mark.parametrize("table", [table for table, op in CATALOG.operations.items() if op.records != WHOLE_ANSWER])
 def test_an_answer_without_its_list_is_an_error_and_never_zero_rows(table):
     """F22, P6: for every list operation."""
     operation = CATALOG.operations[table]

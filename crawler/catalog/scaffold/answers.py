@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from crawler.catalog.model import WHOLE_ANSWER
+from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST
 from crawler.catalog.scaffold.names import noun, plain, singular
 from crawler.catalog.scaffold.paging import PAGING_NAMES, is_paged
 from crawler.catalog.sdk.calls import SdkCall
@@ -45,7 +45,7 @@ def find_records(call: SdkCall) -> Records | str:
     """Return the records of an answer, or the reason why it has none."""
     answer = call.answer
     if answer.kind == "list" and answer.item is not None:
-        return Records(WHOLE_ANSWER, answer.item)
+        return Records(WHOLE_LIST, answer.item)
     if answer.kind != "struct" or not answer.fields:
         return "the SDK doesn't describe the answer"
     own = _own_fields(answer)
@@ -119,7 +119,7 @@ def _best(call: SdkCall, lists: list[_Place]) -> Records:
 
 def envelope(records: Records, answer: TypeNode, paging_paths: set[str]) -> list[str]:
     """Return the paths of fields beside the records, or above them, that neither paging nor any answer has."""
-    if records.path == WHOLE_ANSWER:
+    if records.path in (WHOLE_ANSWER, WHOLE_LIST):
         return []
     known = paging_paths | {path.rpartition(".")[0] for path in paging_paths}
     paths, node = [], answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from crawler.catalog.model import WHOLE_ANSWER
+from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST
 from crawler.catalog.scaffold.comments import maximum
 from crawler.catalog.scaffold.names import plain
 from crawler.catalog.sdk.calls import SdkCall
@@ -51,7 +51,7 @@ def find_paging(call: SdkCall, records: tuple[str, ...]) -> PagingDraft:
 
     An answer that is the one record has no pages.
     """
-    if records == WHOLE_ANSWER:
+    if records in (WHOLE_ANSWER, WHOLE_LIST):
         pages = next((name for name in call.query if plain(name) in {*_TOKENS_IN, *_PAGES}), "")
         is_part = call.answer.kind == "list" or any(plain(name) in _TOKENS_OUT for name in call.answer.named)
         doubt = f"how does {pages} lead to the next page?" if pages and is_part else ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawler.catalog.columns import Column, snake_case
-from crawler.catalog.model import WHOLE_ANSWER, Catalog, DeclaredDifference, Details, Operation, Product
+from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, Catalog, DeclaredDifference, Details, Operation, Product
 from crawler.catalog.sdk.calls import SdkCall
 from crawler.catalog.sdk.models import TypeNode
 from crawler.catalog.sdk.package import SdkPackage, is_public_region, open_package
@@ -212,7 +212,9 @@ def _compare_answer(operation: Operation, call: SdkCall) -> Iterator[tuple[str, 
     ours: Mapping[str, Tree] = {column.wire: tree_of_column(column) for column in operation.columns}
     records: Tree
     if operation.records == WHOLE_ANSWER:
-        records = answer if isinstance(answer, list) else [_without_envelope(answer, operation)]
+        records = [_without_envelope(answer, operation)]
+    elif operation.records == WHOLE_LIST:
+        records = answer
     else:
         yield from _compare_envelope(operation, answer)
         records = _at(answer, operation.records)

@@ -15,6 +15,7 @@ from crawler.catalog.model import (
     EXTRA_COLUMN,
     FIXED_COLUMNS,
     WHOLE_ANSWER,
+    WHOLE_LIST,
     Catalog,
     DeclaredDifference,
     Operation,
@@ -33,6 +34,12 @@ FIXED_DESCRIPTIONS = {
     "fetched_at": "time of the response with this record",
     DETAILS_COLUMN: "result of the request for the record's details; null without such a request",
     EXTRA_COLUMN: "values that aren't in the schema or don't fit it, as JSON",
+}
+
+
+_WHOLE: Mapping[tuple[str, ...], str] = {
+    WHOLE_ANSWER: "the answer is the one record",
+    WHOLE_LIST: "the answer is the list of records",
 }
 
 
@@ -319,8 +326,7 @@ def _window_lines(operation: Operation) -> list[str]:
 
 
 def _answer_text(operation: Operation) -> str:
-    is_whole = operation.records == WHOLE_ANSWER
-    parts = ["the answer is the one record" if is_whole else f"records in `{'.'.join(operation.records)}`"]
+    parts = [_WHOLE.get(operation.records) or f"records in `{'.'.join(operation.records)}`"]
     if operation.item:
         parts.append(f"each one is a value of the column `{operation.columns[0].name}`")
     if "object" in operation.accepts:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from crawler.catalog.columns import Column
-from crawler.catalog.model import WHOLE_ANSWER, Operation
+from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, Operation
 from crawler.normalizer.exact_json import InvalidJsonError
 from crawler.normalizer.extra import ExtraEntry, ExtraFields, extra_text
 from crawler.normalizer.fast.decoder import ArrowDecoder, ExactReader
@@ -164,7 +164,7 @@ def _is_flat(operation: Operation) -> bool:
     paging, records = operation.paging, operation.records
     names = (*records, *paging.answer_keys, *operation.envelope)
     is_at_top = len(records) == 1 and not any("." in name for name in names)
-    return is_at_top and records != WHOLE_ANSWER and not paging.more_key
+    return is_at_top and records not in (WHOLE_ANSWER, WHOLE_LIST) and not paging.more_key
 
 
 def _is_plain(column: Column) -> bool:

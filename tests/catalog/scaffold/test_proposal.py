@@ -116,7 +116,11 @@ def test_own_fields_beside_a_list_are_a_doubt(scaffold):
 
 def test_an_answer_that_is_a_list_is_the_list(scaffold):
     file = one(scaffold, SHOP)
-    assert (file["operation"]["records"], file["paging"], file["table"]["key"]) == ("$", {"style": "none"}, ["shop_id"])
+    assert (file["operation"]["records"], file["paging"], file["table"]["key"]) == (
+        "$[]",
+        {"style": "none"},
+        ["shop_id"],
+    )
     assert file["columns"] == {"ShopId": "string", "ShopName": "string"}
 
 

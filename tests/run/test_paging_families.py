@@ -113,7 +113,7 @@ WITHOUT_NAME = Family(
     "alibabacloud_cs20151215",
     "DescribeClusters",
     "ROA",
-    'path = "/clusters"\nrecords = "$"',
+    'path = "/clusters"\nrecords = "$[]"',
     "",
     'style = "none"',
     "cluster_id",
@@ -322,6 +322,7 @@ def test_the_flag_for_another_page_decides(tmp_path, edit, status, rows, code):
         ([], "complete", 0, ""),
         (None, "failed", 0, "ListMissing"),
         ("text", "failed", 0, "ListMissing"),
+        ({"clusters": []}, "failed", 0, "ListMissing"),
     ],
 )
 def test_a_list_with_nothing_around_it(tmp_path, answer, status, rows, code):

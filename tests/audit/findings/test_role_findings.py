@@ -244,7 +244,7 @@ def test_a_condition_that_is_one_fingerprint_is_still_a_condition(tmp_path):
     assert column(outcome, "limits") == ["if a condition holds; denied in part by some"]
 
 
-FC_TABLES = ("fc_functions", "fc2_services", "fc_triggers", "fc2_triggers")
+FC_TABLES = ("fc_functions", "fc2_services", "fc_triggers", "fc2_triggers", "fcsandbox_templates", "fcsandbox_volumes")
 
 
 @pytest.mark.parametrize(
@@ -269,6 +269,7 @@ def test_a_role_is_unused_only_where_all_of_function_compute_was_read(tmp_path, 
 
 def test_a_role_is_used_by_whatever_names_it_in_any_region_and_account(tmp_path):
     names = ("function", "vpc", "service", "service-vpc", "trigger", "trigger-2", "elsewhere", "abroad", "idle")
+    names += ("sandbox", "sandbox-by-name", "mount")
     rows = ram_rows(
         dict.fromkeys([*names, "ecs", "both", "one-text", "account", "AliyunServiceRoleForFC"], ()),
         {},
@@ -290,6 +291,11 @@ def test_a_role_is_used_by_whatever_names_it_in_any_region_and_account(tmp_path)
     rows["fc2_services"] = [{"service_name": "s", "role": arn("service"), "vpc_config": {"role": arn("service-vpc")}}]
     rows["fc_triggers"] = [{"function_name": "a", "trigger_name": "t", "invocation_role": arn("trigger")}]
     rows["fc2_triggers"] = [{"service_name": "s", "trigger_name": "t", "invocation_role": arn("trigger-2")}]
+    rows["fcsandbox_templates"] = [
+        {"template_id": role, "runtime_config": {"vpc_config": {"role": role}}}
+        for role in (arn("sandbox"), "Sandbox-by-name")
+    ]
+    rows["fcsandbox_volumes"] = [{"volume_id": "v", "mount_config": {"role": arn("mount")}}]
     [outcome] = ask(write(tmp_path, rows), "unused_roles")
     assert outcome.coverage is Coverage.COMPLETE, outcome.gaps
     assert list(zip(column(outcome, "role"), column(outcome, "assumed_by"), strict=True)) == [
@@ -297,6 +303,21 @@ def test_a_role_is_used_by_whatever_names_it_in_any_region_and_account(tmp_path)
         ("idle", "fc.aliyuncs.com"),
         ("one-text", "fc.aliyuncs.com"),
     ]
+
+
+def test_a_role_may_be_used_by_sandboxes_that_were_not_crawled(tmp_path):
+    """F168: the role is found, and the result says that sandboxes may still have it."""
+    rows = ram_rows({"idle": []}, {}) | {name: [] for name in FC_TABLES if not name.startswith("fcsandbox")}
+    [outcome] = ask(write(tmp_path / "without", rows), "unused_roles")
+    assert (outcome.coverage, column(outcome, "role"), column(outcome, "crawled_regions")) == (
+        Coverage.PARTIAL,
+        ["idle"],
+        [1],
+    )
+    assert outcome.gaps == ("fcsandbox_templates wasn't crawled", "fcsandbox_volumes wasn't crawled")
+    del rows["ram_roles"]
+    [outcome] = ask(write(tmp_path / "no-ram", rows | {"fcsandbox_volumes": []}), "unused_roles")
+    assert outcome.coverage is Coverage.UNKNOWN
 
 
 def test_a_role_without_a_trust_policy_is_undecided(tmp_path):

@@ -462,6 +462,18 @@ def test_a_chart_has_its_numbers_as_text_and_sums_up_what_is_too_much():
     assert {found["aria-label"] for found in page.having("svg")} >= {"a 19, b 1"}
 
 
+def test_each_of_the_catalogs_products_has_a_colour_of_its_own_and_own_products_have_one():
+    names = tuple(f"product-{number:02d}" for number in range(len(CATALOG.products) + 5))
+    page = read_page(bar_chart(Chart("Rows", names, [Bar("all", [1] * len(names)), Bar("more", [2] * len(names))])))
+    style = asset("report.css")
+    kinds = [found["class"].split()[-1] for found in page.having("span") if "key" in found.get("class", "").split()]
+    assert len(kinds) == len(names)
+    colours = [re.search(rf"^\.{kind} {{ fill: ([^;]+);", style, re.MULTILINE) for kind in kinds]
+    assert all(colours), "a series without a colour is black"
+    built_in = [found[1] for found in colours[: len(CATALOG.products)]]
+    assert len(set(built_in)) == len(built_in)
+
+
 def test_a_chart_of_nothing_has_no_bars():
     page = read_page(bar_chart(Chart("Rows", ("a",), [Bar("none", (0,))])))
     assert not page.having("rect")

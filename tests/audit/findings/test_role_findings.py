@@ -13,7 +13,8 @@ from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, OTH
 
 FINDINGS = {finding.name: finding for finding in load_findings()}
 ADMIN, PASS, READ = "administrator_roles", "roles_that_pass_roles", "roles_that_read_all_buckets"
-ALL = ("do everything; attach any policy to roles", None)
+ALL = ("do everything; change every policy; attach any policy to roles", None)
+ALL_OF_RAM = ("change every policy; attach any policy to roles", None)
 EVERY_ROLE, EVERY_OBJECT = ("pass every role", None), ("read every object", None)
 ONE_ROLE = arn("logs")
 RAM_TABLES = ("ram_roles", "ram_policies_for_role", "ram_policy_versions")
@@ -39,10 +40,14 @@ STATEMENTS: dict[str, tuple[list[dict[str, Any]], Any, Any, Any]] = {
     "reads-everything": ([allow(["*:Describe*", "*:List*", "*:Get*"])], None, None, EVERY_OBJECT),
     "reads-no-objects": ([allow(["*:Describe*", "*:List*"])], None, None, None),
     "wildcard-in-front": ([allow("*:Describe*")], None, None, None),
-    "ram": ([allow("RAM:*")], ("attach any policy to roles", None), EVERY_ROLE, None),
+    "ram": ([allow("RAM:*")], ALL_OF_RAM, EVERY_ROLE, None),
+    "attaches": ([allow("ram:*Role*")], ("attach any policy to roles", None), EVERY_ROLE, None),
+    "changes-policies": ([allow(["ram:Get*", "ram:CreatePolicyVersion"])], ("change every policy", None), None, None),
+    "changes-policies-of-a-name": ([allow("ram:*Policy*", f"acs:ram:*:{ACCOUNT}:policy/app-*")], None, None, None),
+    "denied-attaching": ([allow("ram:*"), deny("ram:Attach*")], ("change every policy", None), EVERY_ROLE, None),
     "power-user": ([allow(NotAction=["ram:*", "ims:*"])], None, None, EVERY_OBJECT),
-    "all-but-bills": ([allow(NotAction="bss:*")], ("attach any policy to roles", None), EVERY_ROLE, EVERY_OBJECT),
-    "all-but-passing": ([allow(NotAction=["RAM:Pass????"])], ("attach any policy to roles", None), None, EVERY_OBJECT),
+    "all-but-bills": ([allow(NotAction="bss:*")], ALL_OF_RAM, EVERY_ROLE, EVERY_OBJECT),
+    "all-but-passing": ([allow(NotAction=["RAM:Pass????"])], ALL_OF_RAM, None, EVERY_OBJECT),
     "denied": ([allow("*"), deny("*")], None, None, None),
     "denied-but-one": ([allow("*"), deny(NotAction="OSS:*")], None, None, EVERY_OBJECT),
     "denied-ram": ([allow("*"), deny(["ram:*"])], ("do everything", "denied in part by p-1"), None, EVERY_OBJECT),

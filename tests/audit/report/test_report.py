@@ -250,6 +250,22 @@ def test_own_findings_are_on_the_page_and_said_to_be_ones_own(tmp_path):
     assert "This finding is your own file" in page.text
 
 
+def test_names_between_backticks_in_a_findings_texts_are_code_and_their_text_is_escaped(tmp_path):
+    header = "-- severity: low\n-- title: Own\n-- tables: fc_functions\n"
+    sql = "SELECT function_name FROM fc_functions"
+    own = {
+        "own_pair": "-- reason: `<b>limits` are `conditions`.\n-- remedy: Set `x`.\n",
+        "own_single": "-- reason: one ` <i>alone</i>\n",
+    }
+    for name, texts in own.items():
+        (tmp_path / f"{name}.sql").write_text(f"{header}{texts}{sql}\n")
+    snapshot = write(tmp_path / "out", {"fc_functions": [{"function_name": "f"}]})
+    html = make_report(snapshot, CATALOG, findings=[tmp_path]).html
+    assert "<p><code>&lt;b&gt;limits</code> are <code>conditions</code>.</p>" in html
+    assert "<p><strong>What to do: </strong>Set <code>x</code>.</p>" in html
+    assert "<p>one ` &lt;i&gt;alone&lt;/i&gt;</p>" in html
+
+
 def test_rows_beyond_the_limit_are_left_out_and_that_is_said(tmp_path):
     rows = [{"name": f"group-{number:03d}"} for number in range(120)]
     page = report_of(write(tmp_path, {"opensearch_app_groups": rows}), max_rows=50)

@@ -18,6 +18,7 @@ from crawler.cli.tables.describe import (
     key_text,
     own_column_rows,
     selection_text,
+    selection_word,
 )
 from crawler.client.rate_limit import LimitRule
 from crawler.config import Config
@@ -42,9 +43,9 @@ programs.
 
 Selection decides which tables a crawl reads:
 
-- **default**: crawled with `tables = ["*"]` and with any other glob that matches. Some products stand aside, since
-  a role that can't read them would make every night partial: only a glob that begins with their prefix chooses their
-  tables.
+- **default**: crawled with `tables = ["*"]` and with any other glob that matches.
+- **by prefix**: crawled with any glob that matches and begins with the product's prefix, such as `ram_*`, so not with
+  `*`: a role that can't read them would make every night partial.
 - **opt-in**: more expensive or more sensitive than an inventory should be by default; crawled only if `[crawl] tables`
   or `--table` has its exact name.
 - **out**: can't be crawled, because a parameter must come from the user. It is listed here for completeness, with the
@@ -117,17 +118,18 @@ def _overview(
     if product.is_global:
         yield from (f"One host for all regions: its rows have the region `{GLOBAL_REGION}`.", "")
     columns = ("table", "operation", "rows", "crawled", "parents", "key", "RAM action")
-    yield from _table(columns, [_overview_row(operation) for operation in operations])
+    yield from _table(columns, [_overview_row(catalog, operation) for operation in operations])
     yield ""
 
 
-def _overview_row(operation: Operation) -> tuple[str, ...]:
-    selection = operation.selection if operation.selection == "default" else f"**{operation.selection}**"
+def _overview_row(catalog: Catalog, operation: Operation) -> tuple[str, ...]:
+    word = selection_word(catalog, operation)
+    selection = word if word == "default" else f"**{word}**"
     return (
         _link(operation.table),
         _code(operation.action),
         escaped(operation.title),
-        selection + escaped(selection_text(operation).removeprefix(operation.selection)),
+        selection + escaped(selection_text(catalog, operation).removeprefix(word)),
         ", ".join(_link(parent) for parent in operation.parent_tables),
         marked(key_text(operation)),
         _code(operation.ram) + (" (assumed)" if operation.is_ram_assumed else ""),

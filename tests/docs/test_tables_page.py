@@ -83,10 +83,11 @@ def test_every_operation_is_in_the_overview_with_all_about_it(built_in):
     assert list(rows) == list(CATALOG.operations)
     for table, row in rows.items():
         operation = CATALOG.operations[table]
+        chosen = "default" if CATALOG.products[operation.product].is_default else "by prefix"
         assert row[1:4] == [
             operation.action,
             operation.title,
-            f"{operation.selection}: {operation.reason}" if operation.reason else "default",
+            f"{operation.selection}: {operation.reason}" if operation.reason else chosen,
         ]
         assert row[4] == ", ".join(operation.parent_tables)
         assert re.findall(r"\w+", row[5].replace("(may be null)", "")) == list(operation.key) or not operation.key

@@ -235,7 +235,7 @@ def test_f156_what_is_denied_names_its_action_and_leaves_the_rest(tmp_path):
     assert "ram:ListUsers" in denied["ram_users"]
     assert "ram:ListPolicyVersions" in denied["ram_policy_versions"]
     roles = row_of(result, "ram_roles")
-    assert (roles.status, roles.error_code, roles.rows) == ("truncated", "NoPermission", 27)
+    assert (roles.status, roles.error_code, roles.rows) == ("truncated", "NoPermission", 28)
     assert "ram:GetRole" in roles.error_message
     whole = {row.table for row in result.ledger if row.status == "complete" and row.account_id == BIG}
     assert whole >= {"ram_groups", "ram_policies", "ram_virtual_mfa_devices", "ram_policies_for_group"}

@@ -51,6 +51,8 @@ ROLE_CASES: dict[str, Case] = {
             "fc2_services": SERVICES,
             "fc_triggers": [],
             "fc2_triggers": [],
+            "fcsandbox_templates": [],
+            "fcsandbox_volumes": [],
         },
         ["idle", "fc.aliyuncs.com"],
         ["weak", "strong", "other"],

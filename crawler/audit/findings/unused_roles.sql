@@ -1,26 +1,34 @@
 -- severity: low
--- title: Roles for Function Compute that no function and no service uses
--- tables: ram_roles
--- lookups: fc_functions, fc2_services, fc_triggers, fc2_triggers
+-- title: Roles for Function Compute that no function, service or sandbox uses
+-- tables: fc_functions, fcsandbox_templates, fcsandbox_volumes
+-- lookups: ram_roles, fc2_services, fc_triggers, fc2_triggers
+-- source: the roles that sandboxes mount with, https://help.aliyun.com/en/functioncompute/mount-agenticfs-volume
+-- checked: 2026-12-01
 -- reason: Function Compute may assume the role, but nothing in the crawled regions names it, as the role of a function,
---   a service, a VPC or a trigger. It keeps its permissions, and whoever may pass roles can give it to a new function.
---   A published version of a function may still have it.
+--   a service, a VPC, a trigger, or a sandbox's template or volume. It keeps its permissions, and whoever may pass roles
+--   can give it to a new function. A published version of a function may still have it.
 -- remedy: Find out whether a version, a region that wasn't crawled or a deployment needs it, then delete it.
 WITH whole AS (
-  SELECT account_id, count(DISTINCT region_id) AS regions FROM _scopes
-  WHERE "table" IN ('fc_functions', 'fc2_services', 'fc_triggers', 'fc2_triggers') AND written
+  SELECT account_id, count(DISTINCT region_id) FILTER ("table" NOT LIKE 'fcsandbox%') AS regions FROM _scopes
+  WHERE "table" IN ('fc_functions', 'fc2_services', 'fc_triggers', 'fc2_triggers', 'fcsandbox_templates',
+                    'fcsandbox_volumes') AND written
   GROUP BY account_id
-  HAVING count(DISTINCT "table") = 4 AND bool_and(status IN ('complete', 'unsupported'))
+  HAVING count(DISTINCT "table") FILTER ("table" NOT LIKE 'fcsandbox%') = 4
+     AND bool_and(status IN ('complete', 'unsupported'))
 ), named AS (
-  SELECT role FROM fc_functions
-  UNION SELECT vpc_config.role FROM fc_functions
-  UNION SELECT role FROM fc2_services
-  UNION SELECT vpc_config.role FROM fc2_services
-  UNION SELECT invocation_role FROM fc_triggers
-  UNION SELECT invocation_role FROM fc2_triggers
+  SELECT account_id, role FROM fc_functions
+  UNION SELECT account_id, vpc_config.role FROM fc_functions
+  UNION SELECT account_id, role FROM fc2_services
+  UNION SELECT account_id, vpc_config.role FROM fc2_services
+  UNION SELECT account_id, invocation_role FROM fc_triggers
+  UNION SELECT account_id, invocation_role FROM fc2_triggers
+  UNION SELECT account_id, runtime_config.vpc_config.role FROM fcsandbox_templates
+  UNION SELECT account_id, mount_config.role FROM fcsandbox_volumes
 ), used AS (
-  SELECT DISTINCT regexp_extract(lower(role), '^\s*acs:ram:[^:]*:([0-9]+):role/', 1) AS account_id,
-                  regexp_extract(lower(role), ':role/(\S+)', 1) AS name
+  -- A role that isn't named by an ARN is one of the same account.
+  SELECT DISTINCT coalesce(nullif(regexp_extract(lower(role), '^\s*acs:ram:[^:]*:([0-9]+):role/', 1), ''), account_id)
+                    AS account_id,
+                  coalesce(nullif(regexp_extract(lower(role), ':role/(\S+)', 1), ''), lower(trim(role))) AS name
   FROM named
 ), services AS (
   SELECT account_id, role_name, unnest(json_extract_string(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from crawler.audit.report.markup import Html, element, joined
 
 _BAR_HEIGHT = 12
+# Series beyond the sixth share the last colour.
+_COLOURS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _longest(chart: Chart) -> list[Bar]:
 
 
 def _bar_row(bar: Bar, series: Sequence[str], longest: int) -> Html:
-    parts = [(f"s{at + 1}", name, bar.values[at]) for at, name in enumerate(series) if bar.values[at]]
+    parts = [(_colour(at), name, bar.values[at]) for at, name in enumerate(series) if bar.values[at]]
     values = ", ".join(f"{name} {number:,}" for _, name, number in parts)
     return element(
         "tr",
@@ -111,6 +113,11 @@ def _rect(kind: str, start: float, width: float, title: Html) -> Html:
 
 def _legend(series: Sequence[str], used: Sequence[bool]) -> Html:
     items = [
-        element("li", element("span", class_=f"key s{at + 1}"), name) for at, name in enumerate(series) if used[at]
+        element("li", element("span", class_=f"key {_colour(at)}"), name) for at, name in enumerate(series) if used[at]
     ]
     return element("ul", joined(items), class_="legend")
+
+
+def _colour(at: int) -> str:
+    """Return the class of report.css with the colour of a series."""
+    return f"s{min(at + 1, _COLOURS)}"

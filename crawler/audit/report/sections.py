@@ -10,7 +10,7 @@ from crawler.audit.report.changes import CHANGE_KINDS, COLUMNS, NOT_COMPARED_COL
 from crawler.audit.report.charts import Bar, Chart, bar_chart, meter, stacked_bars
 from crawler.audit.report.coverage import completeness
 from crawler.audit.report.facts import OPT_IN_KINDS, RESOURCE_KINDS, Inventory
-from crawler.audit.report.markup import Html, element, joined
+from crawler.audit.report.markup import Html, element, escaped, joined
 from crawler.audit.report.tables import DataTable, Row, data_table, optional_table
 from crawler.text import GLOBAL_REGION
 
@@ -97,6 +97,14 @@ def result_text(outcome: FindingResult) -> str:
             return f"{outcome.total:,}" if outcome.total else "none"
 
 
+def _with_code(text: str) -> Html:
+    """Return a text with what stands between backticks as code; as it is, if one of them has no second."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escaped(text)
+    return joined(element("code", part) if at % 2 else part for at, part in enumerate(parts))
+
+
 def _finding(outcome: FindingResult) -> Html:
     finding = outcome.finding
     summary = element(
@@ -106,8 +114,8 @@ def _finding(outcome: FindingResult) -> Html:
         element("span", result_text(outcome), class_="result"),
     )
     paragraphs = [
-        element("p", finding.reason),
-        element("p", element("strong", "What to do: "), finding.remedy) if finding.remedy else None,
+        element("p", _with_code(finding.reason)),
+        element("p", element("strong", "What to do: "), _with_code(finding.remedy)) if finding.remedy else None,
         element("p", outcome.note) if outcome.note else None,
         _gaps(outcome),
         _rows(outcome),

@@ -27,6 +27,9 @@ from crawler.cli.render import rule_text
 if TYPE_CHECKING:
     from crawler.client.rate_limit import LimitRule
 
+# The selection of a default table whose product a pattern must name by its prefix.
+BY_PREFIX = "by prefix"
+
 FIXED_DESCRIPTIONS = {
     "account_id": "ID of the account",
     "region_id": "ID of the region",
@@ -69,9 +72,9 @@ class TreeRow:
 
 def counts_text(catalog: Catalog, tables: Iterable[str]) -> str:
     """Return the number of tables by selection: `17 tables: 14 by default, 3 opt-in`."""
-    selections = [catalog.operations[table].selection for table in tables]
-    parts = [(selections.count("default"), "by default"), (selections.count("opt-in"), "opt-in")]
-    parts.append((selections.count("out"), "out"))
+    selections = [selection_word(catalog, catalog.operations[table]) for table in tables]
+    words = {"default": "by default", BY_PREFIX: BY_PREFIX, "opt-in": "opt-in", "out": "out"}
+    parts = [(selections.count(selection), word) for selection, word in words.items()]
     counts = ", ".join(f"{number} {word}" for number, word in parts if number)
     return f"{len(selections)} table{'' if len(selections) == 1 else 's'}: {counts}"
 
@@ -243,7 +246,7 @@ def facts(catalog: Catalog, table: str, rules: Mapping[str, LimitRule]) -> dict[
     """Return the facts about a table except its columns: one or more lines per label."""
     operation, rows = catalog.operations[table], column_rows(catalog, table)
     found = {
-        "crawled": [selection_text(operation), _asked_text(catalog, operation)],
+        "crawled": [selection_text(catalog, operation), _asked_text(catalog, operation)],
         "operation": [f"{operation.product} {operation.version} `{operation.action}`"],
         "path": [f"`{operation.path}`" if operation.method == "GET" else f"`{operation.method} {operation.path}`"],
         "query": [query_text(operation)],
@@ -269,9 +272,16 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def selection_text(operation: Operation) -> str:
+def selection_word(catalog: Catalog, operation: Operation) -> str:
+    """Return `default`, `by prefix`, `opt-in` or `out`: `*` chooses only the tables that say `default`."""
+    is_aside = operation.selection == "default" and asked_for_by(catalog, operation)
+    return BY_PREFIX if is_aside else operation.selection
+
+
+def selection_text(catalog: Catalog, operation: Operation) -> str:
     """Return the selection of a table with its reason: `default`, `opt-in: telemetry`."""
-    return f"{operation.selection}: {operation.reason}" if operation.reason else operation.selection
+    word = selection_word(catalog, operation)
+    return f"{word}: {operation.reason}" if operation.reason else word
 
 
 def asked_for_by(catalog: Catalog, operation: Operation) -> str:

@@ -19,12 +19,14 @@ from crawler.catalog.model import Catalog, Operation, Product
 from crawler.catalog.sdk.check import SdkDifference
 from crawler.cli.render import console, rule_text, safe, table_of
 from crawler.cli.tables.describe import (
+    BY_PREFIX,
     ColumnRow,
     TreeRow,
     column_rows,
     counts_text,
     facts,
     selection_text,
+    selection_word,
     tree_rows,
 )
 
@@ -88,7 +90,7 @@ def _row(tables: _TableList, node: TreeRow) -> tuple[Text | str, ...]:
     cells, style, crawled = _cells(operation), "dim", safe("parent", "dim")
     if node.table in tables.chosen:
         style = "bold" if operation.selection == "default" else ""
-        crawled = safe(operation.selection, _SELECTION_STYLES[operation.selection])
+        crawled = safe(selection_word(tables.catalog, operation), _SELECTION_STYLES[operation.selection])
     label = Text(node.lead, "dim") + safe(node.table, style)
     if not tables.layout:
         label += Text(f"\n{node.rest}", "dim") + safe(cells["RAM action"], "dim")
@@ -114,7 +116,7 @@ def _cells(operation: Operation) -> dict[str, str]:
 def _layout(catalog: Catalog, shown: Iterable[TreeRow], width: int) -> tuple[str, ...]:
     """Return the optional columns that fit. Without any, RAM actions are printed below the names."""
     rows = [(len(node.lead + node.table), _cells(catalog.operations[node.table])) for node in shown]
-    least = max(length for length, _ in rows) + len("crawled") + len("columns") + 2 * _GAP + _EDGES
+    least = max(length for length, _ in rows) + len(BY_PREFIX) + len("columns") + 2 * _GAP + _EDGES
     for names in (("RAM action", "operation", "paging"), ("RAM action", "operation"), ("RAM action",)):
         if least + sum(_GAP + max(len(cells[name]) for _, cells in rows) for name in names) <= width:
             return names
@@ -126,7 +128,7 @@ def _print_notes(out: Console, catalog: Catalog, tables: Iterable[str], rules: M
     operations = [catalog.operations[table] for table in tables]
     for operation in operations:
         if operation.reason:
-            _print_note(out, operation.table, selection_text(operation))
+            _print_note(out, operation.table, selection_text(catalog, operation))
         if f"{operation.product}.{operation.action}" in rules:
             _print_note(out, operation.table, f"own rate limit: {rule_text(catalog, operation.table, rules)}")
     out.print()

@@ -29,7 +29,8 @@ class RolePlan:
     description: str = ""
 
 
-# Roles of functions of 3.0 (`fc-SUBJECT`), of services of 2.0, of networks, of triggers; then some that nothing uses.
+# Roles of functions of 3.0 (`fc-SUBJECT`), of services of 2.0, of networks, of triggers, of the volumes of sandboxes;
+# then some that nothing uses.
 PLANS: Mapping[str, RolePlan] = {
     **{f"fc-{subject}": RolePlan(("orders-table",)) for subject in seeded.SUBJECTS},
     "fc-audit": RolePlan(("AliyunOSSReadOnlyAccess",)),
@@ -44,6 +45,7 @@ PLANS: Mapping[str, RolePlan] = {
         ("AliyunOSSFullAccess", "trigger-invoke"),
         ("oss.aliyuncs.com", "log.aliyuncs.com", "mns.aliyuncs.com", "cdn.aliyuncs.com", "eventbridge.aliyuncs.com"),
     ),
+    "sandbox-mount": RolePlan(("media-buckets",)),
     "fc-old-migration": RolePlan(("AliyunFCFullAccess",), description="the move of 2023"),
     "fc-legacy-export": RolePlan(("AliyunOSSFullAccess", "AliyunLogFullAccess")),
     "workbench": RolePlan(("PowerUserAccess",), ()),

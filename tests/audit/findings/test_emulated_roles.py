@@ -13,7 +13,15 @@ from tests.support.crawl_runner import BIG, SMALL, fast_cloud, site
 from tests.support.written_snapshots import CATALOG
 
 REGIONS = ("ap-southeast-1", "cn-shanghai")
-TABLES = ["fc_functions", "fc2_services", "fc_triggers", "fc2_triggers", "ram_*", "searchengine_instances"]
+TABLES = [
+    "fc_functions",
+    "fc2_services",
+    "fc_triggers",
+    "fc2_triggers",
+    "ram_*",
+    "searchengine_instances",
+    "fcsandbox_*",
+]
 FINDINGS = {finding.name: finding for finding in load_findings()}
 # The emulator's roles by what their policies allow, written a second time.
 ADMINISTRATORS = {"fc-report", "fc-default"}

@@ -13,7 +13,8 @@ from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, OTH
 
 FINDINGS = {finding.name: finding for finding in load_findings()}
 ADMIN, PASS, READ = "administrator_roles", "roles_that_pass_roles", "roles_that_read_all_buckets"
-ALL = ("do everything; attach any policy to roles", None)
+ALL = ("do everything; change every policy; attach any policy to roles", None)
+ALL_OF_RAM = ("change every policy; attach any policy to roles", None)
 EVERY_ROLE, EVERY_OBJECT = ("pass every role", None), ("read every object", None)
 ONE_ROLE = arn("logs")
 RAM_TABLES = ("ram_roles", "ram_policies_for_role", "ram_policy_versions")
@@ -39,10 +40,14 @@ STATEMENTS: dict[str, tuple[list[dict[str, Any]], Any, Any, Any]] = {
     "reads-everything": ([allow(["*:Describe*", "*:List*", "*:Get*"])], None, None, EVERY_OBJECT),
     "reads-no-objects": ([allow(["*:Describe*", "*:List*"])], None, None, None),
     "wildcard-in-front": ([allow("*:Describe*")], None, None, None),
-    "ram": ([allow("RAM:*")], ("attach any policy to roles", None), EVERY_ROLE, None),
+    "ram": ([allow("RAM:*")], ALL_OF_RAM, EVERY_ROLE, None),
+    "attaches": ([allow("ram:*Role*")], ("attach any policy to roles", None), EVERY_ROLE, None),
+    "changes-policies": ([allow(["ram:Get*", "ram:CreatePolicyVersion"])], ("change every policy", None), None, None),
+    "changes-policies-of-a-name": ([allow("ram:*Policy*", f"acs:ram:*:{ACCOUNT}:policy/app-*")], None, None, None),
+    "denied-attaching": ([allow("ram:*"), deny("ram:Attach*")], ("change every policy", None), EVERY_ROLE, None),
     "power-user": ([allow(NotAction=["ram:*", "ims:*"])], None, None, EVERY_OBJECT),
-    "all-but-bills": ([allow(NotAction="bss:*")], ("attach any policy to roles", None), EVERY_ROLE, EVERY_OBJECT),
-    "all-but-passing": ([allow(NotAction=["RAM:Pass????"])], ("attach any policy to roles", None), None, EVERY_OBJECT),
+    "all-but-bills": ([allow(NotAction="bss:*")], ALL_OF_RAM, EVERY_ROLE, EVERY_OBJECT),
+    "all-but-passing": ([allow(NotAction=["RAM:Pass????"])], ALL_OF_RAM, None, EVERY_OBJECT),
     "denied": ([allow("*"), deny("*")], None, None, None),
     "denied-but-one": ([allow("*"), deny(NotAction="OSS:*")], None, None, EVERY_OBJECT),
     "denied-ram": ([allow("*"), deny(["ram:*"])], ("do everything", "denied in part by p-1"), None, EVERY_OBJECT),
@@ -244,7 +249,7 @@ def test_a_condition_that_is_one_fingerprint_is_still_a_condition(tmp_path):
     assert column(outcome, "limits") == ["if a condition holds; denied in part by some"]
 
 
-FC_TABLES = ("fc_functions", "fc2_services", "fc_triggers", "fc2_triggers")
+FC_TABLES = ("fc_functions", "fc2_services", "fc_triggers", "fc2_triggers", "fcsandbox_templates", "fcsandbox_volumes")
 
 
 @pytest.mark.parametrize(
@@ -269,6 +274,7 @@ def test_a_role_is_unused_only_where_all_of_function_compute_was_read(tmp_path, 
 
 def test_a_role_is_used_by_whatever_names_it_in_any_region_and_account(tmp_path):
     names = ("function", "vpc", "service", "service-vpc", "trigger", "trigger-2", "elsewhere", "abroad", "idle")
+    names += ("sandbox", "sandbox-by-name", "mount")
     rows = ram_rows(
         dict.fromkeys([*names, "ecs", "both", "one-text", "account", "AliyunServiceRoleForFC"], ()),
         {},
@@ -290,6 +296,11 @@ def test_a_role_is_used_by_whatever_names_it_in_any_region_and_account(tmp_path)
     rows["fc2_services"] = [{"service_name": "s", "role": arn("service"), "vpc_config": {"role": arn("service-vpc")}}]
     rows["fc_triggers"] = [{"function_name": "a", "trigger_name": "t", "invocation_role": arn("trigger")}]
     rows["fc2_triggers"] = [{"service_name": "s", "trigger_name": "t", "invocation_role": arn("trigger-2")}]
+    rows["fcsandbox_templates"] = [
+        {"template_id": role, "runtime_config": {"vpc_config": {"role": role}}}
+        for role in (arn("sandbox"), "Sandbox-by-name")
+    ]
+    rows["fcsandbox_volumes"] = [{"volume_id": "v", "mount_config": {"role": arn("mount")}}]
     [outcome] = ask(write(tmp_path, rows), "unused_roles")
     assert outcome.coverage is Coverage.COMPLETE, outcome.gaps
     assert list(zip(column(outcome, "role"), column(outcome, "assumed_by"), strict=True)) == [
@@ -297,6 +308,21 @@ def test_a_role_is_used_by_whatever_names_it_in_any_region_and_account(tmp_path)
         ("idle", "fc.aliyuncs.com"),
         ("one-text", "fc.aliyuncs.com"),
     ]
+
+
+def test_a_role_may_be_used_by_sandboxes_that_were_not_crawled(tmp_path):
+    """F168: the role is found, and the result says that sandboxes may still have it."""
+    rows = ram_rows({"idle": []}, {}) | {name: [] for name in FC_TABLES if not name.startswith("fcsandbox")}
+    [outcome] = ask(write(tmp_path / "without", rows), "unused_roles")
+    assert (outcome.coverage, column(outcome, "role"), column(outcome, "crawled_regions")) == (
+        Coverage.PARTIAL,
+        ["idle"],
+        [1],
+    )
+    assert outcome.gaps == ("fcsandbox_templates wasn't crawled", "fcsandbox_volumes wasn't crawled")
+    del rows["ram_roles"]
+    [outcome] = ask(write(tmp_path / "no-ram", rows | {"fcsandbox_volumes": []}), "unused_roles")
+    assert outcome.coverage is Coverage.UNKNOWN
 
 
 def test_a_role_without_a_trust_policy_is_undecided(tmp_path):

@@ -250,6 +250,22 @@ def test_own_findings_are_on_the_page_and_said_to_be_ones_own(tmp_path):
     assert "This finding is your own file" in page.text
 
 
+def test_names_between_backticks_in_a_findings_texts_are_code_and_their_text_is_escaped(tmp_path):
+    header = "-- severity: low\n-- title: Own\n-- tables: fc_functions\n"
+    sql = "SELECT function_name FROM fc_functions"
+    own = {
+        "own_pair": "-- reason: `<b>limits` are `conditions`.\n-- remedy: Set `x`.\n",
+        "own_single": "-- reason: one ` <i>alone</i>\n",
+    }
+    for name, texts in own.items():
+        (tmp_path / f"{name}.sql").write_text(f"{header}{texts}{sql}\n")
+    snapshot = write(tmp_path / "out", {"fc_functions": [{"function_name": "f"}]})
+    html = make_report(snapshot, CATALOG, findings=[tmp_path]).html
+    assert "<p><code>&lt;b&gt;limits</code> are <code>conditions</code>.</p>" in html
+    assert "<p><strong>What to do: </strong>Set <code>x</code>.</p>" in html
+    assert "<p>one ` &lt;i&gt;alone&lt;/i&gt;</p>" in html
+
+
 def test_rows_beyond_the_limit_are_left_out_and_that_is_said(tmp_path):
     rows = [{"name": f"group-{number:03d}"} for number in range(120)]
     page = report_of(write(tmp_path, {"opensearch_app_groups": rows}), max_rows=50)
@@ -460,6 +476,18 @@ def test_a_chart_has_its_numbers_as_text_and_sums_up_what_is_too_much():
     assert "region-19 a: 19 b: 1 20" in page.text
     assert "16 others" in page.text
     assert {found["aria-label"] for found in page.having("svg")} >= {"a 19, b 1"}
+
+
+def test_each_of_the_catalogs_products_has_a_colour_of_its_own_and_own_products_have_one():
+    names = tuple(f"product-{number:02d}" for number in range(len(CATALOG.products) + 5))
+    page = read_page(bar_chart(Chart("Rows", names, [Bar("all", [1] * len(names)), Bar("more", [2] * len(names))])))
+    style = asset("report.css")
+    kinds = [found["class"].split()[-1] for found in page.having("span") if "key" in found.get("class", "").split()]
+    assert len(kinds) == len(names)
+    colours = [re.search(rf"^\.{kind} {{ fill: ([^;]+);", style, re.MULTILINE) for kind in kinds]
+    assert all(colours), "a series without a colour is black"
+    built_in = [found[1] for found in colours[: len(CATALOG.products)]]
+    assert len(set(built_in)) == len(built_in)
 
 
 def test_a_chart_of_nothing_has_no_bars():

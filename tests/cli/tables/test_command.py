@@ -117,11 +117,17 @@ def test_on_a_terminal_too_narrow_for_the_names_nothing_is_lost(show):
     assert {"crawled", "columns"} <= set(text.split())
 
 
+ASIDE = {"fcsandbox", "ram", "searchengine"}
+
+
 @pytest.mark.parametrize("width", [None, 80, 200])
 def test_every_line_of_the_list_says_whether_its_table_is_crawled(show, width):
     _, text = show(width=width)
-    shown = dict(re.findall(r"^[ │├└]*(\w+) +(default|opt-in|out) +\d+\b", text, re.MULTILINE))
-    assert shown == {table: operation.selection for table, operation in CATALOG.operations.items()}
+    shown = dict(re.findall(r"^[ │├└]*(\w+) +(default|by prefix|opt-in|out) +\d+\b", text, re.MULTILINE))
+    assert shown == {
+        table: "by prefix" if operation.selection == "default" and operation.product in ASIDE else operation.selection
+        for table, operation in CATALOG.operations.items()
+    }
     said = re.sub(r"\s+", " ", text)
     for operation in CATALOG.operations.values():
         if operation.reason:
@@ -144,6 +150,16 @@ def test_products_stand_apart_with_their_counts_and_limits(show):
     of_fc = [op.selection for op in CATALOG.operations.values() if op.product == "fc"]
     said = f"{len(of_fc)} tables: {of_fc.count('default')} by default, {of_fc.count('opt-in')} opt-in; 50 requests/s"
     assert said in text
+
+
+def test_default_tables_of_a_product_that_stands_aside_are_not_said_to_be_on_by_default(show):
+    own = [op for op in CATALOG.operations.values() if op.product == "ram"]
+    chosen = sum(op.selection == "default" for op in own)
+    _, text = show("*", width=120)
+    assert f"{len(own)} tables: {chosen} by prefix, {len(own) - chosen} opt-in; " in text
+    assert re.search(r"^ ram_roles +by prefix ", text, re.MULTILINE)
+    _, one = show("ram_roles", width=120)
+    assert re.search(r"^crawled +by prefix *$", one, re.MULTILINE)
 
 
 def test_children_hang_below_their_parents(show):

@@ -2,6 +2,7 @@
 probes (permission, probe, action, probed) AS (
   VALUES ('administer', 'do everything', '<>:<>', 'acs:<>:<>:ACCOUNT:<>'),
          ('administer', 'attach any policy to roles', 'ram:attachpolicytorole', 'acs:ram::ACCOUNT:role/<>'),
+         ('administer', 'change every policy', 'ram:createpolicyversion', 'acs:ram::ACCOUNT:policy/<>'),
          ('pass roles', 'pass every role', 'ram:passrole', 'acs:ram::ACCOUNT:role/<>'),
          ('read buckets', 'read every object', 'oss:getobject', 'acs:oss:<>:ACCOUNT:<>/<>')
 ),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from crawler.catalog.columns import Column
 from crawler.catalog.file_format import OperationFile, PagingPart, ProductFile, RatePart
-from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, Catalog, Operation, Product
+from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, Catalog, Operation, Product, is_answer_name
 from crawler.errors import CatalogError
 from crawler.text import GLOBAL_REGION, REGION_ID
 
@@ -38,14 +38,12 @@ def _check_reads(action: str, section: str, where: str) -> None:
         )
 
 
-# A step of a path into an answer. An empty or a misspelled one would be absent in every answer, and an absent total or
-# flag says that the list is whole.
-_ANSWER_PATH = re.compile(r"[^\s.$\[\]]+(?:\.[^\s.$\[\]]+)*")
-
-
 def _check_answer_path(path: str, key: str, where: str) -> None:
-    """Require names that are joined by dots. Raises CatalogError."""
-    if not _ANSWER_PATH.fullmatch(path):
+    """Require names that are joined by dots. Raises CatalogError.
+
+    Any other path is absent in every answer, and an absent total or flag says that the list is whole.
+    """
+    if not all(map(is_answer_name, path.split("."))):
         raise CatalogError(f"{where}: {key} is {path!r}, which is not a path into an answer such as Data.Items.")
 
 

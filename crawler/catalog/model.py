@@ -28,11 +28,17 @@ Selection = Literal["default", "opt-in", "out"]
 WHOLE_ANSWER = ("$",)
 WHOLE_LIST = ("$[]",)
 
+_ANSWER_NAME = re.compile(r"[^\s.$\[\]]+")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
 # Parameters of a query that the target gives.
 TARGET_PARAMETERS = ("account_id", "region_id")
 _QUERY_PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 _NAMED_STEP = re.compile(r"([^/{}]+)/\{[A-Za-z]+\}")
+
+
+def is_answer_name(name: str) -> bool:
+    """Whether a path into an answer can have this name as a step: it has no dots, blanks, `$` or brackets."""
+    return _ANSWER_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,8 @@ def propose(
     names = _table_names(dict.fromkeys([*wanted, *readable]), prefix)
 
     def read(action: str) -> TableDraft | str:
+        if (calls[action].style, calls[action].version) != (package.style, package.api_version):
+            return "the SDK sends it in another style or version than the product's"
         return draft_table(calls[action], names[action], is_global=hosts.is_global, known=known)
 
     drafts, uncovered = _drafts(wanted, readable, read)
@@ -135,8 +137,13 @@ def _chosen(
 
 def _check_action(action: str, calls: Mapping[str, SdkCall], package: SdkPackage) -> None:
     if action not in calls:
-        near = get_close_matches(action, calls, 1)
-        hint = f"did you mean {near[0]}?" if near else "`catalog scaffold PACKAGE` without an action writes all lists."
+        by_small = {known.lower(): known for known in calls}
+        near = get_close_matches(action.lower(), by_small, 1)
+        hint = (
+            f"did you mean {by_small[near[0]]}?"
+            if near
+            else "`catalog scaffold PACKAGE` without an action writes all lists."
+        )
         raise ConfigError(f"{package.package} {package.version} has no action {action!r}; {hint}")
     if verb(action) not in _READING:
         allowed = f"{', '.join(_READING[:-1])} or {_READING[-1]}"

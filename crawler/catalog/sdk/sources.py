@@ -47,7 +47,9 @@ class InstalledSource:
         try:
             found = metadata.distribution(distribution)
         except metadata.PackageNotFoundError:
-            raise ConfigError(f"the SDK package {self.package} isn't installed: pip install {distribution}") from None
+            # To install any other name would run the code of a stranger who took it.
+            how = f"pip install {distribution}" if name.lower().startswith("alibabacloud") else _HOW_TO_NAME
+            raise ConfigError(f"the SDK package {self.package} isn't installed: {how}") from None
         self.version = found.version
         self._folder = Path(str(found.locate_file(self.package)))
 

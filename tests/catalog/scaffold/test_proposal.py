@@ -279,6 +279,30 @@ def test_operations_without_a_table_have_a_reason(scaffold):
     }
 
 
+def test_operations_that_a_products_tables_cannot_be_have_a_reason(scaffold):
+    calls = [SHOPS, SHOPS, Call("ListCarts", {"Carts": SHOP}, style="ROA", path="/carts")]
+    calls += [Call("ListBags", {"Bags": SHOP}, method="DELETE"), Call("ListHats", {"Hats": SHOP}, method="")]
+    _, files = scaffold(*calls)
+    assert files["product.toml"]["style"] == "RPC"
+    assert files["product.toml"]["uncovered"] == {
+        "ListBags": "the SDK sends it by DELETE",
+        "ListCarts": "the SDK sends it in another style or version than the product's",
+        "ListHats": "the SDK sends it by no method",
+    }
+
+
+@pytest.mark.parametrize("wire", ["a b", "$", "a[]", "a.b", "\u3000"])
+def test_names_that_no_path_can_have_are_in_no_path(scaffold, wire):
+    calls = [
+        Call("ListShops", {"Shops": SHOP, wire: "str", f"Total{wire}Count": "int"}),
+        Call("ListTags", {wire: "List[str]", "Keys": "List[str]"}),
+    ]
+    _, files = scaffold(*calls, holds_all=False)
+    assert files["shops.toml"]["paging"] == {"style": "none"}
+    assert "envelope" not in files["shops.toml"]["operation"]
+    assert files["tags.toml"]["operation"]["records"] == "Keys"
+
+
 def test_lists_that_nobody_asked_for_are_named_as_such(scaffold):
     _, files = scaffold(SHOPS, Call("ListCarts", {"Carts": SHOP}), actions=["ListShops"])
     assert files["product.toml"]["uncovered"] == {"*": "not asked for"}
@@ -293,9 +317,10 @@ def test_another_verb_is_taken_if_its_answer_is_a_list(scaffold):
         scaffold(*calls, actions=["GetNothing"])
 
 
-def test_an_unknown_action_is_refused_with_the_nearest(scaffold):
-    with pytest.raises(ConfigError, match=r"has no action 'ListShop'; did you mean ListShops\?"):
-        scaffold(SHOPS, actions=["ListShop"])
+@pytest.mark.parametrize("action", ["ListShop", "listshops", "LISTSHOPS"])
+def test_an_unknown_action_is_refused_with_the_nearest(scaffold, action):
+    with pytest.raises(ConfigError, match=rf"has no action '{action}'; did you mean ListShops\?"):
+        scaffold(SHOPS, actions=[action])
 
 
 @pytest.mark.parametrize("action", ["RunInstances", "DeleteShop", "CreateShop", "StartShop", "SetShop", "listShops"])

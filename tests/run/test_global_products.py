@@ -105,6 +105,13 @@ async def test_the_option_region_leaves_global_out_unless_it_names_it(here, opti
     assert (selection_of(resolve_config(config)) is not None) is narrows
 
 
+async def test_regions_without_global_are_refused_for_tables_of_global_products_alone(here):
+    config = config_of(here, tables=["people_users"], regions=ALL).with_overrides(regions=["cn-hangzhou"])
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await targets(here, config)
+    assert str(unwrap_group(caught.value)).endswith("add `--region global` for the products that have no regions.")
+
+
 async def test_an_accounts_own_regions_leave_global_in(here):
     config = config_of(
         here,

@@ -7,7 +7,7 @@ from functools import partial
 
 import anyio
 
-from crawler.catalog.model import Details, Operation, filled_query
+from crawler.catalog.model import Details, Operation
 from crawler.client.client import Client, RequestCounts, SignedAccount
 from crawler.client.request import ApiRequest, expand_path
 from crawler.errors import ApiError, DeniedError, NormalizeError, PaginationError, VanishedError
@@ -80,7 +80,7 @@ class DetailReader:
                 details.action,
                 target.region_id,
                 expand_path(details.path, {name: parameters[name] for name in details.path_parameters}),
-                filled_query(details.query, values),
+                details.filled_query(values),
                 parents=details.parent_kinds,
                 max_bytes=_MAX_BYTES,
                 method=details.method,

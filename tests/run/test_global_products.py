@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.cli.plan_values import plan_value
+from crawler.cli.plan_values import plan_value, unasked_text
 from crawler.config.resolve import resolve_config
 from crawler.errors import ConfigError, unwrap_group
 from crawler.run.regions import ProductRegions, not_offered, select_regions
@@ -152,6 +152,7 @@ async def test_products_that_are_not_asked_for_are_named(here):
     _, value = await targets(here, config_of(here, tables=["fc_layers"]))
     assert value["products_not_asked"]["people"] == {"title": "people", "tables": 1, "pattern": "people_*"}
     assert "fc" not in value["products_not_asked"]
+    assert "people (1 table)" in unasked_text(value["products_not_asked"])
 
 
 def test_global_products_lack_no_region():

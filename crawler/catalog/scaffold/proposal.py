@@ -67,10 +67,7 @@ def propose(
     for an unknown action, one that may write, and if no operation can be a table.
     """
     calls = package.calls
-    if not _VERSION.fullmatch(package.api_version):
-        raise ConfigError(f"{package.package} {package.version} has no operation with a version such as 2020-01-31")
-    for action in actions:
-        _check_action(action, calls, package)
+    _check_package(package, actions)
     readable = [action for action in calls if verb(action) in _VERBS]
     read_calls = [calls[action] for action in readable]
     regions = find_regions(calls)
@@ -133,6 +130,13 @@ def _chosen(
             draft.name,
         ),
     )
+
+
+def _check_package(package: SdkPackage, actions: Sequence[str]) -> None:
+    if not _VERSION.fullmatch(package.api_version):
+        raise ConfigError(f"{package.package} {package.version} has no operation with a version such as 2020-01-31")
+    for action in actions:
+        _check_action(action, package.calls, package)
 
 
 def _check_action(action: str, calls: Mapping[str, SdkCall], package: SdkPackage) -> None:

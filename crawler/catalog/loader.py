@@ -122,10 +122,15 @@ def _read_toml(path: Path, root: Path, warnings: list[str]) -> dict[str, Any]:
         raise CatalogError(f"{_file_name(path, root)}: not UTF-8 at byte {error.start}.") from None
     except OSError as error:
         raise CatalogError(f"{_file_name(path, root)}: can't be read: {reason_of(error)}.") from None
-    comments = (found["comment"] or "" for found in _STRING_OR_COMMENT.finditer(text))
-    if marks := sum(comment.startswith(_MARK) for comment in comments):
+    if marks := count_marks(text):
         _report_marks(marks, path, root, warnings)
     return document
+
+
+def count_marks(text: str) -> int:
+    """Return the number of comments `# check: …` of a file: values that a person must confirm."""
+    comments = (found["comment"] or "" for found in _STRING_OR_COMMENT.finditer(text))
+    return sum(comment.startswith(_MARK) for comment in comments)
 
 
 def _report_marks(marks: int, path: Path, root: Path, warnings: list[str]) -> None:

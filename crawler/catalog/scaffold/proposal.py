@@ -23,7 +23,6 @@ from crawler.errors import ConfigError
 _VERBS = ("List", "Describe")
 # Other operations change the cloud, and some cost money. Those of the second row are marked.
 _READING = (*_VERBS, "Get", "Query", "Search", "Count", "Check")
-_MARK = " # check: "
 _LONGEST_NAME = 100
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -46,11 +45,6 @@ class Proposal:
     added: Sequence[str]
     companions: Sequence[str]
     uncovered: Mapping[str, str]
-
-
-def marks_of(text: str) -> int:
-    """Return the number of lines that a person must confirm."""
-    return text.count(_MARK)
 
 
 def propose(

@@ -9,6 +9,7 @@ from datetime import date
 import pytest
 
 from crawler.catalog import load_catalog
+from crawler.catalog.loader import count_marks
 from crawler.catalog.scaffold import propose, usual_regions, write_files
 from crawler.catalog.sdk import open_package
 from crawler.catalog.sdk.check import check_product
@@ -543,6 +544,13 @@ def test_the_same_package_gives_the_same_bytes(scaffold):
 # --- hostile packages ---
 
 ODD = ['c"d', "e\\f", "a b", "päth", "a\u2028b", "a\x7fb", "x" * 300, "A", "a", "1", "_", "g.h", "*", "$", "'"]
+
+
+def test_a_mark_in_a_wire_name_is_not_counted(scaffold):
+    proposal, _ = scaffold(Call("ListShops", {"Shops": [{"ShopId": "str", "a # check: b": "str"}]}), holds_all=False)
+    text = proposal.texts["shops.toml"]
+    assert '"a # check: b" = "string"\n' in text
+    assert count_marks(text) == text.count(" # check: ") - 1
 
 
 def test_odd_wire_names_are_quoted_or_left_out(scaffold):

@@ -188,6 +188,16 @@ def test_an_installed_package_that_is_no_sdk_is_refused():
     assert "isn't an official SDK: it has no client.py with a class Client" in refused("click")
 
 
+@pytest.mark.parametrize("metadata", [None, b"", b"Name: x\n", b"Version: \xff\n", b"Version: a b\n"])
+def test_an_installed_package_without_a_version_is_refused(tmp_path, monkeypatch, metadata):
+    install(tmp_path, package_files([LIST_ROLES]))
+    [described] = tmp_path.glob("*.dist-info/METADATA")
+    described.unlink() if metadata is None else described.write_bytes(metadata)
+    monkeypatch.syspath_prepend(tmp_path)
+    expected = "the SDK package alibabacloud_shop20200101 is damaged: its METADATA has no version"
+    assert refused("alibabacloud-shop20200101") == expected
+
+
 def test_a_missing_wheel_is_a_sentence(tmp_path):
     assert refused(tmp_path / "x.whl").endswith("x.whl can't be read: No such file or directory")
     assert "can't be read: is a folder" in refused(f"{tmp_path}/")

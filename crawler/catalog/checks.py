@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from crawler.catalog.columns import Column
 from crawler.catalog.file_format import OperationFile, PagingPart, ProductFile, RatePart
-from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, Catalog, Operation, Product
+from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, Catalog, Operation, Product, is_answer_name
 from crawler.errors import CatalogError
 from crawler.text import GLOBAL_REGION, REGION_ID
 
@@ -23,6 +23,8 @@ _PAGING = {
 }
 
 
+_PLACEHOLDER = re.compile(r"\{[A-Za-z]+\}")
+
 # A crawl must change nothing, whatever a file says: RunInstances would start machines in every account, each night.
 _READS = re.compile(r"(?:Batch)?(?:List|Describe|Get|Query|Search|Count|Check|Lookup)(?=[A-Z0-9]|\Z)")
 
@@ -36,11 +38,21 @@ def _check_reads(action: str, section: str, where: str) -> None:
         )
 
 
+def _check_answer_path(path: str, key: str, where: str) -> None:
+    """Require names that are joined by dots. Raises CatalogError.
+
+    Any other path is absent in every answer, and an absent total or flag says that the list is whole.
+    """
+    if not all(map(is_answer_name, path.split("."))):
+        raise CatalogError(f"{where}: {key} is {path!r}, which is not a path into an answer such as Data.Items.")
+
+
 def check_product(product: Product, raw: ProductFile, where: str) -> None:
     """Refuse a product with a malformed region or endpoint, or a wrong rate limit. Raises CatalogError."""
     asked = [product.regions.ask] if product.regions is not None else []
     if product.regions is not None:
         _check_reads(product.regions.action, "[regions]", where)
+        _check_answer_path(".".join(product.regions.records), "[regions] records", where)
     for region_id in (*product.endpoints, *product.closed, *asked):
         if not REGION_ID.fullmatch(region_id):
             raise CatalogError(f"{where}: {region_id!r} is not a region ID such as cn-hangzhou.")
@@ -79,6 +91,9 @@ def check_paging(raw: PagingPart, where: str) -> None:
         raise CatalogError(f"{where}: [paging] of style {raw.style!r} has no {', '.join(odd)}.")
     if bool(raw.limit_key) != bool(raw.limit) or raw.limit < 0:
         raise CatalogError(f"{where}: [paging] limit and limit_key come together, and limit is a page size.")
+    for key in ("output_token", "total", "more"):
+        if path := getattr(raw, key):
+            _check_answer_path(path, f"[paging] {key}", where)
 
 
 def check_operation(operation: Operation, product: Product, raw: OperationFile, where: str) -> None:
@@ -91,13 +106,21 @@ def check_operation(operation: Operation, product: Product, raw: OperationFile, 
         raise CatalogError(f"{where}: [table] name: a table of {product.key} is named {product.prefix}… in snake case.")
     if (operation.selection == "default") == bool(operation.reason):
         raise CatalogError(f"{where}: [table] reason: required if a table isn't on by default, and only then.")
-    if operation.records in (WHOLE_ANSWER, WHOLE_LIST) and operation.paging.style != "none":
-        path = operation.records[0]
-        raise CatalogError(f"{where}: [operation] records is {path!r}, a whole answer: it has no pages.")
+    _check_records(operation, where)
     if raw.window is not None and raw.window.hours < 1:
         raise CatalogError(f"{where}: [window] hours must be at least 1.")
     _check_details(operation, where)
     _check_rate_limit(raw.rate_limit, where)
+
+
+def _check_records(operation: Operation, where: str) -> None:
+    path = ".".join(operation.records)
+    if operation.records not in (WHOLE_ANSWER, WHOLE_LIST):
+        _check_answer_path(path, "[operation] records", where)
+    elif operation.paging.style != "none":
+        raise CatalogError(f"{where}: [operation] records is {path!r}, a whole answer: it has no pages.")
+    for name in sorted(operation.envelope):
+        _check_answer_path(name, "[operation] envelope", where)
 
 
 def _check_rate_limit(raw: RatePart | None, where: str) -> None:
@@ -135,18 +158,23 @@ def _check_details(operation: Operation, where: str) -> None:
     if details is None:
         return
     _check_reads(details.action, "[details]", where)
+    if details.records:
+        _check_answer_path(".".join(details.records), "[details] records", where)
     parameters = [*details.path_parameters, *details.query_parameters]
-    if not details.path.startswith("/") or sorted(parameters) != sorted(details.bind):
+    rest = _PLACEHOLDER.sub("", details.path)
+    if not details.path.startswith("/") or {"{", "}"} & set(rest) or sorted(parameters) != sorted(details.bind):
         raise CatalogError(
             f"{where}: [details] bind must give the parameters of its query and of its path, which begins with /."
         )
     for path in details.bind.values():
+        if path.endswith("[]"):
+            raise CatalogError(f"{where}: [details] bind: {path!r} has many values, and details are of one record.")
         _check_bind(operation, path, where, "[details]")
 
 
 def _check_path(operation: Operation, product: Product, where: str) -> None:
     path, parameters = operation.path, operation.parameters
-    rest = re.sub(r"\{[A-Za-z]+\}", "", path)
+    rest = _PLACEHOLDER.sub("", path)
     if product.style == "RPC" and path != "/":
         raise CatalogError(f"{where}: [operation] path of an RPC operation is '/': its action identifies it.")
     if not path.startswith("/") or "{" in rest or "}" in rest or len(set(parameters)) < len(parameters):

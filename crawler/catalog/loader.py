@@ -38,9 +38,11 @@ _IGNORED_KEYS = {("paging", "prefix"): "lists are no longer split by prefix"}
 
 _LARGEST_FILE_BYTES = 8 * 1024 * 1024
 
-# The mark of a proposal that a person has not confirmed: a comment, and so outside of all strings of its line.
-_STRING = r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'"
-_MARK = re.compile(rf"^(?:[^\"'#\n]|{_STRING})*# check:", re.MULTILINE)
+# The mark of a proposal that a person has not confirmed. It begins a comment, so the strings around it are skipped.
+_STRING_OR_COMMENT = re.compile(
+    r""""{3}(?:[^\\]|\\.)*?"{3,5}|'{3}.*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|(?P<comment>#[^\n]*)""", re.DOTALL
+)
+_MARK = "# check:"
 
 _File = TypeVar("_File")
 
@@ -120,9 +122,15 @@ def _read_toml(path: Path, root: Path, warnings: list[str]) -> dict[str, Any]:
         raise CatalogError(f"{_file_name(path, root)}: not UTF-8 at byte {error.start}.") from None
     except OSError as error:
         raise CatalogError(f"{_file_name(path, root)}: can't be read: {reason_of(error)}.") from None
-    if marks := len(_MARK.findall(text)):
+    if marks := count_marks(text):
         _report_marks(marks, path, root, warnings)
     return document
+
+
+def count_marks(text: str) -> int:
+    """Return the number of comments `# check: …` of a file: values that a person must confirm."""
+    comments = (found["comment"] or "" for found in _STRING_OR_COMMENT.finditer(text))
+    return sum(comment.startswith(_MARK) for comment in comments)
 
 
 def _report_marks(marks: int, path: Path, root: Path, warnings: list[str]) -> None:

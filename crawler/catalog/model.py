@@ -28,11 +28,17 @@ Selection = Literal["default", "opt-in", "out"]
 WHOLE_ANSWER = ("$",)
 WHOLE_LIST = ("$[]",)
 
+_ANSWER_NAME = re.compile(r"[^\s.$\[\]]+")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
 # Parameters of a query that the target gives.
 TARGET_PARAMETERS = ("account_id", "region_id")
 _QUERY_PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 _NAMED_STEP = re.compile(r"([^/{}]+)/\{[A-Za-z]+\}")
+
+
+def is_answer_name(name: str) -> bool:
+    """Whether a path into an answer can have this name as a step: it has no dots, blanks, `$` or brackets."""
+    return _ANSWER_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -86,24 +92,35 @@ class Window:
         return {self.begin_key: str(end_s - self.hours * 3600), self.end_key: str(end_s)}
 
 
-def _query_parameters(query: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the placeholders of a query that no target gives, each once, in order."""
-    found = [name for value in query.values() for name in _QUERY_PLACEHOLDER.findall(value)]
-    return tuple(name for name in dict.fromkeys(found) if name not in TARGET_PARAMETERS)
+class _Request:
+    """The parts of a request that a row gives."""
 
+    path: str
+    query: Mapping[str, str]
 
-def filled_query(query: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
-    """Return a query with each `{name}` replaced by its value."""
-    return {key: _QUERY_PLACEHOLDER.sub(lambda match: values[match[1]], text) for key, text in query.items()}
+    @cached_property
+    def path_parameters(self) -> tuple[str, ...]:
+        """The wire names of the path's parameters, in order."""
+        return tuple(_PLACEHOLDER.findall(self.path))
 
+    @cached_property
+    def query_parameters(self) -> tuple[str, ...]:
+        """The wire names of the query's parameters that a row gives and no target, each once, in order."""
+        found = [name for value in self.query.values() for name in _QUERY_PLACEHOLDER.findall(value)]
+        return tuple(name for name in dict.fromkeys(found) if name not in TARGET_PARAMETERS)
 
-def _kinds(path: str) -> tuple[str, ...]:
-    """Return the step before each parameter of a path: `/functions/{functionName}/aliases` names `functions`."""
-    return tuple(_NAMED_STEP.findall(path))
+    @cached_property
+    def parent_kinds(self) -> tuple[str, ...]:
+        """The kinds of the resources that a request names: steps of the path, such as `functions`; query parameters."""
+        return (*_NAMED_STEP.findall(self.path), *self.query_parameters)
+
+    def filled_query(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return the query with each `{name}` replaced by its value."""
+        return {key: _QUERY_PLACEHOLDER.sub(lambda match: values[match[1]], text) for key, text in self.query.items()}
 
 
 @dataclass(frozen=True)
-class Details:
+class Details(_Request):
     """The operation that returns more fields of a record than the list. `bind`: parameter of path or query → column.
 
     `records`: the path to the record in the answer, () if the answer is the record. `is_always`: the details are
@@ -119,21 +136,6 @@ class Details:
     records: tuple[str, ...] = ()
     is_always: bool = False
 
-    @cached_property
-    def path_parameters(self) -> tuple[str, ...]:
-        """The wire names of the path's parameters, in order."""
-        return tuple(_PLACEHOLDER.findall(self.path))
-
-    @cached_property
-    def query_parameters(self) -> tuple[str, ...]:
-        """The wire names of the query's parameters that the row gives, in order."""
-        return _query_parameters(self.query)
-
-    @cached_property
-    def parent_kinds(self) -> tuple[str, ...]:
-        """The kinds of the resources that a request names: steps of the path, such as `functions`; query parameters."""
-        return (*_kinds(self.path), *self.query_parameters)
-
 
 @dataclass(frozen=True, slots=True)
 class DeclaredDifference:
@@ -144,7 +146,7 @@ class DeclaredDifference:
 
 
 @dataclass(frozen=True)
-class Operation:
+class Operation(_Request):
     """One List operation and the table that it fills.
 
     `records`: the path to the list; `WHOLE_ANSWER` if the answer is the one record, `WHOLE_LIST` if it is the list.
@@ -187,28 +189,9 @@ class Operation:
     method: str = "GET"
 
     @cached_property
-    def path_parameters(self) -> tuple[str, ...]:
-        """The wire names of the path's parameters, in order."""
-        return tuple(_PLACEHOLDER.findall(self.path))
-
-    @cached_property
-    def query_parameters(self) -> tuple[str, ...]:
-        """The wire names of the query's parameters that a parent's row gives, in order."""
-        return _query_parameters(self.query)
-
-    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The wire names of all parameters that a parent's row gives. They identify one list of this operation."""
         return (*self.path_parameters, *self.query_parameters)
-
-    @cached_property
-    def parent_kinds(self) -> tuple[str, ...]:
-        """The kinds of the resources that a request names: steps of the path, such as `functions`; query parameters."""
-        return (*_kinds(self.path), *self.query_parameters)
-
-    def filled_query(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return the query with each `{name}` replaced by its value."""
-        return filled_query(self.query, values)
 
     @cached_property
     def column_names(self) -> dict[str, str]:

@@ -115,7 +115,9 @@ def unasked_text(unasked: Mapping[str, Mapping[str, Any]]) -> str:
     """Return which products aren't asked for and how to add them, as a sentence; empty without any."""
     if not unasked:
         return ""
-    products = ", ".join(f"{entry['title']} ({entry['tables']} tables)" for entry in unasked.values())
+    products = ", ".join(
+        f"{entry['title']} ({entry['tables']} table{'s' * (entry['tables'] != 1)})" for entry in unasked.values()
+    )
     patterns = ", ".join(f'"{entry["pattern"]}"' for entry in unasked.values())
     return f"not asked for: {products}; [crawl] tables chooses them by {patterns}"
 

@@ -47,8 +47,7 @@ def scaffold(package: str, actions: Sequence[str], folder: Path, may_replace: bo
     Tables that give a request's parameters are added.
 
     A line that ends with `# check:` is a proposal that you must confirm: a key, a parent, a secret, a RAM action, a
-    time. A product.toml and
-    a parent's file that exist are kept.
+    time. A product.toml and a parent's file that exist are kept.
 
     Example: `acs-inventory catalog scaffold alibabacloud-vpc20160428 DescribeVpcs --to my-tables`
 
@@ -72,7 +71,7 @@ def scaffold(package: str, actions: Sequence[str], folder: Path, may_replace: bo
 
 
 def _value(proposal: Proposal, written: Written) -> dict[str, object]:
-    from crawler.catalog.scaffold import marks_of
+    from crawler.catalog.loader import count_marks
 
     return {
         "package": proposal.package,
@@ -81,7 +80,7 @@ def _value(proposal: Proposal, written: Written) -> dict[str, object]:
         "files": list(written.names),
         "tables": list(proposal.tables),
         "added": list(proposal.added),
-        "marks": sum(marks_of(proposal.texts[name]) for name in written.names),
+        "marks": sum(count_marks(proposal.texts[name]) for name in written.names),
         "uncovered": dict(proposal.uncovered),
         "kept": list(written.kept),
     }
@@ -90,12 +89,12 @@ def _value(proposal: Proposal, written: Written) -> dict[str, object]:
 def _print(proposal: Proposal, written: Written, folder: Path) -> None:
     from rich.table import Table
 
-    from crawler.catalog.scaffold import marks_of
+    from crawler.catalog.loader import count_marks
     from crawler.cli.render import console, safe, table_of
 
     out = console()
     out.print(safe(proposal.package), safe(proposal.version, "bold"), "→", safe(str(written.folder), "cyan"))
-    rows = [(safe(name), f"{marks_of(proposal.texts[name])}") for name in written.names]
+    rows = [(safe(name), f"{count_marks(proposal.texts[name])}") for name in written.names]
     out.print(table_of(("file", "to confirm"), rows[:_MOST_LINES], numbers=("to confirm",)))
     if len(rows) > _MOST_LINES:
         out.print(f"and {len(rows) - _MOST_LINES} more files", style="dim")
@@ -105,7 +104,7 @@ def _print(proposal: Proposal, written: Written, folder: Path) -> None:
         out.print(safe(f"Added, since their rows give parameters: {', '.join(proposal.added)}"))
     if proposal.uncovered:
         out.print(f"Without a table: {len(proposal.uncovered)}; the reasons are in [uncovered] of product.toml.")
-    marks = sum(marks_of(proposal.texts[name]) for name in written.names)
+    marks = sum(count_marks(proposal.texts[name]) for name in written.names)
     out.print()
     for number, (step, *lines) in enumerate(_steps(proposal, folder, marks), 1):
         grid = Table.grid(padding=(0, 1))

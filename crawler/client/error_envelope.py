@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -42,7 +42,7 @@ _BOM = b"\xef\xbb\xbf"
 class Envelope:
     """The error fields of a response. `code` "": no error. `action`: the missing RAM action.
 
-    `is_document`: the body is complete JSON, or the XML of an error. `is_failure`: it says `success: false`.
+    `is_document`: the body is complete JSON, or the XML of an error.
     """
 
     code: str = ""
@@ -50,12 +50,12 @@ class Envelope:
     request_id: str = ""
     action: str = ""
     is_document: bool = True
-    is_failure: bool = False
 
 
-def read_envelope(body: bytes) -> Envelope:
+def read_envelope(body: bytes, success_codes: Collection[str] = ()) -> Envelope:
     """Return the envelope of a decompressed body. Raises nothing.
 
+    `success_codes`: codes, in lower case, that count as none; the body may still be an error by its other fields.
     Nothing is read out of a body that isn't UTF-8, except for XML that declares its encoding. A body beyond the bounds
     of any JSON has no envelope.
     """
@@ -69,7 +69,7 @@ def read_envelope(body: bytes) -> Envelope:
         return Envelope(is_document=False)
     if not fields or fields.keys() == _ONLY_ID:
         return Envelope(request_id=_text(fields.get("requestid")))
-    return _envelope(fields)
+    return _envelope(fields, success_codes)
 
 
 def is_text(body: bytes) -> bool:
@@ -81,21 +81,21 @@ def is_text(body: bytes) -> bool:
     return True
 
 
-def _envelope(fields: Mapping[str, object]) -> Envelope:
+def _envelope(fields: Mapping[str, object], success_codes: Collection[str]) -> Envelope:
     inner = fields.get("error")
     nested = _named(inner.items()) if isinstance(inner, dict) else {}
     code, message = _code_and_message(fields)
+    code = "" if code.lower() in success_codes else code
     if not code:
         code, inner_message = _code_and_message(nested)
         message = inner_message if code else message
     if not code:
         code, message = _first_of_errors(fields.get("errors"), message)
-    is_failure = fields.get("success") in (False, "false", "False")
-    if not code and is_failure:
+    if not code and fields.get("success") in (False, "false", "False"):
         code = "Unsuccessful"
     request_id = _text(fields.get("requestid")) or _text(nested.get("requestid"))
     action = _missing_action(fields) or _missing_action(nested)
-    return Envelope(code, message, request_id, action, is_failure=is_failure)
+    return Envelope(code, message, request_id, action)
 
 
 def _code_and_message(fields: Mapping[str, object]) -> tuple[str, str]:

@@ -56,14 +56,13 @@ def error_from_response(
     A redirect is TransientError `RedirectRefused`: a signed request stays at its host, where another attempt may be
     answered. A damaged body is TransientError `InvalidResponse`, and nothing of it is read. With a 2xx status, so is
     every body that isn't complete JSON, and one with a non-empty code, with `errors` or with `success: false` is that
-    error, unless the code is one of `success_codes` (in lower case). A 403 with another document, such as HTML, is the
+    error; a code of `success_codes` (in lower case) counts as none. A 403 with another document, such as HTML, is the
     page of a proxy or a firewall: it says nothing about permissions, and is FatalError. Whether the JSON has the
     requested list is checked later, by pagination. `parents`: the kinds of the resources that the request names.
     `hide` replaces the literal secrets of this process in all texts.
     """
-    envelope = read_envelope(body)
-    is_success = envelope.code.lower() in ("", *success_codes) and not envelope.is_failure
-    if 200 <= status < 300 and envelope.is_document and is_success:
+    envelope = read_envelope(body, success_codes)
+    if 200 <= status < 300 and envelope.is_document and not envelope.code:
         return None
     request_id = _clean(_request_id(headers, envelope), LONGEST_CODE, hide)
     if 300 <= status < 400:

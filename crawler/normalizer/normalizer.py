@@ -359,7 +359,8 @@ def _no_object(value: Any, extra: ExtraFields) -> None:
 def read_detail(body: bytes, *, records: Sequence[str] = ()) -> Detail:
     """Parse the details of one record, at the path `records` of the answer.
 
-    Raises TransientError for a body that isn't a JSON object, or has none at that path.
+    Raises TransientError for a body that isn't a JSON object, or has none at that path, and PaginationError for a step
+    that comes twice.
     """
     try:
         record = parse(body)

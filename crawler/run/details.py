@@ -7,10 +7,10 @@ from functools import partial
 
 import anyio
 
-from crawler.catalog.model import Details, Operation, filled_query
+from crawler.catalog.model import Details, Operation
 from crawler.client.client import Client, RequestCounts, SignedAccount
 from crawler.client.request import ApiRequest, expand_path
-from crawler.errors import ApiError, DeniedError, NormalizeError, VanishedError
+from crawler.errors import ApiError, DeniedError, NormalizeError, PaginationError, VanishedError
 from crawler.normalizer import RowPage
 from crawler.normalizer.normalizer import Detail, read_detail, row_values
 from crawler.run.targets import Target
@@ -32,7 +32,7 @@ class DetailReader:
             raise ValueError(f"{operation.table} has no details")
         self.requested = 0
         self.missing = 0
-        self.error: ApiError | NormalizeError | None = None
+        self.error: ApiError | NormalizeError | PaginationError | None = None
         self._client = client
         self._target = target
         self._caller = caller
@@ -80,7 +80,7 @@ class DetailReader:
                 details.action,
                 target.region_id,
                 expand_path(details.path, {name: parameters[name] for name in details.path_parameters}),
-                filled_query(details.query, values),
+                details.filled_query(values),
                 parents=details.parent_kinds,
                 max_bytes=_MAX_BYTES,
                 method=details.method,
@@ -89,7 +89,7 @@ class DetailReader:
             return await self._client.call(request, self._caller, self._channel, read, tally)
         except VanishedError:
             return Detail("vanished")
-        except (ApiError, NormalizeError) as error:
+        except (ApiError, NormalizeError, PaginationError) as error:
             self.missing += 1
             if self.error is None or isinstance(error, DeniedError):
                 self.error = error

@@ -90,7 +90,9 @@ def plan_targets(
         if known[place]:
             planned.append(PlannedTarget(target, known[place]))
     if not planned:
-        raise ConfigError("None of the chosen regions has a product of the chosen tables; see `acs-inventory plan`.")
+        left_out = any(product.is_global for product in offered.values()) and session.config.omits_global
+        hint = "add `--region global` for the products that have no regions" if left_out else "see `acs-inventory plan`"
+        raise ConfigError(f"None of the chosen regions has a product of the chosen tables; {hint}.")
     return planned
 
 

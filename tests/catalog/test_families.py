@@ -106,6 +106,45 @@ def test_a_whole_answer_has_no_pages(tmp_path):
         carts(tmp_path, COLUMNS, records="$", paging='style = "limit-only"\nlimit_key = "n"\nlimit = 1')
 
 
+# --- paths into an answer ---
+
+TOKEN = 'style = "token"\ninput_token = "t"\noutput_token = "t"\n'
+NO_PATHS = ["Data..Items", "Data.", ".Data", " Data", "$.Data", "Data.$", "$[].Items", "Data[]", "Da ta"]
+
+
+@pytest.mark.parametrize("path", NO_PATHS)
+@pytest.mark.parametrize(
+    ("key", "parts"),
+    [
+        ("[operation] records", lambda path: {"records": path, "operation": 'accepts = ["absent"]'}),
+        ("[operation] envelope", lambda path: {"operation": f'envelope = ["{path}"]'}),
+        (
+            "[paging] output_token",
+            lambda path: {"paging": TOKEN.replace('output_token = "t"', f'output_token = "{path}"')},
+        ),
+        ("[paging] total", lambda path: {"paging": f'{TOKEN}total = "{path}"'}),
+        ("[paging] more", lambda path: {"paging": f'{TOKEN}more = "{path}"'}),
+        ("[details] records", lambda path: {"more": DETAILS.replace("Data.Cart", path)}),
+    ],
+)
+def test_a_path_that_no_answer_can_have_is_refused(tmp_path, key, parts, path):
+    """P6: a list that is absent everywhere has zero rows that look complete, and an absent total is never too large."""
+    with pytest.raises(CatalogError) as caught:
+        carts(tmp_path, COLUMNS, **parts(path))
+    assert f"carts.toml: {key} is {path!r}, which is not a path into an answer" in str(caught.value)
+
+
+def test_records_without_a_path_are_refused(tmp_path):
+    with pytest.raises(CatalogError, match=r"records is '', which is not a path"):
+        carts(tmp_path, COLUMNS, records="")
+    carts(tmp_path, COLUMNS)
+    file = tmp_path / "shop" / "2020-01-01" / "product.toml"
+    regions = "[regions]\naction = 'ListD'\npath = '/'\nrecords = 'a..b'\nid = 'i'\nask = 'cn-x'\n"
+    file.write_text(PRODUCT.replace("[endpoints]", f"{regions}[endpoints]"))
+    with pytest.raises(CatalogError, match=r"\[regions\] records is 'a\.\.b', which is not a path"):
+        load_catalog([tmp_path])
+
+
 # --- details by a query ---
 
 DETAILS = """
@@ -134,6 +173,23 @@ def test_details_may_be_asked_for_by_the_query_and_lie_deep_in_their_answer(tmp_
 def test_details_that_are_not_where_the_file_says_are_an_error(answer):
     with pytest.raises(TransientError):
         read_detail(json.dumps(answer).encode(), records=("Data", "Cart"))
+
+
+def test_details_that_come_twice_are_an_error():
+    with pytest.raises(PaginationError, match="'Role' twice"):
+        read_detail(b'{"Role": {"a": 1}, "role": {"b": 2}}', records=("Role",))
+
+
+def test_details_are_bound_to_one_value_of_a_row(tmp_path):
+    more = DETAILS.replace('bind = { CartId = "id" }', 'bind = { CartId = "tags[]" }')
+    with pytest.raises(CatalogError, match=r"\[details\] bind: 'tags\[\]' has many values"):
+        carts(tmp_path, f'{COLUMNS}\ntags = ["string"]', more=more)
+
+
+@pytest.mark.parametrize("path", ["/{cart_id}", "/{CartId", "/x}", "/{}"])
+def test_details_have_placeholders_of_letters_only(tmp_path, path):
+    with pytest.raises(CatalogError, match=r"\[details\] bind must give the parameters"):
+        carts(tmp_path, COLUMNS, more=DETAILS.replace('path = "/"', f'path = "{path}"'))
 
 
 def test_the_envelope_of_details_is_not_a_part_of_the_record(tmp_path):
@@ -295,6 +351,30 @@ def test_values_that_await_a_person_are_a_warning_of_ones_own_file(tmp_path):
 def test_a_text_that_holds_the_mark_is_not_marked(tmp_path, text):
     carts(tmp_path, 'id = "string"', more=f"[descriptions]\nid = {text}\n")
     assert load_catalog([tmp_path]).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "marks"),
+    [
+        ('"""\na # check: no\n"""', 0),
+        ("'''\nit's # check: no\n'''", 0),
+        ('"""it\'s \\""" # check: no"""', 0),
+        ('"""\na # check: no""" # check: yes', 1),
+        ("'''it's''' # check: yes", 1),
+        ('""" "quoted"""" # check: yes', 1),
+        ('"" # check: yes', 1),
+        ('"a" # a note of a person # check: no', 0),
+    ],
+)
+def test_only_comments_are_marks_whatever_strings_are_around_them(tmp_path, text, marks):
+    carts(tmp_path, 'id = "string"', more=f"[descriptions]\nid = {text}\n")
+    assert len(load_catalog([tmp_path]).warnings) == marks
+
+
+def test_a_mark_in_an_array_of_many_lines_is_found(tmp_path):
+    operation = 'filters = [\n  "a # check: no", # check: yes\n  "b",\n] # check: too'
+    carts(tmp_path, 'id = "string"', operation=operation)
+    assert load_catalog([tmp_path]).warnings == (f"{tmp_path.name}/shop/2020-01-01/carts.toml: {TWO_MARKS}",)
 
 
 def test_a_built_in_file_with_a_mark_is_refused(tmp_path, monkeypatch):

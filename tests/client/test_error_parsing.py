@@ -561,7 +561,16 @@ def test_f148_a_code_of_success_is_no_error_where_the_product_says_so(code):
         (403, {"Code": "200", "Message": "m"}),
         (500, {"Code": "OK"}),
         (302, {"Code": "OK"}),
+        (200, {"Code": "OK", "Errors": [{"Code": "Denied", "Message": "m"}], "Teams": []}),
+        (200, {"Code": "OK", "Error": {"Code": "Denied"}, "Teams": []}),
     ],
 )
 def test_f148_other_codes_a_failure_and_an_http_error_stay_errors(status, body):
     assert answer(status, body, success_codes={"200", "ok"}) is not None
+
+
+def test_f148_an_error_is_never_named_by_a_code_of_success():
+    found = answer(200, {"Code": "OK", "Error": {"Code": "Denied", "Message": "m"}}, success_codes={"ok"})
+    assert (found.code, found.message) == ("Denied", "m")
+    assert answer(403, {"Code": "200", "Message": "m"}, success_codes={"200"}).code == "Http403"
+    assert answer(200, {"Code": "200", "Success": False}, success_codes={"200"}).code == "Unsuccessful"

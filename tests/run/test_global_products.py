@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.cli.plan_values import plan_value
+from crawler.cli.plan_values import plan_value, unasked_text
 from crawler.config.resolve import resolve_config
 from crawler.errors import ConfigError, unwrap_group
 from crawler.run.regions import ProductRegions, not_offered, select_regions
@@ -105,6 +105,13 @@ async def test_the_option_region_leaves_global_out_unless_it_names_it(here, opti
     assert (selection_of(resolve_config(config)) is not None) is narrows
 
 
+async def test_regions_without_global_are_refused_for_tables_of_global_products_alone(here):
+    config = config_of(here, tables=["people_users"], regions=ALL).with_overrides(regions=["cn-hangzhou"])
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await targets(here, config)
+    assert str(unwrap_group(caught.value)).endswith("add `--region global` for the products that have no regions.")
+
+
 async def test_an_accounts_own_regions_leave_global_in(here):
     config = config_of(
         here,
@@ -145,6 +152,7 @@ async def test_products_that_are_not_asked_for_are_named(here):
     _, value = await targets(here, config_of(here, tables=["fc_layers"]))
     assert value["products_not_asked"]["people"] == {"title": "people", "tables": 1, "pattern": "people_*"}
     assert "fc" not in value["products_not_asked"]
+    assert "people (1 table)" in unasked_text(value["products_not_asked"])
 
 
 def test_global_products_lack_no_region():

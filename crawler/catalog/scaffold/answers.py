@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST
+from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, is_answer_name
 from crawler.catalog.scaffold.names import noun, plain, singular
 from crawler.catalog.scaffold.paging import PAGING_NAMES, is_paged
 from crawler.catalog.sdk.calls import SdkCall
@@ -70,8 +70,8 @@ def own_scalars(node: TypeNode) -> list[str]:
 
 def _lists(node: TypeNode, path: tuple[str, ...]) -> Iterator[_Place]:
     for field in node.fields:
-        if "." in field.wire:
-            continue  # a path can't name it
+        if not is_answer_name(field.wire):
+            continue
         if field.node.kind == "list":
             yield _Place((*path, field.wire), field.node)
         elif field.node.kind == "struct" and len(path) < _DEEPEST - 1:
@@ -94,7 +94,7 @@ def _is_one_record(call: SdkCall, lists: list[_Place], answer: TypeNode) -> bool
 
 def _one_record(own: list[Field], answer: TypeNode, *, has_lists: bool) -> Records:
     doubt = "the answer is one record; is it a list inside of it?" if has_lists else ""
-    if len(own) == 1 and own[0].node.kind in {"struct", "map"} and "." not in own[0].wire:
+    if len(own) == 1 and own[0].node.kind in {"struct", "map"} and is_answer_name(own[0].wire):
         return Records((own[0].wire,), own[0].node, is_object=True, doubt=doubt)
     # Nothing is paged here, so a count is the record's own.
     return Records(WHOLE_ANSWER, TypeNode("struct", tuple(_own_fields(answer, ()))), is_object=True, doubt=doubt)
@@ -124,7 +124,7 @@ def envelope(records: Records, answer: TypeNode, paging_paths: set[str]) -> list
     known = paging_paths | {path.rpartition(".")[0] for path in paging_paths}
     paths, node = [], answer
     for depth, step in enumerate(records.path):
-        names = [field.wire for field in node.fields if field.wire != step]
+        names = [field.wire for field in node.fields if field.wire != step and is_answer_name(field.wire)]
         if depth == 0:
             names = [name for name in names if name[:1].lower() + name[1:] not in _USUAL]
         paths += [".".join((*records.path[:depth], name)) for name in names]

@@ -18,6 +18,7 @@ from crawler.catalog.sdk.calls import SdkCall
 
 _REGION = {"regionid", "region"}
 _TIMES = re.compile(r"(?:time|date|timestamp|^from|^to|begin|start|end|stop)$|^(?:start|end|begin)", re.IGNORECASE)
+_METHODS = ("GET", "POST")
 _SCALARS = ("string", "integer")
 _NUMBERS_OF_ONE = ("id", "port", "number", "index", "version", "priority", "code")
 
@@ -110,6 +111,8 @@ def refusal(call: SdkCall, records: Records | str) -> str:
     """Return why an operation can't become a table, "" if it can."""
     if call.is_own_gateway:
         return "the SDK sends it through the product's own gateway, with another signature"
+    if call.method not in _METHODS:
+        return f"the SDK sends it by {call.method or 'no method'}"
     if call.host_parameters:
         return f"its host's name begins with a parameter: {', '.join(call.host_parameters)}"
     if call.has_whole_body or any(found.is_required for found in call.body.values()):

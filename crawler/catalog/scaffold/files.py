@@ -30,7 +30,6 @@ def product_text(
     tables: Sequence[TableDraft],
 ) -> str:
     """Return the text of a product.toml."""
-    styles = [draft.call.style for draft in tables]
     parts = [
         "\n".join(
             [
@@ -39,7 +38,7 @@ def product_text(
                 line("title", product_title(product), "the product's name for people"),
                 line("version", package.api_version),
                 line("prefix", prefix),
-                line("style", max(sorted(set(styles)), key=styles.count)),
+                line("style", package.style),
                 line("sdk", package.package),
                 line("endpoint", hosts.endpoint, hosts.doubt),
                 *([line("global", True)] if hosts.is_global else []),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST
+from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, is_answer_name
 from crawler.catalog.scaffold.comments import maximum
 from crawler.catalog.scaffold.names import plain
 from crawler.catalog.sdk.calls import SdkCall
@@ -123,5 +123,5 @@ def _answered(node: TypeNode, path: tuple[str, ...], records: tuple[str, ...]) -
         if field.node.kind == "struct" and (records[: len(inner)] == inner != records or "pag" in plain(field.wire)):
             yield from _answered(field.node, inner, records)
     for field in node.fields:
-        if field.node.kind not in {"struct", "list", "map"}:
+        if field.node.kind not in {"struct", "list", "map"} and is_answer_name(field.wire):
             yield plain(field.wire), ".".join((*path, field.wire))

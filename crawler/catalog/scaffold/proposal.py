@@ -23,7 +23,6 @@ from crawler.errors import ConfigError
 _VERBS = ("List", "Describe")
 # Other operations change the cloud, and some cost money. Those of the second row are marked.
 _READING = (*_VERBS, "Get", "Query", "Search", "Count", "Check")
-_MARK = " # check: "
 _LONGEST_NAME = 100
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -48,11 +47,6 @@ class Proposal:
     uncovered: Mapping[str, str]
 
 
-def marks_of(text: str) -> int:
-    """Return the number of lines that a person must confirm."""
-    return text.count(_MARK)
-
-
 def propose(
     package: SdkPackage,
     actions: Sequence[str],
@@ -67,10 +61,7 @@ def propose(
     for an unknown action, one that may write, and if no operation can be a table.
     """
     calls = package.calls
-    if not _VERSION.fullmatch(package.api_version):
-        raise ConfigError(f"{package.package} {package.version} has no operation with a version such as 2020-01-31")
-    for action in actions:
-        _check_action(action, calls, package)
+    _check_package(package, actions)
     readable = [action for action in calls if verb(action) in _VERBS]
     read_calls = [calls[action] for action in readable]
     regions = find_regions(calls)
@@ -81,6 +72,8 @@ def propose(
     names = _table_names(dict.fromkeys([*wanted, *readable]), prefix)
 
     def read(action: str) -> TableDraft | str:
+        if (calls[action].style, calls[action].version) != (package.style, package.api_version):
+            return "the SDK sends it in another style or version than the product's"
         return draft_table(calls[action], names[action], is_global=hosts.is_global, known=known)
 
     drafts, uncovered = _drafts(wanted, readable, read)
@@ -133,10 +126,22 @@ def _chosen(
     )
 
 
+def _check_package(package: SdkPackage, actions: Sequence[str]) -> None:
+    if not _VERSION.fullmatch(package.api_version):
+        raise ConfigError(f"{package.package} {package.version} has no operation with a version such as 2020-01-31")
+    for action in actions:
+        _check_action(action, package.calls, package)
+
+
 def _check_action(action: str, calls: Mapping[str, SdkCall], package: SdkPackage) -> None:
     if action not in calls:
-        near = get_close_matches(action, calls, 1)
-        hint = f"did you mean {near[0]}?" if near else "`catalog scaffold PACKAGE` without an action writes all lists."
+        by_small = {known.lower(): known for known in calls}
+        near = get_close_matches(action.lower(), by_small, 1)
+        hint = (
+            f"did you mean {by_small[near[0]]}?"
+            if near
+            else "`catalog scaffold PACKAGE` without an action writes all lists."
+        )
         raise ConfigError(f"{package.package} {package.version} has no action {action!r}; {hint}")
     if verb(action) not in _READING:
         allowed = f"{', '.join(_READING[:-1])} or {_READING[-1]}"

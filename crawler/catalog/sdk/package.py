@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from crawler.catalog.sdk.calls import SdkCall, read_calls
@@ -75,8 +75,12 @@ class SdkPackage:
     @cached_property
     def api_version(self) -> str:
         """The version of most calls, such as 2015-05-01."""
-        versions = [call.version for call in self.calls.values()]
-        return max(sorted(set(versions)), key=versions.count, default="")
+        return _most_frequent(call.version for call in self.calls.values())
+
+    @cached_property
+    def style(self) -> str:
+        """The style of most calls: RPC or ROA."""
+        return _most_frequent(call.style for call in self.calls.values())
 
     @cached_property
     def _settings(self) -> list[tuple[str, ast.expr]]:
@@ -98,6 +102,11 @@ class SdkPackage:
 def is_public_region(region_id: str) -> bool:
     """Whether accounts may have a region of a map: not one of the vendor's own, nor one of a single customer."""
     return REGION_ID.fullmatch(region_id) is not None and not _INTERNAL.search(region_id)
+
+
+def _most_frequent(texts: Iterable[str]) -> str:
+    found = list(texts)
+    return max(sorted(set(found)), key=found.count, default="")
 
 
 def _text(node: ast.expr | None) -> str:

@@ -23,6 +23,7 @@ _LARGEST_FILE_BYTES = 32 * 1024 * 1024
 _LARGEST_WHEEL_BYTES = 128 * 1024 * 1024
 _MOST_WHEEL_FILES = 50_000
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+_VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,40}")
 _CLIENT = "client.py"
 _HOW_TO_NAME = "name an installed package, such as alibabacloud-vpc20160428, or the path of its wheel"
 
@@ -47,8 +48,12 @@ class InstalledSource:
         try:
             found = metadata.distribution(distribution)
         except metadata.PackageNotFoundError:
-            raise ConfigError(f"the SDK package {self.package} isn't installed: pip install {distribution}") from None
-        self.version = found.version
+            # To install any other name would run the code of a stranger who took it.
+            how = f"pip install {distribution}" if name.lower().startswith("alibabacloud") else _HOW_TO_NAME
+            raise ConfigError(f"the SDK package {self.package} isn't installed: {how}") from None
+        self.version = _version_of(found)
+        if not self.version:
+            raise ConfigError(f"the SDK package {self.package} is damaged: its METADATA has no version")
         self._folder = Path(str(found.locate_file(self.package)))
 
     def read(self, path: str) -> bytes | None:
@@ -59,6 +64,15 @@ class InstalledSource:
             return None
         except OSError as error:
             raise ConfigError(f"{self.package}/{path} {reason_of(error)}") from None
+
+
+def _version_of(distribution: metadata.Distribution) -> str:
+    """Return a distribution's version, "" if its METADATA is absent, damaged, or has none."""
+    try:
+        version: str | None = distribution.version
+    except (KeyError, TypeError, UnicodeDecodeError):
+        return ""
+    return version if version and _VERSION.fullmatch(version) else ""
 
 
 class WheelSource:
@@ -79,7 +93,7 @@ class WheelSource:
     def _read_version(self, names: list[str]) -> str:
         described = [name for name in names if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
         text = (self._read_member(described[0]) or b"").decode("utf-8", "replace") if described else ""
-        found = re.search(r"^Version: *([0-9A-Za-z.+!-]{1,40})\s*$", text, re.MULTILINE)
+        found = re.search(rf"^Version: *({_VERSION.pattern})\s*$", text, re.MULTILINE)
         if found is None:
             raise ConfigError(f"{self._path.name} isn't a wheel of an official SDK: its METADATA has no version")
         return found[1]

@@ -10,7 +10,7 @@ import anyio
 
 from crawler.catalog.model import Paging
 from crawler.errors import PaginationError
-from crawler.run.pagination.page import MAX_PAGES, PageConsumer, PageFetcher, PageLike, Pager
+from crawler.run.pagination.page import MAX_PAGES, PageConsumer, PageFetcher, PageLike, Pager, parse_total
 
 MAX_PREFETCH = 8
 _MAX_READINGS = 5
@@ -87,14 +87,6 @@ class NumberedPager(Pager[_Page]):
             last = min(MAX_PAGES, -(-total // first.seen)) + 1 if previous is None else previous.pages + 1
         return Prefetcher(self._fetch, self._spawn, last, is_exact=previous is not None)
 
-    def _check_total(self, total: int | None, records: int) -> None:
-        if total is None or total == records:
-            return
-        remark = f"total said {total}, had {records}"
-        self._remark = f"{self._remark}, {remark}" if self._remark else remark
-        if total > records:
-            self.status = "unstable"  # there may be rows that no page shows
-
 
 class ListReading:
     """The content of one reading of a list. `records` counts its records, `pages` the pages that have any."""
@@ -142,13 +134,6 @@ class ListReading:
     @property
     def _has_moved(self) -> bool:
         return len(self.totals) > 1 or (not self.totals and self._has_repeats)
-
-
-def parse_total(total: Any) -> int | None:
-    """Return a total as an integer; None unless it is an integer or text of at most 18 digits."""
-    if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 19:
-        return int(total)
-    return total if isinstance(total, int) and not isinstance(total, bool) else None
 
 
 @dataclass(slots=True, eq=False)

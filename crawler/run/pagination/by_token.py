@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from crawler.errors import InvalidArgumentError, PaginationError
-from crawler.run.pagination.page import PageConsumer, PageLike, Pager
+from crawler.run.pagination.page import PageConsumer, PageLike, Pager, parse_total
 from crawler.text import is_encodable
 
 _MAX_RESTARTS = 2
@@ -17,12 +17,13 @@ class TokenPager(Pager[_Page]):
     """A pager for the styles `token` and `version`. A version is a number; 0 or a lower one than before ends the list.
 
     If the answers have a flag for another page, the flag decides, and must have its token. An expired token restarts
-    the list, at most twice.
+    the list, at most twice. A list whose smallest total is larger than its rows is `unstable`.
     """
 
     async def run(self, consume: PageConsumer[_Page]) -> None:
         """See `Pager.run`."""
         key, token, restarts = self._paging.input_key, None, False
+        totals, records = set[int](), 0
         seen: set[int] = set()  # hashes: 10,000 tokens of 4 KiB each would take 40 MB
         while True:
             try:
@@ -32,20 +33,24 @@ class TokenPager(Pager[_Page]):
                     raise
                 # The token may have expired while the list was read.
                 self.readings += 1
-                token, restarts = None, True
+                token, restarts, records = None, True, 0
                 seen.clear()
+                totals.clear()
                 continue
             await consume(page, restarts=restarts)
-            restarts = False
+            restarts, records = False, records + page.seen
+            if (total := parse_total(page.total)) is not None:
+                totals.add(total)
             following = self._parse_token(page.token)
             if not self._has_next(page.more, following) or following is None:
-                return
+                break
             if hash(following) in seen:
                 raise PaginationError("TokenRepeated", f"{key} is repeated on page {self.pages}; the list loops.")
             if self._paging.style == "version" and int(following) < int(token or 0):
-                return
+                break
             seen.add(hash(following))
             token = following
+        self._check_total(min(totals, default=None), records)
 
     def _has_next(self, more: Any, token: str | None) -> bool:
         """Whether there is a next page. Raises PaginationError for a flag that isn't one, or whose token is missing."""

@@ -55,6 +55,13 @@ _Consumed = TypeVar("_Consumed", bound=PageLike, contravariant=True)
 FetchPage = Callable[[Mapping[str, str]], Awaitable[_Page]]
 
 
+def parse_total(total: Any) -> int | None:
+    """Return a total as an integer; None unless it is an integer or text of at most 18 digits."""
+    if isinstance(total, str) and total.isascii() and total.isdigit() and len(total) < 19:
+        return int(total)
+    return total if isinstance(total, int) and not isinstance(total, bool) else None
+
+
 class PageConsumer(Protocol[_Consumed]):
     """Receives the pages of a list."""
 
@@ -129,6 +136,15 @@ class Pager(ABC, Generic[_Page]):
         if self._remark:
             details.append(self._remark)
         return self._paging.style + (f" ({', '.join(details)})" if details else "")
+
+    def _check_total(self, total: int | None, records: int, status: WalkStatus = "unstable") -> None:
+        """Note a total that isn't the number of records. A larger one sets `status`: no page may show some records."""
+        if total is None or total == records:
+            return
+        remark = f"total said {total}, had {records}"
+        self._remark = f"{self._remark}, {remark}" if self._remark else remark
+        if total > records:
+            self.status = status
 
     @abstractmethod
     async def run(self, consume: PageConsumer[_Page]) -> None:

@@ -9,6 +9,7 @@ from datetime import date
 import pytest
 
 from crawler.catalog import load_catalog
+from crawler.catalog.loader import count_marks
 from crawler.catalog.scaffold import propose, usual_regions, write_files
 from crawler.catalog.sdk import open_package
 from crawler.catalog.sdk.check import check_product
@@ -279,6 +280,30 @@ def test_operations_without_a_table_have_a_reason(scaffold):
     }
 
 
+def test_operations_that_a_products_tables_cannot_be_have_a_reason(scaffold):
+    calls = [SHOPS, SHOPS, Call("ListCarts", {"Carts": SHOP}, style="ROA", path="/carts")]
+    calls += [Call("ListBags", {"Bags": SHOP}, method="DELETE"), Call("ListHats", {"Hats": SHOP}, method="")]
+    _, files = scaffold(*calls)
+    assert files["product.toml"]["style"] == "RPC"
+    assert files["product.toml"]["uncovered"] == {
+        "ListBags": "the SDK sends it by DELETE",
+        "ListCarts": "the SDK sends it in another style or version than the product's",
+        "ListHats": "the SDK sends it by no method",
+    }
+
+
+@pytest.mark.parametrize("wire", ["a b", "$", "a[]", "a.b", "\u3000"])
+def test_names_that_no_path_can_have_are_in_no_path(scaffold, wire):
+    calls = [
+        Call("ListShops", {"Shops": SHOP, wire: "str", f"Total{wire}Count": "int"}),
+        Call("ListTags", {wire: "List[str]", "Keys": "List[str]"}),
+    ]
+    _, files = scaffold(*calls, holds_all=False)
+    assert files["shops.toml"]["paging"] == {"style": "none"}
+    assert "envelope" not in files["shops.toml"]["operation"]
+    assert files["tags.toml"]["operation"]["records"] == "Keys"
+
+
 def test_lists_that_nobody_asked_for_are_named_as_such(scaffold):
     _, files = scaffold(SHOPS, Call("ListCarts", {"Carts": SHOP}), actions=["ListShops"])
     assert files["product.toml"]["uncovered"] == {"*": "not asked for"}
@@ -293,9 +318,10 @@ def test_another_verb_is_taken_if_its_answer_is_a_list(scaffold):
         scaffold(*calls, actions=["GetNothing"])
 
 
-def test_an_unknown_action_is_refused_with_the_nearest(scaffold):
-    with pytest.raises(ConfigError, match=r"has no action 'ListShop'; did you mean ListShops\?"):
-        scaffold(SHOPS, actions=["ListShop"])
+@pytest.mark.parametrize("action", ["ListShop", "listshops", "LISTSHOPS"])
+def test_an_unknown_action_is_refused_with_the_nearest(scaffold, action):
+    with pytest.raises(ConfigError, match=rf"has no action '{action}'; did you mean ListShops\?"):
+        scaffold(SHOPS, actions=[action])
 
 
 @pytest.mark.parametrize("action", ["RunInstances", "DeleteShop", "CreateShop", "StartShop", "SetShop", "listShops"])
@@ -518,6 +544,13 @@ def test_the_same_package_gives_the_same_bytes(scaffold):
 # --- hostile packages ---
 
 ODD = ['c"d', "e\\f", "a b", "päth", "a\u2028b", "a\x7fb", "x" * 300, "A", "a", "1", "_", "g.h", "*", "$", "'"]
+
+
+def test_a_mark_in_a_wire_name_is_not_counted(scaffold):
+    proposal, _ = scaffold(Call("ListShops", {"Shops": [{"ShopId": "str", "a # check: b": "str"}]}), holds_all=False)
+    text = proposal.texts["shops.toml"]
+    assert '"a # check: b" = "string"\n' in text
+    assert count_marks(text) == text.count(" # check: ") - 1
 
 
 def test_odd_wire_names_are_quoted_or_left_out(scaffold):

@@ -173,7 +173,10 @@ def refused(name):
 
 
 def test_a_missing_package_is_a_sentence():
-    assert refused("no_such_sdk") == "the SDK package no_such_sdk isn't installed: pip install no-such-sdk"
+    assert refused("alibabacloud_no1") == (
+        "the SDK package alibabacloud_no1 isn't installed: pip install alibabacloud-no1"
+    )
+    assert refused("no_such_sdk").startswith("the SDK package no_such_sdk isn't installed: name an installed package")
 
 
 @pytest.mark.parametrize("name", ["", "..", "a b", "-rf", "x" * 300, "a\x1b[31m"])
@@ -183,6 +186,16 @@ def test_a_name_that_none_can_have_is_refused(name):
 
 def test_an_installed_package_that_is_no_sdk_is_refused():
     assert "isn't an official SDK: it has no client.py with a class Client" in refused("click")
+
+
+@pytest.mark.parametrize("metadata", [None, b"", b"Name: x\n", b"Version: \xff\n", b"Version: a b\n"])
+def test_an_installed_package_without_a_version_is_refused(tmp_path, monkeypatch, metadata):
+    install(tmp_path, package_files([LIST_ROLES]))
+    [described] = tmp_path.glob("*.dist-info/METADATA")
+    described.unlink() if metadata is None else described.write_bytes(metadata)
+    monkeypatch.syspath_prepend(tmp_path)
+    expected = "the SDK package alibabacloud_shop20200101 is damaged: its METADATA has no version"
+    assert refused("alibabacloud-shop20200101") == expected
 
 
 def test_a_missing_wheel_is_a_sentence(tmp_path):

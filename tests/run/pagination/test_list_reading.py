@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from crawler.run.pagination.by_number import ListReading, parse_total
+from crawler.run.pagination.by_number import ListReading
+from crawler.run.pagination.page import parse_total
 from crawler.testing import FakePage
 
 

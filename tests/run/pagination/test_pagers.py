@@ -382,6 +382,51 @@ def test_a_list_without_paging_is_one_request_without_parameters():
     assert (result.restarts, result.settled) == (0, [True])
 
 
+@pytest.mark.parametrize(
+    ("totals", "status", "note"),
+    [
+        ((4, 4), "unstable", "total said 4, had 3"),
+        (("5", 4), "unstable", "total said 4, had 3"),
+        ((4, 3), "complete", "token"),
+        ((4, None), "unstable", "total said 4, had 3"),
+        ((2, 2), "complete", "total said 2, had 3"),
+        (("many", True), "complete", "token"),
+    ],
+)
+def test_a_token_list_whose_every_total_is_larger_than_its_rows_is_unstable(totals, status, note):
+    """F37."""
+    pages = {None: FakePage(["a", "b"], "t", total=totals[0]), "t": FakePage(["c"], total=totals[1])}
+    result = walked(TOKEN, by_token(pages))
+    assert (result.kept, result.walk.status) == (["a", "b", "c"], status)
+    assert note in result.walk.note
+
+
+def test_the_totals_before_a_restart_of_a_token_list_do_not_count():
+    answers = iter(
+        [FakePage(["a"], "t", total=1), InvalidArgumentError("InvalidArgument", "no"), FakePage(["b"], total=2)]
+    )
+
+    def answer(parameters):
+        found = next(answers)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    result = walked(TOKEN, answer)
+    assert (result.kept, result.walk.status) == (["b"], "unstable")
+
+
+@pytest.mark.parametrize("paging", [LIMIT_ONLY, NONE], ids=["limit-only", "none"])
+@pytest.mark.parametrize(
+    ("total", "status"), [(4, "truncated"), ("4", "truncated"), (3, "complete"), (0, "complete"), (None, "complete")]
+)
+def test_a_list_of_one_page_whose_total_is_larger_is_truncated(paging, total, status):
+    """F37."""
+    result = walked(paging, lambda parameters: FakePage(["a", "b", "c"], total=total))
+    assert (len(result.kept), result.walk.status) == (3, status)
+    assert (f"total said {total}, had 3" in result.walk.note) == (total not in (3, None))
+
+
 @pytest.mark.parametrize("count", [0, 1, 99])
 def test_a_first_page_that_says_it_is_the_whole_list_is_one_request(count):
     service = Numbered(range(count))

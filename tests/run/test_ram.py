@@ -229,8 +229,8 @@ def test_a_role_whose_details_come_twice_stays_as_it_was_listed(tmp_path):
     twice = Body(body=b'{"Role": {"RoleName": "a"}, "role": {"RoleName": "b"}}')
     _, result = crawl(tmp_path, (twice, {"action": "GetRole", "account": BIG, "nth": (1, 3)}), tables=["ram_roles"])
     roles = row_of(result, "ram_roles")
-    assert (roles.status, roles.error_code, roles.rows) == ("truncated", "RepeatedName", 27)
-    assert "GetRole failed for 2 of 27 rows" in roles.error_message
+    assert (roles.status, roles.error_code, roles.rows) == ("truncated", "RepeatedName", 28)
+    assert "GetRole failed for 2 of 28 rows" in roles.error_message
 
 
 def test_f156_what_is_denied_names_its_action_and_leaves_the_rest(tmp_path):

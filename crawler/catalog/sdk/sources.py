@@ -68,9 +68,10 @@ class InstalledSource:
 
 def _version_of(distribution: metadata.Distribution) -> str:
     """Return a distribution's version, "" if its METADATA is absent, damaged, or has none."""
+    # A backport of importlib.metadata that another library has loaded raises a FileNotFoundError of its own.
     try:
         version: str | None = distribution.version
-    except (KeyError, TypeError, UnicodeDecodeError):
+    except (KeyError, TypeError, OSError, UnicodeDecodeError):
         return ""
     return version if version and _VERSION.fullmatch(version) else ""
 

@@ -198,6 +198,20 @@ def test_an_installed_package_without_a_version_is_refused(tmp_path, monkeypatch
     assert refused("alibabacloud-shop20200101") == expected
 
 
+def test_the_version_is_missing_also_where_a_backport_of_importlib_metadata_was_loaded(tmp_path, monkeypatch):
+    """It answers for all distributions once it is imported, as OpenTelemetry and Dask do, and has errors of its own."""
+    import importlib_metadata
+
+    install(tmp_path, package_files([LIST_ROLES]))
+    [described] = tmp_path.glob("*.dist-info/METADATA")
+    described.unlink()
+    monkeypatch.syspath_prepend(tmp_path)
+    [found] = importlib_metadata.distributions(name="alibabacloud-shop20200101", path=[str(tmp_path)])
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: found)
+    expected = "the SDK package alibabacloud_shop20200101 is damaged: its METADATA has no version"
+    assert refused("alibabacloud-shop20200101") == expected
+
+
 def test_a_missing_wheel_is_a_sentence(tmp_path):
     assert refused(tmp_path / "x.whl").endswith("x.whl can't be read: No such file or directory")
     assert "can't be read: is a folder" in refused(f"{tmp_path}/")

@@ -28,6 +28,10 @@ Selection = Literal["default", "opt-in", "out"]
 WHOLE_ANSWER = ("$",)
 WHOLE_LIST = ("$[]",)
 
+# Fields of any envelope of these APIs, in addition to the list (Alibaba Cloud's references, checked 2026-11-22). The
+# first letter is of either case.
+ENVELOPE = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
+
 _ANSWER_NAME = re.compile(r"[^\s.$\[\]]+")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z]+)\}")
 # Parameters of a query that the target gives.

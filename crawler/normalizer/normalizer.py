@@ -14,7 +14,15 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS, WHOLE_ANSWER, WHOLE_LIST, Operation
+from crawler.catalog.model import (
+    DETAILS_COLUMN,
+    ENVELOPE,
+    EXTRA_COLUMN,
+    FIXED_COLUMNS,
+    WHOLE_ANSWER,
+    WHOLE_LIST,
+    Operation,
+)
 from crawler.errors import NormalizeError, PaginationError, TransientError
 from crawler.normalizer.converters import Compiler
 from crawler.normalizer.exact_json import (
@@ -26,7 +34,7 @@ from crawler.normalizer.exact_json import (
     toggle_initial_case,
 )
 from crawler.normalizer.extra import Convert, ExtraEntry, ExtraFields, extra_text, path_name
-from crawler.normalizer.fast.gate import ENVELOPE, most_records
+from crawler.normalizer.fast.gate import most_records
 from crawler.normalizer.fast.reader import FastPage, FastReader
 from crawler.normalizer.pending import DecodePool, ReadyBatch, RowContext
 from crawler.normalizer.redaction import Redaction, is_redacted

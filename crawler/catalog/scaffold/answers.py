@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, is_answer_name
+from crawler.catalog.model import ENVELOPE, WHOLE_ANSWER, WHOLE_LIST, is_answer_name
 from crawler.catalog.scaffold.names import noun, plain, singular
 from crawler.catalog.scaffold.paging import PAGING_NAMES, is_paged
 from crawler.catalog.sdk.calls import SdkCall
 from crawler.catalog.sdk.models import Field, TypeNode
 
-# Fields that any answer may have in addition to its list.
-ENVELOPE = frozenset({"requestid", "code", "message", "status", "httpcode", "latency", "success", "hostid"})
-# As the normalizer has them, with either case of the first letter.
-_USUAL = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
 _ERRORS = {"httpstatuscode", "errorcode", "errormessage", "errormsg", "dynamiccode", "dynamicmessage", "msg"}
+# Plain names of fields about the request; `status` may be a record's own.
+_ABOUT_THE_REQUEST = {*map(plain, ENVELOPE), *_ERRORS} - {"status"}
 _DEEPEST = 4
 # An answer with so many other fields beside its list is one record that has a list.
 _MANY_FIELDS = 3
@@ -59,7 +57,7 @@ def find_records(call: SdkCall) -> Records | str:
 
 def _own_fields(node: TypeNode, paging_names: Collection[str] = PAGING_NAMES) -> list[Field]:
     """Return the fields that are neither the envelope's nor paging's."""
-    other = {*ENVELOPE, *_ERRORS, *paging_names} - {"status"}
+    other = {*_ABOUT_THE_REQUEST, *paging_names}
     return [field for field in node.fields if plain(field.wire) not in other]
 
 
@@ -126,7 +124,7 @@ def envelope(records: Records, answer: TypeNode, paging_paths: set[str]) -> list
     for depth, step in enumerate(records.path):
         names = [field.wire for field in node.fields if field.wire != step and is_answer_name(field.wire)]
         if depth == 0:
-            names = [name for name in names if name[:1].lower() + name[1:] not in _USUAL]
+            names = [name for name in names if name[:1].lower() + name[1:] not in ENVELOPE]
         paths += [".".join((*records.path[:depth], name)) for name in names]
         node = node.named[step].node
     return sorted(path for path in paths if path not in known)

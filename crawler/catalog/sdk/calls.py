@@ -95,10 +95,10 @@ def _read_call(method: ast.FunctionDef, models: Models) -> SdkCall:
     body = tuple(key for variable, key, _ in filled if variable in {"body", "body_flat"})
     query = tuple((key, attribute) for variable, key, attribute in filled if variable == "query")
     return SdkCall(
-        action=_text(params.get("action")),
-        version=_text(params.get("version")),
-        method=_text(params.get("method")),
-        style=_text(params.get("style")),
+        action=constant_text(params.get("action")),
+        version=constant_text(params.get("version")),
+        method=constant_text(params.get("method")),
+        style=constant_text(params.get("style")),
         path=path,
         path_parameters=path_parameters,
         host_parameters=tuple(key for variable, key, _ in filled if variable == "host_map"),
@@ -122,14 +122,15 @@ def _is_method(call: ast.Call, name: str) -> bool:
     return isinstance(call.func, ast.Attribute) and call.func.attr == name
 
 
-def _text(node: ast.expr | None) -> str:
+def constant_text(node: ast.expr | None) -> str:
+    """Return a constant text, "" for any other expression."""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _path(node: ast.expr | None) -> tuple[str, tuple[str, ...]]:
     """Return a path with its parameters in braces, and the parameters in order."""
     if not isinstance(node, ast.JoinedStr):
-        return _text(node), ()
+        return constant_text(node), ()
     parts, names = [], []
     for part in node.values:
         if isinstance(part, ast.FormattedValue):
@@ -137,7 +138,7 @@ def _path(node: ast.expr | None) -> tuple[str, tuple[str, ...]]:
             names.append(inner.id if isinstance(inner, ast.Name) else "")
             parts.append(f"{{{names[-1]}}}")
         else:
-            parts.append(_text(part))
+            parts.append(constant_text(part))
     return "".join(parts), tuple(names)
 
 
@@ -147,6 +148,6 @@ def _filled(method: ast.FunctionDef) -> Iterator[tuple[str, str, str]]:
         target = node.targets[0] if isinstance(node, ast.Assign) else None
         if not isinstance(target, ast.Subscript) or not isinstance(target.value, ast.Name):
             continue
-        key = _text(target.slice)
+        key = constant_text(target.slice)
         if key and isinstance(node, ast.Assign):
             yield target.value.id, key, node.value.attr if isinstance(node.value, ast.Attribute) else ""

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from crawler.catalog.columns import Column, snake_case
-from crawler.catalog.model import WHOLE_ANSWER, WHOLE_LIST, Catalog, DeclaredDifference, Details, Operation, Product
+from crawler.catalog.model import (
+    ENVELOPE,
+    WHOLE_ANSWER,
+    WHOLE_LIST,
+    Catalog,
+    DeclaredDifference,
+    Details,
+    Operation,
+    Product,
+)
 from crawler.catalog.sdk.calls import SdkCall
 from crawler.catalog.sdk.models import TypeNode
 from crawler.catalog.sdk.package import SdkPackage, is_public_region, open_package
@@ -23,8 +32,7 @@ Tree = Any
 
 # In [uncovered], it stands for all operations that have no table.
 ALL_OTHERS = "*"
-# Fields that any response of these products may have in addition to its list.
-_ENVELOPE = {"requestid", "code", "message", "status", "httpcode", "latency", "success", "hostid"}
+_ENVELOPE = {name.lower() for name in ENVELOPE}
 
 
 @dataclass(frozen=True, slots=True)

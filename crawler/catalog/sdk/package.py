@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
-from crawler.catalog.sdk.calls import SdkCall, read_calls
+from crawler.catalog.sdk.calls import SdkCall, constant_text, read_calls
 from crawler.catalog.sdk.models import Models
 from crawler.catalog.sdk.sources import Source, open_source, parse
 from crawler.errors import ConfigError
@@ -50,7 +50,10 @@ class SdkPackage:
         """Region → host, from the client's own map."""
         for target, value in self._settings:
             if target == "_endpoint_map" and isinstance(value, ast.Dict):
-                pairs = [(_text(key), _text(host)) for key, host in zip(value.keys, value.values, strict=True)]
+                pairs = [
+                    (constant_text(key), constant_text(host))
+                    for key, host in zip(value.keys, value.values, strict=True)
+                ]
                 return {region.strip(): host.strip() for region, host in pairs if region and "." in host}
         return {}
 
@@ -61,15 +64,15 @@ class SdkPackage:
     @cached_property
     def rule(self) -> str:
         """The form of hosts that the map lacks. The official code takes every text but "regional" as central."""
-        named = next((_text(value) for target, value in self._settings if target == "_endpoint_rule"), "")
+        named = next((constant_text(value) for target, value in self._settings if target == "_endpoint_rule"), "")
         return "regional" if named == "regional" else "central"
 
     @cached_property
     def product(self) -> str:
         """The product's name in hosts, in lower case."""
         named = _NAMED.fullmatch(self.package)
-        own = [_text(value) for target, value in self._settings if target == "_product_id"]
-        own += [_text(node.args[0]) for node in self._endpoint_calls() if node.args]
+        own = [constant_text(value) for target, value in self._settings if target == "_product_id"]
+        own += [constant_text(node.args[0]) for node in self._endpoint_calls() if node.args]
         return next(filter(None, own), named["product"].replace("_", "-") if named else self.package).lower()
 
     @cached_property
@@ -107,10 +110,6 @@ def is_public_region(region_id: str) -> bool:
 def _most_frequent(texts: Iterable[str]) -> str:
     found = list(texts)
     return max(sorted(set(found)), key=found.count, default="")
-
-
-def _text(node: ast.expr | None) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def open_package(name: str) -> SdkPackage:

@@ -20,7 +20,7 @@ from typing import Any, Union
 import msgspec
 
 from crawler.catalog.columns import Column
-from crawler.catalog.model import Operation, Paging
+from crawler.catalog.model import ENVELOPE, Operation, Paging
 from crawler.json_bounds import excess_of
 from crawler.normalizer.exact_json import parse, toggle_initial_case
 from crawler.normalizer.extra import path_name
@@ -29,10 +29,6 @@ from crawler.normalizer.fast.variants import SchemaVariant
 
 # Escapes that arro3 0.9 misreads: surrogate pairs, and the escaped backslash that may hide them in embedded JSON.
 _MISREAD = re.compile(rb"\\u(?:[dD][89abAB]|005[cC])")
-
-
-# Fields of any envelope of these APIs, in addition to the list (Alibaba Cloud's references, checked 2026-11-22).
-ENVELOPE = frozenset({"requestId", "code", "message", "status", "httpCode", "latency", "success", "hostId"})
 
 
 # Fields of an envelope by which `error_parsing` recognizes an error.

@@ -336,6 +336,10 @@ class Catalog:
         prefixes = (product.prefix for product in self.products.values() if not product.is_default)
         return ("*", *(f"{prefix}*" for prefix in prefixes))
 
+    def products_of(self, tables: Iterable[str]) -> tuple[Product, ...]:
+        """Return the products of tables, each once, in the tables' order."""
+        return tuple(self.products[key] for key in dict.fromkeys(self.operations[table].product for table in tables))
+
     def unasked_products(self, tables: Iterable[str]) -> tuple[Product, ...]:
         """Return the products that have tables which can be chosen, none of which is read with these tables."""
         read = {self.operations[table].product for table in self.with_parents(tables)}

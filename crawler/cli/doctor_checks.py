@@ -231,8 +231,8 @@ async def _check_lists(session: Session, identities: Sequence[ResolvedAccount]) 
     if not working:
         return []
     catalog = session.catalog
-    operations = [catalog.operations[table] for table in catalog.with_parents(session.resolved.tables)]
-    products = [catalog.products[key] for key in dict.fromkeys(operation.product for operation in operations)]
+    needed = catalog.with_parents(session.resolved.tables)
+    operations, products = [catalog.operations[table] for table in needed], catalog.products_of(needed)
     offered = await session.regions(products, *(identity.caller for identity in working))
     checks = [_check_hosts(session, product, offered[product.key]) for product in products]
     checks += [DoctorCheck("regions", warning) for warning in session.warnings]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from crawler.catalog import load_catalog
-from crawler.catalog.model import Catalog, Product
+from crawler.catalog.model import Catalog
 from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.rate_limit import LimitRule
 from crawler.config.load import Config
@@ -43,10 +43,6 @@ class ResolvedConfig:
     limit_rules: Mapping[str, LimitRule]
     parameter_settings: Mapping[str, Sequence[str]]
     endpoints: Endpoints
-
-    def product_of(self, table: str) -> Product:
-        """Return the product of a table."""
-        return self.catalog.products[self.catalog.operations[table].product]
 
 
 def resolve_config(config: Config, catalog: Catalog | None = None) -> ResolvedConfig:

@@ -62,8 +62,7 @@ async def offered_regions(session: Session, identities: Sequence[ResolvedAccount
         reasons = "; ".join(f"{i.account.id}: {i.refusal.message}" for i in identities if i.refusal)
         raise CredentialsError(f"No account's credentials work. {reasons}")
     catalog = session.catalog
-    needed = catalog.with_parents(session.resolved.tables)
-    products = [catalog.products[key] for key in dict.fromkeys(catalog.operations[t].product for t in needed)]
+    products = catalog.products_of(catalog.with_parents(session.resolved.tables))
     return await session.regions(products, *(identity.caller for identity in working))
 
 

@@ -55,7 +55,7 @@ def _regions(config: Config) -> list[str]:
 def _omits_regions(config: Config, in_file: Config, resolved: ResolvedConfig) -> bool:
     chosen, whole = config.crawl.regions, in_file.crawl.regions
     products = resolved.catalog.products.values()
-    if config.omits_global and any(resolved.product_of(table).is_global for table in resolved.tables):
+    if config.omits_global and any(product.is_global for product in resolved.catalog.products_of(resolved.tables)):
         return True
     if chosen == whole or (whole != "all" and chosen == "all" and all(is_in_all(name, products) for name in whole)):
         return False

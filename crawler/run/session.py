@@ -229,8 +229,7 @@ async def open_session(resolved: ResolvedConfig, system: System) -> AsyncIterato
 def _check_regions(resolved: ResolvedConfig) -> None:
     """Refuse tables of a product without a known region: no scope would say that they weren't read."""
     catalog = resolved.catalog
-    for key in dict.fromkeys(catalog.operations[table].product for table in catalog.with_parents(resolved.tables)):
-        product = catalog.products[key]
+    for product in catalog.products_of(catalog.with_parents(resolved.tables)):
         has_regions = product.is_global or product.endpoints or product.regions
         if not has_regions and not isinstance(resolved.config.endpoints.get(product.key), dict):
             example = product.endpoint.replace("{region}", "cn-hangzhou")

@@ -212,10 +212,10 @@ class LiteralSecrets:
         self._grams: dict[str, tuple[str, ...]] = {}
         self._key_ids: set[str] = set()
 
-    def add_key_id(self, text: str, *, owner: str = EVERYONE) -> None:
-        """Add an access key ID. It is hidden as secrets are, but for columns that list access keys."""
-        self.add(text, owner=owner)
-        self._key_ids.add(text)
+    def add_access_key(self, key_id: str, *secrets: str, owner: str = EVERYONE) -> None:
+        """Add an access key with its secret and token. Its ID is hidden as they are, but in columns that list keys."""
+        self.add(key_id, *secrets, owner=owner)
+        self._key_ids.add(key_id)
 
     def is_key_id(self, text: object) -> bool:
         """Whether a value is an access key ID that this process signs with, and nothing else."""

@@ -383,9 +383,9 @@ class Catalog:
 
     def ram_actions(self, tables: Iterable[str], details: Collection[str] = ()) -> list[str]:
         """Return the RAM actions of a crawl of these tables, with those of parents, details and regions, sorted."""
-        read = [self.operations[table] for table in self.with_parents(tables)]
-        regions = (self.products[operation.product].regions for operation in read)
-        actions = {operation.ram for operation in read} | {found.ram for found in regions if found and found.ram}
+        needed = self.with_parents(tables)
+        regions = (product.regions for product in self.products_of(needed))
+        actions = {self.operations[table].ram for table in needed} | {r.ram for r in regions if r and r.ram}
         return sorted(actions | {found.ram for table in details if (found := self.operations[table].details)})
 
     def depth(self, table: str) -> int:

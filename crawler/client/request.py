@@ -115,7 +115,7 @@ class RequestBuilder:
     def _register(self, request: ApiRequest, account_id: str, credentials: Credentials | None) -> None:
         if credentials is not None and self._sent.get(account_id) is not credentials:
             self._sent[account_id] = credentials
-            self.secrets.add_key_id(credentials.access_key_id, owner=account_id)
-            self.secrets.add(credentials.access_key_secret, credentials.security_token, owner=account_id)
+            texts = (credentials.access_key_id, credentials.access_key_secret, credentials.security_token)
+            self.secrets.add_access_key(*texts, owner=account_id)
         if request.form:
             self.secrets.add(*(request.form.get(name, "") for name in SECRET_PARAMETERS), owner=account_id)

@@ -147,9 +147,8 @@ async def _keys(provider: Provider, system: System) -> AccessKeys:
 
 def _register(keys: AccessKeys, system: System) -> None:
     """Add the keys to the literal secrets. Temporary ones are those of an owner, whose old ones are forgotten."""
-    owner = "output" if keys.security_token else EVERYONE
-    system.secrets.add_key_id(keys.access_key_id, owner=owner)
-    system.secrets.add(keys.access_key_secret, keys.security_token, owner=owner)
+    texts = (keys.access_key_id, keys.access_key_secret, keys.security_token)
+    system.secrets.add_access_key(*texts, owner="output" if keys.security_token else EVERYONE)
 
 
 async def begin_writer(

@@ -216,7 +216,7 @@ def with_key_ids(operation, wire):
 def test_f154_a_key_id_stays_in_a_column_of_key_ids_only(wire):
     """F156: the key that the crawl signs with is a row like the others, and its ID is hidden everywhere else."""
     secrets = LiteralSecrets()
-    secrets.add_key_id(KEY_ID, owner="1")
+    secrets.add_access_key(KEY_ID, owner="1")
     secrets.add(TOKEN, owner="1")
     redaction = Redaction("fingerprint", "fingerprint", b"k" * 32, scope="account", literals=secrets)
     operation = with_key_ids(FUNCTIONS, wire)
@@ -232,7 +232,7 @@ def test_f154_a_key_id_stays_in_a_column_of_key_ids_only(wire):
 def test_a_key_id_is_forgotten_as_a_secret_and_stays_one_of_a_key():
     """The newest secrets of an account count; a key that signed earlier is still no secret in a list of keys."""
     secrets = LiteralSecrets()
-    secrets.add_key_id(KEY_ID, owner="1")
+    secrets.add_access_key(KEY_ID, owner="1")
     secrets.add(*(f"token-number-{number:04d}" for number in range(20)), owner="1")
     assert secrets.hide(KEY_ID, "1") == KEY_ID
     assert secrets.is_key_id(KEY_ID)

@@ -115,9 +115,9 @@ docs: $(VENV)/.runtime
 	$(PY) -m docs.generate.reference > $(VENV)/reference.md
 	mv $(VENV)/reference.md docs/reference.md
 
-# Without --quiet: with it, ProperDocs doesn't count its warnings, and a broken link passes.
+# Without --quiet: with it, MkDocs doesn't count its warnings, and a broken link passes.
 site: $(VENV)/.docs
-	$(VENV)/bin/properdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 screenshots: $(VENV)/.browser
 	$(PY) docs/images/make_screenshots.py

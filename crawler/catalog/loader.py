@@ -225,7 +225,7 @@ def _read_operation(path: Path, root: Path, product: Product, warnings: list[str
         filters=tuple(raw.operation.filters),
         accepts=frozenset(raw.operation.accepts),
         empty_codes=frozenset(raw.operation.empty_codes),
-        envelope=frozenset(raw.operation.envelope),
+        envelope=_envelope(raw),
         ram=raw.operation.ram,
         is_ram_assumed=raw.operation.ram_assumed,
         paging=_paging(raw, where),
@@ -248,6 +248,14 @@ def _read_operation(path: Path, root: Path, product: Product, warnings: list[str
     )
     check_operation(operation, product, raw, where)
     return operation
+
+
+def _envelope(raw: OperationFile) -> frozenset[str]:
+    """Return the names beside the list: those of the file, and the request's paging keys, which answers may repeat."""
+    keys = {raw.paging.input_token, raw.paging.page_key, raw.paging.limit_key} - {""}
+    above = raw.operation.records.split(".")[:-1]
+    repeated = {".".join((*above[:depth], key)) for depth in range(len(above) + 1) for key in keys}
+    return frozenset(raw.operation.envelope) | repeated
 
 
 def _paging(raw: OperationFile, where: str) -> Paging:

@@ -58,6 +58,17 @@ def test_the_fields_of_a_page_around_a_deep_list_can_be_named(tmp_path):
     assert page.unknown == Counter({"$.Data.Odd": 1})
 
 
+NUMBERED = 'style = "page-number"\npage_key = "PageNumber"\nlimit_key = "PageSize"\nlimit = 50\ntotal = "Total"'
+
+
+@pytest.mark.parametrize("records", ["Carts.Cart", "Carts"])
+def test_the_page_number_and_size_that_an_answer_repeats_are_no_unknown_fields(tmp_path, records):
+    operation = carts(tmp_path, COLUMNS, records=records, paging=NUMBERED)
+    carts_of_page = {"Cart": [], "PageSize": 50} if "." in records else []
+    page = read(operation, {"Carts": carts_of_page, "PageNumber": 1, "pageSize": 50, "Total": 0, "Odd": 1})
+    assert page.unknown == Counter({"$.Odd": 1})
+
+
 # --- whole answers ---
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -18,10 +19,14 @@ import pytest
 
 from crawler import __version__
 from crawler.catalog import load_catalog
-from crawler.catalog.file_format import OperationFile
+from crawler.catalog.checks import check_paging
+from crawler.catalog.file_format import OperationFile, PagingPart
 from crawler.cli.main import app
 from crawler.config import Config, parse_config
 from crawler.config.resolve import limit_rules
+from crawler.emulator.faults.parse import EFFECTS, SELECTORS
+from crawler.emulator.faults.script import FaultScript
+from crawler.errors import CatalogError
 from crawler.snapshot import Status, list_snapshots, read_manifest
 from crawler.snapshot.layout import id_after
 from docs.generate import tables as tables_page
@@ -229,13 +234,49 @@ def test_make_targets_that_are_named_exist():
             assert re.search(rf"^{target[0] or target[1]}:", makefile, re.MULTILINE), (page.name, target)
 
 
-def test_contributing_names_every_key_of_a_schema_file():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
+def test_the_page_of_table_files_names_every_key():
+    text = (ROOT / "docs/table-files.md").read_text()
     for field in msgspec.structs.fields(OperationFile):
         assert field.name in text, field.name
-        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct) and field.name != "paging":
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             for inner in msgspec.structs.fields(field.type):
                 assert f"`{inner.name}`" in text, (field.name, inner.name)
+
+
+def test_the_keys_of_each_style_of_paging_are_those_that_the_loader_takes(tmp_path):
+    """The row of each style names its required and its optional keys; one key less, or one of another style, is refused."""
+    text = (ROOT / "docs/table-files.md").read_text()
+    rows = re.findall(r"^\| `([\w-]+)` \| [^|]+ \| ([^|]*)\| ([^|]*)\|$", text.split("## Paging")[1], re.MULTILINE)
+    keys = {style: [set(re.findall(r"`(\w+)`", cell)) for cell in cells] for style, *cells in rows}
+    assert len(keys) == 5
+    values = {name: 50 if name == "limit" else name for required, more in keys.values() for name in required | more}
+
+    def check(style, names):
+        check_paging(PagingPart(style, **{name: values[name] for name in names}), "things.toml")
+
+    for style, (required, optional) in keys.items():
+        check(style, required)
+        check(style, required | optional)
+        for name in required:
+            with pytest.raises(CatalogError):
+                check(style, required - {name})
+        for name in values.keys() - required - optional:
+            with pytest.raises(CatalogError):
+                check(style, required | {name})
+
+
+def test_the_page_of_fault_scripts_has_every_effect_with_its_keys():
+    text = (ROOT / "docs/faults.md").read_text()
+    FaultScript.from_text(re.search(r"<!-- script -->\n```toml\n(.*?)```", text, re.DOTALL)[1])
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \| ([^|]*)\|$", text.split("## Effects")[1], re.MULTILINE))
+    assert rows.keys() == EFFECTS.keys()
+    for name, effect in EFFECTS.items():
+        for key in dataclasses.fields(effect):
+            assert f"`{key.name}`" in rows[name], (name, key.name)
+            needed = key.default is dataclasses.MISSING
+            assert (re.search(rf"`{key.name}`[^`]*\(required\)", rows[name]) is not None) == needed, (name, key.name)
+    named = text.split("## Which requests")[1].split("## Effects")[0]
+    assert all(f"`{selector}`" in named for selector in SELECTORS if selector != "effect")
 
 
 def test_the_changelog_has_this_version():

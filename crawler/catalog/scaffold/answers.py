@@ -115,14 +115,18 @@ def _best(call: SdkCall, lists: list[_Place]) -> Records:
     return Records(best.path, best.node.item or TypeNode("json"), doubt=doubt)
 
 
-def envelope(records: Records, answer: TypeNode, paging_paths: set[str]) -> list[str]:
-    """Return the paths of fields beside the records, or above them, that neither paging nor any answer has."""
+def envelope(records: Records, answer: TypeNode, paging_paths: set[str], sent: set[str]) -> list[str]:
+    """Return the paths of fields beside the records, or above them, that neither paging nor any answer has.
+
+    `sent`: paging's query parameters, which answers may repeat.
+    """
     if records.path in (WHOLE_ANSWER, WHOLE_LIST):
         return []
     known = paging_paths | {path.rpartition(".")[0] for path in paging_paths}
     paths, node = [], answer
     for depth, step in enumerate(records.path):
-        names = [field.wire for field in node.fields if field.wire != step and is_answer_name(field.wire)]
+        known_here = {step, *sent}
+        names = [each.wire for each in node.fields if each.wire not in known_here and is_answer_name(each.wire)]
         if depth == 0:
             names = [name for name in names if name[:1].lower() + name[1:] not in ENVELOPE]
         paths += [".".join((*records.path[:depth], name)) for name in names]

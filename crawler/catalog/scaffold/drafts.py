@@ -145,7 +145,7 @@ def draft_table(call: SdkCall, name: str, *, is_global: bool, known: KnownSecret
         paging=paging,
         columns=columns,
         item=item,
-        envelope=envelope(records, call.answer, paging.paths),
+        envelope=envelope(records, call.answer, paging.paths, paging.parameters),
         query={},
         query_doubts=[],
         filters=[],

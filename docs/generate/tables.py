@@ -117,7 +117,7 @@ def _overview(
         yield from (f"Not among the default tables: {_code(added)} adds them.", "")
     if product.is_global:
         yield from (f"One host for all regions: its rows have the region `{GLOBAL_REGION}`.", "")
-    columns = ("table", "operation", "rows", "crawled", "parents", "key", "RAM action")
+    columns = ("table", "rows, operation", "crawled", "key")
     yield from _table(columns, [_overview_row(catalog, operation) for operation in operations])
     yield ""
 
@@ -127,12 +127,9 @@ def _overview_row(catalog: Catalog, operation: Operation) -> tuple[str, ...]:
     selection = word if word == "default" else f"**{word}**"
     return (
         _link(operation.table),
-        _code(operation.action),
-        escaped(operation.title),
+        f"{escaped(operation.title)} ({_code(operation.action)})",
         selection + escaped(selection_text(catalog, operation).removeprefix(word)),
-        ", ".join(_link(parent) for parent in operation.parent_tables),
         marked(key_text(operation)),
-        _code(operation.ram) + (" (assumed)" if operation.is_ram_assumed else ""),
     )
 
 

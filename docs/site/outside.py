@@ -23,10 +23,19 @@ _PAGES = {
     "SECURITY.md": "security.md",
 }
 _LINK = re.compile(r"(!?\[(?:`[^`]*`|[^\]`])*\])\(([^)\s#:]+)(#[^)\s]*)?\)")
-# Names of lexers that no ending of a file gives.
-_LANGUAGES = {".py": "python", ".toml": "toml", ".yaml": "yaml", ".yml": "yaml", ".json": "json", ".sql": "sql", ".sh": "sh"}
+# Names of lexers by the ending of a file; the others are those of text.
+_LANGUAGES = {
+    ".json": "json",
+    ".py": "python",
+    ".service": "ini",
+    ".sh": "sh",
+    ".sql": "sql",
+    ".timer": "ini",
+    ".toml": "toml",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+}
 _NAMED = {"Dockerfile": "docker", "Makefile": "make"}
-_UNITS = frozenset({".service", ".timer"})
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -91,6 +100,6 @@ def _as_code(name: str) -> str:
     """Return a page that shows a text file, with more backticks around it than it has in it."""
     text = (ROOT / name).read_text()
     path = PurePosixPath(name)
-    language = _NAMED.get(path.name) or ("ini" if path.suffix in _UNITS else _LANGUAGES.get(path.suffix, "text"))
+    language = _NAMED.get(path.name) or _LANGUAGES.get(path.suffix, "text")
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"# {path.name}\n\n`{name}` of the project\n\n{fence}{language}\n{text.rstrip()}\n{fence}\n"

@@ -243,8 +243,8 @@ def test_the_page_of_table_files_names_every_key():
                 assert f"`{inner.name}`" in text, (field.name, inner.name)
 
 
-def test_the_keys_of_each_style_of_paging_are_those_that_the_loader_takes(tmp_path):
-    """The row of each style names its required and its optional keys; one key less, or one of another style, is refused."""
+def test_the_keys_of_each_style_of_paging_are_those_that_the_loader_takes():
+    """Each style's row names its required and optional keys; one key less, or one of another style, is refused."""
     text = (ROOT / "docs/table-files.md").read_text()
     rows = re.findall(r"^\| `([\w-]+)` \| [^|]+ \| ([^|]*)\| ([^|]*)\|$", text.split("## Paging")[1], re.MULTILINE)
     keys = {style: [set(re.findall(r"`(\w+)`", cell)) for cell in cells] for style, *cells in rows}

@@ -321,7 +321,7 @@ def test_programs_get_all_of_it(show, config):
         "item": "",
         "accepts": ["absent", "object"],
         "empty_codes": ["NoCarts"],
-        "envelope": [],
+        "envelope": ["body.page", "body.size", "page", "size"],
         "paging": {
             "style": "page-number",
             "limit": 50,

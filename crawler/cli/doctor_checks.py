@@ -21,6 +21,8 @@ from crawler.config import Config
 from crawler.config.load import OpenSecretsError
 from crawler.config.resolve import resolve_config
 from crawler.errors import (
+    UNANSWERED_CODES,
+    UNREACHABLE_CODE,
     ApiError,
     ConfigError,
     DeniedError,
@@ -36,7 +38,7 @@ from crawler.run.output import open_bucket, try_output
 from crawler.run.plan import account_regions
 from crawler.run.regions import ProductRegions, host_patterns
 from crawler.run.resource_directory import RAM_ACTION
-from crawler.run.session import UNREACHABLE, ResolvedAccount, Session, open_session
+from crawler.run.session import ResolvedAccount, Session, open_session
 from crawler.run.system import System
 from crawler.run.targets import SkipReason
 from crawler.snapshot import DirectoryEntry, Status
@@ -45,7 +47,7 @@ from crawler.snapshot import DirectoryEntry, Status
 _REPORTED_SKEW_S = 60.0
 _SET_CLOCK = "Correct this machine's clock with NTP."
 _NETWORK = "Check the network, the firewall and [endpoints]."
-_UNREACHED = {"ConnectionFailed", "DnsFailed", "InvalidResponse", "RedirectRefused", "Timeout"}
+_UNREACHED = {*UNANSWERED_CODES, "InvalidResponse", "RedirectRefused"}
 # The user is waiting, so fewer retries than in a crawl.
 _ATTEMPTS = 2
 
@@ -160,7 +162,7 @@ def _check_account(identity: ResolvedAccount) -> DoctorCheck:
     remedies = {
         "AccountMismatch": "Configure this account's own credentials.",
         CLOCK_WRONG: _SET_CLOCK,
-        UNREACHABLE: _NETWORK,
+        UNREACHABLE_CODE: _NETWORK,
         "InvalidCredentials": _key_remedy(identity, source),
     }
     return DoctorCheck(subject, identity.refusal.message, remedies.get(identity.refusal.code, f"Check {source}."))
@@ -211,7 +213,7 @@ def _directory_remedy(directory: DirectoryEntry) -> str:
             )
         case _ if directory.error_code == "EntityNotExists.ResourceDirectory":
             return "Set [organization] account to the directory's management account, or remove [organization]."
-        case _ if directory.error_code in {UNREACHABLE, *_UNREACHED}:
+        case _ if directory.error_code in {UNREACHABLE_CODE, *_UNREACHED}:
             return _NETWORK
         case _:
             return f"Fix account {directory.account_id} first, or look up the code in the product's error reference."
@@ -219,7 +221,7 @@ def _directory_remedy(directory: DirectoryEntry) -> str:
 
 def _member_remedy(refusal: SkipReason, role: str, caller_id: str) -> str:
     if refusal.status is not Status.DENIED:
-        return _NETWORK if refusal.code == UNREACHABLE else "Look up the code in the error reference of STS."
+        return _NETWORK if refusal.code == UNREACHABLE_CODE else "Look up the code in the error reference of STS."
     if refusal.code.startswith("EntityNotExist."):
         return f"Create the role {role} in this account, with a trust policy that names account {caller_id}."
     keys = f"the credentials of account {caller_id}, which must belong to a RAM user or role"
@@ -299,7 +301,7 @@ def _remedy(error: ApiError | PaginationError, operation: Operation) -> str:
 
 
 def _check_clock(session: Session, identities: Sequence[ResolvedAccount]) -> DoctorCheck:
-    if all(identity.refusal is not None and identity.refusal.code == UNREACHABLE for identity in identities):
+    if all(identity.refusal is not None and identity.refusal.code == UNREACHABLE_CODE for identity in identities):
         return DoctorCheck("clock", "not checked: no service was reached", "Fix the network, then run this again.")
     wrong = [found.refusal.message for found in identities if found.refusal and found.refusal.code == CLOCK_WRONG]
     if wrong:

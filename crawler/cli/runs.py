@@ -160,7 +160,7 @@ def _code(run: RunState) -> int:
 
     assert run.joined is not None
     codes = {"complete": ExitCode.SUCCESS, "partial": ExitCode.PARTIAL}
-    return codes.get(run.joined.status, ExitCode.FAILURE)
+    return codes.get(run.joined.status, run.joined.exit_code or ExitCode.FAILURE)
 
 
 def _value(run: RunState) -> dict[str, Any]:

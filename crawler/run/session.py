@@ -15,7 +15,17 @@ from crawler.client.clock_skew import CLOCK_WRONG
 from crawler.client.credentials import Provider, RoleDeniedError, assumed_role
 from crawler.config.resolve import ResolvedConfig
 from crawler.config.sections import Account
-from crawler.errors import ApiError, ConfigError, CredentialsError, DeniedError, PaginationError, UnsupportedError
+from crawler.errors import (
+    UNREACHABLE_CODE,
+    ApiError,
+    ConfigError,
+    CredentialsError,
+    DeniedError,
+    PaginationError,
+    UnreachableError,
+    UnsupportedError,
+    may_answer_later,
+)
 from crawler.run.connection import CloudConnection, open_connection
 from crawler.run.discovery import DescribedRegions, StsCall, caller_identity, describe_regions
 from crawler.run.regions import ProductRegions
@@ -25,8 +35,6 @@ from crawler.run.targets import SkipReason
 from crawler.snapshot import Status
 from crawler.text import GLOBAL_REGION
 
-# The code of an account for which STS didn't answer; other codes are InvalidCredentials and AccountMismatch.
-UNREACHABLE = "Unreachable"
 _MAX_SHOWN = 5
 # STS lets a caller assume a hundred roles a second; more tasks would only take memory.
 _AT_ONCE = 256
@@ -122,6 +130,8 @@ class Session:
             reason = self.system.secrets.hide(str(error))
             if is_member and isinstance(error, RoleDeniedError):
                 return SkipReason(error.code, reason, Status.DENIED)
+            if isinstance(error, UnreachableError):
+                return SkipReason(UNREACHABLE_CODE, reason, is_temporary=True)
             return SkipReason("InvalidCredentials", reason)
         except ApiError as error:
             return _refusal_by_sts(error)
@@ -264,14 +274,25 @@ def _refusal_by_sts(error: ApiError) -> SkipReason:
     """Return code, request ID and advice, without the service's own text, which may quote the signed string."""
     if error.code == CLOCK_WRONG:
         return SkipReason(CLOCK_WRONG, error.message)
+    is_temporary = may_answer_later(error)
     is_page = error.code == f"Http{error.http_status}"  # the page of a proxy, which has no code of STS
     if is_page or error.http_status == 0 or error.code in _NOT_OF_STS:
-        return SkipReason(UNREACHABLE, f"STS can't identify the credentials: {error}")
-    advice = {
-        "InvalidAccessKeyId.NotFound": "there is no such access key",
-        "InvalidAccessKeyId.Inactive": "the access key is disabled",
-        "SignatureDoesNotMatch": "the access key's secret is wrong",
-    }.get(error.code, "see the product's error reference")
-    request = f"request {error.request_id or 'unknown'}"
-    sentence = f"STS answered {error.code} to GetCallerIdentity ({request}): {advice}."
-    return SkipReason("InvalidCredentials", sentence)
+        reason = f"STS can't identify the credentials: {error}"
+        return SkipReason(UNREACHABLE_CODE, reason, is_temporary=is_temporary)
+    answered = f"STS answered {error.code} to GetCallerIdentity (request {error.request_id or 'unknown'})"
+    if is_temporary:
+        return SkipReason(UNREACHABLE_CODE, f"{answered}: try again later.", is_temporary=True)
+    return SkipReason("InvalidCredentials", f"{answered}: {_advice(error.code)}.")
+
+
+def _advice(code: str) -> str:
+    if code.startswith("InvalidSecurityToken"):
+        return (
+            "the token is wrong or has expired; get new temporary keys: key, secret and token are issued together, and "
+            "expire"
+        )
+    return {
+        "InvalidAccessKeyId.NotFound": "there is no such access key; compare it with those in the RAM console",
+        "InvalidAccessKeyId.Inactive": "the access key is disabled; enable it in the RAM console, or use another one",
+        "SignatureDoesNotMatch": "the access key's secret is wrong; create a new key in the RAM console if it is lost",
+    }.get(code, "look up the code in the error reference of STS")

@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 import pyarrow as pa
 
+from crawler.snapshot.causes import Cause, Causes
 from crawler.snapshot.layout import is_table
 from crawler.snapshot.limits import is_instant
 from crawler.snapshot.status import Status, is_whole
@@ -143,6 +144,11 @@ class LedgerView(Protocol):
         """The number of scopes that aren't whole, by account; accounts without any are left out."""
         ...
 
+    @property
+    def causes(self) -> Sequence[Cause]:
+        """The causes of the scopes that aren't whole, the most scopes first."""
+        ...
+
     def __len__(self) -> int:
         """Return the number of rows."""
         ...
@@ -196,6 +202,7 @@ class Ledger:
         self.by_status: Counter[Status] = Counter()
         self.by_table: dict[str, TableFigures] = {}
         self.open_by_account: Counter[str] = Counter()
+        self._causes = Causes()
         # By table: the whole scopes and the others.
         self._packs: dict[str, tuple[_Pack, _Pack]] = {}
         for row in rows:
@@ -210,7 +217,9 @@ class Ledger:
         is_open = not is_whole(status)
         self._packs[row.table][is_open].append(row)
         self.by_status[status] += 1
-        self.open_by_account.update([row.account_id] * is_open)
+        if is_open:
+            self.open_by_account[row.account_id] += 1
+            self._causes.add(row)
         figures.by_status[status] += 1
         if row.written:
             figures.written[status] += 1
@@ -218,6 +227,11 @@ class Ledger:
         figures.requests += row.requests
         figures.retries += row.retries
         figures.throttled += row.throttled
+
+    @property
+    def causes(self) -> Sequence[Cause]:
+        """See `LedgerView.causes`."""
+        return list(self._causes)
 
     def not_whole(self, limit: int | None = None) -> list[ScopeRow]:
         """See `LedgerView.not_whole`."""

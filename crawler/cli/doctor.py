@@ -48,7 +48,7 @@ def doctor(common: CommonOptions, config_file: Path | None, is_offline: bool, as
     if as_json:
         print_json([check.value() for check in checks])
     else:
-        _print_checks(checks)
+        _print_checks(checks, is_offline=is_offline)
     return 0 if all(check.is_well for check in checks) else ExitCode.FAILURE
 
 
@@ -62,7 +62,7 @@ def _load_open(config_file: Path | None) -> tuple[Config, OpenSecretsError | Non
         return error.config, error
 
 
-def _print_checks(checks: Sequence[DoctorCheck]) -> None:
+def _print_checks(checks: Sequence[DoctorCheck], *, is_offline: bool) -> None:
     """Print one line per check, a remedy below each problem, and the number of problems."""
     from rich.text import Text
 
@@ -76,4 +76,5 @@ def _print_checks(checks: Sequence[DoctorCheck]) -> None:
             out.print(safe(f"    {check.remedy}", "yellow"), soft_wrap=True)
     problems = sum(not check.is_well for check in checks)
     summary = f"{problems} {'problem' if problems == 1 else 'problems'} to fix."
-    out.print(Text(summary, "red") if problems else Text("No problems found.", "green"))
+    well = "No problems found offline; the network was not tested." if is_offline else "No problems found."
+    out.print(Text(summary, "red") if problems else Text(well, "green"))

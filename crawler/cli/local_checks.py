@@ -57,7 +57,7 @@ def _check_configuration(config: Config, system: System) -> tuple[list[DoctorChe
         checks.append(
             DoctorCheck("catalog", f"{_counted(config.catalog.extra, 'folder')} of [catalog] extra can be read")
         )
-    checks += [DoctorCheck("configuration", warning) for warning in prepared.warnings]
+    checks += [DoctorCheck("catalog", warning) for warning in resolved.catalog.warnings]
     if unasked := unasked_text(unasked_values(resolved)):
         checks.append(DoctorCheck("products", unasked))
     return checks, prepared

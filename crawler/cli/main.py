@@ -77,7 +77,8 @@ def main() -> NoReturn:
     common = CommonOptions(log_format=asked_log_format(sys.argv[1:]))
     if isinstance(sys.stderr, TextStream):
         sys.stderr.as_json = common.log_format == "json"
-    common.wants_json = asks_for_summary(sys.argv[1:])
+    common.summed_command = summed_command(sys.argv[1:])
+    common.wants_json = bool(common.summed_command) and asks_for_json(sys.argv[1:])
     code = _end(common, _run(common))
     if common.exit_state.left_running:
         # Python would wait for the threads of a name lookup, or of a disk that doesn't answer.
@@ -100,10 +101,18 @@ def asked_log_format(arguments: Sequence[str]) -> str:
     return found
 
 
-def asks_for_summary(arguments: Sequence[str]) -> bool:
-    """Return whether a command line, which may be one that can't be parsed, asks for the summary of a crawl as JSON."""
-    words = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
-    return "--json" in words and any(word in _SUMMED for word in words)
+def summed_command(arguments: Sequence[str]) -> str:
+    """Return the command with the summary of a crawl that a command line, which may be wrong, names; else ""."""
+    return next((word for word in _options(arguments) if word in _SUMMED), "")
+
+
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Return whether a command line, which may be wrong, asks for JSON."""
+    return "--json" in _options(arguments)
+
+
+def _options(arguments: Sequence[str]) -> Sequence[str]:
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
 def _run(common: CommonOptions) -> int:
@@ -177,7 +186,8 @@ def _say(common: CommonOptions, reason: str, exit_code: int) -> None:
     if common.log_format != "json":
         say_line(f"{PROGRAM}: {escape_control(reason)}")
     elif common.last_line is None:
-        common.end_with({"level": "error", **value})
+        command = {"command": common.summed_command} if common.summed_command else {}
+        common.end_with({**command, "level": "error", **value})
     else:
         say_json({"event": "error", "level": "error", "message": reason})
     _print_error(common, value)

@@ -91,7 +91,8 @@ class CommonOptions:
     """The values of the options that all commands have: logs and progress.
 
     `exit_state`: what the command has done. `secrets` are hidden in all output. `last_line` is the summary that ends
-    the log; `wants_json`: an error is also printed to stdout as one JSON object.
+    the log; `summed_command` is the command with a crawl's summary, or ""; `wants_json`: its error is also printed to
+    stdout as one JSON object.
     """
 
     log_format: str = "console"
@@ -102,6 +103,7 @@ class CommonOptions:
     secrets: LiteralSecrets | None = None
     last_line: dict[str, Any] | None = None
     wants_json: bool = False
+    summed_command: str = ""
 
     def end_with(self, summary: dict[str, Any]) -> None:
         """Make a summary the last line of a JSON log, which is written when the process ends."""

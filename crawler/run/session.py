@@ -36,6 +36,8 @@ from crawler.snapshot import Status
 from crawler.text import GLOBAL_REGION
 
 _MAX_SHOWN = 5
+# Accounts whose refusal is a warning of the log.
+_MOST_LOGGED = 20
 # STS lets a caller assume a hundred roles a second; more tasks would only take memory.
 _AT_ONCE = 256
 # Accounts that are asked for the regions of a product.
@@ -74,6 +76,7 @@ class Session:
         self.clock = SnapshotClock(connection.system.clock)
         self.warnings: list[str] = []
         self.identities: dict[str, ResolvedAccount] = {}
+        self._refused = 0
         self._connection = connection
         self._log = structlog.get_logger()
 
@@ -116,10 +119,18 @@ class Session:
     ) -> ResolvedAccount:
         refusal = await self._refusal_of(account, call, provider, is_member=is_member)
         if refusal is not None:
-            self._log.warning("account_refused", account_id=account.id, code=refusal.code, reason=refusal.message)
+            self._log_refusal(account, refusal)
         found = ResolvedAccount(account, SignedAccount(account.id, provider), refusal)
         self.identities[account.id] = found
         return found
+
+    def _log_refusal(self, account: Account, refusal: SkipReason) -> None:
+        """Log the first refusals as warnings, and the others at debug: an organization may refuse thousands."""
+        self._refused += 1
+        log = self._log.warning if self._refused <= _MOST_LOGGED else self._log.debug
+        log("account_refused", account_id=account.id, code=refusal.code, reason=refusal.message)
+        if self._refused == _MOST_LOGGED:
+            self._log.warning("more_refusals_at_debug", logged=_MOST_LOGGED)
 
     async def _refusal_of(
         self, account: Account, call: StsCall, provider: Provider, *, is_member: bool

@@ -128,6 +128,16 @@ def test_a_cloud_that_is_out_of_reach_is_exit_13_with_the_host_in_stdout_and_log
     assert "The connection to 127.0.0.1:" in value["error"]
 
 
+def test_the_demo_ends_with_its_summary_too(tmp_path):
+    """Its second night is the last one."""
+    code, _, err = acs_inventory("demo", "--nights", "2", "--log-format", "json", "--output", "d", cwd=tmp_path)
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert code == 0
+    assert [line["event"] for line in lines].count("summary") == 2
+    assert (lines[-1]["event"], lines[-1]["command"], lines[-1]["status"]) == ("summary", "demo", "partial")
+    assert len(err.splitlines()[-1]) < 16 * 1024
+
+
 def test_denied_scopes_are_a_line_of_the_log_for_each_cause(tmp_path):
     faults = '[[rules]]\nproduct = "fc"\neffect = "deny"\n'
     with emulated(tmp_path, faults, ["--accounts", "2"]) as config:

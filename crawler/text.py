@@ -132,6 +132,11 @@ def escape_control(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def account_label(account_id: str, name: str) -> str:
+    """Return an account for a reader, safe for a terminal: `prod (1000000000000001)`, or the ID alone."""
+    return f"{escape_control(name)} ({account_id})" if name else account_id
+
+
 def decode_text(content: bytes) -> str:
     """Return the text of a file that an editor or a shell of Windows may have written. Raises ValueError.
 

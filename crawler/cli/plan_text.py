@@ -13,6 +13,7 @@ from crawler.cli.crawl_summary import print_not_offered, print_skipped_members
 from crawler.cli.plan_values import unasked_text
 from crawler.cli.render import console, duration_text, safe, status_text, table_of
 from crawler.cli.tables.describe import tree_rows
+from crawler.text import account_label
 
 _MAX_SHOWN = 20
 _DAY_S = 86_400
@@ -38,7 +39,7 @@ def _print_accounts(out: Console, accounts: Sequence[Mapping[str, Any]]) -> None
     """Print the accounts. Those that can't be crawled come first."""
     rows = [
         (
-            entry["account_id"],
+            account_label(entry["account_id"], entry["account_name"]),
             len(entry["regions"]),
             safe(entry["refusal"], "red") if entry["refusal"] else " ".join(entry["regions"]),
         )
@@ -59,10 +60,11 @@ def _print_targets(out: Console, value: Mapping[str, Any]) -> None:
     has_history = value["last_snapshot"] is not None
     basis = "expected" if has_history else "at_least"
     asked = [target for target in value["per_target"] if not target["refused"]]
+    names = {entry["account_id"]: entry["account_name"] for entry in value["accounts"]}
     slowest = sorted(asked, key=lambda target: (-_seconds(target), -target[f"requests_{basis}"]))
     rows = [
         (
-            target["account_id"],
+            account_label(target["account_id"], names[target["account_id"]]),
             target["region_id"],
             f"{target[f'lists_{basis}']:,}",
             f"{target['requests_at_least']:,}",

@@ -155,7 +155,9 @@ def _account_values(plans: Sequence[TargetPlan]) -> list[dict[str, Any]]:
     for plan in plans:
         refusal = f"{plan.refusal.code}: {plan.refusal.message}" if plan.refusal else ""
         account_id = plan.target.account_id
-        entry = found.setdefault(account_id, {"account_id": account_id, "regions": [], "refusal": refusal})
+        entry = found.setdefault(
+            account_id, {"account_id": account_id, "account_name": plan.account_name, "regions": [], "refusal": refusal}
+        )
         entry["regions"].append(plan.target.region_id)
     return [{**entry, "regions": sorted(entry["regions"])} for entry in found.values()]
 

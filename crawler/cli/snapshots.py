@@ -107,12 +107,12 @@ def _print_manifest(manifest: Manifest) -> None:
     from crawler.cli.crawl_summary import (
         directory_value,
         print_numbers,
-        print_scopes,
         print_skipped_members,
         reason_value,
         shards_text,
         skipped_member_values,
     )
+    from crawler.cli.gap_text import accounts_text, print_scopes
     from crawler.cli.render import console, safe, size_text, status_text
     from crawler.clock import iso_utc
 
@@ -129,7 +129,15 @@ def _print_manifest(manifest: Manifest) -> None:
         for table, entry in sorted(manifest.tables.items())
     ]
     print_numbers(out, ("table", "rows", "files", "size"), rows)
-    print_scopes(out, [reason_value(row) for row in manifest.scopes.not_complete], total=manifest.scopes.missing)
+    if names := manifest.account_names:
+        out.print(safe(f"accounts: {accounts_text(list(names), names)}"), soft_wrap=True)
+    print_scopes(
+        out,
+        [reason_value(row) for row in manifest.scopes.not_complete],
+        total=manifest.scopes.missing,
+        known=manifest.tables,
+        at=manifest.started_at,
+    )
     print_skipped_members(out, directory_value(manifest.directory), skipped_member_values(manifest.left_out))
     if manifest.shards:
         out.print(safe(shards_text(Counter(entry.status for entry in manifest.shards))))

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from crawler.client.client import RequestCounts
 from crawler.errors import AlreadyCommittedError, CrawlError, LeaseHeldError, OutputBusyError, OutputError
-from crawler.run.join import Join, JoinTerms, result_of
+from crawler.run.join import Join, JoinTerms, account_entries, result_of
 from crawler.run.output import join_destination
 from crawler.run.preparation import PreparedCrawl
 from crawler.run.progress import CrawlMonitor
@@ -204,7 +204,7 @@ def _lost_rows(plan: RunPlan, lost: Mapping[int, str]) -> Iterator[ScopeRow]:
         for account, region_id, tables in plan.targets(shard):
             for table in tables:
                 row = ScopeRow(account.id, region_id, table, Status.NOT_ATTEMPTED, table in written)
-                row.error_code, row.error_message = _LOST_CODE, reason
+                row.error_code, row.error_message, row.account_name = _LOST_CODE, reason, account.name
                 yield row
 
 
@@ -263,4 +263,5 @@ def _terms(prepared: PreparedCrawl, plan: RunPlan, entries: Sequence[ShardEntry]
         plan.selection,
         tuple(plan.warnings),
         tuple(entries),
+        account_entries((account.id, account.name, account.is_member) for account in plan.accounts),
     )

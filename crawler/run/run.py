@@ -17,7 +17,7 @@ import structlog
 
 from crawler.config import Config
 from crawler.errors import unwrap_group
-from crawler.run.join import Join, JoinTerms
+from crawler.run.join import Join, JoinTerms, account_entries
 from crawler.run.output import begin_writer, open_bucket, open_configured_lake, preflight, publish, resume_writer
 from crawler.run.plan import CrawlPlan, make_plan
 from crawler.run.preparation import PreparedCrawl
@@ -111,6 +111,7 @@ class CrawlRun:
             self._monitor.snapshot_id = self._writer.snapshot_id
 
     def _terms(self, plan: CrawlPlan) -> JoinTerms:
+        members = {account.id for account in plan.membership.members}
         return JoinTerms(
             plan.sha256,
             self._prepared.redaction,
@@ -120,4 +121,8 @@ class CrawlRun:
             plan.not_offered,
             self._prepared.selection,
             self._prepared.warnings,
+            accounts=account_entries(
+                (target.target.account_id, target.account_name, target.target.account_id in members)
+                for target in plan.targets
+            ),
         )

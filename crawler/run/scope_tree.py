@@ -115,6 +115,7 @@ class ScopeTree:
     def record(self, row: ScopeRow, unknown: Mapping[str, int], misfits: Mapping[str, int]) -> None:
         """Add a scope that has ended to the ledger, and its counts to `fields`."""
         self.fields.add(row.table, unknown, misfits)
+        row.account_name = self._progress.names.get(row.account_id, "")
         self.ledger.append(row)
         self._progress.scopes_done += 1
         self._progress.done_by_account[row.account_id] += 1

@@ -114,6 +114,7 @@ class ShardCrawl:
         self._log.info(
             "scope_not_complete",
             account_id=row.account_id,
+            **({"account_name": row.account_name} if row.account_name else {}),
             region_id=row.region_id,
             table=row.table,
             status=str(row.status),

@@ -81,5 +81,6 @@ def _assemble(
         selection=draft.selection,
         replaced_latest=draft.replaced_latest or msgspec.UNSET,
         shards=list(draft.shards),
+        accounts=list(draft.accounts),
         ledger=staged.ledger(ledger.batches()),
     )

@@ -29,7 +29,9 @@ class ScopeRow:
     The fields are the columns of the ledger's file. `written`: the user requested the table. `rows` counts rows in the
     snapshot, `rows_seen` records of the API; `requests` counts attempts. `lists` and `pages` count those that were
     read, `misfits` type mismatches, `vanished` lists whose parent was gone. `walk` says how the lists were paged. Texts
-    may be empty; times are UTC, None if no list was begun.
+    may be empty; times are UTC, None if no list was begun. `accepted_reason` and `accepted_until` (a date as
+    YYYY-MM-DD) are those of the `[[accepted]]` rule that covers a scope that isn't whole. `incomplete_since` is the
+    start of the first of the consecutive snapshots in which the scope wasn't whole; None for a whole one.
     """
 
     account_id: str
@@ -55,6 +57,10 @@ class ScopeRow:
     request_id: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    account_name: str = ""
+    accepted_reason: str = ""
+    accepted_until: str = ""
+    incomplete_since: datetime | None = None
 
 
 # Of a batch of a ledger in memory and of its file.
@@ -97,7 +103,9 @@ def odd_row(row: ScopeRow) -> str:
     """Return what no row of a crawl has, as a part of a sentence; empty if there is nothing."""
     if not is_table(row.table):
         return odd_table(row.table)
-    if not all(moment is None or is_instant(moment) for moment in (row.started_at, row.finished_at)):
+    if not all(
+        moment is None or is_instant(moment) for moment in (row.started_at, row.finished_at, row.incomplete_since)
+    ):
         return ODD_INSTANT
     return ""
 

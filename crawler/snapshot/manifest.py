@@ -94,6 +94,14 @@ class CrawlSelection(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join(f"{option} {value}" for option, values in given.items() for value in values or ())
 
 
+class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An account of the crawl. `name` may be empty. `source` is configured, or member: one of the directory's."""
+
+    id: Words
+    name: Words = ""
+    source: Words = "configured"
+
+
 def is_unpublished_part(selection: CrawlSelection | None) -> bool:
     """Return whether a crawl with this selection covers a part of the inventory that the user didn't publish."""
     return selection is not None and not selection.published
@@ -122,7 +130,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     `directory` is None without an organization; `left_out` are the skipped members, with their reasons. `selection` is
     None for a crawl of the whole configuration. `replaced_latest`: the ID of a snapshot from the future, from which
     LATEST and the lake's tables moved back to this one. Nearly all manifests are without it. `shards` is empty for a
-    crawl in one process.
+    crawl in one process. `accounts` are those of the crawl, by ID; empty in manifests before it was added.
     """
 
     format: int
@@ -145,7 +153,13 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     selection: CrawlSelection | None = None
     replaced_latest: Words | msgspec.UnsetType = msgspec.UNSET
     shards: list[ShardEntry] = []
+    accounts: list[AccountEntry] = []
     ledger: PartFile
+
+    @property
+    def account_names(self) -> dict[str, str]:
+        """The name of each account by its ID. Names may be empty; a manifest of an early version has no accounts."""
+        return {account.id: account.name for account in self.accounts}
 
     @property
     def can_be_latest(self) -> bool:
@@ -171,6 +185,7 @@ class ManifestDraft:
     replaced_latest: str = ""
     fingerprint_scope: str = "all"
     shards: Sequence[ShardEntry] = ()
+    accounts: Sequence[AccountEntry] = ()
 
 
 def encode(manifest: Manifest) -> bytes:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from crawler.audit.diff.comparison import TableChanges
-from crawler.cli.crawl_summary import causes
 from crawler.cli.diff.text import (
     ShownDifference,
     choose,
     column_notes,
     has_unknown,
     key_text,
+    names_of,
     reasons,
     rest_text,
     sentence,
     value_text,
 )
+from crawler.cli.gap_text import causes
 from crawler.snapshot import Manifest
-from crawler.text import escape_control
+from crawler.text import account_label, escape_control
 
 MOST_READ = 1000
 _MOST_SHOWN = 500
@@ -42,13 +43,13 @@ def _lines(old: Manifest, new: Manifest, changes: Sequence[TableChanges]) -> Ite
     ]
     if rows:
         yield from _table(("table", "added", "removed", "changed", "unknown scopes"), rows, numbers=4)
-    shown = choose(changes, _MOST_SHOWN)
+    shown, names = choose(changes, _MOST_SHOWN), names_of(old, new)
     for (account, region), found in groupby(shown, key=lambda one: one.target):
-        yield from ("", f"### {code(account)} in {code(region)}", "")
+        yield from ("", f"### {code(account_label(account, names.get(account, '')))} in {code(region)}", "")
         yield from _table(("table", "", "resource", "column", "before", "after"), _rows(found))
     if rest := rest_text(changes, shown):
         yield from ("", rest)
-    yield from _unknown(changes)
+    yield from _unknown(changes, names)
 
 
 def _side(manifest: Manifest) -> str:
@@ -66,12 +67,13 @@ def _rows(shown: Iterable[ShownDifference]) -> Iterator[Sequence[str]]:
             yield (*start, code(path), *(code(value_text(value, _LONGEST)) for value in values))
 
 
-def _unknown(changes: Sequence[TableChanges]) -> Iterator[str]:
+def _unknown(changes: Sequence[TableChanges], names: Mapping[str, str]) -> Iterator[str]:
     if not has_unknown(changes) and not any(table.not_compared for table in changes):
         return
     yield from ("", "### Unknown", "")
-    for accounts, regions, tables, _, (reason,) in causes(reasons(changes)):
-        targets = f"{_codes(accounts)} in {_codes(regions)}"
+    for accounts, regions, tables, _, (reason,), _ in causes(reasons(changes, names)):
+        labels = (account_label(account, names.get(account, "")) for account in accounts)
+        targets = f"{_codes(labels)} in {_codes(regions)}"
         yield f"- {reason}: {targets}: {_codes(tables)}. Additions and removals are unknown."
     for table, path, reason in column_notes(changes):
         yield f"- {code(f'{table}.{path}')}: not compared, {reason}."

@@ -171,6 +171,8 @@ def _print_misfits(out: Console, fields: Mapping[str, Mapping[str, int]]) -> Non
 
 def _print_verdict(out: Console, summary: Mapping[str, Any]) -> None:
     by_status = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in _statuses(summary))
+    if accepted := summary["scopes"].get("accepted_total"):
+        by_status += f" ({accepted} of them accepted)"
     figures = (
         f"{summary['rows']:,} rows · {summary['requests']:,} requests · {summary['retries']:,} retries · "
         f"{summary['throttled']:,} throttled · {duration_text(summary['seconds'])}"
@@ -225,6 +227,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "warnings": list(result.warnings),
         "selection": selection_value(manifest.selection if manifest else None),
         "not_offered": {product: list(regions) for product, regions in result.not_offered.items()},
+        "accepted": accepted_values(manifest) if manifest else [],
         "shards": dict(Counter(entry.status for entry in manifest.shards)) if manifest else {},
         "directory": directory_value(result.directory),
         "left_out": skipped_member_values(result.left_out),
@@ -244,6 +247,14 @@ def selection_value(selection: CrawlSelection | None) -> dict[str, Any] | None:
     import msgspec
 
     value: dict[str, Any] | None = msgspec.to_builtins(selection)
+    return value
+
+
+def accepted_values(manifest: Manifest) -> list[dict[str, Any]]:
+    """Return the rules of `[[accepted]]` that held, as in the manifest."""
+    import msgspec
+
+    value: list[dict[str, Any]] = msgspec.to_builtins(manifest.accepted)
     return value
 
 
@@ -280,6 +291,7 @@ def scope_counts(ledger: LedgerView) -> dict[str, Any]:
         "by_status": {status: number for status, number in counts.by_status.items() if number},
         "not_complete": [reason_value(row) for row in counts.not_complete],
         "not_complete_total": counts.missing,
+        "accepted_total": counts.accepted,
     }
 
 

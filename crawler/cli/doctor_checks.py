@@ -30,6 +30,7 @@ from crawler.errors import (
     unwrap_group,
 )
 from crawler.normalizer.fingerprint_key import load_key
+from crawler.run.accepted import AcceptedRules
 from crawler.run.discovery import read_object
 from crawler.run.organization import Membership, find_members
 from crawler.run.output import open_bucket, try_output
@@ -92,6 +93,7 @@ async def run_checks(
     if config.unused_proxy:
         seen = f'{config.unused_proxy} is set and isn\'t used; [network] proxy = "environment" would use it'
         checks.append(DoctorCheck("proxy", seen))
+    checks += _check_accepted(config, system)
     checks += [await _check_output(config, system), _check_key(config, system), *_check_textfile(config)]
     async with open_session(resolved, system) as session:
         identities = await session.identify()
@@ -101,6 +103,24 @@ async def run_checks(
         sample = [identity for identity in membership.identities if identity.refusal is None][:1]
         checks += await _check_lists(session, [*identities, *sample])
         checks.append(_check_clock(session, identities))
+    return checks
+
+
+def _check_accepted(config: Config, system: System) -> list[DoctorCheck]:
+    """Check the dates of `[[accepted]]`: an expired rule is a problem, one that expires soon is not yet."""
+    if not config.accepted:
+        return []
+    day = system.clock.now().date()
+    checks = [DoctorCheck("accepted gaps", _count_text(config.accepted, "rule"))]
+    for rule in config.accepted:
+        for warning in AcceptedRules([rule], day).date_warnings():
+            seen, _, remedy = warning.partition(": ")
+            is_expired = rule.until < day
+            checks.append(
+                DoctorCheck("accepted gaps", seen, f"{remedy[0].upper()}{remedy[1:]}.")
+                if is_expired
+                else DoctorCheck("accepted gaps", warning)
+            )
     return checks
 
 

@@ -6,11 +6,12 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from crawler.cli.render import safe, status_text
+from crawler.cli.render import safe, status_text, table_of
 from crawler.text import account_label
 
 # One value per field of a scope, as `crawl_summary.reason_value` returns it.
@@ -22,6 +23,7 @@ _PARENT = re.compile(r"Its parent \w+ is \w+: ")
 # In place of an account and a region while reasons are compared. No service sends characters of this range.
 _ACCOUNT_MARK, _REGION_MARK = "\ue000", "\ue001"
 _MAX_ACCOUNTS = 10
+_MAX_RULES = 40
 # Fewer tables of a product are named one by one.
 _LEAST_SUMMED = 4
 
@@ -70,6 +72,20 @@ def _print_group(
     if more:
         out.print(f"… and {more:,} more; the ledger has all: `query` shows it as _scopes.")
     out.print()
+
+
+def print_accepted(out: Console, rules: Sequence[Mapping[str, Any]], counted: str) -> None:
+    """Print the rules of `[[accepted]]`. `counted` is the name of the column with the number of scopes."""
+    rows = [
+        (rule["account"], rule["region"], rule["table"], rule["until"], f"{rule['scopes']:,}", rule["reason"])
+        for rule in rules[:_MAX_RULES]
+    ]
+    if not rows:
+        return
+    columns = ("account", "region", "tables", "until", counted, "reason")
+    out.print(table_of(columns, rows, title="Accepted gaps: they count as complete", numbers=(counted,)))
+    if len(rules) > _MAX_RULES:
+        out.print(f"… and {len(rules) - _MAX_RULES:,} more rules; --json lists all.")
 
 
 def accounts_text(accounts: Sequence[str], names: Mapping[str, str]) -> str:

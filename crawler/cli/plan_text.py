@@ -10,6 +10,7 @@ from rich.text import Text
 
 from crawler.catalog.model import Catalog
 from crawler.cli.crawl_summary import print_not_offered, print_skipped_members
+from crawler.cli.gap_text import print_accepted
 from crawler.cli.plan_values import unasked_text
 from crawler.cli.render import console, duration_text, safe, status_text, table_of
 from crawler.cli.tables.describe import tree_rows
@@ -30,6 +31,7 @@ def print_plan(value: Mapping[str, Any], catalog: Catalog) -> None:
         out.print(safe(f"{unasked[0].upper()}{unasked[1:]}."), soft_wrap=True)
     _print_targets(out, value)
     _print_tables(out, value, catalog)
+    print_accepted(out, value["accepted"], "scopes")
     for warning in value["warnings"]:
         out.print(Text("warning ", "yellow") + safe(warning), soft_wrap=True)
     _print_totals(out, value)

@@ -105,6 +105,7 @@ def show_command(
 
 def _print_manifest(manifest: Manifest) -> None:
     from crawler.cli.crawl_summary import (
+        accepted_values,
         directory_value,
         print_numbers,
         print_skipped_members,
@@ -112,7 +113,7 @@ def _print_manifest(manifest: Manifest) -> None:
         shards_text,
         skipped_member_values,
     )
-    from crawler.cli.gap_text import accounts_text, print_scopes
+    from crawler.cli.gap_text import accounts_text, print_accepted, print_scopes
     from crawler.cli.render import console, safe, size_text, status_text
     from crawler.clock import iso_utc
 
@@ -138,8 +139,10 @@ def _print_manifest(manifest: Manifest) -> None:
         known=manifest.tables,
         at=manifest.started_at,
     )
+    print_accepted(out, accepted_values(manifest), "incomplete scopes")
     print_skipped_members(out, directory_value(manifest.directory), skipped_member_values(manifest.left_out))
     if manifest.shards:
         out.print(safe(shards_text(Counter(entry.status for entry in manifest.shards))))
     counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
-    out.print(safe(f"{manifest.scopes.total} scopes: {counts}"))
+    accepted = f" ({manifest.scopes.accepted} of them accepted)" if manifest.scopes.accepted else ""
+    out.print(safe(f"{manifest.scopes.total} scopes: {counts}{accepted}"))

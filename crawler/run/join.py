@@ -17,7 +17,8 @@ from crawler.run.result import CrawlResult
 from crawler.run.shard import ShardResult
 from crawler.snapshot import Destination, DirectoryEntry, ManifestDraft, PartFile, commit_snapshot
 from crawler.snapshot.layout import is_future, started_at
-from crawler.snapshot.manifest import AccountEntry, CrawlSelection, ShardEntry, SkippedMember
+from crawler.snapshot.ledger import judged_statuses
+from crawler.snapshot.manifest import AcceptedEntry, AccountEntry, CrawlSelection, ShardEntry, SkippedMember
 from crawler.snapshot.output_steps import OutputSteps
 from crawler.snapshot.status import crawl_exit_code
 
@@ -45,6 +46,7 @@ class JoinTerms:
     warnings: tuple[str, ...] = ()
     shards: tuple[ShardEntry, ...] = ()
     accounts: tuple[AccountEntry, ...] = ()
+    accepted: tuple[AcceptedEntry, ...] = ()
 
 
 class Join:
@@ -101,7 +103,7 @@ def result_of(terms: JoinTerms, shards: ShardResult, snapshot_id: str, started: 
     """Return the result of a crawl whose lists have been read, without a manifest. It began at `started`."""
     directory = terms.directory.status if terms.directory else None
     return CrawlResult(
-        crawl_exit_code(shards.ledger.by_status, directory, require_complete=terms.require_complete),
+        crawl_exit_code(judged_statuses(shards.ledger), directory, require_complete=terms.require_complete),
         snapshot_id,
         None,
         shards.ledger,
@@ -145,4 +147,5 @@ def _draft(terms: JoinTerms, shards: ShardResult, replaced: str) -> ManifestDraf
         replaced_latest=replaced,
         shards=terms.shards,
         accounts=terms.accounts,
+        accepted=terms.accepted,
     )

@@ -45,7 +45,7 @@ class Scheduler:
         self._clock = clock
         self._progress = progress
         self._reader = PageReader(client, normalizers, clock)
-        self._tree = ScopeTree(workload.settings, dispatcher, client, writer, clock, progress)
+        self._tree = ScopeTree(workload.settings, dispatcher, client, writer, clock, progress, workload.accepted)
         self._admission = Admission(workload, client, writer, self._tree)
         self.ledger = self._tree.ledger
         self.fields = self._tree.fields

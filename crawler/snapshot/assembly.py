@@ -82,5 +82,6 @@ def _assemble(
         replaced_latest=draft.replaced_latest or msgspec.UNSET,
         shards=list(draft.shards),
         accounts=list(draft.accounts),
+        accepted=list(draft.accepted),
         ledger=staged.ledger(ledger.batches()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, islice
@@ -147,6 +147,11 @@ class LedgerView(Protocol):
         ...
 
     @property
+    def accepted(self) -> Counter[Status]:
+        """The number of scopes that a rule of `[[accepted]]` covers, by status."""
+        ...
+
+    @property
     def open_by_account(self) -> Counter[str]:
         """The number of scopes that aren't whole, by account; accounts without any are left out."""
         ...
@@ -166,6 +171,11 @@ class LedgerView(Protocol):
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order as batches of `LEDGER_SCHEMA`."""
         ...
+
+
+def judged_statuses(ledger: LedgerView) -> set[Status]:
+    """Return the statuses by which a snapshot is judged: those of the scopes that no rule accepts."""
+    return {status for status, number in ledger.by_status.items() if number > ledger.accepted[status]}
 
 
 class _Pack:
@@ -202,6 +212,7 @@ class Ledger:
 
     def __init__(self, rows: Iterable[ScopeRow] = ()) -> None:
         self.by_status: Counter[Status] = Counter()
+        self.accepted: Counter[Status] = Counter()
         self.by_table: dict[str, TableFigures] = {}
         self.open_by_account: Counter[str] = Counter()
         # By table: the whole scopes and the others.
@@ -218,6 +229,8 @@ class Ledger:
         is_open = not is_whole(status)
         self._packs[row.table][is_open].append(row)
         self.by_status[status] += 1
+        if row.accepted_until:
+            self.accepted[status] += 1
         self.open_by_account.update([row.account_id] * is_open)
         figures.by_status[status] += 1
         if row.written:
@@ -226,6 +239,19 @@ class Ledger:
         figures.requests += row.requests
         figures.retries += row.retries
         figures.throttled += row.throttled
+
+    def revise(self, mark: Callable[[ScopeRow], None]) -> None:
+        """Let `mark` change the gap's columns of each row of a scope that isn't whole, in order."""
+        self.accepted.clear()
+        for table in sorted(self._packs):
+            whole, others = self._packs[table]
+            revised = _Pack()
+            for row in _in_order(others):
+                mark(row)
+                revised.append(row)
+                if row.accepted_until:
+                    self.accepted[row.status] += 1
+            self._packs[table] = whole, revised
 
     def not_whole(self, limit: int | None = None) -> list[ScopeRow]:
         """See `LedgerView.not_whole`."""

@@ -189,8 +189,8 @@ def _why(row: Reason) -> str:
 
 
 def _named(cause: Cause) -> Cause:
-    """Return the cause with the account and the region in its reason; of several, the text says so."""
+    """Return the cause with an account and a region in its reason: of several, the first."""
     why = cause[_WHY][0]
-    for index, mark, several in ((_ACCOUNTS, _ACCOUNT_MARK, "each account"), (_REGIONS, _REGION_MARK, "each region")):
-        why = why.replace(mark, cause[index][0] if len(cause[index]) == 1 else several)
+    for index, mark in ((_ACCOUNTS, _ACCOUNT_MARK), (_REGIONS, _REGION_MARK)):
+        why = why.replace(mark, cause[index][0])
     return (*cause[:_WHY], (why,), *cause[_WHY + 1 :])

@@ -791,7 +791,7 @@ def test_an_accounts_own_regions_narrow_the_crawls():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"accounts": ["3"]}, r"^--account: '3' isn't configured, known here: 1, 2$"),
+        ({"accounts": ["3"]}, r"^--account: no account has the ID or the name '3'; known here: 1, 2$"),
         ({"regions": ["CN-A"]}, r'^--region: regions\[0\] is "CN-A", but must be "all" or a list'),
         ({"regions": ["all", "cn-a"]}, r"^--region: regions\[0\] is \"all\""),
         ({"accounts": ["1"], "regions": ["cn-b"]}, r"^--region: none of these regions"),
@@ -854,10 +854,26 @@ def test_the_command_line_picks_configured_accounts_and_members():
     assert [account.id for account in member.accounts] == ["1000000000000001"]
     assert (member.members, member.directory_account.id) == (("1000000000000009",), "1000000000000002")
     assert config.with_overrides(regions=["cn-hangzhou"]).members == "all"
-    with pytest.raises(ConfigError, match="--account: 'prod' isn't configured"):
-        config.with_overrides(accounts=["prod"])
-    with pytest.raises(ConfigError, match="--account: '1000000000000009' isn't configured"):
+    assert config.with_overrides(accounts=["prod"]).members == ("prod",), "the name of a member, if it has one"
+    with pytest.raises(ConfigError, match="--account: no account has the ID or the name '1000000000000009'"):
         parse(BOTH).with_overrides(accounts=["1000000000000009"])
+
+
+def test_the_command_line_picks_accounts_by_name():
+    named = [("1000000000000001", "prod"), ("1000000000000002", "dev"), ("1000000000000003", "dev")]
+    config = parse("".join(f'[[accounts]]\nid = "{account_id}"\nname = "{name}"\n' for account_id, name in named))
+
+    def picked(*texts):
+        return [account.id for account in config.with_overrides(accounts=texts).accounts]
+
+    assert picked("prod") == picked("prod", "1000000000000001") == ["1000000000000001"]
+    assert picked("1000000000000003", "prod") == ["1000000000000001", "1000000000000003"]
+    with pytest.raises(ConfigError, match="'dev' is the name of 1000000000000002 and 1000000000000003; give one of"):
+        picked("dev")
+    with pytest.raises(ConfigError, match="no account has the ID or the name 'prot'; did you mean \"prod\"?"):
+        picked("prot")
+    with pytest.raises(ConfigError, match="no account has the ID or the name 'Prod'"):
+        picked("Prod")
 
 
 def test_a_region_that_no_configured_account_has_may_be_the_members():

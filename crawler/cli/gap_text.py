@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from crawler.cli.render import safe, status_text, table_of
-from crawler.text import account_label
+from crawler.text import account_label, gap_note
 
 # One value per field of a scope, as `crawl_summary.reason_value` returns it.
 Reason = Mapping[str, str]
@@ -112,22 +112,6 @@ def tables_text(tables: Collection[str], known: Collection[str]) -> str:
     return ", ".join(parts)
 
 
-def gap_note(row: Reason, at: datetime | None = None) -> str:
-    """Return since when a scope isn't whole, and the rule that accepts this, as a sentence; empty for neither."""
-    parts = []
-    if since := row.get("incomplete_since", ""):
-        days = (at - datetime.fromisoformat(since).astimezone(UTC)).days if at is not None else 0
-        parts += [f"since {since[:10]}, {days_text(days)}"] if days > 0 else []
-    if until := row.get("accepted_until", ""):
-        parts.append(f"accepted until {until}: {row['accepted_reason']}")
-    return "; ".join(parts)
-
-
-def days_text(days: int) -> str:
-    """Return a number of days with its noun."""
-    return "1 day" if days == 1 else f"{days:,} days"
-
-
 def causes(reasons: Iterable[Reason], at: datetime | None = None) -> list[Cause]:
     """Group incomplete scopes by cause: one cause often affects many tables, regions and accounts."""
     ordered = sorted(reasons, key=lambda row: (row["account_id"], row["region_id"]))
@@ -138,12 +122,18 @@ def causes(reasons: Iterable[Reason], at: datetime | None = None) -> list[Cause]
             (row["table"],),
             (row["status"],),
             (_why(row),),
-            (gap_note(row, at),),
+            (_note(row, at),),
         )
         for row in ordered
     ]
     found = _with_all_products(_merged(_merged(found, _TABLES), _REGIONS))
     return [_named(cause) for cause in _merged(found, _ACCOUNTS)]
+
+
+def _note(row: Reason, at: datetime | None) -> str:
+    since = row.get("incomplete_since", "")
+    accepted = row.get("accepted_until", ""), row.get("accepted_reason", "")
+    return gap_note(datetime.fromisoformat(since) if since else None, at, *accepted)
 
 
 def _merged(found: Iterable[Cause], index: int) -> list[Cause]:

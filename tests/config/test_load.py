@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -870,7 +871,7 @@ def test_the_command_line_picks_accounts_by_name():
     assert picked("1000000000000003", "prod") == ["1000000000000001", "1000000000000003"]
     with pytest.raises(ConfigError, match="'dev' is the name of 1000000000000002 and 1000000000000003; give one of"):
         picked("dev")
-    with pytest.raises(ConfigError, match="no account has the ID or the name 'prot'; did you mean \"prod\"?"):
+    with pytest.raises(ConfigError, match=r"no account has the ID or the name 'prot'; did you mean \"prod\"\?"):
         picked("prot")
     with pytest.raises(ConfigError, match="no account has the ID or the name 'Prod'"):
         picked("Prod")
@@ -941,9 +942,40 @@ def test_the_examples_commented_lines_are_the_defaults():
     assert msgspec.structs.replace(uncommented, endpoints={}) == parse(EXAMPLE.read_text(), EXAMPLE_ENVIRON)
 
 
+ACCEPTED = (
+    '[[accepted]]\naccount = "1000000000000003"\ntable = "opensearch_*"\nreason = "not ours"\nuntil = 2027-03-31\n'
+)
+
+
+def test_the_examples_accepted_gap_is_taken_too():
+    text = EXAMPLE.read_text()
+    part = text[text.index("# [[accepted]]") : text.index("# Dask runs")]
+    [rule] = parse(ONE + re.sub("^# ", "", part, flags=re.MULTILINE)).accepted
+    assert (rule.account, rule.region, rule.table) == ("1000000000000003", "*", "opensearch_*")
+    assert (rule.reason, rule.until) == ("not ours to read", date(2027, 3, 31))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("until = 2027-03-31\n", "", "accepted[0].until is missing: it must be a date without quotes, such as 2027-"),
+        ("2027-03-31", '"2027-03-31"', 'accepted[0].until is "2027-03-31", but must be a date without quotes'),
+        ("2027-03-31", "2027-03-31T00:00:00Z", "accepted[0].until is 2027-03-31"),
+        ('reason = "not ours"\n', "", "accepted[0].reason is missing: it must be text of 1 to 256 characters"),
+        ('reason = "not ours"', 'reason = ""', "accepted[0].reason is empty, but must be text of 1 to 256 characters"),
+        ('"1000000000000003"', '"prod"', 'accepted[0].account is "prod", but must be an account ID or a glob over'),
+        ('"opensearch_*"', '"open search"', 'accepted[0].table is "open search", but must be a table name or a glob'),
+        ("table =", "tables =", 'accepted[0].tables isn\'t a known key: did you mean "table"?'),
+        ("[[accepted]]", "[accepted]", "accepted is a table, but must be a list of tables, each under [[accepted]]"),
+    ],
+)
+def test_an_accepted_gap_that_does_not_hold_together_is_one_sentence(old, new, message):
+    assert message in refusal(ONE + ACCEPTED.replace(old, new))
+
+
 def test_the_examples_organization_is_taken_too():
     text = EXAMPLE.read_text()
-    part = text[text.index("# [organization]") : text.index("# Dask runs")]
+    part = text[text.index("# [organization]") : text.index("# Known gaps")]
     config = parse(re.sub("^# ", "", part, flags=re.MULTILINE) + ONE)
     assert (config.organization.role_name, config.directory_account.id) == ("inventory-reader", "1000000000000001")
 

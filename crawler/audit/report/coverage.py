@@ -13,12 +13,12 @@ from crawler.audit.report.markup import Html, element, joined
 from crawler.audit.report.tables import Row, optional_table
 from crawler.snapshot import Status, is_whole
 from crawler.snapshot.ledger_file import NOT_WHOLE
-from crawler.text import account_label
+from crawler.text import account_label, gap_note
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
-    from crawler.snapshot import Manifest
+    from crawler.snapshot import Manifest, ScopeRow
 
 STATUS_TEXTS = {
     Status.COMPLETE: "every page of every list was read: an absent row doesn't exist",
@@ -31,6 +31,14 @@ STATUS_TEXTS = {
 }
 _PARENT = re.compile(r"Its parent \w+ is \w+: ")
 _MOST_NAMES = 4
+_GAP_COLUMNS = (
+    "error_code",
+    "error_message",
+    "account_name",
+    "accepted_reason",
+    "accepted_until",
+    "incomplete_since",
+)
 # A larger grid would be unreadable; accounts with the most gaps are shown first.
 _GRID_ACCOUNTS, _GRID_REGIONS = 40, 40
 
@@ -44,6 +52,7 @@ def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Cata
             _meter(manifest),
             _grid(inventory.targets),
             _causes(snapshot, max_rows),
+            _accepted(manifest, max_rows),
             _open_scopes(snapshot, max_rows),
             _directory(manifest),
             _left_out(manifest, max_rows),
@@ -59,6 +68,10 @@ def completeness(manifest: Manifest) -> str:
     if manifest.status == "complete" and manifest.selection is not None:
         chosen = manifest.selection.options
         return f"A part of the inventory: all {total:,} scopes of {chosen} were read to their end, and no others."
+    if manifest.status == "complete" and missing:
+        return (
+            f"Complete but for {missing:,} accepted gaps: the other {total - missing:,} scopes were read to their end."
+        )
     if manifest.status == "complete":
         return f"Complete: all {total:,} scopes were read to their end."
     if missing:
@@ -125,12 +138,12 @@ def _grid_cell(target: TargetFacts | None) -> Html:
 
 def _causes(snapshot: OpenSnapshot, max_rows: int) -> Html | None:
     """Return the causes of incomplete scopes. A child's scope counts for the cause of its parent."""
-    numbers: Counter[tuple[str, str]] = Counter()
-    names: dict[tuple[str, str], tuple[set[str], set[str], set[str]]] = {}
+    numbers: Counter[tuple[str, str, str]] = Counter()
+    names: dict[tuple[str, str, str], tuple[set[str], set[str], set[str]]] = {}
     # Not the manifest's list, which has only the first of them.
-    for row in snapshot.ledger.rows(("error_code", "error_message", "account_name"), NOT_WHOLE):
+    for row in snapshot.ledger.rows(_GAP_COLUMNS, NOT_WHOLE):
         why = _reason_text(row.error_code, _PARENT.sub("", row.error_message, count=1))
-        cause = status_text(row.status), why
+        cause = status_text(row.status), why, _note(row, snapshot.manifest)
         numbers[cause] += 1
         accounts, regions, tables = names.setdefault(cause, (set(), set(), set()))
         accounts.add(account_label(row.account_id, row.account_name))
@@ -138,8 +151,21 @@ def _causes(snapshot: OpenSnapshot, max_rows: int) -> Html | None:
         tables.add(row.table)
     rows: list[Row] = [(*cause, number, *map(_name_list, names[cause])) for cause, number in numbers.most_common()]
     return optional_table(
-        "causes", "Causes", ("status", "why", "scopes", "accounts", "regions", "tables"), rows, max_rows
+        "causes", "Causes", ("status", "why", "note", "scopes", "accounts", "regions", "tables"), rows, max_rows
     )
+
+
+def _note(row: ScopeRow, manifest: Manifest) -> str:
+    return gap_note(row.incomplete_since, manifest.started_at, row.accepted_until, row.accepted_reason)
+
+
+def _accepted(manifest: Manifest, max_rows: int) -> Html | None:
+    """Return the rules by which gaps count as complete."""
+    rows: list[Row] = [
+        (rule.account, rule.region, rule.table, rule.until, rule.reason, rule.scopes) for rule in manifest.accepted
+    ]
+    columns = ("accounts", "regions", "tables", "until", "why", "scopes")
+    return optional_table("accepted", "Accepted gaps: they count as complete", columns, rows, max_rows)
 
 
 def _name_list(names: Collection[str]) -> str:
@@ -158,10 +184,11 @@ def _open_scopes(snapshot: OpenSnapshot, max_rows: int) -> Html | None:
             row.table,
             status_text(row.status),
             _reason_text(row.error_code, row.error_message),
+            _note(row, snapshot.manifest),
         )
         for row in shown
     ]
-    columns = ("account_id", "region_id", "table", "status", "why")
+    columns = ("account_id", "region_id", "table", "status", "why", "note")
     missing = sum(figures.not_whole for figures in snapshot.ledger.by_table.values())
     return optional_table("scopes", "Incomplete scopes", columns, rows, max_rows, missing - len(shown))
 

@@ -166,7 +166,7 @@ class AcceptedSection(Section, frozen=True, kw_only=True):
     ] = "*"
     table: Annotated[Glob, Meta(description='a table name or a glob, such as "opensearch_*"')]
     reason: Annotated[Text, Meta(description="text of 1 to 256 characters, for everyone who reads a report")]
-    until: Annotated[date, Meta(description="a date without quotes, such as 2027-03-31")]
+    until: Annotated[date, Meta(description="a date such as 2027-03-31")]
 
 
 class EngineSection(Section, frozen=True, kw_only=True):

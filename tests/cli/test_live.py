@@ -169,7 +169,7 @@ def test_a_reason_that_names_its_own_place_is_the_same_in_every_place(shown):
         for other in [ACCOUNTS[2]]
         for table, parent in (("fc_functions", ""), ("fc_triggers", "Its parent fc_functions is denied: "))
     ]
-    lines = shown(summary({}, reasons))
+    lines = shown(summary({}, reasons), 120)
     start = lines.index("Not complete: 12 scopes")
     assert lines[start + 1 : start + 4] == [
         f"denied  AccessDenied: no 'fc:ListFunctions' on 'acs:fc:{min(REGIONS)}:{ACCOUNTS[0]}:*', {ACCOUNTS[2]}",

@@ -307,7 +307,10 @@ REFUSED = [
     ("[crwl]", 'config.toml: crwl isn\'t a known key: did you mean "crawl"?'),
     ("[zzz]", "config.toml: zzz isn't a known key: known here: accepted, accounts, catalog, crawl"),
     ('"a b\\n" = 1', 'config.toml: "a b\\n" isn\'t a known key'),
-    ('"x` - at `$[0].crawl" = 1', 'config.toml: "x` - at `$[0].crawl" isn\'t a known key: known here: accepted, accounts'),
+    (
+        '"x` - at `$[0].crawl" = 1',
+        'config.toml: "x` - at `$[0].crawl" isn\'t a known key: known here: accepted, accounts',
+    ),
     ("crawl = 1", "config.toml: crawl is 1, but must be a table, [crawl]"),
     ("[crawl]\nconcurrency = 0", "config.toml: crawl.concurrency is 0, but must be a whole number from 1 to 1024"),
     ("[crawl]\nconcurrency = 1025", "crawl.concurrency is 1025, but must be"),

@@ -47,13 +47,14 @@ class HiddenColumns:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The comparison of two snapshots, by table. `names`: account ID → name."""
+    """The comparison of two snapshots, by table. `names`: account ID → name. `short_lived` tables come last."""
 
     before: str
     now: str
     tables: Sequence[TableChanges]
     hidden: HiddenColumns
     names: Mapping[str, str]
+    short_lived: frozenset[str] = frozenset()
 
     def total(self, kind: ChangeKind) -> int:
         """Return how many resources were added, removed or changed."""
@@ -71,11 +72,14 @@ class Changes:
     @property
     def differing(self) -> list[TableChanges]:
         """The tables with known changes."""
-        return [table for table in self.tables if table.total]
+        return [table for table in self._ordered() if table.total]
+
+    def _ordered(self) -> list[TableChanges]:
+        return sorted(self.tables, key=lambda table: table.table in self.short_lived)
 
     def rows(self) -> list[Row]:
         """Return a row of `COLUMNS` for each added or removed resource, and for each changed column."""
-        found = ((table.table, change) for table in self.tables for change in table.shown)
+        found = ((table.table, change) for table in self._ordered() for change in table.shown)
         return [row for table, change in found for row in _rows(table, change, self)]
 
     def unknown(self) -> list[Row]:
@@ -108,7 +112,8 @@ def changes_between(old: OpenSnapshot, new: OpenSnapshot, catalog: Catalog, max_
     }
     hidden = HiddenColumns(secret if "keep" in (old.manifest.secrets, new.manifest.secrets) else None)
     names = {**old.manifest.account_names, **new.manifest.account_names}
-    return Changes(old.manifest.snapshot_id, new.manifest.snapshot_id, read, hidden, names)
+    short_lived = frozenset(table for table, operation in catalog.operations.items() if operation.short_lived)
+    return Changes(old.manifest.snapshot_id, new.manifest.snapshot_id, read, hidden, names, short_lived)
 
 
 def _rows(table: str, change: Difference, changes: Changes) -> Iterator[Row]:

@@ -40,6 +40,7 @@ from crawler.run.session import ResolvedAccount, Session, open_session
 from crawler.run.system import System
 from crawler.run.targets import SkipReason, Target
 from crawler.snapshot import DirectoryEntry, Status
+from crawler.text import account_label
 
 # Services accept ±15 minutes; a smaller skew than this isn't reported.
 _REPORTED_SKEW_S = 60.0
@@ -88,7 +89,7 @@ def _count_text(things: Sequence[object], name: str) -> str:
 
 
 def _check_account(identity: ResolvedAccount) -> DoctorCheck:
-    subject, source = f"account {identity.account.id}", describe(identity.account.credentials)
+    subject, source = f"account {identity.label}", describe(identity.account.credentials)
     if identity.refusal is None:
         return DoctorCheck(subject, f"{source}: credentials belong to this account")
     remedies = {
@@ -120,15 +121,16 @@ def _check_organization(config: Config, membership: Membership) -> list[DoctorCh
     seen = f"account {directory.account_id} lists {directory.members} members; {len(members)} will be crawled"
     checks = [DoctorCheck("resource directory", directory.error_message or seen, _directory_remedy(directory))]
     role = config.organization.role_name
-    refused = [(member.account.id, member.refusal) for member in members if member.refusal is not None]
+    refused = [(member.label, member.refusal) for member in members if member.refusal is not None]
     if members:
         entered = len(members) - len(refused)
         checks.append(DoctorCheck("members", f"the role {role} can be assumed in {entered} of {len(members)}"))
-    for account_id, refusal in refused:
+    for label, refusal in refused:
         remedy = _member_remedy(refusal, role, directory.account_id)
-        checks.append(DoctorCheck(f"member {account_id}", refusal.message, remedy))
+        checks.append(DoctorCheck(f"member {label}", refusal.message, remedy))
     return checks + [
-        DoctorCheck(f"member {member.account_id}", f"skipped: {member.reason}") for member in membership.left_out
+        DoctorCheck(f"member {account_label(member.account_id, member.name)}", f"skipped: {member.reason}")
+        for member in membership.left_out
     ]
 
 
@@ -200,7 +202,7 @@ def _check_hosts(session: Session, product: Product, regions: ProductRegions) ->
 
 
 async def _check_list(session: Session, identity: ResolvedAccount, operation: Operation, region_id: str) -> DoctorCheck:
-    subject = f"{operation.table} in {identity.account.id} {region_id}"
+    subject = f"{operation.table} in {identity.label} {region_id}"
     limit = {operation.paging.limit_key: "1"} if operation.paging.limit_key else {}
     query = operation.filled_query({"account_id": identity.account.id, "region_id": region_id})
     request = ApiRequest(

@@ -19,6 +19,7 @@ from crawler.config import Config
 from crawler.config.load import OpenSecretsError
 from crawler.errors import CrawlError, OutputError, unwrap_group
 from crawler.normalizer.fingerprint_key import load_key
+from crawler.run.accepted import AcceptedRules
 from crawler.run.engine.dask import check_engine
 from crawler.run.output import lake_settings, open_bucket, open_location, try_output
 from crawler.run.preparation import PreparedCrawl
@@ -38,7 +39,7 @@ async def local_checks(
     Sends nothing to the cloud's APIs. `is_offline`: sends nothing to a bucket or a catalog either.
     """
     checks, prepared = _check_configuration(config, system)
-    checks += [*_check_file(config, open_secrets), *_check_extras(config)]
+    checks += [*_check_file(config, open_secrets), *_check_extras(config), *_check_accepted(config, system)]
     checks += await _check_output(config, system, prepared, is_offline=is_offline)
     checks += [_check_key(config, system), *_check_notices(config), _check_retention(config)]
     return checks, prepared
@@ -90,6 +91,24 @@ def _check_extras(config: Config) -> Iterator[DoctorCheck]:
             yield DoctorCheck("engine", f"{config.engine.kind} can be used")
     except CrawlError as error:
         yield DoctorCheck("engine", str(error), "Correct [engine], or remove it.")
+
+
+def _check_accepted(config: Config, system: System) -> list[DoctorCheck]:
+    """Check the dates of `[[accepted]]`: an expired rule is a problem, one that expires soon is not yet."""
+    if not config.accepted:
+        return []
+    day = system.clock.now().date()
+    checks = [DoctorCheck("accepted gaps", _counted(config.accepted, "rule"))]
+    for rule in config.accepted:
+        for warning in AcceptedRules([rule], day).date_warnings():
+            seen, _, remedy = warning.partition(": ")
+            is_expired = rule.until < day
+            checks.append(
+                DoctorCheck("accepted gaps", seen, f"{remedy[0].upper()}{remedy[1:]}.")
+                if is_expired
+                else DoctorCheck("accepted gaps", warning)
+            )
+    return checks
 
 
 async def _check_output(

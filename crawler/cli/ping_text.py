@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from crawler.errors import ExitCode
-from crawler.text import escape_control
+from crawler.text import account_label, escape_control
 
 if TYPE_CHECKING:
     from crawler.run.result import CrawlResult
@@ -65,12 +65,13 @@ def _lines(figures: CrawlFigures, result: CrawlResult | None, reason: str) -> It
 
 def _sentence(cause: Cause) -> str:
     code = f"{cause.error_code}: " if cause.error_code else ""
-    places = f"{_named(cause.accounts, 'accounts')}, {_named(cause.regions, 'regions')}"
+    labels = {account_label(account_id, name) for account_id, name in cause.accounts.items()}
+    places = f"{_named(labels, 'accounts')}, {_named(cause.regions, 'regions')}"
     tables = _named(cause.tables, "tables")
     status = str(cause.status).replace("_", " ")
     return f"{cause.scopes:,} {status}: {code}{cause.message[:_MOST_CHARACTERS]} ({places}, {tables})"
 
 
-def _named(names: set[str], kind: str) -> str:
+def _named(names: Collection[str], kind: str) -> str:
     """Return the names, or their number if they are many."""
     return ", ".join(sorted(names)) if len(names) <= _MOST_NAMES else f"{len(names):,} {kind}"

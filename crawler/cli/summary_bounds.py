@@ -35,6 +35,7 @@ def group_values(causes: Iterable[Cause]) -> list[dict[str, Any]]:
 
 
 def _group_value(cause: Cause) -> dict[str, Any]:
+    account_ids = sorted(cause.accounts)[:_ACCOUNTS]
     return {
         "status": str(cause.status),
         "error_code": cause.error_code,
@@ -42,7 +43,8 @@ def _group_value(cause: Cause) -> dict[str, Any]:
         "messages": cause.messages,
         "scopes": cause.scopes,
         "accounts": len(cause.accounts),
-        "account_ids": sorted(cause.accounts)[:_ACCOUNTS],
+        "account_ids": account_ids,
+        "account_names": [cause.accounts[account_id] for account_id in account_ids],
         "regions": len(cause.regions),
         "region_ids": sorted(cause.regions)[:_REGIONS],
         "tables": len(cause.tables),

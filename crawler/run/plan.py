@@ -74,8 +74,8 @@ def no_working_account(identities: Sequence[ResolvedAccount]) -> CrawlError:
     One account that STS has not judged for now makes it UnreachableError: the next attempt may crawl that account. Else
     a gateway or TLS that stays as it is makes it ConfigError, and CredentialsError remains for judged credentials.
     """
-    refusals = [(identity.account.id, identity.refusal) for identity in identities if identity.refusal is not None]
-    temporary = [(account_id, refusal) for account_id, refusal in refusals if refusal.is_temporary]
+    refusals = [(identity.label, identity.refusal) for identity in identities if identity.refusal is not None]
+    temporary = [(label, refusal) for label, refusal in refusals if refusal.is_temporary]
     if temporary:
         judged = len(refusals) - len(temporary)
         accounts = "account" if judged == 1 else "accounts"
@@ -89,7 +89,7 @@ def no_working_account(identities: Sequence[ResolvedAccount]) -> CrawlError:
 
 
 def _reasons(refusals: Sequence[tuple[str, SkipReason]]) -> str:
-    shown = "; ".join(f"{account_id}: {refusal.message}" for account_id, refusal in refusals[:_MAX_SHOWN])
+    shown = "; ".join(f"{label}: {refusal.message}" for label, refusal in refusals[:_MAX_SHOWN])
     return shown + (f"; and {len(refusals) - _MAX_SHOWN:,} more accounts" if len(refusals) > _MAX_SHOWN else "")
 
 
@@ -128,7 +128,7 @@ def join_identities(planned: Iterable[PlannedTarget], identities: Iterable[Resol
     found = []
     for entry in planned:
         identity = by_id[entry.target.account_id]
-        found.append(TargetPlan(entry.target, identity.caller, entry.tables, identity.refusal))
+        found.append(TargetPlan(entry.target, identity.caller, entry.tables, identity.refusal, identity.name))
     return found
 
 

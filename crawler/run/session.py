@@ -33,7 +33,7 @@ from crawler.run.snapshot_clock import SnapshotClock
 from crawler.run.system import System
 from crawler.run.targets import SkipReason
 from crawler.snapshot import Status
-from crawler.text import GLOBAL_REGION
+from crawler.text import GLOBAL_REGION, account_label, escape_control
 
 _MAX_SHOWN = 5
 # Accounts whose refusal is a warning of the log.
@@ -46,11 +46,20 @@ MAX_CALLERS = 3
 
 @dataclass(frozen=True, slots=True)
 class ResolvedAccount:
-    """An account whose credentials were tried. `refusal`: its skip reason, if it can't be crawled."""
+    """An account whose credentials were tried. `refusal`: its skip reason, if it can't be crawled.
+
+    `name` is printable and has no secret; it may be empty.
+    """
 
     account: Account
     caller: SignedAccount
     refusal: SkipReason | None = None
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """The account for a reader: name and ID."""
+        return account_label(self.account.id, self.name)
 
 
 class Session:
@@ -111,6 +120,10 @@ class Session:
 
         return await _concurrently(accounts, one)
 
+    def account_name(self, account: Account) -> str:
+        """Return an account's name as it may be shown and stored: printable, and without a secret; or empty."""
+        return escape_control(self.system.secrets.clean(account.name or ""))
+
     def _sts_call(self, account_id: str) -> StsCall:
         return StsCall(self.client, account_id, self.overhead["sts"], self.clock.observe)
 
@@ -120,7 +133,7 @@ class Session:
         refusal = await self._refusal_of(account, call, provider, is_member=is_member)
         if refusal is not None:
             self._log_refusal(account, refusal)
-        found = ResolvedAccount(account, SignedAccount(account.id, provider), refusal)
+        found = ResolvedAccount(account, SignedAccount(account.id, provider), refusal, self.account_name(account))
         self.identities[account.id] = found
         return found
 
@@ -128,7 +141,8 @@ class Session:
         """Log the first refusals as warnings, and the others at debug: an organization may refuse thousands."""
         self._refused += 1
         log = self._log.warning if self._refused <= _MOST_LOGGED else self._log.debug
-        log("account_refused", account_id=account.id, code=refusal.code, reason=refusal.message)
+        named = {"account_name": self.account_name(account)} if account.name else {}
+        log("account_refused", account_id=account.id, **named, code=refusal.code, reason=refusal.message)
         if self._refused == _MOST_LOGGED:
             self._log.warning("more_refusals_at_debug", logged=_MOST_LOGGED)
 

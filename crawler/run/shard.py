@@ -12,6 +12,7 @@ import structlog
 
 from crawler.client.client import RequestCounts
 from crawler.normalizer import DecodePool, Normalizer
+from crawler.run.accepted import AcceptedRules
 from crawler.run.admission import Workload
 from crawler.run.plan import parents_by_table, resume_conditions
 from crawler.run.preparation import PreparedCrawl
@@ -20,6 +21,7 @@ from crawler.run.scheduler import Scheduler
 from crawler.run.session import Session
 from crawler.run.targets import TargetPlan
 from crawler.snapshot import JournalEntry, LedgerView, ScopeRow, ShardWriter
+from crawler.text import account_label
 
 # Causes with a line of the log each, and names in one of them.
 _MOST_CAUSES, _MOST_NAMES = 20, 5
@@ -97,7 +99,13 @@ class ShardCrawl:
         session, resolved = self._session, self._session.resolved
         return Scheduler(
             Workload(
-                resolved.catalog, targets, resolved.tables, resolved.details, resolved.parameter_settings, finished
+                resolved.catalog,
+                targets,
+                resolved.tables,
+                resolved.details,
+                resolved.parameter_settings,
+                finished,
+                AcceptedRules(session.config.accepted, session.clock.now().date()),
             ),
             session.client,
             session.dispatcher,
@@ -124,7 +132,7 @@ class ShardCrawl:
                 code=cause.error_code,
                 reason=cause.message,
                 messages=cause.messages,
-                accounts=_named(cause.accounts),
+                accounts=_named({account_label(account_id, name) for account_id, name in cause.accounts.items()}),
                 regions=_named(cause.regions),
                 tables=_named(cause.tables),
             )
@@ -138,6 +146,7 @@ class ShardCrawl:
         self._log.debug(
             "scope_not_complete",
             account_id=row.account_id,
+            **({"account_name": row.account_name} if row.account_name else {}),
             region_id=row.region_id,
             table=row.table,
             status=str(row.status),

@@ -23,7 +23,7 @@ class Cause:
     """The scopes that aren't whole for the same reason.
 
     `message` has `<account>` and `<region>` in place of a scope's own. `messages` counts the different messages: a
-    denied permission has one for each operation.
+    denied permission has one for each operation. `accounts`: ID → name.
     """
 
     status: Status
@@ -31,7 +31,7 @@ class Cause:
     message: str
     scopes: int = 0
     messages: int = 1
-    accounts: set[str] = field(default_factory=set)
+    accounts: dict[str, str] = field(default_factory=dict)
     regions: set[str] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
 
@@ -51,7 +51,9 @@ class Causes:
             self.add(row)
 
     def add(self, row: ScopeRow) -> None:
-        """Add a scope that isn't whole."""
+        """Add a scope that isn't whole. One that a rule accepts is no news, and is left out."""
+        if row.accepted_until:
+            return
         message = plain_reason(row)
         key = (row.status, row.error_code, message)
         cause = self._found.get(key)
@@ -63,7 +65,7 @@ class Causes:
                 cause = self._others.setdefault((row.status, code), Cause(row.status, code, message))
                 cause.messages += message != cause.message
         cause.scopes += 1
-        cause.accounts.add(row.account_id)
+        cause.accounts[row.account_id] = row.account_name
         cause.regions.add(row.region_id)
         cause.tables.add(row.table)
 
@@ -83,7 +85,7 @@ class Causes:
                     cause.message,
                     cause.scopes,
                     cause.messages,
-                    set(cause.accounts),
+                    dict(cause.accounts),
                     set(cause.regions),
                     set(cause.tables),
                 )

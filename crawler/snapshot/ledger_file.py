@@ -108,6 +108,18 @@ class StoredLedger:
         return found
 
     @cached_property
+    def accepted(self) -> Counter[Status]:
+        """See `LedgerView.accepted`."""
+        found: Counter[Status] = Counter()
+        if "accepted_until" not in self._metadata.schema.names:
+            return found
+        for batch in self._checked(("status", "accepted_until")):
+            accepted = batch.filter(pc.invert(_is_one_of(batch.column("accepted_until"), [""])))
+            for part in _sums(accepted, ["status"]) if accepted.num_rows else ():
+                found[Status(part["status"])] += part["count_all"]
+        return found
+
+    @cached_property
     def open_by_account(self) -> Counter[str]:
         """See `LedgerView.open_by_account`."""
         found: Counter[str] = Counter()
@@ -120,7 +132,7 @@ class StoredLedger:
     @cached_property
     def causes(self) -> Sequence[Cause]:
         """See `LedgerView.causes`."""
-        return list(Causes(self.rows(("error_code", "error_message"), NOT_WHOLE)))
+        return list(Causes(self.rows(("error_code", "error_message", "account_name", "accepted_until"), NOT_WHOLE)))
 
     def check(self) -> None:
         """Read all rows. Raises OutputError as any reading."""

@@ -242,11 +242,21 @@ async def heartbeat(monitor: CrawlMonitor) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
-def print_result(result: CrawlResult, config: Config, common: CommonOptions, *, as_json: bool) -> int:
+def print_result(
+    result: CrawlResult, config: Config, common: CommonOptions, *, as_json: bool, command: str = "crawl"
+) -> int:
     """Print the result of a crawl and return its exit code."""
     from crawler.cli.crawl_summary import print_summary, summarize
+    from crawler.cli.summary_bounds import with_few_scopes
 
     summary = common.hide(summarize(result, config.output.uri))
     level = "warning" if result.exit_code else "info"
-    tell_summary(common, summary, lambda: print_summary(summary), as_json=as_json, level=level)
+    tell_summary(
+        common,
+        with_few_scopes(summary),
+        lambda: print_summary(summary),
+        command=command,
+        as_json=as_json,
+        level=level,
+    )
     return result.exit_code

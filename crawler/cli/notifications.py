@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from crawler.cli.exit_state import ExitState
+from crawler.cli.retention import prune_after_crawl
 from crawler.cli.signals import CrawlSignals
 from crawler.errors import OutputError
 
@@ -50,6 +51,7 @@ def crawl_and_notify(
         notify_result(config, None, state, signals, began_at)
         raise
     signals.decide(result.exit_code)
+    result = prune_after_crawl(config, result, state, signals)
     notify_result(config, result, state, signals, began_at)
     return result
 
@@ -71,7 +73,7 @@ def notify_result(
     shards = Counter(entry.status for entry in manifest.shards) if manifest is not None else {}
     figures = CrawlFigures(code, began_at, datetime.now(UTC), ledger, is_narrowed, shards)
     for notice in _notices(config, figures, result):
-        reason = _send_bounded(notice, state, signals)
+        reason = send_bounded(notice, state, signals)
         if reason:
             structlog.get_logger().warning(notice.event, **dict(notice.fields), reason=reason)
 
@@ -91,7 +93,7 @@ def _notices(config: Config, figures: CrawlFigures, result: CrawlResult | None) 
     return notices
 
 
-def _send_bounded(notice: Notice, state: ExitState, signals: CrawlSignals) -> str:
+def send_bounded(notice: Notice, state: ExitState, signals: CrawlSignals) -> str:
     """Send a notice within its bound. Return the reason of a failure."""
     reasons: list[str] = []
 

@@ -174,7 +174,7 @@ def test_a_notice_that_never_ends_is_given_up(monkeypatch, crawl_signals):
     release = threading.Event()
     started = time.monotonic()
     hanging = notifications.Notice("metrics_not_written", lambda: str(release.wait(60)), 0.2)
-    assert notifications._send_bounded(hanging, state, signals) == "not done after 0.2 s"
+    assert notifications.send_bounded(hanging, state, signals) == "not done after 0.2 s"
     assert time.monotonic() - started < 5
     assert state.left_running, "Python must not wait for it at its end"
     release.set()
@@ -188,10 +188,10 @@ def test_a_signal_after_the_crawl_shortens_the_notices_and_changes_no_code(monke
     release = threading.Event()
     hanging = notifications.Notice("ping_failed", lambda: str(release.wait(60)), 60)
     threading.Timer(0.1, signals.receive, [15]).start()
-    assert notifications._send_bounded(hanging, state, signals) == "given up because of a signal"
+    assert notifications.send_bounded(hanging, state, signals) == "given up because of a signal"
     assert state.code_of(Interrupted(15)) == 3
     assert signals.ends == [3], "whatever blocks the process after that, its code is the crawl's"
-    assert notifications._send_bounded(notifications.Notice("x", lambda: "", 60), state, signals) == ""
+    assert notifications.send_bounded(notifications.Notice("x", lambda: "", 60), state, signals) == ""
     signals.receive(2)
     assert signals.ends == [3, 3], "a second signal ends at once, with the code of what was done"
     release.set()
@@ -213,7 +213,7 @@ def test_a_notice_that_breaks_is_a_reason(crawl_signals):
     def broken():
         raise ZeroDivisionError
 
-    assert notifications._send_bounded(notifications.Notice("x", broken, 9), *crawl_signals) == "ZeroDivisionError"
+    assert notifications.send_bounded(notifications.Notice("x", broken, 9), *crawl_signals) == "ZeroDivisionError"
 
 
 def warnings_of(lines):

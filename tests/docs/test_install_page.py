@@ -81,7 +81,7 @@ def machine(tmp_path_factory, request):
 
 
 def install_without_index(root, requirements, wheel):
-    """Take this environment and this checkout where two commands of the page take an index; `make smoke` tries those."""
+    """Take this environment and checkout where two commands of the page take an index; `make smoke` tries those."""
     options = "install --require-hashes --only-binary :all: -r requirements/runtime.txt"
     assert requirements == f"/opt/acs-inventory/bin/pip {options}"
     assert wheel == "/opt/acs-inventory/bin/pip install --no-deps --no-index dist/acs_inventory-*.whl"

@@ -145,9 +145,8 @@ def cron_script(tmp_path):
     """Run deploy/cron/acs-inventory-cron with a program that notes its calls and ends with the given codes in turn."""
     fake = tmp_path / "bin/acs-inventory"
     fake.parent.mkdir()
-    fake.write_text(
-        f'#!/bin/sh\necho "$* $KEY" >&2\necho table\nread code < {tmp_path}/codes\nsed -i 1d {tmp_path}/codes\nexit $code\n'
-    )
+    codes = tmp_path / "codes"
+    fake.write_text(f'#!/bin/sh\necho "$* $KEY" >&2\necho table\nread code < {codes}\nsed -i 1d {codes}\nexit $code\n')
     fake.chmod(0o700)
     (tmp_path / "environment").write_text("KEY=secret-of-the-environment\n")
     text = CRON_SCRIPT

@@ -137,6 +137,9 @@ def test_what_gates_a_landing_installs_nothing_unlocked():
     installs = [line for line in lines if re.search(r"\bpip\b.*\binstall\b", line)]
     assert len(installs) == 2
     assert all("--require-hashes --only-binary :all:" in line or "--no-deps" in line for line in installs)
+    by_uv = re.findall(r"tool install (?:.*\\\n)?.*", "\n".join(lines))
+    assert len(by_uv) == 1
+    assert all('--constraints "$checkout/requirements/runtime.txt"' in line for line in by_uv)
 
 
 # The command of `make audit` in an index that knows no package.

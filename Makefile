@@ -91,7 +91,7 @@ test-browser: $(VENV)/.browser
 	$(PY) -m pytest -m browser tests
 
 # Run this as root, or install the packages first. A missing tool fails the target; no test is skipped.
-TRUST_TOOLS := strace=strace soffice=libreoffice-calc-nogui
+TRUST_TOOLS := strace=strace soffice=libreoffice-calc-nogui promtool=prometheus logrotate=logrotate
 
 test-trust: $(VENV)/.trust
 	for tool in $(TRUST_TOOLS); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -53,11 +54,19 @@ def crawl_shards(
     raise_limit()
     collect_rarely()
     work = _Work(config, common, signals, system, shard, key)
+    began_at = datetime.now(UTC)
 
     async def main() -> JoinedRun | ShardEnd | None:
         return await cancel_on_signal(signals, work.run)
 
-    found = run_to_result(main, lambda: work.monitor, common)
+    try:
+        found = run_to_result(main, lambda: work.monitor, common)
+    except BaseException as error:
+        if work.has_no_plan:  # its start was told, and no other process tells its end
+            state = common.exit_state
+            signals.decide(state.code_of(error))
+            notify_result(config, None, state, signals, began_at, common.hide(state.sentence_of(error)))
+        raise
     ended = ShardEnd(shard.number, joined=found) if isinstance(found, CrawlResult) else found
     signals.decide(ExitCode.SUCCESS)
     if isinstance(ended, ShardEnd) and ended.joined is not None:
@@ -77,6 +86,7 @@ class _Work:
         self.shard = shard
         self.key = key
         self.monitor = CrawlMonitor()
+        self.has_no_plan = False
         self._common = common
         self._signals = signals
         self._system = system
@@ -88,11 +98,13 @@ class _Work:
         async with anyio.create_task_group() as tasks:
 
             async def on_plan() -> None:
+                self.has_no_plan = True
                 tasks.start_soon(ping, self.config, "start")
 
             async with open_shared(
                 self.config, self.key, self.shard.total, self._system, on_plan, is_child=is_child
             ) as shared:
+                self.has_no_plan = False
                 if isinstance(shared, JoinedRun):
                     return shared
                 async for number in self._numbers():

@@ -77,6 +77,7 @@ def machine(tmp_path_factory, request):
     assert all(line.startswith("systemctl ") for line in systemctl), "these need a running systemd"
     follow(install)
     follow(block("cron"))
+    follow(block("metrics"))
     return root
 
 
@@ -158,6 +159,9 @@ def test_the_page_makes_user_folders_and_files_with_the_owners_of_its_table(mach
 def test_nights_by_cron_commit_and_end_with_their_summaries(machine):
     """The first night, a second one, and one without a network, which is tried again and then reported."""
     first = run_as_cron(machine)
+    metrics = machine.path / "var/lib/node_exporter/textfile/acs_inventory.prom"
+    assert "acs_inventory_crawl_success 1\n" in metrics.read_text()
+    assert metrics.stat().st_mode & 0o777 == 0o644, "node_exporter runs as another user"
     assert (first.returncode, first.stdout, first.stderr) == (0, "", "")
     summary = last_line(machine)
     assert (summary["event"], summary["status"], summary["exit_code"]) == ("summary", "complete", 0)

@@ -102,7 +102,7 @@ def fill_in(root, cloud):
     limits = re.search(r"\[rate_limits\].*?\n\n", cloud, re.DOTALL)[0]
     text = config.read_text()
     assert tomllib.loads(text)["accounts"][0]["id"] == account["id"]
-    bounds = '[crawl]\ntables = ["fc_functions", "fc_triggers"]\nregions = ["cn-hangzhou"]\n[retry]\nmax_attempts = 2\n'
+    bounds = '[crawl]\ntables = ["fc_functions", "fc_triggers"]\nregions = ["cn-hangzhou"]\n[retry]\nmax_attempts = 2\nmax_delay = 1.0\n'
     config.write_text(f"{text}\n{bounds}{limits}{endpoints}")
     environment = root.path / "etc/acs-inventory/environment"
     text = environment.read_text()
@@ -220,6 +220,25 @@ def test_the_user_s_own_commands_of_the_page_work(machine):
     assert machine.run(block("first night")).returncode == 0
     shown = machine.run(block("summary").splitlines()[0])
     assert json.loads(shown.stdout)["exit_code"] == 0
+
+
+def test_the_line_of_readme_runs_as_a_user_of_the_machine(machine):
+    [line] = re.findall(r"<!-- crontab -->\n```cron\n(.*)\n```", (ROOT / "README.md").read_text())
+    *_, command = line.split(None, 5)
+    assert "%" not in command, "cron makes a line's end of it"
+    setup = """useradd --create-home me; cd /home/me; mkdir -p .local/bin snapshots
+        ln -s /opt/acs-inventory/bin/acs-inventory .local/bin/
+        sed 's/^\\([A-Z]\\)/export \\1/' /etc/acs-inventory/environment > .acs-inventory.env
+        sed 's,/var/lib/acs-inventory,/home/me,; /textfile/d' /etc/acs-inventory/config.toml > acs-inventory.toml
+        chmod 600 .acs-inventory.env; chown -R me: ."""
+    assert machine.run(setup).returncode == 0
+    night = {"user": "me", "cwd": "/home/me", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "HOME": "/home/me"}
+    done = machine.run(command, **night)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    summary = json.loads((machine.path / "home/me/acs-inventory.log").read_text().splitlines()[-1])
+    assert (summary["event"], summary["exit_code"]) == ("summary", 0)
+    down = machine.run(command, has_network=False, **night)
+    assert (down.stdout, down.stderr) == ("acs-inventory: exit code 13\n", "")
 
 
 def run_as_systemd(root, service, **options):

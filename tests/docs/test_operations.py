@@ -67,7 +67,13 @@ def test_the_alerts_name_metrics_that_are_there():
 
 def test_every_field_of_the_summary_is_in_the_table():
     summarize = (ROOT / "crawler/cli/crawl_summary.py").read_text().split("def summarize", 1)[1].split("\ndef ", 1)[0]
-    fields = set(re.findall(r'^        "(\w+)":', summarize, re.MULTILINE)) | {"event", "command", "level", "error", "omitted"}
+    fields = set(re.findall(r'^        "(\w+)":', summarize, re.MULTILINE)) | {
+        "event",
+        "command",
+        "level",
+        "error",
+        "omitted",
+    }
     listed = {
         name for cells in table_rows(PAGE, "## The log and the summary") for name in re.findall(r"`(\w+)`", cells[0])
     }

@@ -189,7 +189,7 @@ def test_the_image_is_built_from_the_locks_alone(tmp_path):
                 where.parent.mkdir(parents=True, exist_ok=True)
                 copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
                 copy(ROOT / name, where)
-    environ = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHON": sys.executable}
+    environ = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHON": sys.executable, "EXTRAS": "xlsx otel"}
     for step in steps:
         moved = step.replace("/opt/", f"{tmp_path}/opt/").replace("python -m venv", f"{sys.executable} -m venv")
         subprocess.run(["sh", "-euc", moved], cwd=source, env=environ, check=True, timeout=300)
@@ -198,6 +198,8 @@ def test_the_image_is_built_from_the_locks_alone(tmp_path):
         [tmp_path / "opt/acs-inventory/bin/acs-inventory", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("acs-inventory ")
+    libraries = "import xlsxwriter, opentelemetry.sdk, crawler"
+    subprocess.run([tmp_path / "opt/acs-inventory/bin/python", "-c", libraries], check=True, cwd=tmp_path)
 
 
 @pytest.mark.trust

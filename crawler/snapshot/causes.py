@@ -98,13 +98,23 @@ class Causes:
 
 def plain_reason(row: ScopeRow) -> str:
     """Return the message of a scope without its account, its region and the name of its parent."""
-    message = _PARENT.sub("", row.error_message, count=1)
-    if row.account_id and row.account_id in message:
-        message = _without(message, row.account_id, "<account>")
-    if row.region_id and row.region_id in message:
-        message = _without(message, row.region_id, "<region>")
-    return message
+    message = row.error_message
+    if message.startswith("Its parent "):
+        message = _PARENT.sub("", message, count=1)
+    return _without(_without(message, row.account_id, "<account>"), row.region_id, "<region>")
 
 
 def _without(message: str, name: str, place: str) -> str:
-    return re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", place, message)
+    """Return the message with `place` for each `name` that stands by itself. A pattern per account would be slower."""
+    if not name or name not in message:
+        return message
+    first, *others = message.split(name)
+    found = first
+    for other in others:
+        found += (name if _is_inside(found[-1:]) or _is_inside(other[:1]) else place) + other
+    return found
+
+
+def _is_inside(character: str) -> bool:
+    """Return whether a character continues a name; False for the begin and the end of a text."""
+    return bool(character) and (character.isalnum() or character in "_-")

@@ -20,6 +20,7 @@ from obstore.store import S3Store
 from crawler.catalog import load_catalog
 from crawler.snapshot import LakeSettings, open_lake, publish_lake, read_ledger, read_manifest
 from crawler.snapshot.location import bucket_place
+from tests.support import command_server
 from tests.support.crawl_runner import SMALL, fast_cloud, site
 from tests.support.lakes import Local
 from tests.support.object_stores import BUCKET, KEY_ID, KEY_SECRET, s3_server
@@ -97,6 +98,19 @@ def test_duckdb_reads_the_files_of_the_manifest(bucket):
         found = {t: connection.execute(f"SELECT count(*) FROM latest('{t}')").fetchone()[0] for t in manifest.tables}
     assert found == {table: entry.rows for table, entry in manifest.tables.items()}
     assert sum(row[-1] for row in rows) == manifest.tables["fc_functions"].rows
+
+
+def test_command_writes_views_of_the_files_in_a_bucket(bucket, tmp_path):
+    manifest, environ = bucket
+    arguments = ["tables", "--ddl", "duckdb", "--output", f"s3://{BUCKET}/{PREFIX}", "--snapshot", "latest"]
+    done = command_server.run(arguments, cwd=tmp_path, env={**os.environ, **environ})
+    assert done.returncode == 0, done.stderr
+    with duckdb.connect() as connection:
+        options = {"endpoint": environ["AWS_ENDPOINT_URL"], "client_options": {"allow_http": True}}
+        connection.register_filesystem(FsspecStore("s3", **options))
+        connection.execute(done.stdout)
+        found = {t: connection.execute(f"SELECT count(*) FROM {t}_latest").fetchone()[0] for t in manifest.tables}
+    assert found == {table: entry.rows for table, entry in manifest.tables.items()}
 
 
 def test_pyarrow_and_polars_read_the_files_of_the_manifest(bucket):

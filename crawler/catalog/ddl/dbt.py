@@ -52,11 +52,14 @@ def _column(table: DescribedTable, name: str) -> dict[str, Any]:
 
 
 def _joined_key(table: DescribedTable) -> str:
-    """Return an SQL expression of the key; it is null where a part is null, which dbt's test `unique` leaves out."""
+    """Return an SQL expression of the key; it is null where a part is null, which dbt's test `unique` leaves out.
+
+    dbt doesn't render this argument, so a number is cast by the type's name in most dialects.
+    """
     import pyarrow as pa
 
     parts = [
-        name if pa.types.is_string(table.schema.field(name).type) else f"cast({name} as {{{{ dbt.type_string() }}}})"
+        name if pa.types.is_string(table.schema.field(name).type) else f"cast({name} as string)"
         for name in (*_IN_ACCOUNT, *table.key)
     ]
     return f"concat({f', {_JOINT}, '.join(parts)})"

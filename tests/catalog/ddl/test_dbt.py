@@ -43,6 +43,4 @@ def test_key_is_tested():
 def test_number_in_a_key_is_cast():
     [test] = TABLE["fc_layer_versions"]["data_tests"]
     joined = test["unique"]["arguments"]["column_name"]
-    assert (
-        joined == "concat(account_id, '|', region_id, '|', layer_name, '|', cast(version as {{ dbt.type_string() }}))"
-    )
+    assert joined == "concat(account_id, '|', region_id, '|', layer_name, '|', cast(version as string))"

@@ -70,6 +70,13 @@ $(VENV)/.trust: requirements/trust.txt | $(VENV)/.test
 	$(PIP) install --require-hashes --only-binary :all: -r requirements/trust.txt
 	@touch $@
 
+# Engines that run the DDL: an environment of their own. PySpark has no wheel. The lock is complete, and pip doesn't find the
+# pinned package of an extra in it: --no-deps.
+.engines/.installed: requirements/engines.txt | $(VENV)/.created
+	test -x .engines/bin/python || $(PYTHON) -m venv .engines
+	.engines/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps -r requirements/engines.txt
+	@touch $@
+
 demo: $(VENV)/.runtime
 	$(PY) -m crawler demo --output $(OUTPUT)
 
@@ -91,9 +98,9 @@ test-browser: $(VENV)/.browser
 	$(PY) -m pytest -m browser tests
 
 # Run this as root, or install the packages first. A missing tool fails the target; no test is skipped.
-TRUST_TOOLS := strace=strace soffice=libreoffice-calc-nogui promtool=prometheus logrotate=logrotate
+TRUST_TOOLS := strace=strace soffice=libreoffice-calc-nogui promtool=prometheus logrotate=logrotate java=default-jre-headless
 
-test-trust: $(VENV)/.trust
+test-trust: $(VENV)/.trust .engines/.installed
 	for tool in $(TRUST_TOOLS); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \
 	  test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; }
 	WHOLE_EXAMPLES=1 $(PY) -m pytest -n auto --dist worksteal -m "trust or hypothesis"
@@ -181,8 +188,8 @@ sbom: $(VENV)/.trust
 audit: $(VENV)/.trust
 	$(PY) -m pip_audit --strict --require-hashes --disable-pip -r requirements/runtime.txt
 
-# Each lock takes the versions of those before it, so that all of them fit into one environment. The file of an extra has only
-# what the extra adds to requirements/runtime.txt.
+# Each lock takes the versions of those before it, so that all of them but engines fit into one environment. The file of an extra
+# has only what the extra adds to requirements/runtime.txt.
 LOCKED_EXTRAS := dask delta iceberg otel xlsx
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 lock: $(VENV)/.build
@@ -194,7 +201,8 @@ lock: $(VENV)/.build
 	    $$(sed -nE 's/^([a-z0-9-]+)==.*/--no-emit-package \1/p' requirements/runtime.txt) -o requirements/$$extra.txt || exit 1; done
 	for group in docs build browser trust; do \
 	  $(COMPILE) --group $$group -c requirements/test.txt -c requirements/lint.txt -o requirements/$$group.txt || exit 1; done
+	$(COMPILE) --group engines -o requirements/engines.txt
 
 clean:
-	rm -rf $(VENV) .bench mutants $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .bench .engines mutants $(OUTPUT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -f .coverage .coverage.*

@@ -2,7 +2,7 @@
 
 Read `model` first (the values), then `file_format` (the keys of a file), `loader`, `columns` (the column tree and its
 Arrow types) and `checks`. `sdk` reads official SDK packages and compares the catalog with them; `scaffold` proposes
-files from one.
+files from one; `ddl` describes the tables to SQL engines and dbt.
 """
 
 from __future__ import annotations

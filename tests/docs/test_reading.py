@@ -14,7 +14,9 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pyarrow as pa
 import pyarrow.dataset
+import pyarrow.parquet as pq
 import pytest
 
 from crawler.catalog import load_catalog
@@ -82,38 +84,120 @@ def typed(folder, name):
 
 
 def test_every_block_of_the_page_is_tried():
-    assert BLOCKS.keys() == {"duckdb-latest", "duckdb-views", "polars", "pyarrow", "pyspark", "iceberg", "delta"}
+    here = {"duckdb-latest", "duckdb-views", "polars", "polars-history", "pyarrow", "pyspark", "iceberg", "delta"}
+    assert {name for name in BLOCKS if "bucket" not in name} == here
+
+
+def files_opened(connection, sql):
+    """The number of files that a scan of DuckDB opens, by its profile."""
+    plan = connection.execute(f"EXPLAIN ANALYZE {sql}").fetchall()[0][1]
+    return sum(int(number) for number in re.findall(r"Total Files Read:\s+(\d+)", plan))
+
+
+def snapshots_of(folder):
+    """Every snapshot of a folder: its ID and its manifest, the newest last."""
+    root = folder / "snapshots"
+    return {found.snapshot_id: read_manifest(root, found.snapshot_id) for found in list_snapshots(root)}
 
 
 def test_duckdb_shows_the_latest_snapshot_with_accounts_as_text(folder, manifest, monkeypatch):
     monkeypatch.chdir(folder)
     with duckdb.connect() as connection:
-        macro, question = BLOCKS["duckdb-latest"].strip().removesuffix(";").split(";\n")
-        connection.execute(macro)
+        *setup, question = BLOCKS["duckdb-latest"].strip().removesuffix(";").split(";\n")
+        for statement in setup:
+            connection.execute(statement)
         rows = connection.execute(question).fetchall()
         asked = {table: f"SELECT count(*), any_value(snapshot_id) FROM latest('{table}')" for table in manifest.tables}
         found = {table: connection.execute(sql).fetchone() for table, sql in asked.items()}
+        opened = {table: files_opened(connection, sql) for table, sql in asked.items()}
     assert found == {table: (kept.rows, manifest.snapshot_id) for table, kept in manifest.tables.items()}
     assert len(found) == 2
     assert sum(row[-1] for row in rows) == manifest.tables["fc_functions"].rows
     assert {row[0] for row in rows} == {SMALL}
+    assert opened == {table: len(kept.files) for table, kept in manifest.tables.items()}
 
 
-def test_the_database_has_a_view_for_each_table_that_follows_latest(folder, manifest):
-    tables = list(manifest.tables)
-    assert typed(folder, "duckdb-views") == f"{[(f'{table}_latest',) for table in tables]}\n"
+def test_duckdb_opens_no_file_of_another_snapshot(folder, manifest, tmp_path, monkeypatch):
+    """Every other snapshot's files are broken: a reader that opens one fails."""
+    shutil.copytree(folder / "snapshots", tmp_path / "demo-snapshots")
+    monkeypatch.chdir(tmp_path)
+    others = [kept for snapshot_id, kept in snapshots_of(folder).items() if snapshot_id != manifest.snapshot_id]
+    for file in [file for kept in others for table in kept.tables.values() for file in table.files]:
+        (tmp_path / "demo-snapshots" / file.path).write_bytes(b"broken")
+    assert others
+    setup = BLOCKS["duckdb-latest"].strip().split(";\n")
+    with duckdb.connect() as connection:
+        for statement in setup[:-1]:
+            connection.execute(statement)
+        rows = connection.execute("SELECT count(*) FROM latest('fc_functions')").fetchone()
+    assert rows == (manifest.tables["fc_functions"].rows,)
+    assert len(typed(tmp_path, "duckdb-views").split(",")) >= len(manifest.tables)
+    with duckdb.connect(tmp_path / "inventory.duckdb", read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM fc_functions_latest").fetchone() == rows
+
+
+def test_duckdb_variable_that_is_not_set_is_the_error_that_the_page_names(folder):
+    macro = next(text for text in BLOCKS["duckdb-latest"].split(";\n") if "MACRO" in text)
+    [named] = re.findall(r"The error `(.+?)`", PAGE)
+    with duckdb.connect() as connection:
+        connection.execute(macro)
+        with pytest.raises(duckdb.Error, match=named):
+            connection.execute("FROM latest('fc_functions')")
+
+
+def test_the_database_has_a_view_for_each_table_of_the_latest_snapshot(folder, manifest):
     latest = folder / "snapshots/_snapshots/LATEST"
-    older = {path.stem for path in latest.parent.glob("*Z-????.json")} - {manifest.snapshot_id}
-    assert older
-    with duckdb.connect(folder / "inventory.duckdb", read_only=True) as connection:
-        for snapshot_id in (*older, manifest.snapshot_id):
+    try:
+        for snapshot_id, kept in snapshots_of(folder).items():
             latest.write_text(f"{snapshot_id}\n")
-            rows = {
-                table: entry.rows for table, entry in read_manifest(folder / "snapshots", snapshot_id).tables.items()
-            }
-            for table in tables:
-                found = connection.execute(f"SELECT count(*), any_value(snapshot_id) FROM {table}_latest").fetchone()
-                assert found == (rows[table], snapshot_id)
+            shown = typed(folder, "duckdb-views")
+            with duckdb.connect(folder / "inventory.duckdb", read_only=True) as connection:
+                for table, entry in kept.tables.items():
+                    assert f"{table}_latest" in shown
+                    asked = f"SELECT count(*), any_value(snapshot_id) FROM {table}_latest"
+                    assert connection.execute(asked).fetchone() == (entry.rows, snapshot_id)
+    finally:
+        latest.write_text(f"{manifest.snapshot_id}\n")
+
+
+def test_polars_reads_all_snapshots_with_the_newest_columns(folder):
+    shown = dict(re.findall(r"│ (\S+) +┆ (\d+) +│", typed(folder, "polars-history")))
+    rows = {snapshot_id: kept.tables["fc_functions"].rows for snapshot_id, kept in snapshots_of(folder).items()}
+    assert {snapshot_id: int(number) for snapshot_id, number in shown.items()} == rows
+    assert len(rows) > 1
+
+
+@pytest.fixture
+def two_releases(tmp_path, monkeypatch):
+    """A table of two snapshots, the second from a release that has a column more, and a field in a struct."""
+    old = pa.table({"snapshot_id": ["old"], "vpc": [{"id": "v"}]})
+    new = pa.table({"snapshot_id": ["new"], "added": ["a"], "vpc": [{"id": "v", "zone": "z"}]})
+    for day, content in (("2026-11-20", old), ("2026-11-21", new)):
+        part = tmp_path / f"demo-snapshots/fc_functions/snapshot_date={day}/snapshot={day}/part-00000.parquet"
+        part.parent.mkdir(parents=True)
+        pq.write_table(content, part)
+    monkeypatch.chdir(tmp_path)
+    return part
+
+
+def test_patterns_over_snapshots_of_two_releases_have_the_newer_columns(two_releases):
+    """A plain glob fails in Polars, and leaves out the newer columns in DuckDB and pyarrow."""
+    [history] = re.findall(r"^History: `(.+?)`", PAGE, re.MULTILINE)
+    rows = duckdb.sql(f"SELECT snapshot_id, added, vpc.zone FROM {history} ORDER BY ALL").fetchall()
+    assert rows == [("new", "a", "z"), ("old", None, None)]
+    code = BLOCKS["polars-history"].split("print(")[0] + "print(functions.collect().to_dicts())"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert eval(shown) == [
+        {"snapshot_id": "old", "added": None, "vpc": {"id": "v", "zone": None}},
+        {"snapshot_id": "new", "added": "a", "vpc": {"id": "v", "zone": "z"}},
+    ]
+    folder = "demo-snapshots/fc_functions"
+    assert "added" not in pyarrow.dataset.dataset(folder, format="parquet").schema.names
+    schema = pq.read_schema(two_releases)
+    read = pyarrow.dataset.dataset(folder, schema=schema, format="parquet").to_table().sort_by("snapshot_id")
+    assert read["added"].to_pylist() == ["a", None]
+    [both] = re.findall(r"^\| Polars \| .*?`(.+?)`", PAGE, re.MULTILINE)
+    assert 'missing_columns="insert", extra_columns="ignore"' in both
 
 
 def test_polars_shows_the_latest_snapshot_with_accounts_as_text(folder, manifest):

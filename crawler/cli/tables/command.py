@@ -1,4 +1,4 @@
-"""`tables`: list the catalog's tables, describe one, or compare them with the SDK."""
+"""`tables`: list the catalog's tables, describe them for people, SQL engines or dbt, or compare them with the SDK."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import click
 
 from crawler.cli.echo import print_json, warn
 from crawler.cli.inputs import load
-from crawler.cli.options import CommonOptions, LocalPath, common_options, json_option
+from crawler.cli.options import CommonOptions, LocalPath, common_options, json_option, output_uri
+from crawler.cli.tables.scripts import DIALECT_NAMES, ScriptOptions, write_script
 from crawler.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -27,19 +28,59 @@ if TYPE_CHECKING:
     help="Configuration file whose [catalog] extra adds tables.",
 )
 @click.option("--check-sdk", is_flag=True, help="Compare all tables with the installed SDK packages.")
+@click.option(
+    "--ddl",
+    "dialect",
+    type=click.Choice(DIALECT_NAMES),
+    metavar="DIALECT",
+    help="Print SQL that makes the tables known to an engine: external tables, and views of one snapshot. DIALECT is "
+    f"{', '.join(DIALECT_NAMES[:-1])} or {DIALECT_NAMES[-1]}.",
+)
+@click.option("--dbt", "is_dbt", is_flag=True, help="Print a dbt sources.yml with descriptions and tests of the keys.")
+@click.option(
+    "--location",
+    metavar="URI",
+    help="The output as the engine reaches it, for --ddl. Default: that of --output or of the configuration.",
+)
+@click.option(
+    "--schema", metavar="NAME", help="Schema of the tables. Default: acs_inventory; none for duckdb and maxcompute."
+)
+@click.option(
+    "--snapshot",
+    "snapshot_id",
+    metavar="SNAPSHOT",
+    help="Tables of this snapshot only, with views X_latest of it, for --ddl: an ID, latest, newest, or a UTC date.",
+)
+@click.option("--to", "path", type=LocalPath(), metavar="FILE", help="File to write. Default: stdout.")
+@click.option("--output", "uri", type=output_uri, metavar="URI", help="Location of the snapshots, for --ddl.")
 @json_option
 @common_options
 @click.pass_obj
 def tables(
-    common: CommonOptions, table: str | None, config_file: Path | None, check_sdk: bool, as_json: bool
+    common: CommonOptions,
+    /,
+    table: str | None,
+    config_file: Path | None,
+    check_sdk: bool,
+    dialect: str | None,
+    is_dbt: bool,
+    location: str | None,
+    schema: str | None,
+    snapshot_id: str | None,
+    path: Path | None,
+    uri: str | None,
+    as_json: bool,
 ) -> int | None:
     """List all tables, or describe one.
 
     With TABLE: its operation, paging, parents, columns and types. TABLE may be a pattern such as 'fc_*', which also
     matches opt-in tables. A crawl needs their exact names.
 
+    --ddl and --dbt describe the tables to other programs: all of them, or those that TABLE matches. With --snapshot
+    latest, run the SQL again after each crawl.
+
     Exit codes: 0 done; 1 --check-sdk found a difference that no [differences] explains; 2 wrong usage, unknown table,
-    or no SDK package that is installed.
+    unknown snapshot, or no SDK package that is installed; 4 the file or stdout can't be written.
     """
     from crawler.catalog import load_catalog
     from crawler.config import Config
@@ -48,12 +89,19 @@ def tables(
     common.exit_state.one_is_an_answer = check_sdk
     if check_sdk and table:
         raise click.UsageError("--check-sdk compares all tables; give no TABLE.")
+    script = ScriptOptions(dialect, is_dbt, location, schema, snapshot_id, path, uri, config_file)
+    script.check()
+    if (dialect or is_dbt) and (check_sdk or as_json):
+        raise click.UsageError("--ddl and --dbt print SQL and YAML; give no --json and no --check-sdk.")
     config = load(config_file) if config_file else Config()
     catalog = load_catalog(config.catalog.extra)
     for warning in catalog.warnings:
         warn(common, warning)
     if check_sdk:
         return _check_sdk(common, catalog, as_json=as_json)
+    if dialect or is_dbt:
+        write_script(common, catalog, table, script)
+        return None
     _show_tables(catalog, table, limit_rules(config, catalog), as_json=as_json)
     return None
 

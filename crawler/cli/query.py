@@ -19,6 +19,7 @@ from crawler.cli.options import (
     raw_option,
     snapshot_option,
     uri_option,
+    verify_option,
 )
 from crawler.cli.signals import interruptible
 from crawler.cli.targets import STDOUT, declare_target, is_stdout, is_stream, open_stream, open_text
@@ -48,6 +49,7 @@ _MAX_ROWS = 100
     type=click.IntRange(0),
     help="table: maximum number of rows; 0: all.",
 )
+@verify_option
 @overwrite_option
 @raw_option
 @config_option
@@ -62,6 +64,7 @@ def query(
     file_format: str,
     path: Path | None,
     max_rows: int,
+    has_hashes: bool,
     may_replace: bool,
     is_raw: bool,
     config_file: Path | None,
@@ -91,7 +94,7 @@ def query(
 
     def work() -> None:
         with (
-            open_tables(common, config_file, uri, snapshot_id) as tables,
+            open_tables(common, config_file, uri, snapshot_id, check_hashes=has_hashes) as tables,
             run_query(tables.snapshot, text, tables) as rows,
         ):
             manifest = tables.snapshot.manifest

@@ -84,7 +84,7 @@ def files_of(root):
 
 
 def part_of(snapshot):
-    [part] = (path for path in snapshot.paths() if "fc_functions" in path)
+    [part] = (path for path in snapshot.openers() if "fc_functions" in path)
     return Path(part)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from crawler.audit.query import ERROR_SETTINGS, Rows, execute
 from crawler.audit.statement import Statement
 from crawler.audit.temporary import no_room
 from crawler.clock import iso_utc
-from crawler.errors import ConfigError, OutputError
+from crawler.errors import ConfigError
 from crawler.local_files import open_below, open_regular, read_at_most
 from crawler.snapshot.disk import sha256_of
 from crawler.snapshot.limits import MANIFEST_BYTES, decode_json
@@ -45,7 +45,6 @@ from crawler.snapshot.limits import MANIFEST_BYTES, decode_json
 if TYPE_CHECKING:
     import duckdb
 
-    from crawler.audit.database import OpenSnapshot
     from crawler.audit.sql_errors import TableNames
 
 ExportFormat = Literal["csv", "jsonl", "xlsx", "parquet"]
@@ -102,7 +101,6 @@ def export(request: ExportRequest, tables: TableNames) -> dict[str, ExportedTabl
         for table in chosen if not request.selection.where else ():
             check_rows(table, snapshot.manifest.tables[table].rows)
     _check_free(request)
-    _check_files(snapshot, chosen)
     with session(snapshot, chosen, ERROR_SETTINGS) as connection, staging(request.path.parent) as place:
         work = _Export(request, tables, connection, place)
         written = work.write_workbook() if request.file_format == "xlsx" else work.write_files()
@@ -128,7 +126,6 @@ def send_table(
     Raises as `export`. What was written before an error stays written.
     """
     [table] = request.selection.tables
-    _check_files(tables.snapshot, [table])
     with session(tables.snapshot, [table], ERROR_SETTINGS) as connection:
         part = select_table(request.selection, table, tables)
         written = write(execute(connection, part.statement, tables), part.schema)
@@ -190,18 +187,6 @@ def _exported_files(folder: Path) -> set[str]:
     except (OSError, ValueError):
         return set()
     return {_FACTS, _SCOPES, *(entry.file for entry in tables.values())}
-
-
-def _check_files(snapshot: OpenSnapshot, chosen: Sequence[str]) -> None:
-    """Raise OutputError for a file that differs from the manifest, because the export names the manifest as origin."""
-    snapshot.fetch(chosen)
-    for table in chosen:
-        for file in snapshot.manifest.tables[table].files:
-            path = snapshot.local_path(file)
-            with disk_errors(Path(path), "read"):
-                found = _sha256(Path(path))
-            if found != file.sha256:
-                raise OutputError(f"{path} doesn't match its manifest; it was changed or damaged after the commit")
 
 
 def _sha256(path: Path) -> str:
@@ -288,6 +273,7 @@ class _Export:
             "status": manifest.status,
             "only": manifest.selection.options if manifest.selection else None,
             "manifest_sha256": self.tables.snapshot.manifest_sha256,
+            "verified": self.tables.snapshot.is_hashed,
             "started_at": iso_utc(manifest.started_at),
             "finished_at": iso_utc(manifest.finished_at),
             "crawled_by": f"acs-inventory {manifest.version}",

@@ -229,6 +229,7 @@ def test_the_snapshots_identity_and_the_scopes_go_along(snapshot, tmp_path):
         "status": "partial",
         "only": None,
         "manifest_sha256": manifest_sha256(snapshot),
+        "verified": True,
         "started_at": "2026-11-21T02:00:00Z",
         "finished_at": "2026-11-21T02:05:00Z",
         "crawled_by": "acs-inventory 0.1.0",
@@ -418,10 +419,10 @@ def test_a_part_that_is_not_its_manifests_is_not_exported_p13(snapshot, tmp_path
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(OutputError, match=r"part-00003.parquet doesn't match its manifest"):
+    with pytest.raises(OutputError, match=r"part-00003.parquet isn't what was committed: its SHA-256 is"):
         run(changed, tmp_path / "f.csv")
     path.unlink()
-    with pytest.raises(OutputError, match=r"can't read .*part-00003.parquet: No such file"):
+    with pytest.raises(OutputError, match=r"part-00003.parquet is missing"):
         run(changed, tmp_path / "f.csv")
     assert leftovers(tmp_path) == ["snapshots"]
 

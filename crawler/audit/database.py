@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from crawler.audit.checked_files import CheckedFiles
+from crawler.audit.column_order import TableKeys, reader_columns
 from crawler.audit.snapshot_files import PREFIX, SnapshotFiles, snapshot_url
 from crawler.audit.temporary import process_folder, spill_folder
 from crawler.errors import OutputError
@@ -161,13 +162,14 @@ def session(
     tables: Iterable[str] | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
     others: Sequence[OpenSnapshot] = (),
+    keys: TableKeys = MappingProxyType({}),
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder, if any.
 
     Raises OutputError at the end if a file was changed while it was read.
     """
     with spill_folder() as folder:
-        connection = connect(snapshot, tables, {"temp_directory": folder, **settings}, others)
+        connection = connect(snapshot, tables, {"temp_directory": folder, **settings}, others, keys)
         results = weakref.WeakSet[pa.RecordBatchReader]()
         _sessions.append((connection, results))
         try:
@@ -218,12 +220,14 @@ def connect(
     tables: Iterable[str] | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
     others: Sequence[OpenSnapshot] = (),
+    keys: TableKeys = MappingProxyType({}),
 ) -> duckdb.DuckDBPyConnection:
     """Return a new in-memory DuckDB connection: each table of the snapshot is a view, the ledger is `_scopes`.
 
     Timestamps are shown in UTC. The connection can read the files of the manifest, and those of `others`. It reaches no
     other file, no network, no extension and no variable of this process, and it writes only to the temporary folder.
-    `settings` are further DuckDB settings, applied before all are locked. Raises OutputError if a file of the snapshot
+    `settings` are further DuckDB settings, applied before all are locked. The views of tables in `keys` have their
+    columns in the order for readers, see `reader_columns`. Raises OutputError if a file of the snapshot
     can't be read.
     """
     import duckdb
@@ -235,7 +239,7 @@ def connect(
         names = list(snapshot.manifest.tables if tables is None else tables)
         snapshot.fetch(names, with_ledger=True)
         for table in names:
-            create_view(connection, table, snapshot.files(table))
+            create_view(connection, table, snapshot.files(table), keys.get(table, ()))
         create_view(connection, SCOPES_VIEW, [snapshot.local_path(snapshot.manifest.ledger)])
         for name, value in {**_SETTINGS, **settings}.items():
             connection.execute(f"SET {name} = {quote_text(value)}")
@@ -247,17 +251,27 @@ def connect(
     return connection
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[str]) -> None:
+def create_view(
+    connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[str], key: Sequence[str] = ()
+) -> None:
     """Create a view of Parquet files with one schema; the folders' names add no columns.
 
-    Opens only the first file. Raises OutputError if it can't be read.
+    With a key, the columns are in the order for readers. Opens only the first file. Raises OutputError if it can't be
+    read.
     """
     import duckdb
 
+    scan = scan_sql(files)
     try:
-        connection.execute(f"CREATE VIEW {quote_name(name)} AS SELECT * FROM {scan_sql(files)}")  # noqa: S608 - quoted
+        shown = _ordered_columns(connection, scan, key) if key else "*"
+        connection.execute(f"CREATE VIEW {quote_name(name)} AS SELECT {shown} FROM {scan}")  # noqa: S608 - quoted
     except duckdb.Error as error:
         raise unreadable_file(str(error)) from None
+
+
+def _ordered_columns(connection: duckdb.DuckDBPyConnection, scan: str, key: Sequence[str]) -> str:
+    described = connection.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()  # noqa: S608 - quoted
+    return ", ".join(map(quote_name, reader_columns([name for name, *_ in described], key)))
 
 
 def scan_sql(files: Iterable[str]) -> str:

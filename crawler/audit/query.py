@@ -54,7 +54,8 @@ def run_query(snapshot: OpenSnapshot, sql: str, tables: TableNames) -> Iterator[
     OutputError if the snapshot's files can't be read.
     """
     statement = Statement(sql)
-    with session(snapshot, _tables_to_open(snapshot, statement), ERROR_SETTINGS) as connection:
+    names = _tables_to_open(snapshot, statement)
+    with session(snapshot, names, ERROR_SETTINGS, keys=tables.catalog()) as connection:
         yield execute(connection, statement, tables)
 
 

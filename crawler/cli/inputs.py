@@ -102,6 +102,9 @@ def open_tables(
 
     `check_hashes`: see `open_snapshot`. Errors of the block are those of `reading`.
     """
+    from functools import cache
+
+    from crawler.audit.column_order import catalog_keys
     from crawler.audit.database import open_snapshot
     from crawler.audit.sql_errors import TableNames
 
@@ -112,7 +115,7 @@ def open_tables(
         _warn_of_selection(common, snapshot)
         if snapshot_id == "latest":
             _warn_of_newer(common, location, snapshot.manifest.snapshot_id)
-        yield TableNames(snapshot, lambda: list(catalog_for(config_file, uri).operations))
+        yield TableNames(snapshot, cache(lambda: catalog_keys(catalog_for(config_file, uri))))
 
 
 def _warn_of_gaps(common: CommonOptions, snapshot: OpenSnapshot) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from crawler.audit.column_order import catalog_keys
 from crawler.audit.database import interrupt_sessions, open_snapshot
 from crawler.audit.query import BATCH_ROWS, run_query
 from crawler.audit.sql_errors import TableNames
@@ -28,7 +29,7 @@ def snapshot(tmp_path_factory):
 
 
 def tables_of(snapshot):
-    return TableNames(snapshot, lambda: load_catalog().operations)
+    return TableNames(snapshot, lambda: catalog_keys(load_catalog()))
 
 
 def ask(snapshot, sql):

@@ -118,7 +118,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch):
         return whole(self, size)
 
     def ask():
-        with run_query(snapshot, "FROM fc_functions", TableNames(snapshot, list)) as rows:
+        with run_query(snapshot, "FROM fc_functions", TableNames(snapshot, dict)) as rows:
             return sum(batch.num_rows for batch in rows.batches)
 
     monkeypatch.setattr(snapshot_files.ReadOnlyFile, "read", read)
@@ -138,7 +138,7 @@ def test_no_file_stays_open_after_a_query(tmp_path, is_read_whole):
     snapshot = write(tmp_path, {"fc_functions": [{"function_name": f"f{place}"} for place in range(5000)]})
     before, results = len(os.listdir("/proc/self/fd")), []
     for _ in range(3):
-        with run_query(snapshot, "FROM fc_functions", TableNames(snapshot, list)) as rows:
+        with run_query(snapshot, "FROM fc_functions", TableNames(snapshot, dict)) as rows:
             next(rows.batches)
             assert len(list(rows.batches) if is_read_whole else []) == 2 * is_read_whole
             results.append(rows)  # as the frames of an exception keep it

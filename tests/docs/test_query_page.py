@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from crawler.audit.column_order import catalog_keys
 from crawler.audit.database import open_snapshot
 from crawler.audit.query import run_query
 from crawler.audit.sql_errors import TableNames
@@ -123,7 +124,7 @@ def crawled(tmp_path_factory):
 
 
 def ask(snapshot, sql):
-    with run_query(snapshot, sql, TableNames(snapshot, lambda: CATALOG.operations)) as rows:
+    with run_query(snapshot, sql, TableNames(snapshot, lambda: catalog_keys(CATALOG))) as rows:
         return rows.schema.names, [tuple(row.values()) for batch in rows.batches for row in batch.to_pylist()]
 
 

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
@@ -20,6 +21,7 @@ import msgspec
 import pyarrow as pa
 
 from crawler import __version__
+from crawler.audit.column_order import SCOPE_COLUMNS
 from crawler.audit.database import SCOPES_VIEW, session
 from crawler.audit.export.atomic_files import (
     check_folder_free,
@@ -32,7 +34,7 @@ from crawler.audit.export.atomic_files import (
 )
 from crawler.audit.export.files import WriteResult, write_file
 from crawler.audit.export.selection import ExportSelection, select_table
-from crawler.audit.export.workbook import Workbook, check_installed, check_rows, sheet_names
+from crawler.audit.export.workbook import PageTexts, Workbook, check_installed, check_rows, sheet_names
 from crawler.audit.query import ERROR_SETTINGS, Rows, execute
 from crawler.audit.statement import Statement
 from crawler.audit.temporary import no_room
@@ -52,6 +54,8 @@ ExportFormat = Literal["csv", "jsonl", "xlsx", "parquet"]
 _FACTS_SHEET = "_snapshot"
 _FACTS = f"{_FACTS_SHEET}.json"
 _SCOPES = f"{SCOPES_VIEW}.csv"
+# The ledger's first columns: account, region and table.
+_LEDGER_KEY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,17 +239,24 @@ class _Export:
 
     def write_workbook(self) -> dict[str, ExportedTable]:
         """Write each table as a sheet, then the ledger and the facts as two more."""
-        path, finished_at = self.place / self.request.path.name, self.tables.snapshot.manifest.finished_at
+        path, snapshot = self.place / self.request.path.name, self.tables.snapshot
+        manifest = snapshot.manifest
+        printed = PageTexts(
+            f"Snapshot {manifest.snapshot_id}, {manifest.status}", f"Manifest SHA-256 {snapshot.manifest_sha256}"
+        )
         names = sheet_names((*self.request.selection.tables, SCOPES_VIEW, _FACTS_SHEET))
-        with disk_errors(self.request.path), Workbook(path, self.place, finished_at) as book:
+        with disk_errors(self.request.path), Workbook(path, self.place, manifest.finished_at, printed) as book:
             written = {table: self._add_sheet(table, names[table], book) for table in self.request.selection.tables}
-            book.add(names[SCOPES_VIEW], self._ledger_rows())
-            book.add(names[_FACTS_SHEET], _fact_rows(self._facts(written)))
+            book.add(names[SCOPES_VIEW], self._ledger_rows(), fixed=_LEDGER_KEY)
+            book.add(names[_FACTS_SHEET], _fact_rows(self._facts(written)), fixed=1)
         return written
 
     def _add_sheet(self, table: str, name: str, book: Workbook) -> ExportedTable:
         part = select_table(self.request.selection, table, self.tables)
-        sheet = book.add(name, execute(self.connection, part.statement, self.tables), title=table)
+        rows = execute(self.connection, part.statement, self.tables)
+        identity = {*SCOPE_COLUMNS, *self.tables.catalog().get(table, ())}
+        fixed = sum(1 for _ in takewhile(identity.__contains__, rows.schema.names))
+        sheet = book.add(name, rows, title=table, fixed=fixed)
         return ExportedTable(
             file=sheet.name,
             rows=sheet.rows,

@@ -201,7 +201,10 @@ def test_a_workbook_has_a_sheet_for_each_table_and_two_for_the_evidence(snapshot
     assert facts["snapshot_id"] == SNAPSHOT
     assert facts["manifest_sha256"] == manifest_sha256(snapshot)
     assert facts["tables.fc_functions.rows"] == str(len(TEXTS))
-    assert book["fc_functions"].freeze_panes == "A2"
+    assert [book[name].freeze_panes for name in book.sheetnames] == ["D2", "D2", "D2", "B2"]
+    assert book["fc_functions"].oddHeader.left.text == "&Bfc_functions"
+    assert book["fc_functions"].oddHeader.right.text == f"Snapshot {SNAPSHOT}, partial"
+    assert book["fc_functions"].oddFooter.left.text == f"Manifest SHA-256 {manifest_sha256(snapshot)}"
     assert leftovers(tmp_path) == ["f.xlsx"]
 
 

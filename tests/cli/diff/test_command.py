@@ -14,6 +14,7 @@ from crawler.audit.diff.comparison import Difference, TableChanges
 from crawler.cli.diff import markdown as differing_markdown
 from crawler.cli.diff import text as differing
 from crawler.cli.main import main
+from crawler.cli.markdown import code_text
 from crawler.emulator.data.seeded import DESCRIPTIONS
 from crawler.snapshot import Status
 from tests.support.diff_fakes import FIRST, HERE, SECOND, Night, Scope, schema_of, write
@@ -244,7 +245,7 @@ def test_nothing_from_data_is_markdown(output):
     body = [token for token in tokens if token.type == "inline" and token.level == 4]
     rows = [body[start : start + 6] for start in range(5 + 5 + 6, len(body), 6)]
     shown = [[child.content for cell in row for child in cell.children if child.type == "code_inline"] for row in rows]
-    expected = [[differing_markdown.code_text(text) for text in _cells(one)] for one in hostile_changes()[0].shown]
+    expected = [[code_text(text) for text in _cells(one)] for one in hostile_changes()[0].shown]
     assert sorted(shown) == sorted(expected)
 
 

@@ -61,8 +61,8 @@ def _latest(root: OutputLocation) -> str:
     if not newest:
         raise UnknownSnapshotError(f"{root} has no snapshot; run `crawl` first")
     raise UnknownSnapshotError(
-        f"{root} has no complete snapshot of a whole crawl; name its newest one, {newest}, as newest (--snapshot newest), "
-        "or give an ID that `snapshots list` shows"
+        f"{root} has no complete snapshot of a whole crawl; name its newest one, {newest}, as newest "
+        "(--snapshot newest), or give an ID that `snapshots list` shows"
     )
 
 

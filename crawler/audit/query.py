@@ -17,7 +17,7 @@ import pyarrow as pa
 from crawler.audit.database import open_result, parser, session
 from crawler.audit.exact_types import exact_columns
 from crawler.audit.sql_errors import translate_failure, translate_rejection
-from crawler.audit.sql_guard import ACCEPTED, check_only_reads, names_its_columns
+from crawler.audit.sql_guard import ACCEPTED, check_only_reads, names_its_columns, needs_order
 from crawler.audit.statement import Statement
 from crawler.errors import ConfigError
 
@@ -55,8 +55,9 @@ def run_query(snapshot: OpenSnapshot, sql: str, tables: TableNames) -> Iterator[
     OutputError if the snapshot's files can't be read.
     """
     statement = Statement(sql)
-    names = _tables_to_open(snapshot, statement)
-    with session(snapshot, names, ERROR_SETTINGS, keys=tables.catalog()) as connection:
+    names, has_order = _tables_to_open(snapshot, statement)
+    # A catalog takes longer to load than many a query.
+    with session(snapshot, names, ERROR_SETTINGS, keys=tables.catalog() if has_order else {}) as connection:
         yield execute(connection, statement, tables)
 
 
@@ -124,21 +125,27 @@ def _select_and_explain(connection: duckdb.DuckDBPyConnection, statement: Statem
             raise ConfigError(f"{statement.label}: {kind.replace('_', ' ')} isn't accepted; {ACCEPTED}")
 
 
-def _tables_to_open(snapshot: OpenSnapshot, statement: Statement) -> list[str] | None:
-    """Return the tables that a statement reads; None for all. No other table is opened or fetched."""
+def _tables_to_open(snapshot: OpenSnapshot, statement: Statement) -> tuple[list[str] | None, bool]:
+    """Return the tables that a statement reads, None for all, and whether the order of their columns may show.
+
+    No other table is opened or fetched.
+    """
     import duckdb
 
+    has_order = True
     with parser() as connection:
         try:
             # Checked first: to find the names, DuckDB binds the statement in part.
-            check_only_reads(connection, _select_and_explain(connection, statement)[0], statement)
+            select = _select_and_explain(connection, statement)[0]
+            check_only_reads(connection, select, statement)
+            has_order = needs_order(connection, select)
             names = {name.lower() for name in connection.get_table_names(statement.sql)}
         except duckdb.ParserException:
-            return []  # it is refused for the same reason when it is to run
+            return [], False  # it is refused for the same reason when it is to run
         except duckdb.Error:
             names = set()
         views = connection.execute("SELECT lower(view_name) FROM duckdb_views() WHERE internal").fetchall()
     # No name, or one of DuckDB's views: the statement may be about the tables themselves (SHOW TABLES).
     if not names or names & {name for (name,) in views} or "query_table" in statement.sql.lower():
-        return None
-    return sorted(names & snapshot.manifest.tables.keys())
+        return None, has_order
+    return sorted(names & snapshot.manifest.tables.keys()), has_order

@@ -73,6 +73,12 @@ def names_its_columns(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
     return bool(node) and '"STAR"' not in json.dumps(node["select_list"])
 
 
+def needs_order(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    """Return whether the order of a view's columns may show in the rows of a SELECT."""
+    [(tree,)] = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()
+    return any(f'"{mark}"' in tree for mark in ("STAR", "PIVOT", "SHOW_REF"))
+
+
 def _views_of_state(connection: duckdb.DuckDBPyConnection) -> set[str]:
     """Return DuckDB's own views that show settings and the like: those of functions that a query may not use."""
     sql = "SELECT lower(view_name) FROM duckdb_views() WHERE internal AND schema_name <> 'information_schema'"

@@ -51,6 +51,23 @@ def test_the_description_of_a_table_has_the_same_order(snapshot, sql):
     assert names[:4] == ["account_id", "region_id", "function_name", "trigger_name"]
 
 
+@pytest.mark.parametrize(
+    ("sql", "number"),
+    [
+        ("SELECT trigger_name, count(*) FROM fc_triggers GROUP BY 1", 0),
+        ("SELECT trigger_name FROM (SELECT * FROM fc_triggers)", 1),
+        ("SELECT COLUMNS('name') FROM fc_triggers", 1),
+        ("FROM fc_triggers", 1),
+        ("DESCRIBE fc_triggers", 1),
+    ],
+)
+def test_the_catalog_is_loaded_only_where_the_order_shows(snapshot, sql, number):
+    asked = []
+    with run_query(snapshot, sql, TableNames(snapshot, lambda: asked.append(1) or catalog_keys(CATALOG))) as rows:
+        list(rows.batches)
+    assert len(asked) == number
+
+
 @pytest.mark.parametrize("keys", [{}, {"fc_triggers": ("gone",)}])
 def test_a_table_whose_key_is_not_known_has_the_order_of_its_files(snapshot, keys):
     """A table of a user's own, or of another version."""

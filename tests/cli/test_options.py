@@ -25,7 +25,7 @@ def commands(group, name=""):
 
 
 COMMANDS = dict(commands(whole_command()))
-PATHS = {"--config", "--to", "--findings", "--faults", "--write-config"}
+PATHS = {"--config", "--to", "--file", "--findings", "--faults", "--write-config"}
 
 
 @pytest.fixture

@@ -7,11 +7,13 @@ import shlex
 import sys
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
 import pytest
 
+from crawler.audit.column_order import catalog_keys
 from crawler.audit.database import open_snapshot
 from crawler.audit.query import run_query
 from crawler.audit.sql_errors import TableNames
@@ -123,7 +125,7 @@ def crawled(tmp_path_factory):
 
 
 def ask(snapshot, sql):
-    with run_query(snapshot, sql, TableNames(snapshot, lambda: CATALOG.operations)) as rows:
+    with run_query(snapshot, sql, TableNames(snapshot, lambda: catalog_keys(CATALOG))) as rows:
         return rows.schema.names, [tuple(row.values()) for batch in rows.batches for row in batch.to_pylist()]
 
 
@@ -150,7 +152,7 @@ def test_every_command_on_the_page_works(crawled, tmp_path, monkeypatch, capsys)
     (tmp_path / "question.sql").write_text(QUESTIONS["3"])
     for command in COMMANDS:
         words = shlex.split(command.replace("20261121T020000Z-7f3a", crawled.manifest.snapshot_id))
-        words = [word for word in words if word not in {"<", ">", "question.sql", "answer.csv"}]
+        words = [word for before, word in pairwise(["", *words]) if not {before, word} & {"<", ">"}]
         with (tmp_path / "question.sql").open() as stdin:
             monkeypatch.setattr(sys, "stdin", stdin)
             monkeypatch.setattr(sys, "argv", [*words, "--output", str(crawled.root)])

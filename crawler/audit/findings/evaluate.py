@@ -117,10 +117,13 @@ def _evaluate_one(
         columns, undecided = _run_sql(connection, finding.sql)
         rows, total = _first_rows(connection, columns, max_rows)
     except duckdb.IOException as error:
+        snapshot.checked.check_hashes()
         raise unreadable_file(str(error)) from None
     except duckdb.Error as error:
         if has_limit and isinstance(error, duckdb.OutOfMemoryException):
             return None
+        if not isinstance(error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)):
+            snapshot.checked.check_hashes()
         reason = str(error).splitlines()[0]
         if finding.is_own:
             raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None

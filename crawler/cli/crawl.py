@@ -13,7 +13,7 @@ from crawler.cli.echo import tell_summary
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.inputs import load
 from crawler.cli.notifications import crawl_and_notify
-from crawler.cli.options import CommonOptions, common_options, config_option, json_option, output_uri
+from crawler.cli.options import CommonOptions, common_options, config_option, json_option, output_option
 from crawler.cli.sharing import CrawlWay, KeyType, Shard, ShardType, WorkersType, child_options
 from crawler.cli.signals import CrawlSignals, cancel_on_signal, exit_after_grace, run_async
 from crawler.cli.streams import stdout_only_tells
@@ -38,13 +38,7 @@ KEY = KeyType()
 @click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account; repeatable.")
 @click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
 @click.option("--table", "tables", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
-@click.option(
-    "--output",
-    "uri",
-    type=output_uri,
-    metavar="URI",
-    help="Where to write the snapshot. Default: [output] uri of the configuration.",
-)
+@output_option("Where to write the snapshot. Default: $ACS_INVENTORY_OUTPUT, else [output] uri of the configuration.")
 @click.option(
     "--resume",
     is_flag=False,
@@ -128,7 +122,7 @@ def crawl(
         raise click.UsageError("--shard can't be combined with --workers or --resume.")
     common.exit_state.begin_crawl()
     keep_memory_compact()
-    config = load(config_file).with_overrides(
+    config = load(config_file, uri).with_overrides(
         accounts=accounts,
         regions=regions,
         tables=tables,

@@ -11,6 +11,7 @@ DEMO_FOLDER = "acs-inventory-demo"
 
 @click.command()
 @click.option(
+    "-o",
     "--output",
     "folder",
     type=output_uri,

@@ -13,6 +13,7 @@ import click
 
 from crawler import __version__
 from crawler.cli import process
+from crawler.cli.configuration import config
 from crawler.cli.crawl import crawl
 from crawler.cli.demo import demo
 from crawler.cli.diff.command import diff
@@ -38,7 +39,7 @@ from crawler.errors import ExitCode
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="acs-inventory", message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", prog_name="acs-inventory", message="%(prog)s %(version)s")
 @common_options
 def app() -> None:
     """Inventory of Alibaba Cloud Function Compute (3.0 and 2.0) and OpenSearch.
@@ -50,7 +51,7 @@ def app() -> None:
     """
 
 
-COMMANDS = (crawl, demo, plan, tables, catalog, policy, doctor, snapshots, query, export, diff, report, emulate)
+COMMANDS = (crawl, config, demo, plan, tables, catalog, policy, doctor, snapshots, query, export, diff, report, emulate)
 SNAPSHOT_COMMANDS = (verify, prune, commit, watch)
 PROGRAM = "acs-inventory"
 NO_COMMAND = "No command is given; run acs-inventory --help."

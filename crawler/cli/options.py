@@ -42,19 +42,25 @@ def output_uri(value: str) -> str:
     return expand_home(value, os.environ)
 
 
-config_option = click.option(
-    "--config",
-    "config_file",
-    type=LocalPath(),
-    help="Configuration file. Default: $ACS_INVENTORY_CONFIG, else ./config.toml.",
+def config_file_option(text: str) -> Callable[[_Command], _Command]:
+    """Return the option that names the configuration, with its help text."""
+    return click.option("-c", "--config", "config_file", type=LocalPath(), metavar="FILE", help=text)
+
+
+def output_option(text: str) -> Callable[[_Command], _Command]:
+    """Return the option that names the store of the snapshots, with its help text."""
+    return click.option(
+        "-o", "--output", "uri", type=output_uri, metavar="URI", envvar="ACS_INVENTORY_OUTPUT", help=text
+    )
+
+
+config_option = config_file_option(
+    "Configuration file. Default: $ACS_INVENTORY_CONFIG, else ./config.toml, else "
+    "~/.config/acs-inventory/config.toml, else /etc/acs-inventory/config.toml."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result to stdout as one JSON object.")
-uri_option = click.option(
-    "--output",
-    "uri",
-    type=output_uri,
-    metavar="URI",
-    help="Location of the snapshots. Default: [output] uri of the configuration.",
+uri_option = output_option(
+    "Location of the snapshots. Default: $ACS_INVENTORY_OUTPUT, else [output] uri of the configuration."
 )
 snapshot_option = click.option(
     "--snapshot",
@@ -146,6 +152,17 @@ def common_options(command: _Command) -> _Command:
             help="Minimum log level.",
         ),
         click.option(
+            "-v",
+            "--verbose",
+            "log_level",
+            flag_value="debug",
+            default=None,
+            expose_value=False,
+            callback=store,
+            help="Log all; the same as --log-level debug.",
+        ),
+        click.option(
+            "-q",
             "--quiet",
             "is_quiet",
             flag_value=True,

@@ -167,7 +167,7 @@ def test_a_line_break_at_the_end_of_a_key_is_said_and_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["crawl"], "config.example.toml"),
+        (["crawl"], "acs-inventory config init"),
         (["crawl", "--config", "missing.toml"], "missing.toml"),
         (["crawl", "--no-such-option"], "No such option"),
         (["crawl", "--config", "broken.toml"], "line 1"),
@@ -511,7 +511,7 @@ def test_demo_of_two_nights_shows_what_differs_and_explains_the_denied_account(t
     after = out.partition("The next night\n")[2]
     assert f"account {SMALL['accounts'][0]} is no longer allowed to list OpenSearch" in after
     assert "exit code 3" in after
-    assert re.search(r"^ fc_functions +\d* +\d* +\d", after, re.MULTILINE)
+    assert re.search(r"^fc_functions +\d* +\d* +\d", after, re.MULTILINE)
     assert "complete → denied" in after
     command = after.strip().splitlines()[-1].split(" -m crawler ")[1].split()
     code, said, _ = acs_inventory(*command, "--exit-code", cwd=tmp_path)

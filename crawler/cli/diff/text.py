@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -17,14 +16,15 @@ from rich.text import Text
 from crawler.audit.diff.columns import SCOPE_COLUMNS
 from crawler.audit.diff.comparison import ChangeKind, Difference, TableChanges
 from crawler.cli.crawl_summary import print_scopes
-from crawler.cli.render import console, safe, table_of
+from crawler.cli.render import console, print_aligned, safe
+from crawler.cli.screen import Screen
 from crawler.snapshot import Manifest
 
 MOST_READ = 500  # differences per table; `choose` distributes the shown ones over the tables
 _MOST_SHOWN = 120
 _LONGEST = 80
 _WIDEST_PATH = 40
-_GAP, _EDGES = 3, 2
+_GAP = 2
 _MARKS: Mapping[ChangeKind, tuple[str, str]] = {
     "added": ("+", "green"),
     "removed": ("-", "red"),
@@ -143,7 +143,7 @@ def print_differences(old: Manifest, new: Manifest, changes: Sequence[TableChang
     out.print(safe(sentence(changes), "bold"))
 
 
-def _print_counts(out: Console, changes: Sequence[TableChanges]) -> None:
+def _print_counts(out: Screen, changes: Sequence[TableChanges]) -> None:
     rows = [
         (table.table, *(_number(table.counts.get(kind, 0)) for kind in _MARKS), _number(len(table.unknown_scopes)))
         for table in changes
@@ -153,14 +153,10 @@ def _print_counts(out: Console, changes: Sequence[TableChanges]) -> None:
         return
     heads: tuple[str, ...] = (*_MARKS, "unknown scopes")
     longest = max(len(row[0]) for row in rows)
-    is_narrow = longest + sum(map(len, heads)) + _GAP * len(heads) + _EDGES > out.width
+    is_narrow = longest + sum(map(len, heads)) + _GAP * len(heads) > out.width
     if is_narrow:
         heads = (*(mark for mark, _ in _MARKS.values()), "?")
-    table = table_of(("table", *heads), rows, numbers=heads)
-    for number, column in enumerate(table.columns):
-        # A number must not be cut.
-        column.no_wrap, column.min_width = number > 0, max(len(row[number]) for row in rows) if number else None
-    out.print(table)
+    print_aligned(out, ("table", *heads), rows, numbers=heads)
     if is_narrow:
         out.print(safe("+ added, - removed, ~ changed, ? unknown scopes", "dim"))
 
@@ -169,7 +165,7 @@ def _number(number: int) -> str:
     return f"{number:,}" if number else ""
 
 
-def _print_difference(out: Console, difference: Difference) -> None:
+def _print_difference(out: Screen, difference: Difference) -> None:
     mark, style = _MARKS[difference.kind]
     line = Text.assemble((f"{mark} ", style), safe(key_text(difference.key), style))
     out.print(Padding(line, (0, 0, 0, 4), expand=False))

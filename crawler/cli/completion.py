@@ -52,7 +52,10 @@ class CompletedText(click.types.StringParamType):
         self._words = words
 
     def shell_complete(
-        self, context: click.Context, parameter: click.Parameter, incomplete: str
+        self,
+        context: click.Context,
+        parameter: click.Parameter,  # noqa: ARG002 - click's signature
+        incomplete: str,
     ) -> list[CompletionItem]:
         """See `click.ParamType.shell_complete`."""
         try:

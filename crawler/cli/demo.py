@@ -6,7 +6,7 @@ import click
 
 from crawler.cli.options import CommonOptions, common_options, json_option, output_uri, scale_option, seed_option
 
-DEMO_FOLDER = "acs-inventory-demo"
+DEMO_FOLDER = "demo-snapshots"
 
 
 @click.command()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from crawler.cli.exit_state import ExitState
+from crawler.cli.terminal import COLOR_CHOICES, choose_color, is_colored, is_dumb
 from crawler.errors import CrawlError
 from crawler.local_files import expand_home
 
@@ -109,7 +110,8 @@ class CommonOptions:
     @property
     def shows_progress(self) -> bool:
         """Whether to show a live display on stderr."""
-        return self.has_progress and not self.is_quiet and self.log_format == "console" and sys.stderr.isatty()
+        is_wanted = self.has_progress and not self.is_quiet and self.log_format == "console"
+        return is_wanted and sys.stderr.isatty() and not is_dumb()
 
     @property
     def effective_level(self) -> str:
@@ -121,7 +123,7 @@ class CommonOptions:
         from crawler.telemetry import logs as log
 
         self.secrets = secrets
-        log.configure(self.log_format, self.effective_level, secrets=secrets)
+        log.configure(self.log_format, self.effective_level, secrets=secrets, has_colors=is_colored(sys.stderr))
 
     def hide(self, value: Any) -> Any:
         """Return a value of texts, lists and mappings without the secrets that this process sends."""
@@ -179,6 +181,13 @@ def common_options(command: _Command) -> _Command:
             expose_value=False,
             callback=store,
             help="Disable the live progress display.",
+        ),
+        click.option(
+            "--color",
+            type=click.Choice(COLOR_CHOICES),
+            expose_value=False,
+            callback=lambda _context, _parameter, value: choose_color(value) if value else None,
+            help="Use colours: auto does on a terminal, unless NO_COLOR is set.",
         ),
     ]
     for option in reversed(options):

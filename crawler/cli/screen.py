@@ -27,7 +27,7 @@ _UNBROKEN = 100_000
 _GAP = 2
 _SHORTEST_NAME = 24
 # No ID is longer. Longer words of a column that folds, such as paths, are broken if they must be.
-_LONGEST_WHOLE = 24
+_LONGEST_WHOLE = 21
 _WORD = re.compile(r"\s*\S+")
 
 
@@ -41,8 +41,8 @@ class Screen(Console):
             file=stream,
             highlight=False,
             width=None if self.fits_terminal else _UNBROKEN,
-            force_terminal=True if has_color else None,
-            color_system="auto" if self.fits_terminal or not has_color else "standard",
+            force_terminal=self.fits_terminal or has_color,
+            color_system=None if not has_color else "auto" if self.fits_terminal else "standard",
             no_color=not has_color,
         )
         self._is_fresh = True
@@ -148,7 +148,8 @@ class TextTable:
                 break
         else:
             cut = self._cut_names(kept, width)
-            yield self._table(kept, cut, breaks_heads=True) if cut else self._records(kept)
+            left_out = left_out if cut else []
+            yield self._table(kept, cut, breaks_heads=True) if cut else self._records()
         if named := ", ".join(filter(None, left_out)):
             yield Text(f"left out, since the terminal is too narrow: {named}", "dim")
 
@@ -193,7 +194,7 @@ class TextTable:
             table.add_row(*(row[index] for index in kept))
         return table
 
-    def _records(self, kept: Sequence[int]) -> Table:
+    def _records(self) -> Table:
         """Return each row as a list of its values, with an empty line between rows."""
         grid = Table.grid(padding=(0, _GAP, 0, 0))
         grid.add_column(no_wrap=True, style=Style(bold=True))
@@ -201,7 +202,7 @@ class TextTable:
         for number, row in enumerate(self.rows):
             if number:
                 grid.add_row("", "")
-            for index in kept:
-                if row[index].plain:
-                    grid.add_row(Text(self.columns[index]), row[index])
+            for name, cell in zip(self.columns, row, strict=True):
+                if cell.plain:
+                    grid.add_row(Text(name), cell)
         return grid

@@ -7,7 +7,6 @@ colours (https://no-color.org, https://force-color.org, read 2026-12-01). Cheap 
 from __future__ import annotations
 
 import os
-import shutil
 from typing import IO
 
 COLOR_CHOICES = ("auto", "always", "never")
@@ -44,6 +43,7 @@ def filled(text: str, stream: IO[str]) -> str:
     """Return text with line breaks between words, for the width of a terminal. No word is broken."""
     if not stream.isatty():
         return text
+    import shutil
     import textwrap
 
     width = shutil.get_terminal_size().columns

@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from crawler.catalog import load_catalog
+from crawler.cli import process as own_process
 from crawler.cli.crawl import heartbeat
 from crawler.emulator import Cloud, CloudSpec, spec
 from crawler.emulator.apis.operation import GLOBAL
@@ -269,7 +270,7 @@ def test_plan_goes_by_the_last_snapshot(cloud, crawled):
     code, screen = on_a_terminal(*arguments, cwd=folder, COLUMNS="100")
     assert code == 0
     assert re.search(r"1000000000000001 +cn-shanghai +\d+ +2 +\d+ ", screen)
-    assert re.search(rf"└ fc2_functions +2 +{summary['tables']['fc2_functions']['rows']} ", screen)
+    assert re.search(rf"└ fc2_functions +2 +{summary['tables']['fc2_functions']['rows']}\b", screen)
     tables = [line for line in screen.partition("2 targets")[0].splitlines() if not line.startswith("Not asked for")]
     assert max(map(len, tables)) <= 100
     assert f"from snapshot {summary['snapshot_id']}" in screen
@@ -466,8 +467,8 @@ def test_demo_without_network_or_credentials(tmp_path):
     assert f"✓ All {len(ASKED)} tables have exactly the records of the built-in cloud." in screen
     scopes = scopes_of(ASKED)
     rows = sum(counted(table) for table in ASKED)
-    assert re.search(rf" all +{len(ASKED)} +{rows:,} +\d+ +[\d.]+ [kM]B +{scopes}/{scopes} ", screen)
-    result = screen[screen.rindex(" tables  ") :].splitlines()
+    assert re.search(rf"all +{len(ASKED)} +{rows:,} +\d+ +[\d.]+ [kM]B +{scopes}/{scopes}\b", screen)
+    result = screen[screen.rindex("tables  ") :].splitlines()
     assert len(result) < 40
     assert max(len(line) for line in result if not line.startswith("  ")) <= 80, "commands to type are in one line"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["snapshots"], "nothing is left beside the output"
@@ -504,6 +505,30 @@ def test_demo_says_the_same_to_programs(tmp_path, small):
     assert {table: entry["rows"] for table, entry in summary["tables"].items()} == rows
     assert (summary["status"], summary["rows"]) == ("complete", sum(rows.values()))
     assert summary["scopes"]["total"] == scopes_of(ASKED, small.spec)
+
+
+def test_commands_that_the_demo_names_work_as_they_stand(tmp_path):
+    lines = small_demo(tmp_path).partition("Continue with:\n")[2].splitlines()
+    assert [line.split(" -m crawler ")[1].split()[0] for line in lines] == ["snapshots", "query", "report"]
+    for line in lines:
+        done = subprocess.run(line, shell=True, cwd=tmp_path, env=ENVIRON, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, ""), line
+        assert done.stdout
+
+
+def test_command_is_named_as_the_user_started_it(tmp_path, monkeypatch):
+    script = tmp_path / "bin" / "acs-inventory"
+    script.parent.mkdir()
+    script.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert own_process.this_command() == "bin/acs-inventory"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert own_process.this_command() == "acs-inventory"
+    monkeypatch.setattr(sys, "argv", ["/x/crawler/__main__.py"])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "my env" / "python"))
+    assert own_process.this_command() == "'my env/python' -m crawler"
 
 
 def test_demo_of_two_nights_shows_what_differs_and_explains_the_denied_account(tmp_path):

@@ -20,7 +20,7 @@ from crawler.cli.crawl import crawl
 from crawler.cli.demo import demo
 from crawler.cli.diff.command import diff
 from crawler.cli.doctor import doctor
-from crawler.cli.echo import say_error, say_json, say_line, warn_of_lost_stdout
+from crawler.cli.echo import say_error, say_json, warn_of_lost_stdout
 from crawler.cli.emulate import emulate
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.export import export
@@ -159,24 +159,22 @@ def _fail_usage(common: CommonOptions, error: click.ClickException) -> int:
             error.show(file=sys.stderr)
         return ExitCode.USAGE
     _say(common, usage_sentence(error), ExitCode.USAGE)
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    if common.log_format != "json" and context is not None:
-        say_line(f"See `{context.command_path} --help`.")
     return ExitCode.USAGE
 
 
 def usage_sentence(error: click.ClickException) -> str:
     """Return what is wrong with a command line, with the nearest choice or the command that does what was meant."""
-    sentence = error.format_message()
-    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
-        name = f"{error.ctx.command.name} {error.option_name}"
-        return f"{sentence} {ELSEWHERE[name]}" if name in ELSEWHERE else sentence
+    parts = [error.format_message()]
+    context = error.ctx if isinstance(error, click.UsageError) else None
     if isinstance(error, click.BadParameter) and (found := _NO_CHOICE.search(error.message)):
         import difflib
 
         near = difflib.get_close_matches(found[1], re.findall(r"'([^']*)'", found[2]), n=1)
-        return f"{sentence} Did you mean '{near[0]}'?" if near else sentence
-    return sentence
+        parts += [f"Did you mean '{near[0]}'?"] if near else []
+    if context is not None:
+        option = error.option_name if isinstance(error, click.NoSuchOption) else ""
+        parts.append(ELSEWHERE.get(f"{context.command.name} {option}") or f"See `{context.command_path} --help`.")
+    return " ".join(parts)
 
 
 def _say(common: CommonOptions, reason: str, exit_code: int) -> None:

@@ -15,6 +15,7 @@ from typing import IO, Any, Literal
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
 from rich.segment import Segment
 from rich.style import Style
 from rich.table import Table
@@ -59,8 +60,8 @@ class Screen(Console):
             text = Text(" ").join(found if isinstance(found, Text) else self.render_str(found) for found in objects)
             for line in broken(text, self.width if self.fits_terminal else _UNBROKEN):
                 super().print(line, **options)
-        else:
-            super().print(*map(Trimmed, objects))
+        else:  # a Control must stay as it is
+            super().print(*(Trimmed(found) if isinstance(found, Table | Padding) else found for found in objects))
 
     def space(self, *, before_table: bool = False) -> None:
         """Print the empty line between a table and what comes before or after it."""

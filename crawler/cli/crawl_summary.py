@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from crawler.cli.render import console, duration_text, print_aligned, safe, size_text, status_text
+from crawler.cli.render import console, counted, duration_text, print_aligned, safe, size_text, status_text
 from crawler.cli.screen import Screen
 from crawler.clock import iso_utc
 
@@ -63,7 +63,9 @@ def _print_tables(out: Screen, summary: Mapping[str, Any]) -> None:
     title = "Incomplete and largest tables" if incomplete else "Largest tables"
     print_numbers(out, _COLUMNS, [_row(table, entries[table]) for table in shown], title)
     if len(shown) < len(ranked):
-        out.print(f"… and {len(ranked) - len(shown)} more tables, all complete; `snapshots show` lists them.\n")
+        out.print(
+            f"… and {counted(len(ranked) - len(shown), 'more table')}, all complete; `snapshots show` lists them.\n"
+        )
 
 
 def print_numbers(out: Screen, columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
@@ -118,7 +120,7 @@ def print_scopes(
         grid.add_row("", safe(f"{', '.join(accounts)} in {', '.join(regions)}"))
         grid.add_row("", safe(", ".join(tables), "bold"))
     number = max(total, len(reasons))
-    out.print(safe(f"{title}: {number:,} scopes" if number > 1 else f"{title}: 1 scope", "bold"))
+    out.print(safe(f"{title}: {counted(number, 'scope')}", "bold"))
     out.print(grid)
     if number > len(reasons):
         out.print(f"… and {number - len(reasons):,} more; the ledger has all: `query` shows it as _scopes.")
@@ -195,22 +197,24 @@ def _print_misfits(out: Screen, fields: Mapping[str, Mapping[str, int]]) -> None
     _print_fields(out, "Records without a part of their key (kept)", missing)
     others = sum(sum(names.values()) for names in fields.values()) - sum(sum(n.values()) for n in missing.values())
     if others:
-        out.print(f"{others:,} values do not fit the schemas (kept in _extra); --json lists their fields.")
+        noun = "value doesn't" if others == 1 else "values don't"
+        out.print(f"{others:,} {noun} fit the schemas (kept in _extra); --json lists their fields.")
 
 
 def _print_verdict(out: Screen, summary: Mapping[str, Any]) -> None:
     by_status = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in _statuses(summary))
     figures = (
-        f"{summary['rows']:,} rows · {summary['requests']:,} requests · {summary['retries']:,} retries · "
+        f"{counted(summary['rows'], 'row')} · {counted(summary['requests'], 'request')} · "
+        f"{counted(summary['retries'], 'retry', 'retries')} · "
         f"{summary['throttled']:,} throttled · {duration_text(summary['seconds'])}"
     )
-    status = summary["status"]
+    status, scopes = summary["status"], counted(summary["scopes"]["total"], "scope")
     if status == "none":
-        out.print(Text("Nothing was committed.", "bold red"), safe(f"{summary['scopes']['total']} scopes: {by_status}"))
+        out.print(Text("Nothing was committed.", "bold red"), safe(f"{scopes}: {by_status}"))
     else:
         out.print(
             Text("snapshot ", "bold") + safe(summary["snapshot_id"], "bold") + " is " + status_text(status),
-            safe(f"· {summary['scopes']['total']} scopes: {by_status}"),
+            safe(f"· {scopes}: {by_status}"),
         )
     out.print(safe(figures), soft_wrap=True)
     if shards := summary.get("shards"):

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from crawler.cli.render import duration_text, safe
+from crawler.cli.render import counted, duration_text, safe
 from crawler.cli.screen import Screen
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class AccountBars:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if not self.rows:
             return
-        counts = [f"{done:,}/{total:,} scopes" for _, done, total in self.rows]
+        counts = [f"{done:,}/{counted(total, 'scope')}" for _, done, total in self.rows]
         least = max(label.cell_len for label, *_ in self.rows) + max(map(len, counts)) + _GAP
         if least > options.max_width:
             for (label, *_), count in zip(self.rows, counts, strict=True):
@@ -95,8 +95,8 @@ def _headline(monitor: CrawlMonitor) -> Text:
     progress = monitor.progress
     if not progress.scopes:
         return Text("identifying accounts and regions", "dim")
-    line = Text(f"{progress.scopes_done}/{progress.scopes} scopes", "bold")
-    line.append(f" · {progress.rows:,} rows", "bold")
+    line = Text(f"{progress.scopes_done}/{counted(progress.scopes, 'scope')}", "bold")
+    line.append(f" · {counted(progress.rows, 'row')}", "bold")
     if progress.not_complete:
         line.append(f" · {progress.not_complete} not complete", "yellow")
     return line.append(f" · {progress.table}", "dim") if progress.table else line
@@ -104,7 +104,7 @@ def _headline(monitor: CrawlMonitor) -> Text:
 
 def _shards(shards: ShardsProgress) -> Text:
     places = shards.places()
-    line = Text(f"{places} worker{'' if places == 1 else 's'} · {shards.done} of {shards.total} shards done", "dim")
+    line = Text(f"{counted(places, 'worker')} · {shards.done} of {counted(shards.total, 'shard')} done", "dim")
     if shards.running:
         line.append(f" · at work on {_numbers(shards.running)}", "dim")
     if shards.restarted:
@@ -122,7 +122,7 @@ def _numbers(shards: Collection[int]) -> str:
 
 def _figures(monitor: CrawlMonitor, elapsed_s: float) -> Text:
     counts = monitor.requests
-    line = Text(f"{counts.requests:,} requests · {counts.requests / max(elapsed_s, 0.1):.0f}/s", "dim")
+    line = Text(f"{counted(counts.requests, 'request')} · {counts.requests / max(elapsed_s, 0.1):.0f}/s", "dim")
     if counts.throttled:
         line.append(f" · {counts.throttled:,} throttled", "yellow")
     line.append(f" · {duration_text(elapsed_s)}", "dim")

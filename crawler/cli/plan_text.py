@@ -10,7 +10,7 @@ from rich.text import Text
 from crawler.catalog.model import Catalog
 from crawler.cli.crawl_summary import print_not_offered, print_skipped_members
 from crawler.cli.plan_values import unasked_text
-from crawler.cli.render import console, duration_text, print_aligned, safe, status_text
+from crawler.cli.render import console, counted, duration_text, print_aligned, safe, status_text
 from crawler.cli.screen import Screen
 from crawler.cli.tables.describe import tree_rows
 
@@ -106,10 +106,10 @@ def _print_tables(out: Screen, value: Mapping[str, Any], catalog: Catalog) -> No
 
 
 def _print_totals(out: Screen, value: Mapping[str, Any]) -> None:
-    size = f"{value['targets']:,} targets, {value['scopes']:,} scopes"
+    size = f"{counted(value['targets'], 'target')}, {counted(value['scopes'], 'scope')}"
     out.print(Text(size, "bold"), safe(f"into {value['output']}"), soft_wrap=True)
     out.print(
-        f"At least {value['least_requests']:,} requests for the root lists, which take "
+        f"At least {counted(value['least_requests'], 'request')} for the root lists, which take "
         f"{duration_text(value['least_seconds'])} or more under the rate limits. Lists below them are additional: one "
         "or more per row of their parents.",
         soft_wrap=True,
@@ -124,7 +124,7 @@ def _print_totals(out: Screen, value: Mapping[str, Any]) -> None:
     limits = "; ".join(f"{key} {rule['rate']:g}/s, burst {rule['burst']}" for key, rule in value["rate_limits"].items())
     out.print(f"Rate limits per account and region: {limits}.", soft_wrap=True)
     out.print(
-        f"With {value['concurrency']} concurrent requests, {requests:,} requests take "
+        f"With {value['concurrency']} concurrent requests, {counted(requests, 'request')} take "
         f"{duration_text(requests / value['concurrency'])} per second of response time.",
         soft_wrap=True,
     )
@@ -136,9 +136,9 @@ def _print_previous(out: Screen, value: Mapping[str, Any]) -> None:
     if last is None:
         out.print("There is no snapshot yet to estimate their number.", soft_wrap=True)
         return
-    least = duration_text(value["expected_seconds"])
+    least, requests = duration_text(value["expected_seconds"]), counted(value["expected_requests"], "request")
     out.print(
-        f"Expected: {value['expected_requests']:,} requests, which take {least} or more; estimated from snapshot",
+        f"Expected: {requests}, which take {least} or more; estimated from snapshot",
         safe(f"{last['snapshot_id']}, {_age_text(last['age_seconds'])} old,"),
         status_text(last["status"]) + ".",
         soft_wrap=True,
@@ -150,7 +150,7 @@ def _print_previous(out: Screen, value: Mapping[str, Any]) -> None:
     if unknown:
         parts.append(f"{unknown:,} not included (their parents' row counts are unknown)")
     if len(parts) > 1:
-        out.print(f"Of {known + estimated + unknown:,} scopes, {', '.join(parts)}.", soft_wrap=True)
+        out.print(f"Of {counted(known + estimated + unknown, 'scope')}, {', '.join(parts)}.", soft_wrap=True)
 
 
 def _age_text(seconds: float) -> str:

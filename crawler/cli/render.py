@@ -65,9 +65,9 @@ def print_aligned(
     out.print_table(TextTable(columns, cells, title, tuple(numbers), tuple(folding), expendable, tuple(names)))
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun, such as `1 table` and `1,200 tables`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def size_text(size: int) -> str:

@@ -175,7 +175,7 @@ def _text(run: RunState) -> str:
 
 
 def _print(run: RunState) -> None:
-    from crawler.cli.render import console, safe
+    from crawler.cli.render import console, counted, safe
     from crawler.clock import iso_utc
 
     out = console()
@@ -190,7 +190,9 @@ def _print(run: RunState) -> None:
         out.print(_planning_text(run), soft_wrap=True)
         return
     counts = {status: sum(shard.status == status for shard in run.shards) for status in _ORDER}
-    out.print(safe(f"{len(run.shards)} shards: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)))
+    out.print(
+        safe(f"{counted(len(run.shards), 'shard')}: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n))
+    )
     shards = sorted((shard for shard in run.shards if shard.status != "reported"), key=lambda s: _ORDER.index(s.status))
     if shards:
         _print_shards(out, shards[:_SHOWN])

@@ -17,7 +17,6 @@ from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.padding import Padding
 from rich.segment import Segment
-from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +28,8 @@ _GAP = 2
 _SHORTEST_NAME = 24
 # No ID is longer. Longer words of a column that folds, such as paths, are broken if they must be.
 _LONGEST_WHOLE = 21
-_WORD = re.compile(r"\s*\S+")
+# A number stays with its unit.
+_WORD = re.compile(r"\s*(?:[\d.,]+ (?:s|min|h|B|kB|MB|GB|TB)(?!\w)|\S+)")
 
 
 class Screen(Console):
@@ -51,6 +51,9 @@ class Screen(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         """See `rich.console.Console.print`. `soft_wrap` has no effect."""
+        if not objects and self._owes_line:
+            self.space()
+            return
         self.space()
         self._is_fresh = False
         options["soft_wrap"] = True
@@ -62,6 +65,12 @@ class Screen(Console):
                 super().print(line, **options)
         else:  # a Control must stay as it is
             super().print(*(Trimmed(found) if isinstance(found, Table | Padding) else found for found in objects))
+
+    def print_indented(self, text: Text, columns: int) -> None:
+        """Print a text with so many blanks before each of its lines."""
+        width = max(1, self.width - columns) if self.fits_terminal else _UNBROKEN
+        for line in broken(text, width):
+            self.print(Text(" " * columns) + line)
 
     def space(self, *, before_table: bool = False) -> None:
         """Print the empty line between a table and what comes before or after it."""
@@ -76,6 +85,10 @@ class Screen(Console):
         self.space(before_table=True)
         for part in table.fitted(self.width if self.fits_terminal else _UNBROKEN):
             self.print(part)
+        self.end_block()
+
+    def end_block(self) -> None:
+        """Put an empty line before what comes next."""
         self._owes_line = True
 
 
@@ -150,21 +163,23 @@ class TextTable:
         else:
             cut = self._cut_names(kept, width)
             left_out = left_out if cut else []
-            yield self._table(kept, cut, breaks_heads=True) if cut else self._records()
+            if cut:
+                yield self._table(kept, cut, breaks_heads=True)
+            else:
+                yield from self._records(width)
         if named := ", ".join(filter(None, left_out)):
             yield Text(f"left out, since the terminal is too narrow: {named}", "dim")
 
     def _head(self, index: int, *, breaks_heads: bool) -> str:
-        return self.columns[index].replace(" ", "\n") if breaks_heads else self.columns[index]
+        is_broken = breaks_heads and self.columns[index] not in set(self.folding)
+        return self.columns[index].replace(" ", "\n") if is_broken else self.columns[index]
 
     def _width(self, index: int, *, breaks_heads: bool) -> int:
         """The least width of a column: its widest cell, or the longest word of one that folds."""
-        head = max(map(cell_len, self._head(index, breaks_heads=breaks_heads).split("\n")))
-        texts = [line for row in self.rows for line in row[index].plain.split("\n")]
+        texts = [self._head(index, breaks_heads=breaks_heads), *(row[index].plain for row in self.rows)]
         if self.columns[index] not in set(self.folding):
-            return max([head, *map(cell_len, texts)])
-        words = (cell_len(word) for text in texts for word in text.split())
-        return max([head, *(min(word, _LONGEST_WHOLE) for word in words)])
+            return max(cell_len(line) for text in texts for line in text.split("\n"))
+        return max((min(cell_len(word), _LONGEST_WHOLE) for text in texts for word in text.split()), default=0)
 
     def _least(self, kept: Sequence[int], *, breaks_heads: bool) -> int:
         widths = [self._width(index, breaks_heads=breaks_heads) for index in kept]
@@ -195,15 +210,23 @@ class TextTable:
             table.add_row(*(row[index] for index in kept))
         return table
 
-    def _records(self) -> Table:
-        """Return each row as a list of its values, with an empty line between rows."""
-        grid = Table.grid(padding=(0, _GAP, 0, 0))
-        grid.add_column(no_wrap=True, style=Style(bold=True))
-        grid.add_column(overflow="fold")
+    def _records(self, width: int) -> Iterator[Text]:
+        """Yield each row as lines of its values, with an empty line between rows."""
+        longest = max(map(cell_len, self.columns))
         for number, row in enumerate(self.rows):
             if number:
-                grid.add_row("", "")
+                yield Text()
             for name, cell in zip(self.columns, row, strict=True):
                 if cell.plain:
-                    grid.add_row(Text(name), cell)
-        return grid
+                    yield from _labelled(Text(name.ljust(longest + _GAP), "bold"), cell, width)
+
+
+def _labelled(label: Text, value: Text, width: int) -> Iterator[Text]:
+    """Yield a value beside its label; below it if a word of the value doesn't fit beside it."""
+    indent = len(label)
+    if max(map(cell_len, value.plain.split()), default=0) > width - indent:
+        label.rstrip()
+        yield label
+        label, indent = Text(" " * _GAP), _GAP
+    for number, line in enumerate(broken(value, width - indent)):
+        yield (Text(" " * indent) if number else label) + line

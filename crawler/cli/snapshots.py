@@ -113,7 +113,7 @@ def _print_manifest(manifest: Manifest) -> None:
         shards_text,
         skipped_member_values,
     )
-    from crawler.cli.render import console, safe, size_text, status_text
+    from crawler.cli.render import console, counted, safe, size_text, status_text
     from crawler.clock import iso_utc
 
     out = console()
@@ -134,4 +134,4 @@ def _print_manifest(manifest: Manifest) -> None:
     if manifest.shards:
         out.print(safe(shards_text(Counter(entry.status for entry in manifest.shards))))
     counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
-    out.print(safe(f"{manifest.scopes.total} scopes: {counts}"))
+    out.print(safe(f"{counted(manifest.scopes.total, 'scope')}: {counts}"))

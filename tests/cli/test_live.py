@@ -196,7 +196,7 @@ def test_missing_keys_are_named_and_other_misfits_are_summed(shown):
     )
     text = "\n".join(shown(value))
     assert re.search(r"opensearch_function_tasks +RunId \(missing, a part of the key\) +2$", text, re.MULTILINE)
-    assert "4 values do not fit the schemas (kept in _extra); --json lists their fields." in text
+    assert "4 values don't fit the schemas (kept in _extra); --json lists their fields." in text
     assert "Progress" not in text
 
 

@@ -91,7 +91,7 @@ def _print_list(out: Screen, rows: Iterable[Sequence[Text | str]]) -> None:
     out.print()
     for label, crawled, *_ in rows:
         out.print(Text(" · ").join(cell if isinstance(cell, Text) else safe(cell) for cell in (label, crawled)))
-    out.print()
+    out.end_block()
 
 
 def _row(tables: _TableList, node: TreeRow) -> tuple[Text | str, ...]:

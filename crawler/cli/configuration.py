@@ -17,6 +17,7 @@ from crawler.cli.options import (
     common_options,
     config_option,
     json_option,
+    only_json_option,
     overwrite_option,
     uri_option,
 )
@@ -95,6 +96,7 @@ def check(common: CommonOptions, config_file: Path | None, uri: str | None, as_j
     "--to", "path", type=LocalPath(dir_okay=False), metavar="FILE", help="File to write; - and default: stdout."
 )
 @overwrite_option
+@only_json_option
 @common_options
 def schema(path: Path | None, may_replace: bool) -> None:
     """Print the JSON Schema of the configuration.

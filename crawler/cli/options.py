@@ -60,6 +60,8 @@ config_option = config_file_option(
     "~/.config/acs-inventory/config.toml, else /etc/acs-inventory/config.toml."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result to stdout as one JSON object.")
+# Commands whose only form is JSON take the option, too, so that a script can give it to each command.
+only_json_option = click.option("--json", expose_value=False, is_flag=True, help="No effect: the result is JSON.")
 uri_option = output_option(
     "Location of the snapshots. Default: $ACS_INVENTORY_OUTPUT, else [output] uri of the configuration."
 )

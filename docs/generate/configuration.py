@@ -99,15 +99,27 @@ def _is_section(kind: Any) -> bool:
 
 
 def _free_rows(path: str, kind: Any, entries: Mapping[str, ExampleEntry]) -> Iterator[str]:
-    value = "{ rate = requests per second, burst = a whole number }" if kind is RateLimit else accepted(kind)
     for name, entry in entries.items():
         if name.startswith(f"{path}."):
+            value = _free_value(kind, name.removeprefix(f"{path}."))
             example = f"for example `{entry.value}`" if entry.value else ""
-            yield _row(name.removeprefix(f"{path}."), value, example, entry.comment)
+            key = name.removeprefix(f"{path}.")
+            inner, _, last = ("", "", key) if key.startswith('"') else key.rpartition(".")
+            yield _row(last, value, example, entry.comment, f"[{path}.{inner}]" if inner else "")
 
 
-def _row(key: str, value: str, default: str, purpose: str) -> str:
-    cells = (f"`{key}`", _escaped(value), default, _linked(_escaped(purpose)))
+def _free_value(kind: Any, name: str) -> str:
+    """Return the words for the values of a key that the user may name."""
+    if kind is RateLimit:
+        return "{ rate = requests per second, burst = a whole number }"
+    if name == "allow":
+        return "a list of host patterns"
+    return "an https URL" if "." in name else "an https URL, or a table of one URL per region"
+
+
+def _row(key: str, value: str, default: str, purpose: str, table: str = "") -> str:
+    """Return the row of a key. `table` is the table that has it, if it isn't that of the section."""
+    cells = (f"`{key}` in `{table}`" if table else f"`{key}`", _escaped(value), default, _linked(_escaped(purpose)))
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
 
 

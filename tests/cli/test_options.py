@@ -74,6 +74,15 @@ def test_every_option_has_the_same_short_name_in_all_commands(name):
     assert all(short[long] in names for long, names in found.items())
 
 
+# Texts for shells and people, a file, a server; `query` has --format.
+WITHOUT_JSON = {"completion", "help", "config init", "emulate", "query"}
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS.keys() - WITHOUT_JSON))
+def test_every_command_with_a_form_for_programs_takes_json(name):
+    assert any("--json" in option.opts for option in COMMANDS[name].params)
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_environment_names_the_store_of_every_command_but_the_demos(name):
     """A demo must not write into the snapshots of the cloud."""

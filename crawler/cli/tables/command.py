@@ -10,7 +10,14 @@ import click
 
 from crawler.cli.echo import print_json, warn
 from crawler.cli.inputs import load
-from crawler.cli.options import CommonOptions, LocalPath, common_options, json_option, output_uri
+from crawler.cli.options import (
+    CommonOptions,
+    LocalPath,
+    common_options,
+    config_file_option,
+    json_option,
+    output_option,
+)
 from crawler.cli.tables.scripts import DIALECT_NAMES, ScriptOptions, write_script
 from crawler.errors import ExitCode
 
@@ -21,12 +28,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("table", required=False)
-@click.option(
-    "--config",
-    "config_file",
-    type=LocalPath(),
-    help="Configuration file whose [catalog] extra adds tables.",
-)
+@config_file_option("Configuration file whose [catalog] extra adds tables. Default: none.")
 @click.option("--check-sdk", is_flag=True, help="Compare all tables with the installed SDK packages.")
 @click.option(
     "--ddl",
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     help="Tables of this snapshot only, with views X_latest of it, for --ddl: an ID, latest, newest, or a UTC date.",
 )
 @click.option("--to", "path", type=LocalPath(), metavar="FILE", help="File to write. Default: stdout.")
-@click.option("--output", "uri", type=output_uri, metavar="URI", help="Location of the snapshots, for --ddl.")
+@output_option("Location of the snapshots, for --ddl. Default: $ACS_INVENTORY_OUTPUT, else that of the configuration.")
 @json_option
 @common_options
 @click.pass_obj

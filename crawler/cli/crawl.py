@@ -35,7 +35,7 @@ KEY = KeyType()
 
 @click.command()
 @config_option
-@click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account; repeatable.")
+@click.option("--account", "accounts", multiple=True, metavar="ID|NAME", help="Crawl only this account; repeatable.")
 @click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
 @click.option("--table", "tables", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
 @click.option(

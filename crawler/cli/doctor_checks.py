@@ -30,6 +30,7 @@ from crawler.errors import (
     unwrap_group,
 )
 from crawler.normalizer.fingerprint_key import load_key
+from crawler.run.accepted import AcceptedRules
 from crawler.run.discovery import read_object
 from crawler.run.organization import Membership, find_members
 from crawler.run.output import open_bucket, try_output
@@ -40,6 +41,7 @@ from crawler.run.session import UNREACHABLE, ResolvedAccount, Session, open_sess
 from crawler.run.system import System
 from crawler.run.targets import SkipReason
 from crawler.snapshot import DirectoryEntry, Status
+from crawler.text import account_label
 
 # Services accept ±15 minutes; a smaller skew than this isn't reported.
 _REPORTED_SKEW_S = 60.0
@@ -91,6 +93,7 @@ async def run_checks(
     if config.unused_proxy:
         seen = f'{config.unused_proxy} is set and isn\'t used; [network] proxy = "environment" would use it'
         checks.append(DoctorCheck("proxy", seen))
+    checks += _check_accepted(config, system)
     checks += [await _check_output(config, system), _check_key(config, system), *_check_textfile(config)]
     async with open_session(resolved, system) as session:
         identities = await session.identify()
@@ -100,6 +103,24 @@ async def run_checks(
         sample = [identity for identity in membership.identities if identity.refusal is None][:1]
         checks += await _check_lists(session, [*identities, *sample])
         checks.append(_check_clock(session, identities))
+    return checks
+
+
+def _check_accepted(config: Config, system: System) -> list[DoctorCheck]:
+    """Check the dates of `[[accepted]]`: an expired rule is a problem, one that expires soon is not yet."""
+    if not config.accepted:
+        return []
+    day = system.clock.now().date()
+    checks = [DoctorCheck("accepted gaps", _count_text(config.accepted, "rule"))]
+    for rule in config.accepted:
+        for warning in AcceptedRules([rule], day).date_warnings():
+            seen, _, remedy = warning.partition(": ")
+            is_expired = rule.until < day
+            checks.append(
+                DoctorCheck("accepted gaps", seen, f"{remedy[0].upper()}{remedy[1:]}.")
+                if is_expired
+                else DoctorCheck("accepted gaps", warning)
+            )
     return checks
 
 
@@ -154,7 +175,7 @@ def _check_textfile(config: Config) -> list[DoctorCheck]:
 
 
 def _check_account(identity: ResolvedAccount) -> DoctorCheck:
-    subject, source = f"account {identity.account.id}", describe(identity.account.credentials)
+    subject, source = f"account {identity.label}", describe(identity.account.credentials)
     if identity.refusal is None:
         return DoctorCheck(subject, f"{source}: credentials belong to this account")
     remedies = {
@@ -186,15 +207,16 @@ def _check_organization(config: Config, membership: Membership) -> list[DoctorCh
     seen = f"account {directory.account_id} lists {directory.members} members; {len(members)} will be crawled"
     checks = [DoctorCheck("resource directory", directory.error_message or seen, _directory_remedy(directory))]
     role = config.organization.role_name
-    refused = [(member.account.id, member.refusal) for member in members if member.refusal is not None]
+    refused = [(member.label, member.refusal) for member in members if member.refusal is not None]
     if members:
         entered = len(members) - len(refused)
         checks.append(DoctorCheck("members", f"the role {role} can be assumed in {entered} of {len(members)}"))
-    for account_id, refusal in refused:
+    for label, refusal in refused:
         remedy = _member_remedy(refusal, role, directory.account_id)
-        checks.append(DoctorCheck(f"member {account_id}", refusal.message, remedy))
+        checks.append(DoctorCheck(f"member {label}", refusal.message, remedy))
     return checks + [
-        DoctorCheck(f"member {member.account_id}", f"skipped: {member.reason}") for member in membership.left_out
+        DoctorCheck(f"member {account_label(member.account_id, member.name)}", f"skipped: {member.reason}")
+        for member in membership.left_out
     ]
 
 
@@ -266,7 +288,7 @@ def _check_hosts(session: Session, product: Product, regions: ProductRegions) ->
 
 
 async def _check_list(session: Session, identity: ResolvedAccount, operation: Operation, region_id: str) -> DoctorCheck:
-    subject = f"{operation.table} in {identity.account.id} {region_id}"
+    subject = f"{operation.table} in {identity.label} {region_id}"
     limit = {operation.paging.limit_key: "1"} if operation.paging.limit_key else {}
     query = operation.filled_query({"account_id": identity.account.id, "region_id": region_id})
     request = ApiRequest(

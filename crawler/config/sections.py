@@ -7,6 +7,7 @@ msgspec judges a file by these Structs, see `crawler.validation`.
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote
@@ -150,6 +151,24 @@ class OrganizationSection(Section, frozen=True, kw_only=True):
     exclude: Annotated[tuple[AccountId, ...], Meta(description="a list of account IDs: digits in quotes")] = ()
 
 
+class AcceptedSection(Section, frozen=True, kw_only=True):
+    """One of `[[accepted]]`: scopes that may be incomplete until a date."""
+
+    account: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[0-9*?\[\]!-]{1,64}\Z",
+            description='an account ID or a glob over account IDs, such as "1000000000000003" or "*"',
+        ),
+    ]
+    region: Annotated[
+        str, Meta(pattern=r"\A[a-z0-9*?\[\]!-]{1,64}\Z", description='a region ID or a glob, such as "cn-*"')
+    ] = "*"
+    table: Annotated[Glob, Meta(description='a table name or a glob, such as "opensearch_*"')]
+    reason: Annotated[Text, Meta(description="text of 1 to 256 characters, for everyone who reads a report")]
+    until: Annotated[date, Meta(description="a date such as 2027-03-31")]
+
+
 class EngineSection(Section, frozen=True, kw_only=True):
     """`[engine]`: the machines that run the shards of a crawl."""
 
@@ -243,6 +262,7 @@ class Settings(Section, frozen=True, kw_only=True):
     output: OutputSection = OutputSection()
     accounts: tuple[Account, ...] = ()
     organization: OrganizationSection | None = None
+    accepted: tuple[AcceptedSection, ...] = ()
     engine: EngineSection | None = None
     endpoints: dict[str, EndpointSetting] = {}
     rate_limits: dict[str, RateLimit] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,7 +17,8 @@ from crawler.run.result import CrawlResult
 from crawler.run.shard import ShardResult
 from crawler.snapshot import Destination, DirectoryEntry, ManifestDraft, PartFile, commit_snapshot
 from crawler.snapshot.layout import is_future, started_at
-from crawler.snapshot.manifest import CrawlSelection, ShardEntry, SkippedMember
+from crawler.snapshot.ledger import judged_statuses
+from crawler.snapshot.manifest import AcceptedEntry, AccountEntry, CrawlSelection, ShardEntry, SkippedMember
 from crawler.snapshot.output_steps import OutputSteps
 from crawler.snapshot.status import crawl_exit_code
 
@@ -44,6 +45,8 @@ class JoinTerms:
     selection: CrawlSelection | None = None
     warnings: tuple[str, ...] = ()
     shards: tuple[ShardEntry, ...] = ()
+    accounts: tuple[AccountEntry, ...] = ()
+    accepted: tuple[AcceptedEntry, ...] = ()
 
 
 class Join:
@@ -100,7 +103,7 @@ def result_of(terms: JoinTerms, shards: ShardResult, snapshot_id: str, started: 
     """Return the result of a crawl whose lists have been read, without a manifest. It began at `started`."""
     directory = terms.directory.status if terms.directory else None
     return CrawlResult(
-        crawl_exit_code(shards.ledger.by_status, directory, require_complete=terms.require_complete),
+        crawl_exit_code(judged_statuses(shards.ledger), directory, require_complete=terms.require_complete),
         snapshot_id,
         None,
         shards.ledger,
@@ -115,6 +118,14 @@ def result_of(terms: JoinTerms, shards: ShardResult, snapshot_id: str, started: 
         left_out=terms.left_out,
         not_offered=terms.not_offered or {},
         resumed_scopes=shards.resumed_scopes,
+    )
+
+
+def account_entries(accounts: Iterable[tuple[str, str, bool]]) -> tuple[AccountEntry, ...]:
+    """Return the accounts of the manifest, by ID, from their IDs, names, and whether they are members."""
+    return tuple(
+        AccountEntry(id=account_id, name=name, source="member" if is_member else "configured")
+        for account_id, name, is_member in sorted(set(accounts))
     )
 
 
@@ -135,4 +146,6 @@ def _draft(terms: JoinTerms, shards: ShardResult, replaced: str) -> ManifestDraf
         selection=terms.selection,
         replaced_latest=replaced,
         shards=terms.shards,
+        accounts=terms.accounts,
+        accepted=terms.accepted,
     )

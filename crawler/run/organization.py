@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import structlog
 
@@ -112,10 +113,30 @@ def _failed(account_id: str, status: Status, code: str, message: str, request_id
 
 
 def _check_named(session: Session, listing: MemberList) -> None:
-    known = {member.account_id for member in listing.members}
-    for account_id in session.config.members if session.config.members != "all" else ():
-        if account_id not in known:
-            raise ConfigError(f"--account: {account_id} is neither configured nor a member of the resource directory.")
+    """Raise ConfigError unless each ID or name of the command line is that of one member."""
+    if session.config.members == "all":
+        return
+    ids = {member.account_id for member in listing.members}
+    by_name: dict[str, list[str]] = {}
+    for member in listing.members:
+        by_name.setdefault(member.name, []).append(member.account_id)
+    in_file = session.config.in_file
+    configured = {account.id for account in in_file.accounts} if in_file is not None else set()
+    for text in session.config.members:
+        if text in ids:
+            continue
+        named = by_name.get(text, [])
+        shown = f"--account: {text[:80]!a}"
+        if not named:
+            near = get_close_matches(text, [*filter(None, by_name), *ids], n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else "; `acs-inventory plan` lists the accounts"
+            raise ConfigError(f"{shown} is neither configured nor a member of the resource directory{hint}")
+        if len(named) > 1:
+            raise ConfigError(f"{shown} is the name of the members {' and '.join(named[:5])}; give one of the IDs")
+        if named[0] in configured:
+            raise ConfigError(
+                f"{shown} is the member {named[0]}, which [[accounts]] has under another name; give its ID"
+            )
 
 
 def no_account_error(membership: Membership) -> CrawlError:

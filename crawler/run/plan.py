@@ -59,7 +59,7 @@ async def offered_regions(session: Session, identities: Sequence[ResolvedAccount
     """
     working = [identity for identity in identities if identity.refusal is None]
     if not working:
-        reasons = "; ".join(f"{i.account.id}: {i.refusal.message}" for i in identities if i.refusal)
+        reasons = "; ".join(f"{i.label}: {i.refusal.message}" for i in identities if i.refusal)
         raise CredentialsError(f"No account's credentials work. {reasons}")
     catalog = session.catalog
     products = catalog.products_of(catalog.with_parents(session.resolved.tables))
@@ -101,7 +101,7 @@ def join_identities(planned: Iterable[PlannedTarget], identities: Iterable[Resol
     found = []
     for entry in planned:
         identity = by_id[entry.target.account_id]
-        found.append(TargetPlan(entry.target, identity.caller, entry.tables, identity.refusal))
+        found.append(TargetPlan(entry.target, identity.caller, entry.tables, identity.refusal, identity.name))
     return found
 
 

@@ -16,6 +16,7 @@ from crawler.client.dispatcher import Dispatcher
 from crawler.clock import Clock
 from crawler.errors import NormalizeError
 from crawler.normalizer import RowPage
+from crawler.run.accepted import AcceptedRules
 from crawler.run.progress import CrawlProgress
 from crawler.run.scope import FieldCounts, Job, Scope
 from crawler.run.targets import Target
@@ -40,7 +41,9 @@ class ScopeTree:
         writer: ShardWriter,
         clock: Clock,
         progress: CrawlProgress,
+        accepted: AcceptedRules | None = None,
     ) -> None:
+        self._accepted = accepted
         self.ledger = Ledger()
         self.fields = FieldCounts()
         self.open: dict[tuple[Target, str], Scope] = {}
@@ -115,15 +118,20 @@ class ScopeTree:
     def record(self, row: ScopeRow, unknown: Mapping[str, int], misfits: Mapping[str, int]) -> None:
         """Add a scope that has ended to the ledger, and its counts to `fields`."""
         self.fields.add(row.table, unknown, misfits)
+        row.account_name = self._progress.names.get(row.account_id, "")
         self.ledger.append(row)
         self._progress.scopes_done += 1
         self._progress.done_by_account[row.account_id] += 1
-        self._progress.not_complete += not is_whole(row.status)
+        self._progress.not_complete += not is_whole(row.status) and not self._is_accepted(row)
         self._left_by_table[row.table] -= 1
         if not self._left_by_table[row.table]:
             self._writer.end_table(row.table)
         if len(self.ledger) == self._left_at_start:
             self.all_ended.set()
+
+    def _is_accepted(self, row: ScopeRow) -> bool:
+        rules = self._accepted
+        return rules is not None and rules.covering(row.account_id, row.region_id, row.table) is not None
 
     def reuse_finished(self, entry: JournalEntry) -> None:
         """Record a scope that the interrupted crawl has finished."""

@@ -23,7 +23,7 @@ from crawler.run.snapshot_clock import SnapshotClock
 from crawler.run.system import System
 from crawler.run.targets import SkipReason
 from crawler.snapshot import Status
-from crawler.text import GLOBAL_REGION
+from crawler.text import GLOBAL_REGION, account_label, escape_control
 
 # The code of an account for which STS didn't answer; other codes are InvalidCredentials and AccountMismatch.
 UNREACHABLE = "Unreachable"
@@ -36,11 +36,20 @@ MAX_CALLERS = 3
 
 @dataclass(frozen=True, slots=True)
 class ResolvedAccount:
-    """An account whose credentials were tried. `refusal`: its skip reason, if it can't be crawled."""
+    """An account whose credentials were tried. `refusal`: its skip reason, if it can't be crawled.
+
+    `name` is printable and has no secret; it may be empty.
+    """
 
     account: Account
     caller: SignedAccount
     refusal: SkipReason | None = None
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """The account for a reader: name and ID."""
+        return account_label(self.account.id, self.name)
 
 
 class Session:
@@ -100,6 +109,10 @@ class Session:
 
         return await _concurrently(accounts, one)
 
+    def account_name(self, account: Account) -> str:
+        """Return an account's name as it may be shown and stored: printable, and without a secret; or empty."""
+        return escape_control(self.system.secrets.clean(account.name or ""))
+
     def _sts_call(self, account_id: str) -> StsCall:
         return StsCall(self.client, account_id, self.overhead["sts"], self.clock.observe)
 
@@ -108,8 +121,11 @@ class Session:
     ) -> ResolvedAccount:
         refusal = await self._refusal_of(account, call, provider, is_member=is_member)
         if refusal is not None:
-            self._log.warning("account_refused", account_id=account.id, code=refusal.code, reason=refusal.message)
-        found = ResolvedAccount(account, SignedAccount(account.id, provider), refusal)
+            named = {"account_name": self.account_name(account)} if account.name else {}
+            self._log.warning(
+                "account_refused", account_id=account.id, **named, code=refusal.code, reason=refusal.message
+            )
+        found = ResolvedAccount(account, SignedAccount(account.id, provider), refusal, self.account_name(account))
         self.identities[account.id] = found
         return found
 

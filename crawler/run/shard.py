@@ -11,6 +11,7 @@ import structlog
 
 from crawler.client.client import RequestCounts
 from crawler.normalizer import DecodePool, Normalizer
+from crawler.run.accepted import AcceptedRules
 from crawler.run.admission import Workload
 from crawler.run.plan import parents_by_table, resume_conditions
 from crawler.run.preparation import PreparedCrawl
@@ -94,7 +95,13 @@ class ShardCrawl:
         session, resolved = self._session, self._session.resolved
         return Scheduler(
             Workload(
-                resolved.catalog, targets, resolved.tables, resolved.details, resolved.parameter_settings, finished
+                resolved.catalog,
+                targets,
+                resolved.tables,
+                resolved.details,
+                resolved.parameter_settings,
+                finished,
+                AcceptedRules(session.config.accepted, session.clock.now().date()),
             ),
             session.client,
             session.dispatcher,
@@ -114,6 +121,7 @@ class ShardCrawl:
         self._log.info(
             "scope_not_complete",
             account_id=row.account_id,
+            **({"account_name": row.account_name} if row.account_name else {}),
             region_id=row.region_id,
             table=row.table,
             status=str(row.status),

@@ -47,9 +47,13 @@ class PlannedTarget:
 
 @dataclass(frozen=True, slots=True)
 class TargetPlan:
-    """The tables to read in one target, parents first, selected or not. `refusal`: the skip reason of all scopes."""
+    """The tables to read in one target, parents first, selected or not. `refusal`: the skip reason of all scopes.
+
+    `account_name` is the account's name in the configuration or in the resource directory; it may be empty.
+    """
 
     target: Target
     caller: SignedAccount
     tables: tuple[str, ...]
     refusal: SkipReason | None = None
+    account_name: str = ""

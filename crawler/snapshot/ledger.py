@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, islice
@@ -29,7 +29,9 @@ class ScopeRow:
     The fields are the columns of the ledger's file. `written`: the user requested the table. `rows` counts rows in the
     snapshot, `rows_seen` records of the API; `requests` counts attempts. `lists` and `pages` count those that were
     read, `misfits` type mismatches, `vanished` lists whose parent was gone. `walk` says how the lists were paged. Texts
-    may be empty; times are UTC, None if no list was begun.
+    may be empty; times are UTC, None if no list was begun. `accepted_reason` and `accepted_until` (a date as
+    YYYY-MM-DD) are those of the `[[accepted]]` rule that covers a scope that isn't whole. `incomplete_since` is the
+    start of the first of the consecutive snapshots in which the scope wasn't whole; None for a whole one.
     """
 
     account_id: str
@@ -55,6 +57,10 @@ class ScopeRow:
     request_id: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    account_name: str = ""
+    accepted_reason: str = ""
+    accepted_until: str = ""
+    incomplete_since: datetime | None = None
 
 
 # Of a batch of a ledger in memory and of its file.
@@ -97,7 +103,9 @@ def odd_row(row: ScopeRow) -> str:
     """Return what no row of a crawl has, as a part of a sentence; empty if there is nothing."""
     if not is_table(row.table):
         return odd_table(row.table)
-    if not all(moment is None or is_instant(moment) for moment in (row.started_at, row.finished_at)):
+    if not all(
+        moment is None or is_instant(moment) for moment in (row.started_at, row.finished_at, row.incomplete_since)
+    ):
         return ODD_INSTANT
     return ""
 
@@ -139,6 +147,11 @@ class LedgerView(Protocol):
         ...
 
     @property
+    def accepted(self) -> Counter[Status]:
+        """The number of scopes that a rule of `[[accepted]]` covers, by status."""
+        ...
+
+    @property
     def open_by_account(self) -> Counter[str]:
         """The number of scopes that aren't whole, by account; accounts without any are left out."""
         ...
@@ -158,6 +171,11 @@ class LedgerView(Protocol):
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order as batches of `LEDGER_SCHEMA`."""
         ...
+
+
+def judged_statuses(ledger: LedgerView) -> set[Status]:
+    """Return the statuses by which a snapshot is judged: those of the scopes that no rule accepts."""
+    return {status for status, number in ledger.by_status.items() if number > ledger.accepted[status]}
 
 
 class _Pack:
@@ -194,6 +212,7 @@ class Ledger:
 
     def __init__(self, rows: Iterable[ScopeRow] = ()) -> None:
         self.by_status: Counter[Status] = Counter()
+        self.accepted: Counter[Status] = Counter()
         self.by_table: dict[str, TableFigures] = {}
         self.open_by_account: Counter[str] = Counter()
         # By table: the whole scopes and the others.
@@ -210,6 +229,8 @@ class Ledger:
         is_open = not is_whole(status)
         self._packs[row.table][is_open].append(row)
         self.by_status[status] += 1
+        if row.accepted_until:
+            self.accepted[status] += 1
         self.open_by_account.update([row.account_id] * is_open)
         figures.by_status[status] += 1
         if row.written:
@@ -218,6 +239,19 @@ class Ledger:
         figures.requests += row.requests
         figures.retries += row.retries
         figures.throttled += row.throttled
+
+    def revise(self, mark: Callable[[ScopeRow], None]) -> None:
+        """Let `mark` change the gap's columns of each row of a scope that isn't whole, in order."""
+        self.accepted.clear()
+        for table in sorted(self._packs):
+            whole, others = self._packs[table]
+            revised = _Pack()
+            for row in _in_order(others):
+                mark(row)
+                revised.append(row)
+                if row.accepted_until:
+                    self.accepted[row.status] += 1
+            self._packs[table] = whole, revised
 
     def not_whole(self, limit: int | None = None) -> list[ScopeRow]:
         """See `LedgerView.not_whole`."""

@@ -107,6 +107,18 @@ class StoredLedger:
         return found
 
     @cached_property
+    def accepted(self) -> Counter[Status]:
+        """See `LedgerView.accepted`."""
+        found: Counter[Status] = Counter()
+        if "accepted_until" not in self._metadata.schema.names:
+            return found
+        for batch in self._checked(("status", "accepted_until")):
+            accepted = batch.filter(pc.invert(_is_one_of(batch.column("accepted_until"), [""])))
+            for part in _sums(accepted, ["status"]) if accepted.num_rows else ():
+                found[Status(part["status"])] += part["count_all"]
+        return found
+
+    @cached_property
     def open_by_account(self) -> Counter[str]:
         """See `LedgerView.open_by_account`."""
         found: Counter[str] = Counter()

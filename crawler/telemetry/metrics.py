@@ -37,6 +37,7 @@ METRICS: Mapping[str, str] = {
     "acs_inventory_last_success_timestamp_seconds": "End time of the last crawl with exit code 0 that LATEST names.",
     "acs_inventory_last_commit_timestamp_seconds": "End time of the last crawl with a commit, complete or partial.",
     "acs_inventory_scopes": "Scopes of the last crawl by status.",
+    "acs_inventory_scopes_accepted": "Scopes of the last crawl that are incomplete and accepted by [[accepted]].",
     "acs_inventory_rows": "Rows of a table in the snapshot.",
     "acs_inventory_requests": "HTTP requests for a table, including retries.",
     "acs_inventory_retries": "Retries of requests for a table.",
@@ -134,6 +135,7 @@ def _samples(figures: CrawlFigures, previous: str) -> Iterator[tuple[str, str, f
             yield metric, "", end if holds else last[metric]
     statuses = {str(status): number for status, number in figures.ledger.by_status.items()}
     yield from _by_label("acs_inventory_scopes", "status", statuses)
+    yield "acs_inventory_scopes_accepted", "", figures.ledger.accepted.total()
     yield from _table_samples(figures)
     worst = _worst(figures.ledger.open_by_account)
     yield from _by_label("acs_inventory_account_scopes_not_complete", "account_id", worst)

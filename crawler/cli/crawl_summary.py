@@ -13,6 +13,7 @@ from rich.text import Text
 
 from crawler.cli.gap_text import print_scopes
 from crawler.cli.render import console, duration_text, safe, size_text, status_text, table_of
+from crawler.cli.summary_bounds import group_values
 from crawler.clock import iso_utc
 
 if TYPE_CHECKING:
@@ -190,6 +191,9 @@ def _print_verdict(out: Console, summary: Mapping[str, Any]) -> None:
         out.print(safe(shards_text(shards)))
     if status != "none":
         out.print(safe(f"in {summary['uri']}"), soft_wrap=True)
+        out.print(safe(f"manifest sha256:{summary.get('manifest_sha256', '')}"), soft_wrap=True)
+    if pruned := summary.get("pruned"):
+        out.print(safe(f"[retention] removed {pruned} {'snapshot' if pruned == 1 else 'snapshots'}."))
 
 
 def shards_text(shards: Mapping[str, int]) -> str:
@@ -210,6 +214,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "snapshot_id": result.snapshot_id,
         "status": manifest.status if manifest else "none",
         "exit_code": result.exit_code,
+        "manifest_sha256": result.manifest_sha256,
         "uri": uri,
         "started_at": iso_utc(result.started_at),
         "finished_at": iso_utc(result.finished_at),
@@ -218,6 +223,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "tables": table_entries(manifest, result.ledger) if manifest else {},
         "scopes": scope_counts(result.ledger),
         "resumed_scopes": result.resumed_scopes,
+        "pruned": result.pruned,
         "requests": result.requests.requests,
         "retries": result.requests.retries,
         "throttled": result.requests.throttled,
@@ -282,7 +288,7 @@ def table_entries(manifest: Manifest, ledger: LedgerView) -> dict[str, dict[str,
 
 
 def scope_counts(ledger: LedgerView) -> dict[str, Any]:
-    """Return the number of scopes by status, and the incomplete scopes with their reasons, as in a manifest."""
+    """Return the number of scopes by status, the incomplete scopes as in a manifest, and their groups by reason."""
     from crawler.snapshot.manifest import count_scopes
 
     counts = count_scopes(ledger)
@@ -292,6 +298,7 @@ def scope_counts(ledger: LedgerView) -> dict[str, Any]:
         "not_complete": [reason_value(row) for row in counts.not_complete],
         "not_complete_total": counts.missing,
         "accepted_total": counts.accepted,
+        "groups": group_values(ledger.causes),
     }
 
 

@@ -22,7 +22,7 @@ from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.proxies import FROM_ENVIRONMENT, ProxyRule, environment_proxy, proxy_variable
 from crawler.client.rate_limit import LimitRule
 from crawler.config.checks import PRODUCTS, check, check_uri, is_secret
-from crawler.config.document import read_document, referenced
+from crawler.config.document import expand_document, read_document, referenced
 from crawler.config.secrets import open_secrets
 from crawler.config.sections import ANY_URI, Account, EngineSection, OutputSection, Section, Settings
 from crawler.errors import ConfigError
@@ -202,6 +202,17 @@ def load_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path) -> 
     if mode & 0o077:
         _refuse_open_secrets(config, document, place, mode)
     return config
+
+
+def config_of(raw: Mapping[str, Any], *, source: str, environ: Mapping[str, str], cwd: Path) -> Config:
+    """Return the configuration of parsed TOML. Raises ConfigError as `parse_config`."""
+    return _checked(expand_document(raw, source=source, environ=environ, is_secret=is_secret), environ, cwd)
+
+
+def read_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path) -> tuple[Path, str]:
+    """Return the place and the text of the file that `load_config` loads. Raises ConfigError."""
+    place = _find(path, environ, cwd)
+    return place, _read(place)[0]
 
 
 def parse_config(text: str, *, source: str, environ: Mapping[str, str], cwd: Path | None = None) -> Config:

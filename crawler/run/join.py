@@ -20,7 +20,7 @@ from crawler.snapshot.layout import is_future, started_at
 from crawler.snapshot.ledger import judged_statuses
 from crawler.snapshot.manifest import AcceptedEntry, AccountEntry, CrawlSelection, ShardEntry, SkippedMember
 from crawler.snapshot.output_steps import OutputSteps
-from crawler.snapshot.status import crawl_exit_code
+from crawler.snapshot.status import crawl_exit_code, is_whole
 
 if TYPE_CHECKING:
     from typing import Any
@@ -67,7 +67,7 @@ class Join:
         `shards` is the sum of all shards. Raises as `commit_snapshot`.
         """
         result = result_of(terms, shards, self._destination.snapshot_id, self._destination.started_at)
-        if result.exit_code == ExitCode.FAILURE:
+        if result.exit_code in {ExitCode.FAILURE, ExitCode.UNREACHABLE}:
             return result
         self._steps.raise_if_failed()
         files = await finish()
@@ -102,8 +102,15 @@ class Join:
 def result_of(terms: JoinTerms, shards: ShardResult, snapshot_id: str, started: datetime) -> CrawlResult:
     """Return the result of a crawl whose lists have been read, without a manifest. It began at `started`."""
     directory = terms.directory.status if terms.directory else None
+    statuses = set(shards.ledger.by_status)
+    is_unanswered = not any(map(is_whole, statuses)) and any(cause.is_unanswered for cause in shards.ledger.causes)
     return CrawlResult(
-        crawl_exit_code(judged_statuses(shards.ledger), directory, require_complete=terms.require_complete),
+        crawl_exit_code(
+            judged_statuses(shards.ledger),
+            directory,
+            require_complete=terms.require_complete,
+            is_unanswered=is_unanswered,
+        ),
         snapshot_id,
         None,
         shards.ledger,

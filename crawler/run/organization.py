@@ -9,7 +9,16 @@ from difflib import get_close_matches
 import structlog
 
 from crawler.config.sections import Account
-from crawler.errors import ApiError, ConfigError, CrawlError, DeniedError, PaginationError
+from crawler.errors import (
+    UNANSWERED_CODES,
+    UNREACHABLE_CODE,
+    ApiError,
+    ConfigError,
+    CrawlError,
+    DeniedError,
+    PaginationError,
+    UnreachableError,
+)
 from crawler.run.resource_directory import MemberList, choose_members, list_members
 from crawler.run.session import ResolvedAccount, Session
 from crawler.snapshot import DirectoryEntry, Status
@@ -143,6 +152,7 @@ def no_account_error(membership: Membership) -> CrawlError:
     """Return the error of a crawl of members only that has no account to crawl."""
     directory = membership.directory
     if directory is not None and not directory.is_listed:
-        return CrawlError(directory.error_message)
+        is_unanswered = directory.error_code in UNANSWERED_CODES or directory.error_code == UNREACHABLE_CODE
+        return (UnreachableError if is_unanswered else CrawlError)(directory.error_message)
     reasons = " ".join(f"{member.account_id}: {member.reason}" for member in membership.left_out)
     return ConfigError(f"No account is left to crawl. {reasons}".rstrip())

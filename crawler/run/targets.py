@@ -30,11 +30,15 @@ def interleave(by_account: Mapping[str, Iterable[str]]) -> list[Target]:
 
 @dataclass(frozen=True, slots=True)
 class SkipReason:
-    """The code, the message and the status with which an account or target is not requested."""
+    """The code, the message and the status with which an account or target is not requested.
+
+    `is_temporary`: the credentials were not judged, and another attempt may get an answer.
+    """
 
     code: str
     message: str
     status: Status = Status.FAILED
+    is_temporary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

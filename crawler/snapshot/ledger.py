@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 import pyarrow as pa
 
+from crawler.snapshot.causes import Cause, Causes
 from crawler.snapshot.layout import is_table
 from crawler.snapshot.limits import is_instant
 from crawler.snapshot.status import Status, is_whole
@@ -156,6 +157,11 @@ class LedgerView(Protocol):
         """The number of scopes that aren't whole, by account; accounts without any are left out."""
         ...
 
+    @property
+    def causes(self) -> Sequence[Cause]:
+        """The causes of the scopes that aren't whole and that no rule accepts, the most scopes first."""
+        ...
+
     def __len__(self) -> int:
         """Return the number of rows."""
         ...
@@ -215,6 +221,7 @@ class Ledger:
         self.accepted: Counter[Status] = Counter()
         self.by_table: dict[str, TableFigures] = {}
         self.open_by_account: Counter[str] = Counter()
+        self._causes = Causes()
         # By table: the whole scopes and the others.
         self._packs: dict[str, tuple[_Pack, _Pack]] = {}
         for row in rows:
@@ -229,9 +236,9 @@ class Ledger:
         is_open = not is_whole(status)
         self._packs[row.table][is_open].append(row)
         self.by_status[status] += 1
-        if row.accepted_until:
-            self.accepted[status] += 1
-        self.open_by_account.update([row.account_id] * is_open)
+        if is_open:
+            self.open_by_account[row.account_id] += 1
+            self._judge(row)
         figures.by_status[status] += 1
         if row.written:
             figures.written[status] += 1
@@ -240,18 +247,30 @@ class Ledger:
         figures.retries += row.retries
         figures.throttled += row.throttled
 
+    def _judge(self, row: ScopeRow) -> None:
+        """Count a scope that isn't whole as accepted, or collect its cause."""
+        if row.accepted_until:
+            self.accepted[row.status] += 1
+        else:
+            self._causes.add(row)
+
     def revise(self, mark: Callable[[ScopeRow], None]) -> None:
         """Let `mark` change the gap's columns of each row of a scope that isn't whole, in order."""
         self.accepted.clear()
+        self._causes = Causes()
         for table in sorted(self._packs):
             whole, others = self._packs[table]
             revised = _Pack()
             for row in _in_order(others):
                 mark(row)
                 revised.append(row)
-                if row.accepted_until:
-                    self.accepted[row.status] += 1
+                self._judge(row)
             self._packs[table] = whole, revised
+
+    @property
+    def causes(self) -> Sequence[Cause]:
+        """See `LedgerView.causes`."""
+        return list(self._causes)
 
     def not_whole(self, limit: int | None = None) -> list[ScopeRow]:
         """See `LedgerView.not_whole`."""

@@ -935,6 +935,8 @@ def test_the_examples_commented_lines_are_the_defaults():
         "warehouse",
         "namespace",
         "proxy",
+        "push",
+        *(f"keep_{rule}" for rule in ("last", "hourly", "daily", "weekly", "monthly", "yearly", "within")),
     )
     lines = []
     for line in body.splitlines():

@@ -297,7 +297,7 @@ def test_sts_out_of_reach_fails_the_members_and_denies_them_nothing(tmp_path):
     here, result = crawl_with(tmp_path, cloud, prepare=lambda c: c.faults.add(Refuse(), action="AssumeRole"))
     assert result.exit_code == 3
     refused = {(row.account_id, row.status, row.error_code) for row in result.manifest.scopes.not_complete}
-    assert refused == {(account, "failed", "InvalidCredentials") for account in accounts(2)[1:]}
+    assert refused == {(account, "failed", "Unreachable") for account in accounts(2)[1:]}
     assert rows_by_account(here) == functions_of(cloud, MANAGER)
 
 

@@ -70,9 +70,10 @@ def _print_list(found: list[SnapshotSummary]) -> None:
 
 
 def _remark(entry: SnapshotSummary) -> str:
-    """Say whether LATEST names the snapshot, and which options narrowed its crawl."""
+    """Say whether LATEST names the snapshot, which options narrowed its crawl, and how many gaps are accepted."""
     only = f"only {entry.selection.options}" if entry.selection else ""
-    return ", ".join(filter(None, ("latest" if entry.is_latest else "", only)))
+    accepted = f"{entry.accepted:,} scopes accepted" if entry.accepted else ""
+    return ", ".join(filter(None, ("latest" if entry.is_latest else "", only, accepted)))
 
 
 @snapshots.command("show")

@@ -17,7 +17,7 @@ from crawler.text import account_label, gap_note
 # One value per field of a scope, as `crawl_summary.reason_value` returns it.
 Reason = Mapping[str, str]
 # The accounts, regions and tables that share a cause, and the cause: one status, one reason, and one note.
-Cause = tuple[tuple[str, ...], ...]
+ScopeGroup = tuple[tuple[str, ...], ...]
 _ACCOUNTS, _REGIONS, _TABLES, _WHY = 0, 1, 2, 4
 _PARENT = re.compile(r"Its parent \w+ is \w+: ")
 # In place of an account and a region while reasons are compared. No service sends characters of this range.
@@ -84,7 +84,7 @@ def print_accepted(out: Screen, rules: Sequence[Mapping[str, Any]], number_colum
         return
     columns = ("account", "region", "tables", "until", number_column, "reason")
     title = "Accepted gaps: they count as complete"
-    print_aligned(out, columns, rows, title=title, numbers=(number_column,), folding=("reason",))
+    print_aligned(out, columns, rows, title=title, numbers=(number_column,), folding=("reason",), names=("tables",))
     if len(rules) > _MAX_RULES:
         out.print(f"… and {len(rules) - _MAX_RULES:,} more rules; --json lists all.")
 
@@ -113,10 +113,10 @@ def tables_text(tables: Collection[str], known: Collection[str]) -> str:
     return ", ".join(parts)
 
 
-def causes(reasons: Iterable[Reason], at: datetime | None = None) -> list[Cause]:
+def causes(reasons: Iterable[Reason], at: datetime | None = None) -> list[ScopeGroup]:
     """Group incomplete scopes by cause: one cause often affects many tables, regions and accounts."""
     ordered = sorted(reasons, key=lambda row: (row["account_id"], row["region_id"]))
-    found: list[Cause] = [
+    found: list[ScopeGroup] = [
         (
             (row["account_id"],),
             (row["region_id"],),
@@ -137,20 +137,20 @@ def _note(row: Reason, at: datetime | None) -> str:
     return gap_note(datetime.fromisoformat(since) if since else None, at, *accepted)
 
 
-def _merged(found: Iterable[Cause], index: int) -> list[Cause]:
+def _merged(found: Iterable[ScopeGroup], index: int) -> list[ScopeGroup]:
     """Merge causes that differ at this index only."""
-    merged: dict[tuple[Cause, Cause], list[str]] = {}
+    merged: dict[tuple[ScopeGroup, ScopeGroup], list[str]] = {}
     for cause in found:
         merged.setdefault((cause[:index], cause[index + 1 :]), []).extend(cause[index])
     return [(*before, tuple(values), *after) for (before, after), values in merged.items()]
 
 
-def _with_all_products(found: Sequence[Cause]) -> list[Cause]:
+def _with_all_products(found: Sequence[ScopeGroup]) -> list[ScopeGroup]:
     """Merge the causes of an account that differ by products only: not every region has each product."""
-    groups: dict[tuple[Cause, Cause], list[Cause]] = {}
+    groups: dict[tuple[ScopeGroup, ScopeGroup], list[ScopeGroup]] = {}
     for cause in found:
         groups.setdefault((cause[:_REGIONS], cause[_TABLES + 1 :]), []).append(cause)
-    merged: list[Cause] = []
+    merged: list[ScopeGroup] = []
     for (account, rest), group in groups.items():
         regions = tuple(dict.fromkeys(region for cause in group for region in cause[_REGIONS]))
         tables = tuple(dict.fromkeys(table for cause in group for table in cause[_TABLES]))
@@ -179,7 +179,7 @@ def _why(row: Reason) -> str:
     return f"{row['error_code']}: {message}" if row["error_code"] else message
 
 
-def _named(cause: Cause) -> Cause:
+def _named(cause: ScopeGroup) -> ScopeGroup:
     """Return the cause with an account and a region in its reason: of several, the first."""
     why = cause[_WHY][0]
     for index, mark in ((_ACCOUNTS, _ACCOUNT_MARK), (_REGIONS, _REGION_MARK)):

@@ -29,6 +29,7 @@ _MAX_SHARDS = 8
 _LONGEST_NAME = 24
 _GAP = 2
 _SHORTEST_BAR, _LONGEST_BAR = 6, 30
+_LONGEST_NAME = 24
 
 
 @asynccontextmanager

@@ -65,8 +65,7 @@ def _lines(figures: CrawlFigures, result: CrawlResult | None, reason: str) -> It
 
 def _sentence(cause: Cause) -> str:
     code = f"{cause.error_code}: " if cause.error_code else ""
-    labels = {account_label(account_id, name) for account_id, name in cause.accounts.items()}
-    places = f"{_named(labels, 'accounts')}, {_named(cause.regions, 'regions')}"
+    places = f"{_named(cause.labels, 'accounts')}, {_named(cause.regions, 'regions')}"
     tables = _named(cause.tables, "tables")
     status = str(cause.status).replace("_", " ")
     return f"{cause.scopes:,} {status}: {code}{cause.message[:_MOST_CHARACTERS]} ({places}, {tables})"

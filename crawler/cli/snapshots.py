@@ -70,9 +70,10 @@ def _print_list(found: list[SnapshotSummary]) -> None:
 
 
 def _remark(entry: SnapshotSummary) -> str:
-    """Say whether LATEST names the snapshot, which options narrowed its crawl, and why it can't be read."""
+    """Say whether LATEST names the snapshot, what narrowed its crawl, what is accepted, and why it can't be read."""
     only = f"only {entry.selection.options}" if entry.selection else ""
-    return ", ".join(filter(None, ("latest" if entry.is_latest else "", only, entry.error)))
+    accepted = f"{entry.accepted:,} scopes accepted" if entry.accepted else ""
+    return ", ".join(filter(None, ("latest" if entry.is_latest else "", only, accepted, entry.error)))
 
 
 @snapshots.command("show")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from crawler.clock import iso_utc
+
 if TYPE_CHECKING:
     from crawler.snapshot.causes import Cause
 
@@ -16,6 +18,7 @@ _ACCOUNTS, _REGIONS, _TABLES, _WARNING_CHARACTERS = 5, 10, 10, 500
 # The lists of a summary, those that are shortened first in front.
 _SHORTENED = (
     ("scopes", "not_complete"),
+    ("accepted",),
     ("misfit_fields",),
     ("unknown_fields",),
     ("left_out",),
@@ -42,9 +45,10 @@ def _group_value(cause: Cause) -> dict[str, Any]:
         "message": cause.message,
         "messages": cause.messages,
         "scopes": cause.scopes,
+        "incomplete_since": iso_utc(cause.incomplete_since) if cause.incomplete_since is not None else None,
         "accounts": len(cause.accounts),
-        "account_ids": account_ids,
-        "account_names": [cause.accounts[account_id] for account_id in account_ids],
+        "account_ids": sorted(cause.accounts)[:_ACCOUNTS],
+        "account_names": [cause.accounts[account] for account in sorted(cause.accounts)[:_ACCOUNTS]],
         "regions": len(cause.regions),
         "region_ids": sorted(cause.regions)[:_REGIONS],
         "tables": len(cause.tables),

@@ -100,6 +100,7 @@ class GapMarker:
             self._earlier = self._open_earlier()
         row.incomplete_since = self._since(_scope_of(row))
         rule = self._rules.covering(row.account_id, row.region_id, row.table)
+        row.accepted_reason, row.accepted_until = "", ""  # another rule may have held where the lists were read
         if rule is not None:
             row.accepted_reason, row.accepted_until = rule.reason, rule.until.isoformat()
             self._covered[rule] = self._covered.get(rule, 0) + 1

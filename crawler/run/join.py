@@ -105,7 +105,12 @@ def result_of(terms: JoinTerms, shards: ShardResult, snapshot_id: str, started: 
     statuses = set(judged_statuses(shards.ledger))
     is_unanswered = not any(map(is_whole, statuses)) and any(cause.is_unanswered for cause in shards.ledger.causes)
     return CrawlResult(
-        crawl_exit_code(statuses, directory, require_complete=terms.require_complete, is_unanswered=is_unanswered),
+        crawl_exit_code(
+            judged_statuses(shards.ledger),
+            directory,
+            require_complete=terms.require_complete,
+            is_unanswered=is_unanswered,
+        ),
         snapshot_id,
         None,
         shards.ledger,

@@ -61,7 +61,8 @@ async def list_organization(session: Session, identities: Sequence[ResolvedAccou
     configured = [other.id for other in config.accounts]
     chosen, left_out = choose_members(listing.members, configured, config.organization.exclude, config.members)
     for member in left_out:
-        structlog.get_logger().info("member_left_out", account_id=member.account_id, reason=member.reason)
+        named = {"account_name": member.name} if member.name else {}
+        structlog.get_logger().info("member_left_out", account_id=member.account_id, **named, reason=member.reason)
     members = tuple(Account(id=member.account_id, name=member.name or None) for member in chosen)
     return Membership((), tuple(left_out), directory, members)
 
@@ -130,14 +131,14 @@ def _check_named(session: Session, listing: MemberList) -> None:
     for member in listing.members:
         by_name.setdefault(member.name, []).append(member.account_id)
     in_file = session.config.in_file
-    configured = {account.id for account in in_file.accounts} if in_file is not None else set()
+    configured = {account.id: account.name for account in in_file.accounts} if in_file is not None else {}
     for text in session.config.members:
         if text in ids:
             continue
         named = by_name.get(text, [])
         shown = f"--account: {text[:80]!a}"
         if not named:
-            near = get_close_matches(text, [*filter(None, by_name), *ids], n=1)
+            near = get_close_matches(text, [*filter(None, (*by_name, *configured.values())), *configured, *ids], n=1)
             hint = f'; did you mean "{near[0]}"?' if near else "; `acs-inventory plan` lists the accounts"
             raise ConfigError(f"{shown} is neither configured nor a member of the resource directory{hint}")
         if len(named) > 1:

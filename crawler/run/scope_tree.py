@@ -119,19 +119,23 @@ class ScopeTree:
         """Add a scope that has ended to the ledger, and its counts to `fields`."""
         self.fields.add(row.table, unknown, misfits)
         row.account_name = self._progress.names.get(row.account_id, "")
+        is_gap = not is_whole(row.status) and not self._accept(row)
         self.ledger.append(row)
         self._progress.scopes_done += 1
         self._progress.done_by_account[row.account_id] += 1
-        self._progress.not_complete += not is_whole(row.status) and not self._is_accepted(row)
+        self._progress.not_complete += is_gap
         self._left_by_table[row.table] -= 1
         if not self._left_by_table[row.table]:
             self._writer.end_table(row.table)
         if len(self.ledger) == self._left_at_start:
             self.all_ended.set()
 
-    def _is_accepted(self, row: ScopeRow) -> bool:
-        rules = self._accepted
-        return rules is not None and rules.covering(row.account_id, row.region_id, row.table) is not None
+    def _accept(self, row: ScopeRow) -> bool:
+        """Note the rule that accepts a scope that isn't whole; return whether there is one. The join decides again."""
+        rule = self._accepted.covering(row.account_id, row.region_id, row.table) if self._accepted else None
+        if rule is not None:
+            row.accepted_reason, row.accepted_until = rule.reason, rule.until.isoformat()
+        return rule is not None
 
     def reuse_finished(self, entry: JournalEntry) -> None:
         """Record a scope that the interrupted crawl has finished."""

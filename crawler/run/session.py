@@ -195,7 +195,11 @@ class Session:
             try:
                 return await describe_regions(self.client, product, caller, ask, self.overhead["regions"]), caller
             except (DeniedError, UnsupportedError) as error:
-                self._log.info("regions_denied", product=product.key, account_id=caller.account_id, code=error.code)
+                found = self.identities.get(caller.account_id)
+                named = {"account_name": found.name} if found is not None and found.name else {}
+                self._log.info(
+                    "regions_denied", product=product.key, account_id=caller.account_id, **named, code=error.code
+                )
         return await describe_regions(self.client, product, last, ask, self.overhead["regions"]), last
 
     def _region_to_ask(self, product: Product, operation: RegionsOperation) -> str:

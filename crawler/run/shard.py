@@ -132,7 +132,7 @@ class ShardCrawl:
                 code=cause.error_code,
                 reason=cause.message,
                 messages=cause.messages,
-                accounts=_named({account_label(account_id, name) for account_id, name in cause.accounts.items()}),
+                accounts=_named(cause.labels),
                 regions=_named(cause.regions),
                 tables=_named(cause.tables),
             )

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crawler.errors import UNANSWERED_CODES, UNREACHABLE_CODE
 from crawler.snapshot.status import Status
+from crawler.text import account_label
 
 if TYPE_CHECKING:
     from crawler.snapshot.ledger import ScopeRow
 
 # A service that answers each scope with a text of its own must not fill the memory.
 MOST_CAUSES = 1000
+# In place of an account and a region while messages are compared. No service sends these characters.
+_ACCOUNT_MARK, _REGION_MARK = "\ue000", "\ue001"
 _PARENT = re.compile(r"Its parent \w+ is \w+: ")
 
 
@@ -22,8 +26,9 @@ _PARENT = re.compile(r"Its parent \w+ is \w+: ")
 class Cause:
     """The scopes that aren't whole for the same reason.
 
-    `message` has `<account>` and `<region>` in place of a scope's own. `messages` counts the different messages: a
-    denied permission has one for each operation. `accounts`: ID → name.
+    `message` is that of the first of the scopes. `messages` counts those that differ by more than account and region: a
+    denied permission has one for each operation. `accounts` has the name of each account by its ID. `incomplete_since`
+    is that of the oldest of the gaps, None before they are marked.
     """
 
     status: Status
@@ -34,6 +39,12 @@ class Cause:
     accounts: dict[str, str] = field(default_factory=dict)
     regions: set[str] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
+    incomplete_since: datetime | None = None
+
+    @property
+    def labels(self) -> list[str]:
+        """The accounts by ID, each with its name."""
+        return [account_label(account_id, name) for account_id, name in sorted(self.accounts.items())]
 
     @property
     def is_unanswered(self) -> bool:
@@ -54,10 +65,11 @@ class Causes:
         """Add a scope that isn't whole. One that a rule accepts is no news, and is left out."""
         if row.accepted_until:
             return
-        message = plain_reason(row)
-        key = (row.status, row.error_code, message)
+        plain = plain_reason(row)
+        key = (row.status, row.error_code, plain)
         cause = self._found.get(key)
         if cause is None:
+            message = own_reason(row)
             if len(self._found) < MOST_CAUSES:
                 cause = self._found[key] = Cause(row.status, row.error_code, message)
             else:
@@ -68,6 +80,7 @@ class Causes:
         cause.accounts[row.account_id] = row.account_name
         cause.regions.add(row.region_id)
         cause.tables.add(row.table)
+        cause.incomplete_since = _earlier(cause.incomplete_since, row.incomplete_since)
 
     def __iter__(self) -> Iterator[Cause]:
         """Yield the causes, the most scopes first. Those that differ by table and message only are one."""
@@ -88,20 +101,33 @@ class Causes:
                     dict(cause.accounts),
                     set(cause.regions),
                     set(cause.tables),
+                    cause.incomplete_since,
                 )
             else:
                 known.scopes += cause.scopes
                 known.messages += cause.messages
                 known.tables |= cause.tables
+                known.incomplete_since = _earlier(known.incomplete_since, cause.incomplete_since)
         return merged.values()
 
 
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(filter(None, (one, other)), default=None)
+
+
+def own_reason(row: ScopeRow) -> str:
+    """Return the message of a scope without the name of its parent."""
+    return _PARENT.sub("", row.error_message, count=1)
+
+
 def plain_reason(row: ScopeRow) -> str:
-    """Return the message of a scope without its account, its region and the name of its parent."""
-    message = row.error_message
-    if message.startswith("Its parent "):
-        message = _PARENT.sub("", message, count=1)
-    return _without(_without(message, row.account_id, "<account>"), row.region_id, "<region>")
+    """Return the message of a scope, with marks in place of its account and region, and without its parent's name."""
+    message = own_reason(row)
+    if row.account_id and row.account_id in message:
+        message = _without(message, row.account_id, _ACCOUNT_MARK)
+    if row.region_id and row.region_id in message:
+        message = _without(message, row.region_id, _REGION_MARK)
+    return message
 
 
 def _without(message: str, name: str, place: str) -> str:

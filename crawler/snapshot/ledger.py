@@ -159,7 +159,7 @@ class LedgerView(Protocol):
 
     @property
     def causes(self) -> Sequence[Cause]:
-        """The causes of the scopes that aren't whole, the most scopes first."""
+        """The causes of the scopes that aren't whole and that no rule accepts, the most scopes first."""
         ...
 
     def __len__(self) -> int:
@@ -236,11 +236,9 @@ class Ledger:
         is_open = not is_whole(status)
         self._packs[row.table][is_open].append(row)
         self.by_status[status] += 1
-        if row.accepted_until:
-            self.accepted[status] += 1
         if is_open:
             self.open_by_account[row.account_id] += 1
-            self._causes.add(row)
+            self._judge(row)
         figures.by_status[status] += 1
         if row.written:
             figures.written[status] += 1
@@ -249,10 +247,12 @@ class Ledger:
         figures.retries += row.retries
         figures.throttled += row.throttled
 
-    @property
-    def causes(self) -> Sequence[Cause]:
-        """See `LedgerView.causes`."""
-        return list(self._causes)
+    def _judge(self, row: ScopeRow) -> None:
+        """Count a scope that isn't whole as accepted, or collect its cause."""
+        if row.accepted_until:
+            self.accepted[row.status] += 1
+        else:
+            self._causes.add(row)
 
     def revise(self, mark: Callable[[ScopeRow], None]) -> None:
         """Let `mark` change the gap's columns of each row of a scope that isn't whole, in order."""
@@ -264,10 +264,13 @@ class Ledger:
             for row in _in_order(others):
                 mark(row)
                 revised.append(row)
-                self._causes.add(row)
-                if row.accepted_until:
-                    self.accepted[row.status] += 1
+                self._judge(row)
             self._packs[table] = whole, revised
+
+    @property
+    def causes(self) -> Sequence[Cause]:
+        """See `LedgerView.causes`."""
+        return list(self._causes)
 
     def not_whole(self, limit: int | None = None) -> list[ScopeRow]:
         """See `LedgerView.not_whole`."""

@@ -632,3 +632,57 @@ def test_a_directory_that_cannot_be_listed_is_on_the_screen_and_exit_3(tmp_path)
     assert "directory_not_listed" in err
     _, shown, _ = acs_inventory("snapshots", "show", "--output", "snapshots", cwd=tmp_path)
     assert "The resource directory can't be listed" in shown
+
+
+# Names
+
+
+def test_names_of_members_are_in_ledger_and_manifest(tmp_path):
+    _, result = crawl_with(
+        tmp_path, organized(), change=lambda text: text.replace(f'id = "{MANAGER}"', f'id = "{MANAGER}"\nname = "root"')
+    )
+    names = {row.account_id: row.account_name for row in result.ledger}
+    assert names == {MANAGER: "root", **{account: f"member {n}" for n, account in enumerate(accounts(4)[1:], 1)}}
+    assert result.manifest.account_names == names
+    assert [entry.source for entry in result.manifest.accounts] == ["configured", *["member"] * 4]
+
+
+def test_a_member_is_picked_by_its_name(tmp_path):
+    cloud, member = organized(), accounts(4)[2]
+    here, result = crawl_with(tmp_path, cloud, pick=["member 2"])
+    assert result.exit_code == 0
+    assert rows_by_account(here) == functions_of(cloud, member)
+    assert result.manifest.selection.options == "--account member 2"
+
+
+@pytest.mark.parametrize(
+    ("picked", "names", "reason"),
+    [
+        ("membr 2", {}, "'membr 2' is neither configured nor a member of the resource directory; did you mean"),
+        ("twin", {0: "twin", 1: "twin"}, "'twin' is the name of the members [0-9]+ and [0-9]+; give one of the IDs"),
+    ],
+)
+def test_a_name_that_no_member_or_several_have_is_a_sentence(tmp_path, picked, names, reason):
+    def rename(cloud):
+        for number, name in names.items():
+            cloud.directory.members[number]["DisplayName"] = name
+
+    with pytest.raises(ConfigError, match=reason):
+        crawl_with(tmp_path, organized(), pick=[picked], prepare=rename)
+
+
+def test_a_member_that_is_configured_under_another_name_is_not_entered_by_its_role(tmp_path):
+    member = accounts(4)[2]
+    other = f'\n[[accounts]]\nid = "{member}"\nname = "mine"\n'
+    with pytest.raises(ConfigError, match=f"'member 2' is the member {member}, which .* has under another name"):
+        crawl_with(tmp_path, organized(), more=other, pick=["member 2"])
+
+
+def test_a_hostile_name_of_a_member_is_escaped_in_the_ledger(tmp_path):
+    """T26."""
+
+    def rename(cloud):
+        cloud.directory.members[0]["DisplayName"] = "\x1b[31mred\nlast"
+
+    _, result = crawl_with(tmp_path, organized(1), prepare=rename)
+    assert result.manifest.account_names[accounts(1)[1]] == "\\x1b[31mred\\nlast"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,14 +14,18 @@ import click
 
 from crawler import __version__
 from crawler.cli import process
+from crawler.cli.completion import add_completion, completion
+from crawler.cli.configuration import config
 from crawler.cli.crawl import crawl
 from crawler.cli.demo import demo
 from crawler.cli.diff.command import diff
 from crawler.cli.doctor import doctor
-from crawler.cli.echo import say_json, say_line, warn_of_lost_stdout
+from crawler.cli.echo import say_error, say_json, warn_of_lost_stdout
 from crawler.cli.emulate import emulate
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.export import export
+from crawler.cli.help import show_help
+from crawler.cli.help_texts import add_help_texts
 from crawler.cli.options import LOG_FORMATS, CommonOptions, common_options
 from crawler.cli.plan import plan
 from crawler.cli.policy import policy
@@ -38,7 +43,7 @@ from crawler.errors import ExitCode
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="acs-inventory", message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", prog_name="acs-inventory", message="%(prog)s %(version)s")
 @common_options
 def app() -> None:
     """Inventory of Alibaba Cloud Function Compute (3.0 and 2.0) and OpenSearch.
@@ -50,9 +55,17 @@ def app() -> None:
     """
 
 
-COMMANDS = (crawl, demo, plan, tables, catalog, policy, doctor, snapshots, query, export, diff, report, emulate)
+COMMANDS = (
+    *(crawl, config, demo, plan, tables, catalog, policy, doctor, snapshots, query, export, diff, report, emulate),
+    *(completion, show_help),
+)
 SNAPSHOT_COMMANDS = (verify, prune, commit, watch)
 PROGRAM = "acs-inventory"
+# Options that other programs have, and what does their work here.
+ELSEWHERE = {
+    "crawl --dry-run": "`acs-inventory plan` shows what a crawl would do.",
+}
+_NO_CHOICE = re.compile(r"^'(.*?)' is not one of (.*)\.$")
 NO_COMMAND = "No command is given; run acs-inventory --help."
 
 
@@ -62,6 +75,8 @@ def whole_command() -> click.Group:
         app.add_command(command)
     for command in SNAPSHOT_COMMANDS:
         snapshots.add_command(command)
+    add_help_texts(app)
+    add_completion(app)
     return app
 
 
@@ -137,12 +152,29 @@ def _fail(common: CommonOptions, error: BaseException) -> int:
 
 
 def _fail_usage(common: CommonOptions, error: click.ClickException) -> int:
-    if common.log_format == "json":
-        reason = NO_COMMAND if isinstance(error, click.exceptions.NoArgsIsHelpError) else error.format_message()
-        _say(common, reason, ExitCode.USAGE)
-    else:
-        error.show(file=sys.stderr)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        if common.log_format == "json":
+            _say(common, NO_COMMAND, ExitCode.USAGE)
+        else:
+            error.show(file=sys.stderr)
+        return ExitCode.USAGE
+    _say(common, usage_sentence(error), ExitCode.USAGE)
     return ExitCode.USAGE
+
+
+def usage_sentence(error: click.ClickException) -> str:
+    """Return what is wrong with a command line, with the nearest choice or the command that does what was meant."""
+    parts = [error.format_message()]
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.BadParameter) and (found := _NO_CHOICE.search(error.message)):
+        import difflib
+
+        near = difflib.get_close_matches(found[1], re.findall(r"'([^']*)'", found[2]), n=1)
+        parts += [f"Did you mean '{near[0]}'?"] if near else []
+    if context is not None:
+        option = error.option_name if isinstance(error, click.NoSuchOption) else ""
+        parts.append(ELSEWHERE.get(f"{context.command.name} {option}") or f"See `{context.command_path} --help`.")
+    return " ".join(parts)
 
 
 def _say(common: CommonOptions, reason: str, exit_code: int) -> None:
@@ -152,4 +184,4 @@ def _say(common: CommonOptions, reason: str, exit_code: int) -> None:
     if common.log_format == "json":
         say_json({"event": "summary", "level": "error", "exit_code": exit_code, "error": reason})
     else:
-        say_line(f"{PROGRAM}: {escape_control(reason)}")
+        say_error(escape_control(reason))

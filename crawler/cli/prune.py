@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from crawler.cli.echo import print_json, report_error
-from crawler.cli.inputs import load, locate_output
+from crawler.cli.inputs import locate_output, optional_config
 from crawler.cli.options import CommonOptions, common_options, config_option, json_option, uri_option
 from crawler.cli.signals import run_async
 from crawler.cli.streams import stdout_only_tells
@@ -117,7 +117,7 @@ def _prune(
     from crawler.snapshot.prune_plan import plan_prune
 
     location, now = locate_output(common, config_file, uri), datetime.now(UTC)
-    config = load(config_file) if uri is None or config_file is not None else None
+    config = optional_config(config_file, uri)
     lakes = _lakes(location, config)
     if dry_run:
         return plan_prune(location, rules, now, lakes)
@@ -154,7 +154,7 @@ def _summary(entry: SnapshotSummary) -> dict[str, Any]:
 
 def _print_prune(done: PrunePlan, *, dry_run: bool) -> None:
     """Print the kept snapshots with reasons, and the removed ones, as restic does."""
-    from crawler.cli.render import console, safe, size_text, status_text, table_of
+    from crawler.cli.render import console, print_aligned, safe, size_text, status_text
 
     out = console()
     for title, entries in (("Kept", done.kept), ("Would be removed" if dry_run else "Removed", done.removed)):
@@ -170,7 +170,15 @@ def _print_prune(done: PrunePlan, *, dry_run: bool) -> None:
         ]
         if rows:
             columns = ("snapshot", "status", "rows", "size", "reasons" if entries is done.kept else "")
-            out.print(table_of(columns, rows, title=f"{title}: {len(rows)}", numbers=("rows", "size")))
+            print_aligned(
+                out,
+                columns,
+                rows,
+                title=f"{title}: {len(rows)}",
+                numbers=("rows", "size"),
+                folding=columns[-1:],
+                expendable=("size", "rows"),
+            )
     for snapshot_id in done.unfinished:
         out.print(safe(f"{'Would be removed' if dry_run else 'Removed'}: {snapshot_id}, an unfinished crawl."))
     if not done.removed and not done.unfinished:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from crawler.audit.export.cell_text import Texts, is_number, plain_texts
 from crawler.cli.markdown import code
-from crawler.cli.render import safe, shown_text
+from crawler.cli.render import console, safe, shown_text
 from crawler.text import escape_control
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ _WIDEST_CELL = 60
 # A column of at most this width (an ID, an instant) is shown in full or not at all; wider ones are cut to the latter.
 _WIDEST_WHOLE = 27
 _NARROWEST_CUT = 12
-_GAP, _EDGES, _LIST_GAP = 3, 2, 2
+_GAP = 2
 _PLAN = ["explain_key", "explain_value"]
 _NULL = "null"
 
@@ -73,7 +72,7 @@ def print_rows(rows: Rows, max_rows: int, source: str, style: str = "table") -> 
         case _:
             notes += _print_table(shown)
     for note in (*notes, source):
-        _console(None).print(safe(note, "dim"), soft_wrap=True)
+        console().print(safe(note, "dim"), soft_wrap=True)
 
 
 def on_screen(text: str) -> str:
@@ -81,18 +80,15 @@ def on_screen(text: str) -> str:
     return "\n".join(map(escape_control, text.replace("\r\n", "\n").split("\n")))
 
 
-def _console(width: int | None) -> Console:
-    return Console(file=sys.stdout, highlight=False, width=width)
-
-
 def _screen() -> int | None:
     """Return the width of the terminal; None if stdout is none."""
-    return _console(None).width if sys.stdout.isatty() else None
+    out = console()
+    return out.width if out.fits_terminal else None
 
 
 def _print_plan(texts: Texts) -> None:
     for text in texts:
-        _console(None).print(Text(on_screen(text or "")), soft_wrap=True)
+        console().print(Text(on_screen(text or "")), soft_wrap=True)
 
 
 def _print_table(shown: _Shown) -> list[str]:
@@ -109,7 +105,7 @@ def _print_table(shown: _Shown) -> list[str]:
         _print_list(shown)
         fewer = "widen the terminal, or select fewer" if shown.count > 1 else ""
         return [f"shown as a list: {len(heads)} columns don't fit in {screen}; {fewer}"] if fewer else []
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
     for head, width, is_right in zip(heads, widths, shown.numbers, strict=False):
         # A number is never cut: where not even one column fits, it goes on in the next line.
         if is_right:
@@ -118,7 +114,9 @@ def _print_table(shown: _Shown) -> list[str]:
             table.add_column(safe(head), width=width, no_wrap=True, overflow="ellipsis")
     for row in zip(*cells[: len(widths)], strict=True):
         table.add_row(*map(_cell, row))
-    _console(screen or sum(widths) + _GAP * len(widths) + _EDGES).print(table)
+    out = console()
+    out.print(table)
+    out.print()
     if len(widths) == len(heads):
         return []
     some = f"the first {len(widths)} of {len(heads)} columns fit"
@@ -140,7 +138,7 @@ def _fitted(widths: Sequence[int], numbers: Sequence[bool], screen: int) -> list
         for width, is_number in zip(widths, numbers, strict=True)
     ]
     for kept in range(len(widths), 0, -1):
-        room = screen - _EDGES - _GAP * (kept - 1)
+        room = screen - _GAP * (kept - 1)
         if sum(least[:kept]) > room:
             continue
         fitted = list(widths[:kept])
@@ -148,26 +146,25 @@ def _fitted(widths: Sequence[int], numbers: Sequence[bool], screen: int) -> list
             spare = [width - minimum for width, minimum in zip(fitted, least, strict=False)]
             fitted[spare.index(max(spare))] -= 1
         return fitted
-    return [min(widths[0], screen - _EDGES)]
+    return [min(widths[0], screen)]
 
 
 def _print_list(shown: _Shown) -> None:
     """Print each row as lines of a name and a whole value, which goes on in the next line where it is too long."""
     heads = [shown_text(name) for name in shown.names]
-    lead = max(map(cell_len, heads)) + _LIST_GAP
-    screen = _screen()
-    out = _console(screen)
+    lead = max(map(cell_len, heads)) + _GAP
+    screen, out = _screen(), console()
     for at in range(shown.count):
         if shown.count > 1:
-            out.print(Text(f"─ row {at + 1:,} ─", "dim"), soft_wrap=True)
+            out.print(Text(f"─ row {at + 1:,} ─", "dim"))
         for head, texts in zip(heads, shown.columns, strict=True):
             text = texts[at]
             value = safe(_NULL, "dim") if text is None else safe(text)
             line = Text.assemble((head, "bold"), " " * (lead - cell_len(head)), value)
-            if screen is None or line.cell_len <= screen:
-                out.print(line, soft_wrap=True)
+            if screen is None:
+                sys.stdout.write(f"{line.plain}\n")  # a value stays in one line
             else:
-                out.print(_folded(head, lead, value))
+                out.print(line if line.cell_len <= screen else _folded(head, lead, value))
 
 
 def _folded(head: str, lead: int, value: Text) -> Table:

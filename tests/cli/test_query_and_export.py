@@ -81,12 +81,12 @@ def test_more_rows_than_asked_for_are_counted_and_not_shown(run):
     assert "1,234 rows, the first 100 shown" in out
     _, out, _ = run("query", "FROM range(150)", "--max-rows", "0")
     assert out.splitlines()[-2] == "150 rows"
-    assert len(re.findall(r"^ +\d+ $", out, re.MULTILINE)) == 150
+    assert len(re.findall(r"^ +\d+$", out, re.MULTILINE)) == 150
 
 
 def test_null_is_told_from_the_empty_text_and_no_rows_still_have_their_columns(run):
     _, out, _ = run("query", "SELECT NULL AS a, '' AS b, 'null' AS c WHERE 1 = 1")
-    assert re.search(r"^ null +null $", out, re.MULTILINE)
+    assert re.search(r"^null +null$", out, re.MULTILINE)
     _, out, _ = run("query", "SELECT 1 AS only WHERE false")
     assert "only" in out
     assert out.splitlines()[-2] == "0 rows"
@@ -302,8 +302,8 @@ def test_a_table_fits_a_terminal(output, width):
     table = lines[: lines.index(f"{len(TEXTS)} rows")]
     assert max(map(len, table)) <= width
     assert "1000000000000001" in screen  # an ID is shown whole or not at all
-    [note] = [line for line in lines if " columns fit; name those you need, widen the terminal, or use" in line]
-    assert re.match(r"the first \d+ of 55 ", note)
+    said = " ".join(" ".join(lines).split())
+    assert re.search(r"the first \d+ of 55 columns fit; name those you need, widen the terminal, or use --format", said)
 
 
 NAMED = "SELECT account_id, region_id, function_name, memory_size, snapshot_id, code_size FROM fc_functions"
@@ -314,7 +314,8 @@ def test_no_column_that_the_statement_names_is_left_out(output, sql):
     code, screen = on_a_terminal("query", sql, "--max-rows", "2", output=output, width=60)
     assert code == 0
     plain = re.sub(r"\x1b\[[0-9;]*m", "", screen)
-    assert "shown as a list: 6 columns don't fit in 60; widen the terminal, or select fewer" in plain
+    said = " ".join(plain.split())
+    assert "shown as a list: 6 columns don't fit in 60; widen the terminal, or select fewer" in said
     assert re.search(r"^account_id +1000000000000001 *$", plain, re.MULTILINE)
     assert "─ row 2 ─" in plain
     wide = on_a_terminal("query", sql, "--max-rows", "2", output=output, width=140)[1]

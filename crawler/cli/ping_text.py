@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from crawler.errors import ExitCode
-from crawler.text import account_label, escape_control
+from crawler.text import escape_control
 
 if TYPE_CHECKING:
     from crawler.run.result import CrawlResult

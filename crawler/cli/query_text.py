@@ -25,7 +25,7 @@ _WIDEST_CELL = 60
 # A column of at most this width (an ID, an instant) is shown in full or not at all; wider ones are cut to the latter.
 _WIDEST_WHOLE = 27
 _NARROWEST_CUT = 12
-_GAP, _LIST_GAP = 2, 2
+_GAP = 2
 _PLAN = ["explain_key", "explain_value"]
 _NULL = "null"
 
@@ -80,6 +80,12 @@ def on_screen(text: str) -> str:
     return "\n".join(map(escape_control, text.replace("\r\n", "\n").split("\n")))
 
 
+def _screen() -> int | None:
+    """Return the width of the terminal; None if stdout is none."""
+    out = console()
+    return out.width if out.fits_terminal else None
+
+
 def _print_plan(texts: Texts) -> None:
     for text in texts:
         console().print(Text(on_screen(text or "")), soft_wrap=True)
@@ -93,8 +99,7 @@ def _print_table(shown: _Shown) -> list[str]:
         min(sys.maxsize if is_whole else _WIDEST_CELL, max(cell_len(text) for text in [head, *texts]))
         for head, texts, is_whole in zip(heads, cells, shown.numbers, strict=True)
     ]
-    out = console()
-    screen = out.width if out.fits_terminal else None
+    screen = _screen()
     widths = widths if screen is None else _fitted(widths, shown.numbers, screen)
     if len(widths) < len(heads) and (shown.is_named or shown.count == 1):
         _print_list(shown)
@@ -109,6 +114,7 @@ def _print_table(shown: _Shown) -> list[str]:
             table.add_column(safe(head), width=width, no_wrap=True, overflow="ellipsis")
     for row in zip(*cells[: len(widths)], strict=True):
         table.add_row(*map(_cell, row))
+    out = console()
     out.print(table)
     out.print()
     if len(widths) == len(heads):
@@ -146,20 +152,19 @@ def _fitted(widths: Sequence[int], numbers: Sequence[bool], screen: int) -> list
 def _print_list(shown: _Shown) -> None:
     """Print each row as lines of a name and a whole value, which goes on in the next line where it is too long."""
     heads = [shown_text(name) for name in shown.names]
-    lead = max(map(cell_len, heads)) + _LIST_GAP
-    out = console()
-    screen = out.width if out.fits_terminal else None
+    lead = max(map(cell_len, heads)) + _GAP
+    screen, out = _screen(), console()
     for at in range(shown.count):
         if shown.count > 1:
-            out.print(Text(f"─ row {at + 1:,} ─", "dim"), soft_wrap=True)
+            out.print(Text(f"─ row {at + 1:,} ─", "dim"))
         for head, texts in zip(heads, shown.columns, strict=True):
             text = texts[at]
             value = safe(_NULL, "dim") if text is None else safe(text)
             line = Text.assemble((head, "bold"), " " * (lead - cell_len(head)), value)
-            if screen is None or line.cell_len <= screen:
-                out.print(line, soft_wrap=True)
+            if screen is None:
+                sys.stdout.write(f"{line.plain}\n")  # a value stays in one line
             else:
-                out.print(_folded(head, lead, value))
+                out.print(line if line.cell_len <= screen else _folded(head, lead, value))
 
 
 def _folded(head: str, lead: int, value: Text) -> Table:

@@ -138,6 +138,7 @@ def _value(page: Report, snapshot: OpenSnapshot, target: Path) -> dict[str, obje
         "snapshot_id": manifest.snapshot_id,
         "status": manifest.status,
         "manifest_sha256": page.manifest_sha256,
+        "verified": snapshot.is_hashed,
         "findings": [
             {
                 "finding": outcome.finding.name,

@@ -21,7 +21,6 @@ from crawler.run.scheduler import Scheduler
 from crawler.run.session import Session
 from crawler.run.targets import TargetPlan
 from crawler.snapshot import JournalEntry, LedgerView, ScopeRow, ShardWriter
-from crawler.text import account_label
 
 # Causes with a line of the log each, and names in one of them.
 _MOST_CAUSES, _MOST_NAMES = 20, 5

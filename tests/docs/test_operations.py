@@ -230,6 +230,19 @@ def test_the_service_starts_again_if_the_cloud_can_not_be_reached_and_after_no_o
     assert f"`journalctl -t {found['Service']['SyslogIdentifier']} -o cat -n 1`" in PAGE
 
 
+def test_a_crawl_that_takes_too_long_commits_before_its_scheduler_ends_it():
+    """A crawl that is killed commits nothing, and the next night is too late to resume it."""
+    job = next(thing for thing in OBJECTS if thing["kind"] == "CronJob")["spec"]["jobTemplate"]["spec"]
+    text = next(thing for thing in OBJECTS if thing["kind"] == "ConfigMap")["data"]["config.toml"]
+    hours = int(unit(SERVICE)["Service"]["TimeoutStartSec"].removesuffix("h"))
+    for config, limit in (
+        (DEPLOY.joinpath("config.toml").read_text(), hours * 3600),
+        (text, job["activeDeadlineSeconds"]),
+    ):
+        names = dict.fromkeys(re.findall(r"\$\{(\w+)\}", config), "0123456789abcdef" * 2)
+        assert 0 < parse_config(config, source="config.toml", environ=names).crawl.deadline_s <= limit - 1800
+
+
 def test_the_timer_is_nightly_and_makes_up_for_a_missed_night():
     timer = unit(TIMER)
     assert timer["Timer"]["OnCalendar"] == "*-*-* 02:00:00"

@@ -155,11 +155,11 @@ def test_the_report_and_the_export_are_there(session):
     assert "fc:ListFunctions" in statement["Action"]
 
 
-def test_setting_up_is_what_readme_says():
+def test_setting_up_is_what_the_page_of_installing_says():
     [setup] = [step for step in steps() if step.mark == "setup"]
-    readme = (ROOT / "README.md").read_text()
+    page = (ROOT / "docs/install.md").read_text()
     for line in setup.commands.splitlines():
-        assert line in readme
+        assert line in page
 
 
 def test_the_configuration_of_ones_own_account_loads():

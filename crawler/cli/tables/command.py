@@ -95,7 +95,9 @@ def tables(
     script.check()
     if (dialect or is_dbt) and (check_sdk or as_json):
         raise click.UsageError("--ddl and --dbt print SQL and YAML; give no --json and no --check-sdk.")
-    config = load(config_file) if config_file else Config()
+    # A snapshot of the configuration's output may have the configuration's own tables.
+    needs_config = config_file is not None or (snapshot_id is not None and uri is None)
+    config = load(config_file) if needs_config else Config()
     catalog = load_catalog(config.catalog.extra)
     for warning in catalog.warnings:
         warn(common, warning)

@@ -117,6 +117,20 @@ def test_tables_of_ones_own_are_described(run, tmp_path):
     assert [table["name"] for table in yaml.safe_load(text)["sources"][0]["tables"]] == ["shop_carts"]
 
 
+def test_snapshot_of_the_configured_output_may_have_own_tables(run, output, tmp_path):
+    """The configuration in the working folder says where the snapshots are, so its tables count, too."""
+    extra_catalog.write(tmp_path / "extra")
+    config = tmp_path / "config.toml"
+    config.write_text(f'[catalog]\nextra = ["{tmp_path}/extra"]\n[output]\nuri = "{output}"\n[[accounts]]\nid = "1"\n')
+    config.chmod(0o600)
+    code, text, errors = run("--ddl", "duckdb", "--snapshot", "latest")
+    assert (code, errors) == (0, "")
+    assert f"'{output}/_snapshots/" in text
+    code, _, errors = run("shop_carts", "--ddl", "duckdb", "--snapshot", "latest")
+    assert code == 2
+    assert "has no table that matches 'shop_carts'" in errors
+
+
 def test_pattern_without_a_table_of_the_snapshot_is_one_sentence(run, output):
     code, _, errors = run("fc_aliases", "--ddl", "spark", "--output", output, "--snapshot", "latest")
     assert code == 2

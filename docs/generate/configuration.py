@@ -15,7 +15,15 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from crawler.client.credentials import CredentialSpec
-from crawler.config.sections import Account, EngineSection, OrganizationSection, RateLimit, Section, Settings
+from crawler.config.sections import (
+    AcceptedFinding,
+    Account,
+    EngineSection,
+    OrganizationSection,
+    RateLimit,
+    Section,
+    Settings,
+)
 from crawler.validation import Secret, accepted
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -25,6 +33,7 @@ _SECTIONS: dict[str, tuple[str, Any]] = {
     "accounts.credentials": ("[accounts.credentials]", CredentialSpec),
     "organization": ("[organization]", OrganizationSection),
     "engine": ("[engine]", EngineSection),
+    "accepted_findings": ("[[accepted_findings]]", AcceptedFinding),
 }
 _HEAD = """## Configuration
 

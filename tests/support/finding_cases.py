@@ -184,8 +184,8 @@ CASES: dict[str, Case] = ROLE_CASES | {
                 fc2("kept2", qualifier="LATEST", destination_config={"on_failure": {"destination": "q"}}),
             ],
         },
-        ["lost", "half", "svc/lost2/LATEST"],
-        ["kept", "svc/kept2/LATEST"],
+        ["lost", "half", "svc/lost2", "LATEST"],
+        ["kept", "svc/kept2"],
     ),
     "events_without_async_config": Case(
         {
@@ -337,8 +337,8 @@ CASES: dict[str, Case] = ROLE_CASES | {
                 {"resource": "1#svc#prod#cold2", "target": 0},
             ],
         },
-        ["warm/prod", "svc/warm2/prod"],
-        ["cold/prod", "svc/cold2/prod"],
+        ["warm", "svc/warm2", "prod"],
+        ["cold", "svc/cold2"],
     ),
     "provisioning_errors": Case(
         {
@@ -348,8 +348,8 @@ CASES: dict[str, Case] = ROLE_CASES | {
             ],
             "fc2_provision_configs": [{"resource": "services/s.prod/functions/f", "current_error": "quota"}],
         },
-        ["stuck/prod", "image not found", "services/s.prod/functions/f"],
-        ["fine/prod"],
+        ["stuck", "prod", "image not found", "services/s.prod/functions/f"],
+        ["fine"],
     ),
     "disabled_timers": Case(
         {

@@ -54,18 +54,34 @@ def table_coverage(snapshot: OpenSnapshot, table: str) -> TableCoverage:
     )
 
 
-def assess_coverage(snapshot: OpenSnapshot, finding: Finding) -> tuple[Coverage, tuple[str, ...]]:
-    """Return how far the snapshot can answer a finding, and the missing parts."""
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The coverage of a finding, and the missing parts.
+
+    `has_unread`: the crawl asked for some of the missing data and didn't get it. Otherwise only tables are missing that
+    the crawl wasn't to read.
+    """
+
+    coverage: Coverage
+    gaps: tuple[str, ...] = ()
+    has_unread: bool = False
+
+
+def assess_coverage(snapshot: OpenSnapshot, finding: Finding) -> Assessment:
+    """Return how far the snapshot can answer a finding."""
     tables = [table_coverage(snapshot, table) for table in finding.tables]
     lookups = [table_coverage(snapshot, table) for table in finding.lookups]
     gaps = [coverage.gap for coverage in (*tables, *lookups) if coverage.gap]
+    has_unread = any(coverage.open_scopes for coverage in (*tables, *lookups))
     if finding.secrets and snapshot.manifest.secrets != finding.secrets:
-        return Coverage.UNKNOWN, (f"secrets are {snapshot.manifest.secrets} in this snapshot, not {finding.secrets}s",)
+        gap = f"secrets are {snapshot.manifest.secrets} in this snapshot, not {finding.secrets}s"
+        return Assessment(Coverage.UNKNOWN, (gap,))
     if not _is_known(tables) or not all(coverage.known_scopes for coverage in lookups):
-        return Coverage.UNKNOWN, tuple(gaps)
+        return Assessment(Coverage.UNKNOWN, tuple(gaps), has_unread)
     if gap := directory_gap(snapshot.manifest):
         gaps.append(gap)
-    return (Coverage.PARTIAL if gaps else Coverage.COMPLETE), tuple(gaps)
+        has_unread = True
+    return Assessment(Coverage.PARTIAL if gaps else Coverage.COMPLETE, tuple(gaps), has_unread)
 
 
 def fingerprint_note(manifest: Manifest, finding: Finding) -> str:

@@ -1,6 +1,7 @@
 -- severity: medium
 -- title: Triggers whose invocation role may do more than their source needs
 -- tables: fc_triggers, fc2_triggers
+-- resource: role, trigger_type
 -- lookups: ram_roles, ram_policies_for_role, ram_policy_versions
 -- with: role_statements
 -- source: the roles of triggers, https://docs.serverless-devs.com/fc/yaml/triggers

@@ -7,11 +7,11 @@ Read `page` for the file and its security policy, `markup` for escaping, `tables
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crawler.audit.findings import MAX_ROWS, FindingResult, evaluate_findings, load_findings
+from crawler.audit.findings import BY_DEFAULT, MAX_ROWS, Evaluation, FindingResult, evaluate_findings, load_findings
 from crawler.audit.report.changes import changes_between
 from crawler.audit.report.coverage import coverage_section
 from crawler.audit.report.evidence import evidence_section, format_instant
@@ -43,16 +43,18 @@ def make_report(
     *,
     against: OpenSnapshot | None = None,
     findings: Sequence[Path] = (),
+    evaluation: Evaluation = BY_DEFAULT,
     max_rows: int = MAX_ROWS,
 ) -> Report:
     """Return a snapshot's page. The same snapshot and arguments give the same page, byte for byte.
 
-    `against` is the snapshot to compare with; `findings` are folders with the user's findings; each table of the page
-    has at most `max_rows` rows. Raises ConfigError for an invalid finding, OutputError if the snapshot can't be read.
+    `against` is the snapshot to compare with; `findings` are folders with the user's findings. `evaluation` has the
+    owner tags and the accepted findings; each table of the page has at most `max_rows` rows. Raises ConfigError for an
+    invalid finding, OutputError if the snapshot can't be read.
     """
     manifest, sha256 = snapshot.manifest, snapshot.manifest_sha256
     inventory = count_inventory(snapshot, catalog)
-    outcomes = evaluate_findings(snapshot, load_findings(findings), catalog, max_rows=max_rows)
+    outcomes = evaluate_findings(snapshot, load_findings(findings), catalog, replace(evaluation, max_rows=max_rows))
     changes = changes_between(against, snapshot, catalog, max_rows) if against is not None else None
     sections = [
         ("summary", "Summary", summary_section(manifest, inventory, outcomes, changes)),

@@ -42,8 +42,13 @@ def catalog_for(config_file: Path | None, uri: str | None) -> Catalog:
     """Return a command's catalog. It has the user's own tables, except for `--output` without `--config`."""
     from crawler.catalog import load_catalog
 
-    has_config = config_file is not None or uri is None
-    return load_catalog(load(config_file).catalog.extra if has_config else ())
+    config = optional_config(config_file, uri)
+    return load_catalog(config.catalog.extra if config is not None else ())
+
+
+def optional_config(config_file: Path | None, uri: str | None) -> Config | None:
+    """Return the configuration of a command that reads an output; None for `--output` without `--config`."""
+    return load(config_file) if config_file is not None or uri is None else None
 
 
 def locate_output(common: CommonOptions, config_file: Path | None, uri: str | None) -> OutputLocation:

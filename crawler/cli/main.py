@@ -21,6 +21,7 @@ from crawler.cli.echo import say_json, say_line, warn_of_lost_stdout
 from crawler.cli.emulate import emulate
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.export import export
+from crawler.cli.findings import findings
 from crawler.cli.options import LOG_FORMATS, CommonOptions, common_options
 from crawler.cli.plan import plan
 from crawler.cli.policy import policy
@@ -50,7 +51,22 @@ def app() -> None:
     """
 
 
-COMMANDS = (crawl, demo, plan, tables, catalog, policy, doctor, snapshots, query, export, diff, report, emulate)
+COMMANDS = (
+    crawl,
+    demo,
+    plan,
+    tables,
+    catalog,
+    policy,
+    doctor,
+    snapshots,
+    query,
+    export,
+    diff,
+    report,
+    findings,
+    emulate,
+)
 SNAPSHOT_COMMANDS = (verify, prune, commit, watch)
 PROGRAM = "acs-inventory"
 NO_COMMAND = "No command is given; run acs-inventory --help."

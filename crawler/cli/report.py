@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.inputs import catalog_for, locate_output, open_tables
+from crawler.cli.findings import evaluation_of
+from crawler.cli.inputs import catalog_for, locate_output, open_tables, optional_config
 from crawler.cli.options import (
     CommonOptions,
     LocalPath,
     common_options,
     config_option,
+    findings_folder_option,
+    owner_tag_option,
     snapshot_option,
     uri_option,
 )
 from crawler.cli.signals import interruptible
-from crawler.cli.targets import declare_target, is_stdout, is_stream, open_text
+from crawler.cli.targets import declare_target, is_stdout, is_stream, save_text
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
@@ -39,14 +42,8 @@ PREVIOUS, NOTHING = "previous", "none"
     metavar="SNAPSHOT",
     help="Show changes since this snapshot, or `none`. Default: the previous snapshot.",
 )
-@click.option(
-    "--findings",
-    "folders",
-    multiple=True,
-    type=LocalPath(),
-    metavar="DIR",
-    help="Folder with SQL files of additional findings; repeatable.",
-)
+@findings_folder_option
+@owner_tag_option
 @config_option
 @uri_option
 @common_options
@@ -57,6 +54,7 @@ def report(
     snapshot_id: str,
     against: str,
     folders: tuple[Path, ...],
+    owner_tags: tuple[str, ...],
     config_file: Path | None,
     uri: str | None,
 ) -> None:
@@ -77,12 +75,14 @@ def report(
         catalog = catalog_for(config_file, uri)
         with open_tables(common, config_file, uri, snapshot_id) as tables:
             baseline = _baseline(locate_output(common, config_file, uri), tables.snapshot, against)
-            return make_report(tables.snapshot, catalog, against=baseline, findings=folders), tables.snapshot
+            rules = evaluation_of(tables.snapshot, optional_config(config_file, uri), owner_tags)
+            made = make_report(tables.snapshot, catalog, against=baseline, findings=folders, evaluation=rules)
+            return made, tables.snapshot
 
     if not is_stream(target):
         check_free([target], may_replace=True)
     page, snapshot = interruptible(work)
-    _write(target, page.html)
+    save_text(target, "html", lambda emit: emit(page.html))
     if is_stdout(target):
         return
     common.exit_state.code = 0
@@ -98,21 +98,6 @@ def _baseline(location: OutputLocation, snapshot: OpenSnapshot, against: str) ->
     if against == PREVIOUS:
         against = next((found for found in snapshot_ids(location) if found < snapshot.manifest.snapshot_id), NOTHING)
     return None if against == NOTHING else open_snapshot(location, against)
-
-
-def _write(target: Path, html: str) -> None:
-    """Write the file atomically, readable by its owner only. Raises OutputError."""
-    from crawler.audit.export.atomic_files import move_into_place, new_file, staging
-
-    if is_stream(target):
-        with open_text(target, "html") as emit:
-            emit(html)
-        return
-    with staging(target.parent) as folder:
-        staged = folder / target.name
-        with new_file(staged) as file:
-            file.write(html.encode("utf-8", "backslashreplace"))
-        move_into_place([staged], target.parent)
 
 
 def _print_written(page: Report, snapshot: OpenSnapshot, target: Path) -> None:

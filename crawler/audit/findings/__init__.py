@@ -2,6 +2,7 @@
 
 Read `files` (the format), `evaluate`, and `coverage`: a result is "none" only if the scopes of its tables are complete.
 `subjects` names the resource of a row, `owners` its owner; `acceptance` decides which rows the user has accepted.
+`outcomes`, `formats` and `ocsf` make data of the results.
 """
 
 from __future__ import annotations
@@ -18,6 +19,16 @@ from crawler.audit.findings.evaluate import (
 )
 from crawler.audit.findings.files import SEVERITIES, Finding, load_findings
 from crawler.audit.findings.found_rows import FoundRow, FoundRows
+from crawler.audit.findings.outcomes import (
+    UNCERTAIN,
+    FindingOutcome,
+    FindingsHead,
+    OutcomeCounts,
+    OutcomeRow,
+    choose_findings,
+    outcomes_of,
+    row_ids,
+)
 from crawler.audit.findings.owners import OWNER_TAGS
 from crawler.audit.findings.subjects import FindingValue, Subject
 
@@ -26,16 +37,24 @@ __all__ = [
     "MAX_ROWS",
     "OWNER_TAGS",
     "SEVERITIES",
+    "UNCERTAIN",
     "Acceptances",
     "Coverage",
     "Evaluation",
     "Finding",
+    "FindingOutcome",
     "FindingResult",
     "FindingValue",
+    "FindingsHead",
     "FoundRow",
     "FoundRows",
+    "OutcomeCounts",
+    "OutcomeRow",
     "Subject",
+    "choose_findings",
     "evaluate_findings",
     "iterate_findings",
     "load_findings",
+    "outcomes_of",
+    "row_ids",
 ]

@@ -195,6 +195,18 @@ CASES: dict[str, Case] = ROLE_CASES | {
         ["bare"],
         ["set", "asked"],
     ),
+    "events_without_async_config_2": Case(
+        {
+            "fc2_triggers": [
+                trigger("bare", None, **SVC),
+                trigger("set", None, **SVC),
+                http("asked", "function", off=False, **SVC),
+            ],
+            "fc2_function_async_invoke_configs": [fc2("set", qualifier="LATEST")],
+        },
+        ["svc/bare"],
+        ["svc/set", "svc/asked"],
+    ),
     "no_log_project": Case(
         {
             "fc_functions": [

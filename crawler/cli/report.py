@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crawler.cli.echo import warn
 from crawler.cli.findings import evaluation_of
 from crawler.cli.inputs import catalog_for, locate_output, open_tables, optional_config
 from crawler.cli.options import (
@@ -82,6 +83,8 @@ def report(
     if not is_stream(target):
         check_free([target], may_replace=True)
     page, snapshot = interruptible(work)
+    for sentence in page.warnings:
+        warn(common, sentence)
     save_text(target, "html", lambda emit: emit(page.html))
     if is_stdout(target):
         return

@@ -29,8 +29,8 @@ from crawler.audit.findings.outcomes import (
     outcomes_of,
     row_ids,
 )
-from crawler.audit.findings.owners import OWNER_TAGS
-from crawler.audit.findings.subjects import FindingValue, Subject
+from crawler.audit.findings.owners import OWNER_TAGS, has_owners
+from crawler.audit.findings.subjects import FindingValue, Subject, resource_columns
 
 __all__ = [
     "BY_DEFAULT",
@@ -53,8 +53,10 @@ __all__ = [
     "Subject",
     "choose_findings",
     "evaluate_findings",
+    "has_owners",
     "iterate_findings",
     "load_findings",
     "outcomes_of",
+    "resource_columns",
     "row_ids",
 ]

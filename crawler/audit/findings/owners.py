@@ -70,6 +70,11 @@ def owner_sql(tags: str, owner_tags: Sequence[str]) -> str:
     return f"coalesce({', '.join(found)}, NULL)" if found else "NULL::VARCHAR"
 
 
+def has_owners(columns: Sequence[str]) -> bool:
+    """Return whether a finding's columns name resources that may have an owner."""
+    return bool(owner_join(columns))
+
+
 def owner_join(columns: Sequence[str]) -> str:
     """Return the condition that joins rows `f` of a finding to owners `o`; empty if no column names a resource."""
     if not {"account_id", "region_id"} <= set(columns):

@@ -41,7 +41,7 @@ PAYLOADS = [
     "x" * 3000 + "<script>alert(1)</script>",
 ]
 # An address that may be a link, and addresses that may not.
-ADDRESS = "https://a1.cn-hangzhou.fcapp.run/path?x=1&y=%20#z"
+ADDRESS = "https://a_1.cn-hangzhou.fcapp.run/path?x=1&y=%20#z"
 BAD_ADDRESSES = [
     "http://plain.example/",
     "https://user@evil.example/",

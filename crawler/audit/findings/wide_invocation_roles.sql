@@ -7,7 +7,7 @@
 -- source: the roles of triggers, https://docs.serverless-devs.com/fc/yaml/triggers
 -- checked: 2026-12-01
 -- reason: The event source assumes this role to invoke functions; Simple Log Service and Tablestore also read their
---   events with it. Any other action is one that the source, or whoever gives the role to another trigger, can misuse.
+--   events with it. Any other action is one that the source can misuse, or a user who gives the role to another trigger.
 --   Resources aren't compared, and conditions and denials may refuse a part.
 -- remedy: Give the trigger a role with AliyunFCInvocationAccess, or with the vendor's policy for its source. Give the
 --   function's own permissions to the role of the function.

@@ -16,7 +16,7 @@ _LONG_WORD = re.compile(r"\S{17}")
 _PIECE = re.compile(r"[^/:_.#@=,|-]{1,40}[/:_.#@=,|-]{0,20}|[/:_.#@=,|-]{1,20}", re.DOTALL)
 # An address in ASCII without a user name: nothing in it can end an attribute, or look like another host.
 _ADDRESS = re.compile(
-    r"https://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9/?#:@!$&()*+,;=._~%-]*)?"
+    r"https://[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9/?#:@!$&()*+,;=._~%-]*)?"
 )
 
 

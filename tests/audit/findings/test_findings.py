@@ -10,6 +10,7 @@ import pytest
 
 from crawler.audit.findings import SEVERITIES, Coverage, Evaluation, Finding, evaluate, evaluate_findings, load_findings
 from crawler.audit.findings.files import parse_finding
+from crawler.config import parse_config
 from crawler.errors import ConfigError
 from crawler.snapshot import DirectoryEntry, Status
 from tests.support.finding_cases import CASES
@@ -355,3 +356,11 @@ def test_the_finding_that_the_documentation_shows_runs(tmp_path):
     snapshot = write(tmp_path, {"fc_functions": rows, "fc2_functions": []})
     [outcome] = evaluate_findings(snapshot, [parse_finding("shown", text, "docs/report.md", is_own=True)], CATALOG)
     assert [row[2:] for row in outcome.rows] == [("a-prod", 600)]
+
+
+def test_the_configuration_that_the_documentation_shows_is_accepted():
+    blocks = re.findall(r"<!-- config -->\n```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+    account = '[[accounts]]\nid = "1000000000000001"\n'
+    config = parse_config(account + "".join(blocks), source="report.md", environ={})
+    assert config.report.owner_tags == ("squad", "cost-center")
+    assert [entry.finding for entry in config.accepted_findings] == ["anonymous_public_urls"]

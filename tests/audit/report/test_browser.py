@@ -196,7 +196,10 @@ def test_t25_hostile_names_and_descriptions_do_not_run_and_nothing_is_asked_for(
     assert page.url == hostile.as_uri()
     assert page.title() == f"Inventory {SNAPSHOT}"
     assert page.locator("iframe, img, object, embed, base, form, link, svg svg").count() == 0
-    assert page.locator("script").count() == 1 + page.locator(":is(.data, .owners) > script[type='application/json']").count()
+    assert (
+        page.locator("script").count()
+        == 1 + page.locator(":is(.data, .owners) > script[type='application/json']").count()
+    )
 
 
 def test_t25_hostile_texts_are_shown_as_they_are(hostile, open_page):

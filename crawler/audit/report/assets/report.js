@@ -22,7 +22,7 @@
   // As in markup.py: long words break after separators, and only addresses without a user name become links.
   const LONG_WORD = /\S{17}/;
   const PIECE = /[^/:_.#@=,|-]{1,40}[/:_.#@=,|-]{0,20}|[/:_.#@=,|-]{1,20}/gsu;
-  const ADDRESS = /^https:\/\/[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9/?#:@!$&()*+,;=._~%-]*)?$/;
+  const ADDRESS = /^https:\/\/[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9/?#:@!$&()*+,;=._~%-]*)?$/;
 
   function fill(node, text) {
     if (!LONG_WORD.test(text)) {

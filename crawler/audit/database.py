@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from crawler.audit.checked_files import CheckedFiles
+from crawler.audit.column_order import TableKeys, reader_columns
 from crawler.audit.snapshot_files import PREFIX, SnapshotFiles, snapshot_url
 from crawler.audit.temporary import process_folder, spill_folder
 from crawler.errors import OutputError
@@ -23,12 +26,11 @@ from crawler.snapshot import (
     OutputLocation,
     StoredLedger,
     read_ledger,
-    read_manifest,
     resolve_snapshot,
 )
+from crawler.snapshot import manifest as manifests
 from crawler.snapshot.layout import manifest_path
-from crawler.snapshot.limits import MANIFEST_BYTES
-from crawler.snapshot.reader import check_regular, storage_of
+from crawler.snapshot.reader import manifest_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,13 +67,18 @@ _LOCKS = (
 class OpenSnapshot:
     """One committed snapshot. `ledger` has one row per scope, including tables that were only read for child lists.
 
+    `manifest_sha256` is that of the manifest's file, in hex. It proves later which snapshot was read. `checked`
+    compares each file with the manifest before it is read.
+
     `root` is the folder of its files: for a bucket, a temporary one, into which `fetch` copies files, and which is
     removed when the process ends.
     """
 
     root: Path
     manifest: Manifest
+    manifest_sha256: str
     ledger: StoredLedger = field(repr=False)
+    checked: CheckedFiles = field(repr=False)
     bucket: BucketReader | None = None
 
     @property
@@ -80,13 +87,9 @@ class OpenSnapshot:
         return self.manifest.status == "complete"
 
     @property
-    def manifest_sha256(self) -> str:
-        """The SHA-256 of the manifest's file, in hex. It proves later which snapshot was read."""
-        path = manifest_path(self.manifest.snapshot_id)
-        content = storage_of(self.bucket or self.root).read(path, MANIFEST_BYTES)
-        if content is None:
-            raise OutputError(f"{path} was removed during reading")
-        return hashlib.sha256(content).hexdigest()
+    def is_hashed(self) -> bool:
+        """Whether each file is hashed before it is read."""
+        return self.checked.has_hashes or self.bucket is not None
 
     def files(self, table: str) -> list[str]:
         """Return the paths of a table's Parquet files. A table without rows has one file with the schema."""
@@ -94,26 +97,24 @@ class OpenSnapshot:
         return [self.local_path(file) for file in self.manifest.tables[table].files]
 
     def fetch(self, tables: Iterable[str], *, with_ledger: bool = False) -> None:
-        """Fetch all files of these tables, those that the snapshot has, from its bucket. Side by side in one call.
+        """Fetch all files of these tables, those that the snapshot has, from its bucket, and compare them.
 
-        Raises OutputError if one can't be fetched, or isn't what the manifest names.
+        Side by side in one call. Raises OutputError if one can't be fetched, or isn't what the manifest names.
         """
         entries = [self.manifest.tables[table] for table in tables if table in self.manifest.tables]
         self._fetch([*(file for entry in entries for file in entry.files), *[self.manifest.ledger] * with_ledger])
 
-    def paths(self) -> list[str]:
-        """Return the absolute paths of all files of the manifest, also of those that haven't been fetched."""
-        folder = f"{self.root.absolute()}/"
-        parts = [folder + file.path for entry in self.manifest.tables.values() for file in entry.files]
-        return [*parts, folder + self.manifest.ledger.path]
+    def openers(self) -> dict[str, Callable[[], int]]:
+        """Return a function per absolute path of a file of the manifest, which opens it: see `CheckedFiles.open`."""
+        parts = [file.path for entry in self.manifest.tables.values() for file in entry.files]
+        folder = self.root.absolute()
+        return {f"{folder}/{path}": partial(self.checked.open, path) for path in [*parts, self.manifest.ledger.path]}
 
     def local_path(self, file: PartFile) -> str:
         """Return the local path of a file of the manifest.
 
-        Raises OutputError if it can't be fetched, or if something else than a regular file is in its place.
+        Raises OutputError if it can't be fetched, or isn't what the manifest names.
         """
-        if self.bucket is None:
-            check_regular(self.root, file.path)
         self._fetch([file])
         return str(self.root / file.path)
 
@@ -121,18 +122,24 @@ class OpenSnapshot:
         missing = [file for file in files if not (self.root / file.path).exists()] if self.bucket is not None else []
         if self.bucket is not None and missing:
             self.bucket.fetch(missing, self.root)
+        self.checked.check(files)
 
 
-def open_snapshot(root: OutputLocation, snapshot_id: str = "latest") -> OpenSnapshot:
+def open_snapshot(root: OutputLocation, snapshot_id: str = "latest", *, check_hashes: bool = True) -> OpenSnapshot:
     """Open a snapshot by its ID or another name, as `resolve_snapshot` understands it.
 
-    Raises UnknownSnapshotError if there is none, OutputError if its manifest or ledger was changed after the commit.
+    Each file is compared with the manifest before it is read: by its SHA-256, without `check_hashes` by its size and
+    the rows of its footer. A file of a bucket is always hashed as it arrives. Raises UnknownSnapshotError if there is
+    no such snapshot, OutputError if its manifest or ledger was changed after the commit.
     """
-    manifest = read_manifest(root, resolve_snapshot(root, snapshot_id))
+    snapshot_id = resolve_snapshot(root, snapshot_id)
+    text = manifest_text(root, snapshot_id, needs_checksum=True)
+    manifest = manifests.decode_of(snapshot_id, text, manifest_path(snapshot_id))
     ledger = read_ledger(root, manifest)
-    if isinstance(root, Path):
-        return OpenSnapshot(_readable_folder(root), manifest, ledger)
-    return OpenSnapshot(process_folder("the files of a bucket"), manifest, ledger, root)
+    folder = _readable_folder(root) if isinstance(root, Path) else process_folder("the files of a bucket")
+    checked = CheckedFiles(folder, manifest, has_hashes=check_hashes and isinstance(root, Path))
+    sha256 = hashlib.sha256(text).hexdigest()
+    return OpenSnapshot(folder, manifest, sha256, ledger, checked, None if isinstance(root, Path) else root)
 
 
 def _readable_folder(root: Path) -> Path:
@@ -155,14 +162,20 @@ def session(
     tables: Iterable[str] | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
     others: Sequence[OpenSnapshot] = (),
+    keys: TableKeys = MappingProxyType({}),
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder, if any."""
+    """Yield a connection as `connect` returns it. Data beyond memory spills to a private, temporary folder, if any.
+
+    Raises OutputError at the end if a file was changed while it was read.
+    """
     with spill_folder() as folder:
-        connection = connect(snapshot, tables, {"temp_directory": folder, **settings}, others)
+        connection = connect(snapshot, tables, {"temp_directory": folder, **settings}, others, keys)
         results = weakref.WeakSet[pa.RecordBatchReader]()
         _sessions.append((connection, results))
         try:
             yield connection
+            for found in (snapshot, *others):
+                found.checked.check_again()
         finally:
             _sessions.remove((connection, results))
             # A result that isn't read to its end would keep DuckDB's threads, which call into Python, until the exit.
@@ -207,23 +220,26 @@ def connect(
     tables: Iterable[str] | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
     others: Sequence[OpenSnapshot] = (),
+    keys: TableKeys = MappingProxyType({}),
 ) -> duckdb.DuckDBPyConnection:
     """Return a new in-memory DuckDB connection: each table of the snapshot is a view, the ledger is `_scopes`.
 
     Timestamps are shown in UTC. The connection can read the files of the manifest, and those of `others`. It reaches no
     other file, no network, no extension and no variable of this process, and it writes only to the temporary folder.
-    `settings` are further DuckDB settings, applied before all are locked. Raises OutputError if a file of the snapshot
+    `settings` are further DuckDB settings, applied before all are locked. The views of tables in `keys` have their
+    columns in the order for readers, see `reader_columns`. Raises OutputError if a file of the snapshot
     can't be read.
     """
     import duckdb
 
     connection = duckdb.connect(config=_AT_CONNECTING)
     try:
-        connection.register_filesystem(SnapshotFiles([path for found in (snapshot, *others) for path in found.paths()]))
+        openers = {path: opener for found in (snapshot, *others) for path, opener in found.openers().items()}
+        connection.register_filesystem(SnapshotFiles(openers))
         names = list(snapshot.manifest.tables if tables is None else tables)
         snapshot.fetch(names, with_ledger=True)
         for table in names:
-            create_view(connection, table, snapshot.files(table))
+            create_view(connection, table, snapshot.files(table), keys.get(table, ()))
         create_view(connection, SCOPES_VIEW, [snapshot.local_path(snapshot.manifest.ledger)])
         for name, value in {**_SETTINGS, **settings}.items():
             connection.execute(f"SET {name} = {quote_text(value)}")
@@ -235,17 +251,27 @@ def connect(
     return connection
 
 
-def create_view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[str]) -> None:
+def create_view(
+    connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[str], key: Sequence[str] = ()
+) -> None:
     """Create a view of Parquet files with one schema; the folders' names add no columns.
 
-    Opens only the first file. Raises OutputError if it can't be read.
+    With a key, the columns are in the order for readers. Opens only the first file. Raises OutputError if it can't be
+    read.
     """
     import duckdb
 
+    scan = scan_sql(files)
     try:
-        connection.execute(f"CREATE VIEW {quote_name(name)} AS SELECT * FROM {scan_sql(files)}")  # noqa: S608 - quoted
+        shown = _ordered_columns(connection, scan, key) if key else "*"
+        connection.execute(f"CREATE VIEW {quote_name(name)} AS SELECT {shown} FROM {scan}")  # noqa: S608 - quoted
     except duckdb.Error as error:
         raise unreadable_file(str(error)) from None
+
+
+def _ordered_columns(connection: duckdb.DuckDBPyConnection, scan: str, key: Sequence[str]) -> str:
+    described = connection.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()  # noqa: S608 - quoted
+    return ", ".join(map(quote_name, reader_columns([name for name, *_ in described], key)))
 
 
 def scan_sql(files: Iterable[str]) -> str:
@@ -261,6 +287,8 @@ def unreadable_file(reason: str) -> OutputError:
     """
     text = reason.partition("\n\nLINE ")[0].strip()
     line = " ".join((text.splitlines()[-1] if TRACEBACK in text else text).removeprefix("IO Error: ").split())
+    if TRACEBACK in text and (found := line.partition(f"{OutputError.__name__}: ")[2]):
+        return OutputError(found)  # the sentence of `CheckedFiles`
     return OutputError(f"a file of the snapshot can't be read; run `snapshots verify` for details: {line}")
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from crawler.audit.database import open_result, parser, session
 from crawler.audit.exact_types import exact_columns
 from crawler.audit.sql_errors import translate_failure, translate_rejection
-from crawler.audit.sql_guard import ACCEPTED, check_only_reads
+from crawler.audit.sql_guard import ACCEPTED, check_only_reads, names_its_columns
 from crawler.audit.statement import Statement
 from crawler.errors import ConfigError
 
@@ -37,13 +37,14 @@ _EXPLAIN = re.compile(r"\s*EXPLAIN(?P<analyze>\s+ANALYZE)?\s+(?P<explained>.*)",
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A result in batches of at most `BATCH_ROWS` rows, readable once.
+    """A result in batches of at most `BATCH_ROWS` rows, readable once. `is_named`: the statement names all its columns.
 
     The statement runs while the batches are read, so reading raises the same errors as `run_query`.
     """
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
+    is_named: bool = False
 
 
 @contextmanager
@@ -54,7 +55,8 @@ def run_query(snapshot: OpenSnapshot, sql: str, tables: TableNames) -> Iterator[
     OutputError if the snapshot's files can't be read.
     """
     statement = Statement(sql)
-    with session(snapshot, _tables_to_open(snapshot, statement), ERROR_SETTINGS) as connection:
+    names = _tables_to_open(snapshot, statement)
+    with session(snapshot, names, ERROR_SETTINGS, keys=tables.catalog()) as connection:
         yield execute(connection, statement, tables)
 
 
@@ -62,7 +64,7 @@ def execute(connection: duckdb.DuckDBPyConnection, statement: Statement, tables:
     """Run one statement as `run_query` does; the connection needs `ERROR_SETTINGS`."""
     import duckdb
 
-    _check(connection, statement, tables)
+    is_named = _check(connection, statement, tables)
     try:
         relation = connection.sql(statement.sql)
         if shown := exact_columns(relation.columns, relation.types):
@@ -73,7 +75,7 @@ def execute(connection: duckdb.DuckDBPyConnection, statement: Statement, tables:
         reader = open_result(connection, relation, BATCH_ROWS)
     except duckdb.Error as error:
         raise translate_failure(error, statement, tables) from None
-    return Rows(reader.schema, _batches(reader, statement, tables))
+    return Rows(reader.schema, _batches(reader, statement, tables), is_named)
 
 
 def _batches(reader: pa.RecordBatchReader, statement: Statement, tables: TableNames) -> Iterator[pa.RecordBatch]:
@@ -86,8 +88,8 @@ def _batches(reader: pa.RecordBatchReader, statement: Statement, tables: TableNa
         raise translate_failure(error, statement, tables) from None
 
 
-def _check(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> None:
-    """Raise ConfigError unless the SQL is one valid statement that only reads."""
+def _check(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: TableNames) -> bool:
+    """Raise ConfigError unless the SQL is one valid statement that only reads. Return whether it names its columns."""
     import duckdb
 
     checked = statement
@@ -95,6 +97,7 @@ def _check(connection: duckdb.DuckDBPyConnection, statement: Statement, tables: 
         select, checked = _select_and_explain(connection, statement)
         check_only_reads(connection, select, statement)
         connection.execute(checked.sql)
+        return select == statement.sql and names_its_columns(connection, select)
     except duckdb.Error as error:
         raise translate_rejection(error, checked, tables) from None
 

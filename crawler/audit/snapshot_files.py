@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fsspec import AbstractFileSystem
-
-from crawler.local_files import open_regular
 
 SCHEME = "snapshot"
 PREFIX = f"{SCHEME}://"
@@ -28,23 +26,24 @@ def snapshot_url(file: str | Path) -> str:
 
 
 class SnapshotFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """A file system of some local files, given by their absolute paths, which can be read and nothing else.
+    """A file system of some local files, which can be read and nothing else.
 
-    Raises PermissionError for another file and for another mode than reading.
+    `files`: absolute path → a function that opens the file and returns its descriptor. Raises PermissionError for
+    another file and for another mode than reading.
     """
 
     protocol = SCHEME
     cachable = False  # fsspec would keep an instance for the life of the process
 
-    def __init__(self, files: Collection[str]) -> None:
+    def __init__(self, files: Mapping[str, Callable[[], int]]) -> None:
         super().__init__()
-        self._paths = frozenset(files)
+        self._openers = files
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> ReadOnlyFile:
         """Open a file for reading."""
         if mode != "rb":
             raise PermissionError(f"{path} can only be read")
-        return ReadOnlyFile(self._local(path))
+        return ReadOnlyFile(self._openers[self._local(path)]())
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         """Return the name, the size and the type of a file."""
@@ -63,7 +62,7 @@ class SnapshotFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no 
         return [path] if self.exists(path) else []
 
     def _is_known(self, path: str) -> bool:
-        return self._strip(path) in self._paths
+        return self._strip(path) in self._openers
 
     def _local(self, path: str) -> str:
         if not self._is_known(path):
@@ -76,13 +75,13 @@ class SnapshotFiles(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no 
 
 
 class ReadOnlyFile:
-    """An open file in which each thread has a position of its own: threads of DuckDB share it.
+    """An open file, given by its descriptor, in which each thread has its own position: threads of DuckDB share it.
 
     DuckDB seeks and then reads. With one position for all threads, a thread would read at the position of another.
     """
 
-    def __init__(self, path: str) -> None:
-        self._fd = open_regular(path)
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
         self._at = threading.local()
         # DuckDB drops its files without closing them.
         self._close = weakref.finalize(self, os.close, self._fd)

@@ -12,6 +12,7 @@ from crawler.audit.database import SCOPES_VIEW, TRACEBACK, unreadable_file
 from crawler.errors import ConfigError, CrawlError, QueryError
 
 if TYPE_CHECKING:
+    from crawler.audit.column_order import TableKeys
     from crawler.audit.database import OpenSnapshot
     from crawler.audit.statement import Statement
 
@@ -20,10 +21,10 @@ _LONGEST_REASON = 600
 
 @dataclass(frozen=True, slots=True)
 class TableNames:
-    """The names that a query may use. `catalog` returns all tables that can be crawled; called only for an error."""
+    """The names that a query may use. `catalog` returns the keys of all tables that can be crawled."""
 
     snapshot: OpenSnapshot
-    catalog: Callable[[], Collection[str]]
+    catalog: Callable[[], TableKeys]
 
     def explain_missing(self, name: str) -> str:
         """Return why the snapshot has no table of this name, without a full stop."""

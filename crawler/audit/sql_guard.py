@@ -6,6 +6,7 @@ known. A list of forbidden names would not be enough: releases of DuckDB add fun
 
 from __future__ import annotations
 
+import json
 import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -61,6 +62,15 @@ def check_only_reads(connection: duckdb.DuckDBPyConnection, sql: str, statement:
         if "/" in table[1] or table[1].lower() in state:  # a name with a slash is a file's path
             place = _place(statement, tree, table, offset)
             raise ConfigError(f"{statement.label}: {place}there is no table {table[1][:80]!r}; {_SCOPE}")
+
+
+def names_its_columns(connection: duckdb.DuckDBPyConnection, sql: str) -> bool:
+    """Return whether a SELECT names each of its columns: no `*`, and no DESCRIBE or SUMMARIZE."""
+    [(tree,)] = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()
+    node = json.loads(tree)["statements"][0]["node"]
+    while node and "select_list" not in node:  # a UNION has the columns of its first SELECT
+        node = (node.get("children") or [node.get("left")])[0]
+    return bool(node) and '"STAR"' not in json.dumps(node["select_list"])
 
 
 def _views_of_state(connection: duckdb.DuckDBPyConnection) -> set[str]:

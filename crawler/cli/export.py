@@ -16,6 +16,7 @@ from crawler.cli.options import (
     common_options,
     config_option,
     json_option,
+    no_verify_option,
     overwrite_option,
     raw_option,
     snapshot_option,
@@ -45,6 +46,7 @@ _FORMATS = ("csv", "jsonl", "xlsx", "parquet")
 @click.option("--where", default="", metavar="SQL", help="Only rows that match this condition, in every table.")
 @click.option("--columns", default="", metavar="A,B.C", help="Only these columns or fields, in this order.")
 @snapshot_option
+@no_verify_option
 @overwrite_option
 @raw_option
 @json_option
@@ -61,6 +63,7 @@ def export(
     where: str,
     columns: str,
     snapshot_id: str,
+    has_no_hashes: bool,
     may_replace: bool,
     is_raw: bool,
     as_json: bool,
@@ -92,7 +95,7 @@ def export(
     paths = column_paths(columns) if columns else ()
 
     def work() -> tuple[ExportRequest, Mapping[str, ExportedTable]]:
-        with open_tables(common, config_file, uri, snapshot_id) as tables:
+        with open_tables(common, config_file, uri, snapshot_id, check_hashes=not has_no_hashes) as tables:
             selection = ExportSelection(choose(patterns, tables), paths, where)
             now = SystemClock().now()
             request = ExportRequest(selection, chosen_format, path, now, is_raw=is_raw, may_replace=may_replace)

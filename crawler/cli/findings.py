@@ -18,6 +18,7 @@ from crawler.cli.options import (
     common_options,
     config_option,
     findings_folder_option,
+    no_verify_option,
     owner_tag_option,
     raw_option,
     snapshot_option,
@@ -71,6 +72,7 @@ _MAX_ROWS = 10
     "--exit-code", "has_exit_code", is_flag=True, help="Exit with 1 if a row is open, 3 if data for it is missing."
 )
 @raw_option
+@no_verify_option
 @config_option
 @uri_option
 @common_options
@@ -90,6 +92,7 @@ def findings(
     max_rows: int,
     has_exit_code: bool,
     is_raw: bool,
+    has_no_hashes: bool,
     config_file: Path | None,
     uri: str | None,
 ) -> int:
@@ -114,8 +117,8 @@ def findings(
 
         config, known = optional_config(config_file, uri), load_findings(folders)
         chosen = choose_findings(known, severity, patterns)
-        with open_tables(common, config_file, uri, snapshot_id) as tables:
-            other = _other(common, config_file, uri, against)
+        with open_tables(common, config_file, uri, snapshot_id, check_hashes=not has_no_hashes) as tables:
+            other = _other(common, config_file, uri, against, check_hashes=not has_no_hashes)
             rules = replace(evaluation_of(tables.snapshot, config, owner_tags), max_rows=None)
             run = _Run(common, tables.snapshot, other, catalog_for(config_file, uri), known, chosen, rules)
             run.write(style, path or STDOUT, max_rows, is_raw=is_raw)
@@ -215,7 +218,11 @@ def _check_options(style: str, path: Path | None, *, is_raw: bool) -> None:
         check_free([path], may_replace=True)
 
 
-def _other(common: CommonOptions, config_file: Path | None, uri: str | None, against: str) -> OpenSnapshot | None:
+def _other(
+    common: CommonOptions, config_file: Path | None, uri: str | None, against: str, *, check_hashes: bool
+) -> OpenSnapshot | None:
     from crawler.audit.database import open_snapshot
 
-    return open_snapshot(locate_output(common, config_file, uri), against) if against else None
+    if not against:
+        return None
+    return open_snapshot(locate_output(common, config_file, uri), against, check_hashes=check_hashes)

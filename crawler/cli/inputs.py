@@ -101,23 +101,26 @@ def reading() -> Iterator[None]:
 
 @contextmanager
 def open_tables(
-    common: CommonOptions, config_file: Path | None, uri: str | None, snapshot_id: str
+    common: CommonOptions, config_file: Path | None, uri: str | None, snapshot_id: str, *, check_hashes: bool = True
 ) -> Iterator[TableNames]:
     """Open a snapshot for the block and yield its tables. Warns if it is partial or if a newer one exists.
 
-    Errors of the block are those of `reading`.
+    `check_hashes`: see `open_snapshot`. Errors of the block are those of `reading`.
     """
+    from functools import cache
+
+    from crawler.audit.column_order import catalog_keys
     from crawler.audit.database import open_snapshot
     from crawler.audit.sql_errors import TableNames
 
     with reading():
         location = locate_output(common, config_file, uri)
-        snapshot = open_snapshot(location, snapshot_id)
+        snapshot = open_snapshot(location, snapshot_id, check_hashes=check_hashes)
         _warn_of_gaps(common, snapshot)
         _warn_of_selection(common, snapshot)
         if snapshot_id == "latest":
             _warn_of_newer(common, location, snapshot.manifest.snapshot_id)
-        yield TableNames(snapshot, lambda: list(catalog_for(config_file, uri).operations))
+        yield TableNames(snapshot, cache(lambda: catalog_keys(catalog_for(config_file, uri))))
 
 
 def _warn_of_gaps(common: CommonOptions, snapshot: OpenSnapshot) -> None:

@@ -88,6 +88,18 @@ owner_tag_option = click.option(
     metavar="KEY",
     help="Key of a tag that names an owner; repeatable. Default: [report] owner_tags.",
 )
+no_verify_option = click.option(
+    "--no-verify",
+    "has_no_hashes",
+    is_flag=True,
+    help="Don't hash the snapshot's files before they are read: for those who have just run snapshots verify.",
+)
+verify_option = click.option(
+    "--verify",
+    "has_hashes",
+    is_flag=True,
+    help="Hash each file before it is read; without, its size and its number of rows are compared.",
+)
 overwrite_option = click.option("--overwrite", "may_replace", is_flag=True, help="Replace existing files.")
 raw_option = click.option(
     "--raw-csv",

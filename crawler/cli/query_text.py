@@ -1,9 +1,10 @@
-"""The text of `query`: rows as a table that fits the terminal."""
+"""The text of `query`: rows as a table that fits the terminal, as a list of values, or as Markdown."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -13,23 +14,43 @@ from rich.table import Table
 from rich.text import Text
 
 from crawler.audit.export.cell_text import Texts, is_number, plain_texts
+from crawler.cli.markdown import code
 from crawler.cli.render import safe, shown_text
 from crawler.text import escape_control
 
 if TYPE_CHECKING:
     from crawler.audit.query import Rows
 
+TEXT_FORMATS = ("table", "list", "markdown")
 _WIDEST_CELL = 60
 # A column of at most this width (an ID, an instant) is shown in full or not at all; wider ones are cut to the latter.
 _WIDEST_WHOLE = 27
 _NARROWEST_CUT = 12
-_GAP, _EDGES = 3, 2
+_GAP, _EDGES, _LIST_GAP = 3, 2, 2
 _PLAN = ["explain_key", "explain_value"]
 _NULL = "null"
 
 
-def print_rows(rows: Rows, max_rows: int, source: str) -> None:
-    """Print the first `max_rows` rows (0: all), then the number of rows and the `source`."""
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """The rows that are shown: their texts by column, and which columns are numbers."""
+
+    names: Sequence[str]
+    columns: Sequence[Texts]
+    numbers: Sequence[bool]
+    is_named: bool
+
+    @property
+    def count(self) -> int:
+        return len(self.columns[0])
+
+
+def print_rows(rows: Rows, max_rows: int, source: str, style: str = "table") -> None:
+    """Print the first `max_rows` rows (0: all), then the number of rows and the `source`.
+
+    `style` is one of `TEXT_FORMATS`. A table leaves columns out where the terminal is too narrow, but none that the
+    statement names: it becomes a list then.
+    """
     names, total = rows.schema.names, 0
     columns: list[Texts] = [[] for _ in names]
     for batch in rows.batches:
@@ -40,13 +61,17 @@ def print_rows(rows: Rows, max_rows: int, source: str) -> None:
     if names == _PLAN:
         _print_plan(columns[1])
         return
-    numbers = [is_number(field.type) for field in rows.schema]
-    shown = _print_table(names, columns, numbers)
+    shown = _Shown(names, columns, [is_number(field.type) for field in rows.schema], rows.is_named)
     notes = [f"{total:,} {'row' if total == 1 else 'rows'}"]
-    if len(columns[0]) < total:
-        notes[0] += f", the first {len(columns[0]):,} shown; --max-rows 0 shows all"
-    if shown < len(names):
-        notes.append(f"{shown} of {len(names)} columns fit; widen the terminal, select fewer, or use --format csv")
+    if shown.count < total:
+        notes[0] += f", the first {shown.count:,} shown; --max-rows 0 shows all"
+    match style:
+        case "markdown":
+            _print_markdown(shown)
+        case "list":
+            _print_list(shown)
+        case _:
+            notes += _print_table(shown)
     for note in (*notes, source):
         _console(None).print(safe(note, "dim"), soft_wrap=True)
 
@@ -60,43 +85,61 @@ def _console(width: int | None) -> Console:
     return Console(file=sys.stdout, highlight=False, width=width)
 
 
+def _screen() -> int | None:
+    """Return the width of the terminal; None if stdout is none."""
+    return _console(None).width if sys.stdout.isatty() else None
+
+
 def _print_plan(texts: Texts) -> None:
     for text in texts:
         _console(None).print(Text(on_screen(text or "")), soft_wrap=True)
 
 
-def _print_table(names: Sequence[str], columns: Sequence[Texts], numbers: Sequence[bool]) -> int:
-    """Print the columns that fit and return their number. Without a terminal, all columns fit."""
-    heads = [shown_text(name) for name in names]
-    cells = [[_NULL if text is None else shown_text(text[: 4 * _WIDEST_CELL]) for text in texts] for texts in columns]
+def _print_table(shown: _Shown) -> list[str]:
+    """Print the columns that fit, and return sentences on what doesn't. Without a terminal, all columns fit."""
+    heads = [shown_text(name) for name in shown.names]
+    cells = [[_cell_text(text) for text in texts] for texts in shown.columns]
     widths = [
-        min(_WIDEST_CELL, max(cell_len(text) for text in [head, *texts]))
-        for head, texts in zip(heads, cells, strict=True)
+        min(sys.maxsize if is_whole else _WIDEST_CELL, max(cell_len(text) for text in [head, *texts]))
+        for head, texts, is_whole in zip(heads, cells, shown.numbers, strict=True)
     ]
-    screen = _console(None).width if sys.stdout.isatty() else None
-    widths = widths if screen is None else _fitted(widths, screen)
-    if len(widths) < len(names) and len(cells[0]) == 1:
-        _print_record(heads, columns)
-        return len(names)
+    screen = _screen()
+    widths = widths if screen is None else _fitted(widths, shown.numbers, screen)
+    if len(widths) < len(heads) and (shown.is_named or shown.count == 1):
+        _print_list(shown)
+        fewer = "widen the terminal, or select fewer" if shown.count > 1 else ""
+        return [f"shown as a list: {len(heads)} columns don't fit in {screen}; {fewer}"] if fewer else []
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head, width, is_right in zip(heads, widths, numbers, strict=False):
-        table.add_column(
-            safe(head), justify="right" if is_right else "left", width=width, no_wrap=True, overflow="ellipsis"
-        )
+    for head, width, is_right in zip(heads, widths, shown.numbers, strict=False):
+        # A number is never cut: where not even one column fits, it goes on in the next line.
+        if is_right:
+            table.add_column(safe(head), justify="right", width=width, overflow="fold")
+        else:
+            table.add_column(safe(head), width=width, no_wrap=True, overflow="ellipsis")
     for row in zip(*cells[: len(widths)], strict=True):
         table.add_row(*map(_cell, row))
     _console(screen or sum(widths) + _GAP * len(widths) + _EDGES).print(table)
-    return len(widths)
+    if len(widths) == len(heads):
+        return []
+    some = f"the first {len(widths)} of {len(heads)} columns fit"
+    return [f"{some}; name those you need, widen the terminal, or use --format list or csv"]
+
+
+def _cell_text(text: str | None) -> str:
+    return _NULL if text is None else shown_text(text[: 4 * _WIDEST_CELL])
 
 
 def _cell(text: str) -> Text:
     return safe(text, "dim" if text == _NULL else "")
 
 
-def _fitted(widths: Sequence[int], screen: int) -> list[int]:
+def _fitted(widths: Sequence[int], numbers: Sequence[bool], screen: int) -> list[int]:
     """Return widths that fit: wide columns shrink first, then the last columns are omitted, never the first."""
-    least = [width if width <= _WIDEST_WHOLE else _NARROWEST_CUT for width in widths]
-    for kept in range(len(widths), 1, -1):
+    least = [
+        width if is_number or width <= _WIDEST_WHOLE else _NARROWEST_CUT
+        for width, is_number in zip(widths, numbers, strict=True)
+    ]
+    for kept in range(len(widths), 0, -1):
         room = screen - _EDGES - _GAP * (kept - 1)
         if sum(least[:kept]) > room:
             continue
@@ -108,10 +151,42 @@ def _fitted(widths: Sequence[int], screen: int) -> list[int]:
     return [min(widths[0], screen - _EDGES)]
 
 
-def _print_record(heads: Sequence[str], columns: Sequence[Texts]) -> None:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, style="bold")
+def _print_list(shown: _Shown) -> None:
+    """Print each row as lines of a name and a whole value, which goes on in the next line where it is too long."""
+    heads = [shown_text(name) for name in shown.names]
+    lead = max(map(cell_len, heads)) + _LIST_GAP
+    screen = _screen()
+    out = _console(screen)
+    for at in range(shown.count):
+        if shown.count > 1:
+            out.print(Text(f"─ row {at + 1:,} ─", "dim"), soft_wrap=True)
+        for head, texts in zip(heads, shown.columns, strict=True):
+            text = texts[at]
+            value = safe(_NULL, "dim") if text is None else safe(text)
+            line = Text.assemble((head, "bold"), " " * (lead - cell_len(head)), value)
+            if screen is None or line.cell_len <= screen:
+                out.print(line, soft_wrap=True)
+            else:
+                out.print(_folded(head, lead, value))
+
+
+def _folded(head: str, lead: int, value: Text) -> Table:
+    grid = Table.grid()
+    grid.add_column(no_wrap=True, style="bold", width=lead)
     grid.add_column(overflow="fold")
-    for head, texts in zip(heads, columns, strict=True):
-        grid.add_row(safe(head), safe(_NULL, "dim") if texts[0] is None else safe(texts[0]))
-    _console(None).print(grid)
+    grid.add_row(Text(head), value)
+    return grid
+
+
+def _print_markdown(shown: _Shown) -> None:
+    """Print a table for a ticket or a wiki, with all columns and whole values."""
+    heads = [name if name.isidentifier() else code(name) for name in shown.names]
+    marks = ["---:" if is_right else "---" for is_right in shown.numbers]
+    kinds = shown.numbers
+    rows = (
+        [_NULL if text is None else text if is_right else code(text) for text, is_right in zip(row, kinds, strict=True)]
+        for row in zip(*shown.columns, strict=True)
+    )
+    for cells in (heads, marks, *rows):
+        sys.stdout.write(f"| {' | '.join(map(shown_text, cells))} |\n")
+    sys.stdout.write("\n")

@@ -18,6 +18,7 @@ from crawler.cli.options import (
     common_options,
     config_option,
     findings_folder_option,
+    no_verify_option,
     owner_tag_option,
     snapshot_option,
     uri_option,
@@ -45,6 +46,7 @@ PREVIOUS, NOTHING = "previous", "none"
 )
 @findings_folder_option
 @owner_tag_option
+@no_verify_option
 @config_option
 @uri_option
 @common_options
@@ -56,6 +58,7 @@ def report(
     against: str,
     folders: tuple[Path, ...],
     owner_tags: tuple[str, ...],
+    has_no_hashes: bool,
     config_file: Path | None,
     uri: str | None,
 ) -> None:
@@ -74,8 +77,9 @@ def report(
 
     def work() -> tuple[Report, OpenSnapshot]:
         catalog = catalog_for(config_file, uri)
-        with open_tables(common, config_file, uri, snapshot_id) as tables:
-            baseline = _baseline(locate_output(common, config_file, uri), tables.snapshot, against)
+        with open_tables(common, config_file, uri, snapshot_id, check_hashes=not has_no_hashes) as tables:
+            location = locate_output(common, config_file, uri)
+            baseline = _baseline(location, tables.snapshot, against, check_hashes=not has_no_hashes)
             rules = evaluation_of(tables.snapshot, optional_config(config_file, uri), owner_tags)
             made = make_report(tables.snapshot, catalog, against=baseline, findings=folders, evaluation=rules)
             return made, tables.snapshot
@@ -93,14 +97,16 @@ def report(
         _print_written(page, snapshot, target)
 
 
-def _baseline(location: OutputLocation, snapshot: OpenSnapshot, against: str) -> OpenSnapshot | None:
+def _baseline(
+    location: OutputLocation, snapshot: OpenSnapshot, against: str, *, check_hashes: bool
+) -> OpenSnapshot | None:
     """Return the snapshot to compare with: the named one, the previous one (complete or not), or None."""
     from crawler.audit.database import open_snapshot
     from crawler.snapshot import snapshot_ids
 
     if against == PREVIOUS:
         against = next((found for found in snapshot_ids(location) if found < snapshot.manifest.snapshot_id), NOTHING)
-    return None if against == NOTHING else open_snapshot(location, against)
+    return None if against == NOTHING else open_snapshot(location, against, check_hashes=check_hashes)
 
 
 def _print_written(page: Report, snapshot: OpenSnapshot, target: Path) -> None:
@@ -111,6 +117,8 @@ def _print_written(page: Report, snapshot: OpenSnapshot, target: Path) -> None:
     out.print(safe(f"{target} · {size} · snapshot {manifest.snapshot_id}, {manifest.status}"), soft_wrap=True)
     out.print(safe(f"findings: {findings_text(page.outcomes)}"), soft_wrap=True)
     out.print(safe(f"manifest SHA-256 {page.manifest_sha256}"), soft_wrap=True)
+    checked = "checked against the manifest" if snapshot.is_hashed else "not checked (--no-verify)"
+    out.print(safe(f"data {checked}"), soft_wrap=True)
 
 
 def findings_text(outcomes: Sequence[FindingResult]) -> str:

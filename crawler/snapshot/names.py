@@ -55,12 +55,15 @@ def resolve_snapshot(root: OutputLocation, name: str, ids: Sequence[str] | None 
 
 def _latest(root: OutputLocation) -> str:
     snapshot_id = latest_snapshot_id(root)
-    if not snapshot_id:
-        raise UnknownSnapshotError(
-            f"{root} has no complete snapshot of a whole crawl; crawl without --account, --region and --table, or give "
-            "an ID that `snapshots list` shows, or newest"
-        )
-    return snapshot_id
+    if snapshot_id:
+        return snapshot_id
+    newest = next(iter(snapshot_ids(root)), "")
+    if not newest:
+        raise UnknownSnapshotError(f"{root} has no snapshot; run `crawl` first")
+    raise UnknownSnapshotError(
+        f"{root} has no complete snapshot of a whole crawl; name its newest one, {newest}, as newest "
+        "(--snapshot newest), or give an ID that `snapshots list` shows"
+    )
 
 
 def _pick(root: OutputLocation, ids: Sequence[str], back: int, kind: str) -> str:

@@ -201,6 +201,15 @@ def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
                 f"{root} has no complete snapshot of a whole crawl; crawl without --account, --region and --table, or "
                 "give an ID that `snapshots list` shows"
             )
+    return manifests.decode_of(snapshot_id, manifest_text(root, snapshot_id), manifest_path(snapshot_id))
+
+
+def manifest_text(root: OutputLocation, snapshot_id: str, *, needs_checksum: bool = False) -> bytes:
+    """Return the file of a manifest, which matches its checksum, if there is one.
+
+    Raises OutputError if there is none, if it can't be read, or if it doesn't match its checksum; with `needs_checksum`
+    also if it has none.
+    """
     if not is_snapshot_id(snapshot_id):
         raise OutputError(f"unknown snapshot ID {snapshot_id[:80]!r}; run `snapshots list` to see all IDs")
     path = manifest_path(snapshot_id)
@@ -208,9 +217,14 @@ def read_manifest(root: OutputLocation, snapshot_id: str) -> Manifest:
     if text is None:
         raise OutputError(f"{root} has no snapshot {snapshot_id}; run `snapshots list` to see all IDs")
     expected = _read(root, checksum_path(snapshot_id), LINE_BYTES)
+    if expected is None and needs_checksum:
+        raise OutputError(
+            f"{checksum_path(snapshot_id)} is missing, so that {path} can't be compared with it; restore it, and run "
+            f"`snapshots verify {snapshot_id}`"
+        )
     if expected is not None and expected != manifests.checksum_line(text, snapshot_id):
         raise OutputError(f"{path} doesn't match its checksum: it was changed or damaged after its commit")
-    return manifests.decode_of(snapshot_id, text, path)
+    return text
 
 
 def read_ledger(root: OutputLocation, manifest: Manifest) -> StoredLedger:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from crawler.errors import OutputError, describe_shortage
 from crawler.local_files import UnfitFileError, reason_of
 from crawler.snapshot import manifest as manifests
-from crawler.snapshot.disk import sha256_of
+from crawler.snapshot.file_check import MISSING, CommittedFiles, rows_difference
 from crawler.snapshot.layout import (
     LATEST,
     SNAPSHOTS,
@@ -39,15 +39,13 @@ from crawler.snapshot.orphans import BadFile, find_orphans, unlisted_files
 from crawler.snapshot.reader import Folder, storage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from crawler.snapshot.manifest import Manifest, PartFile, TableEntry
     from crawler.snapshot.reader import OutputLocation
 
 # A bucket takes time to answer; on a disk the hashing takes the time.
 _THREADS_BUCKET, _THREADS_DISK = 8, 2
-_SHOWN = 12
-_MISSING = "is missing"
 _OWN_NAME = re.compile(r"(.+?)\.(json|json\.sha256|scopes\.parquet)")
 
 
@@ -149,16 +147,15 @@ def _check_checksum(root: OutputLocation, snapshot_id: str, text: bytes) -> Iter
 
 def _check_files(root: OutputLocation, manifest: Manifest) -> list[BadFile]:
     jobs = [(file, entry) for entry in manifest.tables.values() for file in entry.files]
-    owners = {(file.bytes, file.sha256): file.path for file, _ in jobs}
-    sizes = frozenset(size for size, _ in owners)
+    committed = CommittedFiles(file for file, _ in jobs)
 
     def check(job: tuple[PartFile, TableEntry]) -> str:
-        return _wrong_file(root, job[0], owners, sizes, partial(_wrong_part, file=job[0], entry=job[1]))
+        return _wrong_file(root, job[0], committed, partial(_wrong_part, file=job[0], entry=job[1]))
 
     with ThreadPoolExecutor(_THREADS_DISK if isinstance(root, Path) else _THREADS_BUCKET) as threads:
         reasons = list(threads.map(check, jobs))
     bad = [BadFile(file.path, reason) for (file, _), reason in zip(jobs, reasons, strict=True) if reason]
-    ledger = _wrong_file(root, manifest.ledger, {}, frozenset(), partial(_wrong_ledger, manifest=manifest))
+    ledger = _wrong_file(root, manifest.ledger, CommittedFiles(), partial(_wrong_ledger, manifest=manifest))
     bad += [BadFile(manifest.ledger.path, ledger)] if ledger else []
     unlisted = unlisted_files(root, manifest) if isinstance(root, Path) else ()
     return [*bad, *_wrong_sums(manifest), *unlisted]
@@ -167,36 +164,24 @@ def _check_files(root: OutputLocation, manifest: Manifest) -> list[BadFile]:
 def _wrong_file(
     root: OutputLocation,
     file: PartFile,
-    owners: Mapping[tuple[int, str], str],
-    sizes: frozenset[int],
+    committed: CommittedFiles,
     wrong_content: Callable[[io.BufferedIOBase], str],
 ) -> str:
-    """Return how the file differs from the manifest; empty if it doesn't. `owners`: size and hash → path.
+    """Return how the file differs from the manifest; empty if it doesn't.
 
     `wrong_content` says the same of a file with the right bytes: it may have been written wrongly.
-
-    A file whose size no file of the manifest has isn't read to its end: it may be of any size.
     """
     try:
         with _opened(root, file.path) as stream:
-            size = stream.seek(0, os.SEEK_END)
+            if found := committed.difference(stream, file):
+                return found
             stream.seek(0)
-            if size != file.bytes and size not in sizes:
-                return f"has {size} bytes, its manifest says {file.bytes}"
-            sha256 = sha256_of(stream)
-            stream.seek(0)
-            if (size, sha256) == (file.bytes, file.sha256):
-                return wrong_content(stream)
+            return wrong_content(stream)
     except FileNotFoundError:
-        return _MISSING
+        return MISSING
     except (OSError, OutputError) as error:
         _raise_if_short(error)
         return _reason(error)
-    if (size, sha256) in owners:
-        return f"has the content of {owners[size, sha256]}"
-    if size != file.bytes:
-        return f"has {size} bytes, its manifest says {file.bytes}"
-    return f"isn't what was committed: its SHA-256 is {sha256[:_SHOWN]}…, its manifest says {file.sha256[:_SHOWN]}…"
 
 
 def _wrong_part(stream: io.BufferedIOBase, file: PartFile, entry: TableEntry) -> str:
@@ -208,8 +193,8 @@ def _wrong_part(stream: io.BufferedIOBase, file: PartFile, entry: TableEntry) ->
     except (pa.ArrowException, OSError, ValueError, OverflowError, RecursionError) as error:
         _raise_if_short(error)
         return f"isn't readable Parquet: {type(error).__name__}"
-    if rows != file.rows:
-        return f"has {rows} rows, its manifest says {file.rows}"
+    if found := rows_difference(rows, file):
+        return found
     return "" if sha256 == entry.schema_sha256 else "has another schema than its manifest says"
 
 
@@ -225,8 +210,8 @@ def _wrong_ledger(stream: io.BufferedIOBase, manifest: Manifest) -> str:
     ledger = StoredLedger(stream, manifest.ledger.path)
     try:
         ledger.check()
-        if len(ledger) != manifest.ledger.rows:
-            return f"has {len(ledger)} rows, its manifest says {manifest.ledger.rows}"
+        if found := rows_difference(len(ledger), manifest.ledger):
+            return found
         if manifests.count_scopes(ledger, manifest.format) != manifest.scopes:
             return "has other scopes than its manifest says"
     except OutputError as error:
@@ -251,7 +236,7 @@ def _check_latest(root: OutputLocation, verdicts: Iterable[VerifyResult]) -> Ite
     content, reason = _content(root, LATEST, LINE_BYTES)
     named = (content or b"").decode("ascii", "replace").removesuffix("\n")
     if content is None:
-        if lags or reason != _MISSING:
+        if lags or reason != MISSING:
             yield BadFile(LATEST, reason)
     elif named not in {*complete, *unreadable}:
         yield BadFile(LATEST, f"names {named[:80]!a}, which is not a complete snapshot here")
@@ -270,7 +255,7 @@ def _content(root: OutputLocation, path: str, limit: int) -> tuple[bytes | None,
         content = storage_of(root).read(path, limit)
     except OutputError as error:
         return None, _reason(error)
-    return content, "" if content is not None else _MISSING
+    return content, "" if content is not None else MISSING
 
 
 def _reason(error: OSError | OutputError) -> str:

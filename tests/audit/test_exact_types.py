@@ -32,7 +32,7 @@ def snapshot(tmp_path_factory):
 def ask(snapshot):
     """Returns the rows of a statement."""
     with connect(snapshot, (), ERROR_SETTINGS) as connection:
-        yield lambda sql: execute(connection, Statement(sql), TableNames(snapshot, list))
+        yield lambda sql: execute(connection, Statement(sql), TableNames(snapshot, dict))
 
 
 def texts_of(rows):

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 import pytest
 
@@ -15,6 +16,7 @@ from crawler.audit.query import run_query
 from crawler.audit.snapshot_files import ReadOnlyFile, SnapshotFiles, snapshot_url
 from crawler.audit.sql_errors import TableNames
 from crawler.errors import OutputError
+from crawler.local_files import open_regular
 from tests.support.written_snapshots import write
 
 CONTENT = bytes(range(256)) * 64
@@ -29,7 +31,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def files(path):
-    return SnapshotFiles([str(path)])
+    return SnapshotFiles({str(path): partial(open_regular, str(path))})
 
 
 def test_a_file_is_found_by_its_whole_name_and_never_by_a_pattern(files, path):
@@ -79,7 +81,7 @@ def test_no_other_operation_changes_a_file(files, path, change):
 
 def test_threads_that_share_a_file_read_at_their_own_positions(path):
     """T34: with one position for all, a query would read the bytes of another column."""
-    file, barrier = ReadOnlyFile(str(path)), threading.Barrier(4)
+    file, barrier = ReadOnlyFile(open_regular(str(path))), threading.Barrier(4)
 
     def read(start):
         found = []
@@ -97,7 +99,7 @@ def test_threads_that_share_a_file_read_at_their_own_positions(path):
 
 
 def test_a_position_counts_from_the_start(path):
-    file = ReadOnlyFile(str(path))
+    file = ReadOnlyFile(open_regular(str(path)))
     with pytest.raises(ValueError, match="from the start"):
         file.seek(-1, os.SEEK_END)
     file.close()
@@ -116,7 +118,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch):
         return whole(self, size)
 
     def ask():
-        with run_query(snapshot, "FROM fc_functions", TableNames(snapshot, list)) as rows:
+        with run_query(snapshot, "FROM fc_functions", TableNames(snapshot, dict)) as rows:
             return sum(batch.num_rows for batch in rows.batches)
 
     monkeypatch.setattr(snapshot_files.ReadOnlyFile, "read", read)
@@ -136,7 +138,7 @@ def test_no_file_stays_open_after_a_query(tmp_path, is_read_whole):
     snapshot = write(tmp_path, {"fc_functions": [{"function_name": f"f{place}"} for place in range(5000)]})
     before, results = len(os.listdir("/proc/self/fd")), []
     for _ in range(3):
-        with run_query(snapshot, "FROM fc_functions", TableNames(snapshot, list)) as rows:
+        with run_query(snapshot, "FROM fc_functions", TableNames(snapshot, dict)) as rows:
             next(rows.batches)
             assert len(list(rows.batches) if is_read_whole else []) == 2 * is_read_whole
             results.append(rows)  # as the frames of an exception keep it

@@ -84,7 +84,7 @@ def files_of(root):
 
 
 def part_of(snapshot):
-    [part] = (path for path in snapshot.paths() if "fc_functions" in path)
+    [part] = (path for path in snapshot.openers() if "fc_functions" in path)
     return Path(part)
 
 
@@ -110,7 +110,7 @@ def test_no_other_function_is_bound():
 
 def attack_by_query(snapshot, outside, statements):
     """Run statements as a user's, and assert that none shows the canary. Return the number of those that ran."""
-    tables, ran = TableNames(snapshot, list), 0
+    tables, ran = TableNames(snapshot, dict), 0
     with connect(snapshot, settings=ERROR_SETTINGS) as connection:
         for sql in statements:
             try:
@@ -139,7 +139,7 @@ def test_no_allowed_function_writes_or_reads_a_file(snapshot, outside):
 def test_no_statement_writes_or_reads_a_file(snapshot, outside):
     """T33: COPY, ATTACH, SET, paths and their kin, alone and within other statements."""
     before = files_of(snapshot.root)
-    statements, tables = plain_attacks(payloads(outside, part_of(snapshot)), outside), TableNames(snapshot, list)
+    statements, tables = plain_attacks(payloads(outside, part_of(snapshot)), outside), TableNames(snapshot, dict)
     assert attack_by_query(snapshot, outside, statements) == 0
     for sql in statements[::9]:
         with pytest.raises(ConfigError) as refused, run_query(snapshot, sql, tables) as rows:
@@ -171,7 +171,7 @@ def test_no_setting_and_nothing_of_the_environment_is_shown(snapshot, monkeypatc
     monkeypatch.setenv("http_proxy", f"http://user:{CANARY}@127.0.0.1:9")
     with (
         pytest.raises(ConfigError, match=r"there is no table|isn't a function") as refused,
-        run_query(snapshot, sql, TableNames(snapshot, list)) as rows,
+        run_query(snapshot, sql, TableNames(snapshot, dict)) as rows,
     ):
         list(rows.batches)
     assert CANARY not in str(refused.value)
@@ -182,7 +182,7 @@ def test_no_setting_and_nothing_of_the_environment_is_shown(snapshot, monkeypatc
 def test_the_catalog_of_the_views_is_shown(snapshot):
     """Tables and columns can be listed in the usual ways."""
     for sql in ("SHOW ALL TABLES", "FROM information_schema.tables", "FROM duckdb_columns", "DESCRIBE fc_functions"):
-        with run_query(snapshot, sql, TableNames(snapshot, list)) as rows:
+        with run_query(snapshot, sql, TableNames(snapshot, dict)) as rows:
             assert sum(batch.num_rows for batch in rows.batches) > 0
 
 
@@ -259,7 +259,7 @@ def test_a_query_that_spills_uses_the_sessions_own_folder(snapshot, tmp_path, mo
         )
         assert rows.fetchall() == [(1500000,)]
         assert (tmp_path / "spill").is_dir()
-    with run_query(snapshot, "SELECT 1", TableNames(snapshot, list)) as rows:
+    with run_query(snapshot, "SELECT 1", TableNames(snapshot, dict)) as rows:
         list(rows.batches)
     assert list((tmp_path / "temporary").iterdir()) == []
 

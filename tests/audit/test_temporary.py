@@ -35,7 +35,7 @@ def test_query_does_without_a_temporary_folder(snapshot, no_temporary_folder):
     """F76: its memory is all that it has then."""
     with session(snapshot) as connection:
         assert connection.execute("SELECT current_setting('temp_directory')").fetchall() == [("",)]
-    with run_query(snapshot, "FROM fc_functions ORDER BY ALL", TableNames(snapshot, list)) as rows:
+    with run_query(snapshot, "FROM fc_functions ORDER BY ALL", TableNames(snapshot, dict)) as rows:
         assert sum(batch.num_rows for batch in rows.batches) == 2
 
 

@@ -158,6 +158,11 @@ def test_sql_comes_from_stdin_too(run):
         (["query", "DROP VIEW fc_functions"], 2, "DROP isn't accepted"),
         (["query", "-"], 2, "isn't UTF-8"),
         (["query", "SELECT 1", "--format", "parquet"], 2, "needs --to"),
+        (["query", "SELECT 1", "-f", "x.sql"], 2, "Give the SQL or --file, not both"),
+        (["query", "-f", "gone.sql"], 2, "The SQL in gone.sql can't be read: No such file or directory"),
+        (["query", "-f", "."], 2, "The SQL in . can't be read: is a folder, not a regular file"),
+        (["query"], 2, "The SQL on stdin isn't UTF-8"),
+        (["query", "SELECT 1", "--format", "markdown", "--to", "x"], 2, "--to needs --format csv, json or parquet"),
         (["query", "SELECT 1", "--to", "x"], 2, "--to needs --format csv, json or parquet"),
         (["query", "SELECT 1", "--raw-csv"], 2, "--raw-csv needs --format csv"),
         (["query", "SELECT 1", "--overwrite"], 2, "--overwrite needs --to"),
@@ -213,10 +218,10 @@ def test_a_files_name_may_have_any_bytes(run, tmp_path):
 def test_an_output_without_a_complete_snapshot_says_what_to_do(run, tmp_path):
     write(tmp_path / "partial", {}, {"fc_functions": Status.DENIED})
     code, _, err = run("query", "SELECT 1", snapshots=tmp_path / "partial")
-    assert (code, "has no complete snapshot of a whole crawl; crawl without" in err) == (
-        2,
-        True,
-    )
+    assert (code, f"name its newest one, {SNAPSHOT}, as newest (--snapshot newest)" in err) == (2, True)
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("query", "SELECT 1", snapshots=tmp_path / "empty")
+    assert (code, "empty has no snapshot; run `crawl` first" in err) == (2, True)
     code, _, err = run("query", "FROM fc_functions", "--snapshot", "newest", snapshots=tmp_path / "partial")
     assert (code, "it was not read in any scope: 1 denied" in err) == (2, True)
 
@@ -279,7 +284,7 @@ def on_a_terminal(*arguments, output, width):
     return code, screen.replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("file_format", ["table", "csv", "json"])
+@pytest.mark.parametrize("file_format", ["table", "list", "markdown", "csv", "json"])
 def test_no_text_from_data_steers_a_terminal_t26(output, file_format):
     sql = 'SELECT description AS "a\x1b[31m", vpc_config, [description] AS l FROM fc_functions'
     code, screen = on_a_terminal("query", sql, "--format", file_format, "--max-rows", "0", output=output, width=100)
@@ -297,8 +302,64 @@ def test_a_table_fits_a_terminal(output, width):
     table = lines[: lines.index(f"{len(TEXTS)} rows")]
     assert max(map(len, table)) <= width
     assert "1000000000000001" in screen  # an ID is shown whole or not at all
-    [note] = [line for line in lines if " columns fit; widen the terminal, select fewer, or use --format csv" in line]
-    assert re.match(r"\d+ of 55 ", note)
+    [note] = [line for line in lines if " columns fit; name those you need, widen the terminal, or use" in line]
+    assert re.match(r"the first \d+ of 55 ", note)
+
+
+NAMED = "SELECT account_id, region_id, function_name, memory_size, snapshot_id, code_size FROM fc_functions"
+
+
+@pytest.mark.parametrize("sql", [NAMED, f"{NAMED} UNION ALL {NAMED}", f"FROM ({NAMED}) SELECT #1, #2, #3, #4, #5, #6"])
+def test_no_column_that_the_statement_names_is_left_out(output, sql):
+    code, screen = on_a_terminal("query", sql, "--max-rows", "2", output=output, width=60)
+    assert code == 0
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen)
+    assert "shown as a list: 6 columns don't fit in 60; widen the terminal, or select fewer" in plain
+    assert re.search(r"^account_id +1000000000000001 *$", plain, re.MULTILINE)
+    assert "─ row 2 ─" in plain
+    wide = on_a_terminal("query", sql, "--max-rows", "2", output=output, width=140)[1]
+    assert "shown as a list" not in wide
+
+
+@pytest.mark.parametrize("width", [20, 45, 80])
+def test_no_digit_of_a_number_is_cut(output, width):
+    number = "12345678901234567890123456789012345678"
+    sql = f"SELECT {number}::HUGEINT AS a, range AS b, -{number}::HUGEINT AS c FROM range(2)"
+    for given in (sql, f"FROM ({sql})"):
+        screen = on_a_terminal("query", given, output=output, width=width)[1]
+        digits = re.sub(r"\x1b\[[0-9;]*m|[^0-9…]", "", screen.partition("2 rows")[0])
+        assert number in digits
+        assert "…" not in digits
+
+
+def test_a_list_has_each_value_whole(run):
+    code, out, _ = run("query", "FROM fc_functions ORDER BY function_name", "--format", "list", "--max-rows", "2")
+    assert code == 0
+    assert re.findall(r"^─ row (\d) ─$", out, re.MULTILINE) == ["1", "2"]
+    assert re.findall(r"^function_name +(\S+)$", out, re.MULTILINE) == ["f0", "f1"]
+    assert out.count("account_id ") == 2
+    assert "7 rows, the first 2 shown; --max-rows 0 shows all" in out
+
+
+def test_markdown_has_no_markup_of_the_data(run):
+    sql = "SELECT 'a|b`c' AS text, 12 AS number, NULL AS nothing, '*x*' AS \"a|b\""
+    code, out, _ = run("query", sql, "--format", "markdown")
+    assert code == 0
+    assert out.splitlines()[:3] == [
+        "| text | number | nothing | `a\\|b` |",
+        "| --- | ---: | ---: | --- |" if "| ---: | ---: |" in out else "| --- | ---: | --- | --- |",
+        "| ``a\\|b`c`` | 12 | null | `*x*` |",
+    ]
+
+
+def test_json_is_the_short_form_of_its_format(run):
+    assert run("query", "SELECT 1 AS a", "--json")[:2] == (0, '[\n{"a":1}\n]\n')
+
+
+def test_sql_comes_from_a_file_and_from_a_pipe_without_a_name(run, tmp_path):
+    (tmp_path / "question.sql").write_text("\ufeffSELECT 'é' AS a -- a comment\n;\n")
+    assert run("query", "-f", "question.sql", "--format", "csv")[:2] == (0, "a\r\né\r\n")
+    assert run("query", "--format", "csv", stdin=b"SELECT 2 AS a")[:2] == (0, "a\r\n2\r\n")
 
 
 def test_a_single_row_that_is_too_wide_is_a_list_of_its_columns(output):

@@ -50,7 +50,7 @@ def test_the_newest_complete_snapshot_is_compared_with_the_one_before(output, tm
     assert f"Compared with {OLD}: 1 added, 0 removed, 0 changed." in page.text
     assert [line.split(" · ")[-1] for line in done.stdout.splitlines()[:1]] == [f"snapshot {NEW}, complete"]
     assert re.search(r"^findings: 1 medium, 2 info; \d+ unknown or partial$", done.stdout, re.MULTILINE)
-    assert re.search(r"^manifest SHA-256 [0-9a-f]{64}$", done.stdout, re.MULTILINE)
+    assert re.search(r"^manifest SHA-256 [0-9a-f]{64}\ndata checked against the manifest$", done.stdout, re.MULTILINE)
 
 
 def test_a_partial_snapshot_is_warned_of(output, tmp_path):
@@ -147,5 +147,5 @@ def test_a_file_that_is_missing_from_the_snapshot_is_said(tmp_path, monkeypatch,
     for path in snapshot.files("fc_functions"):
         Path(path).unlink()
     code, said = inside(monkeypatch, capsys, "--to", tmp_path / "r.html", "--output", folder)
-    assert (code, "run `snapshots verify` for details" in said) == (1, True)
+    assert (code, "part-00000.parquet is missing; run `snapshots verify" in said) == (1, True)
     assert not (tmp_path / "r.html").exists()

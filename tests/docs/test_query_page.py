@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import anyio
@@ -42,7 +43,7 @@ def test_every_command_on_the_page_works(crawled, tmp_path, monkeypatch, capsys)
     (tmp_path / "question.sql").write_text("SELECT count(*) FROM fc_functions")
     for command in COMMANDS:
         words = shlex.split(command.replace("20261121T020000Z-7f3a", crawled.manifest.snapshot_id))
-        words = [word for word in words if word not in {"<", ">", "question.sql", "answer.csv"}]
+        words = [word for before, word in pairwise(["", *words]) if not {before, word} & {"<", ">"}]
         with (tmp_path / "question.sql").open() as stdin:
             monkeypatch.setattr(sys, "stdin", stdin)
             monkeypatch.setattr(sys, "argv", [*words, "--output", str(crawled.root)])

@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from crawler.audit.column_order import catalog_keys
 from crawler.audit.database import open_snapshot
 from crawler.audit.findings import Evaluation, evaluate_findings, load_findings
 from crawler.audit.query import run_query
@@ -97,7 +98,7 @@ def crawled(tmp_path_factory):
 
 
 def ask(snapshot, name):
-    with run_query(snapshot, QUESTIONS[name], TableNames(snapshot, lambda: CATALOG.operations)) as rows:
+    with run_query(snapshot, QUESTIONS[name], TableNames(snapshot, lambda: catalog_keys(CATALOG))) as rows:
         return rows.schema.names, [tuple(row.values()) for batch in rows.batches for row in batch.to_pylist()]
 
 

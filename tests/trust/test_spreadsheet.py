@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from crawler.audit.column_order import catalog_keys
 from crawler.audit.export.exporter import ExportRequest, export
 from crawler.audit.export.selection import ExportSelection, choose, column_paths
 from crawler.audit.sql_errors import TableNames
@@ -38,7 +39,7 @@ def understood(tmp_path_factory):
     """The cells, and those with a formula, of each kind of export, as LibreOffice has read it."""
     folder = tmp_path_factory.mktemp("spreadsheet")
     snapshot = hostile_snapshot(folder / "snapshots")
-    known = TableNames(snapshot, lambda: CATALOG.operations)
+    known = TableNames(snapshot, lambda: catalog_keys(CATALOG))
     selection = ExportSelection(choose(("fc_functions",), known), column_paths("function_name,description"), "")
     for name, kind, is_raw in (("guarded.csv", "csv", False), ("raw.csv", "csv", True), ("book.xlsx", "xlsx", False)):
         export(ExportRequest(selection, kind, folder / name, NOW, is_raw=is_raw), known)
@@ -89,7 +90,7 @@ def parted(tmp_path_factory):
     """A folder with two exports of the same texts, guarded and raw."""
     folder = tmp_path_factory.mktemp("parted")
     functions = [{"function_name": f"f{place}", "description": text} for place, text in enumerate(PARTED)]
-    known = TableNames(write(folder / "snapshots", {"fc_functions": functions}), lambda: CATALOG.operations)
+    known = TableNames(write(folder / "snapshots", {"fc_functions": functions}), lambda: catalog_keys(CATALOG))
     selection = ExportSelection(choose(("fc_functions",), known), column_paths("function_name,description"), "")
     for name, is_raw in (("guarded.csv", False), ("raw.csv", True)):
         export(ExportRequest(selection, "csv", folder / name, NOW, is_raw=is_raw), known)

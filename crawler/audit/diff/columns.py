@@ -13,12 +13,12 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crawler.audit.column_order import SCOPE_COLUMNS
 from crawler.audit.database import quote_name, unreadable_file
 from crawler.catalog.model import DETAILS_COLUMN, EXTRA_COLUMN, FIXED_COLUMNS
 
 ValueKind = Literal["scalar", "struct", "list", "map", "extra"]
 
-SCOPE_COLUMNS = ("account_id", "region_id")
 VOLATILE_COLUMNS = frozenset(FIXED_COLUMNS) - frozenset(SCOPE_COLUMNS)
 
 ONLY_OLD, ONLY_NEW, OTHER_TYPE = "only the older snapshot has it", "only the newer snapshot has it", "its type differs"

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from itertools import chain, groupby, islice, repeat
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from crawler.audit.column_order import SCOPE_COLUMNS
 from crawler.audit.database import OpenSnapshot
-from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, TableKey, match_columns
+from crawler.audit.diff.columns import ComparedColumns, TableKey, match_columns
 from crawler.audit.diff.join import JoinReader, RowCounts, RowPair, SideRows, open_reader
 from crawler.audit.diff.parts import TableParts, batch_rows, scope_batches
 from crawler.audit.diff.scopes import ScopePair, TargetKey, kept_tables, pair_scopes, unknown_scopes

@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from crawler.audit.column_order import SCOPE_COLUMNS
 from crawler.audit.database import OpenSnapshot, open_result, quote_name, scan_sql, session, unreadable_file
-from crawler.audit.diff.columns import SCOPE_COLUMNS, ComparedColumns, column_sql
+from crawler.audit.diff.columns import ComparedColumns, column_sql
 from crawler.catalog.model import DETAILS_COLUMN
 from crawler.errors import OutputError
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
@@ -20,6 +21,7 @@ import msgspec
 import pyarrow as pa
 
 from crawler import __version__
+from crawler.audit.column_order import SCOPE_COLUMNS
 from crawler.audit.database import SCOPES_VIEW, session
 from crawler.audit.export.atomic_files import (
     check_folder_free,
@@ -32,12 +34,12 @@ from crawler.audit.export.atomic_files import (
 )
 from crawler.audit.export.files import WriteResult, write_file
 from crawler.audit.export.selection import ExportSelection, select_table
-from crawler.audit.export.workbook import Workbook, check_installed, check_rows, sheet_names
+from crawler.audit.export.workbook import PageTexts, Workbook, check_installed, check_rows, sheet_names
 from crawler.audit.query import ERROR_SETTINGS, Rows, execute
 from crawler.audit.statement import Statement
 from crawler.audit.temporary import no_room
 from crawler.clock import iso_utc
-from crawler.errors import ConfigError, OutputError
+from crawler.errors import ConfigError
 from crawler.local_files import open_below, open_regular, read_at_most
 from crawler.snapshot.disk import sha256_of
 from crawler.snapshot.limits import MANIFEST_BYTES, decode_json
@@ -45,7 +47,6 @@ from crawler.snapshot.limits import MANIFEST_BYTES, decode_json
 if TYPE_CHECKING:
     import duckdb
 
-    from crawler.audit.database import OpenSnapshot
     from crawler.audit.sql_errors import TableNames
 
 ExportFormat = Literal["csv", "jsonl", "xlsx", "parquet"]
@@ -53,6 +54,8 @@ ExportFormat = Literal["csv", "jsonl", "xlsx", "parquet"]
 _FACTS_SHEET = "_snapshot"
 _FACTS = f"{_FACTS_SHEET}.json"
 _SCOPES = f"{SCOPES_VIEW}.csv"
+# The ledger's first columns: account, region and table.
+_LEDGER_KEY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,6 @@ def export(request: ExportRequest, tables: TableNames) -> dict[str, ExportedTabl
         for table in chosen if not request.selection.where else ():
             check_rows(table, snapshot.manifest.tables[table].rows)
     _check_free(request)
-    _check_files(snapshot, chosen)
     with session(snapshot, chosen, ERROR_SETTINGS) as connection, staging(request.path.parent) as place:
         work = _Export(request, tables, connection, place)
         written = work.write_workbook() if request.file_format == "xlsx" else work.write_files()
@@ -128,7 +130,6 @@ def send_table(
     Raises as `export`. What was written before an error stays written.
     """
     [table] = request.selection.tables
-    _check_files(tables.snapshot, [table])
     with session(tables.snapshot, [table], ERROR_SETTINGS) as connection:
         part = select_table(request.selection, table, tables)
         written = write(execute(connection, part.statement, tables), part.schema)
@@ -192,18 +193,6 @@ def _exported_files(folder: Path) -> set[str]:
     return {_FACTS, _SCOPES, *(entry.file for entry in tables.values())}
 
 
-def _check_files(snapshot: OpenSnapshot, chosen: Sequence[str]) -> None:
-    """Raise OutputError for a file that differs from the manifest, because the export names the manifest as origin."""
-    snapshot.fetch(chosen)
-    for table in chosen:
-        for file in snapshot.manifest.tables[table].files:
-            path = snapshot.local_path(file)
-            with disk_errors(Path(path), "read"):
-                found = _sha256(Path(path))
-            if found != file.sha256:
-                raise OutputError(f"{path} doesn't match its manifest; it was changed or damaged after the commit")
-
-
 def _sha256(path: Path) -> str:
     with os.fdopen(open_regular(path), "rb") as file:
         return sha256_of(file)
@@ -250,17 +239,24 @@ class _Export:
 
     def write_workbook(self) -> dict[str, ExportedTable]:
         """Write each table as a sheet, then the ledger and the facts as two more."""
-        path, finished_at = self.place / self.request.path.name, self.tables.snapshot.manifest.finished_at
+        path, snapshot = self.place / self.request.path.name, self.tables.snapshot
+        manifest = snapshot.manifest
+        printed = PageTexts(
+            f"Snapshot {manifest.snapshot_id}, {manifest.status}", f"Manifest SHA-256 {snapshot.manifest_sha256}"
+        )
         names = sheet_names((*self.request.selection.tables, SCOPES_VIEW, _FACTS_SHEET))
-        with disk_errors(self.request.path), Workbook(path, self.place, finished_at) as book:
+        with disk_errors(self.request.path), Workbook(path, self.place, manifest.finished_at, printed) as book:
             written = {table: self._add_sheet(table, names[table], book) for table in self.request.selection.tables}
-            book.add(names[SCOPES_VIEW], self._ledger_rows())
-            book.add(names[_FACTS_SHEET], _fact_rows(self._facts(written)))
+            book.add(names[SCOPES_VIEW], self._ledger_rows(), fixed=_LEDGER_KEY)
+            book.add(names[_FACTS_SHEET], _fact_rows(self._facts(written)), fixed=1)
         return written
 
     def _add_sheet(self, table: str, name: str, book: Workbook) -> ExportedTable:
         part = select_table(self.request.selection, table, self.tables)
-        sheet = book.add(name, execute(self.connection, part.statement, self.tables), title=table)
+        rows = execute(self.connection, part.statement, self.tables)
+        identity = {*SCOPE_COLUMNS, *self.tables.catalog().get(table, ())}
+        fixed = sum(1 for _ in takewhile(identity.__contains__, rows.schema.names))
+        sheet = book.add(name, rows, title=table, fixed=fixed)
         return ExportedTable(
             file=sheet.name,
             rows=sheet.rows,
@@ -288,6 +284,7 @@ class _Export:
             "status": manifest.status,
             "only": manifest.selection.options if manifest.selection else None,
             "manifest_sha256": self.tables.snapshot.manifest_sha256,
+            "verified": self.tables.snapshot.is_hashed,
             "started_at": iso_utc(manifest.started_at),
             "finished_at": iso_utc(manifest.finished_at),
             "crawled_by": f"acs-inventory {manifest.version}",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from crawler.audit.column_order import reader_columns
 from crawler.audit.database import SCOPES_VIEW, quote_name, quote_text
 from crawler.audit.statement import Statement
 from crawler.errors import ConfigError
@@ -64,9 +65,12 @@ def column_paths(text: str) -> tuple[str, ...]:
 
 
 def select_table(selection: ExportSelection, table: str, tables: TableNames) -> TableSelection:
-    """Return one table's part of the selection. Raises ConfigError for an unknown column."""
+    """Return one table's part of the selection, all columns in the order for readers.
+
+    Raises ConfigError for an unknown column.
+    """
     stored = pq.read_schema(tables.snapshot.files(table)[0])
-    paths = selection.columns or tuple(stored.names)
+    paths = selection.columns or tuple(reader_columns(stored.names, tables.catalog().get(table, ())))
     schema = pa.schema([_resolve_field(stored, path, table) for path in paths], stored.metadata)
     items = ", ".join(_column_sql(path, stored) for path in paths)
     lead = f'SELECT {items} FROM "{table}"'  # noqa: S608 - names of the snapshot's own, quoted

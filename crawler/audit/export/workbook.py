@@ -27,7 +27,8 @@ MAX_ROWS = 1_048_575  # without the header
 MAX_CELL_CHARACTERS = 32_767
 _MAX_NAME = 31
 _DIGITS = 15  # the precision of a number in a sheet
-_MIN_WIDTH, _MAX_WIDTH = 8, 60
+_MIN_WIDTH, _MAX_WIDTH = 8, 42
+_FEW_COLUMNS, _MAX_WIDTH_OF_FEW = 4, 80
 # Spreadsheets number the days before differently: Excel knows a 29 February 1900.
 _FIRST_INSTANT = datetime(1900, 3, 1)  # noqa: DTZ001 - a sheet has no zones
 _LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - a sheet has no zones
@@ -35,6 +36,11 @@ _LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59)  # noqa: DTZ001 - a sheet has
 _LEAST_NUMBER = 2.2250738585072014e-308
 _INSTANT_WIDTH = 20
 _FILTER_WIDTH = 3  # the filter arrow of a header
+_A4, _PRINTED = 9, 0
+# In characters: at this scale, a page in landscape has about 200 of them.
+_SCALE_PERCENT = 60
+_FITTED_WIDTH = 220
+_MAX_FIXED_WIDTH = 80
 _OPTIONS = {
     "constant_memory": True,
     "strings_to_formulas": False,
@@ -84,42 +90,61 @@ def sheet_names(tables: Sequence[str]) -> dict[str, str]:
     return names
 
 
+@dataclass(frozen=True, slots=True)
+class PageTexts:
+    """What each printed page says of its origin: on the right above the rows, and on the left below them."""
+
+    above: str
+    below: str
+
+
 class Workbook:
     """A workbook file that is written sheet by sheet and completed at the end of a `with` block.
 
     `scratch` is a folder for temporary files. Raises OSError if the file can't be written.
     """
 
-    def __init__(self, path: Path, scratch: Path, created: datetime) -> None:
+    def __init__(self, path: Path, scratch: Path, created: datetime, printed: PageTexts) -> None:
         from xlsxwriter import Workbook as XlsxWorkbook
 
         self._book = XlsxWorkbook(str(path), {**_OPTIONS, "tmpdir": str(scratch)})
         # The default is the current time. The library needs it without a zone.
         self._book.set_properties({"created": created.replace(tzinfo=None)})
+        self._printed = printed
         self._header = self._book.add_format({"bold": True, "quote_prefix": True})
+        # Excel shows a boolean as TRUE whatever its format is; LibreOffice shows it as 1 without one.
+        self._boolean = self._book.add_format({"num_format": '"TRUE";"TRUE";"FALSE"'})
         self._formula = self._book.add_format({"quote_prefix": True})
         self._instants = {
             zone: self._book.add_format({"num_format": f"yyyy-mm-dd hh:mm:ss{mark}"})
             for zone, mark in ((True, '"Z"'), (False, ""))
         }
 
-    def add(self, name: str, rows: Rows, title: str = "") -> Sheet:
-        """Write rows as a sheet of this name. Raises ConfigError, which names `title`, for too many rows."""
+    def add(self, name: str, rows: Rows, title: str = "", fixed: int = 0) -> Sheet:
+        """Write rows as a sheet of this name. Raises ConfigError, which names `title`, for too many rows.
+
+        The first `fixed` columns, which name the row, stay in view, and are on every printed page.
+        """
         sheet, page = Sheet(name), self._book.add_worksheet(name)
         writers = [self._cell_writer(page, sheet, column) for column in rows.schema]
+        widest = _MAX_WIDTH if len(rows.schema) > _FEW_COLUMNS else _MAX_WIDTH_OF_FEW
         widths = [max(_MIN_WIDTH, len(column) + _FILTER_WIDTH) for column in rows.schema.names]
         for at, column in enumerate(rows.schema.names):
             page.write_string(0, at, column, self._header)
         for batch in rows.batches:
             check_rows(title or name, sheet.rows + batch.num_rows)
             columns = [_cell_values(array) for array in batch.columns]
-            widths = [max([width, *map(_width, values)]) for width, values in zip(widths, columns, strict=True)]
+            widths = [
+                max([width, *(min(widest, _width(value)) for value in values)])
+                for width, values in zip(widths, columns, strict=True)
+            ]
             for values in zip(*columns, strict=True):
                 sheet.rows += 1
                 for at, value in enumerate(values):
                     if value is not None:
                         writers[at](sheet.rows, at, value)
-        _format_sheet(page, sheet.rows, widths)
+        _format_sheet(page, sheet.rows, widths, fixed)
+        _format_pages(page, widths, fixed, title or name, self._printed)
         return sheet
 
     def __enter__(self) -> Self:
@@ -165,11 +190,14 @@ class Workbook:
             else:
                 page.write_number(row, at, value)
 
+        def write_boolean(row: int, at: int, value: bool) -> None:
+            page.write_boolean(row, at, value, self._boolean)
+
         if pa.types.is_timestamp(column.type):
             return write_instant
         if is_number(column.type):
             return write_number
-        return page.write_boolean if pa.types.is_boolean(column.type) else write_text
+        return write_boolean if pa.types.is_boolean(column.type) else write_text
 
 
 def _cell_values(array: pa.Array) -> list[Any]:
@@ -224,12 +252,46 @@ def _shorten(text: str) -> str:
 
 
 def _width(value: Any) -> int:
-    return min(_MAX_WIDTH, len(value)) if isinstance(value, str) else _INSTANT_WIDTH * isinstance(value, datetime)
+    return len(value) if isinstance(value, str) else _INSTANT_WIDTH * isinstance(value, datetime)
 
 
-def _format_sheet(page: Worksheet, rows: int, widths: Sequence[int]) -> None:
-    """Make a sheet readable: fixed header, columns as wide as their values, filters."""
-    page.freeze_panes(1, 0)
+def _format_sheet(page: Worksheet, rows: int, widths: Sequence[int], fixed: int) -> None:
+    """Make a sheet readable: fixed header and first columns, columns as wide as their values, filters."""
+    page.freeze_panes(1, fixed)
     page.autofilter(0, 0, rows, len(widths) - 1)
-    for at, width in enumerate(widths):
+    for at, width in enumerate([*_narrowed(widths[:fixed]), *widths[fixed:]]):
         page.set_column(at, at, width)
+
+
+def _narrowed(widths: Sequence[int]) -> list[int]:
+    """Return the widths of the fixed columns, the widest narrowed until all leave room for others beside them."""
+    narrowed = list(widths)
+    while sum(narrowed) > _MAX_FIXED_WIDTH and max(narrowed) > _MIN_WIDTH:
+        narrowed[narrowed.index(max(narrowed))] -= 1
+    return narrowed
+
+
+def _format_pages(page: Worksheet, widths: Sequence[int], fixed: int, title: str, printed: PageTexts) -> None:
+    """Make a sheet printable: landscape, the header and the fixed columns on every page, and where the page is from.
+
+    A sheet that is too wide for a page has the pages of the same rows one after the other.
+    """
+    page.set_landscape()
+    page.set_paper(_A4)
+    page.set_margins(left=0.4, right=0.4, top=0.7, bottom=0.6)
+    page.repeat_rows(0)
+    page.hide_gridlines(_PRINTED)
+    page.print_across()
+    page.set_header(f"&L&B{_page_text(title)}&R{_page_text(printed.above)}")
+    page.set_footer(f"&L{_page_text(printed.below)}&RPage &P of &N")
+    if sum(widths) <= _FITTED_WIDTH:
+        page.fit_to_pages(1, 0)
+        return
+    page.set_print_scale(_SCALE_PERCENT)
+    if fixed:
+        page.repeat_columns(0, fixed - 1)
+
+
+def _page_text(text: str) -> str:
+    """Return a text in which no character is a code of a page's header."""
+    return text.replace("&", "&&")

@@ -141,7 +141,8 @@ def _prepared(
             _create_table_view(connection, snapshot, catalog, table)
         try:
             create_owners(connection, owning, evaluation.owner_tags)
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
+            snapshot.checked.check_hashes()
             raise unreadable_file(str(error)) from None
         yield connection
 
@@ -187,10 +188,13 @@ def _evaluate_one(
         kinds, undecided = _run_sql(connection, finding.sql)
         found = read_rows(connection, finding, kinds, evaluation.max_rows, evaluation.acceptances)
     except duckdb.IOException as error:
+        snapshot.checked.check_hashes()
         raise unreadable_file(str(error)) from None
     except duckdb.Error as error:
         if has_limit and isinstance(error, duckdb.OutOfMemoryException):
             return None
+        if not isinstance(error, (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)):
+            snapshot.checked.check_hashes()
         reason = str(error).splitlines()[0]
         if finding.is_own:
             raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None

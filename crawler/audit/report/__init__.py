@@ -75,7 +75,7 @@ def make_report(
         ("changes", "Changes", changes_section(changes, max_rows)),
         ("inventory", "Inventory", inventory_section(inventory, max_rows)),
         ("coverage", "Coverage", coverage_section(snapshot, inventory, catalog, max_rows)),
-        ("evidence", "Evidence", evidence_section(manifest, sha256)),
+        ("evidence", "Evidence", evidence_section(snapshot)),
     ]
     footer = f"Snapshot {manifest.snapshot_id} · manifest SHA-256 {sha256}"
     html = page(f"Inventory {manifest.snapshot_id}", _header(manifest, inventory), sections, footer)

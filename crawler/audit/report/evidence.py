@@ -10,6 +10,7 @@ from crawler.audit.report.markup import Child, Html, element, joined
 from crawler.snapshot.layout import manifest_path
 
 if TYPE_CHECKING:
+    from crawler.audit.database import OpenSnapshot
     from crawler.snapshot import Manifest
 
 _SECRETS = {
@@ -19,8 +20,9 @@ _SECRETS = {
 }
 
 
-def evidence_section(manifest: Manifest, sha256: str) -> Html:
-    """Return the section's content."""
+def evidence_section(snapshot: OpenSnapshot) -> Html:
+    """Return the section's content. Made last: it says how many files were read and compared."""
+    manifest = snapshot.manifest
     files = sum(len(entry.files) for entry in manifest.tables.values())
     size = sum(entry.bytes for entry in manifest.tables.values())
     entries: list[tuple[str, Child]] = [
@@ -28,7 +30,7 @@ def evidence_section(manifest: Manifest, sha256: str) -> Html:
         ("Status", manifest.status),
         *([("Only", _code(manifest.selection.options))] if manifest.selection else []),
         ("Manifest", _code(manifest_path(manifest.snapshot_id))),
-        ("Manifest's SHA-256", _code(sha256)),
+        ("Manifest's SHA-256", _code(snapshot.manifest_sha256)),
         ("Ledger's SHA-256", _code(manifest.ledger.sha256)),
         ("Plan's SHA-256", _code(manifest.plan_sha256)),
         ("Crawl started", format_instant(manifest.started_at)),
@@ -38,6 +40,7 @@ def evidence_section(manifest: Manifest, sha256: str) -> Html:
         ("Crawled by", f"acs-inventory {manifest.version}"),
         ("Report by", f"acs-inventory {__version__}"),
         ("Data", f"{files:,} files, {size:,} bytes; the manifest has the SHA-256 of each"),
+        ("Checked", _checked_text(snapshot)),
     ]
     listed = [element("div", element("dt", name), element("dd", value)) for name, value in entries]
     check = f"acs-inventory snapshots verify {manifest.snapshot_id}"
@@ -47,11 +50,24 @@ def evidence_section(manifest: Manifest, sha256: str) -> Html:
             element(
                 "p",
                 "The same snapshot and version give the same page, byte for byte. ",
-                "To check the data against the manifest: ",
+                "To check all data against the manifest: ",
                 _code(check),
                 ". All times are UTC.",
             ),
         ]
+    )
+
+
+def _checked_text(snapshot: OpenSnapshot) -> str:
+    """Return which files were compared with which hashes. The manifest and the ledger always are."""
+    number = f"{snapshot.checked.number:,} files"
+    if snapshot.is_hashed:
+        return (
+            f"the manifest against its checksum file, and the {number} of this page, by SHA-256, against the manifest"
+        )
+    return (
+        "the manifest against its checksum file, and the ledger; the data was not checked (--no-verify): "
+        f"of the {number} of this page only sizes and numbers of rows are the manifest's"
     )
 
 

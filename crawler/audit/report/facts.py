@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from crawler.audit.database import session
+from crawler.audit.database import session, unreadable_file
 from crawler.catalog import load_catalog
 from crawler.snapshot import Status, is_whole
 
@@ -131,13 +131,18 @@ def _table_facts(snapshot: OpenSnapshot, catalog: Catalog, table: str, scopes: C
 
 
 def _runtimes(snapshot: OpenSnapshot, catalog: Catalog) -> dict[str, dict[str, int]]:
+    import duckdb
+
     tables = [table for table in RESOURCE_KINDS["functions"] if table in snapshot.manifest.tables]
     found: dict[str, dict[str, int]] = {}
     with session(snapshot, tables) as connection:
         for table in tables:
-            counted = connection.execute(
-                f"SELECT coalesce(nullif(runtime, ''), 'unknown'), count(*) FROM {table} GROUP BY ALL"  # noqa: S608
-            )
-            for runtime, number in counted.fetchall():
+            sql = f"SELECT coalesce(nullif(runtime, ''), 'unknown'), count(*) FROM {table} GROUP BY ALL"  # noqa: S608
+            try:
+                counted = connection.execute(sql).fetchall()
+            except duckdb.Error as error:
+                snapshot.checked.check_hashes()
+                raise unreadable_file(str(error)) from None
+            for runtime, number in counted:
                 found.setdefault(runtime, {})[product_name(catalog, table)] = number
     return found

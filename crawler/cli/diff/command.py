@@ -12,7 +12,7 @@ import click
 
 from crawler.cli.echo import fit_json
 from crawler.cli.inputs import catalog_for, locate_output
-from crawler.cli.options import CommandError, CommonOptions, common_options, config_option, uri_option
+from crawler.cli.options import CommandError, CommonOptions, common_options, config_option, no_verify_option, uri_option
 from crawler.cli.signals import interruptible
 from crawler.errors import ConfigError, OutputError
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option(
     "--exit-code", "has_exit_code", is_flag=True, help="Exit with 1 if there are differences, 3 if this is unknown."
 )
+@no_verify_option
 @config_option
 @uri_option
 @common_options
@@ -54,6 +55,7 @@ def diff(
     style: str,
     as_json: bool,
     has_exit_code: bool,
+    has_no_hashes: bool,
     config_file: Path | None,
     uri: str | None,
 ) -> int:
@@ -74,7 +76,8 @@ def diff(
 
     def work() -> DiffResult:
         location, catalog = locate_output(common, config_file, uri), catalog_for(config_file, uri)
-        old, new = (open_snapshot(location, snapshot_id) for snapshot_id in _chosen_ids(location, older, newer))
+        chosen = _chosen_ids(location, older, newer)
+        old, new = (open_snapshot(location, found, check_hashes=not has_no_hashes) for found in chosen)
         with compare(old, new, table_keys(catalog), _matching_tables(patterns, old, new)) as tables:
             return _print_diff(old, new, tables, "json" if as_json else style, is_quiet=common.is_quiet)
 

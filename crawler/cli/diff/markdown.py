@@ -18,8 +18,8 @@ from crawler.cli.diff.text import (
     sentence,
     value_text,
 )
+from crawler.cli.markdown import code
 from crawler.snapshot import Manifest
-from crawler.text import escape_control
 
 MOST_READ = 1000
 _MOST_SHOWN = 500
@@ -86,18 +86,3 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: int =
     marks = ["---"] * (len(columns) - numbers) + ["---:"] * numbers
     for cells in (columns, marks, *rows):
         yield f"| {' | '.join(cells)} |"
-
-
-def code(text: str) -> str:
-    """Return a code span. Controls and a bar (it ends a table's cell) are escaped; a backtick gets a longer fence."""
-    shown = code_text(text).replace("|", "\\|")
-    marks = "`"
-    while marks in shown:
-        marks += "`"
-    blank = " " if shown.startswith("`") or shown.endswith("`") else ""
-    return f"{marks}{blank}{shown}{blank}{marks}" if shown else ""
-
-
-def code_text(text: str) -> str:
-    """Return the content of a code span: printable text without blanks at its ends, which Markdown may remove."""
-    return escape_control(text).strip(" ")

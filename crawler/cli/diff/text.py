@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from crawler.audit.diff.columns import SCOPE_COLUMNS
+from crawler.audit.column_order import SCOPE_COLUMNS
 from crawler.audit.diff.comparison import ChangeKind, Difference, TableChanges
 from crawler.cli.crawl_summary import print_scopes
 from crawler.cli.render import console, safe, table_of

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from crawler import __version__
+from crawler.audit.column_order import catalog_keys, reader_columns
 from crawler.audit.database import open_snapshot
 from crawler.audit.export import files as rowfiles
 from crawler.audit.export import workbook
@@ -33,6 +34,8 @@ from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, SNA
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 SCHEMA = CATALOG.operations["fc_functions"].schema
+ORDER = ["account_id", "region_id", "function_name", "snapshot_id", "fetched_at"]
+NAMES = [*ORDER, *(name for name in SCHEMA.names if name not in ORDER)]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def snapshot(tmp_path_factory):
 
 
 def run(snapshot, path, file_format="csv", tables=("fc_functions",), columns="", where="", **options):
-    known = TableNames(snapshot, lambda: CATALOG.operations)
+    known = TableNames(snapshot, lambda: catalog_keys(CATALOG))
     paths = column_paths(columns) if columns else ()
     selection = ExportSelection(choose(tables, known), paths, where)
     return export(ExportRequest(selection, file_format, path, NOW, **options), known)
@@ -65,7 +68,8 @@ def test_csv_has_every_row_and_an_apostrophe_before_formulas_t24(snapshot, tmp_p
     """T24."""
     written = run(snapshot, tmp_path / "f.csv")
     rows = read_csv(tmp_path / "f.csv")
-    assert rows[0] == SCHEMA.names
+    assert rows[0] == NAMES
+    assert rows[0][:5] == ORDER
     assert column(rows, "function_name") == [f"f{place:02}" for place in range(len(TEXTS))]
     expected = [escape_formula(text or "") for text in TEXTS]
     assert [text.startswith("'") for text in expected] == [text in FORMULAS for text in TEXTS]
@@ -121,12 +125,13 @@ def test_jsonl_has_values_as_they_are(snapshot, tmp_path):
     assert (rows[0]["vpc_config"], rows[0]["layers"], rows[1]["cpu"]) == (None, [], 1 / 3)
 
 
-def test_parquet_has_the_snapshots_own_schema_and_rows(snapshot, tmp_path):
+def test_parquet_has_the_snapshots_own_types_and_rows_with_the_key_first(snapshot, tmp_path):
     run(snapshot, tmp_path / "f.parquet", "parquet")
     stored = pa.concat_tables(pq.ParquetFile(file).read() for file in snapshot.files("fc_functions"))
     table = pq.read_table(tmp_path / "f.parquet")
-    assert table.schema.equals(stored.schema, check_metadata=True)
-    assert table.equals(stored)
+    assert table.schema.names == NAMES
+    assert table.select(stored.schema.names).schema.equals(stored.schema, check_metadata=True)
+    assert table.select(stored.schema.names).equals(stored)
 
 
 def test_parquet_of_chosen_columns_keeps_their_types(snapshot, tmp_path):
@@ -147,7 +152,7 @@ def test_xlsx_has_text_as_text_and_no_formula_t24(snapshot, tmp_path):
     written = run(snapshot, tmp_path / "f.xlsx", "xlsx")
     rows = sheet(tmp_path / "f.xlsx", "fc_functions")
     header = [cell.value for cell in rows[0]]
-    assert header == SCHEMA.names
+    assert header == NAMES
     assert {cell.data_type for row in rows for cell in row} == {"s", "n", "d", "b"}  # no "f"
     place = header.index("description")
     for row, text in zip(rows[1:], TEXTS, strict=True):
@@ -196,7 +201,10 @@ def test_a_workbook_has_a_sheet_for_each_table_and_two_for_the_evidence(snapshot
     assert facts["snapshot_id"] == SNAPSHOT
     assert facts["manifest_sha256"] == manifest_sha256(snapshot)
     assert facts["tables.fc_functions.rows"] == str(len(TEXTS))
-    assert book["fc_functions"].freeze_panes == "A2"
+    assert [book[name].freeze_panes for name in book.sheetnames] == ["D2", "D2", "D2", "B2"]
+    assert book["fc_functions"].oddHeader.left.text == "&Bfc_functions"
+    assert book["fc_functions"].oddHeader.right.text == f"Snapshot {SNAPSHOT}, partial"
+    assert book["fc_functions"].oddFooter.left.text == f"Manifest SHA-256 {manifest_sha256(snapshot)}"
     assert leftovers(tmp_path) == ["f.xlsx"]
 
 
@@ -229,6 +237,7 @@ def test_the_snapshots_identity_and_the_scopes_go_along(snapshot, tmp_path):
         "status": "partial",
         "only": None,
         "manifest_sha256": manifest_sha256(snapshot),
+        "verified": True,
         "started_at": "2026-11-21T02:00:00Z",
         "finished_at": "2026-11-21T02:05:00Z",
         "crawled_by": "acs-inventory 0.1.0",
@@ -276,7 +285,8 @@ def test_several_tables_become_a_folder(snapshot, tmp_path):
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet", "xlsx"])
 def test_a_table_without_rows_has_its_columns(snapshot, tmp_path, file_format):
-    names = CATALOG.operations["fc_layers"].schema.names
+    operation = CATALOG.operations["fc_layers"]
+    names = reader_columns(operation.schema.names, operation.key)
     path = tmp_path / f"layers.{file_format}"
     run(snapshot, path, file_format, ["fc_layers"])
     found = {
@@ -418,10 +428,10 @@ def test_a_part_that_is_not_its_manifests_is_not_exported_p13(snapshot, tmp_path
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(OutputError, match=r"part-00003.parquet doesn't match its manifest"):
+    with pytest.raises(OutputError, match=r"part-00003.parquet isn't what was committed: its SHA-256 is"):
         run(changed, tmp_path / "f.csv")
     path.unlink()
-    with pytest.raises(OutputError, match=r"can't read .*part-00003.parquet: No such file"):
+    with pytest.raises(OutputError, match=r"part-00003.parquet is missing"):
         run(changed, tmp_path / "f.csv")
     assert leftovers(tmp_path) == ["snapshots"]
 

@@ -229,7 +229,7 @@ async def test_a_query_fetches_the_tables_that_it_names(fake, sql, rows, tables)
 
     def ask(place):
         snapshot = open_snapshot(place)
-        with run_query(snapshot, sql, TableNames(snapshot, list)) as found:
+        with run_query(snapshot, sql, TableNames(snapshot, dict)) as found:
             return [row for batch in found.batches for row in batch.to_pylist()]
 
     fake.fake.requests.clear()

@@ -161,7 +161,9 @@ class _Run:
             print_outcomes(self._head, self._outcomes(), max_rows, self.counts)
         elif style == "csv":
             written = save_text(
-                target, style, lambda emit: formats.write_findings_csv(self._outcomes(), emit, is_raw=is_raw)
+                target,
+                style,
+                lambda emit: formats.write_findings_csv(self._head, self._outcomes(), emit, is_raw=is_raw),
             )
             warn_of_escaped_cells(self._common, "the result", written.guarded_cells)
         else:

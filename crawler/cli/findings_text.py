@@ -9,6 +9,7 @@ from rich.text import Text
 
 from crawler.audit.findings import SEVERITIES, UNCERTAIN, FindingOutcome, FindingsHead, OutcomeCounts, OutcomeRow
 from crawler.cli.render import console, safe
+from crawler.text import account_label
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +27,7 @@ def print_outcomes(
     out, uncertain = console(), []
     for outcome in outcomes:
         if outcome.rows:
-            _print_finding(out, outcome, max_rows)
+            _print_finding(out, head, outcome, max_rows)
         if outcome.state in UNCERTAIN:
             uncertain.append(outcome)
     for outcome in uncertain:
@@ -51,7 +52,7 @@ def summary(counts: OutcomeCounts) -> str:
     return "; ".join(parts)
 
 
-def _print_finding(out: Console, outcome: FindingOutcome, max_rows: int) -> None:
+def _print_finding(out: Console, head: FindingsHead, outcome: FindingOutcome, max_rows: int) -> None:
     finding = outcome.result.finding
     number = f"{outcome.open:,}" + (" or more" if outcome.state == "partly unknown" else "")
     title = Text.assemble((finding.severity, _STYLES[finding.severity]), "  ", safe(f"{finding.title}: {number}"))
@@ -59,16 +60,17 @@ def _print_finding(out: Console, outcome: FindingOutcome, max_rows: int) -> None
     out.print(safe(f"        {finding.name}", "dim"), soft_wrap=True)
     shown = outcome.rows if max_rows == 0 else outcome.rows[:max_rows]
     for row in shown:
-        out.print(safe(f"  {_row_text(row)}"), soft_wrap=True)
+        out.print(safe(f"  {_row_text(head, row)}"), soft_wrap=True)
     if len(shown) < len(outcome.rows):
         rest = len(outcome.rows) - len(shown)
         out.print(safe(f"  … {rest:,} more; --max-rows 0 or --format csv has all", "dim"), soft_wrap=True)
     out.print()
 
 
-def _row_text(row: OutcomeRow) -> str:
+def _row_text(head: FindingsHead, row: OutcomeRow) -> str:
     subject = row.row.subject
-    text = "  ".join(filter(None, (subject.account_id, subject.region_id, subject.resource)))
+    account = account_label(subject.account_id, head.account_names.get(subject.account_id, ""))
+    text = "  ".join(filter(None, (account if subject.account_id else "", subject.region_id, subject.resource)))
     if subject.owner:
         text += f"  (owner {subject.owner})"
     if row.is_accepted:

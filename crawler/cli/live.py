@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crawler.cli.render import duration_text, safe
+from crawler.text import account_label
 
 if TYPE_CHECKING:
     from crawler.run.progress import CrawlMonitor, ShardsProgress
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _REFRESHES_PER_S = 8
 _MAX_ACCOUNTS = 8
 _MAX_SHARDS = 8
+_LONGEST_NAME = 24
 
 
 @asynccontextmanager
@@ -56,11 +58,16 @@ def view(monitor: CrawlMonitor, elapsed_s: float) -> Group:
     accounts = sorted(progress.by_account, key=lambda a: (progress.done_by_account[a] / progress.by_account[a], a))
     for account in accounts[:_MAX_ACCOUNTS]:
         done, total = progress.done_by_account[account], progress.by_account[account]
-        grid.add_row(safe(account), ProgressBar(total, done), f"{done}/{total} scopes")
+        label = account_label(account, _short(progress.names.get(account, "")))
+        grid.add_row(safe(label), ProgressBar(total, done), f"{done}/{total} scopes")
     if len(accounts) > _MAX_ACCOUNTS:
         grid.add_row(f"and {len(accounts) - _MAX_ACCOUNTS} more", "", "")
     shards = [] if monitor.shards is None else [_shards(monitor.shards)]
     return Group(_headline(monitor), grid, *shards, _figures(monitor, elapsed_s))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _headline(monitor: CrawlMonitor) -> Text:

@@ -20,9 +20,10 @@ _Result = TypeVar("_Result")
 _PAUSE_S = 0.1
 # Grace period of a stuck crawl, to clean up.
 _GRACE_S = 30.0
-# After a signal, each step that tells the result may take so long, and all that is left of the process so long.
+# After a signal, each step that tells the result may take so long, and all that is left of the process so long: there
+# are six steps at most.
 _STEP_S = 3.0
-_END_S = 15.0
+_END_S = 20.0
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:

@@ -32,6 +32,13 @@ def read_document(
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: {_why_not_toml(error, text)}") from None
+    return expand_document(raw, source=source, environ=environ, is_secret=is_secret)
+
+
+def expand_document(
+    raw: Mapping[str, Any], *, source: str, environ: Mapping[str, str], is_secret: Callable[[KeyPath], bool]
+) -> Document:
+    """Return parsed TOML as a document, with the environment variables filled in. Raises ConfigError."""
     document = Document(source, raw, raw, is_secret)
     try:
         values = {key: _expanded(document, environ, value, (key,)) for key, value in raw.items()}

@@ -17,6 +17,7 @@ import msgspec
 from crawler.client.credentials import CredentialSpec
 from crawler.config.sections import (
     AcceptedFinding,
+    AcceptedSection,
     Account,
     EngineSection,
     OrganizationSection,
@@ -32,6 +33,7 @@ _SECTIONS: dict[str, tuple[str, Any]] = {
     "accounts": ("[[accounts]]", Account),
     "accounts.credentials": ("[accounts.credentials]", CredentialSpec),
     "organization": ("[organization]", OrganizationSection),
+    "accepted": ("[[accepted]]", AcceptedSection),
     "engine": ("[engine]", EngineSection),
     "accepted_findings": ("[[accepted_findings]]", AcceptedFinding),
 }

@@ -297,7 +297,7 @@ def test_sts_out_of_reach_fails_the_members_and_denies_them_nothing(tmp_path):
     here, result = crawl_with(tmp_path, cloud, prepare=lambda c: c.faults.add(Refuse(), action="AssumeRole"))
     assert result.exit_code == 3
     refused = {(row.account_id, row.status, row.error_code) for row in result.manifest.scopes.not_complete}
-    assert refused == {(account, "failed", "InvalidCredentials") for account in accounts(2)[1:]}
+    assert refused == {(account, "failed", "Unreachable") for account in accounts(2)[1:]}
     assert rows_by_account(here) == functions_of(cloud, MANAGER)
 
 
@@ -335,7 +335,7 @@ def test_configured_accounts_picked_need_no_directory(tmp_path):
 @pytest.mark.parametrize(
     ("picked", "fault", "kind", "reason"),
     [
-        ("77", None, ConfigError, "--account: 77 is neither configured nor a member of the resource directory"),
+        ("77", None, ConfigError, "--account: '77' is neither configured nor a member of the resource directory"),
         (accounts(4)[4], None, ConfigError, "No account is left to crawl.*Deleting"),
         (accounts(4)[2], Deny(), CrawlError, "The resource directory can't be listed.*resourcemanager:ListAccounts"),
     ],
@@ -552,7 +552,8 @@ def test_crawl_and_snapshots_show_say_who_is_left_out(commands, tmp_path):
     assert [entry["account_id"] for entry in summary["left_out"]] == [accounts(4)[4]]
     _, text, _ = acs_inventory("crawl", "--config", commands, *options, cwd=tmp_path)
     assert re.search(rf"{accounts(4)[4]} +member 4 +It isn't active", text)
-    cause = rf"^denied +EntityNotExist.Role: .*\n(?: .*\n)* +{accounts(4)[3]} in cn-shanghai *\n +fc_functions *$"
+    place = rf"member 3 \({accounts(4)[3]}\) in cn-shanghai"
+    cause = rf"^denied +EntityNotExist.Role: .*\n(?: .*\n)* +{place} *\n +fc_functions *$"
     assert re.search(cause, text, re.MULTILINE)
     _, shown, _ = acs_inventory("snapshots", "show", "--output", "snapshots", cwd=tmp_path)
     assert re.search(rf"{accounts(4)[4]} +member 4 +It isn't active", shown)
@@ -581,14 +582,14 @@ def test_doctor_names_the_members_that_cannot_be_entered_with_a_remedy(commands,
     assert "lists 4 members; 3 will be crawled" in findings["resource directory"]["seen"]
     assert "assumed in 2 of 3" in findings["members"]["seen"]
     wrong = [finding for finding in findings.values() if not finding["is_well"]]
-    assert [finding["subject"] for finding in wrong] == [f"member {accounts(4)[3]}"]
+    assert [finding["subject"] for finding in wrong] == [f"member member 3 ({accounts(4)[3]})"]
     assert wrong[0]["remedy"].startswith("Create the role inventory-reader in this account")
-    assert "skipped" in findings[f"member {accounts(4)[4]}"]["seen"]
-    assert f"fc_functions in {accounts(4)[1]} cn-hangzhou" in findings
-    assert f"fc_functions in {accounts(4)[2]} cn-hangzhou" not in findings, "one member stands for all"
+    assert "skipped" in findings[f"member member 4 ({accounts(4)[4]})"]["seen"]
+    assert f"fc_functions in member 1 ({accounts(4)[1]}) cn-hangzhou" in findings
+    assert f"fc_functions in member 2 ({accounts(4)[2]}) cn-hangzhou" not in findings, "one member stands for all"
 
 
-MEMBER = f"member {accounts(2)[1]}"
+MEMBER = f"member member 1 ({accounts(2)[1]})"
 REMEDIES = {
     "denied": (Deny(), "ListAccounts", "resource directory", "Allow resourcemanager:ListAccounts"),
     "unreachable": (Refuse(), "ListAccounts", "resource directory", "Check the network"),

@@ -22,6 +22,7 @@ CSV_SCHEMA = pa.schema(
         ("finding", _TEXT),
         ("title", _TEXT),
         ("account_id", _TEXT),
+        ("account_name", _TEXT),
         ("region_id", _TEXT),
         ("resource", _TEXT),
         ("owner", _TEXT),
@@ -45,7 +46,7 @@ def write_findings_json(
     emit(f'{first[:-1]}, "findings": [')
     between = "\n"
     for outcome in outcomes:
-        emit(between + _json(outcome_document(outcome)))
+        emit(between + _json(outcome_document(head, outcome)))
         between = ",\n"
     emit(f'\n], "warnings": {_json(warnings())}}}\n')
 
@@ -60,13 +61,17 @@ def write_findings_ocsf(head: FindingsHead, outcomes: Iterable[FindingOutcome], 
     emit("\n]\n" if between == ",\n" else "[]\n")
 
 
-def write_findings_csv(outcomes: Iterable[FindingOutcome], emit: WriteText, *, is_raw: bool) -> WriteResult:
+def write_findings_csv(
+    head: FindingsHead, outcomes: Iterable[FindingOutcome], emit: WriteText, *, is_raw: bool
+) -> WriteResult:
     """Write a row per row of a finding, and one per finding whose data is missing: `unknown` or `partly unknown`."""
-    batches = (pa.RecordBatch.from_pylist(rows, CSV_SCHEMA) for outcome in outcomes if (rows := list(_rows(outcome))))
+    batches = (
+        pa.RecordBatch.from_pylist(rows, CSV_SCHEMA) for outcome in outcomes if (rows := list(_rows(head, outcome)))
+    )
     return write_csv(Rows(CSV_SCHEMA, batches), emit, is_raw=is_raw)
 
 
-def _rows(outcome: FindingOutcome) -> Iterator[dict[str, Any]]:
+def _rows(head: FindingsHead, outcome: FindingOutcome) -> Iterator[dict[str, Any]]:
     finding = outcome.result.finding
     common = {
         "severity": finding.severity,
@@ -76,7 +81,7 @@ def _rows(outcome: FindingOutcome) -> Iterator[dict[str, Any]]:
         "remedy": finding.remedy or None,
     }
     for row in outcome.rows:
-        document = row_document(outcome, row)
+        document = row_document(head, outcome, row)
         document |= {**common, "status": "open", "details": _json(document["details"])}
         if row.is_accepted:
             accepted = {"accepted_reason": row.row.reason, "accepted_until": str(row.row.until)}

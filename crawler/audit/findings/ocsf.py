@@ -78,7 +78,7 @@ def _event(
             "event_code": finding.name,
             "product": {"name": _PROGRAM, "vendor_name": _PROGRAM, "version": __version__},
         },
-        "cloud": _cloud(about),
+        "cloud": _cloud(head, about),
         "finding_info": {
             "uid": about.row_id(finding.name),
             "title": finding.title,
@@ -93,10 +93,10 @@ def _event(
     return event
 
 
-def _cloud(subject: Subject) -> dict[str, Any]:
+def _cloud(head: FindingsHead, subject: Subject) -> dict[str, Any]:
     cloud: dict[str, Any] = {"provider": "Alibaba Cloud"}
     if subject.account_id:
-        account = {"uid": subject.account_id, "name": subject.account_id}
+        account = {"uid": subject.account_id, "name": head.account_names.get(subject.account_id) or subject.account_id}
         cloud["account"] = {**account, "type_id": _OTHER_TYPE, "type": "Alibaba Cloud Account"}
     if subject.region_id:
         cloud["region"] = subject.region_id

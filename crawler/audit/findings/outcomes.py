@@ -26,19 +26,30 @@ _LARGEST_JSON = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class FindingsHead:
-    """The snapshot that findings are about, and the other one, from which their rows are new; empty for none."""
+    """The snapshot that findings are about, and the other one, from which their rows are new; empty for none.
+
+    `account_names` are the names of accounts by their ID.
+    """
 
     snapshot_id: str
     status: str
     started_at: dt.datetime
     manifest_sha256: str
     against: str = ""
+    account_names: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, snapshot: OpenSnapshot, against: OpenSnapshot | None) -> FindingsHead:
         """Return the head of findings of an open snapshot."""
         manifest, other = snapshot.manifest, "" if against is None else against.manifest.snapshot_id
-        return cls(manifest.snapshot_id, manifest.status, manifest.started_at, snapshot.manifest_sha256, other)
+        return cls(
+            manifest.snapshot_id,
+            manifest.status,
+            manifest.started_at,
+            snapshot.manifest_sha256,
+            other,
+            manifest.account_names,
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the head as plain values for JSON."""
@@ -170,7 +181,7 @@ def outcomes_of(
         yield FindingOutcome(result, tuple(OutcomeRow(row, True if is_complete else None) for row in added))
 
 
-def outcome_document(outcome: FindingOutcome) -> dict[str, Any]:
+def outcome_document(head: FindingsHead, outcome: FindingOutcome) -> dict[str, Any]:
     """Return an outcome as plain values for JSON."""
     result, finding = outcome.result, outcome.result.finding
     return {
@@ -185,17 +196,18 @@ def outcome_document(outcome: FindingOutcome) -> dict[str, Any]:
         "note": result.note,
         "open": outcome.open,
         "accepted": outcome.accepted,
-        "rows": [row_document(outcome, row) for row in outcome.rows],
+        "rows": [row_document(head, outcome, row) for row in outcome.rows],
     }
 
 
-def row_document(outcome: FindingOutcome, row: OutcomeRow) -> dict[str, Any]:
+def row_document(head: FindingsHead, outcome: FindingOutcome, row: OutcomeRow) -> dict[str, Any]:
     """Return a row as plain values for JSON. `details` has the values of the finding's own columns."""
     found, subject = row.row, row.row.subject
     accepted = {"reason": found.reason, "until": str(found.until)} if row.is_accepted else None
     return {
         "id": subject.row_id(outcome.result.finding.name),
         "account_id": subject.account_id,
+        "account_name": head.account_names.get(subject.account_id, ""),
         "region_id": subject.region_id,
         "resource": subject.resource,
         "owner": subject.owner,

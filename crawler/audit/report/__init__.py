@@ -71,7 +71,7 @@ def make_report(
     changes = changes_between(against, snapshot, catalog, max_rows) if against is not None else None
     sections = [
         ("summary", "Summary", summary_section(manifest, inventory, outcomes, changes)),
-        ("findings", "Findings", findings_section(outcomes, warnings)),
+        ("findings", "Findings", findings_section(outcomes, warnings, manifest.account_names)),
         ("changes", "Changes", changes_section(changes, max_rows)),
         ("inventory", "Inventory", inventory_section(inventory, max_rows)),
         ("coverage", "Coverage", coverage_section(snapshot, inventory, catalog, max_rows)),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from crawler.audit.findings import Coverage, FindingResult, FoundRow, has_owners, resource_columns
 from crawler.audit.report.markup import Html, element, escaped, joined, printable_text, verbatim
 from crawler.audit.report.tables import OWNER, DataTable, Row, data_table, json_text
+from crawler.text import account_label
 
 _LINKED_SEVERITIES = ("high", "medium")
 _NOT_KNOWN = "not known"
@@ -14,8 +16,13 @@ _NOT_KNOWN = "not known"
 _MOST_OWNERS = 500
 
 
-def findings_section(outcomes: Sequence[FindingResult], warnings: Sequence[str] = ()) -> Html:
-    """Return all findings: those with open rows, those unknown, those with accepted rows only, those without rows."""
+def findings_section(
+    outcomes: Sequence[FindingResult], warnings: Sequence[str] = (), names: Mapping[str, str] = MappingProxyType({})
+) -> Html:
+    """Return all findings: those with open rows, those unknown, those with accepted rows only, those without rows.
+
+    `names` are the names of accounts by their ID.
+    """
     groups: dict[tuple[str, str], list[FindingResult]] = {
         ("Found", "found"): [],
         ("Unknown or partly unknown", "not-known"): [],
@@ -28,7 +35,7 @@ def findings_section(outcomes: Sequence[FindingResult], warnings: Sequence[str] 
         [
             element("ul", *(element("li", sentence) for sentence in warnings), class_="gap") if warnings else None,
             _owner_filter(outcomes),
-            *(_group(title, kind, group) for (title, kind), group in groups.items() if group),
+            *(_group(title, kind, group, names) for (title, kind), group in groups.items() if group),
         ]
     )
 
@@ -69,9 +76,9 @@ def _group_of(outcome: FindingResult) -> tuple[str, str]:
     return ("Accepted", "accepted") if outcome.found.accepted_total else ("Nothing found", "nothing-found")
 
 
-def _group(title: str, kind: str, outcomes: Sequence[FindingResult]) -> Html:
+def _group(title: str, kind: str, outcomes: Sequence[FindingResult], names: Mapping[str, str]) -> Html:
     heading = element("h3", f"{title} ({len(outcomes)})")
-    return element("div", heading, *(_finding(outcome) for outcome in outcomes), class_=f"findings {kind}")
+    return element("div", heading, *(_finding(outcome, names) for outcome in outcomes), class_=f"findings {kind}")
 
 
 def _owner_filter(outcomes: Sequence[FindingResult]) -> Html | None:
@@ -106,7 +113,7 @@ def _with_code(text: str) -> Html:
     return joined(element("code", part) if at % 2 else part for at, part in enumerate(parts))
 
 
-def _finding(outcome: FindingResult) -> Html:
+def _finding(outcome: FindingResult, names: Mapping[str, str]) -> Html:
     finding = outcome.finding
     accepted = f" · {outcome.found.accepted_total:,} accepted" if outcome.found.accepted_total else ""
     summary = element(
@@ -122,8 +129,8 @@ def _finding(outcome: FindingResult) -> Html:
         element("p", element("strong", "What to do: "), _with_code(finding.remedy)) if finding.remedy else None,
         element("p", outcome.note) if outcome.note else None,
         _gaps(outcome),
-        _open_rows(outcome),
-        _accepted_rows(outcome),
+        _open_rows(outcome, names),
+        _accepted_rows(outcome, names),
         _query_details(outcome),
         element("p", name, " · ", link, class_="name"),
     ]
@@ -137,19 +144,19 @@ def _gaps(outcome: FindingResult) -> Html | None:
     return element("p", element("strong", lead), "; ".join(outcome.gaps), ".", class_="gap")
 
 
-def _open_rows(outcome: FindingResult) -> Html | None:
+def _open_rows(outcome: FindingResult, names: Mapping[str, str]) -> Html | None:
     if not outcome.total:
         return None
-    columns, rows = _with_owners(outcome, outcome.found.open)
+    columns, rows = _columns_and_rows(outcome, outcome.found.open, names)
     name, title = outcome.finding.name, outcome.finding.title
     return data_table(DataTable(name, title, columns, rows, outcome.total, has_heading=False, is_finding=True))
 
 
-def _accepted_rows(outcome: FindingResult) -> Html | None:
+def _accepted_rows(outcome: FindingResult, names: Mapping[str, str]) -> Html | None:
     found = outcome.found
     if not found.accepted_total:
         return None
-    columns, rows = _with_owners(outcome, found.accepted)
+    columns, rows = _columns_and_rows(outcome, found.accepted, names)
     shown = [(*row, str(accepted.until), accepted.reason) for row, accepted in zip(rows, found.accepted, strict=True)]
     caption = f"Accepted in the configuration ({found.accepted_total:,}), not counted as open"
     table = DataTable(
@@ -164,17 +171,25 @@ def _accepted_rows(outcome: FindingResult) -> Html | None:
     return joined([element("p", element("strong", caption)), data_table(table)])
 
 
-def _with_owners(outcome: FindingResult, found: Sequence[FoundRow]) -> tuple[tuple[str, ...], list[Row]]:
-    """Return the columns and rows, with the owner after the columns that name the resource."""
+def _columns_and_rows(
+    outcome: FindingResult, found: Sequence[FoundRow], names: Mapping[str, str]
+) -> tuple[tuple[str, ...], list[Row]]:
+    """Return the columns and rows, with names of accounts, and the owner after the columns that name the resource."""
     columns = outcome.columns
+    account = columns.index("account_id") if "account_id" in columns else None
+    rows = [_with_name(row.cells, account, names) for row in found]
     if OWNER in columns or not has_owners(columns):
-        return columns, [row.cells for row in found]
+        return columns, rows
     at = 1 + max(columns.index(name) for name in resource_columns(outcome.finding, columns))
-    rows = [
-        (*row.cells[:at], row.subject.owner if row.subject.is_owner_known else _NOT_KNOWN, *row.cells[at:])
-        for row in found
-    ]
-    return (*columns[:at], OWNER, *columns[at:]), rows
+    owners = (row.subject.owner if row.subject.is_owner_known else _NOT_KNOWN for row in found)
+    owned: list[Row] = [(*cells[:at], owner, *cells[at:]) for cells, owner in zip(rows, owners, strict=True)]
+    return (*columns[:at], OWNER, *columns[at:]), owned
+
+
+def _with_name(cells: Row, account: int | None, names: Mapping[str, str]) -> Row:
+    if account is None or not (name := names.get(str(cells[account]))):
+        return cells
+    return (*cells[:account], account_label(str(cells[account]), name), *cells[account + 1 :])
 
 
 def _query_details(outcome: FindingResult) -> Html:

@@ -46,12 +46,6 @@ def ids_of(snapshot, *names):
     return row_ids(evaluate_findings(snapshot, chosen, CATALOG, Evaluation(None)))
 
 
-def written(write_it, *arguments, **options):
-    parts = []
-    write_it(*arguments[:-1], arguments[-1], parts.append, **options)
-    return "".join(parts)
-
-
 @pytest.fixture
 def snapshot(tmp_path):
     tables = {"fc_functions": FUNCTIONS, "fc2_services": []}
@@ -90,9 +84,9 @@ def test_json_has_the_snapshot_and_each_finding_with_its_state_and_rows(snapshot
     assert (first["accepted"], second["accepted"]) == (None, {"reason": "a batch job", "until": "2027-01-31"})
 
 
-def test_csv_has_a_line_for_what_is_not_known_and_no_cell_that_a_spreadsheet_runs(found):
+def test_csv_has_a_line_for_what_is_not_known_and_no_cell_that_a_spreadsheet_runs(snapshot, found):
     parts = []
-    result = write_findings_csv(found, parts.append, is_raw=False)
+    result = write_findings_csv(FindingsHead.of(snapshot, None), found, parts.append, is_raw=False)
     rows = list(csv.DictReader(io.StringIO("".join(parts))))
     assert [(row["status"], row["finding"], row["resource"]) for row in rows] == [
         ("unknown", "anonymous_public_urls", ""),
@@ -109,9 +103,9 @@ def test_csv_has_a_line_for_what_is_not_known_and_no_cell_that_a_spreadsheet_run
 
 def test_an_owner_that_looks_like_a_formula_is_escaped(tmp_path):
     rows = [{"function_name": "a", "tags": [{"key": "owner", "value": "=cmd()"}]}]
-    found = outcomes(write(tmp_path, {"fc_functions": rows, "fc2_services": []}), "no_tracing")
-    parts = []
-    assert write_findings_csv(found, parts.append, is_raw=False).guarded_cells == 1
+    snapshot, parts = write(tmp_path, {"fc_functions": rows, "fc2_services": []}), []
+    found = outcomes(snapshot, "no_tracing")
+    assert write_findings_csv(FindingsHead.of(snapshot, None), found, parts.append, is_raw=False).guarded_cells == 1
     assert ",'=cmd()," in "".join(parts)
 
 

@@ -21,9 +21,12 @@ from crawler.audit.findings import (
     row_ids,
 )
 from crawler.audit.findings.formats import CSV_SCHEMA, write_findings_csv, write_findings_json, write_findings_ocsf
+from crawler.audit.report import make_report
 from crawler.config.sections import AcceptedFinding
 from crawler.errors import ConfigError
 from crawler.snapshot import Status
+from crawler.snapshot.manifest import AccountEntry
+from tests.support.report_page import read_page
 from tests.support.written_snapshots import ACCOUNT, CATALOG, REGION, SNAPSHOT, START, write
 
 FINDINGS = load_findings()
@@ -82,6 +85,22 @@ def test_json_has_the_snapshot_and_each_finding_with_its_state_and_rows(snapshot
     }
     assert first["details"] == {"function_or_service": "a", "runtime": "=1+1"}
     assert (first["accepted"], second["accepted"]) == (None, {"reason": "a batch job", "until": "2027-01-31"})
+
+
+def test_accounts_have_their_names(tmp_path):
+    named = [AccountEntry(id=ACCOUNT, name="prod", source="configured")]
+    snapshot = write(tmp_path, {"fc_functions": FUNCTIONS, "fc2_services": []}, accounts=named)
+    found, head, parts = outcomes(snapshot, "no_tracing"), FindingsHead.of(snapshot, None), []
+    write_findings_json(head, found, parts.append, list)
+    assert json.loads("".join(parts))["findings"][0]["rows"][0]["account_name"] == "prod"
+    parts.clear()
+    write_findings_csv(head, found, parts.append, is_raw=False)
+    assert {row["account_name"] for row in csv.DictReader(io.StringIO("".join(parts)))} == {"prod"}
+    parts.clear()
+    write_findings_ocsf(head, found, parts.append)
+    assert {event["cloud"]["account"]["name"] for event in json.loads("".join(parts))} == {"prod"}
+    page = read_page(make_report(snapshot, CATALOG).html)
+    assert {row[0] for row in page.data["no_tracing"]["rows"]} == {f"prod ({ACCOUNT})"}
 
 
 def test_csv_has_a_line_for_what_is_not_known_and_no_cell_that_a_spreadsheet_runs(snapshot, found):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from crawler.snapshot import TableFigures
+from crawler.snapshot.ledger_file import NOT_WHOLE
 from crawler.snapshot.status import is_known, is_whole
 
 if TYPE_CHECKING:
@@ -58,8 +61,8 @@ def table_coverage(snapshot: OpenSnapshot, table: str) -> TableCoverage:
 class Assessment:
     """The coverage of a finding, and the missing parts.
 
-    `has_unread`: the crawl asked for some of the missing data and didn't get it. Otherwise only tables are missing that
-    the crawl wasn't to read.
+    `has_unread`: the crawl asked for some of the missing data and didn't get it, and no rule of `[[accepted]]` covers
+    that. Otherwise only data is missing that the user knows to be missing.
     """
 
     coverage: Coverage
@@ -67,12 +70,21 @@ class Assessment:
     has_unread: bool = False
 
 
-def assess_coverage(snapshot: OpenSnapshot, finding: Finding) -> Assessment:
-    """Return how far the snapshot can answer a finding."""
+def accepted_scopes(snapshot: OpenSnapshot) -> Counter[str]:
+    """Return the number of scopes of each table that aren't whole and that a rule of `[[accepted]]` covers."""
+    if not snapshot.ledger.accepted:
+        return Counter()
+    return Counter(row.table for row in snapshot.ledger.rows(("accepted_until",), NOT_WHOLE) if row.accepted_until)
+
+
+def assess_coverage(
+    snapshot: OpenSnapshot, finding: Finding, accepted: Mapping[str, int] = MappingProxyType({})
+) -> Assessment:
+    """Return how far the snapshot can answer a finding. `accepted` is the result of `accepted_scopes`."""
     tables = [table_coverage(snapshot, table) for table in finding.tables]
     lookups = [table_coverage(snapshot, table) for table in finding.lookups]
     gaps = [coverage.gap for coverage in (*tables, *lookups) if coverage.gap]
-    has_unread = any(coverage.open_scopes for coverage in (*tables, *lookups))
+    has_unread = any(found.open_scopes > accepted.get(found.table, 0) for found in (*tables, *lookups))
     if finding.secrets and snapshot.manifest.secrets != finding.secrets:
         gap = f"secrets are {snapshot.manifest.secrets} in this snapshot, not {finding.secrets}s"
         return Assessment(Coverage.UNKNOWN, (gap,))

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from crawler.audit.database import create_view, session, unreadable_file
-from crawler.audit.findings.coverage import Assessment, Coverage, assess_coverage, fingerprint_note
+from crawler.audit.findings.coverage import Assessment, Coverage, accepted_scopes, assess_coverage, fingerprint_note
 from crawler.audit.findings.found_rows import FOUND, NO_ROWS, FoundRows, read_rows
 from crawler.audit.findings.owners import OWNER_TABLES, OWNER_TAGS, create_owners
 from crawler.audit.findings.subjects import FindingValue
@@ -101,12 +101,14 @@ def iterate_findings(
     for finding in findings:
         if finding.is_own:
             _check_tables(snapshot, finding, catalog)
+    accepted = accepted_scopes(snapshot)
     with _prepared(snapshot, findings, catalog, evaluation, _SETTINGS) as connection:
         for finding in findings:
-            result = _evaluate_one(connection, snapshot, finding, evaluation, has_limit=True)
+            assessed = assess_coverage(snapshot, finding, accepted)
+            result = _evaluate_one(connection, snapshot, finding, assessed, evaluation, has_limit=True)
             if result is None:
                 with _prepared(snapshot, [finding], catalog, evaluation, _WITHOUT_LIMIT) as unlimited:
-                    result = _evaluate_one(unlimited, snapshot, finding, evaluation, has_limit=False)
+                    result = _evaluate_one(unlimited, snapshot, finding, assessed, evaluation, has_limit=False)
             if result is not None:
                 yield result
 
@@ -173,6 +175,7 @@ def _evaluate_one(
     connection: duckdb.DuckDBPyConnection,
     snapshot: OpenSnapshot,
     finding: Finding,
+    assessed: Assessment,
     evaluation: Evaluation,
     *,
     has_limit: bool,
@@ -180,7 +183,6 @@ def _evaluate_one(
     """Return the result of a finding; None if it needs more memory than the connection's limit allows."""
     import duckdb
 
-    assessed = assess_coverage(snapshot, finding)
     if assessed.coverage is Coverage.UNKNOWN:
         return FindingResult(finding, assessed.coverage, assessed.gaps, has_unread=assessed.has_unread)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from crawler.audit.findings import SEVERITIES, Coverage, Evaluation, Finding, evaluate, evaluate_findings, load_findings
+from crawler.audit.findings.coverage import Assessment
 from crawler.audit.findings.files import parse_finding
 from crawler.config import parse_config
 from crawler.errors import ConfigError
@@ -21,6 +22,7 @@ from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_REGION, REGI
 FINDINGS = {finding.name: finding for finding in load_findings()}
 TABLES = sorted({table for finding in FINDINGS.values() for table in (*finding.tables, *finding.lookups)})
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "report.md").read_text()
+WHOLE = Assessment(Coverage.COMPLETE)
 HEADER = "-- severity: low\n-- title: Mine\n-- tables: fc_functions\n-- reason: because\n"
 
 
@@ -144,7 +146,7 @@ def test_a_finding_that_needs_more_memory_than_the_limit_has_its_result_all_the_
     large = mine("SELECT len(list(range)) AS number FROM range(8_000_000)")
     snapshot = write(tmp_path, {table: [] for table in TABLES})
     with evaluate._prepared(snapshot, [large], CATALOG, Evaluation(), limits) as connection:
-        assert evaluate._evaluate_one(connection, snapshot, large, Evaluation(), has_limit=True) is None
+        assert evaluate._evaluate_one(connection, snapshot, large, WHOLE, Evaluation(), has_limit=True) is None
     outcomes = evaluate_findings(snapshot, [FINDINGS["no_tracing"], large, FINDINGS["shared_roles"]], CATALOG)
     assert [outcome.rows for outcome in outcomes] == [(), ((8_000_000,),), ()]
 

@@ -27,7 +27,7 @@ from crawler.errors import ConfigError
 from crawler.snapshot import Status
 from crawler.snapshot.manifest import AccountEntry
 from tests.support.report_page import read_page
-from tests.support.written_snapshots import ACCOUNT, CATALOG, REGION, SNAPSHOT, START, write
+from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, REGION, SNAPSHOT, START, write
 
 FINDINGS = load_findings()
 BEFORE = "20261120T020000Z-00aa"
@@ -196,6 +196,23 @@ def test_a_check_fails_for_an_open_row_and_can_not_pass_where_data_is_missing(
     counts = OutcomeCounts()
     for outcome in outcomes(snapshot, *names, accepted=entries):
         counts.add(outcome)
+    assert counts.exit_code(names_findings=names_findings) == code
+
+
+@pytest.mark.parametrize(
+    ("until", "names_findings", "code"), [("", False, 3), ("2027-01-01", False, 0), ("2027-01-01", True, 3)]
+)
+def test_a_gap_that_is_accepted_does_not_stop_a_check_and_is_unknown_nevertheless(
+    tmp_path, until, names_findings, code
+):
+    denied = {("fc_triggers", ACCOUNT): Status.DENIED}
+    places = {"fc_triggers": [(OTHER_ACCOUNT, REGION)]}
+    tables = {"fc_triggers": [], "fc2_triggers": []}
+    snapshot = write(tmp_path, tables, denied, places=places, accepted_until=until)
+    counts = OutcomeCounts()
+    [outcome] = outcomes(snapshot, "anonymous_public_urls")
+    counts.add(outcome)
+    assert outcome.state == "partly unknown"
     assert counts.exit_code(names_findings=names_findings) == code
 
 

@@ -25,6 +25,7 @@ from crawler.cli.echo import fit_json, json_text, print_line, say_error, say_jso
 from crawler.cli.emulate import emulate
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.export import export
+from crawler.cli.findings import findings
 from crawler.cli.help import show_help
 from crawler.cli.help_texts import add_help_texts
 from crawler.cli.options import LOG_FORMATS, CommonOptions, common_options
@@ -57,8 +58,8 @@ def app() -> None:
 
 
 COMMANDS = (
-    *(crawl, config, demo, plan, tables, catalog, policy, doctor, snapshots, query, export, diff, report, emulate),
-    *(completion, show_help),
+    *(crawl, config, demo, plan, tables, catalog, policy, doctor, snapshots, query, export, diff, report, findings),
+    *(emulate, completion, show_help),
 )
 SNAPSHOT_COMMANDS = (verify, prune, commit, watch)
 PROGRAM = "acs-inventory"

@@ -82,6 +82,21 @@ scale_option = click.option(
     type=click.IntRange(1, 1000),
     help="Multiply the amount of generated data.",
 )
+findings_folder_option = click.option(
+    "--findings",
+    "folders",
+    multiple=True,
+    type=LocalPath(),
+    metavar="DIR",
+    help="Folder with SQL files of additional findings; repeatable.",
+)
+owner_tag_option = click.option(
+    "--owner-tag",
+    "owner_tags",
+    multiple=True,
+    metavar="KEY",
+    help="Key of a tag that names an owner; repeatable. Default: [report] owner_tags.",
+)
 no_verify_option = click.option(
     "--no-verify",
     "has_no_hashes",

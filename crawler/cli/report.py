@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from crawler.cli.echo import print_json
-from crawler.cli.inputs import catalog_for, locate_output, open_tables
+from crawler.cli.echo import print_json, warn
+from crawler.cli.findings import evaluation_of
+from crawler.cli.inputs import catalog_for, locate_output, open_tables, optional_config
 from crawler.cli.options import (
     CommonOptions,
     LocalPath,
     common_options,
     config_option,
+    findings_folder_option,
     json_option,
     no_verify_option,
+    owner_tag_option,
     snapshot_option,
     uri_option,
 )
 from crawler.cli.signals import interruptible
-from crawler.cli.targets import declare_target, is_stdout, is_stream, open_text
+from crawler.cli.targets import declare_target, is_stdout, is_stream, save_text
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
@@ -42,14 +45,8 @@ PREVIOUS, NOTHING = "previous", "none"
     metavar="SNAPSHOT",
     help="Show changes since this snapshot, or `none`. Default: the previous snapshot.",
 )
-@click.option(
-    "--findings",
-    "folders",
-    multiple=True,
-    type=LocalPath(),
-    metavar="DIR",
-    help="Folder with SQL files of additional findings; repeatable.",
-)
+@findings_folder_option
+@owner_tag_option
 @no_verify_option
 @json_option
 @config_option
@@ -62,6 +59,7 @@ def report(
     snapshot_id: str,
     against: str,
     folders: tuple[Path, ...],
+    owner_tags: tuple[str, ...],
     has_no_hashes: bool,
     as_json: bool,
     config_file: Path | None,
@@ -87,12 +85,16 @@ def report(
         with open_tables(common, config_file, uri, snapshot_id, check_hashes=not has_no_hashes) as tables:
             location = locate_output(common, config_file, uri)
             baseline = _baseline(location, tables.snapshot, against, check_hashes=not has_no_hashes)
-            return make_report(tables.snapshot, catalog, against=baseline, findings=folders), tables.snapshot
+            rules = evaluation_of(tables.snapshot, optional_config(config_file, uri), owner_tags)
+            made = make_report(tables.snapshot, catalog, against=baseline, findings=folders, evaluation=rules)
+            return made, tables.snapshot
 
     if not is_stream(target):
         check_free([target], may_replace=True)
     page, snapshot = interruptible(work)
-    _write(target, page.html)
+    for sentence in page.warnings:
+        warn(common, sentence)
+    save_text(target, "html", lambda emit: emit(page.html))
     if is_stdout(target):
         return
     common.exit_state.code = 0
@@ -112,21 +114,6 @@ def _baseline(
     if against == PREVIOUS:
         against = next((found for found in snapshot_ids(location) if found < snapshot.manifest.snapshot_id), NOTHING)
     return None if against == NOTHING else open_snapshot(location, against, check_hashes=check_hashes)
-
-
-def _write(target: Path, html: str) -> None:
-    """Write the file atomically, readable by its owner only. Raises OutputError."""
-    from crawler.audit.export.atomic_files import move_into_place, new_file, staging
-
-    if is_stream(target):
-        with open_text(target, "html") as emit:
-            emit(html)
-        return
-    with staging(target.parent) as folder:
-        staged = folder / target.name
-        with new_file(staged) as file:
-            file.write(html.encode("utf-8", "backslashreplace"))
-        move_into_place([staged], target.parent)
 
 
 def _value(page: Report, snapshot: OpenSnapshot, target: Path) -> dict[str, object]:

@@ -10,12 +10,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TypeGuard
+from typing import BinaryIO, TypeGuard, TypeVar
 
 import click
 
 from crawler.cli.echo import fit_json
 from crawler.cli.streams import stdout_bytes, stdout_only_tells
+
+_Written = TypeVar("_Written")
 
 STDOUT = Path("-")
 _NAMED = {"-": 1, "/dev/stdout": 1, "/dev/stderr": 2}
@@ -101,3 +103,17 @@ def open_text(path: Path, file_format: str) -> Iterator[Callable[[str], object]]
     else:
         with open_stream(path) as file:
             yield lambda text: file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def save_text(path: Path, file_format: str, write: Callable[[Callable[[str], object]], _Written]) -> _Written:
+    """Write text by a function that gets `emit`: to a stream, or atomically to a file that only its owner may read."""
+    from crawler.audit.export.atomic_files import move_into_place, new_file, staging
+
+    if is_stream(path):
+        with open_text(path, file_format) as emit:
+            return write(emit)
+    with staging(path.parent) as folder:
+        with new_file(folder / path.name) as file:
+            written = write(lambda text: file.write(text.encode("utf-8", "backslashreplace")))
+        move_into_place([folder / path.name], path.parent)
+    return written

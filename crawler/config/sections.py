@@ -6,6 +6,7 @@ msgspec judges a file by these Structs, see `crawler.validation`.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from datetime import date
 from pathlib import Path
@@ -270,6 +271,25 @@ class OpenSearchSection(Section, frozen=True, kw_only=True):
     ] = ()
 
 
+class ReportSection(Section, frozen=True, kw_only=True):
+    """`[report]`: how findings are shown."""
+
+    owner_tags: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"\A\S(?:.*\S)?\Z", max_length=128)], ...],
+        Meta(description='a list of tag keys such as ["owner", "team"]'),
+    ] = ("owner", "team")
+
+
+class AcceptedFinding(Section, frozen=True, kw_only=True):
+    """One of `[[accepted_findings]]`: rows of findings that are known, and not counted until a day."""
+
+    finding: Annotated[str, Meta(pattern=r"\A[a-z0-9_*?\[\]!-]+\Z", description="the name of a finding, or a glob")]
+    resource: Annotated[str, Meta(min_length=1, description='a glob over the resource, "*" for all of the finding')]
+    account: Annotated[str, Meta(pattern=r"\A[0-9*?\[\]!-]+\Z", description="an account ID in quotes, or a glob")] = "*"
+    reason: Text
+    until: Annotated[dt.date, Meta(description="a date without quotes, such as 2027-03-31")]
+
+
 class TransportSection(Section, frozen=True, kw_only=True):
     """`[transport]`."""
 
@@ -297,6 +317,8 @@ class Settings(Section, frozen=True, kw_only=True):
     ping: PingSection = PingSection()
     catalog: CatalogSection = CatalogSection()
     opensearch: OpenSearchSection = OpenSearchSection()
+    report: ReportSection = ReportSection()
+    accepted_findings: tuple[AcceptedFinding, ...] = ()
     transport: TransportSection = TransportSection()
 
     @property

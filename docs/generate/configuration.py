@@ -16,6 +16,7 @@ import msgspec
 from crawler.client.credentials import CredentialSpec
 from crawler.config.example import ExampleEntry, example_entries
 from crawler.config.sections import (
+    AcceptedFinding,
     AcceptedSection,
     Account,
     EngineSection,
@@ -34,6 +35,7 @@ _SECTIONS: dict[str, tuple[str, Any]] = {
     "organization": ("[organization]", OrganizationSection),
     "accepted": ("[[accepted]]", AcceptedSection),
     "engine": ("[engine]", EngineSection),
+    "accepted_findings": ("[[accepted_findings]]", AcceptedFinding),
 }
 _HEAD = """## Configuration
 

@@ -305,12 +305,9 @@ REFUSED = [
     ("", "config.toml: there is no account to crawl: add an [[accounts]] table with its id"),
     ("[crawl]\nconcurency = 1", 'config.toml: crawl.concurency isn\'t a known key: did you mean "concurrency"?'),
     ("[crwl]", 'config.toml: crwl isn\'t a known key: did you mean "crawl"?'),
-    ("[zzz]", "config.toml: zzz isn't a known key: known here: accepted, accounts, catalog, crawl"),
+    ("[zzz]", "config.toml: zzz isn't a known key: known here: accept"),
     ('"a b\\n" = 1', 'config.toml: "a b\\n" isn\'t a known key'),
-    (
-        '"x` - at `$[0].crawl" = 1',
-        'config.toml: "x` - at `$[0].crawl" isn\'t a known key: known here: accepted, accounts',
-    ),
+    ('"x` - at `$[0].crawl" = 1', 'config.toml: "x` - at `$[0].crawl" isn\'t a known key: known here: accept'),
     ("crawl = 1", "config.toml: crawl is 1, but must be a table, [crawl]"),
     ("[crawl]\nconcurrency = 0", "config.toml: crawl.concurrency is 0, but must be a whole number from 1 to 1024"),
     ("[crawl]\nconcurrency = 1025", "crawl.concurrency is 1025, but must be"),
@@ -1054,6 +1051,30 @@ def test_the_examples_organization_is_taken_too():
     part = text[text.index("# [organization]") : text.index("# Known gaps")]
     config = parse(re.sub("^# ", "", part, flags=re.MULTILINE) + ONE)
     assert (config.organization.role_name, config.directory_account.id) == ("inventory-reader", "1000000000000001")
+
+
+def test_the_examples_accepted_finding_is_taken_too():
+    text = EXAMPLE.read_text()
+    part = text[text.index("# [[accepted_findings]]") : text.index("# An organization")]
+    config = parse(re.sub("^# ", "", part, flags=re.MULTILINE) + ONE)
+    [entry] = config.accepted_findings
+    assert (entry.finding, entry.until) == ("anonymous_public_urls", date(2027, 3, 31))
+    assert parse(ONE).accepted_findings == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("until = 5", "is 5, but must be a date without quotes, such as 2027-03-31"),
+        ('until = "soon"', 'is "soon", but must be a date without quotes, such as 2027-03-31'),
+        ("until = 2027-03-31T10:00:00Z", "must be a date without quotes, such as 2027-03-31"),
+        ("", "is missing: it must be a date without quotes, such as 2027-03-31"),
+    ],
+)
+def test_an_accepted_finding_needs_the_day_on_which_it_ends(line, message):
+    entry = f'[[accepted_findings]]\nfinding = "no_tracing"\nresource = "*"\nreason = "known"\n{line}\n'
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        parse(entry + ONE)
 
 
 def test_the_examples_engine_is_taken_too():

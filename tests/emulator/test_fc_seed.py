@@ -124,6 +124,20 @@ def test_the_layers_listed_are_the_newest_versions(cloud):
             assert layer["code"] != newest["code"], "a URL is signed anew for each answer"
 
 
+def test_functions_use_layers_that_are_listed_and_some_layers_have_no_user(records):
+    versions = {record["layerVersionArn"] for record in records("fc.ListLayerVersions")}
+    used = {layer["arn"] for record in records("fc.ListFunctions") for layer in record.get("layers") or []}
+    versions_2 = {record["arnV2"] for record in records("fc-open.ListLayerVersions")}
+    used_2 = {arn for record in records("fc-open.ListFunctions") for arn in record.get("layersArnV2") or []}
+    assert used
+    assert used < versions
+    # The vendor's own layers are in no list of the account.
+    assert {arn.split(":")[3] for arn in used_2 - versions_2} == {"official"}
+    assert used_2 & versions_2
+    named = {arn.split("/")[1] for arn in used | used_2}
+    assert {record["layerName"] for record in records("fc.ListLayers")} - named
+
+
 def test_instances_may_be_known_by_their_id_only(records):
     instances = records("fc.ListInstances")
     assert {record["versionId"] for record in instances} >= {"0", "LATEST"}

@@ -184,8 +184,8 @@ CASES: dict[str, Case] = ROLE_CASES | {
                 fc2("kept2", qualifier="LATEST", destination_config={"on_failure": {"destination": "q"}}),
             ],
         },
-        ["lost", "half", "svc/lost2/LATEST"],
-        ["kept", "svc/kept2/LATEST"],
+        ["lost", "half", "svc/lost2", "LATEST"],
+        ["kept", "svc/kept2"],
     ),
     "events_without_async_config": Case(
         {
@@ -194,6 +194,18 @@ CASES: dict[str, Case] = ROLE_CASES | {
         },
         ["bare"],
         ["set", "asked"],
+    ),
+    "events_without_async_config_2": Case(
+        {
+            "fc2_triggers": [
+                trigger("bare", None, **SVC),
+                trigger("set", None, **SVC),
+                http("asked", "function", off=False, **SVC),
+            ],
+            "fc2_function_async_invoke_configs": [fc2("set", qualifier="LATEST")],
+        },
+        ["svc/bare"],
+        ["svc/set", "svc/asked"],
     ),
     "no_log_project": Case(
         {
@@ -337,8 +349,8 @@ CASES: dict[str, Case] = ROLE_CASES | {
                 {"resource": "1#svc#prod#cold2", "target": 0},
             ],
         },
-        ["warm/prod", "svc/warm2/prod"],
-        ["cold/prod", "svc/cold2/prod"],
+        ["warm", "svc/warm2", "prod"],
+        ["cold", "svc/cold2"],
     ),
     "provisioning_errors": Case(
         {
@@ -348,8 +360,8 @@ CASES: dict[str, Case] = ROLE_CASES | {
             ],
             "fc2_provision_configs": [{"resource": "services/s.prod/functions/f", "current_error": "quota"}],
         },
-        ["stuck/prod", "image not found", "services/s.prod/functions/f"],
-        ["fine/prod"],
+        ["stuck", "prod", "image not found", "services/s.prod/functions/f"],
+        ["fine"],
     ),
     "disabled_timers": Case(
         {

@@ -40,6 +40,23 @@ PAYLOADS = [
     "<math><mtext></p><style><img src=x onerror=alert(1)></style>",
     "x" * 3000 + "<script>alert(1)</script>",
 ]
+# An address that may be a link, and addresses that may not.
+ADDRESS = "https://a_1.cn-hangzhou.fcapp.run/path?x=1&y=%20#z"
+BAD_ADDRESSES = [
+    "http://plain.example/",
+    "https://user@evil.example/",
+    "https://evil.example@good.example/",
+    "https://localhost/",
+    'https://evil.example/" onclick="alert(1)',
+    "https://evil.example/<b>",
+    "https://evil.example/a b",
+    "https://ev\u0456l.example/",
+    "https://evil.example\\@good.example/",
+    " https://evil.example/",
+    "https://evil.example/\n",
+    "https://evil.example/" + "x" * 1000,
+    "HTTPS://evil.example/",
+]
 
 
 def hostile_page(folder: Path) -> str:
@@ -54,10 +71,22 @@ def hostile_page(folder: Path) -> str:
             "state": payload,
             "state_reason": payload,
             "environment_variables": [(f"{payload} TOKEN", "hmac:0011223344556677")],
+            "tags": [{"key": "owner", "value": payload}],
             "created_time": START - timedelta(days=1),
             "last_modified_time": START - timedelta(days=1),
         }
         for number, payload in enumerate(PAYLOADS)
+    ]
+    triggers = [
+        {
+            "service_name": "svc",
+            "function_name": f"{number}",
+            "trigger_name": payload,
+            "trigger_type": "http",
+            "trigger_config": {"auth_type": "anonymous"},
+            "url_internet": payload,
+        }
+        for number, payload in enumerate([*PAYLOADS, *BAD_ADDRESSES, ADDRESS])
     ]
     old_rows = [{"function_name": f"{number} {payload}"} for number, payload in enumerate(PAYLOADS[:5])]
     directory = DirectoryEntry(
@@ -70,7 +99,8 @@ def hostile_page(folder: Path) -> str:
         "version": PAYLOADS[2],
     }
     old = write(folder, {"fc_functions": old_rows}, snapshot_id=BEFORE)
-    new = write(folder, {"fc_functions": rows}, {"fc_triggers": Status.DENIED}, snapshot_id=SNAPSHOT, **more)
+    tables = {"fc_functions": rows, "fc2_triggers": triggers}
+    new = write(folder, tables, {"fc_triggers": Status.DENIED}, snapshot_id=SNAPSHOT, **more)
     [denied] = [row for row in new.ledger if row.status is Status.DENIED]
     denied.error_message = PAYLOADS[3]
     return make_report(new, CATALOG, against=old).html

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-VOID = {"meta", "link", "input", "br"}
+VOID = {"meta", "link", "input", "br", "wbr"}
 
 
 @dataclass
@@ -23,9 +23,11 @@ class Page(HTMLParser):
         super().__init__()
         self._open: list[tuple[str, dict[str, str | None]]] = []
         self._table = ""
+        self._is_broken_word = False
 
     def handle_starttag(self, tag, attributes):
         found = dict(attributes)
+        self._is_broken_word = tag == "wbr"
         self.elements.append((tag, found))
         self._table = found.get("data-table") or self._table
         if tag not in VOID:
@@ -41,8 +43,11 @@ class Page(HTMLParser):
             self.data[self._table] = json.loads(data)
         elif tag in {"script", "style"}:
             (self.scripts if tag == "script" else self.styles).append(data)
+        elif self._is_broken_word:
+            self.texts[-1] += data
         else:
             self.texts.append(data)
+        self._is_broken_word = False
 
     @property
     def text(self) -> str:

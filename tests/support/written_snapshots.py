@@ -14,7 +14,7 @@ import pytest
 
 from crawler.audit.database import OpenSnapshot, open_snapshot
 from crawler.catalog import load_catalog
-from crawler.snapshot import FolderDestination, ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows
+from crawler.snapshot import FolderDestination, ManifestDraft, ScopeRow, SnapshotWriter, Status, has_rows, is_whole
 from crawler.snapshot.rows import merge
 from crawler.snapshot.writer import PART_BYTES
 from crawler.text import GLOBAL_REGION
@@ -39,6 +39,7 @@ def write(
     secrets: str = "fingerprint",
     without: Sequence[str] = (),
     part_rows: int = 0,
+    accepted_until: str = "",
     **draft: Any,
 ) -> OpenSnapshot:
     """Commit a snapshot of these rows and open it.
@@ -47,16 +48,29 @@ def write(
     `places` are accounts and regions in which a table has a scope also without rows. `statuses` sets other statuses
     than complete, of all scopes of a table, or of those in one account or place: `(table, account)`, `(table, account,
     region)`. `without` names columns that the files don't have, as with an older version. With
-    `part_rows`, a part is closed after so many rows of a scope.
+    `part_rows`, a part is closed after so many rows of a scope. With `accepted_until`, a rule accepts the scopes that
+    aren't whole until that date.
     """
     with pytest.MonkeyPatch.context() as patch:
         if part_rows:
             patch.setattr(merge, "ROW_GROUP_ROWS", part_rows)
-        anyio.run(_write, root, tables, statuses or {}, places, snapshot_id, secrets, without, part_rows, draft)
+        anyio.run(
+            _write,
+            root,
+            tables,
+            statuses or {},
+            places,
+            snapshot_id,
+            secrets,
+            without,
+            part_rows,
+            accepted_until,
+            draft,
+        )
     return open_snapshot(root, snapshot_id)
 
 
-async def _write(root, tables, statuses, places, snapshot_id, secrets, without, part_rows, draft):
+async def _write(root, tables, statuses, places, snapshot_id, secrets, without, part_rows, accepted_until, draft):
     named = {key if isinstance(key, str) else key[0] for key in statuses}
     schemas = {table: _schema(table, without) for table in {*tables, *named}}
     destination = await FolderDestination.begin(root, snapshot_id, START)
@@ -74,7 +88,9 @@ async def _write(root, tables, statuses, places, snapshot_id, secrets, without, 
                 await _write_scope(writer, table, account, region, rows, schemas[table])
             if part_rows:
                 await writer.flush()
-            ledger.append(_ledger_row(table, account, region, status, len(rows)))
+            row = _ledger_row(table, account, region, status, len(rows))
+            row.accepted_until = "" if is_whole(status) else accepted_until
+            ledger.append(row)
     fields = {
         "finished_at": START + timedelta(minutes=5),
         "version": "0.1.0",

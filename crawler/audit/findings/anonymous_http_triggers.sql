@@ -1,6 +1,7 @@
 -- severity: medium
 -- title: Unauthenticated HTTP triggers (public URL disabled)
 -- tables: fc_triggers, fc2_triggers
+-- resource: function, trigger_name
 -- reason: Callers aren't authenticated, and only the disabled public URL keeps the internet out. Custom domains and
 --   addresses inside the network still lead to the function.
 -- remedy: Set authType to function or jwt. If that isn't possible, authenticate callers in the function and

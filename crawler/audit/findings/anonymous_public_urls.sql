@@ -1,6 +1,7 @@
 -- severity: high
 -- title: Functions that anyone on the internet may call
 -- tables: fc_triggers, fc2_triggers
+-- resource: function, trigger_name
 -- reason: An HTTP trigger with authType anonymous doesn't authenticate callers, and its public URL is enabled.
 --   Anyone who knows the URL can run the function, at your cost and with its role.
 -- remedy: Set authType to function or jwt, or disable the public URL if only your own network calls the function.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from crawler.snapshot import TableFigures
+from crawler.snapshot.ledger_file import NOT_WHOLE
 from crawler.snapshot.status import is_known, is_whole
 
 if TYPE_CHECKING:
@@ -54,18 +57,43 @@ def table_coverage(snapshot: OpenSnapshot, table: str) -> TableCoverage:
     )
 
 
-def assess_coverage(snapshot: OpenSnapshot, finding: Finding) -> tuple[Coverage, tuple[str, ...]]:
-    """Return how far the snapshot can answer a finding, and the missing parts."""
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The coverage of a finding, and the missing parts.
+
+    `has_unread`: the crawl asked for some of the missing data and didn't get it, and no rule of `[[accepted]]` covers
+    that. Otherwise only data is missing that the user knows to be missing.
+    """
+
+    coverage: Coverage
+    gaps: tuple[str, ...] = ()
+    has_unread: bool = False
+
+
+def accepted_scopes(snapshot: OpenSnapshot) -> Counter[str]:
+    """Return the number of scopes of each table that aren't whole and that a rule of `[[accepted]]` covers."""
+    if not snapshot.ledger.accepted:
+        return Counter()
+    return Counter(row.table for row in snapshot.ledger.rows(("accepted_until",), NOT_WHOLE) if row.accepted_until)
+
+
+def assess_coverage(
+    snapshot: OpenSnapshot, finding: Finding, accepted: Mapping[str, int] = MappingProxyType({})
+) -> Assessment:
+    """Return how far the snapshot can answer a finding. `accepted` is the result of `accepted_scopes`."""
     tables = [table_coverage(snapshot, table) for table in finding.tables]
     lookups = [table_coverage(snapshot, table) for table in finding.lookups]
     gaps = [coverage.gap for coverage in (*tables, *lookups) if coverage.gap]
+    has_unread = any(found.open_scopes > accepted.get(found.table, 0) for found in (*tables, *lookups))
     if finding.secrets and snapshot.manifest.secrets != finding.secrets:
-        return Coverage.UNKNOWN, (f"secrets are {snapshot.manifest.secrets} in this snapshot, not {finding.secrets}s",)
+        gap = f"secrets are {snapshot.manifest.secrets} in this snapshot, not {finding.secrets}s"
+        return Assessment(Coverage.UNKNOWN, (gap,))
     if not _is_known(tables) or not all(coverage.known_scopes for coverage in lookups):
-        return Coverage.UNKNOWN, tuple(gaps)
+        return Assessment(Coverage.UNKNOWN, tuple(gaps), has_unread)
     if gap := directory_gap(snapshot.manifest):
         gaps.append(gap)
-    return (Coverage.PARTIAL if gaps else Coverage.COMPLETE), tuple(gaps)
+        has_unread = True
+    return Assessment(Coverage.PARTIAL if gaps else Coverage.COMPLETE, tuple(gaps), has_unread)
 
 
 def fingerprint_note(manifest: Manifest, finding: Finding) -> str:

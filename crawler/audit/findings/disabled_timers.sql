@@ -1,6 +1,7 @@
 -- severity: info
 -- title: Disabled timers
 -- tables: fc_triggers, fc2_triggers
+-- resource: function, trigger_name
 -- reason: Scheduled work isn't done, on purpose or by mistake. Backups and clean-ups can stop unnoticed this way.
 -- remedy: Enable the timer, or delete it together with the function that only it calls.
 SELECT account_id, region_id, function_name AS function, trigger_name, trigger_config.cron_expression AS cron,

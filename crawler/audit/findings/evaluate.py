@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from crawler.audit.database import create_view, quote_name, session, unreadable_file
-from crawler.audit.findings.coverage import Coverage, assess_coverage, fingerprint_note
+from crawler.audit.database import create_view, session, unreadable_file
+from crawler.audit.findings.coverage import Assessment, Coverage, accepted_scopes, assess_coverage, fingerprint_note
+from crawler.audit.findings.found_rows import FOUND, NO_ROWS, FoundRows, read_rows
+from crawler.audit.findings.owners import OWNER_TABLES, OWNER_TAGS, create_owners
+from crawler.audit.findings.subjects import FindingValue
 from crawler.audit.sql_guard import check_only_reads
 from crawler.audit.statement import Statement
 from crawler.errors import ConfigError
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from crawler.audit.database import OpenSnapshot
+    from crawler.audit.findings.acceptance import Acceptances
     from crawler.audit.findings.files import Finding
     from crawler.catalog.model import Catalog
 
@@ -27,59 +33,120 @@ MAX_ROWS = 2000
 UNDECIDED = "_unknown"
 _MAX_REASONS = 10
 
-FindingValue = str | int | float | bool | None
-
 # DuckDB spills more memory to the session's temporary folder. What it can't spill is computed again without the limit.
 # Each thread has buffers for the columns that it reads.
 _WITHOUT_LIMIT = {"threads": str(min(2, os.cpu_count() or 1))}
 _SETTINGS = {"memory_limit": "280MB", **_WITHOUT_LIMIT}
 
-_CELL_TYPES = ("VARCHAR", "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE")
-_INSTANT = "TIMESTAMP WITH TIME ZONE"
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How findings are evaluated. `max_rows` of each are kept, all with None.
+
+    `owner_tags` are the keys of tags that name an owner, the first one first. `acceptances` judges rows; None: all are
+    open.
+    """
+
+    max_rows: int | None = MAX_ROWS
+    owner_tags: Sequence[str] = OWNER_TAGS
+    acceptances: Acceptances | None = None
+
+
+BY_DEFAULT = Evaluation()
 
 
 @dataclass(frozen=True, slots=True)
 class FindingResult:
-    """The result of one finding. `rows` are the first of `total`; `gaps` lists the missing data.
+    """The result of one finding: its open rows, and those that the user accepted.
 
-    `note` is a sentence about the snapshot that the result depends on; empty for none.
+    `gaps` lists the missing data; `has_unread`: the crawl asked for some of it. `note` is a sentence about the snapshot
+    that the result depends on; empty for none.
     """
 
     finding: Finding
     coverage: Coverage
     gaps: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    rows: tuple[tuple[FindingValue, ...], ...] = ()
-    total: int = 0
+    found: FoundRows = NO_ROWS
     note: str = ""
+    has_unread: bool = False
+
+    @property
+    def rows(self) -> tuple[tuple[FindingValue, ...], ...]:
+        """The cells of the first open rows."""
+        return tuple(row.cells for row in self.found.open)
+
+    @property
+    def total(self) -> int:
+        """The number of open rows."""
+        return self.found.total
 
 
 def evaluate_findings(
-    snapshot: OpenSnapshot, findings: Sequence[Finding], catalog: Catalog, *, max_rows: int = MAX_ROWS
+    snapshot: OpenSnapshot, findings: Sequence[Finding], catalog: Catalog, evaluation: Evaluation = BY_DEFAULT
 ) -> list[FindingResult]:
-    """Return the result of each finding, in the given order, with at most `max_rows` rows each and the total number.
+    """Return the results of `iterate_findings`."""
+    return list(iterate_findings(snapshot, findings, catalog, evaluation))
+
+
+def iterate_findings(
+    snapshot: OpenSnapshot, findings: Sequence[Finding], catalog: Catalog, evaluation: Evaluation = BY_DEFAULT
+) -> Iterator[FindingResult]:
+    """Yield the result of each finding, in the given order.
 
     For the SQL, a table of the catalog that the snapshot doesn't have is empty, and a missing column is null. Raises
-    ConfigError for a user's finding whose SQL doesn't run, OutputError if a file of the snapshot can't be read.
+    ConfigError for a user's finding that names an unknown table, or whose SQL doesn't run, and OutputError if a file of
+    the snapshot can't be read.
     """
-    results = _evaluate_all(snapshot, findings, catalog, max_rows, _SETTINGS)
-    if large := [finding for finding, result in zip(findings, results, strict=True) if result is None]:
-        found = iter(_evaluate_all(snapshot, large, catalog, max_rows, _WITHOUT_LIMIT))
-        results = [next(found) if result is None else result for result in results]
-    return [result for result in results if result is not None]
+    for finding in findings:
+        if finding.is_own:
+            _check_tables(snapshot, finding, catalog)
+    accepted = accepted_scopes(snapshot)
+    with _prepared(snapshot, findings, catalog, evaluation, _SETTINGS) as connection:
+        for finding in findings:
+            assessed = assess_coverage(snapshot, finding, accepted)
+            result = _evaluate_one(connection, snapshot, finding, assessed, evaluation, has_limit=True)
+            if result is None:
+                with _prepared(snapshot, [finding], catalog, evaluation, _WITHOUT_LIMIT) as unlimited:
+                    result = _evaluate_one(unlimited, snapshot, finding, assessed, evaluation, has_limit=False)
+            if result is not None:
+                yield result
 
 
-def _evaluate_all(
-    snapshot: OpenSnapshot, findings: Sequence[Finding], catalog: Catalog, max_rows: int, settings: Mapping[str, str]
-) -> list[FindingResult | None]:
-    """Return the result of each finding; None for one that needs more memory than the settings allow."""
+def _check_tables(snapshot: OpenSnapshot, finding: Finding, catalog: Catalog) -> None:
+    """Raise ConfigError for a table that neither the catalog nor the snapshot has: the finding could find nothing."""
+    known = {*catalog.operations, *snapshot.manifest.tables, *snapshot.ledger.by_table}
+    for table in (*finding.tables, *finding.lookups):
+        if table not in known:
+            near = get_close_matches(table, known, 1)
+            hint = f"did you mean {near[0]}?" if near else "`acs-inventory tables` lists all tables"
+            raise ConfigError(f"the finding {finding.name} names the table {table}, which doesn't exist; {hint}")
+
+
+@contextmanager
+def _prepared(
+    snapshot: OpenSnapshot,
+    findings: Sequence[Finding],
+    catalog: Catalog,
+    evaluation: Evaluation,
+    settings: Mapping[str, str],
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection with a view of each table of these findings, and the table of owners."""
+    import duckdb
+
     with session(snapshot, (), settings) as connection:
-        tables = sorted({table for finding in findings for table in (*finding.tables, *finding.lookups)})
+        wanted = {table for finding in findings for table in (*finding.tables, *finding.lookups)}
+        owning = {table for table in OWNER_TABLES if table in snapshot.manifest.tables}
+        tables = sorted(wanted | owning)
         snapshot.fetch(tables)
         for table in tables:
             _create_table_view(connection, snapshot, catalog, table)
-        has_limit = "memory_limit" in settings
-        return [_evaluate_one(connection, snapshot, finding, max_rows, has_limit=has_limit) for finding in findings]
+        try:
+            create_owners(connection, owning, evaluation.owner_tags)
+        except duckdb.Error as error:
+            snapshot.checked.check_hashes()
+            raise unreadable_file(str(error)) from None
+        yield connection
 
 
 def _create_table_view(
@@ -105,17 +172,23 @@ def _create_table_view(
 
 
 def _evaluate_one(
-    connection: duckdb.DuckDBPyConnection, snapshot: OpenSnapshot, finding: Finding, max_rows: int, *, has_limit: bool
+    connection: duckdb.DuckDBPyConnection,
+    snapshot: OpenSnapshot,
+    finding: Finding,
+    assessed: Assessment,
+    evaluation: Evaluation,
+    *,
+    has_limit: bool,
 ) -> FindingResult | None:
+    """Return the result of a finding; None if it needs more memory than the connection's limit allows."""
     import duckdb
 
-    coverage, gaps = assess_coverage(snapshot, finding)
-    if coverage is Coverage.UNKNOWN:
-        return FindingResult(finding, coverage, gaps)
+    if assessed.coverage is Coverage.UNKNOWN:
+        return FindingResult(finding, assessed.coverage, assessed.gaps, has_unread=assessed.has_unread)
     try:
         check_only_reads(connection, finding.sql, Statement(finding.sql, f"the finding {finding.name}"))
-        columns, undecided = _run_sql(connection, finding.sql)
-        rows, total = _first_rows(connection, columns, max_rows)
+        kinds, undecided = _run_sql(connection, finding.sql)
+        found = read_rows(connection, finding, kinds, evaluation.max_rows, evaluation.acceptances)
     except duckdb.IOException as error:
         snapshot.checked.check_hashes()
         raise unreadable_file(str(error)) from None
@@ -127,48 +200,27 @@ def _evaluate_one(
         reason = str(error).splitlines()[0]
         if finding.is_own:
             raise ConfigError(f"the finding {finding.name} doesn't run on this snapshot: {reason}") from None
-        return FindingResult(finding, Coverage.UNKNOWN, (*gaps, f"its SQL doesn't run on this snapshot: {reason}"))
+        gaps = (*assessed.gaps, f"its SQL doesn't run on this snapshot: {reason}")
+        return FindingResult(finding, Coverage.UNKNOWN, gaps, has_unread=True)
     if undecided:
-        coverage, gaps = Coverage.PARTIAL, (*gaps, *undecided)
+        assessed = Assessment(Coverage.PARTIAL, (*assessed.gaps, *undecided), has_unread=True)
     note = fingerprint_note(snapshot.manifest, finding)
-    return FindingResult(finding, coverage, gaps, tuple(columns), rows, total, note)
+    return FindingResult(
+        finding, assessed.coverage, assessed.gaps, tuple(kinds), found, note, has_unread=assessed.has_unread
+    )
 
 
 def _run_sql(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Make the table `_found`. Return the type of each of its columns by name, and what it says is undecided."""
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE _found AS {sql}")
-    columns = {name: kind for name, kind, *_ in connection.execute("DESCRIBE _found").fetchall()}
+    """Make the table `FOUND`. Return the type of each of its columns by name, and what it says is undecided."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {FOUND} AS {sql}")
+    columns = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE {FOUND}").fetchall()}
     if UNDECIDED not in columns:
         return columns, ()
-    counted = f"SELECT count(*), {UNDECIDED}::VARCHAR AS reason FROM _found WHERE reason IS NOT NULL GROUP BY reason"  # noqa: S608
+    counted = f"SELECT count(*), {UNDECIDED}::VARCHAR AS reason FROM {FOUND} WHERE reason IS NOT NULL GROUP BY reason"  # noqa: S608
     reasons = connection.execute(f"{counted} ORDER BY 1 DESC, 2").fetchall()
-    connection.execute(f"DELETE FROM _found WHERE {UNDECIDED} IS NOT NULL")  # noqa: S608
-    connection.execute(f"ALTER TABLE _found DROP COLUMN {UNDECIDED}")
+    connection.execute(f"DELETE FROM {FOUND} WHERE {UNDECIDED} IS NOT NULL")  # noqa: S608
+    connection.execute(f"ALTER TABLE {FOUND} DROP COLUMN {UNDECIDED}")
     del columns[UNDECIDED]
     shown = [f"{number:,} undecided: {reason}" for number, reason in reasons[:_MAX_REASONS]]
     others = sum(number for number, _ in reasons[_MAX_REASONS:])
     return columns, (*shown, *[f"{others:,} undecided for other reasons"] * bool(others))
-
-
-def _first_rows(
-    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], max_rows: int
-) -> tuple[tuple[tuple[FindingValue, ...], ...], int]:
-    """Return the first rows of the table `_found`, and the number of all."""
-    shown = ", ".join(_cell_sql(name, kind) for name, kind in columns.items())
-    rows = connection.execute(f"SELECT {shown} FROM _found ORDER BY rowid LIMIT {max_rows:d}").fetchall()  # noqa: S608
-    [(total,)] = connection.execute("SELECT count(*) FROM _found").fetchall()
-    return tuple(rows), total
-
-
-def _cell_sql(name: str, kind: str) -> str:
-    """Return SQL that makes a column a cell value: timestamps as UTC text, lists of text joined, the rest as JSON."""
-    column = quote_name(name)
-    if kind in _CELL_TYPES:
-        return column
-    if kind == _INSTANT:
-        return f"strftime({column}, '%Y-%m-%d %H:%M:%S')"
-    if kind == "VARCHAR[]":
-        return f"array_to_string({column}, ', ')"
-    if kind.startswith(("STRUCT", "MAP", "LIST")) or kind.endswith("]"):
-        return f"to_json({column})::VARCHAR"
-    return f"{column}::VARCHAR"

@@ -12,7 +12,8 @@ SELECT account_id, region_id, …
 
 `lookups` names tables in which the SQL looks up rows: without any data of one of them, the finding is unknown. `with`
 names files of `shared`, whose common table expressions stand before the SELECT. Rows with a text in the column
-`_unknown` are undecided cases and the reason.
+`_unknown` are undecided cases and the reason. `resource` names the columns that together name a row's resource; without
+it, the first column after account and region does.
 `secrets: fingerprint` needs a snapshot whose secrets are fingerprints. `source` and `checked` are the source of a list
 in the SQL, and the day when the list was compared with it.
 """
@@ -33,8 +34,8 @@ from crawler.snapshot.layout import is_table
 Severity = Literal["high", "medium", "low", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
-_KEYS = ("severity", "title", "tables", "reason", "remedy", "lookups", "with", "secrets", "source", "checked")
 _REQUIRED = ("severity", "title", "tables", "reason")
+_KEYS = (*_REQUIRED, "remedy", "resource", "lookups", "with", "secrets", "source", "checked")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _ENTRY = re.compile(r"--\s?([a-z]+):\s*(.*)")
 _CONTINUED = re.compile(r"--\s{2,}(\S.*)")
@@ -57,6 +58,7 @@ class Finding:
     secrets: str = ""
     source: str = ""
     checked: str = ""
+    resource: tuple[str, ...] = ()
     is_own: bool = False
 
 
@@ -97,6 +99,7 @@ def parse_finding(name: str, text: str, where: str, *, is_own: bool = False) -> 
         secrets=header.get("secrets", ""),
         source=header.get("source", ""),
         checked=header.get("checked", ""),
+        resource=_names(header.get("resource", "")),
         is_own=is_own,
     )
 

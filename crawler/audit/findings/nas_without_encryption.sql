@@ -1,6 +1,7 @@
 -- severity: low
 -- title: File systems that are mounted without encryption
 -- tables: fc_functions, fc2_services
+-- resource: function_or_service, server, folder
 -- reason: The data that the function reads and writes on NAS crosses the network unencrypted.
 -- remedy: Enable TLS for the mount point if the file system supports it.
 WITH mounts AS (

@@ -1,6 +1,7 @@
 -- severity: medium
 -- title: Functions that pull images without checking the registry's certificate
 -- tables: fc_functions
+-- resource: function, registry
 -- reason: With `insecure` the certificate of the registry isn't checked. An attacker on the network between the function
 --   and the registry can replace the image, and read the registry's password.
 -- remedy: Unset `insecure`, and give the registry's own authority in `rootCaCertBase64` if it has one.

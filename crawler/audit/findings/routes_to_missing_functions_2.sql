@@ -1,6 +1,7 @@
 -- severity: medium
 -- title: Custom domains of 2.0 that route to missing functions
 -- tables: fc2_custom_domains
+-- resource: domain, path
 -- lookups: fc2_functions
 -- reason: The path returns an error today. A user who creates a function with that name can answer under your
 --   domain.

@@ -1,6 +1,7 @@
 -- severity: medium
 -- title: Triggers of versions and aliases that don't exist
 -- tables: fc_triggers
+-- resource: function, trigger_name
 -- lookups: fc_aliases, fc_function_versions
 -- reason: The trigger names a version or an alias that the function doesn't have, so it starts nothing.
 -- remedy: Point the trigger at an alias that exists, or delete it.

@@ -1,6 +1,7 @@
 -- severity: medium
 -- title: Triggers of 2.0 whose version or alias doesn't exist
 -- tables: fc2_triggers
+-- resource: function, trigger_name
 -- lookups: fc2_aliases, fc2_service_versions
 -- reason: The trigger names a version or an alias that the service doesn't have, so it starts nothing.
 -- remedy: Point the trigger at an alias that exists, or delete it.

@@ -5,8 +5,8 @@
 -- source: the roles that sandboxes mount with, https://help.aliyun.com/en/functioncompute/mount-agenticfs-volume
 -- checked: 2026-12-01
 -- reason: Function Compute may assume the role, but nothing in the crawled regions names it, as the role of a function,
---   a service, a VPC, a trigger, or a sandbox's template or volume. It keeps its permissions, and whoever may pass roles
---   can give it to a new function. A published version of a function may still have it.
+--   a service, a VPC, a trigger, or a sandbox's template or volume. It keeps its permissions, and every user who may pass
+--   roles can give it to a new function. A published version of a function may still have it.
 -- remedy: Find out whether a version, a region that wasn't crawled or a deployment needs it, then delete it.
 WITH whole AS (
   SELECT account_id, count(DISTINCT region_id) FILTER ("table" NOT LIKE 'fcsandbox%') AS regions FROM _scopes

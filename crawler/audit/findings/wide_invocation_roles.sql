@@ -1,12 +1,13 @@
 -- severity: medium
 -- title: Triggers whose invocation role may do more than their source needs
 -- tables: fc_triggers, fc2_triggers
+-- resource: role, trigger_type
 -- lookups: ram_roles, ram_policies_for_role, ram_policy_versions
 -- with: role_statements
 -- source: the roles of triggers, https://docs.serverless-devs.com/fc/yaml/triggers
 -- checked: 2026-12-01
 -- reason: The event source assumes this role to invoke functions; Simple Log Service and Tablestore also read their
---   events with it. Any other action is one that the source, or whoever gives the role to another trigger, can misuse.
+--   events with it. Any other action is one that the source can misuse, or a user who gives the role to another trigger.
 --   Resources aren't compared, and conditions and denials may refuse a part.
 -- remedy: Give the trigger a role with AliyunFCInvocationAccess, or with the vendor's policy for its source. Give the
 --   function's own permissions to the role of the function.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
 
 CHANGE_KINDS: tuple[ChangeKind, ...] = ("added", "removed", "changed")
-COLUMNS = ("what", "table", "account_id", "region_id", "resource", "column", "before", "now")
+COLUMNS = ("what", "account_id", "region_id", "resource", "column", "before", "now")
 UNKNOWN_COLUMNS = ("table", "account_id", "region_id", "before", "now")
 NOT_COMPARED_COLUMNS = ("table", "column", "why")
 # These parts of a key have their own columns.
@@ -77,10 +77,9 @@ class Changes:
     def _ordered(self) -> list[TableChanges]:
         return sorted(self.tables, key=lambda table: table.table in self.short_lived)
 
-    def rows(self) -> list[Row]:
-        """Return a row of `COLUMNS` for each added or removed resource, and for each changed column."""
-        found = ((table.table, change) for table in self._ordered() for change in table.shown)
-        return [row for table, change in found for row in _rows(table, change, self)]
+    def rows(self, table: TableChanges) -> list[Row]:
+        """Return a row of `COLUMNS` for each added or removed resource of a table, and for each changed column."""
+        return [row for change in table.shown for row in _rows(table.table, change, self)]
 
     def unknown(self) -> list[Row]:
         """Return a row of `UNKNOWN_COLUMNS` for each unknown scope."""
@@ -119,10 +118,10 @@ def changes_between(old: OpenSnapshot, new: OpenSnapshot, catalog: Catalog, max_
 def _rows(table: str, change: Difference, changes: Changes) -> Iterator[Row]:
     hidden, resource = changes.hidden, _resource(table, change.key, changes)
     if change.kind != "changed":
-        yield (change.kind, table, *resource, None, None, None)
+        yield (change.kind, *resource, None, None, None)
     for column, values in change.columns.items():
         before, now = (_HIDDEN, _HIDDEN) if hidden.hides(table, column) else map(_value_text, values)
-        yield (change.kind, table, *resource, column, before, now)
+        yield (change.kind, *resource, column, before, now)
 
 
 def _resource(table: str, key: Mapping[str, Any], changes: Changes) -> tuple[str, str, str]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 
 from crawler.text import escape_control
 
-_VOID = frozenset({"meta", "link", "input", "br"})
+_VOID = frozenset({"meta", "link", "input", "br", "wbr"})
 # Longer texts are cut and end with an ellipsis.
 MAX_TEXT = 1000
+# Words at least so long may break, after these characters or after so many others. The script breaks them alike.
+_LONG_WORD = re.compile(r"\S{17}")
+_PIECE = re.compile(r"[^/:_.#@=,|-]{1,40}[/:_.#@=,|-]{0,20}|[/:_.#@=,|-]{1,20}", re.DOTALL)
+# An address in ASCII without a user name: nothing in it can end an attribute, or look like another host.
+_ADDRESS = re.compile(
+    r"https://[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9/?#:@!$&()*+,;=._~%-]*)?"
+)
 
 
 class Html(str):
@@ -33,6 +41,19 @@ def printable_text(value: str) -> str:
 def escaped(value: str) -> Html:
     """Return markup that shows the text."""
     return Html(html.escape(printable_text(value)))
+
+
+def breakable(value: str) -> Html:
+    """Return markup that shows the text, in which long words break after separators and not anywhere."""
+    text = printable_text(value)
+    if not _LONG_WORD.search(text):
+        return Html(html.escape(text))
+    return Html("<wbr>".join(html.escape(piece) for piece in _PIECE.findall(text)))
+
+
+def is_address(value: object) -> bool:
+    """Return whether a value is an https address that may become a link."""
+    return isinstance(value, str) and len(value) <= MAX_TEXT and _ADDRESS.fullmatch(value) is not None
 
 
 def element(name: str, /, *children: Child, **attributes: Attribute) -> Html:

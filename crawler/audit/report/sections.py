@@ -1,8 +1,8 @@
-"""The sections summary, findings, changes and inventory of the page."""
+"""The sections summary, changes and inventory of the page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from crawler.audit.findings import SEVERITIES, Coverage, FindingResult
@@ -10,7 +10,8 @@ from crawler.audit.report.changes import CHANGE_KINDS, COLUMNS, NOT_COMPARED_COL
 from crawler.audit.report.charts import Bar, Chart, bar_chart, meter, stacked_bars
 from crawler.audit.report.coverage import completeness
 from crawler.audit.report.facts import OPT_IN_KINDS, RESOURCE_KINDS, Inventory
-from crawler.audit.report.markup import Html, element, escaped, joined
+from crawler.audit.report.findings import finding_links
+from crawler.audit.report.markup import Html, element, joined
 from crawler.audit.report.tables import DataTable, Row, data_table, optional_table
 from crawler.text import GLOBAL_REGION
 
@@ -45,13 +46,15 @@ def _tile(name: str, number: int | None) -> Html:
 
 
 def findings_line(outcomes: Sequence[FindingResult]) -> Html:
-    """Return a meter of the findings by severity, and of those unknown or without rows."""
+    """Return a meter of the findings by severity, and of those unknown or without rows, and links to the gravest."""
     found = [outcome.finding.severity for outcome in outcomes if outcome.total]
     parts = [(f"sev-{severity}", str(severity), found.count(severity)) for severity in SEVERITIES]
     unsure = sum(outcome.coverage is not Coverage.COMPLETE and not outcome.total for outcome in outcomes)
     nothing = len(outcomes) - len(found) - unsure
     parts += [("sev-unknown", "unknown", unsure), ("sev-none", "without rows", nothing)]
-    return element("div", element("h3", "Findings"), meter(parts, "Findings by severity"), class_="strip")
+    return element(
+        "div", element("h3", "Findings"), meter(parts, "Findings by severity"), finding_links(outcomes), class_="strip"
+    )
 
 
 def _changes_line(changes: Changes) -> Html:
@@ -66,98 +69,6 @@ def _changes_line(changes: Changes) -> Html:
     )
 
 
-def findings_section(outcomes: Sequence[FindingResult]) -> Html:
-    """Return all findings: those with rows, those unknown, those without rows."""
-    found = [outcome for outcome in outcomes if outcome.total]
-    unsure = [outcome for outcome in outcomes if not outcome.total and outcome.coverage is not Coverage.COMPLETE]
-    nothing = [outcome for outcome in outcomes if not outcome.total and outcome.coverage is Coverage.COMPLETE]
-    groups = (
-        ("Found", "found", found),
-        ("Unknown or partly unknown", "not-known", unsure),
-        ("Nothing found", "nothing-found", nothing),
-    )
-    return joined(_group(title, kind, group) for title, kind, group in groups if group)
-
-
-def _group(title: str, kind: str, outcomes: Sequence[FindingResult]) -> Html:
-    heading = element("h3", f"{title} ({len(outcomes)})")
-    return element("div", heading, *(_finding(outcome) for outcome in outcomes), class_=f"findings {kind}")
-
-
-def result_text(outcome: FindingResult) -> str:
-    """Return the result in two or three words; `none` only if nothing is unknown."""
-    match outcome.coverage:
-        case Coverage.UNKNOWN:
-            return "unknown"
-        case Coverage.PARTIAL if outcome.total:
-            return f"{outcome.total:,} or more"
-        case Coverage.PARTIAL:
-            return "partly unknown"
-        case _:
-            return f"{outcome.total:,}" if outcome.total else "none"
-
-
-def _with_code(text: str) -> Html:
-    """Return a text with what stands between backticks as code; as it is, if one of them has no second."""
-    parts = text.split("`")
-    if len(parts) % 2 == 0:
-        return escaped(text)
-    return joined(element("code", part) if at % 2 else part for at, part in enumerate(parts))
-
-
-def _finding(outcome: FindingResult) -> Html:
-    finding = outcome.finding
-    summary = element(
-        "summary",
-        element("span", finding.severity, class_=f"badge sev-{finding.severity}"),
-        element("span", finding.title, class_="title"),
-        element("span", result_text(outcome), class_="result"),
-    )
-    paragraphs = [
-        element("p", _with_code(finding.reason)),
-        element("p", element("strong", "What to do: "), _with_code(finding.remedy)) if finding.remedy else None,
-        element("p", outcome.note) if outcome.note else None,
-        _gaps(outcome),
-        _rows(outcome),
-        _query_details(outcome),
-    ]
-    return element("details", summary, *paragraphs, class_="finding", id=f"finding-{finding.name}")
-
-
-def _gaps(outcome: FindingResult) -> Html | None:
-    if not outcome.gaps:
-        return None
-    lead = "Unknown: " if outcome.coverage is Coverage.UNKNOWN else "Partly unknown: "
-    return element("p", element("strong", lead), "; ".join(outcome.gaps), ".", class_="gap")
-
-
-def _rows(outcome: FindingResult) -> Html | None:
-    if not outcome.total:
-        return None
-    name, title = outcome.finding.name, outcome.finding.title
-    return data_table(DataTable(name, title, outcome.columns, outcome.rows, outcome.total, has_heading=False))
-
-
-def _query_details(outcome: FindingResult) -> Html:
-    finding = outcome.finding
-    origin = "your own file" if finding.is_own else "built in"
-    tables = ", ".join((*finding.tables, *finding.lookups))
-    source = f"Source: {finding.source}, checked {finding.checked}." if finding.source else None
-    return element(
-        "details",
-        element("summary", f"Query: {finding.name}"),
-        element("p", source) if source else None,
-        element("p", f"Tables: {tables}. This finding is {origin}; `acs-inventory query` runs the same SQL."),
-        element("pre", element("code", _lines(finding.sql)), tabindex=0),
-        class_="how",
-    )
-
-
-def _lines(sql: str) -> Html:
-    """Return SQL with its line breaks; escaped text has none."""
-    return joined((element("span", line or " ", class_="line") for line in sql.splitlines()), "\n")
-
-
 def changes_section(changes: Changes | None, max_rows: int) -> Html:
     """Return the changes by table and one by one, and the scopes and columns where they are unknown."""
     if changes is None:
@@ -165,13 +76,11 @@ def changes_section(changes: Changes | None, max_rows: int) -> Html:
     bars = [Bar(table.table, [table.counts.get(kind, 0) for kind in CHANGE_KINDS]) for table in changes.differing]
     chart = Chart("Resources by table", CHANGE_KINDS, bars, max_bars=15)
     counted = ", ".join(f"{changes.total(kind):,} {kind}" for kind in CHANGE_KINDS)
-    rows, total = changes.rows(), sum(table.total for table in changes.tables)
-    missing = total - sum(len(table.shown) for table in changes.tables)
     return joined(
         [
             element("p", f"Compared with {changes.before}: {counted}. {_unknown_text(changes)}"),
             element("div", bar_chart(chart), class_="charts changes") if bars else None,
-            optional_table("changes", "All changes", COLUMNS, rows, max_rows, missing),
+            *_table_changes(changes, max_rows),
             optional_table(
                 "unknown-changes", "Scopes whose changes are unknown", UNKNOWN_COLUMNS, changes.unknown(), max_rows
             ),
@@ -180,6 +89,35 @@ def changes_section(changes: Changes | None, max_rows: int) -> Html:
             ),
         ]
     )
+
+
+def _table_changes(changes: Changes, max_rows: int) -> Iterator[Html]:
+    """Yield the changes of each table. The tables share `max_rows` rows, so that no table takes the place of others."""
+    rows = {table.table: changes.rows(table) for table in changes.differing}
+    shares = fair_shares({table: len(found) for table, found in rows.items()}, max_rows)
+    for table in changes.differing:
+        name, found = table.table, rows[table.table]
+        counted = ", ".join(f"{table.counts[kind]:,} {kind}" for kind in CHANGE_KINDS if table.counts.get(kind))
+        total = len(found) + table.total - len(table.shown)
+        data = DataTable(
+            f"changes-{name}", f"Changes of {name}", COLUMNS, found[: shares[name]], total, has_heading=False
+        )
+        title = element("span", element("code", name), class_="title")
+        yield element(
+            "details",
+            element("summary", title, element("span", counted, class_="result")),
+            data_table(data),
+            class_="fold change",
+            id=f"changes-{name}",
+        )
+
+
+def fair_shares(sizes: Mapping[str, int], most: int) -> dict[str, int]:
+    """Return how many rows of each table are kept, at most `most` in total: small tables whole, large ones equally."""
+    shares: dict[str, int] = {}
+    for done, name in enumerate(sorted(sizes, key=lambda name: sizes[name])):
+        shares[name] = min(sizes[name], (most - sum(shares.values())) // (len(sizes) - done))
+    return shares
 
 
 def _unknown_text(changes: Changes) -> str:

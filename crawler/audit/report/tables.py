@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crawler.audit.report.markup import Html, element, joined, printable_text, verbatim
+from crawler.audit.report.markup import Html, breakable, element, is_address, joined, printable_text, verbatim
+
+OWNER = "owner"
 
 CellValue = str | int | float | bool | None
 Row = tuple[CellValue, ...]
 
-# Rows that are shown without the script and in print; the largest exact integer in JavaScript.
+# Rows that are shown at first, and all that is shown without the script; rows of a table in print.
 FIRST_ROWS = 10
+PRINTED_ROWS = 1000
+# The largest exact integer in JavaScript.
 _LARGEST_EXACT = 2**53 - 1
 _LABELS = {"account_id": "account", "region_id": "region"}
 # Columns with short values, shown without line breaks.
 _TIGHT = frozenset({"account_id", "region_id", "what", "status", "product", "runtime", "severity"})
+# Columns of findings whose https addresses are links.
+_LINKED = re.compile(r"(?:.*_)?(?:address|url)")
 # Characters that could end a script element, or that some parsers take for line ends.
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
@@ -25,7 +32,8 @@ _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 class DataTable:
     """A table's columns and rows. `total` is larger than the number of rows if only the first are in the file.
 
-    `has_heading`: whether the caption is shown above the table; otherwise only screen readers have it.
+    `has_heading`: whether the caption is shown above the table; otherwise only screen readers have it. `is_finding`:
+    the rows are those of a finding, with links and owners.
     """
 
     name: str
@@ -34,6 +42,7 @@ class DataTable:
     rows: Sequence[Sequence[CellValue]]
     total: int = 0
     has_heading: bool = True
+    is_finding: bool = False
 
     @property
     def left_out(self) -> int:
@@ -62,6 +71,7 @@ def data_table(table: DataTable) -> Html:
         class_="data",
         data_table=table.name,
         data_first=FIRST_ROWS,
+        data_printed=PRINTED_ROWS,
     )
 
 
@@ -104,10 +114,17 @@ def json_text(value: Any) -> str:
 
 def _row(row: Sequence[CellValue], labels: Sequence[str], kinds: Sequence[str | None]) -> Html:
     cells = [
-        element("td", display_text(value), data_label=name, class_=kind)
+        element("td", _cell(value, kind), data_label=name, class_=kind)
         for value, name, kind in zip(row, labels, kinds, strict=True)
     ]
     return element("tr", *cells)
+
+
+def _cell(value: CellValue, kind: str | None) -> Html:
+    shown = breakable(display_text(value))
+    if kind == "address" and is_address(value):
+        return element("a", shown, href=str(value), rel="noopener noreferrer", target="_blank")
+    return shown
 
 
 def _row_note(table: DataTable) -> Html | None:
@@ -141,8 +158,13 @@ def _json_cell(value: CellValue) -> CellValue:
 
 
 def _column_class(table: DataTable, at: int) -> str | None:
-    """Return a column's class: `number` (right-aligned) or `tight` (no line breaks)."""
+    """Return a column's class: `number` (right-aligned), `tight` (no line breaks), `address` (links), or `owner`."""
     values = [row[at] for row in table.rows if row[at] is not None]
     if values and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         return "number"
-    return "tight" if table.columns[at] in _TIGHT else None
+    name = table.columns[at]
+    if name in _TIGHT:
+        return "tight"
+    if table.is_finding and (name == OWNER or _LINKED.fullmatch(name)):
+        return OWNER if name == OWNER else "address"
+    return None

@@ -28,13 +28,15 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
     shape = spec.shape(account_id, region_id)
     where = (spec.seed, account_id, region_id)
     functions = fc_functions.functions(data, where, shape.functions)
+    made_layers = layers.make(data, where, "fc", shape)
+    layers.use(functions, made_layers)
     for detail in functions:
         data.put(DETAILS, [detail], (detail["functionName"],))
     data.put(FUNCTIONS, [fc_functions.listed(detail, number) for number, detail in enumerate(functions)])
     names = [detail["functionName"] for detail in functions]
     _put_children(data, where, names, shape)
     _put_configs(data, where, names)
-    layers.put(data, where, "fc", shape)
+    layers.put(data, "fc", made_layers)
     data.put("fc.ListTagResources", [tag for detail in functions for tag in _tags(detail)])
 
 

@@ -19,7 +19,8 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
     """Put the seeded lists."""
     shape = spec.shape(account_id, region_id)
     where = (spec.seed, account_id, region_id)
-    made = fc_open_functions.services(data, where, shape)
+    made, made_layers = fc_open_functions.services(data, where, shape), layers.make(data, where, "fc-open", shape)
+    layers.use_v2((function for found in made.functions.values() for function in found), made_layers)
     if spec.first_function_instances is not None and made.instances:
         made.instances[min(made.instances)] = fc_open_functions.instances(data, where, spec.first_function_instances)
     data.put("fc-open.ListServices", made.services)
@@ -34,7 +35,7 @@ def fill(data: RegionData, spec: CloudSpec, account_id: str, region_id: str) -> 
     _put_below_services(data, where, services, shape)
     _put_below_functions(data, where, list(made.instances))
     _put_configs(data, where, list(made.instances), services)
-    layers.put(data, where, "fc-open", shape)
+    layers.put(data, "fc-open", made_layers)
 
 
 def put_second_generation(data: RegionData) -> None:

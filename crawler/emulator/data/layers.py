@@ -7,6 +7,8 @@ The URL of a layer's code is signed again for each response. `acl` is text in 3.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from crawler.emulator.data import seeded
@@ -16,21 +18,54 @@ from crawler.emulator.records import Parent, Record
 from crawler.emulator.spec import Shape
 
 
-def put(data: RegionData, where: SeedPath, kind: Literal["fc", "fc-open"], shape: Shape) -> None:
-    """Put a few layers and their versions; the first has the most versions."""
-    layers: list[Record] = []
-    versions: dict[Parent, list[Record]] = {}
+@dataclass(frozen=True, slots=True)
+class SeededLayers:
+    """Layers as ListLayers returns them, and layer → versions, the newest one last."""
+
+    layers: list[Record] = field(default_factory=list)
+    versions: dict[Parent, list[Record]] = field(default_factory=dict)
+
+    @property
+    def used(self) -> list[Record]:
+        """The versions that functions use: those of every second layer."""
+        return [record for number, found in enumerate(self.versions.values()) if number % 2 == 0 for record in found]
+
+
+def make(data: RegionData, where: SeedPath, kind: Literal["fc", "fc-open"], shape: Shape) -> SeededLayers:
+    """Make a few layers and their versions; the first has the most versions."""
+    made = SeededLayers()
     functions = shape.functions if kind == "fc" else shape.service_functions
     for number in range(min(functions, 2) + functions // 25):
         rng = data.rng(where, f"{kind}/layer", number)
         name = seeded.name(rng, number)
         count = shape.longest + 2 if number == 0 else rng.integer(1, 4)
         numbers = [version for version in range(1, count + 1) if version not in {2, 7}]
-        versions[name,] = [_version(rng, kind, name, version) for version in numbers]
-        layers.append({**versions[name,][-1], "code": _code(rng)})
-    data.put(f"{kind}.ListLayers", layers)
-    for parent, records in versions.items():
+        made.versions[name,] = [_version(rng, kind, name, version) for version in numbers]
+        made.layers.append({**made.versions[name,][-1], "code": _code(rng)})
+    return made
+
+
+def put(data: RegionData, kind: Literal["fc", "fc-open"], made: SeededLayers) -> None:
+    """Put the layers and their versions."""
+    data.put(f"{kind}.ListLayers", made.layers)
+    for parent, records in made.versions.items():
         data.put(f"{kind}.ListLayerVersions", records, parent)
+
+
+def use(functions: Iterable[Record], made: SeededLayers) -> None:
+    """Give the functions of 3.0 that have layers a version of a listed one."""
+    for number, function in enumerate(functions):
+        if function.get("layers") and made.used:
+            version = made.used[number % len(made.used)]
+            function["layers"] = [{"arn": version["layerVersionArn"], "size": version["codeSize"]}]
+
+
+def use_v2(functions: Iterable[Record], made: SeededLayers) -> None:
+    """As `use`, for functions of 2.0. Every third one keeps a layer of the vendor, which no list has."""
+    for number, function in enumerate(functions):
+        if function.get("layers") and made.used and number % 3:
+            version = made.used[number % len(made.used)]
+            function |= {"layers": [version["arn"]], "layersArnV2": [version["arnV2"]]}
 
 
 def _version(rng: LocalSeededRandom, kind: str, name: str, version: int) -> Record:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from crawler.audit.findings import SEVERITIES, Coverage, Finding, evaluate, evaluate_findings, load_findings
+from crawler.audit.findings import SEVERITIES, Coverage, Evaluation, Finding, evaluate, evaluate_findings, load_findings
+from crawler.audit.findings.coverage import Assessment
 from crawler.audit.findings.files import parse_finding
+from crawler.config import parse_config
 from crawler.errors import ConfigError
 from crawler.snapshot import DirectoryEntry, Status
 from tests.support.finding_cases import CASES
@@ -20,11 +22,12 @@ from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_REGION, REGI
 FINDINGS = {finding.name: finding for finding in load_findings()}
 TABLES = sorted({table for finding in FINDINGS.values() for table in (*finding.tables, *finding.lookups)})
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "report.md").read_text()
+WHOLE = Assessment(Coverage.COMPLETE)
 HEADER = "-- severity: low\n-- title: Mine\n-- tables: fc_functions\n-- reason: because\n"
 
 
 def ask(snapshot, name, **options):
-    [outcome] = evaluate_findings(snapshot, [FINDINGS[name]], CATALOG, **options)
+    [outcome] = evaluate_findings(snapshot, [FINDINGS[name]], CATALOG, Evaluation(**options))
     return outcome
 
 
@@ -142,7 +145,8 @@ def test_a_finding_that_needs_more_memory_than_the_limit_has_its_result_all_the_
     monkeypatch.setattr(evaluate, "_SETTINGS", limits)
     large = mine("SELECT len(list(range)) AS number FROM range(8_000_000)")
     snapshot = write(tmp_path, {table: [] for table in TABLES})
-    assert evaluate._evaluate_all(snapshot, [large], CATALOG, 10, limits) == [None]
+    with evaluate._prepared(snapshot, [large], CATALOG, Evaluation(), limits) as connection:
+        assert evaluate._evaluate_one(connection, snapshot, large, WHOLE, Evaluation(), has_limit=True) is None
     outcomes = evaluate_findings(snapshot, [FINDINGS["no_tracing"], large, FINDINGS["shared_roles"]], CATALOG)
     assert [outcome.rows for outcome in outcomes] == [(), ((8_000_000,),), ()]
 
@@ -205,7 +209,7 @@ def test_undecided_rows_are_counted_by_their_reason_and_are_not_found(tmp_path):
         "UNION ALL SELECT 'other', 'reason ' || range FROM range(11)"
     )
     rows = [{"function_name": f"f{number}"} for number in range(5)]
-    [outcome] = evaluate_findings(write(tmp_path, {"fc_functions": rows}), [mine(sql)], CATALOG, max_rows=2)
+    [outcome] = evaluate_findings(write(tmp_path, {"fc_functions": rows}), [mine(sql)], CATALOG, Evaluation(max_rows=2))
     assert (outcome.coverage, outcome.columns, outcome.total) == (Coverage.PARTIAL, ("function_name",), 3)
     assert outcome.rows == (("f0",), ("f1",))
     assert outcome.gaps[:2] == ("2 undecided: no list", "1 undecided: reason 0")
@@ -354,3 +358,11 @@ def test_the_finding_that_the_documentation_shows_runs(tmp_path):
     snapshot = write(tmp_path, {"fc_functions": rows, "fc2_functions": []})
     [outcome] = evaluate_findings(snapshot, [parse_finding("shown", text, "docs/report.md", is_own=True)], CATALOG)
     assert [row[2:] for row in outcome.rows] == [("a-prod", 600)]
+
+
+def test_the_configuration_that_the_documentation_shows_is_accepted():
+    blocks = re.findall(r"<!-- config -->\n```toml\n(.*?)```", DOCUMENT, re.DOTALL)
+    account = '[[accounts]]\nid = "1000000000000001"\n'
+    config = parse_config(account + "".join(blocks), source="report.md", environ={})
+    assert config.report.owner_tags == ("squad", "cost-center")
+    assert [entry.finding for entry in config.accepted_findings] == ["anonymous_public_urls"]

@@ -15,7 +15,7 @@ import pytest
 
 from crawler.audit.report import make_report
 from crawler.snapshot import Status
-from tests.support.hostile_pages import PAYLOADS, hostile_page
+from tests.support.hostile_pages import ADDRESS, PAYLOADS, hostile_page
 from tests.support.written_snapshots import CATALOG, OTHER_REGION, SNAPSHOT, write
 
 pytestmark = pytest.mark.browser
@@ -88,6 +88,7 @@ def plain(tmp_path_factory):
             "internet_access": True,
             "code_size": (number * 7919) % 1000,
             "environment_variables": [("DB_PASSWORD", f"hmac:{number:016x}")],
+            "tags": [{"key": "team", "value": ("search", "payments")[number % 2]}] if number % 3 else [],
         }
         for number in range(60)
     ]
@@ -195,7 +196,10 @@ def test_t25_hostile_names_and_descriptions_do_not_run_and_nothing_is_asked_for(
     assert page.url == hostile.as_uri()
     assert page.title() == f"Inventory {SNAPSHOT}"
     assert page.locator("iframe, img, object, embed, base, form, link, svg svg").count() == 0
-    assert page.locator("script").count() == 1 + page.locator(".data > script[type='application/json']").count()
+    assert (
+        page.locator("script").count()
+        == 1 + page.locator(":is(.data, .owners) > script[type='application/json']").count()
+    )
 
 
 def test_t25_hostile_texts_are_shown_as_they_are(hostile, open_page):
@@ -331,6 +335,59 @@ def test_paper_has_every_finding_open_and_no_buttons(plain, open_page):
     assert content.startswith(b"%PDF")
     page.emulate_media(media="screen")
     assert page.locator("details.finding[open]").count() == 0
+
+
+def test_paper_has_all_rows_and_words_in_the_headings_of_every_page(plain, open_page):
+    page = open_page(plain)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(column(page, "internet_without_vpc", "runtime")) == 60
+    assert len(column(page, "changes-fc_functions", "what")) > 50
+    head = table(page, "internet_without_vpc").locator("thead th").first
+    # A browser doesn't paint buttons in headings that it repeats.
+    assert head.locator("button").is_hidden()
+    assert head.locator(".on-paper").is_visible()
+    assert head.inner_text() == "account"
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    assert page.locator("details.fold[open]").count() == 0
+    open_folds(page)
+    assert len(column(page, "internet_without_vpc", "runtime")) == 10
+    assert not head.locator(".on-paper").is_visible()
+
+
+def test_rows_beyond_the_bound_of_paper_are_counted(large, open_page):
+    page = open_page(large)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(column(page, "large_3", "runtime")) == 1000
+    assert "1,000 of 2,000 rows." in table(page, "large_3").inner_text()
+
+
+def test_findings_are_narrowed_to_an_owner(plain, open_page):
+    page = open_page(plain)
+    choice = page.get_by_label("Owner")
+    assert choice.locator("option").all_inner_texts() == ["all", "without an owner", "payments", "search"]
+    choice.select_option("payments")
+    folds = page.locator("details.finding:visible")
+    assert folds.count() < page.locator("details.finding").count()
+    page.locator("#finding-internet_without_vpc > summary").click()
+    assert set(column(page, "internet_without_vpc", "owner")) == {"payments"}
+    assert "20 of 60" in page.locator("#finding-internet_without_vpc > summary").inner_text()
+    choice.select_option("without an owner")
+    assert set(column(page, "internet_without_vpc", "owner")) == {"–"}
+    choice.select_option("all")
+    assert page.locator("details.finding:visible").count() == page.locator("details.finding").count()
+    assert page.locator("#finding-internet_without_vpc .result").inner_text().startswith("60")
+
+
+def test_an_address_of_a_finding_is_a_link_that_tells_nothing_to_its_host(hostile, open_page):
+    page = open_page(hostile)
+    open_all(page)
+    links = page.locator("[data-table=anonymous_public_urls] a")
+    assert [link.get_attribute("href") for link in links.all()] == [ADDRESS]
+    assert links.first.get_attribute("rel") == "noopener noreferrer"
+    assert links.first.inner_text() == ADDRESS
 
 
 def test_the_page_can_be_read_without_its_script(plain, open_page):

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 
 import anyio
@@ -13,21 +14,33 @@ import pytest
 
 from crawler.audit.database import open_snapshot
 from crawler.audit.diff.comparison import compare, table_keys
+from crawler.audit.findings import Acceptances, Evaluation
 from crawler.audit.report import make_report
 from crawler.audit.report.charts import Bar, Chart, bar_chart
-from crawler.audit.report.markup import Html, element
+from crawler.audit.report.markup import _ADDRESS, _LONG_WORD, _PIECE, Html, breakable, element, is_address
 from crawler.audit.report.page import asset
 from crawler.audit.report.tables import FIRST_ROWS, DataTable, data_table
+from crawler.config.sections import AcceptedFinding
 from crawler.snapshot import DirectoryEntry, Status
 from crawler.snapshot.manifest import SkippedMember
 from tests.support.crawl_runner import BIG, SMALL, fast_cloud, scope_statuses, site
 from tests.support.finding_cases import CASES
-from tests.support.hostile_pages import PAYLOADS, hostile_page
+from tests.support.hostile_pages import ADDRESS, BAD_ADDRESSES, PAYLOADS, hostile_page
 from tests.support.ledger_rows import stored
 from tests.support.report_page import read_page
-from tests.support.written_snapshots import ACCOUNT, CATALOG, OTHER_ACCOUNT, OTHER_REGION, REGION, SNAPSHOT, write
+from tests.support.written_snapshots import (
+    ACCOUNT,
+    CATALOG,
+    OTHER_ACCOUNT,
+    OTHER_REGION,
+    REGION,
+    SNAPSHOT,
+    START,
+    write,
+)
 
 TABLES = ["fc_functions", "fc_layers", "fc2_functions", "fc2_services", "opensearch_app_groups"]
+SECTIONS = ["summary", "findings", "changes", "inventory", "coverage", "evidence"]
 DAY_1, DAY_2 = "20261120T020000Z-00aa", SNAPSHOT
 
 
@@ -69,10 +82,12 @@ def rows_of(page, table):
 
 
 def test_the_sections_are_there_and_the_navigation_leads_to_them(page):
-    targets = [found["href"] for found in page.having("a") if found.get("class") != "skip"]
+    ids = {found["id"] for _, found in page.elements if "id" in found}
+    targets = [found["href"] for found in page.having("a") if found["href"][1:] in {*SECTIONS} and "class" not in found]
     sections = [found["id"] for found in page.having("section")]
     assert targets == [f"#{name}" for name in sections]
-    assert sections == ["summary", "findings", "changes", "inventory", "coverage", "evidence"]
+    assert sections == SECTIONS
+    assert {found["href"][1:] for found in page.having("a")} <= ids
 
 
 def test_what_there_is_adds_up_to_the_manifest(page, nights):
@@ -127,7 +142,7 @@ def test_the_changes_are_those_of_diff(page, nights):
     counts = {kind: sum(table.counts.get(kind, 0) for table in read) for kind in ("added", "removed", "changed")}
     assert all(counts.values())
     assert ", ".join(f"{number} {kind}" for kind, number in counts.items()) in page.text
-    rows = rows_of(page, "changes")
+    rows = [row for table in read if table.total for row in rows_of(page, f"changes-{table.table}")]
     assert [sum(row["what"] == kind for row in rows) for kind in ("added", "removed")] == [
         counts["added"],
         counts["removed"],
@@ -250,6 +265,99 @@ def test_own_findings_are_on_the_page_and_said_to_be_ones_own(tmp_path):
     assert "This finding is your own file" in page.text
 
 
+TAGGED = {"function_name": "f", "tags": [{"key": "Team", "value": "search"}]}
+
+
+def test_findings_have_the_owners_of_their_resources_after_the_resource(tmp_path):
+    tables = {"fc_functions": [TAGGED, {"function_name": "g"}], "fc2_services": [{"service_name": "svc"}]}
+    page = report_of(write(tmp_path, tables))
+    assert page.data["no_log_project"]["columns"][:4] == [
+        ["account", "tight"],
+        ["region", "tight"],
+        ["function or service", ""],
+        ["owner", "owner"],
+    ]
+    assert [row["owner"] for row in rows_of(page, "no_log_project")] == ["search", None, "not known"]
+    assert page.data["owners"]["rows"] == [["search"]]
+
+
+def test_the_owner_tags_are_the_users(tmp_path):
+    page = report_of(write(tmp_path, {"fc_functions": [TAGGED]}), evaluation=Evaluation(owner_tags=("squad",)))
+    assert [row["owner"] for row in rows_of(page, "no_log_project")] == [None]
+    assert "owners" not in page.data
+
+
+def accepted(resource, until):
+    entry = AcceptedFinding(finding="no_log_project", resource=resource, reason="a batch", until=until)
+    return Evaluation(acceptances=Acceptances([entry], START.date()))
+
+
+def test_accepted_rows_stand_apart_with_their_reason_and_are_not_counted(tmp_path):
+    tables = {"fc_functions": [TAGGED, {"function_name": "g"}], "fc2_services": []}
+    page = report_of(write(tmp_path, tables), evaluation=accepted("g", date(2027, 1, 31)))
+    assert [row["function or service"] for row in rows_of(page, "no_log_project")] == ["f"]
+    [row] = rows_of(page, "no_log_project-accepted")
+    assert (row["function or service"], row["accepted until"], row["why accepted"]) == ("g", "2027-01-31", "a batch")
+    assert "Functions and services without logging 1 · 1 accepted" in page.text
+    assert "Accepted in the configuration (1), not counted as open" in page.text
+
+
+def test_a_finding_with_accepted_rows_only_is_in_a_group_of_its_own(tmp_path):
+    snapshot = write(tmp_path, {"fc_functions": [TAGGED], "fc2_services": []})
+    page = report_of(snapshot, evaluation=accepted("*", date(2027, 1, 31)))
+    assert "Accepted (1)" in page.text
+    assert "no_log_project" not in page.data
+    assert "Functions and services without logging none · 1 accepted" in page.text
+
+
+def test_warnings_about_accepted_findings_are_on_the_page(tmp_path):
+    snapshot = write(tmp_path, {"fc_functions": [TAGGED], "fc2_services": []})
+    made = make_report(snapshot, CATALOG, evaluation=accepted("*", date(2026, 11, 1)))
+    [sentence] = made.warnings
+    assert "expired on 2026-11-01: 1 resource is open again" in sentence
+    assert sentence in read_page(made.html).text
+    assert [row["function or service"] for row in rows_of(read_page(made.html), "no_log_project")] == ["f"]
+
+
+def test_the_summary_links_to_the_findings_of_high_and_medium_severity_and_each_has_a_link_to_itself(tmp_path):
+    page = report_of(
+        write(tmp_path, CASES["anonymous_public_urls"].rows | {"fc_functions": [TAGGED], "fc2_services": []})
+    )
+    linked = [found["href"] for found in page.having("a") if not found.get("class") and "finding-" in found["href"]]
+    assert linked == [
+        "#finding-anonymous_public_urls",
+        "#finding-anonymous_http_triggers",
+        "#finding-no_log_project",
+    ]
+    permanent = {found["href"][1:] for found in page.having("a", class_="permalink")}
+    assert permanent == {found["id"] for found in page.having("details", class_="fold finding")}
+    assert len(permanent) > 20
+
+
+def test_the_title_names_the_products_that_were_crawled(tmp_path):
+    assert title(report_of(write(tmp_path / "one", {"fc_functions": []}))) == "Inventory of Function Compute 3.0"
+    tables = {"fc_functions": [], "ram_roles": [], "opensearch_app_groups": []}
+    named = "Function Compute 3.0, OpenSearch and Resource Access Management"
+    assert title(report_of(write(tmp_path / "more", tables))) == f"Inventory of {named}"
+
+
+def title(page):
+    """The text of the page's first heading."""
+    return page.texts[page.texts.index("Skip to the findings") + 1]
+
+
+def test_no_table_takes_the_place_of_others_among_the_changes(tmp_path):
+    many = [{"function_name": f"f{number:03d}", "alias_name": "a"} for number in range(80)]
+    few = [{"function_name": "one", "trigger_name": "t"}]
+    old = write(tmp_path, {"fc_aliases": [], "fc_layers": [], "fc_triggers": []}, snapshot_id=DAY_1)
+    tables = {"fc_aliases": many, "fc_layers": [{"layer_name": f"l{at}"} for at in range(30)], "fc_triggers": few}
+    page = report_of(write(tmp_path, tables), against=old, max_rows=51)
+    kept = {name: len(rows_of(page, f"changes-{name}")) for name in tables}
+    assert kept == {"fc_triggers": 1, "fc_aliases": 25, "fc_layers": 25}
+    assert "This file has 25 of 80 rows" in page.text
+    assert "fc_aliases 80 added" in page.text
+
+
 def test_names_between_backticks_in_a_findings_texts_are_code_and_their_text_is_escaped(tmp_path):
     header = "-- severity: low\n-- title: Own\n-- tables: fc_functions\n"
     sql = "SELECT function_name FROM fc_functions"
@@ -279,7 +387,7 @@ def test_rows_of_changes_beyond_the_limit_are_counted(tmp_path):
     old = write(tmp_path, {"opensearch_app_groups": []}, snapshot_id=DAY_1)
     new = write(tmp_path, {"opensearch_app_groups": rows}, snapshot_id=DAY_2)
     page = report_of(new, against=old, max_rows=50)
-    assert len(rows_of(page, "changes")) == 50
+    assert len(rows_of(page, "changes-opensearch_app_groups")) == 50
     assert "120 added" in page.text
     assert "This file has 50 of 120 rows" in page.text
 
@@ -290,7 +398,9 @@ def changed(tmp_path, secrets, **columns):
     old = write(tmp_path, {"fc_functions": [before]}, snapshot_id=DAY_1, secrets=secrets)
     new = write(tmp_path, {"fc_functions": [after]}, snapshot_id=DAY_2, secrets=secrets)
     html = make_report(new, CATALOG, against=old).html
-    return html, {row["column"]: (row["before"], row["now"]) for row in rows_of(read_page(html), "changes")}
+    return html, {
+        row["column"]: (row["before"], row["now"]) for row in rows_of(read_page(html), "changes-fc_functions")
+    }
 
 
 def test_changed_columns_have_their_old_and_new_value(tmp_path):
@@ -347,6 +457,7 @@ ELEMENTS = {
         "style",
         "body",
         "a",
+        "wbr",
         "header",
         "h1",
         "h2",
@@ -362,7 +473,9 @@ ELEMENTS = {
 }
 ATTRIBUTES = {
     *("lang", "charset", "name", "content", "http-equiv", "href", "class", "id", "scope", "role", "tabindex", "type"),
-    *("aria-label", "aria-labelledby", "aria-hidden", "data-label", "data-table", "data-first", "x", "width", "height"),
+    *("aria-label", "aria-labelledby", "aria-hidden", "data-label", "data-table", "data-first", "data-printed"),
+    *("rel", "target"),
+    *("x", "width", "height"),
 }
 
 
@@ -418,13 +531,51 @@ def test_t25_the_policy_lets_in_our_style_and_script_and_nothing_else(hostile):
 
 def test_the_page_names_no_place_outside_of_itself(hostile):
     page = read_page(hostile)
-    links = [found["href"] for _, found in page.elements if "href" in found]
+    links = [found["href"] for _, found in page.elements if "href" in found and "rel" not in found]
     assert links
     assert all(link.startswith("#") for link in links)
     ids = {found["id"] for _, found in page.elements if "id" in found}
     assert {link[1:] for link in links} <= ids
     assert not re.search(r"url\(|@import|https?:", page.styles[0])
-    assert not re.search(r"https?:|\bimport\b|fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon", page.scripts[0])
+    script = re.sub(r"const ADDRESS = .*", "", page.scripts[0])
+    assert not re.search(r"https?:|\bimport\b|fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon", script)
+
+
+def test_t25_only_https_addresses_become_links_and_they_tell_nothing_to_their_host(tmp_path):
+    """T25."""
+    addresses = [ADDRESS, *BAD_ADDRESSES[:9]]
+    rows = [
+        {
+            "function_name": f"{at}",
+            "trigger_name": "t",
+            "trigger_type": "http",
+            "http_trigger": {"url_internet": address},
+        }
+        | {"trigger_config": {"auth_type": "anonymous"}}
+        for at, address in enumerate(addresses)
+    ]
+    page = report_of(write(tmp_path, {"fc_triggers": rows, "fc2_triggers": []}))
+    assert len(rows_of(page, "anonymous_public_urls")) == len(addresses) == FIRST_ROWS
+    assert page.having("a", target="_blank") == [{"href": ADDRESS, "rel": "noopener noreferrer", "target": "_blank"}]
+    assert [is_address(address) for address in (ADDRESS, *BAD_ADDRESSES)] == [True] + [False] * len(BAD_ADDRESSES)
+
+
+def test_the_script_breaks_words_and_makes_links_by_the_rules_of_the_markup():
+    script = asset("report.js")
+    assert f"const PIECE = /{_PIECE.pattern}/gsu;" in script
+    assert f"const LONG_WORD = /{_LONG_WORD.pattern}/;" in script
+    [found] = re.findall(r"const ADDRESS = /\^(.*)\$/;", script)
+    assert found.replace(r"https:\/\/", "https://") == _ADDRESS.pattern
+
+
+@pytest.mark.parametrize(
+    "text", ["short", "acs:fc:cn-hangzhou:1000000000000001:functions/f", "x" * 90, "_" * 50, "a " * 30]
+)
+def test_long_words_break_after_separators_only(text):
+    shown = breakable(text)
+    assert shown.replace("<wbr>", "") == text
+    assert ("<wbr>" in shown) == (len(max(text.split(), key=len)) > 16)
+    assert not re.search(r"[a-z0-9]<wbr>", shown.replace("x" * 40 + "<wbr>", ""))
 
 
 def test_the_script_makes_no_markup_of_text():

@@ -19,6 +19,33 @@
     return Number.isInteger(value) ? counts.format(value) : String(value);
   }
 
+  // As in markup.py: long words break after separators, and only addresses without a user name become links.
+  const LONG_WORD = /\S{17}/;
+  const PIECE = /[^/:_.#@=,|-]{1,40}[/:_.#@=,|-]{0,20}|[/:_.#@=,|-]{1,20}/gsu;
+  const ADDRESS = /^https:\/\/[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+(?::[0-9]{1,5})?(?:[/?#][A-Za-z0-9/?#:@!$&()*+,;=._~%-]*)?$/;
+
+  function fill(node, text) {
+    if (!LONG_WORD.test(text)) {
+      node.textContent = text;
+      return;
+    }
+    text.match(PIECE).forEach((piece, at) => {
+      if (at) node.append(make("wbr"));
+      node.append(piece);
+    });
+  }
+
+  function fillCell(cell, value, kind) {
+    const text = cellText(value);
+    if (kind !== "address" || !ADDRESS.test(text)) {
+      fill(cell, text);
+      return;
+    }
+    const link = make("a", undefined, { href: text, rel: "noopener noreferrer", target: "_blank" });
+    fill(link, text);
+    cell.append(link);
+  }
+
   // What isn't there comes last, whichever way a column is sorted.
   function compare(a, b, direction) {
     const isEmptyA = a === null || a === "";
@@ -31,6 +58,9 @@
   function enhance(box) {
     const { columns, rows } = JSON.parse(box.querySelector("script").textContent);
     const first = Number(box.dataset.first);
+    const printed = Number(box.dataset.printed);
+    const ownerAt = columns.findIndex(([, kind]) => kind === "owner");
+    let owner = null;
     const headings = [...box.querySelectorAll("thead th")];
     const body = box.querySelector("tbody");
     const caption = box.querySelector("caption").textContent;
@@ -49,7 +79,8 @@
     function rowNode(row) {
       const node = document.createElement("tr");
       row.forEach((value, at) => {
-        const cell = make("td", cellText(value), { "data-label": columns[at][0] });
+        const cell = make("td", undefined, { "data-label": columns[at][0] });
+        fillCell(cell, value, columns[at][1]);
         if (columns[at][1]) cell.className = columns[at][1];
         node.append(cell);
       });
@@ -57,9 +88,10 @@
     }
 
     function show() {
+      const isNarrowed = words.length || owner !== null;
       const shown = chosen.slice(0, limit);
       body.replaceChildren(...shown.map(rowNode));
-      const of = words.length ? `${counts.format(chosen.length)} that match, of ${counts.format(rows.length)}` : counts.format(rows.length);
+      const of = isNarrowed ? `${counts.format(chosen.length)} that match, of ${counts.format(rows.length)}` : counts.format(rows.length);
       status.textContent = shown.length < chosen.length ? `${counts.format(shown.length)} of ${of} rows.` : `${of} rows.`;
       const rest = chosen.length - shown.length;
       more.hidden = rest <= 0;
@@ -71,6 +103,7 @@
     function choose() {
       if (words.length && texts === null) texts = new Map(rows.map((row) => [row, row.map(cellText).join("\u0000").toLowerCase()]));
       chosen = words.length ? rows.filter((row) => words.every((word) => texts.get(row).includes(word))) : rows;
+      if (owner !== null) chosen = chosen.filter((row) => ownerAt >= 0 && (row[ownerAt] ?? "") === owner);
       if (sorted >= 0) chosen = [...chosen].sort((a, b) => compare(a[sorted], b[sorted], direction));
       show();
     }
@@ -86,7 +119,8 @@
       const button = make("button", heading.textContent, { type: "button" });
       button.addEventListener("click", () => sortBy(at));
       heading.setAttribute("aria-sort", "none");
-      heading.replaceChildren(button);
+      // A browser leaves buttons out of the headings that it repeats on paper.
+      heading.replaceChildren(button, make("span", heading.textContent, { class: "on-paper", "aria-hidden": "true" }));
     });
     if (rows.length > first) {
       const field = make("input", undefined, { type: "search", placeholder: "Filter rows", "aria-label": `Filter rows: ${caption}`, spellcheck: "false" });
@@ -106,6 +140,29 @@
     box.querySelector(".note")?.remove();
     if (rows.length > first || kept) box.querySelector(".scroll").after(note);
     show();
+    return {
+      // Null for all owners, "" for rows without one. Returns the number of rows.
+      setOwner(name) {
+        owner = name;
+        limit = first;
+        choose();
+        return chosen.length;
+      },
+      // Paper has no buttons: it has all rows up to a bound, and the note says how many are left out.
+      print() {
+        const before = limit;
+        limit = Math.max(limit, printed);
+        show();
+        return () => { limit = before; show(); };
+      },
+    };
+  }
+
+  const made = new Map();
+
+  function ready(box) {
+    if (!made.has(box)) made.set(box, enhance(box));
+    return made.get(box);
   }
 
   function themeButton() {
@@ -122,32 +179,64 @@
     document.querySelector("nav > ul").append(item);
   }
 
-  // Paper has no folds: all findings are open while it is printed, and as they were afterwards.
+  // Paper has no folds: all findings and changes are open while it is printed, and as they were afterwards.
   function openForPrint() {
-    let opened = [];
+    let undo = [];
     window.addEventListener("beforeprint", () => {
-      opened = [...document.querySelectorAll("details.finding:not([open])")];
-      for (const node of opened) node.open = true;
+      undo = [...document.querySelectorAll("details.fold:not([open])")].map((node) => {
+        node.open = true;
+        return () => { node.open = false; };
+      });
+      for (const box of document.querySelectorAll(".data")) undo.push(ready(box).print());
     });
     window.addEventListener("afterprint", () => {
-      for (const node of opened) node.open = false;
-      opened = [];
+      for (const step of undo) step();
+      undo = [];
     });
   }
 
-  // A table in a finding is made ready when the finding is opened: most never are.
+  // A table in a fold is made ready when the fold is opened: most never are.
   function enhanceLater(box) {
-    const fold = box.closest("details.finding");
+    const fold = box.closest("details.fold");
     if (!fold || fold.open) {
-      enhance(box);
+      ready(box);
       return;
     }
-    fold.addEventListener("toggle", () => enhance(box), { once: true });
+    fold.addEventListener("toggle", () => ready(box), { once: true });
+  }
+
+  // A choice of owners, for all findings at once: findings without a row of that owner are hidden.
+  function ownerChoice(place) {
+    const label = make("label", "Owner ");
+    const choice = make("select");
+    choice.append(make("option", "all", { value: "*" }), make("option", "without an owner", { value: "-" }));
+    for (const [name] of JSON.parse(place.querySelector("script").textContent).rows) choice.append(make("option", name, { value: `=${name}` }));
+    const note = make("span", "", { role: "status", class: "note" });
+    choice.addEventListener("change", () => {
+      const owner = choice.value === "*" ? null : choice.value.slice(1);
+      let count = 0;
+      for (const finding of document.querySelectorAll("details.finding")) {
+        const found = [...finding.querySelectorAll(".data")].map((box) => ready(box).setOwner(owner));
+        const rows = found.reduce((sum, number) => sum + number, 0);
+        finding.hidden = owner !== null && rows === 0;
+        const result = finding.querySelector(".result");
+        result.dataset.all ??= result.textContent;
+        result.textContent = owner === null || rows === 0 ? result.dataset.all : `${counts.format(rows)} of ${result.dataset.all}`;
+        count += owner !== null && rows > 0 ? 1 : 0;
+      }
+      for (const group of document.querySelectorAll(".findings")) {
+        group.hidden = owner !== null && !group.querySelector("details.finding:not([hidden])");
+      }
+      note.textContent = owner === null ? "" : `${counts.format(count)} findings have rows of this owner; the others are hidden.`;
+    });
+    label.append(choice);
+    place.append(label, note);
   }
 
   themeButton();
   openForPrint();
   for (const box of document.querySelectorAll(".data")) enhanceLater(box);
+  for (const place of document.querySelectorAll(".owners")) ownerChoice(place);
   const openTarget = () => {
     const target = location.hash && document.getElementById(location.hash.slice(1));
     if (target && target.matches("details")) target.open = true;

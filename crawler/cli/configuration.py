@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -22,10 +20,7 @@ from crawler.cli.options import (
     uri_option,
 )
 from crawler.cli.targets import declare_target, is_stream, open_text
-from crawler.errors import CatalogError, ConfigError, ExitCode
-
-if TYPE_CHECKING:
-    from crawler.config import Config
+from crawler.errors import ConfigError, ExitCode
 
 
 @click.group("config")
@@ -157,8 +152,10 @@ class _Checked:
 
 
 def _check(path: Path, config_file: Path | None, uri: str | None) -> _Checked:
+    from crawler.cli.local_checks import configuration_checks
     from crawler.config.load import OpenSecretsError
     from crawler.config.resolve import resolve_config
+    from crawler.run.system import System
 
     found = _Checked(path)
     try:
@@ -169,31 +166,11 @@ def _check(path: Path, config_file: Path | None, uri: str | None) -> _Checked:
     except ConfigError as error:
         found.problems.append(str(error))
         return found
-    try:
-        config = config.with_overrides(output=uri)
+    config = config.with_overrides(output=uri)
+    found.problems += [check.seen for check in configuration_checks(config, System()) if not check.is_well]
+    if not found.problems:
         found.tables = len(resolve_config(config).tables)
-    except (CatalogError, ConfigError) as error:
-        found.problems.append(str(error))
-    found.problems += _missing(config)
     found.accounts, found.output = len(config.accounts), config.output.uri
-    return found
-
-
-def _missing(config: Config) -> Sequence[str]:
-    """Return what a crawl of this configuration needs and this machine hasn't: extras, files of the engine."""
-    from crawler.run.engine.dask import check_engine
-    from crawler.snapshot.lake.publish import require_extra
-
-    found = []
-    try:
-        if config.output.format != "parquet":
-            require_extra(config.output.format)
-    except ConfigError as error:
-        found.append(str(error))
-    try:
-        check_engine(config)
-    except ConfigError as error:
-        found.append(str(error))
     return found
 
 

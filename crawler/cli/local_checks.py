@@ -45,6 +45,12 @@ async def local_checks(
     return checks, prepared
 
 
+def configuration_checks(config: Config, system: System) -> list[DoctorCheck]:
+    """Check what a crawl would refuse of the configuration alone: `config check`."""
+    checks, _ = _check_configuration(config, system)
+    return [*checks, *_check_extras(config), *_check_accepted(config, system)]
+
+
 def _check_configuration(config: Config, system: System) -> tuple[list[DoctorCheck], PreparedCrawl | None]:
     """Prepare the crawl: tables, details, own schema files, limits and endpoints."""
     accounts = _counted(config.accounts, "account")

@@ -20,7 +20,8 @@ def commands_in(text):
     for line in code.replace("\\\n", " ").splitlines():
         if line.startswith(("docker", "install", "ln", "systemctl", "kubectl", "useradd")):
             continue
-        for call in re.findall(r"(?:^|[;&|{(] ?|=|/)acs-inventory ((?:[a-z]|--)[^;&|>\"#)]*)", line):
+        command = re.sub(r"\bsh -c '([^']*)'", r"\1", line)
+        for call in re.findall(r"(?:^|[;&|{(] ?|=|/|\bexec )acs-inventory ((?:[a-z]|--)[^;&|>\"#)]*)", command):
             yield shlex.split(call)
 
 

@@ -104,6 +104,16 @@ class OpenSnapshot:
         self.fetch([table])
         return [self.local_path(file) for file in self.manifest.tables[table].files]
 
+    def local_columns(self, table: str) -> list[str]:
+        """Return the names of a table's columns. It fetches nothing: a table of a bucket has none."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return list(pq.read_schema(self.root / self.manifest.tables[table].files[0].path).names)
+        except (pa.ArrowException, OSError):
+            return []
+
     def fetch(self, tables: Iterable[str], *, with_ledger: bool = False) -> None:
         """Fetch all files of these tables, those that the snapshot has, from its bucket, and compare them.
 

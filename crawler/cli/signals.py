@@ -157,7 +157,7 @@ def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
 
     import anyio
 
-    # uvloop, of the extra `speed`, takes a third less CPU for a small request than asyncio's own loop.
+    # uvloop, which not every system has, takes a third less CPU for a small request than asyncio's own loop.
     options = {"use_uvloop": find_spec("uvloop") is not None}
     try:
         return anyio.run(main, backend_options=options)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from crawler import __version__
+from crawler.extras import how_to_install
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -59,7 +60,7 @@ def export_spans(figures: CrawlFigures, snapshot_id: str, environ: Mapping[str, 
         if exporter:
             return f"unknown OTEL_TRACES_EXPORTER {exporter[:40]!a}; known: otlp, console, none"
     except ImportError:
-        return f"the extra otel isn't installed: pip install '{_NAME}[otel]'" if exporter else ""
+        return how_to_install("otel") if exporter else ""
     except Exception as error:  # noqa: BLE001 - spans are optional, and the crawl is done
         return f"{type(error).__name__} while sending"
     return ""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from crawler import __version__
+from crawler.extras import how_to_install
 from crawler.telemetry.metrics import METRICS, samples
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def export_metrics(figures: CrawlFigures, environ: Mapping[str, str]) -> str:
     try:
         return _send(figures)
     except ImportError:
-        return f"the extra otel isn't installed: pip install '{_NAME}[otel]'"
+        return how_to_install("otel")
     except Exception as error:  # noqa: BLE001 - metrics are optional, and the crawl is done
         return f"{type(error).__name__} while sending"
 

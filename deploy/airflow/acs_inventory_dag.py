@@ -2,8 +2,8 @@
 
 0 succeeds. 3 (committed, but some scopes aren't complete) succeeds with a warning in the log and `partial` in the
 result, so that later tasks can check it. 11 (another crawl holds the output) skips the task. 1, 2, 4 and 12 need a
-person: the task fails without a retry. 13 (the cloud can't be reached), any other code, or a lost worker is retried, and
-the next attempt resumes what the last one has read. The result, an XCom, is a short summary.
+person: the task fails without a retry. 13 (the cloud can't be reached), any other code, or a lost worker is retried.
+The next attempt resumes what the last one has read. The result, an XCom, is a short summary.
 """
 
 from __future__ import annotations

@@ -188,8 +188,8 @@ def test_a_configuration_that_can_not_be_read_at_all_is_exit_2(tmp_path):
     [
         ("", ("[crawl]\n", '[crawl]\ndetails = ["nope"]\n'), "configuration", "matches 'nope'"),
         ("", ("[crawl]\n", '[crawl]\ndetails = ["fc_layers"]\n'), "configuration", "'fc_layers' matches no table"),
-        ("", ("[output]\n", '[output]\nformat = "iceberg"\n'), "format", "need an extra"),
-        ("", ("[output]\n", '[output]\nformat = "delta"\n'), "format", "need an extra"),
+        ("", ("[output]\n", '[output]\nformat = "iceberg"\n'), "format", "isn't installed"),
+        ("", ("[output]\n", '[output]\nformat = "delta"\n'), "format", "isn't installed"),
         ('\n[engine]\nkind = "dask"\naddress = "tls://scheduler.example:8786"\n', None, "engine", "on another machine"),
         ("\n[catalog]\nextra = ['.']\n", None, "configuration", ""),
     ],

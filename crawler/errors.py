@@ -249,8 +249,8 @@ def describe_defect(error: BaseException) -> str:
     """Return a sentence about a defect of the crawler: its type and place, without its text, which may be secret."""
     error = unwrap_group(error)
     ours = [frame for frame in extract_tb(error.__traceback__) if f"{sep}crawler{sep}" in frame.filename]
-    place = f" at {PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
-    return f"A defect in acs-inventory: {type(error).__name__}{place}."
+    place = f", {PurePath(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    return f"Internal error ({type(error).__name__}{place}): this is a bug."
 
 
 class UnfinishedCommitError(OutputError):

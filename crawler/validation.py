@@ -9,11 +9,11 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import GenericAlias, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -85,9 +85,13 @@ class Document:
         """Return the error about a key. `sentence` continues after the key's name: `is 0, but must be …`."""
         return self.error_type(f"{self.source}: {dotted(path)} {sentence}")
 
-    def refuse(self, path: KeyPath, accepted: str) -> CrawlError:
-        """Return the error about a value that isn't accepted at its key."""
-        return self.error(path, f"is {self._found(path)}, but must be {accepted}")
+    def refuse(self, path: KeyPath, accepted: str, choices: Sequence[str] = ()) -> CrawlError:
+        """Return the error about a value that isn't accepted at its key. It names the nearest of the `choices`."""
+        value = _at(self.values, path)
+        is_shown = isinstance(value, str) and not self.is_secret(path)
+        near = difflib.get_close_matches(value, choices, n=1) if is_shown else []
+        hint = f'; did you mean "{near[0]}"?' if near else ""
+        return self.error(path, f"is {self._found(path)}, but must be {accepted}{hint}")
 
     def is_literal(self, path: KeyPath) -> bool:
         """Whether the file itself, and not the environment, holds the text at a key. False if there is no text."""
@@ -119,7 +123,7 @@ class Document:
         for name, index in _STEP.findall(place):
             step: str | int = name or index
             if name and name not in _fields(kind):
-                return self.refuse((*path, name), accepted(kind))  # the tag of a union
+                return self.refuse((*path, name), accepted(kind), _tags(kind))  # the tag of a union
             if name:
                 kind = _fields(kind)[name].type
             elif index != "...":
@@ -136,7 +140,9 @@ class Document:
         if _structs(kind) or get_origin(kind) is dict:
             return self.refuse(path, f"a table, [{dotted(path)}]")
         is_list = bool(_structs(_item_type(kind)))
-        return self.refuse(path, f"a list of tables, each under [[{dotted(path)}]]" if is_list else accepted(kind))
+        return self.refuse(
+            path, f"a list of tables, each under [[{dotted(path)}]]" if is_list else accepted(kind), _choices(kind)
+        )
 
     def _explain_table(self, said: str, kind: Any, table: Mapping[str, Any], path: KeyPath) -> CrawlError:
         """The error about a key that is unknown or missing, or that begins the message of a `__post_init__`."""
@@ -182,9 +188,21 @@ def nearest(name: str, known: list[str]) -> str:
 
 def accepted(kind: Any) -> str:
     """Return the words for the values that a type accepts: its first description, or the tags of a tagged union."""
-    if tags := [str(struct.__struct_config__.tag) for struct in _structs(kind) if struct.__struct_config__.tag]:
+    if tags := _tags(kind):
         return f"{', '.join(tags[:-1])} or {tags[-1]}, in quotes"
     return next(_descriptions(kind), "of another type")
+
+
+def _tags(kind: Any) -> list[str]:
+    """The tags of a tagged union."""
+    return [str(struct.__struct_config__.tag) for struct in _structs(kind) if struct.__struct_config__.tag]
+
+
+def _choices(kind: Any) -> list[str]:
+    """The texts that a type accepts, if it accepts some texts only."""
+    if get_origin(kind) is Literal:
+        return [choice for choice in get_args(kind) if isinstance(choice, str)]
+    return [choice for option in get_args(kind) for choice in _choices(option)]
 
 
 def _descriptions(kind: Any) -> Iterator[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +16,7 @@ from crawler.cli.echo import tell_summary
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.inputs import load
 from crawler.cli.notifications import crawl_and_notify, notify_unloaded
-from crawler.cli.options import CommonOptions, common_options, config_option, json_option, output_uri
+from crawler.cli.options import CommonOptions, common_options, config_option, json_option, output_option
 from crawler.cli.sharing import CrawlWay, KeyType, Shard, ShardType, WorkersType, child_options
 from crawler.cli.signals import CrawlSignals, cancel_on_signal, exit_after_grace, run_async
 from crawler.cli.streams import stdout_only_tells
@@ -21,11 +24,11 @@ from crawler.errors import ConfigError, describe_defect
 
 if TYPE_CHECKING:
     from crawler.config import Config
-    from crawler.run.progress import CrawlMonitor
+    from crawler.run.progress import CrawlMonitor, CrawlProgress
     from crawler.run.result import CrawlResult
     from crawler.run.system import System
 
-HEARTBEAT_S = 60.0
+HEARTBEAT_S = 60
 _Result = TypeVar("_Result")
 
 WORKERS = WorkersType()
@@ -38,13 +41,7 @@ KEY = KeyType()
 @click.option("--account", "accounts", multiple=True, metavar="ID|NAME", help="Crawl only this account; repeatable.")
 @click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
 @click.option("--table", "tables", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
-@click.option(
-    "--output",
-    "uri",
-    type=output_uri,
-    metavar="URI",
-    help="Where to write the snapshot. Default: [output] uri of the configuration.",
-)
+@output_option("Where to write the snapshot. Default: $ACS_INVENTORY_OUTPUT, else [output] uri of the configuration.")
 @click.option(
     "--resume",
     is_flag=False,
@@ -130,7 +127,7 @@ def crawl(
     common.exit_state.begin_crawl()
     keep_memory_compact()
     try:
-        config = load(config_file).with_overrides(
+        config = load(config_file, uri).with_overrides(
             accounts=accounts,
             regions=regions,
             tables=tables,
@@ -192,7 +189,8 @@ def run_crawl(
         return await cancel_on_signal(signals, lambda: _crawl(monitor))
 
     async def _crawl(monitor: CrawlMonitor) -> CrawlResult:
-        async with ping_start(config), live_display(monitor) if common.shows_progress else heartbeat(monitor):
+        beat = heartbeat(monitor, has_steps=sys.stderr.isatty())
+        async with ping_start(config), live_display(monitor) if common.shows_progress else beat:
             return await (way or CrawlWay()).crawl(config, system, monitor)
 
     return run_to_result(main, lambda: monitor, common)
@@ -223,15 +221,35 @@ def run_to_result(
             common.exit_state.commit(committed_id)
 
 
+@dataclass(slots=True)
+class ProgressSteps:
+    """The tenths of the scopes that are done."""
+
+    reached: int = 0
+
+    def is_next(self, progress: CrawlProgress) -> bool:
+        """Return whether another tenth has been reached since the last call."""
+        reached = 10 * progress.scopes_done // progress.scopes if progress.scopes else 0
+        before, self.reached = self.reached, max(reached, self.reached)
+        return self.reached > before
+
+
 @asynccontextmanager
-async def heartbeat(monitor: CrawlMonitor) -> AsyncIterator[None]:
-    """Log the progress of the crawl once per minute, in place of a live display."""
+async def heartbeat(monitor: CrawlMonitor, *, has_steps: bool = False) -> AsyncIterator[None]:
+    """Log the progress of the crawl once per minute, in place of a live display.
+
+    With `has_steps`, also whenever another tenth of the scopes is done: a user is watching.
+    """
     import anyio
     import structlog
 
+    steps = ProgressSteps()
+
     async def beat() -> None:
-        while True:
-            await anyio.sleep(HEARTBEAT_S)
+        for waited_s in count(1):
+            await anyio.sleep(1)
+            if waited_s % HEARTBEAT_S and not (has_steps and steps.is_next(monitor.progress)):
+                continue
             structlog.get_logger().info(
                 "progress",
                 scopes=monitor.progress.scopes,

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.text import Text
 
 from crawler.cli.gap_text import print_scopes
-from crawler.cli.render import console, duration_text, safe, size_text, status_text, table_of
+from crawler.cli.render import console, counted, duration_text, print_aligned, safe, size_text, status_text
+from crawler.cli.screen import Screen
 from crawler.cli.summary_bounds import group_values
 from crawler.clock import iso_utc
 
@@ -26,9 +26,8 @@ _MAX_TABLES = 20
 _LEAST_SHOWN = 8
 _MAX_SHOWN = 40
 _COLUMNS = ("table", "rows", "files", "size", "scopes complete")
-# Columns that a narrow terminal omits, in this order; then the width of a table's frame.
+# Columns that a narrow terminal omits, in this order.
 _EXPENDABLE = ("files", "size")
-_GAP, _EDGES = 3, 2
 Cell = Text | str
 
 _REASON_FIELDS = (
@@ -65,7 +64,7 @@ def print_summary(summary: Mapping[str, Any]) -> None:
     _print_verdict(out, summary)
 
 
-def _print_tables(out: Console, summary: Mapping[str, Any]) -> None:
+def _print_tables(out: Screen, summary: Mapping[str, Any]) -> None:
     """Print all tables; if they are many, the sums by product, the incomplete tables and the largest."""
     entries = summary["tables"]
     if len(entries) <= _MAX_TABLES:
@@ -78,21 +77,14 @@ def _print_tables(out: Console, summary: Mapping[str, Any]) -> None:
     title = "Incomplete and largest tables" if incomplete else "Largest tables"
     print_numbers(out, _COLUMNS, [_row(table, entries[table]) for table in shown], title)
     if len(shown) < len(ranked):
-        out.print(f"… and {len(ranked) - len(shown)} more tables, all complete; `snapshots show` lists them.\n")
+        out.print(
+            f"… and {counted(len(ranked) - len(shown), 'more table')}, all complete; `snapshots show` lists them.\n"
+        )
 
 
-def print_numbers(out: Console, columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
-    """Print one row per name with its numbers. A narrow terminal omits the columns of `_EXPENDABLE`."""
-    if not rows:
-        return
-    for number in range(len(_EXPENDABLE) + 1):
-        kept = [index for index, column in enumerate(columns) if column not in _EXPENDABLE[:number]]
-        widths = [max(len(columns[index]), *(len(row[index]) for row in rows)) for index in kept]
-        if sum(widths) + _GAP * (len(kept) - 1) + _EDGES <= out.width:
-            break
-    names = [columns[index] for index in kept]
-    cells = [[row[index] for index in kept] for row in rows]
-    out.print(table_of(names, cells, title=title, numbers=names[1:]))
+def print_numbers(out: Screen, columns: Sequence[str], rows: Sequence[Sequence[Cell]], title: str = "") -> None:
+    """Print one row per name with its numbers."""
+    print_aligned(out, columns, rows, title=title, numbers=columns[1:], expendable=_EXPENDABLE, names=columns[:1])
 
 
 def _row(name: str, entry: Mapping[str, int]) -> tuple[Cell, ...]:
@@ -126,7 +118,7 @@ def _is_complete(entry: Mapping[str, int]) -> bool:
 
 
 def print_skipped_members(
-    out: Console, directory: Mapping[str, Any] | None, skipped: Sequence[Mapping[str, str]]
+    out: Screen, directory: Mapping[str, Any] | None, skipped: Sequence[Mapping[str, str]]
 ) -> None:
     """Print the skipped members with their reasons, and the error of the list of members."""
     if directory is not None and directory["error_message"]:
@@ -134,12 +126,13 @@ def print_skipped_members(
         out.print(status_text(directory["status"]), reason, soft_wrap=True)
     rows = [(member["account_id"], member["name"], member["reason"]) for member in skipped]
     if rows:
-        out.print(table_of(("account", "name", "reason"), rows[:_MAX_SHOWN], title="Skipped members"))
+        columns, shown = ("account", "name", "reason"), rows[:_MAX_SHOWN]
+        print_aligned(out, columns, shown, title="Skipped members", folding=("reason",), expendable=("name",))
     if len(rows) > _MAX_SHOWN:
         out.print(f"… and {len(rows) - _MAX_SHOWN} more; --json lists all.")
 
 
-def print_not_offered(out: Console, missing: Mapping[str, Sequence[str]]) -> None:
+def print_not_offered(out: Screen, missing: Mapping[str, Sequence[str]]) -> None:
     """Print the regions that an account names and a product of the tables doesn't have: nothing is requested there."""
     for product, regions in missing.items():
         out.print(
@@ -148,15 +141,15 @@ def print_not_offered(out: Console, missing: Mapping[str, Sequence[str]]) -> Non
         )
 
 
-def _print_fields(out: Console, title: str, fields: Mapping[str, Mapping[str, int]]) -> None:
+def _print_fields(out: Screen, title: str, fields: Mapping[str, Mapping[str, int]]) -> None:
     rows = [(table, name, f"{count:,}") for table, names in sorted(fields.items()) for name, count in names.items()]
     if rows:
-        out.print(table_of(("table", "field", "records"), rows[:_MAX_SHOWN], title=title, numbers=("records",)))
+        print_aligned(out, ("table", "field", "records"), rows[:_MAX_SHOWN], title=title, numbers=("records",))
     if len(rows) > _MAX_SHOWN:
         out.print(f"… and {len(rows) - _MAX_SHOWN} more; --json lists all.")
 
 
-def _print_misfits(out: Console, fields: Mapping[str, Mapping[str, int]]) -> None:
+def _print_misfits(out: Screen, fields: Mapping[str, Mapping[str, int]]) -> None:
     """Print the missing parts of keys one by one, and the other misfits as a sum: some come every night."""
     from crawler.normalizer.normalizer import MISSING_KEY
 
@@ -167,24 +160,26 @@ def _print_misfits(out: Console, fields: Mapping[str, Mapping[str, int]]) -> Non
     _print_fields(out, "Records without a part of their key (kept)", missing)
     others = sum(sum(names.values()) for names in fields.values()) - sum(sum(n.values()) for n in missing.values())
     if others:
-        out.print(f"{others:,} values do not fit the schemas (kept in _extra); --json lists their fields.")
+        noun = "value doesn't" if others == 1 else "values don't"
+        out.print(f"{others:,} {noun} fit the schemas (kept in _extra); --json lists their fields.")
 
 
-def _print_verdict(out: Console, summary: Mapping[str, Any]) -> None:
+def _print_verdict(out: Screen, summary: Mapping[str, Any]) -> None:
     by_status = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in _statuses(summary))
     if accepted := summary["scopes"].get("accepted_total"):
         by_status += f" ({accepted} of them accepted)"
     figures = (
-        f"{summary['rows']:,} rows · {summary['requests']:,} requests · {summary['retries']:,} retries · "
+        f"{counted(summary['rows'], 'row')} · {counted(summary['requests'], 'request')} · "
+        f"{counted(summary['retries'], 'retry', 'retries')} · "
         f"{summary['throttled']:,} throttled · {duration_text(summary['seconds'])}"
     )
-    status = summary["status"]
+    status, scopes = summary["status"], counted(summary["scopes"]["total"], "scope")
     if status == "none":
-        out.print(Text("Nothing was committed.", "bold red"), safe(f"{summary['scopes']['total']} scopes: {by_status}"))
+        out.print(Text("Nothing was committed.", "bold red"), safe(f"{scopes}: {by_status}"))
     else:
         out.print(
             Text("snapshot ", "bold") + safe(summary["snapshot_id"], "bold") + " is " + status_text(status),
-            safe(f"· {summary['scopes']['total']} scopes: {by_status}"),
+            safe(f"· {scopes}: {by_status}"),
         )
     out.print(safe(figures), soft_wrap=True)
     if shards := summary.get("shards"):

@@ -6,11 +6,12 @@ import click
 
 from crawler.cli.options import CommonOptions, common_options, json_option, output_uri, scale_option, seed_option
 
-DEMO_FOLDER = "acs-inventory-demo"
+DEMO_FOLDER = "demo-snapshots"
 
 
 @click.command()
 @click.option(
+    "-o",
     "--output",
     "folder",
     type=output_uri,

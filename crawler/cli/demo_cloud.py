@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +16,10 @@ from rich.text import Text
 from crawler.catalog import load_catalog
 from crawler.cli.crawl import run_crawl
 from crawler.cli.crawl_summary import summarize
+from crawler.cli.echo import print_line
 from crawler.cli.emulate import write_config
 from crawler.cli.options import CommonOptions
+from crawler.cli.process import this_command
 from crawler.cli.render import console, safe
 from crawler.cli.signals import CrawlSignals
 from crawler.cli.summary_bounds import fit_line, with_few_scopes
@@ -66,14 +68,6 @@ def table_counts(cloud: Cloud, config: Config) -> dict[str, int]:
     return counts
 
 
-def this_command() -> str:
-    """Return the command that started this process, for lines that the user can copy."""
-    if Path(sys.argv[0]).name == "acs-inventory":
-        return "acs-inventory"
-    python = Path(sys.executable)
-    return f"{python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python} -m crawler"
-
-
 def print_comparison(manifest: Manifest, counts: Mapping[str, int], folder: str) -> None:
     """Print whether the snapshot has all records of the cloud, and commands to continue with."""
     out = console()
@@ -85,9 +79,19 @@ def print_comparison(manifest: Manifest, counts: Mapping[str, int], folder: str)
     if not different:
         out.print(Text("✓ ", "green") + f"All {len(rows)} tables have exactly the records of the built-in cloud.")
     out.print("\nContinue with:")
-    out.print(safe(f"  {this_command()} snapshots show --output {folder}"), soft_wrap=True)
-    files = f"{folder}/fc_functions/snapshot_date=*/**/*.parquet"
-    out.print(safe(f"  duckdb -c \"FROM '{files}' SELECT account_id, runtime, count(*) GROUP BY ALL\""), soft_wrap=True)
+    for line in next_commands(folder):
+        print_line(f"  {line}")
+
+
+def next_commands(folder: str) -> list[str]:
+    """Return command lines that show the snapshot, as the user can copy them."""
+    command, output = this_command(), f"--output {shlex.quote(folder)}"
+    sql = "SELECT account_id, runtime, count(*) AS functions FROM fc_functions GROUP BY ALL ORDER BY ALL"
+    return [
+        f"{command} snapshots show {output}",
+        f'{command} query "{sql}" {output}',
+        f"{command} report --to report.html {output}",
+    ]
 
 
 def crawl_second_night(
@@ -135,4 +139,4 @@ def _show_differences(folder: Path, old_id: str, new_id: str) -> None:
     print_differences(old.manifest, new.manifest, changes, _MOST_SHOWN)
     out = console()
     out.print("\nAll differences, in all tables:")
-    out.print(safe(f"  {this_command()} diff --output {folder}"), soft_wrap=True)
+    print_line(f"  {this_command()} diff --output {shlex.quote(str(folder))}")

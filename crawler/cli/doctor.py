@@ -10,7 +10,7 @@ import click
 
 from crawler.cli.echo import print_json
 from crawler.cli.inputs import load
-from crawler.cli.options import CommonOptions, common_options, config_option, json_option
+from crawler.cli.options import CommonOptions, common_options, config_option, json_option, uri_option
 from crawler.cli.signals import run_async
 from crawler.errors import ExitCode
 
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @config_option
+@uri_option
 @click.option("--offline", "is_offline", is_flag=True, help="Check what needs no network, and send nothing.")
 @json_option
 @common_options
 @click.pass_obj
-def doctor(common: CommonOptions, config_file: Path | None, is_offline: bool, as_json: bool) -> int:
+def doctor(common: CommonOptions, config_file: Path | None, uri: str | None, is_offline: bool, as_json: bool) -> int:
     """Check configuration, access and output.
 
     Checks the configuration, extras, credentials, endpoints, clock, permissions, output and free space, and prints what
@@ -39,7 +40,7 @@ def doctor(common: CommonOptions, config_file: Path | None, is_offline: bool, as
     from crawler.run.system import System
 
     common.exit_state.one_is_an_answer = True
-    config, problem = _load_open(config_file)
+    config, problem = _load_open(config_file, uri)
     common.log_level = common.log_level or "error"
     system = System()
     common.start_logging(system.secrets)
@@ -52,14 +53,14 @@ def doctor(common: CommonOptions, config_file: Path | None, is_offline: bool, as
     return 0 if all(check.is_well for check in checks) else ExitCode.FAILURE
 
 
-def _load_open(config_file: Path | None) -> tuple[Config, OpenSecretsError | None]:
+def _load_open(config_file: Path | None, uri: str | None) -> tuple[Config, OpenSecretsError | None]:
     """Load the configuration, even if a crawl would refuse it because others can read its plain-text keys."""
     from crawler.config.load import OpenSecretsError
 
     try:
-        return load(config_file), None
+        return load(config_file, uri).with_overrides(output=uri), None
     except OpenSecretsError as error:
-        return error.config, error
+        return error.config.with_overrides(output=uri), error
 
 
 def _print_checks(checks: Sequence[DoctorCheck], *, is_offline: bool) -> None:

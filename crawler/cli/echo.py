@@ -11,7 +11,9 @@ from typing import Any, TextIO
 
 from crawler.cli.options import CommonOptions
 from crawler.cli.streams import ResultLostError, failure_text, stdout_failure
+from crawler.cli.terminal import filled, painted
 
+_NAME = "acs-inventory:"
 _JSON_ERRORS = "acs-inventory-json"
 
 
@@ -20,12 +22,20 @@ def print_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def say_line(text: str) -> None:
-    """Print a line to stderr, after what was printed to stdout."""
+def say_line(text: str, color: str = "") -> None:
+    """Print a text to stderr, after what was printed to stdout. `color` is that of the program's name before it."""
     with suppress(ResultLostError):  # decided at the end of the process
         sys.stdout.flush()
+    text = filled(text, sys.stderr)
+    if color and text.startswith(_NAME):
+        text = painted(_NAME, color, sys.stderr) + text.removeprefix(_NAME)
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def say_error(text: str) -> None:
+    """Print an error to stderr, with the name of the program."""
+    say_line(f"{_NAME} {text}", "red")
 
 
 def print_json(value: Any) -> None:
@@ -99,7 +109,7 @@ def warn(common: CommonOptions, sentence: str, *, is_failure: bool = False) -> N
     if common.log_format == "json":
         say_json({"event": "warning", "level": "warning", "message": sentence})
     elif is_failure or not common.is_quiet:
-        say_line(f"acs-inventory: warning: {escape_control(sentence)}")
+        say_line(f"{_NAME} warning: {escape_control(sentence)}", "yellow")
 
 
 def report_error(common: CommonOptions, sentence: str) -> None:
@@ -109,7 +119,7 @@ def report_error(common: CommonOptions, sentence: str) -> None:
     if common.log_format == "json":
         say_json({"event": "error", "level": "error", "message": sentence})
     else:
-        say_line(f"acs-inventory: {escape_control(sentence)}")
+        say_error(escape_control(sentence))
 
 
 def warn_of_lost_stdout(common: CommonOptions) -> None:

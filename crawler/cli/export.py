@@ -157,7 +157,7 @@ def _print_value(request: ExportRequest, written: Mapping[str, ExportedTable]) -
 
 
 def _print_written(request: ExportRequest, written: Mapping[str, ExportedTable]) -> None:
-    from crawler.cli.render import console, safe, size_text, table_of
+    from crawler.cli.render import console, print_aligned, safe, size_text
 
     out = console()
     is_workbook = request.file_format == "xlsx"
@@ -166,5 +166,5 @@ def _print_written(request: ExportRequest, written: Mapping[str, ExportedTable])
         (table, f"{entry.rows:,}", entry.file, size_text(entry.bytes or 0))[: len(columns)]
         for table, entry in written.items()
     ]
-    out.print(table_of(columns, rows, numbers=("rows", "size")))
+    print_aligned(out, columns, rows, numbers=("rows", "size"), expendable=("size",))
     out.print(safe(f"{request.path}"), soft_wrap=True)

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from crawler.cli.render import safe, status_text, table_of
+from crawler.cli.render import counted, print_aligned, safe, status_text
+from crawler.cli.screen import Screen
 from crawler.text import account_label, gap_note
 
 # One value per field of a scope, as `crawl_summary.reason_value` returns it.
@@ -29,7 +29,7 @@ _LEAST_SUMMED = 4
 
 
 def print_scopes(
-    out: Console,
+    out: Screen,
     reasons: Sequence[Reason],
     title: str = "Not complete",
     total: int = 0,
@@ -52,7 +52,7 @@ def print_scopes(
 
 
 def _print_group(
-    out: Console, reasons: Sequence[Reason], title: str, tables: Collection[str], at: datetime | None, more: int
+    out: Screen, reasons: Sequence[Reason], title: str, tables: Collection[str], at: datetime | None, more: int
 ) -> None:
     if not reasons:
         return
@@ -67,23 +67,24 @@ def _print_group(
         grid.add_row("", safe(f"{accounts_text(accounts, names)} in {', '.join(regions)}"))
         grid.add_row("", safe(tables_text(affected, tables), "bold"))
     number = len(reasons) + more
-    out.print(safe(f"{title}: {number:,} scopes" if number > 1 else f"{title}: 1 scope", "bold"))
+    out.print(safe(f"{title}: {counted(number, 'scope')}", "bold"))
     out.print(grid)
     if more:
         out.print(f"… and {more:,} more; the ledger has all: `query` shows it as _scopes.")
     out.print()
 
 
-def print_accepted(out: Console, rules: Sequence[Mapping[str, Any]], counted: str) -> None:
-    """Print the rules of `[[accepted]]`. `counted` is the name of the column with the number of scopes."""
+def print_accepted(out: Screen, rules: Sequence[Mapping[str, Any]], number_column: str) -> None:
+    """Print the rules of `[[accepted]]`. `number_column` is the name of the column with the number of scopes."""
     rows = [
         (rule["account"], rule["region"], rule["table"], rule["until"], f"{rule['scopes']:,}", rule["reason"])
         for rule in rules[:_MAX_RULES]
     ]
     if not rows:
         return
-    columns = ("account", "region", "tables", "until", counted, "reason")
-    out.print(table_of(columns, rows, title="Accepted gaps: they count as complete", numbers=(counted,)))
+    columns = ("account", "region", "tables", "until", number_column, "reason")
+    title = "Accepted gaps: they count as complete"
+    print_aligned(out, columns, rows, title=title, numbers=(number_column,), folding=("reason",), names=("tables",))
     if len(rules) > _MAX_RULES:
         out.print(f"… and {len(rules) - _MAX_RULES:,} more rules; --json lists all.")
 

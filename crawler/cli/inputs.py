@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from crawler.snapshot import OutputLocation
 
 
-def load(config_file: Path | None) -> Config:
-    """Load the configuration with this process's environment, and use its proxy. Raises ConfigError."""
+def load(config_file: Path | None, uri: str | None = None) -> Config:
+    """Load the configuration with this process's environment, and use its proxy. Raises ConfigError.
+
+    `uri` is the output of the command line. The file's own output must not depend on the working folder without it.
+    """
     import os
 
     from crawler.cli import process
     from crawler.config import load_config
     from crawler.text import ends_with_line_break
 
-    config = load_config(config_file, {**os.environ, **process.set_aside}, cwd=Path.cwd())
+    config = load_config(config_file, {**os.environ, **process.set_aside}, cwd=Path.cwd(), output=uri or "")
     process.use_proxy(config.proxy)
     for name in ends_with_line_break(os.environ, config.references):
         common = click.get_current_context().find_object(CommonOptions)
@@ -42,8 +45,37 @@ def catalog_for(config_file: Path | None, uri: str | None) -> Catalog:
     """Return a command's catalog. It has the user's own tables, except for `--output` without `--config`."""
     from crawler.catalog import load_catalog
 
-    has_config = config_file is not None or uri is None
-    return load_catalog(load(config_file).catalog.extra if has_config else ())
+    config = optional_config(config_file, uri)
+    return load_catalog(config.catalog.extra if config is not None else ())
+
+
+def optional_config(config_file: Path | None, uri: str | None) -> Config | None:
+    """Return the configuration of a command that reads an output; None if it doesn't need any.
+
+    `--output` without `--config` needs none. If $ACS_INVENTORY_OUTPUT names the output, a configuration that exists is
+    read: it has the user's own tables, and says how to reach a bucket.
+    """
+    if config_file is None and uri is not None and not (_is_from_environment() and _has_config()):
+        return None
+    return load(config_file, uri)
+
+
+def _is_from_environment() -> bool:
+    context = click.get_current_context(silent=True)
+    source = context.get_parameter_source("uri") if context is not None else None
+    return source is click.core.ParameterSource.ENVIRONMENT
+
+
+def _has_config() -> bool:
+    import os
+
+    from crawler.config.discovery import find_config
+
+    try:
+        find_config(None, os.environ, Path.cwd())
+    except ConfigError:
+        return bool(os.environ.get("ACS_INVENTORY_CONFIG"))
+    return True
 
 
 def locate_output(common: CommonOptions, config_file: Path | None, uri: str | None) -> OutputLocation:
@@ -55,7 +87,7 @@ def locate_output(common: CommonOptions, config_file: Path | None, uri: str | No
     """
     from crawler.config.load import output_folder
 
-    config = load(config_file) if uri is None or config_file is not None else None
+    config = optional_config(config_file, uri)
     location = uri if uri is not None else config.output.uri if config is not None else ""
     if location.startswith(("s3://", "oss://")):
         return _locate_bucket(location, config, common)

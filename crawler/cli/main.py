@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,14 +15,18 @@ import click
 
 from crawler import __version__
 from crawler.cli import process
+from crawler.cli.completion import add_completion, completion
+from crawler.cli.configuration import config
 from crawler.cli.crawl import crawl
 from crawler.cli.demo import demo
 from crawler.cli.diff.command import diff
 from crawler.cli.doctor import doctor
-from crawler.cli.echo import fit_json, json_text, print_line, say_json, say_line, warn_of_lost_stdout
+from crawler.cli.echo import fit_json, json_text, print_line, say_error, say_json, warn_of_lost_stdout
 from crawler.cli.emulate import emulate
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.export import export
+from crawler.cli.help import show_help
+from crawler.cli.help_texts import add_help_texts
 from crawler.cli.options import LOG_FORMATS, CommonOptions, common_options
 from crawler.cli.plan import plan
 from crawler.cli.policy import policy
@@ -39,7 +44,7 @@ from crawler.errors import ExitCode
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="acs-inventory", message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", prog_name="acs-inventory", message="%(prog)s %(version)s")
 @common_options
 def app() -> None:
     """Inventory of Alibaba Cloud Function Compute (3.0 and 2.0) and OpenSearch.
@@ -51,9 +56,17 @@ def app() -> None:
     """
 
 
-COMMANDS = (crawl, demo, plan, tables, catalog, policy, doctor, snapshots, query, export, diff, report, emulate)
+COMMANDS = (
+    *(crawl, config, demo, plan, tables, catalog, policy, doctor, snapshots, query, export, diff, report, emulate),
+    *(completion, show_help),
+)
 SNAPSHOT_COMMANDS = (verify, prune, commit, watch)
 PROGRAM = "acs-inventory"
+# Options that other programs have, and what does their work here.
+ELSEWHERE = {
+    "crawl --dry-run": "`acs-inventory plan` shows what a crawl would do.",
+}
+_NO_CHOICE = re.compile(r"^'(.*?)' is not one of (.*)\.$")
 # The commands whose --json prints the summary of a crawl.
 _SUMMED = ("crawl", "demo", "commit")
 _MOST_REASON = 8000
@@ -66,6 +79,8 @@ def whole_command() -> click.Group:
         app.add_command(command)
     for command in SNAPSHOT_COMMANDS:
         snapshots.add_command(command)
+    add_help_texts(app)
+    add_completion(app)
     return app
 
 
@@ -169,13 +184,29 @@ def _print_error(common: CommonOptions, value: dict[str, object]) -> None:
 
 
 def _fail_usage(common: CommonOptions, error: click.ClickException) -> int:
-    reason = NO_COMMAND if isinstance(error, click.exceptions.NoArgsIsHelpError) else error.format_message()
-    if common.log_format == "json":
-        _say(common, reason, ExitCode.USAGE)
-    else:
-        error.show(file=sys.stderr)
-        _print_error(common, _error_value(common, reason, ExitCode.USAGE))
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        if common.log_format == "json":
+            _say(common, NO_COMMAND, ExitCode.USAGE)
+        else:
+            error.show(file=sys.stderr)
+        return ExitCode.USAGE
+    _say(common, usage_sentence(error), ExitCode.USAGE)
     return ExitCode.USAGE
+
+
+def usage_sentence(error: click.ClickException) -> str:
+    """Return what is wrong with a command line, with the nearest choice or the command that does what was meant."""
+    parts = [error.format_message()]
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.BadParameter) and (found := _NO_CHOICE.search(error.message)):
+        import difflib
+
+        near = difflib.get_close_matches(found[1], re.findall(r"'([^']*)'", found[2]), n=1)
+        parts += [f"Did you mean '{near[0]}'?"] if near else []
+    if context is not None:
+        option = error.option_name if isinstance(error, click.NoSuchOption) else ""
+        parts.append(ELSEWHERE.get(f"{context.command.name} {option}") or f"See `{context.command_path} --help`.")
+    return " ".join(parts)
 
 
 def _say(common: CommonOptions, reason: str, exit_code: int) -> None:
@@ -184,7 +215,7 @@ def _say(common: CommonOptions, reason: str, exit_code: int) -> None:
     reason = common.hide(reason)
     value = _error_value(common, reason, exit_code)
     if common.log_format != "json":
-        say_line(f"{PROGRAM}: {escape_control(reason)}")
+        say_error(escape_control(reason))
     elif common.last_line is None:
         command = {"command": common.summed_command} if common.summed_command else {}
         common.end_with({**command, "level": "error", **value})

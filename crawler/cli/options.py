@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from crawler.cli.exit_state import ExitState
+from crawler.cli.terminal import COLOR_CHOICES, choose_color, is_colored, is_dumb
 from crawler.errors import CrawlError
 from crawler.local_files import expand_home
 
@@ -42,19 +43,27 @@ def output_uri(value: str) -> str:
     return expand_home(value, os.environ)
 
 
-config_option = click.option(
-    "--config",
-    "config_file",
-    type=LocalPath(),
-    help="Configuration file. Default: $ACS_INVENTORY_CONFIG, else ./config.toml.",
+def config_file_option(text: str) -> Callable[[_Command], _Command]:
+    """Return the option that names the configuration, with its help text."""
+    return click.option("-c", "--config", "config_file", type=LocalPath(), metavar="FILE", help=text)
+
+
+def output_option(text: str) -> Callable[[_Command], _Command]:
+    """Return the option that names the store of the snapshots, with its help text."""
+    return click.option(
+        "-o", "--output", "uri", type=output_uri, metavar="URI", envvar="ACS_INVENTORY_OUTPUT", help=text
+    )
+
+
+config_option = config_file_option(
+    "Configuration file. Default: $ACS_INVENTORY_CONFIG, else ./config.toml, else "
+    "~/.config/acs-inventory/config.toml, else /etc/acs-inventory/config.toml."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result to stdout as one JSON object.")
-uri_option = click.option(
-    "--output",
-    "uri",
-    type=output_uri,
-    metavar="URI",
-    help="Location of the snapshots. Default: [output] uri of the configuration.",
+# Commands whose only form is JSON take the option, too, so that a script can give it to each command.
+only_json_option = click.option("--json", expose_value=False, is_flag=True, help="No effect: the result is JSON.")
+uri_option = output_option(
+    "Location of the snapshots. Default: $ACS_INVENTORY_OUTPUT, else [output] uri of the configuration."
 )
 snapshot_option = click.option(
     "--snapshot",
@@ -118,7 +127,8 @@ class CommonOptions:
     @property
     def shows_progress(self) -> bool:
         """Whether to show a live display on stderr."""
-        return self.has_progress and not self.is_quiet and self.log_format == "console" and sys.stderr.isatty()
+        is_wanted = self.has_progress and not self.is_quiet and self.log_format == "console"
+        return is_wanted and sys.stderr.isatty() and not is_dumb()
 
     @property
     def effective_level(self) -> str:
@@ -130,7 +140,7 @@ class CommonOptions:
         from crawler.telemetry import logs as log
 
         self.secrets = secrets
-        log.configure(self.log_format, self.effective_level, secrets=secrets)
+        log.configure(self.log_format, self.effective_level, secrets=secrets, has_colors=is_colored(sys.stderr))
 
     def hide(self, value: Any) -> Any:
         """Return a value of texts, lists and mappings without the secrets that this process sends."""
@@ -161,6 +171,17 @@ def common_options(command: _Command) -> _Command:
             help="Minimum log level.",
         ),
         click.option(
+            "-v",
+            "--verbose",
+            "log_level",
+            flag_value="debug",
+            default=None,
+            expose_value=False,
+            callback=store,
+            help="Log all; the same as --log-level debug.",
+        ),
+        click.option(
+            "-q",
             "--quiet",
             "is_quiet",
             flag_value=True,
@@ -177,6 +198,13 @@ def common_options(command: _Command) -> _Command:
             expose_value=False,
             callback=store,
             help="Disable the live progress display.",
+        ),
+        click.option(
+            "--color",
+            type=click.Choice(COLOR_CHOICES),
+            expose_value=False,
+            callback=lambda _context, _parameter, value: choose_color(value) if value else None,
+            help="Use colours: auto does on a terminal, unless NO_COLOR is set.",
         ),
     ]
     for option in reversed(options):

@@ -8,7 +8,7 @@ import click
 
 from crawler.cli.echo import print_json
 from crawler.cli.inputs import load
-from crawler.cli.options import CommonOptions, common_options, config_option, json_option
+from crawler.cli.options import CommonOptions, common_options, config_option, json_option, uri_option
 from crawler.cli.signals import run_async
 
 
@@ -17,6 +17,7 @@ from crawler.cli.signals import run_async
 @click.option("--account", "accounts", multiple=True, metavar="ID|NAME", help="Plan only this account; repeatable.")
 @click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
 @click.option("--table", "patterns", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
+@uri_option
 @json_option
 @common_options
 @click.pass_obj
@@ -26,6 +27,7 @@ def plan(
     accounts: tuple[str, ...],
     regions: tuple[str, ...],
     patterns: tuple[str, ...],
+    uri: str | None,
     as_json: bool,
 ) -> None:
     """Show what a crawl would do.
@@ -39,7 +41,7 @@ def plan(
     from crawler.config.resolve import resolve_config
     from crawler.run.system import System
 
-    config = load(config_file).with_overrides(accounts=accounts, regions=regions, tables=patterns)
+    config = load(config_file, uri).with_overrides(accounts=accounts, regions=regions, tables=patterns, output=uri)
     system = System()
     common.start_logging(system.secrets)
     resolved = resolve_config(config)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.text import Text
 
 from crawler.catalog.model import Catalog
 from crawler.cli.crawl_summary import print_not_offered, print_skipped_members
 from crawler.cli.gap_text import print_accepted
 from crawler.cli.plan_values import unasked_text
-from crawler.cli.render import console, duration_text, safe, status_text, table_of
+from crawler.cli.render import console, counted, duration_text, print_aligned, safe, status_text
+from crawler.cli.screen import Screen
 from crawler.cli.tables.describe import tree_rows
 from crawler.text import account_label
 
@@ -37,7 +37,7 @@ def print_plan(value: Mapping[str, Any], catalog: Catalog) -> None:
     _print_totals(out, value)
 
 
-def _print_accounts(out: Console, accounts: Sequence[Mapping[str, Any]]) -> None:
+def _print_accounts(out: Screen, accounts: Sequence[Mapping[str, Any]]) -> None:
     """Print the accounts. Those that can't be crawled come first."""
     rows = [
         (
@@ -47,17 +47,18 @@ def _print_accounts(out: Console, accounts: Sequence[Mapping[str, Any]]) -> None
         )
         for entry in sorted(accounts, key=lambda entry: not entry["refusal"])
     ]
-    out.print(table_of(("account", "regions", ""), rows[:_MAX_SHOWN], numbers=("regions",)))
+    print_aligned(out, ("account", "regions", ""), rows[:_MAX_SHOWN], numbers=("regions",), folding=("",))
     _print_more(out, len(rows), "accounts")
 
 
-def _print_hosts(out: Console, hosts: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
+def _print_hosts(out: Screen, hosts: Mapping[str, Mapping[str, Sequence[str]]]) -> None:
     """Print where the requests go: one row for each form of a product's URL."""
     rows = [(product, url, len(ids), " ".join(ids)) for product, urls in hosts.items() for url, ids in urls.items()]
-    out.print(table_of(("product", "host", "regions", ""), rows, numbers=("regions",)))
+    columns = ("product", "host", "regions", "")
+    print_aligned(out, columns, rows, numbers=("regions",), folding=("",), expendable=("regions", ""))
 
 
-def _print_targets(out: Console, value: Mapping[str, Any]) -> None:
+def _print_targets(out: Screen, value: Mapping[str, Any]) -> None:
     """Print the slowest targets. The crawl takes as long as the first one."""
     has_history = value["last_snapshot"] is not None
     basis = "expected" if has_history else "at_least"
@@ -78,7 +79,8 @@ def _print_targets(out: Console, value: Mapping[str, Any]) -> None:
     ]
     columns = ("account", "region", "lists", "at least", "expected", "least time", "limited by")
     title = "Requests per account and region" + (", slowest first" if len(rows) > 1 else "")
-    out.print(table_of(columns, rows, title=title, numbers=columns[2:6]))
+    expendable = ("limited by", "lists", "at least") if has_history else ("limited by", "lists", "expected")
+    print_aligned(out, columns, rows, title=title, numbers=columns[2:6], expendable=expendable)
     _print_more(out, len(slowest), "accounts and regions")
 
 
@@ -87,12 +89,12 @@ def _seconds(target: Mapping[str, Any]) -> float:
     return float(target["least_seconds"]) if expected is None else expected
 
 
-def _print_more(out: Console, number: int, noun: str) -> None:
+def _print_more(out: Screen, number: int, noun: str) -> None:
     if number > _MAX_SHOWN:
         out.print(f"… and {number - _MAX_SHOWN:,} more {noun}; --json lists all.")
 
 
-def _print_tables(out: Console, value: Mapping[str, Any], catalog: Catalog) -> None:
+def _print_tables(out: Screen, value: Mapping[str, Any], catalog: Catalog) -> None:
     """Print the tables as a tree, with the row counts of the last snapshot."""
     entries = {entry["table"]: entry for entry in value["tables"]}
     rows = []
@@ -104,14 +106,14 @@ def _print_tables(out: Console, value: Mapping[str, Any], catalog: Catalog) -> N
         rows.append((Text(node.lead, "dim") + name, entry["scopes"], last, note))
     title = "Tables; a table below another one has one list per row of it"
     columns = ("table", "scopes", "last rows", "")
-    out.print(table_of(columns, rows, title=title, numbers=columns[1:3]))
+    print_aligned(out, columns, rows, title=title, numbers=columns[1:3], folding=("",), expendable=("", "scopes"))
 
 
-def _print_totals(out: Console, value: Mapping[str, Any]) -> None:
-    size = f"{value['targets']:,} targets, {value['scopes']:,} scopes"
+def _print_totals(out: Screen, value: Mapping[str, Any]) -> None:
+    size = f"{counted(value['targets'], 'target')}, {counted(value['scopes'], 'scope')}"
     out.print(Text(size, "bold"), safe(f"into {value['output']}"), soft_wrap=True)
     out.print(
-        f"At least {value['least_requests']:,} requests for the root lists, which take "
+        f"At least {counted(value['least_requests'], 'request')} for the root lists, which take "
         f"{duration_text(value['least_seconds'])} or more under the rate limits. Lists below them are additional: one "
         "or more per row of their parents.",
         soft_wrap=True,
@@ -126,21 +128,21 @@ def _print_totals(out: Console, value: Mapping[str, Any]) -> None:
     limits = "; ".join(f"{key} {rule['rate']:g}/s, burst {rule['burst']}" for key, rule in value["rate_limits"].items())
     out.print(f"Rate limits per account and region: {limits}.", soft_wrap=True)
     out.print(
-        f"With {value['concurrency']} concurrent requests, {requests:,} requests take "
+        f"With {value['concurrency']} concurrent requests, {counted(requests, 'request')} take "
         f"{duration_text(requests / value['concurrency'])} per second of response time.",
         soft_wrap=True,
     )
 
 
-def _print_previous(out: Console, value: Mapping[str, Any]) -> None:
+def _print_previous(out: Screen, value: Mapping[str, Any]) -> None:
     """Print the estimate from the last snapshot."""
     last = value["last_snapshot"]
     if last is None:
         out.print("There is no snapshot yet to estimate their number.", soft_wrap=True)
         return
-    least = duration_text(value["expected_seconds"])
+    least, requests = duration_text(value["expected_seconds"]), counted(value["expected_requests"], "request")
     out.print(
-        f"Expected: {value['expected_requests']:,} requests, which take {least} or more; estimated from snapshot",
+        f"Expected: {requests}, which take {least} or more; estimated from snapshot",
         safe(f"{last['snapshot_id']}, {_age_text(last['age_seconds'])} old,"),
         status_text(last["status"]) + ".",
         soft_wrap=True,
@@ -152,7 +154,7 @@ def _print_previous(out: Console, value: Mapping[str, Any]) -> None:
     if unknown:
         parts.append(f"{unknown:,} not included (their parents' row counts are unknown)")
     if len(parts) > 1:
-        out.print(f"Of {known + estimated + unknown:,} scopes, {', '.join(parts)}.", soft_wrap=True)
+        out.print(f"Of {counted(known + estimated + unknown, 'scope')}, {', '.join(parts)}.", soft_wrap=True)
 
 
 def _age_text(seconds: float) -> str:

@@ -9,7 +9,7 @@ import click
 
 from crawler.cli.echo import print_json
 from crawler.cli.inputs import load
-from crawler.cli.options import LocalPath, common_options
+from crawler.cli.options import common_options, config_file_option, only_json_option
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -17,12 +17,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--table", "patterns", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
-@click.option(
-    "--config",
-    "config_file",
-    type=LocalPath(),
-    help="Configuration file that gives [crawl] tables, [catalog] extra and [organization]. Default: none.",
-)
+@config_file_option("Configuration file that gives [crawl] tables, [catalog] extra and [organization]. Default: none.")
+@only_json_option
 @common_options
 def policy(patterns: tuple[str, ...], config_file: Path | None) -> None:
     """Print the minimal RAM policy for a crawl.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import shlex
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.errors import ExitCode
@@ -118,3 +120,20 @@ def end_with_parent() -> None:
 def has_lost_parent() -> bool:
     """Return whether the launcher has ended; False in a process that no launcher has started."""
     return parent is not None and parent != os.getppid()
+
+
+def this_command() -> str:
+    """Return the command that started this process, for lines that the user can copy."""
+    started = Path(sys.argv[0])
+    if started.name != "acs-inventory":
+        return f"{_shown(Path(sys.executable))} -m crawler"
+    import shutil
+
+    found = shutil.which(started.name)
+    return started.name if found is not None and Path(found).resolve() == started.resolve() else _shown(started)
+
+
+def _shown(path: Path) -> str:
+    folder = Path.cwd()
+    inside = path.is_relative_to(folder)
+    return shlex.quote(str(path.relative_to(folder)) if inside else str(path))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from crawler.cli.echo import print_json, report_error
-from crawler.cli.inputs import load, locate_output
+from crawler.cli.inputs import locate_output, optional_config
 from crawler.cli.options import CommonOptions, common_options, config_option, json_option, uri_option
 from crawler.cli.streams import stdout_only_tells
 from crawler.errors import ConfigError, ExitCode
@@ -95,7 +95,7 @@ def prune(
     given = {name: count for name, count in counts.items() if count is not None}
     rules = KeepRules(**given, within=Duration.parse(within) if within else None)
     location = locate_output(common, config_file, uri)
-    config = load(config_file) if uri is None or config_file is not None else None
+    config = optional_config(config_file, uri)
     if rules.is_empty and config is not None:
         rules = rules_of(config.retention)
     if rules.is_empty:
@@ -144,7 +144,7 @@ def _summary(entry: SnapshotSummary) -> dict[str, Any]:
 
 def _print_prune(done: PrunePlan, *, dry_run: bool) -> None:
     """Print the kept snapshots with reasons, and the removed ones, as restic does."""
-    from crawler.cli.render import console, safe, size_text, status_text, table_of
+    from crawler.cli.render import console, print_aligned, safe, size_text, status_text
 
     out = console()
     for title, entries in (("Kept", done.kept), ("Would be removed" if dry_run else "Removed", done.removed)):
@@ -160,7 +160,15 @@ def _print_prune(done: PrunePlan, *, dry_run: bool) -> None:
         ]
         if rows:
             columns = ("snapshot", "status", "rows", "size", "reasons" if entries is done.kept else "")
-            out.print(table_of(columns, rows, title=f"{title}: {len(rows)}", numbers=("rows", "size")))
+            print_aligned(
+                out,
+                columns,
+                rows,
+                title=f"{title}: {len(rows)}",
+                numbers=("rows", "size"),
+                folding=columns[-1:],
+                expendable=("size", "rows"),
+            )
     for snapshot_id in done.unfinished:
         out.print(safe(f"{'Would be removed' if dry_run else 'Removed'}: {snapshot_id}, an unfinished crawl."))
     if not done.removed and not done.unfinished:

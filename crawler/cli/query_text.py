@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from crawler.audit.export.cell_text import Texts, is_number, plain_texts
-from crawler.cli.render import safe, shown_text
+from crawler.cli.render import console, safe, shown_text
 from crawler.text import escape_control
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ _WIDEST_CELL = 60
 # A column of at most this width (an ID, an instant) is shown in full or not at all; wider ones are cut to the latter.
 _WIDEST_WHOLE = 27
 _NARROWEST_CUT = 12
-_GAP, _EDGES = 3, 2
+_GAP = 2
 _PLAN = ["explain_key", "explain_value"]
 _NULL = "null"
 
@@ -48,7 +46,7 @@ def print_rows(rows: Rows, max_rows: int, source: str) -> None:
     if shown < len(names):
         notes.append(f"{shown} of {len(names)} columns fit; widen the terminal, select fewer, or use --format csv")
     for note in (*notes, source):
-        _console(None).print(safe(note, "dim"), soft_wrap=True)
+        console().print(safe(note, "dim"), soft_wrap=True)
 
 
 def on_screen(text: str) -> str:
@@ -56,13 +54,9 @@ def on_screen(text: str) -> str:
     return "\n".join(map(escape_control, text.replace("\r\n", "\n").split("\n")))
 
 
-def _console(width: int | None) -> Console:
-    return Console(file=sys.stdout, highlight=False, width=width)
-
-
 def _print_plan(texts: Texts) -> None:
     for text in texts:
-        _console(None).print(Text(on_screen(text or "")), soft_wrap=True)
+        console().print(Text(on_screen(text or "")), soft_wrap=True)
 
 
 def _print_table(names: Sequence[str], columns: Sequence[Texts], numbers: Sequence[bool]) -> int:
@@ -73,19 +67,21 @@ def _print_table(names: Sequence[str], columns: Sequence[Texts], numbers: Sequen
         min(_WIDEST_CELL, max(cell_len(text) for text in [head, *texts]))
         for head, texts in zip(heads, cells, strict=True)
     ]
-    screen = _console(None).width if sys.stdout.isatty() else None
+    out = console()
+    screen = out.width if out.fits_terminal else None
     widths = widths if screen is None else _fitted(widths, screen)
     if len(widths) < len(names) and len(cells[0]) == 1:
         _print_record(heads, columns)
         return len(names)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, _GAP - 1, 0, 0))
     for head, width, is_right in zip(heads, widths, numbers, strict=False):
         table.add_column(
             safe(head), justify="right" if is_right else "left", width=width, no_wrap=True, overflow="ellipsis"
         )
     for row in zip(*cells[: len(widths)], strict=True):
         table.add_row(*map(_cell, row))
-    _console(screen or sum(widths) + _GAP * len(widths) + _EDGES).print(table)
+    out.print(table)
+    out.print()
     return len(widths)
 
 
@@ -97,7 +93,7 @@ def _fitted(widths: Sequence[int], screen: int) -> list[int]:
     """Return widths that fit: wide columns shrink first, then the last columns are omitted, never the first."""
     least = [width if width <= _WIDEST_WHOLE else _NARROWEST_CUT for width in widths]
     for kept in range(len(widths), 1, -1):
-        room = screen - _EDGES - _GAP * (kept - 1)
+        room = screen - _GAP * (kept - 1)
         if sum(least[:kept]) > room:
             continue
         fitted = list(widths[:kept])
@@ -105,7 +101,7 @@ def _fitted(widths: Sequence[int], screen: int) -> list[int]:
             spare = [width - minimum for width, minimum in zip(fitted, least, strict=False)]
             fitted[spare.index(max(spare))] -= 1
         return fitted
-    return [min(widths[0], screen - _EDGES)]
+    return [min(widths[0], screen)]
 
 
 def _print_record(heads: Sequence[str], columns: Sequence[Texts]) -> None:
@@ -114,4 +110,4 @@ def _print_record(heads: Sequence[str], columns: Sequence[Texts]) -> None:
     grid.add_column(overflow="fold")
     for head, texts in zip(heads, columns, strict=True):
         grid.add_row(safe(head), safe(_NULL, "dim") if texts[0] is None else safe(texts[0]))
-    _console(None).print(grid)
+    console().print(grid)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from crawler.cli.screen import Screen, TextTable
 from crawler.text import escape_control
 
 if TYPE_CHECKING:
     from crawler.catalog.model import Catalog
     from crawler.client.rate_limit import LimitRule
 
-_PLAIN_WIDTH = 160
 _STATUS_STYLES = {
     "complete": "green",
     "partial": "yellow",
@@ -31,9 +28,9 @@ _STATUS_STYLES = {
 }
 
 
-def console() -> Console:
-    """Return a console for stdout. Without a terminal it has no colours and is 160 columns wide."""
-    return Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+def console() -> Screen:
+    """Return a console for stdout."""
+    return Screen(sys.stdout)
 
 
 def safe(value: object, style: str = "") -> Text:
@@ -52,22 +49,25 @@ def status_text(status: str) -> Text:
     return safe(status.replace("_", " "), _STATUS_STYLES.get(status, ""))
 
 
-def table_of(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", numbers: Iterable[str] = ()
-) -> Table:
-    """Return a table of texts. The columns named in `numbers` are right-aligned.
+def print_aligned(
+    out: Screen,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str = "",
+    numbers: Iterable[str] = (),
+    folding: Iterable[str] = (),
+    expendable: Sequence[str] = (),
+    names: Iterable[str] = ("table",),
+) -> None:
+    """Print a table that fits the terminal, see `TextTable`. Without rows it prints nothing."""
+    cells = [[cell if isinstance(cell, Text) else safe(cell) for cell in row] for row in rows]
+    out.print_table(TextTable(columns, cells, title, tuple(numbers), tuple(folding), expendable, tuple(names)))
 
-    Numbers and the names of tables and snapshots stay in one line, so that they can be copied.
-    """
-    table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
-    right = set(numbers)
-    whole = {*right, "table", "snapshot"}
-    for column in columns:
-        justify: Literal["left", "right"] = "right" if column in right else "left"
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else safe(cell) for cell in row))
-    return table
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, such as `1 table` and `1,200 tables`."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def size_text(size: int) -> str:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from crawler.cli.echo import print_json
 from crawler.cli.inputs import catalog_for, locate_output, open_tables
 from crawler.cli.options import (
     CommonOptions,
     LocalPath,
     common_options,
     config_option,
+    json_option,
     snapshot_option,
     uri_option,
 )
@@ -47,6 +49,7 @@ PREVIOUS, NOTHING = "previous", "none"
     metavar="DIR",
     help="Folder with SQL files of additional findings; repeatable.",
 )
+@json_option
 @config_option
 @uri_option
 @common_options
@@ -57,6 +60,7 @@ def report(
     snapshot_id: str,
     against: str,
     folders: tuple[Path, ...],
+    as_json: bool,
     config_file: Path | None,
     uri: str | None,
 ) -> None:
@@ -71,6 +75,8 @@ def report(
     from crawler.audit.export.atomic_files import check_free
     from crawler.audit.report import make_report
 
+    if as_json and is_stdout(target):
+        raise click.UsageError("--json prints to stdout, to which --to - writes the page; give one of the two.")
     declare_target(target, "html")
 
     def work() -> tuple[Report, OpenSnapshot]:
@@ -86,7 +92,9 @@ def report(
     if is_stdout(target):
         return
     common.exit_state.code = 0
-    if not common.is_quiet:
+    if as_json:
+        print_json(_value(page, snapshot, target))
+    elif not common.is_quiet:
         _print_written(page, snapshot, target)
 
 
@@ -113,6 +121,28 @@ def _write(target: Path, html: str) -> None:
         with new_file(staged) as file:
             file.write(html.encode("utf-8", "backslashreplace"))
         move_into_place([staged], target.parent)
+
+
+def _value(page: Report, snapshot: OpenSnapshot, target: Path) -> dict[str, object]:
+    """Return the file, its evidence and the findings with rows, as JSON values."""
+    manifest = snapshot.manifest
+    return {
+        "path": str(target),
+        "bytes": len(page.html.encode("utf-8", "backslashreplace")),
+        "snapshot_id": manifest.snapshot_id,
+        "status": manifest.status,
+        "manifest_sha256": page.manifest_sha256,
+        "findings": [
+            {
+                "finding": outcome.finding.name,
+                "severity": outcome.finding.severity,
+                "coverage": outcome.coverage.value,
+                "total": outcome.total,
+            }
+            for outcome in page.outcomes
+            if outcome.total or outcome.coverage.value != "complete"
+        ],
+    }
 
 
 def _print_written(page: Report, snapshot: OpenSnapshot, target: Path) -> None:

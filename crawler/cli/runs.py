@@ -11,13 +11,13 @@ import click
 from crawler.cli.crawl import begin_crawling, print_result, run_to_result
 from crawler.cli.echo import print_json, print_line, tell_summary
 from crawler.cli.inputs import load, locate_output, reading
-from crawler.cli.options import CommonOptions, common_options, config_option, json_option, output_uri, uri_option
+from crawler.cli.options import CommonOptions, common_options, config_option, json_option, uri_option
 from crawler.cli.signals import CrawlSignals, cancel_on_signal
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from rich.text import Text
 
+    from crawler.cli.screen import Screen
     from crawler.config import Config
     from crawler.run.result import CrawlResult
     from crawler.run.system import System
@@ -33,7 +33,7 @@ _ORDER = ("lost", "running", "missing", "reported")
 @click.argument("name", metavar="RUN")
 @click.option("--partial", "is_partial", is_flag=True, help="Give up the shards that have no report.")
 @config_option
-@click.option("--output", "uri", type=output_uri, metavar="URI", help="The output. Default: that of the configuration.")
+@uri_option
 @json_option
 @common_options
 @click.pass_obj
@@ -51,7 +51,7 @@ def commit(
     from crawler.run.system import System
 
     common.exit_state.begin_crawl()
-    config = load(config_file).with_overrides(output=uri)
+    config = load(config_file, uri).with_overrides(output=uri)
     system = System()
     register_secrets(config, system.secrets, config.proxy.url)
     common.start_logging(system.secrets)
@@ -179,7 +179,7 @@ def _text(run: RunState) -> str:
 
 
 def _print(run: RunState) -> None:
-    from crawler.cli.render import console, safe
+    from crawler.cli.render import console, counted, safe
     from crawler.clock import iso_utc
 
     out = console()
@@ -194,10 +194,12 @@ def _print(run: RunState) -> None:
         out.print(_planning_text(run), soft_wrap=True)
         return
     counts = {status: sum(shard.status == status for shard in run.shards) for status in _ORDER}
-    out.print(safe(f"{len(run.shards)} shards: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n)))
+    out.print(
+        safe(f"{counted(len(run.shards), 'shard')}: " + ", ".join(f"{n} {status}" for status, n in counts.items() if n))
+    )
     shards = sorted((shard for shard in run.shards if shard.status != "reported"), key=lambda s: _ORDER.index(s.status))
     if shards:
-        out.print(_table(shards[:_SHOWN]))
+        _print_shards(out, shards[:_SHOWN])
     if len(shards) > _SHOWN:
         out.print(f"… and {len(shards) - _SHOWN} more")
 
@@ -212,8 +214,8 @@ def _planning_text(run: RunState) -> Text:
     return safe(f"Process {planner.pid} on {planner.host} is planning it.")
 
 
-def _table(shards: list[ShardState]) -> Table:
-    from crawler.cli.render import duration_text, safe, table_of
+def _print_shards(out: Screen, shards: list[ShardState]) -> None:
+    from crawler.cli.render import duration_text, print_aligned, safe
 
     rows = []
     for shard in shards:
@@ -229,4 +231,5 @@ def _table(shards: list[ShardState]) -> Table:
                 f"{figures.get('scopes_done', '')}/{figures.get('scopes', '')}" if figures else "",
             )
         )
-    return table_of(("shard", "status", "attempt", "host", "seen", "scopes"), rows, numbers=("attempt", "scopes"))
+    columns = ("shard", "status", "attempt", "host", "seen", "scopes")
+    print_aligned(out, columns, rows, numbers=("attempt", "scopes"), expendable=("host", "attempt"))

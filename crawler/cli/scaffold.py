@@ -90,12 +90,12 @@ def _print(proposal: Proposal, written: Written, folder: Path) -> None:
     from rich.table import Table
 
     from crawler.catalog.loader import count_marks
-    from crawler.cli.render import console, safe, table_of
+    from crawler.cli.render import console, print_aligned, safe
 
     out = console()
     out.print(safe(proposal.package), safe(proposal.version, "bold"), "→", safe(str(written.folder), "cyan"))
     rows = [(safe(name), f"{count_marks(proposal.texts[name])}") for name in written.names]
-    out.print(table_of(("file", "to confirm"), rows[:_MOST_LINES], numbers=("to confirm",)))
+    print_aligned(out, ("file", "to confirm"), rows[:_MOST_LINES], numbers=("to confirm",), names=("file",))
     if len(rows) > _MOST_LINES:
         out.print(f"and {len(rows) - _MOST_LINES} more files", style="dim")
     if written.kept:

@@ -15,9 +15,6 @@ from crawler.cli.options import CommonOptions, common_options, config_option, js
 if TYPE_CHECKING:
     from crawler.snapshot import Manifest, SnapshotSummary
 
-# A narrower terminal gets a list without sizes, so that IDs stay in one line.
-_WIDTH_WITH_SIZES = 100
-
 
 @click.group()
 def snapshots() -> None:
@@ -45,7 +42,7 @@ def list_command(common: CommonOptions, config_file: Path | None, uri: str | Non
 
 
 def _print_list(found: list[SnapshotSummary]) -> None:
-    from crawler.cli.render import console, safe, size_text, status_text, table_of
+    from crawler.cli.render import console, print_aligned, safe, size_text, status_text
 
     out = console()
     if not found:
@@ -54,7 +51,7 @@ def _print_list(found: list[SnapshotSummary]) -> None:
     rows: list[tuple[object, ...]] = [
         (
             safe(entry.snapshot_id, "bold" if entry.is_latest else ""),
-            status_text(entry.status) if not entry.error else safe(entry.error, "red"),
+            status_text(entry.status) if not entry.error else safe("unreadable", "red"),
             f"{entry.rows:,}",
             size_text(entry.bytes),
             f"{entry.scopes - entry.not_complete}/{entry.scopes}",
@@ -62,17 +59,21 @@ def _print_list(found: list[SnapshotSummary]) -> None:
         )
         for entry in found
     ]
-    columns: tuple[str, ...] = ("snapshot", "status", "rows", "size", "scopes complete", "")
-    if out.width < _WIDTH_WITH_SIZES:
-        size = columns.index("size")
-        columns, rows = (*columns[:size], *columns[size + 1 :]), [(*row[:size], *row[size + 1 :]) for row in rows]
-    out.print(table_of(columns, rows, numbers=("rows", "size", "scopes complete")))
+    print_aligned(
+        out,
+        ("snapshot", "status", "rows", "size", "scopes complete", ""),
+        rows,
+        numbers=("rows", "size", "scopes complete"),
+        folding=("",),
+        expendable=("size", "scopes complete"),
+    )
 
 
 def _remark(entry: SnapshotSummary) -> str:
-    """Say whether LATEST names the snapshot, and which options narrowed its crawl."""
+    """Say whether LATEST names the snapshot, what narrowed its crawl, what is accepted, and why it can't be read."""
     only = f"only {entry.selection.options}" if entry.selection else ""
-    return ", ".join(filter(None, ("latest" if entry.is_latest else "", only)))
+    accepted = f"{entry.accepted:,} scopes accepted" if entry.accepted else ""
+    return ", ".join(filter(None, ("latest" if entry.is_latest else "", only, accepted, entry.error)))
 
 
 @snapshots.command("show")
@@ -114,7 +115,7 @@ def _print_manifest(manifest: Manifest) -> None:
         skipped_member_values,
     )
     from crawler.cli.gap_text import accounts_text, print_accepted, print_scopes
-    from crawler.cli.render import console, safe, size_text, status_text
+    from crawler.cli.render import console, counted, safe, size_text, status_text
     from crawler.clock import iso_utc
 
     out = console()
@@ -145,4 +146,4 @@ def _print_manifest(manifest: Manifest) -> None:
         out.print(safe(shards_text(Counter(entry.status for entry in manifest.shards))))
     counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
     accepted = f" ({manifest.scopes.accepted} of them accepted)" if manifest.scopes.accepted else ""
-    out.print(safe(f"{manifest.scopes.total} scopes: {counts}{accepted}"))
+    out.print(safe(f"{counted(manifest.scopes.total, 'scope')}: {counts}{accepted}"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from crawler.clock import iso_utc
+
 if TYPE_CHECKING:
     from crawler.snapshot.causes import Cause
 
@@ -42,6 +44,7 @@ def _group_value(cause: Cause) -> dict[str, Any]:
         "message": cause.message,
         "messages": cause.messages,
         "scopes": cause.scopes,
+        "incomplete_since": iso_utc(cause.incomplete_since) if cause.incomplete_since is not None else None,
         "accounts": len(cause.accounts),
         "account_ids": sorted(cause.accounts)[:_ACCOUNTS],
         "account_names": [cause.accounts[account] for account in sorted(cause.accounts)[:_ACCOUNTS]],

@@ -92,12 +92,12 @@ def _print(results: Sequence[VerifyResult], orphans: Sequence[BadFile]) -> None:
     """Print one line per snapshot, one line per bad file below it, and the overall result."""
     from rich.text import Text
 
-    from crawler.cli.render import console, safe, size_text, status_text
+    from crawler.cli.render import console, counted, safe, size_text, status_text
 
     out = console()
     for result in results:
         mark = Text("✓ ", "green") if result.is_whole else Text("✗ ", "red")
-        figures = f"{result.files:,} files · {result.rows:,} rows · {size_text(result.bytes)}"
+        figures = f"{counted(result.files, 'file')} · {counted(result.rows, 'row')} · {size_text(result.bytes)}"
         head = mark + safe(result.snapshot_id, "bold") + "  " + status_text(result.status or "unreadable")
         out.print(head + safe(f"  {figures}"), soft_wrap=True)
         if result.manifest_sha256:

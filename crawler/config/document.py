@@ -25,6 +25,11 @@ def read_document(
 
     Raises ConfigError: malformed TOML, an unset or malformed `${NAME}`, a key of more than 200 steps.
     """
+    return filled_in(parse_document(text, source=source, is_secret=is_secret), environ)
+
+
+def parse_document(text: str, *, source: str, is_secret: Callable[[KeyPath], bool]) -> Document:
+    """Parse the text, with `${NAME}` as written. Raises ConfigError."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.count(".") > _MOST_DOTS and _TEXT_OR_COMMENT.sub("", line).count(".") > _MOST_DOTS:
             raise ConfigError(f"{source}: line {number} has a key of more than {_MOST_DOTS} steps: no setting has that")
@@ -32,19 +37,16 @@ def read_document(
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{source}: {_why_not_toml(error, text)}") from None
-    return expand_document(raw, source=source, environ=environ, is_secret=is_secret)
+    return Document(source, raw, raw, is_secret)
 
 
-def expand_document(
-    raw: Mapping[str, Any], *, source: str, environ: Mapping[str, str], is_secret: Callable[[KeyPath], bool]
-) -> Document:
-    """Return parsed TOML as a document, with the environment variables filled in. Raises ConfigError."""
-    document = Document(source, raw, raw, is_secret)
+def filled_in(document: Document, environ: Mapping[str, str]) -> Document:
+    """Return a document as written with its environment variables filled in. Raises ConfigError."""
     try:
-        values = {key: _expanded(document, environ, value, (key,)) for key, value in raw.items()}
+        values = {key: _expanded(document, environ, value, (key,)) for key, value in document.raw.items()}
     except RecursionError:
-        raise ConfigError(f"{source}: its tables are nested too deeply") from None
-    return Document(source, raw, values, is_secret)
+        raise ConfigError(f"{document.source}: its tables are nested too deeply") from None
+    return Document(document.source, document.raw, values, document.is_secret)
 
 
 def referenced(value: Any) -> set[str]:

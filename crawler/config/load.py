@@ -22,7 +22,8 @@ from crawler.client.endpoints import Endpoints, ProductHosts
 from crawler.client.proxies import FROM_ENVIRONMENT, ProxyRule, environment_proxy, proxy_variable
 from crawler.client.rate_limit import LimitRule
 from crawler.config.checks import PRODUCTS, check, check_uri, is_secret
-from crawler.config.document import expand_document, read_document, referenced
+from crawler.config.discovery import find_config
+from crawler.config.document import filled_in, parse_document, read_document, referenced
 from crawler.config.secrets import open_secrets
 from crawler.config.sections import ANY_URI, Account, EngineSection, OutputSection, Section, Settings
 from crawler.errors import ConfigError
@@ -189,29 +190,40 @@ def output_folder(uri: str) -> Path:
         ) from None
 
 
-def load_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path) -> Config:
-    """Load the configuration at `path`, else at `$ACS_INVENTORY_CONFIG`, else `config.toml` in `cwd`.
+def load_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path, output: str = "") -> Config:
+    """Load the configuration at `path`, else at `$ACS_INVENTORY_CONFIG`, else at the first usual place that has one.
 
-    Relative paths become absolute paths under `cwd`. Raises ConfigError: no file, an unreadable file, a file with a
-    secret in clear text that other users may open, and every mistake that `parse_config` finds.
+    Relative paths become absolute paths under `cwd`. `output` is the output of the command line, if it names one: only
+    without it must a file of the user or the system name an absolute one.
+
+    Raises ConfigError: no file, an unreadable file, a file with a secret in clear text that other users may open, and
+    every mistake that `parse_config` finds.
     """
-    place = _find(path, environ, cwd)
-    text, mode = _read(place)
-    document = read_document(text, source=str(place), environ=environ, is_secret=is_secret)
-    config = _checked(document, environ, cwd)
+    place = find_config(path, environ, cwd)
+    text, mode = _read(place.path)
+    sections: Collection[str] = ()
+    try:
+        document = parse_document(text, source=str(place.path), is_secret=is_secret)
+        sections = document.raw
+        document = filled_in(document, environ)
+        config = _checked(document, environ, cwd)
+    except ConfigError as error:
+        raise place.explained(error, sections, Settings.__struct_fields__) from None
+    if not output:
+        place.check_output(document, str(document.values.get("output", {}).get("uri", Settings().output.uri)))
     if mode & 0o077:
-        _refuse_open_secrets(config, document, place, mode)
+        _refuse_open_secrets(config, document, place.path, mode)
     return config
 
 
 def config_of(raw: Mapping[str, Any], *, source: str, environ: Mapping[str, str], cwd: Path) -> Config:
     """Return the configuration of parsed TOML. Raises ConfigError as `parse_config`."""
-    return _checked(expand_document(raw, source=source, environ=environ, is_secret=is_secret), environ, cwd)
+    return _checked(filled_in(Document(source, raw, raw, is_secret), environ), environ, cwd)
 
 
 def read_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path) -> tuple[Path, str]:
     """Return the place and the text of the file that `load_config` loads. Raises ConfigError."""
-    place = _find(path, environ, cwd)
+    place = find_config(path, environ, cwd).path
     return place, _read(place)[0]
 
 
@@ -255,24 +267,6 @@ def _directory_account(settings: Settings) -> Account | None:
         return None
     named = settings.organization.account or settings.accounts[0].id
     return next(account for account in settings.accounts if account.id == named)
-
-
-def _find(path: Path | None, environ: Mapping[str, str], cwd: Path) -> Path:
-    """The file to read. Raises ConfigError if the named file, or without a name the default file, doesn't exist."""
-    named = environ.get("ACS_INVENTORY_CONFIG", "")
-    if path is not None or named:
-        place = cwd / expand_home(os.fspath(path) if path is not None else named, environ)
-        if not place.exists():
-            what = "--config" if path is not None else "$ACS_INVENTORY_CONFIG"
-            raise ConfigError(f"{what} names {place}, which isn't there")
-        return place
-    place = cwd / "config.toml"
-    if not place.exists():
-        raise ConfigError(
-            f"no configuration: --config isn't given, $ACS_INVENTORY_CONFIG isn't set, and {place} isn't there; "
-            "copy config.example.toml to config.toml and fill it in, or try `acs-inventory demo`, which needs none"
-        )
-    return place
 
 
 def _read(place: Path) -> tuple[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from crawler.errors import UNANSWERED_CODES, UNREACHABLE_CODE
@@ -26,7 +27,8 @@ class Cause:
     """The scopes that aren't whole for the same reason.
 
     `message` is that of the first of the scopes. `messages` counts those that differ by more than account and region: a
-    denied permission has one for each operation. `accounts` has the name of each account by its ID.
+    denied permission has one for each operation. `accounts` has the name of each account by its ID. `incomplete_since`
+    is that of the oldest of the gaps, None before they are marked.
     """
 
     status: Status
@@ -37,6 +39,7 @@ class Cause:
     accounts: dict[str, str] = field(default_factory=dict)
     regions: set[str] = field(default_factory=set)
     tables: set[str] = field(default_factory=set)
+    incomplete_since: datetime | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -75,6 +78,7 @@ class Causes:
         cause.accounts[row.account_id] = row.account_name
         cause.regions.add(row.region_id)
         cause.tables.add(row.table)
+        cause.incomplete_since = _earlier(cause.incomplete_since, row.incomplete_since)
 
     def __iter__(self) -> Iterator[Cause]:
         """Yield the causes, the most scopes first. Those that differ by table and message only are one."""
@@ -95,12 +99,18 @@ class Causes:
                     dict(cause.accounts),
                     set(cause.regions),
                     set(cause.tables),
+                    cause.incomplete_since,
                 )
             else:
                 known.scopes += cause.scopes
                 known.messages += cause.messages
                 known.tables |= cause.tables
+                known.incomplete_since = _earlier(known.incomplete_since, cause.incomplete_since)
         return merged.values()
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(filter(None, (one, other)), default=None)
 
 
 def own_reason(row: ScopeRow) -> str:

@@ -132,7 +132,7 @@ class StoredLedger:
     @cached_property
     def causes(self) -> Sequence[Cause]:
         """See `LedgerView.causes`."""
-        columns = ("error_code", "error_message", "account_name", "accepted_until")
+        columns = ("error_code", "error_message", "account_name", "accepted_until", "incomplete_since")
         return list(Causes(row for row in self.rows(columns, NOT_WHOLE) if not row.accepted_until))
 
     def check(self) -> None:

@@ -30,16 +30,23 @@ class _CurrentStderr:
         sys.stderr.flush()
 
 
-def configure(style: str, level: str, stream: TextIO | None = None, secrets: LiteralSecrets | None = None) -> None:
+def configure(
+    style: str,
+    level: str,
+    stream: TextIO | None = None,
+    secrets: LiteralSecrets | None = None,
+    *,
+    has_colors: bool | None = None,
+) -> None:
     """Set up logging for the process. `style`: json or console; `level`: a key of `LEVELS`.
 
-    `secrets` are replaced by `***` in every event.
+    `secrets` are replaced by `***` in every event. `has_colors`: None means that a terminal has colours.
     """
     import structlog
 
     logging.root.handlers[:] = [logging.NullHandler()]
     logging.lastResort = None
-    has_colors = (stream or sys.stderr).isatty()
+    has_colors = (stream or sys.stderr).isatty() if has_colors is None else has_colors
     written = stream or cast(TextIO, _CurrentStderr())
     renderer: Any = (
         structlog.processors.JSONRenderer(ensure_ascii=True)

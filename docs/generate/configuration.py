@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from crawler.client.credentials import CredentialSpec
+from crawler.config.example import ExampleEntry, example_entries
 from crawler.config.sections import (
     AcceptedSection,
     Account,
@@ -37,29 +37,31 @@ _SECTIONS: dict[str, tuple[str, Any]] = {
 }
 _HEAD = """## Configuration
 
-A TOML file: the value of `--config`, else of `$ACS_INVENTORY_CONFIG`, else `./config.toml`. Start from
-[config.example.toml](../config.example.toml). `${NAME}` in any string is replaced by that environment variable. An
-unknown key is an error that names the nearest known key. `acs-inventory doctor` finds other problems.
+A TOML file, at the first of these places that has one:
+
+1. the value of `--config`
+2. the value of `$ACS_INVENTORY_CONFIG`
+3. `./config.toml`
+4. `$XDG_CONFIG_HOME/acs-inventory/config.toml`, by default `~/.config/acs-inventory/config.toml`
+5. `/etc/acs-inventory/config.toml`
+
+All commands find the files 4 and 5, wherever they are started. So their `[output] uri` must be an absolute path or the
+URI of a bucket. In every file, a relative path starts at the working directory and not at the file's folder: a
+configuration of cron needs absolute paths.
+
+`acs-inventory config init` writes [an example](../config.example.toml) with every key. `acs-inventory config check`
+checks a file without a network, `acs-inventory doctor` with one. `acs-inventory config schema` prints the JSON Schema,
+by which editors check the file while it is written.
+
+`${NAME}` in any string is replaced by that environment variable. An unknown key is an error that names the nearest
+known key.
 """
 _TABLE = "| key | value | default | purpose |\n| --- | --- | --- | --- |\n"
-_HEADER = re.compile(r"(?:# )?\[{1,2}([\w.]+)\]{1,2} *(?:# (.*))?")
-_KEY = re.compile(r'(?:# )?("[\w.-]+"|[\w-]+) = (.*?)(?: +# (.*))?')
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleEntry:
-    """A key or a section in config.example.toml: its example value and its comment."""
-
-    value: str
-    comment: str
 
 
 def section_page(example: str) -> str:
     """Return the configuration's section in Markdown. `example` is the text of config.example.toml."""
-    entries: dict[str, ExampleEntry] = {}
-    for path, entry in _read_example(example):
-        if path not in entries or not entries[path].comment:
-            entries[path] = entry
+    entries = example_entries(example)
     return "\n".join([_HEAD, *(_section(path, title, kind, entries) for path, title, kind in sections())])
 
 
@@ -81,14 +83,14 @@ def _with_inner(path: str, kind: Any) -> Iterator[tuple[str, str, Any]]:
                 yield f"{path}.{name}", f"[{path}.{name}]", option
 
 
-def _section(path: str, title: str, kind: Any, entries: dict[str, ExampleEntry]) -> str:
+def _section(path: str, title: str, kind: Any, entries: Mapping[str, ExampleEntry]) -> str:
     purpose = entries[path].comment if path in entries else ""
     has_free_keys = (kind is not CredentialSpec and not _is_section(kind)) or kind is RateLimit
     rows = _free_rows(path, kind, entries) if has_free_keys else _rows(path, kind, entries)
     return f"### `{title}`\n\n" + (f"{_linked(_escaped(purpose))}\n\n" if purpose else "") + _TABLE + "".join(rows)
 
 
-def _rows(path: str, kind: Any, entries: dict[str, ExampleEntry]) -> Iterator[str]:
+def _rows(path: str, kind: Any, entries: Mapping[str, ExampleEntry]) -> Iterator[str]:
     structs = get_args(kind) or (kind,)
     fields = {field.encode_name: field for struct in structs for field in msgspec.structs.fields(struct)}
     if tag := structs[0].__struct_config__.tag_field:
@@ -105,16 +107,28 @@ def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Section)
 
 
-def _free_rows(path: str, kind: Any, entries: dict[str, ExampleEntry]) -> Iterator[str]:
-    value = "{ rate = requests per second, burst = a whole number }" if kind is RateLimit else accepted(kind)
+def _free_rows(path: str, kind: Any, entries: Mapping[str, ExampleEntry]) -> Iterator[str]:
     for name, entry in entries.items():
         if name.startswith(f"{path}."):
+            value = _free_value(kind, name.removeprefix(f"{path}."))
             example = f"for example `{entry.value}`" if entry.value else ""
-            yield _row(name.removeprefix(f"{path}."), value, example, entry.comment)
+            key = name.removeprefix(f"{path}.")
+            inner, _, last = ("", "", key) if key.startswith('"') else key.rpartition(".")
+            yield _row(last, value, example, entry.comment, f"[{path}.{inner}]" if inner else "")
 
 
-def _row(key: str, value: str, default: str, purpose: str) -> str:
-    cells = (f"`{key}`", _escaped(value), default, _linked(_escaped(purpose)))
+def _free_value(kind: Any, name: str) -> str:
+    """Return the words for the values of a key that the user may name."""
+    if kind is RateLimit:
+        return "{ rate = requests per second, burst = a whole number }"
+    if name == "allow":
+        return "a list of host patterns"
+    return "an https URL" if "." in name else "an https URL, or a table of one URL per region"
+
+
+def _row(key: str, value: str, default: str, purpose: str, table: str = "") -> str:
+    """Return the row of a key. `table` is the table that has it, if it isn't that of the section."""
+    cells = (f"`{key}` in `{table}`" if table else f"`{key}`", _escaped(value), default, _linked(_escaped(purpose)))
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |\n"
 
 
@@ -133,14 +147,3 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if value is None or isinstance(value, Secret):
         return ""
     return f"`{json.dumps(value)}`"
-
-
-def _read_example(example: str) -> Iterator[tuple[str, ExampleEntry]]:
-    """Yield the path and the entry of each key and section, in the order of the file."""
-    path = ""
-    for line in example.splitlines():
-        if found := _HEADER.fullmatch(line):
-            path = found[1]
-            yield path, ExampleEntry("", found[2] or "")
-        elif found := _KEY.fullmatch(line):
-            yield f"{path}.{found[1]}", ExampleEntry(found[2], found[3] or "")

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from crawler.cli.live import view
+from crawler.cli.crawl import ProgressSteps
+from crawler.cli.live import AccountBars, view
 from crawler.run.progress import CrawlMonitor, CrawlProgress, ShardsProgress
 
 ROOT = Path(__file__).parents[2]
@@ -142,3 +144,76 @@ def test_the_display_on_a_terminal_shows_the_shards_and_leaves_nothing(tmp_path,
     left = " ".join(screen_after(written.decode()).split())
     assert (left.count("shard_died"), left.count("shard_lost")) == (4, 1), "lines of the log stay"
     assert not re.search("workers|scopes", left), "and nothing else"
+
+
+LOGGING = """
+import anyio, structlog
+from crawler.cli.live import live_display
+from crawler.run.progress import CrawlMonitor
+from crawler.telemetry import logs
+
+logs.configure("console", "warning", has_colors=False)
+REASON = "STS answered SignatureDoesNotMatch (request C52543CE-D941-F329-D01C-E15360029BFC): the secret is wrong."
+
+async def main():
+    monitor = CrawlMonitor()
+    monitor.progress.by_account["1000000000000001"] = 40
+    async with live_display(monitor):
+        for _ in range(3):
+            await anyio.sleep(0.2)
+            structlog.get_logger().warning("account_refused", account_id="1000000000000001", reason=REASON)
+        await anyio.sleep(0.2)
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_log_line_during_the_display_stands_above_it_whole_and_broken_between_words(width):
+    screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (30, width))
+    own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environ = {**own, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color"}
+    running = subprocess.Popen([sys.executable, "-c", LOGGING], stderr=terminal, stdout=subprocess.DEVNULL, env=environ)
+    os.close(terminal)
+    written = b""
+    with suppress(OSError):  # the terminal's end
+        while data := os.read(screen, 65_536):
+            written += data
+    os.close(screen)
+    assert running.wait() == 0
+    shown = [line.rstrip() for line in screen_after(written.decode()).splitlines()]
+    assert max(map(len, shown)) <= width
+    text = " ".join(" ".join(shown).split())
+    reason = "STS answered SignatureDoesNotMatch (request C52543CE-D941-F329-D01C-E15360029BFC): the secret is wrong."
+    assert text.count(f"account_id=1000000000000001 reason='{reason}'") == 3
+    assert not [line for line in shown if "requests" in line and "account_refused" in line]
+
+
+LONG = Text("payments-production-of… (1000000000000001)")
+
+
+@pytest.mark.parametrize("width", range(30, 130, 5))
+def test_account_bars_fit_every_width_without_cutting_a_name_or_a_number(width):
+    bars = AccountBars([(LONG, 1_234, 12_345), (Text("1000000000000002"), 0, 7)])
+    screen = Console(width=width, file=open(os.devnull, "w"), record=True, highlight=False)  # noqa: SIM115
+    screen.print(bars)
+    screen.file.close()
+    text = screen.export_text()
+    if width >= len(LONG):
+        assert LONG.plain in text
+        assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert "1,234/12,345 scopes" in text
+    assert "…" not in text.replace(LONG.plain, "").replace("of…", "")
+    assert bool(set("━╸") & set(text)) == (width >= len(LONG) + len("1,234/12,345 scopes") + 2 + 2 + 6)
+
+
+def test_each_tenth_of_the_scopes_is_a_step_once():
+    steps, progress = ProgressSteps(), CrawlProgress()
+    assert not steps.is_next(progress)
+    progress.scopes = 40
+    seen = []
+    for done in range(41):
+        progress.scopes_done = done
+        seen += [done] if steps.is_next(progress) else []
+    assert seen == list(range(4, 41, 4))

@@ -117,7 +117,7 @@ def test_what_the_machine_refuses_is_a_sentence_with_the_limit_to_raise(monkeypa
 
 def test_a_missing_module_is_no_shortage_where_memory_has_no_limit(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert "A defect in acs-inventory: ImportError" in ExitState().sentence_of(ImportError("x"))
+    assert "Internal error (ImportError): this is a bug." in ExitState().sentence_of(ImportError("x"))
 
 
 def test_a_path_that_the_locale_can_not_encode_is_bad_input(monkeypatch):

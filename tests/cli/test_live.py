@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
-import sys
 from itertools import product
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from crawler.catalog import load_catalog
 from crawler.cli import crawl_summary as outcome
 from crawler.cli import demo_cloud
+from crawler.cli.screen import Screen
+from tests.support.terminals import on_screen
 
 TABLES = load_catalog().select(["*"], [])
 LONGEST = max(TABLES, key=len)
@@ -61,13 +62,11 @@ def summary(tables, reasons=(), **more):
 
 
 @pytest.fixture
-def shown(monkeypatch, capsys):
+def shown(monkeypatch):
     """The printed lines of a summary on a screen of a given width."""
 
     def show(value, width=100):
-        monkeypatch.setattr(outcome, "console", lambda: Console(file=sys.stdout, highlight=False, width=width))
-        outcome.print_summary(value)
-        return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+        return on_screen(monkeypatch, width, lambda: outcome.print_summary(value)).splitlines()
 
     return show
 
@@ -76,7 +75,7 @@ def test_of_few_tables_each_is_shown(shown):
     tables = {table: entry(rows) for rows, table in enumerate(TABLES[:20])}
     text = "\n".join(shown(summary(tables)))
     for table, found in tables.items():
-        assert re.search(rf"^ {table} +{found['rows']} +5 +[\d.]+ k?B +6/6$", text, re.MULTILINE)
+        assert re.search(rf"^{table} +{found['rows']} +5 +[\d.]+ k?B +6/6$", text, re.MULTILINE)
 
 
 def test_many_tables_that_are_complete_are_summed_up_in_few_lines(shown):
@@ -88,10 +87,10 @@ def test_many_tables_that_are_complete_are_summed_up_in_few_lines(shown):
         own = [found for table, found in tables.items() if table.startswith(prefix)]
         rows = f"{sum(found['rows'] for found in own):,}"
         assert re.search(
-            rf"^ {prefix}\* +{len(own)} +{rows} +{5 * len(own)} .* {6 * len(own)}/{6 * len(own)}$", text, re.MULTILINE
+            rf"^{prefix}\* +{len(own)} +{rows} +{5 * len(own)} .* {6 * len(own)}/{6 * len(own)}$", text, re.MULTILINE
         )
-    assert re.search(rf"^ all +{len(TABLES)} +{sum(range(len(TABLES))):,} ", text, re.MULTILINE)
-    shown_tables = [table for table in tables if re.search(rf"^ {table} ", text, re.MULTILINE)]
+    assert re.search(rf"^all +{len(TABLES)} +{sum(range(len(TABLES))):,} ", text, re.MULTILINE)
+    shown_tables = [table for table in tables if re.search(rf"^{table} ", text, re.MULTILINE)]
     assert shown_tables == list(TABLES)[-len(shown_tables) :], "the largest"
     assert f"… and {len(TABLES) - len(shown_tables)} more tables, all complete" in text
     assert "Not complete" not in text
@@ -101,8 +100,8 @@ def test_many_tables_that_are_complete_are_summed_up_in_few_lines(shown):
 def test_however_many_tables_are_not_complete_all_of_them_are_shown(shown, number):
     tables = {table: entry(1000) for table in TABLES} | {table: entry(1, complete=5) for table in TABLES[:number]}
     text = "\n".join(shown(summary(tables)))
-    assert all(re.search(rf"^ {table} +1 .* 5/6$", text, re.MULTILINE) for table in TABLES[:number])
-    assert re.search(rf"^ all +{len(TABLES)} .* {6 * len(TABLES) - number}/{6 * len(TABLES)}$", text, re.MULTILINE)
+    assert all(re.search(rf"^{table} +1 .* 5/6$", text, re.MULTILINE) for table in TABLES[:number])
+    assert re.search(rf"^all +{len(TABLES)} .* {6 * len(TABLES) - number}/{6 * len(TABLES)}$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])
@@ -110,8 +109,17 @@ def test_a_narrow_screen_loses_columns_and_no_name_or_number(shown, width):
     tables = {LONGEST: entry(123_456), "fc_functions": entry(7, complete=3)}
     lines = shown(summary(tables), width)
     assert max(map(len, lines)) <= width
-    assert [line for line in lines if re.search(rf"^ {LONGEST} +123,456 .*6/6$", line)]
-    assert ("files" in "\n".join(lines)) == (width > 80)
+    assert [line for line in lines if re.search(rf"^{LONGEST} +123,456 .*6/6$", line)]
+    assert (" files" in "\n".join(lines).partition("left out")[0]) == (width > 80)
+    assert ("left out, since the terminal is too narrow: files" in "\n".join(lines)) == (width == 80)
+
+
+def test_terminal_of_60_columns_has_whole_numbers_and_a_mark_where_a_name_is_cut(shown):
+    tables = {LONGEST: entry(123_456), "fc_functions": entry(7, complete=3)}
+    lines = shown(summary(tables), 60)
+    assert max(map(len, lines)) <= 60
+    assert [line for line in lines if re.search(rf"^{LONGEST[:30]}\w*… +123,456 +6/6$", line)]
+    assert [line for line in lines if re.search(r"^fc_functions +7 +3/6$", line)]
 
 
 REASONS = st.lists(
@@ -144,9 +152,9 @@ def test_scopes_that_share_a_reason_stand_together_and_none_is_lost_or_made_up(r
         reason(*scope, status=status, code="Forbidden", message=f"{action} isn't allowed.")
         for *scope, status, action in rows
     ]
-    out = Console(width=200, record=True, file=SimpleNamespace(write=len, flush=int))
-    outcome.print_scopes(out, reasons)
-    lines = [line.rstrip() for line in out.export_text().splitlines()]
+    written = io.StringIO()
+    outcome.print_scopes(Screen(written), reasons)
+    lines = written.getvalue().splitlines()
     assert sorted(read_back(lines)) == sorted(rows)
     assert lines[0] == f"Not complete: {len(rows)} scope{'s' if len(rows) > 1 else ''}"
 
@@ -191,7 +199,7 @@ def test_missing_keys_are_named_and_other_misfits_are_summed(shown):
     )
     text = "\n".join(shown(value))
     assert re.search(r"opensearch_function_tasks +RunId \(missing, a part of the key\) +2$", text, re.MULTILINE)
-    assert "4 values do not fit the schemas (kept in _extra); --json lists their fields." in text
+    assert "4 values don't fit the schemas (kept in _extra); --json lists their fields." in text
     assert "Progress" not in text
 
 

@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from crawler.catalog import load_catalog
+from crawler.cli import process as own_process
 from crawler.cli.crawl import heartbeat
 from crawler.emulator import Cloud, CloudSpec, spec
 from crawler.emulator.apis.operation import GLOBAL
@@ -167,7 +168,7 @@ def test_a_line_break_at_the_end_of_a_key_is_said_and_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["crawl"], "config.example.toml"),
+        (["crawl"], "acs-inventory config init"),
         (["crawl", "--config", "missing.toml"], "missing.toml"),
         (["crawl", "--no-such-option"], "No such option"),
         (["crawl", "--config", "broken.toml"], "line 1"),
@@ -269,7 +270,7 @@ def test_plan_goes_by_the_last_snapshot(cloud, crawled):
     code, screen = on_a_terminal(*arguments, cwd=folder, COLUMNS="100")
     assert code == 0
     assert re.search(r"1000000000000001 +cn-shanghai +\d+ +2 +\d+ ", screen)
-    assert re.search(rf"└ fc2_functions +2 +{summary['tables']['fc2_functions']['rows']} ", screen)
+    assert re.search(rf"└ fc2_functions +2 +{summary['tables']['fc2_functions']['rows']}\b", screen)
     tables = [line for line in screen.partition("2 targets")[0].splitlines() if not line.startswith("Not asked for")]
     assert max(map(len, tables)) <= 100
     assert f"from snapshot {summary['snapshot_id']}" in screen
@@ -466,8 +467,8 @@ def test_demo_without_network_or_credentials(tmp_path):
     assert f"✓ All {len(ASKED)} tables have exactly the records of the built-in cloud." in screen
     scopes = scopes_of(ASKED)
     rows = sum(counted(table) for table in ASKED)
-    assert re.search(rf" all +{len(ASKED)} +{rows:,} +\d+ +[\d.]+ [kM]B +{scopes}/{scopes} ", screen)
-    result = screen[screen.rindex(" tables  ") :].splitlines()
+    assert re.search(rf"all +{len(ASKED)} +{rows:,} +\d+ +[\d.]+ [kM]B +{scopes}/{scopes}\b", screen)
+    result = screen[screen.rindex("tables  ") :].splitlines()
     assert len(result) < 40
     assert max(len(line) for line in result if not line.startswith("  ")) <= 80, "commands to type are in one line"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["snapshots"], "nothing is left beside the output"
@@ -506,12 +507,36 @@ def test_demo_says_the_same_to_programs(tmp_path, small):
     assert summary["scopes"]["total"] == scopes_of(ASKED, small.spec)
 
 
+def test_commands_that_the_demo_names_work_as_they_stand(tmp_path):
+    lines = small_demo(tmp_path).partition("Continue with:\n")[2].splitlines()
+    assert [line.split(" -m crawler ")[1].split()[0] for line in lines] == ["snapshots", "query", "report"]
+    for line in lines:
+        done = subprocess.run(line, shell=True, cwd=tmp_path, env=ENVIRON, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, ""), line
+        assert done.stdout
+
+
+def test_command_is_named_as_the_user_started_it(tmp_path, monkeypatch):
+    script = tmp_path / "bin" / "acs-inventory"
+    script.parent.mkdir()
+    script.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.setenv("PATH", "/usr/bin")
+    assert own_process.this_command() == "bin/acs-inventory"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert own_process.this_command() == "acs-inventory"
+    monkeypatch.setattr(sys, "argv", ["/x/crawler/__main__.py"])
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "my env" / "python"))
+    assert own_process.this_command() == "'my env/python' -m crawler"
+
+
 def test_demo_of_two_nights_shows_what_differs_and_explains_the_denied_account(tmp_path):
     out = small_demo(tmp_path, "--nights", "2")
     after = out.partition("The next night\n")[2]
     assert f"account {SMALL['accounts'][0]} is no longer allowed to list OpenSearch" in after
     assert "exit code 3" in after
-    assert re.search(r"^ fc_functions +\d* +\d* +\d", after, re.MULTILINE)
+    assert re.search(r"^fc_functions +\d* +\d* +\d", after, re.MULTILINE)
     assert "complete → denied" in after
     command = after.strip().splitlines()[-1].split(" -m crawler ")[1].split()
     code, said, _ = acs_inventory(*command, "--exit-code", cwd=tmp_path)

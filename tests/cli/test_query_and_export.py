@@ -82,12 +82,12 @@ def test_more_rows_than_asked_for_are_counted_and_not_shown(run):
     assert "1,234 rows, the first 100 shown" in out
     _, out, _ = run("query", "FROM range(150)", "--max-rows", "0")
     assert out.splitlines()[-2] == "150 rows"
-    assert len(re.findall(r"^ +\d+ $", out, re.MULTILINE)) == 150
+    assert len(re.findall(r"^ +\d+$", out, re.MULTILINE)) == 150
 
 
 def test_null_is_told_from_the_empty_text_and_no_rows_still_have_their_columns(run):
     _, out, _ = run("query", "SELECT NULL AS a, '' AS b, 'null' AS c WHERE 1 = 1")
-    assert re.search(r"^ null +null $", out, re.MULTILINE)
+    assert re.search(r"^null +null$", out, re.MULTILINE)
     _, out, _ = run("query", "SELECT 1 AS only WHERE false")
     assert "only" in out
     assert out.splitlines()[-2] == "0 rows"
@@ -298,8 +298,8 @@ def test_a_table_fits_a_terminal(output, width):
     table = lines[: lines.index(f"{len(TEXTS)} rows")]
     assert max(map(len, table)) <= width
     assert "1000000000000001" in screen  # an ID is shown whole or not at all
-    [note] = [line for line in lines if " columns fit; widen the terminal, select fewer, or use --format csv" in line]
-    assert re.match(r"\d+ of 55 ", note)
+    notes = " ".join(lines[len(table) :])
+    assert re.search(r"\d+ of 55 columns fit; widen the terminal, select fewer, or use --format csv", notes)
 
 
 def test_a_single_row_that_is_too_wide_is_a_list_of_its_columns(output):

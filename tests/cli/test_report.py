@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -51,6 +52,20 @@ def test_the_newest_complete_snapshot_is_compared_with_the_one_before(output, tm
     assert [line.split(" · ")[-1] for line in done.stdout.splitlines()[:1]] == [f"snapshot {NEW}, complete"]
     assert re.search(r"^findings: 1 medium, 2 info; \d+ unknown or partial$", done.stdout, re.MULTILINE)
     assert re.search(r"^manifest SHA-256 [0-9a-f]{64}$", done.stdout, re.MULTILINE)
+
+
+def test_programs_get_the_file_its_evidence_and_its_findings(output, tmp_path):
+    done = run("--to", tmp_path / "report.html", "--output", output, "--json")
+    value = json.loads(done.stdout)
+    assert (done.returncode, value["path"]) == (0, str(tmp_path / "report.html"))
+    assert value["bytes"] == (tmp_path / "report.html").stat().st_size
+    assert (value["snapshot_id"], value["status"]) == (NEW, "complete")
+    assert re.fullmatch("[0-9a-f]{64}", value["manifest_sha256"])
+    found = [finding for finding in value["findings"] if finding["total"]]
+    assert sorted(finding["severity"] for finding in found) == ["info", "info", "medium"]
+    assert all(finding["finding"] and finding["coverage"] for finding in value["findings"])
+    done = run("--to", "-", "--output", output, "--json")
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 def test_a_partial_snapshot_is_warned_of(output, tmp_path):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import re
 
 import pytest
-from rich.console import Console
 
-from crawler.cli import render
 from crawler.cli.snapshots import _print_list
 from crawler.snapshot.manifest import CrawlSelection
 from crawler.snapshot.reader import SnapshotSummary
+from tests.support.terminals import on_screen
 
 ENTRIES = [
     SnapshotSummary("20261121T020000Z-7f3a", "complete", rows=5_000_000, bytes=1_234_567, scopes=272, is_latest=True),
@@ -27,14 +26,14 @@ ENTRIES = [
 ]
 
 
-@pytest.mark.parametrize(("width", "has_sizes"), [(64, False), (80, False), (120, True)])
-def test_a_narrow_list_has_whole_ids_and_numbers(monkeypatch, capsys, width, has_sizes):
-    monkeypatch.setattr(render, "console", lambda: Console(file=sys.stdout, highlight=False, width=width))
-    _print_list(ENTRIES)
-    out = capsys.readouterr().out
-    assert max(map(len, out.splitlines())) <= width
+@pytest.mark.parametrize(("width", "has_sizes"), [(60, True), (64, True), (80, False), (120, True), (None, True)])
+def test_a_narrow_list_has_whole_ids_and_numbers(monkeypatch, width, has_sizes):
+    out = on_screen(monkeypatch, width, lambda: _print_list(ENTRIES))
+    assert max(map(len, out.splitlines())) <= (width or 200)
+    records = re.split(r"\n(?=snapshot  |202)", out)
     for entry in ENTRIES:
-        [line] = [line for line in out.splitlines() if line.split()[:1] == [entry.snapshot_id]]
-        assert f" {entry.rows:,} " in line
-        assert f" {entry.scopes - entry.not_complete}/{entry.scopes} " in line
+        [record] = [found for found in records if entry.snapshot_id in found.splitlines()[0]]
+        assert f" {entry.rows:,}" in record
+        assert f" {entry.scopes - entry.not_complete}/{entry.scopes}" in record
     assert ("1.2 MB" in out) == has_sizes
+    assert ("left out, since the terminal is too narrow: size\n" in out) == (not has_sizes)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from crawler.client.endpoints import ProductHosts
 from crawler.client.rate_limit import LimitRule
-from crawler.config import load_config, parse_config
+from crawler.config import discovery, load_config, parse_config
 from crawler.config.sections import Settings
 from crawler.errors import ConfigError
 from crawler.text import ends_with_line_break
@@ -662,24 +662,95 @@ def test_a_named_file_comes_before_the_environments_and_that_before_the_folders(
     assert loaded_id(Path("a.toml"), {}, tmp_path) == "1"
 
 
-def test_without_a_file_the_message_says_where_it_looked_and_how_to_begin(tmp_path):
+@pytest.fixture
+def system_folder(tmp_path, monkeypatch):
+    """The folder that stands for /etc."""
+    monkeypatch.setattr(discovery, "SYSTEM_FOLDER", tmp_path / "etc")
+    return tmp_path / "etc" / "acs-inventory"
+
+
+def test_without_a_file_the_message_says_where_it_looked_and_how_to_begin(tmp_path, system_folder):
     with pytest.raises(ConfigError) as caught:
-        load_config(None, {}, cwd=tmp_path)
+        load_config(None, {"HOME": str(tmp_path / "home")}, cwd=tmp_path)
     for part in (
         "--config",
         "$ACS_INVENTORY_CONFIG",
         str(tmp_path / "config.toml"),
-        "config.example.toml",
+        str(tmp_path / "home" / ".config" / "acs-inventory" / "config.toml"),
+        str(system_folder / "config.toml"),
+        "acs-inventory config init",
         "acs-inventory demo",
     ):
         assert part in str(caught.value)
 
 
+def test_file_that_is_not_named_is_the_folders_then_the_users_then_the_systems(tmp_path, system_folder):
+    absolute = '[output]\nuri = "/snapshots"\n[[accounts]]\nid = "{}"'
+    home, xdg, work = tmp_path / "home", tmp_path / "xdg", tmp_path / "work"
+    work.mkdir()
+    environ = {"HOME": str(home)}
+    places = {
+        "1": work / "config.toml",
+        "2": xdg / "acs-inventory" / "config.toml",
+        "3": system_folder / "config.toml",
+    }
+    for account_id, path in reversed(places.items()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, absolute.format(account_id))
+        assert loaded_id(None, environ | {"XDG_CONFIG_HOME": str(xdg)}, work) == account_id
+    places["1"].unlink()
+    assert loaded_id(None, environ | {"XDG_CONFIG_HOME": "relative"}, work) == "3"
+    users = home / ".config" / "acs-inventory" / "config.toml"
+    users.parent.mkdir(parents=True)
+    write(users, absolute.format(4))
+    assert loaded_id(None, environ, work) == "4"
+
+
+def test_output_of_a_file_for_all_folders_must_not_depend_on_the_working_folder(tmp_path, system_folder):
+    system_folder.mkdir(parents=True)
+    environ = {"HOME": str(tmp_path)}
+    path = system_folder / "config.toml"
+    for section, said in (("", "isn't set, and its default"), ('[output]\nuri = "here"\n', 'is "here", which')):
+        write(path, section + ONE)
+        with pytest.raises(ConfigError) as caught:
+            load_config(None, environ, cwd=tmp_path)
+        assert str(caught.value) == (
+            f"{path}: output.uri {said} depends on the working folder; write an absolute path or the URI of a bucket, "
+            "or name the output with --output"
+        )
+        assert load_config(None, environ, cwd=tmp_path, output="./here").accounts
+        assert load_config(path, environ, cwd=tmp_path).accounts
+    for uri in ("/snapshots", "~/snapshots", "file:///snapshots", "s3://bucket/prefix", "${PLACE}/x"):
+        write(path, f'[output]\nuri = "{uri}"\n{ONE}')
+        assert load_config(None, environ | {"PLACE": "/srv"}, cwd=tmp_path).output.uri
+
+
+@pytest.mark.parametrize("text", ["[tool.other]\nx = 1\n", "this isn't TOML", f"title = 'x'\n{ONE}"])
+def test_file_of_another_program_is_named_with_the_reason_why_it_was_taken(tmp_path, text):
+    path = write(tmp_path / "config.toml", text)
+    why = "; this file was taken because neither --config nor $ACS_INVENTORY_CONFIG names one"
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {}, cwd=tmp_path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).endswith(why)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {}, cwd=tmp_path)
+    assert why not in str(caught.value)
+
+
+def test_mistake_in_ones_own_file_is_said_without_the_reason_why_it_was_taken(tmp_path):
+    mistakes = ((f"[crawl]\nconcurency = 1\n{ONE}", r'"concurrency"\?$'), (f"{ONE}name = '${{NO}}'", "isn't set$"))
+    for text, said in mistakes:
+        write(tmp_path / "config.toml", text)
+        with pytest.raises(ConfigError, match=said):
+            load_config(None, {}, cwd=tmp_path)
+
+
 def test_a_named_file_that_is_not_there_is_not_replaced_by_another(tmp_path):
     write(tmp_path / "config.toml")
-    with pytest.raises(ConfigError, match=r"--config names .*gone\.toml, which isn't there"):
+    with pytest.raises(ConfigError, match=r"Configuration file not found: .*gone\.toml \(--config\)"):
         load_config(Path("gone.toml"), {}, cwd=tmp_path)
-    with pytest.raises(ConfigError, match=r"\$ACS_INVENTORY_CONFIG names .*gone\.toml, which isn't there"):
+    with pytest.raises(ConfigError, match=r"not found: .*gone\.toml \(\$ACS_INVENTORY_CONFIG\)"):
         load_config(None, {"ACS_INVENTORY_CONFIG": "gone.toml"}, cwd=tmp_path)
 
 

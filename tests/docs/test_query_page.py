@@ -167,5 +167,15 @@ def test_the_page_names_every_option():
     from crawler.cli.query import query
 
     options = {option for command in (query, export) for param in command.params for option in param.opts}
-    common = {"--config", "--output", "--log-format", "--log-level", "--quiet", "--no-progress", "--json"}
+    common = {
+        "--config",
+        "--output",
+        "--log-format",
+        "--log-level",
+        "--verbose",
+        "--quiet",
+        "--no-progress",
+        "--color",
+        "--json",
+    }
     assert {option for option in options if option.startswith("--")} - common <= set(re.findall(r"--[a-z-]+", PAGE))

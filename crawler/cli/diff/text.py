@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +16,8 @@ from rich.text import Text
 from crawler.audit.diff.columns import SCOPE_COLUMNS
 from crawler.audit.diff.comparison import ChangeKind, Difference, TableChanges
 from crawler.cli.gap_text import print_scopes
-from crawler.cli.render import console, safe, table_of
+from crawler.cli.render import console, print_aligned, safe
+from crawler.cli.screen import Screen
 from crawler.snapshot import Manifest
 from crawler.text import account_label
 
@@ -25,7 +25,10 @@ MOST_READ = 500  # differences per table; `choose` distributes the shown ones ov
 _MOST_SHOWN = 120
 _LONGEST = 80
 _WIDEST_PATH = 40
-_GAP, _EDGES = 3, 2
+_GAP = 2
+_INDENT = 8
+# The width of a fingerprint and an arrow: less would break values.
+_LEAST_VALUE = 24
 _MARKS: Mapping[ChangeKind, tuple[str, str]] = {
     "added": ("+", "green"),
     "removed": ("-", "red"),
@@ -161,9 +164,10 @@ def print_differences(
     shown = choose(listed, most)
     for (account, region), of_target in groupby(shown, key=lambda one: one.target):
         heading = account_label(account, names.get(account, ""))
-        out.print(Text.assemble("\n", safe(heading, "bold"), " in ", (region, "bold")))
+        out.print()
+        out.print(Text.assemble(safe(heading, "bold"), " in ", (region, "bold")))
         for table, of_table in groupby(of_target, key=lambda one: one.table):
-            out.print(Padding(safe(table, "cyan"), (0, 0, 0, 2), expand=False))
+            out.print_indented(safe(table, "cyan"), 2)
             for one in of_table:
                 _print_difference(out, one.difference)
     if rest := rest_text(listed, shown):
@@ -178,7 +182,7 @@ def print_differences(
         out.print(safe(note), soft_wrap=True)
 
 
-def _print_counts(out: Console, changes: Sequence[TableChanges]) -> None:
+def _print_counts(out: Screen, changes: Sequence[TableChanges]) -> None:
     rows = [
         (table.table, *(_number(table.counts.get(kind, 0)) for kind in _MARKS), _number(len(table.unknown_scopes)))
         for table in changes
@@ -188,14 +192,10 @@ def _print_counts(out: Console, changes: Sequence[TableChanges]) -> None:
         return
     heads: tuple[str, ...] = (*_MARKS, "unknown scopes")
     longest = max(len(row[0]) for row in rows)
-    is_narrow = longest + sum(map(len, heads)) + _GAP * len(heads) + _EDGES > out.width
+    is_narrow = longest + sum(map(len, heads)) + _GAP * len(heads) > out.width
     if is_narrow:
         heads = (*(mark for mark, _ in _MARKS.values()), "?")
-    table = table_of(("table", *heads), rows, numbers=heads)
-    for number, column in enumerate(table.columns):
-        # A number must not be cut.
-        column.no_wrap, column.min_width = number > 0, max(len(row[number]) for row in rows) if number else None
-    out.print(table)
+    print_aligned(out, ("table", *heads), rows, numbers=heads)
     if is_narrow:
         out.print(safe("+ added, - removed, ~ changed, ? unknown scopes", "dim"))
 
@@ -204,15 +204,21 @@ def _number(number: int) -> str:
     return f"{number:,}" if number else ""
 
 
-def _print_difference(out: Console, difference: Difference) -> None:
+def _print_difference(out: Screen, difference: Difference) -> None:
     mark, style = _MARKS[difference.kind]
-    line = Text.assemble((f"{mark} ", style), safe(key_text(difference.key), style))
-    out.print(Padding(line, (0, 0, 0, 4), expand=False))
-    if difference.columns:
-        grid = Table.grid(padding=(0, 2, 0, 0))
-        longest = max(map(len, difference.columns))
-        grid.add_column(overflow="fold", style="dim", min_width=min(longest, _WIDEST_PATH), max_width=_WIDEST_PATH)
-        grid.add_column(overflow="fold")
-        for path, (before, after) in difference.columns.items():
-            grid.add_row(safe(path), safe(f"{value_text(before)} → {value_text(after)}"))
-        out.print(Padding(grid, (0, 0, 0, 8), expand=False))
+    out.print_indented(Text.assemble((f"{mark} ", style), safe(key_text(difference.key), style)), 4)
+    if not difference.columns:
+        return
+    values = {path: safe(f"{value_text(old)} → {value_text(new)}") for path, (old, new) in difference.columns.items()}
+    longest = min(max(map(len, values)), _WIDEST_PATH)
+    if _INDENT + longest + _GAP + _LEAST_VALUE > out.width:
+        for path, value in values.items():
+            out.print_indented(safe(path, "dim"), _INDENT)
+            out.print_indented(value, _INDENT + _GAP)
+        return
+    grid = Table.grid(padding=(0, _GAP, 0, 0))
+    grid.add_column(overflow="fold", style="dim", min_width=longest, max_width=_WIDEST_PATH)
+    grid.add_column(overflow="fold")
+    for path, value in values.items():
+        grid.add_row(safe(path), value)
+    out.print(Padding(grid, (0, 0, 0, _INDENT), expand=False))

@@ -10,7 +10,7 @@ import click
 
 from crawler.cli.echo import print_json, warn
 from crawler.cli.inputs import load
-from crawler.cli.options import CommonOptions, LocalPath, common_options, json_option
+from crawler.cli.options import CommonOptions, common_options, config_file_option, json_option
 from crawler.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("table", required=False)
-@click.option(
-    "--config",
-    "config_file",
-    type=LocalPath(),
-    help="Configuration file whose [catalog] extra adds tables.",
-)
+@config_file_option("Configuration file whose [catalog] extra adds tables. Default: none.")
 @click.option("--check-sdk", is_flag=True, help="Compare all tables with the installed SDK packages.")
 @json_option
 @common_options

@@ -117,17 +117,16 @@ def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
 
 def own_reason(row: ScopeRow) -> str:
     """Return the message of a scope without the name of its parent."""
-    return _PARENT.sub("", row.error_message, count=1)
+    return (
+        _PARENT.sub("", row.error_message, count=1)
+        if row.error_message.startswith("Its parent ")
+        else row.error_message
+    )
 
 
 def plain_reason(row: ScopeRow) -> str:
     """Return the message of a scope, with marks in place of its account and region, and without its parent's name."""
-    message = own_reason(row)
-    if row.account_id and row.account_id in message:
-        message = _without(message, row.account_id, _ACCOUNT_MARK)
-    if row.region_id and row.region_id in message:
-        message = _without(message, row.region_id, _REGION_MARK)
-    return message
+    return _without(_without(own_reason(row), row.account_id, _ACCOUNT_MARK), row.region_id, _REGION_MARK)
 
 
 def _without(message: str, name: str, place: str) -> str:

@@ -229,6 +229,8 @@ def _wrong_ledger(stream: io.BufferedIOBase, manifest: Manifest) -> str:
             return f"has {len(ledger)} rows, its manifest says {manifest.ledger.rows}"
         if manifests.count_scopes(ledger, manifest.format) != manifest.scopes:
             return "has other scopes than its manifest says"
+        if (status := manifests.status_of(ledger, manifest.directory)) != manifest.status:
+            return f"makes the snapshot {status}, its manifest says {manifest.status}"
     except OutputError as error:
         _raise_if_short(error)
         return str(error)

@@ -11,6 +11,8 @@ from deltalake import DeltaTable
 
 from crawler.audit.database import open_snapshot
 from crawler.audit.diff.comparison import compare, table_keys
+from crawler.audit.report.coverage import coverage_section
+from crawler.audit.report.facts import count_inventory
 from crawler.catalog import load_catalog
 from crawler.clock import SystemClock
 from crawler.config.sections import AcceptedSection
@@ -314,3 +316,16 @@ def test_ledgers_are_not_opened_where_all_scopes_are_whole():
     marker = GapMarker(AcceptedRules((), date(2026, 12, 1)), START, fail)
     assert list(revised([ledger_batch([gap(status=Status.COMPLETE)])], marker.mark))
     assert marker.warnings() == []
+
+
+async def test_the_report_shows_accepted_gaps_with_name_reason_and_age(nights):
+    nights.deny()
+    await nights.crawl(0)
+    await nights.crawl(9, accepting(date(2099, 1, 1)))
+    snapshot = open_snapshot(nights.here.output, nights.latest)
+    catalog = load_catalog()
+    page = coverage_section(snapshot, count_inventory(snapshot, catalog), catalog, 100)
+    assert f"Complete but for {len(TABLES)} accepted gaps: the other {len(TABLES)} scopes" in page
+    assert f"payments ({SMALL})" in page
+    assert "9 days; accepted until 2099-01-01: not ours to read" in page
+    assert "Accepted gaps: they count as complete" in page

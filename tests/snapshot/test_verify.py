@@ -205,6 +205,12 @@ def test_a_ledger_of_another_snapshot_is_found_though_its_hash_is_right(root):
         assert reason in bad(root)[LEDGER]
 
 
+def test_a_status_that_the_ledger_contradicts_is_found(root):
+    """A gap that no rule accepts can't be in a complete snapshot."""
+    recommit(root, lambda _, found: msgspec.structs.replace(found, status="partial"))
+    assert bad(root)[LEDGER] == "makes the snapshot complete, its manifest says partial"
+
+
 def test_sums_that_do_not_add_up_are_found(root):
     def change(_, found):
         entry = msgspec.structs.replace(found.tables["fc_functions"], rows=7)

@@ -10,18 +10,21 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem, ShellComplete, get_completion_class
 
 from crawler.cli.help_texts import commands_below
 from crawler.cli.options import common_options
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_ACS_INVENTORY_COMPLETE"
-_TABLE_NAME = re.compile(r'^\[table\]\n(?:.*\n)*?name = "(\w+)"', re.MULTILINE)
-_REGION = re.compile(r'^"?([a-z]{2}-[a-z0-9-]+)"? = ', re.MULTILINE)
+# Compiled where they are used: `--help` doesn't wait for them.
+_TABLE_NAME = r'(?m)^\[table\]\n(?:.*\n)*?name = "(\w+)"'
+_REGION = r'(?m)^"?([a-z]{2}-[a-z0-9-]+)"? = '
 _NAMES = ("latest", "newest", "latest~1")
 
 
@@ -36,6 +39,8 @@ def completion(shell: str) -> None:
 
     Completes commands, options, tables, regions, accounts of the configuration, and snapshots of a local output.
     """
+    from click.shell_completion import ShellComplete, get_completion_class
+
     from crawler.cli.echo import print_line
     from crawler.cli.main import PROGRAM, whole_command
 
@@ -87,6 +92,8 @@ def _words_of(parameter: click.Parameter) -> Callable[[Mapping[str, Any]], Itera
 
 
 def _items(words: Iterable[str], note: str = "") -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
     return [CompletionItem(word, help=note or None) for word in words]
 
 
@@ -99,13 +106,13 @@ def _schemas() -> Path:
 def table_names() -> list[str]:
     """Return the names of all tables of the built-in catalog, without loading it."""
     files = sorted(path for path in _schemas().glob("*/*/*.toml") if path.name != "product.toml")
-    return sorted(found[1] for path in files if (found := _TABLE_NAME.search(path.read_text("utf-8"))))
+    return sorted(found[1] for path in files if (found := re.search(_TABLE_NAME, path.read_text("utf-8"))))
 
 
 def region_names() -> list[str]:
     """Return the IDs of all regions of the built-in catalog, without loading it."""
     texts = (path.read_text("utf-8") for path in _schemas().glob("*/*/product.toml"))
-    return sorted({"global", *(name for text in texts for name in _REGION.findall(text))})
+    return sorted({"global", *(name for text in texts for name in re.findall(_REGION, text))})
 
 
 def _tables(_: Mapping[str, Any]) -> Iterable[CompletionItem]:
@@ -119,6 +126,8 @@ def _regions(_: Mapping[str, Any]) -> Iterable[CompletionItem]:
 
 
 def _accounts(given: Mapping[str, Any]) -> Iterable[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
     accounts = [account for account in _configuration(given).get("accounts", ()) if isinstance(account, dict)]
     ids = [CompletionItem(str(account["id"]), help=account.get("name")) for account in accounts if "id" in account]
     names = [CompletionItem(str(account["name"]), help=account.get("id")) for account in accounts if "name" in account]

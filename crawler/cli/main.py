@@ -70,7 +70,10 @@ _MOST_REASON = 8000
 ELSEWHERE = {
     "crawl --dry-run": "`acs-inventory plan` shows what a crawl would do.",
 }
-_NO_CHOICE = re.compile(r"^'(.*?)' is not one of (.*)\.$")
+_NO_CHOICE = r"^'(.*?)' is not one of (.*)\.$"
+# The commands whose --json prints the summary of a crawl.
+_SUMMED = ("crawl", "demo", "commit")
+_MOST_REASON = 8000
 NO_COMMAND = "No command is given; run acs-inventory --help."
 
 
@@ -199,7 +202,7 @@ def usage_sentence(error: click.ClickException) -> str:
     """Return what is wrong with a command line, with the nearest choice or the command that does what was meant."""
     parts = [error.format_message()]
     context = error.ctx if isinstance(error, click.UsageError) else None
-    if isinstance(error, click.BadParameter) and (found := _NO_CHOICE.search(error.message)):
+    if isinstance(error, click.BadParameter) and (found := re.search(_NO_CHOICE, error.message)):
         import difflib
 
         near = difflib.get_close_matches(found[1], re.findall(r"'([^']*)'", found[2]), n=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import resource
-import shlex
 import signal
 import sys
 from contextlib import suppress
@@ -134,6 +133,8 @@ def this_command() -> str:
 
 
 def _shown(path: Path) -> str:
+    import shlex
+
     folder = Path.cwd()
     inside = path.is_relative_to(folder)
     return shlex.quote(str(path.relative_to(folder)) if inside else str(path))

@@ -86,7 +86,8 @@ def test_regions_are_those_of_the_smaller_clouds_and_then_others_of_the_catalog(
 def test_a_number_that_cannot_be_served_is_wrong_usage(arguments, sentence, tmp_path):
     code, out, err = acs_inventory("emulate", *arguments, cwd=tmp_path)
     assert (code, out) == (2, "")
-    assert err.splitlines()[-1] == f"Error: Invalid value for '{arguments[0]}': {sentence}"
+    said = f"Invalid value for '{arguments[0]}': {sentence} See `acs-inventory emulate --help`."
+    assert err == f"acs-inventory: {said}\n"
 
 
 def test_the_specification_says_which_option_is_too_large():

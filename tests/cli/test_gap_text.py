@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
 
 from crawler.catalog import load_catalog
 from crawler.cli.gap_text import accounts_text, causes, print_accepted, print_scopes, tables_text
+from crawler.cli.screen import Screen
 from crawler.text import account_label, gap_note
 
 TABLES = load_catalog().select(["*"], [])
@@ -26,9 +26,9 @@ def reason(table, region="cn-hangzhou", account=ACCOUNT, *, name="", message="no
 
 
 def lines_of(reasons, **more):
-    out = Console(width=200, record=True, file=SimpleNamespace(write=len, flush=int))
-    print_scopes(out, reasons, **more)
-    return [line.rstrip() for line in out.export_text().splitlines()]
+    out = io.StringIO()
+    print_scopes(Screen(out), reasons, **more)
+    return out.getvalue().splitlines()
 
 
 def test_a_whole_account_is_one_cause_although_a_region_lacks_a_product():
@@ -99,9 +99,10 @@ def test_names_and_reasons_steer_no_terminal():
     rows = [reason("fc_layers", name=hostile, accepted_reason=hostile, accepted_until="2027-03-31")]
     assert account_label("1", hostile) == "\\x1b[2J[red] (1)"
     text = "\n".join(lines_of(rows))
-    out = Console(width=200, record=True, file=SimpleNamespace(write=len, flush=int))
+    written = io.StringIO()
+    out = Screen(written)
     rule = {"account": "*", "region": "*", "table": "*", "until": "2027-03-31", "reason": hostile, "scopes": 3}
     print_accepted(out, [rule], "scopes")
-    for shown in (text, out.export_text()):
+    for shown in (text, written.getvalue()):
         assert "\x1b" not in shown
         assert "[red]" in shown

@@ -67,7 +67,21 @@ def test_one_denied_account_is_one_group_whatever_its_tables_say():
     [group] = line["scopes"]["groups"]
     assert (group["scopes"], group["accounts"], group["regions"], group["tables"]) == (159, 1, 3, 53)
     assert (group["messages"], group["account_ids"]) == (53, ["1000000000000001"])
-    assert "1000000000000001" in group["message"], "the message of its first scope"
+    assert "user of 1000000000000001 in cn-region-00" in group["message"], "that of the first scope"
+
+
+def test_accepted_gaps_are_in_no_group_and_the_age_is_that_of_the_oldest():
+    ledger = Ledger(denied(2, 1, tables=2))
+    since = iter([datetime(2026, 11, day, tzinfo=UTC) for day in (4, 3, 2, 1)])
+
+    def mark(row):
+        row.incomplete_since, row.account_name = next(since), "payments"
+        row.accepted_until = "2027-03-31" if row.account_id == "1000000000000002" else ""
+
+    ledger.revise(mark)
+    [group] = line_of(result_of(ledger))["scopes"]["groups"]
+    assert (group["account_ids"], group["account_names"], group["scopes"]) == (["1000000000000001"], ["payments"], 2)
+    assert group["incomplete_since"] == "2026-11-02T00:00:00Z"
 
 
 def test_a_service_with_a_text_for_each_scope_fills_no_memory():

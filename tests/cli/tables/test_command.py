@@ -304,6 +304,7 @@ def test_programs_get_all_of_it(show, config):
         "table": "shop_carts",
         "title": "Carts | baskets, <b>not *bold*</b>",
         "product": "shop",
+        "short_lived": False,
         "version": "2020-01-01",
         "operation": "ListCarts",
         "method": "GET",

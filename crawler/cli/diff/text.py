@@ -177,9 +177,9 @@ def print_differences(
     print_scopes(out, reasons(changes, names), "Changes unknown", known={table.table for table in changes})
     for table, path, reason in column_notes(changes):
         out.print(Text.assemble(("not compared ", "yellow"), safe(f"{table}.{path}: {reason}")))
-    out.print(safe(sentence(listed), "bold"))
     if note := short_lived_note(aside):
         out.print(safe(note), soft_wrap=True)
+    out.print(safe(sentence(listed), "bold"))
 
 
 def _print_counts(out: Screen, changes: Sequence[TableChanges]) -> None:

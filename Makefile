@@ -6,7 +6,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet
 OUTPUT ?= demo-snapshots
 
 .PHONY: help demo test coverage test-browser test-trust mutation lint docs site screenshots bench bench-quick bench-wide bench-audit bench-workers soak smoke
-.PHONY: sbom audit lock clean test-benchmarks test-tutorial
+.PHONY: wheel image sbom audit lock clean test-benchmarks test-tutorial
 
 help:
 	@echo "make demo   set up, crawl the built-in emulator into $(OUTPUT), show what landed"
@@ -27,7 +27,9 @@ help:
 	@echo "make test-tutorial  run every command of docs/tutorial.md and compare its output with the page"
 	@echo "make test-benchmarks  run the tests of the benchmarks, and bounds on the number of calls per request"
 	@echo "make soak   crawl five million functions through faults, check each row; write docs/reliability.md (an hour)"
-	@echo "make smoke  build the wheel, install it in a clean environment, crawl with it"
+	@echo "make wheel  build the wheel in dist/, and print its SHA-256"
+	@echo "make image  build the container image IMAGE from PYTHON_IMAGE=name@sha256:…, with EXTRAS=\"xlsx iceberg\" if they are set"
+	@echo "make smoke  build the wheel, install it in clean environments by pip and by uv, crawl with it"
 	@echo "make sbom   write build/sbom.cdx.json, the bill of materials of requirements/runtime.txt"
 	@echo "make audit  ask PyPI for known vulnerabilities in requirements/runtime.txt; fail if it can't tell (needs the network)"
 	@echo "make lock   resolve requirements/*.txt (needs the registry)"
@@ -89,7 +91,7 @@ test-browser: $(VENV)/.browser
 	$(PY) -m pytest -m browser tests
 
 # Run this as root, or install the packages first. A missing tool fails the target; no test is skipped.
-TRUST_TOOLS := strace=strace soffice=libreoffice-calc-nogui
+TRUST_TOOLS := strace=strace soffice=libreoffice-calc-nogui promtool=prometheus logrotate=logrotate
 
 test-trust: $(VENV)/.trust
 	for tool in $(TRUST_TOOLS); do command -v $${tool%=*} >/dev/null || missing="$$missing $${tool#*=}"; done; \
@@ -154,7 +156,20 @@ bench-audit: $(VENV)/.test
 soak: $(VENV)/.test
 	$(PY) -m tests.soak --write
 
-# The wheel in a clean environment, outside of the checkout.
+# By the locked build backend, so that the same checkout gives the same bytes.
+wheel: $(VENV)/.build
+	rm -rf dist
+	$(PY) -m hatchling build -t wheel
+	cd dist && sha256sum *.whl
+
+# docs/install.md explains it. The base image must have a digest; the Dockerfile checks it.
+IMAGE ?= acs-inventory
+EXTRAS ?=
+image:
+	@test -n "$(PYTHON_IMAGE)" || { echo "make image needs PYTHON_IMAGE=NAME@sha256:…; see docs/install.md" >&2; exit 2; }
+	docker build -f deploy/Dockerfile -t "$(IMAGE)" --build-arg PYTHON_IMAGE="$(PYTHON_IMAGE)" --build-arg EXTRAS="$(EXTRAS)" .
+
+# The wheel in clean environments, outside of the checkout.
 smoke: $(VENV)/.build
 	.ci/smoke $(PY)
 
@@ -166,12 +181,17 @@ sbom: $(VENV)/.trust
 audit: $(VENV)/.trust
 	$(PY) -m pip_audit --strict --require-hashes --disable-pip -r requirements/runtime.txt
 
-# Each lock takes the versions of those before it, so that all of them fit into one environment.
+# Each lock takes the versions of those before it, so that all of them fit into one environment. The file of an extra has only
+# what the extra adds to requirements/runtime.txt.
+LOCKED_EXTRAS := dask delta iceberg otel xlsx
 COMPILE := $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header
 lock: $(VENV)/.build
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) pyproject.toml --extra all --group test -c requirements/runtime.txt -o requirements/test.txt
 	$(COMPILE) pyproject.toml --extra all --group lint -c requirements/test.txt -o requirements/lint.txt
+	for extra in $(LOCKED_EXTRAS); do \
+	  $(COMPILE) pyproject.toml --extra $$extra -c requirements/test.txt \
+	    $$(sed -nE 's/^([a-z0-9-]+)==.*/--no-emit-package \1/p' requirements/runtime.txt) -o requirements/$$extra.txt || exit 1; done
 	for group in docs build browser trust; do \
 	  $(COMPILE) --group $$group -c requirements/test.txt -c requirements/lint.txt -o requirements/$$group.txt || exit 1; done
 

@@ -30,6 +30,7 @@ class ExitCode(IntEnum):
     OUTPUT = 4
     OUTPUT_BUSY = 11
     CREDENTIALS = 12
+    UNREACHABLE = 13  # a crawl: the cloud can't be reached, so that nothing was judged; another attempt may help
     INTERNAL = 70  # no crawl: a defect, or a machine without memory; 1 would be damage, a difference, a problem
     HANGUP = 129
     INTERRUPTED = 130
@@ -65,13 +66,21 @@ class CredentialsError(CrawlError):
     exit_code = ExitCode.CREDENTIALS
 
 
+class UnreachableError(CredentialsError):
+    """The service that gives or judges credentials has not answered. Another attempt may help."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
 class ApiError(CrawlError):
     """A call failed: with an error response, or without a response.
 
     `code` is the service's error code; without one, it is the crawler's own (`ConnectionFailed`, `Timeout`,
     `InvalidResponse` …). `http_status` is 0 without a response. `retry_after_s` is the server's hint in seconds, None
-    without one.
+    without one. `host` is the host that could not be reached, "" if there is a response.
     """
+
+    host: str = ""
 
     def __init__(
         self,
@@ -109,6 +118,20 @@ class ResignError(ApiError):
 
 class ReauthError(ApiError):
     """The session token has expired. Refresh the credentials, retry."""
+
+
+# The codes of calls that got no answer: the network, a name server or a proxy has failed.
+UNANSWERED_CODES = frozenset({"ConnectionFailed", "DnsFailed", "Timeout"})
+# The code of the scopes of an account whose credentials STS could not judge.
+UNREACHABLE_CODE = "Unreachable"
+
+
+def may_answer_later(error: BaseException) -> bool:
+    """Return whether a service has not judged the call, so that another attempt may get an answer.
+
+    A redirect is no such case: a gateway stands between, and stays there.
+    """
+    return isinstance(error, TransientError | ThrottledError) and error.code != "RedirectRefused"
 
 
 class DeniedError(ApiError):

@@ -132,6 +132,18 @@ def escape_control(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def account_label(account_id: str, name: str) -> str:
+    """Return an account for a reader, safe for a terminal: `prod (1000000000000001)`, or the ID alone."""
+    return f"{escape_control(name)} ({account_id})" if name else account_id
+
+
+def gap_note(since: datetime | None, at: datetime | None, until: str = "", reason: str = "") -> str:
+    """Return how long a scope has been incomplete at a time, and until when this is accepted; empty for neither."""
+    days = (at - since).days if since is not None and at is not None else 0
+    age = f"since {since:%Y-%m-%d}, {'1 day' if days == 1 else f'{days:,} days'}" if days > 0 else ""
+    return "; ".join(filter(None, (age, f"accepted until {until}: {reason}" if until else "")))
+
+
 def decode_text(content: bytes) -> str:
     """Return the text of a file that an editor or a shell of Windows may have written. Raises ValueError.
 

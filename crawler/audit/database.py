@@ -30,6 +30,7 @@ from crawler.snapshot import (
 )
 from crawler.snapshot import manifest as manifests
 from crawler.snapshot.layout import manifest_path
+from crawler.snapshot.ledger import LEDGER_SCHEMA
 from crawler.snapshot.reader import manifest_text
 
 if TYPE_CHECKING:
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
     from crawler.snapshot import PartFile
 
 SCOPES_VIEW = "_scopes"
+# By Arrow type: the value of a column that a ledger lacks.
+_DEFAULTS = {
+    "string": "''",
+    "int64": "0::BIGINT",
+    "bool": "true",
+    "timestamp[us, tz=UTC]": "NULL::TIMESTAMP WITH TIME ZONE",
+}
 
 TRACEBACK = "Traceback (most recent call last)"
 # Each session's connection, with the results that are being read.
@@ -240,7 +248,7 @@ def connect(
         snapshot.fetch(names, with_ledger=True)
         for table in names:
             create_view(connection, table, snapshot.files(table), keys.get(table, ()))
-        create_view(connection, SCOPES_VIEW, [snapshot.local_path(snapshot.manifest.ledger)])
+        _create_ledger_view(connection, snapshot.local_path(snapshot.manifest.ledger))
         for name, value in {**_SETTINGS, **settings}.items():
             connection.execute(f"SET {name} = {quote_text(value)}")
         for lock in _LOCKS:
@@ -272,6 +280,24 @@ def create_view(
 def _ordered_columns(connection: duckdb.DuckDBPyConnection, scan: str, key: Sequence[str]) -> str:
     described = connection.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()  # noqa: S608 - quoted
     return ", ".join(map(quote_name, reader_columns([name for name, *_ in described], key)))
+
+
+def _create_ledger_view(connection: duckdb.DuckDBPyConnection, file: str) -> None:
+    """Create the view of the ledger. Columns that an early version didn't write have their defaults."""
+    import duckdb
+
+    try:
+        found = connection.execute(f"SELECT * FROM {scan_sql([file])} LIMIT 0").description  # noqa: S608 - quoted
+        known = {column[0] for column in found or ()}
+        more = [
+            f"{_DEFAULTS[str(field.type)]} AS {quote_name(field.name)}"
+            for field in LEDGER_SCHEMA
+            if field.name not in known
+        ]
+        columns = ", ".join(["*", *more])
+        connection.execute(f"CREATE VIEW {quote_name(SCOPES_VIEW)} AS SELECT {columns} FROM {scan_sql([file])}")  # noqa: S608
+    except duckdb.Error as error:
+        raise unreadable_file(str(error)) from None
 
 
 def scan_sql(files: Iterable[str]) -> str:

@@ -109,13 +109,14 @@ class ParentFile(_Strict):
 
 class TablePart(_Strict):
     """`[table]`. A key column that ends with `?` may be null. A selection other than default needs a reason. The API
-    generates `volatile` values again for every response.
+    generates `volatile` values again for every response. The resources of a `short_lived` table exist for minutes.
     """
 
     name: str
     title: str
     key: list[str]
     volatile: list[str] = []
+    short_lived: bool = False
     selection: Literal["default", "opt-in", "out"] = "default"
     reason: str = ""
 

@@ -244,6 +244,7 @@ def _read_operation(path: Path, root: Path, product: Product, warnings: list[str
         rate=raw.rate_limit.rate if raw.rate_limit else None,
         burst=raw.rate_limit.burst if raw.rate_limit else None,
         volatile=tuple(raw.table.volatile),
+        short_lived=raw.table.short_lived,
         method=raw.operation.method,
     )
     check_operation(operation, product, raw, where)

@@ -158,6 +158,7 @@ class Operation(_Request):
     `object` (the one record) or `absent` (no record). `empty_codes`: error codes that mean that the list doesn't exist.
     `is_ram_assumed`: the documentation discloses no action; `ram` follows the names of similar operations. `volatile`:
     paths of columns whose values the API generates again for every response, so that a new value is no change.
+    `short_lived`: the resources exist for minutes, so that two snapshots differ in nearly all of them.
     """
 
     table: str
@@ -190,6 +191,7 @@ class Operation(_Request):
     rate: float | None
     burst: int | None
     volatile: tuple[str, ...] = ()
+    short_lived: bool = False
     method: str = "GET"
 
     @cached_property

@@ -15,12 +15,12 @@ import click
 from crawler.cli.echo import tell_summary
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.inputs import load
-from crawler.cli.notifications import crawl_and_notify
+from crawler.cli.notifications import crawl_and_notify, notify_unloaded
 from crawler.cli.options import CommonOptions, common_options, config_option, json_option, output_option
 from crawler.cli.sharing import CrawlWay, KeyType, Shard, ShardType, WorkersType, child_options
 from crawler.cli.signals import CrawlSignals, cancel_on_signal, exit_after_grace, run_async
 from crawler.cli.streams import stdout_only_tells
-from crawler.errors import describe_defect
+from crawler.errors import ConfigError, describe_defect
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -38,7 +38,7 @@ KEY = KeyType()
 
 @click.command()
 @config_option
-@click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account; repeatable.")
+@click.option("--account", "accounts", multiple=True, metavar="ID|NAME", help="Crawl only this account; repeatable.")
 @click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
 @click.option("--table", "tables", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
 @output_option("Where to write the snapshot. Default: $ACS_INVENTORY_OUTPUT, else [output] uri of the configuration.")
@@ -110,10 +110,11 @@ def crawl(
 
     Exit codes: 0 complete; 1 nothing committed; 2 wrong usage or configuration, nothing sent; 3 committed, but some
     scopes are not complete; 4 output can't be written, nothing committed; 11 another crawl holds the output; 12 no
-    account's credentials work; 129, 130 and 143 stopped by a signal, nothing committed. The code is about the snapshot:
-    after the commit no signal changes it, and neither does an error of stdout, the log, metrics, spans or a ping. With
-    --shard: 0 the shard's report is written, whatever its scopes came to; 2; 4; 11 another process has the shard, or
-    another run holds the output; 143.
+    account's credentials work; 13 the cloud can't be reached, nothing committed: try again; 129, 130 and 143 stopped by
+    a signal, nothing committed. The code is about the snapshot: after the commit no signal changes it, and neither does
+    an error of stdout, the log, metrics, spans, a ping or [retention]. With --shard: 0 the shard's report is written,
+    whatever its scopes came to; 2; 4; 11 another process has the shard, or another run holds the output; 12 and 13 from
+    the process that plans; 143.
     """
     from crawler.cli.process import keep_memory_compact
     from crawler.config.secrets import register_secrets
@@ -125,14 +126,20 @@ def crawl(
         raise click.UsageError("--shard can't be combined with --workers or --resume.")
     common.exit_state.begin_crawl()
     keep_memory_compact()
-    config = load(config_file, uri).with_overrides(
-        accounts=accounts,
-        regions=regions,
-        tables=tables,
-        output=uri,
-        output_format=output_format,
-        publish=publish,
-    )
+    try:
+        config = load(config_file, uri).with_overrides(
+            accounts=accounts,
+            regions=regions,
+            tables=tables,
+            output=uri,
+            output_format=output_format,
+            publish=publish,
+        )
+    except ConfigError as error:
+        if shard is None or shard.number == 0:  # the other processes of a run would say the same
+            common.start_logging()
+            notify_unloaded(config_file, error, common.exit_state, begin_crawling(common), common.hide)
+        raise
     system = System()
     register_secrets(config, system.secrets, config.proxy.url)
     common.start_logging(system.secrets)
@@ -143,7 +150,7 @@ def crawl(
         return crawl_shards(config, common, signals, system, shard, run or "", as_json=as_json)
     way = CrawlWay(resume, workers, child_options(click.get_current_context(), common))
     result = crawl_and_notify(
-        config, common.exit_state, signals, lambda: run_crawl(config, common, signals, system, way)
+        config, common.exit_state, signals, lambda: run_crawl(config, common, signals, system, way), common.hide
     )
     return print_result(result, config, common, as_json=as_json)
 
@@ -260,11 +267,21 @@ async def heartbeat(monitor: CrawlMonitor, *, has_steps: bool = False) -> AsyncI
         tasks.cancel_scope.cancel()
 
 
-def print_result(result: CrawlResult, config: Config, common: CommonOptions, *, as_json: bool) -> int:
+def print_result(
+    result: CrawlResult, config: Config, common: CommonOptions, *, as_json: bool, command: str = "crawl"
+) -> int:
     """Print the result of a crawl and return its exit code."""
     from crawler.cli.crawl_summary import print_summary, summarize
+    from crawler.cli.summary_bounds import with_few_scopes
 
     summary = common.hide(summarize(result, config.output.uri))
     level = "warning" if result.exit_code else "info"
-    tell_summary(common, summary, lambda: print_summary(summary), as_json=as_json, level=level)
+    tell_summary(
+        common,
+        with_few_scopes(summary),
+        lambda: print_summary(summary),
+        command=command,
+        as_json=as_json,
+        level=level,
+    )
     return result.exit_code

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
 from rich.text import Text
 
+from crawler.cli.gap_text import print_scopes
 from crawler.cli.render import console, counted, duration_text, print_aligned, safe, size_text, status_text
 from crawler.cli.screen import Screen
+from crawler.cli.summary_bounds import group_values
 from crawler.clock import iso_utc
 
 if TYPE_CHECKING:
@@ -27,20 +28,33 @@ _MAX_SHOWN = 40
 _COLUMNS = ("table", "rows", "files", "size", "scopes complete")
 # Columns that a narrow terminal omits, in this order.
 _EXPENDABLE = ("files", "size")
-_PARENT = re.compile(r"Its parent \w+ is \w+: ")
 Cell = Text | str
 
-# The accounts, regions and tables that share a cause, and the cause: one status and one reason.
-Cause = tuple[tuple[str, ...], ...]
-_ACCOUNTS, _REGIONS, _TABLES = range(3)
-_REASON_FIELDS = ("account_id", "region_id", "table", "status", "error_code", "error_message", "request_id")
+_REASON_FIELDS = (
+    "account_id",
+    "account_name",
+    "region_id",
+    "table",
+    "status",
+    "error_code",
+    "error_message",
+    "request_id",
+    "accepted_reason",
+    "accepted_until",
+)
 
 
 def print_summary(summary: Mapping[str, Any]) -> None:
     """Print the tables, the incomplete scopes with their reasons, unknown fields, and one line of figures."""
     out = console()
     _print_tables(out, summary)
-    print_scopes(out, summary["scopes"]["not_complete"], total=summary["scopes"]["not_complete_total"])
+    print_scopes(
+        out,
+        summary["scopes"]["not_complete"],
+        total=summary["scopes"]["not_complete_total"],
+        known=summary["tables"],
+        at=datetime.fromisoformat(summary["started_at"]),
+    )
     print_skipped_members(out, summary["directory"], summary["left_out"])
     print_not_offered(out, summary.get("not_offered", {}))
     _print_fields(out, "Fields that are not in the schemas (kept in _extra)", summary["unknown_fields"])
@@ -103,57 +117,6 @@ def _is_complete(entry: Mapping[str, int]) -> bool:
     return entry["scopes_complete"] == entry["scopes"]
 
 
-def print_scopes(
-    out: Screen, reasons: Sequence[Mapping[str, str]], title: str = "Not complete", total: int = 0
-) -> None:
-    """Print incomplete scopes with their reasons. Scopes with the same reason are grouped.
-
-    `total` is larger than the number of reasons if these are only the first.
-    """
-    if not reasons:
-        return
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for accounts, regions, tables, (status,), (why,) in causes(reasons):
-        grid.add_row(status_text(status), safe(why))
-        grid.add_row("", safe(f"{', '.join(accounts)} in {', '.join(regions)}"))
-        grid.add_row("", safe(", ".join(tables), "bold"))
-    number = max(total, len(reasons))
-    out.print(safe(f"{title}: {counted(number, 'scope')}", "bold"))
-    out.print(grid)
-    if number > len(reasons):
-        out.print(f"… and {number - len(reasons):,} more; the ledger has all: `query` shows it as _scopes.")
-    out.print()
-
-
-def causes(reasons: Iterable[Mapping[str, str]]) -> list[Cause]:
-    """Group incomplete scopes by cause: one cause often affects many tables, regions and accounts."""
-    ordered = sorted(reasons, key=lambda row: (row["account_id"], row["region_id"]))
-    causes: list[Cause] = [
-        ((row["account_id"],), (row["region_id"],), (row["table"],), (row["status"],), (_why(row),)) for row in ordered
-    ]
-    for index in (_TABLES, _REGIONS, _ACCOUNTS):
-        causes = _merged(causes, index)
-    return causes
-
-
-def _merged(causes: Iterable[Cause], index: int) -> list[Cause]:
-    """Merge causes that differ at this index only."""
-    found: dict[tuple[Cause, Cause], list[str]] = {}
-    for cause in causes:
-        found.setdefault((cause[:index], cause[index + 1 :]), []).extend(cause[index])
-    return [(*before, tuple(values), *after) for (before, after), values in found.items()]
-
-
-def _why(row: Mapping[str, str]) -> str:
-    """Return the reason without its account and region, which are printed next to it, and without the parent's name."""
-    message = _PARENT.sub("", row["error_message"], count=1)
-    for key, name in (("account_id", "<account>"), ("region_id", "<region>")):
-        message = re.sub(rf"(?<![\w-]){re.escape(row[key])}(?![\w-])", name, message)
-    return f"{row['error_code']}: {message}" if row["error_code"] else message
-
-
 def print_skipped_members(
     out: Screen, directory: Mapping[str, Any] | None, skipped: Sequence[Mapping[str, str]]
 ) -> None:
@@ -203,6 +166,8 @@ def _print_misfits(out: Screen, fields: Mapping[str, Mapping[str, int]]) -> None
 
 def _print_verdict(out: Screen, summary: Mapping[str, Any]) -> None:
     by_status = ", ".join(f"{number} {status.replace('_', ' ')}" for status, number in _statuses(summary))
+    if accepted := summary["scopes"].get("accepted_total"):
+        by_status += f" ({accepted} of them accepted)"
     figures = (
         f"{counted(summary['rows'], 'row')} · {counted(summary['requests'], 'request')} · "
         f"{counted(summary['retries'], 'retry', 'retries')} · "
@@ -221,6 +186,9 @@ def _print_verdict(out: Screen, summary: Mapping[str, Any]) -> None:
         out.print(safe(shards_text(shards)))
     if status != "none":
         out.print(safe(f"in {summary['uri']}"), soft_wrap=True)
+        out.print(safe(f"manifest sha256:{summary.get('manifest_sha256', '')}"), soft_wrap=True)
+    if pruned := summary.get("pruned"):
+        out.print(safe(f"[retention] removed {pruned} {'snapshot' if pruned == 1 else 'snapshots'}."))
 
 
 def shards_text(shards: Mapping[str, int]) -> str:
@@ -241,6 +209,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "snapshot_id": result.snapshot_id,
         "status": manifest.status if manifest else "none",
         "exit_code": result.exit_code,
+        "manifest_sha256": result.manifest_sha256,
         "uri": uri,
         "started_at": iso_utc(result.started_at),
         "finished_at": iso_utc(result.finished_at),
@@ -249,6 +218,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "tables": table_entries(manifest, result.ledger) if manifest else {},
         "scopes": scope_counts(result.ledger),
         "resumed_scopes": result.resumed_scopes,
+        "pruned": result.pruned,
         "requests": result.requests.requests,
         "retries": result.requests.retries,
         "throttled": result.requests.throttled,
@@ -258,6 +228,7 @@ def summarize(result: CrawlResult, uri: str) -> dict[str, Any]:
         "warnings": list(result.warnings),
         "selection": selection_value(manifest.selection if manifest else None),
         "not_offered": {product: list(regions) for product, regions in result.not_offered.items()},
+        "accepted": accepted_values(manifest) if manifest else [],
         "shards": dict(Counter(entry.status for entry in manifest.shards)) if manifest else {},
         "directory": directory_value(result.directory),
         "left_out": skipped_member_values(result.left_out),
@@ -277,6 +248,14 @@ def selection_value(selection: CrawlSelection | None) -> dict[str, Any] | None:
     import msgspec
 
     value: dict[str, Any] | None = msgspec.to_builtins(selection)
+    return value
+
+
+def accepted_values(manifest: Manifest) -> list[dict[str, Any]]:
+    """Return the rules of `[[accepted]]` that held, as in the manifest."""
+    import msgspec
+
+    value: list[dict[str, Any]] = msgspec.to_builtins(manifest.accepted)
     return value
 
 
@@ -304,7 +283,7 @@ def table_entries(manifest: Manifest, ledger: LedgerView) -> dict[str, dict[str,
 
 
 def scope_counts(ledger: LedgerView) -> dict[str, Any]:
-    """Return the number of scopes by status, and the incomplete scopes with their reasons, as in a manifest."""
+    """Return the number of scopes by status, the incomplete scopes as in a manifest, and their groups by reason."""
     from crawler.snapshot.manifest import count_scopes
 
     counts = count_scopes(ledger)
@@ -313,9 +292,12 @@ def scope_counts(ledger: LedgerView) -> dict[str, Any]:
         "by_status": {status: number for status, number in counts.by_status.items() if number},
         "not_complete": [reason_value(row) for row in counts.not_complete],
         "not_complete_total": counts.missing,
+        "accepted_total": counts.accepted,
+        "groups": group_values(ledger.causes),
     }
 
 
 def reason_value(row: ScopeRow) -> Mapping[str, str]:
     """Return a scope with its status and reason."""
-    return {name: str(getattr(row, name)) for name in _REASON_FIELDS}
+    since = iso_utc(row.incomplete_since) if row.incomplete_since is not None else ""
+    return {**{name: str(getattr(row, name)) for name in _REASON_FIELDS}, "incomplete_since": since}

@@ -48,7 +48,7 @@ def demo(common: CommonOptions, folder: str, seed: int, scale: int, nights: int,
     with demo_cloud(folder, seed, scale) as (config, system, counts):
         result = run_crawl(config, common, signals, system)
     signals.decide(result.exit_code)
-    code = print_result(result, config, common, as_json=as_json)
+    code = print_result(result, config, common, as_json=as_json, command="demo")
     if result.manifest is not None and not as_json and not common.is_quiet:
         print_comparison(result.manifest, counts, folder)
     if nights > 1 and code == 0:

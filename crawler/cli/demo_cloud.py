@@ -16,12 +16,13 @@ from rich.text import Text
 from crawler.catalog import load_catalog
 from crawler.cli.crawl import run_crawl
 from crawler.cli.crawl_summary import summarize
-from crawler.cli.echo import print_line, say_json
+from crawler.cli.echo import print_line
 from crawler.cli.emulate import write_config
 from crawler.cli.options import CommonOptions
 from crawler.cli.process import this_command
 from crawler.cli.render import console, safe
 from crawler.cli.signals import CrawlSignals
+from crawler.cli.summary_bounds import fit_line, with_few_scopes
 from crawler.config import Config, parse_config
 from crawler.emulator import Cloud, CloudSpec, Rate, serve
 from crawler.emulator.days.days import denied
@@ -111,8 +112,8 @@ def crawl_second_night(
         _explain(result.manifest, CloudSpec(seed=seed, scale=scale, day=2))
         _show_differences(Path(folder), first_id, result.snapshot_id)
     code = common.exit_state.code or 0
-    if common.log_format == "json":
-        say_json({"event": "summary", "level": "info", **summarize(result, folder), "exit_code": code})
+    value = with_few_scopes(summarize(result, folder))
+    common.end_with(fit_line({"command": "demo", "level": "info", **value, "exit_code": code}))
     return code
 
 

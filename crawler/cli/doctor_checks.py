@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import anyio
 from msgspec.structs import replace
 
-from crawler.catalog.model import Operation, Product
-from crawler.cli.plan_values import unasked_text, unasked_values
+from crawler.catalog.model import Details, Operation, Product
+from crawler.cli.doctor_check import DoctorCheck
+from crawler.cli.local_checks import local_checks
 from crawler.cli.render import duration_text
 from crawler.client.client import RequestCounts
 from crawler.client.clock_skew import CLOCK_WRONG
@@ -19,87 +19,68 @@ from crawler.client.credentials import describe
 from crawler.client.request import ApiRequest
 from crawler.config import Config
 from crawler.config.load import OpenSecretsError
-from crawler.config.resolve import resolve_config
 from crawler.errors import (
+    UNANSWERED_CODES,
+    UNREACHABLE_CODE,
     ApiError,
+    CatalogError,
     ConfigError,
     DeniedError,
-    OutputError,
     PaginationError,
     UnsupportedError,
-    unwrap_group,
+    VanishedError,
 )
-from crawler.normalizer.fingerprint_key import load_key
+from crawler.run.details import detail_request
 from crawler.run.discovery import read_object
 from crawler.run.organization import Membership, find_members
-from crawler.run.output import open_bucket, try_output
 from crawler.run.plan import account_regions
 from crawler.run.regions import ProductRegions, host_patterns
 from crawler.run.resource_directory import RAM_ACTION
-from crawler.run.session import UNREACHABLE, ResolvedAccount, Session, open_session
+from crawler.run.session import ResolvedAccount, Session, open_session
 from crawler.run.system import System
-from crawler.run.targets import SkipReason
+from crawler.run.targets import SkipReason, Target
 from crawler.snapshot import DirectoryEntry, Status
+from crawler.text import account_label
 
 # Services accept ±15 minutes; a smaller skew than this isn't reported.
 _REPORTED_SKEW_S = 60.0
 _SET_CLOCK = "Correct this machine's clock with NTP."
 _NETWORK = "Check the network, the firewall and [endpoints]."
-_UNREACHED = {"ConnectionFailed", "DnsFailed", "InvalidResponse", "RedirectRefused", "Timeout"}
+_UNREACHED = {*UNANSWERED_CODES, "InvalidResponse", "RedirectRefused"}
 # The user is waiting, so fewer retries than in a crawl.
 _ATTEMPTS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class DoctorCheck:
-    """One check: its subject, its observation and, if there is a problem, the remedy."""
-
-    subject: str
-    seen: str
-    remedy: str = ""
-
-    @property
-    def is_well(self) -> bool:
-        """Whether there is no problem."""
-        return not self.remedy
-
-    def value(self) -> dict[str, str | bool]:
-        """Return the check as JSON values."""
-        return {"subject": self.subject, "is_well": self.is_well, "seen": self.seen, "remedy": self.remedy}
-
-
 async def run_checks(
-    config: Config, system: System | None = None, open_secrets: OpenSecretsError | None = None
+    config: Config,
+    system: System | None = None,
+    open_secrets: OpenSecretsError | None = None,
+    *,
+    is_offline: bool = False,
 ) -> list[DoctorCheck]:
-    """Run all checks, the cheapest first.
+    """Run all checks, the cheapest first; with `is_offline` those that need no network.
 
     Sends one identity request per account, DescribeRegions, and a page of one record of each product's root lists in
-    one region. With [organization] it also lists the members and assumes the role in each of them. Lists are requested
-    of the first member only, because the role is the same in all. `open_secrets` is an error about a configuration
-    file with plain-text keys that others can read.
+    one region, with the details of that record if a crawl requests them. With [organization] it also lists the members
+    and assumes the role in each of them. Lists are requested of the first member only, because the role is the same in
+    all. `open_secrets` is an error about a configuration file with plain-text keys that others can read.
     """
     system = system or System()
     config = replace(config, retry=replace(config.retry, max_attempts=min(_ATTEMPTS, config.retry.max_attempts)))
-    resolved = resolve_config(config)
-    counts = f"{_count_text(config.accounts, 'account')}, {_count_text(resolved.tables, 'table')}"
-    checks = [DoctorCheck("configuration", counts)]
-    if unasked := unasked_text(unasked_values(resolved)):
-        checks.append(DoctorCheck("products", unasked))
-    if open_secrets:
-        remedy = open_secrets.remedy
-        checks.append(DoctorCheck("configuration file", open_secrets.seen, f"{remedy[0].upper()}{remedy[1:]}."))
-    if config.unused_proxy:
-        seen = f'{config.unused_proxy} is set and isn\'t used; [network] proxy = "environment" would use it'
-        checks.append(DoctorCheck("proxy", seen))
-    checks += [await _check_output(config, system), _check_key(config, system), *_check_textfile(config)]
-    async with open_session(resolved, system) as session:
-        identities = await session.identify()
-        checks += [_check_account(identity) for identity in identities]
-        membership = await find_members(session, identities)
-        checks += _check_organization(config, membership)
-        sample = [identity for identity in membership.identities if identity.refusal is None][:1]
-        checks += await _check_lists(session, [*identities, *sample])
-        checks.append(_check_clock(session, identities))
+    checks, prepared = await local_checks(config, system, open_secrets, is_offline=is_offline)
+    if is_offline or prepared is None:
+        return checks
+    try:
+        async with open_session(prepared.resolved, system) as session:
+            identities = await session.identify()
+            checks += [_check_account(identity) for identity in identities]
+            membership = await find_members(session, identities)
+            checks += _check_organization(config, membership)
+            sample = [identity for identity in membership.identities if identity.refusal is None][:1]
+            checks += await _check_lists(session, [*identities, *sample])
+            checks.append(_check_clock(session, identities))
+    except (ConfigError, CatalogError) as error:
+        checks.append(DoctorCheck("configuration", str(error), "Correct the configuration; a crawl would refuse it."))
     return checks
 
 
@@ -107,60 +88,14 @@ def _count_text(things: Sequence[object], name: str) -> str:
     return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
 
 
-async def _check_output(config: Config, system: System) -> DoctorCheck:
-    try:
-        async with open_bucket(config, system) as bucket:
-            await try_output(config, bucket)
-    except BaseExceptionGroup as group:
-        return _unusable_output(config, str(unwrap_group(group)))
-    except (OutputError, ConfigError) as error:
-        return _unusable_output(config, str(error))
-    return DoctorCheck("output", f"{config.output.uri} can be written")
-
-
-def _unusable_output(config: Config, why: str) -> DoctorCheck:
-    if config.output.is_bucket:
-        return DoctorCheck("output", why, "Fix this error; docs/reading.md lists the requirements of a bucket.")
-    return DoctorCheck("output", why, f"Make {config.output.uri} a folder that this user can write.")
-
-
-def _check_key(config: Config, system: System) -> DoctorCheck:
-    if config.output.secrets != "fingerprint":
-        return DoctorCheck("secrets", f"secrets = {config.output.secrets!r}")
-    configured = config.output.fingerprint_key
-    try:
-        key = load_key(configured.reveal() if configured else "", system.state_folder)
-    except OutputError as error:
-        return DoctorCheck("secrets", str(error), "Fix this error.")
-    if key is None:
-        remedy = "Make the folder writable, or set [output] fingerprint_key from the environment."
-        return DoctorCheck("secrets", f"can't store the fingerprint key in {system.state_folder}", remedy)
-    return DoctorCheck(
-        "secrets", "fingerprinted with " + ("the configured key" if configured else "this machine's key")
-    )
-
-
-def _check_textfile(config: Config) -> list[DoctorCheck]:
-    """Check whether the metrics file can be replaced, which needs a writable folder."""
-    path = config.metrics.textfile
-    if path is None:
-        return []
-    is_replaceable = path.is_file() or path.is_symlink() or not path.exists()
-    if path.parent.is_dir() and os.access(path.parent, os.W_OK | os.X_OK) and is_replaceable:
-        return [DoctorCheck("metrics", f"{path} can be written")]
-    return [
-        DoctorCheck("metrics", f"{path} can't be written", f"Make {path.parent} a folder that this user can write.")
-    ]
-
-
 def _check_account(identity: ResolvedAccount) -> DoctorCheck:
-    subject, source = f"account {identity.account.id}", describe(identity.account.credentials)
+    subject, source = f"account {identity.label}", describe(identity.account.credentials)
     if identity.refusal is None:
         return DoctorCheck(subject, f"{source}: credentials belong to this account")
     remedies = {
         "AccountMismatch": "Configure this account's own credentials.",
         CLOCK_WRONG: _SET_CLOCK,
-        UNREACHABLE: _NETWORK,
+        UNREACHABLE_CODE: _NETWORK,
         "InvalidCredentials": _key_remedy(identity, source),
     }
     return DoctorCheck(subject, identity.refusal.message, remedies.get(identity.refusal.code, f"Check {source}."))
@@ -186,15 +121,16 @@ def _check_organization(config: Config, membership: Membership) -> list[DoctorCh
     seen = f"account {directory.account_id} lists {directory.members} members; {len(members)} will be crawled"
     checks = [DoctorCheck("resource directory", directory.error_message or seen, _directory_remedy(directory))]
     role = config.organization.role_name
-    refused = [(member.account.id, member.refusal) for member in members if member.refusal is not None]
+    refused = [(member.label, member.refusal) for member in members if member.refusal is not None]
     if members:
         entered = len(members) - len(refused)
         checks.append(DoctorCheck("members", f"the role {role} can be assumed in {entered} of {len(members)}"))
-    for account_id, refusal in refused:
+    for label, refusal in refused:
         remedy = _member_remedy(refusal, role, directory.account_id)
-        checks.append(DoctorCheck(f"member {account_id}", refusal.message, remedy))
+        checks.append(DoctorCheck(f"member {label}", refusal.message, remedy))
     return checks + [
-        DoctorCheck(f"member {member.account_id}", f"skipped: {member.reason}") for member in membership.left_out
+        DoctorCheck(f"member {account_label(member.account_id, member.name)}", f"skipped: {member.reason}")
+        for member in membership.left_out
     ]
 
 
@@ -211,7 +147,7 @@ def _directory_remedy(directory: DirectoryEntry) -> str:
             )
         case _ if directory.error_code == "EntityNotExists.ResourceDirectory":
             return "Set [organization] account to the directory's management account, or remove [organization]."
-        case _ if directory.error_code in {UNREACHABLE, *_UNREACHED}:
+        case _ if directory.error_code in {UNREACHABLE_CODE, *_UNREACHED}:
             return _NETWORK
         case _:
             return f"Fix account {directory.account_id} first, or look up the code in the product's error reference."
@@ -219,7 +155,7 @@ def _directory_remedy(directory: DirectoryEntry) -> str:
 
 def _member_remedy(refusal: SkipReason, role: str, caller_id: str) -> str:
     if refusal.status is not Status.DENIED:
-        return _NETWORK if refusal.code == UNREACHABLE else "Look up the code in the error reference of STS."
+        return _NETWORK if refusal.code == UNREACHABLE_CODE else "Look up the code in the error reference of STS."
     if refusal.code.startswith("EntityNotExist."):
         return f"Create the role {role} in this account, with a trust policy that names account {caller_id}."
     keys = f"the credentials of account {caller_id}, which must belong to a RAM user or role"
@@ -266,7 +202,7 @@ def _check_hosts(session: Session, product: Product, regions: ProductRegions) ->
 
 
 async def _check_list(session: Session, identity: ResolvedAccount, operation: Operation, region_id: str) -> DoctorCheck:
-    subject = f"{operation.table} in {identity.account.id} {region_id}"
+    subject = f"{operation.table} in {identity.label} {region_id}"
     limit = {operation.paging.limit_key: "1"} if operation.paging.limit_key else {}
     query = operation.filled_query({"account_id": identity.account.id, "region_id": region_id})
     request = ApiRequest(
@@ -280,17 +216,68 @@ async def _check_list(session: Session, identity: ResolvedAccount, operation: Op
     )
     channel = session.client.channel(identity.account.id, region_id, operation.product, operation.action)
     try:
-        await session.client.call(request, identity.caller, channel, read_object, RequestCounts())
+        answer = await session.client.call(request, identity.caller, channel, read_object, RequestCounts())
     except UnsupportedError as error:
         return DoctorCheck(subject, f"not offered or not activated in this region ({error.code})")
     except (ApiError, PaginationError) as error:
-        return DoctorCheck(subject, str(error), _remedy(error, operation))
-    return DoctorCheck(subject, "can be listed")
+        return DoctorCheck(subject, str(error), _remedy(error, operation.ram))
+    if operation.details is None or operation.table not in session.resolved.details:
+        return DoctorCheck(subject, "can be listed")
+    return await _check_details(session, identity, operation, operation.details, region_id, answer)
 
 
-def _remedy(error: ApiError | PaginationError, operation: Operation) -> str:
+async def _check_details(
+    session: Session,
+    identity: ResolvedAccount,
+    operation: Operation,
+    details: Details,
+    region_id: str,
+    answer: Mapping[str, Any],
+) -> DoctorCheck:
+    """Request the details of the first record of a list."""
+    subject = f"{operation.table} in {identity.account.id} {region_id}"
+    names = record_names(answer, operation, details)
+    if names is None:
+        return DoctorCheck(subject, f"can be listed; no record to try {details.action} with")
+    target = Target(identity.account.id, region_id)
+    channel = session.client.channel(*(identity.account.id, region_id), operation.product, details.action)
+    request = detail_request(operation, details, target, names)
+    try:
+        await session.client.call(request, identity.caller, channel, read_object, RequestCounts())
+    except VanishedError:
+        return DoctorCheck(subject, f"can be listed; no record to try {details.action} with")
+    except (ApiError, PaginationError) as error:
+        return DoctorCheck(subject, f"{details.action}: {error}", _remedy(error, details.ram))
+    return DoctorCheck(subject, f"can be listed, with {details.action} for its details")
+
+
+def record_names(answer: Mapping[str, Any], operation: Operation, details: Details) -> dict[str, str] | None:
+    """Return the values that name the first record of a list in the request for its details; None without them."""
+    node: Any = answer
+    for step in operation.records:
+        node = (
+            next((value for key, value in node.items() if _is_same(key, step)), None)
+            if isinstance(node, dict)
+            else None
+        )
+    record = node[0] if isinstance(node, list) and node else None
+    if not isinstance(record, dict):
+        return None
+    found = {
+        parameter: next((value for key, value in record.items() if _is_same(key, column)), None)
+        for parameter, column in details.bind.items()
+    }
+    return {name: str(value) for name, value in found.items()} if all(found.values()) else None
+
+
+def _is_same(key: str, name: str) -> bool:
+    """Return whether a wire name and a column are of one field."""
+    return key.replace("_", "").lower() == name.replace("_", "").lower()
+
+
+def _remedy(error: ApiError | PaginationError, permission: str) -> str:
     if isinstance(error, DeniedError):
-        return f"Allow {operation.ram} in the RAM policy of these credentials."
+        return f"Allow {permission} in the RAM policy of these credentials."
     if error.code in _UNREACHED:
         return _NETWORK
     if error.code == "TlsFailed":
@@ -299,7 +286,7 @@ def _remedy(error: ApiError | PaginationError, operation: Operation) -> str:
 
 
 def _check_clock(session: Session, identities: Sequence[ResolvedAccount]) -> DoctorCheck:
-    if all(identity.refusal is not None and identity.refusal.code == UNREACHABLE for identity in identities):
+    if all(identity.refusal is not None and identity.refusal.code == UNREACHABLE_CODE for identity in identities):
         return DoctorCheck("clock", "not checked: no service was reached", "Fix the network, then run this again.")
     wrong = [found.refusal.message for found in identities if found.refusal and found.refusal.code == CLOCK_WRONG]
     if wrong:

@@ -83,17 +83,23 @@ def _encodable(value: Any) -> Any:
 
 
 def tell_summary(
-    common: CommonOptions, value: dict[str, Any], show: Callable[[], None], *, as_json: bool, level: str = "info"
+    common: CommonOptions,
+    value: dict[str, Any],
+    show: Callable[[], None],
+    *,
+    command: str,
+    as_json: bool,
+    level: str = "info",
 ) -> None:
     """Print the result of a command that crawls or commits: to stdout as JSON or by `show`, and as the log's last."""
+    from crawler.cli.summary_bounds import fit_line
+
     if as_json:
         print_line(fit_json(json_text(value), sys.stdout))
     elif not common.is_quiet:
         show()
     warn_of_lost_stdout(common)
-    if common.log_format == "json":
-        say_json({"event": "summary", "level": level, **value})
-        common.exit_state.stdout_is_warned_of = True  # the summary is the last line
+    common.end_with(fit_line({"command": command, "level": level, **value}))
 
 
 def warn(common: CommonOptions, sentence: str, *, is_failure: bool = False) -> None:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from crawler.cli.render import counted, duration_text, safe
 from crawler.cli.screen import Screen
+from crawler.text import account_label
 
 if TYPE_CHECKING:
     from crawler.run.progress import CrawlMonitor, ShardsProgress
@@ -27,6 +28,7 @@ _MAX_ACCOUNTS = 8
 _MAX_SHARDS = 8
 _GAP = 2
 _SHORTEST_BAR, _LONGEST_BAR = 6, 30
+_LONGEST_NAME = 24
 
 
 @asynccontextmanager
@@ -57,7 +59,8 @@ def view(monitor: CrawlMonitor, elapsed_s: float) -> Group:
     accounts = sorted(progress.by_account, key=lambda a: (progress.done_by_account[a] / progress.by_account[a], a))
     for account in accounts[:_MAX_ACCOUNTS]:
         done, total = progress.done_by_account[account], progress.by_account[account]
-        bars.rows.append((safe(account), done, total))
+        label = account_label(account, _short(progress.names.get(account, "")))
+        bars.rows.append((safe(label), done, total))
     more = [Text(f"and {len(accounts) - _MAX_ACCOUNTS} more")] if len(accounts) > _MAX_ACCOUNTS else []
     shards = [] if monitor.shards is None else [_shards(monitor.shards)]
     return Group(_headline(monitor), bars, *more, *shards, _figures(monitor, elapsed_s))
@@ -89,6 +92,10 @@ class AccountBars:
             bar = [] if room < _SHORTEST_BAR else [ProgressBar(total, done, width=min(_LONGEST_BAR, room))]
             grid.add_row(label, *bar, count)
         yield grid
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _headline(monitor: CrawlMonitor) -> Text:

@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -20,7 +21,7 @@ from crawler.cli.crawl import crawl
 from crawler.cli.demo import demo
 from crawler.cli.diff.command import diff
 from crawler.cli.doctor import doctor
-from crawler.cli.echo import say_error, say_json, warn_of_lost_stdout
+from crawler.cli.echo import fit_json, json_text, print_line, say_error, say_json, warn_of_lost_stdout
 from crawler.cli.emulate import emulate
 from crawler.cli.exit_state import Interrupted
 from crawler.cli.export import export
@@ -66,6 +67,9 @@ ELSEWHERE = {
     "crawl --dry-run": "`acs-inventory plan` shows what a crawl would do.",
 }
 _NO_CHOICE = re.compile(r"^'(.*?)' is not one of (.*)\.$")
+# The commands whose --json prints the summary of a crawl.
+_SUMMED = ("crawl", "demo", "commit")
+_MOST_REASON = 8000
 NO_COMMAND = "No command is given; run acs-inventory --help."
 
 
@@ -88,6 +92,8 @@ def main() -> NoReturn:
     common = CommonOptions(log_format=asked_log_format(sys.argv[1:]))
     if isinstance(sys.stderr, TextStream):
         sys.stderr.as_json = common.log_format == "json"
+    common.summed_command = summed_command(sys.argv[1:])
+    common.wants_json = bool(common.summed_command) and asks_for_json(sys.argv[1:])
     code = _end(common, _run(common))
     if common.exit_state.left_running:
         # Python would wait for the threads of a name lookup, or of a disk that doesn't answer.
@@ -108,6 +114,20 @@ def asked_log_format(arguments: Sequence[str]) -> str:
         if name == "--log-format" and value in LOG_FORMATS:
             found = value
     return found
+
+
+def summed_command(arguments: Sequence[str]) -> str:
+    """Return the command with the summary of a crawl that a command line, which may be wrong, names; else ""."""
+    return next((word for word in _options(arguments) if word in _SUMMED), "")
+
+
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Return whether a command line, which may be wrong, asks for JSON."""
+    return "--json" in _options(arguments)
+
+
+def _options(arguments: Sequence[str]) -> Sequence[str]:
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
 def _run(common: CommonOptions) -> int:
@@ -140,8 +160,12 @@ def _end(common: CommonOptions, code: int) -> int:
         warn_of_lost_stdout(common)
     elif failure is not None and final == ExitCode.OUTPUT:
         _say(common, f"stdout can't be written: {failure_text(failure)}", final)
+    if common.last_line is not None:
+        say_json(common.last_line)
     if isinstance(sys.stderr, TextStream):
         sys.stderr.settle()
+        if common.last_line is not None:
+            sys.stderr.descriptor.close_for_good()
     return final
 
 
@@ -149,6 +173,14 @@ def _fail(common: CommonOptions, error: BaseException) -> int:
     code = common.exit_state.code_of(error)
     _say(common, common.exit_state.sentence_of(error), code)
     return code
+
+
+def _print_error(common: CommonOptions, value: dict[str, object]) -> None:
+    """Print the end of a crawl without a result to stdout, if the user asked for the result as JSON."""
+    if common.wants_json:
+        common.wants_json = False
+        with suppress(ResultLostError):
+            print_line(fit_json(json_text(value), sys.stdout))
 
 
 def _fail_usage(common: CommonOptions, error: click.ClickException) -> int:
@@ -181,7 +213,21 @@ def _say(common: CommonOptions, reason: str, exit_code: int) -> None:
     from crawler.text import escape_control
 
     reason = common.hide(reason)
-    if common.log_format == "json":
-        say_json({"event": "summary", "level": "error", "exit_code": exit_code, "error": reason})
-    else:
+    value = _error_value(common, reason, exit_code)
+    if common.log_format != "json":
         say_error(escape_control(reason))
+    elif common.last_line is None:
+        command = {"command": common.summed_command} if common.summed_command else {}
+        common.end_with({**command, "level": "error", **value})
+    else:
+        say_json({"event": "error", "level": "error", "message": reason})
+    _print_error(common, value)
+
+
+def _error_value(common: CommonOptions, reason: str, exit_code: int) -> dict[str, object]:
+    """Return the end of a command with an error as JSON values. The sentence has a bound, as the summary has."""
+    value: dict[str, object] = {"exit_code": exit_code, "error": reason[:_MOST_REASON]}
+    committed = common.exit_state.snapshot_ids
+    if common.exit_state.is_crawl or common.wants_json:
+        value |= {"status": "unknown" if committed else "none", "snapshot_id": committed[-1] if committed else ""}
+    return value

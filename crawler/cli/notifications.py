@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crawler.cli.exit_state import ExitState
+from crawler.cli.retention import prune_after_crawl
 from crawler.cli.signals import CrawlSignals
-from crawler.errors import OutputError
+from crawler.errors import CrawlError, OutputError
 
 if TYPE_CHECKING:
     from crawler.config import Config
@@ -39,27 +41,55 @@ class Notice:
 
 
 def crawl_and_notify(
-    config: Config, state: ExitState, signals: CrawlSignals, crawl: Callable[[], CrawlResult]
+    config: Config,
+    state: ExitState,
+    signals: CrawlSignals,
+    crawl: Callable[[], CrawlResult],
+    hide: Callable[[str], str] = str,
 ) -> CrawlResult:
-    """Run `crawl` and return its result. Its end is reported even if it raises."""
+    """Run `crawl` and return its result. Its end is reported even if it raises. `hide` removes secrets from a text."""
     began_at = datetime.now(UTC)
     try:
         result = crawl()
     except BaseException as error:
         signals.decide(state.code_of(error))
-        notify_result(config, None, state, signals, began_at)
+        notify_result(config, None, state, signals, began_at, hide(state.sentence_of(error)))
         raise
     signals.decide(result.exit_code)
-    notify_result(config, result, state, signals, began_at)
+    result = prune_after_crawl(config, result, state, signals)
+    notify_result(config, result, state, signals, began_at, hide=hide)
     return result
 
 
-def notify_result(
-    config: Config, result: CrawlResult | None, state: ExitState, signals: CrawlSignals, began_at: datetime
+def notify_unloaded(
+    config_file: Path | None, error: CrawlError, state: ExitState, signals: CrawlSignals, hide: Callable[[str], str]
 ) -> None:
-    """Write the metrics, send the spans, ping the URL; log failures. `result` is None if the crawl raised an error."""
+    """Report a crawl whose configuration can't be loaded, by those notices of its file that can be understood."""
+    from crawler.cli import process
+    from crawler.config.notices import load_notices
+
+    config = load_notices(config_file, {**os.environ, **process.set_aside}, cwd=Path.cwd())
+    if config is not None:
+        signals.decide(state.code_of(error))
+        notify_result(config, None, state, signals, datetime.now(UTC), hide(state.sentence_of(error)))
+
+
+def notify_result(
+    config: Config,
+    result: CrawlResult | None,
+    state: ExitState,
+    signals: CrawlSignals,
+    began_at: datetime,
+    reason: str = "",
+    hide: Callable[[str], str] = str,
+) -> None:
+    """Write the metrics, send the spans, ping the URL; log failures.
+
+    `result` is None if the crawl raised an error, whose sentence is the `reason`.
+    """
     import structlog
 
+    from crawler.cli.ping_text import ping_text
     from crawler.snapshot import Ledger
     from crawler.snapshot.manifest import is_unpublished_part
     from crawler.telemetry.metrics import CrawlFigures
@@ -70,28 +100,34 @@ def notify_result(
     code = result.exit_code if result is not None else state.code or 0
     shards = Counter(entry.status for entry in manifest.shards) if manifest is not None else {}
     figures = CrawlFigures(code, began_at, datetime.now(UTC), ledger, is_narrowed, shards)
-    for notice in _notices(config, figures, result):
-        reason = _send_bounded(notice, state, signals)
-        if reason:
-            structlog.get_logger().warning(notice.event, **dict(notice.fields), reason=reason)
+    text = hide(ping_text(figures, result, reason)) if config.ping.url is not None else ""
+    snapshot_id = result.snapshot_id if result is not None else ""
+    for notice in _notices(config, figures, snapshot_id, text):
+        failure = send_bounded(notice, state, signals)
+        if failure:
+            structlog.get_logger().warning(notice.event, **dict(notice.fields), reason=failure)
 
 
-def _notices(config: Config, figures: CrawlFigures, result: CrawlResult | None) -> list[Notice]:
+def _notices(config: Config, figures: CrawlFigures, snapshot_id: str, text: str) -> list[Notice]:
+    from crawler.telemetry.metric_export import export_metrics, is_wanted
     from crawler.telemetry.tracing import export_spans
 
     notices = []
     if config.metrics.textfile is not None:
         notices.append(Notice("metrics_not_written", lambda: _write_metrics(config, figures), _METRICS_S))
-    snapshot_id = result.snapshot_id if result is not None else ""
+    if config.metrics.push is not None:
+        notices.append(Notice("metrics_not_pushed", lambda: _push_metrics(config, figures), _PING_S))
+    if is_wanted(os.environ):
+        notices.append(Notice("metrics_not_sent", lambda: export_metrics(figures, os.environ), _SPANS_S))
     notices.append(Notice("spans_not_sent", lambda: export_spans(figures, snapshot_id, os.environ), _SPANS_S))
     if config.ping.url is not None:
         event = "fail" if figures.exit_code else "success"
         fields = (("ping", event),)
-        notices.append(Notice("ping_failed", lambda: _ping(config, figures, result), _PING_S, fields))
+        notices.append(Notice("ping_failed", lambda: _ping(config, figures, text), _PING_S, fields))
     return notices
 
 
-def _send_bounded(notice: Notice, state: ExitState, signals: CrawlSignals) -> str:
+def send_bounded(notice: Notice, state: ExitState, signals: CrawlSignals) -> str:
     """Send a notice within its bound. Return the reason of a failure."""
     reasons: list[str] = []
 
@@ -129,19 +165,16 @@ def _write_metrics(config: Config, figures: CrawlFigures) -> str:
     return ""
 
 
-def _ping(config: Config, figures: CrawlFigures, result: CrawlResult | None) -> str:
+def _push_metrics(config: Config, figures: CrawlFigures) -> str:
+    from crawler.cli.signals import run_async
+    from crawler.telemetry.push import push_metrics
+
+    return run_async(lambda: push_metrics(config, figures))
+
+
+def _ping(config: Config, figures: CrawlFigures, text: str) -> str:
     from crawler.cli.signals import run_async
     from crawler.telemetry.ping import Event, send_ping
 
     event: Event = "fail" if figures.exit_code else "success"
-    return run_async(lambda: send_ping(config, event, _ping_text(figures, result)))
-
-
-def _ping_text(figures: CrawlFigures, result: CrawlResult | None) -> str:
-    """Return the text of the ping: figures without names of accounts."""
-    lines = [f"exit_code={figures.exit_code}", f"seconds={(figures.ended_at - figures.started_at).total_seconds():.1f}"]
-    if result is not None:
-        status = result.manifest.status if result.manifest is not None else "none"
-        lines += [f"snapshot_id={result.snapshot_id}", f"status={status}", f"rows={result.rows}"]
-        lines += [f"scopes={len(result.ledger)}", f"requests={result.requests.requests}"]
-    return " ".join(lines) + "\n"
+    return run_async(lambda: send_ping(config, event, text))

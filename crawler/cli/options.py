@@ -111,7 +111,9 @@ class CommandError(CrawlError):
 class CommonOptions:
     """The values of the options that all commands have: logs and progress.
 
-    `exit_state`: what the command has done. `secrets` are hidden in all output.
+    `exit_state`: what the command has done. `secrets` are hidden in all output. `last_line` is the summary that ends
+    the log; `summed_command` is the command with a crawl's summary, or ""; `wants_json`: its error is also printed to
+    stdout as one JSON object.
     """
 
     log_format: str = "console"
@@ -120,6 +122,19 @@ class CommonOptions:
     has_progress: bool = True
     exit_state: ExitState = field(default_factory=ExitState)
     secrets: LiteralSecrets | None = None
+    last_line: dict[str, Any] | None = None
+    wants_json: bool = False
+    summed_command: str = ""
+
+    def end_with(self, summary: dict[str, Any]) -> None:
+        """Make a summary the last line of a JSON log, which is written when the process ends."""
+        from crawler.cli.echo import say_json
+
+        if self.log_format != "json":
+            return
+        if self.last_line is not None:  # of the first of two crawls
+            say_json(self.last_line)
+        self.last_line = {"event": "summary", **summary}
 
     @property
     def shows_progress(self) -> bool:

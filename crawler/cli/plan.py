@@ -14,7 +14,7 @@ from crawler.cli.signals import run_async
 
 @click.command()
 @config_option
-@click.option("--account", "accounts", multiple=True, metavar="ID", help="Only this account; repeatable.")
+@click.option("--account", "accounts", multiple=True, metavar="ID|NAME", help="Plan only this account; repeatable.")
 @click.option("--region", "regions", multiple=True, metavar="ID", help="Only this region; repeatable.")
 @click.option("--table", "patterns", multiple=True, metavar="PATTERN", help="Only tables that match; repeatable.")
 @uri_option

@@ -9,10 +9,12 @@ from rich.text import Text
 
 from crawler.catalog.model import Catalog
 from crawler.cli.crawl_summary import print_not_offered, print_skipped_members
+from crawler.cli.gap_text import print_accepted
 from crawler.cli.plan_values import unasked_text
 from crawler.cli.render import console, counted, duration_text, print_aligned, safe, status_text
 from crawler.cli.screen import Screen
 from crawler.cli.tables.describe import tree_rows
+from crawler.text import account_label
 
 _MAX_SHOWN = 20
 _DAY_S = 86_400
@@ -29,6 +31,7 @@ def print_plan(value: Mapping[str, Any], catalog: Catalog) -> None:
         out.print(safe(f"{unasked[0].upper()}{unasked[1:]}."), soft_wrap=True)
     _print_targets(out, value)
     _print_tables(out, value, catalog)
+    print_accepted(out, value["accepted"], "scopes")
     for warning in value["warnings"]:
         out.print(Text("warning ", "yellow") + safe(warning), soft_wrap=True)
     _print_totals(out, value)
@@ -38,7 +41,7 @@ def _print_accounts(out: Screen, accounts: Sequence[Mapping[str, Any]]) -> None:
     """Print the accounts. Those that can't be crawled come first."""
     rows = [
         (
-            entry["account_id"],
+            account_label(entry["account_id"], entry["account_name"]),
             len(entry["regions"]),
             safe(entry["refusal"], "red") if entry["refusal"] else " ".join(entry["regions"]),
         )
@@ -60,10 +63,11 @@ def _print_targets(out: Screen, value: Mapping[str, Any]) -> None:
     has_history = value["last_snapshot"] is not None
     basis = "expected" if has_history else "at_least"
     asked = [target for target in value["per_target"] if not target["refused"]]
+    names = {entry["account_id"]: entry["account_name"] for entry in value["accounts"]}
     slowest = sorted(asked, key=lambda target: (-_seconds(target), -target[f"requests_{basis}"]))
     rows = [
         (
-            target["account_id"],
+            account_label(target["account_id"], names[target["account_id"]]),
             target["region_id"],
             f"{target[f'lists_{basis}']:,}",
             f"{target['requests_at_least']:,}",

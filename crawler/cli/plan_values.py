@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio.to_thread
+import msgspec
 
 from crawler.catalog.model import Catalog
 from crawler.cli.crawl_summary import directory_value, skipped_member_values
@@ -18,6 +19,7 @@ from crawler.clock import iso_utc
 from crawler.config import Config
 from crawler.config.resolve import ResolvedConfig
 from crawler.errors import OutputError
+from crawler.run.accepted import AcceptedRules
 from crawler.run.forecast import LEDGER_COLUMNS, Forecast, TargetForecast, forecast
 from crawler.run.output import open_location
 from crawler.run.plan import CrawlPlan, make_plan
@@ -52,6 +54,7 @@ async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> 
         overhead = {name: tally.requests for name, tally in session.overhead.items()}
         places = _place_values(plan, session)
     previous, found = _forecast(resolved, plan.targets, previous)
+    accepted, accepted_warnings = _accepted_values(config, plan.targets, system.clock.now())
     return {
         **_target_values(plan, config),
         **places,
@@ -59,11 +62,12 @@ async def plan_value(resolved: ResolvedConfig, system: System | None = None) -> 
         "tables": _table_values(catalog, plan.targets, rules, found, resolved.tables),
         "rate_limits": _limit_values(catalog, plan.targets, rules, resolved.details),
         **_totals(found),
+        "accepted": accepted,
         "discovery_requests": overhead,
         "concurrency": config.crawl.concurrency,
         "last_snapshot": _previous_value(previous, found, system.clock.now()),
         "per_target": [_target_value(target) for target in found.targets],
-        "warnings": [*catalog.warnings, *session.warnings, *_warnings(config, previous, found)],
+        "warnings": [*catalog.warnings, *session.warnings, *_warnings(config, previous, found), *accepted_warnings],
     }
 
 
@@ -155,7 +159,9 @@ def _account_values(plans: Sequence[TargetPlan]) -> list[dict[str, Any]]:
     for plan in plans:
         refusal = f"{plan.refusal.code}: {plan.refusal.message}" if plan.refusal else ""
         account_id = plan.target.account_id
-        entry = found.setdefault(account_id, {"account_id": account_id, "regions": [], "refusal": refusal})
+        entry = found.setdefault(
+            account_id, {"account_id": account_id, "account_name": plan.account_name, "regions": [], "refusal": refusal}
+        )
         entry["regions"].append(plan.target.region_id)
     return [{**entry, "regions": sorted(entry["regions"])} for entry in found.values()]
 
@@ -197,6 +203,17 @@ def _limit_values(
         keys.update(dict.fromkeys((operation.product, *own)))
     found = {key: rules.get(key, rules["default"]) for key in keys}
     return {key: {"rate": rule.rate, "burst": rule.burst} for key, rule in found.items()}
+
+
+def _accepted_values(
+    config: Config, plans: Sequence[TargetPlan], now: datetime
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the rules of `[[accepted]]` that hold, with the scopes that they match, and the warnings about rules."""
+    rules = AcceptedRules(config.accepted, now.astimezone(UTC).date())
+    places = [(plan.target.account_id, plan.target.region_id, plan.tables) for plan in plans]
+    values: list[dict[str, Any]] = msgspec.to_builtins(rules.entries(rules.matched(places)))
+    unmatched = rules.unmatched_warnings(places) if config.in_file is None else []
+    return values, [*rules.date_warnings(), *unmatched]
 
 
 def _totals(found: Forecast) -> dict[str, Any]:

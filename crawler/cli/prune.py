@@ -13,15 +13,12 @@ import click
 from crawler.cli.echo import print_json, report_error
 from crawler.cli.inputs import locate_output, optional_config
 from crawler.cli.options import CommonOptions, common_options, config_option, json_option, uri_option
-from crawler.cli.signals import run_async
 from crawler.cli.streams import stdout_only_tells
 from crawler.errors import ConfigError, ExitCode
 
 if TYPE_CHECKING:
-    from crawler.config import Config
-    from crawler.snapshot import Lake, OutputLocation, SnapshotSummary
+    from crawler.snapshot import SnapshotSummary
     from crawler.snapshot.prune_plan import PrunePlan
-    from crawler.snapshot.retention import KeepRules
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -76,6 +73,9 @@ def prune(
 ) -> int:
     """Remove snapshots that no rule keeps.
 
+    Without a --keep-… option, the rules are those of [retention] in the configuration, which a crawl applies by itself
+    after each complete snapshot.
+
     The rules are those of `restic forget`. A snapshot stays if at least one rule keeps it. Periods are in UTC. The
     rules hold for the snapshots of each selection (--account, --region, --table of `crawl`) by itself.
 
@@ -89,15 +89,23 @@ def prune(
     Exit codes: 0 done; 2 wrong usage; 4 the output can't be written, or an interrupted commit or removal can't be
     completed, after the others were removed; 11 a crawl holds the output.
     """
+    from crawler.cli.retention import prune_location, rules_of
     from crawler.snapshot.retention import Duration, KeepRules
 
     given = {name: count for name, count in counts.items() if count is not None}
     rules = KeepRules(**given, within=Duration.parse(within) if within else None)
+    location = locate_output(common, config_file, uri)
+    config = optional_config(config_file, uri)
+    if rules.is_empty and config is not None:
+        rules = rules_of(config.retention)
     if rules.is_empty:
-        raise ConfigError("Give at least one --keep-… option; without any, nearly all snapshots would be removed.")
+        raise ConfigError(
+            "Give at least one --keep-… option, or [retention] in the configuration; without any, nearly all snapshots "
+            "would be removed."
+        )
     stdout_only_tells()
     common.exit_state.when_stopped = _STOPPED
-    done = _prune(common, config_file, uri, rules, dry_run=dry_run)
+    done = prune_location(location, config, rules, datetime.now(UTC), dry_run=dry_run)
     common.exit_state.code = code = ExitCode.OUTPUT if done.stuck else ExitCode.SUCCESS
     if as_json:
         print_json(_prune_value(done, dry_run=dry_run))
@@ -105,37 +113,19 @@ def prune(
         _print_prune(done, dry_run=dry_run)
     for sentence in done.stuck:
         report_error(common, sentence)
+    common.end_with(
+        {
+            "command": "prune",
+            "level": "error" if code else "info",
+            "exit_code": int(code),
+            "dry_run": dry_run,
+            "kept": len(done.kept),
+            "removed": len(done.removed),
+            "unfinished_removed": len(done.unfinished),
+            "stuck": len(done.stuck),
+        }
+    )
     return code
-
-
-def _prune(
-    common: CommonOptions, config_file: Path | None, uri: str | None, rules: KeepRules, *, dry_run: bool
-) -> PrunePlan:
-    from crawler.snapshot import ObjectStore
-    from crawler.snapshot.bucket.prune import prune_bucket
-    from crawler.snapshot.folder.prune import prune
-    from crawler.snapshot.prune_plan import plan_prune
-
-    location, now = locate_output(common, config_file, uri), datetime.now(UTC)
-    config = optional_config(config_file, uri)
-    lakes = _lakes(location, config)
-    if dry_run:
-        return plan_prune(location, rules, now, lakes)
-    if not isinstance(location, Path):
-        return run_async(lambda: prune_bucket(ObjectStore(location.place), location, rules, now, lakes))
-    umask = config.output.umask_bits if config is not None else 0o077
-    return prune(location, rules, now, umask, lakes=lakes)
-
-
-def _lakes(location: OutputLocation, config: Config | None) -> list[Lake]:
-    """Return the lakes whose tables may name files of an output. Raises ConfigError if one is known and not found."""
-    from crawler.run.output import iceberg_settings
-    from crawler.snapshot import open_lake
-    from crawler.snapshot.lake.known import known_lakes
-
-    root = location if isinstance(location, Path) else location.place
-    configured = iceberg_settings(config, root) if config is not None else None
-    return [open_lake(settings, is_new=False) for settings in known_lakes(location, configured)]
 
 
 def _prune_value(done: PrunePlan, *, dry_run: bool) -> dict[str, Any]:

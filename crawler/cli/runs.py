@@ -60,7 +60,7 @@ def commit(
     from crawler.run.result import CrawlResult
 
     if isinstance(found, CrawlResult):
-        return print_result(found, config, common, as_json=as_json)
+        return print_result(found, config, common, as_json=as_json, command="commit")
     signals.decide(found.exit_code)
     return _print_joined(found, common, as_json=as_json)
 
@@ -69,7 +69,9 @@ def _print_joined(joined: JoinedRun, common: CommonOptions, *, as_json: bool) ->
     """Print what became of a run that was over before, and return its exit code."""
     value = {name: getattr(joined, name) for name in ("snapshot_id", "status", "exit_code", "key")}
     level = "warning" if joined.exit_code else "info"
-    tell_summary(common, value, lambda: print_line(joined_sentence(joined)), as_json=as_json, level=level)
+    tell_summary(
+        common, value, lambda: print_line(joined_sentence(joined)), command="commit", as_json=as_json, level=level
+    )
     return joined.exit_code
 
 
@@ -83,6 +85,7 @@ def _commit(
     config: Config, name: str, common: CommonOptions, signals: CrawlSignals, system: System, *, is_partial: bool
 ) -> CrawlResult | JoinedRun:
     from crawler.cli.notifications import notify_result
+    from crawler.cli.retention import prune_after_crawl
     from crawler.run.progress import CrawlMonitor
     from crawler.run.result import CrawlResult
     from crawler.run.shared_crawl import commit_run
@@ -94,6 +97,7 @@ def _commit(
 
     found = run_to_result(main, lambda: monitor, common)
     if isinstance(found, CrawlResult):
+        found = prune_after_crawl(config, found, common.exit_state, signals)
         notify_result(config, found, common.exit_state, signals, found.started_at)
     return found
 
@@ -160,7 +164,7 @@ def _code(run: RunState) -> int:
 
     assert run.joined is not None
     codes = {"complete": ExitCode.SUCCESS, "partial": ExitCode.PARTIAL}
-    return codes.get(run.joined.status, ExitCode.FAILURE)
+    return codes.get(run.joined.status, run.joined.exit_code or ExitCode.FAILURE)
 
 
 def _value(run: RunState) -> dict[str, Any]:

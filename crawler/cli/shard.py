@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,9 +18,11 @@ from crawler.cli.live import live_display
 from crawler.cli.notifications import notify_result
 from crawler.cli.process import collect_rarely
 from crawler.cli.render import console, safe
+from crawler.cli.retention import prune_after_crawl
 from crawler.cli.runs import joined_sentence
 from crawler.cli.sharing import FROM_STDIN, Shard
 from crawler.cli.signals import CrawlSignals, cancel_on_signal, exit_after_grace
+from crawler.cli.summary_bounds import with_few_scopes
 from crawler.cli.worker import ProgressLines, say_shard_ended, shard_numbers
 from crawler.errors import CrawlError, ExitCode
 from crawler.run.progress import CrawlMonitor
@@ -50,15 +54,25 @@ def crawl_shards(
     raise_limit()
     collect_rarely()
     work = _Work(config, common, signals, system, shard, key)
+    began_at = datetime.now(UTC)
 
     async def main() -> JoinedRun | ShardEnd | None:
         return await cancel_on_signal(signals, work.run)
 
-    found = run_to_result(main, lambda: work.monitor, common)
+    try:
+        found = run_to_result(main, lambda: work.monitor, common)
+    except BaseException as error:
+        if work.has_no_plan:  # its start was told, and no other process tells its end
+            state = common.exit_state
+            signals.decide(state.code_of(error))
+            notify_result(config, None, state, signals, began_at, common.hide(state.sentence_of(error)))
+        raise
     ended = ShardEnd(shard.number, joined=found) if isinstance(found, CrawlResult) else found
     signals.decide(ExitCode.SUCCESS)
     if isinstance(ended, ShardEnd) and ended.joined is not None:
-        notify_result(config, ended.joined, common.exit_state, signals, ended.joined.started_at)
+        joined = prune_after_crawl(config, ended.joined, common.exit_state, signals)
+        ended = replace(ended, joined=joined)
+        notify_result(config, joined, common.exit_state, signals, joined.started_at)
     if shard.number != FROM_STDIN:
         _print(ended, work, common, as_json=as_json)
     return ExitCode.SUCCESS
@@ -72,6 +86,7 @@ class _Work:
         self.shard = shard
         self.key = key
         self.monitor = CrawlMonitor()
+        self.has_no_plan = False
         self._common = common
         self._signals = signals
         self._system = system
@@ -83,11 +98,13 @@ class _Work:
         async with anyio.create_task_group() as tasks:
 
             async def on_plan() -> None:
+                self.has_no_plan = True
                 tasks.start_soon(ping, self.config, "start")
 
             async with open_shared(
                 self.config, self.key, self.shard.total, self._system, on_plan, is_child=is_child
             ) as shared:
+                self.has_no_plan = False
                 if isinstance(shared, JoinedRun):
                     return shared
                 async for number in self._numbers():
@@ -124,19 +141,20 @@ class _Work:
 
 def _print(ended: JoinedRun | ShardEnd | None, work: _Work, common: CommonOptions, *, as_json: bool) -> None:
     """Print what became of the shard, and of the run if this process has joined it."""
-    value = common.hide(_value(ended, work))
+    joined = ended.joined if isinstance(ended, ShardEnd) else None
+    run = common.hide(summarize(joined, work.config.output.uri)) if joined is not None else None
+    value = common.hide(_value(ended, work)) | {"run": with_few_scopes(run) if run is not None else None}
 
     def show() -> None:
-        if value["run"] is not None:
-            print_summary(value["run"])
+        if run is not None:
+            print_summary(run)
         console().print(safe(_sentence(ended, work)), soft_wrap=True)
 
-    tell_summary(common, value, show, as_json=as_json)
+    tell_summary(common, value, show, command="crawl", as_json=as_json)
 
 
 def _value(ended: JoinedRun | ShardEnd | None, work: _Work) -> dict[str, Any]:
     end = ended if isinstance(ended, ShardEnd) else None
-    joined = end.joined if end is not None else None
     status = ended.status if isinstance(ended, JoinedRun) else None
     progress = work.monitor.progress
     return {
@@ -153,7 +171,6 @@ def _value(ended: JoinedRun | ShardEnd | None, work: _Work) -> dict[str, Any]:
         "not_complete": progress.not_complete,
         "rows": progress.rows,
         "requests": work.monitor.requests.requests,
-        "run": summarize(joined, work.config.output.uri) if joined is not None else None,
     }
 
 

@@ -20,9 +20,10 @@ _Result = TypeVar("_Result")
 _PAUSE_S = 0.1
 # Grace period of a stuck crawl, to clean up.
 _GRACE_S = 30.0
-# After a signal, each step that tells the result may take so long, and all that is left of the process so long.
+# After a signal, each step that tells the result may take so long, and all that is left of the process so long: there
+# are six steps at most.
 _STEP_S = 3.0
-_END_S = 15.0
+_END_S = 20.0
 
 
 def stop_signals() -> tuple[signal.Signals, ...]:
@@ -156,7 +157,7 @@ def run_async(main: Callable[[], Awaitable[_Result]]) -> _Result:
 
     import anyio
 
-    # uvloop, of the extra `speed`, takes a third less CPU for a small request than asyncio's own loop.
+    # uvloop, which not every system has, takes a third less CPU for a small request than asyncio's own loop.
     options = {"use_uvloop": find_spec("uvloop") is not None}
     try:
         return anyio.run(main, backend_options=options)

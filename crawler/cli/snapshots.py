@@ -70,9 +70,10 @@ def _print_list(found: list[SnapshotSummary]) -> None:
 
 
 def _remark(entry: SnapshotSummary) -> str:
-    """Say whether LATEST names the snapshot, which options narrowed its crawl, and why it can't be read."""
+    """Say whether LATEST names the snapshot, what narrowed its crawl, what is accepted, and why it can't be read."""
     only = f"only {entry.selection.options}" if entry.selection else ""
-    return ", ".join(filter(None, ("latest" if entry.is_latest else "", only, entry.error)))
+    accepted = f"{entry.accepted:,} scopes accepted" if entry.accepted else ""
+    return ", ".join(filter(None, ("latest" if entry.is_latest else "", only, accepted, entry.error)))
 
 
 @snapshots.command("show")
@@ -105,14 +106,15 @@ def show_command(
 
 def _print_manifest(manifest: Manifest) -> None:
     from crawler.cli.crawl_summary import (
+        accepted_values,
         directory_value,
         print_numbers,
-        print_scopes,
         print_skipped_members,
         reason_value,
         shards_text,
         skipped_member_values,
     )
+    from crawler.cli.gap_text import accounts_text, print_accepted, print_scopes
     from crawler.cli.render import console, counted, safe, size_text, status_text
     from crawler.clock import iso_utc
 
@@ -129,9 +131,19 @@ def _print_manifest(manifest: Manifest) -> None:
         for table, entry in sorted(manifest.tables.items())
     ]
     print_numbers(out, ("table", "rows", "files", "size"), rows)
-    print_scopes(out, [reason_value(row) for row in manifest.scopes.not_complete], total=manifest.scopes.missing)
+    if names := manifest.account_names:
+        out.print(safe(f"accounts: {accounts_text(list(names), names)}"), soft_wrap=True)
+    print_scopes(
+        out,
+        [reason_value(row) for row in manifest.scopes.not_complete],
+        total=manifest.scopes.missing,
+        known=manifest.tables,
+        at=manifest.started_at,
+    )
+    print_accepted(out, accepted_values(manifest), "incomplete scopes")
     print_skipped_members(out, directory_value(manifest.directory), skipped_member_values(manifest.left_out))
     if manifest.shards:
         out.print(safe(shards_text(Counter(entry.status for entry in manifest.shards))))
     counts = ", ".join(f"{number} {status}" for status, number in manifest.scopes.by_status.items() if number)
-    out.print(safe(f"{counted(manifest.scopes.total, 'scope')}: {counts}"))
+    accepted = f" ({manifest.scopes.accepted} of them accepted)" if manifest.scopes.accepted else ""
+    out.print(safe(f"{counted(manifest.scopes.total, 'scope')}: {counts}{accepted}"))

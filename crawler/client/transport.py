@@ -141,12 +141,15 @@ class Transport:
             except BaseException:
                 response.close()  # a response that was read has returned its connection
                 raise
-        except aiohttp.ConnectionTimeoutError:
-            raise TransientError("Timeout", f"No connection within {_CONNECT_TIMEOUT_S:g} s.") from None
-        except TimeoutError:
-            raise TransientError("Timeout", f"No whole answer within {request.timeout_s:g} s.") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise _translated(error) from None
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError, too
+            failure = _translated(error, _host(url), self._peer(url), request.timeout_s)
+            failure.host = _host(url)
+            raise failure from None
+
+    def _peer(self, url: URL) -> str:
+        """Return the host that the connection is made to: the proxy, or the host of the request."""
+        proxy = self._proxy.url_for(str(url))
+        return f"the proxy {_host(URL(proxy))}" if proxy else _host(url)
 
     async def _read(self, response: aiohttp.ClientResponse, asked_bytes: int) -> bytes:
         max_bytes = min(asked_bytes or self._max_page_bytes, self._max_page_bytes)
@@ -188,39 +191,55 @@ def _timeout(timeout_s: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=timeout_s, sock_connect=_CONNECT_TIMEOUT_S)
 
 
-def _translated(error: Exception) -> ApiError:
-    """Return the ApiError for an error of aiohttp or the system; it keeps only the kind of failure."""
+def _host(url: URL) -> str:
+    """Return the host of a URL, and its port if it names one. The rest of a URL may be a secret."""
+    host = url.raw_host or ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{url.explicit_port}" if url.explicit_port else host
+
+
+def _translated(error: Exception, host: str, peer: str, timeout_s: float) -> ApiError:
+    """Return the ApiError for an error of aiohttp or the system; it keeps only the kind of failure.
+
+    `host` is that of the request, `peer` names the end of the connection: the host or a proxy.
+    """
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return TransientError("Timeout", f"No connection to {peer} within {_CONNECT_TIMEOUT_S:g} s.")
+    if isinstance(error, TimeoutError):
+        return TransientError("Timeout", f"No whole answer of {host} within {timeout_s:g} s.")
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return _proxy_error(error.status)
+        return _proxy_error(error.status, host, peer)
     if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return TransientError("ConnectionFailed", "No connection to the proxy; see [network] proxy.")
+        return TransientError("ConnectionFailed", f"No connection to {peer}; see [network] proxy.")
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return _tls_error(error.os_error if isinstance(error, aiohttp.ClientSSLError) else error)
+        return _tls_error(error.os_error if isinstance(error, aiohttp.ClientSSLError) else error, host)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return TransientError("DnsFailed", "The host's name was not resolved.")
+        return TransientError("DnsFailed", f"The name of {peer} was not resolved.")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return TransientError(
-            "ConnectionFailed", f"No connection: {error.os_error.strerror or 'closed by the server'}."
-        )
+        reason = error.os_error.strerror or "closed by the server"
+        return TransientError("ConnectionFailed", f"No connection to {peer}: {reason}.")
     if isinstance(error, aiohttp.ClientResponseError) and error.message == NO_HEAD:
-        return TransientError("InvalidResponse", f"The answer hasn't begun within {MAX_HEAD_BYTES >> 10} KiB.")
+        reason = f"The answer of {host} hasn't begun within {MAX_HEAD_BYTES >> 10} KiB."
+        return TransientError("InvalidResponse", reason)
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ClientResponseError):
-        return TransientError("InvalidResponse", "The answer broke off, or isn't HTTP.")
-    return TransientError("ConnectionFailed", "The connection broke.")
+        return TransientError("InvalidResponse", f"The answer of {host} broke off, or isn't HTTP.")
+    return TransientError("ConnectionFailed", f"The connection to {peer} broke.")
 
 
-def _proxy_error(status: int) -> ApiError:
+def _proxy_error(status: int, host: str, proxy: str) -> ApiError:
     """Return a fatal error for a refusal, which another attempt won't change, and a transient one otherwise."""
+    name = f"{proxy[0].upper()}{proxy[1:]}"
     if status in {401, 403, 407}:
-        return FatalError("ProxyRefused", f"The proxy refused the connection ({status}); see [network] proxy.")
-    return TransientError("ConnectionFailed", f"The proxy made no connection ({status}).")
+        reason = f"{name} refused the connection to {host} ({status}); see [network] proxy."
+        return FatalError("ProxyRefused", reason)
+    return TransientError("ConnectionFailed", f"{name} made no connection to {host} ({status}).")
 
 
-def _tls_error(error: OSError) -> ApiError:
+def _tls_error(error: OSError, host: str) -> ApiError:
     """Return a transient error for a connection that broke in the handshake, a fatal one for one that isn't trusted."""
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError):
-        return TransientError("ConnectionFailed", "The connection was cut while TLS was being agreed on.")
+        return TransientError("ConnectionFailed", f"The connection to {host} was cut while TLS was being agreed on.")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return FatalError("TlsFailed", f"The server's TLS isn't trusted ({error.verify_message}); see [tls] ca_file.")
+        return FatalError("TlsFailed", f"The TLS of {host} isn't trusted ({error.verify_message}); see [tls] ca_file.")
     reason = getattr(error, "reason", None) or type(error).__name__
-    return FatalError("TlsFailed", f"No TLS with the server ({reason}): 1.2 or later is needed.")
+    return FatalError("TlsFailed", f"No TLS with {host} ({reason}): 1.2 or later is needed.")

@@ -44,7 +44,7 @@ def is_secret(path: KeyPath) -> bool:
     names = [part for part in path if isinstance(part, str)]
     if "credentials" in names:
         return names[-1] not in _SHOWN_CREDENTIALS
-    return names[0] in _HIDDEN_SECTIONS or names[-1] in {"fingerprint_key", "catalog_uri"}
+    return names[0] in _HIDDEN_SECTIONS or names[-1] in {"fingerprint_key", "catalog_uri", "push"}
 
 
 def check(settings: Settings, document: Document) -> None:
@@ -59,6 +59,8 @@ def check(settings: Settings, document: Document) -> None:
     _check_files(settings, document)
     if settings.ping.url is not None:
         _apply(document, ("ping", "url"), split_hook, settings.ping.url.reveal())
+    if settings.metrics.push is not None:
+        _apply(document, ("metrics", "push"), split_hook, settings.metrics.push.reveal())
     if settings.network.proxy is not None and settings.network.proxy.reveal() != FROM_ENVIRONMENT:
         _apply(document, ("network", "proxy"), check_proxy, settings.network.proxy.reveal())
 

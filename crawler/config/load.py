@@ -28,7 +28,7 @@ from crawler.config.secrets import open_secrets
 from crawler.config.sections import ANY_URI, Account, EngineSection, OutputSection, Section, Settings
 from crawler.errors import ConfigError
 from crawler.local_files import expand_home
-from crawler.text import ACCOUNT_ID, GLOBAL_REGION
+from crawler.text import GLOBAL_REGION
 from crawler.validation import Document, KeyPath, dotted, nearest
 
 S = TypeVar("S", bound=Section)
@@ -50,7 +50,7 @@ class Config(Settings, frozen=True, kw_only=True):
     """Every section of the file as an attribute, with its defaults. Frozen; secrets show as `***`.
 
     `directory_account` lists the organization's members; None without [organization]. It stays when the command line
-    selects other accounts. `members` has the account IDs of the members to crawl: all, or those of the command line.
+    selects other accounts. `members` are the members to crawl: all, or the IDs and names of the command line.
     `in_file` is the configuration without the options that select accounts, regions or tables; None without options.
     `omits_global`: the command line names regions, and not that of global products.
     `publish`: LATEST and the lake's tables move to the snapshot even if those options narrow the crawl.
@@ -119,8 +119,9 @@ class Config(Settings, frozen=True, kw_only=True):
     ) -> Config:
         """Return this configuration with the command line's options, which override the file.
 
-        `accounts` selects configured accounts and, with [organization], members. `regions` replaces `[crawl] regions`
-        (the regions of an account still limit it), `tables` replaces `[crawl] tables` (`exclude` still applies).
+        `accounts` selects configured accounts and, with [organization], members, by ID or name. `regions` replaces
+        `[crawl] regions` (the regions of an account still limit it), `tables` replaces `[crawl] tables` (`exclude`
+        still applies).
         Raises ConfigError with the option's name: a value that the file can't have either, or nothing left to crawl.
         """
         crawl, target, omits_global = self.crawl, self.output, False
@@ -149,17 +150,34 @@ class Config(Settings, frozen=True, kw_only=True):
         """Select these accounts. If all of them are configured, the organization's members aren't listed."""
         if not ids:
             return self
-        configured = [account.id for account in self.accounts]
-        others = tuple(dict.fromkeys(account_id for account_id in ids if account_id not in configured))
-        for account_id in others:
-            if self.organization is None or not ACCOUNT_ID.fullmatch(account_id):
-                raise ConfigError(f"--account: {account_id!a} isn't configured, {nearest(account_id, configured)}")
+        found: dict[str, None] = {}
+        others: dict[str, None] = {}
+        for text in ids:
+            account_id = self._configured_id(text)
+            (found if account_id else others)[account_id or text] = None
+        if others and self.organization is None:
+            text = next(iter(others))
+            known = [account.id for account in self.accounts]
+            known += [account.name for account in self.accounts if account.name]
+            raise ConfigError(f"--account: no account has the ID or the name {text[:80]!a}; {nearest(text, known)}")
         return msgspec.structs.replace(
             self,
-            accounts=tuple(account for account in self.accounts if account.id in ids),
+            accounts=tuple(account for account in self.accounts if account.id in found),
             organization=self.organization if others else None,
-            members=others or "all",
+            members=tuple(others) or "all",
         )
+
+    def _configured_id(self, text: str) -> str:
+        """Return the ID of the configured account with this ID or name; empty for neither.
+
+        Raises ConfigError for a name that several accounts have.
+        """
+        if any(account.id == text for account in self.accounts):
+            return text
+        named = [account.id for account in self.accounts if account.name == text]
+        if len(named) > 1:
+            raise ConfigError(f"--account: {text[:80]!a} is the name of {' and '.join(named[:5])}; give one of the IDs")
+        return named[0] if named else ""
 
 
 def output_folder(uri: str) -> Path:
@@ -196,6 +214,17 @@ def load_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path, out
     if mode & 0o077:
         _refuse_open_secrets(config, document, place.path, mode)
     return config
+
+
+def config_of(raw: Mapping[str, Any], *, source: str, environ: Mapping[str, str], cwd: Path) -> Config:
+    """Return the configuration of parsed TOML. Raises ConfigError as `parse_config`."""
+    return _checked(filled_in(Document(source, raw, raw, is_secret), environ), environ, cwd)
+
+
+def read_config(path: Path | None, environ: Mapping[str, str], *, cwd: Path) -> tuple[Path, str]:
+    """Return the place and the text of the file that `load_config` loads. Raises ConfigError."""
+    place = find_config(path, environ, cwd).path
+    return place, _read(place)[0]
 
 
 def parse_config(text: str, *, source: str, environ: Mapping[str, str], cwd: Path | None = None) -> Config:

@@ -14,6 +14,7 @@ from crawler.secret_text import EVERYONE, LiteralSecrets, url_secrets
 from crawler.validation import Document, KeyPath, Secret, SecretName
 
 _PING = ("ping", "url")
+_PUSH = ("metrics", "push")
 _PASSWORD = re.compile(r"://[^/@]*?:([^/@]*)@")
 _PARAMETER = re.compile(r"[?&;][^=&;#]*(?:pass|pwd|secret|token|key|sign|auth|cred)[^=&;#]*=([^&;#]*)", re.IGNORECASE)
 
@@ -39,7 +40,7 @@ def open_secrets(settings: Settings, document: Document) -> Iterator[KeyPath]:
     """Yield the keys of the secrets that the file holds in clear text.
 
     A URL may have a part from the environment, and is in clear text if it has none, or if its password, a parameter
-    named like a secret, or a ping's path is not one.
+    named like a secret, or a ping's path is not one. The URL of a Pushgateway need not hold a secret.
     """
     for path, secret in secret_values(settings):
         if not isinstance(secret, SecretName) and _is_in_clear(document, path, secret.reveal()):
@@ -47,7 +48,7 @@ def open_secrets(settings: Settings, document: Document) -> Iterator[KeyPath]:
 
 
 def _is_in_clear(document: Document, path: KeyPath, text: str) -> bool:
-    if "://" not in text or not document.has_reference(path):
+    if "://" not in text or not (document.has_reference(path) or path == _PUSH):
         return document.is_literal(path)
     written = document.text(path)
     if path == _PING and "://" in written:  # its path is the secret

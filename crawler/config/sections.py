@@ -7,6 +7,7 @@ msgspec judges a file by these Structs, see `crawler.validation`.
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote
@@ -42,6 +43,7 @@ Timeout = Annotated[float, Meta(gt=0, le=3600, description="seconds, above 0 and
 Workers = Annotated[
     Literal["auto"] | Annotated[int, Meta(ge=1, le=256)], Meta(description='a whole number from 1 to 256, or "auto"')
 ]
+KeepCount = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number from 1 to 1000000")]
 EndpointSetting = Annotated[
     str | tuple[str, ...] | dict[str, str],
     Meta(description="an https URL, a table of one URL per region, or (allow) a list of host patterns"),
@@ -150,6 +152,24 @@ class OrganizationSection(Section, frozen=True, kw_only=True):
     exclude: Annotated[tuple[AccountId, ...], Meta(description="a list of account IDs: digits in quotes")] = ()
 
 
+class AcceptedSection(Section, frozen=True, kw_only=True):
+    """One of `[[accepted]]`: scopes that may be incomplete until a date."""
+
+    account: Annotated[
+        str,
+        Meta(
+            pattern=r"\A[0-9*?\[\]!-]{1,64}\Z",
+            description='an account ID or a glob over account IDs, such as "1000000000000003" or "*"',
+        ),
+    ]
+    region: Annotated[
+        str, Meta(pattern=r"\A[a-z0-9*?\[\]!-]{1,64}\Z", description='a region ID or a glob, such as "cn-*"')
+    ] = "*"
+    table: Annotated[Glob, Meta(description='a table name or a glob, such as "opensearch_*"')]
+    reason: Annotated[Text, Meta(description="text of 1 to 256 characters, for everyone who reads a report")]
+    until: Annotated[date, Meta(description="a date such as 2027-03-31")]
+
+
 class EngineSection(Section, frozen=True, kw_only=True):
     """`[engine]`: the machines that run the shards of a crawl."""
 
@@ -205,6 +225,28 @@ class MetricsSection(Section, frozen=True, kw_only=True):
     """`[metrics]`."""
 
     textfile: Annotated[Path | None, Meta(description="a path")] = None
+    push: Annotated[Secret | None, Meta(description="an https URL")] = None
+
+
+class RetentionSection(Section, frozen=True, kw_only=True):
+    """`[retention]`: the snapshots that a crawl keeps, by the rules of `snapshots prune`. Empty: it removes none."""
+
+    keep_last: KeepCount | None = None
+    keep_hourly: KeepCount | None = None
+    keep_daily: KeepCount | None = None
+    keep_weekly: KeepCount | None = None
+    keep_monthly: KeepCount | None = None
+    keep_yearly: KeepCount | None = None
+    keep_within: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"\A(?=.*[1-9])(?:[0-9]{1,4}y)?(?:[0-9]{1,5}m)?(?:[0-9]{1,6}d)?(?:[0-9]{1,7}h)?\Z",
+                description="a duration in years, months, days and hours such as 2y5m7d3h",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class PingSection(Section, frozen=True, kw_only=True):
@@ -243,6 +285,7 @@ class Settings(Section, frozen=True, kw_only=True):
     output: OutputSection = OutputSection()
     accounts: tuple[Account, ...] = ()
     organization: OrganizationSection | None = None
+    accepted: tuple[AcceptedSection, ...] = ()
     engine: EngineSection | None = None
     endpoints: dict[str, EndpointSetting] = {}
     rate_limits: dict[str, RateLimit] = {}
@@ -250,6 +293,7 @@ class Settings(Section, frozen=True, kw_only=True):
     tls: TlsSection = TlsSection()
     network: NetworkSection = NetworkSection()
     metrics: MetricsSection = MetricsSection()
+    retention: RetentionSection = RetentionSection()
     ping: PingSection = PingSection()
     catalog: CatalogSection = CatalogSection()
     opensearch: OpenSearchSection = OpenSearchSection()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from crawler.catalog.model import Catalog, Operation
 from crawler.client.client import Client
+from crawler.run.accepted import AcceptedRules
 from crawler.run.details import DetailReader
 from crawler.run.outcome import ScopeOutcome
 from crawler.run.scope import Scope
@@ -23,7 +24,8 @@ class Workload:
     """The targets and tables to crawl. A plan's tables outside of `tables` are parents, which are read and not written.
 
     `details` are the tables whose records are requested one by one, `settings` the parameter values from the
-    configuration, `finished` the scopes of the interrupted crawl, which aren't read again.
+    configuration, `finished` the scopes of the interrupted crawl, which aren't read again. `accepted` are the rules by
+    which incomplete scopes don't count as such in the progress.
     """
 
     catalog: Catalog
@@ -32,6 +34,7 @@ class Workload:
     details: Collection[str] = ()
     settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     finished: Sequence[JournalEntry] = ()
+    accepted: AcceptedRules | None = None
 
 
 class Admission:

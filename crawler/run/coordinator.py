@@ -84,6 +84,8 @@ async def _run_shards(run: Run, open_launcher: OpenLauncher, monitor: CrawlMonit
         for account, _, tables in plan.targets(shard):
             monitor.progress.scopes += len(tables)
             monitor.progress.by_account[account.id] += len(tables)
+            if account.name:
+                monitor.progress.names[account.id] = account.name
             if shard not in missing:
                 monitor.progress.scopes_done += len(tables)
                 monitor.progress.done_by_account[account.id] += len(tables)

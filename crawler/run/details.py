@@ -19,6 +19,22 @@ from crawler.run.targets import Target
 _MAX_BYTES = 4 * 1024 * 1024
 
 
+def detail_request(operation: Operation, details: Details, target: Target, parameters: Mapping[str, str]) -> ApiRequest:
+    """Return the request for the details of the record that the parameters name."""
+    values = {**parameters, "account_id": target.account_id, "region_id": target.region_id}
+    return ApiRequest(
+        operation.product,
+        operation.version,
+        details.action,
+        target.region_id,
+        expand_path(details.path, {name: parameters[name] for name in details.path_parameters}),
+        details.filled_query(values),
+        parents=details.parent_kinds,
+        max_bytes=_MAX_BYTES,
+        method=details.method,
+    )
+
+
 class DetailReader:
     """Fetches the details of one scope's rows concurrently, by the rate limits of their operation.
 
@@ -72,20 +88,8 @@ class DetailReader:
             self.missing += 1
             return Detail("denied")
         try:
-            details, operation, target = self._details, self._operation, self._target
-            values = {**parameters, "account_id": target.account_id, "region_id": target.region_id}
-            request = ApiRequest(
-                operation.product,
-                operation.version,
-                details.action,
-                target.region_id,
-                expand_path(details.path, {name: parameters[name] for name in details.path_parameters}),
-                details.filled_query(values),
-                parents=details.parent_kinds,
-                max_bytes=_MAX_BYTES,
-                method=details.method,
-            )
-            read = partial(read_detail, records=details.records)
+            request = detail_request(self._operation, self._details, self._target, parameters)
+            read = partial(read_detail, records=self._details.records)
             return await self._client.call(request, self._caller, self._channel, read, tally)
         except VanishedError:
             return Detail("vanished")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,9 +17,10 @@ from crawler.run.result import CrawlResult
 from crawler.run.shard import ShardResult
 from crawler.snapshot import Destination, DirectoryEntry, ManifestDraft, PartFile, commit_snapshot
 from crawler.snapshot.layout import is_future, started_at
-from crawler.snapshot.manifest import CrawlSelection, ShardEntry, SkippedMember
+from crawler.snapshot.ledger import judged_statuses
+from crawler.snapshot.manifest import AcceptedEntry, AccountEntry, CrawlSelection, ShardEntry, SkippedMember
 from crawler.snapshot.output_steps import OutputSteps
-from crawler.snapshot.status import crawl_exit_code
+from crawler.snapshot.status import crawl_exit_code, is_whole
 
 if TYPE_CHECKING:
     from typing import Any
@@ -44,6 +45,8 @@ class JoinTerms:
     selection: CrawlSelection | None = None
     warnings: tuple[str, ...] = ()
     shards: tuple[ShardEntry, ...] = ()
+    accounts: tuple[AccountEntry, ...] = ()
+    accepted: tuple[AcceptedEntry, ...] = ()
 
 
 class Join:
@@ -64,7 +67,7 @@ class Join:
         `shards` is the sum of all shards. Raises as `commit_snapshot`.
         """
         result = result_of(terms, shards, self._destination.snapshot_id, self._destination.started_at)
-        if result.exit_code == ExitCode.FAILURE:
+        if result.exit_code in {ExitCode.FAILURE, ExitCode.UNREACHABLE}:
             return result
         self._steps.raise_if_failed()
         files = await finish()
@@ -99,8 +102,15 @@ class Join:
 def result_of(terms: JoinTerms, shards: ShardResult, snapshot_id: str, started: datetime) -> CrawlResult:
     """Return the result of a crawl whose lists have been read, without a manifest. It began at `started`."""
     directory = terms.directory.status if terms.directory else None
+    statuses = set(shards.ledger.by_status)
+    is_unanswered = not any(map(is_whole, statuses)) and any(cause.is_unanswered for cause in shards.ledger.causes)
     return CrawlResult(
-        crawl_exit_code(shards.ledger.by_status, directory, require_complete=terms.require_complete),
+        crawl_exit_code(
+            judged_statuses(shards.ledger),
+            directory,
+            require_complete=terms.require_complete,
+            is_unanswered=is_unanswered,
+        ),
         snapshot_id,
         None,
         shards.ledger,
@@ -115,6 +125,14 @@ def result_of(terms: JoinTerms, shards: ShardResult, snapshot_id: str, started: 
         left_out=terms.left_out,
         not_offered=terms.not_offered or {},
         resumed_scopes=shards.resumed_scopes,
+    )
+
+
+def account_entries(accounts: Iterable[tuple[str, str, bool]]) -> tuple[AccountEntry, ...]:
+    """Return the accounts of the manifest, by ID, from their IDs, names, and whether they are members."""
+    return tuple(
+        AccountEntry(id=account_id, name=name, source="member" if is_member else "configured")
+        for account_id, name, is_member in sorted(set(accounts))
     )
 
 
@@ -135,4 +153,6 @@ def _draft(terms: JoinTerms, shards: ShardResult, replaced: str) -> ManifestDraf
         selection=terms.selection,
         replaced_latest=replaced,
         shards=terms.shards,
+        accounts=terms.accounts,
+        accepted=terms.accepted,
     )

@@ -16,7 +16,8 @@ import anyio.to_thread
 
 from crawler.client.client import RequestCounts
 from crawler.errors import AlreadyCommittedError, CrawlError, LeaseHeldError, OutputBusyError, OutputError
-from crawler.run.join import Join, JoinTerms, result_of
+from crawler.run.gaps import GapMarker, accepted_warnings, open_marker
+from crawler.run.join import Join, JoinTerms, account_entries, result_of
 from crawler.run.output import join_destination
 from crawler.run.preparation import PreparedCrawl
 from crawler.run.progress import CrawlMonitor
@@ -93,10 +94,12 @@ async def _join(
     output = prepared.config.output
     root = None if run.bucket is not None else output.path
     async with open_joined_files(run.bucket, root, output.umask_bits, plan, run.files.folder, reports) as files:
-        ledger = await files.ledger(Ledger(_lost_rows(plan, {s: lost[s] for s in lost if s not in reports})))
+        marker = await open_marker(prepared, plan.snapshot_id, plan.started_at)
+        missing_rows = Ledger(_lost_rows(plan, {s: lost[s] for s in lost if s not in reports}))
+        ledger = await files.ledger(missing_rows, marker.mark)
         shards = _sum(plan, reports, ledger)
         entries = await _entries(run, reports)
-        terms = _terms(prepared, plan, entries)
+        terms = _terms(prepared, plan, entries, marker)
         try:
             result = await _commit(prepared, run, files, terms, shards, monitor, destination, lease)
         except AlreadyCommittedError:  # by a joiner that was stopped after its commit
@@ -204,7 +207,7 @@ def _lost_rows(plan: RunPlan, lost: Mapping[int, str]) -> Iterator[ScopeRow]:
         for account, region_id, tables in plan.targets(shard):
             for table in tables:
                 row = ScopeRow(account.id, region_id, table, Status.NOT_ATTEMPTED, table in written)
-                row.error_code, row.error_message = _LOST_CODE, reason
+                row.error_code, row.error_message, row.account_name = _LOST_CODE, reason, account.name
                 yield row
 
 
@@ -252,7 +255,10 @@ def _entry(shard: int, report: ShardReport | None, attempts: int, hosts: list[st
     )
 
 
-def _terms(prepared: PreparedCrawl, plan: RunPlan, entries: Sequence[ShardEntry]) -> JoinTerms:
+def _terms(prepared: PreparedCrawl, plan: RunPlan, entries: Sequence[ShardEntry], marker: GapMarker) -> JoinTerms:
+    targets = (target for shard in range(plan.shard_count) for target in plan.targets(shard))
+    places = ((account.id, region_id, tables) for account, region_id, tables in targets)
+    warnings = [*accepted_warnings(prepared, plan.started_at, places), *marker.warnings()]
     return JoinTerms(
         plan.plan_sha256,
         prepared.redaction,
@@ -261,6 +267,8 @@ def _terms(prepared: PreparedCrawl, plan: RunPlan, entries: Sequence[ShardEntry]
         tuple(plan.left_out),
         {product: tuple(regions) for product, regions in plan.not_offered.items()},
         plan.selection,
-        tuple(plan.warnings),
+        (*plan.warnings, *warnings),
         tuple(entries),
+        account_entries((account.id, account.name, account.is_member) for account in plan.accounts),
+        marker.entries(),
     )

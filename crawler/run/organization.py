@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 import structlog
 
 from crawler.config.sections import Account
-from crawler.errors import ApiError, ConfigError, CrawlError, DeniedError, PaginationError
+from crawler.errors import (
+    UNANSWERED_CODES,
+    UNREACHABLE_CODE,
+    ApiError,
+    ConfigError,
+    CrawlError,
+    DeniedError,
+    PaginationError,
+    UnreachableError,
+)
 from crawler.run.resource_directory import MemberList, choose_members, list_members
 from crawler.run.session import ResolvedAccount, Session
 from crawler.snapshot import DirectoryEntry, Status
@@ -51,7 +61,8 @@ async def list_organization(session: Session, identities: Sequence[ResolvedAccou
     configured = [other.id for other in config.accounts]
     chosen, left_out = choose_members(listing.members, configured, config.organization.exclude, config.members)
     for member in left_out:
-        structlog.get_logger().info("member_left_out", account_id=member.account_id, reason=member.reason)
+        named = {"account_name": member.name} if member.name else {}
+        structlog.get_logger().info("member_left_out", account_id=member.account_id, **named, reason=member.reason)
     members = tuple(Account(id=member.account_id, name=member.name or None) for member in chosen)
     return Membership((), tuple(left_out), directory, members)
 
@@ -112,16 +123,37 @@ def _failed(account_id: str, status: Status, code: str, message: str, request_id
 
 
 def _check_named(session: Session, listing: MemberList) -> None:
-    known = {member.account_id for member in listing.members}
-    for account_id in session.config.members if session.config.members != "all" else ():
-        if account_id not in known:
-            raise ConfigError(f"--account: {account_id} is neither configured nor a member of the resource directory.")
+    """Raise ConfigError unless each ID or name of the command line is that of one member."""
+    if session.config.members == "all":
+        return
+    ids = {member.account_id for member in listing.members}
+    by_name: dict[str, list[str]] = {}
+    for member in listing.members:
+        by_name.setdefault(member.name, []).append(member.account_id)
+    in_file = session.config.in_file
+    configured = {account.id: account.name for account in in_file.accounts} if in_file is not None else {}
+    for text in session.config.members:
+        if text in ids:
+            continue
+        named = by_name.get(text, [])
+        shown = f"--account: {text[:80]!a}"
+        if not named:
+            near = get_close_matches(text, [*filter(None, (*by_name, *configured.values())), *configured, *ids], n=1)
+            hint = f'; did you mean "{near[0]}"?' if near else "; `acs-inventory plan` lists the accounts"
+            raise ConfigError(f"{shown} is neither configured nor a member of the resource directory{hint}")
+        if len(named) > 1:
+            raise ConfigError(f"{shown} is the name of the members {' and '.join(named[:5])}; give one of the IDs")
+        if named[0] in configured:
+            raise ConfigError(
+                f"{shown} is the member {named[0]}, which [[accounts]] has under another name; give its ID"
+            )
 
 
 def no_account_error(membership: Membership) -> CrawlError:
     """Return the error of a crawl of members only that has no account to crawl."""
     directory = membership.directory
     if directory is not None and not directory.is_listed:
-        return CrawlError(directory.error_message)
+        is_unanswered = directory.error_code in UNANSWERED_CODES or directory.error_code == UNREACHABLE_CODE
+        return (UnreachableError if is_unanswered else CrawlError)(directory.error_message)
     reasons = " ".join(f"{member.account_id}: {member.reason}" for member in membership.left_out)
     return ConfigError(f"No account is left to crawl. {reasons}".rstrip())

@@ -11,12 +11,15 @@ from crawler import __version__
 from crawler.catalog.model import Catalog
 from crawler.config.resolve import ResolvedConfig
 from crawler.config.sections import Account
-from crawler.errors import ConfigError, CredentialsError
+from crawler.errors import UNREACHABLE_CODE, ConfigError, CrawlError, CredentialsError, UnreachableError
 from crawler.normalizer.redaction import Redaction
 from crawler.run.organization import Membership, find_members, no_account_error
 from crawler.run.regions import ProductRegions, not_offered, select_regions
 from crawler.run.session import ResolvedAccount, Session
-from crawler.run.targets import PlannedTarget, TargetPlan, interleave
+from crawler.run.targets import PlannedTarget, SkipReason, TargetPlan, interleave
+
+# Accounts that one sentence gives the reasons of.
+_MAX_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +39,8 @@ class CrawlPlan:
 async def make_plan(session: Session) -> CrawlPlan:
     """Identify the accounts and the organization's members, find the regions, and return the tables of every target.
 
-    Raises CredentialsError if no account's credentials work; ConfigError for a region that no product has, and if no
-    account is left; CrawlError if only members were to be crawled and they can't be listed.
+    Raises the error of `no_working_account` if no account's credentials work; ConfigError for a region that no product
+    has, and if no account is left; CrawlError if only members were to be crawled and they can't be listed.
     """
     configured = await session.identify()
     membership = await find_members(session, configured)
@@ -55,15 +58,39 @@ async def make_plan(session: Session) -> CrawlPlan:
 async def offered_regions(session: Session, identities: Sequence[ResolvedAccount]) -> Mapping[str, ProductRegions]:
     """Return the regions of the products that the tables need, as the accounts that work get them.
 
-    Raises CredentialsError if none works.
+    Raises the error of `no_working_account` if none works.
     """
     working = [identity for identity in identities if identity.refusal is None]
     if not working:
-        reasons = "; ".join(f"{i.account.id}: {i.refusal.message}" for i in identities if i.refusal)
-        raise CredentialsError(f"No account's credentials work. {reasons}")
+        raise no_working_account(identities)
     catalog = session.catalog
     products = catalog.products_of(catalog.with_parents(session.resolved.tables))
     return await session.regions(products, *(identity.caller for identity in working))
+
+
+def no_working_account(identities: Sequence[ResolvedAccount]) -> CrawlError:
+    """Return the error of a crawl in which the credentials of no account work.
+
+    One account that STS has not judged for now makes it UnreachableError: the next attempt may crawl that account. Else
+    a gateway or TLS that stays as it is makes it ConfigError, and CredentialsError remains for judged credentials.
+    """
+    refusals = [(identity.label, identity.refusal) for identity in identities if identity.refusal is not None]
+    temporary = [(label, refusal) for label, refusal in refusals if refusal.is_temporary]
+    if temporary:
+        judged = len(refusals) - len(temporary)
+        accounts = "account" if judged == 1 else "accounts"
+        others = f" The credentials of {judged} other {accounts} don't work." if judged else ""
+        return UnreachableError(
+            f"The cloud can't be reached; try again. No credentials could be used.{others} {_reasons(temporary)}"
+        )
+    if any(refusal.code == UNREACHABLE_CODE for _, refusal in refusals):
+        return ConfigError(f"STS can't be asked; correct [tls], [network] or [endpoints]. {_reasons(refusals)}")
+    return CredentialsError(f"No account's credentials work. {_reasons(refusals)}")
+
+
+def _reasons(refusals: Sequence[tuple[str, SkipReason]]) -> str:
+    shown = "; ".join(f"{label}: {refusal.message}" for label, refusal in refusals[:_MAX_SHOWN])
+    return shown + (f"; and {len(refusals) - _MAX_SHOWN:,} more accounts" if len(refusals) > _MAX_SHOWN else "")
 
 
 def missing_regions(
@@ -101,7 +128,7 @@ def join_identities(planned: Iterable[PlannedTarget], identities: Iterable[Resol
     found = []
     for entry in planned:
         identity = by_id[entry.target.account_id]
-        found.append(TargetPlan(entry.target, identity.caller, entry.tables, identity.refusal))
+        found.append(TargetPlan(entry.target, identity.caller, entry.tables, identity.refusal, identity.name))
     return found
 
 

@@ -91,7 +91,9 @@ async def plan_run(
         table_sets=[list(tables) for tables in places.table_sets],
         places=places.found,
         accounts=[
-            PlannedAccount(account.id, account.name or "", account.id in members, places.by_account[account.id])
+            PlannedAccount(
+                account.id, session.account_name(account), account.id in members, places.by_account[account.id]
+            )
             for account in planned
         ],
         shards=[

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class CrawlProgress:
-    """Counts of what has been done so far."""
+    """Counts of what has been done so far. `names`: account ID → name, of the accounts that have one."""
 
     scopes: int = 0
     scopes_done: int = 0
     rows: int = 0
     by_account: Counter[str] = field(default_factory=Counter)
     done_by_account: Counter[str] = field(default_factory=Counter)
+    names: dict[str, str] = field(default_factory=dict)
     not_complete: int = 0
     table: str = ""
 

@@ -120,10 +120,15 @@ def choose_members(
     exclude: Collection[str],
     only: Literal["all"] | Sequence[str],
 ) -> tuple[list[Member], list[SkippedMember]]:
-    """Return the members to crawl and the skipped ones. Neither has configured accounts, or those outside of `only`."""
+    """Return the members to crawl and the skipped ones. Neither has configured accounts, or those outside of `only`.
+
+    `only` has IDs and names.
+    """
     chosen, skipped = [], []
     for member in members:
-        if member.account_id in configured or (only != "all" and member.account_id not in only):
+        if member.account_id in configured:
+            continue
+        if only != "all" and member.account_id not in only and member.name not in only:
             continue
         reason = _EXCLUDED if member.account_id in exclude else inactive_reason(member)
         if reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,7 @@ from datetime import datetime
 from crawler.client.client import RequestCounts
 from crawler.errors import ExitCode
 from crawler.snapshot import DirectoryEntry, LedgerView, Manifest
-from crawler.snapshot.manifest import SkippedMember
+from crawler.snapshot.manifest import SkippedMember, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class CrawlResult:
     """The result of a crawl. `manifest` is None if nothing was committed; `ledger` has every scope either way.
 
     `not_offered`: product → the regions that an account names and the product lacks. `resumed_scopes` counts scopes
-    that an interrupted crawl had finished: `requests` doesn't count theirs.
+    that an interrupted crawl had finished: `requests` doesn't count theirs. `pruned` counts the snapshots that
+    [retention] has removed after the commit; None if nothing was to be removed by it.
     """
 
     exit_code: ExitCode
@@ -35,6 +37,12 @@ class CrawlResult:
     left_out: tuple[SkippedMember, ...] = ()
     not_offered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resumed_scopes: int = 0
+    pruned: int | None = None
+
+    @property
+    def manifest_sha256(self) -> str:
+        """The SHA-256 of the manifest's file, in hex; empty without a manifest."""
+        return hashlib.sha256(encode(self.manifest)).hexdigest() if self.manifest is not None else ""
 
     @property
     def rows(self) -> int:

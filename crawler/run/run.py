@@ -17,7 +17,8 @@ import structlog
 
 from crawler.config import Config
 from crawler.errors import unwrap_group
-from crawler.run.join import Join, JoinTerms
+from crawler.run.gaps import accepted_warnings, mark_ledger, open_marker
+from crawler.run.join import Join, JoinTerms, account_entries
 from crawler.run.output import begin_writer, open_bucket, open_configured_lake, preflight, publish, resume_writer
 from crawler.run.plan import CrawlPlan, make_plan
 from crawler.run.preparation import PreparedCrawl
@@ -27,7 +28,7 @@ from crawler.run.session import Session, open_session
 from crawler.run.shard import ShardCrawl
 from crawler.run.system import System
 from crawler.run.watchdog import StuckError, abort_if_stuck
-from crawler.snapshot import SnapshotWriter
+from crawler.snapshot import Ledger, LedgerView, SnapshotWriter
 
 
 async def crawl(
@@ -101,7 +102,8 @@ class CrawlRun:
             deadline_s = session.config.crawl.deadline_s or inf
             result = await shard.run(plan.targets, plan.sha256, deadline_s, **(missing if plan.not_offered else {}))
         join = Join(writer.destination, writer.buffer, self._prepared.schemas, self._monitor)
-        return await join.commit(self._terms(plan), result, lambda: writer.finish(result.ledger))
+        terms = await self._terms(plan, result.ledger)
+        return await join.commit(terms, result, lambda: writer.finish(result.ledger))
 
     async def _restamp(self) -> None:
         """Give a new snapshot the ID and the start by the corrected clock. Nothing is staged or stored of it yet."""
@@ -110,7 +112,17 @@ class CrawlRun:
             await self._writer.restamp(timedelta(seconds=skew_s))
             self._monitor.snapshot_id = self._writer.snapshot_id
 
-    def _terms(self, plan: CrawlPlan) -> JoinTerms:
+    async def _terms(self, plan: CrawlPlan, ledger: LedgerView) -> JoinTerms:
+        """Mark the gaps of the ledger, and return the terms of the commit."""
+        prepared, writer = self._prepared, self._writer
+        places = ((target.target.account_id, target.target.region_id, target.tables) for target in plan.targets)
+        warnings = accepted_warnings(prepared, writer.destination.started_at, places)
+        marker = await open_marker(prepared, writer.snapshot_id, writer.destination.started_at)
+        assert isinstance(ledger, Ledger), "the ledger of a crawl in this process is in memory"
+        if ledger.open_by_account:
+            await mark_ledger(marker, ledger.revise)
+        warnings += marker.warnings()
+        members = {account.id for account in plan.membership.members}
         return JoinTerms(
             plan.sha256,
             self._prepared.redaction,
@@ -119,5 +131,10 @@ class CrawlRun:
             plan.membership.left_out,
             plan.not_offered,
             self._prepared.selection,
-            self._prepared.warnings,
+            (*prepared.warnings, *warnings),
+            accounts=account_entries(
+                (target.target.account_id, target.account_name, target.target.account_id in members)
+                for target in plan.targets
+            ),
+            accepted=marker.entries(),
         )

@@ -45,7 +45,7 @@ class Scheduler:
         self._clock = clock
         self._progress = progress
         self._reader = PageReader(client, normalizers, clock)
-        self._tree = ScopeTree(workload.settings, dispatcher, client, writer, clock, progress)
+        self._tree = ScopeTree(workload.settings, dispatcher, client, writer, clock, progress, workload.accepted)
         self._admission = Admission(workload, client, writer, self._tree)
         self.ledger = self._tree.ledger
         self.fields = self._tree.fields
@@ -56,6 +56,8 @@ class Scheduler:
         self._progress.scopes = sum(len(plan.tables) for plan in self._plans)
         for plan in self._plans:
             self._progress.by_account[plan.target.account_id] += len(plan.tables)
+            if plan.account_name:
+                self._progress.names[plan.target.account_id] = plan.account_name
         with anyio.move_on_after(deadline_s):
             async with anyio.create_task_group() as tasks:
                 walker = ListWalker(

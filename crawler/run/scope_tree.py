@@ -16,6 +16,7 @@ from crawler.client.dispatcher import Dispatcher
 from crawler.clock import Clock
 from crawler.errors import NormalizeError
 from crawler.normalizer import RowPage
+from crawler.run.accepted import AcceptedRules
 from crawler.run.progress import CrawlProgress
 from crawler.run.scope import FieldCounts, Job, Scope
 from crawler.run.targets import Target
@@ -40,7 +41,9 @@ class ScopeTree:
         writer: ShardWriter,
         clock: Clock,
         progress: CrawlProgress,
+        accepted: AcceptedRules | None = None,
     ) -> None:
+        self._accepted = accepted
         self.ledger = Ledger()
         self.fields = FieldCounts()
         self.open: dict[tuple[Target, str], Scope] = {}
@@ -115,15 +118,24 @@ class ScopeTree:
     def record(self, row: ScopeRow, unknown: Mapping[str, int], misfits: Mapping[str, int]) -> None:
         """Add a scope that has ended to the ledger, and its counts to `fields`."""
         self.fields.add(row.table, unknown, misfits)
+        row.account_name = self._progress.names.get(row.account_id, "")
+        is_gap = not is_whole(row.status) and not self._accept(row)
         self.ledger.append(row)
         self._progress.scopes_done += 1
         self._progress.done_by_account[row.account_id] += 1
-        self._progress.not_complete += not is_whole(row.status)
+        self._progress.not_complete += is_gap
         self._left_by_table[row.table] -= 1
         if not self._left_by_table[row.table]:
             self._writer.end_table(row.table)
         if len(self.ledger) == self._left_at_start:
             self.all_ended.set()
+
+    def _accept(self, row: ScopeRow) -> bool:
+        """Note the rule that accepts a scope that isn't whole; return whether there is one. The join decides again."""
+        rule = self._accepted.covering(row.account_id, row.region_id, row.table) if self._accepted else None
+        if rule is not None:
+            row.accepted_reason, row.accepted_until = rule.reason, rule.until.isoformat()
+        return rule is not None
 
     def reuse_finished(self, entry: JournalEntry) -> None:
         """Record a scope that the interrupted crawl has finished."""

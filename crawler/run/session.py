@@ -15,7 +15,17 @@ from crawler.client.clock_skew import CLOCK_WRONG
 from crawler.client.credentials import Provider, RoleDeniedError, assumed_role
 from crawler.config.resolve import ResolvedConfig
 from crawler.config.sections import Account
-from crawler.errors import ApiError, ConfigError, CredentialsError, DeniedError, PaginationError, UnsupportedError
+from crawler.errors import (
+    UNREACHABLE_CODE,
+    ApiError,
+    ConfigError,
+    CredentialsError,
+    DeniedError,
+    PaginationError,
+    UnreachableError,
+    UnsupportedError,
+    may_answer_later,
+)
 from crawler.run.connection import CloudConnection, open_connection
 from crawler.run.discovery import DescribedRegions, StsCall, caller_identity, describe_regions
 from crawler.run.regions import ProductRegions
@@ -23,11 +33,11 @@ from crawler.run.snapshot_clock import SnapshotClock
 from crawler.run.system import System
 from crawler.run.targets import SkipReason
 from crawler.snapshot import Status
-from crawler.text import GLOBAL_REGION
+from crawler.text import GLOBAL_REGION, account_label, escape_control
 
-# The code of an account for which STS didn't answer; other codes are InvalidCredentials and AccountMismatch.
-UNREACHABLE = "Unreachable"
 _MAX_SHOWN = 5
+# Accounts whose refusal is a warning of the log.
+_MOST_LOGGED = 20
 # STS lets a caller assume a hundred roles a second; more tasks would only take memory.
 _AT_ONCE = 256
 # Accounts that are asked for the regions of a product.
@@ -36,11 +46,20 @@ MAX_CALLERS = 3
 
 @dataclass(frozen=True, slots=True)
 class ResolvedAccount:
-    """An account whose credentials were tried. `refusal`: its skip reason, if it can't be crawled."""
+    """An account whose credentials were tried. `refusal`: its skip reason, if it can't be crawled.
+
+    `name` is printable and has no secret; it may be empty.
+    """
 
     account: Account
     caller: SignedAccount
     refusal: SkipReason | None = None
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """The account for a reader: name and ID."""
+        return account_label(self.account.id, self.name)
 
 
 class Session:
@@ -66,6 +85,7 @@ class Session:
         self.clock = SnapshotClock(connection.system.clock)
         self.warnings: list[str] = []
         self.identities: dict[str, ResolvedAccount] = {}
+        self._refused = 0
         self._connection = connection
         self._log = structlog.get_logger()
 
@@ -100,6 +120,10 @@ class Session:
 
         return await _concurrently(accounts, one)
 
+    def account_name(self, account: Account) -> str:
+        """Return an account's name as it may be shown and stored: printable, and without a secret; or empty."""
+        return escape_control(self.system.secrets.clean(account.name or ""))
+
     def _sts_call(self, account_id: str) -> StsCall:
         return StsCall(self.client, account_id, self.overhead["sts"], self.clock.observe)
 
@@ -108,10 +132,19 @@ class Session:
     ) -> ResolvedAccount:
         refusal = await self._refusal_of(account, call, provider, is_member=is_member)
         if refusal is not None:
-            self._log.warning("account_refused", account_id=account.id, code=refusal.code, reason=refusal.message)
-        found = ResolvedAccount(account, SignedAccount(account.id, provider), refusal)
+            self._log_refusal(account, refusal)
+        found = ResolvedAccount(account, SignedAccount(account.id, provider), refusal, self.account_name(account))
         self.identities[account.id] = found
         return found
+
+    def _log_refusal(self, account: Account, refusal: SkipReason) -> None:
+        """Log the first refusals as warnings, and the others at debug: an organization may refuse thousands."""
+        self._refused += 1
+        log = self._log.warning if self._refused <= _MOST_LOGGED else self._log.debug
+        named = {"account_name": self.account_name(account)} if account.name else {}
+        log("account_refused", account_id=account.id, **named, code=refusal.code, reason=refusal.message)
+        if self._refused == _MOST_LOGGED:
+            self._log.warning("more_refusals_at_debug", logged=_MOST_LOGGED)
 
     async def _refusal_of(
         self, account: Account, call: StsCall, provider: Provider, *, is_member: bool
@@ -122,6 +155,8 @@ class Session:
             reason = self.system.secrets.hide(str(error))
             if is_member and isinstance(error, RoleDeniedError):
                 return SkipReason(error.code, reason, Status.DENIED)
+            if isinstance(error, UnreachableError):
+                return SkipReason(UNREACHABLE_CODE, reason, is_temporary=True)
             return SkipReason("InvalidCredentials", reason)
         except ApiError as error:
             return _refusal_by_sts(error)
@@ -160,7 +195,11 @@ class Session:
             try:
                 return await describe_regions(self.client, product, caller, ask, self.overhead["regions"]), caller
             except (DeniedError, UnsupportedError) as error:
-                self._log.info("regions_denied", product=product.key, account_id=caller.account_id, code=error.code)
+                found = self.identities.get(caller.account_id)
+                named = {"account_name": found.name} if found is not None and found.name else {}
+                self._log.info(
+                    "regions_denied", product=product.key, account_id=caller.account_id, **named, code=error.code
+                )
         return await describe_regions(self.client, product, last, ask, self.overhead["regions"]), last
 
     def _region_to_ask(self, product: Product, operation: RegionsOperation) -> str:
@@ -264,14 +303,25 @@ def _refusal_by_sts(error: ApiError) -> SkipReason:
     """Return code, request ID and advice, without the service's own text, which may quote the signed string."""
     if error.code == CLOCK_WRONG:
         return SkipReason(CLOCK_WRONG, error.message)
+    is_temporary = may_answer_later(error)
     is_page = error.code == f"Http{error.http_status}"  # the page of a proxy, which has no code of STS
     if is_page or error.http_status == 0 or error.code in _NOT_OF_STS:
-        return SkipReason(UNREACHABLE, f"STS can't identify the credentials: {error}")
-    advice = {
-        "InvalidAccessKeyId.NotFound": "there is no such access key",
-        "InvalidAccessKeyId.Inactive": "the access key is disabled",
-        "SignatureDoesNotMatch": "the access key's secret is wrong",
-    }.get(error.code, "see the product's error reference")
-    request = f"request {error.request_id or 'unknown'}"
-    sentence = f"STS answered {error.code} to GetCallerIdentity ({request}): {advice}."
-    return SkipReason("InvalidCredentials", sentence)
+        reason = f"STS can't identify the credentials: {error}"
+        return SkipReason(UNREACHABLE_CODE, reason, is_temporary=is_temporary)
+    answered = f"STS answered {error.code} to GetCallerIdentity (request {error.request_id or 'unknown'})"
+    if is_temporary:
+        return SkipReason(UNREACHABLE_CODE, f"{answered}: try again later.", is_temporary=True)
+    return SkipReason("InvalidCredentials", f"{answered}: {_advice(error.code)}.")
+
+
+def _advice(code: str) -> str:
+    if code.startswith("InvalidSecurityToken"):
+        return (
+            "the token is wrong or has expired; get new temporary keys: key, secret and token are issued together, and "
+            "expire"
+        )
+    return {
+        "InvalidAccessKeyId.NotFound": "there is no such access key; compare it with those in the RAM console",
+        "InvalidAccessKeyId.Inactive": "the access key is disabled; enable it in the RAM console, or use another one",
+        "SignatureDoesNotMatch": "the access key's secret is wrong; create a new key in the RAM console if it is lost",
+    }.get(code, "look up the code in the error reference of STS")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -11,6 +12,7 @@ import structlog
 
 from crawler.client.client import RequestCounts
 from crawler.normalizer import DecodePool, Normalizer
+from crawler.run.accepted import AcceptedRules
 from crawler.run.admission import Workload
 from crawler.run.plan import parents_by_table, resume_conditions
 from crawler.run.preparation import PreparedCrawl
@@ -19,6 +21,9 @@ from crawler.run.scheduler import Scheduler
 from crawler.run.session import Session
 from crawler.run.targets import TargetPlan
 from crawler.snapshot import JournalEntry, LedgerView, ScopeRow, ShardWriter
+
+# Causes with a line of the log each, and names in one of them.
+_MOST_CAUSES, _MOST_NAMES = 20, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +70,7 @@ class ShardCrawl:
         if deadline_s < inf:
             self._session.client.deadline_at = self._clock.monotonic() + deadline_s
         await scheduler.run(deadline_s)
-        for row in scheduler.ledger.not_whole():
-            self._log_incomplete(row)
+        self._log_gaps(scheduler.ledger)
         session = self._session
         return ShardResult(
             scheduler.ledger,
@@ -94,7 +98,13 @@ class ShardCrawl:
         session, resolved = self._session, self._session.resolved
         return Scheduler(
             Workload(
-                resolved.catalog, targets, resolved.tables, resolved.details, resolved.parameter_settings, finished
+                resolved.catalog,
+                targets,
+                resolved.tables,
+                resolved.details,
+                resolved.parameter_settings,
+                finished,
+                AcceptedRules(session.config.accepted, session.clock.now().date()),
             ),
             session.client,
             session.dispatcher,
@@ -110,10 +120,32 @@ class ShardCrawl:
         pool = DecodePool()
         return {table: Normalizer(catalog.operations[table], self._redaction, snapshot_id, pool) for table in needed}
 
+    def _log_gaps(self, ledger: LedgerView) -> None:
+        """Log one line for each cause of scopes that aren't whole. Each scope has a line at the level debug."""
+        causes = ledger.causes
+        for cause in causes[:_MOST_CAUSES]:
+            self._log.info(
+                "scopes_not_complete",
+                scopes=cause.scopes,
+                status=str(cause.status),
+                code=cause.error_code,
+                reason=cause.message,
+                messages=cause.messages,
+                accounts=_named(cause.labels),
+                regions=_named(cause.regions),
+                tables=_named(cause.tables),
+            )
+        if others := causes[_MOST_CAUSES:]:
+            self._log.info("scopes_not_complete", scopes=sum(cause.scopes for cause in others), causes=len(others))
+        if self._log.is_enabled_for(logging.DEBUG):
+            for row in ledger.not_whole():
+                self._log_incomplete(row)
+
     def _log_incomplete(self, row: ScopeRow) -> None:
-        self._log.info(
+        self._log.debug(
             "scope_not_complete",
             account_id=row.account_id,
+            **({"account_name": row.account_name} if row.account_name else {}),
             region_id=row.region_id,
             table=row.table,
             status=str(row.status),
@@ -121,3 +153,9 @@ class ShardCrawl:
             reason=row.error_message,
             request_id=row.request_id,
         )
+
+
+def _named(names: Collection[str]) -> str:
+    """Return some of the names, and the number of the others."""
+    shown = ", ".join(sorted(names)[:_MOST_NAMES])
+    return f"{shown} and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else shown

@@ -30,11 +30,15 @@ def interleave(by_account: Mapping[str, Iterable[str]]) -> list[Target]:
 
 @dataclass(frozen=True, slots=True)
 class SkipReason:
-    """The code, the message and the status with which an account or target is not requested."""
+    """The code, the message and the status with which an account or target is not requested.
+
+    `is_temporary`: the credentials were not judged, and another attempt may get an answer.
+    """
 
     code: str
     message: str
     status: Status = Status.FAILED
+    is_temporary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,13 @@ class PlannedTarget:
 
 @dataclass(frozen=True, slots=True)
 class TargetPlan:
-    """The tables to read in one target, parents first, selected or not. `refusal`: the skip reason of all scopes."""
+    """The tables to read in one target, parents first, selected or not. `refusal`: the skip reason of all scopes.
+
+    `account_name` is the account's name in the configuration or in the resource directory; it may be empty.
+    """
 
     target: Target
     caller: SignedAccount
     tables: tuple[str, ...]
     refusal: SkipReason | None = None
+    account_name: str = ""

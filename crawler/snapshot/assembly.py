@@ -81,5 +81,7 @@ def _assemble(
         selection=draft.selection,
         replaced_latest=draft.replaced_latest or msgspec.UNSET,
         shards=list(draft.shards),
+        accounts=list(draft.accounts),
+        accepted=list(draft.accepted),
         ledger=staged.ledger(ledger.batches()),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, islice
@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 import pyarrow as pa
 
+from crawler.snapshot.causes import Cause, Causes
 from crawler.snapshot.layout import is_table
 from crawler.snapshot.limits import is_instant
 from crawler.snapshot.status import Status, is_whole
@@ -29,7 +30,9 @@ class ScopeRow:
     The fields are the columns of the ledger's file. `written`: the user requested the table. `rows` counts rows in the
     snapshot, `rows_seen` records of the API; `requests` counts attempts. `lists` and `pages` count those that were
     read, `misfits` type mismatches, `vanished` lists whose parent was gone. `walk` says how the lists were paged. Texts
-    may be empty; times are UTC, None if no list was begun.
+    may be empty; times are UTC, None if no list was begun. `accepted_reason` and `accepted_until` (a date as
+    YYYY-MM-DD) are those of the `[[accepted]]` rule that covers a scope that isn't whole. `incomplete_since` is the
+    start of the first of the consecutive snapshots in which the scope wasn't whole; None for a whole one.
     """
 
     account_id: str
@@ -55,6 +58,10 @@ class ScopeRow:
     request_id: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    account_name: str = ""
+    accepted_reason: str = ""
+    accepted_until: str = ""
+    incomplete_since: datetime | None = None
 
 
 # Of a batch of a ledger in memory and of its file.
@@ -97,7 +104,9 @@ def odd_row(row: ScopeRow) -> str:
     """Return what no row of a crawl has, as a part of a sentence; empty if there is nothing."""
     if not is_table(row.table):
         return odd_table(row.table)
-    if not all(moment is None or is_instant(moment) for moment in (row.started_at, row.finished_at)):
+    if not all(
+        moment is None or is_instant(moment) for moment in (row.started_at, row.finished_at, row.incomplete_since)
+    ):
         return ODD_INSTANT
     return ""
 
@@ -139,8 +148,18 @@ class LedgerView(Protocol):
         ...
 
     @property
+    def accepted(self) -> Counter[Status]:
+        """The number of scopes that a rule of `[[accepted]]` covers, by status."""
+        ...
+
+    @property
     def open_by_account(self) -> Counter[str]:
         """The number of scopes that aren't whole, by account; accounts without any are left out."""
+        ...
+
+    @property
+    def causes(self) -> Sequence[Cause]:
+        """The causes of the scopes that aren't whole and that no rule accepts, the most scopes first."""
         ...
 
     def __len__(self) -> int:
@@ -158,6 +177,11 @@ class LedgerView(Protocol):
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows in order as batches of `LEDGER_SCHEMA`."""
         ...
+
+
+def judged_statuses(ledger: LedgerView) -> set[Status]:
+    """Return the statuses by which a snapshot is judged: those of the scopes that no rule accepts."""
+    return {status for status, number in ledger.by_status.items() if number > ledger.accepted[status]}
 
 
 class _Pack:
@@ -194,8 +218,10 @@ class Ledger:
 
     def __init__(self, rows: Iterable[ScopeRow] = ()) -> None:
         self.by_status: Counter[Status] = Counter()
+        self.accepted: Counter[Status] = Counter()
         self.by_table: dict[str, TableFigures] = {}
         self.open_by_account: Counter[str] = Counter()
+        self._causes = Causes()
         # By table: the whole scopes and the others.
         self._packs: dict[str, tuple[_Pack, _Pack]] = {}
         for row in rows:
@@ -210,7 +236,9 @@ class Ledger:
         is_open = not is_whole(status)
         self._packs[row.table][is_open].append(row)
         self.by_status[status] += 1
-        self.open_by_account.update([row.account_id] * is_open)
+        if is_open:
+            self.open_by_account[row.account_id] += 1
+            self._judge(row)
         figures.by_status[status] += 1
         if row.written:
             figures.written[status] += 1
@@ -218,6 +246,31 @@ class Ledger:
         figures.requests += row.requests
         figures.retries += row.retries
         figures.throttled += row.throttled
+
+    def _judge(self, row: ScopeRow) -> None:
+        """Count a scope that isn't whole as accepted, or collect its cause."""
+        if row.accepted_until:
+            self.accepted[row.status] += 1
+        else:
+            self._causes.add(row)
+
+    def revise(self, mark: Callable[[ScopeRow], None]) -> None:
+        """Let `mark` change the gap's columns of each row of a scope that isn't whole, in order."""
+        self.accepted.clear()
+        self._causes = Causes()
+        for table in sorted(self._packs):
+            whole, others = self._packs[table]
+            revised = _Pack()
+            for row in _in_order(others):
+                mark(row)
+                revised.append(row)
+                self._judge(row)
+            self._packs[table] = whole, revised
+
+    @property
+    def causes(self) -> Sequence[Cause]:
+        """See `LedgerView.causes`."""
+        return list(self._causes)
 
     def not_whole(self, limit: int | None = None) -> list[ScopeRow]:
         """See `LedgerView.not_whole`."""

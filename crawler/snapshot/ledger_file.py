@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import weakref
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice, repeat
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from crawler.errors import OutputError
+from crawler.snapshot.causes import Cause, Causes
 from crawler.snapshot.layout import is_table
 from crawler.snapshot.ledger import (
     BATCH_ROWS,
@@ -107,6 +108,18 @@ class StoredLedger:
         return found
 
     @cached_property
+    def accepted(self) -> Counter[Status]:
+        """See `LedgerView.accepted`."""
+        found: Counter[Status] = Counter()
+        if "accepted_until" not in self._metadata.schema.names:
+            return found
+        for batch in self._checked(("status", "accepted_until")):
+            accepted = batch.filter(pc.invert(_is_one_of(batch.column("accepted_until"), [""])))
+            for part in _sums(accepted, ["status"]) if accepted.num_rows else ():
+                found[Status(part["status"])] += part["count_all"]
+        return found
+
+    @cached_property
     def open_by_account(self) -> Counter[str]:
         """See `LedgerView.open_by_account`."""
         found: Counter[str] = Counter()
@@ -115,6 +128,12 @@ class StoredLedger:
             for part in _sums(open_scopes, ["account_id"]):
                 found[part["account_id"]] += part["count_all"]
         return found
+
+    @cached_property
+    def causes(self) -> Sequence[Cause]:
+        """See `LedgerView.causes`."""
+        columns = ("error_code", "error_message", "account_name", "accepted_until", "incomplete_since")
+        return list(Causes(row for row in self.rows(columns, NOT_WHOLE) if not row.accepted_until))
 
     def check(self) -> None:
         """Read all rows. Raises OutputError as any reading."""

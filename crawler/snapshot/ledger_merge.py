@@ -9,10 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crawler.errors import OutputError
-from crawler.snapshot.ledger import LEDGER_SCHEMA
+from crawler.snapshot.ledger import LEDGER_SCHEMA, ScopeRow
+from crawler.snapshot.status import Status, is_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from crawler.snapshot.ledger import LedgerView
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 _ROWS_AT_ONCE = 64 * 1024
 _KEY = ("table", "account_id", "region_id")
 _Key = tuple[str, ...]
+# The columns of a scope that isn't whole that are known when the ledger of the whole crawl is.
+_GAP_COLUMNS = ("accepted_reason", "accepted_until", "incomplete_since")
+_NOT_WHOLE = pa.array([str(status) for status in Status if not is_whole(status)])
 
 
 def merge_ledgers(ledgers: Sequence[LedgerView]) -> Iterator[pa.RecordBatch]:
@@ -37,6 +41,27 @@ def merge_ledgers(ledgers: Sequence[LedgerView]) -> Iterator[pa.RecordBatch]:
         _raise_unless_ascending(merged, last)
         last = _key(merged, merged.num_rows - 1)
         yield from merged.to_batches()
+
+
+def revised(batches: Iterable[pa.RecordBatch], mark: Callable[[ScopeRow], None]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a ledger after `mark` has changed the gap's columns of the scopes that aren't whole."""
+    for batch in batches:
+        open_rows = pc.indices_nonzero(pc.is_in(batch.column("status"), _NOT_WHOLE)).to_pylist()
+        yield _revised(batch, open_rows, mark) if open_rows else batch
+
+
+def _revised(batch: pa.RecordBatch, places: Sequence[int], mark: Callable[[ScopeRow], None]) -> pa.RecordBatch:
+    keys = [batch.column(name).take(places).to_pylist() for name in ("account_id", "region_id", "table", "status")]
+    found = {name: batch.column(name).to_pylist() for name in _GAP_COLUMNS}
+    for place, account_id, region_id, table, status in zip(places, *keys, strict=True):
+        row = ScopeRow(account_id, region_id, table, Status(status))
+        mark(row)
+        for name, values in found.items():
+            values[place] = getattr(row, name)
+    for name, values in found.items():
+        at = batch.schema.get_field_index(name)
+        batch = batch.set_column(at, batch.schema.field(at), pa.array(values, batch.schema.field(at).type))
+    return batch
 
 
 class _Run:

@@ -20,7 +20,7 @@ from crawler.snapshot.layout import (
     ledger_path,
     manifest_path,
 )
-from crawler.snapshot.ledger import LedgerView, ScopeRow, odd_row
+from crawler.snapshot.ledger import LedgerView, ScopeRow, judged_statuses, odd_row
 from crawler.snapshot.limits import MANIFEST_BYTES, TABLES, Count, Words, decode_json, is_instant
 from crawler.snapshot.status import SnapshotStatus, Status, can_be_latest, has_rows, is_whole, snapshot_status
 
@@ -44,12 +44,14 @@ class StatusCounts(msgspec.Struct, frozen=True, kw_only=True):
     """Counts of scopes: in total and by each of the seven statuses, and the rows of those that aren't whole.
 
     From format 2 on, `not_complete` has the first 1,000 of these rows, and `not_complete_total` is their number.
+    `accepted` counts those that a rule of `[[accepted]]` covers.
     """
 
     total: Count
     by_status: Annotated[dict[Words, Count], msgspec.Meta(max_length=100)]
     not_complete: list[ScopeRow]
     not_complete_total: Count | msgspec.UnsetType = msgspec.UNSET
+    accepted: Count = 0
 
     @property
     def missing(self) -> int:
@@ -94,6 +96,25 @@ class CrawlSelection(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join(f"{option} {value}" for option, values in given.items() for value in values or ())
 
 
+class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An account of the crawl. `name` may be empty. `source` is configured, or member: one of the directory's."""
+
+    id: Words
+    name: Words = ""
+    source: Words = "configured"
+
+
+class AcceptedEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of `[[accepted]]` that held: patterns, reason, last day, and the number of scopes that it covered."""
+
+    account: Words
+    region: Words
+    table: Words
+    reason: Words
+    until: Words
+    scopes: Count = 0
+
+
 def is_unpublished_part(selection: CrawlSelection | None) -> bool:
     """Return whether a crawl with this selection covers a part of the inventory that the user didn't publish."""
     return selection is not None and not selection.published
@@ -122,7 +143,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     `directory` is None without an organization; `left_out` are the skipped members, with their reasons. `selection` is
     None for a crawl of the whole configuration. `replaced_latest`: the ID of a snapshot from the future, from which
     LATEST and the lake's tables moved back to this one. Nearly all manifests are without it. `shards` is empty for a
-    crawl in one process.
+    crawl in one process. `accounts` are those of the crawl, by ID, and `accepted` the rules that held; both are empty
+    in manifests of early versions.
     """
 
     format: int
@@ -145,7 +167,14 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     selection: CrawlSelection | None = None
     replaced_latest: Words | msgspec.UnsetType = msgspec.UNSET
     shards: list[ShardEntry] = []
+    accounts: list[AccountEntry] = []
+    accepted: list[AcceptedEntry] = []
     ledger: PartFile
+
+    @property
+    def account_names(self) -> dict[str, str]:
+        """The name of each account by its ID. Names may be empty; a manifest of an early version has no accounts."""
+        return {account.id: account.name for account in self.accounts}
 
     @property
     def can_be_latest(self) -> bool:
@@ -171,6 +200,8 @@ class ManifestDraft:
     replaced_latest: str = ""
     fingerprint_scope: str = "all"
     shards: Sequence[ShardEntry] = ()
+    accounts: Sequence[AccountEntry] = ()
+    accepted: Sequence[AcceptedEntry] = ()
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -228,12 +259,13 @@ def count_scopes(ledger: LedgerView, format_number: int = FORMAT) -> StatusCount
         by_status=by_status,
         not_complete=ledger.not_whole(_MAX_ROWS),
         not_complete_total=sum(number for status, number in ledger.by_status.items() if not is_whole(status)),
+        accepted=ledger.accepted.total(),
     )
 
 
 def status_of(ledger: LedgerView, directory: DirectoryEntry | None) -> SnapshotStatus:
     """Return the status of a snapshot with this ledger and this list of the organization's members."""
-    return snapshot_status(ledger.by_status, directory.status if directory is not None else None)
+    return snapshot_status(judged_statuses(ledger), directory.status if directory is not None else None)
 
 
 def schema_sha256(schema: pa.Schema) -> str:

@@ -167,6 +167,7 @@ class SnapshotSummary:
     bytes: int = 0
     scopes: int = 0
     not_complete: int = 0
+    accepted: int = 0
     can_be_latest: bool = False
     is_latest: bool = False
     selection: CrawlSelection | None = None
@@ -300,6 +301,7 @@ def _summarize(root: OutputLocation, snapshot_id: str, latest: str) -> SnapshotS
         bytes=sum(entry.bytes for entry in entries),
         scopes=manifest.scopes.total,
         not_complete=manifest.scopes.missing,
+        accepted=manifest.scopes.accepted,
         can_be_latest=manifest.can_be_latest,
         is_latest=snapshot_id == latest,
         selection=manifest.selection,

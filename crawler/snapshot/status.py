@@ -99,14 +99,20 @@ def can_be_latest(status: SnapshotStatus, *, is_whole_inventory: bool) -> bool:
     return status == "complete" and is_whole_inventory
 
 
-def crawl_exit_code(scopes: Iterable[Status], directory: Status | None, *, require_complete: bool) -> ExitCode:
+def crawl_exit_code(
+    scopes: Iterable[Status], directory: Status | None, *, require_complete: bool, is_unanswered: bool = False
+) -> ExitCode:
     """Return the exit code of a crawl. See `snapshot_status` for `directory`.
 
-    With FAILURE nothing is committed: no scope is whole, or not all are and `require_complete` is set.
+    With FAILURE nothing is committed: no scope is whole, or not all are and `require_complete` is set. With UNREACHABLE
+    nothing is committed either: no scope is whole, and a service has not answered (`is_unanswered`), so that another
+    attempt may commit a snapshot.
     """
     found = set(scopes)
     if snapshot_status(found, directory) == "complete":
         return ExitCode.SUCCESS if found else ExitCode.FAILURE
-    if require_complete or not any(map(is_whole, found)):
+    if not any(map(is_whole, found)):
+        return ExitCode.UNREACHABLE if is_unanswered else ExitCode.FAILURE
+    if require_complete:
         return ExitCode.FAILURE
     return ExitCode.PARTIAL

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from crawler import __version__
 from crawler.errors import ExitCode, OutputError
@@ -37,6 +38,7 @@ METRICS: Mapping[str, str] = {
     "acs_inventory_last_success_timestamp_seconds": "End time of the last crawl with exit code 0 that LATEST names.",
     "acs_inventory_last_commit_timestamp_seconds": "End time of the last crawl with a commit, complete or partial.",
     "acs_inventory_scopes": "Scopes of the last crawl by status.",
+    "acs_inventory_scopes_accepted": "Scopes of the last crawl that are incomplete and accepted by [[accepted]].",
     "acs_inventory_rows": "Rows of a table in the snapshot.",
     "acs_inventory_requests": "HTTP requests for a table, including retries.",
     "acs_inventory_retries": "Retries of requests for a table.",
@@ -69,16 +71,24 @@ class CrawlFigures:
         return self.exit_code in {ExitCode.SUCCESS, ExitCode.PARTIAL}
 
 
+class Sample(NamedTuple):
+    """One value of a gauge with its labels."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
 def render(figures: CrawlFigures, previous: str = "") -> str:
     """Return the text of the file. `previous` is its current text."""
-    samples: dict[str, list[tuple[str, float]]] = {name: [] for name in METRICS}
-    for name, labels, value in _samples(figures, previous):
-        samples[name].append((labels, value))
+    by_name: dict[str, list[Sample]] = {name: [] for name in METRICS}
+    for sample in samples(figures, previous):
+        by_name[sample.name].append(sample)
     lines = []
-    for name, found in samples.items():
+    for name, found in by_name.items():
         if found:
             lines += [f"# HELP {name} {METRICS[name]}", f"# TYPE {name} gauge"]
-            lines += [f"{name}{labels} {value:.16g}" for labels, value in found]
+            lines += [f"{name}{_labels(sample.labels)} {sample.value:.16g}" for sample in found]
     return "\n".join(lines) + "\n"
 
 
@@ -118,29 +128,31 @@ def _reason(error: OSError | ValueError) -> str:
     return "the existing file isn't text" if isinstance(error, UnicodeDecodeError) else "no file can have this name"
 
 
-def _samples(figures: CrawlFigures, previous: str) -> Iterator[tuple[str, str, float]]:
+def samples(figures: CrawlFigures, previous: str = "") -> Iterator[Sample]:
+    """Yield the values of all gauges. `previous` is the text of the last crawl, which has the times that stay."""
     start, end = figures.started_at.timestamp(), figures.ended_at.timestamp()
-    yield "acs_inventory_info", _labels(version=__version__), 1
-    yield "acs_inventory_crawl_success", "", figures.exit_code == 0
-    yield "acs_inventory_crawl_exit_code", "", figures.exit_code
-    yield "acs_inventory_crawl_start_timestamp_seconds", "", start
-    yield "acs_inventory_crawl_end_timestamp_seconds", "", end
-    yield "acs_inventory_crawl_duration_seconds", "", max(0.0, end - start)
+    yield Sample("acs_inventory_info", {"version": __version__}, 1)
+    yield Sample("acs_inventory_crawl_success", {}, figures.exit_code == 0)
+    yield Sample("acs_inventory_crawl_exit_code", {}, figures.exit_code)
+    yield Sample("acs_inventory_crawl_start_timestamp_seconds", {}, start)
+    yield Sample("acs_inventory_crawl_end_timestamp_seconds", {}, end)
+    yield Sample("acs_inventory_crawl_duration_seconds", {}, max(0.0, end - start))
     last = {name: float(value) for name, value in _LAST.findall(previous)}
     is_success = figures.exit_code == 0 and not figures.is_narrowed
     for name, holds in (("success", is_success), ("commit", figures.has_committed)):
         metric = f"acs_inventory_last_{name}_timestamp_seconds"
         if holds or metric in last:
-            yield metric, "", end if holds else last[metric]
+            yield Sample(metric, {}, end if holds else last[metric])
     statuses = {str(status): number for status, number in figures.ledger.by_status.items()}
     yield from _by_label("acs_inventory_scopes", "status", statuses)
+    yield Sample("acs_inventory_scopes_accepted", {}, figures.ledger.accepted.total())
     yield from _table_samples(figures)
     worst = _worst(figures.ledger.open_by_account)
     yield from _by_label("acs_inventory_account_scopes_not_complete", "account_id", worst)
     yield from _by_label("acs_inventory_shards", "status", figures.shards)
 
 
-def _table_samples(figures: CrawlFigures) -> Iterator[tuple[str, str, float]]:
+def _table_samples(figures: CrawlFigures) -> Iterator[Sample]:
     tables = figures.ledger.by_table
     if figures.has_committed:
         rows = {table: found.rows for table, found in tables.items() if found.written}
@@ -161,11 +173,13 @@ def _worst(accounts: Counter[str]) -> dict[str, int]:
     return named | ({_OTHERS: rest} if rest else {})
 
 
-def _by_label(name: str, label: str, values: Mapping[str, int]) -> Iterator[tuple[str, str, float]]:
+def _by_label(name: str, label: str, values: Mapping[str, int]) -> Iterator[Sample]:
     for key, value in sorted(values.items()):
-        yield name, _labels(**{label: key}), value
+        yield Sample(name, {label: key}, value)
 
 
-def _labels(**labels: str) -> str:
+def _labels(labels: Mapping[str, str]) -> str:
+    if not labels:
+        return ""
     escaped = {key: text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n") for key, text in labels.items()}
     return "{" + ",".join(f'{key}="{text}"' for key, text in escaped.items()) + "}"

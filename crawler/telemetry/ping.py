@@ -13,19 +13,16 @@ from typing import Literal
 import anyio
 import structlog
 
-from crawler import __version__
 from crawler.client.endpoints import split_hook
-from crawler.client.transport import HttpRequest, Transport
-from crawler.clock import Clock, SystemClock
+from crawler.clock import Clock
 from crawler.config import Config
-from crawler.errors import ApiError, ConfigError
+from crawler.errors import ConfigError
+from crawler.telemetry.post import post
 
 Event = Literal["start", "success", "fail"]
 
-_TIMEOUT_S = 5.0
-_PAUSES_S = (0.0, 1.0, 3.0)
-_MAX_ANSWER_BYTES = 64 * 1024
-_MAX_TEXT_BYTES = 4096
+# Healthchecks keeps 100 kB of a ping, others 10 kB.
+MAX_TEXT_BYTES = 10_000
 _PATHS = {"start": "/start", "success": "", "fail": "/fail"}
 
 
@@ -47,25 +44,12 @@ async def ping(config: Config, event: Event, text: str = "", clock: Clock | None
 
 async def send_ping(config: Config, event: Event, text: str = "", clock: Clock | None = None) -> str:
     """Call the configured URL. Return the reason of a failure, empty on success. Three attempts in about 20 s."""
-    reason = ""
     try:
         url = ping_url(config.ping.url.reveal() if config.ping.url is not None else "", event)
-        headers = {"User-Agent": f"acs-inventory/{__version__}", "Content-Type": "text/plain; charset=utf-8"}
-        request = HttpRequest("POST", url, headers, text.encode()[:_MAX_TEXT_BYTES], timeout_s=_TIMEOUT_S)
-        async with Transport(
-            connections=1,
-            max_page_bytes=_MAX_ANSWER_BYTES,
-            ca_file=config.tls.ca_file,
-            proxy=config.proxy,
-        ) as transport:
-            for pause_s in _PAUSES_S:
-                await (clock or SystemClock()).sleep(pause_s)
-                reason, is_final = await _send(transport, request)
-                if is_final:
-                    break
-    except (ConfigError, OSError) as error:
-        reason = type(error).__name__
-    return reason
+    except ConfigError as error:
+        return type(error).__name__
+    body = text.encode("utf-8", "replace")[:MAX_TEXT_BYTES].decode("utf-8", "ignore").encode()
+    return await post(config, url, body, "text/plain; charset=utf-8", clock)
 
 
 @asynccontextmanager
@@ -75,15 +59,3 @@ async def ping_start(config: Config) -> AsyncIterator[None]:
         tasks.start_soon(ping, config, "start")
         yield
         tasks.cancel_scope.cancel()
-
-
-async def _send(transport: Transport, request: HttpRequest) -> tuple[str, bool]:
-    """Return the reason of a failure, empty on success, and whether a retry is useless."""
-    try:
-        response = await transport.send(request)
-    except ApiError as error:
-        # The message has no URL, which is a secret.
-        return str(error), False
-    if 200 <= response.status < 300:
-        return "", True
-    return f"HTTP status {response.status}", response.status < 500 and response.status != 429

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from crawler import __version__
+from crawler.extras import how_to_install
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -59,7 +60,7 @@ def export_spans(figures: CrawlFigures, snapshot_id: str, environ: Mapping[str, 
         if exporter:
             return f"unknown OTEL_TRACES_EXPORTER {exporter[:40]!a}; known: otlp, console, none"
     except ImportError:
-        return f"the extra otel isn't installed: pip install '{_NAME}[otel]'" if exporter else ""
+        return how_to_install("otel") if exporter else ""
     except Exception as error:  # noqa: BLE001 - spans are optional, and the crawl is done
         return f"{type(error).__name__} while sending"
     return ""
@@ -69,10 +70,10 @@ def _own_provider(exporter: str) -> TracerProvider:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
+    from crawler.telemetry.metric_export import RESOURCE
     from crawler.telemetry.span_batches import SpanBatches
 
-    resource = Resource.create({"service.name": _NAME, "service.version": __version__})
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider = TracerProvider(resource=Resource.create(RESOURCE), shutdown_on_exit=False)
     provider.add_span_processor(SpanBatches(_span_exporter(exporter), _BATCH_SPANS))
     return provider
 
@@ -124,6 +125,9 @@ def _attributes(row: ScopeRow) -> dict[str, str | int]:
         value = getattr(row, name)
         if value != "":
             values[f"acs_inventory.{name}"] = value if isinstance(value, int) else str(value)
+    # The names of the semantic conventions, by which dashboards of any service find them.
+    standard = {"cloud.account.id": row.account_id, "cloud.region": row.region_id, "error.type": row.error_code}
+    values |= {"cloud.provider": "alibaba_cloud"} | {name: value for name, value in standard.items() if value}
     return values
 
 

@@ -1,8 +1,9 @@
 """A nightly crawl as an Airflow task, for Airflow 3.2 and newer. The exit code of the command determines the outcome.
 
 0 succeeds. 3 (committed, but some scopes aren't complete) succeeds with a warning in the log and `partial` in the
-result, so that later tasks can check it. 11 (another crawl holds the output) skips the task. 2, 4 and 12 need a person:
-the task fails without a retry. Any other code, or a lost worker, is retried. The result, an XCom, is a short summary.
+result, so that later tasks can check it. 11 (another crawl holds the output) skips the task. 1, 2, 4 and 12 need a
+person: the task fails without a retry. 13 (the cloud can't be reached), any other code, or a lost worker is retried.
+The next attempt resumes what the last one has read. The result, an XCom, is a short summary.
 """
 
 from __future__ import annotations
@@ -20,13 +21,19 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 COMMAND = [
     os.environ.get("ACS_INVENTORY_COMMAND", "/opt/acs-inventory/bin/acs-inventory"),
     "crawl",
+    "--resume=auto",
     "--config",
     os.environ.get("ACS_INVENTORY_CONFIG", "/etc/acs-inventory/config.toml"),
     "--log-format",
     "json",
     "--json",
 ]
-NEEDS_A_PERSON = {2: "usage or configuration", 4: "the output failed", 12: "no account's credentials work"}
+NEEDS_A_PERSON = {
+    1: "no scope could be read",
+    2: "usage or configuration",
+    4: "the output failed",
+    12: "no account's credentials work",
+}
 
 
 @dag(
@@ -39,7 +46,7 @@ NEEDS_A_PERSON = {2: "usage or configuration", 4: "the output failed", 12: "no a
 def acs_inventory() -> None:
     """One crawl per night."""
 
-    @task(retries=1, retry_delay=timedelta(minutes=15), execution_timeout=timedelta(hours=6))
+    @task(retries=3, retry_delay=timedelta(minutes=15), execution_timeout=timedelta(hours=6))
     def crawl() -> dict[str, Any]:
         done = subprocess.run(COMMAND, stdout=subprocess.PIPE, check=False)  # noqa: S603 - configured by the operator
         if done.returncode in NEEDS_A_PERSON:

@@ -15,7 +15,15 @@ import msgspec
 
 from crawler.client.credentials import CredentialSpec
 from crawler.config.example import ExampleEntry, example_entries
-from crawler.config.sections import Account, EngineSection, OrganizationSection, RateLimit, Section, Settings
+from crawler.config.sections import (
+    AcceptedSection,
+    Account,
+    EngineSection,
+    OrganizationSection,
+    RateLimit,
+    Section,
+    Settings,
+)
 from crawler.validation import Secret, accepted
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
@@ -24,6 +32,7 @@ _SECTIONS: dict[str, tuple[str, Any]] = {
     "accounts": ("[[accounts]]", Account),
     "accounts.credentials": ("[accounts.credentials]", CredentialSpec),
     "organization": ("[organization]", OrganizationSection),
+    "accepted": ("[[accepted]]", AcceptedSection),
     "engine": ("[engine]", EngineSection),
 }
 _HEAD = """## Configuration

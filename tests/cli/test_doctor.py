@@ -7,21 +7,25 @@ import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import msgspec
 import pytest
 
+from crawler.cli import local_checks
 from crawler.cli.doctor_checks import run_checks
 from crawler.cli.emulate import write_config
 from crawler.emulator import Cloud, CloudSpec, Deny, Refuse, serve
+from crawler.errors import CrawlError
+from crawler.run.engine.dask import check_engine
 from tests.support import command_server
 from tests.support.crawl_runner import BIG, FAST, fast_cloud, site
 
 ROOT = Path(__file__).parents[2]
 TABLES = '["fc_functions", "fc2_services"]'
 LISTS = {f"{table} in {BIG} cn-hangzhou" for table in ("fc_functions", "fc2_services")}
-ALL = {"configuration", "output", "secrets", f"account {BIG}", "clock"}
+ALL = {"configuration", "output", "free space", "secrets", "retention", f"account {BIG}", "clock"}
 
 
 class Ahead:
@@ -177,3 +181,92 @@ def test_a_configuration_that_can_not_be_read_at_all_is_exit_2(tmp_path):
     done = command_server.run(["doctor"], cwd=tmp_path, env=os.environ)
     assert (done.returncode, done.stdout) == (2, "")
     assert "nonsense" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "change", "subject", "seen"),
+    [
+        ("", ("[crawl]\n", '[crawl]\ndetails = ["nope"]\n'), "configuration", "matches 'nope'"),
+        ("", ("[crawl]\n", '[crawl]\ndetails = ["fc_layers"]\n'), "configuration", "'fc_layers' matches no table"),
+        ("", ("[output]\n", '[output]\nformat = "iceberg"\n'), "format", "isn't installed"),
+        ("", ("[output]\n", '[output]\nformat = "delta"\n'), "format", "isn't installed"),
+        ('\n[engine]\nkind = "dask"\naddress = "tls://scheduler.example:8786"\n', None, "engine", "on another machine"),
+        ("\n[catalog]\nextra = ['.']\n", None, "configuration", ""),
+    ],
+)
+@pytest.mark.parametrize("is_offline", [False, True])
+async def test_where_a_crawl_would_refuse_the_configuration_so_does_the_doctor(
+    tmp_path, monkeypatch, more, change, subject, seen, is_offline
+):
+    """Extras that aren't installed: the modules are hidden."""
+    from crawler.snapshot.lake import publish
+
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/product.toml").write_text("x = 1")
+    monkeypatch.setattr(publish, "find_spec", lambda _name: None)
+    async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
+        more = more.replace("['.']", f'["{tmp_path}"]')
+        config = here.config(more, change=lambda text: text.replace(*change) if change else text, tables=TABLES)
+        found = ill(
+            {check.subject: check for check in await run_checks(config, here.surroundings(), is_offline=is_offline)}
+        )
+        if subject != "format":
+            with pytest.raises(CrawlError):
+                await refused(config, here)
+    assert subject in found
+    assert seen in found[subject][0]
+
+
+async def refused(config, here):
+    if config.engine is not None:
+        check_engine(config)
+    await here.crawl(config)
+
+
+async def test_too_little_space_for_another_snapshot_is_found(tmp_path, monkeypatch):
+    """By three times the size of the last ones."""
+    async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
+        config = here.config(tables=TABLES)
+        await here.crawl(config)
+        whole = {check.subject: check for check in await run_checks(config, here.surroundings(), is_offline=True)}
+        monkeypatch.setattr(local_checks.shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
+        full = {check.subject: check for check in await run_checks(config, here.surroundings(), is_offline=True)}
+    assert whole["free space"].is_well
+    assert "3 times" in whole["free space"].seen
+    assert ill(full).keys() == {"free space"}
+    assert "prune" in full["free space"].remedy
+
+
+async def test_offline_nothing_is_sent(tmp_path):
+    async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
+        found = {
+            check.subject
+            for check in await run_checks(here.config(tables=TABLES), here.surroundings(), is_offline=True)
+        }
+        assert here.cloud.requests.count() == 0
+    assert found == {"configuration", "products", "output", "free space", "secrets", "retention"}
+
+
+async def test_notices_are_shown_without_the_secret_of_their_url(tmp_path):
+    more = '\n[ping]\nurl = "https://hc.example/canary-path"\n[metrics]\npush = "https://push.example/metrics/job/x"\n'
+    findings = await examined(tmp_path, more=more + "[retention]\nkeep_daily = 30\n")
+    assert findings["ping"].seen == "sent to hc.example before and after each crawl"
+    assert findings["metrics push"].seen == "sent to push.example after each crawl"
+    assert findings["retention"].seen == "keep_daily = 30"
+    assert ill(findings) == {}
+
+
+async def test_details_that_a_crawl_requests_are_tried_with_the_first_record(tmp_path):
+    """ram_roles always requests GetRole, whose permission a crawl needs, too."""
+
+    def deny(here):
+        here.cloud.faults.add(Deny(), product="ram", action="GetRole")
+
+    async with site(tmp_path, fast_cloud(accounts=(BIG,))) as here:
+        deny(here)
+        config = here.config(tables='["ram_roles"]')
+        found = {check.subject: check for check in await run_checks(config, here.surroundings())}
+        assert here.cloud.requests.count(action="GetRole") == 1
+    check = found[f"ram_roles in {BIG} global"]
+    assert check.seen.startswith("GetRole: ")
+    assert check.remedy == "Allow ram:GetRole in the RAM policy of these credentials."

@@ -17,6 +17,7 @@ from crawler.errors import (
     OutputError,
     QueryError,
     UnfinishedCommitError,
+    UnreachableError,
 )
 from crawler.snapshot import UnknownSnapshotError
 
@@ -29,6 +30,7 @@ ERRORS = [
     (UnfinishedCommitError("x"), 4, 4),
     (OutputBusyError("x"), 11, 11),
     (CredentialsError("x"), 12, 12),
+    (UnreachableError("x"), 13, 13),
     (CommandError("x"), 1, 70),
     (QueryError("x"), 1, 70),
     (RuntimeError("x"), 70, 70),

@@ -29,6 +29,7 @@ def entry(rows=1, complete=6):
 
 def reason(account, region, table, *, status="denied", code="AccessDenied", message="no."):
     names = {"account_id": account, "region_id": region, "table": table, "status": status}
+    names |= {"account_name": "", "accepted_reason": "", "accepted_until": "", "incomplete_since": ""}
     return {**names, "error_code": code, "error_message": message, "request_id": "R-1"}
 
 
@@ -37,6 +38,7 @@ def summary(tables, reasons=(), **more):
         "snapshot_id": "20261122T020000Z-7f3a",
         "status": "partial" if reasons else "complete",
         "uri": "./snapshots",
+        "started_at": "2026-11-22T02:00:00Z",
         "seconds": 1.5,
         "rows": sum(found["rows"] for found in tables.values()),
         "tables": tables,
@@ -45,6 +47,7 @@ def summary(tables, reasons=(), **more):
             "by_status": {"complete": 6},
             "not_complete": list(reasons),
             "not_complete_total": len(reasons),
+            "accepted_total": 0,
         },
         "requests": 10,
         "retries": 0,
@@ -174,10 +177,10 @@ def test_a_reason_that_names_its_own_place_is_the_same_in_every_place(shown):
         for other in [ACCOUNTS[2]]
         for table, parent in (("fc_functions", ""), ("fc_triggers", "Its parent fc_functions is denied: "))
     ]
-    lines = shown(summary({}, reasons))
+    lines = shown(summary({}, reasons), 120)
     start = lines.index("Not complete: 12 scopes")
     assert lines[start + 1 : start + 4] == [
-        f"denied  AccessDenied: no 'fc:ListFunctions' on 'acs:fc:<region>:<account>:*', {ACCOUNTS[2]}",
+        f"denied  AccessDenied: no 'fc:ListFunctions' on 'acs:fc:{min(REGIONS)}:{ACCOUNTS[0]}:*', {ACCOUNTS[2]}",
         f"        {', '.join(ACCOUNTS[:2])} in {', '.join(sorted(REGIONS))}",
         "        fc_functions, fc_triggers",
     ]

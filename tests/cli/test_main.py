@@ -211,7 +211,7 @@ def test_crawl_prints_one_json_object_and_ends_its_log_with_the_same(crawled):
     }
     lines = [json.loads(line) for line in err.splitlines()]
     assert [line["event"] for line in lines] == ["crawl_started", "snapshot_committed", "summary"]
-    assert lines[-1] == {"event": "summary", "level": "info", **summary}
+    assert lines[-1] == {"event": "summary", "command": "crawl", "level": "info", **summary}
 
 
 def test_snapshots_list_and_show_say_what_the_crawl_said(crawled):
@@ -376,7 +376,7 @@ def test_an_incomplete_crawl_is_exit_3_with_each_reason(faulty_cloud, tmp_path):
     cause = r"^denied +AccessDenied: .*fc:ListFunctions.*\n +1000000000000002 in cn-shanghai *\n +fc_functions *$"
     assert re.search(cause, out, re.MULTILINE)
     assert "is partial" in out
-    assert "scope_not_complete" in err
+    assert "scopes_not_complete" in err
 
 
 def test_no_account_that_works_is_exit_12(cloud, tmp_path):

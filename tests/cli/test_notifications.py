@@ -174,7 +174,7 @@ def test_a_notice_that_never_ends_is_given_up(monkeypatch, crawl_signals):
     release = threading.Event()
     started = time.monotonic()
     hanging = notifications.Notice("metrics_not_written", lambda: str(release.wait(60)), 0.2)
-    assert notifications._send_bounded(hanging, state, signals) == "not done after 0.2 s"
+    assert notifications.send_bounded(hanging, state, signals) == "not done after 0.2 s"
     assert time.monotonic() - started < 5
     assert state.left_running, "Python must not wait for it at its end"
     release.set()
@@ -188,10 +188,10 @@ def test_a_signal_after_the_crawl_shortens_the_notices_and_changes_no_code(monke
     release = threading.Event()
     hanging = notifications.Notice("ping_failed", lambda: str(release.wait(60)), 60)
     threading.Timer(0.1, signals.receive, [15]).start()
-    assert notifications._send_bounded(hanging, state, signals) == "given up because of a signal"
+    assert notifications.send_bounded(hanging, state, signals) == "given up because of a signal"
     assert state.code_of(Interrupted(15)) == 3
     assert signals.ends == [3], "whatever blocks the process after that, its code is the crawl's"
-    assert notifications._send_bounded(notifications.Notice("x", lambda: "", 60), state, signals) == ""
+    assert notifications.send_bounded(notifications.Notice("x", lambda: "", 60), state, signals) == ""
     signals.receive(2)
     assert signals.ends == [3, 3], "a second signal ends at once, with the code of what was done"
     release.set()
@@ -213,7 +213,7 @@ def test_a_notice_that_breaks_is_a_reason(crawl_signals):
     def broken():
         raise ZeroDivisionError
 
-    assert notifications._send_bounded(notifications.Notice("x", broken, 9), *crawl_signals) == "ZeroDivisionError"
+    assert notifications.send_bounded(notifications.Notice("x", broken, 9), *crawl_signals) == "ZeroDivisionError"
 
 
 def warnings_of(lines):
@@ -243,7 +243,7 @@ def test_a_signal_while_a_notice_waits_leaves_the_summary_and_the_code(served, t
     text, environ = write_config(served, str(tmp_path / "out"), rate=5000, burst=1000)
     with deaf() as url, open(os.devnull) as nothing, open(tmp_path / "said", "w+") as said:
         more = f'\n[ping]\nurl = "{url}/u"\n' if waiting == "ping" else ""
-        environ |= {"OTEL_EXPORTER_OTLP_ENDPOINT": url} if waiting == "spans" else {}
+        environ |= {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": url} if waiting == "spans" else {}
         (tmp_path / "config.toml").write_text(text + more)
         (tmp_path / "config.toml").chmod(0o600)
         command = ["crawl", "--config", "config.toml", "--table", "fc_layers", "--log-format", "json"]
@@ -284,7 +284,8 @@ def test_every_line_is_json_and_the_code_the_crawls_whatever_spans_do(served, tm
     lines = [json.loads(line) for line in done.stderr.splitlines()]
     assert (done.returncode, lines[-1]["event"]) == (0, "summary")
     events = {line["event"] for line in lines[:-1]} - {"warning"}
-    assert events == ({"span"} if "console" in environ.values() else {"spans_not_sent"})
+    metrics = {"metrics_not_sent"} if "OTEL_EXPORTER_OTLP_ENDPOINT" in environ else set()
+    assert events == ({"span"} if "console" in environ.values() else {"spans_not_sent"} | metrics)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "missing"])
@@ -303,3 +304,35 @@ def test_metrics_that_can_not_be_written_are_a_warning(served, tmp_path, kind):
     assert code == 0
     assert [line["event"] for line in warnings_of(said)] == ["metrics_not_written"]
     assert kind != "pipe" or path.is_fifo(), "a pipe isn't replaced"
+
+
+def test_a_configuration_that_cannot_be_loaded_is_told_too(served, tmp_path):
+    """By the ping, with the sentence, and by the metrics: those of the night before would say that all is well."""
+    with watchdog(200) as (url, calls):
+        assert crawl(served, tmp_path, url)[0] == 0
+        text = (tmp_path / "config.toml").read_text()
+        (tmp_path / "config.toml").write_text(text.replace("${EMULATOR_KEY_SECRET_1}", "${UNSET_SECRET}"))
+        environ = {**os.environ, "PING_URL": url}
+        done = command_server.run(["crawl", "--config", "config.toml", "--json"], cwd=tmp_path, env=environ)
+    assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (2, 2)
+    assert calls[-1][0] == f"/{SECRET}/fail"
+    assert "needs the environment variable" in calls[-1][1]
+    assert samples(tmp_path / "acs.prom")["acs_inventory_crawl_exit_code",] == 2
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_the_ping_says_why_and_has_the_hash_of_the_manifest(served, tmp_path):
+    served.cloud.faults.add(Deny(), action="ListLayers", region="cn-shanghai")
+    try:
+        with watchdog(200) as (url, calls):
+            _, out, _ = crawl(served, tmp_path, url)
+    finally:
+        served.cloud.faults.rules.clear()
+    lines = calls[-1][1].splitlines()
+    assert lines[1] == "Exit code 3: committed, but some scopes are not complete."
+    assert lines[2].startswith("1 denied: AccessDenied: ")
+    assert lines[2].endswith(f"({BIG}, cn-shanghai, fc_layers)")
+    summary = json.loads(out)
+    assert lines[-1] == f"manifest_sha256={summary['manifest_sha256']}"
+    name = f"{summary['snapshot_id']}.json.sha256"
+    assert (tmp_path / "out/_snapshots" / name).read_text().split()[0] == summary["manifest_sha256"]

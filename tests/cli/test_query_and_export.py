@@ -18,6 +18,7 @@ import pytest
 
 from crawler.audit.export.cell_text import escape_formula
 from crawler.cli.main import main
+from crawler.extras import how_to_install
 from crawler.snapshot import Status
 from tests.support import command_server
 from tests.support.hostile_rows import FORMULAS, TEXTS, hostile_snapshot
@@ -253,7 +254,7 @@ def test_a_missing_extra_is_exit_2_and_named(run, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
     code, out, err = run("export", "fc_functions", "--to", "f.xlsx")
     assert (code, out) == (2, "")
-    assert "pip install 'acs-inventory[xlsx]'" in err
+    assert how_to_install("xlsx") in err
     assert list(tmp_path.iterdir()) == []
 
 

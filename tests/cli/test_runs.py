@@ -120,7 +120,13 @@ def test_a_shard_for_programs(terminal):
         "run": None,
     }
     lines = log_lines(err)
-    assert lines[-1] | {"timestamp": ""} == {"event": "summary", "level": "info", "timestamp": "", **value}
+    assert lines[-1] | {"timestamp": ""} == {
+        "event": "summary",
+        "command": "crawl",
+        "level": "info",
+        "timestamp": "",
+        **value,
+    }
     reported = next(line for line in lines if line["event"] == "shard_reported")
     assert (reported["shard"], reported["attempt"]) == (0, 1)
     assert {line["snapshot_id"] for line in lines if "scope" in line["event"]} <= {value["snapshot_id"]}

@@ -65,7 +65,7 @@ def test_a_part_of_the_inventory_that_lost_a_shard_is_committed_without_the_opti
     again = fleet.snapshots(output, "commit", KEY, "--partial", "--json", "--log-format", "json")
     told = {"snapshot_id": snapshot_id, "status": "partial", "exit_code": 3, "key": KEY}
     assert (again.returncode, json.loads(again.stdout)) == (3, told)
-    assert last_json(again.stderr) == {"event": "summary", "level": "warning", **told}
+    assert last_json(again.stderr) == {"event": "summary", "command": "commit", "level": "warning", **told}
     late = shard(fleet, output, 1, 2, *PART, "--log-format", "json")
     assert (late.returncode, late.stdout) == (
         0, f"The run {KEY} is over: snapshot {snapshot_id} is partial. Shard 1 of 2 was not crawled by this process.\n"

@@ -375,9 +375,13 @@ def test_a_usage_error_is_one_line_of_json_where_json_is_asked_for(tmp_path, arg
     code, out, err = command_result(["--log-format", "json", *arguments], tmp_path)
     [line] = err.splitlines()
     said = json.loads(line)
-    assert (code, out) == (2, "")
+    assert code == 2
     assert (said["event"], said["level"], said["exit_code"]) == ("summary", "error", 2)
     assert said["error"]
+    if "--json" in arguments:
+        assert json.loads(out) == {name: said[name] for name in ("exit_code", "error", "status", "snapshot_id")}
+    else:
+        assert out == ""
 
 
 def test_partial_is_told_too(tmp_path):

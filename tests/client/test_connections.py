@@ -55,7 +55,7 @@ async def test_interim_responses_without_end_are_cut_off(code, fields):
     """T45: after some KiB, and as an error that another attempt may help."""
     written: list[int] = []
     async with server(endless(b"HTTP/1.1 " + code + b"\r\n" + fields + b"\r\n", written)) as url:
-        with pytest.raises(TransientError, match="InvalidResponse: The answer hasn't begun within 64 KiB") as caught:
+        with pytest.raises(TransientError, match=r"The answer of \S+ hasn't begun within 64 KiB") as caught:
             await sent(url)
     assert caught.value.http_status == 0
     assert sum(written) < 64 * MAX_HEAD_BYTES  # the rest is in buffers of the system

@@ -310,7 +310,7 @@ async def test_accepting_and_never_answering_ends_at_the_timeout():
 
     error = await refused(answer, timeout_s=0.2)
     assert isinstance(error, TransientError)
-    assert (error.code, error.message) == ("Timeout", "No whole answer within 0.2 s.")
+    assert (error.code, error.message) == ("Timeout", f"No whole answer of {error.host} within 0.2 s.")
 
 
 async def test_bytes_that_dribble_do_not_keep_an_attempt_alive():
@@ -610,7 +610,7 @@ async def test_a_proxy_that_opens_no_tunnel_is_named_without_its_password(status
 
 
 async def test_a_proxy_that_is_not_there_is_named():
-    with pytest.raises(TransientError, match=r"proxy; see \[network\] proxy"):
+    with pytest.raises(TransientError, match=r"the proxy 127\.0\.0\.1:1; see \[network\] proxy"):
         await sent("https://fc.example", proxy="http://127.0.0.1:1")
 
 

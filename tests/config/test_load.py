@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -304,9 +305,12 @@ REFUSED = [
     ("", "config.toml: there is no account to crawl: add an [[accounts]] table with its id"),
     ("[crawl]\nconcurency = 1", 'config.toml: crawl.concurency isn\'t a known key: did you mean "concurrency"?'),
     ("[crwl]", 'config.toml: crwl isn\'t a known key: did you mean "crawl"?'),
-    ("[zzz]", "config.toml: zzz isn't a known key: known here: accounts, catalog, crawl"),
+    ("[zzz]", "config.toml: zzz isn't a known key: known here: accepted, accounts, catalog, crawl"),
     ('"a b\\n" = 1', 'config.toml: "a b\\n" isn\'t a known key'),
-    ('"x` - at `$[0].crawl" = 1', 'config.toml: "x` - at `$[0].crawl" isn\'t a known key: known here: accounts'),
+    (
+        '"x` - at `$[0].crawl" = 1',
+        'config.toml: "x` - at `$[0].crawl" isn\'t a known key: known here: accepted, accounts',
+    ),
     ("crawl = 1", "config.toml: crawl is 1, but must be a table, [crawl]"),
     ("[crawl]\nconcurrency = 0", "config.toml: crawl.concurrency is 0, but must be a whole number from 1 to 1024"),
     ("[crawl]\nconcurrency = 1025", "crawl.concurrency is 1025, but must be"),
@@ -862,7 +866,7 @@ def test_an_accounts_own_regions_narrow_the_crawls():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"accounts": ["3"]}, r"^--account: '3' isn't configured, known here: 1, 2$"),
+        ({"accounts": ["3"]}, r"^--account: no account has the ID or the name '3'; known here: 1, 2$"),
         ({"regions": ["CN-A"]}, r'^--region: regions\[0\] is "CN-A", but must be "all" or a list'),
         ({"regions": ["all", "cn-a"]}, r"^--region: regions\[0\] is \"all\""),
         ({"accounts": ["1"], "regions": ["cn-b"]}, r"^--region: none of these regions"),
@@ -925,10 +929,26 @@ def test_the_command_line_picks_configured_accounts_and_members():
     assert [account.id for account in member.accounts] == ["1000000000000001"]
     assert (member.members, member.directory_account.id) == (("1000000000000009",), "1000000000000002")
     assert config.with_overrides(regions=["cn-hangzhou"]).members == "all"
-    with pytest.raises(ConfigError, match="--account: 'prod' isn't configured"):
-        config.with_overrides(accounts=["prod"])
-    with pytest.raises(ConfigError, match="--account: '1000000000000009' isn't configured"):
+    assert config.with_overrides(accounts=["prod"]).members == ("prod",), "the name of a member, if it has one"
+    with pytest.raises(ConfigError, match="--account: no account has the ID or the name '1000000000000009'"):
         parse(BOTH).with_overrides(accounts=["1000000000000009"])
+
+
+def test_the_command_line_picks_accounts_by_name():
+    named = [("1000000000000001", "prod"), ("1000000000000002", "dev"), ("1000000000000003", "dev")]
+    config = parse("".join(f'[[accounts]]\nid = "{account_id}"\nname = "{name}"\n' for account_id, name in named))
+
+    def picked(*texts):
+        return [account.id for account in config.with_overrides(accounts=texts).accounts]
+
+    assert picked("prod") == picked("prod", "1000000000000001") == ["1000000000000001"]
+    assert picked("1000000000000003", "prod") == ["1000000000000001", "1000000000000003"]
+    with pytest.raises(ConfigError, match="'dev' is the name of 1000000000000002 and 1000000000000003; give one of"):
+        picked("dev")
+    with pytest.raises(ConfigError, match=r"no account has the ID or the name 'prot'; did you mean \"prod\"\?"):
+        picked("prot")
+    with pytest.raises(ConfigError, match="no account has the ID or the name 'Prod'"):
+        picked("Prod")
 
 
 def test_a_region_that_no_configured_account_has_may_be_the_members():
@@ -986,6 +1006,8 @@ def test_the_examples_commented_lines_are_the_defaults():
         "warehouse",
         "namespace",
         "proxy",
+        "push",
+        *(f"keep_{rule}" for rule in ("last", "hourly", "daily", "weekly", "monthly", "yearly", "within")),
     )
     lines = []
     for line in body.splitlines():
@@ -996,9 +1018,40 @@ def test_the_examples_commented_lines_are_the_defaults():
     assert msgspec.structs.replace(uncommented, endpoints={}) == parse(EXAMPLE.read_text(), EXAMPLE_ENVIRON)
 
 
+ACCEPTED = (
+    '[[accepted]]\naccount = "1000000000000003"\ntable = "opensearch_*"\nreason = "not ours"\nuntil = 2027-03-31\n'
+)
+
+
+def test_the_examples_accepted_gap_is_taken_too():
+    text = EXAMPLE.read_text()
+    part = text[text.index("# [[accepted]]") : text.index("# Dask runs")]
+    [rule] = parse(ONE + re.sub("^# ", "", part, flags=re.MULTILINE)).accepted
+    assert (rule.account, rule.region, rule.table) == ("1000000000000003", "*", "opensearch_*")
+    assert (rule.reason, rule.until) == ("not ours to read", date(2027, 3, 31))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("until = 2027-03-31\n", "", "accepted[0].until is missing: it must be a date such as 2027-03-31"),
+        ("2027-03-31", '"2027-03-32"', 'accepted[0].until is "2027-03-32", but must be a date such as 2027-03-31'),
+        ("2027-03-31", "2027-03-31T00:00:00Z", "accepted[0].until is a date or time, but must be a date such as 2027"),
+        ('reason = "not ours"\n', "", "accepted[0].reason is missing: it must be text of 1 to 256 characters"),
+        ('reason = "not ours"', 'reason = ""', "accepted[0].reason is empty, but must be text of 1 to 256 characters"),
+        ('"1000000000000003"', '"prod"', 'accepted[0].account is "prod", but must be an account ID or a glob over'),
+        ('"opensearch_*"', '"open search"', 'accepted[0].table is "open search", but must be a table name or a glob'),
+        ("table =", "tables =", 'accepted[0].tables isn\'t a known key: did you mean "table"?'),
+        ("[[accepted]]", "[accepted]", "accepted is a table, but must be a list of tables, each under [[accepted]]"),
+    ],
+)
+def test_an_accepted_gap_that_does_not_hold_together_is_one_sentence(old, new, message):
+    assert message in refusal(ONE + ACCEPTED.replace(old, new))
+
+
 def test_the_examples_organization_is_taken_too():
     text = EXAMPLE.read_text()
-    part = text[text.index("# [organization]") : text.index("# Dask runs")]
+    part = text[text.index("# [organization]") : text.index("# Known gaps")]
     config = parse(re.sub("^# ", "", part, flags=re.MULTILINE) + ONE)
     assert (config.organization.role_name, config.directory_account.id) == ("inventory-reader", "1000000000000001")
 

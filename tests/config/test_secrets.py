@@ -20,6 +20,7 @@ IN_CLEAR = {
     "output.fingerprint_key": f'[output]\nfingerprint_key = "{LONG}"\n',
     "output.iceberg.catalog_uri": f'[output.iceberg]\ncatalog_uri = "postgresql://u:{LONG}@127.0.0.1/x"\n',
     "network.proxy": f'[network]\nproxy = "http://user:{LONG}@127.0.0.1:9"\n',
+    "metrics.push": f'[metrics]\npush = "https://push.example/metrics/job/x?token={LONG}"\n',
     "ping.url": f'[ping]\nurl = "https://hc.example/{LONG}"\n',
     "accounts[0].credentials.access_key_secret": '[accounts.credentials]\ntype = "access_key"\n'
     f'access_key_id = "${{ID}}"\naccess_key_secret = "{LONG}"\n',

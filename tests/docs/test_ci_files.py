@@ -11,13 +11,15 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
-WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+WORKFLOWS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / ".github/workflows").glob("*.yml")}
+WORKFLOW = WORKFLOWS["ci"]
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
 FORMS = [path for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml") if path.name != "config.yml"]
 
 
-def steps():
-    return [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+def steps(*names):
+    """The steps of these workflows, of all by default."""
+    return [step for name in names or WORKFLOWS for job in WORKFLOWS[name]["jobs"].values() for step in job["steps"]]
 
 
 def recipe(target: str) -> list[str]:
@@ -44,15 +46,26 @@ def test_ci_calls_make_targets_only():
 
 def test_each_check_of_a_landing_is_a_step_of_ci():
     landing = re.findall(r"^make ([a-z-]+)$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
-    called = {step["run"].split()[1] for step in steps() if "run" in step}
+    called = {step["run"].split()[1] for step in steps("ci") if "run" in step}
     assert set(landing) <= called
 
 
 def test_ci_may_only_read_and_uses_pinned_actions():
-    assert WORKFLOW["permissions"] == {"contents": "read"}
-    assert not any("permissions" in job for job in WORKFLOW["jobs"].values())
+    for workflow in WORKFLOWS.values():
+        assert workflow["permissions"] == {"contents": "read"}
+        assert not any("permissions" in job for job in workflow["jobs"].values())
     actions = [step["uses"] for step in steps() if "uses" in step]
     assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", action) for action in actions)
+
+
+def test_a_release_builds_and_publishes_nothing():
+    called = [step["run"].split()[1] for step in steps("release") if "run" in step]
+    assert called == ["smoke", "wheel", "sbom"]
+    text = (ROOT / ".github/workflows/release.yml").read_text()
+    assert not re.search(r"secrets\.|twine|publish@|upload-release", text)
+    [kept] = [step["with"]["path"].split() for step in steps("release") if "upload-artifact" in step.get("uses", "")]
+    assert "dist/*.whl" in kept
+    assert re.search(r"^SBOM \?= (.*)$", MAKEFILE, re.MULTILINE)[1] in kept
 
 
 def test_pre_commit_runs_the_commands_of_make_lint():

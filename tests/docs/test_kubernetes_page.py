@@ -21,15 +21,15 @@ from tests.support.shown_commands import commands_in, parse, parse_options
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy/kubernetes"
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
-SHARD_CODES = {0, 2, 4, 11, 143}
-RUN_CODES = {0, 1, 2, 3, 4, 11, 12, 143}
+SHARD_CODES = {0, 2, 4, 11, 13, 143}
+RUN_CODES = {0, 1, 2, 3, 4, 11, 12, 13, 143}
 
 VERSIONS = ("1.29", "1.31", "1.33", "1.34", "1.37")
 OBJECTS = list(yaml.safe_load_all((DEPLOY / "sharded.yaml").read_text()))
 SECRET = yaml.safe_load((DEPLOY / "secret.yaml").read_text())
 CRON_JOBS = {thing["metadata"]["name"]: thing["spec"] for thing in OBJECTS if thing["kind"] == "CronJob"}
 JOBS = {name: spec["jobTemplate"]["spec"] for name, spec in CRON_JOBS.items()}
-CRAWL, JOIN, PRUNE = "acs-inventory-crawl", "acs-inventory-join", "acs-inventory-prune"
+CRAWL, JOIN = "acs-inventory-crawl", "acs-inventory-join"
 CONFIG = next(thing for thing in OBJECTS if thing["kind"] == "ConfigMap")["data"]["config.toml"]
 
 
@@ -141,12 +141,10 @@ def latest_end_s(name):
     return start_s(name) + CRON_JOBS[name]["startingDeadlineSeconds"] + JOBS[name]["activeDeadlineSeconds"] + grace_s
 
 
-def test_crawl_join_and_retention_never_overlap():
+def test_crawl_and_join_never_overlap():
     assert latest_end_s(CRAWL) < start_s(JOIN)
     assert start_s(JOIN) < start_s(CRAWL) + 6 * 3600, "a run can be resumed for 6 hours"
-    assert start_s(JOIN) + JOBS[JOIN]["activeDeadlineSeconds"] < start_s(PRUNE)
     assert latest_end_s(JOIN) < 86_400, "the join names the run by its UTC date"
-    assert latest_end_s(PRUNE) < 86_400 + start_s(CRAWL)
     assert {spec["concurrencyPolicy"] for spec in CRON_JOBS.values()} == {"Forbid"}
 
 
@@ -198,14 +196,21 @@ def outcome(job, code):
 
 def test_each_exit_code_of_a_shard_has_its_outcome():
     found = {code: outcome(JOBS[CRAWL], code) for code in SHARD_CODES}
-    assert found == {0: "succeeds", 2: "FailJob", 4: "FailIndex", 11: "tried again", 143: "tried again"}
+    assert found == {
+        0: "succeeds",
+        2: "FailJob",
+        4: "FailIndex",
+        11: "tried again",
+        13: "tried again",
+        143: "tried again",
+    }
     rows = re.findall(r"^\| (\d+) \| `?(\w[\w ]+)`?", PAGE.split("## Exit codes")[1], re.MULTILINE)
     assert {int(code): text for code, text in rows} == found, "docs/kubernetes.md"
 
 
 def test_the_join_tells_the_runs_exit_code_and_repeats_what_may_help():
     found = {code: outcome(JOBS[JOIN], code) for code in RUN_CODES}
-    assert {code for code, what in found.items() if what == "tried again"} == {11, 143}
+    assert {code for code, what in found.items() if what == "tried again"} == {11, 13, 143}
     assert {code for code, what in found.items() if what == "FailJob"} == {1, 2, 3, 4, 12}
 
 
@@ -241,8 +246,12 @@ def test_the_configuration_loads_and_placeholders_are_refused():
         parse_config(CONFIG, source="config.toml", environ=SECRET["stringData"])
 
 
-def test_the_retention_command_is_one():
-    assert parse(command_of(PRUNE)) == "prune"
+def test_the_configuration_has_a_retention_and_no_job_of_its_own_prunes():
+    config = parse_config(
+        CONFIG, source="config.toml", environ=dict.fromkeys(SECRET["stringData"], "0123456789abcdef" * 2)
+    )
+    assert config.retention.keep_daily
+    assert JOBS.keys() == {CRAWL, JOIN}
 
 
 def test_the_shards_and_the_joins_commands_are_some():

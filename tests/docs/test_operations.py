@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import json
 import logging
 import os
@@ -22,17 +21,19 @@ from crawler.cli import crawl as crawling
 from crawler.cli.main import whole_command
 from crawler.config import parse_config
 from crawler.emulator import FaultScript
+from crawler.errors import ExitCode
 from crawler.telemetry.metrics import METRICS
 from docs.generate import reference
 from tests.support import command_server
 from tests.support.airflow_names import FailedError, FailedForGoodError, SkippedError, load_dag
 from tests.support.shown_commands import commands_in, parse
+from tests.support.units import unit
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
-CODES = {0, 1, 2, 3, 4, 11, 12, 129, 130, 143}
+CODES = {0, 1, 2, 3, 4, 11, 12, 13, 129, 130, 143}
 
 
 def table_rows(text, after):
@@ -66,7 +67,13 @@ def test_the_alerts_name_metrics_that_are_there():
 
 def test_every_field_of_the_summary_is_in_the_table():
     summarize = (ROOT / "crawler/cli/crawl_summary.py").read_text().split("def summarize", 1)[1].split("\ndef ", 1)[0]
-    fields = set(re.findall(r'^        "(\w+)":', summarize, re.MULTILINE)) | {"event", "level", "error"}
+    fields = set(re.findall(r'^        "(\w+)":', summarize, re.MULTILINE)) | {
+        "event",
+        "command",
+        "level",
+        "error",
+        "omitted",
+    }
     listed = {
         name for cells in table_rows(PAGE, "## The log and the summary") for name in re.findall(r"`(\w+)`", cells[0])
     }
@@ -113,6 +120,7 @@ def test_files_that_are_named_are_there():
 # --- cron ------------------------------------------------------------------------------------------------------------
 
 CRON = (DEPLOY / "cron/acs-inventory").read_text()
+CRON_SCRIPT = (DEPLOY / "cron/acs-inventory-cron").read_text()
 
 
 def cron_job():
@@ -131,25 +139,62 @@ def test_the_cron_line_has_a_schedule_a_user_and_no_percent_sign():
     assert settings.keys() == {"SHELL", "PATH", "MAILTO"}
 
 
-@pytest.mark.parametrize(("code", "pruned"), [(0, True), (3, False), (1, False)])
-def test_the_cron_line_runs_and_prunes_after_a_complete_crawl_only(tmp_path, code, pruned):
+def test_the_cron_line_s_command_is_one():
     _, _, command = cron_job()
+    program, *arguments = shlex.split(command)
+    assert program == "acs-inventory-cron"
+    assert parse(arguments) == "crawl"
+
+
+@pytest.fixture
+def cron_script(tmp_path):
+    """Run deploy/cron/acs-inventory-cron with a program that notes its calls and ends with the given codes in turn."""
     fake = tmp_path / "bin/acs-inventory"
     fake.parent.mkdir()
-    fake.write_text(f'#!/bin/sh\necho "$1 $KEY"\n[ "$1" = crawl ] && exit {code}\nexit 0\n')
+    codes = tmp_path / "codes"
+    fake.write_text(f'#!/bin/sh\necho "$* $KEY" >&2\necho table\nread code < {codes}\nsed -i 1d {codes}\nexit $code\n')
     fake.chmod(0o700)
     (tmp_path / "environment").write_text("KEY=secret-of-the-environment\n")
-    for place in ("/etc/acs-inventory", "/var/lib/acs-inventory", "/var/log/acs-inventory"):
-        assert place in command
-        command = command.replace(place, str(tmp_path))
-    done = subprocess.run(["/bin/sh", "-c", command], env={"PATH": f"{fake.parent}:/usr/bin:/bin"}, check=False)
-    said = (tmp_path / "crawl.log").read_text().splitlines()
-    assert done.returncode == code
-    assert said == ["crawl secret-of-the-environment", *(["snapshots secret-of-the-environment"] if pruned else [])]
+    text = CRON_SCRIPT
+    for place in ("/etc/acs-inventory", "/var/log/acs-inventory"):
+        assert place in text
+        text = text.replace(place, str(tmp_path))
+    script = tmp_path / "script"
+    script.write_text(text)
+
+    def run(*codes):
+        (tmp_path / "codes").write_text("".join(f"{code}\n" for code in codes))
+        environ = {"PATH": f"{fake.parent}:/usr/bin:/bin", "ACS_INVENTORY_RETRY_AFTER": "0 0"}
+        return subprocess.run(
+            ["/bin/sh", script, "crawl", "--resume=auto"], env=environ, capture_output=True, text=True, check=False
+        )
+
+    return run
 
 
-def test_the_cron_lines_commands_are_some():
-    assert [parse(arguments) for arguments in commands_in(f"```sh\n{cron_job()[2]}\n```")] == ["crawl", "prune"]
+@pytest.mark.parametrize(
+    ("codes", "attempts"),
+    [((0,), 1), ((3,), 1), ((1,), 1), ((11,), 1), ((13, 0), 2), ((13, 13, 3), 3), ((13, 13, 13, 0), 3)],
+)
+def test_the_cron_script_tries_an_unreachable_cloud_again_and_reports_each_other_code(
+    cron_script, tmp_path, codes, attempts
+):
+    done = cron_script(*codes)
+    last = codes[attempts - 1]
+    assert done.returncode == last
+    call = f"crawl --resume=auto --config {tmp_path}/config.toml --log-format json secret-of-the-environment"
+    assert (tmp_path / "crawl.log").read_text().splitlines() == [call] * attempts
+    assert done.stdout == ""
+    said = (
+        f"acs-inventory: crawl --resume=auto: exit code {last}; the last line of {tmp_path}/crawl.log has the reason\n"
+    )
+    assert done.stderr == ("" if last == 0 else said)
+
+
+def test_the_cron_script_retries_no_other_code():
+    """13 is the code that the page says to try again."""
+    assert re.findall(r'"\$code" -ne (\d+)', CRON_SCRIPT) == ["13", "0"]
+    assert str(int(ExitCode.UNREACHABLE)) == "13"
 
 
 # --- systemd ---------------------------------------------------------------------------------------------------------
@@ -157,26 +202,32 @@ def test_the_cron_lines_commands_are_some():
 SERVICE, TIMER = DEPLOY / "systemd/acs-inventory.service", DEPLOY / "systemd/acs-inventory.timer"
 
 
-def unit(path):
-    """A unit's sections: key → its values, in order."""
-    parser = configparser.RawConfigParser(strict=False, delimiters=("=",), comment_prefixes=("#",))
-    parser.optionxform = str
-    parser.read_string(path.read_text())
-    return {section: dict(parser.items(section)) for section in parser.sections()}
-
-
 def test_the_service_is_one_crawl_that_can_write_in_its_own_folder_only():
     service = unit(SERVICE)["Service"]
     assert service["Type"] == "oneshot"
-    assert service["DynamicUser"] == service["NoNewPrivileges"] == service["PrivateTmp"] == "yes"
+    assert service["User"] == service["Group"] == service["StateDirectory"] == "acs-inventory"
+    assert service["NoNewPrivileges"] == service["PrivateTmp"] == "yes"
     assert service["ProtectSystem"] == "strict"
     assert service["CapabilityBoundingSet"] == ""
     assert service["UMask"] == "0077"
     assert "SuccessExitStatus" not in service, "3 fails the unit unless somebody wants otherwise"
-    for key, name in (("ExecStart", "crawl"), ("ExecStartPost", "prune")):
-        program, arguments = service[key].split(" ", 1)
-        assert program == "/opt/acs-inventory/bin/acs-inventory"
-        assert parse(shlex.split(arguments)) == name
+    program, arguments = service["ExecStart"].split(" ", 1)
+    assert program == "/opt/acs-inventory/bin/acs-inventory"
+    assert parse(shlex.split(arguments)) == "crawl"
+    assert "ExecStartPost" not in service, "the summary is the last line of the log"
+    assert service["StandardOutput"] == "null"
+
+
+def test_the_service_starts_again_if_the_cloud_can_not_be_reached_and_after_no_other_code():
+    found = unit(SERVICE)
+    assert found["Service"]["Restart"] == "on-failure"
+    prevented = set(map(int, found["Service"]["RestartPreventExitStatus"].split()))
+    assert set(ExitCode) - prevented == {ExitCode.SUCCESS, ExitCode.UNREACHABLE, ExitCode.READER_GONE}
+    pause_min = int(found["Service"]["RestartSec"].removesuffix("min"))
+    attempts = int(found["Unit"]["StartLimitBurst"])
+    assert found["Unit"]["StartLimitIntervalSec"] == "12h", "longer than the attempts, shorter than a day"
+    assert attempts * (6 * 60 + pause_min) > 12 * 60 > attempts * pause_min
+    assert f"`journalctl -t {found['Service']['SyslogIdentifier']} -o cat -n 1`" in PAGE
 
 
 def test_the_timer_is_nightly_and_makes_up_for_a_missed_night():
@@ -236,9 +287,9 @@ def test_the_image_has_two_stages_and_runs_as_nobody_in_particular():
     assert json.loads(last["ENTRYPOINT"]) == ["acs-inventory"]
     assert parse(json.loads(last["CMD"])) == "crawl"
     installs = [text for name, text in found[: stages[1]] if name == "RUN" and "pip install" in text]
-    assert len(installs) == 3
-    assert all("--require-hashes --only-binary :all:" in text for text in installs[:2])
-    assert "--no-deps --no-index" in installs[2]
+    assert len(installs) == 4
+    assert all("--require-hashes --only-binary :all:" in text for text in installs[:3])
+    assert "--no-deps --no-index" in installs[3]
     assert not [text for name, text in found[stages[1] :] if name == "RUN" and "pip" in text]
 
 
@@ -296,15 +347,23 @@ def test_the_pod_can_write_in_its_volumes_only():
         "capabilities": {"drop": ["ALL"]},
     }
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
-    assert parse(container["args"]) == "crawl"
+    shell, option, text = container["command"]
+    assert (shell, option) == ("sh", "-c")
+    command, _, stdout = text.removeprefix("exec acs-inventory ").partition(" >")
+    assert parse(shlex.split(command)) == "crawl"
+    assert stdout == "/dev/null", "the summary is the last line of the log"
 
 
 def test_no_exit_code_that_needs_a_person_is_tried_again():
     job = next(thing for thing in OBJECTS if thing["kind"] == "CronJob")["spec"]["jobTemplate"]["spec"]
-    [rule] = job["podFailurePolicy"]["rules"]
+    ignored, rule = job["podFailurePolicy"]["rules"]
+    assert ignored == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     assert rule["action"] == "FailJob"
-    assert set(rule["onExitCodes"]["values"]) == CODES - {0, 1, 129, 130, 143}
-    assert "On 2, 3, 4, 11 and 12 it fails at once" in PAGE
+    assert set(rule["onExitCodes"]["values"]) == CODES - {0, 13, 129, 130, 143}
+    assert "On 1, 2, 3, 4, 11 and 12 it fails at once" in PAGE
+    # Kubernetes waits 10 s, then twice as long each time, and 6 minutes at most.
+    pauses = [min(10 * 2**attempt, 360) for attempt in range(job["backoffLimit"])]
+    assert sum(pauses) >= 15 * 60
 
 
 def test_the_configuration_in_the_map_loads():
@@ -312,6 +371,7 @@ def test_the_configuration_in_the_map_loads():
     names = re.findall(r"\$\{(\w+)\}", text)
     config = parse_config(text, source="config.toml", environ=dict.fromkeys(names, "0123456789abcdef" * 2))
     assert config.output.uri.startswith("/var/lib/acs-inventory/")
+    assert config.retention.keep_daily, "a claim without retention fills up"
 
 
 # --- Airflow ---------------------------------------------------------------------------------------------------------
@@ -322,7 +382,7 @@ def task(monkeypatch):
     """The DAG's module, and its task as a plain function."""
     module, settings, tasks = load_dag(DEPLOY / "airflow/acs_inventory_dag.py", monkeypatch)
     assert settings["max_active_runs"] == 1
-    assert tasks["crawl"].settings["retries"] == 1
+    assert tasks["crawl"].settings["retries"] == 3
     return module, tasks["crawl"].function
 
 
@@ -341,8 +401,9 @@ SUMMARY = {
     [
         (0, None),
         (3, None),
-        (1, FailedError),
+        (13, FailedError),
         (143, FailedError),
+        (1, FailedForGoodError),
         (2, FailedForGoodError),
         (4, FailedForGoodError),
         (12, FailedForGoodError),
@@ -367,6 +428,16 @@ def test_each_exit_code_is_one_outcome_of_the_airflow_task(task, tmp_path, monke
 def test_the_airflow_tasks_command_is_one(task):
     module, _ = task
     assert parse(module.COMMAND[1:]) == "crawl"
+
+
+def test_every_schedule_resumes_a_killed_crawl(task):
+    module, _ = task
+    texts = {path: path.read_text() for path in DEPLOY.rglob("*") if path.is_file()}
+    crawls = [text for text in texts.values() if re.search(r'\bcrawl\b["\', ]', text) and "--shard" not in text]
+    assert "--resume=auto" in module.COMMAND
+    for path in ("cron/acs-inventory", "systemd/acs-inventory.service", "kubernetes/cronjob.yaml", "Dockerfile"):
+        assert "--resume=auto" in texts[DEPLOY / path], path
+        assert texts[DEPLOY / path] in crawls
 
 
 # --- completion ------------------------------------------------------------------------------------------------------

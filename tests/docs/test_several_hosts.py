@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import re
 import shlex
 import shutil
@@ -12,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from crawler.errors import ExitCode
 from tests.support.shown_commands import parse
+from tests.support.units import unit
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CRON = (DEPLOY / "cron/acs-inventory-sharded").read_text()
@@ -43,9 +44,12 @@ def cron_jobs():
 
 
 def run_cron_job(text, tmp_path, command, **settings):
-    for place in ("/etc/acs-inventory", "/var/lib/acs-inventory", "/var/log/acs-inventory"):
-        assert place in text
-        text = text.replace(place, str(tmp_path))
+    script = (DEPLOY / "cron/acs-inventory-cron").read_text()
+    for place in ("/etc/acs-inventory", "/var/log/acs-inventory"):
+        assert place in script
+        script = script.replace(place, str(tmp_path))
+    (command.parent / "acs-inventory-cron").write_text(script)
+    (command.parent / "acs-inventory-cron").chmod(0o700)
     (tmp_path / "environment").write_text("KEY=secret-of-the-environment\n")
     environ = dict(line.split("=", 1) for line in CRON.splitlines() if re.match(r"[A-Z_]+=", line))
     environ |= {"PATH": f"{command.parent}:/usr/bin:/bin", "TZ": "UTC", **settings}
@@ -70,10 +74,8 @@ def test_a_host_crawls_its_shard_of_the_nights_run(tmp_path, command):
     assert arguments[arguments.index("--run") + 1] in before | dates()
 
 
-@pytest.mark.parametrize(
-    ("host", "code", "commands"), [("0", 0, ["commit", "prune"]), ("0", 3, ["commit"]), ("1", 0, [])]
-)
-def test_one_host_joins_and_prunes_after_a_complete_crawl_only(tmp_path, command, host, code, commands):
+@pytest.mark.parametrize(("host", "code", "commands"), [("0", 0, ["commit"]), ("0", 3, ["commit"]), ("1", 0, [])])
+def test_one_host_joins(tmp_path, command, host, code, commands):
     _, (when, text) = cron_jobs()
     assert when == ("30", "7")
     (tmp_path / "code").write_text(str(code))
@@ -82,21 +84,15 @@ def test_one_host_joins_and_prunes_after_a_complete_crawl_only(tmp_path, command
     assert ended == (code if host == "0" else 0)
 
 
-def unit(path):
-    """A unit's sections: key → its last value."""
-    parser = configparser.RawConfigParser(strict=False, delimiters=("=",), comment_prefixes=("#",))
-    parser.optionxform = str
-    parser.read_string(path.read_text())
-    return {section: dict(parser.items(section)) for section in parser.sections()}
-
-
 def test_the_units_are_as_confined_as_the_single_crawls():
     hardening = (SYSTEMD / "acs-inventory.service").read_text().split("UMask=0077")[1]
     for path in (SHARD_UNIT, JOIN_UNIT):
         assert path.read_text().split("UMask=0077")[1] == hardening
         service = unit(path)["Service"]
         assert service["Type"] == "oneshot"
-        assert service["DynamicUser"] == "yes"
+        assert service["User"] == service["Group"] == "acs-inventory"
+        assert service["StandardOutput"] == "null"
+        assert "ExecStartPost" not in service, "the summary is the last line of the log"
         assert "SuccessExitStatus" not in service
 
 
@@ -107,7 +103,10 @@ def test_a_shard_is_tried_again_unless_a_person_is_needed():
     assert found["Service"]["RestartSec"] == "2min", "a dead attempt's shard is free after a minute"
     assert found["Unit"]["StartLimitBurst"] == "3", "the first attempt and two more"
     assert found["Unit"]["StartLimitIntervalSec"] == "20h", "three attempts of 5 hours begin in it"
-    assert "Restart" not in unit(JOIN_UNIT)["Service"]
+    join = unit(JOIN_UNIT)["Service"]
+    assert join["Restart"] == "on-failure"
+    prevented = set(map(int, join["RestartPreventExitStatus"].split()))
+    assert set(ExitCode) - prevented == {ExitCode.SUCCESS, ExitCode.UNREACHABLE, ExitCode.READER_GONE}
 
 
 @pytest.mark.parametrize(("path", "word"), [(SHARD_UNIT, "crawl"), (JOIN_UNIT, "snapshots")])
@@ -152,5 +151,4 @@ def test_the_commands_are_some(tmp_path, command):
     for _, text in cron_jobs():
         run_cron_job(text, tmp_path, command)
     said = [shlex.split(line)[:-1] for line in (tmp_path / "said").read_text().splitlines()]
-    assert [parse(arguments) for arguments in said] == ["crawl", "commit", "prune"]
-    assert parse(shlex.split(unit(JOIN_UNIT)["Service"]["ExecStartPost"])[1:]) == "prune"
+    assert [parse(arguments) for arguments in said] == ["crawl", "commit"]

@@ -166,7 +166,7 @@ async def test_the_doctor_names_a_certificate_that_isnt_trusted_and_trusts_the_c
     async with hostile_store(refusal, tls=tls) as store:
         output = Output(cloud, "s3://inventory/lake", store.environ())
         seen = (await finding("")).seen
-        assert "the server's TLS isn't trusted" in seen
+        assert "isn't trusted" in seen
         assert "[tls] ca_file" in seen
         assert "403 AccessDenied" in (await finding(f'[tls]\nca_file = "{tmp_path}/store.pem"\n')).seen
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from crawler.emulator import CloudOrganization, Error, HtmlFault, Throttle
-from crawler.errors import CredentialsError
+from crawler.errors import ConfigError
 from crawler.snapshot.status import Status
 from tests.support.crawl_runner import BIG, SMALL, fast_cloud, scope_statuses, site
 
@@ -42,7 +42,7 @@ def test_f91_the_page_of_a_proxy_at_sts_is_no_verdict_about_the_credentials(tmp_
     """F91."""
     cloud = fast_cloud(accounts=(BIG,))
     cloud.faults.add(HtmlFault(status=status), product="sts")
-    with pytest.raises(CredentialsError, match=rf"STS can't identify the credentials: Http{status}: "):
+    with pytest.raises(ConfigError, match=rf"STS can't identify the credentials: Http{status}: "):
         crawl_with(tmp_path, cloud)
 
 

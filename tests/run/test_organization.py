@@ -297,7 +297,7 @@ def test_sts_out_of_reach_fails_the_members_and_denies_them_nothing(tmp_path):
     here, result = crawl_with(tmp_path, cloud, prepare=lambda c: c.faults.add(Refuse(), action="AssumeRole"))
     assert result.exit_code == 3
     refused = {(row.account_id, row.status, row.error_code) for row in result.manifest.scopes.not_complete}
-    assert refused == {(account, "failed", "InvalidCredentials") for account in accounts(2)[1:]}
+    assert refused == {(account, "failed", "Unreachable") for account in accounts(2)[1:]}
     assert rows_by_account(here) == functions_of(cloud, MANAGER)
 
 
@@ -335,7 +335,7 @@ def test_configured_accounts_picked_need_no_directory(tmp_path):
 @pytest.mark.parametrize(
     ("picked", "fault", "kind", "reason"),
     [
-        ("77", None, ConfigError, "--account: 77 is neither configured nor a member of the resource directory"),
+        ("77", None, ConfigError, "--account: '77' is neither configured nor a member of the resource directory"),
         (accounts(4)[4], None, ConfigError, "No account is left to crawl.*Deleting"),
         (accounts(4)[2], Deny(), CrawlError, "The resource directory can't be listed.*resourcemanager:ListAccounts"),
     ],
@@ -552,7 +552,8 @@ def test_crawl_and_snapshots_show_say_who_is_left_out(commands, tmp_path):
     assert [entry["account_id"] for entry in summary["left_out"]] == [accounts(4)[4]]
     _, text, _ = acs_inventory("crawl", "--config", commands, *options, cwd=tmp_path)
     assert re.search(rf"{accounts(4)[4]} +member 4 +It isn't active", text)
-    cause = rf"^denied +EntityNotExist.Role: .*\n(?: .*\n)* +{accounts(4)[3]} in cn-shanghai *\n +fc_functions *$"
+    place = rf"member 3 \({accounts(4)[3]}\) in cn-shanghai"
+    cause = rf"^denied +EntityNotExist.Role: .*\n(?: .*\n)* +{place} *\n +fc_functions *$"
     assert re.search(cause, text, re.MULTILINE)
     _, shown, _ = acs_inventory("snapshots", "show", "--output", "snapshots", cwd=tmp_path)
     assert re.search(rf"{accounts(4)[4]} +member 4 +It isn't active", shown)
@@ -581,14 +582,14 @@ def test_doctor_names_the_members_that_cannot_be_entered_with_a_remedy(commands,
     assert "lists 4 members; 3 will be crawled" in findings["resource directory"]["seen"]
     assert "assumed in 2 of 3" in findings["members"]["seen"]
     wrong = [finding for finding in findings.values() if not finding["is_well"]]
-    assert [finding["subject"] for finding in wrong] == [f"member {accounts(4)[3]}"]
+    assert [finding["subject"] for finding in wrong] == [f"member member 3 ({accounts(4)[3]})"]
     assert wrong[0]["remedy"].startswith("Create the role inventory-reader in this account")
-    assert "skipped" in findings[f"member {accounts(4)[4]}"]["seen"]
-    assert f"fc_functions in {accounts(4)[1]} cn-hangzhou" in findings
-    assert f"fc_functions in {accounts(4)[2]} cn-hangzhou" not in findings, "one member stands for all"
+    assert "skipped" in findings[f"member member 4 ({accounts(4)[4]})"]["seen"]
+    assert f"fc_functions in member 1 ({accounts(4)[1]}) cn-hangzhou" in findings
+    assert f"fc_functions in member 2 ({accounts(4)[2]}) cn-hangzhou" not in findings, "one member stands for all"
 
 
-MEMBER = f"member {accounts(2)[1]}"
+MEMBER = f"member member 1 ({accounts(2)[1]})"
 REMEDIES = {
     "denied": (Deny(), "ListAccounts", "resource directory", "Allow resourcemanager:ListAccounts"),
     "unreachable": (Refuse(), "ListAccounts", "resource directory", "Check the network"),
@@ -631,3 +632,57 @@ def test_a_directory_that_cannot_be_listed_is_on_the_screen_and_exit_3(tmp_path)
     assert "directory_not_listed" in err
     _, shown, _ = acs_inventory("snapshots", "show", "--output", "snapshots", cwd=tmp_path)
     assert "The resource directory can't be listed" in shown
+
+
+# Names
+
+
+def test_names_of_members_are_in_ledger_and_manifest(tmp_path):
+    _, result = crawl_with(
+        tmp_path, organized(), change=lambda text: text.replace(f'id = "{MANAGER}"', f'id = "{MANAGER}"\nname = "root"')
+    )
+    names = {row.account_id: row.account_name for row in result.ledger}
+    assert names == {MANAGER: "root", **{account: f"member {n}" for n, account in enumerate(accounts(4)[1:], 1)}}
+    assert result.manifest.account_names == names
+    assert [entry.source for entry in result.manifest.accounts] == ["configured", *["member"] * 4]
+
+
+def test_a_member_is_picked_by_its_name(tmp_path):
+    cloud, member = organized(), accounts(4)[2]
+    here, result = crawl_with(tmp_path, cloud, pick=["member 2"])
+    assert result.exit_code == 0
+    assert rows_by_account(here) == functions_of(cloud, member)
+    assert result.manifest.selection.options == "--account member 2"
+
+
+@pytest.mark.parametrize(
+    ("picked", "names", "reason"),
+    [
+        ("membr 2", {}, "'membr 2' is neither configured nor a member of the resource directory; did you mean"),
+        ("twin", {0: "twin", 1: "twin"}, "'twin' is the name of the members [0-9]+ and [0-9]+; give one of the IDs"),
+    ],
+)
+def test_a_name_that_no_member_or_several_have_is_a_sentence(tmp_path, picked, names, reason):
+    def rename(cloud):
+        for number, name in names.items():
+            cloud.directory.members[number]["DisplayName"] = name
+
+    with pytest.raises(ConfigError, match=reason):
+        crawl_with(tmp_path, organized(), pick=[picked], prepare=rename)
+
+
+def test_a_member_that_is_configured_under_another_name_is_not_entered_by_its_role(tmp_path):
+    member = accounts(4)[2]
+    other = f'\n[[accounts]]\nid = "{member}"\nname = "mine"\n'
+    with pytest.raises(ConfigError, match=f"'member 2' is the member {member}, which .* has under another name"):
+        crawl_with(tmp_path, organized(), more=other, pick=["member 2"])
+
+
+def test_a_hostile_name_of_a_member_is_escaped_in_the_ledger(tmp_path):
+    """T26."""
+
+    def rename(cloud):
+        cloud.directory.members[0]["DisplayName"] = "\x1b[31mred\nlast"
+
+    _, result = crawl_with(tmp_path, organized(1), prepare=rename)
+    assert result.manifest.account_names[accounts(1)[1]] == "\\x1b[31mred\\nlast"

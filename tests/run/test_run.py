@@ -449,7 +449,7 @@ def test_tls_by_the_configured_authority_and_by_no_other(tmp_path):
 
     _, result = anyio.run(main, authority)
     assert result.exit_code == 0
-    with pytest.raises(CredentialsError, match="TLS isn't trusted"):
+    with pytest.raises(ConfigError, match=r"The TLS of 127.0.0.1:[0-9]+ isn't trusted"):
         anyio.run(main, other)
 
 

@@ -12,8 +12,16 @@ import pytest
 
 from crawler.cli.sharing import CrawlWay
 from crawler.clock import SystemClock
-from crawler.emulator import Throttle
-from crawler.errors import CannotResumeError, ConfigError, CredentialsError, ExitCode, OutputBusyError, OutputError
+from crawler.emulator import Refuse, Throttle
+from crawler.errors import (
+    CannotResumeError,
+    ConfigError,
+    CredentialsError,
+    ExitCode,
+    OutputBusyError,
+    OutputError,
+    UnreachableError,
+)
 from crawler.run import coordinator
 from crawler.run.coordinator import has_unfinished_run
 from crawler.run.progress import CrawlMonitor
@@ -123,6 +131,26 @@ async def test_a_planner_that_fails_leaves_the_run_to_another_one(output):
     assert await output.files().plan() is None
     assert output.manifests() == []
     assert (await output.shards(2)).exit_code == 0
+
+
+async def test_a_planner_that_reaches_no_service_asks_for_another_attempt(folder):
+    rule = folder.cloud.cloud.faults.add(Refuse(), product="sts")
+    once = folder.config("\n[retry]\nmax_attempts = 1\n")
+    with pytest.raises(UnreachableError) as told:
+        await folder.shard(0, 2, config=once)
+    assert told.value.exit_code == ExitCode.UNREACHABLE
+    folder.cloud.cloud.faults.rules.remove(rule)
+    assert (await folder.shards(2)).exit_code == 0
+
+
+async def test_shards_whose_lists_got_no_answer_are_joined_to_the_code_of_an_outage(folder):
+    """The reports are read back from files, which the joiner groups by their causes."""
+    folder.cloud.cloud.faults.add(Refuse(), action="ListFunctions")
+    config = folder.config("\n[retry]\nmax_attempts = 1\n", tables='["fc_functions"]')
+    result = await folder.shards(2, config=config)
+    assert (result.exit_code, result.manifest) == (ExitCode.UNREACHABLE, None)
+    assert [cause.error_code for cause in result.ledger.causes] == ["ConnectionFailed"]
+    assert (await folder.files().joined()).exit_code == ExitCode.UNREACHABLE
 
 
 async def test_a_planner_with_a_configuration_of_its_own_stops_nobody_for_long(folder):

@@ -80,7 +80,7 @@ def test_manifest_says_all_that_is_promised(root):
         "format", "snapshot_id", "status", "started_at", "finished_at", "version",
         "secrets", "fingerprint_key_id", "fingerprint_scope", "clock_skew_s", "plan_sha256",
         "tables", "scopes", "unknown_fields",
-        "overhead", "directory", "left_out", "selection", "shards", "ledger",
+        "overhead", "directory", "left_out", "selection", "shards", "accounts", "accepted", "ledger",
     ]  # fmt: skip
     assert (manifest["format"], manifest["snapshot_id"], manifest["status"]) == (2, NEW, "complete")
     assert (manifest["started_at"], manifest["finished_at"]) == ("2026-11-21T02:00:00Z", "2026-11-21T02:05:00Z")
@@ -143,7 +143,8 @@ def test_ledger_has_a_row_for_each_scope(root):
     assert list(table.column_names) == [
         "account_id", "region_id", "table", "status", "written", "rows", "rows_seen", "lists", "pages", "requests",
         "retries", "throttled", "duplicates", "conflicts", "coerced", "misfits", "vanished", "walk", "error_code",
-        "error_message", "request_id", "started_at", "finished_at",
+        "error_message", "request_id", "started_at", "finished_at", "account_name", "accepted_reason",
+        "accepted_until", "incomplete_since",
     ]  # fmt: skip
     rows = {(r["table"], r["account_id"], r["region_id"]): r["rows"] for r in table.to_pylist()}
     assert rows == {scope: len(names) for scope, names in ROWS.items()}

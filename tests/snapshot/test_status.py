@@ -21,6 +21,7 @@ from crawler.errors import (
     PaginationError,
     ThrottledError,
     UnfinishedCommitError,
+    UnreachableError,
     UnsupportedError,
 )
 from crawler.snapshot.status import (
@@ -38,6 +39,7 @@ from crawler.snapshot.status import (
 
 COMPLETE, UNSUPPORTED, TRUNCATED, UNSTABLE, NOT_ATTEMPTED, DENIED, FAILED = Status
 SUCCESS, FAILURE, PARTIAL = ExitCode.SUCCESS, ExitCode.FAILURE, ExitCode.PARTIAL
+UNREACHABLE = ExitCode.UNREACHABLE
 
 
 @pytest.mark.parametrize(
@@ -172,6 +174,21 @@ def test_snapshot_and_exit_code_follow_from_the_scopes(scopes, directory, requir
 
 
 @pytest.mark.parametrize(
+    ("scopes", "require_complete", "exit_code"),
+    [
+        ([FAILED], False, UNREACHABLE),
+        ([FAILED, DENIED], False, UNREACHABLE),
+        ([FAILED, DENIED], True, UNREACHABLE),
+        ([FAILED, COMPLETE], False, PARTIAL),
+        ([FAILED, COMPLETE], True, FAILURE),
+    ],
+)
+def test_without_an_answer_nothing_was_judged(scopes, require_complete, exit_code):
+    found = crawl_exit_code(scopes, None, require_complete=require_complete, is_unanswered=True)
+    assert found is exit_code
+
+
+@pytest.mark.parametrize(
     ("error", "exit_code"),
     [
         (CrawlError, 1),
@@ -182,6 +199,7 @@ def test_snapshot_and_exit_code_follow_from_the_scopes(scopes, directory, requir
         (UnfinishedCommitError, 4),
         (OutputBusyError, 11),
         (CredentialsError, 12),
+        (UnreachableError, 13),
     ],
 )
 def test_error_has_the_exit_code_of_the_command_that_it_ends(error, exit_code):
@@ -189,5 +207,5 @@ def test_error_has_the_exit_code_of_the_command_that_it_ends(error, exit_code):
 
 
 def test_exit_codes_are_the_documented_ones():
-    assert sorted(ExitCode) == [0, 1, 2, 3, 4, 11, 12, 70, 129, 130, 141, 143]
+    assert sorted(ExitCode) == [0, 1, 2, 3, 4, 11, 12, 13, 70, 129, 130, 141, 143]
     assert f"{ExitCode.OUTPUT_BUSY}" == "11"

@@ -18,7 +18,7 @@ def commands_in(text):
         + "\n".join(re.findall(r"`(acs-[^`]*)`", text))
     )
     for line in code.replace("\\\n", " ").splitlines():
-        if line.startswith(("docker", "install", "systemctl", "kubectl")):
+        if line.startswith(("docker", "install", "ln", "systemctl", "kubectl", "useradd")):
             continue
         for call in re.findall(r"(?:^|[;&|{(] ?|=|/)acs-inventory ((?:[a-z]|--)[^;&|>\"#)]*)", line):
             yield shlex.split(call)

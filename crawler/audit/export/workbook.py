@@ -19,6 +19,7 @@ import pyarrow as pa
 from crawler.audit.export.cell_text import is_formula, is_number, plain_texts
 from crawler.audit.query import Rows
 from crawler.errors import ConfigError
+from crawler.extras import how_to_install
 
 if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
@@ -66,8 +67,7 @@ def check_installed() -> None:
     try:
         import xlsxwriter  # noqa: F401
     except ImportError:
-        reason = "xlsx needs its extra: pip install 'acs-inventory[xlsx]'; or use csv, jsonl or parquet"
-        raise ConfigError(reason) from None
+        raise ConfigError(f"xlsx: {how_to_install('xlsx')}; or use csv, jsonl or parquet") from None
 
 
 def check_rows(table: str, rows: int) -> None:

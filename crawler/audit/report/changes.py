@@ -12,6 +12,7 @@ from crawler.audit.diff.comparison import ChangeKind, Difference, TableChanges, 
 from crawler.audit.report.coverage import status_text
 from crawler.audit.report.tables import Row
 from crawler.catalog.model import EXTRA_COLUMN
+from crawler.text import account_label
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
@@ -46,16 +47,22 @@ class HiddenColumns:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The comparison of two snapshots, by table."""
+    """The comparison of two snapshots, by table. `names`: account ID → name. `short_lived` tables come last."""
 
     before: str
     now: str
     tables: Sequence[TableChanges]
     hidden: HiddenColumns
+    names: Mapping[str, str]
+    short_lived: frozenset[str] = frozenset()
 
     def total(self, kind: ChangeKind) -> int:
         """Return how many resources were added, removed or changed."""
         return sum(table.counts.get(kind, 0) for table in self.tables)
+
+    def account(self, account_id: str) -> str:
+        """Return an account's name and ID."""
+        return account_label(account_id, self.names.get(account_id, ""))
 
     @property
     def unknown_scopes(self) -> int:
@@ -65,17 +72,26 @@ class Changes:
     @property
     def differing(self) -> list[TableChanges]:
         """The tables with known changes."""
-        return [table for table in self.tables if table.total]
+        return [table for table in self._ordered() if table.total]
+
+    def _ordered(self) -> list[TableChanges]:
+        return sorted(self.tables, key=lambda table: table.table in self.short_lived)
 
     def rows(self) -> list[Row]:
         """Return a row of `COLUMNS` for each added or removed resource, and for each changed column."""
-        found = ((table.table, change) for table in self.tables for change in table.shown)
-        return [row for table, change in found for row in _rows(table, change, self.hidden)]
+        found = ((table.table, change) for table in self._ordered() for change in table.shown)
+        return [row for table, change in found for row in _rows(table, change, self)]
 
     def unknown(self) -> list[Row]:
         """Return a row of `UNKNOWN_COLUMNS` for each unknown scope."""
         return [
-            (table.table, scope.account_id, scope.region_id, status_text(scope.old), status_text(scope.new))
+            (
+                table.table,
+                self.account(scope.account_id),
+                scope.region_id,
+                status_text(scope.old),
+                status_text(scope.new),
+            )
             for table in self.tables
             for scope in table.unknown_scopes
         ]
@@ -95,11 +111,13 @@ def changes_between(old: OpenSnapshot, new: OpenSnapshot, catalog: Catalog, max_
         for name, operation in catalog.operations.items()
     }
     hidden = HiddenColumns(secret if "keep" in (old.manifest.secrets, new.manifest.secrets) else None)
-    return Changes(old.manifest.snapshot_id, new.manifest.snapshot_id, read, hidden)
+    names = {**old.manifest.account_names, **new.manifest.account_names}
+    short_lived = frozenset(table for table, operation in catalog.operations.items() if operation.short_lived)
+    return Changes(old.manifest.snapshot_id, new.manifest.snapshot_id, read, hidden, names, short_lived)
 
 
-def _rows(table: str, change: Difference, hidden: HiddenColumns) -> Iterator[Row]:
-    resource = _resource(table, change.key, hidden)
+def _rows(table: str, change: Difference, changes: Changes) -> Iterator[Row]:
+    hidden, resource = changes.hidden, _resource(table, change.key, changes)
     if change.kind != "changed":
         yield (change.kind, table, *resource, None, None, None)
     for column, values in change.columns.items():
@@ -107,13 +125,15 @@ def _rows(table: str, change: Difference, hidden: HiddenColumns) -> Iterator[Row
         yield (change.kind, table, *resource, column, before, now)
 
 
-def _resource(table: str, key: Mapping[str, Any], hidden: HiddenColumns) -> tuple[str, str, str]:
+def _resource(table: str, key: Mapping[str, Any], changes: Changes) -> tuple[str, str, str]:
     """Return a resource's account, region, and the rest of its key as one text."""
     names = [
-        name for name in key if name not in _TARGET_COLUMNS and key[name] is not None and not hidden.hides(table, name)
+        name
+        for name in key
+        if name not in _TARGET_COLUMNS and key[name] is not None and not changes.hidden.hides(table, name)
     ]
     rest = " / ".join(_value_text(key[name]) for name in names)
-    return str(key.get("account_id", "")), str(key.get("region_id", "")), rest
+    return changes.account(str(key.get("account_id", ""))), str(key.get("region_id", "")), rest
 
 
 def _value_text(value: Any) -> str:

@@ -13,11 +13,12 @@ from crawler.audit.report.markup import Html, element, joined
 from crawler.audit.report.tables import Row, optional_table
 from crawler.snapshot import Status, is_whole
 from crawler.snapshot.ledger_file import NOT_WHOLE
+from crawler.text import account_label, gap_note
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
     from crawler.catalog.model import Catalog
-    from crawler.snapshot import Manifest
+    from crawler.snapshot import Manifest, ScopeRow
 
 STATUS_TEXTS = {
     Status.COMPLETE: "every page of every list was read: an absent row doesn't exist",
@@ -29,8 +30,15 @@ STATUS_TEXTS = {
     Status.FAILED: "could not be read: nothing is known",
 }
 _PARENT = re.compile(r"Its parent \w+ is \w+: ")
-_SCOPE_COLUMNS = ("account_id", "region_id", "table")
 _MOST_NAMES = 4
+_GAP_COLUMNS = (
+    "error_code",
+    "error_message",
+    "account_name",
+    "accepted_reason",
+    "accepted_until",
+    "incomplete_since",
+)
 # A larger grid would be unreadable; accounts with the most gaps are shown first.
 _GRID_ACCOUNTS, _GRID_REGIONS = 40, 40
 
@@ -44,6 +52,7 @@ def coverage_section(snapshot: OpenSnapshot, inventory: Inventory, catalog: Cata
             _meter(manifest),
             _grid(inventory.targets),
             _causes(snapshot, max_rows),
+            _accepted(manifest, max_rows),
             _open_scopes(snapshot, max_rows),
             _directory(manifest),
             _left_out(manifest, max_rows),
@@ -59,6 +68,10 @@ def completeness(manifest: Manifest) -> str:
     if manifest.status == "complete" and manifest.selection is not None:
         chosen = manifest.selection.options
         return f"A part of the inventory: all {total:,} scopes of {chosen} were read to their end, and no others."
+    if manifest.status == "complete" and missing:
+        return (
+            f"Complete but for {missing:,} accepted gaps: the other {total - missing:,} scopes were read to their end."
+        )
     if manifest.status == "complete":
         return f"Complete: all {total:,} scopes were read to their end."
     if missing:
@@ -88,11 +101,11 @@ def _grid(targets: Sequence[TargetFacts]) -> Html | None:
     regions = sorted({target.region_id for target in targets})
     gaps: dict[str, int] = {}
     for target in targets:
-        gaps[target.account_id] = gaps.get(target.account_id, 0) + target.open_scopes
+        gaps[target.account] = gaps.get(target.account, 0) + target.open_scopes
     accounts = sorted(gaps, key=lambda account: (-gaps[account], account))[:_GRID_ACCOUNTS]
     if not accounts or len(regions) > _GRID_REGIONS:
         return None
-    found = {(target.account_id, target.region_id): target for target in targets}
+    found = {(target.account, target.region_id): target for target in targets}
     head = [element("th", region, scope="col") for region in regions]
     rows = [
         element("tr", element("th", account, scope="row"), *(_grid_cell(found.get((account, r))) for r in regions))
@@ -125,19 +138,34 @@ def _grid_cell(target: TargetFacts | None) -> Html:
 
 def _causes(snapshot: OpenSnapshot, max_rows: int) -> Html | None:
     """Return the causes of incomplete scopes. A child's scope counts for the cause of its parent."""
-    numbers: Counter[tuple[str, str]] = Counter()
-    names: dict[tuple[str, str], list[set[str]]] = {}
+    numbers: Counter[tuple[str, str, str]] = Counter()
+    names: dict[tuple[str, str, str], tuple[set[str], set[str], set[str]]] = {}
     # Not the manifest's list, which has only the first of them.
-    for row in snapshot.ledger.rows(("error_code", "error_message"), NOT_WHOLE):
+    for row in snapshot.ledger.rows(_GAP_COLUMNS, NOT_WHOLE):
         why = _reason_text(row.error_code, _PARENT.sub("", row.error_message, count=1))
-        cause = status_text(row.status), why
+        cause = status_text(row.status), why, _note(row, snapshot.manifest)
         numbers[cause] += 1
-        for found, name in zip(names.setdefault(cause, [set(), set(), set()]), _SCOPE_COLUMNS, strict=True):
-            found.add(getattr(row, name))
+        accounts, regions, tables = names.setdefault(cause, (set(), set(), set()))
+        accounts.add(account_label(row.account_id, row.account_name))
+        regions.add(row.region_id)
+        tables.add(row.table)
     rows: list[Row] = [(*cause, number, *map(_name_list, names[cause])) for cause, number in numbers.most_common()]
     return optional_table(
-        "causes", "Causes", ("status", "why", "scopes", "accounts", "regions", "tables"), rows, max_rows
+        "causes", "Causes", ("status", "why", "note", "scopes", "accounts", "regions", "tables"), rows, max_rows
     )
+
+
+def _note(row: ScopeRow, manifest: Manifest) -> str:
+    return gap_note(row.incomplete_since, manifest.started_at, row.accepted_until, row.accepted_reason)
+
+
+def _accepted(manifest: Manifest, max_rows: int) -> Html | None:
+    """Return the rules by which gaps count as complete."""
+    rows: list[Row] = [
+        (rule.account, rule.region, rule.table, rule.until, rule.reason, rule.scopes) for rule in manifest.accepted
+    ]
+    columns = ("accounts", "regions", "tables", "until", "why", "scopes")
+    return optional_table("accepted", "Accepted gaps: they count as complete", columns, rows, max_rows)
 
 
 def _name_list(names: Collection[str]) -> str:
@@ -151,15 +179,16 @@ def _open_scopes(snapshot: OpenSnapshot, max_rows: int) -> Html | None:
     shown = snapshot.ledger.not_whole(max_rows)
     rows: list[Row] = [
         (
-            row.account_id,
+            account_label(row.account_id, row.account_name),
             row.region_id,
             row.table,
             status_text(row.status),
             _reason_text(row.error_code, row.error_message),
+            _note(row, snapshot.manifest),
         )
         for row in shown
     ]
-    columns = ("account_id", "region_id", "table", "status", "why")
+    columns = ("account_id", "region_id", "table", "status", "why", "note")
     missing = sum(figures.not_whole for figures in snapshot.ledger.by_table.values())
     return optional_table("scopes", "Incomplete scopes", columns, rows, max_rows, missing - len(shown))
 
@@ -177,7 +206,8 @@ def _directory(manifest: Manifest) -> Html | None:
     found = manifest.directory
     if found is None:
         return None
-    said = f"The organization's directory was listed by {found.account_id}: {status_text(found.status)}, "
+    lister = account_label(found.account_id, manifest.account_names.get(found.account_id, ""))
+    said = f"The organization's directory was listed by {lister}: {status_text(found.status)}, "
     said += f"{found.members:,} members."
     if is_whole(found.status):
         return element("p", said)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from crawler.audit.database import session, unreadable_file
 from crawler.catalog import load_catalog
 from crawler.snapshot import Status, is_whole
+from crawler.text import account_label
 
 if TYPE_CHECKING:
     from crawler.audit.database import OpenSnapshot
@@ -34,10 +35,11 @@ OPT_IN_KINDS = frozenset({"search instances", "roles"})
 
 @dataclass(slots=True)
 class TargetFacts:
-    """One target: rows by table, the number of scopes, and of those not complete."""
+    """One target: rows by table, the number of scopes, and of those not complete. `account` is its name and ID."""
 
     account_id: str
     region_id: str
+    account: str
     rows: Counter[str] = field(default_factory=Counter)
     scopes: int = 0
     open_scopes: int = 0
@@ -75,7 +77,7 @@ class Inventory:
         return sum(table.rows for table in self.tables)
 
     def by(self, attribute: str) -> dict[str, dict[str, int]]:
-        """Return `account_id` or `region_id` → product → rows."""
+        """Return `account` or `region_id` → product → rows."""
         products = {table.table: table.product for table in self.tables}
         found: dict[str, dict[str, int]] = {}
         for target in self.targets:
@@ -93,12 +95,14 @@ class Inventory:
 def count_inventory(snapshot: OpenSnapshot, catalog: Catalog) -> Inventory:
     """Count the contents of a snapshot. Only runtimes are read from tables, all else from the ledger."""
     targets: dict[tuple[str, str], TargetFacts] = {}
-    for row in snapshot.ledger.rows(("written", "rows")):
+    for row in snapshot.ledger.rows(("written", "rows", "account_name")):
         if not row.written:
             continue
         target = targets.get((row.account_id, row.region_id))
         if target is None:
-            target = targets[row.account_id, row.region_id] = TargetFacts(row.account_id, row.region_id)
+            target = targets[row.account_id, row.region_id] = TargetFacts(
+                row.account_id, row.region_id, account_label(row.account_id, row.account_name)
+            )
         if row.rows:
             target.rows[row.table] += row.rows
         target.scopes += 1

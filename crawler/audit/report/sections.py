@@ -195,7 +195,7 @@ def inventory_section(inventory: Inventory, max_rows: int) -> Html:
     left = [Chart("Functions by runtime", products, stacked_bars(inventory.runtimes, products))]
     right = [
         Chart("Rows by product", products, stacked_bars(_by_product(inventory), products), is_named=True),
-        Chart("Rows by account", products, stacked_bars(inventory.by("account_id"), products)),
+        Chart("Rows by account", products, stacked_bars(inventory.by("account"), products)),
         Chart("Rows by region", products, stacked_bars(inventory.by("region_id"), products)),
     ]
     halves = [element("div", *(bar_chart(chart) for chart in half if chart.bars)) for half in (left, right)]
@@ -221,7 +221,7 @@ def _target_overview(inventory: Inventory, max_rows: int) -> Html | None:
     columns = ("account_id", "region_id", *kinds, "rows", "scopes", "not_complete")
     rows: list[Row] = [
         (
-            target.account_id,
+            target.account,
             target.region_id,
             *(target.count(kind) for kind in kinds),
             target.rows.total(),

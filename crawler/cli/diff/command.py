@@ -79,7 +79,8 @@ def diff(
         chosen = _chosen_ids(location, older, newer)
         old, new = (open_snapshot(location, found, check_hashes=not has_no_hashes) for found in chosen)
         with compare(old, new, table_keys(catalog), _matching_tables(patterns, old, new)) as tables:
-            return _print_diff(old, new, tables, "json" if as_json else style, is_quiet=common.is_quiet)
+            short_lived = {op.table for op in catalog.operations.values() if op.short_lived} if not patterns else set()
+            return _print_diff(old, new, tables, "json" if as_json else style, short_lived, is_quiet=common.is_quiet)
 
     try:
         result = interruptible(work)
@@ -121,7 +122,13 @@ def _matching_tables(patterns: Sequence[str], old: OpenSnapshot, new: OpenSnapsh
 
 
 def _print_diff(
-    old: OpenSnapshot, new: OpenSnapshot, tables: Mapping[str, TableDiff], style: str, *, is_quiet: bool
+    old: OpenSnapshot,
+    new: OpenSnapshot,
+    tables: Mapping[str, TableDiff],
+    style: str,
+    short_lived: Collection[str],
+    *,
+    is_quiet: bool,
 ) -> DiffResult:
     from crawler.audit.diff.json_output import DiffResult, write_json
     from crawler.cli.diff import markdown, text
@@ -131,9 +138,9 @@ def _print_diff(
     most = text.MOST_READ if style == "table" else markdown.MOST_READ
     changes: list[TableChanges] = [table.read(most) for table in tables.values()]
     if style == "table" and not is_quiet:
-        text.print_differences(old.manifest, new.manifest, changes)
+        text.print_differences(old.manifest, new.manifest, changes, short_lived=short_lived)
     elif style == "markdown":
-        sys.stdout.write(markdown.page(old.manifest, new.manifest, changes))
+        sys.stdout.write(markdown.page(old.manifest, new.manifest, changes, short_lived))
     return DiffResult(any(table.total for table in changes), text.has_unknown(changes))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -15,10 +15,11 @@ from rich.text import Text
 
 from crawler.audit.column_order import SCOPE_COLUMNS
 from crawler.audit.diff.comparison import ChangeKind, Difference, TableChanges
-from crawler.cli.crawl_summary import print_scopes
+from crawler.cli.gap_text import print_scopes
 from crawler.cli.render import console, print_aligned, safe
 from crawler.cli.screen import Screen
 from crawler.snapshot import Manifest
+from crawler.text import account_label
 
 MOST_READ = 500  # differences per table; `choose` distributes the shown ones over the tables
 _MOST_SHOWN = 120
@@ -95,11 +96,17 @@ def rest_text(changes: Sequence[TableChanges], shown: Sequence[ShownDifference])
     return f"… and {left:,} more; --table shows more of one table, --json lists all." if left else ""
 
 
-def reasons(changes: Iterable[TableChanges]) -> list[dict[str, str]]:
-    """Return the unknown scopes with their status in both snapshots, for `crawl_summary.print_scopes`."""
+def names_of(old: Manifest, new: Manifest) -> dict[str, str]:
+    """Return account ID → name, the newer one if both snapshots have one."""
+    return {**old.account_names, **{account_id: name for account_id, name in new.account_names.items() if name}}
+
+
+def reasons(changes: Iterable[TableChanges], names: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return the unknown scopes with their status in both snapshots, for `gap_text.print_scopes`."""
     return [
         {
             "account_id": pair.account_id,
+            "account_name": names.get(pair.account_id, ""),
             "region_id": pair.region_id,
             "table": table.table,
             "status": pair.status,
@@ -123,28 +130,56 @@ def status_note(manifest: Manifest) -> str:
     return f"{manifest.status}, only {manifest.selection.options}" if manifest.selection else manifest.status
 
 
-def print_differences(old: Manifest, new: Manifest, changes: Sequence[TableChanges], most: int = _MOST_SHOWN) -> None:
-    """Print the differences, at most `most` of them one by one."""
-    out = console()
+def split_short_lived(
+    changes: Sequence[TableChanges], short_lived: Collection[str]
+) -> tuple[list[TableChanges], list[TableChanges]]:
+    """Return the tables whose differences are listed, and the short-lived ones, whose differences are counted."""
+    listed = [table for table in changes if table.table not in short_lived]
+    return listed, [table for table in changes if table.table in short_lived]
+
+
+def short_lived_note(aside: Sequence[TableChanges]) -> str:
+    """Return the number of differences of short-lived tables as a sentence; empty without any."""
+    number = sum(table.total for table in aside)
+    if not number:
+        return ""
+    counted = "1 difference" if number == 1 else f"{number:,} differences"
+    options = " ".join(f"--table {table.table}" for table in aside if table.total)
+    return f"{counted} of resources that exist for minutes not listed; {options} lists them."
+
+
+def print_differences(
+    old: Manifest,
+    new: Manifest,
+    changes: Sequence[TableChanges],
+    most: int = _MOST_SHOWN,
+    short_lived: Collection[str] = (),
+) -> None:
+    """Print the differences, at most `most` of them one by one. Those of `short_lived` tables are counted only."""
+    listed, aside = split_short_lived(changes, short_lived)
+    out, names = console(), names_of(old, new)
     sides = [Text(side.snapshot_id, "bold") + safe(f" ({status_note(side)})") for side in (old, new)]
     out.print(sides[0] + " → " + sides[1], soft_wrap=True)
-    _print_counts(out, changes)
-    shown = choose(changes, most)
+    _print_counts(out, [*listed, *aside])
+    shown = choose(listed, most)
     for (account, region), of_target in groupby(shown, key=lambda one: one.target):
+        heading = account_label(account, names.get(account, ""))
         out.print()
-        out.print(Text.assemble((account, "bold"), " in ", (region, "bold")))
+        out.print(Text.assemble(safe(heading, "bold"), " in ", (region, "bold")))
         for table, of_table in groupby(of_target, key=lambda one: one.table):
             out.print_indented(safe(table, "cyan"), 2)
             for one in of_table:
                 _print_difference(out, one.difference)
-    if rest := rest_text(changes, shown):
+    if rest := rest_text(listed, shown):
         out.print(safe(rest, "dim"))
     if shown:
         out.print()
-    print_scopes(out, reasons(changes), "Changes unknown")
+    print_scopes(out, reasons(changes, names), "Changes unknown", known={table.table for table in changes})
     for table, path, reason in column_notes(changes):
         out.print(Text.assemble(("not compared ", "yellow"), safe(f"{table}.{path}: {reason}")))
-    out.print(safe(sentence(changes), "bold"))
+    out.print(safe(sentence(listed), "bold"))
+    if note := short_lived_note(aside):
+        out.print(safe(note), soft_wrap=True)
 
 
 def _print_counts(out: Screen, changes: Sequence[TableChanges]) -> None:

@@ -160,6 +160,7 @@ def table_value(catalog: Catalog, table: str, rules: Mapping[str, LimitRule]) ->
         "key": list(operation.key),
         "optional_key": [name for name in operation.key if name in operation.optional_key],
         "volatile": list(operation.volatile),
+        "short_lived": operation.short_lived,
         "selection": operation.selection,
         "asked_for_by": asked_for_by(catalog, operation),
         "reason": operation.reason,
@@ -258,6 +259,7 @@ def facts(catalog: Catalog, table: str, rules: Mapping[str, LimitRule]) -> dict[
         "children": [_names(catalog.children(table))],
         "key": [key_text(operation)],
         "volatile": [_volatile_text(operation)],
+        "lifetime": [_SHORT_LIVED if operation.short_lived else ""],
         "RAM action": [ram_text(operation)],
         "details": _details_lines(operation),
         "rate limit": [limit_text(catalog, operation, rules)],
@@ -304,6 +306,9 @@ def key_text(operation: Operation) -> str:
     """Return the columns of the key."""
     names = [f"`{name}`{' (may be null)' if name in operation.optional_key else ''}" for name in operation.key]
     return ", ".join(names) or "none: no field identifies its records"
+
+
+_SHORT_LIVED = "its resources exist for minutes; `diff` counts their differences apart"
 
 
 def _volatile_text(operation: Operation) -> str:

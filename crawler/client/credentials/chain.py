@@ -35,7 +35,7 @@ from crawler.client.credentials.spec import (
     describe,
 )
 from crawler.client.credentials.sts import DEFAULT_SESSION_S, assumed_role, oidc_role
-from crawler.errors import CredentialsError
+from crawler.errors import CredentialsError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,11 +50,13 @@ _OIDC = ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLO
 def default_chain(context: ProviderContext) -> Provider:
     """Return a provider for the first source with credentials, which the first `get` finds.
 
-    It raises CredentialsError, with each source and the reason why it had none.
+    It raises CredentialsError, with each source and the reason why it had none; UnreachableError if one of them has not
+    answered.
     """
 
     async def find() -> Provider:
         reasons = []
+        kind = CredentialsError
         for name, build in _sources(context):
             try:
                 provider = build(context)
@@ -63,10 +65,11 @@ def default_chain(context: ProviderContext) -> Provider:
                 raise
             except CredentialsError as error:
                 reasons.append(f"{name}: {error}")
+                kind = UnreachableError if isinstance(error, UnreachableError) else kind
             else:
                 return provider
         tried = "; ".join(reasons)
-        raise CredentialsError(
+        raise kind(
             "no credentials found: set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or give "
             f"[accounts.credentials] another type than default (tried: {tried})"
         )

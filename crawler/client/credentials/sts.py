@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 
 from crawler.client.credentials.base import RoleDeniedError, issued_credentials, read_text
 from crawler.client.credentials.refresh import RefreshingProvider
-from crawler.errors import ApiError, CredentialsError, DeniedError, ReauthError, ThrottledError, TransientError
+from crawler.errors import (
+    UNANSWERED_CODES,
+    ApiError,
+    CredentialsError,
+    DeniedError,
+    ReauthError,
+    ThrottledError,
+    TransientError,
+    UnreachableError,
+    may_answer_later,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,6 +122,8 @@ def _credentials(answer: Mapping[str, object] | ApiError, doing: str) -> Credent
     if isinstance(answer, ApiError):
         if isinstance(answer, DeniedError) or _is_absent(answer):
             raise RoleDeniedError(f"{doing}: {refusal(answer)}", answer.code)
+        if may_answer_later(answer):
+            raise UnreachableError(f"{doing}: {refusal(answer)}")
         raise CredentialsError(f"{doing}: {refusal(answer)}")
     return issued_credentials(answer.get("Credentials"), f"{doing}: STS")
 
@@ -123,6 +135,8 @@ def _is_absent(error: ApiError) -> bool:
 
 def refusal(error: ApiError) -> str:
     """Return code, request ID and advice. Never the service's message: SignatureDoesNotMatch quotes signed headers."""
+    if error.code in UNANSWERED_CODES and not error.http_status:
+        return f"STS has not answered ({error.code}{f' at {error.host}' if error.host else ''}); {_advice(error)}"
     code = error.code if _SHOWN_WORD.fullmatch(error.code) else "an unreadable error"
     request = f" (request {error.request_id})" if _SHOWN_WORD.fullmatch(error.request_id) else ""
     return f"STS answered {code}{request}; {_advice(error)}"

@@ -17,6 +17,7 @@ import structlog
 from crawler.config import Config
 from crawler.config.sections import EngineSection
 from crawler.errors import ConfigError, describe_shortage
+from crawler.extras import how_to_install
 from crawler.run.engine.base import LaunchError
 from crawler.run.engine.cpus import worker_count
 from crawler.run.engine.dask_launcher import DaskLauncher
@@ -60,7 +61,7 @@ def check_engine(config: Config) -> None:
     if engine is None:
         return
     if find_spec("distributed") is None or find_spec("cryptography") is None:
-        raise ConfigError('[engine] needs an extra; run pip install "acs-inventory[dask]"')
+        raise ConfigError(f"[engine]: {how_to_install('dask')}")
     if engine.is_remote and not config.output.is_bucket:
         raise ConfigError(
             f"engine.address is on another machine, whose workers can't write to the local output {config.output.uri}: "

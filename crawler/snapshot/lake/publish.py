@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from crawler.errors import ConfigError, CrawlError, UnfinishedCommitError
+from crawler.extras import how_to_install
 from crawler.snapshot.lake.base import Lake, LakeSettings, TableContent
 from crawler.snapshot.lake.catalog import reason_of
 from crawler.snapshot.lake.footers import read_statistics
@@ -48,8 +49,7 @@ def check_settings(settings: LakeSettings) -> None:
 def require_extra(kind: str) -> None:
     """Raise ConfigError if the library of a format isn't installed."""
     if find_spec(_MODULES[kind]) is None:
-        extra = f"acs-inventory[{kind}]"
-        raise ConfigError(f'{kind.capitalize()} tables need an extra; run pip install "{extra}"')
+        raise ConfigError(f"{kind.capitalize()} tables: {how_to_install(kind)}")
 
 
 def open_lake(settings: LakeSettings, *, is_new: bool = True) -> Lake:

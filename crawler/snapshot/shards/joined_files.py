@@ -16,17 +16,17 @@ from crawler.snapshot.bucket.scratch import Scratch
 from crawler.snapshot.disk import Disk, make_folders, sha256_of
 from crawler.snapshot.layout import parent, staged, table_folder
 from crawler.snapshot.ledger_file import StoredLedger
-from crawler.snapshot.ledger_merge import merge_ledgers
+from crawler.snapshot.ledger_merge import merge_ledgers, revised
 from crawler.snapshot.shards.attempts import Attempt, delivered_path
 from crawler.snapshot.staging import write_ledger
 
 _MERGED = "merged.parquet"
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from crawler.snapshot.destination import Destination
-    from crawler.snapshot.ledger import Ledger
+    from crawler.snapshot.ledger import Ledger, ScopeRow
     from crawler.snapshot.manifest import Manifest, PartFile
     from crawler.snapshot.object_store import ObjectStore
     from crawler.snapshot.output_steps import OutputSteps
@@ -57,8 +57,11 @@ class JoinedFiles:
         self._ledgers = ledgers
         self._temporary = temporary
 
-    async def ledger(self, lost: Ledger) -> StoredLedger:
-        """Return the ledger of the whole run, with the scopes of the lost shards, as a file in a temporary folder."""
+    async def ledger(self, lost: Ledger, mark: Callable[[ScopeRow], None]) -> StoredLedger:
+        """Return the ledger of the whole run, with the scopes of the lost shards, as a file in a temporary folder.
+
+        `mark` changes the rows of the scopes that aren't whole.
+        """
 
         def merge() -> StoredLedger:
             opened = [
@@ -67,7 +70,7 @@ class JoinedFiles:
             ]
             disk = Disk(self._temporary)
             try:
-                write_ledger(disk, _MERGED, merge_ledgers([*opened, lost]))
+                write_ledger(disk, _MERGED, revised(merge_ledgers([*opened, lost]), mark))
             finally:
                 disk.close_root()
             return StoredLedger((self._temporary / _MERGED).open("rb"), _MERGED)

@@ -70,6 +70,7 @@ class JoinedHead(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_id: str
     started_at: Instant
     status: Annotated[str, Meta(max_length=32)]
+    exit_code: Annotated[int, Meta(ge=0, le=255)] = 1
 
 
 _Head = TypeVar("_Head", PlanHead, JoinedHead)

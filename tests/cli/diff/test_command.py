@@ -296,3 +296,29 @@ def test_every_table_has_its_share_of_what_is_shown():
     assert [sum(one.table == table for one in shown) for table in ("few", "many")] == [3, 17]
     assert differing.rest_text([few, many], shown).startswith("… and 383 more;")
     assert differing.rest_text([few], differing.choose([few], 20)) == ""
+
+
+def test_differences_of_short_lived_resources_are_counted_apart_unless_their_table_is_named(run, tmp_path):
+    keys = ("service_name", "function_name", "instance_id")
+    schemas = {"fc_layers": schema_of("layer_name"), "fc2_instances": schema_of(*keys)}
+
+    def night_with(layer, instances):
+        rows = [{"service_name": "s", "function_name": "f", "instance_id": name} for name in instances]
+        return Night(schemas, [Scope([{"layer_name": layer}], table="fc_layers"), Scope(rows, table="fc2_instances")])
+
+    folder = tmp_path / "snapshots"
+    write(folder, FIRST_NIGHT, night_with("a", ["c-old-1", "c-old-2"]))
+    write(folder, SECOND_NIGHT, night_with("b", ["c-new-1"]))
+    for style in ("table", "markdown"):
+        code, out, _ = run("--output", folder, "--format", style, "--exit-code")
+        assert code == 1
+        assert "1 added, 1 removed in 1 table." in out
+        assert "3 differences of resources that exist for minutes not listed; --table fc2_instances lists them." in out
+        assert "c-new-1" not in out
+        mark = "| `" if style == "markdown" else " "
+        assert out.index(f"{mark}fc_layers") < out.index(f"{mark}fc2_instances")
+    _, out, _ = run("--output", folder, "--table", "fc2_instances")
+    assert "c-new-1" in out
+    assert "exist for minutes" not in out
+    _, out, _ = run("--output", folder, "--json")
+    assert [row["instance_id"] for row in json.loads(out)["tables"]["fc2_instances"]["added"]] == ["c-new-1"]

@@ -16,6 +16,7 @@ import pytest
 
 from crawler.config import parse_config
 from crawler.errors import ConfigError
+from crawler.extras import how_to_install
 from crawler.run.engine import dask, dask_launcher
 from crawler.run.engine.base import LaunchError
 from crawler.run.engine.dask import check_engine, open_launcher
@@ -508,7 +509,7 @@ def test_a_local_output_with_workers_elsewhere_is_refused():
 def test_without_the_extra_the_sentence_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(dask, "find_spec", lambda name: None)
     check_engine(parse(ONE))
-    with pytest.raises(ConfigError, match=re.escape('run pip install "acs-inventory[dask]"')):
+    with pytest.raises(ConfigError, match=re.escape(how_to_install("dask"))):
         check_engine(parse(LOCAL + ONE))
 
 

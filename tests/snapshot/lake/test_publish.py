@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import tempfile
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from deltalake import DeltaTable
 from pyiceberg.catalog import load_catalog
 
 from crawler.errors import ConfigError, OutputError
+from crawler.extras import how_to_install
 from crawler.snapshot import (
     BucketDestination,
     LakeSettings,
@@ -314,7 +316,7 @@ async def test_rest_catalog_holds_the_same_rows(server, tmp_path, monkeypatch):
 
 def test_extra_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("crawler.snapshot.lake.publish.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r'pip install "acs-inventory\[delta\]"'):
+    with pytest.raises(ConfigError, match=re.escape(how_to_install("delta"))):
         open_lake(LakeSettings("delta", tmp_path))
 
 

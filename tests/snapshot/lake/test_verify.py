@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from crawler.extras import how_to_install
 from crawler.snapshot.lake.verify import verify_lakes
 from tests.support import command_server
 from tests.support.lakes import FORMATS, Local
@@ -73,4 +74,4 @@ async def test_without_the_extra_the_snapshots_are_verified(tmp_path, monkeypatc
     monkeypatch.setattr("crawler.snapshot.lake.publish.find_spec", lambda name: None)
     found, [said] = verify_lakes(lake.root)
     assert found == []
-    assert "run pip install" in said
+    assert how_to_install("delta") in said

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from crawler.audit.checked_files import CheckedFiles
 from crawler.audit.column_order import TableKeys, reader_columns
@@ -111,6 +112,13 @@ class OpenSnapshot:
         """
         entries = [self.manifest.tables[table] for table in tables if table in self.manifest.tables]
         self._fetch([*(file for entry in entries for file in entry.files), *[self.manifest.ledger] * with_ledger])
+
+    def known_columns(self, table: str) -> list[str]:
+        """Return the columns of a table; none if its first file can't be read, or is only in the bucket."""
+        try:
+            return list(pq.read_schema(self.root / self.manifest.tables[table].files[0].path).names)
+        except (pa.ArrowException, OSError):
+            return []
 
     def openers(self) -> dict[str, Callable[[], int]]:
         """Return a function per absolute path of a file of the manifest, which opens it: see `CheckedFiles.open`."""

@@ -133,22 +133,10 @@ class QueryShell:
         text = " ".join([*self._lines, readline.get_line_buffer()]).lower()
         manifest = self._tables.snapshot.manifest
         yield "_scopes"
-        for table, entry in manifest.tables.items():
+        for table in manifest.tables:
             yield table
-            # A file of a bucket is never fetched for this.
-            path = self._tables.snapshot.root / entry.files[0].path
-            if table in text and path.is_file():
-                yield from _columns(path)
-
-
-def _columns(path: Path) -> list[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return list(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError):
-        return []
+            if table in text:
+                yield from self._tables.snapshot.known_columns(table)
 
 
 def _command(text: str) -> tuple[str, str]:

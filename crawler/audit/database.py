@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from crawler.audit.checked_files import CheckedFiles
 from crawler.audit.column_order import TableKeys, reader_columns
@@ -104,16 +105,6 @@ class OpenSnapshot:
         self.fetch([table])
         return [self.local_path(file) for file in self.manifest.tables[table].files]
 
-    def local_columns(self, table: str) -> list[str]:
-        """Return the names of a table's columns. It fetches nothing: a table of a bucket has none."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            return list(pq.read_schema(self.root / self.manifest.tables[table].files[0].path).names)
-        except (pa.ArrowException, OSError):
-            return []
-
     def fetch(self, tables: Iterable[str], *, with_ledger: bool = False) -> None:
         """Fetch all files of these tables, those that the snapshot has, from its bucket, and compare them.
 
@@ -121,6 +112,13 @@ class OpenSnapshot:
         """
         entries = [self.manifest.tables[table] for table in tables if table in self.manifest.tables]
         self._fetch([*(file for entry in entries for file in entry.files), *[self.manifest.ledger] * with_ledger])
+
+    def known_columns(self, table: str) -> list[str]:
+        """Return the columns of a table; none if its first file can't be read, or is only in the bucket."""
+        try:
+            return list(pq.read_schema(self.root / self.manifest.tables[table].files[0].path).names)
+        except (pa.ArrowException, OSError):
+            return []
 
     def openers(self) -> dict[str, Callable[[], int]]:
         """Return a function per absolute path of a file of the manifest, which opens it: see `CheckedFiles.open`."""
@@ -287,6 +285,11 @@ def create_view(
         raise unreadable_file(str(error)) from None
 
 
+def _ordered_columns(connection: duckdb.DuckDBPyConnection, scan: str, key: Sequence[str]) -> str:
+    described = connection.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()  # noqa: S608 - quoted
+    return ", ".join(map(quote_name, reader_columns([name for name, *_ in described], key)))
+
+
 def _create_ledger_view(connection: duckdb.DuckDBPyConnection, file: str) -> None:
     """Create the view of the ledger. Columns that an early version didn't write have their defaults."""
     import duckdb
@@ -303,11 +306,6 @@ def _create_ledger_view(connection: duckdb.DuckDBPyConnection, file: str) -> Non
         connection.execute(f"CREATE VIEW {quote_name(SCOPES_VIEW)} AS SELECT {columns} FROM {scan_sql([file])}")  # noqa: S608
     except duckdb.Error as error:
         raise unreadable_file(str(error)) from None
-
-
-def _ordered_columns(connection: duckdb.DuckDBPyConnection, scan: str, key: Sequence[str]) -> str:
-    described = connection.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()  # noqa: S608 - quoted
-    return ", ".join(map(quote_name, reader_columns([name for name, *_ in described], key)))
 
 
 def scan_sql(files: Iterable[str]) -> str:

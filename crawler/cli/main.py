@@ -71,9 +71,6 @@ ELSEWHERE = {
     "crawl --dry-run": "`acs-inventory plan` shows what a crawl would do.",
 }
 _NO_CHOICE = r"^'(.*?)' is not one of (.*)\.$"
-# The commands whose --json prints the summary of a crawl.
-_SUMMED = ("crawl", "demo", "commit")
-_MOST_REASON = 8000
 NO_COMMAND = "No command is given; run acs-inventory --help."
 
 

@@ -136,7 +136,7 @@ class QueryShell:
         for table in manifest.tables:
             yield table
             if table in text:
-                yield from self._tables.snapshot.local_columns(table)
+                yield from self._tables.snapshot.known_columns(table)
 
 
 def _command(text: str) -> tuple[str, str]:

@@ -80,7 +80,7 @@ def query(
 
     Each table is a view, and `_scopes` is the ledger with one row per scope. SQL is one reading statement in DuckDB's
     dialect, or - for stdin. Without SQL, a terminal gets a shell: type .help there. `SHOW TABLES` lists the tables,
-    `DESCRIBE fc_functions` the columns. Timestamps are UTC. docs/query.md has example queries.
+    `DESCRIBE fc_functions` the columns. Timestamps are UTC. docs/questions.md has example queries.
 
     Exit codes: 0 done; 1 the snapshot can't be read, or the SQL failed while running; 2 wrong usage or SQL, or an
     unknown snapshot; 4 the file or stdout can't be written; 129, 130 and 143 stopped by a signal; 141 the reader of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow as pa
 from crawler.audit.export.files import WriteResult, WriteText, write_csv
 from crawler.audit.findings.ocsf import ocsf_events
 from crawler.audit.findings.outcomes import UNCERTAIN, FindingOutcome, FindingsHead, outcome_document, row_document
-from crawler.audit.query import Rows
+from crawler.audit.query import BATCH_ROWS, Rows
 
 _TEXT = pa.string()
 CSV_SCHEMA = pa.schema(
@@ -65,10 +66,14 @@ def write_findings_csv(
     head: FindingsHead, outcomes: Iterable[FindingOutcome], emit: WriteText, *, is_raw: bool
 ) -> WriteResult:
     """Write a row per row of a finding, and one per finding whose data is missing: `unknown` or `partly unknown`."""
-    batches = (
-        pa.RecordBatch.from_pylist(rows, CSV_SCHEMA) for outcome in outcomes if (rows := list(_rows(head, outcome)))
-    )
-    return write_csv(Rows(CSV_SCHEMA, batches), emit, is_raw=is_raw)
+    return write_csv(Rows(CSV_SCHEMA, _batches(head, outcomes)), emit, is_raw=is_raw)
+
+
+def _batches(head: FindingsHead, outcomes: Iterable[FindingOutcome]) -> Iterator[pa.RecordBatch]:
+    for outcome in outcomes:
+        rows = _rows(head, outcome)
+        while some := list(islice(rows, BATCH_ROWS)):
+            yield pa.RecordBatch.from_pylist(some, CSV_SCHEMA)
 
 
 def _rows(head: FindingsHead, outcome: FindingOutcome) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ OIDC, CLI profile, credentials file, ECS role.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -39,7 +40,7 @@ from crawler.snapshot import (
     new_snapshot_id,
     publish_lake,
 )
-from crawler.snapshot.lake.base import LakeSettings
+from crawler.snapshot.lake.base import DEFAULT_NAMESPACE, LakeSettings
 from crawler.snapshot.lake.claim import check_lake, claim_lake
 from crawler.snapshot.location import AccessKeys, BucketLocation, bucket_place
 from crawler.snapshot.object_store import ObjectStore
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crawler.snapshot.reader import OutputLocation
+    from crawler.snapshot.s3.client import KeySource
 
 
 @asynccontextmanager
@@ -103,15 +105,14 @@ def iceberg_settings(config: Config, root: Path | BucketLocation) -> LakeSetting
     """Return the settings of `[output.iceberg]`, whatever the configured format."""
     given = config.output.iceberg or Iceberg()
     uri = given.catalog_uri.reveal() if given.catalog_uri is not None else ""
-    names = {"namespace": given.namespace} if given.namespace else {}
     return LakeSettings(
         "iceberg",
         root,
         uri,
         given.warehouse or "",
+        given.namespace or DEFAULT_NAMESPACE,
         umask=config.output.umask_bits,
         ca_file=config.tls.ca_file,
-        **names,
     )
 
 
@@ -136,6 +137,22 @@ async def _provider(config: Config, system: System) -> AsyncIterator[Provider]:
     async with open_connection(config, endpoint_map(config), limit_rules(config), system) as connection:
         call = StsCall(connection.client, "output", RequestCounts())
         yield connection.provider(DefaultSpec(), call)
+
+
+def _from_other_loops(source: KeySource) -> KeySource:
+    """Return a source that other threads can ask. The given one is of this event loop, and so are its requests."""
+    own = asyncio.get_running_loop()
+
+    async def keys() -> AccessKeys:
+        if asyncio.get_running_loop() is own:
+            return await source()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(source), own))
+
+    return keys
+
+
+async def _awaited(source: KeySource) -> AccessKeys:
+    return await source()
 
 
 async def _keys(provider: Provider, system: System) -> AccessKeys:
@@ -255,6 +272,8 @@ async def open_configured_lake(config: Config, bucket: ObjectStore | None, table
     settings = lake_settings(config, bucket.place if bucket is not None else config.output.path)
     if settings is None:
         return None
+    if bucket is not None and bucket.keys is not None:
+        settings = dataclasses.replace(settings, keys=_from_other_loops(bucket.keys))
     try:
         return await claim_lake(settings, bucket, tables)
     except OutputError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from crawler.snapshot.manifest import PartFile
     from crawler.snapshot.rows.statistics import PartStatistics
+    from crawler.snapshot.s3.client import KeySource
 
 # The property of a commit that names the snapshot.
 SNAPSHOT_PROPERTY = "acs-inventory.snapshot-id"
@@ -30,6 +31,7 @@ class LakeSettings:
     """A lake over an output. There is no `repr`, since the catalog's URI may contain a password.
 
     `output_id` is the ID of the output (see `identity`), empty if it has none. `umask` is that of a local output.
+    `keys` returns the keys of a bucket whose location has none; they are asked for as long as tables move.
     """
 
     format: Literal["iceberg", "delta"]
@@ -41,13 +43,14 @@ class LakeSettings:
     umask: int = 0o077
     # Certificate authorities of a REST catalog, in place of the system's.
     ca_file: Path | None = None
+    keys: KeySource | None = field(default=None, compare=False)
 
     @property
     def base(self) -> str:
         """The output as a location for other libraries, without a slash at its end. See `places`."""
         if isinstance(self.root, Path):
             return f"file://{self.root.resolve()}"
-        return f"s3://{self.root.bucket}/{self.root.prefix}".rstrip("/")
+        return f"{self.root.kind}://{self.root.bucket}/{self.root.prefix}".rstrip("/")
 
     @property
     def has_own_catalog(self) -> bool:

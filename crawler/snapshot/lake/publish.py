@@ -37,10 +37,11 @@ _MODULES = {"iceberg": "pyiceberg", "delta": "deltalake"}
 def check_settings(settings: LakeSettings) -> None:
     """Raise ConfigError for a missing extra, and for an output that can't hold the format's tables. Makes nothing."""
     require_extra(settings.format)
-    if isinstance(settings.root, BucketLocation) and settings.root.kind == "oss":
+    is_on_oss = isinstance(settings.root, BucketLocation) and settings.root.kind == "oss"
+    if is_on_oss and settings.format == "delta":
         raise ConfigError(
-            f'output.format is "{settings.format}", which this version writes to local disks and S3, not to oss://; '
-            'set it to "parquet"'
+            'output.format is "delta", which can\'t be written to oss://: a commit of Delta is a file that must not '
+            'replace another one, and OSS has no such request in the S3 protocol; set it to "iceberg" or "parquet"'
         )
     check_place(settings)
 
@@ -86,7 +87,7 @@ def publish(
         return
 
     def describe(file: PartFile) -> PartStatistics:
-        return statistics.get(file.path) or read_statistics(lake.settings.root, file)
+        return statistics.get(file.path) or read_statistics(lake.settings, file)
 
     tables = sorted(table for table, figures in ledger.by_table.items() if figures.written)
     with _unfinished(manifest, "tables aren't moved to it; the next crawl moves them"), turn_of_crawl(lake.settings):
@@ -131,5 +132,5 @@ def _unfinished(manifest: Manifest, what: str) -> Iterator[None]:
 
 
 def _is_committed(settings: LakeSettings, snapshot_id: str) -> bool:
-    location = settings.root if isinstance(settings.root, Path) else BucketReader(settings.root)
+    location = settings.root if isinstance(settings.root, Path) else BucketReader(settings.root, settings.keys)
     return snapshot_id in snapshot_ids(location)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
+import structlog
 
 from crawler.client.client import RequestCounts
 from crawler.client.credentials import DefaultSpec, Provider
@@ -26,6 +27,7 @@ from crawler.config.sections import Iceberg
 from crawler.errors import CannotResumeError, ConfigError, CredentialsError, OutputError
 from crawler.run.connection import open_connection
 from crawler.run.discovery import StsCall
+from crawler.run.progress import CrawlMonitor, LakeProgress
 from crawler.run.result import CrawlResult
 from crawler.run.system import System
 from crawler.secret_text import EVERYONE
@@ -73,7 +75,7 @@ async def open_bucket(config: Config, system: System) -> AsyncIterator[ObjectSto
         async def keys() -> AccessKeys:
             return await _keys(provider, system)
 
-        yield ObjectStore(location, keys)
+        yield ObjectStore(location, _from_other_loops(keys))
 
 
 async def open_location(uri: str, system: System, config: Config | None = None) -> OutputLocation:
@@ -113,6 +115,7 @@ def iceberg_settings(config: Config, root: Path | BucketLocation) -> LakeSetting
         given.namespace or DEFAULT_NAMESPACE,
         umask=config.output.umask_bits,
         ca_file=config.tls.ca_file,
+        mode=config.output.lake.mode,
     )
 
 
@@ -254,14 +257,27 @@ async def publish(
     schemas: Mapping[str, Any],
     keys: Mapping[str, Sequence[str]],
     statistics: Mapping[str, Any],
+    monitor: CrawlMonitor,
 ) -> CrawlResult:
-    """Publish a committed snapshot to the lake's tables, and return the result.
+    """Publish a committed snapshot to the lake's tables, and return the result with what was done.
 
     `schemas` and `keys` are those of the tables, `statistics` those of the parts that this process wrote.
     """
-    if lake is not None and result.manifest is not None:
-        await anyio.to_thread.run_sync(publish_lake, lake, result.manifest, schemas, result.ledger, keys, statistics)
-    return result
+    if lake is None or result.manifest is None:
+        return result
+
+    def on_step(done: int, total: int) -> None:
+        monitor.lake = LakeProgress(done, total)
+
+    found = await anyio.to_thread.run_sync(
+        publish_lake, lake, result.manifest, schemas, result.ledger, keys, statistics, on_step
+    )
+    for problem in found.problems:
+        structlog.get_logger().warning("warning", reason=problem)
+    structlog.get_logger().info(
+        "lake_moved", format=found.format, tables=found.tables_moved, seconds=round(found.seconds, 1)
+    )
+    return dataclasses.replace(result, lake=found, warnings=(*result.warnings, *found.problems))
 
 
 async def open_configured_lake(config: Config, bucket: ObjectStore | None, tables: Collection[str]) -> Lake | None:
@@ -273,7 +289,7 @@ async def open_configured_lake(config: Config, bucket: ObjectStore | None, table
     if settings is None:
         return None
     if bucket is not None and bucket.keys is not None:
-        settings = dataclasses.replace(settings, keys=_from_other_loops(bucket.keys))
+        settings = dataclasses.replace(settings, keys=bucket.keys)
     try:
         return await claim_lake(settings, bucket, tables)
     except OutputError as error:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from crawler.client.client import RequestCounts
 from crawler.errors import ExitCode
-from crawler.snapshot import DirectoryEntry, LedgerView, Manifest
+from crawler.snapshot import DirectoryEntry, LakeResult, LedgerView, Manifest
 from crawler.snapshot.manifest import SkippedMember
 
 
@@ -17,7 +17,7 @@ class CrawlResult:
     """The result of a crawl. `manifest` is None if nothing was committed; `ledger` has every scope either way.
 
     `not_offered`: product → the regions that an account names and the product lacks. `resumed_scopes` counts scopes
-    that an interrupted crawl had finished: `requests` doesn't count theirs.
+    that an interrupted crawl had finished: `requests` doesn't count theirs. `lake` is None for files alone.
     """
 
     exit_code: ExitCode
@@ -35,6 +35,13 @@ class CrawlResult:
     left_out: tuple[SkippedMember, ...] = ()
     not_offered: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     resumed_scopes: int = 0
+    lake: LakeResult | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The duration of the crawl, with the commits of a lake's tables."""
+        lake_s = self.lake.seconds if self.lake is not None else 0.0
+        return (self.finished_at - self.started_at).total_seconds() + lake_s
 
     @property
     def rows(self) -> int:

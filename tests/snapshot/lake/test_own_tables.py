@@ -13,18 +13,47 @@ import pytest
 from pyiceberg.expressions import EqualTo
 
 from crawler.errors import ConfigError, UnfinishedCommitError
-from crawler.snapshot import Status, open_lake, publish_lake, read_ledger, read_manifest
+from crawler.snapshot import (
+    BucketDestination,
+    BucketReader,
+    LakeSettings,
+    Ledger,
+    ObjectStore,
+    SnapshotWriter,
+    Status,
+    open_lake,
+    publish_lake,
+    read_ledger,
+    read_manifest,
+)
+from crawler.snapshot.bucket.prune import prune_bucket
 from crawler.snapshot.folder.prune import prune
 from crawler.snapshot.lake import own_tables
 from crawler.snapshot.lake.base import OWN_TABLES
 from crawler.snapshot.lake.delta import DeltaLake
 from crawler.snapshot.lake.iceberg import IcebergLake
 from crawler.snapshot.lake.verify import verify_lakes
+from crawler.snapshot.layout import snapshot_in_path
 from crawler.snapshot.ledger import LEDGER_SCHEMA
+from crawler.snapshot.location import bucket_place
 from crawler.snapshot.manifest import CrawlSelection
 from crawler.snapshot.retention import KeepRules
 from tests.support.lakes import FORMATS, Local
-from tests.support.snapshot_fakes import ACCOUNT, NEW, OLD, OTHER, ROWS, SCHEMA, SCHEMAS, ledger_row, write_snapshot
+from tests.support.object_stores import BUCKET, s3_server
+from tests.support.snapshot_fakes import (
+    ACCOUNT,
+    NEW,
+    OLD,
+    OTHER,
+    ROWS,
+    SCHEMA,
+    SCHEMAS,
+    START,
+    draft,
+    ledger_row,
+    write_scopes,
+    write_snapshot,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Iceberg scan planning")  # of Polars, which has a plugin that is faster
 
@@ -249,3 +278,35 @@ async def test_a_history_isnt_replaced(history):
 def test_the_folder_of_own_tables_is_not_one_of_a_table(kind, tmp_path):
     """A glob over the tables of an output never has the rows of these."""
     assert all(Path(own_tables.folder_of(name)).parts[0] == "_lake" for name in OWN_TABLES)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with s3_server(tmp_path_factory.mktemp("s3")) as environ:
+        yield environ
+
+
+@pytest.mark.parametrize("mode", ["replace", "append"])
+@pytest.mark.parametrize("kind", FORMATS)
+async def test_a_lake_in_a_bucket_adds_and_removes_the_rows_of_snapshots(server, tmp_path, kind, mode):
+    place = bucket_place(f"s3://{BUCKET}/{kind}-{mode}", server, tmp_path)
+    settings = LakeSettings(kind, place, f"sqlite:///{tmp_path}/catalog.db", mode=mode)
+    store = ObjectStore(place)
+    for snapshot_id in (OLD, NEW, LATER):
+        destination = await BucketDestination.begin(store, snapshot_id, START, SCHEMAS)
+        writer = SnapshotWriter(destination, SCHEMAS)
+        ledger = await write_scopes(writer, FUNCTIONS, snapshot_id)
+        manifest = await writer.commit(draft(), ledger)
+        await writer.abandon()
+        done = publish_lake(open_lake(settings), manifest, SCHEMAS, Ledger(ledger))
+        assert (done.format, done.tables_moved, done.problems) == (kind, 3, ())
+    lakes = [open_lake(settings)]
+    assert lakes[0].recorded() == {OLD, NEW, LATER}
+    plan = await prune_bucket(store, BucketReader(place), KeepRules(last=2), NOW, lakes)
+    assert [entry.snapshot_id for entry in plan.removed] == [OLD]
+    paths = [entry.path for entry in await store.list("_lake") if entry.path.endswith(".parquet")]
+    assert sorted(snapshot_in_path(path) for path in paths) == [NEW, NEW, LATER, LATER]
+    found = lakes[0].named(["fc_functions", *OWN_TABLES], [])
+    assert found["scopes"] == found["snapshots"] == {NEW, LATER}
+    is_one = kind == "delta" and mode == "replace"
+    assert found["fc_functions"] == ({LATER} if is_one else {NEW, LATER})
